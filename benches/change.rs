@@ -1,0 +1,78 @@
+//! What changes cost: block and unblock in the set and through the host, and filling, saving and loading a list.
+#![forbid(unsafe_code)]
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use portcullis_benches::{SIZES, SplitMix, hash_set, members, native, through_the_host};
+use portcullis_hashed_set::{DirectedSet, Loader, SaveCursor};
+use portcullis_host::{Directions, Entry};
+
+/// Each iteration blocks a number and lifts it again, so that the list stays at its size.
+fn block_and_unblock(criterion: &mut Criterion) {
+    for size in SIZES {
+        let members = members(size);
+        let mut group = criterion.benchmark_group(format!("block-and-unblock/{size}"));
+        let mut random = SplitMix::new(3);
+        let mut baseline = hash_set(&members);
+        group.bench_function("hash-set", |bencher| {
+            bencher.iter(|| {
+                let value = random.subject().get();
+                baseline.insert(value) & baseline.remove(&value)
+            });
+        });
+        let mut set = native(&members);
+        group.bench_function("native", |bencher| {
+            bencher.iter(|| {
+                let subject = random.subject();
+                set.insert(subject, Directions::BOTH) | set.remove(subject, Directions::BOTH)
+            });
+        });
+        let list = through_the_host(&members);
+        group.bench_function("host", |bencher| {
+            bencher.iter(|| {
+                let entry = [Entry { subject: random.subject(), directions: Directions::BOTH }];
+                (list.block(&entry), list.unblock(&entry))
+            });
+        });
+        group.finish();
+    }
+}
+
+fn whole_lists(criterion: &mut Criterion) {
+    for size in SIZES {
+        let members = members(size);
+        let mut group = criterion.benchmark_group(format!("list/{size}"));
+        group.sample_size(10).throughput(Throughput::Elements(size as u64));
+        group.bench_function("build/native", |bencher| bencher.iter(|| native(black_box(&members))));
+        group.bench_function("fill/host", |bencher| bencher.iter(|| through_the_host(black_box(&members))));
+        let set = native(&members);
+        group.bench_function("save/native", |bencher| bencher.iter(|| save(&set)));
+        let parts = save(&set);
+        group.bench_function("load/native", |bencher| {
+            bencher.iter_batched(Loader::new, |loader| load(loader, &parts), BatchSize::PerIteration);
+        });
+        group.finish();
+    }
+}
+
+fn save(set: &DirectedSet) -> Vec<Vec<u8>> {
+    let (mut parts, mut cursor) = (Vec::new(), Some(SaveCursor::START));
+    while let Some(at) = cursor {
+        let part = set.save_part(at, 1 << 20);
+        parts.push(part.bytes);
+        cursor = part.next;
+    }
+    parts
+}
+
+fn load(mut loader: Loader, parts: &[Vec<u8>]) -> DirectedSet {
+    for part in parts {
+        loader.load(part).expect("a saved part loads");
+    }
+    loader.finish().expect("all parts are there")
+}
+
+criterion_group!(benches, block_and_unblock, whole_lists);
+criterion_main!(benches);

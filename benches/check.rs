@@ -1,0 +1,106 @@
+//! What a check costs: the set by itself, through the host one by one and in batches, beside a hash set and a component
+//! that does nothing.
+#![forbid(unsafe_code)]
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use portcullis_benches::{SIZES, asked, empty, hash_set, members, native, through_the_host};
+use portcullis_host::{Direction, Generation, Msisdn, Permutation, PermutationKey, Subject};
+
+/// Asks about one subject after the other, going round the stream.
+struct Stream<'a> {
+    asked: &'a [Subject],
+    next: usize,
+}
+
+impl<'a> Stream<'a> {
+    fn new(asked: &'a [Subject]) -> Self {
+        Stream { asked, next: 0 }
+    }
+
+    fn one(&mut self) -> Subject {
+        self.some(1)[0]
+    }
+
+    fn some(&mut self, count: usize) -> &'a [Subject] {
+        if self.next + count > self.asked.len() {
+            self.next = 0;
+        }
+        let some = &self.asked[self.next..][..count];
+        self.next += count;
+        some
+    }
+}
+
+fn one_at_a_time(criterion: &mut Criterion) {
+    for size in SIZES {
+        let members = members(size);
+        let asked = asked(&members);
+        let mut group = criterion.benchmark_group(format!("check/one/{size}"));
+        group.throughput(Throughput::Elements(1));
+
+        let baseline = hash_set(&members);
+        let mut stream = Stream::new(&asked);
+        group.bench_function("hash-set", |bencher| {
+            bencher.iter(|| baseline.contains(&black_box(stream.one()).get()));
+        });
+        let set = native(&members);
+        group.bench_function("native", |bencher| {
+            bencher.iter(|| set.contains(black_box(stream.one()), Direction::Inbound));
+        });
+        let trivial = empty(portcullis_plugin_bundle::TRIVIAL.component);
+        let list = through_the_host(&members);
+        for (name, list) in [("trivial-component", &trivial), ("host", &list)] {
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| check(list, black_box(stream.one())));
+            });
+        }
+        group.finish();
+    }
+}
+
+fn check(list: &Generation, subject: Subject) -> bool {
+    list.check(subject, Direction::Inbound) == Ok(portcullis_host::Verdict::Block)
+}
+
+fn in_batches(criterion: &mut Criterion) {
+    for size in SIZES {
+        let members = members(size);
+        let asked = asked(&members);
+        let (set, list) = (native(&members), through_the_host(&members));
+        let trivial = empty(portcullis_plugin_bundle::TRIVIAL.component);
+        for batch in [64, 1024] {
+            let mut group = criterion.benchmark_group(format!("check/batch/{size}"));
+            group.throughput(Throughput::Elements(batch as u64));
+            let mut stream = Stream::new(&asked);
+            group.bench_function(BenchmarkId::new("native", batch), |bencher| {
+                bencher.iter(|| set.contains_many(black_box(stream.some(batch)), Direction::Inbound));
+            });
+            for (name, list) in [("trivial-component", &trivial), ("host", &list)] {
+                group.bench_function(BenchmarkId::new(name, batch), |bencher| {
+                    bencher.iter(|| list.check_many(black_box(stream.some(batch)), Direction::Inbound));
+                });
+            }
+            group.finish();
+        }
+    }
+}
+
+/// What the edge adds, once a message, before any of the above.
+fn at_the_edge(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("check/edge");
+    let hidden = Permutation::new(PermutationKey::from_bytes([7; 16]));
+    let number = Msisdn::parse("+46732001122").expect("a number");
+    group.bench_function("parse", |bencher| {
+        bencher.iter(|| Msisdn::parse(black_box("+46732001122")));
+    });
+    group.bench_function("permute", |bencher| {
+        bencher.iter(|| hidden.subject(black_box(number)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, one_at_a_time, in_batches, at_the_edge);
+criterion_main!(benches);

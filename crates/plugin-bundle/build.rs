@@ -1,0 +1,129 @@
+//! Compiles the plugins to components with a nested cargo build, and writes a constant for each.
+
+use std::env;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Constant, name, package, what it is.
+const PLUGINS: [(&str, &str, &str, &str); 3] = [
+    (
+        "EVIL",
+        "evil",
+        "portcullis-plugin-evil",
+        "Breaks the contract in one chosen way. Not shipped, only tested with.",
+    ),
+    ("EXACT", "exact", "portcullis-plugin-exact", "The default plugin: the exact set of hashed numbers."),
+    (
+        "TRIVIAL",
+        "trivial",
+        "portcullis-plugin-trivial",
+        "Blocks nobody: what a call costs by itself. Not shipped, only measured against.",
+    ),
+];
+
+fn main() -> ExitCode {
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("cargo::error={error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    let out_dir = PathBuf::from(variable("OUT_DIR")?);
+    let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
+    require_target()?;
+    let target_dir = plugin_target_dir(&out_dir)?;
+    compile(&workspace, &target_dir)?;
+
+    let artifacts = target_dir.join(TARGET).join("plugin");
+    let mut constants = String::new();
+    for (constant, name, package, what) in PLUGINS {
+        let file = package.replace('-', "_");
+        let component = out_dir.join(format!("{name}.wasm"));
+        fs::copy(artifacts.join(format!("{file}.wasm")), &component)?;
+        watch_sources(&fs::read_to_string(artifacts.join(format!("{file}.d")))?);
+        writeln!(
+            constants,
+            "/// {what}\npub const {constant}: Bundled = Bundled {{ name: {name:?}, component: include_bytes!({component:?}) }};",
+        )?;
+    }
+    for file in ["Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", workspace.join(file).display());
+    }
+    fs::write(out_dir.join("bundle.rs"), constants)?;
+    Ok(())
+}
+
+fn variable(name: &str) -> Result<String, Box<dyn Error>> {
+    env::var(name).map_err(|error| format!("cargo sets {name} for a build script: {error}").into())
+}
+
+/// A missing target makes a hundred "can't find crate for `core`": one line that says the command helps more.
+fn require_target() -> Result<(), Box<dyn Error>> {
+    let libraries =
+        Command::new(variable("RUSTC")?).args(["--print", "target-libdir", "--target", TARGET]).output()?;
+    let folder = String::from_utf8(libraries.stdout)?;
+    if libraries.status.success() && Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    Err(format!(
+        "plugins are compiled for {TARGET}, which is not installed: run `rustup target add {TARGET}`"
+    )
+    .into())
+}
+
+/// A folder of their own in the workspace's target folder, so that debug, release and lint builds share one compilation,
+/// and the nested cargo does not wait for the lock that the outer one holds.
+fn plugin_target_dir(out_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    // OUT_DIR is TARGET/PROFILE/build/PACKAGE-HASH/out.
+    let target = out_dir.ancestors().nth(4).ok_or("OUT_DIR does not lie in a target folder")?;
+    Ok(target.join("plugin-build"))
+}
+
+fn compile(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo.current_dir(workspace).args(["build", "--profile", "plugin", "--target", TARGET]);
+    for (_, _, package, _) in PLUGINS {
+        cargo.args(["--package", package]);
+    }
+    cargo
+        .env("CARGO_TARGET_DIR", target_dir)
+        // Ships with Rust, and makes a component of the module in the same step.
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-component-ld");
+    // What holds for the outer build (flags for its target, clippy in rustc's place) must not reach this one.
+    for name in [
+        "CARGO_BUILD_TARGET",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC_WRAPPER",
+        "RUSTDOCFLAGS",
+        "RUSTFLAGS",
+    ] {
+        cargo.env_remove(name);
+    }
+    let built = cargo.output()?;
+    if built.status.success() {
+        return Ok(());
+    }
+    Err(format!("the plugins can't be compiled:\n{}", String::from_utf8_lossy(&built.stderr))
+        .replace('\n', "\ncargo::error=")
+        .into())
+}
+
+/// The compiler lists what it read as `OUTPUT: SOURCE SOURCE …`.
+fn watch_sources(dep_info: &str) {
+    let sources =
+        dep_info.lines().filter_map(|line| line.split_once(": ")).flat_map(|(_, sources)| sources.split(' '));
+    for source in sources {
+        println!("cargo::rerun-if-changed={source}");
+    }
+}
