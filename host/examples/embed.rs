@@ -1,0 +1,19 @@
+//! A blacklist inside another program: `cargo run --release --example embed target/plugins/exact.wasm`.
+use portcullis_host::{
+    Direction, Directions, Engine, Entry, Generation, Limits, MemoryAccount, Msisdn, Permutation,
+    PermutationKey, Plugin, Recipe, Settings,
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let file = std::env::args().nth(1).ok_or("usage: embed PLUGIN.wasm")?;
+    let plugin = Plugin::load_file(&Engine::new()?, file, Limits::default())?;
+    let (settings, account) = (Settings::default(), MemoryAccount::new(64 << 20));
+    let list = Generation::empty(Recipe { plugin, settings, account, numbers: None })?;
+
+    // Keep a random key per tenant: the plugin never sees it, nor a number.
+    let hidden = Permutation::new(PermutationKey::from_bytes(*b"sixteen bytes..."));
+    let number = Msisdn::parse("+46 73-200 11 22")?;
+    list.block(&[Entry { subject: hidden.subject(number), directions: Directions::BOTH }])?;
+    println!("{number:?}: {:?}", list.check(hidden.subject(number), Direction::Inbound)?);
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! What plugins answer, turned into the host's own types, and checked on the way.
+
+use portcullis_msisdn::{Direction, Directions};
+
+use crate::bindings::exports::portcullis::blacklist::blacklist as wit;
+use crate::fault::CallError;
+use crate::instance::{Description, Format, Keyspace, Outcome};
+
+/// What is wrong with an answer.
+#[derive(Debug)]
+pub(crate) struct Breach(pub(crate) String);
+
+impl Breach {
+    pub(crate) fn of(self, call: &'static str) -> CallError {
+        CallError::Broken { call, breach: self.0 }
+    }
+}
+
+/// A plugin's text for a person, fit for a log line: at most `limit` bytes, without control characters.
+pub(crate) fn sentence(text: String, limit: usize) -> String {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+impl Description {
+    pub(crate) fn from_answer(answer: wit::Description) -> Result<Self, Breach> {
+        let wit::Description { name, version, keyspace, saves, loads } = answer;
+        let formats_are_named = saves.iter().chain(&loads).all(|format| is_name(&format.name));
+        if !is_name(&name) || !formats_are_named {
+            return Err(Breach("gives a name that is not 1 to 64 characters of a-z, 0-9 and -".to_owned()));
+        }
+        if version.len() > 64 || version.chars().any(char::is_control) {
+            return Err(Breach("gives a version that is not a text of at most 64 bytes".to_owned()));
+        }
+        if loads.len() > 16 {
+            return Err(Breach(format!("names {} formats, and 16 are allowed", loads.len())));
+        }
+        let keyspace = match keyspace {
+            wit::Keyspace::Hashed => Keyspace::Hashed,
+            wit::Keyspace::Clear => Keyspace::Clear,
+        };
+        let format = |wit::Format { name, version }| Format { name, version };
+        Ok(Description {
+            name,
+            version,
+            keyspace,
+            saves: saves.map(format),
+            loads: loads.into_iter().map(format).collect(),
+        })
+    }
+}
+
+impl From<wit::Outcome> for Outcome {
+    fn from(outcome: wit::Outcome) -> Self {
+        match outcome {
+            wit::Outcome::Changed => Outcome::Changed,
+            wit::Outcome::Unchanged => Outcome::Unchanged,
+            wit::Outcome::Refused(why) => Outcome::Refused(sentence(why, 512)),
+        }
+    }
+}
+
+impl From<Direction> for wit::Direction {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Inbound => wit::Direction::Inbound,
+            Direction::Outbound => wit::Direction::Outbound,
+        }
+    }
+}
+
+impl From<Directions> for wit::Directions {
+    fn from(directions: Directions) -> Self {
+        directions.iter().fold(wit::Directions::empty(), |all, one| {
+            all | match one {
+                Direction::Inbound => wit::Directions::INBOUND,
+                Direction::Outbound => wit::Directions::OUTBOUND,
+            }
+        })
+    }
+}
+
+impl From<wit::Directions> for Directions {
+    fn from(directions: wit::Directions) -> Self {
+        let mut all = Directions::NONE;
+        if directions.contains(wit::Directions::INBOUND) {
+            all = all | Directions::INBOUND;
+        }
+        if directions.contains(wit::Directions::OUTBOUND) {
+            all = all | Directions::OUTBOUND;
+        }
+        all
+    }
+}

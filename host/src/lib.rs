@@ -1,0 +1,44 @@
+//! Loads blacklist plugins, bounds what they do, and checks messages against them.
+//!
+//! A plugin is a WebAssembly component that fits the contract `wit/0.1.0/blacklist.wit`. It holds one blacklist, and it
+//! is trusted with nothing: it imports nothing, it knows numbers as [`Subject`]s only, each call of it is
+//! bounded in time, memory and size of the answer, and a fault costs its own instance and no other.
+//!
+//! From bytes to verdicts: an [`Engine`] compiles a [`Plugin`]; a [`Generation`] is one instance of it filled with a
+//! blacklist's entries, out of an [`EntrySource`] or by hand; a [`Blacklist`] lets generations be exchanged while it answers.
+//!
+#![doc = "```no_run"]
+#![doc = include_str!("../examples/embed.rs")]
+#![doc = "```"]
+//!
+//! Nothing here needs an async runtime. Calls run on the caller's thread; the only thread of its own is the engine's
+//! clock. A check may hold its thread up to [`Limits::check`]; everything else up to [`Limits::call`] for each [`BATCH`].
+#![deny(unsafe_code)]
+
+mod answer;
+mod bindings;
+mod blacklist;
+mod engine;
+mod fault;
+mod fit;
+mod generation;
+mod instance;
+mod limits;
+mod memory;
+mod plugin;
+mod source;
+
+pub use blacklist::Blacklist;
+pub use engine::{Engine, EngineError};
+pub use fault::CallError;
+pub use fit::Unfit;
+pub use generation::{FillError, Generation, Recipe};
+pub use instance::{
+    BATCH, Description, Entry, Format, Instance, Keyspace, Outcome, PART_BYTES, Page, Part, Progress,
+    Settings, Verdict,
+};
+pub use limits::Limits;
+pub use memory::MemoryAccount;
+pub use plugin::{LoadError, Plugin};
+pub use portcullis_msisdn::{Direction, Directions, Msisdn, Permutation, PermutationKey, Subject};
+pub use source::{Change, EntrySource, SourceError};

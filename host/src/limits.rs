@@ -1,0 +1,37 @@
+//! What a plugin may use.
+
+use std::time::Duration;
+
+/// The most that one plugin instance may take for one call, and of memory for its life.
+///
+/// The defaults suit lists up to a few million entries. A call that passes a bound is cut off; see
+/// [`CallError`](crate::CallError).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a single check may take: it stands in the path of a message. 50 ms unless set; a good plugin needs less than a microsecond.
+    pub check: Duration,
+    /// How long any other call may take (a batch of checks, of blocks, a page, a part of a state): 2 s unless set.
+    pub call: Duration,
+    /// How long `configure` may take: 2 s unless set.
+    pub configure: Duration,
+    /// The largest component file, in bytes: 16 MiB unless set.
+    pub component_bytes: usize,
+    /// The most linear memory and tables of one instance, in bytes: 4 GiB unless set, which is as much as 32-bit
+    /// addresses reach. What a tenant has in all is bounded by its [`MemoryAccount`](crate::MemoryAccount).
+    pub instance_bytes: u64,
+    /// The most that one call may hand back to the host, in bytes: 8 MiB unless set.
+    pub result_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            check: Duration::from_millis(50),
+            call: Duration::from_secs(2),
+            configure: Duration::from_secs(2),
+            component_bytes: 16 << 20,
+            instance_bytes: 4 << 30,
+            result_bytes: 8 << 20,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A compiled plugin.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use portcullis_msisdn::Permutation;
+use wasmtime::component::{Component, Linker};
+
+use crate::bindings::PluginPre;
+use crate::engine::Engine;
+use crate::fault::CallError;
+use crate::fit::{self, Unfit};
+use crate::instance::{Description, Instance, Keyspace, Settings};
+use crate::limits::Limits;
+use crate::memory::{MemoryAccount, Meter};
+
+/// A plugin that fits the contract, compiled and ready to be instantiated. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugin(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    limits: Limits,
+    /// Imports resolved (there are none) and types checked once for all instances.
+    pre: PluginPre<Meter>,
+    description: Description,
+    code_bytes: usize,
+}
+
+/// Why a plugin can't be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file can't be read.
+    #[error("the plugin file {path} can't be read")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the operating system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not a component that fits the contract.
+    #[error("the plugin does not fit: {0}")]
+    Unfit(#[from] Unfit),
+    /// It fits, but fails to describe itself.
+    #[error("the plugin can't be asked for its description")]
+    Describe(#[source] CallError),
+}
+
+impl Plugin {
+    /// Loads a component from a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plugin::load`], and where the file can't be read.
+    pub fn load_file(engine: &Engine, path: impl AsRef<Path>, limits: Limits) -> Result<Self, LoadError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path)
+            .map_err(|source| LoadError::Read { path: path.display().to_string(), source })?;
+        Self::load(engine, &bytes, limits)
+    }
+
+    /// Checks that a component fits the contract, compiles it, and asks it for its description, within `limits`.
+    ///
+    /// Compiling takes tens of milliseconds for a small plugin, on all cores: do it off the path of messages.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] says why the component can't serve.
+    pub fn load(engine: &Engine, component: &[u8], limits: Limits) -> Result<Self, LoadError> {
+        fit::check(component, limits.component_bytes)?;
+        let compile = |error: wasmtime::Error| Unfit::Compile(format!("{error:#}"));
+        let component = Component::new(engine.wasm(), component).map_err(compile)?;
+        let code_bytes = component.image_range().end as usize - component.image_range().start as usize;
+        let pre = Linker::new(engine.wasm())
+            .instantiate_pre(&component)
+            .and_then(PluginPre::new)
+            .map_err(|error| Unfit::World(format!("{error:#}")))?;
+        let account = MemoryAccount::new(limits.instance_bytes);
+        let description = Instance::describe(engine, &pre, &account, &limits).map_err(LoadError::Describe)?;
+        Ok(Plugin(Arc::new(Inner { engine: engine.clone(), limits, pre, description, code_bytes })))
+    }
+
+    /// What the plugin says of itself.
+    pub fn description(&self) -> &Description {
+        &self.0.description
+    }
+
+    /// The size of its machine code, in bytes; all instances share it.
+    pub fn code_bytes(&self) -> usize {
+        self.0.code_bytes
+    }
+
+    /// What a call of the plugin may take.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// A new instance with an empty list.
+    ///
+    /// `numbers` is the tenant's permutation where the tenant grants this plugin numbers in clear; it is used only if the
+    /// plugin asks for them.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`], as from every call; [`CallError::Refused`] where the plugin refuses its options, and where it needs numbers in
+    /// clear that it is not granted.
+    pub fn instantiate(
+        &self,
+        settings: &Settings,
+        account: &Arc<MemoryAccount>,
+        numbers: Option<&Permutation>,
+    ) -> Result<Instance, CallError> {
+        let inner = &*self.0;
+        let numbers = match (inner.description.keyspace, numbers) {
+            (Keyspace::Hashed, _) => None,
+            (Keyspace::Clear, Some(permutation)) => Some(permutation.clone()),
+            (Keyspace::Clear, None) => {
+                return Err(CallError::Refused(format!(
+                    "the plugin {} works on numbers in clear, which this tenant does not grant: set clear_numbers = true \
+                     for the tenant, or choose a plugin that works on hashed numbers",
+                    inner.description.name
+                )));
+            }
+        };
+        Instance::new(&inner.engine, &inner.pre, account, &inner.limits, settings, numbers)
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin")
+            .field("name", &self.0.description.name)
+            .field("version", &self.0.description.version)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,253 @@
+//! The default plugin, a real component, answers through the host.
+
+mod support;
+
+use portcullis_host::{
+    BATCH, Blacklist, CallError, Change, Direction, Directions, Entry, EntrySource, FillError, Generation,
+    Outcome, Settings, SourceError, Subject, Verdict,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use support::{account, empty, entry, exact, recipe, subject};
+
+#[test]
+fn a_blocked_subject_is_blocked_in_its_directions_and_nobody_else_is() {
+    let list = empty(exact());
+    let outcomes = list
+        .block(&[entry(1, Directions::BOTH), entry(2, Directions::INBOUND), entry(1, Directions::INBOUND)])
+        .expect("entries are taken");
+    assert_eq!(outcomes, [Outcome::Changed, Outcome::Changed, Outcome::Unchanged]);
+    for (value, direction, verdict) in [
+        (1, Direction::Inbound, Verdict::Block),
+        (1, Direction::Outbound, Verdict::Block),
+        (2, Direction::Inbound, Verdict::Block),
+        (2, Direction::Outbound, Verdict::Allow),
+        (3, Direction::Inbound, Verdict::Allow),
+    ] {
+        assert_eq!(list.check(subject(value), direction), Ok(verdict), "{value} {direction}");
+    }
+    list.unblock(&[entry(1, Directions::OUTBOUND)]).expect("it is lifted");
+    assert_eq!(list.check(subject(1), Direction::Outbound), Ok(Verdict::Allow));
+    assert_eq!(list.check(subject(1), Direction::Inbound), Ok(Verdict::Block));
+    assert_eq!(list.count(), Ok(2));
+}
+
+#[test]
+fn batches_larger_than_a_call_are_cut_and_answered_in_order() {
+    let list = empty(exact());
+    let members: Vec<Entry> = (0..10_000).map(|i| entry(i * 3, Directions::OUTBOUND)).collect();
+    assert_eq!(list.block(&members).expect("entries are taken").len(), members.len());
+    let asked: Vec<Subject> = (0..2 * BATCH as u64 + 17).map(subject).collect();
+    let verdicts = list.check_many(&asked, Direction::Outbound).expect("checks are answered");
+    assert_eq!(verdicts.len(), asked.len());
+    for (i, verdict) in verdicts.into_iter().enumerate() {
+        assert_eq!(verdict == Verdict::Block, i % 3 == 0, "subject {i}");
+    }
+    assert_eq!(list.check_many(&[], Direction::Inbound), Ok(Vec::new()));
+    assert_eq!(list.block(&[]), Ok(Vec::new()));
+}
+
+#[test]
+fn pages_come_in_order_and_end() {
+    let list = empty(exact());
+    let members: Vec<Entry> = (0..1000).map(|i| entry(i * 7, Directions::BOTH)).collect();
+    list.block(&members).expect("entries are taken");
+    let (mut walked, mut after) = (Vec::new(), None);
+    loop {
+        let page = list.list(after, 64).expect("a page is answered");
+        walked.extend(page.entries);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(walked, members);
+}
+
+#[test]
+fn a_saved_state_loads_into_another_instance() {
+    let plugin = exact();
+    let (settings, account) = (Settings::default(), account(64 * support::MIB));
+    let mut first = plugin.instantiate(&settings, &account, None).expect("it starts");
+    let members: Vec<Entry> =
+        (0..50_000).map(|i| entry(i * 12_345_678_901 % (1 << 50), Directions::BOTH)).collect();
+    first.block(&members).expect("entries are taken");
+
+    let mut second = plugin.instantiate(&settings, &account, None).expect("it starts");
+    let format = plugin.description().saves.clone().expect("it saves");
+    let (mut cursor, mut parts) = (None, 0);
+    loop {
+        let part = first.save(cursor, 64 << 10).expect("a part is answered");
+        second.load(&format, &part.bytes).expect("a part is loaded");
+        parts += 1;
+        cursor = part.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert!(parts > 3);
+    assert_eq!(second.count(), first.count());
+    let all: Vec<Subject> = members.iter().map(|entry| entry.subject).collect();
+    let verdicts = second.check_many(&all, Direction::Inbound).expect("checks are answered");
+    assert!(verdicts.iter().all(|&verdict| verdict == Verdict::Block));
+
+    let mut third = plugin.instantiate(&settings, &account, None).expect("it starts");
+    let refused = third.load(&format, b"not a saved state");
+    assert!(matches!(refused, Err(CallError::Refused(_))), "{refused:?}");
+}
+
+#[test]
+fn wrong_options_are_refused_in_the_plugin_s_words() {
+    let error = Generation::empty(recipe(exact(), r#"{"treshold":3}"#)).map(|_| ());
+    assert_eq!(
+        error.expect_err("it has no options").to_string(),
+        "refused by the plugin: this plugin has no options: leave plugin_options out, or set it to {}"
+    );
+}
+
+/// A record in memory: what the ledger is to a gateway.
+#[derive(Default)]
+struct Record(Mutex<(u64, BTreeMap<Subject, (Directions, u64)>)>);
+
+impl Record {
+    fn set(&self, value: u64, directions: Directions) {
+        let mut record = self.0.lock().expect("no test panics here");
+        record.0 += 1;
+        let sequence = record.0;
+        record.1.insert(subject(value), (directions, sequence));
+    }
+}
+
+impl EntrySource for Record {
+    fn sequence(&self) -> Result<u64, SourceError> {
+        Ok(self.0.lock().expect("no test panics here").0)
+    }
+
+    fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
+        let record = self.0.lock().expect("no test panics here");
+        Ok(record
+            .1
+            .iter()
+            .filter(|(subject, (directions, _))| Some(**subject) > after && !directions.is_none())
+            .take(limit)
+            .map(|(&subject, &(directions, _))| Entry { subject, directions })
+            .collect())
+    }
+
+    fn changes_since(&self, sequence: u64, limit: usize) -> Result<Vec<Change>, SourceError> {
+        let record = self.0.lock().expect("no test panics here");
+        let mut changes: Vec<Change> = record
+            .1
+            .iter()
+            .filter(|(_, (_, at))| *at > sequence)
+            .map(|(&subject, &(directions, sequence))| Change { subject, directions, sequence })
+            .collect();
+        changes.sort_by_key(|change| change.sequence);
+        changes.truncate(limit);
+        Ok(changes)
+    }
+}
+
+#[test]
+fn a_generation_is_filled_caught_up_and_exchanged() {
+    let record = Record::default();
+    for value in 0..10_000 {
+        record.set(value, Directions::BOTH);
+    }
+    record.set(5, Directions::NONE);
+    let list = Blacklist::new(Generation::filled(recipe(exact(), "{}"), &record).expect("it is filled"));
+    assert_eq!(list.generation().count(), Ok(9999));
+    assert_eq!(list.check(subject(5), Direction::Inbound), Ok(Verdict::Allow));
+
+    record.set(5, Directions::INBOUND);
+    record.set(6, Directions::NONE);
+    record.set(7, Directions::OUTBOUND);
+    assert_eq!(list.catch_up(&record).expect("it catches up"), 10_004);
+    let verdicts =
+        |direction| list.check_many(&[5, 6, 7].map(subject), direction).expect("checks are answered");
+    assert_eq!(verdicts(Direction::Inbound), [Verdict::Block, Verdict::Allow, Verdict::Allow]);
+    assert_eq!(verdicts(Direction::Outbound), [Verdict::Allow, Verdict::Allow, Verdict::Block]);
+
+    let next = Generation::filled(recipe(exact(), "{}"), &record).expect("it is filled");
+    record.set(1 << 40, Directions::BOTH);
+    let old = list.replace(next, &record).expect("it is exchanged");
+    assert_eq!(old.sequence(), 10_004);
+    assert_eq!(
+        list.check(subject(1 << 40), Direction::Inbound),
+        Ok(Verdict::Block),
+        "caught up before it served"
+    );
+}
+
+#[test]
+fn checks_go_on_from_two_threads_while_generations_are_exchanged() {
+    let record = Record::default();
+    for value in 0..2000 {
+        record.set(value * 2, Directions::BOTH);
+    }
+    let filled = || Generation::filled(recipe(exact(), "{}"), &record).expect("it is filled");
+    let list = Arc::new(Blacklist::new(filled()));
+    let exchanges = 20;
+    let stop = &AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let checkers: Vec<_> = (0..2)
+            .map(|_| {
+                let list = &list;
+                scope.spawn(move || {
+                    let mut checks = 0_u64;
+                    while !stop.load(Ordering::Relaxed) || checks < 4000 {
+                        let value = checks % 4000;
+                        let verdict =
+                            list.check(subject(value), Direction::Inbound).expect("a check is answered");
+                        assert_eq!(verdict == Verdict::Block, value % 2 == 0);
+                        checks += 1;
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..exchanges {
+            list.replace(filled(), &record).expect("it is exchanged");
+        }
+        stop.store(true, Ordering::Relaxed);
+        for checker in checkers {
+            checker.join().expect("no verdict was wrong");
+        }
+    });
+}
+
+#[test]
+fn an_account_is_charged_by_all_instances_and_paid_back() {
+    let account = account(64 * support::MIB);
+    let (plugin, settings) = (exact(), Settings::default());
+    let mut first = plugin.instantiate(&settings, &account, None).expect("it starts");
+    let start = account.used();
+    assert!(start > 0);
+    assert_eq!(first.memory_bytes(), start);
+    let members: Vec<Entry> = (0..100_000).map(|i| entry(i * 11_258_999_068, Directions::BOTH)).collect();
+    first.block(&members).expect("entries are taken");
+    assert_eq!(first.memory_bytes(), account.used());
+    assert!(account.used() > start);
+    let second = plugin.instantiate(&settings, &account, None).expect("it starts");
+    assert_eq!(account.used(), first.memory_bytes() + second.memory_bytes());
+    drop((first, second));
+    assert_eq!(account.used(), 0);
+}
+
+#[test]
+fn a_fill_that_the_source_fails_is_told_so() {
+    struct Broken;
+    impl EntrySource for Broken {
+        fn sequence(&self) -> Result<u64, SourceError> {
+            Err("the disk is gone".into())
+        }
+        fn members(&self, _: Option<Subject>, _: usize) -> Result<Vec<Entry>, SourceError> {
+            Ok(Vec::new())
+        }
+        fn changes_since(&self, _: u64, _: usize) -> Result<Vec<Change>, SourceError> {
+            Ok(Vec::new())
+        }
+    }
+    let error = Generation::filled(recipe(exact(), "{}"), &Broken).map(|_| ());
+    assert!(matches!(error, Err(FillError::Source(_))), "{error:?}");
+}
