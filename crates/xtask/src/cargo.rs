@@ -1,0 +1,50 @@
+//! Builds, tests and benchmarks, all in the release profile: so wasmtime is compiled once for all of them.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// The gateway, and the plugins as files.
+pub(crate) fn build() -> Result<()> {
+    cargo(
+        &["build", "--release", "--package", "portcullis-gateway", "--package", "portcullis-plugin-bundle"],
+        &[],
+    )?;
+    let plugins = target_dir()?.join("plugins");
+    let mut bundle = Command::new(target_dir()?.join("release/portcullis-plugin-bundle"));
+    let status = bundle.arg(&plugins).status().context("the plugin bundle can't be run")?;
+    ensure!(status.success(), "the plugins can't be written to {}", plugins.display());
+    Ok(())
+}
+
+pub(crate) fn test(arguments: &[String]) -> Result<()> {
+    cargo(&["test", "--release", "--workspace"], arguments)
+}
+
+pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    cargo(&["bench", "--package", "portcullis-benches"], arguments)
+}
+
+fn cargo(command: &[&str], arguments: &[String]) -> Result<()> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(program)
+        .current_dir(workspace())
+        .args(command)
+        .args(arguments)
+        .status()
+        .context("cargo can't be run")?;
+    ensure!(status.success(), "`cargo {}` failed", command.join(" "));
+    Ok(())
+}
+
+pub(crate) fn workspace() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// Where cargo builds to: this program lies in `TARGET/PROFILE/`.
+pub(crate) fn target_dir() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("this program has no path")?;
+    let target = program.ancestors().nth(2).context("this program does not lie in a target folder")?;
+    Ok(target.to_owned())
+}

@@ -1,0 +1,34 @@
+//! The project's chores: `cargo xtask run`, `test`, `bench` and what they are made of.
+#![forbid(unsafe_code)]
+
+mod cargo;
+mod demo;
+mod wasm_target;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  run [--listen ADDRESS]   build everything, start a gateway with a demo tenant, print three lines to try
+  test [ARGUMENTS]         all tests; ARGUMENTS go to `cargo test`
+  bench [ARGUMENTS]        all benchmarks; ARGUMENTS go to `cargo bench`
+  build                    the gateway at target/release/portcullis, the plugins at target/plugins/NAME.wasm
+
+Each installs the WebAssembly target where it is missing.";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((command, rest)) = arguments.split_first() else { bail!("{USAGE}") };
+    wasm_target::ensure()?;
+    match command.as_str() {
+        "run" => {
+            cargo::build()?;
+            demo::run(rest)
+        }
+        "test" => cargo::test(rest),
+        "bench" => cargo::bench(rest),
+        "build" => cargo::build(),
+        other => bail!("there is no command {other:?}\n\n{USAGE}"),
+    }
+}
