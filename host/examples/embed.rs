@@ -14,6 +14,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hidden = Permutation::new(PermutationKey::from_bytes(*b"sixteen bytes..."));
     let number = Msisdn::parse("+46 73-200 11 22")?;
     list.block(&[Entry { subject: hidden.subject(number), directions: Directions::BOTH }])?;
-    println!("{number:?}: {:?}", list.check(hidden.subject(number), Direction::Inbound)?);
+    eprintln!("{number:?}: {:?}", list.check(hidden.subject(number), Direction::Inbound)?);
     Ok(())
 }

@@ -108,7 +108,10 @@ fn wrong_options_are_refused_in_the_plugin_s_words() {
 
 /// A record in memory: what the ledger is to a gateway.
 #[derive(Default)]
-struct Record(Mutex<(u64, BTreeMap<Subject, (Directions, u64)>)>);
+struct Record(Mutex<(u64, Latest)>);
+
+/// Each entry's directions, and the number of its last change.
+type Latest = BTreeMap<Subject, (Directions, u64)>;
 
 impl Record {
     fn set(&self, value: u64, directions: Directions) {
@@ -200,7 +203,7 @@ fn checks_go_on_from_two_threads_while_generations_are_exchanged() {
                         let value = checks % 4000;
                         let verdict =
                             list.check(subject(value), Direction::Inbound).expect("a check is answered");
-                        assert_eq!(verdict == Verdict::Block, value % 2 == 0);
+                        assert_eq!(verdict == Verdict::Block, value.is_multiple_of(2));
                         checks += 1;
                     }
                 })

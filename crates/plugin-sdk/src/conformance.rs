@@ -242,7 +242,7 @@ impl SplitMix {
     }
 
     fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
+        usize::try_from(self.next() % n as u64).unwrap_or(0)
     }
 
     fn subject(&mut self) -> Subject {

@@ -4,8 +4,8 @@ use portcullis_msisdn::{Direction, Directions, Subject};
 
 /// A blacklist plugin: the state of one blacklist, and the rule that answers for it.
 ///
-/// The methods mirror the functions of the contract one to one, but `block` and `unblock` take one entry each, and
-/// [`check_many`](Blacklist::check_many) has a default. The arguments are as the contract guarantees them.
+/// The methods mirror the functions of the contract, but `block` and `unblock` take one entry each, and
+/// [`blocks_many`](Blacklist::blocks_many) has a default. The arguments are as the contract guarantees them.
 pub trait Blacklist: Sized + 'static {
     /// What this plugin is and can do. The same at each call.
     fn describe() -> Description;
@@ -44,7 +44,7 @@ pub trait Blacklist: Sized + 'static {
     /// One part, at most `max_bytes` long, of the state. Called only where [`Description::saves`] is given.
     fn save(&self, cursor: Option<u64>, max_bytes: usize) -> Part {
         let _ = (cursor, max_bytes);
-        unimplemented!("describe() names a format that this plugin saves, but save() is not implemented")
+        panic!("describe() names a format that this plugin saves, so it has to implement save() too")
     }
 
     /// Takes one part of a saved state, in a format of [`Description::loads`].

@@ -77,7 +77,12 @@ pub mod bindings {
 
 pub mod conformance;
 mod contract;
-#[allow(missing_docs, reason = "what the macro calls, and nobody else")]
+#[allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    reason = "what the macro calls, and nobody else"
+)]
 mod glue;
 
 pub use contract::{
