@@ -9,6 +9,13 @@ use std::process::{Command, ExitCode};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
+const FLAGS: [&str; 2] = [
+    // A mebibyte of stack, the default, is most of what a small list's instance would take.
+    "-Clink-arg=-zstack-size=131072",
+    // A jump table is an indirect jump, and the set's short matches are its inner loop: a sixth off a batch of checks.
+    "-Cjump-tables=no",
+];
+
 /// Constant, name, package, what it is.
 const PLUGINS: [(&str, &str, &str, &str); 3] = [
     (
@@ -98,7 +105,8 @@ fn compile(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
     cargo
         .env("CARGO_TARGET_DIR", target_dir)
         // Ships with Rust, and makes a component of the module in the same step.
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-component-ld");
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-component-ld")
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS.join(" "));
     // What holds for the outer build (flags for its target, clippy in rustc's place) must not reach this one.
     for name in [
         "CARGO_BUILD_TARGET",

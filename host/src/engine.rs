@@ -1,6 +1,5 @@
 //! The one wasmtime engine of a process, and the clock that ticks it.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -47,11 +46,15 @@ impl Engine {
         &self.wasm
     }
 
+    pub(crate) fn tick(&self) -> Duration {
+        self.clock.tick
+    }
+
     /// How many ticks from now a call that may take `deadline` is to be interrupted: never before the deadline, hence one
     /// more than fit in, since the current tick is already under way.
-    pub(crate) fn ticks(&self, deadline: Duration) -> NonZeroU64 {
+    pub(crate) fn ticks(&self, deadline: Duration) -> u64 {
         let ticks = deadline.as_nanos().div_ceil(self.clock.tick.as_nanos());
-        NonZeroU64::MIN.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX / 2))
+        u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1)
     }
 }
 
@@ -81,6 +84,8 @@ fn config() -> Config {
     config.max_wasm_stack(512 << 10);
     // A trap is told by its kind; frames of stripped code tell nobody more, and cost time at each trap.
     config.wasm_backtrace_max_frames(None);
+    // Small functions that the plugin's compiler left standing: each costs a look at the epoch and at the stack.
+    config.compiler_inlining(wasmtime::Inlining::Yes);
     // What no plugin needs is off: each proposal is code that a hostile component could reach.
     config
         .wasm_custom_page_sizes(false)

@@ -9,6 +9,7 @@ use wasmtime::{Store, Trap};
 use crate::answer::{Breach, sentence};
 use crate::bindings::exports::portcullis::blacklist::blacklist::{self as wit, Guest};
 use crate::bindings::{Plugin as Exports, PluginPre};
+use crate::deadline::Deadline;
 use crate::engine::Engine;
 use crate::fault::CallError;
 use crate::limits::Limits;
@@ -142,26 +143,30 @@ pub enum Progress {
     Complete,
 }
 
+/// What a store knows of the instance in it.
+pub(crate) struct State {
+    meter: Meter,
+    deadline: Deadline,
+}
+
 /// A plugin with its own memory, holding one blacklist.
 ///
 /// Each instance has a store of its own, so that a fault in one is a fault in no other. After a fatal
 /// [`CallError`] it is spent: each further call says so.
 pub struct Instance {
-    store: Store<Meter>,
+    store: Store<State>,
     exports: Exports,
     engine: Engine,
     limits: Limits,
     /// Turns subjects into numbers for a plugin that works on those in clear, and back.
     numbers: Option<Permutation>,
-    /// Reused by each batch of checks.
-    keys: Vec<u64>,
     spent: bool,
 }
 
 impl Instance {
     pub(crate) fn new(
         engine: &Engine,
-        pre: &PluginPre<Meter>,
+        pre: &PluginPre<State>,
         account: &Arc<MemoryAccount>,
         limits: &Limits,
         settings: &Settings,
@@ -178,7 +183,7 @@ impl Instance {
     /// Asks an instance made for nothing else.
     pub(crate) fn describe(
         engine: &Engine,
-        pre: &PluginPre<Meter>,
+        pre: &PluginPre<State>,
         account: &Arc<MemoryAccount>,
         limits: &Limits,
     ) -> Result<Description, CallError> {
@@ -190,21 +195,23 @@ impl Instance {
 
     fn bare(
         engine: &Engine,
-        pre: &PluginPre<Meter>,
+        pre: &PluginPre<State>,
         account: &Arc<MemoryAccount>,
         limits: &Limits,
         numbers: Option<Permutation>,
     ) -> Result<Self, CallError> {
-        let mut store = Store::new(engine.wasm(), Meter::new(Arc::clone(account), limits.instance_bytes));
-        store.limiter(|meter| meter);
+        let meter = Meter::new(Arc::clone(account), limits.instance_bytes);
+        let mut store = Store::new(engine.wasm(), State { meter, deadline: Deadline::default() });
+        store.limiter(|state| &mut state.meter);
+        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.passed()));
         store.set_hostcall_fuel(limits.result_bytes);
         // A component's own start functions run here.
-        store.set_epoch_deadline(engine.ticks(limits.configure).get());
+        begin(&mut store, engine, limits.configure);
         let exports = pre
             .instantiate(&mut store)
-            .map_err(|error| fault("its start", limits.configure, store.data(), &error))?;
+            .map_err(|error| fault("its start", limits.configure, &store.data().meter, &error))?;
         let (engine, limits) = (engine.clone(), limits.clone());
-        Ok(Instance { store, exports, engine, limits, numbers, keys: Vec::new(), spent: false })
+        Ok(Instance { store, exports, engine, limits, numbers, spent: false })
     }
 
     /// Whether a message of `subject` in `direction` may pass.
@@ -236,28 +243,30 @@ impl Instance {
         subjects: &[Subject],
         direction: Direction,
     ) -> Result<Vec<Verdict>, CallError> {
-        let mut verdicts = Vec::with_capacity(subjects.len().next_multiple_of(8));
+        let mut verdicts = vec![Verdict::Allow; subjects.len().next_multiple_of(8)];
+        // Each batch but the last is a multiple of eight, so all but the last begin and end with whole bytes.
+        let mut eights = verdicts.as_chunks_mut::<8>().0.iter_mut();
         for batch in subjects.chunks(BATCH) {
-            let mut keys = std::mem::take(&mut self.keys);
-            keys.clear();
-            match &self.numbers {
-                // Apart from the other case, so that the copy is one of memory.
-                None => keys.extend(batch.iter().map(|subject| subject.get())),
-                Some(_) => keys.extend(batch.iter().map(|&subject| self.key(subject))),
-            }
+            let clear: Vec<u64>;
+            let keys = match &self.numbers {
+                None => Subject::values(batch),
+                Some(_) => {
+                    clear = batch.iter().map(|&subject| self.key(subject)).collect();
+                    &clear
+                }
+            };
             let bits = self.call("check-many", self.limits.call, |guest, store| {
-                guest.call_check_many(store, &keys, direction.into())
-            });
-            self.keys = keys;
-            let bits = bits?;
+                guest.call_check_many(store, keys, direction.into())
+            })?;
             if bits.len() != batch.len().div_ceil(8) {
                 let breach = format!("answered {} bytes for {} subjects", bits.len(), batch.len());
                 return Err(self.broken("check-many", breach));
             }
-            let end = verdicts.len() + batch.len();
-            bits.iter().for_each(|&bits| verdicts.extend_from_slice(&VERDICTS[usize::from(bits)]));
-            verdicts.truncate(end);
+            for (&bits, eight) in bits.iter().zip(&mut eights) {
+                *eight = VERDICTS[usize::from(bits)];
+            }
         }
+        verdicts.truncate(subjects.len());
         Ok(verdicts)
     }
 
@@ -283,7 +292,7 @@ impl Instance {
         &mut self,
         call: &'static str,
         entries: &[Entry],
-        function: impl Fn(&Guest, &mut Store<Meter>, &[wit::Entry]) -> wasmtime::Result<Vec<wit::Outcome>>,
+        function: impl Fn(&Guest, &mut Store<State>, &[wit::Entry]) -> wasmtime::Result<Vec<wit::Outcome>>,
     ) -> Result<Vec<Outcome>, CallError> {
         let mut outcomes = Vec::with_capacity(entries.len());
         for batch in entries.chunks(BATCH) {
@@ -402,7 +411,7 @@ impl Instance {
 
     /// The linear memory and tables that this instance has, in bytes.
     pub fn memory_bytes(&self) -> u64 {
-        self.store.data().charged()
+        self.store.data().meter.charged()
     }
 
     /// Calls one function, within its deadline.
@@ -411,17 +420,17 @@ impl Instance {
         &mut self,
         name: &'static str,
         deadline: Duration,
-        function: impl FnOnce(&Guest, &mut Store<Meter>) -> wasmtime::Result<R>,
+        function: impl FnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<R>,
     ) -> Result<R, CallError> {
         if self.spent {
             return Err(CallError::OutOfService);
         }
-        self.store.set_epoch_deadline(self.engine.ticks(deadline).get());
-        self.store.data_mut().forget_refusal();
+        begin(&mut self.store, &self.engine, deadline);
+        self.store.data_mut().meter.forget_refusal();
         let guest = self.exports.portcullis_blacklist_blacklist();
         function(guest, &mut self.store).map_err(|error| {
             self.spent = true;
-            fault(name, deadline, self.store.data(), &error)
+            fault(name, deadline, &self.store.data().meter, &error)
         })
     }
 
@@ -448,6 +457,13 @@ impl Instance {
             Some(permutation) => permutation.rename(value),
         })
     }
+}
+
+/// Sets the deadline of the call that follows.
+#[inline]
+fn begin(store: &mut Store<State>, engine: &Engine, deadline: Duration) {
+    let ticks = store.data_mut().deadline.begin(engine.ticks(deadline), engine.tick());
+    store.set_epoch_deadline(ticks);
 }
 
 impl std::fmt::Debug for Instance {

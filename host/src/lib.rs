@@ -18,6 +18,7 @@
 mod answer;
 mod bindings;
 mod blacklist;
+mod deadline;
 mod engine;
 mod fault;
 mod fit;

@@ -6,6 +6,8 @@ use std::time::Duration;
 ///
 /// The defaults suit lists up to a few million entries. A call that passes a bound is cut off; see
 /// [`CallError`](crate::CallError).
+///
+/// Times are of the processor as soon as half of one is over: what a busy machine takes from a call is not counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How long a single check may take: it stands in the path of a message. 50 ms unless set; a good plugin needs less than a microsecond.

@@ -10,9 +10,9 @@ use crate::bindings::PluginPre;
 use crate::engine::Engine;
 use crate::fault::CallError;
 use crate::fit::{self, Unfit};
-use crate::instance::{Description, Instance, Keyspace, Settings};
+use crate::instance::{Description, Instance, Keyspace, Settings, State};
 use crate::limits::Limits;
-use crate::memory::{MemoryAccount, Meter};
+use crate::memory::MemoryAccount;
 
 /// A plugin that fits the contract, compiled and ready to be instantiated. Cheap to clone.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ struct Inner {
     engine: Engine,
     limits: Limits,
     /// Imports resolved (there are none) and types checked once for all instances.
-    pre: PluginPre<Meter>,
+    pre: PluginPre<State>,
     description: Description,
     code_bytes: usize,
 }

@@ -3,7 +3,6 @@
 use portcullis_plugin_sdk::{Blacklist, Description, Direction, Entry, Outcome, Page, Settings, Subject};
 
 struct Trivial;
-
 impl Blacklist for Trivial {
     fn describe() -> Description {
         Description::hashed("trivial", env!("CARGO_PKG_VERSION"))
@@ -27,5 +26,4 @@ impl Blacklist for Trivial {
         0
     }
 }
-
 portcullis_plugin_sdk::export!(Trivial);

@@ -46,8 +46,8 @@ impl<P: Blacklist> Slot<P> {
     }
 
     pub fn check_many(&self, keys: Vec<u64>, direction: wit::Direction) -> Vec<u8> {
-        let subjects: Vec<Subject> = keys.into_iter().map(subject).collect();
-        self.with(|list| list.blocks_many(&subjects, direction.into()))
+        let subjects = Subject::from_values(&keys).expect("subjects below 2^50");
+        self.with(|list| list.blocks_many(subjects, direction.into()))
     }
 
     pub fn block(&self, entries: Vec<wit::Entry>) -> Vec<wit::Outcome> {
