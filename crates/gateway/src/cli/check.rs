@@ -1,0 +1,76 @@
+//! `portcullis check`.
+
+use std::collections::HashSet;
+use std::io::Write as _;
+
+use clap::Args;
+
+use super::client::{Client, MOST_NUMBERS};
+use super::directions::Direction;
+use super::numbers::{NumberOptions, explained};
+use super::output::{self, Results};
+use super::{Exit, TargetOptions};
+
+/// Ask whether numbers may pass
+///
+/// Prints a line for each: the number as it was given, a tab, and `allow` or `block`. A sender's
+/// list and the tenant-wide one are both asked, unless --tenant-wide asks for the latter alone.
+///
+/// The exit code is 0 where all are allowed, 1 where one is blocked, 2 where the question could not
+/// be answered.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  portcullis check +46700000001 --sender support --direction outbound
+  portcullis check - --sender support --direction inbound < numbers.txt
+  portcullis check -q +46700000001 --sender support --direction outbound && send-it")]
+pub(super) struct Options {
+    #[command(flatten)]
+    numbers: NumberOptions,
+    #[command(flatten)]
+    target: TargetOptions,
+
+    /// The way the message goes
+    #[arg(long, short)]
+    direction: Direction,
+
+    /// Print nothing: only the exit code answers
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
+    let target = options.target.target();
+    let mut numbers = options.numbers.read();
+    let mut results = Results::open();
+    let mut exit = Exit::Good;
+    let mut stand_in = false;
+    loop {
+        let batch = numbers.by_ref().take(MOST_NUMBERS).collect::<anyhow::Result<Vec<_>>>()?;
+        if batch.is_empty() {
+            break;
+        }
+        let texts: Vec<&str> = batch.iter().map(|number| number.text.as_str()).collect();
+        let checked =
+            client.check(&target, &texts, options.direction).map_err(|error| explained(&batch, error))?;
+        let blocked: HashSet<&str> = checked.blocked.iter().map(String::as_str).collect();
+        if !blocked.is_empty() {
+            exit = Exit::NotAll;
+        }
+        if !options.quiet {
+            for text in texts {
+                let verdict = if blocked.contains(text) { "block" } else { "allow" };
+                writeln!(results, "{text}\t{verdict}")?;
+            }
+            results.flush()?;
+        }
+        if checked.source != "plugin" && !stand_in {
+            stand_in = true;
+            output::note(format_args!(
+                "portcullis: the plugin failed, so the tenant's {} answered in its place",
+                checked.source
+            ));
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,465 @@
+//! The native API of a gateway, from the caller's side.
+
+use std::fmt;
+use std::io::Read as _;
+use std::str::FromStr;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use ureq::http::uri::{Authority, Scheme};
+use ureq::http::{HeaderValue, Response, StatusCode, Uri, header};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body, Proxy, Timeout};
+
+use super::directions::{Direction, Directions};
+use super::entries::{Entry, Status};
+use super::time::Time;
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long the gateway may think about one request. The longest are batches of 10,000 writes, of
+/// which each is on disk when the answer comes.
+const ANSWER: Duration = Duration::from_secs(120);
+/// The longest answer that is read, in bytes: a page of [`PAGE`] entries with the longest reasons
+/// is a fifth of it.
+const LONGEST_ANSWER: u64 = 32 << 20;
+
+/// The most numbers that the gateway takes in one request.
+pub(super) const MOST_NUMBERS: usize = 10_000;
+/// Entries a page: few enough for an answer of some hundred KiB, enough to make the walk fast.
+const PAGE: u32 = 2_000;
+
+/// What has to be escaped in a segment of a path (RFC 3986, section 3.3): everything but the
+/// unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where a gateway is: scheme, host, and maybe a path, without a slash at the end.
+#[derive(Clone, Debug)]
+pub(super) struct BaseUrl {
+    url: String,
+    /// Whether the host is this machine.
+    here: bool,
+}
+
+impl FromStr for BaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url: Uri =
+            text.trim().parse().map_err(|error| format!("{error}: write it as http://host:8480"))?;
+        if ![Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&url.scheme()) {
+            return Err("it has to begin with http:// or https://".to_owned());
+        }
+        // Both could hold a secret, and would stand in messages.
+        if url.authority().map(Authority::as_str).is_some_and(|authority| authority.contains('@')) {
+            return Err("it holds a user or password: give the token by --token instead".to_owned());
+        }
+        if url.query().is_some() {
+            return Err("it has a query (`?`), which a gateway's address has not".to_owned());
+        }
+        let host = url.host().unwrap_or_default();
+        let here = host == "localhost" || host.starts_with("127.") || host == "[::1]";
+        Ok(BaseUrl { url: url.to_string().trim_end_matches('/').to_owned(), here })
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+/// A tenant's token. Neither displayed nor debugged.
+#[derive(Clone)]
+pub(super) struct Token(String);
+
+impl From<String> for Token {
+    fn from(token: String) -> Self {
+        Token(token)
+    }
+}
+
+/// One of the tenant's blacklists.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    Sender(String),
+    TenantWide,
+}
+
+impl Target {
+    /// The path of what is there for every list, such as `entries`.
+    fn path(&self, what: &str) -> String {
+        match self {
+            Target::Sender(id) => {
+                // A segment of dots alone would be resolved as a step in the path.
+                let id = match id.as_str() {
+                    "." => "%2E".to_owned(),
+                    ".." => "%2E%2E".to_owned(),
+                    id => utf8_percent_encode(id, SEGMENT).to_string(),
+                };
+                format!("/portcullis/v1/senders/{id}/{what}")
+            }
+            Target::TenantWide => format!("/portcullis/v1/tenant/{what}"),
+        }
+    }
+}
+
+/// A gateway, and whom to be there.
+pub(super) struct Client {
+    agent: Agent,
+    base: BaseUrl,
+    authorization: HeaderValue,
+}
+
+/// Which change to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Block,
+    Unblock,
+}
+
+/// The body of a change: `numbers` or `entries`, and what holds for all of them.
+#[derive(Clone, Default, Serialize)]
+pub(super) struct ChangeBody<'a, E: Serialize = ()> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) numbers: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) entries: Option<Vec<E>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) directions: Option<Directions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expires: Option<Time>,
+    /// `refuse` or `skip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) on_invalid: Option<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) dry_run: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) brief: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// What came of a change.
+#[derive(Debug, Deserialize)]
+pub(super) struct Changed {
+    /// A result a number, in order. Empty where `brief` was asked for.
+    #[serde(default)]
+    pub(super) results: Vec<Outcome>,
+    pub(super) changed: u64,
+    pub(super) unchanged: u64,
+    #[serde(default)]
+    pub(super) invalid: Vec<Invalid>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Outcome {
+    /// In E.164, with `+`.
+    pub(super) number: String,
+    pub(super) outcome: String,
+}
+
+/// A number that the gateway can't read.
+#[derive(Debug, Deserialize)]
+pub(super) struct Invalid {
+    /// Which one of those sent, from 0.
+    pub(super) index: usize,
+    pub(super) reason: String,
+}
+
+#[derive(Serialize)]
+struct CheckBody<'a> {
+    numbers: &'a [&'a str],
+    direction: Direction,
+}
+
+/// The answer to a check of several numbers.
+#[derive(Debug, Deserialize)]
+pub(super) struct Checked {
+    /// Those that are blocked, written as they were sent, in the same order.
+    pub(super) blocked: Vec<String>,
+    /// Who decided: `plugin`, or `policy` or `ledger` where the plugin failed.
+    pub(super) source: String,
+}
+
+/// Some entries of a list.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    pub(super) entries: Vec<Entry>,
+    /// What to ask the next page with; `None` at the end.
+    pub(super) next: Option<String>,
+}
+
+impl Client {
+    pub(super) fn new(base: BaseUrl, token: Option<&Token>) -> Result<Self, Error> {
+        let token = token.map(|Token(token)| token.trim()).filter(|token| !token.is_empty());
+        let token = token.ok_or(Error::NoToken)?;
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Error::TokenCharacters)?;
+        authorization.set_sensitive(true);
+        let agent = Agent::config_builder()
+            // An answer of the gateway that says no is read like any other.
+            .http_status_as_error(false)
+            // A redirected POST would become a GET.
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(ANSWER))
+            .timeout_recv_body(Some(ANSWER))
+            .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
+            // A gateway inside of a company has a certificate that only the company's machines know.
+            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+            // A proxy that the environment names could not reach this machine, nor is it to see the token.
+            .proxy(if base.here { None } else { Proxy::try_from_env() })
+            .build()
+            .new_agent();
+        Ok(Client { agent, base, authorization })
+    }
+
+    /// Asks about up to [`MOST_NUMBERS`] numbers; one that can't be read refuses all.
+    pub(super) fn check(
+        &self,
+        target: &Target,
+        numbers: &[&str],
+        direction: Direction,
+    ) -> Result<Checked, Error> {
+        let request = self.agent.post(self.url(target, "check"));
+        self.send(request, &CheckBody { numbers, direction })
+    }
+
+    /// Changes up to [`MOST_NUMBERS`] entries.
+    pub(super) fn change<E: Serialize>(
+        &self,
+        target: &Target,
+        change: Change,
+        body: &ChangeBody<'_, E>,
+    ) -> Result<Changed, Error> {
+        let url = self.url(target, "entries");
+        let request = match change {
+            Change::Block => self.agent.post(url),
+            Change::Unblock => self.agent.delete(url).force_send_body(),
+        };
+        self.send(request, body)
+    }
+
+    /// All entries of the list, a page at a time.
+    pub(super) fn pages<'a>(
+        &'a self,
+        target: &'a Target,
+        status: Status,
+    ) -> impl Iterator<Item = Result<Vec<Entry>, Error>> + 'a {
+        let url = self.url(target, "entries");
+        let mut cursor = Some(None);
+        std::iter::from_fn(move || {
+            let after: Option<String> = cursor.take()?;
+            let mut request = self
+                .agent
+                .get(&url)
+                .query("limit", PAGE.to_string())
+                .query("status", status.name())
+                .header(header::AUTHORIZATION, self.authorization.clone());
+            if let Some(after) = after {
+                request = request.query("after", after);
+            }
+            let answer = request.call().map_err(|error| self.failed(error));
+            let page: Result<Page, Error> = answer.and_then(|answer| self.read(answer));
+            Some(page.map(|page| {
+                cursor = page.next.map(Some);
+                page.entries
+            }))
+        })
+    }
+
+    fn url(&self, target: &Target, what: &str) -> String {
+        format!("{}{}", self.base, target.path(what))
+    }
+
+    fn send<T: DeserializeOwned>(
+        &self,
+        request: ureq::RequestBuilder<ureq::typestate::WithBody>,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        let body = serde_json::to_vec(body).map_err(|_| Error::Unwritable)?;
+        let answer = request
+            .header(header::AUTHORIZATION, self.authorization.clone())
+            .content_type("application/json")
+            .send(&body);
+        self.read(answer.map_err(|error| self.failed(error))?)
+    }
+
+    fn read<T: DeserializeOwned>(&self, answer: Response<Body>) -> Result<T, Error> {
+        let (head, body) = answer.into_parts();
+        let mut bytes = Vec::new();
+        body.into_with_config()
+            .limit(LONGEST_ANSWER)
+            .reader()
+            .read_to_end(&mut bytes)
+            .map_err(|error| self.failed(ureq::Error::from(error)))?;
+        if head.status.is_success() {
+            // The JSON error is left out: it may quote the answer, which holds numbers.
+            return serde_json::from_slice(&bytes)
+                .map_err(|_| Error::NotOurs { url: self.base.clone(), status: head.status });
+        }
+        Err(match serde_json::from_slice(&bytes) {
+            Ok(ErrorBody { error }) => Error::Refused(Box::new(error)),
+            Err(_) => Error::NotOurs { url: self.base.clone(), status: head.status },
+        })
+    }
+
+    fn failed(&self, error: ureq::Error) -> Error {
+        use std::io::ErrorKind;
+        let url = self.base.clone();
+        let lost = match &error {
+            ureq::Error::Protocol(_) | ureq::Error::BodyStalled => true,
+            ureq::Error::Timeout(timeout) => !matches!(timeout, Timeout::Connect | Timeout::Resolve),
+            // The others come before there is a connection: from the name of the host to the
+            // certificate.
+            ureq::Error::Io(error) => matches!(
+                error.kind(),
+                ErrorKind::BrokenPipe
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::TimedOut
+                    | ErrorKind::UnexpectedEof
+            ),
+            _ => false,
+        };
+        let cause = match error {
+            ureq::Error::Io(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        if lost { Error::Lost { url, cause } } else { Error::Unreachable { url, cause } }
+    }
+}
+
+/// Why there is no answer to go on with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(
+        "there is no token: give the tenant's by --token or in the environment variable PORTCULLIS_TOKEN"
+    )]
+    NoToken,
+    #[error("the token has characters that no token has: is it complete, and without line breaks inside?")]
+    TokenCharacters,
+    #[error(
+        "the gateway at {url} can't be reached: {cause}; is it running? is --url (PORTCULLIS_URL) right?"
+    )]
+    Unreachable { url: BaseUrl, cause: String },
+    #[error("the gateway at {url} was reached, but gave no answer: {cause}")]
+    Lost { url: BaseUrl, cause: String },
+    #[error(
+        "what {url} answers ({status}) is not from a portcullis gateway: is --url (PORTCULLIS_URL) right?"
+    )]
+    NotOurs { url: BaseUrl, status: StatusCode },
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    #[error("the request can't be written as JSON")]
+    Unwritable,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: Refusal,
+}
+
+/// A "no" of the gateway.
+#[derive(Debug, Deserialize)]
+pub(super) struct Refusal {
+    pub(super) code: String,
+    message: String,
+    #[serde(default)]
+    details: Vec<serde_json::Value>,
+}
+
+impl Refusal {
+    /// The numbers that it is about, where it is about numbers.
+    pub(super) fn invalid(&self) -> impl Iterator<Item = Invalid> {
+        self.details.iter().filter_map(|detail| Invalid::deserialize(detail).ok())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        // The two that a person mends at the command line rather than in the request.
+        match self.code.as_str() {
+            "invalid_token" | "missing_token" => f.write_str(" (--token, PORTCULLIS_TOKEN)")?,
+            "body_too_large" => f.write_str(" (for an import: --batch)")?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_a_scheme_a_host_and_maybe_a_path() {
+        for (text, expected) in [
+            ("http://127.0.0.1:8480", "http://127.0.0.1:8480"),
+            ("http://127.0.0.1:8480/", "http://127.0.0.1:8480"),
+            ("https://gate.example/portcullis-a/", "https://gate.example/portcullis-a"),
+        ] {
+            assert_eq!(text.parse::<BaseUrl>().unwrap().to_string(), expected);
+        }
+        for text in [
+            "",
+            "127.0.0.1:8480",
+            "ftp://gate.example",
+            "http://",
+            "http://user:secret@gate.example",
+            "http://gate.example/?token=secret",
+        ] {
+            let message = text.parse::<BaseUrl>().unwrap_err();
+            assert!(!message.contains("secret"), "{message}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_goes_without_a_proxy() {
+        for (text, here) in [
+            ("http://localhost:1", true),
+            ("http://127.0.0.2", true),
+            ("http://[::1]:8480", true),
+            ("http://gate.example", false),
+            ("http://localhost.example", false),
+        ] {
+            assert_eq!(text.parse::<BaseUrl>().unwrap().here, here, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sender_id_stays_one_segment_of_the_path() {
+        for (id, path) in [
+            ("support", "support"),
+            ("a b/ö", "a%20b%2F%C3%B6"),
+            ("..", "%2E%2E"),
+            (".", "%2E"),
+            ("a?b#c%d", "a%3Fb%23c%25d"),
+        ] {
+            assert_eq!(
+                Target::Sender(id.to_owned()).path("check"),
+                format!("/portcullis/v1/senders/{path}/check")
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_carry_is_refused_without_being_shown() {
+        let base: BaseUrl = "http://127.0.0.1:1".parse().unwrap();
+        for (token, expected) in [("", "no token"), (" ", "no token"), ("se\ncret", "characters")] {
+            let error = Client::new(base.clone(), Some(&Token(token.to_owned()))).err().unwrap().to_string();
+            assert!(error.contains(expected) && !error.contains("cret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Entries as the gateway lists them, and the forms in which they are written out.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::directions::Directions;
+
+/// Which entries to list.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum Status {
+    /// Those that block
+    #[default]
+    Active,
+    /// Those that were lifted or have expired
+    Inactive,
+    /// Both
+    All,
+}
+
+impl Status {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Status::Active => "active",
+            Status::Inactive => "inactive",
+            Status::All => "all",
+        }
+    }
+}
+
+/// One entry. All is kept as the gateway wrote it: nothing here looks into it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Entry {
+    /// Missing where the entry is about an account that has no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    number: Option<String>,
+    directions: Vec<String>,
+    status: String,
+    source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    display: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+    created: String,
+    updated: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deactivated: Option<String>,
+    id: String,
+}
+
+impl Entry {
+    fn directions(&self) -> Option<Directions> {
+        Directions::from_names(self.directions.iter().map(String::as_str))
+    }
+
+    pub(super) fn has_number(&self) -> bool {
+        self.number.is_some()
+    }
+
+    /// Whether the bare number, blocked somewhere else, would block more than this entry does.
+    pub(super) fn is_limited(&self) -> bool {
+        self.expires.is_some() || self.directions().is_some_and(|all| all != Directions::Both)
+    }
+
+    /// The columns, and what stands in them. `import` reads the first five again.
+    fn columns(&self) -> [(&'static str, &str); 12] {
+        fn text(field: Option<&String>) -> &str {
+            field.map_or("", String::as_str)
+        }
+        [
+            ("number", text(self.number.as_ref())),
+            ("directions", self.directions().map_or("", Directions::name)),
+            ("source", &self.source),
+            ("reason", text(self.reason.as_ref())),
+            ("expires", text(self.expires.as_ref())),
+            ("status", &self.status),
+            ("display", text(self.display.as_ref())),
+            ("actor", text(self.actor.as_ref())),
+            ("created", &self.created),
+            ("updated", &self.updated),
+            ("deactivated", text(self.deactivated.as_ref())),
+            ("id", &self.id),
+        ]
+    }
+}
+
+/// The names of the columns, in order.
+const COLUMNS: [&str; 12] = [
+    "number",
+    "directions",
+    "source",
+    "reason",
+    "expires",
+    "status",
+    "display",
+    "actor",
+    "created",
+    "updated",
+    "deactivated",
+    "id",
+];
+
+/// How entries are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A number a line, as +E.164. Entries without a number are left out.
+    Plain,
+    /// CSV (RFC 4180, but with LF) with a header.
+    Csv,
+    /// An object a line.
+    Ndjson,
+    /// One array.
+    Json,
+}
+
+/// Writes entries in one form, a page at a time, so that memory does not grow with the list.
+/// Nothing is written before the first page is there: what fails until then leaves no header behind.
+pub(super) struct EntryWriter<W> {
+    form: Form,
+    out: W,
+    begun: bool,
+    /// What goes before the next object of an array.
+    separator: &'static str,
+}
+
+impl<W: Write> EntryWriter<W> {
+    pub(super) fn new(form: Form, out: W) -> Self {
+        EntryWriter { form, out, begun: false, separator: "\n" }
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        match self.form {
+            Form::Plain | Form::Ndjson => Ok(()),
+            Form::Csv => writeln!(self.out, "{}", COLUMNS.join(",")),
+            Form::Json => write!(self.out, "["),
+        }
+    }
+
+    pub(super) fn page(&mut self, entries: &[Entry]) -> io::Result<()> {
+        self.begin()?;
+        match self.form {
+            Form::Plain => entries
+                .iter()
+                .filter_map(|entry| entry.number.as_ref())
+                .try_for_each(|number| writeln!(self.out, "{number}")),
+            Form::Csv => self.csv(entries),
+            Form::Ndjson => entries.iter().try_for_each(|entry| {
+                serde_json::to_writer(&mut self.out, entry)?;
+                writeln!(self.out)
+            }),
+            Form::Json => entries.iter().try_for_each(|entry| {
+                write!(self.out, "{}", std::mem::replace(&mut self.separator, ",\n"))?;
+                Ok(serde_json::to_writer(&mut self.out, entry)?)
+            }),
+        }
+    }
+
+    fn csv(&mut self, entries: &[Entry]) -> io::Result<()> {
+        // Into memory first: an error of `out` is to come out as it is, not inside of one of `csv`.
+        let mut page = csv::WriterBuilder::new().from_writer(Vec::new());
+        for entry in entries {
+            page.write_record(entry.columns().map(|(_, text)| text))?;
+        }
+        let page = page.into_inner().map_err(csv::IntoInnerError::into_error)?;
+        self.out.write_all(&page)
+    }
+
+    /// Writes what stands after the last entry, and flushes.
+    pub(super) fn end(mut self) -> io::Result<W> {
+        self.begin()?;
+        if self.form == Form::Json {
+            writeln!(self.out, "\n]")?;
+        }
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries() -> Vec<Entry> {
+        serde_json::from_str(
+            r#"[
+            {"id":"e_0123456789","number":"+46700000001","directions":["inbound","outbound"],"status":"active",
+             "source":"api","actor":"token","created":"2026-01-01T00:00:00.000Z","updated":"2026-01-01T00:00:00.000Z"},
+            {"id":"e_abcdefghij","number":"+46700000002","directions":["outbound"],"status":"active",
+             "source":"import","reason":"said \"no\", twice","actor":"token","expires":"2030-01-01T00:00:00.000Z",
+             "created":"2026-01-01T00:00:00.000Z","updated":"2026-01-01T00:00:00.000Z","new":1}
+            ]"#,
+        )
+        .unwrap()
+    }
+
+    fn written(form: Form, pages: &[Vec<Entry>]) -> String {
+        let mut writer = EntryWriter::new(form, Vec::new());
+        pages.iter().for_each(|page| writer.page(page).unwrap());
+        String::from_utf8(writer.end().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn plain_is_a_number_a_line() {
+        assert_eq!(written(Form::Plain, &[entries()]), "+46700000001\n+46700000002\n");
+    }
+
+    #[test]
+    fn csv_has_a_header_and_quotes_what_needs_it() {
+        let text = written(Form::Csv, &[entries()]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], COLUMNS.join(","));
+        assert!(lines[1].starts_with("+46700000001,both,api,,,active,"), "{text}");
+        assert!(
+            lines[2].starts_with(
+                r#"+46700000002,outbound,import,"said ""no"", twice",2030-01-01T00:00:00.000Z,active,"#
+            ),
+            "{text}"
+        );
+        assert_eq!(lines.len(), 3);
+    }
+
+    #[test]
+    fn the_header_names_the_columns() {
+        assert_eq!(entries()[0].columns().map(|(name, _)| name), COLUMNS);
+    }
+
+    #[test]
+    fn json_is_one_array_however_many_pages() {
+        for pages in [vec![], vec![vec![]], vec![entries()], vec![entries(), entries()]] {
+            let text = written(Form::Json, &pages);
+            let array: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+            assert_eq!(array.len(), pages.iter().map(Vec::len).sum::<usize>(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ndjson_leaves_out_what_an_entry_has_not() {
+        let text = written(Form::Ndjson, &[entries()]);
+        let first = text.lines().next().unwrap();
+        assert!(!first.contains("reason") && !first.contains("null"), "{first}");
+    }
+
+    #[test]
+    fn limited_are_those_that_expire_or_go_one_way() {
+        assert_eq!(entries().iter().map(Entry::is_limited).collect::<Vec<_>>(), [false, true]);
+    }
+}

@@ -1,0 +1,123 @@
+//! The numbers of `check`, `block` and `unblock`: arguments, or the lines of standard input.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, BufReader, Stdin};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use super::client::Error;
+use super::lines::Lines;
+
+/// The numbers of a command.
+#[derive(Args)]
+pub(super) struct NumberOptions {
+    /// Numbers, as +46700000001, or as they are written in the tenant's default region; `-` reads
+    /// more from standard input, one a line (empty lines, and lines that begin with #, are skipped)
+    #[arg(required = true, value_name = "NUMBER")]
+    numbers: Vec<String>,
+}
+
+/// A number as someone wrote it.
+pub(super) struct Given {
+    pub(super) text: String,
+    place: Place,
+}
+
+/// Where a number stands: what messages name in place of the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Counted from 1.
+    Argument(usize),
+    /// Counted from 1.
+    Line(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Argument(count) => write!(f, "number {count}"),
+            Place::Line(line) => write!(f, "line {line}"),
+        }
+    }
+}
+
+impl NumberOptions {
+    /// One after the other; standard input is read as they are taken.
+    pub(super) fn read(self) -> impl Iterator<Item = anyhow::Result<Given>> {
+        let mut stdin: Option<Lines<BufReader<Stdin>>> = None;
+        let mut arguments = self.numbers.into_iter().enumerate();
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(lines) = &mut stdin {
+                    match next_line(lines) {
+                        Ok(None) => stdin = None,
+                        line => return line.transpose(),
+                    }
+                }
+                let (index, text) = arguments.next()?;
+                if text != "-" {
+                    return Some(Ok(Given { text, place: Place::Argument(index + 1) }));
+                }
+                stdin = Some(Lines::new(BufReader::new(io::stdin())));
+            }
+        })
+    }
+}
+
+fn next_line(lines: &mut Lines<BufReader<Stdin>>) -> anyhow::Result<Option<Given>> {
+    while let Some(line) = lines.next().context("reading standard input")? {
+        let Some(text) = line.bytes.and_then(|bytes| String::from_utf8(bytes).ok()) else {
+            bail!("line {} of standard input is too long, or not UTF-8", line.number);
+        };
+        let text = text.trim();
+        if !text.is_empty() && !text.starts_with('#') {
+            return Ok(Some(Given { text: text.to_owned(), place: Place::Line(line.number) }));
+        }
+    }
+    Ok(None)
+}
+
+/// The most refused numbers that a message names.
+const MOST_NAMED: usize = 20;
+
+/// The error; or, where the gateway refused some of the numbers sent, which and why.
+pub(super) fn explained(sent: &[Given], error: Error) -> anyhow::Error {
+    let Error::Refused(refusal) = &error else { return error.into() };
+    let invalid: Vec<_> = refusal.invalid().collect();
+    if invalid.is_empty() {
+        return error.into();
+    }
+    let mut message = "nothing was done, as not all numbers can be taken:".to_owned();
+    for invalid in invalid.iter().take(MOST_NAMED) {
+        if let Some(number) = sent.get(invalid.index) {
+            _ = write!(message, "\n  {}: {}", number.place, invalid.reason);
+        }
+    }
+    if invalid.len() > MOST_NAMED {
+        message.push_str("\n  … and more");
+    }
+    anyhow::Error::msg(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_number_is_named_by_its_place() {
+        let sent = [
+            Given { text: "+46700000001".to_owned(), place: Place::Argument(1) },
+            Given { text: "0700".to_owned(), place: Place::Line(7) },
+        ];
+        let refusal = serde_json::from_str(
+            r#"{"code":"invalid_number","message":"can't be read","details":[{"index":1,"reason":"begins with 0"},{"index":9,"reason":"r"}]}"#,
+        )
+        .unwrap();
+        let error = explained(&sent, Error::Refused(refusal));
+        assert_eq!(
+            error.to_string(),
+            "nothing was done, as not all numbers can be taken:\n  line 7: begins with 0"
+        );
+    }
+}

@@ -1,0 +1,38 @@
+//! A point in time as the command line and the API spell it.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Read from, and written as, RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Time(Timestamp);
+
+impl FromStr for Time {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        text.parse().map(Time).map_err(|_| "write it in RFC 3339, as 2030-12-31T23:59:59Z")
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_in_utc() {
+        let time: Time = "2030-01-01T01:00:00+01:00".parse().unwrap();
+        assert_eq!(serde_json::to_string(&time).unwrap(), "\"2030-01-01T00:00:00Z\"");
+        for text in ["", "tomorrow", "2030-01-01", "2030-01-01T00:00:00"] {
+            assert!(text.parse::<Time>().is_err(), "{text}");
+        }
+    }
+}

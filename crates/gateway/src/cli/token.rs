@@ -1,0 +1,68 @@
+//! `portcullis token`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use sha2::{Digest as _, Sha256};
+
+use super::Exit;
+use super::output::Results;
+
+/// Make tokens
+#[derive(Args)]
+pub(super) struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print a new random token, and the form of it for the configuration file
+    ///
+    /// Two lines: the token, for the client; and its SHA-256, which may stand in the configuration
+    /// file in the token's place, so that who reads the file can't use it. Nothing is stored: add
+    /// the token to `tokens` of a tenant, or make it the `admin_token`, yourself.
+    New,
+}
+
+/// Random bytes in a token: 256 bits can't be guessed, nor found from their SHA-256.
+const RANDOM: usize = 32;
+
+pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
+    let Command::New = options.command;
+    let mut random = [0; RANDOM];
+    getrandom::fill(&mut random).context("the operating system gives no random bytes")?;
+    let token = format!("pct_{}", hex(&random));
+    let mut results = Results::open();
+    writeln!(results, "{token}\n{}", digest(&token))?;
+    results.flush()?;
+    Ok(Exit::Good)
+}
+
+/// The token as the configuration file may hold it.
+fn digest(token: &str) -> String {
+    format!("sha256:{}", hex(&Sha256::digest(token)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_that_of_sha256sum() {
+        // printf acme-secret | sha256sum
+        assert_eq!(
+            digest("acme-secret"),
+            "sha256:307c609f87da43c3d563428a4f7efdf9857f4871fd10465732c4ab11a985a08c"
+        );
+    }
+}

@@ -1,0 +1,64 @@
+//! On which line of a TOML text something stands.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Place, Step};
+
+/// The line, from 1 on, that the byte at `offset` is on.
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
+    before.iter().filter(|&&byte| byte == b'\n').count() + 1
+}
+
+/// The line of what `place` names, or of the nearest thing around it that is there.
+pub(crate) fn line_of_place(text: &str, place: &Place) -> usize {
+    let Ok(document) = DeTable::parse(text) else { return 1 };
+    let mut offset = document.span().start;
+    let mut table = Some(document.get_ref());
+    let mut array: Option<&[Spanned<DeValue<'_>>]> = None;
+    for step in &place.0 {
+        let value = match *step {
+            Step::Key(name) => {
+                let found = table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == name));
+                let Some((key, value)) = found else { break };
+                offset = key.span().start;
+                value
+            }
+            Step::Index(index) => {
+                let Some(value) = array.and_then(|array| array.get(index)) else { break };
+                offset = value.span().start;
+                value
+            }
+        };
+        (table, array) = match value.get_ref() {
+            DeValue::Table(table) => (Some(table), None),
+            DeValue::Array(array) => (None, Some(array.as_ref())),
+            _ => (None, None),
+        };
+    }
+    line_of(text, offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "a = 1\n\n[[b]]\nc = [\n  5,\n  6]\n\n[[b]]\nc = []\n\n[[b.d]]\ne = 1\n";
+
+    #[test]
+    fn a_place_has_a_line() {
+        let line = |place: &Place| line_of_place(TEXT, place);
+        let root = Place::default();
+        let b = root.key("b");
+        assert_eq!(line(&root.key("a")), 1);
+        assert_eq!(line(&b.index(0)), 3);
+        assert_eq!(line(&b.index(0).key("c")), 4);
+        assert_eq!(line(&b.index(0).key("c").index(1)), 6);
+        assert_eq!(line(&b.index(1)), 8);
+        assert_eq!(line(&b.index(1).key("d").index(0).key("e")), 12);
+        // Not there: the table that it should be in.
+        assert_eq!(line(&b.index(1).key("d").index(0).key("x")), 11);
+        assert_eq!(line(&b.index(1).key("x")), 8);
+    }
+}

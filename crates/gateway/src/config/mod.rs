@@ -1,0 +1,168 @@
+//! The configuration: what is typed, what is wrong with it, and what it means.
+
+mod claims;
+mod lines;
+mod problem;
+mod tenant;
+pub(crate) mod typed;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use portcullis_ledger::StorageUrl;
+
+pub(crate) use claims::Claims;
+pub(crate) use problem::{Place, Problem};
+pub(crate) use tenant::TenantConfig;
+pub(crate) use typed::{LogFormat, OnFailure};
+
+use crate::token::TokenDigest;
+use crate::wording;
+
+/// What a gateway is run with.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin_token: Option<TokenDigest>,
+    /// The largest body of a request, in bytes.
+    pub(crate) max_body_bytes: usize,
+    pub(crate) log_format: LogFormat,
+    pub(crate) storage: StorageUrl,
+    pub(crate) master_key_file: PathBuf,
+    /// The folder of plugins besides those that are built in. It need not be there.
+    pub(crate) plugins_dir: Option<PathBuf>,
+    pub(crate) tenants: Vec<TenantConfig>,
+}
+
+/// Why a configuration is refused: lines of `file:line: what is wrong; what to do`.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("the configuration file {} can't be read: {source}; name another with --config", .path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Wrong(String),
+}
+
+const DEFAULT_MAX_BODY: u64 = 16 << 20;
+
+impl Config {
+    /// Reads the file at `path`. `plugins` gives the names of the plugins there are, besides the folder that the file names.
+    pub(crate) fn read(
+        path: &Path,
+        plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
+    ) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(path, &text, plugins).map_err(ConfigError::Wrong)
+    }
+
+    fn parse(
+        path: &Path,
+        text: &str,
+        plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
+    ) -> Result<Self, String> {
+        let file = path.display();
+        let typed: typed::File = toml::from_str(text).map_err(|error| {
+            let line = lines::line_of(text, error.span().map_or(0, |span| span.start));
+            format!("{file}:{line}: {}", wording::without_values(error.message()))
+        })?;
+        Self::check(path, &typed, plugins).map_err(|problems| {
+            let mut lines: Vec<_> = problems
+                .iter()
+                .map(|problem| (lines::line_of_place(text, &problem.place), &problem.place, &problem.what))
+                .collect();
+            lines.sort_by_key(|&(line, ..)| line);
+            let mut message = String::new();
+            for (line, place, what) in lines {
+                let separator = if message.is_empty() { "" } else { "\n" };
+                let _ = write!(message, "{separator}{file}:{line}: {place}: {what}");
+            }
+            message
+        })
+    }
+
+    fn check(
+        path: &Path,
+        typed: &typed::File,
+        plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
+    ) -> Result<Self, Vec<Problem>> {
+        let root = Place::default();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut problems = Vec::new();
+
+        let server = root.key("server");
+        let listen = typed.server.listen.parse::<SocketAddr>();
+        if listen.is_err() {
+            let what = "not an IP address and a port; write it like 127.0.0.1:8480";
+            problems.push(Problem::new(server.key("listen"), what));
+        }
+        let admin_token = typed.server.admin_token.as_ref().map(|secret| TokenDigest::parse(&secret.0));
+        if let Some(Err(error)) = admin_token {
+            let what = format!("{error}; `portcullis token new` prints a good one");
+            problems.push(Problem::new(server.key("admin_token"), what));
+        }
+        let admin_token = admin_token.and_then(Result::ok);
+        let max_body = typed.server.max_body_bytes.unwrap_or(DEFAULT_MAX_BODY);
+        if !(1 << 10..=1 << 30).contains(&max_body) {
+            let what = "not between 1024 (1 KiB) and 1073741824 (1 GiB); leave it out for 16 MiB";
+            problems.push(Problem::new(server.key("max_body_bytes"), what));
+        }
+
+        let storage = typed.storage.url.parse::<StorageUrl>().map(|url| match url {
+            StorageUrl::Sqlite(file) => StorageUrl::Sqlite(folder.join(file)),
+            other => other,
+        });
+        if let Err(error) = &storage {
+            problems.push(Problem::new(root.key("storage").key("url"), error.to_string()));
+        }
+
+        let plugins_dir = typed.plugins.dir.as_ref().map(|dir| folder.join(dir));
+        let plugins = plugins(plugins_dir.as_deref());
+        let mut claims = Claims::new(admin_token);
+        let mut tenants = Vec::new();
+        for (index, typed) in typed.tenants.iter().enumerate() {
+            let place = root.key("tenants").index(index);
+            if !plugins.contains(&typed.plugin) {
+                problems.push(unknown_plugin(&place, plugins_dir.as_deref(), &plugins));
+            }
+            if let Some(tenant) = TenantConfig::check(typed, &place, &mut problems) {
+                problems.extend(claims.claim(&tenant, &place));
+                tenants.push(tenant);
+            }
+        }
+        let (Ok(listen), Ok(storage), true) = (listen, storage, problems.is_empty()) else {
+            return Err(problems);
+        };
+        let master_key_file = match (&typed.storage.master_key_file, &storage) {
+            (Some(file), _) => folder.join(file),
+            (None, StorageUrl::Sqlite(database)) => database.with_extension("key"),
+            (None, _) => folder.join("portcullis.key"),
+        };
+        Ok(Config {
+            listen,
+            admin_token,
+            max_body_bytes: usize::try_from(max_body).unwrap_or(usize::MAX),
+            log_format: typed.server.log_format,
+            storage,
+            master_key_file,
+            plugins_dir,
+            tenants,
+        })
+    }
+}
+
+/// That a tenant names a plugin that is not there.
+pub(crate) fn unknown_plugin(tenant: &Place, dir: Option<&Path>, plugins: &BTreeSet<String>) -> Problem {
+    let known: Vec<&str> = plugins.iter().map(String::as_str).collect();
+    let known = known.join(", ");
+    let dir =
+        dir.map_or_else(|| "the folder that plugins.dir names".to_owned(), |dir| dir.display().to_string());
+    let what =
+        format!("there is no plugin of this name; use one of {known}, or put its .wasm file into {dir}");
+    Problem::new(tenant.key("plugin"), what)
+}
+
+#[cfg(test)]
+mod tests;

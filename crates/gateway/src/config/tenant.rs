@@ -1,0 +1,210 @@
+//! A tenant as it is meant: every field of a type that can't be wrong.
+
+use axum::http::Uri;
+use portcullis_ledger::{SenderId, TenantId};
+use portcullis_msisdn::Msisdn;
+
+use super::problem::{Place, Problem};
+use super::typed::{self, OnFailure, Secret};
+use crate::number::Region;
+use crate::token::TokenDigest;
+
+/// A customer account.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TenantConfig {
+    pub(crate) id: TenantId,
+    /// The name of the plugin. That there is one of this name is for the plugins' shelf to say.
+    pub(crate) plugin: String,
+    pub(crate) on_failure: OnFailure,
+    /// A JSON text.
+    pub(crate) plugin_options: String,
+    pub(crate) clear_numbers: bool,
+    pub(crate) tokens: Vec<TokenDigest>,
+    pub(crate) sid: Option<String>,
+    pub(crate) default_region: Option<Region>,
+    pub(crate) memory_limit_bytes: u64,
+    pub(crate) senders: Vec<SenderConfig>,
+}
+
+/// A business identity of a tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SenderConfig {
+    pub(crate) id: SenderId,
+    pub(crate) number: Option<Msisdn>,
+    pub(crate) bot_id: Option<String>,
+    pub(crate) phone_number_id: Option<String>,
+    pub(crate) callback_url: Option<String>,
+}
+
+/// The most bytes of a vendor's own id.
+const MAX_VENDOR_ID: usize = 128;
+
+impl TenantConfig {
+    /// Checks each field by itself. Whatever is wrong is added to `problems`; `None` where anything was.
+    pub(crate) fn check(typed: &typed::Tenant, place: &Place, problems: &mut Vec<Problem>) -> Option<Self> {
+        let before = problems.len();
+        let mut check = Check { problems };
+        let id = check.parsed(&typed.id, place.key("id"), "the tenant's id", "give it a name such as acme");
+        let options = serde_json::to_string(&typed.plugin_options).unwrap_or_default();
+        if typed.plugin_options.values().any(holds_a_date) {
+            let what = "a date is not JSON; write it as a string, in quotation marks";
+            check.problem(place.key("plugin_options"), what);
+        }
+        if options.len() > 64 << 10 {
+            check.problem(place.key("plugin_options"), "the options have more than 64 KiB; shorten them");
+        }
+        let mut tokens = Vec::with_capacity(typed.tokens.len());
+        for (index, Secret(token)) in typed.tokens.iter().enumerate() {
+            match TokenDigest::parse(token) {
+                Ok(token) => tokens.push(token),
+                Err(error) => {
+                    let what = format!("{error}; `portcullis token new` prints a good one");
+                    check.problem(place.key("tokens").index(index), what);
+                }
+            }
+        }
+        let default_region = typed.default_region.as_ref().map(|code| {
+            code.parse().map_err(|error| check.problem(place.key("default_region"), format!("{error}"))).ok()
+        });
+        let sid = check.vendor_id(typed.sid.as_deref(), place.key("sid"));
+        if typed.memory_limit_bytes < 1 << 20 {
+            let what = "a plugin can't start with less than 1 MiB of memory; set at least 1048576";
+            check.problem(place.key("memory_limit_bytes"), what);
+        }
+        let senders: Vec<Option<SenderConfig>> = typed
+            .senders
+            .iter()
+            .enumerate()
+            .map(|(index, sender)| check.sender(sender, &place.key("senders").index(index)))
+            .collect();
+        if problems.len() > before {
+            return None;
+        }
+        Some(TenantConfig {
+            id: id?,
+            plugin: typed.plugin.clone(),
+            on_failure: typed.on_failure,
+            plugin_options: options,
+            clear_numbers: typed.clear_numbers,
+            tokens,
+            sid,
+            default_region: default_region.flatten(),
+            memory_limit_bytes: typed.memory_limit_bytes,
+            senders: senders.into_iter().collect::<Option<_>>()?,
+        })
+    }
+
+    /// As it can be typed again, with digests in place of tokens.
+    pub(crate) fn to_typed(&self) -> typed::Tenant {
+        typed::Tenant {
+            id: self.id.to_string(),
+            plugin: self.plugin.clone(),
+            on_failure: self.on_failure,
+            plugin_options: serde_json::from_str(&self.plugin_options).unwrap_or_default(),
+            clear_numbers: self.clear_numbers,
+            tokens: self.tokens.iter().map(|token| Secret(token.to_string())).collect(),
+            sid: self.sid.clone(),
+            default_region: self.default_region.map(|region| region.to_string()),
+            memory_limit_bytes: self.memory_limit_bytes,
+            senders: self.senders.iter().map(SenderConfig::to_typed).collect(),
+        }
+    }
+
+    /// Whether the blacklists of this tenant need the same plugin, set up alike, as those of `other`.
+    pub(crate) fn has_the_plugin_of(&self, other: &Self) -> bool {
+        let recipe = |config: &Self| {
+            (
+                config.plugin.clone(),
+                config.plugin_options.clone(),
+                config.clear_numbers,
+                config.memory_limit_bytes,
+            )
+        };
+        recipe(self) == recipe(other)
+    }
+}
+
+impl SenderConfig {
+    /// As it can be typed again.
+    pub(crate) fn to_typed(&self) -> typed::Sender {
+        typed::Sender {
+            id: self.id.to_string(),
+            number: self.number.map(|number| number.digits().to_string()),
+            bot_id: self.bot_id.clone(),
+            phone_number_id: self.phone_number_id.clone(),
+            callback_url: self.callback_url.clone(),
+        }
+    }
+}
+
+/// Collects what is wrong.
+struct Check<'a> {
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, place: Place, what: impl Into<String>) {
+        self.problems.push(Problem::new(place, what));
+    }
+
+    fn parsed<T>(&mut self, text: &str, place: Place, what: &str, advice: &str) -> Option<T>
+    where
+        T: std::str::FromStr<Err: std::fmt::Display>,
+    {
+        text.parse()
+            .map_err(|error| self.problem(place, format!("{what} is no name: {error}; {advice}")))
+            .ok()
+    }
+
+    fn sender(&mut self, typed: &typed::Sender, place: &Place) -> Option<SenderConfig> {
+        let id = self.parsed(&typed.id, place.key("id"), "the sender's id", "give it a name such as support");
+        let number = typed.number.as_ref().map(|number| {
+            Msisdn::parse(number).map_err(|error| self.problem(place.key("number"), format!("{error}"))).ok()
+        });
+        if let Some(url) = &typed.callback_url
+            && !is_http_url(url)
+        {
+            let what = "not an http:// or https:// URL with a host; write it like http://127.0.0.1:9000/in";
+            self.problem(place.key("callback_url"), what);
+        }
+        Some(SenderConfig {
+            id: id?,
+            number: number.flatten(),
+            bot_id: self.vendor_id(typed.bot_id.as_deref(), place.key("bot_id")),
+            phone_number_id: self.vendor_id(typed.phone_number_id.as_deref(), place.key("phone_number_id")),
+            callback_url: typed.callback_url.clone(),
+        })
+    }
+
+    /// An id that a vendor gave: it stands in paths.
+    fn vendor_id(&mut self, text: Option<&str>, place: Place) -> Option<String> {
+        let text = text?;
+        let is_id = (1..=MAX_VENDOR_ID).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~'));
+        if !is_id {
+            let what = "an id has 1 to 128 characters, letters, digits and '-', '_', '.', '~'; write it as the vendor does";
+            self.problem(place, what);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+}
+
+fn is_http_url(text: &str) -> bool {
+    text.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+    })
+}
+
+/// TOML has dates, and JSON has not: its reader hands them over as a table with this one key.
+fn holds_a_date(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Object(table) => {
+            table.contains_key("$__toml_private_datetime") || table.values().any(holds_a_date)
+        }
+        serde_json::Value::Array(array) => array.iter().any(holds_a_date),
+        _ => false,
+    }
+}

@@ -1,0 +1,146 @@
+//! Configurations, right and wrong.
+
+use super::*;
+
+const GOOD: &str = r#"
+[server]
+listen = "127.0.0.1:8480"
+admin_token = "admin-secret"
+
+[storage]
+url = "sqlite://data/portcullis.db"
+
+[plugins]
+dir = "plugins"
+
+[[tenants]]
+id = "acme"
+tokens = ["acme-secret"]
+default_region = "SE"
+plugin_options = { depth = 3 }
+
+[[tenants.senders]]
+id = "support"
+number = "+46 70-000 00 01"
+bot_id = "acmebot"
+callback_url = "http://127.0.0.1:9000/in"
+
+[[tenants]]
+id = "globex"
+
+[[tenants.senders]]
+id = "support"
+phone_number_id = "106540352242922"
+"#;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(Path::new("/etc/p.toml"), text, |_| BTreeSet::from(["exact".to_owned()]))
+}
+
+#[test]
+fn what_is_typed_means_what_it_says() {
+    let config = parse(GOOD).unwrap();
+    assert_eq!(config.listen, "127.0.0.1:8480".parse().unwrap());
+    assert_eq!(config.storage, StorageUrl::Sqlite("/etc/data/portcullis.db".into()));
+    assert_eq!(config.master_key_file, Path::new("/etc/data/portcullis.key"));
+    assert_eq!(config.plugins_dir.as_deref(), Some(Path::new("/etc/plugins")));
+    assert_eq!((config.max_body_bytes, config.log_format), (16 << 20, LogFormat::Text));
+    let [acme, globex] = &config.tenants[..] else { panic!("two tenants") };
+    assert_eq!(
+        (acme.id.as_str(), acme.plugin.as_str(), acme.on_failure),
+        ("acme", "exact", OnFailure::Closed)
+    );
+    assert_eq!(acme.plugin_options, r#"{"depth":3}"#);
+    assert_eq!(acme.senders[0].number.map(portcullis_msisdn::Msisdn::get), Some(46700000001));
+    assert_eq!((globex.tokens.len(), globex.default_region, globex.memory_limit_bytes), (0, None, 1 << 30));
+}
+
+#[test]
+fn what_is_kept_of_a_tenant_means_the_same_again() {
+    for tenant in parse(GOOD).unwrap().tenants {
+        let kept = serde_json::to_vec(&tenant.to_typed()).unwrap();
+        assert!(!String::from_utf8(kept.clone()).unwrap().contains("secret"));
+        let typed = serde_json::from_slice(&kept).unwrap();
+        let mut problems = Vec::new();
+        assert_eq!(TenantConfig::check(&typed, &Place::default(), &mut problems), Some(tenant));
+    }
+}
+
+/// What is changed in the good configuration, the line that is blamed, and a part of what is said.
+const WRONG: &[(&str, &str, usize, &str)] = &[
+    ("listen = \"127.0.0.1:8480\"", "listen = \"localhost\"", 3, "write it like 127.0.0.1:8480"),
+    ("listen = \"127.0.0.1:8480\"", "port = 8480", 3, "unknown field `port`; known are `listen`"),
+    ("listen = \"127.0.0.1:8480\"", "listen = 8480", 3, "must be a string"),
+    ("listen = \"127.0.0.1:8480\"", "listen = \"127.0.0.1:8480", 3, ""),
+    ("listen = \"127.0.0.1:8480\"", "", 2, "missing field `listen`"),
+    ("admin_token = \"admin-secret\"", "admin_token = \"\"", 4, "empty"),
+    ("admin_token = \"admin-secret\"", "admin_token = \"acme-secret\"", 14, "the administrator's already"),
+    ("admin_token = \"admin-secret\"", "max_body_bytes = 5", 4, "16 MiB"),
+    ("admin_token = \"admin-secret\"", "max_body_bytes = -5", 4, ""),
+    ("admin_token = \"admin-secret\"", "log_format = \"xml\"", 4, "must be `text` or `json`"),
+    ("sqlite://data/portcullis.db", "postgres://u:pw@h/d", 7, "not built in"),
+    ("sqlite://data/portcullis.db", "data/portcullis.db", 7, "URL"),
+    ("id = \"acme\"", "id = \"ACME\"", 13, "one of a-z"),
+    ("id = \"acme\"", "", 12, "the name is empty"),
+    ("id = \"acme\"", "id = \"globex\"", 25, "two tenants globex"),
+    (
+        "id = \"acme\"",
+        "id = \"acme\"\nplugin = \"exacter\"",
+        14,
+        "use one of exact, or put its .wasm file into /etc/plugins",
+    ),
+    (
+        "id = \"acme\"",
+        "id = \"acme\"\non_failure = \"shut\"",
+        14,
+        "must be one of `closed`, `open`, `ledger`",
+    ),
+    ("id = \"acme\"", "id = \"acme\"\nmemory_limit_bytes = 1000", 14, "1 MiB"),
+    ("[\"acme-secret\"]", "[\"acme-secret\", \"acme-secret\"]", 14, "tenant acme's already"),
+    ("[\"acme-secret\"]", "[\"acme secret\"]", 14, "portcullis token new"),
+    ("[\"acme-secret\"]", "[\"sha256:12\"]", 14, "64 hexadecimal digits"),
+    ("[\"acme-secret\"]", "\"acme-secret\"", 14, "must be a sequence"),
+    ("\"SE\"", "\"SWE\"", 15, "two capital letters"),
+    ("depth = 3", "since = 2026-01-01", 16, "as a string"),
+    ("id = \"support\"\nnumber", "id = \"support desk\"\nnumber", 19, "one of a-z"),
+    ("+46 70-000 00 01", "070-000 00 01", 20, "country code"),
+    ("bot_id = \"acmebot\"", "bot_id = \"acme/bot\"", 21, "letters, digits"),
+    ("http://127.0.0.1:9000/in", "127.0.0.1:9000/in", 22, "http://127.0.0.1:9000/in"),
+    ("http://127.0.0.1:9000/in", "ftp://127.0.0.1/in", 22, "http://127.0.0.1:9000/in"),
+    (
+        "phone_number_id = \"106540352242922\"",
+        "number = \"46700000001\"",
+        29,
+        "sender support of tenant acme has this number",
+    ),
+    ("phone_number_id = \"106540352242922\"", "bot_id = \"acmebot\"", 29, "has this bot_id"),
+    (
+        "phone_number_id = \"106540352242922\"",
+        "[[tenants.senders]]\nid = \"support\"",
+        30,
+        "two senders support",
+    ),
+];
+
+#[test]
+fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
+    for &(right, wrong, line, what) in WRONG {
+        assert!(GOOD.contains(right), "{right}");
+        let message = parse(&GOOD.replacen(right, wrong, 1)).expect_err(wrong);
+        assert!(message.starts_with(&format!("/etc/p.toml:{line}: ")), "{wrong}: {message}");
+        assert!(message.contains(what), "{wrong}: {message}");
+        assert!(!message.contains("acme-secret") && !message.contains("pw@"), "{wrong}: {message}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_in_the_order_of_lines() {
+    let text = GOOD.replace("127.0.0.1:8480", "nowhere").replace("\"SE\"", "\"XX\"").replace("acmebot", "");
+    let message = parse(&text).unwrap_err();
+    let lines: Vec<_> = message.lines().map(|line| line.split(": ").nth(1).unwrap()).collect();
+    assert_eq!(
+        lines,
+        ["server.listen", "tenants[0].default_region", "tenants[0].senders[0].bot_id"],
+        "{message}"
+    );
+}

@@ -1,0 +1,148 @@
+//! Whether messages may pass.
+
+use portcullis_host::Verdict;
+use portcullis_msisdn::{Direction, Subject};
+
+use super::refusal::{Refusal, RowProblem};
+use super::target::{ListKind, Target};
+use crate::config::OnFailure;
+use crate::number::NumberError;
+
+/// The most numbers that are checked at once.
+pub(crate) const MAX_NUMBERS: usize = 10_000;
+
+/// Who gave the answer. In the order of how little it says: an answer from several has the last of theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum AnsweredBy {
+    /// The plugin.
+    Plugin,
+    /// The entries on disk, while the plugin fails.
+    Ledger,
+    /// The tenant's policy, while the plugin fails: nobody was asked.
+    Policy,
+}
+
+/// The answer for one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Checked {
+    /// The list that blocks it; `None` where it may pass.
+    pub(crate) blocked_by: Option<ListKind>,
+    pub(crate) answered_by: AnsweredBy,
+}
+
+/// The answer for many numbers.
+pub(crate) struct CheckedMany {
+    /// Whether each is blocked, in order.
+    pub(crate) blocked: Vec<bool>,
+    pub(crate) answered_by: AnsweredBy,
+}
+
+/// Checks one number on this thread, within microseconds unless a plugin misbehaves; then [`Limits::check`] bounds it.
+///
+/// `None` where the ledger has to answer: ask [`many`], on a thread that may block.
+///
+/// [`Limits::check`]: portcullis_host::Limits::check
+#[inline]
+pub(crate) fn one(
+    target: &Target,
+    number: &str,
+    direction: Direction,
+) -> Result<Option<Checked>, NumberError> {
+    let subject = target.subject(target.read(number)?);
+    let mut answered_by = AnsweredBy::Plugin;
+    for (kind, gate) in target.asked() {
+        let verdict = match (gate.check(subject, direction), target.tenant.config.on_failure) {
+            (Some(verdict), _) => verdict,
+            (None, OnFailure::Ledger) => return Ok(None),
+            (None, policy) => {
+                answered_by = AnsweredBy::Policy;
+                policy_verdict(policy)
+            }
+        };
+        if verdict == Verdict::Block {
+            return Ok(Some(Checked { blocked_by: Some(kind), answered_by }));
+        }
+    }
+    Ok(Some(Checked { blocked_by: None, answered_by }))
+}
+
+/// As [`one`], but the ledger may answer.
+pub(crate) fn one_with_ledger(
+    target: &Target,
+    number: &str,
+    direction: Direction,
+) -> Result<Checked, Refusal> {
+    let number = target.read(number).map_err(|error| invalid(vec![(0, error)]))?;
+    let subject = [target.subject(number)];
+    let mut answered_by = AnsweredBy::Plugin;
+    for (kind, gate) in target.asked() {
+        let (verdicts, by) = verdicts(target, gate, &subject, direction)?;
+        answered_by = answered_by.max(by);
+        if verdicts.contains(&Verdict::Block) {
+            return Ok(Checked { blocked_by: Some(kind), answered_by });
+        }
+    }
+    Ok(Checked { blocked_by: None, answered_by })
+}
+
+/// Checks many numbers. One that can't be read refuses all.
+pub(crate) fn many(target: &Target, numbers: &[&str], direction: Direction) -> Result<CheckedMany, Refusal> {
+    if numbers.len() > MAX_NUMBERS {
+        return Err(Refusal::TooManyNumbers { given: numbers.len(), limit: MAX_NUMBERS });
+    }
+    let mut subjects = Vec::with_capacity(numbers.len());
+    let mut bad = Vec::new();
+    for (index, number) in numbers.iter().enumerate() {
+        match target.read(number) {
+            Ok(number) => subjects.push(target.subject(number)),
+            Err(error) => bad.push((index, error)),
+        }
+    }
+    if !bad.is_empty() {
+        return Err(invalid(bad));
+    }
+    let mut blocked = vec![false; subjects.len()];
+    let mut answered_by = AnsweredBy::Plugin;
+    for (_, gate) in target.asked() {
+        let (verdicts, by) = verdicts(target, gate, &subjects, direction)?;
+        answered_by = answered_by.max(by);
+        for (blocked, verdict) in blocked.iter_mut().zip(verdicts) {
+            *blocked |= verdict == Verdict::Block;
+        }
+    }
+    Ok(CheckedMany { blocked, answered_by })
+}
+
+fn verdicts(
+    target: &Target,
+    gate: &std::sync::Arc<crate::gate::Gate>,
+    subjects: &[Subject],
+    direction: Direction,
+) -> Result<(Vec<Verdict>, AnsweredBy), Refusal> {
+    if let Some(verdicts) = gate.check_many(subjects, direction) {
+        return Ok((verdicts, AnsweredBy::Plugin));
+    }
+    match target.tenant.config.on_failure {
+        OnFailure::Ledger => {
+            let entries = gate.list().get_many(subjects)?;
+            let blocked = entries
+                .iter()
+                .map(|entry| entry.as_ref().is_some_and(|entry| entry.directions.covers(direction)));
+            let verdict = |blocked| if blocked { Verdict::Block } else { Verdict::Allow };
+            Ok((blocked.map(verdict).collect(), AnsweredBy::Ledger))
+        }
+        policy => Ok((vec![policy_verdict(policy); subjects.len()], AnsweredBy::Policy)),
+    }
+}
+
+fn policy_verdict(policy: OnFailure) -> Verdict {
+    match policy {
+        OnFailure::Open => Verdict::Allow,
+        OnFailure::Closed | OnFailure::Ledger => Verdict::Block,
+    }
+}
+
+fn invalid(numbers: Vec<(usize, NumberError)>) -> Refusal {
+    let problem = |(index, error): (usize, NumberError)| RowProblem { index, error: error.into() };
+    Refusal::InvalidRows(numbers.into_iter().map(problem).collect())
+}

@@ -1,0 +1,54 @@
+//! Why a request is not done.
+
+use portcullis_ledger::{LedgerError, TooLong};
+
+use crate::number::NumberError;
+
+/// Why a request is not done. Each interface says it in its own words and codes.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("the tenant has no sender of this name")]
+    UnknownSender,
+    #[error("the list has no such entry")]
+    EntryNotFound,
+    /// Nothing of the request was done.
+    #[error("some rows can't be taken")]
+    InvalidRows(Vec<RowProblem>),
+    #[error("{given} numbers at once are more than {limit}")]
+    TooManyNumbers { given: usize, limit: usize },
+    #[error(transparent)]
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for Refusal {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            // The tenant was removed while this request was under way.
+            LedgerError::TenantForgotten => Refusal::UnknownSender,
+            error => Refusal::Ledger(error),
+        }
+    }
+}
+
+/// A row that can't be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowProblem {
+    /// Which row, from 0 on.
+    pub(crate) index: usize,
+    pub(crate) error: RowError,
+}
+
+/// Why a row can't be taken. Tells nothing about the number itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RowError {
+    #[error(transparent)]
+    Number(#[from] NumberError),
+    #[error("no direction is named: name inbound, outbound or both")]
+    NoDirections,
+    #[error("{0}: shorten it")]
+    Reason(TooLong),
+    #[error("the end is not a time of RFC 3339: write it like 2030-01-31T12:00:00Z")]
+    NotATime,
+    #[error("the end lies in the past: name a later one")]
+    InThePast,
+}

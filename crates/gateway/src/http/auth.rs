@@ -1,0 +1,111 @@
+//! Who asks, and about which list.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use portcullis_ledger::TenantId;
+use serde::Deserialize;
+
+use super::error::ApiError;
+use super::front::Front;
+use crate::core::Target;
+use crate::gateway::Gateway;
+use crate::registry::Caller;
+use crate::token::TokenDigest;
+
+/// A client of a tenant.
+pub(super) struct Client(pub(super) Caller);
+
+/// The list that a client asks about: the sender's that the path names, or the tenant-wide one.
+pub(super) struct Asked {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) target: Target,
+}
+
+/// The administrator.
+pub(super) struct Admin(pub(super) Arc<Gateway>);
+
+/// The tenant, and maybe the sender, that the administrator's path names.
+#[derive(Deserialize)]
+pub(super) struct Named {
+    pub(super) tenant: String,
+    pub(super) sender: Option<String>,
+}
+
+fn token(headers: &HeaderMap) -> Result<TokenDigest, ApiError> {
+    let value = headers.get(AUTHORIZATION).ok_or_else(ApiError::missing_token)?.as_bytes();
+    let (scheme, token) = value.split_at_checked(b"Bearer ".len()).ok_or_else(ApiError::missing_token)?;
+    if !scheme.eq_ignore_ascii_case(b"Bearer ") || token.trim_ascii().is_empty() {
+        return Err(ApiError::missing_token());
+    }
+    Ok(TokenDigest::of(token.trim_ascii()))
+}
+
+fn caller(parts: &Parts, gateway: &Gateway) -> Result<Caller, ApiError> {
+    let token = token(&parts.headers)?;
+    gateway.registry.load().caller(&token).cloned().ok_or_else(ApiError::invalid_token)
+}
+
+impl FromRequestParts<Arc<Front>> for Client {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Arc<Front>) -> Result<Self, ApiError> {
+        caller(parts, front.gateway()?).map(Client)
+    }
+}
+
+#[derive(Deserialize)]
+struct InPath {
+    sender: Option<String>,
+}
+
+impl FromRequestParts<Arc<Front>> for Asked {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Arc<Front>) -> Result<Self, ApiError> {
+        let gateway = Arc::clone(front.gateway()?);
+        let caller = caller(parts, &gateway)?;
+        let Path(InPath { sender }) =
+            Path::from_request_parts(parts, front).await.map_err(|_| ApiError::not_found())?;
+        let target = match sender {
+            Some(sender) => Target::sender(&caller, &sender)?,
+            None => Target::tenant(&caller),
+        };
+        Ok(Asked { gateway, target })
+    }
+}
+
+impl FromRequestParts<Arc<Front>> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Arc<Front>) -> Result<Self, ApiError> {
+        let gateway = front.gateway()?;
+        let token = token(&parts.headers)?;
+        if gateway.admin_token != Some(token) {
+            return Err(ApiError::invalid_token());
+        }
+        Ok(Admin(Arc::clone(gateway)))
+    }
+}
+
+impl Named {
+    /// The tenant's name.
+    pub(super) fn tenant(&self) -> Result<TenantId, ApiError> {
+        let refused = |error: portcullis_ledger::NameError| {
+            ApiError::invalid_request("tenant", &format!("{error}; use a-z, 0-9, '.', '_' and '-'"))
+        };
+        self.tenant.parse().map_err(refused)
+    }
+}
+
+impl FromRequestParts<Arc<Front>> for Named {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Arc<Front>) -> Result<Self, ApiError> {
+        let Path(named) = Path::from_request_parts(parts, front).await.map_err(|_| ApiError::not_found())?;
+        Ok(named)
+    }
+}

@@ -1,0 +1,233 @@
+//! `GET …/entries`, and single entries.
+
+use std::num::NonZeroUsize;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use jiff::Timestamp;
+use portcullis_ledger::{PublicId, Status, StatusFilter};
+use portcullis_msisdn::{Direction, Directions, Subject};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use super::answer::{self, Answer};
+use super::auth::Asked;
+use super::body::Query;
+use super::error::ApiError;
+use super::front::Front;
+use super::words::{OutcomeWord, SourceWord, Way};
+use crate::core::read::{self, Shown};
+use crate::core::{Refusal, RowProblem, Target, write};
+
+/// What stands before an entry's id, which a number never begins with.
+const ID_PREFIX: &str = "e_";
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 10_000;
+
+/// One entry of a list.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct EntryAnswer {
+    /// Stays the same for as long as the tenant's key does, also when the entry is unblocked and blocked again.
+    id: String,
+    /// In E.164, with its plus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<String>,
+    /// The directions that are blocked; none where the entry is inactive.
+    directions: Vec<Way>,
+    status: StatusAnswer,
+    source: SourceWord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The number as it was written, where that is more than its digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display: Option<String>,
+    /// The name of the token that the newest block was made with.
+    actor: String,
+    #[schemars(extend("format" = "date-time"))]
+    created: String,
+    #[schemars(extend("format" = "date-time"))]
+    updated: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    deactivated: Option<String>,
+    /// When it ends, or ended, by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    expires: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum StatusAnswer {
+    Active,
+    Inactive,
+}
+
+/// A part of a list.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PageAnswer {
+    entries: Vec<EntryAnswer>,
+    /// What to send as `after` for the next part; null on the last one.
+    next: Option<String>,
+}
+
+/// The query of a page. Texts, as what is wrong with them is told here.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PageQuery {
+    after: Option<String>,
+    limit: Option<String>,
+    status: Option<String>,
+}
+
+/// The query of a single entry's removal.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RemovalQuery {
+    direction: Option<String>,
+}
+
+/// What became of one entry.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct RemovalAnswer {
+    outcome: OutcomeWord,
+    /// The directions that are still blocked.
+    directions: Vec<Way>,
+    /// The list's sequence number afterwards.
+    sequence: u64,
+}
+
+/// The entry that the path names: by its id, or by its number.
+pub(super) struct EntryName(String);
+
+impl FromRequestParts<Arc<Front>> for EntryName {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Arc<Front>) -> Result<Self, ApiError> {
+        #[derive(Deserialize)]
+        struct InPath {
+            entry: String,
+        }
+        let Path(InPath { entry }) =
+            Path::from_request_parts(parts, front).await.map_err(|_| ApiError::not_found())?;
+        Ok(EntryName(entry))
+    }
+}
+
+impl EntryName {
+    fn subject(&self, target: &Target) -> Result<Subject, ApiError> {
+        if self.0.starts_with(ID_PREFIX) {
+            // What can't be an id is the id of nothing.
+            let id = parse_id(&self.0).ok_or(Refusal::EntryNotFound)?;
+            return Ok(target.gate.list().subject_of(&id));
+        }
+        let invalid = |error: crate::number::NumberError| {
+            ApiError::from(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]))
+        };
+        target.read(&self.0).map(|number| target.subject(number)).map_err(invalid)
+    }
+}
+
+pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer {
+    let (after, limit, filter) = (query.after()?, query.limit()?, query.filter()?);
+    answer::blocking(move || {
+        let page = read::page(&asked.target, after, limit, filter)?;
+        let entries = page.entries.into_iter().map(EntryAnswer::from).collect();
+        Ok::<_, Refusal>(answer::ok(&PageAnswer { entries, next: page.next.map(id_text) }))
+    })
+    .await
+}
+
+pub(super) async fn get(asked: Asked, name: EntryName) -> Answer {
+    let subject = name.subject(&asked.target)?;
+    answer::blocking(move || {
+        let entry = read::entry(&asked.target, subject)?;
+        Ok::<_, Refusal>(answer::ok(&EntryAnswer::from(entry)))
+    })
+    .await
+}
+
+pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<RemovalQuery>) -> Answer {
+    let subject = name.subject(&asked.target)?;
+    let directions = match query.direction.as_deref().map(str::parse::<Direction>) {
+        None => Directions::BOTH,
+        Some(Ok(direction)) => direction.into(),
+        Some(Err(error)) => return Err(ApiError::invalid_request("direction", &error.to_string())),
+    };
+    answer::blocking(move || {
+        let written = write::unblock_entry(&asked.target, subject, directions)?;
+        Ok::<_, Refusal>(answer::ok(&RemovalAnswer {
+            outcome: Some(written.outcome).into(),
+            directions: ways(written.after),
+            sequence: written.sequence.get(),
+        }))
+    })
+    .await
+}
+
+impl PageQuery {
+    fn after(&self) -> Result<Option<PublicId>, ApiError> {
+        let refused =
+            || ApiError::invalid_request("after", "not a cursor; send the `next` of the page before");
+        self.after.as_deref().map(|text| parse_id(text).ok_or_else(refused)).transpose()
+    }
+
+    fn limit(&self) -> Result<NonZeroUsize, ApiError> {
+        let limit = self.limit.as_deref().map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
+        limit
+            .filter(|&limit| limit <= MAX_LIMIT)
+            .and_then(NonZeroUsize::new)
+            .ok_or_else(|| ApiError::invalid_request("limit", "not a number from 1 to 10000"))
+    }
+
+    fn filter(&self) -> Result<StatusFilter, ApiError> {
+        match self.status.as_deref() {
+            None | Some("active") => Ok(StatusFilter::Active),
+            Some("inactive") => Ok(StatusFilter::Inactive),
+            Some("all") => Ok(StatusFilter::All),
+            Some(_) => Err(ApiError::invalid_request("status", "must be active, inactive or all")),
+        }
+    }
+}
+
+impl From<Shown> for EntryAnswer {
+    fn from(shown: Shown) -> Self {
+        let Shown { id, number, entry } = shown;
+        EntryAnswer {
+            id: id_text(id),
+            number: number.map(|number| number.e164().to_string()),
+            directions: ways(entry.directions),
+            status: match entry.status() {
+                Status::Active => StatusAnswer::Active,
+                Status::Inactive => StatusAnswer::Inactive,
+            },
+            source: entry.source.into(),
+            reason: entry.reason.map(|reason| reason.as_str().to_owned()),
+            display: entry.display.map(|display| display.as_str().to_owned()),
+            actor: entry.actor.to_string(),
+            created: time(entry.created),
+            updated: time(entry.updated),
+            deactivated: entry.deactivated.map(time),
+            expires: entry.expires.map(time),
+        }
+    }
+}
+
+fn ways(directions: Directions) -> Vec<Way> {
+    directions.iter().map(Way::from).collect()
+}
+
+/// RFC 3339 in UTC, always with three digits of milliseconds, so that texts sort as times.
+fn time(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+fn id_text(id: PublicId) -> String {
+    format!("{ID_PREFIX}{id}")
+}
+
+fn parse_id(text: &str) -> Option<PublicId> {
+    text.strip_prefix(ID_PREFIX)?.parse().ok()
+}

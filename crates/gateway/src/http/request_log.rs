@@ -1,0 +1,78 @@
+//! A line in the log for each request.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::response::Response;
+use tracing::{Level, debug, enabled, info};
+
+/// A handler whose requests are logged: method, route, status and duration. Not the path: it may hold a number.
+///
+/// What a gateway is asked for every message (checks) and every few seconds (health) is logged at the level
+/// `debug` where it went well: at `info` it would be all that a log holds.
+///
+/// Around the handler and not, as a layer, around the route: that would cost a tenth of a check.
+#[derive(Clone)]
+pub(super) struct Logged<H>(pub(super) H);
+
+impl<H, T, S> Handler<T, S> for Logged<H>
+where
+    // As the futures of functions are.
+    H: Handler<T, S, Future: Unpin>,
+{
+    type Future = LoggedFuture<H::Future>;
+
+    fn call(self, request: Request, state: S) -> Self::Future {
+        let line = enabled!(Level::INFO).then(|| Line {
+            start: Instant::now(),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+        });
+        LoggedFuture { handler: self.0.call(request, state), line }
+    }
+}
+
+/// What is known of a request before it is answered.
+struct Line {
+    start: Instant,
+    method: Method,
+    route: Option<MatchedPath>,
+}
+
+/// The answer of a [`Logged`] handler.
+pub(super) struct LoggedFuture<F> {
+    handler: F,
+    line: Option<Line>,
+}
+
+impl<F: Future<Output = Response> + Unpin> Future for LoggedFuture<F> {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let response = ready!(Pin::new(&mut self.handler).poll(context));
+        if let Some(line) = self.line.take() {
+            line.log(&response);
+        }
+        Poll::Ready(response)
+    }
+}
+
+impl Line {
+    fn log(&self, response: &Response) {
+        let method = &self.method;
+        let route = self.route.as_ref().map_or("(none)", MatchedPath::as_str);
+        let status = response.status().as_u16();
+        let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let is_frequent = route.ends_with("/check") || matches!(route, "/healthz" | "/readyz");
+        if is_frequent && status < 400 {
+            debug!(%method, route, status, micros, "request");
+        } else {
+            info!(%method, route, status, micros, "request");
+        }
+    }
+}

@@ -1,0 +1,519 @@
+//! All routes of the native API, with their handlers and what the OpenAPI document says of them.
+
+use std::sync::Arc;
+
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use serde_json::{Value, json};
+
+use super::openapi::{Auth, Content, Operation, QueryParameter};
+use super::request_log::Logged;
+use super::{admin, check, entries, front::Front, health, status, write};
+use crate::config::typed;
+
+/// One route: a method of a path.
+pub(super) struct Route {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) handler: MethodRouter<Arc<Front>>,
+    pub(super) operation: Operation,
+}
+
+/// What all paths but those of health begin with.
+const PREFIX: &str = "/portcullis/v1";
+
+/// All routes but that of the document itself.
+pub(super) fn all() -> Vec<Route> {
+    let lists = [("sender", "/senders/{sender}", "sender"), ("tenant", "/tenant", "tenant_wide")];
+    lists
+        .into_iter()
+        .flat_map(|(tag, path, noun)| of_list(tag, path, noun))
+        .chain([tenant_status()])
+        .chain(of_admin())
+        .chain(of_health())
+        .collect()
+}
+
+/// Each request of each route is logged.
+fn logged<H, T>(method: MethodFilter, handler: H) -> MethodRouter<Arc<Front>>
+where
+    H: Handler<T, Arc<Front>, Future: Unpin>,
+    T: 'static,
+{
+    on(method, Logged(handler))
+}
+
+/// The route of the document.
+pub(super) fn of_document<H, T>(handler: H) -> Route
+where
+    H: Handler<T, Arc<Front>, Future: Unpin>,
+    T: 'static,
+{
+    Route {
+        method: Method::GET,
+        path: format!("{PREFIX}/openapi.json"),
+        handler: logged(MethodFilter::GET, handler),
+        operation: Operation {
+            summary: "This document",
+            tag: "gateway",
+            answers: vec![(200, "The document", Content::new::<Value>([]))],
+            ..operation("get_openapi", Auth::Nobody)
+        },
+    }
+}
+
+fn operation(id: impl Into<String>, auth: Auth) -> Operation {
+    Operation {
+        id: id.into(),
+        summary: "",
+        description: "",
+        tag: "",
+        auth,
+        query: &[],
+        body: None,
+        answers: Vec::new(),
+        errors: &[],
+    }
+}
+
+const PAGE_QUERY: &[QueryParameter] = &[
+    QueryParameter {
+        name: "after",
+        description: "The `next` of the page before. Left out for the first page",
+        schema: r#"{"type": "string"}"#,
+        required: false,
+    },
+    QueryParameter {
+        name: "limit",
+        description: "The most entries to answer",
+        schema: r#"{"type": "integer", "minimum": 1, "maximum": 10000, "default": 100}"#,
+        required: false,
+    },
+    QueryParameter {
+        name: "status",
+        description: "Which entries to answer",
+        schema: r#"{"type": "string", "enum": ["active", "inactive", "all"], "default": "active"}"#,
+        required: false,
+    },
+];
+
+const REMOVAL_QUERY: &[QueryParameter] = &[QueryParameter {
+    name: "direction",
+    description: "The one direction to unblock. Left out for both",
+    schema: r#"{"type": "string", "enum": ["inbound", "outbound"]}"#,
+    required: false,
+}];
+
+const CONFIRMATION: &[QueryParameter] = &[QueryParameter {
+    name: "confirm",
+    description: "The tenant's name once more",
+    schema: r#"{"type": "string"}"#,
+    required: true,
+}];
+
+fn example_entry() -> Value {
+    json!({
+        "id": "e_8h2kq0m5zr",
+        "number": "+46732001122",
+        "directions": ["inbound", "outbound"],
+        "status": "active",
+        "source": "opt_out",
+        "reason": "wrote STOP",
+        "actor": "token-3f9a1c",
+        "created": "2026-02-03T04:05:06.789Z",
+        "updated": "2026-02-03T04:05:06.789Z",
+    })
+}
+
+fn example_list_status(sender: Option<&str>) -> Value {
+    let mut status = json!({
+        "count": 6035,
+        "sequence": 6101,
+        "plugin": { "name": "exact", "version": "0.1.0" },
+        "state": "serving",
+        "memory_bytes": 1_245_184,
+        "code_bytes": 204_800,
+    });
+    if let Some(sender) = sender {
+        status["id"] = sender.into();
+    }
+    status
+}
+
+/// The routes of one list.
+fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
+    let base = format!("{PREFIX}{path}");
+    let route = |method, path: &str, handler, operation| Route {
+        method,
+        path: format!("{base}{path}"),
+        handler,
+        operation: Operation { tag, ..operation },
+    };
+    let id = |verb: &str| format!("{verb}_{noun}");
+    let written = |outcome: &str| {
+        json!({
+            "results": [{ "number": "+46732001122", "outcome": outcome }],
+            "changed": 1, "unchanged": 0, "invalid": [], "sequence": 6102, "dry_run": false,
+        })
+    };
+    vec![
+        route(
+            Method::POST,
+            "/check",
+            logged(MethodFilter::POST, check::check),
+            Operation {
+                summary: "Ask whether messages may pass",
+                description: "A sender's check asks its own list and the tenant-wide one; either blocks. With `number` the \
+                answer is a verdict; with `numbers` it is those that are blocked, and one number that can't be read refuses all.",
+                body: Some(Content::new::<check::CheckRequest<'_>>([
+                    ("one", json!({ "number": "+46732001122", "direction": "inbound" })),
+                    (
+                        "many",
+                        json!({ "numbers": ["+46732001122", "46 73-200 22 44"], "direction": "outbound" }),
+                    ),
+                ])),
+                answers: vec![(
+                    200,
+                    "The verdict, or the numbers that are blocked",
+                    Content::new::<CheckAnswers<'_>>([
+                        (
+                            "allowed",
+                            json!({ "verdict": "allow", "direction": "inbound", "source": "plugin" }),
+                        ),
+                        (
+                            "blocked",
+                            json!({ "verdict": "block", "direction": "inbound", "list": "sender", "source": "plugin" }),
+                        ),
+                        (
+                            "many",
+                            json!({ "blocked": ["46 73-200 22 44"], "checked": 2, "direction": "outbound", "source": "plugin" }),
+                        ),
+                    ]),
+                )],
+                errors: &["invalid_number", "too_many_numbers"],
+                ..operation(id("check"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::POST,
+            "/entries",
+            logged(MethodFilter::POST, write::block),
+            Operation {
+                summary: "Block numbers",
+                description: "Blocking what is blocked already changes nothing, and is no error.",
+                body: Some(Content::new::<write::BlockRequest<'_>>([
+                    ("one", json!({ "number": "+46732001122", "reason": "wrote STOP", "source": "opt_out" })),
+                    (
+                        "many",
+                        json!({ "numbers": ["+46732001122", "+46732002244"], "directions": ["outbound"], "brief": true }),
+                    ),
+                    (
+                        "entries",
+                        json!({
+                            "entries": [
+                                { "number": "+46732001122", "directions": ["inbound"] },
+                                { "number": "+46732002244", "expires": "2099-12-31T23:59:59Z" },
+                            ],
+                            "on_invalid": "skip",
+                        }),
+                    ),
+                ])),
+                answers: vec![(
+                    200,
+                    "What became of each number",
+                    Content::new::<write::WriteAnswer>([("one", written("added"))]),
+                )],
+                errors: &["invalid_number", "too_many_numbers", "storage_full"],
+                ..operation(id("block"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::DELETE,
+            "/entries",
+            logged(MethodFilter::DELETE, write::unblock),
+            Operation {
+                summary: "Unblock numbers",
+                description: "Unblocking what is not blocked changes nothing, and is no error.",
+                body: Some(Content::new::<write::UnblockRequest<'_>>([
+                    ("one", json!({ "number": "+46732001122" })),
+                    (
+                        "many",
+                        json!({ "numbers": ["+46732001122", "+46732002244"], "directions": ["outbound"] }),
+                    ),
+                ])),
+                answers: vec![(
+                    200,
+                    "What became of each number",
+                    Content::new::<write::WriteAnswer>([("one", written("removed"))]),
+                )],
+                errors: &["invalid_number", "too_many_numbers", "storage_full"],
+                ..operation(id("unblock"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::GET,
+            "/entries",
+            logged(MethodFilter::GET, entries::page),
+            Operation {
+                summary: "List entries",
+                description: "In an order that is stable, and means nothing. Entries that stay are neither skipped nor repeated \
+                from page to page, whatever else changes.",
+                query: PAGE_QUERY,
+                answers: vec![(
+                    200,
+                    "A page",
+                    Content::new::<entries::PageAnswer>([(
+                        "page",
+                        json!({ "entries": [example_entry()], "next": "e_8h2kq0m5zr" }),
+                    )]),
+                )],
+                ..operation(id("list"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::GET,
+            "/entries/{entry}",
+            logged(MethodFilter::GET, entries::get),
+            Operation {
+                summary: "Read an entry",
+                description: "Also one that is inactive.",
+                answers: vec![(
+                    200,
+                    "The entry",
+                    Content::new::<entries::EntryAnswer>([("entry", example_entry())]),
+                )],
+                errors: &["invalid_number", "entry_not_found"],
+                ..operation(id("get_entry_of"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::DELETE,
+            "/entries/{entry}",
+            logged(MethodFilter::DELETE, entries::remove),
+            Operation {
+                summary: "Unblock an entry",
+                query: REMOVAL_QUERY,
+                answers: vec![(
+                    200,
+                    "What became of it",
+                    Content::new::<entries::RemovalAnswer>([(
+                        "removed",
+                        json!({ "outcome": "removed", "directions": [], "sequence": 6103 }),
+                    )]),
+                )],
+                errors: &["invalid_number", "entry_not_found", "storage_full"],
+                ..operation(id("unblock_entry_of"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::GET,
+            "/status",
+            logged(MethodFilter::GET, status::list),
+            Operation {
+                summary: "See how the list is",
+                answers: vec![(
+                    200,
+                    "How it is",
+                    Content::new::<status::ListStatus>([(
+                        "status",
+                        example_list_status((tag == "sender").then_some("support")),
+                    )]),
+                )],
+                ..operation(id("status_of"), Auth::Tenant)
+            },
+        ),
+    ]
+}
+
+/// A verdict, or many.
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum CheckAnswers<'a> {
+    One(check::CheckAnswer),
+    Many(check::CheckManyAnswer<'a>),
+}
+
+fn tenant_status() -> Route {
+    Route {
+        method: Method::GET,
+        path: format!("{PREFIX}/status"),
+        handler: logged(MethodFilter::GET, status::tenant),
+        operation: Operation {
+            summary: "See how all lists are",
+            tag: "tenant",
+            answers: vec![(
+                200,
+                "How they are",
+                Content::new::<status::TenantStatus>([(
+                    "status",
+                    json!({
+                        "tenant": "acme",
+                        "senders": [example_list_status(Some("support"))],
+                        "tenant_wide": example_list_status(None),
+                    }),
+                )]),
+            )],
+            ..operation("status", Auth::Tenant)
+        },
+    }
+}
+
+fn of_admin() -> Vec<Route> {
+    let route = |method, path: &str, handler, operation| Route {
+        method,
+        path: format!("{PREFIX}/admin/tenants{path}"),
+        handler,
+        operation: Operation { tag: "admin", ..operation },
+    };
+    let settings = || {
+        json!({
+            "plugin": "exact",
+            "tokens": ["sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"],
+            "default_region": "SE",
+            "senders": [{ "id": "support", "number": "46700000001" }],
+        })
+    };
+    let tenant = || {
+        json!({
+            "id": "acme",
+            "managed_by": "api",
+            "settings": {
+                "id": "acme", "plugin": "exact", "on_failure": "closed", "plugin_options": {}, "clear_numbers": false,
+                "tokens": ["sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"],
+                "default_region": "SE", "memory_limit_bytes": 1_073_741_824,
+                "senders": [{ "id": "support", "number": "46700000001" }],
+            },
+        })
+    };
+    let put_answers = || {
+        vec![
+            (
+                200,
+                "It was there, and is replaced",
+                Content::new::<admin::TenantAnswer>([("tenant", tenant())]),
+            ),
+            (201, "It is new", Content::new::<admin::TenantAnswer>([("tenant", tenant())])),
+        ]
+    };
+    let removed = |name: &str| {
+        vec![(
+            200,
+            "It is removed",
+            Content::new::<admin::RemovedAnswer>([("removed", json!({ "removed": name }))]),
+        )]
+    };
+    vec![
+        route(
+            Method::GET,
+            "",
+            logged(MethodFilter::GET, admin::list),
+            Operation {
+                summary: "List tenants",
+                answers: vec![(
+                    200,
+                    "All tenants",
+                    Content::new::<admin::TenantsAnswer>([("tenants", json!({ "tenants": [tenant()] }))]),
+                )],
+                ..operation("list_tenants", Auth::Admin)
+            },
+        ),
+        route(
+            Method::GET,
+            "/{tenant}",
+            logged(MethodFilter::GET, admin::get),
+            Operation {
+                summary: "Read a tenant's settings",
+                answers: vec![(
+                    200,
+                    "The tenant",
+                    Content::new::<admin::TenantAnswer>([("tenant", tenant())]),
+                )],
+                errors: &["unknown_tenant"],
+                ..operation("get_tenant", Auth::Admin)
+            },
+        ),
+        route(
+            Method::PUT,
+            "/{tenant}",
+            logged(MethodFilter::PUT, admin::put),
+            Operation {
+                summary: "Add or replace a tenant",
+                description: "Kept across restarts, with digests in place of tokens. Entries stay. \
+                A tenant of the configuration file can't be changed here.",
+                body: Some(Content::new::<typed::Tenant>([("tenant", settings())])),
+                answers: put_answers(),
+                errors: &["conflict", "storage_full"],
+                ..operation("put_tenant", Auth::Admin)
+            },
+        ),
+        route(
+            Method::DELETE,
+            "/{tenant}",
+            logged(MethodFilter::DELETE, admin::remove),
+            Operation {
+                summary: "Forget a tenant",
+                description: "Removes its entries, and the key without which every copy of them is noise.",
+                query: CONFIRMATION,
+                answers: removed("acme"),
+                errors: &["unknown_tenant", "conflict"],
+                ..operation("forget_tenant", Auth::Admin)
+            },
+        ),
+        route(
+            Method::PUT,
+            "/{tenant}/senders/{sender}",
+            logged(MethodFilter::PUT, admin::put_sender),
+            Operation {
+                summary: "Add or replace a sender",
+                body: Some(Content::new::<typed::Sender>([("sender", json!({ "number": "46700000001" }))])),
+                answers: put_answers(),
+                errors: &["unknown_tenant", "conflict", "storage_full"],
+                ..operation("put_sender", Auth::Admin)
+            },
+        ),
+        route(
+            Method::DELETE,
+            "/{tenant}/senders/{sender}",
+            logged(MethodFilter::DELETE, admin::remove_sender),
+            Operation {
+                summary: "Remove a sender",
+                description: "Its entries stay on disk, and are in force again where it is added again.",
+                answers: removed("support"),
+                errors: &["unknown_tenant", "unknown_sender", "conflict", "storage_full"],
+                ..operation("remove_sender", Auth::Admin)
+            },
+        ),
+    ]
+}
+
+fn of_health() -> Vec<Route> {
+    let route = |path: &str, handler, operation| Route {
+        method: Method::GET,
+        path: path.to_owned(),
+        handler,
+        operation: Operation { tag: "gateway", ..operation },
+    };
+    let is = |status: &str| Content::new::<health::HealthAnswer>([("health", json!({ "status": status }))]);
+    vec![
+        route(
+            "/healthz",
+            logged(MethodFilter::GET, health::alive),
+            Operation {
+                summary: "Ask whether the process is alive",
+                answers: vec![(200, "It is", is("ok"))],
+                ..operation("alive", Auth::Nobody)
+            },
+        ),
+        route(
+            "/readyz",
+            logged(MethodFilter::GET, health::ready),
+            Operation {
+                summary: "Ask whether requests are answered",
+                answers: vec![(200, "They are", is("ready")), (503, "Not yet, or no more", is("starting"))],
+                ..operation("ready", Auth::Nobody)
+            },
+        ),
+    ]
+}

@@ -1,0 +1,93 @@
+//! `GET /status` and `GET …/status`
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::answer::{self, Answer};
+use super::auth::{Asked, Client};
+use super::error::ApiError;
+use crate::gate::Gate;
+
+/// A tenant's blacklists.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TenantStatus {
+    tenant: String,
+    senders: Vec<ListStatus>,
+    /// The list that holds for all senders.
+    tenant_wide: ListStatus,
+}
+
+/// One blacklist.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ListStatus {
+    /// The sender's name; missing for the tenant-wide list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// How many entries are active.
+    count: u64,
+    /// The number of the newest change.
+    sequence: u64,
+    plugin: PluginStatus,
+    state: State,
+    /// What the plugin has of memory for this list.
+    memory_bytes: u64,
+    /// The plugin's machine code, which all its lists share.
+    code_bytes: usize,
+}
+
+/// The plugin that answers, in its own words.
+#[derive(Serialize, JsonSchema)]
+struct PluginStatus {
+    name: String,
+    version: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum State {
+    /// The plugin answers.
+    Serving,
+    /// The plugin failed: the tenant's policy answers until it is filled again.
+    Recovering,
+}
+
+pub(super) async fn tenant(Client(caller): Client) -> Answer {
+    answer::blocking(move || {
+        let tenant = &caller.tenant;
+        let senders = tenant.senders.iter().map(|(id, gate)| ListStatus::of(gate, Some(id)));
+        Ok::<_, ApiError>(answer::ok(&TenantStatus {
+            tenant: tenant.config.id.to_string(),
+            senders: senders.collect::<Result<_, ApiError>>()?,
+            tenant_wide: ListStatus::of(&tenant.wide, None)?,
+        }))
+    })
+    .await
+}
+
+pub(super) async fn list(asked: Asked) -> Answer {
+    answer::blocking(move || {
+        let gate = &asked.target.gate;
+        let id = matches!(gate.list().scope(), portcullis_ledger::Scope::Sender(_)).then(|| gate.name());
+        Ok::<_, ApiError>(answer::ok(&ListStatus::of(gate, id)?))
+    })
+    .await
+}
+
+impl ListStatus {
+    fn of(gate: &Gate, id: Option<&str>) -> Result<Self, ApiError> {
+        let refused = |error| ApiError::from(crate::core::Refusal::from(error));
+        let generation = gate.generation();
+        let plugin = &generation.recipe().plugin;
+        let description = plugin.description();
+        Ok(ListStatus {
+            id: id.map(str::to_owned),
+            count: gate.list().count().map_err(refused)?,
+            sequence: gate.list().sequence().map_err(refused)?.get(),
+            plugin: PluginStatus { name: description.name.clone(), version: description.version.clone() },
+            state: if gate.is_serving() { State::Serving } else { State::Recovering },
+            memory_bytes: generation.memory_bytes(),
+            code_bytes: plugin.code_bytes(),
+        })
+    }
+}

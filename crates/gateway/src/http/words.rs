@@ -1,0 +1,187 @@
+//! The words of the native API for what the core has types for.
+
+use portcullis_ledger::{Outcome, Source, StatusFilter};
+use portcullis_msisdn::{Direction, Directions};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::core::ListKind;
+use crate::core::check::AnsweredBy;
+
+/// Which way a message goes, seen from the business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Direction")]
+pub(super) enum Way {
+    /// A person writes to the sender.
+    Inbound,
+    /// The sender writes to a person.
+    Outbound,
+}
+
+impl From<Way> for Direction {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Inbound => Direction::Inbound,
+            Way::Outbound => Direction::Outbound,
+        }
+    }
+}
+
+impl From<Direction> for Way {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Inbound => Way::Inbound,
+            Direction::Outbound => Way::Outbound,
+        }
+    }
+}
+
+/// The directions that are named; both where none is asked for.
+pub(super) fn directions(ways: Option<&[Way]>) -> Directions {
+    ways.map_or(Directions::BOTH, |ways| ways.iter().map(|&way| Direction::from(way)).collect())
+}
+
+/// Which list.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum ListWord {
+    Sender,
+    Tenant,
+}
+
+impl From<ListKind> for ListWord {
+    fn from(kind: ListKind) -> Self {
+        match kind {
+            ListKind::Sender => ListWord::Sender,
+            ListKind::Tenant => ListWord::Tenant,
+        }
+    }
+}
+
+/// Who answered: the plugin; or, while it fails, the tenant's policy or the entries on disk.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum SourceOfVerdict {
+    Plugin,
+    Policy,
+    Ledger,
+}
+
+impl From<AnsweredBy> for SourceOfVerdict {
+    fn from(by: AnsweredBy) -> Self {
+        match by {
+            AnsweredBy::Plugin => SourceOfVerdict::Plugin,
+            AnsweredBy::Policy => SourceOfVerdict::Policy,
+            AnsweredBy::Ledger => SourceOfVerdict::Ledger,
+        }
+    }
+}
+
+/// How a block came about, as a client may say.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum GivenSource {
+    #[default]
+    Api,
+    Manual,
+    Import,
+    OptOut,
+}
+
+impl From<GivenSource> for Source {
+    fn from(source: GivenSource) -> Self {
+        match source {
+            GivenSource::Api => Source::Api,
+            GivenSource::Manual => Source::Manual,
+            GivenSource::Import => Source::Import,
+            GivenSource::OptOut => Source::OptOut,
+        }
+    }
+}
+
+/// How a block came about.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SourceWord {
+    Api,
+    Manual,
+    Import,
+    OptOut,
+    /// The gateway itself.
+    System,
+}
+
+impl From<Source> for SourceWord {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Api => SourceWord::Api,
+            Source::Manual => SourceWord::Manual,
+            Source::Import => SourceWord::Import,
+            Source::OptOut => SourceWord::OptOut,
+            Source::System => SourceWord::System,
+        }
+    }
+}
+
+/// Which entries a page shows.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum StatusWord {
+    #[default]
+    Active,
+    Inactive,
+    All,
+}
+
+impl From<StatusWord> for StatusFilter {
+    fn from(status: StatusWord) -> Self {
+        match status {
+            StatusWord::Active => StatusFilter::Active,
+            StatusWord::Inactive => StatusFilter::Inactive,
+            StatusWord::All => StatusFilter::All,
+        }
+    }
+}
+
+/// What became of a number.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OutcomeWord {
+    /// Blocked for the first time.
+    Added,
+    /// Blocked again.
+    Reactivated,
+    /// Was blocked, now in more directions.
+    Widened,
+    /// Was blocked; its reason, its text or its end is another now.
+    Updated,
+    /// Was blocked like this.
+    Already,
+    /// No longer blocked.
+    Removed,
+    /// Still blocked, in fewer directions.
+    Narrowed,
+    /// Was not blocked.
+    Absent,
+    /// In a dry run: it would be taken.
+    Valid,
+}
+
+impl From<Option<Outcome>> for OutcomeWord {
+    fn from(outcome: Option<Outcome>) -> Self {
+        match outcome {
+            Some(Outcome::Added) => OutcomeWord::Added,
+            Some(Outcome::Reactivated) => OutcomeWord::Reactivated,
+            Some(Outcome::Widened) => OutcomeWord::Widened,
+            Some(Outcome::Updated) => OutcomeWord::Updated,
+            Some(Outcome::Already) => OutcomeWord::Already,
+            Some(Outcome::Removed) => OutcomeWord::Removed,
+            Some(Outcome::Narrowed) => OutcomeWord::Narrowed,
+            Some(Outcome::Absent) => OutcomeWord::Absent,
+            None => OutcomeWord::Valid,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The portcullis gateway: blacklists for message senders behind HTTP, and the command line for it.
+//!
+//! From the outside in: [`cli`] is the program, [`serve`] runs a gateway; inside it `http` renders the core's doings (`core`)
+//! as the native API. A `tenant` has a `gate` for each of its blacklists: the ledger's record and the plugin that answers
+//! from it. The `registry` finds tenants; the `gateway` starts and changes them.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+mod config;
+mod core;
+mod expiry;
+mod gate;
+mod gateway;
+mod http;
+mod log;
+mod number;
+mod plugins;
+mod registry;
+pub mod serve;
+mod tenant;
+mod token;
+mod wording;

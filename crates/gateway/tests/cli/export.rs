@@ -1,0 +1,90 @@
+//! `export`, and what it writes read again.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::gateway::Gateway;
+
+const TIMES: &str = "2099-01-01T00:00:00Z";
+
+/// A gateway whose support list has entries of every kind.
+fn filled() -> Gateway {
+    let gateway = Gateway::start();
+    gateway.command("block +46731000001 --sender support").good();
+    gateway.command("block +46731000002 --sender support --direction outbound --expires").arg(TIMES).good();
+    gateway
+        .command("block +46731000003 --sender support --direction inbound --reason")
+        .arg("wrote \"stop, now\"\nand left; =1+1")
+        .good();
+    gateway.command("import - --sender support").input("number,source\n+46731000004,opt_out\n").good();
+    gateway.command("block +46731000005 --sender support").good();
+    gateway.command("unblock +46731000005 --sender support").good();
+    gateway
+}
+
+/// What an export is to preserve, sorted.
+fn essence(gateway: &Gateway, sender: &str) -> Vec<serde_json::Value> {
+    let json = gateway.command(&format!("list --sender {sender} --format json")).good().out;
+    let mut entries: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    for entry in &mut entries {
+        let fields = entry.as_object_mut().unwrap();
+        fields.retain(|name, _| ["number", "directions", "reason", "source", "expires"].contains(&&**name));
+    }
+    entries.sort_by_key(|entry| entry["number"].to_string());
+    entries
+}
+
+#[test]
+fn an_export_imported_elsewhere_is_the_same_list() {
+    let from = filled();
+    let expected = essence(&from, "support");
+    assert_eq!(expected.len(), 4);
+    for name in ["support.csv", "support.ndjson"] {
+        let to = Gateway::start();
+        let file = to.file(name);
+        let file = file.to_str().unwrap();
+        from.command(&format!("export --sender support --output {file}")).good();
+        to.command(&format!("import {file} --sender sales")).good();
+        assert_eq!(essence(&to, "sales"), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_export_can_be_piped_into_an_import() {
+    let gateway = filled();
+    for format in ["csv", "ndjson"] {
+        let text = gateway.command(&format!("export --sender support --format {format}")).good().out;
+        gateway.command("import - --sender sales").input(text).good();
+        assert_eq!(essence(&gateway, "sales"), essence(&gateway, "support"));
+    }
+}
+
+#[test]
+fn a_plain_export_says_what_it_leaves_out() {
+    let gateway = filled();
+    let run = gateway.command("export --sender support --format plain").good();
+    assert_eq!(run.out.lines().count(), 4);
+    assert!(run.err.contains("2 entries hold for one direction"), "{}", run.err);
+}
+
+#[test]
+fn the_file_is_its_owners_alone() {
+    let gateway = filled();
+    let file = gateway.write("support.csv", "old");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    let run = gateway.command(&format!("export --sender support --output {file}")).good();
+    assert_eq!((run.out.as_str(), run.err.as_str()), ("", ""));
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 5 + 1);
+}
+
+#[test]
+fn an_export_that_fails_leaves_the_file_as_it_was() {
+    let mut gateway = filled();
+    let file = gateway.write("support.csv", "old");
+    let before = std::fs::read_dir(gateway.file(".")).unwrap().count();
+    gateway.kill();
+    gateway.command(&format!("export --sender support --output {file}")).ends(2);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+    assert_eq!(std::fs::read_dir(gateway.file(".")).unwrap().count(), before);
+}

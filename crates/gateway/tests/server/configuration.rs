@@ -1,0 +1,34 @@
+//! Configurations that are refused, as the program says it. What is wrong with what is tested beside the parser.
+
+use super::support::{SERVER, TENANTS, refused_start};
+
+#[test]
+fn a_wrong_configuration_is_refused_with_file_and_line_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let config =
+        format!("{SERVER}{TENANTS}").replace("default_region = \"SE\"", "default_region = \"Sweden\"");
+    let message = refused_start(folder.path(), &config);
+    let line = 1 + config.lines().position(|line| line.contains("Sweden")).unwrap();
+    assert!(message.contains(&format!("portcullis.toml:{line}: tenants[0].default_region: ")), "{message}");
+    assert!(message.contains("such as SE"), "{message}");
+    assert!(!folder.path().join("portcullis.db").exists(), "nothing was made");
+}
+
+#[test]
+fn a_wrong_master_key_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("portcullis.key"), "not a key").unwrap();
+    let message = refused_start(folder.path(), SERVER);
+    assert!(message.contains("portcullis.key"), "{message}");
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_told_by_its_name() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["serve", "--config", "/nowhere/portcullis.toml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("/nowhere/portcullis.toml") && message.contains("--config"), "{message}");
+}

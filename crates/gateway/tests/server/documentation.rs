@@ -1,0 +1,172 @@
+//! The OpenAPI document says what there is.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::support::{ACME, ADMIN, Gateway};
+
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+
+fn document(gateway: &Gateway) -> Value {
+    gateway.api("GET", "/openapi.json", "", None).ok().clone()
+}
+
+/// A path with its parameters filled in.
+fn filled(path: &str) -> String {
+    path.replace("{sender}", "support").replace("{entry}", "%2B46732001122").replace("{tenant}", "initech")
+}
+
+fn token_for(operation: &Value) -> &'static str {
+    match &operation["security"][0] {
+        Value::Object(scheme) if scheme.contains_key("tenant") => ACME,
+        Value::Object(scheme) if scheme.contains_key("admin") => ADMIN,
+        _ => "",
+    }
+}
+
+fn fields(value: &Value) -> BTreeSet<&str> {
+    // Optional ones that depend on what was written.
+    let optional = ["deactivated", "display", "expires", "reason"];
+    let fields = value.as_object().into_iter().flat_map(|object| object.keys());
+    fields.map(String::as_str).filter(|field| !optional.contains(field)).collect()
+}
+
+#[test]
+fn the_document_names_every_route_and_only_those() {
+    let gateway = Gateway::start();
+    let document = document(&gateway);
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let mut allowed = BTreeSet::new();
+        for method in METHODS {
+            // Without a token nothing happens; but whether there is such a route shows.
+            let answer = gateway.call(&method.to_uppercase(), &filled(path), "", None);
+            if answer.status == 405 {
+                assert_eq!(operations.get(method), None, "{method} {path}");
+                allowed.extend(answer.header("allow").split(',').map(str::to_lowercase));
+            } else {
+                assert!(
+                    operations.get(method).is_some(),
+                    "{method} {path} is there, and not in the document"
+                );
+                let there = answer.status != 404 || answer.json["error"]["code"] != "not_found";
+                assert!(there, "{method} {path} is in the document, and not there");
+            }
+        }
+        allowed.remove("head");
+        assert_eq!(allowed, operations.as_object().unwrap().keys().cloned().collect(), "{path}");
+    }
+    // A path that the document does not name can not be found from outside: so their number is told here.
+    assert_eq!(document["paths"].as_object().unwrap().len(), 15);
+}
+
+#[test]
+fn every_example_of_a_request_works() {
+    let gateway = Gateway::start();
+    let document = document(&gateway);
+    // In an order in which all can succeed: what a request needs is there before it.
+    let order = ["put", "post", "get", "delete"];
+    for method in order {
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            let Some(operation) = operations.get(method) else { continue };
+            let mut path = filled(path);
+            if path.ends_with("/%2B46732001122") {
+                let list = path.trim_start_matches("/portcullis/v1").trim_end_matches("/%2B46732001122");
+                gateway.post(list, json!({ "number": "+46732001122" })).ok();
+            }
+            if method == "delete" && path.contains("/admin/") {
+                gateway.admin("PUT", "/initech", Some(json!({ "senders": [{ "id": "support" }] })));
+                path = path.replace("/tenants/initech", "/tenants/initech?confirm=initech");
+                path = match path.split_once("?confirm=initech/") {
+                    Some((tenant, rest)) => format!("{tenant}/{rest}"),
+                    None => path,
+                };
+            }
+            let examples = operation["requestBody"]["content"]["application/json"]["examples"].as_object();
+            let mut bodies: Vec<Option<String>> = examples
+                .into_iter()
+                .flat_map(|examples| examples.values())
+                // The example's sender has the number of the test's.
+                .map(|example| Some(example["value"].to_string().replace("46700000001", "46700000003")))
+                .collect();
+            if bodies.is_empty() {
+                bodies.push(None);
+            }
+            for body in bodies {
+                let answer = gateway.call(&method.to_uppercase(), &path, token_for(operation), body.clone());
+                assert!((200..300).contains(&answer.status), "{method} {path} {body:?}: {}", answer.json);
+                let documented = operation["responses"].get(answer.status.to_string());
+                assert!(documented.is_some(), "{method} {path}: {} is not in the document", answer.status);
+                // What is shown as an example has the fields that answers have; those of lists vary with what is in them.
+                let shown =
+                    documented.unwrap()["content"]["application/json"]["examples"].as_object().unwrap();
+                let looks_alike =
+                    shown.values().any(|example| fields(&example["value"]) == fields(&answer.json));
+                let brief = body.is_some_and(|body| body.contains("brief"));
+                assert!(
+                    looks_alike || brief || path.ends_with("openapi.json"),
+                    "{method} {path}: {}",
+                    answer.json
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_are_documented_where_they_occur() {
+    let gateway = Gateway::start();
+    let document = document(&gateway);
+    for (method, path, token, body) in [
+        ("post", "/portcullis/v1/senders/{sender}/check", "", "{}"),
+        ("post", "/portcullis/v1/senders/{sender}/check", "x", "{}"),
+        ("post", "/portcullis/v1/senders/{sender}/check", ACME, "{"),
+        ("post", "/portcullis/v1/senders/{sender}/check", ACME, "{}"),
+        ("post", "/portcullis/v1/tenant/check", ACME, r#"{"number": "x", "direction": "inbound"}"#),
+        ("post", "/portcullis/v1/tenant/entries", ACME, r#"{"number": "x"}"#),
+        ("delete", "/portcullis/v1/tenant/entries/{entry}", ACME, ""),
+        ("get", "/portcullis/v1/tenant/entries/{entry}", ACME, ""),
+        ("get", "/portcullis/v1/admin/tenants/{tenant}", ADMIN, ""),
+        ("get", "/portcullis/v1/admin/tenants/{tenant}", ACME, ""),
+        ("put", "/portcullis/v1/admin/tenants/{tenant}", ADMIN, r#"{"tokens": ["acme-secret"]}"#),
+        ("put", "/portcullis/v1/admin/tenants/{tenant}/senders/{sender}", ADMIN, "{}"),
+        ("delete", "/portcullis/v1/admin/tenants/{tenant}", ADMIN, ""),
+    ] {
+        let body = (!body.is_empty()).then(|| body.to_owned());
+        let answer = gateway.call(&method.to_uppercase(), &filled(path), token, body);
+        let code = answer.json["error"]["code"].as_str().unwrap();
+        let examples = &document["paths"][path][method]["responses"][answer.status.to_string()]["content"]["application/json"]
+            ["examples"];
+        assert!(examples.get(code).is_some(), "{method} {path}: {code} is not in the document");
+    }
+}
+
+#[test]
+fn every_reference_of_the_document_leads_somewhere() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(object) => {
+                found.extend(object.get("$ref").and_then(Value::as_str));
+                object.values().for_each(|value| references(value, found));
+            }
+            Value::Array(array) => array.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let gateway = Gateway::start();
+    let document = document(&gateway);
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 10);
+    for reference in found {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+    let ids: Vec<_> = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|operations| operations.as_object().unwrap().values())
+        .map(|operation| operation["operationId"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "ids of operations are unique");
+}

@@ -1,0 +1,140 @@
+//! Plugins that fail, and what then holds for messages.
+
+use portcullis_plugin_bundle::EVIL;
+use serde_json::{Value, json};
+
+use super::support::{Gateway, SERVER, TENANTS, outcomes, refused_start};
+
+/// A gateway whose tenant has a plugin that is evil in this way, beside one whose plugin is good.
+fn evil(mode: &str, on_failure: &str) -> Gateway {
+    let tenant = format!(
+        "[[tenants]]\nid = 'evil'\nplugin = 'evil'\nplugin_options = {{ mode = '{mode}' }}\non_failure = '{on_failure}'\n\
+         tokens = ['evil-secret']\n[[tenants.senders]]\nid = 'support'\n"
+    );
+    Gateway::with_plugin(&format!("{SERVER}{TENANTS}{tenant}"), Some(("evil.wasm", EVIL.component)))
+}
+
+fn request(gateway: &Gateway, method: &str, path: &str, body: Value) -> super::support::Answer {
+    gateway.api(method, &format!("/senders/support{path}"), "evil-secret", Some(body))
+}
+
+fn check(gateway: &Gateway, number: &str) -> (String, String) {
+    let answer = request(gateway, "POST", "/check", json!({ "number": number, "direction": "inbound" }));
+    let text = |field: &str| answer.ok()[field].as_str().unwrap().to_owned();
+    (text("verdict"), text("source"))
+}
+
+fn policy(verdict: &str, source: &str) -> (String, String) {
+    (verdict.to_owned(), source.to_owned())
+}
+
+#[test]
+fn while_a_plugin_fails_the_tenants_policy_answers() {
+    for (mode, on_failure, answer) in [
+        ("panic", "closed", policy("block", "policy")),
+        ("panic", "open", policy("allow", "policy")),
+        ("recurse", "open", policy("allow", "policy")),
+        ("spin-in-check", "closed", policy("block", "policy")),
+    ] {
+        let gateway = evil(mode, on_failure);
+        for _ in 0..3 {
+            assert_eq!(check(&gateway, "+46732001122"), answer, "{mode}");
+        }
+        // Its neighbours notice nothing.
+        assert_eq!(gateway.verdict("+46732001122"), "allow");
+    }
+}
+
+#[test]
+fn the_ledger_answers_exactly_where_the_policy_says_so() {
+    let gateway = evil("panic", "ledger");
+    request(&gateway, "POST", "/entries", json!({ "number": "+46732001122", "directions": ["inbound"] }))
+        .ok();
+    assert_eq!(check(&gateway, "+46732001122"), policy("block", "ledger"));
+    assert_eq!(check(&gateway, "+46732002244"), policy("allow", "ledger"));
+    let body = json!({ "numbers": ["+46732002244", "+46732001122"], "direction": "inbound" });
+    let many = request(&gateway, "POST", "/check", body);
+    assert_eq!((&many.ok()["blocked"], &many.json["source"]), (&json!(["+46732001122"]), &json!("ledger")));
+    let outbound = json!({ "number": "+46732001122", "direction": "outbound" });
+    assert_eq!(request(&gateway, "POST", "/check", outbound).ok()["verdict"], "allow");
+}
+
+#[test]
+fn a_batch_follows_the_policy_too() {
+    let gateway = evil("short-bitmap", "closed");
+    let body = json!({ "numbers": ["+46732001122", "+46732002244"], "direction": "inbound" });
+    let answer = request(&gateway, "POST", "/check", body);
+    assert_eq!(
+        (answer.ok()["blocked"].as_array().unwrap().len(), &answer.json["source"]),
+        (2, &json!("policy"))
+    );
+}
+
+#[test]
+fn a_write_stands_though_the_plugin_does_not_take_it() {
+    let gateway = evil("refuse-entries", "ledger");
+    let written = request(&gateway, "POST", "/entries", json!({ "number": "+46732001122" }));
+    assert_eq!(outcomes(&written), ["added"]);
+    assert_eq!(check(&gateway, "+46732001122"), policy("block", "ledger"));
+    let status = gateway.api("GET", "/senders/support/status", "evil-secret", None);
+    assert_eq!((&status.ok()["state"], &status.json["count"]), (&json!("recovering"), &json!(1)));
+    // With that entry gone it can be filled again.
+    request(&gateway, "DELETE", "/entries", json!({ "number": "+46732001122" })).ok();
+    gateway.until("recovered", |gateway| {
+        gateway.api("GET", "/senders/support/status", "evil-secret", None).ok()["state"] == "serving"
+    });
+    assert_eq!(check(&gateway, "+46732001122"), policy("allow", "plugin"));
+}
+
+#[test]
+fn a_failed_plugin_is_filled_again() {
+    let gateway = evil("panic", "closed");
+    check(&gateway, "+46732001122");
+    gateway.until("recovered", |gateway| {
+        gateway.api("GET", "/senders/support/status", "evil-secret", None).ok()["state"] == "serving"
+    });
+    let (log, _folder) = gateway.log_after_the_end();
+    let warning = log.lines().find(|line| line.contains("WARN")).unwrap();
+    assert!(warning.contains("tenant=evil") && warning.contains("trapped"), "{warning}");
+}
+
+#[test]
+fn a_gateway_whose_plugin_can_not_be_filled_starts_under_the_policy() {
+    let mut gateway = evil("miscount", "ledger");
+    request(&gateway, "POST", "/entries", json!({ "number": "+46732001122" })).ok();
+    gateway.kill_and_restart();
+    assert_eq!(check(&gateway, "+46732001122"), policy("block", "ledger"));
+    assert_eq!(gateway.verdict("+46732001122"), "allow");
+}
+
+#[test]
+fn a_plugin_that_can_not_be_loaded_refuses_the_start_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("plugins")).unwrap();
+    let file = folder.path().join("plugins/noise.wasm");
+    let config = |plugin: &str, options: &str| {
+        format!("{SERVER}[[tenants]]\nid = 'a'\nplugin = '{plugin}'\nplugin_options = {{ {options} }}\n")
+    };
+    std::fs::write(&file, [0x7f, 0x45, 0x4c, 0x46, 0x99]).unwrap();
+    let message = refused_start(folder.path(), &config("noise", ""));
+    assert!(message.contains("tenant a") && message.contains("plugins/noise.wasm"), "{message}");
+    assert!(message.contains("does not fit"), "{message}");
+
+    std::fs::write(&file, b"").unwrap();
+    assert!(refused_start(folder.path(), &config("noise", "")).contains("plugins/noise.wasm"));
+
+    std::fs::write(&file, EVIL.component).unwrap();
+    let message = refused_start(folder.path(), &config("noise", "mode = 'spin-in-configure'"));
+    assert!(message.contains("cut off"), "{message}");
+    let message = refused_start(folder.path(), &config("noise", ""));
+    assert!(message.contains("names no way to be evil"), "{message}");
+}
+
+#[test]
+fn a_file_goes_before_the_built_in_plugin_of_its_name() {
+    let config = format!(
+        "{SERVER}[[tenants]]\nid = 'a'\nplugin_options = {{ mode = 'panic' }}\ntokens = ['acme-secret']\n"
+    );
+    let gateway = Gateway::with_plugin(&config, Some(("exact.wasm", EVIL.component)));
+    assert_eq!(gateway.get("/tenant/status").ok()["plugin"]["name"], "evil");
+}

@@ -1,0 +1,15 @@
+//! The gateway as its clients meet it: the real binary, over HTTP.
+
+mod admin;
+mod checks;
+mod configuration;
+mod documentation;
+mod entries;
+mod expiry;
+mod faults;
+mod refusals;
+mod restarts;
+mod secrecy;
+mod shutdown;
+mod support;
+mod tenants;

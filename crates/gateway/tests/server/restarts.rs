@@ -1,0 +1,47 @@
+//! What is acknowledged stays.
+
+use serde_json::json;
+
+use super::support::Gateway;
+
+#[test]
+fn entries_outlast_a_restart() {
+    let mut gateway = Gateway::start();
+    gateway
+        .post("/senders/support/entries", json!({ "number": "+46732001122", "reason": "wrote STOP" }))
+        .ok();
+    gateway.post("/tenant/entries", json!({ "number": "+46732002244", "directions": ["outbound"] })).ok();
+    gateway.block("+46732003366");
+    gateway.delete("/senders/support/entries", json!({ "number": "+46732003366" })).ok();
+    let before = gateway.get("/senders/support/entries?status=all");
+    gateway.restart();
+    assert_eq!(gateway.get("/senders/support/entries?status=all").ok(), before.ok());
+    assert_eq!(gateway.verdict("+46732001122"), "block");
+    assert_eq!(gateway.verdict_of("sales", "+46732002244", "outbound"), "block");
+    assert_eq!(gateway.verdict("+46732002244"), "allow");
+    assert_eq!(gateway.verdict("+46732003366"), "allow");
+}
+
+#[test]
+fn an_acknowledged_write_outlasts_sigkill() {
+    let mut gateway = Gateway::start();
+    for round in 0..5 {
+        let number = format!("+4673200112{round}");
+        gateway.block(&number);
+        gateway.kill_and_restart();
+        assert_eq!(gateway.verdict(&number), "block", "{number}");
+    }
+    gateway.delete("/senders/support/entries", json!({ "number": "+46732001120" })).ok();
+    gateway.kill_and_restart();
+    assert_eq!(gateway.verdict("+46732001120"), "allow");
+    assert_eq!(gateway.get("/senders/support/status").ok()["count"], 4);
+}
+
+#[test]
+fn a_second_gateway_on_the_same_ledger_is_refused() {
+    let gateway = Gateway::start();
+    let config = std::fs::read_to_string(gateway.folder().join("portcullis.toml")).unwrap();
+    let message = super::support::refused_start(gateway.folder(), &config);
+    assert!(message.contains("in use"), "{message}");
+    assert_eq!(gateway.verdict("+46732001122"), "allow");
+}

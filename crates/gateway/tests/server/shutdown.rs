@@ -1,0 +1,42 @@
+//! The end of a gateway.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+
+use super::support::Gateway;
+
+#[test]
+fn a_request_under_way_is_finished_and_no_other_begun() {
+    let mut gateway = Gateway::start();
+    let address = gateway.url().strip_prefix("http://").unwrap().to_owned();
+    let body = br#"{"number": "+46732001122"}"#;
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let head = format!(
+        "POST /portcullis/v1/senders/support/entries HTTP/1.1\r\nhost: x\r\nauthorization: Bearer acme-secret\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = BufReader::new(stream.try_clone().unwrap());
+    let mut line = String::new();
+    answer.read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 100"), "the request is under way: {line}");
+
+    gateway.terminate();
+    gateway.until("closed", |_| TcpStream::connect(&address).is_err());
+    stream.write_all(body).unwrap();
+    let mut rest = String::new();
+    answer.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("HTTP/1.1 200") && rest.contains("\"added\""), "{rest}");
+    assert!(gateway.wait().success());
+}
+
+#[test]
+fn idle_connections_do_not_hold_the_end_up() {
+    let mut gateway = Gateway::start();
+    let address = gateway.url().strip_prefix("http://").unwrap().to_owned();
+    let _idle: Vec<_> = (0..5).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    assert_eq!(gateway.verdict("+46732001122"), "allow");
+    gateway.terminate();
+    assert!(gateway.wait().success());
+}

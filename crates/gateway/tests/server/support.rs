@@ -1,0 +1,346 @@
+//! A gateway of its own for each test, and requests to it.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ureq::http::{Method, Request};
+
+/// Longer than anything takes that a test waits for.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+pub(crate) const ACME: &str = "acme-secret";
+pub(crate) const GLOBEX: &str = "globex-secret";
+pub(crate) const ADMIN: &str = "admin-secret";
+
+/// What every test's configuration begins with.
+pub(crate) const SERVER: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+admin_token = "admin-secret"
+
+[storage]
+url = "sqlite://portcullis.db"
+
+[plugins]
+dir = "plugins"
+"#;
+
+/// Two tenants. Both have a sender `support`.
+pub(crate) const TENANTS: &str = r#"
+[[tenants]]
+id = "acme"
+tokens = ["acme-secret"]
+default_region = "SE"
+
+[[tenants.senders]]
+id = "support"
+number = "46700000001"
+
+[[tenants.senders]]
+id = "sales"
+
+[[tenants]]
+id = "globex"
+tokens = ["globex-secret"]
+
+[[tenants.senders]]
+id = "support"
+number = "46700000002"
+"#;
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    folder: TempDir,
+    process: Child,
+    url: String,
+    log: Log,
+    agent: ureq::Agent,
+}
+
+/// Standard error, read as it comes, so that the gateway never waits for a reader.
+pub(crate) struct Log {
+    text: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Log {
+    fn of(process: &mut Child) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let mut stderr = BufReader::new(process.stderr.take().unwrap());
+        let written = Arc::clone(&text);
+        let reader = thread::spawn(move || {
+            let mut line = String::new();
+            while stderr.read_line(&mut line).is_ok_and(|length| length > 0) {
+                written.lock().unwrap().push_str(&line);
+                line.clear();
+            }
+        });
+        Log { text, reader: Some(reader) }
+    }
+
+    /// All of it: for a process that has ended.
+    pub(crate) fn whole(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.text.lock().unwrap().clone()
+    }
+}
+
+fn spawn(folder: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["serve", "--config", "portcullis.toml"])
+        .current_dir(folder)
+        .env_remove("PORTCULLIS_MASTER_KEY")
+        .env("PORTCULLIS_LOG", "debug")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Starts a gateway that must refuse to, and gives what it says on standard error.
+pub(crate) fn refused_start(folder: &Path, config: &str) -> String {
+    std::fs::write(folder.join("portcullis.toml"), config).unwrap();
+    let output = spawn(folder).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "the start must be refused");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+impl Gateway {
+    /// With [`SERVER`] and [`TENANTS`].
+    pub(crate) fn start() -> Self {
+        Self::with(&format!("{SERVER}{TENANTS}"))
+    }
+
+    pub(crate) fn with(config: &str) -> Self {
+        Self::with_plugin(config, None)
+    }
+
+    /// With a file in the folder of plugins.
+    pub(crate) fn with_plugin(config: &str, plugin: Option<(&str, &[u8])>) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("portcullis.toml"), config).unwrap();
+        if let Some((file, component)) = plugin {
+            std::fs::create_dir(folder.path().join("plugins")).unwrap();
+            std::fs::write(folder.path().join("plugins").join(file), component).unwrap();
+        }
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(LONG))
+            // DELETE with a body.
+            .allow_non_standard_methods(true)
+            .build()
+            .new_agent();
+        let (process, url, log) = run(folder.path());
+        let gateway = Gateway { folder, process, url, log, agent };
+        gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+        gateway
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// SIGKILL, as a power cut would: and the same files again.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.run_again();
+    }
+
+    /// SIGTERM, and the same files again.
+    pub(crate) fn restart(&mut self) {
+        self.terminate();
+        assert!(self.wait().success());
+        self.run_again();
+    }
+
+    fn run_again(&mut self) {
+        (self.process, self.url, self.log) = run(self.folder.path());
+        self.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+    }
+
+    pub(crate) fn terminate(&self) {
+        let kill = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status().unwrap();
+        assert!(kill.success());
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.process.wait().unwrap()
+    }
+
+    /// Ends it, and gives all that it logged.
+    pub(crate) fn log_after_the_end(mut self) -> (String, TempDir) {
+        self.terminate();
+        assert!(self.wait().success());
+        let log = self.log.whole();
+        (log, std::mem::replace(&mut self.folder, TempDir::new().unwrap()))
+    }
+
+    /// Asks again until `what` holds, without end but for [`LONG`].
+    pub(crate) fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + LONG;
+        while !holds(self) {
+            assert!(Instant::now() < deadline, "never {what}; the log:\n{}", self.log.text.lock().unwrap());
+            thread::yield_now();
+        }
+    }
+
+    /// A request to a path of the native API, with a body if there is one.
+    pub(crate) fn api(&self, method: &str, path: &str, token: &str, body: Option<Value>) -> Answer {
+        self.call(method, &format!("/portcullis/v1{path}"), token, body.map(|body| body.to_string()))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.api("GET", path, ACME, None)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: Value) -> Answer {
+        self.api("POST", path, ACME, Some(body))
+    }
+
+    pub(crate) fn delete(&self, path: &str, body: Value) -> Answer {
+        self.api("DELETE", path, ACME, Some(body))
+    }
+
+    pub(crate) fn admin(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.api(method, &format!("/admin/tenants{path}"), ADMIN, body)
+    }
+
+    pub(crate) fn call(&self, method: &str, path: &str, token: &str, body: Option<String>) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        self.send(request.body(body.unwrap_or_default()).unwrap())
+    }
+
+    pub(crate) fn send(&self, request: Request<String>) -> Answer {
+        let has_body = !request.body().is_empty();
+        let (parts, body) = request.into_parts();
+        let sent = if has_body {
+            self.agent.run(Request::from_parts(parts, body))
+        } else if matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
+            self.agent.run(Request::from_parts(parts, ""))
+        } else {
+            self.agent.run(Request::from_parts(parts, ()))
+        };
+        let mut response = sent.unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        Answer {
+            status: response.status().as_u16(),
+            json: serde_json::from_str(&text).unwrap_or(Value::Null),
+            headers: response.headers().clone(),
+        }
+    }
+
+    /// Acme's sender `support` blocks a number.
+    pub(crate) fn block(&self, number: &str) -> Answer {
+        let answer = self.post("/senders/support/entries", json!({ "number": number }));
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        answer
+    }
+
+    /// The verdict on a message that comes in for acme's sender `support`.
+    pub(crate) fn verdict(&self, number: &str) -> Value {
+        self.verdict_of("support", number, "inbound")
+    }
+
+    pub(crate) fn verdict_of(&self, sender: &str, number: &str, direction: &str) -> Value {
+        let body = json!({ "number": number, "direction": direction });
+        let answer = self.post(&format!("/senders/{sender}/check"), body);
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        answer.json["verdict"].clone()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn run(folder: &Path) -> (Child, String, Log) {
+    let mut process = spawn(folder);
+    let mut log = Log::of(&mut process);
+    let mut line = String::new();
+    let mut stdout = BufReader::new(process.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let Some(url) = line.trim_end().strip_prefix("listening on ") else {
+        panic!("it does not listen; the log:\n{}", log.whole());
+    };
+    let url = url.to_owned();
+    // Held open, so that nothing which it may write breaks it; and nothing more must come.
+    thread::spawn(move || {
+        let mut more = String::new();
+        let _ = stdout.read_to_string(&mut more);
+        assert_eq!(more, "", "there is one line on standard output");
+    });
+    (process, url, log)
+}
+
+/// An answer of the gateway.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) json: Value,
+    pub(crate) headers: ureq::http::HeaderMap,
+}
+
+impl Answer {
+    /// The answer must be an error; returns its message.
+    #[track_caller]
+    pub(crate) fn error(&self, status: u16, code: &str) -> &str {
+        assert_eq!((self.status, self.json["error"]["code"].as_str()), (status, Some(code)), "{}", self.json);
+        let message = self.json["error"]["message"].as_str().unwrap();
+        assert!(!message.is_empty());
+        message
+    }
+
+    /// The answer must be a success; returns its body.
+    #[track_caller]
+    pub(crate) fn ok(&self) -> &Value {
+        assert_eq!(self.status, 200, "{}", self.json);
+        &self.json
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+}
+
+/// The outcomes of a write, in order.
+pub(crate) fn outcomes(answer: &Answer) -> Vec<&str> {
+    let results = answer.ok()["results"].as_array().unwrap();
+    results.iter().map(|result| result["outcome"].as_str().unwrap()).collect()
+}
+
+/// All files below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}

@@ -1,0 +1,108 @@
+//! A set from members that come in ascending order, as a bulk build and a loader have them.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use crate::level::Level;
+use crate::shard::{Shard, ShardBuilder};
+
+/// Fills the shards of a level from the left. Nothing is searched, and each allocation is exact.
+pub(crate) struct SetBuilder {
+    level: Level,
+    /// The shards before the one in hand.
+    shards: Vec<Shard>,
+    shard: ShardBuilder,
+    /// The largest subject of the shard in hand.
+    shard_last: u64,
+    overflow: BTreeSet<u64>,
+    len: usize,
+}
+
+/// What was built, in the parts of a set.
+pub(crate) struct Built {
+    pub(crate) level: Level,
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) overflow: BTreeSet<u64>,
+    pub(crate) len: usize,
+}
+
+impl SetBuilder {
+    pub(crate) fn new(level: Level) -> Self {
+        let (first, depth) = level.shard(0);
+        SetBuilder {
+            level,
+            shards: Vec::new(),
+            shard: ShardBuilder::new(depth),
+            shard_last: depth.shard_last(first),
+            overflow: BTreeSet::new(),
+            len: 0,
+        }
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds a member, larger than all before.
+    #[inline]
+    pub(crate) fn push(&mut self, subject: u64) {
+        if subject > self.shard_last {
+            let (index, _) = self.level.locate(subject);
+            self.begin_shard(index);
+        }
+        self.len += 1;
+        if !self.shard.push(subject) {
+            self.overflow.insert(subject);
+        }
+    }
+
+    /// Cuts what has come so far, and what will come, into the shards of another level. Costs a
+    /// pass over what has come.
+    pub(crate) fn change_level(&mut self, level: Level) {
+        let old = core::mem::replace(self, SetBuilder::new(level));
+        let Built { level: old_level, shards, mut overflow, .. } = old.covered();
+        for (index, shard) in shards.into_iter().enumerate() {
+            let (first, depth) = old_level.shard(index);
+            shard.drain(depth, first, |member| {
+                while let Some(surplus) = pop_below(&mut overflow, member) {
+                    self.push(surplus);
+                }
+                self.push(member);
+            });
+        }
+        overflow.into_iter().for_each(|surplus| self.push(surplus));
+    }
+
+    /// The set, with all shards of its level.
+    pub(crate) fn finish(self) -> Built {
+        let mut built = self.covered();
+        let shards = if built.len == 0 { 0 } else { built.level.shard_count() };
+        built.shards.reserve_exact(shards.saturating_sub(built.shards.len()));
+        built.shards.resize_with(shards, Shard::default);
+        built.shards.shrink_to_fit();
+        built
+    }
+
+    /// The shards up to the one in hand.
+    fn covered(mut self) -> Built {
+        let (_, depth) = self.level.shard(0);
+        self.shards.push(self.shard.finish(depth));
+        Built { level: self.level, shards: self.shards, overflow: self.overflow, len: self.len }
+    }
+
+    #[cold]
+    fn begin_shard(&mut self, index: usize) {
+        let (first, depth) = self.level.shard(index);
+        self.shards.push(self.shard.finish(depth));
+        self.shards.resize_with(index, Shard::default);
+        self.shard_last = depth.shard_last(first);
+    }
+}
+
+fn pop_below(set: &mut BTreeSet<u64>, bound: u64) -> Option<u64> {
+    if *set.first()? < bound { set.pop_first() } else { None }
+}

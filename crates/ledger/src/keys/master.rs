@@ -1,0 +1,286 @@
+//! The master key, and where it comes from.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::seal::{Seal, SealError};
+
+/// The key that the operator holds: 32 bytes, under which the tenants' secrets are sealed. Whoever has it and the ledger's file can read everything; without it nobody can read
+/// anything, and nothing brings it back.
+///
+/// Overwritten in memory when dropped. `Debug` does not show it.
+pub struct MasterKey(Zeroizing<[u8; 32]>);
+
+const DIGITS: usize = 64;
+/// Group or others may read or write.
+const FOREIGN_ACCESS: u32 = 0o066;
+
+impl MasterKey {
+    /// Takes over the bytes. The caller's copy stays where it is: overwrite that as well.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        MasterKey(Zeroizing::new(bytes))
+    }
+
+    /// A new key.
+    ///
+    /// # Errors
+    /// Where the operating system gives no random bytes.
+    pub fn random() -> Result<Self, SealError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(bytes.as_mut_slice()).map_err(SealError::NoRandomness)?;
+        Ok(MasterKey(bytes))
+    }
+
+    /// The key from the environment, else from a file, else, if `create` allows, a new one.
+    ///
+    /// `env_value` is what the variable `PORTCULLIS_MASTER_KEY` holds, if it is set: 64 hexadecimal
+    /// digits. Otherwise the file at `path` must hold the digits and at most white space around
+    /// them, and nobody but its owner may read or write it. Where there is no such file, one with a
+    /// new key is made, with mode 0600 and durably, if `create` is true; make it so for a new ledger
+    /// only, as a new key opens no old one.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn from_env_or_file(env_value: Option<&str>, path: &Path, create: bool) -> Result<Self, KeyError> {
+        if let Some(text) = env_value {
+            return Self::parse(text, &KeyOrigin::Environment);
+        }
+        match Self::read(path) {
+            Err(KeyError::Missing { .. }) if create => match Self::create(path) {
+                // Somebody else was faster.
+                Err(KeyError::Create { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                    Self::read(path)
+                }
+                created => created,
+            },
+            found => found,
+        }
+    }
+
+    fn read(path: &Path) -> Result<Self, KeyError> {
+        let failed = |source| KeyError::Read { path: path.into(), source };
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(KeyError::Missing { path: path.into() });
+            }
+            opened => opened.map_err(failed)?,
+        };
+        // Of the opened file, so that it can't be exchanged in between.
+        let mode = file.metadata().map_err(failed)?.permissions().mode();
+        if mode & FOREIGN_ACCESS != 0 {
+            return Err(KeyError::Exposed { path: path.into(), mode: mode & 0o777 });
+        }
+        let mut text = Zeroizing::new(String::with_capacity(2 * DIGITS));
+        file.take(1024).read_to_string(&mut text).map_err(failed)?;
+        Self::parse(&text, &KeyOrigin::File(path.into()))
+    }
+
+    fn create(path: &Path) -> Result<Self, KeyError> {
+        let key = Self::random().map_err(KeyError::Random)?;
+        let failed = |source| KeyError::Create { path: path.into(), source };
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let written = file
+            .write_all(key.to_hex().as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| sync_folder_of(path));
+        if let Err(source) = written {
+            // A half-written key would be in the way at the next start.
+            let _ = std::fs::remove_file(path);
+            return Err(failed(source));
+        }
+        Ok(key)
+    }
+
+    fn parse(text: &str, origin: &KeyOrigin) -> Result<Self, KeyError> {
+        let text = text.trim_ascii();
+        if text.len() != DIGITS {
+            return Err(KeyError::Length { origin: origin.clone(), found: text.len() });
+        }
+        let mut key = Zeroizing::new([0; 32]);
+        for (byte, pair) in key.iter_mut().zip(text.as_bytes().as_chunks::<2>().0) {
+            for &digit in pair {
+                let value = match digit {
+                    b'0'..=b'9' => digit - b'0',
+                    b'a'..=b'f' => digit - b'a' + 10,
+                    b'A'..=b'F' => digit - b'A' + 10,
+                    _ => return Err(KeyError::NotHexadecimal { origin: origin.clone() }),
+                };
+                *byte = *byte << 4 | value;
+            }
+        }
+        Ok(MasterKey(key))
+    }
+
+    /// The digits and a newline.
+    fn to_hex(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(DIGITS + 1));
+        for byte in self.0.iter() {
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+            }
+        }
+        text.push('\n');
+        text
+    }
+
+    pub(crate) fn seal(&self) -> Seal {
+        Seal::new(&self.0)
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(…)")
+    }
+}
+
+/// Makes a new file's name durable.
+pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Where a master key was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// The variable `PORTCULLIS_MASTER_KEY`.
+    Environment,
+    /// This file.
+    File(PathBuf),
+}
+
+impl fmt::Display for KeyOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyOrigin::Environment => f.write_str("the variable PORTCULLIS_MASTER_KEY"),
+            KeyOrigin::File(path) => write!(f, "the key file {}", path.display()),
+        }
+    }
+}
+
+/// Why there is no master key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// Not 64 characters.
+    #[error("{origin} holds {found} characters: a master key is {DIGITS} hexadecimal digits")]
+    Length {
+        /// Where.
+        origin: KeyOrigin,
+        /// How many bytes there are, without white space around them.
+        found: usize,
+    },
+    /// A character that is not a hexadecimal digit.
+    #[error("{origin} holds something other than hexadecimal digits")]
+    NotHexadecimal {
+        /// Where.
+        origin: KeyOrigin,
+    },
+    /// Others can read or change the key file.
+    #[error("the key file {path} is open to others (mode {mode:04o}): run `chmod 600 {path}`")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// There is no key file, and none was to be made.
+    #[error(
+        "there is no key file {path}: put the ledger's master key there, or into the variable PORTCULLIS_MASTER_KEY"
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key file could not be read.
+    #[error("cannot read the key file {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The key file could not be made.
+    #[error("cannot create the key file {path}")]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No key could be drawn.
+    #[error("cannot make a new master key")]
+    Random(#[source] SealError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+
+    use super::*;
+
+    const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eFF";
+
+    fn file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.key");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let key = MasterKey::from_env_or_file(Some(HEX), Path::new("/nowhere"), false).unwrap();
+        assert_eq!(key.0[..4], [0, 1, 2, 3]);
+        assert_eq!(key.0[31], 255);
+        assert_eq!(format!("{key:?}"), "MasterKey(…)");
+    }
+
+    #[test]
+    fn a_file_is_made_only_when_asked_for_and_read_ever_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.key");
+        let missing = MasterKey::from_env_or_file(None, &path, false);
+        assert!(matches!(missing, Err(KeyError::Missing { .. })));
+
+        let made = MasterKey::from_env_or_file(None, &path, true).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(&path).unwrap().len(), 65);
+        for create in [false, true] {
+            let read = MasterKey::from_env_or_file(None, &path, create).unwrap();
+            assert_eq!(read.0, made.0);
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_or_write_is_refused() {
+        for mode in [0o604, 0o640, 0o620, 0o602, 0o644] {
+            let (_dir, path) = file(HEX, mode);
+            let error = MasterKey::from_env_or_file(None, &path, true).unwrap_err();
+            assert!(matches!(error, KeyError::Exposed { .. }));
+            assert!(error.to_string().contains(&format!("chmod 600 {}", path.display())));
+        }
+        for mode in [0o600, 0o400] {
+            let (_dir, path) = file(HEX, mode);
+            assert!(MasterKey::from_env_or_file(None, &path, false).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_shown() {
+        for text in ["", "00", &format!("{HEX}0"), &HEX.replace('f', "é")] {
+            let error = MasterKey::from_env_or_file(Some(text), Path::new(""), false).unwrap_err();
+            assert!(matches!(error, KeyError::Length { .. }), "{error}");
+        }
+        let (_dir, path) = file(&HEX.replace("1e", "1g"), 0o600);
+        let error = MasterKey::from_env_or_file(None, &path, false).unwrap_err();
+        assert!(matches!(error, KeyError::NotHexadecimal { .. }));
+        assert!(!error.to_string().contains("1g"));
+    }
+}

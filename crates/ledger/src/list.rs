@@ -1,0 +1,183 @@
+//! One blacklist.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use portcullis_msisdn::{Directions, Permutation, Subject};
+
+use crate::changes::{Changes, Seq};
+use crate::entry::{Entry, Page, StatusFilter};
+use crate::error::LedgerError;
+use crate::keys::TenantKeys;
+use crate::name::TenantId;
+use crate::public_id::PublicId;
+use crate::scope::Scope;
+use crate::sqlite::{ListRow, Store};
+use crate::write::{Write, Written};
+
+/// One blacklist of a tenant. Cheap to clone; keeps the ledger open.
+///
+/// Reads see every write that was acknowledged before they began. Each sees one state of the list,
+/// but two reads may see two: to take a whole list over, ask for its [`sequence`](Self::sequence)
+/// first, then walk its [`members`](Self::members), then apply the
+/// [`changes_since`](Self::changes_since) that sequence number.
+///
+/// After the tenant was [forgotten](crate::Ledger::forget_tenant), look-ups and pages find nothing,
+/// and everything else is [`LedgerError::TenantForgotten`].
+#[derive(Clone)]
+pub struct List(Arc<Inner>);
+
+struct Inner {
+    store: Arc<Store>,
+    keys: TenantKeys,
+    row: ListRow,
+    tenant: TenantId,
+    scope: Scope,
+    public_ids: Permutation,
+}
+
+impl List {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        keys: TenantKeys,
+        row: ListRow,
+        tenant: TenantId,
+        scope: Scope,
+    ) -> Self {
+        let public_ids = keys.public_ids(&scope);
+        List(Arc::new(Inner { store, keys, row, tenant, scope, public_ids }))
+    }
+
+    /// Whose list this is.
+    pub fn tenant(&self) -> &TenantId {
+        &self.0.tenant
+    }
+
+    /// Which of the tenant's lists this is.
+    pub fn scope(&self) -> &Scope {
+        &self.0.scope
+    }
+
+    /// The tenant's keys.
+    pub fn keys(&self) -> &TenantKeys {
+        &self.0.keys
+    }
+
+    /// The id under which clients know the subject's entry on this list, whether or not there is
+    /// one.
+    pub fn public_id(&self, subject: Subject) -> PublicId {
+        PublicId::from_name(self.0.public_ids.rename(subject))
+    }
+
+    /// The subject that an id of this list stands for. Every id stands for one; whether there is an
+    /// entry, [`get`](Self::get) tells.
+    pub fn subject_of(&self, id: &PublicId) -> Subject {
+        self.0.public_ids.rename_back(id.name())
+    }
+
+    /// Makes the changes, in their order and all of them or none. Returns what became of each when
+    /// all are on the disk.
+    ///
+    /// One call costs one flush of the disk, as do many calls from different threads at the same
+    /// time. Each number costs microseconds, so an import is best written in batches of thousands;
+    /// while a batch is being written, other calls wait. Sort a long import by subject before cutting
+    /// it into batches: each then touches pages of its own, which is several times faster.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoDirections`] for a block without directions, [`LedgerError::Full`],
+    /// [`LedgerError::TenantForgotten`], and what else the disk may report.
+    pub fn write(&self, writes: Vec<Write>) -> Result<Vec<Written>, LedgerError> {
+        if writes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let blocks_nothing =
+            |write: &Write| matches!(write, Write::Block { directions, .. } if directions.is_none());
+        if writes.iter().any(blocks_nothing) {
+            return Err(LedgerError::NoDirections);
+        }
+        self.0.store.write_entries(self.0.row, &self.0.keys, writes)
+    }
+
+    /// The subject's entry, active or not.
+    ///
+    /// # Errors
+    /// What the disk may report; [`LedgerError::Damaged`] where the row is not as it was written.
+    pub fn get(&self, subject: Subject) -> Result<Option<Entry>, LedgerError> {
+        Ok(self.get_many(&[subject])?.pop().flatten())
+    }
+
+    /// The subjects' entries, in the order of the subjects, of one state of the list.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn get_many(&self, subjects: &[Subject]) -> Result<Vec<Option<Entry>>, LedgerError> {
+        self.0.store.get_many(self.0.row, self.0.keys.text_seal(), subjects)
+    }
+
+    /// Up to `limit` entries in the order of their subjects, from the first one after `after`. An
+    /// entry that does not change meanwhile is neither skipped nor repeated from page to page.
+    ///
+    /// Costs what it has to look at: with a filter that few entries pass, that is most of the list.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn page(
+        &self,
+        after: Option<Subject>,
+        limit: NonZeroUsize,
+        filter: StatusFilter,
+    ) -> Result<Page, LedgerError> {
+        self.0.store.page(self.0.row, self.0.keys.text_seal(), after, limit, filter)
+    }
+
+    /// Up to `limit` blocked subjects with their directions, in order, from the first one after
+    /// `after`: what a plugin is filled with. Fewer than `limit` only at the end.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn members(
+        &self,
+        after: Option<Subject>,
+        limit: NonZeroUsize,
+    ) -> Result<Vec<(Subject, Directions)>, LedgerError> {
+        self.0.store.members(self.0.row, after, limit)
+    }
+
+    /// Up to `limit` entries that changed after `since`, in the order of their last changes, with
+    /// the directions that they have now.
+    ///
+    /// An entry that changed several times stands there once, so the feed is as long as the list at
+    /// most, and is never cut off.
+    ///
+    /// # Errors
+    /// [`LedgerError::TenantForgotten`], and what the disk may report.
+    pub fn changes_since(&self, since: Seq, limit: NonZeroUsize) -> Result<Changes, LedgerError> {
+        self.0.store.changes_since(self.0.row, since, limit)
+    }
+
+    /// The number of the list's newest change.
+    ///
+    /// # Errors
+    /// As for [`changes_since`](Self::changes_since).
+    pub fn sequence(&self) -> Result<Seq, LedgerError> {
+        Ok(self.0.store.position(self.0.row)?.sequence)
+    }
+
+    /// How many entries are active. Costs one look-up, however long the list is.
+    ///
+    /// # Errors
+    /// As for [`changes_since`](Self::changes_since).
+    pub fn count(&self) -> Result<u64, LedgerError> {
+        Ok(self.0.store.position(self.0.row)?.active)
+    }
+}
+
+impl fmt::Debug for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("List")
+            .field("tenant", &self.0.tenant)
+            .field("scope", &self.0.scope)
+            .finish_non_exhaustive()
+    }
+}

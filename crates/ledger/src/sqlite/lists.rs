@@ -1,0 +1,108 @@
+//! Rows of lists.
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::Store;
+use crate::changes::Seq;
+use crate::error::LedgerError;
+use crate::name::TenantId;
+use crate::scope::Scope;
+
+/// A list's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListRow {
+    pub(crate) id: i64,
+    /// The tenant's row.
+    pub(crate) tenant: i64,
+}
+
+/// How far a list is.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
+    pub(crate) sequence: Seq,
+    /// How many entries are active.
+    pub(crate) active: u64,
+}
+
+/// Numbers that are never negative.
+pub(super) fn unsigned(value: i64) -> Result<u64, LedgerError> {
+    u64::try_from(value).map_err(|_| LedgerError::damaged("counter"))
+}
+
+pub(super) fn position(connection: &Connection, list: i64) -> Result<Position, LedgerError> {
+    let (sequence, active) = connection
+        .prepare_cached("SELECT sequence, active FROM lists WHERE id = ?1")?
+        .query_row([list], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .ok_or(LedgerError::TenantForgotten)?;
+    Ok(Position { sequence: Seq::new(unsigned(sequence)?), active: unsigned(active)? })
+}
+
+pub(super) fn set_position(
+    connection: &Connection,
+    list: i64,
+    position: Position,
+) -> Result<(), LedgerError> {
+    connection.prepare_cached("UPDATE lists SET sequence = ?2, active = ?3 WHERE id = ?1")?.execute((
+        list,
+        position.sequence.get().cast_signed(),
+        position.active.cast_signed(),
+    ))?;
+    Ok(())
+}
+
+fn find(connection: &Connection, tenant: i64, scope: &str) -> Result<Option<i64>, LedgerError> {
+    Ok(connection
+        .prepare_cached("SELECT id FROM lists WHERE tenant = ?1 AND scope = ?2")?
+        .query_row((tenant, scope), |row| row.get(0))
+        .optional()?)
+}
+
+impl Store {
+    /// The row of a tenant's list, made where there is none.
+    pub(crate) fn open_list(&self, tenant: i64, scope: &Scope) -> Result<ListRow, LedgerError> {
+        let scope = scope.as_stored().to_owned();
+        let id = match self.read(|connection| find(connection, tenant, &scope))? {
+            Some(id) => id,
+            None => self.write(1, move |connection| {
+                if let Some(id) = find(connection, tenant, &scope)? {
+                    return Ok(id);
+                }
+                let made = connection
+                    .prepare_cached(
+                        "INSERT INTO lists (tenant, scope)
+                         SELECT id, ?2 FROM tenants WHERE id = ?1",
+                    )?
+                    .execute((tenant, &scope))?;
+                if made == 0 {
+                    return Err(LedgerError::TenantForgotten);
+                }
+                Ok(connection.last_insert_rowid())
+            })?,
+        };
+        Ok(ListRow { id, tenant })
+    }
+
+    /// The tenant's lists, the tenant-wide one first, then by the senders' names.
+    pub(crate) fn lists(&self, tenant: &TenantId) -> Result<Vec<Scope>, LedgerError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT scope FROM lists JOIN tenants ON tenants.id = lists.tenant
+                     WHERE tenants.name = ?1 ORDER BY scope",
+                )?
+                .query_and_then([tenant.as_str()], |row| {
+                    let scope: String = row.get(0)?;
+                    Scope::from_stored(&scope).map_err(|error| LedgerError::Damaged {
+                        what: "list of lists",
+                        source: Some(error.into()),
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    pub(crate) fn position(&self, list: ListRow) -> Result<Position, LedgerError> {
+        self.read(|connection| position(connection, list.id))
+    }
+}

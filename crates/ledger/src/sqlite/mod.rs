@@ -1,0 +1,112 @@
+//! The ledger in an SQLite file.
+//!
+//! One thread writes (`writer`), any number read (`readers`), each on its own connection: in WAL
+//! mode neither waits for the other. What a number is stored as, and everything else about rows,
+//! stands in `schema`.
+
+mod entries;
+mod expiry;
+mod failure;
+mod feed;
+mod lists;
+mod readers;
+mod schema;
+mod tenants;
+mod write;
+mod writer;
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::LedgerError;
+use crate::keys::Seal;
+use crate::keys::sync_folder_of;
+use crate::ledger::Stats;
+
+pub(crate) use lists::ListRow;
+use readers::Readers;
+use writer::Writer;
+
+/// How long a connection waits for another one's lock. Only recovery after a crash and clearing the
+/// log take one that matters.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One open ledger file. Dropping it puts the log back into the file and lets go of the lock.
+pub(crate) struct Store {
+    // The order is that of closing: readers, then the writer, whose connection is thereby the last
+    // one and empties the log; then the lock.
+    readers: Readers,
+    writer: Writer,
+    _lock: File,
+    /// For tenants' secrets.
+    master: Seal,
+}
+
+impl Store {
+    pub(crate) fn open(path: &Path, master: Seal) -> Result<Store, LedgerError> {
+        let failed = |source| LedgerError::Open { path: path.into(), source };
+        // The folder may change under a running process; SQLite opens files later as well.
+        let path = &std::path::absolute(path).map_err(failed)?;
+        let lock = lock(path)?;
+        let new = create(path).map_err(failed)?;
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        schema::prepare(&connection, path, &master)?;
+        if new {
+            sync_folder_of(path).map_err(failed)?;
+        }
+        Ok(Store {
+            readers: Readers::new(path.clone()),
+            writer: Writer::start(connection)?,
+            _lock: lock,
+            master,
+        })
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.writer.stats()
+    }
+}
+
+/// Takes the lock that says who writes. SQLite's own locks would let two gateways take turns.
+fn lock(path: &Path) -> Result<File, LedgerError> {
+    let mut name = OsString::from(path);
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let failed = |source| LedgerError::Open { path: lock_path.clone(), source };
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&lock_path)
+        .map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(LedgerError::InUse { path: path.into() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Makes the file, for its owner only, where there is none; SQLite gives its companions the same
+/// mode. Whether there was none.
+fn create(path: &Path) -> io::Result<bool> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens one connection. Each is used by one thread at a time, so it needs no mutex of its own.
+fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}

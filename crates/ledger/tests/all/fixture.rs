@@ -1,0 +1,92 @@
+//! A ledger in a folder of its own.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use portcullis_ledger::{
+    Actor, Entry, Ledger, LedgerError, List, MasterKey, Outcome, Scope, Source, StorageUrl, TenantId, Write,
+};
+use portcullis_msisdn::{Directions, Subject};
+use tempfile::TempDir;
+
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        open(&self.file("ledger.db")).unwrap()
+    }
+
+    /// What all files of the folder hold.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for file in std::fs::read_dir(self.0.path()).unwrap() {
+            bytes.extend(std::fs::read(file.unwrap().path()).unwrap());
+        }
+        bytes
+    }
+}
+
+pub(crate) fn open(path: &Path) -> Result<Ledger, LedgerError> {
+    Ledger::open(&StorageUrl::Sqlite(path.into()), MasterKey::from_bytes([1; 32]))
+}
+
+pub(crate) fn tenant(name: &str) -> TenantId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn sender(name: &str) -> Scope {
+    Scope::Sender(name.parse().unwrap())
+}
+
+pub(crate) fn list(ledger: &Ledger) -> List {
+    ledger.list(&tenant("acme"), sender("bot")).unwrap()
+}
+
+pub(crate) fn subject(value: u64) -> Subject {
+    Subject::new(value).unwrap()
+}
+
+pub(crate) fn actor(name: &str) -> Actor {
+    Actor::new(name).unwrap()
+}
+
+pub(crate) fn limit(limit: usize) -> NonZeroUsize {
+    NonZeroUsize::new(limit).unwrap()
+}
+
+pub(crate) fn time(millisecond: i64) -> Timestamp {
+    Timestamp::from_millisecond(millisecond).unwrap()
+}
+
+pub(crate) fn block(value: u64, directions: Directions) -> Write {
+    Write::Block {
+        subject: subject(value),
+        directions,
+        source: Source::Api,
+        actor: actor("crm"),
+        reason: None,
+        display: None,
+        expires: None,
+    }
+}
+
+pub(crate) fn unblock(value: u64, directions: Directions) -> Write {
+    Write::Unblock { subject: subject(value), directions, actor: actor("help desk") }
+}
+
+pub(crate) fn one(list: &List, write: Write) -> Outcome {
+    list.write(vec![write]).unwrap()[0].outcome
+}
+
+pub(crate) fn entry(list: &List, value: u64) -> Entry {
+    list.get(subject(value)).unwrap().expect("an entry")
+}

@@ -1,0 +1,97 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use portcullis_ledger::{Ledger, LedgerError, MasterKey, StorageUrl};
+use portcullis_msisdn::Directions;
+use rusqlite::Connection;
+
+use crate::fixture::{Folder, block, list, one, open};
+
+#[test]
+fn nobody_else_can_read_the_files() {
+    let folder = Folder::new();
+    let ledger = folder.ledger();
+    one(&list(&ledger), block(1, Directions::BOTH));
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock"] {
+        let mode = std::fs::metadata(folder.file(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn closing_puts_everything_into_the_file() {
+    let folder = Folder::new();
+    let ledger = folder.ledger();
+    let list = list(&ledger);
+    one(&list, block(1, Directions::BOTH));
+    drop(ledger);
+    assert!(folder.file("ledger.db-wal").exists(), "a list keeps the ledger open");
+    drop(list);
+    assert!(!folder.file("ledger.db-wal").exists());
+    assert_eq!(crate::fixture::list(&folder.ledger()).count().unwrap(), 1);
+}
+
+#[test]
+fn only_one_may_have_it_open() {
+    let folder = Folder::new();
+    let ledger = folder.ledger();
+    let second = open(&folder.file("ledger.db")).unwrap_err();
+    assert!(matches!(second, LedgerError::InUse { .. }), "{second}");
+    drop(ledger);
+    folder.ledger();
+}
+
+#[test]
+fn another_master_key_is_refused() {
+    let folder = Folder::new();
+    drop(folder.ledger());
+    let before = std::fs::read(folder.file("ledger.db")).unwrap();
+    let storage = StorageUrl::Sqlite(folder.file("ledger.db"));
+    let refused = Ledger::open(&storage, MasterKey::from_bytes([2; 32])).unwrap_err();
+    assert!(matches!(refused, LedgerError::WrongMasterKey { .. }), "{refused}");
+    assert_eq!(std::fs::read(folder.file("ledger.db")).unwrap(), before);
+    folder.ledger();
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let folder = Folder::new();
+    drop(folder.ledger());
+    let connection = Connection::open(folder.file("ledger.db")).unwrap();
+    connection.pragma_update(None, "user_version", 2).unwrap();
+    drop(connection);
+    let refused = open(&folder.file("ledger.db")).unwrap_err();
+    assert!(matches!(refused, LedgerError::NewerSchema { found: 2, known: 1, .. }), "{refused}");
+}
+
+#[test]
+fn what_is_no_ledger_is_left_alone() {
+    let folder = Folder::new();
+    let (text, database) = (folder.file("text"), folder.file("other.db"));
+    std::fs::write(&text, "not a database".repeat(100)).unwrap();
+    Connection::open(&database).unwrap().execute_batch("CREATE TABLE mine (a)").unwrap();
+    for path in [text, database] {
+        let before = std::fs::read(&path).unwrap();
+        let refused = open(&path).unwrap_err();
+        assert!(matches!(refused, LedgerError::NotALedger { .. }), "{refused}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let folder = Folder::new();
+    let refused = open(&folder.file("missing/ledger.db")).unwrap_err();
+    assert!(matches!(refused, LedgerError::Open { .. }));
+    assert!(refused.to_string().contains("missing/ledger.db"), "{refused}");
+}
+
+#[test]
+fn a_ledger_that_was_hardly_begun_is_begun_again() {
+    let folder = Folder::new();
+    std::fs::write(folder.file("empty.db"), "").unwrap();
+    Connection::open(folder.file("header.db")).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
+    assert!(std::fs::metadata(folder.file("header.db")).unwrap().len() > 0);
+    for name in ["empty.db", "header.db"] {
+        one(&list(&open(&folder.file(name)).unwrap()), block(1, Directions::BOTH));
+    }
+}
