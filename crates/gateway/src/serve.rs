@@ -117,7 +117,7 @@ fn connection(stream: TcpStream, router: &Router, graceful: &GracefulShutdown) {
     let service = TowerToHyperService::new(router.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        //.header_read_timeout(HEAD_PATIENCE)
+        .header_read_timeout(HEAD_PATIENCE)
         .serve_connection(TokioIo::new(stream), service);
     let watched = graceful.watch(connection);
     tokio::spawn(async move {

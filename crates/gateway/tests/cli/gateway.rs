@@ -48,7 +48,8 @@ impl Gateway {
         Gateway { folder, process, url }
     }
 
-    /// Ends it as a power cut does, and starts it again on the same files.
+    /// Ends it by SIGKILL, and starts it again on the same files. What the operating system was given is still there:
+    /// this is no test of what a power cut leaves.
     pub(crate) fn restart(&mut self) {
         self.kill();
         (self.process, self.url) = serve(self.folder.path());

@@ -153,7 +153,8 @@ impl Gateway {
         self.folder.path()
     }
 
-    /// SIGKILL, as a power cut would: and the same files again.
+    /// SIGKILL, and the same files again. What the operating system was given is still there: this is no test of what a
+    /// power cut leaves.
     pub(crate) fn kill_and_restart(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();

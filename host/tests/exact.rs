@@ -1,0 +1,76 @@
+//! A million numbers behind the permutation, in a real component: not one wrong verdict.
+
+mod support;
+
+use std::collections::HashSet;
+
+use portcullis_host::{
+    Direction, Directions, Entry, Generation, MemoryAccount, Msisdn, Permutation, PermutationKey, Recipe,
+    Settings, Subject, Verdict,
+};
+use support::exact;
+
+const MEMBERS: usize = 1_000_000;
+const CHECKS: usize = 10_000_000;
+
+/// Numbers as they are handed out: a few prefixes, and any number behind them.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> Msisdn {
+        const PREFIXES: [u64; 8] = [4673, 41_79, 44_77, 91_98, 972_54, 1_212, 55_119, 49_151];
+        // Marsaglia's xorshift: any generator of test numbers will do.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let prefix = PREFIXES[usize::try_from(self.0 % 8).unwrap_or(0)];
+        Msisdn::try_from(prefix * 10_000_000 + (self.0 >> 8) % 10_000_000).expect("the prefixes are assigned")
+    }
+}
+
+#[test]
+fn ten_million_checks_of_a_million_numbers_are_all_right() {
+    let hidden = Permutation::new(PermutationKey::from_bytes(*b"a key for a test"));
+    let mut numbers = Numbers(88_172_645_463_325_252);
+    let mut members = HashSet::with_capacity(MEMBERS);
+    while members.len() < MEMBERS {
+        members.insert(numbers.next());
+    }
+
+    let account = MemoryAccount::new(64 * support::MIB);
+    let recipe = Recipe { plugin: exact(), settings: Settings::default(), account, numbers: None };
+    let list = Generation::empty(recipe).expect("it starts");
+    let entries: Vec<Entry> = members
+        .iter()
+        .map(|&number| Entry { subject: hidden.subject(number), directions: Directions::BOTH })
+        .collect();
+    list.block(&entries).expect("entries are taken");
+    assert_eq!(list.count(), Ok(MEMBERS as u64));
+
+    let (mut asked, mut blocked) = (Vec::with_capacity(4096), 0);
+    let mut check = |asked: &[Msisdn]| {
+        let subjects: Vec<Subject> = asked.iter().map(|&number| hidden.subject(number)).collect();
+        let verdicts = list.check_many(&subjects, Direction::Outbound).expect("checks are answered");
+        for (number, verdict) in asked.iter().zip(verdicts) {
+            assert_eq!(verdict == Verdict::Block, members.contains(number), "{number:?}");
+            blocked += usize::from(verdict == Verdict::Block);
+        }
+    };
+    // Every member, and as many other numbers as make it ten million.
+    let mut all = members.iter().copied();
+    for _ in 0..CHECKS.div_ceil(4096) {
+        asked.clear();
+        asked.extend(all.by_ref().take(409));
+        while asked.len() < 4096 {
+            asked.push(numbers.next());
+        }
+        check(&asked);
+    }
+    asked.clear();
+    asked.extend(all);
+    check(&asked);
+    assert!(blocked >= MEMBERS, "every member was asked about");
+
+    // The whole linear memory, with the plugin's stack and data: six bytes a number and 128 KiB.
+    assert!(list.memory_bytes() <= 6 * MEMBERS as u64 + (128 << 10), "{} bytes", list.memory_bytes());
+}
