@@ -8,7 +8,6 @@ use portcullis_msisdn::Subject;
 
 use crate::buckets::Insertion;
 use crate::builder::{Built, SetBuilder};
-use crate::depth::Depth;
 use crate::level::{Level, Limits};
 use crate::members::Members;
 use crate::shard::{Shard, ShardBuilder};
@@ -129,8 +128,8 @@ impl HashedSet {
 
     /// Of up to 64 subjects, those whose slots are taken.
     ///
-    /// A function of its own, so that a compiler with few registers to spare keeps in them what this loop needs: inlined, it is a
-    /// quarter slower in WebAssembly.
+    /// A function of its own, so that a compiler with few registers to spare keeps in them what this
+    /// loop needs: inlined, it is a quarter slower in WebAssembly.
     #[inline(never)]
     fn candidates(&self, subjects: &[Subject]) -> u64 {
         let (level, shards) = (self.level, &self.shards[..]);

@@ -2,19 +2,23 @@
 #![allow(clippy::print_stdout, reason = "what a person at a terminal asked for")]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cargo;
 
+/// Becomes the gateway, so that whoever ends this program ends the gateway.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let listen = match arguments {
         [] => "127.0.0.1:8480",
         [flag, address] if flag == "--listen" => address,
-        _ => bail!("usage: cargo xtask run [--listen ADDRESS]"),
+        _ => bail!("usage: cargo xtask run [--listen ADDRESS:PORT]"),
     };
     let target = cargo::target_dir()?;
     let folder = target.join("demo");
@@ -23,24 +27,35 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     fs::write(&config, configuration(listen))
         .with_context(|| format!("{} can't be written", config.display()))?;
 
-    let mut gateway = Command::new(target.join("release/portcullis"))
-        .args(["serve", "--config"])
+    Command::new(std::env::current_exe().context("this program has no path")?)
+        .args(["invite", listen])
         .arg(&config)
-        .stdout(Stdio::piped())
         .spawn()
-        .context("the gateway can't be started")?;
-    let stdout = gateway.stdout.take().context("the gateway's output is piped")?;
-    for line in BufReader::new(stdout).lines() {
-        let line = line.context("the gateway's output can't be read")?;
-        println!("{line}");
-        if let Some(url) = line.strip_prefix("listening on ") {
-            println!("{}", invitation(url, &config));
-        }
+        .context("the program that prints what to try can't be started")?;
+    let mut gateway = Command::new(target.join("release/portcullis"));
+    let failed = gateway.args(["serve", "--config"]).arg(&config).exec();
+    Err(failed).context("the gateway can't be started")
+}
+
+/// Waits for the gateway to be ready, and prints what to try.
+pub(crate) fn invite(arguments: &[String]) -> Result<()> {
+    let [listen, config] = arguments else { bail!("invite is for `cargo xtask run` alone") };
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !is_ready(listen).unwrap_or(false) {
+        ensure!(Instant::now() < patience, "the gateway was not ready within a minute");
+        thread::sleep(Duration::from_millis(20));
     }
-    // Ctrl-C reaches the gateway as well as this program, and the gateway then ends by itself.
-    let status = gateway.wait().context("the gateway can't be waited for")?;
-    ensure!(status.success(), "the gateway ended: {status}");
+    println!("{}", invitation(listen, config));
     Ok(())
+}
+
+fn is_ready(listen: &str) -> Result<bool> {
+    let mut connection = TcpStream::connect(listen)?;
+    connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(connection, "GET /readyz HTTP/1.1\r\nHost: {listen}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    Ok(answer.starts_with("HTTP/1.1 200"))
 }
 
 fn configuration(listen: &str) -> String {
@@ -69,9 +84,10 @@ number = "46700000001"
     )
 }
 
-fn invitation(url: &str, config: &Path) -> String {
+fn invitation(listen: &str, config: &str) -> String {
     let call = format!(
-        "curl -sS -H 'Authorization: Bearer demo-secret' -H 'Content-Type: application/json' {url}/portcullis/v1/senders/support"
+        "curl -sS -w '\\n' -H 'Authorization: Bearer demo-secret' -H 'Content-Type: application/json' \
+         http://{listen}/portcullis/v1/senders/support"
     );
     format!(
         r#"
@@ -80,7 +96,6 @@ The demo tenant's configuration is {config}. Block a number, ask about it, list 
 {call}/entries -d '{{"number":"+46 73-200 11 22","reason":"asked us to stop"}}'
 {call}/check -d '{{"number":"46732001122","direction":"outbound"}}'
 {call}/entries
-"#,
-        config = config.display()
+"#
     )
 }

@@ -20,6 +20,9 @@ Each installs the WebAssembly target where it is missing.";
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some((command, rest)) = arguments.split_first() else { bail!("{USAGE}") };
+    if command == "invite" {
+        return demo::invite(rest);
+    }
     wasm_target::ensure()?;
     match command.as_str() {
         "run" => {
