@@ -84,8 +84,6 @@ fn config() -> Config {
     config.max_wasm_stack(512 << 10);
     // A trap is told by its kind; frames of stripped code tell nobody more, and cost time at each trap.
     config.wasm_backtrace_max_frames(None);
-    // Small functions that the plugin's compiler left standing: each costs a look at the epoch and at the stack.
-    config.compiler_inlining(wasmtime::Inlining::Yes);
     // What no plugin needs is off: each proposal is code that a hostile component could reach.
     config
         .wasm_custom_page_sizes(false)

@@ -18,7 +18,7 @@ struct Numbers(u64);
 
 impl Numbers {
     fn next(&mut self) -> Msisdn {
-        const PREFIXES: [u64; 8] = [4673, 41_79, 44_77, 91_98, 972_54, 1_212, 55_119, 49_151];
+        const PREFIXES: [u64; 8] = [4673, 4179, 4477, 9198, 97254, 1212, 55119, 49151];
         // Marsaglia's xorshift: any generator of test numbers will do.
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

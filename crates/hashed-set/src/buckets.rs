@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 use crate::depth::{BUCKETS, Depth};
 use crate::entries::Entries;
 
-/// Neighbouring buckets whose counts are added up to find where one of them begins: four words.
-const GROUP: usize = 32;
+/// Neighbouring buckets whose counts are added up to find where one of them begins: two words.
+const GROUP: usize = 16;
 const GROUP_WORDS: usize = GROUP / 8;
 /// Groups of a shard.
 pub(crate) const GROUPS: usize = BUCKETS / GROUP;
 
-/// The most members a bucket holds. Four words of counts are then added without a carry from byte
+/// The most members a bucket holds. Two words of counts are then added without a carry from byte
 /// to byte, and the start of a group fits 16 bits. A bucket has 3 to 7 members on average: among
 /// 10^10 that are spread evenly, not one is surplus.
 const BUCKET_MAX: u8 = 31;

@@ -8,6 +8,7 @@ use portcullis_msisdn::Subject;
 
 use crate::buckets::Insertion;
 use crate::builder::{Built, SetBuilder};
+use crate::depth::Depth;
 use crate::level::{Level, Limits};
 use crate::members::Members;
 use crate::shard::{Shard, ShardBuilder};
@@ -109,19 +110,28 @@ impl HashedSet {
     /// All bitmaps are read before any member is, so that the reads wait for memory together.
     pub(crate) fn contained(&self, subjects: &[Subject]) -> u64 {
         debug_assert!(subjects.len() <= 64);
-        let mut candidates = self.candidates(subjects);
-        let mut contained = 0;
-        while candidates != 0 {
-            let n = candidates.trailing_zeros();
-            let subject = subjects[n as usize].get();
-            let (index, depth) = self.level.locate(subject);
-            contained |= u64::from(self.shards[index].contains(depth, subject)) << n;
-            candidates &= candidates - 1;
-        }
+        // While no level is being split, which is most of the time, a shard is found by one shift.
+        let mut contained = match self.level.single_depth() {
+            Some(depth) => self.contained_at(subjects, |subject| (depth.shard(subject), depth)),
+            None => self.contained_at(subjects, |subject| self.level.locate(subject)),
+        };
         if !self.overflow.is_empty() {
             for (n, subject) in subjects.iter().enumerate() {
                 contained |= u64::from(self.overflows(subject.get())) << n;
             }
+        }
+        contained
+    }
+
+    fn contained_at(&self, subjects: &[Subject], locate: impl Fn(u64) -> (usize, Depth)) -> u64 {
+        let mut candidates = self.candidates_at(subjects, &locate);
+        let mut contained = 0;
+        while candidates != 0 {
+            let n = candidates.trailing_zeros();
+            let subject = subjects[n as usize].get();
+            let (index, depth) = locate(subject);
+            contained |= u64::from(self.shards[index].contains(depth, subject)) << n;
+            candidates &= candidates - 1;
         }
         contained
     }
@@ -131,10 +141,10 @@ impl HashedSet {
     /// A function of its own, so that a compiler with few registers to spare keeps in them what this
     /// loop needs: inlined, it is a quarter slower in WebAssembly.
     #[inline(never)]
-    fn candidates(&self, subjects: &[Subject]) -> u64 {
-        let (level, shards) = (self.level, &self.shards[..]);
+    fn candidates_at(&self, subjects: &[Subject], locate: impl Fn(u64) -> (usize, Depth)) -> u64 {
+        let shards = &self.shards[..];
         subjects.iter().enumerate().fold(0, |candidates, (n, subject)| {
-            let (index, depth) = level.locate(subject.get());
+            let (index, depth) = locate(subject.get());
             let taken = shards.get(index).is_some_and(|shard| shard.may_contain(depth, subject.get()));
             candidates | u64::from(taken) << n
         })

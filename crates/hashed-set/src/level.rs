@@ -58,6 +58,12 @@ impl Level {
         (1 << self.bits) + self.split
     }
 
+    /// The depth of all shards, where no level is being split.
+    #[inline]
+    pub(crate) fn single_depth(self) -> Option<Depth> {
+        (self.split == 0).then(|| Depth::new(self.bits))
+    }
+
     /// The number of the subject's shard, and its depth.
     #[inline]
     pub(crate) fn locate(self, subject: u64) -> (usize, Depth) {

@@ -239,6 +239,13 @@ mod tests {
         }
 
         #[test]
+        fn a_name_leads_back_to_its_subject(key: [u8; 16], value in 0..=Subject::MAX.get()) {
+            let (permutation, subject) = (permutation(key), Subject::new(value).expect("below 2^50"));
+            prop_assert_eq!(permutation.rename_back(permutation.rename(subject)), subject);
+            prop_assert_eq!(permutation.rename(permutation.rename_back(subject)), subject);
+        }
+
+        #[test]
         fn a_reserved_id_is_revealed_as_itself(key: [u8; 16], id in any_reserved()) {
             let permutation = permutation(key);
             let subject = permutation.reserved(id);

@@ -96,11 +96,6 @@ mod tests {
         assert_eq!(format!("{:?}", Subject(0x2_5989_87f1_4102)), "Subject(9662…)");
         assert_eq!(format!("{:?}", Subject::MIN), "Subject(0000…)");
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn values_are_subjects_in_place_unless_one_is_too_large() {
