@@ -1,6 +1,9 @@
 //! Logs on standard error. No number, no token, and no text of a client gets into them.
 
+use std::panic::PanicHookInfo;
+
 use anyhow::Context as _;
+use tracing::error;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -25,5 +28,15 @@ pub(crate) fn start(format: LogFormat) -> anyhow::Result<()> {
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .try_init()
-        .context("logging can't be started")
+        .context("logging can't be started")?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// What a panic says may hold what it was about: so only its place is logged.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    match panic.location() {
+        Some(place) => error!(file = place.file(), line = place.line(), "a defect ended a thread's work"),
+        None => error!("a defect ended a thread's work"),
+    }
 }

@@ -14,7 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
@@ -46,13 +46,14 @@ pub fn run(config: &Path) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the runtime can't be started")?;
-    runtime.block_on(serve(config))
-    // Dropping the runtime waits for what still writes; the ledger is closed with its last user.
+    let served = runtime.block_on(serve(config));
+    // Waits for what still writes; the ledger is closed with its last user.
+    runtime.shutdown_timeout(GRACE);
+    served
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be watched for")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be watched for")?;
+    let mut told = Signals::watch()?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("{} can't be listened on: is another gateway running?", config.listen))?;
@@ -64,15 +65,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
     let runtime = Handle::current();
     let starting = tokio::task::spawn_blocking(move || Gateway::start(&config, runtime));
-    let gateway = Arc::new(starting.await.context("starting ended in a defect")??);
+    let gateway = tokio::select! {
+        started = starting => Arc::new(started.context("starting ended in a defect")??),
+        signal = told.next() => {
+            info!(signal, "stopping before the blacklists are filled");
+            return Ok(());
+        }
+    };
     front.open(Arc::clone(&gateway));
     info!("ready");
     let expiry = tokio::spawn(expiry::run(gateway));
 
-    tokio::select! {
-        _ = terminate.recv() => info!("got SIGTERM: stopping"),
-        _ = interrupt.recv() => info!("got SIGINT: stopping"),
-    }
+    let signal = told.next().await;
+    info!(signal, "stopping");
     front.close();
     let _ = stop.send(true);
     if tokio::time::timeout(GRACE, connections).await.is_err() {
@@ -81,6 +86,28 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     expiry.abort();
     info!("stopped");
     Ok(())
+}
+
+/// The signals that end a gateway.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn watch() -> anyhow::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate()).context("SIGTERM can't be watched for")?,
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT can't be watched for")?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 #[expect(

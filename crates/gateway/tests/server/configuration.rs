@@ -1,6 +1,6 @@
 //! Configurations that are refused, as the program says it. What is wrong with what is tested beside the parser.
 
-use super::support::{SERVER, TENANTS, refused_start};
+use super::support::{Gateway, SERVER, TENANTS, refused_start};
 
 #[test]
 fn a_wrong_configuration_is_refused_with_file_and_line_and_what_to_do() {
@@ -31,4 +31,15 @@ fn a_configuration_that_is_not_there_is_told_by_its_name() {
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("/nowhere/portcullis.toml") && message.contains("--config"), "{message}");
+}
+
+#[test]
+fn logs_can_be_read_by_machines() {
+    let config = format!("{SERVER}{TENANTS}").replace("[storage]", "log_format = \"json\"\n[storage]");
+    let gateway = Gateway::with(&config);
+    gateway.get("/status").ok();
+    let (log, _folder) = gateway.log_after_the_end();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let request = lines.iter().find(|line| line["route"] == "/portcullis/v1/status").unwrap();
+    assert_eq!((&request["message"], &request["status"]), (&"request".into(), &200.into()), "{request}");
 }

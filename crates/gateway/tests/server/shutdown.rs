@@ -3,7 +3,9 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 
-use super::support::Gateway;
+use portcullis_plugin_bundle::EVIL;
+
+use super::support::{Gateway, SERVER};
 
 #[test]
 fn a_request_under_way_is_finished_and_no_other_begun() {
@@ -39,4 +41,19 @@ fn idle_connections_do_not_hold_the_end_up() {
     assert_eq!(gateway.verdict("+46732001122"), "allow");
     gateway.terminate();
     assert!(gateway.wait().success());
+}
+
+#[test]
+fn a_gateway_can_be_stopped_before_it_is_ready() {
+    // The plugin takes two seconds to be refused.
+    let config = format!(
+        "{SERVER}[[tenants]]\nid = 'a'\nplugin = 'evil'\nplugin_options = {{ mode = 'spin-in-configure' }}\n"
+    );
+    let mut starting = Gateway::starting(&config, Some(("evil.wasm", EVIL.component)));
+    assert_eq!(starting.call("GET", "/readyz", "", None).status, 503);
+    assert_eq!(starting.call("GET", "/healthz", "", None).status, 200);
+    starting.get("/status").error(503, "unavailable");
+    assert_eq!(starting.get("/status").header("retry-after"), "1");
+    starting.terminate();
+    assert!(starting.wait().success());
 }

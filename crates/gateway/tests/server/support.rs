@@ -126,6 +126,13 @@ impl Gateway {
 
     /// With a file in the folder of plugins.
     pub(crate) fn with_plugin(config: &str, plugin: Option<(&str, &[u8])>) -> Self {
+        let gateway = Self::starting(config, plugin);
+        gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+        gateway
+    }
+
+    /// One that listens, and is not ready yet.
+    pub(crate) fn starting(config: &str, plugin: Option<(&str, &[u8])>) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("portcullis.toml"), config).unwrap();
         if let Some((file, component)) = plugin {
@@ -140,9 +147,7 @@ impl Gateway {
             .build()
             .new_agent();
         let (process, url, log) = run(folder.path());
-        let gateway = Gateway { folder, process, url, log, agent };
-        gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
-        gateway
+        Gateway { folder, process, url, log, agent }
     }
 
     pub(crate) fn url(&self) -> &str {
