@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use portcullis_benches::{SIZES, asked, empty, hash_set, members, native, through_the_host};
-use portcullis_host::{Direction, Generation, Msisdn, Permutation, PermutationKey, Subject};
+use portcullis_host::{Direction, Generation, Msisdn, Permutation, PermutationKey, Revealed, Subject};
 
 /// Asks about one subject after the other, going round the stream.
 struct Stream<'a> {
@@ -88,6 +88,40 @@ fn in_batches(criterion: &mut Criterion) {
     }
 }
 
+/// A batch from numbers to verdicts: what an embedder pays, the permutation at the edge included.
+fn from_numbers(criterion: &mut Criterion) {
+    let hidden = Permutation::new(PermutationKey::from_bytes([7; 16]));
+    for size in SIZES {
+        let members = members(size);
+        let numbers: Vec<Msisdn> =
+            asked(&members).iter().filter_map(|&subject| number_of(&hidden, subject)).collect();
+        let (set, list) = (native(&members), through_the_host(&members));
+        let mut group = criterion.benchmark_group(format!("check/numbers/{size}"));
+        let batches: Vec<&[Msisdn]> = numbers.chunks_exact(1024).collect();
+        group.throughput(Throughput::Elements(1024));
+        let subjects = |batch: &[Msisdn]| -> Vec<Subject> {
+            batch.iter().map(|&number| hidden.subject(number)).collect()
+        };
+        let mut next = batches.iter().cycle();
+        let mut batch = || black_box(next.next().copied().unwrap_or_default());
+        group.bench_function(BenchmarkId::new("native", 1024), |bencher| {
+            bencher.iter(|| set.contains_many(&subjects(batch()), Direction::Inbound));
+        });
+        group.bench_function(BenchmarkId::new("host", 1024), |bencher| {
+            bencher.iter(|| list.check_many(&subjects(batch()), Direction::Inbound));
+        });
+        group.finish();
+    }
+}
+
+/// The number that a subject stands for, where it stands for one: nine of ten do.
+fn number_of(hidden: &Permutation, subject: Subject) -> Option<Msisdn> {
+    match hidden.reveal(subject) {
+        Revealed::Number(number) => Some(number),
+        Revealed::Reserved(_) | Revealed::Neither => None,
+    }
+}
+
 /// What the edge adds, once a message, before any of the above.
 fn at_the_edge(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("check/edge");
@@ -102,5 +136,5 @@ fn at_the_edge(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, one_at_a_time, in_batches, at_the_edge);
+criterion_group!(benches, one_at_a_time, in_batches, from_numbers, at_the_edge);
 criterion_main!(benches);

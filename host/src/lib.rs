@@ -41,5 +41,5 @@ pub use instance::{
 pub use limits::Limits;
 pub use memory::MemoryAccount;
 pub use plugin::{LoadError, Plugin};
-pub use portcullis_msisdn::{Direction, Directions, Msisdn, Permutation, PermutationKey, Subject};
+pub use portcullis_msisdn::{Direction, Directions, Msisdn, Permutation, PermutationKey, Revealed, Subject};
 pub use source::{Change, EntrySource, SourceError};

@@ -42,10 +42,17 @@ pub enum LoadError {
     },
     /// It is not a component that fits the contract.
     #[error("the plugin does not fit: {0}")]
-    Unfit(#[from] Unfit),
+    Unfit(Unfit),
     /// It fits, but fails to describe itself.
     #[error("the plugin can't be asked for its description")]
     Describe(#[source] CallError),
+}
+
+// By hand, as the message holds the reason whole: told again as its source, it would stand twice in a log.
+impl From<Unfit> for LoadError {
+    fn from(unfit: Unfit) -> Self {
+        LoadError::Unfit(unfit)
+    }
 }
 
 impl Plugin {

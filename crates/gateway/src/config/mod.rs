@@ -39,7 +39,7 @@ pub(crate) struct Config {
 /// Why a configuration is refused: lines of `file:line: what is wrong; what to do`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("the configuration file {} can't be read: {source}; name another with --config", .path.display())]
+    #[error("the configuration file {} can't be read (--config names another)", .path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{0}")]
     Wrong(String),
