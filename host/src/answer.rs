@@ -3,8 +3,8 @@
 use portcullis_msisdn::{Direction, Directions};
 
 use crate::bindings::exports::portcullis::blacklist::blacklist as wit;
+use crate::contract::{Description, Format, Keyspace, Outcome};
 use crate::fault::CallError;
-use crate::instance::{Description, Format, Keyspace, Outcome};
 
 /// What is wrong with an answer.
 #[derive(Debug)]

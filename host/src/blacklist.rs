@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use portcullis_msisdn::{Direction, Subject};
 
+use crate::contract::Verdict;
 use crate::fault::CallError;
 use crate::generation::{FillError, Generation};
-use crate::instance::Verdict;
 use crate::source::EntrySource;
 
 /// A blacklist: the generation that answers now, and the one way to exchange it.

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis_msisdn::{Direction, Directions, Permutation, Subject};
 
+use crate::contract::{Entry, Outcome, Page, Settings, Verdict};
 use crate::fault::CallError;
-use crate::instance::{BATCH, Entry, Instance, Outcome, Page, Settings, Verdict};
+use crate::instance::{BATCH, Instance};
 use crate::memory::MemoryAccount;
 use crate::plugin::Plugin;
 use crate::source::{Change, EntrySource, SourceError};

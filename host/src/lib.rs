@@ -18,6 +18,7 @@
 mod answer;
 mod bindings;
 mod blacklist;
+mod contract;
 mod deadline;
 mod engine;
 mod fault;
@@ -30,14 +31,12 @@ mod plugin;
 mod source;
 
 pub use blacklist::Blacklist;
+pub use contract::{Description, Entry, Format, Keyspace, Outcome, Page, Part, Progress, Settings, Verdict};
 pub use engine::{Engine, EngineError};
 pub use fault::CallError;
 pub use fit::Unfit;
 pub use generation::{FillError, Generation, Recipe};
-pub use instance::{
-    BATCH, Description, Entry, Format, Instance, Keyspace, Outcome, PART_BYTES, Page, Part, Progress,
-    Settings, Verdict,
-};
+pub use instance::{BATCH, Instance, PART_BYTES};
 pub use limits::Limits;
 pub use memory::MemoryAccount;
 pub use plugin::{LoadError, Plugin};

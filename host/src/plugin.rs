@@ -7,10 +7,11 @@ use portcullis_msisdn::Permutation;
 use wasmtime::component::{Component, Linker};
 
 use crate::bindings::PluginPre;
+use crate::contract::{Description, Keyspace, Settings};
 use crate::engine::Engine;
 use crate::fault::CallError;
 use crate::fit::{self, Unfit};
-use crate::instance::{Description, Instance, Keyspace, Settings, State};
+use crate::instance::{Instance, State};
 use crate::limits::Limits;
 use crate::memory::MemoryAccount;
 

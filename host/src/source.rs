@@ -4,7 +4,7 @@ use std::error::Error;
 
 use portcullis_msisdn::{Directions, Subject};
 
-use crate::instance::Entry;
+use crate::contract::Entry;
 
 /// Why the source gave nothing: whatever its implementer says.
 pub type SourceError = Box<dyn Error + Send + Sync>;
