@@ -220,10 +220,7 @@ impl Instance {
         let page = self.call("list", self.limits.call, |guest, store| {
             guest.call_list(store, after, u32::try_from(limit).unwrap_or(u32::MAX))
         })?;
-        self.page(after, limit, page).map_err(|breach| {
-            self.spent = true;
-            breach.of("list")
-        })
+        self.page(after, limit, page).map_err(|Breach(breach)| self.broken("list", breach))
     }
 
     /// Checks a page against the contract, in the plugin's own keys, and turns those back into subjects.
