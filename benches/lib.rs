@@ -6,7 +6,7 @@
 
 use portcullis_hashed_set::DirectedSet;
 use portcullis_host::{
-    BATCH, Directions, Engine, Entry, Generation, Limits, MemoryAccount, Plugin, Recipe, Settings, Subject,
+    BATCH, Directions, Engine, Entry, Generation, Limits, MemoryAccount, Plugin, Recipe, Subject,
 };
 
 /// The sizes that are measured.
@@ -73,9 +73,7 @@ pub fn hash_set(members: &[Subject]) -> hashbrown::HashSet<u64> {
 pub fn empty(component: &[u8]) -> Generation {
     let engine = Engine::new().expect("this machine runs WebAssembly");
     let plugin = Plugin::load(&engine, component, Limits::default()).expect("a bundled plugin loads");
-    let account = MemoryAccount::new(4 << 30);
-    Generation::empty(Recipe { plugin, settings: Settings::default(), account, numbers: None })
-        .expect("it starts")
+    Generation::empty(Recipe::new(plugin, MemoryAccount::new(4 << 30))).expect("it starts")
 }
 
 /// The default plugin, holding `members`.

@@ -1,14 +1,13 @@
 //! A blacklist inside another program: `cargo run --release --example embed target/plugins/exact.wasm`.
 use portcullis_host::{
     Direction, Directions, Engine, Entry, Generation, Limits, MemoryAccount, Msisdn, Permutation,
-    PermutationKey, Plugin, Recipe, Settings,
+    PermutationKey, Plugin, Recipe,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args().nth(1).ok_or("usage: embed PLUGIN.wasm")?;
     let plugin = Plugin::load_file(&Engine::new()?, file, Limits::default())?;
-    let (settings, account) = (Settings::default(), MemoryAccount::new(64 << 20));
-    let list = Generation::empty(Recipe { plugin, settings, account, numbers: None })?;
+    let list = Generation::empty(Recipe::new(plugin, MemoryAccount::new(64 << 20)))?;
 
     // Keep a random key per tenant: the plugin never sees it, nor a number.
     let hidden = Permutation::new(PermutationKey::from_bytes(*b"sixteen bytes..."));

@@ -1,16 +1,19 @@
 //! One plugin, instantiated and filled, behind one blacklist.
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis_msisdn::{Direction, Directions, Permutation, Subject};
 
 use crate::contract::{Entry, Outcome, Page, Settings, Verdict};
 use crate::fault::CallError;
-use crate::instance::{BATCH, Instance};
+use crate::fill::FillError;
+use crate::instance::Instance;
 use crate::memory::MemoryAccount;
 use crate::plugin::Plugin;
-use crate::source::{Change, EntrySource, SourceError};
+use crate::replica::{Replica, call_any};
+use crate::source::{Change, EntrySource};
 
 /// What a generation is made of.
 #[derive(Clone, Debug)]
@@ -23,52 +26,31 @@ pub struct Recipe {
     pub account: Arc<MemoryAccount>,
     /// The tenant's permutation, where the tenant grants numbers in clear.
     pub numbers: Option<Permutation>,
+    /// How many instances share the checks: as many threads check at once without waiting for each other. Each takes the
+    /// memory of the whole list, and each write goes to all.
+    pub replicas: NonZeroUsize,
 }
 
-/// Why a generation can't be filled, or brought up to date.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FillError {
-    /// The plugin failed.
-    #[error(transparent)]
-    Plugin(#[from] CallError),
-    /// The record of entries can't be read.
-    #[error("the entries to fill the plugin with can't be read")]
-    Source(#[source] SourceError),
-    /// The plugin does not take an entry that is in force.
-    #[error("the plugin does not take an entry: {why}")]
-    EntryRefused {
-        /// In the plugin's words.
-        why: String,
-    },
-    /// The plugin does not hold what it was given.
-    #[error("the plugin was given {given} entries and counts {counted}")]
-    Miscounted {
-        /// How many entries it was filled with.
-        given: u64,
-        /// How many it says it has.
-        counted: u64,
-    },
-    /// The plugin lets through what it was told to block.
-    #[error("the plugin was given {sampled} sample entries, and lets {forgotten} of them through")]
-    Forgotten {
-        /// How many entries were tried.
-        sampled: usize,
-        /// How many of them it does not block.
-        forgotten: usize,
-    },
+impl Recipe {
+    /// One instance of `plugin`, without options, and without numbers in clear.
+    pub fn new(plugin: Plugin, account: Arc<MemoryAccount>) -> Self {
+        Recipe { plugin, settings: Settings::default(), account, numbers: None, replicas: NonZeroUsize::MIN }
+    }
 }
 
 /// One plugin, instantiated and filled, behind one blacklist.
+///
+/// Its instances (one, or as many replicas as the recipe says) hold the same list. One that fails is thrown away, and the
+/// others go on: see [`is_whole`](Self::is_whole).
 pub struct Generation {
     recipe: Recipe,
-    instance: Mutex<Instance>,
-    /// The change up to which the list is in the instance. Advances under the instance's lock.
+    replicas: Box<[Replica]>,
+    /// The change up to which the list is in all instances. Advances when the last of them has it.
     sequence: AtomicU64,
 }
 
-/// Of each page of members that a generation is filled with, this many are tried afterwards.
-const SAMPLE: usize = 16;
+/// Of a long write, an instance takes this many entries at a time, and checks go in between: some tens of microseconds each.
+const STEP: usize = 256;
 
 impl Generation {
     /// A generation with an empty list.
@@ -77,59 +59,16 @@ impl Generation {
     ///
     /// As [`Plugin::instantiate`].
     pub fn empty(recipe: Recipe) -> Result<Self, CallError> {
-        let Recipe { plugin, settings, account, numbers } = &recipe;
-        let instance = plugin.instantiate(settings, account, numbers.as_ref())?;
-        Ok(Generation { recipe, instance: Mutex::new(instance), sequence: AtomicU64::new(0) })
-    }
-
-    /// A generation that holds what `source` holds: filled, caught up, counted, and tried on a sample.
-    ///
-    /// Takes about a microsecond an entry with the default plugin, besides what the source needs.
-    ///
-    /// # Errors
-    ///
-    /// [`FillError`] says whether the plugin or the source failed, or how the plugin lies.
-    pub fn filled(recipe: Recipe, source: &dyn EntrySource) -> Result<Self, FillError> {
-        let generation = Self::empty(recipe)?;
-        let start = source.sequence().map_err(FillError::Source)?;
-        let (mut after, mut given, mut sample) = (None, 0, Vec::new());
-        loop {
-            let members = source.members(after, BATCH).map_err(FillError::Source)?;
-            let Some(last) = members.last() else { break };
-            after = Some(last.subject);
-            given += members.len() as u64;
-            sample.extend(members.iter().step_by(members.len().div_ceil(SAMPLE)));
-            refusal(generation.lock().block(&members)?)?;
-        }
-        generation.prove(given, &sample)?;
-        generation.sequence.store(start, Ordering::Release);
-        generation.catch_up(source)?;
-        Ok(generation)
-    }
-
-    fn prove(&self, given: u64, sample: &[Entry]) -> Result<(), FillError> {
-        let mut instance = self.lock();
-        let counted = instance.count()?;
-        if counted != given {
-            return Err(FillError::Miscounted { given, counted });
-        }
-        let mut forgotten = 0;
-        for direction in [Direction::Inbound, Direction::Outbound] {
-            let covered: Vec<Subject> = sample
-                .iter()
-                .filter(|entry| entry.directions.covers(direction))
-                .map(|entry| entry.subject)
-                .collect();
-            let verdicts = instance.check_many(&covered, direction)?;
-            forgotten += verdicts.iter().filter(|&&verdict| verdict == Verdict::Allow).count();
-        }
-        if forgotten > 0 {
-            return Err(FillError::Forgotten { sampled: sample.len(), forgotten });
-        }
-        Ok(())
+        let Recipe { plugin, settings, account, numbers, replicas } = &recipe;
+        let replicas = (0..replicas.get())
+            .map(|_| plugin.instantiate(settings, account, numbers.as_ref()).map(Replica::new))
+            .collect::<Result<_, _>>()?;
+        Ok(Generation { recipe, replicas, sequence: AtomicU64::new(0) })
     }
 
     /// Applies what changed in `source` since this generation's sequence; afterwards that is the source's.
+    ///
+    /// An instance that fails on the way is lost; while there is another one that does not, that is no error.
     ///
     /// # Errors
     ///
@@ -137,17 +76,16 @@ impl Generation {
     pub fn catch_up(&self, source: &dyn EntrySource) -> Result<u64, FillError> {
         loop {
             let sequence = self.sequence();
-            let changes = source.changes_since(sequence, BATCH).map_err(FillError::Source)?;
-            if changes.is_empty() {
-                return Ok(sequence);
-            }
+            let changes = source.changes_since(sequence, STEP).map_err(FillError::Source)?;
+            let Some(last) = changes.last() else { return Ok(sequence) };
             self.apply(&changes)?;
+            self.set_sequence(last.sequence);
         }
     }
 
     fn apply(&self, changes: &[Change]) -> Result<(), FillError> {
         // A change says what the entry is now. Blocking comes first, so that a direction which stays is never open in between;
-        // and both happen under one lock, so that no check sees the half of it.
+        // and both happen in one step, so that no check sees the half of it.
         let entries = |directions: fn(&Change) -> Directions| -> Vec<Entry> {
             changes
                 .iter()
@@ -155,13 +93,32 @@ impl Generation {
                 .filter(|entry| !entry.directions.is_none())
                 .collect()
         };
-        let mut instance = self.lock();
-        refusal(instance.block(&entries(|change| change.directions))?)?;
-        refusal(instance.unblock(&entries(|change| !change.directions))?)?;
-        if let Some(last) = changes.last() {
-            self.sequence.store(last.sequence, Ordering::Release);
+        let blocked = entries(|change| change.directions);
+        let lifted = entries(|change| !change.directions);
+        self.each(|instance| {
+            let mut outcomes = instance.block(&blocked)?;
+            outcomes.extend(instance.unblock(&lifted)?);
+            Ok(outcomes)
+        })?
+        .into_iter()
+        .try_for_each(all_taken)
+    }
+
+    /// Calls each instance, and returns the answers of those that are not lost: at least one.
+    pub(crate) fn each<R>(
+        &self,
+        mut call: impl FnMut(&mut Instance) -> Result<R, CallError>,
+    ) -> Result<Vec<R>, CallError> {
+        let (mut answers, mut fault) = (Vec::with_capacity(self.replicas.len()), CallError::OutOfService);
+        for replica in &self.replicas {
+            match replica.step(&mut call) {
+                Ok(answer) => answers.push(answer),
+                // What is told is what went wrong now, rather than that something did earlier.
+                Err(CallError::OutOfService) => {}
+                Err(error) => fault = error,
+            }
         }
-        Ok(())
+        if answers.is_empty() { Err(fault) } else { Ok(answers) }
     }
 
     /// The change up to which the list is in the plugin.
@@ -169,9 +126,24 @@ impl Generation {
         self.sequence.load(Ordering::Acquire)
     }
 
+    pub(crate) fn set_sequence(&self, sequence: u64) {
+        self.sequence.store(sequence, Ordering::Release);
+    }
+
     /// What it is made of.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// Whether all of its instances are there. One that is not was lost to a fault: whoever answers for the list should have
+    /// another generation made, which this one bridges as long as it has an instance left.
+    pub fn is_whole(&self) -> bool {
+        self.left() == self.replicas.len()
+    }
+
+    /// How many of its instances are there.
+    pub fn left(&self) -> usize {
+        self.replicas.iter().filter(|replica| !replica.is_lost()).count()
     }
 
     /// Whether a message of `subject` in `direction` may pass.
@@ -181,7 +153,7 @@ impl Generation {
     /// Any [`CallError`] but a refusal.
     #[inline]
     pub fn check(&self, subject: Subject, direction: Direction) -> Result<Verdict, CallError> {
-        self.lock().check(subject, direction)
+        call_any(&self.replicas, |instance| instance.check(subject, direction))
     }
 
     /// Whether messages of many subjects may pass: a verdict each, in order.
@@ -190,7 +162,7 @@ impl Generation {
     ///
     /// Any [`CallError`] but a refusal.
     pub fn check_many(&self, subjects: &[Subject], direction: Direction) -> Result<Vec<Verdict>, CallError> {
-        self.lock().check_many(subjects, direction)
+        call_any(&self.replicas, |instance| instance.check_many(subjects, direction))
     }
 
     /// Adds directions to entries, for whoever keeps no record besides the plugin: an outcome each, in order.
@@ -199,7 +171,7 @@ impl Generation {
     ///
     /// Any [`CallError`] but a refusal.
     pub fn block(&self, entries: &[Entry]) -> Result<Vec<Outcome>, CallError> {
-        self.lock().block(entries)
+        self.write(entries, Instance::block)
     }
 
     /// Takes directions away from entries: an outcome each, in order.
@@ -208,16 +180,28 @@ impl Generation {
     ///
     /// As [`Generation::block`].
     pub fn unblock(&self, entries: &[Entry]) -> Result<Vec<Outcome>, CallError> {
-        self.lock().unblock(entries)
+        self.write(entries, Instance::unblock)
     }
 
-    /// The entries after `after`, at most `limit`, which is held to 1 to [`BATCH`].
+    fn write(
+        &self,
+        entries: &[Entry],
+        call: fn(&mut Instance, &[Entry]) -> Result<Vec<Outcome>, CallError>,
+    ) -> Result<Vec<Outcome>, CallError> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for step in entries.chunks(STEP) {
+            outcomes.extend(self.each(|instance| call(instance, step))?.swap_remove(0));
+        }
+        Ok(outcomes)
+    }
+
+    /// The entries after `after`, at most `limit`, which is held to 1 to [`BATCH`](crate::BATCH).
     ///
     /// # Errors
     ///
     /// Any [`CallError`] but a refusal.
     pub fn list(&self, after: Option<Subject>, limit: usize) -> Result<Page, CallError> {
-        self.lock().list(after, limit)
+        call_any(&self.replicas, |instance| instance.list(after, limit))
     }
 
     /// The number of entries that the plugin counts.
@@ -226,17 +210,17 @@ impl Generation {
     ///
     /// Any [`CallError`] but a refusal.
     pub fn count(&self) -> Result<u64, CallError> {
-        self.lock().count()
+        call_any(&self.replicas, Instance::count)
     }
 
-    /// The linear memory and tables of this generation, in bytes.
+    /// The first instance that is not lost.
+    pub(crate) fn one(&self) -> Result<&Replica, CallError> {
+        self.replicas.iter().find(|replica| !replica.is_lost()).ok_or(CallError::OutOfService)
+    }
+
+    /// The linear memory and tables of this generation, in bytes: of all its instances.
     pub fn memory_bytes(&self) -> u64 {
-        self.lock().memory_bytes()
-    }
-
-    /// An instance that a panic left locked is as good as before: each call of it either ends or marks it spent.
-    fn lock(&self) -> MutexGuard<'_, Instance> {
-        self.instance.lock().unwrap_or_else(PoisonError::into_inner)
+        self.replicas.iter().map(Replica::memory_bytes).sum()
     }
 }
 
@@ -250,7 +234,7 @@ impl std::fmt::Debug for Generation {
 }
 
 /// An entry in force that a plugin refuses would be an opt-out broken: so one refusal fails the whole.
-fn refusal(outcomes: Vec<Outcome>) -> Result<(), FillError> {
+pub(crate) fn all_taken(outcomes: Vec<Outcome>) -> Result<(), FillError> {
     outcomes.into_iter().try_for_each(|outcome| match outcome {
         Outcome::Refused(why) => Err(FillError::EntryRefused { why }),
         Outcome::Changed | Outcome::Unchanged => Ok(()),

@@ -327,6 +327,16 @@ impl Instance {
         })
     }
 
+    /// Whether it was lost to a fault.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// For whoever found that `check` and `check-many` answer differently.
+    pub(crate) fn contradicts(&mut self) -> CallError {
+        self.broken("check", "does not agree with check-many".to_owned())
+    }
+
     fn broken(&mut self, call: &'static str, breach: String) -> CallError {
         self.spent = true;
         CallError::Broken { call, breach }

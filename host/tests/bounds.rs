@@ -3,7 +3,7 @@
 mod support;
 
 use portcullis_host::{
-    CallError, Change, Direction, Directions, Entry, EntrySource, FillError, Generation, Outcome,
+    CallError, Census, Change, Direction, Directions, Entry, EntrySource, FillError, Generation, Outcome,
     SourceError, Subject, Verdict,
 };
 use support::{empty, entry, evil, exact, recipe, subject};
@@ -137,8 +137,13 @@ fn a_save_that_does_not_advance_is_cut_off() {
 struct Members;
 
 impl EntrySource for Members {
-    fn sequence(&self) -> Result<u64, SourceError> {
-        Ok(300)
+    fn census(&self) -> Result<Census, SourceError> {
+        Ok(Census { sequence: 300, entries: 300 })
+    }
+    fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, SourceError> {
+        let directions =
+            |&subject: &Subject| if subject.get() < 300 { Directions::BOTH } else { Directions::NONE };
+        Ok(subjects.iter().map(directions).collect())
     }
     fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
         let first = after.map_or(0, |last| last.get() + 1);
@@ -152,7 +157,7 @@ impl EntrySource for Members {
 #[test]
 fn a_generation_that_lies_is_never_put_in_place() {
     let fill = |mode: &str| {
-        Generation::filled(recipe(evil(), &format!(r#"{{"mode":"{mode}"}}"#)), &Members)
+        Generation::filled(recipe(evil(), &format!(r#"{{"mode":"{mode}"}}"#)), &Members, None)
             .map(|_| ())
             .expect_err("it lies")
     };

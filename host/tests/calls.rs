@@ -3,12 +3,12 @@
 mod support;
 
 use portcullis_host::{
-    BATCH, Blacklist, CallError, Change, Direction, Directions, Entry, EntrySource, FillError, Generation,
-    Outcome, Settings, SourceError, Subject, Verdict,
+    BATCH, Blacklist, CallError, Census, Change, Direction, Directions, Entry, EntrySource, FillError,
+    Generation, Outcome, Settings, SourceError, Subject, Verdict,
 };
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use support::record::Record;
 use support::{account, empty, entry, exact, recipe, subject};
 
 #[test]
@@ -106,75 +106,30 @@ fn wrong_options_are_refused_in_the_plugin_s_words() {
     );
 }
 
-/// A record in memory: what the ledger is to a gateway.
-#[derive(Default)]
-struct Record(Mutex<(u64, Latest)>);
-
-/// Each entry's directions, and the number of its last change.
-type Latest = BTreeMap<Subject, (Directions, u64)>;
-
-impl Record {
-    fn set(&self, value: u64, directions: Directions) {
-        let mut record = self.0.lock().expect("no test panics here");
-        record.0 += 1;
-        let sequence = record.0;
-        record.1.insert(subject(value), (directions, sequence));
-    }
-}
-
-impl EntrySource for Record {
-    fn sequence(&self) -> Result<u64, SourceError> {
-        Ok(self.0.lock().expect("no test panics here").0)
-    }
-
-    fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
-        let record = self.0.lock().expect("no test panics here");
-        Ok(record
-            .1
-            .iter()
-            .filter(|(subject, (directions, _))| Some(**subject) > after && !directions.is_none())
-            .take(limit)
-            .map(|(&subject, &(directions, _))| Entry { subject, directions })
-            .collect())
-    }
-
-    fn changes_since(&self, sequence: u64, limit: usize) -> Result<Vec<Change>, SourceError> {
-        let record = self.0.lock().expect("no test panics here");
-        let mut changes: Vec<Change> = record
-            .1
-            .iter()
-            .filter(|(_, (_, at))| *at > sequence)
-            .map(|(&subject, &(directions, sequence))| Change { subject, directions, sequence })
-            .collect();
-        changes.sort_by_key(|change| change.sequence);
-        changes.truncate(limit);
-        Ok(changes)
-    }
-}
-
 #[test]
 fn a_generation_is_filled_caught_up_and_exchanged() {
     let record = Record::default();
     for value in 0..10_000 {
-        record.set(value, Directions::BOTH);
+        record.set(subject(value), Directions::BOTH);
     }
-    record.set(5, Directions::NONE);
-    let list = Blacklist::new(Generation::filled(recipe(exact(), "{}"), &record).expect("it is filled"));
+    record.set(subject(5), Directions::NONE);
+    let list =
+        Blacklist::new(Generation::filled(recipe(exact(), "{}"), &record, None).expect("it is filled"));
     assert_eq!(list.generation().count(), Ok(9999));
     assert_eq!(list.check(subject(5), Direction::Inbound), Ok(Verdict::Allow));
 
-    record.set(5, Directions::INBOUND);
-    record.set(6, Directions::NONE);
-    record.set(7, Directions::OUTBOUND);
+    record.set(subject(5), Directions::INBOUND);
+    record.set(subject(6), Directions::NONE);
+    record.set(subject(7), Directions::OUTBOUND);
     assert_eq!(list.catch_up(&record).expect("it catches up"), 10_004);
     let verdicts =
         |direction| list.check_many(&[5, 6, 7].map(subject), direction).expect("checks are answered");
     assert_eq!(verdicts(Direction::Inbound), [Verdict::Block, Verdict::Allow, Verdict::Allow]);
     assert_eq!(verdicts(Direction::Outbound), [Verdict::Allow, Verdict::Allow, Verdict::Block]);
 
-    let next = Generation::filled(recipe(exact(), "{}"), &record).expect("it is filled");
-    record.set(1 << 40, Directions::BOTH);
-    let old = list.replace(next, &record).expect("it is exchanged");
+    let next = Generation::filled(recipe(exact(), "{}"), &record, None).expect("it is filled");
+    record.set(subject(1 << 40), Directions::BOTH);
+    let old = list.replace(Arc::new(next), &record).expect("it is exchanged");
     assert_eq!(old.sequence(), 10_004);
     assert_eq!(
         list.check(subject(1 << 40), Direction::Inbound),
@@ -187,9 +142,9 @@ fn a_generation_is_filled_caught_up_and_exchanged() {
 fn checks_go_on_from_two_threads_while_generations_are_exchanged() {
     let record = Record::default();
     for value in 0..2000 {
-        record.set(value * 2, Directions::BOTH);
+        record.set(subject(value * 2), Directions::BOTH);
     }
-    let filled = || Generation::filled(recipe(exact(), "{}"), &record).expect("it is filled");
+    let filled = || Generation::filled(recipe(exact(), "{}"), &record, None).expect("it is filled");
     let list = Arc::new(Blacklist::new(filled()));
     let exchanges = 20;
     let stop = &AtomicBool::new(false);
@@ -210,7 +165,7 @@ fn checks_go_on_from_two_threads_while_generations_are_exchanged() {
             })
             .collect();
         for _ in 0..exchanges {
-            list.replace(filled(), &record).expect("it is exchanged");
+            list.replace(Arc::new(filled()), &record).expect("it is exchanged");
         }
         stop.store(true, Ordering::Relaxed);
         for checker in checkers {
@@ -241,8 +196,11 @@ fn an_account_is_charged_by_all_instances_and_paid_back() {
 fn a_fill_that_the_source_fails_is_told_so() {
     struct Broken;
     impl EntrySource for Broken {
-        fn sequence(&self) -> Result<u64, SourceError> {
+        fn census(&self) -> Result<Census, SourceError> {
             Err("the disk is gone".into())
+        }
+        fn directions(&self, _: &[Subject]) -> Result<Vec<Directions>, SourceError> {
+            Ok(Vec::new())
         }
         fn members(&self, _: Option<Subject>, _: usize) -> Result<Vec<Entry>, SourceError> {
             Ok(Vec::new())
@@ -251,6 +209,6 @@ fn a_fill_that_the_source_fails_is_told_so() {
             Ok(Vec::new())
         }
     }
-    let error = Generation::filled(recipe(exact(), "{}"), &Broken).map(|_| ());
+    let error = Generation::filled(recipe(exact(), "{}"), &Broken, None).map(|_| ());
     assert!(matches!(error, Err(FillError::Source(_))), "{error:?}");
 }

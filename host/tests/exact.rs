@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use portcullis_host::{
     Direction, Directions, Entry, Generation, MemoryAccount, Msisdn, Permutation, PermutationKey, Recipe,
-    Settings, Subject, Verdict,
+    Subject, Verdict,
 };
 use support::exact;
 
@@ -38,8 +38,7 @@ fn ten_million_checks_of_a_million_numbers_are_all_right() {
     }
 
     let account = MemoryAccount::new(64 * support::MIB);
-    let recipe = Recipe { plugin: exact(), settings: Settings::default(), account, numbers: None };
-    let list = Generation::empty(recipe).expect("it starts");
+    let list = Generation::empty(Recipe::new(exact(), account)).expect("it starts");
     let entries: Vec<Entry> = members
         .iter()
         .map(|&number| Entry { subject: hidden.subject(number), directions: Directions::BOTH })

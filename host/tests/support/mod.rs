@@ -1,6 +1,9 @@
 //! What the host's tests share: one engine, plugins compiled once, and shorthand for entries.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
+pub mod record;
+pub mod states;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -37,7 +40,7 @@ pub const MIB: u64 = 1 << 20;
 
 pub fn recipe(plugin: Plugin, options: &str) -> Recipe {
     let settings = Settings { options: options.to_owned(), ..Settings::default() };
-    Recipe { plugin, settings, account: MemoryAccount::new(64 * MIB), numbers: None }
+    Recipe { settings, ..Recipe::new(plugin, MemoryAccount::new(64 * MIB)) }
 }
 
 pub fn empty(plugin: Plugin) -> Generation {
