@@ -26,6 +26,15 @@ impl Seq {
     }
 }
 
+/// How far a list is, and how long: both of one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// The newest change.
+    pub sequence: Seq,
+    /// How many entries are active.
+    pub active: u64,
+}
+
 /// What an entry covers since its last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {

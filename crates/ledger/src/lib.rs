@@ -56,7 +56,7 @@ mod time;
 mod write;
 
 pub use actor::{Actor, ActorError};
-pub use changes::{Change, Changes, Seq};
+pub use changes::{Census, Change, Changes, Seq};
 pub use entry::{Entry, Page, Status, StatusFilter};
 pub use error::LedgerError;
 pub use keys::{KeyError, KeyOrigin, MasterKey, Seal, SealError, TenantKeys};

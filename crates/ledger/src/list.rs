@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_msisdn::{Directions, Permutation, Subject};
 
-use crate::changes::{Changes, Seq};
+use crate::changes::{Census, Changes, Seq};
 use crate::entry::{Entry, Page, StatusFilter};
 use crate::error::LedgerError;
 use crate::keys::TenantKeys;
@@ -156,12 +156,29 @@ impl List {
         self.0.store.changes_since(self.0.row, since, limit)
     }
 
+    /// The directions of each of these subjects, in their order, of one state of the list; none for
+    /// one without an active entry. Cheaper than [`get_many`](Self::get_many): no text is read.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError> {
+        self.0.store.directions(self.0.row, subjects)
+    }
+
+    /// How far the list is, and how long. Costs one look-up.
+    ///
+    /// # Errors
+    /// As for [`changes_since`](Self::changes_since).
+    pub fn census(&self) -> Result<Census, LedgerError> {
+        self.0.store.census(self.0.row)
+    }
+
     /// The number of the list's newest change.
     ///
     /// # Errors
     /// As for [`changes_since`](Self::changes_since).
     pub fn sequence(&self) -> Result<Seq, LedgerError> {
-        Ok(self.0.store.position(self.0.row)?.sequence)
+        Ok(self.census()?.sequence)
     }
 
     /// How many entries are active. Costs one look-up, however long the list is.
@@ -169,7 +186,28 @@ impl List {
     /// # Errors
     /// As for [`changes_since`](Self::changes_since).
     pub fn count(&self) -> Result<u64, LedgerError> {
-        Ok(self.0.store.position(self.0.row)?.active)
+        Ok(self.census()?.active)
+    }
+
+    /// The saved state of this list that was kept last, as [`keep_state`](Self::keep_state) named it.
+    ///
+    /// # Errors
+    /// As for [`changes_since`](Self::changes_since).
+    pub fn kept_state(&self) -> Result<Option<[u8; 16]>, LedgerError> {
+        self.0.store.kept_state(self.0.row)
+    }
+
+    /// Remembers, durably, which saved state of this list is the one to be loaded.
+    ///
+    /// States lie in files beside the ledger, which can be put back to an earlier copy of itself
+    /// without them. From then on its history may be another than the one that a state was saved
+    /// in, though the sequence numbers look right. The copy names an earlier state, so the newer one
+    /// is not loaded: an opt-out since then can't be lost by it.
+    ///
+    /// # Errors
+    /// [`LedgerError::TenantForgotten`], and what the disk may report.
+    pub fn keep_state(&self, id: [u8; 16]) -> Result<(), LedgerError> {
+        self.0.store.keep_state(self.0.row, id)
     }
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
 use portcullis_msisdn::{Directions, Subject};
-use rusqlite::{CachedStatement, Connection, Row};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 
 use super::Store;
 use super::lists::{ListRow, unsigned};
@@ -109,6 +109,23 @@ impl Store {
         self.read(|connection| {
             let mut lookup = Lookup::new(connection, list, seal)?;
             subjects.iter().map(|&subject| lookup.get(subject)).collect()
+        })
+    }
+
+    pub(crate) fn directions(
+        &self,
+        list: ListRow,
+        subjects: &[Subject],
+    ) -> Result<Vec<Directions>, LedgerError> {
+        self.read(|connection| {
+            let mut found = connection
+                .prepare_cached("SELECT directions FROM entries WHERE list = ?1 AND subject = ?2")?;
+            let mut look_up = |subject: &Subject| {
+                let bits =
+                    found.query_row((list.id, subject.get().cast_signed()), |row| row.get(0)).optional()?;
+                bits.map_or(Ok(Directions::NONE), directions)
+            };
+            subjects.iter().map(&mut look_up).collect()
         })
     }
 

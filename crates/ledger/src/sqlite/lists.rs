@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Store;
-use crate::changes::Seq;
+use crate::changes::{Census, Seq};
 use crate::error::LedgerError;
 use crate::name::TenantId;
 use crate::scope::Scope;
@@ -16,33 +16,21 @@ pub(crate) struct ListRow {
     pub(crate) tenant: i64,
 }
 
-/// How far a list is.
-#[derive(Clone, Copy)]
-pub(crate) struct Position {
-    pub(crate) sequence: Seq,
-    /// How many entries are active.
-    pub(crate) active: u64,
-}
-
 /// Numbers that are never negative.
 pub(super) fn unsigned(value: i64) -> Result<u64, LedgerError> {
     u64::try_from(value).map_err(|_| LedgerError::damaged("counter"))
 }
 
-pub(super) fn position(connection: &Connection, list: i64) -> Result<Position, LedgerError> {
+pub(super) fn position(connection: &Connection, list: i64) -> Result<Census, LedgerError> {
     let (sequence, active) = connection
         .prepare_cached("SELECT sequence, active FROM lists WHERE id = ?1")?
         .query_row([list], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?
         .ok_or(LedgerError::TenantForgotten)?;
-    Ok(Position { sequence: Seq::new(unsigned(sequence)?), active: unsigned(active)? })
+    Ok(Census { sequence: Seq::new(unsigned(sequence)?), active: unsigned(active)? })
 }
 
-pub(super) fn set_position(
-    connection: &Connection,
-    list: i64,
-    position: Position,
-) -> Result<(), LedgerError> {
+pub(super) fn set_position(connection: &Connection, list: i64, position: Census) -> Result<(), LedgerError> {
     connection.prepare_cached("UPDATE lists SET sequence = ?2, active = ?3 WHERE id = ?1")?.execute((
         list,
         position.sequence.get().cast_signed(),
@@ -102,7 +90,26 @@ impl Store {
         })
     }
 
-    pub(crate) fn position(&self, list: ListRow) -> Result<Position, LedgerError> {
+    pub(crate) fn census(&self, list: ListRow) -> Result<Census, LedgerError> {
         self.read(|connection| position(connection, list.id))
+    }
+
+    pub(crate) fn kept_state(&self, list: ListRow) -> Result<Option<[u8; 16]>, LedgerError> {
+        self.read(|connection| {
+            Ok(connection
+                .prepare_cached("SELECT state FROM lists WHERE id = ?1")?
+                .query_row([list.id], |row| row.get(0))
+                .optional()?
+                .flatten())
+        })
+    }
+
+    pub(crate) fn keep_state(&self, list: ListRow, id: [u8; 16]) -> Result<(), LedgerError> {
+        self.write(1, move |connection| {
+            let kept = connection
+                .prepare_cached("UPDATE lists SET state = ?2 WHERE id = ?1")?
+                .execute((list.id, id))?;
+            if kept == 0 { Err(LedgerError::TenantForgotten) } else { Ok(()) }
+        })
     }
 }

@@ -10,7 +10,10 @@ use crate::keys::Seal;
 /// "PCLG", in the file's header, so that `file` and we can tell a ledger from other databases.
 const APPLICATION_ID: i64 = 0x5043_4c47;
 /// The newest schema version.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// What leads from each version to the next, from 1 on.
+const STEPS: [&str; 1] = ["ALTER TABLE lists ADD COLUMN state BLOB"];
 
 /// Sealed under the master key when the ledger is made, so that a wrong key is noticed at once.
 const CHECK_TEXT: &[u8] = b"This ledger was made under this master key.";
@@ -29,7 +32,7 @@ const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
 /// it equals `created`. `actor` and `lifted_by` are ids of `actors`, without foreign keys, for which
 /// SQLite would want an index each. `sealed` holds reason and display form, encrypted for this row.
 /// In `lists`, `scope` is the sender's name or empty, `sequence` the newest change's number, `active`
-/// the number of entries with directions.
+/// the number of entries with directions, `state` the id of the saved state that may be loaded.
 const SCHEMA: &str = "
     CREATE TABLE master (
         id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -59,6 +62,7 @@ const SCHEMA: &str = "
         scope TEXT NOT NULL,
         sequence INTEGER NOT NULL DEFAULT 0,
         active INTEGER NOT NULL DEFAULT 0,
+        state BLOB,
         UNIQUE (tenant, scope)
     ) STRICT;
     CREATE TABLE entries (
@@ -107,8 +111,20 @@ pub(super) fn prepare(connection: &Connection, path: &Path, master: &Seal) -> Re
         }
     }
     set_up(connection)?;
-    if empty {
-        make(connection, master)?;
+    if empty { make(connection, master) } else { bring_up_to_date(connection) }
+}
+
+/// All or nothing, so that a crash leaves a version that there is.
+fn bring_up_to_date(connection: &Connection) -> Result<(), LedgerError> {
+    let found = pragma(connection, "user_version")?;
+    let taken = usize::try_from(found - 1).unwrap_or_default();
+    if taken < STEPS.len() {
+        let transaction = connection.unchecked_transaction()?;
+        for step in &STEPS[taken..] {
+            transaction.execute_batch(step)?;
+        }
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
     }
     Ok(())
 }

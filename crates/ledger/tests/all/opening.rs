@@ -57,10 +57,23 @@ fn a_newer_schema_is_refused() {
     let folder = Folder::new();
     drop(folder.ledger());
     let connection = Connection::open(folder.file("ledger.db")).unwrap();
-    connection.pragma_update(None, "user_version", 2).unwrap();
+    connection.pragma_update(None, "user_version", 3).unwrap();
     drop(connection);
     let refused = open(&folder.file("ledger.db")).unwrap_err();
-    assert!(matches!(refused, LedgerError::NewerSchema { found: 2, known: 1, .. }), "{refused}");
+    assert!(matches!(refused, LedgerError::NewerSchema { found: 3, known: 2, .. }), "{refused}");
+}
+
+#[test]
+fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
+    let folder = Folder::new();
+    one(&list(&folder.ledger()), block(1, Directions::BOTH));
+    let connection = Connection::open(folder.file("ledger.db")).unwrap();
+    connection.execute_batch("ALTER TABLE lists DROP COLUMN state; PRAGMA user_version = 1").unwrap();
+    drop(connection);
+    let list = list(&folder.ledger());
+    assert_eq!((list.count().unwrap(), list.kept_state().unwrap()), (1, None));
+    list.keep_state([7; 16]).unwrap();
+    assert_eq!(list.kept_state().unwrap(), Some([7; 16]));
 }
 
 #[test]
