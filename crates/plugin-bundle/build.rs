@@ -17,7 +17,7 @@ const FLAGS: [&str; 2] = [
 ];
 
 /// Constant, name, package, what it is.
-const PLUGINS: [(&str, &str, &str, &str); 3] = [
+const PLUGINS: [(&str, &str, &str, &str); 4] = [
     (
         "EVIL",
         "evil",
@@ -25,6 +25,12 @@ const PLUGINS: [(&str, &str, &str, &str); 3] = [
         "Breaks the contract in one chosen way. Not shipped, only tested with.",
     ),
     ("EXACT", "exact", "portcullis-plugin-exact", "The default plugin: the exact set of hashed numbers."),
+    (
+        "PREFIX",
+        "prefix",
+        "portcullis-plugin-prefix",
+        "Blocks numbers by how they begin, besides the ones it is told to block.",
+    ),
     (
         "TRIVIAL",
         "trivial",

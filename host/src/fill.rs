@@ -92,7 +92,10 @@ pub enum StateError {
 #[derive(Debug)]
 pub enum FilledFrom {
     /// The saved state, and the changes since.
-    State,
+    State {
+        /// The sequence number of the state.
+        sequence: u64,
+    },
     /// The record, as there was no state that the plugin loads.
     Record,
     /// The record, as the saved state was of no use: why. It is discarded.
@@ -132,7 +135,7 @@ impl Generation {
         let recipe = self.recipe().clone();
         let Some(states) = states else { return Ok((self.from_record(source)?, FilledFrom::Record)) };
         match self.from_state(source, states) {
-            FromState::Loaded(generation) => Ok((generation, FilledFrom::State)),
+            FromState::Loaded(generation, sequence) => Ok((generation, FilledFrom::State { sequence })),
             FromState::None(empty) => Ok((empty.from_record(source)?, FilledFrom::Record)),
             FromState::Useless(error) => {
                 // Whatever is wrong with it: it would be so the next time, too.
@@ -162,7 +165,7 @@ impl Generation {
         match states.read() {
             Err(error) => useless(StateError::Unreadable(error)),
             Ok(Some((header, parts))) if self.loads(&header) => match self.load(source, &header, parts) {
-                Ok(()) => FromState::Loaded(self),
+                Ok(()) => FromState::Loaded(self, header.sequence),
                 Err(error) => FromState::Useless(error),
             },
             Ok(_) => FromState::None(self),
@@ -205,7 +208,7 @@ impl Generation {
 
 /// What became of filling a generation from its list's saved state.
 enum FromState {
-    Loaded(Generation),
+    Loaded(Generation, u64),
     /// There is none, or none for this plugin; nothing was done.
     None(Generation),
     Useless(FillError),

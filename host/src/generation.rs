@@ -146,6 +146,12 @@ impl Generation {
         self.replicas.iter().filter(|replica| !replica.is_lost()).count()
     }
 
+    /// Throws all of its instances away, so that their memory is the tenant's again: for a generation that can't be trusted any more. Each
+    /// further call says that it is out of service.
+    pub fn retire(&self) {
+        self.replicas.iter().for_each(Replica::retire);
+    }
+
     /// Whether a message of `subject` in `direction` may pass.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! One of the instances that share a generation's checks.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -10,11 +10,15 @@ use crate::instance::Instance;
 /// One of the instances that share a generation's checks.
 ///
 /// A fatal fault throws the instance away at once: so its memory is the tenant's again, for the one that takes its place.
-pub(crate) struct Replica(Mutex<Option<Instance>>);
+pub(crate) struct Replica {
+    instance: Mutex<Option<Instance>>,
+    /// Whether there is no instance any more: for whoever does not want to wait for the one who calls it.
+    is_lost: AtomicBool,
+}
 
 impl Replica {
     pub(crate) fn new(instance: Instance) -> Self {
-        Replica(Mutex::new(Some(instance)))
+        Replica { instance: Mutex::new(Some(instance)), is_lost: AtomicBool::new(false) }
     }
 
     /// Calls the instance, waiting for whoever calls it now.
@@ -23,7 +27,7 @@ impl Replica {
         &self,
         call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
-        Self::call_guarded(&mut self.0.lock(), call)
+        self.call_guarded(&mut self.instance.lock(), call)
     }
 
     /// Calls the instance, unless somebody else does or it is lost: then the call is handed back.
@@ -32,20 +36,22 @@ impl Replica {
     where
         F: FnOnce(&mut Instance) -> Result<R, CallError>,
     {
-        match self.0.try_lock() {
-            Some(mut instance) if instance.is_some() => Ok(Self::call_guarded(&mut instance, call)),
+        match self.instance.try_lock() {
+            Some(mut instance) if instance.is_some() => Ok(self.call_guarded(&mut instance, call)),
             _ => Err(call),
         }
     }
 
     #[inline]
     fn call_guarded<R>(
+        &self,
         guard: &mut Option<Instance>,
         call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
         let Some(instance) = guard.as_mut() else { return Err(CallError::OutOfService) };
         let answer = call(instance);
         if instance.is_spent() {
+            self.is_lost.store(true, Ordering::Release);
             *guard = None;
         }
         answer
@@ -56,18 +62,24 @@ impl Replica {
         &self,
         call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
-        let mut guard = self.0.lock();
-        let answer = Self::call_guarded(&mut guard, call);
+        let mut guard = self.instance.lock();
+        let answer = self.call_guarded(&mut guard, call);
         MutexGuard::unlock_fair(guard);
         answer
     }
 
+    /// Throws the instance away.
+    pub(crate) fn retire(&self) {
+        self.is_lost.store(true, Ordering::Release);
+        drop(self.instance.lock().take());
+    }
+
     pub(crate) fn is_lost(&self) -> bool {
-        self.0.lock().is_none()
+        self.is_lost.load(Ordering::Acquire)
     }
 
     pub(crate) fn memory_bytes(&self) -> u64 {
-        self.0.lock().as_ref().map_or(0, Instance::memory_bytes)
+        self.instance.lock().as_ref().map_or(0, Instance::memory_bytes)
     }
 }
 

@@ -38,14 +38,14 @@ pub(crate) async fn run(gateway: Arc<Gateway>) {
 /// Ends all entries that are due, and says how long nothing else will be.
 fn expire_due(gateway: &Gateway) -> Result<Duration, LedgerError> {
     loop {
-        let Some(next) = gateway.ledger.next_expiry()? else { return Ok(LONGEST_WAIT) };
+        let Some(next) = gateway.equipment.ledger.next_expiry()? else { return Ok(LONGEST_WAIT) };
         let now = Timestamp::now();
         if next > now {
             let wait = Duration::try_from(next.duration_since(now)).unwrap_or_default();
             return Ok(wait.min(LONGEST_WAIT));
         }
         let registry = gateway.registry.load();
-        for ended in gateway.ledger.expire_due(now)? {
+        for ended in gateway.equipment.ledger.expire_due(now)? {
             let tenant = registry.tenant(ended.tenant.as_str());
             let gate = tenant.and_then(|tenant| match &ended.scope {
                 Scope::Tenant => Some(&tenant.wide),

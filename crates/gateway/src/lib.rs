@@ -2,7 +2,7 @@
 //!
 //! From the outside in: [`cli`] is the program, [`serve`] runs a gateway; inside it `http` renders the core's doings (`core`)
 //! as the native API. A `tenant` has a `gate` for each of its blacklists: the ledger's record and the plugin that answers
-//! from it. The `registry` finds tenants; the `gateway` starts and changes them.
+//! from it. The `registry` finds tenants; the `gateway` starts and changes them; `reload` exchanges their plugins.
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -13,10 +13,13 @@ mod gate;
 mod gateway;
 mod http;
 mod log;
+mod metrics;
 mod number;
 mod plugins;
 mod registry;
+mod reload;
 pub mod serve;
+mod states;
 mod tenant;
 mod token;
 mod wording;

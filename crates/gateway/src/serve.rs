@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, follow};
 use crate::http::Front;
 use crate::{expiry, http, log, plugins};
 
@@ -30,7 +30,7 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(75);
 /// After the system refused a connection, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs a gateway until it gets SIGINT or SIGTERM.
+/// Runs a gateway until it gets SIGINT or SIGTERM. At SIGHUP it reads its configuration file and its folder of plugins again.
 ///
 /// Prints one line on standard output when it listens, `listening on http://ADDRESS`; from then on it answers health
 /// checks, and everything else when the blacklists are filled.
@@ -40,19 +40,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Where the configuration is refused (each line says file, line, what is wrong and what to do), a plugin can't be
 /// loaded, the ledger can't be opened, or the address can't be listened on.
 pub fn run(config: &Path) -> anyhow::Result<()> {
-    let config = Config::read(config, plugins::names)?;
+    let file = config;
+    let config = Config::read(file, plugins::names)?;
     log::start(config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the runtime can't be started")?;
-    let served = runtime.block_on(serve(config));
+    let served = runtime.block_on(serve(config, file.to_owned()));
     // Waits for what still writes; the ledger is closed with its last user.
     runtime.shutdown_timeout(GRACE);
     served
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     let mut told = Signals::watch()?;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -64,19 +65,34 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let connections = tokio::spawn(accept(listener, http::router(Arc::clone(&front)), stopping));
 
     let runtime = Handle::current();
-    let starting = tokio::task::spawn_blocking(move || Gateway::start(&config, runtime));
-    let gateway = tokio::select! {
-        started = starting => Arc::new(started.context("starting ended in a defect")??),
-        signal = told.next() => {
-            info!(signal, "stopping before the blacklists are filled");
-            return Ok(());
+    let mut starting = tokio::task::spawn_blocking(move || Gateway::start(config, runtime));
+    let gateway = loop {
+        tokio::select! {
+            started = &mut starting => break started.context("starting ended in a defect")??,
+            told = told.next() => match told {
+                Told::Reload => info!("SIGHUP: the configuration file was only just read"),
+                Told::Stop(signal) => {
+                    info!(signal, "stopping before the blacklists are filled");
+                    return Ok(());
+                }
+            },
         }
     };
     front.open(Arc::clone(&gateway));
     info!("ready");
-    let expiry = tokio::spawn(expiry::run(gateway));
+    let expiry = tokio::spawn(expiry::run(Arc::clone(&gateway)));
+    let following = tokio::spawn(follow::run(Arc::clone(&gateway)));
 
-    let signal = told.next().await;
+    let signal = loop {
+        match told.next().await {
+            Told::Stop(signal) => break signal,
+            Told::Reload => {
+                let (gateway, file) = (Arc::clone(&gateway), file.clone());
+                // In order, as they come: the next signal waits.
+                let _ = tokio::task::spawn_blocking(move || reload(&gateway, &file)).await;
+            }
+        }
+    };
     info!(signal, "stopping");
     front.close();
     let _ = stop.send(true);
@@ -84,14 +100,44 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         warn!("requests were still under way after {} s, and are cut off", GRACE.as_secs());
     }
     expiry.abort();
+    following.abort();
     info!("stopped");
     Ok(())
 }
 
-/// The signals that end a gateway.
+/// Reads the configuration file and the folder of plugins again.
+fn reload(gateway: &Gateway, file: &Path) {
+    info!("SIGHUP: reading the configuration file and the folder of plugins again");
+    match Config::read(file, plugins::names) {
+        Ok(config) => {
+            if let Err(error) = gateway.reconfigure(&config) {
+                error!(
+                    error = crate::reload::sentence(&error),
+                    "the configuration file is not applied: all stays as it was"
+                );
+            }
+        }
+        Err(error) => {
+            error!(
+                error = crate::reload::sentence(&error),
+                "the configuration file is refused: all stays as it was"
+            );
+        }
+    }
+    gateway.look_at_plugins();
+}
+
+/// The signals that a gateway heeds.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
+}
+
+/// What a signal says.
+enum Told {
+    Stop(&'static str),
+    Reload,
 }
 
 impl Signals {
@@ -99,13 +145,15 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate()).context("SIGTERM can't be watched for")?,
             interrupt: signal(SignalKind::interrupt()).context("SIGINT can't be watched for")?,
+            hang_up: signal(SignalKind::hangup()).context("SIGHUP can't be watched for")?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
+            _ = self.hang_up.recv() => Told::Reload,
         }
     }
 }

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis_host::{CallError, FillError, Generation, MemoryAccount, Plugin, Recipe, Settings};
-use portcullis_ledger::{Ledger, LedgerError, Scope, TenantKeys};
-use tokio::runtime::Handle;
+use portcullis_host::{CallError, FillError, FilledFrom, Generation, MemoryAccount};
+use portcullis_ledger::{LedgerError, Scope, TenantKeys};
 
 use crate::config::TenantConfig;
-use crate::gate::Gate;
+use crate::gate::{Gate, Parts};
+use crate::gateway::Equipment;
+use crate::metrics::TenantMetrics;
 use crate::number::NumberReader;
-use crate::plugins::{Shelf, ShelfError};
+use crate::plugins::ShelfError;
+use crate::reload::{Reload, Setup, recipe};
 
 /// Where a tenant was set up, which is where it can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,7 @@ pub(crate) enum Origin {
 }
 
 /// A tenant in service. Never changed: a change makes another one, which takes the gates over.
+#[derive(Clone)]
 pub(crate) struct Tenant {
     pub(crate) config: TenantConfig,
     pub(crate) origin: Origin,
@@ -31,7 +34,11 @@ pub(crate) struct Tenant {
     pub(crate) wide: Arc<Gate>,
     /// The senders' own lists, by the senders' names.
     pub(crate) senders: BTreeMap<String, Arc<Gate>>,
-    account: Arc<MemoryAccount>,
+    /// What its plugins may have of memory, and have.
+    pub(crate) account: Arc<MemoryAccount>,
+    /// Where its plugin is exchanged.
+    pub(crate) reload: Arc<Reload>,
+    pub(crate) metrics: Arc<TenantMetrics>,
 }
 
 /// Why a tenant can't be put into service.
@@ -58,10 +65,30 @@ pub(crate) enum TenantError {
 /// A tenant that is about to go into service.
 pub(crate) struct Opened {
     pub(crate) tenant: Tenant,
+    /// What serves it then.
+    setup: Setup,
     /// Gates that are new, and have to be filled.
     pub(crate) unfilled: Vec<Arc<Gate>>,
     /// Gates that stay, and the generations they are to have from now on.
-    pub(crate) exchanges: Vec<(Arc<Gate>, Generation)>,
+    exchanges: Vec<(Arc<Gate>, Generation, FilledFrom)>,
+}
+
+impl Opened {
+    /// Puts the prepared generations in place. Those that can't follow what was written meanwhile are made anew in the
+    /// background, and the tenant's policy answers until then.
+    ///
+    /// The tenant's [`Reload`] must be held.
+    pub(crate) fn put_in_place(self) -> Arc<Tenant> {
+        for (gate, next, from) in self.exchanges {
+            match gate.install(Arc::new(next)) {
+                Ok(()) => gate.was_installed(&from),
+                Err(error) => gate.fail_to_start(&error),
+            }
+            gate.release();
+        }
+        self.tenant.reload.changed(self.setup);
+        Arc::new(self.tenant)
+    }
 }
 
 impl Tenant {
@@ -71,27 +98,34 @@ impl Tenant {
         config: TenantConfig,
         origin: Origin,
         before: Option<&Tenant>,
-        ledger: &Ledger,
-        shelf: &Shelf,
-        runtime: &Handle,
+        equipment: &Equipment,
     ) -> Result<Opened, TenantError> {
-        let keys = ledger.ensure_tenant(&config.id)?;
-        let plugin = shelf.get(&config.plugin)?;
+        let keys = equipment.ledger.ensure_tenant(&config.id)?;
         let unchanged = before.filter(|before| before.config.has_the_plugin_of(&config));
+        let setup = match unchanged {
+            Some(before) => before.reload.serving(),
+            None => setup(&config, equipment)?,
+        };
         let account = match unchanged {
             Some(before) => Arc::clone(&before.account),
             None => MemoryAccount::new(config.memory_limit_bytes),
         };
+        let reload = match before {
+            Some(before) => Arc::clone(&before.reload),
+            None => Reload::new(
+                config.id.clone(),
+                setup.clone(),
+                Arc::clone(&equipment.whole),
+                Arc::clone(&equipment.metrics),
+            ),
+        };
         let mut opened = Opening {
-            recipe: Recipe {
-                plugin: Plugin::clone(&plugin),
-                settings: Settings { capacity: 0, options: config.plugin_options.clone() },
-                account: Arc::clone(&account),
-                numbers: config.clear_numbers.then(|| keys.permutation().clone()),
-            },
             config: &config,
-            ledger,
-            runtime,
+            keys: &keys,
+            account: &account,
+            setup: &setup,
+            equipment,
+            reload: &reload,
             plugin_stays: unchanged.is_some(),
             unfilled: Vec::new(),
             exchanges: Vec::new(),
@@ -105,50 +139,82 @@ impl Tenant {
         }
         let Opening { unfilled, exchanges, .. } = opened;
         let reader = NumberReader { default_region: config.default_region };
-        let tenant = Tenant { config, origin, keys, reader, wide, senders, account };
-        Ok(Opened { tenant, unfilled, exchanges })
+        let metrics = match before {
+            Some(before) => Arc::clone(&before.metrics),
+            None => Arc::new(equipment.metrics.tenant(&config.id)),
+        };
+        let tenant = Tenant { config, origin, keys, reader, wide, senders, account, reload, metrics };
+        Ok(Opened { tenant, setup, unfilled, exchanges })
+    }
+
+    /// All of its lists: the tenant-wide one first.
+    pub(crate) fn gates(&self) -> impl Iterator<Item = &Arc<Gate>> {
+        std::iter::once(&self.wide).chain(self.senders.values())
+    }
+
+    /// The same tenant with other settings, and its lists as they are.
+    pub(crate) fn with(&self, config: TenantConfig) -> Self {
+        Tenant { config, ..self.clone() }
     }
 }
 
+/// What a tenant's settings say of its plugin.
+fn setup(config: &TenantConfig, equipment: &Equipment) -> Result<Setup, ShelfError> {
+    let version = match &config.plugin_version {
+        Some(version) => equipment.shelf.version(&config.plugin, version)?,
+        None => equipment.shelf.latest(&config.plugin)?,
+    };
+    Ok(Setup { version, options: config.plugin_options.clone(), pinned: config.plugin_version.is_some() })
+}
+
 struct Opening<'a> {
-    recipe: Recipe,
     config: &'a TenantConfig,
-    ledger: &'a Ledger,
-    runtime: &'a Handle,
+    keys: &'a TenantKeys,
+    account: &'a Arc<MemoryAccount>,
+    setup: &'a Setup,
+    equipment: &'a Equipment,
+    reload: &'a Arc<Reload>,
     plugin_stays: bool,
     unfilled: Vec<Arc<Gate>>,
-    exchanges: Vec<(Arc<Gate>, Generation)>,
+    exchanges: Vec<(Arc<Gate>, Generation, FilledFrom)>,
 }
 
 impl Opening<'_> {
     fn gate(&mut self, scope: Scope, before: Option<&Arc<Gate>>) -> Result<Arc<Gate>, TenantError> {
-        let plugin = &self.config.plugin;
+        let &mut Opening { config, keys, account, setup, equipment, .. } = self;
+        let recipe = |entries| recipe(config, keys, account, setup, entries);
+        let plugin = || config.plugin.clone();
         match before {
             Some(gate) if self.plugin_stays => Ok(Arc::clone(gate)),
             Some(gate) => {
-                let recipe = self.recipe_for(gate.list().count()?);
-                let next = gate
-                    .prepare(recipe)
-                    .map_err(|source| TenantError::Fill { plugin: plugin.clone(), source })?;
-                self.exchanges.push((Arc::clone(gate), next));
+                let made = Generation::empty(recipe(gate.list().count()?))
+                    .map_err(|source| TenantError::Start { plugin: plugin(), source })?;
+                let filled = made.fill(&**gate.entries(), Some(gate.state())).and_then(|(next, from)| {
+                    next.prove(&**gate.entries())?;
+                    Ok((next, from))
+                });
+                let (next, from) = filled.map_err(|source| TenantError::Fill { plugin: plugin(), source })?;
+                self.exchanges.push((Arc::clone(gate), next, from));
                 Ok(Arc::clone(gate))
             }
             None => {
-                let list = self.ledger.list(&self.config.id, scope)?;
-                let recipe = self.recipe_for(list.count()?);
-                let gate = Gate::open(list, recipe, self.runtime.clone())
-                    .map_err(|source| TenantError::Start { plugin: plugin.clone(), source })?;
+                let list = equipment.ledger.list(&config.id, scope)?;
+                let name = Gate::name_of(list.scope());
+                let parts = Parts {
+                    state: equipment.states.of(list.tenant(), list.scope(), list.keys()),
+                    recipe: recipe(list.count()?),
+                    reload: Arc::downgrade(self.reload),
+                    metrics: equipment.metrics.list(list.tenant(), name),
+                    runtime: equipment.runtime.clone(),
+                    list,
+                };
+                let gate =
+                    Gate::open(parts).map_err(|source| TenantError::Start { plugin: plugin(), source })?;
                 let gate = Arc::new(gate);
                 self.unfilled.push(Arc::clone(&gate));
                 Ok(gate)
             }
         }
-    }
-
-    fn recipe_for(&self, capacity: u64) -> Recipe {
-        let mut recipe = self.recipe.clone();
-        recipe.settings.capacity = capacity;
-        recipe
     }
 }
 

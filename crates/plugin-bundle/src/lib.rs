@@ -19,4 +19,4 @@ impl std::fmt::Debug for Bundled {
 include!(concat!(env!("OUT_DIR"), "/bundle.rs"));
 
 /// The plugins that every gateway has, without a file.
-pub const SHIPPED: [Bundled; 1] = [EXACT];
+pub const SHIPPED: [Bundled; 2] = [EXACT, PREFIX];

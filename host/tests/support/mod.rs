@@ -21,6 +21,11 @@ pub fn exact() -> Plugin {
     EXACT.get_or_init(|| load(portcullis_plugin_bundle::EXACT.component, Limits::default())).clone()
 }
 
+pub fn prefix() -> Plugin {
+    static PREFIX: OnceLock<Plugin> = OnceLock::new();
+    PREFIX.get_or_init(|| load(portcullis_plugin_bundle::PREFIX.component, Limits::default())).clone()
+}
+
 pub fn evil() -> Plugin {
     static EVIL: OnceLock<Plugin> = OnceLock::new();
     let limits = Limits {

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use portcullis_ledger::StorageUrl;
 
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) master_key_file: PathBuf,
     /// The folder of plugins besides those that are built in. It need not be there.
     pub(crate) plugins_dir: Option<PathBuf>,
+    /// For how long the plugin before is kept ready after an exchange.
+    pub(crate) watch: Duration,
     pub(crate) tenants: Vec<TenantConfig>,
 }
 
@@ -46,6 +49,9 @@ pub(crate) enum ConfigError {
 }
 
 const DEFAULT_MAX_BODY: u64 = 16 << 20;
+/// In seconds.
+const DEFAULT_WATCH: u64 = 300;
+const LONGEST_WATCH: u64 = 86_400;
 
 impl Config {
     /// Reads the file at `path`. `plugins` gives the names of the plugins there are, besides the folder that the file names.
@@ -119,6 +125,11 @@ impl Config {
         }
 
         let plugins_dir = typed.plugins.dir.as_ref().map(|dir| folder.join(dir));
+        let watch = typed.plugins.watch_seconds.unwrap_or(DEFAULT_WATCH);
+        if watch > LONGEST_WATCH {
+            let what = "more than 86400 (a day); leave it out for 300";
+            problems.push(Problem::new(root.key("plugins").key("watch_seconds"), what));
+        }
         let plugins = plugins(plugins_dir.as_deref());
         let mut claims = Claims::new(admin_token);
         let mut tenants = Vec::new();
@@ -148,6 +159,7 @@ impl Config {
             storage,
             master_key_file,
             plugins_dir,
+            watch: Duration::from_secs(watch),
             tenants,
         })
     }

@@ -1,5 +1,7 @@
 //! A tenant as it is meant: every field of a type that can't be wrong.
 
+use std::num::NonZeroUsize;
+
 use axum::http::Uri;
 use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Msisdn;
@@ -15,6 +17,8 @@ pub(crate) struct TenantConfig {
     pub(crate) id: TenantId,
     /// The name of the plugin. That there is one of this name is for the plugins' shelf to say.
     pub(crate) plugin: String,
+    /// The version that it stays with, as a digest or the beginning of one.
+    pub(crate) plugin_version: Option<String>,
     pub(crate) on_failure: OnFailure,
     /// A JSON text.
     pub(crate) plugin_options: String,
@@ -23,6 +27,7 @@ pub(crate) struct TenantConfig {
     pub(crate) sid: Option<String>,
     pub(crate) default_region: Option<Region>,
     pub(crate) memory_limit_bytes: u64,
+    pub(crate) replicas: NonZeroUsize,
     pub(crate) senders: Vec<SenderConfig>,
 }
 
@@ -36,6 +41,8 @@ pub(crate) struct SenderConfig {
     pub(crate) callback_url: Option<String>,
 }
 
+/// The most instances of a plugin behind one list.
+const MAX_REPLICAS: usize = 64;
 /// The most bytes of a vendor's own id.
 const MAX_VENDOR_ID: usize = 128;
 
@@ -71,6 +78,11 @@ impl TenantConfig {
             let what = "a plugin can't start with less than 1 MiB of memory; set at least 1048576";
             check.problem(place.key("memory_limit_bytes"), what);
         }
+        let replicas = NonZeroUsize::new(typed.replicas).filter(|replicas| replicas.get() <= MAX_REPLICAS);
+        if replicas.is_none() {
+            let what = "not between 1 and 64; leave it out for 1, or set as many as there are processors";
+            check.problem(place.key("replicas"), what);
+        }
         let senders: Vec<Option<SenderConfig>> = typed
             .senders
             .iter()
@@ -83,6 +95,7 @@ impl TenantConfig {
         Some(TenantConfig {
             id: id?,
             plugin: typed.plugin.clone(),
+            plugin_version: typed.plugin_version.clone(),
             on_failure: typed.on_failure,
             plugin_options: options,
             clear_numbers: typed.clear_numbers,
@@ -90,6 +103,7 @@ impl TenantConfig {
             sid,
             default_region: default_region.flatten(),
             memory_limit_bytes: typed.memory_limit_bytes,
+            replicas: replicas?,
             senders: senders.into_iter().collect::<Option<_>>()?,
         })
     }
@@ -99,6 +113,7 @@ impl TenantConfig {
         typed::Tenant {
             id: self.id.to_string(),
             plugin: self.plugin.clone(),
+            plugin_version: self.plugin_version.clone(),
             on_failure: self.on_failure,
             plugin_options: serde_json::from_str(&self.plugin_options).unwrap_or_default(),
             clear_numbers: self.clear_numbers,
@@ -106,6 +121,7 @@ impl TenantConfig {
             sid: self.sid.clone(),
             default_region: self.default_region.map(|region| region.to_string()),
             memory_limit_bytes: self.memory_limit_bytes,
+            replicas: self.replicas.get(),
             senders: self.senders.iter().map(SenderConfig::to_typed).collect(),
         }
     }
@@ -115,9 +131,11 @@ impl TenantConfig {
         let recipe = |config: &Self| {
             (
                 config.plugin.clone(),
+                config.plugin_version.clone(),
                 config.plugin_options.clone(),
                 config.clear_numbers,
                 config.memory_limit_bytes,
+                config.replicas,
             )
         };
         recipe(self) == recipe(other)

@@ -52,6 +52,8 @@ pub(crate) struct Storage {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plugins {
     pub(crate) dir: Option<String>,
+    /// For how long the plugin before is kept ready after an exchange.
+    pub(crate) watch_seconds: Option<u64>,
 }
 
 /// A customer account.
@@ -64,6 +66,10 @@ pub(crate) struct Tenant {
     /// The plugin that keeps its blacklists.
     #[serde(default = "exact")]
     pub(crate) plugin: String,
+    /// The one version of it to stay with: `sha256:` and the digits of the component's digest, or at least the first 8 of
+    /// them. Left out for the newest, and for each newer one as it comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plugin_version: Option<String>,
     /// What a check answers while the plugin fails.
     #[serde(default)]
     pub(crate) on_failure: OnFailure,
@@ -85,6 +91,10 @@ pub(crate) struct Tenant {
     /// What its plugins may take in memory together, in bytes.
     #[serde(default = "one_gib")]
     pub(crate) memory_limit_bytes: u64,
+    /// How many instances of the plugin share the checks of each list: as many threads check at once. 1 to 64; each takes the
+    /// memory of the whole list.
+    #[serde(default = "one")]
+    pub(crate) replicas: usize,
     /// Its business identities.
     #[serde(default)]
     pub(crate) senders: Vec<Sender>,
@@ -126,6 +136,10 @@ pub(crate) enum OnFailure {
 
 fn exact() -> String {
     "exact".to_owned()
+}
+
+fn one() -> usize {
+    1
 }
 
 fn one_gib() -> u64 {

@@ -1,11 +1,14 @@
 //! Whether messages may pass.
 
+use std::time::Instant;
+
 use portcullis_host::Verdict;
-use portcullis_msisdn::{Direction, Subject};
+use portcullis_msisdn::{Direction, Directions, Subject};
 
 use super::refusal::{Refusal, RowProblem};
 use super::target::{ListKind, Target};
 use crate::config::OnFailure;
+use crate::metrics::Counted;
 use crate::number::NumberError;
 
 /// The most numbers that are checked at once.
@@ -20,6 +23,17 @@ pub(crate) enum AnsweredBy {
     Ledger,
     /// The tenant's policy, while the plugin fails: nobody was asked.
     Policy,
+}
+
+impl AnsweredBy {
+    /// Its name: `plugin`, `ledger` or `policy`.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            AnsweredBy::Plugin => "plugin",
+            AnsweredBy::Ledger => "ledger",
+            AnsweredBy::Policy => "policy",
+        }
+    }
 }
 
 /// The answer for one number.
@@ -48,6 +62,7 @@ pub(crate) fn one(
     number: &str,
     direction: Direction,
 ) -> Result<Option<Checked>, NumberError> {
+    let start = Instant::now();
     let subject = target.subject(target.read(number)?);
     let mut answered_by = AnsweredBy::Plugin;
     for (kind, gate) in target.asked() {
@@ -60,10 +75,10 @@ pub(crate) fn one(
             }
         };
         if verdict == Verdict::Block {
-            return Ok(Some(Checked { blocked_by: Some(kind), answered_by }));
+            return Ok(Some(counted(target, start, Checked { blocked_by: Some(kind), answered_by })));
         }
     }
-    Ok(Some(Checked { blocked_by: None, answered_by }))
+    Ok(Some(counted(target, start, Checked { blocked_by: None, answered_by })))
 }
 
 /// As [`one`], but the ledger may answer.
@@ -72,6 +87,7 @@ pub(crate) fn one_with_ledger(
     number: &str,
     direction: Direction,
 ) -> Result<Checked, Refusal> {
+    let start = Instant::now();
     let number = target.read(number).map_err(|error| invalid(vec![(0, error)]))?;
     let subject = [target.subject(number)];
     let mut answered_by = AnsweredBy::Plugin;
@@ -79,10 +95,17 @@ pub(crate) fn one_with_ledger(
         let (verdicts, by) = verdicts(target, gate, &subject, direction)?;
         answered_by = answered_by.max(by);
         if verdicts.contains(&Verdict::Block) {
-            return Ok(Checked { blocked_by: Some(kind), answered_by });
+            return Ok(counted(target, start, Checked { blocked_by: Some(kind), answered_by }));
         }
     }
-    Ok(Checked { blocked_by: None, answered_by })
+    Ok(counted(target, start, Checked { blocked_by: None, answered_by }))
+}
+
+#[inline]
+fn counted(target: &Target, start: Instant, checked: Checked) -> Checked {
+    let blocked = u64::from(checked.blocked_by.is_some());
+    target.tenant.metrics.checked(start, checked.answered_by, Counted { allowed: 1 - blocked, blocked });
+    checked
 }
 
 /// Checks many numbers. One that can't be read refuses all.
@@ -90,6 +113,7 @@ pub(crate) fn many(target: &Target, numbers: &[&str], direction: Direction) -> R
     if numbers.len() > MAX_NUMBERS {
         return Err(Refusal::TooManyNumbers { given: numbers.len(), limit: MAX_NUMBERS });
     }
+    let start = Instant::now();
     let mut subjects = Vec::with_capacity(numbers.len());
     let mut bad = Vec::new();
     for (index, number) in numbers.iter().enumerate() {
@@ -110,6 +134,10 @@ pub(crate) fn many(target: &Target, numbers: &[&str], direction: Direction) -> R
             *blocked |= verdict == Verdict::Block;
         }
     }
+    let all = blocked.len() as u64;
+    let blocked_ones = blocked.iter().filter(|blocked| **blocked).count() as u64;
+    let counted = Counted { allowed: all - blocked_ones, blocked: blocked_ones };
+    target.tenant.metrics.checked(start, answered_by, counted);
     Ok(CheckedMany { blocked, answered_by })
 }
 
@@ -124,12 +152,12 @@ fn verdicts(
     }
     match target.tenant.config.on_failure {
         OnFailure::Ledger => {
-            let entries = gate.list().get_many(subjects)?;
-            let blocked = entries
-                .iter()
-                .map(|entry| entry.as_ref().is_some_and(|entry| entry.directions.covers(direction)));
-            let verdict = |blocked| if blocked { Verdict::Block } else { Verdict::Allow };
-            Ok((blocked.map(verdict).collect(), AnsweredBy::Ledger))
+            let directions = gate.list().directions(subjects)?;
+            let verdict = |directions: Directions| match directions.covers(direction) {
+                true => Verdict::Block,
+                false => Verdict::Allow,
+            };
+            Ok((directions.into_iter().map(verdict).collect(), AnsweredBy::Ledger))
         }
         policy => Ok((vec![policy_verdict(policy); subjects.len()], AnsweredBy::Policy)),
     }

@@ -1,54 +1,91 @@
 //! One blacklist in service: the record of its entries, the plugin that answers for them, and what happens when
 //! that fails.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+mod entries;
+mod kept;
+mod recovery;
+mod saving;
 
-use portcullis_host::{
-    Blacklist, CallError, Change, EntrySource, FillError, Generation, Recipe, SourceError, Verdict,
-};
-use portcullis_ledger::{List, Scope, Seq};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use portcullis_host::{Blacklist, CallError, FillError, FilledFrom, Generation, Recipe, Verdict};
+use portcullis_ledger::{List, Scope};
 use portcullis_msisdn::{Direction, Subject};
 use tokio::runtime::Handle;
-use tracing::{info, warn};
+use tracing::warn;
+
+pub(crate) use entries::Entries;
+pub(crate) use kept::KeptState;
+pub(crate) use recovery::Standing;
+
+use crate::metrics::ListMetrics;
+use crate::reload::Reload;
+use crate::states::StateFile;
+use recovery::Recovery;
+use saving::Saving;
 
 /// One blacklist in service.
 ///
 /// The ledger's list is the truth, and the plugin a view of it. A view that failed, or that can't be brought up to
 /// date, is out of service until a background task has filled a new one; meanwhile the tenant's policy answers.
 pub(crate) struct Gate {
-    entries: Entries,
-    blacklist: Blacklist,
+    entries: Arc<Entries>,
+    state: KeptState,
+    blacklist: Arc<Blacklist>,
     /// Whether the plugin has every acknowledged entry. Set under `order`; cleared at any time.
     serving: AtomicBool,
     /// Held while the plugin is brought up to date, so that a write is either in the plugin when it is
     /// acknowledged, or the plugin is out of service.
     order: Mutex<Order>,
+    /// How many generations have served, this one included.
+    number: AtomicU64,
     recovery: Recovery,
-    /// Where the background task runs: faults are noticed on threads of all kinds.
+    saving: Saving,
+    /// Who exchanges the tenant's plugin, and goes back where a new one fails.
+    reload: Weak<Reload>,
+    pub(crate) metrics: ListMetrics,
+    /// Where background tasks run: faults are noticed on threads of all kinds.
     runtime: Handle,
 }
 
-/// What the next generation is to be made of.
+/// What the next generation is to be made of, and the one before.
 struct Order {
     recipe: Recipe,
     /// How often the recipe was exchanged: a generation made of an older one is not put in.
     version: u64,
+    /// The generation before, while the new one is watched.
+    kept: Option<Arc<Generation>>,
+}
+
+/// What a gate is made of.
+pub(crate) struct Parts {
+    pub(crate) list: List,
+    pub(crate) state: StateFile,
+    pub(crate) recipe: Recipe,
+    pub(crate) reload: Weak<Reload>,
+    pub(crate) metrics: ListMetrics,
+    pub(crate) runtime: Handle,
 }
 
 impl Gate {
     /// A gate that is out of service until it is filled.
     ///
     /// Starts the plugin, so that options which the plugin refuses are found here.
-    pub(crate) fn open(list: List, recipe: Recipe, runtime: Handle) -> Result<Self, CallError> {
+    pub(crate) fn open(parts: Parts) -> Result<Self, CallError> {
+        let Parts { list, state, recipe, reload, metrics, runtime } = parts;
         let blacklist = Blacklist::new(Generation::empty(recipe.clone())?);
         Ok(Gate {
-            entries: Entries(list),
-            blacklist,
+            state: KeptState::new(state, list.clone()),
+            entries: Arc::new(Entries(list)),
+            blacklist: Arc::new(blacklist),
             serving: AtomicBool::new(false),
-            order: Mutex::new(Order { recipe, version: 0 }),
+            order: Mutex::new(Order { recipe, version: 0, kept: None }),
+            number: AtomicU64::new(0),
             recovery: Recovery::default(),
+            saving: Saving::default(),
+            reload,
+            metrics,
             runtime,
         })
     }
@@ -56,6 +93,21 @@ impl Gate {
     /// The ledger's list.
     pub(crate) fn list(&self) -> &List {
         &self.entries.0
+    }
+
+    /// The same, as the host asks for entries.
+    pub(crate) fn entries(&self) -> &Arc<Entries> {
+        &self.entries
+    }
+
+    /// Where the plugin's saved state is kept.
+    pub(crate) fn state(&self) -> &KeptState {
+        &self.state
+    }
+
+    /// Where checks are answered.
+    pub(crate) fn blacklist(&self) -> &Arc<Blacklist> {
+        &self.blacklist
     }
 
     /// Whether the plugin answers; otherwise the policy does.
@@ -68,12 +120,18 @@ impl Gate {
         self.blacklist.generation()
     }
 
+    /// How many generations have served since the start, this one included.
+    pub(crate) fn number(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
     /// The plugin's verdict; `None` where the policy has to answer.
+    #[inline]
     pub(crate) fn check(self: &Arc<Self>, subject: Subject, direction: Direction) -> Option<Verdict> {
         if !self.is_serving() {
             return None;
         }
-        self.blacklist.check(subject, direction).map_err(|fault| self.fail(fault.kind())).ok()
+        self.blacklist.check(subject, direction).map_err(|fault| self.fault(&fault)).ok()
     }
 
     /// The plugin's verdicts, in order; `None` where the policy has to answer.
@@ -85,7 +143,7 @@ impl Gate {
         if !self.is_serving() {
             return None;
         }
-        self.blacklist.check_many(subjects, direction).map_err(|fault| self.fail(fault.kind())).ok()
+        self.blacklist.check_many(subjects, direction).map_err(|fault| self.fault(&fault)).ok()
     }
 
     /// Brings the plugin up to what the ledger holds. To be called after each write, before it is acknowledged.
@@ -97,90 +155,125 @@ impl Gate {
             if !self.is_serving() {
                 return;
             }
-            self.blacklist.catch_up(&self.entries)
+            self.blacklist.catch_up(&*self.entries)
         };
-        if let Err(error) = followed {
-            self.fail(kind(&error));
+        match followed {
+            // One of several instances may have been lost on the way.
+            Ok(_) if !self.generation().is_whole() => self.mend("lost"),
+            Ok(sequence) => self.save_if_due(sequence),
+            Err(error) => self.fall_behind(&error),
         }
     }
 
-    /// Fills a new generation from the ledger and puts it in place.
-    pub(crate) fn refill(&self) -> Result<(), FillError> {
-        loop {
-            let (recipe, version) = {
-                let order = self.order();
-                (order.recipe.clone(), order.version)
-            };
-            self.vacate(&recipe);
-            let next = Generation::filled(recipe, &self.entries)?;
-            let order = self.order();
-            if order.version == version {
-                self.blacklist.replace(next, &self.entries)?;
-                self.serving.store(true, Ordering::Release);
-                return Ok(());
+    /// Puts a prepared generation in place, and keeps the one before, if it is any good. At no instant is the list without one
+    /// that has every acknowledged entry.
+    pub(crate) fn install(&self, next: Arc<Generation>) -> Result<(), FillError> {
+        // All but the last changes, while writes go on.
+        next.catch_up(&*self.entries)?;
+        let mut order = self.order();
+        let recipe = next.recipe().clone();
+        let before = self.blacklist.replace(next, &*self.entries)?;
+        order.recipe = recipe;
+        order.version += 1;
+        order.kept = self.is_serving().then_some(before);
+        self.recovery.forget();
+        self.put_in_service();
+        Ok(())
+    }
+
+    /// After [`install`](Self::install): sees to it that this plugin's state is kept.
+    pub(crate) fn was_installed(self: &Arc<Self>, from: &FilledFrom) {
+        // Another plugin's state is not this one's.
+        self.saving.forget();
+        self.was_filled(from);
+    }
+
+    /// Puts the generation that is kept back in place. Where that can't be done, it is made anew in the background.
+    pub(crate) fn roll_back(self: &Arc<Self>) -> Result<(), FillError> {
+        let kept = self.order().kept.clone().ok_or(CallError::OutOfService)?;
+        // All but the last changes, while writes go on. Whether it can follow at all, the exchange tells.
+        let _ = kept.catch_up(&*self.entries);
+        let mut order = self.order();
+        order.kept = None;
+        order.recipe = kept.recipe().clone();
+        order.version += 1;
+        let rolled_back = self.blacklist.replace(kept, &*self.entries);
+        match rolled_back {
+            Ok(_) => {
+                self.put_in_service();
+                Ok(())
+            }
+            Err(error) => {
+                self.serving.store(false, Ordering::SeqCst);
+                drop(order);
+                self.recover();
+                Err(error)
             }
         }
     }
 
-    /// Frees the memory of a generation that is out of service, as the tenant may have none left for another one.
-    fn vacate(&self, recipe: &Recipe) {
-        let _order = self.order();
-        if !self.is_serving()
-            && let Ok(empty) = Generation::empty(recipe.clone())
-        {
-            // It is not asked anything, and has nothing to catch up with.
-            let _ = self.blacklist.replace(empty, &Nothing);
+    /// Lets go of the generation that is kept.
+    pub(crate) fn release(&self) {
+        let kept = self.order().kept.take();
+        // Freeing a long list takes a while: not under the lock that writes wait for.
+        drop(kept);
+    }
+
+    /// Under the lock of `order`: from now on the plugin answers.
+    fn put_in_service(&self) {
+        self.serving.store(true, Ordering::Release);
+        self.number.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A check had no answer.
+    #[cold]
+    fn fault(self: &Arc<Self>, fault: &CallError) {
+        self.metrics.fault(fault.kind());
+        let generation = self.generation();
+        if generation.is_whole() {
+            // It was one that has been replaced meanwhile.
+            return;
         }
-    }
-
-    /// A generation of another recipe, filled from the ledger, for [`Gate::exchange`].
-    pub(crate) fn prepare(&self, recipe: Recipe) -> Result<Generation, FillError> {
-        Generation::filled(recipe, &self.entries)
-    }
-
-    /// Puts a prepared generation in place. At no instant is the list without one that has every acknowledged entry.
-    pub(crate) fn exchange(self: &Arc<Self>, next: Generation) {
-        let exchanged = {
-            let mut order = self.order();
-            order.recipe = next.recipe().clone();
-            order.version += 1;
-            self.blacklist.replace(next, &self.entries).map(|_| self.serving.store(true, Ordering::Release))
-        };
-        if let Err(error) = exchanged {
-            self.fail(kind(&error));
+        if generation.left() == 0 {
+            self.take_out(fault.kind());
         }
+        self.mend(fault.kind());
     }
 
-    /// Takes the plugin out of service, and has a new generation made.
-    pub(crate) fn fail(self: &Arc<Self>, kind: &'static str) {
+    /// The plugin does not have what was written.
+    fn fall_behind(self: &Arc<Self>, error: &FillError) {
+        self.metrics.fault(error.kind());
+        self.take_out(error.kind());
+        // It is not trusted any more, and its memory is needed for the next one.
+        self.generation().retire();
+        self.mend(error.kind());
+    }
+
+    fn take_out(&self, kind: &'static str) {
         if self.serving.swap(false, Ordering::SeqCst) {
             warn!(
                 tenant = %self.list().tenant(), list = %self.name(), kind,
                 "the plugin failed: the tenant's policy answers until it is filled again"
             );
         }
-        self.recover();
     }
 
-    /// As [`Gate::fail`], for a gate that never served.
-    pub(crate) fn fail_to_start(self: &Arc<Self>, error: &FillError) {
-        warn!(
-            tenant = %self.list().tenant(), list = %self.name(), kind = kind(error),
-            "the plugin can't be filled: the tenant's policy answers until it is"
-        );
-        self.recover();
-    }
-
-    /// Starts the background task, unless it is at work.
-    fn recover(self: &Arc<Self>) {
-        if !self.recovery.under_way.swap(true, Ordering::SeqCst) {
-            drop(self.runtime.spawn(recover(Arc::downgrade(self))));
+    /// Has the plugin before put back in place, where the new one was still watched; otherwise has a new generation made.
+    fn mend(self: &Arc<Self>, kind: &'static str) {
+        let goes_back = self.reload.upgrade().is_some_and(|reload| reload.fault(self.name(), kind));
+        if !goes_back {
+            self.recover();
         }
     }
 
     /// The list's name in logs.
     pub(crate) fn name(&self) -> &str {
-        match self.list().scope() {
+        Self::name_of(self.list().scope())
+    }
+
+    /// The name of such a list in logs.
+    pub(crate) fn name_of(scope: &Scope) -> &str {
+        match scope {
             Scope::Tenant => "tenant-wide",
             Scope::Sender(sender) => sender.as_str(),
         }
@@ -188,152 +281,5 @@ impl Gate {
 
     fn order(&self) -> MutexGuard<'_, Order> {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What is known of earlier recoveries.
-#[derive(Default)]
-struct Recovery {
-    under_way: AtomicBool,
-    attempts: Mutex<Attempts>,
-}
-
-#[derive(Default)]
-struct Attempts {
-    /// How many there were, each soon after the one before.
-    count: u32,
-    last: Option<Instant>,
-}
-
-/// A plugin that lasted this long after a recovery is taken for well.
-const STEADY: Duration = Duration::from_secs(60);
-const FIRST_DELAY: Duration = Duration::from_millis(50);
-const LONGEST_DELAY: Duration = Duration::from_secs(30);
-
-impl Attempts {
-    /// How long to wait before the next attempt: not at all before the first one, then twice as long each time.
-    fn next_delay(&mut self, now: Instant) -> Duration {
-        if self.last.is_none_or(|last| now.duration_since(last) > STEADY) {
-            self.count = 0;
-        }
-        self.last = Some(now);
-        self.count += 1;
-        match self.count.checked_sub(2) {
-            None => Duration::ZERO,
-            Some(doublings) => FIRST_DELAY.saturating_mul(1 << doublings.min(16)).min(LONGEST_DELAY),
-        }
-    }
-}
-
-/// Refills a gate until it serves, or is gone.
-async fn recover(gate: Weak<Gate>) {
-    loop {
-        let Some(delay) = gate.upgrade().map(|gate| {
-            let mut attempts = gate.recovery.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-            attempts.next_delay(Instant::now())
-        }) else {
-            return;
-        };
-        tokio::time::sleep(delay).await;
-        let Some(strong) = gate.upgrade() else { return };
-        let filled = tokio::task::spawn_blocking(move || {
-            let filled = strong.refill();
-            let (tenant, list) = (strong.list().tenant(), strong.name());
-            match &filled {
-                Ok(()) => info!(%tenant, list, "the plugin is filled again and answers"),
-                Err(error) => warn!(%tenant, list, kind = kind(error), "the plugin could not be filled"),
-            }
-            filled.is_ok()
-        });
-        if filled.await.unwrap_or(false) {
-            let Some(gate) = gate.upgrade() else { return };
-            gate.recovery.under_way.store(false, Ordering::SeqCst);
-            // A fault since then found this task still at work, and left the gate to it.
-            if gate.is_serving() || gate.recovery.under_way.swap(true, Ordering::SeqCst) {
-                return;
-            }
-        }
-    }
-}
-
-/// What failed, for logs. A plugin's own words stay out: one that works on numbers in clear may put them there.
-fn kind(error: &FillError) -> &'static str {
-    match error {
-        FillError::Plugin(fault) => fault.kind(),
-        FillError::Source(_) => "ledger",
-        FillError::EntryRefused { .. } => "entry-refused",
-        FillError::Miscounted { .. } => "miscounted",
-        FillError::Forgotten { .. } => "forgotten",
-        _ => "other",
-    }
-}
-
-/// The ledger's list, as the host asks for entries.
-struct Entries(List);
-
-fn source_error(error: portcullis_ledger::LedgerError) -> SourceError {
-    Box::new(error)
-}
-
-fn at_least_one(limit: usize) -> std::num::NonZeroUsize {
-    std::num::NonZeroUsize::new(limit).unwrap_or(std::num::NonZeroUsize::MIN)
-}
-
-impl EntrySource for Entries {
-    fn sequence(&self) -> Result<u64, SourceError> {
-        self.0.sequence().map(Seq::get).map_err(source_error)
-    }
-
-    fn members(
-        &self,
-        after: Option<Subject>,
-        limit: usize,
-    ) -> Result<Vec<portcullis_host::Entry>, SourceError> {
-        let members = self.0.members(after, at_least_one(limit)).map_err(source_error)?;
-        let entry = |(subject, directions)| portcullis_host::Entry { subject, directions };
-        Ok(members.into_iter().map(entry).collect())
-    }
-
-    fn changes_since(&self, sequence: u64, limit: usize) -> Result<Vec<Change>, SourceError> {
-        let changes = self.0.changes_since(Seq::new(sequence), at_least_one(limit)).map_err(source_error)?;
-        let change = |change: portcullis_ledger::Change| Change {
-            subject: change.subject,
-            directions: change.directions,
-            sequence: change.sequence.get(),
-        };
-        Ok(changes.changes.into_iter().map(change).collect())
-    }
-}
-
-/// A source without entries.
-struct Nothing;
-
-impl EntrySource for Nothing {
-    fn sequence(&self) -> Result<u64, SourceError> {
-        Ok(0)
-    }
-
-    fn members(&self, _: Option<Subject>, _: usize) -> Result<Vec<portcullis_host::Entry>, SourceError> {
-        Ok(Vec::new())
-    }
-
-    fn changes_since(&self, _: u64, _: usize) -> Result<Vec<Change>, SourceError> {
-        Ok(Vec::new())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_attempt_is_made_at_once_and_later_ones_ever_less_often() {
-        let mut attempts = Attempts::default();
-        let start = Instant::now();
-        let delays: Vec<_> = (0..12).map(|_| attempts.next_delay(start).as_millis()).collect();
-        assert_eq!(delays[..5], [0, 50, 100, 200, 400]);
-        assert_eq!(delays[11], 30_000);
-        assert_eq!(attempts.next_delay(start + STEADY), LONGEST_DELAY);
-        assert_eq!(attempts.next_delay(start + 2 * STEADY + Duration::from_secs(1)), Duration::ZERO);
     }
 }

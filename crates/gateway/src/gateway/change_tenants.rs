@@ -1,14 +1,14 @@
 //! Tenants and senders changed while the gateway runs.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use portcullis_ledger::{LedgerError, TenantId};
-use tracing::info;
+use tracing::{info, warn};
 
-use super::Gateway;
+use super::{Gateway, Stored};
 use crate::config::{Claims, Place, Problem, TenantConfig, typed, unknown_plugin};
-use crate::plugins::ShelfError;
 use crate::registry::Registry;
+use crate::reload::Hold;
 use crate::tenant::{self, Origin, Tenant, TenantError};
 
 /// Why tenants stay as they are.
@@ -40,13 +40,13 @@ const EMPTYING_ATTEMPTS: usize = 20;
 impl Gateway {
     /// Adds a tenant, or puts it in the place of the one that has its name.
     pub(crate) fn put_tenant(&self, typed: &typed::Tenant) -> Result<(Put, Arc<Tenant>), AdminError> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _held = self.hold(&typed.id);
         self.put(typed)
     }
 
     /// Removes a tenant, its entries, and the key without which copies of those are noise.
     pub(crate) fn forget_tenant(&self, id: &TenantId) -> Result<(), AdminError> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _held = self.hold(id.as_str());
         let registry = self.registry.load_full();
         let served = registry.tenant(id.as_str());
         if served.is_some_and(|tenant| tenant.origin == Origin::File) {
@@ -55,6 +55,10 @@ impl Gateway {
         // No request finds it from here on.
         self.registry.store(Arc::new(registry.without(id.as_str())));
         let known = self.forget(id)?;
+        if let Err(error) = self.equipment.states.forget(id) {
+            // Nobody can read them any more, for want of the key.
+            warn!(tenant = %id, %error, "the saved states of the forgotten tenant could not be removed");
+        }
         if known || served.is_some() {
             info!(tenant = %id, "the tenant is forgotten");
             return Ok(());
@@ -65,7 +69,7 @@ impl Gateway {
     fn forget(&self, id: &TenantId) -> Result<bool, LedgerError> {
         let mut known = false;
         for attempt in 1.. {
-            match self.ledger.forget_tenant(id) {
+            match self.equipment.ledger.forget_tenant(id) {
                 // A page or an export is being read: that is over soon.
                 Err(LedgerError::LogInUse) if attempt < EMPTYING_ATTEMPTS => {
                     known = true;
@@ -83,7 +87,7 @@ impl Gateway {
         tenant: &TenantId,
         sender: typed::Sender,
     ) -> Result<(Put, Arc<Tenant>), AdminError> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _held = self.hold(tenant.as_str());
         let mut typed = self.changeable(tenant)?.config.to_typed();
         let put = match typed.senders.iter_mut().find(|other| other.id == sender.id) {
             Some(other) => {
@@ -100,11 +104,25 @@ impl Gateway {
 
     /// Removes a sender. Its entries stay in the ledger, and are in force again where it is added again.
     pub(crate) fn remove_sender(&self, tenant: &TenantId, sender: &str) -> Result<(), AdminError> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _held = self.hold(tenant.as_str());
         let mut typed = self.changeable(tenant)?.config.to_typed();
         let position = typed.senders.iter().position(|other| other.id == sender);
         typed.senders.remove(position.ok_or(AdminError::UnknownSender)?);
         self.put(&typed).map(drop)
+    }
+
+    /// Holds everybody else up who would change this tenant: first the exchange of its plugin, then other administrators.
+    fn hold(&self, id: &str) -> (Option<Hold>, MutexGuard<'_, ()>) {
+        loop {
+            let reload = || self.registry.load().tenant(id).map(|tenant| Arc::clone(&tenant.reload));
+            let before = reload();
+            let held = before.as_ref().map(|reload| reload.hold());
+            let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            // Somebody may have added, or removed, the tenant just now.
+            if before.as_ref().map(Arc::as_ptr) == reload().as_ref().map(Arc::as_ptr) {
+                return (held, changing);
+            }
+        }
     }
 
     /// The tenant of this name, if it can be changed here.
@@ -123,22 +141,12 @@ impl Gateway {
         if before.is_some_and(|tenant| tenant.origin == Origin::File) {
             return Err(AdminError::SetUpInFile(config.id));
         }
-        let opened = Tenant::open(
-            config,
-            Origin::Api,
-            before.map(Arc::as_ref),
-            &self.ledger,
-            &self.shelf,
-            &self.runtime,
-        )
-        .map_err(refused)?;
+        let opened =
+            Tenant::open(config, Origin::Api, before.map(Arc::as_ref), &self.equipment).map_err(refused)?;
         tenant::fill(&opened.unfilled);
-        let tenant = Arc::new(opened.tenant);
-        let settings = serde_json::to_vec(&tenant.config.to_typed()).unwrap_or_default();
-        self.ledger.put_settings(&tenant.config.id, &settings)?;
-        for (gate, next) in opened.exchanges {
-            gate.exchange(next);
-        }
+        let settings = Stored::Tenant(Box::new(opened.tenant.config.to_typed()));
+        self.store(&opened.tenant.config.id, &settings)?;
+        let tenant = opened.put_in_place();
         self.registry.store(Arc::new(registry.with(Arc::clone(&tenant))));
         info!(tenant = %tenant.config.id, senders = tenant.senders.len(), "the tenant is served");
         Ok((if before.is_some() { Put::Replaced } else { Put::Created }, tenant))
@@ -148,15 +156,15 @@ impl Gateway {
     fn checked(&self, typed: &typed::Tenant, registry: &Registry) -> Result<TenantConfig, AdminError> {
         let root = Place::default();
         let mut problems = Vec::new();
-        let names = self.shelf.names();
+        let names = self.equipment.shelf.names();
         if !names.contains(&typed.plugin) {
-            problems.push(unknown_plugin(&root, self.shelf.dir(), &names));
+            problems.push(unknown_plugin(&root, self.equipment.shelf.dir(), &names));
         }
         let config = TenantConfig::check(typed, &root, &mut problems);
         let Some(config) = config.filter(|_| problems.is_empty()) else {
             return Err(AdminError::Refused(problems));
         };
-        let mut claims = Claims::new(self.admin_token);
+        let mut claims = Claims::new(**self.admin_token.load());
         for other in registry.others(&typed.id) {
             claims.claim(&other.config, &root);
         }
@@ -169,7 +177,7 @@ impl Gateway {
 fn refused(error: TenantError) -> AdminError {
     let field = match &error {
         TenantError::Ledger(_) => None,
-        TenantError::Plugin(ShelfError::Unknown { .. } | ShelfError::Unloadable { .. }) => Some("plugin"),
+        TenantError::Plugin(_) => Some("plugin"),
         TenantError::Start { .. } => Some("plugin_options"),
         TenantError::Fill { .. } => Some("plugin"),
     };

@@ -1,8 +1,13 @@
 //! The gateway behind its interfaces: ledger, plugins and tenants, started, changed and stopped.
 
+mod adopt;
 mod change_tenants;
+pub(crate) mod follow;
+mod reconfigure;
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -15,55 +20,101 @@ use tracing::info;
 pub(crate) use change_tenants::{AdminError, Put};
 
 use crate::config::{Claims, Config, Place, TenantConfig, typed};
+use crate::metrics::Metrics;
 use crate::plugins::Shelf;
 use crate::registry::Registry;
+use crate::reload::{Slots, Whole};
+use crate::states::States;
 use crate::tenant::{self, Origin, Tenant};
 use crate::token::TokenDigest;
+use adopt::Stored;
 
 /// The gateway behind its interfaces.
 pub(crate) struct Gateway {
-    pub(crate) ledger: Ledger,
-    shelf: Shelf,
+    pub(crate) equipment: Equipment,
     pub(crate) registry: ArcSwap<Registry>,
-    pub(crate) admin_token: Option<TokenDigest>,
+    admin_token: ArcSwap<Option<TokenDigest>>,
     /// Told when an entry was written that may end before all others.
     pub(crate) expiry: Notify,
-    /// Held while tenants are changed, from the first look at them to the end.
+    /// For how long the plugin before is kept ready after an exchange.
+    pub(crate) watch: Duration,
+    /// How many exchanges are at work at once.
+    pub(crate) reloads: Slots,
+    /// What the configuration file said at the start.
+    config: Config,
+    /// The tenants as they stand in the configuration file.
+    in_file: ArcSwap<Vec<TenantConfig>>,
+    /// Held while tenants are changed, from the first look at them to the end. After the tenants' own
+    /// [`hold`](crate::reload::Reload::hold).
     changing: std::sync::Mutex<()>,
-    runtime: Handle,
+}
+
+/// What tenants are made with.
+pub(crate) struct Equipment {
+    pub(crate) ledger: Ledger,
+    pub(crate) shelf: Shelf,
+    pub(crate) states: States,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) whole: Whole,
+    pub(crate) runtime: Handle,
 }
 
 impl Gateway {
     /// Opens the ledger, loads the plugins, and fills every blacklist. Blocks for as long as that takes.
-    pub(crate) fn start(config: &Config, runtime: Handle) -> anyhow::Result<Self> {
-        let ledger = open_ledger(config)?;
+    pub(crate) fn start(config: Config, runtime: Handle) -> anyhow::Result<Arc<Self>> {
+        let ledger = open_ledger(&config)?;
         let engine = Engine::new().context("plugins can't be run here")?;
-        let shelf = Shelf::new(engine, config.plugins_dir.clone());
+        let states = States::open(states_dir(&config)).context("the saved states can't be taken over")?;
+        let equipment = Equipment {
+            ledger,
+            shelf: Shelf::new(engine, config.plugins_dir.clone()),
+            states,
+            metrics: Arc::new(Metrics::new()),
+            whole: Arc::new(OnceLock::new()),
+            runtime,
+        };
         let mut claims = Claims::new(config.admin_token);
         let mut tenants = Vec::new();
         let mut unfilled = Vec::new();
-        for (config, origin) in configured(config, &ledger)? {
+        for (config, origin) in configured(&config, &equipment.ledger)? {
             if let Some(problem) = claims.claim(&config, &Place::default()).first() {
                 // The file was checked by itself: what is left is between it and the admin API, or within that.
                 anyhow::bail!("tenant {}, {}: {}", config.id, problem.place, problem.what);
             }
             let id = config.id.clone();
-            let opened = Tenant::open(config, origin, None, &ledger, &shelf, &runtime)
+            let opened = Tenant::open(config, origin, None, &equipment)
                 .with_context(|| format!("tenant {id} can't be served"))?;
             unfilled.extend(opened.unfilled);
             tenants.push(Arc::new(opened.tenant));
         }
         tenant::fill(&unfilled);
         info!(tenants = tenants.len(), lists = unfilled.len(), "the blacklists are filled");
-        Ok(Gateway {
-            ledger,
-            shelf,
+        let gateway = Arc::new(Gateway {
+            equipment,
             registry: ArcSwap::from_pointee(Registry::new(tenants)),
-            admin_token: config.admin_token,
+            admin_token: ArcSwap::from_pointee(config.admin_token),
             expiry: Notify::new(),
+            watch: config.watch,
+            reloads: Slots::for_this_machine(),
+            in_file: ArcSwap::from_pointee(config.tenants.clone()),
+            config,
             changing: std::sync::Mutex::new(()),
-            runtime,
-        })
+        });
+        let _ = gateway.equipment.whole.set(Arc::downgrade(&gateway));
+        Ok(gateway)
+    }
+
+    /// Whether the token is the administrator's.
+    pub(crate) fn is_admin(&self, token: &TokenDigest) -> bool {
+        self.admin_token.load().as_ref().as_ref() == Some(token)
+    }
+}
+
+/// Beside the ledger.
+fn states_dir(config: &Config) -> PathBuf {
+    match &config.storage {
+        StorageUrl::Sqlite(file) => file.with_extension("states"),
+        _ => config.master_key_file.with_extension("states"),
     }
 }
 
@@ -82,21 +133,35 @@ fn open_ledger(config: &Config) -> anyhow::Result<Ledger> {
 fn configured(config: &Config, ledger: &Ledger) -> anyhow::Result<Vec<(TenantConfig, Origin)>> {
     let mut tenants: Vec<_> = config.tenants.iter().cloned().map(|tenant| (tenant, Origin::File)).collect();
     for (id, settings) in ledger.settings()? {
-        if config.tenants.iter().any(|tenant| tenant.id == id) {
-            // How a tenant gets from the admin API into the file: from then on the file has it.
-            ledger.remove_settings(&id)?;
-            info!(tenant = %id, "the configuration file has this tenant now: its settings from the admin API are dropped");
-            continue;
+        let stored: Stored = serde_json::from_slice(&settings)
+            .with_context(|| format!("what the ledger keeps of tenant {id}'s settings can't be read"))?;
+        let in_file = tenants.iter_mut().find(|(tenant, origin)| *origin == Origin::File && tenant.id == id);
+        match (stored, in_file) {
+            (Stored::Choice(choice), Some((tenant, _))) if choice.applies_to(tenant) => choice.apply(tenant),
+            (Stored::Choice(_), in_file) => {
+                ledger.remove_settings(&id)?;
+                if in_file.is_some() {
+                    info!(tenant = %id, "the configuration file says something new of this tenant's plugin: the choice made while running is dropped");
+                }
+            }
+            (Stored::Tenant(_), Some(_)) => {
+                // How a tenant gets from the admin API into the file: from then on the file has it.
+                ledger.remove_settings(&id)?;
+                info!(tenant = %id, "the configuration file has this tenant now: its settings from the admin API are dropped");
+            }
+            (Stored::Tenant(typed), None) => tenants.push((checked_again(&typed)?, Origin::Api)),
         }
-        let typed: typed::Tenant = serde_json::from_slice(&settings).with_context(|| {
-            format!("the settings of tenant {id}, made through the admin API, can't be read")
-        })?;
-        let mut problems = Vec::new();
-        let Some(tenant) = TenantConfig::check(&typed, &Place::default(), &mut problems) else {
-            let problem = problems.first().map_or("", |problem| problem.what.as_str());
-            anyhow::bail!("the settings of tenant {id}, made through the admin API, are refused: {problem}");
-        };
-        tenants.push((tenant, Origin::Api));
     }
     Ok(tenants)
+}
+
+fn checked_again(typed: &typed::Tenant) -> anyhow::Result<TenantConfig> {
+    let mut problems = Vec::new();
+    TenantConfig::check(typed, &Place::default(), &mut problems).ok_or_else(|| {
+        let problem = problems.first().map_or("", |problem| problem.what.as_str());
+        anyhow::anyhow!(
+            "the settings of tenant {}, made through the admin API, are refused: {problem}",
+            typed.id
+        )
+    })
 }

@@ -84,7 +84,7 @@ impl FromRequestParts<Arc<Front>> for Admin {
     async fn from_request_parts(parts: &mut Parts, front: &Arc<Front>) -> Result<Self, ApiError> {
         let gateway = front.gateway()?;
         let token = token(&parts.headers)?;
-        if gateway.admin_token != Some(token) {
+        if !gateway.is_admin(&token) {
             return Err(ApiError::invalid_token());
         }
         Ok(Admin(Arc::clone(gateway)))

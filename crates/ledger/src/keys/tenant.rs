@@ -87,10 +87,17 @@ impl TenantKeys {
         &self.0.permutation
     }
 
-    /// For saved states of plugins. The context should say which list, plugin and sequence number
-    /// a state is of.
+    /// For saved states of plugins. The context should say which list a state is of, and which of its
+    /// parts this is.
     pub fn state_seal(&self) -> &Seal {
         &self.0.state_seal
+    }
+
+    /// What the saved state of one of the tenant's lists can be called on disk: 32 hexadecimal digits,
+    /// which without the tenant's secret say nothing about the list. A sender's name may be its number.
+    pub fn state_name(&self, scope: &Scope) -> String {
+        let digits = *self.0.secret.derive::<16>("state name", scope.as_stored());
+        format!("{:032x}", u128::from_be_bytes(digits))
     }
 
     pub(crate) fn text_seal(&self) -> &Seal {
@@ -147,6 +154,8 @@ mod tests {
             derive("public ids", ""),
             derive("public ids", "a"),
             derive("public ids", "b"),
+            derive("state name", ""),
+            derive("state name", "a"),
         ];
         for (position, key) in keys.iter().enumerate() {
             assert!(!keys[..position].contains(key));
@@ -161,6 +170,21 @@ mod tests {
         let subject = Subject::new(12_345).unwrap();
         assert_ne!(one.rename(subject), other.rename(subject));
         assert_eq!(one.rename_back(one.rename(subject)), subject);
+    }
+
+    #[test]
+    fn a_state_s_name_tells_lists_and_tenants_apart_and_names_neither() {
+        let name = |secret, scope: &Scope| {
+            TenantKeys::new(TenantSecret(Zeroizing::new([secret; 32]))).state_name(scope)
+        };
+        let sender = Scope::Sender("46732001122".parse().unwrap());
+        let names = [name(9, &Scope::Tenant), name(9, &sender), name(8, &Scope::Tenant), name(8, &sender)];
+        for (position, one) in names.iter().enumerate() {
+            assert!(!names[..position].contains(one));
+            assert!(one.len() == 32 && one.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            assert!(!one.contains("46732001122"));
+        }
+        assert_eq!(name(9, &sender), names[1]);
     }
 
     /// Computed by RFC 5869 with another implementation. Were it to change, no stored number could be

@@ -197,6 +197,7 @@ impl Twin {
             assert!(page.entries.len() == part || !page.more);
             all.extend(page.entries.into_iter().map(|entry| {
                 assert_eq!(Some(&entry), self.list.get(entry.subject).unwrap().as_ref());
+                assert_eq!(self.list.directions(&[entry.subject]).unwrap(), [entry.directions]);
                 let row = Row {
                     directions: entry.directions,
                     source: entry.source,

@@ -1,0 +1,155 @@
+//! A plugin that failed is filled again in the background: from its saved state and the changes since, or from the ledger.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use portcullis_host::{Breaker, BreakerState, FillError, FilledFrom, Generation};
+use tracing::{info, warn};
+
+use super::Gate;
+
+/// What is known of earlier faults, and whether one is being mended.
+#[derive(Default)]
+pub(super) struct Recovery {
+    under_way: AtomicBool,
+    breaker: Mutex<Breaker>,
+    recoveries: AtomicU64,
+}
+
+/// How a list's plugin stands with its breaker.
+pub(crate) struct Standing {
+    pub(crate) breaker: BreakerState,
+    /// How often it was filled again after a fault.
+    pub(crate) recoveries: u64,
+}
+
+impl Recovery {
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another plugin has another record.
+    pub(super) fn forget(&self) {
+        self.breaker().reset();
+    }
+}
+
+impl Gate {
+    /// Fills a new generation and puts it in place.
+    pub(crate) fn refill(self: &Arc<Self>) -> Result<(), FillError> {
+        loop {
+            let (mut recipe, version) = {
+                let order = self.order();
+                (order.recipe.clone(), order.version)
+            };
+            if !self.is_serving() {
+                // The tenant may have no memory left for another one besides.
+                self.generation().retire();
+            }
+            recipe.settings.capacity = self.list().count().unwrap_or_default();
+            let (next, from) = Generation::empty(recipe)?.fill(&**self.entries(), Some(self.state()))?;
+            next.prove(&**self.entries())?;
+            let order = self.order();
+            if order.version != version {
+                // The plugin was exchanged meanwhile, which may have mended it.
+                if self.is_serving() && self.generation().is_whole() {
+                    return Ok(());
+                }
+                continue;
+            }
+            self.blacklist.replace(Arc::new(next), &**self.entries())?;
+            self.put_in_service();
+            drop(order);
+            self.was_filled(&from);
+            return Ok(());
+        }
+    }
+
+    /// Says where a generation was filled from, and sees to it that the next one can be filled from a saved state.
+    pub(crate) fn was_filled(self: &Arc<Self>, from: &FilledFrom) {
+        match from {
+            FilledFrom::State { sequence } => self.saved_at(*sequence),
+            FilledFrom::Record => {}
+            FilledFrom::RecordInstead(error) => warn!(
+                tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(),
+                "the saved state was of no use: the plugin was filled from the ledger"
+            ),
+        }
+        self.save_if_due(self.generation().sequence());
+    }
+
+    /// For a gate that never served.
+    pub(crate) fn fail_to_start(self: &Arc<Self>, error: &FillError) {
+        warn!(
+            tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(),
+            "the plugin can't be filled: the tenant's policy answers until it is"
+        );
+        self.metrics.fault(error.kind());
+        self.recover();
+    }
+
+    /// Starts the background task, unless it is at work.
+    pub(super) fn recover(self: &Arc<Self>) {
+        if !self.recovery.under_way.swap(true, Ordering::SeqCst) {
+            drop(self.runtime.spawn(recover(Arc::downgrade(self))));
+        }
+    }
+
+    /// How its plugin stands.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing {
+            breaker: self.recovery.breaker().state(Instant::now()),
+            recoveries: self.recovery.recoveries.load(Ordering::Relaxed),
+        }
+    }
+
+    fn is_well(&self) -> bool {
+        self.is_serving() && self.generation().is_whole()
+    }
+
+    /// Tries once. Whether the gate serves now.
+    fn try_to_recover(self: &Arc<Self>) -> bool {
+        let start = Instant::now();
+        let filled = self.refill();
+        let (tenant, list) = (self.list().tenant(), self.name());
+        match &filled {
+            Ok(()) => {
+                let took = start.elapsed();
+                self.recovery.recoveries.fetch_add(1, Ordering::Relaxed);
+                self.recovery.breaker().serve(Instant::now());
+                self.metrics.recovered(took);
+                info!(%tenant, list, took = micros(took), "the plugin is filled again and answers");
+            }
+            Err(error) => {
+                self.metrics.fault(error.kind());
+                warn!(%tenant, list, kind = error.kind(), "the plugin could not be filled");
+            }
+        }
+        filled.is_ok()
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Refills a gate until it serves, or is gone.
+async fn recover(gate: Weak<Gate>) {
+    loop {
+        let Some(wait) = gate.upgrade().map(|gate| gate.recovery.breaker().fault(Instant::now())) else {
+            return;
+        };
+        tokio::time::sleep(wait).await;
+        let Some(strong) = gate.upgrade() else { return };
+        let filled = tokio::task::spawn_blocking(move || strong.is_well() || strong.try_to_recover());
+        if filled.await.unwrap_or(false) {
+            let Some(gate) = gate.upgrade() else { return };
+            gate.recovery.under_way.store(false, Ordering::SeqCst);
+            // A fault since then found this task still at work, and left the gate to it.
+            if gate.is_well() || gate.recovery.under_way.swap(true, Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
+}

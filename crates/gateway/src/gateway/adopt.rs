@@ -1,0 +1,104 @@
+//! A tenant's plugin chosen while the gateway runs: kept, so that the next start chooses it, too.
+
+use std::sync::{Arc, PoisonError};
+
+use portcullis_ledger::LedgerError;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Gateway;
+use crate::config::{TenantConfig, typed};
+use crate::reload::Setup;
+use crate::tenant::{Origin, Tenant};
+
+/// What the ledger keeps of a tenant's settings.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Stored {
+    /// What a tenant of the configuration file has instead of what stands there.
+    Choice(Choice),
+    /// A tenant of the admin API, whole.
+    Tenant(Box<typed::Tenant>),
+}
+
+/// A plugin that was chosen over the one in the configuration file. The later word counts: when the file says something new,
+/// the choice is dropped.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Choice {
+    chosen: Chosen,
+    over: Chosen,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Chosen {
+    plugin: String,
+    version: Option<String>,
+    options: Map<String, Value>,
+}
+
+impl Chosen {
+    fn of(config: &TenantConfig) -> Self {
+        Chosen {
+            plugin: config.plugin.clone(),
+            version: config.plugin_version.clone(),
+            options: serde_json::from_str(&config.plugin_options).unwrap_or_default(),
+        }
+    }
+}
+
+impl Choice {
+    /// Whether the file still says what the choice was made over.
+    pub(super) fn applies_to(&self, in_file: &TenantConfig) -> bool {
+        self.over == Chosen::of(in_file)
+    }
+
+    pub(super) fn apply(self, config: &mut TenantConfig) {
+        config.plugin = self.chosen.plugin;
+        config.plugin_version = self.chosen.version;
+        config.plugin_options = serde_json::to_string(&self.chosen.options).unwrap_or_default();
+    }
+}
+
+impl Gateway {
+    /// A tenant is served by another plugin now: makes that its settings, here and for the next start.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be written down: it holds all the same, until the next start.
+    pub(crate) fn adopt(&self, tenant: &Tenant, setup: &Setup) -> Result<(), LedgerError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = self.registry.load_full();
+        let id = &tenant.config.id;
+        let Some(now) = registry.tenant(id.as_str()) else { return Ok(()) };
+        let config = TenantConfig {
+            plugin: setup.version.name.clone(),
+            plugin_version: setup.pinned.then(|| setup.version.digest.to_string()),
+            plugin_options: setup.options.clone(),
+            ..now.config.clone()
+        };
+        if config == now.config {
+            return Ok(());
+        }
+        let adopted = Arc::new(now.with(config));
+        self.registry.store(Arc::new(registry.with(Arc::clone(&adopted))));
+        match adopted.origin {
+            Origin::Api => self.store(id, &Stored::Tenant(Box::new(adopted.config.to_typed()))),
+            Origin::File => {
+                let in_file = self.in_file.load();
+                let Some(in_file) = in_file.iter().find(|tenant| tenant.id == *id) else { return Ok(()) };
+                let choice = Choice { chosen: Chosen::of(&adopted.config), over: Chosen::of(in_file) };
+                match choice.chosen == choice.over {
+                    true => self.equipment.ledger.remove_settings(id).map(drop),
+                    false => self.store(id, &Stored::Choice(choice)),
+                }
+            }
+        }
+    }
+
+    pub(super) fn store(&self, id: &portcullis_ledger::TenantId, stored: &Stored) -> Result<(), LedgerError> {
+        let settings = serde_json::to_vec(stored).unwrap_or_default();
+        self.equipment.ledger.put_settings(id, &settings)
+    }
+}

@@ -1,0 +1,120 @@
+//! What the gateway counts, as Prometheus reads it.
+//!
+//! A metric's labels are names that the operator chose (tenants, lists, plugins) and words of this program: never a number, a
+//! token, or what a plugin says. What happens is counted when it happens; how things stand is asked when somebody reads.
+
+mod list;
+mod stand;
+mod tenant;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use portcullis_host::Stage;
+use portcullis_ledger::TenantId;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+pub(crate) use list::ListMetrics;
+pub(crate) use tenant::{Counted, TenantMetrics};
+
+use crate::reload::Outcome;
+use list::FaultLabels;
+use stand::Stand;
+use tenant::CheckLabels;
+
+/// What the gateway counts.
+pub(crate) struct Metrics {
+    registry: Registry,
+    checks: Family<CheckLabels, Counter>,
+    check_seconds: Histogram,
+    faults: Family<FaultLabels, Counter>,
+    recovery_seconds: Histogram,
+    exchanges: Family<ExchangeLabels, Counter>,
+    stage_seconds: Family<StageLabels, Histogram>,
+    stand: Mutex<Stand>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExchangeLabels {
+    tenant: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    stage: &'static str,
+    result: &'static str,
+}
+
+/// From 1 µs to 16 s, each twice or four times the one before.
+fn from_a_microsecond(factor: f64, count: u16) -> impl Iterator<Item = f64> {
+    exponential_buckets(1e-6, factor, count)
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("portcullis");
+        let checks = Family::<CheckLabels, Counter>::default();
+        registry.register("checks", "Numbers checked, by tenant, verdict, and who gave it", checks.clone());
+        let check_seconds = Histogram::new(from_a_microsecond(2.0, 20));
+        registry.register_with_unit(
+            "check",
+            "How long a check took inside, whether of one number or of many, without HTTP",
+            Unit::Seconds,
+            check_seconds.clone(),
+        );
+        let faults = Family::<FaultLabels, Counter>::default();
+        registry.register(
+            "plugin_faults",
+            "Faults of plugins in service or while they were filled, by kind",
+            faults.clone(),
+        );
+        let recovery_seconds = Histogram::new(from_a_microsecond(4.0, 13));
+        registry.register_with_unit(
+            "recovery",
+            "How long it took to fill a plugin again after a fault",
+            Unit::Seconds,
+            recovery_seconds.clone(),
+        );
+        let exchanges = Family::<ExchangeLabels, Counter>::default();
+        registry.register("reloads", "Exchanges of a tenant's plugin, by outcome", exchanges.clone());
+        let stage_seconds = Family::<StageLabels, Histogram>::new_with_constructor(|| {
+            Histogram::new(from_a_microsecond(4.0, 13))
+        });
+        registry.register_with_unit(
+            "reload_stage",
+            "How long each stage of an exchange took, over all lists of a tenant",
+            Unit::Seconds,
+            stage_seconds.clone(),
+        );
+        let stand = Mutex::new(Stand::register(&mut registry));
+        Metrics { registry, checks, check_seconds, faults, recovery_seconds, exchanges, stage_seconds, stand }
+    }
+
+    /// What one tenant's checks are counted with.
+    pub(crate) fn tenant(&self, tenant: &TenantId) -> TenantMetrics {
+        TenantMetrics::new(&self.checks, &self.check_seconds, tenant)
+    }
+
+    /// What one list's faults are counted with.
+    pub(crate) fn list(&self, tenant: &TenantId, list: &str) -> ListMetrics {
+        ListMetrics::new(&self.faults, &self.recovery_seconds, tenant, list)
+    }
+
+    /// An exchange is over.
+    pub(crate) fn exchange(&self, tenant: &TenantId, outcome: Outcome) {
+        let labels = ExchangeLabels { tenant: tenant.to_string(), outcome: outcome.as_str() };
+        self.exchanges.get_or_create(&labels).inc();
+    }
+
+    /// A stage of an exchange is over.
+    pub(crate) fn stage(&self, stage: Stage, took: Duration, is_done: bool) {
+        let result = if is_done { "done" } else { "failed" };
+        let labels = StageLabels { stage: stage.as_str(), result };
+        self.stage_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+}

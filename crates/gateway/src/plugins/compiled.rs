@@ -1,0 +1,75 @@
+//! Plugins by their content.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use portcullis_host::{Engine, Limits, LoadError, Plugin};
+
+use super::digest::Digest;
+
+/// Compiled plugins by their content: each is compiled once, however many names it has.
+pub(super) struct Compiled {
+    engine: Engine,
+    cells: Mutex<HashMap<Digest, Arc<Cell>>>,
+}
+
+/// Filled by whoever asks first; whoever else asks for the same content waits for that, and nobody else does.
+type Cell = OnceLock<Result<Plugin, Arc<LoadError>>>;
+
+impl Compiled {
+    pub(super) fn new(engine: Engine) -> Self {
+        Compiled { engine, cells: Mutex::default() }
+    }
+
+    /// The plugin whose content this is. Compiles it where that was not done yet.
+    ///
+    /// A failure is not remembered: the machine may have been short of something.
+    pub(super) fn load(&self, digest: Digest, component: &[u8]) -> Result<Plugin, Arc<LoadError>> {
+        let cell = Arc::clone(self.lock().entry(digest).or_default());
+        let loaded =
+            cell.get_or_init(|| Plugin::load(&self.engine, component, Limits::default()).map_err(Arc::new));
+        if loaded.is_err() {
+            let mut cells = self.lock();
+            if cells.get(&digest).is_some_and(|now| Arc::ptr_eq(now, &cell)) {
+                cells.remove(&digest);
+            }
+        }
+        loaded.clone()
+    }
+
+    /// The plugin of this content, if it is compiled.
+    pub(super) fn get(&self, digest: &Digest) -> Option<Plugin> {
+        self.lock().get(digest)?.get()?.clone().ok()
+    }
+
+    /// Lets go of what `needed` does not name. Machine code goes with its last user.
+    pub(super) fn retain(&self, needed: impl Fn(&Digest) -> bool) {
+        // One that is being compiled is about to be needed.
+        self.lock().retain(|digest, cell| cell.get().is_none() || needed(digest));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<Cell>>> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_plugin_bundle::TRIVIAL;
+
+    use super::*;
+
+    #[test]
+    fn a_content_is_compiled_once_and_a_failure_is_tried_again() {
+        let compiled = Compiled::new(Engine::new().unwrap());
+        let digest = Digest::of(TRIVIAL.component);
+        assert!(compiled.load(digest, b"noise").is_err());
+        assert!(compiled.get(&digest).is_none());
+        assert!(compiled.load(digest, TRIVIAL.component).is_ok());
+        assert!(compiled.load(digest, b"not looked at").is_ok());
+        compiled.retain(|needed| *needed == digest);
+        assert!(compiled.get(&digest).is_some());
+        compiled.retain(|_| false);
+        assert!(compiled.get(&digest).is_none());
+    }
+}

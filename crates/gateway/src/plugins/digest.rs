@@ -1,0 +1,137 @@
+//! What tells the versions of a plugin apart.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256};
+
+/// The SHA-256 digest of a component's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Digest([u8; 32]);
+
+/// The first digits of a digest, as a person writes them: 8 to 64.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Prefix(String);
+
+/// What stands before the hexadecimal digits.
+const MARK: &str = "sha256:";
+/// Fewer digits would soon fit several versions.
+const FEWEST_DIGITS: usize = 8;
+
+/// Why a text names no version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DigestError {
+    #[error("not a digest: write sha256: and 64 hexadecimal digits")]
+    Whole,
+    #[error("not a digest: write sha256: and 64 hexadecimal digits, or at least the first {FEWEST_DIGITS}")]
+    Prefix,
+}
+
+impl Digest {
+    /// Hashes a component: a few milliseconds for the largest.
+    pub(crate) fn of(component: &[u8]) -> Self {
+        Digest(Sha256::digest(component).into())
+    }
+
+    /// The first 12 digits: for people, who compare them at a glance.
+    pub(crate) fn short(&self) -> String {
+        self.hex()[..12].to_owned()
+    }
+
+    /// All 64 digits, in lower case.
+    pub(super) fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub(super) fn from_hex(hex: &str) -> Option<Self> {
+        let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
+        let mut digest = [0; 32];
+        if pairs.len() != digest.len() {
+            return None;
+        }
+        for (byte, pair) in digest.iter_mut().zip(pairs) {
+            for &digit in pair {
+                *byte = *byte << 4 | u8::try_from(char::from(digit).to_digit(16)?).ok()?;
+            }
+        }
+        Some(Digest(digest))
+    }
+}
+
+/// `sha256:` and 64 digits.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{MARK}{}", self.hex())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// As it is displayed; capital digits are as good.
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        text.strip_prefix(MARK).and_then(Self::from_hex).ok_or(DigestError::Whole)
+    }
+}
+
+impl Prefix {
+    pub(super) fn fits(&self, digest: &Digest) -> bool {
+        digest.hex().starts_with(&self.0)
+    }
+}
+
+/// With `sha256:` before the digits, or without.
+impl FromStr for Prefix {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let digits = text.strip_prefix(MARK).unwrap_or(text);
+        let length = FEWEST_DIGITS..=2 * size_of::<Digest>();
+        if length.contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Ok(Prefix(digits.to_ascii_lowercase()));
+        }
+        Err(DigestError::Prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FIPS 180-2, appendix B.1.
+    const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn a_digest_is_read_as_it_is_written() {
+        let digest = Digest::of(b"abc");
+        assert_eq!((digest.to_string().as_str(), digest.short().as_str()), (ABC, "ba7816bf8f01"));
+        assert_eq!(ABC.parse(), Ok(digest));
+        assert_eq!(ABC.to_uppercase().replace("SHA", "sha").parse(), Ok(digest));
+        assert_eq!(format!("{digest:?}"), ABC);
+    }
+
+    #[test]
+    fn what_is_no_digest_is_refused() {
+        for text in ["", "sha256:", &ABC[7..], &ABC[..70], &format!("{ABC}0"), &ABC.replace("ba", "+a")] {
+            assert_eq!(text.parse::<Digest>(), Err(DigestError::Whole), "{text}");
+        }
+    }
+
+    #[test]
+    fn eight_digits_or_more_stand_for_the_digests_that_begin_so() {
+        let digest = Digest::of(b"abc");
+        for text in ["ba7816bf", "sha256:BA7816BF8", ABC] {
+            assert!(text.parse::<Prefix>().unwrap().fits(&digest), "{text}");
+        }
+        assert!(!"ba7816be".parse::<Prefix>().unwrap().fits(&digest));
+        for text in ["ba7816b", "sha256:ba7816b", "ba7816bg", &format!("{ABC}0"), "ba7816bé", ""] {
+            assert_eq!(text.parse::<Prefix>(), Err(DigestError::Prefix), "{text}");
+        }
+    }
+}

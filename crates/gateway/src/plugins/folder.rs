@@ -1,0 +1,191 @@
+//! The folder that `plugins.dir` names: a file `NAME.wasm` is the plugin NAME.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, Metadata, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// What files are called that are still being written. Whatever begins with a dot is not looked at.
+const INCOMING: &str = ".incoming-";
+/// Nobody writes a file for longer: whoever began it is gone.
+const ABANDONED: Duration = Duration::from_secs(3600);
+/// The most bytes of a name: beside it, a digest must fit into the name of a file.
+const MAX_NAME: usize = 180;
+/// File systems count time in steps, the coarsest in steps of two seconds: a file can change again within the step in
+/// which it was read, and look as before.
+const STEP: Duration = Duration::from_secs(2);
+
+/// Why a file gives no component.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum FileError {
+    #[error("it can't be read")]
+    Read(#[source] Arc<io::Error>),
+    #[error("it is not a file")]
+    NotAFile,
+    #[error("it has {bytes} bytes, and {limit} are allowed")]
+    TooLarge { bytes: u64, limit: usize },
+    #[error("it is being written just now: try again when that is done")]
+    Changing,
+}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        FileError::Read(Arc::new(error))
+    }
+}
+
+/// What can be told of a file without reading it. Another stamp may be another content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+    /// This one can't be set back by whoever writes the file.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Of the file of this path; `None` where there is none.
+    pub(super) fn at(path: &Path) -> io::Result<Option<Self>> {
+        match std::fs::metadata(path) {
+            Ok(metadata) => Ok(Some(Self::of(&metadata))),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::of(&file.metadata()?))
+    }
+
+    /// Whether a change after `now` shows in the stamp.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let changed = u64::try_from(self.changed.0).unwrap_or_default();
+        SystemTime::UNIX_EPOCH + Duration::from_secs(changed) + STEP < now
+    }
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// A file as it was read.
+pub(super) struct Content {
+    pub(super) bytes: Vec<u8>,
+    pub(super) stamp: Stamp,
+    /// Whether the same stamp will be the same content from now on.
+    pub(super) is_settled: bool,
+}
+
+/// Reads a file of at most `limit` bytes; a larger one is not read.
+pub(super) fn read(path: &Path, limit: usize) -> Result<Content, FileError> {
+    // Asked of the path: to open a pipe would wait for its other end.
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(FileError::NotAFile);
+    }
+    if metadata.size() > limit as u64 {
+        return Err(FileError::TooLarge { bytes: metadata.size(), limit });
+    }
+    let file = File::open(path)?;
+    let now = SystemTime::now();
+    let stamp = Stamp::of_file(&file)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.size()).unwrap_or_default());
+    (&file).take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != stamp.bytes || Stamp::of_file(&file)? != stamp {
+        return Err(FileError::Changing);
+    }
+    Ok(Content { bytes, stamp, is_settled: stamp.is_settled(now) })
+}
+
+/// Writes a file that is there whole or not at all, whatever happens meanwhile, and makes it last.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let dir = path.parent().unwrap_or(Path::new(""));
+    create(dir)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(INCOMING)
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(here(dir))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    let file = file.persist(path)?;
+    sync(dir)?;
+    Ok(file)
+}
+
+/// Makes a folder, and those above it.
+fn create(dir: &Path) -> io::Result<()> {
+    if here(dir).is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().unwrap_or(Path::new(""));
+    create(parent)?;
+    match std::fs::create_dir(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync(parent),
+    }
+}
+
+/// Makes the names in a folder last.
+pub(super) fn sync(dir: &Path) -> io::Result<()> {
+    File::open(here(dir))?.sync_all()
+}
+
+/// The folder above a path without one is the one the process is in.
+fn here(dir: &Path) -> &Path {
+    if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
+}
+
+/// Removes what a gateway left that was stopped while it wrote.
+pub(super) fn sweep(dir: &Path) {
+    for file in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let is_ours = file.file_name().to_str().is_some_and(|name| name.starts_with(INCOMING));
+        let modified = || file.metadata().and_then(|metadata| metadata.modified()).ok();
+        if is_ours && modified().is_some_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED)) {
+            // Whether it works or not, it is never looked at.
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+}
+
+/// The names of the plugins in a folder. One that is not there, or can't be read, has none.
+pub(super) fn names(dir: &Path) -> BTreeSet<String> {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    files.filter_map(|file| name(&file.path()).map(str::to_owned)).collect()
+}
+
+/// The stamps of the plugins in a folder.
+pub(super) fn stamps(dir: &Path) -> BTreeMap<String, Option<Stamp>> {
+    let stamp = |name: String| {
+        let stamp = file(dir, &name).and_then(|path| Stamp::at(&path).ok().flatten());
+        (name, stamp)
+    };
+    names(dir).into_iter().map(stamp).collect()
+}
+
+/// Where the plugin of this name lies, if it does. `None` where no file can have this name.
+pub(super) fn file(dir: &Path, name: &str) -> Option<PathBuf> {
+    let path = dir.join(format!("{name}.wasm"));
+    (!name.contains(['/', '\0']) && self::name(&path) == Some(name)).then_some(path)
+}
+
+/// The name of the plugin in this file, if it is one.
+fn name(path: &Path) -> Option<&str> {
+    let name = path.file_stem()?.to_str()?;
+    let is_plugin = path.extension()? == "wasm" && !name.starts_with('.') && name.len() <= MAX_NAME;
+    is_plugin.then_some(name)
+}

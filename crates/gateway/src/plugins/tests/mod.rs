@@ -1,0 +1,106 @@
+//! The shelf with real components in real folders.
+
+mod files;
+mod kept;
+mod put;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use portcullis_host::Engine;
+use portcullis_plugin_bundle::TRIVIAL;
+use tempfile::TempDir;
+
+use super::{Digest, Finding, Shelf};
+
+/// A component that behaves as `component` does and has another digest: for each note another one.
+pub(crate) fn noted(component: &[u8], note: &str) -> Vec<u8> {
+    // A custom section: its id, its size, the size of its name, the name, and anything.
+    let section = [&[4], &b"note"[..], note.as_bytes()].concat();
+    let size = u8::try_from(section.len()).ok().filter(|&size| size < 0x80).expect("a short note");
+    [component, &[0, size], &section].concat()
+}
+
+/// A small component.
+fn component(note: &str) -> Vec<u8> {
+    noted(TRIVIAL.component, note)
+}
+
+fn engine() -> Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| Engine::new().unwrap()).clone()
+}
+
+/// A folder of plugins.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        fs::create_dir(folder.path()).unwrap();
+        folder
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("plugins")
+    }
+
+    /// A shelf over it, as a gateway that starts has one.
+    fn shelf(&self) -> Shelf {
+        Shelf::new(engine(), Some(self.path()))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path().join(format!("{name}.wasm"))
+    }
+
+    /// Moves a file into place.
+    fn place(&self, name: &str, bytes: &[u8]) {
+        let incoming = self.path().join(".a-file-under-way");
+        fs::write(&incoming, bytes).unwrap();
+        fs::rename(incoming, self.file(name)).unwrap();
+    }
+
+    fn remove(&self, name: &str) {
+        fs::remove_file(self.file(name)).unwrap();
+    }
+
+    fn versions(&self) -> PathBuf {
+        self.path().join(".versions")
+    }
+
+    fn kept(&self, name: &str, component: &[u8]) -> PathBuf {
+        self.versions().join(format!("{name}@{}.wasm", Digest::of(component).hex()))
+    }
+}
+
+/// The names of the files in a folder, in order.
+fn files(dir: &Path) -> Vec<String> {
+    let mut files: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    files
+}
+
+/// What was found, as `changed NAME DIGEST`, `problem NAME` and `gone NAME`.
+fn found(shelf: &Shelf) -> Vec<String> {
+    let word = |finding: &Finding| match finding {
+        Finding::Changed { name, version } => format!("changed {name} {}", version.digest.short()),
+        Finding::Problem { name, sentence } => {
+            assert_eq!(shelf.problem(name).as_ref(), Some(sentence));
+            format!("problem {name}")
+        }
+        Finding::Gone { name } => format!("gone {name}"),
+    };
+    shelf.rescan().iter().map(word).collect()
+}
+
+fn changed(name: &str, component: &[u8]) -> Vec<String> {
+    vec![format!("changed {name} {}", Digest::of(component).short())]
+}
+
+/// The digest of the latest version.
+fn latest(shelf: &Shelf, name: &str) -> Digest {
+    shelf.latest(name).unwrap().digest
+}

@@ -1,0 +1,92 @@
+//! A shadow run of a tenant's candidates: on a thread of its own, until it is over.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use portcullis_host::{EntrySource, ShadowRun, ShadowVerdict, Ticket, Understudy};
+use tracing::{info, warn};
+
+use super::Reload;
+use super::driver::sentence;
+use super::record::Run;
+use super::wish::{Shadowing, Told};
+
+/// How long a run waits for a check before it looks whether it is still wanted.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Reload {
+    /// Has the candidates answer beside those that serve.
+    pub(super) fn shadow(self: &Arc<Self>, ticket: Ticket) {
+        let mut inner = self.inner();
+        let Some(candidates) = &mut inner.candidates else { return };
+        let Some(terms) = candidates.shadow else { return };
+        let understudies = candidates
+            .lists
+            .iter()
+            .map(|list| Understudy {
+                list: Arc::clone(list.gate.blacklist()),
+                source: Arc::clone(list.gate.entries()) as Arc<dyn EntrySource + Send + Sync>,
+                candidate: Arc::clone(&list.generation),
+            })
+            .collect();
+        let lists = candidates.lists.iter().map(|list| list.gate.name().to_owned()).collect();
+        let wanted = Arc::clone(&candidates.wanted);
+        candidates.tell(Told::Shadows);
+        let run = ShadowRun::begin(understudies);
+        inner.record.shadow = Some(Run { terms, tally: run.tally().clone(), lists });
+        drop(inner);
+        let reload = Arc::clone(self);
+        let thread = std::thread::Builder::new().name("portcullis-shadow".to_owned());
+        let begun = thread.spawn(move || {
+            portcullis_host::yield_to_checks();
+            let refused = reload.run(run, terms, || wanted.load(Ordering::Acquire));
+            if let Some(refused) = refused {
+                reload.shadow_over(ticket, refused.err());
+            }
+        });
+        if let Err(error) = begun {
+            self.shadow_over(ticket, Some(format!("the system starts no thread: {error}")));
+        }
+    }
+
+    /// Runs until it is over: then whether the candidates may serve, or why not. `None` where they are not wanted any more.
+    fn run(
+        &self,
+        mut run: ShadowRun,
+        terms: Shadowing,
+        is_wanted: impl Fn() -> bool,
+    ) -> Option<Result<(), String>> {
+        let start = Instant::now();
+        while is_wanted() {
+            let tally = match run.compare(PAUSE) {
+                Ok(tally) => tally.clone(),
+                Err(error) => {
+                    warn!(tenant = %self.tenant, kind = error.kind(), "the plugin failed in its shadow run");
+                    return Some(Err(format!("it failed in its shadow run: {}", sentence(&error))));
+                }
+            };
+            let time_is_up = terms.time.is_some_and(|time| start.elapsed() >= time);
+            let verdict = terms.plan.verdict(&tally, time_is_up);
+            let (compared, disagreements) = (tally.compared, tally.disagreements);
+            if let Some(shown) = &mut self.inner().record.shadow {
+                shown.tally = tally;
+            }
+            match verdict {
+                None => {}
+                Some(ShadowVerdict::Promote) => {
+                    info!(tenant = %self.tenant, compared, disagreements, "the shadow run is over: the plugin is promoted");
+                    return Some(Ok(()));
+                }
+                Some(ShadowVerdict::Discard) => {
+                    warn!(tenant = %self.tenant, compared, disagreements, "the shadow run is over: the plugin is discarded");
+                    return Some(Err(format!(
+                        "it disagreed with the plugin that serves on {disagreements} of {compared} checks, and {} are allowed",
+                        terms.plan.max_disagreements
+                    )));
+                }
+            }
+        }
+        None
+    }
+}

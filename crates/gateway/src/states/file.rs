@@ -1,0 +1,67 @@
+//! The saved state of one list.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use portcullis_host::{SourceError, StateHeader, StateParts, StateStore, StateWriter};
+use portcullis_ledger::{Scope, TenantId, TenantKeys};
+
+use super::error::StateError;
+use super::reader::Reader;
+use super::record::{Preamble, Seals};
+use super::writer::Writer;
+
+/// The saved state of one list, in a file that only the list's tenant's key opens.
+///
+/// Writing costs one pass of encryption, and at its end as long as the disk takes to confirm it; reading one pass
+/// of decryption. Either holds about two parts in memory.
+pub(crate) struct StateFile {
+    path: PathBuf,
+    tenant: TenantId,
+    scope: Scope,
+    keys: TenantKeys,
+}
+
+impl StateFile {
+    pub(super) fn new(path: PathBuf, tenant: &TenantId, scope: &Scope, keys: &TenantKeys) -> Self {
+        StateFile { path, tenant: tenant.clone(), scope: scope.clone(), keys: keys.clone() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// For the records of a file that begins so.
+    pub(super) fn seals(&self, preamble: &Preamble) -> Seals {
+        Seals::new(preamble, &self.tenant, &self.scope, &self.keys)
+    }
+
+    /// The id of the file that is kept, which tells it from all others; `None` where nothing is.
+    pub(crate) fn id(&self) -> Result<Option<[u8; 16]>, StateError> {
+        Ok(Reader::open(self)?.map(|reader| reader.id()))
+    }
+
+    fn remove(&self) -> Result<(), StateError> {
+        match std::fs::remove_file(&self.path).and_then(|()| super::sync_folder_of(&self.path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(StateError::disk("remove the saved state", &self.path)),
+        }
+    }
+}
+
+/// Without a word to the ledger: [`gate`](crate::gate) sees to that.
+impl StateStore for StateFile {
+    fn write(&self, header: &StateHeader) -> Result<Box<dyn StateWriter + '_>, SourceError> {
+        Ok(Box::new(Writer::begin(self, header)?))
+    }
+
+    fn read(&self) -> Result<Option<(StateHeader, StateParts)>, SourceError> {
+        let Some(mut reader) = Reader::open(self)? else { return Ok(None) };
+        let header = reader.header()?;
+        Ok(Some((header, Box::new(reader))))
+    }
+
+    fn discard(&self) -> Result<(), SourceError> {
+        Ok(self.remove()?)
+    }
+}

@@ -1,0 +1,115 @@
+//! How a file begins, and what its records are sealed with.
+
+use portcullis_host::PART_BYTES;
+use portcullis_ledger::{Scope, Seal, SealError, TenantId, TenantKeys};
+
+use super::error::Flaw;
+
+/// The version of the format.
+pub(super) const VERSION: u8 = 1;
+const MAGIC: &[u8; 16] = b"portcullis state";
+const ID: usize = 16;
+
+/// The most bytes that a record may hold: those of the longest part.
+pub(super) const CONTENT_BYTES: usize = *PART_BYTES.end() as usize;
+/// The most bytes that they may be when sealed.
+pub(super) const SEALED_BYTES: usize = CONTENT_BYTES + Seal::OVERHEAD;
+
+/// How a file begins.
+pub(super) type Preamble = [u8; MAGIC.len() + 1 + ID];
+
+/// How a new file is to begin.
+pub(super) fn new_preamble() -> Result<Preamble, SealError> {
+    let mut preamble: Preamble = [VERSION; _];
+    preamble[..MAGIC.len()].copy_from_slice(MAGIC);
+    getrandom::fill(&mut preamble[MAGIC.len() + 1..]).map_err(SealError::NoRandomness)?;
+    Ok(preamble)
+}
+
+/// The id of a file that begins so.
+pub(super) fn id(preamble: &Preamble) -> [u8; ID] {
+    let mut id = [0; ID];
+    id.copy_from_slice(&preamble[MAGIC.len() + 1..]);
+    id
+}
+
+/// Whether a file that begins so can be read here.
+pub(super) fn check_preamble(preamble: &Preamble) -> Result<(), Flaw> {
+    if !preamble.starts_with(MAGIC) {
+        return Err(Flaw::NoState);
+    }
+    match preamble[MAGIC.len()] {
+        VERSION => Ok(()),
+        found => Err(Flaw::OtherVersion { found }),
+    }
+}
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    Header = 1,
+    Part = 2,
+    End = 3,
+}
+
+impl Kind {
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
+        [Kind::Header, Kind::Part, Kind::End].into_iter().find(|&kind| kind as u8 == byte)
+    }
+}
+
+/// The kind, and the length of the sealed content.
+pub(super) const PREFIX: usize = 1 + 4;
+
+/// Seals the records of one file, or opens them, in their order.
+pub(super) struct Seals {
+    keys: TenantKeys,
+    /// What all records are bound to, in the first `fixed` bytes, and then what the next one is.
+    context: Vec<u8>,
+    fixed: usize,
+    /// How many records there were.
+    count: u64,
+}
+
+impl Seals {
+    pub(super) fn new(preamble: &Preamble, tenant: &TenantId, scope: &Scope, keys: &TenantKeys) -> Self {
+        // No sender has an empty name, and no name has a zero byte.
+        let list = match scope {
+            Scope::Tenant => "",
+            Scope::Sender(sender) => sender.as_str(),
+        };
+        let context = [preamble, tenant.as_str().as_bytes(), b"\0", list.as_bytes(), b"\0"].concat();
+        Seals { keys: keys.clone(), fixed: context.len(), context, count: 0 }
+    }
+
+    /// How many records were sealed or opened so far.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What an end record would hold here: the number of parts, which is of all records but the header.
+    pub(super) fn end(&self) -> [u8; 8] {
+        self.count.saturating_sub(1).to_le_bytes()
+    }
+
+    pub(super) fn seal(&mut self, kind: Kind, content: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.bind(kind);
+        let sealed = self.keys.state_seal().seal(&self.context, content)?;
+        self.count += 1;
+        Ok(sealed)
+    }
+
+    pub(super) fn open(&mut self, kind: Kind, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.bind(kind);
+        let content = self.keys.state_seal().open(&self.context, sealed)?;
+        self.count += 1;
+        Ok(content)
+    }
+
+    fn bind(&mut self, kind: Kind) {
+        self.context.truncate(self.fixed);
+        self.context.extend(self.count.to_le_bytes());
+        self.context.push(kind as u8);
+    }
+}

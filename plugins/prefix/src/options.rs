@@ -1,0 +1,268 @@
+//! The plugin's options, from JSON to rules.
+//!
+//! A rule may be a whole number, and what a plugin refuses goes into logs: so a rule is named by its place, counted from 1,
+//! and nothing of what was typed is repeated but a short name or a single character.
+
+use std::fmt;
+
+use portcullis_plugin_sdk::{Direction, Directions};
+
+use crate::json::Json;
+use crate::rule::{Rule, RuleError};
+use crate::rules::{Contradiction, Rules};
+
+/// What is wrong with the options, and what would be right: a sentence for a person.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OptionsError {
+    #[error("the options are not JSON: {0}")]
+    NotJson(serde_json::Error),
+    #[error(r#"the options are not a JSON object: write them as in {{"block": ["417152"]}}"#)]
+    NotAnObject,
+    #[error("{} is no option of this plugin: it has `block`, `allow` and `directions`", Shown(.0))]
+    Unknown(String),
+    #[error("the option `{0}` is given twice: write one list")]
+    Twice(Name),
+    #[error("the option `{0}` is not a list: write {example}", example = .0.example())]
+    NotAList(Name),
+    #[error("the option `{0}` has something at place {1} that is not a text: write {example}", example = .0.example())]
+    NotAText(Name, usize),
+    #[error("the option `{0}` has a rule at place {1} that {2}")]
+    Rule(Name, usize, RuleError),
+    #[error(
+        "the rule at place {allow} of the option `allow` also stands at place {block} of `block`: leave one of them out"
+    )]
+    Contradiction { block: usize, allow: usize },
+    #[error(
+        "the option `directions` has something at place {0} that is no direction: write `inbound` or `outbound`"
+    )]
+    Direction(usize),
+    #[error("the option `directions` is empty: write {example}, or leave it out to block both ways", example = Name::Directions.example())]
+    NoDirection,
+}
+
+/// An option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Block,
+    Allow,
+    Directions,
+}
+
+impl Name {
+    const ALL: [Name; 3] = [Name::Block, Name::Allow, Name::Directions];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Name::Block => "block",
+            Name::Allow => "allow",
+            Name::Directions => "directions",
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Name::Block | Name::Allow => r#"texts in a list, as in ["417152", "+4121560####"]"#,
+            Name::Directions => r#"["inbound"], ["outbound"] or ["inbound", "outbound"]"#,
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name of an option that there is not, where it looks like one.
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_name = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '-';
+        if (1..=32).contains(&self.0.len()) && self.0.chars().all(is_name) {
+            write!(f, "`{}`", self.0)
+        } else {
+            f.write_str("one of the names given")
+        }
+    }
+}
+
+/// The rules that the options name.
+pub(crate) fn parse(json: &str) -> Result<Rules, OptionsError> {
+    let json = serde_json::from_str(json).map_err(OptionsError::NotJson)?;
+    let Json::Object(pairs) = json else { return Err(OptionsError::NotAnObject) };
+    let mut given: [Option<Vec<String>>; Name::ALL.len()] = Default::default();
+    for (key, value) in pairs {
+        let name = Name::ALL.into_iter().find(|name| name.as_str() == key);
+        let Some(name) = name else { return Err(OptionsError::Unknown(key)) };
+        if given[name as usize].replace(texts(name, value)?).is_some() {
+            return Err(OptionsError::Twice(name));
+        }
+    }
+    let [block, allow, directions] = given;
+    let block = rules(Name::Block, &block.unwrap_or_default())?;
+    let allow = rules(Name::Allow, &allow.unwrap_or_default())?;
+    let directions = directions.map_or(Ok(Directions::BOTH), |texts| directions_of(&texts))?;
+    Rules::new(&block, &allow, directions).map_err(|Contradiction { block, allow }| {
+        OptionsError::Contradiction { block: block + 1, allow: allow + 1 }
+    })
+}
+
+fn texts(name: Name, value: Json) -> Result<Vec<String>, OptionsError> {
+    let Json::List(list) = value else { return Err(OptionsError::NotAList(name)) };
+    let text = |(place, value)| match value {
+        Json::Text(text) => Ok(text),
+        _ => Err(OptionsError::NotAText(name, place)),
+    };
+    (1..).zip(list).map(text).collect()
+}
+
+fn rules(name: Name, texts: &[String]) -> Result<Vec<Rule>, OptionsError> {
+    let rule = |(place, text): (usize, &String)| {
+        Rule::parse(text).map_err(|error| OptionsError::Rule(name, place, error))
+    };
+    (1..).zip(texts).map(rule).collect()
+}
+
+fn directions_of(texts: &[String]) -> Result<Directions, OptionsError> {
+    if texts.is_empty() {
+        return Err(OptionsError::NoDirection);
+    }
+    let direction = |(place, text): (usize, &String)| {
+        text.parse::<Direction>().map_err(|_| OptionsError::Direction(place))
+    };
+    (1..).zip(texts).map(direction).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(json: &str) -> String {
+        parse(json).expect_err("the options are wrong").to_string()
+    }
+
+    #[test]
+    fn options_become_rules() {
+        let rules = parse(
+            r#"{"allow": ["41715209999"], "block": ["417152", "+4121560####"], "directions": ["inbound"]}"#,
+        )
+        .expect("the options are right");
+        for (number, expected) in [
+            (41_715_200_000, true),
+            (41_715_209_999, false),
+            (41_215_600_000, true),
+            (412_156_000_000, false),
+        ] {
+            assert_eq!(rules.block(number, Direction::Inbound), expected, "{number}");
+            assert!(!rules.block(number, Direction::Outbound), "{number}");
+        }
+    }
+
+    #[test]
+    fn each_option_may_be_left_out() {
+        for json in
+            ["{}", " { }\n", r#"{"block": []}"#, r#"{"allow": ["41"]}"#, r#"{"directions": ["outbound"]}"#]
+        {
+            let rules = parse(json).unwrap_or_else(|error| panic!("{json}: {error}"));
+            assert!(!rules.block(41_715_209_999, Direction::Outbound), "{json}");
+        }
+        let rules = parse(r#"{"block": ["41"]}"#).expect("the options are right");
+        assert!(Directions::BOTH.iter().all(|direction| rules.block(41_715_209_999, direction)));
+        let rules = parse(r#"{"block": ["41"], "directions": ["outbound", "inbound", "outbound"]}"#)
+            .expect("the options are right");
+        assert!(Directions::BOTH.iter().all(|direction| rules.block(41_715_209_999, direction)));
+    }
+
+    #[test]
+    fn wrong_options_are_refused_with_what_would_be_right() {
+        for (json, expected) in [
+            ("", "the options are not JSON: EOF while parsing a value at line 1 column 0"),
+            (r#"{"block": ["41",]}"#, "the options are not JSON: trailing comma at line 1 column 17"),
+            ("{} {}", "the options are not JSON: trailing characters at line 1 column 4"),
+            ("[]", r#"the options are not a JSON object: write them as in {"block": ["417152"]}"#),
+            ("41", r#"the options are not a JSON object: write them as in {"block": ["417152"]}"#),
+            (
+                r#"{"blok": ["41"]}"#,
+                "`blok` is no option of this plugin: it has `block`, `allow` and `directions`",
+            ),
+            (r#"{"block": [], "block": ["41"]}"#, "the option `block` is given twice: write one list"),
+            (
+                r#"{"allow": "41"}"#,
+                r#"the option `allow` is not a list: write texts in a list, as in ["417152", "+4121560####"]"#,
+            ),
+            (
+                r#"{"directions": null}"#,
+                r#"the option `directions` is not a list: write ["inbound"], ["outbound"] or ["inbound", "outbound"]"#,
+            ),
+            (
+                r#"{"block": ["41", 42]}"#,
+                r#"the option `block` has something at place 2 that is not a text: write texts in a list, as in ["417152", "+4121560####"]"#,
+            ),
+            (
+                r#"{"block": ["41", ""]}"#,
+                "the option `block` has a rule at place 2 that has no digit: write what the numbers begin with, country \
+                 code first, as in 417152",
+            ),
+            (
+                r#"{"allow": ["071"]}"#,
+                "the option `allow` has a rule at place 1 that begins with 0, as no number does: write what the numbers \
+                 begin with, country code first, as in 417152",
+            ),
+            (
+                r#"{"block": ["41x"]}"#,
+                "the option `block` has a rule at place 1 that has 'x': write digits, with or without a + before them and \
+                 with # only behind them, as in +4121560####",
+            ),
+            (
+                r#"{"block": ["41##5"]}"#,
+                "the option `block` has a rule at place 1 that has a # before its end: # stand for the last digits of a \
+                 number, as in +4121560####",
+            ),
+            (
+                r#"{"block": ["4171520999999999"]}"#,
+                "the option `block` has a rule at place 1 that has 16 places, and no number has more than 15 digits: \
+                 shorten it",
+            ),
+            (
+                r#"{"block": ["41", "42"], "allow": ["+42"]}"#,
+                "the rule at place 1 of the option `allow` also stands at place 2 of `block`: leave one of them out",
+            ),
+            (
+                r#"{"directions": ["inbound", "both"]}"#,
+                "the option `directions` has something at place 2 that is no direction: write `inbound` or `outbound`",
+            ),
+            (
+                r#"{"directions": []}"#,
+                r#"the option `directions` is empty: write ["inbound"], ["outbound"] or ["inbound", "outbound"], or leave it out to block both ways"#,
+            ),
+        ] {
+            assert_eq!(refusal(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn no_refusal_is_long_or_repeats_a_number() {
+        let number = "41715209999";
+        let long = number.repeat(5000);
+        for what in [number, &long] {
+            for json in [
+                format!(r#"{{"{what}": []}}"#),
+                format!(r#"{{"block": {what}}}"#),
+                format!(r#"{{"block": [{what}]}}"#),
+                format!(r#"{{"block": ["{what}x"]}}"#),
+                format!(r#"{{"block": ["{what}"], "allow": ["{what}"]}}"#),
+                format!(r#"{{"directions": "{what}"}}"#),
+                format!(r#"{{"directions": ["{what}"]}}"#),
+                format!(r#""{what}""#),
+                what.to_owned(),
+                format!(r#"{{"block": ["{what}"#),
+                "[".repeat(what.len()),
+            ] {
+                let refusal = refusal(&json);
+                assert!(refusal.len() <= 300, "{refusal}");
+                assert!(!refusal.contains(number), "{refusal}");
+            }
+        }
+    }
+}
