@@ -5,10 +5,11 @@ mod support;
 use std::collections::BTreeMap;
 
 use portcullis_host::{
-    CallError, Change, Direction, Directions, Entry, EntrySource, Generation, Instance, Keyspace, Msisdn,
-    Outcome, Permutation, PermutationKey, Recipe, Settings, SourceError, Subject, Verdict,
+    CallError, Direction, Directions, Entry, Generation, Instance, Keyspace, Msisdn, Outcome, Permutation,
+    PermutationKey, Recipe, Settings, Subject, Verdict,
 };
 use portcullis_msisdn::ReservedId;
+use support::record::Record;
 use support::{MIB, account, prefix, recipe};
 
 fn hidden() -> Permutation {
@@ -181,32 +182,19 @@ fn pages_give_every_entry_once_in_the_order_of_the_numbers() {
     assert_eq!(list.count(), Ok(9900));
 }
 
-/// A record of entries, in ascending order of subject as every record is.
-struct Record(BTreeMap<Subject, Directions>);
-
-impl EntrySource for Record {
-    fn sequence(&self) -> Result<u64, SourceError> {
-        Ok(0)
-    }
-
-    fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
-        let members = self.0.iter().filter(|(subject, _)| Some(**subject) > after).take(limit);
-        Ok(members.map(|(&subject, &directions)| Entry { subject, directions }).collect())
-    }
-
-    fn changes_since(&self, _: u64, _: usize) -> Result<Vec<Change>, SourceError> {
-        Ok(Vec::new())
-    }
-}
-
 #[test]
 fn it_is_filled_from_a_record_and_holds_it() {
-    let record =
-        Record((0..5000).map(|i| (subject(46_730_000_000 + i * 11), Directions::OUTBOUND)).collect());
-    let list = Generation::filled(granted(r#"{"allow": ["4673"]}"#), &record).expect("it is filled");
+    let numbers = || (0..5000).map(|i| 46_730_000_000 + i * 11);
+    let record = Record::default();
+    for number in numbers() {
+        record.set(subject(number), Directions::OUTBOUND);
+    }
+    let list = Generation::filled(granted(r#"{"allow": ["4673"]}"#), &record, None).expect("it is filled");
     let held: BTreeMap<Subject, Directions> =
         walk(&list, 1000).into_iter().map(|entry| (entry.subject, entry.directions)).collect();
-    assert!(held == record.0);
+    let given: BTreeMap<Subject, Directions> =
+        numbers().map(|number| (subject(number), Directions::OUTBOUND)).collect();
+    assert!(held == given);
     assert_eq!(
         blocked(&list, &[46_730_000_010, 46_730_000_011, 46_730_000_012], Direction::Outbound),
         [46_730_000_011]

@@ -92,17 +92,18 @@ impl Target {
     /// The path of what is there for every list, such as `entries`.
     fn path(&self, what: &str) -> String {
         match self {
-            Target::Sender(id) => {
-                // A segment of dots alone would be resolved as a step in the path.
-                let id = match id.as_str() {
-                    "." => "%2E".to_owned(),
-                    ".." => "%2E%2E".to_owned(),
-                    id => utf8_percent_encode(id, SEGMENT).to_string(),
-                };
-                format!("/portcullis/v1/senders/{id}/{what}")
-            }
+            Target::Sender(id) => format!("/portcullis/v1/senders/{}/{what}", segment(id)),
             Target::TenantWide => format!("/portcullis/v1/tenant/{what}"),
         }
+    }
+}
+
+/// A name as a segment of a path. One of dots alone would be resolved as a step in the path.
+fn segment(name: &str) -> String {
+    match name {
+        "." => "%2E".to_owned(),
+        ".." => "%2E%2E".to_owned(),
+        name => utf8_percent_encode(name, SEGMENT).to_string(),
     }
 }
 
@@ -278,6 +279,33 @@ impl Client {
         })
     }
 
+    /// How a tenant's plugin stands. For the administrator.
+    pub(super) fn plugin_status(&self, tenant: &str) -> Result<serde_json::Value, Error> {
+        let request = self.agent.get(self.plugin_url(tenant, ""));
+        let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).call();
+        self.read(answer.map_err(|error| self.failed(error))?)
+    }
+
+    /// Exchanges a tenant's plugin, and says how it stands then. For the administrator.
+    pub(super) fn exchange_plugin(
+        &self,
+        tenant: &str,
+        body: &impl Serialize,
+    ) -> Result<serde_json::Value, Error> {
+        self.send(self.agent.post(self.plugin_url(tenant, "")), body)
+    }
+
+    /// `promote` or `rollback`, and how the tenant's plugin stands then. For the administrator.
+    pub(super) fn act_on_plugin(&self, tenant: &str, action: &str) -> Result<serde_json::Value, Error> {
+        let request = self.agent.post(self.plugin_url(tenant, &format!("/{action}")));
+        let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).send_empty();
+        self.read(answer.map_err(|error| self.failed(error))?)
+    }
+
+    fn plugin_url(&self, tenant: &str, what: &str) -> String {
+        format!("{}/portcullis/v1/admin/tenants/{}/plugin{what}", self.base, segment(tenant))
+    }
+
     fn url(&self, target: &Target, what: &str) -> String {
         format!("{}{}", self.base, target.path(what))
     }
@@ -347,6 +375,10 @@ pub(super) enum Error {
         "there is no token: give the tenant's by --token or in the environment variable PORTCULLIS_TOKEN"
     )]
     NoToken,
+    #[error(
+        "there is no administrator's token: give it by --admin-token or in the environment variable PORTCULLIS_ADMIN_TOKEN"
+    )]
+    NoAdminToken,
     #[error("the token has characters that no token has: is it complete, and without line breaks inside?")]
     TokenCharacters,
     #[error(

@@ -10,6 +10,7 @@ mod lines;
 mod list;
 mod numbers;
 mod output;
+mod plugin;
 mod serve;
 mod time;
 mod token;
@@ -71,6 +72,7 @@ enum Command {
     List(list::Options),
     Import(import::Options),
     Export(export::Options),
+    Plugin(plugin::Options),
     Token(token::Options),
 }
 
@@ -136,7 +138,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(CommandLine { gateway, command }: CommandLine) -> anyhow::Result<Exit> {
-    let client = || Client::new(gateway.url, gateway.token.as_ref());
+    let client = || Client::new(gateway.url.clone(), gateway.token.as_ref());
     match command {
         Command::Serve(options) => serve::run(&options),
         Command::Check(options) => check::run(&client()?, options),
@@ -145,6 +147,7 @@ fn run(CommandLine { gateway, command }: CommandLine) -> anyhow::Result<Exit> {
         Command::List(options) => list::run(&client()?, options),
         Command::Import(options) => import::run(&client()?, options),
         Command::Export(options) => export::run(&client()?, options),
+        Command::Plugin(options) => plugin::run(gateway.url.clone(), options),
         Command::Token(options) => token::run(&options),
     }
 }

@@ -28,11 +28,13 @@ pub(super) struct Asked {
 /// The administrator.
 pub(super) struct Admin(pub(super) Arc<Gateway>);
 
-/// The tenant, and maybe the sender, that the administrator's path names.
+/// The tenant and maybe the sender, or the plugin, that the administrator's path names.
 #[derive(Deserialize)]
 pub(super) struct Named {
+    #[serde(default)]
     pub(super) tenant: String,
     pub(super) sender: Option<String>,
+    pub(super) plugin: Option<String>,
 }
 
 fn token(headers: &HeaderMap) -> Result<TokenDigest, ApiError> {

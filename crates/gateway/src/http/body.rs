@@ -35,7 +35,26 @@ impl FromRequest<Arc<Front>> for JsonBody {
     async fn from_request(request: Request, front: &Arc<Front>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let bytes = patiently(read(body, front.max_body_bytes)).await?;
-        if is_json(&parts) { Ok(JsonBody(bytes)) } else { Err(ApiError::unsupported_media_type()) }
+        if is_declared(&parts, "application/json") {
+            Ok(JsonBody(bytes))
+        } else {
+            Err(ApiError::unsupported_media_type())
+        }
+    }
+}
+
+/// A body that is declared to be WebAssembly, or just bytes, within the limit of its size.
+pub(super) struct ComponentBody(pub(super) Bytes);
+
+impl FromRequest<Arc<Front>> for ComponentBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, front: &Arc<Front>) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = patiently(read(body, front.max_body_bytes)).await?;
+        let is_component =
+            is_declared(&parts, "application/wasm") || is_declared(&parts, "application/octet-stream");
+        if is_component { Ok(ComponentBody(bytes)) } else { Err(ApiError::not_a_component()) }
     }
 }
 
@@ -56,10 +75,10 @@ async fn patiently(reading: impl Future<Output = Result<Bytes, ApiError>>) -> Re
     tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(late)
 }
 
-fn is_json(parts: &Parts) -> bool {
+fn is_declared(parts: &Parts, media_type: &str) -> bool {
     let Some(Ok(value)) = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
     let kind = value.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/json")
+    kind.eq_ignore_ascii_case(media_type)
 }
 
 async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {

@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use jiff::Timestamp;
 use portcullis_ledger::{PublicId, Status, StatusFilter};
 use portcullis_msisdn::{Direction, Directions, Subject};
 use schemars::JsonSchema;
@@ -16,7 +15,7 @@ use super::auth::Asked;
 use super::body::Query;
 use super::error::ApiError;
 use super::front::Front;
-use super::words::{OutcomeWord, SourceWord, Way};
+use super::words::{OutcomeWord, SourceWord, Way, time};
 use crate::core::read::{self, Shown};
 use crate::core::{Refusal, RowProblem, Target, write};
 
@@ -217,11 +216,6 @@ impl From<Shown> for EntryAnswer {
 
 fn ways(directions: Directions) -> Vec<Way> {
     directions.iter().map(Way::from).collect()
-}
-
-/// RFC 3339 in UTC, always with three digits of milliseconds, so that texts sort as times.
-fn time(time: Timestamp) -> String {
-    format!("{time:.3}")
 }
 
 fn id_text(id: PublicId) -> String {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use portcullis_host::NotNow;
 use portcullis_ledger::LedgerError;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,6 +14,7 @@ use tracing::error;
 use super::answer;
 use crate::core::{Refusal, RowError, RowProblem};
 use crate::gateway::AdminError;
+use crate::plugins::ShelfError;
 
 /// An error, ready to be answered.
 #[derive(Debug)]
@@ -116,6 +118,18 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     }
 
+    pub(super) fn not_a_component() -> Self {
+        let message =
+            "the body is not declared as a component: send the header Content-Type: application/wasm";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
+    /// `why` is a sentence about the plugin, maybe in its own words.
+    pub(super) fn plugin_refused(why: &str) -> Self {
+        let message = format!("the plugin is not exchanged, and what served before goes on: {why}");
+        Self::new(StatusCode::CONFLICT, "plugin_refused", message)
+    }
+
     pub(super) fn unavailable(message: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
     }
@@ -209,6 +223,26 @@ impl From<AdminError> for ApiError {
                     },
                 ))
             }
+        }
+    }
+}
+
+impl From<NotNow> for ApiError {
+    fn from(error: NotNow) -> Self {
+        Self::new(StatusCode::CONFLICT, "nothing_to_do", error.to_string())
+    }
+}
+
+impl From<ShelfError> for ApiError {
+    fn from(error: ShelfError) -> Self {
+        let message = error.sentence();
+        match error {
+            ShelfError::NoFolder => Self::new(StatusCode::CONFLICT, "conflict", message),
+            ShelfError::Write { .. } => {
+                error!(error = message, "a plugin could not be written into the folder of plugins");
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", message)
+            }
+            _ => Self::new(StatusCode::BAD_REQUEST, "invalid_plugin", message),
         }
     }
 }

@@ -43,6 +43,7 @@ pub(super) struct QueryParameter {
 
 /// A body, and examples of it by name.
 pub(super) struct Content {
+    media_type: &'static str,
     schema: fn(&mut SchemaGenerator) -> Value,
     examples: Vec<(&'static str, Value)>,
 }
@@ -50,9 +51,18 @@ pub(super) struct Content {
 impl Content {
     pub(super) fn new<T: JsonSchema>(examples: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
         Content {
+            media_type: "application/json",
             schema: |schemas| schemas.subschema_for::<T>().to_value(),
             examples: examples.into_iter().collect(),
         }
+    }
+
+    /// What is not JSON. A schema would say nothing of it.
+    pub(super) fn other(
+        media_type: &'static str,
+        examples: impl IntoIterator<Item = (&'static str, Value)>,
+    ) -> Self {
+        Content { media_type, schema: |_| json!({}), examples: examples.into_iter().collect() }
     }
 
     fn document(&self, schemas: &mut SchemaGenerator) -> Value {
@@ -61,7 +71,7 @@ impl Content {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), json!({ "value": value })))
             .collect();
-        json!({ "application/json": { "schema": (self.schema)(schemas), "examples": examples } })
+        json!({ self.media_type: { "schema": (self.schema)(schemas), "examples": examples } })
     }
 }
 
@@ -77,12 +87,19 @@ const ERRORS: &[(&str, u16, &str)] = &[
         409,
         "Something else has this name, token or number already, or the configuration file has the tenant.",
     ),
+    (
+        "plugin_refused",
+        409,
+        "The new plugin does not serve: what served before goes on. The message says why.",
+    ),
+    ("nothing_to_do", 409, "There is no shadow run to promote, or nothing to go back to."),
+    ("invalid_plugin", 400, "The component is not a plugin, or its name is none. The message says why."),
     ("invalid_json", 400, "The body is not JSON."),
     ("invalid_request", 400, "A field or parameter is missing, unknown, or not as it must be."),
     ("invalid_number", 400, "A number can't be read. `details` lists all that can't, by index."),
     ("too_many_numbers", 400, "More than 10,000 numbers at once."),
     ("body_too_large", 413, "The body is larger than the gateway takes."),
-    ("unsupported_media_type", 415, "The body is not declared as application/json."),
+    ("unsupported_media_type", 415, "The body is not declared as what it has to be."),
     ("internal", 500, "A defect of the gateway."),
     (
         "unavailable",
@@ -176,7 +193,8 @@ impl Operation {
     fn may_answer(&self, path: &str, code: &str) -> bool {
         let by_shape = match code {
             "missing_token" | "invalid_token" | "unavailable" | "internal" => self.auth != Auth::Nobody,
-            "invalid_json" | "body_too_large" | "unsupported_media_type" => self.body.is_some(),
+            "body_too_large" | "unsupported_media_type" => self.body.is_some(),
+            "invalid_json" => self.body.as_ref().is_some_and(|body| body.media_type == "application/json"),
             "invalid_request" => {
                 self.body.is_some()
                     || !self.query.is_empty()
@@ -193,6 +211,7 @@ impl Operation {
             let description = match name {
                 "sender" => "The sender's name",
                 "tenant" => "The tenant's name",
+                "plugin" => "The plugin's name: 1 to 64 of a-z, 0-9, `-` and `_`",
                 _ => "The entry's id, which begins with `e_`, or its number, with the plus percent-encoded (%2B)",
             };
             json!({
@@ -201,7 +220,7 @@ impl Operation {
                 "required": true,
                 "description": description,
                 "schema": { "type": "string" },
-                "example": match name { "sender" => "support", "tenant" => "acme", _ => "+46732001122" },
+                "example": match name { "sender" => "support", "tenant" => "acme", "plugin" => "exact", _ => "+46732001122" },
             })
         });
         let in_query = self.query.iter().map(|parameter| {

@@ -68,7 +68,7 @@ impl Line {
         let route = self.route.as_ref().map_or("(none)", MatchedPath::as_str);
         let status = response.status().as_u16();
         let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let is_frequent = route.ends_with("/check") || matches!(route, "/healthz" | "/readyz");
+        let is_frequent = route.ends_with("/check") || matches!(route, "/healthz" | "/readyz" | "/metrics");
         if is_frequent && status < 400 {
             debug!(%method, route, status, micros, "request");
         } else {

@@ -1,5 +1,6 @@
 //! The words of the native API for what the core has types for.
 
+use jiff::Timestamp;
 use portcullis_ledger::{Outcome, Source, StatusFilter};
 use portcullis_msisdn::{Direction, Directions};
 use schemars::JsonSchema;
@@ -184,4 +185,9 @@ impl From<Option<Outcome>> for OutcomeWord {
             None => OutcomeWord::Valid,
         }
     }
+}
+
+/// RFC 3339 in UTC, always with three digits of milliseconds, so that texts sort as times.
+pub(super) fn time(time: Timestamp) -> String {
+    format!("{time:.3}")
 }

@@ -19,7 +19,7 @@ pub(crate) use digest::Digest;
 pub(crate) use error::ShelfError;
 pub(crate) use scan::Finding;
 pub(crate) use shelf::{Shelf, names};
-pub(crate) use version::{Listed, Origin, Version};
+pub(crate) use version::{Listed, Version};
 pub(crate) use watch::Watch;
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ const PACE: Pace = Pace {
 enum Eyes {
     System,
     /// As where the system can't.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests ask for what otherwise the system brings about"))]
     Own,
 }
 

@@ -41,6 +41,11 @@ impl Candidates {
             let _ = teller.send(told);
         }
     }
+
+    /// From now on somebody else is to be told.
+    pub(super) fn hear(&mut self, told: Sender<Told>) {
+        self.told = Some(told);
+    }
 }
 
 impl Drop for Candidates {

@@ -123,12 +123,16 @@ impl Reload {
         inner.record.last = Some(Attempt { to, began, outcome: Outcome::Refused, why: Some(why), stages });
     }
 
-    /// Ends a shadow run: the candidate serves.
-    pub(crate) fn promote(self: &Arc<Self>) -> Result<(), NotNow> {
+    /// Ends a shadow run: the candidate serves, of which the caller is told.
+    pub(crate) fn promote(self: &Arc<Self>) -> Result<Receiver<Told>, NotNow> {
         let mut inner = self.inner();
         let tasks = inner.machine.promote()?;
+        let (told, hear) = std::sync::mpsc::channel();
+        if let Some(candidates) = &mut inner.candidates {
+            candidates.hear(told);
+        }
         self.begin(inner, tasks);
-        Ok(())
+        Ok(hear)
     }
 
     /// Goes back to what served before the exchange that is under way, or the last one.

@@ -14,7 +14,10 @@ fn document(gateway: &Gateway) -> Value {
 
 /// A path with its parameters filled in.
 fn filled(path: &str) -> String {
-    path.replace("{sender}", "support").replace("{entry}", "%2B46732001122").replace("{tenant}", "initech")
+    path.replace("{sender}", "support")
+        .replace("{entry}", "%2B46732001122")
+        .replace("{tenant}", "initech")
+        .replace("{plugin}", "exact")
 }
 
 fn token_for(operation: &Value) -> &'static str {
@@ -27,7 +30,7 @@ fn token_for(operation: &Value) -> &'static str {
 
 fn fields(value: &Value) -> BTreeSet<&str> {
     // Optional ones that depend on what was written.
-    let optional = ["deactivated", "display", "expires", "reason"];
+    let optional = ["before", "deactivated", "display", "expires", "last", "reason", "shadow"];
     let fields = value.as_object().into_iter().flat_map(|object| object.keys());
     fields.map(String::as_str).filter(|field| !optional.contains(field)).collect()
 }
@@ -57,7 +60,7 @@ fn the_document_names_every_route_and_only_those() {
         assert_eq!(allowed, operations.as_object().unwrap().keys().cloned().collect(), "{path}");
     }
     // A path that the document does not name can not be found from outside: so their number is told here.
-    assert_eq!(document["paths"].as_object().unwrap().len(), 15);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 21);
 }
 
 #[test]
@@ -69,12 +72,16 @@ fn every_example_of_a_request_works() {
     for method in order {
         for (path, operations) in document["paths"].as_object().unwrap() {
             let Some(operation) = operations.get(method) else { continue };
+            // These need a component, or a shadow run: the tests of reloads use them.
+            if path.ends_with("/plugins/{plugin}") || path.ends_with("/promote") {
+                continue;
+            }
             let mut path = filled(path);
             if path.ends_with("/%2B46732001122") {
                 let list = path.trim_start_matches("/portcullis/v1").trim_end_matches("/%2B46732001122");
                 gateway.post(list, json!({ "number": "+46732001122" })).ok();
             }
-            if method == "delete" && path.contains("/admin/") {
+            if method == "delete" && path.contains("/admin/tenants/") {
                 gateway.admin("PUT", "/initech", Some(json!({ "senders": [{ "id": "support" }] })));
                 path = path.replace("/tenants/initech", "/tenants/initech?confirm=initech");
                 path = match path.split_once("?confirm=initech/") {
@@ -97,9 +104,10 @@ fn every_example_of_a_request_works() {
                 assert!((200..300).contains(&answer.status), "{method} {path} {body:?}: {}", answer.json);
                 let documented = operation["responses"].get(answer.status.to_string());
                 assert!(documented.is_some(), "{method} {path}: {} is not in the document", answer.status);
+                // What is not JSON has no fields.
+                let Some(content) = documented.unwrap()["content"].get("application/json") else { continue };
                 // What is shown as an example has the fields that answers have; those of lists vary with what is in them.
-                let shown =
-                    documented.unwrap()["content"]["application/json"]["examples"].as_object().unwrap();
+                let shown = content["examples"].as_object().unwrap();
                 let looks_alike =
                     shown.values().any(|example| fields(&example["value"]) == fields(&answer.json));
                 let brief = body.is_some_and(|body| body.contains("brief"));

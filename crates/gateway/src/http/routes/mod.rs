@@ -1,6 +1,7 @@
 //! All routes of the native API, with their handlers and what the OpenAPI document says of them.
 
 mod admin;
+mod plugins;
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::openapi::{Auth, Content, Operation, QueryParameter};
 use super::request_log::Logged;
-use super::{check, entries, front::Front, health, status, write};
+use super::{check, entries, front::Front, health, metrics, status, write};
 
 /// One route: a method of a path.
 pub(super) struct Route {
@@ -32,6 +33,7 @@ pub(super) fn all() -> Vec<Route> {
         .flat_map(|(tag, path, noun)| of_list(tag, path, noun))
         .chain([tenant_status()])
         .chain(admin::all())
+        .chain(plugins::all())
         .chain(of_health())
         .collect()
 }
@@ -379,6 +381,16 @@ fn of_health() -> Vec<Route> {
                 summary: "Ask whether requests are answered",
                 answers: vec![(200, "They are", is("ready")), (503, "Not yet, or no more", is("starting"))],
                 ..operation("ready", Auth::Nobody)
+            },
+        ),
+        route(
+            "/metrics",
+            logged(MethodFilter::GET, metrics::metrics),
+            Operation {
+                summary: "Read what the gateway counts",
+                description: "In the text format of OpenMetrics 1.0, for Prometheus. With the administrator's token, as tenants and                 senders are named.",
+                answers: vec![(200, "The metrics", Content::other(metrics::MEDIA_TYPE, []))],
+                ..operation("get_metrics", Auth::Admin)
             },
         ),
     ]

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use portcullis_plugin_bundle::EXACT;
 
 use super::*;
-use crate::plugins::{Origin, ShelfError, names};
+use crate::plugins::version::Origin;
+use crate::plugins::{ShelfError, names};
 
 const NOTHING: [&str; 0] = [];
 

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use portcullis_plugin_bundle::EXACT;
 
 use super::*;
-use crate::plugins::{Listed, Origin, ShelfError};
+use crate::plugins::version::Origin;
+use crate::plugins::{Listed, ShelfError};
 
 fn short(component: &[u8]) -> String {
     Digest::of(component).short()

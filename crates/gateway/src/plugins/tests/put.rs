@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
-use crate::plugins::{Origin, ShelfError};
+use crate::plugins::ShelfError;
+use crate::plugins::version::Origin;
 
 #[test]
 fn what_is_put_is_the_latest_and_in_the_folder() {

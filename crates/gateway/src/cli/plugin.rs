@@ -1,0 +1,208 @@
+//! `portcullis plugin`.
+
+use std::io::Write as _;
+
+use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::client::Client;
+use super::output::Results;
+use super::{Exit, client};
+
+/// See and exchange the plugin of a tenant, while messages flow
+///
+/// For the gateway's administrator: with --admin-token.
+#[derive(Args)]
+pub(super) struct Options {
+    /// The administrator's token, as it stands in the gateway's configuration
+    #[arg(long, global = true, value_name = "TOKEN", env = "PORTCULLIS_ADMIN_TOKEN", hide_env_values = true)]
+    admin_token: Option<client::Token>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say what serves a tenant, and how the last exchange went
+    Status {
+        #[command(flatten)]
+        tenant: Tenant,
+        /// Print all that is known, as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Exchange a tenant's plugin: for its newest version, unless another plugin, version or options are named
+    ///
+    /// Ends when the new one serves on all of the tenant's lists, or was refused on all; what served before goes on until
+    /// then.
+    Reload {
+        #[command(flatten)]
+        tenant: Tenant,
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// Have a new plugin answer live checks beside the one that serves, heard by nobody
+    ///
+    /// Ends when the run has begun: `status` says how it goes. After --checks or --seconds the new plugin is promoted, unless
+    /// it disagreed too often; with neither it waits for `promote` or `rollback`.
+    Shadow {
+        #[command(flatten)]
+        tenant: Tenant,
+        #[command(flatten)]
+        wish: Wish,
+        #[command(flatten)]
+        terms: Terms,
+    },
+    /// End a shadow run: the new plugin serves
+    Promote {
+        #[command(flatten)]
+        tenant: Tenant,
+    },
+    /// Go back to what served before, or give up what is under way
+    Rollback {
+        #[command(flatten)]
+        tenant: Tenant,
+    },
+}
+
+#[derive(Args)]
+struct Tenant {
+    /// The tenant whose plugin is meant, by its id
+    #[arg(long, short, value_name = "ID")]
+    tenant: String,
+}
+
+/// What the plugin is to be.
+#[derive(Args, Serialize)]
+struct Wish {
+    /// Another plugin
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<String>,
+    /// One version to stay with: its digest, or at least the first 8 digits of it
+    #[arg(long, value_name = "DIGEST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    /// The plugin's options, as a JSON object
+    #[arg(long, value_name = "JSON", value_parser = object)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<Map<String, Value>>,
+}
+
+/// When a shadow run is over.
+#[derive(Args, Serialize)]
+struct Terms {
+    /// After so many checks
+    #[arg(long, value_name = "COUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<u64>,
+    /// After so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<u64>,
+    /// With more disagreements the new plugin is discarded
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    max_disagreements: u64,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(flatten)]
+    wish: &'a Wish,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<&'a Terms>,
+}
+
+fn object(text: &str) -> Result<Map<String, Value>, String> {
+    serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))
+}
+
+/// What is shown of a status.
+#[derive(Deserialize)]
+struct Shown {
+    summary: String,
+    stage: String,
+    shadow: Option<ShownShadow>,
+    lists: Vec<ShownList>,
+}
+
+#[derive(Deserialize)]
+struct ShownShadow {
+    compared: u64,
+    skipped: u64,
+    disagreements: u64,
+    latest: Vec<ShownDisagreement>,
+}
+
+#[derive(Deserialize)]
+struct ShownDisagreement {
+    list: String,
+    number: String,
+    direction: String,
+    serving: String,
+}
+
+#[derive(Deserialize)]
+struct ShownList {
+    list: String,
+    serving: bool,
+    generation: u64,
+    replicas: usize,
+    breaker: String,
+    recoveries: u64,
+}
+
+pub(super) fn run(base: client::BaseUrl, options: Options) -> anyhow::Result<Exit> {
+    let Options { admin_token, command } = options;
+    let client = Client::new(base, admin_token.as_ref()).map_err(|error| match error {
+        client::Error::NoToken => client::Error::NoAdminToken,
+        error => error,
+    })?;
+    let exchange = |tenant: &Tenant, wish: &Wish, shadow: Option<&Terms>| {
+        client.exchange_plugin(&tenant.tenant, &Body { wish, shadow })
+    };
+    let (status, as_json) = match &command {
+        Command::Status { tenant, json } => (client.plugin_status(&tenant.tenant)?, *json),
+        Command::Reload { tenant, wish } => (exchange(tenant, wish, None)?, false),
+        Command::Shadow { tenant, wish, terms } => (exchange(tenant, wish, Some(terms))?, false),
+        Command::Promote { tenant } => (client.act_on_plugin(&tenant.tenant, "promote")?, false),
+        Command::Rollback { tenant } => (client.act_on_plugin(&tenant.tenant, "rollback")?, false),
+    };
+    let mut results = Results::open();
+    if as_json {
+        writeln!(results, "{status:#}")?;
+    } else {
+        show(&mut results, serde_json::from_value(status)?)?;
+    }
+    results.flush()?;
+    Ok(Exit::Good)
+}
+
+fn show(results: &mut Results, status: Shown) -> std::io::Result<()> {
+    let Shown { summary, stage, shadow, lists } = status;
+    writeln!(results, "{summary}")?;
+    if stage != "resting" {
+        writeln!(results, "stage: {stage}")?;
+    }
+    if let Some(ShownShadow { compared, skipped, disagreements, latest }) = shadow {
+        writeln!(
+            results,
+            "shadow run: {compared} checks compared, {disagreements} disagreements, {skipped} skipped"
+        )?;
+        for ShownDisagreement { list, number, direction, serving } in latest {
+            writeln!(
+                results,
+                "  {list}: {number} {direction}: {serving}, and the new plugin says the other"
+            )?;
+        }
+    }
+    for ShownList { list, serving, generation, replicas, breaker, recoveries } in lists {
+        let state = if serving { "serving" } else { "out of service: the tenant's policy answers" };
+        writeln!(
+            results,
+            "{list}: {state}, generation {generation}, instances {replicas}, breaker {breaker}, recoveries {recoveries}"
+        )?;
+    }
+    Ok(())
+}

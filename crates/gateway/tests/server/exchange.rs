@@ -1,0 +1,319 @@
+//! A tenant's plugin is exchanged while it serves, with its list intact; whatever is wrong with the new one leaves the old one serving.
+
+use portcullis_plugin_bundle::{EVIL, EXACT, PREFIX};
+use serde_json::{Value, json};
+
+use super::support::{ACME, Gateway, SERVER, TENANTS, digest, variant};
+
+fn exchange(gateway: &Gateway, body: Value) -> super::support::Answer {
+    gateway.admin("POST", "/acme/plugin", Some(body))
+}
+
+fn serving(gateway: &Gateway) -> String {
+    gateway.plugin("acme")["serving"]["version"].as_str().unwrap().to_owned()
+}
+
+fn summary(gateway: &Gateway) -> String {
+    gateway.plugin("acme")["summary"].as_str().unwrap().to_owned()
+}
+
+/// The list is as it was, and takes writes.
+fn is_intact(gateway: &Gateway) {
+    assert_eq!(gateway.verdict("+46732001122"), "block");
+    assert_eq!(gateway.verdict("+46732002244"), "allow");
+    gateway.block("+46732003366");
+    assert_eq!(gateway.verdict("+46732003366"), "block");
+    gateway.delete("/senders/support/entries", json!({ "number": "+46732003366" })).ok();
+    assert_eq!(gateway.verdict("+46732003366"), "allow");
+}
+
+fn with_an_entry() -> Gateway {
+    let gateway = Gateway::start();
+    gateway.block("+46732001122");
+    gateway
+}
+
+/// With a tenant that grants numbers in clear.
+fn granting() -> Gateway {
+    let tenants = TENANTS.replace("id = \"acme\"", "id = \"acme\"\nclear_numbers = true");
+    let gateway = Gateway::with(&format!("{SERVER}{tenants}"));
+    gateway.block("+46732001122");
+    gateway
+}
+
+#[test]
+fn a_new_file_serves_with_the_list_intact() {
+    let gateway = with_an_entry();
+    assert_eq!(serving(&gateway), digest(EXACT.component));
+    for name in [b'a', b'b'] {
+        let component = variant(EXACT.component, name);
+        gateway.drop_plugin("exact", &component);
+        gateway.until("the new version serves", |gateway| serving(gateway) == digest(&component));
+        is_intact(&gateway);
+    }
+    let status = gateway.plugin("acme");
+    let lists = status["lists"].as_array().unwrap();
+    assert_eq!(lists.len(), 3);
+    assert!(lists.iter().all(|list| list["serving"] == true && list["generation"] == 3), "{status}");
+    assert_eq!((&status["stage"], &status["last"]["outcome"]), (&json!("watching"), &json!("served")));
+    // Globex has the same plugin.
+    assert_eq!(gateway.plugin("globex")["serving"]["version"], status["serving"]["version"]);
+}
+
+#[test]
+fn a_half_written_file_is_told_and_the_whole_one_then_serves() {
+    let gateway = with_an_entry();
+    let component = variant(EXACT.component, b'a');
+    gateway.drop_plugin("exact", &component[..component.len() / 2]);
+    gateway.until("it is refused", |gateway| summary(gateway).contains("was refused"));
+    let told = summary(&gateway);
+    assert!(told.contains("exact.wasm") && told.contains("damaged, or cut off"), "{told}");
+    assert_eq!(serving(&gateway), digest(EXACT.component));
+    is_intact(&gateway);
+    gateway.drop_plugin("exact", &component);
+    gateway.until("the whole one serves", |gateway| serving(gateway) == digest(&component));
+    is_intact(&gateway);
+}
+
+#[test]
+fn what_is_no_plugin_is_refused_and_changes_nothing() {
+    let gateway = with_an_entry();
+    let module = b"\0asm\x01\0\0\0";
+    for (component, why) in
+        [(&b"random bytes"[..], "not WebAssembly"), (module, "not a component"), (b"", "not WebAssembly")]
+    {
+        let answer = gateway.put_plugin("exact", component);
+        assert!(answer.error(400, "invalid_plugin").contains(why), "{}", answer.json);
+    }
+    gateway.put_plugin("E%20vil", EXACT.component).error(400, "invalid_plugin");
+    let path = "/portcullis/v1/admin/plugins/exact";
+    gateway.call("PUT", path, ACME, Some("{}".to_owned())).error(401, "invalid_token");
+    gateway.call("PUT", path, "admin-secret", Some("{}".to_owned())).error(415, "unsupported_media_type");
+    assert!(!gateway.folder().join("plugins/exact.wasm").exists());
+    assert_eq!(serving(&gateway), digest(EXACT.component));
+    is_intact(&gateway);
+}
+
+#[test]
+fn a_rollback_goes_back_and_holds_over_a_restart() {
+    let mut gateway = with_an_entry();
+    let component = variant(EXACT.component, b'a');
+    let put = gateway.put_plugin("exact", &component);
+    assert_eq!((&put.ok()["version"], &put.json["tenants"]), (&json!(digest(&component)), &json!(2)));
+    gateway.until("it serves", |gateway| serving(gateway) == digest(&component));
+    let back = gateway.admin("POST", "/acme/plugin/rollback", None);
+    assert_eq!(back.ok()["serving"]["version"], digest(EXACT.component), "{}", back.json);
+    assert_eq!(
+        (&back.json["serving"]["pinned"], &back.json["last"]["outcome"]),
+        (&json!(true), &json!("rolled_back"))
+    );
+    is_intact(&gateway);
+    // The file is still there, and still the newest.
+    gateway.restart();
+    assert_eq!(serving(&gateway), digest(EXACT.component));
+    assert_eq!(gateway.plugin("globex")["serving"]["version"], digest(&component));
+    is_intact(&gateway);
+    assert_eq!(exchange(&gateway, json!({})).ok()["serving"]["version"], digest(&component));
+    is_intact(&gateway);
+    let nothing = gateway.admin("POST", "/globex/plugin/rollback", None);
+    nothing.error(409, "nothing_to_do");
+}
+
+#[test]
+fn a_version_can_be_chosen_and_stays() {
+    let gateway = with_an_entry();
+    let (one, other) = (variant(EXACT.component, b'a'), variant(EXACT.component, b'b'));
+    gateway.put_plugin("exact", &one).ok();
+    gateway.until("it serves", |gateway| serving(gateway) == digest(&one));
+    let chosen = exchange(&gateway, json!({ "version": digest(EXACT.component) }));
+    assert_eq!(chosen.ok()["serving"]["pinned"], true);
+    gateway.put_plugin("exact", &other).ok();
+    gateway.until("globex has the newest", |gateway| {
+        gateway.plugin("globex")["serving"]["version"] == digest(&other)
+    });
+    assert_eq!(serving(&gateway), digest(EXACT.component));
+    let unknown = exchange(&gateway, json!({ "version": "sha256:0000000000" }));
+    assert!(unknown.error(409, "plugin_refused").contains("has no version"), "{}", unknown.json);
+    let versions = gateway.api("GET", "/admin/plugins", "admin-secret", None);
+    let exact = versions.ok()["plugins"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|plugin| plugin["plugin"] == "exact")
+        .unwrap();
+    assert_eq!(exact["versions"].as_array().unwrap().len(), 3, "{exact}");
+    assert_eq!(
+        (&exact["versions"][0]["version"], &exact["versions"][0]["newest"]),
+        (&json!(digest(&other)), &json!(true))
+    );
+}
+
+#[test]
+fn options_that_the_plugin_refuses_leave_the_old_ones() {
+    let gateway = with_an_entry();
+    let refused = exchange(&gateway, json!({ "options": { "treshold": 3 } }));
+    let why = refused.error(409, "plugin_refused").to_owned();
+    assert!(why.contains("has no options"), "{why}");
+    assert!(summary(&gateway).contains("has no options"), "{}", summary(&gateway));
+    is_intact(&gateway);
+    exchange(&gateway, json!({ "plugin": "unheard-of" })).error(409, "plugin_refused");
+    exchange(&gateway, json!({ "pluggin": "exact" })).error(400, "invalid_request");
+    gateway.admin("POST", "/nobody/plugin", Some(json!({}))).error(404, "unknown_tenant");
+}
+
+#[test]
+fn a_plugin_that_lies_is_found_out_before_it_serves() {
+    let gateway = with_an_entry();
+    for n in 0..30 {
+        gateway.block(&format!("+467320044{n:02}"));
+    }
+    gateway.put_plugin("evil", EVIL.component).ok();
+    for (mode, why) in [
+        ("forget-every-third", "lets"),
+        ("miscount", "counts"),
+        ("refuse-entries", "it takes no entries today"),
+        ("panic", "trapped"),
+        ("spin-in-check", "cut off"),
+        ("spin-in-configure", "cut off"),
+    ] {
+        let refused = exchange(&gateway, json!({ "plugin": "evil", "options": { "mode": mode } }));
+        let told = refused.error(409, "plugin_refused").to_owned();
+        assert!(told.contains(why), "{mode}: {told}");
+        assert!(summary(&gateway).contains(why), "{}", summary(&gateway));
+        assert_eq!(serving(&gateway), digest(EXACT.component));
+        is_intact(&gateway);
+    }
+}
+
+#[test]
+fn a_tenant_moves_to_prefix_rules_and_back_with_its_entries() {
+    let gateway = granting();
+    let rules = json!({ "block": ["4673555"], "allow": ["46735551"] });
+    let moved = exchange(&gateway, json!({ "plugin": "prefix", "options": rules }));
+    assert_eq!(moved.ok()["serving"]["plugin"], "prefix");
+    is_intact(&gateway);
+    assert_eq!(gateway.verdict("+46735552222"), "block");
+    assert_eq!(gateway.verdict("+46735551222"), "allow");
+    gateway.block("+46735551222");
+    assert_eq!(gateway.verdict("+46735551222"), "block", "whoever opted out stays so");
+    let back = exchange(&gateway, json!({ "plugin": "exact" }));
+    assert_eq!(back.ok()["serving"]["plugin"], "exact");
+    assert_eq!(gateway.verdict("+46735552222"), "allow");
+    assert_eq!(gateway.verdict("+46735551222"), "block");
+    is_intact(&gateway);
+}
+
+#[test]
+fn without_the_grant_a_plugin_for_numbers_in_clear_is_refused() {
+    let gateway = with_an_entry();
+    let refused = exchange(&gateway, json!({ "plugin": "prefix" }));
+    let why = refused.error(409, "plugin_refused").to_owned();
+    assert!(why.contains("clear_numbers = true"), "{why}");
+    is_intact(&gateway);
+}
+
+#[test]
+fn a_shadow_run_tells_disagreements_and_discards_or_promotes() {
+    let gateway = granting();
+    let shadow = |max: u64, checks: Option<u64>| {
+        let rules = json!({ "block": ["4673555"] });
+        let terms = json!({ "max_disagreements": max, "checks": checks.unwrap_or(1_000_000) });
+        exchange(&gateway, json!({ "plugin": "prefix", "options": rules, "shadow": terms })).ok().clone()
+    };
+    // One disagreement is too many.
+    assert_eq!(shadow(0, None)["stage"], "shadowing");
+    assert_eq!(gateway.verdict("+46735552222"), "allow", "nobody hears it");
+    gateway.until("it is discarded", |gateway| gateway.plugin("acme")["stage"] == "resting");
+    let status = gateway.plugin("acme");
+    assert_eq!(
+        (&status["last"]["outcome"], &status["serving"]["plugin"]),
+        (&json!("refused"), &json!("exact"))
+    );
+    assert!(summary(&gateway).contains("disagreed"), "{}", summary(&gateway));
+    let told = &status["shadow"]["latest"][0];
+    assert_eq!((&told["number"], &told["serving"]), (&json!("+46*******22"), &json!("allow")), "{status}");
+
+    // Some are allowed: promoted when enough was compared.
+    shadow(100, Some(20));
+    for _ in 0..20 {
+        assert_eq!(gateway.verdict("+46732002244"), "allow");
+    }
+    gateway.until("it is promoted", |gateway| gateway.plugin("acme")["serving"]["plugin"] == "prefix");
+    assert_eq!(gateway.verdict("+46735552222"), "block");
+    gateway.admin("POST", "/acme/plugin/rollback", None).ok();
+    assert_eq!(gateway.verdict("+46735552222"), "allow");
+
+    // By hand, in either way.
+    shadow(100, None);
+    let given_up = gateway.admin("POST", "/acme/plugin/rollback", None);
+    assert_eq!(
+        (&given_up.ok()["stage"], &given_up.json["serving"]["plugin"]),
+        (&json!("resting"), &json!("exact"))
+    );
+    gateway.admin("POST", "/acme/plugin/promote", None).error(409, "nothing_to_do");
+    shadow(100, None);
+    let promoted = gateway.admin("POST", "/acme/plugin/promote", None);
+    assert_eq!(promoted.ok()["serving"]["plugin"], "prefix");
+    is_intact(&gateway);
+}
+
+#[test]
+fn a_choice_made_while_running_holds_until_the_file_says_something_new() {
+    let mut gateway = granting();
+    exchange(&gateway, json!({ "plugin": "prefix", "options": { "block": ["4673555"] } })).ok();
+    gateway.restart();
+    assert_eq!(gateway.verdict("+46735552222"), "block");
+    let file = gateway.folder().join("portcullis.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        config.replacen(
+            "clear_numbers = true",
+            "clear_numbers = true\nplugin_options = {}\nplugin = 'prefix'",
+            1,
+        ),
+    )
+    .unwrap();
+    gateway.restart();
+    assert_eq!(gateway.verdict("+46735552222"), "allow");
+    is_intact(&gateway);
+}
+
+#[test]
+fn replicas_answer_alike() {
+    let tenants = TENANTS.replace("id = \"acme\"", "id = \"acme\"\nreplicas = 3");
+    let gateway = Gateway::with(&format!("{SERVER}{tenants}"));
+    gateway.block("+46732001122");
+    is_intact(&gateway);
+    assert_eq!(gateway.plugin("acme")["lists"][0]["replicas"], 3);
+    assert_eq!(exchange(&gateway, json!({})).ok()["lists"][1]["replicas"], 3);
+    is_intact(&gateway);
+}
+
+#[test]
+fn what_happens_is_counted() {
+    let gateway = with_an_entry();
+    gateway.verdict("+46732001122");
+    gateway.verdict("+46732002244");
+    exchange(&gateway, json!({})).ok();
+    exchange(&gateway, json!({ "options": { "x": 1 } })).error(409, "plugin_refused");
+    let metrics = gateway.metrics();
+    for line in [
+        r#"portcullis_checks_total{tenant="acme",verdict="block",source="plugin"} 1"#,
+        r#"portcullis_checks_total{tenant="acme",verdict="allow",source="plugin"} 1"#,
+        r#"portcullis_reloads_total{tenant="acme",outcome="served"} 1"#,
+        r#"portcullis_reloads_total{tenant="acme",outcome="refused"} 1"#,
+        r#"portcullis_list_generation{tenant="acme",list="support"} 2"#,
+        r#"portcullis_list_entries{tenant="acme",list="support"} 1"#,
+        r#"portcullis_list_serving{tenant="acme",list="tenant-wide"} 1"#,
+        r#"portcullis_list_breaker{tenant="acme",list="support",state="closed"} 1"#,
+        r#"portcullis_check_seconds_count 2"#,
+        r#"portcullis_reload_stage_seconds_count{stage="filling",result="done"} 1"#,
+        r#"portcullis_reload_stage_seconds_count{stage="preparing",result="failed"} 1"#,
+    ] {
+        assert!(metrics.lines().any(|there| there == line), "{line} is not in:\n{metrics}");
+    }
+    assert!(metrics.ends_with("# EOF\n"));
+    gateway.call("GET", "/metrics", "", None).error(401, "missing_token");
+    gateway.call("GET", "/metrics", ACME, None).error(401, "invalid_token");
+}

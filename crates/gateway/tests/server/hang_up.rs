@@ -1,0 +1,71 @@
+//! SIGHUP: the configuration file is read again.
+
+use super::support::{ACME, GLOBEX, Gateway, SERVER, TENANTS};
+
+fn write(gateway: &Gateway, config: &str) {
+    std::fs::write(gateway.folder().join("portcullis.toml"), config).unwrap();
+    gateway.hang_up();
+}
+
+#[test]
+fn tenants_senders_and_tokens_are_as_the_file_says_now() {
+    let gateway = Gateway::start();
+    gateway.block("+46732001122");
+    let tenants = TENANTS
+        .replace("\"acme-secret\"", "\"acme-secret\", \"acme-new\"")
+        .replace("id = \"sales\"", "id = \"returns\"")
+        .replace(
+            "id = \"globex\"\ntokens = [\"globex-secret\"]",
+            "id = \"initech\"\ntokens = [\"initech-secret\"]",
+        );
+    let server = SERVER.replace("\"admin-secret\"", "\"admin-new\"");
+    write(&gateway, &format!("{server}{tenants}"));
+    gateway.until("the new token is taken", |gateway| {
+        gateway.api("GET", "/status", "acme-new", None).status == 200
+    });
+    // What was there stays in service.
+    assert_eq!(gateway.verdict("+46732001122"), "block");
+    assert_eq!(gateway.verdict_of("returns", "+46732001122", "inbound"), "allow");
+    gateway.get("/senders/sales/status").error(404, "unknown_sender");
+    gateway.api("GET", "/status", GLOBEX, None).error(401, "invalid_token");
+    gateway.api("GET", "/status", "initech-secret", None).ok();
+    gateway.api("GET", "/admin/tenants", "admin-secret", None).error(401, "invalid_token");
+    gateway.api("GET", "/admin/tenants", "admin-new", None).ok();
+}
+
+#[test]
+fn a_file_that_is_wrong_changes_nothing_and_is_told_with_its_line() {
+    let gateway = Gateway::start();
+    gateway.block("+46732001122");
+    let wrong =
+        TENANTS.replace("tokens = [\"acme-secret\"]", "tokens = [\"acme-new\"]\nplugin = \"unheard-of\"");
+    write(&gateway, &format!("{SERVER}{wrong}"));
+    gateway.until("it is told", |gateway| gateway.logged("the configuration file is refused"));
+    assert!(gateway.logged("portcullis.toml:") && gateway.logged("there is no plugin of this name"));
+    gateway.api("GET", "/status", "acme-new", None).error(401, "invalid_token");
+    gateway.api("GET", "/status", ACME, None).ok();
+    assert_eq!(gateway.verdict("+46732001122"), "block");
+}
+
+#[test]
+fn a_tenant_whose_plugin_refuses_its_new_options_stays_and_the_others_change() {
+    let gateway = Gateway::start();
+    gateway.block("+46732001122");
+    let wrong = TENANTS
+        .replace("id = \"acme\"", "id = \"acme\"\nplugin_options = { treshold = 3 }")
+        .replace("globex-secret", "globex-new");
+    write(&gateway, &format!("{SERVER}{wrong}"));
+    gateway
+        .until("globex changes", |gateway| gateway.api("GET", "/status", "globex-new", None).status == 200);
+    assert_eq!(gateway.verdict("+46732001122"), "block");
+    let summary = gateway.plugin("acme")["summary"].as_str().unwrap().to_owned();
+    assert!(summary.contains("has no options"), "{summary}");
+}
+
+#[test]
+fn a_setting_that_only_a_start_can_apply_is_told() {
+    let gateway = Gateway::start();
+    write(&gateway, &format!("{}{TENANTS}", SERVER.replace("127.0.0.1:0", "127.0.0.1:9")));
+    gateway.until("it is told", |gateway| gateway.logged("it takes a restart"));
+    gateway.get("/status").ok();
+}
