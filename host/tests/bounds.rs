@@ -2,169 +2,336 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use portcullis_host::{
-    CallError, Census, Change, Direction, Directions, Entry, EntrySource, FillError, Generation, Outcome,
-    SourceError, Subject, Verdict,
+    CallError, Direction, Directions, Entry, FillError, FilledFrom, Format, Generation, Instance, Keyspace,
+    Outcome, SaveError, StateHeader, Verdict,
 };
+use support::record::Record;
+use support::states::{State, States};
 use support::{empty, entry, evil, exact, recipe, subject};
 
+/// The names out of the plugin's own list.
+macro_rules! modes {
+    ($($(#[doc = $doc:literal])+ $name:literal => $mode:ident,)+) => {
+        const MODES: &[&str] = &[$($name,)+];
+    };
+}
+
+include!("../../plugins/evil/src/modes.rs");
+
+/// A test for each way to be evil, by its name, and the test that none is missing.
+macro_rules! outcomes {
+    ($($mode:literal => $test:ident,)+) => {
+        $(mod $test {
+            #[test]
+            fn has_its_outcome() {
+                super::outcome::$test($mode);
+            }
+        })+
+
+        #[test]
+        fn every_way_to_be_evil_has_its_outcome_pinned() {
+            let pinned = BTreeSet::from([$($mode),+]);
+            assert_eq!(pinned, MODES.iter().copied().collect());
+        }
+    };
+}
+
+outcomes! {
+    "well-behaved" => the_plugin_that_behaves,
+    "spin-in-check" => an_endless_check,
+    "spin-in-check-many" => an_endless_batch,
+    "spin-in-configure" => an_endless_configure,
+    "spin-in-block" => an_endless_block,
+    "spin-in-unblock" => an_endless_unblock,
+    "spin-in-list" => an_endless_list,
+    "spin-in-count" => an_endless_count,
+    "spin-in-save" => an_endless_save,
+    "spin-in-load" => an_endless_load,
+    "recurse" => a_deep_recursion,
+    "panic" => a_panic,
+    "panic-later" => a_panic_in_service,
+    "panic-in-block" => a_panic_in_a_write,
+    "hoard-memory" => memory_hoarded_in_one_call,
+    "leak" => memory_leaked_call_by_call,
+    "short-bitmap" => a_bitmap_of_the_wrong_length,
+    "huge-bitmap" => an_answer_past_its_bound,
+    "disagree-in-batch" => a_batch_that_contradicts,
+    "huge-refusals" => refusals_past_the_bound,
+    "list-goes-backwards" => a_list_that_goes_backwards,
+    "list-overflows" => a_list_that_overflows,
+    "list-never-ends" => a_list_that_never_ends,
+    "save-never-ends" => a_save_that_does_not_advance,
+    "save-creeps" => a_save_that_creeps,
+    "huge-part" => a_part_past_its_bound,
+    "load-lies" => a_load_that_lies,
+    "miscount" => a_wrong_count,
+    "forget-every-third" => forgotten_entries,
+    "forget-unblocks" => forgotten_unblocks,
+    "block-strangers" => blocked_strangers,
+    "refuse-entries" => refused_entries,
+}
+
+fn options(mode: &str) -> String {
+    format!(r#"{{"mode":"{mode}"}}"#)
+}
+
 fn evil_list(mode: &str) -> Generation {
-    Generation::empty(recipe(evil(), &format!(r#"{{"mode":"{mode}"}}"#))).expect("it starts")
+    Generation::empty(recipe(evil(), &options(mode))).expect("it starts")
 }
 
-fn kind<T: std::fmt::Debug>(result: Result<T, CallError>) -> &'static str {
-    result.expect_err("the plugin is cut off").kind()
+fn evil_instance(mode: &str) -> Instance {
+    let recipe = recipe(evil(), &options(mode));
+    recipe.plugin.instantiate(&recipe.settings, &recipe.account, None).expect("it starts")
 }
 
-/// An instance that was cut off answers no more; the others know nothing of it.
-fn is_lost_alone(list: &Generation) {
+/// What becomes of a generation that is filled with three hundred entries.
+fn fill(mode: &str) -> Result<(), FillError> {
+    let record = Record::of((0..300).map(subject));
+    Generation::filled(recipe(evil(), &options(mode)), &record, None).map(drop)
+}
+
+/// The call fails as this kind of fault, the instance answers no more, and others know nothing of it.
+#[track_caller]
+fn is_lost_alone<T: std::fmt::Debug>(list: &Generation, result: Result<T, CallError>, kind: &str) {
+    let error = result.expect_err("the plugin is cut off");
+    assert_eq!(error.kind(), kind, "{error}");
     assert_eq!(list.check(subject(1), Direction::Inbound), Err(CallError::OutOfService));
+    assert_eq!(list.recipe().account.used(), 0, "its memory is paid back");
     let other = empty(exact());
     other.block(&[entry(1, Directions::BOTH)]).expect("another instance takes entries");
     assert_eq!(other.check(subject(1), Direction::Inbound), Ok(Verdict::Block));
 }
 
-#[test]
-fn an_endless_check_times_out() {
-    let list = evil_list("spin-in-check");
-    let error = list.check(subject(1), Direction::Inbound).expect_err("it is cut off");
-    assert_eq!(error.to_string(), "the plugin was cut off: check took longer than its 20 ms");
-    is_lost_alone(&list);
-}
+mod outcome {
+    use super::*;
 
-#[test]
-fn an_endless_batch_times_out() {
-    let list = evil_list("spin-in-check-many");
-    assert_eq!(kind(list.check_many(&[subject(1)], Direction::Inbound)), "timed-out");
-    is_lost_alone(&list);
-}
-
-#[test]
-fn an_endless_configure_times_out() {
-    let started = Generation::empty(recipe(evil(), r#"{"mode":"spin-in-configure"}"#));
-    assert_eq!(kind(started), "timed-out");
-}
-
-#[test]
-fn a_recursion_ends_at_the_stack_s_bound() {
-    let list = evil_list("recurse");
-    let error = list.check(subject(1), Direction::Inbound).expect_err("it is cut off");
-    assert_eq!(error.kind(), "trapped");
-    assert!(error.to_string().contains("call stack exhausted"), "{error}");
-    is_lost_alone(&list);
-}
-
-#[test]
-fn a_panic_is_a_trap() {
-    let list = evil_list("panic");
-    assert_eq!(kind(list.check(subject(1), Direction::Outbound)), "trapped");
-    is_lost_alone(&list);
-}
-
-#[test]
-fn memory_ends_at_the_tenant_s_account_and_is_paid_back() {
-    let list = evil_list("hoard-memory");
-    let account = std::sync::Arc::clone(&list.recipe().account);
-    let error = list.block(&[entry(1, Directions::BOTH)]).expect_err("it is cut off");
-    assert_eq!(error, CallError::OutOfMemory { call: "block", limit: 64 * support::MIB });
-    assert!(account.used() <= account.limit());
-    is_lost_alone(&list);
-    drop(list);
-    assert_eq!(account.used(), 0);
-}
-
-#[test]
-fn a_bitmap_of_the_wrong_length_breaks_the_contract() {
-    let list = evil_list("short-bitmap");
-    let error = list.check_many(&[1, 2].map(subject), Direction::Inbound).expect_err("it is cut off");
-    assert_eq!(
-        error.to_string(),
-        "the plugin broke the contract: check-many answered 0 bytes for 2 subjects"
-    );
-    is_lost_alone(&list);
-}
-
-#[test]
-fn an_answer_past_its_bound_is_not_read() {
-    let list = evil_list("huge-bitmap");
-    assert_eq!(kind(list.check_many(&[subject(1)], Direction::Inbound)), "broken");
-    let list = evil_list("huge-refusals");
-    let many: Vec<Entry> = (0..32).map(|i| entry(i, Directions::BOTH)).collect();
-    assert_eq!(kind(list.block(&many)), "broken");
-    is_lost_alone(&list);
-}
-
-#[test]
-fn a_long_refusal_is_cut_to_a_sentence() {
-    let outcomes =
-        evil_list("huge-refusals").block(&[entry(1, Directions::BOTH)]).expect("one refusal is small enough");
-    let [Outcome::Refused(why)] = &outcomes[..] else { panic!("{outcomes:?}") };
-    assert_eq!(why.len(), 512);
-}
-
-#[test]
-fn a_list_that_lies_is_cut_off() {
-    for (mode, breach) in [
-        ("list-goes-backwards", "goes backwards"),
-        ("list-overflows", "answered 11 entries where 10 were asked for"),
-        ("list-never-ends", "does not advance"),
-    ] {
+    fn blocked(mode: &str, kind: &str) {
         let list = evil_list(mode);
-        let members: Vec<Entry> = (1..100).map(|i| entry(i, Directions::BOTH)).collect();
-        list.block(&members).expect("entries are taken");
-        let mut after = None;
-        let error = loop {
-            match list.list(after, 10) {
-                Ok(page) => after = Some(page.next.expect("the plugin does not end")),
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(error.kind(), "broken", "{mode}");
-        assert!(error.to_string().contains(breach), "{mode}: {error}");
-        is_lost_alone(&list);
+        is_lost_alone(&list, list.block(&[entry(1, Directions::BOTH)]), kind);
     }
-}
 
-#[test]
-fn a_save_that_does_not_advance_is_cut_off() {
-    let recipe = recipe(evil(), r#"{"mode":"save-never-ends"}"#);
-    let mut instance = recipe.plugin.instantiate(&recipe.settings, &recipe.account, None).expect("it starts");
-    let first = instance.save(None, 1 << 20).expect("the first part is harmless");
-    assert_eq!(kind(instance.save(first.next, 1 << 20).map(|part| part.next)), "broken");
-}
+    fn checked(mode: &str, kind: &str) {
+        let list = evil_list(mode);
+        is_lost_alone(&list, list.check(subject(1), Direction::Outbound), kind);
+    }
 
-/// Three hundred members and no change.
-struct Members;
+    fn checked_in_a_batch(mode: &str, kind: &str) {
+        let list = evil_list(mode);
+        is_lost_alone(&list, list.check_many(&[1, 2].map(subject), Direction::Inbound), kind);
+    }
 
-impl EntrySource for Members {
-    fn census(&self) -> Result<Census, SourceError> {
-        Ok(Census { sequence: 300, entries: 300 })
+    pub(super) fn the_plugin_that_behaves(mode: &str) {
+        fill(mode).expect("nothing is wrong with it");
     }
-    fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, SourceError> {
-        let directions =
-            |&subject: &Subject| if subject.get() < 300 { Directions::BOTH } else { Directions::NONE };
-        Ok(subjects.iter().map(directions).collect())
-    }
-    fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
-        let first = after.map_or(0, |last| last.get() + 1);
-        Ok((first..300).take(limit).map(|value| entry(value, Directions::BOTH)).collect())
-    }
-    fn changes_since(&self, _: u64, _: usize) -> Result<Vec<Change>, SourceError> {
-        Ok(Vec::new())
-    }
-}
 
-#[test]
-fn a_generation_that_lies_is_never_put_in_place() {
-    let fill = |mode: &str| {
-        Generation::filled(recipe(evil(), &format!(r#"{{"mode":"{mode}"}}"#)), &Members, None)
-            .map(|_| ())
-            .expect_err("it lies")
-    };
-    assert!(matches!(fill("miscount"), FillError::Miscounted { given: 300, counted: 299 }));
-    assert!(matches!(fill("forget-every-third"), FillError::Forgotten { .. }));
-    assert_eq!(
-        fill("refuse-entries").to_string(),
-        "the plugin does not take an entry: it takes no entries today"
-    );
+    pub(super) fn an_endless_check(mode: &str) {
+        checked(mode, "timed-out");
+        let error = evil_list(mode).check(subject(1), Direction::Inbound).expect_err("it is cut off");
+        assert_eq!(error.to_string(), "the plugin was cut off: check took longer than its 20 ms");
+    }
+
+    pub(super) fn an_endless_batch(mode: &str) {
+        checked_in_a_batch(mode, "timed-out");
+    }
+
+    pub(super) fn an_endless_configure(mode: &str) {
+        let error = Generation::empty(recipe(evil(), &options(mode))).map(drop).expect_err("it is cut off");
+        assert_eq!(error.to_string(), "the plugin was cut off: configure took longer than its 20 ms");
+    }
+
+    pub(super) fn an_endless_block(mode: &str) {
+        blocked(mode, "timed-out");
+    }
+
+    pub(super) fn an_endless_unblock(mode: &str) {
+        let list = evil_list(mode);
+        is_lost_alone(&list, list.unblock(&[entry(1, Directions::BOTH)]), "timed-out");
+    }
+
+    pub(super) fn an_endless_list(mode: &str) {
+        let list = evil_list(mode);
+        is_lost_alone(&list, list.list(None, 10), "timed-out");
+    }
+
+    pub(super) fn an_endless_count(mode: &str) {
+        let list = evil_list(mode);
+        is_lost_alone(&list, list.count(), "timed-out");
+    }
+
+    pub(super) fn an_endless_save(mode: &str) {
+        let (list, states) = (evil_list(mode), States::default());
+        let error = list.save(&states).expect_err("it is cut off");
+        assert!(matches!(error, SaveError::Plugin(CallError::TimedOut { .. })), "{error}");
+        assert!(states.kept().is_none(), "nothing half-saved is kept");
+    }
+
+    /// From a saved state, with the record to fall back on.
+    fn fill_from_a_state(mode: &str) -> FilledFrom {
+        let record = Record::of((0..300).map(subject));
+        let format = Format { name: "evil".to_owned(), version: 1 };
+        let header = StateHeader { format, keyspace: Keyspace::Hashed, sequence: 300, entries: 300 };
+        let states = States::default();
+        *states.kept() = Some(State { header, parts: vec![vec![0]] });
+        let (list, from) = evil_list(mode).fill(&record, Some(&states)).expect("it is filled all the same");
+        list.prove(&record).expect("it holds what the record holds");
+        assert!(states.kept().is_none(), "the state is thrown away");
+        from
+    }
+
+    pub(super) fn an_endless_load(mode: &str) {
+        let from = fill_from_a_state(mode);
+        assert!(
+            matches!(from, FilledFrom::RecordInstead(FillError::Plugin(CallError::TimedOut { .. }))),
+            "{from:?}"
+        );
+    }
+
+    pub(super) fn a_load_that_lies(mode: &str) {
+        let from = fill_from_a_state(mode);
+        assert!(
+            matches!(from, FilledFrom::RecordInstead(FillError::Miscounted { given: 300, .. })),
+            "{from:?}"
+        );
+    }
+
+    pub(super) fn a_deep_recursion(mode: &str) {
+        checked(mode, "trapped");
+        let error = evil_list(mode).check(subject(1), Direction::Inbound).expect_err("it is cut off");
+        assert!(error.to_string().contains("call stack exhausted"), "{error}");
+    }
+
+    pub(super) fn a_panic(mode: &str) {
+        checked(mode, "trapped");
+        assert!(matches!(fill(mode), Err(FillError::Plugin(CallError::Trapped { .. }))));
+    }
+
+    pub(super) fn a_panic_in_service(mode: &str) {
+        let list = evil_list(mode);
+        for n in 1..2000 {
+            assert_eq!(list.check(subject(n), Direction::Inbound), Ok(Verdict::Allow));
+        }
+        is_lost_alone(&list, list.check(subject(1), Direction::Inbound), "trapped");
+    }
+
+    pub(super) fn a_panic_in_a_write(mode: &str) {
+        blocked(mode, "trapped");
+    }
+
+    pub(super) fn memory_hoarded_in_one_call(mode: &str) {
+        let list = evil_list(mode);
+        let account = std::sync::Arc::clone(&list.recipe().account);
+        let result = list.block(&[entry(1, Directions::BOTH)]);
+        assert_eq!(result, Err(CallError::OutOfMemory { call: "block", limit: 64 * support::MIB }));
+        assert!(account.used() <= account.limit());
+        is_lost_alone(&list, result, "out-of-memory");
+    }
+
+    pub(super) fn memory_leaked_call_by_call(mode: &str) {
+        let list = evil_list(mode);
+        let result = (0..100).try_for_each(|n| list.check(subject(n), Direction::Inbound).map(drop));
+        is_lost_alone(&list, result, "out-of-memory");
+    }
+
+    pub(super) fn a_bitmap_of_the_wrong_length(mode: &str) {
+        checked_in_a_batch(mode, "broken");
+        let result = evil_list(mode).check_many(&[1, 2].map(subject), Direction::Inbound);
+        assert_eq!(
+            result.expect_err("it is cut off").to_string(),
+            "the plugin broke the contract: check-many answered 0 bytes for 2 subjects"
+        );
+    }
+
+    pub(super) fn an_answer_past_its_bound(mode: &str) {
+        checked_in_a_batch(mode, "broken");
+    }
+
+    pub(super) fn a_batch_that_contradicts(mode: &str) {
+        let error = fill(mode).expect_err("it is found out");
+        let told = "the plugin broke the contract: check does not agree with check-many";
+        assert_eq!(error.to_string(), told);
+    }
+
+    pub(super) fn refusals_past_the_bound(mode: &str) {
+        let list = evil_list(mode);
+        let outcomes = list.block(&[entry(1, Directions::BOTH)]).expect("a refusal is no fault");
+        let [Outcome::Refused(why)] = &outcomes[..] else { panic!("{outcomes:?}") };
+        assert_eq!(why.len(), 512);
+        let many: Vec<Entry> = (0..32).map(|i| entry(i, Directions::BOTH)).collect();
+        is_lost_alone(&list, list.block(&many), "broken");
+    }
+
+    fn with_entries(mode: &str) -> Generation {
+        let list = evil_list(mode);
+        let entries: Vec<Entry> = (0..10).map(|i| entry(i, Directions::BOTH)).collect();
+        list.block(&entries).expect("it takes entries");
+        list
+    }
+
+    pub(super) fn a_list_that_goes_backwards(mode: &str) {
+        let list = with_entries(mode);
+        list.list(None, 3).expect("the first page is right");
+        is_lost_alone(&list, list.list(Some(subject(2)), 3), "broken");
+    }
+
+    pub(super) fn a_list_that_overflows(mode: &str) {
+        let list = with_entries(mode);
+        is_lost_alone(&list, list.list(None, 3), "broken");
+    }
+
+    pub(super) fn a_list_that_never_ends(mode: &str) {
+        let list = with_entries(mode);
+        let first = list.list(None, 3).expect("an empty page is no breach by itself");
+        is_lost_alone(&list, list.list(first.next, 3), "broken");
+    }
+
+    pub(super) fn a_save_that_does_not_advance(mode: &str) {
+        let mut instance = evil_instance(mode);
+        let first = instance.save(None, 1 << 20).expect("the first part is harmless");
+        let error = instance.save(first.next, 1 << 20).map(drop).expect_err("it is cut off");
+        assert_eq!(error.kind(), "broken");
+    }
+
+    pub(super) fn a_save_that_creeps(mode: &str) {
+        let (list, states) = (evil_list(mode), States::default());
+        let error = list.save(&states).expect_err("it is stopped");
+        assert!(matches!(error, SaveError::Endless { parts: 64, .. }), "{error}");
+        assert!(states.kept().is_none());
+        assert!(list.is_whole(), "it answers as before");
+    }
+
+    pub(super) fn a_part_past_its_bound(mode: &str) {
+        let (list, states) = (evil_list(mode), States::default());
+        let error = list.save(&states).expect_err("it is cut off");
+        assert!(matches!(error, SaveError::Plugin(CallError::Broken { call: "save", .. })), "{error}");
+        assert!(states.kept().is_none());
+    }
+
+    pub(super) fn a_wrong_count(mode: &str) {
+        assert!(matches!(fill(mode), Err(FillError::Miscounted { given: 300, counted: 299 })));
+    }
+
+    pub(super) fn forgotten_entries(mode: &str) {
+        assert!(matches!(fill(mode), Err(FillError::Forgotten { sampled: 300, forgotten: 100 })));
+    }
+
+    pub(super) fn forgotten_unblocks(mode: &str) {
+        let record = Record::of((0..300).map(subject));
+        let list =
+            Generation::filled(recipe(evil(), &options(mode)), &record, None).expect("nothing shows yet");
+        record.set(subject(5), Directions::NONE);
+        let error = list.prove(&record).expect_err("it counts one too many");
+        assert!(matches!(error, FillError::Miscounted { given: 299, counted: 300 }), "{error}");
+    }
+
+    pub(super) fn blocked_strangers(mode: &str) {
+        assert!(matches!(fill(mode), Err(FillError::Strangers { .. })));
+    }
+
+    pub(super) fn refused_entries(mode: &str) {
+        let error = fill(mode).expect_err("an opt-out would be broken");
+        assert_eq!(error.to_string(), "the plugin does not take an entry: it takes no entries today");
+    }
 }

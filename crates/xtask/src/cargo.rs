@@ -22,16 +22,28 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
     cargo(&["test", "--release", "--workspace"], arguments)
 }
 
+/// The long forms of the tests that have one, with what they measure.
+pub(crate) fn soak() -> Result<()> {
+    let command = ["test", "--release", "--workspace", "--test", "reload"];
+    let arguments = ["--", "--nocapture", "--test-threads=1"].map(str::to_owned);
+    cargo_with(&command, &arguments, &[("PORTCULLIS_SOAK", "1")])
+}
+
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     cargo(&["bench", "--package", "portcullis-benches"], arguments)
 }
 
 fn cargo(command: &[&str], arguments: &[String]) -> Result<()> {
+    cargo_with(command, arguments, &[])
+}
+
+fn cargo_with(command: &[&str], arguments: &[String], environment: &[(&str, &str)]) -> Result<()> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(program)
         .current_dir(workspace())
         .args(command)
         .args(arguments)
+        .envs(environment.iter().copied())
         .status()
         .context("cargo can't be run")?;
     ensure!(status.success(), "`cargo {}` failed", command.join(" "));

@@ -12,6 +12,7 @@ usage: cargo xtask COMMAND
 
   run [--listen ADDRESS]   build everything, start a gateway with a demo tenant, print three lines to try
   test [ARGUMENTS]         all tests; ARGUMENTS go to `cargo test`
+  soak                     the long forms of tests under load: 200 reloads of a million numbers, and how late checks were
   bench [ARGUMENTS]        all benchmarks; ARGUMENTS go to `cargo bench`
   build                    the gateway at target/release/portcullis, the plugins at target/plugins/NAME.wasm
 
@@ -30,6 +31,7 @@ fn main() -> Result<()> {
             demo::run(rest)
         }
         "test" => cargo::test(rest),
+        "soak" => cargo::soak(),
         "bench" => cargo::bench(rest),
         "build" => cargo::build(),
         other => bail!("there is no command {other:?}\n\n{USAGE}"),

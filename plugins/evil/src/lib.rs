@@ -1,76 +1,38 @@
 //! Breaks the contract in one way, which its options choose: `{"mode": "NAME"}`. For tests of the host's bounds.
 #![forbid(unsafe_code)]
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use portcullis_plugin_sdk::{
-    Blacklist, Description, Direction, Directions, Entry, Outcome, Page, Part, Settings, Subject,
+    Blacklist, Description, Direction, Directions, Entry, Format, Outcome, Page, Part, Progress, Settings,
+    Subject,
 };
 
-/// What it does wrong.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    /// `check` never ends.
-    SpinInCheck,
-    /// `check-many` never ends.
-    SpinInCheckMany,
-    /// `configure` never ends.
-    SpinInConfigure,
-    /// `check` calls itself until the stack is full.
-    Recurse,
-    /// `check` panics.
-    Panic,
-    /// `block` takes memory until there is no more.
-    HoardMemory,
-    /// `check-many` answers one byte too few.
-    ShortBitmap,
-    /// `check-many` answers a gigabyte, as far as its memory goes.
-    HugeBitmap,
-    /// `block` refuses with a text of a megabyte an entry.
-    HugeRefusals,
-    /// `list` begins anew with each page.
-    ListGoesBackwards,
-    /// `list` answers more entries than were asked for.
-    ListOverflows,
-    /// `list` gives a cursor for ever, and no entries.
-    ListNeverEnds,
-    /// `save` answers the cursor it was asked with.
-    SaveNeverEnds,
-    /// `count` says one less than there are.
-    Miscount,
-    /// Every third blocked entry is forgotten, though counted.
-    ForgetEveryThird,
-    /// `block` says that it takes no entry.
-    RefuseEntries,
+/// Makes the modes, and the table of their names, out of the list in `modes.rs`.
+macro_rules! modes {
+    ($($(#[doc = $doc:literal])+ $name:literal => $mode:ident,)+) => {
+        /// What it does wrong.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        enum Mode {
+            $($(#[doc = $doc])+ $mode,)+
+        }
+
+        impl Mode {
+            const ALL: &[(&str, Mode)] = &[$(($name, Mode::$mode),)+];
+        }
+    };
 }
 
-impl Mode {
-    const ALL: [(&str, Mode); 16] = [
-        ("spin-in-check", Mode::SpinInCheck),
-        ("spin-in-check-many", Mode::SpinInCheckMany),
-        ("spin-in-configure", Mode::SpinInConfigure),
-        ("recurse", Mode::Recurse),
-        ("panic", Mode::Panic),
-        ("hoard-memory", Mode::HoardMemory),
-        ("short-bitmap", Mode::ShortBitmap),
-        ("huge-bitmap", Mode::HugeBitmap),
-        ("huge-refusals", Mode::HugeRefusals),
-        ("list-goes-backwards", Mode::ListGoesBackwards),
-        ("list-overflows", Mode::ListOverflows),
-        ("list-never-ends", Mode::ListNeverEnds),
-        ("save-never-ends", Mode::SaveNeverEnds),
-        ("miscount", Mode::Miscount),
-        ("forget-every-third", Mode::ForgetEveryThird),
-        ("refuse-entries", Mode::RefuseEntries),
-    ];
-}
+include!("modes.rs");
 
 struct Evil {
     mode: Mode,
     entries: BTreeMap<Subject, Directions>,
     blocked: u64,
-    hoard: Vec<Vec<u8>>,
+    checks: Cell<u64>,
+    hoard: RefCell<Vec<Vec<u8>>>,
 }
 
 fn spin() -> ! {
@@ -88,7 +50,7 @@ fn recurse(depth: u64) -> u64 {
 
 impl Blacklist for Evil {
     fn describe() -> Description {
-        let format = portcullis_plugin_sdk::Format { name: "evil".to_owned(), version: 1 };
+        let format = Format { name: "evil".to_owned(), version: 1 };
         Description::hashed("evil", env!("CARGO_PKG_VERSION")).saving(format)
     }
 
@@ -99,14 +61,27 @@ impl Blacklist for Evil {
         if mode == Mode::SpinInConfigure {
             spin();
         }
-        Ok(Evil { mode, entries: BTreeMap::new(), blocked: 0, hoard: Vec::new() })
+        Ok(Evil {
+            mode,
+            entries: BTreeMap::new(),
+            blocked: 0,
+            checks: Cell::new(0),
+            hoard: RefCell::default(),
+        })
     }
 
     fn blocks(&self, subject: Subject, direction: Direction) -> bool {
+        self.checks.set(self.checks.get() + 1);
         match self.mode {
             Mode::SpinInCheck => spin(),
             Mode::Recurse => black_box(recurse(0)) > 0,
             Mode::Panic => panic!("on purpose"),
+            Mode::PanicLater if self.checks.get() >= 2000 => panic!("on purpose"),
+            Mode::Leak => {
+                self.hoard.borrow_mut().push(black_box(vec![1; 1 << 20]));
+                false
+            }
+            Mode::BlockStrangers if subject.get().is_multiple_of(7) => true,
             _ => self.entries.get(&subject).is_some_and(|directions| directions.covers(direction)),
         }
     }
@@ -118,6 +93,12 @@ impl Blacklist for Evil {
             Mode::SpinInCheckMany => spin(),
             Mode::ShortBitmap => vec![0; bytes - 1],
             Mode::HugeBitmap => vec![0; 32 << 20],
+            Mode::DisagreeInBatch => {
+                for (i, &subject) in subjects.iter().enumerate() {
+                    bits[i / 8] |= u8::from(!self.blocks(subject, direction)) << (i % 8);
+                }
+                bits
+            }
             _ => {
                 for (i, &subject) in subjects.iter().enumerate() {
                     bits[i / 8] |= u8::from(self.blocks(subject, direction)) << (i % 8);
@@ -130,8 +111,10 @@ impl Blacklist for Evil {
     fn block(&mut self, entry: Entry) -> Outcome {
         self.blocked += 1;
         match self.mode {
+            Mode::SpinInBlock => spin(),
+            Mode::PanicInBlock => panic!("on purpose"),
             Mode::HoardMemory => loop {
-                self.hoard.push(black_box(vec![1; 1 << 20]));
+                self.hoard.get_mut().push(black_box(vec![1; 1 << 20]));
             },
             Mode::HugeRefusals => Outcome::Refused("no! ".repeat(1 << 18)),
             Mode::RefuseEntries => Outcome::Refused("it takes no entries today".to_owned()),
@@ -145,7 +128,19 @@ impl Blacklist for Evil {
     }
 
     fn unblock(&mut self, entry: Entry) -> Outcome {
-        Outcome::changed_if(self.entries.remove(&entry.subject).is_some())
+        match self.mode {
+            Mode::SpinInUnblock => spin(),
+            Mode::ForgetUnblocks => return Outcome::Changed,
+            _ => {}
+        }
+        let Some(&before) = self.entries.get(&entry.subject) else { return Outcome::Unchanged };
+        let left = before & !entry.directions;
+        if left.is_none() {
+            self.entries.remove(&entry.subject)
+        } else {
+            self.entries.insert(entry.subject, left)
+        };
+        Outcome::changed_if(left != before)
     }
 
     fn list(&self, after: Option<Subject>, limit: usize) -> Page {
@@ -154,6 +149,7 @@ impl Blacklist for Evil {
             self.entries.range(from..).map(|(&subject, &directions)| Entry { subject, directions })
         };
         match self.mode {
+            Mode::SpinInList => spin(),
             Mode::ListGoesBackwards => Page::of(from(None), limit),
             Mode::ListOverflows => Page::of(from(after), limit + 1),
             Mode::ListNeverEnds => Page { entries: Vec::new(), next: after.or(Some(Subject::MIN)) },
@@ -163,14 +159,29 @@ impl Blacklist for Evil {
 
     fn count(&self) -> u64 {
         match self.mode {
-            Mode::Miscount => self.blocked - 1,
+            Mode::SpinInCount => spin(),
+            Mode::Miscount => self.blocked.saturating_sub(1),
             Mode::ForgetEveryThird => self.blocked,
             _ => self.entries.len() as u64,
         }
     }
 
-    fn save(&self, cursor: Option<u64>, _: usize) -> Part {
-        Part { bytes: Vec::new(), next: cursor.or(Some(1)) }
+    fn save(&self, cursor: Option<u64>, max_bytes: usize) -> Part {
+        match self.mode {
+            Mode::SpinInSave => spin(),
+            Mode::SaveNeverEnds => Part { bytes: Vec::new(), next: cursor.or(Some(1)) },
+            Mode::SaveCreeps => Part { bytes: vec![0], next: Some(cursor.unwrap_or(0) + 1) },
+            Mode::HugePart => Part { bytes: vec![0; max_bytes + 1], next: None },
+            _ => Part { bytes: vec![0], next: None },
+        }
+    }
+
+    fn load(&mut self, _: Format, _: &[u8]) -> Result<Progress, String> {
+        match self.mode {
+            Mode::SpinInLoad => spin(),
+            Mode::LoadLies => Ok(Progress::Complete),
+            _ => Err("it loads no states".to_owned()),
+        }
     }
 }
 

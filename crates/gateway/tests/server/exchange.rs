@@ -1,6 +1,6 @@
 //! A tenant's plugin is exchanged while it serves, with its list intact; whatever is wrong with the new one leaves the old one serving.
 
-use portcullis_plugin_bundle::{EVIL, EXACT, PREFIX};
+use portcullis_plugin_bundle::{EVIL, EXACT};
 use serde_json::{Value, json};
 
 use super::support::{ACME, Gateway, SERVER, TENANTS, digest, variant};

@@ -88,8 +88,9 @@ fn a_write_stands_though_the_plugin_does_not_take_it() {
 
 #[test]
 fn a_failed_plugin_is_filled_again() {
-    let gateway = evil("panic", "closed");
-    check(&gateway, "+46732001122");
+    let gateway = evil("panic-later", "closed");
+    let is_policy = |answer: (String, String)| answer.1 == "policy";
+    gateway.until("it fails in service", |gateway| is_policy(check(gateway, "+46732002244")));
     gateway.until("recovered", |gateway| {
         gateway.api("GET", "/senders/support/status", "evil-secret", None).ok()["state"] == "serving"
     });

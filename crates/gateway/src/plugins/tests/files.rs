@@ -29,7 +29,7 @@ fn a_file_that_is_moved_into_place_is_told_once() {
     assert_eq!((version.name.as_str(), version.bytes), ("a", component("two").len()));
     assert_eq!(version.origin, Origin::File(folder.file("a")));
     assert_eq!(version.plugin.description().name, "trivial");
-    assert_eq!(shelf.names().into_iter().collect::<Vec<_>>(), ["a", "exact"]);
+    assert_eq!(shelf.names().into_iter().collect::<Vec<_>>(), ["a", "exact", "prefix"]);
     assert_eq!(names(shelf.dir()), shelf.names());
 }
 
@@ -91,7 +91,7 @@ fn where_no_content_loads_there_is_none() {
     // Not the built-in one: whoever put a file before it wants that.
     folder.place("exact", b"noise");
     let shelf = folder.shelf();
-    for name in ["a", "exact"] {
+    for name in ["a", "exact", "prefix"] {
         let error = shelf.latest(name).unwrap_err();
         assert!(matches!(error, ShelfError::Unloadable { .. }), "{error}");
         assert_eq!(shelf.problem(name), Some(error.sentence()));
@@ -228,7 +228,7 @@ fn what_is_still_being_written_under_another_name_is_not_looked_at() {
         fs::write(folder.path().join(file), component("one")).unwrap();
     }
     assert_eq!(found(&shelf), NOTHING);
-    assert_eq!(shelf.names().into_iter().collect::<Vec<_>>(), ["exact"]);
+    assert_eq!(shelf.names().into_iter().collect::<Vec<_>>(), ["exact", "prefix"]);
 }
 
 #[test]

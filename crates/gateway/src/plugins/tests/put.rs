@@ -92,7 +92,8 @@ fn whoever_looks_while_it_is_put_sees_one_or_the_other_whole() {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     assert!(components.contains(&fs::read(folder.file("a")).unwrap()));
-                    assert!(components.iter().any(|bytes| Digest::of(bytes) == latest(&shelf, "a")));
+                    let seen = latest(&shelf, "a");
+                    assert!(components.iter().any(|bytes| Digest::of(bytes) == seen));
                     assert!(found(&shelf).iter().all(|finding| finding.starts_with("changed")));
                 }
             });

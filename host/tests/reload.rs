@@ -1,0 +1,280 @@
+//! Generations exchanged one after the other while checks and writes go on. The long form is `cargo xtask soak`.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use portcullis_host::{
+    Blacklist, Direction, Directions, Generation, Limits, MemoryAccount, Plugin, Recipe, Subject, Verdict,
+};
+use support::record::Record;
+use support::states::States;
+
+/// How much of it.
+struct Scale {
+    members: u64,
+    reloads: usize,
+    quiet: Duration,
+}
+
+fn scale() -> Scale {
+    match std::env::var_os("PORTCULLIS_SOAK") {
+        Some(_) => Scale { members: 1_000_000, reloads: 200, quiet: Duration::from_secs(10) },
+        None => Scale { members: 64_000, reloads: 10, quiet: Duration::from_millis(300) },
+    }
+}
+
+/// Spread over all subjects, as permuted numbers are.
+fn spread(n: u64) -> Subject {
+    let mixed = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ n.rotate_left(17);
+    support::subject(mixed >> 14)
+}
+
+/// Members that stay: even ones. Strangers that stay: odd ones, as far above.
+fn member(n: u64) -> Subject {
+    spread(2 * n)
+}
+
+fn stranger(n: u64) -> Subject {
+    spread(2 * n + 1)
+}
+
+/// Entries that come and go while it is looked at.
+const TOGGLED: u64 = 1000;
+
+fn toggled(n: u64) -> Subject {
+    spread((1 << 40) + n)
+}
+
+/// What may be answered about an entry that comes and goes.
+const OUT: u8 = 0;
+const IN: u8 = 1;
+/// A write is under way, and not acknowledged.
+const EITHER: u8 = 2;
+
+struct Load<'a> {
+    list: &'a Blacklist,
+    scale: &'a Scale,
+    states: Vec<AtomicU8>,
+    stop: AtomicBool,
+    checks: AtomicU64,
+    writes: AtomicU64,
+}
+
+impl Load<'_> {
+    /// A check every 50 µs, each compared with the model; returns how late the answers were, counted from when they were due.
+    fn check(&self, thread: u64) -> Vec<u64> {
+        let pace = Duration::from_micros(50);
+        let (mut delays, mut due, mut n) = (Vec::new(), Instant::now(), thread);
+        while !self.stop.load(Ordering::Relaxed) {
+            due += pace;
+            while Instant::now() < due {
+                let left = due.saturating_duration_since(Instant::now());
+                if left > Duration::from_micros(20) {
+                    std::thread::sleep(left - Duration::from_micros(10));
+                }
+            }
+            n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let pick = (n >> 20) % self.scale.members;
+            match (n >> 10) % 4 {
+                0 => assert_eq!(self.ask(member(pick)), Verdict::Block, "a member"),
+                1 => {
+                    let which = pick % TOGGLED;
+                    let state = &self.states[usize::try_from(which).expect("it is small")];
+                    let before = state.load(Ordering::SeqCst);
+                    let verdict = self.ask(toggled(which));
+                    let after = state.load(Ordering::SeqCst);
+                    // Nothing was written in between, as far as can be seen: then it is as acknowledged.
+                    if before == after && before != EITHER {
+                        let wanted = if before == IN { Verdict::Block } else { Verdict::Allow };
+                        let again =
+                            state.load(Ordering::SeqCst) == before && self.ask(toggled(which)) == wanted;
+                        assert!(verdict == wanted || again, "an entry that comes and goes");
+                    }
+                }
+                _ => assert_eq!(self.ask(stranger(pick)), Verdict::Allow, "a stranger"),
+            }
+            delays.push(u64::try_from(due.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            self.checks.fetch_add(1, Ordering::Relaxed);
+            // Whoever is hopelessly late begins anew: one long pause is one late check, and not thousands.
+            if due.elapsed() > Duration::from_millis(50) {
+                due = Instant::now();
+            }
+        }
+        delays
+    }
+
+    fn ask(&self, subject: Subject) -> Verdict {
+        self.list.check(subject, Direction::Inbound).expect("a check never fails")
+    }
+
+    /// Writes: to the record, then to the plugin, and then it is acknowledged.
+    fn write(&self, record: &Record) {
+        let mut n = 0_u64;
+        while !self.stop.load(Ordering::Relaxed) {
+            let which = n * 7 % TOGGLED;
+            let state = &self.states[usize::try_from(which).expect("it is small")];
+            let next = if state.load(Ordering::SeqCst) == IN { OUT } else { IN };
+            state.store(EITHER, Ordering::SeqCst);
+            record.set(toggled(which), if next == IN { Directions::BOTH } else { Directions::NONE });
+            self.list.catch_up(record).expect("the plugin follows");
+            state.store(next, Ordering::SeqCst);
+            self.writes.fetch_add(1, Ordering::Relaxed);
+            n += 1;
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+/// The default plugin as other bytes: with a custom section that nobody reads.
+fn another(name: u8) -> Plugin {
+    let component = [portcullis_plugin_bundle::EXACT.component, &[0, 3, 1, b'v', name]].concat();
+    Plugin::load(support::engine(), &component, Limits::default()).expect("it loads")
+}
+
+fn recipe(plugin: Plugin) -> Recipe {
+    Recipe::new(plugin, MemoryAccount::new(256 * support::MIB))
+}
+
+/// Runs the load for as long as `meanwhile` takes.
+fn under_load(load: &Load<'_>, record: &Record, meanwhile: impl FnOnce() + Send) -> Vec<u64> {
+    load.stop.store(false, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let checkers: Vec<_> = (1..3).map(|thread| scope.spawn(move || load.check(thread))).collect();
+        let writer = scope.spawn(|| load.write(record));
+        let reloader = scope.spawn(|| {
+            portcullis_host::yield_to_checks();
+            meanwhile();
+        });
+        let done = reloader.join();
+        load.stop.store(true, Ordering::SeqCst);
+        let delays = checkers.into_iter().flat_map(|checker| checker.join().expect("no verdict was wrong"));
+        let delays = delays.collect();
+        writer.join().expect("every write is taken");
+        done.expect("every reload succeeds");
+        delays
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "what the long form is run for")]
+fn tell(what: &str, mut delays: Vec<u64>) {
+    delays.sort_unstable();
+    let at = |part: f64| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a place in a list"
+        )]
+        let place = (delays.len() as f64 * part) as usize;
+        delays.get(place.min(delays.len().saturating_sub(1))).map_or(0.0, |&nanos| nanos as f64 / 1000.0)
+    };
+    let [half, most, nearly, worst] = [0.5, 0.99, 0.999, 1.0].map(at);
+    println!(
+        "{what}: {} checks, µs late: p50 {half:.1}, p99 {most:.1}, p99.9 {nearly:.1}, worst {worst:.1}",
+        delays.len()
+    );
+    let mut bound = 1_000;
+    let mut rest = &delays[..];
+    while !rest.is_empty() {
+        let within = rest.partition_point(|&nanos| nanos <= bound);
+        println!("  up to {:>7} µs: {within}", bound / 1000);
+        rest = &rest[within..];
+        bound *= 2;
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "what the long form is run for")]
+fn reloads_in_a_row_under_load_fail_no_check_and_lose_no_write() {
+    let scale = scale();
+    let record = Record::of((0..scale.members).map(member));
+    let states = States::default();
+    let plugins = [another(b'a'), another(b'b')];
+    let first = Generation::filled(recipe(plugins[0].clone()), &record, None).expect("it is filled");
+    first.save(&states).expect("it is saved");
+    let list = Blacklist::new(first);
+    let load = Load {
+        list: &list,
+        scale: &scale,
+        states: (0..TOGGLED).map(|_| AtomicU8::new(OUT)).collect(),
+        stop: AtomicBool::new(false),
+        checks: AtomicU64::new(0),
+        writes: AtomicU64::new(0),
+    };
+    let before = under_load(&load, &record, || std::thread::sleep(scale.quiet));
+    let mut took = Vec::new();
+    let meanwhile = under_load(&load, &record, || {
+        let mut kept = Vec::new();
+        for round in 0..scale.reloads {
+            let start = Instant::now();
+            let plugin = plugins[(round + 1) % 2].clone();
+            let next = Generation::filled(recipe(plugin), &record, Some(&states)).expect("it is filled");
+            kept.push(list.replace(Arc::new(next), &record).expect("it is put in place"));
+            took.push(start.elapsed());
+            if kept.len() > 1 {
+                kept.remove(0);
+            }
+            if round % 10 == 9 {
+                list.generation().save(&states).expect("it is saved");
+            }
+        }
+    });
+    tell("without reloads", before);
+    tell("with reloads", meanwhile);
+    took.sort_unstable();
+    println!(
+        "{} reloads of {} entries, from a saved state: median {:?}, worst {:?}; {} checks, {} writes",
+        took.len(),
+        scale.members,
+        took[took.len() / 2],
+        took[took.len() - 1],
+        load.checks.load(Ordering::Relaxed),
+        load.writes.load(Ordering::Relaxed),
+    );
+    // At the end all is as it was acknowledged last.
+    for (n, state) in load.states.iter().enumerate() {
+        let verdict = load.ask(toggled(n as u64));
+        assert_eq!(verdict == Verdict::Block, state.load(Ordering::SeqCst) == IN, "an acknowledged write");
+    }
+    list.generation().prove(&record).expect("it holds what the record holds");
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "what the long form is run for")]
+fn after_a_loss_the_list_is_back_from_its_saved_state_and_the_changes_since() {
+    let scale = scale();
+    for members in [64_000, scale.members] {
+        let record = Record::of((0..members).map(member));
+        let states = States::default();
+        let plugin = another(b'a');
+        let start = Instant::now();
+        let first = Generation::filled(recipe(plugin.clone()), &record, None).expect("it is filled");
+        let from_record = start.elapsed();
+        first.save(&states).expect("it is saved");
+        let list = Blacklist::new(first);
+        for n in 0..TOGGLED {
+            record.set(toggled(n), Directions::BOTH);
+            list.catch_up(&record).expect("it follows");
+        }
+        let mut took: Vec<Duration> = (0..9)
+            .map(|_| {
+                list.generation().retire();
+                assert!(list.check(member(0), Direction::Inbound).is_err());
+                let start = Instant::now();
+                let next =
+                    Generation::filled(recipe(plugin.clone()), &record, Some(&states)).expect("it is filled");
+                list.replace(Arc::new(next), &record).expect("it is put in place");
+                assert_eq!(list.check(toggled(5), Direction::Inbound), Ok(Verdict::Block));
+                start.elapsed()
+            })
+            .collect();
+        took.sort_unstable();
+        println!(
+            "{members} entries back after a loss, {TOGGLED} changes since the state: median {:?}, worst {:?}; from the record {from_record:?}",
+            took[4], took[8]
+        );
+    }
+}
