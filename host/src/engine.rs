@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use wasmtime::{Config, EngineWeak};
 
+use crate::turn::Turns;
+
 /// Compiles plugins and bounds the time of their calls. One is enough for a process: all tenants share it.
 ///
 /// Cheap to clone. Its clock is a thread that advances the engine's epoch once a tick; it ends when the last clone and
@@ -15,6 +17,7 @@ use wasmtime::{Config, EngineWeak};
 pub struct Engine {
     wasm: wasmtime::Engine,
     clock: Arc<Clock>,
+    loads: Turns,
 }
 
 impl Engine {
@@ -39,11 +42,15 @@ impl Engine {
         let tick = tick.max(Duration::from_micros(100));
         let wasm = wasmtime::Engine::new(&config()).map_err(EngineError::Unsupported)?;
         let clock = Clock::start(wasm.weak(), tick).map_err(EngineError::Clock)?;
-        Ok(Engine { wasm, clock: Arc::new(clock) })
+        Ok(Engine { wasm, clock: Arc::new(clock), loads: Turns::default() })
     }
 
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {
         &self.wasm
+    }
+
+    pub(crate) fn loads(&self) -> &Turns {
+        &self.loads
     }
 
     pub(crate) fn tick(&self) -> Duration {
@@ -84,6 +91,8 @@ fn config() -> Config {
     config.max_wasm_stack(512 << 10);
     // A trap is told by its kind; frames of stripped code tell nobody more, and cost time at each trap.
     config.wasm_backtrace_max_frames(None);
+    // Compiling on all processors at once would leave none for checks.
+    config.parallel_compilation(false);
     // What no plugin needs is off: each proposal is code that a hostile component could reach.
     config
         .wasm_custom_page_sizes(false)

@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use wasmparser::{Encoding, Parser, Payload};
 use wit_parser::{Resolve, WorldId};
 
+use crate::budget::CompileBudget;
+
 /// Why a file is not a plugin.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -35,13 +37,23 @@ pub enum Unfit {
     /// It does not export the interface `portcullis:blacklist/blacklist@0.1.0`, or exports it with other functions or types.
     #[error("it does not fit the contract portcullis:blacklist@0.1.0: {0}")]
     World(String),
+    /// It has more for a compiler to do than [`CompileBudget`] allows.
+    #[error("it has {found} {what}, and {limit} are allowed")]
+    TooMuch {
+        /// Of what there is too much.
+        what: &'static str,
+        /// How much there is, or was when counting ended.
+        found: u64,
+        /// The most that is allowed.
+        limit: u64,
+    },
     /// wasmtime refuses to compile it.
     #[error("it can't be compiled: {0}")]
     Compile(String),
 }
 
 /// Checks what can be told from the bytes alone. Cost: reads the file once or twice, compiles nothing.
-pub(crate) fn check(bytes: &[u8], limit: usize) -> Result<(), Unfit> {
+pub(crate) fn check(bytes: &[u8], limit: usize, budget: &CompileBudget) -> Result<(), Unfit> {
     if bytes.len() > limit {
         return Err(Unfit::TooLarge { bytes: bytes.len(), limit });
     }
@@ -52,6 +64,7 @@ pub(crate) fn check(bytes: &[u8], limit: usize) -> Result<(), Unfit> {
     if !imports.is_empty() {
         return Err(Unfit::Imports(imports));
     }
+    budget.check(bytes)?;
     let (resolve, world) = contract();
     wit_component::targets(resolve, *world, bytes).map_err(|error| Unfit::World(reason(&error)))
 }

@@ -11,14 +11,15 @@
 #![doc = include_str!("../examples/embed.rs")]
 #![doc = "```"]
 //!
-//! Nothing here needs an async runtime. Calls run on the caller's thread; the only thread of its own is the engine's
-//! clock. A check may hold its thread up to [`Limits::check`]; everything else up to [`Limits::call`] for each [`BATCH`].
+//! Nothing here needs an async runtime. Calls run on the caller's thread; threads of its own are the engine's
+//! clock, and one while a plugin is loaded. A check may hold its thread up to [`Limits::check`]; everything else up to [`Limits::call`] for each [`BATCH`].
 #![deny(unsafe_code)]
 
 mod answer;
 mod bindings;
 mod blacklist;
 mod breaker;
+mod budget;
 mod contract;
 mod deadline;
 mod engine;
@@ -38,9 +39,11 @@ mod save;
 mod saved_state;
 mod shadow;
 mod source;
+mod turn;
 
 pub use blacklist::Blacklist;
 pub use breaker::{Breaker, BreakerState};
+pub use budget::CompileBudget;
 pub use contract::{Description, Entry, Format, Keyspace, Outcome, Page, Part, Progress, Settings, Verdict};
 pub use engine::{Engine, EngineError};
 pub use exchange::{Ask, Exchange, NotNow, Stage, Task, Ticket};

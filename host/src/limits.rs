@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::budget::CompileBudget;
+
 /// The most that one plugin instance may take for one call, and of memory for its life.
 ///
 /// The defaults suit lists up to a few million entries. A call that passes a bound is cut off; see
@@ -18,6 +20,11 @@ pub struct Limits {
     pub configure: Duration,
     /// The largest component file, in bytes: 16 MiB unless set.
     pub component_bytes: usize,
+    /// What a component may have for the compiler to do.
+    pub compiling: CompileBudget,
+    /// How long loading a component may take, from its bytes to its description, and the wait for others that are being loaded
+    /// included: 10 s unless set, of wall time.
+    pub load: Duration,
     /// The most linear memory and tables of one instance, in bytes: 4 GiB unless set, which is as much as 32-bit
     /// addresses reach. What a tenant has in all is bounded by its [`MemoryAccount`](crate::MemoryAccount).
     pub instance_bytes: u64,
@@ -32,6 +39,8 @@ impl Default for Limits {
             call: Duration::from_secs(2),
             configure: Duration::from_secs(2),
             component_bytes: 16 << 20,
+            compiling: CompileBudget::default(),
+            load: Duration::from_secs(10),
             instance_bytes: 4 << 30,
             result_bytes: 8 << 20,
         }

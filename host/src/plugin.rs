@@ -1,7 +1,10 @@
 //! A compiled plugin.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_msisdn::Permutation;
 use wasmtime::component::{Component, Linker};
@@ -14,6 +17,7 @@ use crate::fit::{self, Unfit};
 use crate::instance::{Instance, State};
 use crate::limits::Limits;
 use crate::memory::MemoryAccount;
+use crate::turn::NotLoaded;
 
 /// A plugin that fits the contract, compiled and ready to be instantiated. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +48,21 @@ pub enum LoadError {
     /// It is not a component that fits the contract.
     #[error("the plugin does not fit: {0}")]
     Unfit(Unfit),
+    /// It was not loaded within [`Limits::load`], and is given up.
+    #[error("the plugin took longer to be checked and compiled than its {} ms, and is given up", .limit.as_millis())]
+    TookTooLong {
+        /// The time it had.
+        limit: Duration,
+    },
+    /// Its turn did not come within [`Limits::load`], as another plugin is still being loaded.
+    #[error("another plugin is still being compiled after {} ms: ask again", .limit.as_millis())]
+    NoTurn {
+        /// The time it had.
+        limit: Duration,
+    },
+    /// The operating system refused a thread.
+    #[error("the thread that loads a plugin can't be started")]
+    NoThread,
     /// It fits, but fails to describe itself.
     #[error("the plugin can't be asked for its description")]
     Describe(#[source] CallError),
@@ -56,6 +75,19 @@ impl From<Unfit> for LoadError {
     }
 }
 
+impl LoadError {
+    /// A short name of the kind, for metrics: `unreadable`, `unfit`, `too-slow`, `no-turn` or `no-description`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            LoadError::Read { .. } => "unreadable",
+            LoadError::Unfit(_) => "unfit",
+            LoadError::TookTooLong { .. } => "too-slow",
+            LoadError::NoTurn { .. } | LoadError::NoThread => "no-turn",
+            LoadError::Describe(_) => "no-description",
+        }
+    }
+}
+
 impl Plugin {
     /// Loads a component from a file.
     ///
@@ -64,20 +96,47 @@ impl Plugin {
     /// As [`Plugin::load`], and where the file can't be read.
     pub fn load_file(engine: &Engine, path: impl AsRef<Path>, limits: Limits) -> Result<Self, LoadError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path)
-            .map_err(|source| LoadError::Read { path: path.display().to_string(), source })?;
-        Self::load(engine, &bytes, limits)
+        let read = || {
+            let mut bytes = Vec::new();
+            // A file may be of any size: no more of it is read than tells that it is too large.
+            File::open(path)?.take(limits.component_bytes as u64 + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().map_err(|source| LoadError::Read { path: path.display().to_string(), source })?;
+        Self::load_within(engine, bytes, limits)
     }
 
     /// Checks that a component fits the contract, compiles it, and asks it for its description, within `limits`.
     ///
-    /// Compiling takes tens of milliseconds for a small plugin, on all cores: do it off the path of messages.
+    /// Compiling takes some tens of milliseconds for a small plugin, on a thread of its own with low priority. One component is
+    /// loaded at a time.
     ///
     /// # Errors
     ///
     /// [`LoadError`] says why the component can't serve.
     pub fn load(engine: &Engine, component: &[u8], limits: Limits) -> Result<Self, LoadError> {
-        fit::check(component, limits.component_bytes)?;
+        if component.len() > limits.component_bytes {
+            return Err(Unfit::TooLarge { bytes: component.len(), limit: limits.component_bytes }.into());
+        }
+        Self::load_within(engine, component.to_vec(), limits)
+    }
+
+    fn load_within(engine: &Engine, component: Vec<u8>, limits: Limits) -> Result<Self, LoadError> {
+        let (time, here) = (limits.load, engine.clone());
+        let loaded = engine.loads().within(time, move || Self::load_here(&here, &component, limits));
+        loaded.unwrap_or_else(|error| {
+            Err(match error {
+                NotLoaded::TookTooLong => LoadError::TookTooLong { limit: time },
+                NotLoaded::NoTurn => LoadError::NoTurn { limit: time },
+                NotLoaded::NoThread => LoadError::NoThread,
+                // By a defect of a parser or the compiler, which such bytes found.
+                NotLoaded::Panicked => Unfit::Damaged("no sense can be made of it".to_owned()).into(),
+            })
+        })
+    }
+
+    fn load_here(engine: &Engine, component: &[u8], limits: Limits) -> Result<Self, LoadError> {
+        fit::check(component, limits.component_bytes, &limits.compiling)?;
         let compile = |error: wasmtime::Error| Unfit::Compile(format!("{error:#}"));
         let component = Component::new(engine.wasm(), component).map_err(compile)?;
         let code_bytes = component.image_range().end as usize - component.image_range().start as usize;

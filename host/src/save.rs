@@ -30,8 +30,8 @@ pub enum SaveError {
     },
 }
 
-/// What a part is asked to be at most: small, as checks wait while it is made (about 100 µs with the default plugin).
-const PART: u32 = 128 << 10;
+/// What a part is asked to be at most: small, as checks wait while it is made (some tens of microseconds with the default plugin).
+const PART: u32 = 64 << 10;
 /// A state may have this many bytes an entry, and as many besides.
 const BYTES_AN_ENTRY: u64 = 64;
 const BYTES_BESIDES: u64 = 4 << 20;

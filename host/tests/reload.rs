@@ -54,6 +54,18 @@ const IN: u8 = 1;
 /// A write is under way, and not acknowledged.
 const EITHER: u8 = 2;
 
+/// How long checks took, in nanoseconds: since they were asked, which is what the host can do about it; and since they were
+/// due, which is also how long the machine kept the thread waiting.
+#[derive(Default)]
+struct Delays {
+    since_asked: Vec<u64>,
+    since_due: Vec<u64>,
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 struct Load<'a> {
     list: &'a Blacklist,
     scale: &'a Scale,
@@ -64,10 +76,10 @@ struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// A check every 50 µs, each compared with the model; returns how late the answers were, counted from when they were due.
-    fn check(&self, thread: u64) -> Vec<u64> {
+    /// A check every 50 µs, each compared with the model; returns how long they took.
+    fn check(&self, thread: u64) -> Delays {
         let pace = Duration::from_micros(50);
-        let (mut delays, mut due, mut n) = (Vec::new(), Instant::now(), thread);
+        let (mut delays, mut due, mut n) = (Delays::default(), Instant::now(), thread);
         while !self.stop.load(Ordering::Relaxed) {
             due += pace;
             while Instant::now() < due {
@@ -76,6 +88,7 @@ impl Load<'_> {
                     std::thread::sleep(left - Duration::from_micros(10));
                 }
             }
+            let asked = Instant::now();
             n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let pick = (n >> 20) % self.scale.members;
             match (n >> 10) % 4 {
@@ -96,7 +109,8 @@ impl Load<'_> {
                 }
                 _ => assert_eq!(self.ask(stranger(pick)), Verdict::Allow, "a stranger"),
             }
-            delays.push(u64::try_from(due.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            delays.since_asked.push(nanos(asked.elapsed()));
+            delays.since_due.push(nanos(due.elapsed()));
             self.checks.fetch_add(1, Ordering::Relaxed);
             // Whoever is hopelessly late begins anew: one long pause is one late check, and not thousands.
             if due.elapsed() > Duration::from_millis(50) {
@@ -139,7 +153,7 @@ fn recipe(plugin: Plugin) -> Recipe {
 }
 
 /// Runs the load for as long as `meanwhile` takes.
-fn under_load(load: &Load<'_>, record: &Record, meanwhile: impl FnOnce() + Send) -> Vec<u64> {
+fn under_load(load: &Load<'_>, record: &Record, meanwhile: impl FnOnce() + Send) -> Delays {
     load.stop.store(false, Ordering::SeqCst);
     std::thread::scope(|scope| {
         let checkers: Vec<_> = (1..3).map(|thread| scope.spawn(move || load.check(thread))).collect();
@@ -150,8 +164,12 @@ fn under_load(load: &Load<'_>, record: &Record, meanwhile: impl FnOnce() + Send)
         });
         let done = reloader.join();
         load.stop.store(true, Ordering::SeqCst);
-        let delays = checkers.into_iter().flat_map(|checker| checker.join().expect("no verdict was wrong"));
-        let delays = delays.collect();
+        let mut delays = Delays::default();
+        for checker in checkers {
+            let Delays { since_asked, since_due } = checker.join().expect("no verdict was wrong");
+            delays.since_asked.extend(since_asked);
+            delays.since_due.extend(since_due);
+        }
         writer.join().expect("every write is taken");
         done.expect("every reload succeeds");
         delays
@@ -222,8 +240,10 @@ fn reloads_in_a_row_under_load_fail_no_check_and_lose_no_write() {
             }
         }
     });
-    tell("without reloads", before);
-    tell("with reloads", meanwhile);
+    tell("without reloads, since asked", before.since_asked);
+    tell("with reloads, since asked", meanwhile.since_asked);
+    tell("without reloads, since due", before.since_due);
+    tell("with reloads, since due", meanwhile.since_due);
     took.sort_unstable();
     println!(
         "{} reloads of {} entries, from a saved state: median {:?}, worst {:?}; {} checks, {} writes",
