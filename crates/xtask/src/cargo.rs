@@ -7,10 +7,9 @@ use anyhow::{Context, Result, ensure};
 
 /// The gateway, and the plugins as files.
 pub(crate) fn build() -> Result<()> {
-    cargo(
-        &["build", "--release", "--package", "portcullis-gateway", "--package", "portcullis-plugin-bundle"],
-        &[],
-    )?;
+    // All of the workspace's programs, as the tests build them: with fewer packages, cargo would choose other features of what
+    // they depend on, and compile wasmtime again.
+    cargo(&["build", "--release", "--workspace", "--bins"], &[])?;
     let plugins = target_dir()?.join("plugins");
     let mut bundle = Command::new(target_dir()?.join("release/portcullis-plugin-bundle"));
     let status = bundle.arg(&plugins).status().context("the plugin bundle can't be run")?;
