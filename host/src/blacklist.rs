@@ -102,18 +102,22 @@ impl Blacklist {
         Arc::clone(&self.front.load().serving)
     }
 
-    /// From now on `shadow` sees each check, and nobody else; `None` ends that.
-    pub(crate) fn set_shadow(&self, shadow: Option<Arc<Shadow>>) {
-        let _writing = self.writing();
+    /// From now on `shadow` sees each check, and nobody else.
+    pub(crate) fn set_shadow(&self, shadow: Arc<Shadow>) {
+        self.put_shadow(&self.writing(), Some(shadow));
+    }
+
+    fn put_shadow(&self, _: &MutexGuard<'_, ()>, shadow: Option<Arc<Shadow>>) {
         let serving = self.generation();
         self.front.store(Arc::new(Front { serving, shadow }));
     }
 
     /// Ends the shadow run that `shadow` is of, unless another one has begun.
     pub(crate) fn end_shadow(&self, shadow: &Arc<Shadow>) {
+        let writing = self.writing();
         let is_its = self.front.load().shadow.as_ref().is_some_and(|there| Arc::ptr_eq(there, shadow));
         if is_its {
-            self.set_shadow(None);
+            self.put_shadow(&writing, None);
         }
     }
 

@@ -153,6 +153,8 @@ impl<W> Exchange<W> {
             }
             Stage::Preparing => self.enter(Stage::Filling, Task::Fill),
             Stage::Filling => self.enter(Stage::Proving, Task::Prove),
+            // It would be given up at once.
+            Stage::Proving if self.shadow && self.queued.is_some() => self.then_rest(vec![Task::Discard]),
             Stage::Proving if self.shadow => {
                 let ticket = self.ticket();
                 self.enter(Stage::Shadowing, Task::Shadow(ticket))

@@ -116,8 +116,10 @@ impl Generation {
         source: &dyn EntrySource,
         states: Option<&dyn StateStore>,
     ) -> Result<Self, FillError> {
-        let (generation, _) = Self::fill(Self::empty(recipe)?, source, states)?;
-        generation.prove(source)?;
+        let (generation, from) = Self::fill(Self::empty(recipe)?, source, states)?;
+        if !matches!(from, FilledFrom::State { .. }) {
+            generation.prove(source)?;
+        }
         Ok(generation)
     }
 
@@ -137,6 +139,8 @@ impl Generation {
         match self.from_state(source, states) {
             FromState::Loaded(generation, sequence) => Ok((generation, FilledFrom::State { sequence })),
             FromState::None(empty) => Ok((empty.from_record(source)?, FilledFrom::Record)),
+            // That the record can't be read now says nothing about the state.
+            FromState::Useless(error @ FillError::Source(_)) => Err(error),
             FromState::Useless(error) => {
                 // Whatever is wrong with it: it would be so the next time, too.
                 let _ = states.discard();

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::{Mutex, MutexGuard};
 use portcullis_msisdn::{Direction, Directions, Permutation, Subject};
 
 use crate::contract::{Entry, Outcome, Page, Settings, Verdict};
@@ -47,6 +48,9 @@ pub struct Generation {
     replicas: Box<[Replica]>,
     /// The change up to which the list is in all instances. Advances when the last of them has it.
     sequence: AtomicU64,
+    /// Held by whoever writes: of two writes of one entry, all instances must take the same one last, and the older of two
+    /// looks at a source must not be the one that is applied last.
+    writing: Mutex<()>,
 }
 
 /// Of a long write, an instance takes this many entries at a time, and checks go in between: some tens of microseconds each.
@@ -63,7 +67,7 @@ impl Generation {
         let replicas = (0..replicas.get())
             .map(|_| plugin.instantiate(settings, account, numbers.as_ref()).map(Replica::new))
             .collect::<Result<_, _>>()?;
-        Ok(Generation { recipe, replicas, sequence: AtomicU64::new(0) })
+        Ok(Generation { recipe, replicas, sequence: AtomicU64::new(0), writing: Mutex::new(()) })
     }
 
     /// Applies what changed in `source` since this generation's sequence; afterwards that is the source's.
@@ -74,10 +78,19 @@ impl Generation {
     ///
     /// [`FillError`]; the sequence stays where it got to, and repeating is harmless.
     pub fn catch_up(&self, source: &dyn EntrySource) -> Result<u64, FillError> {
+        self.catch_up_held(source).map(|(sequence, _)| sequence)
+    }
+
+    /// As [`catch_up`](Self::catch_up), and the list stays at that sequence until the guard is dropped.
+    pub(crate) fn catch_up_held(
+        &self,
+        source: &dyn EntrySource,
+    ) -> Result<(u64, MutexGuard<'_, ()>), FillError> {
+        let writing = self.writing.lock();
         loop {
             let sequence = self.sequence();
             let changes = source.changes_since(sequence, STEP).map_err(FillError::Source)?;
-            let Some(last) = changes.last() else { return Ok(sequence) };
+            let Some(last) = changes.last() else { return Ok((sequence, writing)) };
             self.apply(&changes)?;
             self.set_sequence(last.sequence);
         }
@@ -104,7 +117,8 @@ impl Generation {
         .try_for_each(all_taken)
     }
 
-    /// Calls each instance, and returns the answers of those that are not lost: at least one.
+    /// Calls each instance, and returns the answers of those that are not lost: at least one. Where one refuses, none counts:
+    /// it is there, and would answer otherwise than the others.
     pub(crate) fn each<R>(
         &self,
         mut call: impl FnMut(&mut Instance) -> Result<R, CallError>,
@@ -115,6 +129,7 @@ impl Generation {
                 Ok(answer) => answers.push(answer),
                 // What is told is what went wrong now, rather than that something did earlier.
                 Err(CallError::OutOfService) => {}
+                Err(refusal @ CallError::Refused(_)) => return Err(refusal),
                 Err(error) => fault = error,
             }
         }
@@ -194,6 +209,7 @@ impl Generation {
         entries: &[Entry],
         call: fn(&mut Instance, &[Entry]) -> Result<Vec<Outcome>, CallError>,
     ) -> Result<Vec<Outcome>, CallError> {
+        let _writing = self.writing.lock();
         let mut outcomes = Vec::with_capacity(entries.len());
         for step in entries.chunks(STEP) {
             outcomes.extend(self.each(|instance| call(instance, step))?.swap_remove(0));

@@ -53,9 +53,9 @@ impl Generation {
     /// Proves the count alone.
     pub(crate) fn prove_count(&self, source: &dyn EntrySource) -> Result<(), FillError> {
         let census = source.census().map_err(FillError::Source)?;
-        self.catch_up(source)?;
+        let (sequence, _writing) = self.catch_up_held(source)?;
         // As much as the list may have grown or shrunk since the census: mostly not at all.
-        let moved = self.sequence().saturating_sub(census.sequence);
+        let moved = sequence.saturating_sub(census.sequence);
         for counted in self.each(Instance::count)? {
             if counted.abs_diff(census.entries) > moved {
                 return Err(FillError::Miscounted { given: census.entries, counted });

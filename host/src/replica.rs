@@ -42,6 +42,19 @@ impl Replica {
         }
     }
 
+    /// Calls the instance, waiting for whoever calls it now, unless it is lost, or comes to be meanwhile: then the call is
+    /// handed back.
+    fn wait_and_call<R, F>(&self, call: F) -> Result<Result<R, CallError>, F>
+    where
+        F: FnOnce(&mut Instance) -> Result<R, CallError>,
+    {
+        if self.is_lost() {
+            return Err(call);
+        }
+        let mut instance = self.instance.lock();
+        if instance.is_some() { Ok(self.call_guarded(&mut instance, call)) } else { Err(call) }
+    }
+
     #[inline]
     fn call_guarded<R>(
         &self,
@@ -102,8 +115,13 @@ pub(crate) fn call_any<R>(
         }
     }
     // All are at work, or lost.
-    let waited_for = after.iter().chain(before).find(|replica| !replica.is_lost());
-    waited_for.map_or(Err(CallError::OutOfService), |replica| replica.call(call))
+    for replica in after.iter().chain(before) {
+        match replica.wait_and_call(call) {
+            Ok(answer) => return answer,
+            Err(handed_back) => call = handed_back,
+        }
+    }
+    Err(CallError::OutOfService)
 }
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);

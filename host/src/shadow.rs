@@ -132,7 +132,7 @@ impl ShadowRun {
             .enumerate()
             .map(|(list, understudy)| {
                 let shadow = Arc::new(Shadow { list, seen: sender.clone(), skipped: Arc::clone(&skipped) });
-                understudy.list.set_shadow(Some(Arc::clone(&shadow)));
+                understudy.list.set_shadow(Arc::clone(&shadow));
                 (understudy, shadow)
             })
             .collect();
@@ -172,12 +172,20 @@ impl ShadowRun {
             return Ok(());
         }
         let settled = blacklist.held(|serving| {
-            candidate.catch_up(&**source)?;
-            // A generation that fails now has answered before, and its failing is for its keeper to see.
-            let serving = serving.check(subject, direction).unwrap_or(verdict);
-            Ok::<_, FillError>((serving, candidate.check(subject, direction)?))
+            // The source may be ahead of what was acknowledged, and moves on. Whoever writes waits for us meanwhile: so this
+            // ends.
+            loop {
+                let known = candidate.catch_up(&**source)?;
+                // A generation that fails now has answered before, and its failing is for its keeper to see.
+                let Ok(same) = serving.catch_up(&**source) else { return Ok(None) };
+                if known == same {
+                    let answered = candidate.check(subject, direction)?;
+                    let serving = serving.check(subject, direction).unwrap_or(answered);
+                    return Ok::<_, FillError>(Some((serving, answered)));
+                }
+            }
         });
-        let (serving, answered) = settled?;
+        let Some((serving, answered)) = settled? else { return Ok(()) };
         if serving != answered {
             self.tally.disagreements += 1;
             self.tally.latest.retain(|known| (known.subject, known.direction) != (subject, direction));

@@ -4,8 +4,12 @@ mod support;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use portcullis_host::{CallError, Direction, Directions, Generation, Plugin, Recipe, Verdict};
+use portcullis_host::{
+    CallError, Census, Change, Direction, Directions, Entry, EntrySource, Generation, Limits, Plugin, Recipe,
+    SourceError, Subject, Verdict,
+};
 use support::record::Record;
 use support::{entry, evil, exact, recipe, subject};
 
@@ -69,4 +73,128 @@ fn retiring_gives_all_memory_back() {
     list.retire();
     assert_eq!((list.left(), list.recipe().account.used()), (0, 0));
     assert_eq!(list.check(subject(1), Direction::Inbound), Err(CallError::OutOfService));
+}
+
+#[test]
+fn what_was_caught_up_with_is_in_each_of_them() {
+    let record = Record::of((0..1000).map(subject));
+    let list = Generation::filled(with_replicas(exact(), "{}", 3), &record, None).expect("it is filled");
+    for value in 900..1100 {
+        record.set(subject(value), if value % 2 == 0 { Directions::INBOUND } else { Directions::NONE });
+    }
+    let sequence = list.catch_up(&record).expect("it catches up");
+    assert_eq!((sequence, list.left()), (1200, 3));
+    list.prove(&record).expect("it asks each of them");
+}
+
+/// A record that nothing comes to: of what a list was given by hand.
+struct Still(Record);
+
+impl EntrySource for Still {
+    fn census(&self) -> Result<Census, SourceError> {
+        Ok(Census { sequence: 0, ..self.0.census()? })
+    }
+
+    fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
+        self.0.members(after, limit)
+    }
+
+    fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, SourceError> {
+        self.0.directions(subjects)
+    }
+
+    fn changes_since(&self, _: u64, _: usize) -> Result<Vec<Change>, SourceError> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn of_two_writes_at_once_all_of_them_take_the_same_one_last() {
+    let list = Generation::empty(with_replicas(exact(), "{}", 3)).expect("it starts");
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let list = &list;
+            scope.spawn(move || {
+                for value in 0..5_000 {
+                    let entries = [entry(value, Directions::BOTH)];
+                    let written = if thread % 2 == 0 { list.block(&entries) } else { list.unblock(&entries) };
+                    written.expect("it is taken");
+                }
+            });
+        }
+    });
+    let is_held = |&subject: &Subject| list.check(subject, Direction::Inbound) == Ok(Verdict::Block);
+    let held = Still(Record::of((0..5_000).map(subject).filter(is_held)));
+    list.prove(&held).expect("they hold the same");
+}
+
+/// A record that takes its time to answer.
+struct Slow<'a>(&'a Record);
+
+impl EntrySource for Slow<'_> {
+    fn census(&self) -> Result<Census, SourceError> {
+        self.0.census()
+    }
+
+    fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
+        self.0.members(after, limit)
+    }
+
+    fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, SourceError> {
+        self.0.directions(subjects)
+    }
+
+    fn changes_since(&self, sequence: u64, limit: usize) -> Result<Vec<Change>, SourceError> {
+        let changes = self.0.changes_since(sequence, limit);
+        std::thread::yield_now();
+        changes
+    }
+}
+
+#[test]
+fn a_write_that_was_caught_up_with_is_not_undone_by_whoever_catches_up_more_slowly() {
+    let record = Record::default();
+    let list = Generation::filled(with_replicas(exact(), "{}", 2), &record, None).expect("it is filled");
+    std::thread::scope(|scope| {
+        for value in 0..4 {
+            let (record, list) = (&record, &list);
+            scope.spawn(move || {
+                for turn in 0..2000 {
+                    let (directions, verdict) = match turn % 2 {
+                        0 => (Directions::BOTH, Verdict::Block),
+                        _ => (Directions::NONE, Verdict::Allow),
+                    };
+                    record.set(subject(value), directions);
+                    list.catch_up(&Slow(record)).expect("it catches up");
+                    assert_eq!(list.check(subject(value), Direction::Inbound), Ok(verdict), "turn {turn}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_check_that_waits_for_one_that_is_lost_meanwhile_goes_to_another() {
+    let limits = Limits { call: Duration::from_millis(50), ..Limits::default() };
+    let evil = Plugin::load(support::engine(), portcullis_plugin_bundle::EVIL.component, limits);
+    let recipe = with_replicas(evil.expect("it loads"), r#"{"mode":"spin-in-count"}"#, 2);
+    let list = Generation::empty(recipe).expect("it starts");
+    let many: Vec<Subject> = (0..8_000_000).map(subject).collect();
+    let lost = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // One is at work for long, and the other for ever.
+        scope.spawn(|| list.check_many(&many, Direction::Inbound).expect("it answers"));
+        scope.spawn(|| {
+            assert!(matches!(list.count(), Err(CallError::TimedOut { .. })));
+            lost.store(true, Ordering::Relaxed);
+        });
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !lost.load(Ordering::Relaxed) {
+                    assert_eq!(list.check(subject(1), Direction::Inbound), Ok(Verdict::Allow));
+                }
+            });
+        }
+    });
+    assert_eq!(list.left(), 1);
 }

@@ -2,9 +2,15 @@
 
 mod support;
 
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portcullis_host::{Direction, Directions, EntrySource as _, FilledFrom, Generation, Keyspace, Verdict};
+use portcullis_host::{
+    Census, Change, Direction, Directions, Entry, EntrySource, FillError, FilledFrom, Generation, Keyspace,
+    Recipe, SourceError, StateHeader, StateParts, StateStore, StateWriter, Subject, Verdict,
+};
+use proptest::prelude::*;
 use support::record::Record;
 use support::states::{State, States};
 use support::{exact, recipe, subject};
@@ -129,4 +135,144 @@ fn a_list_is_saved_while_it_is_written_to_and_checked() {
         }
         stop.store(true, Ordering::Relaxed);
     });
+}
+
+#[test]
+fn all_replicas_are_filled_from_one_state() {
+    let record = record();
+    let (_, states) = saved(&record);
+    record.set(subject(7), Directions::OUTBOUND);
+    let two = Recipe { replicas: NonZeroUsize::new(2).expect("two"), ..recipe(exact(), "{}") };
+    let (list, from) =
+        Generation::empty(two).expect("it starts").fill(&record, Some(&states)).expect("it is filled");
+    assert!(matches!(from, FilledFrom::State { .. }), "{from:?}");
+    assert_eq!(list.left(), 2);
+    list.prove(&record).expect("it asks each of them");
+}
+
+/// A record that can't be read for a while, from some call on.
+struct Fails<'a>(&'a Record, &'static str);
+
+impl Fails<'_> {
+    fn unless(&self, call: &str) -> Result<(), SourceError> {
+        if self.1 == call { Err("the disk does not answer".into()) } else { Ok(()) }
+    }
+}
+
+impl EntrySource for Fails<'_> {
+    fn census(&self) -> Result<Census, SourceError> {
+        self.unless("census")?;
+        self.0.census()
+    }
+
+    fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
+        self.unless("members")?;
+        self.0.members(after, limit)
+    }
+
+    fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, SourceError> {
+        self.unless("directions")?;
+        self.0.directions(subjects)
+    }
+
+    fn changes_since(&self, sequence: u64, limit: usize) -> Result<Vec<Change>, SourceError> {
+        self.unless("changes")?;
+        self.0.changes_since(sequence, limit)
+    }
+}
+
+#[test]
+fn a_record_that_can_t_be_read_costs_no_state() {
+    let record = record();
+    let (_, states) = saved(&record);
+    for call in ["census", "changes", "members", "directions"] {
+        let empty = Generation::empty(recipe(exact(), "{}")).expect("it starts");
+        let error = empty.fill(&Fails(&record, call), Some(&states)).map(|(_, from)| from);
+        assert!(matches!(error, Err(FillError::Source(_))), "{call}: {error:?}");
+        assert!(states.kept().is_some(), "{call}");
+    }
+}
+
+/// What one of a few entries is set to: most are set more than once.
+type Set = (u64, Directions);
+
+fn changes() -> impl Strategy<Value = Vec<Set>> {
+    let directions = prop::sample::select(vec![
+        Directions::NONE,
+        Directions::INBOUND,
+        Directions::OUTBOUND,
+        Directions::BOTH,
+    ]);
+    prop::collection::vec((0..24_u64, directions), 0..40)
+}
+
+/// Keeps what is saved, and writes to the list before each part of it.
+struct WritesMeanwhile<'a> {
+    states: States,
+    record: &'a Record,
+    list: &'a Generation,
+    writes: Mutex<std::vec::IntoIter<Vec<Set>>>,
+}
+
+struct MeanwhileWriter<'a> {
+    store: &'a WritesMeanwhile<'a>,
+    into: Box<dyn StateWriter + 'a>,
+}
+
+impl StateStore for WritesMeanwhile<'_> {
+    fn write(&self, header: &StateHeader) -> Result<Box<dyn StateWriter + '_>, SourceError> {
+        Ok(Box::new(MeanwhileWriter { store: self, into: self.states.write(header)? }))
+    }
+
+    fn read(&self) -> Result<Option<(StateHeader, StateParts)>, SourceError> {
+        self.states.read()
+    }
+
+    fn discard(&self) -> Result<(), SourceError> {
+        self.states.discard()
+    }
+}
+
+impl StateWriter for MeanwhileWriter<'_> {
+    fn part(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
+        let WritesMeanwhile { record, list, writes, .. } = self.store;
+        let writes = writes.lock().expect("nobody panics").next().unwrap_or_default();
+        apply(record, &writes);
+        list.catch_up(*record)?;
+        self.into.part(bytes)
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SourceError> {
+        self.into.finish()
+    }
+}
+
+fn apply(record: &Record, changes: &[Set]) {
+    for &(n, directions) in changes {
+        record.set(subject(n * 46_912_496_118_442), directions);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Before the save, between its three parts, and after it.
+    #[test]
+    fn whatever_is_written_while_a_list_is_saved_the_state_and_the_changes_since_make_it(
+        before in changes(), meanwhile in prop::collection::vec(changes(), 3), after in changes(),
+    ) {
+        let record = Record::default();
+        apply(&record, &before);
+        let list = Generation::filled(recipe(exact(), "{}"), &record, None).expect("it is filled");
+        let writes = Mutex::new(meanwhile.into_iter());
+        let states = WritesMeanwhile { states: States::default(), record: &record, list: &list, writes };
+        list.save(&states).expect("it is saved");
+        apply(&record, &after);
+        let (loaded, from) = fill(&record, &states.states);
+        prop_assert!(matches!(from, FilledFrom::State { .. }), "{from:?}");
+        list.catch_up(&record).expect("it catches up");
+        let held = record.members(None, 100).expect("it is there");
+        prop_assert_eq!(&loaded.list(None, 100).expect("a page is answered").entries, &held);
+        prop_assert_eq!(&list.list(None, 100).expect("a page is answered").entries, &held);
+    }
 }

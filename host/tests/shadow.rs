@@ -3,10 +3,12 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portcullis_host::{
-    Blacklist, Direction, Directions, EntrySource, FillError, Generation, ShadowRun, Understudy, Verdict,
+    Blacklist, CallError, Direction, Directions, EntrySource, FillError, Generation, Limits, Plugin,
+    ShadowPlan, ShadowRun, ShadowVerdict, Understudy, Verdict,
 };
 use support::record::Record;
 use support::{empty, entry, evil, exact, recipe, subject};
@@ -102,4 +104,101 @@ fn checks_never_wait_for_it_and_what_it_does_not_keep_up_with_is_skipped() {
     list.check_many(&many, Direction::Outbound).expect("it answers");
     compare(&mut run, 4096);
     assert_eq!((run.tally().compared, run.tally().skipped), (4096, 6904));
+}
+
+#[test]
+fn a_candidate_that_knows_of_a_write_before_the_one_that_serves_does_not_disagree() {
+    let record = record();
+    let list = serving(&record);
+    let candidate = Generation::filled(recipe(exact(), "{}"), &*record, None).expect("it is filled");
+    let mut run = run(&list, &record, candidate);
+    // In the record, and not acknowledged: whoever wrote it has yet to bring the list up to date.
+    record.set(subject(1000), Directions::BOTH);
+    assert_eq!(list.check(subject(1000), Direction::Inbound), Ok(Verdict::Allow));
+    compare(&mut run, 1);
+    assert_eq!(run.tally().disagreements, 0);
+}
+
+#[test]
+fn a_candidate_that_is_right_never_disagrees_though_others_write_and_check() {
+    let record = record();
+    let list = serving(&record);
+    let candidate = Generation::filled(recipe(exact(), "{}"), &*record, None).expect("it is filled");
+    let mut run = run(&list, &record, candidate);
+    let stop = &AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (list, record) = (&list, &record);
+        for thread in 0..2 {
+            scope.spawn(move || {
+                let mut n = thread;
+                while !stop.load(Ordering::Relaxed) {
+                    n += 2;
+                    record.set(subject(n % 40), if n % 3 == 0 { Directions::BOTH } else { Directions::NONE });
+                    list.catch_up(&**record).expect("it follows");
+                    list.check(subject(n * 7 % 40), Direction::Outbound).expect("it answers");
+                }
+            });
+        }
+        compare(&mut run, 20_000);
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(run.tally().disagreements, 0);
+}
+
+#[test]
+fn checks_are_answered_while_the_candidate_hangs() {
+    let record = Arc::new(Record::default());
+    let list = serving(&record);
+    let limits = Limits { check: Duration::from_secs(1), ..Limits::default() };
+    let evil = Plugin::load(support::engine(), portcullis_plugin_bundle::EVIL.component, limits);
+    let hanging = recipe(evil.expect("it loads"), r#"{"mode":"spin-in-check"}"#);
+    let mut run = run(&list, &record, Generation::empty(hanging).expect("it starts"));
+    list.check(subject(0), Direction::Inbound).expect("it answers");
+    std::thread::scope(|scope| {
+        let comparing = scope.spawn(|| run.compare(WAIT).map(drop));
+        for n in 0..10_000 {
+            assert_eq!(list.check(subject(n), Direction::Inbound), Ok(Verdict::Allow));
+        }
+        assert!(!comparing.is_finished(), "it hangs");
+        let error = comparing.join().expect("it ends").expect_err("the candidate is cut off");
+        assert!(matches!(error, FillError::Plugin(CallError::TimedOut { .. })), "{error}");
+    });
+}
+
+#[test]
+fn a_run_that_ends_ends_no_other() {
+    let record = record();
+    let list = serving(&record);
+    let begin = || {
+        let candidate = Generation::filled(recipe(exact(), "{}"), &*record, None).expect("it is filled");
+        run(&list, &record, candidate)
+    };
+    let first = begin();
+    let mut second = begin();
+    drop(first);
+    list.check(subject(1), Direction::Inbound).expect("it answers");
+    compare(&mut second, 1);
+    let next = Generation::filled(recipe(exact(), "{}"), &*record, None).expect("it is filled");
+    list.replace(Arc::new(next), &*record).expect("it is put in place");
+    list.check(subject(1), Direction::Inbound).expect("it answers");
+    assert_eq!(second.compare(Duration::ZERO).expect("it answers").compared, 1, "an exchange ends it");
+}
+
+#[test]
+fn disagreements_lead_to_a_verdict_and_name_nobody() {
+    let record = record();
+    let list = serving(&record);
+    let mut run = run(&list, &record, empty(exact()));
+    // The candidate is told of the record's changes, and so is right in the end; this one is not in the record.
+    list.generation().block(&[entry(123_456_789_012_345, Directions::BOTH)]).expect("it is taken");
+    for _ in 0..3 {
+        list.check(subject(123_456_789_012_345), Direction::Outbound).expect("it answers");
+    }
+    compare(&mut run, 3);
+    let tally = run.tally();
+    assert_eq!((tally.disagreements, tally.latest.len()), (3, 1), "each subject once");
+    let verdict = |max_disagreements| ShadowPlan { checks: Some(3), max_disagreements }.verdict(tally, false);
+    assert_eq!([2, 3].map(verdict), [Some(ShadowVerdict::Discard), Some(ShadowVerdict::Promote)]);
+    let told = format!("{tally:?}");
+    assert!(!told.contains("123456789012345") && !told.contains("6789012"), "{told}");
 }
