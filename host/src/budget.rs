@@ -3,7 +3,7 @@
 //! A compiler can't be interrupted. Its time is about linear in what there is to compile, except where one function has very
 //! many blocks, values that live across them, or branches: so each of these has a bound of its own.
 
-use wasmparser::{BinaryReaderError, FunctionBody, Operator, Parser, Payload};
+use wasmparser::{BinaryReaderError, CompositeInnerType, FunctionBody, Operator, Parser, Payload, RecGroup};
 
 use crate::fit::Unfit;
 
@@ -23,13 +23,17 @@ pub struct CompileBudget {
     pub locals: u64,
     /// Blocks, loops and branches of one function: 20,000 unless set.
     pub branches: u64,
-    /// Blocks within one another: 400 unless set.
+    /// Blocks within one another: 200 unless set.
     pub nesting: u64,
     /// Local variables of one function times its blocks, loops and branches, as each of the ones may live across each of the
-    /// others: 4 million unless set.
+    /// others: a million unless set.
     pub lives: u64,
+    /// Parameters and results of one type of function, which blocks and calls pass on one by one: 64 unless set.
+    pub signature: u64,
     /// Core modules and components inside the component: 32 unless set.
     pub parts: u64,
+    /// Instances that it makes of modules and components: 64 unless set. Each is written out anew.
+    pub instances: u64,
 }
 
 impl Default for CompileBudget {
@@ -40,9 +44,11 @@ impl Default for CompileBudget {
             functions: 20_000,
             locals: 2000,
             branches: 20_000,
-            nesting: 400,
-            lives: 4_000_000,
+            nesting: 200,
+            lives: 1_000_000,
+            signature: 64,
             parts: 32,
+            instances: 64,
         }
     }
 }
@@ -53,6 +59,7 @@ struct Found {
     code_bytes: u64,
     functions: u64,
     parts: u64,
+    instances: u64,
 }
 
 impl CompileBudget {
@@ -66,6 +73,19 @@ impl CompileBudget {
                     found.parts += 1;
                     within("modules and components inside it", found.parts, self.parts)?;
                 }
+                Payload::InstanceSection(section) => {
+                    found.instances += u64::from(section.count());
+                    within("instances inside it", found.instances, self.instances)?;
+                }
+                Payload::ComponentInstanceSection(section) => {
+                    found.instances += u64::from(section.count());
+                    within("instances inside it", found.instances, self.instances)?;
+                }
+                Payload::TypeSection(section) => {
+                    for group in section {
+                        self.check_types(&group.map_err(damaged)?)?;
+                    }
+                }
                 Payload::CodeSectionEntry(body) => {
                     found.functions += 1;
                     found.code_bytes += body.range().len() as u64;
@@ -77,6 +97,16 @@ impl CompileBudget {
             }
         }
         Ok(())
+    }
+
+    fn check_types(&self, group: &RecGroup) -> Result<(), Unfit> {
+        group.types().try_for_each(|defined| match &defined.composite_type.inner {
+            CompositeInnerType::Func(function) => {
+                let values = function.params().len() + function.results().len();
+                within("parameters and results of one type of function", values as u64, self.signature)
+            }
+            _ => Ok(()),
+        })
     }
 
     fn check_function(

@@ -31,6 +31,9 @@ pub(crate) enum NotLoaded {
     NoThread,
 }
 
+/// As much stack as a program's first thread has: compilers recurse. Only what is used of it takes memory.
+const STACK: usize = 8 << 20;
+
 /// Dropped, the next one's turn comes.
 struct Turn(Turns);
 
@@ -45,7 +48,8 @@ impl Turns {
         let start = Instant::now();
         let turn = self.take(time)?;
         let (done, wait) = channel();
-        let thread = thread::Builder::new().name("portcullis-load".to_owned()).spawn(move || {
+        let thread = thread::Builder::new().name("portcullis-load".to_owned()).stack_size(STACK);
+        let thread = thread.spawn(move || {
             let _turn = turn;
             yield_to_checks();
             let _ = done.send(work());

@@ -97,7 +97,7 @@ fn push(mut value: u64, bytes: &mut Vec<u8>) {
         bytes.push((value & 0x7F) as u8 | 0x80);
         value >>= 7;
     }
-    bytes.push(value as u8);
+    bytes.push((value & 0x7F) as u8);
 }
 
 fn take(bytes: &mut &[u8]) -> Result<u64, LoadError> {

@@ -117,13 +117,12 @@ impl Shelf {
     /// The version that was the newest last, as far as what was kept tells.
     fn newest_kept(&self, name: &str) -> Option<Arc<Version>> {
         let kept = self.kept_of(name);
-        kept.iter().filter(|file| file.since.is_some()).find_map(|file| {
-            let loaded = self.load_kept(name, file);
-            loaded
-                .inspect_err(|error| {
-                    warn!(plugin = name, error = error.sentence(), "a kept version can't be used")
-                })
-                .ok()
+        kept.iter().filter(|file| file.since.is_some()).find_map(|file| match self.load_kept(name, file) {
+            Ok(version) => Some(version),
+            Err(error) => {
+                warn!(plugin = name, error = error.sentence(), "a kept version can't be used");
+                None
+            }
         })
     }
 

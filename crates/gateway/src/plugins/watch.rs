@@ -261,7 +261,6 @@ fn signal(event: &notify::Result<Event>, dir: &Path) -> Option<Signal> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::sync::mpsc::RecvTimeoutError;
 
     use tempfile::TempDir;
     use tokio::time::timeout;
@@ -282,14 +281,14 @@ mod tests {
 
     impl Watched {
         /// Begins after the first telling, which is no change.
-        async fn new(eyes: Eyes, is_there: bool) -> Self {
+        async fn new(eyes: Eyes, pace: Pace, is_there: bool) -> Self {
             let parent = tempfile::tempdir().unwrap();
             let dir = parent.path().join("plugins");
             if is_there {
                 fs::create_dir(&dir).unwrap();
             }
             let changed = Arc::new(Notify::new());
-            let watch = Watch::with(dir, Arc::clone(&changed), ON_CHANGE, eyes).unwrap();
+            let watch = Watch::with(dir, Arc::clone(&changed), pace, eyes).unwrap();
             let watched = Watched { parent, changed, _watch: watch };
             watched.told("the first look").await;
             watched
@@ -315,7 +314,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_comes_changes_and_goes_is_told() {
         for eyes in [Eyes::System, Eyes::Own] {
-            let watched = Watched::new(eyes, true).await;
+            let watched = Watched::new(eyes, ON_CHANGE, true).await;
             fs::write(watched.path("a.wasm"), "created").unwrap();
             watched.told("a new file").await;
             watched.tells_changes().await;
@@ -330,7 +329,7 @@ mod tests {
     #[tokio::test]
     async fn a_folder_that_comes_later_is_watched() {
         for eyes in [Eyes::System, Eyes::Own] {
-            let watched = Watched::new(eyes, false).await;
+            let watched = Watched::new(eyes, ON_CHANGE, false).await;
             fs::create_dir(watched.path("")).unwrap();
             watched.told("the folder").await;
             watched.tells_changes().await;
@@ -340,7 +339,7 @@ mod tests {
     #[tokio::test]
     async fn a_folder_that_is_removed_and_made_again_is_watched() {
         for eyes in [Eyes::System, Eyes::Own] {
-            let watched = Watched::new(eyes, true).await;
+            let watched = Watched::new(eyes, ON_CHANGE, true).await;
             watched.tells_changes().await;
             fs::remove_dir_all(watched.path("")).unwrap();
             watched.told("the folder's end").await;
@@ -357,7 +356,7 @@ mod tests {
     #[tokio::test]
     async fn a_folder_that_takes_the_place_of_another_is_watched() {
         for eyes in [Eyes::System, Eyes::Own] {
-            let watched = Watched::new(eyes, false).await;
+            let watched = Watched::new(eyes, ON_CHANGE, false).await;
             for release in ["1", "2"] {
                 let folder = watched.parent.path().join(release);
                 fs::create_dir(&folder).unwrap();
@@ -372,17 +371,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_folder_that_never_rests_is_told_of_nevertheless() {
-        let watched = Watched::new(Eyes::System, true).await;
-        let (stop, stopped) = channel::<()>();
-        let file = watched.path("a.wasm");
-        let writer = thread::spawn(move || {
-            while stopped.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
-                fs::write(&file, "again").unwrap();
-            }
-        });
-        watched.told("a file under way").await;
-        drop(stop);
-        writer.join().unwrap();
+        for eyes in [Eyes::System, Eyes::Own] {
+            let pace = Pace { quiet: Duration::from_secs(3600), ..ON_CHANGE };
+            let watched = Watched::new(eyes, pace, true).await;
+            watched.tells_changes().await;
+        }
     }
 
     #[tokio::test]

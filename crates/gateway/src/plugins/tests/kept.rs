@@ -79,7 +79,7 @@ fn the_built_in_version_is_kept_for_those_who_stay_with_it() {
     assert_eq!(fs::read(folder.kept("exact", EXACT.component)).unwrap(), EXACT.component);
     assert_eq!(latest(&shelf, "exact"), Digest::of(&own));
     let listed = shelf.versions("exact");
-    assert_eq!(digests(&listed), [&own, EXACT.component].map(|bytes| Digest::of(bytes)));
+    assert_eq!(digests(&listed), [&own, EXACT.component].map(Digest::of));
     assert!(listed[0].since.is_some() && listed[1].since.is_none());
 
     // Hence it is not what comes in the place of a broken file.

@@ -3,6 +3,7 @@
 mod files;
 mod kept;
 mod put;
+mod watched;
 
 use std::fs;
 use std::path::{Path, PathBuf};
