@@ -135,22 +135,22 @@ impl Generation {
         states: Option<&dyn StateStore>,
     ) -> Result<(Self, FilledFrom), FillError> {
         let recipe = self.recipe().clone();
-        let Some(states) = states else { return Ok((self.from_record(source)?, FilledFrom::Record)) };
-        match self.from_state(source, states) {
+        let Some(states) = states else { return Ok((self.take_record(source)?, FilledFrom::Record)) };
+        match self.take_state(source, states) {
             FromState::Loaded(generation, sequence) => Ok((generation, FilledFrom::State { sequence })),
-            FromState::None(empty) => Ok((empty.from_record(source)?, FilledFrom::Record)),
+            FromState::None(empty) => Ok((empty.take_record(source)?, FilledFrom::Record)),
             // That the record can't be read now says nothing about the state.
             FromState::Useless(error @ FillError::Source(_)) => Err(error),
             FromState::Useless(error) => {
                 // Whatever is wrong with it: it would be so the next time, too.
                 let _ = states.discard();
-                let generation = Self::empty(recipe)?.from_record(source)?;
+                let generation = Self::empty(recipe)?.take_record(source)?;
                 Ok((generation, FilledFrom::RecordInstead(error)))
             }
         }
     }
 
-    fn from_record(self, source: &dyn EntrySource) -> Result<Self, FillError> {
+    fn take_record(self, source: &dyn EntrySource) -> Result<Self, FillError> {
         let start = source.census().map_err(FillError::Source)?;
         let mut after = None;
         loop {
@@ -164,7 +164,7 @@ impl Generation {
         Ok(self)
     }
 
-    fn from_state(self, source: &dyn EntrySource, states: &dyn StateStore) -> FromState {
+    fn take_state(self, source: &dyn EntrySource, states: &dyn StateStore) -> FromState {
         let useless = |error: StateError| FromState::Useless(error.into());
         match states.read() {
             Err(error) => useless(StateError::Unreadable(error)),

@@ -18,9 +18,9 @@ use support::{exact, recipe, subject};
 /// Entries of all three kinds.
 fn record() -> Record {
     let record = Record::default();
-    for n in 0..20_000_u64 {
-        let directions = [Directions::BOTH, Directions::INBOUND, Directions::OUTBOUND];
-        record.set(subject(n * 54_975_581_389), directions[n as usize % 3]);
+    let kinds = [Directions::BOTH, Directions::INBOUND, Directions::OUTBOUND];
+    for (n, &directions) in (0..20_000).zip(kinds.iter().cycle()) {
+        record.set(subject(n * 54_975_581_389), directions);
     }
     record
 }
@@ -89,7 +89,8 @@ fn a_state_that_is_damaged_or_of_another_list_is_discarded_and_the_record_used()
     let good = states.kept().clone().expect("it is kept");
     let other = Record::of((0..20_000).map(|n| subject(n * 54_975_581_389 + 1)));
     let of_another = saved(&other).1.kept().clone().expect("it is kept");
-    let changes: [(&str, Box<dyn Fn(&mut State)>); 7] = [
+    type Change = Box<dyn Fn(&mut State)>;
+    let changes: [(&str, Change); 7] = [
         ("ahead", Box::new(|state| state.header.sequence += 1)),
         ("cut off", Box::new(|state| drop(state.parts.pop()))),
         ("longer", Box::new(|state| state.parts.push(vec![0; 100]))),

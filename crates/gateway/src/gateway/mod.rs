@@ -110,12 +110,15 @@ impl Gateway {
     }
 }
 
-/// Beside the ledger.
+/// Beside the ledger, and named after the whole name of its file: so that no two ledgers share one.
 fn states_dir(config: &Config) -> PathBuf {
-    match &config.storage {
-        StorageUrl::Sqlite(file) => file.with_extension("states"),
-        _ => config.master_key_file.with_extension("states"),
-    }
+    let file = match &config.storage {
+        StorageUrl::Sqlite(file) => file,
+        _ => &config.master_key_file,
+    };
+    let mut name = file.clone().into_os_string();
+    name.push(".states");
+    name.into()
 }
 
 fn open_ledger(config: &Config) -> anyhow::Result<Ledger> {

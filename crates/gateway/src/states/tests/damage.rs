@@ -185,7 +185,8 @@ fn what_opens_but_is_no_state_is_refused() {
     let preamble = new_preamble().unwrap();
     let head = header::encode(&header());
     let (none, one) = (0u64.to_le_bytes(), 1u64.to_le_bytes());
-    let files: [(&[(Kind, &[u8])], _); 7] = [
+    type Contents<'a> = &'a [(Kind, &'a [u8])];
+    let files: [(Contents<'_>, _); 7] = [
         (&[(Kind::Header, &head), (Kind::Part, b"one"), (Kind::End, &one)], None),
         (&[(Kind::Header, &head), (Kind::Part, b"one"), (Kind::End, &none)], Some(2)),
         (&[(Kind::Header, &head), (Kind::End, &one)], Some(1)),
