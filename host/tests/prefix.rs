@@ -151,11 +151,10 @@ fn pages_give_every_entry_once_in_the_order_of_the_numbers() {
     let list = list(r#"{"block": ["4171"]}"#);
     let directions = [Directions::BOTH, Directions::INBOUND, Directions::OUTBOUND];
     let entries: Vec<Entry> = (0..10_000)
-        .map(|i| {
-            entry(
-                if i < 9000 { 41_790_000_000 + i * 7 } else { 1_202_000_0000 + i * i },
-                directions[i as usize % 3],
-            )
+        .zip(directions.iter().cycle())
+        .map(|(i, &directions)| {
+            let number = if i < 9000 { 41_790_000_000 + i * 7 } else { 12_020_000_000 + i * i };
+            entry(number, directions)
         })
         .collect();
     let mut expected = entries.clone();
