@@ -151,7 +151,7 @@ impl Instance {
                     &clear
                 }
             };
-            let bits = self.call("check-many", self.limits.call, |guest, store| {
+            let bits = self.call("check-many", self.limits.check_batch(), |guest, store| {
                 guest.call_check_many(store, keys, direction.into())
             })?;
             if bits.len() != batch.len().div_ceil(8) {

@@ -13,8 +13,9 @@ use crate::budget::CompileBudget;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How long a single check may take: it stands in the path of a message. 50 ms unless set; a good plugin needs less than a microsecond.
+    /// A batch of up to [`BATCH`](crate::BATCH) checks may take four times as long.
     pub check: Duration,
-    /// How long any other call may take (a batch of checks, of blocks, a page, a part of a state): 2 s unless set.
+    /// How long any other call may take (a batch of blocks, a page, a part of a state): 2 s unless set.
     pub call: Duration,
     /// How long `configure` may take: 2 s unless set.
     pub configure: Duration,
@@ -30,6 +31,13 @@ pub struct Limits {
     pub instance_bytes: u64,
     /// The most that one call may hand back to the host, in bytes: 8 MiB unless set.
     pub result_bytes: usize,
+}
+
+impl Limits {
+    /// How long a batch of checks may take: messages wait for it, too.
+    pub(crate) fn check_batch(&self) -> Duration {
+        self.check.saturating_mul(4)
+    }
 }
 
 impl Default for Limits {

@@ -130,6 +130,18 @@ impl Gate {
     }
 }
 
+/// Does work on a thread of its own, with low priority. `None` where there is no thread to be had, or it panicked.
+async fn on_a_quiet_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, answer) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("portcullis-recovery".to_owned());
+    let work = move || {
+        portcullis_host::yield_to_checks();
+        let _ = done.send(work());
+    };
+    thread.spawn(work).ok()?;
+    answer.await.ok()
+}
+
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -142,8 +154,13 @@ async fn recover(gate: Weak<Gate>) {
         };
         tokio::time::sleep(wait).await;
         let Some(strong) = gate.upgrade() else { return };
-        let filled = tokio::task::spawn_blocking(move || strong.is_well() || strong.try_to_recover());
-        if filled.await.unwrap_or(false) {
+        let filled = if wait.is_zero() {
+            tokio::task::spawn_blocking(move || strong.is_well() || strong.try_to_recover()).await.ok()
+        } else {
+            // A plugin that fails again and again does so where it is in nobody's way.
+            on_a_quiet_thread(move || strong.is_well() || strong.try_to_recover()).await
+        };
+        if filled.unwrap_or(false) {
             let Some(gate) = gate.upgrade() else { return };
             gate.recovery.under_way.store(false, Ordering::SeqCst);
             // A fault since then found this task still at work, and left the gate to it.
