@@ -146,6 +146,10 @@ impl Reload {
             };
             self.ended(&mut inner, stage);
             inner.tasks.extend(tasks);
+            if let Some(served) = inner.served.take() {
+                // Not before the machine knows: whoever is told may ask at once how it stands.
+                let _ = served.send(Told::Serves);
+            }
         }
     }
 
@@ -334,10 +338,10 @@ impl Reload {
                 )
             });
         }
+        inner.served = candidates.told.take();
         let name = inner.record.serving.name();
         drop(inner);
         info!(tenant = %self.tenant, plugin = name, lists = lists.len(), "the plugin is exchanged");
-        candidates.tell(Told::Serves);
         Ok(())
     }
 

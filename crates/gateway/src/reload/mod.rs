@@ -58,6 +58,8 @@ struct Inner {
     record: Record,
     /// Why what is under way is not wanted any more, or what served had to go.
     why: Option<String>,
+    /// Who is to be told that what was wished for serves.
+    served: Option<Sender<Told>>,
     /// Who is to be told that what served before serves again.
     gone_back: Option<Sender<Told>>,
     /// What was rolled back from: it is not tried again until there is something else.
@@ -75,6 +77,7 @@ impl Reload {
             candidates: None,
             record,
             why: None,
+            served: None,
             gone_back: None,
             refused: None,
         };

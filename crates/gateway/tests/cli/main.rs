@@ -5,4 +5,5 @@ mod gateway;
 mod import;
 mod interrupted;
 mod lists;
+mod plugin;
 mod refusals;

@@ -317,3 +317,33 @@ fn what_happens_is_counted() {
     gateway.call("GET", "/metrics", "", None).error(401, "missing_token");
     gateway.call("GET", "/metrics", ACME, None).error(401, "invalid_token");
 }
+
+#[test]
+fn a_new_plugin_that_fails_in_service_is_rolled_back_by_itself() {
+    let gateway = with_an_entry();
+    gateway.put_plugin("evil", EVIL.component).ok();
+    let evil = exchange(&gateway, json!({ "plugin": "evil", "options": { "mode": "panic-later" } }));
+    assert_eq!(evil.ok()["serving"]["plugin"], "evil", "it behaves while it is proved");
+    gateway.block("+46732005500");
+    let numbers: Vec<String> = (0..2000).map(|n| format!("+4673300{n:04}")).collect();
+    let body = json!({ "numbers": numbers, "direction": "inbound" });
+    let answer = gateway.post("/senders/support/check", body);
+    assert_eq!(answer.ok()["source"], "policy");
+    gateway.until("the one before serves", |gateway| serving(gateway) == digest(EXACT.component));
+    gateway.until("nothing is under way", |gateway| gateway.plugin("acme")["stage"] == "resting");
+    let status = gateway.plugin("acme");
+    assert_eq!(status["last"]["outcome"], "rolled_back", "{status}");
+    assert!(summary(&gateway).contains("it failed in service"), "{}", summary(&gateway));
+    // What was written meanwhile is there.
+    assert_eq!(gateway.verdict("+46732005500"), "block");
+    is_intact(&gateway);
+    let metrics = gateway.metrics();
+    assert!(
+        metrics.contains(r#"portcullis_reloads_total{tenant="acme",outcome="rolled_back"} 1"#),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains(r#"portcullis_plugin_faults_total{tenant="acme",list="support",kind="trapped"} 1"#),
+        "{metrics}"
+    );
+}
