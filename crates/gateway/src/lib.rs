@@ -11,6 +11,7 @@ mod core;
 mod expiry;
 mod gate;
 mod gateway;
+mod hex;
 mod http;
 mod log;
 mod metrics;

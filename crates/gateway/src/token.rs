@@ -5,6 +5,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::hex;
+
 /// The SHA-256 digest of a token: all that is kept of one.
 ///
 /// Equality takes the same time whatever the digests are. As a map's key it leaks at most what a digest's
@@ -51,17 +53,7 @@ impl TokenDigest {
     }
 
     fn from_hex(hex: &str) -> Option<Self> {
-        let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
-        let mut digest = [0; 32];
-        if pairs.len() != digest.len() {
-            return None;
-        }
-        for (byte, pair) in digest.iter_mut().zip(pairs) {
-            for &digit in pair {
-                *byte = *byte << 4 | u8::try_from(char::from(digit).to_digit(16)?).ok()?;
-            }
-        }
-        Some(TokenDigest(digest))
+        hex::digest(hex).map(TokenDigest)
     }
 
     /// A name for logs and for the record of who wrote an entry: the first digits of the digest.

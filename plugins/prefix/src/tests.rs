@@ -60,6 +60,25 @@ fn lists_and_counts_are_of_entries_alone() {
 }
 
 #[test]
+fn pages_give_numbers_that_follow_one_another() {
+    let mut plugin = prefix("{}");
+    let entries = [41_715_200_000, 41_715_200_001, 41_715_200_002].map(|n| entry(n, Directions::BOTH));
+    for entry in entries {
+        plugin.block(entry);
+    }
+    let (mut walked, mut after) = (Vec::new(), None);
+    loop {
+        let page = plugin.list(after, 1);
+        walked.extend(page.entries);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(walked, entries);
+}
+
+#[test]
 fn a_part_after_the_last_is_refused() {
     let saved = prefix("{}").save(None, 64 << 10);
     let mut plugin = prefix("{}");

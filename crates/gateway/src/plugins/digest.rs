@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::hex;
+
 /// The SHA-256 digest of a component's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Digest([u8; 32]);
@@ -44,17 +46,7 @@ impl Digest {
     }
 
     pub(super) fn from_hex(hex: &str) -> Option<Self> {
-        let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
-        let mut digest = [0; 32];
-        if pairs.len() != digest.len() {
-            return None;
-        }
-        for (byte, pair) in digest.iter_mut().zip(pairs) {
-            for &digit in pair {
-                *byte = *byte << 4 | u8::try_from(char::from(digit).to_digit(16)?).ok()?;
-            }
-        }
-        Some(Digest(digest))
+        hex::digest(hex).map(Digest)
     }
 }
 
