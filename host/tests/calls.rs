@@ -9,7 +9,7 @@ use portcullis_host::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::record::Record;
-use support::{account, empty, entry, exact, recipe, subject};
+use support::{account, empty, entry, exact, hand_over, recipe, subject};
 
 #[test]
 fn a_blocked_subject_is_blocked_in_its_directions_and_nobody_else_is() {
@@ -76,16 +76,7 @@ fn a_saved_state_loads_into_another_instance() {
 
     let mut second = plugin.instantiate(&settings, &account, None).expect("it starts");
     let format = plugin.description().saves.clone().expect("it saves");
-    let (mut cursor, mut parts) = (None, 0);
-    loop {
-        let part = first.save(cursor, 64 << 10).expect("a part is answered");
-        second.load(&format, &part.bytes).expect("a part is loaded");
-        parts += 1;
-        cursor = part.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let parts = hand_over(&mut first, &mut second, &format);
     assert!(parts > 3);
     assert_eq!(second.count(), first.count());
     let all: Vec<Subject> = members.iter().map(|entry| entry.subject).collect();

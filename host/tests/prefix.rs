@@ -10,7 +10,7 @@ use portcullis_host::{
 };
 use portcullis_msisdn::ReservedId;
 use support::record::Record;
-use support::{MIB, account, prefix, recipe};
+use support::{MIB, account, hand_over, prefix, recipe};
 
 fn hidden() -> Permutation {
     Permutation::new(PermutationKey::from_bytes(*b"a key for a test"))
@@ -213,16 +213,7 @@ fn a_saved_state_loads_into_another_instance_with_other_rules() {
     first.block(&entries).expect("entries are taken");
 
     let format = plugin.description().saves.clone().expect("it saves");
-    let (mut cursor, mut parts) = (None, 0);
-    loop {
-        let part = first.save(cursor, 64 << 10).expect("a part is answered");
-        second.load(&format, &part.bytes).expect("a part is loaded");
-        parts += 1;
-        cursor = part.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let parts = hand_over(&mut first, &mut second, &format);
     assert!(parts > 1);
     assert_eq!(second.count(), Ok(50_000));
     assert_eq!(second.list(None, 4096), first.list(None, 4096));

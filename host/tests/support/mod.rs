@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use portcullis_host::{
-    Directions, Engine, Entry, Generation, Limits, MemoryAccount, Plugin, Recipe, Settings, Subject,
+    Directions, Engine, Entry, Format, Generation, Instance, Limits, MemoryAccount, Plugin, Recipe, Settings,
+    Subject,
 };
 
 pub fn engine() -> &'static Engine {
@@ -62,4 +63,18 @@ pub fn subject(value: u64) -> Subject {
 
 pub fn entry(value: u64, directions: Directions) -> Entry {
     Entry { subject: subject(value), directions }
+}
+
+/// Saves the list of one instance, in parts of at most 64 KiB, into another. Returns how many parts there were.
+pub fn hand_over(from: &mut Instance, to: &mut Instance, format: &Format) -> usize {
+    let (mut cursor, mut parts) = (None, 0);
+    loop {
+        let part = from.save(cursor, 64 << 10).expect("a part is answered");
+        to.load(format, &part.bytes).expect("a part is loaded");
+        parts += 1;
+        cursor = part.next;
+        if cursor.is_none() {
+            return parts;
+        }
+    }
 }
