@@ -116,11 +116,26 @@ impl Generation {
         source: &dyn EntrySource,
         states: Option<&dyn StateStore>,
     ) -> Result<Self, FillError> {
-        let (generation, from) = Self::fill(Self::empty(recipe)?, source, states)?;
+        Ok(Self::empty(recipe)?.filled_and_proved(source, states)?.0)
+    }
+
+    /// Fills this generation, which is empty, catches up and proves it: [`Generation::filled`] in two steps, for whoever wants to
+    /// know where the entries came from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Generation::filled`].
+    pub fn filled_and_proved(
+        self,
+        source: &dyn EntrySource,
+        states: Option<&dyn StateStore>,
+    ) -> Result<(Self, FilledFrom), FillError> {
+        let (generation, from) = self.fill(source, states)?;
+        // From a saved state it is proved already: that is what told whether the state was of use.
         if !matches!(from, FilledFrom::State { .. }) {
             generation.prove(source)?;
         }
-        Ok(generation)
+        Ok((generation, from))
     }
 
     /// Fills this generation, which is empty, and catches up. Not proved yet, unless it was filled from a saved state: then

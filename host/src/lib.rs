@@ -56,7 +56,7 @@ pub use limits::Limits;
 pub use memory::MemoryAccount;
 pub use plugin::{LoadError, Plugin};
 pub use portcullis_msisdn::{Direction, Directions, Msisdn, Permutation, PermutationKey, Revealed, Subject};
-pub use priority::yield_to_checks;
+pub use priority::{quietly, yield_to_checks};
 pub use save::SaveError;
 pub use saved_state::{StateHeader, StateParts, StateStore, StateWriter};
 pub use shadow::{Disagreement, ShadowPlan, ShadowRun, ShadowTally, ShadowVerdict, Understudy};

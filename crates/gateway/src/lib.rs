@@ -19,6 +19,7 @@ mod number;
 mod plugins;
 mod registry;
 mod reload;
+mod sentence;
 pub mod serve;
 mod states;
 mod tenant;

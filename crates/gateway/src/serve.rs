@@ -112,14 +112,14 @@ fn reload(gateway: &Gateway, file: &Path) {
         Ok(config) => {
             if let Err(error) = gateway.reconfigure(&config) {
                 error!(
-                    error = crate::reload::sentence(&error),
+                    error = crate::sentence::of(&error),
                     "the configuration file is not applied: all stays as it was"
                 );
             }
         }
         Err(error) => {
             error!(
-                error = crate::reload::sentence(&error),
+                error = crate::sentence::of(&error),
                 "the configuration file is refused: all stays as it was"
             );
         }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis_host::{CallError, FillError, FilledFrom, Generation, MemoryAccount};
+use portcullis_host::{CallError, FillError, FilledFrom, Generation, MemoryAccount, Recipe, Settings};
 use portcullis_ledger::{LedgerError, Scope, TenantKeys};
 
 use crate::config::TenantConfig;
-use crate::gate::{Gate, Parts};
+use crate::gate::{Gate, Pace, Parts};
 use crate::gateway::Equipment;
 use crate::metrics::TenantMetrics;
 use crate::number::NumberReader;
 use crate::plugins::ShelfError;
-use crate::reload::{Reload, Setup, recipe};
+use crate::reload::{Reload, Setup};
 
 /// Where a tenant was set up, which is where it can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,9 +152,30 @@ impl Tenant {
         std::iter::once(&self.wide).chain(self.senders.values())
     }
 
+    /// What a list's next generation is made of.
+    pub(crate) fn recipe(&self, setup: &Setup, entries: u64) -> Recipe {
+        recipe(&self.config, &self.keys, &self.account, setup, entries)
+    }
+
     /// The same tenant with other settings, and its lists as they are.
     pub(crate) fn with(&self, config: TenantConfig) -> Self {
         Tenant { config, ..self.clone() }
+    }
+}
+
+fn recipe(
+    config: &TenantConfig,
+    keys: &TenantKeys,
+    account: &Arc<MemoryAccount>,
+    setup: &Setup,
+    entries: u64,
+) -> Recipe {
+    Recipe {
+        plugin: setup.version.plugin.clone(),
+        settings: Settings { capacity: entries, options: setup.options.clone() },
+        account: Arc::clone(account),
+        numbers: config.clear_numbers.then(|| keys.permutation().clone()),
+        replicas: config.replicas,
     }
 }
 
@@ -189,11 +210,9 @@ impl Opening<'_> {
             Some(gate) => {
                 let made = Generation::empty(recipe(gate.list().count()?))
                     .map_err(|source| TenantError::Start { plugin: plugin(), source })?;
-                let filled = made.fill(&**gate.entries(), Some(gate.state())).and_then(|(next, from)| {
-                    next.prove(&**gate.entries())?;
-                    Ok((next, from))
-                });
-                let (next, from) = filled.map_err(|source| TenantError::Fill { plugin: plugin(), source })?;
+                let (next, from) = made
+                    .filled_and_proved(&**gate.entries(), Some(gate.state()))
+                    .map_err(|source| TenantError::Fill { plugin: plugin(), source })?;
                 self.exchanges.push((Arc::clone(gate), next, from));
                 Ok(Arc::clone(gate))
             }
@@ -226,7 +245,7 @@ pub(crate) fn fill(gates: &[Arc<Gate>]) {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(gate) = gates.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                    if let Err(error) = gate.refill() {
+                    if let Err(error) = gate.refill(Pace::AtOnce) {
                         gate.fail_to_start(&error);
                     }
                 }

@@ -26,11 +26,10 @@ impl StateStore for KeptState {
     }
 
     fn read(&self) -> Result<Option<(StateHeader, StateParts)>, SourceError> {
-        let known = self.list.kept_state()?;
-        if known.is_none() || self.file.id()? != known {
-            return Ok(None);
+        match self.list.kept_state()? {
+            Some(known) => Ok(self.file.read_known(known)?),
+            None => Ok(None),
         }
-        self.file.read()
     }
 
     fn discard(&self) -> Result<(), SourceError> {

@@ -17,7 +17,7 @@ use tracing::warn;
 
 pub(crate) use entries::Entries;
 pub(crate) use kept::KeptState;
-pub(crate) use recovery::Standing;
+pub(crate) use recovery::{Pace, Standing};
 
 use crate::metrics::ListMetrics;
 use crate::reload::Reload;
@@ -93,6 +93,11 @@ impl Gate {
     /// The ledger's list.
     pub(crate) fn list(&self) -> &List {
         &self.entries.0
+    }
+
+    /// How many entries are in force: a hint for the plugin, so that a ledger which can't be read now says so elsewhere.
+    pub(crate) fn entry_count(&self) -> u64 {
+        self.list().count().unwrap_or_default()
     }
 
     /// The same, as the host asks for entries.
@@ -188,16 +193,21 @@ impl Gate {
         self.was_filled(from);
     }
 
-    /// Puts the generation that is kept back in place. Where that can't be done, it is made anew in the background.
-    pub(crate) fn roll_back(self: &Arc<Self>) -> Result<(), FillError> {
-        let kept = self.order().kept.clone().ok_or(CallError::OutOfService)?;
-        // All but the last changes, while writes go on. Whether it can follow at all, the exchange tells.
-        let _ = kept.catch_up(&*self.entries);
+    /// Puts the generation that is kept back in place. Where there is none, as what served before had failed itself, or where
+    /// it can't follow, a new one of `recipe` is made in the background.
+    pub(crate) fn roll_back(self: &Arc<Self>, recipe: Recipe) -> Result<(), FillError> {
+        let kept = self.order().kept.clone();
+        if let Some(kept) = &kept {
+            // All but the last changes, while writes go on. Whether it can follow at all, the exchange tells.
+            let _ = kept.catch_up(&*self.entries);
+        }
         let mut order = self.order();
         order.kept = None;
-        order.recipe = kept.recipe().clone();
+        order.recipe = recipe;
         order.version += 1;
-        let rolled_back = self.blacklist.replace(kept, &*self.entries);
+        let rolled_back = kept
+            .ok_or_else(|| CallError::OutOfService.into())
+            .and_then(|kept| self.blacklist.replace(kept, &*self.entries));
         match rolled_back {
             Ok(_) => {
                 self.put_in_service();

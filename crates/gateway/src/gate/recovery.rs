@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use portcullis_host::{Breaker, BreakerState, FillError, FilledFrom, Generation};
+use portcullis_host::{Breaker, BreakerState, FillError, FilledFrom, Generation, quietly};
 use tracing::{info, warn};
 
 use super::Gate;
@@ -15,6 +15,15 @@ pub(super) struct Recovery {
     under_way: AtomicBool,
     breaker: Mutex<Breaker>,
     recoveries: AtomicU64,
+}
+
+/// How a generation is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// As fast as can be.
+    AtOnce,
+    /// With what the machine has to spare.
+    Quietly,
 }
 
 /// How a list's plugin stands with its breaker.
@@ -37,7 +46,7 @@ impl Recovery {
 
 impl Gate {
     /// Fills a new generation and puts it in place.
-    pub(crate) fn refill(self: &Arc<Self>) -> Result<(), FillError> {
+    pub(crate) fn refill(self: &Arc<Self>, pace: Pace) -> Result<(), FillError> {
         loop {
             let (mut recipe, version) = {
                 let order = self.order();
@@ -47,9 +56,12 @@ impl Gate {
                 // The tenant may have no memory left for another one besides.
                 self.generation().retire();
             }
-            recipe.settings.capacity = self.list().count().unwrap_or_default();
-            let (next, from) = Generation::empty(recipe)?.fill(&**self.entries(), Some(self.state()))?;
-            next.prove(&**self.entries())?;
+            recipe.settings.capacity = self.entry_count();
+            let make = || Generation::empty(recipe)?.filled_and_proved(&**self.entries(), Some(self.state()));
+            let (next, from) = match pace {
+                Pace::AtOnce => make(),
+                Pace::Quietly => quietly(make),
+            }?;
             let order = self.order();
             if order.version != version {
                 // The plugin was exchanged meanwhile, which may have mended it.
@@ -109,9 +121,9 @@ impl Gate {
     }
 
     /// Tries once. Whether the gate serves now.
-    fn try_to_recover(self: &Arc<Self>) -> bool {
+    fn try_to_recover(self: &Arc<Self>, pace: Pace) -> bool {
         let start = Instant::now();
-        let filled = self.refill();
+        let filled = self.refill(pace);
         let (tenant, list) = (self.list().tenant(), self.name());
         match &filled {
             Ok(()) => {
@@ -130,18 +142,6 @@ impl Gate {
     }
 }
 
-/// Does work on a thread of its own, with low priority. `None` where there is no thread to be had, or it panicked.
-async fn on_a_quiet_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (done, answer) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name("portcullis-recovery".to_owned());
-    let work = move || {
-        portcullis_host::yield_to_checks();
-        let _ = done.send(work());
-    };
-    thread.spawn(work).ok()?;
-    answer.await.ok()
-}
-
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -154,13 +154,10 @@ async fn recover(gate: Weak<Gate>) {
         };
         tokio::time::sleep(wait).await;
         let Some(strong) = gate.upgrade() else { return };
-        let filled = if wait.is_zero() {
-            tokio::task::spawn_blocking(move || strong.is_well() || strong.try_to_recover()).await.ok()
-        } else {
-            // A plugin that fails again and again does so where it is in nobody's way.
-            on_a_quiet_thread(move || strong.is_well() || strong.try_to_recover()).await
-        };
-        if filled.unwrap_or(false) {
+        // A plugin that fails again and again does so where it is in nobody's way.
+        let how = if wait.is_zero() { Pace::AtOnce } else { Pace::Quietly };
+        let filled = tokio::task::spawn_blocking(move || strong.is_well() || strong.try_to_recover(how));
+        if filled.await.unwrap_or(false) {
             let Some(gate) = gate.upgrade() else { return };
             gate.recovery.under_way.store(false, Ordering::SeqCst);
             // A fault since then found this task still at work, and left the gate to it.

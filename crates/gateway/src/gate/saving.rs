@@ -34,7 +34,7 @@ impl Saving {
 impl Gate {
     /// A state of this sequence number is kept.
     pub(super) fn saved_at(&self, sequence: u64) {
-        let entries = self.list().count().unwrap_or_default();
+        let entries = self.entry_count();
         self.saving.due_at.store(due_after(sequence, entries), Ordering::Relaxed);
     }
 
@@ -54,7 +54,7 @@ impl Gate {
 
     fn save(self: &Arc<Self>) {
         let generation = self.generation();
-        let entries = self.list().count().unwrap_or_default();
+        let entries = self.entry_count();
         if entries < WORTH_SAVING {
             let sequence = generation.sequence();
             self.saving.due_at.store(sequence + (WORTH_SAVING - entries), Ordering::Relaxed);

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, PoisonError};
 
-use portcullis_ledger::LedgerError;
+use portcullis_ledger::{Ledger, LedgerError, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tracing::info;
 
 use super::Gateway;
 use crate::config::{TenantConfig, typed};
@@ -61,6 +62,58 @@ impl Choice {
     }
 }
 
+/// Why what the ledger keeps of tenants' settings is of no use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoredError {
+    #[error("the ledger can't be read")]
+    Ledger(#[from] LedgerError),
+    #[error("what the ledger keeps of tenant {tenant}'s settings can't be read")]
+    Unreadable {
+        tenant: TenantId,
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// The configuration file and the ledger, each with its say.
+pub(super) struct Settled {
+    /// The tenants of the file, with what was chosen while running where the file says nothing new.
+    pub(super) in_file: Vec<TenantConfig>,
+    /// Those of the admin API that the file does not have.
+    pub(super) of_api: Vec<typed::Tenant>,
+    /// Whose settings in the ledger count no more, as the file has the word.
+    overtaken: Vec<TenantId>,
+}
+
+impl Settled {
+    /// Changes nothing yet.
+    pub(super) fn read(in_file: &[TenantConfig], ledger: &Ledger) -> Result<Self, StoredError> {
+        let (in_file, of_api, overtaken) = (in_file.to_vec(), Vec::new(), Vec::new());
+        let mut settled = Settled { in_file, of_api, overtaken };
+        for (tenant, settings) in ledger.settings()? {
+            let stored = serde_json::from_slice(&settings)
+                .map_err(|source| StoredError::Unreadable { tenant: tenant.clone(), source })?;
+            let in_file = settled.in_file.iter_mut().find(|config| config.id == tenant);
+            match (stored, in_file) {
+                (Stored::Choice(choice), Some(config)) if choice.applies_to(config) => choice.apply(config),
+                // How a tenant gets from the admin API into the file: from then on the file has it.
+                (Stored::Choice(_), _) | (Stored::Tenant(_), Some(_)) => settled.overtaken.push(tenant),
+                (Stored::Tenant(typed), None) => settled.of_api.push(*typed),
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Drops from the ledger what counts no more.
+    pub(super) fn drop_overtaken(&self, ledger: &Ledger) -> Result<(), LedgerError> {
+        for tenant in &self.overtaken {
+            ledger.remove_settings(tenant)?;
+            info!(%tenant, "the configuration file has the word on this tenant now: what was set while running is dropped");
+        }
+        Ok(())
+    }
+}
+
 impl Gateway {
     /// A tenant is served by another plugin now: makes that its settings, here and for the next start.
     ///
@@ -97,7 +150,7 @@ impl Gateway {
         }
     }
 
-    pub(super) fn store(&self, id: &portcullis_ledger::TenantId, stored: &Stored) -> Result<(), LedgerError> {
+    pub(super) fn store(&self, id: &TenantId, stored: &Stored) -> Result<(), LedgerError> {
         let settings = serde_json::to_vec(stored).unwrap_or_default();
         self.equipment.ledger.put_settings(id, &settings)
     }

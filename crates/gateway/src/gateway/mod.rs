@@ -27,7 +27,7 @@ use crate::reload::{Slots, Whole};
 use crate::states::States;
 use crate::tenant::{self, Origin, Tenant};
 use crate::token::TokenDigest;
-use adopt::Stored;
+use adopt::{Settled, Stored};
 
 /// The gateway behind its interfaces.
 pub(crate) struct Gateway {
@@ -134,28 +134,10 @@ fn open_ledger(config: &Config) -> anyhow::Result<Ledger> {
 
 /// The tenants of the file, and those that were added through the admin API.
 fn configured(config: &Config, ledger: &Ledger) -> anyhow::Result<Vec<(TenantConfig, Origin)>> {
-    let mut tenants: Vec<_> = config.tenants.iter().cloned().map(|tenant| (tenant, Origin::File)).collect();
-    for (id, settings) in ledger.settings()? {
-        let stored: Stored = serde_json::from_slice(&settings)
-            .with_context(|| format!("what the ledger keeps of tenant {id}'s settings can't be read"))?;
-        let in_file = tenants.iter_mut().find(|(tenant, origin)| *origin == Origin::File && tenant.id == id);
-        match (stored, in_file) {
-            (Stored::Choice(choice), Some((tenant, _))) if choice.applies_to(tenant) => choice.apply(tenant),
-            (Stored::Choice(_), in_file) => {
-                ledger.remove_settings(&id)?;
-                if in_file.is_some() {
-                    info!(tenant = %id, "the configuration file says something new of this tenant's plugin: the choice made while running is dropped");
-                }
-            }
-            (Stored::Tenant(_), Some(_)) => {
-                // How a tenant gets from the admin API into the file: from then on the file has it.
-                ledger.remove_settings(&id)?;
-                info!(tenant = %id, "the configuration file has this tenant now: its settings from the admin API are dropped");
-            }
-            (Stored::Tenant(typed), None) => tenants.push((checked_again(&typed)?, Origin::Api)),
-        }
-    }
-    Ok(tenants)
+    let settled = Settled::read(&config.tenants, ledger)?;
+    settled.drop_overtaken(ledger)?;
+    let of_api = settled.of_api.iter().map(|typed| Ok((checked_again(typed)?, Origin::Api)));
+    settled.in_file.into_iter().map(|tenant| Ok((tenant, Origin::File))).chain(of_api).collect()
 }
 
 fn checked_again(typed: &typed::Tenant) -> anyhow::Result<TenantConfig> {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
+use portcullis_ledger::LedgerError;
 use tracing::{error, info, warn};
 
-use super::{Gateway, Stored};
-use crate::config::{Claims, Config, Place, TenantConfig};
+use super::Gateway;
+use super::adopt::{Settled, StoredError};
+use crate::config::{Claims, Config, Place};
 use crate::registry::Registry;
 use crate::tenant::{self, Opened, Origin, Tenant};
 
@@ -15,14 +17,10 @@ use crate::tenant::{self, Opened, Origin, Tenant};
 pub(crate) enum ReconfigureError {
     #[error("tenant {tenant}, {place}: {what}")]
     Conflict { tenant: String, place: Place, what: String },
-    #[error("the ledger can't be read")]
-    Ledger(#[from] portcullis_ledger::LedgerError),
-    #[error("what the ledger keeps of tenant {tenant}'s settings can't be read")]
-    Stored {
-        tenant: String,
-        #[source]
-        source: serde_json::Error,
-    },
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    #[error("the ledger can't be changed")]
+    Ledger(#[from] LedgerError),
 }
 
 impl Gateway {
@@ -30,50 +28,43 @@ impl Gateway {
     /// as it was; so do settings that only a start can apply. Blocks for as long as it takes to fill what is new.
     pub(crate) fn reconfigure(&self, config: &Config) -> Result<(), ReconfigureError> {
         self.tell_what_needs_a_restart(config);
-        let wanted = self.wanted(config)?;
         // Before `changing`, and in the order of names: as whoever exchanges a plugin does.
-        let before = self.registry.load_full();
-        let changed: Vec<(TenantConfig, Option<Arc<Tenant>>)> = wanted
-            .iter()
-            .map(|config| (config.clone(), before.tenant(config.id.as_str()).cloned()))
-            .filter(|(config, tenant)| {
-                tenant.as_ref().is_none_or(|tenant| tenant.config != *config || tenant.origin == Origin::Api)
-            })
-            .collect();
-        let mut reloads: Vec<_> = changed
-            .iter()
-            .filter_map(|(config, tenant)| {
-                Some((config.id.to_string(), Arc::clone(&tenant.as_ref()?.reload)))
-            })
-            .collect();
-        reloads.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let _held: Vec<_> = reloads.iter().map(|(_, reload)| reload.hold()).collect();
+        let reloads: Vec<_> =
+            self.registry.load().tenants().map(|tenant| Arc::clone(&tenant.reload)).collect();
+        let _held: Vec<_> = reloads.iter().map(|reload| reload.hold()).collect();
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
 
+        let settled = Settled::read(&config.tenants, &self.equipment.ledger)?;
+        let wanted = &settled.in_file;
         let registry = self.registry.load_full();
         let in_file: BTreeSet<&str> = wanted.iter().map(|config| config.id.as_str()).collect();
+        let changed = wanted.iter().filter(|config| {
+            let tenant = registry.tenant(config.id.as_str());
+            tenant.is_none_or(|tenant| tenant.config != **config || tenant.origin == Origin::Api)
+        });
         let mut claims = Claims::new(config.admin_token);
         let others: Vec<&Arc<Tenant>> = registry
             .tenants()
             .filter(|tenant| tenant.origin == Origin::Api && !in_file.contains(tenant.config.id.as_str()))
             .collect();
-        let all = others.iter().map(|tenant| &tenant.config).chain(&wanted);
+        let all = others.iter().map(|tenant| &tenant.config).chain(wanted);
         for config in all {
             if let Some(problem) = claims.claim(config, &Place::default()).into_iter().next() {
                 let (tenant, place, what) = (config.id.to_string(), problem.place, problem.what);
                 return Err(ReconfigureError::Conflict { tenant, place, what });
             }
         }
+        settled.drop_overtaken(&self.equipment.ledger)?;
         let mut opened = Vec::new();
-        for (config, _) in changed {
-            let id = config.id.clone();
+        for config in changed {
+            let id = &config.id;
             let before = registry.tenant(id.as_str());
-            match Tenant::open(config, Origin::File, before.map(Arc::as_ref), &self.equipment) {
+            match Tenant::open(config.clone(), Origin::File, before.map(Arc::as_ref), &self.equipment) {
                 Ok(tenant) => opened.push(tenant),
                 Err(error) => {
                     // In the record of the tenant it stands with its reasons, which may be the plugin's own words.
                     error!(tenant = %id, "the tenant's new settings are refused by its plugin: it stays as it was");
-                    let why = crate::reload::sentence(&error);
+                    let why = crate::sentence::of(&error);
                     if let Some(tenant) = before {
                         tenant.reload.refuse("what the configuration file says".to_owned(), why);
                     }
@@ -95,24 +86,6 @@ impl Gateway {
         self.in_file.store(Arc::new(config.tenants.clone()));
         info!(changed = count, removed, "the configuration file is applied");
         Ok(())
-    }
-
-    /// The tenants of the file, with what was chosen while running where the file says nothing new.
-    fn wanted(&self, config: &Config) -> Result<Vec<TenantConfig>, ReconfigureError> {
-        let mut wanted = config.tenants.clone();
-        for (id, settings) in self.equipment.ledger.settings()? {
-            let Some(tenant) = wanted.iter_mut().find(|tenant| tenant.id == id) else { continue };
-            let stored = serde_json::from_slice(&settings)
-                .map_err(|source| ReconfigureError::Stored { tenant: id.to_string(), source })?;
-            match stored {
-                Stored::Choice(choice) if choice.applies_to(tenant) => choice.apply(tenant),
-                Stored::Choice(_) | Stored::Tenant(_) => {
-                    self.equipment.ledger.remove_settings(&id)?;
-                    info!(tenant = %id, "the configuration file has the word on this tenant now: what was set while running is dropped");
-                }
-            }
-        }
-        Ok(wanted)
     }
 
     fn tell_what_needs_a_restart(&self, config: &Config) {

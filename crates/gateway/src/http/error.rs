@@ -235,7 +235,7 @@ impl From<NotNow> for ApiError {
 
 impl From<ShelfError> for ApiError {
     fn from(error: ShelfError) -> Self {
-        let message = error.sentence();
+        let message = crate::sentence::of(&error);
         match error {
             ShelfError::NoFolder => Self::new(StatusCode::CONFLICT, "conflict", message),
             ShelfError::Write { .. } => {

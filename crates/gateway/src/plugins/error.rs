@@ -1,6 +1,5 @@
 //! Why there is no plugin, or no version of it.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,17 +70,4 @@ pub(crate) enum ShelfError {
         #[source]
         source: Arc<io::Error>,
     },
-}
-
-impl ShelfError {
-    /// The error and its causes on one line.
-    pub(crate) fn sentence(&self) -> String {
-        let mut sentence = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            sentence = format!("{sentence}: {error}");
-            cause = error.source();
-        }
-        sentence
-    }
 }

@@ -34,7 +34,7 @@ impl Shelf {
         shown.newest.clone_from(&before);
         // One that is being written may be good when that is done.
         let is_being_written = matches!(error, ShelfError::File { source: FileError::Changing, .. });
-        let sentence = error.sentence();
+        let sentence = crate::sentence::of(&error);
         if !is_being_written && shown.problem.as_ref() != Some(&sentence) {
             look.untold = Some(sentence.clone());
             shown.problem = Some(sentence);
@@ -120,7 +120,7 @@ impl Shelf {
         kept.iter().filter(|file| file.since.is_some()).find_map(|file| match self.load_kept(name, file) {
             Ok(version) => Some(version),
             Err(error) => {
-                warn!(plugin = name, error = error.sentence(), "a kept version can't be used");
+                warn!(plugin = name, error = crate::sentence::of(&error), "a kept version can't be used");
                 None
             }
         })

@@ -1,29 +1,27 @@
 //! Doing what the state machine says.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use jiff::Timestamp;
-use portcullis_host::{FilledFrom, Generation, MemoryAccount, Recipe, Settings, Stage, Task, Ticket};
-use portcullis_ledger::TenantKeys;
+use portcullis_host::{FilledFrom, Generation, Stage, Task, Ticket, quietly};
 use tracing::{error, info, warn};
 
 use super::record::{Attempt, Outcome};
 use super::wish::{Setup, Shadowing, Told, What, Wish};
 use super::{Inner, Reload};
-use crate::config::TenantConfig;
 use crate::gate::Gate;
 use crate::gateway::Gateway;
+use crate::sentence;
 use crate::tenant::Tenant;
 
 /// What is to serve, for each of the tenant's lists.
 pub(super) struct Candidates {
-    pub(super) setup: Setup,
+    setup: Setup,
+    /// Empty until they are filled.
     pub(super) lists: Vec<Candidate>,
     pub(super) shadow: Option<Shadowing>,
-    told: Option<Sender<Told>>,
     /// Cleared when they are given up: a shadow run then ends.
     pub(super) wanted: Arc<AtomicBool>,
 }
@@ -34,48 +32,14 @@ pub(super) struct Candidate {
     from: FilledFrom,
 }
 
-impl Candidates {
-    pub(super) fn tell(&mut self, told: Told) {
-        if let Some(teller) = self.told.take() {
-            // Whoever wished may have stopped waiting.
-            let _ = teller.send(told);
-        }
-    }
-
-    /// From now on somebody else is to be told.
-    pub(super) fn hear(&mut self, told: Sender<Told>) {
-        self.told = Some(told);
-    }
-}
-
 impl Drop for Candidates {
     fn drop(&mut self) {
         self.wanted.store(false, Ordering::Release);
     }
 }
 
-/// Candidates that are made, and not filled yet.
-struct Empty {
-    setup: Setup,
-    lists: Vec<(Arc<Gate>, Generation)>,
-}
-
-/// What a list's next generation is made of.
-pub(crate) fn recipe(
-    config: &TenantConfig,
-    keys: &TenantKeys,
-    account: &Arc<MemoryAccount>,
-    setup: &Setup,
-    entries: u64,
-) -> Recipe {
-    Recipe {
-        plugin: setup.version.plugin.clone(),
-        settings: Settings { capacity: entries, options: setup.options.clone() },
-        account: Arc::clone(account),
-        numbers: config.clear_numbers.then(|| keys.permutation().clone()),
-        replicas: config.replicas,
-    }
-}
+/// Generations that are not filled yet.
+type Empty = Vec<(Arc<Gate>, Generation)>;
 
 impl Reload {
     /// Has the tasks done, on a thread of their own, unless one is at it.
@@ -94,7 +58,6 @@ impl Reload {
     }
 
     fn drive(self: &Arc<Self>) {
-        portcullis_host::yield_to_checks();
         let gateway = self.whole.get().and_then(std::sync::Weak::upgrade);
         let Some(gateway) = gateway else {
             // It is starting, or ending.
@@ -103,7 +66,7 @@ impl Reload {
         };
         let _slot = gateway.reloads.take();
         let _at_work = self.hold();
-        let (mut empty, mut back_failed) = (None, None);
+        let (mut empty, mut back_failed) = (Empty::new(), None);
         loop {
             let (task, stage) = {
                 let mut inner = self.inner();
@@ -121,49 +84,30 @@ impl Reload {
             let done = self.perform(&gateway, task, &mut empty);
             let took = start.elapsed();
             let mut inner = self.inner();
+            // Otherwise it is nothing that the machine waits for.
+            let Some(done) = done else { continue };
+            let is_done = done.is_ok();
+            self.metrics.stage(stage, took, is_done);
+            if let Some(last) = &mut inner.record.last {
+                last.stages.push((stage, took));
+            }
             let tasks = match done {
-                // Nothing that the machine waits for.
-                None => continue,
-                Some(done) => {
-                    self.metrics.stage(stage, took, done.is_ok());
-                    if let Some(last) = &mut inner.record.last {
-                        last.stages.push((stage, took));
+                Ok(()) => inner.machine.done(),
+                Err(why) => {
+                    warn!(tenant = %self.tenant, stage = stage.as_str(), "the exchange of the plugin failed: what served goes on");
+                    if stage == Stage::RollingBack {
+                        back_failed = Some(why);
+                    } else {
+                        self.end(&mut inner, &why);
                     }
-                    match done {
-                        Ok(()) => inner.machine.done(),
-                        Err(why) => {
-                            let (tenant, stage) = (&self.tenant, stage.as_str());
-                            warn!(%tenant, stage, "the exchange of the plugin failed: what served goes on");
-                            if stage == Stage::RollingBack.as_str() {
-                                back_failed = Some(why);
-                            } else {
-                                inner.end(&why);
-                            }
-                            inner.machine.failed()
-                        }
-                    }
+                    inner.machine.failed()
                 }
             };
-            self.ended(&mut inner, stage);
             inner.tasks.extend(tasks);
-            if let Some(served) = inner.served.take() {
+            if is_done && stage == Stage::Swapping {
                 // Not before the machine knows: whoever is told may ask at once how it stands.
-                let _ = served.send(Told::Serves);
+                inner.tell(Told::Serves);
             }
-        }
-    }
-
-    /// Counts an exchange whose end is known.
-    fn ended(&self, inner: &mut Inner, stage: Stage) {
-        let Some(last) = &inner.record.last else { return };
-        let is_end = match last.outcome {
-            Outcome::UnderWay => false,
-            Outcome::Served => stage == Stage::Swapping,
-            Outcome::Refused => !matches!(stage, Stage::Resting | Stage::Watching),
-            Outcome::RolledBack => stage == Stage::RollingBack,
-        };
-        if is_end {
-            self.metrics.exchange(&self.tenant, last.outcome);
         }
     }
 
@@ -172,12 +116,16 @@ impl Reload {
         self: &Arc<Self>,
         gateway: &Arc<Gateway>,
         task: Task<Wish>,
-        empty: &mut Option<Empty>,
+        empty: &mut Empty,
     ) -> Option<Result<(), String>> {
         match task {
-            Task::Prepare(wish) => Some(self.prepare(gateway, wish).map(|made| *empty = Some(made))),
-            Task::Fill => Some(self.fill(empty.take())),
-            Task::Prove => Some(self.prove()),
+            // Quietly, but for the swap: writes wait for that.
+            Task::Prepare(wish) => Some(quietly(|| self.prepare(gateway, wish)).map(|made| *empty = made)),
+            Task::Fill => {
+                let empty = std::mem::take(empty);
+                Some(quietly(|| self.fill(empty)))
+            }
+            Task::Prove => Some(quietly(|| self.prove())),
             Task::Shadow(ticket) => {
                 self.shadow(ticket);
                 None
@@ -189,10 +137,10 @@ impl Reload {
                 None
             }
             Task::Discard => {
-                *empty = None;
+                empty.clear();
                 let mut inner = self.inner();
                 if let Some(why) = inner.why.clone() {
-                    inner.end(&why);
+                    self.end(&mut inner, &why);
                 }
                 let candidates = inner.candidates.take();
                 drop(inner);
@@ -210,36 +158,29 @@ impl Reload {
 
     fn prepare(&self, gateway: &Gateway, wish: Wish) -> Result<Empty, String> {
         let Wish { what, shadow, told } = wish;
-        let mut attempt = Attempt {
-            to: String::new(),
-            began: Timestamp::now(),
-            outcome: Outcome::UnderWay,
-            why: None,
-            stages: Vec::new(),
-        };
+        let began = Timestamp::now();
         let tenant = gateway.registry.load().tenant(self.tenant.as_str()).cloned();
-        let setup = tenant
-            .as_ref()
-            .ok_or_else(|| "the tenant was removed".to_owned())
-            .and_then(|tenant| self.made_definite(gateway, tenant, what));
+        let found = tenant.ok_or_else(|| "the tenant was removed".to_owned()).and_then(|tenant| {
+            let setup = self.made_definite(gateway, &tenant, what)?;
+            Ok((tenant, setup))
+        });
+        let to = found.as_ref().map_or_else(|_| "what was asked for".to_owned(), |(_, setup)| setup.name());
         let mut inner = self.inner();
         inner.why = None;
-        attempt.to = setup.as_ref().map_or_else(|_| "what was asked for".to_owned(), Setup::name);
-        inner.record.last = Some(attempt);
-        // So that whoever wished is told, whatever comes.
-        let wanted = Arc::new(AtomicBool::new(true));
-        let candidates = |setup: Setup| Candidates { setup, lists: Vec::new(), shadow, told, wanted };
-        inner.candidates = Some(candidates(setup.clone().unwrap_or_else(|_| inner.record.serving.clone())));
+        inner.record.last =
+            Some(Attempt { to, began, outcome: Outcome::UnderWay, why: None, stages: Vec::new() });
+        inner.told = told;
         drop(inner);
-        let (Some(tenant), setup) = (tenant, setup?) else { return Err("the tenant was removed".to_owned()) };
-        let mut lists = Vec::new();
+        let (tenant, setup) = found?;
+        let mut empty = Empty::new();
         for gate in tenant.gates() {
-            let entries = gate.list().count().map_err(|error| sentence(&error))?;
-            let recipe = recipe(&tenant.config, &tenant.keys, &tenant.account, &setup, entries);
-            let generation = Generation::empty(recipe).map_err(|error| sentence(&error))?;
-            lists.push((Arc::clone(gate), generation));
+            let recipe = tenant.recipe(&setup, gate.entry_count());
+            let generation = Generation::empty(recipe).map_err(|error| sentence::of(&error))?;
+            empty.push((Arc::clone(gate), generation));
         }
-        Ok(Empty { setup, lists })
+        let wanted = Arc::new(AtomicBool::new(true));
+        self.inner().candidates = Some(Candidates { setup, lists: Vec::new(), shadow, wanted });
+        Ok(empty)
     }
 
     /// What a wish means now.
@@ -260,7 +201,7 @@ impl Reload {
             Some(version) => gateway.equipment.shelf.version(&plugin, version),
             None => gateway.equipment.shelf.latest(&plugin),
         };
-        let found = found.map_err(|error| error.sentence())?;
+        let found = found.map_err(|error| sentence::of(&error))?;
         if version.is_none()
             && let Some(problem) = gateway.equipment.shelf.problem(&plugin)
         {
@@ -270,17 +211,15 @@ impl Reload {
         Ok(Setup { version: found, options, pinned: version.is_some() })
     }
 
-    fn fill(&self, empty: Option<Empty>) -> Result<(), String> {
-        let Empty { setup, lists } = empty.ok_or("there is nothing to fill")?;
-        let mut filled = Vec::with_capacity(lists.len());
-        for (gate, generation) in lists {
+    fn fill(&self, empty: Empty) -> Result<(), String> {
+        let mut filled = Vec::with_capacity(empty.len());
+        for (gate, generation) in empty {
             let (generation, from) = generation
                 .fill(&**gate.entries(), Some(gate.state()))
                 .map_err(|error| on_list(&gate, &error))?;
             filled.push(Candidate { gate, generation: Arc::new(generation), from });
         }
         if let Some(candidates) = &mut self.inner().candidates {
-            candidates.setup = setup;
             candidates.lists = filled;
         }
         Ok(())
@@ -311,34 +250,32 @@ impl Reload {
         }
         for (n, (gate, generation)) in lists.iter().enumerate() {
             if let Err(error) = gate.install(Arc::clone(generation)) {
+                let serving = self.serving();
                 for (swapped, _) in &lists[..n] {
-                    if let Err(error) = swapped.roll_back() {
+                    let recipe = tenant.recipe(&serving, swapped.entry_count());
+                    if let Err(error) = swapped.roll_back(recipe) {
                         warn!(tenant = %self.tenant, list = swapped.name(), kind = error.kind(), "the list could not go back at once");
                     }
                 }
                 return Err(on_list(gate, &error));
             }
         }
-        let Some(mut candidates) = self.inner().candidates.take() else { return Ok(()) };
-        for Candidate { gate, from, .. } in candidates.lists.drain(..) {
-            gate.was_installed(&from);
+        let Some(candidates) = self.inner().candidates.take() else { return Ok(()) };
+        for Candidate { gate, from, .. } in &candidates.lists {
+            gate.was_installed(from);
         }
         let setup = candidates.setup.clone();
         let kept = gateway.adopt(&tenant, &setup);
         let mut inner = self.inner();
         inner.refused = None;
         inner.record.before = Some(std::mem::replace(&mut inner.record.serving, setup));
-        inner.record.since = Timestamp::now();
-        if let Some(last) = &mut inner.record.last {
-            last.outcome = Outcome::Served;
-            last.why = kept.err().map(|error| {
-                format!(
-                    "it serves, but the choice could not be kept, and is lost with a restart: {}",
-                    sentence(&error)
-                )
-            });
-        }
-        inner.served = candidates.told.take();
+        let unkept = kept.err().map(|error| {
+            format!(
+                "it serves, but the choice could not be kept, and is lost with a restart: {}",
+                sentence::of(&error)
+            )
+        });
+        self.conclude(&mut inner, Outcome::Served, unkept);
         let name = inner.record.serving.name();
         drop(inner);
         info!(tenant = %self.tenant, plugin = name, lists = lists.len(), "the plugin is exchanged");
@@ -349,23 +286,19 @@ impl Reload {
         let tenant = gateway.registry.load().tenant(self.tenant.as_str()).cloned();
         let tenant = tenant.ok_or("the tenant was removed")?;
         let mut failed = None;
+        let before = self.inner().record.before.clone().ok_or("nothing served before")?;
         for gate in tenant.gates() {
-            if let Err(error) = gate.roll_back() {
+            if let Err(error) = gate.roll_back(tenant.recipe(&before, gate.entry_count())) {
                 failed = Some(on_list(gate, &error));
             }
         }
         let mut inner = self.inner();
-        let before = inner.record.before.clone().ok_or("nothing served before")?;
         let setup = Setup { pinned: true, ..before };
         let from = std::mem::replace(&mut inner.record.serving, setup.clone());
         inner.refused = Some(from.version.digest);
         inner.record.before = Some(from);
-        inner.record.since = Timestamp::now();
         let why = inner.why.clone();
-        if let Some(last) = &mut inner.record.last {
-            last.outcome = Outcome::RolledBack;
-            last.why = why;
-        }
+        self.conclude(&mut inner, Outcome::RolledBack, why);
         drop(inner);
         if let Err(error) = gateway.adopt(&tenant, &setup) {
             warn!(tenant = %self.tenant, %error, "the plugin is rolled back, but that could not be kept for the next start");
@@ -386,12 +319,6 @@ impl Reload {
     }
 }
 
-/// An error with its causes, in one sentence.
-pub(crate) fn sentence(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 fn on_list(gate: &Gate, error: &(dyn std::error::Error + 'static)) -> String {
-    format!("{}, on the list {}", sentence(error), gate.name())
+    format!("{}, on the list {}", sentence::of(error), gate.name())
 }

@@ -1,7 +1,7 @@
 //! The exchange of one tenant's plugin while messages flow: over all lists of the tenant, or over none.
 //!
-//! The host's state machine ([`Exchange`]) says what is to be done; here it is done, on a thread of its own with low priority,
-//! so that checks go first.
+//! The host's state machine ([`Exchange`]) says what is to be done; here it is done, on a thread of its own, and most of it with
+//! low priority, so that checks go first.
 
 mod driver;
 mod record;
@@ -18,7 +18,6 @@ use portcullis_host::{Ask, Exchange, NotNow, Stage, Task, Ticket};
 use portcullis_ledger::TenantId;
 use tracing::{info, warn};
 
-pub(crate) use driver::{recipe, sentence};
 pub(crate) use record::{Attempt, Outcome, Record, Run};
 pub(crate) use slots::Slots;
 pub(crate) use wish::{Setup, Shadowing, Told, What, Wish};
@@ -58,8 +57,8 @@ struct Inner {
     record: Record,
     /// Why what is under way is not wanted any more, or what served had to go.
     why: Option<String>,
-    /// Who is to be told that what was wished for serves.
-    served: Option<Sender<Told>>,
+    /// Who is to be told what becomes of what is under way.
+    told: Option<Sender<Told>>,
     /// Who is to be told that what served before serves again.
     gone_back: Option<Sender<Told>>,
     /// What was rolled back from: it is not tried again until there is something else.
@@ -69,7 +68,7 @@ struct Inner {
 impl Reload {
     /// For a tenant that is served by `serving`.
     pub(crate) fn new(tenant: TenantId, serving: Setup, whole: Whole, metrics: Arc<Metrics>) -> Arc<Self> {
-        let record = Record { serving, since: Timestamp::now(), before: None, last: None, shadow: None };
+        let record = Record { serving, before: None, last: None, shadow: None };
         let inner = Inner {
             machine: Exchange::default(),
             tasks: VecDeque::new(),
@@ -77,7 +76,7 @@ impl Reload {
             candidates: None,
             record,
             why: None,
-            served: None,
+            told: None,
             gone_back: None,
             refused: None,
         };
@@ -89,7 +88,7 @@ impl Reload {
         let shadow = wish.shadow.is_some();
         let mut inner = self.inner();
         if inner.machine.stage() == Stage::Shadowing {
-            inner.end("another exchange was asked for");
+            self.end(&mut inner, "another exchange was asked for");
         }
         let tasks = inner.machine.ask(Ask { to: wish, shadow });
         self.begin(inner, tasks);
@@ -121,9 +120,9 @@ impl Reload {
         if inner.record.last.as_ref().is_some_and(|last| last.outcome == Outcome::UnderWay) {
             return;
         }
-        self.metrics.exchange(&self.tenant, Outcome::Refused);
         let (began, stages) = (Timestamp::now(), Vec::new());
-        inner.record.last = Some(Attempt { to, began, outcome: Outcome::Refused, why: Some(why), stages });
+        inner.record.last = Some(Attempt { to, began, outcome: Outcome::UnderWay, why: None, stages });
+        self.conclude(&mut inner, Outcome::Refused, Some(why));
     }
 
     /// Ends a shadow run: the candidate serves, of which the caller is told.
@@ -131,9 +130,7 @@ impl Reload {
         let mut inner = self.inner();
         let tasks = inner.machine.promote()?;
         let (told, hear) = std::sync::mpsc::channel();
-        if let Some(candidates) = &mut inner.candidates {
-            candidates.hear(told);
-        }
+        inner.told = Some(told);
         self.begin(inner, tasks);
         Ok(hear)
     }
@@ -151,7 +148,7 @@ impl Reload {
                 let (told, hear) = std::sync::mpsc::channel();
                 inner.why = Some(GONE_BACK.to_owned());
                 if was_shadowing {
-                    inner.end(GONE_BACK);
+                    self.end(&mut inner, GONE_BACK);
                 }
                 inner.gone_back = Some(told);
                 self.begin(inner, tasks);
@@ -185,7 +182,7 @@ impl Reload {
         let mut inner = self.inner();
         let tasks = inner.machine.shadow_over(ticket, refused.is_none());
         if let (Some(why), false) = (&refused, tasks.is_empty()) {
-            inner.end(why);
+            self.end(&mut inner, why);
         }
         self.begin(inner, tasks);
     }
@@ -210,14 +207,13 @@ impl Reload {
         let stage = inner.machine.stage();
         if matches!(stage, Stage::Shadowing | Stage::Watching) {
             if stage == Stage::Shadowing {
-                inner.end("the tenant's settings were changed");
+                self.end(&mut inner, "the tenant's settings were changed");
             }
             inner.candidates = None;
             inner.machine = Exchange::default();
         }
         if !serving.is(&inner.record.serving) {
             inner.record.before = Some(inner.record.serving.clone());
-            inner.record.since = Timestamp::now();
             inner.refused = None;
         }
         inner.record.serving = serving;
@@ -244,20 +240,32 @@ impl Reload {
             .collect()
     }
 
+    /// What is under way ends without serving, unless it has ended: why.
+    fn end(&self, inner: &mut Inner, why: &str) {
+        if inner.record.last.as_ref().is_some_and(|last| last.outcome == Outcome::UnderWay) {
+            self.conclude(inner, Outcome::Refused, Some(why.to_owned()));
+        }
+        inner.tell(Told::Refused(why.to_owned()));
+    }
+
+    /// Writes down, and counts, how the last exchange went.
+    fn conclude(&self, inner: &mut Inner, outcome: Outcome, why: Option<String>) {
+        if let Some(last) = &mut inner.record.last {
+            (last.outcome, last.why) = (outcome, why);
+        }
+        self.metrics.exchange(&self.tenant, outcome);
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
-    /// What is under way ends without serving: why.
-    fn end(&mut self, why: &str) {
-        if let Some(last) = self.record.last.as_mut().filter(|last| last.outcome == Outcome::UnderWay) {
-            last.outcome = Outcome::Refused;
-            last.why = Some(why.to_owned());
-        }
-        if let Some(candidates) = &mut self.candidates {
-            candidates.tell(Told::Refused(why.to_owned()));
+    fn tell(&mut self, told: Told) {
+        if let Some(teller) = self.told.take() {
+            // Whoever wished may have stopped waiting.
+            let _ = teller.send(told);
         }
     }
 }

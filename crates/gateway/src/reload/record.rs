@@ -64,7 +64,6 @@ impl Run {
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) serving: Setup,
-    pub(crate) since: Timestamp,
     pub(crate) before: Option<Setup>,
     pub(crate) last: Option<Attempt>,
     pub(crate) shadow: Option<Run>,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use portcullis_host::{EntrySource, ShadowRun, ShadowVerdict, Ticket, Understudy};
+use portcullis_host::{EntrySource, ShadowRun, ShadowVerdict, Ticket, Understudy, quietly};
 use tracing::{info, warn};
 
 use super::Reload;
-use super::driver::sentence;
 use super::record::Run;
 use super::wish::{Shadowing, Told};
+use crate::sentence;
 
 /// How long a run waits for a check before it looks whether it is still wanted.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -32,15 +32,14 @@ impl Reload {
             .collect();
         let lists = candidates.lists.iter().map(|list| list.gate.name().to_owned()).collect();
         let wanted = Arc::clone(&candidates.wanted);
-        candidates.tell(Told::Shadows);
         let run = ShadowRun::begin(understudies);
+        inner.tell(Told::Shadows);
         inner.record.shadow = Some(Run { terms, tally: run.tally().clone(), lists });
         drop(inner);
         let reload = Arc::clone(self);
         let thread = std::thread::Builder::new().name("portcullis-shadow".to_owned());
         let begun = thread.spawn(move || {
-            portcullis_host::yield_to_checks();
-            let refused = reload.run(run, terms, || wanted.load(Ordering::Acquire));
+            let refused = quietly(|| reload.run(run, terms, || wanted.load(Ordering::Acquire)));
             if let Some(refused) = refused {
                 reload.shadow_over(ticket, refused.err());
             }
@@ -63,7 +62,7 @@ impl Reload {
                 Ok(tally) => tally.clone(),
                 Err(error) => {
                     warn!(tenant = %self.tenant, kind = error.kind(), "the plugin failed in its shadow run");
-                    return Some(Err(format!("it failed in its shadow run: {}", sentence(&error))));
+                    return Some(Err(format!("it failed in its shadow run: {}", sentence::of(&error))));
                 }
             };
             let time_is_up = terms.time.is_some_and(|time| start.elapsed() >= time);

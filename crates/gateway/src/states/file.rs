@@ -41,6 +41,11 @@ impl StateFile {
         Ok(Reader::open(self)?.map(|reader| reader.id()))
     }
 
+    /// The state that is kept, if its file has this id.
+    pub(crate) fn read_known(&self, id: [u8; 16]) -> Result<Option<(StateHeader, StateParts)>, StateError> {
+        Reader::open(self)?.filter(|reader| reader.id() == id).map(whole).transpose()
+    }
+
     fn remove(&self) -> Result<(), StateError> {
         match std::fs::remove_file(&self.path).and_then(|()| super::sync_folder_of(&self.path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -56,12 +61,15 @@ impl StateStore for StateFile {
     }
 
     fn read(&self) -> Result<Option<(StateHeader, StateParts)>, SourceError> {
-        let Some(mut reader) = Reader::open(self)? else { return Ok(None) };
-        let header = reader.header()?;
-        Ok(Some((header, Box::new(reader))))
+        Ok(Reader::open(self)?.map(whole).transpose()?)
     }
 
     fn discard(&self) -> Result<(), SourceError> {
         Ok(self.remove()?)
     }
+}
+
+/// The header, and then the parts as they come.
+fn whole(mut reader: Reader) -> Result<(StateHeader, StateParts), StateError> {
+    Ok((reader.header()?, Box::new(reader)))
 }

@@ -233,6 +233,8 @@ fn a_shadow_run_tells_disagreements_and_discards_or_promotes() {
     let told = &status["shadow"]["latest"][0];
     assert_eq!((&told["number"], &told["serving"]), (&json!("+46*******22"), &json!("allow")), "{status}");
 
+    assert!(gateway.metrics().contains(r#"portcullis_reloads_total{tenant="acme",outcome="refused"} 1"#));
+
     // Some are allowed: promoted when enough was compared.
     shadow(100, Some(20));
     for _ in 0..20 {
@@ -346,4 +348,30 @@ fn a_new_plugin_that_fails_in_service_is_rolled_back_by_itself() {
         metrics.contains(r#"portcullis_plugin_faults_total{tenant="acme",list="support",kind="trapped"} 1"#),
         "{metrics}"
     );
+}
+
+#[test]
+fn a_list_that_had_nothing_to_go_back_to_is_filled_anew_with_the_plugin_before() {
+    // It never served: its plugin traps while it is proved.
+    let tenants = TENANTS
+        .replace("id = \"acme\"", "id = \"acme\"\nplugin = 'evil'\nplugin_options = { mode = 'panic' }");
+    let gateway = Gateway::with_plugin(&format!("{SERVER}{tenants}"), Some(("evil.wasm", EVIL.component)));
+    let better = exchange(&gateway, json!({ "options": { "mode": "panic-later" } }));
+    assert!(
+        better.ok()["lists"].as_array().unwrap().iter().all(|list| list["serving"] == true),
+        "{}",
+        better.json
+    );
+    let numbers: Vec<String> = (0..2000).map(|n| format!("+4673300{n:04}")).collect();
+    gateway.post("/senders/support/check", json!({ "numbers": numbers, "direction": "inbound" })).ok();
+    gateway.until("it is rolled back", |gateway| gateway.plugin("acme")["last"]["outcome"] == "rolled_back");
+    // Tried again and again, and not forgotten.
+    gateway.until("each list is being filled", |gateway| {
+        gateway.plugin("acme")["lists"].as_array().unwrap().iter().all(|list| list["breaker"] == "open")
+    });
+    assert_eq!(
+        exchange(&gateway, json!({ "plugin": "exact", "options": {} })).ok()["lists"][0]["serving"],
+        true
+    );
+    assert_eq!(gateway.verdict("+46732002244"), "allow");
 }

@@ -1,6 +1,9 @@
 //! SIGHUP: the configuration file is read again.
 
-use super::support::{ACME, GLOBEX, Gateway, SERVER, TENANTS};
+use portcullis_plugin_bundle::EXACT;
+use serde_json::json;
+
+use super::support::{ACME, GLOBEX, Gateway, SERVER, TENANTS, digest};
 
 fn write(gateway: &Gateway, config: &str) {
     std::fs::write(gateway.folder().join("portcullis.toml"), config).unwrap();
@@ -68,4 +71,25 @@ fn a_setting_that_only_a_start_can_apply_is_told() {
     write(&gateway, &format!("{}{TENANTS}", SERVER.replace("127.0.0.1:0", "127.0.0.1:9")));
     gateway.until("it is told", |gateway| gateway.logged("it takes a restart"));
     gateway.get("/status").ok();
+}
+
+#[test]
+fn a_conflict_with_a_tenant_of_the_api_changes_nothing_kept_either() {
+    let mut gateway = Gateway::start();
+    gateway.admin("POST", "/acme/plugin", Some(json!({ "version": digest(EXACT.component) }))).ok();
+    let umbrella = json!({ "tokens": ["umbrella-secret"], "senders": [] });
+    assert_eq!(gateway.admin("PUT", "/umbrella", Some(umbrella)).status, 201);
+    // The file says something new of acme's plugin, and takes the other's token.
+    let wrong = TENANTS
+        .replace("id = \"acme\"", "id = \"acme\"\nplugin_options = {}\nplugin_version = \"00000000\"")
+        .replace("globex-secret", "umbrella-secret");
+    write(&gateway, &format!("{SERVER}{wrong}"));
+    gateway.until("it is told", |gateway| gateway.logged("the configuration file is not applied"));
+    std::fs::write(gateway.folder().join("portcullis.toml"), format!("{SERVER}{TENANTS}")).unwrap();
+    gateway.restart();
+    assert_eq!(
+        gateway.plugin("acme")["serving"]["pinned"],
+        true,
+        "what was chosen while running is still kept"
+    );
 }

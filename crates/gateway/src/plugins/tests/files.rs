@@ -94,7 +94,7 @@ fn where_no_content_loads_there_is_none() {
     for name in ["a", "exact"] {
         let error = shelf.latest(name).unwrap_err();
         assert!(matches!(error, ShelfError::Unloadable { .. }), "{error}");
-        assert_eq!(shelf.problem(name), Some(error.sentence()));
+        assert_eq!(shelf.problem(name), Some(crate::sentence::of(&error)));
     }
     folder.remove("a");
     assert!(matches!(shelf.latest("a"), Err(ShelfError::Unknown { .. })));

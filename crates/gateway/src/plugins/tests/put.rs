@@ -40,7 +40,7 @@ fn what_does_not_load_is_not_put() {
         assert!(matches!(error, ShelfError::Unloadable { .. }), "{error}");
     }
     let large = vec![0; (16 << 20) + 1];
-    let error = shelf.put("a", &large).unwrap_err().sentence();
+    let error = crate::sentence::of(&shelf.put("a", &large).unwrap_err());
     assert!(error.contains("16777217 bytes"), "{error}");
     assert_eq!(fs::read(folder.file("a")).unwrap(), good);
     assert_eq!((latest(&shelf, "a"), shelf.problem("a")), (Digest::of(&good), None));
