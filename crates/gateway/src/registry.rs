@@ -1,10 +1,16 @@
-//! Who is served: the tenants, found by name and by token.
+//! Who is served: the tenants, found by name, by token, and by the names that vendors give their senders.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
+use governor::clock::Clock as _;
+use governor::{DefaultDirectRateLimiter, Quota as Rate, RateLimiter};
 use portcullis_ledger::Actor;
+use portcullis_msisdn::Msisdn;
 
+use crate::config::{Quota, SenderConfig};
 use crate::tenant::Tenant;
 use crate::token::TokenDigest;
 
@@ -13,6 +19,16 @@ use crate::token::TokenDigest;
 pub(crate) struct Registry {
     tenants: BTreeMap<String, Arc<Tenant>>,
     callers: HashMap<TokenDigest, Caller>,
+    /// By the senders' own names at vendors, which no two senders share.
+    senders: HashMap<SenderName, (Arc<Tenant>, usize)>,
+}
+
+/// What a vendor calls a sender.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum SenderName {
+    Number(Msisdn),
+    BotId(String),
+    PhoneNumberId(String),
 }
 
 /// Whom a token belongs to.
@@ -21,15 +37,65 @@ pub(crate) struct Caller {
     pub(crate) tenant: Arc<Tenant>,
     /// The token's name, in the record of who wrote an entry.
     pub(crate) actor: Actor,
+    /// The sender that the token is good for; none where it is for all.
+    pub(crate) sender: Option<String>,
+    pace: Option<Arc<Pace>>,
+}
+
+/// How often one token may ask, and has asked.
+struct Pace {
+    quota: Quota,
+    limiter: DefaultDirectRateLimiter,
+}
+
+/// How long a token has to wait until it may ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooOften(pub(crate) Duration);
+
+impl TooOften {
+    /// In whole seconds, as `Retry-After` has it.
+    pub(crate) fn seconds(self) -> u64 {
+        let rounded = u64::from(self.0.subsec_nanos() > 0) + self.0.as_secs();
+        NonZeroU64::new(rounded).map_or(1, NonZeroU64::get)
+    }
+}
+
+impl Caller {
+    /// Counts one request.
+    pub(crate) fn ask(&self) -> Result<(), TooOften> {
+        let Some(pace) = &self.pace else { return Ok(()) };
+        pace.limiter.check().map_err(|until| TooOften(until.wait_time_from(pace.limiter.clock().now())))
+    }
+
+    /// Whether it may ask about this sender.
+    pub(crate) fn may_use(&self, sender: &str) -> bool {
+        self.sender.as_deref().is_none_or(|bound| bound == sender)
+    }
 }
 
 impl Registry {
     pub(crate) fn new(tenants: impl IntoIterator<Item = Arc<Tenant>>) -> Self {
+        Registry::default().again(tenants)
+    }
+
+    /// These tenants in the place of those of this one. Tokens that stay have asked as often as they have.
+    pub(crate) fn again(&self, tenants: impl IntoIterator<Item = Arc<Tenant>>) -> Self {
         let mut registry = Registry::default();
         for tenant in tenants {
             for token in &tenant.config.tokens {
-                if let Ok(actor) = Actor::new(&token.name()) {
-                    registry.callers.insert(*token, Caller { tenant: Arc::clone(&tenant), actor });
+                registry.add_caller(token, &tenant, None, self);
+            }
+            for (index, sender) in tenant.config.senders.iter().enumerate() {
+                for token in &sender.tokens {
+                    registry.add_caller(token, &tenant, Some(sender), self);
+                }
+                let names = [
+                    sender.number.map(SenderName::Number),
+                    sender.bot_id.clone().map(SenderName::BotId),
+                    sender.phone_number_id.clone().map(SenderName::PhoneNumberId),
+                ];
+                for name in names.into_iter().flatten() {
+                    registry.senders.insert(name, (Arc::clone(&tenant), index));
                 }
             }
             registry.tenants.insert(tenant.config.id.to_string(), tenant);
@@ -37,20 +103,48 @@ impl Registry {
         registry
     }
 
+    fn add_caller(
+        &mut self,
+        token: &TokenDigest,
+        tenant: &Arc<Tenant>,
+        sender: Option<&SenderConfig>,
+        before: &Registry,
+    ) {
+        let Ok(actor) = Actor::new(&token.name()) else { return };
+        let pace = tenant.config.rate_limit.map(|quota| {
+            let known = before.caller(token).and_then(|caller| caller.pace.as_ref());
+            match known.filter(|pace| pace.quota == quota) {
+                Some(pace) => Arc::clone(pace),
+                None => {
+                    let rate = Rate::per_second(quota.per_second).allow_burst(quota.burst);
+                    Arc::new(Pace { quota, limiter: RateLimiter::direct(rate) })
+                }
+            }
+        });
+        let sender = sender.map(|sender| sender.id.to_string());
+        self.callers.insert(*token, Caller { tenant: Arc::clone(tenant), actor, sender, pace });
+    }
+
     /// This one with `tenant` in the place of the one that has its name, if any.
     pub(crate) fn with(&self, tenant: Arc<Tenant>) -> Self {
         let others: Vec<_> = self.others(tenant.config.id.as_str()).map(Arc::clone).collect();
-        Self::new(others.into_iter().chain([tenant]))
+        self.again(others.into_iter().chain([tenant]))
     }
 
     /// This one without the tenant of this name.
     pub(crate) fn without(&self, name: &str) -> Self {
-        Self::new(self.others(name).map(Arc::clone))
+        self.again(self.others(name).map(Arc::clone))
     }
 
     /// Whom the token belongs to.
     pub(crate) fn caller(&self, token: &TokenDigest) -> Option<&Caller> {
         self.callers.get(token)
+    }
+
+    /// The sender that a vendor calls this, and whose it is.
+    pub(crate) fn sender(&self, name: &SenderName) -> Option<(&Arc<Tenant>, &SenderConfig)> {
+        let (tenant, index) = self.senders.get(name)?;
+        Some((tenant, tenant.config.senders.get(*index)?))
     }
 
     pub(crate) fn tenant(&self, name: &str) -> Option<&Arc<Tenant>> {
@@ -65,5 +159,17 @@ impl Registry {
     /// All but the tenant of this name.
     pub(crate) fn others<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Arc<Tenant>> + 'a {
         self.tenants.values().filter(move |tenant| tenant.config.id.as_str() != name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_whole_seconds_of_at_least_one() {
+        for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (2000, 2)] {
+            assert_eq!(TooOften(Duration::from_millis(millis)).seconds(), seconds, "{millis}");
+        }
     }
 }

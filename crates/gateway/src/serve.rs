@@ -8,20 +8,24 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tower_service::Service as _;
 use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::gateway::{Gateway, follow};
 use crate::http::Front;
-use crate::{expiry, http, log, plugins};
+use crate::http::peer::Peer;
+use crate::{expiry, http, log, plugins, visits};
 
 /// How long requests under way may take when the gateway is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -60,7 +64,7 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
         .with_context(|| format!("{} can't be listened on: is another gateway running?", config.listen))?;
     announce(listener.local_addr().context("the address that is listened on can't be found out")?)?;
 
-    let front = Arc::new(Front::new(config.max_body_bytes));
+    let front = Arc::new(Front::new(&config));
     let (stop, stopping) = watch::channel(false);
     let connections = tokio::spawn(accept(listener, http::router(Arc::clone(&front)), stopping));
 
@@ -82,6 +86,7 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     info!("ready");
     let expiry = tokio::spawn(expiry::run(Arc::clone(&gateway)));
     let following = tokio::spawn(follow::run(Arc::clone(&gateway)));
+    let writing_down = tokio::spawn(visits::run(Arc::clone(&gateway)));
 
     let signal = loop {
         match told.next().await {
@@ -101,6 +106,8 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     }
     expiry.abort();
     following.abort();
+    writing_down.abort();
+    let _ = tokio::task::spawn_blocking(move || visits::write_down(&gateway)).await;
     info!("stopped");
     Ok(())
 }
@@ -173,7 +180,7 @@ async fn accept(listener: TcpListener, router: Router, mut stopping: watch::Rece
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => connection(stream, &router, &graceful),
+                Ok((stream, from)) => connection(stream, Peer(from.ip()), &router, &graceful),
                 Err(error) => {
                     debug!(%error, "a connection could not be taken");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -186,10 +193,15 @@ async fn accept(listener: TcpListener, router: Router, mut stopping: watch::Rece
     graceful.shutdown().await;
 }
 
-fn connection(stream: TcpStream, router: &Router, graceful: &GracefulShutdown) {
+fn connection(stream: TcpStream, peer: Peer, router: &Router, graceful: &GracefulShutdown) {
     // Answers are small and written at once: waiting to fill packets would only delay them.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router.clone());
+    let router = router.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        // A router is always ready.
+        router.clone().call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use portcullis_ledger::{Actor, Ledger, List, MasterKey, Scope, Source, StorageUrl, Write};
+use portcullis_ledger::{Actor, HoldKind, Ledger, List, MasterKey, Scope, Source, StorageUrl, Write};
 use portcullis_msisdn::{Directions, Permutation, PermutationKey, Subject};
 use rusqlite::Connection;
 
@@ -32,8 +32,10 @@ fn subjects(sorted: bool) -> Vec<Subject> {
 fn block(actor: &Actor, subject: Subject) -> Write {
     Write::Block {
         subject,
+        hold: HoldKind::Operator,
         directions: Directions::OUTBOUND,
         source: Source::Import,
+        label: None,
         actor: actor.clone(),
         reason: None,
         display: None,

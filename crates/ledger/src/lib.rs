@@ -6,7 +6,9 @@
 //! under the tenant's key.
 //!
 //! ```
-//! use portcullis_ledger::{Actor, Ledger, MasterKey, Outcome, Scope, Source, StorageUrl, TenantId, Write};
+//! use portcullis_ledger::{
+//!     Actor, HoldKind, Ledger, MasterKey, Outcome, Scope, Source, StorageUrl, TenantId, Write,
+//! };
 //! use portcullis_msisdn::{Directions, Msisdn};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,8 +22,10 @@
 //! let subject = keys.permutation().subject(Msisdn::parse("+46 73-200 11 22")?);
 //! let written = list.write(vec![Write::Block {
 //!     subject,
+//!     hold: HoldKind::Operator,
 //!     directions: Directions::OUTBOUND,
 //!     source: Source::Api,
+//!     label: None,
 //!     actor: Actor::new("acme-crm")?,
 //!     reason: None,
 //!     display: None,
@@ -42,11 +46,14 @@ mod actor;
 mod changes;
 mod entry;
 mod error;
+mod hold;
+mod identity;
 mod keys;
 mod ledger;
 mod list;
 mod name;
 mod public_id;
+mod record;
 mod scope;
 mod source;
 mod sqlite;
@@ -57,15 +64,18 @@ mod write;
 
 pub use actor::{Actor, ActorError};
 pub use changes::{Census, Change, Changes, Seq};
-pub use entry::{Entry, Page, Status, StatusFilter};
+pub use entry::{Entry, Filter, Page, Paging, Status, StatusFilter};
 pub use error::LedgerError;
+pub use hold::{Coverage, Hold, HoldKind, Holds, UnknownHold};
+pub use identity::{UserId, UserIdError};
 pub use keys::{KeyError, KeyOrigin, MasterKey, Seal, SealError, TenantKeys};
 pub use ledger::{ExpiredIn, Ledger, Stats};
 pub use list::List;
 pub use name::{NameError, SenderId, TenantId};
 pub use public_id::{PublicId, PublicIdError};
+pub use record::{Record, Trail};
 pub use scope::Scope;
 pub use source::{Source, UnknownSource};
 pub use storage_url::{StorageUrl, StorageUrlError};
-pub use text::{DisplayForm, Reason, TooLong};
+pub use text::{DisplayForm, Label, Reason, TooLong};
 pub use write::{Outcome, Write, Written};

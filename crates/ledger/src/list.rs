@@ -4,14 +4,17 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use portcullis_msisdn::{Directions, Permutation, Subject};
+use jiff::Timestamp;
+use portcullis_msisdn::{Directions, Permutation, ReservedId, Subject};
 
 use crate::changes::{Census, Changes, Seq};
-use crate::entry::{Entry, Page, StatusFilter};
+use crate::entry::{Entry, Filter, Page, Paging};
 use crate::error::LedgerError;
+use crate::identity::UserId;
 use crate::keys::TenantKeys;
 use crate::name::TenantId;
 use crate::public_id::PublicId;
+use crate::record::Trail;
 use crate::scope::Scope;
 use crate::sqlite::{ListRow, Store};
 use crate::write::{Write, Written};
@@ -88,6 +91,15 @@ impl List {
     /// [`LedgerError::NoDirections`] for a block without directions, [`LedgerError::Full`],
     /// [`LedgerError::TenantForgotten`], and what else the disk may report.
     pub fn write(&self, writes: Vec<Write>) -> Result<Vec<Written>, LedgerError> {
+        self.write_up_to(u64::MAX, writes)
+    }
+
+    /// As [`write`](Self::write), but a block that would make the list have more than `most` active entries does nothing, and
+    /// is [`Outcome::Full`](crate::Outcome::Full).
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write).
+    pub fn write_up_to(&self, most: u64, writes: Vec<Write>) -> Result<Vec<Written>, LedgerError> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
@@ -96,7 +108,7 @@ impl List {
         if writes.iter().any(blocks_nothing) {
             return Err(LedgerError::NoDirections);
         }
-        self.0.store.write_entries(self.0.row, &self.0.keys, writes)
+        self.0.store.write_entries(self.0.row, &self.0.keys, writes, most)
     }
 
     /// The subject's entry, active or not.
@@ -115,8 +127,8 @@ impl List {
         self.0.store.get_many(self.0.row, self.0.keys.text_seal(), subjects)
     }
 
-    /// Up to `limit` entries in the order of their subjects, from the first one after `after`. An
-    /// entry that does not change meanwhile is neither skipped nor repeated from page to page.
+    /// Up to `limit` entries in the order of their subjects. An entry that does not change meanwhile is neither skipped
+    /// nor repeated from page to page, but where pages are counted by [`Paging::Skip`].
     ///
     /// Costs what it has to look at: with a filter that few entries pass, that is most of the list.
     ///
@@ -124,11 +136,75 @@ impl List {
     /// As for [`get`](Self::get).
     pub fn page(
         &self,
-        after: Option<Subject>,
+        from: Paging,
         limit: NonZeroUsize,
-        filter: StatusFilter,
+        filter: impl Into<Filter>,
     ) -> Result<Page, LedgerError> {
-        self.0.store.page(self.0.row, self.0.keys.text_seal(), after, limit, filter)
+        self.0.store.page(self.0.row, self.0.keys.text_seal(), from, limit, filter.into())
+    }
+
+    /// As [`page`](Self::page), but the subjects only: cheaper, as no text is read.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn subjects(
+        &self,
+        from: Paging,
+        limit: NonZeroUsize,
+        filter: impl Into<Filter>,
+    ) -> Result<Page<Subject>, LedgerError> {
+        self.0.store.subjects(self.0.row, from, limit, filter.into())
+    }
+
+    /// What was done to the list, the newest change first: those with a number below `before`, or all. About `limit` of
+    /// them, as changes that share a number are never parted.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn trail(&self, before: Option<Seq>, limit: NonZeroUsize) -> Result<Trail, LedgerError> {
+        let before = before.unwrap_or(Seq::new(u64::MAX));
+        self.0.store.trail(self.0.row, self.0.keys.text_seal(), before, limit)
+    }
+
+    /// What was done to one entry, the newest change first: those with a number below `before`, or all. Costs a look-up for
+    /// each change, also for those that are not among the answer as they are newer.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn history(
+        &self,
+        subject: Subject,
+        before: Option<Seq>,
+        limit: NonZeroUsize,
+    ) -> Result<Trail, LedgerError> {
+        self.0.store.history(self.0.row, self.0.keys.text_seal(), subject, before, limit)
+    }
+
+    /// The subject of a person that has no number, if it has one in this tenant already.
+    ///
+    /// # Errors
+    /// What the disk may report.
+    pub fn subject_of_user(&self, user: &UserId) -> Result<Option<Subject>, LedgerError> {
+        let id = self.0.store.identity(self.0.row.tenant, &self.0.keys, user)?;
+        Ok(id.map(|id| self.0.keys.permutation().reserved(id)))
+    }
+
+    /// The subject of a person that has no number. One is made, durably, where there is none: the same for all of the
+    /// tenant's lists, and for ever.
+    ///
+    /// # Errors
+    /// [`LedgerError::TenantForgotten`], and what the disk may report.
+    pub fn ensure_subject_of_user(&self, user: &UserId) -> Result<Subject, LedgerError> {
+        let id = self.0.store.ensure_identity(self.0.row.tenant, &self.0.keys, user)?;
+        Ok(self.0.keys.permutation().reserved(id))
+    }
+
+    /// The person that an id was given to.
+    ///
+    /// # Errors
+    /// What the disk may report; [`LedgerError::Damaged`] where the row is not as it was written.
+    pub fn user_of(&self, id: ReservedId) -> Result<Option<UserId>, LedgerError> {
+        self.0.store.user_of(self.0.row.tenant, &self.0.keys, id)
     }
 
     /// Up to `limit` blocked subjects with their directions, in order, from the first one after
@@ -187,6 +263,27 @@ impl List {
     /// As for [`changes_since`](Self::changes_since).
     pub fn count(&self) -> Result<u64, LedgerError> {
         Ok(self.census()?.active)
+    }
+
+    /// Who wrote to the list's owner since then, and when last, as far as [`keep_visits`](Self::keep_visits) was told.
+    ///
+    /// # Errors
+    /// What the disk may report; [`LedgerError::Damaged`] where a row is not as it was written.
+    pub fn visits(&self, since: Timestamp) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
+        self.0.store.visits(self.0.row, since)
+    }
+
+    /// Remembers who wrote when, and forgets who did not write since `forget_before`. Costs as much as it is given, and a look
+    /// at all that is remembered.
+    ///
+    /// # Errors
+    /// What the disk may report.
+    pub fn keep_visits(
+        &self,
+        visits: &[(Subject, Timestamp)],
+        forget_before: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.0.store.keep_visits(self.0.row, visits, forget_before)
     }
 
     /// The saved state of this list that was kept last, as [`keep_state`](Self::keep_state) named it.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use portcullis_msisdn::Subject;
 
+use crate::changes::Seq;
+use crate::hold::HoldKind;
 use crate::keys::{Seal, SealError};
 
 /// Why someone was blocked, in the words of whoever blocked: at most 500 characters.
@@ -16,6 +18,11 @@ pub struct Reason(String);
 /// it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DisplayForm(String);
+
+/// What a client calls the way in which a block came about: at most 64 characters. Encrypted on disk; `Debug` does not
+/// show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Label(String);
 
 /// A text with more characters than are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +67,7 @@ macro_rules! text {
 
 text!(Reason, 500, "reason");
 text!(DisplayForm, 64, "display form");
+text!(Label, 64, "source's name");
 
 /// The row that a sealed text belongs to: part of what is authenticated, so that one row's text,
 /// put into another, does not open.
@@ -67,45 +75,76 @@ text!(DisplayForm, 64, "display form");
 pub(crate) struct Place {
     pub(crate) list: i64,
     pub(crate) subject: Subject,
+    pub(crate) row: Row,
+}
+
+/// Which of the rows about a subject.
+#[derive(Clone, Copy)]
+pub(crate) enum Row {
+    /// The entry's own, with its first hold.
+    Entry,
+    /// A further hold's.
+    Hold(HoldKind),
+    /// One of the trail.
+    Record { sequence: Seq, step: u32 },
 }
 
 impl Place {
-    fn bytes(self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.list.to_be_bytes());
-        bytes[8..].copy_from_slice(&self.subject.get().to_be_bytes());
+    fn bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(32);
+        bytes.extend(self.list.to_be_bytes());
+        bytes.extend(self.subject.get().to_be_bytes());
+        match self.row {
+            Row::Entry => {}
+            Row::Hold(kind) => bytes.extend([b'h', kind.code().to_le_bytes()[0]]),
+            Row::Record { sequence, step } => {
+                bytes.push(b'r');
+                bytes.extend(sequence.get().to_be_bytes());
+                bytes.extend(step.to_be_bytes());
+            }
+        }
         bytes
     }
 }
 
-/// Both texts as one sealed block; `None` where there are none.
+/// What is sealed of a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Texts {
+    pub(crate) reason: Option<Reason>,
+    pub(crate) display: Option<DisplayForm>,
+    pub(crate) label: Option<Label>,
+}
+
+/// The texts as one sealed block; `None` where there are none.
 pub(crate) fn seal(
     seal: &Seal,
     place: Place,
     reason: Option<&Reason>,
     display: Option<&DisplayForm>,
+    label: Option<&Label>,
 ) -> Result<Option<Vec<u8>>, SealError> {
-    if reason.is_none() && display.is_none() {
+    if reason.is_none() && display.is_none() && label.is_none() {
         return Ok(None);
     }
     let mut plain = Vec::new();
     push(&mut plain, reason.map(Reason::as_str));
     push(&mut plain, display.map(DisplayForm::as_str));
+    if label.is_some() {
+        push(&mut plain, label.map(Label::as_str));
+    }
     seal.seal(&place.bytes(), &plain).map(Some)
 }
 
 /// The texts of a block that [`seal`] made for the same place.
-pub(crate) fn open(
-    seal: &Seal,
-    place: Place,
-    sealed: Option<&[u8]>,
-) -> Result<(Option<Reason>, Option<DisplayForm>), SealError> {
-    let Some(sealed) = sealed else { return Ok((None, None)) };
+pub(crate) fn open(seal: &Seal, place: Place, sealed: Option<&[u8]>) -> Result<Texts, SealError> {
+    let Some(sealed) = sealed else { return Ok(Texts::default()) };
     let plain = seal.open(&place.bytes(), sealed)?;
     let mut rest = plain.as_slice();
     let reason = take(&mut rest).ok_or(SealError::Broken)?;
     let display = take(&mut rest).ok_or(SealError::Broken)?;
-    Ok((reason.map(Reason), display.map(DisplayForm)))
+    // Blocks end before it where there is none.
+    let label = if rest.is_empty() { None } else { take(&mut rest).ok_or(SealError::Broken)? };
+    Ok(Texts { reason: reason.map(Reason), display: display.map(DisplayForm), label: label.map(Label) })
 }
 
 /// A text's length, plus one so that zero can stand for "none", in two little-endian bytes; then

@@ -136,6 +136,9 @@ pub(super) struct ChangeBody<'a, E: Serialize = ()> {
     pub(super) source: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expires: Option<Time>,
+    /// Which hold to lift.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hold: Option<&'static str>,
     /// `refuse` or `skip`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) on_invalid: Option<&'static str>,
@@ -198,6 +201,13 @@ pub(super) struct Page {
     pub(super) entries: Vec<Entry>,
     /// What to ask the next page with; `None` at the end.
     pub(super) next: Option<String>,
+}
+
+/// A part of what was done, each record as the gateway wrote it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Trail {
+    pub(super) records: Vec<serde_json::Value>,
+    pub(super) older: Option<u64>,
 }
 
 impl Client {
@@ -277,6 +287,27 @@ impl Client {
                 page.entries
             }))
         })
+    }
+
+    /// A part of what was done to the list, or to the entry of a number: the newest change first, from `before` on.
+    pub(super) fn history(
+        &self,
+        target: &Target,
+        number: Option<&str>,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Trail, Error> {
+        let what = number
+            .map_or_else(|| "history".to_owned(), |number| format!("entries/{}/history", segment(number)));
+        let mut request = self
+            .agent
+            .get(self.url(target, &what))
+            .query("limit", limit.to_string())
+            .header(header::AUTHORIZATION, self.authorization.clone());
+        if let Some(before) = before {
+            request = request.query("before", before.to_string());
+        }
+        self.read(request.call().map_err(|error| self.failed(error))?)
     }
 
     /// How a tenant's plugin stands. For the administrator.

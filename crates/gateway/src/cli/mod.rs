@@ -5,6 +5,7 @@ mod client;
 mod directions;
 mod entries;
 mod export;
+mod history;
 mod import;
 mod lines;
 mod list;
@@ -70,6 +71,7 @@ enum Command {
     Block(write::BlockOptions),
     Unblock(write::UnblockOptions),
     List(list::Options),
+    History(history::Options),
     Import(import::Options),
     Export(export::Options),
     Plugin(plugin::Options),
@@ -145,6 +147,7 @@ fn run(CommandLine { gateway, command }: CommandLine) -> anyhow::Result<Exit> {
         Command::Block(options) => write::block(&client()?, options),
         Command::Unblock(options) => write::unblock(&client()?, options),
         Command::List(options) => list::run(&client()?, options),
+        Command::History(options) => history::run(&client()?, options),
         Command::Import(options) => import::run(&client()?, options),
         Command::Export(options) => export::run(&client()?, options),
         Command::Plugin(options) => plugin::run(gateway.url.clone(), options),

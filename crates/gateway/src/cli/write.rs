@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::client::{Change, ChangeBody, Client, MOST_NUMBERS};
 use super::directions::Directions;
@@ -46,8 +46,9 @@ pub(super) struct BlockOptions {
 /// Lift blocks
 ///
 /// Prints a line for each number: the number in E.164, a tab, and what came of it: `removed`,
-/// `narrowed` (the other direction stays blocked) or `absent`. A number that can't be read refuses
-/// them all.
+/// `narrowed` (the other direction stays blocked), `lifted` (this hold is gone, another blocks as
+/// before), `held` (only a hold of another kind blocks: see --hold) or `absent`. A number that can't
+/// be read refuses them all.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -62,6 +63,35 @@ pub(super) struct UnblockOptions {
     /// Which ways to unblock
     #[arg(long, short, default_value = "both")]
     direction: Directions,
+
+    /// Which hold to lift. What a person asked for stays unless it is named
+    #[arg(long, default_value = "operator")]
+    hold: Hold,
+}
+
+/// One of several independent reasons for which a number is blocked.
+#[derive(Clone, Copy, ValueEnum)]
+enum Hold {
+    /// The business's own
+    Operator,
+    /// The person's opt-out
+    OptOut,
+    /// The person's, as to marketing
+    Marketing,
+    /// Every one
+    All,
+}
+
+impl Hold {
+    /// As the gateway calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Hold::Operator => "operator",
+            Hold::OptOut => "opt_out",
+            Hold::Marketing => "marketing",
+            Hold::All => "all",
+        }
+    }
 }
 
 pub(super) fn block(client: &Client, options: BlockOptions) -> anyhow::Result<Exit> {
@@ -76,7 +106,8 @@ pub(super) fn block(client: &Client, options: BlockOptions) -> anyhow::Result<Ex
 }
 
 pub(super) fn unblock(client: &Client, options: UnblockOptions) -> anyhow::Result<Exit> {
-    let body = ChangeBody { directions: Some(options.direction), ..ChangeBody::default() };
+    let (directions, hold) = (Some(options.direction), Some(options.hold.name()));
+    let body = ChangeBody { directions, hold, ..ChangeBody::default() };
     change(client, Change::Unblock, options.numbers, options.target, body)
 }
 

@@ -34,13 +34,7 @@ impl Claims {
                 format!("there are two tenants {id}; give one another id, or put their senders together");
             problems.push(Problem::conflict(place.key("id"), what));
         }
-        for (index, token) in tenant.tokens.iter().enumerate() {
-            if let Some(owner) = self.tokens.insert(*token, format!("tenant {id}")) {
-                let what =
-                    format!("this token is {owner}'s already; a token tells who calls, so give each its own");
-                problems.push(Problem::conflict(place.key("tokens").index(index), what));
-            }
-        }
+        problems.extend(self.take_tokens(&tenant.tokens, &format!("tenant {id}"), place));
         problems.extend(self.take("sid", tenant.sid.clone(), &format!("tenant {id}"), place));
         for (index, sender) in tenant.senders.iter().enumerate() {
             let place = place.key("senders").index(index);
@@ -49,10 +43,23 @@ impl Claims {
                 let what = format!("tenant {id} has two senders {}; give one another id", sender.id);
                 problems.push(Problem::conflict(place.key("id"), what));
             }
+            problems.extend(self.take_tokens(&sender.tokens, &owner, &place));
             let number = sender.number.map(|number| number.digits().to_string());
             problems.extend(self.take("number", number, &owner, &place));
             problems.extend(self.take("bot_id", sender.bot_id.clone(), &owner, &place));
             problems.extend(self.take("phone_number_id", sender.phone_number_id.clone(), &owner, &place));
+        }
+        problems
+    }
+
+    fn take_tokens(&mut self, tokens: &[TokenDigest], owner: &str, place: &Place) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (index, token) in tokens.iter().enumerate() {
+            if let Some(owner) = self.tokens.insert(*token, owner.to_owned()) {
+                let what =
+                    format!("this token is {owner}'s already; a token tells who calls, so give each its own");
+                problems.push(Problem::conflict(place.key("tokens").index(index), what));
+            }
         }
         problems
     }

@@ -1,6 +1,7 @@
 //! The configuration: what is typed, what is wrong with it, and what it means.
 
 mod claims;
+mod dialects;
 mod lines;
 mod problem;
 mod tenant;
@@ -8,7 +9,7 @@ pub(crate) mod typed;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use portcullis_ledger::StorageUrl;
 
 pub(crate) use claims::Claims;
 pub(crate) use problem::{Place, Problem};
-pub(crate) use tenant::TenantConfig;
-pub(crate) use typed::{LogFormat, OnFailure};
+pub(crate) use tenant::{Quota, SenderConfig, TenantConfig};
+pub(crate) use typed::{Dialect, Dialects, LogFormat, NinetyNine, OnFailure, Reasons};
 
 use crate::token::TokenDigest;
 use crate::wording;
@@ -30,6 +31,9 @@ pub(crate) struct Config {
     /// The largest body of a request, in bytes.
     pub(crate) max_body_bytes: usize,
     pub(crate) log_format: LogFormat,
+    /// Proxies that are believed when they tell whom a request is from.
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) dialects: Dialects,
     pub(crate) storage: StorageUrl,
     pub(crate) master_key_file: PathBuf,
     /// The folder of plugins besides those that are built in. It need not be there.
@@ -116,6 +120,9 @@ impl Config {
             problems.push(Problem::new(server.key("max_body_bytes"), what));
         }
 
+        let trusted_proxies = addresses(&typed.server.trusted_proxies, &server, &mut problems);
+        dialects::check(&typed.dialects, &root.key("dialects"), &mut problems);
+
         let storage = typed.storage.url.parse::<StorageUrl>().map(|url| match url {
             StorageUrl::Sqlite(file) => StorageUrl::Sqlite(folder.join(file)),
             other => other,
@@ -156,6 +163,8 @@ impl Config {
             admin_token,
             max_body_bytes: usize::try_from(max_body).unwrap_or(usize::MAX),
             log_format: typed.server.log_format,
+            trusted_proxies,
+            dialects: typed.dialects.clone(),
             storage,
             master_key_file,
             plugins_dir,
@@ -163,6 +172,20 @@ impl Config {
             tenants,
         })
     }
+}
+
+fn addresses(typed: &[String], server: &Place, problems: &mut Vec<Problem>) -> Vec<IpAddr> {
+    let mut addresses = Vec::with_capacity(typed.len());
+    for (index, text) in typed.iter().enumerate() {
+        match text.parse::<IpAddr>() {
+            Ok(address) => addresses.push(address.to_canonical()),
+            Err(_) => {
+                let what = "not an IP address; write it like 10.0.0.5";
+                problems.push(Problem::new(server.key("trusted_proxies").index(index), what));
+            }
+        }
+    }
+    addresses
 }
 
 /// That a tenant names a plugin that is not there.

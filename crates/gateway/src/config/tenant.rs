@@ -1,13 +1,13 @@
 //! A tenant as it is meant: every field of a type that can't be wrong.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use axum::http::Uri;
 use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Msisdn;
 
 use super::problem::{Place, Problem};
-use super::typed::{self, OnFailure, Secret};
+use super::typed::{self, OnFailure, Secret, TenantDialects};
 use crate::number::Region;
 use crate::token::TokenDigest;
 
@@ -28,6 +28,8 @@ pub(crate) struct TenantConfig {
     pub(crate) default_region: Option<Region>,
     pub(crate) memory_limit_bytes: u64,
     pub(crate) replicas: NonZeroUsize,
+    pub(crate) rate_limit: Option<Quota>,
+    pub(crate) dialects: TenantDialects,
     pub(crate) senders: Vec<SenderConfig>,
 }
 
@@ -38,7 +40,17 @@ pub(crate) struct SenderConfig {
     pub(crate) number: Option<Msisdn>,
     pub(crate) bot_id: Option<String>,
     pub(crate) phone_number_id: Option<String>,
+    pub(crate) waba_id: Option<String>,
+    pub(crate) tokens: Vec<TokenDigest>,
+    pub(crate) active: bool,
     pub(crate) callback_url: Option<String>,
+}
+
+/// How often one token may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quota {
+    pub(crate) per_second: NonZeroU32,
+    pub(crate) burst: NonZeroU32,
 }
 
 /// The most instances of a plugin behind one list.
@@ -60,16 +72,7 @@ impl TenantConfig {
         if options.len() > 64 << 10 {
             check.problem(place.key("plugin_options"), "the options have more than 64 KiB; shorten them");
         }
-        let mut tokens = Vec::with_capacity(typed.tokens.len());
-        for (index, Secret(token)) in typed.tokens.iter().enumerate() {
-            match TokenDigest::parse(token) {
-                Ok(token) => tokens.push(token),
-                Err(error) => {
-                    let what = format!("{error}; `portcullis token new` prints a good one");
-                    check.problem(place.key("tokens").index(index), what);
-                }
-            }
-        }
+        let tokens = check.tokens(&typed.tokens, place);
         let default_region = typed.default_region.as_ref().map(|code| {
             code.parse().map_err(|error| check.problem(place.key("default_region"), format!("{error}"))).ok()
         });
@@ -83,6 +86,7 @@ impl TenantConfig {
             let what = "not between 1 and 64; leave it out for 1, or set as many as there are processors";
             check.problem(place.key("replicas"), what);
         }
+        let rate_limit = typed.rate_limit.map(|limit| check.quota(limit, &place.key("rate_limit")));
         let senders: Vec<Option<SenderConfig>> = typed
             .senders
             .iter()
@@ -104,6 +108,8 @@ impl TenantConfig {
             default_region: default_region.flatten(),
             memory_limit_bytes: typed.memory_limit_bytes,
             replicas: replicas?,
+            rate_limit: rate_limit.flatten(),
+            dialects: typed.dialects.clone(),
             senders: senders.into_iter().collect::<Option<_>>()?,
         })
     }
@@ -117,11 +123,16 @@ impl TenantConfig {
             on_failure: self.on_failure,
             plugin_options: serde_json::from_str(&self.plugin_options).unwrap_or_default(),
             clear_numbers: self.clear_numbers,
-            tokens: self.tokens.iter().map(|token| Secret(token.to_string())).collect(),
+            tokens: secrets(&self.tokens),
             sid: self.sid.clone(),
             default_region: self.default_region.map(|region| region.to_string()),
             memory_limit_bytes: self.memory_limit_bytes,
             replicas: self.replicas.get(),
+            rate_limit: self.rate_limit.map(|quota| typed::RateLimit {
+                per_second: quota.per_second.get(),
+                burst: Some(quota.burst.get()),
+            }),
+            dialects: self.dialects.clone(),
             senders: self.senders.iter().map(SenderConfig::to_typed).collect(),
         }
     }
@@ -150,9 +161,16 @@ impl SenderConfig {
             number: self.number.map(|number| number.digits().to_string()),
             bot_id: self.bot_id.clone(),
             phone_number_id: self.phone_number_id.clone(),
+            waba_id: self.waba_id.clone(),
+            tokens: secrets(&self.tokens),
+            active: self.active,
             callback_url: self.callback_url.clone(),
         }
     }
+}
+
+fn secrets(tokens: &[TokenDigest]) -> Vec<Secret> {
+    tokens.iter().map(|token| Secret(token.to_string())).collect()
 }
 
 /// Collects what is wrong.
@@ -174,6 +192,33 @@ impl Check<'_> {
             .ok()
     }
 
+    fn tokens(&mut self, typed: &[Secret], place: &Place) -> Vec<TokenDigest> {
+        let mut tokens = Vec::with_capacity(typed.len());
+        for (index, Secret(token)) in typed.iter().enumerate() {
+            match TokenDigest::parse(token) {
+                Ok(token) => tokens.push(token),
+                Err(error) => {
+                    let what = format!("{error}; `portcullis token new` prints a good one");
+                    self.problem(place.key("tokens").index(index), what);
+                }
+            }
+        }
+        tokens
+    }
+
+    fn quota(&mut self, typed: typed::RateLimit, place: &Place) -> Option<Quota> {
+        let (per_second, burst) = (typed.per_second, typed.burst.unwrap_or(typed.per_second));
+        match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
+            (Some(per_second), Some(burst)) => Some(Quota { per_second, burst }),
+            _ => {
+                let what =
+                    "a rate of 0 would turn every request away; set at least 1, or leave rate_limit out";
+                self.problem(place.clone(), what);
+                None
+            }
+        }
+    }
+
     fn sender(&mut self, typed: &typed::Sender, place: &Place) -> Option<SenderConfig> {
         let id = self.parsed(&typed.id, place.key("id"), "the sender's id", "give it a name such as support");
         let number = typed.number.as_ref().map(|number| {
@@ -190,6 +235,9 @@ impl Check<'_> {
             number: number.flatten(),
             bot_id: self.vendor_id(typed.bot_id.as_deref(), place.key("bot_id")),
             phone_number_id: self.vendor_id(typed.phone_number_id.as_deref(), place.key("phone_number_id")),
+            waba_id: self.vendor_id(typed.waba_id.as_deref(), place.key("waba_id")),
+            tokens: self.tokens(&typed.tokens, place),
+            active: typed.active,
             callback_url: typed.callback_url.clone(),
         })
     }

@@ -14,6 +14,8 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) plugins: Plugins,
     #[serde(default)]
+    pub(crate) dialects: Dialects,
+    #[serde(default)]
     pub(crate) tenants: Vec<Tenant>,
 }
 
@@ -26,6 +28,9 @@ pub(crate) struct Server {
     pub(crate) max_body_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) log_format: LogFormat,
+    /// Addresses of proxies whose `X-Forwarded-For` tells where a request comes from.
+    #[serde(default)]
+    pub(crate) trusted_proxies: Vec<String>,
 }
 
 /// How log lines are written.
@@ -54,6 +59,141 @@ pub(crate) struct Plugins {
     pub(crate) dir: Option<String>,
     /// For how long the plugin before is kept ready after an exchange.
     pub(crate) watch_seconds: Option<u64>,
+}
+
+/// `[dialects]`: what no vendor's document tells, for all tenants.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Dialects {
+    /// Whether a cursor of Meta's dialect is refused (139102) once the list has changed.
+    pub(crate) meta_strict_cursors: bool,
+    /// How many entries a page has in Meta's dialect where the client does not say.
+    pub(crate) meta_default_limit: usize,
+    /// The most entries of a page in Whats91's dialect.
+    pub(crate) whats91_max_limit: usize,
+    /// The status of an answer of Kaleyra's dialect where some of several users failed.
+    pub(crate) kaleyra_partial_status: u16,
+    pub(crate) ninety_nine: NinetyNine,
+}
+
+/// `[dialects.ninety_nine]`: 99 Digital's.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NinetyNine {
+    pub(crate) block_paths: Vec<String>,
+    pub(crate) unblock_paths: Vec<String>,
+    pub(crate) list_paths: Vec<String>,
+    /// The status of an answer that says FAIL.
+    pub(crate) fail_status: u16,
+    pub(crate) block_reasons: Reasons,
+    pub(crate) unblock_reasons: Reasons,
+    pub(crate) list_reasons: Reasons,
+}
+
+/// The numbers that stand for why something failed, besides those that are documented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reasons {
+    pub(crate) invalid_number: u16,
+    pub(crate) outside_window: u16,
+    pub(crate) list_full: u16,
+    pub(crate) failed: u16,
+}
+
+impl Default for Dialects {
+    fn default() -> Self {
+        Dialects {
+            meta_strict_cursors: false,
+            meta_default_limit: 25,
+            whats91_max_limit: 1000,
+            kaleyra_partial_status: 400,
+            ninety_nine: NinetyNine::default(),
+        }
+    }
+}
+
+impl Default for NinetyNine {
+    fn default() -> Self {
+        let paths = |names: &[&str]| names.iter().map(|name| format!("/whatsapp/v2/{name}")).collect();
+        let unblock = Reasons { invalid_number: 4, outside_window: 5, list_full: 5, failed: 5 };
+        NinetyNine {
+            block_paths: paths(&["block"]),
+            unblock_paths: paths(&["unblock", "unBlock"]),
+            list_paths: paths(&["getBlockedList", "getBlockList", "getBlocked", "blockedList", "blocked"]),
+            fail_status: 200,
+            block_reasons: Reasons { invalid_number: 4, outside_window: 5, list_full: 6, failed: 7 },
+            unblock_reasons: unblock,
+            list_reasons: Reasons { failed: 4, ..unblock },
+        }
+    }
+}
+
+/// A vendor whose block API is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Dialect {
+    Sinch,
+    /// 99 Digital.
+    NinetyNine,
+    Whats91,
+    Kaleyra,
+    Meta,
+}
+
+impl Dialect {
+    pub(crate) const ALL: [Dialect; 5] =
+        [Dialect::Sinch, Dialect::NinetyNine, Dialect::Whats91, Dialect::Kaleyra, Dialect::Meta];
+
+    /// As it stands in the configuration, and with an actor.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Dialect::Sinch => "sinch",
+            Dialect::NinetyNine => "ninety_nine",
+            Dialect::Whats91 => "whats91",
+            Dialect::Kaleyra => "kaleyra",
+            Dialect::Meta => "meta",
+        }
+    }
+}
+
+/// How the vendors' block APIs treat a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TenantDialects {
+    /// Those that are spoken with its clients.
+    pub(crate) spoken: Vec<Dialect>,
+    /// How many entries a list may have for 99 Digital's, Kaleyra's and Meta's clients to add more; 0 for any number.
+    pub(crate) capacity: u64,
+    /// Whether 99 Digital's, Kaleyra's and Meta's clients can block only who wrote within 24 hours. That is known of inbound
+    /// messages which passed the gateway, or were asked about.
+    pub(crate) within_24_hours: bool,
+    /// Whether an unblock also lifts the person's own opt-out.
+    pub(crate) lift_opt_outs: bool,
+    /// Whether Kaleyra's clients can unblock who was blocked through something else.
+    pub(crate) kaleyra_lifts_foreign: bool,
+}
+
+impl Default for TenantDialects {
+    fn default() -> Self {
+        TenantDialects {
+            spoken: Dialect::ALL.to_vec(),
+            capacity: 64_000,
+            within_24_hours: false,
+            lift_opt_outs: false,
+            kaleyra_lifts_foreign: false,
+        }
+    }
+}
+
+/// How often one token may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RateLimit {
+    /// Requests a second, in the long run.
+    pub(crate) per_second: u32,
+    /// Requests at once, after a pause. As many as `per_second` where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) burst: Option<u32>,
 }
 
 /// A customer account.
@@ -95,6 +235,12 @@ pub(crate) struct Tenant {
     /// memory of the whole list.
     #[serde(default = "one")]
     pub(crate) replicas: usize,
+    /// How often each of its tokens may ask. Left out for as often as they like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rate_limit: Option<RateLimit>,
+    /// How the vendors' block APIs treat it.
+    #[serde(default)]
+    pub(crate) dialects: TenantDialects,
     /// Its business identities.
     #[serde(default)]
     pub(crate) senders: Vec<Sender>,
@@ -116,6 +262,15 @@ pub(crate) struct Sender {
     /// Its phone-number-id, where its clients speak Meta's dialect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) phone_number_id: Option<String>,
+    /// The id of its WhatsApp business account, which Whats91's clients are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) waba_id: Option<String>,
+    /// The bearer tokens that are good for this sender only: as they are, or as `sha256:` and the digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tokens: Vec<Secret>,
+    /// Whether it can be used through the vendors' block APIs.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub(crate) active: bool,
     /// Where its messages go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) callback_url: Option<String>,
@@ -136,6 +291,15 @@ pub(crate) enum OnFailure {
 
 fn exact() -> String {
     "exact".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 fn one() -> usize {

@@ -8,8 +8,8 @@ use portcullis_msisdn::{Direction, Directions, Subject};
 use super::refusal::{Refusal, RowProblem};
 use super::target::{ListKind, Target};
 use crate::config::OnFailure;
+use crate::identity::{Identity, IdentityError};
 use crate::metrics::Counted;
-use crate::number::NumberError;
 
 /// The most numbers that are checked at once.
 pub(crate) const MAX_NUMBERS: usize = 10_000;
@@ -61,9 +61,13 @@ pub(crate) fn one(
     target: &Target,
     number: &str,
     direction: Direction,
-) -> Result<Option<Checked>, NumberError> {
+) -> Result<Option<Checked>, IdentityError> {
     let start = Instant::now();
-    let subject = target.subject(target.read(number)?);
+    let Identity::Number(number) = target.read(number)? else { return Ok(None) };
+    if notes_visits(target, direction) {
+        return Ok(None);
+    }
+    let subject = target.subject_of_number(number);
     let mut answered_by = AnsweredBy::Plugin;
     for (kind, gate) in target.asked() {
         let verdict = match (gate.check(subject, direction), target.tenant.config.on_failure) {
@@ -88,9 +92,20 @@ pub(crate) fn one_with_ledger(
     direction: Direction,
 ) -> Result<Checked, Refusal> {
     let start = Instant::now();
-    let number = target.read(number).map_err(|error| invalid(vec![(0, error)]))?;
-    let subject = [target.subject(number)];
+    let identity = target.read(number).map_err(|error| invalid(vec![(0, error)]))?;
     let mut answered_by = AnsweredBy::Plugin;
+    let known = match notes_visits(target, direction) {
+        true => Some(target.ensure_subject(&identity)?),
+        false => target.subject(&identity)?,
+    };
+    let Some(subject) = known else {
+        // Nobody ever named this user id, so it is on no list.
+        return Ok(counted(target, start, Checked { blocked_by: None, answered_by: AnsweredBy::Ledger }));
+    };
+    if notes_visits(target, direction) {
+        target.gate.note_visit(subject)?;
+    }
+    let subject = [subject];
     for (kind, gate) in target.asked() {
         let (verdicts, by) = verdicts(target, gate, &subject, direction)?;
         answered_by = answered_by.max(by);
@@ -99,6 +114,14 @@ pub(crate) fn one_with_ledger(
         }
     }
     Ok(counted(target, start, Checked { blocked_by: None, answered_by }))
+}
+
+/// Whether inbound checks tell who wrote.
+#[inline]
+fn notes_visits(target: &Target, direction: Direction) -> bool {
+    target.tenant.config.dialects.within_24_hours
+        && direction == Direction::Inbound
+        && target.kind == ListKind::Sender
 }
 
 #[inline]
@@ -115,23 +138,35 @@ pub(crate) fn many(target: &Target, numbers: &[&str], direction: Direction) -> R
     }
     let start = Instant::now();
     let mut subjects = Vec::with_capacity(numbers.len());
+    // Where the subjects stand among the numbers: user ids that nobody ever named have none.
+    let mut places = Vec::with_capacity(numbers.len());
     let mut bad = Vec::new();
     for (index, number) in numbers.iter().enumerate() {
         match target.read(number) {
-            Ok(number) => subjects.push(target.subject(number)),
+            Ok(identity) => {
+                if let Some(subject) = target.subject(&identity)? {
+                    subjects.push(subject);
+                    places.push(index);
+                }
+            }
             Err(error) => bad.push((index, error)),
         }
     }
     if !bad.is_empty() {
         return Err(invalid(bad));
     }
-    let mut blocked = vec![false; subjects.len()];
+    if notes_visits(target, direction) {
+        for &subject in &subjects {
+            target.gate.note_visit(subject)?;
+        }
+    }
+    let mut blocked = vec![false; numbers.len()];
     let mut answered_by = AnsweredBy::Plugin;
     for (_, gate) in target.asked() {
         let (verdicts, by) = verdicts(target, gate, &subjects, direction)?;
         answered_by = answered_by.max(by);
-        for (blocked, verdict) in blocked.iter_mut().zip(verdicts) {
-            *blocked |= verdict == Verdict::Block;
+        for (&place, verdict) in places.iter().zip(verdicts) {
+            blocked[place] |= verdict == Verdict::Block;
         }
     }
     let all = blocked.len() as u64;
@@ -170,7 +205,7 @@ fn policy_verdict(policy: OnFailure) -> Verdict {
     }
 }
 
-fn invalid(numbers: Vec<(usize, NumberError)>) -> Refusal {
-    let problem = |(index, error): (usize, NumberError)| RowProblem { index, error: error.into() };
+fn invalid(numbers: Vec<(usize, IdentityError)>) -> Refusal {
+    let problem = |(index, error): (usize, IdentityError)| RowProblem { index, error: error.into() };
     Refusal::InvalidRows(numbers.into_iter().map(problem).collect())
 }

@@ -2,17 +2,18 @@
 
 use std::num::NonZeroUsize;
 
-use portcullis_ledger::{Entry, PublicId, StatusFilter};
-use portcullis_msisdn::{Msisdn, Revealed, Subject};
+use portcullis_ledger::{Entry, Filter, Paging, PublicId, Record, Seq};
+use portcullis_msisdn::{Directions, Msisdn, Revealed, Subject};
 
 use super::refusal::Refusal;
 use super::target::Target;
+use crate::identity::Identity;
 
 /// An entry as its tenant may see it.
 pub(crate) struct Shown {
     pub(crate) id: PublicId,
-    /// Missing where the entry is not about a number.
-    pub(crate) number: Option<Msisdn>,
+    /// Missing where it is nobody's.
+    pub(crate) identity: Option<Identity>,
     pub(crate) entry: Entry,
 }
 
@@ -23,16 +24,16 @@ pub(crate) struct ShownPage {
     pub(crate) next: Option<PublicId>,
 }
 
-/// Entries in a stable order that means nothing, from the first one after the cursor `after`.
+/// Entries in a stable order that means nothing.
 pub(crate) fn page(
     target: &Target,
-    after: Option<PublicId>,
+    from: Paging,
     limit: NonZeroUsize,
-    filter: StatusFilter,
+    filter: impl Into<Filter>,
 ) -> Result<ShownPage, Refusal> {
-    let list = target.gate.list();
-    let page = list.page(after.map(|id| list.subject_of(&id)), limit, filter)?;
-    let entries: Vec<Shown> = page.entries.into_iter().map(|entry| show(target, entry)).collect();
+    let page = target.gate.list().page(from, limit, filter)?;
+    let entries =
+        page.entries.into_iter().map(|entry| show(target, entry)).collect::<Result<Vec<Shown>, Refusal>>()?;
     let next = entries.last().filter(|_| page.more).map(|last| last.id);
     Ok(ShownPage { entries, next })
 }
@@ -40,13 +41,189 @@ pub(crate) fn page(
 /// One entry, active or not.
 pub(crate) fn entry(target: &Target, subject: Subject) -> Result<Shown, Refusal> {
     let entry = target.gate.list().get(subject)?.ok_or(Refusal::EntryNotFound)?;
-    Ok(show(target, entry))
+    show(target, entry)
 }
 
-fn show(target: &Target, entry: Entry) -> Shown {
-    let number = match target.tenant.keys.permutation().reveal(entry.subject) {
-        Revealed::Number(number) => Some(number),
-        _ => None,
+fn show(target: &Target, entry: Entry) -> Result<Shown, Refusal> {
+    let identity = target.reveal(entry.subject)?;
+    Ok(Shown { id: target.gate.list().public_id(entry.subject), identity, entry })
+}
+
+/// Whom a walk over a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Everybody,
+    /// As for clients that know nothing else.
+    Numbers,
+}
+
+/// Some of those that are blocked.
+pub(crate) struct Blocked {
+    /// Each with its place in the list.
+    pub(crate) members: Vec<(Subject, Identity)>,
+    /// Whether there are more, in the direction of the walk.
+    pub(crate) more: bool,
+}
+
+/// Up to `limit` of those that are blocked in all of these directions, in a stable order that means nothing.
+pub(crate) fn blocked(
+    target: &Target,
+    from: Paging,
+    limit: NonZeroUsize,
+    directions: Directions,
+    who: Who,
+) -> Result<Blocked, Refusal> {
+    let filter = Filter { status: portcullis_ledger::StatusFilter::Active, covering: directions };
+    let list = target.gate.list();
+    // Counted pages count those that are shown.
+    let (mut from, mut skip) = match from {
+        Paging::Skip(count) if who == Who::Numbers => (Paging::Start, count),
+        from => (from, 0),
     };
-    Shown { id: target.gate.list().public_id(entry.subject), number, entry }
+    let backwards = matches!(from, Paging::Before(_));
+    let mut members: Vec<(Subject, Identity)> = Vec::new();
+    loop {
+        let step = limit.max(STEP);
+        let page = list.subjects(from, step, filter)?;
+        let edge = if backwards { page.entries.first() } else { page.entries.last() };
+        let next = edge.map(|edge| if backwards { Paging::Before(*edge) } else { Paging::After(*edge) });
+        let mut found = Vec::with_capacity(page.entries.len());
+        for subject in page.entries {
+            if who == Who::Numbers
+                && !matches!(target.tenant.keys.permutation().reveal(subject), Revealed::Number(_))
+            {
+                continue;
+            }
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            found.push(subject);
+        }
+        let missing = limit.get() - members.len();
+        let more = page.more || found.len() > missing;
+        if backwards {
+            let surplus = found.len().saturating_sub(missing);
+            let mut part = reveal_all(target, &found[surplus..])?;
+            part.append(&mut members);
+            members = part;
+        } else {
+            found.truncate(missing);
+            members.extend(reveal_all(target, &found)?);
+        }
+        match next.filter(|_| page.more && members.len() < limit.get()) {
+            Some(next) => from = next,
+            None => return Ok(Blocked { members, more }),
+        }
+    }
+}
+
+/// How many entries are looked at in one go at least.
+const STEP: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+fn reveal_all(target: &Target, subjects: &[Subject]) -> Result<Vec<(Subject, Identity)>, Refusal> {
+    let mut all = Vec::with_capacity(subjects.len());
+    for &subject in subjects {
+        if let Some(identity) = target.reveal(subject)? {
+            all.push((subject, identity));
+        }
+    }
+    Ok(all)
+}
+
+/// A search over numbers and texts.
+pub(crate) struct Search<'a> {
+    /// In numbers as they are stored and as they were written, and in reasons; of either case.
+    pub(crate) text: &'a str,
+}
+
+impl Search<'_> {
+    fn finds(&self, shown: &Shown, number: Msisdn) -> bool {
+        let wanted = self.text.to_lowercase();
+        let digits: String = wanted.chars().filter(char::is_ascii_digit).collect();
+        let is_number =
+            !digits.is_empty() && wanted.chars().all(|c| c.is_ascii_digit() || " +-.()/".contains(c));
+        if is_number && number.digits().to_string().contains(&digits) {
+            return true;
+        }
+        let display = shown.entry.display.as_ref().map(|display| display.as_str().to_lowercase());
+        let written: String =
+            display.iter().flat_map(|display| display.chars()).filter(char::is_ascii_digit).collect();
+        let reason = shown.entry.holds.lead().reason.as_ref().map(|reason| reason.as_str().to_lowercase());
+        is_number && written.contains(&digits)
+            || [display, reason].iter().flatten().any(|text| text.contains(&wanted))
+    }
+}
+
+/// A page of numbers by its number, of those that a search finds.
+pub(crate) struct Counted<'a> {
+    /// How many to leave out.
+    pub(crate) skip: u64,
+    pub(crate) limit: NonZeroUsize,
+    pub(crate) filter: Filter,
+    pub(crate) search: Option<Search<'a>>,
+}
+
+/// Entries about numbers, in a stable order that means nothing, and whether there are more. A search looks at the whole list.
+pub(crate) fn counted(target: &Target, wanted: &Counted<'_>) -> Result<(Vec<Shown>, bool), Refusal> {
+    let mut from = Paging::Start;
+    let mut skip = wanted.skip;
+    let mut found = Vec::new();
+    loop {
+        let page = target.gate.list().page(from, STEP.max(wanted.limit), wanted.filter)?;
+        let last = page.entries.last().map(|last| last.subject);
+        for entry in page.entries {
+            let shown = show(target, entry)?;
+            let Some(Identity::Number(number)) = shown.identity else { continue };
+            if wanted.search.as_ref().is_some_and(|search| !search.finds(&shown, number)) {
+                continue;
+            }
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            if found.len() == wanted.limit.get() {
+                return Ok((found, true));
+            }
+            found.push(shown);
+        }
+        match last.filter(|_| page.more) {
+            Some(last) => from = Paging::After(last),
+            None => return Ok((found, false)),
+        }
+    }
+}
+
+/// A record of the trail as its tenant may see it.
+pub(crate) struct ShownRecord {
+    pub(crate) id: PublicId,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) record: Record,
+}
+
+/// A part of a trail, the newest record first.
+pub(crate) struct ShownTrail {
+    pub(crate) records: Vec<ShownRecord>,
+    /// From where older ones are to be asked for.
+    pub(crate) older: Option<Seq>,
+}
+
+/// What was done to the list, or to one entry of it, before the change of this number.
+pub(crate) fn trail(
+    target: &Target,
+    of: Option<Subject>,
+    before: Option<Seq>,
+    limit: NonZeroUsize,
+) -> Result<ShownTrail, Refusal> {
+    let list = target.gate.list();
+    let trail = match of {
+        Some(subject) => list.history(subject, before, limit)?,
+        None => list.trail(before, limit)?,
+    };
+    let mut records = Vec::with_capacity(trail.records.len());
+    for record in trail.records {
+        let (id, identity) = (list.public_id(record.subject), target.reveal(record.subject)?);
+        records.push(ShownRecord { id, identity, record });
+    }
+    Ok(ShownTrail { records, older: trail.older })
 }

@@ -2,15 +2,20 @@
 
 use portcullis_ledger::{LedgerError, TooLong};
 
-use crate::number::NumberError;
+use crate::identity::IdentityError;
 
 /// Why a request is not done. Each interface says it in its own words and codes.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("the tenant has no sender of this name")]
     UnknownSender,
+    #[error("the token is good for another sender only")]
+    SenderNotAllowed,
     #[error("the list has no such entry")]
     EntryNotFound,
+    /// Another hold than the one to be lifted.
+    #[error("the number stays blocked by a hold of another kind")]
+    Held,
     /// Nothing of the request was done.
     #[error("some rows can't be taken")]
     InvalidRows(Vec<RowProblem>),
@@ -42,7 +47,7 @@ pub(crate) struct RowProblem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RowError {
     #[error(transparent)]
-    Number(#[from] NumberError),
+    Identity(#[from] IdentityError),
     #[error("no direction is named: name inbound, outbound or both")]
     NoDirections,
     #[error("{0}: shorten it")]
@@ -51,4 +56,16 @@ pub(crate) enum RowError {
     NotATime,
     #[error("the end lies in the past: name a later one")]
     InThePast,
+    #[error("the name of the source: {0}: shorten it")]
+    Label(TooLong),
+    #[error("it is the sender's own number")]
+    OwnNumber,
+    #[error("no message of theirs came in within 24 hours")]
+    OutsideWindow,
+    #[error("the list has as many entries as it may have")]
+    Full,
+    #[error("it was blocked through something else, which has to lift it")]
+    Foreign,
+    #[error("they opted out, and only they can lift that")]
+    OptedOut,
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use portcullis_ledger::Actor;
-use portcullis_msisdn::{Msisdn, Subject};
+use portcullis_ledger::{Actor, Scope};
+use portcullis_msisdn::{Msisdn, Revealed, Subject};
 
 use super::refusal::Refusal;
+use crate::config::SenderConfig;
 use crate::gate::Gate;
-use crate::number::NumberError;
+use crate::identity::{Identity, IdentityError};
 use crate::registry::Caller;
 use crate::tenant::Tenant;
 
@@ -33,12 +34,18 @@ impl Target {
     /// A sender's own list; with it goes the tenant-wide one, in checks.
     pub(crate) fn sender(caller: &Caller, name: &str) -> Result<Self, Refusal> {
         let gate = caller.tenant.senders.get(name).ok_or(Refusal::UnknownSender)?;
+        if !caller.may_use(name) {
+            return Err(Refusal::SenderNotAllowed);
+        }
         Ok(Self::new(caller, gate, ListKind::Sender))
     }
 
     /// The tenant-wide list alone.
-    pub(crate) fn tenant(caller: &Caller) -> Self {
-        Self::new(caller, &caller.tenant.wide, ListKind::Tenant)
+    pub(crate) fn tenant(caller: &Caller) -> Result<Self, Refusal> {
+        if caller.sender.is_some() {
+            return Err(Refusal::SenderNotAllowed);
+        }
+        Ok(Self::new(caller, &caller.tenant.wide, ListKind::Tenant))
     }
 
     fn new(caller: &Caller, gate: &Arc<Gate>, kind: ListKind) -> Self {
@@ -56,12 +63,46 @@ impl Target {
         [(self.kind, &self.gate)].into_iter().chain(wide)
     }
 
-    /// Reads a number as this tenant's clients write them.
-    pub(crate) fn read(&self, number: &str) -> Result<Msisdn, NumberError> {
-        self.tenant.reader.read(number)
+    /// Reads whom a client means, as this tenant's clients write that.
+    #[inline]
+    pub(crate) fn read(&self, text: &str) -> Result<Identity, IdentityError> {
+        Identity::read(text, self.tenant.reader)
     }
 
-    pub(crate) fn subject(&self, number: Msisdn) -> Subject {
+    #[inline]
+    pub(crate) fn subject_of_number(&self, number: Msisdn) -> Subject {
         self.tenant.keys.permutation().subject(number)
+    }
+
+    /// What somebody is known as behind the edge; `None` for a user id that was never seen. For a user id this asks the
+    /// ledger.
+    pub(crate) fn subject(&self, identity: &Identity) -> Result<Option<Subject>, Refusal> {
+        match identity {
+            Identity::Number(number) => Ok(Some(self.subject_of_number(*number))),
+            Identity::User(id) => Ok(self.gate.list().subject_of_user(id)?),
+        }
+    }
+
+    /// As [`subject`](Self::subject), but a user id that was never seen is given one, durably.
+    pub(crate) fn ensure_subject(&self, identity: &Identity) -> Result<Subject, Refusal> {
+        match identity {
+            Identity::Number(number) => Ok(self.subject_of_number(*number)),
+            Identity::User(id) => Ok(self.gate.list().ensure_subject_of_user(id)?),
+        }
+    }
+
+    /// Who a subject is; `None` where it is nobody's under the tenant's key.
+    pub(crate) fn reveal(&self, subject: Subject) -> Result<Option<Identity>, Refusal> {
+        match self.tenant.keys.permutation().reveal(subject) {
+            Revealed::Number(number) => Ok(Some(Identity::Number(number))),
+            Revealed::Reserved(id) => Ok(self.gate.list().user_of(id)?.map(Identity::User)),
+            Revealed::Neither => Ok(None),
+        }
+    }
+
+    /// What the configuration says of the sender; `None` for the tenant-wide list.
+    pub(crate) fn sender_config(&self) -> Option<&SenderConfig> {
+        let Scope::Sender(name) = self.gate.list().scope() else { return None };
+        self.tenant.config.senders.iter().find(|sender| sender.id == *name)
     }
 }

@@ -1,40 +1,115 @@
 //! Blocking and unblocking.
 
 use jiff::Timestamp;
-use portcullis_ledger::{DisplayForm, Outcome, Reason, Seq, Source, Write, Written};
-use portcullis_msisdn::{Directions, Msisdn, Subject};
+use portcullis_ledger::{
+    DisplayForm, Entry, Hold, HoldKind, Label, Outcome, Reason, Seq, Source, Write, Written,
+};
+use portcullis_msisdn::{Directions, Subject};
 
 use super::refusal::{Refusal, RowError, RowProblem};
 use super::target::Target;
 use crate::gateway::Gateway;
+use crate::identity::Identity;
 
 /// The most rows that are written at once.
 pub(crate) const MAX_ROWS: usize = 10_000;
 
-/// What is to be written, besides the rows.
-#[derive(Clone, Copy, Debug)]
+/// How rows are to be written.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Manner {
     /// Whether rows that can't be taken are left out, and the rest written. Otherwise one of them refuses all.
     pub(crate) skip_invalid: bool,
     /// Whether nothing is to be written at all.
     pub(crate) dry_run: bool,
+    pub(crate) terms: Terms,
+}
+
+/// On what terms numbers are blocked. The default: on none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    /// How many entries the list may have.
+    pub(crate) capacity: Option<u64>,
+    /// Whether the sender's own number is refused.
+    pub(crate) no_own_number: bool,
+    /// Whether only who wrote within 24 hours can be blocked.
+    pub(crate) within_24_hours: bool,
 }
 
 /// One number to be blocked, as a client writes it.
 #[derive(Clone, Copy)]
 pub(crate) struct BlockRow<'a> {
     pub(crate) number: &'a str,
+    pub(crate) hold: HoldKind,
     pub(crate) directions: Directions,
     pub(crate) source: Source,
+    /// What the client calls the source.
+    pub(crate) label: Option<&'a str>,
     pub(crate) reason: Option<&'a str>,
     /// In RFC 3339.
     pub(crate) expires: Option<&'a str>,
 }
 
+impl<'a> BlockRow<'a> {
+    /// The operator's block of a number through an API, and nothing said about it.
+    pub(crate) fn of(number: &'a str, directions: Directions) -> Self {
+        BlockRow {
+            number,
+            hold: HoldKind::Operator,
+            directions,
+            source: Source::Api,
+            label: None,
+            reason: None,
+            expires: None,
+        }
+    }
+}
+
+/// What is to be lifted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lift<'a> {
+    pub(crate) directions: Directions,
+    /// The hold of this kind only.
+    pub(crate) hold: Option<HoldKind>,
+    /// Only where all of these directions are blocked.
+    pub(crate) covering: Directions,
+    /// Only what was blocked through this interface; anything else is [`RowError::Foreign`].
+    pub(crate) made_through: Option<&'a str>,
+    /// Whether a number that the person's own opt-out keeps blocked in all of `covering` is [`RowError::OptedOut`].
+    pub(crate) or_opted_out: bool,
+}
+
+impl Lift<'_> {
+    /// These directions of all holds.
+    pub(crate) fn of(directions: Directions) -> Self {
+        Lift { directions, hold: None, covering: Directions::NONE, made_through: None, or_opted_out: false }
+    }
+
+    /// What speaks against lifting this of an entry.
+    pub(crate) fn objection(&self, entry: &Entry) -> Option<RowError> {
+        let coverage = entry.holds.coverage();
+        if (self.covering & !coverage.blocked()).is_none() {
+            let operator = entry.holds.get(HoldKind::Operator);
+            let is_foreign = |hold: &Hold| {
+                !(hold.directions & self.directions).is_none()
+                    && self.made_through.is_some_and(|interface| hold.actor.interface() != Some(interface))
+            };
+            if operator.is_some_and(is_foreign) {
+                return Some(RowError::Foreign);
+            }
+            let stays = coverage.of(HoldKind::OptOut);
+            let keeps = self.or_opted_out && self.hold == Some(HoldKind::Operator) && !stays.is_none();
+            if keeps && (self.covering & !stays).is_none() {
+                return Some(RowError::OptedOut);
+            }
+        }
+        None
+    }
+}
+
 /// What became of the rows.
 pub(crate) struct Done {
     /// The rows that were written, or would be, in order. The outcome is missing in a dry run.
-    pub(crate) results: Vec<(Msisdn, Option<Outcome>)>,
+    pub(crate) results: Vec<(Identity, Option<Outcome>)>,
     /// The rows that were left out.
     pub(crate) invalid: Vec<RowProblem>,
     /// The list's sequence number afterwards.
@@ -50,103 +125,210 @@ pub(crate) fn block(
 ) -> Result<Done, Refusal> {
     let now = Timestamp::now();
     let mut ends = false;
-    let done = write(target, rows.len(), manner, |index| {
+    let terms = manner.terms;
+    let own_number = target.sender_config().filter(|_| terms.no_own_number).and_then(|sender| sender.number);
+    let read = |index: usize| {
         let row = &rows[index];
-        let number = target.read(row.number).map_err(RowError::Number)?;
+        let identity = target.read(row.number)?;
         if row.directions.is_none() {
             return Err(RowError::NoDirections);
         }
+        if own_number.is_some() && identity.number() == own_number {
+            return Err(RowError::OwnNumber);
+        }
         let reason = row.reason.filter(|reason| !reason.is_empty()).map(Reason::new).transpose();
+        let label = row.label.filter(|label| !label.is_empty()).map(Label::new).transpose();
         let expires = row.expires.map(|end| end_after(end, now)).transpose()?;
         ends |= expires.is_some();
-        Ok((
-            number,
-            Write::Block {
-                subject: target.subject(number),
-                directions: row.directions,
-                source: row.source,
-                actor: target.actor.clone(),
-                reason: reason.map_err(RowError::Reason)?,
-                display: display_form(row.number, number),
-                expires,
-            },
-        ))
-    })?;
+        let said = Said {
+            reason: reason.map_err(RowError::Reason)?,
+            label: label.map_err(RowError::Label)?,
+            expires,
+        };
+        Ok((identity, (index, said)))
+    };
+    let judge = |identity: &Identity| {
+        if !terms.within_24_hours {
+            return Ok(None);
+        }
+        let wrote = match target.subject(identity)? {
+            Some(subject) => target.gate.wrote_lately(subject)?,
+            None => false,
+        };
+        Ok((!wrote).then_some(RowError::OutsideWindow))
+    };
+    let make = |identity: &Identity, (index, said): (usize, Said)| {
+        let row: &BlockRow<'_> = &rows[index];
+        Ok(Some(Write::Block {
+            subject: target.ensure_subject(identity)?,
+            hold: row.hold,
+            directions: row.directions,
+            source: row.source,
+            label: said.label,
+            actor: target.actor.clone(),
+            reason: said.reason,
+            display: display_form(row.number, identity),
+            expires: said.expires,
+        }))
+    };
+    let done = write(target, rows.len(), manner, read, judge, make)?;
     if ends {
         gateway.expiry.notify_one();
     }
     Ok(done)
 }
 
-/// Takes `directions` away from numbers. When this returns, that is on disk, and the next check sees it.
+/// What is said of a block.
+struct Said {
+    reason: Option<Reason>,
+    label: Option<Label>,
+    expires: Option<Timestamp>,
+}
+
+/// Takes directions away from numbers. When this returns, that is on disk, and the next check sees it.
 pub(crate) fn unblock(
     target: &Target,
     numbers: &[&str],
-    directions: Directions,
+    lift: Lift<'_>,
     manner: Manner,
 ) -> Result<Done, Refusal> {
-    write(target, numbers.len(), manner, |index| {
-        let number = target.read(numbers[index]).map_err(RowError::Number)?;
-        if directions.is_none() {
-            return Err(RowError::NoDirections);
+    let read = |index: usize| {
+        let identity = target.read(numbers[index])?;
+        if lift.directions.is_none() { Err(RowError::NoDirections) } else { Ok((identity, ())) }
+    };
+    let judge = |identity: &Identity| {
+        if lift.made_through.is_none() && !lift.or_opted_out {
+            return Ok(None);
         }
-        let actor = target.actor.clone();
-        Ok((number, Write::Unblock { subject: target.subject(number), directions, actor }))
-    })
+        let Some(subject) = target.subject(identity)? else { return Ok(None) };
+        Ok(target.gate.list().get(subject)?.and_then(|entry| lift.objection(&entry)))
+    };
+    let make = |identity: &Identity, ()| {
+        Ok(target.subject(identity)?.map(|subject| Write::Unblock {
+            covering: lift.covering,
+            subject,
+            hold: lift.hold,
+            directions: lift.directions,
+            actor: target.actor.clone(),
+        }))
+    };
+    write(target, numbers.len(), manner, read, judge, make)
 }
 
-/// Takes `directions` away from one entry, which must be there and cover one of them.
-pub(crate) fn unblock_entry(
-    target: &Target,
-    subject: Subject,
-    directions: Directions,
-) -> Result<Written, Refusal> {
-    let actor = target.actor.clone();
-    let written = target.gate.list().write(vec![Write::Unblock { subject, directions, actor }])?;
+/// Takes directions away from one entry, which must be there and cover one of them.
+pub(crate) fn unblock_entry(target: &Target, subject: Subject, lift: Lift<'_>) -> Result<Written, Refusal> {
+    let written = target.gate.list().write(vec![Write::Unblock {
+        covering: lift.covering,
+        subject,
+        hold: lift.hold,
+        directions: lift.directions,
+        actor: target.actor.clone(),
+    }])?;
     target.gate.catch_up();
-    match written.first() {
-        Some(written) if written.outcome != Outcome::Absent => Ok(*written),
+    match written.first().map(|written| (written, written.outcome)) {
+        Some((_, Outcome::Held)) => Err(Refusal::Held),
+        Some((written, outcome)) if outcome != Outcome::Absent => Ok(*written),
         _ => Err(Refusal::EntryNotFound),
     }
 }
 
-fn write(
+/// What is to be said anew of an entry.
+pub(crate) struct Retold {
+    /// In the hold of this kind. What is not said anew stays as it is, also when it ends.
+    pub(crate) hold: HoldKind,
+    pub(crate) directions: Directions,
+    pub(crate) reason: Option<Reason>,
+    /// Whether the hold is lifted of these directions at once: it is about one that is not in force, or not any more.
+    pub(crate) lifted: bool,
+}
+
+/// Blocks the number of an entry again, without its being named.
+pub(crate) fn retell(target: &Target, entry: &Entry, retold: Retold) -> Result<(), Refusal> {
+    let Retold { hold: kind, directions, reason, lifted } = retold;
+    let there = entry.holds.get(kind);
+    let in_force = there.filter(|hold| !hold.directions.is_none());
+    let mut writes = vec![Write::Block {
+        subject: entry.subject,
+        hold: kind,
+        directions,
+        source: there.map_or(Source::Api, |hold| hold.source),
+        label: there.and_then(|hold| hold.label.clone()),
+        actor: target.actor.clone(),
+        reason: reason.or_else(|| there.and_then(|hold| hold.reason.clone())),
+        display: entry.display.clone(),
+        expires: in_force.and_then(|hold| hold.expires),
+    }];
+    if lifted {
+        writes.push(Write::Unblock {
+            covering: Directions::NONE,
+            subject: entry.subject,
+            hold: Some(kind),
+            directions,
+            actor: target.actor.clone(),
+        });
+    }
+    target.gate.list().write(writes)?;
+    target.gate.catch_up();
+    Ok(())
+}
+
+/// Reads each row, judges whom it names, and, unless one of these finds fault with it, makes writes of them, and writes them.
+fn write<P>(
     target: &Target,
     rows: usize,
     manner: Manner,
-    mut row: impl FnMut(usize) -> Result<(Msisdn, Write), RowError>,
+    mut read: impl FnMut(usize) -> Result<(Identity, P), RowError>,
+    judge: impl Fn(&Identity) -> Result<Option<RowError>, Refusal>,
+    make: impl Fn(&Identity, P) -> Result<Option<Write>, Refusal>,
 ) -> Result<Done, Refusal> {
     if rows > MAX_ROWS {
         return Err(Refusal::TooManyNumbers { given: rows, limit: MAX_ROWS });
     }
-    let (mut numbers, mut writes, mut invalid) =
-        (Vec::with_capacity(rows), Vec::with_capacity(rows), Vec::new());
+    let (mut good, mut invalid) = (Vec::with_capacity(rows), Vec::new());
     for index in 0..rows {
-        match row(index) {
-            Ok((number, write)) => {
-                numbers.push(number);
-                writes.push(write);
-            }
-            Err(error) => invalid.push(RowProblem { index, error }),
-        }
+        let fault = match read(index) {
+            Ok((identity, parsed)) => match judge(&identity)? {
+                None => {
+                    good.push((identity, parsed));
+                    continue;
+                }
+                Some(fault) => fault,
+            },
+            Err(fault) => fault,
+        };
+        invalid.push(RowProblem { index, error: fault });
     }
     if !invalid.is_empty() && !manner.skip_invalid {
         return Err(Refusal::InvalidRows(invalid));
     }
     let list = target.gate.list();
-    if manner.dry_run || writes.is_empty() {
-        let results = numbers.into_iter().map(|number| (number, None)).collect();
+    if manner.dry_run {
+        let results = good.into_iter().map(|(identity, _)| (identity, None)).collect();
         return Ok(Done { results, invalid, sequence: list.sequence()? });
     }
-    let written = list.write(writes)?;
+    let (mut results, mut writes) = (Vec::with_capacity(good.len()), Vec::with_capacity(good.len()));
+    for (identity, parsed) in good {
+        let write = make(&identity, parsed)?;
+        // Whom nobody ever named is not blocked.
+        results.push((identity, write.is_none().then_some(Outcome::Absent)));
+        writes.extend(write);
+    }
+    let written = list.write_up_to(manner.terms.capacity.unwrap_or(u64::MAX), writes)?;
+    if written.is_empty() {
+        return Ok(Done { results, invalid, sequence: list.sequence()? });
+    }
     target.gate.catch_up();
     let sequence = written.iter().map(|written| written.sequence).max().unwrap_or(Seq::START);
-    let outcomes = written.into_iter().map(|written| Some(written.outcome));
-    Ok(Done { results: numbers.into_iter().zip(outcomes).collect(), invalid, sequence })
+    let mut outcomes = written.into_iter().map(|written| written.outcome);
+    for (_, outcome) in results.iter_mut().filter(|(_, outcome)| outcome.is_none()) {
+        *outcome = outcomes.next();
+    }
+    Ok(Done { results, invalid, sequence })
 }
 
-/// The text that was read as `number`, where a client may want to see that again: not if it is just the digits.
-fn display_form(text: &str, number: Msisdn) -> Option<DisplayForm> {
+/// The text that was read as a number, where a client may want to see that again: not if it is just the digits.
+fn display_form(text: &str, identity: &Identity) -> Option<DisplayForm> {
+    let number = identity.number()?;
     let digits = text.strip_prefix('+').unwrap_or(text);
     if digits == number.digits().to_string() {
         return None;
@@ -161,17 +343,20 @@ fn end_after(text: &str, now: Timestamp) -> Result<Timestamp, RowError> {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_msisdn::Msisdn;
+
     use super::*;
 
     #[test]
     fn only_what_is_not_the_digits_is_kept_as_written() {
-        let number = Msisdn::parse("46732001122").unwrap();
+        let number = Identity::Number(Msisdn::parse("46732001122").unwrap());
         for text in ["46732001122", "+46732001122"] {
-            assert_eq!(display_form(text, number), None);
+            assert_eq!(display_form(text, &number), None);
         }
         for text in ["0732001122", "0046732001122", "+46 73-200 11 22", " 46732001122"] {
-            assert_eq!(display_form(text, number).unwrap().as_str(), text.trim());
+            assert_eq!(display_form(text, &number).unwrap().as_str(), text.trim());
         }
+        assert_eq!(display_form("user:x", &Identity::User("x".parse().unwrap())), None);
     }
 
     #[test]

@@ -5,12 +5,13 @@ mod entries;
 mod kept;
 mod recovery;
 mod saving;
+mod visits;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use portcullis_host::{Blacklist, CallError, FillError, FilledFrom, Generation, Recipe, Verdict};
-use portcullis_ledger::{List, Scope};
+use portcullis_ledger::{LedgerError, List, Scope};
 use portcullis_msisdn::{Direction, Subject};
 use tokio::runtime::Handle;
 use tracing::warn;
@@ -24,6 +25,7 @@ use crate::reload::Reload;
 use crate::states::StateFile;
 use recovery::Recovery;
 use saving::Saving;
+use visits::Visits;
 
 /// One blacklist in service.
 ///
@@ -42,6 +44,7 @@ pub(crate) struct Gate {
     number: AtomicU64,
     recovery: Recovery,
     saving: Saving,
+    visits: Visits,
     /// Who exchanges the tenant's plugin, and goes back where a new one fails.
     reload: Weak<Reload>,
     pub(crate) metrics: ListMetrics,
@@ -84,6 +87,7 @@ impl Gate {
             number: AtomicU64::new(0),
             recovery: Recovery::default(),
             saving: Saving::default(),
+            visits: Visits::default(),
             reload,
             metrics,
             runtime,
@@ -93,6 +97,21 @@ impl Gate {
     /// The ledger's list.
     pub(crate) fn list(&self) -> &List {
         &self.entries.0
+    }
+
+    /// That somebody wrote to the sender now. May read the ledger, the first time.
+    pub(crate) fn note_visit(&self, who: Subject) -> Result<(), LedgerError> {
+        self.visits.note(self.list(), who)
+    }
+
+    /// Whether somebody wrote to the sender within 24 hours, as far as that is known.
+    pub(crate) fn wrote_lately(&self, who: Subject) -> Result<bool, LedgerError> {
+        self.visits.is_lately(self.list(), who)
+    }
+
+    /// Puts on disk who wrote since the last time.
+    pub(crate) fn write_visits_down(&self) -> Result<(), LedgerError> {
+        self.visits.write_down(self.list())
     }
 
     /// How many entries are in force: a hint for the plugin, so that a ledger which can't be read now says so elsewhere.

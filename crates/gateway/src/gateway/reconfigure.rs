@@ -9,7 +9,6 @@ use tracing::{error, info, warn};
 use super::Gateway;
 use super::adopt::{Settled, StoredError};
 use crate::config::{Claims, Config, Place};
-use crate::registry::Registry;
 use crate::tenant::{self, Opened, Origin, Tenant};
 
 /// Why a configuration is not applied: nothing is changed.
@@ -81,7 +80,7 @@ impl Gateway {
         };
         let removed = registry.tenants().filter(|tenant| !is_fresh(tenant) && !stays(tenant)).count();
         let stay: Vec<Arc<Tenant>> = registry.tenants().filter(stays).map(Arc::clone).collect();
-        self.registry.store(Arc::new(Registry::new(stay.into_iter().chain(fresh))));
+        self.registry.store(Arc::new(registry.again(stay.into_iter().chain(fresh))));
         self.admin_token.store(Arc::new(config.admin_token));
         self.in_file.store(Arc::new(config.tenants.clone()));
         info!(changed = count, removed, "the configuration file is applied");
@@ -94,6 +93,8 @@ impl Gateway {
             ("server.listen", before.listen != config.listen),
             ("server.max_body_bytes", before.max_body_bytes != config.max_body_bytes),
             ("server.log_format", before.log_format != config.log_format),
+            ("server.trusted_proxies", before.trusted_proxies != config.trusted_proxies),
+            ("dialects", before.dialects != config.dialects),
             ("storage.url", before.storage != config.storage),
             ("storage.master_key_file", before.master_key_file != config.master_key_file),
             ("plugins.dir", before.plugins_dir != config.plugins_dir),

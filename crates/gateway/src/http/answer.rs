@@ -13,7 +13,7 @@ use super::error::ApiError;
 pub(super) type Answer = Result<Response, ApiError>;
 
 /// An answer with this body.
-pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(text) => bytes(status, text.into()),
         Err(error) => {

@@ -46,16 +46,22 @@ fn token(headers: &HeaderMap) -> Result<TokenDigest, ApiError> {
     Ok(TokenDigest::of(token.trim_ascii()))
 }
 
-fn caller(parts: &Parts, gateway: &Gateway) -> Result<Caller, ApiError> {
+fn caller(parts: &Parts, front: &Front) -> Result<Caller, ApiError> {
     let token = token(&parts.headers)?;
-    gateway.registry.load().caller(&token).cloned().ok_or_else(ApiError::invalid_token)
+    let registry = front.gateway()?.registry.load();
+    let caller = registry.caller(&token).ok_or_else(ApiError::invalid_token)?;
+    caller.ask()?;
+    Ok(front.placed(caller.clone(), parts, INTERFACE))
 }
+
+/// How the native API is called in the record of who wrote an entry.
+const INTERFACE: &str = "native";
 
 impl FromRequestParts<Arc<Front>> for Client {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, front: &Arc<Front>) -> Result<Self, ApiError> {
-        caller(parts, front.gateway()?).map(Client)
+        caller(parts, front).map(Client)
     }
 }
 
@@ -69,12 +75,12 @@ impl FromRequestParts<Arc<Front>> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, front: &Arc<Front>) -> Result<Self, ApiError> {
         let gateway = Arc::clone(front.gateway()?);
-        let caller = caller(parts, &gateway)?;
+        let caller = caller(parts, front)?;
         let Path(InPath { sender }) =
             Path::from_request_parts(parts, front).await.map_err(|_| ApiError::not_found())?;
         let target = match sender {
             Some(sender) => Target::sender(&caller, &sender)?,
-            None => Target::tenant(&caller),
+            None => Target::tenant(&caller)?,
         };
         Ok(Asked { gateway, target })
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -20,6 +20,49 @@ use super::error::ApiError;
 use super::front::Front;
 use crate::wording;
 
+/// Why a body can't be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyFault {
+    TooLarge { limit: usize },
+    BrokenOff,
+    Late,
+}
+
+impl From<BodyFault> for ApiError {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLarge { limit } => ApiError::body_too_large(limit),
+            BodyFault::BrokenOff => ApiError::invalid_request("", "the body broke off: send it again"),
+            BodyFault::Late => {
+                ApiError::invalid_request("", "the body did not arrive within 30 seconds; send it again")
+            }
+        }
+    }
+}
+
+/// Why a text is not what was to be read of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Misread {
+    NotJson {
+        line: usize,
+        column: usize,
+    },
+    /// Which field, or nothing; and what is wrong with it, without its value.
+    Wrong {
+        place: String,
+        what: String,
+    },
+}
+
+impl From<Misread> for ApiError {
+    fn from(misread: Misread) -> Self {
+        match misread {
+            Misread::NotJson { line, column } => ApiError::invalid_json(line, column),
+            Misread::Wrong { place, what } => ApiError::invalid_request(&place, &what),
+        }
+    }
+}
+
 /// A body that is declared to be JSON, within the limit of its size.
 pub(super) struct JsonBody(pub(super) Bytes);
 
@@ -34,7 +77,7 @@ impl FromRequest<Arc<Front>> for JsonBody {
 
     async fn from_request(request: Request, front: &Arc<Front>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = patiently(read(body, front.max_body_bytes)).await?;
+        let bytes = read(body, front.max_body_bytes).await?;
         if is_declared(&parts, "application/json") {
             Ok(JsonBody(bytes))
         } else {
@@ -51,43 +94,42 @@ impl FromRequest<Arc<Front>> for ComponentBody {
 
     async fn from_request(request: Request, front: &Arc<Front>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = patiently(read(body, front.max_body_bytes)).await?;
+        let bytes = read(body, front.max_body_bytes).await?;
         let is_component =
             is_declared(&parts, "application/wasm") || is_declared(&parts, "application/octet-stream");
         if is_component { Ok(ComponentBody(bytes)) } else { Err(ApiError::not_a_component()) }
     }
 }
 
+/// The whole body, within a limit of its size.
+///
 /// Waits for the client, but not for ever.
 ///
 /// Most bodies come together with the head, and are there once the connection had its turn to hand them over: these never
 /// need the timer, which would cost a twentieth of a check.
-async fn patiently(reading: impl Future<Output = Result<Bytes, ApiError>>) -> Result<Bytes, ApiError> {
-    let mut reading = pin!(reading);
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, BodyFault> {
+    let mut reading = pin!(collect(body, limit));
     for _ in 0..2 {
         if let Poll::Ready(read) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
             return read;
         }
         tokio::task::yield_now().await;
     }
-    let late =
-        |_| Err(ApiError::invalid_request("", "the body did not arrive within 30 seconds; send it again"));
-    tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(late)
+    tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Err(BodyFault::Late))
 }
 
-fn is_declared(parts: &Parts, media_type: &str) -> bool {
+pub(crate) fn is_declared(parts: &Parts, media_type: &str) -> bool {
     let Some(Ok(value)) = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
     let kind = value.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case(media_type)
 }
 
-async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyFault> {
     let mut first = Bytes::new();
     let mut rest = Vec::new();
     let mut length = 0_u64;
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let broken = |_| ApiError::invalid_request("", "the body broke off: send it again");
-        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| BodyFault::BrokenOff)?.into_data() else { continue };
         length += data.len() as u64;
         if length > limit as u64 {
             (first, rest) = (Bytes::new(), Vec::new());
@@ -105,7 +147,7 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
         }
     }
     if length > limit as u64 {
-        return Err(ApiError::body_too_large(limit));
+        return Err(BodyFault::TooLarge { limit });
     }
     Ok(if rest.is_empty() { first } else { rest.into() })
 }
@@ -113,24 +155,29 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
 impl JsonBody {
     /// What the body says.
     pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ApiError> {
-        serde_json::from_slice(&self.0).map_err(|error| self.refusal::<T>(&error))
+        Ok(parse(&self.0)?)
     }
+}
 
-    /// Parses once more, slowly, to find out where it went wrong.
-    fn refusal<'a, T: Deserialize<'a>>(&'a self, error: &serde_json::Error) -> ApiError {
-        if !error.is_data() {
-            return ApiError::invalid_json(error.line(), error.column());
-        }
-        let mut reader = serde_json::Deserializer::from_slice(&self.0);
-        match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-            Ok(_) => ApiError::invalid_json(error.line(), error.column()),
-            Err(error) => {
-                let message = error.inner().to_string();
-                // serde_json says where in the text, which the field says better.
-                let message =
-                    message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-                ApiError::invalid_request(&wording::place(error.path()), &wording::without_values(message))
-            }
+/// What a JSON text says.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Misread> {
+    serde_json::from_slice(text).map_err(|error| misread::<T>(text, &error))
+}
+
+/// Parses once more, slowly, to find out where it went wrong.
+fn misread<'a, T: Deserialize<'a>>(text: &'a [u8], error: &serde_json::Error) -> Misread {
+    let not_json = Misread::NotJson { line: error.line(), column: error.column() };
+    if !error.is_data() {
+        return not_json;
+    }
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Ok(_) => not_json,
+        Err(error) => {
+            let message = error.inner().to_string();
+            // serde_json says where in the text, which the field says better.
+            let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+            Misread::Wrong { place: wording::place(error.path()), what: wording::without_values(message) }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use portcullis_ledger::{PublicId, Status, StatusFilter};
+use portcullis_ledger::{Hold, Paging, PublicId, Status, StatusFilter};
 use portcullis_msisdn::{Direction, Directions, Subject};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,11 @@ use super::auth::Asked;
 use super::body::Query;
 use super::error::ApiError;
 use super::front::Front;
-use super::words::{OutcomeWord, SourceWord, Way, time};
+use super::words::{ActorAnswer, HoldWord, LiftedHold, OutcomeWord, SourceWord, Way, time};
 use crate::core::read::{self, Shown};
-use crate::core::{Refusal, RowProblem, Target, write};
+use crate::core::write::{self, Lift};
+use crate::core::{Refusal, RowProblem, Target};
+use crate::identity::IdentityError;
 
 /// What stands before an entry's id, which a number never begins with.
 const ID_PREFIX: &str = "e_";
@@ -29,7 +31,7 @@ const MAX_LIMIT: usize = 10_000;
 pub(super) struct EntryAnswer {
     /// Stays the same for as long as the tenant's key does, also when the entry is unblocked and blocked again.
     id: String,
-    /// In E.164, with its plus.
+    /// In E.164, with its plus; or `user:` and the id of a person without a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<String>,
     /// The directions that are blocked; none where the entry is inactive.
@@ -41,8 +43,11 @@ pub(super) struct EntryAnswer {
     /// The number as it was written, where that is more than its digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     display: Option<String>,
-    /// The name of the token that the newest block was made with.
+    /// The name of the token that the block was made with.
     actor: String,
+    /// Why it is or was blocked, one by one. `source`, `reason` and `actor` beside this are those of one that is in force: the
+    /// person's own before the business's.
+    holds: Vec<HoldAnswer>,
     #[schemars(extend("format" = "date-time"))]
     created: String,
     #[schemars(extend("format" = "date-time"))]
@@ -51,6 +56,28 @@ pub(super) struct EntryAnswer {
     #[schemars(extend("format" = "date-time"))]
     deactivated: Option<String>,
     /// When it ends, or ended, by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    expires: Option<String>,
+}
+
+/// One reason for which a number is, or was, blocked.
+#[derive(Serialize, JsonSchema)]
+struct HoldAnswer {
+    kind: HoldWord,
+    /// What it covers; nothing where it is lifted.
+    directions: Vec<Way>,
+    source: SourceWord,
+    /// What the client calls the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    made_by: ActorAnswer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lifted_by: Option<ActorAnswer>,
+    #[schemars(extend("format" = "date-time"))]
+    since: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     expires: Option<String>,
@@ -86,6 +113,7 @@ pub(super) struct PageQuery {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RemovalQuery {
     direction: Option<String>,
+    hold: Option<String>,
 }
 
 /// What became of one entry.
@@ -116,23 +144,26 @@ impl FromRequestParts<Arc<Front>> for EntryName {
 }
 
 impl EntryName {
-    fn subject(&self, target: &Target) -> Result<Subject, ApiError> {
+    /// Whom it means. May ask the ledger.
+    pub(super) fn subject(&self, target: &Target) -> Result<Subject, ApiError> {
         if self.0.starts_with(ID_PREFIX) {
             // What can't be an id is the id of nothing.
             let id = parse_id(&self.0).ok_or(Refusal::EntryNotFound)?;
             return Ok(target.gate.list().subject_of(&id));
         }
-        let invalid = |error: crate::number::NumberError| {
-            ApiError::from(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]))
-        };
-        target.read(&self.0).map(|number| target.subject(number)).map_err(invalid)
+        let invalid =
+            |error: IdentityError| Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]);
+        let identity = target.read(&self.0).map_err(invalid)?;
+        Ok(target.subject(&identity)?.ok_or(Refusal::EntryNotFound)?)
     }
 }
 
 pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer {
     let (after, limit, filter) = (query.after()?, query.limit()?, query.filter()?);
     answer::blocking(move || {
-        let page = read::page(&asked.target, after, limit, filter)?;
+        let list = asked.target.gate.list();
+        let from = after.map_or(Paging::Start, |id| Paging::After(list.subject_of(&id)));
+        let page = read::page(&asked.target, from, limit, filter)?;
         let entries = page.entries.into_iter().map(EntryAnswer::from).collect();
         Ok::<_, Refusal>(answer::ok(&PageAnswer { entries, next: page.next.map(id_text) }))
     })
@@ -140,24 +171,30 @@ pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer
 }
 
 pub(super) async fn get(asked: Asked, name: EntryName) -> Answer {
-    let subject = name.subject(&asked.target)?;
     answer::blocking(move || {
-        let entry = read::entry(&asked.target, subject)?;
-        Ok::<_, Refusal>(answer::ok(&EntryAnswer::from(entry)))
+        let entry = read::entry(&asked.target, name.subject(&asked.target)?)?;
+        Ok::<_, ApiError>(answer::ok(&EntryAnswer::from(entry)))
     })
     .await
 }
 
 pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<RemovalQuery>) -> Answer {
-    let subject = name.subject(&asked.target)?;
+    let hold = match query.hold.as_deref() {
+        None => LiftedHold::default(),
+        Some(text) => LiftedHold::parse(text).ok_or_else(|| {
+            ApiError::invalid_request("hold", "must be operator, opt_out, marketing or all")
+        })?,
+    };
     let directions = match query.direction.as_deref().map(str::parse::<Direction>) {
         None => Directions::BOTH,
         Some(Ok(direction)) => direction.into(),
         Some(Err(error)) => return Err(ApiError::invalid_request("direction", &error.to_string())),
     };
     answer::blocking(move || {
-        let written = write::unblock_entry(&asked.target, subject, directions)?;
-        Ok::<_, Refusal>(answer::ok(&RemovalAnswer {
+        let subject = name.subject(&asked.target)?;
+        let lift = Lift { hold: hold.kind(), ..Lift::of(directions) };
+        let written = write::unblock_entry(&asked.target, subject, lift)?;
+        Ok::<_, ApiError>(answer::ok(&RemovalAnswer {
             outcome: Some(written.outcome).into(),
             directions: ways(written.after),
             sequence: written.sequence.get(),
@@ -193,32 +230,50 @@ impl PageQuery {
 
 impl From<Shown> for EntryAnswer {
     fn from(shown: Shown) -> Self {
-        let Shown { id, number, entry } = shown;
+        let Shown { id, identity, entry } = shown;
+        let lead = entry.holds.lead();
         EntryAnswer {
             id: id_text(id),
-            number: number.map(|number| number.e164().to_string()),
+            number: identity.map(|identity| identity.text()),
             directions: ways(entry.directions),
             status: match entry.status() {
                 Status::Active => StatusAnswer::Active,
                 Status::Inactive => StatusAnswer::Inactive,
             },
-            source: entry.source.into(),
-            reason: entry.reason.map(|reason| reason.as_str().to_owned()),
-            display: entry.display.map(|display| display.as_str().to_owned()),
-            actor: entry.actor.to_string(),
+            source: lead.source.into(),
+            reason: lead.reason.as_ref().map(|reason| reason.as_str().to_owned()),
+            display: entry.display.as_ref().map(|display| display.as_str().to_owned()),
+            actor: lead.actor.to_string(),
+            holds: entry.holds.iter().map(HoldAnswer::of).collect(),
             created: time(entry.created),
             updated: time(entry.updated),
             deactivated: entry.deactivated.map(time),
-            expires: entry.expires.map(time),
+            expires: lead.expires.map(time),
         }
     }
 }
 
-fn ways(directions: Directions) -> Vec<Way> {
+impl HoldAnswer {
+    fn of(hold: &Hold) -> Self {
+        HoldAnswer {
+            kind: hold.kind.into(),
+            directions: ways(hold.directions),
+            source: hold.source.into(),
+            label: hold.label.as_ref().map(|label| label.as_str().to_owned()),
+            reason: hold.reason.as_ref().map(|reason| reason.as_str().to_owned()),
+            made_by: ActorAnswer::of(&hold.actor),
+            lifted_by: hold.lifted_by.as_ref().map(ActorAnswer::of),
+            since: time(hold.since),
+            expires: hold.expires.map(time),
+        }
+    }
+}
+
+pub(super) fn ways(directions: Directions) -> Vec<Way> {
     directions.iter().map(Way::from).collect()
 }
 
-fn id_text(id: PublicId) -> String {
+pub(super) fn id_text(id: PublicId) -> String {
     format!("{ID_PREFIX}{id}")
 }
 

@@ -15,6 +15,7 @@ use super::answer;
 use crate::core::{Refusal, RowError, RowProblem};
 use crate::gateway::AdminError;
 use crate::plugins::ShelfError;
+use crate::registry::TooOften;
 
 /// An error, ready to be answered.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct ApiError {
     code: &'static str,
     message: Cow<'static, str>,
     details: Vec<Detail>,
+    /// In seconds.
+    retry_after: Option<u64>,
 }
 
 /// The body of every answer that is not a success.
@@ -61,7 +64,7 @@ const MAX_DETAILS: usize = 1000;
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        ApiError { status, code, message: message.into(), details: Vec::new() }
+        ApiError { status, code, message: message.into(), details: Vec::new(), retry_after: None }
     }
 
     fn with_details(mut self, details: impl IntoIterator<Item = Detail>) -> Self {
@@ -134,6 +137,13 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
     }
 
+    pub(super) fn too_often(wait: TooOften) -> Self {
+        let message = format!("the token asks more often than it may: wait {} s", wait.seconds());
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
+        error.retry_after = Some(wait.seconds());
+        error
+    }
+
     /// A defect. Whoever makes it logs what it is.
     pub(super) fn internal() -> Self {
         let message = "the gateway has a defect: its log says more, tell its administrator the time";
@@ -141,7 +151,7 @@ impl ApiError {
     }
 
     fn rows(problems: &[RowProblem]) -> Self {
-        let numbers_only = problems.iter().all(|problem| matches!(problem.error, RowError::Number(_)));
+        let numbers_only = problems.iter().all(|problem| matches!(problem.error, RowError::Identity(_)));
         let (code, what) =
             if numbers_only { ("invalid_number", "number") } else { ("invalid_request", "entry") };
         let message = match problems {
@@ -167,6 +177,16 @@ impl From<Refusal> for ApiError {
                 let message = "the token's tenant has no sender of this name: GET /portcullis/v1/status lists those it has";
                 Self::new(StatusCode::NOT_FOUND, "unknown_sender", message)
             }
+            Refusal::SenderNotAllowed => {
+                let message =
+                    "the token is good for another sender only: use that sender, or a token of the tenant";
+                Self::new(StatusCode::FORBIDDEN, "sender_not_allowed", message)
+            }
+            Refusal::Held => {
+                let message = "the number stays blocked by a hold of another kind, such as the person's own opt-out: \
+                    name it with hold=opt_out, or lift all with hold=all";
+                Self::new(StatusCode::CONFLICT, "held", message)
+            }
             Refusal::EntryNotFound => {
                 let message = "the list has no such entry: GET …/entries lists those it has";
                 Self::new(StatusCode::NOT_FOUND, "entry_not_found", message)
@@ -181,11 +201,22 @@ impl From<Refusal> for ApiError {
     }
 }
 
+impl From<TooOften> for ApiError {
+    fn from(wait: TooOften) -> Self {
+        Self::too_often(wait)
+    }
+}
+
+/// Tells the log what the ledger reports, which no client is told.
+pub(crate) fn tell_of(error: &LedgerError) {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    error!(%error, causes = causes.join(": "), "the ledger failed");
+}
+
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
-        let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
-        let causes: Vec<String> = causes.map(ToString::to_string).collect();
-        error!(%error, causes = causes.join(": "), "the ledger failed");
+        tell_of(&error);
         match error {
             LedgerError::Full(_) => {
                 let message =
@@ -249,7 +280,7 @@ impl From<ShelfError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let ApiError { status, code, message, details } = &self;
+        let ApiError { status, code, message, details, retry_after } = &self;
         let body = ErrorBody { error: ErrorObject { code, message, details } };
         let mut response = answer::json(*status, &body);
         let headers = response.headers_mut();
@@ -261,6 +292,9 @@ impl IntoResponse for ApiError {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
         }
         response
     }

@@ -1,16 +1,24 @@
 //! What every request meets first: whether the gateway is there to answer it.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use axum::http::request::Parts;
+
 use super::error::ApiError;
+use super::peer::{self, Peer};
+use crate::config::{Config, Dialects};
 use crate::gateway::Gateway;
+use crate::registry::Caller;
 
 /// The state that all handlers share. It is there before the gateway is, so that health can be asked at once.
 pub(crate) struct Front {
     gateway: OnceLock<Arc<Gateway>>,
     stopping: AtomicBool,
-    pub(super) max_body_bytes: usize,
+    pub(crate) max_body_bytes: usize,
+    trusted_proxies: Vec<IpAddr>,
+    pub(crate) dialects: Dialects,
 }
 
 /// What the process is doing.
@@ -22,8 +30,25 @@ pub(super) enum Phase {
 }
 
 impl Front {
-    pub(crate) fn new(max_body_bytes: usize) -> Self {
-        Front { gateway: OnceLock::new(), stopping: AtomicBool::new(false), max_body_bytes }
+    pub(crate) fn new(config: &Config) -> Self {
+        Front {
+            gateway: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+            max_body_bytes: config.max_body_bytes,
+            trusted_proxies: config.trusted_proxies.clone(),
+            dialects: config.dialects.clone(),
+        }
+    }
+
+    /// The same caller, with where the request came from, and through which interface, in the record of what it does.
+    pub(crate) fn placed(&self, mut caller: Caller, parts: &Parts, interface: &str) -> Caller {
+        if let Some(peer) = parts.extensions.get::<Peer>() {
+            caller.actor = caller.actor.at(peer::address(*peer, &parts.headers, &self.trusted_proxies));
+        }
+        if let Ok(actor) = caller.actor.clone().through(interface) {
+            caller.actor = actor;
+        }
+        caller
     }
 
     /// From now on requests are answered.
@@ -45,12 +70,15 @@ impl Front {
     }
 
     pub(super) fn gateway(&self) -> Result<&Arc<Gateway>, ApiError> {
+        self.open_gateway().map_err(ApiError::unavailable)
+    }
+
+    /// The gateway, or why it does not answer.
+    pub(crate) fn open_gateway(&self) -> Result<&Arc<Gateway>, &'static str> {
         match (self.phase(), self.gateway.get()) {
             (Phase::Ready, Some(gateway)) => Ok(gateway),
-            (Phase::Stopping, _) => {
-                Err(ApiError::unavailable("the gateway is shutting down: ask another, or again"))
-            }
-            _ => Err(ApiError::unavailable("the gateway is starting: ask again in a moment")),
+            (Phase::Stopping, _) => Err("the gateway is shutting down: ask another, or again"),
+            _ => Err("the gateway is starting: ask again in a moment"),
         }
     }
 }

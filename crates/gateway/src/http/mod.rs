@@ -1,19 +1,21 @@
 //! The native API: the core's doings as HTTP and JSON.
 
 mod admin;
-mod answer;
+pub(crate) mod answer;
 mod auth;
-mod body;
+pub(crate) mod body;
 mod check;
 mod entries;
 mod error;
 mod front;
 mod health;
+mod history;
 mod metrics;
 mod openapi;
+pub(crate) mod peer;
 mod plugin;
 mod plugins;
-mod request_log;
+pub(crate) mod request_log;
 mod routes;
 mod status;
 mod words;
@@ -24,7 +26,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 
+use crate::dialects;
 use error::ApiError;
+pub(crate) use error::tell_of;
 pub(crate) use front::Front;
 use request_log::Logged;
 
@@ -45,6 +49,7 @@ pub(crate) fn router(front: Arc<Front>) -> Router {
         .into_iter()
         .chain([of_document])
         .fold(Router::new(), |router, route| router.route(&route.path, route.handler))
+        .merge(dialects::router(&front.dialects))
         .method_not_allowed_fallback(Logged(|| async { ApiError::method_not_allowed() }))
         .fallback(Logged(|| async { ApiError::not_found() }))
         .with_state(front)

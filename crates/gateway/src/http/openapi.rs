@@ -79,6 +79,7 @@ impl Content {
 const ERRORS: &[(&str, u16, &str)] = &[
     ("missing_token", 401, "No token was sent."),
     ("invalid_token", 401, "The token is not known."),
+    ("sender_not_allowed", 403, "The token is good for another sender only."),
     ("unknown_sender", 404, "The tenant has no sender of this name."),
     ("unknown_tenant", 404, "There is no tenant of this name."),
     ("entry_not_found", 404, "The list has no such entry."),
@@ -86,6 +87,12 @@ const ERRORS: &[(&str, u16, &str)] = &[
         "conflict",
         409,
         "Something else has this name, token or number already, or the configuration file has the tenant.",
+    ),
+    ("held", 409, "The number stays blocked by a hold of another kind."),
+    (
+        "too_many_requests",
+        429,
+        "The token asks more often than it may. `Retry-After` says when to ask again.",
     ),
     (
         "plugin_refused",
@@ -199,6 +206,10 @@ impl Operation {
                 self.body.is_some()
                     || !self.query.is_empty()
                     || self.auth == Auth::Admin && path.contains("{tenant}")
+            }
+            "too_many_requests" => self.auth == Auth::Tenant,
+            "sender_not_allowed" => {
+                self.auth == Auth::Tenant && (path.contains("{sender}") || path.contains("/tenant/"))
             }
             "unknown_sender" => self.auth == Auth::Tenant && path.contains("{sender}"),
             _ => false,

@@ -10,6 +10,28 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::response::Response;
 use tracing::{Level, debug, enabled, info};
+use uuid::Uuid;
+
+/// The name of one request, where its answer tells it. An extension of the answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestId(Uuid);
+
+impl RequestId {
+    pub(crate) fn new() -> Self {
+        RequestId(Uuid::new_v4())
+    }
+
+    /// 16 bytes, all that tell it from others.
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        *self.0.as_bytes()
+    }
+}
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// A handler whose requests are logged: method, route, status and duration. Not the path: it may hold a number.
 ///
@@ -18,7 +40,7 @@ use tracing::{Level, debug, enabled, info};
 ///
 /// Around the handler and not, as a layer, around the route: that would cost a tenth of a check.
 #[derive(Clone)]
-pub(super) struct Logged<H>(pub(super) H);
+pub(crate) struct Logged<H>(pub(crate) H);
 
 impl<H, T, S> Handler<T, S> for Logged<H>
 where
@@ -45,7 +67,7 @@ struct Line {
 }
 
 /// The answer of a [`Logged`] handler.
-pub(super) struct LoggedFuture<F> {
+pub(crate) struct LoggedFuture<F> {
     handler: F,
     line: Option<Line>,
 }
@@ -69,10 +91,11 @@ impl Line {
         let status = response.status().as_u16();
         let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let is_frequent = route.ends_with("/check") || matches!(route, "/healthz" | "/readyz" | "/metrics");
+        let request_id = response.extensions().get::<RequestId>().map(tracing::field::display);
         if is_frequent && status < 400 {
-            debug!(%method, route, status, micros, "request");
+            debug!(%method, route, status, micros, request_id, "request");
         } else {
-            info!(%method, route, status, micros, "request");
+            info!(%method, route, status, micros, request_id, "request");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The words of the native API for what the core has types for.
 
 use jiff::Timestamp;
-use portcullis_ledger::{Outcome, Source, StatusFilter};
+use portcullis_ledger::{Actor, HoldKind, Outcome, Source, StatusFilter};
 use portcullis_msisdn::{Direction, Directions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,16 @@ impl From<GivenSource> for Source {
     }
 }
 
+impl GivenSource {
+    /// Whose will a block from there is, unless somebody says otherwise.
+    pub(super) fn hold(self) -> HoldKind {
+        match self {
+            GivenSource::OptOut => HoldKind::OptOut,
+            _ => HoldKind::Operator,
+        }
+    }
+}
+
 /// How a block came about.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -123,6 +133,71 @@ impl From<Source> for SourceWord {
             Source::Import => SourceWord::Import,
             Source::OptOut => SourceWord::OptOut,
             Source::System => SourceWord::System,
+        }
+    }
+}
+
+/// Whose will a hold is: the business's, the person's own, or the person's as to marketing, which blocks nothing by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum HoldWord {
+    Operator,
+    OptOut,
+    Marketing,
+}
+
+impl From<HoldKind> for HoldWord {
+    fn from(kind: HoldKind) -> Self {
+        match kind {
+            HoldKind::Operator => HoldWord::Operator,
+            HoldKind::OptOut => HoldWord::OptOut,
+            HoldKind::Marketing => HoldWord::Marketing,
+        }
+    }
+}
+
+impl From<HoldWord> for HoldKind {
+    fn from(word: HoldWord) -> Self {
+        match word {
+            HoldWord::Operator => HoldKind::Operator,
+            HoldWord::OptOut => HoldKind::OptOut,
+            HoldWord::Marketing => HoldKind::Marketing,
+        }
+    }
+}
+
+/// Which hold is to be lifted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LiftedHold {
+    /// The business's own. What the person asked for stays.
+    #[default]
+    Operator,
+    /// The person's own.
+    OptOut,
+    /// The person's as to marketing.
+    Marketing,
+    All,
+}
+
+impl LiftedHold {
+    pub(super) fn kind(self) -> Option<HoldKind> {
+        match self {
+            LiftedHold::Operator => Some(HoldKind::Operator),
+            LiftedHold::OptOut => Some(HoldKind::OptOut),
+            LiftedHold::Marketing => Some(HoldKind::Marketing),
+            LiftedHold::All => None,
+        }
+    }
+
+    /// As it stands in a query.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "operator" => Some(LiftedHold::Operator),
+            "opt_out" => Some(LiftedHold::OptOut),
+            "marketing" => Some(LiftedHold::Marketing),
+            "all" => Some(LiftedHold::All),
+            _ => None,
         }
     }
 }
@@ -165,8 +240,14 @@ pub(super) enum OutcomeWord {
     Removed,
     /// Still blocked, in fewer directions.
     Narrowed,
+    /// The hold was lifted; another blocks as before.
+    Lifted,
+    /// Was blocked by another hold than the one to be lifted.
+    Held,
     /// Was not blocked.
     Absent,
+    /// The list has as many entries as it may have.
+    Full,
     /// In a dry run: it would be taken.
     Valid,
 }
@@ -181,8 +262,34 @@ impl From<Option<Outcome>> for OutcomeWord {
             Some(Outcome::Already) => OutcomeWord::Already,
             Some(Outcome::Removed) => OutcomeWord::Removed,
             Some(Outcome::Narrowed) => OutcomeWord::Narrowed,
+            Some(Outcome::Lifted) => OutcomeWord::Lifted,
+            Some(Outcome::Held) => OutcomeWord::Held,
             Some(Outcome::Absent) => OutcomeWord::Absent,
+            Some(Outcome::Full) => OutcomeWord::Full,
             None => OutcomeWord::Valid,
+        }
+    }
+}
+
+/// Who did something.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ActorAnswer {
+    /// The name of the token; or of the part of the gateway.
+    name: String,
+    /// Where the request came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    /// Through which API: `native`, or a vendor's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface: Option<String>,
+}
+
+impl ActorAnswer {
+    pub(super) fn of(actor: &Actor) -> Self {
+        ActorAnswer {
+            name: actor.as_str().to_owned(),
+            address: actor.address().map(|address| address.to_string()),
+            interface: actor.interface().map(str::to_owned),
         }
     }
 }

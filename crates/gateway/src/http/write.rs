@@ -1,6 +1,6 @@
 //! `POST …/entries` and `DELETE …/entries`
 
-use portcullis_ledger::{Outcome, Source};
+use portcullis_ledger::{HoldKind, Outcome, Source};
 use portcullis_msisdn::Directions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,8 @@ use super::answer::{self, Answer};
 use super::auth::Asked;
 use super::body::{JsonBody, NumberText};
 use super::error::ApiError;
-use super::words::{GivenSource, OutcomeWord, Way, directions};
-use crate::core::write::{self, BlockRow, Done, Manner};
+use super::words::{GivenSource, HoldWord, LiftedHold, OutcomeWord, Way, directions};
+use crate::core::write::{self, BlockRow, Done, Lift, Manner};
 
 /// Numbers to be blocked. One of `number`, `numbers` and `entries`; the optional fields hold for all entries that don't
 /// say otherwise.
@@ -34,6 +34,9 @@ pub(super) struct BlockRequest<'a> {
     reason: Option<String>,
     #[serde(default)]
     source: Option<GivenSource>,
+    /// Whose will it is: the person's own where the source is `opt_out`, else the business's, unless told otherwise.
+    #[serde(default)]
+    hold: Option<HoldWord>,
     /// When the block ends by itself.
     #[serde(default)]
     #[schemars(extend("format" = "date-time"))]
@@ -62,6 +65,8 @@ pub(super) struct BlockEntry<'a> {
     #[serde(default)]
     source: Option<GivenSource>,
     #[serde(default)]
+    hold: Option<HoldWord>,
+    #[serde(default)]
     #[schemars(extend("format" = "date-time"))]
     expires: Option<String>,
 }
@@ -78,6 +83,9 @@ pub(super) struct UnblockRequest<'a> {
     /// Which ways: both, unless told otherwise.
     #[serde(default)]
     directions: Option<Vec<Way>>,
+    /// Which hold is to be lifted.
+    #[serde(default)]
+    hold: LiftedHold,
     #[serde(default)]
     on_invalid: OnInvalid,
     /// Whether nothing is to be written.
@@ -119,7 +127,7 @@ pub(super) struct WriteAnswer {
 /// What became of one number.
 #[derive(Serialize, JsonSchema)]
 struct WriteResult {
-    /// In E.164, with its plus.
+    /// In E.164, with its plus; or `user:` and a user id.
     number: String,
     outcome: OutcomeWord,
 }
@@ -154,14 +162,16 @@ pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
         };
         let directions = some_directions(request.directions.as_deref())?;
         let manner = manner(request.on_invalid, request.dry_run);
-        let done = write::unblock(&asked.target, &numbers, directions, manner)?;
+        let hold = request.hold.kind();
+        let lift = Lift { hold, ..Lift::of(directions) };
+        let done = write::unblock(&asked.target, &numbers, lift, manner)?;
         Ok(answer::ok(&WriteAnswer::new(done, request.dry_run, request.brief)))
     })
     .await
 }
 
 fn manner(on_invalid: OnInvalid, dry_run: bool) -> Manner {
-    Manner { skip_invalid: on_invalid == OnInvalid::Skip, dry_run }
+    Manner { skip_invalid: on_invalid == OnInvalid::Skip, dry_run, ..Manner::default() }
 }
 
 fn some_directions(ways: Option<&[Way]>) -> Result<Directions, ApiError> {
@@ -178,12 +188,13 @@ fn some_directions(ways: Option<&[Way]>) -> Result<Directions, ApiError> {
 impl BlockRequest<'_> {
     /// The rows, with the fields that hold for all filled in.
     fn rows(&self) -> Result<Vec<BlockRow<'_>>, ApiError> {
+        let source = self.source.unwrap_or_default();
         let common = BlockRow {
-            number: "",
-            directions: some_directions(self.directions.as_deref())?,
-            source: Source::from(self.source.unwrap_or_default()),
+            source: Source::from(source),
+            hold: self.hold.map_or(source.hold(), HoldKind::from),
             reason: self.reason.as_deref(),
             expires: self.expires.as_deref(),
+            ..BlockRow::of("", some_directions(self.directions.as_deref())?)
         };
         let alone = |number| BlockRow { number, ..common };
         match (&self.number, &self.numbers, &self.entries) {
@@ -197,10 +208,14 @@ impl BlockRequest<'_> {
 
 impl BlockEntry<'_> {
     fn row<'a>(&'a self, common: BlockRow<'a>) -> BlockRow<'a> {
+        // What is said of the entry alone goes before what is said of all.
+        let hold = self.hold.map(HoldKind::from).or(self.source.map(GivenSource::hold));
         BlockRow {
             number: &self.number.0,
             directions: self.directions.as_deref().map_or(common.directions, |ways| directions(Some(ways))),
             source: self.source.map_or(common.source, Source::from),
+            hold: hold.unwrap_or(common.hold),
+            label: None,
             reason: self.reason.as_deref().or(common.reason),
             expires: self.expires.as_deref().or(common.expires),
         }
@@ -212,10 +227,10 @@ impl WriteAnswer {
         let changed =
             done.results.iter().filter(|(_, outcome)| outcome.is_some_and(Outcome::changed)).count();
         let unchanged = if dry_run { 0 } else { done.results.len() - changed };
-        let results = done.results.into_iter().map(|(number, outcome)| WriteResult {
-            number: number.e164().to_string(),
-            outcome: outcome.into(),
-        });
+        let results = done
+            .results
+            .into_iter()
+            .map(|(identity, outcome)| WriteResult { number: identity.text(), outcome: outcome.into() });
         let invalid = done
             .invalid
             .into_iter()

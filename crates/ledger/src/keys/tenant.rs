@@ -9,6 +9,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::seal::{Seal, SealError};
+use crate::identity::UserId;
 use crate::name::TenantId;
 use crate::scope::Scope;
 
@@ -100,6 +101,11 @@ impl TenantKeys {
         format!("{:032x}", u128::from_be_bytes(digits))
     }
 
+    /// What a user id can be found by: 32 bytes, which without the tenant's secret say nothing of it.
+    pub(crate) fn digest_of(&self, user: &UserId) -> [u8; 32] {
+        *self.0.secret.derive("user id", user.as_str())
+    }
+
     pub(crate) fn text_seal(&self) -> &Seal {
         &self.0.text_seal
     }
@@ -156,6 +162,8 @@ mod tests {
             derive("public ids", "b"),
             derive("state name", ""),
             derive("state name", "a"),
+            derive("user id", ""),
+            derive("user id", "a"),
         ];
         for (position, key) in keys.iter().enumerate() {
             assert!(!keys[..position].contains(key));

@@ -10,20 +10,38 @@ use super::Store;
 use super::lists::{ListRow, unsigned};
 use crate::actor::Actor;
 use crate::changes::Seq;
-use crate::entry::{Entry, Page, StatusFilter};
+use crate::entry::{Entry, Filter, Page, Paging, StatusFilter};
 use crate::error::LedgerError;
+use crate::hold::{Hold, HoldKind, Holds};
 use crate::keys::Seal;
 use crate::source::Source;
-use crate::text::{self, Place};
+use crate::text::{self, Place, Texts};
 
 const WHAT: &str = "row of an entry";
 
+/// An actor's name, address and interface, as [`Actor::from_stored`] reads them; of the actor with the id that `$id` names.
+macro_rules! actor_of {
+    ($id:literal) => {
+        concat!(
+            "(SELECT name || char(31) || address || char(31) || interface FROM actors WHERE id = ",
+            $id,
+            ")"
+        )
+    };
+}
+pub(super) use actor_of;
+
 /// What [`entry`] reads, from `entries`.
-const COLUMNS: &str = "
-    subject, directions, source, sequence,
-    (SELECT name FROM actors WHERE id = actor),
-    (SELECT name FROM actors WHERE id = lifted_by),
-    created, updated, deactivated, expires, sealed";
+const COLUMNS: &str = concat!(
+    "subject, directions, source, sequence, ",
+    actor_of!("actor"),
+    ", ",
+    actor_of!("lifted_by"),
+    ", created, updated, deactivated, expires, sealed, kind, own, ever, since"
+);
+
+/// The directions that were ever blocked, in SQL.
+const EVER: &str = "coalesce(ever, CASE directions WHEN 0 THEN 3 ELSE directions END)";
 
 pub(super) fn subject(value: i64) -> Result<Subject, LedgerError> {
     u64::try_from(value).ok().and_then(Subject::new).ok_or(LedgerError::damaged(WHAT))
@@ -46,37 +64,102 @@ pub(super) fn first_after(after: Option<Subject>) -> i64 {
     after.map_or(0, |subject| subject.get().cast_signed() + 1)
 }
 
-fn actor(name: Option<String>) -> Result<Option<Actor>, LedgerError> {
-    name.map(|name| Actor::new(&name)).transpose().map_err(|_| LedgerError::damaged(WHAT))
+pub(super) fn actor(stored: &str) -> Result<Actor, LedgerError> {
+    Actor::from_stored(stored).ok_or(LedgerError::damaged(WHAT))
 }
 
-fn entry(row: &Row<'_>, list: ListRow, seal: &Seal) -> Result<Entry, LedgerError> {
+fn maybe_actor(stored: Option<String>) -> Result<Option<Actor>, LedgerError> {
+    stored.map(|stored| actor(&stored)).transpose()
+}
+
+fn maybe_time(millisecond: Option<i64>) -> Result<Option<Timestamp>, LedgerError> {
+    millisecond.map(time).transpose()
+}
+
+pub(super) fn kind(code: i64) -> Result<HoldKind, LedgerError> {
+    HoldKind::from_code(code).ok_or(LedgerError::damaged(WHAT))
+}
+
+pub(super) fn source(code: i64) -> Result<Source, LedgerError> {
+    Source::from_code(code).ok_or(LedgerError::damaged(WHAT))
+}
+
+pub(super) fn texts(row: &Row<'_>, column: usize, seal: &Seal, place: Place) -> Result<Texts, LedgerError> {
+    let sealed = row.get_ref(column)?.as_blob_or_null().map_err(|_| LedgerError::damaged(WHAT))?;
+    text::open(seal, place, sealed).map_err(|error| LedgerError::unsealed(WHAT, error))
+}
+
+fn entry(connection: &Connection, row: &Row<'_>, list: ListRow, seal: &Seal) -> Result<Entry, LedgerError> {
     let subject = subject(row.get(0)?)?;
     let created = time(row.get(6)?)?;
-    let (reason, display) = text::open(
-        seal,
-        Place { list: list.id, subject },
-        row.get_ref(10)?.as_blob_or_null().map_err(|_| LedgerError::damaged(WHAT))?,
-    )
-    .map_err(|error| LedgerError::unsealed(WHAT, error))?;
+    let blocked = directions(row.get(1)?)?;
+    let own: Option<i64> = row.get(12)?;
+    let texts = texts(row, 10, seal, Place { list: list.id, subject, row: text::Row::Entry })?;
+    let first = Hold {
+        kind: kind(row.get(11)?)?,
+        directions: own.map_or(Ok(blocked), directions)?,
+        source: source(row.get(2)?)?,
+        label: texts.label,
+        actor: actor(&row.get::<_, String>(4)?)?,
+        lifted_by: maybe_actor(row.get(5)?)?,
+        reason: texts.reason,
+        since: maybe_time(row.get(14)?)?.unwrap_or(created),
+        expires: maybe_time(row.get(9)?)?,
+    };
+    let more = match own {
+        Some(_) => further_holds(connection, list, subject, seal)?,
+        None => Vec::new(),
+    };
+    let as_it_is = if blocked.is_none() { Directions::BOTH } else { blocked };
     Ok(Entry {
         subject,
-        directions: directions(row.get(1)?)?,
-        source: Source::from_code(row.get(2)?).ok_or(LedgerError::damaged(WHAT))?,
-        actor: actor(row.get(4)?)?.ok_or(LedgerError::damaged(WHAT))?,
-        lifted_by: actor(row.get(5)?)?,
-        reason,
-        display,
+        directions: blocked,
+        ever: row.get::<_, Option<i64>>(13)?.map_or(Ok(as_it_is), directions)?,
+        holds: Holds { first, more },
+        display: texts.display,
         created,
-        updated: row.get::<_, Option<i64>>(7)?.map_or(Ok(created), time)?,
-        deactivated: row.get::<_, Option<i64>>(8)?.map(time).transpose()?,
-        expires: row.get::<_, Option<i64>>(9)?.map(time).transpose()?,
+        updated: maybe_time(row.get(7)?)?.unwrap_or(created),
+        deactivated: maybe_time(row.get(8)?)?,
         sequence: Seq::new(unsigned(row.get(3)?)?),
     })
 }
 
+fn further_holds(
+    connection: &Connection,
+    list: ListRow,
+    subject: Subject,
+    seal: &Seal,
+) -> Result<Vec<Hold>, LedgerError> {
+    const SQL: &str = concat!(
+        "SELECT kind, directions, source, ",
+        actor_of!("actor"),
+        ", ",
+        actor_of!("lifted_by"),
+        ", since, expires, sealed FROM holds WHERE list = ?1 AND subject = ?2 ORDER BY kind"
+    );
+    connection
+        .prepare_cached(SQL)?
+        .query_and_then((list.id, subject.get().cast_signed()), |row| {
+            let kind = kind(row.get(0)?)?;
+            let texts = texts(row, 7, seal, Place { list: list.id, subject, row: text::Row::Hold(kind) })?;
+            Ok(Hold {
+                kind,
+                directions: directions(row.get(1)?)?,
+                source: source(row.get(2)?)?,
+                label: texts.label,
+                actor: actor(&row.get::<_, String>(3)?)?,
+                lifted_by: maybe_actor(row.get(4)?)?,
+                reason: texts.reason,
+                since: time(row.get(5)?)?,
+                expires: maybe_time(row.get(6)?)?,
+            })
+        })?
+        .collect()
+}
+
 /// Looks entries of one list up.
 pub(super) struct Lookup<'a> {
+    connection: &'a Connection,
     statement: CachedStatement<'a>,
     list: ListRow,
     seal: &'a Seal,
@@ -90,13 +173,60 @@ impl<'a> Lookup<'a> {
     ) -> Result<Self, LedgerError> {
         let statement = connection
             .prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE list = ?1 AND subject = ?2"))?;
-        Ok(Lookup { statement, list, seal })
+        Ok(Lookup { connection, statement, list, seal })
     }
 
     pub(super) fn get(&mut self, subject: Subject) -> Result<Option<Entry>, LedgerError> {
         let mut rows = self.statement.query((self.list.id, subject.get().cast_signed()))?;
-        rows.next()?.map(|row| entry(row, self.list, self.seal)).transpose()
+        rows.next()?.map(|row| entry(self.connection, row, self.list, self.seal)).transpose()
     }
+}
+
+/// One page of what `read` makes of the `columns` of entries.
+fn walk<T>(
+    connection: &Connection,
+    list: ListRow,
+    columns: &str,
+    from: Paging,
+    limit: NonZeroUsize,
+    filter: Filter,
+    read: impl FnMut(&Row<'_>) -> Result<T, LedgerError>,
+) -> Result<Page<T>, LedgerError> {
+    // Bits of directions that must be there: 1 inbound, 2 outbound.
+    let active = match filter.covering.bits() {
+        0 => "directions <> 0".to_owned(),
+        bits => format!("directions & {bits} = {bits}"),
+    };
+    let ever = match filter.covering.bits() {
+        0 => String::new(),
+        bits => format!("AND {EVER} & {bits} = {bits}"),
+    };
+    let condition = match filter.status {
+        StatusFilter::Active => active,
+        StatusFilter::Inactive => format!("NOT ({active}) {ever}"),
+        StatusFilter::All => format!("TRUE {ever}"),
+    };
+    let (bound, order, edge, skip) = match from {
+        Paging::Start => (">=", "ASC", 0, 0),
+        Paging::After(subject) => (">=", "ASC", first_after(Some(subject)), 0),
+        Paging::Before(subject) => ("<", "DESC", subject.get().cast_signed(), 0),
+        Paging::Skip(count) => (">=", "ASC", 0, i64::try_from(count).unwrap_or(i64::MAX)),
+    };
+    let sql = format!(
+        "SELECT {columns} FROM entries WHERE list = ?1 AND subject {bound} ?2 AND {condition}
+         ORDER BY subject {order} LIMIT ?3 OFFSET ?4"
+    );
+    let mut entries = connection
+        .prepare_cached(&sql)?
+        // One more, to know whether there are more.
+        .query_and_then((list.id, edge, as_limit(limit).saturating_add(1), skip), read)?
+        .collect::<Result<Vec<T>, LedgerError>>()?;
+    let more = entries.len() > limit.get();
+    entries.truncate(limit.get());
+    if let Paging::Before(_) = from {
+        entries.reverse();
+    }
+    Ok(Page { entries, more })
 }
 
 impl Store {
@@ -133,30 +263,24 @@ impl Store {
         &self,
         list: ListRow,
         seal: &Seal,
-        after: Option<Subject>,
+        from: Paging,
         limit: NonZeroUsize,
-        filter: StatusFilter,
+        filter: Filter,
     ) -> Result<Page, LedgerError> {
-        let condition = match filter {
-            StatusFilter::Active => "AND directions <> 0",
-            StatusFilter::Inactive => "AND directions = 0",
-            StatusFilter::All => "",
-        };
-        let sql = format!(
-            "SELECT {COLUMNS} FROM entries WHERE list = ?1 AND subject >= ?2 {condition}
-             ORDER BY subject LIMIT ?3"
-        );
         self.read(|connection| {
-            let mut entries = connection
-                .prepare_cached(&sql)?
-                // One more, to know whether there are more.
-                .query_and_then((list.id, first_after(after), as_limit(limit).saturating_add(1)), |row| {
-                    entry(row, list, seal)
-                })?
-                .collect::<Result<Vec<Entry>, LedgerError>>()?;
-            let more = entries.len() > limit.get();
-            entries.truncate(limit.get());
-            Ok(Page { entries, more })
+            walk(connection, list, COLUMNS, from, limit, filter, |row| entry(connection, row, list, seal))
+        })
+    }
+
+    pub(crate) fn subjects(
+        &self,
+        list: ListRow,
+        from: Paging,
+        limit: NonZeroUsize,
+        filter: Filter,
+    ) -> Result<Page<Subject>, LedgerError> {
+        self.read(|connection| {
+            walk(connection, list, "subject", from, limit, filter, |row| subject(row.get(0)?))
         })
     }
 

@@ -1,16 +1,22 @@
-//! Entries whose time is over.
+//! Holds whose time is over.
 
 use jiff::Timestamp;
+use portcullis_msisdn::{Directions, Subject};
 use rusqlite::Connection;
 
 use super::Store;
-use super::entries::time;
-use super::lists::{ListRow, position, set_position};
-use super::write::intern;
+use super::actors::Actors;
+use super::entries::{directions, kind, subject, time};
+use super::lists::{ListRow, position, set_position, unsigned};
+use super::trail::Trail;
 use crate::actor::Actor;
+use crate::changes::{Census, Seq};
 use crate::error::LedgerError;
+use crate::hold::{Coverage, HoldKind};
 use crate::ledger::{EXPIRED_AT_ONCE, ExpiredIn};
+use crate::record::Record;
 use crate::scope::Scope;
+use crate::write::Outcome;
 
 const WHAT: &str = "list of lists";
 
@@ -18,48 +24,63 @@ impl Store {
     pub(crate) fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError> {
         self.write(EXPIRED_AT_ONCE, move |connection| {
             let due = due(connection, now)?;
-            due.chunk_by(|(one, _), (other, _)| one == other)
-                .map(|entries| deactivate(connection, entries, now))
+            due.chunk_by(|one, other| one.list == other.list)
+                .map(|holds| end(connection, holds, now))
                 .collect()
         })
     }
 
     pub(crate) fn next_expiry(&self) -> Result<Option<Timestamp>, LedgerError> {
+        const FIRST: [&str; 2] = [
+            "SELECT min(expires) FROM entries WHERE expires IS NOT NULL AND coalesce(own, directions) <> 0",
+            "SELECT min(expires) FROM holds WHERE expires IS NOT NULL AND directions <> 0",
+        ];
         self.read(|connection| {
-            let next: Option<i64> = connection
-                .prepare_cached(
-                    "SELECT min(expires) FROM entries
-                     WHERE expires IS NOT NULL AND directions <> 0",
-                )?
-                .query_row((), |row| row.get(0))?;
+            let mut next: Option<i64> = None;
+            for sql in FIRST {
+                let first: Option<i64> = connection.prepare_cached(sql)?.query_row((), |row| row.get(0))?;
+                next = [next, first].into_iter().flatten().min();
+            }
             next.map(time).transpose()
         })
     }
 }
 
-/// Lists and subjects of those that are due longest, in the order of the table.
-fn due(connection: &Connection, now: Timestamp) -> Result<Vec<(i64, i64)>, LedgerError> {
+/// A hold whose time is over.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    list: i64,
+    subject: i64,
+    kind: i64,
+}
+
+/// Those that are due longest, in the order of the table.
+fn due(connection: &Connection, now: Timestamp) -> Result<Vec<Due>, LedgerError> {
+    const SQL: &str = "
+        SELECT list, subject, kind, expires FROM (
+            SELECT list, subject, kind, expires FROM entries
+            WHERE expires IS NOT NULL AND coalesce(own, directions) <> 0 AND expires <= ?1
+            ORDER BY expires LIMIT ?2)
+        UNION ALL
+        SELECT list, subject, kind, expires FROM (
+            SELECT list, subject, kind, expires FROM holds
+            WHERE expires IS NOT NULL AND directions <> 0 AND expires <= ?1
+            ORDER BY expires LIMIT ?2)
+        ORDER BY expires LIMIT ?2";
     let limit = i64::try_from(EXPIRED_AT_ONCE).unwrap_or(i64::MAX);
     let mut due = connection
-        .prepare_cached(
-            "SELECT list, subject FROM entries
-             WHERE expires IS NOT NULL AND directions <> 0 AND expires <= ?1
-             ORDER BY expires LIMIT ?2",
-        )?
-        .query_map((now.as_millisecond(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
+        .prepare_cached(SQL)?
+        .query_map((now.as_millisecond(), limit), |row| {
+            Ok(Due { list: row.get(0)?, subject: row.get(1)?, kind: row.get(2)? })
+        })?
+        .collect::<rusqlite::Result<Vec<Due>>>()?;
     due.sort_unstable();
     Ok(due)
 }
 
-/// Deactivates these entries of one list. Their texts stay as they are, so this needs no tenant's
-/// keys.
-fn deactivate(
-    connection: &Connection,
-    entries: &[(i64, i64)],
-    now: Timestamp,
-) -> Result<ExpiredIn, LedgerError> {
-    let list = entries.first().map(|&(list, _)| list).ok_or(LedgerError::Defect)?;
+/// Ends these holds of one list. Texts stay as they are, so this needs no tenant's keys.
+fn end(connection: &Connection, holds: &[Due], now: Timestamp) -> Result<ExpiredIn, LedgerError> {
+    let list = holds.first().map(|due| due.list).ok_or(LedgerError::Defect)?;
     let (tenant_id, tenant, scope): (i64, String, String) = connection
         .prepare_cached(
             "SELECT tenants.id, tenants.name, scope
@@ -67,23 +88,130 @@ fn deactivate(
         )?
         .query_row([list], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let list = ListRow { id: list, tenant: tenant_id };
-    let actor = intern(connection, list.tenant, &Actor::expiry())?;
-    let mut position = position(connection, list.id)?;
-    let mut update = connection.prepare_cached(
-        "UPDATE entries SET directions = 0, sequence = ?3, lifted_by = ?4, updated = ?5,
-            deactivated = ?5
-         WHERE list = ?1 AND subject = ?2",
-    )?;
-    for &(_, subject) in entries {
-        position.sequence = position.sequence.next();
-        position.active = position.active.checked_sub(1).ok_or(LedgerError::damaged("counter"))?;
-        let sequence = position.sequence.get().cast_signed();
-        update.execute((list.id, subject, sequence, actor, now.as_millisecond()))?;
+    let mut work = Ending {
+        connection,
+        list,
+        expiry: Actors::new(connection, list).id(&Actor::expiry())?,
+        trail: Trail::new(connection, list)?,
+        position: position(connection, list.id)?,
+        now,
+    };
+    let mut count = 0;
+    for of_one in holds.chunk_by(|one, other| one.subject == other.subject) {
+        work.end(subject(of_one[0].subject)?, of_one)?;
+        count += 1;
     }
-    set_position(connection, list.id, position)?;
+    set_position(connection, list.id, work.position)?;
     Ok(ExpiredIn {
         tenant: tenant.parse().map_err(|_| LedgerError::damaged(WHAT))?,
         scope: Scope::from_stored(&scope).map_err(|_| LedgerError::damaged(WHAT))?,
-        count: entries.len(),
+        count,
     })
+}
+
+struct Ending<'a> {
+    connection: &'a Connection,
+    list: ListRow,
+    /// The id of who does it.
+    expiry: i64,
+    trail: Trail<'a>,
+    position: Census,
+    now: Timestamp,
+}
+
+impl Ending<'_> {
+    /// Ends holds of one entry.
+    fn end(&mut self, subject: Subject, due: &[Due]) -> Result<(), LedgerError> {
+        let key = (self.list.id, subject.get().cast_signed());
+        let (first, previous, mut coverage) = self.entry(key)?;
+        let was = coverage.blocked();
+        self.position.sequence = self.position.sequence.next();
+        let sequence = self.position.sequence;
+        for (step, due) in (0..).zip(due) {
+            let kind = kind(due.kind)?;
+            let before = coverage;
+            coverage = coverage.with(kind, Directions::NONE);
+            let outcome = match (coverage.blocked().is_none(), coverage.blocked() == before.blocked()) {
+                (_, true) => Outcome::Lifted,
+                (true, false) => Outcome::Removed,
+                (false, false) => Outcome::Narrowed,
+            };
+            let record = Record {
+                subject,
+                sequence,
+                step,
+                previous,
+                at: self.now,
+                actor: Actor::expiry(),
+                hold: Some(kind),
+                outcome,
+                source: None,
+                before,
+                after: coverage,
+                expires: None,
+                reason: None,
+                display: None,
+                label: None,
+            };
+            self.trail.add(&record, None)?;
+            if kind != first {
+                self.connection
+                    .prepare_cached(
+                        "UPDATE holds SET directions = 0, lifted_by = ?4
+                         WHERE list = ?1 AND subject = ?2 AND kind = ?3",
+                    )?
+                    .execute((key.0, key.1, kind.code(), self.expiry))?;
+            }
+        }
+        let blocked = coverage.blocked();
+        if blocked.is_none() && !was.is_none() {
+            let active = self.position.active.checked_sub(1);
+            self.position.active = active.ok_or(LedgerError::damaged("counter"))?;
+        }
+        let first_ends = due.iter().any(|due| due.kind == first.code());
+        self.connection
+            .prepare_cached(
+                "UPDATE entries SET
+                    ever = coalesce(ever, CASE directions WHEN 0 THEN 3 ELSE directions END),
+                    directions = ?3, sequence = ?4, updated = ?5,
+                    deactivated = CASE ?3 WHEN 0 THEN coalesce(deactivated, ?5) END,
+                    own = CASE WHEN own IS NULL AND ?6 THEN NULL ELSE ?7 END,
+                    lifted_by = CASE WHEN ?8 THEN ?9 ELSE lifted_by END
+                 WHERE list = ?1 AND subject = ?2",
+            )?
+            .execute((
+                key.0,
+                key.1,
+                blocked.bits(),
+                sequence.get().cast_signed(),
+                self.now.as_millisecond(),
+                coverage.of(first) == blocked,
+                coverage.of(first).bits(),
+                first_ends,
+                self.expiry,
+            ))?;
+        Ok(())
+    }
+
+    /// Which of an entry's holds was the first, the number of its last change, and what it covers.
+    fn entry(&self, key: (i64, i64)) -> Result<(HoldKind, Seq, Coverage), LedgerError> {
+        let (first, own, blocked, sequence): (i64, Option<i64>, i64, i64) = self
+            .connection
+            .prepare_cached(
+                "SELECT kind, own, directions, sequence FROM entries WHERE list = ?1 AND subject = ?2",
+            )?
+            .query_row(key, |row| row.try_into())?;
+        let first = kind(first)?;
+        let mut coverage = Coverage::default().with(first, directions(own.unwrap_or(blocked))?);
+        if own.is_some() {
+            let mut more = self
+                .connection
+                .prepare_cached("SELECT kind, directions FROM holds WHERE list = ?1 AND subject = ?2")?;
+            let mut rows = more.query(key)?;
+            while let Some(row) = rows.next()? {
+                coverage = coverage.with(kind(row.get(0)?)?, directions(row.get(1)?)?);
+            }
+        }
+        Ok((first, Seq::new(unsigned(sequence)?), coverage))
+    }
 }

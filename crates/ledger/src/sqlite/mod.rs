@@ -4,14 +4,18 @@
 //! mode neither waits for the other. What a number is stored as, and everything else about rows,
 //! stands in `schema`.
 
+mod actors;
 mod entries;
 mod expiry;
 mod failure;
 mod feed;
+mod identities;
 mod lists;
 mod readers;
 mod schema;
 mod tenants;
+mod trail;
+mod visits;
 mod write;
 mod writer;
 

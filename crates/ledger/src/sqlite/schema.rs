@@ -10,10 +10,102 @@ use crate::keys::Seal;
 /// "PCLG", in the file's header, so that `file` and we can tell a ledger from other databases.
 const APPLICATION_ID: i64 = 0x5043_4c47;
 /// The newest schema version.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
+
+/// `address` and `interface` are empty where they are not known.
+macro_rules! actors {
+    () => {
+        "CREATE TABLE actors (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            tenant INTEGER NOT NULL REFERENCES tenants (id),
+            name TEXT NOT NULL,
+            address TEXT NOT NULL DEFAULT '',
+            interface TEXT NOT NULL DEFAULT '',
+            UNIQUE (tenant, name, address, interface)
+        ) STRICT;"
+    };
+}
+
+macro_rules! entries_by_expiry {
+    () => {
+        "CREATE INDEX entries_by_expiry ON entries (expires)
+            WHERE expires IS NOT NULL AND coalesce(own, directions) <> 0;"
+    };
+}
+
+/// `holds` has those of an entry's holds that were not its first, which stands in the entry's row. `records` is the trail:
+/// its rows are appended, and lead back to the entry's earlier ones by `previous`, so that no index is needed.
+/// `visits` says who wrote lately, and when last. `identities` are the persons that have no number.
+macro_rules! further {
+    () => {
+        "CREATE TABLE holds (
+            list INTEGER NOT NULL REFERENCES lists (id),
+            subject INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            directions INTEGER NOT NULL,
+            source INTEGER NOT NULL,
+            actor INTEGER NOT NULL,
+            since INTEGER NOT NULL,
+            lifted_by INTEGER,
+            expires INTEGER,
+            sealed BLOB,
+            PRIMARY KEY (list, subject, kind)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX holds_by_expiry ON holds (expires)
+            WHERE expires IS NOT NULL AND directions <> 0;
+        CREATE TABLE records (
+            list INTEGER NOT NULL REFERENCES lists (id),
+            sequence INTEGER NOT NULL,
+            step INTEGER NOT NULL,
+            subject INTEGER NOT NULL,
+            previous INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            actor INTEGER NOT NULL,
+            hold INTEGER,
+            outcome INTEGER NOT NULL,
+            source INTEGER,
+            before INTEGER NOT NULL,
+            after INTEGER NOT NULL,
+            expires INTEGER,
+            sealed BLOB,
+            PRIMARY KEY (list, sequence, step)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE visits (
+            list INTEGER NOT NULL REFERENCES lists (id),
+            subject INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            PRIMARY KEY (list, subject)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE identities (
+            tenant INTEGER NOT NULL REFERENCES tenants (id),
+            digest BLOB NOT NULL,
+            id INTEGER NOT NULL,
+            sealed BLOB NOT NULL,
+            PRIMARY KEY (tenant, digest),
+            UNIQUE (tenant, id)
+        ) STRICT, WITHOUT ROWID;"
+    };
+}
 
 /// What leads from each version to the next, from 1 on.
-const STEPS: [&str; 1] = ["ALTER TABLE lists ADD COLUMN state BLOB"];
+const STEPS: [&str; 2] = [
+    "ALTER TABLE lists ADD COLUMN state BLOB",
+    // `source` 3 is an opt-out, which until then was all that told one from an operator's block.
+    concat!(
+        "ALTER TABLE entries ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE entries ADD COLUMN own INTEGER;
+         ALTER TABLE entries ADD COLUMN ever INTEGER;
+         ALTER TABLE entries ADD COLUMN since INTEGER;
+         UPDATE entries SET kind = 1 WHERE source = 3;
+         DROP INDEX entries_by_expiry;
+         ALTER TABLE actors RENAME TO actors_before;",
+        actors!(),
+        "INSERT INTO actors (id, tenant, name) SELECT id, tenant, name FROM actors_before;
+         DROP TABLE actors_before;",
+        entries_by_expiry!(),
+        further!(),
+    ),
+];
 
 /// Sealed under the master key when the ledger is made, so that a wrong key is noticed at once.
 const CHECK_TEXT: &[u8] = b"This ledger was made under this master key.";
@@ -30,10 +122,15 @@ const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
 /// An entry's row is all that there is of a number, so it is small: a number that was blocked once,
 /// without text, takes about 39 bytes here and 20 in `entries_by_sequence`. `updated` is NULL where
 /// it equals `created`. `actor` and `lifted_by` are ids of `actors`, without foreign keys, for which
-/// SQLite would want an index each. `sealed` holds reason and display form, encrypted for this row.
+/// SQLite would want an index each. `sealed` holds reason, display form and label, encrypted for this row.
+/// `source`, `actor`, `lifted_by`, `expires`, `kind` and the texts but the display form are the first hold's, as is `own`, what
+/// it covers: NULL where it is the only one, and `directions` is that. `ever` is what was ever blocked, NULL where that
+/// is what is blocked now (or for an inactive entry of an older schema, which did not know). `since` is NULL where it is
+/// `created`.
 /// In `lists`, `scope` is the sender's name or empty, `sequence` the newest change's number, `active`
 /// the number of entries with directions, `state` the id of the saved state that may be loaded.
-const SCHEMA: &str = "
+const SCHEMA: &str = concat!(
+    "
     CREATE TABLE master (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         sealed BLOB NOT NULL
@@ -49,12 +146,6 @@ const SCHEMA: &str = "
     CREATE TABLE settings (
         tenant INTEGER PRIMARY KEY REFERENCES tenants (id),
         sealed BLOB NOT NULL
-    ) STRICT;
-    CREATE TABLE actors (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        tenant INTEGER NOT NULL REFERENCES tenants (id),
-        name TEXT NOT NULL,
-        UNIQUE (tenant, name)
     ) STRICT;
     CREATE TABLE lists (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -78,12 +169,18 @@ const SCHEMA: &str = "
         deactivated INTEGER,
         expires INTEGER,
         sealed BLOB,
+        kind INTEGER NOT NULL DEFAULT 0,
+        own INTEGER,
+        ever INTEGER,
+        since INTEGER,
         PRIMARY KEY (list, subject)
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX entries_by_sequence ON entries (list, sequence);
-    CREATE INDEX entries_by_expiry ON entries (expires)
-        WHERE expires IS NOT NULL AND directions <> 0;
-";
+",
+    actors!(),
+    entries_by_expiry!(),
+    further!()
+);
 
 /// Makes sure that the file is a ledger of this master key, makes it one where it is empty, and
 /// sets the writing connection up.

@@ -75,6 +75,10 @@ impl Store {
             for sql in [
                 "DELETE FROM secrets WHERE tenant = ?1",
                 "DELETE FROM settings WHERE tenant = ?1",
+                "DELETE FROM identities WHERE tenant = ?1",
+                "DELETE FROM visits WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
+                "DELETE FROM holds WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
+                "DELETE FROM records WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
                 "DELETE FROM entries WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
                 "DELETE FROM lists WHERE tenant = ?1",
                 "DELETE FROM actors WHERE tenant = ?1",

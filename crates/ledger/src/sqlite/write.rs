@@ -2,19 +2,22 @@
 
 use jiff::Timestamp;
 use portcullis_msisdn::Subject;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, params};
 
 use super::Store;
+use super::actors::Actors;
 use super::entries::Lookup;
 use super::lists::{ListRow, position, set_position};
-use crate::actor::Actor;
+use super::trail::Trail;
 use crate::changes::Seq;
 use crate::entry::Entry;
 use crate::error::LedgerError;
+use crate::hold::{Coverage, Hold};
 use crate::keys::{Seal, TenantKeys};
-use crate::text::{self, Place};
-use crate::time::now;
-use crate::write::{Write, Written};
+use crate::record::Record;
+use crate::text::{self, Place, Row};
+use crate::time::{now, whole_milliseconds};
+use crate::write::{Outcome, Write, Written};
 
 impl Store {
     pub(crate) fn write_entries(
@@ -22,10 +25,11 @@ impl Store {
         list: ListRow,
         keys: &TenantKeys,
         writes: Vec<Write>,
+        most: u64,
     ) -> Result<Vec<Written>, LedgerError> {
         let keys = keys.clone();
         self.write(writes.len(), move |connection| {
-            Batch::load(connection, list, keys.text_seal(), &writes)?.run(&writes, now())
+            Batch::load(connection, list, keys.text_seal(), &writes)?.run(&writes, most, now())
         })
     }
 }
@@ -45,6 +49,8 @@ struct Slot {
     stored: bool,
     was_active: bool,
     changed: bool,
+    /// The number of the change before this call.
+    previous: Seq,
     entry: Option<Entry>,
 }
 
@@ -68,6 +74,7 @@ impl<'a> Batch<'a> {
                     stored: entry.is_some(),
                     was_active: entry.as_ref().is_some_and(|entry| !entry.directions.is_none()),
                     changed: false,
+                    previous: entry.as_ref().map_or(Seq::START, |entry| entry.sequence),
                     entry,
                 })
             })
@@ -76,7 +83,8 @@ impl<'a> Batch<'a> {
     }
 
     /// Applies the writes in their order, then stores what they changed.
-    fn run(mut self, writes: &[Write], now: Timestamp) -> Result<Vec<Written>, LedgerError> {
+    fn run(mut self, writes: &[Write], most: u64, now: Timestamp) -> Result<Vec<Written>, LedgerError> {
+        let mut active = position(self.connection, self.list.id)?.active;
         let mut done = Vec::with_capacity(writes.len());
         for write in writes {
             let index = self
@@ -84,20 +92,79 @@ impl<'a> Batch<'a> {
                 .binary_search_by_key(&write.subject(), |slot| slot.subject)
                 .map_err(|_| LedgerError::Defect)?;
             let slot = &mut self.slots[index];
-            let before = slot.directions();
-            let outcome = write.apply(&mut slot.entry, now);
+            let before = slot.coverage();
+            let outcome = match write {
+                Write::Block { hold, .. }
+                    if hold.blocks() && before.blocked().is_none() && active >= most =>
+                {
+                    Outcome::Full
+                }
+                write => write.apply(&mut slot.entry, now),
+            };
             slot.changed |= outcome.changed();
-            done.push((index, outcome, before, slot.directions()));
+            let after = slot.coverage();
+            match (before.blocked().is_none(), after.blocked().is_none()) {
+                (true, false) => active += 1,
+                (false, true) => active -= 1,
+                _ => {}
+            }
+            done.push(Done { write, index, outcome, before, after });
         }
         let newest = self.store()?;
+        self.record(&done, now)?;
         Ok(done
             .into_iter()
-            .map(|(index, outcome, before, after)| {
+            .map(|Done { index, outcome, before, after, .. }| {
                 let slot = &self.slots[index];
                 let own = slot.entry.as_ref().filter(|_| slot.changed).map(|entry| entry.sequence);
-                Written { outcome, before, after, sequence: own.unwrap_or(newest) }
+                Written {
+                    outcome,
+                    before: before.blocked(),
+                    after: after.blocked(),
+                    sequence: own.unwrap_or(newest),
+                }
             })
             .collect())
+    }
+
+    /// Adds what changed to the trail, in the order of the trail.
+    fn record(&self, done: &[Done<'_>], now: Timestamp) -> Result<(), LedgerError> {
+        let mut changes: Vec<&Done<'_>> = done.iter().filter(|done| done.outcome.changed()).collect();
+        // Stable: changes of one entry stay in their order.
+        changes.sort_by_key(|done| done.index);
+        let mut trail = Trail::new(self.connection, self.list)?;
+        for steps in changes.chunk_by(|one, other| one.index == other.index) {
+            for (step, done) in (0..).zip(steps) {
+                let slot = &self.slots[done.index];
+                let Some(entry) = &slot.entry else { continue };
+                let mut record = Record {
+                    subject: slot.subject,
+                    sequence: entry.sequence,
+                    step,
+                    previous: slot.previous,
+                    at: now,
+                    actor: done.write.actor().clone(),
+                    hold: done.write.hold(),
+                    outcome: done.outcome,
+                    source: None,
+                    before: done.before,
+                    after: done.after,
+                    expires: None,
+                    reason: None,
+                    display: None,
+                    label: None,
+                };
+                if let Write::Block { source, label, reason, display, expires, .. } = done.write {
+                    record.source = Some(*source);
+                    record.expires = expires.map(whole_milliseconds);
+                    record.reason.clone_from(reason);
+                    record.display.clone_from(display);
+                    record.label.clone_from(label);
+                }
+                trail.add(&record, Some(self.seal))?;
+            }
+        }
+        Ok(())
     }
 
     /// Numbers the changed entries, in the order of the table as well, and stores them. Returns the
@@ -121,83 +188,103 @@ impl<'a> Batch<'a> {
     }
 
     fn store_entries(&self) -> Result<(), LedgerError> {
-        let mut actors = Actors { connection: self.connection, list: self.list, known: Vec::new() };
+        let mut actors = Actors::new(self.connection, self.list);
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO entries (list, subject, directions, source, sequence, actor, created,
-                updated, lifted_by, deactivated, expires, sealed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                updated, lifted_by, deactivated, expires, sealed, kind, own, ever, since)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )?;
         let mut update = self.connection.prepare_cached(
             "UPDATE entries SET directions = ?3, source = ?4, sequence = ?5, actor = ?6,
                 created = ?7, updated = ?8, lifted_by = ?9, deactivated = ?10, expires = ?11,
-                sealed = ?12
+                sealed = ?12, kind = ?13, own = ?14, ever = ?15, since = ?16
              WHERE list = ?1 AND subject = ?2",
         )?;
         for slot in self.slots.iter().filter(|slot| slot.changed) {
             let Some(entry) = &slot.entry else { continue };
-            let place = Place { list: self.list.id, subject: entry.subject };
-            let sealed = text::seal(self.seal, place, entry.reason.as_ref(), entry.display.as_ref())
-                .map_err(LedgerError::Seal)?;
-            let updated = (entry.updated != entry.created).then_some(entry.updated);
-            let row = (
+            let place = Place { list: self.list.id, subject: entry.subject, row: Row::Entry };
+            let hold = &entry.holds.first;
+            let sealed = text::seal(
+                self.seal,
+                place,
+                hold.reason.as_ref(),
+                entry.display.as_ref(),
+                hold.label.as_ref(),
+            )
+            .map_err(LedgerError::Seal)?;
+            let alone = entry.holds.more.is_empty() && hold.directions == entry.directions;
+            let unless_created = |time: Timestamp| (time != entry.created).then(|| time.as_millisecond());
+            let (actor, lifted_by) = (actors.id(&hold.actor)?, actors.maybe_id(hold.lifted_by.as_ref())?);
+            let row = params![
                 self.list.id,
                 entry.subject.get().cast_signed(),
                 entry.directions.bits(),
-                entry.source.code(),
+                hold.source.code(),
                 entry.sequence.get().cast_signed(),
-                actors.id(&entry.actor)?,
+                actor,
                 entry.created.as_millisecond(),
-                updated.map(Timestamp::as_millisecond),
-                entry.lifted_by.as_ref().map(|actor| actors.id(actor)).transpose()?,
+                unless_created(entry.updated),
+                lifted_by,
                 entry.deactivated.map(Timestamp::as_millisecond),
-                entry.expires.map(Timestamp::as_millisecond),
+                hold.expires.map(Timestamp::as_millisecond),
                 sealed,
-            );
+                hold.kind.code(),
+                (!alone).then(|| hold.directions.bits()),
+                // Without it an inactive entry counts as one of an older schema.
+                (entry.ever != entry.directions || entry.directions.is_none()).then(|| entry.ever.bits()),
+                unless_created(hold.since),
+            ];
             if slot.stored {
                 update.execute(row)?
             } else {
                 insert.execute(row)?
             };
+            for hold in &entry.holds.more {
+                self.store_further(&mut actors, entry, hold)?;
+            }
         }
+        Ok(())
+    }
+
+    fn store_further(&self, actors: &mut Actors<'_>, entry: &Entry, hold: &Hold) -> Result<(), LedgerError> {
+        let place = Place { list: self.list.id, subject: entry.subject, row: Row::Hold(hold.kind) };
+        let sealed = text::seal(self.seal, place, hold.reason.as_ref(), None, hold.label.as_ref())
+            .map_err(LedgerError::Seal)?;
+        let (actor, lifted_by) = (actors.id(&hold.actor)?, actors.maybe_id(hold.lifted_by.as_ref())?);
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO holds (list, subject, kind, directions, source, actor, since,
+                    lifted_by, expires, sealed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute((
+                self.list.id,
+                entry.subject.get().cast_signed(),
+                hold.kind.code(),
+                hold.directions.bits(),
+                hold.source.code(),
+                actor,
+                hold.since.as_millisecond(),
+                lifted_by,
+                hold.expires.map(Timestamp::as_millisecond),
+                sealed,
+            ))?;
         Ok(())
     }
 }
 
+/// A write that was applied.
+struct Done<'a> {
+    write: &'a Write,
+    /// Of its slot.
+    index: usize,
+    outcome: Outcome,
+    before: Coverage,
+    after: Coverage,
+}
+
 impl Slot {
-    fn directions(&self) -> portcullis_msisdn::Directions {
-        self.entry.as_ref().map(|entry| entry.directions).unwrap_or_default()
+    fn coverage(&self) -> Coverage {
+        self.entry.as_ref().map(|entry| entry.holds.coverage()).unwrap_or_default()
     }
-}
-
-/// The ids of actors' names: a tenant has few, and most calls one.
-struct Actors<'a> {
-    connection: &'a Connection,
-    list: ListRow,
-    known: Vec<(Actor, i64)>,
-}
-
-impl Actors<'_> {
-    fn id(&mut self, actor: &Actor) -> Result<i64, LedgerError> {
-        if let Some((_, id)) = self.known.iter().find(|(known, _)| known == actor) {
-            return Ok(*id);
-        }
-        let id = intern(self.connection, self.list.tenant, actor)?;
-        self.known.push((actor.clone(), id));
-        Ok(id)
-    }
-}
-
-/// The id of an actor's name, given out now where it is new.
-pub(super) fn intern(connection: &Connection, tenant: i64, actor: &Actor) -> Result<i64, LedgerError> {
-    let found = connection
-        .prepare_cached("SELECT id FROM actors WHERE tenant = ?1 AND name = ?2")?
-        .query_row((tenant, actor.as_str()), |row| row.get(0))
-        .optional()?;
-    if let Some(id) = found {
-        return Ok(id);
-    }
-    connection
-        .prepare_cached("INSERT INTO actors (tenant, name) VALUES (?1, ?2)")?
-        .execute((tenant, actor.as_str()))?;
-    Ok(connection.last_insert_rowid())
 }

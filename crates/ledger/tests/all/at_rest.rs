@@ -1,4 +1,4 @@
-use portcullis_ledger::{DisplayForm, LedgerError, List, Reason, Source, Write};
+use portcullis_ledger::{DisplayForm, HoldKind, LedgerError, List, Reason, Source, Write};
 use portcullis_msisdn::{Directions, Msisdn, Subject};
 use rusqlite::Connection;
 
@@ -25,8 +25,10 @@ fn block_with_text(list: &List, subject: Subject, reason: &str, display: &str) {
         list,
         Write::Block {
             subject,
+            hold: HoldKind::OptOut,
             directions: Directions::BOTH,
             source: Source::OptOut,
+            label: None,
             actor: actor("crm"),
             reason: Some(Reason::new(reason).unwrap()),
             display: Some(DisplayForm::new(display).unwrap()),

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use portcullis_ledger::{
-    Actor, Entry, Ledger, LedgerError, List, MasterKey, Outcome, Scope, Source, StorageUrl, TenantId, Write,
+    Actor, Entry, HoldKind, Ledger, LedgerError, List, MasterKey, Outcome, Scope, Source, StorageUrl,
+    TenantId, Write,
 };
 use portcullis_msisdn::{Directions, Subject};
 use tempfile::TempDir;
@@ -70,8 +71,10 @@ pub(crate) fn time(millisecond: i64) -> Timestamp {
 pub(crate) fn block(value: u64, directions: Directions) -> Write {
     Write::Block {
         subject: subject(value),
+        hold: HoldKind::Operator,
         directions,
         source: Source::Api,
+        label: None,
         actor: actor("crm"),
         reason: None,
         display: None,
@@ -80,7 +83,13 @@ pub(crate) fn block(value: u64, directions: Directions) -> Write {
 }
 
 pub(crate) fn unblock(value: u64, directions: Directions) -> Write {
-    Write::Unblock { subject: subject(value), directions, actor: actor("help desk") }
+    Write::Unblock {
+        covering: Directions::NONE,
+        subject: subject(value),
+        hold: None,
+        directions,
+        actor: actor("help desk"),
+    }
 }
 
 pub(crate) fn one(list: &List, write: Write) -> Outcome {

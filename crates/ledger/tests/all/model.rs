@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use portcullis_ledger::{
-    Actor, DisplayForm, Ledger, List, Outcome, Reason, Scope, Seq, Source, StatusFilter, Write,
+    Actor, DisplayForm, Hold, HoldKind, Label, Ledger, List, Outcome, Paging, Reason, Scope, Seq, Source,
+    StatusFilter, Write,
 };
 use portcullis_msisdn::{Directions, Subject};
 use proptest::collection::vec;
@@ -12,72 +13,104 @@ use proptest::prelude::*;
 
 use crate::fixture::{Folder, actor, limit, sender, subject, tenant, time};
 
+/// A hold, as a map would have it.
 #[derive(Clone, Debug, PartialEq)]
-struct Row {
+struct Held {
     directions: Directions,
     source: Source,
+    label: Option<Label>,
     actor: Actor,
     lifted_by: Option<Actor>,
     reason: Option<Reason>,
-    display: Option<DisplayForm>,
     expires: Option<Timestamp>,
-    deactivated: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Row {
+    holds: BTreeMap<HoldKind, Held>,
+    display: Option<DisplayForm>,
+    ever: Directions,
+}
+
+impl Row {
+    fn blocked(&self) -> Directions {
+        let blocking = self.holds.iter().filter(|(kind, _)| **kind != HoldKind::Marketing);
+        blocking.fold(Directions::NONE, |all, (_, held)| all | held.directions)
+    }
+
+    fn next_end(&self) -> Option<Timestamp> {
+        let in_force = self.holds.values().filter(|held| !held.directions.is_none());
+        in_force.filter_map(|held| held.expires).min()
+    }
 }
 
 type Rows = BTreeMap<Subject, Row>;
 
 fn apply(rows: &mut Rows, write: &Write) -> Outcome {
     match write.clone() {
-        Write::Block { subject, directions, source, actor, reason, display, expires } => {
-            let mut new = Row {
-                directions,
-                source,
-                actor,
-                lifted_by: None,
-                reason,
-                display,
-                expires,
-                deactivated: false,
-            };
-            let outcome = match rows.get(&subject) {
-                None => Outcome::Added,
-                Some(old) if old.deactivated => Outcome::Reactivated,
-                Some(old) => {
-                    new.directions = old.directions | directions;
-                    new.reason = new.reason.or(old.reason.clone());
-                    new.display = new.display.or(old.display.clone());
-                    let same_text = new.reason == old.reason && new.display == old.display;
-                    match (new.directions == old.directions, same_text && new.expires == old.expires) {
-                        (false, _) => Outcome::Widened,
-                        (true, false) => Outcome::Updated,
-                        (true, true) => return Outcome::Already,
-                    }
+        Write::Block { subject, hold, directions, source, label, actor, reason, display, expires } => {
+            let is_new = !rows.contains_key(&subject);
+            let row = rows.entry(subject).or_default();
+            let before = row.blocked();
+            let mut new = Held { directions, source, label, actor, lifted_by: None, reason, expires };
+            let mut says_new = display.is_some() && display != row.display;
+            if let Some(old) = row.holds.get(&hold).filter(|old| !old.directions.is_none()) {
+                new.directions = old.directions | directions;
+                new.reason = new.reason.or(old.reason.clone());
+                new.label = new.label.or(old.label.clone());
+                says_new |= new.reason != old.reason || new.label != old.label || new.expires != old.expires;
+                if !says_new && new.directions == old.directions {
+                    return Outcome::Already;
                 }
-            };
-            rows.insert(subject, new);
-            outcome
-        }
-        Write::Unblock { subject, directions, actor } => match rows.get_mut(&subject) {
-            Some(row) if !(row.directions & directions).is_none() => {
-                row.directions = row.directions & !directions;
-                row.lifted_by = Some(actor);
-                row.deactivated = row.directions.is_none();
-                if row.deactivated { Outcome::Removed } else { Outcome::Narrowed }
             }
-            _ => Outcome::Absent,
-        },
+            row.holds.insert(hold, new);
+            row.display = if before.is_none() { display } else { display.or(row.display.clone()) };
+            row.ever = row.ever | row.blocked();
+            match (is_new, before.is_none(), before == row.blocked()) {
+                (true, ..) => Outcome::Added,
+                (_, _, true) => Outcome::Updated,
+                (_, true, _) => Outcome::Reactivated,
+                _ => Outcome::Widened,
+            }
+        }
+        Write::Unblock { covering, subject, hold, directions, actor } => {
+            let Some(row) = rows.get_mut(&subject) else { return Outcome::Absent };
+            let before = row.blocked();
+            if !(covering & !before).is_none() {
+                return Outcome::Absent;
+            }
+            let mut lifted = false;
+            for (kind, held) in &mut row.holds {
+                if hold.is_none_or(|hold| hold == *kind) && !(held.directions & directions).is_none() {
+                    held.directions = held.directions & !directions;
+                    held.lifted_by = Some(actor.clone());
+                    lifted = true;
+                }
+            }
+            match (lifted, row.blocked()) {
+                (false, _) if (before & directions).is_none() => Outcome::Absent,
+                (false, _) => Outcome::Held,
+                (true, after) if after == before => Outcome::Lifted,
+                (true, Directions::NONE) => Outcome::Removed,
+                (true, _) => Outcome::Narrowed,
+            }
+        }
     }
 }
 
+/// How many entries changed.
 fn expire(rows: &mut Rows, now: Timestamp) -> usize {
     let mut count = 0;
     for row in rows.values_mut() {
-        if !row.deactivated && row.expires.is_some_and(|end| end <= now) {
-            row.directions = Directions::NONE;
-            row.lifted_by = Some(Actor::expiry());
-            row.deactivated = true;
-            count += 1;
+        let mut ended = false;
+        for held in row.holds.values_mut() {
+            if !held.directions.is_none() && held.expires.is_some_and(|end| end <= now) {
+                held.directions = Directions::NONE;
+                held.lifted_by = Some(Actor::expiry());
+                ended = true;
+            }
         }
+        count += usize::from(ended);
     }
     count
 }
@@ -99,23 +132,38 @@ fn times() -> impl Strategy<Value = Timestamp> {
 
 fn write() -> impl Strategy<Value = Write> {
     let subjects = || (0..8_u64).prop_map(|n| subject(n << 40 | n));
-    let actors = || prop_oneof![Just("crm"), Just("help desk")].prop_map(actor);
+    let actors = || {
+        prop_oneof![
+            Just(actor("crm")),
+            Just(actor("help desk")),
+            Just(actor("crm").at("192.0.2.7".parse().unwrap())),
+        ]
+    };
+    let kinds = || (0..3_usize).prop_map(|kind| HoldKind::ALL[kind]);
     let text = || proptest::option::weighted(0.3, "[0-9é]{0,3}");
     prop_oneof![
         3 => (
-            subjects(), directions(), 0..5_usize, actors(), text(), text(),
+            subjects(), kinds(), directions(), 0..5_usize, actors(), text(), text(), text(),
             proptest::option::weighted(0.3, times()),
-        ).prop_map(|(subject, directions, source, actor, reason, display, expires)| Write::Block {
+        ).prop_map(|(subject, hold, directions, source, actor, label, reason, display, expires)| Write::Block {
             subject,
+            hold,
             directions,
             source: Source::ALL[source],
+            label: label.map(|text| Label::new(text).unwrap()),
             actor,
             reason: reason.map(|text| Reason::new(text).unwrap()),
             display: display.map(|text| DisplayForm::new(text).unwrap()),
             expires,
         }),
-        2 => (subjects(), directions(), actors())
-            .prop_map(|(subject, directions, actor)| Write::Unblock { subject, directions, actor }),
+        2 => (0..4_u8, subjects(), proptest::option::of(kinds()), directions(), actors())
+            .prop_map(|(covering, subject, hold, directions, actor)| Write::Unblock {
+                covering: Directions::from_bits(covering).unwrap(),
+                subject,
+                hold,
+                directions,
+                actor,
+            }),
     ]
 }
 
@@ -132,26 +180,58 @@ struct Twin {
     list: List,
     rows: Rows,
     history: Vec<(Seq, BTreeMap<Subject, Directions>)>,
+    /// Whose each change was, what became of it, and what was blocked before and after.
+    trail: Vec<(Subject, Outcome, Directions, Directions)>,
 }
 
 fn blocked(rows: &Rows) -> BTreeMap<Subject, Directions> {
-    rows.iter().filter(|(_, row)| !row.deactivated).map(|(subject, row)| (*subject, row.directions)).collect()
+    let all = rows.iter().map(|(subject, row)| (*subject, row.blocked()));
+    all.filter(|(_, directions)| !directions.is_none()).collect()
 }
 
 impl Twin {
+    fn new(list: List) -> Self {
+        Twin { list, rows: Rows::new(), history: vec![(Seq::START, BTreeMap::new())], trail: Vec::new() }
+    }
+
     fn write(&mut self, writes: &[Write]) {
         let written = self.list.write(writes.to_vec()).unwrap();
         for (write, written) in writes.iter().zip(&written) {
-            let directions =
-                |rows: &Rows| rows.get(&write.subject()).map(|row| row.directions).unwrap_or_default();
+            let directions = |rows: &Rows| rows.get(&write.subject()).map(Row::blocked).unwrap_or_default();
             assert_eq!(written.before, directions(&self.rows));
             assert_eq!(written.outcome, apply(&mut self.rows, write));
             assert_eq!(written.after, directions(&self.rows));
+            if written.outcome.changed() {
+                self.trail.push((write.subject(), written.outcome, written.before, written.after));
+            }
         }
         let newest = self.list.sequence().unwrap();
         assert_eq!(written.iter().map(|written| written.sequence).max(), Some(newest));
         let changed = written.iter().any(|written| written.outcome.changed());
         assert_eq!(changed, self.history.last().is_none_or(|(before, _)| *before < newest));
+    }
+
+    /// How many entries changed.
+    fn expire(&mut self, now: Timestamp) -> usize {
+        for (subject, row) in &self.rows {
+            // One record a hold, in the order of the kinds.
+            let mut row = row.clone();
+            let due: Vec<HoldKind> = (row.holds.iter())
+                .filter(|(_, held)| !held.directions.is_none() && held.expires.is_some_and(|end| end <= now))
+                .map(|(kind, _)| *kind)
+                .collect();
+            for kind in due {
+                let before = row.blocked();
+                row.holds.get_mut(&kind).unwrap().directions = Directions::NONE;
+                let outcome = match (row.blocked() == before, row.blocked()) {
+                    (true, _) => Outcome::Lifted,
+                    (_, Directions::NONE) => Outcome::Removed,
+                    _ => Outcome::Narrowed,
+                };
+                self.trail.push((*subject, outcome, before, row.blocked()));
+            }
+        }
+        expire(&mut self.rows, now)
     }
 
     /// That the list is in every way what it should be.
@@ -164,15 +244,44 @@ impl Twin {
             let expected: Rows = (self.rows.clone().into_iter())
                 .filter(|(_, row)| match filter {
                     StatusFilter::All => true,
-                    StatusFilter::Active => !row.deactivated,
-                    StatusFilter::Inactive => row.deactivated,
+                    StatusFilter::Active => !row.blocked().is_none(),
+                    StatusFilter::Inactive => row.blocked().is_none(),
                 })
                 .collect();
             assert_eq!(self.pages(filter, part), expected.into_iter().collect::<Vec<_>>());
         }
+        self.check_trail(part);
+        let list = &self.list;
         self.history.push((list.sequence().unwrap(), blocked));
         for (since, state) in &self.history {
             assert_eq!(self.replay(*since, state.clone(), part), self.history.last().unwrap().1);
+        }
+    }
+
+    /// That the trail, read in parts, tells each entry's changes in their order; and the history of each the same.
+    fn check_trail(&self, part: usize) {
+        let mut records = Vec::new();
+        let mut before = None;
+        loop {
+            let trail = self.list.trail(before, limit(part)).unwrap();
+            records.extend(trail.records);
+            match trail.older {
+                Some(older) => before = Some(older),
+                None => break,
+            }
+        }
+        records.reverse();
+        assert_eq!(records.len(), self.trail.len());
+        for subject in self.rows.keys() {
+            let of_one: Vec<_> = records.iter().filter(|record| record.subject == *subject).collect();
+            let told: Vec<_> = (of_one.iter())
+                .map(|record| (*subject, record.outcome, record.blocked_before(), record.blocked_after()))
+                .collect();
+            let done: Vec<_> = self.trail.iter().filter(|change| change.0 == *subject).copied().collect();
+            assert_eq!(told, done);
+            let mut history = self.list.history(*subject, None, limit(1000)).unwrap().records;
+            history.reverse();
+            assert_eq!(history.iter().collect::<Vec<_>>(), of_one);
         }
     }
 
@@ -193,21 +302,28 @@ impl Twin {
         let mut all = Vec::new();
         loop {
             let after = all.last().map(|(subject, _)| *subject);
-            let page = self.list.page(after, limit(part), filter).unwrap();
+            let from = after.map_or(Paging::Start, Paging::After);
+            let page = self.list.page(from, limit(part), filter).unwrap();
             assert!(page.entries.len() == part || !page.more);
             all.extend(page.entries.into_iter().map(|entry| {
                 assert_eq!(Some(&entry), self.list.get(entry.subject).unwrap().as_ref());
                 assert_eq!(self.list.directions(&[entry.subject]).unwrap(), [entry.directions]);
-                let row = Row {
-                    directions: entry.directions,
-                    source: entry.source,
-                    actor: entry.actor,
-                    lifted_by: entry.lifted_by,
-                    reason: entry.reason,
-                    display: entry.display,
-                    expires: entry.expires,
-                    deactivated: entry.deactivated.is_some(),
+                let held = |hold: &Hold| Held {
+                    directions: hold.directions,
+                    source: hold.source,
+                    label: hold.label.clone(),
+                    actor: hold.actor.clone(),
+                    lifted_by: hold.lifted_by.clone(),
+                    reason: hold.reason.clone(),
+                    expires: hold.expires,
                 };
+                assert_eq!(entry.deactivated.is_some(), entry.directions.is_none());
+                let row = Row {
+                    holds: entry.holds.iter().map(|hold| (hold.kind, held(hold))).collect(),
+                    display: entry.display,
+                    ever: entry.ever,
+                };
+                assert_eq!(entry.directions, row.blocked());
                 (entry.subject, row)
             }));
             if !page.more {
@@ -254,29 +370,31 @@ proptest! {
         let folder = Folder::new();
         let mut ledger = folder.ledger();
         let mut twins =
-            lists(&ledger).map(|list| Twin { list, rows: Rows::new(), history: vec![(Seq::START, BTreeMap::new())] });
+            lists(&ledger).map(Twin::new);
         for step in steps {
             match step {
                 Step::Write { list, writes } => twins[list].write(&writes),
                 Step::Expire(now) => {
                     let expired: usize =
                         ledger.expire_due(now).unwrap().iter().map(|list| list.count).sum();
-                    let expected: usize = twins.iter_mut().map(|twin| expire(&mut twin.rows, now)).sum();
+                    let expected: usize = twins.iter_mut().map(|twin| twin.expire(now)).sum();
                     prop_assert_eq!(expired, expected);
                 }
                 Step::Reopen => {
-                    let states = twins.map(|twin| (twin.rows, twin.history));
+                    let states = twins.map(|twin| (twin.rows, twin.history, twin.trail));
                     drop(ledger);
                     ledger = folder.ledger();
                     let mut reopened = lists(&ledger).into_iter();
-                    twins = states.map(|(rows, history)| Twin { list: reopened.next().unwrap(), rows, history });
+                    twins = states.map(|(rows, history, trail)| {
+                        Twin { rows, history, trail, ..Twin::new(reopened.next().unwrap()) }
+                    });
                 }
             }
             for twin in &mut twins {
                 twin.check(part);
             }
             let ends = twins.iter().flat_map(|twin| twin.rows.values());
-            let next = ends.filter(|row| !row.deactivated).filter_map(|row| row.expires).min();
+            let next = ends.filter_map(Row::next_end).min();
             prop_assert_eq!(ledger.next_expiry().unwrap(), next);
         }
     }

@@ -1,10 +1,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 
-use portcullis_ledger::{Ledger, LedgerError, MasterKey, StorageUrl};
+use portcullis_ledger::{HoldKind, Ledger, LedgerError, MasterKey, StorageUrl};
 use portcullis_msisdn::Directions;
 use rusqlite::Connection;
 
-use crate::fixture::{Folder, block, list, one, open};
+use crate::fixture::{Folder, actor, block, limit, list, one, open, subject, unblock};
 
 #[test]
 fn nobody_else_can_read_the_files() {
@@ -57,23 +57,55 @@ fn a_newer_schema_is_refused() {
     let folder = Folder::new();
     drop(folder.ledger());
     let connection = Connection::open(folder.file("ledger.db")).unwrap();
-    connection.pragma_update(None, "user_version", 3).unwrap();
+    connection.pragma_update(None, "user_version", 4).unwrap();
     drop(connection);
     let refused = open(&folder.file("ledger.db")).unwrap_err();
-    assert!(matches!(refused, LedgerError::NewerSchema { found: 3, known: 2, .. }), "{refused}");
+    assert!(matches!(refused, LedgerError::NewerSchema { found: 4, known: 3, .. }), "{refused}");
 }
 
 #[test]
 fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
     let folder = Folder::new();
-    one(&list(&folder.ledger()), block(1, Directions::BOTH));
+    let (blocked, opted_out, lifted) = (subject(1), subject(2), subject(3));
+    {
+        let list = list(&folder.ledger());
+        list.write(vec![
+            block(1, Directions::BOTH),
+            block(2, Directions::OUTBOUND),
+            block(3, Directions::INBOUND),
+        ])
+        .unwrap();
+        one(&list, unblock(3, Directions::BOTH));
+    }
     let connection = Connection::open(folder.file("ledger.db")).unwrap();
-    connection.execute_batch("ALTER TABLE lists DROP COLUMN state; PRAGMA user_version = 1").unwrap();
+    let as_it_was = "
+        UPDATE entries SET source = 3 WHERE subject = 2;
+        DROP INDEX entries_by_expiry; DROP TABLE holds; DROP TABLE records; DROP TABLE identities; DROP TABLE visits;
+        ALTER TABLE entries DROP COLUMN kind; ALTER TABLE entries DROP COLUMN own;
+        ALTER TABLE entries DROP COLUMN ever; ALTER TABLE entries DROP COLUMN since;
+        CREATE INDEX entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL AND directions <> 0;
+        CREATE TABLE old (id INTEGER PRIMARY KEY AUTOINCREMENT, tenant INTEGER NOT NULL REFERENCES tenants (id),
+            name TEXT NOT NULL, UNIQUE (tenant, name)) STRICT;
+        INSERT INTO old SELECT id, tenant, name FROM actors;
+        DROP TABLE actors; ALTER TABLE old RENAME TO actors;
+        ALTER TABLE lists DROP COLUMN state; PRAGMA user_version = 1";
+    connection.execute_batch(as_it_was).unwrap();
     drop(connection);
     let list = list(&folder.ledger());
-    assert_eq!((list.count().unwrap(), list.kept_state().unwrap()), (1, None));
+    assert_eq!((list.count().unwrap(), list.kept_state().unwrap()), (2, None));
     list.keep_state([7; 16]).unwrap();
     assert_eq!(list.kept_state().unwrap(), Some([7; 16]));
+    let hold = |subject| list.get(subject).unwrap().unwrap().holds.lead().clone();
+    assert_eq!((hold(blocked).kind, hold(opted_out).kind), (HoldKind::Operator, HoldKind::OptOut));
+    assert_eq!(hold(blocked).actor, actor("crm"));
+    assert_eq!(hold(lifted).lifted_by, Some(actor("help desk")));
+    // Which way it was blocked was not written down.
+    assert_eq!(list.get(lifted).unwrap().unwrap().ever, Directions::BOTH);
+    assert_eq!(list.history(blocked, None, limit(9)).unwrap().records, []);
+    one(&list, unblock(1, Directions::INBOUND));
+    let history = list.history(blocked, None, limit(9)).unwrap();
+    assert_eq!((history.records.len(), history.older), (1, None));
+    assert_eq!(history.records[0].blocked_before(), Directions::BOTH);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::thread;
 
-use portcullis_ledger::{LedgerError, Scope, Seq, StatusFilter};
+use portcullis_ledger::{LedgerError, Paging, Scope, Seq, StatusFilter};
 use portcullis_msisdn::{Directions, Msisdn, Subject};
 use rusqlite::Connection;
 
@@ -127,6 +127,6 @@ fn handles_to_what_was_forgotten_are_dead_even_when_the_name_comes_back() {
     gone(dead.changes_since(Seq::START, limit(9)).unwrap_err());
     assert_eq!(dead.get(subject(2)).unwrap(), None);
     assert_eq!(dead.members(None, limit(9)).unwrap(), []);
-    assert_eq!(dead.page(None, limit(9), StatusFilter::All).unwrap().entries, []);
+    assert_eq!(dead.page(Paging::Start, limit(9), StatusFilter::All).unwrap().entries, []);
     assert_eq!(alive.count().unwrap(), 1);
 }

@@ -1,9 +1,9 @@
 use jiff::Timestamp;
 use portcullis_ledger::{
-    Actor, Change, DisplayForm, ExpiredIn, LedgerError, Outcome, PublicId, Reason, Scope, Seq, Source,
-    Status, StatusFilter, Write,
+    Actor, Change, DisplayForm, ExpiredIn, Filter, HoldKind, Label, LedgerError, Outcome, Paging, PublicId,
+    Reason, Scope, Seq, Source, Status, StatusFilter, UserId, Write,
 };
-use portcullis_msisdn::Directions;
+use portcullis_msisdn::{Directions, ReservedId, Revealed};
 
 use crate::fixture::{Folder, actor, block, entry, limit, list, one, sender, subject, tenant, time, unblock};
 
@@ -13,10 +13,12 @@ const BOTH: Directions = Directions::BOTH;
 
 fn with_text(write: Write, why: &str, form: &str) -> Write {
     match write {
-        Write::Block { subject, directions, source, actor, expires, .. } => Write::Block {
+        Write::Block { subject, hold, directions, source, label, actor, expires, .. } => Write::Block {
             subject,
+            hold,
             directions,
             source,
+            label,
             actor,
             reason: Some(Reason::new(why).unwrap()),
             display: Some(DisplayForm::new(form).unwrap()),
@@ -26,10 +28,41 @@ fn with_text(write: Write, why: &str, form: &str) -> Write {
     }
 }
 
+/// The same, as the person's own wish.
+fn opt_out(write: Write) -> Write {
+    match write {
+        Write::Block { subject, directions, actor, reason, display, expires, .. } => Write::Block {
+            subject,
+            hold: HoldKind::OptOut,
+            directions,
+            source: Source::OptOut,
+            label: Some(Label::new("UNSUBSCRIBE").unwrap()),
+            actor,
+            reason,
+            display,
+            expires,
+        },
+        Write::Unblock { covering, subject, directions, actor, .. } => {
+            Write::Unblock { covering, subject, hold: Some(HoldKind::OptOut), directions, actor }
+        }
+    }
+}
+
+/// The same, of the operator's hold only.
+fn of_operator(write: Write) -> Write {
+    match write {
+        Write::Unblock { covering, subject, directions, actor, .. } => {
+            Write::Unblock { covering, subject, hold: Some(HoldKind::Operator), directions, actor }
+        }
+        other => other,
+    }
+}
+
 fn until(write: Write, end: Timestamp) -> Write {
     match write {
-        Write::Block { subject, directions, source, actor, reason, display, .. } => {
-            Write::Block { subject, directions, source, actor, reason, display, expires: Some(end) }
+        Write::Block { subject, hold, directions, source, label, actor, reason, display, .. } => {
+            let expires = Some(end);
+            Write::Block { subject, hold, directions, source, label, actor, reason, display, expires }
         }
         other => other,
     }
@@ -60,21 +93,22 @@ fn an_entry_remembers_who_when_why() {
     one(&list, with_text(block(7, OUT), "asked by mail", "073-200 11 22"));
     let blocked = entry(&list, 7);
     assert_eq!(blocked.status(), Status::Active);
-    assert_eq!(blocked.source, Source::Api);
-    assert_eq!(blocked.actor, actor("crm"));
-    assert_eq!(blocked.reason.as_ref().map(Reason::as_str), Some("asked by mail"));
+    assert_eq!(blocked.holds.lead().source, Source::Api);
+    assert_eq!(blocked.holds.lead().actor, actor("crm"));
+    assert_eq!(blocked.holds.lead().reason.as_ref().map(Reason::as_str), Some("asked by mail"));
     assert_eq!(blocked.display.as_ref().map(DisplayForm::as_str), Some("073-200 11 22"));
     assert!(blocked.created >= start && blocked.created <= Timestamp::now());
     assert_eq!(
-        (blocked.updated, blocked.deactivated, blocked.lifted_by.as_ref()),
+        (blocked.updated, blocked.deactivated, blocked.holds.lead().lifted_by.as_ref()),
         (blocked.created, None, None)
     );
 
     one(&list, unblock(7, OUT));
     let lifted = entry(&list, 7);
     assert_eq!(lifted.status(), Status::Inactive);
-    assert_eq!((&lifted.actor, &lifted.reason), (&blocked.actor, &blocked.reason));
-    assert_eq!(lifted.lifted_by, Some(actor("help desk")));
+    let hold = lifted.holds.lead();
+    assert_eq!((&hold.actor, &hold.reason), (&blocked.holds.lead().actor, &blocked.holds.lead().reason));
+    assert_eq!(hold.lifted_by, Some(actor("help desk")));
     assert_eq!(lifted.deactivated, Some(lifted.updated));
     assert_eq!(lifted.created, blocked.created);
 }
@@ -91,8 +125,9 @@ fn a_reactivated_entry_keeps_its_id_and_birth_only() {
     let new = entry(&list, 7);
     assert_eq!(list.public_id(subject(7)), id);
     assert_eq!(new.created, old.created);
-    assert_eq!((new.directions, new.reason, new.display, new.expires), (IN, None, None, None));
-    assert_eq!((new.deactivated, new.lifted_by), (None, None));
+    let hold = new.holds.lead();
+    assert_eq!((new.directions, &hold.reason, new.display, hold.expires), (IN, &None, None, None));
+    assert_eq!((new.deactivated, &hold.lifted_by), (None, &None));
 }
 
 #[test]
@@ -105,12 +140,12 @@ fn blocking_again_updates_what_is_given() {
     assert_eq!(one(&list, until(block(7, OUT), time(4_000_000_000_000))), Outcome::Updated);
     let updated = entry(&list, 7);
     assert_eq!(updated.sequence, Seq::new(2));
-    assert_eq!(updated.expires, Some(time(4_000_000_000_000)));
-    assert_eq!(updated.reason.as_ref().map(Reason::as_str), Some("why"));
+    assert_eq!(updated.expires(), Some(time(4_000_000_000_000)));
+    assert_eq!(updated.holds.lead().reason.as_ref().map(Reason::as_str), Some("why"));
     assert_eq!(one(&list, with_text(block(7, OUT), "why now", "form")), Outcome::Updated);
     let updated = entry(&list, 7);
-    assert_eq!(updated.expires, None, "the newest block holds for good");
-    assert_eq!(updated.reason.as_ref().map(Reason::as_str), Some("why now"));
+    assert_eq!(updated.expires(), None, "the newest block holds for good");
+    assert_eq!(updated.holds.lead().reason.as_ref().map(Reason::as_str), Some("why now"));
 }
 
 #[test]
@@ -119,7 +154,7 @@ fn times_finer_than_milliseconds_are_cut_once() {
     let list = list(&folder.ledger());
     let end = Timestamp::new(4_000_000_000, 123_456_789).unwrap();
     one(&list, until(block(7, OUT), end));
-    assert_eq!(entry(&list, 7).expires, Some(time(4_000_000_000_123)));
+    assert_eq!(entry(&list, 7).expires(), Some(time(4_000_000_000_123)));
     assert_eq!(one(&list, until(block(7, OUT), end)), Outcome::Already);
 }
 
@@ -158,7 +193,9 @@ fn pages_walk_the_list_in_order() {
     list.write((0..5).map(|value| block(value * 10, OUT)).collect()).unwrap();
     one(&list, unblock(20, OUT));
     let page = |after: Option<u64>, most, filter| {
-        let page = list.page(after.map(subject), limit(most), filter).unwrap();
+        let page = list
+            .page(after.map_or(Paging::Start, |after| Paging::After(subject(after))), limit(most), filter)
+            .unwrap();
         let subjects: Vec<u64> = page.entries.iter().map(|entry| entry.subject.get()).collect();
         (subjects, page.more)
     };
@@ -171,6 +208,238 @@ fn pages_walk_the_list_in_order() {
     assert_eq!(list.members(Some(subject(10)), limit(9)).unwrap(), [(subject(30), OUT), (subject(40), OUT)]);
     let found = list.get_many(&[subject(40), subject(41), subject(20)]).unwrap();
     assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
+}
+
+#[test]
+fn pages_can_be_counted_and_walked_backwards() {
+    let folder = Folder::new();
+    let list = list(&folder.ledger());
+    list.write((0..5).map(|value| block(value * 10, OUT)).collect()).unwrap();
+    let page = |from, most| {
+        let page = list.subjects(from, limit(most), StatusFilter::Active).unwrap();
+        (page.entries.iter().map(|subject| subject.get()).collect::<Vec<u64>>(), page.more)
+    };
+    assert_eq!(page(Paging::Skip(0), 2), (vec![0, 10], true));
+    assert_eq!(page(Paging::Skip(3), 2), (vec![30, 40], false));
+    assert_eq!(page(Paging::Skip(5), 2), (vec![], false));
+    assert_eq!(page(Paging::Skip(u64::MAX), 2), (vec![], false));
+    assert_eq!(page(Paging::Before(subject(40)), 2), (vec![20, 30], true));
+    assert_eq!(page(Paging::Before(subject(25)), 9), (vec![0, 10, 20], false));
+    assert_eq!(page(Paging::Before(subject(0)), 9), (vec![], false));
+}
+
+#[test]
+fn a_filter_of_directions_takes_what_blocks_fewer_for_inactive() {
+    let folder = Folder::new();
+    let list = list(&folder.ledger());
+    list.write(vec![block(1, IN), block(2, OUT), block(3, BOTH), block(4, BOTH), block(5, BOTH)]).unwrap();
+    list.write(vec![unblock(4, OUT), unblock(5, BOTH)]).unwrap();
+    let seen = |status, covering| {
+        let page = list.subjects(Paging::Start, limit(9), Filter { status, covering }).unwrap();
+        page.entries.iter().map(|subject| subject.get()).collect::<Vec<u64>>()
+    };
+    assert_eq!(seen(StatusFilter::Active, OUT), [2, 3]);
+    assert_eq!(seen(StatusFilter::Inactive, OUT), [4, 5], "the first was never blocked outbound");
+    assert_eq!(seen(StatusFilter::All, OUT), [2, 3, 4, 5]);
+    assert_eq!(seen(StatusFilter::Active, IN), [1, 3, 4]);
+    assert_eq!(seen(StatusFilter::Active, BOTH), [3]);
+    assert_eq!(seen(StatusFilter::Inactive, BOTH), [4, 5]);
+    assert_eq!(seen(StatusFilter::Active, Directions::NONE), [1, 2, 3, 4]);
+    assert_eq!(seen(StatusFilter::Inactive, Directions::NONE), [5]);
+}
+
+#[test]
+fn lifting_one_hold_leaves_the_other() {
+    let folder = Folder::new();
+    let ledger = folder.ledger();
+    let list = list(&ledger);
+    assert_eq!(one(&list, with_text(block(7, OUT), "rude", "073")), Outcome::Added);
+    assert_eq!(one(&list, opt_out(block(7, OUT))), Outcome::Updated);
+    assert_eq!(one(&list, opt_out(block(7, OUT))), Outcome::Already);
+    assert_eq!(one(&list, of_operator(unblock(7, BOTH))), Outcome::Lifted);
+    assert_eq!(one(&list, of_operator(unblock(7, BOTH))), Outcome::Held);
+    let held = entry(&list, 7);
+    assert_eq!((held.directions, held.status()), (OUT, Status::Active));
+    assert_eq!(held.holds.lead().kind, HoldKind::OptOut);
+    assert_eq!(held.holds.lead().label, Some(Label::new("UNSUBSCRIBE").unwrap()));
+    assert_eq!(held.holds.get(HoldKind::Operator).unwrap().lifted_by, Some(actor("help desk")));
+    assert_eq!(list.members(None, limit(9)).unwrap(), [(subject(7), OUT)]);
+    assert_eq!(one(&list, opt_out(unblock(7, BOTH))), Outcome::Removed);
+    assert_eq!(one(&list, of_operator(unblock(7, BOTH))), Outcome::Absent);
+    assert_eq!(one(&list, block(7, IN)), Outcome::Reactivated);
+    assert_eq!(entry(&list, 7).holds.lead().kind, HoldKind::Operator);
+
+    // Each ends by itself.
+    one(&list, until(block(7, IN), time(4_000_000_000_000)));
+    one(&list, until(opt_out(block(7, OUT)), time(4_000_000_000_100)));
+    assert_eq!(ledger.next_expiry().unwrap(), Some(time(4_000_000_000_000)));
+    assert_eq!(ledger.expire_due(time(4_000_000_000_000)).unwrap()[0].count, 1);
+    assert_eq!(entry(&list, 7).directions, OUT);
+    assert_eq!(ledger.next_expiry().unwrap(), Some(time(4_000_000_000_100)));
+    assert_eq!(ledger.expire_due(time(4_000_000_000_100)).unwrap()[0].count, 1);
+    assert_eq!((entry(&list, 7).status(), ledger.next_expiry().unwrap()), (Status::Inactive, None));
+    assert_eq!(list.count().unwrap(), 0);
+}
+
+#[test]
+fn an_unblock_can_be_meant_for_entries_that_cover_enough() {
+    let folder = Folder::new();
+    let list = list(&folder.ledger());
+    list.write(vec![block(1, OUT), block(2, BOTH)]).unwrap();
+    let of_both = |value| Write::Unblock {
+        covering: BOTH,
+        subject: subject(value),
+        hold: None,
+        directions: BOTH,
+        actor: actor("crm"),
+    };
+    assert_eq!(one(&list, of_both(1)), Outcome::Absent);
+    assert_eq!(one(&list, of_both(2)), Outcome::Removed);
+    assert_eq!(list.members(None, limit(9)).unwrap(), [(subject(1), OUT)]);
+}
+
+#[test]
+fn who_wrote_lately_is_remembered() {
+    let folder = Folder::new();
+    let list = list(&folder.ledger());
+    list.keep_visits(&[(subject(1), time(1000)), (subject(2), time(2000))], time(0)).unwrap();
+    list.keep_visits(&[(subject(1), time(3000))], time(0)).unwrap();
+    assert_eq!(list.visits(time(0)).unwrap(), [(subject(1), time(3000)), (subject(2), time(2000))]);
+    assert_eq!(list.visits(time(2001)).unwrap(), [(subject(1), time(3000))]);
+    list.keep_visits(&[], time(2001)).unwrap();
+    assert_eq!(list.visits(time(0)).unwrap(), [(subject(1), time(3000))]);
+}
+
+#[test]
+fn a_marketing_hold_is_on_record_and_blocks_nothing() {
+    let folder = Folder::new();
+    let list = list(&folder.ledger());
+    let marketing = |write| match opt_out(write) {
+        Write::Block { subject, directions, source, label, actor, reason, display, expires, .. } => {
+            let hold = HoldKind::Marketing;
+            Write::Block { subject, hold, directions, source, label, actor, reason, display, expires }
+        }
+        other => other,
+    };
+    assert_eq!(one(&list, marketing(block(7, OUT))), Outcome::Added);
+    let held = entry(&list, 7);
+    assert_eq!(
+        (held.directions, held.status(), list.count().unwrap()),
+        (Directions::NONE, Status::Inactive, 0)
+    );
+    assert_eq!(held.holds.get(HoldKind::Marketing).unwrap().directions, OUT);
+    assert_eq!(list.members(None, limit(9)).unwrap(), []);
+    assert_eq!(one(&list, block(7, IN)), Outcome::Reactivated);
+    assert_eq!(one(&list, of_operator(unblock(7, BOTH))), Outcome::Removed);
+    assert_eq!(entry(&list, 7).holds.get(HoldKind::Marketing).unwrap().directions, OUT);
+}
+
+#[test]
+fn a_list_takes_no_more_than_it_may_have() {
+    let folder = Folder::new();
+    let list = list(&folder.ledger());
+    let outcomes = |writes| {
+        let written = list.write_up_to(2, writes).unwrap();
+        written.iter().map(|written| written.outcome).collect::<Vec<_>>()
+    };
+    use Outcome::{Added, Full, Reactivated, Removed, Widened};
+    assert_eq!(outcomes(vec![block(1, OUT), block(2, OUT), block(3, OUT)]), [Added, Added, Full]);
+    assert_eq!(list.get(subject(3)).unwrap(), None);
+    assert_eq!(outcomes(vec![block(2, BOTH), block(3, OUT)]), [Widened, Full]);
+    assert_eq!(outcomes(vec![unblock(1, BOTH), block(3, OUT), block(1, OUT)]), [Removed, Added, Full]);
+    assert_eq!(outcomes(vec![unblock(3, BOTH), block(1, OUT)]), [Removed, Reactivated]);
+    assert_eq!(list.count().unwrap(), 2);
+}
+
+#[test]
+fn the_trail_tells_each_change_with_before_and_after() {
+    let folder = Folder::new();
+    let ledger = folder.ledger();
+    let list = list(&ledger);
+    let there = actor("crm").at("192.0.2.7".parse().unwrap()).through("sinch").unwrap();
+    let from_there = |write| match with_text(write, "rude", "073") {
+        Write::Block { subject, hold, directions, source, label, reason, display, expires, .. } => {
+            let actor = there.clone();
+            Write::Block { subject, hold, directions, source, label, actor, reason, display, expires }
+        }
+        other => other,
+    };
+    list.write(vec![from_there(block(7, BOTH)), block(8, OUT), opt_out(block(7, OUT))]).unwrap();
+    list.write(vec![block(8, OUT), of_operator(unblock(7, IN))]).unwrap();
+    one(&list, until(block(8, OUT), time(100)));
+    ledger.expire_due(time(200)).unwrap();
+
+    let trail = list.trail(None, limit(99)).unwrap();
+    assert_eq!(trail.older, None);
+    let told: Vec<_> = (trail.records.iter())
+        .map(|record| (record.subject.get(), record.sequence.get(), record.outcome, record.blocked_after()))
+        .collect();
+    use Outcome::{Added, Narrowed, Removed, Updated};
+    let none = Directions::NONE;
+    assert_eq!(
+        told,
+        [
+            (8, 5, Removed, none),
+            (8, 4, Updated, OUT),
+            (7, 3, Narrowed, OUT),
+            (8, 2, Added, OUT),
+            (7, 1, Updated, BOTH),
+            (7, 1, Added, BOTH)
+        ]
+    );
+    let first = trail.records.last().unwrap();
+    assert_eq!(
+        (&first.actor, first.source, first.hold),
+        (&there, Some(Source::Api), Some(HoldKind::Operator))
+    );
+    assert_eq!(first.reason.as_ref().map(Reason::as_str), Some("rude"));
+    assert_eq!(first.display.as_ref().map(DisplayForm::as_str), Some("073"));
+    assert_eq!((first.previous, first.blocked_before()), (Seq::START, none));
+    let ended = &trail.records[0];
+    assert_eq!((&ended.actor, ended.at, ended.previous), (&Actor::expiry(), time(200), Seq::new(4)));
+    assert_eq!(trail.records[1].expires, Some(time(100)));
+
+    // What shares a number stays together.
+    let part = list.trail(Some(Seq::new(3)), limit(1)).unwrap();
+    assert_eq!((part.records.len(), part.older), (1, Some(Seq::new(2))));
+    let part = list.trail(part.older, limit(1)).unwrap();
+    assert_eq!(part.records.len(), 2);
+
+    let history = list.history(subject(7), None, limit(99)).unwrap();
+    assert_eq!(history.records, [&trail.records[2], &trail.records[4], &trail.records[5]].map(Clone::clone));
+    assert_eq!(history.older, None);
+    let part = list.history(subject(8), None, limit(1)).unwrap();
+    assert_eq!((part.records.len(), part.older), (1, Some(Seq::new(5))));
+    let part = list.history(subject(8), part.older, limit(9)).unwrap();
+    assert_eq!((part.records.len(), part.older), (2, None));
+    assert_eq!(list.history(subject(9), None, limit(9)).unwrap().records, []);
+}
+
+#[test]
+fn a_person_without_a_number_has_one_subject_for_ever() {
+    let folder = Folder::new();
+    let ledger = folder.ledger();
+    let acme = list(&ledger);
+    let user: UserId = "US.13491208655302741918".parse().unwrap();
+    assert_eq!(acme.subject_of_user(&user).unwrap(), None);
+    let subject = acme.ensure_subject_of_user(&user).unwrap();
+    assert_eq!(acme.ensure_subject_of_user(&user).unwrap(), subject);
+    let wide = ledger.list(&tenant("acme"), Scope::Tenant).unwrap();
+    assert_eq!(wide.subject_of_user(&user).unwrap(), Some(subject));
+    let another = acme.ensure_subject_of_user(&"US.13491208655302741919".parse().unwrap()).unwrap();
+    assert_ne!(another, subject);
+    let other = ledger.list(&tenant("other"), sender("bot")).unwrap();
+    assert_eq!(other.subject_of_user(&user).unwrap(), None);
+    assert_ne!(other.ensure_subject_of_user(&user).unwrap(), subject);
+    drop((acme, wide, other, ledger));
+    let ledger = folder.ledger();
+    let acme = list(&ledger);
+    assert_eq!(acme.subject_of_user(&user).unwrap(), Some(subject));
+    let Revealed::Reserved(id) = acme.keys().permutation().reveal(subject) else { panic!("not a number's") };
+    assert_eq!(acme.user_of(id).unwrap(), Some(user));
+    assert_eq!(acme.user_of(ReservedId::new(99).unwrap()).unwrap(), None);
+    let bytes = folder.bytes();
+    assert!(!bytes.windows(20).any(|part| part == b"13491208655302741918"));
 }
 
 #[test]
@@ -232,9 +501,10 @@ fn entries_end_when_their_time_is_over() {
     );
     let ended = entry(&list, 1);
     assert_eq!(ended.status(), Status::Inactive);
-    assert_eq!((ended.actor, ended.lifted_by), (actor("crm"), Some(Actor::expiry())));
+    let hold = ended.holds.lead();
+    assert_eq!((&hold.actor, &hold.lifted_by), (&actor("crm"), &Some(Actor::expiry())));
     assert_eq!((ended.deactivated, ended.updated), (Some(time(150)), time(150)));
-    assert_eq!(ended.reason.as_ref().map(Reason::as_str), Some("why"));
+    assert_eq!(hold.reason.as_ref().map(Reason::as_str), Some("why"));
     assert_eq!(ended.sequence, Seq::new(3));
     assert_eq!((list.count().unwrap(), wide.count().unwrap(), other.count().unwrap()), (1, 0, 1));
     assert_eq!(list.changes_since(Seq::new(2), limit(9)).unwrap().changes[0].directions, Directions::NONE);

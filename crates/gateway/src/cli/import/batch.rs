@@ -104,6 +104,7 @@ impl Batch {
 impl Wish {
     fn body<E: serde::Serialize>(&self) -> ChangeBody<'_, E> {
         ChangeBody {
+            hold: None,
             on_invalid: Some("skip"),
             dry_run: self.dry_run,
             brief: true,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::openapi::{Auth, Content, Operation, QueryParameter};
 use super::request_log::Logged;
-use super::{check, entries, front::Front, health, metrics, status, write};
+use super::{check, entries, front::Front, health, history, metrics, status, write};
 
 /// One route: a method of a path.
 pub(super) struct Route {
@@ -101,12 +101,59 @@ const PAGE_QUERY: &[QueryParameter] = &[
     },
 ];
 
-const REMOVAL_QUERY: &[QueryParameter] = &[QueryParameter {
-    name: "direction",
-    description: "The one direction to unblock. Left out for both",
-    schema: r#"{"type": "string", "enum": ["inbound", "outbound"]}"#,
-    required: false,
-}];
+const REMOVAL_QUERY: &[QueryParameter] = &[
+    QueryParameter {
+        name: "direction",
+        description: "The one direction to unblock. Left out for both",
+        schema: r#"{"type": "string", "enum": ["inbound", "outbound"]}"#,
+        required: false,
+    },
+    QueryParameter {
+        name: "hold",
+        description: "Which hold to lift: the business's own, the person's own, or all",
+        schema: r#"{"type": "string", "enum": ["operator", "opt_out", "marketing", "all"], "default": "operator"}"#,
+        required: false,
+    },
+];
+
+const TRAIL_QUERY: &[QueryParameter] = &[
+    QueryParameter {
+        name: "before",
+        description: "The `older` of the part before. Left out for the newest changes",
+        schema: r#"{"type": "integer", "minimum": 0}"#,
+        required: false,
+    },
+    QueryParameter {
+        name: "limit",
+        description: "About how many changes to answer",
+        schema: r#"{"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}"#,
+        required: false,
+    },
+];
+
+fn example_trail() -> Value {
+    let holds = json!([{ "kind": "opt_out", "directions": ["inbound", "outbound"] }]);
+    json!({
+        "records": [{
+            "sequence": 6101,
+            "at": "2026-02-03T04:05:06.789Z",
+            "entry": "e_8h2kq0m5zr",
+            "number": "+46732001122",
+            "outcome": "added",
+            "hold": "opt_out",
+            "actor": example_actor(),
+            "source": "opt_out",
+            "reason": "wrote STOP",
+            "before": { "directions": [], "holds": [] },
+            "after": { "directions": ["inbound", "outbound"], "holds": holds },
+        }],
+        "older": 6101,
+    })
+}
+
+fn example_actor() -> Value {
+    json!({ "name": "token-3f9a1c", "address": "192.0.2.7", "interface": "native" })
+}
 
 fn example_entry() -> Value {
     json!({
@@ -117,6 +164,14 @@ fn example_entry() -> Value {
         "source": "opt_out",
         "reason": "wrote STOP",
         "actor": "token-3f9a1c",
+        "holds": [{
+            "kind": "opt_out",
+            "directions": ["inbound", "outbound"],
+            "source": "opt_out",
+            "reason": "wrote STOP",
+            "made_by": example_actor(),
+            "since": "2026-02-03T04:05:06.789Z",
+        }],
         "created": "2026-02-03T04:05:06.789Z",
         "updated": "2026-02-03T04:05:06.789Z",
     })
@@ -230,7 +285,8 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
             logged(MethodFilter::DELETE, write::unblock),
             Operation {
                 summary: "Unblock numbers",
-                description: "Unblocking what is not blocked changes nothing, and is no error.",
+                description: "Unblocking what is not blocked changes nothing, and is no error. Neither is it for a number that \
+                another hold blocks than the one to be lifted: its outcome is `held`.",
                 body: Some(Content::new::<write::UnblockRequest<'_>>([
                     ("one", json!({ "number": "+46732001122" })),
                     (
@@ -298,8 +354,41 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                         json!({ "outcome": "removed", "directions": [], "sequence": 6103 }),
                     )]),
                 )],
-                errors: &["invalid_number", "entry_not_found", "storage_full"],
+                errors: &["invalid_number", "entry_not_found", "held", "storage_full"],
                 ..operation(id("unblock_entry_of"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::GET,
+            "/entries/{entry}/history",
+            logged(MethodFilter::GET, history::entry),
+            Operation {
+                summary: "See what was done to an entry",
+                description: "The newest change first, each with who made it, and what was blocked before and after.",
+                query: TRAIL_QUERY,
+                answers: vec![(
+                    200,
+                    "Its changes",
+                    Content::new::<history::TrailAnswer>([("part", example_trail())]),
+                )],
+                errors: &["invalid_number", "entry_not_found"],
+                ..operation(id("get_history_of_entry_of"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::GET,
+            "/history",
+            logged(MethodFilter::GET, history::list),
+            Operation {
+                summary: "See what was done to the list",
+                description: "The newest change first, each with who made it, and what was blocked before and after.",
+                query: TRAIL_QUERY,
+                answers: vec![(
+                    200,
+                    "Its changes",
+                    Content::new::<history::TrailAnswer>([("part", example_trail())]),
+                )],
+                ..operation(id("get_history_of"), Auth::Tenant)
             },
         ),
         route(

@@ -1,0 +1,89 @@
+//! `portcullis history`.
+
+use std::io::Write as _;
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use super::client::Client;
+use super::output::Results;
+use super::{Exit, TargetOptions};
+
+/// Print who changed what, when and why
+///
+/// The newest change first. Each line has, separated by tabs: the time, the number, what came of it,
+/// what is blocked since, who did it (token, address, interface), and why.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  portcullis history +46700000001 --sender support
+  portcullis history --tenant-wide --limit 1000 --format ndjson")]
+pub(super) struct Options {
+    /// The number whose entry is meant; the whole list where it is left out
+    number: Option<String>,
+
+    #[command(flatten)]
+    target: TargetOptions,
+
+    /// The most changes to print
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    limit: usize,
+
+    /// How they are printed
+    #[arg(long, short, default_value = "plain")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A change a line
+    Plain,
+    /// A JSON object a line, as the API gives it
+    Ndjson,
+}
+
+/// How many the gateway is asked for at once.
+const PART: usize = 1000;
+
+pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
+    let target = options.target.target();
+    let mut results = Results::open();
+    let (mut left, mut before) = (options.limit, None);
+    while left > 0 {
+        let part = client.history(&target, options.number.as_deref(), before, left.min(PART))?;
+        for record in part.records.iter().take(left) {
+            match options.format {
+                Format::Plain => writeln!(results, "{}", line(record))?,
+                Format::Ndjson => writeln!(results, "{record}")?,
+            }
+        }
+        left = left.saturating_sub(part.records.len());
+        match part.older {
+            Some(older) if !part.records.is_empty() => before = Some(older),
+            _ => break,
+        }
+    }
+    results.flush()?;
+    Ok(Exit::Good)
+}
+
+fn line(record: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let directions = record["after"]["directions"].as_array();
+    let blocked = match directions.map_or(&[][..], Vec::as_slice) {
+        [] => "nothing".to_owned(),
+        [one] => text(one),
+        _ => "both".to_owned(),
+    };
+    let actor = &record["actor"];
+    let who: Vec<String> = ["name", "address", "interface"]
+        .iter()
+        .map(|part| text(&actor[part]))
+        .filter(|part| !part.is_empty())
+        .collect();
+    // A reason may have anything in it, and a line is one change.
+    let reason: String =
+        text(&record["reason"]).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    [text(&record["at"]), text(&record["number"]), text(&record["outcome"]), blocked, who.join(" "), reason]
+        .join("\t")
+}

@@ -1,0 +1,76 @@
+//! What is wrong with the settings of the dialects.
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+
+use super::problem::{Place, Problem};
+use super::typed::Dialects;
+
+pub(super) fn check(typed: &Dialects, place: &Place, problems: &mut Vec<Problem>) {
+    let mut problem = |place: Place, what: String| problems.push(Problem::new(place, what));
+    let limits = [
+        ("meta_default_limit", typed.meta_default_limit, 1000, 25),
+        ("whats91_max_limit", typed.whats91_max_limit, 10_000, 1000),
+    ];
+    for (key, limit, most, default) in limits {
+        if !(1..=most).contains(&limit) {
+            problem(place.key(key), format!("not between 1 and {most}; leave it out for {default}"));
+        }
+    }
+    let ninety_nine = place.key("ninety_nine");
+    let statuses = [
+        (place.key("kaleyra_partial_status"), typed.kaleyra_partial_status),
+        (ninety_nine.key("fail_status"), typed.ninety_nine.fail_status),
+    ];
+    for (place, status) in statuses {
+        let known = StatusCode::from_u16(status)
+            .is_ok_and(|status| (200..600).contains(&status.as_u16()) && status != StatusCode::NO_CONTENT);
+        if !known {
+            problem(
+                place,
+                "not a status that an answer with a body can have; use one such as 200 or 400".to_owned(),
+            );
+        }
+    }
+    let mut taken = BTreeSet::new();
+    let paths = [
+        ("block_paths", &typed.ninety_nine.block_paths),
+        ("unblock_paths", &typed.ninety_nine.unblock_paths),
+        ("list_paths", &typed.ninety_nine.list_paths),
+    ];
+    for (key, paths) in paths {
+        for (index, path) in paths.iter().enumerate() {
+            let place = ninety_nine.key(key).index(index);
+            if !is_path(path) {
+                let what = "not a path of letters, digits and '-', '_', '.', '~'; write it like /whatsapp/v2/unblock";
+                problem(place, what.to_owned());
+            } else if is_native(path) {
+                let what = "the gateway has this path for itself; take another";
+                problem(place, what.to_owned());
+            } else if !taken.insert(path.as_str()) {
+                let what = "this path stands here twice; each means one operation";
+                problem(place, what.to_owned());
+            }
+        }
+    }
+}
+
+fn is_path(text: &str) -> bool {
+    let segments = text.strip_prefix('/').filter(|_| text.len() <= 200);
+    segments.is_some_and(|segments| segments.split('/').all(is_segment))
+}
+
+fn is_segment(segment: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    !segment.is_empty() && segment.bytes().all(is_plain)
+}
+
+/// Whether something else is, or may come to be, at this path.
+fn is_native(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    matches!(first, "portcullis" | "api" | "healthz" | "readyz" | "metrics")
+        || path.starts_with("/whatsapp/v1/")
+        || path.ends_with("/block_users")
+        || path.ends_with("/messages")
+}

@@ -1,0 +1,228 @@
+//! 99 Digital's API: block, unblock and the blocked list, each a POST with the credential in its body.
+//!
+//! Only the path of the first is documented, and of the numbers that say why something failed only three; the others are
+//! settings, with what stands to reason for defaults. Entries cover both directions.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use axum::routing::MethodFilter;
+use portcullis_ledger::{HoldKind, Outcome, Paging};
+use portcullis_msisdn::{Directions, Msisdn};
+use serde::{Deserialize, Serialize};
+
+use super::call::{self, Call, Context, Speaks, blocking, whatsapp_terms};
+use super::fault::Fault;
+use super::text::Text;
+use crate::config::{Dialect, NinetyNine as Settings, Reasons};
+use crate::core::read::{self, Who};
+use crate::core::write::{self, BlockRow, Lift, Manner};
+use crate::core::{RowError, Target};
+use crate::http::{Front, answer};
+use crate::registry::SenderName;
+
+const COVERED: Directions = Directions::BOTH;
+/// "not FAIL. the status is OK", as the vendor has it.
+const OK: u16 = 1;
+const UNKNOWN_FROM: u16 = 2;
+const WRONG_KEY: u16 = 3;
+
+pub(super) struct NinetyNine;
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Block,
+    Unblock,
+    List,
+}
+
+impl Operation {
+    pub(super) fn paths(self, settings: &Settings) -> &[String] {
+        match self {
+            Operation::Block => &settings.block_paths,
+            Operation::Unblock => &settings.unblock_paths,
+            Operation::List => &settings.list_paths,
+        }
+    }
+
+    fn reasons(self, settings: &Settings) -> Reasons {
+        match self {
+            Operation::Block => settings.block_reasons,
+            Operation::Unblock => settings.unblock_reasons,
+            Operation::List => settings.list_reasons,
+        }
+    }
+}
+
+pub(super) fn router(settings: &Settings) -> Router<Arc<Front>> {
+    let mut router = Router::new();
+    for operation in [Operation::Block, Operation::Unblock, Operation::List] {
+        for path in operation.paths(settings) {
+            let route =
+                call::method::<NinetyNine, _, _>(MethodFilter::POST, move |call| serve(operation, call));
+            router = router.route(path, call::others::<NinetyNine>(route));
+        }
+    }
+    router
+}
+
+/// As the vendor spells it. The name of the number's field is not documented for requests; it is that of the answers.
+#[derive(Deserialize)]
+struct Request {
+    #[serde(rename = "apiKey", default)]
+    api_key: Option<Text>,
+    #[serde(default)]
+    from: Option<Text>,
+    #[serde(default, alias = "number", alias = "phone")]
+    whatsapp: Option<Text>,
+}
+
+#[derive(Default, Serialize)]
+struct Answer {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whatsapp: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbers: Option<Vec<String>>,
+    reason: u16,
+}
+
+/// What the answer repeats of the request.
+#[derive(Default)]
+struct Echo {
+    from: Option<String>,
+    whatsapp: Option<String>,
+}
+
+/// A failure is answered here, not by [`Speaks::fault`]: its number depends on the operation, and it repeats the request.
+async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
+    let settings = call.front.dialects.clone();
+    let mut echo = Echo::default();
+    let request = match call.json::<Request>() {
+        Ok(request) => request,
+        Err(fault) => return Ok(failed(&fault, operation, &settings.ninety_nine, echo)),
+    };
+    echo.from = request.from.clone().map(Text::into_string);
+    if operation != Operation::List {
+        echo.whatsapp = request.whatsapp.clone().map(Text::into_string);
+    }
+    let told = Echo { from: echo.from.clone(), whatsapp: echo.whatsapp.clone() };
+    let done = blocking(move || {
+        let target = target(&call, &request)?;
+        match operation {
+            Operation::Block => block(&call, &target, &request, echo),
+            Operation::Unblock => unblock(&target, &request, echo),
+            Operation::List => list(&target, echo),
+        }
+    })
+    .await;
+    Ok(done.unwrap_or_else(|fault| failed(&fault, operation, &settings.ninety_nine, told)))
+}
+
+fn target(call: &Call, request: &Request) -> Result<Target, Fault> {
+    let key = request.api_key.as_ref().map(|key| key.as_str().trim()).filter(|key| !key.is_empty());
+    let caller = call.caller(key.ok_or(Fault::MissingCredential)?.as_bytes())?;
+    let from = request.from.as_ref().ok_or(Fault::SenderMissing)?;
+    let number = Msisdn::parse(from.as_str()).map_err(|_| Fault::SenderUnknown)?;
+    call.target(&caller, &SenderName::Number(number))
+}
+
+fn number(request: &Request) -> Result<&str, Fault> {
+    let number = request.whatsapp.as_ref().map(Text::as_str);
+    number.ok_or_else(|| Fault::malformed("whatsapp", "is missing"))
+}
+
+fn block(call: &Call, target: &Target, request: &Request, echo: Echo) -> Result<Response, Fault> {
+    let row = BlockRow::of(number(request)?, COVERED);
+    let manner = Manner { terms: whatsapp_terms(target), ..Manner::default() };
+    let done = write::block(call.gateway()?, target, &[row], manner)?;
+    if done.results.iter().any(|(_, outcome)| *outcome == Some(Outcome::Full)) {
+        return Err(Fault::Rows(vec![crate::core::RowProblem { index: 0, error: RowError::Full }]));
+    }
+    Ok(good(echo, None))
+}
+
+fn unblock(target: &Target, request: &Request, echo: Echo) -> Result<Response, Fault> {
+    let lifts_all = target.tenant.config.dialects.lift_opt_outs;
+    let lift = Lift {
+        hold: (!lifts_all).then_some(HoldKind::Operator),
+        covering: COVERED,
+        or_opted_out: true,
+        ..Lift::of(COVERED)
+    };
+    write::unblock(target, &[number(request)?], lift, Manner::default())?;
+    Ok(good(echo, None))
+}
+
+/// All at once: there are no pages.
+fn list(target: &Target, echo: Echo) -> Result<Response, Fault> {
+    let blocked = read::blocked(target, Paging::Start, NonZeroUsize::MAX, COVERED, Who::Numbers)?;
+    let numbers = blocked.members.iter().filter_map(|(_, identity)| identity.number());
+    Ok(good(echo, Some(numbers.map(|number| number.digits().to_string()).collect())))
+}
+
+fn good(echo: Echo, numbers: Option<Vec<String>>) -> Response {
+    let Echo { from, whatsapp } = echo;
+    answer::json(StatusCode::OK, &Answer { status: "OK", from, whatsapp, numbers, reason: OK })
+}
+
+fn failed(fault: &Fault, operation: Operation, settings: &Settings, echo: Echo) -> Response {
+    let reasons = operation.reasons(settings);
+    let reason = match fault {
+        Fault::MissingCredential | Fault::WrongCredential => WRONG_KEY,
+        Fault::SenderMissing
+        | Fault::SenderUnknown
+        | Fault::SenderInactive
+        | Fault::SenderNotAllowed
+        | Fault::FeatureOff => UNKNOWN_FROM,
+        Fault::Rows(problems) => match problems.first().map(|problem| problem.error) {
+            Some(RowError::OutsideWindow) => reasons.outside_window,
+            Some(RowError::Full) => reasons.list_full,
+            Some(RowError::OptedOut) => reasons.failed,
+            _ => reasons.invalid_number,
+        },
+        Fault::Malformed { place, .. } if place == "whatsapp" => reasons.invalid_number,
+        _ => reasons.failed,
+    };
+    let status = match fault {
+        // What no vendor's answer says, the protocol does.
+        Fault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Fault::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+        Fault::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Fault::Unavailable | Fault::StorageFull => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::from_u16(settings.fail_status).unwrap_or(StatusCode::OK),
+    };
+    let Echo { from, whatsapp } = echo;
+    let mut response =
+        answer::json(status, &Answer { status: "FAIL", from, whatsapp, numbers: None, reason });
+    match fault {
+        Fault::TooOften(wait) => {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
+        }
+        Fault::Unavailable => {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    response
+}
+
+impl Speaks for NinetyNine {
+    const DIALECT: Dialect = Dialect::NinetyNine;
+
+    fn fault(fault: &Fault, context: &Context<'_>) -> Response {
+        let settings = &context.settings.ninety_nine;
+        let of_path =
+            |operation: &Operation| operation.paths(settings).iter().any(|path| path == context.path);
+        let operation = [Operation::Unblock, Operation::List].into_iter().find(of_path);
+        failed(fault, operation.unwrap_or(Operation::Block), settings, Echo::default())
+    }
+}

@@ -1,0 +1,190 @@
+//! Rows of the trail.
+
+use std::num::NonZeroUsize;
+
+use portcullis_msisdn::Subject;
+use rusqlite::{CachedStatement, Connection, Row, params};
+
+use super::Store;
+use super::actors::Actors;
+use super::entries::{actor, actor_of, as_limit, kind, source, subject, texts, time};
+use super::lists::{ListRow, unsigned};
+use crate::changes::Seq;
+use crate::error::LedgerError;
+use crate::hold::Coverage;
+use crate::keys::Seal;
+use crate::record::{self, Record};
+use crate::text::{self, Place};
+use crate::write::Outcome;
+
+const WHAT: &str = "row of the trail";
+
+/// What [`record`] reads, from `records`.
+const COLUMNS: &str = concat!(
+    "subject, sequence, step, previous, at, ",
+    actor_of!("actor"),
+    ", hold, outcome, source, before, after, expires, sealed"
+);
+
+/// Adds to a list's trail.
+pub(super) struct Trail<'a> {
+    list: ListRow,
+    actors: Actors<'a>,
+    insert: CachedStatement<'a>,
+}
+
+impl<'a> Trail<'a> {
+    pub(super) fn new(connection: &'a Connection, list: ListRow) -> Result<Self, LedgerError> {
+        let insert = connection.prepare_cached(
+            "INSERT INTO records (list, sequence, step, subject, previous, at, actor, hold, outcome, source,
+                before, after, expires, sealed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?;
+        Ok(Trail { list, actors: Actors::new(connection, list), insert })
+    }
+
+    /// Adds a record, whose texts need a seal.
+    pub(super) fn add(&mut self, record: &Record, seal: Option<&Seal>) -> Result<(), LedgerError> {
+        let texts = (record.reason.as_ref(), record.display.as_ref(), record.label.as_ref());
+        let sealed = match seal {
+            Some(seal) => text::seal(seal, self.place(record), texts.0, texts.1, texts.2),
+            None => Ok(None),
+        };
+        self.insert.execute(params![
+            self.list.id,
+            record.sequence.get().cast_signed(),
+            record.step,
+            record.subject.get().cast_signed(),
+            record.previous.get().cast_signed(),
+            record.at.as_millisecond(),
+            self.actors.id(&record.actor)?,
+            record.hold.map(|hold| hold.code()),
+            record.outcome.code(),
+            record.source.map(|source| source.code()),
+            record.before.code(),
+            record.after.code(),
+            record.expires.map(|expires| expires.as_millisecond()),
+            sealed.map_err(LedgerError::Seal)?,
+        ])?;
+        Ok(())
+    }
+
+    fn place(&self, record: &Record) -> Place {
+        place(self.list, record.subject, record.sequence, record.step)
+    }
+}
+
+fn place(list: ListRow, subject: Subject, sequence: Seq, step: u32) -> Place {
+    Place { list: list.id, subject, row: text::Row::Record { sequence, step } }
+}
+
+fn record(row: &Row<'_>, list: ListRow, seal: &Seal) -> Result<Record, LedgerError> {
+    let coverage = |code| Coverage::from_code(code).ok_or(LedgerError::damaged(WHAT));
+    let subject = subject(row.get(0)?)?;
+    let (sequence, step) = (Seq::new(unsigned(row.get(1)?)?), row.get(2)?);
+    let texts = texts(row, 12, seal, place(list, subject, sequence, step))?;
+    Ok(Record {
+        subject,
+        sequence,
+        step,
+        previous: Seq::new(unsigned(row.get(3)?)?),
+        at: time(row.get(4)?)?,
+        actor: actor(&row.get::<_, String>(5)?)?,
+        hold: row.get::<_, Option<i64>>(6)?.map(kind).transpose()?,
+        outcome: Outcome::from_code(row.get(7)?).ok_or(LedgerError::damaged(WHAT))?,
+        source: row.get::<_, Option<i64>>(8)?.map(source).transpose()?,
+        before: coverage(row.get(9)?)?,
+        after: coverage(row.get(10)?)?,
+        expires: row.get::<_, Option<i64>>(11)?.map(time).transpose()?,
+        reason: texts.reason,
+        display: texts.display,
+        label: texts.label,
+    })
+}
+
+impl Store {
+    pub(crate) fn trail(
+        &self,
+        list: ListRow,
+        seal: &Seal,
+        before: Seq,
+        limit: NonZeroUsize,
+    ) -> Result<record::Trail, LedgerError> {
+        let before = i64::try_from(before.get()).unwrap_or(i64::MAX);
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM records WHERE list = ?1 AND sequence < ?2
+                 ORDER BY sequence DESC, step DESC LIMIT ?3"
+            );
+            let mut records = connection
+                .prepare_cached(&sql)?
+                // One more, to know whether there are more.
+                .query_and_then((list.id, before, as_limit(limit).saturating_add(1)), |row| {
+                    record(row, list, seal)
+                })?
+                .collect::<Result<Vec<Record>, LedgerError>>()?;
+            let Some(beyond) = records.get(limit.get()).map(|record| record.sequence) else {
+                return Ok(record::Trail { records, older: None });
+            };
+            // What shares a number is never parted, as the number is where to go on from. All of a list at once with one
+            // number can't be more than one call writes.
+            records.truncate(limit.get());
+            match records.first() {
+                Some(first) if first.sequence == beyond => {
+                    records = steps(connection, list, seal, beyond)?;
+                }
+                _ => records.retain(|record| record.sequence != beyond),
+            }
+            let older = records.last().map(|record| record.sequence);
+            Ok(record::Trail { records, older })
+        })
+    }
+
+    pub(crate) fn history(
+        &self,
+        list: ListRow,
+        seal: &Seal,
+        subject: Subject,
+        before: Option<Seq>,
+        limit: NonZeroUsize,
+    ) -> Result<record::Trail, LedgerError> {
+        self.read(|connection| {
+            let newest: Option<i64> = connection
+                .prepare_cached("SELECT sequence FROM entries WHERE list = ?1 AND subject = ?2")?
+                .query_map((list.id, subject.get().cast_signed()), |row| row.get(0))?
+                .next()
+                .transpose()?;
+            let mut next = newest.map_or(Ok(Seq::START), |newest| unsigned(newest).map(Seq::new))?;
+            let mut records = Vec::new();
+            while next != Seq::START && records.len() < limit.get() {
+                let found = steps(connection, list, seal, next)?;
+                let Some(first) = found.first().filter(|record| record.subject == subject) else {
+                    // The entry is older than the trail.
+                    next = Seq::START;
+                    break;
+                };
+                let at = next;
+                next = first.previous;
+                if before.is_none_or(|before| at < before) {
+                    records.extend(found);
+                }
+            }
+            let older = (next != Seq::START).then(|| records.last().map(|record| record.sequence));
+            Ok(record::Trail { records, older: older.flatten() })
+        })
+    }
+}
+
+/// The records that share a number, the newest first.
+fn steps(
+    connection: &Connection,
+    list: ListRow,
+    seal: &Seal,
+    sequence: Seq,
+) -> Result<Vec<Record>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM records WHERE list = ?1 AND sequence = ?2 ORDER BY step DESC");
+    connection
+        .prepare_cached(&sql)?
+        .query_and_then((list.id, sequence.get().cast_signed()), |row| record(row, list, seal))?
+        .collect()
+}

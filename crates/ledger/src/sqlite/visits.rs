@@ -1,0 +1,49 @@
+//! Rows of who wrote lately.
+
+use jiff::Timestamp;
+use portcullis_msisdn::Subject;
+
+use super::Store;
+use super::entries::{subject, time};
+use super::lists::ListRow;
+use crate::error::LedgerError;
+
+impl Store {
+    pub(crate) fn visits(
+        &self,
+        list: ListRow,
+        since: Timestamp,
+    ) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT subject, at FROM visits WHERE list = ?1 AND at >= ?2 ORDER BY subject",
+                )?
+                .query_and_then((list.id, since.as_millisecond()), |row| {
+                    Ok((subject(row.get(0)?)?, time(row.get(1)?)?))
+                })?
+                .collect()
+        })
+    }
+
+    pub(crate) fn keep_visits(
+        &self,
+        list: ListRow,
+        visits: &[(Subject, Timestamp)],
+        forget_before: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let visits = visits.to_vec();
+        self.write(visits.len(), move |connection| {
+            let mut put = connection.prepare_cached(
+                "INSERT OR REPLACE INTO visits (list, subject, at) SELECT id, ?2, ?3 FROM lists WHERE id = ?1",
+            )?;
+            for (subject, at) in &visits {
+                put.execute((list.id, subject.get().cast_signed(), at.as_millisecond()))?;
+            }
+            connection
+                .prepare_cached("DELETE FROM visits WHERE list = ?1 AND at < ?2")?
+                .execute((list.id, forget_before.as_millisecond()))?;
+            Ok(())
+        })
+    }
+}
