@@ -43,6 +43,7 @@ struct ErrorObject<'a> {
     message: &'a str,
     /// The single things that were wrong, where there may be several.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(default)]
     details: &'a [Detail],
 }
 

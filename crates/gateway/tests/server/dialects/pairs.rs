@@ -1,0 +1,144 @@
+//! What one dialect does is seen by the others, as far as its directions allow.
+
+use serde_json::json;
+
+use super::super::support::Gateway;
+use super::{META, NUMBER, SINCH, WHATS91, bearer, kaleyra, ninety_nine, passes, users, vendors_with};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Via {
+    Sinch,
+    NinetyNine,
+    Whats91,
+    Kaleyra,
+    Meta,
+    Native,
+}
+
+const ALL: [Via; 6] = [Via::Sinch, Via::NinetyNine, Via::Whats91, Via::Kaleyra, Via::Meta, Via::Native];
+
+impl Via {
+    /// What its entries cover: inbound, outbound.
+    fn covers(self) -> (bool, bool) {
+        match self {
+            Via::Sinch => (true, false),
+            Via::Whats91 => (false, true),
+            _ => (true, true),
+        }
+    }
+
+    fn block(self, gateway: &Gateway, number: &str) {
+        let answer = match self {
+            Via::Sinch => bearer(gateway, "POST", SINCH, Some(json!({ "numbers": [number] }))),
+            Via::NinetyNine => ninety_nine(gateway, "block", Some(number)),
+            Via::Whats91 => {
+                let body = json!({ "senderId": NUMBER, "phone": number });
+                bearer(gateway, "POST", WHATS91, Some(body))
+            }
+            Via::Kaleyra => kaleyra(gateway, "POST", "", Some(users(&[number]))),
+            Via::Meta => bearer(gateway, "POST", META, Some(users(&[number]))),
+            Via::Native => gateway.block(number),
+        };
+        assert_eq!(answer.status, 200, "{self:?}: {}", answer.text);
+        assert_ne!(answer.json["status"], "FAIL", "{self:?}: {}", answer.text);
+    }
+
+    fn unblock(self, gateway: &Gateway, number: &str) {
+        let answer = match self {
+            Via::Sinch => bearer(gateway, "DELETE", SINCH, Some(json!({ "numbers": [number] }))),
+            Via::NinetyNine => ninety_nine(gateway, "unblock", Some(number)),
+            Via::Whats91 => {
+                let found =
+                    bearer(gateway, "GET", &format!("{WHATS91}?senderId={NUMBER}&search={number}"), None);
+                // Who is not on its list can't be taken off it.
+                let Some(entry) = found.ok()["data"]["items"].as_array().unwrap().first().cloned() else {
+                    return;
+                };
+                let uid = entry["blacklistUid"].as_str().unwrap();
+                bearer(gateway, "DELETE", &format!("{WHATS91}/{uid}?senderId={NUMBER}"), None)
+            }
+            Via::Kaleyra => kaleyra(gateway, "DELETE", "", Some(users(&[number]))),
+            Via::Meta => bearer(gateway, "DELETE", META, Some(users(&[number]))),
+            Via::Native => gateway.delete("/senders/support/entries", json!({ "number": number })),
+        };
+        assert_eq!(answer.status, 200, "{self:?}: {}", answer.text);
+    }
+
+    fn lists(self, gateway: &Gateway, number: &str) -> bool {
+        let (answer, pointer, field) = match self {
+            Via::Sinch => (bearer(gateway, "GET", SINCH, None), "/numbers", ""),
+            Via::NinetyNine => (ninety_nine(gateway, "getBlockedList", None), "/numbers", ""),
+            Via::Whats91 => {
+                let path = format!("{WHATS91}?senderId={NUMBER}&limit=1000");
+                (bearer(gateway, "GET", &path, None), "/data/blacklistEntries", "normalizedPhone")
+            }
+            Via::Kaleyra => (kaleyra(gateway, "GET", "?limit=1000", None), "/data", "wa_id"),
+            Via::Meta => (bearer(gateway, "GET", &format!("{META}?limit=1000"), None), "/data", "wa_id"),
+            Via::Native => (gateway.get("/senders/support/entries?limit=1000"), "/entries", "number"),
+        };
+        let entries = answer.ok().pointer(pointer).unwrap().as_array().unwrap();
+        entries.iter().any(|entry| {
+            let text = if field.is_empty() { entry } else { &entry[field] };
+            text.as_str().unwrap().trim_start_matches('+') == number
+        })
+    }
+}
+
+#[test]
+fn what_one_dialect_blocks_the_others_see_and_lift_as_its_direction_allows() {
+    let gateway = vendors_with("dialects.kaleyra_lifts_foreign = true", "");
+    let mut index = 0;
+    for made in ALL {
+        for lifted in ALL {
+            index += 1;
+            let number = super::nth(index);
+            let what = format!("blocked through {made:?}, lifted through {lifted:?}");
+            made.block(&gateway, &number);
+            let (inbound, outbound) = made.covers();
+            assert_eq!(passes(&gateway, &number), (!inbound, !outbound), "{what}");
+            let sees = |via: Via, (inbound, outbound): (bool, bool)| match via {
+                // Everything that blocks at all.
+                Via::Native => inbound || outbound,
+                via => {
+                    let (wants_in, wants_out) = via.covers();
+                    (inbound || !wants_in) && (outbound || !wants_out)
+                }
+            };
+            for via in ALL {
+                let seen = sees(via, (inbound, outbound));
+                assert_eq!(via.lists(&gateway, &number), seen, "{what}: {via:?} lists it");
+            }
+
+            lifted.unblock(&gateway, &number);
+            // A dialect takes away what it covers, of an entry that it sees.
+            let left = match (sees(lifted, (inbound, outbound)), lifted.covers()) {
+                (false, _) => (inbound, outbound),
+                (true, (takes_in, takes_out)) => (inbound && !takes_in, outbound && !takes_out),
+            };
+            assert_eq!(passes(&gateway, &number), (!left.0, !left.1), "{what}");
+            for via in ALL {
+                assert_eq!(via.lists(&gateway, &number), sees(via, left), "{what}: {via:?} lists it after");
+            }
+            // And it can be blocked again.
+            made.block(&gateway, &number);
+            let now = (left.0 || inbound, left.1 || outbound);
+            assert_eq!(passes(&gateway, &number), (!now.0, !now.1), "{what}, and blocked again");
+        }
+    }
+}
+
+#[test]
+fn each_dialect_is_on_record_as_who_made_the_block() {
+    let gateway = vendors_with("", "");
+    for (index, (via, name)) in
+        ALL.into_iter().zip(["sinch", "ninety_nine", "whats91", "kaleyra", "meta", "native"]).enumerate()
+    {
+        let number = super::nth(index as u64);
+        via.block(&gateway, &number);
+        let entry = gateway.get(&format!("/senders/support/entries/{number}"));
+        let hold = &entry.ok()["holds"][0];
+        assert_eq!((&hold["kind"], &hold["made_by"]["interface"]), (&json!("operator"), &json!(name)));
+        assert_eq!(hold["made_by"]["address"], "127.0.0.1");
+        assert!(hold["made_by"]["name"].as_str().unwrap().starts_with("token-"));
+    }
+}
