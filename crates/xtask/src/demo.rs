@@ -76,10 +76,13 @@ id = "demo"
 plugin = "exact"
 tokens = ["demo-secret"]
 default_region = "SE"
+sid = "HXDEMO"
 
 [[tenants.senders]]
 id = "support"
 number = "46700000001"
+bot_id = "demobot"
+phone_number_id = "106540352242922"
 "#
     )
 }

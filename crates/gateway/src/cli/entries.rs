@@ -30,7 +30,7 @@ impl Status {
 }
 
 /// One entry. All is kept as the gateway wrote it: nothing here looks into it.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Entry {
     /// Missing where the entry is about an account that has no number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,8 +38,13 @@ pub(super) struct Entry {
     directions: Vec<String>,
     status: String,
     source: String,
+    /// Of a single hold, whose will it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    holds: Vec<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     display: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,8 +72,31 @@ impl Entry {
         self.expires.is_some() || self.directions().is_some_and(|all| all != Directions::Both)
     }
 
-    /// The columns, and what stands in them. `import` reads the first five again.
-    fn columns(&self) -> [(&'static str, &str); 12] {
+    /// One entry for each of its holds that is in force, with what is said of that. So written, and imported again, each is a
+    /// hold again.
+    pub(super) fn split(self) -> Vec<Entry> {
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        let covers = |hold: &serde_json::Value| -> Vec<String> {
+            hold["directions"].as_array().into_iter().flatten().filter_map(text).collect()
+        };
+        let in_force = self.holds.iter().filter(|hold| !covers(hold).is_empty());
+        let parts = in_force.map(|hold| Entry {
+            directions: covers(hold),
+            status: Status::Active.name().to_owned(),
+            source: text(&hold["source"]).unwrap_or_default(),
+            hold: text(&hold["kind"]),
+            reason: text(&hold["reason"]),
+            expires: text(&hold["expires"]),
+            actor: text(&hold["made_by"]["name"]),
+            deactivated: None,
+            holds: Vec::new(),
+            ..self.clone()
+        });
+        parts.collect()
+    }
+
+    /// The columns, and what stands in them. `import` reads the first six again.
+    fn columns(&self) -> [(&'static str, &str); 13] {
         fn text(field: Option<&String>) -> &str {
             field.map_or("", String::as_str)
         }
@@ -78,6 +106,7 @@ impl Entry {
             ("source", &self.source),
             ("reason", text(self.reason.as_ref())),
             ("expires", text(self.expires.as_ref())),
+            ("hold", text(self.hold.as_ref())),
             ("status", &self.status),
             ("display", text(self.display.as_ref())),
             ("actor", text(self.actor.as_ref())),
@@ -90,12 +119,13 @@ impl Entry {
 }
 
 /// The names of the columns, in order.
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "number",
     "directions",
     "source",
     "reason",
     "expires",
+    "hold",
     "status",
     "display",
     "actor",
@@ -217,10 +247,10 @@ mod tests {
         let text = written(Form::Csv, &[entries()]);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert!(lines[1].starts_with("+46700000001,both,api,,,active,"), "{text}");
+        assert!(lines[1].starts_with("+46700000001,both,api,,,,active,"), "{text}");
         assert!(
             lines[2].starts_with(
-                r#"+46700000002,outbound,import,"said ""no"", twice",2030-01-01T00:00:00.000Z,active,"#
+                r#"+46700000002,outbound,import,"said ""no"", twice",2030-01-01T00:00:00.000Z,,active,"#
             ),
             "{text}"
         );

@@ -14,7 +14,8 @@ use super::{Exit, TargetOptions};
 
 /// Write all active entries to a file that `import` reads again
 ///
-/// CSV and NDJSON keep directions, reasons, sources and expiry times. Plain keeps the numbers only:
+/// CSV and NDJSON keep directions, reasons, sources, expiry times and whose will it is: a number that
+/// both the business and the person block has a row for each. Plain keeps the numbers only:
 /// imported again, each is blocked both ways and for good.
 ///
 /// The file holds telephone numbers in clear, so only its owner may read it (mode 0600). It appears
@@ -105,8 +106,14 @@ struct Lost {
 fn write<W: Write>(client: &Client, target: &Target, format: Format, out: W) -> anyhow::Result<(W, Lost)> {
     let mut writer = EntryWriter::new(format.into(), out);
     let mut lost = Lost::default();
-    for page in client.pages(target, Status::Active) {
+    // A plain list has a number once. Elsewhere each hold is a row, also one that blocks nothing by itself.
+    let status = if format == Format::Plain { Status::Active } else { Status::All };
+    for page in client.pages(target, status) {
         let (page, without_number): (Vec<_>, Vec<_>) = page?.into_iter().partition(Entry::has_number);
+        let page = match format {
+            Format::Plain => page,
+            Format::Csv | Format::Ndjson => page.into_iter().flat_map(Entry::split).collect(),
+        };
         lost.limited += page.iter().filter(|entry| entry.is_limited()).count();
         lost.without_number += without_number.len();
         writer.page(&page)?;

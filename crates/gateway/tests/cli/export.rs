@@ -88,3 +88,40 @@ fn an_export_that_fails_leaves_the_file_as_it_was() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
     assert_eq!(std::fs::read_dir(gateway.file(".")).unwrap().count(), before);
 }
+
+#[test]
+fn each_hold_is_a_row_and_a_hold_again() {
+    let gateway = Gateway::start();
+    let rows = "number,directions,source,reason,hold\n\
+        +46731000001,inbound,manual,rude,\n\
+        +46731000001,outbound,opt_out,wrote STOP,\n\
+        +46731000002,outbound,opt_out,,marketing\n\
+        user:US.13491208655302741918,both,manual,,\n";
+    gateway.command("import - --sender support --format csv").input(rows).good();
+    assert_eq!(gateway.listed("--sender support").len(), 2, "a marketing hold blocks nothing by itself");
+    let exported = |sender: &str| {
+        let all = gateway.command(&format!("export --sender {sender}")).good().out;
+        // Number, directions, source, reason, expiry, hold.
+        let columns = |line: &str| line.split(',').take(6).collect::<Vec<_>>().join(",");
+        let mut lines: Vec<String> = all.lines().skip(1).map(columns).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(
+        exported("support"),
+        [
+            "+46731000001,inbound,manual,rude,,operator",
+            "+46731000001,outbound,opt_out,wrote STOP,,opt_out",
+            "+46731000002,outbound,opt_out,,,marketing",
+            "user:US.13491208655302741918,both,manual,,,operator",
+        ]
+    );
+    for format in ["csv", "ndjson"] {
+        let all = gateway.command(&format!("export --sender support --format {format}")).good().out;
+        gateway.command(&format!("import - --sender sales --format {format}")).input(all).good();
+        assert_eq!(exported("sales"), exported("support"), "{format}");
+        for number in ["+46731000001", "+46731000002", "user:US.13491208655302741918"] {
+            gateway.command(&format!("unblock {number} --sender sales --hold all")).good();
+        }
+    }
+}

@@ -156,3 +156,42 @@ fn a_new_token_is_printed_with_its_digest() {
     let lines: Vec<&str> = one.lines().collect();
     assert!(lines[0].len() >= 40 && lines[1].starts_with("sha256:") && lines.len() == 2, "{one}");
 }
+
+#[test]
+fn what_a_person_asked_for_is_lifted_when_it_is_named() {
+    let gateway = Gateway::start();
+    let rows = "number,source\n+46731000001,opt_out\n";
+    gateway.command("import - --sender support --format csv").input(rows).good();
+    let unblock =
+        |hold: &str| gateway.command(&format!("unblock +46731000001 --sender support {hold}")).good().out;
+    assert_eq!(unblock(""), "+46731000001\theld\n");
+    assert_eq!(unblock("--hold opt-out"), "+46731000001\tremoved\n");
+    assert_eq!(unblock("--hold all"), "+46731000001\tabsent\n");
+}
+
+#[test]
+fn the_history_tells_who_changed_what_and_why() {
+    let gateway = Gateway::start();
+    gateway.command("block +46731000001 --sender support --reason").arg("rude").good();
+    gateway.command("block +46731000002 --sender support").good();
+    gateway.command("unblock +46731000001 --sender support --direction inbound").good();
+    let history = |arguments: &str| {
+        let all = gateway.command(&format!("history {arguments} --sender support")).good().out;
+        // The time and the token's name are another each time.
+        let told = |line: &str| {
+            let columns: Vec<&str> = line.split('\t').collect();
+            assert!(columns[0].ends_with('Z') && columns[4].ends_with(" 127.0.0.1 native"), "{line}");
+            [columns[1], columns[2], columns[3], columns[5]].join(" ")
+        };
+        all.lines().map(told).collect::<Vec<_>>()
+    };
+    let first = "+46731000001 added both rude";
+    assert_eq!(history(""), ["+46731000001 narrowed outbound ", "+46731000002 added both ", first]);
+    assert_eq!(history("+46731000001"), ["+46731000001 narrowed outbound ", first]);
+    assert_eq!(history("--limit 1"), ["+46731000001 narrowed outbound "]);
+    let json = gateway.command("history --sender support --format ndjson --limit 1").good().out;
+    let record: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(record["before"]["directions"], serde_json::json!(["inbound", "outbound"]));
+    let unknown = gateway.command("history +46731000009 --sender support").ends(2);
+    assert!(unknown.err.contains("no such entry"), "{}", unknown.err);
+}

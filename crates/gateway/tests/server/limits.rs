@@ -1,6 +1,6 @@
 //! How often a token may ask, and which sender it may ask about.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::dialects::{Asked, KALEYRA, META, NUMBER, SINCH, WHATS91, vendors_with};
 use super::support::{ACME, Answer, Gateway, SERVER};
@@ -46,7 +46,8 @@ fn each_dialect_says_it_in_its_own_words() {
     let kaleyra = [("api-key", ACME)];
     let whats91 = format!("{WHATS91}?senderId={NUMBER}");
     let ninety_nine = json!({ "apiKey": ACME, "from": NUMBER });
-    let asked: [(&str, &str, &[(&str, &str)], Option<serde_json::Value>, &str, serde_json::Value); 5] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let asked: [(&str, &str, Headers<'_>, Option<Value>, &str, Value); 5] = [
         ("GET", SINCH, &sinch, None, "/message", json!("429")),
         ("POST", "/whatsapp/v2/getBlockedList", &[], Some(ninety_nine), "/status", json!("FAIL")),
         ("GET", &whats91, &sinch, None, "/error_code", json!("RATE_LIMITED")),

@@ -78,6 +78,7 @@ struct Columns {
     directions: Option<usize>,
     reason: Option<usize>,
     source: Option<usize>,
+    hold: Option<usize>,
     expires: Option<usize>,
     status: Option<usize>,
 }
@@ -114,6 +115,7 @@ impl Columns {
             directions: position("directions").or_else(|| position("direction")),
             reason: position("reason"),
             source: position("source"),
+            hold: position("hold"),
             expires: position("expires"),
             status: position("status"),
         })
@@ -132,6 +134,7 @@ impl Columns {
             directions: text(self.directions)?,
             reason: text(self.reason)?,
             source: text(self.source)?,
+            hold: text(self.hold)?,
             expires: text(self.expires)?,
             status: text(self.status)?,
         })
@@ -319,6 +322,7 @@ mod tests {
             directions: Some(Directions::Outbound),
             reason: Some("said \"no\",\nthen left".to_owned()),
             source: Some("opt_out"),
+            hold: None,
             expires: Some("2030-01-01T00:00:00Z".parse().unwrap()),
         };
         assert_eq!(rows[0], (2, Ok(expected)));

@@ -54,7 +54,8 @@ impl<R: BufRead> NdjsonRows<R> {
             number: &number,
             directions: &directions,
             reason: text(&object, "reason")?,
-            // These two may mean anything in someone else's file.
+            // These may mean anything in someone else's file.
+            hold: text(&object, "hold").unwrap_or_default(),
             source: text(&object, "source").unwrap_or_default(),
             status: text(&object, "status").unwrap_or_default(),
             expires: text(&object, "expires")?,
@@ -114,6 +115,7 @@ mod tests {
                 directions: Some(Directions::Outbound),
                 reason: Some("r".to_owned()),
                 source: Some("opt_out"),
+                hold: None,
                 expires: Some("2030-01-01T00:00:00Z".parse().unwrap()),
             }
         );

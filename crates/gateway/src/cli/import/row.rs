@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::super::directions::Directions;
 use super::super::time::Time;
+use crate::identity::USER_PREFIX;
 
 /// The most characters of a reason that the gateway keeps.
 const LONGEST_REASON: usize = 500;
@@ -29,6 +30,9 @@ pub(super) const NUMBER_NAMES: [&str; 13] = [
 /// The values of `source` that the gateway knows.
 const SOURCES: [&str; 4] = ["api", "manual", "import", "opt_out"];
 
+/// The holds that the gateway knows.
+const HOLDS: [&str; 3] = ["operator", "opt_out", "marketing"];
+
 /// A row, and where it begins.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
@@ -48,6 +52,8 @@ pub(super) struct Wanted {
     pub(super) reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hold: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expires: Option<Time>,
 }
@@ -95,6 +101,7 @@ pub(super) struct Fields<'a> {
     pub(super) directions: &'a str,
     pub(super) reason: &'a str,
     pub(super) source: &'a str,
+    pub(super) hold: &'a str,
     pub(super) expires: &'a str,
     pub(super) status: &'a str,
 }
@@ -106,7 +113,7 @@ impl Wanted {
             return Err(Refusal::NoNumber);
         }
         // The gateway would say the same, after all of it had been sent.
-        if number.len() > Msisdn::MAX_TEXT {
+        if number.len() > Msisdn::MAX_TEXT && !number.starts_with(USER_PREFIX) {
             return Err(Refusal::Number(ParseError::TextTooLong));
         }
         if fields.status.trim().eq_ignore_ascii_case("inactive") {
@@ -118,11 +125,13 @@ impl Wanted {
         }
         // A column of that name in someone else's file means something else: it says nothing here.
         let source = SOURCES.into_iter().find(|known| *known == fields.source.trim());
+        let hold = HOLDS.into_iter().find(|known| *known == fields.hold.trim());
         Ok(Wanted {
             number: number.to_owned(),
             directions: filled(fields.directions).map(directions).transpose()?,
             reason: reason.map(str::to_owned),
             source,
+            hold,
             expires: filled(fields.expires)
                 .map(|time| time.parse().map_err(|_| Refusal::Expires))
                 .transpose()?,
@@ -131,7 +140,7 @@ impl Wanted {
 
     /// Whether it says more than its number and directions.
     pub(super) fn has_details(&self) -> bool {
-        self.reason.is_some() || self.source.is_some() || self.expires.is_some()
+        self.reason.is_some() || self.source.is_some() || self.hold.is_some() || self.expires.is_some()
     }
 
     /// About how many bytes it has as JSON.
