@@ -46,8 +46,8 @@ fn each_dialect_says_it_in_its_own_words() {
     let kaleyra = [("api-key", ACME)];
     let whats91 = format!("{WHATS91}?senderId={NUMBER}");
     let ninety_nine = json!({ "apiKey": ACME, "from": NUMBER });
-    type Headers<'a> = &'a [(&'a str, &'a str)];
-    let asked: [(&str, &str, Headers<'_>, Option<Value>, &str, Value); 5] = [
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<Value>, &'a str, Value);
+    let asked: [Case<'_>; 5] = [
         ("GET", SINCH, &sinch, None, "/message", json!("429")),
         ("POST", "/whatsapp/v2/getBlockedList", &[], Some(ninety_nine), "/status", json!("FAIL")),
         ("GET", &whats91, &sinch, None, "/error_code", json!("RATE_LIMITED")),
