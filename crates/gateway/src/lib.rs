@@ -26,5 +26,6 @@ pub mod serve;
 mod states;
 mod tenant;
 mod token;
+mod traffic;
 mod visits;
 mod wording;

@@ -29,6 +29,8 @@ pub(crate) enum SenderName {
     Number(Msisdn),
     BotId(String),
     PhoneNumberId(String),
+    /// Of which there may be several senders.
+    Account(String),
 }
 
 /// Whom a token belongs to.
@@ -97,6 +99,10 @@ impl Registry {
                 for name in names.into_iter().flatten() {
                     registry.senders.insert(name, (Arc::clone(&tenant), index));
                 }
+                if let Some(account) = sender.waba_id.clone() {
+                    let first = || (Arc::clone(&tenant), index);
+                    registry.senders.entry(SenderName::Account(account)).or_insert_with(first);
+                }
             }
             registry.tenants.insert(tenant.config.id.to_string(), tenant);
         }
@@ -145,6 +151,11 @@ impl Registry {
     pub(crate) fn sender(&self, name: &SenderName) -> Option<(&Arc<Tenant>, &SenderConfig)> {
         let (tenant, index) = self.senders.get(name)?;
         Some((tenant, tenant.config.senders.get(*index)?))
+    }
+
+    /// The first sender of a WhatsApp business account, and whose it is.
+    pub(crate) fn sender_of_account(&self, account: &str) -> Option<(&Arc<Tenant>, &SenderConfig)> {
+        self.sender(&SenderName::Account(account.to_owned()))
     }
 
     pub(crate) fn tenant(&self, name: &str) -> Option<&Arc<Tenant>> {

@@ -25,7 +25,8 @@ use crate::config::Config;
 use crate::gateway::{Gateway, follow};
 use crate::http::Front;
 use crate::http::peer::Peer;
-use crate::{expiry, http, log, plugins, visits};
+use crate::traffic::Traffic;
+use crate::{expiry, http, log, plugins, traffic, visits};
 
 /// How long requests under way may take when the gateway is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -64,7 +65,9 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
         .with_context(|| format!("{} can't be listened on: is another gateway running?", config.listen))?;
     announce(listener.local_addr().context("the address that is listened on can't be found out")?)?;
 
-    let front = Arc::new(Front::new(&config));
+    let traffic =
+        Traffic::new(&config).context("TLS can't be set up with the certificates of this system")?;
+    let front = Arc::new(Front::new(&config, Arc::new(traffic)));
     let (stop, stopping) = watch::channel(false);
     let connections = tokio::spawn(accept(listener, http::router(Arc::clone(&front)), stopping));
 
@@ -86,6 +89,7 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     info!("ready");
     let expiry = tokio::spawn(expiry::run(Arc::clone(&gateway)));
     let following = tokio::spawn(follow::run(Arc::clone(&gateway)));
+    let telling = tokio::spawn(traffic::tell_events(Arc::clone(&gateway)));
     let writing_down = tokio::spawn(visits::run(Arc::clone(&gateway)));
 
     let signal = loop {
@@ -106,6 +110,7 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     }
     expiry.abort();
     following.abort();
+    telling.abort();
     writing_down.abort();
     let _ = tokio::task::spawn_blocking(move || visits::write_down(&gateway)).await;
     info!("stopped");

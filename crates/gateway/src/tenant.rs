@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_host::{CallError, FillError, FilledFrom, Generation, MemoryAccount, Recipe, Settings};
-use portcullis_ledger::{LedgerError, Scope, TenantKeys};
+use portcullis_ledger::{LedgerError, List, Scope, TenantKeys};
+use tokio::sync::Notify;
 
 use crate::config::TenantConfig;
 use crate::gate::{Gate, Pace, Parts};
@@ -39,6 +40,8 @@ pub(crate) struct Tenant {
     /// Where its plugin is exchanged.
     pub(crate) reload: Arc<Reload>,
     pub(crate) metrics: Arc<TenantMetrics>,
+    /// Woken when there is something to tell of in its lists.
+    pub(crate) told: Arc<Notify>,
 }
 
 /// Why a tenant can't be put into service.
@@ -143,7 +146,13 @@ impl Tenant {
             Some(before) => Arc::clone(&before.metrics),
             None => Arc::new(equipment.metrics.tenant(&config.id)),
         };
-        let tenant = Tenant { config, origin, keys, reader, wide, senders, account, reload, metrics };
+        let told = before.map_or_else(Arc::default, |before| Arc::clone(&before.told));
+        if config.events.is_some() {
+            for gate in std::iter::once(&wide).chain(senders.values()) {
+                begin_to_tell(gate.list())?;
+            }
+        }
+        let tenant = Tenant { config, origin, keys, reader, wide, senders, account, reload, metrics, told };
         Ok(Opened { tenant, setup, unfilled, exchanges })
     }
 
@@ -160,6 +169,14 @@ impl Tenant {
     /// The same tenant with other settings, and its lists as they are.
     pub(crate) fn with(&self, config: TenantConfig) -> Self {
         Tenant { config, ..self.clone() }
+    }
+}
+
+/// Who wants to know of changes from now on is not told of those before.
+fn begin_to_tell(list: &List) -> Result<(), LedgerError> {
+    match list.told()? {
+        Some(_) => Ok(()),
+        None => list.set_told(list.sequence()?),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::identity::UserId;
 use crate::keys::TenantKeys;
 use crate::name::TenantId;
 use crate::public_id::PublicId;
-use crate::record::Trail;
+use crate::record::{Record, Trail};
 use crate::scope::Scope;
 use crate::sqlite::{ListRow, Store};
 use crate::write::{Write, Written};
@@ -164,6 +164,31 @@ impl List {
     pub fn trail(&self, before: Option<Seq>, limit: NonZeroUsize) -> Result<Trail, LedgerError> {
         let before = before.unwrap_or(Seq::new(u64::MAX));
         self.0.store.trail(self.0.row, self.0.keys.text_seal(), before, limit)
+    }
+
+    /// What was done after the change of this number, the oldest first. About `limit` records, as those that share a number
+    /// are never parted.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn records_after(&self, after: Seq, limit: NonZeroUsize) -> Result<Vec<Record>, LedgerError> {
+        self.0.store.records_after(self.0.row, self.0.keys.text_seal(), after, limit)
+    }
+
+    /// Up to which record somebody has been told, as [`set_told`](Self::set_told) was told last.
+    ///
+    /// # Errors
+    /// What the disk may report.
+    pub fn told(&self) -> Result<Option<Seq>, LedgerError> {
+        self.0.store.told(self.0.row)
+    }
+
+    /// Remembers, durably, up to which record somebody has been told.
+    ///
+    /// # Errors
+    /// What the disk may report.
+    pub fn set_told(&self, told: Seq) -> Result<(), LedgerError> {
+        self.0.store.set_told(self.0.row, told)
     }
 
     /// What was done to one entry, the newest change first: those with a number below `before`, or all. Costs a look-up for

@@ -5,6 +5,7 @@ mod dialects;
 mod lines;
 mod problem;
 mod tenant;
+mod traffic;
 pub(crate) mod typed;
 
 use std::collections::BTreeSet;
@@ -17,8 +18,10 @@ use portcullis_ledger::StorageUrl;
 
 pub(crate) use claims::Claims;
 pub(crate) use problem::{Place, Problem};
-pub(crate) use tenant::{Quota, SenderConfig, TenantConfig};
-pub(crate) use typed::{Dialect, Dialects, LogFormat, NinetyNine, OnFailure, Reasons};
+pub(crate) use tenant::{EventsConfig, Quota, SenderConfig, TenantConfig};
+pub(crate) use typed::{
+    BlockedInbound, Dialect, Dialects, LogFormat, NinetyNine, OnFailure, OptOut, Reasons, Traffic,
+};
 
 use crate::token::TokenDigest;
 use crate::wording;
@@ -34,6 +37,8 @@ pub(crate) struct Config {
     /// Proxies that are believed when they tell whom a request is from.
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) dialects: Dialects,
+    pub(crate) traffic: Traffic,
+    pub(crate) meta: typed::Meta,
     pub(crate) storage: StorageUrl,
     pub(crate) master_key_file: PathBuf,
     /// The folder of plugins besides those that are built in. It need not be there.
@@ -123,6 +128,8 @@ impl Config {
         let trusted_proxies = addresses(&typed.server.trusted_proxies, &server, &mut problems);
         dialects::check(&typed.dialects, &root.key("dialects"), &mut problems);
 
+        traffic::check(typed, &root, &mut problems);
+
         let storage = typed.storage.url.parse::<StorageUrl>().map(|url| match url {
             StorageUrl::Sqlite(file) => StorageUrl::Sqlite(folder.join(file)),
             other => other,
@@ -165,6 +172,8 @@ impl Config {
             log_format: typed.server.log_format,
             trusted_proxies,
             dialects: typed.dialects.clone(),
+            traffic: typed.traffic.clone(),
+            meta: typed.meta.clone(),
             storage,
             master_key_file,
             plugins_dir,

@@ -7,9 +7,10 @@ use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Msisdn;
 
 use super::problem::{Place, Problem};
-use super::typed::{self, OnFailure, Secret, TenantDialects};
+use super::typed::{self, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Secret, TenantDialects};
 use crate::number::Region;
 use crate::token::TokenDigest;
+use crate::traffic::Keywords;
 
 /// A customer account.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +31,19 @@ pub(crate) struct TenantConfig {
     pub(crate) replicas: NonZeroUsize,
     pub(crate) rate_limit: Option<Quota>,
     pub(crate) dialects: TenantDialects,
+    pub(crate) access_token: Option<Secret>,
+    pub(crate) opt_out: OptOut,
+    pub(crate) keywords: Keywords,
+    pub(crate) events: Option<EventsConfig>,
+    pub(crate) next_hops: NextHops,
     pub(crate) senders: Vec<SenderConfig>,
+}
+
+/// Where a tenant is told of each change of its lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventsConfig {
+    pub(crate) url: String,
+    pub(crate) secret: Secret,
 }
 
 /// A business identity of a tenant.
@@ -44,6 +57,9 @@ pub(crate) struct SenderConfig {
     pub(crate) tokens: Vec<TokenDigest>,
     pub(crate) active: bool,
     pub(crate) callback_url: Option<String>,
+    pub(crate) access_token: Option<Secret>,
+    pub(crate) blocked_inbound: BlockedInbound,
+    pub(crate) quarantine_url: Option<String>,
 }
 
 /// How often one token may ask.
@@ -87,6 +103,19 @@ impl TenantConfig {
             check.problem(place.key("replicas"), what);
         }
         let rate_limit = typed.rate_limit.map(|limit| check.quota(limit, &place.key("rate_limit")));
+        check.secret(typed.access_token.as_ref(), place.key("access_token"));
+        let keywords = Keywords::of(&typed.opt_out)
+            .map_err(|error| check.problem(place.key("opt_out").key("languages"), error.to_string()))
+            .ok();
+        let events = typed.events.as_ref().map(|events| {
+            let place = place.key("events");
+            check.url(Some(&events.url), place.key("url"));
+            check.secret(Some(&events.secret), place.key("secret"));
+            EventsConfig { url: events.url.clone(), secret: events.secret.clone() }
+        });
+        for (key, url) in [("outbound", &typed.next_hops.outbound), ("inbound", &typed.next_hops.inbound)] {
+            check.url(url.as_ref().map(|url| plain_url(url)).as_deref(), place.key("next_hops").key(key));
+        }
         let senders: Vec<Option<SenderConfig>> = typed
             .senders
             .iter()
@@ -110,6 +139,11 @@ impl TenantConfig {
             replicas: replicas?,
             rate_limit: rate_limit.flatten(),
             dialects: typed.dialects.clone(),
+            access_token: typed.access_token.clone(),
+            opt_out: typed.opt_out.clone(),
+            keywords: keywords?,
+            events,
+            next_hops: typed.next_hops.clone(),
             senders: senders.into_iter().collect::<Option<_>>()?,
         })
     }
@@ -133,6 +167,13 @@ impl TenantConfig {
                 burst: Some(quota.burst.get()),
             }),
             dialects: self.dialects.clone(),
+            access_token: self.access_token.clone(),
+            opt_out: self.opt_out.clone(),
+            events: self
+                .events
+                .as_ref()
+                .map(|events| typed::Events { url: events.url.clone(), secret: events.secret.clone() }),
+            next_hops: self.next_hops.clone(),
             senders: self.senders.iter().map(SenderConfig::to_typed).collect(),
         }
     }
@@ -165,6 +206,9 @@ impl SenderConfig {
             tokens: secrets(&self.tokens),
             active: self.active,
             callback_url: self.callback_url.clone(),
+            access_token: self.access_token.clone(),
+            blocked_inbound: self.blocked_inbound,
+            quarantine_url: self.quarantine_url.clone(),
         }
     }
 }
@@ -206,6 +250,25 @@ impl Check<'_> {
         tokens
     }
 
+    fn url(&mut self, url: Option<&str>, place: Place) {
+        if url.is_some_and(|url| !is_http_url(url)) {
+            let what = "not an http:// or https:// URL with a host; write it like http://127.0.0.1:9000/in";
+            self.problem(place, what);
+        }
+    }
+
+    /// A secret that stands in headers or keys.
+    fn secret(&mut self, secret: Option<&Secret>, place: Place) {
+        let Some(Secret(secret)) = secret else { return };
+        if secret == MASK {
+            let what =
+                "this stands for a secret that is not shown; write the secret itself, or leave the key out";
+            self.problem(place, what);
+        } else if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.problem(place, "empty, or not of printable ASCII without spaces; write the secret as it is");
+        }
+    }
+
     fn quota(&mut self, typed: typed::RateLimit, place: &Place) -> Option<Quota> {
         let (per_second, burst) = (typed.per_second, typed.burst.unwrap_or(typed.per_second));
         match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
@@ -224,11 +287,12 @@ impl Check<'_> {
         let number = typed.number.as_ref().map(|number| {
             Msisdn::parse(number).map_err(|error| self.problem(place.key("number"), format!("{error}"))).ok()
         });
-        if let Some(url) = &typed.callback_url
-            && !is_http_url(url)
-        {
-            let what = "not an http:// or https:// URL with a host; write it like http://127.0.0.1:9000/in";
-            self.problem(place.key("callback_url"), what);
+        self.url(typed.callback_url.as_deref(), place.key("callback_url"));
+        self.url(typed.quarantine_url.as_deref(), place.key("quarantine_url"));
+        self.secret(typed.access_token.as_ref(), place.key("access_token"));
+        if typed.blocked_inbound == BlockedInbound::Quarantine && typed.quarantine_url.is_none() {
+            let what = "messages in quarantine need a place; set quarantine_url";
+            self.problem(place.key("blocked_inbound"), what);
         }
         Some(SenderConfig {
             id: id?,
@@ -239,6 +303,9 @@ impl Check<'_> {
             tokens: self.tokens(&typed.tokens, place),
             active: typed.active,
             callback_url: typed.callback_url.clone(),
+            access_token: typed.access_token.clone(),
+            blocked_inbound: typed.blocked_inbound,
+            quarantine_url: typed.quarantine_url.clone(),
         })
     }
 
@@ -258,7 +325,12 @@ impl Check<'_> {
     }
 }
 
-fn is_http_url(text: &str) -> bool {
+/// A next hop's URL with something in the place of what a message has.
+fn plain_url(url: &str) -> String {
+    ["{sender}", "{recipient}", "{body}"].iter().fold(url.to_owned(), |url, name| url.replace(name, "x"))
+}
+
+pub(super) fn is_http_url(text: &str) -> bool {
     text.parse::<Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     })

@@ -16,6 +16,10 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) dialects: Dialects,
     #[serde(default)]
+    pub(crate) traffic: Traffic,
+    #[serde(default)]
+    pub(crate) meta: Meta,
+    #[serde(default)]
     pub(crate) tenants: Vec<Tenant>,
 }
 
@@ -126,6 +130,127 @@ impl Default for NinetyNine {
             list_reasons: Reasons { failed: 4, ..unblock },
         }
     }
+}
+
+/// `[traffic]`: messages that pass through the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Traffic {
+    /// How many messages may be under way at once; further ones are turned away.
+    pub(crate) max_in_flight: usize,
+    /// How many of one tenant.
+    pub(crate) max_in_flight_per_tenant: usize,
+    /// How long an upstream or a next hop may take to begin its answer.
+    pub(crate) upstream_timeout_seconds: u64,
+    /// How long a callback may take to answer.
+    pub(crate) callback_timeout_seconds: u64,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Traffic {
+            max_in_flight: 1024,
+            max_in_flight_per_tenant: 128,
+            upstream_timeout_seconds: 30,
+            callback_timeout_seconds: 10,
+        }
+    }
+}
+
+/// `[meta]`: where the gateway stands between a platform and Meta's Cloud API.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Meta {
+    /// Where what passes is sent on to. Without it nothing passes.
+    pub(crate) upstream: Option<String>,
+    /// What Meta signs its webhooks with. Without it none is taken.
+    pub(crate) app_secret: Option<Secret>,
+    /// What Meta proves itself with when a webhook is set up.
+    pub(crate) verify_token: Option<Secret>,
+    /// Where webhooks go that are of no sender.
+    pub(crate) default_callback_url: Option<String>,
+    /// The status of the answer to a message for a blocked recipient.
+    pub(crate) blocked_status: u16,
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Meta {
+            upstream: None,
+            app_secret: None,
+            verify_token: None,
+            default_callback_url: None,
+            blocked_status: 400,
+        }
+    }
+}
+
+/// What becomes of messages that come in from blocked numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BlockedInbound {
+    /// They go nowhere.
+    #[default]
+    Drop,
+    /// They go on with the others, and a header names them.
+    Mark,
+    /// They go to the sender's `quarantine_url`.
+    Quarantine,
+}
+
+impl BlockedInbound {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+    fn is_drop(&self) -> bool {
+        *self == BlockedInbound::Drop
+    }
+}
+
+/// How people opt out, and in again, by writing.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct OptOut {
+    /// The languages whose usual words are understood: of en, de, es, fr, he, hi, it, pt, sv.
+    pub(crate) languages: Vec<String>,
+    /// Further words that opt out, or payloads of buttons.
+    pub(crate) stop: Vec<String>,
+    /// Further words that opt in again.
+    pub(crate) start: Vec<String>,
+    /// How long after an opt-out one message, its confirmation, may still go out; 0 for none.
+    pub(crate) confirmation_seconds: u64,
+    /// Names of templates that are marketing: a marketing hold stops these. `*` at the end stands for anything.
+    pub(crate) marketing_templates: Vec<String>,
+}
+
+impl Default for OptOut {
+    fn default() -> Self {
+        OptOut {
+            languages: vec!["en".to_owned()],
+            stop: Vec::new(),
+            start: Vec::new(),
+            confirmation_seconds: 300,
+            marketing_templates: Vec::new(),
+        }
+    }
+}
+
+/// Where a tenant is told of each change of its lists.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Events {
+    pub(crate) url: String,
+    /// What each is signed with.
+    pub(crate) secret: Secret,
+}
+
+/// Where messages of `POST /portcullis/v1/route` go that pass. `{sender}`, `{recipient}` and `{body}` stand for what the message
+/// has; a URL that has one of them is got, any other is posted the message to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NextHops {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outbound: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) inbound: Option<String>,
 }
 
 /// A vendor whose block API is spoken.
@@ -241,6 +366,15 @@ pub(crate) struct Tenant {
     /// How the vendors' block APIs treat it.
     #[serde(default)]
     pub(crate) dialects: TenantDialects,
+    /// The token for Meta that takes the place of its own in what is sent on, unless the sender has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) access_token: Option<Secret>,
+    #[serde(default)]
+    pub(crate) opt_out: OptOut,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) events: Option<Events>,
+    #[serde(default)]
+    pub(crate) next_hops: NextHops,
     /// Its business identities.
     #[serde(default)]
     pub(crate) senders: Vec<Sender>,
@@ -274,6 +408,15 @@ pub(crate) struct Sender {
     /// Where its messages go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) callback_url: Option<String>,
+    /// The token for Meta that takes the place of the client's in what is sent on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) access_token: Option<Secret>,
+    /// What becomes of messages that come in from blocked numbers.
+    #[serde(default, skip_serializing_if = "BlockedInbound::is_drop")]
+    pub(crate) blocked_inbound: BlockedInbound,
+    /// Where they go with `quarantine`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) quarantine_url: Option<String>,
 }
 
 /// What a check answers while the plugin fails.
@@ -310,8 +453,23 @@ fn one_gib() -> u64 {
     1 << 30
 }
 
+impl Tenant {
+    /// As it may be shown: without the secrets that are no tokens, of which only digests are there.
+    pub(crate) fn masked(mut self) -> Self {
+        let senders = self.senders.iter_mut().filter_map(|sender| sender.access_token.as_mut());
+        let events = self.events.iter_mut().map(|events| &mut events.secret);
+        for secret in self.access_token.iter_mut().chain(events).chain(senders) {
+            MASK.clone_into(&mut secret.0);
+        }
+        self
+    }
+}
+
+/// What stands for a secret that is not shown. It is none itself.
+pub(crate) const MASK: &str = "(set)";
+
 /// A text that `Debug` does not show.
-#[derive(Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct Secret(pub(crate) String);
 

@@ -62,27 +62,33 @@ pub(crate) fn one(
     number: &str,
     direction: Direction,
 ) -> Result<Option<Checked>, IdentityError> {
+    Ok(identity(target, &target.read(number)?, direction))
+}
+
+/// As [`one`], of somebody whose number was read.
+#[inline]
+pub(crate) fn identity(target: &Target, identity: &Identity, direction: Direction) -> Option<Checked> {
     let start = Instant::now();
-    let Identity::Number(number) = target.read(number)? else { return Ok(None) };
+    let Identity::Number(number) = identity else { return None };
     if notes_visits(target, direction) {
-        return Ok(None);
+        return None;
     }
-    let subject = target.subject_of_number(number);
+    let subject = target.subject_of_number(*number);
     let mut answered_by = AnsweredBy::Plugin;
     for (kind, gate) in target.asked() {
         let verdict = match (gate.check(subject, direction), target.tenant.config.on_failure) {
             (Some(verdict), _) => verdict,
-            (None, OnFailure::Ledger) => return Ok(None),
+            (None, OnFailure::Ledger) => return None,
             (None, policy) => {
                 answered_by = AnsweredBy::Policy;
                 policy_verdict(policy)
             }
         };
         if verdict == Verdict::Block {
-            return Ok(Some(counted(target, start, Checked { blocked_by: Some(kind), answered_by })));
+            return Some(counted(target, start, Checked { blocked_by: Some(kind), answered_by }));
         }
     }
-    Ok(Some(counted(target, start, Checked { blocked_by: None, answered_by })))
+    Some(counted(target, start, Checked { blocked_by: None, answered_by }))
 }
 
 /// As [`one`], but the ledger may answer.
@@ -91,12 +97,21 @@ pub(crate) fn one_with_ledger(
     number: &str,
     direction: Direction,
 ) -> Result<Checked, Refusal> {
-    let start = Instant::now();
     let identity = target.read(number).map_err(|error| invalid(vec![(0, error)]))?;
+    identity_with_ledger(target, &identity, direction)
+}
+
+/// As [`identity`], but the ledger may answer.
+pub(crate) fn identity_with_ledger(
+    target: &Target,
+    identity: &Identity,
+    direction: Direction,
+) -> Result<Checked, Refusal> {
+    let start = Instant::now();
     let mut answered_by = AnsweredBy::Plugin;
     let known = match notes_visits(target, direction) {
-        true => Some(target.ensure_subject(&identity)?),
-        false => target.subject(&identity)?,
+        true => Some(target.ensure_subject(identity)?),
+        false => target.subject(identity)?,
     };
     let Some(subject) = known else {
         // Nobody ever named this user id, so it is on no list.

@@ -220,10 +220,14 @@ pub(crate) fn trail(
         Some(subject) => list.history(subject, before, limit)?,
         None => list.trail(before, limit)?,
     };
-    let mut records = Vec::with_capacity(trail.records.len());
-    for record in trail.records {
-        let (id, identity) = (list.public_id(record.subject), target.reveal(record.subject)?);
-        records.push(ShownRecord { id, identity, record });
-    }
-    Ok(ShownTrail { records, older: trail.older })
+    Ok(ShownTrail { records: records(target, trail.records)?, older: trail.older })
+}
+
+/// Records as their tenant may see them.
+pub(crate) fn records(target: &Target, records: Vec<Record>) -> Result<Vec<ShownRecord>, Refusal> {
+    let show = |record: Record| {
+        let id = target.gate.list().public_id(record.subject);
+        Ok(ShownRecord { id, identity: target.reveal(record.subject)?, record })
+    };
+    records.into_iter().map(show).collect()
 }

@@ -23,6 +23,9 @@ pub(crate) enum Refusal {
     TooManyNumbers { given: usize, limit: usize },
     #[error(transparent)]
     Ledger(LedgerError),
+    /// A defect of the gateway.
+    #[error("a defect stopped the request")]
+    Defect,
 }
 
 impl From<LedgerError> for Refusal {

@@ -48,6 +48,18 @@ impl Target {
         Ok(Self::new(caller, &caller.tenant.wide, ListKind::Tenant))
     }
 
+    /// A sender's own list, for something that the gateway does by itself.
+    pub(crate) fn own(tenant: &Arc<Tenant>, sender: &str, actor: Actor) -> Option<Self> {
+        let gate = tenant.senders.get(sender)?;
+        Some(Target { tenant: Arc::clone(tenant), actor, gate: Arc::clone(gate), kind: ListKind::Sender })
+    }
+
+    /// The tenant-wide list, for something that the gateway does by itself.
+    pub(crate) fn own_wide(tenant: &Arc<Tenant>, actor: Actor) -> Self {
+        let gate = Arc::clone(&tenant.wide);
+        Target { tenant: Arc::clone(tenant), actor, gate, kind: ListKind::Tenant }
+    }
+
     fn new(caller: &Caller, gate: &Arc<Gate>, kind: ListKind) -> Self {
         Target {
             tenant: Arc::clone(&caller.tenant),

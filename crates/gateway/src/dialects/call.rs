@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawPathParams, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -28,32 +29,32 @@ use crate::token::TokenDigest;
 const MAX_BODY: usize = 1 << 20;
 
 /// A dialect: how it says what it runs into.
-pub(super) trait Speaks: Send + Sync + 'static {
+pub(crate) trait Speaks: Send + Sync + 'static {
     const DIALECT: Dialect;
 
     fn fault(fault: &Fault, context: &Context<'_>) -> Response;
 }
 
 /// What an answer may tell besides what it is about.
-pub(super) struct Context<'a> {
-    pub(super) id: RequestId,
-    pub(super) settings: &'a Dialects,
+pub(crate) struct Context<'a> {
+    pub(crate) id: RequestId,
+    pub(crate) settings: &'a Dialects,
     /// Of the request.
-    pub(super) path: &'a str,
+    pub(crate) path: &'a str,
 }
 
 /// One request.
-pub(super) struct Call {
-    pub(super) front: Arc<Front>,
-    pub(super) parts: Parts,
-    pub(super) id: RequestId,
+pub(crate) struct Call {
+    pub(crate) front: Arc<Front>,
+    pub(crate) parts: Parts,
+    pub(crate) id: RequestId,
     dialect: Dialect,
     params: Vec<(String, String)>,
-    pub(super) body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// A route's method of this dialect. What it takes no notice of: other methods, see [`others`].
-pub(super) fn method<S, F, W>(method: MethodFilter, work: F) -> MethodRouter<Arc<Front>>
+pub(crate) fn method<S, F, W>(method: MethodFilter, work: F) -> MethodRouter<Arc<Front>>
 where
     S: Speaks,
     F: Fn(Call) -> W + Clone + Send + Sync + 'static,
@@ -67,7 +68,7 @@ where
 }
 
 /// The same route with an answer for all other methods.
-pub(super) fn others<S: Speaks>(route: MethodRouter<Arc<Front>>) -> MethodRouter<Arc<Front>> {
+pub(crate) fn others<S: Speaks>(route: MethodRouter<Arc<Front>>) -> MethodRouter<Arc<Front>> {
     let handler = |State(front): State<Arc<Front>>, request: Request| async move {
         let context = Context { id: RequestId::new(), settings: &front.dialects, path: request.uri().path() };
         named(S::fault(&Fault::MethodNotAllowed, &context), context.id)
@@ -108,30 +109,27 @@ fn named(mut response: Response, id: RequestId) -> Response {
 
 impl Call {
     /// A parameter of the path.
-    pub(super) fn param(&self, name: &str) -> &str {
+    pub(crate) fn param(&self, name: &str) -> &str {
         self.params.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
     /// Parameters of the query. A text that is no query has none.
-    pub(super) fn query(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    pub(crate) fn query(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
         form_urlencoded::parse(self.parts.uri.query().unwrap_or_default().as_bytes()).collect()
     }
 
     /// The first parameter of this name.
-    pub(super) fn query_of(&self, name: &str) -> Option<String> {
+    pub(crate) fn query_of(&self, name: &str) -> Option<String> {
         self.query().into_iter().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 
     /// The token of the header `Authorization: Bearer …`.
-    pub(super) fn bearer(&self) -> Option<&[u8]> {
-        let value = self.parts.headers.get(AUTHORIZATION)?.as_bytes();
-        let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-        let token = token.trim_ascii();
-        (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(token)
+    pub(crate) fn bearer(&self) -> Option<&[u8]> {
+        bearer(&self.parts.headers)
     }
 
     /// A header as it was sent.
-    pub(super) fn header(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         self.parts
             .headers
             .get(name)
@@ -140,30 +138,35 @@ impl Call {
     }
 
     /// Whether the body is declared as something else than JSON.
-    pub(super) fn is_declared_otherwise(&self) -> bool {
+    pub(crate) fn is_declared_otherwise(&self) -> bool {
         self.parts.headers.contains_key(axum::http::header::CONTENT_TYPE)
             && !body::is_declared(&self.parts, "application/json")
     }
 
     /// What the body says.
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Fault> {
         Ok(body::parse(&self.body)?)
     }
 
-    pub(super) fn gateway(&self) -> Result<&Arc<Gateway>, Fault> {
+    pub(crate) fn gateway(&self) -> Result<&Arc<Gateway>, Fault> {
         self.front.open_gateway().map_err(|_| Fault::Unavailable)
     }
 
     /// Whom a token belongs to. Counts the request.
-    pub(super) fn caller(&self, token: &[u8]) -> Result<Caller, Fault> {
+    pub(crate) fn caller(&self, token: &[u8]) -> Result<Caller, Fault> {
+        self.caller_with(&TokenDigest::of(token))
+    }
+
+    /// The same, of a token of which there is the digest only.
+    pub(crate) fn caller_with(&self, token: &TokenDigest) -> Result<Caller, Fault> {
         let registry = self.gateway()?.registry.load();
-        let caller = registry.caller(&TokenDigest::of(token)).ok_or(Fault::WrongCredential)?;
+        let caller = registry.caller(token).ok_or(Fault::WrongCredential)?;
         caller.ask()?;
         Ok(self.front.placed(caller.clone(), &self.parts, self.dialect.as_str()))
     }
 
     /// The list of the sender that the vendor calls this.
-    pub(super) fn target(&self, caller: &Caller, name: &SenderName) -> Result<Target, Fault> {
+    pub(crate) fn target(&self, caller: &Caller, name: &SenderName) -> Result<Target, Fault> {
         let registry = self.gateway()?.registry.load();
         let (tenant, sender) = registry.sender(name).ok_or(Fault::SenderUnknown)?;
         if tenant.config.id != caller.tenant.config.id {
@@ -182,8 +185,16 @@ impl Call {
     }
 }
 
+/// The token of the header `Authorization: Bearer …`.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+    let token = token.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(token)
+}
+
 /// Does what may block, on a thread that may.
-pub(super) async fn blocking(
+pub(crate) async fn blocking(
     work: impl FnOnce() -> Result<Response, Fault> + Send + 'static,
 ) -> Result<Response, Fault> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| {
@@ -194,7 +205,7 @@ pub(super) async fn blocking(
 }
 
 /// The terms of those dialects whose vendors pass blocks on to WhatsApp.
-pub(super) fn whatsapp_terms(target: &Target) -> Terms {
+pub(crate) fn whatsapp_terms(target: &Target) -> Terms {
     let dialects = &target.tenant.config.dialects;
     Terms {
         capacity: (dialects.capacity > 0).then_some(dialects.capacity),

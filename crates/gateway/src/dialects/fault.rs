@@ -9,7 +9,7 @@ use crate::registry::TooOften;
 
 /// Why a request of a vendor's client is not done.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// No token was sent.
     MissingCredential,
     /// The token is not known, or not for what it was sent with.
@@ -57,7 +57,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) fn malformed(place: &str, what: &str) -> Self {
+    pub(crate) fn malformed(place: &str, what: &str) -> Self {
         Fault::Malformed { place: place.to_owned(), what: what.to_owned() }
     }
 }
@@ -102,6 +102,7 @@ impl From<Refusal> for Fault {
                 Fault::Count { field: "", least: 1, most: limit, given }
             }
             Refusal::Ledger(error) => error.into(),
+            Refusal::Defect => Fault::Internal,
         }
     }
 }

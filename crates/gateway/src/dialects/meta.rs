@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::header::{HOST, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use base64::Engine as _;
@@ -22,16 +22,17 @@ use crate::core::Target;
 use crate::core::read::Who;
 use crate::http::request_log::RequestId;
 use crate::http::{Front, answer};
-use crate::registry::SenderName;
+use crate::registry::{Caller, SenderName};
+use crate::token::TokenDigest;
 
-pub(super) const PATH: &str = "/{version}/{id}/block_users";
-pub(super) const PATH_WITHOUT_VERSION: &str = "/{id}/block_users";
+pub(crate) const PATH: &str = "/{version}/{id}/block_users";
+pub(crate) const PATH_WITHOUT_VERSION: &str = "/{id}/block_users";
 /// Where a token may stand instead of in the header.
 const TOKEN_PARAMETER: &str = "access_token";
 
-pub(super) struct Meta;
+pub(crate) struct Meta;
 
-pub(super) fn router() -> Router<Arc<Front>> {
+pub(crate) fn router() -> Router<Arc<Front>> {
     let route = || {
         let route = call::method::<Meta, _, _>(MethodFilter::POST, |call| act(Deed::Block, call))
             .merge(call::method::<Meta, _, _>(MethodFilter::DELETE, |call| act(Deed::Unblock, call)))
@@ -42,7 +43,7 @@ pub(super) fn router() -> Router<Arc<Front>> {
 }
 
 async fn act(deed: Deed, call: Call) -> Result<Response, Fault> {
-    let target = target(&call)?;
+    let (_, target) = target(&call)?;
     blocking(move || {
         if call.is_declared_otherwise() {
             return Err(Fault::UnsupportedMediaType);
@@ -85,7 +86,7 @@ struct Listed {
 }
 
 async fn list(call: Call) -> Result<Response, Fault> {
-    let target = target(&call)?;
+    let (_, target) = target(&call)?;
     blocking(move || {
         let settings = &call.front.dialects;
         let wanted = Wanted::read(&call, &target, settings.meta_default_limit)?;
@@ -131,19 +132,43 @@ fn paging(call: &Call, page: &Page, limit: usize) -> Option<Value> {
     Some(paging)
 }
 
-fn target(call: &Call) -> Result<Target, Fault> {
+/// Who asks, and about which sender's list.
+pub(crate) fn target(call: &Call) -> Result<(Caller, Target), Fault> {
     let version = call.param("version");
     if !version.is_empty() && !is_version(version) {
         return Err(Fault::NotFound);
     }
-    let in_query = call.query_of(TOKEN_PARAMETER).filter(|token| !token.is_empty());
-    let token = call.bearer().or(in_query.as_ref().map(|token| token.as_bytes()));
-    let caller = call.caller(token.ok_or(Fault::MissingCredential)?)?;
-    call.target(&caller, &SenderName::PhoneNumberId(call.param("id").to_owned()))
+    let token = token(&call.parts.headers, &call.parts.uri).ok_or(Fault::MissingCredential)?;
+    let caller = call.caller_with(&token)?;
+    let target = call.target(&caller, &SenderName::PhoneNumberId(call.param("id").to_owned()))?;
+    Ok((caller, target))
+}
+
+/// The token of a request of the Graph API: in the header, or in the query.
+pub(crate) fn token(headers: &HeaderMap, uri: &Uri) -> Option<TokenDigest> {
+    if let Some(token) = call::bearer(headers) {
+        return Some(TokenDigest::of(token));
+    }
+    let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let token = pairs.find(|(name, _)| name == TOKEN_PARAMETER).map(|(_, token)| token)?;
+    (!token.is_empty()).then(|| TokenDigest::of(token.as_bytes()))
+}
+
+/// An error as the Graph API answers it.
+pub(crate) fn error(status: StatusCode, code: u32, message: &str, details: &str, id: RequestId) -> Response {
+    let error = GraphError {
+        message: message.to_owned(),
+        kind: OAUTH,
+        code,
+        error_subcode: None,
+        error_data: Some(json!({ "messaging_product": "whatsapp", "details": details })),
+        fbtrace_id: trace(id),
+    };
+    answer::json(status, &ErrorBody { error })
 }
 
 /// As `v25.0`.
-pub(super) fn is_version(text: &str) -> bool {
+pub(crate) fn is_version(text: &str) -> bool {
     let digits =
         |text: &str| !text.is_empty() && text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_digit());
     let numbers = text.strip_prefix('v').and_then(|numbers| numbers.split_once('.'));
@@ -155,7 +180,7 @@ const GRAPH: &str = "GraphMethodException";
 
 /// An error as the Graph API writes it.
 #[derive(Serialize)]
-pub(super) struct GraphError {
+pub(crate) struct GraphError {
     message: String,
     #[serde(rename = "type")]
     kind: &'static str,

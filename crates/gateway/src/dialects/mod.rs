@@ -4,15 +4,15 @@
 //! What they all do stands in [`call`], on what they all may run into in [`fault`]. None knows the ledger, and the core
 //! knows none of them.
 
-mod call;
+pub(crate) mod call;
 mod cursor;
 mod document;
-mod fault;
+pub(crate) mod fault;
 mod kaleyra;
-mod meta;
+pub(crate) mod meta;
 mod ninety_nine;
 mod sinch;
-mod text;
+pub(crate) mod text;
 mod users;
 mod whats91;
 

@@ -7,14 +7,14 @@ use serde::{Deserialize, Deserializer};
 
 /// A telephone number, an id or a credential as a client wrote it: as a text, or as an integer. `Debug` does not show it.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Text(String);
+pub(crate) struct Text(String);
 
 impl Text {
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    pub(super) fn into_string(self) -> String {
+    pub(crate) fn into_string(self) -> String {
         self.0
     }
 }

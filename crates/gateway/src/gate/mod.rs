@@ -1,6 +1,7 @@
 //! One blacklist in service: the record of its entries, the plugin that answers for them, and what happens when
 //! that fails.
 
+mod confirmations;
 mod entries;
 mod kept;
 mod recovery;
@@ -9,6 +10,7 @@ mod visits;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use portcullis_host::{Blacklist, CallError, FillError, FilledFrom, Generation, Recipe, Verdict};
 use portcullis_ledger::{LedgerError, List, Scope};
@@ -23,6 +25,7 @@ pub(crate) use recovery::{Pace, Standing};
 use crate::metrics::ListMetrics;
 use crate::reload::Reload;
 use crate::states::StateFile;
+use confirmations::Confirmations;
 use recovery::Recovery;
 use saving::Saving;
 use visits::Visits;
@@ -45,6 +48,7 @@ pub(crate) struct Gate {
     recovery: Recovery,
     saving: Saving,
     visits: Visits,
+    confirmations: Confirmations,
     /// Who exchanges the tenant's plugin, and goes back where a new one fails.
     reload: Weak<Reload>,
     pub(crate) metrics: ListMetrics,
@@ -88,6 +92,7 @@ impl Gate {
             recovery: Recovery::default(),
             saving: Saving::default(),
             visits: Visits::default(),
+            confirmations: Confirmations::default(),
             reload,
             metrics,
             runtime,
@@ -107,6 +112,21 @@ impl Gate {
     /// Whether somebody wrote to the sender within 24 hours, as far as that is known.
     pub(crate) fn wrote_lately(&self, who: Subject) -> Result<bool, LedgerError> {
         self.visits.is_lately(self.list(), who)
+    }
+
+    /// Lets one message, the confirmation of an opt-out, go out within this time.
+    pub(crate) fn allow_confirmation(&self, to: Subject, within: Duration) {
+        self.confirmations.allow(to, within);
+    }
+
+    /// Whether a message is that confirmation. It then has gone out.
+    pub(crate) fn take_confirmation(&self, to: Subject) -> bool {
+        self.confirmations.take(to)
+    }
+
+    /// Lets none go out any more.
+    pub(crate) fn forget_confirmation(&self, to: Subject) {
+        self.confirmations.forget(to);
     }
 
     /// Puts on disk who wrote since the last time.

@@ -95,6 +95,8 @@ impl Gateway {
             ("server.log_format", before.log_format != config.log_format),
             ("server.trusted_proxies", before.trusted_proxies != config.trusted_proxies),
             ("dialects", before.dialects != config.dialects),
+            ("traffic", before.traffic != config.traffic),
+            ("meta", before.meta != config.meta),
             ("storage.url", before.storage != config.storage),
             ("storage.master_key_file", before.master_key_file != config.master_key_file),
             ("plugins.dir", before.plugins_dir != config.plugins_dir),

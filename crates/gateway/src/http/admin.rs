@@ -24,7 +24,7 @@ pub(super) struct TenantsAnswer {
 pub(super) struct TenantAnswer {
     id: String,
     managed_by: ManagedBy,
-    /// As the body of a PUT, with digests in place of tokens.
+    /// As the body of a PUT, with digests in place of tokens, and `(set)` in place of other secrets.
     settings: typed::Tenant,
 }
 
@@ -136,7 +136,7 @@ impl TenantAnswer {
                 Origin::File => ManagedBy::File,
                 Origin::Api => ManagedBy::Api,
             },
-            settings: tenant.config.to_typed(),
+            settings: tenant.config.to_typed().masked(),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::core::{Refusal, RowError, RowProblem};
 use crate::gateway::AdminError;
 use crate::plugins::ShelfError;
 use crate::registry::TooOften;
+use crate::traffic::Unanswered;
 
 /// An error, ready to be answered.
 #[derive(Debug)]
@@ -138,6 +139,20 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
     }
 
+    pub(super) fn blocked() -> Self {
+        let message = "the message is blocked, and was not sent on";
+        Self::new(StatusCode::FORBIDDEN, "blocked", message)
+    }
+
+    pub(super) fn next_hop(status: StatusCode, why: Unanswered) -> Self {
+        let message = format!("the next hop does not answer: {why}");
+        let code = match why {
+            Unanswered::Unreachable => "next_hop_failed",
+            Unanswered::Late => "next_hop_late",
+        };
+        Self::new(status, code, message)
+    }
+
     pub(super) fn too_often(wait: TooOften) -> Self {
         let message = format!("the token asks more often than it may: wait {} s", wait.seconds());
         let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
@@ -198,6 +213,7 @@ impl From<Refusal> for ApiError {
                 Self::new(StatusCode::BAD_REQUEST, "too_many_numbers", message)
             }
             Refusal::Ledger(error) => error.into(),
+            Refusal::Defect => Self::internal(),
         }
     }
 }

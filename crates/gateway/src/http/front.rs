@@ -11,6 +11,7 @@ use super::peer::{self, Peer};
 use crate::config::{Config, Dialects};
 use crate::gateway::Gateway;
 use crate::registry::Caller;
+use crate::traffic::Traffic;
 
 /// The state that all handlers share. It is there before the gateway is, so that health can be asked at once.
 pub(crate) struct Front {
@@ -19,6 +20,7 @@ pub(crate) struct Front {
     pub(crate) max_body_bytes: usize,
     trusted_proxies: Vec<IpAddr>,
     pub(crate) dialects: Dialects,
+    traffic: Arc<Traffic>,
 }
 
 /// What the process is doing.
@@ -30,13 +32,14 @@ pub(super) enum Phase {
 }
 
 impl Front {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, traffic: Arc<Traffic>) -> Self {
         Front {
             gateway: OnceLock::new(),
             stopping: AtomicBool::new(false),
             max_body_bytes: config.max_body_bytes,
             trusted_proxies: config.trusted_proxies.clone(),
             dialects: config.dialects.clone(),
+            traffic,
         }
     }
 
@@ -49,6 +52,11 @@ impl Front {
             caller.actor = actor;
         }
         caller
+    }
+
+    /// What messages pass with.
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
     }
 
     /// From now on requests are answered.

@@ -118,6 +118,21 @@ impl TrailQuery {
     }
 }
 
+/// Changes of one list, as a tenant that wants to know is told of them.
+#[derive(Serialize)]
+struct Told<'a> {
+    tenant: &'a str,
+    /// Null for the tenant-wide list.
+    sender: Option<&'a str>,
+    records: Vec<RecordAnswer>,
+}
+
+/// The body of such a message.
+pub(crate) fn told_records(tenant: &str, sender: Option<&str>, records: Vec<ShownRecord>) -> String {
+    let records = records.into_iter().map(RecordAnswer::from).collect();
+    serde_json::to_string(&Told { tenant, sender, records }).unwrap_or_default()
+}
+
 impl From<ShownTrail> for TrailAnswer {
     fn from(trail: ShownTrail) -> Self {
         TrailAnswer {

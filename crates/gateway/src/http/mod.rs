@@ -16,6 +16,7 @@ pub(crate) mod peer;
 mod plugin;
 mod plugins;
 pub(crate) mod request_log;
+mod route;
 mod routes;
 mod status;
 mod words;
@@ -24,13 +25,25 @@ mod write;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 
-use crate::dialects;
+use crate::{dialects, traffic};
 use error::ApiError;
 pub(crate) use error::tell_of;
 pub(crate) use front::Front;
+pub(crate) use history::told_records;
 use request_log::Logged;
+
+/// What is at no path of the gateway's own: it may be the upstream's.
+pub(crate) async fn unmatched(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let path = request.uri().path();
+    if front.traffic().has_upstream() && traffic::may_pass(request.method(), path, request.headers()) {
+        return traffic::pass(&front, request).await;
+    }
+    ApiError::not_found().into_response()
+}
 
 /// All of the native API.
 pub(crate) fn router(front: Arc<Front>) -> Router {
@@ -50,7 +63,8 @@ pub(crate) fn router(front: Arc<Front>) -> Router {
         .chain([of_document])
         .fold(Router::new(), |router, route| router.route(&route.path, route.handler))
         .merge(dialects::router(&front.dialects))
+        .merge(traffic::router())
         .method_not_allowed_fallback(Logged(|| async { ApiError::method_not_allowed() }))
-        .fallback(Logged(|| async { ApiError::not_found() }))
+        .fallback(Logged(unmatched))
         .with_state(front)
 }

@@ -88,6 +88,9 @@ const ERRORS: &[(&str, u16, &str)] = &[
         409,
         "Something else has this name, token or number already, or the configuration file has the tenant.",
     ),
+    ("blocked", 403, "The message is blocked, and was not sent on."),
+    ("next_hop_failed", 502, "The next hop can't be reached."),
+    ("next_hop_late", 504, "The next hop did not answer in time."),
     ("held", 409, "The number stays blocked by a hold of another kind."),
     (
         "too_many_requests",

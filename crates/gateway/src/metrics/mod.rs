@@ -19,18 +19,19 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use list::ListMetrics;
-pub(crate) use tenant::{Counted, TenantMetrics};
+pub(crate) use tenant::{Counted, Passage, TenantMetrics};
 
 use crate::reload::Outcome;
 use list::FaultLabels;
 use stand::Stand;
-use tenant::CheckLabels;
+use tenant::{CheckLabels, MessageLabels};
 
 /// What the gateway counts.
 pub(crate) struct Metrics {
     registry: Registry,
     checks: Family<CheckLabels, Counter>,
     check_seconds: Histogram,
+    messages: Family<MessageLabels, Counter>,
     faults: Family<FaultLabels, Counter>,
     recovery_seconds: Histogram,
     exchanges: Family<ExchangeLabels, Counter>,
@@ -67,6 +68,12 @@ impl Metrics {
             Unit::Seconds,
             check_seconds.clone(),
         );
+        let messages = Family::<MessageLabels, Counter>::default();
+        registry.register(
+            "messages",
+            "Messages that came to be passed on, and what became of them",
+            messages.clone(),
+        );
         let faults = Family::<FaultLabels, Counter>::default();
         registry.register(
             "plugin_faults",
@@ -92,12 +99,22 @@ impl Metrics {
             stage_seconds.clone(),
         );
         let stand = Mutex::new(Stand::register(&mut registry));
-        Metrics { registry, checks, check_seconds, faults, recovery_seconds, exchanges, stage_seconds, stand }
+        Metrics {
+            registry,
+            checks,
+            check_seconds,
+            messages,
+            faults,
+            recovery_seconds,
+            exchanges,
+            stage_seconds,
+            stand,
+        }
     }
 
     /// What one tenant's checks are counted with.
     pub(crate) fn tenant(&self, tenant: &TenantId) -> TenantMetrics {
-        TenantMetrics::new(&self.checks, &self.check_seconds, tenant)
+        TenantMetrics::new(&self.checks, &self.check_seconds, &self.messages, tenant)
     }
 
     /// What one list's faults are counted with.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use portcullis_ledger::TenantId;
+use portcullis_msisdn::Direction;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -17,11 +18,42 @@ pub(super) struct CheckLabels {
     source: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct MessageLabels {
+    tenant: String,
+    direction: &'static str,
+    outcome: &'static str,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// Whom it was sent on to took it.
+    Forwarded,
+    Blocked,
+    /// Whom it was sent on to did not take it.
+    Failed,
+}
+
+impl Passage {
+    const ALL: [Passage; 3] = [Passage::Forwarded, Passage::Blocked, Passage::Failed];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Passage::Forwarded => "forwarded",
+            Passage::Blocked => "blocked",
+            Passage::Failed => "failed",
+        }
+    }
+}
+
 /// What one tenant's checks are counted with: the counters themselves, as finding one costs as much as a check.
 pub(crate) struct TenantMetrics {
     /// By who answered, then allowed and blocked.
     checks: [[Counter; 2]; 3],
     check_seconds: Histogram,
+    /// Inbound, then outbound; by what became of them.
+    messages: [[Counter; 3]; 2],
 }
 
 /// How many numbers of a check had which verdict.
@@ -35,8 +67,16 @@ impl TenantMetrics {
     pub(super) fn new(
         checks: &Family<CheckLabels, Counter>,
         check_seconds: &Histogram,
+        messages: &Family<MessageLabels, Counter>,
         tenant: &TenantId,
     ) -> Self {
+        let passages = |direction: &'static str| {
+            Passage::ALL.map(|passage| {
+                let outcome = passage.as_str();
+                let labels = MessageLabels { tenant: tenant.to_string(), direction, outcome };
+                messages.get_or_create(&labels).clone()
+            })
+        };
         let counters = |answered_by: AnsweredBy| {
             ["allow", "block"].map(|verdict| {
                 let source = answered_by.as_str();
@@ -47,7 +87,17 @@ impl TenantMetrics {
         TenantMetrics {
             checks: [AnsweredBy::Plugin, AnsweredBy::Ledger, AnsweredBy::Policy].map(counters),
             check_seconds: check_seconds.clone(),
+            messages: ["inbound", "outbound"].map(passages),
         }
+    }
+
+    /// A message came to its end here.
+    pub(crate) fn passed(&self, direction: Direction, passage: Passage) {
+        let of_direction = match direction {
+            Direction::Inbound => &self.messages[0],
+            Direction::Outbound => &self.messages[1],
+        };
+        of_direction[passage as usize].inc();
     }
 
     /// A check that began at `start` is answered.

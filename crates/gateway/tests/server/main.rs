@@ -20,3 +20,4 @@ mod shutdown;
 mod support;
 mod tenants;
 mod tools;
+mod traffic;

@@ -92,7 +92,8 @@ const STEPS: [&str; 2] = [
     "ALTER TABLE lists ADD COLUMN state BLOB",
     // `source` 3 is an opt-out, which until then was all that told one from an operator's block.
     concat!(
-        "ALTER TABLE entries ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+        "ALTER TABLE lists ADD COLUMN told INTEGER;
+         ALTER TABLE entries ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
          ALTER TABLE entries ADD COLUMN own INTEGER;
          ALTER TABLE entries ADD COLUMN ever INTEGER;
          ALTER TABLE entries ADD COLUMN since INTEGER;
@@ -128,7 +129,8 @@ const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
 /// is what is blocked now (or for an inactive entry of an older schema, which did not know). `since` is NULL where it is
 /// `created`.
 /// In `lists`, `scope` is the sender's name or empty, `sequence` the newest change's number, `active`
-/// the number of entries with directions, `state` the id of the saved state that may be loaded.
+/// the number of entries with directions, `state` the id of the saved state that may be loaded, `told` up to which record
+/// somebody who wants to know has been told.
 const SCHEMA: &str = concat!(
     "
     CREATE TABLE master (
@@ -154,6 +156,7 @@ const SCHEMA: &str = concat!(
         sequence INTEGER NOT NULL DEFAULT 0,
         active INTEGER NOT NULL DEFAULT 0,
         state BLOB,
+        told INTEGER,
         UNIQUE (tenant, scope)
     ) STRICT;
     CREATE TABLE entries (

@@ -140,6 +140,56 @@ impl Store {
         })
     }
 
+    pub(crate) fn records_after(
+        &self,
+        list: ListRow,
+        seal: &Seal,
+        after: Seq,
+        limit: NonZeroUsize,
+    ) -> Result<Vec<Record>, LedgerError> {
+        let after = i64::try_from(after.get()).unwrap_or(i64::MAX);
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM records WHERE list = ?1 AND sequence > ?2
+                 ORDER BY sequence, step LIMIT ?3"
+            );
+            let mut records = connection
+                .prepare_cached(&sql)?
+                .query_and_then((list.id, after, as_limit(limit)), |row| record(row, list, seal))?
+                .collect::<Result<Vec<Record>, LedgerError>>()?;
+            // What shares a number is never parted.
+            if records.len() == limit.get()
+                && let Some(last) = records.last().map(|last| last.sequence)
+            {
+                let whole = steps(connection, list, seal, last)?;
+                records.retain(|record| record.sequence != last);
+                records.extend(whole.into_iter().rev());
+            }
+            Ok(records)
+        })
+    }
+
+    pub(crate) fn told(&self, list: ListRow) -> Result<Option<Seq>, LedgerError> {
+        self.read(|connection| {
+            let told: Option<i64> = connection
+                .prepare_cached("SELECT told FROM lists WHERE id = ?1")?
+                .query_map([list.id], |row| row.get(0))?
+                .next()
+                .transpose()?
+                .flatten();
+            told.map(|told| unsigned(told).map(Seq::new)).transpose()
+        })
+    }
+
+    pub(crate) fn set_told(&self, list: ListRow, told: Seq) -> Result<(), LedgerError> {
+        self.write(1, move |connection| {
+            connection
+                .prepare_cached("UPDATE lists SET told = ?2 WHERE id = ?1")?
+                .execute((list.id, told.get().cast_signed()))?;
+            Ok(())
+        })
+    }
+
     pub(crate) fn history(
         &self,
         list: ListRow,

@@ -88,7 +88,7 @@ fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
             name TEXT NOT NULL, UNIQUE (tenant, name)) STRICT;
         INSERT INTO old SELECT id, tenant, name FROM actors;
         DROP TABLE actors; ALTER TABLE old RENAME TO actors;
-        ALTER TABLE lists DROP COLUMN state; PRAGMA user_version = 1";
+        ALTER TABLE lists DROP COLUMN state; ALTER TABLE lists DROP COLUMN told; PRAGMA user_version = 1";
     connection.execute_batch(as_it_was).unwrap();
     drop(connection);
     let list = list(&folder.ledger());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::openapi::{Auth, Content, Operation, QueryParameter};
 use super::request_log::Logged;
-use super::{check, entries, front::Front, health, history, metrics, status, write};
+use super::{check, entries, front::Front, health, history, metrics, route, status, write};
 
 /// One route: a method of a path.
 pub(super) struct Route {
@@ -31,7 +31,7 @@ pub(super) fn all() -> Vec<Route> {
     lists
         .into_iter()
         .flat_map(|(tag, path, noun)| of_list(tag, path, noun))
-        .chain([tenant_status()])
+        .chain([tenant_status(), of_messages()])
         .chain(admin::all())
         .chain(plugins::all())
         .chain(of_health())
@@ -441,6 +441,38 @@ fn tenant_status() -> Route {
                 )]),
             )],
             ..operation("status", Auth::Tenant)
+        },
+    }
+}
+
+fn of_messages() -> Route {
+    Route {
+        method: Method::POST,
+        path: format!("{PREFIX}/route"),
+        handler: logged(MethodFilter::POST, route::route),
+        operation: Operation {
+            summary: "Send a message on",
+            description: "Unless it is blocked. The answer is that of the tenant's next hop, as it is; where there is none, that \
+            the message may pass.",
+            tag: "tenant",
+            body: Some(Content::new::<route::RouteSchema>([(
+                "one",
+                json!({ "sender": "support", "recipient": "+46732009988", "direction": "outbound", "body": "Hello" }),
+            )])),
+            answers: vec![(
+                200,
+                "The next hop's answer, of whatever kind; or that the message may pass",
+                Content::new::<route::RouteAnswer>([("allowed", json!({ "verdict": "allow" }))]),
+            )],
+            errors: &[
+                "blocked",
+                "invalid_number",
+                "next_hop_failed",
+                "next_hop_late",
+                "sender_not_allowed",
+                "unknown_sender",
+            ],
+            ..operation("route_message", Auth::Tenant)
         },
     }
 }

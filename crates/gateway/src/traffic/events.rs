@@ -1,0 +1,154 @@
+//! Tells tenants of each change of their lists, in order and at least once: the trail is the queue, and how far somebody has
+//! been told is on disk.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, HeaderValue, Method, Request, Uri};
+use portcullis_ledger::{Actor, LedgerError, Scope, Seq};
+use tokio::task::JoinHandle;
+use tracing::{debug, warn};
+
+use super::client::Client;
+use super::webhook::signature;
+use crate::config::EventsConfig;
+use crate::core::{Target, read};
+use crate::gate::Gate;
+use crate::gateway::Gateway;
+use crate::http::told_records;
+use crate::tenant::Tenant;
+
+const SIGNATURE: HeaderName = HeaderName::from_static("x-portcullis-signature-256");
+/// About how many changes are told at once.
+const AT_ONCE: NonZeroUsize = NonZeroUsize::new(100).unwrap();
+/// How long whoever is told may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// After a failure, doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(900);
+/// How often is looked for what nobody woke anybody for.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Tells all tenants that want to know, each by itself, for ever.
+pub(crate) async fn run(gateway: Arc<Gateway>) {
+    let Ok(client) = Client::new() else { return };
+    let mut telling: HashMap<String, (EventsConfig, JoinHandle<()>)> = HashMap::new();
+    loop {
+        let registry = gateway.registry.load_full();
+        telling.retain(|name, (events, task)| {
+            let stays =
+                registry.tenant(name).is_some_and(|tenant| tenant.config.events.as_ref() == Some(events));
+            if !stays {
+                task.abort();
+            }
+            stays && !task.is_finished()
+        });
+        for tenant in registry.tenants() {
+            let Some(events) = &tenant.config.events else { continue };
+            let name = tenant.config.id.to_string();
+            telling.entry(name.clone()).or_insert_with(|| {
+                let task = tell(Arc::clone(&gateway), client.clone(), name, events.clone());
+                (events.clone(), tokio::spawn(task))
+            });
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn tell(gateway: Arc<Gateway>, client: Client, name: String, events: EventsConfig) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let Some(tenant) = gateway.registry.load().tenant(&name).cloned() else { return };
+        // Asked for before the look, so that what is written after it wakes the wait.
+        let woken = tenant.told.notified();
+        let mut failed = false;
+        for gate in tenant.gates() {
+            while let Some(part) = next_part(&tenant, gate).await {
+                if post(&client, &events, part.body).await {
+                    let (gate, upto) = (Arc::clone(gate), part.upto);
+                    let kept = tokio::task::spawn_blocking(move || gate.list().set_told(upto)).await;
+                    failed |= !matches!(kept, Ok(Ok(())));
+                } else {
+                    failed = true;
+                }
+                if failed {
+                    break;
+                }
+            }
+        }
+        if failed {
+            warn!(
+                tenant = name,
+                seconds = pause.as_secs(),
+                "changes could not be told to the tenant; trying again later"
+            );
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            continue;
+        }
+        pause = FIRST_PAUSE;
+        tokio::select! {
+            () = woken => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Changes to be told together.
+struct Part {
+    body: String,
+    upto: Seq,
+}
+
+async fn next_part(tenant: &Arc<Tenant>, gate: &Arc<Gate>) -> Option<Part> {
+    let (tenant, gate) = (Arc::clone(tenant), Arc::clone(gate));
+    let part = tokio::task::spawn_blocking(move || part(&tenant, &gate)).await;
+    match part {
+        Ok(Ok(part)) => part,
+        Ok(Err(error)) => {
+            debug!(%error, "changes could not be read");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn part(tenant: &Arc<Tenant>, gate: &Arc<Gate>) -> Result<Option<Part>, LedgerError> {
+    let list = gate.list();
+    // It was set when the tenant's settings first named somebody to tell.
+    let Some(told) = list.told()? else { return Ok(None) };
+    if list.sequence()? <= told {
+        return Ok(None);
+    }
+    let records = list.records_after(told, AT_ONCE)?;
+    let Some(upto) = records.last().map(|last| last.sequence) else { return Ok(None) };
+    let sender = match list.scope() {
+        Scope::Sender(sender) => Some(sender.as_str()),
+        Scope::Tenant => None,
+    };
+    let target = match sender {
+        Some(sender) => Target::own(tenant, sender, Actor::expiry()),
+        None => Some(Target::own_wide(tenant, Actor::expiry())),
+    };
+    let Some(target) = target else { return Ok(None) };
+    let shown = read::records(&target, records).map_err(|_| LedgerError::Defect)?;
+    Ok(Some(Part { body: told_records(tenant.config.id.as_str(), sender, shown), upto }))
+}
+
+/// Whether it was taken.
+async fn post(client: &Client, events: &EventsConfig, body: String) -> bool {
+    let Ok(uri) = events.url.parse::<Uri>() else { return false };
+    let Ok(signature) = HeaderValue::from_str(&signature::sign(&events.secret.0, body.as_bytes())) else {
+        return false;
+    };
+    let mut request = Request::new(Body::from(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request.headers_mut().insert(SIGNATURE, signature);
+    client.send(request, PATIENCE).await.is_ok_and(|answer| answer.status().is_success())
+}

@@ -1,0 +1,318 @@
+//! Messages to Meta's Cloud API, and whatever else of the Graph API passes on its way.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::MethodFilter;
+use http_body_util::BodyExt as _;
+use portcullis_ledger::HoldKind;
+use portcullis_msisdn::{Direction, Directions};
+use serde::Deserialize;
+
+use super::Traffic;
+use super::client::{Unanswered, end_to_end, for_host};
+use super::shed::UnderWay;
+use super::spelling::other_spelling;
+use crate::config::SenderConfig;
+use crate::core::{Refusal, Target, check};
+use crate::dialects::call::{self, Call, Context, Speaks as _};
+use crate::dialects::fault::Fault;
+use crate::dialects::meta::{self, Meta};
+use crate::dialects::text::Text;
+use crate::http::Front;
+use crate::http::request_log::RequestId;
+use crate::identity::Identity;
+use crate::metrics::Passage;
+use crate::registry::Caller;
+
+pub(super) fn router() -> Router<Arc<Front>> {
+    // Any other method of these paths passes on like every other path.
+    let route = || call::method::<Meta, _, _>(MethodFilter::POST, send).fallback(crate::http::unmatched);
+    Router::new().route("/{version}/{id}/messages", route()).route("/{id}/messages", route())
+}
+
+/// What is read of a message. The rest is none of the gateway's business.
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    to: Option<Text>,
+    /// A person without a number.
+    #[serde(default)]
+    recipient: Option<Text>,
+    #[serde(default)]
+    recipient_type: Option<String>,
+    #[serde(default)]
+    template: Option<Template>,
+}
+
+#[derive(Deserialize)]
+struct Template {
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// Why a message is not sent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blocked {
+    /// The recipient is blocked.
+    Recipient,
+    /// The recipient wants no marketing, and this is.
+    Marketing,
+}
+
+async fn send(call: Call) -> Result<Response, Fault> {
+    let traffic = Arc::clone(call.front.traffic());
+    if !traffic.has_upstream() {
+        return Err(Fault::NotFound);
+    }
+    let (caller, target) = meta::target(&call)?;
+    let under_way = traffic.shed.enter(&target.tenant.config.id).ok_or(Fault::Unavailable)?;
+    let (recipients, template) = read(&call)?;
+    let metrics = Arc::clone(&target.tenant.metrics);
+    match judge(&target, recipients, template).await? {
+        None => {}
+        Some(blocked) => {
+            metrics.passed(Direction::Outbound, Passage::Blocked);
+            return Ok(refusal(&traffic, blocked, call.id));
+        }
+    }
+    let sender = target.sender_config().cloned();
+    let request = Request::from_parts(call.parts, Body::from(call.body));
+    let answer = forward(&traffic, request, &caller, sender.as_ref(), under_way, call.id).await;
+    let passage = if answer.status().is_success() { Passage::Forwarded } else { Passage::Failed };
+    metrics.passed(Direction::Outbound, passage);
+    Ok(answer)
+}
+
+/// Whom a message is for, and the template that it is of. What is for nobody (a mark that something was read) or for a group
+/// has no recipients.
+fn read(call: &Call) -> Result<(Vec<Identity>, Option<String>), Fault> {
+    if call.is_declared_otherwise() {
+        return Err(Fault::UnsupportedMediaType);
+    }
+    let message: Message = call.json()?;
+    if message.recipient_type.as_deref() == Some("group") {
+        return Ok((Vec::new(), None));
+    }
+    let mut recipients = Vec::new();
+    if let Some(to) = &message.to {
+        // A number that can't be read here may be read there: it does not pass.
+        let number = portcullis_msisdn::Msisdn::parse(to.as_str());
+        let number = number.map_err(|error| Fault::malformed("to", &format!("can not be taken: {error}")))?;
+        recipients.push(Identity::Number(number));
+    }
+    if let Some(recipient) = &message.recipient {
+        let id = recipient.as_str().parse();
+        let id = id.map_err(|error| Fault::malformed("recipient", &format!("can not be taken: {error}")))?;
+        recipients.push(Identity::User(id));
+    }
+    Ok((recipients, message.template.and_then(|template| template.name)))
+}
+
+/// Whether anything speaks against sending to these.
+async fn judge(
+    target: &Target,
+    recipients: Vec<Identity>,
+    template: Option<String>,
+) -> Result<Option<Blocked>, Fault> {
+    let mut asked = recipients.clone();
+    asked.extend(
+        recipients.iter().filter_map(|recipient| other_spelling(recipient.number()?)).map(Identity::Number),
+    );
+    let mut is_blocked = false;
+    for identity in &asked {
+        is_blocked |= is_stopped(target, identity, Direction::Outbound).await?;
+    }
+    if is_blocked && !confirms(target, &asked) {
+        return Ok(Some(Blocked::Recipient));
+    }
+    let patterns = &target.tenant.config.opt_out.marketing_templates;
+    let is_marketing = template.is_some_and(|name| patterns.iter().any(|pattern| fits(pattern, &name)));
+    if is_marketing && wants_no_marketing(target, asked).await? {
+        return Ok(Some(Blocked::Marketing));
+    }
+    Ok(None)
+}
+
+/// Whether messages from or to this person are blocked.
+pub(super) async fn is_stopped(
+    target: &Target,
+    identity: &Identity,
+    direction: Direction,
+) -> Result<bool, Refusal> {
+    if let Some(checked) = check::identity(target, identity, direction) {
+        return Ok(checked.blocked_by.is_some());
+    }
+    let (target, identity) = (target.clone(), identity.clone());
+    let checked =
+        tokio::task::spawn_blocking(move || check::identity_with_ledger(&target, &identity, direction));
+    match checked.await {
+        Ok(checked) => Ok(checked?.blocked_by.is_some()),
+        Err(_) => Err(Refusal::Defect),
+    }
+}
+
+/// Whether this is the one message that may confirm an opt-out.
+fn confirms(target: &Target, recipients: &[Identity]) -> bool {
+    let numbers = recipients.iter().filter_map(Identity::number);
+    let mut subjects = numbers.map(|number| target.subject_of_number(number));
+    subjects.any(|subject| target.gate.take_confirmation(subject))
+}
+
+/// Whether a name is a pattern, or begins with what stands before its `*`.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => pattern == name,
+    }
+}
+
+async fn wants_no_marketing(target: &Target, recipients: Vec<Identity>) -> Result<bool, Fault> {
+    let target = target.clone();
+    let look = move || {
+        for recipient in &recipients {
+            let Some(subject) = target.subject(recipient)? else { continue };
+            let entry = target.gate.list().get(subject)?;
+            let hold = entry.as_ref().and_then(|entry| entry.holds.get(HoldKind::Marketing));
+            if hold.is_some_and(|hold| hold.directions & Directions::OUTBOUND == Directions::OUTBOUND) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or(Err(Fault::Internal))
+}
+
+/// Meta's own refusals: of a blocked recipient, and of marketing to somebody who stopped that.
+fn refusal(traffic: &Traffic, blocked: Blocked, id: RequestId) -> Response {
+    let (code, message, details) = match blocked {
+        Blocked::Recipient => (
+            130_403,
+            "Unable to deliver the message. This business has blocked the end user on WhatsApp",
+            "The recipient is blocked, do not retry",
+        ),
+        Blocked::Marketing => (
+            131_050,
+            "Unable to deliver the message. This recipient has chosen to stop receiving marketing messages",
+            "The recipient stopped marketing messages, do not retry",
+        ),
+    };
+    let status = StatusCode::from_u16(traffic.meta.blocked_status).unwrap_or(StatusCode::BAD_REQUEST);
+    meta::error(status, code, &format!("(#{code}) {message}"), details, id)
+}
+
+/// Sends a request on, and gives the upstream's answer as it is.
+async fn forward(
+    traffic: &Traffic,
+    request: Request,
+    caller: &Caller,
+    sender: Option<&SenderConfig>,
+    under_way: UnderWay,
+    id: RequestId,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let own_token = sender
+        .and_then(|sender| sender.access_token.as_ref())
+        .or(caller.tenant.config.access_token.as_ref())
+        .map(|token| token.0.as_str());
+    let Some(uri) = upstream_uri(traffic, &parts, own_token.is_some()) else {
+        return meta::error(
+            StatusCode::NOT_FOUND,
+            2500,
+            "Unknown path components",
+            "There is no upstream",
+            id,
+        );
+    };
+    let mut headers = for_host(parts.headers, &uri);
+    if let Some(token) = own_token.and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok()) {
+        headers.insert(AUTHORIZATION, token);
+    }
+    let mut onward = Request::new(body);
+    *onward.method_mut() = parts.method;
+    *onward.uri_mut() = uri;
+    *onward.headers_mut() = headers;
+    match traffic.client.send(onward, traffic.upstream_patience).await {
+        Ok(answer) => untouched(answer, under_way),
+        Err(why) => {
+            tracing::warn!(upstream = traffic.meta.upstream, %why, "a request could not be sent on");
+            let status = match why {
+                Unanswered::Unreachable => StatusCode::BAD_GATEWAY,
+                Unanswered::Late => StatusCode::GATEWAY_TIMEOUT,
+            };
+            meta::error(status, 2, "Service temporarily unavailable", "The upstream does not answer", id)
+        }
+    }
+}
+
+/// The upstream's answer but for what is of its connection. It is under way until its body has passed.
+fn untouched(answer: Response, under_way: UnderWay) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    end_to_end(&mut parts.headers);
+    parts.version = axum::http::Version::HTTP_11;
+    let body = body.map_frame(move |frame| {
+        let _held = &under_way;
+        frame
+    });
+    Response::from_parts(parts, Body::new(body))
+}
+
+fn upstream_uri(traffic: &Traffic, parts: &Parts, own_token: bool) -> Option<Uri> {
+    let base = traffic.meta.upstream.as_deref()?.trim_end_matches('/');
+    let path = parts.uri.path();
+    let query = parts.uri.query().map(|query| {
+        // Ours takes the place of the client's, wherever that stood.
+        let pairs = query.split('&').filter(|pair| !own_token || !pair.starts_with("access_token="));
+        pairs.collect::<Vec<_>>().join("&")
+    });
+    let query = query.filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{base}{path}{query}").parse().ok()
+}
+
+/// What the gateway does not answer itself passes on untouched, for whom it knows.
+pub(crate) async fn pass(front: &Arc<Front>, request: Request) -> Response {
+    let id = RequestId::new();
+    let path = request.uri().path().to_owned();
+    let passed = async {
+        let caller = known(front, &request)?;
+        let traffic = front.traffic();
+        let under_way = traffic.shed.enter(&caller.tenant.config.id).ok_or(Fault::Unavailable)?;
+        let sender = sender_of(&caller, &path).cloned();
+        Ok::<_, Fault>(forward(traffic, request, &caller, sender.as_ref(), under_way, id).await)
+    };
+    passed
+        .await
+        .unwrap_or_else(|fault| Meta::fault(&fault, &Context { id, settings: &front.dialects, path: &path }))
+}
+
+fn known(front: &Front, request: &Request) -> Result<Caller, Fault> {
+    let token = meta::token(request.headers(), request.uri()).ok_or(Fault::MissingCredential)?;
+    let gateway = front.open_gateway().map_err(|_| Fault::Unavailable)?;
+    let caller = gateway.registry.load().caller(&token).cloned().ok_or(Fault::WrongCredential)?;
+    caller.ask()?;
+    Ok(caller)
+}
+
+/// The sender that a path of the Graph API is about: by its phone-number-id or by its account.
+fn sender_of<'a>(caller: &'a Caller, path: &str) -> Option<&'a SenderConfig> {
+    let segments: Vec<&str> = path.split('/').skip(1).take(2).collect();
+    let is_named = |id: &Option<String>| id.as_deref().is_some_and(|id| segments.contains(&id));
+    let mut senders = caller.tenant.config.senders.iter();
+    senders.find(|sender| is_named(&sender.phone_number_id) || is_named(&sender.waba_id))
+}
+
+/// Whether a request could be one of the Graph API's: not of the gateway's own paths, and with a method that has a meaning
+/// there.
+pub(crate) fn may_pass(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    let is_own =
+        matches!(first, "portcullis" | "healthz" | "readyz" | "metrics" | "webhooks" | "whatsapp" | "api");
+    let is_known = [Method::GET, Method::POST, Method::DELETE, Method::HEAD, Method::PUT].contains(method);
+    !is_own && is_known && !headers.contains_key("api-key")
+}

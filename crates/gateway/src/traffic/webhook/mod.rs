@@ -1,0 +1,302 @@
+//! Meta's webhooks: verified, filtered, and sent on to the senders' callbacks, whose answer is the gateway's.
+
+mod payload;
+mod sift;
+pub(super) mod signature;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
+use portcullis_ledger::TenantId;
+use portcullis_msisdn::Direction;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::Traffic;
+use super::client::for_host;
+use super::shed::UnderWay;
+use crate::core::Refusal;
+use crate::http::Front;
+use crate::http::body;
+use crate::http::request_log::Logged;
+use crate::metrics::Passage;
+use sift::{Sifted, sift};
+
+pub(super) const PATH: &str = "/webhooks/meta";
+/// Names the messages of blocked numbers, where a sender has them go on with the others.
+const BLOCKED_IDS: HeaderName = HeaderName::from_static("x-portcullis-blocked");
+
+pub(super) fn router() -> Router<Arc<Front>> {
+    let route = on(MethodFilter::GET, Logged(shake_hands)).on(MethodFilter::POST, Logged(take));
+    Router::new().route(PATH, route)
+}
+
+/// The handshake by which Meta makes sure that a webhook is its app's: the challenge comes back for the right token.
+async fn shake_hands(State(front): State<Arc<Front>>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let field = |name: &str| {
+        form_urlencoded::parse(query.as_bytes()).find(|(known, _)| known == name).map(|(_, value)| value)
+    };
+    let token = field("hub.verify_token").unwrap_or_default();
+    let known = front.traffic().meta.verify_token.as_ref();
+    let is_right = known.is_some_and(|known| known.0.as_bytes().ct_eq(token.as_bytes()).into());
+    match field("hub.challenge") {
+        Some(challenge) if is_right && field("hub.mode").as_deref() == Some("subscribe") => {
+            let mut response = answer(StatusCode::OK);
+            *response.body_mut() = Body::from(challenge.into_owned());
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            response
+        }
+        _ => answer(StatusCode::FORBIDDEN),
+    }
+}
+
+fn answer(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// Ask again soon.
+fn busy() -> Response {
+    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// A body to be sent somewhere.
+pub(super) struct Delivery {
+    pub(super) url: String,
+    /// Whose it is.
+    pub(super) tenant: Option<TenantId>,
+    pub(super) body: Bytes,
+    /// As it was signed by Meta; to be signed anew where it is missing.
+    pub(super) signature: Option<HeaderValue>,
+    /// The ids of messages of blocked numbers in it.
+    pub(super) blocked_ids: Vec<String>,
+}
+
+async fn take(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let traffic = front.traffic();
+    let Some(secret) = traffic.meta.app_secret.as_ref().map(|secret| secret.0.clone()) else {
+        return answer(StatusCode::NOT_FOUND);
+    };
+    let Ok(gateway) = front.open_gateway() else { return busy() };
+    let (parts, body) = request.into_parts();
+    let body = match body::read(body, front.max_body_bytes).await {
+        Ok(body) => body,
+        Err(body::BodyFault::TooLarge { .. }) => return answer(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => return answer(StatusCode::BAD_REQUEST),
+    };
+    let signature = parts.headers.get(signature::HEADER);
+    if !signature.is_some_and(|header| signature::is_of(&secret, &body, header.as_bytes())) {
+        return answer(StatusCode::UNAUTHORIZED);
+    }
+    let (registry, default) = (gateway.registry.load_full(), traffic.meta.default_callback_url.clone());
+    let raw = body.clone();
+    let sifted = match tokio::task::spawn_blocking(move || sift(&registry, default.as_deref(), &raw)).await {
+        Ok(Ok(sifted)) => sifted,
+        Ok(Err(refusal)) => return refused(&refusal),
+        Err(_) => return answer(StatusCode::INTERNAL_SERVER_ERROR),
+    };
+    let Sifted { deliveries, blocked, passed, is_whole, is_known } = sifted;
+    for (tenant, count) in &blocked {
+        (0..*count).for_each(|_| tenant.metrics.passed(Direction::Inbound, Passage::Blocked));
+    }
+    let deliveries: Vec<Delivery> = match (is_whole, deliveries) {
+        (true, mut deliveries) => {
+            // Nothing was taken out, and all of it goes to one place: as it came, to the byte.
+            deliveries.truncate(1);
+            deliveries
+                .into_iter()
+                .map(|one| Delivery { body: body.clone(), signature: signature.cloned(), ..one })
+                .collect()
+        }
+        (false, deliveries) => deliveries,
+    };
+    if deliveries.is_empty() && !is_known {
+        // Of nobody: Meta sends it again, and it arrives once the sender is set up.
+        return answer(StatusCode::NOT_FOUND);
+    }
+    let response = deliver_all(traffic, &parts, &secret, deliveries, is_known).await;
+    let is_taken = response.status().is_success() || !is_known;
+    for (tenant, count) in &passed {
+        let passage = if is_taken { Passage::Forwarded } else { Passage::Failed };
+        (0..*count).for_each(|_| tenant.metrics.passed(Direction::Inbound, passage));
+    }
+    response
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    if let Refusal::Ledger(error) = refusal {
+        crate::http::tell_of(error);
+        return busy();
+    }
+    // Nobody's webhook.
+    answer(StatusCode::BAD_REQUEST)
+}
+
+/// Delivers everything, and answers as the one that was taken worst: Meta then sends all of it again.
+async fn deliver_all(
+    traffic: &Arc<Traffic>,
+    parts: &Parts,
+    secret: &str,
+    deliveries: Vec<Delivery>,
+    is_known: bool,
+) -> Response {
+    // What was taken when the same webhook came before, and failed elsewhere, is not delivered twice.
+    let digests: Vec<[u8; 32]> = deliveries.iter().map(Delivery::digest).collect();
+    let mut under_way = Vec::with_capacity(deliveries.len());
+    for (delivery, digest) in deliveries.into_iter().zip(&digests) {
+        if traffic.accepted.contains(digest) {
+            continue;
+        }
+        let leave = match &delivery.tenant {
+            Some(tenant) => traffic.shed.enter(tenant),
+            None => traffic.shed.enter_alone(),
+        };
+        let Some(leave) = leave else {
+            under_way.push((*digest, None));
+            continue;
+        };
+        let request = delivery.request(parts, secret);
+        let traffic = Arc::clone(traffic);
+        under_way.push((*digest, Some(tokio::spawn(deliver(traffic, request, leave)))));
+    }
+    let (mut taken, mut worst) = (Vec::new(), None);
+    for (digest, delivering) in under_way {
+        let answered = match delivering {
+            Some(delivering) => {
+                delivering.await.unwrap_or_else(|_| answer(StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            None => busy(),
+        };
+        if answered.status().is_success() {
+            taken.push(digest);
+        }
+        let is_worse = worst.as_ref().is_none_or(|worst: &Response| rank(&answered) > rank(worst));
+        if is_worse {
+            worst = Some(answered);
+        }
+    }
+    let mut worst = worst.unwrap_or_else(|| answer(StatusCode::OK));
+    if worst.status().is_success() && !is_known {
+        // A part of it is nobody's: Meta sends all of it again, and it arrives once its sender is set up.
+        worst = answer(StatusCode::NOT_FOUND);
+    }
+    if worst.status().is_success() {
+        digests.iter().for_each(|digest| traffic.accepted.forget(digest));
+    } else {
+        taken.into_iter().for_each(|digest| traffic.accepted.remember(digest));
+    }
+    worst
+}
+
+fn rank(response: &Response) -> u16 {
+    if response.status().is_success() { 0 } else { response.status().as_u16() }
+}
+
+/// The most of a callback's answer that is given to Meta.
+const MOST_OF_ANSWER: usize = 64 << 10;
+
+/// Sends one on, and waits until its answer is there as a whole: a callback that breaks off in the middle took nothing.
+async fn deliver(
+    traffic: Arc<Traffic>,
+    request: Option<axum::http::Request<Body>>,
+    _under_way: UnderWay,
+) -> Response {
+    let Some(request) = request else { return answer(StatusCode::BAD_GATEWAY) };
+    let until = Instant::now() + traffic.callback_patience;
+    let response = match traffic.client.send(request, traffic.callback_patience).await {
+        Ok(response) => response,
+        Err(super::client::Unanswered::Late) => return answer(StatusCode::GATEWAY_TIMEOUT),
+        Err(super::client::Unanswered::Unreachable) => return answer(StatusCode::BAD_GATEWAY),
+    };
+    let (head, mut body) = response.into_parts();
+    let mut text = Vec::new();
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match tokio::time::timeout(left, body.frame()).await {
+            Err(_) => return answer(StatusCode::GATEWAY_TIMEOUT),
+            Ok(None) => break,
+            Ok(Some(Err(_))) => return answer(StatusCode::BAD_GATEWAY),
+            Ok(Some(Ok(frame))) => {
+                let Ok(data) = frame.into_data() else { continue };
+                if text.len() + data.len() <= MOST_OF_ANSWER {
+                    text.extend_from_slice(&data);
+                }
+            }
+        }
+    }
+    let mut response = answer(head.status);
+    if let Some(kind) = head.headers.get(CONTENT_TYPE) {
+        response.headers_mut().insert(CONTENT_TYPE, kind.clone());
+    }
+    *response.body_mut() = Body::from(text);
+    response
+}
+
+impl Delivery {
+    fn digest(&self) -> [u8; 32] {
+        Sha256::new().chain_update(&self.url).chain_update([0]).chain_update(&self.body).finalize().into()
+    }
+
+    /// As Meta would send it. `None` for a URL that is none, which the configuration does not let through.
+    fn request(self, parts: &Parts, secret: &str) -> Option<axum::http::Request<Body>> {
+        let uri: Uri = self.url.parse().ok()?;
+        let mut headers = for_host(parts.headers.clone(), &uri);
+        // Over the body as it was: that of this one is its own.
+        headers.remove(axum::http::header::CONTENT_LENGTH);
+        headers.remove("x-hub-signature");
+        headers.remove(BLOCKED_IDS);
+        let signature = match self.signature {
+            Some(signature) => signature,
+            None => HeaderValue::from_str(&signature::sign(secret, &self.body)).ok()?,
+        };
+        headers.insert(signature::HEADER, signature);
+        if !self.blocked_ids.is_empty() {
+            headers.insert(BLOCKED_IDS, HeaderValue::from_str(&self.blocked_ids.join(",")).ok()?);
+        }
+        let mut request = axum::http::Request::new(Body::from(self.body));
+        *request.method_mut() = axum::http::Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        Some(request)
+    }
+}
+
+/// Parts of webhooks that were taken, while another part of the same was not.
+#[derive(Default)]
+pub(super) struct Accepted(Mutex<HashSet<[u8; 32]>>);
+
+/// The most that are remembered. Beyond, one that was taken is delivered again, as it is after a crash.
+const MOST_ACCEPTED: usize = 100_000;
+
+impl Accepted {
+    fn contains(&self, digest: &[u8; 32]) -> bool {
+        self.0.lock().contains(digest)
+    }
+
+    fn remember(&self, digest: [u8; 32]) {
+        let mut accepted = self.0.lock();
+        if accepted.len() >= MOST_ACCEPTED {
+            accepted.clear();
+        }
+        accepted.insert(digest);
+    }
+
+    fn forget(&self, digest: &[u8; 32]) {
+        self.0.lock().remove(digest);
+    }
+}

@@ -1,0 +1,100 @@
+//! `POST /route`.
+
+use serde_json::{Value, json};
+
+use super::super::support::{Answer, Gateway, SERVER};
+use super::stand::{Reply, Stand};
+
+fn gateway(outbound: &str, inbound: &str) -> Gateway {
+    let hop = |name: &str, url: &str| {
+        if url.is_empty() { String::new() } else { format!("next_hops.{name} = \"{url}\"\n") }
+    };
+    Gateway::with(&format!(
+        "{SERVER}\n[traffic]\nupstream_timeout_seconds = 1\n[[tenants]]\nid = \"acme\"\ntokens = [\"acme-secret\"]\n\
+         default_region = \"SE\"\n{}{}[[tenants.senders]]\nid = \"support\"\n",
+        hop("outbound", outbound),
+        hop("inbound", inbound)
+    ))
+}
+
+fn outbound(gateway: &Gateway, to: &str, body: Value) -> Answer {
+    gateway.post(
+        "/route",
+        json!({ "sender": "support", "recipient": to, "direction": "outbound", "body": body }),
+    )
+}
+
+#[test]
+fn a_message_goes_to_the_next_hop_as_it_came_and_the_answer_comes_back() {
+    let hop = Stand::start(|_| Reply::Says(202, "text/plain", "0: Accepted for delivery".to_owned()));
+    let gateway = gateway(&format!("{}/sms", hop.url()), "");
+    let sent = r#"{ "sender":"support","recipient":"073-200 11 22","direction":"outbound","body":{"text":"héj"},"priority":1.50 }"#;
+    let answer = gateway.call("POST", "/portcullis/v1/route", "acme-secret", Some(sent.to_owned()));
+    assert_eq!((answer.status, answer.text.as_str()), (202, "0: Accepted for delivery"));
+    assert_eq!(answer.header("x-upstream"), "its own");
+    let received = hop.one();
+    assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", "/sms"));
+    assert_eq!(received.text(), sent);
+    assert_eq!(received.header("authorization"), "", "the token is the gateway's own");
+}
+
+#[test]
+fn the_blocked_are_refused_in_their_direction() {
+    let (out, inward) = (Stand::good(), Stand::good());
+    let gateway = gateway(&out.url(), &inward.url());
+    gateway
+        .post("/senders/support/entries", json!({ "number": "+46732001122", "directions": ["outbound"] }))
+        .ok();
+    outbound(&gateway, "+46732001122", json!("x")).error(403, "blocked");
+    let inbound =
+        json!({ "sender": "+46732001122", "recipient": "support", "direction": "inbound", "body": "x" });
+    assert_eq!(gateway.post("/route", inbound).status, 200);
+    assert!(out.received().is_empty());
+    assert_eq!(inward.received().len(), 1);
+}
+
+#[test]
+fn a_hop_with_places_is_got_as_kannel_and_jasmin_want_it() {
+    let hop = Stand::good();
+    let url =
+        format!("{}/cgi-bin/sendsms?username=u&from={{sender}}&to={{recipient}}&text={{body}}", hop.url());
+    let gateway = gateway(&url, "");
+    assert_eq!(outbound(&gateway, "+46732001122", json!("Hi & bye")).status, 200);
+    let received = hop.one();
+    assert_eq!(received.method, "GET");
+    assert_eq!(received.path, "/cgi-bin/sendsms?username=u&from=support&to=%2B46732001122&text=Hi+%26+bye");
+    assert!(received.body.is_empty());
+}
+
+#[test]
+fn without_a_hop_the_verdict_is_the_answer() {
+    let gateway = gateway("", "");
+    assert_eq!(*outbound(&gateway, "+46732001122", Value::Null).ok(), json!({ "verdict": "allow" }));
+    gateway.block("+46732001122");
+    outbound(&gateway, "+46732001122", Value::Null).error(403, "blocked");
+}
+
+#[test]
+fn what_is_wrong_is_told_and_sent_nowhere() {
+    let hop = Stand::good();
+    let gateway = gateway(&hop.url(), "");
+    outbound(&gateway, "nonsense", Value::Null).error(400, "invalid_number");
+    for body in [
+        json!({}),
+        json!({ "sender": "support", "recipient": "+46732001122" }),
+        json!({ "sender": "support", "recipient": "+46732001122", "direction": "sideways" }),
+        json!({ "sender": 1, "recipient": "+46732001122", "direction": "outbound" }),
+    ] {
+        gateway.post("/route", body).error(400, "invalid_request");
+    }
+    let body = json!({ "sender": "nobody", "recipient": "+46732001122", "direction": "outbound" });
+    gateway.post("/route", body).error(404, "unknown_sender");
+    assert!(hop.received().is_empty());
+}
+
+#[test]
+fn a_hop_that_does_not_answer_is_told() {
+    let hangs = Stand::start(|_| Reply::Hangs);
+    outbound(&gateway(&hangs.url(), ""), "+46732001122", Value::Null).error(504, "next_hop_late");
+    outbound(&gateway("http://127.0.0.1:1", ""), "+46732001122", Value::Null).error(502, "next_hop_failed");
+}

@@ -1,0 +1,159 @@
+//! Messages that pass through the gateway.
+
+mod clients;
+mod events;
+mod generic;
+mod load;
+mod opting_out;
+mod outbound;
+mod stand;
+mod storm;
+mod webhooks;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::support::{Answer, Gateway, SERVER};
+use stand::Stand;
+
+pub(crate) const APP_SECRET: &str = "app-secret";
+pub(crate) const PHONE_ID: &str = "106540352242922";
+pub(crate) const OTHER_ID: &str = "106540352242999";
+
+/// Two tenants behind an upstream, each with a callback.
+pub(crate) fn config(upstream: &str, callback: &str, other_callback: &str) -> String {
+    format!(
+        r#"{SERVER}
+[meta]
+upstream = "{upstream}"
+app_secret = "{APP_SECRET}"
+verify_token = "verify-secret"
+
+[traffic]
+callback_timeout_seconds = 1
+upstream_timeout_seconds = 1
+
+[[tenants]]
+id = "acme"
+tokens = ["acme-secret"]
+opt_out = {{ marketing_templates = ["promo_*", "sale"] }}
+
+[[tenants.senders]]
+id = "support"
+number = "15550783881"
+phone_number_id = "{PHONE_ID}"
+waba_id = "102290129340398"
+callback_url = "{callback}/in?x=1"
+
+[[tenants]]
+id = "globex"
+tokens = ["globex-secret"]
+
+[[tenants.senders]]
+id = "support"
+number = "15550783999"
+phone_number_id = "{OTHER_ID}"
+waba_id = "102290129340399"
+callback_url = "{other_callback}/globex"
+"#
+    )
+}
+
+/// A gateway between stand-ins that take everything.
+pub(crate) struct Scene {
+    pub(crate) gateway: Gateway,
+    pub(crate) upstream: Stand,
+    pub(crate) callback: Stand,
+    pub(crate) other: Stand,
+}
+
+impl Scene {
+    pub(crate) fn new(upstream: Stand, callback: Stand, other: Stand) -> Self {
+        Self::with(upstream, callback, other, |config| config)
+    }
+
+    pub(crate) fn with(
+        upstream: Stand,
+        callback: Stand,
+        other: Stand,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
+        let config = change(config(&upstream.url(), &callback.url(), &other.url()));
+        Scene { gateway: Gateway::with(&config), upstream, callback, other }
+    }
+
+    pub(crate) fn good() -> Self {
+        Self::new(Stand::good(), Stand::good(), Stand::good())
+    }
+
+    /// A webhook, signed as Meta does.
+    pub(crate) fn webhook(&self, body: &str) -> Answer {
+        webhook(&self.gateway, body, &signed(body.as_bytes()))
+    }
+
+    /// A message to somebody.
+    pub(crate) fn send(&self, to: &str) -> Answer {
+        let body = json!({
+            "messaging_product": "whatsapp", "to": to, "type": "text", "text": { "body": "Hello" },
+        });
+        self.gateway.call(
+            "POST",
+            &format!("/v25.0/{PHONE_ID}/messages"),
+            "acme-secret",
+            Some(body.to_string()),
+        )
+    }
+}
+
+pub(crate) fn signed(body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(APP_SECRET.as_bytes()).unwrap();
+    mac.update(body);
+    let digest = mac.finalize().into_bytes();
+    format!("sha256={}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+pub(crate) fn webhook(gateway: &Gateway, body: &str, signature: &str) -> Answer {
+    let mut request = ureq::http::Request::builder()
+        .method("POST")
+        .uri(format!("{}/webhooks/meta", gateway.url()))
+        .header("content-type", "application/json")
+        .header("user-agent", "facebookexternalua");
+    if !signature.is_empty() {
+        request = request.header("x-hub-signature-256", signature);
+    }
+    gateway.send(request.body(body.to_owned()).unwrap())
+}
+
+/// A text message as Meta tells of it.
+pub(crate) fn text(from: &str, id: &str, body: &str) -> Value {
+    json!({ "from": from, "id": id, "timestamp": "1749416383", "type": "text", "text": { "body": body } })
+}
+
+/// A webhook with these messages for a phone-number-id.
+pub(crate) fn payload(phone_id: &str, messages: &[Value]) -> Value {
+    json!({ "object": "whatsapp_business_account", "entry": [entry(phone_id, messages)] })
+}
+
+pub(crate) fn entry(phone_id: &str, messages: &[Value]) -> Value {
+    let contacts: Vec<Value> =
+        messages.iter().map(|m| json!({ "profile": { "name": "N" }, "wa_id": m["from"] })).collect();
+    json!({ "id": "102290129340398", "changes": [{ "field": "messages", "value": {
+        "messaging_product": "whatsapp",
+        "metadata": { "display_phone_number": "15550783881", "phone_number_id": phone_id },
+        "contacts": contacts,
+        "messages": messages,
+    } }] })
+}
+
+/// The ids of the messages in a webhook.
+pub(crate) fn ids(payload: &Value) -> Vec<String> {
+    let mut ids = Vec::new();
+    for entry in payload["entry"].as_array().unwrap() {
+        for change in entry["changes"].as_array().unwrap() {
+            let messages = change["value"]["messages"].as_array();
+            ids.extend(messages.into_iter().flatten().map(|m| m["id"].as_str().unwrap().to_owned()));
+        }
+    }
+    ids
+}

@@ -1,0 +1,142 @@
+//! People who opt out, and in again, by writing.
+
+use serde_json::{Value, json};
+
+use super::stand::Stand;
+use super::{PHONE_ID, Scene, ids, payload, text};
+
+const FROM: &str = "16505551234";
+
+fn hear(scene: &Scene, message: Value) {
+    assert_eq!(scene.webhook(&payload(PHONE_ID, &[message]).to_string()).status, 200);
+}
+
+fn says(scene: &Scene, words: &str) {
+    hear(scene, text(FROM, "wamid", words));
+}
+
+fn kinds_in_force(scene: &Scene) -> Vec<String> {
+    let entry = scene.gateway.get(&format!("/senders/support/entries/{FROM}"));
+    let holds = entry.ok()["holds"].as_array().unwrap().iter();
+    holds
+        .filter(|hold| hold["directions"] != json!([]))
+        .map(|hold| hold["kind"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn who_writes_stop_gets_one_confirmation_and_no_more_until_start() {
+    let scene = Scene::good();
+    assert_eq!(scene.send(FROM).status, 200);
+    says(&scene, " Stop ");
+    assert_eq!(ids(&scene.callback.one().json()), ["wamid"], "the business hears it");
+    assert_eq!(kinds_in_force(&scene), ["opt_out"]);
+    assert_eq!(scene.send(FROM).status, 200, "the confirmation");
+    let refused = scene.send(FROM);
+    assert_eq!(refused.json["error"]["code"], 130_403);
+    // They can still write, and nobody else can lift it.
+    says(&scene, "where is my parcel?");
+    assert_eq!(scene.callback.received().len(), 2);
+    scene.gateway.delete("/senders/support/entries", json!({ "number": FROM })).ok();
+    assert_eq!(scene.send(FROM).json["error"]["code"], 130_403);
+    says(&scene, "START");
+    assert_eq!(scene.send(FROM).status, 200);
+    assert_eq!(scene.send(FROM).status, 200);
+    let history = scene.gateway.get(&format!("/senders/support/entries/{FROM}/history"));
+    let first = history.ok()["records"].as_array().unwrap().last().unwrap();
+    assert_eq!((&first["reason"], &first["source"]), (&json!("Stop"), &json!("opt_out")));
+    assert_eq!(first["actor"], json!({ "name": "person", "interface": "meta-webhook" }));
+}
+
+#[test]
+fn start_lifts_only_the_person_s_own_hold_and_is_heard_of_the_blocked() {
+    let scene = Scene::good();
+    says(&scene, "unsubscribe");
+    scene.gateway.post("/senders/support/entries", json!({ "number": FROM, "reason": "rude" })).ok();
+    scene.callback.forget();
+    says(&scene, "start");
+    assert!(scene.callback.received().is_empty(), "the operator blocks them, so nothing arrives");
+    assert_eq!(kinds_in_force(&scene), ["operator"]);
+    assert_eq!(scene.send(FROM).json["error"]["code"], 130_403);
+}
+
+#[test]
+fn buttons_and_a_tenant_s_own_words_and_languages_count() {
+    let button = |payload: &str| {
+        json!({
+            "from": FROM, "id": "b", "type": "button", "button": { "payload": payload, "text": "x" },
+            "context": { "from": "15550783881", "id": "wamid.0" },
+        })
+    };
+    let scene = Scene::with(Stand::good(), Stand::good(), Stand::good(), |config| {
+        config.replacen(
+            "opt_out = {",
+            "opt_out = { languages = [\"fr\"], stop = [\"Basta Ya\"], start = [\"OK_GO\"], confirmation_seconds = 0,",
+            1,
+        )
+    });
+    let is_out = || scene.send(FROM).json["error"]["code"] == 130_403;
+    for (word, out) in
+        [("ARRÊT", true), ("reprendre", false), ("unsubscribe", false), ("basta ya", true), ("ok_go", false)]
+    {
+        says(&scene, word);
+        assert_eq!(is_out(), out, "{word}");
+    }
+    hear(&scene, button("Basta ya"));
+    assert!(is_out());
+    hear(&scene, button("OK_GO"));
+    assert!(!is_out());
+    says(&scene, "STOP 12345");
+    assert!(!is_out(), "a word is one alone");
+}
+
+#[test]
+fn preferences_set_and_lift_a_marketing_hold() {
+    let scene = Scene::good();
+    let prefer = |value: &str| {
+        let body = json!({ "object": "whatsapp_business_account", "entry": [{ "id": "102290129340398", "changes": [{
+            "field": "user_preferences",
+            "value": {
+                "messaging_product": "whatsapp",
+                "metadata": { "display_phone_number": "15550783881", "phone_number_id": PHONE_ID },
+                "user_preferences": [{
+                    "wa_id": FROM, "detail": "User requested to stop marketing messages",
+                    "category": "marketing_messages", "value": value, "timestamp": 1_731_705_721,
+                }],
+            },
+        }] }] });
+        scene.callback.forget();
+        assert_eq!(scene.webhook(&body.to_string()).status, 200);
+        assert_eq!(scene.callback.one().text(), body.to_string());
+    };
+    prefer("stop");
+    assert_eq!(kinds_in_force(&scene), ["marketing"]);
+    assert_eq!(scene.send(FROM).status, 200, "it stops marketing only");
+    prefer("resume");
+    assert_eq!(kinds_in_force(&scene), Vec::<String>::new());
+}
+
+#[test]
+fn a_block_follows_its_person_to_a_new_number() {
+    let scene = Scene::good();
+    says(&scene, "STOP");
+    scene.gateway.post("/senders/support/entries", json!({ "number": FROM, "directions": ["inbound"] })).ok();
+    let moved = json!({
+        "from": FROM, "id": "m", "type": "system",
+        "system": { "type": "user_changed_number", "wa_id": "12025550173", "body": "User A changed" },
+    });
+    hear(&scene, moved);
+    let entry = scene.gateway.get("/senders/support/entries/12025550173");
+    let kinds: Vec<&Value> =
+        entry.ok()["holds"].as_array().unwrap().iter().map(|hold| &hold["kind"]).collect();
+    assert_eq!(kinds, ["opt_out", "operator"]);
+    assert_eq!(scene.send("+12025550173").json["error"]["code"], 130_403);
+}
+
+#[test]
+fn an_opt_out_outlasts_a_kill_and_its_confirmation_does_not() {
+    let mut scene = Scene::good();
+    says(&scene, "STOP");
+    scene.gateway.kill_and_restart();
+    assert_eq!(scene.send(FROM).json["error"]["code"], 130_403);
+}

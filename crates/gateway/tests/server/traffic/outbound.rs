@@ -1,0 +1,226 @@
+//! Messages to Meta's Cloud API.
+
+use serde_json::{Value, json};
+
+use super::super::support::{ACME, Answer, GLOBEX, Gateway, SERVER};
+use super::stand::{Reply, Stand};
+use super::{PHONE_ID, Scene, config};
+
+const TO: &str = "+16505551234";
+
+fn refused(answer: &Answer, code: u64) {
+    assert_eq!((answer.status, answer.json["error"]["code"].as_u64()), (400, Some(code)), "{}", answer.text);
+    assert_eq!(answer.json["error"]["type"], "OAuthException");
+    assert!(answer.json["error"]["fbtrace_id"].is_string());
+}
+
+fn post(scene: &Scene, token: &str, path: &str, body: &str) -> Answer {
+    scene.gateway.call("POST", path, token, Some(body.to_owned()))
+}
+
+#[test]
+fn a_message_passes_and_the_answer_comes_back_to_the_byte() {
+    let body = r#"{"messaging_product":"whatsapp",  "contacts":[{"input":"+16505551234","wa_id":"16505551234"}],"messages":[{"id":"wamid.x"}]}"#;
+    let upstream =
+        Stand::start(move |_| Reply::Says(201, "application/json; charset=UTF-8", body.to_owned()));
+    let scene = Scene::new(upstream, Stand::good(), Stand::good());
+    let sent = r#"{ "messaging_product":"whatsapp","to":"+16505551234","type":"text","text":{"body":"héj"},"future":[1.50] }"#;
+    let path = format!("/v25.0/{PHONE_ID}/messages");
+    let answer = post(&scene, ACME, &path, sent);
+    assert_eq!((answer.status, answer.text.as_str()), (201, body));
+    assert_eq!(answer.header("content-type"), "application/json; charset=UTF-8");
+    assert_eq!(answer.header("x-upstream"), "its own");
+    let received = scene.upstream.one();
+    assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", path.as_str()));
+    assert_eq!(received.text(), sent);
+    assert_eq!(received.header("authorization"), format!("Bearer {ACME}"));
+    assert_eq!(received.header("host"), scene.upstream.url().trim_start_matches("http://"));
+}
+
+#[test]
+fn a_blocked_recipient_gets_metas_refusal_and_nothing_reaches_the_upstream() {
+    let scene = Scene::good();
+    scene.gateway.post("/senders/support/entries", json!({ "number": TO, "directions": ["outbound"] })).ok();
+    refused(&scene.send(TO), 130_403);
+    refused(&scene.send("1 (650) 555-1234"), 130_403);
+    assert!(scene.upstream.received().is_empty());
+    assert_eq!(scene.send("+16505551235").status, 200);
+    // Blocked the other way only, and tenant-wide.
+    scene
+        .gateway
+        .post("/senders/support/entries", json!({ "number": "+16505551236", "directions": ["inbound"] }))
+        .ok();
+    assert_eq!(scene.send("+16505551236").status, 200);
+    scene.gateway.post("/tenant/entries", json!({ "number": "+16505551237" })).ok();
+    refused(&scene.send("+16505551237"), 130_403);
+    assert_eq!(scene.upstream.received().len(), 2);
+    let metrics = scene.gateway.metrics();
+    for line in [
+        r#"portcullis_messages_total{tenant="acme",direction="outbound",outcome="blocked"} 3"#,
+        r#"portcullis_messages_total{tenant="acme",direction="outbound",outcome="forwarded"} 2"#,
+    ] {
+        assert!(metrics.contains(line), "{line}:\n{metrics}");
+    }
+}
+
+#[test]
+fn persons_without_a_number_and_other_spellings_are_blocked_too() {
+    let scene = Scene::good();
+    let path = format!("/v25.0/{PHONE_ID}/messages");
+    let block = |number: &str| scene.gateway.block(number);
+    block("user:US.13491208655302741918");
+    let to_user = |id: &str| {
+        let body = json!({ "messaging_product": "whatsapp", "recipient": id, "type": "text" });
+        post(&scene, ACME, &path, &body.to_string())
+    };
+    refused(&to_user("US.13491208655302741918"), 130_403);
+    assert_eq!(to_user("US.13491208655302741919").status, 200);
+    // What WhatsApp calls the person, and how others write the number.
+    block("5215512345678");
+    refused(&scene.send("+52 55 1234 5678"), 130_403);
+    block("+55 11 98765-4321");
+    refused(&scene.send("551187654321"), 130_403);
+}
+
+#[test]
+fn what_has_no_recipient_passes_and_one_that_can_not_be_read_does_not() {
+    let scene = Scene::good();
+    let path = format!("/v25.0/{PHONE_ID}/messages");
+    for body in [
+        json!({ "messaging_product": "whatsapp", "status": "read", "message_id": "wamid.x" }),
+        json!({ "messaging_product": "whatsapp", "recipient_type": "group", "to": "Y2FwaV9ncm91cDo", "type": "text" }),
+    ] {
+        assert_eq!(post(&scene, ACME, &path, &body.to_string()).status, 200, "{body}");
+    }
+    assert_eq!(scene.upstream.received().len(), 2);
+    scene.gateway.block(TO);
+    for body in [
+        r#"{"to":"nonsense"}"#,
+        r#"{"to":""}"#,
+        r#"{"to":["+16505551234"]}"#,
+        r#"{"to":"+16505551235","to":"+16505551234"}"#,
+        r#"{"recipient":""}"#,
+        r#"[]x"#,
+        "{",
+        "",
+    ] {
+        refused(&post(&scene, ACME, &path, body), 100);
+    }
+    refused(&post(&scene, ACME, &path, r#"{"to":16505551234}"#), 130_403);
+    let form = ureq::http::Request::builder()
+        .method("POST")
+        .uri(format!("{}{path}", scene.gateway.url()))
+        .header("authorization", format!("Bearer {ACME}"))
+        .header("content-type", "application/x-www-form-urlencoded");
+    refused(&scene.gateway.send(form.body("to=16505551234".to_owned()).unwrap()), 100);
+    assert_eq!(scene.upstream.received().len(), 2);
+}
+
+#[test]
+fn only_known_tokens_pass_and_only_about_their_own_senders() {
+    let scene = Scene::good();
+    let body = json!({ "to": TO }).to_string();
+    let path = format!("/v25.0/{PHONE_ID}/messages");
+    for (token, path, status, code) in [
+        ("", path.as_str(), 401, 104),
+        ("wrong-key", &path, 401, 190),
+        (GLOBEX, &path, 400, 100),
+        (ACME, "/v25.0/1/messages", 400, 100),
+        ("", "/v25.0/me", 401, 104),
+        ("wrong-key", "/v25.0/me", 401, 190),
+    ] {
+        let answer = post(&scene, token, path, &body);
+        assert_eq!((answer.status, &answer.json["error"]["code"]), (status, &json!(code)), "{path}");
+    }
+    assert!(scene.upstream.received().is_empty());
+}
+
+#[test]
+fn the_rest_of_the_graph_api_passes_untouched() {
+    let big = "x".repeat(3 << 20);
+    let answer = big.clone();
+    let upstream = Stand::start(move |_| Reply::Says(200, "application/octet-stream", answer.clone()));
+    let scene = Scene::new(upstream, Stand::good(), Stand::good());
+    let path = "/v25.0/102290129340398/message_templates?limit=3&name=a%20b";
+    let answer = scene.gateway.call("GET", path, ACME, None);
+    assert_eq!((answer.status, answer.text == big), (200, true));
+    assert_eq!(scene.upstream.one().path, path);
+    scene.upstream.forget();
+    // More than any body of the gateway's own API may have.
+    let uploaded = post(&scene, ACME, "/v25.0/106540352242922/media", &"y".repeat(20 << 20));
+    assert_eq!(uploaded.status, 200);
+    assert_eq!(scene.upstream.one().body.len(), 20 << 20);
+    scene.upstream.forget();
+    // Another method of the messages' path, and a token in the query.
+    let path = format!("/v25.0/{PHONE_ID}/messages?access_token={ACME}");
+    assert_eq!(scene.gateway.call("GET", &path, "", None).status, 200);
+    assert_eq!(scene.upstream.one().path, path);
+    // The gateway's own paths are never the upstream's.
+    scene.gateway.get("/nothing").error(404, "not_found");
+    assert_eq!(scene.gateway.call("POST", "/healthz", ACME, None).status, 405);
+}
+
+#[test]
+fn the_upstream_s_own_token_takes_the_place_of_the_client_s() {
+    let scene = Scene::with(Stand::good(), Stand::good(), Stand::good(), |config| {
+        config.replacen(
+            "tokens = [\"acme-secret\"]",
+            "tokens = [\"acme-secret\"]\naccess_token = \"EAA-secret\"",
+            1,
+        )
+    });
+    scene.send(TO).status.eq(&200).then_some(()).unwrap();
+    assert_eq!(scene.upstream.one().header("authorization"), "Bearer EAA-secret");
+    scene.upstream.forget();
+    let path = format!("/v25.0/{PHONE_ID}?access_token={ACME}&fields=x");
+    assert_eq!(scene.gateway.call("GET", &path, "", None).status, 200);
+    let received = scene.upstream.one();
+    assert_eq!(received.path, format!("/v25.0/{PHONE_ID}?fields=x"));
+    assert_eq!(received.header("authorization"), "Bearer EAA-secret");
+    let shown = scene.gateway.admin("GET", "/acme", None);
+    assert_eq!(shown.ok()["settings"]["access_token"], "(set)");
+    let refused = scene.gateway.admin("PUT", "/initech", Some(json!({ "access_token": "(set)" })));
+    assert!(refused.error(400, "invalid_request").contains("not shown"));
+}
+
+#[test]
+fn an_upstream_that_fails_is_told_from_one_that_refuses() {
+    let answers = |reply: fn() -> Reply| {
+        let scene = Scene::new(Stand::start(move |_| reply()), Stand::good(), Stand::good());
+        scene.send(TO)
+    };
+    let limited = answers(|| Reply::Says(429, "application/json", r#"{"error":{"code":80007}}"#.to_owned()));
+    assert_eq!((limited.status, &limited.json["error"]["code"]), (429, &json!(80007)));
+    let late = answers(|| Reply::Hangs);
+    assert_eq!((late.status, &late.json["error"]["code"]), (504, &json!(2)));
+    let gateway = Gateway::with(&config("http://127.0.0.1:1", "http://127.0.0.1:1", "http://127.0.0.1:1"));
+    let body = json!({ "to": TO }).to_string();
+    let gone = gateway.call("POST", &format!("/v25.0/{PHONE_ID}/messages"), ACME, Some(body));
+    assert_eq!((gone.status, &gone.json["error"]["code"]), (502, &json!(2)));
+}
+
+#[test]
+fn without_an_upstream_nothing_passes() {
+    let gateway = Gateway::with(&format!(
+        "{SERVER}[[tenants]]\nid = \"acme\"\ntokens = [\"acme-secret\"]\n[[tenants.senders]]\nid = \"a\"\nphone_number_id = \"1\"\n"
+    ));
+    let answer = gateway.call("POST", "/v25.0/1/messages", ACME, Some(json!({ "to": TO }).to_string()));
+    assert_eq!((answer.status, &answer.json["error"]["code"]), (404, &json!(2500)));
+    gateway.call("GET", "/v25.0/1", ACME, None).error(404, "not_found");
+}
+
+#[test]
+fn a_marketing_hold_stops_marketing_and_nothing_else() {
+    let scene = Scene::good();
+    scene.gateway.post("/senders/support/entries", json!({ "number": TO, "hold": "marketing" })).ok();
+    let send = |template: Value| {
+        let body =
+            json!({ "messaging_product": "whatsapp", "to": TO, "type": "template", "template": template });
+        post(&scene, ACME, &format!("/v25.0/{PHONE_ID}/messages"), &body.to_string())
+    };
+    refused(&send(json!({ "name": "promo_summer" })), 131_050);
+    refused(&send(json!({ "name": "sale" })), 131_050);
+    assert_eq!(send(json!({ "name": "sales" })).status, 200);
+    assert_eq!(send(json!({ "name": "order_update" })).status, 200);
+    assert_eq!(scene.send(TO).status, 200);
+}
