@@ -1,0 +1,198 @@
+//! Drives a server over HTTP and tells how many requests it answered, how late, and at what cost of processor time.
+//!
+//! With a rate, requests are due at even times, and a request's latency counts from when it was due: a server that stalls is
+//! charged for all that would have come meanwhile (Gil Tene's "coordinated omission"). Without one, each connection sends its
+//! next request when the last is answered, which measures throughput, and latency only as those few clients see it.
+
+mod server;
+mod workload;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use clap::Parser;
+use hdrhistogram::Histogram;
+use http_body_util::{BodyExt as _, Full};
+use hyper::Uri;
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use server::Server;
+use workload::{Kind, Workload};
+
+/// Load a server over HTTP
+#[derive(Clone, Parser)]
+struct Options {
+    /// Where the server is
+    #[arg(long, default_value = "http://127.0.0.1:8480")]
+    url: Uri,
+    /// The token it takes
+    #[arg(long, env = "PORTCULLIS_TOKEN", default_value = "demo-secret")]
+    token: String,
+    /// What is asked
+    #[arg(long, value_enum, default_value = "check")]
+    workload: Kind,
+    /// The sender that is asked about
+    #[arg(long, default_value = "support")]
+    sender: String,
+    /// The phone-number-id of that sender, for messages and webhooks
+    #[arg(long, default_value = "106540352242922")]
+    phone_id: String,
+    /// What webhooks are signed with
+    #[arg(long, default_value = "app-secret")]
+    app_secret: String,
+    /// The path of plain requests; `{number}` stands for one
+    #[arg(long, default_value = "/")]
+    path: String,
+    /// Numbers of a batch
+    #[arg(long, default_value_t = 100)]
+    batch: u64,
+    /// How many numbers are asked about, from 46732000000 on
+    #[arg(long, default_value_t = 1_000_000)]
+    numbers: u64,
+    /// Connections, each with one request at a time
+    #[arg(long, default_value_t = 16)]
+    connections: u64,
+    /// Requests a second in all; 0 for as many as are answered
+    #[arg(long, default_value_t = 0)]
+    rate: u64,
+    /// For how long
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// The server's process, of which the processor time is told
+    #[arg(long)]
+    pid: Option<u32>,
+    /// A name for the line
+    #[arg(long, default_value = "")]
+    name: String,
+}
+
+/// What one connection saw.
+struct Seen {
+    latencies: Histogram<u64>,
+    answered: u64,
+    refused: u64,
+}
+
+/// Latencies are told in microseconds, up to a minute.
+fn histogram() -> Histogram<u64> {
+    #[expect(clippy::expect_used, reason = "these bounds are valid ones")]
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("valid bounds")
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(run(options))
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
+    let workload = Arc::new(Workload::of(&options));
+    // Warm: connections, and whatever the server makes at first sight.
+    drive(&options, &workload, Duration::from_millis(500)).await?;
+    let server = options.pid.map(Server::new);
+    let before = server.as_ref().map(Server::processor_time).transpose()?;
+    let start = Instant::now();
+    let seen = drive(&options, &workload, Duration::from_secs(options.seconds)).await?;
+    let took = start.elapsed();
+    let spent = match (&server, before) {
+        (Some(server), Some(before)) => Some(server.processor_time()?.saturating_sub(before)),
+        _ => None,
+    };
+    report(&options, &seen, took, spent);
+    Ok(())
+}
+
+async fn drive(options: &Options, workload: &Arc<Workload>, length: Duration) -> anyhow::Result<Seen> {
+    let start = Instant::now();
+    let mut tasks = Vec::new();
+    for connection in 0..options.connections {
+        let (options, workload) = (options.clone(), Arc::clone(workload));
+        tasks
+            .push(tokio::spawn(async move { connect(&options, &workload, connection, start, length).await }));
+    }
+    let mut all = Seen { latencies: histogram(), answered: 0, refused: 0 };
+    for task in tasks {
+        let seen = task.await??;
+        all.latencies.add(&seen.latencies)?;
+        all.answered += seen.answered;
+        all.refused += seen.refused;
+    }
+    ensure!(all.answered > 0, "the server answered nothing");
+    Ok(all)
+}
+
+async fn connect(
+    options: &Options,
+    workload: &Workload,
+    connection: u64,
+    start: Instant,
+    length: Duration,
+) -> anyhow::Result<Seen> {
+    let mut sender = open(&options.url).await?;
+    let mut seen = Seen { latencies: histogram(), answered: 0, refused: 0 };
+    for turn in 0_u64.. {
+        let nth = turn * options.connections + connection;
+        // The time at which a request is due, or now.
+        let due = match options.rate {
+            0 => Instant::now(),
+            rate => start + Duration::from_secs_f64(nth as f64 / rate as f64),
+        };
+        if due >= start + length {
+            break;
+        }
+        until(due).await;
+        sender.ready().await?;
+        let response = sender.send_request(workload.request(nth)).await?;
+        let is_good = response.status().is_success();
+        response.into_body().collect().await?;
+        let micros = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
+        seen.latencies.saturating_record(micros.max(1));
+        seen.answered += 1;
+        seen.refused += u64::from(!is_good);
+    }
+    Ok(seen)
+}
+
+/// Waits for a time to come. The runtime's timer counts in milliseconds, which is as long as many answers take: the last of the
+/// wait is spent asking.
+async fn until(due: Instant) {
+    const COARSE: Duration = Duration::from_millis(2);
+    if let Some(early) = due.checked_sub(COARSE).filter(|early| *early > Instant::now()) {
+        tokio::time::sleep_until(early.into()).await;
+    }
+    while Instant::now() < due {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn open(url: &Uri) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let address = url.authority().context("the URL names no server")?;
+    let port = address.port_u16().unwrap_or(80);
+    let stream = TcpStream::connect((address.host(), port)).await.context("the server can't be reached")?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+#[expect(clippy::print_stdout, reason = "a program's results")]
+fn report(options: &Options, seen: &Seen, took: Duration, spent: Option<Duration>) {
+    let at = |quantile: f64| seen.latencies.value_at_quantile(quantile);
+    let per_second = seen.answered as f64 / took.as_secs_f64();
+    let cpu = spent
+        .map_or("-".to_owned(), |spent| format!("{:.1}", spent.as_secs_f64() * 1e6 / seen.answered as f64));
+    println!(
+        "{:<24} {per_second:>9.0} requests/s  server CPU {cpu:>6} µs  latency µs p50 {:>6} p90 {:>6} p99 {:>7} p99.9 {:>7} max {:>8}  not 2xx {}",
+        options.name,
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(0.999),
+        seen.latencies.max(),
+        seen.refused,
+    );
+}
