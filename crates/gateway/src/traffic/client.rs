@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONNECTION, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use axum::http::header::{CONNECTION, EXPECT, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use axum::http::{HeaderMap, HeaderValue, Request, Uri};
 use axum::response::Response;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -75,8 +75,9 @@ impl Client {
 }
 
 /// Headers that are of one connection, and of no use beyond it (RFC 9110, section 7.6.1).
-const OF_CONNECTION: [HeaderName; 8] = [
+const OF_CONNECTION: [HeaderName; 9] = [
     CONNECTION,
+    EXPECT,
     TE,
     TRAILER,
     TRANSFER_ENCODING,

@@ -4,6 +4,7 @@ mod client;
 mod events;
 mod keywords;
 mod outbound;
+mod passing;
 mod people;
 mod route;
 mod shed;

@@ -1,6 +1,7 @@
 //! Messages to Meta's Cloud API, and whatever else of the Graph API passes on its way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -10,13 +11,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::MethodFilter;
-use http_body_util::BodyExt as _;
 use portcullis_ledger::HoldKind;
 use portcullis_msisdn::{Direction, Directions};
 use serde::Deserialize;
 
 use super::Traffic;
 use super::client::{Unanswered, end_to_end, for_host};
+use super::passing::Passing;
 use super::shed::UnderWay;
 use super::spelling::other_spelling;
 use crate::config::SenderConfig;
@@ -29,13 +30,22 @@ use crate::http::Front;
 use crate::http::request_log::RequestId;
 use crate::identity::Identity;
 use crate::metrics::Passage;
-use crate::registry::Caller;
+use crate::registry::{Caller, Registry, SenderName};
 
 pub(super) fn router() -> Router<Arc<Front>> {
     // Any other method of these paths passes on like every other path.
-    let route = || call::method::<Meta, _, _>(MethodFilter::POST, send).fallback(crate::http::unmatched);
-    Router::new().route("/{version}/{id}/messages", route()).route("/{id}/messages", route())
+    let message = || call::method::<Meta, _, _>(MethodFilter::POST, |call| send(call, false));
+    let marketing = || call::method::<Meta, _, _>(MethodFilter::POST, |call| send(call, true));
+    Router::new()
+        .route("/{version}/{id}/messages", message().fallback(crate::http::unmatched))
+        .route("/{id}/messages", message().fallback(crate::http::unmatched))
+        .route("/{version}/{id}/marketing_messages", marketing().fallback(crate::http::unmatched))
+        .route("/{id}/marketing_messages", marketing().fallback(crate::http::unmatched))
 }
+
+/// The last segments of paths that send to somebody, or change who is sent to: nothing that may be taken for one of these passes
+/// unlooked at.
+const GATED: [&str; 3] = ["messages", "marketing_messages", "block_users"];
 
 /// What is read of a message. The rest is none of the gateway's business.
 #[derive(Deserialize)]
@@ -66,7 +76,7 @@ enum Blocked {
     Marketing,
 }
 
-async fn send(call: Call) -> Result<Response, Fault> {
+async fn send(call: Call, is_marketing: bool) -> Result<Response, Fault> {
     let traffic = Arc::clone(call.front.traffic());
     if !traffic.has_upstream() {
         return Err(Fault::NotFound);
@@ -75,7 +85,10 @@ async fn send(call: Call) -> Result<Response, Fault> {
     let under_way = traffic.shed.enter(&target.tenant.config.id).ok_or(Fault::Unavailable)?;
     let (recipients, template) = read(&call)?;
     let metrics = Arc::clone(&target.tenant.metrics);
-    match judge(&target, recipients, template).await? {
+    let patterns = &target.tenant.config.opt_out.marketing_templates;
+    let is_marketing =
+        is_marketing || template.is_some_and(|name| patterns.iter().any(|pattern| fits(pattern, &name)));
+    match judge(&target, recipients, is_marketing).await? {
         None => {}
         Some(blocked) => {
             metrics.passed(Direction::Outbound, Passage::Blocked);
@@ -119,7 +132,7 @@ fn read(call: &Call) -> Result<(Vec<Identity>, Option<String>), Fault> {
 async fn judge(
     target: &Target,
     recipients: Vec<Identity>,
-    template: Option<String>,
+    is_marketing: bool,
 ) -> Result<Option<Blocked>, Fault> {
     let mut asked = recipients.clone();
     asked.extend(
@@ -129,11 +142,9 @@ async fn judge(
     for identity in &asked {
         is_blocked |= is_stopped(target, identity, Direction::Outbound).await?;
     }
-    if is_blocked && !confirms(target, &asked) {
+    if is_blocked && !confirms(target, asked.clone()).await? {
         return Ok(Some(Blocked::Recipient));
     }
-    let patterns = &target.tenant.config.opt_out.marketing_templates;
-    let is_marketing = template.is_some_and(|name| patterns.iter().any(|pattern| fits(pattern, &name)));
     if is_marketing && wants_no_marketing(target, asked).await? {
         return Ok(Some(Blocked::Marketing));
     }
@@ -158,11 +169,25 @@ pub(super) async fn is_stopped(
     }
 }
 
-/// Whether this is the one message that may confirm an opt-out.
-fn confirms(target: &Target, recipients: &[Identity]) -> bool {
-    let numbers = recipients.iter().filter_map(Identity::number);
-    let mut subjects = numbers.map(|number| target.subject_of_number(number));
-    subjects.any(|subject| target.gate.take_confirmation(subject))
+/// Whether this is the one message that may confirm an opt-out: to somebody whom nothing but that opt-out blocks.
+async fn confirms(target: &Target, recipients: Vec<Identity>) -> Result<bool, Fault> {
+    let target = target.clone();
+    let look = move || {
+        let mut is_due = false;
+        for recipient in &recipients {
+            let Some(subject) = target.subject(recipient)? else { continue };
+            is_due |= target.gate.take_confirmation(subject);
+            let entry = target.gate.list().get(subject)?;
+            let operator = entry.as_ref().and_then(|entry| entry.holds.get(HoldKind::Operator));
+            let by_operator = operator.is_some_and(|hold| hold.directions.covers(Direction::Outbound));
+            let wide = target.tenant.wide.list().directions(&[subject])?;
+            if by_operator || wide.iter().any(|directions| directions.covers(Direction::Outbound)) {
+                return Ok(false);
+            }
+        }
+        Ok(is_due)
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or(Err(Fault::Internal))
 }
 
 /// Whether a name is a pattern, or begins with what stands before its `*`.
@@ -239,7 +264,7 @@ async fn forward(
     *onward.uri_mut() = uri;
     *onward.headers_mut() = headers;
     match traffic.client.send(onward, traffic.upstream_patience).await {
-        Ok(answer) => untouched(answer, under_way),
+        Ok(answer) => untouched(answer, traffic.upstream_patience, under_way),
         Err(why) => {
             tracing::warn!(upstream = traffic.meta.upstream, %why, "a request could not be sent on");
             let status = match why {
@@ -252,15 +277,11 @@ async fn forward(
 }
 
 /// The upstream's answer but for what is of its connection. It is under way until its body has passed.
-fn untouched(answer: Response, under_way: UnderWay) -> Response {
+pub(super) fn untouched(answer: Response, patience: Duration, under_way: UnderWay) -> Response {
     let (mut parts, body) = answer.into_parts();
     end_to_end(&mut parts.headers);
     parts.version = axum::http::Version::HTTP_11;
-    let body = body.map_frame(move |frame| {
-        let _held = &under_way;
-        frame
-    });
-    Response::from_parts(parts, Body::new(body))
+    Response::from_parts(parts, Body::new(Passing::new(body, patience, under_way)))
 }
 
 fn upstream_uri(traffic: &Traffic, parts: &Parts, own_token: bool) -> Option<Uri> {
@@ -281,6 +302,8 @@ pub(crate) async fn pass(front: &Arc<Front>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     let passed = async {
         let caller = known(front, &request)?;
+        let registry = front.open_gateway().map_err(|_| Fault::Unavailable)?.registry.load_full();
+        passes(&registry, &caller, request.method(), request.uri())?;
         let traffic = front.traffic();
         let under_way = traffic.shed.enter(&caller.tenant.config.id).ok_or(Fault::Unavailable)?;
         let sender = sender_of(&caller, &path).cloned();
@@ -297,6 +320,46 @@ fn known(front: &Front, request: &Request) -> Result<Caller, Fault> {
     let caller = gateway.registry.load().caller(&token).cloned().ok_or(Fault::WrongCredential)?;
     caller.ask()?;
     Ok(caller)
+}
+
+/// Whether something of the Graph API may pass unlooked at: nothing that sends, in whatever way it is written, and nothing
+/// about another tenant's sender, which a token for Meta that both have would reach.
+fn passes(registry: &Registry, caller: &Caller, method: &Method, uri: &Uri) -> Result<(), Fault> {
+    let path = percent_encoding::percent_decode_str(uri.path()).decode_utf8().map_err(|_| Fault::NotFound)?;
+    let segments: Vec<&str> = path.split(['/', '\\', '\0']).filter(|segment| !segment.is_empty()).collect();
+    let is_gated = |segment: &str| GATED.iter().any(|gated| segment.trim().eq_ignore_ascii_case(gated));
+    if segments.last().is_some_and(|last| is_gated(last)) {
+        // Asking is not sending; and a request that is not written like this came past the routes that look.
+        let is_plain = segments.last().is_some_and(|last| GATED.contains(last))
+            && (2..=3).contains(&segments.len())
+            && uri.path() == canonical(&segments);
+        if !is_plain || ![Method::GET, Method::HEAD].contains(method) {
+            return Err(Fault::NotFound);
+        }
+    }
+    // A batch of requests in one, and another method than that of the request, would go round all that is looked at.
+    if segments.is_empty() || matches!(segments[..], [only] if meta::is_version(only)) {
+        return Err(Fault::malformed("", "a batch of requests does not pass"));
+    }
+    let mut query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    if query.any(|(name, _)| name.eq_ignore_ascii_case("method")) {
+        return Err(Fault::malformed("method", "does not pass: send the request with its own method"));
+    }
+    for segment in segments.iter().take(2) {
+        let id = (*segment).to_owned();
+        let owners = [SenderName::PhoneNumberId(id.clone()), SenderName::Account(id)];
+        for (tenant, sender) in owners.iter().filter_map(|name| registry.sender(name)) {
+            let is_own = tenant.config.id == caller.tenant.config.id && caller.may_use(sender.id.as_str());
+            if !is_own {
+                return Err(Fault::SenderNotAllowed);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn canonical(segments: &[&str]) -> String {
+    segments.iter().map(|segment| format!("/{segment}")).collect()
 }
 
 /// The sender that a path of the Graph API is about: by its phone-number-id or by its account.

@@ -8,6 +8,7 @@ use portcullis_msisdn::{Directions, Msisdn, Subject};
 use serde_json::Value;
 
 use super::keywords::{Keywords, Wish};
+use super::spelling::other_spelling;
 use crate::core::{Refusal, Target};
 use crate::identity::Identity;
 use crate::tenant::Tenant;
@@ -62,6 +63,10 @@ pub(super) fn grant(target: &Target, who: &[Identity], wish: Wish, word: &str) -
             Wish::Start => {
                 lift(target, subject, HoldKind::OptOut)?;
                 target.gate.forget_confirmation(subject);
+                // The opt-out may stand under the other way in which the number is written.
+                if let Some(other) = identity.number().and_then(other_spelling) {
+                    lift(target, target.subject_of_number(other), HoldKind::OptOut)?;
+                }
             }
         }
     }

@@ -7,15 +7,14 @@ use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::Response;
-use http_body_util::BodyExt as _;
 use portcullis_msisdn::Direction;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Traffic;
-use super::client::{Unanswered, end_to_end};
-use super::outbound::is_stopped;
+use super::client::Unanswered;
+use super::outbound::{is_stopped, untouched};
 use crate::core::{Refusal, RowProblem, Target};
 use crate::metrics::Passage;
 
@@ -108,16 +107,7 @@ pub(crate) async fn route(
     let is_taken = answered.as_ref().is_ok_and(|answer| answer.status().is_success());
     metrics.passed(direction, if is_taken { Passage::Forwarded } else { Passage::Failed });
     Ok(match answered {
-        Ok(answer) => {
-            let (mut head, body) = answer.into_parts();
-            end_to_end(&mut head.headers);
-            head.version = axum::http::Version::HTTP_11;
-            let body = body.map_frame(move |frame| {
-                let _held = &under_way;
-                frame
-            });
-            Routed::Answered(Response::from_parts(head, Body::new(body)))
-        }
+        Ok(answer) => Routed::Answered(untouched(answer, traffic.upstream_patience, under_way)),
         Err(why) => Routed::Unanswered(why),
     })
 }

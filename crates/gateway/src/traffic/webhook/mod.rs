@@ -258,11 +258,14 @@ impl Delivery {
         let mut headers = for_host(parts.headers.clone(), &uri);
         // Over the body as it was: that of this one is its own.
         headers.remove(axum::http::header::CONTENT_LENGTH);
-        headers.remove("x-hub-signature");
         headers.remove(BLOCKED_IDS);
         let signature = match self.signature {
             Some(signature) => signature,
-            None => HeaderValue::from_str(&signature::sign(secret, &self.body)).ok()?,
+            None => {
+                // The older one, by SHA-1, is of the body as it was.
+                headers.remove("x-hub-signature");
+                HeaderValue::from_str(&signature::sign(secret, &self.body)).ok()?
+            }
         };
         headers.insert(signature::HEADER, signature);
         if !self.blocked_ids.is_empty() {

@@ -140,3 +140,34 @@ fn an_opt_out_outlasts_a_kill_and_its_confirmation_does_not() {
     scene.gateway.kill_and_restart();
     assert_eq!(scene.send(FROM).json["error"]["code"], 130_403);
 }
+
+#[test]
+fn the_confirmation_does_not_reach_whom_the_business_blocks() {
+    let scene = Scene::good();
+    scene
+        .gateway
+        .post("/senders/support/entries", json!({ "number": FROM, "directions": ["outbound"] }))
+        .ok();
+    says(&scene, "STOP");
+    assert_eq!(scene.send(FROM).json["error"]["code"], 130_403);
+    let scene = Scene::good();
+    scene.gateway.post("/tenant/entries", json!({ "number": FROM, "directions": ["outbound"] })).ok();
+    says(&scene, "STOP");
+    assert_eq!(scene.send(FROM).json["error"]["code"], 130_403);
+}
+
+#[test]
+fn an_opt_out_holds_and_is_lifted_in_both_spellings_of_a_number() {
+    let scene = Scene::good();
+    let as_whatsapp_has_it = |words: &str| hear(&scene, text("5215512345678", "m", words));
+    as_whatsapp_has_it("STOP");
+    assert_eq!(scene.send("+525512345678").status, 200, "the confirmation");
+    assert_eq!(scene.send("+525512345678").json["error"]["code"], 130_403);
+    scene
+        .gateway
+        .post("/senders/support/entries", json!({ "number": "+525512345678", "source": "opt_out" }))
+        .ok();
+    as_whatsapp_has_it("START");
+    assert_eq!(scene.send("+525512345678").status, 200);
+    assert_eq!(scene.send("+525512345678").status, 200);
+}

@@ -224,3 +224,78 @@ fn a_marketing_hold_stops_marketing_and_nothing_else() {
     assert_eq!(send(json!({ "name": "order_update" })).status, 200);
     assert_eq!(scene.send(TO).status, 200);
 }
+
+#[test]
+fn nothing_that_sends_passes_unlooked_at_however_it_is_written() {
+    let scene = Scene::good();
+    scene.gateway.block(TO);
+    let body = json!({ "messaging_product": "whatsapp", "to": TO, "type": "text", "text": { "body": "x" } });
+    for path in [
+        "/v25.0/106540352242922/%6Dessages",
+        "/v25.0/106540352242922/messages/",
+        "/v25.0/106540352242922//messages",
+        "//v25.0/106540352242922/messages",
+        "/v25.0/106540352242922/Messages",
+        "/v25.0/106540352242922/messages%20",
+        "/v25.0/106540352242922%2Fmessages",
+        "/v25.0/x/106540352242922/../messages/",
+        "/v25.0/106540352242922/marketing%5Fmessages",
+        "/",
+        "/v25.0",
+        "/v25.0/",
+        "/v25.0/106540352242922/messages?method=post",
+        "/v25.0/106540352242922?method=POST",
+    ] {
+        for method in ["POST", "GET"] {
+            let sent = (method == "POST").then(|| body.to_string());
+            let answer = scene.gateway.call(method, path, ACME, sent);
+            assert!(
+                (400..500).contains(&answer.status),
+                "{method} {path}: {} {}",
+                answer.status,
+                answer.text
+            );
+        }
+    }
+    refused(
+        &post(&scene, ACME, &format!("/v25.0/{PHONE_ID}/marketing_messages"), &body.to_string()),
+        130_403,
+    );
+    assert!(scene.upstream.received().is_empty());
+}
+
+#[test]
+fn marketing_messages_are_marketing() {
+    let scene = Scene::good();
+    scene.gateway.post("/senders/support/entries", json!({ "number": TO, "hold": "marketing" })).ok();
+    let body =
+        json!({ "messaging_product": "whatsapp", "to": TO, "type": "template", "template": { "name": "x" } });
+    let path = format!("/{PHONE_ID}/marketing_messages");
+    refused(&post(&scene, ACME, &path, &body.to_string()), 131_050);
+    let other = body.to_string().replace("1234", "1236");
+    assert_eq!(post(&scene, ACME, &path, &other).status, 200);
+}
+
+#[test]
+fn what_passes_is_never_about_another_tenant_s_sender() {
+    let scene = Scene::good();
+    for id in [super::OTHER_ID, "102290129340399"] {
+        let answer = scene.gateway.call("GET", &format!("/v25.0/{id}/whatsapp_business_profile"), ACME, None);
+        assert_eq!((answer.status, &answer.json["error"]["code"]), (403, &json!(10)), "{id}");
+        let own = scene.gateway.call("GET", &format!("/{id}/whatsapp_business_profile"), GLOBEX, None);
+        assert_eq!(own.status, 200);
+    }
+    assert_eq!(scene.upstream.received().len(), 2);
+}
+
+#[test]
+fn an_upstream_that_breaks_off_breaks_off() {
+    let scene = Scene::new(Stand::start(|_| Reply::BreaksOff), Stand::good(), Stand::good());
+    let body = json!({ "to": TO }).to_string();
+    let sent = ureq::post(format!("{}/v25.0/{PHONE_ID}/messages", scene.gateway.url()))
+        .header("authorization", format!("Bearer {ACME}"))
+        .header("content-type", "application/json")
+        .send(body.as_str());
+    // The head says a thousand bytes, and they do not come: no client takes that for an answer.
+    assert!(sent.and_then(|mut answer| answer.body_mut().read_to_string()).is_err());
+}
