@@ -115,9 +115,9 @@ impl Ledger {
         self.store.lists(tenant)
     }
 
-    /// Deactivates entries that end at `now` or before, of all lists, in one transaction, and says
-    /// in which lists how many. Each takes a sequence number like any other change; its
-    /// [`lifted_by`](crate::Entry::lifted_by) is [`Actor::expiry`](crate::Actor::expiry).
+    /// Lifts holds that end at `now` or before, of all lists, in one transaction, and says in which
+    /// lists of how many entries. Each entry takes a sequence number like with any other change; its hold's
+    /// [`lifted_by`](crate::Hold::lifted_by) is [`Actor::expiry`](crate::Actor::expiry).
     ///
     /// At most 10,000 at once, those first that are due longest, so that other writes don't wait
     /// long. Call again while [`next_expiry`](Self::next_expiry) is not after `now`.

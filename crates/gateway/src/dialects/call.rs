@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use serde::de::DeserializeOwned;
@@ -71,7 +71,7 @@ where
 pub(crate) fn others<S: Speaks>(route: MethodRouter<Arc<Front>>) -> MethodRouter<Arc<Front>> {
     let handler = |State(front): State<Arc<Front>>, request: Request| async move {
         let context = Context { id: RequestId::new(), settings: &front.dialects, path: request.uri().path() };
-        named(S::fault(&Fault::MethodNotAllowed, &context), context.id)
+        named(refusal::<S>(&Fault::MethodNotAllowed, &context), context.id)
     };
     route.fallback(Logged(handler))
 }
@@ -93,9 +93,23 @@ where
     };
     let response = match done.await {
         Ok(response) => response,
-        Err(fault) => S::fault(&fault, &Context { id, settings: &told.dialects, path: &path }),
+        Err(fault) => refusal::<S>(&fault, &Context { id, settings: &told.dialects, path: &path }),
     };
     named(response, id)
+}
+
+/// A fault in a dialect's words, and when to ask again in those of HTTP.
+pub(crate) fn refusal<S: Speaks>(fault: &Fault, context: &Context<'_>) -> Response {
+    let mut response = S::fault(fault, context);
+    let seconds = match fault {
+        Fault::TooOften(wait) => Some(wait.seconds()),
+        Fault::Unavailable => Some(1),
+        _ => None,
+    };
+    if let Some(seconds) = seconds {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 async fn take(body: Body, front: &Front) -> Result<Bytes, Fault> {

@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use portcullis_msisdn::Msisdn;
@@ -129,17 +128,7 @@ impl Speaks for Kaleyra {
             data,
             error: json!({ told.place: told.what.as_deref().unwrap_or(told.message) }),
         };
-        let mut response = answer::json(told.status, &body);
-        match fault {
-            Fault::TooOften(wait) => {
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
-            }
-            Fault::Unavailable => {
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
-        }
-        response
+        answer::json(told.status, &body)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::{HOST, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{HOST, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::MethodFilter;
@@ -217,18 +217,10 @@ impl Speaks for Meta {
             fbtrace_id: trace(context.id),
         };
         let mut response = answer::json(status, &ErrorBody { error });
-        let headers = response.headers_mut();
-        match fault {
-            Fault::MissingCredential | Fault::WrongCredential => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("OAuth \"Facebook Platform\""));
-            }
-            Fault::TooOften(wait) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
-            }
-            Fault::Unavailable => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
+        if let Fault::MissingCredential | Fault::WrongCredential = fault {
+            response
+                .headers_mut()
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("OAuth \"Facebook Platform\""));
         }
         response
     }

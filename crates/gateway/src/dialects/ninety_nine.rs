@@ -7,8 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use portcullis_ledger::{HoldKind, Outcome, Paging};
@@ -101,7 +100,7 @@ struct Echo {
     whatsapp: Option<String>,
 }
 
-/// A failure is answered here, not by [`Speaks::fault`]: its number depends on the operation, and it repeats the request.
+/// Most failures are answered here, not by [`Speaks::fault`], as they repeat the request.
 async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
     let settings = call.front.dialects.clone();
     let mut echo = Echo::default();
@@ -123,7 +122,12 @@ async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
         }
     })
     .await;
-    Ok(done.unwrap_or_else(|fault| failed(&fault, operation, &settings.ninety_nine, told)))
+    match done {
+        // These say when to ask again, which has nothing to do with what was asked.
+        Err(fault @ (Fault::TooOften(_) | Fault::Unavailable)) => Err(fault),
+        Err(fault) => Ok(failed(&fault, operation, &settings.ninety_nine, told)),
+        done => done,
+    }
 }
 
 fn target(call: &Call, request: &Request) -> Result<Target, Fault> {
@@ -201,18 +205,7 @@ fn failed(fault: &Fault, operation: Operation, settings: &Settings, echo: Echo) 
         _ => StatusCode::from_u16(settings.fail_status).unwrap_or(StatusCode::OK),
     };
     let Echo { from, whatsapp } = echo;
-    let mut response =
-        answer::json(status, &Answer { status: "FAIL", from, whatsapp, numbers: None, reason });
-    match fault {
-        Fault::TooOften(wait) => {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
-        }
-        Fault::Unavailable => {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        _ => {}
-    }
-    response
+    answer::json(status, &Answer { status: "FAIL", from, whatsapp, numbers: None, reason })
 }
 
 impl Speaks for NinetyNine {

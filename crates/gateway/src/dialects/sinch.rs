@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use portcullis_ledger::{HoldKind, Paging};
@@ -132,11 +131,7 @@ impl Speaks for Sinch {
     fn fault(fault: &Fault, _: &Context<'_>) -> Response {
         let (status, message, reason) = told(fault);
         let body = ErrorBody { message, reason: &reason, details: &reason };
-        let mut response = answer::json(status, &body);
-        if let Fault::TooOften(wait) = fault {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
-        }
-        response
+        answer::json(status, &body)
     }
 }
 

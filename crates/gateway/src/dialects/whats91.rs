@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::MethodFilter;
@@ -433,18 +433,8 @@ impl Speaks for Whats91 {
         let body =
             ErrorBody { success: false, message: &message, error_code, metadata: Metadata::of(context.id) };
         let mut response = answer::json(status, &body);
-        let headers = response.headers_mut();
-        match fault {
-            Fault::MissingCredential | Fault::WrongCredential => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            Fault::TooOften(wait) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
-            }
-            Fault::Unavailable => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
+        if let Fault::MissingCredential | Fault::WrongCredential = fault {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

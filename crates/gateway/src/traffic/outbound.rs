@@ -22,7 +22,7 @@ use super::shed::UnderWay;
 use super::spelling::other_spelling;
 use crate::config::SenderConfig;
 use crate::core::{Refusal, Target, check};
-use crate::dialects::call::{self, Call, Context, Speaks as _};
+use crate::dialects::call::{self, Call, Context};
 use crate::dialects::fault::Fault;
 use crate::dialects::meta::{self, Meta};
 use crate::dialects::text::Text;
@@ -309,9 +309,9 @@ pub(crate) async fn pass(front: &Arc<Front>, request: Request) -> Response {
         let sender = sender_of(&caller, &path).cloned();
         Ok::<_, Fault>(forward(traffic, request, &caller, sender.as_ref(), under_way, id).await)
     };
-    passed
-        .await
-        .unwrap_or_else(|fault| Meta::fault(&fault, &Context { id, settings: &front.dialects, path: &path }))
+    passed.await.unwrap_or_else(|fault| {
+        call::refusal::<Meta>(&fault, &Context { id, settings: &front.dialects, path: &path })
+    })
 }
 
 fn known(front: &Front, request: &Request) -> Result<Caller, Fault> {
