@@ -16,7 +16,7 @@ use portcullis_msisdn::{Direction, Directions};
 use serde::Deserialize;
 
 use super::Traffic;
-use super::client::{Unanswered, end_to_end, for_host};
+use super::client::{Unanswered, end_to_end, for_another};
 use super::passing::Passing;
 use super::shed::UnderWay;
 use super::spelling::other_spelling;
@@ -255,7 +255,7 @@ async fn forward(
             id,
         );
     };
-    let mut headers = for_host(parts.headers, &uri);
+    let mut headers = for_another(parts.headers);
     if let Some(token) = own_token.and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok()) {
         headers.insert(AUTHORIZATION, token);
     }

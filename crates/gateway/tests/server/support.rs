@@ -93,8 +93,15 @@ impl Log {
     }
 }
 
+/// Where this file is in its folder, a gateway trusts the certificates in it, and no others.
+pub(crate) const TRUSTED: &str = "trusted.pem";
+
 fn spawn(folder: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    if folder.join(TRUSTED).exists() {
+        command.env("SSL_CERT_FILE", folder.join(TRUSTED));
+    }
+    command
         .args(["serve", "--config", "portcullis.toml"])
         .current_dir(folder)
         .env_remove("PORTCULLIS_MASTER_KEY")
@@ -131,9 +138,21 @@ impl Gateway {
         gateway
     }
 
+    /// One that trusts these certificates, and no others.
+    pub(crate) fn trusting(config: &str, certificates: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join(TRUSTED), certificates).unwrap();
+        let gateway = Self::starting_in(folder, config, None);
+        gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+        gateway
+    }
+
     /// One that listens, and is not ready yet.
     pub(crate) fn starting(config: &str, plugin: Option<(&str, &[u8])>) -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::starting_in(TempDir::new().unwrap(), config, plugin)
+    }
+
+    fn starting_in(folder: TempDir, config: &str, plugin: Option<(&str, &[u8])>) -> Self {
         std::fs::write(folder.path().join("portcullis.toml"), config).unwrap();
         if let Some((file, component)) = plugin {
             std::fs::create_dir(folder.path().join("plugins")).unwrap();

@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::Traffic;
-use super::client::for_host;
+use super::client::for_another;
 use super::shed::UnderWay;
 use crate::core::Refusal;
 use crate::http::Front;
@@ -255,7 +255,7 @@ impl Delivery {
     /// As Meta would send it. `None` for a URL that is none, which the configuration does not let through.
     fn request(self, parts: &Parts, secret: &str) -> Option<axum::http::Request<Body>> {
         let uri: Uri = self.url.parse().ok()?;
-        let mut headers = for_host(parts.headers.clone(), &uri);
+        let mut headers = for_another(parts.headers.clone());
         // Over the body as it was: that of this one is its own.
         headers.remove(axum::http::header::CONTENT_LENGTH);
         headers.remove(BLOCKED_IDS);

@@ -8,6 +8,7 @@ mod opting_out;
 mod outbound;
 mod stand;
 mod storm;
+mod tls;
 mod webhooks;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
