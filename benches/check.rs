@@ -3,9 +3,12 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
+mod peers;
+
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use portcullis_benches::{SIZES, asked, empty, hash_set, members, native, through_the_host};
 use portcullis_host::{Direction, Generation, Msisdn, Permutation, PermutationKey, Revealed, Subject};
 
@@ -50,6 +53,7 @@ fn one_at_a_time(criterion: &mut Criterion) {
         group.bench_function("native", |bencher| {
             bencher.iter(|| set.contains(black_box(stream.one()), Direction::Inbound));
         });
+        beside(&mut group, &members, &asked);
         let trivial = empty(portcullis_plugin_bundle::TRIVIAL.component);
         let list = through_the_host(&members);
         for (name, list) in [("trivial-component", &trivial), ("host", &list)] {
@@ -59,6 +63,24 @@ fn one_at_a_time(criterion: &mut Criterion) {
         }
         group.finish();
     }
+}
+
+/// The same asked of what else could hold the list.
+fn beside(group: &mut BenchmarkGroup<'_, WallTime>, members: &[Subject], asked: &[Subject]) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mut stream = Stream::new(asked);
+    let treemap = peers::treemap(members);
+    group.bench_function("treemap", |bencher| {
+        bencher.iter(|| treemap.contains(black_box(stream.one()).get()));
+    });
+    let table = peers::redb(folder.path(), members);
+    group.bench_function("redb", |bencher| {
+        bencher.iter(|| table.get(black_box(stream.one()).get()).is_ok_and(|found| found.is_some()));
+    });
+    let connection = peers::sqlite(folder.path(), members);
+    group.bench_function("sqlite", |bencher| {
+        bencher.iter(|| peers::sqlite_has(&connection, black_box(stream.one())));
+    });
 }
 
 fn check(list: &Generation, subject: Subject) -> bool {

@@ -10,7 +10,7 @@ use portcullis_host::{
 };
 
 /// The sizes that are measured.
-pub const SIZES: [usize; 2] = [64_000, 1_000_000];
+pub const SIZES: [usize; 4] = [10_000, 64_000, 1_000_000, 10_000_000];
 
 /// Sebastiano Vigna's SplitMix64: the same numbers at each run.
 #[derive(Clone, Debug)]

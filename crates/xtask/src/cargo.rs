@@ -28,8 +28,12 @@ pub(crate) fn soak() -> Result<()> {
     cargo_with(&command, &arguments, &[("PORTCULLIS_SOAK", "1")])
 }
 
+/// The benchmarks; `arguments` go to criterion.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
-    cargo(&["bench", "--package", "portcullis-benches"], arguments)
+    // All packages, as the tests are built: see `build`.
+    let command = ["bench", "--workspace", "--bench", "check", "--bench", "change"];
+    let separator = ["--".to_owned()];
+    cargo(&command, &[&separator[..], arguments].concat())
 }
 
 fn cargo(command: &[&str], arguments: &[String]) -> Result<()> {

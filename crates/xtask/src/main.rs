@@ -3,6 +3,7 @@
 
 mod cargo;
 mod demo;
+mod performance;
 mod wasm_target;
 
 use anyhow::{Result, bail};
@@ -13,7 +14,7 @@ usage: cargo xtask COMMAND
   run [--listen ADDRESS]   build everything, start a gateway with a demo tenant, print three lines to try
   test [ARGUMENTS]         all tests; ARGUMENTS go to `cargo test`
   soak                     the long forms of tests under load: 200 reloads of a million numbers, and how late checks were
-  bench [ARGUMENTS]        all benchmarks; ARGUMENTS go to `cargo bench`
+  bench [ARGUMENTS]        all benchmarks, and docs/performance.md of what they measured; ARGUMENTS go to criterion
   build                    the gateway at target/release/portcullis, the plugins at target/plugins/NAME.wasm
 
 Each installs the WebAssembly target where it is missing.";
@@ -32,7 +33,10 @@ fn main() -> Result<()> {
         }
         "test" => cargo::test(rest),
         "soak" => cargo::soak(),
-        "bench" => cargo::bench(rest),
+        "bench" => {
+            cargo::bench(rest)?;
+            performance::write(&cargo::workspace(), &cargo::target_dir()?)
+        }
         "build" => cargo::build(),
         other => bail!("there is no command {other:?}\n\n{USAGE}"),
     }
