@@ -11,6 +11,7 @@ use portcullis_ledger::Actor;
 use portcullis_msisdn::Msisdn;
 
 use crate::config::{Quota, SenderConfig};
+use crate::http::INTERFACE;
 use crate::tenant::Tenant;
 use crate::token::TokenDigest;
 
@@ -116,7 +117,7 @@ impl Registry {
         sender: Option<&SenderConfig>,
         before: &Registry,
     ) {
-        let Ok(actor) = Actor::new(&token.name()) else { return };
+        let Ok(actor) = Actor::new(&token.name()).and_then(|actor| actor.through(INTERFACE)) else { return };
         let pace = tenant.config.rate_limit.map(|quota| {
             let known = before.caller(token).and_then(|caller| caller.pace.as_ref());
             match known.filter(|pace| pace.quota == quota) {

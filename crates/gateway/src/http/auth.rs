@@ -55,7 +55,7 @@ fn caller(parts: &Parts, front: &Front) -> Result<Caller, ApiError> {
 }
 
 /// How the native API is called in the record of who wrote an entry.
-const INTERFACE: &str = "native";
+pub(crate) const INTERFACE: &str = "native";
 
 impl FromRequestParts<Arc<Front>> for Client {
     type Rejection = ApiError;

@@ -48,7 +48,10 @@ impl Front {
         if let Some(peer) = parts.extensions.get::<Peer>() {
             caller.actor = caller.actor.at(peer::address(*peer, &parts.headers, &self.trusted_proxies));
         }
-        if let Ok(actor) = caller.actor.clone().through(interface) {
+        // The native API's is there already: its checks are asked for every message.
+        if caller.actor.interface() != Some(interface)
+            && let Ok(actor) = caller.actor.clone().through(interface)
+        {
             caller.actor = actor;
         }
         caller

@@ -30,6 +30,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::{dialects, traffic};
+pub(crate) use auth::INTERFACE;
 use error::ApiError;
 pub(crate) use error::tell_of;
 pub(crate) use front::Front;
