@@ -14,8 +14,8 @@ pub(crate) fn treemap(members: &[Subject]) -> RoaringTreemap {
     members.iter().map(|subject| subject.get()).collect()
 }
 
-/// A redb table, with its read transaction held open.
-pub(crate) fn redb(folder: &Path, members: &[Subject]) -> ReadOnlyTable<u64, ()> {
+/// A redb table, with its read transaction held open. The database must outlive it: a table of a closed one answers with errors.
+pub(crate) fn redb(folder: &Path, members: &[Subject]) -> (Database, ReadOnlyTable<u64, ()>) {
     let database = Database::create(folder.join("peer.redb")).expect("a database can be made");
     let write = database.begin_write().expect("it can be written");
     {
@@ -28,7 +28,13 @@ pub(crate) fn redb(folder: &Path, members: &[Subject]) -> ReadOnlyTable<u64, ()>
     }
     write.commit().expect("it is on disk");
     let read = database.begin_read().expect("it can be read");
-    read.open_table(TABLE).expect("the table is there")
+    let table = read.open_table(TABLE).expect("the table is there");
+    (database, table)
+}
+
+/// Whether redb has it.
+pub(crate) fn redb_has(table: &ReadOnlyTable<u64, ()>, subject: Subject) -> bool {
+    table.get(subject.get()).expect("an answer").is_some()
 }
 
 /// SQLite as it is set up for reading: WAL, mapped into memory, in a read transaction that is held.

@@ -41,7 +41,7 @@ fn page(measured: &Measured) -> Result<String> {
     writeln!(page, "# What it costs\n")?;
     writeln!(
         page,
-        "Written by `cargo xtask bench` from what criterion measured in one run: medians. Read the ratios: times change from \
+        "Written by `cargo xtask bench` from what criterion measured last: medians, and what is compared was measured in one run. Read the ratios: times change from \
          machine to machine, and this one is shared.\n"
     )?;
     writeln!(page, "{}\n", machine())?;
