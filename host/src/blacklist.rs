@@ -102,6 +102,11 @@ impl Blacklist {
         Arc::clone(&self.front.load().serving)
     }
 
+    /// Whether a shadow run looks at its checks.
+    pub fn is_shadowed(&self) -> bool {
+        self.front.load().shadow.is_some()
+    }
+
     /// From now on `shadow` sees each check, and nobody else.
     pub(crate) fn set_shadow(&self, shadow: Arc<Shadow>) {
         self.put_shadow(&self.writing(), Some(shadow));

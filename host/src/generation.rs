@@ -13,7 +13,7 @@ use crate::fill::FillError;
 use crate::instance::Instance;
 use crate::memory::MemoryAccount;
 use crate::plugin::Plugin;
-use crate::replica::{Replica, call_any};
+use crate::replica::{Replica, call_any, retire_idle};
 use crate::source::{Change, EntrySource};
 
 /// What a generation is made of.
@@ -167,6 +167,11 @@ impl Generation {
         self.replicas.iter().for_each(Replica::retire);
     }
 
+    /// As [`retire`](Self::retire), unless one of its instances is being called just now: then nothing happens. Waits for nobody.
+    pub fn retire_if_idle(&self) -> bool {
+        retire_idle(&self.replicas)
+    }
+
     /// Whether a message of `subject` in `direction` may pass.
     ///
     /// # Errors
@@ -240,7 +245,7 @@ impl Generation {
         self.replicas.iter().find(|replica| !replica.is_lost()).ok_or(CallError::OutOfService)
     }
 
-    /// The linear memory and tables of this generation, in bytes: of all its instances.
+    /// The linear memory and tables of this generation, in bytes: of all its instances. Waits for nobody.
     pub fn memory_bytes(&self) -> u64 {
         self.replicas.iter().map(Replica::memory_bytes).sum()
     }

@@ -1,6 +1,7 @@
 //! One plugin instance: one store, every call bounded, every answer checked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use portcullis_msisdn::{Direction, Directions, Permutation, Subject};
@@ -304,7 +305,12 @@ impl Instance {
 
     /// The linear memory and tables that this instance has, in bytes.
     pub fn memory_bytes(&self) -> u64 {
-        self.store.data().meter.charged()
+        self.store.data().meter.charged().load(Ordering::Relaxed)
+    }
+
+    /// The same, for whoever looks while it is called; 0 from when it is dropped.
+    pub(crate) fn memory(&self) -> Arc<AtomicU64> {
+        Arc::clone(self.store.data().meter.charged())
     }
 
     /// Calls one function, within its deadline.

@@ -50,7 +50,7 @@ pub(crate) struct Meter {
     account: Arc<MemoryAccount>,
     /// The bound of this one instance, below or above the account's.
     limit: u64,
-    charged: u64,
+    charged: Arc<AtomicU64>,
     /// What the growth under way charged, in case that the growth itself fails.
     pending: u64,
     /// Whether a growth was refused since [`Meter::forget_refusal`]: a trap that follows is for want of memory.
@@ -62,11 +62,12 @@ const TABLE_ENTRY_BYTES: u64 = 8;
 
 impl Meter {
     pub(crate) fn new(account: Arc<MemoryAccount>, limit: u64) -> Self {
-        Meter { account, limit, charged: 0, pending: 0, refused: false }
+        Meter { account, limit, charged: Arc::default(), pending: 0, refused: false }
     }
 
-    pub(crate) fn charged(&self) -> u64 {
-        self.charged
+    /// What the instance has, in bytes; 0 from when it is dropped. For whoever does not want to wait for its calls.
+    pub(crate) fn charged(&self) -> &Arc<AtomicU64> {
+        &self.charged
     }
 
     pub(crate) fn refused(&self) -> bool {
@@ -83,9 +84,10 @@ impl Meter {
     }
 
     fn grow(&mut self, bytes: u64) -> bool {
-        let fits = self.charged.checked_add(bytes).is_some_and(|sum| sum <= self.limit);
+        let charged = self.charged.load(Ordering::Relaxed);
+        let fits = charged.checked_add(bytes).is_some_and(|sum| sum <= self.limit);
         if fits && self.account.charge(bytes) {
-            self.charged += bytes;
+            self.charged.store(charged + bytes, Ordering::Relaxed);
             self.pending = bytes;
             true
         } else {
@@ -96,7 +98,7 @@ impl Meter {
     }
 
     fn growth_failed(&mut self) {
-        self.charged -= self.pending;
+        self.charged.fetch_sub(self.pending, Ordering::Relaxed);
         self.account.pay_back(self.pending);
         self.pending = 0;
         self.refused = true;
@@ -105,7 +107,7 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.account.pay_back(self.charged);
+        self.account.pay_back(self.charged.swap(0, Ordering::Relaxed));
     }
 }
 

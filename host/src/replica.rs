@@ -1,6 +1,7 @@
 //! One of the instances that share a generation's checks.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -14,11 +15,14 @@ pub(crate) struct Replica {
     instance: Mutex<Option<Instance>>,
     /// Whether there is no instance any more: for whoever does not want to wait for the one who calls it.
     is_lost: AtomicBool,
+    /// What the instance has of memory, in bytes: 0 where there is none any more.
+    memory: Arc<AtomicU64>,
 }
 
 impl Replica {
     pub(crate) fn new(instance: Instance) -> Self {
-        Replica { instance: Mutex::new(Some(instance)), is_lost: AtomicBool::new(false) }
+        let memory = instance.memory();
+        Replica { instance: Mutex::new(Some(instance)), is_lost: AtomicBool::new(false), memory }
     }
 
     /// Calls the instance, waiting for whoever calls it now.
@@ -87,13 +91,30 @@ impl Replica {
         drop(self.instance.lock().take());
     }
 
+    /// The instance, kept from being called, unless it is being called now. Dropping the guard gives it back.
+    fn try_hold(&self) -> Option<MutexGuard<'_, Option<Instance>>> {
+        self.instance.try_lock()
+    }
+
     pub(crate) fn is_lost(&self) -> bool {
         self.is_lost.load(Ordering::Acquire)
     }
 
+    /// Without waiting for whoever calls the instance.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        self.instance.lock().as_ref().map_or(0, Instance::memory_bytes)
+        self.memory.load(Ordering::Relaxed)
     }
+}
+
+/// Throws all instances away, unless one is being called now: then none.
+pub(crate) fn retire_idle(replicas: &[Replica]) -> bool {
+    let held: Option<Vec<_>> = replicas.iter().map(Replica::try_hold).collect();
+    let Some(held) = held else { return false };
+    for (replica, mut instance) in replicas.iter().zip(held) {
+        replica.is_lost.store(true, Ordering::Release);
+        drop(instance.take());
+    }
+    true
 }
 
 /// Calls one of several replicas: this thread's own if it is free, another one that is, or else waits for its own.

@@ -21,6 +21,7 @@ mod number;
 mod plugins;
 mod registry;
 mod reload;
+mod residency;
 mod sentence;
 pub mod serve;
 mod states;

@@ -14,6 +14,7 @@ use crate::metrics::TenantMetrics;
 use crate::number::NumberReader;
 use crate::plugins::ShelfError;
 use crate::reload::{Reload, Setup};
+use crate::residency::Residency;
 
 /// Where a tenant was set up, which is where it can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,6 +241,7 @@ impl Opening<'_> {
                     state: equipment.states.of(list.tenant(), list.scope(), list.keys()),
                     recipe: recipe(list.count()?),
                     reload: Arc::downgrade(self.reload),
+                    residency: Arc::clone(&equipment.residency),
                     metrics: equipment.metrics.list(list.tenant(), name),
                     runtime: equipment.runtime.clone(),
                     list,
@@ -254,15 +256,18 @@ impl Opening<'_> {
     }
 }
 
-/// Fills gates on as many threads as there are processors. One that can't be filled goes into recovery.
-pub(crate) fn fill(gates: &[Arc<Gate>]) {
+/// Fills gates on as many threads as there are processors. One that can't be filled goes into recovery. Those that there is no
+/// room for begin at rest.
+pub(crate) fn fill(gates: &[Arc<Gate>], residency: &Residency) {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(gates.len());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(gate) = gates.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                    if let Err(error) = gate.refill(Pace::AtOnce) {
+                    if !residency.has_room() {
+                        gate.begin_at_rest();
+                    } else if let Err(error) = gate.refill(Pace::AtOnce) {
                         gate.fail_to_start(&error);
                     }
                 }

@@ -147,6 +147,8 @@ struct ShownDisagreement {
 struct ShownList {
     list: String,
     serving: bool,
+    #[serde(default)]
+    resting: bool,
     generation: u64,
     replicas: usize,
     breaker: String,
@@ -197,8 +199,12 @@ fn show(results: &mut Results, status: Shown) -> std::io::Result<()> {
             )?;
         }
     }
-    for ShownList { list, serving, generation, replicas, breaker, recoveries } in lists {
-        let state = if serving { "serving" } else { "out of service: the tenant's policy answers" };
+    for ShownList { list, serving, resting, generation, replicas, breaker, recoveries } in lists {
+        let state = match (serving, resting) {
+            (true, false) => "serving",
+            (true, true) => "at rest until it is asked",
+            (false, _) => "out of service: the tenant's policy answers",
+        };
         writeln!(
             results,
             "{list}: {state}, generation {generation}, instances {replicas}, breaker {breaker}, recoveries {recoveries}"

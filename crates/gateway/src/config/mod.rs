@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) plugins_dir: Option<PathBuf>,
     /// For how long the plugin before is kept ready after an exchange.
     pub(crate) watch: Duration,
+    /// What the plugins of short lists may have of memory together, before those that nobody asks for are put to rest.
+    pub(crate) memory_budget_bytes: u64,
     pub(crate) tenants: Vec<TenantConfig>,
 }
 
@@ -61,6 +63,8 @@ const DEFAULT_MAX_BODY: u64 = 16 << 20;
 /// In seconds.
 const DEFAULT_WATCH: u64 = 300;
 const LONGEST_WATCH: u64 = 86_400;
+const DEFAULT_MEMORY_BUDGET: u64 = 1 << 30;
+const LEAST_MEMORY_BUDGET: u64 = 16 << 20;
 
 impl Config {
     /// Reads the file at `path`. `plugins` gives the names of the plugins there are, besides the folder that the file names.
@@ -144,6 +148,11 @@ impl Config {
             let what = "more than 86400 (a day); leave it out for 300";
             problems.push(Problem::new(root.key("plugins").key("watch_seconds"), what));
         }
+        let memory_budget_bytes = typed.plugins.memory_budget_bytes.unwrap_or(DEFAULT_MEMORY_BUDGET);
+        if memory_budget_bytes < LEAST_MEMORY_BUDGET {
+            let what = "less than 16777216 (16 MiB); leave it out for 1073741824 (1 GiB)";
+            problems.push(Problem::new(root.key("plugins").key("memory_budget_bytes"), what));
+        }
         let plugins = plugins(plugins_dir.as_deref());
         let mut claims = Claims::new(admin_token);
         let mut tenants = Vec::new();
@@ -178,6 +187,7 @@ impl Config {
             master_key_file,
             plugins_dir,
             watch: Duration::from_secs(watch),
+            memory_budget_bytes,
             tenants,
         })
     }

@@ -63,6 +63,8 @@ pub(crate) struct Plugins {
     pub(crate) dir: Option<String>,
     /// For how long the plugin before is kept ready after an exchange.
     pub(crate) watch_seconds: Option<u64>,
+    /// What the plugins of short lists may have of memory together, before those that nobody asks for are put to rest.
+    pub(crate) memory_budget_bytes: Option<u64>,
 }
 
 /// `[dialects]`: what no vendor's document tells, for all tenants.

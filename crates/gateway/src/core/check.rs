@@ -8,6 +8,7 @@ use portcullis_msisdn::{Direction, Directions, Subject};
 use super::refusal::{Refusal, RowProblem};
 use super::target::{ListKind, Target};
 use crate::config::OnFailure;
+use crate::gate::NoVerdict;
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::Counted;
 
@@ -53,7 +54,7 @@ pub(crate) struct CheckedMany {
 
 /// Checks one number on this thread, within microseconds unless a plugin misbehaves; then [`Limits::check`] bounds it.
 ///
-/// `None` where the ledger has to answer: ask [`many`], on a thread that may block.
+/// `None` where the list rests, or the ledger has to answer: ask [`many`], on a thread that may block.
 ///
 /// [`Limits::check`]: portcullis_host::Limits::check
 #[inline]
@@ -77,9 +78,9 @@ pub(crate) fn identity(target: &Target, identity: &Identity, direction: Directio
     let mut answered_by = AnsweredBy::Plugin;
     for (kind, gate) in target.asked() {
         let verdict = match (gate.check(subject, direction), target.tenant.config.on_failure) {
-            (Some(verdict), _) => verdict,
-            (None, OnFailure::Ledger) => return None,
-            (None, policy) => {
+            (Ok(verdict), _) => verdict,
+            (Err(NoVerdict::Resting), _) | (Err(NoVerdict::Failed), OnFailure::Ledger) => return None,
+            (Err(NoVerdict::Failed), policy) => {
                 answered_by = AnsweredBy::Policy;
                 policy_verdict(policy)
             }
@@ -197,7 +198,7 @@ fn verdicts(
     subjects: &[Subject],
     direction: Direction,
 ) -> Result<(Vec<Verdict>, AnsweredBy), Refusal> {
-    if let Some(verdicts) = gate.check_many(subjects, direction) {
+    if let Ok(verdicts) = gate.check_many(subjects, direction) {
         return Ok((verdicts, AnsweredBy::Plugin));
     }
     match target.tenant.config.on_failure {

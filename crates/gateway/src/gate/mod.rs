@@ -5,14 +5,15 @@ mod confirmations;
 mod entries;
 mod kept;
 mod recovery;
+mod resting;
 mod saving;
 mod visits;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use portcullis_host::{Blacklist, CallError, FillError, FilledFrom, Generation, Recipe, Verdict};
+use portcullis_host::{Blacklist, CallError, FillError, FilledFrom, Generation, Plugin, Recipe, Verdict};
 use portcullis_ledger::{LedgerError, List, Scope};
 use portcullis_msisdn::{Direction, Subject};
 use tokio::runtime::Handle;
@@ -24,6 +25,7 @@ pub(crate) use recovery::{Pace, Standing};
 
 use crate::metrics::ListMetrics;
 use crate::reload::Reload;
+use crate::residency::Residency;
 use crate::states::StateFile;
 use confirmations::Confirmations;
 use recovery::Recovery;
@@ -38,8 +40,15 @@ pub(crate) struct Gate {
     entries: Arc<Entries>,
     state: KeptState,
     blacklist: Arc<Blacklist>,
-    /// Whether the plugin has every acknowledged entry. Set under `order`; cleared at any time.
-    serving: AtomicBool,
+    /// A [`Service`]. Becomes `Serving` or `Resting` under `order`, and `Out` at any time.
+    service: AtomicU8,
+    /// Whether it was checked since somebody looked here last.
+    asked: AtomicBool,
+    /// Whether it stands in the ring of `residency`.
+    in_ring: AtomicBool,
+    /// Held by whoever brings the list back from rest.
+    waking: Mutex<()>,
+    residency: Arc<Residency>,
     /// Held while the plugin is brought up to date, so that a write is either in the plugin when it is
     /// acknowledged, or the plugin is out of service.
     order: Mutex<Order>,
@@ -54,6 +63,27 @@ pub(crate) struct Gate {
     pub(crate) metrics: ListMetrics,
     /// Where background tasks run: faults are noticed on threads of all kinds.
     runtime: Handle,
+}
+
+/// Who answers for a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Service {
+    /// The tenant's policy: the plugin failed, or was never filled.
+    Out,
+    /// The plugin, which has every acknowledged entry.
+    Serving,
+    /// The plugin, once it is filled again: it was put to rest, as nobody asked.
+    Resting,
+}
+
+/// Why there is no verdict of a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoVerdict {
+    /// It failed: the tenant's policy has to answer.
+    Failed,
+    /// It rests: whoever may block can wake it.
+    Resting,
 }
 
 /// What the next generation is to be made of, and the one before.
@@ -71,6 +101,7 @@ pub(crate) struct Parts {
     pub(crate) state: StateFile,
     pub(crate) recipe: Recipe,
     pub(crate) reload: Weak<Reload>,
+    pub(crate) residency: Arc<Residency>,
     pub(crate) metrics: ListMetrics,
     pub(crate) runtime: Handle,
 }
@@ -80,13 +111,19 @@ impl Gate {
     ///
     /// Starts the plugin, so that options which the plugin refuses are found here.
     pub(crate) fn open(parts: Parts) -> Result<Self, CallError> {
-        let Parts { list, state, recipe, reload, metrics, runtime } = parts;
+        let Parts { list, state, recipe, reload, residency, metrics, runtime } = parts;
         let blacklist = Blacklist::new(Generation::empty(recipe.clone())?);
+        // It was only to be seen that it starts: there may be more lists than there is room for.
+        blacklist.generation().retire();
         Ok(Gate {
             state: KeptState::new(state, list.clone()),
             entries: Arc::new(Entries(list)),
             blacklist: Arc::new(blacklist),
-            serving: AtomicBool::new(false),
+            service: AtomicU8::new(Service::Out as u8),
+            asked: AtomicBool::new(false),
+            in_ring: AtomicBool::new(false),
+            waking: Mutex::new(()),
+            residency,
             order: Mutex::new(Order { recipe, version: 0, kept: None }),
             number: AtomicU64::new(0),
             recovery: Recovery::default(),
@@ -154,9 +191,24 @@ impl Gate {
         &self.blacklist
     }
 
-    /// Whether the plugin answers; otherwise the policy does.
+    /// Whether the plugin is in memory and answers.
+    #[inline]
     pub(crate) fn is_serving(&self) -> bool {
-        self.serving.load(Ordering::Acquire)
+        self.service.load(Ordering::Acquire) == Service::Serving as u8
+    }
+
+    /// Who answers.
+    pub(crate) fn service(&self) -> Service {
+        match self.service.load(Ordering::Acquire) {
+            out if out == Service::Out as u8 => Service::Out,
+            serving if serving == Service::Serving as u8 => Service::Serving,
+            _ => Service::Resting,
+        }
+    }
+
+    /// The plugin that answers, or that will.
+    pub(crate) fn plugin(&self) -> Plugin {
+        self.order().recipe.plugin.clone()
     }
 
     /// The generation that is in place.
@@ -169,25 +221,49 @@ impl Gate {
         self.number.load(Ordering::Relaxed)
     }
 
-    /// The plugin's verdict; `None` where the policy has to answer.
+    /// The plugin's verdict. Does not wait for a plugin that rests.
     #[inline]
-    pub(crate) fn check(self: &Arc<Self>, subject: Subject, direction: Direction) -> Option<Verdict> {
-        if !self.is_serving() {
-            return None;
-        }
-        self.blacklist.check(subject, direction).map_err(|fault| self.fault(&fault)).ok()
+    pub(crate) fn check(
+        self: &Arc<Self>,
+        subject: Subject,
+        direction: Direction,
+    ) -> Result<Verdict, NoVerdict> {
+        self.ask(|blacklist| blacklist.check(subject, direction))
     }
 
-    /// The plugin's verdicts, in order; `None` where the policy has to answer.
+    /// The plugin's verdicts, in order. Blocks, where it rests, until it is awake.
     pub(crate) fn check_many(
         self: &Arc<Self>,
         subjects: &[Subject],
         direction: Direction,
-    ) -> Option<Vec<Verdict>> {
-        if !self.is_serving() {
-            return None;
+    ) -> Result<Vec<Verdict>, NoVerdict> {
+        loop {
+            match self.ask(|blacklist| blacklist.check_many(subjects, direction)) {
+                Err(NoVerdict::Resting) => self.wake(),
+                answered => return answered,
+            }
         }
-        self.blacklist.check_many(subjects, direction).map_err(|fault| self.fault(&fault)).ok()
+    }
+
+    #[inline]
+    fn ask<R>(self: &Arc<Self>, check: impl Fn(&Blacklist) -> Result<R, CallError>) -> Result<R, NoVerdict> {
+        self.note_asked();
+        loop {
+            match self.service() {
+                Service::Serving => {}
+                Service::Resting => return Err(NoVerdict::Resting),
+                Service::Out => return Err(NoVerdict::Failed),
+            }
+            match check(&self.blacklist) {
+                // It was put to rest between the two, and may be back already.
+                Err(CallError::OutOfService) if self.has_changed_hands() => {}
+                Err(fault) => {
+                    self.fault(&fault);
+                    return Err(NoVerdict::Failed);
+                }
+                Ok(answer) => return Ok(answer),
+            }
+        }
     }
 
     /// Brings the plugin up to what the ledger holds. To be called after each write, before it is acknowledged.
@@ -203,7 +279,7 @@ impl Gate {
         };
         match followed {
             // One of several instances may have been lost on the way.
-            Ok(_) if !self.generation().is_whole() => self.mend("lost"),
+            Ok(_) if self.is_serving() && !self.generation().is_whole() => self.mend("lost"),
             Ok(sequence) => self.save_if_due(sequence),
             Err(error) => self.fall_behind(&error),
         }
@@ -211,7 +287,9 @@ impl Gate {
 
     /// Puts a prepared generation in place, and keeps the one before, if it is any good. At no instant is the list without one
     /// that has every acknowledged entry.
-    pub(crate) fn install(&self, next: Arc<Generation>) -> Result<(), FillError> {
+    ///
+    /// A list at rest stays there: `next` was proven on its entries, and what comes back is made of the same.
+    pub(crate) fn install(self: &Arc<Self>, next: Arc<Generation>) -> Result<(), FillError> {
         // All but the last changes, while writes go on.
         next.catch_up(&*self.entries)?;
         let mut order = self.order();
@@ -219,8 +297,13 @@ impl Gate {
         let before = self.blacklist.replace(next, &*self.entries)?;
         order.recipe = recipe;
         order.version += 1;
-        order.kept = self.is_serving().then_some(before);
         self.recovery.forget();
+        if self.service() == Service::Resting {
+            self.number.fetch_add(1, Ordering::Relaxed);
+            self.generation().retire();
+            return Ok(());
+        }
+        order.kept = self.is_serving().then_some(before);
         self.put_in_service();
         Ok(())
     }
@@ -244,6 +327,9 @@ impl Gate {
         order.kept = None;
         order.recipe = recipe;
         order.version += 1;
+        if self.service() == Service::Resting {
+            return Ok(());
+        }
         let rolled_back = kept
             .ok_or_else(|| CallError::OutOfService.into())
             .and_then(|kept| self.blacklist.replace(kept, &*self.entries));
@@ -253,7 +339,7 @@ impl Gate {
                 Ok(())
             }
             Err(error) => {
-                self.serving.store(false, Ordering::SeqCst);
+                self.set_service(Service::Out);
                 drop(order);
                 self.recover();
                 Err(error)
@@ -269,9 +355,14 @@ impl Gate {
     }
 
     /// Under the lock of `order`: from now on the plugin answers.
-    fn put_in_service(&self) {
-        self.serving.store(true, Ordering::Release);
+    fn put_in_service(self: &Arc<Self>) {
+        self.set_service(Service::Serving);
         self.number.fetch_add(1, Ordering::Relaxed);
+        self.residency.enter(self);
+    }
+
+    fn set_service(&self, service: Service) {
+        self.service.store(service as u8, Ordering::SeqCst);
     }
 
     /// A check had no answer.
@@ -279,8 +370,8 @@ impl Gate {
     fn fault(self: &Arc<Self>, fault: &CallError) {
         self.metrics.fault(fault.kind());
         let generation = self.generation();
-        if generation.is_whole() {
-            // It was one that has been replaced meanwhile.
+        if generation.is_whole() || self.service() == Service::Resting {
+            // It was one that has been replaced, or let go of, meanwhile.
             return;
         }
         if generation.left() == 0 {
@@ -299,7 +390,7 @@ impl Gate {
     }
 
     fn take_out(&self, kind: &'static str) {
-        if self.serving.swap(false, Ordering::SeqCst) {
+        if self.service.swap(Service::Out as u8, Ordering::SeqCst) == Service::Serving as u8 {
             warn!(
                 tenant = %self.list().tenant(), list = %self.name(), kind,
                 "the plugin failed: the tenant's policy answers until it is filled again"

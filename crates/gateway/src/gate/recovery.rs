@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use portcullis_host::{Breaker, BreakerState, FillError, FilledFrom, Generation, quietly};
 use tracing::{info, warn};
 
-use super::Gate;
+use super::{Gate, Service};
 
 /// What is known of earlier faults, and whether one is being mended.
 #[derive(Default)]
@@ -116,8 +116,13 @@ impl Gate {
         }
     }
 
+    /// Whether there is nothing to mend.
     fn is_well(&self) -> bool {
-        self.is_serving() && self.generation().is_whole()
+        match self.service() {
+            Service::Serving => self.generation().is_whole(),
+            Service::Resting => true,
+            Service::Out => false,
+        }
     }
 
     /// Tries once. Whether the gate serves now.

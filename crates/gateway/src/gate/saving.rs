@@ -41,6 +41,7 @@ impl Gate {
     /// Saves the list in the background, where enough changed since it was saved last. Costs a comparison where not.
     pub(crate) fn save_if_due(self: &Arc<Self>, sequence: u64) {
         if sequence < self.saving.due_at.load(Ordering::Relaxed)
+            || !self.is_serving()
             || self.saving.under_way.swap(true, Ordering::SeqCst)
         {
             return;

@@ -143,7 +143,7 @@ impl Gateway {
         }
         let opened =
             Tenant::open(config, Origin::Api, before.map(Arc::as_ref), &self.equipment).map_err(refused)?;
-        tenant::fill(&opened.unfilled);
+        tenant::fill(&opened.unfilled, &self.equipment.residency);
         let settings = Stored::Tenant(Box::new(opened.tenant.config.to_typed()));
         self.store(&opened.tenant.config.id, &settings)?;
         let tenant = opened.put_in_place();

@@ -20,10 +20,12 @@ use tracing::info;
 pub(crate) use change_tenants::{AdminError, Put};
 
 use crate::config::{Claims, Config, Place, TenantConfig, typed};
+use crate::gate::Service;
 use crate::metrics::Metrics;
 use crate::plugins::Shelf;
 use crate::registry::Registry;
 use crate::reload::{Slots, Whole};
+use crate::residency::Residency;
 use crate::states::States;
 use crate::tenant::{self, Origin, Tenant};
 use crate::token::TokenDigest;
@@ -55,6 +57,7 @@ pub(crate) struct Equipment {
     pub(crate) shelf: Shelf,
     pub(crate) states: States,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) residency: Arc<Residency>,
     pub(crate) whole: Whole,
     pub(crate) runtime: Handle,
 }
@@ -70,6 +73,7 @@ impl Gateway {
             shelf: Shelf::new(engine, config.plugins_dir.clone()),
             states,
             metrics: Arc::new(Metrics::new()),
+            residency: Arc::new(Residency::new(config.memory_budget_bytes)),
             whole: Arc::new(OnceLock::new()),
             runtime,
         };
@@ -87,8 +91,9 @@ impl Gateway {
             unfilled.extend(opened.unfilled);
             tenants.push(Arc::new(opened.tenant));
         }
-        tenant::fill(&unfilled);
-        info!(tenants = tenants.len(), lists = unfilled.len(), "the blacklists are filled");
+        tenant::fill(&unfilled, &equipment.residency);
+        let resting = unfilled.iter().filter(|gate| gate.service() == Service::Resting).count();
+        info!(tenants = tenants.len(), lists = unfilled.len(), resting, "the blacklists are filled");
         let gateway = Arc::new(Gateway {
             equipment,
             registry: ArcSwap::from_pointee(Registry::new(tenants)),

@@ -71,7 +71,7 @@ impl Gateway {
             }
         }
         let unfilled: Vec<_> = opened.iter().flat_map(|opened| opened.unfilled.iter().cloned()).collect();
-        tenant::fill(&unfilled);
+        tenant::fill(&unfilled, &self.equipment.residency);
         let count = opened.len();
         let fresh: Vec<Arc<Tenant>> = opened.into_iter().map(Opened::put_in_place).collect();
         let is_fresh = |tenant: &Tenant| fresh.iter().any(|fresh| fresh.config.id == tenant.config.id);
@@ -101,6 +101,7 @@ impl Gateway {
             ("storage.master_key_file", before.master_key_file != config.master_key_file),
             ("plugins.dir", before.plugins_dir != config.plugins_dir),
             ("plugins.watch_seconds", before.watch != config.watch),
+            ("plugins.memory_budget_bytes", before.memory_budget_bytes != config.memory_budget_bytes),
         ];
         for (setting, _) in changes.into_iter().filter(|(_, is_changed)| *is_changed) {
             warn!(

@@ -15,7 +15,7 @@ use super::auth::{Admin, Named};
 use super::body::JsonBody;
 use super::error::ApiError;
 use super::words::{Way, time};
-use crate::gate::{Gate, Standing};
+use crate::gate::{Gate, Service, Standing};
 use crate::gateway::{AdminError, Gateway};
 use crate::reload::{Attempt, Outcome, Run, Setup, Shadowing, Told, What};
 use crate::tenant::Tenant;
@@ -130,6 +130,8 @@ struct ListAnswer {
     list: String,
     /// Whether the plugin answers; otherwise the tenant's policy does.
     serving: bool,
+    /// Whether the plugin was put to rest, as nobody asked: the next check brings it back.
+    resting: bool,
     /// How many generations have served since the start.
     generation: u64,
     /// How many instances answer.
@@ -303,9 +305,11 @@ impl ListAnswer {
     fn of(gate: &Gate) -> Self {
         let generation = gate.generation();
         let Standing { breaker, recoveries } = gate.standing();
+        let service = gate.service();
         ListAnswer {
             list: gate.name().to_owned(),
-            serving: gate.is_serving(),
+            serving: service != Service::Out,
+            resting: service == Service::Resting,
             generation: gate.number(),
             replicas: generation.left(),
             memory_bytes: generation.memory_bytes(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::answer::{self, Answer};
 use super::auth::{Asked, Client};
 use super::error::ApiError;
-use crate::gate::Gate;
+use crate::gate::{Gate, Service};
 
 /// A tenant's blacklists.
 #[derive(Serialize, JsonSchema)]
@@ -48,6 +48,8 @@ struct PluginStatus {
 enum State {
     /// The plugin answers.
     Serving,
+    /// The plugin was put to rest, as nobody asked: the next check brings it back.
+    Resting,
     /// The plugin failed: the tenant's policy answers until it is filled again.
     Recovering,
 }
@@ -78,14 +80,18 @@ impl ListStatus {
     fn of(gate: &Gate, id: Option<&str>) -> Result<Self, ApiError> {
         let refused = |error| ApiError::from(crate::core::Refusal::from(error));
         let generation = gate.generation();
-        let plugin = &generation.recipe().plugin;
+        let plugin = gate.plugin();
         let description = plugin.description();
         Ok(ListStatus {
             id: id.map(str::to_owned),
             count: gate.list().count().map_err(refused)?,
             sequence: gate.list().sequence().map_err(refused)?.get(),
             plugin: PluginStatus { name: description.name.clone(), version: description.version.clone() },
-            state: if gate.is_serving() { State::Serving } else { State::Recovering },
+            state: match gate.service() {
+                Service::Serving => State::Serving,
+                Service::Resting => State::Resting,
+                Service::Out => State::Recovering,
+            },
             memory_bytes: generation.memory_bytes(),
             code_bytes: plugin.code_bytes(),
         })

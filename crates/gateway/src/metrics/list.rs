@@ -19,6 +19,7 @@ pub(super) struct FaultLabels {
 pub(crate) struct ListMetrics {
     faults: Family<FaultLabels, Counter>,
     recovery_seconds: Histogram,
+    wake_seconds: Histogram,
     tenant: String,
     list: String,
 }
@@ -27,12 +28,14 @@ impl ListMetrics {
     pub(super) fn new(
         faults: &Family<FaultLabels, Counter>,
         recovery_seconds: &Histogram,
+        wake_seconds: &Histogram,
         tenant: &TenantId,
         list: &str,
     ) -> Self {
         ListMetrics {
             faults: faults.clone(),
             recovery_seconds: recovery_seconds.clone(),
+            wake_seconds: wake_seconds.clone(),
             tenant: tenant.to_string(),
             list: list.to_owned(),
         }
@@ -42,6 +45,11 @@ impl ListMetrics {
     pub(crate) fn fault(&self, kind: &'static str) {
         let labels = FaultLabels { tenant: self.tenant.clone(), list: self.list.clone(), kind };
         self.faults.get_or_create(&labels).inc();
+    }
+
+    /// It came back from rest, in this time.
+    pub(crate) fn woken(&self, took: Duration) {
+        self.wake_seconds.observe(took.as_secs_f64());
     }
 
     /// It was filled again, in this time.

@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     messages: Family<MessageLabels, Counter>,
     faults: Family<FaultLabels, Counter>,
     recovery_seconds: Histogram,
+    wake_seconds: Histogram,
     exchanges: Family<ExchangeLabels, Counter>,
     stage_seconds: Family<StageLabels, Histogram>,
     stand: Mutex<Stand>,
@@ -87,6 +88,13 @@ impl Metrics {
             Unit::Seconds,
             recovery_seconds.clone(),
         );
+        let wake_seconds = Histogram::new(from_a_microsecond(4.0, 13));
+        registry.register_with_unit(
+            "wake",
+            "How long it took to bring a list back that was put to rest",
+            Unit::Seconds,
+            wake_seconds.clone(),
+        );
         let exchanges = Family::<ExchangeLabels, Counter>::default();
         registry.register("reloads", "Exchanges of a tenant's plugin, by outcome", exchanges.clone());
         let stage_seconds = Family::<StageLabels, Histogram>::new_with_constructor(|| {
@@ -106,6 +114,7 @@ impl Metrics {
             messages,
             faults,
             recovery_seconds,
+            wake_seconds,
             exchanges,
             stage_seconds,
             stand,
@@ -119,7 +128,7 @@ impl Metrics {
 
     /// What one list's faults are counted with.
     pub(crate) fn list(&self, tenant: &TenantId, list: &str) -> ListMetrics {
-        ListMetrics::new(&self.faults, &self.recovery_seconds, tenant, list)
+        ListMetrics::new(&self.faults, &self.recovery_seconds, &self.wake_seconds, tenant, list)
     }
 
     /// An exchange is over.

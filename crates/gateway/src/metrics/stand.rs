@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Metrics;
-use crate::gate::Gate;
+use crate::gate::{Gate, Service};
 use crate::registry::Registry as Tenants;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,6 +46,7 @@ pub(super) struct Stand {
     entries: Gauges<ListLabels>,
     generation: Gauges<ListLabels>,
     serving: Gauges<ListLabels>,
+    resting: Gauges<ListLabels>,
     replicas: Gauges<ListLabels>,
     breaker: Gauges<BreakerLabels>,
     plugin: Gauges<PluginLabels>,
@@ -59,6 +60,7 @@ impl Stand {
             entries: Family::default(),
             generation: Family::default(),
             serving: Family::default(),
+            resting: Family::default(),
             replicas: Family::default(),
             breaker: Family::default(),
             plugin: Family::default(),
@@ -75,6 +77,11 @@ impl Stand {
             "list_serving",
             "1 where the plugin answers for the list, 0 where the tenant's policy does",
             stand.serving.clone(),
+        );
+        registry.register(
+            "list_resting",
+            "1 where the plugin was put to rest, and comes back with the next check",
+            stand.resting.clone(),
         );
         registry.register("list_replicas", "Instances that answer for the list", stand.replicas.clone());
         registry.register(
@@ -106,6 +113,7 @@ impl Stand {
         self.entries.clear();
         self.generation.clear();
         self.serving.clear();
+        self.resting.clear();
         self.replicas.clear();
         self.breaker.clear();
         self.plugin.clear();
@@ -136,7 +144,9 @@ impl Stand {
         }
         let generation = gate.generation();
         self.generation.get_or_create(&labels).set(gate.number());
-        self.serving.get_or_create(&labels).set(u64::from(gate.is_serving()));
+        let service = gate.service();
+        self.serving.get_or_create(&labels).set(u64::from(service != Service::Out));
+        self.resting.get_or_create(&labels).set(u64::from(service == Service::Resting));
         self.replicas.get_or_create(&labels).set(generation.left() as u64);
         let now = gate.standing().breaker;
         for state in [BreakerState::Closed, BreakerState::Open, BreakerState::Probation] {

@@ -15,6 +15,7 @@ mod holds;
 mod limits;
 mod refusals;
 mod restarts;
+mod resting;
 mod secrecy;
 mod shutdown;
 mod support;

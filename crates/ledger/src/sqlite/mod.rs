@@ -24,7 +24,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -40,6 +41,11 @@ use writer::Writer;
 /// How long a connection waits for another one's lock. Only recovery after a crash and clearing the
 /// log take one that matters.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the lock is waited for. Whoever held it may be ending; and a program that this process is just starting has a
+/// copy of the lock's descriptor until it runs.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// One open ledger file. Dropping it puts the log back into the file and lets go of the lock.
 pub(crate) struct Store {
@@ -90,10 +96,14 @@ fn lock(path: &Path) -> Result<File, LedgerError> {
         .mode(0o600)
         .open(&lock_path)
         .map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(LedgerError::InUse { path: path.into() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+    let patience = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if Instant::now() < patience => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(LedgerError::InUse { path: path.into() }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
     }
 }
 

@@ -30,7 +30,7 @@ fn example_status() -> Value {
             "stages": [{ "stage": "preparing", "micros": 412 }, { "stage": "filling", "micros": 8211 }],
         },
         "lists": [{
-            "list": "support", "serving": true, "generation": 2, "replicas": 1, "memory_bytes": 1_245_184,
+            "list": "support", "serving": true, "resting": false, "generation": 2, "replicas": 1, "memory_bytes": 1_245_184,
             "breaker": "closed", "recoveries": 0,
         }],
     })
