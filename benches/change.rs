@@ -5,9 +5,9 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use portcullis_benches::{SIZES, SplitMix, hash_set, members, native, through_the_host};
+use portcullis_benches::{SIZES, SplitMix, hash_set, members, native, recipe, through_the_host};
 use portcullis_hashed_set::{DirectedSet, Loader, SaveCursor};
-use portcullis_host::{Directions, Entry};
+use portcullis_host::{Directions, Entry, Generation};
 
 /// Each iteration blocks a number and lifts it again, so that the list stays at its size.
 fn block_and_unblock(criterion: &mut Criterion) {
@@ -57,6 +57,19 @@ fn whole_lists(criterion: &mut Criterion) {
     }
 }
 
+/// A plugin without entries, from nothing to its first answer.
+fn instantiate(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("instantiate");
+    for (name, component) in [
+        ("exact", portcullis_plugin_bundle::EXACT.component),
+        ("trivial-component", portcullis_plugin_bundle::TRIVIAL.component),
+    ] {
+        let recipe = recipe(component);
+        group.bench_function(name, |bencher| bencher.iter(|| Generation::empty(recipe.clone())));
+    }
+    group.finish();
+}
+
 fn save(set: &DirectedSet) -> Vec<Vec<u8>> {
     let (mut parts, mut cursor) = (Vec::new(), Some(SaveCursor::START));
     while let Some(at) = cursor {
@@ -74,5 +87,5 @@ fn load(mut loader: Loader, parts: &[Vec<u8>]) -> DirectedSet {
     loader.finish().expect("all parts are there")
 }
 
-criterion_group!(benches, block_and_unblock, whole_lists);
+criterion_group!(benches, instantiate, block_and_unblock, whole_lists);
 criterion_main!(benches);

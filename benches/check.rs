@@ -6,10 +6,13 @@
 mod peers;
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use portcullis_benches::{SIZES, asked, empty, hash_set, members, native, through_the_host};
+use portcullis_benches::{
+    SIZES, TENANTS, asked, empty, hash_set, members, native, replicated, through_the_host,
+};
 use portcullis_host::{Direction, Generation, Msisdn, Permutation, PermutationKey, Revealed, Subject};
 
 /// Asks about one subject after the other, going round the stream.
@@ -95,7 +98,7 @@ fn in_batches(criterion: &mut Criterion) {
         let asked = asked(&members);
         let (set, list) = (native(&members), through_the_host(&members));
         let trivial = empty(portcullis_plugin_bundle::TRIVIAL.component);
-        for batch in [64, 1024] {
+        for batch in [8, 64, 1024, 4096] {
             let mut group = criterion.benchmark_group(format!("check/batch/{size}"));
             group.throughput(Throughput::Elements(batch as u64));
             let mut stream = Stream::new(&asked);
@@ -110,6 +113,53 @@ fn in_batches(criterion: &mut Criterion) {
             group.finish();
         }
     }
+}
+
+/// Lists of a thousand numbers each, asked by turns: what it costs that no two checks are of one tenant.
+fn many_tenants(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("check/tenants");
+    group.throughput(Throughput::Elements(1));
+    let members = members(1000);
+    let asked = asked(&members);
+    for tenants in TENANTS {
+        let lists: Vec<Generation> = (0..tenants).map(|_| through_the_host(&members)).collect();
+        let mut stream = Stream::new(&asked);
+        let mut turns = lists.iter().cycle();
+        group.bench_function(BenchmarkId::new("host", tenants), |bencher| {
+            bencher.iter(|| turns.next().map(|list| check(list, black_box(stream.one()))));
+        });
+    }
+    group.finish();
+}
+
+/// One hot list with two replicas, asked by one thread and by two: an iteration is one check of each thread.
+fn threads(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("check/threads");
+    let members = members(64_000);
+    let asked = asked(&members);
+    let list = replicated(&members, 2);
+    for threads in [1, 2] {
+        group.throughput(Throughput::Elements(threads));
+        group.bench_function(BenchmarkId::new("host", threads), |bencher| {
+            bencher.iter_custom(|iterations| {
+                let start = Instant::now();
+                std::thread::scope(|scope| {
+                    for thread in 0..threads {
+                        let (list, asked) = (&list, &asked);
+                        scope.spawn(move || {
+                            let mut stream = Stream::new(asked);
+                            stream.next = usize::try_from(thread).unwrap_or(0) * 1000;
+                            for _ in 0..iterations {
+                                black_box(check(list, black_box(stream.one())));
+                            }
+                        });
+                    }
+                });
+                start.elapsed()
+            });
+        });
+    }
+    group.finish();
 }
 
 /// A batch from numbers to verdicts: what an embedder pays, the permutation at the edge included.
@@ -160,5 +210,5 @@ fn at_the_edge(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, one_at_a_time, in_batches, from_numbers, at_the_edge);
+criterion_group!(benches, one_at_a_time, in_batches, many_tenants, threads, from_numbers, at_the_edge);
 criterion_main!(benches);

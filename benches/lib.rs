@@ -4,6 +4,9 @@
 //! country. 99 of 100 checks ask about a stranger, as in real traffic.
 #![forbid(unsafe_code)]
 
+use std::num::NonZeroUsize;
+use std::sync::LazyLock;
+
 use portcullis_hashed_set::DirectedSet;
 use portcullis_host::{
     BATCH, Directions, Engine, Entry, Generation, Limits, MemoryAccount, Plugin, Recipe, Subject,
@@ -11,6 +14,9 @@ use portcullis_host::{
 
 /// The sizes that are measured.
 pub const SIZES: [usize; 4] = [10_000, 64_000, 1_000_000, 10_000_000];
+
+/// The numbers of tenants that are measured.
+pub const TENANTS: [usize; 4] = [1, 32, 1024, 4096];
 
 /// Sebastiano Vigna's SplitMix64: the same numbers at each run.
 #[derive(Clone, Debug)]
@@ -71,9 +77,26 @@ pub fn hash_set(members: &[Subject]) -> hashbrown::HashSet<u64> {
 ///
 /// Where the machine runs no WebAssembly.
 pub fn empty(component: &[u8]) -> Generation {
-    let engine = Engine::new().expect("this machine runs WebAssembly");
-    let plugin = Plugin::load(&engine, component, Limits::default()).expect("a bundled plugin loads");
-    Generation::empty(Recipe::new(plugin, MemoryAccount::new(4 << 30))).expect("it starts")
+    Generation::empty(recipe(component)).expect("it starts")
+}
+
+/// What a generation of a bundled plugin is made of.
+///
+/// # Panics
+///
+/// Where the machine runs no WebAssembly.
+pub fn recipe(component: &[u8]) -> Recipe {
+    // One for all: as in a gateway, where lists of many tenants share what a plugin was compiled to.
+    static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().expect("this machine runs WebAssembly"));
+    static EXACT: LazyLock<Plugin> = LazyLock::new(|| load(portcullis_plugin_bundle::EXACT.component));
+    fn load(component: &[u8]) -> Plugin {
+        Plugin::load(&ENGINE, component, Limits::default()).expect("a bundled plugin loads")
+    }
+    let plugin = match component == portcullis_plugin_bundle::EXACT.component {
+        true => EXACT.clone(),
+        false => load(component),
+    };
+    Recipe::new(plugin, MemoryAccount::new(4 << 30))
 }
 
 /// The default plugin, holding `members`.
@@ -82,7 +105,18 @@ pub fn empty(component: &[u8]) -> Generation {
 ///
 /// Where the plugin does not take them.
 pub fn through_the_host(members: &[Subject]) -> Generation {
-    let list = empty(portcullis_plugin_bundle::EXACT.component);
+    replicated(members, 1)
+}
+
+/// The same in several instances.
+///
+/// # Panics
+///
+/// Where the plugin does not take them.
+pub fn replicated(members: &[Subject], replicas: usize) -> Generation {
+    let mut recipe = recipe(portcullis_plugin_bundle::EXACT.component);
+    recipe.replicas = NonZeroUsize::new(replicas).expect("at least one");
+    let list = Generation::empty(recipe).expect("it starts");
     let entries: Vec<Entry> =
         members.iter().map(|&subject| Entry { subject, directions: Directions::BOTH }).collect();
     for batch in entries.chunks(BATCH) {

@@ -1,4 +1,4 @@
-//! What criterion left behind.
+//! What was measured: by criterion, and by the programs that leave a file in `target/measured`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-/// Medians in nanoseconds, by the benchmarks' full names.
+/// Medians by name: of criterion's benchmarks, by their full names and in nanoseconds; and what the other programs found, where
+/// times are in nanoseconds, sizes in bytes, and rates a second.
 pub(super) struct Measured(BTreeMap<String, f64>);
 
 #[derive(Deserialize)]
@@ -25,10 +26,17 @@ struct Estimate {
 }
 
 impl Measured {
-    /// Reads the newest results of all benchmarks below a folder.
-    pub(super) fn read(folder: &Path) -> Result<Self> {
+    /// Reads the newest results of criterion's benchmarks below a folder, and the other programs' files in another: each an
+    /// object of names and numbers.
+    pub(super) fn read(criterion: &Path, others: &Path) -> Result<Self> {
         let mut found = BTreeMap::new();
-        collect(folder, &mut found)?;
+        collect(criterion, &mut found)?;
+        for entry in std::fs::read_dir(others).into_iter().flatten() {
+            let path = entry.context("the results can't be read")?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                found.extend(read::<BTreeMap<String, f64>>(&path)?);
+            }
+        }
         Ok(Measured(found))
     }
 
@@ -62,5 +70,5 @@ fn collect(folder: &Path, found: &mut BTreeMap<String, f64>) -> Result<()> {
 
 fn read<T: for<'a> Deserialize<'a>>(file: &Path) -> Result<T> {
     let text = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is not criterion's", file.display()))
+    serde_json::from_slice(&text).with_context(|| format!("{} can't be understood", file.display()))
 }

@@ -1,0 +1,35 @@
+//! A thousand million checks, each compared with a model.
+
+use hashbrown::HashSet;
+use portcullis_benches::{SplitMix, members, through_the_host};
+use portcullis_host::{BATCH, Direction, Subject, Verdict};
+
+use crate::results::Results;
+
+const CHECKS: usize = 1_000_000_000;
+const MEMBERS: usize = 1_000_000;
+
+pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
+    let members = members(MEMBERS);
+    let model: HashSet<Subject> = members.iter().copied().collect();
+    let list = through_the_host(&members);
+    let mut random = SplitMix::new(5);
+    let (mut positives, mut negatives, mut checks) = (0_u64, 0_u64, 0_usize);
+    while checks < CHECKS {
+        let mut asked: Vec<Subject> = (0..BATCH - 64).map(|_| random.subject()).collect();
+        asked.extend((0..64).map(|_| members[usize::try_from(random.bits() >> 1).unwrap_or(0) % MEMBERS]));
+        let verdicts = list.check_many(&asked, Direction::Outbound)?;
+        for (subject, verdict) in asked.iter().zip(verdicts) {
+            match (verdict, model.contains(subject)) {
+                (Verdict::Block, false) => positives += 1,
+                (Verdict::Allow, true) => negatives += 1,
+                _ => {}
+            }
+        }
+        checks += BATCH;
+    }
+    results.put("exact/checks", checks as f64);
+    results.put("exact/false-positives", positives as f64);
+    results.put("exact/false-negatives", negatives as f64);
+    Ok(())
+}

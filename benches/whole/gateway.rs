@@ -1,0 +1,143 @@
+//! The program, running in a folder.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+
+/// What configurations begin with.
+pub(crate) const SERVER: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+admin_token = "admin-secret"
+[storage]
+url = "sqlite://portcullis.db"
+[plugins]
+dir = "plugins"
+"#;
+
+/// One tenant with one sender.
+pub(crate) const TENANT: &str = r#"
+[[tenants]]
+id = "acme"
+tokens = ["acme-secret"]
+memory_limit_bytes = 4000000000
+[[tenants.senders]]
+id = "support"
+"#;
+
+/// Longer than anything takes that is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A gateway that runs.
+pub(crate) struct Gateway {
+    process: Child,
+    url: String,
+    agent: ureq::Agent,
+}
+
+/// The program beside this one.
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("this program has no path")?;
+    let program = this.with_file_name("portcullis");
+    ensure!(program.exists(), "{} is not there: `cargo xtask build` makes it", program.display());
+    Ok(program)
+}
+
+/// Writes a gateway's configuration.
+pub(crate) fn configure(folder: &Path, config: &str) -> anyhow::Result<()> {
+    std::fs::write(folder.join("portcullis.toml"), config).context("the configuration can't be written")
+}
+
+impl Gateway {
+    /// Starts it in a folder that has its configuration. It listens then, and need not be ready.
+    pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
+        let mut process = Command::new(program()?)
+            .args(["serve", "--config", "portcullis.toml"])
+            .current_dir(folder)
+            .env_remove("PORTCULLIS_MASTER_KEY")
+            .env("PORTCULLIS_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .context("the gateway can't be started")?;
+        let mut line = String::new();
+        let output = process.stdout.take().context("the gateway has no output")?;
+        BufReader::new(output).read_line(&mut line)?;
+        let url =
+            line.trim().strip_prefix("listening on ").context("the gateway does not listen")?.to_owned();
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        Ok(Gateway { process, url, agent })
+    }
+
+    /// As [`start`](Self::start), and it is ready.
+    pub(crate) fn ready(folder: &Path) -> anyhow::Result<Self> {
+        let gateway = Self::start(folder)?;
+        gateway.until("ready", || gateway.is_ready())?;
+        Ok(gateway)
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.agent.get(format!("{}/readyz", self.url)).call().is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// Asks again until it is so.
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn() -> bool) -> anyhow::Result<()> {
+        let start = Instant::now();
+        while !is_so() {
+            ensure!(start.elapsed() < PATIENCE, "the gateway was not {what} within {PATIENCE:?}");
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The verdict on a number, `block` or `allow`; none where there is no answer yet.
+    pub(crate) fn verdict(&self, token: &str, number: &str) -> Option<String> {
+        let body = json!({ "number": number, "direction": "outbound" });
+        let path = format!("{}/portcullis/v1/senders/support/check", self.url);
+        let request = self.agent.post(path).header("authorization", format!("Bearer {token}"));
+        let mut answer = request.content_type("application/json").send(body.to_string()).ok()?;
+        let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()?;
+        (answer["source"] == "plugin").then(|| answer["verdict"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The version of the plugin that serves acme.
+    pub(crate) fn version(&self) -> Option<String> {
+        let path = format!("{}/portcullis/v1/admin/tenants/acme/plugin", self.url);
+        let request = self.agent.get(path).header("authorization", "Bearer admin-secret");
+        let text = request.call().ok()?.body_mut().read_to_string().ok()?;
+        let answer: Value = serde_json::from_str(&text).ok()?;
+        Some(answer["serving"]["version"].as_str()?.to_owned())
+    }
+
+    /// What it has of the machine's memory, in bytes.
+    pub(crate) fn resident_bytes(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kibibytes * 1024.0)
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        let id = self.process.id().to_string();
+        ensure!(Command::new("kill").args(["-TERM", &id]).status()?.success(), "the gateway is gone");
+        ensure!(self.process.wait()?.success(), "the gateway ended badly");
+        Ok(())
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

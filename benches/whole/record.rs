@@ -1,0 +1,62 @@
+//! Entries written into a gateway's ledger before it starts: quicker than over HTTP.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use portcullis_host::{Directions, Msisdn};
+use portcullis_ledger::{Actor, HoldKind, Ledger, List, MasterKey, Scope, Source, StorageUrl, Write};
+
+/// The n-th number of the lists that are measured.
+pub(crate) fn number(n: u64) -> String {
+    format!("+{}", digits(n))
+}
+
+/// Of one country, every third of them.
+fn digits(n: u64) -> u64 {
+    46_700_000_000 + 3 * n
+}
+
+pub(crate) fn member(n: u64) -> anyhow::Result<Msisdn> {
+    Msisdn::try_from(digits(n)).context("a number")
+}
+
+/// The ledger of the gateway in this folder.
+pub(crate) fn open(folder: &Path) -> anyhow::Result<Ledger> {
+    let key = MasterKey::from_env_or_file(None, &folder.join("portcullis.key"), true)?;
+    Ok(Ledger::open(&StorageUrl::Sqlite(folder.join("portcullis.db")), key)?)
+}
+
+/// A sender's list.
+pub(crate) fn list(ledger: &Ledger, tenant: &str, sender: &str) -> anyhow::Result<List> {
+    Ok(ledger.list(&tenant.parse()?, Scope::Sender(sender.parse()?))?)
+}
+
+/// Blocks the first numbers on a list.
+pub(crate) fn block(list: &List, count: u64) -> anyhow::Result<()> {
+    let actor = Actor::new("bench")?;
+    let mut subjects = Vec::new();
+    for n in 0..count {
+        subjects.push(list.keys().permutation().subject(member(n)?));
+    }
+    subjects.sort_unstable();
+    for batch in subjects.chunks(10_000) {
+        let block = |&subject| write(subject, &actor);
+        list.write(batch.iter().map(block).collect())?;
+    }
+    Ok(())
+}
+
+/// One block, in both directions.
+pub(crate) fn write(subject: portcullis_host::Subject, actor: &Actor) -> Write {
+    Write::Block {
+        subject,
+        hold: HoldKind::Operator,
+        directions: Directions::BOTH,
+        source: Source::Import,
+        label: None,
+        actor: actor.clone(),
+        reason: None,
+        display: None,
+        expires: None,
+    }
+}
