@@ -2,7 +2,7 @@
 
 use crate::contract::Progress;
 use crate::fault::CallError;
-use crate::generation::{Generation, Recipe, all_taken};
+use crate::generation::{Generation, Recipe, STEP, all_taken};
 use crate::instance::BATCH;
 use crate::saved_state::{StateHeader, StateParts, StateStore};
 use crate::source::{EntrySource, SourceError};
@@ -172,7 +172,10 @@ impl Generation {
             let members = source.members(after, BATCH).map_err(FillError::Source)?;
             let Some(last) = members.last() else { break };
             after = Some(last.subject);
-            self.each(|instance| instance.block(&members))?.into_iter().try_for_each(all_taken)?;
+            // In small steps, since a plugin never gives back what memory the largest call needed besides its list.
+            for step in members.chunks(STEP) {
+                self.each(|instance| instance.block(step))?.into_iter().try_for_each(all_taken)?;
+            }
         }
         self.set_sequence(start.sequence);
         self.catch_up(source)?;

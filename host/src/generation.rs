@@ -54,7 +54,7 @@ pub struct Generation {
 }
 
 /// Of a long write, an instance takes this many entries at a time, and checks go in between: some tens of microseconds each.
-const STEP: usize = 256;
+pub(crate) const STEP: usize = 256;
 
 impl Generation {
     /// A generation with an empty list.

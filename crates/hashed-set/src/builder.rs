@@ -1,6 +1,5 @@
 //! A set from members that come in ascending order, as a bulk build and a loader have them.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::level::Level;
@@ -14,7 +13,6 @@ pub(crate) struct SetBuilder {
     shard: ShardBuilder,
     /// The largest subject of the shard in hand.
     shard_last: u64,
-    overflow: BTreeSet<u64>,
     len: usize,
 }
 
@@ -22,7 +20,6 @@ pub(crate) struct SetBuilder {
 pub(crate) struct Built {
     pub(crate) level: Level,
     pub(crate) shards: Vec<Shard>,
-    pub(crate) overflow: BTreeSet<u64>,
     pub(crate) len: usize,
 }
 
@@ -34,7 +31,6 @@ impl SetBuilder {
             shards: Vec::new(),
             shard: ShardBuilder::new(depth),
             shard_last: depth.shard_last(first),
-            overflow: BTreeSet::new(),
             len: 0,
         }
     }
@@ -55,26 +51,22 @@ impl SetBuilder {
             self.begin_shard(index);
         }
         self.len += 1;
-        if !self.shard.push(subject) {
-            self.overflow.insert(subject);
+        self.shard.push(subject);
+    }
+
+    /// Adds the members of all these shards, which are those of another level.
+    pub(crate) fn take(&mut self, level: Level, shards: Vec<Shard>) {
+        for (index, shard) in shards.into_iter().enumerate() {
+            let (first, depth) = level.shard(index);
+            shard.drain(depth, first, |member| self.push(member));
         }
     }
 
     /// Cuts what has come so far, and what will come, into the shards of another level. Costs a
     /// pass over what has come.
     pub(crate) fn change_level(&mut self, level: Level) {
-        let old = core::mem::replace(self, SetBuilder::new(level));
-        let Built { level: old_level, shards, mut overflow, .. } = old.covered();
-        for (index, shard) in shards.into_iter().enumerate() {
-            let (first, depth) = old_level.shard(index);
-            shard.drain(depth, first, |member| {
-                while let Some(surplus) = pop_below(&mut overflow, member) {
-                    self.push(surplus);
-                }
-                self.push(member);
-            });
-        }
-        overflow.into_iter().for_each(|surplus| self.push(surplus));
+        let old = core::mem::replace(self, SetBuilder::new(level)).covered();
+        self.take(old.level, old.shards);
     }
 
     /// The set, with all shards of its level.
@@ -91,7 +83,7 @@ impl SetBuilder {
     fn covered(mut self) -> Built {
         let (_, depth) = self.level.shard(0);
         self.shards.push(self.shard.finish(depth));
-        Built { level: self.level, shards: self.shards, overflow: self.overflow, len: self.len }
+        Built { level: self.level, shards: self.shards, len: self.len }
     }
 
     #[cold]
@@ -101,8 +93,4 @@ impl SetBuilder {
         self.shards.resize_with(index, Shard::default);
         self.shard_last = depth.shard_last(first);
     }
-}
-
-fn pop_below(set: &mut BTreeSet<u64>, bound: u64) -> Option<u64> {
-    if *set.first()? < bound { set.pop_first() } else { None }
 }

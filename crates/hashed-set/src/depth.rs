@@ -1,5 +1,7 @@
 //! Where a subject stands inside a shard.
 
+use core::ops::RangeInclusive;
+
 use portcullis_msisdn::Subject;
 
 /// Bits of a subject that a shard's bitmap tells apart: what one roaring container holds.
@@ -73,10 +75,26 @@ impl Depth {
         shard_first | (bucket as u64) << self.rest_bits()
     }
 
+    /// All subjects of the bucket that `subject` is in.
+    pub(crate) const fn bucket_range(self, subject: u64) -> RangeInclusive<u64> {
+        around(subject, self.rest_bits())
+    }
+
+    /// All subjects of the slot that `subject` is in.
+    pub(crate) const fn slot_range(self, subject: u64) -> RangeInclusive<u64> {
+        around(subject, Subject::BITS - SLOT_BITS - self.0)
+    }
+
     /// Whether two rests of one bucket have the same slot.
     pub(crate) const fn same_slot(self, one: u64, other: u64) -> bool {
         (one ^ other) >> (self.rest_bits() - (SLOT_BITS - BUCKET_BITS)) == 0
     }
+}
+
+/// All values that differ from this one in nothing but so many lower bits.
+const fn around(value: u64, bits: u32) -> RangeInclusive<u64> {
+    let below = (1 << bits) - 1;
+    value & !below..=value | below
 }
 
 #[cfg(test)]
@@ -93,6 +111,15 @@ mod tests {
             assert_eq!(bucket_first | depth.rest(subject), subject);
             assert!(depth.rest(subject) < 1 << (8 * depth.width()));
             assert!((shard_first..=depth.shard_last(subject)).contains(&subject));
+            assert_eq!(*depth.bucket_range(subject).start(), bucket_first);
+            let (slot, bucket) = (depth.slot_range(subject), depth.bucket_range(subject));
+            assert!(bucket.contains(slot.start()) && bucket.contains(slot.end()));
+            for edge in [slot.start(), slot.end()] {
+                assert_eq!(depth.slot(*edge), depth.slot(subject));
+            }
+            for beyond in [slot.start().wrapping_sub(1), slot.end() + 1] {
+                assert_ne!(depth.slot(beyond), depth.slot(subject));
+            }
         }
     }
 }

@@ -33,11 +33,6 @@ impl Entries {
         self.len
     }
 
-    pub(crate) fn get<const WIDTH: usize>(&self, place: usize) -> u64 {
-        let (page, at) = locate::<WIDTH>(place);
-        unpack(self.pages[page].get::<WIDTH>(at))
-    }
-
     /// Whether one of the `count` entries from `start` on, of which there is at least one, is
     /// `value`.
     #[inline]
@@ -251,7 +246,7 @@ mod tests {
         entries.decode::<WIDTH>(start, end - start, &mut decoded);
         assert_eq!(decoded, model[start..end]);
         for (place, &value) in model.iter().enumerate() {
-            assert_eq!(entries.get::<WIDTH>(place), value);
+            assert_eq!(entries.iter_from::<WIDTH>(place).next(), Some(value));
             for count in [1, 2, WINDOW, WINDOW + 1, 300] {
                 let window = &model[place..model.len().min(place + count)];
                 assert!(entries.contains::<WIDTH>(place, window.len(), window[window.len() - 1]));

@@ -1,6 +1,5 @@
 //! The members of a set in ascending order.
 
-use alloc::collections::btree_set;
 use alloc::vec::Vec;
 use core::iter::FusedIterator;
 
@@ -19,27 +18,13 @@ pub struct Members<'a> {
     /// What is being given, from `at` on.
     unpacked: Vec<u64>,
     at: usize,
-    overflow: btree_set::Range<'a, u64>,
-    /// The next member of the overflow.
-    surplus: Option<u64>,
-    /// A run of one.
-    single: Option<u64>,
 }
 
 impl<'a> Members<'a> {
     pub(crate) fn new(set: &'a HashedSet, from: u64) -> Self {
         let (shard, depth) = set.level.locate(from);
-        let mut overflow = set.overflow.range(from..);
-        let mut members = Members {
-            set,
-            shard,
-            group: Buckets::group(depth, from),
-            unpacked: Vec::new(),
-            at: 0,
-            surplus: overflow.next().copied(),
-            overflow,
-            single: None,
-        };
+        let group = Buckets::group(depth, from);
+        let mut members = Members { set, shard, group, unpacked: Vec::new(), at: 0 };
         if members.unpack() {
             members.at = members.unpacked.partition_point(|&member| member < from);
         }
@@ -65,13 +50,10 @@ impl<'a> Members<'a> {
     pub(crate) fn next_value(&mut self) -> Option<u64> {
         while self.at == self.unpacked.len() {
             if !self.unpack() {
-                return self.next_surplus();
+                return None;
             }
         }
         let member = self.unpacked[self.at];
-        if self.surplus.is_some_and(|surplus| surplus < member) {
-            return self.next_surplus();
-        }
         self.at += 1;
         Some(member)
     }
@@ -80,20 +62,11 @@ impl<'a> Members<'a> {
     pub(crate) fn next_run(&mut self) -> &[u64] {
         while self.at == self.unpacked.len() {
             if !self.unpack() {
-                self.single = self.next_surplus();
-                return self.single.as_slice();
+                return &[];
             }
-        }
-        if self.surplus.is_some() {
-            self.single = self.next_value();
-            return self.single.as_slice();
         }
         let start = core::mem::replace(&mut self.at, self.unpacked.len());
         &self.unpacked[start..]
-    }
-
-    fn next_surplus(&mut self) -> Option<u64> {
-        core::mem::replace(&mut self.surplus, self.overflow.next().copied())
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 /// Bytes of a page. With the word that an allocator puts before it, a page is 1 KiB.
-const PAGE: usize = 1016;
+const PAGE: usize = 1024 - size_of::<usize>();
 
 /// Entries that are compared at once.
 pub(crate) const WINDOW: usize = 8;

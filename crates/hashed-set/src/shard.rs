@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use roaring::RoaringBitmap;
 
-use crate::buckets::{Buckets, Insertion, Removal};
+use crate::buckets::{Buckets, Removal};
 use crate::depth::{Depth, SLOT_BYTES};
 
 /// The members that have the same upper bits, as many as the [`Depth`] says. Which depth that is,
@@ -32,12 +32,18 @@ impl Shard {
         self.buckets.as_ref().is_some_and(|buckets| buckets.contains(depth, subject))
     }
 
-    pub(crate) fn insert(&mut self, depth: Depth, subject: u64) -> Insertion {
-        let insertion = self.buckets.get_or_insert_default().insert(depth, subject);
-        if insertion == Insertion::Added {
+    /// How many members found their bucket full.
+    pub(crate) fn surplus(&self) -> usize {
+        self.buckets.as_ref().map_or(0, |buckets| buckets.surplus())
+    }
+
+    /// `false` where the subject was a member already.
+    pub(crate) fn insert(&mut self, depth: Depth, subject: u64) -> bool {
+        let added = self.buckets.get_or_insert_default().insert(depth, subject);
+        if added {
             self.slots.insert(u32::from(depth.slot(subject)));
         }
-        insertion
+        added
     }
 
     pub(crate) fn remove(&mut self, depth: Depth, subject: u64) -> bool {
@@ -84,15 +90,12 @@ impl ShardBuilder {
         ShardBuilder { depth, buckets: Box::default(), slots: vec![0; SLOT_BYTES] }
     }
 
-    /// Adds a member, larger than all before. `false` where its bucket is full.
+    /// Adds a member, larger than all before.
     #[inline]
-    pub(crate) fn push(&mut self, subject: u64) -> bool {
-        let added = self.buckets.push(self.depth, subject);
-        if added {
-            let slot = self.depth.slot(subject);
-            self.slots[usize::from(slot / 8)] |= 1 << (slot % 8);
-        }
-        added
+    pub(crate) fn push(&mut self, subject: u64) {
+        self.buckets.push(self.depth, subject);
+        let slot = self.depth.slot(subject);
+        self.slots[usize::from(slot / 8)] |= 1 << (slot % 8);
     }
 
     /// The shard. The builder is then one for another shard, of the depth `next`.
@@ -133,7 +136,7 @@ mod tests {
         let depth = Depth::new(3);
         let (mut shard, slot) = (Shard::default(), 0x0_5A5A << 31);
         for rest in [5, 3, 9] {
-            assert_eq!(shard.insert(depth, slot | rest), Insertion::Added);
+            assert!(shard.insert(depth, slot | rest));
         }
         for rest in [5, 9, 3] {
             assert!(shard.may_contain(depth, slot));

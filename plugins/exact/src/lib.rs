@@ -21,7 +21,8 @@ impl Blacklist for Exact {
 
     fn configure(settings: Settings) -> Result<Self, String> {
         settings.refuse_options()?;
-        Ok(Exact::default())
+        let expected = usize::try_from(settings.capacity).unwrap_or(usize::MAX);
+        Ok(Exact { set: DirectedSet::expecting(expected), loading: None })
     }
 
     fn blocks(&self, subject: Subject, direction: Direction) -> bool {

@@ -35,14 +35,13 @@ impl HashedSet {
     /// That each member is where it is looked for, and nothing else is kept.
     fn assert_sound(&self) {
         assert_eq!(self.shards.len(), if self.is_empty() { 0 } else { self.level.shard_count() });
-        let mut members = self.overflow.len();
+        let mut members = 0;
         for (index, shard) in self.shards.iter().enumerate() {
             let (first, depth) = self.level.shard(index);
-            let in_buckets = shard.assert_sound(depth, first);
-            members += in_buckets.len();
-            for member in in_buckets {
+            let of_shard = shard.assert_sound(depth, first);
+            members += of_shard.len();
+            for member in of_shard {
                 assert_eq!(self.level.locate(member), (index, depth));
-                assert!(!self.overflow.contains(&member), "a member is in one place");
             }
         }
         assert_eq!(members, self.len);
@@ -53,8 +52,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn it_is_a_set(limits in limits(), steps in steps()) {
+    fn it_is_a_set(limits in limits(), expected in 0..20_000_usize, steps in steps()) {
         let mut set = HashedSet::with_limits(limits);
+        set.expect(expected);
         let mut model = BTreeSet::new();
         for step in steps {
             match step {
@@ -156,7 +156,8 @@ fn crowded_members_are_kept_as_faithfully() {
     for value in (0..3_000).rev() {
         assert!(set.insert(subject(first + value)));
     }
-    assert!(set.overflow.len() > 2_900);
+    let surplus: usize = set.shards.iter().map(Shard::surplus).sum();
+    assert!(surplus > 2_900);
     set.assert_sound();
     assert!(set.iter().map(Subject::get).eq(first..first + 3_000));
     assert!(set.iter_from(subject(first + 10)).map(Subject::get).eq(first + 10..first + 3_000));
@@ -166,6 +167,42 @@ fn crowded_members_are_kept_as_faithfully() {
     assert!(set.iter().map(Subject::get).eq((first + 1..first + 3_000).step_by(2)));
     let queries: Vec<Subject> = (0..64).map(|value| subject(first + value)).collect();
     assert_eq!(set.contained(&queries), 0xAAAA_AAAA_AAAA_AAAA);
+}
+
+/// As the ledger gives a list: all that has come so far lies at the front of the space.
+#[test]
+fn a_fill_in_ascending_order_ends_without_a_crowd() {
+    let members = sorted(spread(5, 300_000));
+    for (expected, most) in [(0, usize::MAX), (300_000, 2 * CROWD), (100_000, usize::MAX)] {
+        let (mut set, mut most_surplus) = (HashedSet::new(), 0);
+        set.expect(expected);
+        for (n, &member) in members.iter().enumerate() {
+            assert!(set.insert(member));
+            if n % 1_000 == 0 {
+                most_surplus = most_surplus.max(set.shards.iter().map(Shard::surplus).sum());
+            }
+        }
+        set.assert_sound();
+        assert!(set.iter().eq(members.iter().copied()));
+        assert_eq!(set.level, Level::for_len(300_000, &Limits::DEFAULT));
+        assert!(set.shards.iter().all(|shard| shard.surplus() < CROWD), "spread evenly after all");
+        assert!(most_surplus <= most, "on the way: {most_surplus}");
+    }
+}
+
+#[test]
+fn a_set_that_was_cut_for_more_than_came_is_a_set() {
+    let members = sorted(spread(6, 400_000));
+    let mut set = HashedSet::new();
+    set.expect(400_000);
+    let (came, removed) = (&members[..30_000], &members[5_000..30_000]);
+    assert!(came.iter().all(|&member| set.insert(member)));
+    assert!(set.level.shard_count() > 16, "cut when the first crowded");
+    set.assert_sound();
+    assert!(removed.iter().all(|&member| set.remove(member)));
+    set.assert_sound();
+    assert!(set.level.shard_count() < 4, "and merged when many left");
+    assert!(set.iter().eq(members[..5_000].iter().copied()));
 }
 
 #[test]
