@@ -4,10 +4,15 @@
 //! country. 99 of 100 checks ask about a stranger, as in real traffic.
 #![forbid(unsafe_code)]
 
+pub mod numbers;
+mod server;
+
 use portcullis_hashed_set::DirectedSet;
 use portcullis_host::{
     BATCH, Directions, Engine, Entry, Generation, Limits, MemoryAccount, Plugin, Recipe, Subject,
 };
+
+pub use server::Server;
 
 /// The sizes that are measured.
 pub const SIZES: [usize; 4] = [10_000, 64_000, 1_000_000, 10_000_000];
@@ -71,8 +76,12 @@ pub fn hash_set(members: &[Subject]) -> hashbrown::HashSet<u64> {
 ///
 /// Where the machine runs no WebAssembly.
 pub fn empty(component: &[u8]) -> Generation {
+    empty_within(component, Limits::default())
+}
+
+fn empty_within(component: &[u8], limits: Limits) -> Generation {
     let engine = Engine::new().expect("this machine runs WebAssembly");
-    let plugin = Plugin::load(&engine, component, Limits::default()).expect("a bundled plugin loads");
+    let plugin = Plugin::load(&engine, component, limits).expect("a bundled plugin loads");
     Generation::empty(Recipe::new(plugin, MemoryAccount::new(4 << 30))).expect("it starts")
 }
 
@@ -82,7 +91,16 @@ pub fn empty(component: &[u8]) -> Generation {
 ///
 /// Where the plugin does not take them.
 pub fn through_the_host(members: &[Subject]) -> Generation {
-    let list = empty(portcullis_plugin_bundle::EXACT.component);
+    through_the_host_within(members, Limits::default())
+}
+
+/// The same, where calls may take as long as `limits` say.
+///
+/// # Panics
+///
+/// Where the plugin does not take them.
+pub fn through_the_host_within(members: &[Subject], limits: Limits) -> Generation {
+    let list = empty_within(portcullis_plugin_bundle::EXACT.component, limits);
     let entries: Vec<Entry> =
         members.iter().map(|&subject| Entry { subject, directions: Directions::BOTH }).collect();
     for batch in entries.chunks(BATCH) {
