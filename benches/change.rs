@@ -40,6 +40,20 @@ fn block_and_unblock(criterion: &mut Criterion) {
     }
 }
 
+/// A page of a hundred, from anywhere in the list.
+fn pages(criterion: &mut Criterion) {
+    for size in SIZES {
+        let members = members(size);
+        let mut group = criterion.benchmark_group(format!("page/{size}"));
+        let mut random = SplitMix::new(4);
+        let set = native(&members);
+        group.bench_function("native", |bencher| bencher.iter(|| set.page(Some(random.subject()), 100)));
+        let list = through_the_host(&members);
+        group.bench_function("host", |bencher| bencher.iter(|| list.list(Some(random.subject()), 100)));
+        group.finish();
+    }
+}
+
 fn whole_lists(criterion: &mut Criterion) {
     for size in SIZES {
         let members = members(size);
@@ -87,5 +101,5 @@ fn load(mut loader: Loader, parts: &[Vec<u8>]) -> DirectedSet {
     loader.finish().expect("all parts are there")
 }
 
-criterion_group!(benches, instantiate, block_and_unblock, whole_lists);
+criterion_group!(benches, instantiate, block_and_unblock, pages, whole_lists);
 criterion_main!(benches);

@@ -6,12 +6,13 @@
 mod peers;
 
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use portcullis_benches::{
-    SIZES, TENANTS, asked, empty, hash_set, members, native, replicated, through_the_host,
+    SIZES, TENANTS, asked, empty, hash_set, holding, members, native, recipe, through_the_host,
 };
 use portcullis_host::{Direction, Generation, Msisdn, Permutation, PermutationKey, Revealed, Subject};
 
@@ -64,6 +65,27 @@ fn one_at_a_time(criterion: &mut Criterion) {
                 bencher.iter(|| check(list, black_box(stream.one())));
             });
         }
+        group.finish();
+    }
+}
+
+/// Of those who are on the list alone.
+fn hits(criterion: &mut Criterion) {
+    for size in SIZES {
+        let members = members(size);
+        // In no order, and as many as one that is asked about strangers.
+        let asked: Vec<Subject> = members.iter().step_by((size >> 16).max(1)).copied().collect();
+        let (baseline, set, list) = (hash_set(&members), native(&members), through_the_host(&members));
+        let mut stream = Stream::new(&asked);
+        let mut group = criterion.benchmark_group(format!("check/hit/{size}"));
+        group.throughput(Throughput::Elements(1));
+        group.bench_function("hash-set", |bencher| {
+            bencher.iter(|| baseline.contains(&black_box(stream.one()).get()));
+        });
+        group.bench_function("native", |bencher| {
+            bencher.iter(|| set.contains(black_box(stream.one()), Direction::Inbound));
+        });
+        group.bench_function("host", |bencher| bencher.iter(|| check(&list, black_box(stream.one()))));
         group.finish();
     }
 }
@@ -137,7 +159,9 @@ fn threads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("check/threads");
     let members = members(64_000);
     let asked = asked(&members);
-    let list = replicated(&members, 2);
+    let mut recipe = recipe(portcullis_plugin_bundle::EXACT.component);
+    recipe.replicas = NonZeroUsize::new(2).expect("two");
+    let list = holding(recipe, &members);
     for threads in [1, 2] {
         group.throughput(Throughput::Elements(threads));
         group.bench_function(BenchmarkId::new("host", threads), |bencher| {
@@ -210,5 +234,5 @@ fn at_the_edge(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, one_at_a_time, in_batches, many_tenants, threads, from_numbers, at_the_edge);
+criterion_group!(benches, one_at_a_time, hits, in_batches, many_tenants, threads, from_numbers, at_the_edge);
 criterion_main!(benches);

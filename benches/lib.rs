@@ -4,13 +4,17 @@
 //! country. 99 of 100 checks ask about a stranger, as in real traffic.
 #![forbid(unsafe_code)]
 
-use std::num::NonZeroUsize;
+pub mod numbers;
+mod server;
+
 use std::sync::LazyLock;
 
 use portcullis_hashed_set::DirectedSet;
 use portcullis_host::{
     BATCH, Directions, Engine, Entry, Generation, Limits, MemoryAccount, Plugin, Recipe, Subject,
 };
+
+pub use server::Server;
 
 /// The sizes that are measured.
 pub const SIZES: [usize; 4] = [10_000, 64_000, 1_000_000, 10_000_000];
@@ -80,6 +84,15 @@ pub fn empty(component: &[u8]) -> Generation {
     Generation::empty(recipe(component)).expect("it starts")
 }
 
+/// The default plugin, holding `members`.
+///
+/// # Panics
+///
+/// Where the plugin does not take them.
+pub fn through_the_host(members: &[Subject]) -> Generation {
+    holding(recipe(portcullis_plugin_bundle::EXACT.component), members)
+}
+
 /// What a generation of a bundled plugin is made of.
 ///
 /// # Panics
@@ -87,35 +100,38 @@ pub fn empty(component: &[u8]) -> Generation {
 /// Where the machine runs no WebAssembly.
 pub fn recipe(component: &[u8]) -> Recipe {
     // One for all: as in a gateway, where lists of many tenants share what a plugin was compiled to.
-    static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().expect("this machine runs WebAssembly"));
-    static EXACT: LazyLock<Plugin> = LazyLock::new(|| load(portcullis_plugin_bundle::EXACT.component));
-    fn load(component: &[u8]) -> Plugin {
-        Plugin::load(&ENGINE, component, Limits::default()).expect("a bundled plugin loads")
-    }
-    let plugin = match component == portcullis_plugin_bundle::EXACT.component {
+    static EXACT: LazyLock<Plugin> =
+        LazyLock::new(|| load(portcullis_plugin_bundle::EXACT.component, Limits::default()));
+    of(match component == portcullis_plugin_bundle::EXACT.component {
         true => EXACT.clone(),
-        false => load(component),
-    };
+        false => load(component, Limits::default()),
+    })
+}
+
+/// The same of the default plugin, where calls may take as long as `limits` say.
+///
+/// # Panics
+///
+/// Where the machine runs no WebAssembly.
+pub fn recipe_within(limits: Limits) -> Recipe {
+    of(load(portcullis_plugin_bundle::EXACT.component, limits))
+}
+
+fn load(component: &[u8], limits: Limits) -> Plugin {
+    static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().expect("this machine runs WebAssembly"));
+    Plugin::load(&ENGINE, component, limits).expect("a bundled plugin loads")
+}
+
+fn of(plugin: Plugin) -> Recipe {
     Recipe::new(plugin, MemoryAccount::new(4 << 30))
 }
 
-/// The default plugin, holding `members`.
+/// A generation with these on its list.
 ///
 /// # Panics
 ///
 /// Where the plugin does not take them.
-pub fn through_the_host(members: &[Subject]) -> Generation {
-    replicated(members, 1)
-}
-
-/// The same in several instances.
-///
-/// # Panics
-///
-/// Where the plugin does not take them.
-pub fn replicated(members: &[Subject], replicas: usize) -> Generation {
-    let mut recipe = recipe(portcullis_plugin_bundle::EXACT.component);
-    recipe.replicas = NonZeroUsize::new(replicas).expect("at least one");
+pub fn holding(recipe: Recipe, members: &[Subject]) -> Generation {
     let list = Generation::empty(recipe).expect("it starts");
     let entries: Vec<Entry> =
         members.iter().map(|&subject| Entry { subject, directions: Directions::BOTH }).collect();

@@ -4,7 +4,7 @@
 //! charged for all that would have come meanwhile (Gil Tene's "coordinated omission"). Without one, each connection sends its
 //! next request when the last is answered, which measures throughput, and latency only as those few clients see it.
 
-mod server;
+mod report;
 mod workload;
 
 use std::sync::Arc;
@@ -18,9 +18,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::Uri;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
+use portcullis_benches::Server;
 use tokio::net::TcpStream;
 
-use server::Server;
+use report::Report;
 use workload::{Kind, Workload};
 
 /// Load a server over HTTP
@@ -68,6 +69,16 @@ struct Options {
     /// A name for the line
     #[arg(long, default_value = "")]
     name: String,
+    /// One flat object in place of the line: rates a second, times in nanoseconds
+    #[arg(long)]
+    json: bool,
+}
+
+impl Options {
+    /// How many numbers a request asks about.
+    fn batch_size(&self) -> u64 {
+        if self.workload == Kind::Batch { self.batch } else { 1 }
+    }
 }
 
 /// What one connection saw.
@@ -77,10 +88,10 @@ struct Seen {
     refused: u64,
 }
 
-/// Latencies are told in microseconds, up to a minute.
+/// Latencies are in nanoseconds, up to a minute.
 fn histogram() -> Histogram<u64> {
     #[expect(clippy::expect_used, reason = "these bounds are valid ones")]
-    Histogram::new_with_bounds(1, 60_000_000, 3).expect("valid bounds")
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("valid bounds")
 }
 
 fn main() -> anyhow::Result<()> {
@@ -102,8 +113,8 @@ async fn run(options: Options) -> anyhow::Result<()> {
         (Some(server), Some(before)) => Some(server.processor_time()?.saturating_sub(before)),
         _ => None,
     };
-    report(&options, &seen, took, spent);
-    Ok(())
+    let report = Report::of(&seen, took, spent, options.batch_size());
+    if options.json { report.print_json() } else { report.print_line(&options.name) }
 }
 
 async fn drive(options: &Options, workload: &Arc<Workload>, length: Duration) -> anyhow::Result<Seen> {
@@ -149,8 +160,8 @@ async fn connect(
         let response = sender.send_request(workload.request(nth)).await?;
         let is_good = response.status().is_success();
         response.into_body().collect().await?;
-        let micros = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
-        seen.latencies.saturating_record(micros.max(1));
+        let nanos = u64::try_from(due.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        seen.latencies.saturating_record(nanos.max(1));
         seen.answered += 1;
         seen.refused += u64::from(!is_good);
     }
@@ -177,22 +188,4 @@ async fn open(url: &Uri) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     Ok(sender)
-}
-
-#[expect(clippy::print_stdout, reason = "a program's results")]
-fn report(options: &Options, seen: &Seen, took: Duration, spent: Option<Duration>) {
-    let at = |quantile: f64| seen.latencies.value_at_quantile(quantile);
-    let per_second = seen.answered as f64 / took.as_secs_f64();
-    let cpu = spent
-        .map_or("-".to_owned(), |spent| format!("{:.1}", spent.as_secs_f64() * 1e6 / seen.answered as f64));
-    println!(
-        "{:<24} {per_second:>9.0} requests/s  server CPU {cpu:>6} µs  latency µs p50 {:>6} p90 {:>6} p99 {:>7} p99.9 {:>7} max {:>8}  not 2xx {}",
-        options.name,
-        at(0.5),
-        at(0.9),
-        at(0.99),
-        at(0.999),
-        seen.latencies.max(),
-        seen.refused,
-    );
 }

@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http_body_util::Full;
 use hyper::{Method, Request};
+use portcullis_benches::numbers;
 use sha2::Sha256;
 
 use crate::Options;
@@ -103,14 +104,12 @@ impl Workload {
                 };
                 self.of_kind(kind, nth)
             }
-            Kind::Get => self.get(&self.options.path.replace("{number}", &number)),
+            Kind::Get => self.get(&self.options.path.replace("{number}", &number.to_string())),
         }
     }
 
-    /// Spread over the numbers, so that no cache holds what comes next.
-    fn number(&self, nth: u64) -> String {
-        let spread = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
-        (46_732_000_000 + spread % self.options.numbers.max(1)).to_string()
+    fn number(&self, nth: u64) -> u64 {
+        numbers::asked(nth, self.options.numbers)
     }
 
     fn signed(&self, body: &str) -> String {

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Parser;
-use portcullis_benches::{SplitMix, empty};
-use portcullis_host::{BATCH, Directions, Engine, Entry, Generation, Limits, MemoryAccount, Plugin, Recipe};
+use portcullis_benches::{SplitMix, empty, recipe};
+use portcullis_host::{BATCH, Directions, Entry, Generation, Recipe};
 
 use record::Record;
 use state::State;
@@ -70,7 +70,7 @@ fn measure(size: u64) -> anyhow::Result<Vec<(String, f64)>> {
     drop(random);
 
     let record = Record::new(size);
-    let filled = Generation::filled(recipe(size)?, &record, None)?;
+    let filled = Generation::filled(told_of(size), &record, None)?;
     told(format!("memory/{size}/filled"), filled.memory_bytes());
 
     let state = State::default();
@@ -78,17 +78,15 @@ fn measure(size: u64) -> anyhow::Result<Vec<(String, f64)>> {
     drop(filled);
     told(format!("saved/{size}"), state.bytes());
 
-    let loaded = Generation::filled(recipe(size)?, &record, Some(&state))?;
+    let loaded = Generation::filled(told_of(size), &record, Some(&state))?;
     anyhow::ensure!(state.is_kept(), "the saved state was of no use");
     told(format!("memory/{size}/loaded"), loaded.memory_bytes());
     Ok(figures)
 }
 
 /// As the gateway has it: with a word of how many entries there are.
-fn recipe(size: u64) -> anyhow::Result<Recipe> {
-    let component = portcullis_plugin_bundle::EXACT.component;
-    let plugin = Plugin::load(&Engine::new()?, component, Limits::default())?;
-    let mut recipe = Recipe::new(plugin, MemoryAccount::new(4 << 30));
+fn told_of(size: u64) -> Recipe {
+    let mut recipe = recipe(portcullis_plugin_bundle::EXACT.component);
     recipe.settings.capacity = size;
-    Ok(recipe)
+    recipe
 }

@@ -16,8 +16,11 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
     let mut random = SplitMix::new(5);
     let (mut positives, mut negatives, mut checks) = (0_u64, 0_u64, 0_usize);
     while checks < CHECKS {
-        let mut asked: Vec<Subject> = (0..BATCH - 64).map(|_| random.subject()).collect();
-        asked.extend((0..64).map(|_| members[usize::try_from(random.bits() >> 1).unwrap_or(0) % MEMBERS]));
+        let mut member = || members[usize::try_from(random.bits() >> 1).unwrap_or(0) % MEMBERS];
+        let mut asked: Vec<Subject> = (0..64).map(|_| member()).collect();
+        // Strangers that differ from a member in one bit: whatever a set might leave out, it would take them for.
+        asked.extend((0..64).filter_map(|nth| Subject::new(member().get() ^ 1 << (nth % Subject::BITS))));
+        asked.resize_with(BATCH, || random.subject());
         let verdicts = list.check_many(&asked, Direction::Outbound)?;
         for (subject, verdict) in asked.iter().zip(verdicts) {
             match (verdict, model.contains(subject)) {

@@ -109,6 +109,15 @@ impl Gateway {
         (answer["source"] == "plugin").then(|| answer["verdict"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// Has a number blocked, or unblocked: whether that was done.
+    pub(crate) fn change(&self, token: &str, action: &str, number: &str) -> bool {
+        let body = json!({ "numbers": [number] });
+        let path = format!("{}/portcullis/v1/senders/support/{action}", self.url);
+        let request = self.agent.post(path).header("authorization", format!("Bearer {token}"));
+        let answer = request.content_type("application/json").send(body.to_string());
+        answer.is_ok_and(|answer| answer.status() == 200)
+    }
+
     /// The version of the plugin that serves acme.
     pub(crate) fn version(&self) -> Option<String> {
         let path = format!("{}/portcullis/v1/admin/tenants/acme/plugin", self.url);

@@ -11,6 +11,7 @@ mod reload;
 mod results;
 mod start;
 mod tenants;
+mod updates;
 
 use std::path::PathBuf;
 
@@ -42,6 +43,8 @@ enum What {
     Import,
     /// Ten thousand tenants
     Tenants,
+    /// Updates that the next check does not see
+    Updates,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -56,6 +59,7 @@ fn main() -> anyhow::Result<()> {
             What::Durable => durable::measure(&mut results)?,
             What::Import => import::measure(&mut results)?,
             What::Tenants => tenants::measure(&mut results)?,
+            What::Updates => updates::measure(&mut results)?,
         }
     }
     match json {

@@ -22,18 +22,25 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
 }
 
 /// The long forms of the tests that have one, with what they measure.
-pub(crate) fn soak() -> Result<()> {
+pub(crate) fn soak(environment: &[(&str, &str)]) -> Result<()> {
     let command = ["test", "--release", "--workspace", "--test", "reload"];
     let arguments = ["--", "--nocapture", "--test-threads=1"].map(str::to_owned);
-    cargo_with(&command, &arguments, &[("PORTCULLIS_SOAK", "1")])
+    cargo_with(&command, &arguments, &[environment, &[("PORTCULLIS_SOAK", "1")]].concat())
 }
 
-/// The benchmarks; `arguments` go to criterion.
-pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+/// Criterion's benchmarks; `arguments` go to it.
+pub(crate) fn criterion(arguments: &[String]) -> Result<()> {
     // All packages, as the tests are built: see `build`.
     let command = ["bench", "--workspace", "--bench", "check", "--bench", "change"];
     let separator = ["--".to_owned()];
     cargo(&command, &[&separator[..], arguments].concat())
+}
+
+/// The benchmarks that valgrind counts, by gungraun's runner.
+pub(crate) fn instructions(runner: &str) -> Result<()> {
+    let command = ["bench", "--workspace", "--bench", "instructions"];
+    let arguments = ["--", "--save-summary=json"].map(str::to_owned);
+    cargo_with(&command, &arguments, &[("GUNGRAUN_RUNNER", runner)])
 }
 
 fn cargo(command: &[&str], arguments: &[String]) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The project's chores: `cargo xtask run`, `test`, `bench` and what they are made of.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cargo;
 mod demo;
 mod performance;
@@ -14,7 +15,9 @@ usage: cargo xtask COMMAND
   run [--listen ADDRESS]   build everything, start a gateway with a demo tenant, print three lines to try
   test [ARGUMENTS]         all tests; ARGUMENTS go to `cargo test`
   soak                     the long forms of tests under load: 200 reloads of a million numbers, and how late checks were
-  bench [ARGUMENTS]        all benchmarks, and docs/performance.md of what they measured; ARGUMENTS go to criterion
+  bench [--install]        measures all there is, in about an hour, and writes docs/performance.md; peers that are not installed
+                           are left out, unless --install has Debian's packages installed, and what counts instructions
+  bench ARGUMENTS          criterion's benchmarks alone, to which ARGUMENTS go, and the page with what was measured before
   build                    the gateway at target/release/portcullis, the plugins at target/plugins/NAME.wasm
 
 Each installs the WebAssembly target where it is missing.";
@@ -32,11 +35,8 @@ fn main() -> Result<()> {
             demo::run(rest)
         }
         "test" => cargo::test(rest),
-        "soak" => cargo::soak(),
-        "bench" => {
-            cargo::bench(rest)?;
-            performance::write(&cargo::workspace(), &cargo::target_dir()?)
-        }
+        "soak" => cargo::soak(&[]),
+        "bench" => bench::run(rest),
         "build" => cargo::build(),
         other => bail!("there is no command {other:?}\n\n{USAGE}"),
     }

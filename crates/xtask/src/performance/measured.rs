@@ -1,7 +1,7 @@
 //! What was measured: by criterion, and by the programs that leave a file in `target/measured`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -26,18 +26,38 @@ struct Estimate {
 }
 
 impl Measured {
-    /// Reads the newest results of criterion's benchmarks below a folder, and the other programs' files in another: each an
-    /// object of names and numbers.
-    pub(super) fn read(criterion: &Path, others: &Path) -> Result<Self> {
+    /// Reads what lies in a target folder: the newest results of criterion's benchmarks, the counts that gungraun left, and the
+    /// other programs' files, each an object of names and numbers.
+    pub(super) fn read(target: &Path) -> Result<Self> {
         let mut found = BTreeMap::new();
-        collect(criterion, &mut found)?;
-        for entry in std::fs::read_dir(others).into_iter().flatten() {
-            let path = entry.context("the results can't be read")?.path();
+        collect(&target.join("criterion"), &mut found)?;
+        count(&target.join("gungraun"), &mut found)?;
+        for path in entries(&target.join("measured"))? {
             if path.extension().is_some_and(|extension| extension == "json") {
                 found.extend(read::<BTreeMap<String, f64>>(&path)?);
             }
         }
-        Ok(Measured(found))
+        let mut measured = Measured(found);
+        measured.derive();
+        Ok(measured)
+    }
+
+    /// What follows from what was measured, under a name of its own.
+    fn derive(&mut self) {
+        for (name, threads, time) in
+            [("threads/one", 1.0, "check/threads/host/1"), ("threads/two", 2.0, "check/threads/host/2")]
+        {
+            self.put(name, self.of(time).map(|time| threads * 1e9 / time));
+        }
+        for time in ["durable/one-client", "durable/64-clients", "redis/64000/smismember-unix"] {
+            self.put(&format!("{time}/rate"), self.of(time).map(|time| 1e9 / time));
+        }
+        let [quiet, reloads] = ["delay/asked/quiet", "delay/asked/reloads"].map(|name| self.of(name));
+        self.put("delay/added", reloads.zip(quiet).map(|(reloads, quiet)| (reloads - quiet).max(0.0)));
+    }
+
+    fn put(&mut self, name: &str, value: Option<f64>) {
+        self.0.extend(value.map(|value| (name.to_owned(), value)));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -49,10 +69,64 @@ impl Measured {
     }
 }
 
+/// A summary of gungraun's, of one benchmark.
+#[derive(Deserialize)]
+struct Summary {
+    group: String,
+    id: String,
+    profiles: Vec<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    total: Total,
+}
+
+#[derive(Deserialize)]
+struct Total {
+    metrics: BTreeMap<String, Metric>,
+}
+
+#[derive(Deserialize)]
+struct Metric {
+    values: BTreeMap<String, f64>,
+}
+
+/// Each of the benchmarks that are counted does its work for so many numbers.
+const COUNTED: f64 = 1024.0;
+
+/// What each number took, by the names of the benchmark's group and of its case.
+fn count(folder: &Path, found: &mut BTreeMap<String, f64>) -> Result<()> {
+    for path in entries(folder)? {
+        if path.is_dir() {
+            count(&path, found)?;
+        } else if path.ends_with("summary.json") {
+            let Summary { group, id, profiles } = read(&path)?;
+            for profile in profiles {
+                for (what, event) in [("instructions", "Ir"), ("misses", "D1mr")] {
+                    let metric = profile.data.total.metrics.get(event);
+                    let total = metric.and_then(|metric| metric.values.get("new"));
+                    found.extend(total.map(|total| (format!("{what}/{group}/{id}"), total / COUNTED)));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What lies in a folder; nothing where there is none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.map(|entry| Ok(entry.context("the results can't be read")?.path())).collect()
+}
+
 fn collect(folder: &Path, found: &mut BTreeMap<String, f64>) -> Result<()> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
-    for entry in entries {
-        let path = entry.context("the results can't be read")?.path();
+    for path in entries(folder)? {
         if !path.is_dir() {
             continue;
         }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 /// A process, with all its children: some servers have their workers in others.
-pub(crate) struct Server {
+#[derive(Clone, Copy, Debug)]
+pub struct Server {
     pid: u32,
 }
 
@@ -13,12 +14,17 @@ pub(crate) struct Server {
 const TICKS_PER_SECOND: u64 = 100;
 
 impl Server {
-    pub(crate) fn new(pid: u32) -> Self {
+    /// The server whose first process is `pid`.
+    pub fn new(pid: u32) -> Self {
         Server { pid }
     }
 
     /// Processor time so far, in user and kernel mode.
-    pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
+    ///
+    /// # Errors
+    ///
+    /// Where the process is gone.
+    pub fn processor_time(&self) -> anyhow::Result<Duration> {
         let mut ticks = ticks(self.pid)?;
         let children =
             std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid)).unwrap_or_default();

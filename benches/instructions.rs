@@ -1,0 +1,117 @@
+//! How many instructions a check takes, counted under valgrind: the same on a machine that others share, and so what tells
+//! whether a change made the path longer.
+//!
+//! Each benchmark does the same work for 1,024 numbers, of which `cargo xtask bench` takes the mean: what one number takes
+//! depends on where it lies.
+#![forbid(unsafe_code)]
+#![allow(missing_docs, unused_qualifications, reason = "what gungraun's macros make")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use gungraun::prelude::*;
+use portcullis_benches::{SplitMix, holding, members, native as native_set, recipe_within};
+use portcullis_hashed_set::DirectedSet;
+use portcullis_host::{Direction, Generation, Limits, Msisdn, Permutation, PermutationKey, Subject, Verdict};
+
+const SIZE: usize = 64_000;
+const ASKED: usize = 1024;
+
+fn hits() -> Vec<Subject> {
+    // From all over the list, and in no order.
+    members(SIZE).into_iter().step_by(SIZE / ASKED).take(ASKED).collect()
+}
+
+fn misses() -> Vec<Subject> {
+    let mut random = SplitMix::new(2);
+    (0..ASKED).map(|_| random.subject()).collect()
+}
+
+fn in_set(asked: Vec<Subject>) -> (DirectedSet, Vec<Subject>) {
+    in_set_of(SIZE, asked)
+}
+
+fn in_set_of(size: usize, asked: Vec<Subject>) -> (DirectedSet, Vec<Subject>) {
+    (native_set(&members(size)), asked)
+}
+
+/// Under valgrind all is fifty times slower: no call may be cut off for it.
+fn in_host(asked: Vec<Subject>) -> (Generation, Vec<Subject>) {
+    let patient = Duration::from_secs(600);
+    let limits =
+        Limits { check: patient, call: patient, configure: patient, load: patient, ..Limits::default() };
+    let list = holding(recipe_within(limits), &members(SIZE));
+    // What is made at the first call is made.
+    assert_eq!(list.check(members(SIZE)[0], Direction::Inbound), Ok(Verdict::Block), "a member is blocked");
+    (list, asked)
+}
+
+// What is asked is handed back, so that taking it down is not counted.
+
+#[library_benchmark]
+#[bench::hit(in_set(hits()))]
+#[bench::miss(in_set(misses()))]
+#[bench::miss_of_many(in_set_of(10_000_000, misses()))]
+fn one_natively((set, asked): (DirectedSet, Vec<Subject>)) -> (DirectedSet, Vec<Subject>) {
+    for &subject in &asked {
+        black_box(set.contains(black_box(subject), Direction::Inbound));
+    }
+    (set, asked)
+}
+
+#[library_benchmark]
+#[bench::batch(in_set(misses()))]
+fn many_natively((set, asked): (DirectedSet, Vec<Subject>)) -> (DirectedSet, Vec<Subject>) {
+    black_box(set.contains_many(black_box(&asked), Direction::Inbound));
+    (set, asked)
+}
+
+#[library_benchmark]
+#[bench::hit(in_host(hits()))]
+#[bench::miss(in_host(misses()))]
+fn one_through_the_host((list, asked): (Generation, Vec<Subject>)) -> (Generation, Vec<Subject>) {
+    for &subject in &asked {
+        let _ = black_box(list.check(black_box(subject), Direction::Inbound));
+    }
+    (list, asked)
+}
+
+#[library_benchmark]
+#[bench::batch(in_host(misses()))]
+fn many_through_the_host((list, asked): (Generation, Vec<Subject>)) -> (Generation, Vec<Subject>) {
+    let _ = black_box(list.check_many(black_box(&asked), Direction::Inbound));
+    (list, asked)
+}
+
+fn texts() -> Vec<String> {
+    (0..ASKED).map(|nth| format!("+46732{:06}", nth * 977)).collect()
+}
+
+fn numbers() -> (Permutation, Vec<Msisdn>) {
+    let numbers = texts().iter().map(|text| Msisdn::parse(text).expect("a number")).collect();
+    (Permutation::new(PermutationKey::from_bytes([7; 16])), numbers)
+}
+
+#[library_benchmark]
+#[bench::parse(texts())]
+fn parse(texts: Vec<String>) -> Vec<String> {
+    for text in &texts {
+        let _ = black_box(Msisdn::parse(black_box(text)));
+    }
+    texts
+}
+
+#[library_benchmark]
+#[bench::permute(numbers())]
+fn permute((hidden, numbers): (Permutation, Vec<Msisdn>)) -> (Permutation, Vec<Msisdn>) {
+    for &number in &numbers {
+        black_box(hidden.subject(black_box(number)));
+    }
+    (hidden, numbers)
+}
+
+// Results are called by these names: `instructions/native/miss`.
+library_benchmark_group!(name = native, benchmarks = [one_natively, many_natively]);
+library_benchmark_group!(name = host, benchmarks = [one_through_the_host, many_through_the_host]);
+library_benchmark_group!(name = edge, benchmarks = [parse, permute]);
+main!(library_benchmark_groups = [native, host, edge]);

@@ -1,0 +1,191 @@
+# What measuring servers beside each other has in common: sourced by check.sh and forward.sh, which are given
+# [--json FILE] [--install] [SECONDS].
+#
+# Servers listen on 127.0.0.1 and on Unix sockets, keep their data in a folder that goes with the script, and are stopped when it
+# ends, however it ends. The machine's own services are left alone.
+set -euo pipefail
+called_from="$PWD"
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# Debian keeps servers where only root looks, and some of them where nobody does.
+look_further() { PATH="$PATH:/usr/sbin:$(printf '%s:' /usr/lib/postgresql/*/bin)"; }
+look_further
+
+seconds=5 json='' wants_install=''
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --json)
+            json="${2:?--json needs a file}"
+            [ "${json:0:1}" = / ] || json="$called_from/$json"
+            shift
+            ;;
+        --install) wants_install=1 ;;
+        *[!0-9]* | '') echo "usage: $0 [--json FILE] [--install] [SECONDS]" >&2; exit 2 ;;
+        *) seconds="$1" ;;
+    esac
+    shift
+done
+
+folder="$(mktemp -d)"
+# Whoever else a server runs as must get through.
+chmod 711 "$folder"
+results="$folder/results"
+: > "$results"
+declare -A pids=()
+
+stop_servers() {
+    local pid patience
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${pids[@]}"; do
+        for patience in {1..100}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    pids=()
+}
+trap 'stop_servers; rm -rf "$folder"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# The server has a processor to itself, and who asks it has another, where there are two. A server takes as many threads as it
+# may use processors: all have one.
+server_core=0
+client_core=$(($(nproc) > 1 ? 1 : 0))
+
+# start NAME COMMAND…: a server, of which the process is then ${pids[NAME]}.
+start() {
+    taskset -c "$server_core" "${@:2}" > "$folder/$1.log" 2>&1 &
+    pids[$1]=$!
+}
+
+# await NAME COMMAND…: waits until COMMAND says that the server is ready; not for ever, and not for one that is gone.
+await() {
+    local until=$((SECONDS + 120))
+    until "${@:2}" > /dev/null 2>&1; do
+        if ! kill -0 "${pids[$1]}" 2>/dev/null || [ "$SECONDS" -ge "$until" ]; then
+            { echo "$1 did not get ready. Is its port taken? It said:"; tail -n 5 "$folder/$1.log"; } >&2
+            exit 1
+        fi
+        sleep 0.1
+    done
+}
+
+# has PROGRAM PACKAGE: whether there is one; installs it only if asked.
+has() {
+    if ! type -P "$1" > /dev/null && [ -n "$wants_install" ]; then install_package "$2"; fi
+    if ! type -P "$1" > /dev/null; then
+        echo "$2 is left out: it is not installed; --install installs it." >&2
+        return 1
+    fi
+}
+
+# A package of Debian's, without what it would start: no service of its own is to run on this machine afterwards.
+install_package() {
+    local policy=/usr/sbin/policy-rc.d made=''
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' > "$policy"
+        chmod +x "$policy"
+        made=1
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1" >&2 || true
+    if [ -n "$made" ]; then rm "$policy"; fi
+    if [ -d /run/systemd/system ]; then systemctl disable --quiet "$1" 2>/dev/null || true; fi
+    look_further
+}
+
+# start_nginx NAME BODY: BODY is of the http block.
+start_nginx() {
+    cat > "$folder/$1.conf" <<CONF
+daemon off; worker_processes 1; pid $folder/$1.pid; error_log stderr crit;
+events { worker_connections 1024; }
+http { access_log off; keepalive_requests 100000000; client_body_temp_path $folder/$1-b; proxy_temp_path $folder/$1-p;
+  fastcgi_temp_path $folder/$1-f; uwsgi_temp_path $folder/$1-u; scgi_temp_path $folder/$1-s;
+  $2
+}
+CONF
+    start "$1" nginx -e stderr -c "$folder/$1.conf"
+}
+
+# start_haproxy BODY: BODY is the frontends and backends.
+start_haproxy() {
+    cat > "$folder/haproxy.cfg" <<CONF
+global
+  nbthread 1
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  timeout http-keep-alive 60s
+  http-reuse always
+$1
+CONF
+    start haproxy haproxy -db -f "$folder/haproxy.cfg"
+}
+
+# start_portcullis PORT SIZE [CONFIGURATION [OF THE SENDER]]: a gateway with a demo tenant that has SIZE numbers blocked.
+start_portcullis() {
+    mkdir -p "$folder/portcullis-$2"
+    cat > "$folder/portcullis-$2/portcullis.toml" <<CONF
+[server]
+listen = "127.0.0.1:$1"
+[storage]
+url = "sqlite://portcullis.db"
+${3:-}
+[[tenants]]
+id = "demo"
+tokens = ["demo-secret"]
+[[tenants.senders]]
+id = "support"
+phone_number_id = "106540352242922"
+${4:-}
+CONF
+    PORTCULLIS_LOG=warn start portcullis target/release/portcullis serve --config "$folder/portcullis-$2/portcullis.toml"
+    await portcullis curl -fs "http://127.0.0.1:$1/readyz"
+    members "$2" | target/release/portcullis import - --sender support --url "http://127.0.0.1:$1" --token demo-secret \
+        --format plain > "$folder/import.log" 2>&1 || { tail -n 5 "$folder/import.log" >&2; exit 1; }
+}
+
+# Of each hundred numbers the last is blocked: see benches/numbers.rs.
+first=46732000000
+members() { # SIZE
+    seq $((first + 99)) 100 $((first + $1 * 100 - 1))
+}
+
+# record NAME KEY…: keeps these keys of the flat JSON object that comes in, as NAME/KEY, and refuses what has errors in it: a server
+# that answers with errors is fast.
+record() {
+    local object
+    object="$(tr -d '{}" \n' | tr ',:' '\n ')"
+    awk -v name="$1" -v keys="${*:2}" '
+        BEGIN { split(keys, list, " "); for (k in list) wanted[list[k]] = 1 }
+        $1 == "refused" && $2 > 0 { print name ": " $2 " answers were errors" > "/dev/stderr"; failed = 1; exit 1 }
+        $1 in wanted { print name "/" $1, $2; found++ }
+        END { if (!failed && !found) { print name ": nothing was measured" > "/dev/stderr"; exit 1 } }
+    ' <<< "$object" >> "$results"
+}
+
+# The median of each name's values, in the order of their first.
+medians() {
+    awk '
+        !($1 in count) { order[++names] = $1 }
+        { values[$1, ++count[$1]] = $2 }
+        END {
+            for (i = 1; i <= names; i++) {
+                name = order[i]
+                for (a = 2; a <= count[name]; a++)
+                    for (b = a; b > 1 && values[name, b] + 0 < values[name, b - 1] + 0; b--) {
+                        swap = values[name, b]; values[name, b] = values[name, b - 1]; values[name, b - 1] = swap
+                    }
+                print name, values[name, int((count[name] + 1) / 2)]
+            }
+        }' "$results"
+}
+
+# What was measured as one flat object, where a file was named for it.
+write_json() {
+    [ -n "$json" ] || return 0
+    mkdir -p "$(dirname "$json")"
+    medians | awk 'BEGIN { printf "{" } { printf "%s\n  \"%s\": %s", (NR > 1 ? "," : ""), $1, $2 } END { print "\n}" }' > "$json"
+}
+
+cargo build --release --workspace --bins --quiet

@@ -1,0 +1,25 @@
+//! Whether what was blocked or unblocked through the API is seen by the very next check.
+
+use anyhow::ensure;
+
+use crate::gateway::{Gateway, SERVER, TENANT, configure};
+use crate::record::number;
+use crate::results::Results;
+
+const UPDATES: u64 = 2000;
+
+pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    configure(folder.path(), &format!("{SERVER}{TENANT}"))?;
+    let gateway = Gateway::ready(folder.path())?;
+    let mut unseen = 0_u64;
+    for n in 0..UPDATES {
+        let number = number(n);
+        for (action, verdict) in [("block", "block"), ("unblock", "allow")] {
+            ensure!(gateway.change("acme-secret", action, &number), "the gateway does not {action} numbers");
+            unseen += u64::from(gateway.verdict("acme-secret", &number).as_deref() != Some(verdict));
+        }
+    }
+    results.put("updates/unseen", unseen as f64);
+    Ok(())
+}

@@ -1,0 +1,356 @@
+//! What the page shows below the targets: how cost grows, and what else was measured.
+
+use super::measured::Measured;
+use super::table::Table;
+use super::{BATCHES, HOLDERS, SIZES, duration, grouped, nanos, rate};
+
+/// Those of which something was measured.
+pub(super) fn all(measured: &Measured) -> Vec<String> {
+    let sections: [fn(&Measured) -> Option<String>; 11] = [
+        one_at_a_time,
+        hits,
+        many_at_once,
+        over_tenants,
+        over_threads,
+        changes,
+        over_http,
+        stores,
+        forwarded,
+        memory,
+        instructions,
+    ];
+    sections.iter().filter_map(|section| section(measured)).collect()
+}
+
+/// A section around a table; none where the table is empty.
+fn section(title: &str, intro: &str, table: Table, outro: &str) -> Option<String> {
+    let table = table.finish();
+    if table.is_empty() {
+        return None;
+    }
+    let outro = if outro.is_empty() { String::new() } else { format!("\n{outro}\n") };
+    Some(format!("## {title}\n\n{intro}\n\n{table}{outro}"))
+}
+
+fn over_sizes() -> Table {
+    Table::new(std::iter::once(String::new()).chain(SIZES.map(|size| grouped(size as f64))))
+}
+
+/// How a cost grows while something grows a certain number of times, in words.
+fn grows(of: &str, from: Option<f64>, to: Option<f64>, times: f64) -> Option<String> {
+    let ratio = to? / from?;
+    let slope = ratio.ln() / times.ln();
+    let how = match slope {
+        s if s < -0.05 => "falls",
+        s if s < 0.05 => "does not grow",
+        s if s < 0.5 => "grows far slower than that",
+        s if s < 0.9 => "grows slower than that",
+        s if s < 1.1 => "grows as that does",
+        _ => "grows faster than that",
+    };
+    Some(format!("{of} {how} ({ratio:.2}×)"))
+}
+
+fn one_at_a_time(measured: &Measured) -> Option<String> {
+    let mut table = over_sizes();
+    for (holder, name) in HOLDERS {
+        table.row(name, SIZES.map(|size| beside(measured, &format!("check/one/{size}"), holder, "hash-set")));
+    }
+    let ends = [SIZES[0], SIZES[SIZES.len() - 1]];
+    let growth: Vec<String> = HOLDERS
+        .iter()
+        .filter_map(|(holder, name)| {
+            let [first, last] = ends.map(|size| measured.of(&format!("check/one/{size}/{holder}")));
+            grows(name, first, last, 1000.0)
+        })
+        .collect();
+    section(
+        "A check, one at a time, over the size of the list",
+        "In nanoseconds, and as a multiple of the hash set's.\n\n![A check over the size of the list](check.svg)",
+        table,
+        &format!("While the list grows a thousand times, a check's cost in: {}.", growth.join("; ")),
+    )
+}
+
+/// A cost in nanoseconds, and as a multiple of another's.
+fn beside(measured: &Measured, group: &str, one: &str, other: &str) -> Option<String> {
+    let [cost, base] = [one, other].map(|name| measured.of(&format!("{group}/{name}")));
+    Some(format!("{} ({:.1}×)", nanos(cost?), cost? / base?))
+}
+
+fn hits(measured: &Measured) -> Option<String> {
+    let mut table = over_sizes();
+    for (holder, name) in [HOLDERS[0], HOLDERS[2], HOLDERS[3]] {
+        table.row(name, SIZES.map(|size| beside(measured, &format!("check/hit/{size}"), holder, "hash-set")));
+    }
+    section(
+        "A check that finds a blocked number",
+        "In nanoseconds, and as a multiple of the hash set's.",
+        table,
+        "",
+    )
+}
+
+fn many_at_once(measured: &Measured) -> Option<String> {
+    let each = |kind: &str, size: u64, holder: &str, batch: u64| {
+        Some(measured.of(&format!("check/{kind}/{size}/{holder}/{batch}"))? / batch as f64)
+    };
+    let cell = |kind: &str, size: u64, batch: u64| {
+        let (host, native) = (each(kind, size, "host", batch)?, each(kind, size, "native", batch)?);
+        Some(format!("{} ({:.2}×)", nanos(host), host / native))
+    };
+    let mut table = over_sizes();
+    for batch in BATCHES {
+        let name = format!("a batch of {} subjects", grouped(batch as f64));
+        table.row(&name, SIZES.map(|size| cell("batch", size, batch)));
+    }
+    table.row(
+        "a batch of 1,024 numbers, with their permutation",
+        SIZES.map(|size| cell("numbers", size, 1024)),
+    );
+    let [least, most] = [BATCHES[0], BATCHES[BATCHES.len() - 1]];
+    let growth: Vec<String> = SIZES
+        .iter()
+        .filter_map(|&size| {
+            let of = format!("with {} numbers on the list it", grouped(size as f64));
+            let [first, last] = [least, most].map(|batch| each("batch", size, "host", batch));
+            grows(&of, first, last, most as f64 / least as f64)
+        })
+        .collect();
+    let growth = format!(
+        "While the batch grows from {least} to {}, what one number costs becomes less, as the call is shared: {}.",
+        grouped(most as f64),
+        growth.join("; ")
+    );
+    section(
+        "Many at once, over the size of the batch",
+        "A number, through the host, in nanoseconds, and as a multiple of the same natively.\n\n\
+         ![A number's check over the size of the batch](batch.svg)",
+        table,
+        &growth,
+    )
+}
+
+/// Tenants whose lists are measured one after the other.
+const TENANTS: [u64; 4] = [1, 32, 1024, 4096];
+
+fn over_tenants(measured: &Measured) -> Option<String> {
+    let of = |tenants: u64| measured.of(&format!("check/tenants/host/{tenants}"));
+    let mut table = Table::new(std::iter::once(String::new()).chain(TENANTS.map(|n| grouped(n as f64))));
+    let base = of(1);
+    table.row(
+        "a check",
+        TENANTS.map(|tenants| Some(format!("{} ({:.2}×)", nanos(of(tenants)?), of(tenants)? / base?))),
+    );
+    let growth = grows("a check's cost", base, of(4096), 4096.0).unwrap_or_default();
+    section(
+        "A check, over the number of tenants",
+        "Each has 1,000 numbers in an instance of its own, and they are asked by turns, so that no cache holds the next one's \
+         list. In nanoseconds, and as a multiple of one tenant's.",
+        table,
+        &format!(
+            "While tenants grow from 1 to 4,096, {growth}: it is the cache that is missed, and nothing is looked for among them."
+        ),
+    )
+}
+
+fn over_threads(measured: &Measured) -> Option<String> {
+    let of = |threads: &str| measured.of(&format!("threads/{threads}"));
+    let mut table = Table::new(["", "one thread", "two threads"]);
+    table.row(
+        "checks a second",
+        [
+            of("one").map(rate),
+            of("two").zip(of("one")).map(|(two, one)| format!("{} ({:.2}×)", rate(two), two / one)),
+        ],
+    );
+    section(
+        "A hot list, over the number of threads",
+        "64,000 numbers in two replicas, each thread asking as fast as it can.",
+        table,
+        "A thread uses the replica that is free: checks a second grow as the threads do, as far as there are replicas and processors.",
+    )
+}
+
+fn changes(measured: &Measured) -> Option<String> {
+    let mut table = over_sizes();
+    for (pattern, name) in [
+        ("block-and-unblock/{}/host", "block and unblock, through the host"),
+        ("block-and-unblock/{}/native", "the same natively"),
+        ("block-and-unblock/{}/hash-set", "the same in a hash set"),
+        ("page/{}/host", "a page of 100, through the host"),
+        ("page/{}/native", "the same natively"),
+        ("list/{}/build/native", "build the set, from unsorted values"),
+        ("list/{}/fill/host", "fill a plugin, through the host"),
+        ("list/{}/save/native", "save"),
+        ("list/{}/load/native", "load"),
+    ] {
+        let of = |size: u64| measured.of(&pattern.replace("{}", &size.to_string()));
+        table.row(name, SIZES.map(|size| of(size).map(duration)));
+    }
+    let of = |size: u64| measured.of(&format!("block-and-unblock/{size}/host"));
+    let growth = grows("what a change costs", of(SIZES[0]), of(SIZES[3]), 1000.0).unwrap_or_default();
+    section(
+        "Changes, and whole lists, over the size of the list",
+        "Each block is lifted again, so that the list stays at its size: two calls.",
+        table,
+        &format!("While the list grows a thousand times, {growth}."),
+    )
+}
+
+fn over_http(measured: &Measured) -> Option<String> {
+    let mut table = Table::new([
+        "",
+        "requests a second",
+        "server's processor time a request",
+        "p50",
+        "p99",
+        "numbers a second",
+    ]);
+    for (size, label) in [(64_000, "64,000"), (1_000_000, "1,000,000")] {
+        for (server, name) in [
+            ("portcullis", "Portcullis"),
+            ("constant", "axum, a constant"),
+            ("hash-set", "axum, a hash set"),
+            ("constant-get", "axum, a constant, GET"),
+            ("hash-set-get", "axum, a hash set, GET"),
+            ("nginx-map", "nginx, map file, GET"),
+            ("haproxy-map", "HAProxy, map_str, GET"),
+            ("portcullis-batch", "Portcullis, 100 numbers a request"),
+        ] {
+            let of = |what: &str| measured.of(&format!("http/{size}/{server}/{what}"));
+            let cells = [
+                of("requests").map(rate),
+                of("cpu").map(duration),
+                of("p50").map(duration),
+                of("p99").map(duration),
+                of("numbers").map(rate),
+            ];
+            table.row(&format!("{name}, {label}"), cells);
+        }
+    }
+    section(
+        "Over HTTP",
+        "By `benches/peers/check.sh`: one processor for the server, one for 64 connections that ask as fast as they are answered. \
+         Portcullis and axum get what the native API gets, a POST with a token and JSON; nginx and HAProxy the number in the query, \
+         and no token.",
+        table,
+        "",
+    )
+}
+
+fn stores(measured: &Measured) -> Option<String> {
+    let mut table = Table::new(["", "64,000", "1,000,000"]);
+    for (name, label) in [
+        ("redis/{}/sismember-unix", "Redis, SISMEMBER, Unix socket"),
+        ("redis/{}/sismember-tcp", "Redis, SISMEMBER, TCP"),
+        ("redis/{}/sismember-pipelined-unix", "Redis, SISMEMBER, 100 in a pipeline, Unix socket"),
+        ("redis/{}/smismember-unix", "Redis, SMISMEMBER of 100, Unix socket"),
+        ("redis/{}/smismember-tcp", "Redis, SMISMEMBER of 100, TCP"),
+        ("postgres/{}/prepared", "PostgreSQL, a prepared look-up"),
+        ("postgres/{}/any", "PostgreSQL, `= ANY` of 100"),
+    ] {
+        let cell = |size: u64| {
+            let cost = measured.of(&name.replace("{}", &size.to_string()))?;
+            let host = measured.of(&format!("check/one/{size}/host"))?;
+            Some(format!("{} ({:.0}×)", duration(cost), cost / host))
+        };
+        table.row(label, [cell(64_000), cell(1_000_000)]);
+    }
+    section(
+        "What one would ask instead",
+        "A number, by one client over one connection, and as a multiple of a check through the host.",
+        table,
+        "",
+    )
+}
+
+fn forwarded(measured: &Measured) -> Option<String> {
+    let head = [
+        "",
+        "messages a second",
+        "server's processor time a message",
+        "p50",
+        "p99",
+        "p50 at 5,000 a second",
+        "p99 at 5,000",
+    ];
+    let mut table = Table::new(head);
+    for (server, name) in [
+        ("portcullis", "Portcullis, each message checked"),
+        ("nginx", "nginx, a plain proxy"),
+        ("haproxy", "HAProxy, a plain proxy"),
+        ("portcullis-webhook", "Portcullis, webhooks to a tenant"),
+    ] {
+        let of = |what: &str| measured.of(&format!("forward/{server}/{what}"));
+        let mut cells = vec![of("requests").map(rate)];
+        cells.extend(["cpu", "p50", "p99", "p50-at-5000", "p99-at-5000"].map(|what| of(what).map(duration)));
+        table.row(name, cells);
+    }
+    section(
+        "Messages forwarded",
+        "By `benches/peers/forward.sh`: before the same upstream, which shares a processor with the client.",
+        table,
+        "",
+    )
+}
+
+fn memory(measured: &Measured) -> Option<String> {
+    let sizes = [1_000_000_u64, 10_000_000, 100_000_000];
+    let mut table = Table::new(std::iter::once(String::new()).chain(sizes.map(|size| grouped(size as f64))));
+    for (name, label) in [
+        ("memory/{}/filled", "filled by the host from the ledger"),
+        ("memory/{}/random", "grown, one write after the other, in no order"),
+        ("memory/{}/loaded", "loaded from a saved state"),
+        ("saved/{}", "the saved state"),
+    ] {
+        let of = |size: u64| measured.of(&name.replace("{}", &size.to_string()));
+        table.row(label, sizes.map(|size| of(size).map(|bytes| format!("{bytes:.2}"))));
+    }
+    section(
+        "Memory",
+        "The plugin's whole linear memory, in bytes a number, by how the list came to be.",
+        table,
+        "",
+    )
+}
+
+fn instructions(measured: &Measured) -> Option<String> {
+    let mut table = Table::new(["a number", "instructions", "reads that miss the first cache"]);
+    for (name, label) in [
+        ("native/hit", "natively, a member, 64,000"),
+        ("native/miss", "natively, a stranger, 64,000"),
+        ("native/miss_of_many", "natively, a stranger, 10,000,000"),
+        ("native/batch", "natively, in a batch of 1,024"),
+        ("host/hit", "through the host, a member"),
+        ("host/miss", "through the host, a stranger"),
+        ("host/batch", "through the host, in a batch of 1,024"),
+        ("edge/parse", "a number read from its text"),
+        ("edge/permute", "a number to its subject"),
+    ] {
+        let of = |what: &str| measured.of(&format!("{what}/{name}"));
+        let cells = [of("instructions").map(nanos), of("misses").map(|misses| format!("{misses:.2}"))];
+        table.row(label, cells);
+    }
+    section(
+        "Instructions and cache misses",
+        "Counted by cachegrind's model of this machine's caches, under valgrind: the same however busy the machine is.",
+        table,
+        "",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_said_in_words() {
+        let said = |to: f64| grows("it", Some(10.0), Some(to), 1000.0);
+        assert_eq!(said(10.0).as_deref(), Some("it does not grow (1.00×)"));
+        assert_eq!(said(20.0).as_deref(), Some("it grows far slower than that (2.00×)"));
+        assert_eq!(said(10_000.0).as_deref(), Some("it grows as that does (1000.00×)"));
+        assert_eq!(said(1.0).as_deref(), Some("it falls (0.10×)"));
+        assert_eq!(grows("it", None, Some(1.0), 10.0), None);
+    }
+}
