@@ -15,6 +15,7 @@ mod gateway;
 mod hex;
 mod http;
 mod identity;
+mod idleness;
 mod log;
 mod metrics;
 mod number;

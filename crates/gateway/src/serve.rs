@@ -7,24 +7,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
 use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tower_service::Service as _;
 use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::gateway::{Gateway, follow};
 use crate::http::Front;
 use crate::http::peer::Peer;
+use crate::idleness::Idleness;
 use crate::traffic::Traffic;
 use crate::{expiry, http, log, plugins, traffic, visits};
 
@@ -69,7 +68,8 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
         Traffic::new(&config).context("TLS can't be set up with the certificates of this system")?;
     let front = Arc::new(Front::new(&config, Arc::new(traffic)));
     let (stop, stopping) = watch::channel(false);
-    let connections = tokio::spawn(accept(listener, http::router(Arc::clone(&front)), stopping));
+    let service = http::Service::new(Arc::clone(&front), http::router(Arc::clone(&front)));
+    let connections = tokio::spawn(accept(listener, service, stopping));
 
     let runtime = Handle::current();
     let mut starting = tokio::task::spawn_blocking(move || Gateway::start(config, runtime));
@@ -180,12 +180,12 @@ fn announce(address: SocketAddr) -> anyhow::Result<()> {
 }
 
 /// Takes connections until told to stop, then waits for the requests under way.
-async fn accept(listener: TcpListener, router: Router, mut stopping: watch::Receiver<bool>) {
+async fn accept(listener: TcpListener, service: http::Service, mut stopping: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => connection(stream, Peer(from.ip()), &router, &graceful),
+                Ok((stream, from)) => connection(stream, Peer(from.ip()), &service, &graceful),
                 Err(error) => {
                     debug!(%error, "a connection could not be taken");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -198,24 +198,29 @@ async fn accept(listener: TcpListener, router: Router, mut stopping: watch::Rece
     graceful.shutdown().await;
 }
 
-fn connection(stream: TcpStream, peer: Peer, router: &Router, graceful: &GracefulShutdown) {
+fn connection(stream: TcpStream, peer: Peer, service: &http::Service, graceful: &GracefulShutdown) {
     // Answers are small and written at once: waiting to fill packets would only delay them.
     let _ = stream.set_nodelay(true);
-    let router = router.clone();
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        // A router is always ready.
-        router.clone().call(request)
+    let idleness = Idleness::default();
+    let (service, under_way) = (service.clone(), idleness.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = service.clone().call(request, peer);
+        let under_way = under_way.clone();
+        async move {
+            let _under_way = under_way.interrupted();
+            answer.await
+        }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection =
+        http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
     let watched = graceful.watch(connection);
     tokio::spawn(async move {
-        if let Err(error) = watched.await {
-            // The client's doing, mostly: it went away, or does not speak HTTP.
-            debug!(%error, "a connection broke off");
+        tokio::select! {
+            served = watched => if let Err(error) = served {
+                // The client's doing, mostly: it went away, or does not speak HTTP.
+                debug!(%error, "a connection broke off");
+            },
+            () = idleness.lasts(HEAD_PATIENCE) => debug!("a connection was idle for too long, and is closed"),
         }
     });
 }

@@ -154,7 +154,7 @@ impl Call {
     /// Whether the body is declared as something else than JSON.
     pub(crate) fn is_declared_otherwise(&self) -> bool {
         self.parts.headers.contains_key(axum::http::header::CONTENT_TYPE)
-            && !body::is_declared(&self.parts, "application/json")
+            && !body::is_declared(&self.parts.headers, "application/json")
     }
 
     /// What the body says.

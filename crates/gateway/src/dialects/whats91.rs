@@ -281,7 +281,7 @@ fn shown(target: &Target, subject: Subject) -> Result<Shown, Fault> {
 
 /// Reads a POST, whose token may stand in its body.
 fn posted(call: &Call) -> Result<(Body, Target), Fault> {
-    let is_json = crate::http::body::is_declared(&call.parts, "application/json");
+    let is_json = crate::http::body::is_declared(&call.parts.headers, "application/json");
     let body = if is_json { call.json::<Body>() } else { Err(Fault::UnsupportedMediaType) };
     match body {
         Ok(body) => {

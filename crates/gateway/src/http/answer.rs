@@ -29,8 +29,14 @@ pub(super) fn ok(body: &impl Serialize) -> Response {
 }
 
 fn bytes(status: StatusCode, body: Body) -> Response {
-    let mut response = HttpResponse::new(body);
+    let mut response = whole(body);
     *response.status_mut() = status;
+    response
+}
+
+/// A successful answer, whose body is JSON already.
+pub(super) fn whole<B>(body: B) -> HttpResponse<B> {
+    let mut response = HttpResponse::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -57,6 +57,16 @@ fn caller(parts: &Parts, front: &Front) -> Result<Caller, ApiError> {
 /// How the native API is called in the record of who wrote an entry.
 pub(crate) const INTERFACE: &str = "native";
 
+/// The list of a sender, for what leaves no record of who asked.
+pub(super) fn target(front: &Front, headers: &HeaderMap, sender: &str) -> Result<Target, ApiError> {
+    let gateway = front.gateway()?;
+    let token = token(headers)?;
+    let registry = gateway.registry.load();
+    let caller = registry.caller(&token).ok_or_else(ApiError::invalid_token)?;
+    caller.ask()?;
+    Ok(Target::sender(caller, sender)?)
+}
+
 impl FromRequestParts<Arc<Front>> for Client {
     type Rejection = ApiError;
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -77,8 +78,18 @@ impl FromRequest<Arc<Front>> for JsonBody {
 
     async fn from_request(request: Request, front: &Arc<Front>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body, front.max_body_bytes).await?;
-        if is_declared(&parts, "application/json") {
+        JsonBody::read(&parts.headers, body, front.max_body_bytes).await
+    }
+}
+
+impl JsonBody {
+    /// Reads one, within a limit of its size.
+    pub(super) async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Self, ApiError>
+    where
+        B: HttpBody<Data = Bytes> + Unpin,
+    {
+        let bytes = read(body, limit).await?;
+        if is_declared(headers, "application/json") {
             Ok(JsonBody(bytes))
         } else {
             Err(ApiError::unsupported_media_type())
@@ -95,8 +106,8 @@ impl FromRequest<Arc<Front>> for ComponentBody {
     async fn from_request(request: Request, front: &Arc<Front>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let bytes = read(body, front.max_body_bytes).await?;
-        let is_component =
-            is_declared(&parts, "application/wasm") || is_declared(&parts, "application/octet-stream");
+        let is_component = is_declared(&parts.headers, "application/wasm")
+            || is_declared(&parts.headers, "application/octet-stream");
         if is_component { Ok(ComponentBody(bytes)) } else { Err(ApiError::not_a_component()) }
     }
 }
@@ -107,7 +118,10 @@ impl FromRequest<Arc<Front>> for ComponentBody {
 ///
 /// Most bodies come together with the head, and are there once the connection had its turn to hand them over: these never
 /// need the timer, which would cost a twentieth of a check.
-pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, BodyFault> {
+pub(crate) async fn read<B>(body: B, limit: usize) -> Result<Bytes, BodyFault>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
     let mut reading = pin!(collect(body, limit));
     for _ in 0..2 {
         if let Poll::Ready(read) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
@@ -118,13 +132,16 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, BodyFault> {
     tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Err(BodyFault::Late))
 }
 
-pub(crate) fn is_declared(parts: &Parts, media_type: &str) -> bool {
-    let Some(Ok(value)) = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
+pub(crate) fn is_declared(headers: &HeaderMap, media_type: &str) -> bool {
+    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
     let kind = value.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case(media_type)
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyFault> {
+async fn collect<B>(mut body: B, limit: usize) -> Result<Bytes, BodyFault>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
     let mut first = Bytes::new();
     let mut rest = Vec::new();
     let mut length = 0_u64;

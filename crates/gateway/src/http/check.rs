@@ -1,7 +1,8 @@
 //! `POST …/check`
 
-use axum::http::StatusCode;
-use axum::response::Response;
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
 use portcullis_msisdn::Direction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,8 +12,8 @@ use super::auth::Asked;
 use super::body::{JsonBody, NumberText};
 use super::error::ApiError;
 use super::words::{ListWord, SourceOfVerdict, Way};
-use crate::core::check::{self, Checked};
-use crate::core::{Refusal, RowProblem, Target};
+use crate::core::check::{self, AnsweredBy, Checked};
+use crate::core::{ListKind, Refusal, RowProblem, Target};
 
 /// One number, or several.
 #[derive(Deserialize, JsonSchema)]
@@ -64,18 +65,27 @@ const SHORT_BODY: usize = 1024;
 
 pub(super) async fn check(asked: Asked, body: JsonBody) -> Answer {
     let Asked { target, .. } = asked;
-    if body.0.len() <= SHORT_BODY {
-        let request: CheckRequest<'_> = body.parse()?;
-        if let (Some(number), None) = (&request.number, &request.numbers) {
-            let direction = Direction::from(request.direction);
-            let checked = check::one(&target, &number.0, direction).map_err(|error| {
-                ApiError::from(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]))
-            })?;
-            if let Some(checked) = checked {
-                return Ok(answer_for_one(checked, request.direction));
-            }
-        }
+    match at_once(&target, &body)? {
+        Some(text) => Ok(answer::whole(text.into())),
+        None => in_time(target, body).await,
     }
+}
+
+/// The answer about one number, where it takes no thread that may block.
+pub(super) fn at_once(target: &Target, body: &JsonBody) -> Result<Option<Bytes>, ApiError> {
+    if body.0.len() > SHORT_BODY {
+        return Ok(None);
+    }
+    let request: CheckRequest<'_> = body.parse()?;
+    let (Some(number), None) = (&request.number, &request.numbers) else { return Ok(None) };
+    let checked = check::one(target, &number.0, request.direction.into()).map_err(|error| {
+        ApiError::from(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]))
+    })?;
+    Ok(checked.map(|checked| text_for_one(checked, request.direction)))
+}
+
+/// The answer, on a thread that may block.
+pub(super) async fn in_time(target: Target, body: JsonBody) -> Answer {
     answer::blocking(move || at_leisure(&target, &body)).await
 }
 
@@ -86,7 +96,7 @@ fn at_leisure(target: &Target, body: &JsonBody) -> Answer {
     match (request.number, request.numbers) {
         (Some(number), None) => {
             let checked = check::one_with_ledger(target, &number.0, direction)?;
-            Ok(answer_for_one(checked, request.direction))
+            Ok(answer::whole(text_for_one(checked, request.direction).into()))
         }
         (None, Some(numbers)) => {
             let numbers: Vec<&str> = numbers.iter().map(|number| number.0.as_ref()).collect();
@@ -108,11 +118,58 @@ fn at_leisure(target: &Target, body: &JsonBody) -> Answer {
     }
 }
 
-fn answer_for_one(checked: Checked, direction: Way) -> Response {
-    let verdict = if checked.blocked_by.is_some() { VerdictWord::Block } else { VerdictWord::Allow };
-    let list = checked.blocked_by.map(ListWord::from);
-    answer::json(
-        StatusCode::OK,
-        &CheckAnswer { verdict, direction, list, source: checked.answered_by.into() },
-    )
+/// All answers about one number: by direction, by list, by who answered. There are few, so each is written once.
+static TEXTS: LazyLock<[[[Bytes; 3]; 3]; 2]> = LazyLock::new(|| {
+    [Way::Inbound, Way::Outbound].map(|direction| {
+        [None, Some(ListKind::Sender), Some(ListKind::Tenant)].map(|list| {
+            [AnsweredBy::Plugin, AnsweredBy::Ledger, AnsweredBy::Policy].map(|by| {
+                let verdict = if list.is_some() { VerdictWord::Block } else { VerdictWord::Allow };
+                let (list, source) = (list.map(ListWord::from), by.into());
+                // Words alone, which can be written.
+                serde_json::to_vec(&CheckAnswer { verdict, direction, list, source })
+                    .unwrap_or_default()
+                    .into()
+            })
+        })
+    })
+});
+
+fn text_for_one(checked: Checked, direction: Way) -> Bytes {
+    let list = match checked.blocked_by {
+        None => 0,
+        Some(ListKind::Sender) => 1,
+        Some(ListKind::Tenant) => 2,
+    };
+    TEXTS[direction as usize][list][checked.answered_by as usize].clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_is_the_one_that_was_meant() {
+        for (direction, blocked_by, answered_by, text) in [
+            (
+                Way::Inbound,
+                None,
+                AnsweredBy::Plugin,
+                r#"{"verdict":"allow","direction":"inbound","source":"plugin"}"#,
+            ),
+            (
+                Way::Outbound,
+                Some(ListKind::Sender),
+                AnsweredBy::Ledger,
+                r#"{"verdict":"block","direction":"outbound","list":"sender","source":"ledger"}"#,
+            ),
+            (
+                Way::Inbound,
+                Some(ListKind::Tenant),
+                AnsweredBy::Policy,
+                r#"{"verdict":"block","direction":"inbound","list":"tenant","source":"policy"}"#,
+            ),
+        ] {
+            assert_eq!(text_for_one(Checked { blocked_by, answered_by }, direction), text);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! A line in the log for each request.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,7 +8,7 @@ use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::handler::Handler;
-use axum::http::Method;
+use axum::http::{Method, Response as HttpResponse};
 use axum::response::Response;
 use tracing::{Level, debug, enabled, info};
 use uuid::Uuid;
@@ -50,20 +51,19 @@ where
     type Future = LoggedFuture<H::Future>;
 
     fn call(self, request: Request, state: S) -> Self::Future {
-        let line = enabled!(Level::INFO).then(|| Line {
-            start: Instant::now(),
-            method: request.method().clone(),
-            route: request.extensions().get::<MatchedPath>().cloned(),
+        let line = Line::begin(request.method(), || match request.extensions().get::<MatchedPath>() {
+            Some(path) => path.as_str().to_owned().into(),
+            None => "(none)".into(),
         });
         LoggedFuture { handler: self.0.call(request, state), line }
     }
 }
 
 /// What is known of a request before it is answered.
-struct Line {
+pub(super) struct Line {
     start: Instant,
     method: Method,
-    route: Option<MatchedPath>,
+    route: Cow<'static, str>,
 }
 
 /// The answer of a [`Logged`] handler.
@@ -85,9 +85,14 @@ impl<F: Future<Output = Response> + Unpin> Future for LoggedFuture<F> {
 }
 
 impl Line {
-    fn log(&self, response: &Response) {
-        let method = &self.method;
-        let route = self.route.as_ref().map_or("(none)", MatchedPath::as_str);
+    /// None where nobody wants to read it.
+    #[inline]
+    pub(super) fn begin(method: &Method, route: impl FnOnce() -> Cow<'static, str>) -> Option<Self> {
+        enabled!(Level::INFO).then(|| Line { start: Instant::now(), method: method.clone(), route: route() })
+    }
+
+    pub(super) fn log<B>(&self, response: &HttpResponse<B>) {
+        let (method, route) = (&self.method, &*self.route);
         let status = response.status().as_u16();
         let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let is_frequent = route.ends_with("/check") || matches!(route, "/healthz" | "/readyz" | "/metrics");
