@@ -231,6 +231,15 @@ impl Gate {
         self.ask(|blacklist| blacklist.check(subject, direction))
     }
 
+    /// The plugin's verdicts, in order. Does not wait for a plugin that rests.
+    pub(crate) fn check_few(
+        self: &Arc<Self>,
+        subjects: &[Subject],
+        direction: Direction,
+    ) -> Result<Vec<Verdict>, NoVerdict> {
+        self.ask(|blacklist| blacklist.check_many(subjects, direction))
+    }
+
     /// The plugin's verdicts, in order. Blocks, where it rests, until it is awake.
     pub(crate) fn check_many(
         self: &Arc<Self>,
@@ -238,7 +247,7 @@ impl Gate {
         direction: Direction,
     ) -> Result<Vec<Verdict>, NoVerdict> {
         loop {
-            match self.ask(|blacklist| blacklist.check_many(subjects, direction)) {
+            match self.check_few(subjects, direction) {
                 Err(NoVerdict::Resting) => self.wake(),
                 answered => return answered,
             }

@@ -12,7 +12,7 @@ use super::auth::Asked;
 use super::body::{JsonBody, NumberText};
 use super::error::ApiError;
 use super::words::{ListWord, SourceOfVerdict, Way};
-use crate::core::check::{self, AnsweredBy, Checked};
+use crate::core::check::{self, AnsweredBy, Checked, CheckedMany};
 use crate::core::{ListKind, Refusal, RowProblem, Target};
 
 /// One number, or several.
@@ -61,7 +61,7 @@ pub(super) struct CheckManyAnswer<'a> {
 }
 
 /// A longer body is parsed where it doesn't hold other requests up.
-const SHORT_BODY: usize = 1024;
+const SHORT_BODY: usize = 8 << 10;
 
 pub(super) async fn check(asked: Asked, body: JsonBody) -> Answer {
     let Asked { target, .. } = asked;
@@ -71,17 +71,29 @@ pub(super) async fn check(asked: Asked, body: JsonBody) -> Answer {
     }
 }
 
-/// The answer about one number, where it takes no thread that may block.
+/// The answer about one number or a few, where it takes no thread that may block.
 pub(super) fn at_once(target: &Target, body: &JsonBody) -> Result<Option<Bytes>, ApiError> {
     if body.0.len() > SHORT_BODY {
         return Ok(None);
     }
     let request: CheckRequest<'_> = body.parse()?;
-    let (Some(number), None) = (&request.number, &request.numbers) else { return Ok(None) };
-    let checked = check::one(target, &number.0, request.direction.into()).map_err(|error| {
-        ApiError::from(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]))
-    })?;
-    Ok(checked.map(|checked| text_for_one(checked, request.direction)))
+    let way = request.direction;
+    match (&request.number, &request.numbers) {
+        (Some(number), None) => {
+            let checked = check::one(target, &number.0, way.into()).map_err(|error| {
+                ApiError::from(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]))
+            })?;
+            Ok(checked.map(|checked| text_for_one(checked, way)))
+        }
+        (None, Some(numbers)) => {
+            let numbers = texts(numbers);
+            let checked = check::few(target, &numbers, way.into());
+            Ok(checked
+                .and_then(|checked| serde_json::to_vec(&many(&numbers, &checked, way)).ok())
+                .map(Bytes::from))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The answer, on a thread that may block.
@@ -99,15 +111,9 @@ fn at_leisure(target: &Target, body: &JsonBody) -> Answer {
             Ok(answer::whole(text_for_one(checked, request.direction).into()))
         }
         (None, Some(numbers)) => {
-            let numbers: Vec<&str> = numbers.iter().map(|number| number.0.as_ref()).collect();
+            let numbers = texts(&numbers);
             let checked = check::many(target, &numbers, direction)?;
-            let blocked = numbers.iter().zip(&checked.blocked).filter(|(_, blocked)| **blocked);
-            Ok(answer::ok(&CheckManyAnswer {
-                blocked: blocked.map(|(number, _)| *number).collect(),
-                checked: numbers.len(),
-                direction: request.direction,
-                source: checked.answered_by.into(),
-            }))
+            Ok(answer::ok(&many(&numbers, &checked, request.direction)))
         }
         (None, None) => {
             Err(ApiError::invalid_request("", "neither number nor numbers is there; send one of them"))
@@ -115,6 +121,20 @@ fn at_leisure(target: &Target, body: &JsonBody) -> Answer {
         (Some(_), Some(_)) => {
             Err(ApiError::invalid_request("", "both number and numbers are there; send one of them"))
         }
+    }
+}
+
+fn texts<'a>(numbers: &'a [NumberText<'_>]) -> Vec<&'a str> {
+    numbers.iter().map(|number| number.0.as_ref()).collect()
+}
+
+fn many<'a>(numbers: &[&'a str], checked: &CheckedMany, direction: Way) -> CheckManyAnswer<'a> {
+    let blocked = numbers.iter().zip(&checked.blocked).filter(|(_, blocked)| **blocked);
+    CheckManyAnswer {
+        blocked: blocked.map(|(number, _)| *number).collect(),
+        checked: numbers.len(),
+        direction,
+        source: checked.answered_by.into(),
     }
 }
 
