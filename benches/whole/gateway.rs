@@ -70,7 +70,7 @@ impl Gateway {
         BufReader::new(output).read_line(&mut line)?;
         let url =
             line.trim().strip_prefix("listening on ").context("the gateway does not listen")?.to_owned();
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true).build().new_agent();
         Ok(Gateway { process, url, agent })
     }
 
@@ -110,12 +110,15 @@ impl Gateway {
     }
 
     /// Has a number blocked, or unblocked: whether that was done.
-    pub(crate) fn change(&self, token: &str, action: &str, number: &str) -> bool {
-        let body = json!({ "numbers": [number] });
-        let path = format!("{}/portcullis/v1/senders/support/{action}", self.url);
-        let request = self.agent.post(path).header("authorization", format!("Bearer {token}"));
-        let answer = request.content_type("application/json").send(body.to_string());
-        answer.is_ok_and(|answer| answer.status() == 200)
+    pub(crate) fn set(&self, token: &str, number: &str, blocked: bool) -> bool {
+        let path = format!("{}/portcullis/v1/senders/support/entries", self.url);
+        let request = ureq::http::Request::builder()
+            .method(if blocked { "POST" } else { "DELETE" })
+            .uri(path)
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(json!({ "numbers": [number] }).to_string());
+        request.is_ok_and(|request| self.agent.run(request).is_ok_and(|answer| answer.status() == 200))
     }
 
     /// The version of the plugin that serves acme.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::support::{Gateway, SERVER, digest, variant};
 
 /// Far more than sixteen mebibytes have room for.
-const SENDERS: usize = 160;
+const SENDERS: usize = 320;
 
 fn crowded() -> Gateway {
     Gateway::with(&config(""))
