@@ -70,7 +70,11 @@ impl Gateway {
         BufReader::new(output).read_line(&mut line)?;
         let url =
             line.trim().strip_prefix("listening on ").context("the gateway does not listen")?.to_owned();
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true).build().new_agent();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .build()
+            .new_agent();
         Ok(Gateway { process, url, agent })
     }
 

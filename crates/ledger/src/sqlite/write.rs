@@ -9,7 +9,7 @@ use super::actors::Actors;
 use super::entries::Lookup;
 use super::lists::{ListRow, position, set_position};
 use super::trail::Trail;
-use crate::changes::Seq;
+use crate::changes::{Census, Seq};
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::hold::{Coverage, Hold};
@@ -84,7 +84,8 @@ impl<'a> Batch<'a> {
 
     /// Applies the writes in their order, then stores what they changed.
     fn run(mut self, writes: &[Write], most: u64, now: Timestamp) -> Result<Vec<Written>, LedgerError> {
-        let mut active = position(self.connection, self.list.id)?.active;
+        let position = position(self.connection, self.list.id)?;
+        let mut active = position.active;
         let mut done = Vec::with_capacity(writes.len());
         for write in writes {
             let index = self
@@ -110,7 +111,7 @@ impl<'a> Batch<'a> {
             }
             done.push(Done { write, index, outcome, before, after });
         }
-        let newest = self.store()?;
+        let newest = self.store(position)?;
         self.record(&done, now)?;
         Ok(done
             .into_iter()
@@ -169,8 +170,7 @@ impl<'a> Batch<'a> {
 
     /// Numbers the changed entries, in the order of the table as well, and stores them. Returns the
     /// list's sequence number.
-    fn store(&mut self) -> Result<Seq, LedgerError> {
-        let mut position = position(self.connection, self.list.id)?;
+    fn store(&mut self, mut position: Census) -> Result<Seq, LedgerError> {
         let before = position.sequence;
         for slot in self.slots.iter_mut().filter(|slot| slot.changed) {
             let Some(entry) = &mut slot.entry else { continue };
