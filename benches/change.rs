@@ -5,7 +5,9 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use portcullis_benches::{SIZES, SplitMix, hash_set, members, native, recipe, through_the_host};
+use portcullis_benches::{
+    MEASUREMENT, SIZES, SplitMix, WARM_UP, hash_set, members, native, recipe, through_the_host,
+};
 use portcullis_hashed_set::{DirectedSet, Loader, SaveCursor};
 use portcullis_host::{Directions, Entry, Generation};
 
@@ -101,5 +103,9 @@ fn load(mut loader: Loader, parts: &[Vec<u8>]) -> DirectedSet {
     loader.finish().expect("all parts are there")
 }
 
-criterion_group!(benches, instantiate, block_and_unblock, pages, whole_lists);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(WARM_UP).measurement_time(MEASUREMENT);
+    targets = instantiate, block_and_unblock, pages, whole_lists
+}
 criterion_main!(benches);

@@ -12,7 +12,8 @@ use std::time::Instant;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use portcullis_benches::{
-    SIZES, TENANTS, asked, empty, hash_set, holding, members, native, recipe, through_the_host,
+    MEASUREMENT, SIZES, TENANTS, WARM_UP, asked, empty, hash_set, holding, members, native, recipe,
+    through_the_host,
 };
 use portcullis_host::{Direction, Generation, Msisdn, Permutation, PermutationKey, Revealed, Subject};
 
@@ -234,5 +235,9 @@ fn at_the_edge(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, one_at_a_time, hits, in_batches, many_tenants, threads, from_numbers, at_the_edge);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(WARM_UP).measurement_time(MEASUREMENT);
+    targets = one_at_a_time, hits, in_batches, many_tenants, threads, from_numbers, at_the_edge
+}
 criterion_main!(benches);

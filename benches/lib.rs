@@ -8,6 +8,7 @@ pub mod numbers;
 mod server;
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use portcullis_hashed_set::DirectedSet;
 use portcullis_host::{
@@ -15,6 +16,11 @@ use portcullis_host::{
 };
 
 pub use server::Server;
+
+/// How long each benchmark runs before it is measured.
+pub const WARM_UP: Duration = Duration::from_secs(1);
+/// How long each is measured: there are many, and medians of nanoseconds need no more.
+pub const MEASUREMENT: Duration = Duration::from_secs(3);
 
 /// The sizes that are measured.
 pub const SIZES: [usize; 4] = [10_000, 64_000, 1_000_000, 10_000_000];

@@ -30,7 +30,7 @@ use row::Rows;
 
 /// Requests under way at once: enough that the gateway always has the next batch at hand, few
 /// enough to leave it room for others.
-const TOGETHER: NonZeroUsize = NonZeroUsize::new(3).unwrap();
+const TOGETHER: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// Block, or unblock, all numbers of a file
 ///
@@ -99,7 +99,7 @@ pub(super) struct Options {
     dry_run: bool,
 
     /// Rows in a request, at most 10000
-    #[arg(long, value_name = "COUNT", default_value = "5000", value_parser = batch_size)]
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = batch_size)]
     batch: NonZeroUsize,
 
     /// Skip the rows before this line: how to go on with an import that stopped
