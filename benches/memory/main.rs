@@ -6,7 +6,7 @@
 mod record;
 mod state;
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -30,16 +30,16 @@ struct Options {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let mut figures = String::new();
+    let empty = empty(portcullis_plugin_bundle::EXACT.component);
+    let mut figures = BTreeMap::from([("memory/empty".to_owned(), empty.memory_bytes() as f64)]);
     for &size in &options.sizes {
         for (name, bytes) in measure(size)? {
             println(&format!("{name:<28}{bytes:>8.3}"));
-            let comma = if figures.is_empty() { "" } else { "," };
-            write!(figures, "{comma}\n  \"{name}\": {bytes:.3}")?;
+            figures.insert(name, bytes);
         }
     }
     if let Some(file) = &options.json {
-        std::fs::write(file, format!("{{{figures}\n}}\n"))
+        std::fs::write(file, serde_json::to_vec_pretty(&figures)?)
             .with_context(|| format!("{} can't be written", file.display()))?;
     }
     Ok(())
@@ -57,7 +57,6 @@ fn measure(size: u64) -> anyhow::Result<Vec<(String, f64)>> {
 
     // As they come one after the other through the API, with no word of how many there will be.
     let random = empty(portcullis_plugin_bundle::EXACT.component);
-    told("memory/0".to_owned(), random.memory_bytes() * size);
     let mut numbers = SplitMix::new(1);
     let mut left = size;
     while left > 0 {

@@ -15,6 +15,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     match arguments {
         [] => all(&target, false)?,
         [flag] if flag == "--install" => all(&target, true)?,
+        [flag] if flag == "--page" => {}
         filter => cargo::criterion(filter)?,
     }
     performance::write(&cargo::workspace(), &target)

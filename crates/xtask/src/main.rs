@@ -17,6 +17,7 @@ usage: cargo xtask COMMAND
   soak                     the long forms of tests under load: 200 reloads of a million numbers, and how late checks were
   bench [--install]        measures all there is, in about an hour, and writes docs/performance.md; peers that are not installed
                            are left out, unless --install has Debian's packages installed, and what counts instructions
+  bench --page             the page alone, of what was measured before
   bench ARGUMENTS          criterion's benchmarks alone, to which ARGUMENTS go, and the page with what was measured before
   build                    the gateway at target/release/portcullis, the plugins at target/plugins/NAME.wasm
 

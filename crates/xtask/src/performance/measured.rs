@@ -49,8 +49,11 @@ impl Measured {
         {
             self.put(name, self.of(time).map(|time| threads * 1e9 / time));
         }
-        for time in ["durable/one-client", "durable/64-clients", "redis/64000/smismember-unix"] {
+        for time in ["durable/one-client", "durable/64-clients"] {
             self.put(&format!("{time}/rate"), self.of(time).map(|time| 1e9 / time));
+        }
+        for batches in ["http/64000/portcullis-batch", "http/1000000/portcullis-batch"] {
+            self.put(batches, self.of(&format!("{batches}/numbers")).map(|rate| 1e9 / rate));
         }
         let [quiet, reloads] = ["delay/asked/quiet", "delay/asked/reloads"].map(|name| self.of(name));
         self.put("delay/added", reloads.zip(quiet).map(|(reloads, quiet)| (reloads - quiet).max(0.0)));
@@ -108,7 +111,7 @@ fn count(folder: &Path, found: &mut BTreeMap<String, f64>) -> Result<()> {
         } else if path.ends_with("summary.json") {
             let Summary { group, id, profiles } = read(&path)?;
             for profile in profiles {
-                for (what, event) in [("instructions", "Ir"), ("misses", "D1mr")] {
+                for (what, event) in [("instructions", "Ir"), ("first", "D1mr"), ("misses", "DLmr")] {
                     let metric = profile.data.total.metrics.get(event);
                     let total = metric.and_then(|metric| metric.values.get("new"));
                     found.extend(total.map(|total| (format!("{what}/{group}/{id}"), total / COUNTED)));

@@ -249,6 +249,7 @@ fn stores(measured: &Measured) -> Option<String> {
         ("redis/{}/smismember-tcp", "Redis, SMISMEMBER of 100, TCP"),
         ("postgres/{}/prepared", "PostgreSQL, a prepared look-up"),
         ("postgres/{}/any", "PostgreSQL, `= ANY` of 100"),
+        ("http/{}/portcullis-batch", "Portcullis over HTTP, 100 a request, 64 connections"),
     ] {
         let cell = |size: u64| {
             let cost = measured.of(&name.replace("{}", &size.to_string()))?;
@@ -259,7 +260,7 @@ fn stores(measured: &Measured) -> Option<String> {
     }
     section(
         "What one would ask instead",
-        "A number, by one client over one connection, and as a multiple of a check through the host.",
+        "A number, by one client over one connection, which shares a processor with the server; and as a multiple of a check through the host.",
         table,
         "",
     )
@@ -316,7 +317,8 @@ fn memory(measured: &Measured) -> Option<String> {
 }
 
 fn instructions(measured: &Measured) -> Option<String> {
-    let mut table = Table::new(["a number", "instructions", "reads that miss the first cache"]);
+    let head = ["a number", "instructions", "reads that miss the first cache", "that miss a cache of 2 MiB"];
+    let mut table = Table::new(head);
     for (name, label) in [
         ("native/hit", "natively, a member, 64,000"),
         ("native/miss", "natively, a stranger, 64,000"),
@@ -329,12 +331,13 @@ fn instructions(measured: &Measured) -> Option<String> {
         ("edge/permute", "a number to its subject"),
     ] {
         let of = |what: &str| measured.of(&format!("{what}/{name}"));
-        let cells = [of("instructions").map(nanos), of("misses").map(|misses| format!("{misses:.2}"))];
-        table.row(label, cells);
+        let misses = |what: &str| of(what).map(|misses| format!("{misses:.2}"));
+        table.row(label, [of("instructions").map(nanos), misses("first"), misses("misses")]);
     }
     section(
         "Instructions and cache misses",
-        "Counted by cachegrind's model of this machine's caches, under valgrind: the same however busy the machine is.",
+        "Counted under valgrind, with its model of caches, of which the last is here as large as a core's own: the same however busy the \
+         machine is.",
         table,
         "",
     )
