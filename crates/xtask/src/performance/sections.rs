@@ -41,8 +41,9 @@ fn grows(of: &str, from: Option<f64>, to: Option<f64>, times: f64) -> Option<Str
     let ratio = to? / from?;
     let slope = ratio.ln() / times.ln();
     let how = match slope {
-        s if s < -0.05 => "falls",
-        s if s < 0.05 => "does not grow",
+        s if s < -0.01 => "falls",
+        s if s < 0.01 => "does not grow",
+        s if s < 0.06 => "hardly grows",
         s if s < 0.5 => "grows far slower than that",
         s if s < 0.9 => "grows slower than that",
         s if s < 1.1 => "grows as that does",
@@ -254,7 +255,7 @@ fn stores(measured: &Measured) -> Option<String> {
         let cell = |size: u64| {
             let cost = measured.of(&name.replace("{}", &size.to_string()))?;
             let host = measured.of(&format!("check/one/{size}/host"))?;
-            Some(format!("{} ({:.0}×)", duration(cost), cost / host))
+            Some(format!("{} ({:.1}×)", duration(cost), cost / host))
         };
         table.row(label, [cell(64_000), cell(1_000_000)]);
     }
@@ -306,13 +307,15 @@ fn memory(measured: &Measured) -> Option<String> {
         ("saved/{}", "the saved state"),
     ] {
         let of = |size: u64| measured.of(&name.replace("{}", &size.to_string()));
-        table.row(label, sizes.map(|size| of(size).map(|bytes| format!("{bytes:.2}"))));
+        table.row(label, sizes.map(|size| of(size).map(|bytes| format!("{bytes:.3}"))));
     }
+    let empty =
+        measured.of("memory/empty").map(|bytes| format!("Of an empty list it is {} bytes.", grouped(bytes)));
     section(
         "Memory",
         "The plugin's whole linear memory, in bytes a number, by how the list came to be.",
         table,
-        "",
+        &empty.unwrap_or_default(),
     )
 }
 
@@ -351,6 +354,7 @@ mod tests {
     fn growth_is_said_in_words() {
         let said = |to: f64| grows("it", Some(10.0), Some(to), 1000.0);
         assert_eq!(said(10.0).as_deref(), Some("it does not grow (1.00×)"));
+        assert_eq!(said(14.0).as_deref(), Some("it hardly grows (1.40×)"));
         assert_eq!(said(20.0).as_deref(), Some("it grows far slower than that (2.00×)"));
         assert_eq!(said(10_000.0).as_deref(), Some("it grows as that does (1000.00×)"));
         assert_eq!(said(1.0).as_deref(), Some("it falls (0.10×)"));
