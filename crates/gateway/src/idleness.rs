@@ -44,7 +44,7 @@ impl Look {
     /// How many looks after the first have found the same, and no request under way.
     fn at(&mut self, changes: u64) -> u32 {
         // Of one connection's requests, each ends before the next begins: an odd number of changes is one under way.
-        self.idle = if changes == self.changes && changes % 2 == 0 { self.idle + 1 } else { 0 };
+        self.idle = if changes == self.changes && changes.is_multiple_of(2) { self.idle + 1 } else { 0 };
         self.changes = changes;
         self.idle
     }
