@@ -15,7 +15,6 @@ mod gateway;
 mod hex;
 mod http;
 mod identity;
-mod idleness;
 mod log;
 mod metrics;
 mod number;

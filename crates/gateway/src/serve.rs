@@ -11,7 +11,7 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -23,7 +23,6 @@ use crate::config::Config;
 use crate::gateway::{Gateway, follow};
 use crate::http::Front;
 use crate::http::peer::Peer;
-use crate::idleness::Idleness;
 use crate::traffic::Traffic;
 use crate::{expiry, http, log, plugins, traffic, visits};
 
@@ -201,26 +200,17 @@ async fn accept(listener: TcpListener, service: http::Service, mut stopping: wat
 fn connection(stream: TcpStream, peer: Peer, service: &http::Service, graceful: &GracefulShutdown) {
     // Answers are small and written at once: waiting to fill packets would only delay them.
     let _ = stream.set_nodelay(true);
-    let idleness = Idleness::default();
-    let (service, under_way) = (service.clone(), idleness.clone());
-    let service = service_fn(move |request: Request<Incoming>| {
-        let answer = service.clone().call(request, peer);
-        let under_way = under_way.clone();
-        async move {
-            let _under_way = under_way.interrupted();
-            answer.await
-        }
-    });
-    let connection =
-        http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
+    let service = service.clone();
+    let service = service_fn(move |request: Request<Incoming>| service.clone().call(request, peer));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .serve_connection(TokioIo::new(stream), service);
     let watched = graceful.watch(connection);
     tokio::spawn(async move {
-        tokio::select! {
-            served = watched => if let Err(error) = served {
-                // The client's doing, mostly: it went away, or does not speak HTTP.
-                debug!(%error, "a connection broke off");
-            },
-            () = idleness.lasts(HEAD_PATIENCE) => debug!("a connection was idle for too long, and is closed"),
+        if let Err(error) = watched.await {
+            // The client's doing, mostly: it went away, or does not speak HTTP.
+            debug!(%error, "a connection broke off");
         }
     });
 }

@@ -99,6 +99,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_route_is_one_of_the_routers() {
+        assert_eq!(ROUTE, format!("{BEFORE}{{sender}}{AFTER}"));
+        let mut routes = super::super::routes::all().into_iter();
+        assert!(routes.any(|route| route.path == ROUTE && route.method == Method::POST));
+    }
+
+    #[test]
     fn whatever_is_spelled_otherwise_is_the_routers() {
         assert_eq!(sender("/portcullis/v1/senders/support/check"), Some("support"));
         for other in [

@@ -8,7 +8,8 @@ const BATCH: &str = "Of what is above the native set, two thirds are the call it
 const HTTP: &str = "The check is not what limits it: axum answering a constant is well behind nginx, too. By `perf`, half of a request's \
     processor time is the kernel's (one `recvfrom`, one `writev`, by `strace`), and most of the rest hyper's and tokio's; what the gateway does \
     beyond a constant (the token, JSON, the permutation, the calls of two plugins) is about an eighth. Tried: checks round the router, answers that are there as texts, \
-    no timer for each request, no thread change for a few numbers: from 10.5 to 8.6 µs a check. HAProxy's target is beyond what \
+    no thread change for a few numbers. A look at idle connections \
+    now and then, in the place of a timer for each request, was taken back: it cut off answers that take long. HAProxy's target is beyond what \
     the client and the kernel reach here.";
 
 /// By the name of the figure.

@@ -32,8 +32,10 @@ fn section(title: &str, intro: &str, table: Table, outro: &str) -> Option<String
     Some(format!("## {title}\n\n{intro}\n\n{table}{outro}"))
 }
 
-fn over_sizes() -> Table {
-    Table::new(std::iter::once(String::new()).chain(SIZES.map(|size| grouped(size as f64))))
+/// A table with a column for each of these, which grow.
+fn over(columns: &[u64]) -> Table {
+    let columns = columns.iter().map(|&column| grouped(column as f64));
+    Table::new(std::iter::once(String::new()).chain(columns))
 }
 
 /// How a cost grows while something grows a certain number of times, in words.
@@ -53,7 +55,7 @@ fn grows(of: &str, from: Option<f64>, to: Option<f64>, times: f64) -> Option<Str
 }
 
 fn one_at_a_time(measured: &Measured) -> Option<String> {
-    let mut table = over_sizes();
+    let mut table = over(&SIZES);
     for (holder, name) in HOLDERS {
         table.row(name, SIZES.map(|size| beside(measured, &format!("check/one/{size}"), holder, "hash-set")));
     }
@@ -80,7 +82,7 @@ fn beside(measured: &Measured, group: &str, one: &str, other: &str) -> Option<St
 }
 
 fn hits(measured: &Measured) -> Option<String> {
-    let mut table = over_sizes();
+    let mut table = over(&SIZES);
     for (holder, name) in [HOLDERS[0], HOLDERS[2], HOLDERS[3]] {
         table.row(name, SIZES.map(|size| beside(measured, &format!("check/hit/{size}"), holder, "hash-set")));
     }
@@ -100,7 +102,7 @@ fn many_at_once(measured: &Measured) -> Option<String> {
         let (host, native) = (each(kind, size, "host", batch)?, each(kind, size, "native", batch)?);
         Some(format!("{} ({:.2}×)", nanos(host), host / native))
     };
-    let mut table = over_sizes();
+    let mut table = over(&SIZES);
     for batch in BATCHES {
         let name = format!("a batch of {} subjects", grouped(batch as f64));
         table.row(&name, SIZES.map(|size| cell("batch", size, batch)));
@@ -137,7 +139,7 @@ const TENANTS: [u64; 4] = [1, 32, 1024, 4096];
 
 fn over_tenants(measured: &Measured) -> Option<String> {
     let of = |tenants: u64| measured.of(&format!("check/tenants/host/{tenants}"));
-    let mut table = Table::new(std::iter::once(String::new()).chain(TENANTS.map(|n| grouped(n as f64))));
+    let mut table = over(&TENANTS);
     let base = of(1);
     table.row(
         "a check",
@@ -174,7 +176,7 @@ fn over_threads(measured: &Measured) -> Option<String> {
 }
 
 fn changes(measured: &Measured) -> Option<String> {
-    let mut table = over_sizes();
+    let mut table = over(&SIZES);
     for (pattern, name) in [
         ("block-and-unblock/{}/host", "block and unblock, through the host"),
         ("block-and-unblock/{}/native", "the same natively"),
@@ -299,7 +301,7 @@ fn forwarded(measured: &Measured) -> Option<String> {
 
 fn memory(measured: &Measured) -> Option<String> {
     let sizes = [1_000_000_u64, 10_000_000, 100_000_000];
-    let mut table = Table::new(std::iter::once(String::new()).chain(sizes.map(|size| grouped(size as f64))));
+    let mut table = over(&sizes);
     for (name, label) in [
         ("memory/{}/filled", "filled by the host from the ledger"),
         ("memory/{}/random", "grown, one write after the other, in no order"),
