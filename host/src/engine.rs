@@ -1,5 +1,6 @@
 //! The one wasmtime engine of a process, and the clock that ticks it.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use wasmtime::{Config, EngineWeak};
 
+use crate::compilers::Compilers;
 use crate::turn::Turns;
 
 /// Compiles plugins and bounds the time of their calls. One is enough for a process: all tenants share it.
@@ -18,6 +20,7 @@ pub struct Engine {
     wasm: wasmtime::Engine,
     clock: Arc<Clock>,
     loads: Turns,
+    compilers: Compilers,
 }
 
 impl Engine {
@@ -42,7 +45,17 @@ impl Engine {
         let tick = tick.max(Duration::from_micros(100));
         let wasm = wasmtime::Engine::new(&config()).map_err(EngineError::Unsupported)?;
         let clock = Clock::start(wasm.weak(), tick).map_err(EngineError::Clock)?;
-        Ok(Engine { wasm, clock: Arc::new(clock), loads: Turns::default() })
+        Ok(Engine { wasm, clock: Arc::new(clock), loads: Turns::default(), compilers: Compilers::default() })
+    }
+
+    /// On how many threads each plugin is compiled from now on: one, unless set. All have low priority; even so, each beyond one
+    /// is a processor less that has nothing to do but checks, so more are for a time without checks, as before the first.
+    pub fn compile_on(&self, threads: NonZeroUsize) {
+        self.compilers.set(threads);
+    }
+
+    pub(crate) fn compilers(&self) -> &Compilers {
+        &self.compilers
     }
 
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {
@@ -91,8 +104,6 @@ fn config() -> Config {
     config.max_wasm_stack(512 << 10);
     // A trap is told by its kind; frames of stripped code tell nobody more, and cost time at each trap.
     config.wasm_backtrace_max_frames(None);
-    // Compiling on all processors at once would leave none for checks.
-    config.parallel_compilation(false);
     // What no plugin needs is off: each proposal is code that a hostile component could reach.
     config
         .wasm_custom_page_sizes(false)

@@ -20,6 +20,7 @@ mod bindings;
 mod blacklist;
 mod breaker;
 mod budget;
+mod compilers;
 mod contract;
 mod deadline;
 mod engine;

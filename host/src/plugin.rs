@@ -108,8 +108,8 @@ impl Plugin {
 
     /// Checks that a component fits the contract, compiles it, and asks it for its description, within `limits`.
     ///
-    /// Compiling takes some tens of milliseconds for a small plugin, on a thread of its own with low priority. One component is
-    /// loaded at a time.
+    /// Compiling takes some tens of milliseconds for a small plugin, on a thread of its own with low priority, or on
+    /// [as many as are set](Engine::compile_on). One component is loaded at a time.
     ///
     /// # Errors
     ///
@@ -123,8 +123,10 @@ impl Plugin {
 
     fn load_within(engine: &Engine, component: Vec<u8>, limits: Limits) -> Result<Self, LoadError> {
         let (time, here) = (limits.load, engine.clone());
-        let loaded = engine.loads().within(time, move || Self::load_here(&here, &component, limits));
-        loaded.unwrap_or_else(|error| {
+        let loaded = engine.loads().within(time, move || {
+            here.compilers().run(|| Self::load_here(&here, &component, limits))
+        });
+        loaded.flatten().unwrap_or_else(|error| {
             Err(match error {
                 NotLoaded::TookTooLong => LoadError::TookTooLong { limit: time },
                 NotLoaded::NoTurn => LoadError::NoTurn { limit: time },

@@ -32,7 +32,7 @@ pub(crate) enum NotLoaded {
 }
 
 /// As much stack as a program's first thread has: compilers recurse. Only what is used of it takes memory.
-const STACK: usize = 8 << 20;
+pub(crate) const STACK: usize = 8 << 20;
 
 /// Dropped, the next one's turn comes.
 struct Turn(Turns);

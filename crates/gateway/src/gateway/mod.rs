@@ -5,8 +5,10 @@ mod change_tenants;
 pub(crate) mod follow;
 mod reconfigure;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -67,10 +69,12 @@ impl Gateway {
     pub(crate) fn start(config: Config, runtime: Handle) -> anyhow::Result<Arc<Self>> {
         let ledger = open_ledger(&config)?;
         let engine = Engine::new().context("plugins can't be run here")?;
+        // Until there are messages, nobody else needs the processors.
+        engine.compile_on(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
         let states = States::open(states_dir(&config)).context("the saved states can't be taken over")?;
         let equipment = Equipment {
             ledger,
-            shelf: Shelf::new(engine, config.plugins_dir.clone()),
+            shelf: Shelf::new(engine.clone(), config.plugins_dir.clone()),
             states,
             metrics: Arc::new(Metrics::new()),
             residency: Arc::new(Residency::new(config.memory_budget_bytes)),
@@ -105,6 +109,7 @@ impl Gateway {
             config,
             changing: std::sync::Mutex::new(()),
         });
+        engine.compile_on(NonZeroUsize::MIN);
         let _ = gateway.equipment.whole.set(Arc::downgrade(&gateway));
         Ok(gateway)
     }
