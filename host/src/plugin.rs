@@ -123,9 +123,9 @@ impl Plugin {
 
     fn load_within(engine: &Engine, component: Vec<u8>, limits: Limits) -> Result<Self, LoadError> {
         let (time, here) = (limits.load, engine.clone());
-        let loaded = engine.loads().within(time, move || {
-            here.compilers().run(|| Self::load_here(&here, &component, limits))
-        });
+        let loaded = engine
+            .loads()
+            .within(time, move || here.compilers().run(|| Self::load_here(&here, &component, limits)));
         loaded.flatten().unwrap_or_else(|error| {
             Err(match error {
                 NotLoaded::TookTooLong => LoadError::TookTooLong { limit: time },

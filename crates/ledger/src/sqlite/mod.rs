@@ -10,6 +10,7 @@ mod expiry;
 mod failure;
 mod feed;
 mod identities;
+mod job;
 mod lists;
 mod readers;
 mod schema;

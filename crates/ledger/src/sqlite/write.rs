@@ -4,37 +4,43 @@ use jiff::Timestamp;
 use portcullis_msisdn::Subject;
 use rusqlite::{Connection, params};
 
-use super::Store;
 use super::actors::Actors;
 use super::entries::Lookup;
+use super::job::EntryWrites;
 use super::lists::{ListRow, position, set_position};
 use super::trail::Trail;
 use crate::changes::{Census, Seq};
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::hold::{Coverage, Hold};
-use crate::keys::{Seal, TenantKeys};
+use crate::keys::Seal;
 use crate::record::Record;
 use crate::text::{self, Place, Row};
 use crate::time::{now, whole_milliseconds};
 use crate::write::{Outcome, Write, Written};
 
-impl Store {
-    pub(crate) fn write_entries(
-        &self,
-        list: ListRow,
-        keys: &TenantKeys,
-        writes: Vec<Write>,
-        most: u64,
-    ) -> Result<Vec<Written>, LedgerError> {
-        let keys = keys.clone();
-        self.write(writes.len(), move |connection| {
-            Batch::load(connection, list, keys.text_seal(), &writes)?.run(&writes, most, now())
-        })
-    }
+/// Applies what several calls write of one list's entries, in the order of the calls, as if it were one call. Returns what
+/// became of all of it, in the same order.
+pub(super) fn write_all(
+    connection: &Connection,
+    calls: &[&mut EntryWrites],
+) -> Result<Vec<Written>, LedgerError> {
+    let Some(first) = calls.first() else { return Ok(Vec::new()) };
+    let writes: Vec<Asked<'_>> = calls
+        .iter()
+        .flat_map(|call| call.writes.iter().map(|write| Asked { write, most: call.most }))
+        .collect();
+    Batch::load(connection, first.list, first.keys.text_seal(), &writes)?.run(&writes, now())
 }
 
-/// The entries that one call writes, loaded and stored in the order of the table, whatever the
+/// A write that is to be applied.
+struct Asked<'a> {
+    write: &'a Write,
+    /// So many active entries may the list have.
+    most: u64,
+}
+
+/// The entries that are written, loaded and stored in the order of the table, whatever the
 /// order of the writes: neighbours are on one page.
 struct Batch<'a> {
     connection: &'a Connection,
@@ -49,7 +55,7 @@ struct Slot {
     stored: bool,
     was_active: bool,
     changed: bool,
-    /// The number of the change before this call.
+    /// The number of the change before these.
     previous: Seq,
     entry: Option<Entry>,
 }
@@ -59,9 +65,9 @@ impl<'a> Batch<'a> {
         connection: &'a Connection,
         list: ListRow,
         seal: &'a Seal,
-        writes: &[Write],
+        writes: &[Asked<'_>],
     ) -> Result<Self, LedgerError> {
-        let mut subjects: Vec<Subject> = writes.iter().map(Write::subject).collect();
+        let mut subjects: Vec<Subject> = writes.iter().map(|asked| asked.write.subject()).collect();
         subjects.sort_unstable();
         subjects.dedup();
         let mut lookup = Lookup::new(connection, list, seal)?;
@@ -83,11 +89,11 @@ impl<'a> Batch<'a> {
     }
 
     /// Applies the writes in their order, then stores what they changed.
-    fn run(mut self, writes: &[Write], most: u64, now: Timestamp) -> Result<Vec<Written>, LedgerError> {
+    fn run(mut self, writes: &[Asked<'_>], now: Timestamp) -> Result<Vec<Written>, LedgerError> {
         let position = position(self.connection, self.list.id)?;
         let mut active = position.active;
         let mut done = Vec::with_capacity(writes.len());
-        for write in writes {
+        for &Asked { write, most } in writes {
             let index = self
                 .slots
                 .binary_search_by_key(&write.subject(), |slot| slot.subject)

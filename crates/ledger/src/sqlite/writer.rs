@@ -2,10 +2,10 @@
 //!
 //! A commit costs one flush of the disk, hundreds of times what the rows cost. So one thread owns
 //! the writing connection; callers queue their jobs and wait. It takes what has queued up while the
-//! disk was busy, runs all of it in one transaction, commits once, and answers all. Where a job
+//! disk was busy, runs all of it in one transaction, commits once, and answers all. Writes of one
+//! list's entries are joined, so that they share what costs the same for one as for many. Where a job
 //! fails, all are undone, and each is run again in a transaction of its own.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,8 +15,12 @@ use rusqlite::Connection;
 
 use super::Store;
 use super::failure::again;
+use super::job::{Answer, EntryWrites, Job, Ran, Task, Work};
+use super::lists::ListRow;
 use crate::error::LedgerError;
+use crate::keys::TenantKeys;
 use crate::ledger::Stats;
+use crate::write::{Write, Written};
 
 /// Jobs that may queue; further callers wait to be let in.
 const QUEUE: usize = 1024;
@@ -44,55 +48,9 @@ struct Counters {
 
 enum Message {
     /// To be run in a transaction, with others.
-    Grouped(Box<dyn Job>),
+    Grouped(Job),
     /// To be run outside of any transaction.
-    Alone(Box<dyn Job>),
-}
-
-/// What a caller waits for.
-trait Job: Send {
-    /// About how many rows it writes.
-    fn rows(&self) -> usize;
-    /// Does the work, and remembers the result. May be called again if what it did was undone.
-    fn run(&mut self, connection: &Connection) -> Ran;
-    /// Tells the caller: the result of `run`, or, if that was good, what became of it afterwards.
-    fn answer(self: Box<Self>, afterwards: Result<(), LedgerError>);
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ran {
-    Well,
-    Failed,
-}
-
-struct Task<T, F> {
-    rows: usize,
-    work: F,
-    result: Result<T, LedgerError>,
-    caller: SyncSender<Result<T, LedgerError>>,
-}
-
-impl<T, F> Job for Task<T, F>
-where
-    T: Send,
-    F: Fn(&Connection) -> Result<T, LedgerError> + Send,
-{
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    fn run(&mut self, connection: &Connection) -> Ran {
-        // A defect in one caller's job must not stop everybody's writes. What the job left behind
-        // on the connection is undone like after any failure.
-        self.result =
-            catch_unwind(AssertUnwindSafe(|| (self.work)(connection))).unwrap_or(Err(LedgerError::Defect));
-        if self.result.is_ok() { Ran::Well } else { Ran::Failed }
-    }
-
-    fn answer(self: Box<Self>, afterwards: Result<(), LedgerError>) {
-        // The caller waits, unless its thread was torn down.
-        let _ = self.caller.send(self.result.and_then(|value| afterwards.map(|()| value)));
-    }
+    Alone(Box<dyn Work>),
 }
 
 impl Writer {
@@ -114,16 +72,11 @@ impl Writer {
         }
     }
 
-    fn call<T: Send + 'static>(
-        &self,
-        rows: usize,
-        wrap: fn(Box<dyn Job>) -> Message,
-        work: impl Fn(&Connection) -> Result<T, LedgerError> + Send + 'static,
-    ) -> Result<T, LedgerError> {
+    /// Queues what is to be answered, and waits for the answer.
+    fn call<T>(&self, message: impl FnOnce(Answer<T>) -> Message) -> Result<T, LedgerError> {
         let (caller, answer) = sync_channel(1);
-        let task = Task { rows, work, result: Err(LedgerError::Closed), caller };
         let queue = self.queue.as_ref().ok_or(LedgerError::Closed)?;
-        queue.send(wrap(Box::new(task))).map_err(|_| LedgerError::Closed)?;
+        queue.send(message(Answer::to(caller))).map_err(|_| LedgerError::Closed)?;
         answer.recv().unwrap_or(Err(LedgerError::Closed))
     }
 }
@@ -148,7 +101,20 @@ impl Store {
         rows: usize,
         work: impl Fn(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        self.writer.call(rows, Message::Grouped, work)
+        self.writer.call(|answer| Message::Grouped(Job::Other(Box::new(Task { rows, work, answer }))))
+    }
+
+    /// As [`write`](Self::write), for writes of a list's entries.
+    pub(crate) fn write_entries(
+        &self,
+        list: ListRow,
+        keys: &TenantKeys,
+        writes: Vec<Write>,
+        most: u64,
+    ) -> Result<Vec<Written>, LedgerError> {
+        let keys = keys.clone();
+        self.writer
+            .call(|answer| Message::Grouped(Job::Entries(EntryWrites { list, keys, writes, most, answer })))
     }
 
     /// Runs `work` on the writing connection outside of any transaction.
@@ -156,7 +122,7 @@ impl Store {
         &self,
         work: impl Fn(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        self.writer.call(0, Message::Alone, work)
+        self.writer.call(|answer| Message::Alone(Box::new(Task { rows: 0, work, answer })))
     }
 }
 
@@ -192,7 +158,7 @@ fn serve(connection: Connection, messages: &Receiver<Message>, counters: &Counte
 }
 
 /// Runs the jobs and answers each.
-fn commit(connection: &Connection, mut jobs: Vec<Box<dyn Job>>, counters: &Counters) {
+fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
     counters.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
     match together(connection, &mut jobs) {
         Ok(()) => {
@@ -226,7 +192,7 @@ fn commit(connection: &Connection, mut jobs: Vec<Box<dyn Job>>, counters: &Count
 /// Why nothing of a transaction is stored.
 enum Undone {
     NotCommitted(rusqlite::Error),
-    /// A job failed. The others are not to blame.
+    /// A job failed, alone or with those that it was joined with. The others are not to blame.
     ByOneJob,
 }
 
@@ -237,7 +203,7 @@ impl From<rusqlite::Error> for Undone {
 }
 
 /// Runs the jobs in one transaction. Leaves the connection without one, whatever happens.
-fn together(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Undone> {
+fn together(connection: &Connection, jobs: &mut [Job]) -> Result<(), Undone> {
     let done = in_transaction(connection, jobs);
     if done.is_err() && !connection.is_autocommit() {
         // It fails only where there is nothing left to undo.
@@ -246,12 +212,16 @@ fn together(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Un
     done
 }
 
-fn in_transaction(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Undone> {
+fn in_transaction(connection: &Connection, jobs: &mut [Job]) -> Result<(), Undone> {
     execute(connection, "BEGIN IMMEDIATE")?;
     // Without a savepoint for each, which would have SQLite copy each page that a job touches, for the sake of jobs that fail.
-    for job in jobs {
-        if job.run(connection) == Ran::Failed {
-            return Err(Undone::ByOneJob);
+    for jobs in jobs.chunk_by_mut(|one, next| one.list().is_some() && next.list().is_some()) {
+        // Stable: the jobs of a list stay in their order, and lists know nothing of one another.
+        jobs.sort_by_key(Job::list);
+        for jobs in jobs.chunk_by_mut(|one, next| one.list() == next.list()) {
+            if Job::run(jobs, connection) == Ran::Failed {
+                return Err(Undone::ByOneJob);
+            }
         }
     }
     Ok(execute(connection, "COMMIT")?)
@@ -291,11 +261,17 @@ pub(super) fn log_state(connection: &Connection, mode: &str) -> rusqlite::Result
 mod tests {
     use std::sync::mpsc::TryRecvError;
 
+    use portcullis_msisdn::{Directions, Subject};
+    use proptest::prelude::*;
+    use proptest::{collection, prop_oneof};
     use tempfile::TempDir;
 
     use super::super::{connect, create, schema};
     use super::*;
-    use crate::keys::Seal;
+    use crate::actor::Actor;
+    use crate::hold::HoldKind;
+    use crate::keys::{Seal, TenantSecret};
+    use crate::source::Source;
 
     /// A connection as the writer has it, and what counts its work.
     struct Desk {
@@ -335,15 +311,20 @@ mod tests {
         }
     }
 
-    type Answer = Receiver<Result<(), LedgerError>>;
+    type Told = Receiver<Result<(), LedgerError>>;
 
-    fn job(work: impl Fn(&Connection) -> Result<(), LedgerError> + Send + 'static) -> (Box<dyn Job>, Answer) {
-        let (caller, answer) = sync_channel(1);
-        (Box::new(Task { rows: 1, work, result: Err(LedgerError::Closed), caller }), answer)
+    fn task(work: impl Fn(&Connection) -> Result<(), LedgerError> + Send + 'static) -> (Box<dyn Work>, Told) {
+        let (caller, told) = sync_channel(1);
+        (Box::new(Task { rows: 1, work, answer: Answer::to(caller) }), told)
+    }
+
+    fn job(work: impl Fn(&Connection) -> Result<(), LedgerError> + Send + 'static) -> (Job, Told) {
+        let (work, told) = task(work);
+        (Job::Other(work), told)
     }
 
     /// Stores a tenant with an actor whose name has this size.
-    fn adds(name: &'static str, size: usize) -> (Box<dyn Job>, Answer) {
+    fn adds(name: &'static str, size: usize) -> (Job, Told) {
         job(move |connection| {
             connection.execute("INSERT INTO tenants (name) VALUES (?1)", [name])?;
             let tenant = connection.last_insert_rowid();
@@ -379,7 +360,7 @@ mod tests {
         let desk = Desk::new();
         let (queue, messages) = sync_channel(QUEUE);
         let (before, _before) = adds("before", 9);
-        let (alone, answer) = job(|connection| {
+        let (alone, answer) = task(|connection| {
             assert!(connection.is_autocommit());
             let stored = "SELECT count(*) FROM tenants";
             let stored: i64 = connection.query_row(stored, (), |row| row.get(0))?;
@@ -416,6 +397,105 @@ mod tests {
         assert!(matches!(panics_answer.recv().unwrap(), Err(LedgerError::Defect)));
         assert_eq!(desk.tenants(), ["good", "last"]);
         assert_eq!(desk.commits(), 2);
+    }
+
+    /// What a call asks for: on which of two lists, up to how many active entries, and what.
+    type Call = (i64, u64, Vec<(bool, u64, HoldKind, Directions)>);
+
+    fn call() -> impl Strategy<Value = Call> {
+        let hold = prop_oneof![Just(HoldKind::Operator), Just(HoldKind::OptOut)];
+        let directions = (1_u8..4).prop_map(|bits| Directions::from_bits(bits).unwrap());
+        (1_i64..3, 1_u64..5, collection::vec((any::<bool>(), 1_u64..6, hold, directions), 1..5))
+    }
+
+    fn writes((list, most, writes): &Call) -> (Job, Receiver<Result<Vec<Written>, LedgerError>>) {
+        let actor = Actor::new("test").unwrap();
+        let writes = writes.iter().map(|&(blocks, subject, hold, directions)| {
+            let (subject, actor) = (Subject::new(subject).unwrap(), actor.clone());
+            if blocks {
+                let (source, label, reason, display, expires) = (Source::Api, None, None, None, None);
+                Write::Block { subject, hold, directions, source, label, actor, reason, display, expires }
+            } else {
+                Write::Unblock { covering: Directions::NONE, subject, hold: Some(hold), directions, actor }
+            }
+        });
+        let (caller, told) = sync_channel(1);
+        let entries = EntryWrites {
+            list: ListRow { id: *list, tenant: 1 },
+            keys: TenantKeys::new(TenantSecret::random().unwrap()),
+            writes: writes.collect(),
+            most: *most,
+            answer: Answer::to(caller),
+        };
+        (Job::Entries(entries), told)
+    }
+
+    impl Desk {
+        /// With a tenant that has lists 1 and 2.
+        fn with_lists() -> Self {
+            let desk = Desk::new();
+            let sql = "INSERT INTO tenants VALUES (1, 'acme'); INSERT INTO lists (tenant, scope) VALUES (1, ''), (1, 'a');";
+            desk.connection.execute_batch(sql).unwrap();
+            desk
+        }
+
+        fn numbers(&self, sql: &str) -> Vec<Vec<Option<i64>>> {
+            let mut statement = self.connection.prepare(sql).unwrap();
+            let columns = 0..statement.column_count();
+            let rows = statement.query_map((), |row| columns.clone().map(|column| row.get(column)).collect());
+            rows.unwrap().map(Result::unwrap).collect()
+        }
+
+        /// What stands in the file, without times and numbers of changes.
+        fn content(&self) -> [Vec<Vec<Option<i64>>>; 4] {
+            [
+                "SELECT id, active FROM lists ORDER BY id",
+                "SELECT list, subject, directions, kind, own, ever FROM entries ORDER BY list, subject",
+                "SELECT list, subject, kind, directions FROM holds ORDER BY list, subject, kind",
+                "SELECT list, subject, hold, outcome, before, after FROM records
+                    ORDER BY list, subject, sequence, step",
+            ]
+            .map(|sql| self.numbers(sql))
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn calls_that_are_joined_do_what_each_does_alone(calls in collection::vec(call(), 1..12)) {
+            let (joined, alone) = (Desk::with_lists(), Desk::with_lists());
+            let (jobs, told): (Vec<_>, Vec<_>) = calls.iter().map(writes).unzip();
+            commit(&joined.connection, jobs, &joined.counters);
+            for (call, told) in calls.iter().zip(told) {
+                let (job, told_alone) = writes(call);
+                commit(&alone.connection, vec![job], &alone.counters);
+                let (written, expected) = (told.recv().unwrap().unwrap(), told_alone.recv().unwrap().unwrap());
+                let what = |written: Vec<Written>| -> Vec<_> {
+                    written.iter().map(|written| (written.outcome, written.before, written.after)).collect()
+                };
+                prop_assert_eq!(what(written), what(expected));
+            }
+            prop_assert_eq!(joined.commits(), 1);
+            prop_assert_eq!(joined.content(), alone.content());
+        }
+    }
+
+    #[test]
+    fn calls_that_fail_together_do_not_fail_others() {
+        let desk = Desk::with_lists();
+        let block =
+            |list, subject| writes(&(list, 9, vec![(true, subject, HoldKind::Operator, Directions::BOTH)]));
+        let (jobs, told): (Vec<_>, Vec<_>) =
+            [block(1, 1), block(77, 2), block(1, 3), block(77, 4)].into_iter().unzip();
+        commit(&desk.connection, jobs, &desk.counters);
+        let told: Vec<_> = told.iter().map(|told| told.recv().unwrap().map(|_| ())).collect();
+        assert!(matches!(
+            told[..],
+            [Ok(()), Err(LedgerError::TenantForgotten), Ok(()), Err(LedgerError::TenantForgotten)]
+        ));
+        let subjects = desk.numbers("SELECT subject FROM entries ORDER BY subject");
+        assert_eq!(subjects, [[Some(1)], [Some(3)]]);
     }
 
     #[test]
@@ -477,7 +557,12 @@ mod tests {
         let (queue, messages) = sync_channel(QUEUE);
         drop(messages);
         let writer = Writer { queue: Some(queue), thread: None, counters: Arc::default() };
-        assert!(matches!(writer.call(1, Message::Grouped, |_| Ok(())), Err(LedgerError::Closed)));
+        assert!(matches!(
+            writer.call(|answer: Answer<()>| {
+                Message::Alone(Box::new(Task { rows: 0, work: |_: &Connection| Ok(()), answer }))
+            }),
+            Err(LedgerError::Closed)
+        ));
     }
 
     #[test]
