@@ -41,7 +41,12 @@ impl Shard {
     pub(crate) fn insert(&mut self, depth: Depth, subject: u64) -> bool {
         let added = self.buckets.get_or_insert_default().insert(depth, subject);
         if added {
+            let is_first = self.slots.is_empty();
             self.slots.insert(u32::from(depth.slot(subject)));
+            if is_first {
+                // A copy has room for the one container that there ever is, and no more.
+                self.slots = self.slots.clone();
+            }
         }
         added
     }

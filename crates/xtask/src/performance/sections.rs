@@ -6,13 +6,14 @@ use super::{BATCHES, HOLDERS, SIZES, duration, grouped, nanos, rate};
 
 /// Those of which something was measured.
 pub(super) fn all(measured: &Measured) -> Vec<String> {
-    let sections: [fn(&Measured) -> Option<String>; 11] = [
+    let sections: [fn(&Measured) -> Option<String>; 12] = [
         one_at_a_time,
         hits,
         many_at_once,
         over_tenants,
         over_threads,
         changes,
+        durable,
         over_http,
         stores,
         forwarded,
@@ -199,6 +200,25 @@ fn changes(measured: &Measured) -> Option<String> {
         table,
         &format!("While the list grows a thousand times, {growth}."),
     )
+}
+
+fn durable(measured: &Measured) -> Option<String> {
+    let flush = measured.of("durable/flush");
+    let mut table = Table::new(["", "each takes", "beside a flush"]);
+    let mut row = |name, time: Option<f64>| {
+        let times = time.zip(flush).map(|(time, flush)| format!("{:.3}×", time / flush));
+        table.row(name, [time.map(duration), times]);
+    };
+    let each = |rate: &str| measured.of(rate).map(|rate| 1e9 / rate);
+    row("a flush of the disk, after 4 KiB", flush);
+    row("a block, one client", measured.of("durable/one-client"));
+    row("a block, 64 clients at once", measured.of("durable/64-clients"));
+    row("a number of a million imported from a file, over HTTP", each("import/numbers"));
+    row(
+        "SQLite's own insertion of such a row, in order, without a record of who did what",
+        each("import/sqlite"),
+    );
+    section("Durable writes", "Acknowledged when they are on the disk.", table, "")
 }
 
 fn over_http(measured: &Measured) -> Option<String> {
