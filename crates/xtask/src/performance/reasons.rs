@@ -1,6 +1,6 @@
 //! Why a target was missed, from a profile, and what was tried: said on the page where it is missed, and only there.
 
-const BATCH: &str = "Of what is above the native set, two thirds are the call itself, as the component that does nothing shows in the same run: \
+const BATCH: &str = "Of what is above the native set, half to two thirds are the call itself, as the component that does nothing shows in the same run: \
     eight bytes a number copied into the plugin's memory, a bit a number copied out and made a verdict. The rest is the inner loop as \
     Cranelift compiles it: fewer registers, no vectors. Tried: a loop of its own for the bitmaps (a quarter less), no jump tables \
     (a sixth less), verdicts eight at a time from a table, comparing four lower bytes first.";
