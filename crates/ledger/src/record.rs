@@ -15,11 +15,11 @@ use crate::write::Outcome;
 pub struct Record {
     /// Whom it is about.
     pub subject: Subject,
-    /// The number that the entry took with the change. Changes of one entry in one call share it.
+    /// The number that the entry took with the change. Changes of one entry that reach the disk together share it.
     pub sequence: Seq,
     /// Which of the changes that share it, from 0 on.
     pub step: u32,
-    /// The entry's change before this call; [`Seq::START`] where there was none.
+    /// The entry's change before these; [`Seq::START`] where there was none.
     pub previous: Seq,
     /// When.
     pub at: Timestamp,

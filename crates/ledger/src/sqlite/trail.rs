@@ -127,7 +127,7 @@ impl Store {
                 return Ok(record::Trail { records, older: None });
             };
             // What shares a number is never parted, as the number is where to go on from. All of a list at once with one
-            // number can't be more than one call writes.
+            // number can't be more than one commit has.
             records.truncate(limit.get());
             match records.first() {
                 Some(first) if first.sequence == beyond => {
