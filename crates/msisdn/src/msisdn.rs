@@ -156,11 +156,12 @@ impl Msisdn {
             return Fit::TooShort;
         }
         let first = self.get() / 10_u64.pow(national_digits - 1) % 10;
-        let is_zero = first == 0 && !(plan.zero_leads && plan.has(national_digits));
+        let is_zero = first == 0 && !plan::zero_may_lead(code, self.national());
         if is_zero || code == 54 && spelling::has_argentina_s_fifteen(self.national()) {
             return Fit::TrunkPrefix;
         }
-        if plan.has(national_digits) { Fit::Known } else { Fit::UnknownLength }
+        let has_prefix = plan::may_have_prefix(code, self.national());
+        if plan.has(national_digits) && !has_prefix { Fit::Known } else { Fit::UnknownLength }
     }
 
     /// The number without its country code, and how many digits that has.
@@ -226,8 +227,8 @@ impl Points {
 pub enum Fit {
     /// The plan has numbers of this length.
     Known,
-    /// The plan had no numbers of this length when its facts were collected. It may have grown, or
-    /// the number has a prefix that is not dialled from abroad.
+    /// The plan had no numbers of this length when its facts were collected, or few that begin like
+    /// this. It may have grown, or the number has a prefix that is not dialled from abroad.
     UnknownLength,
     /// Fewer digits than any number of the plan has.
     TooShort,

@@ -21,7 +21,7 @@ pub(crate) struct Plan {
     /// Bit n: there are numbers of n digits.
     lengths: u16,
     /// Whether a number may begin with 0.
-    pub(crate) zero_leads: bool,
+    zero_leads: bool,
 }
 
 impl Plan {
@@ -34,6 +34,19 @@ impl Plan {
     pub(crate) const fn has(self, digits: u32) -> bool {
         digits < u16::BITS && self.lengths >> digits & 1 == 1
     }
+}
+
+/// Whether a 0 in front belongs to the number. A second one does where satellites (881) and Tajikistan's mobile numbers have it.
+pub(crate) fn zero_may_lead(code: u16, (value, count): (u64, u32)) -> bool {
+    let plan = of(code);
+    let is_double = value / 10_u64.pow(count - 2) == 0;
+    plan.zero_leads && plan.has(count) && (!is_double || matches!(code, 881 | 992))
+}
+
+/// Whether the digits behind a country code may begin with a prefix that is dialled inside the country only, though there
+/// are numbers of this length: Belarus dials 8 first.
+pub(crate) fn may_have_prefix(code: u16, (value, count): (u64, u32)) -> bool {
+    code == 375 && count >= 10 && value / 10_u64.pow(count - 1) == 8
 }
 
 /// Of codes whose numbers are not known, such as 379, the Vatican's, which has none yet.

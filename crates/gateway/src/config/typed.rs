@@ -207,6 +207,26 @@ impl BlockedInbound {
     }
 }
 
+/// What becomes of what comes in and can't be read: whose it is can't be told, so it may be a blocked person's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UnreadableInbound {
+    /// It goes nowhere, and Meta is answered 503, so that it sends the webhook again.
+    #[default]
+    Hold,
+    /// It goes to the sender's `quarantine_url`.
+    Quarantine,
+    /// It goes on with the others, as if nobody were blocked.
+    Deliver,
+}
+
+impl UnreadableInbound {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+    fn is_hold(&self) -> bool {
+        *self == UnreadableInbound::Hold
+    }
+}
+
 /// How people opt out, and in again, by writing.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -416,6 +436,9 @@ pub(crate) struct Sender {
     /// What becomes of messages that come in from blocked numbers.
     #[serde(default, skip_serializing_if = "BlockedInbound::is_drop")]
     pub(crate) blocked_inbound: BlockedInbound,
+    /// What becomes of what comes in and can't be read.
+    #[serde(default, skip_serializing_if = "UnreadableInbound::is_hold")]
+    pub(crate) unreadable_inbound: UnreadableInbound,
     /// Where they go with `quarantine`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) quarantine_url: Option<String>,
