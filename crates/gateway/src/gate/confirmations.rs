@@ -33,7 +33,10 @@ struct Allowed {
 
 /// What stands for a message and what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Mark(u64, u64);
+pub(crate) struct Mark {
+    id: [u64; 2],
+    stops: bool,
+}
 
 impl Confirmations {
     /// One message may go out within this time.
@@ -77,13 +80,13 @@ impl Confirmations {
     /// What stands for the message of this id, and whether it asks to stop.
     pub(crate) fn mark_of(&self, id: &str, stops: bool) -> Mark {
         let book = self.0.lock();
-        let [one, other] = book.hashers.each_ref().map(|hasher| hasher.hash_one((id, stops)));
-        Mark(one, other)
+        Mark { id: book.hashers.each_ref().map(|hasher| hasher.hash_one(id)), stops }
     }
 
-    /// Whether what it asks for was done.
+    /// Whether what it asks for was done. Where one id has asked for both, ids do not tell messages apart.
     pub(crate) fn has_come(&self, mark: Mark) -> bool {
-        self.0.lock().seen.contains(&mark)
+        let seen = &self.0.lock().seen;
+        seen.contains(&mark) && !seen.contains(&Mark { stops: !mark.stops, ..mark })
     }
 
     /// That it was done.
@@ -135,10 +138,13 @@ mod tests {
         confirmations.remember(mark(1));
         assert!(confirmations.has_come(mark(1)));
         assert!(!confirmations.has_come(confirmations.mark_of("1", false)));
-        (1..=MOST_SEEN).for_each(|id| confirmations.remember(mark(id)));
+        confirmations.remember(mark(0));
+        confirmations.remember(confirmations.mark_of("0", false));
+        assert!(!confirmations.has_come(mark(0)), "messages share this id");
+        (2..=MOST_SEEN - 2).for_each(|id| confirmations.remember(mark(id)));
         assert!(confirmations.has_come(mark(1)));
         confirmations.remember(mark(MOST_SEEN + 1));
         assert!(!confirmations.has_come(mark(1)), "the oldest is forgotten");
-        assert!(confirmations.has_come(mark(2)));
+        assert!(confirmations.has_come(mark(3)));
     }
 }
