@@ -166,7 +166,9 @@ impl End {
 }
 
 fn is_short_code(text: &str) -> bool {
-    SHORT_CODE.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    SHORT_CODE.contains(&text.len())
+        && !text.starts_with('0')
+        && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_name(text: &str) -> bool {

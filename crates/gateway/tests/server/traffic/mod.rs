@@ -6,10 +6,12 @@ mod generic;
 mod load;
 mod opting_out;
 mod outbound;
-mod stand;
+mod partition;
+pub(crate) mod stand;
 mod storm;
 mod tls;
 mod webhooks;
+mod wishes;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
