@@ -688,3 +688,18 @@ fn what_can_be_read_in_two_ways_is_refused_and_both_are_named() {
         assert_eq!(world.listed(), BTreeSet::from(["+491701234567".to_owned()]), "{number}");
     }
 }
+
+#[test]
+fn the_page_of_numbers_tells_who_is_one_person() {
+    use portcullis_msisdn::Msisdn;
+    let page = include_str!("../../../../docs/numbers.md");
+    let mut rows = 0;
+    for line in page.lines().filter(|line| line.contains("| +")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let numbers: Vec<Msisdn> = cells.iter().filter_map(|cell| Msisdn::parse(cell).ok()).collect();
+        let [one, other] = numbers[..] else { continue };
+        assert!(one.spellings().any(|spelling| spelling == other), "{line}");
+        rows += 1;
+    }
+    assert_eq!(rows, 16, "each plan has its row");
+}
