@@ -105,10 +105,10 @@ impl TenantConfig {
         let rate_limit = typed.rate_limit.map(|limit| check.quota(limit, &place.key("rate_limit")));
         check.secret(typed.access_token.as_ref(), place.key("access_token"));
         let keywords = Keywords::of(&typed.opt_out)
-            .map_err(|settings| {
-                for bad in settings {
-                    let place = place.key("opt_out").key(bad.list).index(bad.index);
-                    check.problem(place, bad.why.to_string());
+            .map_err(|invalid| {
+                for setting in invalid {
+                    let place = place.key("opt_out").key(setting.list).index(setting.index);
+                    check.problem(place, setting.error.to_string());
                 }
             })
             .ok();

@@ -1,14 +1,14 @@
 //! Words of courtesy around an opt-out: "stop please", "thanks, unsubscribe".
 //!
-//! No carrier or vendor lists these. They are the project's own reading of CTIA's "de minimis variances" and of the FCC's
-//! reasonable person (see `sources`): they never change what the word beside them asks for.
+//! No carrier or vendor lists courtesies. Ignoring them is our reading of CTIA's "de minimis variances" and the FCC's "reasonable
+//! person" (see `sources`): a courtesy never changes what the word beside it asks for.
 
 use std::iter;
 use std::sync::LazyLock;
 
 use super::fold::{Casing, fold, inner, is_mark, is_of_word, without_accents};
 
-/// The most that are dropped at each end.
+/// The most courtesies that are dropped at each end: it bounds the work.
 const MOST: usize = 3;
 
 const COURTESIES: &[&str] = &[
@@ -144,13 +144,13 @@ fn folded(casing: Casing) -> Vec<String> {
     courtesies
 }
 
-/// Whether a folded text without accents is a word beside words of courtesy. The word alone is one, too.
-pub(super) fn is_courteously(text: &str, casing: Casing, is_word: impl Fn(&str) -> bool) -> bool {
+/// Whether `is_word` holds of a text without up to three courtesies at each end. The text is folded and has no accents.
+pub(super) fn matches_without_courtesies(text: &str, casing: Casing, is_word: impl Fn(&str) -> bool) -> bool {
     let courtesies: &[String] = match casing {
         Casing::Default => &DEFAULT,
         Casing::Turkic => &TURKIC,
     };
-    // Each way to drop some, as a word may itself begin or end with a courtesy.
+    // Tries every combination, as a word may itself begin or end with a courtesy.
     drops(text, |text| without_first(text, courtesies))
         .any(|text| drops(text, |text| without_last(text, courtesies)).any(&is_word))
 }
@@ -181,7 +181,7 @@ mod tests {
 
     fn is_stop(text: &str) -> bool {
         let folded = without_accents(&fold(text, Casing::Default));
-        is_courteously(&folded, Casing::Default, |word| word == "stop")
+        matches_without_courtesies(&folded, Casing::Default, |word| word == "stop")
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Case and compatibility folding: texts that differ only in how they were typed become equal.
 //!
-//! After the Unicode Standard 17.0, chapter 3.13 (caseless matching of compatibility-equivalent strings), with the data of ICU4X.
+//! Follows the Unicode Standard, section 3.13, "Default Caseless Matching", for compatibility-equivalent strings, with ICU4X's data.
 
 use icu_casemap::{CaseMapper, CaseMapperBorrowed};
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
@@ -25,10 +25,10 @@ pub(super) enum Casing {
     Turkic,
 }
 
-/// A text in normal form KC and of one case, without invisible characters, with single spaces, plain hyphens and apostrophes,
-/// and without what surrounds its words: `"«ＳＴＯＰ!»"` becomes `stop`. Folding twice changes nothing more.
+/// Normalizes a text to NFKC, folds its case, removes invisible characters, collapses white space, unifies hyphens and apostrophes,
+/// and trims punctuation and symbols at both ends: `«ＳＴＯＰ!»` becomes `stop`. Idempotent.
 ///
-/// Linear in the length of the text, which may become up to 18 times as long in characters.
+/// Linear in the length of the text. A compatibility character may become up to 18 characters.
 pub(super) fn fold(text: &str, casing: Casing) -> String {
     let visible: String = text.chars().filter(|character| !is_invisible(*character)).collect();
     let composed = NFKC.normalize(&visible);
@@ -43,15 +43,15 @@ pub(super) fn fold(text: &str, casing: Casing) -> String {
     inner(&plain).to_owned()
 }
 
-/// A folded text without its accents, for those who leave them out or have no key for them: `arrêt` becomes `arret`.
+/// Removes the accents of a folded text, as people leave them out or have no key for them: `arrêt` becomes `arret`.
 ///
-/// Takes away only marks that people do leave out: accents of Latin, Greek and Cyrillic letters, points of Hebrew, vowels and
-/// hamzas of Arabic, and the stroke that stretches Arabic words. Elsewhere, as in Hindi and Thai, marks are vowels, and stay.
+/// Only marks that people do leave out: accents of Latin, Greek and Cyrillic letters, Hebrew points, Arabic vowel signs and hamzas,
+/// and the Arabic tatweel. In other scripts, such as Devanagari and Thai, marks are vowels, and stay.
 pub(super) fn without_accents(folded: &str) -> String {
     NFD.normalize(folded).chars().filter(|character| !is_accent(*character)).collect()
 }
 
-/// A text without what surrounds its words: punctuation, symbols, emoji, spaces, controls and marks on any of these.
+/// Trims everything but letters, digits and the marks on them: punctuation, symbols, emoji, spaces and controls.
 pub(super) fn inner(text: &str) -> &str {
     let mut start = None;
     let mut end = 0;
@@ -66,14 +66,13 @@ pub(super) fn inner(text: &str) -> &str {
     start.map_or("", |start| &text[start..end])
 }
 
-/// Whether a character is of a word by itself: a letter or a digit of any script. Not so code points that are not assigned: most
-/// that ever will be are emoji.
+/// Whether a character is a letter or a digit of any script. Unassigned code points are not: the new ones on phones are emoji.
 pub(super) fn is_of_word(character: char) -> bool {
     let category = CATEGORIES.get(character);
     GeneralCategoryGroup::Letter.contains(category) || GeneralCategoryGroup::Number.contains(category)
 }
 
-/// Whether a character belongs to the one before it.
+/// Whether a character is a combining mark, and so part of the character before it.
 pub(super) fn is_mark(character: char) -> bool {
     GeneralCategoryGroup::Mark.contains(CATEGORIES.get(character))
 }
@@ -90,7 +89,7 @@ fn is_accent(character: char) -> bool {
         | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}')
 }
 
-/// One kind of apostrophe and one of hyphen: phones put ’ in place of ', and – in place of -.
+/// Unifies apostrophes and hyphens: phones replace ' by ’ and - by –.
 fn plain(character: char) -> char {
     match character {
         '‘' | '’' | 'ʼ' | '`' => '\'',
@@ -100,12 +99,12 @@ fn plain(character: char) -> char {
     }
 }
 
-/// Up to four characters that are of no word.
+/// Generates up to four characters that folding trims.
 #[cfg(test)]
 pub(super) fn surroundings() -> impl proptest::strategy::Strategy<Value = String> {
     use proptest::strategy::Strategy as _;
 
-    // Some symbols are letters in a ring, and count as these.
+    // Some symbols are circled letters, and fold to these.
     let is_nothing = |character: char| fold(&character.to_string(), Casing::Default).is_empty();
     let any = "[\\p{P}\\p{S}\\p{Z}\\p{Cf}\n]{0,4}";
     any.prop_map(move |text| text.chars().filter(|character| is_nothing(*character)).collect())
@@ -135,6 +134,9 @@ mod tests {
             ("Opt–Out", "opt-out"),
             ("don’t", "don't"),
             ("Arre\u{302}t", "arrêt"),
+            // Small, both are one character; capital, they are two.
+            ("J\u{30c}", "ǰ"),
+            ("ǰ", "ǰ"),
             ("STRASSE", "strasse"),
             ("straße", "strasse"),
             ("ΔΙΑΚΟΠΉ", "διακοπή"),

@@ -12,19 +12,19 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use crate::config::OptOut;
-use courtesy::is_courteously;
+use courtesy::matches_without_courtesies;
 use fold::{Casing, fold, without_accents};
 use languages::{LANGUAGES, Language, OF_EVERY_LANGUAGE};
 use sentence::{LONGEST, first_sentence};
 
-/// Words of one tenant.
+/// The words of one tenant.
 ///
-/// A text asks for something if it is a word and nothing else, however it was typed: case, accents, punctuation around it, emoji and
-/// spaces do not matter. Courtesies around a word that opts out do not matter either ("stop please"), and nor does what follows
-/// its sentence or line ("Stop. Thank you", a signature). Nothing of the kind goes for words that opt in again: to write to somebody
-/// who opted out is worse than to ask once more. A sentence that has the word among others asks for nothing.
+/// A text matches a word if it is equal to it after folding (see `fold`), which ignores case, spacing, invisible characters and surrounding
+/// punctuation. Opting out is matched more freely: accents and courtesies ("stop please") are ignored, and the first sentence or line
+/// is enough ("Stop. Thank you", a signature). Opting in is not: sending to a person who opted out is worse than asking them to write
+/// START again. A sentence that contains a word among others matches nothing.
 ///
-/// The rules are CTIA's and the FCC's, as far as they fit together with vendors' (`docs/opt-out-words.md`).
+/// `docs/opt-out-words.md` has the words, their sources and the rules of carriers and vendors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Keywords {
     lists: Vec<Arc<WordList>>,
@@ -37,32 +37,30 @@ pub(crate) enum Wish {
     Start,
 }
 
-/// A setting that is wrong.
+/// A language or own word that can't be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BadSetting {
-    /// The list in which it stands: `languages`, `stop` or `start`.
+pub(crate) struct InvalidSetting {
+    /// The setting: `languages`, `stop` or `start`.
     pub(crate) list: &'static str,
-    /// Where in the list, from 0 on.
+    /// Its index in the list.
     pub(crate) index: usize,
-    pub(crate) why: Unheard,
+    pub(crate) error: SettingError,
 }
 
-/// Why nobody would be heard by a setting.
+/// Why a language or own word can't be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unheard {
+pub(crate) enum SettingError {
     #[error("no words of this language are known; known are {}; add words by stop and start", known())]
     UnknownLanguage,
     #[error(
-        "nothing is left of this word without punctuation, symbols and spaces, which do not count; write letters or digits"
+        "nothing is left of this word without punctuation, symbols and spaces, which are ignored; use letters or digits"
     )]
     Nothing,
-    #[error(
-        "this word has more than {LONGEST} characters, and longer texts are not read as words; shorten it"
-    )]
+    #[error("this word has more than {LONGEST} characters, and a text as long is never matched; shorten it")]
     TooLong,
 }
 
-/// Words that are folded in one way.
+/// Words folded under one casing.
 #[derive(Debug, PartialEq, Eq)]
 struct WordList {
     casing: Casing,
@@ -71,14 +69,14 @@ struct WordList {
     start: HashSet<String>,
 }
 
-/// A text, folded in one way.
+/// A text folded under one casing.
 struct Reading {
     casing: Casing,
     folded: String,
     without_accents: String,
 }
 
-/// By language, so that tenants share them.
+/// The lists of each language, folded once and shared by all tenants.
 static LISTS: LazyLock<HashMap<&'static str, Vec<Arc<WordList>>>> =
     LazyLock::new(|| LANGUAGES.iter().map(|language| (language.code, lists_of(language))).collect());
 
@@ -100,26 +98,29 @@ impl Keywords {
     ///
     /// # Errors
     ///
-    /// All settings by which nobody would be heard.
-    pub(crate) fn of(settings: &OptOut) -> Result<Self, Vec<BadSetting>> {
+    /// Every unknown language, and every own word that no text could match.
+    pub(crate) fn of(settings: &OptOut) -> Result<Self, Vec<InvalidSetting>> {
         let mut lists = Vec::new();
         let mut bad = Vec::new();
         for (index, language) in settings.languages.iter().enumerate() {
             match LISTS.get(language.as_str()) {
                 Some(words) => lists.extend(words.iter().map(Arc::clone)),
-                None => bad.push(BadSetting { list: "languages", index, why: Unheard::UnknownLanguage }),
+                None => bad.push(InvalidSetting {
+                    list: "languages",
+                    index,
+                    error: SettingError::UnknownLanguage,
+                }),
             }
         }
         for (list, words) in [("stop", &settings.stop), ("start", &settings.start)] {
-            let errors =
-                words.iter().enumerate().filter_map(|(index, word)| Some((index, why_unheard(word)?)));
-            bad.extend(errors.map(|(index, why)| BadSetting { list, index, why }));
+            let errors = words.iter().enumerate().filter_map(|(index, word)| Some((index, error_of(word)?)));
+            bad.extend(errors.map(|(index, error)| InvalidSetting { list, index, error }));
         }
         if !bad.is_empty() {
             return Err(bad);
         }
         if !settings.stop.is_empty() || !settings.start.is_empty() {
-            // They may be of any language.
+            // Their language is not known, so it may be Turkish.
             for casing in [Casing::Default, Casing::Turkic] {
                 lists.push(Arc::new(WordList::new(casing, &settings.stop, &settings.start)));
             }
@@ -127,9 +128,9 @@ impl Keywords {
         Ok(Keywords { lists })
     }
 
-    /// What a text asks for, if anything. A word that does both stops: that harms nobody.
+    /// What a text asks for, if anything. A word in both lists opts out, which is the safer error.
     ///
-    /// Reads at most 1,024 characters, besides spaces around the text: of a longer one only its first sentence.
+    /// Cost: folds at most 1,024 characters, twice per casing. A longer text is matched by its first sentence only.
     pub(crate) fn wish(&self, text: &str) -> Option<Wish> {
         let text = text.trim();
         if !is_too_long(text) {
@@ -140,15 +141,15 @@ impl Keywords {
             if self.any(&readings, |list, reading| list.start.contains(&reading.folded)) {
                 return Some(Wish::Start);
             }
-            if self.any(&readings, WordList::is_courteously_stop) {
+            if self.any(&readings, WordList::is_stop_with_courtesies) {
                 return Some(Wish::Stop);
             }
         }
         let readings = self.readings(first_sentence(text)?);
-        self.any(&readings, WordList::is_courteously_stop).then_some(Wish::Stop)
+        self.any(&readings, WordList::is_stop_with_courtesies).then_some(Wish::Stop)
     }
 
-    /// The text in each way in which there are words.
+    /// The text under each casing that some list has.
     fn readings(&self, text: &str) -> Vec<Reading> {
         [Casing::Default, Casing::Turkic]
             .into_iter()
@@ -177,8 +178,8 @@ impl WordList {
         self.stop.contains(&reading.without_accents)
     }
 
-    fn is_courteously_stop(&self, reading: &Reading) -> bool {
-        is_courteously(&reading.without_accents, self.casing, |word| self.stop.contains(word))
+    fn is_stop_with_courtesies(&self, reading: &Reading) -> bool {
+        matches_without_courtesies(&reading.without_accents, self.casing, |word| self.stop.contains(word))
     }
 }
 
@@ -193,12 +194,12 @@ fn is_too_long(text: &str) -> bool {
     text.chars().nth(LONGEST).is_some()
 }
 
-fn why_unheard(word: &str) -> Option<Unheard> {
+fn error_of(word: &str) -> Option<SettingError> {
     if is_too_long(word.trim()) {
-        return Some(Unheard::TooLong);
+        return Some(SettingError::TooLong);
     }
-    // Some letters are nothing but an accent.
-    without_accents(&fold(word, Casing::Default)).is_empty().then_some(Unheard::Nothing)
+    // Empty without accents, too: the Arabic tatweel is a letter.
+    without_accents(&fold(word, Casing::Default)).is_empty().then_some(SettingError::Nothing)
 }
 
 #[cfg(test)]

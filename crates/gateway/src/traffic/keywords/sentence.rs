@@ -5,10 +5,10 @@ use super::fold::is_of_word;
 /// The most characters in which the end of the first sentence is looked for.
 pub(super) const LONGEST: usize = 1024;
 
-/// The first sentence, where another or a signature follows: up to a full stop, an exclamation mark, an ellipsis or a new line. A
-/// question is not one that counts, so a question mark ends none.
+/// The text up to the first full stop, exclamation mark, ellipsis or line break; `None` if there is none in the first 1,024 characters.
 ///
-/// A mark with a letter or digit right after it ends nothing (`stop.example`), nor does one before a number (`stop. 12345`).
+/// A question mark ends no sentence here: "Stop? Why" asks for nothing. Neither does a mark with a letter or digit right after it
+/// (`stop.example`), or with a number as the next word (`stop. 12345`).
 pub(super) fn first_sentence(text: &str) -> Option<&str> {
     let start = text.find(is_of_word)?;
     let text = &text[start..];
@@ -28,7 +28,7 @@ fn is_new_line(character: char) -> bool {
     matches!(character, '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Whether the next word on the line is a number. Looks at few characters: more than that stand between no two words.
+/// Whether the next word on the line is a number. Bounded, as a text may be megabytes of punctuation.
 fn is_number_next(rest: &str) -> bool {
     let next = rest.chars().take(LONGEST).find(|character| is_new_line(*character) || is_of_word(*character));
     next.is_some_and(char::is_numeric)
