@@ -108,7 +108,12 @@ impl TenantConfig {
         let rate_limit = typed.rate_limit.map(|limit| check.quota(limit, &place.key("rate_limit")));
         check.secret(typed.access_token.as_ref(), place.key("access_token"));
         let keywords = Keywords::of(&typed.opt_out)
-            .map_err(|error| check.problem(place.key("opt_out").key("languages"), error.to_string()))
+            .map_err(|invalid| {
+                for setting in invalid {
+                    let place = place.key("opt_out").key(setting.list).index(setting.index);
+                    check.problem(place, setting.error.to_string());
+                }
+            })
             .ok();
         let events = typed.events.as_ref().map(|events| {
             let place = place.key("events");

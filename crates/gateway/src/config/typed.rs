@@ -231,11 +231,12 @@ impl UnreadableInbound {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OptOut {
-    /// The languages whose usual words are understood: of en, de, es, fr, he, hi, it, pt, sv.
+    /// The languages whose usual words are understood: of ar, az, da, de, el, en, es, fi, fr, he, hi, id, it, ko, mr, nb, nl, no, pl,
+    /// pt, ru, sv, tr, uk, zh.
     pub(crate) languages: Vec<String>,
-    /// Further words that opt out, or payloads of buttons.
+    /// Further words that opt out, or payloads of buttons. Case, accents and surrounding punctuation are ignored.
     pub(crate) stop: Vec<String>,
-    /// Further words that opt in again.
+    /// Further words that opt in again. Case and surrounding punctuation are ignored.
     pub(crate) start: Vec<String>,
     /// How long after an opt-out one message, its confirmation, may still go out; 0 for none.
     pub(crate) confirmation_seconds: u64,
