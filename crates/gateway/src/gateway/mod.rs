@@ -17,7 +17,7 @@ use portcullis_host::Engine;
 use portcullis_ledger::{Ledger, MasterKey, StorageUrl};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tracing::info;
+use tracing::{info, warn};
 
 pub(crate) use change_tenants::{AdminError, Put};
 
@@ -31,6 +31,7 @@ use crate::residency::Residency;
 use crate::states::States;
 use crate::tenant::{self, Origin, Tenant};
 use crate::token::TokenDigest;
+use crate::traffic::Keywords;
 use adopt::{Settled, Stored};
 
 /// The gateway behind its interfaces.
@@ -150,8 +151,29 @@ fn configured(config: &Config, ledger: &Ledger) -> anyhow::Result<Vec<(TenantCon
     settled.in_file.into_iter().map(|tenant| Ok((tenant, Origin::File))).chain(of_api).collect()
 }
 
+/// Settings as they are checked today, of a tenant that was stored when words without letters and digits were taken, too: these
+/// must not keep all tenants from being served.
+fn without_unmatchable_words(typed: &typed::Tenant) -> typed::Tenant {
+    let mut typed = typed.clone();
+    for (list, words) in [("stop", &mut typed.opt_out.stop), ("start", &mut typed.opt_out.start)] {
+        let before = words.len();
+        words.retain(|word| Keywords::can_match(word));
+        if words.len() < before {
+            let ignored = before - words.len();
+            warn!(
+                tenant = typed.id,
+                setting = list,
+                ignored,
+                "words of opt_out that no text can match are ignored: send the tenant's settings without them"
+            );
+        }
+    }
+    typed
+}
+
 fn checked_again(typed: &typed::Tenant) -> anyhow::Result<TenantConfig> {
     let mut problems = Vec::new();
+    let typed = &without_unmatchable_words(typed);
     TenantConfig::check(typed, &Place::default(), &mut problems).ok_or_else(|| {
         let problem = problems.first().map(|problem| format!("{}: {}", problem.place, problem.what));
         let problem = problem.unwrap_or_default();

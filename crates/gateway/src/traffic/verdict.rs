@@ -36,7 +36,8 @@ pub(super) async fn judge(
             blocked.push(identity.clone());
         }
     }
-    if !blocked.is_empty() && !(kind.may_confirm && confirms(target, blocked).await?) {
+    let may_pass = blocked.is_empty() || kind.may_confirm && confirms(target, blocked).await?;
+    if !may_pass {
         return Ok(Some(Blocked::Recipient));
     }
     if kind.is_marketing && wants_no_marketing(target, recipients).await? {

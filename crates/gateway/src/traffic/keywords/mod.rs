@@ -128,6 +128,11 @@ impl Keywords {
         Ok(Keywords { lists })
     }
 
+    /// Whether a text could match an own word.
+    pub(crate) fn can_match(word: &str) -> bool {
+        error_of(word).is_none()
+    }
+
     /// What a text asks for, if anything. A word in both lists opts out, which is the safer error.
     ///
     /// Cost: folds at most 1,024 characters, twice per casing. A longer text is matched by its first sentence only.
