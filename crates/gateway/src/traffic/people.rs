@@ -52,7 +52,9 @@ pub(super) fn grant(target: &Target, who: &Who, asked: &Asked) -> Result<(), Ref
     }
     let written = match asked.wish {
         Wish::Stop => {
-            let reason = Reason::new(asked.word.trim()).ok();
+            // A signature may follow the word.
+            let words: String = asked.word.trim().chars().take(Reason::MAX_LENGTH).collect();
+            let reason = Reason::new(words).ok();
             let block = Block {
                 hold: HoldKind::OptOut,
                 source: Source::OptOut,
@@ -91,7 +93,9 @@ pub(super) fn prefer(target: &Target, who: &Who, preference: &Object<'_>) -> Res
             let block = Block {
                 hold: HoldKind::Marketing,
                 source: Source::OptOut,
-                reason: text("detail").and_then(|detail| Reason::new(detail).ok()),
+                reason: text("detail").and_then(|detail| {
+                    Reason::new(detail.chars().take(Reason::MAX_LENGTH).collect::<String>()).ok()
+                }),
                 requested,
                 ..Block::new(target.whom(&identity), COVERED, target.actor.clone())
             };
