@@ -36,6 +36,14 @@ impl Identity {
         }
     }
 
+    /// Reads what a vendor's client wrote: the same, but with numbers as the vendors document them.
+    pub(crate) fn read_vendor_s(text: &str, reader: NumberReader) -> Result<Self, IdentityError> {
+        match text.strip_prefix(USER_PREFIX) {
+            Some(id) => Ok(Identity::User(id.parse()?)),
+            None => Ok(Identity::Number(reader.read_vendor_s(text).map_err(NumberError::from)?)),
+        }
+    }
+
     /// The number, if it is one.
     pub(crate) fn number(&self) -> Option<Msisdn> {
         match self {

@@ -2,12 +2,12 @@
 
 use std::str::FromStr;
 
-use portcullis_msisdn::{Msisdn, ParseError};
+use portcullis_msisdn::{Fit, Msisdn, ParseError};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, get_national_significant_number_owned};
 
 /// A country or territory with a numbering plan that national numbers can be read by.
 ///
-/// Reading one loads the metadata of all plans (25 ms, once a process).
+/// Reading one loads the metadata of all plans (25 ms, once per process).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Region(rlibphonenumber::Region);
 
@@ -36,7 +36,7 @@ impl std::fmt::Display for Region {
     }
 }
 
-/// Why a text can't be read as a number. Tells nothing about the number itself.
+/// Why a text can't be read as a number. Shows no number, except masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NumberError {
     /// It is no number in any reading.
@@ -44,9 +44,16 @@ pub(crate) enum NumberError {
     Unreadable(#[from] ParseError),
     /// It is a valid national number, and a different valid international one.
     #[error(
-        "the number can be read as a national and as an international one: write it with + and its country code"
+        "the number can be read as the national {} and as the international {}: write it with + and its country code",
+        national.masked(),
+        international.masked()
     )]
-    Ambiguous,
+    Ambiguous {
+        /// As it is dialled in the tenant's default region.
+        national: Msisdn,
+        /// With its first digits for the country code.
+        international: Msisdn,
+    },
 }
 
 /// Reads numbers as one tenant's clients write them.
@@ -57,35 +64,136 @@ pub(crate) struct NumberReader {
 }
 
 impl NumberReader {
-    /// Reads one number.
+    /// Reads a number as people write it.
     ///
-    /// With `+` in front, and wherever there is no default region, that is [`Msisdn::parse`] and costs tens of
-    /// nanoseconds. Otherwise the text is read both as it is dialled in the region (a national number, or one behind the
-    /// region's dialling prefix) and as an international one without its plus, and the one reading that is valid under
-    /// Google's numbering plans wins: 3 µs. Where neither is, it is international, as numbering plans change monthly and a
-    /// blacklist must not refuse a number because its tables are old.
+    /// With `+` in front, and wherever there is no default region, that is [`international`], and costs tens of nanoseconds.
+    /// Otherwise the text is read both as it is dialled in the region (a national number, or one behind the region's dialling
+    /// prefix) and as an international one without its plus, and the one reading that is valid by libphonenumber's metadata
+    /// wins: 3 µs. Where neither is valid, it is international, as numbering plans change monthly and a blacklist must not
+    /// refuse a number because its tables are old.
+    ///
+    /// # Errors
+    /// Where there is no reading, or both are valid and name two persons.
     pub(crate) fn read(self, text: &str) -> Result<Msisdn, NumberError> {
-        let international = Msisdn::parse(text);
-        let Some(Region(region)) = self.default_region else {
-            return Ok(international?);
-        };
-        let Some(digits) = digits(text) else {
-            // It has a plus, which needs no region; or a letter, of which no region makes a number.
-            return Ok(international?);
-        };
-        let dialled = PHONE_NUMBER_UTIL.parse(&digits, Some(region)).ok().and_then(valid);
-        match (dialled, international) {
-            (None, international) => Ok(international?),
-            (Some(dialled), Ok(international)) if dialled != international && is_valid(international) => {
-                Err(NumberError::Ambiguous)
+        match self.both(text) {
+            (Some(national), Ok(international)) if !is_same(national, international) => {
+                if !is_valid(international) {
+                    return Ok(national);
+                }
+                Err(NumberError::Ambiguous { national, international })
             }
-            (Some(dialled), _) => Ok(dialled),
+            (Some(national), Err(_)) => Ok(national),
+            (_, international) => Ok(international?),
         }
+    }
+
+    /// Reads a number as the vendors document theirs: digits are international, also without a plus. A national number is
+    /// read where they can't be, and there is a default region.
+    pub(crate) fn read_vendor_s(self, text: &str) -> Result<Msisdn, ParseError> {
+        match self.both(text) {
+            (Some(national), Ok(international))
+                if is_valid(international) || is_same(national, international) =>
+            {
+                Ok(international)
+            }
+            (Some(national), _) => Ok(national),
+            (None, international) => international,
+        }
+    }
+
+    /// All numbers that the recipient of a message may stand for: at least one.
+    ///
+    /// With a plus there is one. Without, Meta puts the business's own country code in front of a number that lacks one, and
+    /// does not say how it tells that (its page on sending messages, "WhatsApp user phone number formats", 4 November 2025).
+    /// So the digits count as they stand, behind the country code of `business`, and as they are dialled in the default
+    /// region.
+    ///
+    /// # Errors
+    /// Where there is none, the reason why the text is no international number.
+    pub(crate) fn readings(self, text: &str, business: Option<Msisdn>) -> Result<Vec<Msisdn>, ParseError> {
+        let (national, international) = self.both(text);
+        if international == Err(ParseError::Point) {
+            return Err(ParseError::Point);
+        }
+        let behind_own_code = business.and_then(|business| {
+            let digits = bare_digits(text)?;
+            self::international(&format!("+{}{digits}", business.country_code())).ok()
+        });
+        let mut readings: Vec<Msisdn> =
+            international.ok().into_iter().chain(behind_own_code).chain(national).collect();
+        readings.sort_unstable();
+        readings.dedup();
+        match international {
+            Err(error) if readings.is_empty() => Err(error),
+            _ => Ok(readings),
+        }
+    }
+
+    /// The text as a number that is dialled in the default region, where it is valid there; and as an international one.
+    fn both(self, text: &str) -> (Option<Msisdn>, Result<Msisdn, ParseError>) {
+        let international = international(text);
+        let Some(Region(region)) = self.default_region else { return (None, international) };
+        // A plus needs no region; and of letters no region makes a number.
+        let national = bare_digits(text)
+            .filter(|_| !matches!(international, Err(ParseError::Point)))
+            .and_then(|digits| PHONE_NUMBER_UTIL.parse(&digits, Some(region)).ok())
+            .and_then(valid);
+        (national, international)
     }
 }
 
+/// Reads an international number: [`Msisdn::parse`], and what only numbering plans tell.
+///
+/// A prefix that is dialled inside the country only (a trunk zero, Russia's 8, Mexico's 044, Argentina's 15) is dropped where the
+/// rest is valid by libphonenumber's metadata and the whole is not. Costs tens of nanoseconds, and some microseconds where the
+/// digits do not fit the plan.
+///
+/// # Errors
+/// As for [`Msisdn::parse`].
+pub(crate) fn international(text: &str) -> Result<Msisdn, ParseError> {
+    match Msisdn::parse(text) {
+        Ok(number) if number.fit() == Fit::UnknownLength => Ok(without_prefix(number).unwrap_or(number)),
+        Err(ParseError::TrunkPrefix) => {
+            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+            // What stands before the country code was seen to be nothing, a plus, or two zeros.
+            let digits = digits.strip_prefix("00").unwrap_or(&digits);
+            let value: u64 = digits.parse().map_err(|_| ParseError::TooManyDigits)?;
+            let number = Msisdn::try_from(value)?;
+            if is_valid(number) {
+                // As freephone numbers of some countries are.
+                return Ok(number);
+            }
+            without_prefix(number).ok_or(ParseError::TrunkPrefix)
+        }
+        read => read,
+    }
+}
+
+/// The number without a prefix that is dialled inside its country only; `None` where there is none, or the rest is not valid.
+fn without_prefix(number: Msisdn) -> Option<Msisdn> {
+    let parsed = PHONE_NUMBER_UTIL.parse(number.e164().to_string(), None).ok().and_then(valid);
+    if let Some(parsed) = parsed {
+        return Some(parsed).filter(|parsed| *parsed != number);
+    }
+    // Prefixes that the metadata does not have, or has for some services only.
+    let code = number.country_code();
+    let digits = number.digits().to_string();
+    let national = digits.strip_prefix(&code.to_string())?;
+    let bare = match code {
+        // Abolished in 2019, and still typed.
+        52 => ["044", "045", "01"].iter().find_map(|prefix| national.strip_prefix(prefix)),
+        // Before mobile numbers, where the metadata takes what follows for a carrier's code.
+        57 => national.strip_prefix('0'),
+        // Before a zero that belongs to the number.
+        _ if national.starts_with("00") => national.strip_prefix('0'),
+        _ => None,
+    };
+    let bare = Msisdn::parse(&format!("+{code}{}", bare?)).ok()?;
+    is_valid(bare).then_some(bare)
+}
+
 /// The digits of a text that has, besides them, separators only, and is not too long to be a number.
-fn digits(text: &str) -> Option<String> {
+fn bare_digits(text: &str) -> Option<String> {
     if text.len() > Msisdn::MAX_TEXT {
         return None;
     }
@@ -100,25 +208,39 @@ fn digits(text: &str) -> Option<String> {
     Some(digits)
 }
 
+fn is_same(one: Msisdn, other: Msisdn) -> bool {
+    one.spellings().any(|spelling| spelling == other)
+}
+
 fn is_valid(number: Msisdn) -> bool {
     PHONE_NUMBER_UTIL
         .parse(number.e164().to_string(), None)
-        .is_ok_and(|number| PHONE_NUMBER_UTIL.is_valid_number(&number))
+        .ok()
+        .filter(|parsed| PHONE_NUMBER_UTIL.is_valid_number(parsed))
+        .and_then(|parsed| in_full(&parsed))
+        .is_some_and(|parsed| parsed == number)
 }
 
 fn valid(number: PhoneNumber) -> Option<Msisdn> {
     if !PHONE_NUMBER_UTIL.is_valid_number(&number) {
         return None;
     }
-    let national = get_national_significant_number_owned(&number);
-    Msisdn::parse(&format!("+{}{national}", number.country_code)).ok()
+    in_full(&number)
+}
+
+fn in_full(number: &PhoneNumber) -> Option<Msisdn> {
+    let national = get_national_significant_number_owned(number);
+    Msisdn::try_from(format!("{}{national}", number.country_code).parse::<u64>().ok()?).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rlibphonenumber::PhoneNumberType;
 
     use super::*;
+
+    const WITHOUT_REGION: NumberReader = NumberReader { default_region: None };
 
     fn reader(region: &str) -> NumberReader {
         NumberReader { default_region: Some(region.parse().unwrap()) }
@@ -128,17 +250,21 @@ mod tests {
         reader(region).read(text).map(Msisdn::get)
     }
 
+    fn number(value: u64) -> Msisdn {
+        Msisdn::try_from(value).unwrap()
+    }
+
     #[test]
     fn without_a_region_numbers_are_international() {
-        let reader = NumberReader { default_region: None };
-        assert_eq!(reader.read("46732001122").map(Msisdn::get), Ok(46732001122));
-        assert_eq!(reader.read("073-200 11 22"), Err(ParseError::NationalForm.into()));
+        assert_eq!(WITHOUT_REGION.read("46732001122").map(Msisdn::get), Ok(46732001122));
+        assert_eq!(WITHOUT_REGION.read("073-200 11 22"), Err(ParseError::NationalForm.into()));
     }
 
     #[test]
     fn a_national_number_is_read_as_of_the_region() {
         assert_eq!(read("SE", "073-200 11 22"), Ok(46732001122));
         assert_eq!(read("SE", "(073) 200 11 22"), Ok(46732001122));
+        assert_eq!(read("SE", "732001122"), Ok(46732001122), "a spreadsheet takes the 0 away");
         assert_eq!(read("IN", "98765 43210"), Ok(919876543210));
         assert_eq!(read("US", "(202) 555-0173"), Ok(12025550173));
         assert_eq!(read("IT", "06 6988 1234"), Ok(390669881234), "Italy keeps the 0");
@@ -159,16 +285,114 @@ mod tests {
     }
 
     #[test]
-    fn two_valid_readings_are_refused() {
+    fn two_valid_readings_are_refused_and_both_are_named_masked() {
         // Fayetteville in Arkansas, and a mobile phone in Norway.
-        assert_eq!(read("US", "479 234 5678"), Err(NumberError::Ambiguous));
+        let error = read("US", "479 234 5678").unwrap_err();
+        assert_eq!(
+            error,
+            NumberError::Ambiguous { national: number(14_792_345_678), international: number(4_792_345_678) }
+        );
+        assert_eq!(
+            error.to_string(),
+            "the number can be read as the national +1********78 and as the international +47******78: write it with + \
+             and its country code"
+        );
+        assert!(matches!(read("DE", "491701234567"), Err(NumberError::Ambiguous { .. })));
+    }
+
+    #[test]
+    fn vendors_digits_are_international() {
+        for line in 0..90 {
+            let digits = format!("49170{:07}", 1_234_567 + line * 7_919);
+            let read = reader("DE").read_vendor_s(&digits).map(|number| number.digits().to_string());
+            assert_eq!(read, Ok(digits));
+        }
+        assert_eq!(reader("US").read_vendor_s("4792345678").map(Msisdn::get), Ok(4_792_345_678));
+        assert_eq!(reader("SE").read_vendor_s("073-200 11 22").map(Msisdn::get), Ok(46_732_001_122));
+        assert_eq!(reader("SE").read_vendor_s("732001122").map(Msisdn::get), Ok(46_732_001_122));
+        assert_eq!(WITHOUT_REGION.read_vendor_s("073-200 11 22"), Err(ParseError::NationalForm));
+    }
+
+    #[test]
+    fn a_recipient_without_a_plus_has_each_reading_that_the_upstream_may_take() {
+        let swedish = Some(number(46_700_000_001));
+        let readings = |text| {
+            WITHOUT_REGION
+                .readings(text, swedish)
+                .map(|all| all.into_iter().map(Msisdn::get).collect::<Vec<_>>())
+        };
+        for text in ["732001122", "73-200 11 22", "0732001122"] {
+            assert!(readings(text).unwrap().contains(&46_732_001_122), "{text}");
+        }
+        assert!(readings("46732001122").unwrap().contains(&46_732_001_122));
+        assert_eq!(readings("+46732001122"), Ok(vec![46_732_001_122]));
+        let indian = Some(number(919_876_543_210));
+        let all = WITHOUT_REGION.readings("(631) 555-1234", indian).unwrap();
+        assert!(all.contains(&number(916_315_551_234)), "{all:?}");
+        assert_eq!(readings("732001122.0"), Err(ParseError::Point));
+        assert_eq!(readings("nonsense"), Err(ParseError::Letter));
+        assert_eq!(WITHOUT_REGION.readings("1", None), Err(ParseError::TooShort));
+    }
+
+    #[test]
+    fn prefixes_that_are_dialled_inside_a_country_only_are_dropped() {
+        for (text, digits) in [
+            ("+44 07911 123457", 447_911_123_457_u64),
+            ("0044 07911 123457", 447_911_123_457),
+            ("+49 0170 1234568", 491_701_234_568),
+            ("+46 (0)73 200 11 22", 46_732_001_122),
+            ("46 (0) 73 200 11 22", 46_732_001_122),
+            ("+7 8 912 345-67-89", 79_123_456_789),
+            ("+36 06 20 123 4567", 36_201_234_567),
+            ("+375 8 029 491-19-11", 375_294_911_911),
+            ("+370 8 612 34567", 37_061_234_567),
+            ("+52 044 55 1234 5678", 525_512_345_678),
+            ("+52 01 55 1234 5678", 525_512_345_678),
+            ("+54 11 15 2345 6789", 5_491_123_456_789),
+            ("+57 0 321 1234567", 573_211_234_567),
+            ("+1 1 (202) 555-0173", 12_025_550_173),
+            // They belong to the number.
+            ("+39 06 698 12345", 390_669_812_345),
+            ("+39 (0)6 698 12345", 390_669_812_345),
+            ("+39 0 06 698 12345", 390_669_812_345),
+            ("+225 0 01 23 45 67 89", 2_250_123_456_789),
+            ("+378 0549 886377", 3_780_549_886_377),
+            ("+225 01 23 45 67 89", 2_250_123_456_789),
+            ("+229 01 95 12 34 56", 2_290_195_123_456),
+            ("+242 06 123 4567", 242_061_234_567),
+            ("+241 06 03 12 34", 24_106_031_234),
+            // WhatsApp's, and other old spellings, stay as they are written.
+            ("+52 1 55 1234 5678", 5_215_512_345_678),
+            ("+225 07 12 34 56", 22_507_123_456),
+        ] {
+            assert_eq!(international(text).map(Msisdn::get), Ok(digits), "{text}");
+            assert_eq!(read("SE", text), Ok(digits), "{text}");
+        }
+        for text in ["+46 099", "+34 0 612 345 678", "+44 0 123"] {
+            assert!(
+                matches!(international(text), Err(ParseError::TrunkPrefix | ParseError::TooShort)),
+                "{text}"
+            );
+        }
     }
 
     #[test]
     fn what_no_plan_knows_is_international_if_it_can_be() {
         assert_eq!(read("SE", "99912"), Err(ParseError::UnassignedCountryCode.into()));
-        assert_eq!(read("SE", "46000000000001"), Ok(46000000000001));
+        assert_eq!(read("SE", "46100000000001"), Ok(46100000000001));
         assert_eq!(read("SE", "0"), Err(ParseError::NationalForm.into()));
+    }
+
+    #[test]
+    fn what_is_too_short_or_a_fraction_is_no_number_in_any_region() {
+        for region in ["SE", "US", "DE", "IT"] {
+            for text in ["44", "0043", "1", "12", "+1"] {
+                assert_eq!(read(region, text), Err(ParseError::TooShort.into()), "{region} {text}");
+            }
+            for text in ["46732001122.0", "0732001122.0", "732001122.00", "4673200112.5"] {
+                assert_eq!(read(region, text), Err(ParseError::Point.into()), "{region} {text}");
+            }
+        }
     }
 
     #[test]
@@ -186,6 +410,74 @@ mod tests {
         assert_eq!("SE".parse::<Region>().unwrap().to_string(), "SE");
     }
 
+    /// An example of each kind of number that each country has, by libphonenumber's metadata.
+    fn examples() -> Vec<(rlibphonenumber::Region, Msisdn)> {
+        let kinds = [PhoneNumberType::FixedLine, PhoneNumberType::Mobile];
+        let regions = PHONE_NUMBER_UTIL.get_supported_regions();
+        let example =
+            |region, kind| PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, kind).ok();
+        regions
+            .flat_map(|region| kinds.map(|kind| (region, kind)))
+            .filter_map(|(region, kind)| Some((region, in_full(&example(region, kind)?)?)))
+            .collect()
+    }
+
+    #[test]
+    fn the_plans_of_the_number_type_know_what_the_metadata_knows() {
+        let examples = examples();
+        assert!(examples.len() > 450, "{}", examples.len());
+        for (region, example) in examples {
+            assert_eq!(example.fit(), Fit::Known, "{region}: {example:?}");
+            assert_eq!(Msisdn::parse(&example.e164().to_string()), Ok(example), "{region}");
+        }
+        for code in PHONE_NUMBER_UTIL.get_supported_calling_codes() {
+            for count in 2..=15 - code.to_string().len() {
+                let Ok(number) =
+                    Msisdn::try_from(format!("{code}{}", "2".repeat(count)).parse::<u64>().unwrap())
+                else {
+                    continue;
+                };
+                let Ok(parsed) = PHONE_NUMBER_UTIL.parse(number.e164().to_string(), None) else { continue };
+                if in_full(&parsed) != Some(number) {
+                    continue;
+                }
+                let is_possible = matches!(
+                    PHONE_NUMBER_UTIL.is_possible_number_with_reason(&parsed),
+                    Ok(rlibphonenumber::NumberLengthType::IsPossible)
+                );
+                assert!(!is_possible || number.fit() == Fit::Known, "{number:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_country_s_examples_are_read_with_and_without_a_zero_that_does_not_belong() {
+        let mut dropped = 0;
+        for (region, example) in examples() {
+            let text = example.e164().to_string();
+            assert_eq!(international(&text), Ok(example), "{region}");
+            let code = example.country_code().to_string();
+            let national = &text[1 + code.len()..];
+            let with_zero = Msisdn::try_from(format!("{code}0{national}").parse::<u64>().unwrap_or(0)).ok();
+            for form in [
+                format!("+{code} 0{national}"),
+                format!("+{code} (0) {national}"),
+                format!("00{code}0{national}"),
+            ] {
+                match international(&form) {
+                    // It stands for the number, or belongs to another one that there is, or nothing is read.
+                    Ok(read) if read == example => dropped += 1,
+                    Ok(read) => {
+                        assert_eq!(Some(read), with_zero, "{region} {form}");
+                        assert!(is_valid(read), "{region} {form}");
+                    }
+                    Err(error) => assert_eq!(error, ParseError::TrunkPrefix, "{region} {form}"),
+                }
+            }
+        }
+        assert!(dropped > 3 * 200, "{dropped}");
+    }
+
     proptest! {
         /// Whatever is in front of it, the region never changes a number that names its country.
         #[test]
@@ -197,9 +489,23 @@ mod tests {
             }
         }
 
+        /// All doors agree about a number that names its country.
+        #[test]
+        fn a_plus_leaves_one_reading(digits in 10_u64.pow(7)..10_u64.pow(14)) {
+            let text = format!("+{digits}");
+            let read = WITHOUT_REGION.read(&text).ok();
+            for region in ["SE", "US", "IT", "DE"] {
+                let reader = reader(region);
+                prop_assert_eq!(reader.read(&text).ok(), read);
+                prop_assert_eq!(reader.read_vendor_s(&text).ok(), read);
+                prop_assert_eq!(reader.readings(&text, Some(number(46_700_000_001))).ok(), read.map(|one| vec![one]));
+            }
+        }
+
         #[test]
         fn no_text_panics(text in "\\PC{0,70}") {
             let _ = reader("US").read(&text);
+            let _ = reader("US").readings(&text, Some(number(46_700_000_001)));
         }
     }
 }

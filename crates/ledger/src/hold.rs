@@ -35,6 +35,11 @@ impl HoldKind {
         }
     }
 
+    /// Whether it is the person's own wish, and so counts by the time at which they asked.
+    pub const fn is_wish(self) -> bool {
+        !matches!(self, HoldKind::Operator)
+    }
+
     /// Whether what it covers is blocked.
     pub const fn blocks(self) -> bool {
         !matches!(self, HoldKind::Marketing)
@@ -93,6 +98,13 @@ pub struct Hold {
     pub reason: Option<Reason>,
     /// When it was made, or made again after it was lifted.
     pub since: Timestamp,
+    /// When what set it, confirmed it or lifted it last was asked for: the time of the person's message, of the record that
+    /// was imported, or else of the write.
+    ///
+    /// A person's wish (any hold but the operator's) counts by this time and not by its arrival: an older one changes
+    /// nothing. Compared in whole seconds, as vendors tell the times of messages; of two in one second, the one that arrives
+    /// later counts.
+    pub requested: Timestamp,
     /// When it ends, or ended, by itself.
     pub expires: Option<Timestamp>,
 }

@@ -6,9 +6,7 @@
 //! under the tenant's key.
 //!
 //! ```
-//! use portcullis_ledger::{
-//!     Actor, HoldKind, Ledger, MasterKey, Outcome, Scope, Source, StorageUrl, TenantId, Write,
-//! };
+//! use portcullis_ledger::{Actor, Block, Ledger, MasterKey, Outcome, Scope, StorageUrl, TenantId};
 //! use portcullis_msisdn::{Directions, Msisdn};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,17 +18,8 @@
 //! let list = ledger.list(&tenant, Scope::Sender("support-bot".parse()?))?;
 //!
 //! let subject = keys.permutation().subject(Msisdn::parse("+46 73-200 11 22")?);
-//! let written = list.write(vec![Write::Block {
-//!     subject,
-//!     hold: HoldKind::Operator,
-//!     directions: Directions::OUTBOUND,
-//!     source: Source::Api,
-//!     label: None,
-//!     actor: Actor::new("acme-crm")?,
-//!     reason: None,
-//!     display: None,
-//!     expires: None,
-//! }])?;
+//! let block = Block::new(subject, Directions::OUTBOUND, Actor::new("acme-crm")?);
+//! let written = list.write(vec![block.into()])?;
 //! // On disk now, and in the feed that plugins and other nodes follow.
 //! assert_eq!(written[0].outcome, Outcome::Added);
 //! assert_eq!(list.count()?, 1);
@@ -43,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod actor;
+mod apply;
 mod changes;
 mod entry;
 mod error;
@@ -59,6 +49,7 @@ mod source;
 mod sqlite;
 mod storage_url;
 mod text;
+mod tie;
 mod time;
 mod write;
 
@@ -78,4 +69,5 @@ pub use scope::Scope;
 pub use source::{Source, UnknownSource};
 pub use storage_url::{StorageUrl, StorageUrlError};
 pub use text::{DisplayForm, Label, Reason, TooLong};
-pub use write::{Outcome, Write, Written};
+pub use tie::{Tie, Tied};
+pub use write::{Block, Outcome, Unblock, Whom, Write, Written};

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use portcullis_msisdn::{Directions, Permutation, ReservedId, Subject};
+use portcullis_msisdn::{Directions, Permutation, Person, ReservedId, Subject};
 
 use crate::changes::{Census, Changes, Seq};
 use crate::entry::{Entry, Filter, Page, Paging};
@@ -17,6 +17,7 @@ use crate::public_id::PublicId;
 use crate::record::{Record, Trail};
 use crate::scope::Scope;
 use crate::sqlite::{ListRow, Store};
+use crate::tie::{Tie, Tied};
 use crate::write::{Write, Written};
 
 /// One blacklist of a tenant. Cheap to clone; keeps the ledger open.
@@ -104,7 +105,7 @@ impl List {
             return Ok(Vec::new());
         }
         let blocks_nothing =
-            |write: &Write| matches!(write, Write::Block { directions, .. } if directions.is_none());
+            |write: &Write| matches!(write, Write::Block(block) if block.directions.is_none());
         if writes.iter().any(blocks_nothing) {
             return Err(LedgerError::NoDirections);
         }
@@ -191,37 +192,79 @@ impl List {
         self.0.store.set_told(self.0.row, told)
     }
 
-    /// What was done to one entry, the newest change first: those with a number below `before`, or all. Costs a look-up for
-    /// each change, also for those that are not among the answer as they are newer.
+    /// What was done to a person's entries, the newest change first: those with a number below `before`, or all. Costs a
+    /// look-up for each change, also for those that are not among the answer as they are newer.
     ///
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn history(
         &self,
-        subject: Subject,
+        person: &[Subject],
         before: Option<Seq>,
         limit: NonZeroUsize,
     ) -> Result<Trail, LedgerError> {
-        self.0.store.history(self.0.row, self.0.keys.text_seal(), subject, before, limit)
+        let mut records = Vec::new();
+        let mut older = None;
+        for &subject in person {
+            let of_one = self.0.store.history(self.0.row, self.0.keys.text_seal(), subject, before, limit)?;
+            records.extend(of_one.records);
+            older = older.max(of_one.older);
+        }
+        records.sort_by_key(|record| std::cmp::Reverse((record.sequence, record.step)));
+        // What shares a number is never parted.
+        let ends =
+            |at: usize| records.get(at).is_some_and(|record| records[at - 1].sequence != record.sequence);
+        if let Some(end) = (limit.get()..records.len()).find(|&at| ends(at)) {
+            records.truncate(end);
+            older = records.last().map(|record| record.sequence);
+        }
+        Ok(Trail { records, older })
     }
 
-    /// The subject of a person that has no number, if it has one in this tenant already.
+    /// Everybody who is meant by a user id: the number that it is [tied](Self::tie) to, in each of its spellings, or the id
+    /// itself. `None` where nobody ever named it in this tenant.
     ///
     /// # Errors
     /// What the disk may report.
-    pub fn subject_of_user(&self, user: &UserId) -> Result<Option<Subject>, LedgerError> {
-        let id = self.0.store.identity(self.0.row.tenant, &self.0.keys, user)?;
-        Ok(id.map(|id| self.0.keys.permutation().reserved(id)))
+    pub fn person_of_user(&self, user: &UserId) -> Result<Option<Person>, LedgerError> {
+        self.0.store.person_of_user(self.0.row.tenant, &self.0.keys, user)
     }
 
-    /// The subject of a person that has no number. One is made, durably, where there is none: the same for all of the
-    /// tenant's lists, and for ever.
+    /// The same, but a user id that nobody ever named is remembered, durably: the same for all of the tenant's lists, and for
+    /// ever.
     ///
     /// # Errors
     /// [`LedgerError::TenantForgotten`], and what the disk may report.
-    pub fn ensure_subject_of_user(&self, user: &UserId) -> Result<Subject, LedgerError> {
-        let id = self.0.store.ensure_identity(self.0.row.tenant, &self.0.keys, user)?;
-        Ok(self.0.keys.permutation().reserved(id))
+    pub fn ensure_person_of_user(&self, user: &UserId) -> Result<Person, LedgerError> {
+        self.0.store.ensure_person_of_user(self.0.row.tenant, &self.0.keys, user)
+    }
+
+    /// Everybody who is meant by a subject, such as that of an entry.
+    ///
+    /// # Errors
+    /// What the disk may report.
+    pub fn person_of(&self, subject: Subject) -> Result<Person, LedgerError> {
+        self.0.store.person_of(self.0.row.tenant, &self.0.keys, subject)
+    }
+
+    /// Remembers, durably, that all of these are one person, in all of the tenant's lists: from then on what is blocked of one
+    /// is blocked of the others. Costs a look-up where that is known already.
+    ///
+    /// # Errors
+    /// [`LedgerError::TenantForgotten`], and what the disk may report.
+    pub fn tie(&self, tie: Tie) -> Result<Tied, LedgerError> {
+        self.0.store.tie(self.0.row.tenant, &self.0.keys, tie)
+    }
+
+    /// The entries that a person has: mostly one, but lists from before [spellings](portcullis_msisdn::Msisdn::spellings) were
+    /// known may have several. Those that block come first.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn find(&self, person: &Person) -> Result<Vec<Entry>, LedgerError> {
+        let mut entries: Vec<Entry> = self.get_many(person)?.into_iter().flatten().collect();
+        entries.sort_by_key(|entry| entry.directions.is_none());
+        Ok(entries)
     }
 
     /// The person that an id was given to.

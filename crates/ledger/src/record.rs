@@ -23,6 +23,8 @@ pub struct Record {
     pub previous: Seq,
     /// When.
     pub at: Timestamp,
+    /// When it was asked for, as told with this change; else the same.
+    pub requested: Timestamp,
     /// Who.
     pub actor: Actor,
     /// The hold that was made or lifted; none where all were lifted together.

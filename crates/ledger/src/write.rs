@@ -5,54 +5,121 @@ use portcullis_msisdn::{Directions, Subject};
 
 use crate::actor::Actor;
 use crate::changes::Seq;
-use crate::entry::Entry;
-use crate::hold::{Hold, HoldKind, Holds};
+#[cfg(doc)]
+use crate::hold::Hold;
+use crate::hold::HoldKind;
+use crate::identity::UserId;
 use crate::source::Source;
 use crate::text::{DisplayForm, Label, Reason};
-use crate::time::whole_milliseconds;
 
-/// A change of one entry.
+/// Whom a write is about.
+///
+/// The ledger knows who is one person: a number in each of its spellings, and a user id that is
+/// [tied](crate::List::tie) to a number. A write changes the entry that the person has, under
+/// whichever of these it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// A number, or an entry's own subject.
+    Subject(Subject),
+    /// A person without a number. One who was never named is remembered, durably, by a block.
+    User(UserId),
+}
+
+impl From<Subject> for Whom {
+    fn from(subject: Subject) -> Self {
+        Whom::Subject(subject)
+    }
+}
+
+/// A change of what is blocked of one person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Blocks `subject` in `directions`, in addition to what is blocked already.
-    ///
-    /// Where the entry has a hold of this kind in force, a reason, a label and a display form that are given replace those
-    /// there were, and the newest block decides when the hold ends, also where that is never. A hold that was lifted is
-    /// made anew; holds of other kinds stay as they are.
-    Block {
-        /// Whom.
-        subject: Subject,
-        /// Whose will it is.
-        hold: HoldKind,
-        /// Which ways: at least one.
-        directions: Directions,
-        /// How it came about.
-        source: Source,
-        /// What the client calls that.
-        label: Option<Label>,
-        /// Who asks for it.
-        actor: Actor,
-        /// Why.
-        reason: Option<Reason>,
-        /// The number as the client wrote it, where that is to be shown again.
-        display: Option<DisplayForm>,
-        /// When the hold ends; kept in whole milliseconds. `None`: not by itself.
-        expires: Option<Timestamp>,
-    },
-    /// Takes `directions` away from the holds of the subject's entry. Without any in force it is inactive, and stays
+    /// Blocks somebody, in addition to what is blocked already.
+    Block(Block),
+    /// Takes directions away from the holds of somebody's entry. Without any in force it is inactive, and stays
     /// for the record.
-    Unblock {
-        /// An entry that does not block all of these directions is left as it is.
-        covering: Directions,
-        /// Whom.
-        subject: Subject,
-        /// From the hold of which kind; from all where none is named.
-        hold: Option<HoldKind>,
-        /// Which ways.
-        directions: Directions,
-        /// Who asks for it.
-        actor: Actor,
-    },
+    Unblock(Unblock),
+}
+
+/// A block that is asked for.
+///
+/// Where the person's entry has a hold of this kind in force, a reason, a label and a display form that are given replace
+/// those there were, and the newest block decides when the hold ends, also where that is never. A hold that was lifted is
+/// made anew; holds of other kinds stay as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Whom.
+    pub whom: Whom,
+    /// Whose will it is.
+    pub hold: HoldKind,
+    /// Which ways: at least one.
+    pub directions: Directions,
+    /// How it came about.
+    pub source: Source,
+    /// What the client calls that.
+    pub label: Option<Label>,
+    /// Who asks for it.
+    pub actor: Actor,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// The number as the client wrote it, where that is to be shown again.
+    pub display: Option<DisplayForm>,
+    /// When the hold ends; kept in whole milliseconds. `None`: not by itself.
+    pub expires: Option<Timestamp>,
+    /// When the person asked for it, where that is known: see [`Hold::requested`]. `None`: now.
+    pub requested: Option<Timestamp>,
+}
+
+impl Block {
+    /// The operator's block through an API: without texts, end, or another time than now.
+    pub fn new(whom: impl Into<Whom>, directions: Directions, actor: Actor) -> Self {
+        Block {
+            whom: whom.into(),
+            hold: HoldKind::Operator,
+            directions,
+            source: Source::Api,
+            label: None,
+            actor,
+            reason: None,
+            display: None,
+            expires: None,
+            requested: None,
+        }
+    }
+}
+
+/// A block that is to be lifted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unblock {
+    /// Whom.
+    pub whom: Whom,
+    /// Somebody who is not blocked in all of these directions is left as they are.
+    pub covering: Directions,
+    /// The hold of which kind; all where none is named.
+    pub hold: Option<HoldKind>,
+    /// Which ways.
+    pub directions: Directions,
+    /// Who asks for it.
+    pub actor: Actor,
+    /// When the person asked for it, where that is known: see [`Hold::requested`]. `None`: now.
+    ///
+    /// A wish of a known time is remembered also where there is nothing to lift, so that an older one that arrives later
+    /// changes nothing.
+    pub requested: Option<Timestamp>,
+}
+
+impl Unblock {
+    /// Lifts all holds of these directions.
+    pub fn new(whom: impl Into<Whom>, directions: Directions, actor: Actor) -> Self {
+        Unblock {
+            whom: whom.into(),
+            covering: Directions::NONE,
+            hold: None,
+            directions,
+            actor,
+            requested: None,
+        }
+    }
 }
 
 /// What became of a [`Write`].
@@ -64,7 +131,8 @@ pub enum Outcome {
     Reactivated,
     /// Was blocked, now in more directions.
     Widened,
-    /// Blocks as before; a further hold was made, or what is said of one changed: reason, label, display form, end.
+    /// Blocks as before; a further hold was made, or what is said of one changed: reason, label, display form, end, or when
+    /// the person asked for it.
     Updated,
     /// Was blocked like this already; nothing changed.
     Already,
@@ -80,15 +148,27 @@ pub enum Outcome {
     Absent,
     /// Was not blocked, and would have been one more than the list was to have; nothing changed.
     Full,
+    /// The person asked for something else later: nothing changed, and the wish is on record.
+    Outdated,
+    /// There was nothing to lift. When the person asked is remembered, so that an older wish changes nothing.
+    Noted,
 }
 
 impl Outcome {
     /// Whether the entry is another than before: it then has a new sequence number.
     pub const fn changed(self) -> bool {
-        !matches!(self, Outcome::Already | Outcome::Held | Outcome::Absent | Outcome::Full)
+        !matches!(
+            self,
+            Outcome::Already | Outcome::Held | Outcome::Absent | Outcome::Full | Outcome::Outdated
+        )
     }
 
-    const ALL: [Outcome; 11] = [
+    /// Whether it stands in the trail, under a sequence number of its own.
+    pub(crate) const fn is_recorded(self) -> bool {
+        self.changed() || matches!(self, Outcome::Outdated)
+    }
+
+    const ALL: [Outcome; 13] = [
         Outcome::Added,
         Outcome::Reactivated,
         Outcome::Widened,
@@ -100,6 +180,8 @@ impl Outcome {
         Outcome::Held,
         Outcome::Absent,
         Outcome::Full,
+        Outcome::Outdated,
+        Outcome::Noted,
     ];
 
     /// What stands for it on disk: never renumber.
@@ -117,162 +199,59 @@ impl Outcome {
 pub struct Written {
     /// What became of it.
     pub outcome: Outcome,
-    /// The directions that were blocked before.
+    /// Under which subject the person's entry stands, or would; `None` for a user id that nobody ever named.
+    pub subject: Option<Subject>,
+    /// The directions in which the person was blocked before.
     pub before: Directions,
-    /// The directions that are blocked now.
+    /// The directions in which the person is blocked now.
     pub after: Directions,
     /// Whoever has followed the feed up to here has seen the write: the entry's own sequence number
     /// where the call changed it, else the list's newest.
     pub sequence: Seq,
 }
 
+impl From<Block> for Write {
+    fn from(block: Block) -> Self {
+        Write::Block(block)
+    }
+}
+
+impl From<Unblock> for Write {
+    fn from(unblock: Unblock) -> Self {
+        Write::Unblock(unblock)
+    }
+}
+
 impl Write {
     /// Whom it is about.
-    pub fn subject(&self) -> Subject {
+    pub fn whom(&self) -> &Whom {
         match self {
-            Write::Block { subject, .. } | Write::Unblock { subject, .. } => *subject,
+            Write::Block(block) => &block.whom,
+            Write::Unblock(unblock) => &unblock.whom,
         }
     }
 
     /// The hold that it makes or lifts; `None` where it lifts all.
     pub(crate) fn hold(&self) -> Option<HoldKind> {
         match self {
-            Write::Block { hold, .. } => Some(*hold),
-            Write::Unblock { hold, .. } => *hold,
+            Write::Block(block) => Some(block.hold),
+            Write::Unblock(unblock) => unblock.hold,
         }
     }
 
     /// Who asks for it.
     pub(crate) fn actor(&self) -> &Actor {
         match self {
-            Write::Block { actor, .. } | Write::Unblock { actor, .. } => actor,
+            Write::Block(block) => &block.actor,
+            Write::Unblock(unblock) => &unblock.actor,
         }
     }
 
-    /// Makes of the subject's `entry`, if there is one, what it is after this write. What changed is
-    /// to be numbered by the caller.
-    pub(crate) fn apply(&self, entry: &mut Option<Entry>, now: Timestamp) -> Outcome {
+    /// When it was asked for, where that is known.
+    pub(crate) fn requested(&self) -> Option<Timestamp> {
         match self {
-            Write::Block { subject, hold, directions, source, label, actor, reason, display, expires } => {
-                let hold = Hold {
-                    kind: *hold,
-                    directions: *directions,
-                    source: *source,
-                    label: label.clone(),
-                    actor: actor.clone(),
-                    lifted_by: None,
-                    reason: reason.clone(),
-                    since: now,
-                    expires: expires.map(whole_milliseconds),
-                };
-                match entry {
-                    None => {
-                        *entry = Some(Entry::made_by(hold, *subject, display.clone(), now));
-                        Outcome::Added
-                    }
-                    Some(entry) => entry.block(hold, display.as_ref(), now),
-                }
-            }
-            Write::Unblock { covering, hold, directions, actor, .. } => match entry {
-                Some(entry) if (*covering & !entry.directions).is_none() => {
-                    entry.lift(*hold, *directions, actor, now)
-                }
-                _ => Outcome::Absent,
-            },
+            Write::Block(block) => block.requested,
+            Write::Unblock(unblock) => unblock.requested,
         }
-    }
-}
-
-impl Entry {
-    fn made_by(hold: Hold, subject: Subject, display: Option<DisplayForm>, now: Timestamp) -> Self {
-        let mut entry = Entry {
-            subject,
-            directions: Directions::NONE,
-            ever: Directions::NONE,
-            holds: Holds { first: hold, more: Vec::new() },
-            display,
-            created: now,
-            updated: now,
-            deactivated: None,
-            sequence: Seq::START,
-        };
-        entry.weigh(now);
-        entry
-    }
-
-    /// Puts a new block on what there is.
-    fn block(&mut self, mut hold: Hold, display: Option<&DisplayForm>, now: Timestamp) -> Outcome {
-        let before = self.directions;
-        let mut told = display.is_some() && display != self.display.as_ref();
-        let there = self.holds.iter_mut().find(|there| there.kind == hold.kind);
-        match there {
-            Some(there) if there.directions.is_none() => *there = hold,
-            Some(there) => {
-                hold.directions = hold.directions | there.directions;
-                hold.reason = hold.reason.or_else(|| there.reason.clone());
-                hold.label = hold.label.or_else(|| there.label.clone());
-                hold.since = there.since;
-                told |=
-                    (&hold.reason, &hold.label, hold.expires) != (&there.reason, &there.label, there.expires);
-                if !told && hold.directions == there.directions {
-                    return Outcome::Already;
-                }
-                *there = hold;
-            }
-            None => self.holds.more.push(hold),
-        }
-        self.holds.more.sort_by_key(|hold| hold.kind);
-        if before.is_none() {
-            // What was said of an entry that is over does not describe the new one.
-            self.display = display.cloned();
-        } else if let Some(display) = display {
-            self.display = Some(display.clone());
-        }
-        self.updated = now;
-        self.weigh(now);
-        match (before.is_none(), self.directions == before) {
-            (true, false) => Outcome::Reactivated,
-            (false, false) => Outcome::Widened,
-            (_, true) => Outcome::Updated,
-        }
-    }
-
-    fn lift(
-        &mut self,
-        kind: Option<HoldKind>,
-        directions: Directions,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> Outcome {
-        let before = self.directions;
-        let meant = |hold: &&mut Hold| {
-            kind.is_none_or(|kind| kind == hold.kind) && !(hold.directions & directions).is_none()
-        };
-        let mut lifted = false;
-        for hold in self.holds.iter_mut().filter(meant) {
-            hold.directions = hold.directions & !directions;
-            hold.lifted_by = Some(actor.clone());
-            lifted = true;
-        }
-        if !lifted {
-            return if (before & directions).is_none() { Outcome::Absent } else { Outcome::Held };
-        }
-        self.updated = now;
-        self.weigh(now);
-        match (self.directions.is_none(), self.directions == before) {
-            (_, true) => Outcome::Lifted,
-            (true, false) => Outcome::Removed,
-            (false, false) => Outcome::Narrowed,
-        }
-    }
-
-    /// Finds out what is blocked now.
-    fn weigh(&mut self, now: Timestamp) {
-        self.directions = self.holds.coverage().blocked();
-        self.ever = self.ever | self.directions;
-        self.deactivated = match self.directions.is_none() {
-            true => self.deactivated.or(Some(now)),
-            false => None,
-        };
     }
 }

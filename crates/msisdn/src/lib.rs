@@ -30,12 +30,16 @@ mod direction;
 mod feistel;
 mod msisdn;
 mod permutation;
+mod person;
+mod plan;
 mod reserved_id;
 mod siphash;
+mod spelling;
 mod subject;
 
 pub use direction::{Direction, Directions, UnknownDirection};
-pub use msisdn::{Msisdn, ParseError};
+pub use msisdn::{Fit, Msisdn, ParseError};
 pub use permutation::{Permutation, PermutationKey, Revealed};
+pub use person::Person;
 pub use reserved_id::ReservedId;
 pub use subject::Subject;

@@ -5,14 +5,15 @@ use core::fmt::{self, Write as _};
 use core::num::NonZeroU64;
 use core::str::FromStr;
 
-use crate::country_code;
+use crate::{country_code, plan, spelling};
 
 /// An international telephone number: country code first, 1 to 15 digits (ITU-T E.164, clause 6),
 /// no leading zero, an assigned country code.
 ///
 /// Whether the digits after the country code make a number that someone has is not checked:
 /// numbering plans change monthly, and a blacklist must not refuse a number because its tables are
-/// old.
+/// old. Plans only ever grow, so [`parse`](Msisdn::parse) does refuse what is shorter than any number
+/// of its country.
 ///
 /// There is no `Display`, and `Debug` shows the [masked](Msisdn::masked) form, so that a number
 /// gets into a log or an error only on purpose, through [`e164`](Msisdn::e164) or
@@ -43,19 +44,22 @@ impl Msisdn {
     ///
     /// It may begin with `+`, with `00`, or with the country code itself. Between the digits may
     /// stand the visual separators of RFC 3966 (hyphen, dot, parentheses), spaces (also U+00A0 and
-    /// U+202F, which do not break) and slashes, in any arrangement.
+    /// U+202F, which do not break) and slashes. A dot or slash must separate groups of at least two
+    /// digits: in `46732001122.0` it is a decimal point.
     ///
     /// `00` is the only dialling prefix understood; `011` (North America) and `0011` (Australia)
     /// are refused as national numbers are, which begin with 0 too.
     ///
-    /// A 0 after the country code is kept unless it stands alone in parentheses: in `+46 (0)73` it
-    /// is not dialled from abroad and refused, in `+39 06` it belongs to the number.
+    /// A 0 after the country code belongs to the number in the few countries whose numbers begin
+    /// with one (Italy, Côte d'Ivoire, Benin …). Elsewhere it is a trunk prefix, or a mistake, and
+    /// refused, as is Argentina's 15. Numbers with fewer digits than any number of their country has are
+    /// refused, too.
     ///
     /// Costs tens of nanoseconds, whatever the input.
     ///
     /// # Errors
-    /// One [`ParseError`] a cause. Where several apply, the first one met from the left, except
-    /// that digits are counted and the country code is looked up at the end.
+    /// One [`ParseError`] per cause. Where several apply, the first one met from the left, except
+    /// that the number of digits, the country code and what follows it are looked at last.
     ///
     /// ```
     /// use portcullis_msisdn::{Msisdn, ParseError};
@@ -63,6 +67,8 @@ impl Msisdn {
     /// assert_eq!(Msisdn::parse("+46 73-200 11 22")?.get(), 46732001122);
     /// assert_eq!(Msisdn::parse("0046732001122")?.get(), 46732001122);
     /// assert_eq!(Msisdn::parse("073-200 11 22"), Err(ParseError::NationalForm));
+    /// assert_eq!(Msisdn::parse("+46 (0)73-200 11 22"), Err(ParseError::TrunkPrefix));
+    /// assert_eq!(Msisdn::parse("+39 06 698 12345")?.get(), 390669812345);
     /// # Ok::<(), ParseError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, ParseError> {
@@ -70,19 +76,13 @@ impl Msisdn {
             return Err(ParseError::TextTooLong);
         }
         let mut digits = Digits::default();
+        let mut points = Points::default();
         let mut plus = false;
-        let mut rest = text.chars();
-        while let Some(character) = rest.next() {
+        for character in text.chars() {
             match character {
                 '0'..='9' => digits.push(character),
-                '(' if holds_only_zero(rest.as_str()) => {
-                    return Err(if digits.is_empty() && !plus {
-                        ParseError::NationalForm
-                    } else {
-                        ParseError::TrunkZero
-                    });
-                }
-                '-' | '.' | '(' | ')' | '/' => {}
+                '-' | '(' | ')' => {}
+                '.' | '/' => points.push(&digits)?,
                 _ if is_space(character) => {}
                 '+' if plus => return Err(ParseError::SecondPlus),
                 '+' if !digits.is_empty() => return Err(ParseError::MisplacedPlus),
@@ -92,7 +92,13 @@ impl Msisdn {
                 _ => return Err(ParseError::UnexpectedCharacter(character)),
             }
         }
-        Self::try_from(digits.international(plus)?)
+        points.end(&digits)?;
+        let number = Self::try_from(digits.international(plus)?)?;
+        match number.fit() {
+            Fit::TooShort => Err(ParseError::TooShort),
+            Fit::TrunkPrefix => Err(ParseError::TrunkPrefix),
+            Fit::Known | Fit::UnknownLength => Ok(number),
+        }
     }
 
     /// The number as an integer, country code first: below 10^15.
@@ -138,6 +144,32 @@ impl Msisdn {
         })
     }
 
+    /// Whether the number has the digits that numbers of its country have: neither too few for any,
+    /// nor a 0 that is dialled inside the country only.
+    ///
+    /// [`parse`](Msisdn::parse) refuses those that do not fit; from an integer they can be made, as
+    /// records of earlier versions hold some.
+    pub fn fit(self) -> Fit {
+        let (code, national_digits) = self.split();
+        let plan = plan::of(code);
+        if national_digits < plan.shortest() {
+            return Fit::TooShort;
+        }
+        let first = self.get() / 10_u64.pow(national_digits - 1) % 10;
+        let is_zero = first == 0 && !plan::zero_may_lead(code, self.national());
+        if is_zero || code == 54 && spelling::has_argentina_s_fifteen(self.national()) {
+            return Fit::TrunkPrefix;
+        }
+        let has_prefix = plan::may_have_prefix(code, self.national());
+        if plan.has(national_digits) && !has_prefix { Fit::Known } else { Fit::UnknownLength }
+    }
+
+    /// The number without its country code, and how many digits that has.
+    pub(crate) fn national(self) -> (u64, u32) {
+        let (_, national_digits) = self.split();
+        (self.get() % 10_u64.pow(national_digits), national_digits)
+    }
+
     /// The country code, and how many digits follow it.
     fn split(self) -> (u16, u32) {
         let digits = self.0.ilog10() + 1;
@@ -149,11 +181,60 @@ impl Msisdn {
     }
 }
 
-/// Whether the parenthesis before `text` closes again after a single 0.
-fn holds_only_zero(text: &str) -> bool {
-    text.trim_start_matches(is_space)
-        .strip_prefix('0')
-        .is_some_and(|after| after.trim_start_matches(is_space).starts_with(')'))
+/// The dots and slashes met so far.
+///
+/// They are separators where they stand between groups of digits. A spreadsheet's or a script's
+/// number has a decimal point, and what follows it is no part of a telephone number: reading it as
+/// one would give a stranger's.
+#[derive(Default)]
+struct Points {
+    count: u32,
+    /// How many digits, and how many leading zeros of the rest, stood before the last one.
+    before: u32,
+    /// The digits' value where the last one stood.
+    value: u64,
+}
+
+impl Points {
+    /// The fewest digits of a group.
+    const LEAST: u32 = 2;
+    /// So many digits are a number by themselves: one point behind them, and one or two digits, are
+    /// a fraction.
+    const WHOLE: u32 = 8;
+
+    fn push(&mut self, digits: &Digits) -> Result<(), ParseError> {
+        if digits.count < self.before + if self.count == 0 { 1 } else { Self::LEAST } {
+            return Err(ParseError::Point);
+        }
+        *self = Points { count: self.count + 1, before: digits.count, value: digits.value };
+        Ok(())
+    }
+
+    fn end(&self, digits: &Digits) -> Result<(), ParseError> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let group = digits.count - self.before;
+        let is_zero =
+            10_u64.checked_pow(group).and_then(|scale| self.value.checked_mul(scale)) == Some(digits.value);
+        let is_fraction = self.count == 1 && (is_zero || self.before >= Self::WHOLE && group <= Self::LEAST);
+        if group < Self::LEAST || is_fraction { Err(ParseError::Point) } else { Ok(()) }
+    }
+}
+
+/// How a number's digits fit the numbering plan of its country code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// The plan has numbers of this length.
+    Known,
+    /// The plan had no numbers of this length when its facts were collected, or few that begin like
+    /// this. It may have grown, or the number has a prefix that is not dialled from abroad.
+    UnknownLength,
+    /// Fewer digits than any number of the plan has.
+    TooShort,
+    /// There is a prefix that is dialled inside the country only: a 0 after the country code, where no
+    /// number of the plan begins with one, or Argentina's 15 after the area code.
+    TrunkPrefix,
 }
 
 /// The space, and the two that keep a number on one line.
@@ -247,8 +328,13 @@ pub enum ParseError {
     TooManyDigits,
     /// One leading 0, as in `073-200 11 22`; also the dialling prefixes `011` and `0011`.
     NationalForm,
-    /// The 0 of the national form is kept in parentheses, as in `+46 (0)73-200 11 22`.
-    TrunkZero,
+    /// A prefix that is dialled inside the country only: a 0 after the country code of a country whose
+    /// numbers do not begin with one, as in `+46 (0)73-200 11 22`, or Argentina's 15.
+    TrunkPrefix,
+    /// Fewer digits than any number of the country has.
+    TooShort,
+    /// A dot or slash that separates no groups of digits, as in `46732001122.0`.
+    Point,
     /// A second `+`.
     SecondPlus,
     /// A `+` after a digit.
@@ -279,8 +365,14 @@ impl fmt::Display for ParseError {
                 "the number begins with 0, the national form, which does not say its country: \
                  write it with its country code, as in +46 73 200 11 22"
             }
-            ParseError::TrunkZero => {
-                "the number contains (0), which is not dialled from abroad: leave it out"
+            ParseError::TrunkPrefix => {
+                "the number has a prefix that is dialled inside its country only (a 0 after the country \
+                 code, or Argentina's 15): leave it out"
+            }
+            ParseError::TooShort => "the number is too short: no number of its country has so few digits",
+            ParseError::Point => {
+                "a dot or slash stands where it separates no groups of digits: is it a decimal point? \
+                 write the number without it"
             }
             ParseError::SecondPlus => "the number has two plus signs: is it two numbers?",
             ParseError::MisplacedPlus => {
@@ -331,6 +423,10 @@ pub(crate) mod tests {
             "+46 73-200 11 22",
             "+46.73.200.11.22",
             "+46 (73) 200/1122",
+            "+46.732001122",
+            "+4673/2001122",
+            "+46 73 / 200 11 22",
+            "(+46).73.200.1122",
             "(+46) 73 200 11 22",
             "00 46 73 200 11 22",
             "(00)46732001122",
@@ -345,6 +441,8 @@ pub(crate) mod tests {
     fn a_zero_that_belongs_to_the_number_stays() {
         assert_eq!(number("+39 06 1234567").get(), 39061234567);
         assert_eq!(number("+39 (06) 1234567").get(), 39061234567);
+        assert_eq!(number("+39 (0)6 1234567").get(), 39061234567);
+        assert_eq!(number("+225 07 12 34 56 78").get(), 2250712345678);
         assert_eq!(number("+1 (800) 555 0100").get(), 18005550100);
     }
 
@@ -364,12 +462,17 @@ pub(crate) mod tests {
             ("0", NationalForm),
             ("011 46 732001122", NationalForm),
             ("0011 46 732001122", NationalForm),
-            ("+46 (0)73-200 11 22", TrunkZero),
-            ("+46( 0 )73-200 11 22", TrunkZero),
-            ("+46(0\u{a0})73-200 11 22", TrunkZero),
-            ("0046 (0)73-200 11 22", TrunkZero),
-            ("46(0)732001122", TrunkZero),
-            ("+(0)46732001122", TrunkZero),
+            ("+46 (0)73-200 11 22", TrunkPrefix),
+            ("+46( 0 )73-200 11 22", TrunkPrefix),
+            ("+46(0\u{a0})73-200 11 22", TrunkPrefix),
+            ("0046 (0)73-200 11 22", TrunkPrefix),
+            ("46(0)732001122", TrunkPrefix),
+            ("+46 073-200 11 22", TrunkPrefix),
+            ("+44 07911 123457", TrunkPrefix),
+            ("0049 0170 1234568", TrunkPrefix),
+            ("+225 0 07 12 34 56 78", TrunkPrefix),
+            ("+54 11 15 5555 1234", TrunkPrefix),
+            ("+(0)46732001122", UnassignedCountryCode),
             ("++46732001122", SecondPlus),
             ("+46732001122+46732001123", SecondPlus),
             ("46+732001122", MisplacedPlus),
@@ -390,6 +493,22 @@ pub(crate) mod tests {
             ("00046732001122", UnassignedCountryCode),
             ("00", UnassignedCountryCode),
             ("+3", UnassignedCountryCode),
+            ("+1", TooShort),
+            ("44", TooShort),
+            ("0043", TooShort),
+            ("12", TooShort),
+            ("+1 555 0123", TooShort),
+            ("+46 12345", TooShort),
+            ("46732001122.0", Point),
+            ("+46732001122.00", Point),
+            ("46732001122.5", Point),
+            ("46732001122.25", Point),
+            ("46732001122/23", Point),
+            ("46732001122.", Point),
+            (".46732001122", Point),
+            ("4673200..1122", Point),
+            ("46.7.3", Point),
+            ("+46.0", Point),
             ("+888 0000 0000", UnassignedCountryCode),
         ] {
             assert_eq!(Msisdn::parse(text), Err(cause), "{text:?}");
@@ -422,23 +541,24 @@ pub(crate) mod tests {
         assert_eq!(number("+46 73 200 11 22").country_code(), 46);
         assert_eq!(number("+358 40 1234567").country_code(), 358);
         assert_eq!(number("+998 90 1234567").country_code(), 998);
-        assert_eq!(number("+7").country_code(), 7);
+        assert_eq!(Msisdn::try_from(7).unwrap().country_code(), 7);
     }
 
     #[test]
     fn a_masked_number_shows_country_length_and_at_most_two_digits() {
-        for (text, masked) in [
-            ("+46732001122", "+46*******22"),
-            ("+14155550100", "+1********00"),
-            ("+4673200112", "+46******12"),
-            ("+467320011", "+46******1"),
-            ("+461234", "+46***4"),
-            ("+46123", "+46***"),
-            ("+46", "+46"),
-            ("+882123456789012", "+882**********12"),
+        for (value, masked) in [
+            (46_732_001_122, "+46*******22"),
+            (14_155_550_100, "+1********00"),
+            (4_673_200_112, "+46******12"),
+            (467_320_011, "+46******1"),
+            (461_234, "+46***4"),
+            (46_123, "+46***"),
+            (46, "+46"),
+            (882_123_456_789_012, "+882**********12"),
         ] {
-            assert_eq!(number(text).masked().to_string(), masked);
-            assert_eq!(format!("{:?}", number(text)), format!("Msisdn({masked})"));
+            let number = Msisdn::try_from(value).unwrap();
+            assert_eq!(number.masked().to_string(), masked);
+            assert_eq!(format!("{number:?}"), format!("Msisdn({masked})"));
         }
     }
 
@@ -450,8 +570,9 @@ pub(crate) mod tests {
     #[test]
     fn errors_say_what_to_do() {
         assert_eq!(
-            ParseError::TrunkZero.to_string(),
-            "the number contains (0), which is not dialled from abroad: leave it out"
+            ParseError::TrunkPrefix.to_string(),
+            "the number has a prefix that is dialled inside its country only (a 0 after the country code, or \
+             Argentina's 15): leave it out"
         );
         assert_eq!(
             ParseError::UnexpectedCharacter('\u{202d}').to_string(),
@@ -466,9 +587,16 @@ pub(crate) mod tests {
         })
     }
 
+    /// One that can be read.
+    fn any_fitting_number() -> impl Strategy<Value = Msisdn> {
+        any_number().prop_filter("too short, or with a trunk prefix", |number| {
+            matches!(number.fit(), Fit::Known | Fit::UnknownLength)
+        })
+    }
+
     proptest! {
         #[test]
-        fn every_number_is_read_back(number in any_number(), prefix in "(|00|\\+)") {
+        fn every_number_is_read_back(number in any_fitting_number(), prefix in "(|00|\\+)") {
             let digits = number.digits().to_string();
             prop_assert_eq!(number.e164().to_string(), format!("+{digits}"));
             // 00 and North America's 1 and another 1 is the one pair that looks like `0011`.
@@ -478,8 +606,8 @@ pub(crate) mod tests {
 
         #[test]
         fn separators_change_nothing(
-            number in any_number(),
-            separators in prop::collection::vec("[-./ \u{a0}\u{202f}]?", 15),
+            number in any_fitting_number(),
+            separators in prop::collection::vec("[- \u{a0}\u{202f}]?", 15),
         ) {
             let digits = number.digits().to_string();
             let text: String = digits
@@ -488,6 +616,14 @@ pub(crate) mod tests {
                 .map(|(digit, separator)| format!("{separator}{digit}"))
                 .collect();
             prop_assert_eq!(text.parse(), Ok(number));
+        }
+
+        /// A decimal point never adds a digit to a number, and is never read as nothing.
+        #[test]
+        fn a_fraction_is_no_part_of_a_number(number in any_fitting_number(), zeros in "[.]0{1,3}|[.,/][0-9]|[.][0-9]{2}") {
+            prop_assume!(number.get() >= 10_u64.pow(8));
+            let text = format!("{}{zeros}", number.digits());
+            prop_assert!(Msisdn::parse(&text).is_err());
         }
 
         #[test]
@@ -502,7 +638,7 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn near_numbers_give_a_number_or_an_error(text in "[ +()0-9a-]{0,70}") {
+        fn near_numbers_give_a_number_or_an_error(text in "[ +()0-9a./-]{0,70}") {
             if let Ok(number) = Msisdn::parse(&text) {
                 let digits: String = text.chars().filter(char::is_ascii_digit).collect();
                 prop_assert_eq!(digits.trim_start_matches("00"), number.digits().to_string());

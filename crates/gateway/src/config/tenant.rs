@@ -7,7 +7,9 @@ use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Msisdn;
 
 use super::problem::{Place, Problem};
-use super::typed::{self, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Secret, TenantDialects};
+use super::typed::{
+    self, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Secret, TenantDialects, UnreadableInbound,
+};
 use crate::number::Region;
 use crate::token::TokenDigest;
 use crate::traffic::Keywords;
@@ -59,6 +61,7 @@ pub(crate) struct SenderConfig {
     pub(crate) callback_url: Option<String>,
     pub(crate) access_token: Option<Secret>,
     pub(crate) blocked_inbound: BlockedInbound,
+    pub(crate) unreadable_inbound: UnreadableInbound,
     pub(crate) quarantine_url: Option<String>,
 }
 
@@ -105,7 +108,12 @@ impl TenantConfig {
         let rate_limit = typed.rate_limit.map(|limit| check.quota(limit, &place.key("rate_limit")));
         check.secret(typed.access_token.as_ref(), place.key("access_token"));
         let keywords = Keywords::of(&typed.opt_out)
-            .map_err(|error| check.problem(place.key("opt_out").key("languages"), error.to_string()))
+            .map_err(|invalid| {
+                for setting in invalid {
+                    let place = place.key("opt_out").key(setting.list).index(setting.index);
+                    check.problem(place, setting.error.to_string());
+                }
+            })
             .ok();
         let events = typed.events.as_ref().map(|events| {
             let place = place.key("events");
@@ -208,6 +216,7 @@ impl SenderConfig {
             callback_url: self.callback_url.clone(),
             access_token: self.access_token.clone(),
             blocked_inbound: self.blocked_inbound,
+            unreadable_inbound: self.unreadable_inbound,
             quarantine_url: self.quarantine_url.clone(),
         }
     }
@@ -285,7 +294,9 @@ impl Check<'_> {
     fn sender(&mut self, typed: &typed::Sender, place: &Place) -> Option<SenderConfig> {
         let id = self.parsed(&typed.id, place.key("id"), "the sender's id", "give it a name such as support");
         let number = typed.number.as_ref().map(|number| {
-            Msisdn::parse(number).map_err(|error| self.problem(place.key("number"), format!("{error}"))).ok()
+            crate::number::international(number)
+                .map_err(|error| self.problem(place.key("number"), format!("{error}")))
+                .ok()
         });
         self.url(typed.callback_url.as_deref(), place.key("callback_url"));
         self.url(typed.quarantine_url.as_deref(), place.key("quarantine_url"));
@@ -293,6 +304,10 @@ impl Check<'_> {
         if typed.blocked_inbound == BlockedInbound::Quarantine && typed.quarantine_url.is_none() {
             let what = "messages in quarantine need a place; set quarantine_url";
             self.problem(place.key("blocked_inbound"), what);
+        }
+        if typed.unreadable_inbound == UnreadableInbound::Quarantine && typed.quarantine_url.is_none() {
+            let what = "messages in quarantine need a place; set quarantine_url";
+            self.problem(place.key("unreadable_inbound"), what);
         }
         Some(SenderConfig {
             id: id?,
@@ -305,6 +320,7 @@ impl Check<'_> {
             callback_url: typed.callback_url.clone(),
             access_token: typed.access_token.clone(),
             blocked_inbound: typed.blocked_inbound,
+            unreadable_inbound: typed.unreadable_inbound,
             quarantine_url: typed.quarantine_url.clone(),
         })
     }

@@ -117,6 +117,19 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
     ("[plugins]", "[dialects]\nkaleyra_partial_status = 204\n[plugins]", 10, "such as 200 or 400"),
     ("[plugins]", "[dialects.ninety_nine]\nfail_status = 99\n[plugins]", 10, "such as 200 or 400"),
     ("[plugins]", "[dialects.ninety_nine]\nlist_paths = [\"list\"]\n[plugins]", 10, "/whatsapp/v2/unblock"),
+    ("default_region = \"SE\"", "opt_out = { languages = [\"en\", \"tlh\"] }", 15, "known are ar, az, da"),
+    (
+        "default_region = \"SE\"",
+        "opt_out.stop = [\"NO MORE\", \"!!!\"]",
+        15,
+        "opt_out.stop[1]: nothing is left of this word",
+    ),
+    (
+        "default_region = \"SE\"",
+        "opt_out = { start = [\"\u{200b}\"] }",
+        15,
+        "opt_out.start[0]: nothing is left",
+    ),
     ("[plugins]", "[dialects.ninety_nine]\nlist_paths = [\"/a/{b}\"]\n[plugins]", 10, "/whatsapp/v2/unblock"),
     ("[plugins]", "[dialects.ninety_nine]\nlist_paths = [\"/metrics\"]\n[plugins]", 10, "for itself"),
     (

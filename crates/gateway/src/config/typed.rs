@@ -207,15 +207,36 @@ impl BlockedInbound {
     }
 }
 
+/// What becomes of what comes in and can't be read: whose it is can't be told, so it may be a blocked person's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UnreadableInbound {
+    /// It goes nowhere, and Meta is answered 503, so that it sends the webhook again.
+    #[default]
+    Hold,
+    /// It goes to the sender's `quarantine_url`.
+    Quarantine,
+    /// It goes on with the others, as if nobody were blocked.
+    Deliver,
+}
+
+impl UnreadableInbound {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+    fn is_hold(&self) -> bool {
+        *self == UnreadableInbound::Hold
+    }
+}
+
 /// How people opt out, and in again, by writing.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OptOut {
-    /// The languages whose usual words are understood: of en, de, es, fr, he, hi, it, pt, sv.
+    /// The languages whose usual words are understood: of ar, az, da, de, el, en, es, fi, fr, he, hi, id, it, ko, mr, nb, nl, no, pl,
+    /// pt, ru, sv, tr, uk, zh.
     pub(crate) languages: Vec<String>,
-    /// Further words that opt out, or payloads of buttons.
+    /// Further words that opt out, or payloads of buttons. Case, accents and surrounding punctuation are ignored.
     pub(crate) stop: Vec<String>,
-    /// Further words that opt in again.
+    /// Further words that opt in again. Case and surrounding punctuation are ignored.
     pub(crate) start: Vec<String>,
     /// How long after an opt-out one message, its confirmation, may still go out; 0 for none.
     pub(crate) confirmation_seconds: u64,
@@ -416,6 +437,9 @@ pub(crate) struct Sender {
     /// What becomes of messages that come in from blocked numbers.
     #[serde(default, skip_serializing_if = "BlockedInbound::is_drop")]
     pub(crate) blocked_inbound: BlockedInbound,
+    /// What becomes of what comes in and can't be read.
+    #[serde(default, skip_serializing_if = "UnreadableInbound::is_hold")]
+    pub(crate) unreadable_inbound: UnreadableInbound,
     /// Where they go with `quarantine`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) quarantine_url: Option<String>,

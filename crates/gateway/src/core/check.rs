@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use portcullis_host::Verdict;
-use portcullis_msisdn::{Direction, Directions, Subject};
+use portcullis_msisdn::{Direction, Directions, Person, Subject};
 
 use super::refusal::{Refusal, RowProblem};
 use super::target::{ListKind, Target};
@@ -74,19 +74,21 @@ pub(crate) fn identity(target: &Target, identity: &Identity, direction: Directio
     if notes_visits(target, direction) {
         return None;
     }
-    let subject = target.subject_of_number(*number);
+    let person = target.person_of_number(*number);
     let mut answered_by = AnsweredBy::Plugin;
     for (kind, gate) in target.asked() {
-        let verdict = match (gate.check(subject, direction), target.tenant.config.on_failure) {
-            (Ok(verdict), _) => verdict,
-            (Err(NoVerdict::Resting), _) | (Err(NoVerdict::Failed), OnFailure::Ledger) => return None,
-            (Err(NoVerdict::Failed), policy) => {
-                answered_by = AnsweredBy::Policy;
-                policy_verdict(policy)
+        for &subject in person.iter() {
+            let verdict = match (gate.check(subject, direction), target.tenant.config.on_failure) {
+                (Ok(verdict), _) => verdict,
+                (Err(NoVerdict::Resting), _) | (Err(NoVerdict::Failed), OnFailure::Ledger) => return None,
+                (Err(NoVerdict::Failed), policy) => {
+                    answered_by = AnsweredBy::Policy;
+                    policy_verdict(policy)
+                }
+            };
+            if verdict == Verdict::Block {
+                return Some(counted(target, start, Checked { blocked_by: Some(kind), answered_by }));
             }
-        };
-        if verdict == Verdict::Block {
-            return Some(counted(target, start, Checked { blocked_by: Some(kind), answered_by }));
         }
     }
     Some(counted(target, start, Checked { blocked_by: None, answered_by }))
@@ -111,19 +113,18 @@ pub(crate) fn identity_with_ledger(
     let start = Instant::now();
     let mut answered_by = AnsweredBy::Plugin;
     let known = match notes_visits(target, direction) {
-        true => Some(target.ensure_subject(identity)?),
-        false => target.subject(identity)?,
+        true => Some(target.ensure_person(identity)?),
+        false => target.person(identity)?,
     };
-    let Some(subject) = known else {
+    let Some(person) = known else {
         // Nobody ever named this user id, so it is on no list.
         return Ok(counted(target, start, Checked { blocked_by: None, answered_by: AnsweredBy::Ledger }));
     };
     if notes_visits(target, direction) {
-        target.gate.note_visit(subject)?;
+        target.gate.note_visit(person.key())?;
     }
-    let subject = [subject];
     for (kind, gate) in target.asked() {
-        let (verdicts, by) = verdicts(target, gate, &subject, direction)?;
+        let (verdicts, by) = verdicts(target, gate, &person, direction)?;
         answered_by = answered_by.max(by);
         if verdicts.contains(&Verdict::Block) {
             return Ok(counted(target, start, Checked { blocked_by: Some(kind), answered_by }));
@@ -162,14 +163,13 @@ pub(crate) fn few(target: &Target, numbers: &[&str], direction: Direction) -> Op
         return None;
     }
     let start = Instant::now();
-    let subject = |number: &&str| Some(target.subject_of_number(target.read(number).ok()?.number()?));
-    let subjects: Vec<Subject> = numbers.iter().map(subject).collect::<Option<_>>()?;
+    let mut people = People::with_capacity(numbers.len());
+    for (place, number) in numbers.iter().enumerate() {
+        people.add(place, &target.person_of_number(target.read(number).ok()?.number()?));
+    }
     let mut blocked = vec![false; numbers.len()];
     for (_, gate) in target.asked() {
-        let verdicts = gate.check_few(&subjects, direction).ok()?;
-        for (blocked, verdict) in blocked.iter_mut().zip(verdicts) {
-            *blocked |= verdict == Verdict::Block;
-        }
+        people.judge(&gate.check_few(&people.subjects, direction).ok()?, &mut blocked);
     }
     Some(counted_many(target, start, CheckedMany { blocked, answered_by: AnsweredBy::Plugin }))
 }
@@ -180,16 +180,19 @@ pub(crate) fn many(target: &Target, numbers: &[&str], direction: Direction) -> R
         return Err(Refusal::TooManyNumbers { given: numbers.len(), limit: MAX_NUMBERS });
     }
     let start = Instant::now();
-    let mut subjects = Vec::with_capacity(numbers.len());
-    // Where the subjects stand among the numbers: user ids that nobody ever named have none.
-    let mut places = Vec::with_capacity(numbers.len());
+    let mut people = People::with_capacity(numbers.len());
+    let mut visits = Vec::new();
     let mut bad = Vec::new();
+    let notes_visits = notes_visits(target, direction);
     for (index, number) in numbers.iter().enumerate() {
         match target.read(number) {
             Ok(identity) => {
-                if let Some(subject) = target.subject(&identity)? {
-                    subjects.push(subject);
-                    places.push(index);
+                // A user id that nobody ever named is on no list.
+                if let Some(person) = target.person(&identity)? {
+                    people.add(index, &person);
+                    if notes_visits {
+                        visits.push(person.key());
+                    }
                 }
             }
             Err(error) => bad.push((index, error)),
@@ -198,21 +201,42 @@ pub(crate) fn many(target: &Target, numbers: &[&str], direction: Direction) -> R
     if !bad.is_empty() {
         return Err(invalid(bad));
     }
-    if notes_visits(target, direction) {
-        for &subject in &subjects {
-            target.gate.note_visit(subject)?;
-        }
+    for visitor in visits {
+        target.gate.note_visit(visitor)?;
     }
     let mut blocked = vec![false; numbers.len()];
     let mut answered_by = AnsweredBy::Plugin;
     for (_, gate) in target.asked() {
-        let (verdicts, by) = verdicts(target, gate, &subjects, direction)?;
+        let (verdicts, by) = verdicts(target, gate, &people.subjects, direction)?;
         answered_by = answered_by.max(by);
-        for (&place, verdict) in places.iter().zip(verdicts) {
-            blocked[place] |= verdict == Verdict::Block;
-        }
+        people.judge(&verdicts, &mut blocked);
     }
     Ok(counted_many(target, start, CheckedMany { blocked, answered_by }))
+}
+
+/// Several persons, by all their subjects.
+struct People {
+    subjects: Vec<Subject>,
+    /// Whose each subject is, by the place among those that were asked about.
+    places: Vec<usize>,
+}
+
+impl People {
+    fn with_capacity(count: usize) -> Self {
+        People { subjects: Vec::with_capacity(count), places: Vec::with_capacity(count) }
+    }
+
+    fn add(&mut self, place: usize, person: &Person) {
+        self.subjects.extend_from_slice(person);
+        self.places.resize(self.subjects.len(), place);
+    }
+
+    /// Marks those who are blocked under one of their subjects.
+    fn judge(&self, verdicts: &[Verdict], blocked: &mut [bool]) {
+        for (&place, verdict) in self.places.iter().zip(verdicts) {
+            blocked[place] |= *verdict == Verdict::Block;
+        }
+    }
 }
 
 fn counted_many(target: &Target, start: Instant, checked: CheckedMany) -> CheckedMany {

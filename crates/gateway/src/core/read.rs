@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use portcullis_ledger::{Entry, Filter, Paging, PublicId, Record, Seq};
-use portcullis_msisdn::{Directions, Msisdn, Revealed, Subject};
+use portcullis_msisdn::{Directions, Msisdn, Person, Revealed, Subject};
 
 use super::refusal::Refusal;
 use super::target::Target;
@@ -41,6 +41,12 @@ pub(crate) fn page(
 /// One entry, active or not.
 pub(crate) fn entry(target: &Target, subject: Subject) -> Result<Shown, Refusal> {
     let entry = target.gate.list().get(subject)?.ok_or(Refusal::EntryNotFound)?;
+    show(target, entry)
+}
+
+/// The entry of a person, active or not: one that blocks before others.
+pub(crate) fn entry_of(target: &Target, person: &Person) -> Result<Shown, Refusal> {
+    let entry = target.gate.list().find(person)?.into_iter().next().ok_or(Refusal::EntryNotFound)?;
     show(target, entry)
 }
 
@@ -208,16 +214,16 @@ pub(crate) struct ShownTrail {
     pub(crate) older: Option<Seq>,
 }
 
-/// What was done to the list, or to one entry of it, before the change of this number.
+/// What was done to the list, or to one person's entry of it, before the change of this number.
 pub(crate) fn trail(
     target: &Target,
-    of: Option<Subject>,
+    of: Option<Person>,
     before: Option<Seq>,
     limit: NonZeroUsize,
 ) -> Result<ShownTrail, Refusal> {
     let list = target.gate.list();
     let trail = match of {
-        Some(subject) => list.history(subject, before, limit)?,
+        Some(person) => list.history(&person, before, limit)?,
         None => list.trail(before, limit)?,
     };
     Ok(ShownTrail { records: records(target, trail.records)?, older: trail.older })

@@ -59,6 +59,10 @@ pub(crate) enum RowError {
     NotATime,
     #[error("the end lies in the past: name a later one")]
     InThePast,
+    #[error("the time of the request is not a time of RFC 3339: write it like 2026-01-31T12:00:00Z")]
+    RequestedNotATime,
+    #[error("the time of the request lies in the future")]
+    RequestedInTheFuture,
     #[error("the name of the source: {0}: shorten it")]
     Label(TooLong),
     #[error("it is the sender's own number")]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use portcullis_ledger::{Actor, Scope};
-use portcullis_msisdn::{Msisdn, Revealed, Subject};
+use portcullis_ledger::{Actor, Scope, Whom};
+use portcullis_msisdn::{Msisdn, Person, Revealed, Subject};
 
 use super::refusal::Refusal;
 use crate::config::SenderConfig;
@@ -19,6 +19,17 @@ pub(crate) struct Target {
     pub(crate) actor: Actor,
     pub(crate) gate: Arc<Gate>,
     pub(crate) kind: ListKind,
+    /// How numbers are written.
+    writing: Writing,
+}
+
+/// How those who ask write numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writing {
+    /// As people do: see [`NumberReader::read`](crate::number::NumberReader::read).
+    People,
+    /// As a vendor documents: see [`NumberReader::read_vendor_s`](crate::number::NumberReader::read_vendor_s).
+    Vendor,
 }
 
 /// Which list.
@@ -51,13 +62,19 @@ impl Target {
     /// A sender's own list, for something that the gateway does by itself.
     pub(crate) fn own(tenant: &Arc<Tenant>, sender: &str, actor: Actor) -> Option<Self> {
         let gate = tenant.senders.get(sender)?;
-        Some(Target { tenant: Arc::clone(tenant), actor, gate: Arc::clone(gate), kind: ListKind::Sender })
+        Some(Target {
+            tenant: Arc::clone(tenant),
+            actor,
+            gate: Arc::clone(gate),
+            kind: ListKind::Sender,
+            writing: Writing::Vendor,
+        })
     }
 
     /// The tenant-wide list, for something that the gateway does by itself.
     pub(crate) fn own_wide(tenant: &Arc<Tenant>, actor: Actor) -> Self {
         let gate = Arc::clone(&tenant.wide);
-        Target { tenant: Arc::clone(tenant), actor, gate, kind: ListKind::Tenant }
+        Target { tenant: Arc::clone(tenant), actor, gate, kind: ListKind::Tenant, writing: Writing::People }
     }
 
     fn new(caller: &Caller, gate: &Arc<Gate>, kind: ListKind) -> Self {
@@ -66,7 +83,13 @@ impl Target {
             actor: caller.actor.clone(),
             gate: Arc::clone(gate),
             kind,
+            writing: Writing::People,
         }
+    }
+
+    /// The same, for a vendor's client.
+    pub(crate) fn of_vendor(self) -> Self {
+        Target { writing: Writing::Vendor, ..self }
     }
 
     /// The lists that a check asks, in this order.
@@ -78,28 +101,40 @@ impl Target {
     /// Reads whom a client means, as this tenant's clients write that.
     #[inline]
     pub(crate) fn read(&self, text: &str) -> Result<Identity, IdentityError> {
-        Identity::read(text, self.tenant.reader)
+        match self.writing {
+            Writing::People => Identity::read(text, self.tenant.reader),
+            Writing::Vendor => Identity::read_vendor_s(text, self.tenant.reader),
+        }
     }
 
+    /// Everybody who is meant by a number: the person in each spelling of it.
     #[inline]
-    pub(crate) fn subject_of_number(&self, number: Msisdn) -> Subject {
-        self.tenant.keys.permutation().subject(number)
+    pub(crate) fn person_of_number(&self, number: Msisdn) -> Person {
+        self.tenant.keys.permutation().person(number)
     }
 
     /// What somebody is known as behind the edge; `None` for a user id that was never seen. For a user id this asks the
     /// ledger.
-    pub(crate) fn subject(&self, identity: &Identity) -> Result<Option<Subject>, Refusal> {
+    pub(crate) fn person(&self, identity: &Identity) -> Result<Option<Person>, Refusal> {
         match identity {
-            Identity::Number(number) => Ok(Some(self.subject_of_number(*number))),
-            Identity::User(id) => Ok(self.gate.list().subject_of_user(id)?),
+            Identity::Number(number) => Ok(Some(self.person_of_number(*number))),
+            Identity::User(id) => Ok(self.gate.list().person_of_user(id)?),
         }
     }
 
-    /// As [`subject`](Self::subject), but a user id that was never seen is given one, durably.
-    pub(crate) fn ensure_subject(&self, identity: &Identity) -> Result<Subject, Refusal> {
+    /// As [`person`](Self::person), but a user id that was never seen is remembered, durably.
+    pub(crate) fn ensure_person(&self, identity: &Identity) -> Result<Person, Refusal> {
         match identity {
-            Identity::Number(number) => Ok(self.subject_of_number(*number)),
-            Identity::User(id) => Ok(self.gate.list().ensure_subject_of_user(id)?),
+            Identity::Number(number) => Ok(self.person_of_number(*number)),
+            Identity::User(id) => Ok(self.gate.list().ensure_person_of_user(id)?),
+        }
+    }
+
+    /// Whom a write is about.
+    pub(crate) fn whom(&self, identity: &Identity) -> Whom {
+        match identity {
+            Identity::Number(number) => self.tenant.keys.permutation().subject(*number).into(),
+            Identity::User(id) => Whom::User(id.clone()),
         }
     }
 

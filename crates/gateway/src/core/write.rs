@@ -1,10 +1,12 @@
 //! Blocking and unblocking.
 
 use jiff::Timestamp;
+use std::time::Duration;
+
 use portcullis_ledger::{
-    DisplayForm, Entry, Hold, HoldKind, Label, Outcome, Reason, Seq, Source, Write, Written,
+    Block, DisplayForm, Entry, Hold, HoldKind, Label, Outcome, Reason, Seq, Source, Unblock, Write, Written,
 };
-use portcullis_msisdn::{Directions, Subject};
+use portcullis_msisdn::{Directions, Msisdn, Subject};
 
 use super::refusal::{Refusal, RowError, RowProblem};
 use super::target::Target;
@@ -47,6 +49,8 @@ pub(crate) struct BlockRow<'a> {
     pub(crate) reason: Option<&'a str>,
     /// In RFC 3339.
     pub(crate) expires: Option<&'a str>,
+    /// When the person asked for it, in RFC 3339.
+    pub(crate) requested: Option<&'a str>,
 }
 
 impl<'a> BlockRow<'a> {
@@ -60,6 +64,7 @@ impl<'a> BlockRow<'a> {
             label: None,
             reason: None,
             expires: None,
+            requested: None,
         }
     }
 }
@@ -76,12 +81,31 @@ pub(crate) struct Lift<'a> {
     pub(crate) made_through: Option<&'a str>,
     /// Whether a number that the person's own opt-out keeps blocked in all of `covering` is [`RowError::OptedOut`].
     pub(crate) or_opted_out: bool,
+    /// When the person asked for it; where that is not known, now.
+    pub(crate) requested: Option<Timestamp>,
 }
 
 impl Lift<'_> {
     /// These directions of all holds.
     pub(crate) fn of(directions: Directions) -> Self {
-        Lift { directions, hold: None, covering: Directions::NONE, made_through: None, or_opted_out: false }
+        Lift {
+            directions,
+            hold: None,
+            covering: Directions::NONE,
+            made_through: None,
+            or_opted_out: false,
+            requested: None,
+        }
+    }
+
+    /// What lifts it of somebody.
+    fn write(&self, target: &Target, whom: impl Into<portcullis_ledger::Whom>) -> Write {
+        Write::Unblock(Unblock {
+            covering: self.covering,
+            hold: self.hold,
+            requested: self.requested,
+            ..Unblock::new(whom, self.directions, target.actor.clone())
+        })
     }
 
     /// What speaks against lifting this of an entry.
@@ -109,11 +133,20 @@ impl Lift<'_> {
 /// What became of the rows.
 pub(crate) struct Done {
     /// The rows that were written, or would be, in order. The outcome is missing in a dry run.
-    pub(crate) results: Vec<(Identity, Option<Outcome>)>,
+    pub(crate) results: Vec<RowDone>,
     /// The rows that were left out.
     pub(crate) invalid: Vec<RowProblem>,
     /// The list's sequence number afterwards.
     pub(crate) sequence: Seq,
+}
+
+/// What became of a row.
+pub(crate) struct RowDone {
+    pub(crate) identity: Identity,
+    /// Missing in a dry run.
+    pub(crate) outcome: Option<Outcome>,
+    /// Under which subject the person's entry stands.
+    pub(crate) subject: Option<Subject>,
 }
 
 /// Blocks numbers. When this returns, they are on disk, and the next check sees them.
@@ -133,17 +166,20 @@ pub(crate) fn block(
         if row.directions.is_none() {
             return Err(RowError::NoDirections);
         }
-        if own_number.is_some() && identity.number() == own_number {
+        let is_own = |number: Msisdn| number.spellings().any(|spelling| Some(spelling) == own_number);
+        if identity.number().is_some_and(is_own) {
             return Err(RowError::OwnNumber);
         }
         let reason = row.reason.filter(|reason| !reason.is_empty()).map(Reason::new).transpose();
         let label = row.label.filter(|label| !label.is_empty()).map(Label::new).transpose();
         let expires = row.expires.map(|end| end_after(end, now)).transpose()?;
+        let requested = row.requested.map(|time| requested_until(time, now)).transpose()?;
         ends |= expires.is_some();
         let said = Said {
             reason: reason.map_err(RowError::Reason)?,
             label: label.map_err(RowError::Label)?,
             expires,
+            requested,
         };
         Ok((identity, (index, said)))
     };
@@ -151,25 +187,24 @@ pub(crate) fn block(
         if !terms.within_24_hours {
             return Ok(None);
         }
-        let wrote = match target.subject(identity)? {
-            Some(subject) => target.gate.wrote_lately(subject)?,
+        let wrote = match target.person(identity)? {
+            Some(person) => target.gate.wrote_lately(person.key())?,
             None => false,
         };
         Ok((!wrote).then_some(RowError::OutsideWindow))
     };
     let make = |identity: &Identity, (index, said): (usize, Said)| {
         let row: &BlockRow<'_> = &rows[index];
-        Ok(Some(Write::Block {
-            subject: target.ensure_subject(identity)?,
+        Write::Block(Block {
             hold: row.hold,
-            directions: row.directions,
             source: row.source,
             label: said.label,
-            actor: target.actor.clone(),
             reason: said.reason,
             display: display_form(row.number, identity),
             expires: said.expires,
-        }))
+            requested: said.requested,
+            ..Block::new(target.whom(identity), row.directions, target.actor.clone())
+        })
     };
     let done = write(target, rows.len(), manner, read, judge, make)?;
     if ends {
@@ -183,6 +218,7 @@ struct Said {
     reason: Option<Reason>,
     label: Option<Label>,
     expires: Option<Timestamp>,
+    requested: Option<Timestamp>,
 }
 
 /// Takes directions away from numbers. When this returns, that is on disk, and the next check sees it.
@@ -200,30 +236,16 @@ pub(crate) fn unblock(
         if lift.made_through.is_none() && !lift.or_opted_out {
             return Ok(None);
         }
-        let Some(subject) = target.subject(identity)? else { return Ok(None) };
-        Ok(target.gate.list().get(subject)?.and_then(|entry| lift.objection(&entry)))
+        let Some(person) = target.person(identity)? else { return Ok(None) };
+        Ok(target.gate.list().find(&person)?.iter().find_map(|entry| lift.objection(entry)))
     };
-    let make = |identity: &Identity, ()| {
-        Ok(target.subject(identity)?.map(|subject| Write::Unblock {
-            covering: lift.covering,
-            subject,
-            hold: lift.hold,
-            directions: lift.directions,
-            actor: target.actor.clone(),
-        }))
-    };
+    let make = |identity: &Identity, ()| lift.write(target, target.whom(identity));
     write(target, numbers.len(), manner, read, judge, make)
 }
 
 /// Takes directions away from one entry, which must be there and cover one of them.
 pub(crate) fn unblock_entry(target: &Target, subject: Subject, lift: Lift<'_>) -> Result<Written, Refusal> {
-    let written = target.gate.list().write(vec![Write::Unblock {
-        covering: lift.covering,
-        subject,
-        hold: lift.hold,
-        directions: lift.directions,
-        actor: target.actor.clone(),
-    }])?;
+    let written = target.gate.list().write(vec![lift.write(target, subject)])?;
     target.gate.catch_up();
     match written.first().map(|written| (written, written.outcome)) {
         Some((_, Outcome::Held)) => Err(Refusal::Held),
@@ -247,25 +269,17 @@ pub(crate) fn retell(target: &Target, entry: &Entry, retold: Retold) -> Result<(
     let Retold { hold: kind, directions, reason, lifted } = retold;
     let there = entry.holds.get(kind);
     let in_force = there.filter(|hold| !hold.directions.is_none());
-    let mut writes = vec![Write::Block {
-        subject: entry.subject,
+    let mut writes = vec![Write::Block(Block {
         hold: kind,
-        directions,
         source: there.map_or(Source::Api, |hold| hold.source),
         label: there.and_then(|hold| hold.label.clone()),
-        actor: target.actor.clone(),
         reason: reason.or_else(|| there.and_then(|hold| hold.reason.clone())),
         display: entry.display.clone(),
         expires: in_force.and_then(|hold| hold.expires),
-    }];
+        ..Block::new(entry.subject, directions, target.actor.clone())
+    })];
     if lifted {
-        writes.push(Write::Unblock {
-            covering: Directions::NONE,
-            subject: entry.subject,
-            hold: Some(kind),
-            directions,
-            actor: target.actor.clone(),
-        });
+        writes.push(Lift { hold: Some(kind), ..Lift::of(directions) }.write(target, entry.subject));
     }
     target.gate.list().write(writes)?;
     target.gate.catch_up();
@@ -279,7 +293,7 @@ fn write<P>(
     manner: Manner,
     mut read: impl FnMut(usize) -> Result<(Identity, P), RowError>,
     judge: impl Fn(&Identity) -> Result<Option<RowError>, Refusal>,
-    make: impl Fn(&Identity, P) -> Result<Option<Write>, Refusal>,
+    make: impl Fn(&Identity, P) -> Write,
 ) -> Result<Done, Refusal> {
     if rows > MAX_ROWS {
         return Err(Refusal::TooManyNumbers { given: rows, limit: MAX_ROWS });
@@ -303,26 +317,30 @@ fn write<P>(
     }
     let list = target.gate.list();
     if manner.dry_run {
-        let results = good.into_iter().map(|(identity, _)| (identity, None)).collect();
+        let undone = |(identity, _)| RowDone { identity, outcome: None, subject: None };
+        let results = good.into_iter().map(undone).collect();
         return Ok(Done { results, invalid, sequence: list.sequence()? });
     }
-    let (mut results, mut writes) = (Vec::with_capacity(good.len()), Vec::with_capacity(good.len()));
+    let (mut people, mut writes) = (Vec::with_capacity(good.len()), Vec::with_capacity(good.len()));
     for (identity, parsed) in good {
-        let write = make(&identity, parsed)?;
-        // Whom nobody ever named is not blocked.
-        results.push((identity, write.is_none().then_some(Outcome::Absent)));
-        writes.extend(write);
+        writes.push(make(&identity, parsed));
+        people.push(identity);
     }
     let written = list.write_up_to(manner.terms.capacity.unwrap_or(u64::MAX), writes)?;
     if written.is_empty() {
-        return Ok(Done { results, invalid, sequence: list.sequence()? });
+        return Ok(Done { results: Vec::new(), invalid, sequence: list.sequence()? });
     }
     target.gate.catch_up();
     let sequence = written.iter().map(|written| written.sequence).max().unwrap_or(Seq::START);
-    let mut outcomes = written.into_iter().map(|written| written.outcome);
-    for (_, outcome) in results.iter_mut().filter(|(_, outcome)| outcome.is_none()) {
-        *outcome = outcomes.next();
-    }
+    let results = people
+        .into_iter()
+        .zip(written)
+        .map(|(identity, written)| RowDone {
+            identity,
+            outcome: Some(written.outcome),
+            subject: written.subject,
+        })
+        .collect();
     Ok(Done { results, invalid, sequence })
 }
 
@@ -341,10 +359,17 @@ fn end_after(text: &str, now: Timestamp) -> Result<Timestamp, RowError> {
     if end > now { Ok(end) } else { Err(RowError::InThePast) }
 }
 
+/// How far ahead of this one a client's clock may be.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+/// A time that has been, in RFC 3339. One that is about to be is taken for now.
+pub(crate) fn requested_until(text: &str, now: Timestamp) -> Result<Timestamp, RowError> {
+    let time: Timestamp = text.parse().map_err(|_| RowError::RequestedNotATime)?;
+    if time > now + CLOCK_SKEW { Err(RowError::RequestedInTheFuture) } else { Ok(time.min(now)) }
+}
+
 #[cfg(test)]
 mod tests {
-    use portcullis_msisdn::Msisdn;
-
     use super::*;
 
     #[test]
@@ -357,6 +382,18 @@ mod tests {
             assert_eq!(display_form(text, &number).unwrap().as_str(), text.trim());
         }
         assert_eq!(display_form("user:x", &Identity::User("x".parse().unwrap())), None);
+    }
+
+    #[test]
+    fn a_request_is_from_before_now() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let is = |text: &str| requested_until(text, now).map(|time| time.to_string());
+        assert_eq!(is("2025-12-31T23:00:00Z"), Ok("2025-12-31T23:00:00Z".to_owned()));
+        assert_eq!(is("2026-01-01T00:00:30Z"), Ok("2026-01-01T00:00:00Z".to_owned()));
+        assert_eq!(is("2026-01-01T00:02:00Z"), Err(RowError::RequestedInTheFuture));
+        for text in ["", "yesterday", "2025-12-31", "1767225600"] {
+            assert_eq!(is(text), Err(RowError::RequestedNotATime), "{text}");
+        }
     }
 
     #[test]

@@ -195,7 +195,7 @@ impl Call {
         if !sender.active {
             return Err(Fault::SenderInactive);
         }
-        Ok(Target::sender(caller, sender.id.as_str())?)
+        Ok(Target::sender(caller, sender.id.as_str())?.of_vendor())
     }
 }
 

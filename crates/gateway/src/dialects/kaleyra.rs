@@ -9,7 +9,6 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::MethodFilter;
-use portcullis_msisdn::Msisdn;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -103,7 +102,7 @@ fn target(call: &Call) -> Result<Target, Fault> {
     if caller.tenant.config.sid.as_deref() != Some(call.param("sid")) {
         return Err(Fault::WrongCredential);
     }
-    let number = Msisdn::parse(call.param("phone")).map_err(|_| Fault::SenderUnknown)?;
+    let number = crate::number::international(call.param("phone")).map_err(|_| Fault::SenderUnknown)?;
     call.target(&caller, &SenderName::Number(number))
 }
 

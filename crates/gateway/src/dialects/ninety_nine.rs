@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use portcullis_ledger::{HoldKind, Outcome, Paging};
-use portcullis_msisdn::{Directions, Msisdn};
+use portcullis_msisdn::Directions;
 use serde::{Deserialize, Serialize};
 
 use super::call::{self, Call, Context, Speaks, blocking, whatsapp_terms};
@@ -134,7 +134,7 @@ fn target(call: &Call, request: &Request) -> Result<Target, Fault> {
     let key = request.api_key.as_ref().map(|key| key.as_str().trim()).filter(|key| !key.is_empty());
     let caller = call.caller(key.ok_or(Fault::MissingCredential)?.as_bytes())?;
     let from = request.from.as_ref().ok_or(Fault::SenderMissing)?;
-    let number = Msisdn::parse(from.as_str()).map_err(|_| Fault::SenderUnknown)?;
+    let number = crate::number::international(from.as_str()).map_err(|_| Fault::SenderUnknown)?;
     call.target(&caller, &SenderName::Number(number))
 }
 
@@ -147,7 +147,7 @@ fn block(call: &Call, target: &Target, request: &Request, echo: Echo) -> Result<
     let row = BlockRow::of(number(request)?, COVERED);
     let manner = Manner { terms: whatsapp_terms(target), ..Manner::default() };
     let done = write::block(call.gateway()?, target, &[row], manner)?;
-    if done.results.iter().any(|(_, outcome)| *outcome == Some(Outcome::Full)) {
+    if done.results.iter().any(|row| row.outcome == Some(Outcome::Full)) {
         return Err(Fault::Rows(vec![crate::core::RowProblem { index: 0, error: RowError::Full }]));
     }
     Ok(good(echo, None))

@@ -244,9 +244,10 @@ fn in_order(target: &Target, users: &[User], texts: &[String], done: Done) -> Ve
         if let Some(RowProblem { error, .. }) = invalid.next_if(|problem| problem.index == index) {
             return Result { input, identity: target.read(text).ok(), error: Some(error) };
         }
-        let (identity, outcome) = written.next().unzip();
-        let error = (outcome.flatten() == Some(Outcome::Full)).then_some(RowError::Full);
-        Result { input, identity, error }
+        let written = written.next();
+        let outcome = written.as_ref().and_then(|done| done.outcome);
+        let error = (outcome == Some(Outcome::Full)).then_some(RowError::Full);
+        Result { input, identity: written.map(|done| done.identity), error }
     });
     each.collect()
 }

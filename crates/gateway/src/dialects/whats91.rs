@@ -13,7 +13,7 @@ use axum::response::Response;
 use axum::routing::MethodFilter;
 use jiff::Timestamp;
 use portcullis_ledger::{Filter, HoldKind, PublicId, Reason, Source, StatusFilter, TooLong};
-use portcullis_msisdn::{Directions, Msisdn, Subject};
+use portcullis_msisdn::{Directions, Subject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -172,8 +172,7 @@ async fn add(call: Call) -> Result<Response, Fault> {
             ..BlockRow::of(phone.as_str(), COVERED)
         };
         let done = write::block(call.gateway()?, &target, &[row], Manner::default())?;
-        let identity = done.results.first().map(|(identity, _)| identity).ok_or(Fault::Internal)?;
-        let subject = target.subject(identity)?.ok_or(Fault::Internal)?;
+        let subject = done.results.first().and_then(|row| row.subject).ok_or(Fault::Internal)?;
         let shown = shown(&target, subject)?;
         Ok(good("Blacklist entry saved", one(&target, &shown, Fields::Added), call.id))
     })
@@ -313,7 +312,7 @@ fn target(call: &Call, body: Option<&Body>) -> Result<Target, Fault> {
         None => call.query_of("senderId"),
     };
     let number = match asked.filter(|sender| !sender.is_empty()) {
-        Some(sender) => Msisdn::parse(&sender).map_err(|_| Fault::SenderUnknown)?,
+        Some(sender) => crate::number::international(&sender).map_err(|_| Fault::SenderUnknown)?,
         // A token that is good for one sender only says which.
         None => {
             let bound = caller.sender.as_deref().ok_or(Fault::SenderMissing)?;

@@ -1,6 +1,8 @@
 //! The one message that may still go out to somebody who just opted out.
 
-use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::BuildHasher as _;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -8,10 +10,33 @@ use portcullis_msisdn::Subject;
 
 /// The most that are remembered at once. Who is not, gets no confirmation: nothing that was asked to stop goes out.
 const MOST: usize = 100_000;
+/// The most messages whose wish is known to have been done. One that is not is done again, which its time makes harmless.
+const MOST_SEEN: usize = 10_000;
 
 /// Who may still get one message, and until when. In memory only: a crash loses confirmations, and no opt-out.
 #[derive(Default)]
-pub(crate) struct Confirmations(Mutex<HashMap<Subject, Instant>>);
+pub(crate) struct Confirmations(Mutex<Book>);
+
+#[derive(Default)]
+struct Book {
+    allowed: HashMap<Subject, Allowed>,
+    seen: HashSet<Mark>,
+    /// The same, the oldest first.
+    in_order: VecDeque<Mark>,
+    hashers: [RandomState; 2],
+}
+
+struct Allowed {
+    until: Instant,
+    is_used: bool,
+}
+
+/// What stands for a message and what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Mark {
+    id: [u64; 2],
+    stops: bool,
+}
 
 impl Confirmations {
     /// One message may go out within this time.
@@ -20,23 +45,62 @@ impl Confirmations {
             return;
         }
         let now = Instant::now();
-        let mut until = self.0.lock();
-        if until.len() >= MOST {
-            until.retain(|_, until| *until > now);
+        let allowed = &mut self.0.lock().allowed;
+        if allowed.len() >= MOST {
+            allowed.retain(|_, allowed| allowed.until > now);
         }
-        if until.len() < MOST {
-            until.insert(to, now + within);
+        if allowed.len() < MOST {
+            allowed.insert(to, Allowed { until: now + within, is_used: false });
+        }
+    }
+
+    /// The time begins anew, unless one has gone out.
+    pub(crate) fn renew(&self, to: Subject, within: Duration) {
+        if let Some(allowed) = self.0.lock().allowed.get_mut(&to) {
+            allowed.until = Instant::now() + within;
         }
     }
 
     /// Whether one may go out. It then has.
     pub(crate) fn take(&self, to: Subject) -> bool {
-        self.0.lock().remove(&to).is_some_and(|until| until > Instant::now())
+        let mut book = self.0.lock();
+        let allowed = book.allowed.get_mut(&to);
+        allowed.is_some_and(|allowed| {
+            let is_due = !allowed.is_used && allowed.until > Instant::now();
+            allowed.is_used |= is_due;
+            is_due
+        })
     }
 
     /// None may any more: the person is in again, and needs none.
     pub(crate) fn forget(&self, to: Subject) {
-        self.0.lock().remove(&to);
+        self.0.lock().allowed.remove(&to);
+    }
+
+    /// What stands for the message of this id, and whether it asks to stop.
+    pub(crate) fn mark_of(&self, id: &str, stops: bool) -> Mark {
+        let book = self.0.lock();
+        Mark { id: book.hashers.each_ref().map(|hasher| hasher.hash_one(id)), stops }
+    }
+
+    /// Whether what it asks for was done. Where one id has asked for both, ids do not tell messages apart.
+    pub(crate) fn has_come(&self, mark: Mark) -> bool {
+        let seen = &self.0.lock().seen;
+        seen.contains(&mark) && !seen.contains(&Mark { stops: !mark.stops, ..mark })
+    }
+
+    /// That it was done.
+    pub(crate) fn remember(&self, mark: Mark) {
+        let book = &mut *self.0.lock();
+        if !book.seen.insert(mark) {
+            return;
+        }
+        book.in_order.push_back(mark);
+        if book.in_order.len() > MOST_SEEN
+            && let Some(oldest) = book.in_order.pop_front()
+        {
+            book.seen.remove(&oldest);
+        }
     }
 }
 
@@ -53,13 +117,34 @@ mod tests {
         assert!(!confirmations.take(Subject::new(8).unwrap()));
         assert!(confirmations.take(who));
         assert!(!confirmations.take(who));
+        confirmations.renew(who, Duration::from_hours(1));
+        assert!(!confirmations.take(who), "one has gone out");
         confirmations.allow(who, Duration::from_nanos(1));
         std::thread::yield_now();
         assert!(!confirmations.take(who), "it is too late");
+        confirmations.renew(who, Duration::from_hours(1));
+        assert!(confirmations.take(who), "nobody had heard of it in time");
         confirmations.allow(who, Duration::ZERO);
         assert!(!confirmations.take(who));
         confirmations.allow(who, Duration::from_hours(1));
         confirmations.forget(who);
         assert!(!confirmations.take(who));
+    }
+
+    #[test]
+    fn messages_are_known_by_id_and_by_what_they_ask_for() {
+        let confirmations = Confirmations::default();
+        let mark = |id: usize| confirmations.mark_of(&id.to_string(), true);
+        confirmations.remember(mark(1));
+        assert!(confirmations.has_come(mark(1)));
+        assert!(!confirmations.has_come(confirmations.mark_of("1", false)));
+        confirmations.remember(mark(0));
+        confirmations.remember(confirmations.mark_of("0", false));
+        assert!(!confirmations.has_come(mark(0)), "messages share this id");
+        (2..=MOST_SEEN - 2).for_each(|id| confirmations.remember(mark(id)));
+        assert!(confirmations.has_come(mark(1)));
+        confirmations.remember(mark(MOST_SEEN + 1));
+        assert!(!confirmations.has_come(mark(1)), "the oldest is forgotten");
+        assert!(confirmations.has_come(mark(3)));
     }
 }

@@ -27,7 +27,7 @@ use crate::metrics::ListMetrics;
 use crate::reload::Reload;
 use crate::residency::Residency;
 use crate::states::StateFile;
-use confirmations::Confirmations;
+use confirmations::{Confirmations, Mark};
 use recovery::Recovery;
 use saving::Saving;
 use visits::Visits;
@@ -159,6 +159,26 @@ impl Gate {
     /// Whether a message is that confirmation. It then has gone out.
     pub(crate) fn take_confirmation(&self, to: Subject) -> bool {
         self.confirmations.take(to)
+    }
+
+    /// Gives that one its time again, unless it has gone out.
+    pub(crate) fn renew_confirmation(&self, to: Subject, within: Duration) {
+        self.confirmations.renew(to, within);
+    }
+
+    /// What stands for the message of this id, and whether it asks to stop.
+    pub(crate) fn mark_of(&self, id: &str, stops: bool) -> Mark {
+        self.confirmations.mark_of(id, stops)
+    }
+
+    /// Whether what such a message asks for was done.
+    pub(crate) fn has_come(&self, mark: Mark) -> bool {
+        self.confirmations.has_come(mark)
+    }
+
+    /// That what such a message asks for was done.
+    pub(crate) fn remember(&self, mark: Mark) {
+        self.confirmations.remember(mark);
     }
 
     /// Lets none go out any more.

@@ -153,7 +153,8 @@ fn configured(config: &Config, ledger: &Ledger) -> anyhow::Result<Vec<(TenantCon
 fn checked_again(typed: &typed::Tenant) -> anyhow::Result<TenantConfig> {
     let mut problems = Vec::new();
     TenantConfig::check(typed, &Place::default(), &mut problems).ok_or_else(|| {
-        let problem = problems.first().map_or("", |problem| problem.what.as_str());
+        let problem = problems.first().map(|problem| format!("{}: {}", problem.place, problem.what));
+        let problem = problem.unwrap_or_default();
         anyhow::anyhow!(
             "the settings of tenant {}, made through the admin API, are refused: {problem}",
             typed.id

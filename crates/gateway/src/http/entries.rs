@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use jiff::Timestamp;
 use portcullis_ledger::{Hold, Paging, PublicId, Status, StatusFilter};
-use portcullis_msisdn::{Direction, Directions, Subject};
+use portcullis_msisdn::{Direction, Directions, Person};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -78,6 +79,10 @@ struct HoldAnswer {
     lifted_by: Option<ActorAnswer>,
     #[schemars(extend("format" = "date-time"))]
     since: String,
+    /// When the person asked for what set it, confirmed it or lifted it last, as far as that is known; else when it was
+    /// written. A person's wish that is older changes nothing.
+    #[schemars(extend("format" = "date-time"))]
+    requested: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     expires: Option<String>,
@@ -114,6 +119,7 @@ pub(super) struct PageQuery {
 pub(super) struct RemovalQuery {
     direction: Option<String>,
     hold: Option<String>,
+    requested: Option<String>,
 }
 
 /// What became of one entry.
@@ -145,16 +151,17 @@ impl FromRequestParts<Arc<Front>> for EntryName {
 
 impl EntryName {
     /// Whom it means. May ask the ledger.
-    pub(super) fn subject(&self, target: &Target) -> Result<Subject, ApiError> {
+    pub(super) fn person(&self, target: &Target) -> Result<Person, ApiError> {
         if self.0.starts_with(ID_PREFIX) {
             // What can't be an id is the id of nothing.
             let id = parse_id(&self.0).ok_or(Refusal::EntryNotFound)?;
-            return Ok(target.gate.list().subject_of(&id));
+            let list = target.gate.list();
+            return Ok(list.person_of(list.subject_of(&id)).map_err(Refusal::from)?);
         }
         let invalid =
             |error: IdentityError| Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]);
         let identity = target.read(&self.0).map_err(invalid)?;
-        Ok(target.subject(&identity)?.ok_or(Refusal::EntryNotFound)?)
+        Ok(target.person(&identity)?.ok_or(Refusal::EntryNotFound)?)
     }
 }
 
@@ -172,7 +179,7 @@ pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer
 
 pub(super) async fn get(asked: Asked, name: EntryName) -> Answer {
     answer::blocking(move || {
-        let entry = read::entry(&asked.target, name.subject(&asked.target)?)?;
+        let entry = read::entry_of(&asked.target, &name.person(&asked.target)?)?;
         Ok::<_, ApiError>(answer::ok(&EntryAnswer::from(entry)))
     })
     .await
@@ -190,10 +197,11 @@ pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<Re
         Some(Ok(direction)) => direction.into(),
         Some(Err(error)) => return Err(ApiError::invalid_request("direction", &error.to_string())),
     };
+    let requested = requested(query.requested.as_deref())?;
     answer::blocking(move || {
-        let subject = name.subject(&asked.target)?;
-        let lift = Lift { hold: hold.kind(), ..Lift::of(directions) };
-        let written = write::unblock_entry(&asked.target, subject, lift)?;
+        let person = name.person(&asked.target)?;
+        let lift = Lift { hold: hold.kind(), requested, ..Lift::of(directions) };
+        let written = write::unblock_entry(&asked.target, person.first(), lift)?;
         Ok::<_, ApiError>(answer::ok(&RemovalAnswer {
             outcome: Some(written.outcome).into(),
             directions: ways(written.after),
@@ -201,6 +209,13 @@ pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<Re
         }))
     })
     .await
+}
+
+/// When the person asked for something, where a client says so.
+pub(super) fn requested(text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+    text.map(|text| write::requested_until(text, Timestamp::now()))
+        .transpose()
+        .map_err(|error| ApiError::invalid_request("requested", &error.to_string()))
 }
 
 impl PageQuery {
@@ -264,6 +279,7 @@ impl HoldAnswer {
             made_by: ActorAnswer::of(&hold.actor),
             lifted_by: hold.lifted_by.as_ref().map(ActorAnswer::of),
             since: time(hold.since),
+            requested: time(hold.requested),
             expires: hold.expires.map(time),
         }
     }

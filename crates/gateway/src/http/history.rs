@@ -32,6 +32,9 @@ struct RecordAnswer {
     sequence: u64,
     #[schemars(extend("format" = "date-time"))]
     at: String,
+    /// When the person asked for it, as far as that is known; else the same.
+    #[schemars(extend("format" = "date-time"))]
+    requested: String,
     /// The entry's id.
     entry: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,10 +95,10 @@ pub(super) async fn list(asked: Asked, Query(query): Query<TrailQuery>) -> Answe
 pub(super) async fn entry(asked: Asked, name: EntryName, Query(query): Query<TrailQuery>) -> Answer {
     let (before, limit) = (query.before()?, query.limit()?);
     answer::blocking(move || {
-        let subject = name.subject(&asked.target)?;
+        let person = name.person(&asked.target)?;
         // An entry that there never was has no history, which is not the same as an empty one.
-        read::entry(&asked.target, subject)?;
-        let trail = read::trail(&asked.target, Some(subject), before, limit)?;
+        read::entry_of(&asked.target, &person)?;
+        let trail = read::trail(&asked.target, Some(person), before, limit)?;
         Ok::<_, ApiError>(answer::ok(&TrailAnswer::from(trail)))
     })
     .await
@@ -148,6 +151,7 @@ impl From<ShownRecord> for RecordAnswer {
         RecordAnswer {
             sequence: record.sequence.get(),
             at: time(record.at),
+            requested: time(record.requested),
             entry: id_text(id),
             number: identity.map(|identity| identity.text()),
             outcome: Some(record.outcome).into(),

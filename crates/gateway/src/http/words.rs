@@ -248,6 +248,10 @@ pub(super) enum OutcomeWord {
     Absent,
     /// The list has as many entries as it may have.
     Full,
+    /// The person asked for something else later: nothing changed, and the wish is on record.
+    Outdated,
+    /// There was nothing to lift; when the person asked for it is on record.
+    Noted,
     /// In a dry run: it would be taken.
     Valid,
 }
@@ -266,6 +270,8 @@ impl From<Option<Outcome>> for OutcomeWord {
             Some(Outcome::Held) => OutcomeWord::Held,
             Some(Outcome::Absent) => OutcomeWord::Absent,
             Some(Outcome::Full) => OutcomeWord::Full,
+            Some(Outcome::Outdated) => OutcomeWord::Outdated,
+            Some(Outcome::Noted) => OutcomeWord::Noted,
             None => OutcomeWord::Valid,
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::{self, Answer};
 use super::auth::Asked;
 use super::body::{JsonBody, NumberText};
+use super::entries::requested;
 use super::error::ApiError;
 use super::words::{GivenSource, HoldWord, LiftedHold, OutcomeWord, Way, directions};
 use crate::core::write::{self, BlockRow, Done, Lift, Manner};
@@ -41,6 +42,10 @@ pub(super) struct BlockRequest<'a> {
     #[serde(default)]
     #[schemars(extend("format" = "date-time"))]
     expires: Option<String>,
+    /// When the person asked for it, where that was before now. An older wish than the one on record changes nothing.
+    #[serde(default)]
+    #[schemars(extend("format" = "date-time"))]
+    requested: Option<String>,
     #[serde(default)]
     on_invalid: OnInvalid,
     /// Whether nothing is to be written: the answer then says which numbers would be taken.
@@ -69,6 +74,9 @@ pub(super) struct BlockEntry<'a> {
     #[serde(default)]
     #[schemars(extend("format" = "date-time"))]
     expires: Option<String>,
+    #[serde(default)]
+    #[schemars(extend("format" = "date-time"))]
+    requested: Option<String>,
 }
 
 /// Numbers to be unblocked: either `number` or `numbers`.
@@ -86,6 +94,10 @@ pub(super) struct UnblockRequest<'a> {
     /// Which hold is to be lifted.
     #[serde(default)]
     hold: LiftedHold,
+    /// When the person asked for it, where that was before now. An older wish than the one on record changes nothing.
+    #[serde(default)]
+    #[schemars(extend("format" = "date-time"))]
+    requested: Option<String>,
     #[serde(default)]
     on_invalid: OnInvalid,
     /// Whether nothing is to be written.
@@ -163,7 +175,8 @@ pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
         let directions = some_directions(request.directions.as_deref())?;
         let manner = manner(request.on_invalid, request.dry_run);
         let hold = request.hold.kind();
-        let lift = Lift { hold, ..Lift::of(directions) };
+        let requested = requested(request.requested.as_deref())?;
+        let lift = Lift { hold, requested, ..Lift::of(directions) };
         let done = write::unblock(&asked.target, &numbers, lift, manner)?;
         Ok(answer::ok(&WriteAnswer::new(done, request.dry_run, request.brief)))
     })
@@ -194,6 +207,7 @@ impl BlockRequest<'_> {
             hold: self.hold.map_or(source.hold(), HoldKind::from),
             reason: self.reason.as_deref(),
             expires: self.expires.as_deref(),
+            requested: self.requested.as_deref(),
             ..BlockRow::of("", some_directions(self.directions.as_deref())?)
         };
         let alone = |number| BlockRow { number, ..common };
@@ -218,19 +232,19 @@ impl BlockEntry<'_> {
             label: None,
             reason: self.reason.as_deref().or(common.reason),
             expires: self.expires.as_deref().or(common.expires),
+            requested: self.requested.as_deref().or(common.requested),
         }
     }
 }
 
 impl WriteAnswer {
     fn new(done: Done, dry_run: bool, brief: bool) -> Self {
-        let changed =
-            done.results.iter().filter(|(_, outcome)| outcome.is_some_and(Outcome::changed)).count();
+        let changed = done.results.iter().filter(|row| row.outcome.is_some_and(Outcome::changed)).count();
         let unchanged = if dry_run { 0 } else { done.results.len() - changed };
         let results = done
             .results
             .into_iter()
-            .map(|(identity, outcome)| WriteResult { number: identity.text(), outcome: outcome.into() });
+            .map(|row| WriteResult { number: row.identity.text(), outcome: row.outcome.into() });
         let invalid = done
             .invalid
             .into_iter()

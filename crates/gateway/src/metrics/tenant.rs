@@ -33,16 +33,19 @@ pub(crate) enum Passage {
     Blocked,
     /// Whom it was sent on to did not take it.
     Failed,
+    /// Whose it is could not be read, and so it went nowhere.
+    Unreadable,
 }
 
 impl Passage {
-    const ALL: [Passage; 3] = [Passage::Forwarded, Passage::Blocked, Passage::Failed];
+    const ALL: [Passage; 4] = [Passage::Forwarded, Passage::Blocked, Passage::Failed, Passage::Unreadable];
 
     const fn as_str(self) -> &'static str {
         match self {
             Passage::Forwarded => "forwarded",
             Passage::Blocked => "blocked",
             Passage::Failed => "failed",
+            Passage::Unreadable => "unreadable",
         }
     }
 }
@@ -53,7 +56,7 @@ pub(crate) struct TenantMetrics {
     checks: [[Counter; 2]; 3],
     check_seconds: Histogram,
     /// Inbound, then outbound; by what became of them.
-    messages: [[Counter; 3]; 2],
+    messages: [[Counter; 4]; 2],
 }
 
 /// How many numbers of a check had which verdict.
@@ -91,13 +94,13 @@ impl TenantMetrics {
         }
     }
 
-    /// A message came to its end here.
-    pub(crate) fn passed(&self, direction: Direction, passage: Passage) {
+    /// As many messages came to their end here.
+    pub(crate) fn passed(&self, direction: Direction, passage: Passage, count: usize) {
         let of_direction = match direction {
             Direction::Inbound => &self.messages[0],
             Direction::Outbound => &self.messages[1],
         };
-        of_direction[passage as usize].inc();
+        of_direction[passage as usize].inc_by(count as u64);
     }
 
     /// A check that began at `start` is answered.

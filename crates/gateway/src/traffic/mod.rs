@@ -8,7 +8,7 @@ mod passing;
 mod people;
 mod route;
 mod shed;
-mod spelling;
+mod verdict;
 mod webhook;
 
 use std::sync::Arc;

@@ -11,17 +11,16 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::MethodFilter;
-use portcullis_ledger::HoldKind;
-use portcullis_msisdn::{Direction, Directions};
+use portcullis_msisdn::Direction;
 use serde::Deserialize;
 
 use super::Traffic;
 use super::client::{Unanswered, end_to_end, for_another};
 use super::passing::Passing;
 use super::shed::UnderWay;
-use super::spelling::other_spelling;
+use super::verdict::{Blocked, Kind, judge};
 use crate::config::SenderConfig;
-use crate::core::{Refusal, Target, check};
+use crate::core::Target;
 use crate::dialects::call::{self, Call, Context};
 use crate::dialects::fault::Fault;
 use crate::dialects::meta::{self, Meta};
@@ -57,6 +56,8 @@ struct Message {
     recipient: Option<Text>,
     #[serde(default)]
     recipient_type: Option<String>,
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
     #[serde(default)]
     template: Option<Template>,
 }
@@ -67,15 +68,6 @@ struct Template {
     name: Option<String>,
 }
 
-/// Why a message is not sent on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Blocked {
-    /// The recipient is blocked.
-    Recipient,
-    /// The recipient wants no marketing, and this is.
-    Marketing,
-}
-
 async fn send(call: Call, is_marketing: bool) -> Result<Response, Fault> {
     let traffic = Arc::clone(call.front.traffic());
     if !traffic.has_upstream() {
@@ -83,15 +75,19 @@ async fn send(call: Call, is_marketing: bool) -> Result<Response, Fault> {
     }
     let (caller, target) = meta::target(&call)?;
     let under_way = traffic.shed.enter(&target.tenant.config.id).ok_or(Fault::Unavailable)?;
-    let (recipients, template) = read(&call)?;
+    let message = read(&call, &target)?;
     let metrics = Arc::clone(&target.tenant.metrics);
     let patterns = &target.tenant.config.opt_out.marketing_templates;
-    let is_marketing =
-        is_marketing || template.is_some_and(|name| patterns.iter().any(|pattern| fits(pattern, &name)));
-    match judge(&target, recipients, is_marketing).await? {
+    let is_promotion =
+        message.template.is_some_and(|name| patterns.iter().any(|pattern| fits(pattern, &name)));
+    let kind = Kind {
+        is_marketing: is_marketing || is_promotion,
+        may_confirm: !is_marketing && message.is_text_or_interactive,
+    };
+    match judge(&target, message.recipients, kind).await? {
         None => {}
         Some(blocked) => {
-            metrics.passed(Direction::Outbound, Passage::Blocked);
+            metrics.passed(Direction::Outbound, Passage::Blocked, 1);
             return Ok(refusal(&traffic, blocked, call.id));
         }
     }
@@ -99,95 +95,45 @@ async fn send(call: Call, is_marketing: bool) -> Result<Response, Fault> {
     let request = Request::from_parts(call.parts, Body::from(call.body));
     let answer = forward(&traffic, request, &caller, sender.as_ref(), under_way, call.id).await;
     let passage = if answer.status().is_success() { Passage::Forwarded } else { Passage::Failed };
-    metrics.passed(Direction::Outbound, passage);
+    metrics.passed(Direction::Outbound, passage, 1);
     Ok(answer)
 }
 
-/// Whom a message is for, and the template that it is of. What is for nobody (a mark that something was read) or for a group
-/// has no recipients.
-fn read(call: &Call) -> Result<(Vec<Identity>, Option<String>), Fault> {
+/// What was read of a message.
+struct Read {
+    /// Whom it is for, in every reading. What is for nobody (a mark that something was read) or for a group has none.
+    recipients: Vec<Identity>,
+    /// The template that it is of.
+    template: Option<String>,
+    is_text_or_interactive: bool,
+}
+
+fn read(call: &Call, target: &Target) -> Result<Read, Fault> {
     if call.is_declared_otherwise() {
         return Err(Fault::UnsupportedMediaType);
     }
     let message: Message = call.json()?;
-    if message.recipient_type.as_deref() == Some("group") {
-        return Ok((Vec::new(), None));
-    }
+    let template = message.template.and_then(|template| template.name);
+    let is_text_or_interactive =
+        template.is_none() && matches!(message.kind.as_deref(), None | Some("text" | "interactive"));
     let mut recipients = Vec::new();
-    if let Some(to) = &message.to {
-        // A number that can't be read here may be read there: it does not pass.
-        let number = portcullis_msisdn::Msisdn::parse(to.as_str());
-        let number = number.map_err(|error| Fault::malformed("to", &format!("can not be taken: {error}")))?;
-        recipients.push(Identity::Number(number));
-    }
-    if let Some(recipient) = &message.recipient {
-        let id = recipient.as_str().parse();
-        let id = id.map_err(|error| Fault::malformed("recipient", &format!("can not be taken: {error}")))?;
-        recipients.push(Identity::User(id));
-    }
-    Ok((recipients, message.template.and_then(|template| template.name)))
-}
-
-/// Whether anything speaks against sending to these.
-async fn judge(
-    target: &Target,
-    recipients: Vec<Identity>,
-    is_marketing: bool,
-) -> Result<Option<Blocked>, Fault> {
-    let mut asked = recipients.clone();
-    asked.extend(
-        recipients.iter().filter_map(|recipient| other_spelling(recipient.number()?)).map(Identity::Number),
-    );
-    let mut is_blocked = false;
-    for identity in &asked {
-        is_blocked |= is_stopped(target, identity, Direction::Outbound).await?;
-    }
-    if is_blocked && !confirms(target, asked.clone()).await? {
-        return Ok(Some(Blocked::Recipient));
-    }
-    if is_marketing && wants_no_marketing(target, asked).await? {
-        return Ok(Some(Blocked::Marketing));
-    }
-    Ok(None)
-}
-
-/// Whether messages from or to this person are blocked.
-pub(super) async fn is_stopped(
-    target: &Target,
-    identity: &Identity,
-    direction: Direction,
-) -> Result<bool, Refusal> {
-    if let Some(checked) = check::identity(target, identity, direction) {
-        return Ok(checked.blocked_by.is_some());
-    }
-    let (target, identity) = (target.clone(), identity.clone());
-    let checked =
-        tokio::task::spawn_blocking(move || check::identity_with_ledger(&target, &identity, direction));
-    match checked.await {
-        Ok(checked) => Ok(checked?.blocked_by.is_some()),
-        Err(_) => Err(Refusal::Defect),
-    }
-}
-
-/// Whether this is the one message that may confirm an opt-out: to somebody whom nothing but that opt-out blocks.
-async fn confirms(target: &Target, recipients: Vec<Identity>) -> Result<bool, Fault> {
-    let target = target.clone();
-    let look = move || {
-        let mut is_due = false;
-        for recipient in &recipients {
-            let Some(subject) = target.subject(recipient)? else { continue };
-            is_due |= target.gate.take_confirmation(subject);
-            let entry = target.gate.list().get(subject)?;
-            let operator = entry.as_ref().and_then(|entry| entry.holds.get(HoldKind::Operator));
-            let by_operator = operator.is_some_and(|hold| hold.directions.covers(Direction::Outbound));
-            let wide = target.tenant.wide.list().directions(&[subject])?;
-            if by_operator || wide.iter().any(|directions| directions.covers(Direction::Outbound)) {
-                return Ok(false);
-            }
+    if message.recipient_type.as_deref() != Some("group") {
+        if let Some(to) = &message.to {
+            // A number that can't be read here may be read there: it does not pass.
+            let business = target.sender_config().and_then(|sender| sender.number);
+            let readings = target.tenant.reader.readings(to.as_str(), business);
+            let readings =
+                readings.map_err(|error| Fault::malformed("to", &format!("can not be taken: {error}")))?;
+            recipients.extend(readings.into_iter().map(Identity::Number));
         }
-        Ok(is_due)
-    };
-    tokio::task::spawn_blocking(look).await.unwrap_or(Err(Fault::Internal))
+        if let Some(recipient) = &message.recipient {
+            let id = recipient.as_str().parse();
+            let id =
+                id.map_err(|error| Fault::malformed("recipient", &format!("can not be taken: {error}")))?;
+            recipients.push(Identity::User(id));
+        }
+    }
+    Ok(Read { recipients, template, is_text_or_interactive })
 }
 
 /// Whether a name is a pattern, or begins with what stands before its `*`.
@@ -196,22 +142,6 @@ fn fits(pattern: &str, name: &str) -> bool {
         Some(beginning) => name.starts_with(beginning),
         None => pattern == name,
     }
-}
-
-async fn wants_no_marketing(target: &Target, recipients: Vec<Identity>) -> Result<bool, Fault> {
-    let target = target.clone();
-    let look = move || {
-        for recipient in &recipients {
-            let Some(subject) = target.subject(recipient)? else { continue };
-            let entry = target.gate.list().get(subject)?;
-            let hold = entry.as_ref().and_then(|entry| entry.holds.get(HoldKind::Marketing));
-            if hold.is_some_and(|hold| hold.directions & Directions::OUTBOUND == Directions::OUTBOUND) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    };
-    tokio::task::spawn_blocking(look).await.unwrap_or(Err(Fault::Internal))
 }
 
 /// Meta's own refusals: of a blocked recipient, and of marketing to somebody who stopped that.

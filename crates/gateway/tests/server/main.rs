@@ -5,6 +5,7 @@ mod checks;
 mod configuration;
 mod dialects;
 mod documentation;
+mod doors;
 mod entries;
 mod exchange;
 mod expiry;

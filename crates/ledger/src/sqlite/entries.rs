@@ -37,7 +37,7 @@ const COLUMNS: &str = concat!(
     actor_of!("actor"),
     ", ",
     actor_of!("lifted_by"),
-    ", created, updated, deactivated, expires, sealed, kind, own, ever, since"
+    ", created, updated, deactivated, expires, sealed, kind, own, ever, since, requested"
 );
 
 /// The directions that were ever blocked, in SQL.
@@ -95,6 +95,7 @@ fn entry(connection: &Connection, row: &Row<'_>, list: ListRow, seal: &Seal) -> 
     let blocked = directions(row.get(1)?)?;
     let own: Option<i64> = row.get(12)?;
     let texts = texts(row, 10, seal, Place { list: list.id, subject, row: text::Row::Entry })?;
+    let since = maybe_time(row.get(14)?)?.unwrap_or(created);
     let first = Hold {
         kind: kind(row.get(11)?)?,
         directions: own.map_or(Ok(blocked), directions)?,
@@ -103,7 +104,8 @@ fn entry(connection: &Connection, row: &Row<'_>, list: ListRow, seal: &Seal) -> 
         actor: actor(&row.get::<_, String>(4)?)?,
         lifted_by: maybe_actor(row.get(5)?)?,
         reason: texts.reason,
-        since: maybe_time(row.get(14)?)?.unwrap_or(created),
+        since,
+        requested: maybe_time(row.get(15)?)?.unwrap_or(since),
         expires: maybe_time(row.get(9)?)?,
     };
     let more = match own {
@@ -135,13 +137,14 @@ fn further_holds(
         actor_of!("actor"),
         ", ",
         actor_of!("lifted_by"),
-        ", since, expires, sealed FROM holds WHERE list = ?1 AND subject = ?2 ORDER BY kind"
+        ", since, expires, sealed, requested FROM holds WHERE list = ?1 AND subject = ?2 ORDER BY kind"
     );
     connection
         .prepare_cached(SQL)?
         .query_and_then((list.id, subject.get().cast_signed()), |row| {
             let kind = kind(row.get(0)?)?;
             let texts = texts(row, 7, seal, Place { list: list.id, subject, row: text::Row::Hold(kind) })?;
+            let since = time(row.get(5)?)?;
             Ok(Hold {
                 kind,
                 directions: directions(row.get(1)?)?,
@@ -150,7 +153,8 @@ fn further_holds(
                 actor: actor(&row.get::<_, String>(3)?)?,
                 lifted_by: maybe_actor(row.get(4)?)?,
                 reason: texts.reason,
-                since: time(row.get(5)?)?,
+                since,
+                requested: maybe_time(row.get(8)?)?.unwrap_or(since),
                 expires: maybe_time(row.get(6)?)?,
             })
         })?

@@ -142,6 +142,7 @@ impl Ending<'_> {
                 step,
                 previous,
                 at: self.now,
+                requested: self.now,
                 actor: Actor::expiry(),
                 hold: Some(kind),
                 outcome,
@@ -157,7 +158,7 @@ impl Ending<'_> {
             if kind != first {
                 self.connection
                     .prepare_cached(
-                        "UPDATE holds SET directions = 0, lifted_by = ?4
+                        "UPDATE holds SET directions = 0, lifted_by = ?4, requested = expires
                          WHERE list = ?1 AND subject = ?2 AND kind = ?3",
                     )?
                     .execute((key.0, key.1, kind.code(), self.expiry))?;
@@ -176,7 +177,8 @@ impl Ending<'_> {
                     directions = ?3, sequence = ?4, updated = ?5,
                     deactivated = CASE ?3 WHEN 0 THEN coalesce(deactivated, ?5) END,
                     own = CASE WHEN own IS NULL AND ?6 THEN NULL ELSE ?7 END,
-                    lifted_by = CASE WHEN ?8 THEN ?9 ELSE lifted_by END
+                    lifted_by = CASE WHEN ?8 THEN ?9 ELSE lifted_by END,
+                    requested = CASE WHEN ?8 THEN expires ELSE requested END
                  WHERE list = ?1 AND subject = ?2",
             )?
             .execute((

@@ -10,7 +10,7 @@ use crate::keys::Seal;
 /// "PCLG", in the file's header, so that `file` and we can tell a ledger from other databases.
 const APPLICATION_ID: i64 = 0x5043_4c47;
 /// The newest schema version.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// `address` and `interface` are empty where they are not known.
 macro_rules! actors {
@@ -35,10 +35,12 @@ macro_rules! entries_by_expiry {
 
 /// `holds` has those of an entry's holds that were not its first, which stands in the entry's row. `records` is the trail:
 /// its rows are appended, and lead back to the entry's earlier ones by `previous`, so that no index is needed.
-/// `visits` says who wrote lately, and when last. `identities` are the persons that have no number.
+/// `visits` says who wrote lately, and when last. `identities` are user ids; `person` is the subject under which the entries of
+/// that person stand, where it is not the id's own.
 macro_rules! further {
-    () => {
-        "CREATE TABLE holds (
+    ($requested:literal, $person:literal) => {
+        concat!(
+            "CREATE TABLE holds (
             list INTEGER NOT NULL REFERENCES lists (id),
             subject INTEGER NOT NULL,
             kind INTEGER NOT NULL,
@@ -48,7 +50,9 @@ macro_rules! further {
             since INTEGER NOT NULL,
             lifted_by INTEGER,
             expires INTEGER,
-            sealed BLOB,
+            sealed BLOB,",
+            $requested,
+            "
             PRIMARY KEY (list, subject, kind)
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX holds_by_expiry ON holds (expires)
@@ -67,7 +71,9 @@ macro_rules! further {
             before INTEGER NOT NULL,
             after INTEGER NOT NULL,
             expires INTEGER,
-            sealed BLOB,
+            sealed BLOB,",
+            $requested,
+            "
             PRIMARY KEY (list, sequence, step)
         ) STRICT, WITHOUT ROWID;
         CREATE TABLE visits (
@@ -80,15 +86,24 @@ macro_rules! further {
             tenant INTEGER NOT NULL REFERENCES tenants (id),
             digest BLOB NOT NULL,
             id INTEGER NOT NULL,
-            sealed BLOB NOT NULL,
+            sealed BLOB NOT NULL,",
+            $person,
+            "
             PRIMARY KEY (tenant, digest),
             UNIQUE (tenant, id)
         ) STRICT, WITHOUT ROWID;"
+        )
+    };
+}
+
+macro_rules! identities_by_person {
+    () => {
+        "CREATE INDEX identities_by_person ON identities (tenant, person) WHERE person IS NOT NULL;"
     };
 }
 
 /// What leads from each version to the next, from 1 on.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "ALTER TABLE lists ADD COLUMN state BLOB",
     // `source` 3 is an opt-out, which until then was all that told one from an operator's block.
     concat!(
@@ -104,7 +119,14 @@ const STEPS: [&str; 2] = [
         "INSERT INTO actors (id, tenant, name) SELECT id, tenant, name FROM actors_before;
          DROP TABLE actors_before;",
         entries_by_expiry!(),
-        further!(),
+        further!("", ""),
+    ),
+    concat!(
+        "ALTER TABLE entries ADD COLUMN requested INTEGER;
+         ALTER TABLE holds ADD COLUMN requested INTEGER;
+         ALTER TABLE records ADD COLUMN requested INTEGER;
+         ALTER TABLE identities ADD COLUMN person INTEGER;",
+        identities_by_person!(),
     ),
 ];
 
@@ -127,7 +149,7 @@ const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
 /// `source`, `actor`, `lifted_by`, `expires`, `kind` and the texts but the display form are the first hold's, as is `own`, what
 /// it covers: NULL where it is the only one, and `directions` is that. `ever` is what was ever blocked, NULL where that
 /// is what is blocked now (or for an inactive entry of an older schema, which did not know). `since` is NULL where it is
-/// `created`.
+/// `created`. `requested` is NULL where it is `since`, and in `records` where it is `at`.
 /// In `lists`, `scope` is the sender's name or empty, `sequence` the newest change's number, `active`
 /// the number of entries with directions, `state` the id of the saved state that may be loaded, `told` up to which record
 /// somebody who wants to know has been told.
@@ -176,13 +198,15 @@ const SCHEMA: &str = concat!(
         own INTEGER,
         ever INTEGER,
         since INTEGER,
+        requested INTEGER,
         PRIMARY KEY (list, subject)
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX entries_by_sequence ON entries (list, sequence);
 ",
     actors!(),
     entries_by_expiry!(),
-    further!()
+    further!("requested INTEGER,", "person INTEGER,"),
+    identities_by_person!()
 );
 
 /// Makes sure that the file is a ledger of this master key, makes it one where it is empty, and

@@ -23,7 +23,7 @@ const WHAT: &str = "row of the trail";
 const COLUMNS: &str = concat!(
     "subject, sequence, step, previous, at, ",
     actor_of!("actor"),
-    ", hold, outcome, source, before, after, expires, sealed"
+    ", hold, outcome, source, before, after, expires, sealed, requested"
 );
 
 /// Adds to a list's trail.
@@ -37,8 +37,8 @@ impl<'a> Trail<'a> {
     pub(super) fn new(connection: &'a Connection, list: ListRow) -> Result<Self, LedgerError> {
         let insert = connection.prepare_cached(
             "INSERT INTO records (list, sequence, step, subject, previous, at, actor, hold, outcome, source,
-                before, after, expires, sealed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                before, after, expires, sealed, requested)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?;
         Ok(Trail { list, actors: Actors::new(connection, list), insert })
     }
@@ -65,6 +65,7 @@ impl<'a> Trail<'a> {
             record.after.code(),
             record.expires.map(|expires| expires.as_millisecond()),
             sealed.map_err(LedgerError::Seal)?,
+            (record.requested != record.at).then(|| record.requested.as_millisecond()),
         ])?;
         Ok(())
     }
@@ -83,12 +84,14 @@ fn record(row: &Row<'_>, list: ListRow, seal: &Seal) -> Result<Record, LedgerErr
     let subject = subject(row.get(0)?)?;
     let (sequence, step) = (Seq::new(unsigned(row.get(1)?)?), row.get(2)?);
     let texts = texts(row, 12, seal, place(list, subject, sequence, step))?;
+    let at = time(row.get(4)?)?;
     Ok(Record {
         subject,
         sequence,
         step,
         previous: Seq::new(unsigned(row.get(3)?)?),
-        at: time(row.get(4)?)?,
+        at,
+        requested: row.get::<_, Option<i64>>(13)?.map_or(Ok(at), time)?,
         actor: actor(&row.get::<_, String>(5)?)?,
         hold: row.get::<_, Option<i64>>(6)?.map(kind).transpose()?,
         outcome: Outcome::from_code(row.get(7)?).ok_or(LedgerError::damaged(WHAT))?,

@@ -1,19 +1,21 @@
 //! Writing rows of entries.
 
 use jiff::Timestamp;
-use portcullis_msisdn::Subject;
+use portcullis_msisdn::{Directions, Person, Subject};
 use rusqlite::{Connection, params};
 
 use super::actors::Actors;
 use super::entries::Lookup;
+use super::identities::People;
 use super::job::EntryWrites;
 use super::lists::{ListRow, position, set_position};
 use super::trail::Trail;
+use crate::apply::{Step, apply};
 use crate::changes::{Census, Seq};
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::hold::{Coverage, Hold};
-use crate::keys::Seal;
+use crate::keys::{Seal, TenantKeys};
 use crate::record::Record;
 use crate::text::{self, Place, Row};
 use crate::time::{now, whole_milliseconds};
@@ -26,11 +28,22 @@ pub(super) fn write_all(
     calls: &[&mut EntryWrites],
 ) -> Result<Vec<Written>, LedgerError> {
     let Some(first) = calls.first() else { return Ok(Vec::new()) };
-    let writes: Vec<Asked<'_>> = calls
-        .iter()
-        .flat_map(|call| call.writes.iter().map(|write| Asked { write, most: call.most }))
-        .collect();
-    Batch::load(connection, first.list, first.keys.text_seal(), &writes)?.run(&writes, now())
+    let writes = calls.iter().flat_map(|call| call.writes.iter().map(|write| (write, call.most)));
+    write_entries(connection, first.list, &first.keys, writes)
+}
+
+/// Applies writes of one list's entries, each with how many active entries the list may have, in their order.
+pub(super) fn write_entries<'a>(
+    connection: &'a Connection,
+    list: ListRow,
+    keys: &'a TenantKeys,
+    writes: impl Iterator<Item = (&'a Write, u64)>,
+) -> Result<Vec<Written>, LedgerError> {
+    let people = People::new(connection, list.tenant, keys);
+    let writes = writes
+        .map(|(write, most)| Ok(Asked { write, most, person: people.meant_by(write)? }))
+        .collect::<Result<Vec<Asked<'_>>, LedgerError>>()?;
+    Batch::load(connection, list, keys.text_seal(), &writes)?.run(&writes, now())
 }
 
 /// A write that is to be applied.
@@ -38,6 +51,8 @@ struct Asked<'a> {
     write: &'a Write,
     /// So many active entries may the list have.
     most: u64,
+    /// Whom it is about; `None` where that is somebody whom nobody ever named, and nothing is to be made of them.
+    person: Option<Person>,
 }
 
 /// The entries that are written, loaded and stored in the order of the table, whatever the
@@ -54,7 +69,10 @@ struct Slot {
     subject: Subject,
     stored: bool,
     was_active: bool,
+    /// Whether it is to be stored, under a new number.
     changed: bool,
+    /// Whether it is to be stored under the number that it has.
+    touched: bool,
     /// The number of the change before these.
     previous: Seq,
     entry: Option<Entry>,
@@ -67,7 +85,8 @@ impl<'a> Batch<'a> {
         seal: &'a Seal,
         writes: &[Asked<'_>],
     ) -> Result<Self, LedgerError> {
-        let mut subjects: Vec<Subject> = writes.iter().map(|asked| asked.write.subject()).collect();
+        let people = writes.iter().filter_map(|asked| asked.person.as_ref());
+        let mut subjects: Vec<Subject> = people.flat_map(|person| person.iter().copied()).collect();
         subjects.sort_unstable();
         subjects.dedup();
         let mut lookup = Lookup::new(connection, list, seal)?;
@@ -80,6 +99,7 @@ impl<'a> Batch<'a> {
                     stored: entry.is_some(),
                     was_active: entry.as_ref().is_some_and(|entry| !entry.directions.is_none()),
                     changed: false,
+                    touched: false,
                     previous: entry.as_ref().map_or(Seq::START, |entry| entry.sequence),
                     entry,
                 })
@@ -88,55 +108,71 @@ impl<'a> Batch<'a> {
         Ok(Batch { connection, list, seal, slots })
     }
 
+    fn place(&self, subject: Subject) -> Result<usize, LedgerError> {
+        self.slots.binary_search_by_key(&subject, |slot| slot.subject).map_err(|_| LedgerError::Defect)
+    }
+
     /// Applies the writes in their order, then stores what they changed.
     fn run(mut self, writes: &[Asked<'_>], now: Timestamp) -> Result<Vec<Written>, LedgerError> {
         let position = position(self.connection, self.list.id)?;
         let mut active = position.active;
+        let mut recorded = Vec::with_capacity(writes.len());
         let mut done = Vec::with_capacity(writes.len());
-        for &Asked { write, most } in writes {
-            let index = self
-                .slots
-                .binary_search_by_key(&write.subject(), |slot| slot.subject)
-                .map_err(|_| LedgerError::Defect)?;
-            let slot = &mut self.slots[index];
-            let before = slot.coverage();
-            let outcome = match write {
-                Write::Block { hold, .. }
-                    if hold.blocks() && before.blocked().is_none() && active >= most =>
-                {
-                    Outcome::Full
-                }
-                write => write.apply(&mut slot.entry, now),
+        for Asked { write, most, person } in writes {
+            let Some(person) = person else {
+                done.push(Done::NOBODY);
+                continue;
             };
-            slot.changed |= outcome.changed();
-            let after = slot.coverage();
-            match (before.blocked().is_none(), after.blocked().is_none()) {
-                (true, false) => active += 1,
-                (false, true) => active -= 1,
-                _ => {}
+            let places = person.iter().map(|&subject| self.place(subject));
+            let places = places.collect::<Result<Vec<usize>, LedgerError>>()?;
+            let mut entries: Vec<Option<Entry>> =
+                places.iter().map(|&place| self.slots[place].entry.take()).collect();
+            let applied = apply(write, person, &mut entries, active >= *most, now);
+            for (&place, entry) in places.iter().zip(entries) {
+                self.slots[place].entry = entry;
             }
-            done.push(Done { write, index, outcome, before, after });
+            for Step { place, outcome, before, after } in applied.steps {
+                let index = places[place];
+                let is_recorded = outcome.is_recorded();
+                self.slots[index].changed |= is_recorded;
+                self.slots[index].touched |= !is_recorded;
+                match (before.blocked().is_none(), after.blocked().is_none()) {
+                    (true, false) => active += 1,
+                    (false, true) => active = active.checked_sub(1).ok_or(LedgerError::damaged("counter"))?,
+                    _ => {}
+                }
+                if is_recorded {
+                    recorded.push(Recorded { write, index, outcome, before, after });
+                }
+            }
+            done.push(Done {
+                outcome: applied.outcome,
+                home: Some(places[applied.home]),
+                before: applied.before,
+                after: applied.after,
+            });
         }
         let newest = self.store(position)?;
-        self.record(&done, now)?;
+        self.record(&recorded, now)?;
         Ok(done
             .into_iter()
-            .map(|Done { index, outcome, before, after, .. }| {
-                let slot = &self.slots[index];
-                let own = slot.entry.as_ref().filter(|_| slot.changed).map(|entry| entry.sequence);
+            .map(|Done { outcome, home, before, after }| {
+                let slot = home.map(|home| &self.slots[home]);
+                let own = slot.filter(|slot| slot.changed).and_then(|slot| slot.entry.as_ref());
                 Written {
                     outcome,
-                    before: before.blocked(),
-                    after: after.blocked(),
-                    sequence: own.unwrap_or(newest),
+                    subject: slot.map(|slot| slot.subject),
+                    before,
+                    after,
+                    sequence: own.map_or(newest, |entry| entry.sequence),
                 }
             })
             .collect())
     }
 
     /// Adds what changed to the trail, in the order of the trail.
-    fn record(&self, done: &[Done<'_>], now: Timestamp) -> Result<(), LedgerError> {
-        let mut changes: Vec<&Done<'_>> = done.iter().filter(|done| done.outcome.changed()).collect();
+    fn record(&self, recorded: &[Recorded<'_>], now: Timestamp) -> Result<(), LedgerError> {
+        let mut changes: Vec<&Recorded<'_>> = recorded.iter().collect();
         // Stable: changes of one entry stay in their order.
         changes.sort_by_key(|done| done.index);
         let mut trail = Trail::new(self.connection, self.list)?;
@@ -150,6 +186,7 @@ impl<'a> Batch<'a> {
                     step,
                     previous: slot.previous,
                     at: now,
+                    requested: done.write.requested().map_or(now, whole_milliseconds),
                     actor: done.write.actor().clone(),
                     hold: done.write.hold(),
                     outcome: done.outcome,
@@ -161,12 +198,12 @@ impl<'a> Batch<'a> {
                     display: None,
                     label: None,
                 };
-                if let Write::Block { source, label, reason, display, expires, .. } = done.write {
-                    record.source = Some(*source);
-                    record.expires = expires.map(whole_milliseconds);
-                    record.reason.clone_from(reason);
-                    record.display.clone_from(display);
-                    record.label.clone_from(label);
+                if let Write::Block(block) = done.write {
+                    record.source = Some(block.source);
+                    record.expires = block.expires.map(whole_milliseconds);
+                    record.reason.clone_from(&block.reason);
+                    record.display.clone_from(&block.display);
+                    record.label.clone_from(&block.label);
                 }
                 trail.add(&record, Some(self.seal))?;
             }
@@ -186,8 +223,10 @@ impl<'a> Batch<'a> {
             position.active =
                 active.checked_sub(u64::from(slot.was_active)).ok_or(LedgerError::damaged("counter"))?;
         }
-        if position.sequence != before {
+        if self.slots.iter().any(|slot| slot.changed || slot.touched) {
             self.store_entries()?;
+        }
+        if position.sequence != before {
             set_position(self.connection, self.list.id, position)?;
         }
         Ok(position.sequence)
@@ -197,16 +236,16 @@ impl<'a> Batch<'a> {
         let mut actors = Actors::new(self.connection, self.list);
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO entries (list, subject, directions, source, sequence, actor, created,
-                updated, lifted_by, deactivated, expires, sealed, kind, own, ever, since)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                updated, lifted_by, deactivated, expires, sealed, kind, own, ever, since, requested)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?;
         let mut update = self.connection.prepare_cached(
             "UPDATE entries SET directions = ?3, source = ?4, sequence = ?5, actor = ?6,
                 created = ?7, updated = ?8, lifted_by = ?9, deactivated = ?10, expires = ?11,
-                sealed = ?12, kind = ?13, own = ?14, ever = ?15, since = ?16
+                sealed = ?12, kind = ?13, own = ?14, ever = ?15, since = ?16, requested = ?17
              WHERE list = ?1 AND subject = ?2",
         )?;
-        for slot in self.slots.iter().filter(|slot| slot.changed) {
+        for slot in self.slots.iter().filter(|slot| slot.changed || slot.touched) {
             let Some(entry) = &slot.entry else { continue };
             let place = Place { list: self.list.id, subject: entry.subject, row: Row::Entry };
             let hold = &entry.holds.first;
@@ -239,6 +278,7 @@ impl<'a> Batch<'a> {
                 // Without it an inactive entry counts as one of an older schema.
                 (entry.ever != entry.directions || entry.directions.is_none()).then(|| entry.ever.bits()),
                 unless_created(hold.since),
+                (hold.requested != hold.since).then(|| hold.requested.as_millisecond()),
             ];
             if slot.stored {
                 update.execute(row)?
@@ -260,10 +300,10 @@ impl<'a> Batch<'a> {
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO holds (list, subject, kind, directions, source, actor, since,
-                    lifted_by, expires, sealed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    lifted_by, expires, sealed, requested)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
-            .execute((
+            .execute(params![
                 self.list.id,
                 entry.subject.get().cast_signed(),
                 hold.kind.code(),
@@ -274,23 +314,33 @@ impl<'a> Batch<'a> {
                 lifted_by,
                 hold.expires.map(Timestamp::as_millisecond),
                 sealed,
-            ))?;
+                (hold.requested != hold.since).then(|| hold.requested.as_millisecond()),
+            ])?;
         Ok(())
     }
 }
 
-/// A write that was applied.
-struct Done<'a> {
+/// What became of a write, for whoever asked for it.
+struct Done {
+    outcome: Outcome,
+    /// The slot of the entry that speaks for the person.
+    home: Option<usize>,
+    before: Directions,
+    after: Directions,
+}
+
+impl Done {
+    /// Of somebody whom nobody ever named.
+    const NOBODY: Done =
+        Done { outcome: Outcome::Absent, home: None, before: Directions::NONE, after: Directions::NONE };
+}
+
+/// What the trail says of a write.
+struct Recorded<'a> {
     write: &'a Write,
     /// Of its slot.
     index: usize,
     outcome: Outcome,
     before: Coverage,
     after: Coverage,
-}
-
-impl Slot {
-    fn coverage(&self) -> Coverage {
-        self.entry.as_ref().map(|entry| entry.holds.coverage()).unwrap_or_default()
-    }
 }

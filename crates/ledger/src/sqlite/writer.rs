@@ -271,7 +271,7 @@ mod tests {
     use crate::actor::Actor;
     use crate::hold::HoldKind;
     use crate::keys::{Seal, TenantSecret};
-    use crate::source::Source;
+    use crate::write::{Block, Unblock};
 
     /// A connection as the writer has it, and what counts its work.
     struct Desk {
@@ -413,10 +413,9 @@ mod tests {
         let writes = writes.iter().map(|&(blocks, subject, hold, directions)| {
             let (subject, actor) = (Subject::new(subject).unwrap(), actor.clone());
             if blocks {
-                let (source, label, reason, display, expires) = (Source::Api, None, None, None, None);
-                Write::Block { subject, hold, directions, source, label, actor, reason, display, expires }
+                Block { hold, ..Block::new(subject, directions, actor) }.into()
             } else {
-                Write::Unblock { covering: Directions::NONE, subject, hold: Some(hold), directions, actor }
+                Unblock { hold: Some(hold), ..Unblock::new(subject, directions, actor) }.into()
             }
         });
         let (caller, told) = sync_channel(1);

@@ -1,4 +1,4 @@
-use portcullis_ledger::{DisplayForm, HoldKind, LedgerError, List, Reason, Source, Write};
+use portcullis_ledger::{Block, DisplayForm, HoldKind, LedgerError, List, Reason, Source};
 use portcullis_msisdn::{Directions, Msisdn, Subject};
 use rusqlite::Connection;
 
@@ -21,20 +21,14 @@ fn traces(number: Msisdn) -> Vec<Vec<u8>> {
 }
 
 fn block_with_text(list: &List, subject: Subject, reason: &str, display: &str) {
-    one(
-        list,
-        Write::Block {
-            subject,
-            hold: HoldKind::OptOut,
-            directions: Directions::BOTH,
-            source: Source::OptOut,
-            label: None,
-            actor: actor("crm"),
-            reason: Some(Reason::new(reason).unwrap()),
-            display: Some(DisplayForm::new(display).unwrap()),
-            expires: None,
-        },
-    );
+    let block = Block {
+        hold: HoldKind::OptOut,
+        source: Source::OptOut,
+        reason: Some(Reason::new(reason).unwrap()),
+        display: Some(DisplayForm::new(display).unwrap()),
+        ..Block::new(subject, Directions::BOTH, actor("crm"))
+    };
+    one(list, block.into());
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use portcullis_ledger::{
-    Actor, Entry, HoldKind, Ledger, LedgerError, List, MasterKey, Outcome, Scope, Source, StorageUrl,
-    TenantId, Write,
+    Actor, Block, Entry, Ledger, LedgerError, List, MasterKey, Outcome, Scope, StorageUrl, TenantId, Unblock,
+    Write,
 };
 use portcullis_msisdn::{Directions, Subject};
 use tempfile::TempDir;
@@ -69,26 +69,32 @@ pub(crate) fn time(millisecond: i64) -> Timestamp {
 }
 
 pub(crate) fn block(value: u64, directions: Directions) -> Write {
-    Write::Block {
-        subject: subject(value),
-        hold: HoldKind::Operator,
-        directions,
-        source: Source::Api,
-        label: None,
-        actor: actor("crm"),
-        reason: None,
-        display: None,
-        expires: None,
-    }
+    Block::new(subject(value), directions, actor("crm")).into()
 }
 
 pub(crate) fn unblock(value: u64, directions: Directions) -> Write {
-    Write::Unblock {
-        covering: Directions::NONE,
-        subject: subject(value),
-        hold: None,
-        directions,
-        actor: actor("help desk"),
+    Unblock::new(subject(value), directions, actor("help desk")).into()
+}
+
+/// The block with this changed of it; an unblock as it is.
+pub(crate) fn of_block(write: Write, change: impl FnOnce(&mut Block)) -> Write {
+    match write {
+        Write::Block(mut block) => {
+            change(&mut block);
+            block.into()
+        }
+        unblock => unblock,
+    }
+}
+
+/// The unblock with this changed of it; a block as it is.
+pub(crate) fn of_unblock(write: Write, change: impl FnOnce(&mut Unblock)) -> Write {
+    match write {
+        Write::Unblock(mut unblock) => {
+            change(&mut unblock);
+            unblock.into()
+        }
+        block => block,
     }
 }
 

@@ -6,5 +6,6 @@ mod crash;
 mod fixture;
 mod model;
 mod opening;
+mod persons;
 mod tenants;
 mod writing;

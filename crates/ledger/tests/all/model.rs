@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use portcullis_ledger::{
-    Actor, DisplayForm, Hold, HoldKind, Label, Ledger, List, Outcome, Paging, Reason, Scope, Seq, Source,
-    StatusFilter, Write,
+    Actor, Block, DisplayForm, Hold, HoldKind, Label, Ledger, List, Outcome, Paging, Reason, Scope, Seq,
+    Source, StatusFilter, Unblock, Whom, Write,
 };
 use portcullis_msisdn::{Directions, Subject};
 use proptest::collection::vec;
@@ -23,6 +23,22 @@ struct Held {
     lifted_by: Option<Actor>,
     reason: Option<Reason>,
     expires: Option<Timestamp>,
+    /// Missing where that was when it was written, which is later than all that are told.
+    requested: Option<Timestamp>,
+}
+
+/// Whether a time is one that these tests tell, and not that of the write.
+fn is_told(requested: Timestamp) -> bool {
+    requested < time(1_700_000_100_000) || requested >= time(4_000_000_000_000)
+}
+
+/// Whether a wish is from before another one.
+fn is_older(requested: Option<Timestamp>, than: Option<Timestamp>) -> bool {
+    match (requested, than) {
+        (Some(requested), Some(than)) => requested.as_second() < than.as_second(),
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,25 +62,55 @@ impl Row {
 
 type Rows = BTreeMap<Subject, Row>;
 
+fn subject_of(write: &Write) -> Subject {
+    match write.whom() {
+        Whom::Subject(subject) => *subject,
+        Whom::User(_) => panic!("the model has none"),
+    }
+}
+
 fn apply(rows: &mut Rows, write: &Write) -> Outcome {
+    let subject = subject_of(write);
     match write.clone() {
-        Write::Block { subject, hold, directions, source, label, actor, reason, display, expires } => {
+        Write::Block(block) => {
+            let known = rows.get(&subject).and_then(|row| row.holds.get(&block.hold));
+            let is_wish = block.hold != HoldKind::Operator;
+            if is_wish && known.is_some_and(|held| is_older(block.requested, held.requested)) {
+                return Outcome::Outdated;
+            }
             let is_new = !rows.contains_key(&subject);
             let row = rows.entry(subject).or_default();
             let before = row.blocked();
-            let mut new = Held { directions, source, label, actor, lifted_by: None, reason, expires };
-            let mut says_new = display.is_some() && display != row.display;
-            if let Some(old) = row.holds.get(&hold).filter(|old| !old.directions.is_none()) {
-                new.directions = old.directions | directions;
+            let mut new = Held {
+                directions: block.directions,
+                source: block.source,
+                label: block.label,
+                actor: block.actor,
+                lifted_by: None,
+                reason: block.reason,
+                expires: block.expires,
+                requested: block.requested,
+            };
+            let mut says_new = block.display.is_some() && block.display != row.display;
+            if let Some(old) = row.holds.get_mut(&block.hold).filter(|old| !old.directions.is_none()) {
+                new.directions = old.directions | block.directions;
                 new.reason = new.reason.or(old.reason.clone());
                 new.label = new.label.or(old.label.clone());
                 says_new |= new.reason != old.reason || new.label != old.label || new.expires != old.expires;
+                says_new |= block.requested.is_some() && is_older(old.requested, block.requested);
+                if is_wish {
+                    new.requested = old.requested.zip(new.requested).map(|(old, new)| old.max(new));
+                }
                 if !says_new && new.directions == old.directions {
+                    if is_wish && is_older(old.requested, new.requested) {
+                        old.requested = new.requested;
+                    }
                     return Outcome::Already;
                 }
             }
-            row.holds.insert(hold, new);
-            row.display = if before.is_none() { display } else { display.or(row.display.clone()) };
+            row.holds.insert(block.hold, new);
+            row.display =
+                if before.is_none() { block.display } else { block.display.or(row.display.clone()) };
             row.ever = row.ever | row.blocked();
             match (is_new, before.is_none(), before == row.blocked()) {
                 (true, ..) => Outcome::Added,
@@ -73,29 +119,63 @@ fn apply(rows: &mut Rows, write: &Write) -> Outcome {
                 _ => Outcome::Widened,
             }
         }
-        Write::Unblock { covering, subject, hold, directions, actor } => {
-            let Some(row) = rows.get_mut(&subject) else { return Outcome::Absent };
-            let before = row.blocked();
+        Write::Unblock(Unblock { covering, hold, directions, actor, requested, .. }) => {
+            let before = rows.get(&subject).map(Row::blocked).unwrap_or_default();
             if !(covering & !before).is_none() {
                 return Outcome::Absent;
             }
-            let mut lifted = false;
-            for (kind, held) in &mut row.holds {
-                if hold.is_none_or(|hold| hold == *kind) && !(held.directions & directions).is_none() {
+            let (mut lifted, mut known, mut outdated) = (false, false, false);
+            for (kind, held) in rows.get_mut(&subject).into_iter().flat_map(|row| &mut row.holds) {
+                if hold.is_some_and(|hold| hold != *kind) {
+                    continue;
+                }
+                known = true;
+                let is_wish = *kind != HoldKind::Operator;
+                if is_wish && is_older(requested, held.requested) {
+                    outdated = true;
+                } else if !(held.directions & directions).is_none() {
                     held.directions = held.directions & !directions;
                     held.lifted_by = Some(actor.clone());
+                    held.requested = requested;
                     lifted = true;
+                } else if is_wish
+                    && held.directions.is_none()
+                    && is_older(held.requested, requested)
+                    && requested.is_some()
+                {
+                    held.requested = requested;
                 }
             }
-            match (lifted, row.blocked()) {
+            let after = rows.get(&subject).map(Row::blocked).unwrap_or_default();
+            match (lifted, hold.filter(|hold| *hold != HoldKind::Operator)) {
+                (true, _) if after == before => Outcome::Lifted,
+                (true, _) if after.is_none() => Outcome::Removed,
+                (true, _) => Outcome::Narrowed,
+                (false, _) if outdated => Outcome::Outdated,
+                (false, Some(hold)) if !known && requested.is_some() => {
+                    let held = Held {
+                        directions: Directions::NONE,
+                        source: Source::OptOut,
+                        label: None,
+                        actor: actor.clone(),
+                        lifted_by: Some(actor),
+                        reason: None,
+                        expires: None,
+                        requested,
+                    };
+                    rows.entry(subject).or_default().holds.insert(hold, held);
+                    Outcome::Noted
+                }
                 (false, _) if (before & directions).is_none() => Outcome::Absent,
                 (false, _) => Outcome::Held,
-                (true, after) if after == before => Outcome::Lifted,
-                (true, Directions::NONE) => Outcome::Removed,
-                (true, _) => Outcome::Narrowed,
             }
         }
     }
+}
+
+/// Whether it takes a number, and stands in the trail.
+fn is_recorded(outcome: Outcome) -> bool {
+    outcome.changed() || outcome == Outcome::Outdated
 }
 
 /// How many entries changed.
@@ -107,6 +187,7 @@ fn expire(rows: &mut Rows, now: Timestamp) -> usize {
             if !held.directions.is_none() && held.expires.is_some_and(|end| end <= now) {
                 held.directions = Directions::NONE;
                 held.lifted_by = Some(Actor::expiry());
+                held.requested = held.expires;
                 ended = true;
             }
         }
@@ -141,29 +222,32 @@ fn write() -> impl Strategy<Value = Write> {
     };
     let kinds = || (0..3_usize).prop_map(|kind| HoldKind::ALL[kind]);
     let text = || proptest::option::weighted(0.3, "[0-9é]{0,3}");
+    let requested =
+        || proptest::option::weighted(0.4, (0..6_i64).prop_map(|n| time(1_700_000_000_000 + n * 400)));
+    let block = (
+        (subjects(), kinds(), directions(), 0..5_usize, actors()),
+        (text(), text(), text()),
+        (proptest::option::weighted(0.3, times()), requested()),
+    );
+    let unblock = (0..4_u8, subjects(), proptest::option::of(kinds()), directions(), actors(), requested());
     prop_oneof![
-        3 => (
-            subjects(), kinds(), directions(), 0..5_usize, actors(), text(), text(), text(),
-            proptest::option::weighted(0.3, times()),
-        ).prop_map(|(subject, hold, directions, source, actor, label, reason, display, expires)| Write::Block {
-            subject,
-            hold,
-            directions,
-            source: Source::ALL[source],
-            label: label.map(|text| Label::new(text).unwrap()),
-            actor,
-            reason: reason.map(|text| Reason::new(text).unwrap()),
-            display: display.map(|text| DisplayForm::new(text).unwrap()),
-            expires,
-        }),
-        2 => (0..4_u8, subjects(), proptest::option::of(kinds()), directions(), actors())
-            .prop_map(|(covering, subject, hold, directions, actor)| Write::Unblock {
-                covering: Directions::from_bits(covering).unwrap(),
-                subject,
+        3 => block.prop_map(|((subject, hold, directions, source, actor), texts, (expires, requested))| {
+            let (label, reason, display) = texts;
+            Write::Block(Block {
                 hold,
-                directions,
-                actor,
-            }),
+                source: Source::ALL[source],
+                label: label.map(|text| Label::new(text).unwrap()),
+                reason: reason.map(|text| Reason::new(text).unwrap()),
+                display: display.map(|text| DisplayForm::new(text).unwrap()),
+                expires,
+                requested,
+                ..Block::new(subject, directions, actor)
+            })
+        }),
+        2 => unblock.prop_map(|(covering, subject, hold, directions, actor, requested)| {
+            let covering = Directions::from_bits(covering).unwrap();
+            Write::Unblock(Unblock { covering, hold, requested, ..Unblock::new(subject, directions, actor) })
+        }),
     ]
 }
 
@@ -197,17 +281,17 @@ impl Twin {
     fn write(&mut self, writes: &[Write]) {
         let written = self.list.write(writes.to_vec()).unwrap();
         for (write, written) in writes.iter().zip(&written) {
-            let directions = |rows: &Rows| rows.get(&write.subject()).map(Row::blocked).unwrap_or_default();
+            let directions = |rows: &Rows| rows.get(&subject_of(write)).map(Row::blocked).unwrap_or_default();
             assert_eq!(written.before, directions(&self.rows));
             assert_eq!(written.outcome, apply(&mut self.rows, write));
             assert_eq!(written.after, directions(&self.rows));
-            if written.outcome.changed() {
-                self.trail.push((write.subject(), written.outcome, written.before, written.after));
+            if is_recorded(written.outcome) {
+                self.trail.push((subject_of(write), written.outcome, written.before, written.after));
             }
         }
         let newest = self.list.sequence().unwrap();
         assert_eq!(written.iter().map(|written| written.sequence).max(), Some(newest));
-        let changed = written.iter().any(|written| written.outcome.changed());
+        let changed = written.iter().any(|written| is_recorded(written.outcome));
         assert_eq!(changed, self.history.last().is_none_or(|(before, _)| *before < newest));
     }
 
@@ -279,7 +363,7 @@ impl Twin {
                 .collect();
             let done: Vec<_> = self.trail.iter().filter(|change| change.0 == *subject).copied().collect();
             assert_eq!(told, done);
-            let mut history = self.list.history(*subject, None, limit(1000)).unwrap().records;
+            let mut history = self.list.history(&[*subject], None, limit(1000)).unwrap().records;
             history.reverse();
             assert_eq!(history.iter().collect::<Vec<_>>(), of_one);
         }
@@ -316,6 +400,7 @@ impl Twin {
                     lifted_by: hold.lifted_by.clone(),
                     reason: hold.reason.clone(),
                     expires: hold.expires,
+                    requested: Some(hold.requested).filter(|requested| is_told(*requested)),
                 };
                 assert_eq!(entry.deactivated.is_some(), entry.directions.is_none());
                 let row = Row {

@@ -57,10 +57,10 @@ fn a_newer_schema_is_refused() {
     let folder = Folder::new();
     drop(folder.ledger());
     let connection = Connection::open(folder.file("ledger.db")).unwrap();
-    connection.pragma_update(None, "user_version", 4).unwrap();
+    connection.pragma_update(None, "user_version", 5).unwrap();
     drop(connection);
     let refused = open(&folder.file("ledger.db")).unwrap_err();
-    assert!(matches!(refused, LedgerError::NewerSchema { found: 4, known: 3, .. }), "{refused}");
+    assert!(matches!(refused, LedgerError::NewerSchema { found: 5, known: 4, .. }), "{refused}");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
     let as_it_was = "
         UPDATE entries SET source = 3 WHERE subject = 2;
         DROP INDEX entries_by_expiry; DROP TABLE holds; DROP TABLE records; DROP TABLE identities; DROP TABLE visits;
-        ALTER TABLE entries DROP COLUMN kind; ALTER TABLE entries DROP COLUMN own;
+        ALTER TABLE entries DROP COLUMN requested; ALTER TABLE entries DROP COLUMN kind; ALTER TABLE entries DROP COLUMN own;
         ALTER TABLE entries DROP COLUMN ever; ALTER TABLE entries DROP COLUMN since;
         CREATE INDEX entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL AND directions <> 0;
         CREATE TABLE old (id INTEGER PRIMARY KEY AUTOINCREMENT, tenant INTEGER NOT NULL REFERENCES tenants (id),
@@ -101,9 +101,9 @@ fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
     assert_eq!(hold(lifted).lifted_by, Some(actor("help desk")));
     // Which way it was blocked was not written down.
     assert_eq!(list.get(lifted).unwrap().unwrap().ever, Directions::BOTH);
-    assert_eq!(list.history(blocked, None, limit(9)).unwrap().records, []);
+    assert_eq!(list.history(&[blocked], None, limit(9)).unwrap().records, []);
     one(&list, unblock(1, Directions::INBOUND));
-    let history = list.history(blocked, None, limit(9)).unwrap();
+    let history = list.history(&[blocked], None, limit(9)).unwrap();
     assert_eq!((history.records.len(), history.older), (1, None));
     assert_eq!(history.records[0].blocked_before(), Directions::BOTH);
 }

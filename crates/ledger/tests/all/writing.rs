@@ -5,67 +5,40 @@ use portcullis_ledger::{
 };
 use portcullis_msisdn::{Directions, ReservedId, Revealed};
 
-use crate::fixture::{Folder, actor, block, entry, limit, list, one, sender, subject, tenant, time, unblock};
+use crate::fixture::{
+    Folder, actor, block, entry, limit, list, of_block, of_unblock, one, sender, subject, tenant, time,
+    unblock,
+};
 
 const IN: Directions = Directions::INBOUND;
 const OUT: Directions = Directions::OUTBOUND;
 const BOTH: Directions = Directions::BOTH;
 
 fn with_text(write: Write, why: &str, form: &str) -> Write {
-    match write {
-        Write::Block { subject, hold, directions, source, label, actor, expires, .. } => Write::Block {
-            subject,
-            hold,
-            directions,
-            source,
-            label,
-            actor,
-            reason: Some(Reason::new(why).unwrap()),
-            display: Some(DisplayForm::new(form).unwrap()),
-            expires,
-        },
-        other => other,
-    }
+    of_block(write, |block| {
+        block.label = None;
+        block.reason = Some(Reason::new(why).unwrap());
+        block.display = Some(DisplayForm::new(form).unwrap());
+    })
 }
 
 /// The same, as the person's own wish.
 fn opt_out(write: Write) -> Write {
-    match write {
-        Write::Block { subject, directions, actor, reason, display, expires, .. } => Write::Block {
-            subject,
-            hold: HoldKind::OptOut,
-            directions,
-            source: Source::OptOut,
-            label: Some(Label::new("UNSUBSCRIBE").unwrap()),
-            actor,
-            reason,
-            display,
-            expires,
-        },
-        Write::Unblock { covering, subject, directions, actor, .. } => {
-            Write::Unblock { covering, subject, hold: Some(HoldKind::OptOut), directions, actor }
-        }
-    }
+    let write = of_block(write, |block| {
+        block.hold = HoldKind::OptOut;
+        block.source = Source::OptOut;
+        block.label = Some(Label::new("UNSUBSCRIBE").unwrap());
+    });
+    of_unblock(write, |unblock| unblock.hold = Some(HoldKind::OptOut))
 }
 
 /// The same, of the operator's hold only.
 fn of_operator(write: Write) -> Write {
-    match write {
-        Write::Unblock { covering, subject, directions, actor, .. } => {
-            Write::Unblock { covering, subject, hold: Some(HoldKind::Operator), directions, actor }
-        }
-        other => other,
-    }
+    of_unblock(write, |unblock| unblock.hold = Some(HoldKind::Operator))
 }
 
 fn until(write: Write, end: Timestamp) -> Write {
-    match write {
-        Write::Block { subject, hold, directions, source, label, actor, reason, display, .. } => {
-            let expires = Some(end);
-            Write::Block { subject, hold, directions, source, label, actor, reason, display, expires }
-        }
-        other => other,
-    }
+    of_block(write, |block| block.expires = Some(end))
 }
 
 #[test]
@@ -286,13 +259,7 @@ fn an_unblock_can_be_meant_for_entries_that_cover_enough() {
     let folder = Folder::new();
     let list = list(&folder.ledger());
     list.write(vec![block(1, OUT), block(2, BOTH)]).unwrap();
-    let of_both = |value| Write::Unblock {
-        covering: BOTH,
-        subject: subject(value),
-        hold: None,
-        directions: BOTH,
-        actor: actor("crm"),
-    };
+    let of_both = |value| of_unblock(unblock(value, BOTH), |unblock| unblock.covering = BOTH);
     assert_eq!(one(&list, of_both(1)), Outcome::Absent);
     assert_eq!(one(&list, of_both(2)), Outcome::Removed);
     assert_eq!(list.members(None, limit(9)).unwrap(), [(subject(1), OUT)]);
@@ -314,13 +281,7 @@ fn who_wrote_lately_is_remembered() {
 fn a_marketing_hold_is_on_record_and_blocks_nothing() {
     let folder = Folder::new();
     let list = list(&folder.ledger());
-    let marketing = |write| match opt_out(write) {
-        Write::Block { subject, directions, source, label, actor, reason, display, expires, .. } => {
-            let hold = HoldKind::Marketing;
-            Write::Block { subject, hold, directions, source, label, actor, reason, display, expires }
-        }
-        other => other,
-    };
+    let marketing = |write| of_block(opt_out(write), |block| block.hold = HoldKind::Marketing);
     assert_eq!(one(&list, marketing(block(7, OUT))), Outcome::Added);
     let held = entry(&list, 7);
     assert_eq!(
@@ -357,13 +318,7 @@ fn the_trail_tells_each_change_with_before_and_after() {
     let ledger = folder.ledger();
     let list = list(&ledger);
     let there = actor("crm").at("192.0.2.7".parse().unwrap()).through("sinch").unwrap();
-    let from_there = |write| match with_text(write, "rude", "073") {
-        Write::Block { subject, hold, directions, source, label, reason, display, expires, .. } => {
-            let actor = there.clone();
-            Write::Block { subject, hold, directions, source, label, actor, reason, display, expires }
-        }
-        other => other,
-    };
+    let from_there = |write| of_block(with_text(write, "rude", "073"), |block| block.actor = there.clone());
     list.write(vec![from_there(block(7, BOTH)), block(8, OUT), opt_out(block(7, OUT))]).unwrap();
     list.write(vec![block(8, OUT), of_operator(unblock(7, IN))]).unwrap();
     one(&list, until(block(8, OUT), time(100)));
@@ -405,14 +360,14 @@ fn the_trail_tells_each_change_with_before_and_after() {
     let part = list.trail(part.older, limit(1)).unwrap();
     assert_eq!(part.records.len(), 2);
 
-    let history = list.history(subject(7), None, limit(99)).unwrap();
+    let history = list.history(&[subject(7)], None, limit(99)).unwrap();
     assert_eq!(history.records, [&trail.records[2], &trail.records[4], &trail.records[5]].map(Clone::clone));
     assert_eq!(history.older, None);
-    let part = list.history(subject(8), None, limit(1)).unwrap();
+    let part = list.history(&[subject(8)], None, limit(1)).unwrap();
     assert_eq!((part.records.len(), part.older), (1, Some(Seq::new(5))));
-    let part = list.history(subject(8), part.older, limit(9)).unwrap();
+    let part = list.history(&[subject(8)], part.older, limit(9)).unwrap();
     assert_eq!((part.records.len(), part.older), (2, None));
-    assert_eq!(list.history(subject(9), None, limit(9)).unwrap().records, []);
+    assert_eq!(list.history(&[subject(9)], None, limit(9)).unwrap().records, []);
 }
 
 #[test]
@@ -421,21 +376,23 @@ fn a_person_without_a_number_has_one_subject_for_ever() {
     let ledger = folder.ledger();
     let acme = list(&ledger);
     let user: UserId = "US.13491208655302741918".parse().unwrap();
-    assert_eq!(acme.subject_of_user(&user).unwrap(), None);
-    let subject = acme.ensure_subject_of_user(&user).unwrap();
-    assert_eq!(acme.ensure_subject_of_user(&user).unwrap(), subject);
+    assert_eq!(acme.person_of_user(&user).unwrap(), None);
+    let person = acme.ensure_person_of_user(&user).unwrap();
+    assert_eq!(acme.ensure_person_of_user(&user).unwrap(), person);
     let wide = ledger.list(&tenant("acme"), Scope::Tenant).unwrap();
-    assert_eq!(wide.subject_of_user(&user).unwrap(), Some(subject));
-    let another = acme.ensure_subject_of_user(&"US.13491208655302741919".parse().unwrap()).unwrap();
-    assert_ne!(another, subject);
+    assert_eq!(wide.person_of_user(&user).unwrap(), Some(person));
+    let another = acme.ensure_person_of_user(&"US.13491208655302741919".parse().unwrap()).unwrap();
+    assert_ne!(another, person);
     let other = ledger.list(&tenant("other"), sender("bot")).unwrap();
-    assert_eq!(other.subject_of_user(&user).unwrap(), None);
-    assert_ne!(other.ensure_subject_of_user(&user).unwrap(), subject);
+    assert_eq!(other.person_of_user(&user).unwrap(), None);
+    assert_ne!(other.ensure_person_of_user(&user).unwrap(), person);
     drop((acme, wide, other, ledger));
     let ledger = folder.ledger();
     let acme = list(&ledger);
-    assert_eq!(acme.subject_of_user(&user).unwrap(), Some(subject));
-    let Revealed::Reserved(id) = acme.keys().permutation().reveal(subject) else { panic!("not a number's") };
+    assert_eq!(acme.person_of_user(&user).unwrap(), Some(person));
+    let Revealed::Reserved(id) = acme.keys().permutation().reveal(person.first()) else {
+        panic!("not a number's")
+    };
     assert_eq!(acme.user_of(id).unwrap(), Some(user));
     assert_eq!(acme.user_of(ReservedId::new(99).unwrap()).unwrap(), None);
     let bytes = folder.bytes();

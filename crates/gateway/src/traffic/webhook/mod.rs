@@ -1,7 +1,9 @@
 //! Meta's webhooks: verified, filtered, and sent on to the senders' callbacks, whose answer is the gateway's.
 
+pub(super) mod lenient;
+mod message;
+mod partition;
 mod payload;
-mod sift;
 pub(super) mod signature;
 
 use std::collections::HashSet;
@@ -22,6 +24,7 @@ use portcullis_ledger::TenantId;
 use portcullis_msisdn::Direction;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tracing::warn;
 
 use super::Traffic;
 use super::client::for_another;
@@ -31,7 +34,9 @@ use crate::http::Front;
 use crate::http::body;
 use crate::http::request_log::Logged;
 use crate::metrics::Passage;
-use sift::{Sifted, sift};
+pub(super) use message::{Moved, Request as Asked, Who};
+use partition::{Partition, PartitionError, partition};
+pub(super) use payload::Object;
 
 pub(super) const PATH: &str = "/webhooks/meta";
 /// Names the messages of blocked numbers, where a sender has them go on with the others.
@@ -105,15 +110,25 @@ async fn take(State(front): State<Arc<Front>>, request: Request) -> Response {
     }
     let (registry, default) = (gateway.registry.load_full(), traffic.meta.default_callback_url.clone());
     let raw = body.clone();
-    let sifted = match tokio::task::spawn_blocking(move || sift(&registry, default.as_deref(), &raw)).await {
-        Ok(Ok(sifted)) => sifted,
-        Ok(Err(refusal)) => return refused(&refusal),
+    let parted = tokio::task::spawn_blocking(move || partition(&registry, default.as_deref(), &raw)).await;
+    let parted = match parted {
+        Ok(Ok(parted)) => parted,
+        Ok(Err(error)) => return refused(&error),
         Err(_) => return answer(StatusCode::INTERNAL_SERVER_ERROR),
     };
-    let Sifted { deliveries, blocked, passed, is_whole, is_known } = sifted;
-    for (tenant, count) in &blocked {
-        (0..*count).for_each(|_| tenant.metrics.passed(Direction::Inbound, Passage::Blocked));
+    let Partition { deliveries, counts, is_whole, is_known } = parted;
+    for (tenant, counts) in &counts {
+        tenant.metrics.passed(Direction::Inbound, Passage::Blocked, counts.blocked);
+        tenant.metrics.passed(Direction::Inbound, Passage::Unreadable, counts.held);
+        if counts.held > 0 {
+            warn!(
+                tenant = %tenant.config.id, count = counts.held,
+                "a webhook has messages whose sender can't be read: they are held, and Meta is asked to send it again \
+                 (unreadable_inbound has the other choices)"
+            );
+        }
     }
+    let is_held = counts.iter().any(|(_, counts)| counts.held > 0);
     let deliveries: Vec<Delivery> = match (is_whole, deliveries) {
         (true, mut deliveries) => {
             // Nothing was taken out, and all of it goes to one place: as it came, to the byte.
@@ -125,26 +140,48 @@ async fn take(State(front): State<Arc<Front>>, request: Request) -> Response {
         }
         (false, deliveries) => deliveries,
     };
-    if deliveries.is_empty() && !is_known {
+    if deliveries.is_empty() && !is_known && !is_held {
         // Of nobody: Meta sends it again, and it arrives once the sender is set up.
         return answer(StatusCode::NOT_FOUND);
     }
-    let response = deliver_all(traffic, &parts, &secret, deliveries, is_known).await;
-    let is_taken = response.status().is_success() || !is_known;
-    for (tenant, count) in &passed {
+    let rest = match (is_known, is_held) {
+        (_, true) => Rest::Held,
+        (false, false) => Rest::Nobodys,
+        (true, false) => Rest::Nothing,
+    };
+    let response = deliver_all(traffic, &parts, &secret, deliveries, rest).await;
+    let is_taken = response.status().is_success() || rest != Rest::Nothing;
+    for (tenant, counts) in &counts {
         let passage = if is_taken { Passage::Forwarded } else { Passage::Failed };
-        (0..*count).for_each(|_| tenant.metrics.passed(Direction::Inbound, passage));
+        tenant.metrics.passed(Direction::Inbound, passage, counts.passed);
     }
     response
 }
 
-fn refused(refusal: &Refusal) -> Response {
-    if let Refusal::Ledger(error) = refusal {
-        crate::http::tell_of(error);
-        return busy();
+fn refused(error: &PartitionError) -> Response {
+    match error {
+        PartitionError::NotAWebhook => {
+            warn!(
+                "a webhook is signed by Meta, and can't be told apart: it is refused, and Meta sends it again"
+            );
+            answer(StatusCode::BAD_REQUEST)
+        }
+        PartitionError::Refused(Refusal::Ledger(error)) => {
+            crate::http::tell_of(error);
+            busy()
+        }
+        PartitionError::Refused(_) => answer(StatusCode::INTERNAL_SERVER_ERROR),
     }
-    // Nobody's webhook.
-    answer(StatusCode::BAD_REQUEST)
+}
+
+/// What is not delivered of a webhook that is, so that Meta sends all of it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    /// What is of a sender that is not set up, or has no callback.
+    Nobodys,
+    /// What could not be read.
+    Held,
 }
 
 /// Delivers everything, and answers as the one that was taken worst: Meta then sends all of it again.
@@ -153,7 +190,7 @@ async fn deliver_all(
     parts: &Parts,
     secret: &str,
     deliveries: Vec<Delivery>,
-    is_known: bool,
+    rest: Rest,
 ) -> Response {
     // What was taken when the same webhook came before, and failed elsewhere, is not delivered twice.
     let digests: Vec<[u8; 32]> = deliveries.iter().map(Delivery::digest).collect();
@@ -191,9 +228,13 @@ async fn deliver_all(
         }
     }
     let mut worst = worst.unwrap_or_else(|| answer(StatusCode::OK));
-    if worst.status().is_success() && !is_known {
-        // A part of it is nobody's: Meta sends all of it again, and it arrives once its sender is set up.
-        worst = answer(StatusCode::NOT_FOUND);
+    if worst.status().is_success() {
+        // It arrives once its sender is set up, or once it can be read.
+        match rest {
+            Rest::Nothing => {}
+            Rest::Nobodys => worst = answer(StatusCode::NOT_FOUND),
+            Rest::Held => worst = busy(),
+        }
     }
     if worst.status().is_success() {
         digests.iter().for_each(|digest| traffic.accepted.forget(digest));

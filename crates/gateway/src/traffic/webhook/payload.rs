@@ -5,12 +5,13 @@ use std::fmt::{self, Write as _};
 
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// An object of JSON, with its fields in their order and as they are written. A name that comes twice is refused: two readers
 /// could take it for two things.
 #[derive(Clone)]
-pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(in super::super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -43,7 +44,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Object<'a> {
-    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
+    pub(in super::super) fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
@@ -62,7 +63,7 @@ impl<'a> Object<'a> {
                 Field::Gone => continue,
             };
             let separator = if text.len() > 1 { "," } else { "" };
-            let name = serde_json::to_string(name).unwrap_or_default();
+            let name = Value::from(name.as_ref());
             let _ = write!(text, "{separator}{name}:{value}");
         }
         text.push('}');
@@ -98,9 +99,10 @@ pub(super) struct Entry<'a> {
 /// One change: messages and statuses, or something else.
 pub(super) struct Change<'a> {
     object: Object<'a>,
-    pub(super) field: String,
-    /// Missing where it is no object.
+    /// Missing where it is no object, or one that can't be told apart.
     pub(super) value: Option<Object<'a>>,
+    /// Whether it is the latter.
+    pub(super) is_unreadable: bool,
 }
 
 impl<'a> Payload<'a> {
@@ -112,13 +114,17 @@ impl<'a> Payload<'a> {
         Some(Payload { object, entries })
     }
 
-    /// The body again with what `fate` makes of each change, by their places; `None` where nothing is left.
-    pub(super) fn with(&self, fate: impl Fn(usize, usize) -> Option<Kept>) -> Option<String> {
+    /// The body again with what `fate` makes of each change, by their places, and of each entry that has none; `None` where
+    /// nothing is left.
+    pub(super) fn with(&self, fate: impl Fn(usize, Option<usize>) -> Option<Kept>) -> Option<String> {
         let mut entries = Vec::new();
         for (e, entry) in self.entries.iter().enumerate() {
+            if entry.changes.is_empty() && fate(e, None).is_some() {
+                entries.push(Cow::Owned(entry.object.with(|_| Field::AsItIs)));
+            }
             let mut changes = Vec::new();
             for (c, change) in entry.changes.iter().enumerate() {
-                match fate(e, c) {
+                match fate(e, Some(c)) {
                     None => {}
                     Some(Kept::Whole) => changes.push(Cow::Owned(change.object.with(|_| Field::AsItIs))),
                     Some(Kept::Value(value)) => changes.push(Cow::Owned(change.object.with(|name| {
@@ -159,10 +165,10 @@ impl<'a> Entry<'a> {
             Some(changes) => serde_json::from_str(changes.get()).ok()?,
             None => Vec::new(),
         };
-        let changes = changes.into_iter().map(|object| Change {
-            field: object.read("field").unwrap_or_default(),
-            value: object.read("value"),
-            object,
+        let changes = changes.into_iter().map(|object| {
+            let value: Option<Object<'a>> = object.read("value");
+            let is_object = object.get("value").is_some_and(|value| value.get().starts_with('{'));
+            Change { is_unreadable: is_object && value.is_none(), value, object }
         });
         Some(Entry { changes: changes.collect(), object })
     }
@@ -198,7 +204,7 @@ mod tests {
         let payload = Payload::read(body).unwrap();
         let all = payload.with(|_, _| Some(Kept::Whole)).unwrap();
         assert_eq!(all.as_bytes(), body);
-        let part = payload.with(|e, c| (e == 0 && c == 0).then_some(Kept::Whole)).unwrap();
+        let part = payload.with(|e, c| (e == 0 && c == Some(0)).then_some(Kept::Whole)).unwrap();
         assert_eq!(
             part,
             r#"{"object":"x","entry":[{"id":"1","changes":[{"value":{"a": 1.50,"z":[ 1 ]},"field":"m"}]}],"new":{"b":"\u00e9"}}"#
@@ -219,8 +225,9 @@ mod tests {
         let twice = r#"{"entry":[{"changes":[{"field":"m","value":{},"value":{}}]}]}"#;
         assert!(Payload::read(twice.as_bytes()).is_none());
         let inside = r#"{"entry":[{"changes":[{"field":"m","value":{"messages":[],"messages":[]}}]}]}"#;
-        // What is inside is no object that can be told apart: it is nobody's, and passes as a whole.
-        assert!(Payload::read(inside.as_bytes()).unwrap().entries[0].changes[0].value.is_none());
+        let payload = Payload::read(inside.as_bytes()).unwrap();
+        let change = &payload.entries[0].changes[0];
+        assert!(change.value.is_none() && change.is_unreadable);
     }
 
     proptest! {

@@ -67,6 +67,82 @@ fn a_hop_with_places_is_got_as_kannel_and_jasmin_want_it() {
 }
 
 #[test]
+fn a_place_gets_the_digits_of_one_recipient() {
+    let hop = Stand::good();
+    let gateway = gateway(&format!("{}/sendsms?to={{recipient}}", hop.url()), "");
+    gateway.block("+46732001122");
+    for (written, sent) in [
+        ("4673200112 9", "46732001129"),
+        ("46732001122 9", "467320011229"),
+        ("+46 73-200 11 29", "%2B46732001129"),
+        ("073-200 11 29", "46732001129"),
+        ("21000", "21000"),
+    ] {
+        hop.forget();
+        assert_eq!(outbound(&gateway, written, json!("x")).status, 200, "{written}");
+        assert_eq!(hop.one().path, format!("/sendsms?to={sent}"), "{written}");
+    }
+}
+
+#[test]
+fn who_writes_stop_is_heard_and_gets_one_confirmation() {
+    let gateway = gateway("", "");
+    let from = |sender: &str, body: Value| {
+        let message =
+            json!({ "sender": sender, "recipient": "support", "direction": "inbound", "body": body });
+        gateway.post("/route", message)
+    };
+    from("+46732001122", json!("Stop")).ok();
+    from("+46732001123", json!({ "text": "STOP" })).ok();
+    for to in ["+46732001122", "+46732001123"] {
+        outbound(&gateway, to, json!({ "other": 1 })).error(403, "blocked");
+        outbound(&gateway, to, json!("You are out")).ok();
+        outbound(&gateway, to, json!("Buy!")).error(403, "blocked");
+    }
+    from("+46732001122", json!("start")).ok();
+    outbound(&gateway, "+46732001122", json!("Welcome")).ok();
+    let history = gateway.get("/senders/support/entries/+46732001122/history");
+    assert_eq!(history.ok()["records"][0]["actor"], json!({ "name": "person", "interface": "route" }));
+    // A message that is older than the newest wish.
+    let message = json!({
+        "sender": "+46732001122", "recipient": "support", "direction": "inbound", "body": "STOP", "id": "7",
+        "timestamp": "2024-01-01T00:00:00Z",
+    });
+    gateway.post("/route", message).ok();
+    outbound(&gateway, "+46732001122", json!("Hello")).ok();
+}
+
+#[test]
+fn short_codes_and_names_are_nobody_s_and_pass() {
+    let inward = Stand::good();
+    let gateway = gateway("", &inward.url());
+    let from = |sender: &str| {
+        let message =
+            json!({ "sender": sender, "recipient": "support", "direction": "inbound", "body": "STOP" });
+        gateway.post("/route", message)
+    };
+    for sender in ["21000", "ACMEBank", "Ac-Me 24"] {
+        assert_eq!(from(sender).status, 200, "{sender}");
+    }
+    assert_eq!(inward.received().len(), 3);
+    // What may be a number that is written wrong is not nobody's.
+    for sender in [
+        "4673200112a",
+        "+46732001122x5",
+        "0043",
+        "12",
+        "46732001122.0",
+        "tel:46732001122",
+        "ACMEBankOfSweden",
+    ] {
+        from(sender).error(400, "invalid_number");
+    }
+    outbound(&gateway, "21000", json!("HELP")).ok();
+    outbound(&gateway, "ACMEBank", json!("x")).error(400, "invalid_number");
+    assert_eq!(gateway.get("/senders/support/entries?status=all").ok()["entries"], json!([]));
+}
+
+#[test]
 fn without_a_hop_the_verdict_is_the_answer() {
     let gateway = gateway("", "");
     assert_eq!(*outbound(&gateway, "+46732001122", Value::Null).ok(), json!({ "verdict": "allow" }));

@@ -6,10 +6,12 @@ mod generic;
 mod load;
 mod opting_out;
 mod outbound;
-mod stand;
+mod partition;
+pub(crate) mod stand;
 mod storm;
 mod tls;
 mod webhooks;
+mod wishes;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
@@ -126,9 +128,15 @@ pub(crate) fn webhook(gateway: &Gateway, body: &str, signature: &str) -> Answer 
     gateway.send(request.body(body.to_owned()).unwrap())
 }
 
-/// A text message as Meta tells of it.
+/// A text message as Meta tells of it, written now.
 pub(crate) fn text(from: &str, id: &str, body: &str) -> Value {
-    json!({ "from": from, "id": id, "timestamp": "1749416383", "type": "text", "text": { "body": body } })
+    text_at(jiff::Timestamp::now().as_second(), from, id, body)
+}
+
+/// One that was written at this second.
+pub(crate) fn text_at(second: i64, from: &str, id: &str, body: &str) -> Value {
+    let timestamp = second.to_string();
+    json!({ "from": from, "id": id, "timestamp": timestamp, "type": "text", "text": { "body": body } })
 }
 
 /// A webhook with these messages for a phone-number-id.

@@ -91,6 +91,24 @@ fn buttons_and_a_tenant_s_own_words_and_languages_count() {
 }
 
 #[test]
+fn stop_is_heard_as_people_write_it_and_start_only_alone() {
+    let scene = Scene::with(Stand::good(), Stand::good(), Stand::good(), |config| {
+        config.replacen("opt_out = {", "opt_out = { stop = [\"İPTAL\"], confirmation_seconds = 0,", 1)
+    });
+    for stop in ["STOP.", "(stop)", "Stop. Thank you", "STOP\u{200b}", "opt\u{a0}out", "ＳＴＯＰ", "iptal"]
+    {
+        says(&scene, stop);
+        assert_eq!(scene.send(FROM).json["error"]["code"], 130_403, "{stop}");
+        says(&scene, "start please");
+        assert_eq!(scene.send(FROM).json["error"]["code"], 130_403, "a start is the word alone");
+        says(&scene, "Start!");
+        assert_eq!(scene.send(FROM).status, 200, "{stop}");
+    }
+    says(&scene, "stop sending me invoices, call me");
+    assert_eq!(scene.send(FROM).status, 200);
+}
+
+#[test]
 fn preferences_set_and_lift_a_marketing_hold() {
     let scene = Scene::good();
     let prefer = |value: &str| {

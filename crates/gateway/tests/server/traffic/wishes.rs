@@ -1,0 +1,172 @@
+//! Wishes count by their own time, in whichever order they arrive.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use serde_json::{Value, json};
+
+use super::super::support::ACME;
+use super::stand::{Reply, Stand};
+use super::{PHONE_ID, Scene, payload, text_at};
+
+const FROM: &str = "16505551234";
+
+/// Some minutes ago.
+fn ago(seconds: i64) -> i64 {
+    jiff::Timestamp::now().as_second() - seconds
+}
+
+fn hear(scene: &Scene, message: Value) -> u16 {
+    scene.webhook(&payload(PHONE_ID, &[message]).to_string()).status
+}
+
+fn is_out(scene: &Scene, number: &str) -> bool {
+    scene.gateway.verdict_of("support", number, "outbound") == "block"
+}
+
+/// All orders of these.
+fn orders(events: &[usize]) -> BTreeSet<Vec<usize>> {
+    if events.is_empty() {
+        return BTreeSet::from([Vec::new()]);
+    }
+    let mut all = BTreeSet::new();
+    for (index, event) in events.iter().enumerate() {
+        let mut others = events.to_vec();
+        others.remove(index);
+        all.extend(orders(&others).into_iter().map(|mut order| {
+            order.push(*event);
+            order
+        }));
+    }
+    all
+}
+
+#[test]
+fn a_start_that_comes_late_does_not_lift_the_stop_after_it() {
+    let status = Arc::new(AtomicU16::new(503));
+    let answers = Arc::clone(&status);
+    let callback = Stand::start(move |_| Reply::Status(answers.load(Ordering::SeqCst)));
+    let scene = Scene::new(Stand::good(), callback, Stand::good());
+    let start = text_at(ago(600), FROM, "wamid.start", "START");
+    assert_eq!(hear(&scene, start.clone()), 503);
+    status.store(200, Ordering::SeqCst);
+    assert_eq!(hear(&scene, text_at(ago(60), FROM, "wamid.stop", "STOP")), 200);
+    assert_eq!(hear(&scene, start), 200, "Meta sends it again");
+    assert!(is_out(&scene, FROM));
+}
+
+#[test]
+fn in_every_order_of_arrival_the_newest_wish_counts() {
+    let scene = Scene::good();
+    let newest_is = |words: [&str; 3], stops: bool, region: usize| {
+        // Each wish once or twice.
+        let repeated: [&[usize]; 4] = [&[0, 1, 2], &[0, 0, 1, 2], &[0, 1, 1, 2], &[0, 1, 2, 2]];
+        let all: BTreeSet<Vec<usize>> = repeated.iter().flat_map(|events| orders(events)).collect();
+        assert_eq!(all.len(), 6 + 3 * 12);
+        let base = ago(600);
+        for (person, order) in all.iter().enumerate() {
+            let from = format!("1650555{region}{person:03}");
+            for &event in order {
+                let second = base + 60 * i64::try_from(event).unwrap();
+                let id = format!("wamid.{from}.{event}");
+                assert_eq!(hear(&scene, text_at(second, &from, &id, words[event])), 200);
+            }
+            assert_eq!(is_out(&scene, &from), stops, "{words:?} in the order {order:?}");
+        }
+    };
+    newest_is(["STOP", "START", "STOP"], true, 1);
+    newest_is(["START", "STOP", "START"], false, 2);
+    newest_is(["STOP", "STOP", "START"], false, 3);
+    newest_is(["START", "START", "STOP"], true, 4);
+}
+
+#[test]
+fn an_older_wish_is_on_record_as_such() {
+    let scene = Scene::good();
+    hear(&scene, text_at(ago(60), FROM, "1", "STOP"));
+    hear(&scene, text_at(ago(600), FROM, "2", "START"));
+    let history = scene.gateway.get(&format!("/senders/support/entries/{FROM}/history"));
+    let newest = &history.ok()["records"][0];
+    assert_eq!((&newest["outcome"], &newest["hold"]), (&json!("outdated"), &json!("opt_out")));
+    assert!(newest["requested"].as_str() < newest["at"].as_str());
+    let entry = scene.gateway.get(&format!("/senders/support/entries/{FROM}"));
+    let hold = &entry.ok()["holds"][0];
+    assert!(
+        hold["requested"].as_str() < hold["since"].as_str(),
+        "the hold has the time of the message: {hold}"
+    );
+}
+
+fn preference(value: &str, second: i64) -> Value {
+    json!({ "object": "whatsapp_business_account", "entry": [{ "id": "102290129340398", "changes": [{
+        "field": "user_preferences",
+        "value": {
+            "messaging_product": "whatsapp",
+            "metadata": { "display_phone_number": "15550783881", "phone_number_id": PHONE_ID },
+            "user_preferences": [{
+                "wa_id": FROM, "detail": "x", "category": "marketing_messages", "value": value, "timestamp": second,
+            }],
+        },
+    }] }] })
+}
+
+#[test]
+fn preferences_count_by_their_time_too() {
+    let base = ago(600);
+    for order in orders(&[0, 1]) {
+        let scene = Scene::good();
+        for event in order {
+            let value = ["resume", "stop"][event];
+            let second = base + 60 * i64::try_from(event).unwrap();
+            assert_eq!(scene.webhook(&preference(value, second).to_string()).status, 200);
+        }
+        let entry = scene.gateway.get(&format!("/senders/support/entries/{FROM}"));
+        assert_eq!(entry.ok()["holds"][0]["directions"], json!(["outbound"]));
+    }
+}
+
+#[test]
+fn one_stop_that_comes_three_times_is_confirmed_once() {
+    let scene = Scene::good();
+    let stop = text_at(ago(5), FROM, "wamid.1", "STOP");
+    for (delivery, status) in [(1, 200), (2, 400), (3, 400)] {
+        assert_eq!(hear(&scene, stop.clone()), 200);
+        assert_eq!(scene.send(FROM).status, status, "after delivery {delivery}");
+        assert_eq!(scene.send(FROM).status, 400);
+    }
+    assert_eq!(scene.upstream.received().len(), 1);
+    // Another message that says so is another wish.
+    hear(&scene, text_at(ago(1), FROM, "wamid.2", "STOP"));
+    assert_eq!(scene.send(FROM).status, 200);
+}
+
+#[test]
+fn the_confirmation_is_one_text_or_interactive_message_and_nothing_else() {
+    let body = |kind: &str, content: Value| {
+        let mut body = json!({ "messaging_product": "whatsapp", "to": FROM, "type": kind });
+        body[kind] = content;
+        body
+    };
+    let post = |scene: &Scene, path: &str, body: &Value| {
+        let path = format!("/v25.0/{PHONE_ID}/{path}");
+        scene.gateway.call("POST", &path, ACME, Some(body.to_string())).status
+    };
+    for (path, body) in [
+        ("messages", body("template", json!({ "name": "promo_x", "language": { "code": "en" } }))),
+        ("messages", body("template", json!({ "name": "other", "language": { "code": "en" } }))),
+        ("marketing_messages", body("template", json!({ "name": "other", "language": { "code": "en" } }))),
+        ("messages", body("reaction", json!({ "message_id": "wamid.0", "emoji": "\u{1f44d}" }))),
+        ("messages", body("image", json!({ "id": "1" }))),
+    ] {
+        let scene = Scene::good();
+        hear(&scene, text_at(ago(1), FROM, "1", "STOP"));
+        assert_eq!(post(&scene, path, &body), 400, "{body}");
+        // And it has not used the confirmation up.
+        let interactive = json!({
+            "messaging_product": "whatsapp", "to": FROM, "type": "interactive", "interactive": { "type": "button" },
+        });
+        assert_eq!(post(&scene, "messages", &interactive), 200, "{body}");
+        assert_eq!(scene.send(FROM).status, 400);
+    }
+}
