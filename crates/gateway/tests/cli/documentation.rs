@@ -10,7 +10,6 @@ fn blocks(page: &str) -> Vec<(&str, &str)> {
     fenced.map(|block| block.split_once('\n').unwrap()).collect()
 }
 
-// needs the gateway's side
 #[test]
 fn the_examples_of_the_page_on_importing_work() {
     let gateway = Gateway::start();

@@ -193,7 +193,6 @@ fn a_csv_list_is_about_holds() {
     );
 }
 
-// needs the gateway's side
 #[test]
 fn a_wish_that_was_taken_back_is_told_on() {
     let from = Gateway::start();
@@ -220,8 +219,15 @@ fn a_wish_that_was_taken_back_is_told_on() {
             "1 row: 0 added, 0 already there, 1 older than what is on record, 0 refused"
         );
         assert_eq!(to.listed("--sender sales"), ["+46731000002"]);
+        // All comes back but how the hold had come about that was lifted.
+        let essence = |csv: &str| {
+            let mut rows = rows(csv);
+            rows.iter_mut().filter(|row| row[1] == "none").for_each(|row| row[2].clear());
+            rows
+        };
         let again = to.command("export --sender sales --lifted").good().out;
-        assert_eq!(rows(&again), rows(&from.command("export --sender support --lifted").good().out));
+        let first = from.command("export --sender support --lifted").good().out;
+        assert_eq!(essence(&again), essence(&first));
     }
     from.command("export --sender support --lifted --format plain").ends(2);
 }

@@ -82,9 +82,10 @@ const TOGETHER: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 /// opt_out unless `hold` says otherwise; opt-out is the same as opt_out. A row with another word is
 /// refused: where a column of that name means something else, leave it out by --ignore-column. A
 /// plain `unblock` does not lift what a person asked for. So a file that seems to be about people's
-/// opt-outs (its name or a column's has opt-out, opted-out, unsub, do-not-contact or suppress in it,
-/// or its name the word stop or dnc, or there is a column for the date of an opt-out) is not
-/// imported before --hold, --source or a column says whose holds to make.
+/// opt-outs (its name or a column's has opt-out, opted-out, unsub, do-not-contact, do-not-call or
+/// suppress in it, or its name the word stop or dnc, or there is a column for the date of an opt-out,
+/// a keyword or a consent) is not imported before --hold, --source or a column says whose holds to
+/// make.
 ///
 /// DATES. When a person asked for an opt-out is in the column requested, opted_out_at, opted_out_on,
 /// opted_out_date, opted_out_timestamp, opt_out_at, opt_out_date, opt_out_time, opt_out_timestamp,
@@ -103,7 +104,7 @@ Examples:
   portcullis import optouts.csv --sender support --hold opt-out
   portcullis import rude.txt --sender support --reason 'rude on the phone'
   portcullis import crm.csv --tenant-wide --column 'Cell phone no' --ignore-column source --dry-run
-  portcullis import stop.csv --sender support --hold opt-out --date-format '%d/%m/%Y' --date-offset +02:00
+  portcullis import stop.csv --sender support --hold opt-out --date-format '%d/%m/%Y'
   zcat numbers.gz | portcullis import - --sender support --direction outbound
   portcullis import optouts.csv --sender support --hold opt-out --from-line 15002")]
 pub(super) struct Options {

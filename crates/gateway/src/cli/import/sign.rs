@@ -19,6 +19,10 @@ pub(super) enum Sign {
 /// What shows it anywhere in a name. `unsub` begins `unsubscribed` and Mailchimp's `UNSUB_TIME`.
 const PARTS: [&str; 6] = ["optout", "optedout", "unsub", "donotcontact", "donotcall", "suppress"];
 
+/// Columns that show it though their names do not say so: the word with which a person opted out (Telnyx), what they consented
+/// to (Sinch), and the contact of Infobip's Do Not Contact list.
+const COLUMNS: [&str; 4] = ["keyword", "consent", "consenttype", "contactinformation"];
+
 /// What shows it as a word of a file's name: `stop.csv`, but neither `nonstop.csv` nor `Christopher.csv`.
 const WORDS: [&str; 5] = ["stop", "stops", "stopped", "stoplist", "dnc"];
 
@@ -33,7 +37,8 @@ impl Sign {
     /// The sign that a column's name gives. One that is about e-mail says nothing about messages.
     pub(super) fn of_column(name: &Name) -> Option<Self> {
         let is_date = OPT_OUT_DATE_NAMES.iter().any(|known| name.is(&Name::new(known)));
-        let shows = is_date || shows(name.key()) && !name.key().contains("email");
+        let is_known = is_date || COLUMNS.contains(&name.key());
+        let shows = is_known || shows(name.key()) && !name.key().contains("email");
         shows.then(|| Sign::Column(name.clone()))
     }
 }
@@ -114,6 +119,9 @@ mod tests {
             "SMS opt-out",
             "Unsubscribed",
             "date_of_consent",
+            "keyword",
+            "consent_type",
+            "Contact information",
         ] {
             assert!(Sign::of_column(&Name::new(name)).is_some(), "{name}");
         }
