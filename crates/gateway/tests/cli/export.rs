@@ -99,7 +99,7 @@ fn each_hold_is_a_row_and_a_hold_again() {
         user:US.13491208655302741918,both,manual,,\n";
     gateway.command("import - --sender support --format csv").input(rows).good();
     assert_eq!(gateway.listed("--sender support").len(), 2, "a marketing hold blocks nothing by itself");
-    let exported = |sender: &str| {
+    let exported = |gateway: &Gateway, sender: &str| {
         let all = gateway.command(&format!("export --sender {sender}")).good().out;
         // Number, directions, source, reason, expiry, hold.
         let columns = |line: &str| line.split(',').take(6).collect::<Vec<_>>().join(",");
@@ -108,7 +108,7 @@ fn each_hold_is_a_row_and_a_hold_again() {
         lines
     };
     assert_eq!(
-        exported("support"),
+        exported(&gateway, "support"),
         [
             "+46731000001,inbound,manual,rude,,operator",
             "+46731000001,outbound,opt_out,wrote STOP,,opt_out",
@@ -118,11 +118,10 @@ fn each_hold_is_a_row_and_a_hold_again() {
     );
     for format in ["csv", "ndjson"] {
         let all = gateway.command(&format!("export --sender support --format {format}")).good().out;
-        gateway.command(&format!("import - --sender sales --format {format}")).input(all).good();
-        assert_eq!(exported("sales"), exported("support"), "{format}");
-        for number in ["+46731000001", "+46731000002", "user:US.13491208655302741918"] {
-            gateway.command(&format!("unblock {number} --sender sales --hold all")).good();
-        }
+        // One of its own for each: wishes that were lifted there meanwhile would be newer than those of the file.
+        let to = Gateway::start();
+        to.command(&format!("import - --sender sales --format {format}")).input(all).good();
+        assert_eq!(exported(&to, "sales"), exported(&gateway, "support"), "{format}");
     }
 }
 

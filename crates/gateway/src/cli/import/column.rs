@@ -1,6 +1,6 @@
 //! Which column, or field, of a file says what.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use super::rules::Rules;
@@ -121,7 +121,7 @@ const LONGEST_NAME: usize = 40;
 /// The most names that a message tells.
 const MOST_NAMES: usize = 30;
 
-/// The name of a column or field. Displayed as it is written, bounded and without control characters.
+/// The name of a column or field. Displayed as it is written, bounded and escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     written: Arc<str>,
@@ -159,7 +159,11 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut characters = self.written.chars();
         for character in characters.by_ref().take(LONGEST_NAME) {
-            write!(f, "{}", if character.is_control() { '\u{fffd}' } else { character })?;
+            match character {
+                '\'' | '"' => f.write_char(character)?,
+                // Control characters, and those that turn the direction of text.
+                _ => write!(f, "{}", character.escape_debug())?,
+            }
         }
         if characters.next().is_some() { f.write_str("…") } else { Ok(()) }
     }
@@ -405,7 +409,8 @@ mod tests {
     #[test]
     fn what_is_told_of_a_name_is_short_and_has_no_control_characters() {
         let name = Name::new(&format!("\u{1b}[2J{}", "x".repeat(100)));
-        assert_eq!(name.to_string(), format!("\u{fffd}[2J{}…", "x".repeat(36)));
+        assert_eq!(name.to_string(), format!("\\u{{1b}}[2J{}…", "x".repeat(36)));
+        assert_eq!(Name::new("Driver's \u{202e}no").to_string(), "Driver's \\u{202e}no");
         let many: Vec<Name> = (0..100).map(|index| Name::new(&format!("c{index}"))).collect();
         assert!(told(&many).ends_with("c29, …"));
     }
