@@ -335,8 +335,8 @@ mod tests {
             "+46700000001,inbound,api,rude,,operator,2026-01-01T00:00:00.000Z,active,CRM,,token".to_owned();
         let lifted =
             "+46700000001,none,import,,,opt_out,2026-01-02T00:00:00.000Z,inactive,,,other".to_owned();
-        assert_eq!(rows(Status::Active), [operator.clone()]);
-        assert_eq!(rows(Status::Inactive), [lifted.clone()]);
+        assert_eq!(rows(Status::Active), [&*operator]);
+        assert_eq!(rows(Status::Inactive), [&*lifted]);
         assert_eq!(rows(Status::All), [operator, lifted]);
     }
 
