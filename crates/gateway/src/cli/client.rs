@@ -15,6 +15,7 @@ use ureq::{Agent, Body, Proxy, Timeout};
 
 use super::directions::{Direction, Directions};
 use super::entries::{Entry, Status};
+use super::source::Source;
 use super::time::Time;
 
 /// How long a connection may take to come about.
@@ -133,12 +134,15 @@ pub(super) struct ChangeBody<'a, E: Serialize = ()> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) source: Option<&'a str>,
+    pub(super) source: Option<Source>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expires: Option<Time>,
-    /// Which hold to lift.
+    /// Which hold to make or to lift.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hold: Option<&'static str>,
+    /// When the person asked for it; now, where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) requested: Option<Time>,
     /// `refuse` or `skip`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) on_invalid: Option<&'static str>,

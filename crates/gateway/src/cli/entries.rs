@@ -6,11 +6,12 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::directions::Directions;
+use super::hold::Hold;
 
-/// Which entries to list.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+/// Which entries to list; in CSV, which holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Status {
-    /// Those that block
+    /// Those that block; in CSV, the holds in force
     #[default]
     Active,
     /// Those that were lifted or have expired
@@ -43,6 +44,12 @@ pub(super) struct Entry {
     hold: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Of a single hold, when the person asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requested: Option<String>,
+    /// Of a single hold, what the client calls the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     holds: Vec<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,42 +79,60 @@ impl Entry {
         self.expires.is_some() || self.directions().is_some_and(|all| all != Directions::Both)
     }
 
-    /// One entry for each of its holds that is in force, with what is said of that. So written, and imported again, each is a
-    /// hold again.
-    pub(super) fn split(self) -> Vec<Entry> {
+    /// One entry for each of its holds of this status, with what is said of that hold. So written, and imported again, each is
+    /// a hold again.
+    pub(super) fn split(self, status: Status) -> Vec<Entry> {
         let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-        let covers = |hold: &serde_json::Value| -> Vec<String> {
-            hold["directions"].as_array().into_iter().flatten().filter_map(text).collect()
-        };
-        let in_force = self.holds.iter().filter(|hold| !covers(hold).is_empty());
-        let parts = in_force.map(|hold| Entry {
-            directions: covers(hold),
-            status: Status::Active.name().to_owned(),
-            source: text(&hold["source"]).unwrap_or_default(),
-            hold: text(&hold["kind"]),
-            reason: text(&hold["reason"]),
-            expires: text(&hold["expires"]),
-            actor: text(&hold["made_by"]["name"]),
-            deactivated: None,
-            holds: Vec::new(),
-            ..self.clone()
+        let parts = self.holds.iter().filter_map(|hold| {
+            let directions: Vec<String> =
+                hold["directions"].as_array().into_iter().flatten().filter_map(text).collect();
+            let of_hold = if directions.is_empty() { Status::Inactive } else { Status::Active };
+            (status == Status::All || status == of_hold).then(|| Entry {
+                directions,
+                status: of_hold.name().to_owned(),
+                source: text(&hold["source"]).unwrap_or_default(),
+                hold: text(&hold["kind"]),
+                reason: text(&hold["reason"]),
+                requested: text(&hold["requested"]),
+                label: text(&hold["label"]),
+                expires: text(&hold["expires"]),
+                actor: text(&hold["made_by"]["name"]),
+                deactivated: self.deactivated.clone().filter(|_| of_hold == Status::Inactive),
+                holds: Vec::new(),
+                ..self.clone()
+            })
         });
         parts.collect()
     }
 
-    /// The columns, and what stands in them. `import` reads the first six again.
-    fn columns(&self) -> [(&'static str, &str); 13] {
+    pub(super) fn is_in_force(&self) -> bool {
+        self.status == Status::Active.name()
+    }
+
+    /// Whether it is a hold that a person took back, at a time that is known: an older wish of theirs, imported elsewhere,
+    /// must not count.
+    pub(super) fn is_wish_taken_back(&self) -> bool {
+        let hold = self.hold.as_deref().and_then(Hold::from_name);
+        !self.is_in_force() && hold.is_some_and(Hold::is_wish) && self.requested.is_some()
+    }
+
+    /// The columns, and what stands in them. `import` reads the first eight again, and `display` where it tells the same
+    /// number.
+    fn columns(&self) -> [(&'static str, &str); 15] {
         fn text(field: Option<&String>) -> &str {
             field.map_or("", String::as_str)
         }
         [
             ("number", text(self.number.as_ref())),
-            ("directions", self.directions().map_or("", Directions::name)),
+            // Left empty it would mean both.
+            ("directions", self.directions().map_or("none", Directions::name)),
             ("source", &self.source),
             ("reason", text(self.reason.as_ref())),
             ("expires", text(self.expires.as_ref())),
             ("hold", text(self.hold.as_ref())),
+            ("requested", text(self.requested.as_ref())),
             ("status", &self.status),
+            ("label", text(self.label.as_ref())),
             ("display", text(self.display.as_ref())),
             ("actor", text(self.actor.as_ref())),
             ("created", &self.created),
@@ -119,14 +144,16 @@ impl Entry {
 }
 
 /// The names of the columns, in order.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 15] = [
     "number",
     "directions",
     "source",
     "reason",
     "expires",
     "hold",
+    "requested",
     "status",
+    "label",
     "display",
     "actor",
     "created",
@@ -247,10 +274,10 @@ mod tests {
         let text = written(Form::Csv, &[entries()]);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert!(lines[1].starts_with("+46700000001,both,api,,,,active,"), "{text}");
+        assert!(lines[1].starts_with("+46700000001,both,api,,,,,active,"), "{text}");
         assert!(
             lines[2].starts_with(
-                r#"+46700000002,outbound,import,"said ""no"", twice",2030-01-01T00:00:00.000Z,,active,"#
+                r#"+46700000002,outbound,import,"said ""no"", twice",2030-01-01T00:00:00.000Z,,,active,"#
             ),
             "{text}"
         );
@@ -281,5 +308,48 @@ mod tests {
     #[test]
     fn limited_are_those_that_expire_or_go_one_way() {
         assert_eq!(entries().iter().map(Entry::is_limited).collect::<Vec<_>>(), [false, true]);
+    }
+
+    fn of_two_holds() -> Entry {
+        serde_json::from_str(
+            r#"{"id":"e_0123456789","number":"+46700000001","directions":["inbound"],"status":"active","source":"api",
+             "actor":"token","created":"2026-01-01T00:00:00.000Z","updated":"2026-01-02T00:00:00.000Z","holds":[
+             {"kind":"operator","directions":["inbound"],"source":"api","label":"CRM","reason":"rude",
+              "made_by":{"name":"token"},"requested":"2026-01-01T00:00:00.000Z"},
+             {"kind":"opt_out","directions":[],"source":"import","made_by":{"name":"other"},
+              "requested":"2026-01-02T00:00:00.000Z"}]}"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn csv_has_a_row_for_each_hold_of_the_status_that_was_asked_for() {
+        let rows = |status| -> Vec<String> {
+            let text = written(Form::Csv, &[of_two_holds().split(status)]);
+            text.lines()
+                .skip(1)
+                .map(|line| line.split(",2026-01-01T00:00:00.000Z,2026").next().unwrap().to_owned())
+                .collect()
+        };
+        let operator =
+            "+46700000001,inbound,api,rude,,operator,2026-01-01T00:00:00.000Z,active,CRM,,token".to_owned();
+        let lifted =
+            "+46700000001,none,import,,,opt_out,2026-01-02T00:00:00.000Z,inactive,,,other".to_owned();
+        assert_eq!(rows(Status::Active), [&*operator]);
+        assert_eq!(rows(Status::Inactive), [&*lifted]);
+        assert_eq!(rows(Status::All), [operator, lifted]);
+    }
+
+    #[test]
+    fn of_lifted_holds_only_wishes_of_a_known_time_are_told_on() {
+        let taken_back = |change: fn(&mut Entry)| {
+            let mut entry = of_two_holds().split(Status::Inactive).remove(0);
+            change(&mut entry);
+            entry.is_wish_taken_back()
+        };
+        assert!(taken_back(|_| {}));
+        assert!(!taken_back(|entry| entry.hold = Some("operator".to_owned())));
+        assert!(!taken_back(|entry| entry.requested = None));
+        assert!(!of_two_holds().split(Status::Active)[0].is_wish_taken_back());
     }
 }

@@ -14,9 +14,14 @@ use super::{Exit, TargetOptions};
 
 /// Write all active entries to a file that `import` reads again
 ///
-/// CSV and NDJSON keep directions, reasons, sources, expiry times and whose will it is: a number that
-/// both the business and the person block has a row for each. Plain keeps the numbers only:
-/// imported again, each is blocked both ways and for good.
+/// CSV and NDJSON have a row for each hold, with its directions, reason, source and expiry time, and
+/// when it was asked for: a number that both the business and the person block has two. `import`
+/// reads all of that again; who wrote it and when, the client's name for the source (`label`), and a
+/// number as it was written without its plus (`display`) are for reading only. Plain keeps the
+/// numbers only: imported again, each is blocked by the business, both ways and for good.
+///
+/// With --lifted there are also rows for wishes that people took back. Imported elsewhere, they keep
+/// an older opt-out, which a file has or brings later, from counting.
 ///
 /// The file holds telephone numbers in clear, so only its owner may read it (mode 0600). It appears
 /// when it is complete: a file of that name stays as it is until then, and where the export fails.
@@ -24,6 +29,7 @@ use super::{Exit, TargetOptions};
 #[command(after_help = "\
 Examples:
   portcullis export --sender support --output support.csv
+  portcullis export --tenant-wide --lifted --output all.ndjson
   portcullis export --sender support | portcullis import - --sender sales")]
 pub(super) struct Options {
     #[command(flatten)]
@@ -32,6 +38,10 @@ pub(super) struct Options {
     /// How entries are written [default: as the file's extension says, else csv]
     #[arg(long, short)]
     format: Option<Format>,
+
+    /// Write also when people took back what they had asked for
+    #[arg(long)]
+    lifted: bool,
 
     /// The file [default: standard output]
     #[arg(long, short, value_name = "FILE")]
@@ -74,9 +84,13 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     let path = options.output.filter(|path| path != Path::new("-"));
     let by_extension = || path.as_deref().and_then(Format::of_extension);
     let format = options.format.or_else(by_extension).unwrap_or(Format::Csv);
+    if options.lifted && format == Format::Plain {
+        bail!("a plain list can't tell what was lifted: add --format csv, or leave out --lifted");
+    }
+    let what = What { target, format, lifted: options.lifted };
     let lost = match path {
-        None => write(client, &target, format, Results::open())?.1,
-        Some(path) => to_file(client, &target, format, &path)?,
+        None => write(client, &what, Results::open())?.1,
+        Some(path) => to_file(client, &what, &path)?,
     };
     if format == Format::Plain && lost.limited > 0 {
         output::note(format_args!(
@@ -95,6 +109,14 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     Ok(Exit::Good)
 }
 
+/// What is exported.
+struct What {
+    target: Target,
+    format: Format,
+    /// Whether wishes that were taken back are, too.
+    lifted: bool,
+}
+
 /// What of the entries does not get into the file.
 #[derive(Default)]
 struct Lost {
@@ -103,16 +125,21 @@ struct Lost {
     without_number: usize,
 }
 
-fn write<W: Write>(client: &Client, target: &Target, format: Format, out: W) -> anyhow::Result<(W, Lost)> {
-    let mut writer = EntryWriter::new(format.into(), out);
+fn write<W: Write>(client: &Client, what: &What, out: W) -> anyhow::Result<(W, Lost)> {
+    let What { target, format, lifted } = what;
+    let mut writer = EntryWriter::new((*format).into(), out);
     let mut lost = Lost::default();
     // A plain list has a number once. Elsewhere each hold is a row, also one that blocks nothing by itself.
-    let status = if format == Format::Plain { Status::Active } else { Status::All };
+    let status = if *format == Format::Plain { Status::Active } else { Status::All };
+    let holds = if *lifted { Status::All } else { Status::Active };
+    let is_written = |hold: &Entry| hold.is_in_force() || hold.is_wish_taken_back();
     for page in client.pages(target, status) {
         let (page, without_number): (Vec<_>, Vec<_>) = page?.into_iter().partition(Entry::has_number);
         let page = match format {
             Format::Plain => page,
-            Format::Csv | Format::Ndjson => page.into_iter().flat_map(Entry::split).collect(),
+            Format::Csv | Format::Ndjson => {
+                page.into_iter().flat_map(|entry| entry.split(holds)).filter(is_written).collect()
+            }
         };
         lost.limited += page.iter().filter(|entry| entry.is_limited()).count();
         lost.without_number += without_number.len();
@@ -121,7 +148,7 @@ fn write<W: Write>(client: &Client, target: &Target, format: Format, out: W) -> 
     Ok((writer.end()?, lost))
 }
 
-fn to_file(client: &Client, target: &Target, format: Format, path: &Path) -> anyhow::Result<Lost> {
+fn to_file(client: &Client, what: &What, path: &Path) -> anyhow::Result<Lost> {
     if path.is_dir() {
         bail!("{} is a folder: name a file in it", path.display());
     }
@@ -132,7 +159,7 @@ fn to_file(client: &Client, target: &Target, format: Format, path: &Path) -> any
     // Beside its place, as a file can't be renamed onto another file system; made with mode 0600.
     let file =
         NamedTempFile::new_in(folder).with_context(|| format!("making a file in {}", folder.display()))?;
-    let (file, lost) = write(client, target, format, BufWriter::new(file))?;
+    let (file, lost) = write(client, what, BufWriter::new(file))?;
     let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     file.as_file().sync_all().with_context(|| format!("writing {}", path.display()))?;
     file.persist(path).with_context(|| format!("putting the file in place as {}", path.display()))?;

@@ -10,6 +10,9 @@ use super::{Exit, TargetOptions};
 /// Print who is blocked
 ///
 /// In an order that stays the same, but means nothing.
+///
+/// CSV has a row for each hold, as `export` writes it, so that `import` reads it without loss: also a
+/// marketing hold, which blocks nobody by itself. --status is about the holds there.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -28,13 +31,13 @@ pub(super) struct Options {
     format: Format,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// A number a line, as +46700000001
     Plain,
     /// One JSON array of objects as the API gives them
     Json,
-    /// With a header
+    /// A row for each hold, with a header
     Csv,
 }
 
@@ -51,8 +54,15 @@ impl From<Format> for Form {
 pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     let target = options.target.target();
     let mut writer = EntryWriter::new(options.format.into(), Results::open());
-    for page in client.pages(&target, options.status) {
-        writer.page(&page?)?;
+    // An entry may have holds of both kinds, whatever it is itself.
+    let by_hold = options.format == Format::Csv;
+    let status = if by_hold { Status::All } else { options.status };
+    for page in client.pages(&target, status) {
+        let mut page = page?;
+        if by_hold {
+            page = page.into_iter().flat_map(|entry| entry.split(options.status)).collect();
+        }
+        writer.page(&page)?;
     }
     writer.end()?;
     Ok(Exit::Good)

@@ -6,8 +6,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 /// Read from, and written as, RFC 3339.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Time(Timestamp);
+
+impl From<Timestamp> for Time {
+    fn from(timestamp: Timestamp) -> Self {
+        Time(timestamp)
+    }
+}
 
 impl FromStr for Time {
     type Err = &'static str;

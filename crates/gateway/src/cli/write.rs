@@ -7,8 +7,10 @@ use clap::{Args, ValueEnum};
 
 use super::client::{Change, ChangeBody, Client, MOST_NUMBERS};
 use super::directions::Directions;
+use super::hold::Hold;
 use super::numbers::{NumberOptions, explained};
 use super::output::Results;
+use super::source::Source;
 use super::time::Time;
 use super::{Exit, TargetOptions};
 
@@ -22,7 +24,8 @@ use super::{Exit, TargetOptions};
 #[command(after_help = "\
 Examples:
   portcullis block +46700000001 --sender support
-  portcullis block +46700000001 --tenant-wide --direction outbound --reason 'asked on the phone'
+  portcullis block +46700000001 --tenant-wide --direction outbound --reason 'rude on the phone'
+  portcullis block +46700000001 --sender support --hold opt-out --reason 'asked on the phone'
   portcullis block +46700000001 --sender support --expires 2030-12-31T00:00:00Z")]
 pub(super) struct BlockOptions {
     #[command(flatten)]
@@ -37,6 +40,14 @@ pub(super) struct BlockOptions {
     /// Why: at most 500 characters, stored encrypted
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+
+    /// Whose will it is [default: operator; opt-out with --source opt-out]
+    #[arg(long, ignore_case = true)]
+    hold: Option<Hold>,
+
+    /// How it came about
+    #[arg(long, ignore_case = true, default_value = "manual")]
+    source: Source,
 
     /// When the block ends by itself, in RFC 3339; never, where it is left out
     #[arg(long, value_name = "TIME")]
@@ -65,31 +76,32 @@ pub(super) struct UnblockOptions {
     direction: Directions,
 
     /// Which hold to lift. What a person asked for stays unless it is named
-    #[arg(long, default_value = "operator")]
-    hold: Hold,
+    #[arg(long, ignore_case = true, default_value = "operator")]
+    hold: LiftedHold,
 }
 
-/// One of several independent reasons for which a number is blocked.
+/// Which of the independent reasons for which a number is blocked is to be lifted.
 #[derive(Clone, Copy, ValueEnum)]
-enum Hold {
+enum LiftedHold {
     /// The business's own
     Operator,
     /// The person's opt-out
+    #[value(aliases = ["opt_out", "optout"])]
     OptOut,
-    /// The person's, as to marketing
+    /// The person's opt-out from marketing
     Marketing,
     /// Every one
     All,
 }
 
-impl Hold {
+impl LiftedHold {
     /// As the gateway calls it.
     fn name(self) -> &'static str {
         match self {
-            Hold::Operator => "operator",
-            Hold::OptOut => "opt_out",
-            Hold::Marketing => "marketing",
-            Hold::All => "all",
+            LiftedHold::Operator => Hold::Operator.name(),
+            LiftedHold::OptOut => Hold::OptOut.name(),
+            LiftedHold::Marketing => Hold::Marketing.name(),
+            LiftedHold::All => "all",
         }
     }
 }
@@ -98,7 +110,8 @@ pub(super) fn block(client: &Client, options: BlockOptions) -> anyhow::Result<Ex
     let body = ChangeBody {
         directions: Some(options.direction),
         reason: options.reason.as_deref(),
-        source: Some("manual"),
+        source: Some(options.source),
+        hold: options.hold.or(options.source.implied_hold()).map(Hold::name),
         expires: options.expires,
         ..ChangeBody::default()
     };

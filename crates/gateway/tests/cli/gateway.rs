@@ -7,7 +7,7 @@ use std::thread;
 
 use tempfile::TempDir;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
 
 pub(crate) const TOKEN: &str = "acme-secret";
 
@@ -59,6 +59,10 @@ impl Gateway {
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// A file in the gateway's folder.

@@ -173,3 +173,14 @@ fn fifty_thousand_numbers_from_standard_input() {
     let run = gateway.command("import - --sender support").input(shuffled.join("\r\n")).good();
     assert_eq!(run.last_words(), format!("{count} rows: 0 added, {count} already there, 0 refused"));
 }
+
+#[test]
+fn numbers_that_are_too_short_are_refused_by_line() {
+    let gateway = Gateway::start();
+    let texts = ["44", "0043", "1", "12", "+1"];
+    let run = gateway.command("import - --tenant-wide").input(texts.join("\n")).ends(1);
+    for (line, said) in (1..).zip(run.err.lines().take(texts.len())) {
+        assert!(said.starts_with(&format!("line {line}: ")) && said.contains("too short"), "{}", run.err);
+    }
+    assert_eq!(run.last_words(), "5 rows: 0 added, 0 already there, 5 refused");
+}

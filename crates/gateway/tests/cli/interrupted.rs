@@ -1,6 +1,7 @@
 //! An import whose gateway dies.
 
 use std::io::Write as _;
+use std::sync::mpsc;
 use std::thread;
 
 use crate::gateway::{Gateway, Run};
@@ -24,15 +25,23 @@ fn what_was_acknowledged_is_there_and_the_rest_follows() {
     let text: String = (1..=ROWS).map(|row| number(row) + "\n").collect();
 
     let (import, mut stdin) = gateway.command(&format!("import - --sender support --batch {BATCH}")).spawn();
+    let (killed, wait) = mpsc::channel::<()>();
     let feeder = thread::spawn({
         let text = text.clone();
-        move || _ = stdin.write_all(text.as_bytes())
+        move || {
+            let (first, rest) = text.split_at(text.len() / 2);
+            _ = stdin.write_all(first.as_bytes());
+            // However fast the import is, it is not over when the gateway dies.
+            _ = wait.recv();
+            _ = stdin.write_all(rest.as_bytes());
+        }
     });
     // At most three batches are under way: with ten on disk, at least seven are acknowledged.
     while gateway.listed("--sender support").len() < 10 * BATCH {
         thread::yield_now();
     }
     gateway.kill();
+    drop(killed);
     let run = Run::of(import);
     feeder.join().unwrap();
 

@@ -5,12 +5,19 @@ use std::num::NonZeroUsize;
 
 use super::super::client::{Change, ChangeBody, Changed, Client, Error, Target};
 use super::super::directions::Directions;
+use super::super::hold::Hold;
+use super::super::source::Source;
+use super::super::time::Time;
 use super::flight::Together;
-use super::row::{Refusal, Row, Rows, Wanted};
+use super::refusal::Refusal;
+use super::row::{Row, Rows, Wanted};
 
 /// The most bytes of rows in a request, about: far below what the gateway takes by default (16
 /// MiB), even where JSON escapes every character.
 const HEAVIEST: usize = 1 << 20;
+
+/// What the gateway says of a wish where it knows a newer one.
+const OUTDATED: &str = "outdated";
 
 /// Rows that follow each other in the input.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +31,10 @@ pub(super) struct Batch {
 pub(super) struct Applied {
     pub(super) changed: u64,
     pub(super) unchanged: u64,
+    /// Wishes that changed nothing, as the person asked for something else later.
+    pub(super) outdated: u64,
+    /// Wishes that the person took back.
+    pub(super) taken_back: u64,
     /// By index of the row.
     pub(super) refused: BTreeMap<usize, Refusal>,
 }
@@ -33,8 +44,18 @@ pub(super) struct Applied {
 pub(super) struct Wish {
     pub(super) change: Change,
     pub(super) directions: Directions,
+    pub(super) hold: Option<Hold>,
+    pub(super) source: Source,
     pub(super) reason: Option<String>,
     pub(super) dry_run: bool,
+}
+
+/// What all numbers have in common that are unblocked by one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Lift {
+    directions: Directions,
+    hold: Option<Hold>,
+    requested: Option<Time>,
 }
 
 impl Batch {
@@ -66,35 +87,44 @@ impl Batch {
     /// Asks the gateway to do it. Says nothing to the gateway where no row is good.
     pub(super) fn send(&self, client: &Client, target: &Target, wish: &Wish) -> Result<Applied, Error> {
         let mut applied = Applied::default();
-        match wish.change {
-            Change::Block => {
-                let (indices, entries): (Vec<_>, Vec<_>) = self.good().unzip();
-                let body = ChangeBody {
-                    entries: Some(entries),
-                    directions: Some(wish.directions),
-                    reason: wish.reason.as_deref(),
-                    source: Some("import"),
-                    ..wish.body()
-                };
-                applied.ask(&indices, || client.change(target, Change::Block, &body))?;
+        if wish.change == Change::Block {
+            let (indices, entries): (Vec<_>, Vec<_>) =
+                self.good().filter(|(_, wanted)| !wanted.taken_back).unzip();
+            let body = ChangeBody {
+                // Of which wishes are outdated, only the single results tell.
+                brief: entries.iter().all(|wanted| wanted.requested.is_none()),
+                entries: Some(entries),
+                directions: Some(wish.directions),
+                reason: wish.reason.as_deref(),
+                source: Some(wish.source),
+                hold: wish.hold.map(Hold::name),
+                ..wish.body()
+            };
+            applied.ask(&indices, || client.change(target, Change::Block, &body))?;
+        }
+        // To unblock takes one set of directions, one hold and one time a request.
+        let mut lifts: BTreeMap<Lift, (Vec<usize>, Vec<&str>)> = BTreeMap::new();
+        for (index, wanted) in self.good() {
+            if let Some(lift) = wish.lift(wanted) {
+                let (indices, numbers) = lifts.entry(lift).or_default();
+                indices.push(index);
+                numbers.push(&wanted.number);
             }
-            // To unblock takes one set of directions a request.
-            Change::Unblock => {
-                let mut by_directions: BTreeMap<Directions, (Vec<usize>, Vec<&str>)> = BTreeMap::new();
-                for (index, wanted) in self.good() {
-                    let (indices, numbers) =
-                        by_directions.entry(wanted.directions.unwrap_or(wish.directions)).or_default();
-                    indices.push(index);
-                    numbers.push(&wanted.number);
-                }
-                for (directions, (indices, numbers)) in by_directions {
-                    let body = ChangeBody::<()> {
-                        numbers: Some(numbers),
-                        directions: Some(directions),
-                        ..wish.body()
-                    };
-                    applied.ask(&indices, || client.change(target, Change::Unblock, &body))?;
-                }
+        }
+        for (lift, (indices, numbers)) in lifts {
+            let body = ChangeBody::<()> {
+                numbers: Some(numbers),
+                directions: Some(lift.directions),
+                hold: lift.hold.map(Hold::name),
+                requested: lift.requested,
+                brief: lift.requested.is_none(),
+                ..wish.body()
+            };
+            let changed = applied.changed;
+            applied.ask(&indices, || client.change(target, Change::Unblock, &body))?;
+            if wish.change == Change::Block {
+                applied.taken_back += applied.changed - changed;
+                applied.changed = changed;
             }
         }
         Ok(applied)
@@ -114,6 +144,22 @@ impl Wish {
             reason: None,
             source: None,
             expires: None,
+            requested: None,
+        }
+    }
+
+    /// What a row lifts, if it lifts anything.
+    fn lift(&self, wanted: &Wanted) -> Option<Lift> {
+        let requested = wanted.requested;
+        match self.change {
+            Change::Block if wanted.taken_back => {
+                Some(Lift { directions: Directions::Both, hold: wanted.hold, requested })
+            }
+            Change::Block => None,
+            Change::Unblock => {
+                let directions = wanted.directions.unwrap_or(self.directions);
+                Some(Lift { directions, hold: self.hold, requested })
+            }
         }
     }
 }
@@ -129,8 +175,11 @@ impl Applied {
             return Ok(());
         }
         let changed = change()?;
+        let outdated = changed.results.iter().filter(|result| result.outcome == OUTDATED).count() as u64;
         self.changed += changed.changed;
-        self.unchanged += changed.unchanged;
+        // The gateway counts these among the unchanged.
+        self.unchanged += changed.unchanged.saturating_sub(outdated);
+        self.outdated += outdated;
         self.refused.extend(
             changed
                 .invalid
@@ -150,21 +199,21 @@ impl Together for Batch {
 }
 
 /// Gathers rows to batches, from the line `from` on.
-pub(super) struct Batches {
-    rows: Box<dyn Rows>,
+pub(super) struct Batches<'a> {
+    rows: Box<dyn Rows + 'a>,
     most: NonZeroUsize,
     from: u64,
     /// Why there are no more rows, until it is told.
     failed: Option<anyhow::Error>,
 }
 
-impl Batches {
-    pub(super) fn new(rows: Box<dyn Rows>, most: NonZeroUsize, from: u64) -> Self {
+impl<'a> Batches<'a> {
+    pub(super) fn new(rows: Box<dyn Rows + 'a>, most: NonZeroUsize, from: u64) -> Self {
         Batches { rows, most, from, failed: None }
     }
 }
 
-impl Iterator for Batches {
+impl Iterator for Batches<'_> {
     type Item = anyhow::Result<Batch>;
 
     fn next(&mut self) -> Option<anyhow::Result<Batch>> {
@@ -194,6 +243,7 @@ mod tests {
 
     use super::super::super::lines::Lines;
     use super::super::plain::PlainRows;
+    use super::super::rules::Rules;
     use super::*;
 
     /// Good rows in the lines 1, 2, 3 …, then an error.
@@ -210,7 +260,8 @@ mod tests {
     }
 
     fn batches(text: &'static str, most: usize, from: u64) -> Vec<(u64, u64)> {
-        let rows = Box::new(PlainRows::new(Lines::new(text.as_bytes())));
+        let rules = Rules::default();
+        let rows = Box::new(PlainRows::new(Lines::new(text.as_bytes()), &rules).unwrap());
         Batches::new(rows, NonZeroUsize::new(most).unwrap(), from)
             .map(|batch| batch.unwrap())
             .map(|batch| (batch.first_line(), batch.count()))
@@ -240,7 +291,8 @@ mod tests {
         let rows = (0..10_000).map(|index| format!("{index},{}", "x".repeat(500)));
         let text = format!("number,reason\n{}", rows.collect::<Vec<_>>().join("\n"));
         let lines = Lines::new(std::io::Cursor::new(text));
-        let rows = super::super::csv::CsvRows::new(lines, None).unwrap();
+        let rules = Rules::default();
+        let rows = super::super::csv::CsvRows::new(lines, &rules).unwrap();
         let counts: Vec<u64> = Batches::new(Box::new(rows), NonZeroUsize::new(10_000).unwrap(), 1)
             .map(|batch| batch.unwrap().count())
             .collect();
@@ -255,6 +307,7 @@ mod tests {
             (Wanted { directions: Some(Directions::Inbound), ..Wanted::default() }, false),
             (Wanted { reason: Some("r".to_owned()), ..Wanted::default() }, true),
             (Wanted { expires: Some("2030-01-01T00:00:00Z".parse().unwrap()), ..Wanted::default() }, true),
+            (Wanted { requested: Some("2024-01-01T00:00:00Z".parse().unwrap()), ..Wanted::default() }, true),
         ] {
             let batch = Batch { rows: vec![Row { line: 1, wanted: Ok(wanted) }] };
             assert_eq!(batch.must_go_alone(), alone, "{batch:?}");
@@ -275,5 +328,38 @@ mod tests {
         let refused: Vec<_> =
             batch.refused(&applied).map(|(line, refusal)| (line, refusal.to_string())).collect();
         assert_eq!(refused, [(2, "there is no number".to_owned()), (4, "no number".to_owned())]);
+    }
+
+    #[test]
+    fn outdated_wishes_are_counted_apart() {
+        let answer = serde_json::from_str(
+            r#"{"changed":1,"unchanged":2,"invalid":[],"sequence":1,"dry_run":false,"results":[
+                {"number":"+1","outcome":"added"},{"number":"+2","outcome":"outdated"},{"number":"+3","outcome":"already"}]}"#,
+        );
+        let mut applied = Applied::default();
+        applied.ask(&[0, 1, 2], || Ok(answer.unwrap())).unwrap();
+        assert_eq!((applied.changed, applied.unchanged, applied.outdated), (1, 1, 1));
+    }
+
+    #[test]
+    fn what_was_taken_back_is_lifted_whatever_the_others_do() {
+        let requested = Some("2024-01-01T00:00:00Z".parse().unwrap());
+        let taken_back =
+            Wanted { hold: Some(Hold::OptOut), requested, taken_back: true, ..Wanted::default() };
+        let mut wish = Wish {
+            change: Change::Block,
+            directions: Directions::Inbound,
+            hold: None,
+            source: Source::Import,
+            reason: None,
+            dry_run: false,
+        };
+        let lift = Lift { directions: Directions::Both, hold: Some(Hold::OptOut), requested };
+        assert_eq!(wish.lift(&taken_back), Some(lift));
+        assert_eq!(wish.lift(&Wanted::default()), None);
+        wish.change = Change::Unblock;
+        wish.hold = Some(Hold::Marketing);
+        let lift = Lift { directions: Directions::Inbound, hold: Some(Hold::Marketing), requested: None };
+        assert_eq!(wish.lift(&Wanted::default()), Some(lift));
     }
 }

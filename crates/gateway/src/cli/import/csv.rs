@@ -6,7 +6,10 @@ use anyhow::bail;
 use csv_core::ReadRecordResult;
 
 use super::super::lines::{LONGEST_LINE, Lines};
-use super::row::{Fields, NUMBER_NAMES, Refusal, Row, Rows, Wanted};
+use super::column::{ColumnError, Columns, Name, told};
+use super::refusal::Refusal;
+use super::row::{Fields, Row, Rows, Wanted};
+use super::rules::Rules;
 
 /// What may stand between fields. Which one does is read from the header: spreadsheets write `;`
 /// where the comma is the decimal sign.
@@ -18,40 +21,149 @@ const DELIMITERS: [u8; 4] = *b",;\t|";
 /// A quote that opens and does not close would swallow the rest of the file: such a record is
 /// given up at the end or after [`LONGEST_LINE`] bytes, and reading goes on with the line after its
 /// first.
-pub(super) struct CsvRows<R> {
+pub(super) struct CsvRows<'a, R> {
     records: Records<R>,
     columns: Columns,
+    must_say_hold: bool,
+    rules: &'a Rules,
 }
 
-impl<R: BufRead> CsvRows<R> {
-    /// Reads the header. `number` is the column with the number, where the user named it.
+impl<'a, R: BufRead> CsvRows<'a, R> {
+    /// Reads the header, and before it Excel's `sep=;`, if there is one.
     ///
     /// # Errors
-    /// Where there is no such column, or several could be it.
-    pub(super) fn new(mut lines: Lines<R>, number: Option<&str>) -> anyhow::Result<Self> {
-        let delimiter = match lines.next()? {
-            None => b',',
-            Some(first) => {
-                let delimiter = first.bytes.as_deref().map_or(b',', delimiter);
-                lines.give_back([first]);
-                delimiter
+    /// Where there is no column with the number, or several could be it; likewise for the other columns that the user named.
+    /// Where the file is about opt-outs, and nothing says whose holds to make.
+    pub(super) fn new(mut lines: Lines<R>, rules: &'a Rules) -> anyhow::Result<Self> {
+        let mut told = None;
+        let mut ahead = Vec::new();
+        while let Some(line) = lines.next()? {
+            let text = line.bytes.as_deref().unwrap_or(b"");
+            match told_delimiter(text) {
+                Some(delimiter) if ahead.is_empty() && told.is_none() => told = Some(delimiter),
+                _ if text.trim_ascii().is_empty() && line.bytes.is_some() => {}
+                _ => {
+                    ahead.push(line);
+                    break;
+                }
             }
-        };
+        }
+        let guessed = || ahead.first().and_then(|line| line.bytes.as_deref()).map_or(b',', delimiter);
+        let delimiter = told.unwrap_or_else(guessed);
+        lines.give_back(ahead);
         let mut records = Records::new(lines, delimiter);
-        let columns = match records.next()? {
+        let (columns, must_say_hold) = match records.next()? {
             // An empty file has no rows, whatever it would call them.
-            None => Columns::default(),
-            Some((_, Ok(header))) => Columns::find(&header, number)?,
+            None => (Columns::default(), false),
+            Some((_, Ok(header))) => {
+                let names: Vec<Name> =
+                    header.fields().map(|name| Name::new(&String::from_utf8_lossy(name))).collect();
+                let columns = find_columns(&names, rules)?;
+                let must_say_hold = rules.rows_must_say_hold(&names, &columns)?;
+                (columns, must_say_hold)
+            }
             Some((line, Err(refusal))) => bail!("the header (line {line}) can't be read: {refusal}"),
         };
-        Ok(CsvRows { records, columns })
+        Ok(CsvRows { records, columns, must_say_hold, rules })
+    }
+
+    fn read(
+        columns: &Columns,
+        record: &Record<'_>,
+        must_say_hold: bool,
+        rules: &Rules,
+    ) -> Result<Wanted, Refusal> {
+        let text = |column: Option<usize>| match column.and_then(|column| record.field(column)) {
+            Some(bytes) => str::from_utf8(bytes).map_err(|_| Refusal::NotUtf8),
+            None => Ok(""),
+        };
+        if record.field(columns.number).is_none() {
+            return Err(Refusal::NoColumn);
+        }
+        let date = columns.date.as_ref().map(|date| Ok((date, text(Some(date.index))?)));
+        let flag = columns.flag.as_ref().map(|(index, name)| Ok((name, text(Some(*index))?)));
+        let fields = Fields {
+            number: text(Some(columns.number))?,
+            directions: text(columns.directions)?,
+            reason: text(columns.reason)?,
+            source: text(columns.source)?,
+            hold: text(columns.hold)?,
+            expires: text(columns.expires)?,
+            status: text(columns.status)?,
+            display: text(columns.display)?,
+            date: date.transpose()?,
+            flag: flag.transpose()?,
+            must_say_hold,
+        };
+        Wanted::read(fields, rules)
     }
 }
 
-impl<R: BufRead> Rows for CsvRows<R> {
+impl<R: BufRead> Rows for CsvRows<'_, R> {
     fn next(&mut self) -> anyhow::Result<Option<Row>> {
-        let Some((line, record)) = self.records.next()? else { return Ok(None) };
-        Ok(Some(Row { line, wanted: record.and_then(|record| self.columns.read(&record)) }))
+        let CsvRows { records, columns, must_say_hold, rules } = self;
+        let Some((line, record)) = records.next()? else { return Ok(None) };
+        let wanted = record.and_then(|record| Self::read(columns, &record, *must_say_hold, rules));
+        Ok(Some(Row { line, wanted }))
+    }
+}
+
+/// The columns of a header.
+fn find_columns(names: &[Name], rules: &Rules) -> anyhow::Result<Columns> {
+    if let Some(missing) = rules.ignored.iter().find(|ignored| !names.iter().any(|name| name.is(ignored))) {
+        bail!("no column is called {missing} (--ignore-column)");
+    }
+    let error = match Columns::find(names, rules) {
+        Ok(columns) => return Ok(columns),
+        Err(error) => error,
+    };
+    // Its names must not be shown: they are numbers.
+    if names.iter().any(Name::looks_like_a_number) {
+        bail!(
+            "the first line holds a number where the names of columns should be: add a header, such as `number`, or import \
+             it with --format plain if there is nothing but a number on each line"
+        );
+    }
+    let there = told(names);
+    match error {
+        ColumnError::NoNumber(guesses) => match guesses.first() {
+            Some(guess) => bail!(
+                "no column is sure to hold the numbers; the columns are: {there}; name the one with the numbers by --column; \
+                 is it --column '{guess}'?"
+            ),
+            None => bail!(
+                "no column has a name under which numbers are known; the columns are: {there}; name the one with the numbers \
+                 by --column"
+            ),
+        },
+        ColumnError::SeveralNumbers(found) => {
+            let both = ["to", "from"].map(|end| found.iter().any(|name| name.key() == end));
+            let hint = match (both, names.iter().any(|name| name.key() == "messagingprofileid")) {
+                ([true, true], true) => "; in Telnyx's opt-outs it is --column to",
+                ([true, true], false) => {
+                    "; in a log of messages that people wrote it is --column from, of those sent to them --column to"
+                }
+                _ => "",
+            };
+            bail!("several columns could hold the numbers: {}; name one by --column{hint}", told(&found))
+        }
+        ColumnError::NotThere(option, name) => {
+            bail!("no column is called {name} ({option}); the columns are: {there}")
+        }
+        ColumnError::SeveralDates(one, other) => bail!("{}", Refusal::SeveralDates(one, other)),
+        ColumnError::MessageDirection => bail!("{}", Refusal::MessageDirection),
+    }
+}
+
+/// The delimiter that Excel's first line tells: `sep=;`, maybe in quotes.
+fn told_delimiter(line: &[u8]) -> Option<u8> {
+    let quoted = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
+    let line = quoted.unwrap_or(line);
+    match line {
+        [name @ .., b'=', delimiter] if name.eq_ignore_ascii_case(b"sep") => {
+            Some(*delimiter).filter(|delimiter| delimiter.is_ascii() && *delimiter != b'"')
+        }
+        _ => None,
     }
 }
 
@@ -69,85 +181,6 @@ fn delimiter(header: &[u8]) -> u8 {
     let most = counts.iter().max();
     let best = counts.iter().position(|count| Some(count) == most);
     DELIMITERS[best.unwrap_or_default()]
-}
-
-/// Where in a record each field stands.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Columns {
-    number: usize,
-    directions: Option<usize>,
-    reason: Option<usize>,
-    source: Option<usize>,
-    hold: Option<usize>,
-    expires: Option<usize>,
-    status: Option<usize>,
-}
-
-impl Columns {
-    fn find(header: &Record<'_>, number: Option<&str>) -> anyhow::Result<Self> {
-        let names: Vec<String> = header.fields().map(|name| normal(&String::from_utf8_lossy(name))).collect();
-        let position = |wanted: &str| names.iter().position(|name| name == wanted);
-        let wanted: Vec<String> = match number {
-            Some(name) => vec![normal(name)],
-            None if names.iter().any(|name| name == NUMBER_NAMES[0]) => vec![NUMBER_NAMES[0].to_owned()],
-            None => NUMBER_NAMES.map(str::to_owned).to_vec(),
-        };
-        let found: Vec<usize> = (0..names.len()).filter(|&index| wanted.contains(&names[index])).collect();
-        let number = match found[..] {
-            [index] => index,
-            // Its names must not be shown: they are numbers.
-            [] if names.iter().any(|name| looks_like_a_number(name)) => bail!(
-                "the first line holds a number where the names of columns should be: add a header, such as \
-                 `number`, or import it with --format plain if there is nothing but a number on each line"
-            ),
-            [] => bail!(
-                "no column is called {}; the columns are: {}; name the one with the numbers by --column",
-                wanted.join(", "),
-                names.join(", ")
-            ),
-            _ => bail!(
-                "several columns could hold the numbers: {}; name one by --column",
-                found.iter().map(|&index| names[index].as_str()).collect::<Vec<_>>().join(", ")
-            ),
-        };
-        Ok(Columns {
-            number,
-            directions: position("directions").or_else(|| position("direction")),
-            reason: position("reason"),
-            source: position("source"),
-            hold: position("hold"),
-            expires: position("expires"),
-            status: position("status"),
-        })
-    }
-
-    fn read(&self, record: &Record<'_>) -> Result<Wanted, Refusal> {
-        let text = |column: Option<usize>| match column.and_then(|column| record.field(column)) {
-            Some(bytes) => str::from_utf8(bytes).map_err(|_| Refusal::NotUtf8),
-            None => Ok(""),
-        };
-        if record.field(self.number).is_none() {
-            return Err(Refusal::NoColumn);
-        }
-        Wanted::read(Fields {
-            number: text(Some(self.number))?,
-            directions: text(self.directions)?,
-            reason: text(self.reason)?,
-            source: text(self.source)?,
-            hold: text(self.hold)?,
-            expires: text(self.expires)?,
-            status: text(self.status)?,
-        })
-    }
-}
-
-/// The name of a column as it is compared: `Phone number` and `phone-number` are `phone_number`.
-fn normal(name: &str) -> String {
-    name.trim().to_lowercase().replace([' ', '-'], "_")
-}
-
-fn looks_like_a_number(name: &str) -> bool {
-    name.bytes().filter(u8::is_ascii_digit).count() >= 5
 }
 
 /// The fields of one record.
@@ -258,11 +291,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::super::directions::Directions;
+    use super::super::super::hold::Hold;
+    use super::super::super::source::Source;
     use super::*;
 
-    fn try_rows(text: &[u8], column: Option<&str>) -> anyhow::Result<Vec<(u64, Result<Wanted, Refusal>)>> {
-        let mut rows = CsvRows::new(Lines::new(BufReader::with_capacity(5, text)), column)?;
+    fn try_rows_by(rules: &Rules, text: &[u8]) -> anyhow::Result<Vec<(u64, Result<Wanted, Refusal>)>> {
+        let mut rows = CsvRows::new(Lines::new(BufReader::with_capacity(5, text)), rules)?;
         Ok(std::iter::from_fn(|| rows.next().unwrap()).map(|row| (row.line, row.wanted)).collect())
+    }
+
+    fn try_rows(text: &[u8], column: Option<&str>) -> anyhow::Result<Vec<(u64, Result<Wanted, Refusal>)>> {
+        try_rows_by(&Rules { column: column.map(Name::new), ..Rules::default() }, text)
     }
 
     /// The line and the number, or why not, of each row.
@@ -285,6 +324,15 @@ mod tests {
             "\u{feff}\"TO\"\r\n\"46700000001\"\r\n",
             "to,number\nx,46700000001\n",
             "\nnumber\n46700000001",
+            "sep=;\nname;number\nA,B;46700000001",
+            "\u{feff}\"sep=;\"\r\nnumber;a,b,c,d\r\n46700000001",
+            "SEP=\t\n\nnumber\tname\n46700000001\tA;B",
+            "sep=^\nnumber^name\n46700000001^A",
+            "number\n=\"46700000001\"",
+            "number\n\"=\"\"46700000001\"\"\"",
+            "number\n46700000001.0",
+            "number;x\n46700000001,0;",
+            "number,x\n\"46700000001,0\",",
         ] {
             let rows = numbers(text);
             assert_eq!(rows.len(), 1, "{text:?}");
@@ -301,6 +349,10 @@ mod tests {
             ("phone,mobile\n1,2\n", None, "phone, mobile; name one"),
             ("number,number\n1,2\n", None, "several columns"),
             ("number\n1\n", Some("cell"), "no column is called cell"),
+            ("contact_id,name\n1,2\n", None, "--column 'contact_id'"),
+            ("From,To,Body\n1,2,x\n", None, "people wrote it is --column from"),
+            ("from,to,messaging_profile_id\n1,2,x\n", None, "Telnyx's opt-outs it is --column to"),
+            ("from,to,direction\n1,2,x\n", Some("from"), "--ignore-column direction"),
             ("46700000001,A\n46700000002,B\n", None, "add a header"),
             ("\"number\n1\n", None, "the header (line 1)"),
         ] {
@@ -321,13 +373,95 @@ mod tests {
             number: "46700000001".to_owned(),
             directions: Some(Directions::Outbound),
             reason: Some("said \"no\",\nthen left".to_owned()),
-            source: Some("opt_out"),
-            hold: None,
+            source: Some(Source::OptOut),
+            hold: Some(Hold::OptOut),
             expires: Some("2030-01-01T00:00:00Z".parse().unwrap()),
+            ..Wanted::default()
         };
         assert_eq!(rows[0], (2, Ok(expected)));
         assert_eq!(rows[1], (4, Ok(Wanted { number: "46700000002".to_owned(), ..Wanted::default() })));
         assert_eq!(rows[2], (5, Err(Refusal::NoColumn)));
+    }
+
+    #[test]
+    fn a_record_says_whose_hold_it_is_and_when_the_person_asked() {
+        let text = "Phone Number,hold,source,UNSUB_TIME\n\
+                    46700000001,opt-out,,2024-03-31 12:00:00\n\
+                    46700000002,,facebook,\n\
+                    46700000003,,OPT_OUT,03/04/2024\n\
+                    46700000004,,,\n";
+        let rows = try_rows(text.as_bytes(), None).unwrap();
+        let first = rows[0].1.as_ref().unwrap();
+        assert_eq!(first.hold, Some(Hold::OptOut));
+        assert_eq!(first.requested, Some("2024-03-31T12:00:00Z".parse().unwrap()));
+        assert_eq!(rows[1], (3, Err(Refusal::Source)));
+        assert_eq!(rows[2], (4, Err(Refusal::Date(Name::new("UNSUB_TIME")))));
+        assert_eq!(rows[3], (5, Err(Refusal::HoldUnsaid)));
+    }
+
+    /// The table of headers in the documentation: each with the rules that its options are.
+    fn documented_headers() -> Vec<(String, Rules)> {
+        let documentation = include_str!("../../../../../docs/importing.md");
+        let table = documentation.split_once("| file | header | command |").unwrap().1;
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let rows = rows.map(|line| {
+            let code: Vec<&str> = line.split('`').collect();
+            let [.., header, _, options, _] = code[..] else { panic!("{line}") };
+            assert!(options.contains("--hold opt-out"), "{line}");
+            let named = |option: &str| {
+                let name = options.split_once(&format!("{option} "))?.1;
+                let quoted = name.strip_prefix('\'').and_then(|name| name.split('\'').next());
+                Some(Name::new(quoted.unwrap_or(name.split(' ').next()?)))
+            };
+            let rules = Rules {
+                hold: Some(Hold::OptOut),
+                column: named("--column"),
+                ignored: named("--ignore-column").into_iter().collect(),
+                ..Rules::default()
+            };
+            (header.to_owned(), rules)
+        });
+        rows.collect()
+    }
+
+    #[test]
+    fn the_documented_headers_of_vendors_are_read_or_the_column_is_told() {
+        let headers = documented_headers();
+        assert_eq!(headers.len(), 14);
+        for (header, rules) in headers {
+            let text = format!("{header}\n{}\n", "1711886400,".repeat(header.split(',').count() - 1) + "x");
+            try_rows_by(&rules, text.as_bytes()).unwrap_or_else(|error| panic!("{header}: {error}"));
+            let unnamed = Rules { column: None, ..rules.clone() };
+            match (rules.column, try_rows_by(&unnamed, text.as_bytes())) {
+                (None, result) => assert!(result.is_ok()),
+                (Some(column), result) => {
+                    let error = result.unwrap_err().to_string().to_lowercase();
+                    assert!(error.contains("by --column"), "{error}");
+                    assert!(error.contains(&column.to_string().to_lowercase()), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_column_can_be_left_out() {
+        let ignored = |name| Rules { ignored: vec![Name::new(name)], ..Rules::default() };
+        let text = "number,source\n46700000001,facebook\n";
+        let rows = try_rows_by(&ignored("Source"), text.as_bytes()).unwrap();
+        assert_eq!(rows[0].1.as_ref().unwrap().source, None);
+        let error = try_rows_by(&ignored("sorce"), text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("no column is called sorce"), "{error}");
+    }
+
+    #[test]
+    fn only_a_first_line_tells_the_delimiter() {
+        assert_eq!(numbers("number\nsep=;\n1\n"), [good(2, "sep=;"), good(3, "1")]);
+        for text in ["sep=;", "sep=;\n\n"] {
+            assert_eq!(numbers(text), [], "{text:?}");
+        }
+        for line in ["sep=", "sep=;;", "sep=\"", "step=;", "\"sep=;"] {
+            assert_eq!(told_delimiter(line.as_bytes()), None, "{line}");
+        }
     }
 
     #[test]
@@ -393,7 +527,7 @@ mod tests {
                     line += 1;
                 }
                 text.push_str(&format!("{number},{}{}", quoted(reason, ends[*end]), ends[*end]));
-                let kept = Some(reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+                let kept = Some(reason.clone()).filter(|reason| !reason.trim().is_empty());
                 expected.push((line, number.clone(), kept));
                 line += 1 + reason.matches('\n').count() as u64;
             }

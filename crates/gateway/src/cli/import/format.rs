@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::bail;
 use clap::ValueEnum;
 
+use crate::identity::USER_PREFIX;
+
 /// The formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -28,11 +30,14 @@ impl Format {
     }
 
     /// The format of a text whose first line with something on it is `line`: NDJSON where it begins
-    /// with `{`; CSV where it has a letter, as a header has, or a separator of fields; else plain.
+    /// with `{`; plain where it is a `user:` id; CSV where it has a letter, as a header has, or a separator of fields; else
+    /// plain.
     pub(super) fn of_line(line: &[u8]) -> Self {
         let line = line.trim_ascii();
         if line.starts_with(b"{") {
             Format::Ndjson
+        } else if line.starts_with(USER_PREFIX.as_bytes()) {
+            Format::Plain
         } else if !line.starts_with(b"#")
             && line.iter().any(|byte| byte.is_ascii_alphabetic() || b",;\t|".contains(byte))
         {
@@ -62,7 +67,7 @@ pub(super) fn refuse_other_files(first_line: &[u8]) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::NUMBER_NAMES;
+    use super::super::column::NUMBER_NAMES;
     use super::*;
 
     #[test]
@@ -88,7 +93,11 @@ mod tests {
             ("0046 (70) 000-00.01", Format::Plain),
             ("# numbers, old", Format::Plain),
             ("  {\"number\":\"1\"}", Format::Ndjson),
+            ("user:US.13491208655302741918", Format::Plain),
+            ("=\"46700000001\"", Format::Plain),
+            ("46700000001.0", Format::Plain),
             ("number", Format::Csv),
+            ("sep=;", Format::Csv),
             ("46700000001,A", Format::Csv),
             ("46700000001;46700000002", Format::Csv),
         ] {

@@ -1,77 +1,197 @@
 //! NDJSON: a JSON object a line.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::BufRead;
 
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::super::lines::Lines;
-use super::row::{Fields, NUMBER_NAMES, Refusal, Row, Rows, Wanted};
+use super::column::{ColumnError, Columns, Name};
+use super::refusal::Refusal;
+use super::row::{Fields, Row, Rows, Wanted};
+use super::rules::Rules;
+use super::spelling;
 
 /// Skips empty lines. Fields that are not known are left alone.
-pub(super) struct NdjsonRows<R> {
+pub(super) struct NdjsonRows<'a, R> {
     lines: Lines<R>,
-    /// The field with the number, where the user named it.
-    number: Option<String>,
+    rules: &'a Rules,
+    /// What the fields of the last object are: most often those of the next one, too.
+    layout: Option<Layout>,
 }
 
-impl<R: BufRead> NdjsonRows<R> {
-    pub(super) fn new(lines: Lines<R>, number: Option<String>) -> Self {
-        NdjsonRows { lines, number }
-    }
+/// What the fields of an object are.
+struct Layout {
+    fields: Vec<String>,
+    columns: Result<Columns, Refusal>,
+    must_say_hold: bool,
+}
 
-    fn read(&self, line: &[u8]) -> Result<Wanted, Refusal> {
-        // What serde_json has to say is dropped: it may quote the line.
-        let object: Map<String, Value> = serde_json::from_slice(line).map_err(|_| Refusal::NotAnObject)?;
-        let number = match &self.number {
-            Some(name) => object.get(name),
-            None if object.contains_key(NUMBER_NAMES[0]) => object.get(NUMBER_NAMES[0]),
-            None => {
-                let mut found = NUMBER_NAMES.iter().filter_map(|name| object.get(*name));
-                let first = found.next();
-                if found.next().is_some() {
-                    return Err(Refusal::Ambiguous);
+impl<'a, R: BufRead> NdjsonRows<'a, R> {
+    /// # Errors
+    /// Where the file's name, or the first object, shows that it is about opt-outs, and nothing says whose holds to make.
+    pub(super) fn new(mut lines: Lines<R>, rules: &'a Rules) -> anyhow::Result<Self> {
+        let mut ahead = Vec::new();
+        while let Some(line) = lines.next()? {
+            let bytes = line.bytes.clone();
+            ahead.push(line);
+            let Some(bytes) = bytes.filter(|bytes| !bytes.trim_ascii().is_empty()) else { continue };
+            if let Ok(object) = serde_json::from_slice::<Object<'_>>(&bytes) {
+                let names = object.names();
+                if let Ok(columns) = Columns::find(&names, rules) {
+                    rules.rows_must_say_hold(&names, &columns)?;
                 }
-                first
             }
+            break;
+        }
+        lines.give_back(ahead);
+        Ok(NdjsonRows { lines, rules, layout: None })
+    }
+
+    fn read(&mut self, line: &[u8]) -> Result<Wanted, Refusal> {
+        // What serde_json has to say is dropped: it may quote the line.
+        let object: Object<'_> = serde_json::from_slice(line).map_err(|_| Refusal::NotAnObject)?;
+        let layout = match self.layout.take().filter(|layout| object.has(&layout.fields)) {
+            Some(layout) => layout,
+            None => Layout::of(&object, self.rules),
         };
-        let number = match number {
-            None | Some(Value::Null) => return Err(Refusal::NoNumber),
-            Some(Value::String(text)) => Cow::from(text),
-            Some(Value::Number(number)) if number.is_u64() => Cow::from(number.to_string()),
-            Some(_) => return Err(Refusal::NumberType),
-        };
-        let directions = match object.get("directions").or_else(|| object.get("direction")) {
-            Some(Value::Array(names)) => {
-                let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
-                // An empty list is refused like a wrong name, and not read as "nothing said".
-                Cow::from(names.filter(|names| !names.is_empty()).ok_or(Refusal::Directions)?.join(" "))
-            }
-            _ if object.contains_key("directions") => Cow::from(text(&object, "directions")?),
-            _ => Cow::from(text(&object, "direction")?),
-        };
-        Wanted::read(Fields {
-            number: &number,
-            directions: &directions,
-            reason: text(&object, "reason")?,
+        let layout = self.layout.insert(layout);
+        let columns = layout.columns.as_ref().map_err(Refusal::clone)?;
+        let value = |column: Option<usize>| column.and_then(|column| object.value(column));
+        let text = |column, name| value(column).map_or(Ok(Cow::from("")), |value| value.text(name));
+        let date = columns.date.as_ref().map(|date| {
+            let text = value(Some(date.index)).map_or(Some(Cow::from("")), Value::written);
+            Ok((date, text.ok_or_else(|| Refusal::Date(date.name.clone()))?))
+        });
+        let date = date.transpose()?;
+        let flag = columns.flag.as_ref().map(|(index, name)| {
+            // A list or an object is something.
+            let text = |value: Value<'_>| value.written().map_or_else(|| "other".to_owned(), Cow::into_owned);
+            (name, value(Some(*index)).map_or_else(String::new, text))
+        });
+        let fields = Fields {
+            number: &value(Some(columns.number)).map_or(Err(Refusal::NoNumber), Value::number)?,
+            directions: &value(columns.directions).map_or(Ok(Cow::from("")), Value::directions)?,
+            reason: &text(columns.reason, "reason")?,
+            source: &text(columns.source, "source").map_err(|_| Refusal::Source)?,
+            hold: &text(columns.hold, "hold").map_err(|_| Refusal::Hold)?,
+            expires: &text(columns.expires, "expires")?,
             // These may mean anything in someone else's file.
-            hold: text(&object, "hold").unwrap_or_default(),
-            source: text(&object, "source").unwrap_or_default(),
-            status: text(&object, "status").unwrap_or_default(),
-            expires: text(&object, "expires")?,
-        })
+            status: &text(columns.status, "status").unwrap_or(Cow::from("")),
+            display: &text(columns.display, "display").unwrap_or(Cow::from("")),
+            date: date.as_ref().map(|(date, text)| (*date, &**text)),
+            flag: flag.as_ref().map(|(name, text)| (*name, &**text)),
+            must_say_hold: layout.must_say_hold,
+        };
+        Wanted::read(fields, self.rules)
     }
 }
 
-fn text<'a>(object: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, Refusal> {
-    match object.get(name) {
-        None | Some(Value::Null) => Ok(""),
-        Some(Value::String(text)) => Ok(text),
-        Some(_) => Err(Refusal::FieldType(name)),
+impl Layout {
+    fn of(object: &Object<'_>, rules: &Rules) -> Self {
+        let names = object.names();
+        let columns = Columns::find(&names, rules).map_err(|error| match error {
+            ColumnError::NoNumber(_) if names.is_empty() => Refusal::NoNumber,
+            ColumnError::NoNumber(guesses) => Refusal::NoNumberField(guesses.into_iter().next()),
+            ColumnError::SeveralNumbers(_) => Refusal::Ambiguous,
+            ColumnError::NotThere(option, name) => Refusal::NoField(name, option),
+            ColumnError::SeveralDates(one, other) => Refusal::SeveralDates(one, other),
+            ColumnError::MessageDirection => Refusal::MessageDirection,
+        });
+        let must_say_hold = columns.as_ref().is_ok_and(|columns| {
+            // Where no field could say it, the row does not.
+            rules.rows_must_say_hold(&names, columns).unwrap_or(true)
+        });
+        let fields = object.0.iter().map(|(name, _)| name.clone().into_owned()).collect();
+        Layout { fields, columns, must_say_hold }
     }
 }
 
-impl<R: BufRead> Rows for NdjsonRows<R> {
+/// An object's fields, in its order.
+struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+impl Object<'_> {
+    fn names(&self) -> Vec<Name> {
+        self.0.iter().map(|(name, _)| Name::new(name)).collect()
+    }
+
+    fn has(&self, fields: &[String]) -> bool {
+        self.0.iter().map(|(name, _)| name).eq(fields)
+    }
+
+    /// A field's value, unless it is null.
+    fn value(&self, index: usize) -> Option<Value<'_>> {
+        self.0.get(index).map(|(_, value)| *value).filter(|value| value.0 != "null")
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    fields.push((Cow::from(name), Value(value.get())));
+                }
+                Ok(Object(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// A JSON value as it is written: a number read as a float would be another number.
+#[derive(Clone, Copy)]
+struct Value<'a>(&'a str);
+
+impl<'a> Value<'a> {
+    fn string(self) -> Option<Cow<'a, str>> {
+        self.0.starts_with('"').then(|| serde_json::from_str::<String>(self.0).ok().map(Cow::from)).flatten()
+    }
+
+    fn text(self, name: &'static str) -> Result<Cow<'a, str>, Refusal> {
+        self.string().ok_or(Refusal::FieldType(name))
+    }
+
+    /// A string, or a number or truth value as it is written.
+    fn written(self) -> Option<Cow<'a, str>> {
+        match self.0.as_bytes().first() {
+            Some(b'[' | b'{') | None => None,
+            Some(b'"') => self.string(),
+            Some(_) => Some(Cow::from(self.0)),
+        }
+    }
+
+    fn number(self) -> Result<Cow<'a, str>, Refusal> {
+        match self.0.as_bytes().first() {
+            Some(b'"') => self.string().ok_or(Refusal::NumberType),
+            Some(b'-' | b'0'..=b'9') => spelling::read_json_number(self.0).map(Cow::from),
+            _ => Err(Refusal::NumberType),
+        }
+    }
+
+    fn directions(self) -> Result<Cow<'a, str>, Refusal> {
+        if !self.0.starts_with('[') {
+            return self.text("directions");
+        }
+        let names: Vec<String> = serde_json::from_str(self.0).map_err(|_| Refusal::Directions)?;
+        // An empty list is not read as "nothing said".
+        Ok(if names.is_empty() { Cow::from("none") } else { Cow::from(names.join(" ")) })
+    }
+}
+
+impl<R: BufRead> Rows for NdjsonRows<'_, R> {
     fn next(&mut self) -> anyhow::Result<Option<Row>> {
         while let Some(line) = self.lines.next()? {
             let wanted = match &line.bytes {
@@ -89,11 +209,17 @@ impl<R: BufRead> Rows for NdjsonRows<R> {
 #[cfg(test)]
 mod tests {
     use super::super::super::directions::Directions;
+    use super::super::super::hold::Hold;
+    use super::super::super::source::Source;
     use super::*;
 
+    fn try_rows(text: &str, rules: &Rules) -> anyhow::Result<Vec<Row>> {
+        let mut rows = NdjsonRows::new(Lines::new(text.as_bytes()), rules)?;
+        Ok(std::iter::from_fn(|| rows.next().unwrap()).collect())
+    }
+
     fn rows(text: &str, number: Option<&str>) -> Vec<Row> {
-        let mut rows = NdjsonRows::new(Lines::new(text.as_bytes()), number.map(str::to_owned));
-        std::iter::from_fn(|| rows.next().unwrap()).collect()
+        try_rows(text, &Rules { column: number.map(Name::new), ..Rules::default() }).unwrap()
     }
 
     fn one(text: &str) -> Result<Wanted, Refusal> {
@@ -114,9 +240,10 @@ mod tests {
                 number: "+46700000001".to_owned(),
                 directions: Some(Directions::Outbound),
                 reason: Some("r".to_owned()),
-                source: Some("opt_out"),
-                hold: None,
+                source: Some(Source::OptOut),
+                hold: Some(Hold::OptOut),
                 expires: Some("2030-01-01T00:00:00Z".parse().unwrap()),
+                ..Wanted::default()
             }
         );
     }
@@ -127,7 +254,11 @@ mod tests {
             r#"{"phone":46700000001}"#,
             r#"{"msisdn":"46700000001","reason":null}"#,
             r#"{"number":"46700000001","to":"x"}"#,
-            r#"{"to":"46700000001","direction":"both","source":7,"status":7}"#,
+            r#"{"to":"46700000001","direction":"both","source":null,"status":7,"display":7}"#,
+            r#"{"Phone Number":"46700000001.0","reason":"r"}"#,
+            r#"{"phone":46700000001.0}"#,
+            r#"{"phone":"=\"46700000001\""}"#,
+            r#"{"phone":"\u0034670000\u0030001"}"#,
         ] {
             assert_eq!(one(text).unwrap().number, "46700000001", "{text}");
         }
@@ -145,7 +276,18 @@ mod tests {
             (r#"{"phone":"1","to":"2"}"#, Refusal::Ambiguous),
             (r#"{"number":null}"#, Refusal::NoNumber),
             (r#"{"number":["1"]}"#, Refusal::NumberType),
-            (r#"{"number":1.5}"#, Refusal::NumberType),
+            (r#"{"number":46700000001.5}"#, Refusal::Fraction),
+            (r#"{"number":4.67e10}"#, Refusal::Scientific),
+            (r#"{"number":"4.67E+10"}"#, Refusal::Scientific),
+            (r#"{"number":true}"#, Refusal::NumberType),
+            (r#"{"contact_id":"1","name":"A"}"#, Refusal::NoNumberField(Some(Name::new("contact_id")))),
+            (r#"{"name":"A"}"#, Refusal::NoNumberField(None)),
+            (r#"{"number":"1","source":7}"#, Refusal::Source),
+            (r#"{"number":"1","source":"facebook"}"#, Refusal::Source),
+            (r#"{"number":"1","hold":{}}"#, Refusal::Hold),
+            (r#"{"number":"1","source":"api","requested":{}}"#, Refusal::Date(Name::new("requested"))),
+            (r#"{"number":"1","source":"api","requested":"soon"}"#, Refusal::Date(Name::new("requested"))),
+            (r#"{"from":"1","to":"2"}"#, Refusal::Ambiguous),
             (r#"{"number":-1}"#, Refusal::NumberType),
             (r#"{"number":"1","directions":[]}"#, Refusal::Directions),
             (r#"{"number":"1","directions":[1]}"#, Refusal::Directions),
@@ -157,6 +299,43 @@ mod tests {
             let rows = rows(&format!("{text}\n\n{{\"number\":\"2\"}}"), None);
             assert_eq!(rows[0], Row { line: 1, wanted: Err(expected) });
             assert_eq!((rows[1].line, rows[1].wanted.is_ok()), (3, true), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_may_be_a_number_and_another_object_have_other_fields() {
+        let rules = Rules { hold: Some(Hold::OptOut), ..Rules::default() };
+        let text = r#"{"OptedOutNumber":"+46700000001","OptedOutTimestamp":1711886400.5}
+            {"OptedOutTimestamp":"2024-03-31T12:00:00Z","OptedOutNumber":"+46700000002"}
+            {"OptedOutTimestamp":null,"OptedOutNumber":"+46700000003"}
+            {"phone":"+46700000004"}"#;
+        let read: Vec<_> =
+            try_rows(text, &rules).unwrap().into_iter().map(|row| row.wanted.unwrap()).collect();
+        let noon = Some("2024-03-31T12:00:00Z".parse().unwrap());
+        assert_eq!(read.iter().map(|wanted| wanted.requested).collect::<Vec<_>>(), [noon, noon, None, None]);
+        let last = |wanted: &Wanted| wanted.number.chars().last();
+        assert_eq!(read.iter().filter_map(last).collect::<String>(), "1234");
+    }
+
+    #[test]
+    fn opt_outs_have_to_say_whose_hold_they_make() {
+        let text = r#"{"phone":"+46700000001","unsubscribed_at":"2024-03-31"}"#;
+        let error = try_rows(text, &Rules::default()).err().unwrap().to_string();
+        assert!(error.contains("--hold opt-out"), "{error}");
+        let later = format!("{{\"phone\":\"+46700000002\"}}\n{text}\n");
+        let rows = try_rows(&later, &Rules::default()).unwrap();
+        assert!(rows[0].wanted.is_ok());
+        assert_eq!(rows[1].wanted, Err(Refusal::HoldUnsaid));
+        let said = text.replace("{\"", "{\"hold\":\"opt-out\",\"");
+        assert!(try_rows(&said, &Rules::default()).unwrap()[0].wanted.is_ok());
+    }
+
+    #[test]
+    fn whether_a_person_opted_out_may_be_a_truth_value() {
+        let rules = Rules { hold: Some(Hold::OptOut), ..Rules::default() };
+        for (flag, taken) in [("true", true), ("false", false), ("null", false), ("1", true), ("[]", true)] {
+            let text = format!("{{\"phone\":\"1\",\"opted_out\":{flag}}}");
+            assert_eq!(try_rows(&text, &rules).unwrap()[0].wanted.is_ok(), taken, "{flag}");
         }
     }
 }

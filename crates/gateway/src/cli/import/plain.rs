@@ -3,27 +3,36 @@
 use std::io::BufRead;
 
 use super::super::lines::Lines;
-use super::row::{Fields, Refusal, Row, Rows, Wanted};
+use super::column::Columns;
+use super::refusal::Refusal;
+use super::row::{Fields, Row, Rows, Wanted};
+use super::rules::Rules;
 
 /// Skips empty lines, and those that begin with `#`.
-pub(super) struct PlainRows<R>(Lines<R>);
+pub(super) struct PlainRows<'a, R> {
+    lines: Lines<R>,
+    rules: &'a Rules,
+}
 
-impl<R: BufRead> PlainRows<R> {
-    pub(super) fn new(lines: Lines<R>) -> Self {
-        PlainRows(lines)
+impl<'a, R: BufRead> PlainRows<'a, R> {
+    /// # Errors
+    /// Where the file's name says that it is about opt-outs, and nothing says whose holds to make.
+    pub(super) fn new(lines: Lines<R>, rules: &'a Rules) -> anyhow::Result<Self> {
+        rules.rows_must_say_hold(&[], &Columns::default())?;
+        Ok(PlainRows { lines, rules })
     }
 }
 
-impl<R: BufRead> Rows for PlainRows<R> {
+impl<R: BufRead> Rows for PlainRows<'_, R> {
     fn next(&mut self) -> anyhow::Result<Option<Row>> {
-        while let Some(line) = self.0.next()? {
+        while let Some(line) = self.lines.next()? {
             let wanted = match line.bytes.as_deref().map(str::from_utf8) {
                 None => Err(Refusal::LineTooLong),
                 Some(Err(_)) => Err(Refusal::NotUtf8),
                 Some(Ok(text)) => match text.trim() {
                     "" => continue,
                     text if text.starts_with('#') => continue,
-                    number => Wanted::read(Fields { number, ..Fields::default() }),
+                    number => Wanted::read(Fields { number, ..Fields::default() }, self.rules),
                 },
             };
             return Ok(Some(Row { line: line.number, wanted }));
@@ -38,8 +47,9 @@ mod tests {
 
     #[test]
     fn a_row_is_a_line_that_is_no_comment() {
-        let text = b"# numbers\n+46700000001\n\n  \n 0046 70-000 00 02 \r\n  # more\n\xff\n";
-        let mut rows = PlainRows::new(Lines::new(&text[..]));
+        let text = b"# numbers\n+46700000001\n\n  \n 0046 70-000 00 02 \r\n  # more\n\xff\n46700000003.0\n4.67E+10\n";
+        let rules = Rules::default();
+        let mut rows = PlainRows::new(Lines::new(&text[..]), &rules).unwrap();
         let rows: Vec<_> = std::iter::from_fn(|| rows.next().unwrap())
             .map(|row| (row.line, row.wanted.map(|wanted| wanted.number)))
             .collect();
@@ -49,6 +59,8 @@ mod tests {
                 (2, Ok("+46700000001".to_owned())),
                 (5, Ok("0046 70-000 00 02".to_owned())),
                 (7, Err(Refusal::NotUtf8)),
+                (8, Ok("46700000003".to_owned())),
+                (9, Err(Refusal::Scientific)),
             ]
         );
     }

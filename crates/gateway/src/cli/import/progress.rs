@@ -1,6 +1,6 @@
 //! How far an import is: shown on a terminal, counted for the end.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::Read;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -55,6 +55,8 @@ pub(super) struct Tally {
     pub(super) rows: u64,
     pub(super) changed: u64,
     pub(super) unchanged: u64,
+    pub(super) outdated: u64,
+    pub(super) taken_back: u64,
     pub(super) refused: u64,
 }
 
@@ -63,45 +65,65 @@ impl Tally {
         self.rows += batch.count();
         self.changed += applied.changed;
         self.unchanged += applied.unchanged;
+        self.outdated += applied.outdated;
+        self.taken_back += applied.taken_back;
         self.refused += batch.refused(applied).count() as u64;
     }
 
-    /// The line at the end: `6035 rows: 6001 added, 30 already there, 4 refused`.
+    /// The line at the end: `6035 rows: 6001 added, 30 already there, 4 refused`. Rarer ends are told where there are any.
     pub(super) fn summary(&self, wish: &Wish) -> impl fmt::Display {
-        let Tally { rows, changed, unchanged, refused } = self;
+        let Tally { rows, changed, unchanged, outdated, taken_back, refused } = self;
         let row = if *rows == 1 { "row" } else { "rows" };
-        match (wish.dry_run, wish.change) {
-            (false, Change::Block) => {
-                format!("{rows} {row}: {changed} added, {unchanged} already there, {refused} refused")
-            }
-            (false, Change::Unblock) => {
-                format!("{rows} {row}: {changed} removed, {unchanged} not there, {refused} refused")
-            }
-            (true, _) => format!(
+        if wish.dry_run {
+            return format!(
                 "{rows} {row}: {} good, {refused} refused; nothing was changed, as this was a dry run",
                 rows - refused
-            ),
+            );
         }
+        let (done, there) = match wish.change {
+            Change::Block => ("added", "already there"),
+            Change::Unblock => ("removed", "not there"),
+        };
+        let mut summary = format!("{rows} {row}: {changed} {done}, {unchanged} {there}");
+        for (count, what) in [(taken_back, "taken back"), (outdated, "older than what is on record")] {
+            if *count > 0 {
+                _ = write!(summary, ", {count} {what}");
+            }
+        }
+        _ = write!(summary, ", {refused} refused");
+        summary
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::super::directions::Directions;
+    use super::super::super::source::Source;
     use super::*;
 
     #[test]
     fn the_summary_adds_up() {
-        let mut wish =
-            Wish { change: Change::Block, directions: Directions::Both, reason: None, dry_run: false };
-        let tally = Tally { rows: 6035, changed: 6001, unchanged: 30, refused: 4 };
+        let mut wish = Wish {
+            change: Change::Block,
+            directions: Directions::Both,
+            hold: None,
+            source: Source::Import,
+            reason: None,
+            dry_run: false,
+        };
+        let mut tally = Tally { rows: 6035, changed: 6001, unchanged: 30, refused: 4, ..Tally::default() };
         assert_eq!(tally.summary(&wish).to_string(), "6035 rows: 6001 added, 30 already there, 4 refused");
         wish.change = Change::Unblock;
         assert_eq!(tally.summary(&wish).to_string(), "6035 rows: 6001 removed, 30 not there, 4 refused");
+        tally = Tally { rows: 6038, outdated: 2, taken_back: 1, ..tally };
+        assert_eq!(
+            tally.summary(&wish).to_string(),
+            "6038 rows: 6001 removed, 30 not there, 1 taken back, 2 older than what is on record, 4 refused"
+        );
         wish.dry_run = true;
         assert_eq!(
             tally.summary(&wish).to_string(),
-            "6035 rows: 6031 good, 4 refused; nothing was changed, as this was a dry run"
+            "6038 rows: 6034 good, 4 refused; nothing was changed, as this was a dry run"
         );
     }
 }

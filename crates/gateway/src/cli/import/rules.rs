@@ -1,0 +1,151 @@
+//! How the rows of an import are read: what the command line says of all of them.
+
+use anyhow::bail;
+
+use super::super::client::Change;
+use super::super::hold::Hold;
+use super::super::source::Source;
+use super::column::{Columns, Name};
+use super::date::DateReader;
+use super::sign::Sign;
+
+/// How rows are read. What a row says itself goes before it.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) change: Change,
+    /// The hold to make, or to lift.
+    pub(super) hold: Option<Hold>,
+    pub(super) source: Option<Source>,
+    /// The column with the number.
+    pub(super) column: Option<Name>,
+    /// The column with the date on which the person asked.
+    pub(super) date_column: Option<Name>,
+    /// Columns that say nothing.
+    pub(super) ignored: Vec<Name>,
+    pub(super) dates: DateReader,
+    /// Whether the file's name says that it is about people's opt-outs.
+    pub(super) file_sign: Option<Sign>,
+}
+
+impl Rules {
+    /// The hold that all rows are about that name neither a hold nor a source, as far as the command line says.
+    pub(super) fn common_hold(&self) -> Option<Hold> {
+        self.hold.or(self.source.and_then(Source::implied_hold))
+    }
+
+    /// The hold that a row is about, which names these.
+    pub(super) fn hold_of(&self, hold: Option<Hold>, source: Option<Source>) -> Hold {
+        let implied = |source: Option<Source>| source.and_then(Source::implied_hold);
+        hold.or(implied(source)).or(self.hold).or(implied(source.or(self.source))).unwrap_or(Hold::Operator)
+    }
+
+    /// Whether a file with these columns can make holds of people's own.
+    pub(super) fn may_make_wishes(&self, names: &[Name]) -> bool {
+        let says_hold = |name: &Name| ["hold", "source"].contains(&name.key()) && !self.ignores(name);
+        self.change == Change::Block
+            && (self.common_hold().is_some_and(Hold::is_wish) || names.iter().any(says_hold))
+    }
+
+    pub(super) fn ignores(&self, name: &Name) -> bool {
+        self.ignored.iter().any(|ignored| ignored.is(name))
+    }
+
+    /// Whether each row of a file with these columns has to say whose hold it is: where the file seems to be about people's
+    /// opt-outs, and the command line does not say.
+    ///
+    /// # Errors
+    /// Where no column could say it, either.
+    pub(super) fn rows_must_say_hold(&self, names: &[Name], columns: &Columns) -> anyhow::Result<bool> {
+        if self.change == Change::Unblock || self.hold.is_some() || self.source.is_some() {
+            return Ok(false);
+        }
+        let of_columns = || names.iter().filter(|name| !self.ignores(name)).find_map(Sign::of_column);
+        let Some(sign) = self.file_sign.clone().or_else(of_columns) else { return Ok(false) };
+        if columns.hold.is_none() && columns.source.is_none() {
+            bail!(
+                "it seems to be about people's opt-outs ({sign} says so), and nothing says whose hold to make: add --hold \
+                 opt-out, for people's own, which a plain `unblock` leaves in place; or --hold operator, for the business's"
+            );
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            change: Change::Block,
+            hold: None,
+            source: None,
+            column: None,
+            date_column: None,
+            ignored: Vec::new(),
+            dates: DateReader {
+                format: None,
+                offset: jiff::tz::Offset::UTC,
+                of_opt_ins: false,
+                now: "2026-06-15T12:00:00Z".parse().unwrap(),
+            },
+            file_sign: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_row_goes_before_the_command_line_and_a_hold_before_a_source() {
+        use Hold::{Marketing, Operator, OptOut};
+        for (row, flags, expected) in [
+            ((None, None), (None, None), Operator),
+            ((None, None), (Some(OptOut), None), OptOut),
+            ((None, None), (None, Some(Source::OptOut)), OptOut),
+            ((None, None), (Some(Operator), Some(Source::OptOut)), Operator),
+            ((Some(Marketing), Some(Source::OptOut)), (Some(Operator), None), Marketing),
+            ((None, Some(Source::OptOut)), (Some(Operator), None), OptOut),
+            // It does not say whose hold it is.
+            ((None, Some(Source::Import)), (Some(OptOut), None), OptOut),
+            ((None, Some(Source::Manual)), (None, Some(Source::OptOut)), Operator),
+        ] {
+            let rules = Rules { hold: flags.0, source: flags.1, ..Rules::default() };
+            assert_eq!(rules.hold_of(row.0, row.1), expected, "{row:?} {flags:?}");
+        }
+    }
+
+    fn must_say(header: &str, file: &str, change: impl FnOnce(&mut Rules)) -> Result<bool, String> {
+        let names: Vec<Name> = header.split(',').map(Name::new).collect();
+        let mut rules = Rules { file_sign: Sign::of_file(Path::new(file)), ..Rules::default() };
+        change(&mut rules);
+        let columns = Columns::find(&names, &rules).unwrap();
+        rules.rows_must_say_hold(&names, &columns).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_list_of_opt_outs_has_to_say_whose_hold_it_makes() {
+        for (header, file, sign) in [
+            ("number,Opted Out At", "a.csv", "its column `Opted Out At`"),
+            ("number,name", "Opt-outs.csv", "its name"),
+        ] {
+            let error = must_say(header, file, |_| {}).unwrap_err();
+            assert!(error.contains(sign) && error.contains("--hold opt-out"), "{error}");
+            for said in [Hold::Operator, Hold::OptOut] {
+                assert_eq!(must_say(header, file, |rules| rules.hold = Some(said)), Ok(false));
+            }
+            assert_eq!(must_say(header, file, |rules| rules.source = Some(Source::Import)), Ok(false));
+            assert_eq!(must_say(header, file, |rules| rules.change = Change::Unblock), Ok(false));
+            assert_eq!(must_say(&format!("{header},hold"), file, |_| {}), Ok(true), "each row has to");
+            assert!(
+                must_say(&format!("{header},hold"), file, |rules| rules.ignored = vec![Name::new("hold")])
+                    .is_err()
+            );
+        }
+        assert_eq!(must_say("number,name", "customers.csv", |_| {}), Ok(false));
+        let ignored = |rules: &mut Rules| rules.ignored = vec![Name::new("opted_out_at")];
+        assert_eq!(must_say("number,opted_out_at", "a.csv", ignored), Ok(false));
+    }
+}
