@@ -1,4 +1,20 @@
-//! Messages to Meta's Cloud API, and whatever else of the Graph API passes on its way.
+//! Messages to Meta's Cloud API, and what else of the Graph API passes on its way.
+//!
+//! [`admission`] says what passes; here it is done.
+
+mod admission;
+mod body;
+mod edges;
+mod fields;
+mod headers;
+mod multipart;
+mod owners;
+mod parameter;
+mod path;
+mod query;
+mod rules;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,60 +28,42 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use portcullis_ledger::HoldKind;
-use portcullis_msisdn::{Direction, Directions};
-use serde::Deserialize;
+use portcullis_msisdn::{Direction, Directions, Msisdn};
 
 use super::Traffic;
 use super::client::{Unanswered, end_to_end, for_another};
 use super::passing::Passing;
 use super::shed::UnderWay;
 use super::spelling::other_spelling;
-use crate::config::SenderConfig;
 use crate::core::{Refusal, Target, check};
 use crate::dialects::call::{self, Call, Context};
 use crate::dialects::fault::Fault;
 use crate::dialects::meta::{self, Meta};
-use crate::dialects::text::Text;
 use crate::http::Front;
+use crate::http::body::read;
 use crate::http::request_log::RequestId;
 use crate::identity::Identity;
 use crate::metrics::Passage;
-use crate::registry::{Caller, Registry, SenderName};
+use crate::registry::Caller;
+use admission::{Admitted, Expected, Gate, Head, Refused};
+use body::{Message, RecipientType};
+use edges::SendingEdge;
+use multipart::{Scanned, Scanner};
+use owners::{Configured, sender_of};
+use rules::Rules;
 
 pub(super) fn router() -> Router<Arc<Front>> {
-    // Any other method of these paths passes on like every other path.
-    let message = || call::method::<Meta, _, _>(MethodFilter::POST, |call| send(call, false));
-    let marketing = || call::method::<Meta, _, _>(MethodFilter::POST, |call| send(call, true));
-    Router::new()
-        .route("/{version}/{id}/messages", message().fallback(crate::http::unmatched))
-        .route("/{id}/messages", message().fallback(crate::http::unmatched))
-        .route("/{version}/{id}/marketing_messages", marketing().fallback(crate::http::unmatched))
-        .route("/{id}/marketing_messages", marketing().fallback(crate::http::unmatched))
+    SendingEdge::ALL.into_iter().fold(Router::new(), |router, edge| {
+        // Any other method of these paths passes on like every other path.
+        let route = || call::method::<Meta, _, _>(MethodFilter::POST, send).fallback(crate::http::unmatched);
+        router
+            .route(&format!("/{{version}}/{{id}}/{}", edge.name()), route())
+            .route(&format!("/{{id}}/{}", edge.name()), route())
+    })
 }
 
-/// The last segments of paths that send to somebody, or change who is sent to: nothing that may be taken for one of these passes
-/// unlooked at.
-const GATED: [&str; 3] = ["messages", "marketing_messages", "block_users"];
-
-/// What is read of a message. The rest is none of the gateway's business.
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    to: Option<Text>,
-    /// A person without a number.
-    #[serde(default)]
-    recipient: Option<Text>,
-    #[serde(default)]
-    recipient_type: Option<String>,
-    #[serde(default)]
-    template: Option<Template>,
-}
-
-#[derive(Deserialize)]
-struct Template {
-    #[serde(default)]
-    name: Option<String>,
-}
+/// The most bytes of a body in JSON or of a form that goes to an edge which doesn't send.
+const MAX_FIELDS: usize = 1 << 20;
 
 /// Why a message is not sent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,18 +74,34 @@ enum Blocked {
     Marketing,
 }
 
-async fn send(call: Call, is_marketing: bool) -> Result<Response, Fault> {
+async fn send(call: Call) -> Result<Response, Fault> {
     let traffic = Arc::clone(call.front.traffic());
     if !traffic.has_upstream() {
         return Err(Fault::NotFound);
     }
+    // Before the parameters of the route are used, which are decoded: a path has one spelling.
+    if let Err(error) = path::GraphPath::parse(call.parts.uri.path(), Rules::ALL) {
+        return Ok(refused(&error.into(), call.id));
+    }
     let (caller, target) = meta::target(&call)?;
     let under_way = traffic.shed.enter(&target.tenant.config.id).ok_or(Fault::Unavailable)?;
-    let (recipients, template) = read(&call)?;
+    let owners = Configured { registry: call.gateway()?.registry.load_full(), caller };
+    let gate = Gate { owners: &owners, allowed: &traffic.meta.allowed_edges, rules: Rules::ALL };
+    let (admitted, message) = match gate.admit(head_of(&call.parts)).and_then(|admitted| {
+        let message = gate.check(&admitted.body, &call.body)?;
+        Ok((admitted, message))
+    }) {
+        Ok(whole) => whole,
+        Err(why) => return Ok(refused(&why, call.id)),
+    };
+    let (Some(message), Expected::Message(edge)) = (message, &admitted.body) else {
+        return Err(Fault::NotFound);
+    };
+    let recipients = recipients(&message)?;
     let metrics = Arc::clone(&target.tenant.metrics);
     let patterns = &target.tenant.config.opt_out.marketing_templates;
-    let is_marketing =
-        is_marketing || template.is_some_and(|name| patterns.iter().any(|pattern| fits(pattern, &name)));
+    let is_marketing = *edge == SendingEdge::MarketingMessages
+        || message.template.is_some_and(|name| patterns.iter().any(|pattern| fits(pattern, &name)));
     match judge(&target, recipients, is_marketing).await? {
         None => {}
         Some(blocked) => {
@@ -95,37 +109,27 @@ async fn send(call: Call, is_marketing: bool) -> Result<Response, Fault> {
             return Ok(refusal(&traffic, blocked, call.id));
         }
     }
-    let sender = target.sender_config().cloned();
-    let request = Request::from_parts(call.parts, Body::from(call.body));
-    let answer = forward(&traffic, request, &caller, sender.as_ref(), under_way, call.id).await;
+    let onward = Onward::new(&traffic, &call.parts, &admitted, &owners.caller);
+    let answer = forward(&traffic, onward, Body::from(call.body), under_way, None, call.id).await;
     let passage = if answer.status().is_success() { Passage::Forwarded } else { Passage::Failed };
     metrics.passed(Direction::Outbound, passage);
     Ok(answer)
 }
 
-/// Whom a message is for, and the template that it is of. What is for nobody (a mark that something was read) or for a group
-/// has no recipients.
-fn read(call: &Call) -> Result<(Vec<Identity>, Option<String>), Fault> {
-    if call.is_declared_otherwise() {
-        return Err(Fault::UnsupportedMediaType);
-    }
-    let message: Message = call.json()?;
-    if message.recipient_type.as_deref() == Some("group") {
-        return Ok((Vec::new(), None));
+/// Whom a message is for. What is for nobody (a mark that something was read) or for a group has no recipients.
+fn recipients(message: &Message) -> Result<Vec<Identity>, Fault> {
+    if message.recipient_type == RecipientType::Group {
+        return Ok(Vec::new());
     }
     let mut recipients = Vec::new();
     if let Some(to) = &message.to {
         // A number that can't be read here may be read there: it does not pass.
-        let number = portcullis_msisdn::Msisdn::parse(to.as_str());
+        let number = Msisdn::parse(to.as_str());
         let number = number.map_err(|error| Fault::malformed("to", &format!("can not be taken: {error}")))?;
         recipients.push(Identity::Number(number));
     }
-    if let Some(recipient) = &message.recipient {
-        let id = recipient.as_str().parse();
-        let id = id.map_err(|error| Fault::malformed("recipient", &format!("can not be taken: {error}")))?;
-        recipients.push(Identity::User(id));
-    }
-    Ok((recipients, message.template.and_then(|template| template.name)))
+    recipients.extend(message.recipient.clone().map(Identity::User));
+    Ok(recipients)
 }
 
 /// Whether anything speaks against sending to these.
@@ -232,21 +236,52 @@ fn refusal(traffic: &Traffic, blocked: Blocked, id: RequestId) -> Response {
     meta::error(status, code, &format!("(#{code}) {message}"), details, id)
 }
 
-/// Sends a request on, and gives the upstream's answer as it is.
+/// A request as it goes upstream, but for its body.
+struct Onward {
+    method: Method,
+    uri: Option<Uri>,
+    headers: HeaderMap,
+}
+
+impl Onward {
+    fn new(traffic: &Traffic, parts: &Parts, admitted: &Admitted<'_>, caller: &Caller) -> Self {
+        let sender = sender_of(caller, admitted.path.node());
+        let own_token = sender
+            .and_then(|sender| sender.access_token.as_ref())
+            .or(caller.tenant.config.access_token.as_ref())
+            .map(|token| token.0.as_str());
+        let mut headers = for_another(parts.headers.clone());
+        if let Some(token) = own_token.and_then(|token| HeaderValue::from_str(&bearer(&headers, token)).ok())
+        {
+            headers.insert(AUTHORIZATION, token);
+        }
+        let uri = traffic.meta.upstream.as_deref().and_then(|base| {
+            // The gateway's own token takes the place of the client's, wherever that stood.
+            let query = admitted.query.onward(own_token.is_none());
+            let separator = if query.is_empty() { "" } else { "?" };
+            format!("{}{}{separator}{query}", base.trim_end_matches('/'), admitted.path).parse().ok()
+        });
+        Onward { method: parts.method.clone(), uri, headers }
+    }
+}
+
+/// With the scheme that the client has chosen: Meta's uploads know another one than everything else does.
+fn bearer(headers: &HeaderMap, token: &str) -> String {
+    let value = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let is_oauth = value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"OAuth "));
+    format!("{} {token}", if is_oauth { "OAuth" } else { "Bearer" })
+}
+
+/// Sends a request on, and gives the upstream's answer as it is; or why its body broke off, where the gateway did that.
 async fn forward(
     traffic: &Traffic,
-    request: Request,
-    caller: &Caller,
-    sender: Option<&SenderConfig>,
+    onward: Onward,
+    body: Body,
     under_way: UnderWay,
+    broken_off: Option<&multipart::Refusal>,
     id: RequestId,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let own_token = sender
-        .and_then(|sender| sender.access_token.as_ref())
-        .or(caller.tenant.config.access_token.as_ref())
-        .map(|token| token.0.as_str());
-    let Some(uri) = upstream_uri(traffic, &parts, own_token.is_some()) else {
+    let Some(uri) = onward.uri else {
         return meta::error(
             StatusCode::NOT_FOUND,
             2500,
@@ -255,16 +290,13 @@ async fn forward(
             id,
         );
     };
-    let mut headers = for_another(parts.headers);
-    if let Some(token) = own_token.and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok()) {
-        headers.insert(AUTHORIZATION, token);
-    }
-    let mut onward = Request::new(body);
-    *onward.method_mut() = parts.method;
-    *onward.uri_mut() = uri;
-    *onward.headers_mut() = headers;
-    match traffic.client.send(onward, traffic.upstream_patience).await {
+    let mut request = Request::new(body);
+    *request.method_mut() = onward.method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = onward.headers;
+    match traffic.client.send(request, traffic.upstream_patience).await {
         Ok(answer) => untouched(answer, traffic.upstream_patience, under_way),
+        Err(_) if let Some(why) = broken_off.and_then(|why| why.get()) => refused(&(*why).into(), id),
         Err(why) => {
             tracing::warn!(upstream = traffic.meta.upstream, %why, "a request could not be sent on");
             let status = match why {
@@ -284,34 +316,59 @@ pub(super) fn untouched(answer: Response, patience: Duration, under_way: UnderWa
     Response::from_parts(parts, Body::new(Passing::new(body, patience, under_way)))
 }
 
-fn upstream_uri(traffic: &Traffic, parts: &Parts, own_token: bool) -> Option<Uri> {
-    let base = traffic.meta.upstream.as_deref()?.trim_end_matches('/');
-    let path = parts.uri.path();
-    let query = parts.uri.query().map(|query| {
-        // Ours takes the place of the client's, wherever that stood.
-        let pairs = query.split('&').filter(|pair| !own_token || !pair.starts_with("access_token="));
-        pairs.collect::<Vec<_>>().join("&")
-    });
-    let query = query.filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{base}{path}{query}").parse().ok()
-}
-
-/// What the gateway does not answer itself passes on untouched, for whom it knows.
+/// What the gateway does not answer itself passes on where it is known to be harmless, for whom the gateway knows.
 pub(crate) async fn pass(front: &Arc<Front>, request: Request) -> Response {
     let id = RequestId::new();
     let path = request.uri().path().to_owned();
-    let passed = async {
-        let caller = known(front, &request)?;
-        let registry = front.open_gateway().map_err(|_| Fault::Unavailable)?.registry.load_full();
-        passes(&registry, &caller, request.method(), request.uri())?;
-        let traffic = front.traffic();
-        let under_way = traffic.shed.enter(&caller.tenant.config.id).ok_or(Fault::Unavailable)?;
-        let sender = sender_of(&caller, &path).cloned();
-        Ok::<_, Fault>(forward(traffic, request, &caller, sender.as_ref(), under_way, id).await)
-    };
-    passed.await.unwrap_or_else(|fault| {
+    passed(front, request, id).await.unwrap_or_else(|fault| {
         call::refusal::<Meta>(&fault, &Context { id, settings: &front.dialects, path: &path })
     })
+}
+
+async fn passed(front: &Arc<Front>, request: Request, id: RequestId) -> Result<Response, Fault> {
+    let caller = known(front, &request)?;
+    let registry = front.open_gateway().map_err(|_| Fault::Unavailable)?.registry.load_full();
+    let traffic = front.traffic();
+    let owners = Configured { registry, caller };
+    let gate = Gate { owners: &owners, allowed: &traffic.meta.allowed_edges, rules: Rules::ALL };
+    let (parts, body) = request.into_parts();
+    let admitted = match gate.admit(head_of(&parts)) {
+        Ok(admitted) => admitted,
+        Err(why) => return Ok(refused(&why, id)),
+    };
+    let under_way = traffic.shed.enter(&owners.caller.tenant.config.id).ok_or(Fault::Unavailable)?;
+    let onward = Onward::new(traffic, &parts, &admitted, &owners.caller);
+    match admitted.body {
+        // It has a route, which reads the body.
+        Expected::Message(_) => Err(Fault::NotFound),
+        Expected::File => Ok(forward(traffic, onward, body, under_way, None, id).await),
+        Expected::Multipart(boundary) => {
+            let (body, why) = Scanned::new(body, Scanner::new(&boundary, owners, Rules::ALL));
+            Ok(forward(traffic, onward, Body::new(body), under_way, Some(&why), id).await)
+        }
+        expected @ (Expected::Nothing | Expected::Json | Expected::Form) => {
+            let body = read(body, MAX_FIELDS.min(front.max_body_bytes)).await?;
+            if let Err(why) = gate.check(&expected, &body) {
+                return Ok(refused(&why, id));
+            }
+            Ok(forward(traffic, onward, Body::from(body), under_way, None, id).await)
+        }
+    }
+}
+
+fn head_of(parts: &Parts) -> Head<'_> {
+    let (method, headers) = (&parts.method, &parts.headers);
+    Head { method, path: parts.uri.path(), query: parts.uri.query(), headers }
+}
+
+/// Why a request does not go upstream, as the Graph API says it.
+fn refused(why: &Refused, id: RequestId) -> Response {
+    let details = why.to_string();
+    if why.is_forbidden() {
+        let message = "(#10) Application does not have permission for this action";
+        return meta::error(StatusCode::FORBIDDEN, 10, message, &details, id);
+    }
+    meta::error(StatusCode::BAD_REQUEST, 100, "(#100) Invalid parameter", &details, id)
 }
 
 fn known(front: &Front, request: &Request) -> Result<Caller, Fault> {
@@ -320,54 +377,6 @@ fn known(front: &Front, request: &Request) -> Result<Caller, Fault> {
     let caller = gateway.registry.load().caller(&token).cloned().ok_or(Fault::WrongCredential)?;
     caller.ask()?;
     Ok(caller)
-}
-
-/// Whether something of the Graph API may pass unlooked at: nothing that sends, in whatever way it is written, and nothing
-/// about another tenant's sender, which a token for Meta that both have would reach.
-fn passes(registry: &Registry, caller: &Caller, method: &Method, uri: &Uri) -> Result<(), Fault> {
-    let path = percent_encoding::percent_decode_str(uri.path()).decode_utf8().map_err(|_| Fault::NotFound)?;
-    let segments: Vec<&str> = path.split(['/', '\\', '\0']).filter(|segment| !segment.is_empty()).collect();
-    let is_gated = |segment: &str| GATED.iter().any(|gated| segment.trim().eq_ignore_ascii_case(gated));
-    if segments.last().is_some_and(|last| is_gated(last)) {
-        // Asking is not sending; and a request that is not written like this came past the routes that look.
-        let is_plain = segments.last().is_some_and(|last| GATED.contains(last))
-            && (2..=3).contains(&segments.len())
-            && uri.path() == canonical(&segments);
-        if !is_plain || ![Method::GET, Method::HEAD].contains(method) {
-            return Err(Fault::NotFound);
-        }
-    }
-    // A batch of requests in one, and another method than that of the request, would go round all that is looked at.
-    if segments.is_empty() || matches!(segments[..], [only] if meta::is_version(only)) {
-        return Err(Fault::malformed("", "a batch of requests does not pass"));
-    }
-    let mut query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    if query.any(|(name, _)| name.eq_ignore_ascii_case("method")) {
-        return Err(Fault::malformed("method", "does not pass: send the request with its own method"));
-    }
-    for segment in segments.iter().take(2) {
-        let id = (*segment).to_owned();
-        let owners = [SenderName::PhoneNumberId(id.clone()), SenderName::Account(id)];
-        for (tenant, sender) in owners.iter().filter_map(|name| registry.sender(name)) {
-            let is_own = tenant.config.id == caller.tenant.config.id && caller.may_use(sender.id.as_str());
-            if !is_own {
-                return Err(Fault::SenderNotAllowed);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn canonical(segments: &[&str]) -> String {
-    segments.iter().map(|segment| format!("/{segment}")).collect()
-}
-
-/// The sender that a path of the Graph API is about: by its phone-number-id or by its account.
-fn sender_of<'a>(caller: &'a Caller, path: &str) -> Option<&'a SenderConfig> {
-    let segments: Vec<&str> = path.split('/').skip(1).take(2).collect();
-    let is_named = |id: &Option<String>| id.as_deref().is_some_and(|id| segments.contains(&id));
-    let mut senders = caller.tenant.config.senders.iter();
-    senders.find(|sender| is_named(&sender.phone_number_id) || is_named(&sender.waba_id))
 }
 
 /// Whether a request could be one of the Graph API's: not of the gateway's own paths, and with a method that has a meaning
