@@ -3,6 +3,7 @@
 
 pub(crate) mod generator;
 pub(crate) mod model;
+pub(crate) mod seeds;
 
 /// A sender of the tenant that asks, whose own token is [`SENDER`].
 pub(crate) const OWN: &str = "106540352242922";

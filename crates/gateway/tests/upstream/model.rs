@@ -52,7 +52,8 @@ pub(crate) fn harms(request: &Raw) -> BTreeSet<Harm> {
     if has(&["batch"]) {
         harms.insert(Harm::Batch);
     }
-    let overrides = ["x-http-method-override", "x-http-method", "x-method-override"];
+    let overrides =
+        ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
     if has(&["method", "ids"]) || overrides.iter().any(|name| request.header(name).next().is_some()) {
         harms.insert(Harm::Method);
     }

@@ -3,7 +3,7 @@
 //! An edge that is not here may send a message, today or once Meta makes it: so nothing but a GET passes there, unless the
 //! operator says that it is harmless (`meta.allowed_edges`).
 //!
-//! Sources: **Y** is Meta's OpenAPI document of the Business Messaging API v23.0, of 2025-11-21
+//! Sources, in each row: **Y** is Meta's OpenAPI document of the Business Messaging API v23.0, of 2025-11-21
 //! (<https://github.com/facebook/openapi>, `business-messaging-api_v23.0.yaml`); others are pages of Meta's below
 //! `https://developers.facebook.com/documentation/business-messaging/whatsapp/`, as they stood in March 2026.
 
@@ -56,10 +56,14 @@ pub(super) enum Known {
 /// A line of the table: methods that may go to an edge of a kind of node.
 struct Row {
     on: NodeKind,
-    /// The segments after the node. `{}` stands for any.
+    /// The segments after the node; `{}` matches any.
     edge: &'static [&'static str],
     methods: &'static [Method],
-    #[expect(dead_code, reason = "read by whoever doubts the row")]
+    /// Where it is documented.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for readers, and for the test that compares the page")
+    )]
     source: &'static str,
 }
 
@@ -78,17 +82,17 @@ const fn row(
 
 use NodeKind::{Account as WABA, Any as ID, PhoneNumber as PNID};
 
-/// `docs/passing.md` has the same, for people.
+/// `docs/passing.md` has the same table; a test compares them.
 static ROWS: &[Row] = &[
     // Phone numbers.
-    row(PNID, &[], POST, "Y; business-phone-numbers/display-names; webhooks/override"),
+    row(PNID, &[], POST, "Y; display-names; webhooks/override"),
     row(PNID, &["business_compliance_info"], POST, "Y"),
     row(PNID, &["conversational_automation"], POST, "Y"),
     row(PNID, &["deregister"], POST, "Y"),
     row(PNID, &["groups"], POST, "Y"),
     row(PNID, &["media"], POST, "Y"),
     row(PNID, &["message_qrdls"], POST, "Y"),
-    row(PNID, &["message_qrdls", "{}"], POST_DELETE, "Y"),
+    row(PNID, &["message_qrdls", "{}"], DELETE, "Y"),
     row(PNID, &["official_business_account"], POST, "Y"),
     row(PNID, &["register"], POST, "Y"),
     row(PNID, &["request_code"], POST, "Y"),
@@ -110,28 +114,23 @@ static ROWS: &[Row] = &[
     row(WABA, &["migration_intent"], POST, "reference/whatsapp-business-account/migration-intent-api"),
     row(WABA, &["obo_mobility_intent"], POST, "Y"),
     row(WABA, &["payment_configuration"], POST_DELETE, "payments/payments-in/onboarding-apis"),
-    row(WABA, &["payment_configuration", "{}"], POST_DELETE, "payments/payments-in/onboarding-apis"),
+    row(WABA, &["payment_configuration", "{}"], POST, "payments/payments-in/onboarding-apis"),
     row(WABA, &["phone_numbers"], POST, "Y"),
     row(WABA, &["set_obo_mobility_intent"], POST, "Y"),
     row(WABA, &["set_solution_migration_intent"], POST, "Y"),
     row(WABA, &["subscribed_apps"], POST_DELETE, "Y"),
-    row(WABA, &["template_groups"], POST, "templates/template-comparison"),
+    row(WABA, &["template_groups"], POST, "changelog"),
     row(WABA, &["upsert_message_templates"], POST, "templates/authentication-templates/bulk-management"),
     row(WABA, &["welcome_message_sequences"], POST_DELETE, "ctwa/welcome-message-sequences"),
     // Media, templates, flows, groups, preverified numbers, profiles: their ids don't tell which they are.
-    row(
-        ID,
-        &[],
-        POST_DELETE,
-        "Y: Flow-ID, Media-ID, TEMPLATE_ID, group_id, WhatsApp-Business-Profile-ID and more",
-    ),
+    row(ID, &[], POST_DELETE, "Y: Flow-ID, Media-ID, TEMPLATE_ID, group_id and more"),
     row(ID, &["assets"], POST, "Y: Flow-ID"),
     row(ID, &["deprecate"], POST, "Y: Flow-ID"),
     row(ID, &["publish"], POST, "Y: Flow-ID"),
     row(ID, &["invite_link"], POST_DELETE, "Y: group_id"),
     row(ID, &["join_requests"], POST_DELETE, "Y: group_id"),
-    // Not POST: it would bring somebody into a group, and whose list decides that an id of a group does not tell. Nobody can
-    // be added so, says groups/reference of 2025-11-14, although Y has it.
+    // POST would add people to a group, and the group's id does not tell which sender's list they must be checked against. Y
+    // has it, although groups/reference of 2025-11-14 says that nobody can be added so.
     row(ID, &["participants"], DELETE, "Y: group_id"),
     row(ID, &["request_code"], POST, "Y: Pre-Verified-Phone-Number-ID"),
     row(ID, &["verify_code"], POST, "Y: Pre-Verified-Phone-Number-ID"),
@@ -139,7 +138,7 @@ static ROWS: &[Row] = &[
     row(ID, &["accept"], POST, "Y: Solution-ID"),
     row(ID, &["accept_deactivation_request"], POST, "Y: Solution-ID"),
     row(ID, &["add_phone_numbers"], POST, "Y: Business-ID"),
-    row(ID, &["events"], POST, "marketing-messages/conversion-measurement: of a data set"),
+    row(ID, &["events"], POST, "embedded-signup/automatic-events-api: of a data set"),
     row(ID, &["onboard_partners_to_mm_lite"], POST, "Y: Business-ID"),
     row(ID, &["reject"], POST, "Y: Solution-ID"),
     row(ID, &["reject_deactivation_request"], POST, "Y: Solution-ID"),
@@ -157,7 +156,7 @@ static ROWS: &[Row] = &[
         POST_DELETE,
         "https://developers.facebook.com/docs/graph-api/reference/app/subscriptions",
     ),
-    row(ID, &["system_user_access_tokens"], POST, "solution-providers/manage-system-users"),
+    row(ID, &["system_user_access_tokens"], POST, "embedded-signup/app-only-install: of a business"),
     row(ID, &["uploads"], POST, "https://developers.facebook.com/docs/graph-api/guides/upload: of an app"),
     row(ID, &["whatsapp_business_accounts"], POST, "reference/business/whatsapp-business-accounts-api"),
     row(ID, &["whatsapp_business_solution"], POST, "Y: Application-ID"),
@@ -213,6 +212,21 @@ pub(super) fn shape(path: &GraphPath, known: Known) -> String {
 mod tests {
     use super::super::rules::Rules;
     use super::*;
+
+    #[test]
+    fn the_page_has_the_same_table() {
+        let (_, page) = include_str!("../../../../../docs/passing.md").split_once("## Edges").unwrap();
+        let mut lines: Vec<String> = Vec::new();
+        for row in ROWS {
+            let edge: Vec<_> = row.edge.iter().map(|edge| edge.replace("{}", "{name}")).collect();
+            let path =
+                std::iter::once(row.on.name()).chain(edge.iter().map(String::as_str)).collect::<Vec<_>>();
+            let methods: Vec<_> = row.methods.iter().map(Method::as_str).collect();
+            lines.push(format!("| `{}` | {} | {} |", path.join("/"), methods.join(", "), row.source));
+        }
+        let of_page: Vec<_> = page.lines().filter(|line| line.starts_with("| `{")).collect();
+        assert_eq!(of_page, lines);
+    }
 
     fn may(method: Method, path: &str, known: Known, allowed: &[&str]) -> bool {
         let allowed: Vec<AllowedEdge> = allowed.iter().map(|text| text.parse().unwrap()).collect();

@@ -28,17 +28,19 @@ pub(super) enum HeaderError {
     ContentType,
     #[error("the header Content-Encoding is there: send the body as it is")]
     ContentEncoding,
-    #[error("a header names another method than that of the request: send the request with its own method")]
+    #[error("a header names another method or path than the request has: send the request with its own")]
     Override,
     #[error("the header Authorization stands more than once: send it once")]
     TwoAuthorizations,
 }
 
-/// What frameworks take another method from: <https://docs.spring.io/spring-framework>, Rails' and PHP's know one or another.
-const OVERRIDES: [HeaderName; 3] = [
+/// What frameworks and proxies take another method or path from. That Meta does is said nowhere, and neither that it doesn't.
+const OVERRIDES: [HeaderName; 5] = [
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
 ];
 /// The most characters of a boundary (RFC 2046, section 5.1.1).
 const MAX_BOUNDARY: usize = 70;

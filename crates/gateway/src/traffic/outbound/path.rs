@@ -226,7 +226,7 @@ fn is_of_base64(byte: u8) -> bool {
 pub(super) fn is_group_id(text: &str) -> bool {
     const LENGTHS: std::ops::RangeInclusive<usize> = 12..=256;
     const ENOUGH_FOR_A_NUMBER: usize = 7;
-    let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(|byte| is(byte));
+    let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(is);
     LENGTHS.contains(&text.len())
         && text.bytes().all(is_of_base64)
         && text.starts_with(|first: char| first.is_ascii_alphabetic())

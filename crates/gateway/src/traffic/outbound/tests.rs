@@ -16,7 +16,7 @@ use crate::token::TokenDigest;
 use upstream::model::{Harm, harms};
 use upstream::{
     BLOCKED, BLOCKED_USER, HELD, OTHER, OTHER_ACCOUNT, OWN, OWN_ACCOUNT, PROMOTION, Raw, SECOND, SENDER,
-    TENANT, generator,
+    TENANT, generator, seeds,
 };
 
 #[path = "../../../tests/upstream/mod.rs"]
@@ -128,7 +128,7 @@ fn whatever_passes_is_harmless_to_the_most_lenient_upstream() {
 
 #[test]
 fn what_clients_send_passes_as_it_came() {
-    for request in generator::ordinary() {
+    for request in seeds::ordinary() {
         let onward = onward(&request, Rules::ALL);
         assert_eq!(onward.as_ref(), Some(&request), "{request:?}");
     }
@@ -136,7 +136,7 @@ fn what_clients_send_passes_as_it_came() {
 
 #[test]
 fn what_went_round_the_gate_does_not_pass() {
-    for request in generator::attacks() {
+    for request in seeds::attacks() {
         assert_eq!(onward(&request, Rules::ALL), None, "{request:?}");
     }
 }

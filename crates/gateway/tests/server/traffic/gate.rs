@@ -10,7 +10,7 @@ use super::super::support::{ACME, LONG};
 use super::stand::Stand;
 use super::{OTHER_ID, PHONE_ID, Scene};
 use upstream::model::harms;
-use upstream::{BLOCKED, BLOCKED_USER, FREE, HELD, OWN_ACCOUNT, Raw, SECOND, SENDER, generator};
+use upstream::{BLOCKED, BLOCKED_USER, FREE, HELD, OWN_ACCOUNT, Raw, SECOND, SENDER, generator, seeds};
 
 #[path = "../../upstream/mod.rs"]
 mod upstream;
@@ -218,7 +218,7 @@ fn whom_a_message_is_for_stands_in_its_body_alone() {
     for (body, sentence) in [
         (format!(r#"{{"recipient_type":"group","to":"{BLOCKED}","type":"text"}}"#), "must be a group's id"),
         (
-            format!(r#"{{"recipient_type":"group","to":"+1 650-555-1234","type":"text"}}"#),
+            r#"{"recipient_type":"group","to":"+1 650-555-1234","type":"text"}"#.to_owned(),
             "must be a group's id",
         ),
         (format!(r#"{{"recipient_type":"Group","to":"{BLOCKED}"}}"#), "must be individual or group"),
@@ -395,7 +395,7 @@ fn an_upload_passes_while_it_comes_and_breaks_off_at_a_part_that_may_not() {
 #[test]
 fn what_clients_send_arrives_as_it_came() {
     let scene = scene();
-    for request in generator::ordinary() {
+    for request in seeds::ordinary() {
         passes(&scene, &request);
     }
 }
@@ -403,7 +403,7 @@ fn what_clients_send_arrives_as_it_came() {
 #[test]
 fn what_went_round_the_gate_does_not_reach_the_upstream() {
     let scene = scene();
-    for request in generator::attacks() {
+    for request in seeds::attacks() {
         let (status, answer) = answer(&scene, &request);
         assert!((400..500).contains(&status), "{request:?}: {status} {answer}");
         assert!(scene.upstream.received().is_empty(), "{request:?}");
