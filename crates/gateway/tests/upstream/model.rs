@@ -69,10 +69,12 @@ pub(crate) fn harms(request: &Raw) -> BTreeSet<Harm> {
         .map(|value| value.split_once(' ').map_or(value, |(_, token)| token))
         .chain(fields.iter().filter(|field| field.name == "accesstoken").flat_map(Field::texts))
         .collect();
-    if tokens.len() > 1 {
+    // A message with two tokens: which of them sends it?
+    if tokens.len() > 1 && is_sending && !asks {
         harms.insert(Harm::TwoTokens);
     }
-    let is_sender_s = tokens.contains(SENDER);
+    let header = request.header("authorization").next();
+    let is_sender_s = header.map_or(tokens.contains(SENDER), |value| value.contains(SENDER));
     let names_another = |text: &str| {
         let is_another_s = |id: &str| {
             [OTHER, OTHER_ACCOUNT].contains(&id) || (is_sender_s && [SECOND, OWN_ACCOUNT].contains(&id))
@@ -238,8 +240,12 @@ fn in_body(request: &Raw, is_upload: bool) -> Vec<Field> {
     let kinds: Vec<&str> = request.header("content-type").collect();
     let is_declared = |kind: &str| kinds.iter().any(|value| value.to_lowercase().contains(kind));
     let mut fields = Vec::new();
-    // What isn't declared as anything that has parameters may be read as all of it, but for the bytes of an upload.
-    let is_open = !["json", "urlencoded", "boundary="].iter().any(|kind| is_declared(kind)) && !is_upload;
+    // What isn't declared as anything that has parameters may be read as all of it, but for the bytes of an upload that are
+    // declared as such.
+    let is_open = match is_upload {
+        true => kinds.is_empty() || is_declared("urlencoded"),
+        false => !["json", "urlencoded", "boundary="].iter().any(|kind| is_declared(kind)),
+    };
     if is_open || is_declared("json") {
         fields.extend(json(&text));
     }

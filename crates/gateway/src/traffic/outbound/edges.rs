@@ -9,7 +9,7 @@
 
 use axum::http::Method;
 
-use super::path::{GraphPath, Node};
+use super::path::{GraphPath, Node, SIGNUPS};
 use crate::config::{AllowedEdge, NodeKind, reaches_people};
 
 /// An edge that reaches a person: whom for is read in the body.
@@ -118,6 +118,7 @@ static ROWS: &[Row] = &[
     row(WABA, &["phone_numbers"], POST, "Y"),
     row(WABA, &["set_obo_mobility_intent"], POST, "Y"),
     row(WABA, &["set_solution_migration_intent"], POST, "Y"),
+    row(WABA, &["signups"], POST, "in-app-signup"),
     row(WABA, &["subscribed_apps"], POST_DELETE, "Y"),
     row(WABA, &["template_groups"], POST, "changelog"),
     row(WABA, &["upsert_message_templates"], POST, "templates/authentication-templates/bulk-management"),
@@ -127,6 +128,7 @@ static ROWS: &[Row] = &[
     row(ID, &["assets"], POST, "Y: Flow-ID"),
     row(ID, &["deprecate"], POST, "Y: Flow-ID"),
     row(ID, &["publish"], POST, "Y: Flow-ID"),
+    row(ID, &["unpause"], POST, "templates/template-pausing: of a template"),
     row(ID, &["invite_link"], POST_DELETE, "Y: group_id"),
     row(ID, &["join_requests"], POST_DELETE, "Y: group_id"),
     // POST would add people to a group, and the group's id does not tell which sender's list they must be checked against. Y
@@ -173,6 +175,9 @@ static ROWS: &[Row] = &[
 /// Whether a request that changes something may go to an edge.
 pub(super) fn may_change(method: &Method, path: &GraphPath, known: Known, allowed: &[AllowedEdge]) -> bool {
     let edges = path.edges();
+    if *path.node() == Node::Word(SIGNUPS) {
+        return *method == Method::POST && edges.len() == 1;
+    }
     let may_be = |kind: NodeKind| match (path.node(), known) {
         (Node::Id(_), Known::PhoneNumber) => kind == NodeKind::PhoneNumber,
         (Node::Id(_), Known::Account) => kind == NodeKind::Account,
@@ -204,7 +209,8 @@ pub(super) fn shape(path: &GraphPath, known: Known) -> String {
     };
     // What stands after the first edge may be anybody's name, or a number.
     let edges = path.edges().iter().enumerate();
-    let edges = edges.map(|(index, edge)| if index == 0 { edge } else { "{name}" });
+    let is_id = |edge: &str| edge.bytes().all(|byte| byte.is_ascii_digit());
+    let edges = edges.map(|(index, edge)| if index == 0 && !is_id(edge) { edge } else { "{name}" });
     std::iter::once(node).chain(edges).collect::<Vec<_>>().join("/")
 }
 
@@ -244,6 +250,8 @@ mod tests {
         assert!(may(Method::DELETE, "/1", Known::No, &[]));
         assert!(!may(Method::DELETE, "/1", Known::PhoneNumber, &[]));
         assert!(!may(Method::POST, "/me", Known::No, &[]));
+        assert!(may(Method::POST, "/signups/1", Known::No, &[]));
+        assert!(!may(Method::POST, "/signups", Known::No, &[]));
         assert!(may(Method::POST, "/Y2FwaV9ncm91cDo/invite_link", Known::No, &[]));
     }
 

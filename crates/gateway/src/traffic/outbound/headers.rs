@@ -75,22 +75,26 @@ pub(super) fn content_type(headers: &HeaderMap, rules: Rules) -> Result<Option<C
 fn read(value: &str) -> Option<ContentType> {
     let (kind, parameters) = value.split_once(';').map_or((value, None), |(kind, rest)| (kind, Some(rest)));
     let kind = kind.trim().to_ascii_lowercase();
-    // One parameter at most: two readers could take different ones of several.
-    let parameter = match parameters.map(str::trim) {
-        None | Some("") => None,
-        Some(text) => Some(text.split_once('=').and_then(|(name, value)| Some((name, unquoted(value)?)))?),
-    };
-    let is_utf8 = parameter.is_none_or(|(name, value)| {
-        name.eq_ignore_ascii_case("charset") && value.eq_ignore_ascii_case("utf-8")
-    });
-    match (kind.as_str(), parameter) {
-        ("application/json", _) if is_utf8 => Some(ContentType::Json),
-        ("application/x-www-form-urlencoded", _) if is_utf8 => Some(ContentType::Form),
-        ("multipart/form-data", Some((name, boundary))) if name.eq_ignore_ascii_case("boundary") => {
-            is_boundary(boundary).then(|| ContentType::Multipart(boundary.to_owned()))
+    let (mut has_charset, mut boundary) = (false, None);
+    for parameter in parameters.into_iter().flat_map(|text| text.split(';')).map(str::trim) {
+        if parameter.is_empty() {
+            continue;
         }
-        ("application/octet-stream" | "application/pdf", None) => Some(ContentType::Raw),
-        (kind, None) if is_media(kind) => Some(ContentType::Raw),
+        let (name, value) = parameter.split_once('=')?;
+        let value = unquoted(value)?;
+        // Each once: two readers could take different ones of several.
+        match name.to_ascii_lowercase().as_str() {
+            "charset" if !has_charset && value.eq_ignore_ascii_case("utf-8") => has_charset = true,
+            "boundary" if boundary.is_none() && is_boundary(value) => boundary = Some(value.to_owned()),
+            _ => return None,
+        }
+    }
+    match (kind.as_str(), boundary) {
+        ("application/json", None) => Some(ContentType::Json),
+        ("application/x-www-form-urlencoded", None) => Some(ContentType::Form),
+        ("multipart/form-data", Some(boundary)) => Some(ContentType::Multipart(boundary)),
+        ("application/octet-stream" | "application/pdf", None) if !has_charset => Some(ContentType::Raw),
+        (kind, None) if is_media(kind) && !has_charset => Some(ContentType::Raw),
         _ => None,
     }
 }
@@ -149,6 +153,12 @@ mod tests {
             of(&[&format!("multipart/form-data; boundary={boundary}")]),
             Ok(Some(ContentType::Multipart(boundary.to_owned())))
         );
+        for kind in [
+            "multipart/form-data; boundary=a; charset=utf-8",
+            "multipart/form-data; charset=UTF-8; boundary=\"a\"",
+        ] {
+            assert_eq!(of(&[kind]), Ok(Some(ContentType::Multipart("a".to_owned()))), "{kind}");
+        }
         for raw in ["image/jpeg", "application/octet-stream", "video/mp4", "audio/ogg"] {
             assert_eq!(of(&[raw]), Ok(Some(ContentType::Raw)), "{raw}");
         }

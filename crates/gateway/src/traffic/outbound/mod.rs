@@ -13,8 +13,10 @@ mod parameter;
 mod path;
 mod query;
 mod rules;
+mod scanned;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,9 +50,11 @@ use crate::registry::Caller;
 use admission::{Admitted, Expected, Gate, Head, Refused};
 use body::{Message, RecipientType};
 use edges::SendingEdge;
-use multipart::{Scanned, Scanner};
+use multipart::Scanner;
 use owners::{Configured, sender_of};
 use rules::Rules;
+use scanned::Scanned;
+use upload::UploadScanner;
 
 pub(super) fn router() -> Router<Arc<Front>> {
     SendingEdge::ALL.into_iter().fold(Router::new(), |router, edge| {
@@ -278,7 +282,7 @@ async fn forward(
     onward: Onward,
     body: Body,
     under_way: UnderWay,
-    broken_off: Option<&multipart::Refusal>,
+    broken_off: Option<&scanned::Refusal>,
     id: RequestId,
 ) -> Response {
     let Some(uri) = onward.uri else {
@@ -296,7 +300,7 @@ async fn forward(
     *request.headers_mut() = onward.headers;
     match traffic.client.send(request, traffic.upstream_patience).await {
         Ok(answer) => untouched(answer, traffic.upstream_patience, under_way),
-        Err(_) if let Some(why) = broken_off.and_then(|why| why.get()) => refused(&(*why).into(), id),
+        Err(_) if let Some(why) = broken_off.and_then(|why| why.get()) => refused(why, id),
         Err(why) => {
             tracing::warn!(upstream = traffic.meta.upstream, %why, "a request could not be sent on");
             let status = match why {
@@ -344,6 +348,10 @@ async fn passed(front: &Arc<Front>, request: Request, id: RequestId) -> Result<R
         Expected::File => Ok(forward(traffic, onward, body, under_way, None, id).await),
         Expected::Multipart(boundary) => {
             let (body, why) = Scanned::new(body, Scanner::new(&boundary, owners, Rules::ALL));
+            Ok(forward(traffic, onward, Body::new(body), under_way, Some(&why), id).await)
+        }
+        Expected::Upload => {
+            let (body, why) = Scanned::new(body, UploadScanner::new(Rules::ALL));
             Ok(forward(traffic, onward, Body::new(body), under_way, Some(&why), id).await)
         }
         expected @ (Expected::Nothing | Expected::Json | Expected::Form) => {

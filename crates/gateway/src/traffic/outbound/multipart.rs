@@ -7,18 +7,14 @@
 //! passes only where all find the same: it begins with its first delimiter and ends with its last; the boundary stands nowhere
 //! but in delimiters; heads have `Content-Disposition: form-data` once, with a plain name.
 
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
-
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::Bytes;
 use bytes::BytesMut;
-use hyper::body::{Frame, SizeHint};
 use memchr::memmem::Finder;
 
 use super::owners::{Owners, names_another};
 use super::parameter::{self, NameError};
 use super::rules::{Rule, Rules};
+use super::scanned::Scan;
 
 /// The most bytes of a part's head.
 const MAX_HEAD: usize = 8 << 10;
@@ -98,28 +94,6 @@ impl<O: Owners> Scanner<O> {
         }
     }
 
-    /// Takes the next bytes of the body, and gives those that may go on.
-    ///
-    /// Keeps the head of a part, a part that is no file, and as much as a delimiter may have begun in.
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<Bytes, MultipartError> {
-        self.held.extend_from_slice(chunk);
-        let mut passed = BytesMut::new();
-        while let Some(clear) = self.step()? {
-            passed.unsplit(self.held.split_to(clear));
-            self.seen -= clear;
-        }
-        Ok(passed.freeze())
-    }
-
-    /// What is left at the end of the body.
-    pub(super) fn finish(&mut self) -> Result<Bytes, MultipartError> {
-        let is_end = self.state == State::End && matches!(self.held.get(self.seen..), Some(b"" | b"\r\n"));
-        if self.rules.hold(Rule::PartDelimiters) && !is_end {
-            return Err(MultipartError::Ends);
-        }
-        Ok(self.held.split().freeze())
-    }
-
     /// Goes on by one state, or within one, and gives how many bytes may pass; none where more must come first.
     fn step(&mut self) -> Result<Option<usize>, MultipartError> {
         let length = self.delimiter.needle().len();
@@ -159,9 +133,6 @@ impl<O: Owners> Scanner<O> {
                 let is_file = self.check_head(head)?;
                 self.seen += end + 4;
                 self.state = State::Data { is_file };
-                if is_file {
-                    return Ok(Some(self.seen));
-                }
             }
             State::Data { is_file } => return self.data(is_file),
             State::End => {
@@ -238,6 +209,33 @@ impl<O: Owners> Scanner<O> {
     }
 }
 
+impl<O: Owners> Scan for Scanner<O> {
+    type Error = MultipartError;
+
+    /// Keeps the head of a part, a part that is no file, and as much as a delimiter may have begun in.
+    fn push(&mut self, chunk: &[u8]) -> Result<Bytes, MultipartError> {
+        self.held.extend_from_slice(chunk);
+        let mut passed = BytesMut::new();
+        while let Some(clear) = self.step()? {
+            passed.unsplit(self.held.split_to(clear));
+            self.seen -= clear;
+        }
+        Ok(passed.freeze())
+    }
+
+    fn finish(&mut self) -> Result<Bytes, MultipartError> {
+        let is_end = self.state == State::End && matches!(self.held.get(self.seen..), Some(b"" | b"\r\n"));
+        if self.rules.hold(Rule::PartDelimiters) && !is_end {
+            return Err(MultipartError::Ends);
+        }
+        Ok(self.held.split().freeze())
+    }
+
+    fn held(&self) -> usize {
+        self.held.len()
+    }
+}
+
 /// The name of a part, and whether it is a file; none where somebody may read the head otherwise.
 fn read_head(head: &[u8]) -> Option<(String, bool)> {
     let head = std::str::from_utf8(head).ok()?;
@@ -298,71 +296,6 @@ fn read_disposition(value: &str) -> Option<(String, bool)> {
         rest = after.trim_start_matches(' ');
     }
     Some((name?, is_file))
-}
-
-/// A multipart body under way, which breaks off where it is refused.
-pub(super) struct Scanned<O> {
-    body: Body,
-    scanner: Scanner<O>,
-    is_done: bool,
-    refused: Refusal,
-}
-
-/// Why a body broke off, for the answer.
-pub(super) type Refusal = Arc<OnceLock<MultipartError>>;
-
-impl<O> Scanned<O> {
-    pub(super) fn new(body: Body, scanner: Scanner<O>) -> (Self, Refusal) {
-        let refused = Refusal::default();
-        (Scanned { body, scanner, is_done: false, refused: Arc::clone(&refused) }, refused)
-    }
-}
-
-impl<O: Owners + Unpin> HttpBody for Scanned<O> {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        while !self.is_done {
-            let scanned = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.scanner.push(&data),
-                    // Trailers: nobody's part of a body.
-                    Err(_) => continue,
-                },
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => {
-                    self.is_done = true;
-                    self.scanner.finish()
-                }
-            };
-            match scanned {
-                Ok(clear) if clear.is_empty() => {}
-                Ok(clear) => return Poll::Ready(Some(Ok(Frame::data(clear)))),
-                Err(why) => {
-                    self.is_done = true;
-                    let _ = self.refused.set(why);
-                    return Poll::Ready(Some(Err(axum::Error::new(why))));
-                }
-            }
-        }
-        Poll::Ready(None)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        // As much comes out as goes in, later.
-        let held = self.scanner.held.len() as u64;
-        let rest = self.body.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + held);
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + held);
-        }
-        hint
-    }
 }
 
 #[cfg(test)]

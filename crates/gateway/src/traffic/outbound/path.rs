@@ -19,8 +19,11 @@ const MAX_NAME: usize = 128;
 const UPLOAD: &str = "upload:";
 const AD_ACCOUNT: &str = "act_";
 /// Nodes that are words: <https://developers.facebook.com/docs/graph-api/overview> (`me`, `app`), and Meta's pages on access
-/// tokens (`oauth/access_token`, `debug_token`).
-const WORDS: [&str; 4] = ["me", "app", "oauth", "debug_token"];
+/// tokens (`oauth/access_token`, `debug_token`), templates and signups (below
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/>: templates/template-library, in-app-signup).
+const WORDS: [&str; 6] = ["me", "app", "oauth", "debug_token", "message_template_library", SIGNUPS];
+/// Is followed by the id of a signup.
+pub(super) const SIGNUPS: &str = "signups";
 
 /// A path of the Graph API. [`Display`](fmt::Display) writes it in the one spelling that goes upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub(super) enum PathError {
     #[error("the path names nothing: write it like /v25.0/ID/EDGE")]
     NoNode,
     #[error(
-        "segment {position} of the path is empty, '.' or '..': write the path with single slashes, none at its end"
+        "segment {position} of the path is empty, '.' or '..': write the path with single slashes, and none behind an edge"
     )]
     NoSegment { position: usize },
     #[error(
@@ -69,8 +72,8 @@ pub(super) enum PathError {
     #[error("the id in the path begins with 0: write it as Meta gave it")]
     LeadingZero,
     #[error(
-        "segment {position} of the path is no id, no group's id, no upload session and none of me, app, oauth and \
-         debug_token: write what the path is about as Meta gave it"
+        "segment {position} of the path is no id, no group's id, no upload session and none of the words that may stand \
+         there: write what the path is about as Meta gave it"
     )]
     Node { position: usize },
     #[error(
@@ -87,17 +90,18 @@ impl GraphPath {
         if path.len() > MAX_PATH {
             return Err(PathError::TooLong);
         }
-        let segments: Vec<&str> = path.strip_prefix('/').ok_or(PathError::NoNode)?.split('/').collect();
+        let mut segments: Vec<&str> = path.strip_prefix('/').ok_or(PathError::NoNode)?.split('/').collect();
+        let before = usize::from(segments.first().is_some_and(|first| is_version(first)));
         if rules.hold(Rule::PathGrammar) {
+            // Meta's samples and clients (pywa) write a slash behind a node that has no edge. It does not go on.
+            if matches!(segments[before..], [node, ""] if !node.is_empty()) {
+                segments.pop();
+            }
             check_characters(&segments)?;
         }
-        let (version, rest) = match segments.split_first() {
-            Some((first, rest)) if is_version(first) => (Some((*first).to_owned()), rest),
-            _ => (None, &segments[..]),
-        };
-        let ([node, edges @ ..], before) = (rest, segments.len() - rest.len()) else {
-            return Err(PathError::NoNode);
-        };
+        let (version, rest) = segments.split_at(before);
+        let version = version.first().map(|&version| version.to_owned());
+        let [node, edges @ ..] = rest else { return Err(PathError::NoNode) };
         if !rules.hold(Rule::PathGrammar) {
             let edges = edges.iter().map(|&edge| edge.to_owned()).collect();
             return Ok(GraphPath { version, node: Node::Id((*node).to_owned()), edges });
@@ -110,7 +114,12 @@ impl GraphPath {
             if looks_like_a_version(edge) {
                 return Err(PathError::Version);
             }
-            if !(if index == 0 { is_edge(edge) } else { is_name(edge) }) {
+            let is_plain = match (index, &node) {
+                (0, Node::Word(SIGNUPS)) => is_id(edge),
+                (0, _) => is_edge(edge),
+                _ => is_name(edge),
+            };
+            if !is_plain {
                 return Err(PathError::Edge { position: before + 2 + index });
             }
         }
@@ -151,8 +160,6 @@ impl Node {
         if let Some(word) = WORDS.iter().find(|word| **word == text) {
             return Ok(Node::Word(word));
         }
-        let is_id =
-            |text: &str| (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         if let Some(session) = text.strip_prefix(UPLOAD) {
             let is_session = !session.is_empty() && session.bytes().all(is_of_base64);
             return if is_session {
@@ -198,6 +205,10 @@ fn is_version(text: &str) -> bool {
 fn looks_like_a_version(text: &str) -> bool {
     text.strip_prefix(['v', 'V'])
         .is_some_and(|rest| rest.starts_with(|character: char| character.is_ascii_digit()))
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_edge(text: &str) -> bool {
@@ -270,8 +281,13 @@ mod tests {
             "/v24.0/Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD/invite_link",
             "/v25.0/upload:MTphdHRhY2htZW50OjlkMmJiZxUwLWV6MDUtNDIwMy05yTA3LWQ4ZDPmZGFkNTM0NT8=",
             "/v19.0/act_120229306178900226/insights",
+            "/v25.0/message_template_library",
+            "/v25.0/signups/1234567890123456",
         ] {
             assert_eq!(parse(path).map(|path| path.to_string()).as_deref(), Ok(path));
+        }
+        for (path, written) in [("/v25.0/106540352242922/", "/v25.0/106540352242922"), ("/1/", "/1")] {
+            assert_eq!(parse(path).map(|path| path.to_string()).as_deref(), Ok(written));
         }
     }
 
@@ -283,6 +299,10 @@ mod tests {
             ("/", E::NoNode),
             ("/v25.0", E::NoNode),
             ("/v25.0/", E::NoSegment { position: 2 }),
+            ("/v25.0//", E::NoSegment { position: 2 }),
+            ("/v25.0/1//", E::NoSegment { position: 3 }),
+            ("/1//", E::NoSegment { position: 2 }),
+            ("/1/messages/", E::NoSegment { position: 3 }),
             ("//v25.0/1/messages", E::NoSegment { position: 1 }),
             ("/v25.0/1//messages", E::NoSegment { position: 3 }),
             ("/v25.0/1/messages/", E::NoSegment { position: 4 }),
@@ -301,6 +321,7 @@ mod tests {
             ("/v25.0/1/Messages", E::Edge { position: 3 }),
             ("/v25.0/1/-messages", E::Edge { position: 3 }),
             ("/v25.0/1/2", E::Edge { position: 3 }),
+            ("/v25.0/signups/messages", E::Edge { position: 3 }),
             ("/v25.0/1/a/b/c/d", E::TooDeep),
             ("/v20.0/v20.0/1/messages", E::Version),
             ("/V20.0/1/messages", E::Version),
@@ -343,7 +364,7 @@ mod tests {
         #[test]
         fn what_is_written_reads_the_same(path in "(/(v[0-9]{1,2}\\.[0-9]|[a-zA-Z0-9_.:%=-]{0,12})){0,5}") {
             if let Ok(read) = parse(&path) {
-                prop_assert_eq!(read.to_string(), path.as_str());
+                prop_assert_eq!(read.to_string(), path.trim_end_matches('/'));
                 prop_assert_eq!(parse(&read.to_string()), Ok(read));
             }
         }

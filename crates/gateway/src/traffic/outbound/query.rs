@@ -42,7 +42,7 @@ pub(super) struct Query<'a> {
 #[derive(Debug, PartialEq, Eq)]
 struct Pair<'a> {
     /// As it came.
-    text: &'a str,
+    text: Cow<'a, str>,
     name: Cow<'a, str>,
     value: Cow<'a, str>,
 }
@@ -64,8 +64,8 @@ pub(super) enum QueryError {
     #[error("a GET of this edge may have {0} in its query only: leave out everything else")]
     Asking(Listed),
     #[error(
-        "this token is for one sender, and whose the id in the path is only Meta knows: a GET of a medium passes with \
-         phone_number_id, that of the sender, and nothing else in its query; anything else needs a token of the tenant"
+        "this token is for one sender, and whose the id in the path is only Meta knows: a GET of a medium passes, with at most \
+         phone_number_id, that of the sender, in its query; anything else needs a token of the tenant"
     )]
     OfMedium,
 }
@@ -89,9 +89,13 @@ impl<'a> Query<'a> {
             let (name, value) = text.split_once('=').unwrap_or((text, ""));
             let pair = if rules.hold(Rule::QueryNames) {
                 let name = decoded(name).filter(|name| parameter::is_plain(name)).ok_or(NameError::Odd)?;
-                Pair { text, name, value: decoded(value).ok_or(QueryError::Text)? }
+                Pair { text: Cow::Borrowed(text), name, value: decoded(value).ok_or(QueryError::Text)? }
             } else {
-                Pair { text, name: Cow::Borrowed(name), value: decoded(value).unwrap_or_default() }
+                Pair {
+                    text: Cow::Borrowed(text),
+                    name: Cow::Borrowed(name),
+                    value: decoded(value).unwrap_or_default(),
+                }
             };
             check(&pair.name, may, rules)?;
             if rules.hold(Rule::OneCredential) {
@@ -119,7 +123,17 @@ impl<'a> Query<'a> {
     /// As it goes upstream: without the token, where the gateway has its own.
     pub(super) fn onward(&self, with_token: bool) -> String {
         let pairs = self.pairs.iter().filter(|pair| with_token || pair.name != TOKEN);
-        pairs.map(|pair| pair.text).collect::<Vec<_>>().join("&")
+        pairs.map(|pair| &*pair.text).collect::<Vec<_>>().join("&")
+    }
+
+    /// The value of a parameter, which is put there where it is not. `value` needs no encoding.
+    pub(super) fn get_or_insert(&mut self, name: &'static str, value: &str) -> &str {
+        let at = self.pairs.iter().position(|pair| pair.name == name).unwrap_or_else(|| {
+            let text = Cow::Owned(format!("{name}={value}"));
+            self.pairs.push(Pair { text, name: Cow::Borrowed(name), value: Cow::Owned(value.to_owned()) });
+            self.pairs.len() - 1
+        });
+        &self.pairs[at].value
     }
 }
 
@@ -197,6 +211,14 @@ mod tests {
             ("a=1&access_token=x&b=2", "a=1&b=2")
         );
         assert_eq!(query.value(TOKEN), Some("x"));
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_there_is_put_there() {
+        let mut query = Query::parse(Some("access_token=x"), Parameters::OfMedium, Rules::ALL).unwrap();
+        assert_eq!(query.get_or_insert(OWNER, "1"), "1");
+        assert_eq!(query.get_or_insert(OWNER, "2"), "1");
+        assert_eq!(query.onward(false), "phone_number_id=1");
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub(super) enum Rule {
     PartDelimiters,
     /// A body that isn't looked into goes to an upload only.
     RawUploads,
+    /// An upload whose type isn't declared has no parameters.
+    UploadParameters,
 }
 
 /// Which rules hold: all of them, but for one in a test.

@@ -9,6 +9,8 @@ use super::edges::SendingEdge;
 use super::multipart::Scanner;
 use super::owners::{Owner, Owners, Reach};
 use super::rules::{Rule, Rules};
+use super::scanned::Scan as _;
+use super::upload::UploadScanner;
 use super::{may_pass, recipients};
 use crate::dialects::meta;
 use crate::identity::Identity;
@@ -84,6 +86,11 @@ fn onward(request: &Raw, rules: Rules) -> Option<Raw> {
         }
         (Expected::Multipart(boundary), _) => {
             let mut scanner = Scanner::new(boundary, owners, rules);
+            request.body.chunks(7).try_for_each(|chunk| scanner.push(chunk).map(drop)).ok()?;
+            scanner.finish().ok()?;
+        }
+        (Expected::Upload, _) => {
+            let mut scanner = UploadScanner::new(rules);
             request.body.chunks(7).try_for_each(|chunk| scanner.push(chunk).map(drop)).ok()?;
             scanner.finish().ok()?;
         }
@@ -171,6 +178,7 @@ const RULES: &[(Rule, Harm)] = &[
     (Rule::PartNames, Harm::Batch),
     (Rule::PartDelimiters, Harm::Batch),
     (Rule::RawUploads, Harm::Batch),
+    (Rule::UploadParameters, Harm::Batch),
 ];
 
 #[test]
