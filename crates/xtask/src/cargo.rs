@@ -28,6 +28,14 @@ pub(crate) fn soak(environment: &[(&str, &str)]) -> Result<()> {
     cargo_with(&command, &arguments, &[environment, &[("PORTCULLIS_SOAK", "1")]].concat())
 }
 
+/// The long form of the tests of what passes to the Graph API: 100,000 requests at random, and 5,000 at the real program.
+pub(crate) fn soak_gate() -> Result<()> {
+    // All packages, as the tests are built: see `build`.
+    let command = ["test", "--release", "--workspace", "--lib", "--test", "server"];
+    let arguments = ["--", "traffic::outbound::tests", "traffic::gate"].map(str::to_owned);
+    cargo_with(&command, &arguments, &[("PORTCULLIS_SOAK", "1")])
+}
+
 /// Criterion's benchmarks; `arguments` go to it.
 pub(crate) fn criterion(arguments: &[String]) -> Result<()> {
     // All packages, as the tests are built: see `build`.

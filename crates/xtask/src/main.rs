@@ -14,7 +14,8 @@ usage: cargo xtask COMMAND
 
   run [--listen ADDRESS]   build everything, start a gateway with a demo tenant, print three lines to try
   test [ARGUMENTS]         all tests; ARGUMENTS go to `cargo test`
-  soak                     the long forms of tests under load: 200 reloads of a million numbers, and how late checks were
+  soak                     the long forms of tests: 200 reloads of a million numbers under load, and how late checks were;
+                           100,000 requests at random that must not go round the gate
   bench [--install]        measures all there is, in about an hour, and writes docs/performance.md; peers that are not installed
                            are left out, unless --install has Debian's packages installed, and what counts instructions
   bench --page             the page alone, of what was measured before
@@ -36,7 +37,10 @@ fn main() -> Result<()> {
             demo::run(rest)
         }
         "test" => cargo::test(rest),
-        "soak" => cargo::soak(&[]),
+        "soak" => {
+            cargo::soak(&[])?;
+            cargo::soak_gate()
+        }
         "bench" => bench::run(rest),
         "build" => cargo::build(),
         other => bail!("there is no command {other:?}\n\n{USAGE}"),

@@ -72,5 +72,5 @@ fn is_native(path: &str) -> bool {
     matches!(first, "portcullis" | "api" | "healthz" | "readyz" | "metrics")
         || path.starts_with("/whatsapp/v1/")
         || path.ends_with("/block_users")
-        || path.ends_with("/messages")
+        || ["/messages", "/marketing_messages", "/calls"].iter().any(|edge| path.ends_with(edge))
 }

@@ -1,5 +1,6 @@
 //! The configuration: what is typed, what is wrong with it, and what it means.
 
+mod allowed_edge;
 mod claims;
 mod dialects;
 mod lines;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use portcullis_ledger::StorageUrl;
 
+pub(crate) use allowed_edge::{AllowedEdge, NodeKind, reaches_people};
 pub(crate) use claims::Claims;
 pub(crate) use problem::{Place, Problem};
 pub(crate) use tenant::{EventsConfig, Quota, SenderConfig, TenantConfig};

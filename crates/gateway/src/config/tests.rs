@@ -138,6 +138,8 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
         10,
         "stands here twice",
     ),
+    ("[plugins]", "[meta]\nallowed_edges = [\"schedules\"]\n[plugins]", 10, "{waba-id}/some_edge"),
+    ("[plugins]", "[meta]\nallowed_edges = [\"{id}/calls\"]\n[plugins]", 10, "calls reaches people"),
     (
         "phone_number_id = \"106540352242922\"",
         "number = \"46700000001\"",

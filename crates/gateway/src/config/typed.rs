@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::allowed_edge::AllowedEdge;
+
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,6 +175,8 @@ pub(crate) struct Meta {
     pub(crate) default_callback_url: Option<String>,
     /// The status of the answer to a message for a blocked recipient.
     pub(crate) blocked_status: u16,
+    /// Edges of the Graph API that are harmless, besides those that the gateway knows.
+    pub(crate) allowed_edges: Vec<AllowedEdge>,
 }
 
 impl Default for Meta {
@@ -183,6 +187,7 @@ impl Default for Meta {
             verify_token: None,
             default_callback_url: None,
             blocked_status: 400,
+            allowed_edges: Vec::new(),
         }
     }
 }

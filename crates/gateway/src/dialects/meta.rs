@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::{HOST, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::MethodFilter;
@@ -29,6 +29,7 @@ pub(crate) const PATH: &str = "/{version}/{id}/block_users";
 pub(crate) const PATH_WITHOUT_VERSION: &str = "/{id}/block_users";
 /// Where a token may stand instead of in the header.
 const TOKEN_PARAMETER: &str = "access_token";
+const OAUTH_SCHEME: &[u8] = b"OAuth ";
 
 pub(crate) struct Meta;
 
@@ -144,9 +145,19 @@ pub(crate) fn target(call: &Call) -> Result<(Caller, Target), Fault> {
     Ok((caller, target))
 }
 
+/// The token of the header `Authorization: Bearer …`, or `OAuth …`, which Meta's page on uploads has
+/// (<https://developers.facebook.com/docs/graph-api/guides/upload>).
+pub(crate) fn header_token(headers: &HeaderMap) -> Option<&[u8]> {
+    call::bearer(headers).or_else(|| {
+        let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(OAUTH_SCHEME.len())?;
+        let token = token.trim_ascii();
+        (scheme.eq_ignore_ascii_case(OAUTH_SCHEME) && !token.is_empty()).then_some(token)
+    })
+}
+
 /// The token of a request of the Graph API: in the header, or in the query.
 pub(crate) fn token(headers: &HeaderMap, uri: &Uri) -> Option<TokenDigest> {
-    if let Some(token) = call::bearer(headers) {
+    if let Some(token) = header_token(headers) {
         return Some(TokenDigest::of(token));
     }
     let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());

@@ -2,6 +2,7 @@
 
 mod clients;
 mod events;
+mod gate;
 mod generic;
 mod load;
 mod opting_out;

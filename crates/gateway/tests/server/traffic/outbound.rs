@@ -147,9 +147,15 @@ fn the_rest_of_the_graph_api_passes_untouched() {
     assert_eq!(scene.upstream.one().path, path);
     scene.upstream.forget();
     // More than any body of the gateway's own API may have.
-    let uploaded = post(&scene, ACME, "/v25.0/106540352242922/media", &"y".repeat(20 << 20));
-    assert_eq!(uploaded.status, 200);
-    assert_eq!(scene.upstream.one().body.len(), 20 << 20);
+    let head = "Content-Disposition: form-data; name=\"file\"; filename=\"a.mp4\"\r\nContent-Type: video/mp4";
+    let body = format!("--b\r\n{head}\r\n\r\n{}\r\n--b--\r\n", "y".repeat(20 << 20));
+    let upload = ureq::http::Request::builder()
+        .method("POST")
+        .uri(format!("{}/v25.0/{PHONE_ID}/media", scene.gateway.url()))
+        .header("authorization", format!("Bearer {ACME}"))
+        .header("content-type", "multipart/form-data; boundary=b");
+    assert_eq!(scene.gateway.send(upload.body(body.clone()).unwrap()).status, 200);
+    assert!(scene.upstream.one().body == body, "it arrives to the byte");
     scene.upstream.forget();
     // Another method of the messages' path, and a token in the query.
     let path = format!("/v25.0/{PHONE_ID}/messages?access_token={ACME}");

@@ -1,0 +1,128 @@
+//! Names of parameters: in a query, in a form, of a part of a multipart body, in a JSON object.
+//!
+//! The Graph API takes a parameter from any of these places, and what it makes of `Batch`, `batch[]` or `ba%74ch` is not
+//! known: so a name has one spelling, and those with a meaning at every path are refused in all that resemble it.
+
+/// The most bytes of a name.
+const MAX_NAME: usize = 64;
+
+/// Parameters that make another request of one, as [`folded`]: `batch` holds whole requests
+/// (<https://developers.facebook.com/docs/graph-api/batch-requests>), `method` names another method, and `ids` other nodes
+/// than the path does (<https://developers.facebook.com/docs/graph-api/overview>). The others are what frameworks call them.
+const CONTROLS: [&str; 9] = [
+    "batch",
+    "method",
+    "ids",
+    "httpmethod",
+    "methodoverride",
+    "httpmethodoverride",
+    "xhttpmethodoverride",
+    "relativeurl",
+    "attachedfiles",
+];
+/// Where a token may stand in a query.
+pub(super) const TOKEN: &str = "access_token";
+const FOLDED_TOKEN: &str = "accesstoken";
+
+/// What is wrong with the name of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NameError {
+    #[error(
+        "a parameter's name is not written plainly: use letters, digits and '_', and nothing percent-encoded, as in \
+         fields=name"
+    )]
+    Odd,
+    #[error(
+        "the parameter {0} does not pass: it would make another request of this one; send that request itself"
+    )]
+    Control(&'static str),
+    #[error(
+        "an access token does not pass here: send it in the header Authorization, or as access_token in the query"
+    )]
+    Token,
+}
+
+/// A name as every reader of it might see it: in lower case, without anything but letters and digits, and without what
+/// stands in brackets behind it.
+pub(super) fn folded(name: &str) -> String {
+    let base = match name.find('[') {
+        // `[to]` is nobody's array.
+        Some(0) | None => name,
+        Some(bracket) => &name[..bracket],
+    };
+    base.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_lowercase()).collect()
+}
+
+/// Whether a name is written plainly: a letter, then letters, digits and `_`; then, as PHP and Meta's samples write arrays,
+/// any number of `[word]`.
+pub(super) fn is_plain(name: &str) -> bool {
+    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let (base, brackets) = name.split_at(name.find('[').unwrap_or(name.len()));
+    let mut rest = brackets;
+    while let Some((word, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        if !is_word(word) {
+            return false;
+        }
+        rest = after;
+    }
+    name.len() <= MAX_NAME
+        && base.starts_with(|first: char| first.is_ascii_alphabetic())
+        && is_word(base)
+        && rest.is_empty()
+}
+
+/// Refuses what resembles a parameter with a meaning at every path.
+pub(super) fn refuse_control(name: &str) -> Result<(), NameError> {
+    let folded = folded(name);
+    match CONTROLS.iter().find(|control| **control == folded) {
+        Some(control) => Err(NameError::Control(control)),
+        None => Ok(()),
+    }
+}
+
+/// Whether a name resembles that of the access token.
+pub(super) fn is_like_token(name: &str) -> bool {
+    folded(name) == FOLDED_TOKEN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain_or_not() {
+        for name in
+            ["fields", "a", "is_cart_enabled", "business_documents[]", "commands[0][command_name]", "A1_"]
+        {
+            assert!(is_plain(name), "{name}");
+        }
+        for name in [
+            "", "_method", "1", "b%61tch", "to ", " to", "ba.tch", "a[", "a]", "a[b", "a[b]c", "a[%62]",
+            "[a]", "a\0", "é",
+        ] {
+            assert!(!is_plain(name), "{name}");
+        }
+        assert!(!is_plain(&"a".repeat(65)));
+    }
+
+    #[test]
+    fn controls_are_known_in_every_spelling() {
+        for name in [
+            "batch",
+            "Batch",
+            "BATCH[]",
+            "batch[0][method]",
+            "_method",
+            "ba_tch",
+            " batch ",
+            "ids",
+            "http-method",
+        ] {
+            assert!(matches!(refuse_control(name), Err(NameError::Control(_))), "{name}");
+        }
+        for name in ["fields", "code_method", "template_ids", "batches", "languages"] {
+            assert_eq!(refuse_control(name), Ok(()), "{name}");
+        }
+        assert!(is_like_token("Access-Token"));
+    }
+}
