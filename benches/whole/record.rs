@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use portcullis_host::{Directions, Msisdn};
-use portcullis_ledger::{Actor, HoldKind, Ledger, List, MasterKey, Scope, Source, StorageUrl, Write};
+use portcullis_ledger::{Actor, Block, Ledger, List, MasterKey, Scope, Source, StorageUrl, Write};
 
 /// The n-th number of the lists that are measured.
 pub(crate) fn number(n: u64) -> String {
@@ -48,15 +48,5 @@ pub(crate) fn block(list: &List, count: u64) -> anyhow::Result<()> {
 
 /// One block, in both directions.
 pub(crate) fn write(subject: portcullis_host::Subject, actor: &Actor) -> Write {
-    Write::Block {
-        subject,
-        hold: HoldKind::Operator,
-        directions: Directions::BOTH,
-        source: Source::Import,
-        label: None,
-        actor: actor.clone(),
-        reason: None,
-        display: None,
-        expires: None,
-    }
+    Block { source: Source::Import, ..Block::new(subject, Directions::BOTH, actor.clone()) }.into()
 }
