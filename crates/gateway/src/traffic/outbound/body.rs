@@ -1,8 +1,8 @@
 //! The body of a request to an edge that sends: what is read of it, and what it may look like.
 //!
 //! The fields are those of Meta's OpenAPI document v23.0 (`MessageRequest`, `MarketingMessageRequestPayload`,
-//! `CallRequestPayload`) and of its page on business-scoped user ids of 2026-02-18. Others pass, as Meta adds fields, unless
-//! somebody could take them for one that says whom a message is for.
+//! `CallRequestPayload`) and of its page on business-scoped user ids of 2026-02-18. Others pass, as Meta adds fields, unless an
+//! upstream could take them for the recipient.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -32,7 +32,7 @@ pub(super) struct Message {
     pub(super) template: Option<String>,
     /// What becomes of the message that the body is about, as `read`: such a body sends nothing.
     pub(super) status: Option<String>,
-    /// Of a call: `connect`, which begins one, or what becomes of one that is there.
+    /// Of a call: `connect` begins it, the others answer or end it.
     pub(super) action: Option<Action>,
 }
 
@@ -245,7 +245,7 @@ impl Message {
 
 type Member<'a> = (Cow<'a, str>, &'a RawValue);
 
-/// That each member stands once, and that none looks like one that is read.
+/// Refuses members that stand twice, and members whose names resemble those of [`READ`].
 fn check_names(members: &[Member<'_>], rules: Rules) -> Result<(), BodyError> {
     for (index, (name, _)) in members.iter().enumerate() {
         let known = READ.into_iter().find(|read| read == name);

@@ -236,7 +236,7 @@ impl<O: Owners> Scan for Scanner<O> {
     }
 }
 
-/// The name of a part, and whether it is a file; none where somebody may read the head otherwise.
+/// The name of a part, and whether it is a file; none where two readers could find different names.
 fn read_head(head: &[u8]) -> Option<(String, bool)> {
     let head = std::str::from_utf8(head).ok()?;
     let mut disposition = None;

@@ -231,9 +231,9 @@ fn is_of_base64(byte: u8) -> bool {
 /// Whether a text can be a group's id, and can't be a telephone number to any reader.
 ///
 /// Meta's samples are base64 and begin alike, as `Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD`
-/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/groups/reference>, 2025-11-14). Nothing says
-/// that all do, so what is asked is what base64 looks like: letters of both cases and digits, of which seven in a row, enough
-/// for somebody's number, don't come by chance.
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/groups/reference>, 2025-11-14). Meta does not
+/// say that all do. So the rule is what base64 looks like: letters of both cases and digits, and never seven digits in a row,
+/// which would be enough for a telephone number.
 pub(super) fn is_group_id(text: &str) -> bool {
     const LENGTHS: std::ops::RangeInclusive<usize> = 12..=256;
     const ENOUGH_FOR_A_NUMBER: usize = 7;

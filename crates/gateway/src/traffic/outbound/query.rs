@@ -1,7 +1,7 @@
 //! The query of a request to the Graph API, in one reading.
 //!
-//! What goes upstream is the text of the pairs as they came, so that an ordinary query arrives to the byte; a query that
-//! somebody may read otherwise than it is read here is refused.
+//! What goes upstream is the text of the pairs as they came, so that an ordinary query arrives to the byte. A query that an
+//! upstream could read in another way is refused.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -9,8 +9,8 @@ use hyper::body::{Frame, SizeHint};
 
 use super::admission::Refused;
 
-/// What looks at a body in pieces. It keeps back what it has not judged yet, and so lets nothing pass that makes a whole
-/// request of one that it refuses.
+/// Checks a body in pieces. It keeps back what it has not judged yet, so that the upstream never gets the end of a body that is
+/// refused.
 pub(super) trait Scan {
     type Error: Into<Refused>;
 

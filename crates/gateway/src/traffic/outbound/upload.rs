@@ -1,7 +1,7 @@
 //! The bytes of an upload session whose type is not declared, as pywa sends them, or declared as a form, as curl does in
 //! Meta's sample (<https://developers.facebook.com/docs/graph-api/guides/upload>, 2025).
 //!
-//! A reader that takes such a body for parameters must find none that make another request of one. Files that can be
+//! An upstream that reads such a body as parameters must find no `batch` and no `method`. Files that can be
 //! uploaded (PDF, JPEG, PNG, MP4) don't begin as JSON or multipart bodies do, and have no such parameter by chance.
 
 use axum::body::Bytes;
