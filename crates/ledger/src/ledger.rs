@@ -10,18 +10,16 @@ use crate::keys::{MasterKey, TenantKeys};
 use crate::list::List;
 use crate::name::TenantId;
 use crate::scope::Scope;
-use crate::sqlite::Store;
+use crate::sqlite::Sqlite;
 use crate::storage_url::StorageUrl;
-
-/// The most entries that one call of [`Ledger::expire_due`] deactivates.
-pub(crate) const EXPIRED_AT_ONCE: usize = 10_000;
+use crate::store::{ExpiredIn, Stats, Store};
 
 /// The durable record of all tenants' entries. Cheap to clone.
 ///
 /// The file is closed when the last clone, and the last [`List`] opened from one, is dropped.
 #[derive(Clone)]
 pub struct Ledger {
-    store: Arc<Store>,
+    store: Arc<dyn Store>,
 }
 
 impl Ledger {
@@ -38,8 +36,7 @@ impl Ledger {
     /// the disk may report.
     pub fn open(storage: &StorageUrl, master: MasterKey) -> Result<Self, LedgerError> {
         let StorageUrl::Sqlite(path) = storage;
-        let store = Store::open(path, master.seal())?;
-        Ok(Ledger { store: Arc::new(store) })
+        Ok(Ledger { store: Arc::new(Sqlite::open(path, master.seal())?) })
     }
 
     /// The tenant's keys. At first sight of a tenant they are made, durably; whoever else asks at
@@ -48,7 +45,7 @@ impl Ledger {
     /// # Errors
     /// What the disk may report; [`LedgerError::Damaged`] where the stored secret does not open.
     pub fn ensure_tenant(&self, tenant: &TenantId) -> Result<TenantKeys, LedgerError> {
-        Ok(self.store.ensure_tenant(tenant)?.keys)
+        Ok(self.store.ensure_tenant(tenant)?.1)
     }
 
     /// Deletes the tenant's secret, its lists with all entries, and its settings. Whether there was
@@ -101,9 +98,9 @@ impl Ledger {
     /// What the disk may report. [`LedgerError::TenantForgotten`] where the tenant is being forgotten
     /// at this moment.
     pub fn list(&self, tenant: &TenantId, scope: Scope) -> Result<List, LedgerError> {
-        let row = self.store.ensure_tenant(tenant)?;
-        let list = self.store.open_list(row.id, &scope)?;
-        Ok(List::new(Arc::clone(&self.store), row.keys, list, tenant.clone(), scope))
+        let (row, keys) = self.store.ensure_tenant(tenant)?;
+        let list = self.store.open_list(row, &scope)?;
+        Ok(List::new(Arc::clone(&self.store), keys, list, tenant.clone(), scope))
     }
 
     /// The tenant's lists that were ever opened: the tenant-wide one first, then by the senders'
@@ -146,24 +143,4 @@ impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger").field("stats", &self.stats()).finish_non_exhaustive()
     }
-}
-
-/// Entries of one list that ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExpiredIn {
-    /// Whose list.
-    pub tenant: TenantId,
-    /// Which one.
-    pub scope: Scope,
-    /// How many entries: at least one.
-    pub count: usize,
-}
-
-/// What a ledger did since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Calls that write.
-    pub jobs: u64,
-    /// Commits, each one flush of the disk. Under load, many calls share one.
-    pub commits: u64,
 }

@@ -16,7 +16,7 @@ use crate::name::TenantId;
 use crate::public_id::PublicId;
 use crate::record::{Record, Trail};
 use crate::scope::Scope;
-use crate::sqlite::{ListRow, Store};
+use crate::store::{ListRow, Store};
 use crate::tie::{Tie, Tied};
 use crate::write::{Write, Written};
 
@@ -33,7 +33,7 @@ use crate::write::{Write, Written};
 pub struct List(Arc<Inner>);
 
 struct Inner {
-    store: Arc<Store>,
+    store: Arc<dyn Store>,
     keys: TenantKeys,
     row: ListRow,
     tenant: TenantId,
@@ -43,7 +43,7 @@ struct Inner {
 
 impl List {
     pub(crate) fn new(
-        store: Arc<Store>,
+        store: Arc<dyn Store>,
         keys: TenantKeys,
         row: ListRow,
         tenant: TenantId,
@@ -109,7 +109,7 @@ impl List {
         if writes.iter().any(blocks_nothing) {
             return Err(LedgerError::NoDirections);
         }
-        self.0.store.write_entries(self.0.row, &self.0.keys, writes, most)
+        self.0.store.write(self.0.row, &self.0.keys, writes, most)
     }
 
     /// The subject's entry, active or not.

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::lists::ListRow;
 use crate::actor::Actor;
 use crate::error::LedgerError;
+use crate::store::ListRow;
 
 /// The ids of a tenant's actors: it has few, and most calls one.
 pub(super) struct Actors<'a> {
@@ -23,7 +23,7 @@ impl<'a> Actors<'a> {
         if let Some((_, id)) = self.known.iter().find(|(known, _)| known == actor) {
             return Ok(*id);
         }
-        let id = intern(self.connection, self.list.tenant, actor)?;
+        let id = intern(self.connection, self.list.tenant.0, actor)?;
         self.known.push((actor.clone(), id));
         Ok(id)
     }

@@ -4,18 +4,20 @@ use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
 use portcullis_msisdn::{Directions, Subject};
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
+use rusqlite::{CachedStatement, Connection, Row};
 
-use super::Store;
-use super::lists::{ListRow, unsigned};
+use super::Sqlite;
+use super::lists::unsigned;
 use crate::actor::Actor;
 use crate::changes::Seq;
 use crate::entry::{Entry, Filter, Page, Paging, StatusFilter};
 use crate::error::LedgerError;
 use crate::hold::{Hold, HoldKind, Holds};
-use crate::keys::Seal;
+use crate::keys::{Seal, TenantKeys};
 use crate::source::Source;
+use crate::store::{self, ListRow};
 use crate::text::{self, Place, Texts};
+use crate::write::{Write, Written};
 
 const WHAT: &str = "row of an entry";
 
@@ -233,8 +235,18 @@ fn walk<T>(
     Ok(Page { entries, more })
 }
 
-impl Store {
-    pub(crate) fn get_many(
+impl store::Entries for Sqlite {
+    fn write(
+        &self,
+        list: ListRow,
+        keys: &TenantKeys,
+        writes: Vec<Write>,
+        most: u64,
+    ) -> Result<Vec<Written>, LedgerError> {
+        self.write_entries(list, keys.clone(), writes, most)
+    }
+
+    fn get_many(
         &self,
         list: ListRow,
         seal: &Seal,
@@ -246,24 +258,7 @@ impl Store {
         })
     }
 
-    pub(crate) fn directions(
-        &self,
-        list: ListRow,
-        subjects: &[Subject],
-    ) -> Result<Vec<Directions>, LedgerError> {
-        self.read(|connection| {
-            let mut found = connection
-                .prepare_cached("SELECT directions FROM entries WHERE list = ?1 AND subject = ?2")?;
-            let mut look_up = |subject: &Subject| {
-                let bits =
-                    found.query_row((list.id, subject.get().cast_signed()), |row| row.get(0)).optional()?;
-                bits.map_or(Ok(Directions::NONE), directions)
-            };
-            subjects.iter().map(&mut look_up).collect()
-        })
-    }
-
-    pub(crate) fn page(
+    fn page(
         &self,
         list: ListRow,
         seal: &Seal,
@@ -276,7 +271,7 @@ impl Store {
         })
     }
 
-    pub(crate) fn subjects(
+    fn subjects(
         &self,
         list: ListRow,
         from: Paging,
@@ -285,26 +280,6 @@ impl Store {
     ) -> Result<Page<Subject>, LedgerError> {
         self.read(|connection| {
             walk(connection, list, "subject", from, limit, filter, |row| subject(row.get(0)?))
-        })
-    }
-
-    pub(crate) fn members(
-        &self,
-        list: ListRow,
-        after: Option<Subject>,
-        limit: NonZeroUsize,
-    ) -> Result<Vec<(Subject, Directions)>, LedgerError> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT subject, directions FROM entries
-                     WHERE list = ?1 AND subject >= ?2 AND directions <> 0
-                     ORDER BY subject LIMIT ?3",
-                )?
-                .query_and_then((list.id, first_after(after), as_limit(limit)), |row| {
-                    Ok((subject(row.get(0)?)?, directions(row.get(1)?)?))
-                })?
-                .collect()
         })
     }
 }

@@ -4,25 +4,25 @@ use jiff::Timestamp;
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::Connection;
 
-use super::Store;
+use super::Sqlite;
 use super::actors::Actors;
 use super::entries::{directions, kind, subject, time};
-use super::lists::{ListRow, position, set_position, unsigned};
+use super::lists::{position, set_position, unsigned};
 use super::trail::Trail;
 use crate::actor::Actor;
 use crate::changes::{Census, Seq};
 use crate::error::LedgerError;
 use crate::hold::{Coverage, HoldKind};
-use crate::ledger::{EXPIRED_AT_ONCE, ExpiredIn};
 use crate::record::Record;
 use crate::scope::Scope;
+use crate::store::{self, ExpiredIn, ListRow, MAX_EXPIRED_AT_ONCE, TenantRow};
 use crate::write::Outcome;
 
 const WHAT: &str = "list of lists";
 
-impl Store {
-    pub(crate) fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError> {
-        self.write(EXPIRED_AT_ONCE, move |connection| {
+impl store::Expiry for Sqlite {
+    fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError> {
+        self.write(MAX_EXPIRED_AT_ONCE, move |connection| {
             let due = due(connection, now)?;
             due.chunk_by(|one, other| one.list == other.list)
                 .map(|holds| end(connection, holds, now))
@@ -30,7 +30,7 @@ impl Store {
         })
     }
 
-    pub(crate) fn next_expiry(&self) -> Result<Option<Timestamp>, LedgerError> {
+    fn next_expiry(&self) -> Result<Option<Timestamp>, LedgerError> {
         const FIRST: [&str; 2] = [
             "SELECT min(expires) FROM entries WHERE expires IS NOT NULL AND coalesce(own, directions) <> 0",
             "SELECT min(expires) FROM holds WHERE expires IS NOT NULL AND directions <> 0",
@@ -67,7 +67,7 @@ fn due(connection: &Connection, now: Timestamp) -> Result<Vec<Due>, LedgerError>
             WHERE expires IS NOT NULL AND directions <> 0 AND expires <= ?1
             ORDER BY expires LIMIT ?2)
         ORDER BY expires LIMIT ?2";
-    let limit = i64::try_from(EXPIRED_AT_ONCE).unwrap_or(i64::MAX);
+    let limit = i64::try_from(MAX_EXPIRED_AT_ONCE).unwrap_or(i64::MAX);
     let mut due = connection
         .prepare_cached(SQL)?
         .query_map((now.as_millisecond(), limit), |row| {
@@ -87,7 +87,7 @@ fn end(connection: &Connection, holds: &[Due], now: Timestamp) -> Result<Expired
              FROM lists JOIN tenants ON tenants.id = lists.tenant WHERE lists.id = ?1",
         )?
         .query_row([list], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let list = ListRow { id: list, tenant: tenant_id };
+    let list = ListRow { id: list, tenant: TenantRow(tenant_id) };
     let mut work = Ending {
         connection,
         list,

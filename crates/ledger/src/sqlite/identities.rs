@@ -3,15 +3,16 @@
 use portcullis_msisdn::{Directions, Permutation, Person, ReservedId, Revealed, Subject};
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::Store;
+use super::Sqlite;
 use super::entries::{Lookup, subject};
-use super::lists::{ListRow, unsigned};
+use super::lists::unsigned;
 use super::write::write_entries;
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::identity::UserId;
 use crate::keys::TenantKeys;
 use crate::scope::Scope;
+use crate::store::{self, ListRow, TenantRow};
 use crate::tie::{Tie, Tied};
 use crate::write::{Block, Unblock, Whom, Write};
 
@@ -47,8 +48,8 @@ pub(super) struct People<'a> {
 }
 
 impl<'a> People<'a> {
-    pub(super) fn new(connection: &'a Connection, tenant: i64, keys: &'a TenantKeys) -> Self {
-        People { connection, tenant, keys }
+    pub(super) fn new(connection: &'a Connection, tenant: TenantRow, keys: &'a TenantKeys) -> Self {
+        People { connection, tenant: tenant.0, keys }
     }
 
     fn find(&self, user: &UserId) -> Result<Option<Row>, LedgerError> {
@@ -164,7 +165,7 @@ impl<'a> People<'a> {
             .query_and_then([self.tenant], |row| {
                 let scope: String = row.get(1)?;
                 let scope = Scope::from_stored(&scope).map_err(|_| LedgerError::damaged("list of lists"))?;
-                Ok((ListRow { id: row.get(0)?, tenant: self.tenant }, scope))
+                Ok((ListRow { id: row.get(0)?, tenant: TenantRow(self.tenant) }, scope))
             })?
             .collect()
     }
@@ -262,12 +263,12 @@ fn carried(entry: &Entry, to: Subject, tie: &Tie) -> impl Iterator<Item = Write>
     })
 }
 
-impl Store {
+impl store::Persons for Sqlite {
     /// Everybody who is meant by a user id, the first of whose subjects is where entries stand; `None` where nobody ever named
     /// it.
-    pub(crate) fn person_of_user(
+    fn person_of_user(
         &self,
-        tenant: i64,
+        tenant: TenantRow,
         keys: &TenantKeys,
         user: &UserId,
     ) -> Result<Option<Person>, LedgerError> {
@@ -278,9 +279,9 @@ impl Store {
         })
     }
 
-    pub(crate) fn ensure_person_of_user(
+    fn ensure_person_of_user(
         &self,
-        tenant: i64,
+        tenant: TenantRow,
         keys: &TenantKeys,
         user: &UserId,
     ) -> Result<Person, LedgerError> {
@@ -296,16 +297,16 @@ impl Store {
     }
 
     /// Somebody who is known as `subject`.
-    pub(crate) fn person_of(
+    fn person_of(
         &self,
-        tenant: i64,
+        tenant: TenantRow,
         keys: &TenantKeys,
         subject: Subject,
     ) -> Result<Person, LedgerError> {
         self.read(|connection| People::new(connection, tenant, keys).known_as(subject))
     }
 
-    pub(crate) fn tie(&self, tenant: i64, keys: &TenantKeys, tie: Tie) -> Result<Tied, LedgerError> {
+    fn tie(&self, tenant: TenantRow, keys: &TenantKeys, tie: Tie) -> Result<Tied, LedgerError> {
         if self.read(|connection| People::new(connection, tenant, keys).is_tied(&tie))? {
             return Ok(Tied::default());
         }
@@ -313,9 +314,9 @@ impl Store {
         self.write(tie.users.len() + 1, move |connection| People::new(connection, tenant, &keys).tie(&tie))
     }
 
-    pub(crate) fn user_of(
+    fn user_of(
         &self,
-        tenant: i64,
+        tenant: TenantRow,
         keys: &TenantKeys,
         id: ReservedId,
     ) -> Result<Option<UserId>, LedgerError> {
@@ -323,7 +324,7 @@ impl Store {
         let sealed: Option<Vec<u8>> = self.read(|connection| {
             Ok(connection
                 .prepare_cached("SELECT sealed FROM identities WHERE tenant = ?1 AND id = ?2")?
-                .query_row((tenant, id), |row| row.get(0))
+                .query_row((tenant.0, id), |row| row.get(0))
                 .optional()?)
         })?;
         let Some(sealed) = sealed else { return Ok(None) };

@@ -5,10 +5,10 @@ use std::sync::mpsc::SyncSender;
 
 use rusqlite::Connection;
 
-use super::lists::ListRow;
 use super::write::write_all;
 use crate::error::LedgerError;
 use crate::keys::TenantKeys;
+use crate::store::ListRow;
 use crate::write::{Write, Written};
 
 /// What a caller waits for, to be run in a transaction, with others.

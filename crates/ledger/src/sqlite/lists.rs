@@ -2,19 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::Store;
+use super::Sqlite;
 use crate::changes::{Census, Seq};
 use crate::error::LedgerError;
 use crate::name::TenantId;
 use crate::scope::Scope;
-
-/// A list's row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ListRow {
-    pub(crate) id: i64,
-    /// The tenant's row.
-    pub(crate) tenant: i64,
-}
+use crate::store::{self, ListRow, TenantRow};
 
 /// Numbers that are never negative.
 pub(super) fn unsigned(value: i64) -> Result<u64, LedgerError> {
@@ -46,14 +39,14 @@ fn find(connection: &Connection, tenant: i64, scope: &str) -> Result<Option<i64>
         .optional()?)
 }
 
-impl Store {
+impl store::Lists for Sqlite {
     /// The row of a tenant's list, made where there is none.
-    pub(crate) fn open_list(&self, tenant: i64, scope: &Scope) -> Result<ListRow, LedgerError> {
+    fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError> {
         let scope = scope.as_stored().to_owned();
-        let id = match self.read(|connection| find(connection, tenant, &scope))? {
+        let id = match self.read(|connection| find(connection, tenant.0, &scope))? {
             Some(id) => id,
             None => self.write(1, move |connection| {
-                if let Some(id) = find(connection, tenant, &scope)? {
+                if let Some(id) = find(connection, tenant.0, &scope)? {
                     return Ok(id);
                 }
                 let made = connection
@@ -61,7 +54,7 @@ impl Store {
                         "INSERT INTO lists (tenant, scope)
                          SELECT id, ?2 FROM tenants WHERE id = ?1",
                     )?
-                    .execute((tenant, &scope))?;
+                    .execute((tenant.0, &scope))?;
                 if made == 0 {
                     return Err(LedgerError::TenantForgotten);
                 }
@@ -72,7 +65,7 @@ impl Store {
     }
 
     /// The tenant's lists, the tenant-wide one first, then by the senders' names.
-    pub(crate) fn lists(&self, tenant: &TenantId) -> Result<Vec<Scope>, LedgerError> {
+    fn lists(&self, tenant: &TenantId) -> Result<Vec<Scope>, LedgerError> {
         self.read(|connection| {
             connection
                 .prepare_cached(
@@ -90,11 +83,11 @@ impl Store {
         })
     }
 
-    pub(crate) fn census(&self, list: ListRow) -> Result<Census, LedgerError> {
+    fn census(&self, list: ListRow) -> Result<Census, LedgerError> {
         self.read(|connection| position(connection, list.id))
     }
 
-    pub(crate) fn kept_state(&self, list: ListRow) -> Result<Option<[u8; 16]>, LedgerError> {
+    fn kept_state(&self, list: ListRow) -> Result<Option<[u8; 16]>, LedgerError> {
         self.read(|connection| {
             Ok(connection
                 .prepare_cached("SELECT state FROM lists WHERE id = ?1")?
@@ -104,12 +97,33 @@ impl Store {
         })
     }
 
-    pub(crate) fn keep_state(&self, list: ListRow, id: [u8; 16]) -> Result<(), LedgerError> {
+    fn keep_state(&self, list: ListRow, id: [u8; 16]) -> Result<(), LedgerError> {
         self.write(1, move |connection| {
             let kept = connection
                 .prepare_cached("UPDATE lists SET state = ?2 WHERE id = ?1")?
                 .execute((list.id, id))?;
             if kept == 0 { Err(LedgerError::TenantForgotten) } else { Ok(()) }
+        })
+    }
+
+    fn told(&self, list: ListRow) -> Result<Option<Seq>, LedgerError> {
+        self.read(|connection| {
+            let told: Option<i64> = connection
+                .prepare_cached("SELECT told FROM lists WHERE id = ?1")?
+                .query_map([list.id], |row| row.get(0))?
+                .next()
+                .transpose()?
+                .flatten();
+            told.map(|told| unsigned(told).map(Seq::new)).transpose()
+        })
+    }
+
+    fn set_told(&self, list: ListRow, told: Seq) -> Result<(), LedgerError> {
+        self.write(1, move |connection| {
+            connection
+                .prepare_cached("UPDATE lists SET told = ?2 WHERE id = ?1")?
+                .execute((list.id, told.get().cast_signed()))?;
+            Ok(())
         })
     }
 }

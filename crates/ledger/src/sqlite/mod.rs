@@ -33,9 +33,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::LedgerError;
 use crate::keys::Seal;
 use crate::keys::sync_folder_of;
-use crate::ledger::Stats;
+use crate::store::{self, Stats};
 
-pub(crate) use lists::ListRow;
 use readers::Readers;
 use writer::Writer;
 
@@ -49,7 +48,7 @@ const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// One open ledger file. Dropping it puts the log back into the file and lets go of the lock.
-pub(crate) struct Store {
+pub(crate) struct Sqlite {
     // The order is that of closing: readers, then the writer, whose connection is thereby the last
     // one and empties the log; then the lock.
     readers: Readers,
@@ -59,8 +58,8 @@ pub(crate) struct Store {
     master: Seal,
 }
 
-impl Store {
-    pub(crate) fn open(path: &Path, master: Seal) -> Result<Store, LedgerError> {
+impl Sqlite {
+    pub(crate) fn open(path: &Path, master: Seal) -> Result<Sqlite, LedgerError> {
         let failed = |source| LedgerError::Open { path: path.into(), source };
         // The folder may change under a running process; SQLite opens files later as well.
         let path = &std::path::absolute(path).map_err(failed)?;
@@ -71,15 +70,17 @@ impl Store {
         if new {
             sync_folder_of(path).map_err(failed)?;
         }
-        Ok(Store {
+        Ok(Sqlite {
             readers: Readers::new(path.clone()),
             writer: Writer::start(connection)?,
             _lock: lock,
             master,
         })
     }
+}
 
-    pub(crate) fn stats(&self) -> Stats {
+impl store::Store for Sqlite {
+    fn stats(&self) -> Stats {
         self.writer.stats()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Store, connect};
+use super::{Sqlite, connect};
 use crate::error::LedgerError;
 
 /// How many threads read at once; others wait for one to be done. Reads are short, and processors
@@ -73,7 +73,7 @@ impl Drop for Reader<'_> {
     }
 }
 
-impl Store {
+impl Sqlite {
     /// Runs `read` on one state of the ledger, which holds every write that was acknowledged before.
     pub(super) fn read<T>(
         &self,

@@ -2,19 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::Store;
+use super::Sqlite;
 use super::writer::log_state;
 use crate::error::LedgerError;
 use crate::keys::{Seal, TenantKeys, TenantSecret};
 use crate::name::TenantId;
+use crate::store::{self, TenantRow};
 
 const SETTINGS_CONTEXT: &[u8] = b"tenant settings";
-
-/// A tenant's row.
-pub(crate) struct TenantRow {
-    pub(crate) id: i64,
-    pub(crate) keys: TenantKeys,
-}
 
 /// A tenant's row with its secret as it is stored.
 struct Wrapped {
@@ -47,10 +42,10 @@ fn unwrap(master: &Seal, tenant: &TenantId, wrapped: &[u8]) -> Result<TenantKeys
     Ok(TenantKeys::new(secret))
 }
 
-impl Store {
+impl store::Tenants for Sqlite {
     /// The tenant's row, made with a new secret where there is none. Whoever else asks at the same
     /// time gets the same.
-    pub(crate) fn ensure_tenant(&self, tenant: &TenantId) -> Result<TenantRow, LedgerError> {
+    fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError> {
         let found = match self.read(|connection| find(connection, tenant))? {
             Some(found) => found,
             None => {
@@ -64,11 +59,11 @@ impl Store {
                 })?
             }
         };
-        Ok(TenantRow { id: found.id, keys: unwrap(&self.master, tenant, &found.secret)? })
+        Ok((TenantRow(found.id), unwrap(&self.master, tenant, &found.secret)?))
     }
 
     /// Deletes everything of the tenant. Whether there was anything.
-    pub(crate) fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
+    fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
         let name = tenant.clone();
         let known = self.write(1, move |connection| {
             let Some(Wrapped { id, .. }) = find(connection, &name)? else { return Ok(false) };
@@ -98,8 +93,8 @@ impl Store {
         Ok(known)
     }
 
-    pub(crate) fn put_settings(&self, tenant: &TenantId, settings: &[u8]) -> Result<(), LedgerError> {
-        let TenantRow { id, keys } = self.ensure_tenant(tenant)?;
+    fn put_settings(&self, tenant: &TenantId, settings: &[u8]) -> Result<(), LedgerError> {
+        let (TenantRow(id), keys) = self.ensure_tenant(tenant)?;
         let sealed = keys.settings_seal().seal(SETTINGS_CONTEXT, settings).map_err(LedgerError::Seal)?;
         self.write(1, move |connection| {
             let put = connection
@@ -112,7 +107,7 @@ impl Store {
         })
     }
 
-    pub(crate) fn settings(&self) -> Result<Vec<(TenantId, Vec<u8>)>, LedgerError> {
+    fn settings(&self) -> Result<Vec<(TenantId, Vec<u8>)>, LedgerError> {
         const WHAT: &str = "settings of a tenant";
         self.read(|connection| {
             connection
@@ -136,7 +131,7 @@ impl Store {
         })
     }
 
-    pub(crate) fn remove_settings(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
+    fn remove_settings(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
         let tenant = tenant.clone();
         self.write(1, move |connection| {
             let removed = connection

@@ -5,15 +5,16 @@ use std::num::NonZeroUsize;
 use portcullis_msisdn::Subject;
 use rusqlite::{CachedStatement, Connection, Row, params};
 
-use super::Store;
+use super::Sqlite;
 use super::actors::Actors;
 use super::entries::{actor, actor_of, as_limit, kind, source, subject, texts, time};
-use super::lists::{ListRow, unsigned};
+use super::lists::unsigned;
 use crate::changes::Seq;
 use crate::error::LedgerError;
 use crate::hold::Coverage;
 use crate::keys::Seal;
 use crate::record::{self, Record};
+use crate::store::{self, ListRow};
 use crate::text::{self, Place};
 use crate::write::Outcome;
 
@@ -105,8 +106,8 @@ fn record(row: &Row<'_>, list: ListRow, seal: &Seal) -> Result<Record, LedgerErr
     })
 }
 
-impl Store {
-    pub(crate) fn trail(
+impl store::Records for Sqlite {
+    fn trail(
         &self,
         list: ListRow,
         seal: &Seal,
@@ -143,7 +144,7 @@ impl Store {
         })
     }
 
-    pub(crate) fn records_after(
+    fn records_after(
         &self,
         list: ListRow,
         seal: &Seal,
@@ -172,28 +173,7 @@ impl Store {
         })
     }
 
-    pub(crate) fn told(&self, list: ListRow) -> Result<Option<Seq>, LedgerError> {
-        self.read(|connection| {
-            let told: Option<i64> = connection
-                .prepare_cached("SELECT told FROM lists WHERE id = ?1")?
-                .query_map([list.id], |row| row.get(0))?
-                .next()
-                .transpose()?
-                .flatten();
-            told.map(|told| unsigned(told).map(Seq::new)).transpose()
-        })
-    }
-
-    pub(crate) fn set_told(&self, list: ListRow, told: Seq) -> Result<(), LedgerError> {
-        self.write(1, move |connection| {
-            connection
-                .prepare_cached("UPDATE lists SET told = ?2 WHERE id = ?1")?
-                .execute((list.id, told.get().cast_signed()))?;
-            Ok(())
-        })
-    }
-
-    pub(crate) fn history(
+    fn history(
         &self,
         list: ListRow,
         seal: &Seal,

@@ -3,17 +3,13 @@
 use jiff::Timestamp;
 use portcullis_msisdn::Subject;
 
-use super::Store;
+use super::Sqlite;
 use super::entries::{subject, time};
-use super::lists::ListRow;
 use crate::error::LedgerError;
+use crate::store::{self, ListRow};
 
-impl Store {
-    pub(crate) fn visits(
-        &self,
-        list: ListRow,
-        since: Timestamp,
-    ) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
+impl store::Visits for Sqlite {
+    fn visits(&self, list: ListRow, since: Timestamp) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
         self.read(|connection| {
             connection
                 .prepare_cached(
@@ -26,7 +22,7 @@ impl Store {
         })
     }
 
-    pub(crate) fn keep_visits(
+    fn keep_visits(
         &self,
         list: ListRow,
         visits: &[(Subject, Timestamp)],

@@ -13,13 +13,13 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 
-use super::Store;
+use super::Sqlite;
 use super::failure::again;
 use super::job::{Answer, EntryWrites, Job, Ran, Task, Work};
-use super::lists::ListRow;
 use crate::error::LedgerError;
 use crate::keys::TenantKeys;
-use crate::ledger::Stats;
+use crate::store::ListRow;
+use crate::store::Stats;
 use crate::write::{Write, Written};
 
 /// Jobs that may queue; further callers wait to be let in.
@@ -92,7 +92,7 @@ impl Drop for Writer {
     }
 }
 
-impl Store {
+impl Sqlite {
     /// Runs `work` in a transaction, and returns when its result is on the disk. It may be run more
     /// than once, each time on what is committed or about to be. `rows` is about how many rows it
     /// writes.
@@ -104,15 +104,14 @@ impl Store {
         self.writer.call(|answer| Message::Grouped(Job::Other(Box::new(Task { rows, work, answer }))))
     }
 
-    /// As [`write`](Self::write), for writes of a list's entries.
-    pub(crate) fn write_entries(
+    /// As [`write`](Self::write), for writes of a list's entries, which are joined with others of the list.
+    pub(super) fn write_entries(
         &self,
         list: ListRow,
-        keys: &TenantKeys,
+        keys: TenantKeys,
         writes: Vec<Write>,
         most: u64,
     ) -> Result<Vec<Written>, LedgerError> {
-        let keys = keys.clone();
         self.writer
             .call(|answer| Message::Grouped(Job::Entries(EntryWrites { list, keys, writes, most, answer })))
     }
@@ -271,6 +270,7 @@ mod tests {
     use crate::actor::Actor;
     use crate::hold::HoldKind;
     use crate::keys::{Seal, TenantSecret};
+    use crate::store::TenantRow;
     use crate::write::{Block, Unblock};
 
     /// A connection as the writer has it, and what counts its work.
@@ -420,7 +420,7 @@ mod tests {
         });
         let (caller, told) = sync_channel(1);
         let entries = EntryWrites {
-            list: ListRow { id: *list, tenant: 1 },
+            list: ListRow { id: *list, tenant: TenantRow(1) },
             keys: TenantKeys::new(TenantSecret::random().unwrap()),
             writes: writes.collect(),
             most: *most,

@@ -8,7 +8,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 
-use crate::fixture::{Folder, actor, limit, list, sender, tenant, time};
+use super::fixture::{actor, limit, list, sender, tenant, time};
+use crate::place::Place;
 
 const OUT: Directions = Directions::OUTBOUND;
 
@@ -64,8 +65,8 @@ fn is_blocked(list: &List, whom: &Whom) -> bool {
 
 #[test]
 fn a_person_has_one_entry_whichever_spelling_is_written() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     let (with_one, without) = (number(&list, 5_215_512_345_678), number(&list, 525_512_345_678));
     use Outcome::{Absent, Added, Already, Removed, Widened};
     let block = |subject, directions| Write::from(Block::new(subject, directions, actor("crm")));
@@ -78,36 +79,9 @@ fn a_person_has_one_entry_whichever_spelling_is_written() {
 }
 
 #[test]
-fn entries_of_both_spellings_from_before_are_shown_and_lifted_together() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
-    let list = list(&ledger);
-    let (one, other) = (number(&list, 5_511_987_654_321), number(&list, 551_187_654_321));
-    // As a version that did not know of spellings wrote them.
-    list.write(vec![Block::new(one, OUT, actor("crm")).into()]).unwrap();
-    let connection = rusqlite::Connection::open(folder.file("ledger.db")).unwrap();
-    let copy = format!(
-        "INSERT INTO entries SELECT list, {}, directions, source, 2, actor, created, updated, lifted_by, deactivated,
-             expires, sealed, kind, own, ever, since, requested FROM entries;
-         UPDATE lists SET sequence = 2, active = 2 WHERE sequence = 1",
-        other.get()
-    );
-    connection.execute_batch(&copy).unwrap();
-    let person = list.person_of(other).unwrap();
-    assert_eq!(list.find(&person).unwrap().len(), 2);
-    let written = list.write(vec![Unblock::new(other, Directions::BOTH, actor("crm")).into()]).unwrap();
-    assert_eq!((written[0].outcome, written[0].after), (Outcome::Removed, Directions::NONE));
-    assert_eq!((list.count().unwrap(), list.members(None, limit(9)).unwrap()), (0, vec![]));
-    let history = list.history(&person, None, limit(9)).unwrap();
-    assert_eq!(history.records.len(), 3, "two are lifted, and one was blocked while there was a trail");
-    let part = list.history(&person, None, limit(1)).unwrap();
-    assert_eq!(list.history(&person, part.older, limit(9)).unwrap().records, history.records[1..]);
-}
-
-#[test]
 fn a_block_holds_for_a_number_and_its_ids_in_both_directions() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let list = list(&ledger);
     let wide = ledger.list(&tenant("acme"), Scope::Tenant).unwrap();
     let phone = number(&list, 46_732_001_122);
@@ -132,8 +106,8 @@ fn a_block_holds_for_a_number_and_its_ids_in_both_directions() {
 
 #[test]
 fn a_person_with_another_number_takes_all_holds_along() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     let (old, new) = (number(&list, 16_505_551_234), number(&list, 12_025_550_173));
     list.tie(tie(Some(old), &["US.1"])).unwrap();
     list.write(vec![stop(old, 100), Block::new(old, Directions::BOTH, actor("crm")).into()]).unwrap();
@@ -151,8 +125,8 @@ fn a_person_with_another_number_takes_all_holds_along() {
 
 #[test]
 fn an_id_takes_the_place_of_an_earlier_one() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     list.write(vec![stop(Whom::User(user("US.old")), 100)]).unwrap();
     list.tie(tie(None, &["US.new", "US.old"])).unwrap();
     assert!(is_blocked(&list, &Whom::User(user("US.new"))));
@@ -163,8 +137,8 @@ fn an_id_takes_the_place_of_an_earlier_one() {
 
 #[test]
 fn an_older_wish_changes_nothing_and_is_on_record() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     let phone = number(&list, 46_732_001_122);
     use Outcome::{Added, Already, Noted, Outdated, Removed};
     assert_eq!(outcomes(&list, vec![stop(phone, 540)]), [Added]);
@@ -262,8 +236,8 @@ proptest! {
     /// Any two of the three ties make all names one person.
     #[test]
     fn in_whichever_order_wishes_arrive_the_newest_counts_for_every_name(events in events()) {
-        let folder = Folder::new();
-        let mut ledger = folder.ledger();
+        let place = Place::new();
+        let mut ledger = place.ledger();
         let mut list = lists(&ledger);
         for event in &events {
             match event {
@@ -276,7 +250,7 @@ proptest! {
                 Event::Tie(n) => drop(list.tie(tie_of(&list, *n)).unwrap()),
                 Event::Reopen => {
                     drop((list, ledger));
-                    ledger = folder.ledger();
+                    ledger = place.ledger();
                     list = lists(&ledger);
                 }
             }

@@ -11,7 +11,8 @@ use portcullis_msisdn::{Directions, Subject};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::fixture::{Folder, actor, limit, sender, subject, tenant, time};
+use super::fixture::{actor, limit, sender, subject, tenant, time};
+use crate::place::Place;
 
 /// A hold, as a map would have it.
 #[derive(Clone, Debug, PartialEq)]
@@ -452,8 +453,8 @@ proptest! {
 
     #[test]
     fn a_ledger_is_a_map_that_remembers(steps in vec(step(), 1..24), part in 1..4_usize) {
-        let folder = Folder::new();
-        let mut ledger = folder.ledger();
+        let place = Place::new();
+        let mut ledger = place.ledger();
         let mut twins =
             lists(&ledger).map(Twin::new);
         for step in steps {
@@ -468,7 +469,7 @@ proptest! {
                 Step::Reopen => {
                     let states = twins.map(|twin| (twin.rows, twin.history, twin.trail));
                     drop(ledger);
-                    ledger = folder.ledger();
+                    ledger = place.ledger();
                     let mut reopened = lists(&ledger).into_iter();
                     twins = states.map(|(rows, history, trail)| {
                         Twin { rows, history, trail, ..Twin::new(reopened.next().unwrap()) }

@@ -2,9 +2,9 @@ use std::thread;
 
 use portcullis_ledger::{LedgerError, Paging, Scope, Seq, StatusFilter};
 use portcullis_msisdn::{Directions, Msisdn, Subject};
-use rusqlite::Connection;
 
-use crate::fixture::{Folder, block, limit, list, one, sender, subject, tenant};
+use super::fixture::{block, limit, list, one, sender, subject, tenant};
+use crate::place::Place;
 
 fn probe(keys: &portcullis_ledger::TenantKeys) -> Subject {
     keys.permutation().subject(Msisdn::parse("+46732001122").unwrap())
@@ -12,13 +12,13 @@ fn probe(keys: &portcullis_ledger::TenantKeys) -> Subject {
 
 #[test]
 fn a_tenant_s_keys_stay_and_are_its_own() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let keys = ledger.ensure_tenant(&tenant("acme")).unwrap();
     let sealed = keys.state_seal().seal(b"context", b"state").unwrap();
     assert_ne!(probe(&keys), probe(&ledger.ensure_tenant(&tenant("other")).unwrap()));
     drop(ledger);
-    let ledger = folder.ledger();
+    let ledger = place.ledger();
     let again = ledger.ensure_tenant(&tenant("acme")).unwrap();
     assert_eq!(probe(&again), probe(&keys));
     assert_eq!(again.state_seal().open(b"context", &sealed).unwrap(), b"state");
@@ -26,8 +26,8 @@ fn a_tenant_s_keys_stay_and_are_its_own() {
 
 #[test]
 fn all_who_see_a_tenant_first_see_the_same_keys() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let probes: Vec<Subject> = thread::scope(|scope| {
         let threads: Vec<_> = (0..16)
             .map(|_| scope.spawn(|| probe(ledger.list(&tenant("acme"), sender("bot")).unwrap().keys())))
@@ -40,8 +40,8 @@ fn all_who_see_a_tenant_first_see_the_same_keys() {
 
 #[test]
 fn a_tenant_has_one_list_a_scope() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     assert_eq!(ledger.lists(&tenant("acme")).unwrap(), []);
     for scope in [sender("b"), Scope::Tenant, sender("a"), sender("b")] {
         let list = ledger.list(&tenant("acme"), scope.clone()).unwrap();
@@ -55,13 +55,13 @@ fn a_tenant_has_one_list_a_scope() {
 
 #[test]
 fn settings_are_kept_until_removed() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     ledger.put_settings(&tenant("b"), b"old").unwrap();
     ledger.put_settings(&tenant("a"), b"").unwrap();
     ledger.put_settings(&tenant("b"), b"plugin = fast").unwrap();
     drop(ledger);
-    let ledger = folder.ledger();
+    let ledger = place.ledger();
     let kept = vec![(tenant("a"), vec![]), (tenant("b"), b"plugin = fast".to_vec())];
     assert_eq!(ledger.settings().unwrap(), kept);
     assert!(ledger.remove_settings(&tenant("b")).unwrap());
@@ -70,48 +70,9 @@ fn settings_are_kept_until_removed() {
 }
 
 #[test]
-fn settings_can_t_be_given_to_another_tenant() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
-    ledger.put_settings(&tenant("a"), b"secret").unwrap();
-    ledger.ensure_tenant(&tenant("b")).unwrap();
-    drop(ledger);
-    let connection = Connection::open(folder.file("ledger.db")).unwrap();
-    connection.execute("UPDATE settings SET tenant = (SELECT id FROM tenants WHERE name = 'b')", ()).unwrap();
-    drop(connection);
-    assert!(matches!(folder.ledger().settings(), Err(LedgerError::Damaged { .. })));
-}
-
-#[test]
-fn a_forgotten_tenant_leaves_no_row() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
-    let kept = ledger.list(&tenant("kept"), sender("bot")).unwrap();
-    one(&kept, block(1, Directions::BOTH));
-    for scope in [Scope::Tenant, sender("bot")] {
-        let list = ledger.list(&tenant("acme"), scope).unwrap();
-        list.write((0..1000).map(|value| block(value, Directions::BOTH)).collect()).unwrap();
-    }
-    ledger.put_settings(&tenant("acme"), b"settings").unwrap();
-    let rows = |name: &str| -> i64 {
-        Connection::open(folder.file("ledger.db"))
-            .unwrap()
-            .query_row(&format!("SELECT count(*) FROM {name}"), (), |row| row.get(0))
-            .unwrap()
-    };
-    let tables = ["settings", "secrets", "tenants", "actors", "lists", "entries"];
-    assert_eq!(tables.map(rows), [1, 2, 2, 2, 3, 2001]);
-    assert!(ledger.forget_tenant(&tenant("acme")).unwrap());
-    assert_eq!(tables.map(rows), [0, 1, 1, 1, 1, 1]);
-    assert_eq!(std::fs::metadata(folder.file("ledger.db-wal")).unwrap().len(), 0);
-    assert!(!ledger.forget_tenant(&tenant("acme")).unwrap());
-    assert_eq!(kept.count().unwrap(), 1);
-}
-
-#[test]
 fn handles_to_what_was_forgotten_are_dead_even_when_the_name_comes_back() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let dead = list(&ledger);
     let old = probe(dead.keys());
     one(&dead, block(1, Directions::BOTH));

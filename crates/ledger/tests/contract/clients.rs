@@ -2,14 +2,15 @@ use std::thread;
 
 use portcullis_msisdn::Directions;
 
-use crate::fixture::{Folder, block, limit, list, subject};
+use super::fixture::{block, limit, list, subject};
+use crate::place::Place;
 
 #[test]
 fn many_clients_share_commits_and_lose_nothing() {
     const CLIENTS: u64 = 64;
     const EACH: u64 = 20;
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let list = list(&ledger);
     let before = ledger.stats();
     thread::scope(|scope| {

@@ -1,74 +1,75 @@
 use std::os::unix::fs::PermissionsExt as _;
 
-use portcullis_ledger::{HoldKind, Ledger, LedgerError, MasterKey, StorageUrl};
-use portcullis_msisdn::Directions;
+use portcullis_ledger::{Block, HoldKind, Ledger, LedgerError, MasterKey, Outcome, StorageUrl, Unblock};
+use portcullis_msisdn::{Directions, Msisdn};
 use rusqlite::Connection;
 
-use crate::fixture::{Folder, actor, block, limit, list, one, open, subject, unblock};
+use crate::contract::fixture::{actor, block, limit, list, one, subject, unblock};
+use crate::place::{Place, open};
 
 #[test]
 fn nobody_else_can_read_the_files() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     one(&list(&ledger), block(1, Directions::BOTH));
     for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock"] {
-        let mode = std::fs::metadata(folder.file(name)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(place.file(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
 
 #[test]
 fn closing_puts_everything_into_the_file() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let list = list(&ledger);
     one(&list, block(1, Directions::BOTH));
     drop(ledger);
-    assert!(folder.file("ledger.db-wal").exists(), "a list keeps the ledger open");
+    assert!(place.file("ledger.db-wal").exists(), "a list keeps the ledger open");
     drop(list);
-    assert!(!folder.file("ledger.db-wal").exists());
-    assert_eq!(crate::fixture::list(&folder.ledger()).count().unwrap(), 1);
+    assert!(!place.file("ledger.db-wal").exists());
+    assert_eq!(crate::contract::fixture::list(&place.ledger()).count().unwrap(), 1);
 }
 
 #[test]
 fn only_one_may_have_it_open() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
-    let second = open(&folder.file("ledger.db")).unwrap_err();
+    let place = Place::new();
+    let ledger = place.ledger();
+    let second = open(&place.file("ledger.db")).unwrap_err();
     assert!(matches!(second, LedgerError::InUse { .. }), "{second}");
     drop(ledger);
-    folder.ledger();
+    place.ledger();
 }
 
 #[test]
 fn another_master_key_is_refused() {
-    let folder = Folder::new();
-    drop(folder.ledger());
-    let before = std::fs::read(folder.file("ledger.db")).unwrap();
-    let storage = StorageUrl::Sqlite(folder.file("ledger.db"));
+    let place = Place::new();
+    drop(place.ledger());
+    let before = std::fs::read(place.file("ledger.db")).unwrap();
+    let storage = StorageUrl::Sqlite(place.file("ledger.db"));
     let refused = Ledger::open(&storage, MasterKey::from_bytes([2; 32])).unwrap_err();
     assert!(matches!(refused, LedgerError::WrongMasterKey { .. }), "{refused}");
-    assert_eq!(std::fs::read(folder.file("ledger.db")).unwrap(), before);
-    folder.ledger();
+    assert_eq!(std::fs::read(place.file("ledger.db")).unwrap(), before);
+    place.ledger();
 }
 
 #[test]
 fn a_newer_schema_is_refused() {
-    let folder = Folder::new();
-    drop(folder.ledger());
-    let connection = Connection::open(folder.file("ledger.db")).unwrap();
+    let place = Place::new();
+    drop(place.ledger());
+    let connection = Connection::open(place.file("ledger.db")).unwrap();
     connection.pragma_update(None, "user_version", 5).unwrap();
     drop(connection);
-    let refused = open(&folder.file("ledger.db")).unwrap_err();
+    let refused = open(&place.file("ledger.db")).unwrap_err();
     assert!(matches!(refused, LedgerError::NewerSchema { found: 5, known: 4, .. }), "{refused}");
 }
 
 #[test]
 fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
-    let folder = Folder::new();
+    let place = Place::new();
     let (blocked, opted_out, lifted) = (subject(1), subject(2), subject(3));
     {
-        let list = list(&folder.ledger());
+        let list = list(&place.ledger());
         list.write(vec![
             block(1, Directions::BOTH),
             block(2, Directions::OUTBOUND),
@@ -77,7 +78,7 @@ fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
         .unwrap();
         one(&list, unblock(3, Directions::BOTH));
     }
-    let connection = Connection::open(folder.file("ledger.db")).unwrap();
+    let connection = Connection::open(place.file("ledger.db")).unwrap();
     let as_it_was = "
         UPDATE entries SET source = 3 WHERE subject = 2;
         DROP INDEX entries_by_expiry; DROP TABLE holds; DROP TABLE records; DROP TABLE identities; DROP TABLE visits;
@@ -91,7 +92,7 @@ fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
         ALTER TABLE lists DROP COLUMN state; ALTER TABLE lists DROP COLUMN told; PRAGMA user_version = 1";
     connection.execute_batch(as_it_was).unwrap();
     drop(connection);
-    let list = list(&folder.ledger());
+    let list = list(&place.ledger());
     assert_eq!((list.count().unwrap(), list.kept_state().unwrap()), (2, None));
     list.keep_state([7; 16]).unwrap();
     assert_eq!(list.kept_state().unwrap(), Some([7; 16]));
@@ -110,8 +111,8 @@ fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
 
 #[test]
 fn what_is_no_ledger_is_left_alone() {
-    let folder = Folder::new();
-    let (text, database) = (folder.file("text"), folder.file("other.db"));
+    let place = Place::new();
+    let (text, database) = (place.file("text"), place.file("other.db"));
     std::fs::write(&text, "not a database".repeat(100)).unwrap();
     Connection::open(&database).unwrap().execute_batch("CREATE TABLE mine (a)").unwrap();
     for path in [text, database] {
@@ -124,19 +125,47 @@ fn what_is_no_ledger_is_left_alone() {
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    let folder = Folder::new();
-    let refused = open(&folder.file("missing/ledger.db")).unwrap_err();
+    let place = Place::new();
+    let refused = open(&place.file("missing/ledger.db")).unwrap_err();
     assert!(matches!(refused, LedgerError::Open { .. }));
     assert!(refused.to_string().contains("missing/ledger.db"), "{refused}");
 }
 
 #[test]
 fn a_ledger_that_was_hardly_begun_is_begun_again() {
-    let folder = Folder::new();
-    std::fs::write(folder.file("empty.db"), "").unwrap();
-    Connection::open(folder.file("header.db")).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
-    assert!(std::fs::metadata(folder.file("header.db")).unwrap().len() > 0);
+    let place = Place::new();
+    std::fs::write(place.file("empty.db"), "").unwrap();
+    Connection::open(place.file("header.db")).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
+    assert!(std::fs::metadata(place.file("header.db")).unwrap().len() > 0);
     for name in ["empty.db", "header.db"] {
-        one(&list(&open(&folder.file(name)).unwrap()), block(1, Directions::BOTH));
+        one(&list(&open(&place.file(name)).unwrap()), block(1, Directions::BOTH));
     }
+}
+
+#[test]
+fn entries_of_both_spellings_from_before_are_shown_and_lifted_together() {
+    let place = Place::new();
+    let ledger = place.ledger();
+    let list = list(&ledger);
+    let number = |digits: u64| list.keys().permutation().subject(Msisdn::try_from(digits).unwrap());
+    let (one, other) = (number(5_511_987_654_321), number(551_187_654_321));
+    // As a version that did not know of spellings wrote them.
+    list.write(vec![Block::new(one, Directions::OUTBOUND, actor("crm")).into()]).unwrap();
+    let connection = Connection::open(place.file("ledger.db")).unwrap();
+    let copy = format!(
+        "INSERT INTO entries SELECT list, {}, directions, source, 2, actor, created, updated, lifted_by, deactivated,
+             expires, sealed, kind, own, ever, since, requested FROM entries;
+         UPDATE lists SET sequence = 2, active = 2 WHERE sequence = 1",
+        other.get()
+    );
+    connection.execute_batch(&copy).unwrap();
+    let person = list.person_of(other).unwrap();
+    assert_eq!(list.find(&person).unwrap().len(), 2);
+    let written = list.write(vec![Unblock::new(other, Directions::BOTH, actor("crm")).into()]).unwrap();
+    assert_eq!((written[0].outcome, written[0].after), (Outcome::Removed, Directions::NONE));
+    assert_eq!((list.count().unwrap(), list.members(None, limit(9)).unwrap()), (0, vec![]));
+    let history = list.history(&person, None, limit(9)).unwrap();
+    assert_eq!(history.records.len(), 3, "two are lifted, and one was blocked while there was a trail");
+    let part = list.history(&person, None, limit(1)).unwrap();
+    assert_eq!(list.history(&person, part.older, limit(9)).unwrap().records, history.records[1..]);
 }

@@ -5,10 +5,10 @@ use portcullis_ledger::{
 };
 use portcullis_msisdn::{Directions, ReservedId, Revealed};
 
-use crate::fixture::{
-    Folder, actor, block, entry, limit, list, of_block, of_unblock, one, sender, subject, tenant, time,
-    unblock,
+use super::fixture::{
+    actor, block, entry, limit, list, of_block, of_unblock, one, sender, subject, tenant, time, unblock,
 };
+use crate::place::Place;
 
 const IN: Directions = Directions::INBOUND;
 const OUT: Directions = Directions::OUTBOUND;
@@ -43,8 +43,8 @@ fn until(write: Write, end: Timestamp) -> Write {
 
 #[test]
 fn directions_are_added_and_taken_away() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     assert_eq!(one(&list, block(7, OUT)), Outcome::Added);
     assert_eq!(one(&list, block(7, OUT)), Outcome::Already);
     assert_eq!(one(&list, block(7, BOTH)), Outcome::Widened);
@@ -60,8 +60,8 @@ fn directions_are_added_and_taken_away() {
 
 #[test]
 fn an_entry_remembers_who_when_why() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     let start = time(Timestamp::now().as_millisecond());
     one(&list, with_text(block(7, OUT), "asked by mail", "073-200 11 22"));
     let blocked = entry(&list, 7);
@@ -88,8 +88,8 @@ fn an_entry_remembers_who_when_why() {
 
 #[test]
 fn a_reactivated_entry_keeps_its_id_and_birth_only() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     one(&list, until(with_text(block(7, OUT), "old", "old"), time(4_000_000_000_000)));
     let old = entry(&list, 7);
     let id = list.public_id(subject(7));
@@ -105,8 +105,8 @@ fn a_reactivated_entry_keeps_its_id_and_birth_only() {
 
 #[test]
 fn blocking_again_updates_what_is_given() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     one(&list, with_text(block(7, OUT), "why", "form"));
     assert_eq!(one(&list, block(7, OUT)), Outcome::Already);
     assert_eq!(entry(&list, 7).sequence, Seq::new(1));
@@ -123,8 +123,8 @@ fn blocking_again_updates_what_is_given() {
 
 #[test]
 fn times_finer_than_milliseconds_are_cut_once() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     let end = Timestamp::new(4_000_000_000, 123_456_789).unwrap();
     one(&list, until(block(7, OUT), end));
     assert_eq!(entry(&list, 7).expires(), Some(time(4_000_000_000_123)));
@@ -133,8 +133,8 @@ fn times_finer_than_milliseconds_are_cut_once() {
 
 #[test]
 fn a_subject_may_come_twice_in_a_call() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     let written =
         list.write(vec![block(7, OUT), block(3, IN), unblock(7, OUT), block(7, IN), block(3, IN)]).unwrap();
     let outcomes: Vec<_> = written.iter().map(|written| written.outcome).collect();
@@ -150,8 +150,8 @@ fn a_subject_may_come_twice_in_a_call() {
 
 #[test]
 fn a_call_is_all_or_nothing() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     let refused = list.write(vec![block(7, OUT), block(8, Directions::NONE)]);
     assert!(matches!(refused, Err(LedgerError::NoDirections)));
     assert_eq!(list.get(subject(7)).unwrap(), None);
@@ -161,8 +161,8 @@ fn a_call_is_all_or_nothing() {
 
 #[test]
 fn pages_walk_the_list_in_order() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     list.write((0..5).map(|value| block(value * 10, OUT)).collect()).unwrap();
     one(&list, unblock(20, OUT));
     let page = |after: Option<u64>, most, filter| {
@@ -185,8 +185,8 @@ fn pages_walk_the_list_in_order() {
 
 #[test]
 fn pages_can_be_counted_and_walked_backwards() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     list.write((0..5).map(|value| block(value * 10, OUT)).collect()).unwrap();
     let page = |from, most| {
         let page = list.subjects(from, limit(most), StatusFilter::Active).unwrap();
@@ -203,8 +203,8 @@ fn pages_can_be_counted_and_walked_backwards() {
 
 #[test]
 fn a_filter_of_directions_takes_what_blocks_fewer_for_inactive() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     list.write(vec![block(1, IN), block(2, OUT), block(3, BOTH), block(4, BOTH), block(5, BOTH)]).unwrap();
     list.write(vec![unblock(4, OUT), unblock(5, BOTH)]).unwrap();
     let seen = |status, covering| {
@@ -223,8 +223,8 @@ fn a_filter_of_directions_takes_what_blocks_fewer_for_inactive() {
 
 #[test]
 fn lifting_one_hold_leaves_the_other() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let list = list(&ledger);
     assert_eq!(one(&list, with_text(block(7, OUT), "rude", "073")), Outcome::Added);
     assert_eq!(one(&list, opt_out(block(7, OUT))), Outcome::Updated);
@@ -256,8 +256,8 @@ fn lifting_one_hold_leaves_the_other() {
 
 #[test]
 fn an_unblock_can_be_meant_for_entries_that_cover_enough() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     list.write(vec![block(1, OUT), block(2, BOTH)]).unwrap();
     let of_both = |value| of_unblock(unblock(value, BOTH), |unblock| unblock.covering = BOTH);
     assert_eq!(one(&list, of_both(1)), Outcome::Absent);
@@ -267,8 +267,8 @@ fn an_unblock_can_be_meant_for_entries_that_cover_enough() {
 
 #[test]
 fn who_wrote_lately_is_remembered() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     list.keep_visits(&[(subject(1), time(1000)), (subject(2), time(2000))], time(0)).unwrap();
     list.keep_visits(&[(subject(1), time(3000))], time(0)).unwrap();
     assert_eq!(list.visits(time(0)).unwrap(), [(subject(1), time(3000)), (subject(2), time(2000))]);
@@ -279,8 +279,8 @@ fn who_wrote_lately_is_remembered() {
 
 #[test]
 fn a_marketing_hold_is_on_record_and_blocks_nothing() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     let marketing = |write| of_block(opt_out(write), |block| block.hold = HoldKind::Marketing);
     assert_eq!(one(&list, marketing(block(7, OUT))), Outcome::Added);
     let held = entry(&list, 7);
@@ -297,8 +297,8 @@ fn a_marketing_hold_is_on_record_and_blocks_nothing() {
 
 #[test]
 fn a_list_takes_no_more_than_it_may_have() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     let outcomes = |writes| {
         let written = list.write_up_to(2, writes).unwrap();
         written.iter().map(|written| written.outcome).collect::<Vec<_>>()
@@ -314,8 +314,8 @@ fn a_list_takes_no_more_than_it_may_have() {
 
 #[test]
 fn the_trail_tells_each_change_with_before_and_after() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let list = list(&ledger);
     let there = actor("crm").at("192.0.2.7".parse().unwrap()).through("sinch").unwrap();
     let from_there = |write| of_block(with_text(write, "rude", "073"), |block| block.actor = there.clone());
@@ -372,8 +372,8 @@ fn the_trail_tells_each_change_with_before_and_after() {
 
 #[test]
 fn a_person_without_a_number_has_one_subject_for_ever() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let acme = list(&ledger);
     let user: UserId = "US.13491208655302741918".parse().unwrap();
     assert_eq!(acme.person_of_user(&user).unwrap(), None);
@@ -387,7 +387,7 @@ fn a_person_without_a_number_has_one_subject_for_ever() {
     assert_eq!(other.person_of_user(&user).unwrap(), None);
     assert_ne!(other.ensure_person_of_user(&user).unwrap(), person);
     drop((acme, wide, other, ledger));
-    let ledger = folder.ledger();
+    let ledger = place.ledger();
     let acme = list(&ledger);
     assert_eq!(acme.person_of_user(&user).unwrap(), Some(person));
     let Revealed::Reserved(id) = acme.keys().permutation().reveal(person.first()) else {
@@ -395,14 +395,14 @@ fn a_person_without_a_number_has_one_subject_for_ever() {
     };
     assert_eq!(acme.user_of(id).unwrap(), Some(user));
     assert_eq!(acme.user_of(ReservedId::new(99).unwrap()).unwrap(), None);
-    let bytes = folder.bytes();
+    let bytes = place.bytes();
     assert!(!bytes.windows(20).any(|part| part == b"13491208655302741918"));
 }
 
 #[test]
 fn subjects_at_both_ends_are_like_others() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     let (first, last) = (0, (1 << 50) - 1);
     list.write(vec![block(last, OUT), block(first, IN)]).unwrap();
     assert_eq!(list.members(None, limit(9)).unwrap(), [(subject(first), IN), (subject(last), OUT)]);
@@ -411,8 +411,8 @@ fn subjects_at_both_ends_are_like_others() {
 
 #[test]
 fn the_feed_gives_each_entry_once_in_the_order_of_last_changes() {
-    let folder = Folder::new();
-    let list = list(&folder.ledger());
+    let place = Place::new();
+    let list = list(&place.ledger());
     list.write(vec![block(1, OUT), block(2, OUT), block(3, OUT)]).unwrap();
     one(&list, unblock(1, OUT));
     let feed = list.changes_since(Seq::START, limit(2)).unwrap();
@@ -433,8 +433,8 @@ fn the_feed_gives_each_entry_once_in_the_order_of_last_changes() {
 
 #[test]
 fn entries_end_when_their_time_is_over() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let list = list(&ledger);
     let wide = ledger.list(&tenant("acme"), Scope::Tenant).unwrap();
     let other = ledger.list(&tenant("other"), sender("bot")).unwrap();
@@ -472,8 +472,8 @@ fn entries_end_when_their_time_is_over() {
 
 #[test]
 fn a_great_many_entries_end_in_parts() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let list = list(&ledger);
     list.write((0..10_500).map(|value| until(block(value, OUT), time(100))).collect()).unwrap();
     assert_eq!(ledger.expire_due(time(100)).unwrap()[0].count, 10_000);
@@ -485,8 +485,8 @@ fn a_great_many_entries_end_in_parts() {
 
 #[test]
 fn public_ids_are_of_their_list_and_lead_back() {
-    let folder = Folder::new();
-    let ledger = folder.ledger();
+    let place = Place::new();
+    let ledger = place.ledger();
     let lists = [
         list(&ledger),
         ledger.list(&tenant("acme"), Scope::Tenant).unwrap(),
@@ -498,5 +498,5 @@ fn public_ids_are_of_their_list_and_lead_back() {
         assert_eq!(list.subject_of(&id.to_string().parse().unwrap()), subject(7));
     }
     drop((lists, ledger));
-    assert_eq!(list(&folder.ledger()).public_id(subject(7)), ids[0], "also after a restart");
+    assert_eq!(list(&place.ledger()).public_id(subject(7)), ids[0], "also after a restart");
 }

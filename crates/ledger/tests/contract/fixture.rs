@@ -1,44 +1,10 @@
-//! A ledger in a folder of its own.
+//! Words for short tests.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use portcullis_ledger::{
-    Actor, Block, Entry, Ledger, LedgerError, List, MasterKey, Outcome, Scope, StorageUrl, TenantId, Unblock,
-    Write,
-};
+use portcullis_ledger::{Actor, Block, Entry, Ledger, List, Outcome, Scope, TenantId, Unblock, Write};
 use portcullis_msisdn::{Directions, Subject};
-use tempfile::TempDir;
-
-pub(crate) struct Folder(TempDir);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        Folder(tempfile::tempdir().unwrap())
-    }
-
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    pub(crate) fn ledger(&self) -> Ledger {
-        open(&self.file("ledger.db")).unwrap()
-    }
-
-    /// What all files of the folder hold.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for file in std::fs::read_dir(self.0.path()).unwrap() {
-            bytes.extend(std::fs::read(file.unwrap().path()).unwrap());
-        }
-        bytes
-    }
-}
-
-pub(crate) fn open(path: &Path) -> Result<Ledger, LedgerError> {
-    Ledger::open(&StorageUrl::Sqlite(path.into()), MasterKey::from_bytes([1; 32]))
-}
 
 pub(crate) fn tenant(name: &str) -> TenantId {
     name.parse().unwrap()

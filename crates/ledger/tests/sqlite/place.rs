@@ -1,0 +1,44 @@
+//! A ledger in a file, in a folder of its own.
+
+use std::path::{Path, PathBuf};
+
+use portcullis_ledger::{Ledger, LedgerError, MasterKey, StorageUrl};
+use tempfile::TempDir;
+
+pub(crate) struct Place(TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        Place::open(&self.address())
+    }
+
+    /// Where the ledger is, for another process.
+    pub(crate) fn address(&self) -> String {
+        self.file("ledger.db").to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn open(address: &str) -> Ledger {
+        open(Path::new(address)).unwrap()
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// What all files of the folder hold.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for file in std::fs::read_dir(self.0.path()).unwrap() {
+            bytes.extend(std::fs::read(file.unwrap().path()).unwrap());
+        }
+        bytes
+    }
+}
+
+pub(crate) fn open(path: &Path) -> Result<Ledger, LedgerError> {
+    Ledger::open(&StorageUrl::Sqlite(path.into()), MasterKey::from_bytes([1; 32]))
+}

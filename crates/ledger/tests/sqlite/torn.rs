@@ -1,0 +1,67 @@
+//! A crash of the machine: the log ends anywhere.
+
+use portcullis_ledger::Seq;
+use portcullis_msisdn::Directions;
+
+use crate::contract::crash::members;
+use crate::contract::fixture::{block, limit, list};
+use crate::place::Place;
+
+/// A ledger as a crash leaves it: the file and its log, of 30 writes.
+struct Crashed {
+    file: Vec<u8>,
+    log: Vec<u8>,
+    writes: u64,
+}
+
+impl Crashed {
+    fn new() -> Self {
+        let place = Place::new();
+        let ledger = place.ledger();
+        let list = list(&ledger);
+        let writes = 30;
+        for value in 1..=writes {
+            list.write(vec![block(value, Directions::BOTH)]).unwrap();
+        }
+        let read = |name| std::fs::read(place.file(name)).unwrap();
+        Crashed { file: read("ledger.db"), log: read("ledger.db-wal"), writes }
+    }
+
+    /// How many of the writes are there when it is opened with this log. They must be the first ones,
+    /// whole.
+    fn survivors(&self, log: &[u8]) -> u64 {
+        let place = Place::new();
+        std::fs::write(place.file("ledger.db"), &self.file).unwrap();
+        std::fs::write(place.file("ledger.db-wal"), log).unwrap();
+        let ledger = place.ledger();
+        let list = list(&ledger);
+        let members = members(&list);
+        let count = members.len() as u64;
+        assert!(members.into_iter().eq(1..=count), "a prefix");
+        assert_eq!((list.count().unwrap(), list.sequence().unwrap()), (count, Seq::new(count)));
+        let feed = list.changes_since(Seq::START, limit(100)).unwrap();
+        assert_eq!(feed.changes.len() as u64, count);
+        count
+    }
+}
+
+#[test]
+fn a_torn_log_gives_a_prefix_of_the_writes() {
+    let crashed = Crashed::new();
+    assert_eq!(crashed.survivors(&crashed.log), crashed.writes);
+    let mut fewest = crashed.writes;
+    // The first pages make the tables.
+    let made = crashed.log.len() / 2;
+    for step in 0..40 {
+        let at = made + (crashed.log.len() - made) * step / 40 + step;
+        let cut = crashed.survivors(&crashed.log[..at]);
+        fewest = fewest.min(cut);
+        let mut flipped = crashed.log.clone();
+        flipped[at] ^= 0x10;
+        assert!(crashed.survivors(&flipped) < crashed.writes);
+        let mut zeroed = crashed.log.clone();
+        zeroed[at..].fill(0);
+        assert!(crashed.survivors(&zeroed) <= cut + 1);
+    }
+    assert!(fewest < crashed.writes / 2, "the test reaches far into the log");
+}
