@@ -62,7 +62,7 @@ pub use hold::{Coverage, Hold, HoldKind, Holds, UnknownHold};
 pub use identity::{UserId, UserIdError};
 pub use keys::{KeyError, KeyOrigin, MasterKey, Seal, SealError, TenantKeys};
 pub use ledger::Ledger;
-pub use list::List;
+pub use list::{List, ListReader};
 pub use name::{NameError, SenderId, TenantId};
 pub use public_id::{PublicId, PublicIdError};
 pub use record::{Record, Trail};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -20,17 +21,23 @@ use crate::store::{ListRow, Store};
 use crate::tie::{Tie, Tied};
 use crate::write::{Write, Written};
 
-/// One blacklist of a tenant. Cheap to clone; keeps the ledger open.
+/// One blacklist of a tenant, to be written to. Cheap to clone; keeps the ledger open.
+///
+/// Reads are those of [`ListReader`], which this dereferences to.
+///
+/// After the tenant was [forgotten](crate::Ledger::forget_tenant), look-ups and pages find nothing,
+/// and everything else is [`LedgerError::TenantForgotten`].
+#[derive(Clone)]
+pub struct List(ListReader);
+
+/// One blacklist of a tenant, to be read. Cheap to clone; keeps the ledger open.
 ///
 /// Reads see every write that was acknowledged before they began. Each sees one state of the list,
 /// but two reads may see two: to take a whole list over, ask for its [`sequence`](Self::sequence)
 /// first, then walk its [`members`](Self::members), then apply the
 /// [`changes_since`](Self::changes_since) that sequence number.
-///
-/// After the tenant was [forgotten](crate::Ledger::forget_tenant), look-ups and pages find nothing,
-/// and everything else is [`LedgerError::TenantForgotten`].
 #[derive(Clone)]
-pub struct List(Arc<Inner>);
+pub struct ListReader(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn Store>,
@@ -39,6 +46,14 @@ struct Inner {
     tenant: TenantId,
     scope: Scope,
     public_ids: Permutation,
+}
+
+impl Deref for List {
+    type Target = ListReader;
+
+    fn deref(&self) -> &ListReader {
+        &self.0
+    }
 }
 
 impl List {
@@ -50,34 +65,12 @@ impl List {
         scope: Scope,
     ) -> Self {
         let public_ids = keys.public_ids(&scope);
-        List(Arc::new(Inner { store, keys, row, tenant, scope, public_ids }))
+        List(ListReader(Arc::new(Inner { store, keys, row, tenant, scope, public_ids })))
     }
 
-    /// Whose list this is.
-    pub fn tenant(&self) -> &TenantId {
-        &self.0.tenant
-    }
-
-    /// Which of the tenant's lists this is.
-    pub fn scope(&self) -> &Scope {
-        &self.0.scope
-    }
-
-    /// The tenant's keys.
-    pub fn keys(&self) -> &TenantKeys {
-        &self.0.keys
-    }
-
-    /// The id under which clients know the subject's entry on this list, whether or not there is
-    /// one.
-    pub fn public_id(&self, subject: Subject) -> PublicId {
-        PublicId::from_name(self.0.public_ids.rename(subject))
-    }
-
-    /// The subject that an id of this list stands for. Every id stands for one; whether there is an
-    /// entry, [`get`](Self::get) tells.
-    pub fn subject_of(&self, id: &PublicId) -> Subject {
-        self.0.public_ids.rename_back(id.name())
+    /// The same list, to be read only.
+    pub fn reader(&self) -> &ListReader {
+        &self.0
     }
 
     /// Makes the changes, in their order and all of them or none. Returns what became of each when
@@ -109,7 +102,92 @@ impl List {
         if writes.iter().any(blocks_nothing) {
             return Err(LedgerError::NoDirections);
         }
-        self.0.store.write(self.0.row, &self.0.keys, writes, most)
+        self.inner().store.write(self.inner().row, &self.inner().keys, writes, most)
+    }
+
+    /// Remembers, durably, up to which record somebody has been told.
+    ///
+    /// # Errors
+    /// What the disk may report.
+    pub fn set_told(&self, told: Seq) -> Result<(), LedgerError> {
+        self.inner().store.set_told(self.inner().row, told)
+    }
+
+    /// The same, but a user id that nobody ever named is remembered, durably: the same for all of the tenant's lists, and for
+    /// ever.
+    ///
+    /// # Errors
+    /// [`LedgerError::TenantForgotten`], and what the disk may report.
+    pub fn ensure_person_of_user(&self, user: &UserId) -> Result<Person, LedgerError> {
+        self.inner().store.ensure_person_of_user(self.inner().row.tenant, &self.inner().keys, user)
+    }
+
+    /// Remembers, durably, that all of these are one person, in all of the tenant's lists: from then on what is blocked of one
+    /// is blocked of the others. Costs a look-up where that is known already.
+    ///
+    /// # Errors
+    /// [`LedgerError::TenantForgotten`], and what the disk may report.
+    pub fn tie(&self, tie: Tie) -> Result<Tied, LedgerError> {
+        self.inner().store.tie(self.inner().row.tenant, &self.inner().keys, tie)
+    }
+
+    /// Remembers who wrote when, and forgets who did not write since `forget_before`. Costs as much as it is given, and a look
+    /// at all that is remembered.
+    ///
+    /// # Errors
+    /// What the disk may report.
+    pub fn keep_visits(
+        &self,
+        visits: &[(Subject, Timestamp)],
+        forget_before: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.inner().store.keep_visits(self.inner().row, visits, forget_before)
+    }
+
+    /// Remembers, durably, which saved state of this list is the one to be loaded.
+    ///
+    /// States lie in files beside the ledger, which can be put back to an earlier copy of itself
+    /// without them. From then on its history may be another than the one that a state was saved
+    /// in, though the sequence numbers look right. The copy names an earlier state, so the newer one
+    /// is not loaded: an opt-out since then can't be lost by it.
+    ///
+    /// # Errors
+    /// [`LedgerError::TenantForgotten`], and what the disk may report.
+    pub fn keep_state(&self, id: [u8; 16]) -> Result<(), LedgerError> {
+        self.inner().store.keep_state(self.inner().row, id)
+    }
+
+    fn inner(&self) -> &Inner {
+        &self.0.0
+    }
+}
+
+impl ListReader {
+    /// Whose list this is.
+    pub fn tenant(&self) -> &TenantId {
+        &self.0.tenant
+    }
+
+    /// Which of the tenant's lists this is.
+    pub fn scope(&self) -> &Scope {
+        &self.0.scope
+    }
+
+    /// The tenant's keys.
+    pub fn keys(&self) -> &TenantKeys {
+        &self.0.keys
+    }
+
+    /// The id under which clients know the subject's entry on this list, whether or not there is
+    /// one.
+    pub fn public_id(&self, subject: Subject) -> PublicId {
+        PublicId::from_name(self.0.public_ids.rename(subject))
+    }
+
+    /// The subject that an id of this list stands for. Every id stands for one; whether there is an
+    /// entry, [`get`](Self::get) tells.
+    pub fn subject_of(&self, id: &PublicId) -> Subject {
+        self.0.public_ids.rename_back(id.name())
     }
 
     /// The subject's entry, active or not.
@@ -176,20 +254,12 @@ impl List {
         self.0.store.records_after(self.0.row, self.0.keys.text_seal(), after, limit)
     }
 
-    /// Up to which record somebody has been told, as [`set_told`](Self::set_told) was told last.
+    /// Up to which record somebody has been told, as [`set_told`](List::set_told) was told last.
     ///
     /// # Errors
     /// What the disk may report.
     pub fn told(&self) -> Result<Option<Seq>, LedgerError> {
         self.0.store.told(self.0.row)
-    }
-
-    /// Remembers, durably, up to which record somebody has been told.
-    ///
-    /// # Errors
-    /// What the disk may report.
-    pub fn set_told(&self, told: Seq) -> Result<(), LedgerError> {
-        self.0.store.set_told(self.0.row, told)
     }
 
     /// What was done to a person's entries, the newest change first: those with a number below `before`, or all. Costs a
@@ -221,7 +291,7 @@ impl List {
         Ok(Trail { records, older })
     }
 
-    /// Everybody who is meant by a user id: the number that it is [tied](Self::tie) to, in each of its spellings, or the id
+    /// Everybody who is meant by a user id: the number that it is [tied](List::tie) to, in each of its spellings, or the id
     /// itself. `None` where nobody ever named it in this tenant.
     ///
     /// # Errors
@@ -230,30 +300,12 @@ impl List {
         self.0.store.person_of_user(self.0.row.tenant, &self.0.keys, user)
     }
 
-    /// The same, but a user id that nobody ever named is remembered, durably: the same for all of the tenant's lists, and for
-    /// ever.
-    ///
-    /// # Errors
-    /// [`LedgerError::TenantForgotten`], and what the disk may report.
-    pub fn ensure_person_of_user(&self, user: &UserId) -> Result<Person, LedgerError> {
-        self.0.store.ensure_person_of_user(self.0.row.tenant, &self.0.keys, user)
-    }
-
     /// Everybody who is meant by a subject, such as that of an entry.
     ///
     /// # Errors
     /// What the disk may report.
     pub fn person_of(&self, subject: Subject) -> Result<Person, LedgerError> {
         self.0.store.person_of(self.0.row.tenant, &self.0.keys, subject)
-    }
-
-    /// Remembers, durably, that all of these are one person, in all of the tenant's lists: from then on what is blocked of one
-    /// is blocked of the others. Costs a look-up where that is known already.
-    ///
-    /// # Errors
-    /// [`LedgerError::TenantForgotten`], and what the disk may report.
-    pub fn tie(&self, tie: Tie) -> Result<Tied, LedgerError> {
-        self.0.store.tie(self.0.row.tenant, &self.0.keys, tie)
     }
 
     /// The entries that a person has: mostly one, but lists from before [spellings](portcullis_msisdn::Msisdn::spellings) were
@@ -333,7 +385,7 @@ impl List {
         Ok(self.census()?.active)
     }
 
-    /// Who wrote to the list's owner since then, and when last, as far as [`keep_visits`](Self::keep_visits) was told.
+    /// Who wrote to the list's owner since then, and when last, as far as [`keep_visits`](List::keep_visits) was told.
     ///
     /// # Errors
     /// What the disk may report; [`LedgerError::Damaged`] where a row is not as it was written.
@@ -341,42 +393,22 @@ impl List {
         self.0.store.visits(self.0.row, since)
     }
 
-    /// Remembers who wrote when, and forgets who did not write since `forget_before`. Costs as much as it is given, and a look
-    /// at all that is remembered.
-    ///
-    /// # Errors
-    /// What the disk may report.
-    pub fn keep_visits(
-        &self,
-        visits: &[(Subject, Timestamp)],
-        forget_before: Timestamp,
-    ) -> Result<(), LedgerError> {
-        self.0.store.keep_visits(self.0.row, visits, forget_before)
-    }
-
-    /// The saved state of this list that was kept last, as [`keep_state`](Self::keep_state) named it.
+    /// The saved state of this list that was kept last, as [`keep_state`](List::keep_state) named it.
     ///
     /// # Errors
     /// As for [`changes_since`](Self::changes_since).
     pub fn kept_state(&self) -> Result<Option<[u8; 16]>, LedgerError> {
         self.0.store.kept_state(self.0.row)
     }
-
-    /// Remembers, durably, which saved state of this list is the one to be loaded.
-    ///
-    /// States lie in files beside the ledger, which can be put back to an earlier copy of itself
-    /// without them. From then on its history may be another than the one that a state was saved
-    /// in, though the sequence numbers look right. The copy names an earlier state, so the newer one
-    /// is not loaded: an opt-out since then can't be lost by it.
-    ///
-    /// # Errors
-    /// [`LedgerError::TenantForgotten`], and what the disk may report.
-    pub fn keep_state(&self, id: [u8; 16]) -> Result<(), LedgerError> {
-        self.0.store.keep_state(self.0.row, id)
-    }
 }
 
 impl fmt::Debug for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for ListReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("List")
             .field("tenant", &self.0.tenant)

@@ -10,8 +10,8 @@ use portcullis_msisdn::Subject;
 ///
 /// It is the entry's subject under a second permutation, keyed per list, so it survives
 /// reactivation, is not stored, can't be linked with the same number's id on another list, and can
-/// be asked for before the entry exists. [`List::public_id`](crate::List::public_id) and
-/// [`List::subject_of`](crate::List::subject_of) convert.
+/// be asked for before the entry exists. [`ListReader::public_id`](crate::ListReader::public_id) and
+/// [`ListReader::subject_of`](crate::ListReader::subject_of) convert.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicId(Subject);
 

@@ -3,20 +3,25 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_host::Limits;
+use portcullis_host::{ErrorChain, Limits};
 use tracing::warn;
 
-use super::digest::Digest;
-use super::error::ShelfError;
-use super::folder::{self, FileError, Stamp};
-use super::kept::KeptFile;
-use super::shelf::{BuiltIn, Shelf};
-use super::slot::{Look, Seen, Slot};
-use super::version::{Origin, Version};
+use crate::digest::Digest;
+use crate::error::PluginStoreError;
+use crate::folder::{self, FileError, Stamp};
+use crate::kept::KeptFile;
+use crate::slot::{Look, Seen, Slot};
+use crate::store::{BuiltIn, PluginStore};
+use crate::version::{Origin, PluginVersion};
 
-impl Shelf {
+impl PluginStore {
     /// The newest version of a plugin that loads. What is wrong with a newer one is written down.
-    pub(super) fn look(&self, name: &str, slot: &Slot, look: &mut Look) -> Result<Arc<Version>, ShelfError> {
+    pub(super) fn look(
+        &self,
+        name: &str,
+        slot: &Slot,
+        look: &mut Look,
+    ) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let error = match self.newest(name, slot, look) {
             Ok(version) => {
                 slot.shown().show(&version);
@@ -26,24 +31,29 @@ impl Shelf {
         };
         let known = slot.shown().newest.clone();
         let before = known.or_else(|| self.newest_kept(name));
-        if before.is_none() && matches!(error, ShelfError::Gone { .. }) {
+        if before.is_none() && matches!(error, PluginStoreError::Gone { .. }) {
             slot.shown().problem = None;
-            return Err(ShelfError::Unknown { name: name.to_owned() });
+            return Err(PluginStoreError::Unknown { name: name.to_owned() });
         }
         let mut shown = slot.shown();
         shown.newest.clone_from(&before);
         // One that is being written may be good when that is done.
-        let is_being_written = matches!(error, ShelfError::File { source: FileError::Changing, .. });
-        let sentence = crate::sentence::of(&error);
-        if !is_being_written && shown.problem.as_ref() != Some(&sentence) {
-            look.untold = Some(sentence.clone());
-            shown.problem = Some(sentence);
+        let is_being_written = matches!(error, PluginStoreError::File { source: FileError::Changing, .. });
+        let is_known = shown.problem.as_ref().is_some_and(|known| known.is_same(&error));
+        if !is_being_written && !is_known {
+            look.untold = Some(error.clone());
+            shown.problem = Some(error.clone());
         }
         before.ok_or(error)
     }
 
     /// The newest content of a plugin: its file, or else what is built in.
-    fn newest(&self, name: &str, slot: &Slot, look: &mut Look) -> Result<Arc<Version>, ShelfError> {
+    fn newest(
+        &self,
+        name: &str,
+        slot: &Slot,
+        look: &mut Look,
+    ) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let path = self.file(name);
         if let Some(path) = &path {
             let stamp = Stamp::at(path);
@@ -56,8 +66,8 @@ impl Shelf {
         }
         let Some(BuiltIn { digest, component }) = self.built_in(name) else {
             return Err(match path {
-                Some(path) => ShelfError::Gone { path },
-                None => ShelfError::Unknown { name: name.to_owned() },
+                Some(path) => PluginStoreError::Gone { path },
+                None => PluginStoreError::Unknown { name: name.to_owned() },
             });
         };
         let newest = slot.shown().newest.clone();
@@ -76,7 +86,7 @@ impl Shelf {
         stamp: Stamp,
         slot: &Slot,
         look: &mut Look,
-    ) -> Result<Arc<Version>, ShelfError> {
+    ) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let before = look.seen.take();
         if let Some(seen) = before.as_ref().filter(|seen| seen.is_settled && seen.stamp == stamp) {
             let outcome = seen.outcome.clone();
@@ -115,18 +125,22 @@ impl Shelf {
     }
 
     /// The version that was the newest last, as far as what was kept tells.
-    fn newest_kept(&self, name: &str) -> Option<Arc<Version>> {
+    fn newest_kept(&self, name: &str) -> Option<Arc<PluginVersion>> {
         let kept = self.kept_of(name);
         kept.iter().filter(|file| file.since.is_some()).find_map(|file| match self.load_kept(name, file) {
             Ok(version) => Some(version),
             Err(error) => {
-                warn!(plugin = name, error = crate::sentence::of(&error), "a kept version can't be used");
+                warn!(plugin = name, error = %ErrorChain(&error), "a kept version can't be used");
                 None
             }
         })
     }
 
-    pub(super) fn load_kept(&self, name: &str, file: &KeptFile) -> Result<Arc<Version>, ShelfError> {
+    pub(super) fn load_kept(
+        &self,
+        name: &str,
+        file: &KeptFile,
+    ) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let component = file.read(name, Limits::default().component_bytes)?;
         self.load(name, file.digest, &component, Origin::Kept(file.path.clone()))
     }
@@ -138,16 +152,18 @@ impl Shelf {
         digest: Digest,
         component: &[u8],
         origin: Origin,
-    ) -> Result<Arc<Version>, ShelfError> {
+    ) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let name = name.to_owned();
         match self.compiled.load(digest, component) {
-            Ok(plugin) => Ok(Arc::new(Version { name, digest, plugin, bytes: component.len(), origin })),
-            Err(source) => Err(ShelfError::Unloadable { name, origin, source }),
+            Ok(plugin) => {
+                Ok(Arc::new(PluginVersion { name, digest, plugin, bytes: component.len(), origin }))
+            }
+            Err(source) => Err(PluginStoreError::Unloadable { name, origin, source }),
         }
     }
 
     /// Keeps a version for as long as can be.
-    pub(super) fn keep(&self, slot: &Slot, version: &Arc<Version>, component: &[u8], is_newest: bool) {
+    pub(super) fn keep(&self, slot: &Slot, version: &Arc<PluginVersion>, component: &[u8], is_newest: bool) {
         if let Some(kept) = &self.kept {
             let Err(error) = kept.keep(&version.name, version.digest, component, is_newest) else { return };
             warn!(
@@ -161,6 +177,6 @@ impl Shelf {
     }
 }
 
-fn unusable(name: &str, path: &Path, source: FileError) -> ShelfError {
-    ShelfError::File { name: name.to_owned(), path: path.to_owned(), source }
+fn unusable(name: &str, path: &Path, source: FileError) -> PluginStoreError {
+    PluginStoreError::File { name: name.to_owned(), path: path.to_owned(), source }
 }

@@ -7,13 +7,13 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::*;
-use crate::plugins::{Version, Watch};
+use crate::{PluginVersion, Watch};
 
 /// Longer than anything takes that a test waits for.
 const LONG: Duration = Duration::from_secs(20);
 
 /// Looks whenever it is told to, until something changed.
-async fn next_change(shelf: &Shelf, changed: &Notify) -> Arc<Version> {
+async fn next_change(shelf: &PluginStore, changed: &Notify) -> Arc<PluginVersion> {
     let change = async {
         loop {
             changed.notified().await;
@@ -40,6 +40,6 @@ async fn a_component_that_is_uploaded_in_pieces_is_found_when_it_is_whole() {
         assert!(!found(&shelf).iter().any(|finding| finding.starts_with("changed")));
         fs::write(folder.file("a"), &component).unwrap();
         assert_eq!(next_change(&shelf, &changed).await.digest, Digest::of(&component));
-        assert_eq!(shelf.problem("a"), None);
+        assert_eq!(problem(&shelf, "a"), None);
     }
 }

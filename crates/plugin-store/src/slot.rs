@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::digest::Digest;
-use super::error::ShelfError;
-use super::folder::Stamp;
-use super::version::Version;
+use crate::digest::Digest;
+use crate::error::PluginStoreError;
+use crate::folder::Stamp;
+use crate::version::PluginVersion;
 
 /// One plugin's place on the shelf.
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub(super) struct Look {
     /// Whether there was one since it was last told that there is none.
     pub(super) was_there: bool,
     /// A problem that is yet to be told.
-    pub(super) untold: Option<String>,
+    pub(super) untold: Option<PluginStoreError>,
 }
 
 /// The file as it was read last.
@@ -48,7 +48,7 @@ pub(super) struct Seen {
     pub(super) is_settled: bool,
     /// `None` where it was not even read.
     pub(super) digest: Option<Digest>,
-    pub(super) outcome: Result<Arc<Version>, ShelfError>,
+    pub(super) outcome: Result<Arc<PluginVersion>, PluginStoreError>,
 }
 
 /// Which version they have who asked for the latest one, or were told of a change.
@@ -77,34 +77,34 @@ impl Told {
 /// What can be asked for while somebody looks.
 #[derive(Default)]
 pub(super) struct Shown {
-    pub(super) newest: Option<Arc<Version>>,
-    pub(super) problem: Option<String>,
+    pub(super) newest: Option<Arc<PluginVersion>>,
+    pub(super) problem: Option<PluginStoreError>,
     /// Versions that are on no disk.
     pub(super) unkept: Vec<Unkept>,
 }
 
 /// A version that ends with the process.
 pub(super) struct Unkept {
-    pub(super) version: Arc<Version>,
-    /// As [`Listed::since`](super::Listed).
+    pub(super) version: Arc<PluginVersion>,
+    /// As [`ListedVersion::since`](super::ListedVersion).
     pub(super) since: Option<Timestamp>,
 }
 
 impl Shown {
     /// That this version is the newest, and a good one.
-    pub(super) fn show(&mut self, newest: &Arc<Version>) {
+    pub(super) fn show(&mut self, newest: &Arc<PluginVersion>) {
         self.newest = Some(Arc::clone(newest));
         self.problem = None;
     }
 
     /// The version of this content, if it is at hand.
-    pub(super) fn at_hand(&self, digest: Digest) -> Option<Arc<Version>> {
+    pub(super) fn at_hand(&self, digest: Digest) -> Option<Arc<PluginVersion>> {
         let unkept = self.unkept.iter().map(|unkept| &unkept.version);
         self.newest.iter().chain(unkept).find(|version| version.digest == digest).cloned()
     }
 
     /// Keeps a version in memory.
-    pub(super) fn hold(&mut self, version: &Arc<Version>, is_newest: bool) {
+    pub(super) fn hold(&mut self, version: &Arc<PluginVersion>, is_newest: bool) {
         let since = is_newest.then(Timestamp::now);
         match self.unkept.iter_mut().find(|unkept| unkept.version.digest == version.digest) {
             Some(unkept) => unkept.since = since.or(unkept.since),

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
-use crate::plugins::ShelfError;
-use crate::plugins::version::Origin;
+use crate::PluginStoreError;
+use crate::version::Origin;
 
 #[test]
 fn what_is_put_is_the_latest_and_in_the_folder() {
@@ -37,13 +37,13 @@ fn what_does_not_load_is_not_put() {
     shelf.put("a", &good).unwrap();
     for bytes in [&good[..good.len() / 2], b"noise"] {
         let error = shelf.put("a", bytes).unwrap_err();
-        assert!(matches!(error, ShelfError::Unloadable { .. }), "{error}");
+        assert!(matches!(error, PluginStoreError::Unloadable { .. }), "{error}");
     }
     let large = vec![0; (16 << 20) + 1];
-    let error = crate::sentence::of(&shelf.put("a", &large).unwrap_err());
+    let error = ErrorChain(&shelf.put("a", &large).unwrap_err()).to_string();
     assert!(error.contains("16777217 bytes"), "{error}");
     assert_eq!(fs::read(folder.file("a")).unwrap(), good);
-    assert_eq!((latest(&shelf, "a"), shelf.problem("a")), (Digest::of(&good), None));
+    assert_eq!((latest(&shelf, "a"), problem(&shelf, "a")), (Digest::of(&good), None));
     assert_eq!(files(&folder.path()), [".versions", "a.wasm"]);
     assert_eq!(files(&folder.versions()).len(), 1);
 }
@@ -55,14 +55,14 @@ fn what_can_not_be_a_name_is_not_put() {
     let long = "a".repeat(65);
     for name in ["", "A", "a b", "a.b", "a/b", "../a", "-a", "_a", ".a", "é", "a@b", &long] {
         let error = shelf.put(name, &component("one")).unwrap_err();
-        assert!(matches!(error, ShelfError::Name { .. }), "{name}: {error}");
+        assert!(matches!(error, PluginStoreError::Name { .. }), "{name}: {error}");
     }
     shelf.put(&long[..64], &component("one")).unwrap();
 }
 
 #[test]
 fn without_a_folder_nothing_is_put_and_it_is_said_how() {
-    let error = Shelf::new(engine(), None).put("a", &component("one")).unwrap_err();
+    let error = PluginStore::new(engine(), None).put("a", &component("one")).unwrap_err();
     assert!(error.to_string().contains("set plugins.dir"), "{error}");
 }
 
@@ -75,7 +75,7 @@ fn where_the_folder_can_not_be_written_everything_stays() {
     folder.remove("a");
     fs::create_dir(folder.file("a")).unwrap();
     let error = shelf.put("a", &component("two")).unwrap_err();
-    assert!(matches!(error, ShelfError::Write { .. }), "{error}");
+    assert!(matches!(error, PluginStoreError::Write { .. }), "{error}");
     assert_eq!(latest(&shelf, "a"), Digest::of(&good));
     assert_eq!(files(&folder.path()), [".versions", "a.wasm"]);
 }
@@ -104,5 +104,5 @@ fn whoever_looks_while_it_is_put_sees_one_or_the_other_whole() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    assert_eq!((latest(&shelf, "a"), shelf.problem("a")), (Digest::of(&components[0]), None));
+    assert_eq!((latest(&shelf, "a"), problem(&shelf, "a")), (Digest::of(&components[0]), None));
 }

@@ -5,11 +5,9 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::hex;
-
 /// The SHA-256 digest of a component's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Digest([u8; 32]);
+pub struct Digest([u8; 32]);
 
 /// The first digits of a digest, as a person writes them: 8 to 64.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,31 +20,35 @@ const FEWEST_DIGITS: usize = 8;
 
 /// Why a text names no version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum DigestError {
+pub enum DigestError {
+    /// A whole digest was expected.
     #[error("not a digest: write sha256: and 64 hexadecimal digits")]
     Whole,
+    /// A digest, or the beginning of one, was expected.
     #[error("not a digest: write sha256: and 64 hexadecimal digits, or at least the first {FEWEST_DIGITS}")]
     Prefix,
 }
 
 impl Digest {
     /// Hashes a component: a few milliseconds for the largest.
-    pub(crate) fn of(component: &[u8]) -> Self {
+    pub fn of(component: &[u8]) -> Self {
         Digest(Sha256::digest(component).into())
     }
 
     /// The first 12 digits: for people, who compare them at a glance.
-    pub(crate) fn short(&self) -> String {
+    pub fn short(&self) -> String {
         self.hex()[..12].to_owned()
     }
 
     /// All 64 digits, in lower case.
     pub(super) fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&self.0)
     }
 
     pub(super) fn from_hex(hex: &str) -> Option<Self> {
-        hex::digest(hex).map(Digest)
+        let mut digest = [0; 32];
+        let decoded = base16ct::mixed::decode(hex, &mut digest).ok()?;
+        (decoded.len() == 32).then_some(Digest(digest))
     }
 }
 

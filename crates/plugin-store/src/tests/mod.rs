@@ -9,14 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use portcullis_host::Engine;
+use portcullis_host::{Engine, ErrorChain};
 use portcullis_plugin_bundle::TRIVIAL;
 use tempfile::TempDir;
 
-use super::{Digest, Finding, Shelf};
+use crate::{Digest, Finding, PluginStore};
 
 /// A component that behaves as `component` does and has another digest: for each note another one.
-pub(crate) fn noted(component: &[u8], note: &str) -> Vec<u8> {
+fn noted(component: &[u8], note: &str) -> Vec<u8> {
     // A custom section: its id, its size, the size of its name, the name, and anything.
     let section = [&[4], &b"note"[..], note.as_bytes()].concat();
     let size = u8::try_from(section.len()).ok().filter(|&size| size < 0x80).expect("a short note");
@@ -48,8 +48,8 @@ impl Folder {
     }
 
     /// A shelf over it, as a gateway that starts has one.
-    fn shelf(&self) -> Shelf {
-        Shelf::new(engine(), Some(self.path()))
+    fn shelf(&self) -> PluginStore {
+        PluginStore::new(engine(), Some(self.path()))
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -85,11 +85,11 @@ fn files(dir: &Path) -> Vec<String> {
 }
 
 /// What was found, as `changed NAME DIGEST`, `problem NAME` and `gone NAME`.
-fn found(shelf: &Shelf) -> Vec<String> {
+fn found(shelf: &PluginStore) -> Vec<String> {
     let word = |finding: &Finding| match finding {
         Finding::Changed { name, version } => format!("changed {name} {}", version.digest.short()),
-        Finding::Problem { name, sentence } => {
-            assert_eq!(shelf.problem(name).as_ref(), Some(sentence));
+        Finding::Problem { name, error } => {
+            assert!(shelf.problem(name).unwrap().is_same(error));
             format!("problem {name}")
         }
         Finding::Gone { name } => format!("gone {name}"),
@@ -102,6 +102,11 @@ fn changed(name: &str, component: &[u8]) -> Vec<String> {
 }
 
 /// The digest of the latest version.
-fn latest(shelf: &Shelf, name: &str) -> Digest {
+fn latest(shelf: &PluginStore, name: &str) -> Digest {
     shelf.latest(name).unwrap().digest
+}
+
+/// What is wrong with the newest content of a plugin.
+fn problem(shelf: &PluginStore, name: &str) -> Option<String> {
+    shelf.problem(name).map(|error| ErrorChain(&error).to_string())
 }

@@ -3,28 +3,42 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::folder;
-use super::shelf::Shelf;
-use super::slot::Told;
-use super::version::{Origin, Version};
+use crate::error::PluginStoreError;
+use crate::folder;
+use crate::slot::Told;
+use crate::store::PluginStore;
+use crate::version::{Origin, PluginVersion};
 
-/// What a [rescan](Shelf::rescan) found out about one plugin.
+/// What a [rescan](PluginStore::rescan) found out about one plugin.
 #[derive(Debug)]
-pub(crate) enum Finding {
+pub enum Finding {
     /// Its file has a content that not all know of who asked for the latest version.
-    Changed { name: String, version: Arc<Version> },
+    Changed {
+        /// The plugin.
+        name: String,
+        /// Its newest version.
+        version: Arc<PluginVersion>,
+    },
     /// Its file can't be used. Whoever has a version of the plugin goes on with it.
-    Problem { name: String, sentence: String },
+    Problem {
+        /// The plugin.
+        name: String,
+        /// Why.
+        error: PluginStoreError,
+    },
     /// Its file is no longer there. Whoever has a version of the plugin goes on with it; the latest is the built-in one from now
     /// on, where there is one.
-    Gone { name: String },
+    Gone {
+        /// The plugin.
+        name: String,
+    },
 }
 
-impl Shelf {
+impl PluginStore {
     /// Looks at every file in the folder, and compiles what is new. Each thing is told once.
     ///
     /// A file that is there again is no change where its content is what everybody has.
-    pub(crate) fn rescan(&self) -> Vec<Finding> {
+    pub fn rescan(&self) -> Vec<Finding> {
         let mut names: BTreeSet<String> = self.dir().map(folder::names).unwrap_or_default();
         names.extend(self.slots().keys().cloned());
         names.into_iter().filter_map(|name| self.rescan_one(name)).collect()
@@ -44,8 +58,8 @@ impl Shelf {
             };
             return (was_there && is_missed).then_some(Finding::Gone { name });
         }
-        if let Some(sentence) = untold {
-            return Some(Finding::Problem { name, sentence });
+        if let Some(error) = untold {
+            return Some(Finding::Problem { name, error });
         }
         let version = latest.ok().filter(|version| matches!(version.origin, Origin::File(_)))?;
         let told = std::mem::replace(&mut look.told, Told::One(version.digest));

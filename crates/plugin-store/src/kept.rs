@@ -8,9 +8,9 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use super::digest::Digest;
-use super::error::ShelfError;
-use super::folder;
+use crate::digest::Digest;
+use crate::error::PluginStoreError;
+use crate::folder;
 
 /// The folder `.versions` in the folder of plugins: a file `NAME@HEX.wasm` is a version of the plugin NAME, and HEX the digest
 /// of its bytes. When it was modified is when it last became the newest of its name; zero where it never did.
@@ -27,7 +27,7 @@ pub(super) struct KeptFile {
     pub(super) digest: Digest,
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
-    /// As [`Listed::since`](super::Listed).
+    /// As [`ListedVersion::since`](super::ListedVersion).
     pub(super) since: Option<Timestamp>,
 }
 
@@ -85,15 +85,15 @@ impl Kept {
 
 impl KeptFile {
     /// The bytes of the version, which are those it is named after.
-    pub(super) fn read(&self, name: &str, limit: usize) -> Result<Vec<u8>, ShelfError> {
+    pub(super) fn read(&self, name: &str, limit: usize) -> Result<Vec<u8>, PluginStoreError> {
         let path = || self.path.clone();
-        let content = folder::read(&self.path, limit).map_err(|source| ShelfError::File {
+        let content = folder::read(&self.path, limit).map_err(|source| PluginStoreError::File {
             name: name.to_owned(),
             path: path(),
             source,
         })?;
         if Digest::of(&content.bytes) != self.digest {
-            return Err(ShelfError::Tampered { path: path() });
+            return Err(PluginStoreError::Tampered { path: path() });
         }
         Ok(content.bytes)
     }

@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 use portcullis_plugin_bundle::EXACT;
 
 use super::*;
-use crate::plugins::version::Origin;
-use crate::plugins::{Listed, ShelfError};
+use crate::version::Origin;
+use crate::{ListedVersion, PluginStoreError};
 
 fn short(component: &[u8]) -> String {
     Digest::of(component).short()
 }
 
-fn digests(versions: &[Listed]) -> Vec<Digest> {
+fn digests(versions: &[ListedVersion]) -> Vec<Digest> {
     versions.iter().map(|version| version.digest).collect()
 }
 
@@ -60,11 +60,11 @@ fn after_a_restart_with_a_broken_file_the_version_from_before_serves() {
     assert_eq!(found(&shelf), ["problem a"]);
     assert_eq!(latest(&shelf, "a"), Digest::of(&one));
     assert!(found(&shelf).is_empty());
-    assert!(shelf.problem("a").is_some());
+    assert!(problem(&shelf, "a").is_some());
     // The very content that serves comes again.
     folder.place("a", &one);
     assert!(found(&shelf).is_empty());
-    assert_eq!((latest(&shelf, "a"), shelf.problem("a")), (Digest::of(&one), None));
+    assert_eq!((latest(&shelf, "a"), problem(&shelf, "a")), (Digest::of(&one), None));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn what_was_kept_and_changed_since_is_refused() {
 
     let shelf = folder.shelf();
     let error = shelf.version("a", &short(&two)).unwrap_err();
-    assert!(matches!(error, ShelfError::Tampered { .. }), "{error}");
+    assert!(matches!(error, PluginStoreError::Tampered { .. }), "{error}");
     assert!(error.to_string().contains(&*folder.kept("a", &two).to_string_lossy()), "{error}");
     assert_eq!(latest(&shelf, "a"), Digest::of(&one));
     // Whoever has the right bytes mends it.
@@ -158,18 +158,18 @@ fn digits_that_fit_no_version_or_several_are_refused() {
     }
     let refused = |text: &str| shelf.version("a", text).unwrap_err();
     let error = refused("sha256:01234567");
-    assert!(matches!(error, ShelfError::Ambiguous { .. }), "{error}");
+    assert!(matches!(error, PluginStoreError::Ambiguous { .. }), "{error}");
     assert!(error.to_string().contains("write more digits"), "{error}");
     let error = refused("ffffffff");
-    assert!(matches!(error, ShelfError::UnknownVersion { .. }), "{error}");
+    assert!(matches!(error, PluginStoreError::UnknownVersion { .. }), "{error}");
     assert!(error.to_string().contains(&short(&component("one"))), "{error}");
     for text in ["", "latest", "0123456", "sha256:"] {
         let error = refused(text);
-        assert!(matches!(error, ShelfError::NoVersion { .. }), "{error}");
+        assert!(matches!(error, PluginStoreError::NoVersion { .. }), "{error}");
     }
     // Of another plugin.
     let error = shelf.version("exact", &short(&component("one"))).unwrap_err();
-    assert!(matches!(error, ShelfError::UnknownVersion { .. }), "{error}");
+    assert!(matches!(error, PluginStoreError::UnknownVersion { .. }), "{error}");
 }
 
 #[test]
@@ -194,7 +194,10 @@ fn old_versions_are_forgotten_but_for_those_in_use() {
         for digest in &expected {
             assert_eq!(shelf.version("a", &digest.short()).unwrap().digest, *digest);
         }
-        assert!(matches!(shelf.version("a", &short(&components[2])), Err(ShelfError::UnknownVersion { .. })));
+        assert!(matches!(
+            shelf.version("a", &short(&components[2])),
+            Err(PluginStoreError::UnknownVersion { .. })
+        ));
         if is_writable {
             assert_eq!(files(&folder.versions()).len(), 9);
         }
@@ -217,7 +220,7 @@ fn what_is_forgotten_is_compiled_again_when_it_is_asked_for() {
 
 #[test]
 fn without_a_folder_versions_last_as_long_as_the_process() {
-    let shelf = Shelf::new(engine(), None);
+    let shelf = PluginStore::new(engine(), None);
     assert_eq!(latest(&shelf, "exact"), Digest::of(EXACT.component));
     let [listed] = &shelf.versions("exact")[..] else { panic!("one version") };
     assert!(listed.is_latest && listed.since.is_some());

@@ -20,13 +20,23 @@ const STEP: Duration = Duration::from_secs(2);
 
 /// Why a file gives no component.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum FileError {
+#[non_exhaustive]
+pub enum FileError {
+    /// The operating system refuses.
     #[error("it can't be read")]
     Read(#[source] Arc<io::Error>),
+    /// A folder, a pipe, a device.
     #[error("it is not a file")]
     NotAFile,
+    /// Larger than any plugin may be.
     #[error("it has {bytes} bytes, and {limit} are allowed")]
-    TooLarge { bytes: u64, limit: usize },
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The largest size that is allowed.
+        limit: usize,
+    },
+    /// It changed while it was read.
     #[error("it is being written just now: try again when that is done")]
     Changing,
 }

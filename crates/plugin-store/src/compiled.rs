@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use portcullis_host::{Engine, Limits, LoadError, Plugin};
 
-use super::digest::Digest;
+use crate::digest::Digest;
 
 /// Compiled plugins by their content: each is compiled once, however many names it has.
 pub(super) struct Compiled {

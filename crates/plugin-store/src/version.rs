@@ -6,24 +6,27 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use portcullis_host::Plugin;
 
-use super::digest::Digest;
+use crate::digest::Digest;
 
 /// One content that a plugin has, or had: compiled, and ready to be instantiated.
 #[derive(Debug)]
-pub(crate) struct Version {
+pub struct PluginVersion {
     /// What a tenant's `plugin` names.
-    pub(crate) name: String,
-    pub(crate) digest: Digest,
+    pub name: String,
+    /// What tells it from other versions.
+    pub digest: Digest,
     /// Shared with the versions of other names that have the same content.
-    pub(crate) plugin: Plugin,
+    pub plugin: Plugin,
     /// The size of the component.
-    pub(crate) bytes: usize,
-    pub(crate) origin: Origin,
+    pub bytes: usize,
+    /// Where it comes from.
+    pub origin: Origin,
 }
 
 /// Where a version comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub enum Origin {
+    /// It comes with the program.
     BuiltIn,
     /// The file of its name in the folder of plugins.
     File(PathBuf),
@@ -43,14 +46,15 @@ impl fmt::Display for Origin {
 
 /// A version that can be asked for, as far as it is known without loading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Listed {
-    pub(crate) digest: Digest,
+pub struct ListedVersion {
+    /// What tells it from other versions.
+    pub digest: Digest,
     /// The plugin's own words. `None` until the version is loaded in this process.
-    pub(crate) own_version: Option<String>,
+    pub own_version: Option<String>,
     /// The size of the component.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// When it last became the newest of its name. `None` where it never was that.
-    pub(crate) since: Option<Timestamp>,
-    /// Whether it is what [`latest`](super::Shelf::latest) answered last.
-    pub(crate) is_latest: bool,
+    pub since: Option<Timestamp>,
+    /// Whether it is what [`latest`](super::PluginStore::latest) answered last.
+    pub is_latest: bool,
 }

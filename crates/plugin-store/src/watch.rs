@@ -14,13 +14,13 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tracing::warn;
 
-use super::folder::{self, Stamp};
+use crate::folder::{self, Stamp};
 
 /// Watches the folder of plugins on a thread of its own, which ends when this is dropped.
 ///
 /// The system tells of changes; where it can't, the files' stamps are compared every tenth of a second. The folder may
 /// appear, disappear and be exchanged for another.
-pub(crate) struct Watch {
+pub struct Watch {
     signals: Sender<Signal>,
     thread: Option<JoinHandle<()>>,
 }
@@ -73,7 +73,7 @@ impl Watch {
     /// # Errors
     ///
     /// Where the operating system starts no more threads.
-    pub(crate) fn start(dir: PathBuf, changed: Arc<Notify>) -> io::Result<Self> {
+    pub fn start(dir: PathBuf, changed: Arc<Notify>) -> io::Result<Self> {
         Self::with(dir, changed, PACE, Eyes::System)
     }
 

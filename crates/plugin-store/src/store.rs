@@ -8,13 +8,13 @@ use portcullis_host::{Engine, Limits};
 use portcullis_plugin_bundle::SHIPPED;
 use tracing::warn;
 
-use super::compiled::Compiled;
-use super::digest::{Digest, Prefix};
-use super::error::ShelfError;
-use super::folder::{self, Stamp};
-use super::kept::{Kept, KeptFile};
-use super::slot::{Look, Seen, Slot, Told};
-use super::version::{Listed, Origin, Version};
+use crate::compiled::Compiled;
+use crate::digest::{Digest, Prefix};
+use crate::error::PluginStoreError;
+use crate::folder::{self, Stamp};
+use crate::kept::{Kept, KeptFile};
+use crate::slot::{Look, Seen, Slot, Told};
+use crate::version::{ListedVersion, Origin, PluginVersion};
 
 /// Plugins by name, each with its versions.
 ///
@@ -23,7 +23,7 @@ use super::version::{Listed, Origin, Version};
 ///
 /// Methods block: for a look at a file, and where its content is new, until that is compiled. Nobody waits for another
 /// plugin to be compiled.
-pub(crate) struct Shelf {
+pub struct PluginStore {
     dir: Option<PathBuf>,
     pub(super) kept: Option<Kept>,
     built_in: BTreeMap<&'static str, BuiltIn>,
@@ -38,12 +38,12 @@ pub(super) struct BuiltIn {
     pub(super) component: &'static [u8],
 }
 
-impl Shelf {
+impl PluginStore {
     /// How many versions of a plugin [`retain`](Self::retain) leaves besides those in use.
-    pub(crate) const KEPT: usize = 8;
+    pub const KEPT: usize = 8;
 
     /// Compiles nothing yet. The folder need not be there.
-    pub(crate) fn new(engine: Engine, dir: Option<PathBuf>) -> Self {
+    pub fn new(engine: Engine, dir: Option<PathBuf>) -> Self {
         if let Some(dir) = &dir {
             folder::sweep(dir);
         }
@@ -51,7 +51,7 @@ impl Shelf {
             let component = plugin.component;
             (plugin.name, BuiltIn { digest: Digest::of(component), component })
         });
-        Shelf {
+        PluginStore {
             kept: dir.as_deref().map(Kept::new),
             dir,
             built_in: built_in.collect(),
@@ -61,12 +61,12 @@ impl Shelf {
     }
 
     /// The folder that was named for plugins.
-    pub(crate) fn dir(&self) -> Option<&Path> {
+    pub fn dir(&self) -> Option<&Path> {
         self.dir.as_deref()
     }
 
     /// The names of the plugins there are now.
-    pub(crate) fn names(&self) -> BTreeSet<String> {
+    pub fn names(&self) -> BTreeSet<String> {
         names(self.dir())
     }
 
@@ -76,7 +76,7 @@ impl Shelf {
     /// # Errors
     ///
     /// Where no plugin has this name, or none of its contents loads.
-    pub(crate) fn latest(&self, name: &str) -> Result<Arc<Version>, ShelfError> {
+    pub fn latest(&self, name: &str) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let slot = self.slot(name)?;
         let mut look = slot.look();
         if slot.shown().newest.is_none() {
@@ -93,9 +93,9 @@ impl Shelf {
     /// # Errors
     ///
     /// Where there is none such, or several; where it does not load, or what was kept of it is damaged.
-    pub(crate) fn version(&self, name: &str, text: &str) -> Result<Arc<Version>, ShelfError> {
+    pub fn version(&self, name: &str, text: &str) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let slot = self.slot(name)?;
-        let wanted = text.parse::<Prefix>().map_err(|source| ShelfError::NoVersion {
+        let wanted = text.parse::<Prefix>().map_err(|source| PluginStoreError::NoVersion {
             name: name.to_owned(),
             text: text.to_owned(),
             source,
@@ -111,14 +111,14 @@ impl Shelf {
         let fitting: Vec<Digest> = known.iter().copied().filter(|digest| wanted.fits(digest)).collect();
         let unknown = || {
             let (name, text, known) = (name.to_owned(), text.to_owned(), short(&known));
-            ShelfError::UnknownVersion { name, text, known }
+            PluginStoreError::UnknownVersion { name, text, known }
         };
         let digest = match *fitting {
             [] => return Err(unknown()),
             [digest] => digest,
             _ => {
                 let (name, text, fitting) = (name.to_owned(), text.to_owned(), short(&fitting));
-                return Err(ShelfError::Ambiguous { name, text, fitting });
+                return Err(PluginStoreError::Ambiguous { name, text, fitting });
             }
         };
         if let Some(version) = slot.shown().at_hand(digest) {
@@ -144,16 +144,16 @@ impl Shelf {
     /// # Errors
     ///
     /// Where the name is none, the component does not load, or the folder can't be written: everything is as it was then.
-    pub(crate) fn put(&self, name: &str, component: &[u8]) -> Result<Arc<Version>, ShelfError> {
+    pub fn put(&self, name: &str, component: &[u8]) -> Result<Arc<PluginVersion>, PluginStoreError> {
         if !is_good(name) {
-            return Err(ShelfError::Name { name: name.to_owned() });
+            return Err(PluginStoreError::Name { name: name.to_owned() });
         }
-        let path = self.file(name).ok_or(ShelfError::NoFolder)?;
+        let path = self.file(name).ok_or(PluginStoreError::NoFolder)?;
         let version = self.load(name, Digest::of(component), component, Origin::File(path.clone()))?;
         let slot = self.slot_of(name);
         let mut look = slot.look();
         let file = folder::write(&path, component)
-            .map_err(|source| ShelfError::Write { path, source: Arc::new(source) })?;
+            .map_err(|source| PluginStoreError::Write { path, source: Arc::new(source) })?;
         self.keep(&slot, &version, component, true);
         slot.shown().show(&version);
         let digest = version.digest;
@@ -173,25 +173,26 @@ impl Shelf {
         Ok(version)
     }
 
-    /// What is wrong with the newest content of a plugin, in one sentence, until a good one is there.
-    pub(crate) fn problem(&self, name: &str) -> Option<String> {
+    /// What is wrong with the newest content of a plugin, until a good one is there.
+    pub fn problem(&self, name: &str) -> Option<PluginStoreError> {
         let slot = self.slots().get(name).cloned()?;
         slot.shown().problem.clone()
     }
 
     /// The versions of a plugin that can be asked for: the latest first, then by age, and last those that never were the latest.
-    pub(crate) fn versions(&self, name: &str) -> Vec<Listed> {
+    pub fn versions(&self, name: &str) -> Vec<ListedVersion> {
         let Ok(slot) = self.slot(name) else { return Vec::new() };
-        let mut versions: Vec<Listed> = self.listed(name, &slot, &self.kept_of(name)).into_values().collect();
+        let mut versions: Vec<ListedVersion> =
+            self.listed(name, &slot, &self.kept_of(name)).into_values().collect();
         versions.sort_by_key(|version| std::cmp::Reverse((version.is_latest, version.since)));
         versions
     }
 
-    fn listed(&self, name: &str, slot: &Slot, kept: &[KeptFile]) -> BTreeMap<Digest, Listed> {
+    fn listed(&self, name: &str, slot: &Slot, kept: &[KeptFile]) -> BTreeMap<Digest, ListedVersion> {
         let shown = slot.shown();
         let mut versions = BTreeMap::new();
         let mut list = |digest, bytes, since| {
-            versions.entry(digest).or_insert_with(|| Listed {
+            versions.entry(digest).or_insert_with(|| ListedVersion {
                 digest,
                 own_version: self.compiled.get(&digest).map(|plugin| plugin.description().version.clone()),
                 bytes,
@@ -214,8 +215,8 @@ impl Shelf {
         versions
     }
 
-    /// Forgets old versions: of each plugin all but the newest [`Shelf::KEPT`], the latest, and those that are `in_use`.
-    pub(crate) fn retain(&self, in_use: impl Fn(&Digest) -> bool) {
+    /// Forgets old versions: of each plugin all but the newest [`PluginStore::KEPT`], the latest, and those that are `in_use`.
+    pub fn retain(&self, in_use: impl Fn(&Digest) -> bool) {
         let slots = self.slots().clone();
         let mut needed = HashSet::new();
         let mut latest = BTreeMap::new();
@@ -262,7 +263,7 @@ impl Shelf {
     }
 
     /// The place of a plugin that there is, or was: names that anybody may ask for take no place.
-    fn slot(&self, name: &str) -> Result<Arc<Slot>, ShelfError> {
+    fn slot(&self, name: &str) -> Result<Arc<Slot>, PluginStoreError> {
         if let Some(slot) = self.slots().get(name) {
             return Ok(Arc::clone(slot));
         }
@@ -270,7 +271,7 @@ impl Shelf {
         if self.built_in(name).is_some() || is_file() || !self.kept_of(name).is_empty() {
             return Ok(self.slot_of(name));
         }
-        Err(ShelfError::Unknown { name: name.to_owned() })
+        Err(PluginStoreError::Unknown { name: name.to_owned() })
     }
 
     /// The place of a plugin, made where it is missing.
@@ -280,7 +281,7 @@ impl Shelf {
 }
 
 /// The names of the plugins that are built in or lie in `dir`. A folder that is not there has none.
-pub(crate) fn names(dir: Option<&Path>) -> BTreeSet<String> {
+pub fn names(dir: Option<&Path>) -> BTreeSet<String> {
     let files = dir.map(folder::names).unwrap_or_default();
     SHIPPED.iter().map(|plugin| plugin.name.to_owned()).chain(files).collect()
 }
