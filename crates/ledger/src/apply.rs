@@ -292,7 +292,8 @@ impl Entry {
             done.known = true;
             // Of two wishes of one time, the one to be left alone counts: nobody is lost by it.
             let is_newer = is_older(hold.requested, requested);
-            let is_late = if hold.directions.is_none() { is_older(requested, hold.requested) } else { !is_newer };
+            let is_late =
+                if hold.directions.is_none() { is_older(requested, hold.requested) } else { !is_newer };
             if unblock.requested.is_some() && hold.kind.is_wish() && is_late {
                 done.outdated = true;
                 continue;
@@ -302,7 +303,10 @@ impl Entry {
                 hold.lifted_by = Some(unblock.actor.clone());
                 hold.requested = requested;
                 lifted = true;
-            } else if unblock.requested.is_some() && hold.kind.is_wish() && is_newer && hold.directions.is_none()
+            } else if unblock.requested.is_some()
+                && hold.kind.is_wish()
+                && is_newer
+                && hold.directions.is_none()
             {
                 hold.requested = requested;
                 done.touched = true;

@@ -145,9 +145,8 @@ impl<'a> People<'a> {
     fn home_of(&self, tie: &Tie, rows: &[Row]) -> Result<Option<Home>, LedgerError> {
         let permutation = self.keys.permutation();
         let Some(number) = tie.number else {
-            let is_number = |row: &&Row| {
-                matches!(permutation.reveal(row.home(permutation)), Revealed::Number(_))
-            };
+            let is_number =
+                |row: &&Row| matches!(permutation.reveal(row.home(permutation)), Revealed::Number(_));
             // That of the newest tie. Which of the ids is whose says nothing of the number.
             let of_number = rows.iter().filter(is_number).max_by_key(|row| row.tied);
             let row = of_number.or_else(|| rows.first());
@@ -370,10 +369,8 @@ fn carried(hold: &Hold, there: &[Entry], to: Subject) -> Option<Write> {
             })
         });
     }
-    let in_force = there
-        .iter()
-        .filter_map(|entry| entry.holds.get(hold.kind))
-        .find(|there| !there.directions.is_none());
+    let in_force =
+        there.iter().filter_map(|entry| entry.holds.get(hold.kind)).find(|there| !there.directions.is_none());
     let mut block = Block {
         whom: to.into(),
         hold: hold.kind,

@@ -46,18 +46,11 @@ impl<'a> Moves<'a> {
     ) -> Result<bool, LedgerError> {
         let reached = self.permutation.person_of(reached);
         let moves = self.from(&self.permutation.person_of(left))?;
-        Ok(moves
-            .iter()
-            .any(|(to, when)| reached.contains(to) && at.is_none_or(|at| !is_older(*when, at))))
+        Ok(moves.iter().any(|(to, when)| reached.contains(to) && at.is_none_or(|at| !is_older(*when, at))))
     }
 
     /// Remembers that somebody left the one for the other.
-    pub(super) fn remember(
-        &self,
-        left: Subject,
-        reached: Subject,
-        at: Timestamp,
-    ) -> Result<(), LedgerError> {
+    pub(super) fn remember(&self, left: Subject, reached: Subject, at: Timestamp) -> Result<(), LedgerError> {
         let key = self.permutation.person_of(left).key();
         self.connection
             .prepare_cached(

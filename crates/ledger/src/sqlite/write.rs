@@ -46,7 +46,12 @@ pub(super) fn write_entries<'a>(
         let person = people.meant_by(write)?;
         let too = person.as_ref().map_or(Ok(Vec::new()), |person| people.meant_too(write, person))?;
         asked.push(Asked { write, most, person, is_told: true });
-        asked.extend(too.into_iter().map(|person| Asked { write, most, person: Some(person), is_told: false }));
+        asked.extend(too.into_iter().map(|person| Asked {
+            write,
+            most,
+            person: Some(person),
+            is_told: false,
+        }));
     }
     let written = Batch::load(connection, list, keys.text_seal(), &asked)?.run(&asked, now())?;
     let told = asked.iter().zip(written).filter(|(asked, _)| asked.is_told);

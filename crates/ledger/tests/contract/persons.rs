@@ -42,7 +42,13 @@ fn start(whom: impl Into<Whom>, second: i64) -> Write {
 }
 
 fn tie(number: Option<Subject>, users: &[&str]) -> Tie {
-    Tie { number, users: users.iter().map(|id| user(id)).collect(), left: None, at: None, actor: actor("person") }
+    Tie {
+        number,
+        users: users.iter().map(|id| user(id)).collect(),
+        left: None,
+        at: None,
+        actor: actor("person"),
+    }
 }
 
 fn outcomes(list: &List, writes: Vec<Write>) -> Vec<Outcome> {
