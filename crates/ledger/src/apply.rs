@@ -8,7 +8,7 @@ use crate::entry::Entry;
 use crate::hold::{Coverage, Hold, HoldKind, Holds};
 use crate::source::Source;
 use crate::text::DisplayForm;
-use crate::time::whole_milliseconds;
+use crate::time::{is_older, whole_milliseconds};
 use crate::write::{Block, Outcome, Unblock, Write};
 
 /// What became of a write.
@@ -57,12 +57,6 @@ fn blocked(entries: &[Option<Entry>]) -> Directions {
 
 fn coverage(entry: Option<&Entry>) -> Coverage {
     entry.map(|entry| entry.holds.coverage()).unwrap_or_default()
-}
-
-/// Whether a wish came before another one. Vendors tell the time of a message in whole seconds, so that is how wishes are
-/// compared: of two in one second, the one that arrives later counts.
-fn is_older(requested: Timestamp, than: Timestamp) -> bool {
-    requested.as_second() < than.as_second()
 }
 
 struct Work<'a> {
@@ -296,17 +290,24 @@ impl Entry {
         let mut lifted = false;
         for hold in self.holds.iter_mut().filter(|hold| unblock.hold.is_none_or(|kind| kind == hold.kind)) {
             done.known = true;
-            if unblock.requested.is_some() && hold.kind.is_wish() && is_older(requested, hold.requested) {
+            // Of two wishes of one time, the one to be left alone counts: nobody is lost by it.
+            let is_newer = is_older(hold.requested, requested);
+            let is_late =
+                if hold.directions.is_none() { is_older(requested, hold.requested) } else { !is_newer };
+            if unblock.requested.is_some() && hold.kind.is_wish() && is_late {
                 done.outdated = true;
                 continue;
             }
-            let is_newer = hold.kind.is_wish() && is_older(hold.requested, requested);
             if !(hold.directions & unblock.directions).is_none() {
                 hold.directions = hold.directions & !unblock.directions;
                 hold.lifted_by = Some(unblock.actor.clone());
                 hold.requested = requested;
                 lifted = true;
-            } else if unblock.requested.is_some() && is_newer && hold.directions.is_none() {
+            } else if unblock.requested.is_some()
+                && hold.kind.is_wish()
+                && is_newer
+                && hold.directions.is_none()
+            {
                 hold.requested = requested;
                 done.touched = true;
             }

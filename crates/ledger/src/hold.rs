@@ -102,8 +102,8 @@ pub struct Hold {
     /// was imported, or else of the write.
     ///
     /// A person's wish (any hold but the operator's) counts by this time and not by its arrival: an older one changes
-    /// nothing. Compared in whole seconds, as vendors tell the times of messages; of two in one second, the one that arrives
-    /// later counts.
+    /// nothing. Vendors tell the times of messages in whole seconds, so two in one second are told apart only where both have
+    /// a fraction; of those that can't be, the one to be left alone counts.
     pub requested: Timestamp,
     /// When it ends, or ended, by itself.
     pub expires: Option<Timestamp>,

@@ -262,8 +262,8 @@ impl ListReader {
         self.0.store.told(self.0.row)
     }
 
-    /// What was done to a person's entries, the newest change first: those with a number below `before`, or all. Costs a
-    /// look-up for each change, also for those that are not among the answer as they are newer.
+    /// What was done to a person's entries, also while they stood under an id, the newest change first: those with a number
+    /// below `before`, or all. Costs a look-up for each change, also for those that are not among the answer as they are newer.
     ///
     /// # Errors
     /// As for [`get`](Self::get).
@@ -275,7 +275,8 @@ impl ListReader {
     ) -> Result<Trail, LedgerError> {
         let mut records = Vec::new();
         let mut older = None;
-        for &subject in person {
+        let ids = self.0.store.ids_of(self.0.row.tenant, &self.0.keys, person)?;
+        for subject in person.iter().copied().chain(ids) {
             let of_one = self.0.store.history(self.0.row, self.0.keys.text_seal(), subject, before, limit)?;
             records.extend(of_one.records);
             older = older.max(of_one.older);

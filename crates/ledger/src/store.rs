@@ -181,6 +181,14 @@ pub(crate) trait Persons: Send + Sync {
 
     fn tie(&self, tenant: TenantRow, keys: &TenantKeys, tie: Tie) -> Result<Tied, LedgerError>;
 
+    /// The subjects of the ids whose entries stand under one of these now.
+    fn ids_of(
+        &self,
+        tenant: TenantRow,
+        keys: &TenantKeys,
+        person: &[Subject],
+    ) -> Result<Vec<Subject>, LedgerError>;
+
     /// Whom an id was given to.
     fn user_of(
         &self,

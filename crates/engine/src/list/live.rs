@@ -166,17 +166,17 @@ impl Gate {
         self.confirmations.renew(to, within);
     }
 
-    /// What stands for the message of this id, and whether it asks to stop.
-    pub(crate) fn mark_of(&self, id: &str, stops: bool) -> Mark {
-        self.confirmations.mark_of(id, stops)
+    /// What stands for somebody's message of this id.
+    pub(crate) fn mark_of(&self, from: Subject, id: &str) -> Mark {
+        self.confirmations.mark_of(from, id)
     }
 
-    /// Whether what such a message asks for was done.
+    /// Whether that message has come.
     pub(crate) fn has_come(&self, mark: Mark) -> bool {
         self.confirmations.has_come(mark)
     }
 
-    /// That what such a message asks for was done.
+    /// That it has.
     pub(crate) fn remember(&self, mark: Mark) {
         self.confirmations.remember(mark);
     }

@@ -10,7 +10,7 @@ use portcullis_msisdn::Subject;
 
 /// The most that are remembered at once. Who is not, gets no confirmation: nothing that was asked to stop goes out.
 const MOST: usize = 100_000;
-/// The most messages whose wish is known to have been done. One that is not is done again, which its time makes harmless.
+/// The most messages that are known to have come. One that is not lifts an opt-out again, as one of now does.
 const MOST_SEEN: usize = 10_000;
 
 /// Who may still get one message, and until when. In memory only: a crash loses confirmations, and no opt-out.
@@ -31,12 +31,9 @@ struct Allowed {
     is_used: bool,
 }
 
-/// What stands for a message and what it asks for.
+/// What stands for a message and whoever wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Mark {
-    id: [u64; 2],
-    stops: bool,
-}
+pub(crate) struct Mark([u64; 2]);
 
 impl Confirmations {
     /// One message may go out within this time.
@@ -77,19 +74,17 @@ impl Confirmations {
         self.0.lock().allowed.remove(&to);
     }
 
-    /// What stands for the message of this id, and whether it asks to stop.
-    pub(crate) fn mark_of(&self, id: &str, stops: bool) -> Mark {
-        let book = self.0.lock();
-        Mark { id: book.hashers.each_ref().map(|hasher| hasher.hash_one(id)), stops }
+    /// What stands for somebody's message of this id.
+    pub(crate) fn mark_of(&self, from: Subject, id: &str) -> Mark {
+        Mark(self.0.lock().hashers.each_ref().map(|hasher| hasher.hash_one((from, id))))
     }
 
-    /// Whether what it asks for was done. Where one id has asked for both, ids do not tell messages apart.
+    /// Whether it has come.
     pub(crate) fn has_come(&self, mark: Mark) -> bool {
-        let seen = &self.0.lock().seen;
-        seen.contains(&mark) && !seen.contains(&Mark { stops: !mark.stops, ..mark })
+        self.0.lock().seen.contains(&mark)
     }
 
-    /// That it was done.
+    /// That it has come.
     pub(crate) fn remember(&self, mark: Mark) {
         let book = &mut *self.0.lock();
         if !book.seen.insert(mark) {
@@ -132,16 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_known_by_id_and_by_what_they_ask_for() {
+    fn messages_are_known_by_id_and_by_who_wrote_them() {
         let confirmations = Confirmations::default();
-        let mark = |id: usize| confirmations.mark_of(&id.to_string(), true);
+        let who = Subject::new(7).unwrap();
+        let mark = |id: usize| confirmations.mark_of(who, &id.to_string());
         confirmations.remember(mark(1));
         assert!(confirmations.has_come(mark(1)));
-        assert!(!confirmations.has_come(confirmations.mark_of("1", false)));
-        confirmations.remember(mark(0));
-        confirmations.remember(confirmations.mark_of("0", false));
-        assert!(!confirmations.has_come(mark(0)), "messages share this id");
-        (2..=MOST_SEEN - 2).for_each(|id| confirmations.remember(mark(id)));
+        assert!(!confirmations.has_come(confirmations.mark_of(Subject::new(8).unwrap(), "1")));
+        (2..=MOST_SEEN).for_each(|id| confirmations.remember(mark(id)));
         assert!(confirmations.has_come(mark(1)));
         confirmations.remember(mark(MOST_SEEN + 1));
         assert!(!confirmations.has_come(mark(1)), "the oldest is forgotten");

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use portcullis_ledger::{
     Actor, Block, HoldKind, Outcome, Reason, Source, Tie, Unblock, Whom, Write, Written,
 };
-use portcullis_msisdn::Directions;
+use portcullis_msisdn::{Directions, Person};
 
 use super::keywords::Wish;
-use super::webhook::{Asked, Moved, Object, Who, lenient};
+use super::webhook::{Asked, Moved, Object, When, Who, lenient};
 use crate::core::{Refusal, Target};
 use crate::tenant::Tenant;
 
@@ -34,45 +34,66 @@ fn through(tenant: &Arc<Tenant>, sender: &str, interface: &str) -> Option<Target
 
 /// Does what a person asks for. When this returns, it is on disk, and the next check sees it.
 ///
-/// A wish that came again, or that is older than the one on record, changes nothing.
+/// A wish that is older than the one on record changes nothing, so one that comes again does no harm.
 pub(super) fn grant(target: &Target, who: &Who, asked: &Asked) -> Result<(), Refusal> {
-    let Some(identity) = who.identity() else { return Ok(()) };
-    // What does not say when it is from is from now.
-    let requested = Some(asked.at.unwrap_or_else(Timestamp::now));
-    let patience = Duration::from_secs(target.tenant.config.opt_out.confirmation_seconds);
-    let mark = asked.id.as_deref().map(|id| target.gate.mark_of(id, asked.wish == Wish::Stop));
-    let has_come = mark.is_some_and(|mark| target.gate.has_come(mark));
-    let person = target.ensure_person(&identity)?;
-    if has_come {
-        if asked.wish == Wish::Stop {
-            // Whoever was to confirm it may not have heard of it the first time.
-            target.gate.renew_confirmation(person.key(), patience);
+    for person in people(target, who)? {
+        match asked.wish {
+            Wish::Stop => stop(target, &person, asked)?,
+            Wish::Start => start(target, &person, asked)?,
         }
-        return Ok(());
     }
-    let written = match asked.wish {
-        Wish::Stop => {
-            // A signature may follow the word.
-            let words: String = asked.word.trim().chars().take(Reason::MAX_LENGTH).collect();
-            let reason = Reason::new(words).ok();
-            let block = Block {
-                hold: HoldKind::OptOut,
-                source: Source::OptOut,
-                reason,
-                requested,
-                ..Block::new(person.first(), COVERED, target.actor.clone())
-            };
-            write(target, block.into())?
+    Ok(())
+}
+
+/// Everybody whom these names mean: mostly one person, but a late message may name a number that the person has left.
+fn people(target: &Target, who: &Who) -> Result<Vec<Person>, Refusal> {
+    let mut people: Vec<Person> = Vec::with_capacity(1);
+    for identity in who.identities() {
+        let person = target.ensure_person(&identity)?;
+        if !people.iter().any(|known| known.key() == person.key()) {
+            people.push(person);
         }
-        Wish::Start => write(target, lift(target, person.first().into(), HoldKind::OptOut, requested))?,
+    }
+    Ok(people)
+}
+
+fn stop(target: &Target, person: &Person, asked: &Asked) -> Result<(), Refusal> {
+    // A signature may follow the word.
+    let words: String = asked.word.trim().chars().take(Reason::MAX_LENGTH).collect();
+    let block = Block {
+        hold: HoldKind::OptOut,
+        source: Source::OptOut,
+        reason: Reason::new(words).ok(),
+        requested: Some(asked.at.or_now()),
+        ..Block::new(person.first(), COVERED, target.actor.clone())
     };
-    match (asked.wish, written.outcome) {
-        (_, Outcome::Outdated) => {}
-        (Wish::Stop, outcome) if outcome.changed() && asked.may_be_confirmed => {
+    let patience = Duration::from_secs(target.tenant.config.opt_out.confirmation_seconds);
+    match write(target, block.into())?.outcome {
+        // Whom something else blocked already is confirmed nothing.
+        Outcome::Added | Outcome::Reactivated | Outcome::Widened if asked.may_be_confirmed => {
             target.gate.allow_confirmation(person.key(), patience);
         }
-        (Wish::Stop, _) => {}
-        (Wish::Start, _) => target.gate.forget_confirmation(person.key()),
+        Outcome::Outdated => {}
+        // Whoever was to confirm it may not have heard of it the first time.
+        _ => target.gate.renew_confirmation(person.key(), patience),
+    }
+    Ok(())
+}
+
+fn start(target: &Target, person: &Person, asked: &Asked) -> Result<(), Refusal> {
+    // What is known to be of no certain time lifts nothing: it may be older than what it would lift.
+    if asked.at == When::Unknown {
+        return Ok(());
+    }
+    // Nor does one of now that came before: then it was of another now.
+    let id = asked.id.as_deref().filter(|_| asked.at == When::Now);
+    let mark = id.map(|id| target.gate.mark_of(person.key(), id));
+    if mark.is_some_and(|mark| target.gate.has_come(mark)) {
+        return Ok(());
+    }
+    let lift = lift(target, person.first().into(), HoldKind::OptOut, asked.at.or_now());
+    if write(target, lift)?.outcome != Outcome::Outdated {
+        target.gate.forget_confirmation(person.key());
     }
     if let Some(mark) = mark {
         target.gate.remember(mark);
@@ -83,51 +104,51 @@ pub(super) fn grant(target: &Target, who: &Who, asked: &Asked) -> Result<(), Ref
 /// Notes what somebody wants of marketing (`user_preferences`).
 pub(super) fn prefer(target: &Target, who: &Who, preference: &Object<'_>) -> Result<(), Refusal> {
     let text = |name: &str| preference.get(name).and_then(lenient::text);
-    let Some(identity) = who.identity().filter(|_| text("category").as_deref() == Some("marketing_messages"))
-    else {
+    if text("category").as_deref() != Some("marketing_messages") {
         return Ok(());
-    };
-    let requested = Some(lenient::time(preference, "timestamp").unwrap_or_else(Timestamp::now));
-    match text("value").as_deref() {
-        Some("stop") => {
-            let block = Block {
+    }
+    let at = When::told(preference);
+    for person in people(target, who)? {
+        let write_of = match text("value").as_deref() {
+            Some("stop") => Write::Block(Block {
                 hold: HoldKind::Marketing,
                 source: Source::OptOut,
                 reason: text("detail").and_then(|detail| {
                     Reason::new(detail.chars().take(Reason::MAX_LENGTH).collect::<String>()).ok()
                 }),
-                requested,
-                ..Block::new(target.whom(&identity), COVERED, target.actor.clone())
-            };
-            write(target, block.into())?;
-        }
-        Some("resume") => {
-            write(target, lift(target, target.whom(&identity), HoldKind::Marketing, requested))?;
-        }
-        _ => {}
+                requested: Some(at.or_now()),
+                ..Block::new(person.first(), COVERED, target.actor.clone())
+            }),
+            Some("resume") if at != When::Unknown => {
+                lift(target, person.first().into(), HoldKind::Marketing, at.or_now())
+            }
+            _ => continue,
+        };
+        write(target, write_of)?;
     }
     Ok(())
 }
 
-/// Remembers that all names of somebody are one person's.
-pub(super) fn tie(target: &Target, who: &Who) -> Result<(), Refusal> {
+/// Remembers that all names of somebody were one person's at a time, where that is known.
+pub(super) fn tie(target: &Target, who: &Who, at: Option<Timestamp>) -> Result<(), Refusal> {
     if who.users.is_empty() || who.users.len() == 1 && who.number.is_none() {
         return Ok(());
     }
-    tie_all(target, &Moved { left: None, to: who.clone() })
+    tie_all(target, &Moved { left: None, to: who.clone() }, at)
 }
 
 /// Has the holds on a person follow them to a new number, and to new ids.
-pub(super) fn follow(target: &Target, moved: &Moved) -> Result<(), Refusal> {
-    tie_all(target, moved)
+pub(super) fn follow(target: &Target, moved: &Moved, at: Option<Timestamp>) -> Result<(), Refusal> {
+    tie_all(target, moved, at)
 }
 
-fn tie_all(target: &Target, moved: &Moved) -> Result<(), Refusal> {
+fn tie_all(target: &Target, moved: &Moved, at: Option<Timestamp>) -> Result<(), Refusal> {
     let permutation = target.tenant.keys.permutation();
     let tied = target.gate.list().tie(Tie {
         number: moved.to.number.map(|number| permutation.subject(number)),
         users: moved.to.users.clone(),
         left: moved.left.map(|number| permutation.subject(number)),
+        at,
         actor: target.actor.clone(),
     })?;
     if tied.changed.is_empty() {
@@ -141,10 +162,10 @@ fn tie_all(target: &Target, moved: &Moved) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn lift(target: &Target, whom: Whom, kind: HoldKind, requested: Option<Timestamp>) -> Write {
+fn lift(target: &Target, whom: Whom, kind: HoldKind, requested: Timestamp) -> Write {
     Write::Unblock(Unblock {
         hold: Some(kind),
-        requested,
+        requested: Some(requested),
         ..Unblock::new(whom, Directions::BOTH, target.actor.clone())
     })
 }

@@ -18,7 +18,7 @@ use super::client::Unanswered;
 use super::outbound::untouched;
 use super::people;
 use super::verdict::{Kind, judge};
-use super::webhook::{Asked, Who};
+use super::webhook::{Asked, When, Who};
 use crate::core::{Refusal, RowProblem, Target};
 use crate::dialects::fault::Fault;
 use crate::identity::Identity;
@@ -208,7 +208,7 @@ async fn hear(target: &Target, identity: &Identity, message: &RouteRequest<'_>) 
         Identity::Number(number) => Who { number: Some(*number), users: Vec::new() },
         Identity::User(id) => Who { number: None, users: vec![id.clone()] },
     };
-    let at = message.timestamp.map(|time| time.min(Timestamp::now()));
+    let at = message.timestamp.map_or(When::Now, |time| When::At(time.min(Timestamp::now())));
     let id = message.id.as_deref().map(str::to_owned);
     let asked = Asked { wish, word, at, id, may_be_confirmed: true };
     let granting = tokio::task::spawn_blocking(move || people::grant(&own, &who, &asked));

@@ -1,19 +1,24 @@
 //! Rows of identities: who a user id is.
 
+use jiff::Timestamp;
 use portcullis_msisdn::{Directions, Permutation, Person, ReservedId, Revealed, Subject};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Sqlite;
-use super::entries::{Lookup, subject};
+use super::entries::{Lookup, subject, time};
 use super::lists::unsigned;
+use super::moves::Moves;
 use super::write::write_entries;
+use crate::actor::Actor;
 use crate::entry::Entry;
 use crate::error::LedgerError;
+use crate::hold::{Hold, HoldKind};
 use crate::identity::UserId;
 use crate::keys::TenantKeys;
 use crate::scope::Scope;
 use crate::store::{self, ListRow, TenantRow};
 use crate::tie::{Tie, Tied};
+use crate::time::{is_older, now};
 use crate::write::{Block, Unblock, Whom, Write};
 
 const WHAT: &str = "row of an identity";
@@ -23,12 +28,17 @@ struct Row {
     id: ReservedId,
     /// Under which subject the person's entries stand, where it is not the id's own.
     person: Option<Subject>,
+    /// When that was so, where that is known.
+    tied: Option<Timestamp>,
 }
 
 impl Row {
     fn read(row: &rusqlite::Row<'_>) -> Result<Self, LedgerError> {
-        let id = ReservedId::new(unsigned(row.get(0)?)?).ok_or(LedgerError::damaged(WHAT))?;
-        Ok(Row { id, person: row.get::<_, Option<i64>>(1)?.map(subject).transpose()? })
+        Ok(Row {
+            id: ReservedId::new(unsigned(row.get(0)?)?).ok_or(LedgerError::damaged(WHAT))?,
+            person: row.get::<_, Option<i64>>(1)?.map(subject).transpose()?,
+            tied: row.get::<_, Option<i64>>(2)?.map(time).transpose()?,
+        })
     }
 
     fn home(&self, permutation: &Permutation) -> Subject {
@@ -54,7 +64,7 @@ impl<'a> People<'a> {
 
     fn find(&self, user: &UserId) -> Result<Option<Row>, LedgerError> {
         self.connection
-            .prepare_cached("SELECT id, person FROM identities WHERE tenant = ?1 AND digest = ?2")?
+            .prepare_cached("SELECT id, person, tied FROM identities WHERE tenant = ?1 AND digest = ?2")?
             .query_and_then((self.tenant, self.keys.digest_of(user).as_slice()), Row::read)?
             .next()
             .transpose()
@@ -62,7 +72,7 @@ impl<'a> People<'a> {
 
     fn by_id(&self, id: ReservedId) -> Result<Option<Row>, LedgerError> {
         self.connection
-            .prepare_cached("SELECT id, person FROM identities WHERE tenant = ?1 AND id = ?2")?
+            .prepare_cached("SELECT id, person, tied FROM identities WHERE tenant = ?1 AND id = ?2")?
             .query_and_then((self.tenant, id.index().cast_signed()), Row::read)?
             .next()
             .transpose()
@@ -89,7 +99,7 @@ impl<'a> People<'a> {
             return Err(LedgerError::TenantForgotten);
         }
         let id = ReservedId::new(unsigned(id)?).ok_or(LedgerError::damaged(WHAT))?;
-        Ok(Row { id, person: None })
+        Ok(Row { id, person: None, tied: None })
     }
 
     /// Somebody who is known as `subject`: a number, an id, or nothing that is known.
@@ -115,34 +125,64 @@ impl<'a> People<'a> {
         Ok(row.map(|row| permutation.person_of(row.home(permutation))))
     }
 
-    /// Where the entries of all of these stand from now on.
-    fn home_of(&self, tie: &Tie, rows: &[Row]) -> Option<Subject> {
-        let permutation = self.keys.permutation();
-        let homes = || rows.iter().map(|row| row.home(permutation));
-        let is_number = |home: &Subject| matches!(permutation.reveal(*home), Revealed::Number(_));
-        match tie.number {
-            // Under the spelling that is known already.
-            Some(number) => {
-                let person = permutation.person_of(number);
-                Some(homes().find(|home| person.contains(home)).unwrap_or(number))
+    /// What else a wish is about: whoever wished for it may have left the number since.
+    pub(super) fn meant_too(&self, write: &Write, person: &Person) -> Result<Vec<Person>, LedgerError> {
+        match write.requested().filter(|_| write.hold().is_some_and(HoldKind::is_wish)) {
+            Some(requested) => {
+                let mut people = self.moves().since(person, requested)?;
+                people.retain(|other| other.key() != person.key());
+                Ok(people)
             }
-            None => homes().find(is_number).or_else(|| homes().next()),
+            None => Ok(Vec::new()),
         }
+    }
+
+    fn moves(&self) -> Moves<'_> {
+        Moves::new(self.connection, self.tenant, self.keys.permutation())
+    }
+
+    /// Where the entries of all of these stand from now on, and since when that is so.
+    fn home_of(&self, tie: &Tie, rows: &[Row]) -> Result<Option<Home>, LedgerError> {
+        let permutation = self.keys.permutation();
+        let Some(number) = tie.number else {
+            let is_number =
+                |row: &&Row| matches!(permutation.reveal(row.home(permutation)), Revealed::Number(_));
+            // That of the newest tie. Which of the ids is whose says nothing of the number.
+            let of_number = rows.iter().filter(is_number).max_by_key(|row| row.tied);
+            let row = of_number.or_else(|| rows.first());
+            return Ok(row.map(|row| Home { subject: row.home(permutation), since: row.tied }));
+        };
+        let mut person = permutation.person_of(number);
+        let mut subject = number;
+        // Whoever had the number then may have left it since.
+        if let Some(at) = tie.at
+            && let Some(by_now) = self.moves().since(&person, at)?.pop()
+        {
+            subject = by_now.first();
+            person = by_now;
+        }
+        // Under the spelling that is known already.
+        let homes = rows.iter().map(|row| row.home(permutation));
+        let known = homes.into_iter().find(|home| person.contains(home));
+        Ok(Some(Home { subject: known.unwrap_or(subject), since: tie.at }))
     }
 
     /// Has what is blocked of one hold for the other, on all of the tenant's lists. Those whose entries changed.
     fn carry(&self, from: Subject, to: Subject, tie: &Tie) -> Result<Vec<Scope>, LedgerError> {
-        let lists = self.lists()?;
-        let seal = self.keys.text_seal();
+        let permutation = self.keys.permutation();
         let mut changed = Vec::new();
-        for (list, scope) in lists {
-            let mut lookup = Lookup::new(self.connection, list, seal)?;
+        for (list, scope) in self.lists()? {
+            let mut lookup = Lookup::new(self.connection, list, self.keys.text_seal())?;
+            let mut there = Vec::new();
+            for &subject in permutation.person_of(to).iter() {
+                there.extend(lookup.get(subject)?);
+            }
             let mut writes = Vec::new();
-            for &subject in self.keys.permutation().person_of(from).iter() {
+            for &subject in permutation.person_of(from).iter() {
                 let Some(entry) = lookup.get(subject)? else { continue };
-                writes.extend(carried(&entry, to, tie));
+                writes.extend(entry.holds.iter().filter_map(|hold| carried(hold, &there, to)));
                 // A number stays blocked: it may be somebody's still. An id is looked up under its new home.
-                if matches!(self.keys.permutation().reveal(subject), Revealed::Reserved(_)) {
+                if matches!(permutation.reveal(subject), Revealed::Reserved(_)) {
                     let lift = Unblock::new(subject, Directions::BOTH, tie.actor.clone());
                     writes.push(lift.into());
                 }
@@ -170,41 +210,86 @@ impl<'a> People<'a> {
             .collect()
     }
 
-    fn settle(&self, row: &Row, home: Subject) -> Result<(), LedgerError> {
-        let own = self.keys.permutation().reserved(row.id) == home;
+    fn settle(&self, row: &Row, home: Home) -> Result<(), LedgerError> {
+        let own = self.keys.permutation().reserved(row.id) == home.subject;
         self.connection
-            .prepare_cached("UPDATE identities SET person = ?3 WHERE tenant = ?1 AND id = ?2")?
-            .execute((self.tenant, row.id.index().cast_signed(), (!own).then(|| home.get().cast_signed())))?;
+            .prepare_cached("UPDATE identities SET person = ?3, tied = ?4 WHERE tenant = ?1 AND id = ?2")?
+            .execute((
+                self.tenant,
+                row.id.index().cast_signed(),
+                (!own).then(|| home.subject.get().cast_signed()),
+                home.since.filter(|_| !own).map(Timestamp::as_millisecond),
+            ))?;
         Ok(())
     }
 
-    fn move_all(&self, from: Subject, home: Subject) -> Result<(), LedgerError> {
+    /// Of those who stood under `from`, all but who are known to have done so later.
+    fn move_all(&self, from: Subject, home: Home) -> Result<(), LedgerError> {
         self.connection
-            .prepare_cached("UPDATE identities SET person = ?3 WHERE tenant = ?1 AND person = ?2")?
-            .execute((self.tenant, from.get().cast_signed(), home.get().cast_signed()))?;
+            .prepare_cached(
+                "UPDATE identities SET person = ?3, tied = ?4
+                 WHERE tenant = ?1 AND person = ?2 AND coalesce(tied <= ?4, true)",
+            )?
+            .execute((
+                self.tenant,
+                from.get().cast_signed(),
+                home.subject.get().cast_signed(),
+                home.since.map(Timestamp::as_millisecond),
+            ))?;
         Ok(())
+    }
+
+    /// Whether a user id that stands elsewhere is to stand there.
+    fn is_due(&self, row: &Row, home: Home, is_move: bool) -> bool {
+        let permutation = self.keys.permutation();
+        let own = row.home(permutation);
+        if permutation.person_of(home.subject).contains(&own) {
+            return false;
+        }
+        let is_of_number = matches!(permutation.reveal(own), Revealed::Number(_));
+        !is_of_number
+            || home.since.is_some_and(|since| {
+                // A message names the number that the person leaves, and in the same second one tells of the new one.
+                row.tied.is_none_or(|tied| is_older(tied, since) || is_move && !is_older(since, tied))
+            })
+    }
+
+    /// Has the holds on a number that is left follow the person.
+    fn follow(&self, moved: Move, home: Home, tie: &Tie) -> Result<Vec<Scope>, LedgerError> {
+        let Move { left, reached } = moved;
+        let permutation = self.keys.permutation();
+        let at = home.since.unwrap_or_else(now);
+        self.moves().remember(left, reached, at)?;
+        let mut changed = self.carry(left, reached, tie)?;
+        // Who came to this number may have left it since.
+        for further in self.moves().since(&permutation.person_of(reached), at)? {
+            changed.extend(self.carry(left, further.first(), tie)?);
+        }
+        for &left in permutation.person_of(left).iter() {
+            self.move_all(left, Home { since: Some(at), ..home })?;
+        }
+        Ok(changed)
     }
 
     fn tie(&self, tie: &Tie) -> Result<Tied, LedgerError> {
         let rows = tie.users.iter().map(|user| self.ensure(user)).collect::<Result<Vec<Row>, _>>()?;
         let permutation = self.keys.permutation();
-        let Some(home) = self.home_of(tie, &rows) else { return Ok(Tied::default()) };
-        let person = permutation.person_of(home);
+        let Some(mut home) = self.home_of(tie, &rows)? else { return Ok(Tied::default()) };
         let mut tied = Tied::default();
-        if let Some(left) = tie.left.filter(|left| !person.contains(left)) {
-            tied.changed.extend(self.carry(left, home, tie)?);
-            for &left in permutation.person_of(left).iter() {
-                self.move_all(left, home)?;
-            }
+        let moved = self.unknown_move(tie)?;
+        if let Some(moved) = moved {
+            home.since = home.since.or_else(|| Some(now()));
+            tied.changed.extend(self.follow(moved, home, tie)?);
         }
         for row in &rows {
             // As it is now: an earlier one may have moved it.
-            let before = self.by_id(row.id)?.ok_or(LedgerError::damaged(WHAT))?.home(permutation);
-            if person.contains(&before) {
+            let row = self.by_id(row.id)?.ok_or(LedgerError::damaged(WHAT))?;
+            if !self.is_due(&row, home, moved.is_some()) {
                 continue;
             }
-            tied.changed.extend(self.carry(before, home, tie)?);
-            self.settle(row, home)?;
+            let before = row.home(permutation);
+            tied.changed.extend(self.carry(before, home.subject, tie)?);
+            self.settle(&row, home)?;
             // Others who stood under an id are the same person. Others who stood under a number may be whoever has it now.
             if let Revealed::Reserved(id) = permutation.reveal(before) {
                 self.move_all(before, home)?;
@@ -218,49 +303,95 @@ impl<'a> People<'a> {
         Ok(tied)
     }
 
+    /// What it says of a number that somebody left, unless that is known.
+    fn unknown_move(&self, tie: &Tie) -> Result<Option<Move>, LedgerError> {
+        let (Some(left), Some(reached)) = (tie.left, tie.number) else { return Ok(None) };
+        let is_same = self.keys.permutation().person_of(reached).contains(&left);
+        let is_known = is_same || self.moves().is_known(left, reached, tie.at)?;
+        Ok((!is_known).then_some(Move { left, reached }))
+    }
+
     /// Whether nothing is to be done for all of these to be one person.
     fn is_tied(&self, tie: &Tie) -> Result<bool, LedgerError> {
-        let permutation = self.keys.permutation();
-        let mut home = tie.number.map(|number| permutation.person_of(number));
-        if tie.left.is_some() {
+        if self.unknown_move(tie)?.is_some() {
             return Ok(false);
         }
+        let mut rows = Vec::with_capacity(tie.users.len());
         for user in &tie.users {
             let Some(row) = self.find(user)? else { return Ok(false) };
-            let own = row.home(permutation);
-            match &home {
-                Some(home) if !home.contains(&own) => return Ok(false),
-                Some(_) => {}
-                None => home = Some(permutation.person_of(own)),
+            rows.push(row);
+        }
+        let home = self.home_of(tie, &rows)?;
+        Ok(home.is_none_or(|home| !rows.iter().any(|row| self.is_due(row, home, false))))
+    }
+
+    /// The subjects of the ids of somebody whose entries stand under one of these.
+    fn ids_of(&self, person: &[Subject]) -> Result<Vec<Subject>, LedgerError> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT id, person, tied FROM identities WHERE tenant = ?1 AND person = ?2")?;
+        let mut ids = Vec::new();
+        for home in person {
+            for row in select.query_and_then((self.tenant, home.get().cast_signed()), Row::read)? {
+                ids.push(self.keys.permutation().reserved(row?.id));
             }
         }
-        Ok(true)
+        Ok(ids)
     }
 }
 
-/// What makes the holds of `entry` hold for somebody else, each with the time of the wish that it comes from.
-fn carried(entry: &Entry, to: Subject, tie: &Tie) -> impl Iterator<Item = Write> {
-    entry.holds.iter().filter_map(move |hold| match hold.directions.is_none() {
-        false => Some(Write::Block(Block {
-            whom: to.into(),
-            hold: hold.kind,
-            directions: hold.directions,
-            source: hold.source,
-            label: hold.label.clone(),
-            actor: tie.actor.clone(),
-            reason: hold.reason.clone(),
-            display: None,
-            expires: hold.expires,
-            requested: Some(hold.requested),
-        })),
-        // That the person asked for it to be lifted counts, too.
-        true if hold.kind.is_wish() => Some(Write::Unblock(Unblock {
-            hold: Some(hold.kind),
-            requested: Some(hold.requested),
-            ..Unblock::new(to, Directions::BOTH, tie.actor.clone())
-        })),
-        true => None,
-    })
+/// From which number to which somebody went.
+#[derive(Clone, Copy)]
+struct Move {
+    left: Subject,
+    reached: Subject,
+}
+
+/// Where the entries of a person stand.
+#[derive(Clone, Copy)]
+struct Home {
+    subject: Subject,
+    /// When that was so, where that is known.
+    since: Option<Timestamp>,
+}
+
+/// What makes a hold hold for somebody else, of whom there are these entries: with its author, and the time of the wish that
+/// it comes from. Where they have one of its kind in force, the later end of both counts.
+fn carried(hold: &Hold, there: &[Entry], to: Subject) -> Option<Write> {
+    if hold.directions.is_none() {
+        // That the person asked for it to be lifted counts, too; that it came to its end by itself does not.
+        let lifted_by = hold.lifted_by.as_ref().filter(|actor| **actor != Actor::expiry());
+        return lifted_by.filter(|_| hold.kind.is_wish()).map(|actor| {
+            Write::Unblock(Unblock {
+                hold: Some(hold.kind),
+                requested: Some(hold.requested),
+                ..Unblock::new(to, Directions::BOTH, actor.clone())
+            })
+        });
+    }
+    let in_force =
+        there.iter().filter_map(|entry| entry.holds.get(hold.kind)).find(|there| !there.directions.is_none());
+    let mut block = Block {
+        whom: to.into(),
+        hold: hold.kind,
+        directions: hold.directions,
+        source: hold.source,
+        label: hold.label.clone(),
+        actor: hold.actor.clone(),
+        reason: hold.reason.clone(),
+        display: None,
+        expires: hold.expires,
+        requested: Some(hold.requested),
+    };
+    if let Some(there) = in_force {
+        block.expires = there.expires.and_then(|end| Some(end.max(hold.expires?)));
+        block.requested = Some(hold.requested.max(there.requested));
+        block.source = there.source;
+        block.actor = there.actor.clone();
+        block.label = there.label.clone().or(block.label);
+        block.reason = there.reason.clone().or(block.reason);
+    }
+    Some(block.into())
 }
 
 impl store::Persons for Sqlite {
@@ -312,6 +443,15 @@ impl store::Persons for Sqlite {
         }
         let keys = keys.clone();
         self.write(tie.users.len() + 1, move |connection| People::new(connection, tenant, &keys).tie(&tie))
+    }
+
+    fn ids_of(
+        &self,
+        tenant: TenantRow,
+        keys: &TenantKeys,
+        person: &[Subject],
+    ) -> Result<Vec<Subject>, LedgerError> {
+        self.read(|connection| People::new(connection, tenant, keys).ids_of(person))
     }
 
     fn user_of(

@@ -12,6 +12,7 @@ mod feed;
 mod identities;
 mod job;
 mod lists;
+mod moves;
 mod readers;
 mod schema;
 mod tenants;

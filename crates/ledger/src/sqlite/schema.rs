@@ -10,7 +10,7 @@ use crate::keys::Seal;
 /// "PCLG", in the file's header, so that `file` and we can tell a ledger from other databases.
 const APPLICATION_ID: i64 = 0x5043_4c47;
 /// The newest schema version.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// `address` and `interface` are empty where they are not known.
 macro_rules! actors {
@@ -36,7 +36,8 @@ macro_rules! entries_by_expiry {
 /// `holds` has those of an entry's holds that were not its first, which stands in the entry's row. `records` is the trail:
 /// its rows are appended, and lead back to the entry's earlier ones by `previous`, so that no index is needed.
 /// `visits` says who wrote lately, and when last. `identities` are user ids; `person` is the subject under which the entries of
-/// that person stand, where it is not the id's own.
+/// that person stand, where it is not the id's own, and `tied` when that was so. `moves` are numbers that people left for
+/// others.
 macro_rules! further {
     ($requested:literal, $person:literal) => {
         concat!(
@@ -96,6 +97,18 @@ macro_rules! further {
     };
 }
 
+macro_rules! moves {
+    () => {
+        "CREATE TABLE moves (
+            tenant INTEGER NOT NULL REFERENCES tenants (id),
+            from_subject INTEGER NOT NULL,
+            to_subject INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            PRIMARY KEY (tenant, from_subject, to_subject)
+        ) STRICT, WITHOUT ROWID;"
+    };
+}
+
 macro_rules! identities_by_person {
     () => {
         "CREATE INDEX identities_by_person ON identities (tenant, person) WHERE person IS NOT NULL;"
@@ -103,7 +116,7 @@ macro_rules! identities_by_person {
 }
 
 /// What leads from each version to the next, from 1 on.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "ALTER TABLE lists ADD COLUMN state BLOB",
     // `source` 3 is an opt-out, which until then was all that told one from an operator's block.
     concat!(
@@ -128,6 +141,7 @@ const STEPS: [&str; 3] = [
          ALTER TABLE identities ADD COLUMN person INTEGER;",
         identities_by_person!(),
     ),
+    concat!("ALTER TABLE identities ADD COLUMN tied INTEGER;", moves!()),
 ];
 
 /// Sealed under the master key when the ledger is made, so that a wrong key is noticed at once.
@@ -205,7 +219,8 @@ const SCHEMA: &str = concat!(
 ",
     actors!(),
     entries_by_expiry!(),
-    further!("requested INTEGER,", "person INTEGER,"),
+    further!("requested INTEGER,", "person INTEGER, tied INTEGER,"),
+    moves!(),
     identities_by_person!()
 );
 

@@ -41,10 +41,21 @@ pub(super) fn write_entries<'a>(
     writes: impl Iterator<Item = (&'a Write, u64)>,
 ) -> Result<Vec<Written>, LedgerError> {
     let people = People::new(connection, list.tenant, keys);
-    let writes = writes
-        .map(|(write, most)| Ok(Asked { write, most, person: people.meant_by(write)? }))
-        .collect::<Result<Vec<Asked<'_>>, LedgerError>>()?;
-    Batch::load(connection, list, keys.text_seal(), &writes)?.run(&writes, now())
+    let mut asked = Vec::new();
+    for (write, most) in writes {
+        let person = people.meant_by(write)?;
+        let too = person.as_ref().map_or(Ok(Vec::new()), |person| people.meant_too(write, person))?;
+        asked.push(Asked { write, most, person, is_told: true });
+        asked.extend(too.into_iter().map(|person| Asked {
+            write,
+            most,
+            person: Some(person),
+            is_told: false,
+        }));
+    }
+    let written = Batch::load(connection, list, keys.text_seal(), &asked)?.run(&asked, now())?;
+    let told = asked.iter().zip(written).filter(|(asked, _)| asked.is_told);
+    Ok(told.map(|(_, written)| written).collect())
 }
 
 /// A write that is to be applied.
@@ -54,6 +65,8 @@ struct Asked<'a> {
     most: u64,
     /// Whom it is about; `None` where that is somebody whom nobody ever named, and nothing is to be made of them.
     person: Option<Person>,
+    /// Whether it is that which was asked for, and not what follows from it for whoever the person is by now.
+    is_told: bool,
 }
 
 /// The entries that are written, loaded and stored in the order of the table, whatever the
@@ -119,7 +132,7 @@ impl<'a> Batch<'a> {
         let mut active = position.active;
         let mut recorded = Vec::with_capacity(writes.len());
         let mut done = Vec::with_capacity(writes.len());
-        for Asked { write, most, person } in writes {
+        for Asked { write, most, person, .. } in writes {
             let Some(person) = person else {
                 done.push(Done::NOBODY);
                 continue;

@@ -132,7 +132,11 @@ fn apply(rows: &mut Rows, write: &Write) -> Outcome {
                 }
                 known = true;
                 let is_wish = *kind != HoldKind::Operator;
-                if is_wish && is_older(requested, held.requested) {
+                let is_late = match held.directions.is_none() {
+                    true => is_older(requested, held.requested),
+                    false => !is_older(held.requested, requested),
+                };
+                if is_wish && requested.is_some() && is_late {
                     outdated = true;
                 } else if !(held.directions & directions).is_none() {
                     held.directions = held.directions & !directions;

@@ -1,5 +1,6 @@
 //! One person under several spellings and ids, whose wishes arrive in any order.
 
+use jiff::Timestamp;
 use portcullis_ledger::{
     Block, HoldKind, Ledger, List, Outcome, Scope, Source, Tie, Unblock, UserId, Whom, Write,
 };
@@ -41,7 +42,13 @@ fn start(whom: impl Into<Whom>, second: i64) -> Write {
 }
 
 fn tie(number: Option<Subject>, users: &[&str]) -> Tie {
-    Tie { number, users: users.iter().map(|id| user(id)).collect(), left: None, actor: actor("person") }
+    Tie {
+        number,
+        users: users.iter().map(|id| user(id)).collect(),
+        left: None,
+        at: None,
+        actor: actor("person"),
+    }
 }
 
 fn outcomes(list: &List, writes: Vec<Write>) -> Vec<Outcome> {
@@ -123,6 +130,174 @@ fn a_person_with_another_number_takes_all_holds_along() {
     assert!(is_blocked(&list, &old.into()), "nobody said that it is somebody else's");
 }
 
+fn moved(left: Subject, number: Subject, second: i64) -> Tie {
+    Tie { left: Some(left), at: Some(time(second * 1000)), ..tie(Some(number), &[]) }
+}
+
+fn at(second: i64, tie: Tie) -> Tie {
+    Tie { at: Some(time(second * 1000)), ..tie }
+}
+
+/// When the hold of a number ends.
+fn end(list: &List, number: Subject, kind: HoldKind) -> Option<Timestamp> {
+    let entry = list.find(&list.person_of(number).unwrap()).unwrap().remove(0);
+    let hold = entry.holds.get(kind).unwrap();
+    assert!(!hold.directions.is_none());
+    hold.expires
+}
+
+#[test]
+fn of_a_hold_that_ends_and_one_that_does_not_the_latter_counts_for_both_names() {
+    let place = Place::new();
+    let list = list(&place.ledger());
+    let soon = time(4_000_000_000_000);
+    let for_ever = |whom: Whom| Write::from(Block::new(whom, OUT, actor("crm")));
+    let for_a_time =
+        |whom: Whom| Write::from(Block { expires: Some(soon), ..Block::new(whom, OUT, actor("crm")) });
+    let phones: Vec<Subject> = (1..=6).map(|n| number(&list, 46_732_001_120 + n)).collect();
+    let users = ["SE.1", "SE.2", "SE.3"].map(|id| Whom::User(user(id)));
+    // Whichever of the two was blocked for ever.
+    list.write(vec![for_ever(phones[0].into()), for_a_time(users[0].clone())]).unwrap();
+    list.write(vec![for_a_time(phones[1].into()), for_ever(users[1].clone())]).unwrap();
+    list.tie(tie(Some(phones[0]), &["SE.1"])).unwrap();
+    list.tie(tie(Some(phones[1]), &["SE.2"])).unwrap();
+    // A person's wish, of which the older one has no end.
+    let Write::Block(stop_for_a_time) = stop(users[2].clone(), 200) else { unreachable!() };
+    let stop_for_a_time = Block { expires: Some(soon), ..stop_for_a_time };
+    list.write(vec![stop(phones[2], 100), stop_for_a_time.into()]).unwrap();
+    list.tie(tie(Some(phones[2]), &["SE.3"])).unwrap();
+    // A number that is left for one that is blocked already.
+    list.write(vec![for_a_time(phones[3].into()), for_ever(phones[4].into())]).unwrap();
+    list.tie(moved(phones[3], phones[4], 300)).unwrap();
+    for (phone, kind) in [
+        (phones[0], HoldKind::Operator),
+        (phones[1], HoldKind::Operator),
+        (phones[2], HoldKind::OptOut),
+        (phones[4], HoldKind::Operator),
+    ] {
+        assert_eq!(end(&list, phone, kind), None);
+    }
+    assert_eq!(end(&list, phones[3], HoldKind::Operator), Some(soon), "the number that was left");
+    // Of two ends, the later.
+    let later = Block { expires: Some(time(5_000_000_000_000)), ..Block::new(phones[5], OUT, actor("crm")) };
+    list.write(vec![later.into()]).unwrap();
+    list.tie(moved(phones[3], phones[5], 400)).unwrap();
+    assert_eq!(end(&list, phones[5], HoldKind::Operator), Some(time(5_000_000_000_000)));
+}
+
+#[test]
+fn a_wish_that_ended_by_itself_lifts_no_other() {
+    let place = Place::new();
+    let ledger = place.ledger();
+    let list = list(&ledger);
+    let phone = number(&list, 46_732_001_122);
+    let Write::Block(brief) = stop(Whom::User(user("SE.1")), 200) else { unreachable!() };
+    list.write(vec![stop(phone, 100), Block { expires: Some(time(1)), ..brief }.into()]).unwrap();
+    ledger.expire_due(time(2)).unwrap();
+    assert!(!is_blocked(&list, &Whom::User(user("SE.1"))));
+    list.tie(tie(Some(phone), &["SE.1"])).unwrap();
+    assert!(is_blocked(&list, &phone.into()));
+}
+
+#[test]
+fn a_hold_that_is_carried_keeps_its_author_and_its_history() {
+    let place = Place::new();
+    let list = list(&place.ledger());
+    let phone = number(&list, 46_732_001_122);
+    list.write(vec![Block::new(Whom::User(user("SE.1")), OUT, actor("kaleyra")).into()]).unwrap();
+    list.tie(tie(Some(phone), &["SE.1"])).unwrap();
+    let person = list.person_of(phone).unwrap();
+    let entry = &list.find(&person).unwrap()[0];
+    assert_eq!(entry.holds.get(HoldKind::Operator).unwrap().actor, actor("kaleyra"));
+    let history = list.history(&person, None, limit(9)).unwrap().records;
+    let outcomes: Vec<Outcome> = history.iter().map(|record| record.outcome).collect();
+    assert_eq!(outcomes.len(), 3, "{outcomes:?}");
+    assert_eq!(outcomes.last(), Some(&Outcome::Added));
+}
+
+#[test]
+fn a_late_message_takes_nobody_back_to_a_number_that_they_left() {
+    let place = Place::new();
+    let list = list(&place.ledger());
+    let (old, new) = (number(&list, 16_505_551_234), number(&list, 12_025_550_173));
+    let home = |id: &str| list.person_of_user(&user(id)).unwrap().unwrap().first();
+    let message = at(100, tie(Some(old), &["US.1"]));
+    list.tie(message.clone()).unwrap();
+    list.tie(Tie { users: vec![user("US.1")], ..moved(old, new, 200) }).unwrap();
+    assert_eq!(home("US.1"), new);
+    list.tie(message.clone()).unwrap();
+    list.tie(Tie { at: None, ..message }).unwrap();
+    list.tie(at(200, tie(Some(old), &["US.1"]))).unwrap();
+    assert_eq!(home("US.1"), new);
+    // Nor is one who is heard of for the first time by a message from before.
+    list.tie(at(150, tie(Some(old), &["US.2"]))).unwrap();
+    assert_eq!(home("US.2"), new);
+    // Who has the number since is somebody else.
+    list.tie(at(300, tie(Some(old), &["US.3"]))).unwrap();
+    assert_eq!(home("US.3"), old);
+    // And whoever writes from yet another number has that one.
+    let other = number(&list, 12_025_550_174);
+    list.tie(at(400, tie(Some(other), &["US.1"]))).unwrap();
+    assert_eq!(home("US.1"), other);
+}
+
+#[test]
+fn a_move_counts_once_and_takes_along_what_comes_late() {
+    let place = Place::new();
+    let list = list(&place.ledger());
+    let phones: Vec<Subject> = (0..4).map(|n| number(&list, 46_732_001_120 + n)).collect();
+    let block = |phone: Subject| Write::from(Block::new(phone, OUT, actor("crm")));
+    list.write(vec![block(phones[0])]).unwrap();
+    // The later move is heard of first.
+    list.tie(moved(phones[1], phones[2], 300)).unwrap();
+    list.tie(moved(phones[0], phones[1], 200)).unwrap();
+    assert!(is_blocked(&list, &phones[1].into()) && is_blocked(&list, &phones[2].into()));
+    // Lifted since, it stays lifted, however often the message comes.
+    list.write(vec![Unblock::new(phones[2], Directions::BOTH, actor("crm")).into()]).unwrap();
+    for again in [moved(phones[0], phones[1], 200), Tie { at: None, ..moved(phones[0], phones[1], 0) }] {
+        assert_eq!(list.tie(again).unwrap().changed, []);
+    }
+    assert!(!is_blocked(&list, &phones[2].into()));
+    // A wish from before the move is that of who moved; one from after it, that of who has the number now.
+    list.write(vec![stop(phones[0], 100)]).unwrap();
+    assert!(is_blocked(&list, &phones[1].into()) && is_blocked(&list, &phones[2].into()));
+    list.write(vec![stop(phones[1], 250), start(phones[0], 199), stop(phones[3], 1)]).unwrap();
+    assert!(is_blocked(&list, &phones[2].into()));
+    list.write(vec![start(phones[2], 400)]).unwrap();
+    list.write(vec![stop(phones[0], 500)]).unwrap();
+    assert!(!is_blocked(&list, &phones[2].into()));
+    // There and back again.
+    list.tie(moved(phones[2], phones[1], 600)).unwrap();
+    list.tie(at(350, tie(Some(phones[1]), &["SE.9"]))).unwrap();
+    list.tie(at(250, tie(Some(phones[1]), &["SE.8"]))).unwrap();
+    for id in ["SE.8", "SE.9"] {
+        assert_eq!(list.person_of_user(&user(id)).unwrap().unwrap().first(), phones[1], "{id}");
+    }
+}
+
+#[test]
+fn of_two_wishes_in_one_second_the_one_to_be_left_alone_counts() {
+    let place = Place::new();
+    let list = list(&place.ledger());
+    let (one, other) = (number(&list, 46_732_001_122), number(&list, 46_732_001_123));
+    list.write(vec![stop(one, 10), start(one, 10), start(other, 10), stop(other, 10)]).unwrap();
+    list.write(vec![start(other, 10)]).unwrap();
+    assert!(is_blocked(&list, &one.into()) && is_blocked(&list, &other.into()));
+    // Where both say more than the second, that tells.
+    let precise = |millisecond| {
+        Write::from(Unblock {
+            hold: Some(HoldKind::OptOut),
+            requested: Some(time(millisecond)),
+            ..Unblock::new(one, Directions::BOTH, actor("person"))
+        })
+    };
+    let Write::Block(block) = stop(one, 0) else { unreachable!() };
+    list.write(vec![Block { requested: Some(time(20_500)), ..block }.into(), precise(20_400)]).unwrap();
+    assert!(is_blocked(&list, &one.into()));
+    list.write(vec![precise(20_600)]).unwrap();
+    assert!(!is_blocked(&list, &one.into()));
+}
+
 #[test]
 fn an_id_takes_the_place_of_an_earlier_one() {
     let place = Place::new();
@@ -171,8 +346,15 @@ enum Alias {
     OtherSpelling,
     User,
     Parent,
+    /// The number that the person left at [`LEFT_AT`].
+    Left,
 }
 
+/// Of the wishes of one person, which come one each second from [`FIRST`] on, the first ones are from before they moved.
+const LEFT_AT: i64 = FIRST + 4;
+const FIRST: i64 = 1_700_000_000;
+
+/// The names that the person has now.
 const ALIASES: [Alias; 4] = [Alias::Number, Alias::OtherSpelling, Alias::User, Alias::Parent];
 
 impl Alias {
@@ -182,8 +364,13 @@ impl Alias {
             Alias::OtherSpelling => number(list, 5_215_512_345_678).into(),
             Alias::User => Whom::User(user("MX.1")),
             Alias::Parent => Whom::User(user("MX.ENT.1")),
+            Alias::Left => left(list).into(),
         }
     }
+}
+
+fn left(list: &List) -> Subject {
+    number(list, 16_505_551_234)
 }
 
 #[derive(Clone, Debug)]
@@ -194,7 +381,7 @@ enum Event {
         second: i64,
         alias: Alias,
     },
-    /// Two names are seen together.
+    /// Two names are seen together, or the person is seen to leave a number.
     Tie(usize),
     Reopen,
 }
@@ -203,16 +390,20 @@ enum Event {
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let wishes = vec((any::<bool>(), any::<Index>(), 1..3_usize), 1..8).prop_map(|wishes| {
         let all = wishes.into_iter().enumerate().flat_map(|(n, (stops, alias, times))| {
-            let alias = *alias.get(&ALIASES);
-            let second = 1_700_000_000 + i64::try_from(n).unwrap();
+            let second = FIRST + i64::try_from(n).unwrap();
+            let left = (second < LEFT_AT).then_some(Alias::Left);
+            let names: Vec<Alias> = ALIASES.into_iter().chain(left).collect();
+            let alias = *alias.get(&names);
             std::iter::repeat_n(Event::Wish { stops, second, alias }, times)
         });
         all.collect::<Vec<_>>()
     });
-    (wishes, subsequence(vec![0, 1, 2], 2..=3), any::<bool>())
-        .prop_map(|(wishes, ties, reopens)| {
+    (wishes, subsequence(vec![0, 1, 2], 2..=3), vec(3..6_usize, 0..3), any::<bool>())
+        .prop_map(|(wishes, ties, more, reopens)| {
             let reopen = reopens.then_some(Event::Reopen);
-            wishes.into_iter().chain(ties.into_iter().map(Event::Tie)).chain(reopen).collect::<Vec<_>>()
+            // The move, and what comes of messages of before it, any number of times.
+            let ties = ties.into_iter().chain([3]).chain(more).map(Event::Tie);
+            wishes.into_iter().chain(ties).chain(reopen).collect::<Vec<_>>()
         })
         .prop_shuffle()
 }
@@ -220,9 +411,12 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 fn tie_of(list: &List, n: usize) -> Tie {
     let number = Some(number(list, 5_215_512_345_678));
     match n {
-        0 => tie(number, &["MX.1"]),
+        0 => at(LEFT_AT + 1, tie(number, &["MX.1"])),
         1 => tie(None, &["MX.1", "MX.ENT.1"]),
-        _ => tie(number, &["MX.ENT.1"]),
+        2 => at(LEFT_AT + 2, tie(number, &["MX.ENT.1"])),
+        3 => Tie { left: Some(left(list)), ..at(LEFT_AT, tie(number, &[])) },
+        4 => at(LEFT_AT - 1, tie(Some(left(list)), &["MX.1"])),
+        _ => at(LEFT_AT - 2, tie(Some(left(list)), &["MX.ENT.1"])),
     }
 }
 
@@ -263,6 +457,7 @@ proptest! {
         for alias in ALIASES {
             prop_assert_eq!(is_blocked(&list, &alias.of(&list)), is_out, "{:?}", alias);
         }
-        prop_assert_eq!(list.count().unwrap(), u64::from(is_out));
+        let left = is_blocked(&list, &Alias::Left.of(&list));
+        prop_assert_eq!(list.count().unwrap(), u64::from(is_out) + u64::from(left));
     }
 }

@@ -58,10 +58,10 @@ fn a_newer_schema_is_refused() {
     let place = Place::new();
     drop(place.ledger());
     let connection = Connection::open(place.file("ledger.db")).unwrap();
-    connection.pragma_update(None, "user_version", 5).unwrap();
+    connection.pragma_update(None, "user_version", 6).unwrap();
     drop(connection);
     let refused = open(&place.file("ledger.db")).unwrap_err();
-    assert!(matches!(refused, LedgerError::NewerSchema { found: 5, known: 4, .. }), "{refused}");
+    assert!(matches!(refused, LedgerError::NewerSchema { found: 6, known: 5, .. }), "{refused}");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
     let connection = Connection::open(place.file("ledger.db")).unwrap();
     let as_it_was = "
         UPDATE entries SET source = 3 WHERE subject = 2;
-        DROP INDEX entries_by_expiry; DROP TABLE holds; DROP TABLE records; DROP TABLE identities; DROP TABLE visits;
+        DROP INDEX entries_by_expiry; DROP TABLE holds; DROP TABLE records; DROP TABLE identities; DROP TABLE visits; DROP TABLE moves;
         ALTER TABLE entries DROP COLUMN requested; ALTER TABLE entries DROP COLUMN kind; ALTER TABLE entries DROP COLUMN own;
         ALTER TABLE entries DROP COLUMN ever; ALTER TABLE entries DROP COLUMN since;
         CREATE INDEX entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL AND directions <> 0;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use portcullis_ledger::UserId;
 use portcullis_msisdn::Msisdn;
 use serde::Deserializer as _;
@@ -56,11 +56,16 @@ pub(super) fn user(object: &Object<'_>, name: &str) -> Option<UserId> {
 /// The earliest time that is believed: 2001. Meta's messages are not older than WhatsApp.
 const EARLIEST_SECOND: i64 = 1_000_000_000;
 
-/// A time in seconds since 1970, as a string or a number. One that is still to come is taken for now.
+/// How far clocks are believed to be apart.
+const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24);
+
+/// A time in seconds since 1970, as a string or a number. One that is still to come is taken for now, and one that is so by
+/// more than a day for none.
 pub(in super::super) fn time(object: &Object<'_>, name: &str) -> Option<Timestamp> {
     let seconds: i64 = text_or_integer(object.get(name)?)?.parse().ok()?;
     let time = Timestamp::from_second(seconds).ok().filter(|_| seconds >= EARLIEST_SECOND)?;
-    Some(time.min(Timestamp::now()))
+    let now = Timestamp::now();
+    (time.duration_since(now) <= MOST_AHEAD).then(|| time.min(now))
 }
 
 /// What stands at a path of names.
@@ -107,9 +112,12 @@ mod tests {
         }
         assert_eq!(time(&values, "f").map(Timestamp::as_second), Some(1_749_416_383));
         assert_eq!(time(&values, "f"), time(&values, "g"));
-        let to_come = object(r#"{"a":"99999999999","b":"5"}"#);
-        assert!(time(&to_come, "a").unwrap() <= Timestamp::now());
-        assert_eq!(time(&to_come, "b"), None);
+        let to_come = object(r#"{"a":"99999999999","b":"5","c":"1749416383000"}"#);
+        let soon = format!(r#"{{"a":{}}}"#, Timestamp::now().as_second() + 600);
+        assert!(time(&serde_json::from_str(&soon).unwrap(), "a").unwrap() <= Timestamp::now());
+        for name in ["a", "b", "c"] {
+            assert_eq!(time(&to_come, name), None, "{name}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is read of one element of a webhook: whose it is, and what it says.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use portcullis_ledger::UserId;
 use portcullis_msisdn::Msisdn;
@@ -56,10 +58,37 @@ impl Who {
         self.number.is_none() && self.users.is_empty()
     }
 
-    /// Who it is, by what says most. All of the names are one person's.
-    pub(in super::super) fn identity(&self) -> Option<Identity> {
-        let user = || self.users.first().cloned().map(Identity::User);
-        self.number.map(Identity::Number).or_else(user)
+    /// All that it is known by, what says most first.
+    pub(in super::super) fn identities(&self) -> impl Iterator<Item = Identity> {
+        let users = self.users.iter().cloned().map(Identity::User);
+        self.number.map(Identity::Number).into_iter().chain(users)
+    }
+}
+
+/// When something was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum When {
+    /// At the time that the message names.
+    At(Timestamp),
+    /// Whoever tells of it does so at once.
+    Now,
+    /// The message names none that can be read, as none of Meta's does.
+    Unknown,
+}
+
+impl When {
+    /// The time that an element names.
+    pub(in super::super) fn told(element: &Object<'_>) -> Self {
+        time(element, "timestamp").map_or(When::Unknown, When::At)
+    }
+
+    /// The time, or now where that is not known. Never a whole second, which would stand for all of it.
+    pub(in super::super) fn or_now(self) -> Timestamp {
+        let When::At(time) = self else {
+            let now = Timestamp::now();
+            return if now.subsec_millisecond() == 0 { now.max(now + Duration::from_millis(1)) } else { now };
+        };
+        time
     }
 }
 
@@ -69,8 +98,7 @@ pub(in super::super) struct Request {
     pub(in super::super) wish: Wish,
     /// The word that says so.
     pub(in super::super) word: String,
-    /// When, as far as the message says.
-    pub(in super::super) at: Option<Timestamp>,
+    pub(in super::super) at: When,
     /// The message's id.
     pub(in super::super) id: Option<String>,
     /// Whether one message may confirm it. Not where it is from long ago.
@@ -97,7 +125,7 @@ pub(super) fn request(keywords: &Keywords, message: &Object<'_>) -> Option<Reque
         Some((keywords.wish(&word)?, word))
     });
     let (wish, word) = asked.min_by_key(|(wish, _)| *wish != Wish::Stop)?;
-    Some(Request { wish, word, at: time(message, "timestamp"), id: id(message), may_be_confirmed: true })
+    Some(Request { wish, word, at: When::told(message), id: id(message), may_be_confirmed: true })
 }
 
 /// The id of a message, or of a call.
@@ -192,7 +220,7 @@ mod tests {
         let keywords = Keywords::of(&OptOut::default()).unwrap();
         let message = json!({ "id": "wamid.1", "timestamp": "1749416383", "text": { "body": "Stop" } });
         let asked = with(&message, |message| request(&keywords, message)).unwrap();
-        assert_eq!(asked.at.map(Timestamp::as_second), Some(1_749_416_383));
+        assert_eq!(asked.at, When::At(Timestamp::from_second(1_749_416_383).unwrap()));
         assert_eq!((asked.id.as_deref(), asked.word.as_str()), (Some("wamid.1"), "Stop"));
     }
 

@@ -34,7 +34,7 @@ use crate::http::Front;
 use crate::http::body;
 use crate::http::request_log::Logged;
 use crate::metrics::Passage;
-pub(super) use message::{Moved, Request as Asked, Who};
+pub(super) use message::{Moved, Request as Asked, When, Who};
 use partition::{Partition, PartitionError, partition};
 pub(super) use payload::Object;
 

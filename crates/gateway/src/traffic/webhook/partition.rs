@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use jiff::Timestamp;
 use portcullis_msisdn::Direction;
 use serde_json::value::RawValue;
 
 use super::super::people;
 use super::Delivery;
 use super::lenient;
-use super::message::{self, CONTACT, FROM, Names, RECIPIENT, TO, Who};
+use super::message::{self, CONTACT, FROM, Names, RECIPIENT, TO, When, Who};
 use super::payload::{Change, Field, Kept, Object, Payload, array};
 use crate::config::{BlockedInbound, SenderConfig, UnreadableInbound};
 use crate::core::{Refusal, Target, check};
@@ -246,6 +247,16 @@ const ELEMENTS: [&str; 3] = ["messages", "message_echoes", "calls"];
 /// What is about messages of the business, and goes on whoever is blocked.
 const OF_BUSINESS: [&str; 2] = ["statuses", "errors"];
 
+/// The arrays of a value whose elements say when they are from.
+const TIMED: [&str; 5] = ["messages", "message_echoes", "calls", "statuses", "user_preferences"];
+
+/// The time of the newest element of an array.
+fn newest(value: &Object<'_>, array: &str) -> Option<Timestamp> {
+    let all = value.get(array).and_then(elements).unwrap_or_default();
+    let times = all.iter().filter_map(|raw| message::object(raw));
+    times.filter_map(|object| lenient::time(&object, "timestamp")).max()
+}
+
 /// Sorts the elements of one change.
 struct Sorting<'a> {
     target: &'a Target,
@@ -257,8 +268,10 @@ struct Sorting<'a> {
 impl Sorting<'_> {
     /// A change's value, or what stands in the place of one in it (`standby`).
     fn value(&mut self, value: &Object<'_>) -> Result<Parts, Refusal> {
-        self.tie_all(value, "contacts", &CONTACT)?;
-        self.tie_all(value, "statuses", &RECIPIENT)?;
+        // Contacts have no time of their own. They are as they were when the newest of all that stands beside them was told.
+        let newest = TIMED.iter().filter_map(|array| newest(value, array)).max();
+        self.tie_all(value, "contacts", &CONTACT, newest)?;
+        self.tie_all(value, "statuses", &RECIPIENT, None)?;
         self.preferences(value)?;
         let mut sorted: BTreeMap<&'static str, Sorted> = BTreeMap::new();
         for name in ELEMENTS {
@@ -325,9 +338,10 @@ impl Sorting<'_> {
             _ => Who::of(element, names),
         };
         let moved = message::moved(element);
+        let at = lenient::time(element, "timestamp");
         match &moved {
-            Some(moved) => people::follow(self.target, moved)?,
-            None => people::tie(self.target, &who)?,
+            Some(moved) => people::follow(self.target, moved, at)?,
+            None => people::tie(self.target, &who, at)?,
         }
         if name == "messages"
             && let Some(asked) = message::request(&self.target.tenant.config.keywords, element)
@@ -385,7 +399,7 @@ impl Sorting<'_> {
                 None => self.way_of_unreadable(),
                 Some(thread) => {
                     let who = Who::of_thread(&thread);
-                    people::tie(self.target, &who)?;
+                    people::tie(self.target, &who, newest(&thread, "messages"))?;
                     self.hear_the_past(&who, &thread)?;
                     self.judge(&who)?.way
                 }
@@ -403,7 +417,7 @@ impl Sorting<'_> {
             let is_theirs = from.number.is_some() && from.number == who.number
                 || from.users.iter().any(|user| who.users.contains(user));
             let asked = message::request(&self.target.tenant.config.keywords, &message);
-            if let Some(asked) = asked.filter(|asked| is_theirs && asked.at.is_some()) {
+            if let Some(asked) = asked.filter(|asked| is_theirs && asked.at != When::Unknown) {
                 let asked = message::Request { may_be_confirmed: false, ..asked };
                 people::grant(self.target, who, &asked)?;
             }
@@ -451,14 +465,22 @@ impl Sorting<'_> {
         Ok(sorted.done(raw))
     }
 
-    fn tie_all(&self, value: &Object<'_>, array: &str, names: &Names) -> Result<(), Refusal> {
+    /// Ties the names of each of these, at the time of each where it has one.
+    fn tie_all(
+        &self,
+        value: &Object<'_>,
+        array: &str,
+        names: &Names,
+        at: Option<Timestamp>,
+    ) -> Result<(), Refusal> {
         let named = value.get(array).and_then(elements).unwrap_or_default();
         for object in named.iter().filter_map(|raw| message::object(raw)) {
             // What a group got is nobody's own.
             let is_group =
                 object.get("recipient_type").and_then(lenient::text).is_some_and(|kind| kind == "group");
             if !is_group {
-                people::tie(self.target, &Who::of(&object, names))?;
+                let at = lenient::time(&object, "timestamp").or(at);
+                people::tie(self.target, &Who::of(&object, names), at)?;
             }
         }
         Ok(())
@@ -468,22 +490,32 @@ impl Sorting<'_> {
         let told = value.get("user_preferences").and_then(elements).unwrap_or_default();
         for preference in told.iter().filter_map(|raw| message::object(raw)) {
             let who = Who::of(&preference, &CONTACT);
-            people::tie(self.target, &who)?;
+            people::tie(self.target, &who, lenient::time(&preference, "timestamp"))?;
             people::prefer(self.target, &who, &preference)?;
         }
         Ok(())
     }
 
+    /// Whether somebody is blocked under any name: a late message may name a number that the person has left.
+    fn is_blocked(&self, who: &Who) -> Result<bool, Refusal> {
+        for identity in who.identities() {
+            let checked = match check::identity(self.target, &identity, Direction::Inbound) {
+                Some(checked) => checked,
+                None => check::identity_with_ledger(self.target, &identity, Direction::Inbound)?,
+            };
+            if checked.blocked_by.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Where what is somebody's goes, and counts it.
     fn judge(&mut self, who: &Who) -> Result<Judged, Refusal> {
-        let Some(identity) = who.identity() else {
+        if who.is_nobody() {
             return Ok(Judged { way: self.way_of_unreadable(), is_blocked: false });
-        };
-        let checked = match check::identity(self.target, &identity, Direction::Inbound) {
-            Some(checked) => checked,
-            None => check::identity_with_ledger(self.target, &identity, Direction::Inbound)?,
-        };
-        if checked.blocked_by.is_none() {
+        }
+        if !self.is_blocked(who)? {
             self.counts.passed += 1;
             return Ok(Judged { way: Way::On, is_blocked: false });
         }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stand::Stand;
-use super::{PHONE_ID, Scene, ids, payload, text};
+use super::{PHONE_ID, Scene, ids, payload, text, text_at};
 
 const FROM: &str = "16505551234";
 
@@ -64,7 +64,8 @@ fn start_lifts_only_the_person_s_own_hold_and_is_heard_of_the_blocked() {
 fn buttons_and_a_tenant_s_own_words_and_languages_count() {
     let button = |payload: &str| {
         json!({
-            "from": FROM, "id": "b", "type": "button", "button": { "payload": payload, "text": "x" },
+            "from": FROM, "id": "b", "timestamp": text(FROM, "b", "")["timestamp"],
+            "type": "button", "button": { "payload": payload, "text": "x" },
             "context": { "from": "15550783881", "id": "wamid.0" },
         })
     };
@@ -111,7 +112,7 @@ fn stop_is_heard_as_people_write_it_and_start_only_alone() {
 #[test]
 fn preferences_set_and_lift_a_marketing_hold() {
     let scene = Scene::good();
-    let prefer = |value: &str| {
+    let prefer = |value: &str, second: i64| {
         let body = json!({ "object": "whatsapp_business_account", "entry": [{ "id": "102290129340398", "changes": [{
             "field": "user_preferences",
             "value": {
@@ -119,7 +120,7 @@ fn preferences_set_and_lift_a_marketing_hold() {
                 "metadata": { "display_phone_number": "15550783881", "phone_number_id": PHONE_ID },
                 "user_preferences": [{
                     "wa_id": FROM, "detail": "User requested to stop marketing messages",
-                    "category": "marketing_messages", "value": value, "timestamp": 1_731_705_721,
+                    "category": "marketing_messages", "value": value, "timestamp": second,
                 }],
             },
         }] }] });
@@ -127,10 +128,10 @@ fn preferences_set_and_lift_a_marketing_hold() {
         assert_eq!(scene.webhook(&body.to_string()).status, 200);
         assert_eq!(scene.callback.one().text(), body.to_string());
     };
-    prefer("stop");
+    prefer("stop", 1_731_705_721);
     assert_eq!(kinds_in_force(&scene), ["marketing"]);
     assert_eq!(scene.send(FROM).status, 200, "it stops marketing only");
-    prefer("resume");
+    prefer("resume", 1_731_705_722);
     assert_eq!(kinds_in_force(&scene), Vec::<String>::new());
 }
 
@@ -177,15 +178,18 @@ fn the_confirmation_does_not_reach_whom_the_business_blocks() {
 #[test]
 fn an_opt_out_holds_and_is_lifted_in_both_spellings_of_a_number() {
     let scene = Scene::good();
-    let as_whatsapp_has_it = |words: &str| hear(&scene, text("5215512345678", "m", words));
-    as_whatsapp_has_it("STOP");
+    let as_whatsapp_has_it = |second: i64, words: &str| {
+        hear(&scene, text_at(jiff::Timestamp::now().as_second() + second, "5215512345678", "m", words));
+    };
+    as_whatsapp_has_it(-60, "STOP");
     assert_eq!(scene.send("+525512345678").status, 200, "the confirmation");
     assert_eq!(scene.send("+525512345678").json["error"]["code"], 130_403);
     scene
         .gateway
         .post("/senders/support/entries", json!({ "number": "+525512345678", "source": "opt_out" }))
         .ok();
-    as_whatsapp_has_it("START");
+    // Clocks differ: that is now.
+    as_whatsapp_has_it(60, "START");
     assert_eq!(scene.send("+525512345678").status, 200);
     assert_eq!(scene.send("+525512345678").status, 200);
 }

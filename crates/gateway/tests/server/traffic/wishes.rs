@@ -136,9 +136,129 @@ fn one_stop_that_comes_three_times_is_confirmed_once() {
         assert_eq!(scene.send(FROM).status, 400);
     }
     assert_eq!(scene.upstream.received().len(), 1);
-    // Another message that says so is another wish.
-    hear(&scene, text_at(ago(1), FROM, "wamid.2", "STOP"));
+    // One who is out already is not out anew.
+    for (id, words) in [("wamid.2", "STOP"), ("wamid.3", "stop!")] {
+        hear(&scene, text_at(ago(3), FROM, id, words));
+        assert_eq!(scene.send(FROM).status, 400);
+    }
+    hear(&scene, text_at(ago(2), FROM, "wamid.4", "START"));
+    hear(&scene, text_at(ago(1), FROM, "wamid.5", "STOP"));
     assert_eq!(scene.send(FROM).status, 200);
+}
+
+#[test]
+fn messages_that_share_an_id_are_heard_each() {
+    let scene = Scene::good();
+    let other = "16505551235";
+    for (id, base) in [("seq-1", 200), ("", 100)] {
+        hear(&scene, text_at(ago(base), FROM, id, "STOP"));
+        hear(&scene, text_at(ago(base), other, id, "STOP"));
+        assert!(is_out(&scene, FROM) && is_out(&scene, other), "{id:?}");
+        hear(&scene, text_at(ago(base - 10), FROM, "start", "START"));
+        hear(&scene, text_at(ago(base - 20), FROM, id, "STOP"));
+        assert!(is_out(&scene, FROM), "{id:?}");
+        hear(&scene, text_at(ago(base - 30), FROM, "start", "START"));
+        hear(&scene, text_at(ago(base - 30), other, "start", "START"));
+        assert!(!is_out(&scene, FROM) && !is_out(&scene, other), "{id:?}");
+    }
+}
+
+#[test]
+fn what_has_no_time_that_can_be_read_lifts_nothing_and_stops() {
+    let milliseconds = json!(format!("{}000", ago(600)));
+    for odd in
+        [json!(null), json!(0), json!("0"), json!(-5), json!(1.5), json!("soon"), milliseconds, json!([1])]
+    {
+        let scene = Scene::good();
+        let with = |words: &str| {
+            let mut message = text_at(0, FROM, words, words);
+            message["timestamp"] = odd.clone();
+            message
+        };
+        hear(&scene, text_at(ago(60), FROM, "stop", "STOP"));
+        hear(&scene, with("START"));
+        assert!(is_out(&scene, FROM), "{odd}");
+        hear(&scene, text_at(ago(50), FROM, "start", "START"));
+        hear(&scene, with("STOP"));
+        assert!(is_out(&scene, FROM), "{odd}");
+    }
+    let scene = Scene::good();
+    for (value, second) in [("stop", ago(60)), ("resume", 0), ("resume", ago(60))] {
+        assert_eq!(scene.webhook(&preference(value, second).to_string()).status, 200);
+    }
+    let entry = scene.gateway.get(&format!("/senders/support/entries/{FROM}"));
+    assert_eq!(entry.ok()["holds"][0]["directions"], json!(["outbound"]), "a resume of the same second");
+}
+
+#[test]
+fn of_a_stop_and_a_start_in_one_second_the_stop_counts_also_after_a_crash() {
+    let mut scene = Scene::good();
+    let (start, stop) = (text_at(ago(50), FROM, "1", "START"), text_at(ago(50), FROM, "2", "STOP"));
+    hear(&scene, start.clone());
+    hear(&scene, stop);
+    hear(&scene, start.clone());
+    assert!(is_out(&scene, FROM));
+    scene.gateway.kill_and_restart();
+    hear(&scene, start);
+    assert!(is_out(&scene, FROM));
+}
+
+#[test]
+fn a_message_from_before_a_change_of_number_undoes_nothing_of_it() {
+    let (new, user) = ("12025550173", "US.7");
+    let scene = Scene::good();
+    let named = |message: Value| {
+        let mut message = message;
+        message["from_user_id"] = json!(user);
+        message
+    };
+    let early = named(text_at(ago(600), FROM, "1", "hi"));
+    let moved = json!({
+        "from": FROM, "from_user_id": user, "id": "m", "timestamp": ago(300).to_string(), "type": "system",
+        "system": { "type": "user_changed_number", "wa_id": new, "user_id": user, "body": "changed" },
+    });
+    for message in [&early, &moved, &early, &moved] {
+        hear(&scene, message.clone());
+    }
+    scene.gateway.post("/senders/support/entries", json!({ "number": new, "directions": ["outbound"] })).ok();
+    let send = || {
+        let body = json!({
+            "messaging_product": "whatsapp", "recipient": user, "type": "text", "text": { "body": "x" },
+        });
+        scene.gateway.call("POST", &format!("/v25.0/{PHONE_ID}/messages"), ACME, Some(body.to_string()))
+    };
+    assert_eq!(send().json["error"]["code"], 130_403, "the id is that of the new number");
+    // Unblocked since, it stays so when the change is told of again.
+    scene.gateway.delete("/senders/support/entries", json!({ "number": new })).ok();
+    hear(&scene, moved.clone());
+    assert_eq!(send().status, 200);
+    // What the person wanted before the change counts for the new number, also where it comes late.
+    hear(&scene, named(text_at(ago(500), FROM, "2", "STOP")));
+    assert!(is_out(&scene, new) && is_out(&scene, FROM));
+    hear(&scene, named(text_at(ago(200), new, "3", "START")));
+    assert!(!is_out(&scene, new) && is_out(&scene, FROM));
+}
+
+#[test]
+fn a_block_for_a_time_does_not_end_one_without_end() {
+    let scene = Scene::good();
+    let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
+    for (number, user) in [("16505550001", "US.1"), ("16505550002", "US.2")] {
+        let (brief, lasting) = if user == "US.1" { (user, number) } else { (number, user) };
+        let name = |name: &str| if name == user { format!("user:{name}") } else { name.to_owned() };
+        let entry = |name: &str| json!({ "number": name, "directions": ["outbound"] });
+        let mut timed = entry(&name(brief));
+        timed["expires"] = json!(until);
+        scene.gateway.post("/senders/support/entries", timed).ok();
+        scene.gateway.post("/senders/support/entries", entry(&name(lasting))).ok();
+        let mut message = text_at(ago(5), number, "1", "hi");
+        message["from_user_id"] = json!(user);
+        hear(&scene, message);
+        let holds = scene.gateway.get(&format!("/senders/support/entries/{number}"));
+        let hold = &holds.ok()["holds"][0];
+        assert!(hold.get("expires").is_none_or(Value::is_null), "{hold}");
+        assert_eq!(hold["made_by"]["interface"], json!("native"), "who blocked is still who did: {hold}");
+    }
 }
 
 #[test]

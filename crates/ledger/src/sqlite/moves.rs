@@ -1,0 +1,91 @@
+//! Rows of moves: numbers that people left for others, and when.
+
+use jiff::Timestamp;
+use portcullis_msisdn::{Permutation, Person, Subject};
+use rusqlite::Connection;
+
+use super::entries::{subject, time};
+use crate::error::LedgerError;
+use crate::time::is_older;
+
+/// The moves of one tenant.
+pub(super) struct Moves<'a> {
+    connection: &'a Connection,
+    tenant: i64,
+    permutation: &'a Permutation,
+}
+
+impl<'a> Moves<'a> {
+    pub(super) fn new(connection: &'a Connection, tenant: i64, permutation: &'a Permutation) -> Self {
+        Moves { connection, tenant, permutation }
+    }
+
+    /// Where people went from a number, and when.
+    fn from(&self, left: &Person) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT to_subject, at FROM moves WHERE tenant = ?1 AND from_subject = ?2 ORDER BY at",
+        )?;
+        let mut found = Vec::new();
+        for from in left.iter() {
+            let rows = select.query_and_then((self.tenant, from.get().cast_signed()), |row| {
+                Ok::<_, LedgerError>((subject(row.get(0)?)?, time(row.get(1)?)?))
+            })?;
+            for row in rows {
+                found.push(row?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether somebody is known to have left the one for the other at that time or later; at any, where it is not known.
+    pub(super) fn is_known(
+        &self,
+        left: Subject,
+        reached: Subject,
+        at: Option<Timestamp>,
+    ) -> Result<bool, LedgerError> {
+        let reached = self.permutation.person_of(reached);
+        let moves = self.from(&self.permutation.person_of(left))?;
+        Ok(moves.iter().any(|(to, when)| reached.contains(to) && at.is_none_or(|at| !is_older(*when, at))))
+    }
+
+    /// Remembers that somebody left the one for the other.
+    pub(super) fn remember(&self, left: Subject, reached: Subject, at: Timestamp) -> Result<(), LedgerError> {
+        let key = self.permutation.person_of(left).key();
+        self.connection
+            .prepare_cached(
+                "INSERT INTO moves (tenant, from_subject, to_subject, at) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+            )?
+            .execute((
+                self.tenant,
+                key.get().cast_signed(),
+                reached.get().cast_signed(),
+                at.as_millisecond(),
+            ))?;
+        Ok(())
+    }
+
+    /// To whom it leads from who had this number at that time, and when they last came there, in that order.
+    pub(super) fn since(&self, person: &Person, at: Timestamp) -> Result<Vec<Person>, LedgerError> {
+        let mut reached: Vec<(Person, Timestamp)> = Vec::new();
+        let mut open = vec![(person.clone(), at)];
+        while let Some((left, at)) = open.pop() {
+            for (to, when) in self.from(&left)? {
+                let before = reached.iter().position(|(known, _)| known.contains(&to));
+                let is_new = before.is_none_or(|before| reached[before].1 < when);
+                if !is_new || is_older(when, at) {
+                    continue;
+                }
+                if let Some(before) = before {
+                    reached.remove(before);
+                }
+                let next = self.permutation.person_of(to);
+                open.push((next.clone(), when));
+                reached.push((next, when));
+            }
+        }
+        reached.sort_by_key(|(_, when)| *when);
+        Ok(reached.into_iter().map(|(person, _)| person).collect())
+    }
+}
