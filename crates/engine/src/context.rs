@@ -27,6 +27,7 @@ pub(crate) struct Context {
     pub(crate) slots: Slots,
     /// For how long what served before stays ready after a reload.
     pub(crate) watch: Duration,
+    pub(crate) host: portcullis_host::Engine,
     /// Where background tasks run: faults are noticed on threads of all kinds.
     pub(crate) runtime: Handle,
 }

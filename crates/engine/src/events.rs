@@ -37,7 +37,7 @@ pub enum Event {
         took: Duration,
     },
     /// A list that had been evicted from memory is back.
-    Woken {
+    Restored {
         /// Whose list.
         tenant: TenantId,
         /// Which one.

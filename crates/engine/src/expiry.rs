@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_ledger::{LedgerError, Scope};
+use portcullis_ledger::LedgerError;
 use tracing::{debug, error};
 
-use crate::gateway::Gateway;
+use crate::directory::Directory;
 
 /// The clock may be set meanwhile: so no wait is longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -15,11 +15,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const RETRY_WAIT: Duration = Duration::from_secs(5);
 
 /// Ends entries when they are due, for ever.
-pub(crate) async fn run(gateway: Arc<Gateway>) {
+pub(crate) async fn run(directory: Arc<Directory>) {
     loop {
-        // Asked for before the look at the ledger, so that an entry written after that look wakes the wait.
-        let earlier = gateway.expiry.notified();
-        let at_work = Arc::clone(&gateway);
+        // Created before the look at the ledger, so that an entry written after that look wakes the wait.
+        let earlier = directory.context.expiry.notified();
+        let at_work = Arc::clone(&directory);
         let wait = match tokio::task::spawn_blocking(move || expire_due(&at_work)).await {
             Ok(Ok(wait)) => wait,
             Ok(Err(error)) => {
@@ -35,25 +35,23 @@ pub(crate) async fn run(gateway: Arc<Gateway>) {
     }
 }
 
-/// Ends all entries that are due, and says how long nothing else will be.
-fn expire_due(gateway: &Gateway) -> Result<Duration, LedgerError> {
+/// Ends all entries that are due, and returns how long nothing else will be.
+fn expire_due(directory: &Directory) -> Result<Duration, LedgerError> {
+    let ledger = &directory.context.ledger;
     loop {
-        let Some(next) = gateway.equipment.ledger.next_expiry()? else { return Ok(LONGEST_WAIT) };
+        let Some(next) = ledger.next_expiry()? else { return Ok(LONGEST_WAIT) };
         let now = Timestamp::now();
         if next > now {
-            let wait = Duration::try_from(next.duration_since(now)).unwrap_or_default();
+            let wait = Duration::try_from(next.duration_since(now)).unwrap_or(LONGEST_WAIT);
             return Ok(wait.min(LONGEST_WAIT));
         }
-        let registry = gateway.registry.load();
-        for ended in gateway.equipment.ledger.expire_due(now)? {
-            let tenant = registry.tenant(ended.tenant.as_str());
-            let gate = tenant.and_then(|tenant| match &ended.scope {
-                Scope::Tenant => Some(&tenant.wide),
-                Scope::Sender(sender) => tenant.senders.get(sender.as_str()),
-            });
-            if let Some(gate) = gate {
-                gate.catch_up();
-                debug!(tenant = %ended.tenant, list = gate.name(), entries = ended.count, "entries ended");
+        for ended in ledger.expire_due(now)? {
+            let Some(tenant) = directory.tenant(&ended.tenant) else { continue };
+            let Some(members) = tenant.members.load_full() else { continue };
+            let list = members.list(&ended.scope);
+            tenant.changed(list);
+            if let Some(list) = list {
+                debug!(tenant = %ended.tenant, list = list.name(), entries = ended.count, "entries ended");
             }
         }
     }

@@ -8,9 +8,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use portcullis_host::Generation;
-
-use crate::gate::Gate;
 
 /// A longer list stays in memory for good, and counts for nothing here: it would take too long to come back. It is what the vendors
 /// hold a list to.
@@ -41,9 +38,37 @@ struct Ring {
 
 /// A list in memory, and what it had of it when the hand last passed.
 struct Place {
-    gate: Weak<Gate>,
+    list: Weak<dyn Resident>,
     bytes: u64,
     instances: usize,
+}
+
+/// A list that can be evicted from memory.
+pub(crate) trait Resident: Send + Sync {
+    /// What it has of memory.
+    fn memory(&self) -> Footprint;
+
+    /// Whether its plugin is in memory and answers.
+    fn is_serving(&self) -> bool;
+
+    /// Whether it was checked since this was called last.
+    fn take_checked(&self) -> bool;
+
+    /// Notes that it is in the ring. `false` where it was already.
+    fn enter_ring(&self) -> bool;
+
+    fn leave_ring(&self);
+
+    /// Drops its plugin, unless that is in use or being exchanged. Waits for nothing.
+    fn evict(&self) -> bool;
+}
+
+/// What a list has of memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Footprint {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    pub(crate) instances: usize,
 }
 
 impl Residency {
@@ -58,10 +83,10 @@ impl Residency {
     }
 
     /// A list came into memory.
-    pub(crate) fn enter(&self, gate: &Arc<Gate>) {
-        let generation = gate.generation();
-        if generation.recipe().settings.capacity <= LONGEST && gate.stand_in_ring() {
-            self.ring().push(Place::of(&generation, Arc::downgrade(gate)));
+    pub(crate) fn enter(&self, list: &Arc<dyn Resident>) {
+        let memory = list.memory();
+        if memory.entries <= LONGEST && list.enter_ring() {
+            self.ring().push(Place::of(memory, Arc::downgrade(list)));
         }
     }
 
@@ -74,19 +99,19 @@ impl Residency {
         ring.still_until = None;
         // Twice round: the first time takes their flags away from those that were asked.
         for _ in 0..2 * ring.places.len() {
-            let Some(Place { gate: weak, .. }) = ring.pop() else { return };
-            if let Some(gate) = weak.upgrade() {
-                let stays = gate.is_serving() && gate.was_asked();
+            let Some(Place { list: weak, .. }) = ring.pop() else { return };
+            if let Some(list) = weak.upgrade() {
+                let stays = list.is_serving() && list.take_checked();
                 if stays {
-                    ring.push(Place::of(&gate.generation(), weak));
+                    ring.push(Place::of(list.memory(), weak));
                 } else {
                     // Freeing a list takes a while, in which others may look. Out of the ring first: it may be asked, and come
                     // back, at this very moment.
                     drop(ring);
-                    gate.leave_ring();
-                    let rests = gate.rest();
-                    if !rests && gate.is_serving() {
-                        self.enter(&gate);
+                    list.leave_ring();
+                    let is_evicted = list.evict();
+                    if !is_evicted && list.is_serving() {
+                        self.enter(&list);
                     }
                     ring = self.ring();
                 }
@@ -104,8 +129,8 @@ impl Residency {
 }
 
 impl Place {
-    fn of(generation: &Generation, gate: Weak<Gate>) -> Self {
-        Place { gate, bytes: generation.memory_bytes(), instances: generation.left() }
+    fn of(memory: Footprint, list: Weak<dyn Resident>) -> Self {
+        Place { list, bytes: memory.bytes, instances: memory.instances }
     }
 }
 

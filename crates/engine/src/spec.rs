@@ -113,6 +113,12 @@ impl TenantSpec {
         self
     }
 
+    /// Whether plugins need not be exchanged to get from one to the other.
+    pub(crate) fn runs_like(&self, other: &TenantSpec) -> bool {
+        (self.memory_limit, self.replicas, self.clear_numbers)
+            == (other.memory_limit, other.replicas, other.clear_numbers)
+    }
+
     /// What the host wants kept with the tenant: handed back by [`Engine::kept`](crate::Engine::kept) after a restart. Sealed
     /// under the tenant's key, and a JSON text.
     #[must_use]
@@ -169,7 +175,6 @@ impl PluginRef {
 
 /// Who answers while a tenant's plugin can't.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
 pub enum OnFailure {
     /// Every message passes.
     Open,
@@ -178,14 +183,4 @@ pub enum OnFailure {
     Closed,
     /// The entries on disk: exact for lists of numbers, slower, and blind to a plugin's own rules.
     Ledger,
-}
-
-impl OnFailure {
-    pub(crate) const fn from_u8(value: u8) -> Self {
-        match value {
-            0 => OnFailure::Open,
-            2 => OnFailure::Ledger,
-            _ => OnFailure::Closed,
-        }
-    }
 }

@@ -5,29 +5,31 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use jiff::Timestamp;
-use portcullis_host::{FilledFrom, Generation, Stage, Task, Ticket, quietly};
+use portcullis_host::{FillError, FilledFrom, Generation, NotNow, Stage, Task, Ticket, quietly};
+use portcullis_ledger::LedgerError;
 use tracing::{error, info, warn};
 
-use super::record::{Attempt, Outcome};
-use super::wish::{Setup, Shadowing, Told, What, Wish};
+use super::error::ReloadError;
+use super::record::Attempt;
+use super::request::{Goal, Queued, Reloaded, ReloadRequest, Setup, ShadowTerms};
 use super::{Inner, Reload};
-use crate::gate::Gate;
-use crate::gateway::Gateway;
-use crate::sentence;
-use crate::tenant::Tenant;
+use crate::events::Event;
+use crate::live::LiveList;
+use crate::members::Members;
+use crate::outcome::Outcome;
 
 /// What is to serve, for each of the tenant's lists.
 pub(super) struct Candidates {
     setup: Setup,
     /// Empty until they are filled.
     pub(super) lists: Vec<Candidate>,
-    pub(super) shadow: Option<Shadowing>,
+    pub(super) shadow: Option<ShadowTerms>,
     /// Cleared when they are given up: a shadow run then ends.
     pub(super) wanted: Arc<AtomicBool>,
 }
 
 pub(super) struct Candidate {
-    pub(super) gate: Arc<Gate>,
+    pub(super) list: Arc<LiveList>,
     pub(super) generation: Arc<Generation>,
     from: FilledFrom,
 }
@@ -39,11 +41,11 @@ impl Drop for Candidates {
 }
 
 /// Generations that are not filled yet.
-type Empty = Vec<(Arc<Gate>, Generation)>;
+type Empty = Vec<(Arc<LiveList>, Generation)>;
 
 impl Reload {
     /// Has the tasks done, on a thread of their own, unless one is at it.
-    pub(super) fn begin(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, tasks: Vec<Task<Wish>>) {
+    pub(super) fn begin(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, tasks: Vec<Task<Queued>>) {
         inner.tasks.extend(tasks);
         if inner.tasks.is_empty() || std::mem::replace(&mut inner.is_driven, true) {
             return;
@@ -58,13 +60,7 @@ impl Reload {
     }
 
     fn drive(self: &Arc<Self>) {
-        let gateway = self.whole.get().and_then(std::sync::Weak::upgrade);
-        let Some(gateway) = gateway else {
-            // It is starting, or ending.
-            self.inner().is_driven = false;
-            return;
-        };
-        let _slot = gateway.reloads.take();
+        let _slot = self.context.slots.take();
         let _at_work = self.hold();
         let (mut empty, mut back_failed) = (Empty::new(), None);
         loop {
@@ -73,27 +69,33 @@ impl Reload {
                 let Some(task) = inner.tasks.pop_front() else {
                     inner.is_driven = false;
                     inner.why = None;
-                    if let Some(gone_back) = inner.gone_back.take() {
-                        let _ = gone_back.send(back_failed.map_or(Told::Serves, Told::Refused));
+                    if let Some(reply) = inner.back_reply.take() {
+                        let _ = reply.send(back_failed.map_or(Ok(Reloaded::Serves), Err));
                     }
                     return;
                 };
                 (task, inner.machine.stage())
             };
             let start = Instant::now();
-            let done = self.perform(&gateway, task, &mut empty);
+            let done = self.perform(task, &mut empty);
             let took = start.elapsed();
             let mut inner = self.inner();
             // Otherwise it is nothing that the machine waits for.
             let Some(done) = done else { continue };
             let is_done = done.is_ok();
-            self.metrics.stage(stage, took, is_done);
+            self.context.events.emit(|| Event::ReloadStage {
+                tenant: self.tenant.clone(),
+                stage,
+                took,
+                succeeded: is_done,
+            });
             if let Some(last) = &mut inner.record.last {
                 last.stages.push((stage, took));
             }
             let tasks = match done {
                 Ok(()) => inner.machine.done(),
                 Err(why) => {
+                    let why = Arc::new(why);
                     warn!(tenant = %self.tenant, stage = stage.as_str(), "the exchange of the plugin failed: what served goes on");
                     if stage == Stage::RollingBack {
                         back_failed = Some(why);
@@ -106,21 +108,16 @@ impl Reload {
             inner.tasks.extend(tasks);
             if is_done && stage == Stage::Swapping {
                 // Not before the machine knows: whoever is told may ask at once how it stands.
-                inner.tell(Told::Serves);
+                inner.answer(Ok(Reloaded::Serves));
             }
         }
     }
 
-    /// Does one task. `None` for one that the machine does not wait for; else whether it is done, or in one sentence, why not.
-    fn perform(
-        self: &Arc<Self>,
-        gateway: &Arc<Gateway>,
-        task: Task<Wish>,
-        empty: &mut Empty,
-    ) -> Option<Result<(), String>> {
+    /// Does one task. `None` for one that the machine does not wait for.
+    fn perform(self: &Arc<Self>, task: Task<Queued>, empty: &mut Empty) -> Option<Result<(), ReloadError>> {
         match task {
-            // Quietly, but for the swap: writes wait for that.
-            Task::Prepare(wish) => Some(quietly(|| self.prepare(gateway, wish)).map(|made| *empty = made)),
+            // With low priority, but for the swap: writes wait for that.
+            Task::Prepare(queued) => Some(quietly(|| self.prepare(queued)).map(|made| *empty = made)),
             Task::Fill => {
                 let empty = std::mem::take(empty);
                 Some(quietly(|| self.fill(empty)))
@@ -130,10 +127,10 @@ impl Reload {
                 self.shadow(ticket);
                 None
             }
-            Task::Swap => Some(self.swap(gateway)),
-            Task::RollBack => Some(self.roll_back(gateway)),
+            Task::Swap => Some(self.swap()),
+            Task::RollBack => Some(self.roll_back()),
             Task::Watch(ticket) => {
-                self.watch(gateway, ticket);
+                self.watch(ticket);
                 None
             }
             Task::Discard => {
@@ -148,76 +145,77 @@ impl Reload {
                 None
             }
             Task::Release => {
-                if let Some(tenant) = gateway.registry.load().tenant(self.tenant.as_str()) {
-                    tenant.gates().for_each(|gate| gate.release());
+                if let Some(members) = self.members.load_full() {
+                    members.lists().for_each(|list| list.release());
                 }
                 None
             }
         }
     }
 
-    fn prepare(&self, gateway: &Gateway, wish: Wish) -> Result<Empty, String> {
-        let Wish { what, shadow, told } = wish;
+    /// The tenant's lists, unless it is not served any more.
+    fn members(&self) -> Result<Arc<Members>, ReloadError> {
+        self.members.load_full().ok_or(ReloadError::TenantRemoved)
+    }
+
+    fn prepare(&self, queued: Queued) -> Result<Empty, ReloadError> {
+        let Queued { goal, shadow, reply } = queued;
         let began = Timestamp::now();
-        let tenant = gateway.registry.load().tenant(self.tenant.as_str()).cloned();
-        let found = tenant.ok_or_else(|| "the tenant was removed".to_owned()).and_then(|tenant| {
-            let setup = self.made_definite(gateway, &tenant, what)?;
-            Ok((tenant, setup))
+        let found = self.members().and_then(|members| {
+            let setup = self.resolve(&members, goal)?;
+            Ok((members, setup))
         });
         let to = found.as_ref().map_or_else(|_| "what was asked for".to_owned(), |(_, setup)| setup.name());
         let mut inner = self.inner();
         inner.why = None;
         inner.record.last =
-            Some(Attempt { to, began, outcome: Outcome::UnderWay, why: None, stages: Vec::new() });
-        inner.told = told;
+            Some(Attempt { to, began, outcome: Outcome::UnderWay, error: None, stages: Vec::new() });
+        inner.reply = reply;
         drop(inner);
-        let (tenant, setup) = found?;
+        let (members, setup) = found?;
         let mut empty = Empty::new();
-        for gate in tenant.gates() {
-            let recipe = tenant.recipe(&setup, gate.entry_count());
-            let generation = Generation::empty(recipe).map_err(|error| sentence::of(&error))?;
-            empty.push((Arc::clone(gate), generation));
+        for list in members.lists() {
+            let generation = Generation::empty(members.recipe(&setup, list.entry_count()))?;
+            empty.push((Arc::clone(list), generation));
         }
         let wanted = Arc::new(AtomicBool::new(true));
         self.inner().candidates = Some(Candidates { setup, lists: Vec::new(), shadow, wanted });
         Ok(empty)
     }
 
-    /// What a wish means now.
-    fn made_definite(&self, gateway: &Gateway, tenant: &Tenant, what: What) -> Result<Setup, String> {
-        let config = &tenant.config;
-        let (plugin, version, options) = match what {
-            What::Back(setup) => return Ok(Setup { pinned: true, ..setup }),
-            What::Newest => (config.plugin.clone(), None, config.plugin_options.clone()),
-            What::Other { plugin, version, options } => {
-                let plugin = plugin.unwrap_or_else(|| config.plugin.clone());
-                // Options are of a plugin: another one begins without.
-                let stays = if plugin == config.plugin { config.plugin_options.as_str() } else { "{}" };
-                let options = options.unwrap_or_else(|| stays.to_owned());
-                (plugin, version, options)
+    /// What a request means now.
+    fn resolve(&self, members: &Members, goal: Goal) -> Result<Setup, ReloadError> {
+        let now = members.plugin();
+        let (name, version, options) = match goal {
+            Goal::Back(setup) => return Ok(Setup { pinned: true, ..setup }),
+            Goal::Newest => (now.name.clone(), None, now.options.clone()),
+            Goal::Requested(ReloadRequest { plugin, version, options, .. }) => {
+                let name = plugin.unwrap_or_else(|| now.name.clone());
+                // Options are a plugin's own: another one starts without.
+                let options = options.or_else(|| (name == now.name).then(|| now.options.clone()));
+                (name, version, options.unwrap_or_default())
             }
         };
+        let plugins = &self.context.plugins;
         let found = match &version {
-            Some(version) => gateway.equipment.shelf.version(&plugin, version),
-            None => gateway.equipment.shelf.latest(&plugin),
+            Some(version) => plugins.version(&name, version)?,
+            None => plugins.latest(&name)?,
         };
-        let found = found.map_err(|error| sentence::of(&error))?;
         if version.is_none()
-            && let Some(problem) = gateway.equipment.shelf.problem(&plugin)
+            && let Some(problem) = plugins.problem(&name)
         {
             // There is a newer file than what was found, and it can't be used.
-            return Err(problem);
+            return Err(problem.into());
         }
         Ok(Setup { version: found, options, pinned: version.is_some() })
     }
 
-    fn fill(&self, empty: Empty) -> Result<(), String> {
+    fn fill(&self, empty: Empty) -> Result<(), ReloadError> {
         let mut filled = Vec::with_capacity(empty.len());
-        for (gate, generation) in empty {
-            let (generation, from) = generation
-                .fill(&**gate.entries(), Some(gate.state()))
-                .map_err(|error| on_list(&gate, &error))?;
-            filled.push(Candidate { gate, generation: Arc::new(generation), from });
+        for (list, generation) in empty {
+            let (generation, from) =
+                generation.fill(&**list.entries(), Some(list.state())).map_err(on_list(&list))?;
+            filled.push(Candidate { list, generation: Arc::new(generation), from });
         }
         if let Some(candidates) = &mut self.inner().candidates {
             candidates.lists = filled;
@@ -225,56 +223,49 @@ impl Reload {
         Ok(())
     }
 
-    fn prove(&self) -> Result<(), String> {
-        let lists = self.generations();
-        for (gate, generation) in lists {
-            generation.prove(&**gate.entries()).map_err(|error| on_list(&gate, &error))?;
+    fn prove(&self) -> Result<(), ReloadError> {
+        for (list, generation) in self.generations() {
+            generation.prove(&**list.entries()).map_err(on_list(&list))?;
         }
         Ok(())
     }
 
-    fn generations(&self) -> Vec<(Arc<Gate>, Arc<Generation>)> {
+    fn generations(&self) -> Vec<(Arc<LiveList>, Arc<Generation>)> {
         let inner = self.inner();
-        let lists = inner.candidates.iter().flat_map(|candidates| &candidates.lists);
-        lists.map(|list| (Arc::clone(&list.gate), Arc::clone(&list.generation))).collect()
+        let candidates = inner.candidates.iter().flat_map(|candidates| &candidates.lists);
+        candidates.map(|one| (Arc::clone(&one.list), Arc::clone(&one.generation))).collect()
     }
 
     /// All lists or none.
-    fn swap(&self, gateway: &Arc<Gateway>) -> Result<(), String> {
-        let tenant = gateway.registry.load().tenant(self.tenant.as_str()).cloned();
-        let tenant = tenant.ok_or("the tenant was removed")?;
+    fn swap(&self) -> Result<(), ReloadError> {
+        let members = self.members()?;
         let lists = self.generations();
-        let has_all = tenant.gates().all(|gate| lists.iter().any(|(other, _)| Arc::ptr_eq(gate, other)));
+        let has_all = members.lists().all(|list| lists.iter().any(|(other, _)| Arc::ptr_eq(list, other)));
         if !has_all {
-            return Err("the tenant's senders were changed meanwhile: ask again".to_owned());
+            return Err(ReloadError::SendersChanged);
         }
-        for (n, (gate, generation)) in lists.iter().enumerate() {
-            if let Err(error) = gate.install(Arc::clone(generation)) {
+        for (n, (list, generation)) in lists.iter().enumerate() {
+            if let Err(error) = list.install(Arc::clone(generation)) {
                 let serving = self.serving();
                 for (swapped, _) in &lists[..n] {
-                    let recipe = tenant.recipe(&serving, swapped.entry_count());
+                    let recipe = members.recipe(&serving, swapped.entry_count());
                     if let Err(error) = swapped.roll_back(recipe) {
                         warn!(tenant = %self.tenant, list = swapped.name(), kind = error.kind(), "the list could not go back at once");
                     }
                 }
-                return Err(on_list(gate, &error));
+                return Err(on_list(list)(error));
             }
         }
         let Some(candidates) = self.inner().candidates.take() else { return Ok(()) };
-        for Candidate { gate, from, .. } in &candidates.lists {
-            gate.was_installed(from);
+        for Candidate { list, from, .. } in &candidates.lists {
+            list.was_installed(from);
         }
         let setup = candidates.setup.clone();
-        let kept = gateway.adopt(&tenant, &setup);
+        let kept = self.adopt(&setup);
         let mut inner = self.inner();
         inner.refused = None;
         inner.record.before = Some(std::mem::replace(&mut inner.record.serving, setup));
-        let unkept = kept.err().map(|error| {
-            format!(
-                "it serves, but the choice could not be kept, and is lost with a restart: {}",
-                sentence::of(&error)
-            )
-        });
+        let unkept = kept.err().map(|error| Arc::new(ReloadError::NotKept(error)));
         self.conclude(&mut inner, Outcome::Served, unkept);
         let name = inner.record.serving.name();
         drop(inner);
@@ -282,14 +273,13 @@ impl Reload {
         Ok(())
     }
 
-    fn roll_back(&self, gateway: &Arc<Gateway>) -> Result<(), String> {
-        let tenant = gateway.registry.load().tenant(self.tenant.as_str()).cloned();
-        let tenant = tenant.ok_or("the tenant was removed")?;
+    fn roll_back(&self) -> Result<(), ReloadError> {
+        let members = self.members()?;
         let mut failed = None;
-        let before = self.inner().record.before.clone().ok_or("nothing served before")?;
-        for gate in tenant.gates() {
-            if let Err(error) = gate.roll_back(tenant.recipe(&before, gate.entry_count())) {
-                failed = Some(on_list(gate, &error));
+        let before = self.inner().record.before.clone().ok_or(NotNow::NothingToGoBackTo)?;
+        for list in members.lists() {
+            if let Err(error) = list.roll_back(members.recipe(&before, list.entry_count())) {
+                failed = Some(on_list(list)(error));
             }
         }
         let mut inner = self.inner();
@@ -300,7 +290,7 @@ impl Reload {
         let why = inner.why.clone();
         self.conclude(&mut inner, Outcome::RolledBack, why);
         drop(inner);
-        if let Err(error) = gateway.adopt(&tenant, &setup) {
+        if let Err(error) = self.adopt(&setup) {
             warn!(tenant = %self.tenant, %error, "the plugin is rolled back, but that could not be kept for the next start");
         }
         info!(tenant = %self.tenant, plugin = setup.name(), "the plugin before serves again");
@@ -308,9 +298,18 @@ impl Reload {
         failed.map_or(Ok(()), Err)
     }
 
-    fn watch(self: &Arc<Self>, gateway: &Gateway, ticket: Ticket) {
-        let (reload, time) = (Arc::downgrade(self), gateway.watch);
-        drop(gateway.equipment.runtime.spawn(async move {
+    /// Another plugin serves the tenant now: it does so after a restart, too, as long as the spec says what it says now.
+    fn adopt(&self, setup: &Setup) -> Result<(), LedgerError> {
+        let Some(members) = self.members.load_full() else { return Ok(()) };
+        let plugin = setup.plugin();
+        let kept = self.context.kept.choose(&self.tenant, &plugin, members.configured_plugin());
+        self.members.store(Some(Arc::new(members.with_plugin(plugin))));
+        kept
+    }
+
+    fn watch(self: &Arc<Self>, ticket: Ticket) {
+        let (reload, time) = (Arc::downgrade(self), self.context.watch);
+        drop(self.context.runtime.spawn(async move {
             tokio::time::sleep(time).await;
             if let Some(reload) = reload.upgrade() {
                 reload.watch_over(ticket);
@@ -319,6 +318,7 @@ impl Reload {
     }
 }
 
-fn on_list(gate: &Gate, error: &(dyn std::error::Error + 'static)) -> String {
-    format!("{}, on the list {}", sentence::of(error), gate.name())
+fn on_list(list: &LiveList) -> impl FnOnce(FillError) -> ReloadError + use<> {
+    let list = list.name().to_owned();
+    move |source| ReloadError::List { list, source }
 }

@@ -4,70 +4,77 @@
 //! low priority, so that checks go first.
 
 mod driver;
+mod error;
 mod record;
-mod shadowing;
-mod slots;
-mod wish;
+mod request;
+mod shadow;
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use portcullis_host::{Ask, Exchange, NotNow, Stage, Task, Ticket};
 use portcullis_ledger::TenantId;
+use portcullis_plugin_store::Digest;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-pub(crate) use record::{Attempt, Outcome, Record, Run};
-pub(crate) use slots::Slots;
-pub(crate) use wish::{Setup, Shadowing, Told, What, Wish};
+pub use error::ReloadError;
+pub use record::{Attempt, ReloadStatus, ShadowReport};
+pub use request::{ReloadRequest, Reloaded, Setup, ShadowTerms};
 
-use crate::gateway::Gateway;
-use crate::metrics::Metrics;
-use crate::plugins::Digest;
+pub(crate) use request::{Answer, Goal, Queued};
+
+use crate::context::Context;
+use crate::events::Event;
+use crate::live::FaultListener;
+use crate::members::Members;
+use crate::outcome::Outcome;
 use driver::Candidates;
+use record::Record;
+use request::Reply;
 
-const GONE_BACK: &str = "an administrator went back to what served before";
-
-/// How a part of the gateway finds the whole, which is made of it.
-pub(crate) type Whole = Arc<OnceLock<Weak<Gateway>>>;
-
-/// Whoever has it changes the tenant, and nobody else does.
-pub(crate) type Hold = parking_lot::ArcMutexGuard<parking_lot::RawMutex, ()>;
+/// Held by whoever changes the tenant.
+pub(crate) type ReloadGuard = parking_lot::ArcMutexGuard<parking_lot::RawMutex, ()>;
 
 /// The exchange of one tenant's plugin.
-///
-/// Outlives the [`Tenant`](crate::tenant::Tenant) it is of, which is replaced with each change.
 pub(crate) struct Reload {
     tenant: TenantId,
-    whole: Whole,
-    metrics: Arc<Metrics>,
+    context: Arc<Context>,
+    /// The tenant's lists; none once it was removed. Changed only by whoever holds `at_work`.
+    members: Arc<ArcSwapOption<Members>>,
     /// Held while an exchange is at work, and while an administrator changes the tenant: either waits for the other. Before
-    /// `inner` and before the gateway's own lock on changes.
+    /// `inner`, and before the engine's own lock on changes.
     at_work: Arc<parking_lot::Mutex<()>>,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    machine: Exchange<Wish>,
-    tasks: VecDeque<Task<Wish>>,
+    machine: Exchange<Queued>,
+    tasks: VecDeque<Task<Queued>>,
     /// Whether a thread does the tasks.
     is_driven: bool,
     candidates: Option<Candidates>,
     record: Record,
     /// Why what is under way is not wanted any more, or what served had to go.
-    why: Option<String>,
-    /// Who is to be told what becomes of what is under way.
-    told: Option<Sender<Told>>,
-    /// Who is to be told that what served before serves again.
-    gone_back: Option<Sender<Told>>,
+    why: Option<Arc<ReloadError>>,
+    /// Who asked for what is under way.
+    reply: Option<Reply>,
+    /// Who asked for what served before.
+    back_reply: Option<Reply>,
     /// What was rolled back from: it is not tried again until there is something else.
     refused: Option<Digest>,
 }
 
 impl Reload {
     /// For a tenant that is served by `serving`.
-    pub(crate) fn new(tenant: TenantId, serving: Setup, whole: Whole, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn new(
+        tenant: TenantId,
+        serving: Setup,
+        context: Arc<Context>,
+        members: Arc<ArcSwapOption<Members>>,
+    ) -> Self {
         let record = Record { serving, before: None, last: None, shadow: None };
         let inner = Inner {
             machine: Exchange::default(),
@@ -76,29 +83,35 @@ impl Reload {
             candidates: None,
             record,
             why: None,
-            told: None,
-            gone_back: None,
+            reply: None,
+            back_reply: None,
             refused: None,
         };
-        Arc::new(Reload { tenant, whole, metrics, at_work: Arc::default(), inner: Mutex::new(inner) })
+        Reload {
+            tenant,
+            context,
+            members,
+            at_work: Arc::default(),
+            inner: Mutex::new(inner),
+        }
     }
 
-    /// Wishes for an exchange, and goes on at once.
-    pub(crate) fn ask(self: &Arc<Self>, wish: Wish) {
-        let shadow = wish.shadow.is_some();
+    /// Queues a request, and returns at once.
+    fn ask(self: &Arc<Self>, queued: Queued) {
+        let shadow = queued.shadow.is_some();
         let mut inner = self.inner();
         if inner.machine.stage() == Stage::Shadowing {
-            self.end(&mut inner, "another exchange was asked for");
+            self.end(&mut inner, &Arc::new(ReloadError::Superseded));
         }
-        let tasks = inner.machine.ask(Ask { to: wish, shadow });
+        let tasks = inner.machine.ask(Ask { to: queued, shadow });
         self.begin(inner, tasks);
     }
 
-    /// Wishes for an exchange; whoever wishes is told what became of it.
-    pub(crate) fn ask_and_hear(self: &Arc<Self>, what: What, shadow: Option<Shadowing>) -> Receiver<Told> {
-        let (told, hear) = std::sync::mpsc::channel();
-        self.ask(Wish { what, shadow, told: Some(told) });
-        hear
+    /// Queues a request, and returns where its answer will be.
+    pub(crate) fn request(self: &Arc<Self>, goal: Goal, shadow: Option<ShadowTerms>) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Queued { goal, shadow, reply: Some(reply) });
+        answer
     }
 
     /// A newer version of the tenant's plugin is there: asks for it, unless the tenant is to stay with the one it has.
@@ -110,29 +123,29 @@ impl Reload {
             !stays && inner.refused != Some(newest)
         };
         if wanted {
-            self.ask(Wish { what: What::Newest, shadow: None, told: None });
+            self.ask(Queued { goal: Goal::Newest, shadow: None, reply: None });
         }
     }
 
-    /// There is something new that can't even be asked for: why, in one sentence.
-    pub(crate) fn refuse(&self, to: String, why: String) {
+    /// There is something new that can't even be asked for.
+    pub(crate) fn refuse(&self, to: String, error: ReloadError) {
         let mut inner = self.inner();
         if inner.record.last.as_ref().is_some_and(|last| last.outcome == Outcome::UnderWay) {
             return;
         }
         let (began, stages) = (Timestamp::now(), Vec::new());
-        inner.record.last = Some(Attempt { to, began, outcome: Outcome::UnderWay, why: None, stages });
-        self.conclude(&mut inner, Outcome::Refused, Some(why));
+        inner.record.last = Some(Attempt { to, began, outcome: Outcome::UnderWay, error: None, stages });
+        self.conclude(&mut inner, Outcome::Refused, Some(Arc::new(error)));
     }
 
     /// Ends a shadow run: the candidate serves, of which the caller is told.
-    pub(crate) fn promote(self: &Arc<Self>) -> Result<Receiver<Told>, NotNow> {
+    pub(crate) fn promote(self: &Arc<Self>) -> Result<Answer, NotNow> {
         let mut inner = self.inner();
         let tasks = inner.machine.promote()?;
-        let (told, hear) = std::sync::mpsc::channel();
-        inner.told = Some(told);
+        let (reply, answer) = oneshot::channel();
+        inner.reply = Some(reply);
         self.begin(inner, tasks);
-        Ok(hear)
+        Ok(answer)
     }
 
     /// Goes back to what served before the exchange that is under way, or the last one.
@@ -140,49 +153,34 @@ impl Reload {
     /// # Errors
     ///
     /// [`NotNow::NothingToGoBackTo`] where nothing else has served since the start.
-    pub(crate) fn go_back(self: &Arc<Self>) -> Result<Receiver<Told>, NotNow> {
+    pub(crate) fn go_back(self: &Arc<Self>) -> Result<Answer, NotNow> {
         let mut inner = self.inner();
         let was_shadowing = inner.machine.stage() == Stage::Shadowing;
         match inner.machine.go_back() {
             Ok(tasks) => {
-                let (told, hear) = std::sync::mpsc::channel();
-                inner.why = Some(GONE_BACK.to_owned());
+                let (reply, answer) = oneshot::channel();
+                let why = Arc::new(ReloadError::RolledBack);
+                inner.why = Some(Arc::clone(&why));
                 if was_shadowing {
-                    self.end(&mut inner, GONE_BACK);
+                    self.end(&mut inner, &why);
                 }
-                inner.gone_back = Some(told);
+                inner.back_reply = Some(reply);
                 self.begin(inner, tasks);
-                Ok(hear)
+                Ok(answer)
             }
             Err(nothing) => {
                 let before = inner.record.before.clone().ok_or(nothing)?;
                 drop(inner);
-                Ok(self.ask_and_hear(What::Back(before), None))
+                Ok(self.request(Goal::Back(before), None))
             }
         }
     }
 
-    /// What serves failed on one of the lists. Whether the one before takes its place again, which then is seen to.
-    pub(crate) fn fault(self: &Arc<Self>, list: &str, kind: &'static str) -> bool {
-        let mut inner = self.inner();
-        let stage = inner.machine.stage();
-        match inner.machine.fault() {
-            Some(tasks) => {
-                warn!(tenant = %self.tenant, list, kind, "the new plugin failed: the one before takes its place again");
-                inner.why = Some(format!("it failed in service on the list {list}: {kind}"));
-                self.begin(inner, tasks);
-                true
-            }
-            // Of several lists, or instances, each may notice.
-            None => stage == Stage::RollingBack,
-        }
-    }
-
-    fn shadow_over(self: &Arc<Self>, ticket: Ticket, refused: Option<String>) {
+    fn shadow_over(self: &Arc<Self>, ticket: Ticket, refused: Option<ReloadError>) {
         let mut inner = self.inner();
         let tasks = inner.machine.shadow_over(ticket, refused.is_none());
-        if let (Some(why), false) = (&refused, tasks.is_empty()) {
-            self.end(&mut inner, why);
+        if let (Some(why), false) = (refused, tasks.is_empty()) {
+            self.end(&mut inner, &Arc::new(why));
         }
         self.begin(inner, tasks);
     }
@@ -197,7 +195,7 @@ impl Reload {
     }
 
     /// Holds exchanges up while the tenant is changed.
-    pub(crate) fn hold(&self) -> Hold {
+    pub(crate) fn hold(&self) -> ReloadGuard {
         self.at_work.lock_arc()
     }
 
@@ -207,7 +205,7 @@ impl Reload {
         let stage = inner.machine.stage();
         if matches!(stage, Stage::Shadowing | Stage::Watching) {
             if stage == Stage::Shadowing {
-                self.end(&mut inner, "the tenant's settings were changed");
+                self.end(&mut inner, &Arc::new(ReloadError::SettingsChanged));
             }
             inner.candidates = None;
             inner.machine = Exchange::default();
@@ -219,10 +217,18 @@ impl Reload {
         inner.record.serving = serving;
     }
 
-    /// What it is doing, what waits, and what is known.
-    pub(crate) fn look(&self) -> (Stage, bool, Record) {
+    /// How it stands.
+    pub(crate) fn status(&self) -> ReloadStatus {
         let inner = self.inner();
-        (inner.machine.stage(), inner.machine.queued().is_some(), inner.record.clone())
+        let Record { serving, before, last, shadow } = inner.record.clone();
+        ReloadStatus {
+            stage: inner.machine.stage(),
+            queued: inner.machine.queued().is_some(),
+            serving,
+            before,
+            last,
+            shadow,
+        }
     }
 
     /// What serves.
@@ -240,20 +246,20 @@ impl Reload {
             .collect()
     }
 
-    /// What is under way ends without serving, unless it has ended: why.
-    fn end(&self, inner: &mut Inner, why: &str) {
+    /// What is under way ends without serving, unless it has ended.
+    fn end(&self, inner: &mut Inner, why: &Arc<ReloadError>) {
         if inner.record.last.as_ref().is_some_and(|last| last.outcome == Outcome::UnderWay) {
-            self.conclude(inner, Outcome::Refused, Some(why.to_owned()));
+            self.conclude(inner, Outcome::Refused, Some(Arc::clone(why)));
         }
-        inner.tell(Told::Refused(why.to_owned()));
+        inner.answer(Err(Arc::clone(why)));
     }
 
-    /// Writes down, and counts, how the last exchange went.
-    fn conclude(&self, inner: &mut Inner, outcome: Outcome, why: Option<String>) {
+    /// Records how the last exchange went, and tells of it.
+    fn conclude(&self, inner: &mut Inner, outcome: Outcome, error: Option<Arc<ReloadError>>) {
         if let Some(last) = &mut inner.record.last {
-            (last.outcome, last.why) = (outcome, why);
+            (last.outcome, last.error) = (outcome, error);
         }
-        self.metrics.exchange(&self.tenant, outcome);
+        self.context.events.emit(|| Event::Reloaded { tenant: self.tenant.clone(), outcome });
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -261,11 +267,28 @@ impl Reload {
     }
 }
 
+impl FaultListener for Reload {
+    fn fault(self: Arc<Self>, list: &str, kind: &'static str) -> bool {
+        let mut inner = self.inner();
+        let stage = inner.machine.stage();
+        match inner.machine.fault() {
+            Some(tasks) => {
+                warn!(tenant = %self.tenant, list, kind, "the new plugin failed: the one before takes its place again");
+                inner.why = Some(Arc::new(ReloadError::Faulted { list: list.to_owned(), kind }));
+                self.begin(inner, tasks);
+                true
+            }
+            // Of several lists, or instances, each may notice.
+            None => stage == Stage::RollingBack,
+        }
+    }
+}
+
 impl Inner {
-    fn tell(&mut self, told: Told) {
-        if let Some(teller) = self.told.take() {
-            // Whoever wished may have stopped waiting.
-            let _ = teller.send(told);
+    fn answer(&mut self, answer: Result<Reloaded, Arc<ReloadError>>) {
+        if let Some(reply) = self.reply.take() {
+            // Whoever asked may have stopped waiting.
+            let _ = reply.send(answer);
         }
     }
 }

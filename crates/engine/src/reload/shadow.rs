@@ -8,9 +8,9 @@ use portcullis_host::{EntrySource, ShadowRun, ShadowVerdict, Ticket, Understudy,
 use tracing::{info, warn};
 
 use super::Reload;
-use super::record::Run;
-use super::wish::{Shadowing, Told};
-use crate::sentence;
+use super::error::ReloadError;
+use super::record::ShadowReport;
+use super::request::{Reloaded, ShadowTerms};
 
 /// How long a run waits for a check before it looks whether it is still wanted.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -25,16 +25,16 @@ impl Reload {
             .lists
             .iter()
             .map(|list| Understudy {
-                list: Arc::clone(list.gate.blacklist()),
-                source: Arc::clone(list.gate.entries()) as Arc<dyn EntrySource + Send + Sync>,
+                list: Arc::clone(list.list.blacklist()),
+                source: Arc::clone(list.list.entries()) as Arc<dyn EntrySource + Send + Sync>,
                 candidate: Arc::clone(&list.generation),
             })
             .collect();
-        let lists = candidates.lists.iter().map(|list| list.gate.name().to_owned()).collect();
+        let lists = candidates.lists.iter().map(|list| list.list.name().to_owned()).collect();
         let wanted = Arc::clone(&candidates.wanted);
         let run = ShadowRun::begin(understudies);
-        inner.tell(Told::Shadows);
-        inner.record.shadow = Some(Run { terms, tally: run.tally().clone(), lists });
+        inner.answer(Ok(Reloaded::Shadows));
+        inner.record.shadow = Some(ShadowReport { terms, tally: run.tally().clone(), lists });
         drop(inner);
         let reload = Arc::clone(self);
         let thread = std::thread::Builder::new().name("portcullis-shadow".to_owned());
@@ -45,7 +45,7 @@ impl Reload {
             }
         });
         if let Err(error) = begun {
-            self.shadow_over(ticket, Some(format!("the system starts no thread: {error}")));
+            self.shadow_over(ticket, Some(ReloadError::Thread(error)));
         }
     }
 
@@ -53,16 +53,16 @@ impl Reload {
     fn run(
         &self,
         mut run: ShadowRun,
-        terms: Shadowing,
+        terms: ShadowTerms,
         is_wanted: impl Fn() -> bool,
-    ) -> Option<Result<(), String>> {
+    ) -> Option<Result<(), ReloadError>> {
         let start = Instant::now();
         while is_wanted() {
             let tally = match run.compare(PAUSE) {
                 Ok(tally) => tally.clone(),
                 Err(error) => {
                     warn!(tenant = %self.tenant, kind = error.kind(), "the plugin failed in its shadow run");
-                    return Some(Err(format!("it failed in its shadow run: {}", sentence::of(&error))));
+                    return Some(Err(ReloadError::FailedInShadow(error)));
                 }
             };
             let time_is_up = terms.time.is_some_and(|time| start.elapsed() >= time);
@@ -79,10 +79,8 @@ impl Reload {
                 }
                 Some(ShadowVerdict::Discard) => {
                     warn!(tenant = %self.tenant, compared, disagreements, "the shadow run is over: the plugin is discarded");
-                    return Some(Err(format!(
-                        "it disagreed with the plugin that serves on {disagreements} of {compared} checks, and {} are allowed",
-                        terms.plan.max_disagreements
-                    )));
+                    let allowed = terms.plan.max_disagreements;
+                    return Some(Err(ReloadError::Disagreed { disagreements, compared, allowed }));
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_host::SaveError;
 use tracing::{debug, warn};
 
-use super::Gate;
+use super::LiveList;
 
 /// A list shorter than this is filled entry by entry as fast as a file is read.
 const WORTH_SAVING: u64 = 2000;
@@ -31,7 +31,7 @@ impl Saving {
     }
 }
 
-impl Gate {
+impl LiveList {
     /// A state of this sequence number is kept.
     pub(super) fn saved_at(&self, sequence: u64) {
         let entries = self.entry_count();
@@ -47,7 +47,7 @@ impl Gate {
             return;
         }
         let gate = Arc::clone(self);
-        drop(self.runtime.spawn_blocking(move || {
+        drop(self.context.runtime.spawn_blocking(move || {
             gate.save();
             gate.saving.under_way.store(false, Ordering::SeqCst);
         }));

@@ -7,7 +7,7 @@ use portcullis_ledger::{LedgerError, List, Seq};
 use portcullis_msisdn::{Directions, Subject};
 
 /// The ledger's list, as the host asks for entries.
-pub(crate) struct Entries(pub(crate) List);
+pub(crate) struct LedgerSource(pub(crate) List);
 
 fn source_error(error: LedgerError) -> SourceError {
     Box::new(error)
@@ -17,7 +17,7 @@ fn at_least_one(limit: usize) -> NonZeroUsize {
     NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN)
 }
 
-impl EntrySource for Entries {
+impl EntrySource for LedgerSource {
     fn census(&self) -> Result<Census, SourceError> {
         let portcullis_ledger::Census { sequence, active } = self.0.census().map_err(source_error)?;
         Ok(Census { sequence: sequence.get(), entries: active })

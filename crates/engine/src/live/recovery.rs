@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use portcullis_host::{Breaker, BreakerState, FillError, FilledFrom, Generation, quietly};
 use tracing::{info, warn};
 
-use super::{Gate, Service};
+use super::{LiveList, Service};
+use crate::events::Event;
 
 /// What is known of earlier faults, and whether one is being mended.
 #[derive(Default)]
@@ -19,18 +20,21 @@ pub(super) struct Recovery {
 
 /// How a generation is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
+pub(crate) enum Priority {
     /// As fast as can be.
-    AtOnce,
+    Normal,
     /// With what the machine has to spare.
-    Quietly,
+    Low,
 }
 
-/// How a list's plugin stands with its breaker.
-pub(crate) struct Standing {
-    pub(crate) breaker: BreakerState,
-    /// How often it was filled again after a fault.
-    pub(crate) recoveries: u64,
+/// How a list's plugin has fared.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether faults are retried at once, after a pause, or not for now.
+    pub breaker: BreakerState,
+    /// How often the plugin recovered from a fault since the engine was opened.
+    pub recoveries: u64,
 }
 
 impl Recovery {
@@ -44,9 +48,9 @@ impl Recovery {
     }
 }
 
-impl Gate {
+impl LiveList {
     /// Fills a new generation and puts it in place.
-    pub(crate) fn refill(self: &Arc<Self>, pace: Pace) -> Result<(), FillError> {
+    pub(crate) fn refill(self: &Arc<Self>, pace: Priority) -> Result<(), FillError> {
         loop {
             let (mut recipe, version) = {
                 let order = self.order();
@@ -59,8 +63,8 @@ impl Gate {
             recipe.settings.capacity = self.entry_count();
             let make = || Generation::empty(recipe)?.filled_and_proved(&**self.entries(), Some(self.state()));
             let (next, from) = match pace {
-                Pace::AtOnce => make(),
-                Pace::Quietly => quietly(make),
+                Priority::Normal => make(),
+                Priority::Low => quietly(make),
             }?;
             let order = self.order();
             if order.version != version {
@@ -97,20 +101,20 @@ impl Gate {
             tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(),
             "the plugin can't be filled: the tenant's policy answers until it is"
         );
-        self.metrics.fault(error.kind());
+        self.note_fault(error.kind());
         self.recover();
     }
 
     /// Starts the background task, unless it is at work.
     pub(super) fn recover(self: &Arc<Self>) {
         if !self.recovery.under_way.swap(true, Ordering::SeqCst) {
-            drop(self.runtime.spawn(recover(Arc::downgrade(self))));
+            drop(self.context.runtime.spawn(recover(Arc::downgrade(self))));
         }
     }
 
     /// How its plugin stands.
-    pub(crate) fn standing(&self) -> Standing {
-        Standing {
+    pub(crate) fn health(&self) -> Health {
+        Health {
             breaker: self.recovery.breaker().state(Instant::now()),
             recoveries: self.recovery.recoveries.load(Ordering::Relaxed),
         }
@@ -120,13 +124,13 @@ impl Gate {
     fn is_well(&self) -> bool {
         match self.service() {
             Service::Serving => self.generation().is_whole(),
-            Service::Resting => true,
+            Service::Evicted => true,
             Service::Out => false,
         }
     }
 
     /// Tries once. Whether the gate serves now.
-    fn try_to_recover(self: &Arc<Self>, pace: Pace) -> bool {
+    fn try_to_recover(self: &Arc<Self>, pace: Priority) -> bool {
         let start = Instant::now();
         let filled = self.refill(pace);
         let (tenant, list) = (self.list().tenant(), self.name());
@@ -135,11 +139,15 @@ impl Gate {
                 let took = start.elapsed();
                 self.recovery.recoveries.fetch_add(1, Ordering::Relaxed);
                 self.recovery.breaker().serve(Instant::now());
-                self.metrics.recovered(took);
+                self.context.events.emit(|| Event::Recovered {
+                    tenant: tenant.clone(),
+                    scope: self.list().scope().clone(),
+                    took,
+                });
                 info!(%tenant, list, took = micros(took), "the plugin is filled again and answers");
             }
             Err(error) => {
-                self.metrics.fault(error.kind());
+                self.note_fault(error.kind());
                 warn!(%tenant, list, kind = error.kind(), "the plugin could not be filled");
             }
         }
@@ -152,7 +160,7 @@ fn micros(duration: Duration) -> u64 {
 }
 
 /// Refills a gate until it serves, or is gone.
-async fn recover(gate: Weak<Gate>) {
+async fn recover(gate: Weak<LiveList>) {
     loop {
         let Some(wait) = gate.upgrade().map(|gate| gate.recovery.breaker().fault(Instant::now())) else {
             return;
@@ -160,7 +168,7 @@ async fn recover(gate: Weak<Gate>) {
         tokio::time::sleep(wait).await;
         let Some(strong) = gate.upgrade() else { return };
         // A plugin that fails again and again does so where it is in nobody's way.
-        let how = if wait.is_zero() { Pace::AtOnce } else { Pace::Quietly };
+        let how = if wait.is_zero() { Priority::Normal } else { Priority::Low };
         let filled = tokio::task::spawn_blocking(move || strong.is_well() || strong.try_to_recover(how));
         if filled.await.unwrap_or(false) {
             let Some(gate) = gate.upgrade() else { return };

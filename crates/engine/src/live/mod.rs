@@ -1,54 +1,49 @@
-//! One blacklist in service: the record of its entries, the plugin that answers for them, and what happens when
-//! that fails.
+//! One blacklist in service: the ledger's record of its entries, the plugin that answers for them, and what happens when that
+//! plugin fails.
 
-mod confirmations;
-mod entries;
-mod kept;
+mod eviction;
+mod kept_state;
 mod recovery;
-mod resting;
 mod saving;
-mod visits;
+mod source;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use portcullis_host::{Blacklist, CallError, FillError, FilledFrom, Generation, Plugin, Recipe, Verdict};
-use portcullis_ledger::{LedgerError, List, Scope};
+use portcullis_ledger::{List, Scope};
 use portcullis_msisdn::{Direction, Subject};
-use tokio::runtime::Handle;
 use tracing::warn;
 
-pub(crate) use entries::Entries;
-pub(crate) use kept::KeptState;
-pub(crate) use recovery::{Pace, Standing};
+pub use recovery::Health;
 
-use crate::metrics::ListMetrics;
-use crate::reload::Reload;
-use crate::residency::Residency;
+pub(crate) use kept_state::KeptState;
+pub(crate) use recovery::Priority;
+pub(crate) use source::LedgerSource;
+
+use crate::context::Context;
+use crate::events::Event;
+use crate::residency::Resident;
 use crate::states::StateFile;
-use confirmations::{Confirmations, Mark};
 use recovery::Recovery;
 use saving::Saving;
-use visits::Visits;
 
 /// One blacklist in service.
 ///
 /// The ledger's list is the truth, and the plugin a view of it. A view that failed, or that can't be brought up to
 /// date, is out of service until a background task has filled a new one; meanwhile the tenant's policy answers.
-pub(crate) struct Gate {
-    entries: Arc<Entries>,
+pub(crate) struct LiveList {
+    entries: Arc<LedgerSource>,
     state: KeptState,
     blacklist: Arc<Blacklist>,
     /// A [`Service`]. Becomes `Serving` or `Resting` under `order`, and `Out` at any time.
     service: AtomicU8,
     /// Whether it was checked since somebody looked here last.
     asked: AtomicBool,
-    /// Whether it stands in the ring of `residency`.
+    /// Whether residency knows it as one that can be evicted.
     in_ring: AtomicBool,
-    /// Held by whoever brings the list back from rest.
-    waking: Mutex<()>,
-    residency: Arc<Residency>,
+    /// Held while an evicted list is restored, so that it is filled once.
+    restoring: Mutex<()>,
     /// Held while the plugin is brought up to date, so that a write is either in the plugin when it is
     /// acknowledged, or the plugin is out of service.
     order: Mutex<Order>,
@@ -56,25 +51,26 @@ pub(crate) struct Gate {
     number: AtomicU64,
     recovery: Recovery,
     saving: Saving,
-    visits: Visits,
-    confirmations: Confirmations,
-    /// Who exchanges the tenant's plugin, and goes back where a new one fails.
-    reload: Weak<Reload>,
-    pub(crate) metrics: ListMetrics,
-    /// Where background tasks run: faults are noticed on threads of all kinds.
-    runtime: Handle,
+    faults: Weak<dyn FaultListener>,
+    context: Arc<Context>,
+}
+
+/// Learns of a plugin's faults before the list recovers by itself.
+pub(crate) trait FaultListener: Send + Sync {
+    /// A plugin failed on this list. Returns whether the listener takes care of it, as by going back to the plugin before.
+    fn fault(self: Arc<Self>, list: &str, kind: &'static str) -> bool;
 }
 
 /// Who answers for a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Service {
-    /// The tenant's policy: the plugin failed, or was never filled.
+pub enum Service {
+    /// The tenant's [failure policy](crate::OnFailure): the plugin failed, or was never filled.
     Out,
     /// The plugin, which has every acknowledged entry.
     Serving,
-    /// The plugin, once it is filled again: it was put to rest, as nobody asked.
-    Resting,
+    /// The plugin, once it is filled again: it was evicted, as nobody checked the list for a while.
+    Evicted,
 }
 
 /// Why there is no verdict of a plugin.
@@ -82,8 +78,8 @@ pub(crate) enum Service {
 pub(crate) enum NoVerdict {
     /// It failed: the tenant's policy has to answer.
     Failed,
-    /// It rests: whoever may block can wake it.
-    Resting,
+    /// It is evicted: a caller that may block can have it restored.
+    Evicted,
 }
 
 /// What the next generation is to be made of, and the one before.
@@ -100,39 +96,33 @@ pub(crate) struct Parts {
     pub(crate) list: List,
     pub(crate) state: StateFile,
     pub(crate) recipe: Recipe,
-    pub(crate) reload: Weak<Reload>,
-    pub(crate) residency: Arc<Residency>,
-    pub(crate) metrics: ListMetrics,
-    pub(crate) runtime: Handle,
+    pub(crate) faults: Weak<dyn FaultListener>,
+    pub(crate) context: Arc<Context>,
 }
 
-impl Gate {
+impl LiveList {
     /// A gate that is out of service until it is filled.
     ///
     /// Starts the plugin, so that options which the plugin refuses are found here.
     pub(crate) fn open(parts: Parts) -> Result<Self, CallError> {
-        let Parts { list, state, recipe, reload, residency, metrics, runtime } = parts;
+        let Parts { list, state, recipe, faults, context } = parts;
         let blacklist = Blacklist::new(Generation::empty(recipe.clone())?);
         // It was only to be seen that it starts: there may be more lists than there is room for.
         blacklist.generation().retire();
-        Ok(Gate {
+        Ok(LiveList {
             state: KeptState::new(state, list.clone()),
-            entries: Arc::new(Entries(list)),
+            entries: Arc::new(LedgerSource(list)),
             blacklist: Arc::new(blacklist),
             service: AtomicU8::new(Service::Out as u8),
             asked: AtomicBool::new(false),
             in_ring: AtomicBool::new(false),
-            waking: Mutex::new(()),
-            residency,
+            restoring: Mutex::new(()),
             order: Mutex::new(Order { recipe, version: 0, kept: None }),
             number: AtomicU64::new(0),
             recovery: Recovery::default(),
             saving: Saving::default(),
-            visits: Visits::default(),
-            confirmations: Confirmations::default(),
-            reload,
-            metrics,
-            runtime,
+            faults,
+            context,
         })
     }
 
@@ -141,63 +131,13 @@ impl Gate {
         &self.entries.0
     }
 
-    /// That somebody wrote to the sender now. May read the ledger, the first time.
-    pub(crate) fn note_visit(&self, who: Subject) -> Result<(), LedgerError> {
-        self.visits.note(self.list(), who)
-    }
-
-    /// Whether somebody wrote to the sender within 24 hours, as far as that is known.
-    pub(crate) fn wrote_lately(&self, who: Subject) -> Result<bool, LedgerError> {
-        self.visits.is_lately(self.list(), who)
-    }
-
-    /// Lets one message, the confirmation of an opt-out, go out within this time.
-    pub(crate) fn allow_confirmation(&self, to: Subject, within: Duration) {
-        self.confirmations.allow(to, within);
-    }
-
-    /// Whether a message is that confirmation. It then has gone out.
-    pub(crate) fn take_confirmation(&self, to: Subject) -> bool {
-        self.confirmations.take(to)
-    }
-
-    /// Gives that one its time again, unless it has gone out.
-    pub(crate) fn renew_confirmation(&self, to: Subject, within: Duration) {
-        self.confirmations.renew(to, within);
-    }
-
-    /// What stands for somebody's message of this id.
-    pub(crate) fn mark_of(&self, from: Subject, id: &str) -> Mark {
-        self.confirmations.mark_of(from, id)
-    }
-
-    /// Whether that message has come.
-    pub(crate) fn has_come(&self, mark: Mark) -> bool {
-        self.confirmations.has_come(mark)
-    }
-
-    /// That it has.
-    pub(crate) fn remember(&self, mark: Mark) {
-        self.confirmations.remember(mark);
-    }
-
-    /// Lets none go out any more.
-    pub(crate) fn forget_confirmation(&self, to: Subject) {
-        self.confirmations.forget(to);
-    }
-
-    /// Puts on disk who wrote since the last time.
-    pub(crate) fn write_visits_down(&self) -> Result<(), LedgerError> {
-        self.visits.write_down(self.list())
-    }
-
     /// How many entries are in force: a hint for the plugin, so that a ledger which can't be read now says so elsewhere.
     pub(crate) fn entry_count(&self) -> u64 {
         self.list().count().unwrap_or_default()
     }
 
     /// The same, as the host asks for entries.
-    pub(crate) fn entries(&self) -> &Arc<Entries> {
+    pub(crate) fn entries(&self) -> &Arc<LedgerSource> {
         &self.entries
     }
 
@@ -222,7 +162,7 @@ impl Gate {
         match self.service.load(Ordering::Acquire) {
             out if out == Service::Out as u8 => Service::Out,
             serving if serving == Service::Serving as u8 => Service::Serving,
-            _ => Service::Resting,
+            _ => Service::Evicted,
         }
     }
 
@@ -268,7 +208,7 @@ impl Gate {
     ) -> Result<Vec<Verdict>, NoVerdict> {
         loop {
             match self.check_few(subjects, direction) {
-                Err(NoVerdict::Resting) => self.wake(),
+                Err(NoVerdict::Evicted) => self.restore(),
                 answered => return answered,
             }
         }
@@ -276,16 +216,16 @@ impl Gate {
 
     #[inline]
     fn ask<R>(self: &Arc<Self>, check: impl Fn(&Blacklist) -> Result<R, CallError>) -> Result<R, NoVerdict> {
-        self.note_asked();
+        self.note_checked();
         loop {
             match self.service() {
                 Service::Serving => {}
-                Service::Resting => return Err(NoVerdict::Resting),
+                Service::Evicted => return Err(NoVerdict::Evicted),
                 Service::Out => return Err(NoVerdict::Failed),
             }
             match check(&self.blacklist) {
                 // It was put to rest between the two, and may be back already.
-                Err(CallError::OutOfService) if self.has_changed_hands() => {}
+                Err(CallError::OutOfService) if self.was_evicted() => {}
                 Err(fault) => {
                     self.fault(&fault);
                     return Err(NoVerdict::Failed);
@@ -327,7 +267,7 @@ impl Gate {
         order.recipe = recipe;
         order.version += 1;
         self.recovery.forget();
-        if self.service() == Service::Resting {
+        if self.service() == Service::Evicted {
             self.number.fetch_add(1, Ordering::Relaxed);
             self.generation().retire();
             return Ok(());
@@ -356,7 +296,7 @@ impl Gate {
         order.kept = None;
         order.recipe = recipe;
         order.version += 1;
-        if self.service() == Service::Resting {
+        if self.service() == Service::Evicted {
             return Ok(());
         }
         let rolled_back = kept
@@ -387,7 +327,8 @@ impl Gate {
     fn put_in_service(self: &Arc<Self>) {
         self.set_service(Service::Serving);
         self.number.fetch_add(1, Ordering::Relaxed);
-        self.residency.enter(self);
+        let resident: Arc<dyn Resident> = Arc::<Self>::clone(self);
+        self.context.residency.enter(&resident);
     }
 
     fn set_service(&self, service: Service) {
@@ -397,9 +338,9 @@ impl Gate {
     /// A check had no answer.
     #[cold]
     fn fault(self: &Arc<Self>, fault: &CallError) {
-        self.metrics.fault(fault.kind());
+        self.note_fault(fault.kind());
         let generation = self.generation();
-        if generation.is_whole() || self.service() == Service::Resting {
+        if generation.is_whole() || self.service() == Service::Evicted {
             // It was one that has been replaced, or let go of, meanwhile.
             return;
         }
@@ -411,7 +352,7 @@ impl Gate {
 
     /// The plugin does not have what was written.
     fn fall_behind(self: &Arc<Self>, error: &FillError) {
-        self.metrics.fault(error.kind());
+        self.note_fault(error.kind());
         self.take_out(error.kind());
         // It is not trusted any more, and its memory is needed for the next one.
         self.generation().retire();
@@ -427,10 +368,18 @@ impl Gate {
         }
     }
 
+    fn note_fault(&self, kind: &'static str) {
+        self.context.events.emit(|| Event::Fault {
+            tenant: self.list().tenant().clone(),
+            scope: self.list().scope().clone(),
+            kind,
+        });
+    }
+
     /// Has the plugin before put back in place, where the new one was still watched; otherwise has a new generation made.
     fn mend(self: &Arc<Self>, kind: &'static str) {
-        let goes_back = self.reload.upgrade().is_some_and(|reload| reload.fault(self.name(), kind));
-        if !goes_back {
+        let is_handled = self.faults.upgrade().is_some_and(|listener| listener.fault(self.name(), kind));
+        if !is_handled {
             self.recover();
         }
     }
