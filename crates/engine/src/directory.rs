@@ -59,9 +59,8 @@ impl Directory {
         for spec in specs {
             let id = spec.id.clone();
             let tenant = before.get(&id);
-            opened.push(Opened::open(spec, tenant, &self.context).inspect_err(|error| {
-                // The reload's own record has the details, which may be the plugin's own words.
-                let _ = error;
+            opened.push(Opened::open(spec, tenant, &self.context).inspect_err(|_| {
+                // Without the error, which may hold the plugin's own words: the caller has it.
                 warn!(tenant = %id, "the tenant can't be served with these settings: it stays as it was");
             }));
         }
@@ -74,7 +73,7 @@ impl Directory {
             .map(|opened| {
                 let opened = opened?;
                 let spec = opened.spec();
-                self.context.kept.put(&spec.id, spec.kept.as_deref(), &spec.plugin)?;
+                self.context.kept.put(spec)?;
                 let id = spec.id.clone();
                 let is_new = tenants.insert(id, opened.put_in_place()).is_none();
                 Ok(if is_new { Put::Created } else { Put::Replaced })

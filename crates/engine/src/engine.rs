@@ -25,7 +25,7 @@ use crate::list::List;
 use crate::reload::{Answer, Goal, ReloadError, ReloadRequest, Reloaded};
 use crate::residency::Residency;
 use crate::slots::Slots;
-use crate::spec::TenantSpec;
+use crate::spec::{PluginRef, TenantSpec};
 use crate::states::States;
 use crate::status::TenantStatus;
 use crate::tenant::Tenant;
@@ -400,6 +400,16 @@ impl Engine {
         self.0.directory.tenants().values().filter_map(|tenant| TenantStatus::of(tenant)).collect()
     }
 
+    /// The plugin that serves a tenant, or is to: the spec's, or the one that was chosen over it by a reload.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTenant`].
+    pub fn plugin_of(&self, tenant: &TenantId) -> Result<PluginRef, Error> {
+        let found = self.tenant(tenant)?;
+        let members = found.members.load_full().ok_or_else(|| Error::UnknownTenant(tenant.clone()))?;
+        Ok(members.chosen.clone())
+    }
+
     /// How one tenant stands.
     ///
     /// # Errors
@@ -432,7 +442,7 @@ async fn answer(answer: Answer) -> Result<Reloaded, Error> {
     match answer.await {
         Ok(answer) => answer.map_err(Error::Reload),
         // A later request took its place.
-        Err(_) => Err(ReloadError::Superseded.into()),
+        Err(_) => Err(ReloadError::Overtaken.into()),
     }
 }
 

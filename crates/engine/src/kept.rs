@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use portcullis_ledger::{Ledger, LedgerError, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tracing::info;
 
-use crate::spec::PluginRef;
+use crate::spec::{PluginRef, TenantSpec};
 
 /// What is kept of all tenants, as the ledger has it.
 pub(crate) struct KeptSettings {
@@ -134,17 +135,19 @@ impl KeptSettings {
         self.change(tenant, |kept| kept.choice = choice)
     }
 
-    /// Keeps, durably, what the host wants, and the choice only where it was made over `configured`.
-    pub(crate) fn put(
-        &self,
-        tenant: &TenantId,
-        host: Option<&[u8]>,
-        configured: &PluginRef,
-    ) -> Result<(), KeepError> {
+    /// Keeps, durably, what the host wants, and the choice only where it was made over the spec's plugin.
+    pub(crate) fn put(&self, spec: &TenantSpec) -> Result<(), KeepError> {
+        let tenant = &spec.id;
+        let host = spec.kept.as_deref();
         let host = host.map(serde_json::from_slice::<Box<RawValue>>).transpose().map_err(KeepError::NotJson)?;
         self.change(tenant, |kept| {
             kept.host = host;
-            if kept.choice.as_ref().is_some_and(|choice| choice.over != *configured) {
+            let is_dropped = kept
+                .choice
+                .as_ref()
+                .is_some_and(|choice| spec.resets_choice || choice.over != spec.plugin);
+            if is_dropped {
+                info!(%tenant, "the plugin that was chosen by a reload is dropped: the tenant's settings name another one");
                 kept.choice = None;
             }
         })?;

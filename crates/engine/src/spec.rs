@@ -19,6 +19,7 @@ pub struct TenantSpec {
     pub(crate) clear_numbers: bool,
     pub(crate) change_feed: bool,
     pub(crate) kept: Option<Vec<u8>>,
+    pub(crate) resets_choice: bool,
 }
 
 /// What plugins of a tenant may have of memory unless the spec says otherwise, in bytes.
@@ -45,6 +46,7 @@ impl TenantSpec {
             clear_numbers: false,
             change_feed: false,
             kept: None,
+            resets_choice: false,
         }
     }
 
@@ -64,6 +66,14 @@ impl TenantSpec {
     #[must_use]
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.on_failure = on_failure;
+        self
+    }
+
+    /// Has the spec's plugin serve even where another one was chosen over it by a [reload](crate::Engine::reload). Without this,
+    /// the choice stays until the spec names another plugin.
+    #[must_use]
+    pub fn reset_choice(mut self) -> Self {
+        self.resets_choice = true;
         self
     }
 

@@ -83,7 +83,8 @@ impl Opened {
         context: &Arc<Context>,
     ) -> Result<Self, TenantError> {
         let keys = context.ledger.ensure_tenant(&spec.id)?;
-        let chosen = context.kept.chosen_over(&spec.id, &spec.plugin).unwrap_or_else(|| spec.plugin.clone());
+        let choice = context.kept.chosen_over(&spec.id, &spec.plugin).filter(|_| !spec.resets_choice);
+        let chosen = choice.unwrap_or_else(|| spec.plugin.clone());
         let members_before = before.and_then(|before| before.members.load_full());
         let unchanged = members_before
             .as_ref()

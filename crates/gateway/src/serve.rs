@@ -123,14 +123,14 @@ fn reload(gateway: &Gateway, file: &Path) {
         Ok(config) => {
             if let Err(error) = gateway.reconfigure(&config) {
                 error!(
-                    error = crate::sentence::of(&error),
+                    error = portcullis_host::ErrorChain(&error).to_string(),
                     "the configuration file is not applied: all stays as it was"
                 );
             }
         }
         Err(error) => {
             error!(
-                error = crate::sentence::of(&error),
+                error = portcullis_host::ErrorChain(&error).to_string(),
                 "the configuration file is refused: all stays as it was"
             );
         }

@@ -16,6 +16,7 @@ pub use write::WriteError;
 
 use crate::identity::Identity;
 use crate::live::LiveList;
+use crate::status::ListStatus;
 use crate::tenant::Tenant;
 
 /// One blacklist: a sender's own, or the one that holds for all senders of a tenant.
@@ -116,6 +117,11 @@ impl List {
     /// [`LedgerError::TenantForgotten`], and what the disk may report.
     pub fn blocking_tie(&self, tie: Tie) -> Result<Tied, LedgerError> {
         self.tenant.tie(tie)
+    }
+
+    /// Who answers for it, and how its plugin stands.
+    pub fn status(&self) -> ListStatus {
+        ListStatus::of(&self.own)
     }
 
     /// How far the list is, and how many entries are in force. Blocks.

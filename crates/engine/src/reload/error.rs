@@ -36,7 +36,10 @@ pub enum ReloadError {
     /// The tenant was given other settings while the plugin was filled, or on trial.
     #[error("the tenant's settings were changed")]
     SettingsChanged,
-    /// Another reload of the same tenant was asked for.
+    /// A later request for a reload came while this one waited.
+    #[error("a later request for an exchange overtook this one")]
+    Overtaken,
+    /// Another reload of the same tenant was asked for while this one's plugin was on trial.
     #[error("another exchange was asked for")]
     Superseded,
     /// An administrator had the plugin before put back.

@@ -2,55 +2,16 @@
 
 use std::time::Instant;
 
-use portcullis_host::Verdict;
-use portcullis_msisdn::{Direction, Directions, Person, Subject};
+use portcullis_engine::{AnsweredBy, Checked, CheckedMany, Identity};
+use portcullis_msisdn::{Direction, Subject};
 
 use super::refusal::{Refusal, RowProblem};
-use super::target::{ListKind, Target};
-use crate::config::OnFailure;
-use crate::gate::NoVerdict;
-use crate::identity::{Identity, IdentityError};
+use super::target::Target;
+use crate::identity::IdentityError;
 use crate::metrics::Counted;
 
 /// The most numbers that are checked at once.
 pub(crate) const MAX_NUMBERS: usize = 10_000;
-
-/// Who gave the answer. In the order of how little it says: an answer from several has the last of theirs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum AnsweredBy {
-    /// The plugin.
-    Plugin,
-    /// The entries on disk, while the plugin fails.
-    Ledger,
-    /// The tenant's policy, while the plugin fails: nobody was asked.
-    Policy,
-}
-
-impl AnsweredBy {
-    /// Its name: `plugin`, `ledger` or `policy`.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            AnsweredBy::Plugin => "plugin",
-            AnsweredBy::Ledger => "ledger",
-            AnsweredBy::Policy => "policy",
-        }
-    }
-}
-
-/// The answer for one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Checked {
-    /// The list that blocks it; `None` where it may pass.
-    pub(crate) blocked_by: Option<ListKind>,
-    pub(crate) answered_by: AnsweredBy,
-}
-
-/// The answer for many numbers.
-pub(crate) struct CheckedMany {
-    /// Whether each is blocked, in order.
-    pub(crate) blocked: Vec<bool>,
-    pub(crate) answered_by: AnsweredBy,
-}
 
 /// Checks one number on this thread, within microseconds unless a plugin misbehaves; then [`Limits::check`] bounds it.
 ///
@@ -70,28 +31,11 @@ pub(crate) fn one(
 #[inline]
 pub(crate) fn identity(target: &Target, identity: &Identity, direction: Direction) -> Option<Checked> {
     let start = Instant::now();
-    let Identity::Number(number) = identity else { return None };
     if notes_visits(target, direction) {
         return None;
     }
-    let person = target.person_of_number(*number);
-    let mut answered_by = AnsweredBy::Plugin;
-    for (kind, gate) in target.asked() {
-        for &subject in person.iter() {
-            let verdict = match (gate.check(subject, direction), target.tenant.config.on_failure) {
-                (Ok(verdict), _) => verdict,
-                (Err(NoVerdict::Resting), _) | (Err(NoVerdict::Failed), OnFailure::Ledger) => return None,
-                (Err(NoVerdict::Failed), policy) => {
-                    answered_by = AnsweredBy::Policy;
-                    policy_verdict(policy)
-                }
-            };
-            if verdict == Verdict::Block {
-                return Some(counted(target, start, Checked { blocked_by: Some(kind), answered_by }));
-            }
-        }
-    }
-    Some(counted(target, start, Checked { blocked_by: None, answered_by }))
+    let checked = target.list.try_check(identity, direction).ok()?;
+    Some(counted(target, start, checked))
 }
 
 /// As [`one`], but the ledger may answer.
@@ -111,26 +55,21 @@ pub(crate) fn identity_with_ledger(
     direction: Direction,
 ) -> Result<Checked, Refusal> {
     let start = Instant::now();
-    let mut answered_by = AnsweredBy::Plugin;
-    let known = match notes_visits(target, direction) {
-        true => Some(target.ensure_person(identity)?),
-        false => target.person(identity)?,
+    let checked = if notes_visits(target, direction) {
+        let person = target.ensure_person(identity)?;
+        note_visit(target, person.key())?;
+        target.list.blocking_check_person(&person, direction)?
+    } else {
+        target.list.blocking_check(identity, direction)?
     };
-    let Some(person) = known else {
-        // Nobody ever named this user id, so it is on no list.
-        return Ok(counted(target, start, Checked { blocked_by: None, answered_by: AnsweredBy::Ledger }));
-    };
-    if notes_visits(target, direction) {
-        target.gate.note_visit(person.key())?;
+    Ok(counted(target, start, checked))
+}
+
+fn note_visit(target: &Target, visitor: Subject) -> Result<(), Refusal> {
+    if let Some(sender) = &target.sender {
+        sender.visits.note(target.list.ledger(), visitor)?;
     }
-    for (kind, gate) in target.asked() {
-        let (verdicts, by) = verdicts(target, gate, &person, direction)?;
-        answered_by = answered_by.max(by);
-        if verdicts.contains(&Verdict::Block) {
-            return Ok(counted(target, start, Checked { blocked_by: Some(kind), answered_by }));
-        }
-    }
-    Ok(counted(target, start, Checked { blocked_by: None, answered_by }))
+    Ok(())
 }
 
 /// Whether inbound checks tell who wrote.
@@ -138,7 +77,7 @@ pub(crate) fn identity_with_ledger(
 fn notes_visits(target: &Target, direction: Direction) -> bool {
     target.tenant.config.dialects.within_24_hours
         && direction == Direction::Inbound
-        && target.kind == ListKind::Sender
+        && target.sender.is_some()
 }
 
 #[inline]
@@ -163,15 +102,10 @@ pub(crate) fn few(target: &Target, numbers: &[&str], direction: Direction) -> Op
         return None;
     }
     let start = Instant::now();
-    let mut people = People::with_capacity(numbers.len());
-    for (place, number) in numbers.iter().enumerate() {
-        people.add(place, &target.person_of_number(target.read(number).ok()?.number()?));
-    }
-    let mut blocked = vec![false; numbers.len()];
-    for (_, gate) in target.asked() {
-        people.judge(&gate.check_few(&people.subjects, direction).ok()?, &mut blocked);
-    }
-    Some(counted_many(target, start, CheckedMany { blocked, answered_by: AnsweredBy::Plugin }))
+    let identities: Vec<Identity> =
+        numbers.iter().map(|number| target.read(number)).collect::<Result<_, _>>().ok()?;
+    let checked = target.list.try_check_many(&identities, direction).ok()?;
+    Some(counted_many(target, start, checked))
 }
 
 /// Checks many numbers. One that can't be read refuses all.
@@ -180,63 +114,26 @@ pub(crate) fn many(target: &Target, numbers: &[&str], direction: Direction) -> R
         return Err(Refusal::TooManyNumbers { given: numbers.len(), limit: MAX_NUMBERS });
     }
     let start = Instant::now();
-    let mut people = People::with_capacity(numbers.len());
-    let mut visits = Vec::new();
+    let mut identities = Vec::with_capacity(numbers.len());
     let mut bad = Vec::new();
-    let notes_visits = notes_visits(target, direction);
     for (index, number) in numbers.iter().enumerate() {
         match target.read(number) {
-            Ok(identity) => {
-                // A user id that nobody ever named is on no list.
-                if let Some(person) = target.person(&identity)? {
-                    people.add(index, &person);
-                    if notes_visits {
-                        visits.push(person.key());
-                    }
-                }
-            }
+            Ok(identity) => identities.push(identity),
             Err(error) => bad.push((index, error)),
         }
     }
     if !bad.is_empty() {
         return Err(invalid(bad));
     }
-    for visitor in visits {
-        target.gate.note_visit(visitor)?;
-    }
-    let mut blocked = vec![false; numbers.len()];
-    let mut answered_by = AnsweredBy::Plugin;
-    for (_, gate) in target.asked() {
-        let (verdicts, by) = verdicts(target, gate, &people.subjects, direction)?;
-        answered_by = answered_by.max(by);
-        people.judge(&verdicts, &mut blocked);
-    }
-    Ok(counted_many(target, start, CheckedMany { blocked, answered_by }))
-}
-
-/// Several persons, by all their subjects.
-struct People {
-    subjects: Vec<Subject>,
-    /// Whose each subject is, by the place among those that were asked about.
-    places: Vec<usize>,
-}
-
-impl People {
-    fn with_capacity(count: usize) -> Self {
-        People { subjects: Vec::with_capacity(count), places: Vec::with_capacity(count) }
-    }
-
-    fn add(&mut self, place: usize, person: &Person) {
-        self.subjects.extend_from_slice(person);
-        self.places.resize(self.subjects.len(), place);
-    }
-
-    /// Marks those who are blocked under one of their subjects.
-    fn judge(&self, verdicts: &[Verdict], blocked: &mut [bool]) {
-        for (&place, verdict) in self.places.iter().zip(verdicts) {
-            blocked[place] |= *verdict == Verdict::Block;
+    if notes_visits(target, direction) {
+        for identity in &identities {
+            if let Some(person) = target.person(identity)? {
+                note_visit(target, person.key())?;
+            }
         }
     }
+    let checked = target.list.blocking_check_many(&identities, direction)?;
+    Ok(counted_many(target, start, checked))
 }
 
 fn counted_many(target: &Target, start: Instant, checked: CheckedMany) -> CheckedMany {
@@ -244,35 +141,6 @@ fn counted_many(target: &Target, start: Instant, checked: CheckedMany) -> Checke
     let blocked = checked.blocked.iter().filter(|blocked| **blocked).count() as u64;
     target.tenant.metrics.checked(start, checked.answered_by, Counted { allowed: all - blocked, blocked });
     checked
-}
-
-fn verdicts(
-    target: &Target,
-    gate: &std::sync::Arc<crate::gate::Gate>,
-    subjects: &[Subject],
-    direction: Direction,
-) -> Result<(Vec<Verdict>, AnsweredBy), Refusal> {
-    if let Ok(verdicts) = gate.check_many(subjects, direction) {
-        return Ok((verdicts, AnsweredBy::Plugin));
-    }
-    match target.tenant.config.on_failure {
-        OnFailure::Ledger => {
-            let directions = gate.list().directions(subjects)?;
-            let verdict = |directions: Directions| match directions.covers(direction) {
-                true => Verdict::Block,
-                false => Verdict::Allow,
-            };
-            Ok((directions.into_iter().map(verdict).collect(), AnsweredBy::Ledger))
-        }
-        policy => Ok((vec![policy_verdict(policy); subjects.len()], AnsweredBy::Policy)),
-    }
-}
-
-fn policy_verdict(policy: OnFailure) -> Verdict {
-    match policy {
-        OnFailure::Open => Verdict::Allow,
-        OnFailure::Closed | OnFailure::Ledger => Verdict::Block,
-    }
 }
 
 fn invalid(numbers: Vec<(usize, IdentityError)>) -> Refusal {

@@ -7,7 +7,7 @@ use portcullis_msisdn::{Directions, Msisdn, Person, Revealed, Subject};
 
 use super::refusal::Refusal;
 use super::target::Target;
-use crate::identity::Identity;
+use portcullis_engine::Identity;
 
 /// An entry as its tenant may see it.
 pub(crate) struct Shown {
@@ -31,7 +31,7 @@ pub(crate) fn page(
     limit: NonZeroUsize,
     filter: impl Into<Filter>,
 ) -> Result<ShownPage, Refusal> {
-    let page = target.gate.list().page(from, limit, filter)?;
+    let page = target.list.entries().page(from, limit, filter)?;
     let entries =
         page.entries.into_iter().map(|entry| show(target, entry)).collect::<Result<Vec<Shown>, Refusal>>()?;
     let next = entries.last().filter(|_| page.more).map(|last| last.id);
@@ -40,19 +40,19 @@ pub(crate) fn page(
 
 /// One entry, active or not.
 pub(crate) fn entry(target: &Target, subject: Subject) -> Result<Shown, Refusal> {
-    let entry = target.gate.list().get(subject)?.ok_or(Refusal::EntryNotFound)?;
+    let entry = target.list.entries().get(subject)?.ok_or(Refusal::EntryNotFound)?;
     show(target, entry)
 }
 
 /// The entry of a person, active or not: one that blocks before others.
 pub(crate) fn entry_of(target: &Target, person: &Person) -> Result<Shown, Refusal> {
-    let entry = target.gate.list().find(person)?.into_iter().next().ok_or(Refusal::EntryNotFound)?;
+    let entry = target.list.entries().find(person)?.into_iter().next().ok_or(Refusal::EntryNotFound)?;
     show(target, entry)
 }
 
 fn show(target: &Target, entry: Entry) -> Result<Shown, Refusal> {
     let identity = target.reveal(entry.subject)?;
-    Ok(Shown { id: target.gate.list().public_id(entry.subject), identity, entry })
+    Ok(Shown { id: target.list.entries().public_id(entry.subject), identity, entry })
 }
 
 /// Whom a walk over a list shows.
@@ -80,7 +80,7 @@ pub(crate) fn blocked(
     who: Who,
 ) -> Result<Blocked, Refusal> {
     let filter = Filter { status: portcullis_ledger::StatusFilter::Active, covering: directions };
-    let list = target.gate.list();
+    let list = target.list.entries();
     // Counted pages count those that are shown.
     let (mut from, mut skip) = match from {
         Paging::Skip(count) if who == Who::Numbers => (Paging::Start, count),
@@ -96,7 +96,7 @@ pub(crate) fn blocked(
         let mut found = Vec::with_capacity(page.entries.len());
         for subject in page.entries {
             if who == Who::Numbers
-                && !matches!(target.tenant.keys.permutation().reveal(subject), Revealed::Number(_))
+                && !matches!(target.list.permutation().reveal(subject), Revealed::Number(_))
             {
                 continue;
             }
@@ -176,7 +176,7 @@ pub(crate) fn counted(target: &Target, wanted: &Counted<'_>) -> Result<(Vec<Show
     let mut skip = wanted.skip;
     let mut found = Vec::new();
     loop {
-        let page = target.gate.list().page(from, STEP.max(wanted.limit), wanted.filter)?;
+        let page = target.list.entries().page(from, STEP.max(wanted.limit), wanted.filter)?;
         let last = page.entries.last().map(|last| last.subject);
         for entry in page.entries {
             let shown = show(target, entry)?;
@@ -221,7 +221,7 @@ pub(crate) fn trail(
     before: Option<Seq>,
     limit: NonZeroUsize,
 ) -> Result<ShownTrail, Refusal> {
-    let list = target.gate.list();
+    let list = target.list.entries();
     let trail = match of {
         Some(person) => list.history(&person, before, limit)?,
         None => list.trail(before, limit)?,
@@ -232,7 +232,7 @@ pub(crate) fn trail(
 /// Records as their tenant may see them.
 pub(crate) fn records(target: &Target, records: Vec<Record>) -> Result<Vec<ShownRecord>, Refusal> {
     let show = |record: Record| {
-        let id = target.gate.list().public_id(record.subject);
+        let id = target.list.entries().public_id(record.subject);
         Ok(ShownRecord { id, identity: target.reveal(record.subject)?, record })
     };
     records.into_iter().map(show).collect()

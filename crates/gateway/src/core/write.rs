@@ -11,7 +11,7 @@ use portcullis_msisdn::{Directions, Msisdn, Subject};
 use super::refusal::{Refusal, RowError, RowProblem};
 use super::target::Target;
 use crate::gateway::Gateway;
-use crate::identity::Identity;
+use portcullis_engine::Identity;
 
 /// The most rows that are written at once.
 pub(crate) const MAX_ROWS: usize = 10_000;
@@ -237,7 +237,7 @@ pub(crate) fn unblock(
             return Ok(None);
         }
         let Some(person) = target.person(identity)? else { return Ok(None) };
-        Ok(target.gate.list().find(&person)?.iter().find_map(|entry| lift.objection(entry)))
+        Ok(target.list.entries().find(&person)?.iter().find_map(|entry| lift.objection(entry)))
     };
     let make = |identity: &Identity, ()| lift.write(target, target.whom(identity));
     write(target, numbers.len(), manner, read, judge, make)
@@ -245,7 +245,7 @@ pub(crate) fn unblock(
 
 /// Takes directions away from one entry, which must be there and cover one of them.
 pub(crate) fn unblock_entry(target: &Target, subject: Subject, lift: Lift<'_>) -> Result<Written, Refusal> {
-    let written = target.gate.list().write(vec![lift.write(target, subject)])?;
+    let written = target.list.entries().write(vec![lift.write(target, subject)])?;
     target.gate.catch_up();
     match written.first().map(|written| (written, written.outcome)) {
         Some((_, Outcome::Held)) => Err(Refusal::Held),
@@ -281,7 +281,7 @@ pub(crate) fn retell(target: &Target, entry: &Entry, retold: Retold) -> Result<(
     if lifted {
         writes.push(Lift { hold: Some(kind), ..Lift::of(directions) }.write(target, entry.subject));
     }
-    target.gate.list().write(writes)?;
+    target.list.entries().write(writes)?;
     target.gate.catch_up();
     Ok(())
 }
@@ -315,7 +315,7 @@ fn write<P>(
     if !invalid.is_empty() && !manner.skip_invalid {
         return Err(Refusal::InvalidRows(invalid));
     }
-    let list = target.gate.list();
+    let list = target.list.entries();
     if manner.dry_run {
         let undone = |(identity, _)| RowDone { identity, outcome: None, subject: None };
         let results = good.into_iter().map(undone).collect();

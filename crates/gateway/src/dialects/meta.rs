@@ -91,7 +91,7 @@ async fn list(call: Call) -> Result<Response, Fault> {
     blocking(move || {
         let settings = &call.front.dialects;
         let wanted = Wanted::read(&call, &target, settings.meta_default_limit)?;
-        let current = target.gate.list().sequence()?;
+        let current = target.list.entries().sequence()?;
         if settings.meta_strict_cursors && wanted.version.is_some_and(|version| version != current) {
             return Err(Fault::ConcurrentChange);
         }

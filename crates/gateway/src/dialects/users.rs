@@ -283,7 +283,7 @@ impl Wanted {
         };
         let cursor = Cursor::decode(&text)
             .ok_or_else(|| Fault::malformed(name, "must be a cursor of an earlier answer"))?;
-        let at = target.gate.list().subject_of(&cursor.at);
+        let at = target.list.entries().subject_of(&cursor.at);
         let from = if name == "after" { Paging::After(at) } else { Paging::Before(at) };
         Ok(Wanted { limit, from, offset: cursor.offset, version: Some(cursor.version) })
     }
@@ -300,7 +300,7 @@ pub(super) struct Page {
 }
 
 pub(super) fn page(target: &Target, wanted: &Wanted, who: Who) -> std::result::Result<Page, Fault> {
-    let list = target.gate.list();
+    let list = target.list.entries();
     let version = list.sequence()?;
     let blocked = read::blocked(target, wanted.from, wanted.limit, COVERED, who)?;
     let count = blocked.members.len() as u64;

@@ -268,7 +268,7 @@ fn source_of(label: &str) -> Source {
 /// The entry that the path names, if this dialect sees it.
 fn subject(call: &Call, target: &Target) -> Result<Subject, Fault> {
     let id = call.param("uid").strip_prefix(ID_PREFIX).and_then(|id| id.parse::<PublicId>().ok());
-    Ok(target.gate.list().subject_of(&id.ok_or(Fault::EntryNotFound)?))
+    Ok(target.list.entries().subject_of(&id.ok_or(Fault::EntryNotFound)?))
 }
 
 fn shown(target: &Target, subject: Subject) -> Result<Shown, Fault> {

@@ -1,15 +1,17 @@
 //! Tenants and senders changed while the gateway runs.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use portcullis_engine::{Error, TenantError};
 use portcullis_ledger::{LedgerError, TenantId};
-use tracing::{info, warn};
+use tracing::info;
 
-use super::{Gateway, Stored};
+use super::{Gateway, stored_spec};
 use crate::config::{Claims, Place, Problem, TenantConfig, typed, unknown_plugin};
 use crate::registry::Registry;
-use crate::reload::Hold;
-use crate::tenant::{self, Origin, Tenant, TenantError};
+use crate::tenant::{Origin, Tenant};
+
+pub(crate) use portcullis_engine::Put;
 
 /// Why tenants stay as they are.
 #[derive(Debug, thiserror::Error)]
@@ -24,29 +26,22 @@ pub(crate) enum AdminError {
     Refused(Vec<Problem>),
     #[error("the ledger can't be changed")]
     Ledger(#[from] LedgerError),
+    /// A defect of the gateway.
+    #[error("a defect stopped the change")]
+    Defect,
 }
-
-/// Whether something is new, or was there before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Put {
-    Created,
-    Replaced,
-}
-
-/// How often the log of a forgotten tenant's entries is tried to be emptied, while it is read.
-const EMPTYING_ATTEMPTS: usize = 20;
 
 /// All of these block: for as long as it takes to fill the lists of one tenant.
 impl Gateway {
     /// Adds a tenant, or puts it in the place of the one that has its name.
     pub(crate) fn put_tenant(&self, typed: &typed::Tenant) -> Result<(Put, Arc<Tenant>), AdminError> {
-        let _held = self.hold(&typed.id);
+        let _changing = self.changing.lock();
         self.put(typed)
     }
 
     /// Removes a tenant, its entries, and the key without which copies of those are noise.
     pub(crate) fn forget_tenant(&self, id: &TenantId) -> Result<(), AdminError> {
-        let _held = self.hold(id.as_str());
+        let _changing = self.changing.lock();
         let registry = self.registry.load_full();
         let served = registry.tenant(id.as_str());
         if served.is_some_and(|tenant| tenant.origin == Origin::File) {
@@ -54,31 +49,9 @@ impl Gateway {
         }
         // No request finds it from here on.
         self.registry.store(Arc::new(registry.without(id.as_str())));
-        let known = self.forget(id)?;
-        if let Err(error) = self.equipment.states.forget(id) {
-            // Nobody can read them any more, for want of the key.
-            warn!(tenant = %id, %error, "the saved states of the forgotten tenant could not be removed");
-        }
-        if known || served.is_some() {
-            info!(tenant = %id, "the tenant is forgotten");
-            return Ok(());
-        }
-        Err(AdminError::UnknownTenant)
-    }
-
-    fn forget(&self, id: &TenantId) -> Result<bool, LedgerError> {
-        let mut known = false;
-        for attempt in 1.. {
-            match self.equipment.ledger.forget_tenant(id) {
-                // A page or an export is being read: that is over soon.
-                Err(LedgerError::LogInUse) if attempt < EMPTYING_ATTEMPTS => {
-                    known = true;
-                    std::thread::sleep(std::time::Duration::from_millis(100));
-                }
-                forgotten => return forgotten.map(|anything| anything || known),
-            }
-        }
-        Ok(known)
+        self.engine.blocking_forget_tenant(id)?;
+        info!(tenant = %id, "the tenant is forgotten");
+        Ok(())
     }
 
     /// Adds a sender to a tenant, or puts it in the place of the one that has its name.
@@ -87,8 +60,8 @@ impl Gateway {
         tenant: &TenantId,
         sender: typed::Sender,
     ) -> Result<(Put, Arc<Tenant>), AdminError> {
-        let _held = self.hold(tenant.as_str());
-        let mut typed = self.changeable(tenant)?.config.to_typed();
+        let _changing = self.changing.lock();
+        let mut typed = self.settings_of(&*self.changeable(tenant)?).to_typed();
         let put = match typed.senders.iter_mut().find(|other| other.id == sender.id) {
             Some(other) => {
                 *other = sender;
@@ -104,24 +77,19 @@ impl Gateway {
 
     /// Removes a sender. Its entries stay in the ledger, and are in force again where it is added again.
     pub(crate) fn remove_sender(&self, tenant: &TenantId, sender: &str) -> Result<(), AdminError> {
-        let _held = self.hold(tenant.as_str());
-        let mut typed = self.changeable(tenant)?.config.to_typed();
+        let _changing = self.changing.lock();
+        let mut typed = self.settings_of(&*self.changeable(tenant)?).to_typed();
         let position = typed.senders.iter().position(|other| other.id == sender);
         typed.senders.remove(position.ok_or(AdminError::UnknownSender)?);
         self.put(&typed).map(drop)
     }
 
-    /// Holds everybody else up who would change this tenant: first the exchange of its plugin, then other administrators.
-    fn hold(&self, id: &str) -> (Option<Hold>, MutexGuard<'_, ()>) {
-        loop {
-            let reload = || self.registry.load().tenant(id).map(|tenant| Arc::clone(&tenant.reload));
-            let before = reload();
-            let held = before.as_ref().map(|reload| reload.hold());
-            let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-            // Somebody may have added, or removed, the tenant just now.
-            if before.as_ref().map(Arc::as_ptr) == reload().as_ref().map(Arc::as_ptr) {
-                return (held, changing);
-            }
+    /// A tenant's settings, with the plugin that serves it now.
+    pub(crate) fn settings_of(&self, tenant: &Tenant) -> TenantConfig {
+        let config = tenant.config.clone();
+        match self.engine.plugin_of(&config.id) {
+            Ok(plugin) => config.with_plugin(&plugin),
+            Err(_) => config,
         }
     }
 
@@ -141,24 +109,24 @@ impl Gateway {
         if before.is_some_and(|tenant| tenant.origin == Origin::File) {
             return Err(AdminError::SetUpInFile(config.id));
         }
-        let opened =
-            Tenant::open(config, Origin::Api, before.map(Arc::as_ref), &self.equipment).map_err(refused)?;
-        tenant::fill(&opened.unfilled, &self.equipment.residency);
-        let settings = Stored::Tenant(Box::new(opened.tenant.config.to_typed()));
-        self.store(&opened.tenant.config.id, &settings)?;
-        let tenant = opened.put_in_place();
+        // Settings through the API have the last word on the plugin, too.
+        let spec = stored_spec(&config, Origin::Api).map_err(|_| AdminError::Defect)?.reset_choice();
+        let put = self.engine.blocking_put_tenants(vec![spec]).pop().ok_or(AdminError::Defect)?.map_err(refused)?;
+        let metrics = || self.metrics.tenant(&config.id);
+        let tenant = Tenant::of(config.clone(), Origin::Api, &self.engine, metrics, before.map(Arc::as_ref))?;
+        let tenant = Arc::new(tenant);
         self.registry.store(Arc::new(registry.with(Arc::clone(&tenant))));
         info!(tenant = %tenant.config.id, senders = tenant.senders.len(), "the tenant is served");
-        Ok((if before.is_some() { Put::Replaced } else { Put::Created }, tenant))
+        Ok((put, tenant))
     }
 
     /// Checks a tenant by itself, and beside the others.
     fn checked(&self, typed: &typed::Tenant, registry: &Registry) -> Result<TenantConfig, AdminError> {
         let root = Place::default();
         let mut problems = Vec::new();
-        let names = self.equipment.shelf.names();
+        let names = self.engine.plugins().names();
         if !names.contains(&typed.plugin) {
-            problems.push(unknown_plugin(&root, self.equipment.shelf.dir(), &names));
+            problems.push(unknown_plugin(&root, self.engine.plugins().dir(), &names));
         }
         let config = TenantConfig::check(typed, &root, &mut problems);
         let Some(config) = config.filter(|_| problems.is_empty()) else {
@@ -177,9 +145,8 @@ impl Gateway {
 fn refused(error: TenantError) -> AdminError {
     let field = match &error {
         TenantError::Ledger(_) => None,
-        TenantError::Plugin(_) => Some("plugin"),
         TenantError::Start { .. } => Some("plugin_options"),
-        TenantError::Fill { .. } => Some("plugin"),
+        _ => Some("plugin"),
     };
     match (field, error) {
         (None, TenantError::Ledger(error)) => AdminError::Ledger(error),
@@ -187,6 +154,17 @@ fn refused(error: TenantError) -> AdminError {
             let place = Place::default().key(field.unwrap_or("plugin"));
             let what = format!("{:#}; choose another plugin, or other options", anyhow::Error::from(error));
             AdminError::Refused(vec![Problem::new(place, what)])
+        }
+    }
+}
+
+impl From<Error> for AdminError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::UnknownTenant(_) => AdminError::UnknownTenant,
+            Error::UnknownSender { .. } => AdminError::UnknownSender,
+            Error::Ledger(error) => AdminError::Ledger(error),
+            _ => AdminError::Defect,
         }
     }
 }

@@ -1,118 +1,74 @@
-//! The gateway behind its interfaces: ledger, plugins and tenants, started, changed and stopped.
+//! The gateway behind its interfaces: an engine, and whom it serves, started, changed and stopped.
 
-mod adopt;
 mod change_tenants;
-pub(crate) mod follow;
 mod reconfigure;
+mod stored;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
-use std::thread;
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use portcullis_host::Engine;
-use portcullis_ledger::{Ledger, MasterKey, StorageUrl};
+use portcullis_engine::{Engine, Service};
+use portcullis_ledger::{MasterKey, StorageUrl};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tracing::{info, warn};
 
 pub(crate) use change_tenants::{AdminError, Put};
 
 use crate::config::{Claims, Config, Place, TenantConfig, typed};
-use crate::gate::Service;
 use crate::metrics::Metrics;
-use crate::plugins::Shelf;
 use crate::registry::Registry;
-use crate::reload::{Slots, Whole};
-use crate::residency::Residency;
-use crate::states::States;
-use crate::tenant::{self, Origin, Tenant};
+use crate::tenant::{Origin, Tenant};
 use crate::token::TokenDigest;
 use crate::traffic::Keywords;
-use adopt::{Settled, Stored};
 
 /// The gateway behind its interfaces.
 pub(crate) struct Gateway {
-    pub(crate) equipment: Equipment,
+    pub(crate) engine: Engine,
     pub(crate) registry: ArcSwap<Registry>,
+    pub(crate) metrics: Arc<Metrics>,
     admin_token: ArcSwap<Option<TokenDigest>>,
-    /// Told when an entry was written that may end before all others.
-    pub(crate) expiry: Notify,
-    /// For how long the plugin before is kept ready after an exchange.
-    pub(crate) watch: Duration,
-    /// How many exchanges are at work at once.
-    pub(crate) reloads: Slots,
     /// What the configuration file said at the start.
     config: Config,
-    /// The tenants as they stand in the configuration file.
-    in_file: ArcSwap<Vec<TenantConfig>>,
-    /// Held while tenants are changed, from the first look at them to the end. After the tenants' own
-    /// [`hold`](crate::reload::Reload::hold).
-    changing: std::sync::Mutex<()>,
-}
-
-/// What tenants are made with.
-pub(crate) struct Equipment {
-    pub(crate) ledger: Ledger,
-    pub(crate) shelf: Shelf,
-    pub(crate) states: States,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) residency: Arc<Residency>,
-    pub(crate) whole: Whole,
-    pub(crate) runtime: Handle,
+    /// Held while tenants are changed, from the first look at them to the end.
+    changing: parking_lot::Mutex<()>,
 }
 
 impl Gateway {
-    /// Opens the ledger, loads the plugins, and fills every blacklist. Blocks for as long as that takes.
+    /// Opens the engine, and fills every blacklist. Blocks for as long as that takes.
     pub(crate) fn start(config: Config, runtime: Handle) -> anyhow::Result<Arc<Self>> {
-        let ledger = open_ledger(&config)?;
-        let engine = Engine::new().context("plugins can't be run here")?;
-        // Until there are messages, nobody else needs the processors.
-        engine.compile_on(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
-        let states = States::open(states_dir(&config)).context("the saved states can't be taken over")?;
-        let equipment = Equipment {
-            ledger,
-            shelf: Shelf::new(engine.clone(), config.plugins_dir.clone()),
-            states,
-            metrics: Arc::new(Metrics::new()),
-            residency: Arc::new(Residency::new(config.memory_budget_bytes)),
-            whole: Arc::new(OnceLock::new()),
-            runtime,
-        };
+        let metrics = Arc::new(Metrics::new());
+        let engine = open_engine(&config, &metrics, runtime)?;
         let mut claims = Claims::new(config.admin_token);
-        let mut tenants = Vec::new();
-        let mut unfilled = Vec::new();
-        for (config, origin) in configured(&config, &equipment.ledger)? {
+        let mut wanted = Vec::new();
+        for (config, origin) in configured(&config, &engine)? {
             if let Some(problem) = claims.claim(&config, &Place::default()).first() {
                 // The file was checked by itself: what is left is between it and the admin API, or within that.
                 anyhow::bail!("tenant {}, {}: {}", config.id, problem.place, problem.what);
             }
-            let id = config.id.clone();
-            let opened = Tenant::open(config, origin, None, &equipment)
-                .with_context(|| format!("tenant {id} can't be served"))?;
-            unfilled.extend(opened.unfilled);
-            tenants.push(Arc::new(opened.tenant));
+            wanted.push((config, origin));
         }
-        tenant::fill(&unfilled, &equipment.residency);
-        let resting = unfilled.iter().filter(|gate| gate.service() == Service::Resting).count();
-        info!(tenants = tenants.len(), lists = unfilled.len(), resting, "the blacklists are filled");
-        let gateway = Arc::new(Gateway {
-            equipment,
+        let specs = wanted.iter().map(|(config, origin)| stored_spec(config, *origin)).collect::<Result<_, _>>()?;
+        let mut tenants = Vec::with_capacity(wanted.len());
+        for ((config, origin), put) in wanted.into_iter().zip(engine.blocking_put_tenants(specs)) {
+            let id = config.id.clone();
+            put.with_context(|| format!("tenant {id} can't be served"))?;
+            let of_tenant = || metrics.tenant(&id);
+            tenants.push(Arc::new(Tenant::of(config, origin, &engine, of_tenant, None)?));
+        }
+        let status = engine.status();
+        let lists: Vec<_> = status.iter().flat_map(|tenant| &tenant.lists).collect();
+        let resting = lists.iter().filter(|list| list.service == Service::Evicted).count();
+        info!(tenants = tenants.len(), lists = lists.len(), resting, "the blacklists are filled");
+        Ok(Arc::new(Gateway {
+            engine,
             registry: ArcSwap::from_pointee(Registry::new(tenants)),
+            metrics,
             admin_token: ArcSwap::from_pointee(config.admin_token),
-            expiry: Notify::new(),
-            watch: config.watch,
-            reloads: Slots::for_this_machine(),
-            in_file: ArcSwap::from_pointee(config.tenants.clone()),
             config,
-            changing: std::sync::Mutex::new(()),
-        });
-        engine.compile_on(NonZeroUsize::MIN);
-        let _ = gateway.equipment.whole.set(Arc::downgrade(&gateway));
-        Ok(gateway)
+            changing: parking_lot::Mutex::new(()),
+        }))
     }
 
     /// Whether the token is the administrator's.
@@ -132,7 +88,7 @@ fn states_dir(config: &Config) -> PathBuf {
     name.into()
 }
 
-fn open_ledger(config: &Config) -> anyhow::Result<Ledger> {
+fn open_engine(config: &Config, metrics: &Arc<Metrics>, runtime: Handle) -> anyhow::Result<Engine> {
     let from_environment = std::env::var("PORTCULLIS_MASTER_KEY").ok();
     // A new key opens no old ledger: one is made only together with the ledger.
     let is_new = match &config.storage {
@@ -140,15 +96,34 @@ fn open_ledger(config: &Config) -> anyhow::Result<Ledger> {
         _ => false,
     };
     let key = MasterKey::from_env_or_file(from_environment.as_deref(), &config.master_key_file, is_new)?;
-    Ok(Ledger::open(&config.storage, key)?)
+    let listener = Arc::clone(metrics);
+    let mut builder = Engine::builder()
+        .storage(config.storage.clone())
+        .master_key(key)
+        .states_dir(states_dir(config))
+        .memory_budget(config.memory_budget_bytes)
+        .reload_watch(config.watch)
+        .on_event(move |event| listener.count(&event));
+    if let Some(dir) = &config.plugins_dir {
+        builder = builder.plugins_dir(dir);
+    }
+    Ok(builder.open_on(runtime)?)
+}
+
+/// What the engine is to serve, and to keep.
+fn stored_spec(config: &TenantConfig, origin: Origin) -> Result<portcullis_engine::TenantSpec, serde_json::Error> {
+    let kept = match origin {
+        Origin::File => None,
+        Origin::Api => Some(serde_json::to_vec(&config.to_typed())?),
+    };
+    Ok(config.spec().kept(kept))
 }
 
 /// The tenants of the file, and those that were added through the admin API.
-fn configured(config: &Config, ledger: &Ledger) -> anyhow::Result<Vec<(TenantConfig, Origin)>> {
-    let settled = Settled::read(&config.tenants, ledger)?;
-    settled.drop_overtaken(ledger)?;
-    let of_api = settled.of_api.iter().map(|typed| Ok((checked_again(typed)?, Origin::Api)));
-    settled.in_file.into_iter().map(|tenant| Ok((tenant, Origin::File))).chain(of_api).collect()
+fn configured(config: &Config, engine: &Engine) -> anyhow::Result<Vec<(TenantConfig, Origin)>> {
+    let of_api = stored::tenants_of_api(engine, &config.tenants)?;
+    let of_api = of_api.iter().map(|typed| Ok((checked_again(typed)?, Origin::Api)));
+    config.tenants.iter().map(|tenant| Ok((tenant.clone(), Origin::File))).chain(of_api).collect()
 }
 
 /// Settings as they are checked today, of a tenant that was stored when words without letters and digits were taken, too: these

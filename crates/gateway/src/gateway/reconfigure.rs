@@ -1,15 +1,16 @@
 //! A changed configuration file, applied while the gateway runs.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use portcullis_ledger::LedgerError;
+use portcullis_engine::Error;
+use portcullis_ledger::TenantId;
 use tracing::{error, info, warn};
 
-use super::Gateway;
-use super::adopt::{Settled, StoredError};
+use super::stored::{StoredError, tenants_of_api};
+use super::{Gateway, stored_spec};
 use crate::config::{Claims, Config, Place};
-use crate::tenant::{self, Opened, Origin, Tenant};
+use crate::tenant::{Origin, Tenant};
 
 /// Why a configuration is not applied: nothing is changed.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +19,10 @@ pub(crate) enum ReconfigureError {
     Conflict { tenant: String, place: Place, what: String },
     #[error(transparent)]
     Stored(#[from] StoredError),
-    #[error("the ledger can't be changed")]
-    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Settings(#[from] serde_json::Error),
+    #[error(transparent)]
+    Engine(#[from] Error),
 }
 
 impl Gateway {
@@ -27,14 +30,10 @@ impl Gateway {
     /// as it was; so do settings that only a start can apply. Blocks for as long as it takes to fill what is new.
     pub(crate) fn reconfigure(&self, config: &Config) -> Result<(), ReconfigureError> {
         self.tell_what_needs_a_restart(config);
-        // Before `changing`, and in the order of names: as whoever exchanges a plugin does.
-        let reloads: Vec<_> =
-            self.registry.load().tenants().map(|tenant| Arc::clone(&tenant.reload)).collect();
-        let _held: Vec<_> = reloads.iter().map(|reload| reload.hold()).collect();
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-
-        let settled = Settled::read(&config.tenants, &self.equipment.ledger)?;
-        let wanted = &settled.in_file;
+        let _changing = self.changing.lock();
+        // What the file has now is no tenant of the admin API any more.
+        tenants_of_api(&self.engine, &config.tenants)?;
+        let wanted = &config.tenants;
         let registry = self.registry.load_full();
         let in_file: BTreeSet<&str> = wanted.iter().map(|config| config.id.as_str()).collect();
         let changed = wanted.iter().filter(|config| {
@@ -53,37 +52,39 @@ impl Gateway {
                 return Err(ReconfigureError::Conflict { tenant, place, what });
             }
         }
-        settled.drop_overtaken(&self.equipment.ledger)?;
-        let mut opened = Vec::new();
-        for config in changed {
+        let changed: Vec<_> = changed.collect();
+        let specs = changed
+            .iter()
+            .map(|config| stored_spec(config, Origin::File))
+            .collect::<Result<Vec<_>, serde_json::Error>>()?;
+        let mut fresh: Vec<Arc<Tenant>> = Vec::with_capacity(changed.len());
+        for (config, put) in changed.into_iter().zip(self.engine.blocking_put_tenants(specs)) {
             let id = &config.id;
-            let before = registry.tenant(id.as_str());
-            match Tenant::open(config.clone(), Origin::File, before.map(Arc::as_ref), &self.equipment) {
-                Ok(tenant) => opened.push(tenant),
-                Err(error) => {
-                    // In the record of the tenant it stands with its reasons, which may be the plugin's own words.
-                    error!(tenant = %id, "the tenant's new settings are refused by its plugin: it stays as it was");
-                    let why = crate::sentence::of(&error);
-                    if let Some(tenant) = before {
-                        tenant.reload.refuse("what the configuration file says".to_owned(), why);
-                    }
-                }
+            if let Err(error) = put {
+                // In the record of the tenant it stands with its reasons, which may be the plugin's own words.
+                error!(tenant = %id, "the tenant's new settings are refused by its plugin: it stays as it was");
+                self.engine.record_refusal(id, "what the configuration file says", Arc::new(error));
+                continue;
             }
+            let before = registry.tenant(id.as_str()).map(Arc::as_ref);
+            let metrics = || self.metrics.tenant(id);
+            fresh.push(Arc::new(Tenant::of(config.clone(), Origin::File, &self.engine, metrics, before)?));
         }
-        let unfilled: Vec<_> = opened.iter().flat_map(|opened| opened.unfilled.iter().cloned()).collect();
-        tenant::fill(&unfilled, &self.equipment.residency);
-        let count = opened.len();
-        let fresh: Vec<Arc<Tenant>> = opened.into_iter().map(Opened::put_in_place).collect();
+        let count = fresh.len();
         let is_fresh = |tenant: &Tenant| fresh.iter().any(|fresh| fresh.config.id == tenant.config.id);
         let stays = |tenant: &&Arc<Tenant>| {
             !is_fresh(tenant) && (tenant.origin == Origin::Api || in_file.contains(tenant.config.id.as_str()))
         };
-        let removed = registry.tenants().filter(|tenant| !is_fresh(tenant) && !stays(tenant)).count();
+        let removed: Vec<TenantId> = registry
+            .tenants()
+            .filter(|tenant| !is_fresh(tenant) && !stays(tenant))
+            .map(|tenant| tenant.config.id.clone())
+            .collect();
         let stay: Vec<Arc<Tenant>> = registry.tenants().filter(stays).map(Arc::clone).collect();
         self.registry.store(Arc::new(registry.again(stay.into_iter().chain(fresh))));
+        self.engine.blocking_remove_tenants(&removed);
         self.admin_token.store(Arc::new(config.admin_token));
-        self.in_file.store(Arc::new(config.tenants.clone()));
-        info!(changed = count, removed, "the configuration file is applied");
+        info!(changed = count, removed = removed.len(), "the configuration file is applied");
         Ok(())
     }
 

@@ -155,7 +155,7 @@ impl EntryName {
         if self.0.starts_with(ID_PREFIX) {
             // What can't be an id is the id of nothing.
             let id = parse_id(&self.0).ok_or(Refusal::EntryNotFound)?;
-            let list = target.gate.list();
+            let list = target.list.entries();
             return Ok(list.person_of(list.subject_of(&id)).map_err(Refusal::from)?);
         }
         let invalid =
@@ -168,7 +168,7 @@ impl EntryName {
 pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer {
     let (after, limit, filter) = (query.after()?, query.limit()?, query.filter()?);
     answer::blocking(move || {
-        let list = asked.target.gate.list();
+        let list = asked.target.list.entries();
         let from = after.map_or(Paging::Start, |id| Paging::After(list.subject_of(&id)));
         let page = read::page(&asked.target, from, limit, filter)?;
         let entries = page.entries.into_iter().map(EntryAnswer::from).collect();

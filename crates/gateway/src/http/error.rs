@@ -283,7 +283,7 @@ impl From<NotNow> for ApiError {
 
 impl From<ShelfError> for ApiError {
     fn from(error: ShelfError) -> Self {
-        let message = crate::sentence::of(&error);
+        let message = portcullis_host::ErrorChain(&error).to_string();
         match error {
             ShelfError::NoFolder => Self::new(StatusCode::CONFLICT, "conflict", message),
             ShelfError::Write { .. } => {

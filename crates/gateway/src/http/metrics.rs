@@ -14,7 +14,7 @@ pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0
 
 pub(super) async fn metrics(Admin(gateway): Admin) -> Answer {
     answer::blocking(move || {
-        let text = gateway.equipment.metrics.text(&gateway.registry.load()).map_err(|error| {
+        let text = gateway.metrics.text(&gateway.engine.status()).map_err(|error| {
             error!(%error, "the metrics can't be written");
             ApiError::internal()
         })?;

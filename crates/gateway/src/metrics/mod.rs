@@ -3,26 +3,21 @@
 //! A metric's labels are names that the operator chose (tenants, lists, plugins) and words of this program: never a number, a
 //! token, or what a plugin says. What happens is counted when it happens; how things stand is asked when somebody reads.
 
-mod list;
 mod stand;
 mod tenant;
 
 use std::sync::Mutex;
-use std::time::Duration;
 
-use portcullis_host::Stage;
-use portcullis_ledger::TenantId;
+use portcullis_engine::Event;
+use portcullis_ledger::{Scope, TenantId};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-pub(crate) use list::ListMetrics;
 pub(crate) use tenant::{Counted, Passage, TenantMetrics};
 
-use crate::reload::Outcome;
-use list::FaultLabels;
 use stand::Stand;
 use tenant::{CheckLabels, MessageLabels};
 
@@ -38,6 +33,13 @@ pub(crate) struct Metrics {
     exchanges: Family<ExchangeLabels, Counter>,
     stage_seconds: Family<StageLabels, Histogram>,
     stand: Mutex<Stand>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaultLabels {
+    tenant: String,
+    list: String,
+    kind: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -126,21 +128,34 @@ impl Metrics {
         TenantMetrics::new(&self.checks, &self.check_seconds, &self.messages, tenant)
     }
 
-    /// What one list's faults are counted with.
-    pub(crate) fn list(&self, tenant: &TenantId, list: &str) -> ListMetrics {
-        ListMetrics::new(&self.faults, &self.recovery_seconds, &self.wake_seconds, tenant, list)
+    /// Counts what the engine tells.
+    pub(crate) fn count(&self, event: &Event) {
+        match event {
+            Event::Fault { tenant, scope, kind } => {
+                let list = list_name(scope).to_owned();
+                let labels = FaultLabels { tenant: tenant.to_string(), list, kind };
+                self.faults.get_or_create(&labels).inc();
+            }
+            Event::Recovered { took, .. } => self.recovery_seconds.observe(took.as_secs_f64()),
+            Event::Restored { took, .. } => self.wake_seconds.observe(took.as_secs_f64()),
+            Event::ReloadStage { stage, took, succeeded, .. } => {
+                let result = if *succeeded { "done" } else { "failed" };
+                let labels = StageLabels { stage: stage.as_str(), result };
+                self.stage_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+            }
+            Event::Reloaded { tenant, outcome } => {
+                let labels = ExchangeLabels { tenant: tenant.to_string(), outcome: outcome.as_str() };
+                self.exchanges.get_or_create(&labels).inc();
+            }
+            _ => {}
+        }
     }
+}
 
-    /// An exchange is over.
-    pub(crate) fn exchange(&self, tenant: &TenantId, outcome: Outcome) {
-        let labels = ExchangeLabels { tenant: tenant.to_string(), outcome: outcome.as_str() };
-        self.exchanges.get_or_create(&labels).inc();
-    }
-
-    /// A stage of an exchange is over.
-    pub(crate) fn stage(&self, stage: Stage, took: Duration, is_done: bool) {
-        let result = if is_done { "done" } else { "failed" };
-        let labels = StageLabels { stage: stage.as_str(), result };
-        self.stage_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+/// What a list is called in metrics.
+fn list_name(scope: &Scope) -> &str {
+    match scope {
+        Scope::Tenant => "tenant-wide",
+        Scope::Sender(sender) => sender.as_str(),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
+use portcullis_engine::{ListStatus, Service, TenantStatus};
 use portcullis_host::BreakerState;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -11,8 +12,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Metrics;
-use crate::gate::{Gate, Service};
-use crate::registry::Registry as Tenants;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ListLabels {
@@ -109,7 +108,7 @@ impl Stand {
         stand
     }
 
-    fn ask(&self, tenants: &Tenants) {
+    fn ask(&self, tenants: &[TenantStatus]) {
         self.entries.clear();
         self.generation.clear();
         self.serving.clear();
@@ -119,50 +118,47 @@ impl Stand {
         self.plugin.clear();
         self.memory.clear();
         self.memory_limit.clear();
-        for tenant in tenants.tenants() {
-            let name = tenant.config.id.to_string();
-            let serving = tenant.reload.serving();
+        for tenant in tenants {
+            let name = tenant.id.to_string();
+            let version = tenant.reload.serving.version();
             let labels = PluginLabels {
                 tenant: name.clone(),
-                plugin: serving.version.name.clone(),
-                version: serving.version.digest.short(),
+                plugin: version.name.clone(),
+                version: version.digest.short(),
             };
             self.plugin.get_or_create(&labels).set(1);
             let labels = TenantLabels { tenant: name.clone() };
-            self.memory.get_or_create(&labels).set(tenant.account.used());
-            self.memory_limit.get_or_create(&labels).set(tenant.account.limit());
-            for gate in tenant.gates() {
-                self.ask_list(&name, gate);
+            self.memory.get_or_create(&labels).set(tenant.memory_bytes);
+            self.memory_limit.get_or_create(&labels).set(tenant.memory_limit_bytes);
+            for list in &tenant.lists {
+                self.ask_list(&name, list);
             }
         }
     }
 
-    fn ask_list(&self, tenant: &str, gate: &Gate) {
-        let labels = ListLabels { tenant: tenant.to_owned(), list: gate.name().to_owned() };
-        if let Ok(entries) = gate.list().count() {
+    fn ask_list(&self, tenant: &str, list: &ListStatus) {
+        let labels = ListLabels { tenant: tenant.to_owned(), list: list.name().to_owned() };
+        if let Ok(entries) = list.count() {
             self.entries.get_or_create(&labels).set(entries);
         }
-        let generation = gate.generation();
-        self.generation.get_or_create(&labels).set(gate.number());
-        let service = gate.service();
-        self.serving.get_or_create(&labels).set(u64::from(service != Service::Out));
-        self.resting.get_or_create(&labels).set(u64::from(service == Service::Resting));
-        self.replicas.get_or_create(&labels).set(generation.left() as u64);
-        let now = gate.standing().breaker;
+        self.generation.get_or_create(&labels).set(list.generation);
+        self.serving.get_or_create(&labels).set(u64::from(list.service != Service::Out));
+        self.resting.get_or_create(&labels).set(u64::from(list.service == Service::Evicted));
+        self.replicas.get_or_create(&labels).set(list.instances as u64);
         for state in [BreakerState::Closed, BreakerState::Open, BreakerState::Probation] {
             let labels = BreakerLabels {
                 tenant: tenant.to_owned(),
-                list: gate.name().to_owned(),
+                list: list.name().to_owned(),
                 state: state.as_str(),
             };
-            self.breaker.get_or_create(&labels).set(u64::from(state == now));
+            self.breaker.get_or_create(&labels).set(u64::from(state == list.health.breaker));
         }
     }
 }
 
 impl Metrics {
     /// All that is known, in the text format of OpenMetrics 1.0, which Prometheus reads. Reads the ledger: blocks.
-    pub(crate) fn text(&self, tenants: &Tenants) -> Result<String, std::fmt::Error> {
+    pub(crate) fn text(&self, tenants: &[TenantStatus]) -> Result<String, std::fmt::Error> {
         // One reader at a time: each fills the gauges for itself.
         let stand = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
         stand.ask(tenants);

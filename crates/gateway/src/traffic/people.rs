@@ -143,8 +143,8 @@ pub(super) fn follow(target: &Target, moved: &Moved, at: Option<Timestamp>) -> R
 }
 
 fn tie_all(target: &Target, moved: &Moved, at: Option<Timestamp>) -> Result<(), Refusal> {
-    let permutation = target.tenant.keys.permutation();
-    let tied = target.gate.list().tie(Tie {
+    let permutation = target.list.permutation();
+    let tied = target.list.entries().tie(Tie {
         number: moved.to.number.map(|number| permutation.subject(number)),
         users: moved.to.users.clone(),
         left: moved.left.map(|number| permutation.subject(number)),
@@ -171,7 +171,7 @@ fn lift(target: &Target, whom: Whom, kind: HoldKind, requested: Timestamp) -> Wr
 }
 
 fn write(target: &Target, write: Write) -> Result<Written, Refusal> {
-    let written = target.gate.list().write(vec![write])?;
+    let written = target.list.entries().write(vec![write])?;
     let written = written.into_iter().next().ok_or(Refusal::Defect)?;
     target.gate.catch_up();
     target.tenant.told.notify_one();

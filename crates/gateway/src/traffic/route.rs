@@ -21,7 +21,7 @@ use super::verdict::{Kind, judge};
 use super::webhook::{Asked, When, Who};
 use crate::core::{Refusal, RowProblem, Target};
 use crate::dialects::fault::Fault;
-use crate::identity::Identity;
+use portcullis_engine::Identity;
 use crate::metrics::Passage;
 
 /// A message. What is not named here passes with it.

@@ -5,7 +5,7 @@ use portcullis_msisdn::{Direction, Directions, Person};
 
 use crate::core::{Refusal, Target, check};
 use crate::dialects::fault::Fault;
-use crate::identity::Identity;
+use portcullis_engine::Identity;
 
 /// Why a message is not sent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ async fn confirms(target: &Target, blocked: Vec<Identity>) -> Result<bool, Fault
         let mut people: Vec<Person> = Vec::with_capacity(blocked.len());
         for identity in &blocked {
             let Some(person) = target.person(identity)? else { return Ok(false) };
-            let mut entries = target.gate.list().find(&person)?.into_iter();
+            let mut entries = target.list.entries().find(&person)?.into_iter();
             let by_operator = entries.any(|entry| {
                 let operator = entry.holds.get(HoldKind::Operator);
                 operator.is_some_and(|hold| hold.directions.covers(Direction::Outbound))
@@ -98,7 +98,7 @@ async fn wants_no_marketing(target: &Target, recipients: Vec<Identity>) -> Resul
     let look = move || {
         for recipient in &recipients {
             let Some(person) = target.person(recipient)? else { continue };
-            let mut entries = target.gate.list().find(&person)?.into_iter();
+            let mut entries = target.list.entries().find(&person)?.into_iter();
             let is_held = entries.any(|entry| {
                 let hold = entry.holds.get(HoldKind::Marketing);
                 hold.is_some_and(|hold| hold.directions & Directions::OUTBOUND == Directions::OUTBOUND)

@@ -42,7 +42,7 @@ use crate::dialects::meta::{self, Meta};
 use crate::http::Front;
 use crate::http::body::read;
 use crate::http::request_log::RequestId;
-use crate::identity::Identity;
+use portcullis_engine::Identity;
 use crate::metrics::Passage;
 use crate::number::NumberReader;
 use crate::registry::Caller;

@@ -13,7 +13,7 @@ use super::scanned::Scan as _;
 use super::upload::UploadScanner;
 use super::{may_pass, recipients};
 use crate::dialects::meta;
-use crate::identity::Identity;
+use portcullis_engine::Identity;
 use crate::number::NumberReader;
 use crate::token::TokenDigest;
 use upstream::model::{Harm, harms};

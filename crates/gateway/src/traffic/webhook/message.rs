@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::super::keywords::{Keywords, Wish};
 use super::lenient::{at, number, text, time, user};
 use super::payload::Object;
-use crate::identity::Identity;
+use portcullis_engine::Identity;
 
 /// Somebody, by all that names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
