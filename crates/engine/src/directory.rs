@@ -163,7 +163,11 @@ impl Directory {
         for finding in self.context.plugins.rescan() {
             match finding {
                 Finding::Changed { name, version } => {
-                    info!(plugin = name, digest = version.digest.short(), "a new version of the plugin is there");
+                    info!(
+                        plugin = name,
+                        digest = version.digest.short(),
+                        "a new version of the plugin is there"
+                    );
                     self.offer(&version);
                 }
                 Finding::Problem { name, error } => {

@@ -156,8 +156,8 @@ impl Builder {
         // Until there are messages, nobody else needs the processors.
         host.compile_on(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
         let dir = self.states_dir.unwrap_or_else(|| states_dir(&storage, self.key_file.as_deref()));
-        let states = States::open(dir.clone())
-            .map_err(|error| OpenError::States { dir, source: Box::new(error) })?;
+        let states =
+            States::open(dir.clone()).map_err(|error| OpenError::States { dir, source: Box::new(error) })?;
         let context = Arc::new(Context {
             kept: KeptSettings::load(ledger.clone())?,
             ledger,
@@ -236,7 +236,11 @@ impl Engine {
     /// [`Error::Tenant`] where its plugin does not serve it: the tenant then stays as it was.
     pub async fn put_tenant(&self, spec: TenantSpec) -> Result<Put, Error> {
         let engine = self.clone();
-        unblock(move || engine.blocking_put_tenants(vec![spec])).await?.pop().ok_or(Error::Cancelled)?.map_err(Error::Tenant)
+        unblock(move || engine.blocking_put_tenants(vec![spec]))
+            .await?
+            .pop()
+            .ok_or(Error::Cancelled)?
+            .map_err(Error::Tenant)
     }
 
     /// Serves several tenants, each by itself, and fills their lists on all processors. Blocks.
@@ -287,9 +291,7 @@ impl Engine {
         let sender: SenderId = sender.parse()?;
         let members = tenant.members.load_full().ok_or_else(|| Error::UnknownTenant(tenant.id.clone()))?;
         match members.senders.get(&sender) {
-            Some(own) => {
-                Ok(List { own: Arc::clone(own), wide: Some(Arc::clone(&members.wide)), tenant })
-            }
+            Some(own) => Ok(List { own: Arc::clone(own), wide: Some(Arc::clone(&members.wide)), tenant }),
             None => Err(Error::UnknownSender { tenant: tenant.id.clone(), sender }),
         }
     }
@@ -336,11 +338,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::UnknownTenant`]; [`Error::Reload`] where the plugin does not serve: what served before goes on.
-    pub async fn reload(
-        &self,
-        tenant: &str,
-        request: impl Into<ReloadRequest>,
-    ) -> Result<Reloaded, Error> {
+    pub async fn reload(&self, tenant: &str, request: impl Into<ReloadRequest>) -> Result<Reloaded, Error> {
         let request = request.into();
         let shadow = request.shadow;
         let tenant = self.tenant(&tenant.parse()?)?;
@@ -382,7 +380,11 @@ impl Engine {
     ///
     /// # Errors
     /// Where there is no folder, or the component is none that the host runs.
-    pub fn blocking_put_plugin(&self, name: &str, component: &[u8]) -> Result<(Arc<PluginVersion>, usize), Error> {
+    pub fn blocking_put_plugin(
+        &self,
+        name: &str,
+        component: &[u8],
+    ) -> Result<(Arc<PluginVersion>, usize), Error> {
         let directory = &self.0.directory;
         let version = directory.context.plugins.put(name, component)?;
         let followers = directory.offer(&version);

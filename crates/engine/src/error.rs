@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis_host::{CallError, EngineError as HostError, FillError};
-use portcullis_ledger::{LedgerError, KeyError, NameError, SenderId, TenantId};
+use portcullis_ledger::{KeyError, LedgerError, NameError, SenderId, TenantId};
 use portcullis_plugin_store::PluginStoreError;
 
 use crate::kept::{KeepError, KeptError};
@@ -15,7 +15,9 @@ use crate::reload::ReloadError;
 #[non_exhaustive]
 pub enum OpenError {
     /// No ledger was named.
-    #[error("an engine needs a ledger: call Builder::ledger, and Builder::master_key_file or Builder::master_key")]
+    #[error(
+        "an engine needs a ledger: call Builder::ledger, and Builder::master_key_file or Builder::master_key"
+    )]
     NoLedger,
     /// The ledger's URL can't be read.
     #[error("the ledger's URL can't be read")]

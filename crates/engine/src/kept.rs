@@ -139,7 +139,8 @@ impl KeptSettings {
     pub(crate) fn put(&self, spec: &TenantSpec) -> Result<(), KeepError> {
         let tenant = &spec.id;
         let host = spec.kept.as_deref();
-        let host = host.map(serde_json::from_slice::<Box<RawValue>>).transpose().map_err(KeepError::NotJson)?;
+        let host =
+            host.map(serde_json::from_slice::<Box<RawValue>>).transpose().map_err(KeepError::NotJson)?;
         self.change(tenant, |kept| {
             kept.host = host;
             let is_dropped = kept

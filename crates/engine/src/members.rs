@@ -68,10 +68,7 @@ pub(crate) fn recipe(
 ) -> Recipe {
     Recipe {
         plugin: setup.version.plugin.clone(),
-        settings: Settings {
-            capacity: entries,
-            options: Value::Object(setup.options.clone()).to_string(),
-        },
+        settings: Settings { capacity: entries, options: Value::Object(setup.options.clone()).to_string() },
         account: Arc::clone(account),
         numbers: spec.clear_numbers.then(|| keys.permutation().clone()),
         replicas: spec.replicas,

@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-
 /// A longer list stays in memory for good, and counts for nothing here: it would take too long to come back. It is what the vendors
 /// hold a list to.
 const LONGEST: u64 = 64_000;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use portcullis_host::{FilledFrom, Generation, MemoryAccount};
-use portcullis_ledger::{LedgerError, List as LedgerList, Scope, Tie, Tied, TenantId, TenantKeys};
+use portcullis_ledger::{LedgerError, List as LedgerList, Scope, TenantId, TenantKeys, Tie, Tied};
 use tokio::sync::watch;
 
 use crate::context::Context;

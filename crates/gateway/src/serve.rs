@@ -20,11 +20,11 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
-use crate::gateway::{Gateway, follow};
+use crate::gateway::Gateway;
 use crate::http::Front;
 use crate::http::peer::Peer;
 use crate::traffic::Traffic;
-use crate::{expiry, http, log, plugins, traffic, visits};
+use crate::{http, log, traffic, visits};
 
 /// How long requests under way may take when the gateway is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// loaded, the ledger can't be opened, or the address can't be listened on.
 pub fn run(config: &Path) -> anyhow::Result<()> {
     let file = config;
-    let config = Config::read(file, plugins::names)?;
+    let config = Config::read(file, portcullis_engine::plugin_store::names)?;
     log::start(config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -86,8 +86,6 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     };
     front.open(Arc::clone(&gateway));
     info!("ready");
-    let expiry = tokio::spawn(expiry::run(Arc::clone(&gateway)));
-    let following = tokio::spawn(follow::run(Arc::clone(&gateway)));
     let telling = tokio::spawn(traffic::tell_events(Arc::clone(&gateway)));
     let writing_down = tokio::spawn(visits::run(Arc::clone(&gateway)));
 
@@ -107,8 +105,6 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     if tokio::time::timeout(GRACE, connections).await.is_err() {
         warn!("requests were still under way after {} s, and are cut off", GRACE.as_secs());
     }
-    expiry.abort();
-    following.abort();
     telling.abort();
     writing_down.abort();
     let _ = tokio::task::spawn_blocking(move || visits::write_down(&gateway)).await;
@@ -119,7 +115,7 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
 /// Reads the configuration file and the folder of plugins again.
 fn reload(gateway: &Gateway, file: &Path) {
     info!("SIGHUP: reading the configuration file and the folder of plugins again");
-    match Config::read(file, plugins::names) {
+    match Config::read(file, portcullis_engine::plugin_store::names) {
         Ok(config) => {
             if let Err(error) = gateway.reconfigure(&config) {
                 error!(
@@ -135,7 +131,7 @@ fn reload(gateway: &Gateway, file: &Path) {
             );
         }
     }
-    gateway.look_at_plugins();
+    gateway.engine.blocking_rescan_plugins();
 }
 
 /// The signals that a gateway heeds.

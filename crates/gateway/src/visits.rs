@@ -23,8 +23,8 @@ pub(crate) async fn run(gateway: Arc<Gateway>) {
 pub(crate) fn write_down(gateway: &Gateway) {
     let registry = gateway.registry.load();
     for tenant in registry.tenants().filter(|tenant| tenant.config.dialects.within_24_hours) {
-        for gate in tenant.senders.values() {
-            if let Err(error) = gate.write_visits_down() {
+        for sender in tenant.senders.values() {
+            if let Err(error) = sender.visits.write_down(sender.list.ledger()) {
                 warn!(tenant = %tenant.config.id, %error, "who wrote lately could not be put on disk; trying again");
             }
         }

@@ -1,9 +1,7 @@
 //! What is to be changed about one person.
 
 use jiff::Timestamp;
-use portcullis_ledger::{
-    Actor, Block, DisplayForm, HoldKind, Label, Reason, Source, Unblock, Whom, Write,
-};
+use portcullis_ledger::{Actor, Block, DisplayForm, HoldKind, Label, Reason, Source, Unblock, Whom, Write};
 use portcullis_msisdn::Directions;
 
 use super::List;

@@ -163,4 +163,3 @@ impl fmt::Debug for List {
             .finish_non_exhaustive()
     }
 }
-

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::error::ReloadError;
 use super::record::Attempt;
-use super::request::{Goal, Queued, Reloaded, ReloadRequest, Setup, ShadowTerms};
+use super::request::{Goal, Queued, ReloadRequest, Reloaded, Setup, ShadowTerms};
 use super::{Inner, Reload};
 use crate::events::Event;
 use crate::live::LiveList;

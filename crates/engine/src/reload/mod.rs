@@ -87,13 +87,7 @@ impl Reload {
             back_reply: None,
             refused: None,
         };
-        Reload {
-            tenant,
-            context,
-            members,
-            at_work: Arc::default(),
-            inner: Mutex::new(inner),
-        }
+        Reload { tenant, context, members, at_work: Arc::default(), inner: Mutex::new(inner) }
     }
 
     /// Queues a request, and returns at once.

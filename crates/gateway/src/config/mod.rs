@@ -22,8 +22,7 @@ pub(crate) use claims::Claims;
 pub(crate) use problem::{Place, Problem};
 pub(crate) use tenant::{EventsConfig, Quota, SenderConfig, TenantConfig};
 pub(crate) use typed::{
-    BlockedInbound, Dialect, Dialects, LogFormat, NinetyNine, OnFailure, OptOut, Reasons, Traffic,
-    UnreadableInbound,
+    BlockedInbound, Dialect, Dialects, LogFormat, NinetyNine, OptOut, Reasons, Traffic, UnreadableInbound,
 };
 
 use crate::token::TokenDigest;

@@ -24,7 +24,7 @@ pub(crate) struct TenantConfig {
     pub(crate) plugin_version: Option<String>,
     pub(crate) on_failure: OnFailure,
     /// A JSON text.
-    pub(crate) plugin_options: String,
+    pub(crate) plugin_options: serde_json::Map<String, serde_json::Value>,
     pub(crate) clear_numbers: bool,
     pub(crate) tokens: Vec<TokenDigest>,
     pub(crate) sid: Option<String>,
@@ -83,7 +83,7 @@ impl TenantConfig {
         let before = problems.len();
         let mut check = Check { problems };
         let id = check.parsed(&typed.id, place.key("id"), "the tenant's id", "give it a name such as acme");
-        let options = serde_json::to_string(&typed.plugin_options).unwrap_or_default();
+        let options = serde_json::Value::Object(typed.plugin_options.clone()).to_string();
         if typed.plugin_options.values().any(holds_a_date) {
             let what = "a date is not JSON; write it as a string, in quotation marks";
             check.problem(place.key("plugin_options"), what);
@@ -138,7 +138,7 @@ impl TenantConfig {
             plugin: typed.plugin.clone(),
             plugin_version: typed.plugin_version.clone(),
             on_failure: typed.on_failure,
-            plugin_options: options,
+            plugin_options: typed.plugin_options.clone(),
             clear_numbers: typed.clear_numbers,
             tokens,
             sid,
@@ -163,7 +163,7 @@ impl TenantConfig {
             plugin: self.plugin.clone(),
             plugin_version: self.plugin_version.clone(),
             on_failure: self.on_failure,
-            plugin_options: serde_json::from_str(&self.plugin_options).unwrap_or_default(),
+            plugin_options: self.plugin_options.clone(),
             clear_numbers: self.clear_numbers,
             tokens: secrets(&self.tokens),
             sid: self.sid.clone(),
@@ -184,21 +184,6 @@ impl TenantConfig {
             next_hops: self.next_hops.clone(),
             senders: self.senders.iter().map(SenderConfig::to_typed).collect(),
         }
-    }
-
-    /// Whether the blacklists of this tenant need the same plugin, set up alike, as those of `other`.
-    pub(crate) fn has_the_plugin_of(&self, other: &Self) -> bool {
-        let recipe = |config: &Self| {
-            (
-                config.plugin.clone(),
-                config.plugin_version.clone(),
-                config.plugin_options.clone(),
-                config.clear_numbers,
-                config.memory_limit_bytes,
-                config.replicas,
-            )
-        };
-        recipe(self) == recipe(other)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use portcullis_engine::{AnsweredBy, Checked, CheckedMany, Identity};
+use portcullis_engine::{Checked, CheckedMany, Identity};
 use portcullis_msisdn::{Direction, Subject};
 
 use super::refusal::{Refusal, RowProblem};

@@ -9,4 +9,4 @@ mod target;
 pub(crate) mod write;
 
 pub(crate) use refusal::{Refusal, RowError, RowProblem};
-pub(crate) use target::{ListKind, Target};
+pub(crate) use target::Target;

@@ -7,7 +7,7 @@ use portcullis_msisdn::{Directions, Msisdn, Person, Revealed, Subject};
 
 use super::refusal::Refusal;
 use super::target::Target;
-use portcullis_engine::Identity;
+use portcullis_engine::{Identity, List};
 
 /// An entry as its tenant may see it.
 pub(crate) struct Shown {
@@ -226,14 +226,14 @@ pub(crate) fn trail(
         Some(person) => list.history(&person, before, limit)?,
         None => list.trail(before, limit)?,
     };
-    Ok(ShownTrail { records: records(target, trail.records)?, older: trail.older })
+    Ok(ShownTrail { records: records(&target.list, trail.records)?, older: trail.older })
 }
 
 /// Records as their tenant may see them.
-pub(crate) fn records(target: &Target, records: Vec<Record>) -> Result<Vec<ShownRecord>, Refusal> {
+pub(crate) fn records(list: &List, records: Vec<Record>) -> Result<Vec<ShownRecord>, Refusal> {
     let show = |record: Record| {
-        let id = target.list.entries().public_id(record.subject);
-        Ok(ShownRecord { id, identity: target.reveal(record.subject)?, record })
+        let id = list.entries().public_id(record.subject);
+        Ok(ShownRecord { id, identity: list.reveal(record.subject)?, record })
     };
     records.into_iter().map(show).collect()
 }

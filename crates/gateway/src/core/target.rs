@@ -110,6 +110,14 @@ impl Target {
         self.list.whom(identity)
     }
 
+    /// Whether somebody wrote to the sender within 24 hours, as far as that is known.
+    pub(crate) fn wrote_lately(&self, who: Subject) -> Result<bool, Refusal> {
+        match &self.sender {
+            Some(sender) => Ok(sender.visits.is_lately(self.list.ledger(), who)?),
+            None => Ok(false),
+        }
+    }
+
     /// Who a subject is; `None` where it is nobody's under the tenant's key.
     pub(crate) fn reveal(&self, subject: Subject) -> Result<Option<Identity>, Refusal> {
         Ok(self.list.reveal(subject)?)

@@ -10,7 +10,6 @@ use portcullis_msisdn::{Directions, Msisdn, Subject};
 
 use super::refusal::{Refusal, RowError, RowProblem};
 use super::target::Target;
-use crate::gateway::Gateway;
 use portcullis_engine::Identity;
 
 /// The most rows that are written at once.
@@ -150,14 +149,8 @@ pub(crate) struct RowDone {
 }
 
 /// Blocks numbers. When this returns, they are on disk, and the next check sees them.
-pub(crate) fn block(
-    gateway: &Gateway,
-    target: &Target,
-    rows: &[BlockRow<'_>],
-    manner: Manner,
-) -> Result<Done, Refusal> {
+pub(crate) fn block(target: &Target, rows: &[BlockRow<'_>], manner: Manner) -> Result<Done, Refusal> {
     let now = Timestamp::now();
-    let mut ends = false;
     let terms = manner.terms;
     let own_number = target.sender_config().filter(|_| terms.no_own_number).and_then(|sender| sender.number);
     let read = |index: usize| {
@@ -174,7 +167,6 @@ pub(crate) fn block(
         let label = row.label.filter(|label| !label.is_empty()).map(Label::new).transpose();
         let expires = row.expires.map(|end| end_after(end, now)).transpose()?;
         let requested = row.requested.map(|time| requested_until(time, now)).transpose()?;
-        ends |= expires.is_some();
         let said = Said {
             reason: reason.map_err(RowError::Reason)?,
             label: label.map_err(RowError::Label)?,
@@ -188,7 +180,7 @@ pub(crate) fn block(
             return Ok(None);
         }
         let wrote = match target.person(identity)? {
-            Some(person) => target.gate.wrote_lately(person.key())?,
+            Some(person) => target.wrote_lately(person.key())?,
             None => false,
         };
         Ok((!wrote).then_some(RowError::OutsideWindow))
@@ -206,11 +198,7 @@ pub(crate) fn block(
             ..Block::new(target.whom(identity), row.directions, target.actor.clone())
         })
     };
-    let done = write(target, rows.len(), manner, read, judge, make)?;
-    if ends {
-        gateway.expiry.notify_one();
-    }
-    Ok(done)
+    write(target, rows.len(), manner, read, judge, make)
 }
 
 /// What is said of a block.
@@ -245,8 +233,7 @@ pub(crate) fn unblock(
 
 /// Takes directions away from one entry, which must be there and cover one of them.
 pub(crate) fn unblock_entry(target: &Target, subject: Subject, lift: Lift<'_>) -> Result<Written, Refusal> {
-    let written = target.list.entries().write(vec![lift.write(target, subject)])?;
-    target.gate.catch_up();
+    let written = target.list.blocking_write(vec![lift.write(target, subject)])?;
     match written.first().map(|written| (written, written.outcome)) {
         Some((_, Outcome::Held)) => Err(Refusal::Held),
         Some((written, outcome)) if outcome != Outcome::Absent => Ok(*written),
@@ -281,8 +268,7 @@ pub(crate) fn retell(target: &Target, entry: &Entry, retold: Retold) -> Result<(
     if lifted {
         writes.push(Lift { hold: Some(kind), ..Lift::of(directions) }.write(target, entry.subject));
     }
-    target.list.entries().write(writes)?;
-    target.gate.catch_up();
+    target.list.blocking_write(writes)?;
     Ok(())
 }
 
@@ -326,11 +312,10 @@ fn write<P>(
         writes.push(make(&identity, parsed));
         people.push(identity);
     }
-    let written = list.write_up_to(manner.terms.capacity.unwrap_or(u64::MAX), writes)?;
+    let written = target.list.blocking_write_up_to(manner.terms.capacity.unwrap_or(u64::MAX), writes)?;
     if written.is_empty() {
         return Ok(Done { results: Vec::new(), invalid, sequence: list.sequence()? });
     }
-    target.gate.catch_up();
     let sequence = written.iter().map(|written| written.sequence).max().unwrap_or(Seq::START);
     let results = people
         .into_iter()

@@ -116,7 +116,7 @@ async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
     let done = blocking(move || {
         let target = target(&call, &request)?;
         match operation {
-            Operation::Block => block(&call, &target, &request, echo),
+            Operation::Block => block(&target, &request, echo),
             Operation::Unblock => unblock(&target, &request, echo),
             Operation::List => list(&target, echo),
         }
@@ -143,10 +143,10 @@ fn number(request: &Request) -> Result<&str, Fault> {
     number.ok_or_else(|| Fault::malformed("whatsapp", "is missing"))
 }
 
-fn block(call: &Call, target: &Target, request: &Request, echo: Echo) -> Result<Response, Fault> {
+fn block(target: &Target, request: &Request, echo: Echo) -> Result<Response, Fault> {
     let row = BlockRow::of(number(request)?, COVERED);
     let manner = Manner { terms: whatsapp_terms(target), ..Manner::default() };
-    let done = write::block(call.gateway()?, target, &[row], manner)?;
+    let done = write::block(target, &[row], manner)?;
     if done.results.iter().any(|row| row.outcome == Some(Outcome::Full)) {
         return Err(Fault::Rows(vec![crate::core::RowProblem { index: 0, error: RowError::Full }]));
     }

@@ -56,7 +56,7 @@ async fn add(call: Call) -> Result<Response, Fault> {
     blocking(move || {
         let numbers = numbers(&call)?;
         let rows: Vec<_> = numbers.iter().map(|number| BlockRow::of(number.as_str(), COVERED)).collect();
-        write::block(call.gateway()?, &target, &rows, Manner::default())?;
+        write::block(&target, &rows, Manner::default())?;
         Ok(Response::new(Body::empty()))
     })
     .await

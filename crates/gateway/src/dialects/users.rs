@@ -13,7 +13,7 @@ use super::text::Text;
 use crate::core::read::{self, Who};
 use crate::core::write::{self, BlockRow, Done, Lift, Manner};
 use crate::core::{RowError, RowProblem, Target};
-use crate::identity::{Identity, USER_PREFIX};
+use portcullis_engine::{Identity, USER_PREFIX};
 
 const COVERED: Directions = Directions::BOTH;
 /// Of one request.
@@ -217,7 +217,7 @@ pub(super) fn act(
     let done = match deed {
         Deed::Block => {
             let rows: Vec<_> = texts.iter().map(|text| BlockRow::of(text, COVERED)).collect();
-            write::block(call.gateway()?, target, &rows, Manner { terms: whatsapp_terms(target), ..manner })?
+            write::block(target, &rows, Manner { terms: whatsapp_terms(target), ..manner })?
         }
         Deed::Unblock => {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();

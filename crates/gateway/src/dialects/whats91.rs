@@ -171,7 +171,7 @@ async fn add(call: Call) -> Result<Response, Fault> {
             reason: body.reason.as_deref(),
             ..BlockRow::of(phone.as_str(), COVERED)
         };
-        let done = write::block(call.gateway()?, &target, &[row], Manner::default())?;
+        let done = write::block(&target, &[row], Manner::default())?;
         let subject = done.results.first().and_then(|row| row.subject).ok_or(Fault::Internal)?;
         let shown = shown(&target, subject)?;
         Ok(good("Blacklist entry saved", one(&target, &shown, Fields::Added), call.id))

@@ -111,7 +111,8 @@ impl Gateway {
         }
         // Settings through the API have the last word on the plugin, too.
         let spec = stored_spec(&config, Origin::Api).map_err(|_| AdminError::Defect)?.reset_choice();
-        let put = self.engine.blocking_put_tenants(vec![spec]).pop().ok_or(AdminError::Defect)?.map_err(refused)?;
+        let put =
+            self.engine.blocking_put_tenants(vec![spec]).pop().ok_or(AdminError::Defect)?.map_err(refused)?;
         let metrics = || self.metrics.tenant(&config.id);
         let tenant = Tenant::of(config.clone(), Origin::Api, &self.engine, metrics, before.map(Arc::as_ref))?;
         let tenant = Arc::new(tenant);

@@ -49,7 +49,8 @@ impl Gateway {
             }
             wanted.push((config, origin));
         }
-        let specs = wanted.iter().map(|(config, origin)| stored_spec(config, *origin)).collect::<Result<_, _>>()?;
+        let specs =
+            wanted.iter().map(|(config, origin)| stored_spec(config, *origin)).collect::<Result<_, _>>()?;
         let mut tenants = Vec::with_capacity(wanted.len());
         for ((config, origin), put) in wanted.into_iter().zip(engine.blocking_put_tenants(specs)) {
             let id = config.id.clone();
@@ -111,7 +112,10 @@ fn open_engine(config: &Config, metrics: &Arc<Metrics>, runtime: Handle) -> anyh
 }
 
 /// What the engine is to serve, and to keep.
-fn stored_spec(config: &TenantConfig, origin: Origin) -> Result<portcullis_engine::TenantSpec, serde_json::Error> {
+fn stored_spec(
+    config: &TenantConfig,
+    origin: Origin,
+) -> Result<portcullis_engine::TenantSpec, serde_json::Error> {
     let kept = match origin {
         Origin::File => None,
         Origin::Api => Some(serde_json::to_vec(&config.to_typed())?),

@@ -9,7 +9,7 @@ use super::auth::{Admin, Named};
 use super::body::{JsonBody, Query};
 use super::error::ApiError;
 use crate::config::typed;
-use crate::gateway::{AdminError, Put};
+use crate::gateway::{AdminError, Gateway, Put};
 use crate::tenant::{Origin, Tenant};
 
 /// All tenants.
@@ -51,13 +51,14 @@ pub(super) struct Confirmation {
 }
 
 pub(super) async fn list(Admin(gateway): Admin) -> Answer {
-    let tenants = gateway.registry.load().tenants().map(|tenant| TenantAnswer::of(tenant)).collect();
+    let tenants =
+        gateway.registry.load().tenants().map(|tenant| TenantAnswer::of(&gateway, tenant)).collect();
     Ok(answer::ok(&TenantsAnswer { tenants }))
 }
 
 pub(super) async fn get(Admin(gateway): Admin, named: Named) -> Answer {
     match gateway.registry.load().tenant(&named.tenant) {
-        Some(tenant) => Ok(answer::ok(&TenantAnswer::of(tenant))),
+        Some(tenant) => Ok(answer::ok(&TenantAnswer::of(&gateway, tenant))),
         None => Err(AdminError::UnknownTenant.into()),
     }
 }
@@ -68,7 +69,7 @@ pub(super) async fn put(Admin(gateway): Admin, named: Named, body: JsonBody) -> 
         let mut settings: typed::Tenant = body.parse()?;
         same_name(&mut settings.id, id.as_str())?;
         let (put, tenant) = gateway.put_tenant(&settings)?;
-        Ok::<_, ApiError>(answer::json(status(put), &TenantAnswer::of(&tenant)))
+        Ok::<_, ApiError>(answer::json(status(put), &TenantAnswer::of(&gateway, &tenant)))
     })
     .await
 }
@@ -95,7 +96,7 @@ pub(super) async fn put_sender(Admin(gateway): Admin, named: Named, body: JsonBo
         let mut sender: typed::Sender = body.parse()?;
         same_name(&mut sender.id, named.sender.as_deref().unwrap_or_default())?;
         let (put, tenant) = gateway.put_sender(&id, sender)?;
-        Ok::<_, ApiError>(answer::json(status(put), &TenantAnswer::of(&tenant)))
+        Ok::<_, ApiError>(answer::json(status(put), &TenantAnswer::of(&gateway, &tenant)))
     })
     .await
 }
@@ -129,14 +130,14 @@ fn status(put: Put) -> StatusCode {
 }
 
 impl TenantAnswer {
-    fn of(tenant: &Tenant) -> Self {
+    fn of(gateway: &Gateway, tenant: &Tenant) -> Self {
         TenantAnswer {
             id: tenant.config.id.to_string(),
             managed_by: match tenant.origin {
                 Origin::File => ManagedBy::File,
                 Origin::Api => ManagedBy::Api,
             },
-            settings: tenant.config.to_typed().masked(),
+            settings: gateway.settings_of(tenant).to_typed().masked(),
         }
     }
 }

@@ -12,8 +12,10 @@ use super::auth::Asked;
 use super::body::{JsonBody, NumberText};
 use super::error::ApiError;
 use super::words::{ListWord, SourceOfVerdict, Way};
-use crate::core::check::{self, AnsweredBy, Checked, CheckedMany};
-use crate::core::{ListKind, Refusal, RowProblem, Target};
+use crate::core::check;
+use crate::core::{Refusal, RowProblem, Target};
+use portcullis_engine::ListKind;
+use portcullis_engine::{AnsweredBy, Checked, CheckedMany};
 
 /// One number, or several.
 #[derive(Deserialize, JsonSchema)]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use portcullis_engine::plugin_store::PluginStoreError;
 use portcullis_host::NotNow;
 use portcullis_ledger::LedgerError;
 use schemars::JsonSchema;
@@ -14,7 +15,6 @@ use tracing::error;
 use super::answer;
 use crate::core::{Refusal, RowError, RowProblem};
 use crate::gateway::AdminError;
-use crate::plugins::ShelfError;
 use crate::registry::TooOften;
 use crate::traffic::Unanswered;
 
@@ -256,6 +256,7 @@ impl From<AdminError> for ApiError {
             AdminError::UnknownSender => Self::new(StatusCode::NOT_FOUND, "unknown_sender", message),
             AdminError::SetUpInFile(_) => Self::new(StatusCode::CONFLICT, "conflict", message),
             AdminError::Ledger(error) => error.into(),
+            AdminError::Defect => Self::internal(),
             AdminError::Refused(problems) => {
                 let conflict = problems.iter().all(|problem| problem.conflict);
                 let (status, code) = match conflict {
@@ -281,12 +282,12 @@ impl From<NotNow> for ApiError {
     }
 }
 
-impl From<ShelfError> for ApiError {
-    fn from(error: ShelfError) -> Self {
+impl From<PluginStoreError> for ApiError {
+    fn from(error: PluginStoreError) -> Self {
         let message = portcullis_host::ErrorChain(&error).to_string();
         match error {
-            ShelfError::NoFolder => Self::new(StatusCode::CONFLICT, "conflict", message),
-            ShelfError::Write { .. } => {
+            PluginStoreError::NoFolder => Self::new(StatusCode::CONFLICT, "conflict", message),
+            PluginStoreError::Write { .. } => {
                 error!(error = message, "a plugin could not be written into the folder of plugins");
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", message)
             }

@@ -1,11 +1,13 @@
 //! `/admin/tenants/{tenant}/plugin`: what serves a tenant, and its exchange.
 
-use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use portcullis_host::{ShadowPlan, Stage, Verdict};
-use portcullis_msisdn::Revealed;
+use portcullis_engine::{
+    Attempt, Error, ListStatus, Outcome, ReloadRequest, Service, Setup, ShadowReport, ShadowTerms,
+    TenantStatus,
+};
+use portcullis_host::{ErrorChain, ShadowPlan, Stage, Verdict};
+use portcullis_msisdn::{Permutation, Revealed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,10 +17,7 @@ use super::auth::{Admin, Named};
 use super::body::JsonBody;
 use super::error::ApiError;
 use super::words::{Way, time};
-use crate::gate::{Gate, Service, Standing};
 use crate::gateway::{AdminError, Gateway};
-use crate::reload::{Attempt, Outcome, Run, Setup, Shadowing, Told, What};
-use crate::tenant::Tenant;
 
 /// What a tenant's plugin is to be. What is left out stays as it is; without a version the newest is taken.
 #[derive(Deserialize, JsonSchema)]
@@ -148,55 +147,53 @@ pub(super) async fn status(Admin(gateway): Admin, named: Named) -> Answer {
 }
 
 pub(super) async fn exchange(Admin(gateway): Admin, named: Named, body: JsonBody) -> Answer {
-    answer::blocking(move || {
-        let ExchangeRequest { plugin, version, options, shadow } = body.parse()?;
-        let shadow = shadow.map(Shadowing::try_from).transpose()?;
-        let options = options.map(|options| serde_json::to_string(&options).unwrap_or_default());
-        let tenant = tenant(&gateway, &named.tenant)?;
-        let hear = tenant.reload.ask_and_hear(What::Other { plugin, version, options }, shadow);
-        heard(&hear)?;
-        status_of(&gateway, &named.tenant)
-    })
-    .await
+    let ExchangeRequest { plugin, version, options, shadow } = body.parse()?;
+    let mut request = ReloadRequest::newest();
+    if let Some(plugin) = plugin {
+        request = request.plugin(plugin);
+    }
+    if let Some(version) = version {
+        request = request.version(version);
+    }
+    if let Some(options) = options {
+        request = request.options(options);
+    }
+    if let Some(shadow) = shadow {
+        request = request.shadow(shadow.try_into()?);
+    }
+    gateway.engine.reload(&named.tenant, request).await.map_err(refused)?;
+    status(Admin(gateway), named).await
 }
 
 pub(super) async fn promote(Admin(gateway): Admin, named: Named) -> Answer {
-    answer::blocking(move || {
-        let hear = tenant(&gateway, &named.tenant)?.reload.promote()?;
-        heard(&hear)?;
-        status_of(&gateway, &named.tenant)
-    })
-    .await
+    gateway.engine.promote(&named.tenant).await.map_err(refused)?;
+    status(Admin(gateway), named).await
 }
 
 pub(super) async fn rollback(Admin(gateway): Admin, named: Named) -> Answer {
-    answer::blocking(move || {
-        let hear = tenant(&gateway, &named.tenant)?.reload.go_back()?;
-        heard(&hear)?;
-        status_of(&gateway, &named.tenant)
-    })
-    .await
+    gateway.engine.roll_back(&named.tenant).await.map_err(refused)?;
+    status(Admin(gateway), named).await
 }
 
-fn tenant(gateway: &Gateway, name: &str) -> Result<Arc<Tenant>, ApiError> {
-    gateway.registry.load().tenant(name).cloned().ok_or_else(|| AdminError::UnknownTenant.into())
-}
-
-/// Waits for the end of an exchange: each of its stages is bounded.
-fn heard(hear: &Receiver<Told>) -> Result<(), ApiError> {
-    match hear.recv() {
-        Ok(Told::Serves | Told::Shadows) => Ok(()),
-        Ok(Told::Refused(why)) => Err(ApiError::plugin_refused(&why)),
-        Err(_) => Err(ApiError::plugin_refused("a later request for an exchange overtook this one")),
+fn refused(error: Error) -> ApiError {
+    match error {
+        Error::Reload(why) => match &*why {
+            portcullis_engine::ReloadError::NotNow(not_now) => (*not_now).into(),
+            why => ApiError::plugin_refused(&ErrorChain(why).to_string()),
+        },
+        Error::Name(_) => AdminError::UnknownTenant.into(),
+        error => AdminError::from(error).into(),
     }
 }
 
 fn status_of(gateway: &Gateway, name: &str) -> Answer {
-    let tenant = tenant(gateway, name)?;
-    Ok(answer::ok(&PluginStatus::of(&tenant)))
+    let id = name.parse().map_err(|_| AdminError::UnknownTenant)?;
+    let tenant = gateway.engine.tenant_status(&id).map_err(AdminError::from)?;
+    let list = gateway.engine.tenant_list(name).map_err(AdminError::from)?;
+    Ok(answer::ok(&PluginStatus::of(&tenant, list.permutation())))
 }
 
-impl TryFrom<ShadowRequest> for Shadowing {
+impl TryFrom<ShadowRequest> for ShadowTerms {
     type Error = ApiError;
 
     fn try_from(request: ShadowRequest) -> Result<Self, ApiError> {
@@ -212,23 +209,23 @@ impl TryFrom<ShadowRequest> for Shadowing {
             return Err(ApiError::invalid_request("shadow.seconds", what));
         }
         let plan = ShadowPlan { checks, max_disagreements };
-        Ok(Shadowing { plan, time: seconds.map(Duration::from_secs) })
+        Ok(ShadowTerms { plan, time: seconds.map(Duration::from_secs) })
     }
 }
 
 impl PluginStatus {
-    fn of(tenant: &Tenant) -> Self {
-        let (stage, queued, record) = tenant.reload.look();
+    fn of(tenant: &TenantStatus, permutation: &Permutation) -> Self {
+        let reload = &tenant.reload;
         PluginStatus {
-            tenant: tenant.config.id.to_string(),
-            summary: summary(stage, &record.serving, record.last.as_ref()),
-            stage: stage.as_str().to_owned(),
-            queued,
-            serving: SetupAnswer::of(&record.serving),
-            before: record.before.as_ref().map(SetupAnswer::of),
-            last: record.last.as_ref().map(AttemptAnswer::of),
-            shadow: record.shadow.as_ref().map(|run| ShadowAnswer::of(run, tenant)),
-            lists: tenant.gates().map(|gate| ListAnswer::of(gate)).collect(),
+            tenant: tenant.id.to_string(),
+            summary: summary(reload.stage, &reload.serving, reload.last.as_ref()),
+            stage: reload.stage.as_str().to_owned(),
+            queued: reload.queued,
+            serving: SetupAnswer::of(&reload.serving),
+            before: reload.before.as_ref().map(SetupAnswer::of),
+            last: reload.last.as_ref().map(AttemptAnswer::of),
+            shadow: reload.shadow.as_ref().map(|run| ShadowAnswer::of(run, permutation)),
+            lists: tenant.lists.iter().map(ListAnswer::of).collect(),
         }
     }
 }
@@ -236,8 +233,8 @@ impl PluginStatus {
 /// For people: what serves, and what became of the last exchange.
 fn summary(stage: Stage, serving: &Setup, last: Option<&Attempt>) -> String {
     let serves = format!("{} serves", serving.name());
-    let Some(Attempt { to, outcome, why, .. }) = last else { return serves };
-    let because = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let Some(Attempt { to, outcome, error, .. }) = last else { return serves };
+    let because = error.as_ref().map(|error| format!(": {}", ErrorChain(error))).unwrap_or_default();
     match outcome {
         Outcome::UnderWay => format!("{serves}; {to} is {}", stage.as_str()),
         Outcome::Served => format!("{serves}{because}"),
@@ -249,10 +246,10 @@ fn summary(stage: Stage, serving: &Setup, last: Option<&Attempt>) -> String {
 impl SetupAnswer {
     fn of(setup: &Setup) -> Self {
         SetupAnswer {
-            plugin: setup.version.name.clone(),
-            version: setup.version.digest.to_string(),
-            own_version: setup.version.plugin.description().version.clone(),
-            pinned: setup.pinned,
+            plugin: setup.version().name.clone(),
+            version: setup.version().digest.to_string(),
+            own_version: setup.version().plugin.description().version.clone(),
+            pinned: setup.is_pinned(),
         }
     }
 }
@@ -267,15 +264,15 @@ impl AttemptAnswer {
             to: attempt.to.clone(),
             began: time(attempt.began),
             outcome: attempt.outcome.as_str().to_owned(),
-            why: attempt.why.clone(),
+            why: attempt.error.as_ref().map(|error| ErrorChain(error).to_string()),
             stages: attempt.stages.iter().map(stage).collect(),
         }
     }
 }
 
 impl ShadowAnswer {
-    fn of(run: &Run, tenant: &Tenant) -> Self {
-        let masked = |subject| match tenant.keys.permutation().reveal(subject) {
+    fn of(run: &ShadowReport, permutation: &Permutation) -> Self {
+        let masked = |subject| match permutation.reveal(subject) {
             Revealed::Number(number) => number.masked().to_string(),
             _ => "not a number".to_owned(),
         };
@@ -302,19 +299,16 @@ impl ShadowAnswer {
 }
 
 impl ListAnswer {
-    fn of(gate: &Gate) -> Self {
-        let generation = gate.generation();
-        let Standing { breaker, recoveries } = gate.standing();
-        let service = gate.service();
+    fn of(list: &ListStatus) -> Self {
         ListAnswer {
-            list: gate.name().to_owned(),
-            serving: service != Service::Out,
-            resting: service == Service::Resting,
-            generation: gate.number(),
-            replicas: generation.left(),
-            memory_bytes: generation.memory_bytes(),
-            breaker: breaker.as_str().to_owned(),
-            recoveries,
+            list: list.name().to_owned(),
+            serving: list.service != Service::Out,
+            resting: list.service == Service::Evicted,
+            generation: list.generation,
+            replicas: list.instances,
+            memory_bytes: list.memory_bytes,
+            breaker: list.health.breaker.as_str().to_owned(),
+            recoveries: list.health.recoveries,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! `/admin/plugins`: the plugins there are, and new versions of them.
 
 use axum::http::StatusCode;
+use portcullis_engine::plugin_store::ListedVersion;
+use portcullis_engine::{Error, PluginRef};
+use portcullis_host::ErrorChain;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,7 +13,6 @@ use super::body::ComponentBody;
 use super::error::ApiError;
 use super::words::time;
 use crate::gateway::Gateway;
-use crate::plugins::{Listed, ShelfError};
 
 /// All plugins.
 #[derive(Serialize, JsonSchema)]
@@ -61,7 +63,7 @@ pub(super) struct PutAnswer {
 
 pub(super) async fn list(Admin(gateway): Admin) -> Answer {
     answer::blocking(move || {
-        let plugins = gateway.equipment.shelf.names().into_iter();
+        let plugins = gateway.engine.plugins().names().into_iter();
         let plugins = plugins.map(|name| PluginAnswer::of(&gateway, name)).collect();
         Ok::<_, ApiError>(answer::ok(&PluginsAnswer { plugins }))
     })
@@ -71,10 +73,8 @@ pub(super) async fn list(Admin(gateway): Admin) -> Answer {
 pub(super) async fn put(Admin(gateway): Admin, named: Named, body: ComponentBody) -> Answer {
     let name = named.plugin.unwrap_or_default();
     answer::blocking(move || {
-        let version = gateway.equipment.shelf.put(&name, &body.0)?;
-        let tenants = gateway.offer(&version);
-        gateway.forget_old_versions();
-        Ok::<_, ShelfError>(answer::json(
+        let (version, tenants) = gateway.engine.blocking_put_plugin(&name, &body.0).map_err(refused)?;
+        Ok::<_, ApiError>(answer::json(
             StatusCode::OK,
             &PutAnswer {
                 plugin: version.name.clone(),
@@ -88,14 +88,25 @@ pub(super) async fn put(Admin(gateway): Admin, named: Named, body: ComponentBody
     .await
 }
 
+fn refused(error: Error) -> ApiError {
+    match error {
+        Error::Plugin(error) => error.into(),
+        _ => ApiError::internal(),
+    }
+}
+
 impl PluginAnswer {
     fn of(gateway: &Gateway, plugin: String) -> Self {
-        let shelf = &gateway.equipment.shelf;
+        let store = gateway.engine.plugins();
         let registry = gateway.registry.load();
-        let tenants = registry.tenants().filter(|tenant| tenant.config.plugin == plugin);
+        let has = |tenant: &&std::sync::Arc<crate::tenant::Tenant>| {
+            let serving = gateway.engine.plugin_of(&tenant.config.id);
+            serving.as_ref().map(PluginRef::name).ok() == Some(plugin.as_str())
+        };
+        let tenants = registry.tenants().filter(has);
         PluginAnswer {
-            problem: shelf.problem(&plugin),
-            versions: shelf.versions(&plugin).into_iter().map(VersionAnswer::of).collect(),
+            problem: store.problem(&plugin).map(|error| ErrorChain(&error).to_string()),
+            versions: store.versions(&plugin).into_iter().map(VersionAnswer::of).collect(),
             tenants: tenants.map(|tenant| tenant.config.id.to_string()).collect(),
             plugin,
         }
@@ -103,8 +114,8 @@ impl PluginAnswer {
 }
 
 impl VersionAnswer {
-    fn of(listed: Listed) -> Self {
-        let Listed { digest, own_version, bytes, since, is_latest } = listed;
+    fn of(listed: ListedVersion) -> Self {
+        let ListedVersion { digest, own_version, bytes, since, is_latest } = listed;
         VersionAnswer {
             version: digest.to_string(),
             own_version,

@@ -1,12 +1,13 @@
 //! `GET /status` and `GET …/status`
 
+use portcullis_engine::{List, Service};
+use portcullis_ledger::Scope;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::answer::{self, Answer};
 use super::auth::{Asked, Client};
 use super::error::ApiError;
-use crate::gate::{Gate, Service};
 
 /// A tenant's blacklists.
 #[derive(Serialize, JsonSchema)]
@@ -57,7 +58,7 @@ enum State {
 pub(super) async fn tenant(Client(caller): Client) -> Answer {
     answer::blocking(move || {
         let tenant = &caller.tenant;
-        let senders = tenant.senders.iter().map(|(id, gate)| ListStatus::of(gate, Some(id)));
+        let senders = tenant.senders.iter().map(|(id, sender)| ListStatus::of(&sender.list, Some(id)));
         Ok::<_, ApiError>(answer::ok(&TenantStatus {
             tenant: tenant.config.id.to_string(),
             senders: senders.collect::<Result<_, ApiError>>()?,
@@ -69,31 +70,33 @@ pub(super) async fn tenant(Client(caller): Client) -> Answer {
 
 pub(super) async fn list(asked: Asked) -> Answer {
     answer::blocking(move || {
-        let gate = &asked.target.gate;
-        let id = matches!(gate.list().scope(), portcullis_ledger::Scope::Sender(_)).then(|| gate.name());
-        Ok::<_, ApiError>(answer::ok(&ListStatus::of(gate, id)?))
+        let list = &asked.target.list;
+        let id = match list.scope() {
+            Scope::Sender(sender) => Some(sender.as_str()),
+            Scope::Tenant => None,
+        };
+        Ok::<_, ApiError>(answer::ok(&ListStatus::of(list, id)?))
     })
     .await
 }
 
 impl ListStatus {
-    fn of(gate: &Gate, id: Option<&str>) -> Result<Self, ApiError> {
-        let refused = |error| ApiError::from(crate::core::Refusal::from(error));
-        let generation = gate.generation();
-        let plugin = gate.plugin();
-        let description = plugin.description();
+    fn of(list: &List, id: Option<&str>) -> Result<Self, ApiError> {
+        let census = list.census().map_err(|error| ApiError::from(crate::core::Refusal::from(error)))?;
+        let status = list.status();
+        let description = status.plugin.description();
         Ok(ListStatus {
             id: id.map(str::to_owned),
-            count: gate.list().count().map_err(refused)?,
-            sequence: gate.list().sequence().map_err(refused)?.get(),
+            count: census.active,
+            sequence: census.sequence.get(),
             plugin: PluginStatus { name: description.name.clone(), version: description.version.clone() },
-            state: match gate.service() {
+            state: match status.service {
                 Service::Serving => State::Serving,
-                Service::Resting => State::Resting,
+                Service::Evicted => State::Resting,
                 Service::Out => State::Recovering,
             },
-            memory_bytes: generation.memory_bytes(),
-            code_bytes: plugin.code_bytes(),
+            memory_bytes: status.memory_bytes,
+            code_bytes: status.plugin.code_bytes(),
         })
     }
 }

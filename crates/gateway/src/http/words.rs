@@ -6,8 +6,8 @@ use portcullis_msisdn::{Direction, Directions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::core::ListKind;
-use crate::core::check::AnsweredBy;
+use portcullis_engine::AnsweredBy;
+use portcullis_engine::ListKind;
 
 /// Which way a message goes, seen from the business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

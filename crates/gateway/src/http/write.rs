@@ -158,7 +158,7 @@ pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
         let request: BlockRequest<'_> = body.parse()?;
         let rows = request.rows()?;
         let manner = manner(request.on_invalid, request.dry_run);
-        let done = write::block(&asked.gateway, &asked.target, &rows, manner)?;
+        let done = write::block(&asked.target, &rows, manner)?;
         Ok::<_, ApiError>(answer::ok(&WriteAnswer::new(done, request.dry_run, request.brief)))
     })
     .await

@@ -9,18 +9,17 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Uri};
-use portcullis_ledger::{Actor, LedgerError, Scope, Seq};
+use portcullis_engine::List;
+use portcullis_ledger::{Scope, Seq};
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use super::client::Client;
 use super::webhook::signature;
 use crate::config::EventsConfig;
-use crate::core::{Target, read};
-use crate::gate::Gate;
+use crate::core::{Refusal, read};
 use crate::gateway::Gateway;
 use crate::http::told_records;
-use crate::tenant::Tenant;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-portcullis-signature-256");
 /// About how many changes are told at once.
@@ -64,13 +63,13 @@ async fn tell(gateway: Arc<Gateway>, client: Client, name: String, events: Event
     loop {
         let Some(tenant) = gateway.registry.load().tenant(&name).cloned() else { return };
         // Asked for before the look, so that what is written after it wakes the wait.
-        let woken = tenant.told.notified();
+        let Ok(mut changes) = gateway.engine.changes(&tenant.config.id) else { return };
         let mut failed = false;
-        for gate in tenant.gates() {
-            while let Some(part) = next_part(&tenant, gate).await {
+        for list in tenant.lists() {
+            while let Some(part) = next_part(list).await {
                 if post(&client, &events, part.body).await {
-                    let (gate, upto) = (Arc::clone(gate), part.upto);
-                    let kept = tokio::task::spawn_blocking(move || gate.list().set_told(upto)).await;
+                    let (list, upto) = (list.clone(), part.upto);
+                    let kept = tokio::task::spawn_blocking(move || list.set_passed_on(upto)).await;
                     failed |= !matches!(kept, Ok(Ok(())));
                 } else {
                     failed = true;
@@ -91,9 +90,8 @@ async fn tell(gateway: Arc<Gateway>, client: Client, name: String, events: Event
             continue;
         }
         pause = FIRST_PAUSE;
-        tokio::select! {
-            () = woken => {}
-            () = tokio::time::sleep(LOOK) => {}
+        if changes.changed().await.is_err() {
+            return;
         }
     }
 }
@@ -104,10 +102,9 @@ struct Part {
     upto: Seq,
 }
 
-async fn next_part(tenant: &Arc<Tenant>, gate: &Arc<Gate>) -> Option<Part> {
-    let (tenant, gate) = (Arc::clone(tenant), Arc::clone(gate));
-    let part = tokio::task::spawn_blocking(move || part(&tenant, &gate)).await;
-    match part {
+async fn next_part(list: &List) -> Option<Part> {
+    let list = list.clone();
+    match tokio::task::spawn_blocking(move || part(&list)).await {
         Ok(Ok(part)) => part,
         Ok(Err(error)) => {
             debug!(%error, "changes could not be read");
@@ -117,26 +114,20 @@ async fn next_part(tenant: &Arc<Tenant>, gate: &Arc<Gate>) -> Option<Part> {
     }
 }
 
-fn part(tenant: &Arc<Tenant>, gate: &Arc<Gate>) -> Result<Option<Part>, LedgerError> {
-    let list = gate.list();
+fn part(list: &List) -> Result<Option<Part>, Refusal> {
     // It was set when the tenant's settings first named somebody to tell.
-    let Some(told) = list.told()? else { return Ok(None) };
-    if list.sequence()? <= told {
+    let Some(told) = list.passed_on()? else { return Ok(None) };
+    if list.census()?.sequence <= told {
         return Ok(None);
     }
-    let records = list.records_after(told, AT_ONCE)?;
+    let records = list.entries().records_after(told, AT_ONCE)?;
     let Some(upto) = records.last().map(|last| last.sequence) else { return Ok(None) };
     let sender = match list.scope() {
         Scope::Sender(sender) => Some(sender.as_str()),
         Scope::Tenant => None,
     };
-    let target = match sender {
-        Some(sender) => Target::own(tenant, sender, Actor::expiry()),
-        None => Some(Target::own_wide(tenant, Actor::expiry())),
-    };
-    let Some(target) = target else { return Ok(None) };
-    let shown = read::records(&target, records).map_err(|_| LedgerError::Defect)?;
-    Ok(Some(Part { body: told_records(tenant.config.id.as_str(), sender, shown), upto }))
+    let shown = read::records(list, records)?;
+    Ok(Some(Part { body: told_records(list.tenant().as_str(), sender, shown), upto }))
 }
 
 /// Whether it was taken.

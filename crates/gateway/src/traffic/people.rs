@@ -58,6 +58,7 @@ fn people(target: &Target, who: &Who) -> Result<Vec<Person>, Refusal> {
 }
 
 fn stop(target: &Target, person: &Person, asked: &Asked) -> Result<(), Refusal> {
+    let sender = target.sender.as_ref().ok_or(Refusal::Defect)?;
     // A signature may follow the word.
     let words: String = asked.word.trim().chars().take(Reason::MAX_LENGTH).collect();
     let block = Block {
@@ -71,32 +72,33 @@ fn stop(target: &Target, person: &Person, asked: &Asked) -> Result<(), Refusal> 
     match write(target, block.into())?.outcome {
         // Whom something else blocked already is confirmed nothing.
         Outcome::Added | Outcome::Reactivated | Outcome::Widened if asked.may_be_confirmed => {
-            target.gate.allow_confirmation(person.key(), patience);
+            sender.confirmations.allow(person.key(), patience);
         }
         Outcome::Outdated => {}
         // Whoever was to confirm it may not have heard of it the first time.
-        _ => target.gate.renew_confirmation(person.key(), patience),
+        _ => sender.confirmations.renew(person.key(), patience),
     }
     Ok(())
 }
 
 fn start(target: &Target, person: &Person, asked: &Asked) -> Result<(), Refusal> {
+    let sender = target.sender.as_ref().ok_or(Refusal::Defect)?;
     // What is known to be of no certain time lifts nothing: it may be older than what it would lift.
     if asked.at == When::Unknown {
         return Ok(());
     }
     // Nor does one of now that came before: then it was of another now.
     let id = asked.id.as_deref().filter(|_| asked.at == When::Now);
-    let mark = id.map(|id| target.gate.mark_of(person.key(), id));
-    if mark.is_some_and(|mark| target.gate.has_come(mark)) {
+    let mark = id.map(|id| sender.confirmations.mark_of(person.key(), id));
+    if mark.is_some_and(|mark| sender.confirmations.has_come(mark)) {
         return Ok(());
     }
     let lift = lift(target, person.first().into(), HoldKind::OptOut, asked.at.or_now());
     if write(target, lift)?.outcome != Outcome::Outdated {
-        target.gate.forget_confirmation(person.key());
+        sender.confirmations.forget(person.key());
     }
     if let Some(mark) = mark {
-        target.gate.remember(mark);
+        sender.confirmations.remember(mark);
     }
     Ok(())
 }
@@ -144,21 +146,13 @@ pub(super) fn follow(target: &Target, moved: &Moved, at: Option<Timestamp>) -> R
 
 fn tie_all(target: &Target, moved: &Moved, at: Option<Timestamp>) -> Result<(), Refusal> {
     let permutation = target.list.permutation();
-    let tied = target.list.entries().tie(Tie {
+    target.list.blocking_tie(Tie {
         number: moved.to.number.map(|number| permutation.subject(number)),
         users: moved.to.users.clone(),
         left: moved.left.map(|number| permutation.subject(number)),
         at,
         actor: target.actor.clone(),
     })?;
-    if tied.changed.is_empty() {
-        return Ok(());
-    }
-    // Of all lists of the tenant, as a person is one in all.
-    for gate in target.tenant.gates().filter(|gate| tied.changed.contains(gate.list().scope())) {
-        gate.catch_up();
-    }
-    target.tenant.told.notify_one();
     Ok(())
 }
 
@@ -171,9 +165,5 @@ fn lift(target: &Target, whom: Whom, kind: HoldKind, requested: Timestamp) -> Wr
 }
 
 fn write(target: &Target, write: Write) -> Result<Written, Refusal> {
-    let written = target.list.entries().write(vec![write])?;
-    let written = written.into_iter().next().ok_or(Refusal::Defect)?;
-    target.gate.catch_up();
-    target.tenant.told.notify_one();
-    Ok(written)
+    target.list.blocking_write(vec![write])?.into_iter().next().ok_or(Refusal::Defect)
 }

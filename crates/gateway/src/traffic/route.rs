@@ -21,8 +21,8 @@ use super::verdict::{Kind, judge};
 use super::webhook::{Asked, When, Who};
 use crate::core::{Refusal, RowProblem, Target};
 use crate::dialects::fault::Fault;
-use portcullis_engine::Identity;
 use crate::metrics::Passage;
+use portcullis_engine::Identity;
 
 /// A message. What is not named here passes with it.
 #[derive(Deserialize)]

@@ -76,7 +76,7 @@ async fn confirms(target: &Target, blocked: Vec<Identity>) -> Result<bool, Fault
                 let operator = entry.holds.get(HoldKind::Operator);
                 operator.is_some_and(|hold| hold.directions.covers(Direction::Outbound))
             });
-            let wide = target.tenant.wide.list().directions(&person)?;
+            let wide = target.tenant.wide.entries().directions(&person)?;
             if by_operator || wide.iter().any(|directions| directions.covers(Direction::Outbound)) {
                 return Ok(false);
             }
@@ -86,7 +86,7 @@ async fn confirms(target: &Target, blocked: Vec<Identity>) -> Result<bool, Fault
         people.dedup_by_key(|person| person.key());
         let mut all = true;
         for person in people {
-            all &= target.gate.take_confirmation(person.key());
+            all &= target.sender.as_ref().is_some_and(|sender| sender.confirmations.take(person.key()));
         }
         Ok(all)
     };

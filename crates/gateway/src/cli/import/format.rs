@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::bail;
 use clap::ValueEnum;
 
-use crate::identity::USER_PREFIX;
+use portcullis_engine::USER_PREFIX;
 
 /// The formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -13,7 +13,7 @@ use super::date::DateError;
 use super::refusal::Refusal;
 use super::rules::Rules;
 use super::spelling;
-use crate::identity::USER_PREFIX;
+use portcullis_engine::USER_PREFIX;
 
 /// The most characters of a reason that the gateway keeps.
 pub(super) const LONGEST_REASON: usize = 500;

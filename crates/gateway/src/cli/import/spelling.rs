@@ -8,7 +8,7 @@
 use portcullis_msisdn::Msisdn;
 
 use super::refusal::Refusal;
-use crate::identity::USER_PREFIX;
+use portcullis_engine::USER_PREFIX;
 
 /// So many digits are a number by themselves, as the gateway sees it: what follows a point behind them is a fraction.
 const WHOLE: usize = 8;

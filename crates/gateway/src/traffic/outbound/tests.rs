@@ -13,9 +13,9 @@ use super::scanned::Scan as _;
 use super::upload::UploadScanner;
 use super::{may_pass, recipients};
 use crate::dialects::meta;
-use portcullis_engine::Identity;
 use crate::number::NumberReader;
 use crate::token::TokenDigest;
+use portcullis_engine::Identity;
 use upstream::model::{Harm, harms};
 use upstream::{
     BLOCKED, BLOCKED_USER, HELD, OTHER, OTHER_ACCOUNT, OWN, OWN_ACCOUNT, PROMOTION, Raw, SECOND, SENDER,
