@@ -8,14 +8,16 @@ use axum::body::Bytes;
 use portcullis_msisdn::Direction;
 use serde_json::value::RawValue;
 
+use super::super::keywords::Wish;
 use super::super::people;
 use super::Delivery;
 use super::lenient;
-use super::message::{self, CONTACT, FROM, Names, RECIPIENT, TO, Who};
-use super::payload::{Change, Field, Kept, Object, Payload, array};
+use super::message::{self, Asked, CONTACT, FROM, Move, Named, Names, RECIPIENT, Request, Who};
+use super::owner::{Account, ELEMENTS, Owned, Owner, Owners};
+use super::payload::{Change, Entry, Field, Inner, Kept, Object, Payload, array, elements};
 use crate::config::{BlockedInbound, SenderConfig, UnreadableInbound};
 use crate::core::{Refusal, Target, check};
-use crate::registry::{Registry, SenderName};
+use crate::registry::Registry;
 use crate::tenant::Tenant;
 
 /// What becomes of a webhook.
@@ -27,6 +29,8 @@ pub(super) struct Partition {
     pub(super) is_whole: bool,
     /// Whether all of it is somebody's.
     pub(super) is_known: bool,
+    /// How much is held of which it can't be read whose it is.
+    pub(super) held_of_nobody: usize,
 }
 
 /// How many elements of a webhook were what.
@@ -49,10 +53,20 @@ pub(super) enum PartitionError {
 }
 
 /// Where changes go: to a sender's callback, or to where what is nobody's goes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq)]
 enum Place {
     Sender { tenant: String, sender: String },
     Default,
+}
+
+impl Owned<'_> {
+    fn place(&self) -> Place {
+        Place::Sender { tenant: self.tenant.config.id.to_string(), sender: self.sender.id.to_string() }
+    }
+
+    fn has_callback(&self, default: Option<&str>) -> bool {
+        self.sender.callback_url.is_some() || default.is_some()
+    }
 }
 
 /// What was made of one change.
@@ -85,26 +99,27 @@ pub(super) fn partition(
     default: Option<&str>,
     body: &[u8],
 ) -> Result<Partition, PartitionError> {
-    let payload = Payload::read(body).ok_or(PartitionError::NotAWebhook)?;
+    // Of bytes that are no text, there is all the more to be read around them.
+    let text = String::from_utf8_lossy(body);
+    let payload = Payload::read(&text).ok_or(PartitionError::NotAWebhook)?;
+    let owners = Owners::of(registry, &payload);
     let mut fates: BTreeMap<(usize, Option<usize>), Fate> = BTreeMap::new();
     let mut places: Vec<Place> = Vec::new();
     for (e, entry) in payload.entries.iter().enumerate() {
-        let account: Option<String> = entry.object.get("id").and_then(lenient::text_or_integer);
+        let account = Account::of(entry);
+        if entry.is_odd {
+            fates.insert((e, None), of_odd_entry(&owners, &account, entry, default)?);
+            continue;
+        }
         if entry.changes.is_empty() {
             // As Messenger's and Instagram's have: nobody's, and whole.
             fates.insert((e, None), Fate::whole(default.map(|_| Place::Default)));
         }
         for (c, change) in entry.changes.iter().enumerate() {
-            let fate = match owner(registry, account.as_deref(), change) {
-                // Without a callback of its own, and one for all, it is nobody's yet; but what people ask for is done.
-                Some((tenant, sender)) => {
-                    let mut fate = of_sender(tenant, sender, change)?;
-                    if sender.callback_url.is_none() && default.is_none() {
-                        fate.place = None;
-                    }
-                    fate
-                }
-                None => Fate::whole(default.map(|_| Place::Default)),
+            let fate = match owners.owner(&account, change) {
+                Owner::Sender(owned) => of_sender(owned, change, default)?,
+                Owner::Unclear(candidates) => of_unclear(&candidates, &[change], default)?,
+                Owner::Nobody => Fate::whole(default.map(|_| Place::Default)),
             };
             fates.insert((e, Some(c)), fate);
         }
@@ -127,7 +142,10 @@ pub(super) fn partition(
     let is_whole = is_known
         && is_one_place
         && fates.values().all(|fate| matches!(fate.kept, Some(Kept::Whole)) && fate.quarantined.is_none());
-    let mut partition = Partition { deliveries: Vec::new(), counts: Vec::new(), is_whole, is_known };
+    let placeless = fates.values().filter(|fate| fate.place.is_none());
+    let held_of_nobody = placeless.map(|fate| fate.counts.held).sum();
+    let mut partition =
+        Partition { deliveries: Vec::new(), counts: Vec::new(), is_whole, is_known, held_of_nobody };
     for place in &places {
         let of_place = || fates.values().filter(|fate| fate.place.as_ref() == Some(place));
         let owner = match place {
@@ -176,53 +194,98 @@ fn sender_of<'a>(
     Some((tenant, sender))
 }
 
-/// Whose a change is: by the phone-number-id that it names, or by the account.
-fn owner<'a>(
-    registry: &'a Registry,
-    account: Option<&str>,
-    change: &Change<'_>,
-) -> Option<(&'a Arc<Tenant>, &'a SenderConfig)> {
-    // A hand-over names it as whom the person wrote to.
-    let named = change.value.as_ref().and_then(|value| {
-        let paths: [&[&str]; 2] = [&["metadata", "phone_number_id"], &["recipient", "phone_number_id"]];
-        paths.iter().find_map(|path| lenient::at(value, path).and_then(lenient::text_or_integer))
-    });
-    match named {
-        Some(id) => registry.sender(&SenderName::PhoneNumberId(id)),
-        None => registry.sender_of_account(account?),
+/// What becomes of a change of this sender. Without a callback of its own, and one for all, it is nobody's yet; but what people
+/// ask for is done.
+fn of_sender(owned: Owned<'_>, change: &Change<'_>, default: Option<&str>) -> Result<Fate, Refusal> {
+    let Owned { sender, .. } = owned;
+    let mut fate = Fate::whole(Some(owned.place()));
+    let Some(mut sorting) = Sorting::of(owned) else { return Ok(fate) };
+    if let Some(value) = &change.value.object {
+        let Parts { kept, aside } = sorting.value(value)?;
+        (fate.kept, fate.quarantined) = (kept, aside);
     }
-}
-
-fn of_sender(tenant: &Arc<Tenant>, sender: &SenderConfig, change: &Change<'_>) -> Result<Fate, Refusal> {
-    let place = Place::Sender { tenant: tenant.config.id.to_string(), sender: sender.id.to_string() };
-    let mut fate = Fate::whole(Some(place));
-    let Some(target) = people::target(tenant, sender.id.as_str()) else { return Ok(fate) };
-    let mut sorting = Sorting { target: &target, sender, blocked_ids: Vec::new(), counts: Counts::default() };
-    match &change.value {
-        Some(value) => {
-            let Parts { kept, aside, .. } = sorting.value(value)?;
-            (fate.kept, fate.quarantined) = (kept, aside);
-        }
-        // It is an object, but says something twice.
-        None if change.is_unreadable => {
-            let whole = || Some(Kept::Whole);
-            sorting.counts.held += 1;
-            (fate.kept, fate.quarantined) = match sender.unreadable_inbound {
-                UnreadableInbound::Hold => (None, None),
-                UnreadableInbound::Quarantine => (None, whole()),
-                UnreadableInbound::Deliver => (whole(), None),
-            };
-            if sender.unreadable_inbound != UnreadableInbound::Hold {
-                sorting.counts = Counts { passed: 1, ..Counts::default() };
-            }
-        }
-        None => {}
+    if change.value.is_odd || sorting.is_torn {
+        (fate.kept, fate.quarantined) = match sorting.way_of_unreadable() {
+            Way::Nowhere => (None, None),
+            Way::Aside => (None, Some(Kept::Whole)),
+            Way::On => (fate.kept, fate.quarantined),
+        };
     }
+    fate.place = fate.place.filter(|_| owned.has_callback(default));
     fate.counts = sorting.counts;
     if sender.blocked_inbound == BlockedInbound::Mark {
         fate.blocked_ids = sorting.blocked_ids;
     }
     Ok(fate)
+}
+
+/// What becomes of changes that are one of these senders', or none of them knows whose.
+///
+/// A stop in them is heard for each of these, as it is for one. They are not delivered unless all of the senders want
+/// that, and none of them blocks anybody in it.
+fn of_unclear(
+    candidates: &[Owned<'_>],
+    changes: &[&Change<'_>],
+    default: Option<&str>,
+) -> Result<Fate, Refusal> {
+    let mut is_free = true;
+    for owned in candidates {
+        let Some(mut sorting) = Sorting::of(*owned) else { continue };
+        sorting.is_doubtful = true;
+        for value in changes.iter().filter_map(|change| change.value.object.as_ref()) {
+            sorting.value(value)?;
+        }
+        is_free &= sorting.counts.blocked == 0;
+    }
+    let wants = |policy| candidates.iter().find(|owned| owned.sender.unreadable_inbound == policy);
+    let (hold, aside) = (wants(UnreadableInbound::Hold), wants(UnreadableInbound::Quarantine));
+    let deliver = wants(UnreadableInbound::Deliver);
+    let mut fate = Fate::whole(hold.or(aside).or(deliver).map(Owned::place));
+    match (hold, aside, deliver) {
+        (None, Some(_), _) => {
+            fate.quarantined = fate.kept.take();
+            fate.counts.blocked = 1;
+        }
+        (None, None, Some(owned)) if is_free => {
+            fate.counts.passed = 1;
+            fate.place = fate.place.filter(|_| owned.has_callback(default));
+        }
+        (None, None, Some(_)) => {
+            fate.kept = None;
+            fate.counts.blocked = 1;
+        }
+        (Some(_), _, _) | (None, None, None) => {
+            fate.kept = None;
+            fate.counts.held = 1;
+        }
+    }
+    Ok(fate)
+}
+
+/// What becomes of an entry that can't be told apart: it goes, or does not, as one.
+fn of_odd_entry(
+    owners: &Owners<'_>,
+    account: &Account,
+    entry: &Entry<'_>,
+    default: Option<&str>,
+) -> Result<Fate, Refusal> {
+    let mut candidates = owners.of_account(account);
+    for change in &entry.changes {
+        let named = match owners.owner(account, change) {
+            Owner::Sender(owned) => vec![owned],
+            Owner::Unclear(candidates) => candidates,
+            Owner::Nobody => Vec::new(),
+        };
+        for owned in named {
+            if !candidates.iter().any(|known| known.place() == owned.place()) {
+                candidates.push(owned);
+            }
+        }
+    }
+    if candidates.is_empty() && !owners.is_whatsapp {
+        return Ok(Fate::whole(default.map(|_| Place::Default)));
+    }
+    of_unclear(&candidates, &entry.changes.iter().collect::<Vec<_>>(), default)
 }
 
 /// Where an element goes.
@@ -241,41 +304,59 @@ struct Parts {
     aside: Option<Kept>,
 }
 
-/// The arrays of a value whose elements are a person's, or about one.
-const ELEMENTS: [&str; 3] = ["messages", "message_echoes", "calls"];
 /// What is about messages of the business, and goes on whoever is blocked.
 const OF_BUSINESS: [&str; 2] = ["statuses", "errors"];
+/// The kind of preferences that says whether somebody wants marketing.
+const MARKETING: &str = "marketing_messages";
 
 /// Sorts the elements of one change.
 struct Sorting<'a> {
-    target: &'a Target,
+    target: Target,
     sender: &'a SenderConfig,
+    /// Whether it is not known that the change is this sender's: then nothing is noted of it but that somebody wants less.
+    is_doubtful: bool,
+    /// Whether some of it can't be told apart from the rest.
+    is_torn: bool,
     blocked_ids: Vec<String>,
     counts: Counts,
 }
 
-impl Sorting<'_> {
+impl<'a> Sorting<'a> {
+    fn of(Owned { tenant, sender }: Owned<'a>) -> Option<Self> {
+        Some(Sorting {
+            target: people::target(tenant, sender.id.as_str())?,
+            sender,
+            is_doubtful: false,
+            is_torn: false,
+            blocked_ids: Vec::new(),
+            counts: Counts::default(),
+        })
+    }
+
     /// A change's value, or what stands in the place of one in it (`standby`).
     fn value(&mut self, value: &Object<'_>) -> Result<Parts, Refusal> {
         self.tie_all(value, "contacts", &CONTACT)?;
         self.tie_all(value, "statuses", &RECIPIENT)?;
-        self.preferences(value)?;
         let mut sorted: BTreeMap<&'static str, Sorted> = BTreeMap::new();
         for name in ELEMENTS {
-            if let Some(elements) = value.get(name) {
-                sorted.insert(name, self.elements(name, elements)?);
+            if value.has(name) {
+                sorted.insert(name, self.arrays(value, name, |it, raw| it.element(name, raw))?);
             }
         }
-        if let Some(history) = value.get("history") {
-            sorted.insert("history", self.history(history)?);
+        if value.has("history") {
+            sorted.insert("history", self.history(value)?);
         }
-        if let Some(standby) = value.get("standby") {
-            sorted.insert("standby", self.standby(standby)?);
+        if value.has("standby") {
+            sorted.insert("standby", self.standby(value)?);
+        }
+        let preferences = self.arrays(value, "user_preferences", Self::preference)?;
+        if !preferences.is_whole {
+            sorted.insert("user_preferences", preferences);
         }
         let has_elements = !sorted.is_empty();
-        if let Some(contacts) = value.get("contacts") {
+        if value.has("contacts") {
             let others_stay = sorted.values().any(|sorted| sorted.on.is_some());
-            sorted.insert("contacts", self.contacts(contacts, !has_elements || others_stay)?);
+            sorted.insert("contacts", self.contacts(value, !has_elements || others_stay)?);
         }
         if sorted.values().all(|sorted| sorted.is_whole) {
             return Ok(Parts { kept: Some(Kept::Whole), aside: None });
@@ -293,138 +374,218 @@ impl Sorting<'_> {
             });
             Kept::Value(text)
         };
-        let of_business = OF_BUSINESS.iter().any(|name| value.get(name).is_some());
+        let of_business = OF_BUSINESS.iter().any(|name| value.has(name));
         let kept = (is_left(|sorted| &sorted.on) || of_business).then(|| build(|sorted| &sorted.on, false));
         let aside = is_left(|sorted| &sorted.aside).then(|| build(|sorted| &sorted.aside, true));
         Ok(Parts { kept, aside })
     }
 
-    /// Messages, calls, and echoes of what the business sent by telephone.
-    fn elements(&mut self, name: &str, raw: &RawValue) -> Result<Sorted, Refusal> {
-        let Some(elements) = elements(raw) else { return Ok(self.unreadable(raw)) };
-        let mut sorted = Piles::default();
-        for element in elements {
-            let way = match message::object(element) {
-                Some(object) => self.element(name, &object)?,
-                None => self.way_of_unreadable(),
+    /// The arrays of one name, element by element.
+    fn arrays(
+        &mut self,
+        value: &Object<'_>,
+        name: &str,
+        way_of: impl Fn(&mut Self, &Object<'_>) -> Result<Way, Refusal>,
+    ) -> Result<Sorted, Refusal> {
+        self.pile(value, name, |it, raw, piles| {
+            let way = match Object::read(raw) {
+                Some(object) => way_of(it, &object)?,
+                None => it.way_of_unreadable(),
             };
-            sorted.push(element.get(), way);
-        }
-        Ok(sorted.done(raw))
+            piles.push(raw.get(), way);
+            Ok(())
+        })
     }
 
+    /// The same, where an element may become two.
+    fn pile(
+        &mut self,
+        value: &Object<'_>,
+        name: &str,
+        sort: impl Fn(&mut Self, &RawValue, &mut Piles) -> Result<(), Refusal>,
+    ) -> Result<Sorted, Refusal> {
+        let raws: Vec<&RawValue> = value.all(name).collect();
+        let mut piles = Piles::default();
+        for raw in &raws {
+            let Some(elements) = elements(raw) else {
+                if raws.len() == 1 {
+                    return Ok(self.unreadable(raw));
+                }
+                self.is_torn = true;
+                continue;
+            };
+            for element in elements {
+                sort(self, element, &mut piles)?;
+            }
+        }
+        Ok(piles.done(&raws))
+    }
+
+    /// Messages, calls, and echoes of what the business sent by telephone.
     fn element(&mut self, name: &str, element: &Object<'_>) -> Result<Way, Refusal> {
-        let names = match name {
-            "message_echoes" => &TO,
-            "calls" if message::is_by_business(element) => &TO,
-            _ => &FROM,
+        let mut named = match name {
+            "message_echoes" => Named::of_echo(element),
+            "calls" => Named::of_call(element),
+            _ => Named::of(element, &FROM),
         };
-        let who = match (name, element.read::<Object<'_>>("message")) {
-            // As the business sent it.
-            ("message_echoes", Some(sent)) if element.get("to").is_none() => Who::of(&sent, &TO),
-            _ => Who::of(element, names),
+        let mut is_readable = true;
+        match message::moved(element) {
+            Move::None => self.tie(&named)?,
+            Move::Unreadable => is_readable = false,
+            Move::To(moved) => {
+                if !self.is_doubtful {
+                    people::follow(&self.target, &moved)?;
+                }
+                if named.is_nobody() {
+                    named = moved.to.into();
+                }
+            }
+        }
+        if name == "messages" {
+            is_readable &= self.hear(&named, element, Some)?;
+        }
+        let judged = self.judge(&named, is_readable)?;
+        if !judged.is_blocked || self.sender.blocked_inbound != BlockedInbound::Mark {
+            return Ok(judged.way);
+        }
+        match message::id(element).filter(|id| can_be_marked(id)) {
+            Some(id) => {
+                self.blocked_ids.push(id);
+                Ok(judged.way)
+            }
+            // Unmarked, it would go on as if nobody blocked it.
+            None => {
+                self.counts.blocked -= 1;
+                Ok(match self.way_of_unreadable() {
+                    Way::On => Way::Nowhere,
+                    way => way,
+                })
+            }
+        }
+    }
+
+    /// Does what a message asks for; `false` where that can't be read.
+    ///
+    /// Where it is doubtful who asks, or whom, a stop counts for everybody it may be, and a start for nobody.
+    fn hear(
+        &self,
+        named: &Named,
+        message: &Object<'_>,
+        accept: impl Fn(Request) -> Option<Request>,
+    ) -> Result<bool, Refusal> {
+        let asked = match message::request(&self.target.tenant.config.keywords, message) {
+            Asked::For(asked) => asked,
+            Asked::Nothing => return Ok(true),
+            Asked::Unreadable => return Ok(false),
         };
-        let moved = message::moved(element);
-        match &moved {
-            Some(moved) => people::follow(self.target, moved)?,
-            None => people::tie(self.target, &who)?,
+        let Some(asked) = accept(asked) else { return Ok(true) };
+        match named.who().filter(|_| !self.is_doubtful) {
+            Some(who) => people::grant(&self.target, &who, &asked)?,
+            None if asked.wish == Wish::Stop => {
+                let all = named.identities();
+                // A message counts once, and these are several persons'.
+                let id = asked.id.clone().filter(|_| all.len() == 1);
+                let asked = Request { id, ..asked };
+                all.iter().try_for_each(|one| people::grant(&self.target, &Who::from(one), &asked))?;
+            }
+            None => {}
         }
-        if name == "messages"
-            && let Some(asked) = message::request(&self.target.tenant.config.keywords, element)
-        {
-            people::grant(self.target, &who, &asked)?;
-        }
-        let who = if who.is_nobody() { moved.map(|moved| moved.to).unwrap_or(who) } else { who };
-        let judged = self.judge(&who)?;
-        if judged.is_blocked {
-            self.blocked_ids.extend(message::id(element));
-        }
-        Ok(judged.way)
+        Ok(true)
     }
 
     /// Messages of the past, by whom they were exchanged with.
-    fn history(&mut self, raw: &RawValue) -> Result<Sorted, Refusal> {
-        let Some(chunks) = elements(raw) else { return Ok(self.unreadable(raw)) };
-        let mut sorted = Piles::default();
-        for element in chunks {
-            let Some(chunk) = message::object(element) else {
-                let way = self.way_of_unreadable();
-                sorted.push(element.get(), way);
-                continue;
+    fn history(&mut self, value: &Object<'_>) -> Result<Sorted, Refusal> {
+        self.pile(value, "history", |it, raw, piles| {
+            let Some(chunk) = Object::read(raw) else {
+                let way = it.way_of_unreadable();
+                piles.push(raw.get(), way);
+                return Ok(());
             };
-            let Some(threads) = chunk.get("threads") else {
-                sorted.push(element.get(), Way::On);
-                continue;
-            };
-            let threads = self.threads(threads)?;
+            let threads = it.arrays(&chunk, "threads", Self::thread)?;
             if threads.is_whole {
-                sorted.push(element.get(), Way::On);
-                continue;
+                piles.push(raw.get(), Way::On);
+                return Ok(());
             }
-            sorted.is_changed = true;
+            piles.is_changed = true;
             let with = |threads: &String| {
                 chunk.with(
                     |name| if name == "threads" { Field::Other(threads.clone()) } else { Field::AsItIs },
                 )
             };
             if let Some(on) = &threads.on {
-                sorted.push(&with(on), Way::On);
+                piles.push(&with(on), Way::On);
             }
             if let Some(aside) = &threads.aside {
-                sorted.push(&with(aside), Way::Aside);
+                piles.push(&with(aside), Way::Aside);
             }
-        }
-        Ok(sorted.done(raw))
+            Ok(())
+        })
     }
 
-    fn threads(&mut self, raw: &RawValue) -> Result<Sorted, Refusal> {
-        let Some(threads) = elements(raw) else { return Ok(self.unreadable(raw)) };
-        let mut sorted = Piles::default();
-        for thread in threads {
-            let way = match message::object(thread) {
-                None => self.way_of_unreadable(),
-                Some(thread) => {
-                    let who = Who::of_thread(&thread);
-                    people::tie(self.target, &who)?;
-                    self.hear_the_past(&who, &thread)?;
-                    self.judge(&who)?.way
-                }
+    fn thread(&mut self, thread: &Object<'_>) -> Result<Way, Refusal> {
+        let named = Named::of_thread(thread);
+        self.tie(&named)?;
+        let is_readable = self.hear_the_past(&named, thread)?;
+        Ok(self.judge(&named, is_readable)?.way)
+    }
+
+    /// Does what a person asked for in the past, unless they asked for something else since; `false` where some of it can't be
+    /// read.
+    fn hear_the_past(&mut self, named: &Named, thread: &Object<'_>) -> Result<bool, Refusal> {
+        let mut is_readable = true;
+        for raw in thread.all("messages") {
+            let Some(messages) = elements(raw) else {
+                is_readable = false;
+                continue;
             };
-            sorted.push(thread.get(), way);
-        }
-        Ok(sorted.done(raw))
-    }
-
-    /// Does what a person asked for in the past, unless they asked for something else since.
-    fn hear_the_past(&mut self, who: &Who, thread: &Object<'_>) -> Result<(), Refusal> {
-        let messages = thread.get("messages").and_then(elements).unwrap_or_default();
-        for message in messages.iter().filter_map(|raw| message::object(raw)) {
-            let from = Who::of(&message, &FROM);
-            let is_theirs = from.number.is_some() && from.number == who.number
-                || from.users.iter().any(|user| who.users.contains(user));
-            let asked = message::request(&self.target.tenant.config.keywords, &message);
-            if let Some(asked) = asked.filter(|asked| is_theirs && asked.at.is_some()) {
-                let asked = message::Request { may_be_confirmed: false, ..asked };
-                people::grant(self.target, who, &asked)?;
+            for message in messages {
+                let Some(message) = Object::read(message) else {
+                    is_readable = false;
+                    continue;
+                };
+                let from = Named::of(&message, &FROM);
+                if from.is_doubtful || self.is_one(&from, named)? {
+                    // It is known whose the thread is, and words of the past are not confirmed.
+                    let accept = |asked: Request| {
+                        let asked = Request { may_be_confirmed: false, ..asked };
+                        (asked.at.is_some() && (!from.is_doubtful || asked.wish == Wish::Stop))
+                            .then_some(asked)
+                    };
+                    is_readable &= self.hear(named, &message, accept)?;
+                }
             }
         }
-        Ok(())
+        Ok(is_readable)
+    }
+
+    /// Whether somebody is the same person, under whichever spelling or id.
+    fn is_one(&self, one: &Named, other: &Named) -> Result<bool, Refusal> {
+        let keys = |named: &Named| -> Result<Vec<_>, Refusal> {
+            let mut keys = Vec::new();
+            for identity in named.all() {
+                keys.extend(self.target.person(&identity)?.map(|person| person.key()));
+            }
+            Ok(keys)
+        };
+        // Ids that were never seen have no key.
+        if one.shares_id(other) {
+            return Ok(true);
+        }
+        let known = keys(other)?;
+        Ok(keys(one)?.iter().any(|key| known.contains(key)))
     }
 
     /// What is told while another app answers: a value in a value.
-    fn standby(&mut self, raw: &RawValue) -> Result<Sorted, Refusal> {
-        let Some(standby) = message::object(raw) else {
-            // Null and the like say nothing.
-            return Ok(if raw.get().starts_with(['{', '[']) {
-                self.unreadable(raw)
-            } else {
-                Sorted::whole(raw)
-            });
-        };
+    fn standby(&mut self, value: &Object<'_>) -> Result<Sorted, Refusal> {
+        let raws: Vec<&RawValue> = value.all("standby").collect();
+        let Inner { object, .. } = value.inner("standby");
+        // Null, and numbers, say nothing.
+        self.is_torn |= raws.iter().any(|raw| raw.get().starts_with(['[', '"']));
+        let Some(standby) = object else { return Ok(Piles::default().done(&raws)) };
         let Parts { kept, aside } = self.value(&standby)?;
         let text = |part: Option<Kept>| {
             part.map(|part| match part {
-                Kept::Whole => raw.get().to_owned(),
+                Kept::Whole => standby.with(|_| Field::AsItIs),
                 Kept::Value(text) => text,
             })
         };
@@ -433,67 +594,93 @@ impl Sorting<'_> {
     }
 
     /// Those of whom is told, but for the blocked.
-    fn contacts(&mut self, raw: &RawValue, nameless_stay: bool) -> Result<Sorted, Refusal> {
-        let Some(contacts) = elements(raw) else { return Ok(Sorted::whole(raw)) };
+    fn contacts(&mut self, value: &Object<'_>, nameless_stay: bool) -> Result<Sorted, Refusal> {
         let counts = self.counts;
-        let mut sorted = Piles::default();
-        for contact in contacts {
-            let who = message::object(contact).map(|contact| Who::of(&contact, &CONTACT)).unwrap_or_default();
-            let way = match (who.is_nobody(), nameless_stay) {
-                (true, true) => Way::On,
-                (true, false) => Way::Nowhere,
-                (false, _) => self.judge(&who)?.way,
-            };
-            sorted.push(contact.get(), way);
-        }
+        let sorted = self.arrays(value, "contacts", |it, contact| {
+            let named = Named::of(contact, &CONTACT);
+            // Beside messages of which none goes on, it tells of nobody.
+            let is_left = nameless_stay || !named.is_doubtful && !named.is_nobody();
+            match named.is_nobody() && !named.is_doubtful {
+                _ if !is_left => Ok(Way::Nowhere),
+                true => Ok(Way::On),
+                false => Ok(it.judge(&named, true)?.way),
+            }
+        })?;
         // They are told of beside messages, and are none.
-        self.counts = counts;
-        Ok(sorted.done(raw))
+        self.counts = Counts { held: self.counts.held, ..counts };
+        Ok(sorted)
     }
 
-    fn tie_all(&self, value: &Object<'_>, array: &str, names: &Names) -> Result<(), Refusal> {
-        let named = value.get(array).and_then(elements).unwrap_or_default();
-        for object in named.iter().filter_map(|raw| message::object(raw)) {
+    fn tie(&self, named: &Named) -> Result<(), Refusal> {
+        match named.who().filter(|_| !self.is_doubtful) {
+            Some(who) => people::tie(&self.target, &who),
+            None => Ok(()),
+        }
+    }
+
+    fn tie_all(&self, value: &Object<'_>, name: &str, names: &Names) -> Result<(), Refusal> {
+        for raw in value.all(name).filter_map(elements).flatten() {
+            let Some(object) = Object::read(raw) else { continue };
             // What a group got is nobody's own.
-            let is_group =
-                object.get("recipient_type").and_then(lenient::text).is_some_and(|kind| kind == "group");
-            if !is_group {
-                people::tie(self.target, &Who::of(&object, names))?;
+            let kinds = object.values("recipient_type", lenient::text);
+            if !kinds.is_odd && kinds.read.iter().all(|kind| kind != "group") {
+                self.tie(&Named::of(&object, names))?;
             }
         }
         Ok(())
     }
 
-    fn preferences(&self, value: &Object<'_>) -> Result<(), Refusal> {
-        let told = value.get("user_preferences").and_then(elements).unwrap_or_default();
-        for preference in told.iter().filter_map(|raw| message::object(raw)) {
-            let who = Who::of(&preference, &CONTACT);
-            people::tie(self.target, &who)?;
-            people::prefer(self.target, &who, &preference)?;
+    /// Does what somebody wants of marketing. It goes on also of the blocked.
+    fn preference(&mut self, preference: &Object<'_>) -> Result<Way, Refusal> {
+        let named = Named::of(preference, &CONTACT);
+        self.tie(&named)?;
+        let categories = preference.values("category", lenient::text);
+        let wishes = preference.values("value", lenient::text);
+        let is_marketing = categories.read.iter().any(|category| category == MARKETING);
+        let is_stop = wishes.read.iter().any(|wish| wish == "stop");
+        let is_readable = !categories.is_odd && (!is_marketing || is_stop || !wishes.is_odd);
+        if is_marketing && is_stop {
+            let stop = narrowed(preference, &[("category", MARKETING), ("value", "stop")]);
+            for identity in named.identities() {
+                people::prefer(&self.target, &Who::from(&identity), &stop)?;
+            }
+        } else if let Some(who) = named.who().filter(|_| !self.is_doubtful) {
+            // It lifts something: only where all of it is beyond doubt.
+            let is_plain = categories.agreed().is_some() && wishes.agreed().is_some();
+            if is_plain && lenient::times(preference, "timestamp").is_at_most_one() {
+                people::prefer(&self.target, &who, preference)?;
+            }
         }
-        Ok(())
+        let is_told_of = !named.is_doubtful && !named.is_nobody();
+        if is_readable && (is_told_of || !is_marketing) { Ok(Way::On) } else { Ok(self.way_of_unreadable()) }
     }
 
-    /// Where what is somebody's goes, and counts it.
-    fn judge(&mut self, who: &Who) -> Result<Judged, Refusal> {
-        let Some(identity) = who.identity() else {
-            return Ok(Judged { way: self.way_of_unreadable(), is_blocked: false });
-        };
-        let checked = match check::identity(self.target, &identity, Direction::Inbound) {
-            Some(checked) => checked,
-            None => check::identity_with_ledger(self.target, &identity, Direction::Inbound)?,
-        };
-        if checked.blocked_by.is_none() {
-            self.counts.passed += 1;
-            return Ok(Judged { way: Way::On, is_blocked: false });
+    /// Where what is somebody's goes, and counts it. What can't be read as a whole goes nowhere as if it were.
+    fn judge(&mut self, named: &Named, is_readable: bool) -> Result<Judged, Refusal> {
+        let mut is_blocked = false;
+        for identity in named.identities() {
+            let checked = match check::identity(&self.target, &identity, Direction::Inbound) {
+                Some(checked) => checked,
+                None => check::identity_with_ledger(&self.target, &identity, Direction::Inbound)?,
+            };
+            is_blocked |= checked.blocked_by.is_some();
         }
-        self.counts.blocked += 1;
         let way = match self.sender.blocked_inbound {
-            BlockedInbound::Drop => Way::Nowhere,
-            BlockedInbound::Mark => Way::On,
-            BlockedInbound::Quarantine => Way::Aside,
+            _ if !is_blocked && (!is_readable || named.who().is_none()) => self.way_of_unreadable(),
+            _ if !is_blocked => {
+                self.counts.passed += 1;
+                Way::On
+            }
+            blocked => {
+                self.counts.blocked += 1;
+                match blocked {
+                    BlockedInbound::Drop => Way::Nowhere,
+                    BlockedInbound::Mark => Way::On,
+                    BlockedInbound::Quarantine => Way::Aside,
+                }
+            }
         };
-        Ok(Judged { way, is_blocked: true })
+        Ok(Judged { way, is_blocked })
     }
 
     /// Where something goes that is not known to be anybody's: never as nobody's, unless the operator wants that.
@@ -508,25 +695,31 @@ impl Sorting<'_> {
     }
 
     fn unreadable(&mut self, raw: &RawValue) -> Sorted {
-        let mut sorted = Sorted::whole(raw);
+        let text = || Some(raw.get().to_owned());
         match self.way_of_unreadable() {
-            Way::On => {}
-            Way::Aside => {
-                sorted.is_whole = false;
-                sorted.aside = sorted.on.take();
-            }
-            Way::Nowhere => {
-                sorted.is_whole = false;
-                sorted.on = None;
-            }
+            Way::On => Sorted { on: text(), aside: None, is_whole: true },
+            Way::Aside => Sorted { on: None, aside: text(), is_whole: false },
+            Way::Nowhere => Sorted { on: None, aside: None, is_whole: false },
         }
-        sorted
     }
 }
 
 struct Judged {
     way: Way,
     is_blocked: bool,
+}
+
+/// Whether an id can stand in the header that names messages of the blocked, between commas.
+fn can_be_marked(id: &str) -> bool {
+    id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+}
+
+/// An object that says just these of what it says under these names.
+fn narrowed<'a>(object: &Object<'a>, said: &[(&str, &str)]) -> Object<'a> {
+    said.iter().fold(object.clone(), |object, (name, text)| {
+        let raw = object.said(name).find(|raw| lenient::text(raw).is_some_and(|said| said == *text));
+        raw.map(|raw| object.saying(name, raw)).unwrap_or(object)
+    })
 }
 
 /// What an array becomes.
@@ -536,12 +729,6 @@ struct Sorted {
     aside: Option<String>,
     /// Whether all of it goes on.
     is_whole: bool,
-}
-
-impl Sorted {
-    fn whole(raw: &RawValue) -> Self {
-        Sorted { on: Some(raw.get().to_owned()), aside: None, is_whole: true }
-    }
 }
 
 /// An array that is being sorted.
@@ -562,19 +749,18 @@ impl Piles {
         }
     }
 
-    fn done(self, raw: &RawValue) -> Sorted {
-        if !self.is_changed {
-            return Sorted::whole(raw);
+    /// What becomes of the arrays whose elements these were.
+    fn done(self, raws: &[&RawValue]) -> Sorted {
+        let text = |pile: &[String]| {
+            (!pile.is_empty()).then(|| array(pile.iter().map(|element| Cow::Borrowed(&**element))))
+        };
+        if self.is_changed {
+            return Sorted { on: text(&self.on), aside: text(&self.aside), is_whole: false };
         }
-        let text = |pile: Vec<String>| (!pile.is_empty()).then(|| array(pile.into_iter().map(Cow::Owned)));
-        Sorted { on: text(self.on), aside: text(self.aside), is_whole: false }
+        let whole = match raws {
+            [raw] => Some(raw.get().to_owned()),
+            _ => text(&self.on),
+        };
+        Sorted { on: whole, aside: None, is_whole: true }
     }
-}
-
-/// The elements of an array; `None` where it is something else.
-fn elements(raw: &RawValue) -> Option<Vec<&RawValue>> {
-    if raw.get() == "null" {
-        return Some(Vec::new());
-    }
-    serde_json::from_str(raw.get()).ok()
 }
