@@ -6,6 +6,7 @@ mod owner;
 mod partition;
 mod payload;
 pub(super) mod signature;
+mod sorting;
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -170,6 +170,12 @@ fn what_is_to_a_sender_that_can_t_be_read_is_held_and_a_stop_in_it_heard() {
     }
     assert!(metrics().contains(r#"tenant="acme",direction="inbound",outcome="unreadable"}"#));
     assert!(scene.gateway.logged("to which sender"));
+    // A stop is heard for the sender that it was to, where that can be read.
+    let other = "16505551239";
+    let stop = says(other, "STOP");
+    let torn = of(&stop).body().replace(r#""changes""#, r#""changes":7,"changes""#);
+    assert_eq!(scene.webhook(&torn).status, 503);
+    assert_eq!((is_out(&scene, "sales", other), is_out(&scene, "support", other)), (true, false));
     // Another product's goes where it went, and so does what is about no person.
     let page = r#"{"object":"page","entry":[{"id":"1","changes":[{"field":"name","value":"x"}]}]}"#;
     assert_eq!(scene.webhook(page).status, 200);
