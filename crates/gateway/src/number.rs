@@ -208,7 +208,7 @@ fn bare_digits(text: &str) -> Option<String> {
     Some(digits)
 }
 
-fn is_same(one: Msisdn, other: Msisdn) -> bool {
+pub(crate) fn is_same(one: Msisdn, other: Msisdn) -> bool {
     one.spellings().any(|spelling| spelling == other)
 }
 
