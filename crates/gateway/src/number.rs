@@ -109,7 +109,8 @@ impl NumberReader {
     /// With a plus there is one. Without, Meta puts the business's own country code in front of a number that lacks one, and
     /// does not say how it tells that (its page on sending messages, "WhatsApp user phone number formats", 4 November 2025).
     /// So the digits count as they stand, behind the country code of `business`, and as they are dialled in the default
-    /// region.
+    /// region. Where the number of `business` is not known, there must be a valid reading: what has none may become anybody's
+    /// number there.
     ///
     /// # Errors
     /// Where there is none, the reason why the text is no international number.
@@ -128,6 +129,13 @@ impl NumberReader {
         };
         if extension::follows(text, |text| behind_own_code(text).is_some_and(is_known)) {
             return Err(ParseError::Extension.into());
+        }
+        if business.is_none()
+            && national.is_none()
+            && has_a_number_s_digits(international)
+            && bare_digits(text).is_some_and(|digits| !is_international(&digits, international))
+        {
+            return Err(RecipientError::CountryUnknown);
         }
         let mut readings: Vec<Msisdn> =
             international.ok().into_iter().chain(behind_own_code(text)).chain(national).collect();
@@ -168,6 +176,23 @@ impl NumberReader {
 pub(crate) enum RecipientError {
     #[error(transparent)]
     Unreadable(#[from] ParseError),
+    /// It may be a number that lacks the country code of the business, and that is not known.
+    #[error(
+        "the number has no plus and is not a valid international one, and which country code it lacks is not known: write + \
+         and the country code before it, or give the sender's `number` in the configuration"
+    )]
+    CountryUnknown,
+}
+
+/// Whether digits are a valid international number as they stand, and were read so.
+fn is_international(digits: &str, read: Result<Msisdn, ParseError>) -> bool {
+    let digits = digits.strip_prefix("00").unwrap_or(digits);
+    read.is_ok_and(|number| is_known(number) && number.digits().to_string() == digits)
+}
+
+/// Whether there are as many digits as a number has, behind its country code or without.
+fn has_a_number_s_digits(read: Result<Msisdn, ParseError>) -> bool {
+    is_readable(read) && read != Err(ParseError::TooManyDigits)
 }
 
 /// Whether digits were read, whatever number they make.
@@ -358,6 +383,44 @@ mod tests {
         assert_eq!(readings("732001122/123"), Err(ParseError::Extension.into()), "behind the own code");
         assert_eq!(readings("nonsense"), Err(ParseError::Letter.into()));
         assert_eq!(readings("1"), Err(ParseError::TooShort.into()));
+    }
+
+    #[test]
+    fn without_the_business_s_number_a_recipient_has_a_valid_reading_or_is_refused() {
+        let readings = |reader: NumberReader, text| {
+            reader.readings(text, None).map(|all| all.into_iter().map(Msisdn::get).collect::<Vec<_>>())
+        };
+        for text in [
+            "732001122",
+            "73-200 11 22",
+            "0732001122",
+            "4155550123",
+            "(631) 555-1234",
+            "98765 43210",
+            "44 (0)7911 123457",
+        ] {
+            assert_eq!(readings(WITHOUT_REGION, text), Err(RecipientError::CountryUnknown), "{text}");
+            // That it is Sweden's numbers that the tenant writes does not tell where the sender is.
+            if !text.contains("73") {
+                assert_eq!(readings(reader("SE"), text), Err(RecipientError::CountryUnknown), "{text}");
+            }
+        }
+        for (text, number) in [
+            ("46732001122", 46_732_001_122),
+            ("0046 73-200 11 22", 46_732_001_122),
+            ("12025550173", 12_025_550_173),
+            // As WhatsApp writes them, and numbers of plans that grew.
+            ("5215512345678", 5_215_512_345_678),
+            ("551187654321", 551_187_654_321),
+            ("22507123456", 22_507_123_456),
+            // The plus says that it is whole.
+            ("+46100000000001", 46_100_000_000_001),
+        ] {
+            assert_eq!(readings(WITHOUT_REGION, text), Ok(vec![number]), "{text}");
+            assert_eq!(readings(reader("SE"), text), Ok(vec![number]), "{text}");
+        }
+        assert_eq!(readings(reader("SE"), "732001122"), Ok(vec![46_732_001_122]));
+        assert!(RecipientError::CountryUnknown.to_string().contains("write + and the country code"));
     }
 
     #[test]
