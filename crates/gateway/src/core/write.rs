@@ -1,7 +1,6 @@
 //! Blocking and unblocking.
 
 use jiff::Timestamp;
-use std::time::Duration;
 
 use portcullis_ledger::{
     Block, DisplayForm, Entry, Hold, HoldKind, Label, Outcome, Reason, Seq, Source, Unblock, Write, Written,
@@ -12,6 +11,7 @@ use super::refusal::{Refusal, RowError, RowProblem};
 use super::target::Target;
 use crate::gateway::Gateway;
 use crate::identity::Identity;
+use crate::requested::{self, NotThen};
 
 /// The most rows that are written at once.
 pub(crate) const MAX_ROWS: usize = 10_000;
@@ -359,13 +359,14 @@ fn end_after(text: &str, now: Timestamp) -> Result<Timestamp, RowError> {
     if end > now { Ok(end) } else { Err(RowError::InThePast) }
 }
 
-/// How far ahead of this one a client's clock may be.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
-
 /// A time that has been, in RFC 3339. One that is about to be is taken for now.
 pub(crate) fn requested_until(text: &str, now: Timestamp) -> Result<Timestamp, RowError> {
     let time: Timestamp = text.parse().map_err(|_| RowError::RequestedNotATime)?;
-    if time > now + CLOCK_SKEW { Err(RowError::RequestedInTheFuture) } else { Ok(time.min(now)) }
+    match requested::check(time, now) {
+        Ok(()) => Ok(time.min(now)),
+        Err(NotThen::Future) => Err(RowError::RequestedInTheFuture),
+        Err(NotThen::BeforeMessages) => Err(RowError::RequestedBeforeMessages),
+    }
 }
 
 #[cfg(test)]
@@ -391,6 +392,8 @@ mod tests {
         assert_eq!(is("2025-12-31T23:00:00Z"), Ok("2025-12-31T23:00:00Z".to_owned()));
         assert_eq!(is("2026-01-01T00:00:30Z"), Ok("2026-01-01T00:00:00Z".to_owned()));
         assert_eq!(is("2026-01-01T00:02:00Z"), Err(RowError::RequestedInTheFuture));
+        assert_eq!(is("1990-01-01T00:00:00Z"), Ok("1990-01-01T00:00:00Z".to_owned()));
+        assert_eq!(is("1980-01-01T00:00:00Z"), Err(RowError::RequestedBeforeMessages));
         for text in ["", "yesterday", "2025-12-31", "1767225600"] {
             assert_eq!(is(text), Err(RowError::RequestedNotATime), "{text}");
         }
