@@ -269,6 +269,8 @@ pub(crate) fn retell(target: &Target, entry: &Entry, retold: Retold) -> Result<(
     let Retold { hold: kind, directions, reason, lifted } = retold;
     let there = entry.holds.get(kind);
     let in_force = there.filter(|hold| !hold.directions.is_none());
+    // Other words for it do not make it asked for anew.
+    let requested = if lifted { there } else { in_force }.map(|hold| hold.requested);
     let mut writes = vec![Write::Block(Block {
         hold: kind,
         source: there.map_or(Source::Api, |hold| hold.source),
@@ -276,10 +278,12 @@ pub(crate) fn retell(target: &Target, entry: &Entry, retold: Retold) -> Result<(
         reason: reason.or_else(|| there.and_then(|hold| hold.reason.clone())),
         display: entry.display.clone(),
         expires: in_force.and_then(|hold| hold.expires),
+        requested,
         ..Block::new(entry.subject, directions, target.actor.clone())
     })];
     if lifted {
-        writes.push(Lift { hold: Some(kind), ..Lift::of(directions) }.write(target, entry.subject));
+        writes
+            .push(Lift { hold: Some(kind), requested, ..Lift::of(directions) }.write(target, entry.subject));
     }
     target.gate.list().write(writes)?;
     target.gate.catch_up();
