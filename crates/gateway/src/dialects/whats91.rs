@@ -131,7 +131,7 @@ async fn list(call: Call) -> Result<Response, Fault> {
             skip: (page as u64 - 1).saturating_mul(limit.get() as u64),
             limit,
             filter: Filter { status, covering: COVERED },
-            search: search.as_deref().map(|text| Search { text: text.trim() }),
+            search: search.as_deref().map(|text| Search::new(&target, text.trim())),
         };
         let (shown, more) = read::counted(&target, &wanted)?;
         let sender = target.sender_config();

@@ -344,6 +344,31 @@ fn the_log_has_the_id_that_the_answer_has() {
 }
 
 #[test]
+fn a_person_is_found_by_each_spelling() {
+    let gateway = vendors();
+    for (blocked, searches) in [
+        (
+            "5215512345678",
+            &["525512345678", "%2B52%201%2055%201234%205678", "%2B52%2055%201234%205678", "525512345"][..],
+        ),
+        ("525512345678", &["5215512345678", "00525512345678"]),
+        ("541123456789", &["5491123456789", "%2B54%2011%2015%202345-6789", "54911234"]),
+        ("5511987654321", &["551187654321", "%2B55%20011%2098765-4321"]),
+        ("919876543210", &["098765%2043210", "9876543210", "%2B91%20098765%2043210"]),
+    ] {
+        let body = json!({ "senderId": NUMBER, "phone": blocked });
+        bearer(&gateway, "POST", WHATS91, Some(body)).ok();
+        for search in searches {
+            let listed = list(&gateway, &format!("&search={search}"));
+            let found: Vec<&Value> = entries(&listed).iter().map(|entry| &entry["normalizedPhone"]).collect();
+            assert_eq!(found, [blocked], "{search}");
+        }
+        let uid = entries(&list(&gateway, ""))[0]["uid"].as_str().unwrap().to_owned();
+        bearer(&gateway, "DELETE", &format!("{WHATS91}/{uid}?senderId={NUMBER}"), None).ok();
+    }
+}
+
+#[test]
 fn other_words_do_not_change_when_somebody_asked() {
     let gateway = vendors();
     let asked = "2026-01-02T03:04:05.000Z";
