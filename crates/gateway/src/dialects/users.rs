@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use portcullis_ledger::{HoldKind, Outcome, Paging};
+use portcullis_ledger::{HoldKind, Outcome, Paging, UserId};
 use portcullis_msisdn::Directions;
 use serde::{Deserialize, Serialize};
 
@@ -47,20 +47,10 @@ impl User {
     /// As the core reads it.
     fn text(&self) -> String {
         match (&self.user, &self.user_id) {
-            (Some(user), _) if !is_user_id(user.as_str()) => user.as_str().to_owned(),
+            (Some(user), _) if !UserId::is_meta_s(user.as_str()) => user.as_str().to_owned(),
             _ => format!("{USER_PREFIX}{}", self.input()),
         }
     }
-}
-
-/// Whether a text looks like one of Meta's business-scoped user ids: a country, a dot, letters and digits.
-fn is_user_id(text: &str) -> bool {
-    text.split_once('.').is_some_and(|(country, id)| {
-        country.len() == 2
-            && country.bytes().all(|byte| byte.is_ascii_uppercase())
-            && !id.is_empty()
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
 }
 
 /// What became of one person.
@@ -321,19 +311,4 @@ pub(super) fn page(target: &Target, wanted: &Wanted, who: Who) -> std::result::R
         has_previous,
         has_next,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn user_ids_are_told_from_numbers() {
-        for text in ["US.13491208655302741918", "SE.a1"] {
-            assert!(is_user_id(text), "{text}");
-        }
-        for text in ["+46732001122", "46.732001122", "us.1", "US.", "USA.1", "US.1.2", "", "."] {
-            assert!(!is_user_id(text), "{text}");
-        }
-    }
 }
