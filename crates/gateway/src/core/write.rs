@@ -79,7 +79,7 @@ pub(crate) struct Lift<'a> {
     pub(crate) covering: Directions,
     /// Only what was blocked through this interface; anything else is [`RowError::Foreign`].
     pub(crate) made_through: Option<&'a str>,
-    /// Whether a number that the person's own opt-out keeps blocked in all of `covering` is [`RowError::OptedOut`].
+    /// Whether a number that the person's own opt-out keeps blocked in one of `covering` is [`RowError::OptedOut`].
     pub(crate) or_opted_out: bool,
     /// When the person asked for it; where that is not known, now.
     pub(crate) requested: Option<Timestamp>,
@@ -108,25 +108,22 @@ impl Lift<'_> {
         })
     }
 
-    /// What speaks against lifting this of an entry.
-    pub(crate) fn objection(&self, entry: &Entry) -> Option<RowError> {
-        let coverage = entry.holds.coverage();
-        if (self.covering & !coverage.blocked()).is_none() {
-            let operator = entry.holds.get(HoldKind::Operator);
-            let is_foreign = |hold: &Hold| {
-                !(hold.directions & self.directions).is_none()
-                    && self.made_through.is_some_and(|interface| hold.actor.interface() != Some(interface))
-            };
-            if operator.is_some_and(is_foreign) {
-                return Some(RowError::Foreign);
-            }
-            let stays = coverage.of(HoldKind::OptOut);
-            let keeps = self.or_opted_out && self.hold == Some(HoldKind::Operator) && !stays.is_none();
-            if keeps && (self.covering & !stays).is_none() {
-                return Some(RowError::OptedOut);
-            }
+    /// What speaks against lifting this of somebody, who has these entries.
+    pub(crate) fn objection(&self, entries: &[Entry]) -> Option<RowError> {
+        let all =
+            |of: fn(&Entry) -> Directions| entries.iter().map(of).fold(Directions::NONE, |all, of| all | of);
+        let is_foreign = |hold: &Hold| {
+            !(hold.directions & self.directions).is_none()
+                && self.made_through.is_some_and(|interface| hold.actor.interface() != Some(interface))
+        };
+        let mut operators = entries.iter().filter_map(|entry| entry.holds.get(HoldKind::Operator));
+        let blocked = all(|entry| entry.holds.coverage().blocked());
+        if (self.covering & !blocked).is_none() && operators.any(is_foreign) {
+            return Some(RowError::Foreign);
         }
-        None
+        let stays = all(|entry| entry.holds.coverage().of(HoldKind::OptOut));
+        let keeps = self.or_opted_out && self.hold == Some(HoldKind::Operator);
+        (keeps && !(stays & self.covering).is_none()).then_some(RowError::OptedOut)
     }
 }
 
@@ -147,6 +144,26 @@ pub(crate) struct RowDone {
     pub(crate) outcome: Option<Outcome>,
     /// Under which subject the person's entry stands.
     pub(crate) subject: Option<Subject>,
+}
+
+impl RowDone {
+    /// Why what an interface asked for is not so, although the row could be taken.
+    pub(crate) fn failure(&self) -> Option<RowError> {
+        match self.outcome? {
+            Outcome::Full => Some(RowError::Full),
+            // Of the two kinds of holds that block, the operator's went, or was not there.
+            Outcome::Held | Outcome::Lifted => Some(RowError::OptedOut),
+            _ => None,
+        }
+    }
+}
+
+impl Done {
+    /// The rows that were taken in vain.
+    pub(crate) fn failures(&self) -> Vec<RowProblem> {
+        let failure = |(index, row): (usize, &RowDone)| Some(RowProblem { index, error: row.failure()? });
+        self.results.iter().enumerate().filter_map(failure).collect()
+    }
 }
 
 /// Blocks numbers. When this returns, they are on disk, and the next check sees them.
@@ -237,7 +254,7 @@ pub(crate) fn unblock(
             return Ok(None);
         }
         let Some(person) = target.person(identity)? else { return Ok(None) };
-        Ok(target.gate.list().find(&person)?.iter().find_map(|entry| lift.objection(entry)))
+        Ok(lift.objection(&target.gate.list().find(&person)?))
     };
     let make = |identity: &Identity, ()| lift.write(target, target.whom(identity));
     write(target, numbers.len(), manner, read, judge, make)

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use portcullis_ledger::{HoldKind, Outcome, Paging, UserId};
+use portcullis_ledger::{HoldKind, Paging, UserId};
 use portcullis_msisdn::Directions;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::cursor::Cursor;
 use super::fault::Fault;
 use super::text::Text;
 use crate::core::read::{self, Who};
-use crate::core::write::{self, BlockRow, Done, Lift, Manner};
+use crate::core::write::{self, BlockRow, Done, Lift, Manner, RowDone};
 use crate::core::{RowError, RowProblem, Target};
 use crate::identity::{Identity, USER_PREFIX};
 
@@ -235,8 +235,7 @@ fn in_order(target: &Target, users: &[User], texts: &[String], done: Done) -> Ve
             return Result { input, identity: target.read(text).ok(), error: Some(error) };
         }
         let written = written.next();
-        let outcome = written.as_ref().and_then(|done| done.outcome);
-        let error = (outcome == Some(Outcome::Full)).then_some(RowError::Full);
+        let error = written.as_ref().and_then(RowDone::failure);
         Result { input, identity: written.map(|done| done.identity), error }
     });
     each.collect()
