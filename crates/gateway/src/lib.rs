@@ -21,6 +21,7 @@ mod number;
 mod plugins;
 mod registry;
 mod reload;
+mod requested;
 mod residency;
 mod sentence;
 pub mod serve;
