@@ -18,6 +18,7 @@ mod log;
 mod metrics;
 mod number;
 mod registry;
+mod requested;
 pub mod serve;
 mod tenant;
 mod token;

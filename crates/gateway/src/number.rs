@@ -1,5 +1,8 @@
 //! Reading the numbers that clients write.
 
+mod extension;
+mod prefix;
+
 use std::str::FromStr;
 
 use portcullis_msisdn::{Fit, Msisdn, ParseError};
@@ -106,40 +109,105 @@ impl NumberReader {
     /// With a plus there is one. Without, Meta puts the business's own country code in front of a number that lacks one, and
     /// does not say how it tells that (its page on sending messages, "WhatsApp user phone number formats", 4 November 2025).
     /// So the digits count as they stand, behind the country code of `business`, and as they are dialled in the default
-    /// region.
+    /// region. Where the number of `business` is not known, there must be a valid reading: what has none may become anybody's
+    /// number there.
     ///
     /// # Errors
     /// Where there is none, the reason why the text is no international number.
-    pub(crate) fn readings(self, text: &str, business: Option<Msisdn>) -> Result<Vec<Msisdn>, ParseError> {
+    pub(crate) fn readings(
+        self,
+        text: &str,
+        business: Option<Msisdn>,
+    ) -> Result<Vec<Msisdn>, RecipientError> {
         let (national, international) = self.both(text);
-        if international == Err(ParseError::Point) {
-            return Err(ParseError::Point);
+        if let Err(error @ (ParseError::Point | ParseError::Extension)) = international {
+            return Err(error.into());
         }
-        let behind_own_code = business.and_then(|business| {
+        let behind_own_code = |text: &str| {
             let digits = bare_digits(text)?;
-            self::international(&format!("+{}{digits}", business.country_code())).ok()
-        });
+            plainly(&format!("+{}{digits}", business?.country_code())).ok()
+        };
+        if extension::follows(text, |text| behind_own_code(text).is_some_and(is_known)) {
+            return Err(ParseError::Extension.into());
+        }
+        if business.is_none()
+            && national.is_none()
+            && has_a_number_s_digits(international)
+            && bare_digits(text).is_some_and(|digits| !is_international(&digits, international))
+        {
+            return Err(RecipientError::CountryUnknown);
+        }
         let mut readings: Vec<Msisdn> =
-            international.ok().into_iter().chain(behind_own_code).chain(national).collect();
+            international.ok().into_iter().chain(behind_own_code(text)).chain(national).collect();
         readings.sort_unstable();
         readings.dedup();
         match international {
-            Err(error) if readings.is_empty() => Err(error),
+            Err(error) if readings.is_empty() => Err(error.into()),
             _ => Ok(readings),
         }
     }
 
     /// The text as a number that is dialled in the default region, where it is valid there; and as an international one.
     fn both(self, text: &str) -> (Option<Msisdn>, Result<Msisdn, ParseError>) {
-        let international = international(text);
-        let Some(Region(region)) = self.default_region else { return (None, international) };
-        // A plus needs no region; and of letters no region makes a number.
-        let national = bare_digits(text)
-            .filter(|_| !matches!(international, Err(ParseError::Point)))
-            .and_then(|digits| PHONE_NUMBER_UTIL.parse(&digits, Some(region)).ok())
-            .and_then(valid);
+        let international = plainly(text);
+        if is_readable(international) && extension::follows(text, |text| self.is_number(text)) {
+            return (None, Err(ParseError::Extension));
+        }
+        // Of what separates no groups no region makes a number.
+        let national = if international == Err(ParseError::Point) { None } else { self.national(text) };
         (national, international)
     }
+
+    /// The text as a number that is dialled in the default region, where it is valid there. A plus needs no region; and of
+    /// letters no region makes a number.
+    fn national(self, text: &str) -> Option<Msisdn> {
+        let Region(region) = self.default_region?;
+        PHONE_NUMBER_UTIL.parse(bare_digits(text)?, Some(region)).ok().and_then(valid)
+    }
+
+    /// Whether the text is a valid number in some reading.
+    fn is_number(self, text: &str) -> bool {
+        plainly(text).is_ok_and(is_known) || self.national(text).is_some()
+    }
+}
+
+/// Why the recipient of a message can't be read. Shows no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RecipientError {
+    #[error(transparent)]
+    Unreadable(#[from] ParseError),
+    /// It may be a number that lacks the country code of the business, and that is not known.
+    #[error(
+        "the number has no plus and is not a valid international one, and which country code it lacks is not known: write + \
+         and the country code before it, or give the sender's `number` in the configuration"
+    )]
+    CountryUnknown,
+}
+
+/// Whether digits are a valid international number as they stand, and were read so.
+fn is_international(digits: &str, read: Result<Msisdn, ParseError>) -> bool {
+    let digits = digits.strip_prefix("00").unwrap_or(digits);
+    read.is_ok_and(|number| is_known(number) && number.digits().to_string() == digits)
+}
+
+/// Whether there are as many digits as a number has, behind its country code or without.
+fn has_a_number_s_digits(read: Result<Msisdn, ParseError>) -> bool {
+    is_readable(read) && read != Err(ParseError::TooManyDigits)
+}
+
+/// Whether digits were read, whatever number they make.
+fn is_readable(read: Result<Msisdn, ParseError>) -> bool {
+    !matches!(
+        read,
+        Err(ParseError::Point
+            | ParseError::NoDigits
+            | ParseError::TextTooLong
+            | ParseError::SecondPlus
+            | ParseError::MisplacedPlus
+            | ParseError::ForeignDigit
+            | ParseError::Letter
+            | ParseError::UnexpectedCharacter(_))
+    )
 }
 
 /// Reads an international number: [`Msisdn::parse`], and what only numbering plans tell.
@@ -151,45 +219,22 @@ impl NumberReader {
 /// # Errors
 /// As for [`Msisdn::parse`].
 pub(crate) fn international(text: &str) -> Result<Msisdn, ParseError> {
+    NumberReader { default_region: None }.both(text).1
+}
+
+/// The same, whatever a dot or slash may separate.
+fn plainly(text: &str) -> Result<Msisdn, ParseError> {
     match Msisdn::parse(text) {
-        Ok(number) if number.fit() == Fit::UnknownLength => Ok(without_prefix(number).unwrap_or(number)),
+        Ok(number) if number.fit() == Fit::UnknownLength => prefix::dropped(number),
         Err(ParseError::TrunkPrefix) => {
             let digits: String = text.chars().filter(char::is_ascii_digit).collect();
             // What stands before the country code was seen to be nothing, a plus, or two zeros.
             let digits = digits.strip_prefix("00").unwrap_or(&digits);
             let value: u64 = digits.parse().map_err(|_| ParseError::TooManyDigits)?;
-            let number = Msisdn::try_from(value)?;
-            if is_valid(number) {
-                // As freephone numbers of some countries are.
-                return Ok(number);
-            }
-            without_prefix(number).ok_or(ParseError::TrunkPrefix)
+            prefix::dropped(Msisdn::try_from(value)?)
         }
         read => read,
     }
-}
-
-/// The number without a prefix that is dialled inside its country only; `None` where there is none, or the rest is not valid.
-fn without_prefix(number: Msisdn) -> Option<Msisdn> {
-    let parsed = PHONE_NUMBER_UTIL.parse(number.e164().to_string(), None).ok().and_then(valid);
-    if let Some(parsed) = parsed {
-        return Some(parsed).filter(|parsed| *parsed != number);
-    }
-    // Prefixes that the metadata does not have, or has for some services only.
-    let code = number.country_code();
-    let digits = number.digits().to_string();
-    let national = digits.strip_prefix(&code.to_string())?;
-    let bare = match code {
-        // Abolished in 2019, and still typed.
-        52 => ["044", "045", "01"].iter().find_map(|prefix| national.strip_prefix(prefix)),
-        // Before mobile numbers, where the metadata takes what follows for a carrier's code.
-        57 => national.strip_prefix('0'),
-        // Before a zero that belongs to the number.
-        _ if national.starts_with("00") => national.strip_prefix('0'),
-        _ => None,
-    };
-    let bare = Msisdn::parse(&format!("+{code}{}", bare?)).ok()?;
-    is_valid(bare).then_some(bare)
 }
 
 /// The digits of a text that has, besides them, separators only, and is not too long to be a number.
@@ -208,8 +253,13 @@ fn bare_digits(text: &str) -> Option<String> {
     Some(digits)
 }
 
-fn is_same(one: Msisdn, other: Msisdn) -> bool {
+pub(crate) fn is_same(one: Msisdn, other: Msisdn) -> bool {
     one.spellings().any(|spelling| spelling == other)
+}
+
+/// Whether a spelling of the number is valid by libphonenumber's metadata.
+fn is_known(number: Msisdn) -> bool {
+    number.spellings().any(is_valid)
 }
 
 fn is_valid(number: Msisdn) -> bool {
@@ -329,9 +379,128 @@ mod tests {
         let indian = Some(number(919_876_543_210));
         let all = WITHOUT_REGION.readings("(631) 555-1234", indian).unwrap();
         assert!(all.contains(&number(916_315_551_234)), "{all:?}");
-        assert_eq!(readings("732001122.0"), Err(ParseError::Point));
-        assert_eq!(readings("nonsense"), Err(ParseError::Letter));
-        assert_eq!(WITHOUT_REGION.readings("1", None), Err(ParseError::TooShort));
+        assert_eq!(readings("732001122.0"), Err(ParseError::Point.into()));
+        assert_eq!(readings("732001122/123"), Err(ParseError::Extension.into()), "behind the own code");
+        assert_eq!(readings("nonsense"), Err(ParseError::Letter.into()));
+        assert_eq!(readings("1"), Err(ParseError::TooShort.into()));
+    }
+
+    #[test]
+    fn without_the_business_s_number_a_recipient_has_a_valid_reading_or_is_refused() {
+        let readings = |reader: NumberReader, text| {
+            reader.readings(text, None).map(|all| all.into_iter().map(Msisdn::get).collect::<Vec<_>>())
+        };
+        for text in [
+            "732001122",
+            "73-200 11 22",
+            "0732001122",
+            "4155550123",
+            "(631) 555-1234",
+            "98765 43210",
+            "44 (0)7911 123457",
+        ] {
+            assert_eq!(readings(WITHOUT_REGION, text), Err(RecipientError::CountryUnknown), "{text}");
+            // That it is Sweden's numbers that the tenant writes does not tell where the sender is.
+            if !text.contains("73") {
+                assert_eq!(readings(reader("SE"), text), Err(RecipientError::CountryUnknown), "{text}");
+            }
+        }
+        for (text, number) in [
+            ("46732001122", 46_732_001_122),
+            ("0046 73-200 11 22", 46_732_001_122),
+            ("12025550173", 12_025_550_173),
+            // As WhatsApp writes them, and numbers of plans that grew.
+            ("5215512345678", 5_215_512_345_678),
+            ("551187654321", 551_187_654_321),
+            ("22507123456", 22_507_123_456),
+            // The plus says that it is whole.
+            ("+46100000000001", 46_100_000_000_001),
+        ] {
+            assert_eq!(readings(WITHOUT_REGION, text), Ok(vec![number]), "{text}");
+            assert_eq!(readings(reader("SE"), text), Ok(vec![number]), "{text}");
+        }
+        assert_eq!(readings(reader("SE"), "732001122"), Ok(vec![46_732_001_122]));
+        assert!(RecipientError::CountryUnknown.to_string().contains("write + and the country code"));
+    }
+
+    #[test]
+    fn an_extension_or_a_fraction_is_no_part_of_a_number() {
+        for text in [
+            "46732001122/123",
+            "46732001122.125",
+            "+46732001122/123",
+            "+46 73-200 11 22/123",
+            "0046732001122.1250",
+            "+46.73.200.11.22.125",
+            "+46 (0)73 200 11 22 / 123",
+            "+46732001122-123",
+            "+46732001122 (123)",
+            "+1 (202) 555-0173/456",
+            "+1.202.555.0173.4567",
+            "+49 30 123456/789",
+            "5215512345678/123",
+        ] {
+            assert_eq!(international(text), Err(ParseError::Extension), "{text}");
+            for region in ["SE", "US", "DE"] {
+                assert_eq!(read(region, text), Err(ParseError::Extension.into()), "{region} {text}");
+                let vendor = reader(region).read_vendor_s(text);
+                assert_eq!(vendor, Err(ParseError::Extension), "{region} {text}");
+                for business in [None, Some(number(46_700_000_001))] {
+                    let read = reader(region).readings(text, business);
+                    assert_eq!(read, Err(ParseError::Extension.into()), "{region} {text}");
+                }
+            }
+        }
+        for text in ["073-200 11 22/123", "0732001122.125", "732001122/123"] {
+            assert_eq!(read("SE", text), Err(ParseError::Extension.into()), "{text}");
+        }
+        for text in
+            ["46732001122;ext=5", "46732001122x123", "46732001122#123", "46732001122 ext. 5", "46732001122,5"]
+        {
+            for region in ["SE", "US"] {
+                let read = read(region, text);
+                assert!(
+                    matches!(
+                        read,
+                        Err(NumberError::Unreadable(ParseError::Letter | ParseError::UnexpectedCharacter(_)))
+                    ),
+                    "{region} {text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn dots_slashes_and_hyphens_separate_groups_of_a_number() {
+        for (region, text, digits) in [
+            ("DE", "+49 170/1234567", 491_701_234_567_u64),
+            ("DE", "0170/1234567", 491_701_234_567),
+            ("DE", "0170-1234567", 491_701_234_567),
+            ("DE", "030/12345678", 493_012_345_678),
+            ("DE", "+49.30.1234.5678", 493_012_345_678),
+            ("DE", "02151 / 123456", 492_151_123_456),
+            ("AT", "+43 1/5331234", 4_315_331_234),
+            ("AT", "0664/1234567", 436_641_234_567),
+            ("AT", "02236/123456", 432_236_123_456),
+            ("SE", "073.200.11.22", 46_732_001_122),
+            ("SE", "+46.732001122", 46_732_001_122),
+            ("SE", "+46 8/123 456 78", 46_812_345_678),
+            ("US", "202.555.0173", 12_025_550_173),
+            ("US", "+1.202.555.0173", 12_025_550_173),
+            ("US", "202-555.0173", 12_025_550_173),
+            ("GB", "+44 20 7946-0958", 442_079_460_958),
+            ("GB", "020 7946.0958", 442_079_460_958),
+            ("BR", "+55 11 98765.4321", 5_511_987_654_321),
+            ("IN", "+91 98765-43210", 919_876_543_210),
+            ("CN", "+86 138-1234-5678", 8_613_812_345_678),
+            ("FR", "01.23.45.67.89", 33_123_456_789),
+            ("LU", "+352 26.12.34.56", 35_226_123_456),
+            ("CH", "+41.44.668.18.00", 41_446_681_800),
+            ("UY", "+598 2123.4567", 59_821_234_567),
+            ("CI", "+225 07-07-12-34-56", 2_250_707_123_456),
+        ] {
+            assert_eq!(read(region, text), Ok(digits), "{region} {text}");
+        }
     }
 
     #[test]
@@ -349,6 +518,15 @@ mod tests {
             ("+52 044 55 1234 5678", 525_512_345_678),
             ("+52 01 55 1234 5678", 525_512_345_678),
             ("+54 11 15 2345 6789", 5_491_123_456_789),
+            ("+54 9 11 15 2345 6789", 5_491_123_456_789),
+            ("+54 9 11 15-2345-6789", 5_491_123_456_789),
+            ("+54 0 11 15 2345 6789", 5_491_123_456_789),
+            ("+54 9 351 15 234 5678", 5_493_512_345_678),
+            ("+52 1 01 55 1234 5678", 525_512_345_678),
+            ("+55 0 15 11 3876 5432", 551_138_765_432),
+            ("+380 8 044 123 4567", 380_441_234_567),
+            ("+976 01 9911 2233", 97_699_112_233),
+            ("+996 8 312 123456", 996_312_123_456),
             ("+57 0 321 1234567", 573_211_234_567),
             ("+1 1 (202) 555-0173", 12_025_550_173),
             // They belong to the number.
@@ -476,6 +654,121 @@ mod tests {
             }
         }
         assert!(dropped > 3 * 200, "{dropped}");
+    }
+
+    /// What is dialled inside a country before its numbers besides a 0, or was: with the codes of carriers.
+    const DIALLED_INSIDE: &[(u16, &[&str])] = &[
+        (1, &["1"]),
+        (7, &["8"]),
+        (36, &["06"]),
+        (52, &["01", "02", "044", "045", "1 01", "1 044", "1 045"]),
+        (54, &["0", "9 0", "0 9", "9"]),
+        (55, &["0 15", "0 21", "0 31", "0 41"]),
+        (56, &["09"]),
+        (57, &["03", "05", "07", "09"]),
+        (370, &["8"]),
+        (371, &["8"]),
+        (372, &["8"]),
+        (373, &["8", "8 0"]),
+        (374, &["8", "8 0"]),
+        (375, &["8", "8 0"]),
+        (380, &["8", "8 0"]),
+        (976, &["01", "02"]),
+        (992, &["8"]),
+        (993, &["8"]),
+        (994, &["8", "8 0"]),
+        (995, &["8", "8 0"]),
+        (996, &["8", "8 0"]),
+        (998, &["8", "8 0"]),
+    ];
+
+    #[test]
+    fn a_prefix_that_is_dialled_inside_makes_no_other_number() {
+        let mut dropped = 0;
+        for (region, example) in examples() {
+            let code = example.country_code();
+            let national = example.digits().to_string()[code.to_string().len()..].to_owned();
+            let others =
+                DIALLED_INSIDE.iter().filter(|(of, _)| *of == code).flat_map(|(_, prefixes)| *prefixes);
+            for prefix in others.copied().chain(["0"]) {
+                match international(&format!("+{code} {prefix} {national}")) {
+                    Ok(read) if is_same(read, example) => dropped += 1,
+                    // It belongs to another number that there is.
+                    Ok(read) => assert!(is_known(read), "{region} {prefix}: {read:?}"),
+                    Err(error) => assert!(
+                        matches!(error, ParseError::TrunkPrefix | ParseError::TooManyDigits),
+                        "{region} {prefix}: {error}"
+                    ),
+                }
+            }
+        }
+        assert!(dropped > 350, "{dropped}");
+    }
+
+    #[test]
+    fn a_prefix_before_what_is_no_number_is_refused() {
+        for text in [
+            "+7 8 100 000-00-00",
+            "+36 06 00 000 0000",
+            "+370 8 000 00000",
+            "+375 8 000 000-00-00",
+            "+52 044 00 0000 0000",
+            "+54 9 299 15 000 0000",
+            "+54 0 9 299 15 000 0000",
+        ] {
+            let read = international(text);
+            assert!(
+                matches!(read, Err(ParseError::TrunkPrefix | ParseError::TooManyDigits)),
+                "{text}: {read:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_country_s_examples_end_where_an_extension_or_a_fraction_begins() {
+        for (region, example) in examples() {
+            let text = example.e164().to_string();
+            for tail in ["/5", "/12", "/123", " / 1234", ".0", ".5", ".00", ".125", ".1250", ".000"] {
+                for text in [format!("{text}{tail}"), format!("{}{tail}", &text[1..])] {
+                    match international(&text) {
+                        // Of few digits, it may be a group.
+                        Ok(read) => {
+                            assert!(example.get() < 10_u64.pow(7) && is_known(read), "{region} {tail}");
+                        }
+                        Err(ParseError::Point | ParseError::Extension | ParseError::TooManyDigits) => {}
+                        Err(error) => panic!("{region} {tail}: {error}"),
+                    }
+                }
+            }
+            for tail in ["-123", " - 1234", " (123)"] {
+                let read = international(&format!("{text}{tail}"));
+                assert!(
+                    example.get() < 10_u64.pow(7) || !read.is_ok_and(|read| !is_known(read)),
+                    "{region} {tail}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_country_s_examples_are_read_in_groups_or_refused() {
+        let (mut read, mut refused) = (0, 0);
+        for (region, example) in examples() {
+            let text = example.e164().to_string();
+            for separator in [".", "/", " / ", "-", ") "] {
+                for at in 3..text.len() - 1 {
+                    let form = format!("{}{separator}{}", &text[..at], &text[at..]);
+                    match international(&form) {
+                        Ok(number) => {
+                            assert_eq!(number, example, "{region} {form}");
+                            read += 1;
+                        }
+                        Err(_) => refused += 1,
+                    }
+                }
+            }
+        }
+        assert!(read > 4 * refused, "{read} {refused}");
     }
 
     proptest! {

@@ -3,14 +3,26 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a person that is no telephone number, such as Meta's business-scoped user id: 1 to 128 printable ASCII
+/// The name of a person that is no telephone number, such as Meta's business-scoped user id: 1 to 135 printable ASCII
 /// characters without spaces. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct UserId(String);
 
 impl UserId {
-    /// The most characters.
-    pub const MAX_LENGTH: usize = 128;
+    /// The most characters: Meta's have 128 behind a country and `ENT.`.
+    pub const MAX_LENGTH: usize = 135;
+
+    /// Whether a text looks like one of Meta's business-scoped user ids: a country, a dot, and up to 128 letters and digits;
+    /// those of a parent business with `ENT.` before these
+    /// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids>, 2026-02-18).
+    pub fn is_meta_s(text: &str) -> bool {
+        let Some((country, id)) = text.split_once('.') else { return false };
+        let id = id.strip_prefix("ENT.").unwrap_or(id);
+        country.len() == 2
+            && country.bytes().all(|byte| byte.is_ascii_uppercase())
+            && (1..=128).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    }
 
     /// The id. For answers to those who may see it, never for logs.
     pub fn as_str(&self) -> &str {
@@ -61,12 +73,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn meta_s_ids_are_told_from_numbers() {
+        let longest = format!("US.ENT.{}", "1".repeat(128));
+        for text in ["US.13491208655302741918", "SE.a1", "US.ENT.123", "US.ENT.ENT", "US.ENT", &longest] {
+            assert!(UserId::is_meta_s(text), "{text}");
+            assert!(text.parse::<UserId>().is_ok(), "{text}");
+        }
+        let too_long = format!("US.{}", "1".repeat(129));
+        for text in [
+            "+46732001122",
+            "46.732001122",
+            "us.1",
+            "US.",
+            "USA.1",
+            "US.1.2",
+            "US.ENT.",
+            "US.ENT.ENT.1",
+            "US.ent.1",
+            "US.ENT.1.2",
+            &too_long,
+            "",
+            ".",
+        ] {
+            assert!(!UserId::is_meta_s(text), "{text}");
+        }
+    }
+
+    #[test]
     fn ids_are_short_and_printable_and_not_shown() {
         let id: UserId = "US.13491208655302741918".parse().unwrap();
         assert_eq!(id.as_str(), "US.13491208655302741918");
         assert!(!format!("{id:?}").contains("1349"));
         assert_eq!("".parse::<UserId>(), Err(UserIdError::Empty));
-        assert_eq!("a".repeat(129).parse::<UserId>(), Err(UserIdError::TooLong));
+        assert!("a".repeat(135).parse::<UserId>().is_ok());
+        assert_eq!("a".repeat(136).parse::<UserId>(), Err(UserIdError::TooLong));
         for (text, position) in [("a b", 1), ("aé", 1), ("\n", 0)] {
             assert_eq!(text.parse::<UserId>(), Err(UserIdError::NotPrintable { position }));
         }

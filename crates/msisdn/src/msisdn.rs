@@ -335,6 +335,9 @@ pub enum ParseError {
     TooShort,
     /// A dot or slash that separates no groups of digits, as in `46732001122.0`.
     Point,
+    /// Behind what is a number by itself, digits that no number of the country has besides: an extension, or a decimal fraction.
+    /// Only numbering plans tell, so [`Msisdn::parse`] does not give this.
+    Extension,
     /// A second `+`.
     SecondPlus,
     /// A `+` after a digit.
@@ -371,8 +374,13 @@ impl fmt::Display for ParseError {
             }
             ParseError::TooShort => "the number is too short: no number of its country has so few digits",
             ParseError::Point => {
-                "a dot or slash stands where it separates no groups of digits: is it a decimal point? \
-                 write the number without it"
+                "a dot or slash stands where it separates no groups of digits: is it a decimal point, or is an \
+                 extension behind it? write the number alone"
+            }
+            ParseError::Extension => {
+                "what stands behind the dot, slash, hyphen or parenthesis looks like an extension or a decimal \
+                 fraction, as what stands before it is a number by itself: leave it out, or write the number \
+                 without separators"
             }
             ParseError::SecondPlus => "the number has two plus signs: is it two numbers?",
             ParseError::MisplacedPlus => {

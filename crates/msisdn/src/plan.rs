@@ -44,9 +44,10 @@ pub(crate) fn zero_may_lead(code: u16, (value, count): (u64, u32)) -> bool {
 }
 
 /// Whether the digits behind a country code may begin with a prefix that is dialled inside the country only, though there
-/// are numbers of this length: Belarus dials 8 first.
+/// are numbers of this length: in what was the Soviet Union, 8 was dialled first, in Belarus before a 0.
 pub(crate) fn may_have_prefix(code: u16, (value, count): (u64, u32)) -> bool {
-    code == 375 && count >= 10 && value / 10_u64.pow(count - 1) == 8
+    let dials_8 = matches!(code, 370..=375 | 380 | 992..=996 | 998);
+    dials_8 && value / 10_u64.pow(count - 1) == 8 && [1, 2].iter().any(|prefix| of(code).has(count - prefix))
 }
 
 /// Of codes whose numbers are not known, such as 379, the Vatican's, which has none yet.

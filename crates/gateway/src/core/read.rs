@@ -139,17 +139,27 @@ fn reveal_all(target: &Target, subjects: &[Subject]) -> Result<Vec<(Subject, Ide
 
 /// A search over numbers and texts.
 pub(crate) struct Search<'a> {
-    /// In numbers as they are stored and as they were written, and in reasons; of either case.
+    /// In numbers in each of their spellings and as they were written, and in reasons; of either case.
     pub(crate) text: &'a str,
+    /// The number that the text is read as.
+    person: Option<Msisdn>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    pub(crate) fn new(target: &Target, text: &'a str) -> Self {
+        let person = target.read(text).ok().and_then(|identity| identity.number());
+        Search { text, person }
+    }
+
     fn finds(&self, shown: &Shown, number: Msisdn) -> bool {
         let wanted = self.text.to_lowercase();
         let digits: String = wanted.chars().filter(char::is_ascii_digit).collect();
         let is_number =
             !digits.is_empty() && wanted.chars().all(|c| c.is_ascii_digit() || " +-.()/".contains(c));
-        if is_number && number.digits().to_string().contains(&digits) {
+        let is_meant = |spelling: Msisdn| {
+            Some(spelling) == self.person || is_number && spelling.digits().to_string().contains(&digits)
+        };
+        if number.spellings().any(is_meant) {
             return true;
         }
         let display = shown.entry.display.as_ref().map(|display| display.as_str().to_lowercase());

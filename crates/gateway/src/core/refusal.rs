@@ -63,6 +63,10 @@ pub(crate) enum RowError {
     RequestedNotATime,
     #[error("the time of the request lies in the future")]
     RequestedInTheFuture,
+    #[error(
+        "the time of the request lies before 1990, when nobody could ask for that: does it stand for no time at all? leave it out"
+    )]
+    RequestedBeforeMessages,
     #[error("the name of the source: {0}: shorten it")]
     Label(TooLong),
     #[error("it is the sender's own number")]

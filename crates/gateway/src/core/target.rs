@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis_engine::{Identity, List};
 use portcullis_ledger::{Actor, Scope, Whom};
-use portcullis_msisdn::{Msisdn, Person, Subject};
+use portcullis_msisdn::{Person, Subject};
 
 use super::refusal::Refusal;
 use crate::config::SenderConfig;
@@ -87,11 +87,6 @@ impl Target {
             Writing::People => identity::read(text, self.tenant.reader),
             Writing::Vendor => identity::read_vendor_s(text, self.tenant.reader),
         }
-    }
-
-    /// Everybody who is meant by a number: the person in each spelling of it.
-    pub(crate) fn person_of_number(&self, number: Msisdn) -> Person {
-        self.list.permutation().person(number)
     }
 
     /// What somebody is known as behind the edge; `None` for a user id that was never seen. For a user id this asks the

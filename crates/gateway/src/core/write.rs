@@ -1,7 +1,7 @@
 //! Blocking and unblocking.
 
 use jiff::Timestamp;
-use std::time::Duration;
+use portcullis_engine::Identity;
 
 use portcullis_ledger::{
     Block, DisplayForm, Entry, Hold, HoldKind, Label, Outcome, Reason, Seq, Source, Unblock, Write, Written,
@@ -10,7 +10,7 @@ use portcullis_msisdn::{Directions, Msisdn, Subject};
 
 use super::refusal::{Refusal, RowError, RowProblem};
 use super::target::Target;
-use portcullis_engine::Identity;
+use crate::requested::{self, NotThen};
 
 /// The most rows that are written at once.
 pub(crate) const MAX_ROWS: usize = 10_000;
@@ -78,7 +78,7 @@ pub(crate) struct Lift<'a> {
     pub(crate) covering: Directions,
     /// Only what was blocked through this interface; anything else is [`RowError::Foreign`].
     pub(crate) made_through: Option<&'a str>,
-    /// Whether a number that the person's own opt-out keeps blocked in all of `covering` is [`RowError::OptedOut`].
+    /// Whether a number that the person's own opt-out keeps blocked in one of `covering` is [`RowError::OptedOut`].
     pub(crate) or_opted_out: bool,
     /// When the person asked for it; where that is not known, now.
     pub(crate) requested: Option<Timestamp>,
@@ -107,25 +107,22 @@ impl Lift<'_> {
         })
     }
 
-    /// What speaks against lifting this of an entry.
-    pub(crate) fn objection(&self, entry: &Entry) -> Option<RowError> {
-        let coverage = entry.holds.coverage();
-        if (self.covering & !coverage.blocked()).is_none() {
-            let operator = entry.holds.get(HoldKind::Operator);
-            let is_foreign = |hold: &Hold| {
-                !(hold.directions & self.directions).is_none()
-                    && self.made_through.is_some_and(|interface| hold.actor.interface() != Some(interface))
-            };
-            if operator.is_some_and(is_foreign) {
-                return Some(RowError::Foreign);
-            }
-            let stays = coverage.of(HoldKind::OptOut);
-            let keeps = self.or_opted_out && self.hold == Some(HoldKind::Operator) && !stays.is_none();
-            if keeps && (self.covering & !stays).is_none() {
-                return Some(RowError::OptedOut);
-            }
+    /// What speaks against lifting this of somebody, who has these entries.
+    pub(crate) fn objection(&self, entries: &[Entry]) -> Option<RowError> {
+        let all =
+            |of: fn(&Entry) -> Directions| entries.iter().map(of).fold(Directions::NONE, |all, of| all | of);
+        let is_foreign = |hold: &Hold| {
+            !(hold.directions & self.directions).is_none()
+                && self.made_through.is_some_and(|interface| hold.actor.interface() != Some(interface))
+        };
+        let mut operators = entries.iter().filter_map(|entry| entry.holds.get(HoldKind::Operator));
+        let blocked = all(|entry| entry.holds.coverage().blocked());
+        if (self.covering & !blocked).is_none() && operators.any(is_foreign) {
+            return Some(RowError::Foreign);
         }
-        None
+        let stays = all(|entry| entry.holds.coverage().of(HoldKind::OptOut));
+        let keeps = self.or_opted_out && self.hold == Some(HoldKind::Operator);
+        (keeps && !(stays & self.covering).is_none()).then_some(RowError::OptedOut)
     }
 }
 
@@ -146,6 +143,26 @@ pub(crate) struct RowDone {
     pub(crate) outcome: Option<Outcome>,
     /// Under which subject the person's entry stands.
     pub(crate) subject: Option<Subject>,
+}
+
+impl RowDone {
+    /// Why what an interface asked for is not so, although the row could be taken.
+    pub(crate) fn failure(&self) -> Option<RowError> {
+        match self.outcome? {
+            Outcome::Full => Some(RowError::Full),
+            // Of the two kinds of holds that block, the operator's went, or was not there.
+            Outcome::Held | Outcome::Lifted => Some(RowError::OptedOut),
+            _ => None,
+        }
+    }
+}
+
+impl Done {
+    /// The rows that were taken in vain.
+    pub(crate) fn failures(&self) -> Vec<RowProblem> {
+        let failure = |(index, row): (usize, &RowDone)| Some(RowProblem { index, error: row.failure()? });
+        self.results.iter().enumerate().filter_map(failure).collect()
+    }
 }
 
 /// Blocks numbers. When this returns, they are on disk, and the next check sees them.
@@ -225,7 +242,7 @@ pub(crate) fn unblock(
             return Ok(None);
         }
         let Some(person) = target.person(identity)? else { return Ok(None) };
-        Ok(target.list.entries().find(&person)?.iter().find_map(|entry| lift.objection(entry)))
+        Ok(lift.objection(&target.list.entries().find(&person)?))
     };
     let make = |identity: &Identity, ()| lift.write(target, target.whom(identity));
     write(target, numbers.len(), manner, read, judge, make)
@@ -256,6 +273,8 @@ pub(crate) fn retell(target: &Target, entry: &Entry, retold: Retold) -> Result<(
     let Retold { hold: kind, directions, reason, lifted } = retold;
     let there = entry.holds.get(kind);
     let in_force = there.filter(|hold| !hold.directions.is_none());
+    // Other words for it do not make it asked for anew.
+    let requested = if lifted { there } else { in_force }.map(|hold| hold.requested);
     let mut writes = vec![Write::Block(Block {
         hold: kind,
         source: there.map_or(Source::Api, |hold| hold.source),
@@ -263,10 +282,12 @@ pub(crate) fn retell(target: &Target, entry: &Entry, retold: Retold) -> Result<(
         reason: reason.or_else(|| there.and_then(|hold| hold.reason.clone())),
         display: entry.display.clone(),
         expires: in_force.and_then(|hold| hold.expires),
+        requested,
         ..Block::new(entry.subject, directions, target.actor.clone())
     })];
     if lifted {
-        writes.push(Lift { hold: Some(kind), ..Lift::of(directions) }.write(target, entry.subject));
+        writes
+            .push(Lift { hold: Some(kind), requested, ..Lift::of(directions) }.write(target, entry.subject));
     }
     target.list.blocking_write(writes)?;
     Ok(())
@@ -344,13 +365,14 @@ fn end_after(text: &str, now: Timestamp) -> Result<Timestamp, RowError> {
     if end > now { Ok(end) } else { Err(RowError::InThePast) }
 }
 
-/// How far ahead of this one a client's clock may be.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
-
 /// A time that has been, in RFC 3339. One that is about to be is taken for now.
 pub(crate) fn requested_until(text: &str, now: Timestamp) -> Result<Timestamp, RowError> {
     let time: Timestamp = text.parse().map_err(|_| RowError::RequestedNotATime)?;
-    if time > now + CLOCK_SKEW { Err(RowError::RequestedInTheFuture) } else { Ok(time.min(now)) }
+    match requested::check(time, now) {
+        Ok(()) => Ok(time.min(now)),
+        Err(NotThen::Future) => Err(RowError::RequestedInTheFuture),
+        Err(NotThen::BeforeMessages) => Err(RowError::RequestedBeforeMessages),
+    }
 }
 
 #[cfg(test)]
@@ -376,6 +398,8 @@ mod tests {
         assert_eq!(is("2025-12-31T23:00:00Z"), Ok("2025-12-31T23:00:00Z".to_owned()));
         assert_eq!(is("2026-01-01T00:00:30Z"), Ok("2026-01-01T00:00:00Z".to_owned()));
         assert_eq!(is("2026-01-01T00:02:00Z"), Err(RowError::RequestedInTheFuture));
+        assert_eq!(is("1990-01-01T00:00:00Z"), Ok("1990-01-01T00:00:00Z".to_owned()));
+        assert_eq!(is("1980-01-01T00:00:00Z"), Err(RowError::RequestedBeforeMessages));
         for text in ["", "yesterday", "2025-12-31", "1767225600"] {
             assert_eq!(is(text), Err(RowError::RequestedNotATime), "{text}");
         }

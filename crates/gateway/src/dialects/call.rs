@@ -17,7 +17,7 @@ use tracing::error;
 use super::fault::Fault;
 use crate::config::{Dialect, Dialects};
 use crate::core::Target;
-use crate::core::write::Terms;
+use crate::core::write::{Done, Terms};
 use crate::gateway::Gateway;
 use crate::http::Front;
 use crate::http::body;
@@ -216,6 +216,12 @@ pub(crate) async fn blocking(
         error!(panicked = failed.is_panic(), "a request was not answered for a defect");
         Err(Fault::Internal)
     })
+}
+
+/// Whether all that was asked for is so now.
+pub(super) fn succeeded(done: &Done) -> Result<(), Fault> {
+    let failures = done.failures();
+    if failures.is_empty() { Ok(()) } else { Err(Fault::Rows(failures)) }
 }
 
 /// The terms of those dialects whose vendors pass blocks on to WhatsApp.

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::MethodFilter;
-use portcullis_ledger::{HoldKind, Outcome, Paging};
+use portcullis_ledger::{HoldKind, Paging};
 use portcullis_msisdn::Directions;
 use serde::{Deserialize, Serialize};
 
@@ -146,10 +146,7 @@ fn number(request: &Request) -> Result<&str, Fault> {
 fn block(target: &Target, request: &Request, echo: Echo) -> Result<Response, Fault> {
     let row = BlockRow::of(number(request)?, COVERED);
     let manner = Manner { terms: whatsapp_terms(target), ..Manner::default() };
-    let done = write::block(target, &[row], manner)?;
-    if done.results.iter().any(|row| row.outcome == Some(Outcome::Full)) {
-        return Err(Fault::Rows(vec![crate::core::RowProblem { index: 0, error: RowError::Full }]));
-    }
+    call::succeeded(&write::block(target, &[row], manner)?)?;
     Ok(good(echo, None))
 }
 
@@ -161,7 +158,7 @@ fn unblock(target: &Target, request: &Request, echo: Echo) -> Result<Response, F
         or_opted_out: true,
         ..Lift::of(COVERED)
     };
-    write::unblock(target, &[number(request)?], lift, Manner::default())?;
+    call::succeeded(&write::unblock(target, &[number(request)?], lift, Manner::default())?)?;
     Ok(good(echo, None))
 }
 

@@ -74,7 +74,7 @@ async fn remove(call: Call) -> Result<Response, Fault> {
             or_opted_out: true,
             ..Lift::of(COVERED)
         };
-        write::unblock(&target, &numbers, lift, Manner::default())?;
+        call::succeeded(&write::unblock(&target, &numbers, lift, Manner::default())?)?;
         Ok(Response::new(Body::empty()))
     })
     .await

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use portcullis_ledger::{HoldKind, Outcome, Paging};
+use portcullis_ledger::{HoldKind, Paging, UserId};
 use portcullis_msisdn::Directions;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::cursor::Cursor;
 use super::fault::Fault;
 use super::text::Text;
 use crate::core::read::{self, Who};
-use crate::core::write::{self, BlockRow, Done, Lift, Manner};
+use crate::core::write::{self, BlockRow, Done, Lift, Manner, RowDone};
 use crate::core::{RowError, RowProblem, Target};
 use portcullis_engine::{Identity, USER_PREFIX};
 
@@ -47,20 +47,10 @@ impl User {
     /// As the core reads it.
     fn text(&self) -> String {
         match (&self.user, &self.user_id) {
-            (Some(user), _) if !is_user_id(user.as_str()) => user.as_str().to_owned(),
+            (Some(user), _) if !UserId::is_meta_s(user.as_str()) => user.as_str().to_owned(),
             _ => format!("{USER_PREFIX}{}", self.input()),
         }
     }
-}
-
-/// Whether a text looks like one of Meta's business-scoped user ids: a country, a dot, letters and digits.
-fn is_user_id(text: &str) -> bool {
-    text.split_once('.').is_some_and(|(country, id)| {
-        country.len() == 2
-            && country.bytes().all(|byte| byte.is_ascii_uppercase())
-            && !id.is_empty()
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
 }
 
 /// What became of one person.
@@ -245,8 +235,7 @@ fn in_order(target: &Target, users: &[User], texts: &[String], done: Done) -> Ve
             return Result { input, identity: target.read(text).ok(), error: Some(error) };
         }
         let written = written.next();
-        let outcome = written.as_ref().and_then(|done| done.outcome);
-        let error = (outcome == Some(Outcome::Full)).then_some(RowError::Full);
+        let error = written.as_ref().and_then(RowDone::failure);
         Result { input, identity: written.map(|done| done.identity), error }
     });
     each.collect()
@@ -321,19 +310,4 @@ pub(super) fn page(target: &Target, wanted: &Wanted, who: Who) -> std::result::R
         has_previous,
         has_next,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn user_ids_are_told_from_numbers() {
-        for text in ["US.13491208655302741918", "SE.a1"] {
-            assert!(is_user_id(text), "{text}");
-        }
-        for text in ["+46732001122", "46.732001122", "us.1", "US.", "USA.1", "US.1.2", "", "."] {
-            assert!(!is_user_id(text), "{text}");
-        }
-    }
 }

@@ -12,7 +12,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use jiff::Timestamp;
-use portcullis_ledger::{Filter, HoldKind, PublicId, Reason, Source, StatusFilter, TooLong};
+use portcullis_ledger::{Filter, HoldKind, Outcome, PublicId, Reason, Source, StatusFilter, TooLong};
 use portcullis_msisdn::{Directions, Subject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -21,9 +21,9 @@ use super::call::{self, Call, Context, Speaks, blocking};
 use super::fault::Fault;
 use super::text::Text;
 use crate::config::{Dialect, SenderConfig};
-use crate::core::Target;
 use crate::core::read::{self, Counted, Search, Shown};
 use crate::core::write::{self, BlockRow, Lift, Manner, Retold};
+use crate::core::{Refusal, RowError, Target};
 use crate::http::request_log::RequestId;
 use crate::http::{Front, answer};
 use crate::registry::SenderName;
@@ -131,7 +131,7 @@ async fn list(call: Call) -> Result<Response, Fault> {
             skip: (page as u64 - 1).saturating_mul(limit.get() as u64),
             limit,
             filter: Filter { status, covering: COVERED },
-            search: search.as_deref().map(|text| Search { text: text.trim() }),
+            search: search.as_deref().map(|text| Search::new(&target, text.trim())),
         };
         let (shown, more) = read::counted(&target, &wanted)?;
         let sender = target.sender_config();
@@ -196,7 +196,7 @@ async fn update(call: Call) -> Result<Response, Fault> {
         let reason = body.reason.clone().map(Reason::new).transpose().map_err(too_long)?;
         if activate == Some(false) {
             // Before anything is written: an update is done as a whole or not at all.
-            lift(&target, &before)?;
+            check_lift(&target, &before)?;
         }
         let is_active = covers(&before);
         if reason.is_some() || activate == Some(true) {
@@ -207,7 +207,7 @@ async fn update(call: Call) -> Result<Response, Fault> {
             let retold = Retold { hold, directions: COVERED, reason, lifted };
             write::retell(&target, &before.entry, retold)?;
         } else if is_active {
-            write::unblock_entry(&target, subject, operators_lift(&target))?;
+            lift(&target, subject)?;
         }
         let after = shown(&target, subject)?;
         Ok(good("Blacklist entry updated", one(&target, &after, Fields::Updated), call.id))
@@ -220,9 +220,9 @@ async fn remove(call: Call) -> Result<Response, Fault> {
     blocking(move || {
         let subject = subject(&call, &target)?;
         let before = shown(&target, subject)?;
-        lift(&target, &before)?;
+        check_lift(&target, &before)?;
         if covers(&before) {
-            write::unblock_entry(&target, subject, operators_lift(&target))?;
+            lift(&target, subject)?;
         }
         let after = shown(&target, subject)?;
         Ok(good("Blacklist entry removed", one(&target, &after, Fields::Removed), call.id))
@@ -240,11 +240,27 @@ fn operators_lift(target: &Target) -> Lift<'static> {
     }
 }
 
-/// Whether the entry can be made inactive.
-fn lift(target: &Target, shown: &Shown) -> Result<(), Fault> {
-    match operators_lift(target).objection(&shown.entry) {
-        Some(objection) => Err(Fault::malformed("status", &format!("can not be INACTIVE: {objection}"))),
-        None => Ok(()),
+/// Whether the entry can be made inactive, where the person may have others under other spellings.
+fn check_lift(target: &Target, shown: &Shown) -> Result<(), Fault> {
+    let person = shown.identity.as_ref().map(|identity| target.person(identity)).transpose()?.flatten();
+    let entries = match person {
+        Some(person) => target.list.entries().find(&person)?,
+        None => vec![shown.entry.clone()],
+    };
+    operators_lift(target).objection(&entries).map_or(Ok(()), |objection| Err(stays(objection)))
+}
+
+fn stays(objection: RowError) -> Fault {
+    Fault::malformed("status", &format!("can not be INACTIVE: {objection}"))
+}
+
+/// Makes an entry inactive.
+fn lift(target: &Target, subject: Subject) -> Result<(), Fault> {
+    match write::unblock_entry(target, subject, operators_lift(target)) {
+        // The person opted out just now.
+        Err(Refusal::Held) => Err(stays(RowError::OptedOut)),
+        Ok(written) if written.outcome == Outcome::Lifted => Err(stays(RowError::OptedOut)),
+        done => Ok(done.map(|_| ())?),
     }
 }
 

@@ -21,7 +21,6 @@ pub(super) struct Client(pub(super) Caller);
 
 /// The list that a client asks about: the sender's that the path names, or the tenant-wide one.
 pub(super) struct Asked {
-    pub(super) gateway: Arc<Gateway>,
     pub(super) target: Target,
 }
 
@@ -84,7 +83,6 @@ impl FromRequestParts<Arc<Front>> for Asked {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, front: &Arc<Front>) -> Result<Self, ApiError> {
-        let gateway = Arc::clone(front.gateway()?);
         let caller = caller(parts, front)?;
         let Path(InPath { sender }) =
             Path::from_request_parts(parts, front).await.map_err(|_| ApiError::not_found())?;
@@ -92,7 +90,7 @@ impl FromRequestParts<Arc<Front>> for Asked {
             Some(sender) => Target::sender(&caller, &sender)?,
             None => Target::tenant(&caller)?,
         };
-        Ok(Asked { gateway, target })
+        Ok(Asked { target })
     }
 }
 

@@ -42,6 +42,10 @@ pub(super) async fn route(State(front): State<Arc<Front>>, Client(caller): Clien
         Routed::Answered(response) => Ok(response),
         Routed::Allowed => Ok(answer::json(StatusCode::OK, &RouteAnswer { verdict: "allow" })),
         Routed::Blocked => Err(ApiError::blocked()),
+        Routed::Unreadable => Err(ApiError::invalid_request(
+            "body.text",
+            "must be a text, or an object with a text `body`: words that opt out are looked for in it",
+        )),
         Routed::Busy => Err(ApiError::unavailable("too many messages are under way: ask again")),
         Routed::Unanswered(why) => Err(ApiError::next_hop(status(why), why)),
     }

@@ -1,6 +1,7 @@
 //! Messages between any other two: checked, and sent on to the tenant's next hop.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -8,21 +9,24 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::Response;
 use jiff::Timestamp;
-use portcullis_msisdn::Direction;
+use portcullis_msisdn::{Direction, ParseError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Traffic;
 use super::client::Unanswered;
+use super::keywords::Keywords;
 use super::outbound::untouched;
 use super::people;
 use super::verdict::{Kind, judge};
-use super::webhook::{Asked, When, Who};
+use super::webhook::{Asked, Object, Said, When, Who, lenient, said};
 use crate::core::{Refusal, RowProblem, Target};
 use crate::dialects::fault::Fault;
+use crate::identity::IdentityError;
 use crate::metrics::Passage;
-use portcullis_engine::Identity;
+use crate::number::NumberError;
+use portcullis_engine::{Identity, USER_PREFIX};
 
 /// A message. What is not named here passes with it.
 #[derive(Deserialize)]
@@ -79,6 +83,8 @@ pub(crate) enum Routed {
     /// It may pass, and there is no next hop.
     Allowed,
     Blocked,
+    /// There are words in it, and it can't be told whether they opt out.
+    Unreadable,
     /// There is too much under way.
     Busy,
     Unanswered(Unanswered),
@@ -96,13 +102,15 @@ pub(crate) async fn route(
     let Some(under_way) = traffic.shed.enter(&target.tenant.config.id) else { return Ok(Routed::Busy) };
     let end = End::read(target, message)?;
     if let End::Person(identity) = &end {
-        if direction == Direction::Inbound {
-            hear(target, identity, message).await?;
-        }
-        let kind = Kind { is_marketing: false, may_confirm: message.text().is_some() };
+        let is_heard = direction == Direction::Outbound || hear(target, identity, message).await?;
+        let kind = Kind { is_marketing: false, may_confirm: message.is_one_text() };
         if is_blocked(target, identity, direction, kind).await? {
             metrics.passed(direction, Passage::Blocked, 1);
             return Ok(Routed::Blocked);
+        }
+        if !is_heard {
+            metrics.passed(direction, Passage::Unreadable, 1);
+            return Ok(Routed::Unreadable);
         }
     }
     let hops = &target.tenant.config.next_hops;
@@ -134,10 +142,19 @@ enum End {
     Unlisted,
 }
 
-/// The fewest and the most digits of a short code (Common Short Codes have five or six; other countries', three to six).
-const SHORT_CODE: std::ops::RangeInclusive<usize> = 3..=6;
-/// The most characters of a sender's name (3GPP TS 23.040, section 9.1.2.5: eleven of the GSM alphabet).
+/// The fewest and the most digits of a short code that a message may go to (Common Short Codes have five or six; other
+/// countries', three to six).
+const SHORT_CODE: RangeInclusive<usize> = 3..=6;
+/// Of one that a message comes from: services of an operator, and of emergencies, have two.
+const SHORT_CODE_OF_SENDER: RangeInclusive<usize> = 2..=6;
+/// The most, where the plan of a region tells that it is no number of that region (the United Kingdom's and India's).
+const LONGEST_SHORT_CODE: usize = 8;
+/// The most septets of a sender's name (3GPP TS 23.040, section 9.1.2.5: eleven characters of the GSM alphabet).
 const LONGEST_NAME: usize = 11;
+/// What a name may have besides letters and digits (3GPP TS 23.038, section 6.2.1): all of the GSM alphabet that can be seen.
+const SIGNS_OF_NAME: &str = " @£$¥_!\"#¤%&'()*+,-./:;<=>?¡§¿";
+/// The same of its extension, each of two septets.
+const LONG_SIGNS_OF_NAME: &str = "^{}\\[~]|€";
 /// With so many digits it may be a number that is written wrong.
 const DIGITS_OF_NUMBER: usize = 7;
 
@@ -145,12 +162,26 @@ impl End {
     /// Reads who it is. What can't be read is nobody's only if it can't be a number.
     fn read(target: &Target, message: &RouteRequest<'_>) -> Result<Self, Refusal> {
         let (_, text) = message.ends();
-        match target.read(text) {
-            Ok(identity) => Ok(End::Person(identity)),
-            Err(_) if is_short_code(text) => Ok(End::Unlisted),
-            Err(_) if message.direction == Way::Inbound && is_name(text) => Ok(End::Unlisted),
-            Err(error) => Err(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }])),
+        let error = match target.read(text) {
+            Ok(identity) => return Ok(End::Person(identity)),
+            Err(error) => error,
+        };
+        let is_unlisted = match message.direction {
+            Way::Outbound => is_short_code(text, SHORT_CODE),
+            Way::Inbound => {
+                let bare = text.strip_prefix('+').unwrap_or(text);
+                // Whether digits are too few can only be told of a plan that is known.
+                let is_in_no_plan = target.tenant.reader.default_region.is_some()
+                    && matches!(error, IdentityError::Number(NumberError::Unreadable(ParseError::TooShort)));
+                is_short_code(bare, SHORT_CODE_OF_SENDER)
+                    || is_in_no_plan && is_short_code(text, DIGITS_OF_NUMBER..=LONGEST_SHORT_CODE)
+                    || is_name(text)
+            }
+        };
+        if is_unlisted {
+            return Ok(End::Unlisted);
         }
+        Err(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]))
     }
 
     /// As it stands in a URL: the digits of a number and nothing else, so that it is one for whoever reads it.
@@ -165,54 +196,65 @@ impl End {
     }
 }
 
-fn is_short_code(text: &str) -> bool {
-    SHORT_CODE.contains(&text.len())
-        && !text.starts_with('0')
-        && text.bytes().all(|byte| byte.is_ascii_digit())
+fn is_short_code(text: &str, digits: RangeInclusive<usize>) -> bool {
+    digits.contains(&text.len()) && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_name(text: &str) -> bool {
-    text.chars().count() <= LONGEST_NAME
+    let septets = |character: char| match character {
+        _ if character.is_alphanumeric() || SIGNS_OF_NAME.contains(character) => Some(1),
+        _ if LONG_SIGNS_OF_NAME.contains(character) => Some(2),
+        _ => None,
+    };
+    let length = text.chars().try_fold(0, |length: usize, character| Some(length + septets(character)?));
+    length.is_some_and(|length| length <= LONGEST_NAME)
+        && !text.starts_with(USER_PREFIX)
         && text.chars().any(char::is_alphabetic)
-        && text.chars().all(|character| character.is_alphanumeric() || " &-_.+!'".contains(character))
         && text.chars().filter(|character| character.is_numeric()).count() < DIGITS_OF_NUMBER
 }
 
+/// Where the words of a message are that is an object. A text may stand in the place of `text`, too.
+const WORDS: &[&str] = &["text", "body"];
+
 impl RouteRequest<'_> {
-    /// What the message says, where it says something in words.
-    fn text(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Said {
-            Text(String),
-            Object { text: String },
+    /// What the message says, where it says something in words. Whatever JSON stands beside them, they are read.
+    fn said(&self, keywords: &Keywords) -> Said {
+        let Some(body) = self.body else { return Said::Nothing };
+        if let Some(word) = lenient::text(body) {
+            return keywords.wish(&word).map_or(Said::Nothing, |wish| Said::Wish { wish, word });
         }
-        match serde_json::from_str(self.body?.get()).ok()? {
-            Said::Text(text) | Said::Object { text } => Some(text),
-        }
+        Object::read(body).map_or(Said::Nothing, |object| said(keywords, &object, &[WORDS]))
+    }
+
+    /// Whether it is one text and nothing else that says something.
+    fn is_one_text(&self) -> bool {
+        let Some(body) = self.body else { return false };
+        let is_text = |object: &Object<'_>| {
+            let texts: Vec<_> = object.all("text").collect();
+            matches!(texts[..], [text] if lenient::text(text).is_some())
+        };
+        lenient::text(body).is_some() || Object::read(body).is_some_and(|object| is_text(&object))
     }
 }
 
-/// Does what a person asks for.
-async fn hear(target: &Target, identity: &Identity, message: &RouteRequest<'_>) -> Result<(), Refusal> {
-    let keywords = &target.tenant.config.keywords;
-    let Some((wish, word)) = message.text().and_then(|text| Some((keywords.wish(&text)?, text))) else {
-        return Ok(());
+/// Does what a person asks for; `false` where that can't be read.
+async fn hear(target: &Target, identity: &Identity, message: &RouteRequest<'_>) -> Result<bool, Refusal> {
+    let (wish, word) = match message.said(&target.tenant.config.keywords) {
+        Said::Wish { wish, word } => (wish, word),
+        Said::Nothing => return Ok(true),
+        Said::Unreadable => return Ok(false),
     };
     let Some(own) =
         target.sender_config().and_then(|sender| people::target_of_route(&target.tenant, sender.id.as_str()))
     else {
-        return Ok(());
+        return Ok(true);
     };
-    let who = match identity {
-        Identity::Number(number) => Who { number: Some(*number), users: Vec::new() },
-        Identity::User(id) => Who { number: None, users: vec![id.clone()] },
-    };
+    let who = Who::from(identity);
     let at = message.timestamp.map_or(When::Now, |time| When::At(time.min(Timestamp::now())));
     let id = message.id.as_deref().map(str::to_owned);
     let asked = Asked { wish, word, at, id, may_be_confirmed: true };
     let granting = tokio::task::spawn_blocking(move || people::grant(&own, &who, &asked));
-    granting.await.unwrap_or(Err(Refusal::Defect))
+    granting.await.unwrap_or(Err(Refusal::Defect)).map(|()| true)
 }
 
 async fn is_blocked(
@@ -236,10 +278,7 @@ fn request(hop: &str, message: &RouteRequest<'_>, end: &End, document: Bytes) ->
     let body: Cow<'_, str> = match message.body {
         None => Cow::Borrowed(""),
         // A text stands for itself, anything else as JSON.
-        Some(body) => match serde_json::from_str::<String>(body.get()) {
-            Ok(text) => Cow::Owned(text),
-            Err(_) => Cow::Borrowed(body.get()),
-        },
+        Some(body) => lenient::text(body).map_or(Cow::Borrowed(body.get()), Cow::Owned),
     };
     let (mut sender, mut recipient) = (Cow::Borrowed(&*message.sender), Cow::Borrowed(&*message.recipient));
     match message.direction {

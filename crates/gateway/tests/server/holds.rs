@@ -1,8 +1,12 @@
 //! Several independent holds on a number.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::{Value, json};
 
-use super::support::{Gateway, outcomes};
+use super::support::{ACME, Gateway, outcomes};
 
 const ENTRIES: &str = "/senders/support/entries";
 const NUMBER: &str = "+46732001122";
@@ -78,4 +82,53 @@ fn one_ends_by_itself_and_the_other_stays() {
     let newest = &history.ok()["records"][0];
     assert_eq!((&newest["actor"]["name"], &newest["hold"]), (&json!("expiry"), &json!("operator")));
     assert_eq!(newest["after"]["directions"], json!(["outbound"]));
+}
+
+/// Runs the command line against a gateway, with the file that it writes or reads.
+fn command(gateway: &Gateway, arguments: &str, file: &Path) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.args(arguments.split(' ')).arg(file);
+    command.env("PORTCULLIS_URL", gateway.url()).env("PORTCULLIS_TOKEN", ACME);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn whatever_time_is_taken_can_be_imported_again() {
+    let gateway = Gateway::start();
+    for requested in [
+        "1980-01-01T00:00:00Z",
+        "1989-12-31T23:59:59.999Z",
+        "1990-01-01T00:00:00+00:01",
+        "-000001-01-01T00:00:00Z",
+    ] {
+        let body = json!({ "number": NUMBER, "hold": "opt_out", "requested": requested });
+        let refused = gateway.post(ENTRIES, body.clone());
+        assert!(refused.error(400, "invalid_request").contains("before 1990"), "{}", refused.text);
+        let refused = gateway.delete(ENTRIES, body);
+        assert!(refused.error(400, "invalid_request").contains("before 1990"), "{}", refused.text);
+        let path = format!("{ENTRIES}/{NUMBER}?hold=opt_out&requested={}", requested.replace('+', "%2B"));
+        let refused = gateway.delete(&path, Value::Null);
+        assert!(refused.error(400, "invalid_request").contains("before 1990"), "{}", refused.text);
+    }
+    let taken = ["1990-01-01T00:00:00Z", "1990-01-01T02:00:00.0009+02:00", "2026-01-02T03:04:05.678Z"];
+    for (index, requested) in taken.into_iter().enumerate() {
+        let body =
+            json!({ "number": format!("+4673200112{index}"), "hold": "opt_out", "requested": requested });
+        gateway.post(ENTRIES, body).ok();
+    }
+    let wishes = |sender: &str| {
+        let listed = gateway.get(&format!("/senders/{sender}/entries?limit=100"));
+        let entries = listed.ok()["entries"].as_array().unwrap().clone();
+        let wish = |entry: &Value| (entry["number"].to_string(), entry["holds"][0]["requested"].to_string());
+        entries.iter().map(wish).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(wishes("support").len(), taken.len());
+    let folder = tempfile::tempdir().unwrap();
+    for (name, format) in [("list.csv", "csv"), ("list.ndjson", "ndjson")] {
+        let file = folder.path().join(name);
+        command(&gateway, &format!("export --sender support --format {format} --output"), &file);
+        command(&gateway, "import --sender sales", &file);
+        assert_eq!(wishes("sales"), wishes("support"), "{name}");
+    }
 }

@@ -268,6 +268,11 @@ impl Gateway {
         Answer::of(sent.unwrap())
     }
 
+    /// A body that need not be a text.
+    pub(crate) fn send_bytes(&self, request: Request<Vec<u8>>) -> Answer {
+        Answer::of(self.agent.run(request).unwrap())
+    }
+
     /// A component as the body.
     pub(crate) fn put_plugin(&self, name: &str, component: &[u8]) -> Answer {
         let request = self.agent.put(format!("{}/portcullis/v1/admin/plugins/{name}", self.url));

@@ -2,18 +2,14 @@
 
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::rfc2822;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::fmt::temporal::{DateTimeParser, Pieces};
 use jiff::tz::{Offset, TimeZone};
-use jiff::{SignedDuration, Timestamp};
 
-/// How far a date may lie in the future, for clocks that differ: as much as the gateway forgives.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
-
-/// There were no text messages before: a date before that stands for none.
-const EARLIEST: Timestamp = Timestamp::constant(631_152_000, 0);
+use crate::requested::{self, NotThen};
 
 /// How dates are read.
 #[derive(Clone, Debug)]
@@ -33,6 +29,15 @@ pub(super) enum DateError {
     Unreadable,
     Future,
     BeforeMessages,
+}
+
+impl From<NotThen> for DateError {
+    fn from(why: NotThen) -> Self {
+        match why {
+            NotThen::Future => DateError::Future,
+            NotThen::BeforeMessages => DateError::BeforeMessages,
+        }
+    }
 }
 
 /// As far as a text tells when something was.
@@ -60,12 +65,7 @@ impl DateReader {
             None => read(text),
         };
         let (begin, end) = self.span(moment.ok_or(DateError::Unreadable)?).ok_or(DateError::Unreadable)?;
-        if begin > self.now + CLOCK_SKEW {
-            return Err(DateError::Future);
-        }
-        if begin < EARLIEST {
-            return Err(DateError::BeforeMessages);
-        }
+        requested::check(begin, self.now)?;
         // A day may not be over yet, and clocks differ.
         Ok(if self.of_opt_ins { begin } else { end }.min(self.now))
     }
@@ -139,7 +139,7 @@ impl FromStr for DateFormat {
     fn from_str(text: &str) -> Result<Self, &'static str> {
         let format = DateFormat(text.to_owned());
         // What it writes it has to read again.
-        let sample = BrokenDownTime::from(&EARLIEST.to_zoned(TimeZone::UTC)).to_string(text);
+        let sample = BrokenDownTime::from(&requested::EARLIEST.to_zoned(TimeZone::UTC)).to_string(text);
         match sample.ok().and_then(|sample| format.read(&sample)) {
             Some(_) => Ok(format),
             None => {

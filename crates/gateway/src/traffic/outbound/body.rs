@@ -304,25 +304,13 @@ fn read<T: for<'a> Deserialize<'a>>(
 fn user_id(members: &[Member<'_>], rules: Rules) -> Result<Option<UserId>, BodyError> {
     let text: Option<Text> = read(members, "recipient", "must be a text", rules)?;
     let Some(text) = text else { return Ok(None) };
-    if rules.hold(Rule::UserIdShape) && !is_user_id(text.as_str()) {
+    if rules.hold(Rule::UserIdShape) && !UserId::is_meta_s(text.as_str()) {
         return Err(BodyError::Wrong(
             "recipient",
             "is no person's id such as US.13491208655302741918: write a telephone number as to",
         ));
     }
     Ok(Some(text.as_str().parse()?))
-}
-
-/// Whether a text looks like one of Meta's business-scoped user ids: a country, a dot, and letters and digits; those of a
-/// parent business with `ENT.` before these
-/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids>, 2026-02-18).
-fn is_user_id(text: &str) -> bool {
-    let Some((country, id)) = text.split_once('.') else { return false };
-    let id = id.strip_prefix("ENT.").unwrap_or(id);
-    country.len() == 2
-        && country.bytes().all(|byte| byte.is_ascii_uppercase())
-        && !id.is_empty()
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The name of the template, if the message is of one.

@@ -2,9 +2,11 @@
 
 pub(super) mod lenient;
 mod message;
+mod owner;
 mod partition;
 mod payload;
 pub(super) mod signature;
+mod sorting;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,7 +36,7 @@ use crate::http::Front;
 use crate::http::body;
 use crate::http::request_log::Logged;
 use crate::metrics::Passage;
-pub(super) use message::{Moved, Request as Asked, When, Who};
+pub(super) use message::{Moved, Request as Asked, Said, When, Who, said};
 use partition::{Partition, PartitionError, partition};
 pub(super) use payload::Object;
 
@@ -116,7 +118,7 @@ async fn take(State(front): State<Arc<Front>>, request: Request) -> Response {
         Ok(Err(error)) => return refused(&error),
         Err(_) => return answer(StatusCode::INTERNAL_SERVER_ERROR),
     };
-    let Partition { deliveries, counts, is_whole, is_known } = parted;
+    let Partition { deliveries, counts, is_whole, is_known, held_of_nobody } = parted;
     for (tenant, counts) in &counts {
         tenant.metrics.passed(Direction::Inbound, Passage::Blocked, counts.blocked);
         tenant.metrics.passed(Direction::Inbound, Passage::Unreadable, counts.held);
@@ -128,7 +130,14 @@ async fn take(State(front): State<Arc<Front>>, request: Request) -> Response {
             );
         }
     }
-    let is_held = counts.iter().any(|(_, counts)| counts.held > 0);
+    if held_of_nobody > 0 {
+        warn!(
+            count = held_of_nobody,
+            "a webhook has messages of which it can't be read to which sender they are: they are held, and Meta is asked to \
+             send it again"
+        );
+    }
+    let is_held = held_of_nobody > 0 || counts.iter().any(|(_, counts)| counts.held > 0);
     let deliveries: Vec<Delivery> = match (is_whole, deliveries) {
         (true, mut deliveries) => {
             // Nothing was taken out, and all of it goes to one place: as it came, to the byte.

@@ -3,21 +3,32 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// An object of JSON, with its fields in their order and as they are written. A name that comes twice is refused: two readers
-/// could take it for two things.
+use super::lenient::{self, Values};
+
+/// An object of JSON, with its members in their order and as they are written.
+///
+/// Any that JSON's grammar has is read: also one with a name that no text can have (a lone surrogate), or in which a name stands
+/// several times. Of these, who reads it next may take either, so whoever asks gets all.
+#[derive(Clone, Default)]
+pub(in super::super) struct Object<'a>(Vec<Member<'a>>);
+
 #[derive(Clone)]
-pub(in super::super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+struct Member<'a> {
+    name: Cow<'a, str>,
+    /// The name as it is written.
+    written: &'a RawValue,
+    value: &'a RawValue,
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
+        struct Members;
 
-        impl<'de> Visitor<'de> for Fields {
+        impl<'de> Visitor<'de> for Members {
             type Value = Object<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,53 +36,108 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
-                while let Some(Name(name)) = map.next_key()? {
-                    if fields.iter().any(|(known, _)| *known == name) {
-                        return Err(A::Error::custom("a field comes twice"));
-                    }
-                    fields.push((name, map.next_value()?));
+                let mut members = Vec::new();
+                while let Some((written, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    members.push(Member { name: name(written), written, value });
                 }
-                Ok(Object(fields))
+                Ok(Object(members))
             }
         }
 
-        deserializer.deserialize_map(Fields)
+        deserializer.deserialize_map(Members)
     }
 }
 
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+fn name(written: &RawValue) -> Cow<'_, str> {
+    let quoted = written.get().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    match quoted.filter(|text| !text.contains('\\')) {
+        Some(plain) => Cow::Borrowed(plain),
+        None => Cow::Owned(lenient::text(written).unwrap_or_default()),
+    }
+}
 
 impl<'a> Object<'a> {
+    /// A JSON text as an object, if it is one.
+    pub(in super::super) fn read(raw: &'a RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok()
+    }
+
+    /// Everything of this name.
+    pub(in super::super) fn all(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
+        self.0.iter().filter(move |member| member.name == name).map(|member| member.value)
+    }
+
+    /// Everything of this name that says something.
+    pub(in super::super) fn said(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
+        self.all(name).filter(|value| !matches!(value.get(), "null" | "\"\""))
+    }
+
+    /// What most readers take for the value of a name: the last.
     pub(in super::super) fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+        self.all(name).last()
     }
 
-    /// What a field says, if it is there and says such a thing.
-    pub(super) fn read<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
-        serde_json::from_str(self.get(name)?.get()).ok()
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
     }
 
-    /// The object again, with other text in the place of some fields, or without them.
+    /// The objects of this name. Several are as one with the members of all.
+    pub(in super::super) fn inner(&self, name: &str) -> Inner<'a> {
+        let mut inner = Inner::default();
+        for value in self.said(name) {
+            match Object::read(value) {
+                Some(object) => inner.object.get_or_insert_default().0.extend(object.0),
+                None => inner.is_odd = true,
+            }
+        }
+        inner
+    }
+
+    /// Whatever can be read of this name.
+    pub(super) fn values<T>(&self, name: &str, read: impl Fn(&'a RawValue) -> Option<T>) -> Values<T> {
+        self.said(name).map(read).collect()
+    }
+
+    /// The object with this one for the value of a name.
+    pub(super) fn saying(&self, name: &str, value: &'a RawValue) -> Self {
+        let mut members = self.0.clone();
+        members.retain(|member| member.name != name || std::ptr::eq(member.value, value));
+        Object(members)
+    }
+
+    /// The object again, with other text in the place of some members, or without them.
     pub(super) fn with(&self, change: impl Fn(&str) -> Field) -> String {
         let mut text = String::from("{");
-        for (name, value) in &self.0 {
-            let value = match change(name) {
-                Field::AsItIs => value.get().to_owned(),
-                Field::Other(text) => text,
+        let mut replaced: Vec<&str> = Vec::new();
+        for member in &self.0 {
+            let value = match change(&member.name) {
+                Field::AsItIs => Cow::Borrowed(member.value.get()),
+                // It stands for all of the name.
+                Field::Other(_) if replaced.contains(&&*member.name) => continue,
+                Field::Other(text) => {
+                    replaced.push(&member.name);
+                    Cow::Owned(text)
+                }
                 Field::Gone => continue,
             };
             let separator = if text.len() > 1 { "," } else { "" };
-            let name = Value::from(name.as_ref());
-            let _ = write!(text, "{separator}{name}:{value}");
+            let _ = write!(text, "{separator}{}:{value}", member.written.get());
         }
         text.push('}');
         text
     }
 }
 
-/// What becomes of a field.
+/// An object in another.
+#[derive(Default)]
+pub(in super::super) struct Inner<'a> {
+    /// Missing where there is none.
+    pub(in super::super) object: Option<Object<'a>>,
+    /// Whether something stands there that is none.
+    pub(in super::super) is_odd: bool,
+}
+
+/// What becomes of a member.
 pub(super) enum Field {
     AsItIs,
     Other(String),
@@ -84,54 +150,67 @@ pub(super) fn array<'a>(items: impl IntoIterator<Item = Cow<'a, str>>) -> String
     format!("[{}]", items.join(","))
 }
 
+/// The elements of an array; `None` where it is something else.
+pub(super) fn elements(raw: &RawValue) -> Option<Vec<&RawValue>> {
+    if raw.get() == "null" {
+        return Some(Vec::new());
+    }
+    serde_json::from_str(raw.get()).ok()
+}
+
 /// A webhook.
 pub(super) struct Payload<'a> {
-    object: Object<'a>,
+    pub(super) object: Object<'a>,
     pub(super) entries: Vec<Entry<'a>>,
 }
 
 /// What there is of one business account.
 pub(super) struct Entry<'a> {
+    raw: &'a RawValue,
     pub(super) object: Object<'a>,
     pub(super) changes: Vec<Change<'a>>,
+    /// Whether there is more in it, which can't be told apart.
+    pub(super) is_odd: bool,
 }
 
 /// One change: messages and statuses, or something else.
 pub(super) struct Change<'a> {
+    raw: &'a RawValue,
     object: Object<'a>,
-    /// Missing where it is no object, or one that can't be told apart.
-    pub(super) value: Option<Object<'a>>,
-    /// Whether it is the latter.
-    pub(super) is_unreadable: bool,
+    pub(super) value: Inner<'a>,
 }
 
 impl<'a> Payload<'a> {
     /// Takes a body apart; `None` where it is no webhook.
-    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
-        let object: Object<'a> = serde_json::from_slice(body).ok()?;
-        let entries: Vec<Object<'a>> = object.read("entry")?;
-        let entries = entries.into_iter().map(Entry::read).collect::<Option<_>>()?;
-        Some(Payload { object, entries })
+    pub(super) fn read(body: &'a str) -> Option<Self> {
+        let object: Object<'a> = serde_json::from_str(body).ok()?;
+        let mut entries = Vec::new();
+        let mut is_webhook = false;
+        for raw in object.all("entry") {
+            match elements(raw) {
+                Some(elements) => {
+                    is_webhook |= raw.get() != "null";
+                    entries.extend(elements.into_iter().map(Entry::read));
+                }
+                None => {
+                    entries.push(Entry { raw, object: Object::default(), changes: Vec::new(), is_odd: true });
+                }
+            }
+        }
+        is_webhook.then_some(Payload { object, entries })
     }
 
-    /// The body again with what `fate` makes of each change, by their places, and of each entry that has none; `None` where
+    /// The body again with what `fate` makes of each change, by their places, and of each entry that goes as one; `None` where
     /// nothing is left.
     pub(super) fn with(&self, fate: impl Fn(usize, Option<usize>) -> Option<Kept>) -> Option<String> {
         let mut entries = Vec::new();
         for (e, entry) in self.entries.iter().enumerate() {
-            if entry.changes.is_empty() && fate(e, None).is_some() {
-                entries.push(Cow::Owned(entry.object.with(|_| Field::AsItIs)));
+            if fate(e, None).is_some() {
+                entries.push(Cow::Borrowed(entry.raw.get()));
             }
-            let mut changes = Vec::new();
-            for (c, change) in entry.changes.iter().enumerate() {
-                match fate(e, Some(c)) {
-                    None => {}
-                    Some(Kept::Whole) => changes.push(Cow::Owned(change.object.with(|_| Field::AsItIs))),
-                    Some(Kept::Value(value)) => changes.push(Cow::Owned(change.object.with(|name| {
-                        if name == "value" { Field::Other(value.clone()) } else { Field::AsItIs }
-                    }))),
-                }
-            }
+            let changes: Vec<_> = (entry.changes.iter().enumerate())
+                .filter_map(|(c, change)| Some(change.with(fate(e, Some(c))?)))
+                .collect();
             if !changes.is_empty() {
                 let changes = array(changes);
                 entries.push(Cow::Owned(entry.object.with(|name| {
@@ -151,7 +230,7 @@ impl<'a> Payload<'a> {
 }
 
 /// What is left of a change.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
     Whole,
     /// With this for its value.
@@ -159,18 +238,41 @@ pub(super) enum Kept {
 }
 
 impl<'a> Entry<'a> {
-    fn read(object: Object<'a>) -> Option<Self> {
-        // Other webhooks have entries without changes.
-        let changes: Vec<Object<'a>> = match object.get("changes") {
-            Some(changes) => serde_json::from_str(changes.get()).ok()?,
-            None => Vec::new(),
+    fn read(raw: &'a RawValue) -> Self {
+        let Some(object) = Object::read(raw) else {
+            return Entry { raw, object: Object::default(), changes: Vec::new(), is_odd: true };
         };
-        let changes = changes.into_iter().map(|object| {
-            let value: Option<Object<'a>> = object.read("value");
-            let is_object = object.get("value").is_some_and(|value| value.get().starts_with('{'));
-            Change { is_unreadable: is_object && value.is_none(), value, object }
-        });
-        Some(Entry { changes: changes.collect(), object })
+        // Other webhooks have entries without changes.
+        let (mut changes, mut is_odd) = (Vec::new(), false);
+        for changed in object.all("changes") {
+            match elements(changed) {
+                Some(elements) => changes.extend(elements.into_iter().map(Change::read)),
+                None => is_odd = true,
+            }
+        }
+        Entry { raw, object, changes, is_odd }
+    }
+}
+
+impl<'a> Change<'a> {
+    fn read(raw: &'a RawValue) -> Self {
+        match Object::read(raw) {
+            Some(object) => Change { raw, value: object.inner("value"), object },
+            None => Change { raw, object: Object::default(), value: Inner { object: None, is_odd: true } },
+        }
+    }
+
+    fn with(&self, kept: Kept) -> Cow<'a, str> {
+        match kept {
+            Kept::Whole => Cow::Borrowed(self.raw.get()),
+            Kept::Value(value) => {
+                Cow::Owned(
+                    self.object.with(|name| {
+                        if name == "value" { Field::Other(value.clone()) } else { Field::AsItIs }
+                    }),
+                )
+            }
+        }
     }
 }
 
@@ -200,10 +302,10 @@ mod tests {
 
     #[test]
     fn what_stays_is_what_it_was_to_the_byte() {
-        let body = br#"{"object":"x","entry":[{"id":"1","changes":[{"value":{"a": 1.50,"z":[ 1 ]},"field":"m"},{"field":"n","value":7}]},{"id":"2","changes":[{"field":"o","value":{}}]}],"new":{"b":"\u00e9"}}"#;
+        let body = r#"{"object":"x","entry":[{"id":"1","changes":[{"value":{"a": 1.50,"z":[ 1 ]},"field":"m"},{"field":"n","value":7}]},{"id":"2","changes":[{"field":"o","value":{}}]}],"new":{"b":"\u00e9"}}"#;
         let payload = Payload::read(body).unwrap();
-        let all = payload.with(|_, _| Some(Kept::Whole)).unwrap();
-        assert_eq!(all.as_bytes(), body);
+        let all = payload.with(|_, c| c.map(|_| Kept::Whole)).unwrap();
+        assert_eq!(all, body);
         let part = payload.with(|e, c| (e == 0 && c == Some(0)).then_some(Kept::Whole)).unwrap();
         assert_eq!(
             part,
@@ -218,22 +320,45 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_webhook_or_says_something_twice_is_refused() {
-        for body in ["", "[]", "{}", r#"{"entry":{}}"#, r#"{"entry":[1]}"#, r#"{"entry":[{"changes":1}]}"#] {
-            assert!(Payload::read(body.as_bytes()).is_none(), "{body}");
+    fn what_is_no_webhook_is_refused_and_of_one_what_can_t_be_read_is_told() {
+        for body in ["", "[]", "{}", r#"{"entry":{}}"#, r#"{"entry":null}"#] {
+            assert!(Payload::read(body).is_none(), "{body}");
         }
-        let twice = r#"{"entry":[{"changes":[{"field":"m","value":{},"value":{}}]}]}"#;
-        assert!(Payload::read(twice.as_bytes()).is_none());
-        let inside = r#"{"entry":[{"changes":[{"field":"m","value":{"messages":[],"messages":[]}}]}]}"#;
-        let payload = Payload::read(inside.as_bytes()).unwrap();
-        let change = &payload.entries[0].changes[0];
-        assert!(change.value.is_none() && change.is_unreadable);
+        for body in [
+            r#"{"entry":[1]}"#,
+            r#"{"entry":[{"changes":1}]}"#,
+            r#"{"entry":[{"changes":[],"changes":1}]}"#,
+            r#"{"entry":1,"entry":[]}"#,
+        ] {
+            assert!(Payload::read(body).unwrap().entries[0].is_odd, "{body}");
+        }
+        for change in ["1", r#"{"value":[]}"#, r#"{"value":{},"value":"x"}"#] {
+            let body = format!(r#"{{"entry":[{{"changes":[{change}]}}]}}"#);
+            let payload = Payload::read(&body).unwrap();
+            assert!(payload.entries[0].changes[0].value.is_odd, "{change}");
+        }
+    }
+
+    #[test]
+    fn what_stands_twice_is_read_twice_and_written_once() {
+        let body = r#"{"entry":[{"changes":[{"value":{"a":1,"\ud83d":2},"value":{"a":3}}],"changes":[{"value":4}]}],"entry":[{"id":"2"}]}"#;
+        let payload = Payload::read(body).unwrap();
+        assert_eq!((payload.entries.len(), payload.entries[0].changes.len()), (2, 2));
+        let value = payload.entries[0].changes[0].value.object.clone().unwrap();
+        assert_eq!(value.all("a").map(RawValue::get).collect::<Vec<_>>(), ["1", "3"]);
+        assert_eq!(value.with(|_| Field::AsItIs), r#"{"a":1,"\ud83d":2,"a":3}"#, "to the byte");
+        assert_eq!(
+            value.with(|name| if name == "a" { Field::Other("[]".into()) } else { Field::AsItIs }),
+            r#"{"a":[],"\ud83d":2}"#
+        );
+        let part = payload.with(|e, c| (e == 0 && c == Some(0)).then(|| Kept::Value("5".into())));
+        assert_eq!(part.unwrap(), r#"{"entry":[{"changes":[{"value":5}]}]}"#);
     }
 
     proptest! {
         #[test]
         fn no_body_panics(body in "\\PC{0,80}") {
-            let _ = Payload::read(body.as_bytes());
+            let _ = Payload::read(&body);
         }
 
         #[test]

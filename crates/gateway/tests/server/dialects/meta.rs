@@ -211,3 +211,22 @@ fn a_tenant_s_gateway_may_refuse_cursors_of_an_older_list() {
     block_many(&gateway, 5..6);
     graph_error(&bearer(&gateway, "GET", &path, None), 400, 139_102);
 }
+
+#[test]
+fn ids_of_parent_businesses_are_persons_too() {
+    let gateway = vendors();
+    let longest = format!("US.ENT.{}", "1".repeat(128));
+    for id in ["US.ENT.123", "GB.ENT.a1B2", &longest] {
+        for field in ["user", "user_id"] {
+            let body = json!({ "messaging_product": "whatsapp", "block_users": [{ field: id }] });
+            let person = json!([{ "input": id, "user_id": id }]);
+            assert_eq!(ask(&gateway, "POST", body.clone()).ok()["block_users"]["added_users"], person);
+            assert_eq!(gateway.verdict(&format!("user:{id}")), "block");
+            assert_eq!(ask(&gateway, "DELETE", body).ok()["block_users"]["removed_users"], person);
+            assert_eq!(gateway.verdict(&format!("user:{id}")), "allow");
+        }
+    }
+    for id in ["US.ENT.", "US.ent.123", "US.ENT.ENT.1", "USA.ENT.1"] {
+        graph_error(&ask(&gateway, "POST", users(&[id])), 400, 139_100);
+    }
+}

@@ -1,8 +1,8 @@
 //! What one dialect does is seen by the others, as far as its directions allow.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::super::support::Gateway;
+use super::super::support::{Answer, Gateway};
 use super::{META, NUMBER, SINCH, WHATS91, bearer, kaleyra, ninety_nine, passes, users, vendors_with};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,4 +141,88 @@ fn each_dialect_is_on_record_as_who_made_the_block() {
         assert_eq!(hold["made_by"]["address"], "127.0.0.1");
         assert!(hold["made_by"]["name"].as_str().unwrap().starts_with("token-"));
     }
+}
+
+/// Whom a dialect says that it did not unblock, of a batch where it has such: each with the vendor's code.
+fn kept(via: Via, answer: &Answer) -> Vec<(String, u64)> {
+    let lists = if via == Via::Kaleyra { &answer.json["data"] } else { &answer.json };
+    let failed = lists["block_users"]["failed_users"].as_array().cloned().unwrap_or_default();
+    let failure = |user: &Value| {
+        (user["input"].as_str().unwrap().to_owned(), user["errors"][0]["code"].as_u64().unwrap())
+    };
+    failed.iter().map(failure).collect()
+}
+
+#[test]
+fn no_dialect_says_that_it_lifted_what_a_person_asked_for() {
+    let both: &[&str] = &["inbound", "outbound"];
+    for operator in [None, Some(both)] {
+        for (opted_out, index) in [(&["outbound"][..], 1), (&["inbound"][..], 2), (both, 3)] {
+            let gateway = vendors_with("dialects.kaleyra_lifts_foreign = true", "");
+            let (number, other) = (super::nth(index), super::nth(10 + index));
+            let block = |number: &str, hold: &str, directions: &[&str]| {
+                let body = json!({ "number": number, "hold": hold, "directions": directions });
+                gateway.post("/senders/support/entries", body).ok();
+            };
+            block(&number, "opt_out", opted_out);
+            if let Some(directions) = operator {
+                block(&number, "operator", directions);
+            }
+            let before = passes(&gateway, &number);
+            for via in [Via::NinetyNine, Via::Kaleyra, Via::Meta] {
+                let what = format!("{via:?}: {opted_out:?}, {operator:?}");
+                Via::Native.block(&gateway, &other);
+                let answer = match via {
+                    Via::NinetyNine => ninety_nine(&gateway, "unblock", Some(&number)),
+                    Via::Kaleyra => kaleyra(&gateway, "DELETE", "", Some(users(&[&other, &number]))),
+                    _ => bearer(&gateway, "DELETE", META, Some(users(&[&other, &number]))),
+                };
+                assert_eq!(passes(&gateway, &number), before, "{what}");
+                match via {
+                    Via::NinetyNine => {
+                        assert_eq!(answer.json["status"], "FAIL", "{what}: {}", answer.text);
+                        assert_eq!(answer.json["reason"], 5, "{what}");
+                        continue;
+                    }
+                    Via::Kaleyra => assert_eq!(answer.json["code"], "WA400", "{what}: {}", answer.text),
+                    _ => assert_eq!(answer.json["error"]["code"], 139_100, "{what}: {}", answer.text),
+                }
+                assert_eq!(answer.status, 400, "{what}");
+                assert_eq!(kept(via, &answer), [(number.clone(), 131_050)], "{what}");
+                assert_eq!(passes(&gateway, &other), (true, true), "{what}");
+            }
+            // These see one direction.
+            let is_kept = |direction: &str| opted_out.contains(&direction);
+            let removed = bearer(&gateway, "DELETE", SINCH, Some(json!({ "numbers": [number] })));
+            assert_eq!(removed.status, if is_kept("inbound") { 400 } else { 200 }, "{}", removed.text);
+            let found =
+                bearer(&gateway, "GET", &format!("{WHATS91}?senderId={NUMBER}&search={number}"), None);
+            let Some(entry) = found.ok()["data"]["items"].as_array().unwrap().first().cloned() else {
+                assert!(!is_kept("outbound"));
+                continue;
+            };
+            let path = format!("{WHATS91}/{}?senderId={NUMBER}", entry["blacklistUid"].as_str().unwrap());
+            let removed = bearer(&gateway, "DELETE", &path, None);
+            assert_eq!(removed.status, if is_kept("outbound") { 400 } else { 200 }, "{}", removed.text);
+        }
+    }
+}
+
+#[test]
+fn an_opt_out_under_another_spelling_is_kept_too() {
+    let gateway = vendors_with("dialects.kaleyra_lifts_foreign = true", "");
+    let opt_out = json!({ "number": "5215512345678", "hold": "opt_out", "directions": ["outbound"] });
+    gateway.post("/senders/support/entries", opt_out).ok();
+    let number = "525512345678";
+    assert_eq!(ninety_nine(&gateway, "unblock", Some(number)).json["status"], "FAIL");
+    let answer = kaleyra(&gateway, "DELETE", "", Some(users(&[number])));
+    assert_eq!(kept(Via::Kaleyra, &answer), [(number.to_owned(), 131_050)]);
+    let answer = bearer(&gateway, "DELETE", META, Some(users(&[number])));
+    assert_eq!(kept(Via::Meta, &answer), [(number.to_owned(), 131_050)]);
+    // Who may lift it, does.
+    let gateway = vendors_with("dialects.lift_opt_outs = true", "");
+    let opt_out = json!({ "number": number, "hold": "opt_out" });
+    gateway.post("/senders/support/entries", opt_out).ok();
+    bearer(&gateway, "DELETE", META, Some(users(&["5215512345678"]))).ok();
+    assert_eq!(passes(&gateway, number), (true, true));
 }

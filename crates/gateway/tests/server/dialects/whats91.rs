@@ -342,3 +342,65 @@ fn the_log_has_the_id_that_the_answer_has() {
     let id = list(&gateway, "").json["metadata"]["requestId"].as_str().unwrap().to_owned();
     gateway.until("the request is logged", |gateway| gateway.logged(&id));
 }
+
+#[test]
+fn a_person_is_found_by_each_spelling() {
+    let gateway = vendors();
+    for (blocked, searches) in [
+        (
+            "5215512345678",
+            &["525512345678", "%2B52%201%2055%201234%205678", "%2B52%2055%201234%205678", "525512345"][..],
+        ),
+        ("525512345678", &["5215512345678", "00525512345678"]),
+        ("541123456789", &["5491123456789", "%2B54%2011%2015%202345-6789", "54911234"]),
+        ("5511987654321", &["551187654321", "%2B55%20011%2098765-4321"]),
+        ("919876543210", &["098765%2043210", "9876543210", "%2B91%20098765%2043210"]),
+    ] {
+        let body = json!({ "senderId": NUMBER, "phone": blocked });
+        bearer(&gateway, "POST", WHATS91, Some(body)).ok();
+        for search in searches {
+            let listed = list(&gateway, &format!("&search={search}"));
+            let found: Vec<&Value> = entries(&listed).iter().map(|entry| &entry["normalizedPhone"]).collect();
+            assert_eq!(found, [blocked], "{search}");
+        }
+        let uid = entries(&list(&gateway, ""))[0]["uid"].as_str().unwrap().to_owned();
+        bearer(&gateway, "DELETE", &format!("{WHATS91}/{uid}?senderId={NUMBER}"), None).ok();
+    }
+}
+
+#[test]
+fn other_words_do_not_change_when_somebody_asked() {
+    let gateway = vendors();
+    let asked = "2026-01-02T03:04:05.000Z";
+    let requested = |number: &str, kind: &str| {
+        let entry = gateway.get(&format!("/senders/support/entries/{number}"));
+        let holds = entry.ok()["holds"].as_array().unwrap().clone();
+        holds.iter().find(|hold| hold["kind"] == kind).unwrap()["requested"].clone()
+    };
+    let edit = |number: &str, fields: Value| {
+        let listed = list(&gateway, &format!("&status=ALL&search={number}"));
+        let uid = entries(&listed)[0]["uid"].as_str().unwrap().to_owned();
+        let mut body = json!({ "senderId": NUMBER });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        bearer(&gateway, "POST", &format!("{WHATS91}/{uid}"), Some(body)).ok();
+    };
+    for (index, hold) in [(1, "opt_out"), (2, "operator")] {
+        let number = nth(index);
+        let body = json!({ "number": number, "hold": hold, "requested": asked, "reason": "first" });
+        gateway.post("/senders/support/entries", body).ok();
+        edit(&number, json!({ "reason": "second" }));
+        assert_eq!(requested(&number, hold), asked, "{hold}");
+    }
+    let number = nth(2);
+    edit(&number, json!({ "reason": "third", "status": "ACTIVE" }));
+    assert_eq!(requested(&number, "operator"), asked, "it was active already");
+    edit(&number, json!({ "status": "INACTIVE" }));
+    let lifted = requested(&number, "operator");
+    assert_ne!(lifted, asked);
+    edit(&number, json!({ "reason": "fourth" }));
+    assert_eq!(requested(&number, "operator"), lifted, "it is inactive still");
+    // What the person asked for later counts.
+    let start = json!({ "number": nth(1), "hold": "opt_out", "requested": "2026-01-02T03:05:00Z" });
+    gateway.delete("/senders/support/entries", start).ok();
+    assert_eq!(passes(&gateway, &nth(1)), (true, true));
+}

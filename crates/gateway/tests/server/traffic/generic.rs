@@ -112,6 +112,63 @@ fn who_writes_stop_is_heard_and_gets_one_confirmation() {
     outbound(&gateway, "+46732001122", json!("Hello")).ok();
 }
 
+/// An inbound message whose body is written as it stands.
+fn written(gateway: &Gateway, sender: &str, body: &str) -> Answer {
+    let message =
+        format!(r#"{{"sender":"{sender}","recipient":"support","direction":"inbound","body":{body}}}"#);
+    gateway.call("POST", "/portcullis/v1/route", "acme-secret", Some(message))
+}
+
+#[test]
+fn a_stop_is_heard_whatever_stands_beside_it_or_the_message_does_not_pass() {
+    let inward = Stand::good();
+    let gateway = gateway("", &inward.url());
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for (n, body) in [
+        r#""STOP \ud83d""#,
+        r#"{"text":"STOP","n":1e999}"#,
+        &format!(r#"{{"text":"STOP","z":{deep}}}"#),
+        r#"{"text":"STOP","n":"\ud83d"}"#,
+        r#"{"text":"STOP","\ud83d":1}"#,
+        r#"{"text":"hi","text":"STOP"}"#,
+        r#"{"text":"STOP","text":["hi"]}"#,
+        r#"{"text":{"body":"STOP"}}"#,
+        r#"{"te\u0078t":"STOP"}"#,
+    ]
+    .iter()
+    .enumerate()
+    {
+        let sender = format!("+467320013{n:02}");
+        assert_eq!(written(&gateway, &sender, body).status, 200, "{body}");
+        assert_eq!(gateway.verdict_of("support", &sender, "outbound"), "block", "{body}");
+        assert!(inward.received().last().unwrap().text().contains(body), "{body}");
+    }
+    inward.forget();
+    let sender = "+46732001122";
+    for body in [r#"{"text":["STOP"]}"#, r#"{"text":{"body":["STOP"]}}"#, r#"{"text":1.5}"#] {
+        let refused = written(&gateway, sender, body);
+        refused.error(400, "invalid_request");
+        assert!(refused.text.contains("body.text"), "{}", refused.text);
+    }
+    // Of the envelope, nothing is guessed.
+    written(&gateway, sender, r#""STOP","body":"hi""#).error(400, "invalid_request");
+    written(&gateway, sender, r#""STOP","sender":"+46732001123""#).error(400, "invalid_request");
+    assert_eq!(written(&gateway, sender, r#""STOP","\ud83d":1"#).status, 400);
+    assert!(inward.received().is_empty());
+    // A start is heard alone.
+    written(&gateway, sender, r#""STOP""#);
+    assert_eq!(written(&gateway, sender, r#"{"text":"START","text":"hi"}"#).status, 200);
+    assert_eq!(gateway.verdict_of("support", sender, "outbound"), "block");
+}
+
+#[test]
+fn a_place_gets_a_text_as_it_is_read() {
+    let hop = Stand::good();
+    let gateway = gateway("", &format!("{}/in?text={{body}}", hop.url()));
+    assert_eq!(written(&gateway, "+46732001122", r#""a \ud83d""#).status, 200);
+    assert!(hop.one().path.starts_with("/in?text=a+%EF%BF%BD"), "{}", hop.one().path);
+}
+
 #[test]
 fn short_codes_and_names_are_nobody_s_and_pass() {
     let inward = Stand::good();
@@ -121,24 +178,57 @@ fn short_codes_and_names_are_nobody_s_and_pass() {
             json!({ "sender": sender, "recipient": "support", "direction": "inbound", "body": "STOP" });
         gateway.post("/route", message)
     };
-    for sender in ["21000", "ACMEBank", "Ac-Me 24"] {
+    let nobody_s = [
+        "21000",
+        "+21000",
+        "12",
+        "112",
+        "72123456",
+        "ACMEBank",
+        "Ac-Me 24",
+        "Shop@Home",
+        "24:7 Taxi",
+        "Tele2 (SE)",
+        "Ärzte §5",
+        "M&S*sale!",
+        "a[b]c",
+    ];
+    for sender in nobody_s {
         assert_eq!(from(sender).status, 200, "{sender}");
     }
-    assert_eq!(inward.received().len(), 3);
+    assert_eq!(inward.received().len(), nobody_s.len());
     // What may be a number that is written wrong is not nobody's.
     for sender in [
         "4673200112a",
         "+46732001122x5",
         "0043",
-        "12",
+        "+0043",
+        "1",
+        "++21000",
+        "+1234567",
+        "+12345678",
+        "user:",
+        "user:a b",
+        "Bank\u{7}",
+        "[abcdefgh]x",
         "46732001122.0",
         "tel:46732001122",
         "ACMEBankOfSweden",
     ] {
-        from(sender).error(400, "invalid_number");
+        let refused = from(sender);
+        assert_eq!(refused.status, 400, "{sender}");
+        refused.error(400, "invalid_number");
     }
+    // Without a region, it may be somebody's national number.
+    let anywhere = Gateway::with(&format!(
+        "{SERVER}\n[[tenants]]\nid = \"acme\"\ntokens = [\"acme-secret\"]\n[[tenants.senders]]\nid = \"support\"\n"
+    ));
+    written(&anywhere, "72123456", "1").error(400, "invalid_number");
+    written(&anywhere, "721234", "1").ok();
     outbound(&gateway, "21000", json!("HELP")).ok();
-    outbound(&gateway, "ACMEBank", json!("x")).error(400, "invalid_number");
+    for recipient in ["ACMEBank", "+21000", "12", "72123456"] {
+        outbound(&gateway, recipient, json!("x")).error(400, "invalid_number");
+    }
     assert_eq!(gateway.get("/senders/support/entries?status=all").ok()["entries"], json!([]));
 }
 

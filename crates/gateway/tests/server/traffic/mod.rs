@@ -5,6 +5,7 @@ mod events;
 mod gate;
 mod generic;
 mod load;
+mod odd;
 mod opting_out;
 mod outbound;
 mod partition;

@@ -62,11 +62,18 @@ fn start_lifts_only_the_person_s_own_hold_and_is_heard_of_the_blocked() {
 
 #[test]
 fn buttons_and_a_tenant_s_own_words_and_languages_count() {
-    let button = |payload: &str| {
+    // Later than what was said before.
+    let now = || text(FROM, "", "")["timestamp"].clone();
+    let button = |payload: &str, text: &str| {
         json!({
-            "from": FROM, "id": "b", "timestamp": text(FROM, "b", "")["timestamp"],
-            "type": "button", "button": { "payload": payload, "text": "x" },
+            "from": FROM, "id": text, "timestamp": now(), "type": "button", "button": { "payload": payload, "text": text },
             "context": { "from": "15550783881", "id": "wamid.0" },
+        })
+    };
+    let reply = |id: &str, title: &str| {
+        json!({
+            "from": FROM, "id": id, "timestamp": now(), "type": "interactive",
+            "interactive": { "type": "button_reply", "button_reply": { "id": id, "title": title } },
         })
     };
     let scene = Scene::with(Stand::good(), Stand::good(), Stand::good(), |config| {
@@ -83,9 +90,16 @@ fn buttons_and_a_tenant_s_own_words_and_languages_count() {
         says(&scene, word);
         assert_eq!(is_out(), out, "{word}");
     }
-    hear(&scene, button("Basta ya"));
+    hear(&scene, button("x", "Basta ya"));
     assert!(is_out());
-    hear(&scene, button("OK_GO"));
+    // A person says what they see, and not what the developer calls it.
+    hear(&scene, button("OK_GO", "Read more"));
+    hear(&scene, reply("ok_go", "Start the quiz"));
+    assert!(is_out());
+    hear(&scene, button("basta ya", "OK_GO"));
+    assert!(!is_out());
+    hear(&scene, reply("stop", "Cancel my appointment"));
+    hear(&scene, button("unsubscribe", "Cancel my order"));
     assert!(!is_out());
     says(&scene, "STOP 12345");
     assert!(!is_out(), "a word is one alone");

@@ -305,3 +305,39 @@ fn an_upstream_that_breaks_off_breaks_off() {
     // The head says a thousand bytes, and they do not come: no client takes that for an answer.
     assert!(sent.and_then(|mut answer| answer.body_mut().read_to_string()).is_err());
 }
+
+#[test]
+fn digits_that_may_lack_a_country_code_nobody_knows_are_refused() {
+    let without_number = |config: String| config.replace("number = \"15550783881\"\n", "");
+    let scene = Scene::with(Stand::good(), Stand::good(), Stand::good(), without_number);
+    for number in ["+14155550123", "+46732001122"] {
+        scene.gateway.block(number);
+    }
+    for to in ["(415) 555-0123", "4155550123", "732001122", "0732001122", "415.555.0123"] {
+        let answer = scene.send(to);
+        refused(&answer, 100);
+        let details = answer.json["error"]["error_data"]["details"].as_str().unwrap();
+        assert!(
+            details.contains("write + and the country code") && details.contains("`number`"),
+            "{details}"
+        );
+    }
+    for to in ["+1 (415) 555-0123", "14155550123", "46732001122", "0046732001122"] {
+        refused(&scene.send(to), 130_403);
+    }
+    assert!(scene.upstream.received().is_empty());
+    for to in ["+12025550173", "12025550173", "5215512345678"] {
+        assert_eq!(scene.send(to).status, 200, "{to}");
+    }
+    assert_eq!(scene.upstream.received().len(), 3);
+    // Nothing is read for a call's or a marketing message's recipient in another way.
+    for (edge, body) in [
+        (
+            "marketing_messages",
+            json!({ "messaging_product": "whatsapp", "to": "4155550123", "type": "template" }),
+        ),
+        ("calls", json!({ "messaging_product": "whatsapp", "to": 4_155_550_123_u64, "action": "connect" })),
+    ] {
+        refused(&post(&scene, ACME, &format!("/v25.0/{PHONE_ID}/{edge}"), &body.to_string()), 100);
+    }
+}
