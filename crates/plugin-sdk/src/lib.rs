@@ -66,7 +66,7 @@ extern crate self as portcullis_plugin_sdk;
 )]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit/0.1.0",
+        path: "wit/0.1.0",
         world: "plugin",
         pub_export_macro: true,
         export_macro_name: "export_component",
