@@ -193,13 +193,9 @@ impl<'a> Sorting<'a> {
                 self.blocked_ids.push(id);
                 Ok(judged.way)
             }
-            // Unmarked, it would go on as if nobody blocked it.
             None => {
                 self.counts.blocked -= 1;
-                Ok(match self.way_of_unreadable() {
-                    Way::On => Way::Nowhere,
-                    way => way,
-                })
+                Ok(self.way_of_unmarked())
             }
         }
     }
@@ -436,6 +432,16 @@ impl<'a> Sorting<'a> {
         };
         *count += 1;
         way
+    }
+
+    /// Where something of the blocked goes that can't be marked. It would go on as if nobody blocked it, so it is held instead also
+    /// where the operator wants what can't be read.
+    fn way_of_unmarked(&mut self) -> Way {
+        if self.sender.unreadable_inbound == UnreadableInbound::Quarantine {
+            return self.way_of_unreadable();
+        }
+        self.counts.held += 1;
+        Way::Nowhere
     }
 
     fn unreadable(&mut self, raw: &RawValue) -> Sorted {

@@ -347,14 +347,16 @@ fn arrays_that_stand_twice_are_sorted_both() {
 
 #[test]
 fn a_blocked_message_that_can_t_be_marked_does_not_go_on_without_a_mark() {
-    let scene = scene("blocked_inbound = \"mark\"\n");
-    for id in [r#""id":"a","id":"b""#, r#""id":["a"]"#, r#""id":"a,b""#, r#""id":"\u00e9""#, r#""x":1"#] {
-        let message = format!(r#"{{"from":"{BLOCKED}",{id},"type":"text","text":{{"body":"x"}}}}"#);
-        assert_eq!(scene.webhook(&of(&message).body()).status, 503, "{id}");
-        assert!(scene.callback.received().is_empty(), "{id}");
+    for unreadable in ["", "unreadable_inbound = \"deliver\"\n"] {
+        let scene = scene(&format!("blocked_inbound = \"mark\"\n{unreadable}"));
+        for id in [r#""id":"a","id":"b""#, r#""id":["a"]"#, r#""id":"a,b""#, r#""id":"\u00e9""#, r#""x":1"#] {
+            let message = format!(r#"{{"from":"{BLOCKED}",{id},"type":"text","text":{{"body":"x"}}}}"#);
+            assert_eq!(scene.webhook(&of(&message).body()).status, 503, "{unreadable}{id}");
+            assert!(scene.callback.received().is_empty(), "{unreadable}{id}");
+        }
+        assert_eq!(scene.webhook(&of(&says(BLOCKED, "x")).body()).status, 200, "{unreadable}");
+        assert_eq!(scene.callback.one().header("x-portcullis-blocked"), BLOCKED, "{unreadable}");
     }
-    assert_eq!(scene.webhook(&of(&says(BLOCKED, "x")).body()).status, 200);
-    assert_eq!(scene.callback.one().header("x-portcullis-blocked"), BLOCKED);
 }
 
 #[test]
