@@ -79,4 +79,6 @@ pub(crate) enum RowError {
     Foreign,
     #[error("they opted out, and only they can lift that")]
     OptedOut,
+    #[error("they are blocked for all senders: unblock them on the tenant-wide list")]
+    TenantWide,
 }
