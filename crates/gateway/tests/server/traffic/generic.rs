@@ -100,7 +100,7 @@ fn a_place_gets_no_user_id_of_which_the_hop_could_make_a_number() {
     gateway.post("/route", inbound).error(400, "invalid_request");
     assert!(out.received().is_empty() && inward.received().is_empty());
     // The wish was heard all the same.
-    assert_eq!(gateway.verdict("user:46732001122")["verdict"], "block");
+    assert_eq!(gateway.verdict_of("support", "user:46732001122", "outbound"), "block");
 }
 
 #[test]
