@@ -40,7 +40,7 @@ impl Identity {
     pub(crate) fn read_vendor_s(text: &str, reader: NumberReader) -> Result<Self, IdentityError> {
         match text.strip_prefix(USER_PREFIX) {
             Some(id) => Ok(Identity::User(id.parse()?)),
-            None => Ok(Identity::Number(reader.read_vendor_s(text).map_err(NumberError::from)?)),
+            None => Ok(Identity::Number(reader.read_vendor_s(text)?)),
         }
     }
 
