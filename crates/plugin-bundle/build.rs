@@ -1,8 +1,10 @@
-//! Compiles the plugins to components with a nested cargo build, and writes a constant for each.
+//! Writes a constant for each plugin.
+//!
+//! In the workspace, a nested cargo build compiles the plugins to components. The published package contains the components
+//! instead of the sources: who depends on it needs no WebAssembly target, and docs.rs no network.
 
 use std::env;
 use std::error::Error;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -17,28 +19,59 @@ const FLAGS: [&str; 2] = [
     "-Cjump-tables=no",
 ];
 
-/// Constant, name, package, what it is.
-const PLUGINS: [(&str, &str, &str, &str); 4] = [
-    (
-        "EVIL",
-        "evil",
-        "portcullis-plugin-evil",
-        "Breaks the contract in one chosen way. Not shipped, only tested with.",
-    ),
-    ("EXACT", "exact", "portcullis-plugin-exact", "The default plugin: the exact set of hashed numbers."),
-    (
-        "PREFIX",
-        "prefix",
-        "portcullis-plugin-prefix",
-        "Blocks numbers by how they begin, besides the ones it is told to block.",
-    ),
-    (
-        "TRIVIAL",
-        "trivial",
-        "portcullis-plugin-trivial",
-        "Blocks nobody: what a call costs by itself. Not shipped, only measured against.",
-    ),
+struct Source {
+    constant: &'static str,
+    name: &'static str,
+    package: &'static str,
+    doc: &'static str,
+    /// Whether the published crate contains it.
+    shipped: bool,
+}
+
+const PLUGINS: [Source; 4] = [
+    Source {
+        constant: "EVIL",
+        name: "evil",
+        package: "portcullis-plugin-evil",
+        doc: "Breaks the contract in one chosen way. Not shipped, only tested with.",
+        shipped: false,
+    },
+    Source {
+        constant: "EXACT",
+        name: "exact",
+        package: "portcullis-plugin-exact",
+        doc: "The default plugin: the exact set of hashed numbers.",
+        shipped: true,
+    },
+    Source {
+        constant: "PREFIX",
+        name: "prefix",
+        package: "portcullis-plugin-prefix",
+        doc: "Blocks numbers by how they begin, besides the ones it is told to block.",
+        shipped: true,
+    },
+    Source {
+        constant: "TRIVIAL",
+        name: "trivial",
+        package: "portcullis-plugin-trivial",
+        doc: "Blocks nobody: what a call costs by itself. Not shipped, only measured against.",
+        shipped: false,
+    },
 ];
+
+impl Source {
+    /// The name that cargo gives to what it builds.
+    fn file(&self, extension: &str) -> String {
+        format!("{}.{extension}", self.package.replace('-', "_"))
+    }
+
+    fn constant(&self, component: &Path) -> String {
+        let Source { constant, name, doc, .. } = self;
+        format!(
+            "/// {doc}\npub const {constant}: Bundled = Bundled {{ name: {name:?}, component: include_bytes!({component:?}) }};\n",
+        )
+    }
+}
 
 fn main() -> ExitCode {
     match build() {
@@ -53,28 +86,38 @@ fn main() -> ExitCode {
 fn build() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
-    let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
-    require_target()?;
-    let target_dir = plugin_target_dir(&out_dir)?;
-    compile(&workspace, &target_dir)?;
-
-    let artifacts = target_dir.join(TARGET).join("plugin");
+    let package = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let workspace = package.join("../..");
     let mut constants = String::new();
-    for (constant, name, package, what) in PLUGINS {
-        let file = package.replace('-', "_");
-        let component = out_dir.join(format!("{name}.wasm"));
-        fs::copy(artifacts.join(format!("{file}.wasm")), &component)?;
-        watch_sources(&fs::read_to_string(artifacts.join(format!("{file}.d")))?);
-        writeln!(
-            constants,
-            "/// {what}\npub const {constant}: Bundled = Bundled {{ name: {name:?}, component: include_bytes!({component:?}) }};",
-        )?;
-    }
-    for file in ["Cargo.toml", "Cargo.lock"] {
-        println!("cargo::rerun-if-changed={}", workspace.join(file).display());
+    // The sources come first: `components/` may be left over from an earlier `cargo xtask package`.
+    if workspace.join("plugins/exact/Cargo.toml").exists() {
+        let artifacts = compile_all(&workspace.canonicalize()?, &out_dir)?;
+        for plugin in &PLUGINS {
+            let component = out_dir.join(format!("{}.wasm", plugin.name));
+            fs::copy(artifacts.join(plugin.file("wasm")), &component)?;
+            watch_sources(&fs::read_to_string(artifacts.join(plugin.file("d")))?);
+            constants += &plugin.constant(&component);
+        }
+    } else {
+        for plugin in PLUGINS.iter().filter(|plugin| plugin.shipped) {
+            let component = package.join("components").join(format!("{}.wasm", plugin.name));
+            println!("cargo::rerun-if-changed={}", component.display());
+            constants += &plugin.constant(&component);
+        }
     }
     fs::write(out_dir.join("bundle.rs"), constants)?;
     Ok(())
+}
+
+/// Compiles the plugins, and returns the folder of the components.
+fn compile_all(workspace: &Path, out_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    require_target()?;
+    let target_dir = plugin_target_dir(out_dir)?;
+    compile(workspace, &target_dir)?;
+    for file in ["Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", workspace.join(file).display());
+    }
+    Ok(target_dir.join(TARGET).join("plugin"))
 }
 
 fn variable(name: &str) -> Result<String, Box<dyn Error>> {
@@ -106,8 +149,8 @@ fn plugin_target_dir(out_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
 fn compile(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
     let mut cargo = Command::new(variable("CARGO")?);
     cargo.current_dir(workspace).args(["build", "--profile", "plugin", "--target", TARGET]);
-    for (_, _, package, _) in PLUGINS {
-        cargo.args(["--package", package]);
+    for plugin in &PLUGINS {
+        cargo.args(["--package", plugin.package]);
     }
     cargo
         .env("CARGO_TARGET_DIR", target_dir)

@@ -13,6 +13,6 @@
 )]
 
 wasmtime::component::bindgen!({
-    path: "../wit/0.1.0",
+    path: "wit/0.1.0",
     world: "plugin",
 });

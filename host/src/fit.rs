@@ -101,7 +101,7 @@ fn contract() -> &'static (Resolve, WorldId) {
     CONTRACT.get_or_init(|| {
         let mut resolve = Resolve::default();
         let package = resolve
-            .push_str("blacklist.wit", include_str!("../../wit/0.1.0/blacklist.wit"))
+            .push_str("blacklist.wit", include_str!("../wit/0.1.0/blacklist.wit"))
             .expect("the contract is parsed when this crate is built");
         let world =
             resolve.select_world(&[package], Some("plugin")).expect("the contract has a world `plugin`");

@@ -1,18 +1,13 @@
-//! Loads blacklist plugins, bounds what they do, and checks messages against them.
+#![doc = include_str!("../README.md")]
 //!
-//! A plugin is a WebAssembly component that fits the contract `wit/0.1.0/blacklist.wit`. It holds one blacklist, and it
-//! is trusted with nothing: it imports nothing, it knows numbers as [`Subject`]s only, each call of it is
-//! bounded in time, memory and size of the answer, and a fault costs its own instance and no other.
+//! # From bytes to verdicts
 //!
-//! From bytes to verdicts: an [`Engine`] compiles a [`Plugin`]; a [`Generation`] is one instance of it filled with a
-//! blacklist's entries, out of an [`EntrySource`] or by hand; a [`Blacklist`] lets generations be exchanged while it answers.
+//! An [`Engine`] compiles a [`Plugin`]. A [`Generation`] is one or more instances of it, filled with a blacklist's entries from an
+//! [`EntrySource`] or by hand. A [`Blacklist`] lets generations be exchanged while it answers. `examples/embed.rs` loads a plugin
+//! from a file.
 //!
-#![doc = "```no_run"]
-#![doc = include_str!("../examples/embed.rs")]
-#![doc = "```"]
-//!
-//! Nothing here needs an async runtime. Calls run on the caller's thread; threads of its own are the engine's
-//! clock, and one while a plugin is loaded. A check may hold its thread up to [`Limits::check`]; everything else up to [`Limits::call`] for each [`BATCH`].
+//! The host's own threads are the engine's clock, and one while a plugin is loaded. A check may hold its caller's thread for up to
+//! [`Limits::check`]; every other call for up to [`Limits::call`] for each [`BATCH`].
 #![deny(unsafe_code)]
 
 mod answer;

@@ -27,7 +27,7 @@ pub(crate) fn read(text: &str, reader: NumberReader) -> Result<Identity, Identit
 pub(crate) fn read_vendor_s(text: &str, reader: NumberReader) -> Result<Identity, IdentityError> {
     match text.strip_prefix(USER_PREFIX) {
         Some(id) => Ok(Identity::User(id.parse()?)),
-        None => Ok(Identity::Number(reader.read_vendor_s(text).map_err(NumberError::from)?)),
+        None => Ok(Identity::Number(reader.read_vendor_s(text)?)),
     }
 }
 

@@ -76,9 +76,11 @@ impl NumberReader {
     /// refuse a number because its tables are old.
     ///
     /// # Errors
-    /// Where there is no reading, or both are valid and name two persons.
+    /// Where there is no reading, or both are valid and name two persons; also where the international one is valid but for a
+    /// zero that does not belong there: with its plus it would be refused, and who writes such zeros means it.
     pub(crate) fn read(self, text: &str) -> Result<Msisdn, NumberError> {
         match self.both(text) {
+            (Some(national), Err(ParseError::TrunkPrefix)) => national_only(text, national),
             (Some(national), Ok(international)) if !is_same(national, international) => {
                 if !is_valid(international) {
                     return Ok(national);
@@ -92,15 +94,19 @@ impl NumberReader {
 
     /// Reads a number as the vendors document theirs: digits are international, also without a plus. A national number is
     /// read where they can't be, and there is a default region.
-    pub(crate) fn read_vendor_s(self, text: &str) -> Result<Msisdn, ParseError> {
+    ///
+    /// # Errors
+    /// Where there is no reading, or a zero too many leaves it open which of two is meant, as for [`read`](Self::read).
+    pub(crate) fn read_vendor_s(self, text: &str) -> Result<Msisdn, NumberError> {
         match self.both(text) {
+            (Some(national), Err(ParseError::TrunkPrefix)) => national_only(text, national),
             (Some(national), Ok(international))
                 if is_valid(international) || is_same(national, international) =>
             {
                 Ok(international)
             }
             (Some(national), _) => Ok(national),
-            (None, international) => international,
+            (None, international) => Ok(international?),
         }
     }
 
@@ -108,9 +114,11 @@ impl NumberReader {
     ///
     /// With a plus there is one. Without, Meta puts the business's own country code in front of a number that lacks one, and
     /// does not say how it tells that (its page on sending messages, "WhatsApp user phone number formats", 4 November 2025).
-    /// So the digits count as they stand, behind the country code of `business`, and as they are dialled in the default
-    /// region. Where the number of `business` is not known, there must be a valid reading: what has none may become anybody's
-    /// number there.
+    /// So the digits count as they stand (also without a zero that does not belong there), behind the country code of
+    /// `business`, and as they are dialled in its country and in the default region. Where they can't be read as they stand,
+    /// one of the readings of the sender's country must be valid: else they are digits before which a country code was put, and
+    /// not what the upstream makes of them. Where the number of `business` is not known, there must be a valid reading: what
+    /// has none may become anybody's number there.
     ///
     /// # Errors
     /// Where there is none, the reason why the text is no international number.
@@ -137,14 +145,23 @@ impl NumberReader {
         {
             return Err(RecipientError::CountryUnknown);
         }
+        let (behind, dialled) = (behind_own_code(text), business.and_then(|own| dialled_like(own, text)));
+        if let Err(error) = international {
+            let is_known_at_home = match business {
+                Some(_) => dialled.is_some() || behind.is_some_and(is_known),
+                None => national.is_some(),
+            };
+            if !is_known_at_home {
+                return Err(error.into());
+            }
+        }
+        let without_zero =
+            if international == Err(ParseError::TrunkPrefix) { without_zero(text) } else { None };
         let mut readings: Vec<Msisdn> =
-            international.ok().into_iter().chain(behind_own_code(text)).chain(national).collect();
+            [international.ok(), without_zero, behind, dialled, national].into_iter().flatten().collect();
         readings.sort_unstable();
         readings.dedup();
-        match international {
-            Err(error) if readings.is_empty() => Err(error.into()),
-            _ => Ok(readings),
-        }
+        Ok(readings)
     }
 
     /// The text as a number that is dialled in the default region, where it is valid there; and as an international one.
@@ -169,6 +186,34 @@ impl NumberReader {
     fn is_number(self, text: &str) -> bool {
         plainly(text).is_ok_and(is_known) || self.national(text).is_some()
     }
+}
+
+/// The national reading of digits whose international one has a prefix too many, unless that is valid without it.
+fn national_only(text: &str, national: Msisdn) -> Result<Msisdn, NumberError> {
+    match without_zero(text) {
+        Some(international) if !is_same(national, international) => {
+            Err(NumberError::Ambiguous { national, international })
+        }
+        _ => Ok(national),
+    }
+}
+
+/// Digits without a plus as an international number with a zero behind its country code that does not belong there: the number
+/// without it, if that is valid.
+fn without_zero(text: &str) -> Option<Msisdn> {
+    let digits = bare_digits(text)?;
+    let digits = digits.strip_prefix("00").unwrap_or(&digits);
+    if digits.starts_with('0') {
+        return None;
+    }
+    prefix::without_zero(Msisdn::try_from(digits.parse::<u64>().ok()?).ok()?)
+}
+
+/// The text as it is dialled in the country of another number, where it is valid so: a national number, or one behind what is
+/// dialled there to call abroad (Russia's 8 10, North America's 011).
+fn dialled_like(own: Msisdn, text: &str) -> Option<Msisdn> {
+    let region = PHONE_NUMBER_UTIL.get_region_for_country_code(own.country_code().into())?;
+    NumberReader { default_region: Some(Region(region)) }.national(text)
 }
 
 /// Why the recipient of a message can't be read. Shows no number.
@@ -360,7 +405,7 @@ mod tests {
         assert_eq!(reader("US").read_vendor_s("4792345678").map(Msisdn::get), Ok(4_792_345_678));
         assert_eq!(reader("SE").read_vendor_s("073-200 11 22").map(Msisdn::get), Ok(46_732_001_122));
         assert_eq!(reader("SE").read_vendor_s("732001122").map(Msisdn::get), Ok(46_732_001_122));
-        assert_eq!(WITHOUT_REGION.read_vendor_s("073-200 11 22"), Err(ParseError::NationalForm));
+        assert_eq!(WITHOUT_REGION.read_vendor_s("073-200 11 22"), Err(ParseError::NationalForm.into()));
     }
 
     #[test]
@@ -383,6 +428,64 @@ mod tests {
         assert_eq!(readings("732001122/123"), Err(ParseError::Extension.into()), "behind the own code");
         assert_eq!(readings("nonsense"), Err(ParseError::Letter.into()));
         assert_eq!(readings("1"), Err(ParseError::TooShort.into()));
+    }
+
+    /// Refused with a plus, as there is a prefix too many: each is valid without it, but for the last.
+    const PREFIX_TOO_MANY: [&str; 8] = [
+        "47041234567",
+        "84 0168 234 5678",
+        "55 011 87654322",
+        "225 0 07123459",
+        "340612345678",
+        "45020123456",
+        "102025550173",
+        "7 8 100 000-00-00",
+    ];
+
+    #[test]
+    fn digits_that_are_refused_with_a_plus_are_no_recipient_behind_any_country_code() {
+        for text in PREFIX_TOO_MANY {
+            assert_eq!(international(&format!("+{text}")), Err(ParseError::TrunkPrefix), "{text}");
+            for business in [46_700_000_001, 15_550_783_881, 919_876_543_210] {
+                let read = WITHOUT_REGION.readings(text, Some(number(business)));
+                assert_eq!(read, Err(ParseError::TrunkPrefix.into()), "{business} {text}");
+            }
+        }
+        // A number of Geestland in Germany, for a German business; and the Norwegian one, should that be meant.
+        let german = Some(number(491_700_000_001));
+        let both = vec![number(4_741_234_567), number(4_947_041_234_567)];
+        assert_eq!(WITHOUT_REGION.readings("47041234567", german), Ok(both));
+        // New ranges stay readable.
+        let new = number(46_100_000_000_001);
+        let read = WITHOUT_REGION.readings("46100000000001", Some(number(15_550_783_881)));
+        assert!(read.unwrap().contains(&new));
+    }
+
+    #[test]
+    fn a_recipient_is_read_behind_what_its_business_dials_to_call_abroad() {
+        for (text, business, meant) in [
+            ("81079123456789", 79_000_000_001, 79_123_456_789),
+            ("8 10 46 73 200 11 22", 79_000_000_001, 46_732_001_122),
+            ("011 46 732001122", 15_550_783_881, 46_732_001_122),
+            ("89123456789", 79_000_000_001, 79_123_456_789),
+        ] {
+            let read = WITHOUT_REGION.readings(text, Some(number(business)));
+            assert!(read.is_ok_and(|all| all.contains(&number(meant))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_national_reading_does_not_win_over_one_with_a_zero_too_many() {
+        let german = reader("DE");
+        let error = NumberError::Ambiguous {
+            national: number(4_947_041_234_567),
+            international: number(4_741_234_567),
+        };
+        assert_eq!(german.read("47041234567"), Err(error));
+        assert_eq!(german.read_vendor_s("47041234567"), Err(error));
+        // Los Angeles and Dessau: nothing in the Netherlands or Spain.
+        assert_eq!(read("US", "(310) 555-1234"), Ok(13_105_551_234));
+        assert_eq!(read("DE", "340 2041234"), Ok(493_402_041_234));
     }
 
     #[test]
@@ -444,7 +547,7 @@ mod tests {
             for region in ["SE", "US", "DE"] {
                 assert_eq!(read(region, text), Err(ParseError::Extension.into()), "{region} {text}");
                 let vendor = reader(region).read_vendor_s(text);
-                assert_eq!(vendor, Err(ParseError::Extension), "{region} {text}");
+                assert_eq!(vendor, Err(ParseError::Extension.into()), "{region} {text}");
                 for business in [None, Some(number(46_700_000_001))] {
                     let read = reader(region).readings(text, business);
                     assert_eq!(read, Err(ParseError::Extension.into()), "{region} {text}");

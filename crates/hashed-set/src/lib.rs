@@ -1,30 +1,4 @@
-//! The exact set of hashed numbers: about five bytes a number, and one bit read for most checks.
-//!
-//! What is held are [`Subject`](portcullis_msisdn::Subject)s, 50-bit values that are spread evenly
-//! because a keyed permutation made them. [`DirectedSet`] keeps, with each, the directions it
-//! covers, and is what a blacklist is made of; [`HashedSet`] is the plain set under it.
-//!
-//! ```
-//! use portcullis_hashed_set::{DirectedSet, Loader, SaveCursor};
-//! use portcullis_msisdn::{Direction, Directions, Subject};
-//!
-//! let subject = Subject::new(0x2_a5c3_9b1f_70e4).unwrap();
-//! let mut set = DirectedSet::new();
-//! assert_eq!(set.insert(subject, Directions::OUTBOUND), Directions::NONE);
-//! assert!(set.contains(subject, Direction::Outbound));
-//! assert!(!set.contains(subject, Direction::Inbound));
-//! assert_eq!(set.page(None, 100), [(subject, Directions::OUTBOUND)]);
-//!
-//! let mut loader = Loader::new();
-//! let mut cursor = Some(SaveCursor::START);
-//! while let Some(at) = cursor {
-//!     let part = set.save_part(at, 1 << 20);
-//!     loader.load(&part.bytes)?;
-//!     cursor = part.next;
-//! }
-//! assert_eq!(loader.finish()?.directions(subject), Directions::OUTBOUND);
-//! # Ok::<(), portcullis_hashed_set::LoadError>(())
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! # Layout
 //!

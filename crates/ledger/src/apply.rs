@@ -250,6 +250,8 @@ impl Entry {
                 let is_newer = is_older(there.requested, hold.requested);
                 if hold.kind.is_wish() {
                     hold.requested = hold.requested.max(there.requested);
+                    // What a person wants ends when they say so, and not before as somebody else says.
+                    hold.expires = there.expires.and_then(|end| Some(end.max(hold.expires?)));
                 }
                 told |=
                     (&hold.reason, &hold.label, hold.expires) != (&there.reason, &there.label, there.expires);

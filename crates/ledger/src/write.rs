@@ -44,7 +44,8 @@ pub enum Write {
 /// A block that is asked for.
 ///
 /// Where the person's entry has a hold of this kind in force, a reason, a label and a display form that are given replace
-/// those there were, and the newest block decides when the hold ends, also where that is never. A hold that was lifted is
+/// those there were. Of the operator's blocks the newest decides when the hold ends, also where that is never; of a person's
+/// wishes, the one that ends last. A hold that was lifted is
 /// made anew; holds of other kinds stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {

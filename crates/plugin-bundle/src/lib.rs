@@ -1,4 +1,4 @@
-//! The plugins of this project, compiled to components when this crate is built, as constants.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 /// A plugin that comes with the program.

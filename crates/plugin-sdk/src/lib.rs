@@ -1,55 +1,7 @@
-//! What the author of a blacklist plugin depends on: the trait [`Blacklist`], the macro [`export!`], and
-//! [`conformance::check`], which runs a plugin natively in a unit test.
+#![doc = include_str!("../README.md")]
 //!
-//! A plugin is a crate of the type `cdylib`, compiled for `wasm32-unknown-unknown`. It implements the trait for its
-//! state and names that type to the macro:
-//!
-//! ```
-//! use std::collections::BTreeMap;
-//! use portcullis_plugin_sdk::{Blacklist, Description, Direction, Directions, Entry, Outcome, Page, Settings, Subject};
-//!
-//! #[derive(Default)]
-//! struct Tree(BTreeMap<Subject, Directions>);
-//!
-//! impl Blacklist for Tree {
-//!     fn describe() -> Description {
-//!         Description::hashed("tree", env!("CARGO_PKG_VERSION"))
-//!     }
-//!     fn configure(settings: Settings) -> Result<Self, String> {
-//!         settings.refuse_options().map(|()| Tree::default())
-//!     }
-//!     fn blocks(&self, subject: Subject, direction: Direction) -> bool {
-//!         self.0.get(&subject).is_some_and(|directions| directions.covers(direction))
-//!     }
-//!     fn block(&mut self, entry: Entry) -> Outcome {
-//!         let directions = self.0.entry(entry.subject).or_default();
-//!         let before = std::mem::replace(directions, *directions | entry.directions);
-//!         Outcome::changed_if(before != before | entry.directions)
-//!     }
-//!     fn unblock(&mut self, entry: Entry) -> Outcome {
-//!         let Some(&before) = self.0.get(&entry.subject) else { return Outcome::Unchanged };
-//!         let left = before & !entry.directions;
-//!         if left.is_none() { self.0.remove(&entry.subject) } else { self.0.insert(entry.subject, left) };
-//!         Outcome::changed_if(left != before)
-//!     }
-//!     fn list(&self, after: Option<Subject>, limit: usize) -> Page {
-//!         let from = after.map_or(Some(Subject::MIN), Subject::next);
-//!         let rest = from.into_iter().flat_map(|from| self.0.range(from..));
-//!         Page::of(rest.map(|(&subject, &directions)| Entry { subject, directions }), limit)
-//!     }
-//!     fn count(&self) -> u64 {
-//!         self.0.len() as u64
-//!     }
-//! }
-//!
-//! portcullis_plugin_sdk::export!(Tree);
-//!
-//! // In a unit test:
-//! portcullis_plugin_sdk::conformance::check::<Tree>("{}");
-//! ```
-//!
-//! The contract itself, with all limits and guarantees, is `wit/0.1.0/blacklist.wit`. A plugin may panic: the host
-//! sees a trap, throws the instance away and fills another from the ledger.
+//! Start with the trait [`Blacklist`], the macro [`export!`], and [`conformance::check`] for unit tests. A plugin may panic: the
+//! host sees a trap, throws the instance away and fills another from the ledger.
 
 // So that what the macros expand to finds this crate under its own name, inside it as well as outside.
 extern crate self as portcullis_plugin_sdk;
@@ -66,7 +18,7 @@ extern crate self as portcullis_plugin_sdk;
 )]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit/0.1.0",
+        path: "wit/0.1.0",
         world: "plugin",
         pub_export_macro: true,
         export_macro_name: "export_component",

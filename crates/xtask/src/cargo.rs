@@ -55,10 +55,9 @@ fn cargo(command: &[&str], arguments: &[String]) -> Result<()> {
     cargo_with(command, arguments, &[])
 }
 
-fn cargo_with(command: &[&str], arguments: &[String], environment: &[(&str, &str)]) -> Result<()> {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(program)
-        .current_dir(workspace())
+/// Runs cargo in the workspace.
+pub(crate) fn cargo_with(command: &[&str], arguments: &[String], environment: &[(&str, &str)]) -> Result<()> {
+    let status = self::command()
         .args(command)
         .args(arguments)
         .envs(environment.iter().copied())
@@ -66,6 +65,13 @@ fn cargo_with(command: &[&str], arguments: &[String], environment: &[(&str, &str
         .context("cargo can't be run")?;
     ensure!(status.success(), "`cargo {}` failed", command.join(" "));
     Ok(())
+}
+
+/// Cargo, in the workspace.
+pub(crate) fn command() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace());
+    cargo
 }
 
 pub(crate) fn workspace() -> PathBuf {

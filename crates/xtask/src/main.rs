@@ -4,6 +4,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod package;
 mod performance;
 mod wasm_target;
 
@@ -21,6 +22,9 @@ usage: cargo xtask COMMAND
   bench --page             the page alone, of what was measured before
   bench ARGUMENTS          criterion's benchmarks alone, to which ARGUMENTS go, and the page with what was measured before
   build                    the gateway at target/release/portcullis, the plugins at target/plugins/NAME.wasm
+  package [ARGUMENTS]      packages for crates.io in target/packages/package, each built from its contents alone; ARGUMENTS go to
+                           `cargo package`
+  publish [ARGUMENTS]      checks and uploads these packages; ARGUMENTS, such as --dry-run, go to `cargo publish`
 
 Each installs the WebAssembly target where it is missing.";
 
@@ -43,6 +47,8 @@ fn main() -> Result<()> {
         }
         "bench" => bench::run(rest),
         "build" => cargo::build(),
+        "package" => package::package(rest),
+        "publish" => package::publish(rest),
         other => bail!("there is no command {other:?}\n\n{USAGE}"),
     }
 }

@@ -75,8 +75,15 @@ pub(crate) enum RowError {
     OutsideWindow,
     #[error("the list has as many entries as it may have")]
     Full,
+    #[error(
+        "it is a user id, and the next hop's URL has a place for a number, of which the hop could make somebody's: write a \
+         number, or let the operator have the message posted to the hop, without {{sender}} and {{recipient}} in its URL"
+    )]
+    UserInUrl,
     #[error("it was blocked through something else, which has to lift it")]
     Foreign,
     #[error("they opted out, and only they can lift that")]
     OptedOut,
+    #[error("they are blocked for all senders: unblock them on the tenant-wide list")]
+    TenantWide,
 }

@@ -1,12 +1,12 @@
 //! Blocking and unblocking.
 
 use jiff::Timestamp;
-use portcullis_engine::Identity;
+use portcullis_engine::{Identity, ListKind};
 
 use portcullis_ledger::{
     Block, DisplayForm, Entry, Hold, HoldKind, Label, Outcome, Reason, Seq, Source, Unblock, Write, Written,
 };
-use portcullis_msisdn::{Directions, Msisdn, Subject};
+use portcullis_msisdn::{Directions, Msisdn, Person, Subject};
 
 use super::refusal::{Refusal, RowError, RowProblem};
 use super::target::Target;
@@ -78,8 +78,9 @@ pub(crate) struct Lift<'a> {
     pub(crate) covering: Directions,
     /// Only what was blocked through this interface; anything else is [`RowError::Foreign`].
     pub(crate) made_through: Option<&'a str>,
-    /// Whether a number that the person's own opt-out keeps blocked in one of `covering` is [`RowError::OptedOut`].
-    pub(crate) or_opted_out: bool,
+    /// Whether somebody whom this leaves blocked in one of `covering` is an error: for their own opt-out
+    /// [`RowError::OptedOut`], for an operator's block of all senders [`RowError::TenantWide`].
+    pub(crate) or_stays_blocked: bool,
     /// When the person asked for it; where that is not known, now.
     pub(crate) requested: Option<Timestamp>,
 }
@@ -92,7 +93,7 @@ impl Lift<'_> {
             hold: None,
             covering: Directions::NONE,
             made_through: None,
-            or_opted_out: false,
+            or_stays_blocked: false,
             requested: None,
         }
     }
@@ -107,23 +108,52 @@ impl Lift<'_> {
         })
     }
 
-    /// What speaks against lifting this of somebody, who has these entries.
-    pub(crate) fn objection(&self, entries: &[Entry]) -> Option<RowError> {
-        let all =
-            |of: fn(&Entry) -> Directions| entries.iter().map(of).fold(Directions::NONE, |all, of| all | of);
+    /// What speaks against lifting this of somebody.
+    pub(crate) fn objection(&self, standing: &Standing) -> Option<RowError> {
+        let Standing { own, wide } = standing;
         let is_foreign = |hold: &Hold| {
             !(hold.directions & self.directions).is_none()
                 && self.made_through.is_some_and(|interface| hold.actor.interface() != Some(interface))
         };
-        let mut operators = entries.iter().filter_map(|entry| entry.holds.get(HoldKind::Operator));
-        let blocked = all(|entry| entry.holds.coverage().blocked());
+        let mut operators = own.iter().filter_map(|entry| entry.holds.get(HoldKind::Operator));
+        let blocked = all(own, |entry| entry.holds.coverage().blocked());
         if (self.covering & !blocked).is_none() && operators.any(is_foreign) {
             return Some(RowError::Foreign);
         }
-        let stays = all(|entry| entry.holds.coverage().of(HoldKind::OptOut));
-        let keeps = self.or_opted_out && self.hold == Some(HoldKind::Operator);
-        (keeps && !(stays & self.covering).is_none()).then_some(RowError::OptedOut)
+        if !self.or_stays_blocked {
+            return None;
+        }
+        let is_kept = |entries: &[Entry], kind| !(covered(entries, kind) & self.covering).is_none();
+        let keeps_own = self.hold == Some(HoldKind::Operator) && is_kept(own, HoldKind::OptOut);
+        if keeps_own || is_kept(wide, HoldKind::OptOut) {
+            return Some(RowError::OptedOut);
+        }
+        is_kept(wide, HoldKind::Operator).then_some(RowError::TenantWide)
     }
+}
+
+/// The entries of somebody: on the list that a request is about, and on the tenant-wide one that holds beside it.
+pub(crate) struct Standing {
+    pub(crate) own: Vec<Entry>,
+    pub(crate) wide: Vec<Entry>,
+}
+
+impl Standing {
+    pub(crate) fn of(target: &Target, person: &Person) -> Result<Self, Refusal> {
+        let wide = match target.list.kind() {
+            ListKind::Sender => target.tenant.wide.entries().find(person)?,
+            ListKind::Tenant => Vec::new(),
+        };
+        Ok(Standing { own: target.list.entries().find(person)?, wide })
+    }
+}
+
+fn covered(entries: &[Entry], kind: HoldKind) -> Directions {
+    all(entries, |entry| entry.holds.coverage().of(kind))
+}
+
+fn all(entries: &[Entry], of: impl Fn(&Entry) -> Directions) -> Directions {
+    entries.iter().map(of).fold(Directions::NONE, |all, of| all | of)
 }
 
 /// What became of the rows.
@@ -238,11 +268,11 @@ pub(crate) fn unblock(
         if lift.directions.is_none() { Err(RowError::NoDirections) } else { Ok((identity, ())) }
     };
     let judge = |identity: &Identity| {
-        if lift.made_through.is_none() && !lift.or_opted_out {
+        if lift.made_through.is_none() && !lift.or_stays_blocked {
             return Ok(None);
         }
         let Some(person) = target.person(identity)? else { return Ok(None) };
-        Ok(lift.objection(&target.list.entries().find(&person)?))
+        Ok(lift.objection(&Standing::of(target, &person)?))
     };
     let make = |identity: &Identity, ()| lift.write(target, target.whom(identity));
     write(target, numbers.len(), manner, read, judge, make)

@@ -155,7 +155,7 @@ fn unblock(target: &Target, request: &Request, echo: Echo) -> Result<Response, F
     let lift = Lift {
         hold: (!lifts_all).then_some(HoldKind::Operator),
         covering: COVERED,
-        or_opted_out: true,
+        or_stays_blocked: true,
         ..Lift::of(COVERED)
     };
     call::succeeded(&write::unblock(target, &[number(request)?], lift, Manner::default())?)?;
@@ -186,7 +186,7 @@ fn failed(fault: &Fault, operation: Operation, settings: &Settings, echo: Echo) 
         Fault::Rows(problems) => match problems.first().map(|problem| problem.error) {
             Some(RowError::OutsideWindow) => reasons.outside_window,
             Some(RowError::Full) => reasons.list_full,
-            Some(RowError::OptedOut) => reasons.failed,
+            Some(RowError::OptedOut | RowError::TenantWide) => reasons.failed,
             _ => reasons.invalid_number,
         },
         Fault::Malformed { place, .. } if place == "whatsapp" => reasons.invalid_number,

@@ -71,7 +71,7 @@ async fn remove(call: Call) -> Result<Response, Fault> {
         let lift = Lift {
             hold: (!lifts_all).then_some(HoldKind::Operator),
             covering: COVERED,
-            or_opted_out: true,
+            or_stays_blocked: true,
             ..Lift::of(COVERED)
         };
         call::succeeded(&write::unblock(&target, &numbers, lift, Manner::default())?)?;

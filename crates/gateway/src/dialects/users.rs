@@ -172,6 +172,11 @@ impl UserError {
                 "Failed to unblock user",
                 "The user was blocked from a different system, and cannot be unblocked here",
             ),
+            RowError::TenantWide => (
+                139_100,
+                "Failed to unblock user",
+                "The user is blocked for all senders of the business, and cannot be unblocked here",
+            ),
             _ => (131_047, "Re-engagement required", "Not the number or id of a WhatsApp user"),
         };
         UserError { message, code, error_data: Details { details } }
@@ -216,7 +221,7 @@ pub(super) fn act(
                 hold: (!lifts_all).then_some(HoldKind::Operator),
                 covering: COVERED,
                 made_through,
-                or_opted_out: true,
+                or_stays_blocked: true,
                 ..Lift::of(COVERED)
             };
             write::unblock(target, &texts, lift, manner)?

@@ -22,7 +22,7 @@ use super::fault::Fault;
 use super::text::Text;
 use crate::config::{Dialect, SenderConfig};
 use crate::core::read::{self, Counted, Search, Shown};
-use crate::core::write::{self, BlockRow, Lift, Manner, Retold};
+use crate::core::write::{self, BlockRow, Lift, Manner, Retold, Standing};
 use crate::core::{Refusal, RowError, Target};
 use crate::http::request_log::RequestId;
 use crate::http::{Front, answer};
@@ -235,7 +235,7 @@ fn operators_lift(target: &Target) -> Lift<'static> {
     Lift {
         hold: (!lifts_all).then_some(HoldKind::Operator),
         covering: COVERED,
-        or_opted_out: true,
+        or_stays_blocked: true,
         ..Lift::of(COVERED)
     }
 }
@@ -243,11 +243,11 @@ fn operators_lift(target: &Target) -> Lift<'static> {
 /// Whether the entry can be made inactive, where the person may have others under other spellings.
 fn check_lift(target: &Target, shown: &Shown) -> Result<(), Fault> {
     let person = shown.identity.as_ref().map(|identity| target.person(identity)).transpose()?.flatten();
-    let entries = match person {
-        Some(person) => target.list.entries().find(&person)?,
-        None => vec![shown.entry.clone()],
+    let standing = match person {
+        Some(person) => Standing::of(target, &person)?,
+        None => Standing { own: vec![shown.entry.clone()], wide: Vec::new() },
     };
-    operators_lift(target).objection(&entries).map_or(Ok(()), |objection| Err(stays(objection)))
+    operators_lift(target).objection(&standing).map_or(Ok(()), |objection| Err(stays(objection)))
 }
 
 fn stays(objection: RowError) -> Fault {

@@ -3,7 +3,7 @@
 use portcullis_msisdn::{Fit, Msisdn, ParseError};
 use rlibphonenumber::PHONE_NUMBER_UTIL;
 
-use super::{is_valid, valid};
+use super::{is_known, is_valid, valid};
 
 /// Prefixes that libphonenumber's metadata does not have, has for some services only, or takes for a part of another one. Longer
 /// ones stand before those that they begin with.
@@ -41,6 +41,13 @@ pub(super) fn dropped(number: Msisdn) -> Result<Msisdn, ParseError> {
         None if fit == Fit::TrunkPrefix || is_typed(number) => Err(ParseError::TrunkPrefix),
         None => Ok(number),
     }
+}
+
+/// What is left without zeros behind the country code, if that is valid in a spelling, whatever the country dials.
+pub(super) fn without_zero(number: Msisdn) -> Option<Msisdn> {
+    let (code, national) = (number.country_code(), national(number));
+    let zeros = national.bytes().take_while(|digit| *digit == b'0').count();
+    (1..=zeros).filter_map(|count| behind(code, &national[count..])).find(|rest| is_known(*rest))
 }
 
 /// What is left without the prefix, if that is valid.

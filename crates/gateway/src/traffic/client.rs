@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONNECTION, EXPECT, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use axum::http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use axum::http::{HeaderMap, Request};
 use axum::response::Response;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -87,6 +90,10 @@ const OF_CONNECTION: [HeaderName; 9] = [
     HeaderName::from_static("proxy-authorization"),
 ];
 
+/// What a header `Connection` must not name, as it is for all recipients of the content (RFC 9110, section 7.6.1). Taken away, the
+/// next one would read the body as something else than was looked at, or for somebody else.
+const OF_CONTENT: [HeaderName; 4] = [AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE];
+
 /// Takes away what is of one connection only.
 pub(crate) fn end_to_end(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
@@ -95,6 +102,7 @@ pub(crate) fn end_to_end(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| !OF_CONTENT.contains(name))
         .collect();
     for name in named.iter().chain(&OF_CONNECTION) {
         headers.remove(name);
@@ -117,7 +125,8 @@ mod tests {
     fn what_is_of_one_connection_goes_no_further() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
-            ("connection", "keep-alive, X-Mine"),
+            ("connection", "keep-alive, X-Mine, Content-Type ,AUTHORIZATION"),
+            ("content-type", "application/json"),
             ("keep-alive", "timeout=5"),
             ("x-mine", "1"),
             ("transfer-encoding", "chunked"),
@@ -131,6 +140,9 @@ mod tests {
         let mut left: Vec<_> =
             headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         left.sort_unstable();
-        assert_eq!(left, [("authorization", "Bearer x"), ("x-other", "2")]);
+        assert_eq!(
+            left,
+            [("authorization", "Bearer x"), ("content-type", "application/json"), ("x-other", "2")]
+        );
     }
 }

@@ -21,7 +21,7 @@ use super::outbound::untouched;
 use super::people;
 use super::verdict::{Kind, judge};
 use super::webhook::{Asked, Object, Said, When, Who, lenient, said};
-use crate::core::{Refusal, RowProblem, Target};
+use crate::core::{Refusal, RowError, RowProblem, Target};
 use crate::dialects::fault::Fault;
 use crate::identity::IdentityError;
 use crate::metrics::Passage;
@@ -101,8 +101,14 @@ pub(crate) async fn route(
     let metrics = &target.tenant.metrics;
     let Some(under_way) = traffic.shed.enter(&target.tenant.config.id) else { return Ok(Routed::Busy) };
     let end = End::read(target, message)?;
+    let hops = &target.tenant.config.next_hops;
+    let hop = match direction {
+        Direction::Inbound => hops.inbound.as_deref(),
+        Direction::Outbound => hops.outbound.as_deref(),
+    };
     if let End::Person(identity) = &end {
         let is_heard = direction == Direction::Outbound || hear(target, identity, message).await?;
+        refuse_user_in_url(identity, message.direction, hop)?;
         let kind = Kind { is_marketing: false, may_confirm: message.is_one_text() };
         if is_blocked(target, identity, direction, kind).await? {
             metrics.passed(direction, Passage::Blocked, 1);
@@ -113,11 +119,6 @@ pub(crate) async fn route(
             return Ok(Routed::Unreadable);
         }
     }
-    let hops = &target.tenant.config.next_hops;
-    let hop = match direction {
-        Direction::Inbound => hops.inbound.as_deref(),
-        Direction::Outbound => hops.outbound.as_deref(),
-    };
     let Some(hop) = hop else {
         metrics.passed(direction, Passage::Forwarded, 1);
         return Ok(Routed::Allowed);
@@ -187,14 +188,29 @@ impl End {
     /// As it stands in a URL: the digits of a number and nothing else, so that it is one for whoever reads it.
     fn text<'a>(&self, written: &'a str) -> Cow<'a, str> {
         match self {
-            End::Person(Identity::Number(number)) if written.trim_start().starts_with('+') => {
-                number.e164().to_string().into()
-            }
             End::Person(Identity::Number(number)) => number.digits().to_string().into(),
             End::Person(Identity::User(_)) | End::Unlisted => written.into(),
         }
     }
 }
+
+/// Refuses a user id where a hop's URL has a place for a number: a hop that leaves out all but digits would make one of it, which
+/// nobody has checked.
+fn refuse_user_in_url(identity: &Identity, way: Way, hop: Option<&str>) -> Result<(), Refusal> {
+    let place = match way {
+        Way::Inbound => SENDER,
+        Way::Outbound => RECIPIENT,
+    };
+    if matches!(identity, Identity::User(_)) && hop.is_some_and(|hop| hop.contains(place)) {
+        return Err(Refusal::InvalidRows(vec![RowProblem { index: 0, error: RowError::UserInUrl }]));
+    }
+    Ok(())
+}
+
+/// The places of a hop's URL.
+const SENDER: &str = "{sender}";
+const RECIPIENT: &str = "{recipient}";
+const BODY: &str = "{body}";
 
 fn is_short_code(text: &str, digits: RangeInclusive<usize>) -> bool {
     digits.contains(&text.len()) && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -285,7 +301,7 @@ fn request(hop: &str, message: &RouteRequest<'_>, end: &End, document: Bytes) ->
         Way::Inbound => sender = end.text(&message.sender),
         Way::Outbound => recipient = end.text(&message.recipient),
     }
-    let fields = [("{sender}", sender.as_ref()), ("{recipient}", &recipient), ("{body}", &body)];
+    let fields = [(SENDER, sender.as_ref()), (RECIPIENT, &recipient), (BODY, &body)];
     let is_template = fields.iter().any(|(name, _)| hop.contains(name));
     let url = filled(hop, &fields);
     let mut request = Request::new(if is_template { Body::empty() } else { Body::from(document) });

@@ -99,6 +99,30 @@ fn a_row_says_whose_hold_it_is_and_is_refused_where_that_is_unknown() {
 }
 
 #[test]
+fn nobody_is_blocked_whose_status_says_that_they_subscribe() {
+    let gateway = Gateway::start();
+    let text = "number,status\n\
+                +46731000001,subscribed\n\
+                +46731000002,opt-in\n\
+                +46731000003,unsubscribed\n";
+    for hold in ["", "--hold operator", "--hold opt-out"] {
+        let run = gateway.command(&format!("import - --sender support {hold}")).input(text).ends(1);
+        assert!(
+            run.err.starts_with("line 2: its status says that the person opted in\nline 3: "),
+            "{}",
+            run.err
+        );
+        assert_eq!(gateway.listed("--sender support"), ["+46731000003"], "{hold}");
+        gateway.command(&format!("unblock +46731000003 --sender support {hold}")).good();
+    }
+    let ignore = "import - --sender support --ignore-column status";
+    gateway.command(ignore).input(text).good();
+    assert_eq!(gateway.listed("--sender support").len(), 3);
+    gateway.command("import - --sender support --unblock").input(text).good();
+    assert_eq!(gateway.listed("--sender support"), [""; 0]);
+}
+
+#[test]
 fn a_column_of_floats_is_a_column_of_numbers() {
     let gateway = Gateway::start();
     for (name, text) in [

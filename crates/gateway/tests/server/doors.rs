@@ -692,6 +692,11 @@ fn what_can_be_read_in_two_ways_is_refused_and_both_are_named() {
     let answer = gateway.post("/senders/support/entries", json!({ "number": "491701234567" }));
     let message = answer.error(400, "invalid_number");
     assert!(message.contains("+49********67") && message.contains("+49**********67"), "{message}");
+    // Geestland in Germany, or a Norwegian number behind a zero that Norway does not dial.
+    let answer =
+        gateway.post("/senders/support/check", json!({ "number": "47041234567", "direction": "outbound" }));
+    let message = answer.error(400, "invalid_number");
+    assert!(message.contains("+47******67") && message.contains("+49*********67"), "{message}");
     // As the vendors document it, there is one reading.
     let world = World { gateway, upstream: Stand::good(), callback: Stand::good() };
     for door in DOORS.iter().filter(|door| door.writes == Vendors && door.deed == Blocks) {

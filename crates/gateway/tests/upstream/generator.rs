@@ -61,6 +61,11 @@ const TYPES: &[&str] = &[
 const HEADERS: &[(&str, &str)] = &[
     ("x-http-method-override", "POST"),
     ("x-method-override", "DELETE"),
+    ("x-original-method", "POST"),
+    ("x-forwarded-uri", "/messages"),
+    ("content-location", "/messages"),
+    ("connection", "content-type"),
+    ("connection", "keep-alive, Authorization"),
     ("x-original-url", "/me?batch=[]"),
     ("content-encoding", "gzip"),
     ("content-encoding", "identity"),

@@ -52,8 +52,19 @@ pub(crate) fn harms(request: &Raw) -> BTreeSet<Harm> {
     if has(&["batch"]) {
         harms.insert(Harm::Batch);
     }
-    let overrides =
-        ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+    let overrides = [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "override-method",
+        "x-original-method",
+        "x-original-url",
+        "x-override-url",
+        "x-rewrite-url",
+        "x-forwarded-uri",
+        "x-http-path-override",
+        "content-location",
+    ];
     if has(&["method", "ids"]) || overrides.iter().any(|name| request.header(name).next().is_some()) {
         harms.insert(Harm::Method);
     }

@@ -8,6 +8,7 @@ use super::Sqlite;
 use super::entries::{Lookup, subject, time};
 use super::lists::unsigned;
 use super::moves::Moves;
+use super::trail::wish_at;
 use super::write::write_entries;
 use crate::actor::Actor;
 use crate::entry::Entry;
@@ -168,7 +169,7 @@ impl<'a> People<'a> {
     }
 
     /// Has what is blocked of one hold for the other, on all of the tenant's lists. Those whose entries changed.
-    fn carry(&self, from: Subject, to: Subject, tie: &Tie) -> Result<Vec<Scope>, LedgerError> {
+    fn carry(&self, from: Subject, to: Subject, term: Term, tie: &Tie) -> Result<Vec<Scope>, LedgerError> {
         let permutation = self.keys.permutation();
         let mut changed = Vec::new();
         for (list, scope) in self.lists()? {
@@ -180,9 +181,17 @@ impl<'a> People<'a> {
             let mut writes = Vec::new();
             for &subject in permutation.person_of(from).iter() {
                 let Some(entry) = lookup.get(subject)? else { continue };
-                writes.extend(entry.holds.iter().filter_map(|hold| carried(hold, &there, to)));
+                let is_id = matches!(permutation.reveal(subject), Revealed::Reserved(_));
+                for hold in entry.holds.iter() {
+                    let hold = match term.until.filter(|_| !is_id) {
+                        Some(until) => self.as_of(list, &entry, hold, until)?,
+                        None => Some(hold.clone()),
+                    };
+                    let hold = hold.filter(|hold| is_id || term.has(hold));
+                    writes.extend(hold.iter().flat_map(|hold| carried(hold, &there, to)));
+                }
                 // A number stays blocked: it may be somebody's still. An id is looked up under its new home.
-                if matches!(permutation.reveal(subject), Revealed::Reserved(_)) {
+                if is_id {
                     let lift = Unblock::new(subject, Directions::BOTH, tie.actor.clone());
                     writes.push(lift.into());
                 }
@@ -197,6 +206,22 @@ impl<'a> People<'a> {
             }
         }
         Ok(changed)
+    }
+
+    /// A hold as it was at a time; `None` where there was none.
+    fn as_of(
+        &self,
+        list: ListRow,
+        entry: &Entry,
+        hold: &Hold,
+        at: Timestamp,
+    ) -> Result<Option<Hold>, LedgerError> {
+        // A business means whom it knows by the number until it hears that they left.
+        if !hold.kind.is_wish() || !is_older(at, hold.requested) {
+            return Ok(Some(hold.clone()));
+        }
+        let hold = wish_at(self.connection, list, self.keys.text_seal(), entry, hold.kind, at)?;
+        Ok(hold.filter(|hold| hold.expires.is_none_or(|end| end > now())))
     }
 
     fn lists(&self) -> Result<Vec<(ListRow, Scope)>, LedgerError> {
@@ -260,10 +285,11 @@ impl<'a> People<'a> {
         let permutation = self.keys.permutation();
         let at = home.since.unwrap_or_else(now);
         self.moves().remember(left, reached, at)?;
-        let mut changed = self.carry(left, reached, tie)?;
+        let term = Term { until: Some(at), surely_until: Some(at) };
+        let mut changed = self.carry(left, reached, term, tie)?;
         // Who came to this number may have left it since.
         for further in self.moves().since(&permutation.person_of(reached), at)? {
-            changed.extend(self.carry(left, further.first(), tie)?);
+            changed.extend(self.carry(left, further.first(), term, tie)?);
         }
         for &left in permutation.person_of(left).iter() {
             self.move_all(left, Home { since: Some(at), ..home })?;
@@ -288,7 +314,8 @@ impl<'a> People<'a> {
                 continue;
             }
             let before = row.home(permutation);
-            tied.changed.extend(self.carry(before, home.subject, tie)?);
+            let term = Term { until: home.since, surely_until: row.tied };
+            tied.changed.extend(self.carry(before, home.subject, term, tie)?);
             self.settle(&row, home)?;
             // Others who stood under an id are the same person. Others who stood under a number may be whoever has it now.
             if let Revealed::Reserved(id) = permutation.reveal(before) {
@@ -347,6 +374,23 @@ struct Move {
     reached: Subject,
 }
 
+/// How long somebody had a number.
+#[derive(Clone, Copy)]
+struct Term {
+    /// They may have had it until then; for ever where that is not known.
+    until: Option<Timestamp>,
+    /// They surely had it then.
+    surely_until: Option<Timestamp>,
+}
+
+impl Term {
+    /// Whether a hold is theirs. In doubt what somebody wants to be lifted is not, and all else is: no opt-out is lost.
+    fn has(self, hold: &Hold) -> bool {
+        let is_lifted = hold.kind.is_wish() && hold.directions.is_none();
+        !is_lifted || self.surely_until.is_some_and(|until| !is_older(until, hold.requested))
+    }
+}
+
 /// Where the entries of a person stand.
 #[derive(Clone, Copy)]
 struct Home {
@@ -357,21 +401,18 @@ struct Home {
 
 /// What makes a hold hold for somebody else, of whom there are these entries: with its author, and the time of the wish that
 /// it comes from. Where they have one of its kind in force, the later end of both counts.
-fn carried(hold: &Hold, there: &[Entry], to: Subject) -> Option<Write> {
+fn carried(hold: &Hold, there: &[Entry], to: Subject) -> Vec<Write> {
     if hold.directions.is_none() {
         // That the person asked for it to be lifted counts, too; that it came to its end by itself does not.
         let lifted_by = hold.lifted_by.as_ref().filter(|actor| **actor != Actor::expiry());
-        return lifted_by.filter(|_| hold.kind.is_wish()).map(|actor| {
-            Write::Unblock(Unblock {
-                hold: Some(hold.kind),
-                requested: Some(hold.requested),
-                ..Unblock::new(to, Directions::BOTH, actor.clone())
-            })
+        let lift = lifted_by.filter(|_| hold.kind.is_wish()).map(|actor| Unblock {
+            hold: Some(hold.kind),
+            requested: Some(hold.requested),
+            ..Unblock::new(to, Directions::BOTH, actor.clone())
         });
+        return lift.map(Write::Unblock).into_iter().collect();
     }
-    let in_force =
-        there.iter().filter_map(|entry| entry.holds.get(hold.kind)).find(|there| !there.directions.is_none());
-    let mut block = Block {
+    let block = Block {
         whom: to.into(),
         hold: hold.kind,
         directions: hold.directions,
@@ -383,15 +424,21 @@ fn carried(hold: &Hold, there: &[Entry], to: Subject) -> Option<Write> {
         expires: hold.expires,
         requested: Some(hold.requested),
     };
-    if let Some(there) = in_force {
-        block.expires = there.expires.and_then(|end| Some(end.max(hold.expires?)));
-        block.requested = Some(hold.requested.max(there.requested));
-        block.source = there.source;
-        block.actor = there.actor.clone();
-        block.label = there.label.clone().or(block.label);
-        block.reason = there.reason.clone().or(block.reason);
-    }
-    Some(block.into())
+    let in_force =
+        there.iter().filter_map(|entry| entry.holds.get(hold.kind)).find(|there| !there.directions.is_none());
+    let Some(there) = in_force else { return vec![block.into()] };
+    let both = Block {
+        expires: there.expires.and_then(|end| Some(end.max(hold.expires?))),
+        requested: Some(hold.requested.max(there.requested)),
+        source: there.source,
+        actor: there.actor.clone(),
+        label: there.label.clone().or(block.label.clone()),
+        reason: there.reason.clone().or(block.reason.clone()),
+        ..block.clone()
+    };
+    // An older wish goes on record as such: what was wanted at which time, a later change of number may ask.
+    let older = Some(block).filter(|_| hold.kind.is_wish() && is_older(hold.requested, there.requested));
+    older.into_iter().chain([both]).map(Write::Block).collect()
 }
 
 impl store::Persons for Sqlite {

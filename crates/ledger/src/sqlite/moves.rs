@@ -69,7 +69,7 @@ impl<'a> Moves<'a> {
     /// To whom it leads from who had this number at that time, and when they last came there, in that order.
     pub(super) fn since(&self, person: &Person, at: Timestamp) -> Result<Vec<Person>, LedgerError> {
         let mut reached: Vec<(Person, Timestamp)> = Vec::new();
-        let mut open = vec![(person.clone(), at)];
+        let mut open = vec![(*person, at)];
         while let Some((left, at)) = open.pop() {
             for (to, when) in self.from(&left)? {
                 let before = reached.iter().position(|(known, _)| known.contains(&to));
@@ -81,7 +81,7 @@ impl<'a> Moves<'a> {
                     reached.remove(before);
                 }
                 let next = self.permutation.person_of(to);
-                open.push((next.clone(), when));
+                open.push((next, when));
                 reached.push((next, when));
             }
         }

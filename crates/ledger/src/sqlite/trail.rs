@@ -2,7 +2,8 @@
 
 use std::num::NonZeroUsize;
 
-use portcullis_msisdn::Subject;
+use jiff::Timestamp;
+use portcullis_msisdn::{Directions, Subject};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::Sqlite;
@@ -10,12 +11,15 @@ use super::actors::Actors;
 use super::entries::{actor, actor_of, as_limit, kind, source, subject, texts, time};
 use super::lists::unsigned;
 use crate::changes::Seq;
+use crate::entry::Entry;
 use crate::error::LedgerError;
-use crate::hold::Coverage;
+use crate::hold::{Coverage, Hold, HoldKind};
 use crate::keys::Seal;
 use crate::record::{self, Record};
+use crate::source::Source;
 use crate::store::{self, ListRow};
 use crate::text::{self, Place};
+use crate::time::is_older;
 use crate::write::Outcome;
 
 const WHAT: &str = "row of the trail";
@@ -104,6 +108,29 @@ fn record(row: &Row<'_>, list: ListRow, seal: &Seal) -> Result<Record, LedgerErr
         display: texts.display,
         label: texts.label,
     })
+}
+
+impl Record {
+    /// The hold that this made, or lifted.
+    fn wish(self, kind: HoldKind) -> Hold {
+        // Of a wish that came too late, the directions are not on record: what people ask for is not to be written to.
+        let covered = match self.after.of(kind) {
+            directions if directions.is_none() => Directions::OUTBOUND,
+            directions => directions,
+        };
+        Hold {
+            kind,
+            directions: if self.source.is_some() { covered } else { Directions::NONE },
+            source: self.source.unwrap_or(Source::OptOut),
+            label: self.label,
+            actor: self.actor.clone(),
+            lifted_by: self.source.is_none().then_some(self.actor),
+            reason: self.reason,
+            since: self.at,
+            requested: self.requested,
+            expires: self.expires,
+        }
+    }
 }
 
 impl store::Records for Sqlite {
@@ -206,6 +233,36 @@ impl store::Records for Sqlite {
             Ok(record::Trail { records, older: older.flatten() })
         })
     }
+}
+
+/// What a person wished for under this subject at a time, as far as it is on record: the newest wish of a kind that is not from
+/// later.
+pub(super) fn wish_at(
+    connection: &Connection,
+    list: ListRow,
+    seal: &Seal,
+    entry: &Entry,
+    kind: HoldKind,
+    at: Timestamp,
+) -> Result<Option<Hold>, LedgerError> {
+    let mut newest: Option<Record> = None;
+    let mut next = entry.sequence;
+    while next != Seq::START {
+        let found = steps(connection, list, seal, next)?;
+        let Some(first) = found.first().filter(|record| record.subject == entry.subject) else {
+            // The entry is older than the trail.
+            break;
+        };
+        next = first.previous;
+        for record in found {
+            let is_of_kind = record.hold == Some(kind) || record.hold.is_none() && record.source.is_none();
+            let is_newer = |newest: &Record| is_older(newest.requested, record.requested);
+            if is_of_kind && !is_older(at, record.requested) && newest.as_ref().is_none_or(is_newer) {
+                newest = Some(record);
+            }
+        }
+    }
+    Ok(newest.map(|record| record.wish(kind)))
 }
 
 /// The records that share a number, the newest first.

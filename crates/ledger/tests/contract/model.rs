@@ -36,7 +36,10 @@ fn is_told(requested: Timestamp) -> bool {
 /// Whether a wish is from before another one.
 fn is_older(requested: Option<Timestamp>, than: Option<Timestamp>) -> bool {
     match (requested, than) {
-        (Some(requested), Some(than)) => requested.as_second() < than.as_second(),
+        (Some(requested), Some(than)) => {
+            let both_are_precise = requested.subsec_nanosecond() != 0 && than.subsec_nanosecond() != 0;
+            requested < than && (requested.as_second() < than.as_second() || both_are_precise)
+        }
         (Some(_), None) => true,
         (None, _) => false,
     }
@@ -97,6 +100,9 @@ fn apply(rows: &mut Rows, write: &Write) -> Outcome {
                 new.directions = old.directions | block.directions;
                 new.reason = new.reason.or(old.reason.clone());
                 new.label = new.label.or(old.label.clone());
+                if is_wish {
+                    new.expires = old.expires.zip(new.expires).map(|(old, new)| old.max(new));
+                }
                 says_new |= new.reason != old.reason || new.label != old.label || new.expires != old.expires;
                 says_new |= block.requested.is_some() && is_older(old.requested, block.requested);
                 if is_wish {

@@ -138,6 +138,9 @@ fn at(second: i64, tie: Tie) -> Tie {
     Tie { at: Some(time(second * 1000)), ..tie }
 }
 
+/// A time after what the tests write now.
+const LATER: i64 = 3_000_000_000;
+
 /// When the hold of a number ends.
 fn end(list: &List, number: Subject, kind: HoldKind) -> Option<Timestamp> {
     let entry = list.find(&list.person_of(number).unwrap()).unwrap().remove(0);
@@ -181,7 +184,7 @@ fn of_a_hold_that_ends_and_one_that_does_not_the_latter_counts_for_both_names() 
     // Of two ends, the later.
     let later = Block { expires: Some(time(5_000_000_000_000)), ..Block::new(phones[5], OUT, actor("crm")) };
     list.write(vec![later.into()]).unwrap();
-    list.tie(moved(phones[3], phones[5], 400)).unwrap();
+    list.tie(moved(phones[3], phones[5], 301)).unwrap();
     assert_eq!(end(&list, phones[5], HoldKind::Operator), Some(time(5_000_000_000_000)));
 }
 
@@ -249,30 +252,82 @@ fn a_move_counts_once_and_takes_along_what_comes_late() {
     let block = |phone: Subject| Write::from(Block::new(phone, OUT, actor("crm")));
     list.write(vec![block(phones[0])]).unwrap();
     // The later move is heard of first.
-    list.tie(moved(phones[1], phones[2], 300)).unwrap();
-    list.tie(moved(phones[0], phones[1], 200)).unwrap();
+    list.tie(moved(phones[1], phones[2], LATER + 300)).unwrap();
+    list.tie(moved(phones[0], phones[1], LATER + 200)).unwrap();
     assert!(is_blocked(&list, &phones[1].into()) && is_blocked(&list, &phones[2].into()));
     // Lifted since, it stays lifted, however often the message comes.
     list.write(vec![Unblock::new(phones[2], Directions::BOTH, actor("crm")).into()]).unwrap();
-    for again in [moved(phones[0], phones[1], 200), Tie { at: None, ..moved(phones[0], phones[1], 0) }] {
+    for again in
+        [moved(phones[0], phones[1], LATER + 200), Tie { at: None, ..moved(phones[0], phones[1], LATER) }]
+    {
         assert_eq!(list.tie(again).unwrap().changed, []);
     }
     assert!(!is_blocked(&list, &phones[2].into()));
     // A wish from before the move is that of who moved; one from after it, that of who has the number now.
-    list.write(vec![stop(phones[0], 100)]).unwrap();
+    list.write(vec![stop(phones[0], LATER + 100)]).unwrap();
     assert!(is_blocked(&list, &phones[1].into()) && is_blocked(&list, &phones[2].into()));
-    list.write(vec![stop(phones[1], 250), start(phones[0], 199), stop(phones[3], 1)]).unwrap();
+    list.write(vec![stop(phones[1], LATER + 250), start(phones[0], LATER + 199), stop(phones[3], 301)])
+        .unwrap();
     assert!(is_blocked(&list, &phones[2].into()));
-    list.write(vec![start(phones[2], 400)]).unwrap();
-    list.write(vec![stop(phones[0], 500)]).unwrap();
+    list.write(vec![start(phones[2], LATER + 400)]).unwrap();
+    list.write(vec![stop(phones[0], LATER + 500)]).unwrap();
     assert!(!is_blocked(&list, &phones[2].into()));
     // There and back again.
-    list.tie(moved(phones[2], phones[1], 600)).unwrap();
-    list.tie(at(350, tie(Some(phones[1]), &["SE.9"]))).unwrap();
-    list.tie(at(250, tie(Some(phones[1]), &["SE.8"]))).unwrap();
+    list.tie(moved(phones[2], phones[1], LATER + 600)).unwrap();
+    list.tie(at(LATER + 350, tie(Some(phones[1]), &["SE.9"]))).unwrap();
+    list.tie(at(LATER + 250, tie(Some(phones[1]), &["SE.8"]))).unwrap();
     for id in ["SE.8", "SE.9"] {
         assert_eq!(list.person_of_user(&user(id)).unwrap().unwrap().first(), phones[1], "{id}");
     }
+}
+
+#[test]
+fn what_a_number_s_next_owner_wants_is_not_the_mover_s() {
+    let place = Place::new();
+    let list = list(&place.ledger());
+    let phone = |n: u64| number(&list, 46_732_001_000 + n);
+    // However the move and the wishes of both arrive.
+    let orders: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for (person, order) in (0..).step_by(10).zip(orders) {
+        let (stopped, taken) = (phone(person), phone(person + 1));
+        for event in order {
+            match event {
+                0 => drop(list.write(vec![stop(stopped, 100)]).unwrap()),
+                1 => drop(list.write(vec![start(stopped, 300)]).unwrap()),
+                _ => drop(list.tie(moved(stopped, taken, 200)).unwrap()),
+            }
+        }
+        assert!(is_blocked(&list, &taken.into()), "an opt-out from before the move, in the order {order:?}");
+        assert!(!is_blocked(&list, &stopped.into()), "{order:?}");
+        let (left, reached) = (phone(person + 2), phone(person + 3));
+        for event in order {
+            match event {
+                0 => drop(list.write(vec![stop(left, 300)]).unwrap()),
+                1 => drop(list.write(vec![start(left, 100)]).unwrap()),
+                _ => drop(list.tie(moved(left, reached, 200)).unwrap()),
+            }
+        }
+        assert!(
+            !is_blocked(&list, &reached.into()),
+            "an opt-out from after the move, in the order {order:?}"
+        );
+        assert!(is_blocked(&list, &left.into()), "{order:?}");
+    }
+}
+
+#[test]
+fn an_end_that_somebody_else_sets_does_not_shorten_an_opt_out() {
+    let place = Place::new();
+    let list = list(&place.ledger());
+    let phone = number(&list, 46_732_001_122);
+    let until = |end: i64| {
+        let Write::Block(block) = stop(phone, 200) else { unreachable!() };
+        Write::from(Block { expires: Some(time(end)), ..block })
+    };
+    list.write(vec![until(4_000_000_000_000), until(3_000_000_000_000)]).unwrap();
+    assert_eq!(end(&list, phone, HoldKind::OptOut), Some(time(4_000_000_000_000)));
+    list.write(vec![stop(phone, 300), until(5_000_000_000_000)]).unwrap();
+    assert_eq!(end(&list, phone, HoldKind::OptOut), None);
 }
 
 #[test]
@@ -381,6 +436,11 @@ enum Event {
         second: i64,
         alias: Alias,
     },
+    /// Whoever has the number that the person left asks, after that.
+    Stranger {
+        stops: bool,
+        second: i64,
+    },
     /// Two names are seen together, or the person is seen to leave a number.
     Tie(usize),
     Reopen,
@@ -392,18 +452,26 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         let all = wishes.into_iter().enumerate().flat_map(|(n, (stops, alias, times))| {
             let second = FIRST + i64::try_from(n).unwrap();
             let left = (second < LEFT_AT).then_some(Alias::Left);
-            let names: Vec<Alias> = ALIASES.into_iter().chain(left).collect();
+            // Until it is known that the person moved, their id stands for the number that somebody else may have.
+            let sure = if second < LEFT_AT { &ALIASES[..] } else { &ALIASES[..2] };
+            let names: Vec<Alias> = sure.iter().copied().chain(left).collect();
             let alias = *alias.get(&names);
             std::iter::repeat_n(Event::Wish { stops, second, alias }, times)
         });
         all.collect::<Vec<_>>()
     });
-    (wishes, subsequence(vec![0, 1, 2], 2..=3), vec(3..6_usize, 0..3), any::<bool>())
-        .prop_map(|(wishes, ties, more, reopens)| {
+    let strangers = vec(any::<bool>(), 0..3).prop_map(|wishes| {
+        let wishes = (LEFT_AT + 1..).zip(wishes);
+        // A stop from before the person is seen elsewhere may be theirs.
+        let second = |(second, stops)| Event::Stranger { stops, second: second + if stops { 2 } else { 0 } };
+        wishes.map(second).collect::<Vec<_>>()
+    });
+    (wishes, subsequence(vec![0, 1, 2], 2..=3), vec(3..6_usize, 0..3), strangers, any::<bool>())
+        .prop_map(|(wishes, ties, more, strangers, reopens)| {
             let reopen = reopens.then_some(Event::Reopen);
             // The move, and what comes of messages of before it, any number of times.
             let ties = ties.into_iter().chain([3]).chain(more).map(Event::Tie);
-            wishes.into_iter().chain(ties).chain(reopen).collect::<Vec<_>>()
+            wishes.into_iter().chain(ties).chain(strangers).chain(reopen).collect::<Vec<_>>()
         })
         .prop_shuffle()
 }
@@ -440,6 +508,10 @@ proptest! {
                 }
                 Event::Wish { stops: false, second, alias } => {
                     list.write(vec![start(alias.of(&list), *second)]).unwrap();
+                }
+                Event::Stranger { stops, second } => {
+                    let wish = if *stops { stop } else { start };
+                    list.write(vec![wish(left(&list), *second)]).unwrap();
                 }
                 Event::Tie(n) => drop(list.tie(tie_of(&list, *n)).unwrap()),
                 Event::Reopen => {

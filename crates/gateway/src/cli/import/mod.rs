@@ -70,7 +70,8 @@ const TOGETHER: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 /// contact_information, opted_out_number or wa_id; else --column names it. `directions` (inbound,
 /// outbound, both), `reason`, `hold`, `source` and `expires` (RFC 3339), where a row has them, go
 /// before the options of this command. A row whose `status` is inactive is refused, unless it tells
-/// when a person took a wish back, as `export --lifted` writes it.
+/// when a person took a wish back, as `export --lifted` writes it; so is one whose `status` is opt-in
+/// or subscribed, unless with --unblock.
 ///
 /// NUMBERS are read as the gateway reads them. 46732001122.0, which spreadsheets and scripts make of
 /// a number, is read without its fraction; ="46732001122" and '46732001122 are read as Excel means

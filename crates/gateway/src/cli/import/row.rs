@@ -116,9 +116,7 @@ impl Wanted {
                 None => Err(Refusal::Inactive),
             };
         }
-        if about.is_wish() {
-            refuse_opted_in(fields)?;
-        }
+        refuse_opted_in(fields, about.is_wish())?;
         let reason = Some(fields.reason).filter(|reason| !reason.trim().is_empty());
         if reason.is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
             return Err(Refusal::ReasonTooLong);
@@ -194,13 +192,14 @@ fn requested(fields: Fields<'_>, rules: &Rules, is_wish: bool) -> Result<Option<
     })
 }
 
-/// Exports of contacts have all of them, with a column that says who opted out.
-fn refuse_opted_in(fields: Fields<'_>) -> Result<(), Refusal> {
+/// Exports of contacts have all of them. Whom a status calls a subscriber nobody wants blocked; a column that says who opted out
+/// says nothing of whom the business blocks.
+fn refuse_opted_in(fields: Fields<'_>, is_wish: bool) -> Result<(), Refusal> {
     let word = |text: &str| Name::new(text).key().to_owned();
     if ["optin", "optedin", "subscribed", "resubscribed"].contains(&&*word(fields.status)) {
         return Err(Refusal::OptedIn);
     }
-    if let Some((name, text)) = fields.flag
+    if let Some((name, text)) = fields.flag.filter(|_| is_wish)
         && ["", "0", "false", "f", "no", "n", "none", "null", "optin", "optedin", "subscribed"]
             .contains(&&*word(text))
     {
@@ -355,7 +354,11 @@ mod tests {
         }
         for (status, taken) in [("opt-in", false), ("Subscribed", false), ("opt-out", true), ("active", true)]
         {
-            assert_eq!(read_by(&opt_outs(), |fields| fields.status = status).is_ok(), taken, "{status}");
+            let operators = Rules { hold: Some(Hold::Operator), ..Rules::default() };
+            for rules in [opt_outs(), operators, Rules::default()] {
+                assert_eq!(read_by(&rules, |fields| fields.status = status).is_ok(), taken, "{status}");
+            }
+            assert!(read_by(&lifting(None), |fields| fields.status = status).is_ok(), "{status}");
         }
     }
 

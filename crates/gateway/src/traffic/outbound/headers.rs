@@ -1,7 +1,9 @@
 //! What the headers of a request to the Graph API say of its body, in one reading.
 
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use axum::http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, HeaderName,
+};
+use axum::http::{HeaderMap, HeaderValue};
 
 use super::rules::{Rule, Rules};
 
@@ -30,25 +32,36 @@ pub(super) enum HeaderError {
     ContentEncoding,
     #[error("a header names another method or path than the request has: send the request with its own")]
     Override,
+    #[error(
+        "the header Connection names more than close, keep-alive, te, trailer, transfer-encoding, upgrade, http2-settings and \
+         proxy-connection, so that other headers would not arrive: leave them out of it"
+    )]
+    Connection,
     #[error("the header Authorization stands more than once: send it once")]
     TwoAuthorizations,
 }
 
-/// What frameworks and proxies take another method or path from. That Meta does is said nowhere, and neither that it doesn't.
-const OVERRIDES: [HeaderName; 5] = [
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-method-override"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
+/// What a header `Connection` may name. All else may be what the request was judged by, and would be taken from it on the way.
+const CONNECTION_OPTIONS: [&str; 8] = [
+    "close",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "proxy-connection",
 ];
 /// The most characters of a boundary (RFC 2046, section 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
 /// Refuses headers that make another request of one, or hide its body.
 pub(super) fn check(headers: &HeaderMap, rules: Rules) -> Result<(), HeaderError> {
-    if rules.hold(Rule::OverrideHeaders) && OVERRIDES.iter().any(|name| headers.contains_key(name)) {
+    if rules.hold(Rule::OverrideHeaders) && headers.keys().any(names_another_request) {
         return Err(HeaderError::Override);
+    }
+    if !headers.get_all(CONNECTION).iter().all(is_of_connection) {
+        return Err(HeaderError::Connection);
     }
     let is_plain = |value: &[u8]| value.eq_ignore_ascii_case(b"identity");
     let is_encoded = headers.get_all(CONTENT_ENCODING).iter().any(|value| !is_plain(value.as_bytes()));
@@ -59,6 +72,25 @@ pub(super) fn check(headers: &HeaderMap, rules: Rules) -> Result<(), HeaderError
         return Err(HeaderError::TwoAuthorizations);
     }
     Ok(())
+}
+
+/// Whether a header is one from which frameworks and proxies take another method or path, as `X-HTTP-Method-Override`,
+/// `X-Original-URL` and `X-Forwarded-Uri`. That Meta does is said nowhere, and neither that it doesn't. `X-Forwarded-Prefix`,
+/// which proxies in front of the gateway add, tells what they took off, and names no other path.
+fn names_another_request(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    name == CONTENT_LOCATION.as_str()
+        || has(&["override"])
+        || has(&["method", "url", "uri", "path"]) && has(&["original", "rewrite", "forwarded", "http"])
+}
+
+fn is_of_connection(value: &HeaderValue) -> bool {
+    let is_known = |option: &str| CONNECTION_OPTIONS.iter().any(|known| known.eq_ignore_ascii_case(option));
+    // Lists may have empty elements.
+    value
+        .to_str()
+        .is_ok_and(|list| list.split(',').map(str::trim).all(|name| name.is_empty() || is_known(name)))
 }
 
 /// What the body is declared to be, if it is declared.
@@ -186,6 +218,17 @@ mod tests {
     fn what_makes_another_request_of_one_is_refused() {
         for (name, value, error) in [
             ("x-http-method-override", "POST", HeaderError::Override),
+            ("x-http-method", "POST", HeaderError::Override),
+            ("x-original-method", "POST", HeaderError::Override),
+            ("x-forwarded-uri", "/x", HeaderError::Override),
+            ("x-rewrite-url", "/x", HeaderError::Override),
+            ("x-http-path-override", "/x", HeaderError::Override),
+            ("override-method", "POST", HeaderError::Override),
+            ("x-override-url", "/x", HeaderError::Override),
+            ("content-location", "/x", HeaderError::Override),
+            ("connection", "Content-Type", HeaderError::Connection),
+            ("connection", "close, ,AUTHORIZATION", HeaderError::Connection),
+            ("connection", "x-mine", HeaderError::Connection),
             ("content-encoding", "gzip", HeaderError::ContentEncoding),
         ] {
             let mut headers = HeaderMap::new();
@@ -194,6 +237,13 @@ mod tests {
         }
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, "identity".parse().unwrap());
+        headers.append(CONNECTION, "Keep-Alive, TE,".parse().unwrap());
+        headers.append(CONNECTION, "Upgrade, HTTP2-Settings".parse().unwrap());
+        for proxy_s in
+            ["x-forwarded-for", "x-forwarded-host", "x-forwarded-prefix", "x-original-forwarded-for"]
+        {
+            headers.insert(proxy_s, "x".parse().unwrap());
+        }
         headers.append(AUTHORIZATION, "Bearer a".parse().unwrap());
         assert_eq!(check(&headers, Rules::ALL), Ok(()));
         headers.append(AUTHORIZATION, "Bearer b".parse().unwrap());

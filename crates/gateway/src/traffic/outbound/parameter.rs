@@ -73,8 +73,8 @@ pub(super) fn is_plain(name: &str) -> bool {
 
 /// Refuses what resembles a parameter with a meaning at every path.
 pub(super) fn refuse_control(name: &str) -> Result<(), NameError> {
-    let folded = folded(name);
-    match CONTROLS.iter().find(|control| **control == folded) {
+    let control = |word: String| CONTROLS.into_iter().find(|control| *control == word);
+    match words(name).find_map(control) {
         Some(control) => Err(NameError::Control(control)),
         None => Ok(()),
     }
@@ -82,7 +82,12 @@ pub(super) fn refuse_control(name: &str) -> Result<(), NameError> {
 
 /// Whether a name resembles that of the access token.
 pub(super) fn is_like_token(name: &str) -> bool {
-    folded(name) == FOLDED_TOKEN
+    words(name).any(|word| word == FOLDED_TOKEN)
+}
+
+/// The name, and what stands in its brackets, each as [`folded`]: `x[batch]` is `batch` to whoever flattens it.
+fn words(name: &str) -> impl Iterator<Item = String> {
+    std::iter::once(folded(name)).chain(name.split(['[', ']']).skip(1).map(folded))
 }
 
 #[cfg(test)]
@@ -117,12 +122,17 @@ mod tests {
             " batch ",
             "ids",
             "http-method",
+            "x[batch]",
+            "a[0][Batch]",
+            "a[ids",
         ] {
             assert!(matches!(refuse_control(name), Err(NameError::Control(_))), "{name}");
         }
-        for name in ["fields", "code_method", "template_ids", "batches", "languages"] {
+        for name in
+            ["fields", "code_method", "template_ids", "batches", "languages", "commands[0][command_name]"]
+        {
             assert_eq!(refuse_control(name), Ok(()), "{name}");
         }
-        assert!(is_like_token("Access-Token"));
+        assert!(is_like_token("Access-Token") && is_like_token("x[access_token]"));
     }
 }

@@ -25,7 +25,7 @@ pub(super) enum Rule {
     ForeignValues,
     /// A request has one access token.
     OneCredential,
-    /// No header names another method.
+    /// No header names another method or path.
     OverrideHeaders,
     /// A body is not compressed.
     PlainBody,

@@ -142,7 +142,7 @@ impl Named {
         }
     }
 
-    fn add(&mut self, other: Named) {
+    pub(super) fn add(&mut self, other: Named) {
         self.add_numbers(Values { read: other.numbers, is_odd: other.is_doubtful });
         self.users.extend(other.users);
     }
@@ -173,6 +173,15 @@ impl Named {
 fn is_user_id(text: &str) -> bool {
     let country = text.split_once('.').map_or("", |(country, _)| country);
     country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+impl From<Moved> for Named {
+    /// By the names of old and of now.
+    fn from(moved: Moved) -> Self {
+        let mut named = Named::from(moved.to);
+        named.numbers.extend(moved.left);
+        named
+    }
 }
 
 impl From<Who> for Named {
@@ -314,48 +323,101 @@ pub(super) enum Move {
     Unreadable,
 }
 
-/// What a message of the system says of its person (Meta's page on system messages, 11 August 2026, and earlier forms).
-///
-/// The old number is who it is from, or `customer` of the form of old. The new one is of `wa_id` and `new_wa_id` that which is
-/// another, as both were used for either.
-pub(super) fn moved(message: &Object<'_>) -> Move {
-    const TYPES: [&str; 3] = ["user_changed_number", "customer_changed_number", "user_changed_user_id"];
+/// The kinds of messages of the system that say that somebody has another number, and other ids.
+const NUMBER_CHANGES: [&str; 2] = ["user_changed_number", "customer_changed_number"];
+const ID_CHANGE: &str = "user_changed_user_id";
+
+/// What a message of the system says of its person (Meta's page on system messages, 11 August 2026, and earlier forms), who is
+/// this contact where it does not name them itself.
+pub(super) fn moved(message: &Object<'_>, contact: Option<&Named>) -> Move {
     let Inner { object, is_odd } = message.inner("system");
     if is_odd {
         return Move::Unreadable;
     }
     let Some(system) = object else { return Move::None };
     let kinds = system.values("type", text);
-    if !kinds.is_odd && !kinds.read.iter().any(|kind| TYPES.contains(&kind.as_str())) {
+    let is_move = |kind: &String| kind == ID_CHANGE || NUMBER_CHANGES.contains(&kind.as_str());
+    if !kinds.is_odd && !kinds.read.iter().any(is_move) {
         return Move::None;
     }
-    if kinds.agreed().is_none() {
-        return Move::Unreadable;
+    let Some(kind) = kinds.agreed() else { return Move::Unreadable };
+    let change = Change::of(message, &system, contact);
+    let moved = if kind == ID_CHANGE { change.of_ids() } else { change.of_number() };
+    moved.map_or(Move::Unreadable, Move::To)
+}
+
+/// Whom a message of a move names.
+struct Change {
+    /// Who moved, by the names of old: whom the message is from, or `customer` of the form of old.
+    person: Named,
+    now: Named,
+    before: Named,
+}
+
+impl Change {
+    fn of(message: &Object<'_>, system: &Object<'_>, contact: Option<&Named>) -> Self {
+        let mut person = Named::of(message, &FROM);
+        person.add(Named::of(system, &Names { number: "customer", users: &[] }));
+        let now = Named::of(system, &Names { number: "new_wa_id", users: &["user_id", "parent_user_id"] });
+        let before = Named::of(
+            system,
+            &Names { number: "wa_id", users: &["previous_user_id", "previous_parent_user_id"] },
+        );
+        if person.is_nobody() && before.users.is_empty() {
+            person.add(contact.cloned().unwrap_or_default());
+        }
+        Change { person, now, before }
     }
-    let sender = Named::of(message, &FROM);
-    let customer = Named::of(&system, &Names { number: "customer", users: &[] });
-    let now = Named::of(&system, &Names { number: "new_wa_id", users: &["user_id", "parent_user_id"] });
-    let before = Named::of(
-        &system,
-        &Names { number: "wa_id", users: &["previous_user_id", "previous_parent_user_id"] },
-    );
-    if [&sender, &customer, &now, &before].iter().any(|named| named.is_doubtful) {
-        return Move::Unreadable;
+
+    /// Where somebody with another number is now: there, or under other ids.
+    fn of_number(self) -> Option<Moved> {
+        let is_named = !self.person.is_nobody() || !self.before.users.is_empty();
+        let new = self.new_number()?;
+        (is_named && (new.is_some() || self.has_new_ids())).then(|| self.to(new))
     }
-    let old = sender.numbers.first().or(customer.numbers.first()).copied();
-    let is_other = |new: &&Msisdn| old.is_none_or(|old| !is_same(old, **new));
-    let new = now.numbers.iter().chain(&before.numbers).find(is_other).copied();
-    let mut ids: Vec<UserId> = Vec::new();
-    for user in [now, before, sender].into_iter().flat_map(|named| named.users) {
-        if !ids.contains(&user) {
-            ids.push(user);
+
+    /// Who somebody with other ids is now. Their number, which is still theirs, names them as well.
+    fn of_ids(self) -> Option<Moved> {
+        let named = [&self.person, &self.before];
+        let is_named = named.iter().any(|named| !named.is_nobody()) || !self.now.numbers.is_empty();
+        let new = self.new_number()?;
+        (is_named && self.has_new_ids()).then(|| self.to(new))
+    }
+
+    /// Of `wa_id` and `new_wa_id` that which is not the old number, as both were used for either. `None` where that is doubtful.
+    fn new_number(&self) -> Option<Option<Msisdn>> {
+        if [&self.person, &self.now, &self.before].iter().any(|named| named.is_doubtful) {
+            return None;
+        }
+        let is_other = |new: &&Msisdn| self.old_number().is_none_or(|old| !is_same(old, **new));
+        let mut others = self.now.numbers.iter().chain(&self.before.numbers).filter(is_other).copied();
+        let new = others.next();
+        let is_one = others.all(|other| new.is_some_and(|new| is_same(new, other)));
+        is_one.then_some(new)
+    }
+
+    fn old_number(&self) -> Option<Msisdn> {
+        self.person.numbers.first().copied()
+    }
+
+    fn has_new_ids(&self) -> bool {
+        self.now.users.iter().any(|user| !self.before.users.contains(user))
+    }
+
+    fn to(self, new: Option<Msisdn>) -> Moved {
+        let old = self.old_number();
+        let mut ids: Vec<UserId> = Vec::new();
+        for user in [self.now, self.before, self.person].into_iter().flat_map(|named| named.users) {
+            if !ids.contains(&user) {
+                ids.push(user);
+            }
+        }
+        match new {
+            Some(_) => Moved { left: old, to: Who { number: new, users: ids } },
+            // Whose number is still the same, or not told.
+            None => Moved { left: None, to: Who { number: old, users: ids } },
         }
     }
-    Move::To(match new {
-        Some(_) => Moved { left: old, to: Who { number: new, users: ids } },
-        // Whose number is still the same, or not told.
-        None => Moved { left: None, to: Who { number: old, users: ids } },
-    })
 }
 
 #[cfg(test)]
@@ -502,7 +564,7 @@ mod tests {
 
     #[test]
     fn who_moved_is_told_by_a_message_of_the_system() {
-        let said = |message: Value| match with(&message, moved) {
+        let said = |message: Value| match with(&message, |message| moved(message, None)) {
             Move::To(moved) => Some(moved),
             Move::None => None,
             Move::Unreadable => panic!("{message}"),
@@ -542,7 +604,50 @@ mod tests {
             r#"{"from":"x","system":{"type":"user_changed_number","wa_id":"12025550173"}}"#,
             r#"{"system":{"type":"user_changed_user_id","user_id":"US.1","user_id":"US.2"}}"#,
         ] {
-            assert_eq!(moved(&serde_json::from_str(odd).unwrap()), Move::Unreadable, "{odd}");
+            assert_eq!(moved(&serde_json::from_str(odd).unwrap(), None), Move::Unreadable, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_move_says_whose_it_is_and_where_to() {
+        let number = "16505551234";
+        let contact = Named { numbers: vec![Msisdn::parse(number).unwrap()], ..Named::default() };
+        let said = |message: &str, contact: Option<&Named>| {
+            let message = message.replace('\'', "\"");
+            moved(&serde_json::from_str(&message).unwrap(), contact)
+        };
+        for nowhere in [
+            "{'from':'16505551234','system':{'type':'user_changed_number','body':'x'}}",
+            "{'from':'16505551234','system':{'type':'customer_changed_number','customer':'16505551234'}}",
+            "{'from':'16505551234','system':{'type':'user_changed_number','wa_id':null,'new_wa_id':''}}",
+            "{'from':'16505551234','system':{'type':'user_changed_number','wa_id':'16505551234'}}",
+            "{'from':'16505551234','system':{'type':'user_changed_number','wa_id':'12025550173','new_wa_id':'12025550174'}}",
+            "{'from':'16505551234','system':{'type':'user_changed_number','customer':'16505551239','wa_id':'12025550173'}}",
+            "{'from':'16505551234','system':{'type':'user_changed_number','previous_user_id':'US.1'}}",
+            "{'from':'16505551234','from_user_id':'US.1','system':{'type':'user_changed_user_id'}}",
+            "{'from':'16505551234','system':{'type':'user_changed_user_id','previous_user_id':'US.1'}}",
+            "{'system':{'type':'user_changed_user_id','user_id':'US.1','previous_user_id':'US.1'}}",
+            "{'from':'16505551234','system':{'type':'user_changed_user_id','wa_id':'12025550173'}}",
+        ] {
+            assert_eq!(said(nowhere, Some(&contact)), Move::Unreadable, "{nowhere}");
+        }
+        for nobodys in [
+            "{'system':{'type':'user_changed_number','wa_id':'12025550173','user_id':'US.1'}}",
+            "{'system':{'type':'user_changed_user_id','user_id':'US.1'}}",
+        ] {
+            assert_eq!(said(nobodys, None), Move::Unreadable, "{nobodys}");
+            let Move::To(moved) = said(nobodys, Some(&contact)) else { panic!("{nobodys}") };
+            assert!(Named::from(moved).all().any(|one| Some(&one) == contact.all().next().as_ref()));
+        }
+        for good in [
+            "{'from':'16505551234','system':{'type':'user_changed_user_id','user_id':'US.1'}}",
+            "{'from_user_id':'US.1','system':{'type':'user_changed_number','wa_id':'12025550173'}}",
+            "{'from':'16505551234','system':{'type':'user_changed_number','user_id':'US.1'}}",
+            "{'from':'16505551234','system':{'type':'user_changed_number','wa_id':'5215512345678','new_wa_id':'525512345678'}}",
+            "{'system':{'type':'customer_changed_number','customer':'16505551234','new_wa_id':'12025550173'}}",
+            "{'system':{'type':'user_changed_user_id','wa_id':'16505551234','user_id':'US.1'}}",
+        ] {
+            assert!(matches!(said(good, None), Move::To(_)), "{good}");
         }
     }
 }

@@ -125,8 +125,8 @@ async fn take(State(front): State<Arc<Front>>, request: Request) -> Response {
         if counts.held > 0 {
             warn!(
                 tenant = %tenant.config.id, count = counts.held,
-                "a webhook has messages whose sender can't be read: they are held, and Meta is asked to send it again \
-                 (unreadable_inbound has the other choices)"
+                "a webhook has messages that can't be read, or are of the blocked and can't be marked as such: they are held, and \
+                 Meta is asked to send it again (unreadable_inbound has the other choices)"
             );
         }
     }

@@ -77,9 +77,11 @@ impl<'a> Sorting<'a> {
         self.tie_all(value, "contacts", &CONTACT, newest)?;
         self.tie_all(value, "statuses", &RECIPIENT, None)?;
         let mut sorted: BTreeMap<&'static str, Sorted> = BTreeMap::new();
+        let contact = only_contact(value);
         for name in ELEMENTS {
             if value.has(name) {
-                sorted.insert(name, self.arrays(value, name, |it, raw| it.element(name, raw))?);
+                let way_of = |it: &mut Self, raw: &Object<'_>| it.element(name, raw, contact.as_ref());
+                sorted.insert(name, self.arrays(value, name, way_of)?);
             }
         }
         if value.has("history") {
@@ -160,8 +162,9 @@ impl<'a> Sorting<'a> {
         Ok(piles.done(&raws))
     }
 
-    /// Messages, calls, and echoes of what the business sent by telephone.
-    fn element(&mut self, name: &str, element: &Object<'_>) -> Result<Way, Refusal> {
+    /// Messages, calls, and echoes of what the business sent by telephone. One that says that somebody moved may leave it to the
+    /// contact to say who.
+    fn element(&mut self, name: &str, element: &Object<'_>, contact: Option<&Named>) -> Result<Way, Refusal> {
         let mut named = match name {
             "message_echoes" => Named::of_echo(element),
             "calls" => Named::of_call(element),
@@ -169,15 +172,20 @@ impl<'a> Sorting<'a> {
         };
         let mut is_readable = true;
         let at = lenient::time(element, "timestamp");
-        match message::moved(element) {
+        match message::moved(element, contact) {
             Move::None => self.tie(&named, at)?,
-            Move::Unreadable => is_readable = false,
+            Move::Unreadable => {
+                is_readable = false;
+                if named.is_nobody() {
+                    named.add(contact.cloned().unwrap_or_default());
+                }
+            }
             Move::To(moved) => {
                 if !self.is_doubtful {
                     people::follow(&self.target, &moved, at)?;
                 }
                 if named.is_nobody() {
-                    named = moved.to.into();
+                    named = moved.into();
                 }
             }
         }
@@ -193,13 +201,9 @@ impl<'a> Sorting<'a> {
                 self.blocked_ids.push(id);
                 Ok(judged.way)
             }
-            // Unmarked, it would go on as if nobody blocked it.
             None => {
                 self.counts.blocked -= 1;
-                Ok(match self.way_of_unreadable() {
-                    Way::On => Way::Nowhere,
-                    way => way,
-                })
+                Ok(self.way_of_unmarked())
             }
         }
     }
@@ -438,6 +442,16 @@ impl<'a> Sorting<'a> {
         way
     }
 
+    /// Where something of the blocked goes that can't be marked. It would go on as if nobody blocked it, so it is held instead also
+    /// where the operator wants what can't be read.
+    fn way_of_unmarked(&mut self) -> Way {
+        if self.sender.unreadable_inbound == UnreadableInbound::Quarantine {
+            return self.way_of_unreadable();
+        }
+        self.counts.held += 1;
+        Way::Nowhere
+    }
+
     fn unreadable(&mut self, raw: &RawValue) -> Sorted {
         let text = || Some(raw.get().to_owned());
         match self.way_of_unreadable() {
@@ -455,6 +469,18 @@ struct Judged {
 
 /// The arrays of a value whose elements say when they are from.
 const TIMED: [&str; 5] = ["messages", "message_echoes", "calls", "statuses", "user_preferences"];
+
+/// Of whom the contacts beside a message tell. `None` where there are several of either: then it is not known which goes with which.
+fn only_contact(value: &Object<'_>) -> Option<Named> {
+    let only = |name: &str| {
+        let mut all = value.all(name);
+        let mut elements = elements(all.next()?)?;
+        (all.next().is_none() && elements.len() == 1).then(|| elements.remove(0))
+    };
+    only("messages")?;
+    let contact = Named::of(&Object::read(only("contacts")?)?, &CONTACT);
+    (!contact.is_nobody()).then_some(contact)
+}
 
 /// The time of the newest of the elements of a name.
 fn newest(value: &Object<'_>, name: &str) -> Option<Timestamp> {

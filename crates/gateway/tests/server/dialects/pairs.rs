@@ -209,6 +209,58 @@ fn no_dialect_says_that_it_lifted_what_a_person_asked_for() {
 }
 
 #[test]
+fn no_dialect_says_that_it_lifted_what_is_blocked_for_all_senders() {
+    let both: &[&str] = &["inbound", "outbound"];
+    let lifts_all = "dialects.kaleyra_lifts_foreign = true\ndialects.lift_opt_outs = true";
+    for settings in ["dialects.kaleyra_lifts_foreign = true", lifts_all] {
+        for (index, (hold, directions, code)) in [
+            ("opt_out", &["outbound"][..], 131_050),
+            ("opt_out", both, 131_050),
+            ("operator", &["outbound"][..], 139_100),
+            ("operator", both, 139_100),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let gateway = vendors_with(settings, "");
+            let number = super::nth(index as u64);
+            let what = format!("{settings}: {hold}, {directions:?}");
+            let wide = json!({ "number": number, "hold": hold, "directions": directions });
+            gateway.post("/tenant/entries", wide).ok();
+            // Nor is their block of the sender lifted.
+            Via::Native.block(&gateway, &number);
+            let is_kept_by_sender =
+                || gateway.get(&format!("/senders/support/entries/{number}")).ok()["directions"].clone();
+            let answer = ninety_nine(&gateway, "unblock", Some(&number));
+            assert_eq!(
+                (&answer.json["status"], &answer.json["reason"]),
+                (&json!("FAIL"), &json!(5)),
+                "{what}"
+            );
+            let answer = kaleyra(&gateway, "DELETE", "", Some(users(&[&number])));
+            assert_eq!((answer.status, &answer.json["code"]), (400, &json!("WA400")), "{what}");
+            assert_eq!(kept(Via::Kaleyra, &answer), [(number.clone(), code)], "{what}");
+            let answer = bearer(&gateway, "DELETE", META, Some(users(&[&number])));
+            assert_eq!(answer.status, 400, "{what}: {}", answer.text);
+            assert_eq!(kept(Via::Meta, &answer), [(number.clone(), code)], "{what}");
+            let path = format!("{WHATS91}?senderId={NUMBER}&search={number}");
+            let found = bearer(&gateway, "GET", &path, None).ok()["data"]["items"][0].clone();
+            let path = format!("{WHATS91}/{}?senderId={NUMBER}", found["blacklistUid"].as_str().unwrap());
+            assert_eq!(bearer(&gateway, "DELETE", &path, None).status, 400, "{what}");
+            assert_eq!(is_kept_by_sender(), json!(both), "{what}");
+            // What blocks the other way only is none of a dialect's business.
+            let removed = bearer(&gateway, "DELETE", SINCH, Some(json!({ "numbers": [number] })));
+            assert_eq!(removed.status, if directions == both { 400 } else { 200 }, "{}", removed.text);
+            // With the block of all senders gone, they can do it again.
+            gateway.delete("/tenant/entries", json!({ "number": number, "hold": hold })).ok();
+            bearer(&gateway, "DELETE", META, Some(users(&[&number]))).ok();
+            Via::Native.unblock(&gateway, &number);
+            assert_eq!(passes(&gateway, &number), (true, true), "{what}");
+        }
+    }
+}
+
+#[test]
 fn an_opt_out_under_another_spelling_is_kept_too() {
     let gateway = vendors_with("dialects.kaleyra_lifts_foreign = true", "");
     let opt_out = json!({ "number": "5215512345678", "hold": "opt_out", "directions": ["outbound"] });

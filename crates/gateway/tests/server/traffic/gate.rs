@@ -179,6 +179,12 @@ fn no_parameter_makes_another_request_of_one() {
             "multipart/form-data; boundary=b",
             format!("--b\r\nContent-Disposition: form-data; name=\"batch\"\r\n\r\n{batch}\r\n--b--\r\n"),
         ),
+        ("application/x-www-form-urlencoded", format!("a[batch]={encoded}")),
+        ("application/json", format!("{{\"a[0][Batch]\":{batch}}}")),
+        (
+            "multipart/form-data; boundary=b",
+            format!("--b\r\nContent-Disposition: form-data; name=\"a[batch]\"\r\n\r\n{batch}\r\n--b--\r\n"),
+        ),
     ] {
         refuses(&scene, &Raw::new("POST", &profile, Some(kind), &body), 100, "batch does not pass");
     }
@@ -186,9 +192,19 @@ fn no_parameter_makes_another_request_of_one() {
         refuses(&scene, &get(&target), 100, "method does not pass");
     }
     refuses(&scene, &get(&format!("/v20.0/me?ids={OTHER_ID}")), 100, "ids does not pass");
-    let mut overridden = get(&format!("/v20.0/{PHONE_ID}"));
-    overridden.set_header("x-http-method-override", "POST");
-    refuses(&scene, &overridden, 100, "names another method");
+    for name in [
+        "X-HTTP-Method-Override",
+        "X-Original-Method",
+        "X-Forwarded-Uri",
+        "X-Http-Path-Override",
+        "Override-Method",
+        "X-Override-URL",
+        "Content-Location",
+    ] {
+        let mut overridden = get(&format!("/v20.0/{PHONE_ID}"));
+        overridden.set_header(name, "/v20.0/me");
+        refuses(&scene, &overridden, 100, "names another method or path");
+    }
     let asked = Raw::new("GET", &format!("/v20.0/{PHONE_ID}"), Some("application/json"), "{\"batch\":[]}");
     refuses(&scene, &asked, 100, "have no body");
 }
@@ -402,6 +418,26 @@ fn an_upload_passes_while_it_comes_and_breaks_off_at_a_part_that_may_not() {
 fn what_clients_send_arrives_as_it_came() {
     let scene = scene();
     for request in seeds::ordinary() {
+        passes(&scene, &request);
+    }
+}
+
+#[test]
+fn no_header_that_a_request_was_judged_by_is_taken_away_on_its_way() {
+    let scene = scene();
+    let settings = format!("/v20.0/{PHONE_ID}/settings");
+    for (target, body) in
+        [(&settings, r#"{"x":"&batch=[1]&y="}"#), (&format!("/v20.0/{PHONE_ID}/messages"), &*message(FREE))]
+    {
+        for options in
+            ["Content-Type", "keep-alive, content-type", "CONTENT-LENGTH", "authorization", "host", "X-Mine"]
+        {
+            let mut request = post(target, body);
+            request.headers.push(("connection".to_owned(), options.to_owned()));
+            refuses(&scene, &request, 100, "the header Connection names more than close");
+        }
+        let mut request = post(target, body);
+        request.headers.push(("connection".to_owned(), "Keep-Alive, TE, Upgrade, HTTP2-Settings".to_owned()));
         passes(&scene, &request);
     }
 }

@@ -62,7 +62,7 @@ fn a_hop_with_places_is_got_as_kannel_and_jasmin_want_it() {
     assert_eq!(outbound(&gateway, "+46732001122", json!("Hi & bye")).status, 200);
     let received = hop.one();
     assert_eq!(received.method, "GET");
-    assert_eq!(received.path, "/cgi-bin/sendsms?username=u&from=support&to=%2B46732001122&text=Hi+%26+bye");
+    assert_eq!(received.path, "/cgi-bin/sendsms?username=u&from=support&to=46732001122&text=Hi+%26+bye");
     assert!(received.body.is_empty());
 }
 
@@ -74,7 +74,7 @@ fn a_place_gets_the_digits_of_one_recipient() {
     for (written, sent) in [
         ("4673200112 9", "46732001129"),
         ("46732001122 9", "467320011229"),
-        ("+46 73-200 11 29", "%2B46732001129"),
+        ("+46 73-200 11 29", "46732001129"),
         ("073-200 11 29", "46732001129"),
         ("21000", "21000"),
     ] {
@@ -82,6 +82,25 @@ fn a_place_gets_the_digits_of_one_recipient() {
         assert_eq!(outbound(&gateway, written, json!("x")).status, 200, "{written}");
         assert_eq!(hop.one().path, format!("/sendsms?to={sent}"), "{written}");
     }
+}
+
+#[test]
+fn a_place_gets_no_user_id_of_which_the_hop_could_make_a_number() {
+    let (out, inward) = (Stand::good(), Stand::good());
+    let gateway = gateway(
+        &format!("{}/sendsms?to={{recipient}}", out.url()),
+        &format!("{}/in?from={{sender}}", inward.url()),
+    );
+    let answer = outbound(&gateway, "user:46732001122", json!("x"));
+    let message = answer.error(400, "invalid_request");
+    assert!(message.contains("it is a user id") && message.contains("write a number"), "{message}");
+    let inbound = json!({
+        "sender": "user:46732001122", "recipient": "support", "direction": "inbound", "body": "STOP",
+    });
+    gateway.post("/route", inbound).error(400, "invalid_request");
+    assert!(out.received().is_empty() && inward.received().is_empty());
+    // The wish was heard all the same.
+    assert_eq!(gateway.verdict_of("support", "user:46732001122", "outbound"), "block");
 }
 
 #[test]

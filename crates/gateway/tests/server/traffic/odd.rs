@@ -333,6 +333,51 @@ fn so_are_calls_echoes_contacts_threads_and_preferences() {
     assert_eq!((&hold()["kind"], &hold()["directions"]), (&json!("marketing"), &json!(["outbound"])));
 }
 
+/// A message of the system, of the sender's list of sales.
+fn told(who: &str, system: &str) -> String {
+    format!(r#"{{{who}"id":"m","timestamp":"1749416383","type":"system","system":{{{system}}}}}"#)
+}
+
+#[test]
+fn a_move_that_says_not_whose_or_where_to_is_held() {
+    let scene = scene("");
+    let outbound = json!({ "number": FROM, "directions": ["outbound"] });
+    scene.gateway.post("/senders/sales/entries", outbound).ok();
+    let from = r#""from":"16505551234","#;
+    for (who, system) in [
+        (from, r#""type":"user_changed_number","body":"x""#),
+        (from, r#""type":"user_changed_number","wa_id":null"#),
+        (from, r#""type":"customer_changed_number","customer":"16505551234","new_wa_id":"""#),
+        (from, r#""type":"user_changed_user_id","body":"x""#),
+        (from, r#""type":"user_changed_user_id","previous_user_id":"US.1""#),
+        (from, r#""type":"user_changed_number","wa_id":"12025550171","new_wa_id":"12025550172""#),
+        ("", r#""type":"user_changed_number","wa_id":"12025550171""#),
+    ] {
+        let body = of(&told(who, system)).body();
+        assert_eq!(scene.webhook(&body).status, 503, "{body}");
+        assert!(scene.callback.received().is_empty(), "{body}");
+    }
+    assert!(!is_out(&scene, "sales", "12025550171") && !is_out(&scene, "sales", "12025550172"));
+    // The contact says who moved, where there is one, and one message.
+    let nameless = told("", r#""type":"user_changed_number","wa_id":"12025550173""#);
+    let contact = r#","contacts":[{"wa_id":"16505551234"}]"#;
+    let both = format!("{nameless},{}", says("16505551239", "x"));
+    let body = Webhook { more: contact, ..of(&both) }.body();
+    assert_eq!(scene.webhook(&body).status, 503);
+    assert!(!is_out(&scene, "sales", "12025550173"));
+    scene.callback.forget();
+    let body = Webhook { more: contact, ..of(&nameless) }.body();
+    assert_eq!(scene.webhook(&body).status, 200);
+    assert_eq!(scene.callback.one().text(), body);
+    assert!(is_out(&scene, "sales", "12025550173"));
+    // Ids of now say where to.
+    scene.callback.forget();
+    let body = of(&told(from, r#""type":"user_changed_user_id","user_id":"US.1""#)).body();
+    assert_eq!(scene.webhook(&body).status, 200);
+    assert_eq!(scene.callback.one().text(), body);
+    assert!(is_out(&scene, "sales", "user:US.1"));
+}
+
 #[test]
 fn arrays_that_stand_twice_are_sorted_both() {
     let scene = scene("");
@@ -347,14 +392,16 @@ fn arrays_that_stand_twice_are_sorted_both() {
 
 #[test]
 fn a_blocked_message_that_can_t_be_marked_does_not_go_on_without_a_mark() {
-    let scene = scene("blocked_inbound = \"mark\"\n");
-    for id in [r#""id":"a","id":"b""#, r#""id":["a"]"#, r#""id":"a,b""#, r#""id":"\u00e9""#, r#""x":1"#] {
-        let message = format!(r#"{{"from":"{BLOCKED}",{id},"type":"text","text":{{"body":"x"}}}}"#);
-        assert_eq!(scene.webhook(&of(&message).body()).status, 503, "{id}");
-        assert!(scene.callback.received().is_empty(), "{id}");
+    for unreadable in ["", "unreadable_inbound = \"deliver\"\n"] {
+        let scene = scene(&format!("blocked_inbound = \"mark\"\n{unreadable}"));
+        for id in [r#""id":"a","id":"b""#, r#""id":["a"]"#, r#""id":"a,b""#, r#""id":"\u00e9""#, r#""x":1"#] {
+            let message = format!(r#"{{"from":"{BLOCKED}",{id},"type":"text","text":{{"body":"x"}}}}"#);
+            assert_eq!(scene.webhook(&of(&message).body()).status, 503, "{unreadable}{id}");
+            assert!(scene.callback.received().is_empty(), "{unreadable}{id}");
+        }
+        assert_eq!(scene.webhook(&of(&says(BLOCKED, "x")).body()).status, 200, "{unreadable}");
+        assert_eq!(scene.callback.one().header("x-portcullis-blocked"), BLOCKED, "{unreadable}");
     }
-    assert_eq!(scene.webhook(&of(&says(BLOCKED, "x")).body()).status, 200);
-    assert_eq!(scene.callback.one().header("x-portcullis-blocked"), BLOCKED);
 }
 
 #[test]

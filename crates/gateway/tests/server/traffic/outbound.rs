@@ -341,3 +341,48 @@ fn digits_that_may_lack_a_country_code_nobody_knows_are_refused() {
         refused(&post(&scene, ACME, &format!("/v25.0/{PHONE_ID}/{edge}"), &body.to_string()), 100);
     }
 }
+
+#[test]
+fn digits_that_no_country_has_are_not_taken_for_numbers_of_the_sender_s_country() {
+    let scene = Scene::good();
+    for blocked in ["+4741234567", "+841682345678", "+5511987654322", "+2250707123459", "+34612345678"] {
+        scene.gateway.block(blocked);
+    }
+    for to in [
+        "47041234567",
+        "84 0168 234 5678",
+        "55 011 87654322",
+        "225 0 07123459",
+        "340612345678",
+        "45020123456",
+        "102025550173",
+        "7 8 100 000-00-00",
+    ] {
+        for to in [to.to_owned(), format!("+{to}"), format!("00{to}")] {
+            let answer = scene.send(&to);
+            refused(&answer, 100);
+            let details = answer.json["error"]["error_data"]["details"].as_str().unwrap();
+            assert!(details.contains("a prefix that is dialled inside its country only"), "{to}: {details}");
+        }
+    }
+    for (edge, rest) in [("marketing_messages", json!("template")), ("calls", json!("audio"))] {
+        let body = json!({ "to": "47041234567", "type": rest, "action": "connect" }).to_string();
+        refused(&post(&scene, ACME, &format!("/v25.0/{PHONE_ID}/{edge}"), &body), 100);
+    }
+    assert!(scene.upstream.received().is_empty());
+    // New ranges, which the plans do not know yet, are read as they stand.
+    for to in ["46100000000001", "6505551234", "(650) 555-1234", "011 46 73 200 11 22"] {
+        assert_eq!(scene.send(to).status, 200, "{to}");
+    }
+}
+
+#[test]
+fn a_recipient_is_read_as_the_sender_s_country_dials_abroad() {
+    let russian = |config: String| config.replace("number = \"15550783881\"", "number = \"79000000001\"");
+    let scene = Scene::with(Stand::good(), Stand::good(), Stand::good(), russian);
+    scene.gateway.block("+79123456789");
+    for to in ["81079123456789", "8 10 7 912 345-67-89", "89123456789", "9123456789"] {
+        refused(&scene.send(to), 130_403);
+    }
+    assert!(scene.upstream.received().is_empty());
+}

@@ -1,0 +1,110 @@
+//! docs/plugins.md: its plugin is built and tested as the page says, and loaded by the host.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use portcullis_host::{
+    CallError, Direction, Directions, Engine, Entry, Generation, Keyspace, Limits, MemoryAccount, Msisdn,
+    Permutation, PermutationKey, Plugin, Recipe, Settings, Verdict,
+};
+
+const GUIDE: &str = include_str!("../../docs/plugins.md");
+
+/// The fenced blocks of a page, with what stands behind their fence.
+fn blocks(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    let fenced = page.split("\n```").skip(1).step_by(2);
+    fenced.map(|block| block.split_once('\n').expect("a fence ends its line"))
+}
+
+/// Follows the guide in an empty folder, but takes the SDK from this workspace. Returns the component.
+fn follow_the_guide() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("it is there");
+    let outer = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guide");
+    let folder = outer.join("calling-codes");
+    // What was compiled before stays.
+    fs::create_dir_all(outer.join(".cargo")).expect("a folder is made");
+    let sdk = workspace.join("crates/plugin-sdk");
+    let config = format!(
+        "net.offline = true\npatch.crates-io.portcullis-plugin-sdk.path = {:?}\n",
+        sdk.display().to_string()
+    );
+    fs::write(outer.join(".cargo/config.toml"), config).expect("a file is written");
+    // So that each dependency is at the version that is here already.
+    fs::create_dir_all(&folder).expect("a folder is made");
+    fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock")).expect("a file is copied");
+
+    let mut commands = 0;
+    for (fence, text) in blocks(GUIDE) {
+        if let Some((_, file)) = fence.split_once(' ') {
+            // The folder lies in that of this workspace, and is none of its members.
+            let text = if file == "Cargo.toml" { &format!("{text}\n[workspace]\n") } else { text };
+            let file = folder.join(file);
+            fs::create_dir_all(file.parent().expect("it lies in the folder")).expect("a folder is made");
+            // Cargo compiles again what was written again.
+            if fs::read_to_string(&file).is_ok_and(|before| before == text) {
+                continue;
+            }
+            fs::write(&file, text).expect("a file is written");
+        } else if fence == "sh" {
+            let mut shell = Command::new("sh");
+            shell.args(["-e", "-c", text]).current_dir(&folder);
+            // What holds for the build of this test must not reach that of the plugin.
+            for name in ["CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER"] {
+                shell.env_remove(name);
+            }
+            let output = shell.output().expect("there is a shell");
+            assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+            commands += text.lines().count();
+        } else {
+            assert_eq!(fence, "text", "a block that is neither written to a file nor run");
+        }
+    }
+    assert_eq!(commands, 2);
+    folder.join("target/wasm32-unknown-unknown/release/calling_codes.wasm")
+}
+
+#[test]
+fn the_plugin_of_the_guide_builds_and_blocks_what_the_page_says() {
+    let component = follow_the_guide();
+    let engine = Engine::new().expect("this machine runs WebAssembly");
+    let plugin = Plugin::load_file(&engine, component, Limits::default()).expect("it fits");
+    assert_eq!(plugin.description().keyspace, Keyspace::Clear);
+
+    let permutation = Permutation::new(PermutationKey::from_bytes(*b"sixteen bytes..."));
+    let recipe = |options: &str| Recipe {
+        settings: Settings { options: options.to_owned(), ..Settings::default() },
+        numbers: Some(permutation.clone()),
+        ..Recipe::new(plugin.clone(), MemoryAccount::new(64 << 20))
+    };
+    let list = Generation::empty(recipe(r#"{"calling_codes": ["881"]}"#)).expect("it starts");
+    let subject = |number: &str| permutation.subject(Msisdn::parse(number).expect("a number"));
+    let check = |number| list.check(subject(number), Direction::Outbound).expect("it answers");
+    list.block(&[Entry { subject: subject("+46732001122"), directions: Directions::OUTBOUND }])
+        .expect("it takes the entry");
+    assert_eq!(check("+46732001122"), Verdict::Block, "an entry");
+    assert_eq!(check("+881612345678"), Verdict::Block, "a rule");
+    assert_eq!(check("+41791234567"), Verdict::Allow);
+    assert_eq!(list.count().expect("it answers"), 1);
+
+    let refused = Generation::empty(recipe(r#"{"calling_codes": ["+881"]}"#)).expect_err("it refuses");
+    assert!(matches!(refused, CallError::Refused(why) if why.contains("1 to 3 digits")));
+}
+
+#[test]
+fn the_limits_of_the_guide_are_the_defaults() {
+    let Limits { check, call, configure, component_bytes, load, instance_bytes, result_bytes, .. } =
+        Limits::default();
+    for row in [
+        format!("| `check` | {} ms;", check.as_millis()),
+        format!("| `check-many` | {} ms |", 4 * check.as_millis()),
+        format!("| `configure` | {} s |", configure.as_secs()),
+        format!("| every other call | {} s |", call.as_secs()),
+        format!("`describe` | {} s |", load.as_secs()),
+        format!("| component file | {} MiB |", component_bytes >> 20),
+        format!("| memory of one instance | {} GiB |", instance_bytes >> 30),
+        format!("| result of one call | {} MiB |", result_bytes >> 20),
+    ] {
+        assert!(GUIDE.contains(&row), "docs/plugins.md should say {row}");
+    }
+}
