@@ -1,4 +1,4 @@
-//! Durable blacklists that WebAssembly plugins answer for, exchanged while messages flow: to embed in a message-routing gateway.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod context;

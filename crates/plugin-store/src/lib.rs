@@ -1,8 +1,4 @@
-//! The plugins that tenants can choose from: those that are built in, and those in a folder.
-//!
-//! A file `NAME.wasm` in the folder takes precedence over the built-in plugin of that name. A [`PluginStore`] has the versions of
-//! each plugin, told apart by the [`Digest`] of their bytes: it compiles each once, keeps copies of those that were used, and finds
-//! what is new in the folder. [`Watch`] tells when to look.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod compiled;
