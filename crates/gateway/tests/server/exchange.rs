@@ -57,7 +57,8 @@ fn a_new_file_serves_with_the_list_intact() {
     assert!(lists.iter().all(|list| list["serving"] == true && list["generation"] == 3), "{status}");
     assert_eq!((&status["stage"], &status["last"]["outcome"]), (&json!("watching"), &json!("served")));
     // Globex has the same plugin.
-    assert_eq!(gateway.plugin("globex")["serving"]["version"], status["serving"]["version"]);
+    let version = &status["serving"]["version"];
+    gateway.until("globex has it, too", |gateway| gateway.plugin("globex")["serving"]["version"] == *version);
 }
 
 #[test]
