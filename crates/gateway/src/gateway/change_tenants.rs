@@ -48,7 +48,7 @@ impl Gateway {
             return Err(AdminError::SetUpInFile(id.clone()));
         }
         // No request finds it from here on.
-        self.registry.store(Arc::new(registry.without(id.as_str())));
+        self.serve(registry.without(id.as_str()));
         self.engine.blocking_forget_tenant(id)?;
         info!(tenant = %id, "the tenant is forgotten");
         Ok(())
@@ -116,7 +116,7 @@ impl Gateway {
         let metrics = || self.metrics.tenant(&config.id);
         let tenant = Tenant::of(config.clone(), Origin::Api, &self.engine, metrics, before.map(Arc::as_ref))?;
         let tenant = Arc::new(tenant);
-        self.registry.store(Arc::new(registry.with(Arc::clone(&tenant))));
+        self.serve(registry.with(Arc::clone(&tenant)));
         info!(tenant = %tenant.config.id, senders = tenant.senders.len(), "the tenant is served");
         Ok((put, tenant))
     }

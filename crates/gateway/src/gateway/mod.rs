@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use portcullis_engine::{Engine, Service};
 use portcullis_ledger::{MasterKey, StorageUrl};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 pub(crate) use change_tenants::{AdminError, Put};
@@ -27,6 +28,8 @@ use crate::traffic::Keywords;
 pub(crate) struct Gateway {
     pub(crate) engine: Engine,
     pub(crate) registry: ArcSwap<Registry>,
+    /// Tells that the registry is another one.
+    pub(crate) registry_changes: watch::Sender<()>,
     pub(crate) metrics: Arc<Metrics>,
     admin_token: ArcSwap<Option<TokenDigest>>,
     /// What the configuration file said at the start.
@@ -65,11 +68,18 @@ impl Gateway {
         Ok(Arc::new(Gateway {
             engine,
             registry: ArcSwap::from_pointee(Registry::new(tenants)),
+            registry_changes: watch::Sender::new(()),
             metrics,
             admin_token: ArcSwap::from_pointee(config.admin_token),
             config,
             changing: parking_lot::Mutex::new(()),
         }))
+    }
+
+    /// From now on requests find these tenants.
+    fn serve(&self, registry: Registry) {
+        self.registry.store(Arc::new(registry));
+        self.registry_changes.send_replace(());
     }
 
     /// Whether the token is the administrator's.

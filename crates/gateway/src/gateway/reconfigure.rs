@@ -81,7 +81,7 @@ impl Gateway {
             .map(|tenant| tenant.config.id.clone())
             .collect();
         let stay: Vec<Arc<Tenant>> = registry.tenants().filter(stays).map(Arc::clone).collect();
-        self.registry.store(Arc::new(registry.again(stay.into_iter().chain(fresh))));
+        self.serve(registry.again(stay.into_iter().chain(fresh)));
         self.engine.blocking_remove_tenants(&removed);
         self.admin_token.store(Arc::new(config.admin_token));
         info!(changed = count, removed = removed.len(), "the configuration file is applied");

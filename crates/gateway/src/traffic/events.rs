@@ -29,13 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// After a failure, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(900);
-/// How often is looked for what nobody woke anybody for.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Tells all tenants that want to know, each by itself, for ever.
 pub(crate) async fn run(gateway: Arc<Gateway>) {
     let Ok(client) = Client::new() else { return };
     let mut telling: HashMap<String, (EventsConfig, JoinHandle<()>)> = HashMap::new();
+    let mut changes = gateway.registry_changes.subscribe();
     loop {
         let registry = gateway.registry.load_full();
         telling.retain(|name, (events, task)| {
@@ -54,7 +53,9 @@ pub(crate) async fn run(gateway: Arc<Gateway>) {
                 (events.clone(), tokio::spawn(task))
             });
         }
-        tokio::time::sleep(LOOK).await;
+        if changes.changed().await.is_err() {
+            return;
+        }
     }
 }
 
@@ -66,18 +67,7 @@ async fn tell(gateway: Arc<Gateway>, client: Client, name: String, events: Event
         let Ok(mut changes) = gateway.engine.changes(&tenant.config.id) else { return };
         let mut failed = false;
         for list in tenant.lists() {
-            while let Some(part) = next_part(list).await {
-                if post(&client, &events, part.body).await {
-                    let (list, upto) = (list.clone(), part.upto);
-                    let kept = tokio::task::spawn_blocking(move || list.set_passed_on(upto)).await;
-                    failed |= !matches!(kept, Ok(Ok(())));
-                } else {
-                    failed = true;
-                }
-                if failed {
-                    break;
-                }
-            }
+            failed |= !tell_of(&client, &events, list).await;
         }
         if failed {
             warn!(
@@ -102,15 +92,27 @@ struct Part {
     upto: Seq,
 }
 
-async fn next_part(list: &List) -> Option<Part> {
-    let list = list.clone();
-    match tokio::task::spawn_blocking(move || part(&list)).await {
-        Ok(Ok(part)) => part,
-        Ok(Err(error)) => {
-            debug!(%error, "changes could not be read");
-            None
+/// Tells of all that is new in a list. Whether that is done: what is not, is to be tried again.
+async fn tell_of(client: &Client, events: &EventsConfig, list: &List) -> bool {
+    loop {
+        let reading = list.clone();
+        let part = match tokio::task::spawn_blocking(move || part(&reading)).await {
+            Ok(Ok(Some(part))) => part,
+            Ok(Ok(None)) => return true,
+            Ok(Err(error)) => {
+                debug!(%error, "changes could not be read");
+                return false;
+            }
+            Err(_) => return false,
+        };
+        if !post(client, events, part.body).await {
+            return false;
         }
-        Err(_) => None,
+        let list = list.clone();
+        let kept = tokio::task::spawn_blocking(move || list.set_passed_on(part.upto)).await;
+        if !matches!(kept, Ok(Ok(()))) {
+            return false;
+        }
     }
 }
 
