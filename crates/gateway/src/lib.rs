@@ -1,27 +1,18 @@
-//! The portcullis gateway: blacklists for message senders behind HTTP, and the command line for it.
+//! The `portcullis` program: a gateway, from its configuration file to its last answer, and the command line for it.
 //!
-//! From the outside in: [`cli`] is the program, [`serve`] runs a gateway; inside it `http` renders the core's doings (`core`)
-//! as the native API. A `tenant` has a `gate` for each of its blacklists: the ledger's record and the plugin that answers
-//! from it. The `registry` finds tenants; the `gateway` starts and changes them; `reload` exchanges their plugins.
+//! [`serve`] puts together what the other crates are: the engine, the edge, and its faces, each with its own part of [`config`].
 #![forbid(unsafe_code)]
 
-pub mod cli;
 mod config;
-mod core;
-mod dialects;
-mod gate;
-mod gateway;
-mod hex;
-mod http;
-mod identity;
+mod engine;
 mod log;
-mod metrics;
-mod number;
-mod registry;
-mod requested;
+mod router;
 pub mod serve;
-mod tenant;
-mod token;
-mod traffic;
 mod visits;
-mod wording;
+
+use std::process::ExitCode;
+
+/// Reads the command line of this process, does what it says, and says how that went.
+pub fn main() -> ExitCode {
+    portcullis_cli::main(serve::run)
+}

@@ -11,15 +11,15 @@ use tracing_subscriber::{Layer as _, fmt};
 
 use crate::config::LogFormat;
 
-/// The variable that filters logs, as `warn` or `info,portcullis_gateway=debug`.
+/// The variable that filters logs, as `warn` or `info,portcullis=debug`.
 const FILTER: &str = "PORTCULLIS_LOG";
 
 /// Starts logging.
 pub(crate) fn start(format: LogFormat) -> anyhow::Result<()> {
     let filter = std::env::var(FILTER).unwrap_or_else(|_| "info".to_owned());
-    let filter: Targets = filter.parse().with_context(|| {
-        format!("{FILTER} is not a filter: write it like warn, or info,portcullis_gateway=debug")
-    })?;
+    let filter: Targets = filter
+        .parse()
+        .with_context(|| format!("{FILTER} is not a filter: write it like warn, or info,portcullis=debug"))?;
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let lines = match format {
         LogFormat::Text => lines.boxed(),

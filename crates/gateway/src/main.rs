@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    portcullis_gateway::cli::main()
+    portcullis_gateway::main()
 }

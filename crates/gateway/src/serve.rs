@@ -19,14 +19,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
-use crate::config::Config;
-use crate::gateway::Gateway;
-use crate::http::Front;
-use crate::http::peer::Peer;
-use crate::traffic::Traffic;
-use crate::{http, log, traffic, visits};
+use portcullis_edge::AppState;
+use portcullis_edge::gateway::Gateway;
+use portcullis_edge::http::peer::Peer;
+use portcullis_edge::metrics::Metrics;
+use portcullis_native::Service;
+use portcullis_proxy::Proxy;
 
-/// How long requests under way may take when the gateway is told to stop.
+use crate::config::Config;
+use crate::router::router;
+use crate::{engine, log, visits};
+
+/// How long requests under way may take when the gateway is commands to stop.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long a connection may take to send a request's head, and so how long it may stay idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(75);
@@ -57,50 +61,53 @@ pub fn run(config: &Path) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
-    let mut told = Signals::watch()?;
+    let mut commands = Signals::watch()?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("{} can't be listened on: is another gateway running?", config.listen))?;
     announce(listener.local_addr().context("the address that is listened on can't be found out")?)?;
 
-    let traffic =
-        Traffic::new(&config).context("TLS can't be set up with the certificates of this system")?;
-    let front = Arc::new(Front::new(&config, Arc::new(traffic)));
+    let dialects = config.dialects.clone();
+    let app = Arc::new(AppState::new(config.max_body_bytes, config.trusted_proxies.clone(), dialects));
+    let proxy = Proxy::new(Arc::clone(&app), &config.traffic, config.meta.clone())
+        .context("TLS can't be set up with the certificates of this system")?;
+    let proxy = Arc::new(proxy);
     let (stop, stopping) = watch::channel(false);
-    let service = http::Service::new(Arc::clone(&front), http::router(Arc::clone(&front)));
+    let service = Service::new(Arc::clone(&app), router(Arc::clone(&app), &proxy));
     let connections = tokio::spawn(accept(listener, service, stopping));
 
     let runtime = Handle::current();
-    let mut starting = tokio::task::spawn_blocking(move || Gateway::start(config, runtime));
+    let at_start = config.clone();
+    let mut starting = tokio::task::spawn_blocking(move || start(&config, runtime));
     let gateway = loop {
         tokio::select! {
             started = &mut starting => break started.context("starting ended in a defect")??,
-            told = told.next() => match told {
-                Told::Reload => info!("SIGHUP: the configuration file was only just read"),
-                Told::Stop(signal) => {
+            commands = commands.next() => match commands {
+                Command::Reload => info!("SIGHUP: the configuration file was only just read"),
+                Command::Stop(signal) => {
                     info!(signal, "stopping before the blacklists are filled");
                     return Ok(());
                 }
             },
         }
     };
-    front.open(Arc::clone(&gateway));
+    app.open(Arc::clone(&gateway));
     info!("ready");
-    let telling = tokio::spawn(traffic::tell_events(Arc::clone(&gateway)));
+    let telling = tokio::spawn(portcullis_proxy::send_changes(Arc::clone(&gateway)));
     let writing_down = tokio::spawn(visits::run(Arc::clone(&gateway)));
 
     let signal = loop {
-        match told.next().await {
-            Told::Stop(signal) => break signal,
-            Told::Reload => {
-                let (gateway, file) = (Arc::clone(&gateway), file.clone());
+        match commands.next().await {
+            Command::Stop(signal) => break signal,
+            Command::Reload => {
+                let (gateway, file, at_start) = (Arc::clone(&gateway), file.clone(), at_start.clone());
                 // In order, as they come: the next signal waits.
-                let _ = tokio::task::spawn_blocking(move || reload(&gateway, &file)).await;
+                let _ = tokio::task::spawn_blocking(move || reload(&gateway, &at_start, &file)).await;
             }
         }
     };
     info!(signal, "stopping");
-    front.close();
+    app.close();
     let _ = stop.send(true);
     if tokio::time::timeout(GRACE, connections).await.is_err() {
         warn!("requests were still under way after {} s, and are cut off", GRACE.as_secs());
@@ -112,12 +119,25 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Opens the engine and fills every blacklist. Blocks for as long as that takes.
+fn start(config: &Config, runtime: Handle) -> anyhow::Result<Arc<Gateway>> {
+    let metrics = Arc::new(Metrics::new());
+    let engine = engine::open(config, &metrics, runtime)?;
+    Ok(Gateway::start(engine, metrics, config.admin_token, &config.tenants)?)
+}
+
 /// Reads the configuration file and the folder of plugins again.
-fn reload(gateway: &Gateway, file: &Path) {
+fn reload(gateway: &Gateway, at_start: &Config, file: &Path) {
     info!("SIGHUP: reading the configuration file and the folder of plugins again");
     match Config::read(file, portcullis_engine::plugin_store::names) {
         Ok(config) => {
-            if let Err(error) = gateway.reconfigure(&config) {
+            for setting in config.needing_a_restart(at_start) {
+                warn!(
+                    setting,
+                    "this setting was changed in the configuration file: it takes a restart to apply it"
+                );
+            }
+            if let Err(error) = gateway.reconfigure(config.admin_token, &config.tenants) {
                 error!(
                     error = portcullis_host::ErrorChain(&error).to_string(),
                     "the configuration file is not applied: all stays as it was"
@@ -142,7 +162,7 @@ struct Signals {
 }
 
 /// What a signal says.
-enum Told {
+enum Command {
     Stop(&'static str),
     Reload,
 }
@@ -156,11 +176,11 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> Command {
         tokio::select! {
-            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
-            _ = self.hang_up.recv() => Told::Reload,
+            _ = self.terminate.recv() => Command::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Command::Stop("SIGINT"),
+            _ = self.hang_up.recv() => Command::Reload,
         }
     }
 }
@@ -174,8 +194,8 @@ fn announce(address: SocketAddr) -> anyhow::Result<()> {
     std::io::stdout().flush().context("the address can't be written to standard output")
 }
 
-/// Takes connections until told to stop, then waits for the requests under way.
-async fn accept(listener: TcpListener, service: http::Service, mut stopping: watch::Receiver<bool>) {
+/// Takes connections until commands to stop, then waits for the requests under way.
+async fn accept(listener: TcpListener, service: Service, mut stopping: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
     loop {
         tokio::select! {
@@ -193,7 +213,7 @@ async fn accept(listener: TcpListener, service: http::Service, mut stopping: wat
     graceful.shutdown().await;
 }
 
-fn connection(stream: TcpStream, peer: Peer, service: &http::Service, graceful: &GracefulShutdown) {
+fn connection(stream: TcpStream, peer: Peer, service: &Service, graceful: &GracefulShutdown) {
     // Answers are small and written at once: waiting to fill packets would only delay them.
     let _ = stream.set_nodelay(true);
     let service = service.clone();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::gateway::Gateway;
+use portcullis_edge::gateway::Gateway;
 
 /// How much of it a crash may lose.
 const PERIOD: Duration = Duration::from_secs(5);

@@ -7,6 +7,8 @@ use core::str::FromStr;
 
 /// Which way a message goes, seen from the business (the sender).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize), serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub enum Direction {
     /// A person writes to the sender.
     Inbound,

@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Place, Step};
+use portcullis_edge::settings::{Place, Step};
 
 /// The line, from 1 on, that the byte at `offset` is on.
 pub(crate) fn line_of(text: &str, offset: usize) -> usize {

@@ -1,13 +1,8 @@
 //! The configuration: what is typed, what is wrong with it, and what it means.
 
-mod allowed_edge;
-mod claims;
-mod dialects;
+mod file;
 mod lines;
-mod problem;
-mod tenant;
-mod traffic;
-pub(crate) mod typed;
+mod restart;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,18 +10,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use portcullis_edge::settings::{Place, Problem, TenantConfig, UniqueIds, unknown_plugin};
+use portcullis_edge::token::TokenDigest;
+use portcullis_edge::vendor::{self, Dialects};
+use portcullis_edge::without_values;
 use portcullis_ledger::StorageUrl;
+use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
 
-pub(crate) use allowed_edge::{AllowedEdge, NodeKind, reaches_people};
-pub(crate) use claims::Claims;
-pub(crate) use problem::{Place, Problem};
-pub(crate) use tenant::{EventsConfig, Quota, SenderConfig, TenantConfig};
-pub(crate) use typed::{
-    BlockedInbound, Dialect, Dialects, LogFormat, NinetyNine, OptOut, Reasons, Traffic, UnreadableInbound,
-};
-
-use crate::token::TokenDigest;
-use crate::wording;
+pub(crate) use file::LogFormat;
 
 /// What a gateway is run with.
 #[derive(Clone, Debug)]
@@ -39,8 +30,8 @@ pub(crate) struct Config {
     /// Proxies that are believed when they tell whom a request is from.
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) dialects: Dialects,
-    pub(crate) traffic: Traffic,
-    pub(crate) meta: typed::Meta,
+    pub(crate) traffic: TrafficSettings,
+    pub(crate) meta: MetaSettings,
     pub(crate) storage: StorageUrl,
     pub(crate) master_key_file: PathBuf,
     /// The folder of plugins besides those that are built in. It need not be there.
@@ -85,9 +76,9 @@ impl Config {
         plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
     ) -> Result<Self, String> {
         let file = path.display();
-        let typed: typed::File = toml::from_str(text).map_err(|error| {
+        let typed: file::File = toml::from_str(text).map_err(|error| {
             let line = lines::line_of(text, error.span().map_or(0, |span| span.start));
-            format!("{file}:{line}: {}", wording::without_values(error.message()))
+            format!("{file}:{line}: {}", without_values(error.message()))
         })?;
         Self::check(path, &typed, plugins).map_err(|problems| {
             let mut lines: Vec<_> = problems
@@ -106,7 +97,7 @@ impl Config {
 
     fn check(
         path: &Path,
-        typed: &typed::File,
+        typed: &file::File,
         plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
     ) -> Result<Self, Vec<Problem>> {
         let root = Place::default();
@@ -132,9 +123,9 @@ impl Config {
         }
 
         let trusted_proxies = addresses(&typed.server.trusted_proxies, &server, &mut problems);
-        dialects::check(&typed.dialects, &root.key("dialects"), &mut problems);
+        vendor::check(&typed.dialects, &root.key("dialects"), &mut problems);
 
-        traffic::check(typed, &root, &mut problems);
+        proxy::check(&typed.traffic, &typed.meta, &root, &mut problems);
 
         let storage = typed.storage.url.parse::<StorageUrl>().map(|url| match url {
             StorageUrl::Sqlite(file) => StorageUrl::Sqlite(folder.join(file)),
@@ -156,7 +147,7 @@ impl Config {
             problems.push(Problem::new(root.key("plugins").key("memory_budget_bytes"), what));
         }
         let plugins = plugins(plugins_dir.as_deref());
-        let mut claims = Claims::new(admin_token);
+        let mut unique_ids = UniqueIds::new(admin_token);
         let mut tenants = Vec::new();
         for (index, typed) in typed.tenants.iter().enumerate() {
             let place = root.key("tenants").index(index);
@@ -164,7 +155,7 @@ impl Config {
                 problems.push(unknown_plugin(&place, plugins_dir.as_deref(), &plugins));
             }
             if let Some(tenant) = TenantConfig::check(typed, &place, &mut problems) {
-                problems.extend(claims.claim(&tenant, &place));
+                problems.extend(unique_ids.claim(&tenant, &place));
                 tenants.push(tenant);
             }
         }
@@ -207,17 +198,6 @@ fn addresses(typed: &[String], server: &Place, problems: &mut Vec<Problem>) -> V
         }
     }
     addresses
-}
-
-/// That a tenant names a plugin that is not there.
-pub(crate) fn unknown_plugin(tenant: &Place, dir: Option<&Path>, plugins: &BTreeSet<String>) -> Problem {
-    let known: Vec<&str> = plugins.iter().map(String::as_str).collect();
-    let known = known.join(", ");
-    let dir =
-        dir.map_or_else(|| "the folder that plugins.dir names".to_owned(), |dir| dir.display().to_string());
-    let what =
-        format!("there is no plugin of this name; use one of {known}, or put its .wasm file into {dir}");
-    Problem::new(tenant.key("plugin"), what)
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn what_is_typed_means_what_it_says() {
     let [acme, globex] = &config.tenants[..] else { panic!("two tenants") };
     assert_eq!(
         (acme.id.as_str(), acme.plugin.as_str(), acme.on_failure),
-        ("acme", "exact", typed::OnFailure::Closed)
+        ("acme", "exact", portcullis_api::settings::OnFailure::Closed)
     );
     assert_eq!(serde_json::Value::Object(acme.plugin_options.clone()), serde_json::json!({ "depth": 3 }));
     assert_eq!(acme.senders[0].number.map(portcullis_msisdn::Msisdn::get), Some(46700000001));

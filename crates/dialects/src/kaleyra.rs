@@ -1,0 +1,218 @@
+//! Kaleyra's API: `POST|DELETE|GET /{v1|v2}/{sid}/whatsapp/{phone_number}/block_users`.
+//!
+//! Its documents show the answers of the list and of errors; those of block and unblock are not found, and are taken to be
+//! Meta's in Kaleyra's envelope. Entries cover both directions.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::MethodFilter;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::users::{self, Deed, Results, Wanted};
+use portcullis_api::settings::Dialect;
+use portcullis_edge::AppState;
+use portcullis_edge::http::answer;
+use portcullis_edge::ops::Target;
+use portcullis_edge::ops::read::Who;
+use portcullis_edge::registry::SenderName;
+use portcullis_edge::vendor::call::{self, Call, Context, Speaks, blocking};
+use portcullis_edge::vendor::fault::Fault;
+
+pub(super) const PATH: &str = "/{version}/{sid}/whatsapp/{phone}/block_users";
+const VERSIONS: [&str; 2] = ["v1", "v2"];
+const DEFAULT_LIMIT: usize = 25;
+const KEY: &str = "api-key";
+
+pub(super) struct Kaleyra;
+
+pub(super) fn router() -> Router<Arc<AppState>> {
+    let route = call::method::<Kaleyra, _, _>(MethodFilter::POST, |call| act(Deed::Block, call))
+        .merge(call::method::<Kaleyra, _, _>(MethodFilter::DELETE, |call| act(Deed::Unblock, call)))
+        .merge(call::method::<Kaleyra, _, _>(MethodFilter::GET, list));
+    Router::new().route(PATH, call::others::<Kaleyra>(route))
+}
+
+#[derive(Serialize)]
+struct Answer<D: Serialize> {
+    code: &'static str,
+    message: &'static str,
+    data: D,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paging: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
+}
+
+async fn act(deed: Deed, call: Call) -> Result<Response, Fault> {
+    let target = target(&call)?;
+    blocking(move || {
+        let lifts_foreign = target.tenant.config.dialects.kaleyra_lifts_foreign;
+        let made_through = (!lifts_foreign).then_some(Dialect::Kaleyra.as_str());
+        let results = users::act(deed, &call, &target, made_through)?;
+        let (data, failed) = Results::of(deed, results);
+        if !failed {
+            return Ok(good(data, None));
+        }
+        let (message, error) = match deed {
+            Deed::Block => {
+                ("Failed to block some users", "Some users could not be blocked, see failed_users")
+            }
+            Deed::Unblock => {
+                ("Failed to unblock some users", "Some users could not be unblocked, see failed_users")
+            }
+        };
+        let status = StatusCode::from_u16(call.app.dialects.kaleyra_partial_status);
+        let error = Some(json!({ "block_users": error }));
+        Ok(answer::json(
+            status.unwrap_or(StatusCode::BAD_REQUEST),
+            &Answer { code: "WA400", message, data, paging: None, error },
+        ))
+    })
+    .await
+}
+
+async fn list(call: Call) -> Result<Response, Fault> {
+    let target = target(&call)?;
+    blocking(move || {
+        let wanted = Wanted::read(&call, &target, DEFAULT_LIMIT)?;
+        let page = users::page(&target, &wanted, Who::Numbers)?;
+        let person = |wa_id| json!({ "messaging_product": "whatsapp", "wa_id": wa_id });
+        let data: Vec<Value> = page.people.iter().filter_map(users::wa_id).map(person).collect();
+        let cursors = page.before.zip(page.after);
+        let paging =
+            cursors.map(|(before, after)| json!({ "cursors": { "before": before, "after": after } }));
+        Ok(good(data, paging))
+    })
+    .await
+}
+
+fn good(data: impl Serialize, paging: Option<Value>) -> Response {
+    let message = "Request Processed Successfully";
+    answer::json(StatusCode::OK, &Answer { code: "WA200", message, data, paging, error: None })
+}
+
+fn target(call: &Call) -> Result<Target, Fault> {
+    if !VERSIONS.contains(&call.param("version")) {
+        return Err(Fault::NotFound);
+    }
+    let caller = call.caller(call.header(KEY).ok_or(Fault::MissingCredential)?)?;
+    if caller.tenant.config.sid.as_deref() != Some(call.param("sid")) {
+        return Err(Fault::WrongCredential);
+    }
+    let number =
+        portcullis_edge::number::international(call.param("phone")).map_err(|_| Fault::SenderUnknown)?;
+    call.target(&caller, &SenderName::Number(number))
+}
+
+/// `data` is an empty list with one code, and an empty object with the others: so are the vendor's samples.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: &'a str,
+    message: &'a str,
+    data: Value,
+    error: Value,
+}
+
+impl Speaks for Kaleyra {
+    const DIALECT: Dialect = Dialect::Kaleyra;
+
+    fn fault(fault: &Fault, _: &Context<'_>) -> Response {
+        let told = told(fault);
+        let data = if told.code == "RBC001" { json!([]) } else { json!({}) };
+        let body = ErrorBody {
+            code: told.code,
+            message: told.message,
+            data,
+            error: json!({ told.place: told.what.as_deref().unwrap_or(told.message) }),
+        };
+        answer::json(told.status, &body)
+    }
+}
+
+struct Told {
+    status: StatusCode,
+    code: &'static str,
+    message: &'static str,
+    /// Under which key of `error`.
+    place: &'static str,
+    /// The message again where there is nothing else.
+    what: Option<String>,
+}
+
+fn told(fault: &Fault) -> Told {
+    let told = |status, code, message, place, what: Option<&str>| Told {
+        status,
+        code,
+        message,
+        place,
+        what: what.map(str::to_owned),
+    };
+    let payload = |what: String| Told {
+        status: StatusCode::BAD_REQUEST,
+        code: "WA400",
+        message: "Refer to correct payload format",
+        place: "payload",
+        what: Some(what),
+    };
+    match fault {
+        Fault::MissingCredential | Fault::WrongCredential | Fault::FeatureOff => {
+            told(StatusCode::UNAUTHORIZED, "RBC001", "Incorrect SID or API key.", "error", None)
+        }
+        Fault::SenderMissing | Fault::SenderUnknown | Fault::SenderNotAllowed => told(
+            StatusCode::UNAUTHORIZED,
+            "WA401",
+            "Phone number is not present or does not belong to the account.",
+            "phone_number",
+            None,
+        ),
+        Fault::SenderInactive => told(
+            StatusCode::UNAUTHORIZED,
+            "WA401",
+            "The phone number you're using not active",
+            "phone_number",
+            None,
+        ),
+        // Its document words all of these alike; which it was helps whoever writes a client.
+        Fault::Malformed { place, .. } if matches!(place.as_str(), "limit" | "after" | "before") => {
+            payload(format!("Incorrect {place}"))
+        }
+        Fault::Count { given, most, .. } if given > most => payload(format!("More than {most} users")),
+        Fault::Malformed { .. } | Fault::Count { .. } | Fault::Rows(_) | Fault::UnsupportedMediaType => {
+            payload("Incorrect payload format".to_owned())
+        }
+        Fault::TooLarge { .. } => {
+            Told { status: StatusCode::PAYLOAD_TOO_LARGE, ..payload("The payload is too large".to_owned()) }
+        }
+        Fault::NotFound | Fault::EntryNotFound => {
+            told(StatusCode::NOT_FOUND, "WA404", "Not found", "error", None)
+        }
+        Fault::MethodNotAllowed => {
+            told(StatusCode::METHOD_NOT_ALLOWED, "WA405", "Method not allowed", "error", None)
+        }
+        Fault::TooOften(_) => told(
+            StatusCode::TOO_MANY_REQUESTS,
+            "WA429",
+            "Too many requests",
+            "error",
+            Some("The API key asks more often than it may"),
+        ),
+        Fault::Unavailable | Fault::StorageFull => told(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "WA500",
+            "Please try again later",
+            "error",
+            Some("Service unavailable"),
+        ),
+        Fault::ConcurrentChange | Fault::Internal => told(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "WA500",
+            "Please try again later",
+            "error",
+            Some("Internal server error"),
+        ),
+    }
+}

@@ -1,0 +1,220 @@
+//! 99 Digital's API: block, unblock and the blocked list, each a POST with the credential in its body.
+//!
+//! Only the path of the first is documented, and of the numbers that say why something failed only three; the others are
+//! settings, with what stands to reason for defaults. Entries cover both directions.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::MethodFilter;
+use portcullis_ledger::{HoldKind, Paging};
+use portcullis_msisdn::Directions;
+use serde::{Deserialize, Serialize};
+
+use portcullis_api::settings::Dialect;
+use portcullis_edge::AppState;
+use portcullis_edge::http::answer;
+use portcullis_edge::ops::read::{self, Who};
+use portcullis_edge::ops::write::{self, BlockRow, Lift, Manner};
+use portcullis_edge::ops::{RowError, Target};
+use portcullis_edge::registry::SenderName;
+use portcullis_edge::vendor::call::{self, Call, Context, Speaks, blocking, whatsapp_terms};
+use portcullis_edge::vendor::fault::Fault;
+use portcullis_edge::vendor::text::Text;
+use portcullis_edge::vendor::{NinetyNine as Settings, Reasons};
+
+const COVERED: Directions = Directions::BOTH;
+/// "not FAIL. the status is OK", as the vendor has it.
+const OK: u16 = 1;
+const UNKNOWN_FROM: u16 = 2;
+const WRONG_KEY: u16 = 3;
+
+pub(super) struct NinetyNine;
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Block,
+    Unblock,
+    List,
+}
+
+impl Operation {
+    pub(super) fn paths(self, settings: &Settings) -> &[String] {
+        match self {
+            Operation::Block => &settings.block_paths,
+            Operation::Unblock => &settings.unblock_paths,
+            Operation::List => &settings.list_paths,
+        }
+    }
+
+    fn reasons(self, settings: &Settings) -> Reasons {
+        match self {
+            Operation::Block => settings.block_reasons,
+            Operation::Unblock => settings.unblock_reasons,
+            Operation::List => settings.list_reasons,
+        }
+    }
+}
+
+pub(super) fn router(settings: &Settings) -> Router<Arc<AppState>> {
+    let mut router = Router::new();
+    for operation in [Operation::Block, Operation::Unblock, Operation::List] {
+        for path in operation.paths(settings) {
+            let route =
+                call::method::<NinetyNine, _, _>(MethodFilter::POST, move |call| serve(operation, call));
+            router = router.route(path, call::others::<NinetyNine>(route));
+        }
+    }
+    router
+}
+
+/// As the vendor spells it. The name of the number's field is not documented for requests; it is that of the answers.
+#[derive(Deserialize)]
+struct Request {
+    #[serde(rename = "apiKey", default)]
+    api_key: Option<Text>,
+    #[serde(default)]
+    from: Option<Text>,
+    #[serde(default, alias = "number", alias = "phone")]
+    whatsapp: Option<Text>,
+}
+
+#[derive(Default, Serialize)]
+struct Answer {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whatsapp: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbers: Option<Vec<String>>,
+    reason: u16,
+}
+
+/// What the answer repeats of the request.
+#[derive(Default)]
+struct Echo {
+    from: Option<String>,
+    whatsapp: Option<String>,
+}
+
+/// Most failures are answered here, not by [`Speaks::fault`], as they repeat the request.
+async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
+    let settings = call.app.dialects.clone();
+    let mut echo = Echo::default();
+    let request = match call.json::<Request>() {
+        Ok(request) => request,
+        Err(fault) => return Ok(failed(&fault, operation, &settings.ninety_nine, echo)),
+    };
+    echo.from = request.from.clone().map(Text::into_string);
+    if operation != Operation::List {
+        echo.whatsapp = request.whatsapp.clone().map(Text::into_string);
+    }
+    let told = Echo { from: echo.from.clone(), whatsapp: echo.whatsapp.clone() };
+    let done = blocking(move || {
+        let target = target(&call, &request)?;
+        match operation {
+            Operation::Block => block(&target, &request, echo),
+            Operation::Unblock => unblock(&target, &request, echo),
+            Operation::List => list(&target, echo),
+        }
+    })
+    .await;
+    match done {
+        // These say when to ask again, which has nothing to do with what was asked.
+        Err(fault @ (Fault::TooOften(_) | Fault::Unavailable)) => Err(fault),
+        Err(fault) => Ok(failed(&fault, operation, &settings.ninety_nine, told)),
+        done => done,
+    }
+}
+
+fn target(call: &Call, request: &Request) -> Result<Target, Fault> {
+    let key = request.api_key.as_ref().map(|key| key.as_str().trim()).filter(|key| !key.is_empty());
+    let caller = call.caller(key.ok_or(Fault::MissingCredential)?.as_bytes())?;
+    let from = request.from.as_ref().ok_or(Fault::SenderMissing)?;
+    let number = portcullis_edge::number::international(from.as_str()).map_err(|_| Fault::SenderUnknown)?;
+    call.target(&caller, &SenderName::Number(number))
+}
+
+fn number(request: &Request) -> Result<&str, Fault> {
+    let number = request.whatsapp.as_ref().map(Text::as_str);
+    number.ok_or_else(|| Fault::malformed("whatsapp", "is missing"))
+}
+
+fn block(target: &Target, request: &Request, echo: Echo) -> Result<Response, Fault> {
+    let row = BlockRow::of(number(request)?, COVERED);
+    let manner = Manner { terms: whatsapp_terms(target), ..Manner::default() };
+    call::succeeded(&write::block(target, &[row], manner)?)?;
+    Ok(good(echo, None))
+}
+
+fn unblock(target: &Target, request: &Request, echo: Echo) -> Result<Response, Fault> {
+    let lifts_all = target.tenant.config.dialects.lift_opt_outs;
+    let lift = Lift {
+        hold: (!lifts_all).then_some(HoldKind::Operator),
+        covering: COVERED,
+        or_stays_blocked: true,
+        ..Lift::of(COVERED)
+    };
+    call::succeeded(&write::unblock(target, &[number(request)?], lift, Manner::default())?)?;
+    Ok(good(echo, None))
+}
+
+/// All at once: there are no pages.
+fn list(target: &Target, echo: Echo) -> Result<Response, Fault> {
+    let blocked = read::blocked(target, Paging::Start, NonZeroUsize::MAX, COVERED, Who::Numbers)?;
+    let numbers = blocked.members.iter().filter_map(|(_, identity)| identity.number());
+    Ok(good(echo, Some(numbers.map(|number| number.digits().to_string()).collect())))
+}
+
+fn good(echo: Echo, numbers: Option<Vec<String>>) -> Response {
+    let Echo { from, whatsapp } = echo;
+    answer::json(StatusCode::OK, &Answer { status: "OK", from, whatsapp, numbers, reason: OK })
+}
+
+fn failed(fault: &Fault, operation: Operation, settings: &Settings, echo: Echo) -> Response {
+    let reasons = operation.reasons(settings);
+    let reason = match fault {
+        Fault::MissingCredential | Fault::WrongCredential => WRONG_KEY,
+        Fault::SenderMissing
+        | Fault::SenderUnknown
+        | Fault::SenderInactive
+        | Fault::SenderNotAllowed
+        | Fault::FeatureOff => UNKNOWN_FROM,
+        Fault::Rows(problems) => match problems.first().map(|problem| problem.error) {
+            Some(RowError::OutsideWindow) => reasons.outside_window,
+            Some(RowError::Full) => reasons.list_full,
+            Some(RowError::OptedOut | RowError::TenantWide) => reasons.failed,
+            _ => reasons.invalid_number,
+        },
+        Fault::Malformed { place, .. } if place == "whatsapp" => reasons.invalid_number,
+        _ => reasons.failed,
+    };
+    let status = match fault {
+        // What no vendor's answer says, the protocol does.
+        Fault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Fault::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+        Fault::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Fault::Unavailable | Fault::StorageFull => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::from_u16(settings.fail_status).unwrap_or(StatusCode::OK),
+    };
+    let Echo { from, whatsapp } = echo;
+    answer::json(status, &Answer { status: "FAIL", from, whatsapp, numbers: None, reason })
+}
+
+impl Speaks for NinetyNine {
+    const DIALECT: Dialect = Dialect::NinetyNine;
+
+    fn fault(fault: &Fault, context: &Context<'_>) -> Response {
+        let settings = &context.settings.ninety_nine;
+        let of_path =
+            |operation: &Operation| operation.paths(settings).iter().any(|path| path == context.path);
+        let operation = [Operation::Unblock, Operation::List].into_iter().find(of_path);
+        failed(fault, operation.unwrap_or(Operation::Block), settings, Echo::default())
+    }
+}

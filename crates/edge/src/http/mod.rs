@@ -1,0 +1,14 @@
+//! Requests and answers, as all faces have them.
+
+pub mod answer;
+mod app_state;
+pub mod auth;
+pub mod body;
+pub mod error;
+pub mod openapi;
+pub mod peer;
+pub mod request_log;
+pub mod route;
+
+pub use app_state::{AppState, Phase};
+pub use error::{ApiError, log_ledger_error};

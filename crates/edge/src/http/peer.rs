@@ -1,0 +1,44 @@
+//! Where a request comes from.
+
+use std::net::IpAddr;
+
+use axum::http::HeaderMap;
+
+/// The address at the other end of a request's connection. An extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// The header in which proxies say for whom they ask.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Where a request comes from: from its peer, or, where that is a proxy which is trusted, from whom that says it asks for.
+/// Of several names the last is the proxy's own; those before may be anybody's invention.
+pub fn address(peer: Peer, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+    let peer = peer.0.to_canonical();
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let named = headers.get_all(FORWARDED_FOR).iter().next_back();
+    let last = named.and_then(|value| value.to_str().ok()).and_then(|value| value.rsplit(',').next());
+    last.and_then(|last| last.trim().parse::<IpAddr>().ok()).map_or(peer, |address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let proxy = Peer(ip("::ffff:10.0.0.5"));
+        let mut headers = HeaderMap::new();
+        assert_eq!(address(proxy, &headers, &[ip("10.0.0.5")]), ip("10.0.0.5"));
+        headers.append(FORWARDED_FOR, "203.0.113.1".parse().unwrap());
+        headers.append(FORWARDED_FOR, "203.0.113.2, 192.0.2.7".parse().unwrap());
+        assert_eq!(address(proxy, &headers, &[ip("10.0.0.5")]), ip("192.0.2.7"));
+        assert_eq!(address(proxy, &headers, &[]), ip("10.0.0.5"));
+        assert_eq!(address(Peer(ip("10.0.0.6")), &headers, &[ip("10.0.0.5")]), ip("10.0.0.6"));
+        headers.insert(FORWARDED_FOR, "unknown".parse().unwrap());
+        assert_eq!(address(proxy, &headers, &[ip("10.0.0.5")]), ip("10.0.0.5"));
+    }
+}

@@ -1,0 +1,49 @@
+//! Reading whom a client means.
+
+use portcullis_engine::{Identity, USER_PREFIX};
+use portcullis_ledger::UserIdError;
+
+use crate::number::{NumberError, NumberReader};
+
+/// Why a text names nobody. Tells nothing about the text itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    #[error(transparent)]
+    Number(#[from] NumberError),
+    #[error(transparent)]
+    User(#[from] UserIdError),
+}
+
+/// Reads what a client wrote: `user:` and an id, or a number as the tenant's clients write them.
+#[inline]
+pub fn read(text: &str, reader: NumberReader) -> Result<Identity, IdentityError> {
+    match text.strip_prefix(USER_PREFIX) {
+        Some(id) => Ok(Identity::User(id.parse()?)),
+        None => Ok(Identity::Number(reader.read(text)?)),
+    }
+}
+
+/// Reads what a vendor's client wrote: the same, but with numbers as the vendors document them.
+pub fn read_vendor_s(text: &str, reader: NumberReader) -> Result<Identity, IdentityError> {
+    match text.strip_prefix(USER_PREFIX) {
+        Some(id) => Ok(Identity::User(id.parse()?)),
+        None => Ok(Identity::Number(reader.read_vendor_s(text)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_user_ids_are_told_apart_and_read_again() {
+        let reader = NumberReader { default_region: None };
+        for text in ["+46732001122", "user:US.13491208655302741918"] {
+            let identity = read(text, reader).unwrap();
+            assert_eq!(identity.number().is_some(), text.starts_with('+'));
+            assert_eq!(identity.text(), text);
+        }
+        assert_eq!(read("user:", reader), Err(UserIdError::Empty.into()));
+        assert!(matches!(read("User:1", reader), Err(IdentityError::Number(_))));
+    }
+}

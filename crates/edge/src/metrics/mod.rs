@@ -1,0 +1,161 @@
+//! What the gateway counts, as Prometheus reads it.
+//!
+//! A metric's labels are names that the operator chose (tenants, lists, plugins) and words of this program: never a number, a
+//! token, or what a plugin says. What happens is counted when it happens; how things stand is asked when somebody reads.
+
+mod gauges;
+mod tenant;
+
+use std::sync::Mutex;
+
+use portcullis_engine::Event;
+use portcullis_ledger::{Scope, TenantId};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+pub use tenant::{Counted, Passage, TenantMetrics};
+
+use gauges::Gauges;
+use tenant::{CheckLabels, MessageLabels};
+
+/// What the gateway counts.
+pub struct Metrics {
+    registry: Registry,
+    checks: Family<CheckLabels, Counter>,
+    check_seconds: Histogram,
+    messages: Family<MessageLabels, Counter>,
+    faults: Family<FaultLabels, Counter>,
+    recovery_seconds: Histogram,
+    wake_seconds: Histogram,
+    exchanges: Family<ExchangeLabels, Counter>,
+    stage_seconds: Family<StageLabels, Histogram>,
+    stand: Mutex<Gauges>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaultLabels {
+    tenant: String,
+    list: String,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExchangeLabels {
+    tenant: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    stage: &'static str,
+    result: &'static str,
+}
+
+/// From 1 µs to 16 s, each twice or four times the one before.
+fn from_a_microsecond(factor: f64, count: u16) -> impl Iterator<Item = f64> {
+    exponential_buckets(1e-6, factor, count)
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("portcullis");
+        let checks = Family::<CheckLabels, Counter>::default();
+        registry.register("checks", "Numbers checked, by tenant, verdict, and who gave it", checks.clone());
+        let check_seconds = Histogram::new(from_a_microsecond(2.0, 20));
+        registry.register_with_unit(
+            "check",
+            "How long a check took inside, whether of one number or of many, without HTTP",
+            Unit::Seconds,
+            check_seconds.clone(),
+        );
+        let messages = Family::<MessageLabels, Counter>::default();
+        registry.register(
+            "messages",
+            "Messages that came to be passed on, and what became of them",
+            messages.clone(),
+        );
+        let faults = Family::<FaultLabels, Counter>::default();
+        registry.register(
+            "plugin_faults",
+            "Faults of plugins in service or while they were filled, by kind",
+            faults.clone(),
+        );
+        let recovery_seconds = Histogram::new(from_a_microsecond(4.0, 13));
+        registry.register_with_unit(
+            "recovery",
+            "How long it took to fill a plugin again after a fault",
+            Unit::Seconds,
+            recovery_seconds.clone(),
+        );
+        let wake_seconds = Histogram::new(from_a_microsecond(4.0, 13));
+        registry.register_with_unit(
+            "wake",
+            "How long it took to bring a list back that was put to rest",
+            Unit::Seconds,
+            wake_seconds.clone(),
+        );
+        let exchanges = Family::<ExchangeLabels, Counter>::default();
+        registry.register("reloads", "Exchanges of a tenant's plugin, by outcome", exchanges.clone());
+        let stage_seconds = Family::<StageLabels, Histogram>::new_with_constructor(|| {
+            Histogram::new(from_a_microsecond(4.0, 13))
+        });
+        registry.register_with_unit(
+            "reload_stage",
+            "How long each stage of an exchange took, over all lists of a tenant",
+            Unit::Seconds,
+            stage_seconds.clone(),
+        );
+        let stand = Mutex::new(Gauges::register(&mut registry));
+        Metrics {
+            registry,
+            checks,
+            check_seconds,
+            messages,
+            faults,
+            recovery_seconds,
+            wake_seconds,
+            exchanges,
+            stage_seconds,
+            stand,
+        }
+    }
+
+    /// What one tenant's checks are counted with.
+    pub fn tenant(&self, tenant: &TenantId) -> TenantMetrics {
+        TenantMetrics::new(&self.checks, &self.check_seconds, &self.messages, tenant)
+    }
+
+    /// Counts what the engine tells.
+    pub fn count(&self, event: &Event) {
+        match event {
+            Event::Fault { tenant, scope, kind } => {
+                let list = list_name(scope).to_owned();
+                let labels = FaultLabels { tenant: tenant.to_string(), list, kind };
+                self.faults.get_or_create(&labels).inc();
+            }
+            Event::Recovered { took, .. } => self.recovery_seconds.observe(took.as_secs_f64()),
+            Event::Restored { took, .. } => self.wake_seconds.observe(took.as_secs_f64()),
+            Event::ReloadStage { stage, took, succeeded, .. } => {
+                let result = if *succeeded { "done" } else { "failed" };
+                let labels = StageLabels { stage: stage.as_str(), result };
+                self.stage_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+            }
+            Event::Reloaded { tenant, outcome } => {
+                let labels = ExchangeLabels { tenant: tenant.to_string(), outcome: outcome.as_str() };
+                self.exchanges.get_or_create(&labels).inc();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a list is called in metrics.
+fn list_name(scope: &Scope) -> &str {
+    match scope {
+        Scope::Tenant => "tenant-wide",
+        Scope::Sender(sender) => sender.as_str(),
+    }
+}

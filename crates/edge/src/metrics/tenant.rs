@@ -1,0 +1,118 @@
+//! What one tenant's checks are counted with.
+
+use std::time::Instant;
+
+use portcullis_ledger::TenantId;
+use portcullis_msisdn::Direction;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+
+use portcullis_engine::AnsweredBy;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CheckLabels {
+    tenant: String,
+    verdict: &'static str,
+    source: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct MessageLabels {
+    tenant: String,
+    direction: &'static str,
+    outcome: &'static str,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// Whom it was sent on to took it.
+    Forwarded,
+    Blocked,
+    /// Whom it was sent on to did not take it.
+    Failed,
+    /// Whose it is could not be read, and so it went nowhere.
+    Unreadable,
+}
+
+impl Passage {
+    const ALL: [Passage; 4] = [Passage::Forwarded, Passage::Blocked, Passage::Failed, Passage::Unreadable];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Passage::Forwarded => "forwarded",
+            Passage::Blocked => "blocked",
+            Passage::Failed => "failed",
+            Passage::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// What one tenant's checks are counted with: the counters themselves, as finding one costs as much as a check.
+pub struct TenantMetrics {
+    /// By who answered, then allowed and blocked.
+    checks: [[Counter; 2]; 3],
+    check_seconds: Histogram,
+    /// Inbound, then outbound; by what became of them.
+    messages: [[Counter; 4]; 2],
+}
+
+/// How many numbers of a check had which verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    pub allowed: u64,
+    pub blocked: u64,
+}
+
+impl TenantMetrics {
+    pub(super) fn new(
+        checks: &Family<CheckLabels, Counter>,
+        check_seconds: &Histogram,
+        messages: &Family<MessageLabels, Counter>,
+        tenant: &TenantId,
+    ) -> Self {
+        let passages = |direction: &'static str| {
+            Passage::ALL.map(|passage| {
+                let outcome = passage.as_str();
+                let labels = MessageLabels { tenant: tenant.to_string(), direction, outcome };
+                messages.get_or_create(&labels).clone()
+            })
+        };
+        let counters = |answered_by: AnsweredBy| {
+            ["allow", "block"].map(|verdict| {
+                let source = answered_by.as_str();
+                let labels = CheckLabels { tenant: tenant.to_string(), verdict, source };
+                checks.get_or_create(&labels).clone()
+            })
+        };
+        TenantMetrics {
+            checks: [AnsweredBy::Plugin, AnsweredBy::Ledger, AnsweredBy::Policy].map(counters),
+            check_seconds: check_seconds.clone(),
+            messages: ["inbound", "outbound"].map(passages),
+        }
+    }
+
+    /// As many messages came to their end here.
+    pub fn passed(&self, direction: Direction, passage: Passage, count: usize) {
+        let of_direction = match direction {
+            Direction::Inbound => &self.messages[0],
+            Direction::Outbound => &self.messages[1],
+        };
+        of_direction[passage as usize].inc_by(count as u64);
+    }
+
+    /// A check that began at `start` is answered.
+    #[inline]
+    pub fn checked(&self, start: Instant, answered_by: AnsweredBy, counted: Counted) {
+        let [allowed, blocked] = &self.checks[answered_by as usize];
+        if counted.allowed > 0 {
+            allowed.inc_by(counted.allowed);
+        }
+        if counted.blocked > 0 {
+            blocked.inc_by(counted.blocked);
+        }
+        self.check_seconds.observe(start.elapsed().as_secs_f64());
+    }
+}

@@ -1,0 +1,442 @@
+//! Blocking and unblocking.
+
+use jiff::Timestamp;
+use portcullis_engine::{Identity, ListKind};
+
+use portcullis_ledger::{
+    Block, DisplayForm, Entry, Hold, HoldKind, Label, Outcome, Reason, Seq, Source, Unblock, Write, Written,
+};
+use portcullis_msisdn::{Directions, Msisdn, Person, Subject};
+
+use super::refusal::{Refusal, RowError, RowProblem};
+use super::target::Target;
+use portcullis_api::requested::{self, NotThen};
+
+/// The most rows that are written at once.
+pub const MAX_ROWS: usize = 10_000;
+
+/// How rows are to be written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// Whether rows that can't be taken are left out, and the rest written. Otherwise one of them refuses all.
+    pub skip_invalid: bool,
+    /// Whether nothing is to be written at all.
+    pub dry_run: bool,
+    pub terms: Terms,
+}
+
+/// On what terms numbers are blocked. The default: on none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// How many entries the list may have.
+    pub capacity: Option<u64>,
+    /// Whether the sender's own number is refused.
+    pub no_own_number: bool,
+    /// Whether only who wrote within 24 hours can be blocked.
+    pub within_24_hours: bool,
+}
+
+/// One number to be blocked, as a client writes it.
+#[derive(Clone, Copy)]
+pub struct BlockRow<'a> {
+    pub number: &'a str,
+    pub hold: HoldKind,
+    pub directions: Directions,
+    pub source: Source,
+    /// What the client calls the source.
+    pub label: Option<&'a str>,
+    pub reason: Option<&'a str>,
+    /// In RFC 3339.
+    pub expires: Option<&'a str>,
+    /// When the person asked for it, in RFC 3339.
+    pub requested: Option<&'a str>,
+}
+
+impl<'a> BlockRow<'a> {
+    /// The operator's block of a number through an API, and nothing said about it.
+    pub fn of(number: &'a str, directions: Directions) -> Self {
+        BlockRow {
+            number,
+            hold: HoldKind::Operator,
+            directions,
+            source: Source::Api,
+            label: None,
+            reason: None,
+            expires: None,
+            requested: None,
+        }
+    }
+}
+
+/// What is to be lifted.
+#[derive(Clone, Copy, Debug)]
+pub struct Lift<'a> {
+    pub directions: Directions,
+    /// The hold of this kind only.
+    pub hold: Option<HoldKind>,
+    /// Only where all of these directions are blocked.
+    pub covering: Directions,
+    /// Only what was blocked through this interface; anything else is [`RowError::Foreign`].
+    pub made_through: Option<&'a str>,
+    /// Whether somebody whom this leaves blocked in one of `covering` is an error: for their own opt-out
+    /// [`RowError::OptedOut`], for an operator's block of all senders [`RowError::TenantWide`].
+    pub or_stays_blocked: bool,
+    /// When the person asked for it; where that is not known, now.
+    pub requested: Option<Timestamp>,
+}
+
+impl Lift<'_> {
+    /// These directions of all holds.
+    pub fn of(directions: Directions) -> Self {
+        Lift {
+            directions,
+            hold: None,
+            covering: Directions::NONE,
+            made_through: None,
+            or_stays_blocked: false,
+            requested: None,
+        }
+    }
+
+    /// What lifts it of somebody.
+    fn write(&self, target: &Target, whom: impl Into<portcullis_ledger::Whom>) -> Write {
+        Write::Unblock(Unblock {
+            covering: self.covering,
+            hold: self.hold,
+            requested: self.requested,
+            ..Unblock::new(whom, self.directions, target.actor.clone())
+        })
+    }
+
+    /// What speaks against lifting this of somebody.
+    pub fn objection(&self, standing: &Standing) -> Option<RowError> {
+        let Standing { own, wide } = standing;
+        let is_foreign = |hold: &Hold| {
+            !(hold.directions & self.directions).is_none()
+                && self.made_through.is_some_and(|interface| hold.actor.interface() != Some(interface))
+        };
+        let mut operators = own.iter().filter_map(|entry| entry.holds.get(HoldKind::Operator));
+        let blocked = all(own, |entry| entry.holds.coverage().blocked());
+        if (self.covering & !blocked).is_none() && operators.any(is_foreign) {
+            return Some(RowError::Foreign);
+        }
+        if !self.or_stays_blocked {
+            return None;
+        }
+        let is_kept = |entries: &[Entry], kind| !(covered(entries, kind) & self.covering).is_none();
+        let keeps_own = self.hold == Some(HoldKind::Operator) && is_kept(own, HoldKind::OptOut);
+        if keeps_own || is_kept(wide, HoldKind::OptOut) {
+            return Some(RowError::OptedOut);
+        }
+        is_kept(wide, HoldKind::Operator).then_some(RowError::TenantWide)
+    }
+}
+
+/// The entries of somebody: on the list that a request is about, and on the tenant-wide one that holds beside it.
+pub struct Standing {
+    pub own: Vec<Entry>,
+    pub wide: Vec<Entry>,
+}
+
+impl Standing {
+    pub fn of(target: &Target, person: &Person) -> Result<Self, Refusal> {
+        let wide = match target.list.kind() {
+            ListKind::Sender => target.tenant.wide.entries().find(person)?,
+            ListKind::Tenant => Vec::new(),
+        };
+        Ok(Standing { own: target.list.entries().find(person)?, wide })
+    }
+}
+
+fn covered(entries: &[Entry], kind: HoldKind) -> Directions {
+    all(entries, |entry| entry.holds.coverage().of(kind))
+}
+
+fn all(entries: &[Entry], of: impl Fn(&Entry) -> Directions) -> Directions {
+    entries.iter().map(of).fold(Directions::NONE, |all, of| all | of)
+}
+
+/// What became of the rows.
+pub struct Done {
+    /// The rows that were written, or would be, in order. The outcome is missing in a dry run.
+    pub results: Vec<RowDone>,
+    /// The rows that were left out.
+    pub invalid: Vec<RowProblem>,
+    /// The list's sequence number afterwards.
+    pub sequence: Seq,
+}
+
+/// What became of a row.
+pub struct RowDone {
+    pub identity: Identity,
+    /// Missing in a dry run.
+    pub outcome: Option<Outcome>,
+    /// Under which subject the person's entry stands.
+    pub subject: Option<Subject>,
+}
+
+impl RowDone {
+    /// Why what an interface asked for is not so, although the row could be taken.
+    pub fn failure(&self) -> Option<RowError> {
+        match self.outcome? {
+            Outcome::Full => Some(RowError::Full),
+            // Of the two kinds of holds that block, the operator's went, or was not there.
+            Outcome::Held | Outcome::Lifted => Some(RowError::OptedOut),
+            _ => None,
+        }
+    }
+}
+
+impl Done {
+    /// The rows that were taken in vain.
+    pub fn failures(&self) -> Vec<RowProblem> {
+        let failure = |(index, row): (usize, &RowDone)| Some(RowProblem { index, error: row.failure()? });
+        self.results.iter().enumerate().filter_map(failure).collect()
+    }
+}
+
+/// Blocks numbers. When this returns, they are on disk, and the next check sees them.
+pub fn block(target: &Target, rows: &[BlockRow<'_>], manner: Manner) -> Result<Done, Refusal> {
+    let now = Timestamp::now();
+    let terms = manner.terms;
+    let own_number = target.sender_config().filter(|_| terms.no_own_number).and_then(|sender| sender.number);
+    let read = |index: usize| {
+        let row = &rows[index];
+        let identity = target.read(row.number)?;
+        if row.directions.is_none() {
+            return Err(RowError::NoDirections);
+        }
+        let is_own = |number: Msisdn| number.spellings().any(|spelling| Some(spelling) == own_number);
+        if identity.number().is_some_and(is_own) {
+            return Err(RowError::OwnNumber);
+        }
+        let reason = row.reason.filter(|reason| !reason.is_empty()).map(Reason::new).transpose();
+        let label = row.label.filter(|label| !label.is_empty()).map(Label::new).transpose();
+        let expires = row.expires.map(|end| end_after(end, now)).transpose()?;
+        let requested = row.requested.map(|time| requested_until(time, now)).transpose()?;
+        let said = Said {
+            reason: reason.map_err(RowError::Reason)?,
+            label: label.map_err(RowError::Label)?,
+            expires,
+            requested,
+        };
+        Ok((identity, (index, said)))
+    };
+    let judge = |identity: &Identity| {
+        if !terms.within_24_hours {
+            return Ok(None);
+        }
+        let wrote = match target.person(identity)? {
+            Some(person) => target.wrote_lately(person.key())?,
+            None => false,
+        };
+        Ok((!wrote).then_some(RowError::OutsideWindow))
+    };
+    let make = |identity: &Identity, (index, said): (usize, Said)| {
+        let row: &BlockRow<'_> = &rows[index];
+        Write::Block(Block {
+            hold: row.hold,
+            source: row.source,
+            label: said.label,
+            reason: said.reason,
+            display: display_form(row.number, identity),
+            expires: said.expires,
+            requested: said.requested,
+            ..Block::new(target.whom(identity), row.directions, target.actor.clone())
+        })
+    };
+    write(target, rows.len(), manner, read, judge, make)
+}
+
+/// What is said of a block.
+struct Said {
+    reason: Option<Reason>,
+    label: Option<Label>,
+    expires: Option<Timestamp>,
+    requested: Option<Timestamp>,
+}
+
+/// Takes directions away from numbers. When this returns, that is on disk, and the next check sees it.
+pub fn unblock(target: &Target, numbers: &[&str], lift: Lift<'_>, manner: Manner) -> Result<Done, Refusal> {
+    let read = |index: usize| {
+        let identity = target.read(numbers[index])?;
+        if lift.directions.is_none() { Err(RowError::NoDirections) } else { Ok((identity, ())) }
+    };
+    let judge = |identity: &Identity| {
+        if lift.made_through.is_none() && !lift.or_stays_blocked {
+            return Ok(None);
+        }
+        let Some(person) = target.person(identity)? else { return Ok(None) };
+        Ok(lift.objection(&Standing::of(target, &person)?))
+    };
+    let make = |identity: &Identity, ()| lift.write(target, target.whom(identity));
+    write(target, numbers.len(), manner, read, judge, make)
+}
+
+/// Takes directions away from one entry, which must be there and cover one of them.
+pub fn unblock_entry(target: &Target, subject: Subject, lift: Lift<'_>) -> Result<Written, Refusal> {
+    let written = target.list.blocking_write(vec![lift.write(target, subject)])?;
+    match written.first().map(|written| (written, written.outcome)) {
+        Some((_, Outcome::Held)) => Err(Refusal::Held),
+        Some((written, outcome)) if outcome != Outcome::Absent => Ok(*written),
+        _ => Err(Refusal::EntryNotFound),
+    }
+}
+
+/// What is to be said anew of an entry.
+pub struct Retold {
+    /// In the hold of this kind. What is not said anew stays as it is, also when it ends.
+    pub hold: HoldKind,
+    pub directions: Directions,
+    pub reason: Option<Reason>,
+    /// Whether the hold is lifted of these directions at once: it is about one that is not in force, or not any more.
+    pub lifted: bool,
+}
+
+/// Blocks the number of an entry again, without its being named.
+pub fn retell(target: &Target, entry: &Entry, retold: Retold) -> Result<(), Refusal> {
+    let Retold { hold: kind, directions, reason, lifted } = retold;
+    let there = entry.holds.get(kind);
+    let in_force = there.filter(|hold| !hold.directions.is_none());
+    // Other words for it do not make it asked for anew.
+    let requested = if lifted { there } else { in_force }.map(|hold| hold.requested);
+    let mut writes = vec![Write::Block(Block {
+        hold: kind,
+        source: there.map_or(Source::Api, |hold| hold.source),
+        label: there.and_then(|hold| hold.label.clone()),
+        reason: reason.or_else(|| there.and_then(|hold| hold.reason.clone())),
+        display: entry.display.clone(),
+        expires: in_force.and_then(|hold| hold.expires),
+        requested,
+        ..Block::new(entry.subject, directions, target.actor.clone())
+    })];
+    if lifted {
+        writes
+            .push(Lift { hold: Some(kind), requested, ..Lift::of(directions) }.write(target, entry.subject));
+    }
+    target.list.blocking_write(writes)?;
+    Ok(())
+}
+
+/// Reads each row, judges whom it names, and, unless one of these finds fault with it, makes writes of them, and writes them.
+fn write<P>(
+    target: &Target,
+    rows: usize,
+    manner: Manner,
+    mut read: impl FnMut(usize) -> Result<(Identity, P), RowError>,
+    judge: impl Fn(&Identity) -> Result<Option<RowError>, Refusal>,
+    make: impl Fn(&Identity, P) -> Write,
+) -> Result<Done, Refusal> {
+    if rows > MAX_ROWS {
+        return Err(Refusal::TooManyNumbers { given: rows, limit: MAX_ROWS });
+    }
+    let (mut good, mut invalid) = (Vec::with_capacity(rows), Vec::new());
+    for index in 0..rows {
+        let fault = match read(index) {
+            Ok((identity, parsed)) => match judge(&identity)? {
+                None => {
+                    good.push((identity, parsed));
+                    continue;
+                }
+                Some(fault) => fault,
+            },
+            Err(fault) => fault,
+        };
+        invalid.push(RowProblem { index, error: fault });
+    }
+    if !invalid.is_empty() && !manner.skip_invalid {
+        return Err(Refusal::InvalidRows(invalid));
+    }
+    let list = target.list.entries();
+    if manner.dry_run {
+        let undone = |(identity, _)| RowDone { identity, outcome: None, subject: None };
+        let results = good.into_iter().map(undone).collect();
+        return Ok(Done { results, invalid, sequence: list.sequence()? });
+    }
+    let (mut people, mut writes) = (Vec::with_capacity(good.len()), Vec::with_capacity(good.len()));
+    for (identity, parsed) in good {
+        writes.push(make(&identity, parsed));
+        people.push(identity);
+    }
+    let written = target.list.blocking_write_up_to(manner.terms.capacity.unwrap_or(u64::MAX), writes)?;
+    if written.is_empty() {
+        return Ok(Done { results: Vec::new(), invalid, sequence: list.sequence()? });
+    }
+    let sequence = written.iter().map(|written| written.sequence).max().unwrap_or(Seq::START);
+    let results = people
+        .into_iter()
+        .zip(written)
+        .map(|(identity, written)| RowDone {
+            identity,
+            outcome: Some(written.outcome),
+            subject: written.subject,
+        })
+        .collect();
+    Ok(Done { results, invalid, sequence })
+}
+
+/// The text that was read as a number, where a client may want to see that again: not if it is just the digits.
+fn display_form(text: &str, identity: &Identity) -> Option<DisplayForm> {
+    let number = identity.number()?;
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    if digits == number.digits().to_string() {
+        return None;
+    }
+    DisplayForm::new(text.trim()).ok()
+}
+
+fn end_after(text: &str, now: Timestamp) -> Result<Timestamp, RowError> {
+    let end: Timestamp = text.parse().map_err(|_| RowError::NotATime)?;
+    if end > now { Ok(end) } else { Err(RowError::InThePast) }
+}
+
+/// A time that has been, in RFC 3339. One that is about to be is taken for now.
+pub fn requested_until(text: &str, now: Timestamp) -> Result<Timestamp, RowError> {
+    let time: Timestamp = text.parse().map_err(|_| RowError::RequestedNotATime)?;
+    match requested::check(time, now) {
+        Ok(()) => Ok(time.min(now)),
+        Err(NotThen::Future) => Err(RowError::RequestedInTheFuture),
+        Err(NotThen::BeforeMessages) => Err(RowError::RequestedBeforeMessages),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_not_the_digits_is_kept_as_written() {
+        let number = Identity::Number(Msisdn::parse("46732001122").unwrap());
+        for text in ["46732001122", "+46732001122"] {
+            assert_eq!(display_form(text, &number), None);
+        }
+        for text in ["0732001122", "0046732001122", "+46 73-200 11 22", " 46732001122"] {
+            assert_eq!(display_form(text, &number).unwrap().as_str(), text.trim());
+        }
+        assert_eq!(display_form("user:x", &Identity::User("x".parse().unwrap())), None);
+    }
+
+    #[test]
+    fn a_request_is_from_before_now() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let is = |text: &str| requested_until(text, now).map(|time| time.to_string());
+        assert_eq!(is("2025-12-31T23:00:00Z"), Ok("2025-12-31T23:00:00Z".to_owned()));
+        assert_eq!(is("2026-01-01T00:00:30Z"), Ok("2026-01-01T00:00:00Z".to_owned()));
+        assert_eq!(is("2026-01-01T00:02:00Z"), Err(RowError::RequestedInTheFuture));
+        assert_eq!(is("1990-01-01T00:00:00Z"), Ok("1990-01-01T00:00:00Z".to_owned()));
+        assert_eq!(is("1980-01-01T00:00:00Z"), Err(RowError::RequestedBeforeMessages));
+        for text in ["", "yesterday", "2025-12-31", "1767225600"] {
+            assert_eq!(is(text), Err(RowError::RequestedNotATime), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_end_must_be_a_time_that_comes() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        assert!(end_after("2026-01-01T01:00:01+01:00", now).is_ok());
+        assert_eq!(end_after("2026-01-01T00:00:00Z", now), Err(RowError::InThePast));
+        for text in ["", "tomorrow", "2026-01-02", "2026-01-02T00:00:00", "1767225600"] {
+            assert_eq!(end_after(text, now), Err(RowError::NotATime), "{text}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What is wrong with a configuration, and where.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
+use std::path::Path;
+
+/// A step from a table into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A key of a table.
+    Key(&'static str),
+    /// An element of an array, from 0 on.
+    Index(usize),
+}
+
+/// A place in a configuration, as the steps that lead there: `tenants[1].senders[0].number`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place(pub Vec<Step>);
+
+impl Place {
+    pub fn key(&self, key: &'static str) -> Self {
+        self.with(Step::Key(key))
+    }
+
+    pub fn index(&self, index: usize) -> Self {
+        self.with(Step::Index(index))
+    }
+
+    fn with(&self, step: Step) -> Self {
+        Place(self.0.iter().copied().chain([step]).collect())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) if position == 0 => f.write_str(key)?,
+                Step::Key(key) => {
+                    f.write_char('.')?;
+                    f.write_str(key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub place: Place,
+    /// What is wrong, a semicolon, and what to do. Holds no token.
+    pub what: String,
+    /// Whether it is right by itself, but contradicts something else.
+    pub conflict: bool,
+}
+
+impl Problem {
+    pub fn new(place: Place, what: impl Into<String>) -> Self {
+        Problem { place, what: what.into(), conflict: false }
+    }
+
+    pub fn conflict(place: Place, what: impl Into<String>) -> Self {
+        Problem { place, what: what.into(), conflict: true }
+    }
+}
+
+/// That a tenant names a plugin that is not there.
+pub fn unknown_plugin(tenant: &Place, dir: Option<&Path>, plugins: &BTreeSet<String>) -> Problem {
+    let known: Vec<&str> = plugins.iter().map(String::as_str).collect();
+    let known = known.join(", ");
+    let dir =
+        dir.map_or_else(|| "the folder that plugins.dir names".to_owned(), |dir| dir.display().to_string());
+    let what =
+        format!("there is no plugin of this name; use one of {known}, or put its .wasm file into {dir}");
+    Problem::new(tenant.key("plugin"), what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_written_as_in_code() {
+        let place = Place::default().key("tenants").index(1).key("senders").index(0).key("number");
+        assert_eq!(place.to_string(), "tenants[1].senders[0].number");
+    }
+}

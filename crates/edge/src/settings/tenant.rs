@@ -1,0 +1,350 @@
+//! A tenant as it is meant: every field of a type that can't be wrong.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use axum::http::Uri;
+use portcullis_ledger::{SenderId, TenantId};
+use portcullis_msisdn::Msisdn;
+
+use super::problem::{Place, Problem};
+use crate::keywords::Keywords;
+use crate::number::Region;
+use crate::token::TokenDigest;
+use portcullis_api::settings::{
+    self as typed, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Secret, TenantDialects,
+    UnreadableInbound,
+};
+
+/// A customer account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TenantConfig {
+    pub id: TenantId,
+    /// The name of the plugin. That there is one of this name is for the plugins' shelf to say.
+    pub plugin: String,
+    /// The version that it stays with, as a digest or the beginning of one.
+    pub plugin_version: Option<String>,
+    pub on_failure: OnFailure,
+    /// A JSON text.
+    pub plugin_options: serde_json::Map<String, serde_json::Value>,
+    pub clear_numbers: bool,
+    pub tokens: Vec<TokenDigest>,
+    pub sid: Option<String>,
+    pub default_region: Option<Region>,
+    pub memory_limit_bytes: u64,
+    pub replicas: NonZeroUsize,
+    pub rate_limit: Option<Quota>,
+    pub dialects: TenantDialects,
+    pub access_token: Option<Secret>,
+    pub opt_out: OptOut,
+    pub keywords: Keywords,
+    pub events: Option<EventsConfig>,
+    pub next_hops: NextHops,
+    pub senders: Vec<SenderConfig>,
+}
+
+/// Where a tenant is told of each change of its lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsConfig {
+    pub url: String,
+    pub secret: Secret,
+}
+
+/// A business identity of a tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SenderConfig {
+    pub id: SenderId,
+    pub number: Option<Msisdn>,
+    pub bot_id: Option<String>,
+    pub phone_number_id: Option<String>,
+    pub waba_id: Option<String>,
+    pub tokens: Vec<TokenDigest>,
+    pub active: bool,
+    pub callback_url: Option<String>,
+    pub access_token: Option<Secret>,
+    pub blocked_inbound: BlockedInbound,
+    pub unreadable_inbound: UnreadableInbound,
+    pub quarantine_url: Option<String>,
+}
+
+/// How often one token may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    pub per_second: NonZeroU32,
+    pub burst: NonZeroU32,
+}
+
+/// The most instances of a plugin behind one list.
+const MAX_REPLICAS: usize = 64;
+/// The most bytes of a vendor's own id.
+const MAX_VENDOR_ID: usize = 128;
+
+impl TenantConfig {
+    /// Checks each field by itself. Whatever is wrong is added to `problems`; `None` where anything was.
+    pub fn check(typed: &typed::Tenant, place: &Place, problems: &mut Vec<Problem>) -> Option<Self> {
+        let before = problems.len();
+        let mut check = Check { problems };
+        let id = check.parsed(&typed.id, place.key("id"), "the tenant's id", "give it a name such as acme");
+        let options = serde_json::Value::Object(typed.plugin_options.clone()).to_string();
+        if typed.plugin_options.values().any(holds_a_date) {
+            let what = "a date is not JSON; write it as a string, in quotation marks";
+            check.problem(place.key("plugin_options"), what);
+        }
+        if options.len() > 64 << 10 {
+            check.problem(place.key("plugin_options"), "the options have more than 64 KiB; shorten them");
+        }
+        let tokens = check.tokens(&typed.tokens, place);
+        let default_region = typed.default_region.as_ref().map(|code| {
+            code.parse().map_err(|error| check.problem(place.key("default_region"), format!("{error}"))).ok()
+        });
+        let sid = check.vendor_id(typed.sid.as_deref(), place.key("sid"));
+        if typed.memory_limit_bytes < 1 << 20 {
+            let what = "a plugin can't start with less than 1 MiB of memory; set at least 1048576";
+            check.problem(place.key("memory_limit_bytes"), what);
+        }
+        let replicas = NonZeroUsize::new(typed.replicas).filter(|replicas| replicas.get() <= MAX_REPLICAS);
+        if replicas.is_none() {
+            let what = "not between 1 and 64; leave it out for 1, or set as many as there are processors";
+            check.problem(place.key("replicas"), what);
+        }
+        let rate_limit = typed.rate_limit.map(|limit| check.quota(limit, &place.key("rate_limit")));
+        check.secret(typed.access_token.as_ref(), place.key("access_token"));
+        let keywords = Keywords::of(&typed.opt_out)
+            .map_err(|invalid| {
+                for setting in invalid {
+                    let place = place.key("opt_out").key(setting.list).index(setting.index);
+                    check.problem(place, setting.error.to_string());
+                }
+            })
+            .ok();
+        let events = typed.events.as_ref().map(|events| {
+            let place = place.key("events");
+            check.url(Some(&events.url), place.key("url"));
+            check.secret(Some(&events.secret), place.key("secret"));
+            EventsConfig { url: events.url.clone(), secret: events.secret.clone() }
+        });
+        for (key, url) in [("outbound", &typed.next_hops.outbound), ("inbound", &typed.next_hops.inbound)] {
+            check.url(url.as_ref().map(|url| plain_url(url)).as_deref(), place.key("next_hops").key(key));
+        }
+        let senders: Vec<Option<SenderConfig>> = typed
+            .senders
+            .iter()
+            .enumerate()
+            .map(|(index, sender)| check.sender(sender, &place.key("senders").index(index)))
+            .collect();
+        if problems.len() > before {
+            return None;
+        }
+        Some(TenantConfig {
+            id: id?,
+            plugin: typed.plugin.clone(),
+            plugin_version: typed.plugin_version.clone(),
+            on_failure: typed.on_failure,
+            plugin_options: typed.plugin_options.clone(),
+            clear_numbers: typed.clear_numbers,
+            tokens,
+            sid,
+            default_region: default_region.flatten(),
+            memory_limit_bytes: typed.memory_limit_bytes,
+            replicas: replicas?,
+            rate_limit: rate_limit.flatten(),
+            dialects: typed.dialects.clone(),
+            access_token: typed.access_token.clone(),
+            opt_out: typed.opt_out.clone(),
+            keywords: keywords?,
+            events,
+            next_hops: typed.next_hops.clone(),
+            senders: senders.into_iter().collect::<Option<_>>()?,
+        })
+    }
+
+    /// As it can be typed again, with digests in place of tokens.
+    pub fn to_typed(&self) -> typed::Tenant {
+        typed::Tenant {
+            id: self.id.to_string(),
+            plugin: self.plugin.clone(),
+            plugin_version: self.plugin_version.clone(),
+            on_failure: self.on_failure,
+            plugin_options: self.plugin_options.clone(),
+            clear_numbers: self.clear_numbers,
+            tokens: secrets(&self.tokens),
+            sid: self.sid.clone(),
+            default_region: self.default_region.map(|region| region.to_string()),
+            memory_limit_bytes: self.memory_limit_bytes,
+            replicas: self.replicas.get(),
+            rate_limit: self.rate_limit.map(|quota| typed::RateLimit {
+                per_second: quota.per_second.get(),
+                burst: Some(quota.burst.get()),
+            }),
+            dialects: self.dialects.clone(),
+            access_token: self.access_token.clone(),
+            opt_out: self.opt_out.clone(),
+            events: self
+                .events
+                .as_ref()
+                .map(|events| typed::Events { url: events.url.clone(), secret: events.secret.clone() }),
+            next_hops: self.next_hops.clone(),
+            senders: self.senders.iter().map(SenderConfig::to_typed).collect(),
+        }
+    }
+}
+
+impl SenderConfig {
+    /// As it can be typed again.
+    pub fn to_typed(&self) -> typed::Sender {
+        typed::Sender {
+            id: self.id.to_string(),
+            number: self.number.map(|number| number.digits().to_string()),
+            bot_id: self.bot_id.clone(),
+            phone_number_id: self.phone_number_id.clone(),
+            waba_id: self.waba_id.clone(),
+            tokens: secrets(&self.tokens),
+            active: self.active,
+            callback_url: self.callback_url.clone(),
+            access_token: self.access_token.clone(),
+            blocked_inbound: self.blocked_inbound,
+            unreadable_inbound: self.unreadable_inbound,
+            quarantine_url: self.quarantine_url.clone(),
+        }
+    }
+}
+
+fn secrets(tokens: &[TokenDigest]) -> Vec<Secret> {
+    tokens.iter().map(|token| Secret(token.to_string())).collect()
+}
+
+/// Collects what is wrong.
+struct Check<'a> {
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, place: Place, what: impl Into<String>) {
+        self.problems.push(Problem::new(place, what));
+    }
+
+    fn parsed<T>(&mut self, text: &str, place: Place, what: &str, advice: &str) -> Option<T>
+    where
+        T: std::str::FromStr<Err: std::fmt::Display>,
+    {
+        text.parse()
+            .map_err(|error| self.problem(place, format!("{what} is no name: {error}; {advice}")))
+            .ok()
+    }
+
+    fn tokens(&mut self, typed: &[Secret], place: &Place) -> Vec<TokenDigest> {
+        let mut tokens = Vec::with_capacity(typed.len());
+        for (index, Secret(token)) in typed.iter().enumerate() {
+            match TokenDigest::parse(token) {
+                Ok(token) => tokens.push(token),
+                Err(error) => {
+                    let what = format!("{error}; `portcullis token new` prints a good one");
+                    self.problem(place.key("tokens").index(index), what);
+                }
+            }
+        }
+        tokens
+    }
+
+    fn url(&mut self, url: Option<&str>, place: Place) {
+        if url.is_some_and(|url| !is_http_url(url)) {
+            let what = "not an http:// or https:// URL with a host; write it like http://127.0.0.1:9000/in";
+            self.problem(place, what);
+        }
+    }
+
+    /// A secret that stands in headers or keys.
+    fn secret(&mut self, secret: Option<&Secret>, place: Place) {
+        let Some(Secret(secret)) = secret else { return };
+        if secret == MASK {
+            let what =
+                "this stands for a secret that is not shown; write the secret itself, or leave the key out";
+            self.problem(place, what);
+        } else if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.problem(place, "empty, or not of printable ASCII without spaces; write the secret as it is");
+        }
+    }
+
+    fn quota(&mut self, typed: typed::RateLimit, place: &Place) -> Option<Quota> {
+        let (per_second, burst) = (typed.per_second, typed.burst.unwrap_or(typed.per_second));
+        match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
+            (Some(per_second), Some(burst)) => Some(Quota { per_second, burst }),
+            _ => {
+                let what =
+                    "a rate of 0 would turn every request away; set at least 1, or leave rate_limit out";
+                self.problem(place.clone(), what);
+                None
+            }
+        }
+    }
+
+    fn sender(&mut self, typed: &typed::Sender, place: &Place) -> Option<SenderConfig> {
+        let id = self.parsed(&typed.id, place.key("id"), "the sender's id", "give it a name such as support");
+        let number = typed.number.as_ref().map(|number| {
+            crate::number::international(number)
+                .map_err(|error| self.problem(place.key("number"), format!("{error}")))
+                .ok()
+        });
+        self.url(typed.callback_url.as_deref(), place.key("callback_url"));
+        self.url(typed.quarantine_url.as_deref(), place.key("quarantine_url"));
+        self.secret(typed.access_token.as_ref(), place.key("access_token"));
+        if typed.blocked_inbound == BlockedInbound::Quarantine && typed.quarantine_url.is_none() {
+            let what = "messages in quarantine need a place; set quarantine_url";
+            self.problem(place.key("blocked_inbound"), what);
+        }
+        if typed.unreadable_inbound == UnreadableInbound::Quarantine && typed.quarantine_url.is_none() {
+            let what = "messages in quarantine need a place; set quarantine_url";
+            self.problem(place.key("unreadable_inbound"), what);
+        }
+        Some(SenderConfig {
+            id: id?,
+            number: number.flatten(),
+            bot_id: self.vendor_id(typed.bot_id.as_deref(), place.key("bot_id")),
+            phone_number_id: self.vendor_id(typed.phone_number_id.as_deref(), place.key("phone_number_id")),
+            waba_id: self.vendor_id(typed.waba_id.as_deref(), place.key("waba_id")),
+            tokens: self.tokens(&typed.tokens, place),
+            active: typed.active,
+            callback_url: typed.callback_url.clone(),
+            access_token: typed.access_token.clone(),
+            blocked_inbound: typed.blocked_inbound,
+            unreadable_inbound: typed.unreadable_inbound,
+            quarantine_url: typed.quarantine_url.clone(),
+        })
+    }
+
+    /// An id that a vendor gave: it stands in paths.
+    fn vendor_id(&mut self, text: Option<&str>, place: Place) -> Option<String> {
+        let text = text?;
+        let is_id = (1..=MAX_VENDOR_ID).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~'));
+        if !is_id {
+            let what = "an id has 1 to 128 characters, letters, digits and '-', '_', '.', '~'; write it as the vendor does";
+            self.problem(place, what);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+}
+
+/// A next hop's URL with something in the place of what a message has.
+fn plain_url(url: &str) -> String {
+    ["{sender}", "{recipient}", "{body}"].iter().fold(url.to_owned(), |url, name| url.replace(name, "x"))
+}
+
+pub fn is_http_url(text: &str) -> bool {
+    text.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+    })
+}
+
+/// TOML has dates, and JSON has not: its reader hands them over as a table with this one key.
+fn holds_a_date(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Object(table) => {
+            table.contains_key("$__toml_private_datetime") || table.values().any(holds_a_date)
+        }
+        serde_json::Value::Array(array) => array.iter().any(holds_a_date),
+        _ => false,
+    }
+}

@@ -1,0 +1,80 @@
+//! Who has what only one can have: the contradictions between tenants.
+
+use std::collections::HashMap;
+
+use super::problem::{Place, Problem};
+use super::tenant::TenantConfig;
+use crate::token::TokenDigest;
+
+/// What is taken, and by whom, in words: "sender support of tenant acme".
+#[derive(Default)]
+pub struct UniqueIds {
+    tenants: HashMap<String, ()>,
+    tokens: HashMap<TokenDigest, String>,
+    /// By the field's name and its value.
+    ids: HashMap<(&'static str, String), String>,
+}
+
+impl UniqueIds {
+    /// UniqueIds that hold already: the administrator's token.
+    pub fn new(admin_token: Option<TokenDigest>) -> Self {
+        let mut unique_ids = UniqueIds::default();
+        if let Some(token) = admin_token {
+            unique_ids.tokens.insert(token, "the administrator".to_owned());
+        }
+        unique_ids
+    }
+
+    /// UniqueIds all that `tenant` has, and returns what another has already.
+    pub fn claim(&mut self, tenant: &TenantConfig, place: &Place) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let id = &tenant.id;
+        if self.tenants.insert(id.to_string(), ()).is_some() {
+            let what =
+                format!("there are two tenants {id}; give one another id, or put their senders together");
+            problems.push(Problem::conflict(place.key("id"), what));
+        }
+        problems.extend(self.take_tokens(&tenant.tokens, &format!("tenant {id}"), place));
+        problems.extend(self.take("sid", tenant.sid.clone(), &format!("tenant {id}"), place));
+        for (index, sender) in tenant.senders.iter().enumerate() {
+            let place = place.key("senders").index(index);
+            let owner = format!("sender {} of tenant {id}", sender.id);
+            if tenant.senders[..index].iter().any(|other| other.id == sender.id) {
+                let what = format!("tenant {id} has two senders {}; give one another id", sender.id);
+                problems.push(Problem::conflict(place.key("id"), what));
+            }
+            problems.extend(self.take_tokens(&sender.tokens, &owner, &place));
+            let number = sender.number.map(|number| number.digits().to_string());
+            problems.extend(self.take("number", number, &owner, &place));
+            problems.extend(self.take("bot_id", sender.bot_id.clone(), &owner, &place));
+            problems.extend(self.take("phone_number_id", sender.phone_number_id.clone(), &owner, &place));
+        }
+        problems
+    }
+
+    fn take_tokens(&mut self, tokens: &[TokenDigest], owner: &str, place: &Place) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (index, token) in tokens.iter().enumerate() {
+            if let Some(owner) = self.tokens.insert(*token, owner.to_owned()) {
+                let what =
+                    format!("this token is {owner}'s already; a token tells who calls, so give each its own");
+                problems.push(Problem::conflict(place.key("tokens").index(index), what));
+            }
+        }
+        problems
+    }
+
+    fn take(
+        &mut self,
+        field: &'static str,
+        value: Option<String>,
+        owner: &str,
+        place: &Place,
+    ) -> Option<Problem> {
+        let other = self.ids.insert((field, value?), owner.to_owned())?;
+        let what = format!(
+            "{other} has this {field} already; it tells whom a message is for, so give it to one only"
+        );
+        Some(Problem::conflict(place.key(field), what))
+    }
+}

@@ -1,0 +1,113 @@
+//! A tenant as its clients meet it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portcullis_engine::{Engine, Error, List, PluginRef, TenantSpec};
+
+use crate::metrics::TenantMetrics;
+use crate::number::NumberReader;
+use crate::settings::TenantConfig;
+use crate::visits::Visits;
+use portcullis_api::settings as typed;
+
+/// Where a tenant was set up, which is where it can be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In the configuration file.
+    File,
+    /// Through the admin API.
+    Api,
+}
+
+/// A tenant in service. Never changed: a change makes another one, which takes over what its senders remember.
+#[derive(Clone)]
+pub struct Tenant {
+    pub config: TenantConfig,
+    pub origin: Origin,
+    pub reader: NumberReader,
+    /// The list that holds for all senders.
+    pub wide: List,
+    /// The senders, by name.
+    pub senders: BTreeMap<String, Sender>,
+    pub metrics: Arc<TenantMetrics>,
+}
+
+/// A sender's own list, and what is remembered of its traffic.
+#[derive(Clone)]
+pub struct Sender {
+    pub list: List,
+    pub visits: Arc<Visits>,
+}
+
+impl Tenant {
+    /// A tenant that the engine serves.
+    pub fn of(
+        config: TenantConfig,
+        origin: Origin,
+        engine: &Engine,
+        metrics: impl FnOnce() -> TenantMetrics,
+        before: Option<&Tenant>,
+    ) -> Result<Self, Error> {
+        let wide = engine.tenant_list(config.id.as_str())?;
+        let mut senders = BTreeMap::new();
+        for sender in &config.senders {
+            let name = sender.id.as_str();
+            let list = engine.sender_list(config.id.as_str(), name)?;
+            let known = before.and_then(|before| before.senders.get(name));
+            let sender = match known {
+                Some(known) => Sender { list, ..known.clone() },
+                None => Sender { list, visits: Arc::default() },
+            };
+            senders.insert(name.to_owned(), sender);
+        }
+        let reader = NumberReader { default_region: config.default_region };
+        let metrics = before.map_or_else(|| Arc::new(metrics()), |before| Arc::clone(&before.metrics));
+        Ok(Tenant { config, origin, reader, wide, senders, metrics })
+    }
+
+    /// All of its lists: the tenant-wide one first.
+    pub fn lists(&self) -> impl Iterator<Item = &List> {
+        std::iter::once(&self.wide).chain(self.senders.values().map(|sender| &sender.list))
+    }
+}
+
+impl TenantConfig {
+    /// The plugin that the settings name.
+    pub fn plugin(&self) -> PluginRef {
+        let options = self.plugin_options.clone();
+        let plugin = match &self.plugin_version {
+            Some(version) => PluginRef::version(&self.plugin, version),
+            None => PluginRef::latest(&self.plugin),
+        };
+        plugin.options(options)
+    }
+
+    /// What the engine is to serve.
+    pub fn spec(&self) -> TenantSpec {
+        TenantSpec::of(self.id.clone())
+            .plugin(self.plugin())
+            .on_failure(on_failure(self.on_failure))
+            .senders(self.senders.iter().map(|sender| sender.id.clone()))
+            .memory_limit(self.memory_limit_bytes)
+            .replicas(self.replicas)
+            .clear_numbers(self.clear_numbers)
+            .change_feed(self.events.is_some())
+    }
+
+    /// The settings with the plugin that serves, where another one was chosen since they were made.
+    pub fn with_plugin(mut self, plugin: &PluginRef) -> Self {
+        plugin.name().clone_into(&mut self.plugin);
+        self.plugin_version = plugin.pinned_version().map(str::to_owned);
+        self.plugin_options = plugin.plugin_options().clone();
+        self
+    }
+}
+
+fn on_failure(typed: typed::OnFailure) -> portcullis_engine::OnFailure {
+    match typed {
+        typed::OnFailure::Open => portcullis_engine::OnFailure::Open,
+        typed::OnFailure::Closed => portcullis_engine::OnFailure::Closed,
+        typed::OnFailure::Ledger => portcullis_engine::OnFailure::Ledger,
+    }
+}

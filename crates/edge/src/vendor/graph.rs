@@ -1,0 +1,237 @@
+//! Requests to Meta's Graph API, and its errors: for the dialect that answers some, and for the proxy that sends others on.
+
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_api::settings::Dialect;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::call::{self, Call, Context, Speaks};
+use super::fault::Fault;
+use crate::http::answer;
+use crate::http::request_log::RequestId;
+use crate::ops::Target;
+use crate::registry::{Caller, SenderName};
+use crate::token::TokenDigest;
+
+/// Where a token may stand instead of in the header.
+const TOKEN_PARAMETER: &str = "access_token";
+const OAUTH_SCHEME: &[u8] = b"OAuth ";
+
+/// The dialect of Meta's Graph API.
+pub struct Meta;
+
+/// Who asks, and about which sender's list.
+pub fn target(call: &Call) -> Result<(Caller, Target), Fault> {
+    let version = call.param("version");
+    if !version.is_empty() && !is_version(version) {
+        return Err(Fault::NotFound);
+    }
+    let token = token(&call.parts.headers, &call.parts.uri).ok_or(Fault::MissingCredential)?;
+    let caller = call.caller_with(&token)?;
+    let target = call.target(&caller, &SenderName::PhoneNumberId(call.param("id").to_owned()))?;
+    Ok((caller, target))
+}
+
+/// The token of the header `Authorization: Bearer …`, or `OAuth …`, which Meta's page on uploads has
+/// (<https://developers.facebook.com/docs/graph-api/guides/upload>).
+pub fn header_token(headers: &HeaderMap) -> Option<&[u8]> {
+    call::bearer(headers).or_else(|| {
+        let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(OAUTH_SCHEME.len())?;
+        let token = token.trim_ascii();
+        (scheme.eq_ignore_ascii_case(OAUTH_SCHEME) && !token.is_empty()).then_some(token)
+    })
+}
+
+/// The token of a request of the Graph API: in the header, or in the query.
+pub fn token(headers: &HeaderMap, uri: &Uri) -> Option<TokenDigest> {
+    if let Some(token) = header_token(headers) {
+        return Some(TokenDigest::of(token));
+    }
+    let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let token = pairs.find(|(name, _)| name == TOKEN_PARAMETER).map(|(_, token)| token)?;
+    (!token.is_empty()).then(|| TokenDigest::of(token.as_bytes()))
+}
+
+/// An error as the Graph API answers it.
+pub fn error(status: StatusCode, code: u32, message: &str, details: &str, id: RequestId) -> Response {
+    let data = json!({ "messaging_product": "whatsapp", "details": details });
+    let error = GraphError::new(code, message, data, id);
+    answer::json(status, &ErrorBody { error })
+}
+
+/// As `v25.0`.
+pub fn is_version(text: &str) -> bool {
+    let digits =
+        |text: &str| !text.is_empty() && text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = text.strip_prefix('v').and_then(|numbers| numbers.split_once('.'));
+    numbers.is_some_and(|(major, minor)| digits(major) && digits(minor))
+}
+
+const OAUTH: &str = "OAuthException";
+const GRAPH: &str = "GraphMethodException";
+
+/// An error as the Graph API writes it.
+#[derive(Serialize)]
+pub struct GraphError {
+    message: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    code: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_subcode: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_data: Option<Value>,
+    fbtrace_id: String,
+}
+
+impl GraphError {
+    /// An `OAuthException`, as which Meta answers most errors.
+    pub fn new(code: u32, message: &str, data: Value, id: RequestId) -> Self {
+        GraphError {
+            message: message.to_owned(),
+            kind: OAUTH,
+            code,
+            error_subcode: None,
+            error_data: Some(data),
+            fbtrace_id: trace(id),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody {
+    error: GraphError,
+}
+
+/// The request's id as Meta writes one.
+fn trace(id: RequestId) -> String {
+    format!("A{}", URL_SAFE_NO_PAD.encode(id.bytes()))
+}
+
+impl Speaks for Meta {
+    const DIALECT: Dialect = Dialect::Meta;
+
+    fn fault(fault: &Fault, context: &Context<'_>) -> Response {
+        let (status, kind, code, message, details) = told(fault);
+        let error_subcode = matches!(fault, Fault::SenderUnknown | Fault::SenderMissing).then_some(33);
+        let error = GraphError {
+            message,
+            kind,
+            code,
+            error_subcode,
+            error_data: details.map(|details| json!({ "messaging_product": "whatsapp", "details": details })),
+            fbtrace_id: trace(context.id),
+        };
+        let mut response = answer::json(status, &ErrorBody { error });
+        if let Fault::MissingCredential | Fault::WrongCredential = fault {
+            response
+                .headers_mut()
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("OAuth \"Facebook Platform\""));
+        }
+        response
+    }
+}
+
+type Told = (StatusCode, &'static str, u32, String, Option<String>);
+
+fn told(fault: &Fault) -> Told {
+    let graph = |status, kind, code, message: &str| (status, kind, code, message.to_owned(), None);
+    let parameter = |details: String| {
+        (StatusCode::BAD_REQUEST, OAUTH, 100, "(#100) Invalid parameter".to_owned(), Some(details))
+    };
+    match fault {
+        Fault::MissingCredential => graph(
+            StatusCode::UNAUTHORIZED,
+            OAUTH,
+            104,
+            "An access token is required to request this resource.",
+        ),
+        Fault::WrongCredential => graph(
+            StatusCode::UNAUTHORIZED,
+            OAUTH,
+            190,
+            "Invalid OAuth access token - Cannot parse access token",
+        ),
+        Fault::SenderNotAllowed | Fault::SenderInactive | Fault::FeatureOff => graph(
+            StatusCode::FORBIDDEN,
+            OAUTH,
+            10,
+            "(#10) Application does not have permission for this action",
+        ),
+        Fault::SenderUnknown | Fault::SenderMissing => graph(
+            StatusCode::BAD_REQUEST,
+            GRAPH,
+            100,
+            "Unsupported request. Object does not exist, cannot be loaded due to missing permissions, or does not \
+             support this operation",
+        ),
+        Fault::Count { given, most, .. } if given > most => (
+            StatusCode::BAD_REQUEST,
+            OAUTH,
+            130_429,
+            "(#130429) Rate limit hit".to_owned(),
+            Some(format!("A request can name at most {most} users")),
+        ),
+        Fault::Count { field, .. } => parameter(format!("The parameter {field} must name at least one user")),
+        Fault::Malformed { place, what } if place.is_empty() => parameter(what.clone()),
+        Fault::Malformed { place, what } => parameter(format!("The parameter {place} {what}")),
+        Fault::UnsupportedMediaType => parameter("The body must be JSON".to_owned()),
+        Fault::Rows(_) => parameter("Some users can not be taken".to_owned()),
+        Fault::TooLarge { limit } => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            OAUTH,
+            100,
+            "(#100) Invalid parameter".to_owned(),
+            Some(format!("The body has more than {limit} bytes")),
+        ),
+        Fault::ConcurrentChange => (
+            StatusCode::BAD_REQUEST,
+            OAUTH,
+            139_102,
+            "(#139102) Blocklist concurrent update".to_owned(),
+            Some("The blocklist has changed: version_id does not match, begin again".to_owned()),
+        ),
+        Fault::TooOften(wait) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            OAUTH,
+            130_429,
+            "(#130429) Rate limit hit".to_owned(),
+            Some(format!("Wait {} seconds", wait.seconds())),
+        ),
+        Fault::NotFound | Fault::EntryNotFound => {
+            graph(StatusCode::NOT_FOUND, OAUTH, 2500, "Unknown path components")
+        }
+        Fault::MethodNotAllowed => {
+            graph(StatusCode::METHOD_NOT_ALLOWED, GRAPH, 100, "Unsupported request: method not allowed here")
+        }
+        Fault::Unavailable => {
+            graph(StatusCode::SERVICE_UNAVAILABLE, OAUTH, 2, "Service temporarily unavailable")
+        }
+        Fault::StorageFull | Fault::Internal => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            OAUTH,
+            139_103,
+            "(#139103) Internal error".to_owned(),
+            Some("Nothing was changed, try again".to_owned()),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_from_other_segments() {
+        assert!(["v1.0", "v25.0", "v100.12"].into_iter().all(is_version));
+        assert!(
+            ["v1", "25.0", "v.0", "v25.", "v25.0.1", "vx.0", "", "v1234.0"]
+                .iter()
+                .all(|text| !is_version(text))
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! The settings of the vendors' block APIs: `[dialects]`.
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use crate::settings::{Place, Problem};
+
+/// `[dialects]`: what no vendor's document tells, for all tenants.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dialects {
+    /// Whether a cursor of Meta's dialect is refused (139102) once the list has changed.
+    pub meta_strict_cursors: bool,
+    /// How many entries a page has in Meta's dialect where the client does not say.
+    pub meta_default_limit: usize,
+    /// The most entries of a page in Whats91's dialect.
+    pub whats91_max_limit: usize,
+    /// The status of an answer of Kaleyra's dialect where some of several users failed.
+    pub kaleyra_partial_status: u16,
+    pub ninety_nine: NinetyNine,
+}
+
+/// `[dialects.ninety_nine]`: 99 Digital's.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NinetyNine {
+    pub block_paths: Vec<String>,
+    pub unblock_paths: Vec<String>,
+    pub list_paths: Vec<String>,
+    /// The status of an answer that says FAIL.
+    pub fail_status: u16,
+    pub block_reasons: Reasons,
+    pub unblock_reasons: Reasons,
+    pub list_reasons: Reasons,
+}
+
+/// The numbers that stand for why something failed, besides those that are documented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reasons {
+    pub invalid_number: u16,
+    pub outside_window: u16,
+    pub list_full: u16,
+    pub failed: u16,
+}
+
+impl Default for Dialects {
+    fn default() -> Self {
+        Dialects {
+            meta_strict_cursors: false,
+            meta_default_limit: 25,
+            whats91_max_limit: 1000,
+            kaleyra_partial_status: 400,
+            ninety_nine: NinetyNine::default(),
+        }
+    }
+}
+
+impl Default for NinetyNine {
+    fn default() -> Self {
+        let paths = |names: &[&str]| names.iter().map(|name| format!("/whatsapp/v2/{name}")).collect();
+        let unblock = Reasons { invalid_number: 4, outside_window: 5, list_full: 5, failed: 5 };
+        NinetyNine {
+            block_paths: paths(&["block"]),
+            unblock_paths: paths(&["unblock", "unBlock"]),
+            list_paths: paths(&["getBlockedList", "getBlockList", "getBlocked", "blockedList", "blocked"]),
+            fail_status: 200,
+            block_reasons: Reasons { invalid_number: 4, outside_window: 5, list_full: 6, failed: 7 },
+            unblock_reasons: unblock,
+            list_reasons: Reasons { failed: 4, ..unblock },
+        }
+    }
+}
+
+/// Adds what is wrong with them to `problems`.
+pub fn check(typed: &Dialects, place: &Place, problems: &mut Vec<Problem>) {
+    let mut problem = |place: Place, what: String| problems.push(Problem::new(place, what));
+    let limits = [
+        ("meta_default_limit", typed.meta_default_limit, 1000, 25),
+        ("whats91_max_limit", typed.whats91_max_limit, 10_000, 1000),
+    ];
+    for (key, limit, most, default) in limits {
+        if !(1..=most).contains(&limit) {
+            problem(place.key(key), format!("not between 1 and {most}; leave it out for {default}"));
+        }
+    }
+    let ninety_nine = place.key("ninety_nine");
+    let statuses = [
+        (place.key("kaleyra_partial_status"), typed.kaleyra_partial_status),
+        (ninety_nine.key("fail_status"), typed.ninety_nine.fail_status),
+    ];
+    for (place, status) in statuses {
+        let known = StatusCode::from_u16(status)
+            .is_ok_and(|status| (200..600).contains(&status.as_u16()) && status != StatusCode::NO_CONTENT);
+        if !known {
+            problem(
+                place,
+                "not a status that an answer with a body can have; use one such as 200 or 400".to_owned(),
+            );
+        }
+    }
+    let mut taken = BTreeSet::new();
+    let paths = [
+        ("block_paths", &typed.ninety_nine.block_paths),
+        ("unblock_paths", &typed.ninety_nine.unblock_paths),
+        ("list_paths", &typed.ninety_nine.list_paths),
+    ];
+    for (key, paths) in paths {
+        for (index, path) in paths.iter().enumerate() {
+            let place = ninety_nine.key(key).index(index);
+            if !is_path(path) {
+                let what = "not a path of letters, digits and '-', '_', '.', '~'; write it like /whatsapp/v2/unblock";
+                problem(place, what.to_owned());
+            } else if is_native(path) {
+                let what = "the gateway has this path for itself; take another";
+                problem(place, what.to_owned());
+            } else if !taken.insert(path.as_str()) {
+                let what = "this path stands here twice; each means one operation";
+                problem(place, what.to_owned());
+            }
+        }
+    }
+}
+
+fn is_path(text: &str) -> bool {
+    let segments = text.strip_prefix('/').filter(|_| text.len() <= 200);
+    segments.is_some_and(|segments| segments.split('/').all(is_segment))
+}
+
+fn is_segment(segment: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    !segment.is_empty() && segment.bytes().all(is_plain)
+}
+
+/// Whether something else is, or may come to be, at this path.
+fn is_native(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    matches!(first, "portcullis" | "api" | "healthz" | "readyz" | "metrics")
+        || path.starts_with("/whatsapp/v1/")
+        || path.ends_with("/block_users")
+        || ["/messages", "/marketing_messages", "/calls"].iter().any(|edge| path.ends_with(edge))
+}

@@ -1,0 +1,215 @@
+//! From the types of the engine and the ledger to the wire types of the native API, and back.
+//!
+//! The native API answers with these, and so does what tells tenants of changes.
+
+use jiff::Timestamp;
+use portcullis_api::{
+    Actor, AnsweredBy, EntryAnswer, GivenSource, HoldAnswer, HoldKind, HoldState, LiftedHold, ListKind,
+    Outcome, RecordAnswer, Source, StateAnswer, Status,
+};
+use portcullis_ledger::{Coverage, Hold, PublicId};
+use portcullis_msisdn::{Direction, Directions};
+
+use crate::ops::read::{Shown, ShownRecord};
+
+/// Precedes an entry's id; no number starts with it.
+const ID_PREFIX: &str = "e_";
+
+/// RFC 3339 in UTC, always with three digits of milliseconds, so that texts sort as times.
+pub fn time(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+/// The directions, inbound first.
+pub fn directions(directions: Directions) -> Vec<Direction> {
+    directions.iter().collect()
+}
+
+/// The directions that a request names; both where it names none at all.
+pub fn requested_directions(named: Option<&[Direction]>) -> Directions {
+    named.map_or(Directions::BOTH, |named| named.iter().copied().collect())
+}
+
+/// An entry's id as clients see it.
+pub fn entry_id(id: PublicId) -> String {
+    format!("{ID_PREFIX}{id}")
+}
+
+/// Whether a text is meant as an entry's id rather than a number.
+pub fn is_entry_id(text: &str) -> bool {
+    text.starts_with(ID_PREFIX)
+}
+
+/// Reads what [`entry_id`] wrote; `None` where the text is no such id.
+pub fn parse_entry_id(text: &str) -> Option<PublicId> {
+    text.strip_prefix(ID_PREFIX)?.parse().ok()
+}
+
+/// Which list.
+pub fn list_kind(kind: portcullis_engine::ListKind) -> ListKind {
+    match kind {
+        portcullis_engine::ListKind::Sender => ListKind::Sender,
+        portcullis_engine::ListKind::Tenant => ListKind::Tenant,
+    }
+}
+
+/// Who answered a check.
+pub fn answered_by(by: portcullis_engine::AnsweredBy) -> AnsweredBy {
+    match by {
+        portcullis_engine::AnsweredBy::Plugin => AnsweredBy::Plugin,
+        portcullis_engine::AnsweredBy::Policy => AnsweredBy::Policy,
+        portcullis_engine::AnsweredBy::Ledger => AnsweredBy::Ledger,
+    }
+}
+
+/// How a block came about.
+pub fn source(source: portcullis_ledger::Source) -> Source {
+    match source {
+        portcullis_ledger::Source::Api => Source::Api,
+        portcullis_ledger::Source::Manual => Source::Manual,
+        portcullis_ledger::Source::Import => Source::Import,
+        portcullis_ledger::Source::OptOut => Source::OptOut,
+        portcullis_ledger::Source::System => Source::System,
+    }
+}
+
+/// The source that a request gives.
+pub fn given_source(source: GivenSource) -> portcullis_ledger::Source {
+    match source {
+        GivenSource::Api => portcullis_ledger::Source::Api,
+        GivenSource::Manual => portcullis_ledger::Source::Manual,
+        GivenSource::Import => portcullis_ledger::Source::Import,
+        GivenSource::OptOut => portcullis_ledger::Source::OptOut,
+    }
+}
+
+/// The kind of a hold.
+pub fn hold_kind(kind: portcullis_ledger::HoldKind) -> HoldKind {
+    match kind {
+        portcullis_ledger::HoldKind::Operator => HoldKind::Operator,
+        portcullis_ledger::HoldKind::OptOut => HoldKind::OptOut,
+        portcullis_ledger::HoldKind::Marketing => HoldKind::Marketing,
+    }
+}
+
+/// The kind of hold that a request names.
+pub fn named_hold(kind: HoldKind) -> portcullis_ledger::HoldKind {
+    match kind {
+        HoldKind::Operator => portcullis_ledger::HoldKind::Operator,
+        HoldKind::OptOut => portcullis_ledger::HoldKind::OptOut,
+        HoldKind::Marketing => portcullis_ledger::HoldKind::Marketing,
+    }
+}
+
+/// The hold that a request lifts; `None` for all of them.
+pub fn lifted_hold(lifted: LiftedHold) -> Option<portcullis_ledger::HoldKind> {
+    match lifted {
+        LiftedHold::Operator => Some(portcullis_ledger::HoldKind::Operator),
+        LiftedHold::OptOut => Some(portcullis_ledger::HoldKind::OptOut),
+        LiftedHold::Marketing => Some(portcullis_ledger::HoldKind::Marketing),
+        LiftedHold::All => None,
+    }
+}
+
+/// What became of a number; `None` stands for a dry run.
+pub fn outcome(outcome: Option<portcullis_ledger::Outcome>) -> Outcome {
+    use portcullis_ledger::Outcome as Written;
+
+    match outcome {
+        Some(Written::Added) => Outcome::Added,
+        Some(Written::Reactivated) => Outcome::Reactivated,
+        Some(Written::Widened) => Outcome::Widened,
+        Some(Written::Updated) => Outcome::Updated,
+        Some(Written::Already) => Outcome::Already,
+        Some(Written::Removed) => Outcome::Removed,
+        Some(Written::Narrowed) => Outcome::Narrowed,
+        Some(Written::Lifted) => Outcome::Lifted,
+        Some(Written::Held) => Outcome::Held,
+        Some(Written::Absent) => Outcome::Absent,
+        Some(Written::Full) => Outcome::Full,
+        Some(Written::Outdated) => Outcome::Outdated,
+        Some(Written::Noted) => Outcome::Noted,
+        None => Outcome::Valid,
+    }
+}
+
+/// Who did something.
+pub fn actor(actor: &portcullis_ledger::Actor) -> Actor {
+    Actor {
+        name: actor.as_str().to_owned(),
+        address: actor.address().map(|address| address.to_string()),
+        interface: actor.interface().map(str::to_owned),
+    }
+}
+
+/// One entry.
+pub fn entry(shown: Shown) -> EntryAnswer {
+    let Shown { id, identity, entry } = shown;
+    let lead = entry.holds.lead();
+    EntryAnswer {
+        id: entry_id(id),
+        number: identity.map(|identity| identity.text()),
+        directions: directions(entry.directions),
+        status: match entry.status() {
+            portcullis_ledger::Status::Active => Status::Active,
+            portcullis_ledger::Status::Inactive => Status::Inactive,
+        },
+        source: source(lead.source),
+        reason: lead.reason.as_ref().map(|reason| reason.as_str().to_owned()),
+        display: entry.display.as_ref().map(|display| display.as_str().to_owned()),
+        actor: lead.actor.to_string(),
+        holds: entry.holds.iter().map(hold).collect(),
+        created: time(entry.created),
+        updated: time(entry.updated),
+        deactivated: entry.deactivated.map(time),
+        expires: lead.expires.map(time),
+    }
+}
+
+fn hold(hold: &Hold) -> HoldAnswer {
+    HoldAnswer {
+        kind: hold_kind(hold.kind),
+        directions: directions(hold.directions),
+        source: source(hold.source),
+        label: hold.label.as_ref().map(|label| label.as_str().to_owned()),
+        reason: hold.reason.as_ref().map(|reason| reason.as_str().to_owned()),
+        made_by: actor(&hold.actor),
+        lifted_by: hold.lifted_by.as_ref().map(actor),
+        since: time(hold.since),
+        requested: time(hold.requested),
+        expires: hold.expires.map(time),
+    }
+}
+
+/// One change of one entry.
+pub fn record(shown: ShownRecord) -> RecordAnswer {
+    let ShownRecord { id, identity, record } = shown;
+    RecordAnswer {
+        sequence: record.sequence.get(),
+        at: time(record.at),
+        requested: time(record.requested),
+        entry: entry_id(id),
+        number: identity.map(|identity| identity.text()),
+        outcome: outcome(Some(record.outcome)),
+        hold: record.hold.map(hold_kind),
+        actor: actor(&record.actor),
+        source: record.source.map(source),
+        label: record.label.map(|label| label.as_str().to_owned()),
+        reason: record.reason.map(|reason| reason.as_str().to_owned()),
+        display: record.display.map(|display| display.as_str().to_owned()),
+        expires: record.expires.map(time),
+        before: state(record.before),
+        after: state(record.after),
+    }
+}
+
+fn state(coverage: Coverage) -> StateAnswer {
+    let holds = portcullis_ledger::HoldKind::ALL.into_iter().map(|kind| (kind, coverage.of(kind)));
+    StateAnswer {
+        directions: directions(coverage.blocked()),
+        holds: holds
+            .filter(|(_, covered)| !covered.is_none())
+            .map(|(kind, covered)| HoldState { kind: hold_kind(kind), directions: directions(covered) })
+            .collect(),
+    }
+}

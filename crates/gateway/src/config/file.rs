@@ -1,0 +1,68 @@
+//! The configuration file as it is written.
+
+use portcullis_api::settings::{Secret, Tenant};
+use portcullis_edge::vendor::Dialects;
+use portcullis_proxy::settings::{MetaSettings, TrafficSettings};
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    pub(crate) server: Server,
+    pub(crate) storage: Storage,
+    #[serde(default)]
+    pub(crate) plugins: Plugins,
+    #[serde(default)]
+    pub(crate) dialects: Dialects,
+    #[serde(default)]
+    pub(crate) traffic: TrafficSettings,
+    #[serde(default)]
+    pub(crate) meta: MetaSettings,
+    #[serde(default)]
+    pub(crate) tenants: Vec<Tenant>,
+}
+
+/// `[server]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) listen: String,
+    pub(crate) admin_token: Option<Secret>,
+    pub(crate) max_body_bytes: Option<u64>,
+    #[serde(default)]
+    pub(crate) log_format: LogFormat,
+    /// Addresses of proxies whose `X-Forwarded-For` tells where a request comes from.
+    #[serde(default)]
+    pub(crate) trusted_proxies: Vec<String>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: an object a line.
+    Json,
+}
+
+/// `[storage]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Storage {
+    pub(crate) url: String,
+    pub(crate) master_key_file: Option<String>,
+}
+
+/// `[plugins]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plugins {
+    pub(crate) dir: Option<String>,
+    /// For how long the plugin before is kept ready after an exchange.
+    pub(crate) watch_seconds: Option<u64>,
+    /// What the plugins of short lists may have of memory together, before those that nobody asks for are put to rest.
+    pub(crate) memory_budget_bytes: Option<u64>,
+}

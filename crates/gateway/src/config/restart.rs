@@ -1,0 +1,25 @@
+//! Settings that only a start applies.
+
+use super::Config;
+
+impl Config {
+    /// The settings that differ from those of `before`, and that a running gateway does not apply.
+    pub(crate) fn needing_a_restart(&self, before: &Config) -> impl Iterator<Item = &'static str> {
+        let config = self;
+        let changes = [
+            ("server.listen", before.listen != config.listen),
+            ("server.max_body_bytes", before.max_body_bytes != config.max_body_bytes),
+            ("server.log_format", before.log_format != config.log_format),
+            ("server.trusted_proxies", before.trusted_proxies != config.trusted_proxies),
+            ("dialects", before.dialects != config.dialects),
+            ("traffic", before.traffic != config.traffic),
+            ("meta", before.meta != config.meta),
+            ("storage.url", before.storage != config.storage),
+            ("storage.master_key_file", before.master_key_file != config.master_key_file),
+            ("plugins.dir", before.plugins_dir != config.plugins_dir),
+            ("plugins.watch_seconds", before.watch != config.watch),
+            ("plugins.memory_budget_bytes", before.memory_budget_bytes != config.memory_budget_bytes),
+        ];
+        changes.into_iter().filter(|(_, is_changed)| *is_changed).map(|(setting, _)| setting)
+    }
+}

@@ -1,0 +1,155 @@
+//! `GET …/entries`, and single entries.
+
+use std::num::NonZeroUsize;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use jiff::Timestamp;
+use portcullis_api::{LiftedHold, PageAnswer, RemovalAnswer};
+use portcullis_ledger::{Paging, PublicId, StatusFilter};
+use portcullis_msisdn::{Direction, Directions, Person};
+use serde::Deserialize;
+use std::sync::Arc;
+
+use portcullis_edge::AppState;
+use portcullis_edge::http::answer::{self, Answer};
+use portcullis_edge::http::auth::Asked;
+use portcullis_edge::http::body::Query;
+use portcullis_edge::http::error::ApiError;
+use portcullis_edge::identity::IdentityError;
+use portcullis_edge::ops::read;
+use portcullis_edge::ops::write::{self, Lift};
+use portcullis_edge::ops::{Refusal, RowProblem, Target};
+use portcullis_edge::wire;
+
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 10_000;
+
+/// The query of a page. Texts, as what is wrong with them is told here.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PageQuery {
+    after: Option<String>,
+    limit: Option<String>,
+    status: Option<String>,
+}
+
+/// The query of a single entry's removal.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RemovalQuery {
+    direction: Option<String>,
+    hold: Option<String>,
+    requested: Option<String>,
+}
+
+/// The entry that the path names: by its id, or by its number.
+pub(super) struct EntryName(String);
+
+impl FromRequestParts<Arc<AppState>> for EntryName {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
+        #[derive(Deserialize)]
+        struct InPath {
+            entry: String,
+        }
+        let Path(InPath { entry }) =
+            Path::from_request_parts(parts, app).await.map_err(|_| ApiError::not_found())?;
+        Ok(EntryName(entry))
+    }
+}
+
+impl EntryName {
+    /// Whom it means. May ask the ledger.
+    pub(super) fn person(&self, target: &Target) -> Result<Person, ApiError> {
+        if wire::is_entry_id(&self.0) {
+            // What can't be an id is the id of nothing.
+            let id = wire::parse_entry_id(&self.0).ok_or(Refusal::EntryNotFound)?;
+            let list = target.list.entries();
+            return Ok(list.person_of(list.subject_of(&id)).map_err(Refusal::from)?);
+        }
+        let invalid =
+            |error: IdentityError| Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]);
+        let identity = target.read(&self.0).map_err(invalid)?;
+        Ok(target.person(&identity)?.ok_or(Refusal::EntryNotFound)?)
+    }
+}
+
+pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer {
+    let (after, limit, filter) = (query.after()?, query.limit()?, query.filter()?);
+    answer::blocking(move || {
+        let list = asked.target.list.entries();
+        let from = after.map_or(Paging::Start, |id| Paging::After(list.subject_of(&id)));
+        let page = read::page(&asked.target, from, limit, filter)?;
+        let entries = page.entries.into_iter().map(wire::entry).collect();
+        Ok::<_, Refusal>(answer::ok(&PageAnswer { entries, next: page.next.map(wire::entry_id) }))
+    })
+    .await
+}
+
+pub(super) async fn get(asked: Asked, name: EntryName) -> Answer {
+    answer::blocking(move || {
+        let entry = read::entry_of(&asked.target, &name.person(&asked.target)?)?;
+        Ok::<_, ApiError>(answer::ok(&wire::entry(entry)))
+    })
+    .await
+}
+
+pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<RemovalQuery>) -> Answer {
+    let hold = match query.hold.as_deref() {
+        None => LiftedHold::default(),
+        Some(text) => LiftedHold::parse(text).ok_or_else(|| {
+            ApiError::invalid_request("hold", "must be operator, opt_out, marketing or all")
+        })?,
+    };
+    let directions = match query.direction.as_deref().map(str::parse::<Direction>) {
+        None => Directions::BOTH,
+        Some(Ok(direction)) => direction.into(),
+        Some(Err(error)) => return Err(ApiError::invalid_request("direction", &error.to_string())),
+    };
+    let requested = requested(query.requested.as_deref())?;
+    answer::blocking(move || {
+        let person = name.person(&asked.target)?;
+        let lift = Lift { hold: wire::lifted_hold(hold), requested, ..Lift::of(directions) };
+        let written = write::unblock_entry(&asked.target, person.first(), lift)?;
+        Ok::<_, ApiError>(answer::ok(&RemovalAnswer {
+            outcome: wire::outcome(Some(written.outcome)),
+            directions: wire::directions(written.after),
+            sequence: written.sequence.get(),
+        }))
+    })
+    .await
+}
+
+/// When the person asked for something, where a client says so.
+pub(super) fn requested(text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+    text.map(|text| write::requested_until(text, Timestamp::now()))
+        .transpose()
+        .map_err(|error| ApiError::invalid_request("requested", &error.to_string()))
+}
+
+impl PageQuery {
+    fn after(&self) -> Result<Option<PublicId>, ApiError> {
+        let refused =
+            || ApiError::invalid_request("after", "not a cursor; send the `next` of the page before");
+        self.after.as_deref().map(|text| wire::parse_entry_id(text).ok_or_else(refused)).transpose()
+    }
+
+    fn limit(&self) -> Result<NonZeroUsize, ApiError> {
+        let limit = self.limit.as_deref().map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
+        limit
+            .filter(|&limit| limit <= MAX_LIMIT)
+            .and_then(NonZeroUsize::new)
+            .ok_or_else(|| ApiError::invalid_request("limit", "not a number from 1 to 10000"))
+    }
+
+    fn filter(&self) -> Result<StatusFilter, ApiError> {
+        match self.status.as_deref() {
+            None | Some("active") => Ok(StatusFilter::Active),
+            Some("inactive") => Ok(StatusFilter::Inactive),
+            Some("all") => Ok(StatusFilter::All),
+            Some(_) => Err(ApiError::invalid_request("status", "must be active, inactive or all")),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `GET …/history`, and that of single entries.
+
+use std::num::NonZeroUsize;
+
+use portcullis_api::TrailAnswer;
+use portcullis_ledger::Seq;
+use serde::Deserialize;
+
+use super::entries::EntryName;
+use portcullis_edge::http::answer::{self, Answer};
+use portcullis_edge::http::auth::Asked;
+use portcullis_edge::http::body::Query;
+use portcullis_edge::http::error::ApiError;
+use portcullis_edge::ops::read::{self, ShownTrail};
+use portcullis_edge::wire;
+
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+
+/// The query. Texts, as what is wrong with them is told here.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TrailQuery {
+    before: Option<String>,
+    limit: Option<String>,
+}
+
+pub(super) async fn list(asked: Asked, Query(query): Query<TrailQuery>) -> Answer {
+    let (before, limit) = (query.before()?, query.limit()?);
+    answer::blocking(move || {
+        let trail = read::trail(&asked.target, None, before, limit)?;
+        Ok::<_, ApiError>(answer::ok(&answer(trail)))
+    })
+    .await
+}
+
+pub(super) async fn entry(asked: Asked, name: EntryName, Query(query): Query<TrailQuery>) -> Answer {
+    let (before, limit) = (query.before()?, query.limit()?);
+    answer::blocking(move || {
+        let person = name.person(&asked.target)?;
+        // An entry that there never was has no history, which is not the same as an empty one.
+        read::entry_of(&asked.target, &person)?;
+        let trail = read::trail(&asked.target, Some(person), before, limit)?;
+        Ok::<_, ApiError>(answer::ok(&answer(trail)))
+    })
+    .await
+}
+
+impl TrailQuery {
+    fn before(&self) -> Result<Option<Seq>, ApiError> {
+        let refused = || {
+            ApiError::invalid_request("before", "not a sequence number; send the `older` of the part before")
+        };
+        self.before.as_deref().map(|text| text.parse().map(Seq::new).map_err(|_| refused())).transpose()
+    }
+
+    fn limit(&self) -> Result<NonZeroUsize, ApiError> {
+        let limit = self.limit.as_deref().map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
+        limit
+            .filter(|&limit| limit <= MAX_LIMIT)
+            .and_then(NonZeroUsize::new)
+            .ok_or_else(|| ApiError::invalid_request("limit", "not a number from 1 to 1000"))
+    }
+}
+
+fn answer(trail: ShownTrail) -> TrailAnswer {
+    TrailAnswer {
+        records: trail.records.into_iter().map(wire::record).collect(),
+        older: trail.older.map(Seq::get),
+    }
+}

@@ -1,0 +1,27 @@
+//! `GET /metrics`
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Response, StatusCode};
+use tracing::error;
+
+use portcullis_edge::http::answer::{self, Answer};
+use portcullis_edge::http::auth::Admin;
+use portcullis_edge::http::error::ApiError;
+
+/// What Prometheus asks for, and reads.
+pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(super) async fn metrics(Admin(gateway): Admin) -> Answer {
+    answer::blocking(move || {
+        let text = gateway.metrics.text(&gateway.engine.status()).map_err(|error| {
+            error!(%error, "the metrics can't be written");
+            ApiError::internal()
+        })?;
+        let mut response = Response::new(Body::from(text));
+        *response.status_mut() = StatusCode::OK;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        Ok::<_, ApiError>(response)
+    })
+    .await
+}

@@ -1,0 +1,175 @@
+//! `/admin/tenants/{tenant}/plugin`: what serves a tenant, and its exchange.
+
+use std::time::Duration;
+
+use portcullis_api::{
+    AttemptAnswer, DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, SetupAnswer, ShadowAnswer,
+    ShadowRequest, StageAnswer,
+};
+use portcullis_engine::{
+    Attempt, Error, ListStatus, Outcome, ReloadRequest, Service, Setup, ShadowReport, ShadowTerms,
+    TenantStatus,
+};
+use portcullis_host::{ErrorChain, ShadowPlan, Stage, Verdict};
+use portcullis_msisdn::{Permutation, Revealed};
+
+use portcullis_edge::gateway::{AdminError, Gateway};
+use portcullis_edge::http::answer::{self, Answer};
+use portcullis_edge::http::auth::{Admin, Named};
+use portcullis_edge::http::body::JsonBody;
+use portcullis_edge::http::error::ApiError;
+use portcullis_edge::wire::time;
+
+pub(super) async fn status(Admin(gateway): Admin, named: Named) -> Answer {
+    answer::blocking(move || status_of(&gateway, &named.tenant)).await
+}
+
+pub(super) async fn exchange(Admin(gateway): Admin, named: Named, body: JsonBody) -> Answer {
+    let ExchangeRequest { plugin, version, options, shadow } = body.parse()?;
+    let mut request = ReloadRequest::newest();
+    if let Some(plugin) = plugin {
+        request = request.plugin(plugin);
+    }
+    if let Some(version) = version {
+        request = request.version(version);
+    }
+    if let Some(options) = options {
+        request = request.options(options);
+    }
+    if let Some(shadow) = shadow {
+        request = request.shadow(shadow_terms(shadow)?);
+    }
+    gateway.engine.reload(&named.tenant, request).await.map_err(refused)?;
+    status(Admin(gateway), named).await
+}
+
+pub(super) async fn promote(Admin(gateway): Admin, named: Named) -> Answer {
+    gateway.engine.promote(&named.tenant).await.map_err(refused)?;
+    status(Admin(gateway), named).await
+}
+
+pub(super) async fn rollback(Admin(gateway): Admin, named: Named) -> Answer {
+    gateway.engine.roll_back(&named.tenant).await.map_err(refused)?;
+    status(Admin(gateway), named).await
+}
+
+fn refused(error: Error) -> ApiError {
+    match error {
+        Error::Reload(why) => match &*why {
+            portcullis_engine::ReloadError::NotNow(not_now) => (*not_now).into(),
+            why => ApiError::plugin_refused(&ErrorChain(why).to_string()),
+        },
+        Error::Name(_) => AdminError::UnknownTenant.into(),
+        error => AdminError::from(error).into(),
+    }
+}
+
+fn status_of(gateway: &Gateway, name: &str) -> Answer {
+    let id = name.parse().map_err(|_| AdminError::UnknownTenant)?;
+    let tenant = gateway.engine.tenant_status(&id).map_err(AdminError::from)?;
+    let list = gateway.engine.tenant_list(name).map_err(AdminError::from)?;
+    Ok(answer::ok(&plugin_status(&tenant, list.permutation())))
+}
+
+fn shadow_terms(request: ShadowRequest) -> Result<ShadowTerms, ApiError> {
+    let ShadowRequest { checks, seconds, max_disagreements } = request;
+    if checks == Some(0) {
+        return Err(ApiError::invalid_request("shadow.checks", "0 is no number of checks; set at least 1"));
+    }
+    if seconds.is_some_and(|seconds| !(1..=604_800).contains(&seconds)) {
+        let what = "not between 1 and 604800 (a week); leave it out for a run without an end";
+        return Err(ApiError::invalid_request("shadow.seconds", what));
+    }
+    let plan = ShadowPlan { checks, max_disagreements };
+    Ok(ShadowTerms { plan, time: seconds.map(Duration::from_secs) })
+}
+
+fn plugin_status(tenant: &TenantStatus, permutation: &Permutation) -> PluginStatus {
+    let reload = &tenant.reload;
+    PluginStatus {
+        tenant: tenant.id.to_string(),
+        summary: summary(reload.stage, &reload.serving, reload.last.as_ref()),
+        stage: reload.stage.as_str().to_owned(),
+        queued: reload.queued,
+        serving: setup(&reload.serving),
+        before: reload.before.as_ref().map(setup),
+        last: reload.last.as_ref().map(attempt),
+        shadow: reload.shadow.as_ref().map(|run| shadow(run, permutation)),
+        lists: tenant.lists.iter().map(list).collect(),
+    }
+}
+
+/// For people: what serves, and what became of the last exchange.
+fn summary(stage: Stage, serving: &Setup, last: Option<&Attempt>) -> String {
+    let serves = format!("{} serves", serving.name());
+    let Some(Attempt { to, outcome, error, .. }) = last else { return serves };
+    let because = error.as_ref().map(|error| format!(": {}", ErrorChain(error))).unwrap_or_default();
+    match outcome {
+        Outcome::UnderWay => format!("{serves}; {to} is {}", stage.as_str()),
+        Outcome::Served => format!("{serves}{because}"),
+        Outcome::Refused => format!("{serves}; {to} was refused{because}"),
+        Outcome::RolledBack => format!("{serves} again; {to} was rolled back{because}"),
+    }
+}
+
+fn setup(setup: &Setup) -> SetupAnswer {
+    SetupAnswer {
+        plugin: setup.version().name.clone(),
+        version: setup.version().digest.to_string(),
+        own_version: setup.version().plugin.description().version.clone(),
+        pinned: setup.is_pinned(),
+    }
+}
+
+fn attempt(attempt: &Attempt) -> AttemptAnswer {
+    let stage = |(stage, took): &(Stage, Duration)| StageAnswer {
+        stage: stage.as_str().to_owned(),
+        micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+    };
+    AttemptAnswer {
+        to: attempt.to.clone(),
+        began: time(attempt.began),
+        outcome: attempt.outcome.as_str().to_owned(),
+        why: attempt.error.as_ref().map(|error| ErrorChain(error).to_string()),
+        stages: attempt.stages.iter().map(stage).collect(),
+    }
+}
+
+fn shadow(run: &ShadowReport, permutation: &Permutation) -> ShadowAnswer {
+    let masked = |subject| match permutation.reveal(subject) {
+        Revealed::Number(number) => number.masked().to_string(),
+        _ => "not a number".to_owned(),
+    };
+    let word = |verdict| match verdict {
+        Verdict::Allow => "allow",
+        Verdict::Block => "block",
+    };
+    let latest = run.tally.latest.iter().map(|disagreement| DisagreementAnswer {
+        list: run.list_of(disagreement).to_owned(),
+        number: masked(disagreement.subject),
+        direction: disagreement.direction,
+        serving: word(disagreement.serving).to_owned(),
+    });
+    ShadowAnswer {
+        checks: run.terms.plan.checks,
+        seconds: run.terms.time.map(|time| time.as_secs()),
+        max_disagreements: run.terms.plan.max_disagreements,
+        compared: run.tally.compared,
+        skipped: run.tally.skipped,
+        disagreements: run.tally.disagreements,
+        latest: latest.collect(),
+    }
+}
+
+fn list(list: &ListStatus) -> ListAnswer {
+    ListAnswer {
+        list: list.name().to_owned(),
+        serving: list.service != Service::Out,
+        resting: list.service == Service::Evicted,
+        generation: list.generation,
+        replicas: list.instances,
+        memory_bytes: list.memory_bytes,
+        breaker: list.health.breaker.as_str().to_owned(),
+        recoveries: list.health.recoveries,
+    }
+}

@@ -1,0 +1,75 @@
+//! `/admin/plugins`: the plugins there are, and new versions of them.
+
+use axum::http::StatusCode;
+use portcullis_api::{PluginAnswer, PluginPutAnswer, PluginsAnswer, VersionAnswer};
+use portcullis_engine::plugin_store::ListedVersion;
+use portcullis_engine::{Error, PluginRef};
+use portcullis_host::ErrorChain;
+
+use portcullis_edge::gateway::Gateway;
+use portcullis_edge::http::answer::{self, Answer};
+use portcullis_edge::http::auth::{Admin, Named};
+use portcullis_edge::http::body::ComponentBody;
+use portcullis_edge::http::error::ApiError;
+use portcullis_edge::wire::time;
+
+pub(super) async fn list(Admin(gateway): Admin) -> Answer {
+    answer::blocking(move || {
+        let plugins = gateway.engine.plugins().names().into_iter();
+        let plugins = plugins.map(|name| plugin_answer(&gateway, name)).collect();
+        Ok::<_, ApiError>(answer::ok(&PluginsAnswer { plugins }))
+    })
+    .await
+}
+
+pub(super) async fn put(Admin(gateway): Admin, named: Named, body: ComponentBody) -> Answer {
+    let name = named.plugin.unwrap_or_default();
+    answer::blocking(move || {
+        let (version, tenants) = gateway.engine.blocking_put_plugin(&name, &body.0).map_err(refused)?;
+        Ok::<_, ApiError>(answer::json(
+            StatusCode::OK,
+            &PluginPutAnswer {
+                plugin: version.name.clone(),
+                version: version.digest.to_string(),
+                own_version: version.plugin.description().version.clone(),
+                bytes: version.bytes,
+                tenants,
+            },
+        ))
+    })
+    .await
+}
+
+fn refused(error: Error) -> ApiError {
+    match error {
+        Error::Plugin(error) => error.into(),
+        _ => ApiError::internal(),
+    }
+}
+
+fn plugin_answer(gateway: &Gateway, plugin: String) -> PluginAnswer {
+    let store = gateway.engine.plugins();
+    let registry = gateway.registry.load();
+    let has = |tenant: &&std::sync::Arc<portcullis_edge::tenant::Tenant>| {
+        let serving = gateway.engine.plugin_of(&tenant.config.id);
+        serving.as_ref().map(PluginRef::name).ok() == Some(plugin.as_str())
+    };
+    let tenants = registry.tenants().filter(has);
+    PluginAnswer {
+        problem: store.problem(&plugin).map(|error| ErrorChain(&error).to_string()),
+        versions: store.versions(&plugin).into_iter().map(version_answer).collect(),
+        tenants: tenants.map(|tenant| tenant.config.id.to_string()).collect(),
+        plugin,
+    }
+}
+
+fn version_answer(listed: ListedVersion) -> VersionAnswer {
+    let ListedVersion { digest, own_version, bytes, since, is_latest } = listed;
+    VersionAnswer {
+        version: digest.to_string(),
+        own_version,
+        bytes,
+        since: since.map(time),
+        newest: is_latest,
+    }
+}

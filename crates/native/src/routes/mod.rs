@@ -1,0 +1,459 @@
+//! All routes of the native API, with their handlers and what the OpenAPI document says of them.
+
+mod admin;
+mod plugins;
+
+use std::sync::Arc;
+
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::MethodFilter;
+use serde_json::{Value, json};
+
+use crate::{check, entries, health, history, metrics, status, write};
+use portcullis_api::{self as api, ErrorCode};
+use portcullis_edge::AppState;
+use portcullis_edge::http::openapi::{Auth, Content, Operation, QueryParameter};
+use portcullis_edge::http::route::{PREFIX, Route, logged, operation};
+
+/// All routes but that of the document itself.
+pub(super) fn all() -> Vec<Route> {
+    let lists = [("sender", "/senders/{sender}", "sender"), ("tenant", "/tenant", "tenant_wide")];
+    lists
+        .into_iter()
+        .flat_map(|(tag, path, noun)| of_list(tag, path, noun))
+        .chain([tenant_status()])
+        .chain(admin::all())
+        .chain(plugins::all())
+        .chain(of_health())
+        .collect()
+}
+
+/// The route of the document.
+pub(super) fn of_document<H, T>(handler: H) -> Route
+where
+    H: Handler<T, Arc<AppState>, Future: Unpin>,
+    T: 'static,
+{
+    Route {
+        method: Method::GET,
+        path: format!("{PREFIX}/openapi.json"),
+        handler: logged(MethodFilter::GET, handler),
+        operation: Operation {
+            summary: "This document",
+            tag: "gateway",
+            answers: vec![(200, "The document", Content::new::<Value>([]))],
+            ..operation("get_openapi", Auth::Nobody)
+        },
+    }
+}
+
+const PAGE_QUERY: &[QueryParameter] = &[
+    QueryParameter {
+        name: "after",
+        description: "The `next` of the page before. Left out for the first page",
+        schema: || json!({"type": "string"}),
+        required: false,
+    },
+    QueryParameter {
+        name: "limit",
+        description: "The most entries to answer",
+        schema: || json!({"type": "integer", "minimum": 1, "maximum": 10000, "default": 100}),
+        required: false,
+    },
+    QueryParameter {
+        name: "status",
+        description: "Which entries to answer",
+        schema: || json!({"type": "string", "enum": ["active", "inactive", "all"], "default": "active"}),
+        required: false,
+    },
+];
+
+const REMOVAL_QUERY: &[QueryParameter] = &[
+    QueryParameter {
+        name: "direction",
+        description: "The one direction to unblock. Left out for both",
+        schema: || json!({"type": "string", "enum": ["inbound", "outbound"]}),
+        required: false,
+    },
+    QueryParameter {
+        name: "hold",
+        description: "Which hold to lift: the business's own, the person's own, or all",
+        schema: || json!({"type": "string", "enum": ["operator", "opt_out", "marketing", "all"], "default": "operator"}),
+        required: false,
+    },
+];
+
+const TRAIL_QUERY: &[QueryParameter] = &[
+    QueryParameter {
+        name: "before",
+        description: "The `older` of the part before. Left out for the newest changes",
+        schema: || json!({"type": "integer", "minimum": 0}),
+        required: false,
+    },
+    QueryParameter {
+        name: "limit",
+        description: "About how many changes to answer",
+        schema: || json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+        required: false,
+    },
+];
+
+fn example_trail() -> Value {
+    let holds = json!([{ "kind": "opt_out", "directions": ["inbound", "outbound"] }]);
+    json!({
+        "records": [{
+            "sequence": 6101,
+            "at": "2026-02-03T04:05:06.789Z",
+            "entry": "e_8h2kq0m5zr",
+            "number": "+46732001122",
+            "outcome": "added",
+            "hold": "opt_out",
+            "actor": example_actor(),
+            "source": "opt_out",
+            "reason": "wrote STOP",
+            "before": { "directions": [], "holds": [] },
+            "after": { "directions": ["inbound", "outbound"], "holds": holds },
+        }],
+        "older": 6101,
+    })
+}
+
+fn example_actor() -> Value {
+    json!({ "name": "token-3f9a1c", "address": "192.0.2.7", "interface": "native" })
+}
+
+fn example_entry() -> Value {
+    json!({
+        "id": "e_8h2kq0m5zr",
+        "number": "+46732001122",
+        "directions": ["inbound", "outbound"],
+        "status": "active",
+        "source": "opt_out",
+        "reason": "wrote STOP",
+        "actor": "token-3f9a1c",
+        "holds": [{
+            "kind": "opt_out",
+            "directions": ["inbound", "outbound"],
+            "source": "opt_out",
+            "reason": "wrote STOP",
+            "made_by": example_actor(),
+            "since": "2026-02-03T04:05:06.789Z",
+        }],
+        "created": "2026-02-03T04:05:06.789Z",
+        "updated": "2026-02-03T04:05:06.789Z",
+    })
+}
+
+fn example_list_status(sender: Option<&str>) -> Value {
+    let mut status = json!({
+        "count": 6035,
+        "sequence": 6101,
+        "plugin": { "name": "exact", "version": "0.1.0" },
+        "state": "serving",
+        "memory_bytes": 1_245_184,
+        "code_bytes": 204_800,
+    });
+    if let Some(sender) = sender {
+        status["id"] = sender.into();
+    }
+    status
+}
+
+/// The routes of one list.
+fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
+    let base = format!("{PREFIX}{path}");
+    let route = |method, path: &str, handler, operation| Route {
+        method,
+        path: format!("{base}{path}"),
+        handler,
+        operation: Operation { tag, ..operation },
+    };
+    let id = |verb: &str| format!("{verb}_{noun}");
+    let written = |outcome: &str| {
+        json!({
+            "results": [{ "number": "+46732001122", "outcome": outcome }],
+            "changed": 1, "unchanged": 0, "invalid": [], "sequence": 6102, "dry_run": false,
+        })
+    };
+    vec![
+        route(
+            Method::POST,
+            "/check",
+            logged(MethodFilter::POST, check::check),
+            Operation {
+                summary: "Ask whether messages may pass",
+                description: "A sender's check asks its own list and the tenant-wide one; either blocks. With `number` the \
+                answer is a verdict; with `numbers` it is those that are blocked, and one number that can't be read refuses all.",
+                body: Some(Content::new::<api::CheckRequest<'_>>([
+                    ("one", json!({ "number": "+46732001122", "direction": "inbound" })),
+                    (
+                        "many",
+                        json!({ "numbers": ["+46732001122", "46 73-200 22 44"], "direction": "outbound" }),
+                    ),
+                ])),
+                answers: vec![(
+                    200,
+                    "The verdict, or the numbers that are blocked",
+                    Content::new::<CheckAnswers<'_>>([
+                        (
+                            "allowed",
+                            json!({ "verdict": "allow", "direction": "inbound", "source": "plugin" }),
+                        ),
+                        (
+                            "blocked",
+                            json!({ "verdict": "block", "direction": "inbound", "list": "sender", "source": "plugin" }),
+                        ),
+                        (
+                            "many",
+                            json!({ "blocked": ["46 73-200 22 44"], "checked": 2, "direction": "outbound", "source": "plugin" }),
+                        ),
+                    ]),
+                )],
+                errors: &[ErrorCode::InvalidNumber, ErrorCode::TooManyNumbers],
+                ..operation(id("check"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::POST,
+            "/entries",
+            logged(MethodFilter::POST, write::block),
+            Operation {
+                summary: "Block numbers",
+                description: "Blocking what is blocked already changes nothing, and is no error.",
+                body: Some(Content::new::<api::BlockRequest<'_>>([
+                    ("one", json!({ "number": "+46732001122", "reason": "wrote STOP", "source": "opt_out" })),
+                    (
+                        "many",
+                        json!({ "numbers": ["+46732001122", "+46732002244"], "directions": ["outbound"], "brief": true }),
+                    ),
+                    (
+                        "entries",
+                        json!({
+                            "entries": [
+                                { "number": "+46732001122", "directions": ["inbound"] },
+                                { "number": "+46732002244", "expires": "2099-12-31T23:59:59Z" },
+                            ],
+                            "on_invalid": "skip",
+                        }),
+                    ),
+                ])),
+                answers: vec![(
+                    200,
+                    "What became of each number",
+                    Content::new::<api::WriteAnswer>([("one", written("added"))]),
+                )],
+                errors: &[ErrorCode::InvalidNumber, ErrorCode::TooManyNumbers, ErrorCode::StorageFull],
+                ..operation(id("block"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::DELETE,
+            "/entries",
+            logged(MethodFilter::DELETE, write::unblock),
+            Operation {
+                summary: "Unblock numbers",
+                description: "Unblocking what is not blocked changes nothing, and is no error. Neither is it for a number that \
+                another hold blocks than the one to be lifted: its outcome is `held`.",
+                body: Some(Content::new::<api::UnblockRequest<'_>>([
+                    ("one", json!({ "number": "+46732001122" })),
+                    (
+                        "many",
+                        json!({ "numbers": ["+46732001122", "+46732002244"], "directions": ["outbound"] }),
+                    ),
+                ])),
+                answers: vec![(
+                    200,
+                    "What became of each number",
+                    Content::new::<api::WriteAnswer>([("one", written("removed"))]),
+                )],
+                errors: &[ErrorCode::InvalidNumber, ErrorCode::TooManyNumbers, ErrorCode::StorageFull],
+                ..operation(id("unblock"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::GET,
+            "/entries",
+            logged(MethodFilter::GET, entries::page),
+            Operation {
+                summary: "List entries",
+                description: "In an order that is stable, and means nothing. Entries that stay are neither skipped nor repeated \
+                from page to page, whatever else changes.",
+                query: PAGE_QUERY,
+                answers: vec![(
+                    200,
+                    "A page",
+                    Content::new::<api::PageAnswer>([(
+                        "page",
+                        json!({ "entries": [example_entry()], "next": "e_8h2kq0m5zr" }),
+                    )]),
+                )],
+                ..operation(id("list"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::GET,
+            "/entries/{entry}",
+            logged(MethodFilter::GET, entries::get),
+            Operation {
+                summary: "Read an entry",
+                description: "Also one that is inactive.",
+                answers: vec![(
+                    200,
+                    "The entry",
+                    Content::new::<api::EntryAnswer>([("entry", example_entry())]),
+                )],
+                errors: &[ErrorCode::InvalidNumber, ErrorCode::EntryNotFound],
+                ..operation(id("get_entry_of"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::DELETE,
+            "/entries/{entry}",
+            logged(MethodFilter::DELETE, entries::remove),
+            Operation {
+                summary: "Unblock an entry",
+                query: REMOVAL_QUERY,
+                answers: vec![(
+                    200,
+                    "What became of it",
+                    Content::new::<api::RemovalAnswer>([(
+                        "removed",
+                        json!({ "outcome": "removed", "directions": [], "sequence": 6103 }),
+                    )]),
+                )],
+                errors: &[
+                    ErrorCode::InvalidNumber,
+                    ErrorCode::EntryNotFound,
+                    ErrorCode::Held,
+                    ErrorCode::StorageFull,
+                ],
+                ..operation(id("unblock_entry_of"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::GET,
+            "/entries/{entry}/history",
+            logged(MethodFilter::GET, history::entry),
+            Operation {
+                summary: "See what was done to an entry",
+                description: "The newest change first, each with who made it, and what was blocked before and after.",
+                query: TRAIL_QUERY,
+                answers: vec![(
+                    200,
+                    "Its changes",
+                    Content::new::<api::TrailAnswer>([("part", example_trail())]),
+                )],
+                errors: &[ErrorCode::InvalidNumber, ErrorCode::EntryNotFound],
+                ..operation(id("get_history_of_entry_of"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::GET,
+            "/history",
+            logged(MethodFilter::GET, history::list),
+            Operation {
+                summary: "See what was done to the list",
+                description: "The newest change first, each with who made it, and what was blocked before and after.",
+                query: TRAIL_QUERY,
+                answers: vec![(
+                    200,
+                    "Its changes",
+                    Content::new::<api::TrailAnswer>([("part", example_trail())]),
+                )],
+                ..operation(id("get_history_of"), Auth::Tenant)
+            },
+        ),
+        route(
+            Method::GET,
+            "/status",
+            logged(MethodFilter::GET, status::list),
+            Operation {
+                summary: "See how the list is",
+                answers: vec![(
+                    200,
+                    "How it is",
+                    Content::new::<api::ListStatus>([(
+                        "status",
+                        example_list_status((tag == "sender").then_some("support")),
+                    )]),
+                )],
+                ..operation(id("status_of"), Auth::Tenant)
+            },
+        ),
+    ]
+}
+
+/// A verdict, or many.
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum CheckAnswers<'a> {
+    One(api::CheckAnswer),
+    Many(api::CheckManyAnswer<'a>),
+}
+
+fn tenant_status() -> Route {
+    Route {
+        method: Method::GET,
+        path: format!("{PREFIX}/status"),
+        handler: logged(MethodFilter::GET, status::tenant),
+        operation: Operation {
+            summary: "See how all lists are",
+            tag: "tenant",
+            answers: vec![(
+                200,
+                "How they are",
+                Content::new::<api::TenantStatus>([(
+                    "status",
+                    json!({
+                        "tenant": "acme",
+                        "senders": [example_list_status(Some("support"))],
+                        "tenant_wide": example_list_status(None),
+                    }),
+                )]),
+            )],
+            ..operation("status", Auth::Tenant)
+        },
+    }
+}
+
+fn of_health() -> Vec<Route> {
+    let route = |path: &str, handler, operation| Route {
+        method: Method::GET,
+        path: path.to_owned(),
+        handler,
+        operation: Operation { tag: "gateway", ..operation },
+    };
+    let is = |status: &str| Content::new::<api::HealthAnswer>([("health", json!({ "status": status }))]);
+    vec![
+        route(
+            "/healthz",
+            logged(MethodFilter::GET, health::alive),
+            Operation {
+                summary: "Ask whether the process is alive",
+                answers: vec![(200, "It is", is("ok"))],
+                ..operation("alive", Auth::Nobody)
+            },
+        ),
+        route(
+            "/readyz",
+            logged(MethodFilter::GET, health::ready),
+            Operation {
+                summary: "Ask whether requests are answered",
+                answers: vec![(200, "They are", is("ready")), (503, "Not yet, or no more", is("starting"))],
+                ..operation("ready", Auth::Nobody)
+            },
+        ),
+        route(
+            "/metrics",
+            logged(MethodFilter::GET, metrics::metrics),
+            Operation {
+                summary: "Read what the gateway counts",
+                description: "In the text format of OpenMetrics 1.0, for Prometheus. With the administrator's token, as tenants and senders are named.",
+                answers: vec![(200, "The metrics", Content::other(metrics::MEDIA_TYPE, []))],
+                ..operation("get_metrics", Auth::Admin)
+            },
+        ),
+    ]
+}

@@ -1,0 +1,159 @@
+//! The routes of plugins, and of their exchange.
+
+use axum::http::Method;
+use axum::routing::MethodFilter;
+use serde_json::{Value, json};
+
+use crate::{plugin, plugins};
+use portcullis_api::{self as api, ErrorCode};
+use portcullis_edge::http::openapi::{Auth, Content, Operation};
+use portcullis_edge::http::route::{PREFIX, Route, logged, operation};
+
+const VERSION: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+const BEFORE: &str = "sha256:307c609f87da43c3d563428a4f7efdf9857f4871fd10465732c4ab11a985a08c";
+
+fn setup(version: &str) -> Value {
+    json!({ "plugin": "exact", "version": version, "own_version": "0.1.0", "pinned": false })
+}
+
+fn example_status() -> Value {
+    json!({
+        "tenant": "acme",
+        "summary": "exact 0.1.0 (ba7816bf8f01) serves",
+        "stage": "watching",
+        "queued": false,
+        "serving": setup(VERSION),
+        "before": setup(BEFORE),
+        "last": {
+            "to": "exact 0.1.0 (ba7816bf8f01)",
+            "began": "2026-02-03T04:05:06.789Z",
+            "outcome": "served",
+            "stages": [{ "stage": "preparing", "micros": 412 }, { "stage": "filling", "micros": 8211 }],
+        },
+        "lists": [{
+            "list": "support", "serving": true, "resting": false, "generation": 2, "replicas": 1, "memory_bytes": 1_245_184,
+            "breaker": "closed", "recoveries": 0,
+        }],
+    })
+}
+
+pub(super) fn all() -> Vec<Route> {
+    let route = |method, path: &str, handler, operation| Route {
+        method,
+        path: format!("{PREFIX}/admin{path}"),
+        handler,
+        operation: Operation { tag: "admin", ..operation },
+    };
+    let status = || {
+        let untouched = json!({
+            "tenant": "acme", "summary": "exact 0.1.0 (ba7816bf8f01) serves", "stage": "resting", "queued": false,
+            "serving": setup(VERSION), "lists": [],
+        });
+        vec![(
+            200,
+            "How the tenant's plugin stands",
+            Content::new::<api::PluginStatus>([("exchanged", example_status()), ("untouched", untouched)]),
+        )]
+    };
+    vec![
+        route(
+            Method::GET,
+            "/plugins",
+            logged(MethodFilter::GET, plugins::list),
+            Operation {
+                summary: "List plugins and their versions",
+                answers: vec![(
+                    200,
+                    "All plugins",
+                    Content::new::<api::PluginsAnswer>([(
+                        "plugins",
+                        json!({
+                            "plugins": [{
+                                "plugin": "exact",
+                                "versions": [{ "version": VERSION, "own_version": "0.1.0", "bytes": 71_234, "newest": true }],
+                                "tenants": ["acme"],
+                            }],
+                        }),
+                    )]),
+                )],
+                ..operation("list_plugins", Auth::Admin)
+            },
+        ),
+        route(
+            Method::PUT,
+            "/plugins/{plugin}",
+            logged(MethodFilter::PUT, plugins::put),
+            Operation {
+                summary: "Add a plugin, or a new version of one",
+                description: "The component is checked and compiled first, and then lies in the folder of plugins as a file of this \
+                name. Each tenant that has this plugin, and stays with no other version, gets the new one while messages flow.",
+                body: Some(Content::other("application/wasm", [])),
+                answers: vec![(
+                    200,
+                    "It is there",
+                    Content::new::<api::PluginPutAnswer>([(
+                        "put",
+                        json!({ "plugin": "exact", "version": VERSION, "own_version": "0.1.0", "bytes": 71_234, "tenants": 1 }),
+                    )]),
+                )],
+                errors: &[
+                    ErrorCode::InvalidPlugin,
+                    ErrorCode::Conflict,
+                    ErrorCode::StorageFull,
+                    ErrorCode::InvalidRequest,
+                ],
+                ..operation("put_plugin", Auth::Admin)
+            },
+        ),
+        route(
+            Method::GET,
+            "/tenants/{tenant}/plugin",
+            logged(MethodFilter::GET, plugin::status),
+            Operation {
+                summary: "Ask how a tenant's plugin stands",
+                answers: status(),
+                errors: &[ErrorCode::UnknownTenant],
+                ..operation("get_tenant_plugin", Auth::Admin)
+            },
+        ),
+        route(
+            Method::POST,
+            "/tenants/{tenant}/plugin",
+            logged(MethodFilter::POST, plugin::exchange),
+            Operation {
+                summary: "Exchange a tenant's plugin",
+                description: "For another plugin, version or options, or with an empty object for the newest version. Answers when \
+                it serves on all of the tenant's lists (or its shadow run has begun), or was refused on all. No message waits for it.",
+                body: Some(Content::new::<api::ExchangeRequest>([("newest", json!({}))])),
+                answers: status(),
+                errors: &[ErrorCode::UnknownTenant, ErrorCode::PluginRefused],
+                ..operation("exchange_tenant_plugin", Auth::Admin)
+            },
+        ),
+        route(
+            Method::POST,
+            "/tenants/{tenant}/plugin/promote",
+            logged(MethodFilter::POST, plugin::promote),
+            Operation {
+                summary: "End a shadow run: the new plugin serves",
+                answers: status(),
+                errors: &[ErrorCode::UnknownTenant, ErrorCode::NothingToDo, ErrorCode::PluginRefused],
+                ..operation("promote_tenant_plugin", Auth::Admin)
+            },
+        ),
+        route(
+            Method::POST,
+            "/tenants/{tenant}/plugin/rollback",
+            logged(MethodFilter::POST, plugin::rollback),
+            Operation {
+                summary: "Go back to what served before",
+                description: "At once while the new plugin is watched (see plugins.watch_seconds), by another exchange later. An \
+                exchange or shadow run that is under way is given up. The tenant stays with the version before until it is \
+                exchanged again.",
+                answers: status(),
+                errors: &[ErrorCode::UnknownTenant, ErrorCode::NothingToDo, ErrorCode::PluginRefused],
+                ..operation("roll_back_tenant_plugin", Auth::Admin)
+            },
+        ),
+    ]
+}

@@ -1,0 +1,53 @@
+//! `GET /status` and `GET …/status`
+
+use portcullis_api::{ListPlugin, ListState, ListStatus, TenantStatus};
+use portcullis_engine::{List, Service};
+use portcullis_ledger::Scope;
+
+use portcullis_edge::http::answer::{self, Answer};
+use portcullis_edge::http::auth::{Asked, Client};
+use portcullis_edge::http::error::ApiError;
+
+pub(super) async fn tenant(Client(caller): Client) -> Answer {
+    answer::blocking(move || {
+        let tenant = &caller.tenant;
+        let senders = tenant.senders.iter().map(|(id, sender)| status_of(&sender.list, Some(id)));
+        Ok::<_, ApiError>(answer::ok(&TenantStatus {
+            tenant: tenant.config.id.to_string(),
+            senders: senders.collect::<Result<_, ApiError>>()?,
+            tenant_wide: status_of(&tenant.wide, None)?,
+        }))
+    })
+    .await
+}
+
+pub(super) async fn list(asked: Asked) -> Answer {
+    answer::blocking(move || {
+        let list = &asked.target.list;
+        let id = match list.scope() {
+            Scope::Sender(sender) => Some(sender.as_str()),
+            Scope::Tenant => None,
+        };
+        Ok::<_, ApiError>(answer::ok(&status_of(list, id)?))
+    })
+    .await
+}
+
+fn status_of(list: &List, id: Option<&str>) -> Result<ListStatus, ApiError> {
+    let census = list.census().map_err(|error| ApiError::from(portcullis_edge::ops::Refusal::from(error)))?;
+    let status = list.status();
+    let description = status.plugin.description();
+    Ok(ListStatus {
+        id: id.map(str::to_owned),
+        count: census.active,
+        sequence: census.sequence.get(),
+        plugin: ListPlugin { name: description.name.clone(), version: description.version.clone() },
+        state: match status.service {
+            Service::Serving => ListState::Serving,
+            Service::Evicted => ListState::Resting,
+            Service::Out => ListState::Recovering,
+        },
+        memory_bytes: status.memory_bytes,
+        code_bytes: status.plugin.code_bytes(),
+    })
+}

@@ -1,0 +1,117 @@
+//! `POST …/entries` and `DELETE …/entries`
+
+use portcullis_api::{
+    BlockEntry, BlockRequest, GivenSource, InvalidRow, OnInvalid, UnblockRequest, WriteAnswer, WriteResult,
+};
+use portcullis_ledger::Outcome;
+use portcullis_msisdn::{Direction, Directions};
+
+use super::entries::requested;
+use portcullis_edge::http::answer::{self, Answer};
+use portcullis_edge::http::auth::Asked;
+use portcullis_edge::http::body::JsonBody;
+use portcullis_edge::http::error::ApiError;
+use portcullis_edge::ops::write::{self, BlockRow, Done, Lift, Manner};
+use portcullis_edge::wire;
+
+pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
+    answer::blocking(move || {
+        let request: BlockRequest<'_> = body.parse()?;
+        let rows = rows(&request)?;
+        let manner = manner(request.on_invalid, request.dry_run);
+        let done = write::block(&asked.target, &rows, manner)?;
+        Ok::<_, ApiError>(answer::ok(&answer_of(done, request.dry_run, request.brief)))
+    })
+    .await
+}
+
+pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
+    answer::blocking(move || {
+        let request: UnblockRequest<'_> = body.parse()?;
+        let numbers: Vec<&str> = match (&request.number, &request.numbers) {
+            (Some(number), None) => vec![&number.0],
+            (None, Some(numbers)) => numbers.iter().map(|number| number.0.as_ref()).collect(),
+            _ => return Err(ApiError::invalid_request("", "send exactly one of number and numbers")),
+        };
+        let directions = some_directions(request.directions.as_deref())?;
+        let manner = manner(request.on_invalid, request.dry_run);
+        let hold = wire::lifted_hold(request.hold);
+        let requested = requested(request.requested.as_deref())?;
+        let lift = Lift { hold, requested, ..Lift::of(directions) };
+        let done = write::unblock(&asked.target, &numbers, lift, manner)?;
+        Ok(answer::ok(&answer_of(done, request.dry_run, request.brief)))
+    })
+    .await
+}
+
+fn manner(on_invalid: OnInvalid, dry_run: bool) -> Manner {
+    Manner { skip_invalid: on_invalid == OnInvalid::Skip, dry_run, ..Manner::default() }
+}
+
+fn some_directions(named: Option<&[Direction]>) -> Result<Directions, ApiError> {
+    let directions = wire::requested_directions(named);
+    if directions.is_none() {
+        return Err(ApiError::invalid_request(
+            "directions",
+            "names none; name inbound, outbound or both, or leave it out",
+        ));
+    }
+    Ok(directions)
+}
+
+/// The rows of a request, with the fields that apply to all of them filled in.
+fn rows<'a>(request: &'a BlockRequest<'_>) -> Result<Vec<BlockRow<'a>>, ApiError> {
+    let source = request.source.unwrap_or_default();
+    let common = BlockRow {
+        source: wire::given_source(source),
+        hold: wire::named_hold(request.hold.unwrap_or(source.implied_hold())),
+        reason: request.reason.as_deref(),
+        expires: request.expires.as_deref(),
+        requested: request.requested.as_deref(),
+        ..BlockRow::of("", some_directions(request.directions.as_deref())?)
+    };
+    let alone = |number| BlockRow { number, ..common };
+    match (&request.number, &request.numbers, &request.entries) {
+        (Some(number), None, None) => Ok(vec![alone(&number.0)]),
+        (None, Some(numbers), None) => Ok(numbers.iter().map(|number| alone(&number.0)).collect()),
+        (None, None, Some(entries)) => Ok(entries.iter().map(|entry| row(entry, common)).collect()),
+        _ => Err(ApiError::invalid_request("", "send exactly one of number, numbers and entries")),
+    }
+}
+
+/// A row's own fields go before those that apply to all rows.
+fn row<'a>(entry: &'a BlockEntry<'_>, common: BlockRow<'a>) -> BlockRow<'a> {
+    let hold = entry.hold.or(entry.source.map(GivenSource::implied_hold));
+    let directions = entry.directions.as_deref();
+    BlockRow {
+        number: &entry.number.0,
+        directions: directions.map_or(common.directions, |named| wire::requested_directions(Some(named))),
+        source: entry.source.map_or(common.source, wire::given_source),
+        hold: hold.map_or(common.hold, wire::named_hold),
+        label: None,
+        reason: entry.reason.as_deref().or(common.reason),
+        expires: entry.expires.as_deref().or(common.expires),
+        requested: entry.requested.as_deref().or(common.requested),
+    }
+}
+
+fn answer_of(done: Done, dry_run: bool, brief: bool) -> WriteAnswer {
+    let changed = done.results.iter().filter(|row| row.outcome.is_some_and(Outcome::changed)).count();
+    let unchanged = if dry_run { 0 } else { done.results.len() - changed };
+    let results = done
+        .results
+        .into_iter()
+        .map(|row| WriteResult { number: row.identity.text(), outcome: wire::outcome(row.outcome) });
+    let invalid = done
+        .invalid
+        .into_iter()
+        .map(|problem| InvalidRow { index: problem.index, reason: problem.error.to_string() });
+    WriteAnswer {
+        results: (!brief).then(|| results.collect()),
+        changed,
+        unchanged,
+        invalid: invalid.collect(),
+        sequence: done.sequence.get(),
+        dry_run,
+    }
+}

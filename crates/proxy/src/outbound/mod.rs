@@ -1,0 +1,321 @@
+//! Messages to Meta's Cloud API, and what else of the Graph API passes on its way.
+//!
+//! [`admission`] says what passes; here it is done.
+
+mod admission;
+mod body;
+mod edges;
+mod fields;
+mod headers;
+mod multipart;
+mod owners;
+mod parameter;
+mod path;
+mod query;
+mod rules;
+mod scanned;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::MethodFilter;
+use portcullis_msisdn::{Direction, Msisdn};
+
+use super::Proxy;
+use super::client::{Unanswered, end_to_end, for_another};
+use super::idle_timeout_body::IdleTimeoutBody;
+use super::concurrency_limit::Permit;
+use super::verdict::{Blocked, Kind, judge};
+use portcullis_edge::vendor::call::{self, Call, Context};
+use portcullis_edge::vendor::fault::Fault;
+use portcullis_edge::vendor::graph::{self, Meta};
+use portcullis_edge::AppState;
+use portcullis_edge::http::body::read;
+use portcullis_edge::http::request_log::RequestId;
+use portcullis_edge::metrics::Passage;
+use portcullis_edge::number::NumberReader;
+use portcullis_edge::registry::Caller;
+use admission::{Admitted, Expected, Gate, Head, Refused};
+use body::{Message, RecipientType};
+use edges::SendingEdge;
+use multipart::Scanner;
+use owners::{Configured, sender_of};
+use portcullis_engine::Identity;
+use rules::Rules;
+use scanned::Scanned;
+use upload::UploadScanner;
+
+pub(super) fn router(proxy: &Arc<Proxy>) -> Router<Arc<AppState>> {
+    SendingEdge::ALL.into_iter().fold(Router::new(), |router, edge| {
+        // Any other method of these paths passes on like every other path.
+        let route = || {
+            let (sending, other) = (Arc::clone(proxy), Arc::clone(proxy));
+            call::method::<Meta, _, _>(MethodFilter::POST, move |call| send(Arc::clone(&sending), call))
+                .fallback(move |request| crate::unmatched(Arc::clone(&other), request))
+        };
+        router
+            .route(&format!("/{{version}}/{{id}}/{}", edge.name()), route())
+            .route(&format!("/{{id}}/{}", edge.name()), route())
+    })
+}
+
+/// The most bytes of a body in JSON or of a form that goes to an edge which doesn't send.
+const MAX_FIELDS: usize = 1 << 20;
+
+async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
+    if !proxy.has_upstream() {
+        return Err(Fault::NotFound);
+    }
+    // Before the parameters of the route are used, which are decoded: a path has one spelling.
+    if let Err(error) = path::GraphPath::parse(call.parts.uri.path(), Rules::ALL) {
+        return Ok(refused(&error.into(), call.id));
+    }
+    let (caller, target) = graph::target(&call)?;
+    let permit = proxy.concurrency.enter(&target.tenant.config.id).ok_or(Fault::Unavailable)?;
+    let owners = Configured { registry: call.gateway()?.registry.load_full(), caller };
+    let gate = Gate { owners: &owners, allowed: &proxy.meta.allowed_edges, rules: Rules::ALL };
+    let (admitted, message) = match gate.admit(head_of(&call.parts)).and_then(|admitted| {
+        let message = gate.check(&admitted.body, &call.body)?;
+        Ok((admitted, message))
+    }) {
+        Ok(whole) => whole,
+        Err(why) => return Ok(refused(&why, call.id)),
+    };
+    let (Some(message), Expected::Message(edge)) = (message, &admitted.body) else {
+        return Err(Fault::NotFound);
+    };
+    let business = target.sender_config().and_then(|sender| sender.number);
+    let recipients = recipients(&message, target.tenant.reader, business)?;
+    let metrics = Arc::clone(&target.tenant.metrics);
+    let patterns = &target.tenant.config.opt_out.marketing_templates;
+    let may_confirm = *edge == SendingEdge::Messages && message.is_text_or_interactive();
+    let is_promotion =
+        message.template.is_some_and(|name| patterns.iter().any(|pattern| fits(pattern, &name)));
+    let is_marketing = *edge == SendingEdge::MarketingMessages || is_promotion;
+    match judge(&target, &proxy.confirmations, recipients, Kind { is_marketing, may_confirm }).await? {
+        None => {}
+        Some(blocked) => {
+            metrics.passed(Direction::Outbound, Passage::Blocked, 1);
+            return Ok(refusal(&proxy, blocked, call.id));
+        }
+    }
+    let onward = Onward::new(&proxy, &call.parts, &admitted, &owners.caller);
+    let answer = forward(&proxy, onward, Body::from(call.body), permit, None, call.id).await;
+    let passage = if answer.status().is_success() { Passage::Forwarded } else { Passage::Failed };
+    metrics.passed(Direction::Outbound, passage, 1);
+    Ok(answer)
+}
+
+/// Whom a message is for, in every reading. What is for nobody (a mark that something was read) or for a group has no recipients.
+fn recipients(
+    message: &Message,
+    reader: NumberReader,
+    business: Option<Msisdn>,
+) -> Result<Vec<Identity>, Fault> {
+    if message.recipient_type == RecipientType::Group {
+        return Ok(Vec::new());
+    }
+    let mut recipients = Vec::new();
+    if let Some(to) = &message.to {
+        // A number that can't be read here may be read there: it does not pass.
+        let readings = reader.readings(to.as_str(), business);
+        let readings =
+            readings.map_err(|error| Fault::malformed("to", &format!("can not be taken: {error}")))?;
+        recipients.extend(readings.into_iter().map(Identity::Number));
+    }
+    recipients.extend(message.recipient.clone().map(Identity::User));
+    Ok(recipients)
+}
+
+/// Whether a name is a pattern, or begins with what stands before its `*`.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => pattern == name,
+    }
+}
+
+/// Meta's own refusals: of a blocked recipient, and of marketing to somebody who stopped that.
+fn refusal(proxy: &Proxy, blocked: Blocked, id: RequestId) -> Response {
+    let (code, message, details) = match blocked {
+        Blocked::Recipient => (
+            130_403,
+            "Unable to deliver the message. This business has blocked the end user on WhatsApp",
+            "The recipient is blocked, do not retry",
+        ),
+        Blocked::Marketing => (
+            131_050,
+            "Unable to deliver the message. This recipient has chosen to stop receiving marketing messages",
+            "The recipient stopped marketing messages, do not retry",
+        ),
+    };
+    let status = StatusCode::from_u16(proxy.meta.blocked_status).unwrap_or(StatusCode::BAD_REQUEST);
+    graph::error(status, code, &format!("(#{code}) {message}"), details, id)
+}
+
+/// A request as it goes upstream, but for its body.
+struct Onward {
+    method: Method,
+    uri: Option<Uri>,
+    headers: HeaderMap,
+}
+
+impl Onward {
+    fn new(proxy: &Proxy, parts: &Parts, admitted: &Admitted<'_>, caller: &Caller) -> Self {
+        let sender = sender_of(caller, admitted.path.node());
+        let own_token = sender
+            .and_then(|sender| sender.access_token.as_ref())
+            .or(caller.tenant.config.access_token.as_ref())
+            .map(|token| token.0.as_str());
+        let mut headers = for_another(parts.headers.clone());
+        if let Some(token) = own_token.and_then(|token| HeaderValue::from_str(&bearer(&headers, token)).ok())
+        {
+            headers.insert(AUTHORIZATION, token);
+        }
+        let uri = proxy.meta.upstream.as_deref().and_then(|base| {
+            // The gateway's own token takes the place of the client's, wherever that stood.
+            let query = admitted.query.onward(own_token.is_none());
+            let separator = if query.is_empty() { "" } else { "?" };
+            format!("{}{}{separator}{query}", base.trim_end_matches('/'), admitted.path).parse().ok()
+        });
+        Onward { method: parts.method.clone(), uri, headers }
+    }
+}
+
+/// With the scheme that the client has chosen: Meta's uploads know another one than everything else does.
+fn bearer(headers: &HeaderMap, token: &str) -> String {
+    let value = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let is_oauth = value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"OAuth "));
+    format!("{} {token}", if is_oauth { "OAuth" } else { "Bearer" })
+}
+
+/// Sends a request on, and gives the upstream's answer as it is; or why its body broke off, where the gateway did that.
+async fn forward(
+    proxy: &Proxy,
+    onward: Onward,
+    body: Body,
+    permit: Permit,
+    broken_off: Option<&scanned::Refusal>,
+    id: RequestId,
+) -> Response {
+    let Some(uri) = onward.uri else {
+        return graph::error(
+            StatusCode::NOT_FOUND,
+            2500,
+            "Unknown path components",
+            "There is no upstream",
+            id,
+        );
+    };
+    let mut request = Request::new(body);
+    *request.method_mut() = onward.method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = onward.headers;
+    match proxy.client.send(request, proxy.upstream_timeout).await {
+        Ok(answer) => untouched(answer, proxy.upstream_timeout, permit),
+        Err(_) if let Some(why) = broken_off.and_then(|why| why.get()) => refused(why, id),
+        Err(why) => {
+            tracing::warn!(upstream = proxy.meta.upstream, %why, "a request could not be sent on");
+            let status = match why {
+                Unanswered::Unreachable => StatusCode::BAD_GATEWAY,
+                Unanswered::Late => StatusCode::GATEWAY_TIMEOUT,
+            };
+            graph::error(status, 2, "Service temporarily unavailable", "The upstream does not answer", id)
+        }
+    }
+}
+
+/// The upstream's answer but for what is of its connection. It is under way until its body has passed.
+pub(super) fn untouched(answer: Response, patience: Duration, permit: Permit) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    end_to_end(&mut parts.headers);
+    parts.version = axum::http::Version::HTTP_11;
+    Response::from_parts(parts, Body::new(IdleTimeoutBody::new(body, patience, permit)))
+}
+
+/// What the gateway does not answer itself passes on where it is known to be harmless, for whom the gateway knows.
+pub(crate) async fn pass(proxy: &Arc<Proxy>, request: Request) -> Response {
+    let id = RequestId::new();
+    let path = request.uri().path().to_owned();
+    passed(proxy, request, id).await.unwrap_or_else(|fault| {
+        call::refusal::<Meta>(&fault, &Context { id, settings: &proxy.app.dialects, path: &path })
+    })
+}
+
+async fn passed(proxy: &Arc<Proxy>, request: Request, id: RequestId) -> Result<Response, Fault> {
+    let app = &proxy.app;
+    let caller = known(app, &request)?;
+    let registry = app.open_gateway().map_err(|_| Fault::Unavailable)?.registry.load_full();
+    let owners = Configured { registry, caller };
+    let gate = Gate { owners: &owners, allowed: &proxy.meta.allowed_edges, rules: Rules::ALL };
+    let (parts, body) = request.into_parts();
+    let admitted = match gate.admit(head_of(&parts)) {
+        Ok(admitted) => admitted,
+        Err(why) => return Ok(refused(&why, id)),
+    };
+    let permit = proxy.concurrency.enter(&owners.caller.tenant.config.id).ok_or(Fault::Unavailable)?;
+    let onward = Onward::new(proxy, &parts, &admitted, &owners.caller);
+    match admitted.body {
+        // It has a route, which reads the body.
+        Expected::Message(_) => Err(Fault::NotFound),
+        Expected::File => Ok(forward(proxy, onward, body, permit, None, id).await),
+        Expected::Multipart(boundary) => {
+            let (body, why) = Scanned::new(body, Scanner::new(&boundary, owners, Rules::ALL));
+            Ok(forward(proxy, onward, Body::new(body), permit, Some(&why), id).await)
+        }
+        Expected::Upload => {
+            let (body, why) = Scanned::new(body, UploadScanner::new(Rules::ALL));
+            Ok(forward(proxy, onward, Body::new(body), permit, Some(&why), id).await)
+        }
+        expected @ (Expected::Nothing | Expected::Json | Expected::Form) => {
+            let body = read(body, MAX_FIELDS.min(app.max_body_bytes)).await?;
+            if let Err(why) = gate.check(&expected, &body) {
+                return Ok(refused(&why, id));
+            }
+            Ok(forward(proxy, onward, Body::from(body), permit, None, id).await)
+        }
+    }
+}
+
+fn head_of(parts: &Parts) -> Head<'_> {
+    let (method, headers) = (&parts.method, &parts.headers);
+    Head { method, path: parts.uri.path(), query: parts.uri.query(), headers }
+}
+
+/// Why a request does not go upstream, as the Graph API says it.
+fn refused(why: &Refused, id: RequestId) -> Response {
+    let details = why.to_string();
+    if why.is_forbidden() {
+        let message = "(#10) Application does not have permission for this action";
+        return graph::error(StatusCode::FORBIDDEN, 10, message, &details, id);
+    }
+    graph::error(StatusCode::BAD_REQUEST, 100, "(#100) Invalid parameter", &details, id)
+}
+
+fn known(app: &AppState, request: &Request) -> Result<Caller, Fault> {
+    let token = graph::token(request.headers(), request.uri()).ok_or(Fault::MissingCredential)?;
+    let gateway = app.open_gateway().map_err(|_| Fault::Unavailable)?;
+    let caller = gateway.registry.load().caller(&token).cloned().ok_or(Fault::WrongCredential)?;
+    caller.ask()?;
+    Ok(caller)
+}
+
+/// Whether a request could be one of the Graph API's: not of the gateway's own paths, and with a method that has a meaning
+/// there.
+pub(crate) fn may_pass(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    let is_own =
+        matches!(first, "portcullis" | "healthz" | "readyz" | "metrics" | "webhooks" | "whatsapp" | "api");
+    let is_known = [Method::GET, Method::POST, Method::DELETE, Method::HEAD, Method::PUT].contains(method);
+    !is_own && is_known && !headers.contains_key("api-key")
+}

@@ -1,0 +1,183 @@
+//! What people ask for by writing: to be left alone, and not to be any more; and who is one person.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_ledger::{
+    Actor, Block, HoldKind, Outcome, Reason, Source, Tie, Unblock, Whom, Write, Written,
+};
+use portcullis_msisdn::{Directions, Person};
+
+use crate::confirmations::Confirmations;
+use portcullis_edge::keywords::Wish;
+use super::webhook::{Asked, Moved, Object, When, Who, lenient};
+use portcullis_edge::ops::{Refusal, Target};
+use portcullis_edge::tenant::Tenant;
+
+/// What an opt-out covers: the person can still write, and so opt in again.
+const COVERED: Directions = Directions::OUTBOUND;
+
+/// Who did it, in the record: the person, through Meta's webhook.
+pub(super) fn target(tenant: &Arc<Tenant>, sender: &str) -> Option<Target> {
+    through(tenant, sender, "meta-webhook")
+}
+
+/// The same, through a message that was routed.
+pub(super) fn target_of_route(tenant: &Arc<Tenant>, sender: &str) -> Option<Target> {
+    through(tenant, sender, "route")
+}
+
+fn through(tenant: &Arc<Tenant>, sender: &str, interface: &str) -> Option<Target> {
+    let actor = Actor::new("person").and_then(|actor| actor.through(interface)).ok()?;
+    Target::own(tenant, sender, actor)
+}
+
+/// Does what a person asks for. When this returns, it is on disk, and the next check sees it.
+///
+/// A wish that is older than the one on record changes nothing, so one that comes again does no harm.
+pub(super) fn grant(
+    target: &Target,
+    confirmations: &Confirmations,
+    who: &Who,
+    asked: &Asked,
+) -> Result<(), Refusal> {
+    for person in people(target, who)? {
+        match asked.wish {
+            Wish::Stop => stop(target, confirmations, &person, asked)?,
+            Wish::Start => start(target, confirmations, &person, asked)?,
+        }
+    }
+    Ok(())
+}
+
+/// Everybody whom these names mean: mostly one person, but a late message may name a number that the person has left.
+fn people(target: &Target, who: &Who) -> Result<Vec<Person>, Refusal> {
+    let mut people: Vec<Person> = Vec::with_capacity(1);
+    for identity in who.identities() {
+        let person = target.ensure_person(&identity)?;
+        if !people.iter().any(|known| known.key() == person.key()) {
+            people.push(person);
+        }
+    }
+    Ok(people)
+}
+
+fn stop(
+    target: &Target,
+    confirmations: &Confirmations,
+    person: &Person,
+    asked: &Asked,
+) -> Result<(), Refusal> {
+    // A signature may follow the word.
+    let words: String = asked.word.trim().chars().take(Reason::MAX_LENGTH).collect();
+    let block = Block {
+        hold: HoldKind::OptOut,
+        source: Source::OptOut,
+        reason: Reason::new(words).ok(),
+        requested: Some(asked.at.or_now()),
+        ..Block::new(person.first(), COVERED, target.actor.clone())
+    };
+    let patience = Duration::from_secs(target.tenant.config.opt_out.confirmation_seconds);
+    match write(target, block.into())?.outcome {
+        // Whom something else blocked already is confirmed nothing.
+        Outcome::Added | Outcome::Reactivated | Outcome::Widened if asked.may_be_confirmed => {
+            confirmations.allow(person.key(), patience);
+        }
+        Outcome::Outdated => {}
+        // Whoever was to confirm it may not have heard of it the first time.
+        _ => confirmations.renew(person.key(), patience),
+    }
+    Ok(())
+}
+
+fn start(
+    target: &Target,
+    confirmations: &Confirmations,
+    person: &Person,
+    asked: &Asked,
+) -> Result<(), Refusal> {
+    // What is known to be of no certain time lifts nothing: it may be older than what it would lift.
+    if asked.at == When::Unknown {
+        return Ok(());
+    }
+    // Nor does one of now that came before: then it was of another now.
+    let id = asked.id.as_deref().filter(|_| asked.at == When::Now);
+    let mark = id.map(|id| confirmations.mark_of(person.key(), id));
+    if mark.is_some_and(|mark| confirmations.has_come(mark)) {
+        return Ok(());
+    }
+    let lift = lift(target, person.first().into(), HoldKind::OptOut, asked.at.or_now());
+    if write(target, lift)?.outcome != Outcome::Outdated {
+        confirmations.forget(person.key());
+    }
+    if let Some(mark) = mark {
+        confirmations.remember(mark);
+    }
+    Ok(())
+}
+
+/// Notes what somebody wants of marketing (`user_preferences`).
+pub(super) fn prefer(target: &Target, who: &Who, preference: &Object<'_>) -> Result<(), Refusal> {
+    let text = |name: &str| preference.get(name).and_then(lenient::text);
+    if text("category").as_deref() != Some("marketing_messages") {
+        return Ok(());
+    }
+    let at = When::told(preference);
+    for person in people(target, who)? {
+        let write_of = match text("value").as_deref() {
+            Some("stop") => Write::Block(Block {
+                hold: HoldKind::Marketing,
+                source: Source::OptOut,
+                reason: text("detail").and_then(|detail| {
+                    Reason::new(detail.chars().take(Reason::MAX_LENGTH).collect::<String>()).ok()
+                }),
+                requested: Some(at.or_now()),
+                ..Block::new(person.first(), COVERED, target.actor.clone())
+            }),
+            Some("resume") if at != When::Unknown => {
+                lift(target, person.first().into(), HoldKind::Marketing, at.or_now())
+            }
+            _ => continue,
+        };
+        write(target, write_of)?;
+    }
+    Ok(())
+}
+
+/// Remembers that all names of somebody were one person's at a time, where that is known.
+pub(super) fn tie(target: &Target, who: &Who, at: Option<Timestamp>) -> Result<(), Refusal> {
+    if who.users.is_empty() || who.users.len() == 1 && who.number.is_none() {
+        return Ok(());
+    }
+    tie_all(target, &Moved { left: None, to: who.clone() }, at)
+}
+
+/// Has the holds on a person follow them to a new number, and to new ids.
+pub(super) fn follow(target: &Target, moved: &Moved, at: Option<Timestamp>) -> Result<(), Refusal> {
+    tie_all(target, moved, at)
+}
+
+fn tie_all(target: &Target, moved: &Moved, at: Option<Timestamp>) -> Result<(), Refusal> {
+    let permutation = target.list.permutation();
+    target.list.blocking_tie(Tie {
+        number: moved.to.number.map(|number| permutation.subject(number)),
+        users: moved.to.users.clone(),
+        left: moved.left.map(|number| permutation.subject(number)),
+        at,
+        actor: target.actor.clone(),
+    })?;
+    Ok(())
+}
+
+fn lift(target: &Target, whom: Whom, kind: HoldKind, requested: Timestamp) -> Write {
+    Write::Unblock(Unblock {
+        hold: Some(kind),
+        requested: Some(requested),
+        ..Unblock::new(whom, Directions::BOTH, target.actor.clone())
+    })
+}
+
+fn write(target: &Target, write: Write) -> Result<Written, Refusal> {
+    target.list.blocking_write(vec![write])?.into_iter().next().ok_or(Refusal::Defect)
+}

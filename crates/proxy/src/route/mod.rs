@@ -1,0 +1,340 @@
+//! Messages between any other two: checked, and sent on to the tenant's next hop.
+
+mod endpoint;
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Method, Request, Uri};
+use axum::response::Response;
+use jiff::Timestamp;
+use portcullis_msisdn::{Direction, ParseError};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::Proxy;
+use crate::client::Unanswered;
+use crate::outbound::untouched;
+use crate::people;
+use crate::verdict::{Kind, judge};
+use portcullis_edge::keywords::Keywords;
+use crate::webhook::{Asked, Object, Said, When, Who, lenient, said};
+use portcullis_edge::ops::{Refusal, RowError, RowProblem, Target};
+use portcullis_edge::vendor::fault::Fault;
+use portcullis_edge::identity::IdentityError;
+use portcullis_edge::metrics::Passage;
+use portcullis_edge::number::NumberError;
+use portcullis_engine::{Identity, USER_PREFIX};
+
+pub(crate) use endpoint::routes;
+
+/// A message. What is not named here passes with it.
+#[derive(Deserialize)]
+pub(crate) struct RouteRequest<'a> {
+    /// Who it is from: of an outbound message, one of the tenant's senders.
+    #[serde(borrow)]
+    pub(crate) sender: Cow<'a, str>,
+    /// Who it is for: of an inbound message, one of the tenant's senders.
+    #[serde(borrow)]
+    pub(crate) recipient: Cow<'a, str>,
+    pub(crate) direction: Direction,
+    /// Whatever the next hop makes of it. A text, or the field `text` of an object, is looked at for words that opt out.
+    #[serde(borrow, default)]
+    pub(crate) body: Option<&'a RawValue>,
+    /// The id of an inbound message: one that comes again opts out once.
+    #[serde(borrow, default)]
+    pub(crate) id: Option<Cow<'a, str>>,
+    /// When an inbound message was written, where that was before now.
+    #[serde(default)]
+    pub(crate) timestamp: Option<Timestamp>,
+}
+
+impl RouteRequest<'_> {
+    /// The tenant's sender, and the person at the other end.
+    pub(crate) fn ends(&self) -> (&str, &str) {
+        match self.direction {
+            Direction::Inbound => (&self.recipient, &self.sender),
+            Direction::Outbound => (&self.sender, &self.recipient),
+        }
+    }
+}
+
+/// What became of a message.
+pub(crate) enum Routed {
+    /// The next hop's answer.
+    Answered(Response),
+    /// It may pass, and there is no next hop.
+    Allowed,
+    Blocked,
+    /// There are words in it, and it can't be told whether they opt out.
+    Unreadable,
+    /// There is too much under way.
+    Busy,
+    Unanswered(Unanswered),
+}
+
+/// Checks a message, and sends it on where it may pass. `document` is the message as it came.
+pub(crate) async fn route(
+    proxy: &Arc<Proxy>,
+    target: &Target,
+    message: &RouteRequest<'_>,
+    document: Bytes,
+) -> Result<Routed, Refusal> {
+    let direction = message.direction;
+    let metrics = &target.tenant.metrics;
+    let Some(permit) = proxy.concurrency.enter(&target.tenant.config.id) else { return Ok(Routed::Busy) };
+    let end = End::read(target, message)?;
+    let hops = &target.tenant.config.next_hops;
+    let hop = match direction {
+        Direction::Inbound => hops.inbound.as_deref(),
+        Direction::Outbound => hops.outbound.as_deref(),
+    };
+    if let End::Person(identity) = &end {
+        let is_heard = direction == Direction::Outbound || hear(proxy, target, identity, message).await?;
+        refuse_user_in_url(identity, message.direction, hop)?;
+        let kind = Kind { is_marketing: false, may_confirm: message.is_one_text() };
+        if is_blocked(proxy, target, identity, direction, kind).await? {
+            metrics.passed(direction, Passage::Blocked, 1);
+            return Ok(Routed::Blocked);
+        }
+        if !is_heard {
+            metrics.passed(direction, Passage::Unreadable, 1);
+            return Ok(Routed::Unreadable);
+        }
+    }
+    let Some(hop) = hop else {
+        metrics.passed(direction, Passage::Forwarded, 1);
+        return Ok(Routed::Allowed);
+    };
+    let Some(request) = request(hop, message, &end, document) else {
+        metrics.passed(direction, Passage::Failed, 1);
+        return Ok(Routed::Unanswered(Unanswered::Unreachable));
+    };
+    let answered = proxy.client.send(request, proxy.upstream_timeout).await;
+    let is_taken = answered.as_ref().is_ok_and(|answer| answer.status().is_success());
+    metrics.passed(direction, if is_taken { Passage::Forwarded } else { Passage::Failed }, 1);
+    Ok(match answered {
+        Ok(answer) => Routed::Answered(untouched(answer, proxy.upstream_timeout, permit)),
+        Err(why) => Routed::Unanswered(why),
+    })
+}
+
+/// Who is at the other end of a message.
+enum End {
+    Person(Identity),
+    /// A short code, or a name in the place of a number, which is nobody's and on no list.
+    Unlisted,
+}
+
+/// The fewest and the most digits of a short code that a message may go to (Common Short Codes have five or six; other
+/// countries', three to six).
+const SHORT_CODE: RangeInclusive<usize> = 3..=6;
+/// Of one that a message comes from: services of an operator, and of emergencies, have two.
+const SHORT_CODE_OF_SENDER: RangeInclusive<usize> = 2..=6;
+/// The most, where the plan of a region tells that it is no number of that region (the United Kingdom's and India's).
+const LONGEST_SHORT_CODE: usize = 8;
+/// The most septets of a sender's name (3GPP TS 23.040, section 9.1.2.5: eleven characters of the GSM alphabet).
+const LONGEST_NAME: usize = 11;
+/// What a name may have besides letters and digits (3GPP TS 23.038, section 6.2.1): all of the GSM alphabet that can be seen.
+const SIGNS_OF_NAME: &str = " @£$¥_!\"#¤%&'()*+,-./:;<=>?¡§¿";
+/// The same of its extension, each of two septets.
+const LONG_SIGNS_OF_NAME: &str = "^{}\\[~]|€";
+/// With so many digits it may be a number that is written wrong.
+const DIGITS_OF_NUMBER: usize = 7;
+
+impl End {
+    /// Reads who it is. What can't be read is nobody's only if it can't be a number.
+    fn read(target: &Target, message: &RouteRequest<'_>) -> Result<Self, Refusal> {
+        let (_, text) = message.ends();
+        let error = match target.read(text) {
+            Ok(identity) => return Ok(End::Person(identity)),
+            Err(error) => error,
+        };
+        let is_unlisted = match message.direction {
+            Direction::Outbound => is_short_code(text, SHORT_CODE),
+            Direction::Inbound => {
+                let bare = text.strip_prefix('+').unwrap_or(text);
+                // Whether digits are too few can only be told of a plan that is known.
+                let is_in_no_plan = target.tenant.reader.default_region.is_some()
+                    && matches!(error, IdentityError::Number(NumberError::Unreadable(ParseError::TooShort)));
+                is_short_code(bare, SHORT_CODE_OF_SENDER)
+                    || is_in_no_plan && is_short_code(text, DIGITS_OF_NUMBER..=LONGEST_SHORT_CODE)
+                    || is_name(text)
+            }
+        };
+        if is_unlisted {
+            return Ok(End::Unlisted);
+        }
+        Err(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]))
+    }
+
+    /// As it stands in a URL: the digits of a number and nothing else, so that it is one for whoever reads it.
+    fn text<'a>(&self, written: &'a str) -> Cow<'a, str> {
+        match self {
+            End::Person(Identity::Number(number)) => number.digits().to_string().into(),
+            End::Person(Identity::User(_)) | End::Unlisted => written.into(),
+        }
+    }
+}
+
+/// Refuses a user id where a hop's URL has a place for a number: a hop that leaves out all but digits would make one of it, which
+/// nobody has checked.
+fn refuse_user_in_url(identity: &Identity, way: Direction, hop: Option<&str>) -> Result<(), Refusal> {
+    let place = match way {
+        Direction::Inbound => SENDER,
+        Direction::Outbound => RECIPIENT,
+    };
+    if matches!(identity, Identity::User(_)) && hop.is_some_and(|hop| hop.contains(place)) {
+        return Err(Refusal::InvalidRows(vec![RowProblem { index: 0, error: RowError::UserInUrl }]));
+    }
+    Ok(())
+}
+
+/// The places of a hop's URL.
+const SENDER: &str = "{sender}";
+const RECIPIENT: &str = "{recipient}";
+const BODY: &str = "{body}";
+
+fn is_short_code(text: &str, digits: RangeInclusive<usize>) -> bool {
+    digits.contains(&text.len()) && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_name(text: &str) -> bool {
+    let septets = |character: char| match character {
+        _ if character.is_alphanumeric() || SIGNS_OF_NAME.contains(character) => Some(1),
+        _ if LONG_SIGNS_OF_NAME.contains(character) => Some(2),
+        _ => None,
+    };
+    let length = text.chars().try_fold(0, |length: usize, character| Some(length + septets(character)?));
+    length.is_some_and(|length| length <= LONGEST_NAME)
+        && !text.starts_with(USER_PREFIX)
+        && text.chars().any(char::is_alphabetic)
+        && text.chars().filter(|character| character.is_numeric()).count() < DIGITS_OF_NUMBER
+}
+
+/// Where the words of a message are that is an object. A text may stand in the place of `text`, too.
+const WORDS: &[&str] = &["text", "body"];
+
+impl RouteRequest<'_> {
+    /// What the message says, where it says something in words. Whatever JSON stands beside them, they are read.
+    fn said(&self, keywords: &Keywords) -> Said {
+        let Some(body) = self.body else { return Said::Nothing };
+        if let Some(word) = lenient::text(body) {
+            return keywords.wish(&word).map_or(Said::Nothing, |wish| Said::Wish { wish, word });
+        }
+        Object::read(body).map_or(Said::Nothing, |object| said(keywords, &object, &[WORDS]))
+    }
+
+    /// Whether it is one text and nothing else that says something.
+    fn is_one_text(&self) -> bool {
+        let Some(body) = self.body else { return false };
+        let is_text = |object: &Object<'_>| {
+            let texts: Vec<_> = object.all("text").collect();
+            matches!(texts[..], [text] if lenient::text(text).is_some())
+        };
+        lenient::text(body).is_some() || Object::read(body).is_some_and(|object| is_text(&object))
+    }
+}
+
+/// Does what a person asks for; `false` where that can't be read.
+async fn hear(
+    proxy: &Proxy,
+    target: &Target,
+    identity: &Identity,
+    message: &RouteRequest<'_>,
+) -> Result<bool, Refusal> {
+    let (wish, word) = match message.said(&target.tenant.config.keywords) {
+        Said::Wish { wish, word } => (wish, word),
+        Said::Nothing => return Ok(true),
+        Said::Unreadable => return Ok(false),
+    };
+    let Some(sender) = target.sender_config() else { return Ok(true) };
+    let Some(own) = people::target_of_route(&target.tenant, sender.id.as_str()) else { return Ok(true) };
+    let confirmations = proxy.confirmations.of(&target.tenant.config.id, &sender.id);
+    let who = Who::from(identity);
+    let at = message.timestamp.map_or(When::Now, |time| When::At(time.min(Timestamp::now())));
+    let id = message.id.as_deref().map(str::to_owned);
+    let asked = Asked { wish, word, at, id, may_be_confirmed: true };
+    let granting = tokio::task::spawn_blocking(move || people::grant(&own, &confirmations, &who, &asked));
+    granting.await.unwrap_or(Err(Refusal::Defect)).map(|()| true)
+}
+
+async fn is_blocked(
+    proxy: &Proxy,
+    target: &Target,
+    identity: &Identity,
+    direction: Direction,
+    kind: Kind,
+) -> Result<bool, Refusal> {
+    if direction == Direction::Inbound {
+        return crate::verdict::is_stopped(target, identity, direction).await;
+    }
+    match judge(target, &proxy.confirmations, vec![identity.clone()], kind).await {
+        Ok(blocked) => Ok(blocked.is_some()),
+        Err(Fault::SenderUnknown) => Err(Refusal::UnknownSender),
+        Err(_) => Err(Refusal::Defect),
+    }
+}
+
+/// A GET where the hop's URL has a place for what the message has, else a POST of the message as it came.
+fn request(hop: &str, message: &RouteRequest<'_>, end: &End, document: Bytes) -> Option<Request<Body>> {
+    let body: Cow<'_, str> = match message.body {
+        None => Cow::Borrowed(""),
+        // A text stands for itself, anything else as JSON.
+        Some(body) => lenient::text(body).map_or(Cow::Borrowed(body.get()), Cow::Owned),
+    };
+    let (mut sender, mut recipient) = (Cow::Borrowed(&*message.sender), Cow::Borrowed(&*message.recipient));
+    match message.direction {
+        Direction::Inbound => sender = end.text(&message.sender),
+        Direction::Outbound => recipient = end.text(&message.recipient),
+    }
+    let fields = [(SENDER, sender.as_ref()), (RECIPIENT, &recipient), (BODY, &body)];
+    let is_template = fields.iter().any(|(name, _)| hop.contains(name));
+    let url = filled(hop, &fields);
+    let mut request = Request::new(if is_template { Body::empty() } else { Body::from(document) });
+    *request.uri_mut() = url.parse::<Uri>().ok()?;
+    if !is_template {
+        *request.method_mut() = Method::POST;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    Some(request)
+}
+
+/// In one pass, so that what a message has is never taken for a place.
+fn filled(hop: &str, fields: &[(&str, &str)]) -> String {
+    let mut url = String::with_capacity(hop.len());
+    let mut rest = hop;
+    while let Some(start) = rest.find('{') {
+        let (before, after) = rest.split_at(start);
+        url.push_str(before);
+        match fields.iter().find(|(name, _)| after.starts_with(name)) {
+            Some((name, value)) => {
+                url.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+                rest = &after[name.len()..];
+            }
+            None => {
+                url.push('{');
+                rest = &after[1..];
+            }
+        }
+    }
+    url.push_str(rest);
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_filled_once_and_escaped() {
+        let fields = [("{sender}", "a b"), ("{recipient}", "+46"), ("{body}", "{sender}&x=1")];
+        assert_eq!(
+            filled("http://k/send?from={sender}&to={recipient}&text={body}&{other}", &fields),
+            "http://k/send?from=a+b&to=%2B46&text=%7Bsender%7D%26x%3D1&{other}"
+        );
+    }
+}

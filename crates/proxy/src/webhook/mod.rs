@@ -1,0 +1,356 @@
+//! Meta's webhooks: verified, filtered, and sent on to the senders' callbacks, whose answer is the gateway's.
+
+pub(super) mod lenient;
+mod message;
+mod owner;
+mod partition;
+mod payload;
+pub(super) mod signature;
+mod sorting;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
+use portcullis_ledger::TenantId;
+use portcullis_msisdn::Direction;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use tracing::warn;
+
+use super::Proxy;
+use super::client::for_another;
+use super::concurrency_limit::Permit;
+use portcullis_edge::ops::Refusal;
+use portcullis_edge::AppState;
+use portcullis_edge::http::body;
+use portcullis_edge::http::request_log::Logged;
+use portcullis_edge::metrics::Passage;
+pub(super) use message::{Moved, Request as Asked, Said, When, Who, said};
+use partition::{Partition, PartitionError, partition};
+pub(super) use payload::Object;
+
+pub(super) const PATH: &str = "/webhooks/meta";
+/// Names the messages of blocked numbers, where a sender has them go on with the others.
+const BLOCKED_IDS: HeaderName = HeaderName::from_static("x-portcullis-blocked");
+
+pub(super) fn router(proxy: &Arc<Proxy>) -> Router<Arc<AppState>> {
+    let route = on(MethodFilter::GET, Logged(shake_hands)).on(MethodFilter::POST, Logged(take));
+    Router::new().route(PATH, route).with_state(Arc::clone(proxy))
+}
+
+/// The handshake by which Meta makes sure that a webhook is its app's: the challenge comes back for the right token.
+async fn shake_hands(State(proxy): State<Arc<Proxy>>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let field = |name: &str| {
+        form_urlencoded::parse(query.as_bytes()).find(|(known, _)| known == name).map(|(_, value)| value)
+    };
+    let token = field("hub.verify_token").unwrap_or_default();
+    let known = proxy.meta.verify_token.as_ref();
+    let is_right = known.is_some_and(|known| known.0.as_bytes().ct_eq(token.as_bytes()).into());
+    match field("hub.challenge") {
+        Some(challenge) if is_right && field("hub.mode").as_deref() == Some("subscribe") => {
+            let mut response = answer(StatusCode::OK);
+            *response.body_mut() = Body::from(challenge.into_owned());
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            response
+        }
+        _ => answer(StatusCode::FORBIDDEN),
+    }
+}
+
+fn answer(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// Ask again soon.
+fn busy() -> Response {
+    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// A body to be sent somewhere.
+pub(super) struct Delivery {
+    pub(super) url: String,
+    /// Whose it is.
+    pub(super) tenant: Option<TenantId>,
+    pub(super) body: Bytes,
+    /// As it was signed by Meta; to be signed anew where it is missing.
+    pub(super) signature: Option<HeaderValue>,
+    /// The ids of messages of blocked numbers in it.
+    pub(super) blocked_ids: Vec<String>,
+}
+
+async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
+    let app = &proxy.app;
+    let Some(secret) = proxy.meta.app_secret.as_ref().map(|secret| secret.0.clone()) else {
+        return answer(StatusCode::NOT_FOUND);
+    };
+    let Ok(gateway) = app.open_gateway() else { return busy() };
+    let (parts, body) = request.into_parts();
+    let body = match body::read(body, app.max_body_bytes).await {
+        Ok(body) => body,
+        Err(body::BodyFault::TooLarge { .. }) => return answer(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => return answer(StatusCode::BAD_REQUEST),
+    };
+    let signature = parts.headers.get(signature::HEADER);
+    if !signature.is_some_and(|header| signature::is_of(&secret, &body, header.as_bytes())) {
+        return answer(StatusCode::UNAUTHORIZED);
+    }
+    let (registry, default) = (gateway.registry.load_full(), proxy.meta.default_callback_url.clone());
+    let (raw, at_work) = (body.clone(), Arc::clone(&proxy));
+    let parting = move || partition(&registry, &at_work.confirmations, default.as_deref(), &raw);
+    let parted = tokio::task::spawn_blocking(parting).await;
+    let parted = match parted {
+        Ok(Ok(parted)) => parted,
+        Ok(Err(error)) => return refused(&error),
+        Err(_) => return answer(StatusCode::INTERNAL_SERVER_ERROR),
+    };
+    let Partition { deliveries, counts, is_whole, is_known, held_of_nobody } = parted;
+    for (tenant, counts) in &counts {
+        tenant.metrics.passed(Direction::Inbound, Passage::Blocked, counts.blocked);
+        tenant.metrics.passed(Direction::Inbound, Passage::Unreadable, counts.held);
+        if counts.held > 0 {
+            warn!(
+                tenant = %tenant.config.id, count = counts.held,
+                "a webhook has messages that can't be read, or are of the blocked and can't be marked as such: they are held, and \
+                 Meta is asked to send it again (unreadable_inbound has the other choices)"
+            );
+        }
+    }
+    if held_of_nobody > 0 {
+        warn!(
+            count = held_of_nobody,
+            "a webhook has messages of which it can't be read to which sender they are: they are held, and Meta is asked to \
+             send it again"
+        );
+    }
+    let is_held = held_of_nobody > 0 || counts.iter().any(|(_, counts)| counts.held > 0);
+    let deliveries: Vec<Delivery> = match (is_whole, deliveries) {
+        (true, mut deliveries) => {
+            // Nothing was taken out, and all of it goes to one place: as it came, to the byte.
+            deliveries.truncate(1);
+            deliveries
+                .into_iter()
+                .map(|one| Delivery { body: body.clone(), signature: signature.cloned(), ..one })
+                .collect()
+        }
+        (false, deliveries) => deliveries,
+    };
+    if deliveries.is_empty() && !is_known && !is_held {
+        // Of nobody: Meta sends it again, and it arrives once the sender is set up.
+        return answer(StatusCode::NOT_FOUND);
+    }
+    let rest = match (is_known, is_held) {
+        (_, true) => Rest::Held,
+        (false, false) => Rest::Nobodys,
+        (true, false) => Rest::Nothing,
+    };
+    let response = deliver_all(&proxy, &parts, &secret, deliveries, rest).await;
+    let is_taken = response.status().is_success() || rest != Rest::Nothing;
+    for (tenant, counts) in &counts {
+        let passage = if is_taken { Passage::Forwarded } else { Passage::Failed };
+        tenant.metrics.passed(Direction::Inbound, passage, counts.passed);
+    }
+    response
+}
+
+fn refused(error: &PartitionError) -> Response {
+    match error {
+        PartitionError::NotAWebhook => {
+            warn!(
+                "a webhook is signed by Meta, and can't be told apart: it is refused, and Meta sends it again"
+            );
+            answer(StatusCode::BAD_REQUEST)
+        }
+        PartitionError::Refused(Refusal::Ledger(error)) => {
+            portcullis_edge::http::log_ledger_error(error);
+            busy()
+        }
+        PartitionError::Refused(_) => answer(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+/// What is not delivered of a webhook that is, so that Meta sends all of it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    /// What is of a sender that is not set up, or has no callback.
+    Nobodys,
+    /// What could not be read.
+    Held,
+}
+
+/// Delivers everything, and answers as the one that was taken worst: Meta then sends all of it again.
+async fn deliver_all(
+    proxy: &Arc<Proxy>,
+    parts: &Parts,
+    secret: &str,
+    deliveries: Vec<Delivery>,
+    rest: Rest,
+) -> Response {
+    // What was taken when the same webhook came before, and failed elsewhere, is not delivered twice.
+    let digests: Vec<[u8; 32]> = deliveries.iter().map(Delivery::digest).collect();
+    let mut sending = Vec::with_capacity(deliveries.len());
+    for (delivery, digest) in deliveries.into_iter().zip(&digests) {
+        if proxy.accepted.contains(digest) {
+            continue;
+        }
+        let leave = match &delivery.tenant {
+            Some(tenant) => proxy.concurrency.enter(tenant),
+            None => proxy.concurrency.enter_alone(),
+        };
+        let Some(leave) = leave else {
+            sending.push((*digest, None));
+            continue;
+        };
+        let request = delivery.request(parts, secret);
+        let delivering = deliver(Arc::clone(proxy), request, leave);
+        sending.push((*digest, Some(tokio::spawn(delivering))));
+    }
+    let (mut taken, mut worst) = (Vec::new(), None);
+    for (digest, delivering) in sending {
+        let answered = match delivering {
+            Some(delivering) => {
+                delivering.await.unwrap_or_else(|_| answer(StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            None => busy(),
+        };
+        if answered.status().is_success() {
+            taken.push(digest);
+        }
+        let is_worse = worst.as_ref().is_none_or(|worst: &Response| rank(&answered) > rank(worst));
+        if is_worse {
+            worst = Some(answered);
+        }
+    }
+    let mut worst = worst.unwrap_or_else(|| answer(StatusCode::OK));
+    if worst.status().is_success() {
+        // It arrives once its sender is set up, or once it can be read.
+        match rest {
+            Rest::Nothing => {}
+            Rest::Nobodys => worst = answer(StatusCode::NOT_FOUND),
+            Rest::Held => worst = busy(),
+        }
+    }
+    if worst.status().is_success() {
+        digests.iter().for_each(|digest| proxy.accepted.forget(digest));
+    } else {
+        taken.into_iter().for_each(|digest| proxy.accepted.remember(digest));
+    }
+    worst
+}
+
+fn rank(response: &Response) -> u16 {
+    if response.status().is_success() { 0 } else { response.status().as_u16() }
+}
+
+/// The most of a callback's answer that is given to Meta.
+const MOST_OF_ANSWER: usize = 64 << 10;
+
+/// Sends one on, and waits until its answer is there as a whole: a callback that breaks off in the middle took nothing.
+async fn deliver(
+    proxy: Arc<Proxy>,
+    request: Option<axum::http::Request<Body>>,
+    _permit: Permit,
+) -> Response {
+    let Some(request) = request else { return answer(StatusCode::BAD_GATEWAY) };
+    let until = Instant::now() + proxy.callback_timeout;
+    let response = match proxy.client.send(request, proxy.callback_timeout).await {
+        Ok(response) => response,
+        Err(super::client::Unanswered::Late) => return answer(StatusCode::GATEWAY_TIMEOUT),
+        Err(super::client::Unanswered::Unreachable) => return answer(StatusCode::BAD_GATEWAY),
+    };
+    let (head, mut body) = response.into_parts();
+    let mut text = Vec::new();
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match tokio::time::timeout(left, body.frame()).await {
+            Err(_) => return answer(StatusCode::GATEWAY_TIMEOUT),
+            Ok(None) => break,
+            Ok(Some(Err(_))) => return answer(StatusCode::BAD_GATEWAY),
+            Ok(Some(Ok(frame))) => {
+                let Ok(data) = frame.into_data() else { continue };
+                if text.len() + data.len() <= MOST_OF_ANSWER {
+                    text.extend_from_slice(&data);
+                }
+            }
+        }
+    }
+    let mut response = answer(head.status);
+    if let Some(kind) = head.headers.get(CONTENT_TYPE) {
+        response.headers_mut().insert(CONTENT_TYPE, kind.clone());
+    }
+    *response.body_mut() = Body::from(text);
+    response
+}
+
+impl Delivery {
+    fn digest(&self) -> [u8; 32] {
+        Sha256::new().chain_update(&self.url).chain_update([0]).chain_update(&self.body).finalize().into()
+    }
+
+    /// As Meta would send it. `None` for a URL that is none, which the configuration does not let through.
+    fn request(self, parts: &Parts, secret: &str) -> Option<axum::http::Request<Body>> {
+        let uri: Uri = self.url.parse().ok()?;
+        let mut headers = for_another(parts.headers.clone());
+        // Over the body as it was: that of this one is its own.
+        headers.remove(axum::http::header::CONTENT_LENGTH);
+        headers.remove(BLOCKED_IDS);
+        let signature = match self.signature {
+            Some(signature) => signature,
+            None => {
+                // The older one, by SHA-1, is of the body as it was.
+                headers.remove("x-hub-signature");
+                HeaderValue::from_str(&signature::sign(secret, &self.body)).ok()?
+            }
+        };
+        headers.insert(signature::HEADER, signature);
+        if !self.blocked_ids.is_empty() {
+            headers.insert(BLOCKED_IDS, HeaderValue::from_str(&self.blocked_ids.join(",")).ok()?);
+        }
+        let mut request = axum::http::Request::new(Body::from(self.body));
+        *request.method_mut() = axum::http::Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        Some(request)
+    }
+}
+
+/// Parts of webhooks that were taken, while another part of the same was not.
+#[derive(Default)]
+pub(super) struct Accepted(Mutex<HashSet<[u8; 32]>>);
+
+/// The most that are remembered. Beyond, one that was taken is delivered again, as it is after a crash.
+const MOST_ACCEPTED: usize = 100_000;
+
+impl Accepted {
+    fn contains(&self, digest: &[u8; 32]) -> bool {
+        self.0.lock().contains(digest)
+    }
+
+    fn remember(&self, digest: [u8; 32]) {
+        let mut accepted = self.0.lock();
+        if accepted.len() >= MOST_ACCEPTED {
+            accepted.clear();
+        }
+        accepted.insert(digest);
+    }
+
+    fn forget(&self, digest: &[u8; 32]) {
+        self.0.lock().remove(digest);
+    }
+}

@@ -1,0 +1,147 @@
+//! Whose a change of a webhook is.
+
+use std::sync::Arc;
+
+use crate::confirmations::AllConfirmations;
+use super::lenient::{Values, text, text_or_integer};
+use super::payload::{Change, Entry, Inner, Object, Payload};
+use portcullis_edge::settings::SenderConfig;
+use portcullis_edge::registry::{Registry, SenderName};
+use portcullis_edge::tenant::Tenant;
+
+/// The arrays of a value whose elements are a person's, or about one.
+pub(super) const ELEMENTS: [&str; 3] = ["messages", "message_echoes", "calls"];
+/// What else in a value is about persons.
+const OF_PERSONS: [&str; 4] = ["history", "standby", "user_preferences", "contacts"];
+/// What `object` of a webhook says of WhatsApp's.
+const WHATSAPP: &str = "whatsapp_business_account";
+
+/// A sender, and whose it is.
+#[derive(Clone, Copy)]
+pub(super) struct Owned<'a> {
+    pub(super) tenant: &'a Arc<Tenant>,
+    pub(super) sender: &'a SenderConfig,
+    pub(super) confirmations: &'a AllConfirmations,
+}
+
+/// Whose a change is.
+pub(super) enum Owner<'a> {
+    Sender(Owned<'a>),
+    /// Of nobody that is known here.
+    Nobody,
+    /// It can't be read whose. It may be one of these.
+    Unclear(Vec<Owned<'a>>),
+}
+
+/// The business account that an entry is of.
+pub(super) struct Account(Values<String>);
+
+impl Account {
+    pub(super) fn of(entry: &Entry<'_>) -> Self {
+        Account(entry.object.values("id", text_or_integer))
+    }
+}
+
+/// Finds owners in the registry.
+pub(super) struct Owners<'a> {
+    registry: &'a Registry,
+    confirmations: &'a AllConfirmations,
+    /// Whether the webhook is WhatsApp's, as far as can be read.
+    pub(super) is_whatsapp: bool,
+}
+
+impl<'a> Owners<'a> {
+    pub(super) fn of(
+        registry: &'a Registry,
+        confirmations: &'a AllConfirmations,
+        payload: &Payload<'_>,
+    ) -> Self {
+        let objects = payload.object.values("object", text);
+        let is_whatsapp = objects.agreed().is_none_or(|object| object == WHATSAPP);
+        Owners { registry, confirmations, is_whatsapp }
+    }
+
+    /// By the phone-number-id that it names, or by the account.
+    pub(super) fn owner(&self, account: &Account, change: &Change<'_>) -> Owner<'a> {
+        let ids = phone_number_ids(&change.value);
+        match ids.agreed() {
+            Some(id) => match self.sender(id) {
+                Some(owned) => Owner::Sender(owned),
+                None if is_id(id) => Owner::Nobody,
+                None => self.unclear(self.of_account(account)),
+            },
+            None if ids.read.is_empty() && !ids.is_odd => self.by_account(account, &change.value),
+            None => {
+                let mut named: Vec<Owned<'a>> = Vec::new();
+                for owned in ids.read.iter().filter_map(|id| self.sender(id)) {
+                    if !named.iter().any(|known| std::ptr::eq(known.sender, owned.sender)) {
+                        named.push(owned);
+                    }
+                }
+                self.unclear(if named.is_empty() { self.of_account(account) } else { named })
+            }
+        }
+    }
+
+    fn by_account(&self, account: &Account, value: &Inner<'_>) -> Owner<'a> {
+        let of_account = self.of_account(account);
+        let is_of_persons = value.is_odd || value.object.as_ref().is_some_and(is_of_persons);
+        match of_account.first() {
+            // What is about the account is no person's, and goes to the first of its senders.
+            Some(first) if !is_of_persons || of_account.len() == 1 && account.0.agreed().is_some() => {
+                Owner::Sender(*first)
+            }
+            None if !is_of_persons => Owner::Nobody,
+            _ => self.unclear(of_account),
+        }
+    }
+
+    /// What is not WhatsApp's, and nobody's here, is somebody else's.
+    fn unclear(&self, candidates: Vec<Owned<'a>>) -> Owner<'a> {
+        if candidates.is_empty() && !self.is_whatsapp { Owner::Nobody } else { Owner::Unclear(candidates) }
+    }
+
+    fn sender(&self, id: &str) -> Option<Owned<'a>> {
+        let (tenant, sender) = self.registry.sender(&SenderName::PhoneNumberId(id.to_owned()))?;
+        Some(Owned { tenant, sender, confirmations: self.confirmations })
+    }
+
+    /// All senders of an account.
+    pub(super) fn of_account(&self, account: &Account) -> Vec<Owned<'a>> {
+        let is_of = |sender: &SenderConfig| {
+            sender.waba_id.as_ref().is_some_and(|known| account.0.read.contains(known))
+        };
+        let confirmations = self.confirmations;
+        let senders = self
+            .registry
+            .tenants()
+            .flat_map(|tenant| tenant.config.senders.iter().map(move |sender| Owned { tenant, sender, confirmations }));
+        senders.filter(|owned| is_of(owned.sender)).collect()
+    }
+}
+
+fn is_of_persons(value: &Object<'_>) -> bool {
+    ELEMENTS.iter().chain(&OF_PERSONS).any(|name| value.said(name).next().is_some())
+}
+
+/// Ids that a value names. A hand-over names it as whom the person wrote to.
+fn phone_number_ids(value: &Inner<'_>) -> Values<String> {
+    let Some(value) = &value.object else { return Values::default() };
+    let mut ids = Values::default();
+    for name in ["metadata", "recipient"] {
+        let Inner { object, is_odd } = value.inner(name);
+        ids.is_odd |= is_odd;
+        if let Some(object) = object {
+            ids = ids.and(object.values("phone_number_id", text_or_integer));
+        }
+        if !ids.read.is_empty() || ids.is_odd {
+            break;
+        }
+    }
+    ids
+}
+
+/// Whether it can be one of Meta's ids.
+fn is_id(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}

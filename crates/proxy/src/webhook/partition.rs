@@ -1,0 +1,275 @@
+//! What of a webhook goes where.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+
+use crate::confirmations::AllConfirmations;
+use super::Delivery;
+use super::owner::{Account, Owned, Owner, Owners};
+use super::payload::{Change, Entry, Kept, Payload};
+use super::sorting::{Counts, Parts, Sorting, Way};
+use portcullis_api::settings::{BlockedInbound, UnreadableInbound};
+use portcullis_edge::settings::SenderConfig;
+use portcullis_edge::ops::Refusal;
+use portcullis_edge::registry::Registry;
+use portcullis_edge::tenant::Tenant;
+
+/// What becomes of a webhook.
+pub(super) struct Partition {
+    pub(super) deliveries: Vec<Delivery>,
+    /// What became of messages, and calls.
+    pub(super) counts: Vec<(Arc<Tenant>, Counts)>,
+    /// Whether all of it goes to one place, as it is.
+    pub(super) is_whole: bool,
+    /// Whether all of it is somebody's.
+    pub(super) is_known: bool,
+    /// How much is held of which it can't be read whose it is.
+    pub(super) held_of_nobody: usize,
+}
+
+/// Why nothing of a webhook goes anywhere.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PartitionError {
+    /// It can't be told apart, and so can't pass.
+    #[error("the body is no webhook of Meta's")]
+    NotAWebhook,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// Where changes go: to a sender's callback, or to where what is nobody's goes.
+#[derive(Clone, PartialEq, Eq)]
+enum Place {
+    Sender { tenant: String, sender: String },
+    Default,
+}
+
+impl Owned<'_> {
+    fn place(&self) -> Place {
+        Place::Sender { tenant: self.tenant.config.id.to_string(), sender: self.sender.id.to_string() }
+    }
+
+    fn has_callback(&self, default: Option<&str>) -> bool {
+        self.sender.callback_url.is_some() || default.is_some()
+    }
+}
+
+/// What was made of one change.
+struct Fate {
+    /// Where it goes; none where it is nobody's.
+    place: Option<Place>,
+    /// What goes there; none where nothing is left.
+    kept: Option<Kept>,
+    /// What goes to the sender's quarantine.
+    quarantined: Option<Kept>,
+    blocked_ids: Vec<String>,
+    counts: Counts,
+}
+
+impl Fate {
+    fn whole(place: Option<Place>) -> Self {
+        Fate {
+            place,
+            kept: Some(Kept::Whole),
+            quarantined: None,
+            blocked_ids: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+}
+
+/// Does what people ask for in a webhook, and finds out what of it goes where. May block on the disk.
+pub(super) fn partition(
+    registry: &Registry,
+    confirmations: &AllConfirmations,
+    default: Option<&str>,
+    body: &[u8],
+) -> Result<Partition, PartitionError> {
+    // Of bytes that are no text, there is all the more to be read around them.
+    let text = String::from_utf8_lossy(body);
+    let payload = Payload::read(&text).ok_or(PartitionError::NotAWebhook)?;
+    let owners = Owners::of(registry, confirmations, &payload);
+    let mut fates: BTreeMap<(usize, Option<usize>), Fate> = BTreeMap::new();
+    let mut places: Vec<Place> = Vec::new();
+    for (e, entry) in payload.entries.iter().enumerate() {
+        let account = Account::of(entry);
+        if entry.is_odd {
+            fates.insert((e, None), of_odd_entry(&owners, &account, entry, default)?);
+            continue;
+        }
+        if entry.changes.is_empty() {
+            // As Messenger's and Instagram's have: nobody's, and whole.
+            fates.insert((e, None), Fate::whole(default.map(|_| Place::Default)));
+        }
+        for (c, change) in entry.changes.iter().enumerate() {
+            let fate = match owners.owner(&account, change) {
+                Owner::Sender(owned) => of_sender(owned, change, default)?,
+                Owner::Unclear(candidates) => {
+                    of_unclear(&candidates, hear_unclear(&candidates, change)?, default)
+                }
+                Owner::Nobody => Fate::whole(default.map(|_| Place::Default)),
+            };
+            fates.insert((e, Some(c)), fate);
+        }
+    }
+    for place in fates.values().filter_map(|fate| fate.place.as_ref()) {
+        if !places.contains(place) {
+            places.push(place.clone());
+        }
+    }
+    let is_known = fates.values().all(|fate| fate.place.is_some());
+    let url_of = |place: &Place| match place {
+        Place::Default => default,
+        Place::Sender { tenant, sender } => sender_of(registry, tenant, sender)
+            .and_then(|(_, sender)| sender.callback_url.as_deref())
+            .or(default),
+    };
+    let mut urls = places.iter().map(url_of);
+    let first = urls.next();
+    let is_one_place = first.is_some() && urls.all(|url| Some(url) == first);
+    let is_whole = is_known
+        && is_one_place
+        && fates.values().all(|fate| matches!(fate.kept, Some(Kept::Whole)) && fate.quarantined.is_none());
+    let placeless = fates.values().filter(|fate| fate.place.is_none());
+    let held_of_nobody = placeless.map(|fate| fate.counts.held).sum();
+    let mut partition =
+        Partition { deliveries: Vec::new(), counts: Vec::new(), is_whole, is_known, held_of_nobody };
+    for place in &places {
+        let of_place = || fates.values().filter(|fate| fate.place.as_ref() == Some(place));
+        let owner = match place {
+            Place::Default => None,
+            Place::Sender { tenant, sender } => sender_of(registry, tenant, sender),
+        };
+        let tenant = owner.map(|(tenant, _)| tenant);
+        if let Some(tenant) = tenant {
+            let sum = |all: Counts, fate: &Fate| Counts {
+                passed: all.passed + fate.counts.passed,
+                blocked: all.blocked + fate.counts.blocked,
+                held: all.held + fate.counts.held,
+            };
+            partition.counts.push((Arc::clone(tenant), of_place().fold(Counts::default(), sum)));
+        }
+        let delivery = |url: &str, body: String, blocked_ids: Vec<String>| Delivery {
+            url: url.to_owned(),
+            tenant: tenant.map(|tenant| tenant.config.id.clone()),
+            body: Bytes::from(body),
+            signature: None,
+            blocked_ids,
+        };
+        let of_this =
+            |e: usize, c: Option<usize>| fates.get(&(e, c)).filter(|fate| fate.place.as_ref() == Some(place));
+        let main = payload.with(|e, c| of_this(e, c)?.kept.clone());
+        if let Some((url, body)) = url_of(place).zip(main) {
+            let ids = of_place().flat_map(|fate| fate.blocked_ids.iter().cloned()).collect();
+            partition.deliveries.push(delivery(url, body, ids));
+        }
+        let aside = payload.with(|e, c| of_this(e, c)?.quarantined.clone());
+        let url = owner.and_then(|(_, sender)| sender.quarantine_url.as_deref());
+        if let Some((url, body)) = url.zip(aside) {
+            partition.deliveries.push(delivery(url, body, Vec::new()));
+        }
+    }
+    Ok(partition)
+}
+
+fn sender_of<'a>(
+    registry: &'a Registry,
+    tenant: &str,
+    sender: &str,
+) -> Option<(&'a Arc<Tenant>, &'a SenderConfig)> {
+    let tenant = registry.tenant(tenant)?;
+    let sender = tenant.config.senders.iter().find(|known| known.id.as_str() == sender)?;
+    Some((tenant, sender))
+}
+
+/// What becomes of a change of this sender. Without a callback of its own, and one for all, it is nobody's yet; but what people
+/// ask for is done.
+fn of_sender(owned: Owned<'_>, change: &Change<'_>, default: Option<&str>) -> Result<Fate, Refusal> {
+    let Owned { sender, .. } = owned;
+    let mut fate = Fate::whole(Some(owned.place()));
+    let Some(mut sorting) = Sorting::of(owned) else { return Ok(fate) };
+    if let Some(value) = &change.value.object {
+        let Parts { kept, aside } = sorting.value(value)?;
+        (fate.kept, fate.quarantined) = (kept, aside);
+    }
+    if change.value.is_odd || sorting.is_torn {
+        (fate.kept, fate.quarantined) = match sorting.way_of_unreadable() {
+            Way::Nowhere => (None, None),
+            Way::Aside => (None, Some(Kept::Whole)),
+            Way::On => (fate.kept, fate.quarantined),
+        };
+    }
+    fate.place = fate.place.filter(|_| owned.has_callback(default));
+    fate.counts = sorting.counts;
+    if sender.blocked_inbound == BlockedInbound::Mark {
+        fate.blocked_ids = sorting.blocked_ids;
+    }
+    Ok(fate)
+}
+
+/// Hears the stops in a change that is one of these senders', or none of them knows whose: for each of these, as for one. Whether
+/// nobody in it is blocked by any of them.
+fn hear_unclear(candidates: &[Owned<'_>], change: &Change<'_>) -> Result<bool, Refusal> {
+    let mut is_free = true;
+    for owned in candidates {
+        let (Some(mut sorting), Some(value)) = (Sorting::of(*owned), &change.value.object) else { continue };
+        sorting.is_doubtful = true;
+        sorting.value(value)?;
+        is_free &= sorting.counts.blocked == 0;
+    }
+    Ok(is_free)
+}
+
+/// What becomes of something that is one of these senders'. It is not delivered unless all of them want that, and it is free of
+/// anybody whom one of them blocks.
+fn of_unclear(candidates: &[Owned<'_>], is_free: bool, default: Option<&str>) -> Fate {
+    let wants = |policy| candidates.iter().find(|owned| owned.sender.unreadable_inbound == policy);
+    let (hold, aside) = (wants(UnreadableInbound::Hold), wants(UnreadableInbound::Quarantine));
+    let deliver = wants(UnreadableInbound::Deliver);
+    let mut fate = Fate::whole(hold.or(aside).or(deliver).map(Owned::place));
+    match (hold, aside, deliver) {
+        (None, Some(_), _) => {
+            fate.quarantined = fate.kept.take();
+            fate.counts.blocked = 1;
+        }
+        (None, None, Some(owned)) if is_free => {
+            fate.counts.passed = 1;
+            fate.place = fate.place.filter(|_| owned.has_callback(default));
+        }
+        (None, None, Some(_)) => {
+            fate.kept = None;
+            fate.counts.blocked = 1;
+        }
+        (Some(_), _, _) | (None, None, None) => {
+            fate.kept = None;
+            fate.counts.held = 1;
+        }
+    }
+    fate
+}
+
+/// What becomes of an entry that can't be told apart: it goes, or does not, as one.
+fn of_odd_entry(
+    owners: &Owners<'_>,
+    account: &Account,
+    entry: &Entry<'_>,
+    default: Option<&str>,
+) -> Result<Fate, Refusal> {
+    let mut candidates = owners.of_account(account);
+    let mut is_free = true;
+    for change in &entry.changes {
+        let named = match owners.owner(account, change) {
+            Owner::Sender(owned) => vec![owned],
+            Owner::Unclear(candidates) => candidates,
+            Owner::Nobody => Vec::new(),
+        };
+        is_free &= hear_unclear(&named, change)?;
+        candidates.extend(named);
+    }
+    if candidates.is_empty() && !owners.is_whatsapp {
+        return Ok(Fate::whole(default.map(|_| Place::Default)));
+    }
+    Ok(of_unclear(&candidates, is_free, default))
+}

@@ -1,0 +1,48 @@
+//! Signatures of webhooks: HMAC-SHA256 over the body as it is sent, in `X-Hub-Signature-256`.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use portcullis_edge::hex;
+
+pub(crate) const HEADER: &str = "x-hub-signature-256";
+const PREFIX: &str = "sha256=";
+
+fn mac(secret: &str, body: &[u8]) -> Hmac<Sha256> {
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length");
+    mac.update(body);
+    mac
+}
+
+/// What stands in the header.
+pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
+    let digest = mac(secret, body).finalize().into_bytes();
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{PREFIX}{digits}")
+}
+
+/// Whether a header is that of this body. Takes the same time whatever is wrong with it.
+pub(crate) fn is_of(secret: &str, body: &[u8], header: &[u8]) -> bool {
+    let digits = str::from_utf8(header).ok().and_then(|text| text.strip_prefix(PREFIX));
+    let digest = digits.and_then(hex::digest);
+    digest.is_some_and(|digest| mac(secret, body).verify_slice(&digest).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_of_one_body_and_one_secret() {
+        // RFC 4231, section 4.3.
+        let signature = sign("Jefe", b"what do ya want for nothing?");
+        assert_eq!(signature, "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert!(is_of("Jefe", b"what do ya want for nothing?", signature.as_bytes()));
+        assert!(!is_of("jefe", b"what do ya want for nothing?", signature.as_bytes()));
+        assert!(!is_of("Jefe", b"what do ya want for nothing!", signature.as_bytes()));
+        for other in ["", "sha256=", "sha1=5bdcc146", &signature[..20], &signature[7..]] {
+            assert!(!is_of("Jefe", b"what do ya want for nothing?", other.as_bytes()), "{other}");
+        }
+    }
+}
