@@ -102,8 +102,11 @@ fn the_first_block_of_the_readme_works_against_the_demo() {
     let (_, demo) = demo.split_once("r#\"").unwrap();
     let (config, _) = demo.split_once("\"#").unwrap();
     let gateway = Gateway::with(&config.replace("{listen}", "127.0.0.1:0"));
-    let curl =
-        blocks(README).into_iter().find(|(kind, text)| *kind == "sh" && text.contains("curl")).unwrap().1;
+    let curl = blocks(README)
+        .into_iter()
+        .find(|(kind, text)| *kind == "sh" && text.contains("/portcullis/v1/"))
+        .unwrap()
+        .1;
     let curl = curl.replace("http://127.0.0.1:8480", gateway.url());
     let said = run(&gateway, "", &curl);
     assert!(said.contains(r#""verdict":"block""#), "{said}");
@@ -227,14 +230,14 @@ fn limits(range: &str) -> Option<(u64, Option<u64>)> {
 }
 
 #[test]
-fn the_ranges_and_defaults_on_the_page_on_configuration_are_the_gateway_s() {
+fn the_ranges_and_defaults_on_the_page_on_configuration_are_those_of_the_gateway() {
     let serve = |config: &str| {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("portcullis.toml");
         std::fs::write(&file, config).unwrap();
         command("serve").arg("--config").arg(file.to_str().unwrap()).ends(2).err
     };
-    let mut tried = 0;
+    let (mut tried, mut defaults) = (0, 0);
     for section in ["[plugins]", "[traffic]", "[dialects]", "[meta]", "[[tenants]]", "[tenants.rate_limit]"] {
         let (_, rest) = CONFIGURATION.split_once(&format!("# `{section}`\n")).unwrap();
         for row in rest.split("\n#").next().unwrap().lines().filter(|line| line.starts_with("| `")) {
@@ -258,9 +261,19 @@ fn the_ranges_and_defaults_on_the_page_on_configuration_are_the_gateway_s() {
             for bad in [least.checked_sub(1), most.map(|most| most + 1)].into_iter().flatten() {
                 let said = of(bad);
                 assert!(blames(&said), "{section} {name} = {bad}: {said}");
+                // As the gateway tells it.
+                if let Some((_, default)) = said.split_once("leave it out for ") {
+                    let digits = |text: &str| {
+                        let text = text.replace(',', "");
+                        text.chars().take_while(char::is_ascii_digit).collect::<String>()
+                    };
+                    let default = default.split([' ', ',', ';', '\n']).next().unwrap();
+                    assert_eq!(digits(default), digits(cells[4]), "{section} {name}");
+                    defaults += 1;
+                }
                 tried += 1;
             }
         }
     }
-    assert!(tried >= 20, "{tried}");
+    assert!(tried >= 20 && defaults >= 10, "{tried}, {defaults}");
 }
