@@ -12,6 +12,7 @@ const CONFIGURATION: &str = include_str!("../../../../docs/configuration.md");
 const IMPORTING: &str = include_str!("../../../../docs/importing.md");
 const OPERATING: &str = include_str!("../../../../docs/operating.md");
 const PASSING: &str = include_str!("../../../../docs/passing.md");
+const PLUGINS: &str = include_str!("../../../../docs/plugins.md");
 const VENDORS: &str = include_str!("../../../../docs/vendors.md");
 
 /// The fenced blocks of a page, with what stands behind their fence.
@@ -160,6 +161,27 @@ fn the_examples_of_the_page_on_forwarding_work() {
     let gateway = Gateway::with(&format!("{base}{forwarding}"));
     let said = run(&gateway, "acme-secret", block(PASSING, "sh"));
     assert!(said.contains(r#""verdict":"allow""#), "{said}");
+}
+
+#[test]
+fn the_rules_on_the_page_on_plugins_decide_as_it_says() {
+    let options =
+        blocks(PLUGINS).into_iter().find(|(_, text)| text.contains("plugin = \"prefix\"")).unwrap().1;
+    let gateway = Gateway::with(&format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[storage]\nurl = \"sqlite://portcullis.db\"\n\
+         [[tenants]]\nid = \"acme\"\ntokens = [\"acme-secret\"]\n{options}\n[[tenants.senders]]\nid = \"support\"\n"
+    ));
+    let numbers = ["+41715212345", "+41715209999", "+41215601234", "+412156012345", "+46732001122"];
+    let check = |direction: &str| {
+        let run = gateway
+            .command(&format!("check --sender support --direction {direction} {}", numbers.join(" ")))
+            .run();
+        assert_ne!(run.code, Some(2), "{}", run.err);
+        let blocked = run.out.lines().filter_map(|line| line.strip_suffix("\tblock").map(str::to_owned));
+        blocked.collect::<Vec<_>>()
+    };
+    assert_eq!(check("inbound"), ["+41715212345", "+41215601234"]);
+    assert_eq!(check("outbound"), [""; 0]);
 }
 
 /// The settings that the page has in a section, in the order of its table.
