@@ -1,9 +1,12 @@
-//! The README shows the examples as they are.
+//! Pages show the examples as they are.
+
+#[track_caller]
+fn shows(page: &str, text: &str, example: &str) {
+    assert!(text.contains(example), "{page} has another copy of this example:\n{example}");
+}
 
 #[test]
-fn the_readme_has_the_embedding_and_the_smallest_plugin_word_for_word() {
-    let readme = include_str!("../../README.md");
-    for example in [include_str!("../examples/embed.rs"), include_str!("../../benches/trivial/src/lib.rs")] {
-        assert!(readme.contains(example), "the README's copy is not up to date: it should be\n{example}");
-    }
+fn the_pages_show_the_examples_word_for_word() {
+    shows("README.md", include_str!("../../README.md"), include_str!("../../benches/trivial/src/lib.rs"));
+    shows("docs/embedding.md", include_str!("../../docs/embedding.md"), include_str!("../examples/embed.rs"));
 }

@@ -1,4 +1,4 @@
-//! Links between the Markdown pages lead somewhere, and the paths that CONTRIBUTING.md names exist.
+//! Links between the Markdown pages lead somewhere, and the paths that they name exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -81,13 +81,22 @@ fn every_link_between_pages_leads_somewhere() {
 }
 
 #[test]
-fn the_paths_that_contributing_names_exist() {
+fn the_paths_that_pages_name_exist() {
     let workspace = workspace();
-    let page = fs::read_to_string(workspace.join("CONTRIBUTING.md")).unwrap();
-    let prose = prose(&page);
-    let folders = ["benches/", "crates/", "docs/", "host/", "plugins/", "wit/", ".ci/"];
-    let code = prose.split('`').skip(1).step_by(2);
-    let paths = code.filter(|text| folders.iter().any(|folder| text.starts_with(folder)));
-    let missing: Vec<_> = paths.filter(|path| !workspace.join(path).exists()).collect();
-    assert!(missing.is_empty(), "CONTRIBUTING.md names what is not there: {missing:?}");
+    let mut pages = Vec::new();
+    collect_pages(&workspace, &mut pages);
+    let folders = ["benches/", "crates/", "docs/", "examples/", "host/", "plugins/", "wit/", ".ci/"];
+    let (mut missing, mut seen) = (Vec::new(), 0);
+    for page in &pages {
+        let prose = prose(&fs::read_to_string(page).unwrap());
+        let code = prose.split('`').skip(1).step_by(2);
+        for path in code.filter(|text| folders.iter().any(|folder| text.starts_with(folder))) {
+            if !workspace.join(path).exists() {
+                missing.push(format!("{}: {path}", page.strip_prefix(&workspace).unwrap().display()));
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 80, "only {seen} paths were found");
+    assert!(missing.is_empty(), "pages name what is not there:\n{}", missing.join("\n"));
 }

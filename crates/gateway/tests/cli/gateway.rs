@@ -33,7 +33,7 @@ id = "sales"
 number = "46700000002"
 "#;
 
-/// A running gateway with a tenant, `acme`, that has two senders, `support` and `sales`.
+/// A running gateway; by default with a tenant, `acme`, that has two senders, `support` and `sales`.
 pub(crate) struct Gateway {
     folder: TempDir,
     process: Child,
@@ -42,8 +42,13 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn start() -> Self {
+        Self::with(CONFIG)
+    }
+
+    /// One with another configuration.
+    pub(crate) fn with(config: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        std::fs::write(folder.path().join("portcullis.toml"), CONFIG).unwrap();
+        std::fs::write(folder.path().join("portcullis.toml"), config).unwrap();
         let (process, url) = serve(folder.path());
         Gateway { folder, process, url }
     }

@@ -1,6 +1,6 @@
-//! The OpenAPI document says what there is.
+//! The OpenAPI document, and the page on metrics, say what there is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -177,4 +177,36 @@ fn every_reference_of_the_document_leads_somewhere() {
         .map(|operation| operation["operationId"].as_str().unwrap())
         .collect();
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "ids of operations are unique");
+}
+
+#[test]
+fn the_page_on_operating_has_every_metric_with_its_labels() {
+    let page = include_str!("../../../../docs/operating.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `portcullis_"));
+    let mut documented: BTreeMap<&str, BTreeSet<&str>> = rows
+        .map(|row| {
+            let [_, name, labels, _, _] = row.split('|').collect::<Vec<_>>()[..] else { panic!("{row}") };
+            (name.trim().trim_matches('`'), labels.split('`').skip(1).step_by(2).collect())
+        })
+        .collect();
+
+    let gateway = Gateway::start();
+    gateway.verdict("+46732001122");
+    gateway.api("POST", "/admin/tenants/acme/plugin", ADMIN, Some(json!({}))).ok();
+    let metrics = gateway.call("GET", "/metrics", ADMIN, None).text;
+    let mut shown: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        let (name, rest) = line.split_once(['{', ' ']).unwrap();
+        let (labels, _) = rest.split_once('}').unwrap_or_default();
+        let name =
+            ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name);
+        let labels = labels.split("\",").filter_map(|label| label.split('=').next());
+        shown.entry(name.to_owned()).or_default().extend(labels.filter(|label| !["", "le"].contains(label)));
+    }
+    let shown: BTreeMap<&str, BTreeSet<&str>> =
+        shown.iter().map(|(name, labels)| (name.as_str(), labels.clone())).collect();
+    // No plugin has failed: what is not counted yet is not shown.
+    let faults = documented.remove("portcullis_plugin_faults_total");
+    assert_eq!(faults, Some(BTreeSet::from(["tenant", "list", "kind"])));
+    assert_eq!(shown, documented);
 }
