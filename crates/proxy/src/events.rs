@@ -17,10 +17,10 @@ use tracing::{debug, warn};
 
 use super::client::Client;
 use super::webhook::signature;
-use portcullis_edge::settings::EventsConfig;
-use portcullis_edge::ops::{Refusal, read};
-use portcullis_edge::gateway::Gateway;
 use portcullis_api::ChangeDocument;
+use portcullis_edge::gateway::Gateway;
+use portcullis_edge::ops::{Refusal, read};
+use portcullis_edge::settings::EventsConfig;
 use portcullis_edge::wire;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-portcullis-signature-256");

@@ -9,9 +9,9 @@ use portcullis_ledger::{
 };
 use portcullis_msisdn::{Directions, Person};
 
+use super::webhook::{Asked, Moved, Object, When, Who, lenient};
 use crate::confirmations::Confirmations;
 use portcullis_edge::keywords::Wish;
-use super::webhook::{Asked, Moved, Object, When, Who, lenient};
 use portcullis_edge::ops::{Refusal, Target};
 use portcullis_edge::tenant::Tenant;
 

@@ -85,8 +85,7 @@ pub fn check(proxy: &TrafficSettings, meta: &MetaSettings, root: &Place, problem
             problem(in_traffic.key(key), &format!("not between 1 and 3600; leave it out for {default}"));
         }
     }
-    let urls =
-        [("upstream", &meta.upstream), ("default_callback_url", &meta.default_callback_url)];
+    let urls = [("upstream", &meta.upstream), ("default_callback_url", &meta.default_callback_url)];
     for (key, url) in urls {
         if url.as_ref().is_some_and(|url| !is_http_url(url)) {
             problem(
@@ -95,10 +94,12 @@ pub fn check(proxy: &TrafficSettings, meta: &MetaSettings, root: &Place, problem
             );
         }
     }
-    for (key, secret) in [("app_secret", &meta.app_secret), ("verify_token", &meta.verify_token)]
-    {
+    for (key, secret) in [("app_secret", &meta.app_secret), ("verify_token", &meta.verify_token)] {
         if secret.as_ref().is_some_and(|secret| secret.0.is_empty()) {
-            problem(in_meta.key(key), "empty: anybody would know it; write what the app has, or leave it out");
+            problem(
+                in_meta.key(key),
+                "empty: anybody would know it; write what the app has, or leave it out",
+            );
         }
     }
     let status = StatusCode::from_u16(meta.blocked_status);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::edges::Known;
 use super::path::Node;
-use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::registry::{Caller, Registry, SenderName};
+use portcullis_edge::settings::SenderConfig;
 
 /// Whose an id is, as far as the configuration tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use super::rules::{Rule, Rules};
 use super::scanned::Scan as _;
 use super::upload::UploadScanner;
 use super::{may_pass, recipients};
-use portcullis_edge::vendor::graph;
 use portcullis_edge::number::NumberReader;
 use portcullis_edge::token::TokenDigest;
+use portcullis_edge::vendor::graph;
 use portcullis_engine::Identity;
 use upstream::model::{Harm, harms};
 use upstream::{
@@ -22,7 +22,7 @@ use upstream::{
     TENANT, generator, seeds,
 };
 
-#[path = "../../../tests/upstream/mod.rs"]
+#[path = "../../../gateway/tests/upstream/mod.rs"]
 mod upstream;
 
 /// Two tenants: the one that asks has two senders of one account.

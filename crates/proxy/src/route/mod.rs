@@ -20,13 +20,13 @@ use crate::client::Unanswered;
 use crate::outbound::untouched;
 use crate::people;
 use crate::verdict::{Kind, judge};
-use portcullis_edge::keywords::Keywords;
 use crate::webhook::{Asked, Object, Said, When, Who, lenient, said};
-use portcullis_edge::ops::{Refusal, RowError, RowProblem, Target};
-use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::identity::IdentityError;
+use portcullis_edge::keywords::Keywords;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::number::NumberError;
+use portcullis_edge::ops::{Refusal, RowError, RowProblem, Target};
+use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::{Identity, USER_PREFIX};
 
 pub(crate) use endpoint::routes;

@@ -7,9 +7,9 @@ use portcullis_ledger::UserId;
 use portcullis_msisdn::Msisdn;
 use serde_json::value::RawValue;
 
-use portcullis_edge::keywords::{Keywords, Wish};
 use super::lenient::{Values, number, text, text_or_integer, texts_at, time, times, user, users};
 use super::payload::{Inner, Object};
+use portcullis_edge::keywords::{Keywords, Wish};
 use portcullis_edge::number::is_same;
 use portcullis_engine::Identity;
 

@@ -31,14 +31,14 @@ use tracing::warn;
 use super::Proxy;
 use super::client::for_another;
 use super::concurrency_limit::Permit;
-use portcullis_edge::ops::Refusal;
+pub(super) use message::{Moved, Request as Asked, Said, When, Who, said};
+use partition::{Partition, PartitionError, partition};
+pub(super) use payload::Object;
 use portcullis_edge::AppState;
 use portcullis_edge::http::body;
 use portcullis_edge::http::request_log::Logged;
 use portcullis_edge::metrics::Passage;
-pub(super) use message::{Moved, Request as Asked, Said, When, Who, said};
-use partition::{Partition, PartitionError, partition};
-pub(super) use payload::Object;
+use portcullis_edge::ops::Refusal;
 
 pub(super) const PATH: &str = "/webhooks/meta";
 /// Names the messages of blocked numbers, where a sender has them go on with the others.
@@ -262,11 +262,7 @@ fn rank(response: &Response) -> u16 {
 const MOST_OF_ANSWER: usize = 64 << 10;
 
 /// Sends one on, and waits until its answer is there as a whole: a callback that breaks off in the middle took nothing.
-async fn deliver(
-    proxy: Arc<Proxy>,
-    request: Option<axum::http::Request<Body>>,
-    _permit: Permit,
-) -> Response {
+async fn deliver(proxy: Arc<Proxy>, request: Option<axum::http::Request<Body>>, _permit: Permit) -> Response {
     let Some(request) = request else { return answer(StatusCode::BAD_GATEWAY) };
     let until = Instant::now() + proxy.callback_timeout;
     let response = match proxy.client.send(request, proxy.callback_timeout).await {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::confirmations::AllConfirmations;
 use super::lenient::{Values, text, text_or_integer};
 use super::payload::{Change, Entry, Inner, Object, Payload};
-use portcullis_edge::settings::SenderConfig;
+use crate::confirmations::AllConfirmations;
 use portcullis_edge::registry::{Registry, SenderName};
+use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::tenant::Tenant;
 
 /// The arrays of a value whose elements are a person's, or about one.
@@ -112,10 +112,9 @@ impl<'a> Owners<'a> {
             sender.waba_id.as_ref().is_some_and(|known| account.0.read.contains(known))
         };
         let confirmations = self.confirmations;
-        let senders = self
-            .registry
-            .tenants()
-            .flat_map(|tenant| tenant.config.senders.iter().map(move |sender| Owned { tenant, sender, confirmations }));
+        let senders = self.registry.tenants().flat_map(|tenant| {
+            tenant.config.senders.iter().map(move |sender| Owned { tenant, sender, confirmations })
+        });
         senders.filter(|owned| is_of(owned.sender)).collect()
     }
 }

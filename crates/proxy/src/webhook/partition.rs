@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 
-use crate::confirmations::AllConfirmations;
 use super::Delivery;
 use super::owner::{Account, Owned, Owner, Owners};
 use super::payload::{Change, Entry, Kept, Payload};
 use super::sorting::{Counts, Parts, Sorting, Way};
+use crate::confirmations::AllConfirmations;
 use portcullis_api::settings::{BlockedInbound, UnreadableInbound};
-use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::ops::Refusal;
 use portcullis_edge::registry::Registry;
+use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::tenant::Tenant;
 
 /// What becomes of a webhook.

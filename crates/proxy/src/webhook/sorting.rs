@@ -8,16 +8,16 @@ use jiff::Timestamp;
 use portcullis_msisdn::Direction;
 use serde_json::value::RawValue;
 
-use crate::confirmations::Confirmations;
-use portcullis_edge::keywords::Wish;
 use super::super::people;
 use super::lenient;
 use super::message::{self, Asked, CONTACT, FROM, Move, Named, Names, RECIPIENT, Request, When, Who};
 use super::owner::{ELEMENTS, Owned};
 use super::payload::{Field, Inner, Kept, Object, array, elements};
+use crate::confirmations::Confirmations;
 use portcullis_api::settings::{BlockedInbound, UnreadableInbound};
-use portcullis_edge::settings::SenderConfig;
+use portcullis_edge::keywords::Wish;
 use portcullis_edge::ops::{Refusal, Target, check};
+use portcullis_edge::settings::SenderConfig;
 
 /// How many elements of a webhook were what.
 #[derive(Clone, Copy, Debug, Default)]
@@ -231,7 +231,9 @@ impl<'a> Sorting<'a> {
         match named.who().filter(|_| !self.is_doubtful) {
             Some(who) => people::grant(&self.target, &self.confirmations, &who, &asked)?,
             None if asked.wish == Wish::Stop => {
-                named.all().try_for_each(|one| people::grant(&self.target, &self.confirmations, &Who::from(&one), &asked))?;
+                named.all().try_for_each(|one| {
+                    people::grant(&self.target, &self.confirmations, &Who::from(&one), &asked)
+                })?;
             }
             None => {}
         }
