@@ -52,7 +52,6 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct CheckManyAnswer<'a> {
     /// The blocked numbers, spelled and ordered as in the request.
-    #[serde(borrow)]
     pub blocked: Vec<Cow<'a, str>>,
     /// How many numbers were checked.
     pub checked: usize,

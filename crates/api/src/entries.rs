@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Actor, HoldKind, Outcome, Source};
 
 /// One entry of a list.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct EntryAnswer {
     /// Stays the same for as long as the tenant's key does, also when the entry is unblocked and blocked again.
     pub id: String,
@@ -42,7 +42,7 @@ pub struct EntryAnswer {
 }
 
 /// One reason for which a number is, or was, blocked.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct HoldAnswer {
     pub kind: HoldKind,
     /// What it covers; nothing where it is lifted.
@@ -76,7 +76,7 @@ pub enum Status {
 }
 
 /// A part of a list.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct PageAnswer {
     pub entries: Vec<EntryAnswer>,
     /// What to send as `after` for the next part; null on the last one.
@@ -84,11 +84,21 @@ pub struct PageAnswer {
 }
 
 /// What became of one entry.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct RemovalAnswer {
     pub outcome: Outcome,
     /// The directions that are still blocked.
     pub directions: Vec<Direction>,
     /// The list's sequence number afterwards.
     pub sequence: u64,
+}
+
+impl Status {
+    /// As it stands in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::Active => "active",
+            Status::Inactive => "inactive",
+        }
+    }
 }

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::io::Write as _;
 
 use clap::Args;
+use portcullis_api::{AnsweredBy, Direction};
 
 use super::client::{Client, MOST_NUMBERS};
-use super::directions::Direction;
+use super::directions::direction_parser;
 use super::numbers::{NumberOptions, explained};
 use super::output::{self, Results};
 use super::{Exit, TargetOptions};
@@ -31,7 +32,7 @@ pub(super) struct Options {
     target: TargetOptions,
 
     /// The way the message goes
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = direction_parser())]
     direction: Direction,
 
     /// Print nothing: only the exit code answers
@@ -53,7 +54,7 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
         let texts: Vec<&str> = batch.iter().map(|number| number.text.as_str()).collect();
         let checked =
             client.check(&target, &texts, options.direction).map_err(|error| explained(&batch, error))?;
-        let blocked: HashSet<&str> = checked.blocked.iter().map(String::as_str).collect();
+        let blocked: HashSet<&str> = checked.blocked.iter().map(AsRef::as_ref).collect();
         if !blocked.is_empty() {
             exit = Exit::NotAll;
         }
@@ -64,7 +65,7 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
             }
             results.flush()?;
         }
-        if checked.source != "plugin" && !stand_in {
+        if checked.source != AnsweredBy::Plugin && !stand_in {
             stand_in = true;
             output::note(format_args!(
                 "portcullis: the plugin failed, so the tenant's {} answered in its place",

@@ -6,17 +6,18 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use portcullis_api::{
+    BlockRequest, CheckManyAnswer, CheckRequest, Direction, EntryAnswer, ErrorBody, ErrorCode, ErrorObject,
+    ExchangeRequest, NumberText, PageAnswer, PluginStatus, TrailAnswer, UnblockRequest, WriteAnswer,
+};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use ureq::http::uri::{Authority, Scheme};
 use ureq::http::{HeaderValue, Response, StatusCode, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy, Timeout};
 
-use super::directions::{Direction, Directions};
-use super::entries::{Entry, Status};
-use super::source::Source;
-use super::time::Time;
+use super::entries::Status;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -115,105 +116,6 @@ pub(super) struct Client {
     authorization: HeaderValue,
 }
 
-/// Which change to make.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Block,
-    Unblock,
-}
-
-/// The body of a change: `numbers` or `entries`, and what holds for all of them.
-#[derive(Clone, Default, Serialize)]
-pub(super) struct ChangeBody<'a, E: Serialize = ()> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) numbers: Option<Vec<&'a str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) entries: Option<Vec<E>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) directions: Option<Directions>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) source: Option<Source>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expires: Option<Time>,
-    /// Which hold to make or to lift.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) hold: Option<&'static str>,
-    /// When the person asked for it; now, where it is left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) requested: Option<Time>,
-    /// `refuse` or `skip`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) on_invalid: Option<&'static str>,
-    #[serde(skip_serializing_if = "is_false")]
-    pub(super) dry_run: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    pub(super) brief: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-/// What came of a change.
-#[derive(Debug, Deserialize)]
-pub(super) struct Changed {
-    /// A result a number, in order. Empty where `brief` was asked for.
-    #[serde(default)]
-    pub(super) results: Vec<Outcome>,
-    pub(super) changed: u64,
-    pub(super) unchanged: u64,
-    #[serde(default)]
-    pub(super) invalid: Vec<Invalid>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Outcome {
-    /// In E.164, with `+`.
-    pub(super) number: String,
-    pub(super) outcome: String,
-}
-
-/// A number that the gateway can't read.
-#[derive(Debug, Deserialize)]
-pub(super) struct Invalid {
-    /// Which one of those sent, from 0.
-    pub(super) index: usize,
-    pub(super) reason: String,
-}
-
-#[derive(Serialize)]
-struct CheckBody<'a> {
-    numbers: &'a [&'a str],
-    direction: Direction,
-}
-
-/// The answer to a check of several numbers.
-#[derive(Debug, Deserialize)]
-pub(super) struct Checked {
-    /// Those that are blocked, written as they were sent, in the same order.
-    pub(super) blocked: Vec<String>,
-    /// Who decided: `plugin`, or `policy` or `ledger` where the plugin failed.
-    pub(super) source: String,
-}
-
-/// Some entries of a list.
-#[derive(Debug, Deserialize)]
-pub(super) struct Page {
-    pub(super) entries: Vec<Entry>,
-    /// What to ask the next page with; `None` at the end.
-    pub(super) next: Option<String>,
-}
-
-/// A part of what was done, each record as the gateway wrote it.
-#[derive(Debug, Deserialize)]
-pub(super) struct Trail {
-    pub(super) records: Vec<serde_json::Value>,
-    pub(super) older: Option<u64>,
-}
-
 impl Client {
     pub(super) fn new(base: BaseUrl, token: Option<&Token>) -> Result<Self, Error> {
         let token = token.map(|Token(token)| token.trim()).filter(|token| !token.is_empty());
@@ -245,24 +147,20 @@ impl Client {
         target: &Target,
         numbers: &[&str],
         direction: Direction,
-    ) -> Result<Checked, Error> {
+    ) -> Result<CheckManyAnswer<'static>, Error> {
         let request = self.agent.post(self.url(target, "check"));
-        self.send(request, &CheckBody { numbers, direction })
+        let numbers = numbers.iter().map(|&number| NumberText::from(number)).collect();
+        self.send(request, &CheckRequest { number: None, numbers: Some(numbers), direction })
     }
 
-    /// Changes up to [`MOST_NUMBERS`] entries.
-    pub(super) fn change<E: Serialize>(
-        &self,
-        target: &Target,
-        change: Change,
-        body: &ChangeBody<'_, E>,
-    ) -> Result<Changed, Error> {
-        let url = self.url(target, "entries");
-        let request = match change {
-            Change::Block => self.agent.post(url),
-            Change::Unblock => self.agent.delete(url).force_send_body(),
-        };
-        self.send(request, body)
+    /// Blocks up to [`MOST_NUMBERS`] numbers.
+    pub(super) fn block(&self, target: &Target, body: &BlockRequest<'_>) -> Result<WriteAnswer, Error> {
+        self.send(self.agent.post(self.url(target, "entries")), body)
+    }
+
+    /// Unblocks up to [`MOST_NUMBERS`] numbers.
+    pub(super) fn unblock(&self, target: &Target, body: &UnblockRequest<'_>) -> Result<WriteAnswer, Error> {
+        self.send(self.agent.delete(self.url(target, "entries")).force_send_body(), body)
     }
 
     /// All entries of the list, a page at a time.
@@ -270,7 +168,7 @@ impl Client {
         &'a self,
         target: &'a Target,
         status: Status,
-    ) -> impl Iterator<Item = Result<Vec<Entry>, Error>> + 'a {
+    ) -> impl Iterator<Item = Result<Vec<EntryAnswer>, Error>> + 'a {
         let url = self.url(target, "entries");
         let mut cursor = Some(None);
         std::iter::from_fn(move || {
@@ -285,7 +183,7 @@ impl Client {
                 request = request.query("after", after);
             }
             let answer = request.call().map_err(|error| self.failed(error));
-            let page: Result<Page, Error> = answer.and_then(|answer| self.read(answer));
+            let page: Result<PageAnswer, Error> = answer.and_then(|answer| self.read(answer));
             Some(page.map(|page| {
                 cursor = page.next.map(Some);
                 page.entries
@@ -300,7 +198,7 @@ impl Client {
         number: Option<&str>,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Trail, Error> {
+    ) -> Result<TrailAnswer, Error> {
         let what = number
             .map_or_else(|| "history".to_owned(), |number| format!("entries/{}/history", segment(number)));
         let mut request = self
@@ -315,7 +213,7 @@ impl Client {
     }
 
     /// How a tenant's plugin stands. For the administrator.
-    pub(super) fn plugin_status(&self, tenant: &str) -> Result<serde_json::Value, Error> {
+    pub(super) fn plugin_status(&self, tenant: &str) -> Result<PluginStatus, Error> {
         let request = self.agent.get(self.plugin_url(tenant, ""));
         let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).call();
         self.read(answer.map_err(|error| self.failed(error))?)
@@ -325,13 +223,13 @@ impl Client {
     pub(super) fn exchange_plugin(
         &self,
         tenant: &str,
-        body: &impl Serialize,
-    ) -> Result<serde_json::Value, Error> {
+        body: &ExchangeRequest,
+    ) -> Result<PluginStatus, Error> {
         self.send(self.agent.post(self.plugin_url(tenant, "")), body)
     }
 
     /// `promote` or `rollback`, and how the tenant's plugin stands then. For the administrator.
-    pub(super) fn act_on_plugin(&self, tenant: &str, action: &str) -> Result<serde_json::Value, Error> {
+    pub(super) fn act_on_plugin(&self, tenant: &str, action: &str) -> Result<PluginStatus, Error> {
         let request = self.agent.post(self.plugin_url(tenant, &format!("/{action}")));
         let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).send_empty();
         self.read(answer.map_err(|error| self.failed(error))?)
@@ -372,7 +270,7 @@ impl Client {
                 .map_err(|_| Error::NotOurs { url: self.base.clone(), status: head.status });
         }
         Err(match serde_json::from_slice(&bytes) {
-            Ok(ErrorBody { error }) => Error::Refused(Box::new(error)),
+            Ok(ErrorBody { error }) => Error::Refused(Box::new(Refusal(error))),
             Err(_) => Error::NotOurs { url: self.base.clone(), status: head.status },
         })
     }
@@ -432,35 +330,31 @@ pub(super) enum Error {
     Unwritable,
 }
 
-#[derive(Deserialize)]
-struct ErrorBody {
-    error: Refusal,
-}
-
 /// A "no" of the gateway.
-#[derive(Debug, Deserialize)]
-pub(super) struct Refusal {
-    pub(super) code: String,
-    message: String,
-    #[serde(default)]
-    details: Vec<serde_json::Value>,
-}
+#[derive(Debug)]
+pub(super) struct Refusal(pub(super) ErrorObject);
 
 impl Refusal {
-    /// The numbers that it is about, where it is about numbers.
-    pub(super) fn invalid(&self) -> impl Iterator<Item = Invalid> {
-        self.details.iter().filter_map(|detail| Invalid::deserialize(detail).ok())
+    /// Its code.
+    pub(super) fn code(&self) -> &str {
+        &self.0.code
+    }
+
+    /// The numbers that it is about, where it is about numbers: the index of each, and what is wrong with it.
+    pub(super) fn invalid(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.0.details.iter().filter_map(|detail| Some((detail.index?, detail.reason.as_str())))
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        f.write_str(&self.0.message)?;
         // The two that a person mends at the command line rather than in the request.
-        match self.code.as_str() {
-            "invalid_token" | "missing_token" => f.write_str(" (--token, PORTCULLIS_TOKEN)")?,
-            "body_too_large" => f.write_str(" (for an import: --batch)")?,
-            _ => {}
+        let is = |code: ErrorCode| self.code() == code.as_str();
+        if is(ErrorCode::InvalidToken) || is(ErrorCode::MissingToken) {
+            f.write_str(" (--token, PORTCULLIS_TOKEN)")?;
+        } else if is(ErrorCode::BodyTooLarge) {
+            f.write_str(" (for an import: --batch)")?;
         }
         Ok(())
     }

@@ -1,16 +1,16 @@
 //! Directions as the command line and the API spell them.
 
 use clap::ValueEnum;
-use serde::Serialize;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use portcullis_api::Direction;
 
-/// The way a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Direction {
-    /// A person writes to the sender
-    Inbound,
-    /// The sender writes to a person
-    Outbound,
+/// Reads the way a message goes; for options, whose help lists both.
+pub(super) fn direction_parser() -> impl TypedValueParser<Value = Direction> {
+    PossibleValuesParser::new([
+        PossibleValue::new(Direction::Inbound.as_str()).help("A person writes to the sender"),
+        PossibleValue::new(Direction::Outbound.as_str()).help("The sender writes to a person"),
+    ])
+    .try_map(|name| name.parse::<Direction>())
 }
 
 /// The ways that an entry covers.
@@ -25,11 +25,21 @@ pub(super) enum Directions {
 }
 
 impl Directions {
-    pub(super) fn as_slice(self) -> &'static [Direction] {
+    pub(super) fn list(self) -> Vec<Direction> {
         match self {
-            Directions::Inbound => &[Direction::Inbound],
-            Directions::Outbound => &[Direction::Outbound],
-            Directions::Both => &[Direction::Inbound, Direction::Outbound],
+            Directions::Inbound => vec![Direction::Inbound],
+            Directions::Outbound => vec![Direction::Outbound],
+            Directions::Both => vec![Direction::Inbound, Direction::Outbound],
+        }
+    }
+
+    /// These directions; `None` where there are none.
+    pub(super) fn of(directions: &[Direction]) -> Option<Self> {
+        match (directions.contains(&Direction::Inbound), directions.contains(&Direction::Outbound)) {
+            (true, true) => Some(Directions::Both),
+            (true, false) => Some(Directions::Inbound),
+            (false, true) => Some(Directions::Outbound),
+            (false, false) => None,
         }
     }
 
@@ -51,13 +61,6 @@ impl Directions {
             Directions::Outbound => "outbound",
             Directions::Both => "both",
         }
-    }
-}
-
-/// The list of names that the API takes.
-impl Serialize for Directions {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.as_slice().serialize(serializer)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use portcullis_api::{Direction, EntryAnswer, HoldAnswer, HoldKind, Source};
+use serde::Serialize;
 
 use super::directions::Directions;
-use super::hold::Hold;
+use super::hold;
 
 /// Which entries to list; in CSV, which holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -30,18 +31,19 @@ impl Status {
     }
 }
 
-/// One entry. All is kept as the gateway wrote it: nothing here looks into it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// One entry, or one hold of one, as it is written out.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize))]
 pub(super) struct Entry {
     /// Missing where the entry is about an account that has no number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     number: Option<String>,
-    directions: Vec<String>,
-    status: String,
-    source: String,
+    directions: Vec<Direction>,
+    status: portcullis_api::Status,
+    source: Source,
     /// Of a single hold, whose will it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    hold: Option<String>,
+    hold: Option<HoldKind>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// Of a single hold, when the person asked for it.
@@ -51,13 +53,12 @@ pub(super) struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    holds: Vec<serde_json::Value>,
+    holds: Vec<HoldAnswer>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     display: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    actor: Option<String>,
+    actor: String,
     created: String,
     updated: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,9 +66,47 @@ pub(super) struct Entry {
     id: String,
 }
 
+impl From<EntryAnswer> for Entry {
+    fn from(answer: EntryAnswer) -> Self {
+        let EntryAnswer {
+            id,
+            number,
+            directions,
+            status,
+            source,
+            reason,
+            display,
+            actor,
+            holds,
+            created,
+            updated,
+            deactivated,
+            expires,
+        } = answer;
+        Entry {
+            number,
+            directions,
+            status,
+            source,
+            hold: None,
+            reason,
+            requested: None,
+            label: None,
+            holds,
+            display,
+            expires,
+            actor,
+            created,
+            updated,
+            deactivated,
+            id,
+        }
+    }
+}
+
 impl Entry {
     fn directions(&self) -> Option<Directions> {
-        Directions::from_names(self.directions.iter().map(String::as_str))
+        Directions::of(&self.directions)
     }
 
     pub(super) fn has_number(&self) -> bool {
@@ -81,24 +120,30 @@ impl Entry {
 
     /// One entry for each of its holds of this status, with what is said of that hold. So written, and imported again, each is
     /// a hold again.
-    pub(super) fn split(self, status: Status) -> Vec<Entry> {
-        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-        let parts = self.holds.iter().filter_map(|hold| {
-            let directions: Vec<String> =
-                hold["directions"].as_array().into_iter().flatten().filter_map(text).collect();
-            let of_hold = if directions.is_empty() { Status::Inactive } else { Status::Active };
-            (status == Status::All || status == of_hold).then(|| Entry {
-                directions,
-                status: of_hold.name().to_owned(),
-                source: text(&hold["source"]).unwrap_or_default(),
-                hold: text(&hold["kind"]),
-                reason: text(&hold["reason"]),
-                requested: text(&hold["requested"]),
-                label: text(&hold["label"]),
-                expires: text(&hold["expires"]),
-                actor: text(&hold["made_by"]["name"]),
-                deactivated: self.deactivated.clone().filter(|_| of_hold == Status::Inactive),
-                holds: Vec::new(),
+    pub(super) fn split(mut self, status: Status) -> Vec<Entry> {
+        let holds = std::mem::take(&mut self.holds);
+        let parts = holds.into_iter().filter_map(|hold| {
+            let is_in_force = !hold.directions.is_empty();
+            let is_asked_for = match status {
+                Status::All => true,
+                Status::Active => is_in_force,
+                Status::Inactive => !is_in_force,
+            };
+            let of_hold = match is_in_force {
+                true => portcullis_api::Status::Active,
+                false => portcullis_api::Status::Inactive,
+            };
+            is_asked_for.then(|| Entry {
+                directions: hold.directions,
+                status: of_hold,
+                source: hold.source,
+                hold: Some(hold.kind),
+                reason: hold.reason,
+                requested: Some(hold.requested),
+                label: hold.label,
+                expires: hold.expires,
+                actor: hold.made_by.name,
+                deactivated: self.deactivated.clone().filter(|_| !is_in_force),
                 ..self.clone()
             })
         });
@@ -106,14 +151,13 @@ impl Entry {
     }
 
     pub(super) fn is_in_force(&self) -> bool {
-        self.status == Status::Active.name()
+        self.status == portcullis_api::Status::Active
     }
 
     /// Whether it is a hold that a person took back, at a time that is known: an older wish of theirs, imported elsewhere,
     /// must not count.
     pub(super) fn is_wish_taken_back(&self) -> bool {
-        let hold = self.hold.as_deref().and_then(Hold::from_name);
-        !self.is_in_force() && hold.is_some_and(Hold::is_wish) && self.requested.is_some()
+        !self.is_in_force() && self.hold.is_some_and(hold::is_wish) && self.requested.is_some()
     }
 
     /// The columns, and what stands in them. `import` reads the first eight again, and `display` where it tells the same
@@ -126,15 +170,15 @@ impl Entry {
             ("number", text(self.number.as_ref())),
             // Left empty it would mean both.
             ("directions", self.directions().map_or("none", Directions::name)),
-            ("source", &self.source),
+            ("source", self.source.as_str()),
             ("reason", text(self.reason.as_ref())),
             ("expires", text(self.expires.as_ref())),
-            ("hold", text(self.hold.as_ref())),
+            ("hold", self.hold.map_or("", HoldKind::as_str)),
             ("requested", text(self.requested.as_ref())),
-            ("status", &self.status),
+            ("status", self.status.as_str()),
             ("label", text(self.label.as_ref())),
             ("display", text(self.display.as_ref())),
-            ("actor", text(self.actor.as_ref())),
+            ("actor", &self.actor),
             ("created", &self.created),
             ("updated", &self.updated),
             ("deactivated", text(self.deactivated.as_ref())),
@@ -315,8 +359,8 @@ mod tests {
             r#"{"id":"e_0123456789","number":"+46700000001","directions":["inbound"],"status":"active","source":"api",
              "actor":"token","created":"2026-01-01T00:00:00.000Z","updated":"2026-01-02T00:00:00.000Z","holds":[
              {"kind":"operator","directions":["inbound"],"source":"api","label":"CRM","reason":"rude",
-              "made_by":{"name":"token"},"requested":"2026-01-01T00:00:00.000Z"},
-             {"kind":"opt_out","directions":[],"source":"import","made_by":{"name":"other"},
+              "made_by":{"name":"token"},"since":"2026-01-01T00:00:00.000Z","requested":"2026-01-01T00:00:00.000Z"},
+             {"kind":"opt_out","directions":[],"source":"import","made_by":{"name":"other"},"since":"2026-01-01T00:00:00.000Z",
               "requested":"2026-01-02T00:00:00.000Z"}]}"#,
         )
         .unwrap()
@@ -348,7 +392,7 @@ mod tests {
             entry.is_wish_taken_back()
         };
         assert!(taken_back(|_| {}));
-        assert!(!taken_back(|entry| entry.hold = Some("operator".to_owned())));
+        assert!(!taken_back(|entry| entry.hold = Some(HoldKind::Operator)));
         assert!(!taken_back(|entry| entry.requested = None));
         assert!(!of_two_holds().split(Status::Active)[0].is_wish_taken_back());
     }

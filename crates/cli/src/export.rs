@@ -134,7 +134,8 @@ fn write<W: Write>(client: &Client, what: &What, out: W) -> anyhow::Result<(W, L
     let holds = if *lifted { Status::All } else { Status::Active };
     let is_written = |hold: &Entry| hold.is_in_force() || hold.is_wish_taken_back();
     for page in client.pages(target, status) {
-        let (page, without_number): (Vec<_>, Vec<_>) = page?.into_iter().partition(Entry::has_number);
+        let (page, without_number): (Vec<_>, Vec<_>) =
+            page?.into_iter().map(Entry::from).partition(Entry::has_number);
         let page = match format {
             Format::Plain => page,
             Format::Csv | Format::Ndjson => {

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use clap::{Args, ValueEnum};
-use serde_json::Value;
+use portcullis_api::{Actor, RecordAnswer};
 
 use super::client::Client;
 use super::output::Results;
@@ -54,7 +54,7 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
         for record in part.records.iter().take(left) {
             match options.format {
                 Format::Plain => writeln!(results, "{}", line(record))?,
-                Format::Ndjson => writeln!(results, "{record}")?,
+                Format::Ndjson => writeln!(results, "{}", serde_json::to_string(record)?)?,
             }
         }
         left = left.saturating_sub(part.records.len());
@@ -67,23 +67,22 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     Ok(Exit::Good)
 }
 
-fn line(record: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let directions = record["after"]["directions"].as_array();
-    let blocked = match directions.map_or(&[][..], Vec::as_slice) {
-        [] => "nothing".to_owned(),
-        [one] => text(one),
-        _ => "both".to_owned(),
+fn line(record: &RecordAnswer) -> String {
+    let blocked = match record.after.directions[..] {
+        [] => "nothing",
+        [one] => one.as_str(),
+        _ => "both",
     };
-    let actor = &record["actor"];
-    let who: Vec<String> = ["name", "address", "interface"]
-        .iter()
-        .map(|part| text(&actor[part]))
+    let Actor { name, address, interface } = &record.actor;
+    let who: Vec<&str> = [Some(name), address.as_ref(), interface.as_ref()]
+        .into_iter()
+        .flatten()
         .filter(|part| !part.is_empty())
+        .map(String::as_str)
         .collect();
     // A reason may have anything in it, and a line is one change.
-    let reason: String =
-        text(&record["reason"]).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    [text(&record["at"]), text(&record["number"]), text(&record["outcome"]), blocked, who.join(" "), reason]
-        .join("\t")
+    let reason = record.reason.iter().flat_map(|reason| reason.chars());
+    let reason: String = reason.map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let number = record.number.as_deref().unwrap_or_default();
+    [&record.at, number, record.outcome.as_str(), blocked, &who.join(" "), &reason].join("\t")
 }

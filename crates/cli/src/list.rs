@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::client::Client;
-use super::entries::{EntryWriter, Form, Status};
+use super::entries::{Entry, EntryWriter, Form, Status};
 use super::output::Results;
 use super::{Exit, TargetOptions};
 
@@ -58,7 +58,7 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     let by_hold = options.format == Format::Csv;
     let status = if by_hold { Status::All } else { options.status };
     for page in client.pages(&target, status) {
-        let mut page = page?;
+        let mut page: Vec<Entry> = page?.into_iter().map(Entry::from).collect();
         if by_hold {
             page = page.into_iter().flat_map(|entry| entry.split(options.status)).collect();
         }

@@ -84,14 +84,14 @@ const MOST_NAMED: usize = 20;
 /// The error; or, where the gateway refused some of the numbers sent, which and why.
 pub(super) fn explained(sent: &[Given], error: Error) -> anyhow::Error {
     let Error::Refused(refusal) = &error else { return error.into() };
-    let invalid: Vec<_> = refusal.invalid().collect();
+    let invalid: Vec<(usize, &str)> = refusal.invalid().collect();
     if invalid.is_empty() {
         return error.into();
     }
     let mut message = "nothing was done, as not all numbers can be taken:".to_owned();
-    for invalid in invalid.iter().take(MOST_NAMED) {
-        if let Some(number) = sent.get(invalid.index) {
-            _ = write!(message, "\n  {}: {}", number.place, invalid.reason);
+    for (index, reason) in invalid.iter().take(MOST_NAMED) {
+        if let Some(number) = sent.get(*index) {
+            _ = write!(message, "\n  {}: {reason}", number.place);
         }
     }
     if invalid.len() > MOST_NAMED {
@@ -102,6 +102,7 @@ pub(super) fn explained(sent: &[Given], error: Error) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::client::Refusal;
     use super::*;
 
     #[test]
@@ -114,7 +115,7 @@ mod tests {
             r#"{"code":"invalid_number","message":"can't be read","details":[{"index":1,"reason":"begins with 0"},{"index":9,"reason":"r"}]}"#,
         )
         .unwrap();
-        let error = explained(&sent, Error::Refused(refusal));
+        let error = explained(&sent, Error::Refused(Box::new(Refusal(refusal))));
         assert_eq!(
             error.to_string(),
             "nothing was done, as not all numbers can be taken:\n  line 7: begins with 0"

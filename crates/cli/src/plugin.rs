@@ -3,7 +3,9 @@
 use std::io::Write as _;
 
 use clap::{Args, Subcommand};
-use serde::{Deserialize, Serialize};
+use portcullis_api::{
+    DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, ShadowAnswer, ShadowRequest,
+};
 use serde_json::{Map, Value};
 
 use super::client::Client;
@@ -74,85 +76,47 @@ struct Tenant {
 }
 
 /// What the plugin is to be.
-#[derive(Args, Serialize)]
+#[derive(Args)]
 struct Wish {
     /// Another plugin
     #[arg(long, value_name = "NAME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<String>,
     /// One version to stay with: its digest, or at least the first 8 digits of it
     #[arg(long, value_name = "DIGEST")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     /// The plugin's options, as a JSON object
     #[arg(long, value_name = "JSON", value_parser = object)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Map<String, Value>>,
 }
 
 /// When a shadow run is over.
-#[derive(Args, Serialize)]
+#[derive(Args)]
 struct Terms {
     /// After so many checks
     #[arg(long, value_name = "COUNT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<u64>,
     /// After so many seconds
     #[arg(long, value_name = "SECONDS")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<u64>,
     /// With more disagreements the new plugin is discarded
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     max_disagreements: u64,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    #[serde(flatten)]
-    wish: &'a Wish,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shadow: Option<&'a Terms>,
+impl Wish {
+    fn request(self, shadow: Option<Terms>) -> ExchangeRequest {
+        let Wish { plugin, version, options } = self;
+        let shadow = shadow.map(|Terms { checks, seconds, max_disagreements }| ShadowRequest {
+            checks,
+            seconds,
+            max_disagreements,
+        });
+        ExchangeRequest { plugin, version, options, shadow }
+    }
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))
-}
-
-/// What is shown of a status.
-#[derive(Deserialize)]
-struct Shown {
-    summary: String,
-    stage: String,
-    shadow: Option<ShownShadow>,
-    lists: Vec<ShownList>,
-}
-
-#[derive(Deserialize)]
-struct ShownShadow {
-    compared: u64,
-    skipped: u64,
-    disagreements: u64,
-    latest: Vec<ShownDisagreement>,
-}
-
-#[derive(Deserialize)]
-struct ShownDisagreement {
-    list: String,
-    number: String,
-    direction: String,
-    serving: String,
-}
-
-#[derive(Deserialize)]
-struct ShownList {
-    list: String,
-    serving: bool,
-    #[serde(default)]
-    resting: bool,
-    generation: u64,
-    replicas: usize,
-    breaker: String,
-    recoveries: u64,
 }
 
 pub(super) fn run(base: client::BaseUrl, options: Options) -> anyhow::Result<Exit> {
@@ -161,45 +125,43 @@ pub(super) fn run(base: client::BaseUrl, options: Options) -> anyhow::Result<Exi
         client::Error::NoToken => client::Error::NoAdminToken,
         error => error,
     })?;
-    let exchange = |tenant: &Tenant, wish: &Wish, shadow: Option<&Terms>| {
-        client.exchange_plugin(&tenant.tenant, &Body { wish, shadow })
-    };
-    let (status, as_json) = match &command {
-        Command::Status { tenant, json } => (client.plugin_status(&tenant.tenant)?, *json),
-        Command::Reload { tenant, wish } => (exchange(tenant, wish, None)?, false),
-        Command::Shadow { tenant, wish, terms } => (exchange(tenant, wish, Some(terms))?, false),
+    let exchange = |tenant: Tenant, request| client.exchange_plugin(&tenant.tenant, &request);
+    let (status, as_json) = match command {
+        Command::Status { tenant, json } => (client.plugin_status(&tenant.tenant)?, json),
+        Command::Reload { tenant, wish } => (exchange(tenant, wish.request(None))?, false),
+        Command::Shadow { tenant, wish, terms } => (exchange(tenant, wish.request(Some(terms)))?, false),
         Command::Promote { tenant } => (client.act_on_plugin(&tenant.tenant, "promote")?, false),
         Command::Rollback { tenant } => (client.act_on_plugin(&tenant.tenant, "rollback")?, false),
     };
     let mut results = Results::open();
     if as_json {
-        writeln!(results, "{status:#}")?;
+        writeln!(results, "{}", serde_json::to_string_pretty(&status)?)?;
     } else {
-        show(&mut results, serde_json::from_value(status)?)?;
+        show(&mut results, status)?;
     }
     results.flush()?;
     Ok(Exit::Good)
 }
 
-fn show(results: &mut Results, status: Shown) -> std::io::Result<()> {
-    let Shown { summary, stage, shadow, lists } = status;
+fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
+    let PluginStatus { summary, stage, shadow, lists, .. } = status;
     writeln!(results, "{summary}")?;
     if stage != "resting" {
         writeln!(results, "stage: {stage}")?;
     }
-    if let Some(ShownShadow { compared, skipped, disagreements, latest }) = shadow {
+    if let Some(ShadowAnswer { compared, skipped, disagreements, latest, .. }) = shadow {
         writeln!(
             results,
             "shadow run: {compared} checks compared, {disagreements} disagreements, {skipped} skipped"
         )?;
-        for ShownDisagreement { list, number, direction, serving } in latest {
+        for DisagreementAnswer { list, number, direction, serving } in latest {
             writeln!(
                 results,
                 "  {list}: {number} {direction}: {serving}, and the new plugin says the other"
             )?;
         }
     }
-    for ShownList { list, serving, resting, generation, replicas, breaker, recoveries } in lists {
+    for ListAnswer { list, serving, resting, generation, replicas, breaker, recoveries, .. } in lists {
         let state = match (serving, resting) {
             (true, false) => "serving",
             (true, true) => "at rest until it is asked",

@@ -1,16 +1,19 @@
 //! `portcullis block` and `portcullis unblock`.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use portcullis_api::{
+    BlockRequest, GivenSource, HoldKind, LiftedHold, NumberText, UnblockRequest, WriteAnswer,
+};
 
-use super::client::{Change, ChangeBody, Client, MOST_NUMBERS};
+use super::client::{Client, MOST_NUMBERS};
 use super::directions::Directions;
-use super::hold::Hold;
-use super::numbers::{NumberOptions, explained};
+use super::numbers::{Given, NumberOptions, explained};
 use super::output::Results;
-use super::source::Source;
+use super::source;
 use super::time::Time;
 use super::{Exit, TargetOptions};
 
@@ -43,11 +46,11 @@ pub(super) struct BlockOptions {
 
     /// Whose will it is [default: operator; opt-out with --source opt-out]
     #[arg(long, ignore_case = true)]
-    hold: Option<Hold>,
+    hold: Option<HoldKind>,
 
     /// How it came about
     #[arg(long, ignore_case = true, default_value = "manual")]
-    source: Source,
+    source: GivenSource,
 
     /// When the block ends by itself, in RFC 3339; never, where it is left out
     #[arg(long, value_name = "TIME")]
@@ -80,71 +83,50 @@ pub(super) struct UnblockOptions {
     hold: LiftedHold,
 }
 
-/// Which of the independent reasons for which a number is blocked is to be lifted.
-#[derive(Clone, Copy, ValueEnum)]
-enum LiftedHold {
-    /// The business's own
-    Operator,
-    /// The person's opt-out
-    #[value(aliases = ["opt_out", "optout"])]
-    OptOut,
-    /// The person's opt-out from marketing
-    Marketing,
-    /// Every one
-    All,
-}
-
-impl LiftedHold {
-    /// As the gateway calls it.
-    fn name(self) -> &'static str {
-        match self {
-            LiftedHold::Operator => Hold::Operator.name(),
-            LiftedHold::OptOut => Hold::OptOut.name(),
-            LiftedHold::Marketing => Hold::Marketing.name(),
-            LiftedHold::All => "all",
-        }
-    }
-}
-
 pub(super) fn block(client: &Client, options: BlockOptions) -> anyhow::Result<Exit> {
-    let body = ChangeBody {
-        directions: Some(options.direction),
-        reason: options.reason.as_deref(),
+    let Some(numbers) = read(options.numbers)? else { return Ok(Exit::Good) };
+    let body = BlockRequest {
+        numbers: Some(texts(&numbers)),
+        directions: Some(options.direction.list()),
+        reason: options.reason.map(Cow::from),
         source: Some(options.source),
-        hold: options.hold.or(options.source.implied_hold()).map(Hold::name),
-        expires: options.expires,
-        ..ChangeBody::default()
+        hold: options.hold.or(source::implied_hold(options.source)),
+        expires: options.expires.map(|time| time.to_string().into()),
+        ..BlockRequest::default()
     };
-    change(client, Change::Block, options.numbers, options.target, body)
+    let answer = client.block(&options.target.target(), &body);
+    print(answer.map_err(|error| explained(&numbers, error))?)
 }
 
 pub(super) fn unblock(client: &Client, options: UnblockOptions) -> anyhow::Result<Exit> {
-    let (directions, hold) = (Some(options.direction), Some(options.hold.name()));
-    let body = ChangeBody { directions, hold, ..ChangeBody::default() };
-    change(client, Change::Unblock, options.numbers, options.target, body)
+    let Some(numbers) = read(options.numbers)? else { return Ok(Exit::Good) };
+    let body = UnblockRequest {
+        numbers: Some(texts(&numbers)),
+        directions: Some(options.direction.list()),
+        hold: options.hold,
+        ..UnblockRequest::default()
+    };
+    let answer = client.unblock(&options.target.target(), &body);
+    print(answer.map_err(|error| explained(&numbers, error))?)
 }
 
-fn change(
-    client: &Client,
-    change: Change,
-    numbers: NumberOptions,
-    target: TargetOptions,
-    body: ChangeBody<'_>,
-) -> anyhow::Result<Exit> {
+/// The numbers; `None` where there are none.
+fn read(numbers: NumberOptions) -> anyhow::Result<Option<Vec<Given>>> {
     // All or none: so all have to fit into one request.
     let numbers = numbers.read().take(MOST_NUMBERS + 1).collect::<anyhow::Result<Vec<_>>>()?;
-    if numbers.is_empty() {
-        return Ok(Exit::Good);
-    }
     if numbers.len() > MOST_NUMBERS {
         bail!("these are more than {MOST_NUMBERS} numbers: `portcullis import` takes any count");
     }
-    let texts = numbers.iter().map(|number| number.text.as_str()).collect();
-    let changed = client
-        .change(&target.target(), change, &ChangeBody { numbers: Some(texts), ..body })
-        .map_err(|error| explained(&numbers, error))?;
+    Ok((!numbers.is_empty()).then_some(numbers))
+}
+
+fn texts(numbers: &[Given]) -> Vec<NumberText<'_>> {
+    numbers.iter().map(|number| NumberText::from(number.text.as_str())).collect()
+}
+
+fn print(answer: WriteAnswer) -> anyhow::Result<Exit> {
     let mut results = Results::open();
-    for result in changed.results {
+    for result in answer.results.into_iter().flatten() {
         writeln!(results, "{}\t{}", result.number, result.outcome)?;
     }
     results.flush()?;

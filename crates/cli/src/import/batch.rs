@@ -1,23 +1,24 @@
 //! Rows, gathered for one request.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use super::super::client::{Change, ChangeBody, Changed, Client, Error, Target};
+use portcullis_api::{
+    BlockRequest, GivenSource, HoldKind, NumberText, OnInvalid, Outcome, UnblockRequest, WriteAnswer,
+};
+
+use super::super::client::{Client, Error, Target};
 use super::super::directions::Directions;
-use super::super::hold::Hold;
-use super::super::source::Source;
 use super::super::time::Time;
 use super::flight::Together;
 use super::refusal::Refusal;
 use super::row::{Row, Rows, Wanted};
+use super::rules::Change;
 
 /// The most bytes of rows in a request, about: far below what the gateway takes by default (16
 /// MiB), even where JSON escapes every character.
 const HEAVIEST: usize = 1 << 20;
-
-/// What the gateway says of a wish where it knows a newer one.
-const OUTDATED: &str = "outdated";
 
 /// Rows that follow each other in the input.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,8 +45,8 @@ pub(super) struct Applied {
 pub(super) struct Wish {
     pub(super) change: Change,
     pub(super) directions: Directions,
-    pub(super) hold: Option<Hold>,
-    pub(super) source: Source,
+    pub(super) hold: Option<HoldKind>,
+    pub(super) source: GivenSource,
     pub(super) reason: Option<String>,
     pub(super) dry_run: bool,
 }
@@ -54,7 +55,7 @@ pub(super) struct Wish {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Lift {
     directions: Directions,
-    hold: Option<Hold>,
+    hold: Option<HoldKind>,
     requested: Option<Time>,
 }
 
@@ -90,17 +91,19 @@ impl Batch {
         if wish.change == Change::Block {
             let (indices, entries): (Vec<_>, Vec<_>) =
                 self.good().filter(|(_, wanted)| !wanted.taken_back).unzip();
-            let body = ChangeBody {
+            let body = BlockRequest {
                 // Of which wishes are outdated, only the single results tell.
                 brief: entries.iter().all(|wanted| wanted.requested.is_none()),
-                entries: Some(entries),
-                directions: Some(wish.directions),
-                reason: wish.reason.as_deref(),
+                entries: Some(entries.into_iter().map(Wanted::entry).collect()),
+                directions: Some(wish.directions.list()),
+                reason: wish.reason.as_deref().map(Cow::from),
                 source: Some(wish.source),
-                hold: wish.hold.map(Hold::name),
-                ..wish.body()
+                hold: wish.hold,
+                on_invalid: OnInvalid::Skip,
+                dry_run: wish.dry_run,
+                ..BlockRequest::default()
             };
-            applied.ask(&indices, || client.change(target, Change::Block, &body))?;
+            applied.ask(&indices, || client.block(target, &body))?;
         }
         // To unblock takes one set of directions, one hold and one time a request.
         let mut lifts: BTreeMap<Lift, (Vec<usize>, Vec<&str>)> = BTreeMap::new();
@@ -112,16 +115,18 @@ impl Batch {
             }
         }
         for (lift, (indices, numbers)) in lifts {
-            let body = ChangeBody::<()> {
-                numbers: Some(numbers),
-                directions: Some(lift.directions),
-                hold: lift.hold.map(Hold::name),
-                requested: lift.requested,
+            let body = UnblockRequest {
+                numbers: Some(numbers.into_iter().map(NumberText::from).collect()),
+                directions: Some(lift.directions.list()),
+                hold: lift.hold.unwrap_or(HoldKind::Operator).into(),
+                requested: lift.requested.map(|time| time.to_string().into()),
                 brief: lift.requested.is_none(),
-                ..wish.body()
+                on_invalid: OnInvalid::Skip,
+                dry_run: wish.dry_run,
+                ..UnblockRequest::default()
             };
             let changed = applied.changed;
-            applied.ask(&indices, || client.change(target, Change::Unblock, &body))?;
+            applied.ask(&indices, || client.unblock(target, &body))?;
             if wish.change == Change::Block {
                 applied.taken_back += applied.changed - changed;
                 applied.changed = changed;
@@ -132,22 +137,6 @@ impl Batch {
 }
 
 impl Wish {
-    fn body<E: serde::Serialize>(&self) -> ChangeBody<'_, E> {
-        ChangeBody {
-            hold: None,
-            on_invalid: Some("skip"),
-            dry_run: self.dry_run,
-            brief: true,
-            numbers: None,
-            entries: None,
-            directions: None,
-            reason: None,
-            source: None,
-            expires: None,
-            requested: None,
-        }
-    }
-
     /// What a row lifts, if it lifts anything.
     fn lift(&self, wanted: &Wanted) -> Option<Lift> {
         let requested = wanted.requested;
@@ -169,16 +158,18 @@ impl Applied {
     fn ask(
         &mut self,
         indices: &[usize],
-        change: impl FnOnce() -> Result<Changed, Error>,
+        change: impl FnOnce() -> Result<WriteAnswer, Error>,
     ) -> Result<(), Error> {
         if indices.is_empty() {
             return Ok(());
         }
         let changed = change()?;
-        let outdated = changed.results.iter().filter(|result| result.outcome == OUTDATED).count() as u64;
-        self.changed += changed.changed;
+        let outdated =
+            changed.results.iter().flatten().filter(|result| result.outcome == Outcome::Outdated).count()
+                as u64;
+        self.changed += changed.changed as u64;
         // The gateway counts these among the unchanged.
-        self.unchanged += changed.unchanged.saturating_sub(outdated);
+        self.unchanged += (changed.unchanged as u64).saturating_sub(outdated);
         self.outdated += outdated;
         self.refused.extend(
             changed
@@ -345,21 +336,21 @@ mod tests {
     fn what_was_taken_back_is_lifted_whatever_the_others_do() {
         let requested = Some("2024-01-01T00:00:00Z".parse().unwrap());
         let taken_back =
-            Wanted { hold: Some(Hold::OptOut), requested, taken_back: true, ..Wanted::default() };
+            Wanted { hold: Some(HoldKind::OptOut), requested, taken_back: true, ..Wanted::default() };
         let mut wish = Wish {
             change: Change::Block,
             directions: Directions::Inbound,
             hold: None,
-            source: Source::Import,
+            source: GivenSource::Import,
             reason: None,
             dry_run: false,
         };
-        let lift = Lift { directions: Directions::Both, hold: Some(Hold::OptOut), requested };
+        let lift = Lift { directions: Directions::Both, hold: Some(HoldKind::OptOut), requested };
         assert_eq!(wish.lift(&taken_back), Some(lift));
         assert_eq!(wish.lift(&Wanted::default()), None);
         wish.change = Change::Unblock;
-        wish.hold = Some(Hold::Marketing);
-        let lift = Lift { directions: Directions::Inbound, hold: Some(Hold::Marketing), requested: None };
+        wish.hold = Some(HoldKind::Marketing);
+        let lift = Lift { directions: Directions::Inbound, hold: Some(HoldKind::Marketing), requested: None };
         assert_eq!(wish.lift(&Wanted::default()), Some(lift));
     }
 }

@@ -307,8 +307,8 @@ impl Columns {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::hold::Hold;
     use super::*;
+    use portcullis_api::HoldKind;
 
     fn names(header: &str) -> Vec<Name> {
         header.split(',').map(Name::new).collect()
@@ -327,7 +327,7 @@ mod tests {
     }
 
     fn opt_outs() -> Rules {
-        Rules { hold: Some(Hold::OptOut), ..Rules::default() }
+        Rules { hold: Some(HoldKind::OptOut), ..Rules::default() }
     }
 
     #[test]

@@ -291,9 +291,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::super::directions::Directions;
-    use super::super::super::hold::Hold;
-    use super::super::super::source::Source;
     use super::*;
+    use portcullis_api::GivenSource;
+    use portcullis_api::HoldKind;
 
     fn try_rows_by(rules: &Rules, text: &[u8]) -> anyhow::Result<Vec<(u64, Result<Wanted, Refusal>)>> {
         let mut rows = CsvRows::new(Lines::new(BufReader::with_capacity(5, text)), rules)?;
@@ -373,8 +373,8 @@ mod tests {
             number: "46700000001".to_owned(),
             directions: Some(Directions::Outbound),
             reason: Some("said \"no\",\nthen left".to_owned()),
-            source: Some(Source::OptOut),
-            hold: Some(Hold::OptOut),
+            source: Some(GivenSource::OptOut),
+            hold: Some(HoldKind::OptOut),
             expires: Some("2030-01-01T00:00:00Z".parse().unwrap()),
             ..Wanted::default()
         };
@@ -392,7 +392,7 @@ mod tests {
                     46700000004,,,\n";
         let rows = try_rows(text.as_bytes(), None).unwrap();
         let first = rows[0].1.as_ref().unwrap();
-        assert_eq!(first.hold, Some(Hold::OptOut));
+        assert_eq!(first.hold, Some(HoldKind::OptOut));
         assert_eq!(first.requested, Some("2024-03-31T12:00:00Z".parse().unwrap()));
         assert_eq!(rows[1], (3, Err(Refusal::Source)));
         assert_eq!(rows[2], (4, Err(Refusal::Date(Name::new("UNSUB_TIME")))));
@@ -414,7 +414,7 @@ mod tests {
                 Some(Name::new(quoted.unwrap_or(name.split(' ').next()?)))
             };
             let rules = Rules {
-                hold: Some(Hold::OptOut),
+                hold: Some(HoldKind::OptOut),
                 column: named("--column"),
                 ignored: named("--ignore-column").into_iter().collect(),
                 ..Rules::default()

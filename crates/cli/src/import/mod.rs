@@ -24,21 +24,21 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
-use super::client::{Change, Client, MOST_NUMBERS};
+use super::client::{Client, MOST_NUMBERS};
 use super::directions::Directions;
-use super::hold::Hold;
 use super::lines::Lines;
 use super::output;
-use super::source::Source;
 use super::{Exit, TargetOptions};
 use batch::{Batches, Wish};
 use column::Name;
 use date::{DateFormat, DateReader, UtcOffset};
 use flight::{Stop, send_all};
 use format::Format;
+use portcullis_api::GivenSource;
+use portcullis_api::HoldKind;
 use progress::{Progress, Tally};
 use row::Rows;
-use rules::Rules;
+use rules::{Change, Rules};
 use sign::Sign;
 
 /// Requests under way at once: enough that the gateway always has the next batch at hand, few
@@ -134,11 +134,11 @@ pub(super) struct Options {
     /// Whose holds to make, where a row does not say; with --unblock, whose to lift [default: operator;
     /// opt-out with --source opt-out]
     #[arg(long, ignore_case = true)]
-    hold: Option<Hold>,
+    hold: Option<HoldKind>,
 
     /// How the blocks came about, where a row does not say [default: import]
     #[arg(long, ignore_case = true, conflicts_with = "unblock")]
-    source: Option<Source>,
+    source: Option<GivenSource>,
 
     /// Why, where a row does not say: at most 500 characters, stored encrypted
     #[arg(long, value_name = "TEXT", conflicts_with = "unblock")]
@@ -233,7 +233,7 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
         change: rules.change,
         directions: options.direction,
         hold: rules.common_hold(),
-        source: options.source.unwrap_or(Source::Import),
+        source: options.source.unwrap_or(GivenSource::Import),
         reason: options.reason,
         dry_run: options.dry_run,
     };

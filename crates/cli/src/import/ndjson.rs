@@ -209,9 +209,9 @@ impl<R: BufRead> Rows for NdjsonRows<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::super::super::directions::Directions;
-    use super::super::super::hold::Hold;
-    use super::super::super::source::Source;
     use super::*;
+    use portcullis_api::GivenSource;
+    use portcullis_api::HoldKind;
 
     fn try_rows(text: &str, rules: &Rules) -> anyhow::Result<Vec<Row>> {
         let mut rows = NdjsonRows::new(Lines::new(text.as_bytes()), rules)?;
@@ -240,8 +240,8 @@ mod tests {
                 number: "+46700000001".to_owned(),
                 directions: Some(Directions::Outbound),
                 reason: Some("r".to_owned()),
-                source: Some(Source::OptOut),
-                hold: Some(Hold::OptOut),
+                source: Some(GivenSource::OptOut),
+                hold: Some(HoldKind::OptOut),
                 expires: Some("2030-01-01T00:00:00Z".parse().unwrap()),
                 ..Wanted::default()
             }
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_date_may_be_a_number_and_another_object_have_other_fields() {
-        let rules = Rules { hold: Some(Hold::OptOut), ..Rules::default() };
+        let rules = Rules { hold: Some(HoldKind::OptOut), ..Rules::default() };
         let text = r#"{"OptedOutNumber":"+46700000001","OptedOutTimestamp":1711886400.5}
             {"OptedOutTimestamp":"2024-03-31T12:00:00Z","OptedOutNumber":"+46700000002"}
             {"OptedOutTimestamp":null,"OptedOutNumber":"+46700000003"}
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn whether_a_person_opted_out_may_be_a_truth_value() {
-        let rules = Rules { hold: Some(Hold::OptOut), ..Rules::default() };
+        let rules = Rules { hold: Some(HoldKind::OptOut), ..Rules::default() };
         for (flag, taken) in [("true", true), ("false", false), ("null", false), ("1", true), ("[]", true)] {
             let text = format!("{{\"phone\":\"1\",\"opted_out\":{flag}}}");
             assert_eq!(try_rows(&text, &rules).unwrap()[0].wanted.is_ok(), taken, "{flag}");

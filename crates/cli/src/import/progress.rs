@@ -5,9 +5,9 @@ use std::io::Read;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::super::client::Change;
 use super::super::output;
 use super::batch::{Applied, Batch, Wish};
+use super::rules::Change;
 
 /// The bar on standard error. Hidden where that is no terminal.
 pub(super) struct Progress(ProgressBar);
@@ -98,8 +98,8 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::super::super::directions::Directions;
-    use super::super::super::source::Source;
     use super::*;
+    use portcullis_api::GivenSource;
 
     #[test]
     fn the_summary_adds_up() {
@@ -107,7 +107,7 @@ mod tests {
             change: Change::Block,
             directions: Directions::Both,
             hold: None,
-            source: Source::Import,
+            source: GivenSource::Import,
             reason: None,
             dry_run: false,
         };

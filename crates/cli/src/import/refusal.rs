@@ -2,11 +2,12 @@
 
 use portcullis_msisdn::ParseError;
 
-use super::super::hold::Hold;
+use super::super::hold;
 use super::super::lines::LONGEST_LINE;
-use super::super::source::Source;
+use super::super::source;
 use super::column::Name;
 use super::row::LONGEST_REASON;
+use portcullis_api::HoldKind;
 
 /// Why a row is not taken. Nothing of the row is repeated, as numbers and names may stand anywhere; of columns the names are
 /// told.
@@ -57,12 +58,12 @@ pub(super) enum Refusal {
     Directions,
     #[error(
         "the field `hold` is none of {}: correct it, or leave it out by --ignore-column hold",
-        Hold::NAMES
+        hold::NAMES
     )]
     Hold,
     #[error(
         "the field `source` is none of {}: correct it, or leave it out by --ignore-column source",
-        Source::NAMES
+        source::NAMES
     )]
     Source,
     #[error(
@@ -70,8 +71,8 @@ pub(super) enum Refusal {
          --hold operator"
     )]
     HoldUnsaid,
-    #[error("the row is about the hold {}, and --hold names another one to lift", .0.name())]
-    OtherHold(Hold),
+    #[error("the row is about the hold {}, and --hold names another one to lift", .0.as_str())]
+    OtherHold(HoldKind),
     #[error("the expiry is not a time in RFC 3339: write it as 2030-12-31T23:59:59Z")]
     Expires,
     #[error(
@@ -144,7 +145,7 @@ mod tests {
             Refusal::Hold,
             Refusal::Source,
             Refusal::HoldUnsaid,
-            Refusal::OtherHold(Hold::OptOut),
+            Refusal::OtherHold(HoldKind::OptOut),
             Refusal::Expires,
             Refusal::Date(date()),
             Refusal::FutureDate(date()),

@@ -1,18 +1,22 @@
 //! A row of an import: what one line, or one record, asks for.
 
-use portcullis_msisdn::{Msisdn, ParseError};
-use serde::Serialize;
+use std::borrow::Cow;
 
-use super::super::client::Change;
+use portcullis_api::{BlockEntry, NumberText};
+use portcullis_msisdn::{Msisdn, ParseError};
+
 use super::super::directions::Directions;
-use super::super::hold::Hold;
-use super::super::source::Source;
+use super::super::hold;
+use super::super::source;
 use super::super::time::Time;
 use super::column::{DateColumn, Name};
 use super::date::DateError;
 use super::refusal::Refusal;
+use super::rules::Change;
 use super::rules::Rules;
 use super::spelling;
+use portcullis_api::GivenSource;
+use portcullis_api::HoldKind;
 use portcullis_api::USER_PREFIX;
 
 /// The most characters of a reason that the gateway keeps.
@@ -27,25 +31,18 @@ pub(super) struct Row {
 }
 
 /// An entry to block or unblock, as the API takes it. What the row leaves open is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     /// As it was written, but for what spreadsheets add: the gateway reads it.
     pub(super) number: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) directions: Option<Directions>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) source: Option<Source>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) hold: Option<Hold>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<GivenSource>,
+    pub(super) hold: Option<HoldKind>,
     pub(super) expires: Option<Time>,
     /// When the person asked for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) requested: Option<Time>,
     /// Whether the row says that the person took a wish back: it lifts `hold`, also where others block.
-    #[serde(skip)]
     pub(super) taken_back: bool,
 }
 
@@ -68,19 +65,32 @@ pub(super) struct Fields<'a> {
 }
 
 impl Wanted {
+    /// As the API takes it.
+    pub(super) fn entry(&self) -> BlockEntry<'_> {
+        BlockEntry {
+            number: NumberText::from(self.number.as_str()),
+            directions: self.directions.map(Directions::list),
+            reason: self.reason.as_deref().map(Cow::from),
+            source: self.source,
+            hold: self.hold,
+            expires: self.expires.map(|time| time.to_string().into()),
+            requested: self.requested.map(|time| time.to_string().into()),
+        }
+    }
+
     pub(super) fn read(fields: Fields<'_>, rules: &Rules) -> Result<Self, Refusal> {
         let number = number(fields)?;
-        let hold = filled(fields.hold).map(|hold| Hold::from_name(hold).ok_or(Refusal::Hold)).transpose()?;
+        let hold = filled(fields.hold).map(|hold| hold::from_name(hold).ok_or(Refusal::Hold)).transpose()?;
         let source = filled(fields.source)
-            .map(|source| Source::from_name(source).ok_or(Refusal::Source))
+            .map(|source| source::from_name(source).ok_or(Refusal::Source))
             .transpose()?;
         let is_inactive = fields.status.trim().eq_ignore_ascii_case("inactive");
         match rules.change {
             Change::Block => Self::to_block(fields, rules, number, hold, source, is_inactive),
             Change::Unblock if is_inactive => Err(Refusal::Inactive),
             Change::Unblock => {
-                let about = hold.or(source.and_then(Source::implied_hold));
-                let lifted = rules.hold.unwrap_or(Hold::Operator);
+                let about = hold.or(source.and_then(source::implied_hold));
+                let lifted = rules.hold.unwrap_or(HoldKind::Operator);
                 if let Some(other) = about.filter(|about| *about != lifted) {
                     return Err(Refusal::OtherHold(other));
                 }
@@ -98,25 +108,25 @@ impl Wanted {
         fields: Fields<'_>,
         rules: &Rules,
         number: String,
-        hold: Option<Hold>,
-        source: Option<Source>,
+        hold: Option<HoldKind>,
+        source: Option<GivenSource>,
         is_inactive: bool,
     ) -> Result<Self, Refusal> {
         if fields.must_say_hold && hold.is_none() && source.is_none() {
             return Err(Refusal::HoldUnsaid);
         }
         let about = rules.hold_of(hold, source);
-        let requested = requested(fields, rules, about.is_wish())?;
+        let requested = requested(fields, rules, hold::is_wish(about))?;
         if is_inactive {
             // An older wish than this one changes nothing, so it is told on where the row says when it was.
-            return match hold.filter(|hold| hold.is_wish() && requested.is_some()) {
+            return match hold.filter(|hold| hold::is_wish(*hold) && requested.is_some()) {
                 Some(hold) => {
                     Ok(Wanted { number, hold: Some(hold), requested, taken_back: true, ..Wanted::default() })
                 }
                 None => Err(Refusal::Inactive),
             };
         }
-        refuse_opted_in(fields, about.is_wish())?;
+        refuse_opted_in(fields, hold::is_wish(about))?;
         let reason = Some(fields.reason).filter(|reason| !reason.trim().is_empty());
         if reason.is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
             return Err(Refusal::ReasonTooLong);
@@ -229,10 +239,10 @@ mod tests {
     }
 
     fn opt_outs() -> Rules {
-        Rules { hold: Some(Hold::OptOut), ..Rules::default() }
+        Rules { hold: Some(HoldKind::OptOut), ..Rules::default() }
     }
 
-    fn lifting(hold: Option<Hold>) -> Rules {
+    fn lifting(hold: Option<HoldKind>) -> Rules {
         Rules { change: Change::Unblock, hold, ..Rules::default() }
     }
 
@@ -299,23 +309,23 @@ mod tests {
     #[test]
     fn a_row_that_names_a_source_names_its_hold() {
         for (rules, source, hold, expected) in [
-            (Rules::default(), "opt-out", "", Some(Hold::OptOut)),
-            (Rules::default(), "OPT_OUT", "operator", Some(Hold::Operator)),
-            (Rules::default(), "manual", "", Some(Hold::Operator)),
-            (Rules::default(), "", "marketing", Some(Hold::Marketing)),
+            (Rules::default(), "opt-out", "", Some(HoldKind::OptOut)),
+            (Rules::default(), "OPT_OUT", "operator", Some(HoldKind::Operator)),
+            (Rules::default(), "manual", "", Some(HoldKind::Operator)),
+            (Rules::default(), "", "marketing", Some(HoldKind::Marketing)),
             (Rules::default(), "", "", None),
-            (opt_outs(), "manual", "", Some(Hold::OptOut)),
+            (opt_outs(), "manual", "", Some(HoldKind::OptOut)),
             (opt_outs(), "", "", None),
         ] {
             let wanted = read_by(&rules, |fields| (fields.source, fields.hold) = (source, hold)).unwrap();
             assert_eq!(
                 (wanted.source, wanted.hold),
-                (Source::from_name(source), expected),
+                (source::from_name(source), expected),
                 "{source} {hold}"
             );
         }
         let said = read(|fields| (fields.must_say_hold, fields.source) = (true, "import"));
-        assert_eq!(said.unwrap().hold, Some(Hold::Operator));
+        assert_eq!(said.unwrap().hold, Some(HoldKind::Operator));
     }
 
     #[test]
@@ -354,7 +364,7 @@ mod tests {
         }
         for (status, taken) in [("opt-in", false), ("Subscribed", false), ("opt-out", true), ("active", true)]
         {
-            let operators = Rules { hold: Some(Hold::Operator), ..Rules::default() };
+            let operators = Rules { hold: Some(HoldKind::Operator), ..Rules::default() };
             for rules in [opt_outs(), operators, Rules::default()] {
                 assert_eq!(read_by(&rules, |fields| fields.status = status).is_ok(), taken, "{status}");
             }
@@ -372,7 +382,7 @@ mod tests {
         };
         let wanted = row("opt_out", "2024-03-31T12:00:00Z").unwrap();
         assert!(wanted.taken_back);
-        assert_eq!((wanted.hold, wanted.requested), (Some(Hold::OptOut), time("2024-03-31T12:00:00Z")));
+        assert_eq!((wanted.hold, wanted.requested), (Some(HoldKind::OptOut), time("2024-03-31T12:00:00Z")));
         assert_eq!(row("opt_out", ""), Err(Refusal::Inactive));
         assert_eq!(row("operator", "2024-03-31T12:00:00Z"), Err(Refusal::Inactive));
     }
@@ -382,16 +392,22 @@ mod tests {
         let row = |rules: Rules, source, hold| {
             read_by(&rules, |fields| (fields.source, fields.hold) = (source, hold))
         };
-        assert_eq!(row(lifting(None), "", "opt_out"), Err(Refusal::OtherHold(Hold::OptOut)));
-        assert_eq!(row(lifting(None), "opt_out", ""), Err(Refusal::OtherHold(Hold::OptOut)));
-        assert_eq!(row(lifting(Some(Hold::OptOut)), "", "operator"), Err(Refusal::OtherHold(Hold::Operator)));
-        for (hold, name) in
-            [(None, "operator"), (None, ""), (Some(Hold::OptOut), "opt_out"), (Some(Hold::OptOut), "")]
-        {
+        assert_eq!(row(lifting(None), "", "opt_out"), Err(Refusal::OtherHold(HoldKind::OptOut)));
+        assert_eq!(row(lifting(None), "opt_out", ""), Err(Refusal::OtherHold(HoldKind::OptOut)));
+        assert_eq!(
+            row(lifting(Some(HoldKind::OptOut)), "", "operator"),
+            Err(Refusal::OtherHold(HoldKind::Operator))
+        );
+        for (hold, name) in [
+            (None, "operator"),
+            (None, ""),
+            (Some(HoldKind::OptOut), "opt_out"),
+            (Some(HoldKind::OptOut), ""),
+        ] {
             assert!(row(lifting(hold), "", name).is_ok(), "{hold:?} {name}");
         }
         // When the person opted out is not when they opted in.
-        let wanted = read_by(&lifting(Some(Hold::OptOut)), |fields| {
+        let wanted = read_by(&lifting(Some(HoldKind::OptOut)), |fields| {
             fields.date = Some((date("opted_out_at", false), "2024-03-31"));
         });
         assert_eq!(wanted.unwrap().requested, None);

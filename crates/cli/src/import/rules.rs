@@ -2,20 +2,28 @@
 
 use anyhow::bail;
 
-use super::super::client::Change;
-use super::super::hold::Hold;
-use super::super::source::Source;
+use super::super::hold;
+use super::super::source;
 use super::column::{Columns, Name};
 use super::date::DateReader;
 use super::sign::Sign;
+use portcullis_api::GivenSource;
+use portcullis_api::HoldKind;
+
+/// Which change an import makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Block,
+    Unblock,
+}
 
 /// How rows are read. What a row says itself goes before it.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     pub(super) change: Change,
     /// The hold to make, or to lift.
-    pub(super) hold: Option<Hold>,
-    pub(super) source: Option<Source>,
+    pub(super) hold: Option<HoldKind>,
+    pub(super) source: Option<GivenSource>,
     /// The column with the number.
     pub(super) column: Option<Name>,
     /// The column with the date on which the person asked.
@@ -29,21 +37,24 @@ pub(super) struct Rules {
 
 impl Rules {
     /// The hold that all rows are about that name neither a hold nor a source, as far as the command line says.
-    pub(super) fn common_hold(&self) -> Option<Hold> {
-        self.hold.or(self.source.and_then(Source::implied_hold))
+    pub(super) fn common_hold(&self) -> Option<HoldKind> {
+        self.hold.or(self.source.and_then(source::implied_hold))
     }
 
     /// The hold that a row is about, which names these.
-    pub(super) fn hold_of(&self, hold: Option<Hold>, source: Option<Source>) -> Hold {
-        let implied = |source: Option<Source>| source.and_then(Source::implied_hold);
-        hold.or(implied(source)).or(self.hold).or(implied(source.or(self.source))).unwrap_or(Hold::Operator)
+    pub(super) fn hold_of(&self, hold: Option<HoldKind>, source: Option<GivenSource>) -> HoldKind {
+        let implied = |source: Option<GivenSource>| source.and_then(source::implied_hold);
+        hold.or(implied(source))
+            .or(self.hold)
+            .or(implied(source.or(self.source)))
+            .unwrap_or(HoldKind::Operator)
     }
 
     /// Whether a file with these columns can make holds of people's own.
     pub(super) fn may_make_wishes(&self, names: &[Name]) -> bool {
         let says_hold = |name: &Name| ["hold", "source"].contains(&name.key()) && !self.ignores(name);
         self.change == Change::Block
-            && (self.common_hold().is_some_and(Hold::is_wish) || names.iter().any(says_hold))
+            && (self.common_hold().is_some_and(hold::is_wish) || names.iter().any(says_hold))
     }
 
     pub(super) fn ignores(&self, name: &Name) -> bool {
@@ -104,13 +115,13 @@ mod tests {
         for (row, flags, expected) in [
             ((None, None), (None, None), Operator),
             ((None, None), (Some(OptOut), None), OptOut),
-            ((None, None), (None, Some(Source::OptOut)), OptOut),
-            ((None, None), (Some(Operator), Some(Source::OptOut)), Operator),
-            ((Some(Marketing), Some(Source::OptOut)), (Some(Operator), None), Marketing),
-            ((None, Some(Source::OptOut)), (Some(Operator), None), OptOut),
+            ((None, None), (None, Some(GivenSource::OptOut)), OptOut),
+            ((None, None), (Some(Operator), Some(GivenSource::OptOut)), Operator),
+            ((Some(Marketing), Some(GivenSource::OptOut)), (Some(Operator), None), Marketing),
+            ((None, Some(GivenSource::OptOut)), (Some(Operator), None), OptOut),
             // It does not say whose hold it is.
-            ((None, Some(Source::Import)), (Some(OptOut), None), OptOut),
-            ((None, Some(Source::Manual)), (None, Some(Source::OptOut)), Operator),
+            ((None, Some(GivenSource::Import)), (Some(OptOut), None), OptOut),
+            ((None, Some(GivenSource::Manual)), (None, Some(GivenSource::OptOut)), Operator),
         ] {
             let rules = Rules { hold: flags.0, source: flags.1, ..Rules::default() };
             assert_eq!(rules.hold_of(row.0, row.1), expected, "{row:?} {flags:?}");
@@ -133,10 +144,10 @@ mod tests {
         ] {
             let error = must_say(header, file, |_| {}).unwrap_err();
             assert!(error.contains(sign) && error.contains("--hold opt-out"), "{error}");
-            for said in [Hold::Operator, Hold::OptOut] {
+            for said in [HoldKind::Operator, HoldKind::OptOut] {
                 assert_eq!(must_say(header, file, |rules| rules.hold = Some(said)), Ok(false));
             }
-            assert_eq!(must_say(header, file, |rules| rules.source = Some(Source::Import)), Ok(false));
+            assert_eq!(must_say(header, file, |rules| rules.source = Some(GivenSource::Import)), Ok(false));
             assert_eq!(must_say(header, file, |rules| rules.change = Change::Unblock), Ok(false));
             assert_eq!(must_say(&format!("{header},hold"), file, |_| {}), Ok(true), "each row has to");
             assert!(
