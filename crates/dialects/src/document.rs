@@ -15,7 +15,7 @@ use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
 use portcullis_edge::http::request_log::Logged;
-use portcullis_edge::vendor::Dialects;
+use portcullis_edge::settings::Dialects;
 
 pub(super) fn router(settings: &Dialects) -> Router<Arc<AppState>> {
     let mut router = Router::new();

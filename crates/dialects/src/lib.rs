@@ -18,7 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 
 use portcullis_edge::AppState;
-use portcullis_edge::vendor::Dialects;
+use portcullis_edge::settings::Dialects;
 
 /// All routes of all dialects, and of the documents that describe them.
 pub fn router(settings: &Dialects) -> Router<Arc<AppState>> {

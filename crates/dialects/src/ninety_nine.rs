@@ -21,10 +21,10 @@ use portcullis_edge::ops::read::{self, Who};
 use portcullis_edge::ops::write::{self, BlockRow, Lift, Manner};
 use portcullis_edge::ops::{RowError, Target};
 use portcullis_edge::registry::SenderName;
+use portcullis_edge::settings::{NinetyNine as Settings, Reasons};
 use portcullis_edge::vendor::call::{self, Call, Context, Speaks, blocking, whatsapp_terms};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
-use portcullis_edge::vendor::{NinetyNine as Settings, Reasons};
 
 const COVERED: Directions = Directions::BOTH;
 /// "not FAIL. the status is OK", as the vendor has it.

@@ -9,7 +9,6 @@ pub mod gateway;
 pub mod hex;
 pub mod http;
 pub mod identity;
-pub mod keywords;
 pub mod metrics;
 pub mod number;
 pub mod ops;

@@ -7,6 +7,7 @@ mod concurrency_limit;
 mod confirmations;
 mod events;
 mod idle_timeout_body;
+mod message;
 mod outbound;
 mod people;
 mod route;

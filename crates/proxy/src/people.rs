@@ -9,11 +9,12 @@ use portcullis_ledger::{
 };
 use portcullis_msisdn::{Directions, Person};
 
-use super::webhook::{Asked, Moved, Object, When, Who, lenient};
 use crate::confirmations::Confirmations;
-use portcullis_edge::keywords::Wish;
+use crate::message::object::Object;
+use crate::message::{Moved, Request as Asked, When, Who, lenient};
 use portcullis_edge::ops::{Refusal, Target};
 use portcullis_edge::tenant::Tenant;
+use portcullis_keywords::Wish;
 
 /// What an opt-out covers: the person can still write, and so opt in again.
 const COVERED: Directions = Directions::OUTBOUND;

@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_row_goes_before_the_command_line_and_a_hold_before_a_source() {
-        use Hold::{Marketing, Operator, OptOut};
+        use HoldKind::{Marketing, Operator, OptOut};
         for (row, flags, expected) in [
             ((None, None), (None, None), Operator),
             ((None, None), (Some(OptOut), None), OptOut),

@@ -15,13 +15,13 @@ use tracing::{info, warn};
 pub use change_tenants::{AdminError, Put};
 pub use error::SettingsError;
 
-use crate::keywords::Keywords;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::settings::{Place, TenantConfig, UniqueIds};
 use crate::tenant::{Origin, Tenant};
 use crate::token::TokenDigest;
 use portcullis_api::settings as typed;
+use portcullis_keywords::Keywords;
 
 /// The gateway behind its interfaces.
 pub struct Gateway {

@@ -10,7 +10,7 @@ use super::error::ApiError;
 use super::peer::{self, Peer};
 use crate::gateway::Gateway;
 use crate::registry::Caller;
-use crate::vendor::Dialects;
+use crate::settings::Dialects;
 
 /// The state that all handlers share. It is there before the gateway is, so that health can be asked at once.
 pub struct AppState {

@@ -1,9 +1,11 @@
 //! Settings of tenants: checked, and of types that can't be wrong.
 
+mod dialects;
 mod problem;
 mod tenant;
 mod unique_ids;
 
+pub use dialects::{Dialects, NinetyNine, Reasons};
 pub use problem::{Place, Problem, Step, unknown_plugin};
 pub use tenant::{EventsConfig, Quota, SenderConfig, TenantConfig, is_http_url};
 pub use unique_ids::UniqueIds;

@@ -7,13 +7,13 @@ use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Msisdn;
 
 use super::problem::{Place, Problem};
-use crate::keywords::Keywords;
 use crate::number::Region;
 use crate::token::TokenDigest;
 use portcullis_api::settings::{
     self as typed, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Secret, TenantDialects,
     UnreadableInbound,
 };
+use portcullis_keywords::Keywords;
 
 /// A customer account.
 #[derive(Clone, Debug, PartialEq)]

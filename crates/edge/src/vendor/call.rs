@@ -22,8 +22,8 @@ use crate::http::request_log::{Logged, RequestId};
 use crate::ops::Target;
 use crate::ops::write::{Done, Terms};
 use crate::registry::{Caller, SenderName};
+use crate::settings::Dialects;
 use crate::token::TokenDigest;
-use crate::vendor::Dialects;
 use portcullis_api::settings::Dialect;
 
 /// The most bytes of a body: many times what the most items of any dialect take.

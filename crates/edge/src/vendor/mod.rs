@@ -3,7 +3,4 @@
 pub mod call;
 pub mod fault;
 pub mod graph;
-mod settings;
 pub mod text;
-
-pub use settings::{Dialects, NinetyNine, Reasons, check};

@@ -1,7 +1,7 @@
 //! The configuration file as it is written.
 
 use portcullis_api::settings::{Secret, Tenant};
-use portcullis_edge::vendor::Dialects;
+use portcullis_edge::settings::Dialects;
 use portcullis_proxy::settings::{MetaSettings, TrafficSettings};
 use serde::Deserialize;
 

@@ -10,9 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use portcullis_edge::settings::Dialects;
 use portcullis_edge::settings::{Place, Problem, TenantConfig, UniqueIds, unknown_plugin};
 use portcullis_edge::token::TokenDigest;
-use portcullis_edge::vendor::{self, Dialects};
 use portcullis_edge::without_values;
 use portcullis_ledger::StorageUrl;
 use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
@@ -123,7 +123,7 @@ impl Config {
         }
 
         let trusted_proxies = addresses(&typed.server.trusted_proxies, &server, &mut problems);
-        vendor::check(&typed.dialects, &root.key("dialects"), &mut problems);
+        typed.dialects.check(&root.key("dialects"), &mut problems);
 
         proxy::check(&typed.traffic, &typed.meta, &root, &mut problems);
 

@@ -17,17 +17,18 @@ use serde_json::value::RawValue;
 
 use crate::Proxy;
 use crate::client::Unanswered;
+use crate::message::object::Object;
+use crate::message::{Request as Asked, Said, When, Who, lenient, said};
 use crate::outbound::untouched;
 use crate::people;
 use crate::verdict::{Kind, judge};
-use crate::webhook::{Asked, Object, Said, When, Who, lenient, said};
 use portcullis_edge::identity::IdentityError;
-use portcullis_edge::keywords::Keywords;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::number::NumberError;
 use portcullis_edge::ops::{Refusal, RowError, RowProblem, Target};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::{Identity, USER_PREFIX};
+use portcullis_keywords::Keywords;
 
 pub(crate) use endpoint::routes;
 

@@ -1,7 +1,5 @@
 //! Meta's webhooks: verified, filtered, and sent on to the senders' callbacks, whose answer is the gateway's.
 
-pub(super) mod lenient;
-mod message;
 mod owner;
 mod partition;
 mod payload;
@@ -31,9 +29,7 @@ use tracing::warn;
 use super::Proxy;
 use super::client::for_another;
 use super::concurrency_limit::Permit;
-pub(super) use message::{Moved, Request as Asked, Said, When, Who, said};
 use partition::{Partition, PartitionError, partition};
-pub(super) use payload::Object;
 use portcullis_edge::AppState;
 use portcullis_edge::http::body;
 use portcullis_edge::http::request_log::Logged;

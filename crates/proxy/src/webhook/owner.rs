@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::lenient::{Values, text, text_or_integer};
-use super::payload::{Change, Entry, Inner, Object, Payload};
+use super::payload::{Change, Entry, Payload};
 use crate::confirmations::AllConfirmations;
+use crate::message::lenient::{Values, text, text_or_integer};
+use crate::message::object::{Inner, Object};
 use portcullis_edge::registry::{Registry, SenderName};
 use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::tenant::Tenant;

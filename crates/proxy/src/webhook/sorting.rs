@@ -8,16 +8,17 @@ use jiff::Timestamp;
 use portcullis_msisdn::Direction;
 use serde_json::value::RawValue;
 
-use super::super::people;
-use super::lenient;
-use super::message::{self, Asked, CONTACT, FROM, Move, Named, Names, RECIPIENT, Request, When, Who};
 use super::owner::{ELEMENTS, Owned};
-use super::payload::{Field, Inner, Kept, Object, array, elements};
+use super::payload::Kept;
 use crate::confirmations::Confirmations;
+use crate::message::lenient;
+use crate::message::object::{Field, Inner, Object, array, elements};
+use crate::message::{self, Asked, CONTACT, FROM, Move, Named, Names, RECIPIENT, Request, When, Who};
+use crate::people;
 use portcullis_api::settings::{BlockedInbound, UnreadableInbound};
-use portcullis_edge::keywords::Wish;
 use portcullis_edge::ops::{Refusal, Target, check};
 use portcullis_edge::settings::SenderConfig;
+use portcullis_keywords::Wish;
 
 /// How many elements of a webhook were what.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use crate::settings::{Place, Problem};
+use super::{Place, Problem};
 
 /// `[dialects]`: what no vendor's document tells, for all tenants.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -74,8 +74,14 @@ impl Default for NinetyNine {
     }
 }
 
-/// Adds what is wrong with them to `problems`.
-pub fn check(typed: &Dialects, place: &Place, problems: &mut Vec<Problem>) {
+impl Dialects {
+    /// Adds what is wrong with them to `problems`.
+    pub fn check(&self, place: &Place, problems: &mut Vec<Problem>) {
+        check(self, place, problems);
+    }
+}
+
+fn check(typed: &Dialects, place: &Place, problems: &mut Vec<Problem>) {
     let mut problem = |place: Place, what: String| problems.push(Problem::new(place, what));
     let limits = [
         ("meta_default_limit", typed.meta_default_limit, 1000, 25),

@@ -1,5 +1,8 @@
 //! What is read of one element of a webhook: whose it is, and what it says.
 
+pub(crate) mod lenient;
+pub(crate) mod object;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,23 +10,23 @@ use portcullis_ledger::UserId;
 use portcullis_msisdn::Msisdn;
 use serde_json::value::RawValue;
 
-use super::lenient::{Values, number, text, text_or_integer, texts_at, time, times, user, users};
-use super::payload::{Inner, Object};
-use portcullis_edge::keywords::{Keywords, Wish};
+use lenient::{Values, number, text, text_or_integer, texts_at, time, times, user, users};
+use object::{Inner, Object};
 use portcullis_edge::number::is_same;
 use portcullis_engine::Identity;
+use portcullis_keywords::{Keywords, Wish};
 
 /// Somebody, by all that names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in super::super) struct Who {
-    pub(in super::super) number: Option<Msisdn>,
+pub(crate) struct Who {
+    pub(crate) number: Option<Msisdn>,
     /// Meta's ids: towards this business, and its parent's.
-    pub(in super::super) users: Vec<UserId>,
+    pub(crate) users: Vec<UserId>,
 }
 
 impl Who {
     /// All that it is known by, what says most first.
-    pub(in super::super) fn identities(&self) -> impl Iterator<Item = Identity> {
+    pub(crate) fn identities(&self) -> impl Iterator<Item = Identity> {
         let users = self.users.iter().cloned().map(Identity::User);
         self.number.map(Identity::Number).into_iter().chain(users)
     }
@@ -39,34 +42,34 @@ impl From<&Identity> for Who {
 }
 
 /// The names under which an object names somebody.
-pub(super) struct Names {
+pub(crate) struct Names {
     number: &'static str,
     users: &'static [&'static str],
 }
 
 /// Who wrote or called.
-pub(super) const FROM: Names = Names { number: "from", users: &["from_user_id", "from_parent_user_id"] };
+pub(crate) const FROM: Names = Names { number: "from", users: &["from_user_id", "from_parent_user_id"] };
 /// Whom the business wrote to or called.
-pub(super) const TO: Names = Names { number: "to", users: &["to_user_id", "to_parent_user_id"] };
+pub(crate) const TO: Names = Names { number: "to", users: &["to_user_id", "to_parent_user_id"] };
 /// Somebody of whom is told.
-pub(super) const CONTACT: Names = Names { number: "wa_id", users: &["user_id", "parent_user_id"] };
+pub(crate) const CONTACT: Names = Names { number: "wa_id", users: &["user_id", "parent_user_id"] };
 /// Whom a message of the business was for. The last name is that of Meta's page of February 2026.
-pub(super) const RECIPIENT: Names = Names {
+pub(crate) const RECIPIENT: Names = Names {
     number: "recipient_id",
     users: &["recipient_user_id", "recipient_parent_user_id", "parent_recipient_user_id"],
 };
 
 /// Whom an object names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Named {
+pub(crate) struct Named {
     numbers: Vec<Msisdn>,
     users: Vec<UserId>,
     /// Whether it may be somebody else: a name is there that can't be read, or two that should be the same are not.
-    pub(super) is_doubtful: bool,
+    pub(crate) is_doubtful: bool,
 }
 
 impl Named {
-    pub(super) fn of(object: &Object<'_>, names: &Names) -> Self {
+    pub(crate) fn of(object: &Object<'_>, names: &Names) -> Self {
         let mut named = Named::default();
         named.add_person(object, names.number);
         for name in names.users {
@@ -76,7 +79,7 @@ impl Named {
     }
 
     /// Whom a thread of the past is with. Its id is the number.
-    pub(super) fn of_thread(thread: &Object<'_>) -> Self {
+    pub(crate) fn of_thread(thread: &Object<'_>) -> Self {
         let Inner { object, is_odd } = thread.inner("context");
         let mut named = object.map(|context| Named::of(&context, &CONTACT)).unwrap_or_default();
         named.is_doubtful |= is_odd;
@@ -85,7 +88,7 @@ impl Named {
     }
 
     /// Who was on the phone with the business.
-    pub(super) fn of_call(call: &Object<'_>) -> Self {
+    pub(crate) fn of_call(call: &Object<'_>) -> Self {
         let directions = call.values("direction", text);
         let is_by_business = |direction: &String| direction == "BUSINESS_INITIATED";
         let by_business = directions.read.iter().filter(|direction| is_by_business(direction)).count();
@@ -102,7 +105,7 @@ impl Named {
     }
 
     /// To whom a message went that the business sent by telephone.
-    pub(super) fn of_echo(echo: &Object<'_>) -> Self {
+    pub(crate) fn of_echo(echo: &Object<'_>) -> Self {
         let named = Named::of(echo, &TO);
         if !named.is_nobody() || named.is_doubtful {
             return named;
@@ -142,28 +145,28 @@ impl Named {
         }
     }
 
-    pub(super) fn add(&mut self, other: Named) {
+    pub(crate) fn add(&mut self, other: Named) {
         self.add_numbers(Values { read: other.numbers, is_odd: other.is_doubtful });
         self.users.extend(other.users);
     }
 
-    pub(super) fn is_nobody(&self) -> bool {
+    pub(crate) fn is_nobody(&self) -> bool {
         self.numbers.is_empty() && self.users.is_empty()
     }
 
     /// The one person that it is; `None` where that is doubtful.
-    pub(super) fn who(&self) -> Option<Who> {
+    pub(crate) fn who(&self) -> Option<Who> {
         let is_somebody = !self.is_doubtful && !self.is_nobody();
         is_somebody.then(|| Who { number: self.numbers.first().copied(), users: self.users.clone() })
     }
 
     /// Whether both have an id of the same person.
-    pub(super) fn shares_id(&self, other: &Named) -> bool {
+    pub(crate) fn shares_id(&self, other: &Named) -> bool {
         self.users.iter().any(|user| other.users.contains(user))
     }
 
     /// By everything that names it.
-    pub(super) fn all(&self) -> impl Iterator<Item = Identity> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = Identity> {
         let numbers = self.numbers.iter().copied().map(Identity::Number);
         numbers.chain(self.users.iter().cloned().map(Identity::User))
     }
@@ -192,7 +195,7 @@ impl From<Who> for Named {
 
 /// When something was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum When {
+pub(crate) enum When {
     /// At the time that the message names.
     At(Timestamp),
     /// Whoever tells of it does so at once.
@@ -203,12 +206,12 @@ pub(in super::super) enum When {
 
 impl When {
     /// The time that an element names.
-    pub(in super::super) fn told(element: &Object<'_>) -> Self {
+    pub(crate) fn told(element: &Object<'_>) -> Self {
         time(element, "timestamp").map_or(When::Unknown, When::At)
     }
 
     /// The time, or now where that is not known. Now is never a whole second, which would stand for all of it.
-    pub(in super::super) fn or_now(self) -> Timestamp {
+    pub(crate) fn or_now(self) -> Timestamp {
         let When::At(time) = self else {
             let now = Timestamp::now();
             return if now.subsec_millisecond() == 0 { now.max(now + Duration::from_millis(1)) } else { now };
@@ -219,15 +222,15 @@ impl When {
 
 /// What somebody asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Request {
-    pub(in super::super) wish: Wish,
+pub(crate) struct Request {
+    pub(crate) wish: Wish,
     /// The word that says so.
-    pub(in super::super) word: String,
-    pub(in super::super) at: When,
+    pub(crate) word: String,
+    pub(crate) at: When,
     /// The message's id.
-    pub(in super::super) id: Option<String>,
+    pub(crate) id: Option<String>,
     /// Whether one message may confirm it. Not where it is from long ago.
-    pub(in super::super) may_be_confirmed: bool,
+    pub(crate) may_be_confirmed: bool,
 }
 
 /// The words of a message: what somebody wrote, or read on a button and chose. What a button has for its developer, its id and
@@ -243,7 +246,7 @@ const WORDS: [&[&str]; 5] = [
 
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum Said {
+pub(crate) enum Said {
     Wish {
         wish: Wish,
         word: String,
@@ -254,7 +257,7 @@ pub(in super::super) enum Said {
 }
 
 /// What words that stand at these paths ask for: a stop if any of them does, and a start if all that stand at one path do.
-pub(in super::super) fn said(keywords: &Keywords, object: &Object<'_>, paths: &[&[&str]]) -> Said {
+pub(crate) fn said(keywords: &Keywords, object: &Object<'_>, paths: &[&[&str]]) -> Said {
     let mut start = None;
     let mut is_odd = false;
     for path in paths {
@@ -275,7 +278,7 @@ pub(in super::super) fn said(keywords: &Keywords, object: &Object<'_>, paths: &[
 }
 
 /// What a message asks for.
-pub(super) enum Asked {
+pub(crate) enum Asked {
     For(Request),
     Nothing,
     Unreadable,
@@ -283,7 +286,7 @@ pub(super) enum Asked {
 
 /// What a message asks for. A stop is from the latest time that it names, and from now where it names none; a start, which
 /// lifts something, counts only where its time is beyond doubt.
-pub(super) fn request(keywords: &Keywords, message: &Object<'_>) -> Asked {
+pub(crate) fn request(keywords: &Keywords, message: &Object<'_>) -> Asked {
     let (wish, word) = match said(keywords, message, &WORDS) {
         Said::Wish { wish, word } => (wish, word),
         Said::Nothing => return Asked::Nothing,
@@ -302,21 +305,21 @@ pub(super) fn request(keywords: &Keywords, message: &Object<'_>) -> Asked {
 }
 
 /// The id of a message, or of a call.
-pub(super) fn id(message: &Object<'_>) -> Option<String> {
+pub(crate) fn id(message: &Object<'_>) -> Option<String> {
     message.values("id", text_or_integer).agreed().cloned()
 }
 
 /// That somebody has another number, or other ids, now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Moved {
-    pub(in super::super) left: Option<Msisdn>,
+pub(crate) struct Moved {
+    pub(crate) left: Option<Msisdn>,
     /// With the ids of old behind those of now.
-    pub(in super::super) to: Who,
+    pub(crate) to: Who,
 }
 
 /// Whether a message says that somebody moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Move {
+pub(crate) enum Move {
     None,
     To(Moved),
     /// It says so, or may, and not who or where to.
@@ -329,7 +332,7 @@ const ID_CHANGE: &str = "user_changed_user_id";
 
 /// What a message of the system says of its person (Meta's page on system messages, 11 August 2026, and earlier forms), who is
 /// this contact where it does not name them itself.
-pub(super) fn moved(message: &Object<'_>, contact: Option<&Named>) -> Move {
+pub(crate) fn moved(message: &Object<'_>, contact: Option<&Named>) -> Move {
     let Inner { object, is_odd } = message.inner("system");
     if is_odd {
         return Move::Unreadable;

@@ -12,11 +12,11 @@ use serde::Deserializer as _;
 use serde::de::{Error, Visitor};
 use serde_json::value::RawValue;
 
-use super::payload::Object;
+use super::object::Object;
 use portcullis_edge::number;
 
 /// What a string says. A lone surrogate, which no string of Unicode has, becomes U+FFFD.
-pub(in super::super) fn text(raw: &RawValue) -> Option<String> {
+pub(crate) fn text(raw: &RawValue) -> Option<String> {
     struct Bytes;
 
     impl Visitor<'_> for Bytes {
@@ -38,17 +38,17 @@ pub(in super::super) fn text(raw: &RawValue) -> Option<String> {
 }
 
 /// What a string or an integer says.
-pub(super) fn text_or_integer(raw: &RawValue) -> Option<String> {
+pub(crate) fn text_or_integer(raw: &RawValue) -> Option<String> {
     let is_integer = raw.get().bytes().all(|byte| byte.is_ascii_digit());
     if is_integer { Some(raw.get().to_owned()) } else { text(raw) }
 }
 
 /// All that can be read of what stands under one name, and whether there is more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Values<T> {
-    pub(in super::super) read: Vec<T>,
+pub(crate) struct Values<T> {
+    pub(crate) read: Vec<T>,
     /// Whether something stands there that can't be read.
-    pub(in super::super) is_odd: bool,
+    pub(crate) is_odd: bool,
 }
 
 impl<T> Default for Values<T> {
@@ -71,7 +71,7 @@ impl<T> FromIterator<Option<T>> for Values<T> {
 }
 
 impl<T> Values<T> {
-    pub(super) fn and(mut self, other: Self) -> Self {
+    pub(crate) fn and(mut self, other: Self) -> Self {
         self.read.extend(other.read);
         self.is_odd |= other.is_odd;
         self
@@ -80,34 +80,34 @@ impl<T> Values<T> {
 
 impl<T: PartialEq> Values<T> {
     /// The one thing that all of it says, if it does.
-    pub(super) fn agreed(&self) -> Option<&T> {
+    pub(crate) fn agreed(&self) -> Option<&T> {
         let first = self.read.first()?;
         let is_one = !self.is_odd && self.read.iter().all(|other| other == first);
         is_one.then_some(first)
     }
 
     /// Whether it says one thing, or nothing.
-    pub(super) fn is_at_most_one(&self) -> bool {
+    pub(crate) fn is_at_most_one(&self) -> bool {
         self.read.is_empty() && !self.is_odd || self.agreed().is_some()
     }
 }
 
 /// A telephone number: WhatsApp's ids are the digits of international ones.
-pub(super) fn number(raw: &RawValue) -> Option<Msisdn> {
+pub(crate) fn number(raw: &RawValue) -> Option<Msisdn> {
     number::international(&text_or_integer(raw)?).ok()
 }
 
 /// A person's id.
-pub(super) fn user(raw: &RawValue) -> Option<UserId> {
+pub(crate) fn user(raw: &RawValue) -> Option<UserId> {
     text_or_integer(raw)?.parse().ok()
 }
 
-pub(super) fn users(object: &Object<'_>, name: &str) -> Values<UserId> {
+pub(crate) fn users(object: &Object<'_>, name: &str) -> Values<UserId> {
     object.values(name, user)
 }
 
 /// The texts at a path of names. One in the place of an object is one, too.
-pub(in super::super) fn texts_at(object: &Object<'_>, path: &[&str]) -> Values<String> {
+pub(crate) fn texts_at(object: &Object<'_>, path: &[&str]) -> Values<String> {
     let Some((name, rest)) = path.split_first() else { return Values::default() };
     if rest.is_empty() {
         return object.values(name, text_or_integer);
@@ -131,12 +131,12 @@ const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// Times in seconds since 1970, as strings or numbers. One that is still to come is taken for now, and one that is so by more than
 /// a day for none.
-pub(super) fn times(object: &Object<'_>, name: &str) -> Values<Timestamp> {
+pub(crate) fn times(object: &Object<'_>, name: &str) -> Values<Timestamp> {
     object.values(name, read_time)
 }
 
 /// The time that most readers take.
-pub(in super::super) fn time(object: &Object<'_>, name: &str) -> Option<Timestamp> {
+pub(crate) fn time(object: &Object<'_>, name: &str) -> Option<Timestamp> {
     read_time(object.get(name)?)
 }
 

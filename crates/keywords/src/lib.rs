@@ -1,4 +1,5 @@
-//! Words by which people opt out, and in again.
+//! The words by which people opt out, and in again.
+#![forbid(unsafe_code)]
 
 mod courtesy;
 mod fold;
