@@ -6,7 +6,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use portcullis_engine::plugin_store::PluginStoreError;
-use portcullis_host::NotNow;
+use portcullis_host::ExchangeError;
 use portcullis_ledger::LedgerError;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -276,8 +276,8 @@ impl From<AdminError> for ApiError {
     }
 }
 
-impl From<NotNow> for ApiError {
-    fn from(error: NotNow) -> Self {
+impl From<ExchangeError> for ApiError {
+    fn from(error: ExchangeError) -> Self {
         Self::new(StatusCode::CONFLICT, "nothing_to_do", error.to_string())
     }
 }
