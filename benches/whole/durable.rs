@@ -63,5 +63,5 @@ fn flush(folder: &Path) -> anyhow::Result<Duration> {
 /// The n-th of as many different subjects as there are, in no order.
 fn subject(n: u64) -> anyhow::Result<Subject> {
     let hidden = Permutation::new(PermutationKey::from_bytes([1; 16]));
-    Ok(hidden.rename(Subject::new(n).context("50 bits")?))
+    Ok(hidden.permute(Subject::new(n).context("50 bits")?))
 }

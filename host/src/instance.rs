@@ -358,7 +358,7 @@ impl Instance {
     fn key(&self, subject: Subject) -> u64 {
         match &self.numbers {
             None => subject.get(),
-            Some(permutation) => permutation.rename_back(subject).get(),
+            Some(permutation) => permutation.invert(subject).get(),
         }
     }
 
@@ -368,7 +368,7 @@ impl Instance {
             Subject::new(key).ok_or_else(|| Breach("returned a subject of more than 50 bits".to_owned()))?;
         Ok(match &self.numbers {
             None => value,
-            Some(permutation) => permutation.rename(value),
+            Some(permutation) => permutation.permute(value),
         })
     }
 }

@@ -158,7 +158,7 @@ fn pages_list_every_entry_once_in_numeric_order() {
         })
         .collect();
     let mut expected = entries.clone();
-    expected.sort_by_key(|entry| hidden().rename_back(entry.subject));
+    expected.sort_by_key(|entry| hidden().invert(entry.subject));
     list.block(&entries).expect("entries are taken");
     for limit in [1, 64, 4096, 10_000] {
         assert!(walk(&list, limit) == expected, "pages of {limit}");
@@ -233,7 +233,7 @@ fn a_number_takes_at_most_ten_bytes_whatever_the_distribution() {
         let entries: Vec<Entry> = (0..count)
             .map(|i| {
                 let value = 46_700_000_000 + i * 99_991 % count * step;
-                let subject = hidden().rename(Subject::new(value).expect("below 2^50"));
+                let subject = hidden().permute(Subject::new(value).expect("below 2^50"));
                 Entry { subject, directions: Directions::BOTH }
             })
             .collect();

@@ -206,7 +206,7 @@ pub(crate) fn block(target: &Target, rows: &[BlockRow<'_>], manner: Manner) -> R
         if row.directions.is_none() {
             return Err(RowError::NoDirections);
         }
-        let is_own = |number: Msisdn| number.spellings().any(|spelling| Some(spelling) == own_number);
+        let is_own = |number: Msisdn| number.variants().any(|spelling| Some(spelling) == own_number);
         if identity.number().is_some_and(is_own) {
             return Err(RowError::OwnNumber);
         }

@@ -47,7 +47,7 @@ impl User {
     /// As the core reads it.
     fn text(&self) -> String {
         match (&self.user, &self.user_id) {
-            (Some(user), _) if !UserId::is_meta_s(user.as_str()) => user.as_str().to_owned(),
+            (Some(user), _) if !UserId::is_meta_bsuid(user.as_str()) => user.as_str().to_owned(),
             _ => format!("{USER_PREFIX}{}", self.input()),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_ledger::{
-    Actor, Block, HoldKind, Outcome, Reason, Source, Tie, Unblock, Whom, Write, Written,
+    Actor, Block, HoldKind, Link, Outcome, Reason, Source, Unblock, Whom, Write, Written,
 };
 use portcullis_msisdn::{Directions, Person};
 
@@ -146,7 +146,7 @@ pub(super) fn follow(target: &Target, moved: &Moved, at: Option<Timestamp>) -> R
 
 fn tie_all(target: &Target, moved: &Moved, at: Option<Timestamp>) -> Result<(), Refusal> {
     let permutation = target.list.permutation();
-    target.list.blocking_tie(Tie {
+    target.list.blocking_tie(Link {
         number: moved.to.number.map(|number| permutation.subject(number)),
         users: moved.to.users.clone(),
         left: moved.left.map(|number| permutation.subject(number)),
