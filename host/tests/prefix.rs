@@ -81,8 +81,8 @@ fn wrong_options_are_refused_in_the_plugins_words() {
     assert_eq!(
         error,
         CallError::Refused(
-            "the option `block` has a rule at place 2 that begins with 0, as no number does: write what the numbers begin \
-             with, country code first, as in 417152"
+            "rule 2 of the option `block` begins with 0, but no number does: write the first digits of the numbers, \
+             starting with the country code, as in 417152"
                 .to_owned()
         )
     );
