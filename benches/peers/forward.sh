@@ -68,7 +68,7 @@ medians | awk '
     { split($1, part, "/"); name = part[2]; value[name, part[3]] = $2 }
     !(name in seen) { seen[name] = 1; names[++count] = name }
     END {
-        printf "asked by portcullis-load, 16 connections; medians of three rounds\n"
+        printf "client: portcullis-load, 16 connections; medians of three rounds\n"
         printf "%-24s %12s %14s %10s %10s %16s %16s\n", "forwarded", "requests/s", "server CPU ns", "p50 µs", "p99 µs", "p50 µs at 5,000", "p99 µs at 5,000"
         for (i = 1; i <= count; i++) {
             name = names[i]
