@@ -1,6 +1,7 @@
-//! What changes cost: block and unblock in the set and through the host, and filling, saving and loading a list.
+//! Benchmarks of changes: blocking and unblocking in the set and through the host, and filling, saving and loading a
+//! list.
 #![forbid(unsafe_code)]
-#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+#![allow(missing_docs, reason = "criterion's macros generate undocumented functions")]
 
 use std::hint::black_box;
 
@@ -11,7 +12,7 @@ use portcullis_benches::{
 use portcullis_hashed_set::{DirectedSet, Loader, SaveCursor};
 use portcullis_host::{Directions, Entry, Generation};
 
-/// Each iteration blocks a number and lifts it again, so that the list stays at its size.
+/// Each iteration blocks a number and unblocks it again, so that the list keeps its size.
 fn block_and_unblock(criterion: &mut Criterion) {
     for size in SIZES {
         let members = members(size);
@@ -42,7 +43,7 @@ fn block_and_unblock(criterion: &mut Criterion) {
     }
 }
 
-/// A page of a hundred, from anywhere in the list.
+/// Reads pages of a hundred entries, from random positions in the list.
 fn pages(criterion: &mut Criterion) {
     for size in SIZES {
         let members = members(size);
@@ -73,7 +74,7 @@ fn whole_lists(criterion: &mut Criterion) {
     }
 }
 
-/// A plugin without entries, from nothing to its first answer.
+/// Creates an empty generation.
 fn instantiate(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("instantiate");
     for (name, component) in [
@@ -98,9 +99,9 @@ fn save(set: &DirectedSet) -> Vec<Vec<u8>> {
 
 fn load(mut loader: Loader, parts: &[Vec<u8>]) -> DirectedSet {
     for part in parts {
-        loader.load(part).expect("a saved part loads");
+        loader.load(part).expect("the part was just saved");
     }
-    loader.finish().expect("all parts are there")
+    loader.finish().expect("all parts were loaded")
 }
 
 criterion_group! {

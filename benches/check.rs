@@ -1,7 +1,7 @@
-//! What a check costs: the set by itself, through the host one by one and in batches, beside a hash set and a component
-//! that does nothing.
+//! Benchmarks of checks: in the set itself, and through the host one by one and in batches, compared with a hash set
+//! and a component that does nothing.
 #![forbid(unsafe_code)]
-#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+#![allow(missing_docs, reason = "criterion's macros generate undocumented functions")]
 
 mod peers;
 
@@ -17,7 +17,7 @@ use portcullis_benches::{
 };
 use portcullis_host::{Direction, Generation, Msisdn, Permutation, PermutationKey, Revealed, Subject};
 
-/// Asks about one subject after the other, going round the stream.
+/// A cyclic stream of subjects to check.
 struct Stream<'a> {
     asked: &'a [Subject],
     next: usize,
@@ -70,11 +70,11 @@ fn one_at_a_time(criterion: &mut Criterion) {
     }
 }
 
-/// Of those who are on the list alone.
+/// Checks only blocked numbers.
 fn hits(criterion: &mut Criterion) {
     for size in SIZES {
         let members = members(size);
-        // In no order, and as many as one that is asked about strangers.
+        // In random order, and about as many as in the other benchmarks.
         let asked: Vec<Subject> = members.iter().step_by((size >> 16).max(1)).copied().collect();
         let (baseline, set, list) = (hash_set(&members), native(&members), through_the_host(&members));
         let mut stream = Stream::new(&asked);
@@ -91,21 +91,21 @@ fn hits(criterion: &mut Criterion) {
     }
 }
 
-/// The same asked of what else could hold the list.
+/// Benchmarks alternative data structures.
 fn beside(group: &mut BenchmarkGroup<'_, WallTime>, members: &[Subject], asked: &[Subject]) {
-    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = tempfile::tempdir().expect("can create a temporary directory");
     let mut stream = Stream::new(asked);
     let treemap = peers::treemap(members);
     group.bench_function("treemap", |bencher| {
         bencher.iter(|| treemap.contains(black_box(stream.one()).get()));
     });
     let (_database, table) = peers::redb(folder.path(), members);
-    assert!(peers::redb_has(&table, members[0]), "a member is found");
+    assert!(peers::redb_has(&table, members[0]), "redb contains the members");
     group.bench_function("redb", |bencher| {
         bencher.iter(|| peers::redb_has(&table, black_box(stream.one())));
     });
     let connection = peers::sqlite(folder.path(), members);
-    assert!(peers::sqlite_has(&connection, members[0]), "a member is found");
+    assert!(peers::sqlite_has(&connection, members[0]), "SQLite contains the members");
     group.bench_function("sqlite", |bencher| {
         bencher.iter(|| peers::sqlite_has(&connection, black_box(stream.one())));
     });
@@ -138,7 +138,7 @@ fn in_batches(criterion: &mut Criterion) {
     }
 }
 
-/// Lists of a thousand numbers each, asked by turns: what it costs that no two checks are of one tenant.
+/// Checks lists of a thousand numbers each in turn, so that consecutive checks are of different tenants.
 fn many_tenants(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("check/tenants");
     group.throughput(Throughput::Elements(1));
@@ -155,13 +155,13 @@ fn many_tenants(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One hot list with two replicas, asked by one thread and by two: an iteration is one check of each thread.
+/// Checks a busy list with two replicas, from one thread and from two. An iteration is one check per thread.
 fn threads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("check/threads");
     let members = members(64_000);
     let asked = asked(&members);
     let mut recipe = recipe(portcullis_plugin_bundle::EXACT.component);
-    recipe.replicas = NonZeroUsize::new(2).expect("two");
+    recipe.replicas = NonZeroUsize::new(2).expect("2 is not zero");
     let list = holding(recipe, &members);
     for threads in [1, 2] {
         group.throughput(Throughput::Elements(threads));
@@ -187,7 +187,7 @@ fn threads(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A batch from numbers to verdicts: what an embedder pays, the permutation at the edge included.
+/// Checks batches of phone numbers, including the permutation at the edge, as an embedding program does.
 fn from_numbers(criterion: &mut Criterion) {
     let hidden = Permutation::new(PermutationKey::from_bytes([7; 16]));
     for size in SIZES {
@@ -213,7 +213,7 @@ fn from_numbers(criterion: &mut Criterion) {
     }
 }
 
-/// The number that a subject stands for, where it stands for one: nine of ten do.
+/// The number that a subject stands for, if it is a number. Nine in ten are.
 fn number_of(hidden: &Permutation, subject: Subject) -> Option<Msisdn> {
     match hidden.reveal(subject) {
         Revealed::Number(number) => Some(number),
@@ -221,7 +221,7 @@ fn number_of(hidden: &Permutation, subject: Subject) -> Option<Msisdn> {
     }
 }
 
-/// What the edge adds, once a message, before any of the above.
+/// The work at the edge, which each message needs before any of the above.
 fn at_the_edge(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("check/edge");
     let hidden = Permutation::new(PermutationKey::from_bytes([7; 16]));

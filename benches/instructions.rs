@@ -1,10 +1,10 @@
-//! How many instructions a check takes, counted under valgrind: the same on a machine that others share, and so what tells
+//! Counts the instructions of a check under valgrind. The counts don't depend on the load of the machine, so they show
 //! whether a change made the path longer.
 //!
-//! Each benchmark does the same work for 1,024 numbers, of which `cargo xtask bench` takes the mean: what one number takes
-//! depends on where it lies.
+//! Each benchmark does the same work for 1,024 numbers, of which `cargo xtask bench` takes the mean, because the count
+//! depends on a number's position in the set.
 #![forbid(unsafe_code)]
-#![allow(missing_docs, unused_qualifications, reason = "what gungraun's macros make")]
+#![allow(missing_docs, unused_qualifications, reason = "gungraun's macros generate such code")]
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const SIZE: usize = 64_000;
 const ASKED: usize = 1024;
 
 fn hits() -> Vec<Subject> {
-    // From all over the list, and in no order.
+    // From the whole list, in random order.
     members(SIZE).into_iter().step_by(SIZE / ASKED).take(ASKED).collect()
 }
 
@@ -34,7 +34,7 @@ fn in_set(asked: Vec<Subject>) -> (DirectedSet, Vec<Subject>) {
 
 fn in_set_of(size: usize, asked: Vec<Subject>) -> (DirectedSet, Vec<Subject>) {
     let set = native_set(&members(size));
-    // What is needed for each check is in the caches, as it is in the midst of many.
+    // Warms the caches with what every check needs.
     let mut others = SplitMix::new(3);
     for _ in 0..1 << 17 {
         black_box(set.contains(others.subject(), Direction::Inbound));
@@ -42,18 +42,18 @@ fn in_set_of(size: usize, asked: Vec<Subject>) -> (DirectedSet, Vec<Subject>) {
     (set, asked)
 }
 
-/// Under valgrind all is fifty times slower: no call may be cut off for it.
+/// Valgrind slows everything down by a factor of fifty, so the limits are raised.
 fn in_host(asked: Vec<Subject>) -> (Generation, Vec<Subject>) {
-    let patient = Duration::from_secs(600);
+    let timeout = Duration::from_secs(600);
     let limits =
-        Limits { check: patient, call: patient, configure: patient, load: patient, ..Limits::default() };
+        Limits { check: timeout, call: timeout, configure: timeout, load: timeout, ..Limits::default() };
     let list = holding(recipe_within(limits), &members(SIZE));
-    // What is made at the first call is made.
+    // The first call does one-time work.
     assert_eq!(list.check(members(SIZE)[0], Direction::Inbound), Ok(Verdict::Block), "a member is blocked");
     (list, asked)
 }
 
-// What is asked is handed back, so that taking it down is not counted.
+// The benchmarks return their input, so that dropping it is not counted.
 
 #[library_benchmark]
 #[bench::hit(in_set(hits()))]
@@ -95,7 +95,7 @@ fn texts() -> Vec<String> {
 }
 
 fn numbers() -> (Permutation, Vec<Msisdn>) {
-    let numbers = texts().iter().map(|text| Msisdn::parse(text).expect("a number")).collect();
+    let numbers = texts().iter().map(|text| Msisdn::parse(text).expect("a valid number")).collect();
     (Permutation::new(PermutationKey::from_bytes([7; 16])), numbers)
 }
 
@@ -117,12 +117,12 @@ fn permute((hidden, numbers): (Permutation, Vec<Msisdn>)) -> (Permutation, Vec<M
     (hidden, numbers)
 }
 
-// Results are called by these names: `instructions/native/miss`.
+// Results are named after these groups and cases: `instructions/native/miss`.
 library_benchmark_group!(name = native, benchmarks = [one_natively, many_natively]);
 library_benchmark_group!(name = host, benchmarks = [one_through_the_host, many_through_the_host]);
 library_benchmark_group!(name = edge, benchmarks = [parse, permute]);
-// The last cache of the model is as large as a core's own is here, so that what misses it is what a core waits for. The machine's
-// last one is shared, and too large for any list here to miss.
+// The last cache in the model has the size of a core's own cache, so that a miss is what a core waits for. The
+// machine's last cache is shared, and too large for any list here to miss.
 main!(
     config = LibraryBenchmarkConfig::default().tool(Callgrind::with_args(["--LL=2097152,16,64"])),
     library_benchmark_groups = [native, host, edge]

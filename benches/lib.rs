@@ -1,7 +1,7 @@
-//! What the benchmarks share: the numbers, and the blacklists filled with them.
+//! Shared code of the benchmarks: test data, and blacklists filled with it.
 //!
-//! Subjects are what the set sees, and they are uniform by construction: so random ones stand for the numbers of any
-//! country. 99 of 100 checks ask about a stranger, as in real traffic.
+//! The set sees only subjects, which are uniformly distributed by construction, so random ones represent the numbers of
+//! any country. 99 of 100 checks are of numbers that are not blocked, as in real traffic.
 #![forbid(unsafe_code)]
 
 pub mod numbers;
@@ -17,28 +17,28 @@ use portcullis_host::{
 
 pub use server::Server;
 
-/// How long each benchmark runs before it is measured.
+/// The warm-up time of each benchmark.
 pub const WARM_UP: Duration = Duration::from_secs(1);
-/// How long each is measured: there are many, and medians of nanoseconds need no more.
+/// The measurement time of each benchmark. Short, because there are many, and medians of nanoseconds need no more.
 pub const MEASUREMENT: Duration = Duration::from_secs(3);
 
-/// The sizes that are measured.
+/// The list sizes measured.
 pub const SIZES: [usize; 4] = [10_000, 64_000, 1_000_000, 10_000_000];
 
-/// The numbers of tenants that are measured.
+/// The numbers of tenants measured.
 pub const TENANTS: [usize; 4] = [1, 32, 1024, 4096];
 
-/// Sebastiano Vigna's SplitMix64: the same numbers at each run.
+/// Sebastiano Vigna's SplitMix64, which makes runs reproducible.
 #[derive(Clone, Debug)]
 pub struct SplitMix(u64);
 
 impl SplitMix {
-    /// A generator that starts from `seed`.
+    /// Creates a generator with a seed.
     pub fn new(seed: u64) -> Self {
         SplitMix(seed)
     }
 
-    /// The next 64 random bits.
+    /// Returns the next 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -47,19 +47,19 @@ impl SplitMix {
         z ^ (z >> 31)
     }
 
-    /// A random subject.
+    /// Returns a random subject.
     pub fn subject(&mut self) -> Subject {
         Subject::new(self.bits() >> (64 - Subject::BITS)).unwrap_or(Subject::MIN)
     }
 }
 
-/// The members of a list of `size`.
+/// Returns the members of a list with `size` entries.
 pub fn members(size: usize) -> Vec<Subject> {
     let mut random = SplitMix::new(1);
     (0..size).map(|_| random.subject()).collect()
 }
 
-/// A stream of 2^16 subjects to ask about, one in a hundred a member.
+/// Returns 2^16 subjects to check, of which one in a hundred is a member.
 pub fn asked(members: &[Subject]) -> Vec<Subject> {
     let mut random = SplitMix::new(2);
     let any = |random: &mut SplitMix| usize::try_from(random.bits() >> 1).unwrap_or(0);
@@ -71,41 +71,42 @@ pub fn asked(members: &[Subject]) -> Vec<Subject> {
         .collect()
 }
 
-/// The set by itself, as the default plugin holds it.
+/// Creates the set that the default plugin uses.
 pub fn native(members: &[Subject]) -> DirectedSet {
     DirectedSet::from_unsorted(members.iter().map(|&subject| (subject, Directions::BOTH)).collect())
 }
 
-/// The speed limit: no order, no privacy, and three times the memory.
+/// Creates a hash set, as a lower bound for the cost of a check. It has no order and no privacy, and takes three times
+/// the memory.
 pub fn hash_set(members: &[Subject]) -> hashbrown::HashSet<u64> {
     members.iter().map(|subject| subject.get()).collect()
 }
 
-/// A plugin with an empty list.
+/// Creates a plugin with an empty list.
 ///
 /// # Panics
 ///
-/// Where the machine runs no WebAssembly.
+/// If the machine can't run WebAssembly.
 pub fn empty(component: &[u8]) -> Generation {
-    Generation::empty(recipe(component)).expect("it starts")
+    Generation::empty(recipe(component)).expect("a bundled plugin can be instantiated")
 }
 
-/// The default plugin, holding `members`.
+/// Creates the default plugin with a list of `members`.
 ///
 /// # Panics
 ///
-/// Where the plugin does not take them.
+/// If the plugin rejects them.
 pub fn through_the_host(members: &[Subject]) -> Generation {
     holding(recipe(portcullis_plugin_bundle::EXACT.component), members)
 }
 
-/// What a generation of a bundled plugin is made of.
+/// Returns the recipe for a bundled plugin.
 ///
 /// # Panics
 ///
-/// Where the machine runs no WebAssembly.
+/// If the machine can't run WebAssembly.
 pub fn recipe(component: &[u8]) -> Recipe {
-    // One for all: as in a gateway, where lists of many tenants share what a plugin was compiled to.
+    // Compiled once, as in a gateway, where the lists of all tenants share the code of a plugin.
     static EXACT: LazyLock<Plugin> =
         LazyLock::new(|| load(portcullis_plugin_bundle::EXACT.component, Limits::default()));
     of(match component == portcullis_plugin_bundle::EXACT.component {
@@ -114,11 +115,11 @@ pub fn recipe(component: &[u8]) -> Recipe {
     })
 }
 
-/// The same of the default plugin, where calls may take as long as `limits` say.
+/// Returns the recipe for the default plugin with other limits.
 ///
 /// # Panics
 ///
-/// Where the machine runs no WebAssembly.
+/// If the machine can't run WebAssembly.
 pub fn recipe_within(limits: Limits) -> Recipe {
     of(load(portcullis_plugin_bundle::EXACT.component, limits))
 }
@@ -132,17 +133,17 @@ fn of(plugin: Plugin) -> Recipe {
     Recipe::new(plugin, MemoryAccount::new(4 << 30))
 }
 
-/// A generation with these on its list.
+/// Creates a generation with a list of `members`.
 ///
 /// # Panics
 ///
-/// Where the plugin does not take them.
+/// If the plugin rejects them.
 pub fn holding(recipe: Recipe, members: &[Subject]) -> Generation {
-    let list = Generation::empty(recipe).expect("it starts");
+    let list = Generation::empty(recipe).expect("a bundled plugin can be instantiated");
     let entries: Vec<Entry> =
         members.iter().map(|&subject| Entry { subject, directions: Directions::BOTH }).collect();
     for batch in entries.chunks(BATCH) {
-        list.block(batch).expect("entries are taken");
+        list.block(batch).expect("a bundled plugin accepts entries");
     }
     list
 }

@@ -1,29 +1,29 @@
-//! What a server's process uses.
+//! The CPU time of a server's process.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// A process, with all its children: some servers have their workers in others.
+/// A server process with its children, since some servers use worker processes.
 #[derive(Clone, Copy, Debug)]
 pub struct Server {
     pid: u32,
 }
 
-/// What Linux counts in, whatever the kernel's own ticks are.
+/// The unit of times in `/proc`, independent of the kernel's own ticks.
 const TICKS_PER_SECOND: u64 = 100;
 
 impl Server {
-    /// The server whose first process is `pid`.
+    /// Creates a handle to the server whose main process is `pid`.
     pub fn new(pid: u32) -> Self {
         Server { pid }
     }
 
-    /// Processor time so far, in user and kernel mode.
+    /// The CPU time so far, in user and kernel mode.
     ///
     /// # Errors
     ///
-    /// Where the process is gone.
+    /// If the process has exited.
     pub fn processor_time(&self) -> anyhow::Result<Duration> {
         let mut ticks = ticks(self.pid)?;
         let children =
@@ -40,11 +40,15 @@ fn ticks(pid: u32) -> anyhow::Result<u64> {
 }
 
 fn ticks_of(pid: &str) -> anyhow::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("there is no such process")?;
-    // The second field is a name in parentheses that may have anything in it; 14 and 15 are utime and stime.
-    let fields = stat.rsplit_once(')').context("the process can't be read")?.1;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("the process has exited")?;
+    // The second field is the name in parentheses, which may contain anything. Fields 14 and 15 are utime and stime.
+    let fields = stat.rsplit_once(')').context("can't parse the status of the process")?.1;
     let mut fields = fields.split_whitespace().skip(11);
-    let mut next =
-        || fields.next().and_then(|text| text.parse::<u64>().ok()).context("the process can't be read");
+    let mut next = || {
+        fields
+            .next()
+            .and_then(|text| text.parse::<u64>().ok())
+            .context("can't parse the status of the process")
+    };
     Ok(next()? + next()?)
 }

@@ -1,11 +1,11 @@
-//! A gateway in miniature: it blocks a number, checks messages on several threads, and exchanges the plugin that answers while
-//! they flow. Killed at any time, it has its list again when it starts.
+//! A minimal gateway: it blocks a number, checks messages in several tasks, and swaps the plugin meanwhile. It can be
+//! killed at any time and still has its list when it starts again.
 //!
 //! ```text
 //! cargo run --release -p portcullis-examples --bin engine -- /tmp/portcullis-example
 //! ```
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "it is a program for people")]
+#![expect(clippy::print_stdout, reason = "an interactive program")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
     let tenant = TenantSpec::new("acme")?
         .plugin(PluginRef::latest("exact"))
         .on_failure(OnFailure::Ledger)
-        // The plugin `prefix` decides by the digits of numbers; `exact` never sees any.
+        // The plugin `prefix` works on phone numbers in the clear; `exact` does not.
         .clear_numbers(true)
         .sender("support")?;
     engine.put_tenant(tenant).await?;
@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
     list.write(&actor, [Change::block(number).reason(reason)]).await?;
     println!("blocked: {}", is_blocked(&list, number).await?);
 
-    // Messages flow while the plugin is exchanged, and none passes.
+    // Check messages while the plugin is swapped. None may pass.
     let (stop, checks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let traffic: Vec<_> = (0..2)
         .map(|_| {
@@ -69,7 +69,7 @@ async fn main() -> anyhow::Result<()> {
     for task in traffic {
         task.await??;
     }
-    println!("exchanged under {} checks", checks.load(Ordering::Relaxed));
+    println!("swapped plugins during {} checks", checks.load(Ordering::Relaxed));
 
     if std::env::args().any(|argument| argument == "--wait") {
         println!("waiting to be killed");
@@ -79,7 +79,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// On this thread where that takes no disk, which is nearly always.
+/// Checks on this thread unless that requires the disk, which is rare.
 async fn is_blocked(list: &List, number: Msisdn) -> anyhow::Result<bool> {
     let checked = match list.try_check(number, Direction::Outbound) {
         Ok(checked) => checked,

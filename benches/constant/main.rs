@@ -1,5 +1,5 @@
-//! What a server costs that does next to nothing: the gateway's own way to serve HTTP, and an answer that is always the
-//! same, or that depends on a hash set. It takes what the gateway takes, so that like is compared with like.
+//! Servers as a baseline: they serve HTTP as the gateway does, but answer with a constant or from a hash set. They
+//! accept the gateway's requests, so that the comparison is fair.
 #![forbid(unsafe_code)]
 
 use std::net::SocketAddr;
@@ -24,21 +24,21 @@ use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tower_service::Service as _;
 
-/// Answer checks with a constant, or out of a hash set
+/// Answer checks with a constant, or from a hash set
 #[derive(Parser)]
 struct Options {
-    /// Where to listen
+    /// The address to listen on
     #[arg(long)]
     listen: SocketAddr,
-    /// Blocked numbers, one a line; without it every answer is the same
+    /// A file with blocked numbers, one per line; omit to answer with a constant
     #[arg(long)]
     list: Option<PathBuf>,
 }
 
-/// As in the gateway.
-const HEAD_PATIENCE: Duration = Duration::from_secs(75);
+/// The same as in the gateway.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// The gateway's answers, to the byte.
+/// The gateway's responses, byte for byte.
 const ALLOW: &str = r#"{"verdict":"allow","direction":"outbound","source":"plugin"}"#;
 const BLOCK: &str = r#"{"verdict":"block","direction":"outbound","list":"sender","source":"plugin"}"#;
 
@@ -58,17 +58,17 @@ fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let router = match options.list {
         None => constant(),
-        Some(list) => out_of(numbers(&list)?),
+        Some(list) => from_set(numbers(&list)?),
     };
-    // As many threads as the gateway has: one for each processor that it may use.
+    // As many threads as the gateway: one per available CPU.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(options.listen, router))
 }
 
 fn numbers(list: &Path) -> anyhow::Result<HashSet<u64>> {
-    let text = std::fs::read_to_string(list).with_context(|| format!("{} can't be read", list.display()))?;
+    let text = std::fs::read_to_string(list).with_context(|| format!("can't read {}", list.display()))?;
     let number =
-        |line: &str| line.parse().with_context(|| format!("{line:?} is not a number: write digits alone"));
+        |line: &str| line.parse().with_context(|| format!("{line:?} is not a number: write digits only"));
     text.lines().map(number).collect()
 }
 
@@ -77,11 +77,11 @@ const PATH: &str = "/portcullis/v1/senders/{sender}/check";
 fn constant() -> Router {
     Router::new()
         .route("/", get(async |Query(InQuery { n: _ })| answer(false)))
-        // The body is read whole, and not looked at.
+        // The body is read completely, but not parsed.
         .route(PATH, post(async |_: Bytes| answer(false)))
 }
 
-fn out_of(blocked: HashSet<u64>) -> Router {
+fn from_set(blocked: HashSet<u64>) -> Router {
     let by_query =
         async |State(blocked): State<Arc<HashSet<u64>>>, Query(InQuery { n })| answer(blocked.contains(&n));
     let by_body = async |State(blocked): State<Arc<HashSet<u64>>>, body: Bytes| {
@@ -96,11 +96,11 @@ fn answer(is_blocked: bool) -> Answer {
     ([(CONTENT_TYPE, "application/json")], if is_blocked { BLOCK } else { ALLOW })
 }
 
-/// Connections are served as the gateway serves them, so that nothing else differs: see its `serve.rs`.
+/// Serves connections exactly as the gateway does in its `serve.rs`.
 async fn serve(listen: SocketAddr, router: Router) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen)
         .await
-        .with_context(|| format!("{listen} can't be listened on: is something else there?"))?;
+        .with_context(|| format!("can't listen on {listen}: is the port in use?"))?;
     let graceful = GracefulShutdown::new();
     loop {
         let (stream, _) = listener.accept().await?;
@@ -114,11 +114,11 @@ fn connection(stream: TcpStream, router: &Router, graceful: &GracefulShutdown) {
     let service = service_fn(move |request| router.clone().call(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
+        .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     let watched = graceful.watch(connection);
     tokio::spawn(async move {
-        // A client that went away.
+        // Fails if the client disconnects.
         let _ = watched.await;
     });
 }

@@ -1,8 +1,9 @@
-//! Drives a server over HTTP and tells how many requests it answered, how late, and at what cost of processor time.
+//! Puts a server under load over HTTP, and reports its throughput, latencies and CPU time.
 //!
-//! With a rate, requests are due at even times, and a request's latency counts from when it was due: a server that stalls is
-//! charged for all that would have come meanwhile (Gil Tene's "coordinated omission"). Without one, each connection sends its
-//! next request when the last is answered, which measures throughput, and latency only as those few clients see it.
+//! With a rate, requests are sent at even intervals, and a latency is measured from the time when the request was due.
+//! So a stall is charged to all requests that were due meanwhile (which avoids Gil Tene's "coordinated omission").
+//! Without a rate, each connection sends its next request when the last is answered, which measures throughput, and
+//! latency only as seen by these few clients.
 
 mod report;
 mod workload;
@@ -24,74 +25,74 @@ use tokio::net::TcpStream;
 use report::Report;
 use workload::{Kind, Workload};
 
-/// Load a server over HTTP
+/// Put a server under load over HTTP
 #[derive(Clone, Parser)]
 struct Options {
-    /// Where the server is
+    /// The URL of the server
     #[arg(long, default_value = "http://127.0.0.1:8480")]
     url: Uri,
-    /// The token it takes
+    /// The tenant's token
     #[arg(long, env = "PORTCULLIS_TOKEN", default_value = "demo-secret")]
     token: String,
-    /// What is asked
+    /// The kind of requests
     #[arg(long, value_enum, default_value = "check")]
     workload: Kind,
-    /// The sender that is asked about
+    /// The sender whose list is checked
     #[arg(long, default_value = "support")]
     sender: String,
     /// The phone-number-id of that sender, for messages and webhooks
     #[arg(long, default_value = "106540352242922")]
     phone_id: String,
-    /// What webhooks are signed with
+    /// The key that webhooks are signed with
     #[arg(long, default_value = "app-secret")]
     app_secret: String,
-    /// The path of plain requests; `{number}` stands for one
+    /// The path of plain requests; `{number}` is a placeholder for the number
     #[arg(long, default_value = "/")]
     path: String,
-    /// Numbers of a batch
+    /// Numbers per batch
     #[arg(long, default_value_t = 100)]
     batch: u64,
-    /// How many numbers are asked about, from 46732000000 on
+    /// The size of the range of numbers to check, from 46732000000
     #[arg(long, default_value_t = 1_000_000)]
     numbers: u64,
     /// Connections, each with one request at a time
     #[arg(long, default_value_t = 16)]
     connections: u64,
-    /// Requests a second in all; 0 for as many as are answered
+    /// Requests per second in total; 0 for as many as possible
     #[arg(long, default_value_t = 0)]
     rate: u64,
-    /// For how long
+    /// The duration
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// The server's process, of which the processor time is told
+    /// The server's process id, to report its CPU time
     #[arg(long)]
     pid: Option<u32>,
-    /// A name for the line
+    /// A name for the output line
     #[arg(long, default_value = "")]
     name: String,
-    /// One flat object in place of the line: rates a second, times in nanoseconds
+    /// Print a flat JSON object instead of a line: rates per second, times in nanoseconds
     #[arg(long)]
     json: bool,
 }
 
 impl Options {
-    /// How many numbers a request asks about.
+    /// The number of phone numbers per request.
     fn batch_size(&self) -> u64 {
         if self.workload == Kind::Batch { self.batch } else { 1 }
     }
 }
 
-/// What one connection saw.
+/// The results of one connection.
 struct Seen {
     latencies: Histogram<u64>,
     answered: u64,
     refused: u64,
 }
 
-/// Latencies are in nanoseconds, up to a minute.
+/// A histogram of latencies in nanoseconds, up to a minute.
 fn histogram() -> Histogram<u64> {
-    #[expect(clippy::expect_used, reason = "these bounds are valid ones")]
-    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("valid bounds")
+    #[expect(clippy::expect_used, reason = "the bounds are constants")]
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are valid")
 }
 
 fn main() -> anyhow::Result<()> {
@@ -102,7 +103,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(options: Options) -> anyhow::Result<()> {
     let workload = Arc::new(Workload::of(&options));
-    // Warm: connections, and whatever the server makes at first sight.
+    // Warm up connections, and whatever the server initializes lazily.
     drive(&options, &workload, Duration::from_millis(500)).await?;
     let server = options.pid.map(Server::new);
     let before = server.as_ref().map(Server::processor_time).transpose()?;
@@ -132,7 +133,7 @@ async fn drive(options: &Options, workload: &Arc<Workload>, length: Duration) ->
         all.answered += seen.answered;
         all.refused += seen.refused;
     }
-    ensure!(all.answered > 0, "the server answered nothing");
+    ensure!(all.answered > 0, "the server did not answer");
     Ok(all)
 }
 
@@ -147,7 +148,7 @@ async fn connect(
     let mut seen = Seen { latencies: histogram(), answered: 0, refused: 0 };
     for turn in 0_u64.. {
         let nth = turn * options.connections + connection;
-        // The time at which a request is due, or now.
+        // When the request is due.
         let due = match options.rate {
             0 => Instant::now(),
             rate => start + Duration::from_secs_f64(nth as f64 / rate as f64),
@@ -168,8 +169,8 @@ async fn connect(
     Ok(seen)
 }
 
-/// Waits for a time to come. The runtime's timer counts in milliseconds, which is as long as many answers take: the last of the
-/// wait is spent asking.
+/// Waits until `due`. The runtime's timer has millisecond precision, which is as long as many responses take, so the
+/// end of the wait is a busy loop.
 async fn until(due: Instant) {
     const COARSE: Duration = Duration::from_millis(2);
     if let Some(early) = due.checked_sub(COARSE).filter(|early| *early > Instant::now()) {
@@ -181,9 +182,9 @@ async fn until(due: Instant) {
 }
 
 async fn open(url: &Uri) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-    let address = url.authority().context("the URL names no server")?;
+    let address = url.authority().context("the URL contains no server")?;
     let port = address.port_u16().unwrap_or(80);
-    let stream = TcpStream::connect((address.host(), port)).await.context("the server can't be reached")?;
+    let stream = TcpStream::connect((address.host(), port)).await.context("can't connect to the server")?;
     stream.set_nodelay(true)?;
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);

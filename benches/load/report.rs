@@ -1,4 +1,4 @@
-//! What came of a run, for people and for programs.
+//! Reports of a run, for people and for programs.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use crate::Seen;
 
-/// Rates are a second; times are in nanoseconds.
+/// Rates are per second, times in nanoseconds.
 #[derive(Serialize)]
 pub(crate) struct Report {
     requests: f64,
     numbers: f64,
-    /// Of the server's processors, a request.
+    /// The server's CPU time per request.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu: Option<f64>,
     p50: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Report {
     #[serde(rename = "p99.9")]
     p99_9: u64,
     max: u64,
-    /// Answers that were not of the 200s: a server that answers with errors is fast.
+    /// Responses without a 2xx status: a server that responds with errors is fast.
     refused: u64,
 }
 
@@ -41,13 +41,13 @@ impl Report {
         }
     }
 
-    #[expect(clippy::print_stdout, reason = "a program's results")]
+    #[expect(clippy::print_stdout, reason = "the program's output")]
     pub(crate) fn print_json(&self) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(self)?);
         Ok(())
     }
 
-    #[expect(clippy::print_stdout, reason = "a program's results")]
+    #[expect(clippy::print_stdout, reason = "the program's output")]
     pub(crate) fn print_line(&self, name: &str) -> anyhow::Result<()> {
         let cpu = self.cpu.map_or("-".to_owned(), |nanos| format!("{:.1}", nanos / 1e3));
         println!(

@@ -1,4 +1,4 @@
-//! What is asked.
+//! The requests of a run.
 
 use bytes::Bytes;
 use clap::ValueEnum;
@@ -10,26 +10,26 @@ use sha2::Sha256;
 
 use crate::Options;
 
-/// What is asked.
+/// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
-    /// One number, through the native API
+    /// Check one number through the native API
     Check,
-    /// Many numbers at once
+    /// Check many numbers at once
     Batch,
-    /// One number blocked and unblocked by turns
+    /// Block and unblock one number in turn
     Write,
-    /// A page of the list, as Meta's clients ask for it
+    /// Read a page of the list through Meta's API
     MetaList,
-    /// A message to Meta's Cloud API
+    /// Send a message through Meta's Cloud API
     Messages,
-    /// A webhook with one message
+    /// Deliver a webhook with one message
     Webhook,
-    /// A message of the generic route
+    /// Send a message through the generic route
     Route,
-    /// A mix: 90 checks, 5 batches, 4 messages, one write, of a hundred
+    /// A mix: 90 % checks, 5 % batches, 4 % messages, 1 % writes
     Mixed,
-    /// A GET of --path
+    /// GET the path in --path
     Get,
 }
 
@@ -113,8 +113,9 @@ impl Workload {
     }
 
     fn signed(&self, body: &str) -> String {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.options.app_secret.as_bytes()).expect("any length");
+        #[expect(clippy::expect_used, reason = "HMAC accepts keys of any length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.options.app_secret.as_bytes())
+            .expect("HMAC accepts keys of any length");
         mac.update(body.as_bytes());
         let digest = mac.finalize().into_bytes();
         format!("sha256={}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())

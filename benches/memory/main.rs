@@ -1,6 +1,6 @@
-//! What the default plugin's whole linear memory comes to, in bytes a number, however its list came about.
+//! Measures the default plugin's whole linear memory in bytes per number, by how the list was created.
 //!
-//! Prints a table, and with `--json` writes a flat object of the same figures.
+//! Prints a table; with `--json` also writes the results as a flat object.
 #![forbid(unsafe_code)]
 
 mod record;
@@ -20,10 +20,10 @@ use state::State;
 /// Measure the memory of the default plugin
 #[derive(Parser)]
 struct Options {
-    /// How many numbers the list has
+    /// List sizes
     #[arg(default_values_t = [1_000_000, 10_000_000])]
     sizes: Vec<u64>,
-    /// Where to write the figures
+    /// A file to write the results to
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -40,22 +40,22 @@ fn main() -> anyhow::Result<()> {
     }
     if let Some(file) = &options.json {
         std::fs::write(file, serde_json::to_vec_pretty(&figures)?)
-            .with_context(|| format!("{} can't be written", file.display()))?;
+            .with_context(|| format!("can't write {}", file.display()))?;
     }
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "what this program is for")]
+#[expect(clippy::print_stdout, reason = "the program's output")]
 fn println(line: &str) {
     println!("{line}");
 }
 
-/// Each way to come by a list of `size` numbers, and what it costs a number.
+/// Returns the cost per number for each way to create a list with `size` numbers.
 fn measure(size: u64) -> anyhow::Result<Vec<(String, f64)>> {
     let mut figures = Vec::new();
-    let mut told = |name: String, bytes: u64| figures.push((name, bytes as f64 / size as f64));
+    let mut add = |name: String, bytes: u64| figures.push((name, bytes as f64 / size as f64));
 
-    // As they come one after the other through the API, with no word of how many there will be.
+    // By single writes, as through the API, without a hint of the final size.
     let random = empty(portcullis_plugin_bundle::EXACT.component);
     let mut numbers = SplitMix::new(1);
     let mut left = size;
@@ -65,26 +65,26 @@ fn measure(size: u64) -> anyhow::Result<Vec<(String, f64)>> {
         random.block(&(0..count).map(entry).collect::<Vec<_>>())?;
         left -= count;
     }
-    told(format!("memory/{size}/random"), random.memory_bytes());
+    add(format!("memory/{size}/random"), random.memory_bytes());
     drop(random);
 
     let record = Record::new(size);
-    let filled = Generation::filled(told_of(size), &record, None)?;
-    told(format!("memory/{size}/filled"), filled.memory_bytes());
+    let filled = Generation::filled(with_capacity(size), &record, None)?;
+    add(format!("memory/{size}/filled"), filled.memory_bytes());
 
     let state = State::default();
     filled.save(&state)?.context("the default plugin saves its state")?;
     drop(filled);
-    told(format!("saved/{size}"), state.bytes());
+    add(format!("saved/{size}"), state.bytes());
 
-    let loaded = Generation::filled(told_of(size), &record, Some(&state))?;
-    anyhow::ensure!(state.is_kept(), "the saved state was of no use");
-    told(format!("memory/{size}/loaded"), loaded.memory_bytes());
+    let loaded = Generation::filled(with_capacity(size), &record, Some(&state))?;
+    anyhow::ensure!(state.is_kept(), "the saved state could not be used");
+    add(format!("memory/{size}/loaded"), loaded.memory_bytes());
     Ok(figures)
 }
 
-/// As the gateway has it: with a word of how many entries there are.
-fn told_of(size: u64) -> Recipe {
+/// The recipe with a hint of the number of entries, as the gateway gives it.
+fn with_capacity(size: u64) -> Recipe {
     let mut recipe = recipe(portcullis_plugin_bundle::EXACT.component);
     recipe.settings.capacity = size;
     recipe

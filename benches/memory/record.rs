@@ -1,9 +1,9 @@
-//! A list that lies in memory, in the place of the ledger.
+//! An in-memory entry source, in place of the ledger.
 
 use portcullis_benches::SplitMix;
 use portcullis_host::{Census, Change, Directions, Entry, EntrySource, SourceError, Subject};
 
-/// So many subjects, each in both directions, that never change.
+/// A constant number of subjects, each blocked in both directions.
 pub(crate) struct Record {
     /// In ascending order.
     subjects: Vec<Subject>,

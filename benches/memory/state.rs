@@ -1,4 +1,4 @@
-//! A saved state that lies in memory.
+//! An in-memory store of saved states.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,7 +6,7 @@ use portcullis_host::{SourceError, StateHeader, StateParts, StateStore, StateWri
 
 type Kept = Option<(StateHeader, Vec<Vec<u8>>)>;
 
-/// Where one state is kept.
+/// A store of one state.
 #[derive(Default)]
 pub(crate) struct State {
     kept: Mutex<Kept>,
@@ -17,12 +17,12 @@ impl State {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long the parts are together.
+    /// The total size of the parts.
     pub(crate) fn bytes(&self) -> u64 {
         self.kept().iter().flat_map(|(_, parts)| parts).map(|part| part.len() as u64).sum()
     }
 
-    /// Whether there is a state, and nobody found it to be of no use.
+    /// Whether there is a state that was not discarded.
     pub(crate) fn is_kept(&self) -> bool {
         self.kept().is_some()
     }

@@ -1,5 +1,5 @@
--- What wrk asks: `wrk -s check.lua URL -- get|check|batch COUNT`, of the first COUNT numbers in random order. Writes what came of it
--- to the file that WRK_JSON names, as portcullis-load does.
+-- The requests of wrk: `wrk -s check.lua URL -- get|check|batch COUNT`. Checks the first COUNT numbers in random order. Writes the
+-- results to the file $WRK_JSON, in the format of portcullis-load.
 local first = 46732000000
 local random = math.random
 local batches, next_batch = {}, 0
@@ -11,8 +11,8 @@ local function post(body)
     }, body)
 end
 
--- All numbers have 11 digits, so a request is its head and tail with another number between: made whole each time, it would be
--- the client that is measured.
+-- All numbers have 11 digits, so a request is a constant head and tail around the number. Formatting each request from scratch would
+-- make the client the bottleneck.
 local function around(whole)
     local from, to = whole:find("NNNNNNNNNNN", 1, true)
     return whole:sub(1, from - 1), whole:sub(to + 1)

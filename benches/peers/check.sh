@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Checks of blocked numbers over the network: the gateway beside what one would use instead, on this machine and in one run, all
-# holding the same list. 99 of 100 numbers asked about are strangers.
+# Compares checks over the network: the gateway, and what could be used instead, on this machine in one run, with the same list.
+# 99 of 100 numbers checked are not blocked.
 # Usage: benches/peers/check.sh [--json FILE] [--install] [SECONDS]
-#   --json FILE   also one flat object of name -> number: requests and numbers a second, times in nanoseconds
-#   --install     install the packages that are missing (Debian's; none is left running)
-#   SECONDS       how long each is asked, each of three times; 5 unless told
-# CHECK_SIZES has other sizes of lists; CHECK_TOOL=portcullis-load or wrk, who asks over HTTP.
+#   --json FILE   also write a flat object of name -> number: requests and numbers per second, times in nanoseconds
+#   --install     install missing packages (Debian's; their services are not left running)
+#   SECONDS       duration of each of the three rounds per server; default 5
+# CHECK_SIZES overrides the list sizes; CHECK_TOOL=portcullis-load or wrk selects the HTTP client.
 . "$(dirname "$0")/servers.sh"
 
 sizes="${CHECK_SIZES:-64000 1000000}"
@@ -14,7 +14,7 @@ has nginx nginx && nginx=1 || nginx=''
 has haproxy haproxy && haproxy=1 || haproxy=''
 has redis-server redis-server && redis=1 || redis=''
 has initdb postgresql && postgres=1 || postgres=''
-# wrk is at its end later than portcullis-load: about 130,000 requests a second here, against 60,000. One tool asks all.
+# wrk reaches about 130,000 requests per second here, portcullis-load 60,000. All servers are measured with the same tool.
 has wrk wrk && tool=wrk || tool=portcullis-load
 tool="${CHECK_TOOL:-$tool}"
 
@@ -30,7 +30,7 @@ start_constants() { # SIZE
 
 start_nginx_map() { # SIZE
     sed 's/$/ block;/' "$folder/members" > "$folder/nginx.map"
-    # The variable is the number as it stands in the query.
+    # The variable is the raw number in the query.
     start_nginx nginx "map_hash_max_size $((2 * $1)); map_hash_bucket_size 128;
   map \$arg_n \$verdict { default allow; include $folder/nginx.map; }
   server { listen 127.0.0.1:${port[nginx]}; location / {
@@ -54,7 +54,7 @@ start_redis() {
     sed 's/^/SADD blocked /' "$folder/members" | redis-cli -s "$folder/redis.sock" --pipe > "$folder/redis-fill.log"
 }
 
-# PostgreSQL refuses to run as root.
+# PostgreSQL does not run as root.
 as_postgres=()
 [ "$(id -u)" != 0 ] || as_postgres=(setpriv --reuid postgres --regid postgres --clear-groups)
 
@@ -72,17 +72,17 @@ start_postgres() { # SIZE
         -c 'VACUUM (FREEZE, ANALYZE) blocked'
 }
 
-# expect NAME ANSWER CURL…: the answer must have that text in it. A peer that answers anything else is not measured.
+# expect NAME TEXT CURL…: fails unless the response contains TEXT. A server that responds with anything else is not measured.
 expect() {
     local answer
     answer="$(curl -s "${@:3}")" || answer="nothing (curl failed)"
     case "$answer" in
         *"$2"*) ;;
-        *) echo "$1 answered $answer and not $2: ${*:3}" >&2; exit 1 ;;
+        *) echo "$1 responded with $answer instead of $2: ${*:3}" >&2; exit 1 ;;
     esac
 }
 
-# prove NAME VERDICT-OF-A-MEMBER get|post: it knows who is blocked, at both ends of the list, and answers others as the rest do.
+# prove NAME VERDICT-OF-A-MEMBER get|post: checks the responses for blocked numbers at both ends of the list, and for others.
 prove() {
     local number
     for number in $((first + 99)) $((first + size * 100 - 1)); do
@@ -101,14 +101,14 @@ prove() {
 path=/portcullis/v1/senders/support/check
 post=(-H 'Authorization: Bearer demo-secret' -H 'Content-Type: application/json')
 
-# Hundredths of a second of the processor that a server and its children have had.
+# The CPU time that a server and its children have used, in hundredths of a second.
 ticks() { # PID
     local pid
     for pid in "$1" $(cat "/proc/$1/task/$1/children"); do sed 's/.*) //' "/proc/$pid/stat"; done |
         awk '{ ticks += $12 + $13 } END { print ticks }'
 }
 
-# ask NAME SERVER get|check|batch: over HTTP, by 64 connections.
+# ask NAME SERVER get|check|batch: measures HTTP requests over 64 connections.
 ask() {
     local before pid="${pids[$2]}" count=$((size * 100)) batch=1 object="$folder/object"
     [ "$3" != batch ] || batch=100
@@ -130,12 +130,12 @@ drive_wrk() { # SECONDS SERVER get|check|batch COUNT
     taskset -c "$client_core" wrk -t 1 -c 64 -d "$1s" -s benches/peers/check.lua "$(at "$2")" -- "$3" "$4" > "$folder/wrk.log"
 }
 
-# ask_store NAME SERVER QUESTION AT: on one processor with the server. Over two, each would sleep while it waits for the other, and on
-# a virtual machine waking takes longer than all the rest.
+# ask_store NAME SERVER QUESTION AT: measures a store, on the same CPU as the client. On two CPUs, each would sleep while waiting for
+# the other, and on a virtual machine waking up takes longer than everything else.
 ask_store() {
     taskset -c "$server_core" target/release/portcullis-stores "$3" --at "$4" --size "$size" --seconds "$seconds" \
         --pid "${pids[$2]}" > "$folder/object"
-    # The check itself is called as the way of asking is.
+    # The suffix /check is removed below.
     record "$1" check cpu p50 p99 < "$folder/object"
 }
 
@@ -153,7 +153,7 @@ for size in $sizes; do
     prove hash-set block post
     if [ -n "$nginx" ]; then start_nginx_map "$size"; prove nginx block get; fi
     if [ -n "$haproxy" ]; then start_haproxy_map; prove haproxy block get; fi
-    # The other two are proved by portcullis-stores.
+    # The other two are checked by portcullis-stores.
     if [ -n "$redis" ]; then start_redis "$size"; fi
     if [ -n "$postgres" ]; then start_postgres "$size"; fi
     for round in 1 2 3; do
@@ -180,14 +180,14 @@ for size in $sizes; do
     stop_servers
     rm -rf "$folder"/*.map "$folder"/portcullis-* "$folder"/postgres-* "$folder"/redis*
 done
-# A store's check is called as the way of asking is, without more.
+# A store's time per check is named after the question alone.
 sed -i -E 's!^((redis|postgres)/.*)/check !\1 !' "$results"
 
 medians | awk -v tool="$tool" '
     { split($1, part, "/"); kind = part[1]; row = part[1] "/" part[2] "/" part[3]; value[$1] = $2 }
     !(row in seen) { seen[row] = 1; rows[++count] = row }
     END {
-        printf "asked by %s, 64 connections; medians of three rounds\n", tool
+        printf "client: %s, 64 connections; medians of three rounds\n", tool
         printf "%-36s %12s %12s %14s %10s %10s\n", "HTTP", "requests/s", "numbers/s", "server CPU ns", "p50 µs", "p99 µs"
         for (i = 1; i <= count; i++) {
             row = rows[i]
@@ -195,7 +195,7 @@ medians | awk -v tool="$tool" '
             printf "%-36s %12.0f %12.0f %14.0f %10.0f %10.0f\n", row, value[row "/requests"], value[row "/numbers"],
                 value[row "/cpu"], value[row "/p50"] / 1000, value[row "/p99"] / 1000
         }
-        printf "\n%-36s %12s %25s %12s %10s\n", "one connection, one processor", "ns a check", "server CPU ns a check", "p50 µs", "p99 µs"
+        printf "\n%-36s %12s %25s %12s %10s\n", "one connection, one CPU", "ns per check", "server CPU ns per check", "p50 µs", "p99 µs"
         for (i = 1; i <= count; i++) {
             row = rows[i]
             if (row ~ /^http/) continue

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# The path of forwarded messages beside plain reverse proxies, on this machine and in one run: nginx and HAProxy (Debian's
-# packages) and the gateway, each before the same upstream, which is another nginx that answers a constant.
+# Compares message forwarding: the gateway, and plain reverse proxies (nginx and HAProxy, from Debian's packages), on this machine in
+# one run, with the same upstream, which is another nginx that responds with a constant.
 # Usage: benches/peers/forward.sh [--json FILE] [--install] [SECONDS]
-#   --json FILE   also one flat object of name -> number: requests a second, times in nanoseconds
-#   --install     install the packages that are missing (Debian's; none is left running)
-#   SECONDS       how long each is asked, each of three times; 5 unless told
+#   --json FILE   also write a flat object of name -> number: requests per second, times in nanoseconds
+#   --install     install missing packages (Debian's; their services are not left running)
+#   SECONDS       duration of each of the three rounds per server; default 5
 . "$(dirname "$0")/servers.sh"
 
-has nginx nginx || { echo "without nginx there is no upstream: nothing can be measured" >&2; exit 1; }
+has nginx nginx || { echo "nginx is required as the upstream" >&2; exit 1; }
 has haproxy haproxy && haproxy=1 || haproxy=''
 
 answer='{"messaging_product":"whatsapp","contacts":[{"input":"+1","wa_id":"1"}],"messages":[{"id":"wamid.x"}]}'
 declare -A port=([upstream]=9101 [nginx]=9102 [haproxy]=9103 [portcullis]=9104)
-# The upstream is no part of what is measured: it goes with the client.
+# The upstream is not measured, so it shares the client's CPU.
 measured_core=$server_core server_core=$client_core
 start_nginx upstream "server { listen 127.0.0.1:9101; location / { default_type application/json; return 200 '$answer'; } }"
 server_core=$measured_core
@@ -32,7 +32,7 @@ await upstream curl -fs http://127.0.0.1:9101/
 await nginx curl -fs http://127.0.0.1:9102/
 [ -z "$haproxy" ] || await haproxy curl -fs http://127.0.0.1:9103/
 
-# send SERVER NUMBER: the status of a message to it.
+# send SERVER NUMBER: sends a message to NUMBER through SERVER, and prints the status.
 send() {
     curl -s -o "$folder/answer" -w '%{http_code}' -H 'Authorization: Bearer demo-secret' -H 'Content-Type: application/json' \
         "http://127.0.0.1:${port[$1]}/v25.0/106540352242922/messages" \
@@ -44,9 +44,9 @@ for server in nginx ${haproxy:+haproxy} portcullis; do
         { echo "$server does not forward: $status $(cat "$folder/answer")" >&2; exit 1; }
 done
 status="$(send portcullis $((first + 99)))"
-[ "$status" = 400 ] || { echo "the gateway answered $status for a blocked number, and not 400" >&2; exit 1; }
+[ "$status" = 400 ] || { echo "the gateway responded with $status instead of 400 for a blocked number" >&2; exit 1; }
 
-# ask NAME SERVER WORKLOAD MORE…: of numbers of which none is blocked, so that all are forwarded everywhere.
+# ask NAME SERVER WORKLOAD MORE…: measures messages to numbers that are not blocked, so that all are forwarded.
 ask() {
     taskset -c "$client_core" target/release/portcullis-load --json --url "http://127.0.0.1:${port[$2]}" --pid "${pids[$2]}" \
         --seconds "$seconds" --workload "$3" --numbers 99 "${@:4}" > "$folder/object"
@@ -68,7 +68,7 @@ medians | awk '
     { split($1, part, "/"); name = part[2]; value[name, part[3]] = $2 }
     !(name in seen) { seen[name] = 1; names[++count] = name }
     END {
-        printf "asked by portcullis-load, 16 connections; medians of three rounds\n"
+        printf "client: portcullis-load, 16 connections; medians of three rounds\n"
         printf "%-24s %12s %14s %10s %10s %16s %16s\n", "forwarded", "requests/s", "server CPU ns", "p50 µs", "p99 µs", "p50 µs at 5,000", "p99 µs at 5,000"
         for (i = 1; i <= count; i++) {
             name = names[i]

@@ -1,12 +1,11 @@
-# What measuring servers beside each other has in common: sourced by check.sh and forward.sh, which are given
-# [--json FILE] [--install] [SECONDS].
+# Shared code of check.sh and forward.sh, which source this file. Arguments: [--json FILE] [--install] [SECONDS].
 #
-# Servers listen on 127.0.0.1 and on Unix sockets, keep their data in a folder that goes with the script, and are stopped when it
-# ends, however it ends. The machine's own services are left alone.
+# Servers listen on 127.0.0.1 and on Unix sockets, keep their data in a temporary directory, and are stopped when the script exits
+# for any reason. The machine's own services are not touched.
 set -euo pipefail
 called_from="$PWD"
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-# Debian keeps servers where only root looks, and some of them where nobody does.
+# Some of Debian's servers are only in root's path, and some in no path.
 look_further() { PATH="$PATH:/usr/sbin:$(printf '%s:' /usr/lib/postgresql/*/bin)"; }
 look_further
 
@@ -26,17 +25,17 @@ while [ $# -gt 0 ]; do
 done
 
 folder="$(mktemp -d)"
-# Whoever else a server runs as must get through.
+# Servers may run as other users and need access.
 chmod 711 "$folder"
 results="$folder/results"
 : > "$results"
 declare -A pids=()
 
 stop_servers() {
-    local pid patience
+    local pid attempt
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
     for pid in "${pids[@]}"; do
-        for patience in {1..100}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+        for attempt in {1..100}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
         kill -KILL "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
@@ -46,39 +45,39 @@ trap 'stop_servers; rm -rf "$folder"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The server has a processor to itself, and who asks it has another, where there are two. A server takes as many threads as it
-# may use processors: all have one.
+# The server and the client each have a CPU to themselves, if there are two. A server starts one thread per available CPU, so all
+# servers have one.
 server_core=0
 client_core=$(($(nproc) > 1 ? 1 : 0))
 
-# start NAME COMMAND…: a server, of which the process is then ${pids[NAME]}.
+# start NAME COMMAND…: starts a server, whose process id is then ${pids[NAME]}.
 start() {
     taskset -c "$server_core" "${@:2}" > "$folder/$1.log" 2>&1 &
     pids[$1]=$!
 }
 
-# await NAME COMMAND…: waits until COMMAND says that the server is ready; not for ever, and not for one that is gone.
+# await NAME COMMAND…: waits until COMMAND succeeds. Fails after two minutes, or if the server has exited.
 await() {
     local until=$((SECONDS + 120))
     until "${@:2}" > /dev/null 2>&1; do
         if ! kill -0 "${pids[$1]}" 2>/dev/null || [ "$SECONDS" -ge "$until" ]; then
-            { echo "$1 did not get ready. Is its port taken? It said:"; tail -n 5 "$folder/$1.log"; } >&2
+            { echo "$1 did not become ready. Is its port in use? Its log:"; tail -n 5 "$folder/$1.log"; } >&2
             exit 1
         fi
         sleep 0.1
     done
 }
 
-# has PROGRAM PACKAGE: whether there is one; installs it only if asked.
+# has PROGRAM PACKAGE: whether the program is installed. Installs it only with --install.
 has() {
     if ! type -P "$1" > /dev/null && [ -n "$wants_install" ]; then install_package "$2"; fi
     if ! type -P "$1" > /dev/null; then
-        echo "$2 is left out: it is not installed; --install installs it." >&2
+        echo "skipping $2, which is not installed; --install installs it" >&2
         return 1
     fi
 }
 
-# A package of Debian's, without what it would start: no service of its own is to run on this machine afterwards.
+# Installs a Debian package without starting its services, now or later.
 install_package() {
     local policy=/usr/sbin/policy-rc.d made=''
     if [ ! -e "$policy" ]; then
@@ -92,7 +91,7 @@ install_package() {
     look_further
 }
 
-# start_nginx NAME BODY: BODY is of the http block.
+# start_nginx NAME BODY: BODY is the contents of the http block.
 start_nginx() {
     cat > "$folder/$1.conf" <<CONF
 daemon off; worker_processes 1; pid $folder/$1.pid; error_log stderr crit;
@@ -122,7 +121,7 @@ CONF
     start haproxy haproxy -db -f "$folder/haproxy.cfg"
 }
 
-# start_portcullis PORT SIZE [CONFIGURATION [OF THE SENDER]]: a gateway with a demo tenant that has SIZE numbers blocked.
+# start_portcullis PORT SIZE [CONFIGURATION [SENDER CONFIGURATION]]: a gateway with a demo tenant that has SIZE blocked numbers.
 start_portcullis() {
     mkdir -p "$folder/portcullis-$2"
     cat > "$folder/portcullis-$2/portcullis.toml" <<CONF
@@ -145,26 +144,26 @@ CONF
         --format plain > "$folder/import.log" 2>&1 || { tail -n 5 "$folder/import.log" >&2; exit 1; }
 }
 
-# Of each hundred numbers the last is blocked: see benches/numbers.rs.
+# The last number of each hundred is blocked: see benches/numbers.rs.
 first=46732000000
 members() { # SIZE
     seq $((first + 99)) 100 $((first + $1 * 100 - 1))
 }
 
-# record NAME KEY…: keeps these keys of the flat JSON object that comes in, as NAME/KEY, and refuses what has errors in it: a server
-# that answers with errors is fast.
+# record NAME KEY…: records these keys of the flat JSON object on stdin as NAME/KEY. Fails if there were errors: a server that
+# responds with errors is fast.
 record() {
     local object
     object="$(tr -d '{}" \n' | tr ',:' '\n ')"
     awk -v name="$1" -v keys="${*:2}" '
         BEGIN { split(keys, list, " "); for (k in list) wanted[list[k]] = 1 }
-        $1 == "refused" && $2 > 0 { print name ": " $2 " answers were errors" > "/dev/stderr"; failed = 1; exit 1 }
+        $1 == "refused" && $2 > 0 { print name ": " $2 " responses were errors" > "/dev/stderr"; failed = 1; exit 1 }
         $1 in wanted { print name "/" $1, $2; found++ }
         END { if (!failed && !found) { print name ": nothing was measured" > "/dev/stderr"; exit 1 } }
     ' <<< "$object" >> "$results"
 }
 
-# The median of each name's values, in the order of their first.
+# The median of each name, in order of first appearance.
 medians() {
     awk '
         !($1 in count) { order[++names] = $1 }
@@ -181,7 +180,7 @@ medians() {
         }' "$results"
 }
 
-# What was measured as one flat object, where a file was named for it.
+# Writes the medians as a flat object to the file given with --json.
 write_json() {
     [ -n "$json" ] || return 0
     mkdir -p "$(dirname "$json")"

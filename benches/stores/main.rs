@@ -1,6 +1,6 @@
-//! Asks Redis and PostgreSQL about blocked numbers, one question at a time, and tells what a check took.
+//! Queries Redis and PostgreSQL for blocked numbers, one query at a time, and reports the cost of a check.
 //!
-//! By one client over one connection: what a gateway pays that asks before each message.
+//! Uses one client with one connection: the cost for a gateway that queries the store before each message.
 #![forbid(unsafe_code)]
 
 mod postgres;
@@ -17,41 +17,41 @@ use serde::Serialize;
 use crate::postgres::Postgres;
 use crate::redis::Redis;
 
-/// Ask a store about blocked numbers
+/// Query a store for blocked numbers
 #[derive(Parser)]
 struct Options {
-    /// How to ask
+    /// The kind of query
     #[arg(value_enum)]
     question: Question,
-    /// Where the store is: a Unix socket, or ADDRESS:PORT; of PostgreSQL the folder of its socket
+    /// The address of the store: a Unix socket or ADDRESS:PORT; for PostgreSQL the directory of its socket
     #[arg(long)]
     at: String,
-    /// How many numbers the store has
+    /// The number of blocked numbers in the store
     #[arg(long)]
     size: u64,
-    /// For how long
+    /// The duration
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// The server's process, of which the processor time is told
+    /// The server's process id, to report its CPU time
     #[arg(long)]
     pid: Option<u32>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Question {
-    /// Redis, a command and its answer
+    /// Redis, one command per number
     Sismember,
-    /// Redis, 100 commands and then their answers
+    /// Redis, a pipeline of 100 commands
     SismemberPipelined,
-    /// Redis, a command for 100 numbers
+    /// Redis, one command for 100 numbers
     Smismember,
-    /// PostgreSQL, a prepared look-up in the primary key
+    /// PostgreSQL, a prepared lookup in the primary key
     Prepared,
-    /// PostgreSQL, the same of 100 numbers
+    /// PostgreSQL, a prepared lookup of 100 numbers
     Any,
 }
 
-/// Numbers of a question that is about many.
+/// The numbers per query, for queries of many.
 const BATCH: u64 = 100;
 
 impl Question {
@@ -63,31 +63,31 @@ impl Question {
     }
 }
 
-/// What can be asked.
+/// A store that can be queried.
 trait Store {
-    /// How many of these numbers are blocked.
+    /// Returns how many of these numbers are blocked.
     fn blocked(&mut self, numbers: &[u64]) -> anyhow::Result<u64>;
 }
 
-/// In nanoseconds.
+/// Times in nanoseconds.
 #[derive(Serialize)]
 struct Report {
-    /// A check, with the client's part of it.
+    /// The time per check, including the client.
     check: f64,
-    /// Of the server's processors, a check.
+    /// The server's CPU time per check.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu: Option<f64>,
-    /// A question and its answer.
+    /// The latency of a query.
     p50: u64,
     p99: u64,
 }
 
-#[expect(clippy::print_stdout, reason = "a program's results")]
+#[expect(clippy::print_stdout, reason = "the program's output")]
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let mut store = open(&options)?;
     prove(&mut *store, options.question.batch(), options.size)?;
-    // Warm: connections, and whatever the server makes at first sight.
+    // Warm up connections, and whatever the server initializes lazily.
     measure(&mut *store, &options, Duration::from_millis(500))?;
     let report = measure(&mut *store, &options, Duration::from_secs(options.seconds))?;
     println!("{}", serde_json::to_string(&report)?);
@@ -104,16 +104,20 @@ fn open(options: &Options) -> anyhow::Result<Box<dyn Store>> {
     })
 }
 
-/// A store that answers with errors, or holds nothing, is fast.
+/// Checks the store's answers: a store that responds with errors, or is empty, is fast.
 fn prove(store: &mut dyn Store, batch: u64, size: u64) -> anyhow::Result<()> {
-    for (what, number, blocked) in
-        [("blocked numbers", numbers::member as fn(u64) -> u64, batch), ("strangers", numbers::stranger, 0)]
-    {
-        // From both ends of the list.
+    for (what, number, blocked) in [
+        ("blocked numbers", numbers::member as fn(u64) -> u64, batch),
+        ("other numbers", numbers::stranger, 0),
+    ] {
+        // At both ends of the list.
         for from in [0, size - batch] {
             let asked: Vec<u64> = (from..from + batch).map(number).collect();
             let found = store.blocked(&asked)?;
-            ensure!(found == blocked, "of {batch} {what} the store found {found} blocked: was it filled?");
+            ensure!(
+                found == blocked,
+                "the store says that {found} of {batch} {what} are blocked: was it filled?"
+            );
         }
     }
     Ok(())
@@ -140,11 +144,11 @@ fn measure(store: &mut dyn Store, options: &Options, length: Duration) -> anyhow
         .zip(before)
         .map(|(server, before)| Ok::<_, anyhow::Error>(server.processor_time()?.saturating_sub(before)))
         .transpose()?;
-    // Enough of them for chance to leave one in a hundred.
+    // Only with enough checks for the law of large numbers.
     let share = blocked as f64 / checks as f64;
     ensure!(
         checks < 10_000 || (0.005..0.02).contains(&share),
-        "one in a hundred is blocked, and the store found {share:.4}: was it filled with {} numbers?",
+        "one in a hundred is blocked, but the store found {share:.4}: was it filled with {} numbers?",
         options.size
     );
     let each = |time: Duration| time.as_secs_f64() * 1e9 / checks as f64;
@@ -159,7 +163,7 @@ fn measure(store: &mut dyn Store, options: &Options, length: Duration) -> anyhow
 /// The name of the set and of the table.
 const LIST: &str = "blocked";
 
-/// What is the matter where a store can't be asked.
+/// The error message for a store that can't be reached.
 fn unreachable(at: &str) -> String {
-    format!("nothing answers at {at}: start the server first")
+    format!("can't connect to {at}: start the server first")
 }

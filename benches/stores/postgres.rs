@@ -1,4 +1,4 @@
-//! PostgreSQL, by the client that Rust programs have.
+//! PostgreSQL, with the usual Rust client.
 
 use anyhow::{Context as _, ensure};
 use postgres::{Client, NoTls, Statement};
@@ -12,12 +12,12 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// A look-up for each number.
+    /// One lookup per number.
     pub(crate) fn one_by_one(at: &str) -> anyhow::Result<Self> {
         Self::open(at, &format!("SELECT 1 FROM {LIST} WHERE number = $1"), false)
     }
 
-    /// One for all numbers of a batch.
+    /// One lookup for all numbers of a batch.
     pub(crate) fn together(at: &str) -> anyhow::Result<Self> {
         Self::open(at, &format!("SELECT number FROM {LIST} WHERE number = ANY($1)"), true)
     }
@@ -25,8 +25,9 @@ impl Postgres {
     fn open(at: &str, look_up: &str, is_together: bool) -> anyhow::Result<Self> {
         let parameters = format!("host={at} user=postgres dbname=postgres");
         let mut client = Client::connect(&parameters, NoTls).with_context(|| unreachable(at))?;
-        let look_up =
-            client.prepare(look_up).with_context(|| format!("there is no table {LIST:?}: make it first"))?;
+        let look_up = client
+            .prepare(look_up)
+            .with_context(|| format!("the table {LIST:?} does not exist: create it first"))?;
         Ok(Postgres { client, look_up, is_together })
     }
 }
@@ -37,7 +38,7 @@ impl Store for Postgres {
         if self.is_together {
             return Ok(self.client.query(&self.look_up, &[&numbers])?.len() as u64);
         }
-        ensure!(numbers.len() == 1, "a look-up is of one number");
+        ensure!(numbers.len() == 1, "a lookup takes a single number");
         Ok(self.client.query(&self.look_up, &[&numbers[0]])?.len() as u64)
     }
 }

@@ -1,4 +1,4 @@
-//! Redis, spoken to by hand: less than any client library costs, in Redis's favour.
+//! A minimal Redis client. It costs less than any client library, to Redis's advantage.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read, Write};
@@ -18,7 +18,7 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    /// A command for each number; all of a batch are sent before the first answer is read.
+    /// One command per number. All commands of a batch are sent before the first response is read.
     pub(crate) fn one_by_one(at: &str) -> anyhow::Result<Self> {
         Self::open(at, false)
     }
@@ -55,20 +55,20 @@ impl Redis {
             LIST.len()
         )?;
         for number in numbers {
-            // All numbers asked about have 11 digits.
+            // All numbers have 11 digits.
             write!(self.text, "$11\r\n{number}\r\n")?;
         }
         Ok(())
     }
 
-    /// An answer that is a number, or the length of one that is a list.
+    /// Reads a response that is an integer, or the length of an array.
     fn integer(&mut self, kind: u8) -> anyhow::Result<u64> {
         self.line.clear();
         self.answers.read_until(b'\n', &mut self.line)?;
         let text = String::from_utf8_lossy(&self.line);
         match text.trim_end().split_at_checked(1) {
             Some((found, integer)) if found.as_bytes() == [kind] => Ok(integer.parse()?),
-            _ => bail!("Redis answered {:?}", text.trim_end()),
+            _ => bail!("unexpected response from Redis: {:?}", text.trim_end()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Blocks that are on the disk when they are acknowledged: of one client, and of many at once.
+//! Durable blocks: acknowledged when they are on disk, from one client and from many.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
     let actor = Actor::new("bench")?;
     let (mut flushes, mut ones, mut many) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        // By turns, as the disk has its moods.
+        // Interleaved, because the speed of the disk varies over time.
         flushes.push(flush(folder.path())?);
         for (clients, each, times) in [(1, 400, &mut ones), (64, 200, &mut many)] {
             let before = Instant::now();
@@ -49,7 +49,7 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the disk takes to confirm a page at a file's end.
+/// Measures the time to append a page to a file and flush it.
 fn flush(folder: &Path) -> anyhow::Result<Duration> {
     let mut file = File::create(folder.join("flushed"))?;
     let start = Instant::now();
@@ -60,8 +60,8 @@ fn flush(folder: &Path) -> anyhow::Result<Duration> {
     Ok(start.elapsed() / 200)
 }
 
-/// The n-th of as many different subjects as there are, in no order.
+/// The n-th subject in a random order without repetitions.
 fn subject(n: u64) -> anyhow::Result<Subject> {
     let hidden = Permutation::new(PermutationKey::from_bytes([1; 16]));
-    Ok(hidden.rename(Subject::new(n).context("50 bits")?))
+    Ok(hidden.permute(Subject::new(n).context("50 bits")?))
 }

@@ -1,4 +1,4 @@
-//! A thousand million checks, each compared with a model.
+//! Compares a billion checks with a model.
 
 use hashbrown::HashSet;
 use portcullis_benches::{SplitMix, members, through_the_host};
@@ -18,7 +18,7 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
     while checks < CHECKS {
         let mut member = || members[usize::try_from(random.bits() >> 1).unwrap_or(0) % MEMBERS];
         let mut asked: Vec<Subject> = (0..64).map(|_| member()).collect();
-        // Strangers that differ from a member in one bit: whatever a set might leave out, it would take them for.
+        // Non-members that differ from a member in a single bit, to detect a set that ignores any.
         asked.extend((0..64).filter_map(|nth| Subject::new(member().get() ^ 1 << (nth % Subject::BITS))));
         asked.resize_with(BATCH, || random.subject());
         let verdicts = list.check_many(&asked, Direction::Outbound)?;

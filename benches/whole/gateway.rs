@@ -1,4 +1,4 @@
-//! The program, running in a folder.
+//! Runs the gateway's executable in a directory.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-/// What configurations begin with.
+/// The beginning of all configurations.
 pub(crate) const SERVER: &str = r#"
 [server]
 listen = "127.0.0.1:0"
@@ -19,7 +19,7 @@ url = "sqlite://portcullis.db"
 dir = "plugins"
 "#;
 
-/// One tenant with one sender.
+/// A tenant with one sender.
 pub(crate) const TENANT: &str = r#"
 [[tenants]]
 id = "acme"
@@ -29,31 +29,31 @@ memory_limit_bytes = 4000000000
 id = "support"
 "#;
 
-/// Longer than anything takes that is waited for.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The timeout of all waits.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A gateway that runs.
+/// A running gateway.
 pub(crate) struct Gateway {
     process: Child,
     url: String,
     agent: ureq::Agent,
 }
 
-/// The program beside this one.
+/// The path of the gateway's executable, in the same directory as this one.
 pub(crate) fn program() -> anyhow::Result<PathBuf> {
-    let this = std::env::current_exe().context("this program has no path")?;
+    let this = std::env::current_exe().context("can't find the path of this program")?;
     let program = this.with_file_name("portcullis");
-    ensure!(program.exists(), "{} is not there: `cargo xtask build` makes it", program.display());
+    ensure!(program.exists(), "{} does not exist: run `cargo xtask build`", program.display());
     Ok(program)
 }
 
 /// Writes a gateway's configuration.
 pub(crate) fn configure(folder: &Path, config: &str) -> anyhow::Result<()> {
-    std::fs::write(folder.join("portcullis.toml"), config).context("the configuration can't be written")
+    std::fs::write(folder.join("portcullis.toml"), config).context("can't write the configuration")
 }
 
 impl Gateway {
-    /// Starts it in a folder that has its configuration. It listens then, and need not be ready.
+    /// Starts a gateway in a directory with a configuration. It then listens, but may not be ready yet.
     pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
         let mut process = Command::new(program()?)
             .args(["serve", "--config", "portcullis.toml"])
@@ -64,7 +64,7 @@ impl Gateway {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
-            .context("the gateway can't be started")?;
+            .context("can't start the gateway")?;
         let mut line = String::new();
         let output = process.stdout.take().context("the gateway has no output")?;
         BufReader::new(output).read_line(&mut line)?;
@@ -78,7 +78,7 @@ impl Gateway {
         Ok(Gateway { process, url, agent })
     }
 
-    /// As [`start`](Self::start), and it is ready.
+    /// Like [`start`](Self::start), but waits until the gateway is ready.
     pub(crate) fn ready(folder: &Path) -> anyhow::Result<Self> {
         let gateway = Self::start(folder)?;
         gateway.until("ready", || gateway.is_ready())?;
@@ -89,11 +89,11 @@ impl Gateway {
         self.agent.get(format!("{}/readyz", self.url)).call().is_ok_and(|answer| answer.status() == 200)
     }
 
-    /// Asks again until it is so.
+    /// Polls until a condition is true.
     pub(crate) fn until(&self, what: &str, is_so: impl Fn() -> bool) -> anyhow::Result<()> {
         let start = Instant::now();
         while !is_so() {
-            ensure!(start.elapsed() < PATIENCE, "the gateway was not {what} within {PATIENCE:?}");
+            ensure!(start.elapsed() < TIMEOUT, "the gateway was not {what} within {TIMEOUT:?}");
             std::thread::sleep(Duration::from_micros(500));
         }
         Ok(())
@@ -103,7 +103,7 @@ impl Gateway {
         &self.url
     }
 
-    /// The verdict on a number, `block` or `allow`; none where there is no answer yet.
+    /// The verdict on a number, `block` or `allow`; `None` if the plugin does not answer yet.
     pub(crate) fn verdict(&self, token: &str, number: &str) -> Option<String> {
         let body = json!({ "number": number, "direction": "outbound" });
         let path = format!("{}/portcullis/v1/senders/support/check", self.url);
@@ -113,7 +113,7 @@ impl Gateway {
         (answer["source"] == "plugin").then(|| answer["verdict"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Has a number blocked, or unblocked: whether that was done.
+    /// Blocks or unblocks a number. Returns whether that succeeded.
     pub(crate) fn set(&self, token: &str, number: &str, blocked: bool) -> bool {
         let path = format!("{}/portcullis/v1/senders/support/entries", self.url);
         let request = ureq::http::Request::builder()
@@ -125,7 +125,7 @@ impl Gateway {
         request.is_ok_and(|request| self.agent.run(request).is_ok_and(|answer| answer.status() == 200))
     }
 
-    /// The version of the plugin that serves acme.
+    /// The version of the plugin that serves the tenant acme.
     pub(crate) fn version(&self) -> Option<String> {
         let path = format!("{}/portcullis/v1/admin/tenants/acme/plugin", self.url);
         let request = self.agent.get(path).header("authorization", "Bearer admin-secret");
@@ -134,7 +134,7 @@ impl Gateway {
         Some(answer["serving"]["version"].as_str()?.to_owned())
     }
 
-    /// What it has of the machine's memory, in bytes.
+    /// The resident memory of the gateway in bytes.
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
@@ -142,11 +142,14 @@ impl Gateway {
         Ok(kibibytes * 1024.0)
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Sends SIGTERM, and waits until the gateway has exited.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         let id = self.process.id().to_string();
-        ensure!(Command::new("kill").args(["-TERM", &id]).status()?.success(), "the gateway is gone");
-        ensure!(self.process.wait()?.success(), "the gateway ended badly");
+        ensure!(
+            Command::new("kill").args(["-TERM", &id]).status()?.success(),
+            "the gateway has already exited"
+        );
+        ensure!(self.process.wait()?.success(), "the gateway exited with an error");
         Ok(())
     }
 }

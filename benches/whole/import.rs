@@ -1,4 +1,4 @@
-//! An import from a file, beside SQLite's own insertion of the same rows.
+//! An import from a file, compared with inserting the same rows with plain SQLite.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn import(folder: &Path) -> anyhow::Result<Duration> {
     let gateway = Gateway::ready(folder)?;
     let mut text = String::new();
     for n in 0..NUMBERS {
-        // In no order.
+        // In random order.
         writeln!(text, "{}", record::number(n * 611_953 % NUMBERS))?;
     }
     std::fs::write(folder.join("numbers.txt"), text)?;
@@ -49,12 +49,12 @@ fn import(folder: &Path) -> anyhow::Result<Duration> {
     let took = start.elapsed();
     ensure!(import.success(), "the import failed");
     let verdict = gateway.verdict("acme-secret", &record::number(NUMBERS - 1));
-    ensure!(verdict.as_deref() == Some("block"), "a number that was imported is not blocked");
+    ensure!(verdict.as_deref() == Some("block"), "an imported number is not blocked");
     gateway.stop()?;
     Ok(took)
 }
 
-/// Rows as the ledger's, in one transaction, sorted and with the ledger's durability.
+/// Inserts rows like the ledger's in one transaction, sorted, and with the ledger's durability.
 fn insert(path: &Path) -> anyhow::Result<Duration> {
     let connection = Connection::open(path)?;
     connection.execute_batch(

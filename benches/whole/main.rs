@@ -1,5 +1,5 @@
-//! Measures the whole gateway: the real program, its real files, over HTTP. `cargo xtask bench` runs it, and puts what it finds
-//! on the page.
+//! Benchmarks of the whole gateway: the real executable with real files, over HTTP. `cargo xtask bench` runs them, and
+//! adds the results to the page.
 #![forbid(unsafe_code)]
 
 mod durable;
@@ -19,27 +19,27 @@ use clap::{Parser, ValueEnum};
 
 use results::Results;
 
-/// Measure the whole gateway
+/// Benchmark the whole gateway
 #[derive(Parser)]
 struct Options {
-    /// What is measured; all of it where nothing is named
+    /// The benchmarks to run; all if none is given
     what: Vec<What>,
-    /// A file that gets the results, as an object of JSON
+    /// A file to write the results to, as a JSON object
     #[arg(long)]
     json: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// False positives and negatives of 10^9 checks
+    /// False positives and negatives in 10^9 checks
     Exact,
-    /// From the start of the program to the first right answer
+    /// Time from the start of the program to the first correct response
     Start,
-    /// From a plugin file's arrival to its serving
+    /// Time from the arrival of a plugin file to its serving
     Reload,
-    /// Durable blocks, one client and many
+    /// Durable blocks, from one client and from many
     Durable,
-    /// An import from a file, beside SQLite's own
+    /// An import from a file, compared with plain SQLite
     Import,
     /// Ten thousand tenants
     Tenants,

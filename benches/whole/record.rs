@@ -1,4 +1,4 @@
-//! Entries written into a gateway's ledger before it starts: quicker than over HTTP.
+//! Writes entries to a gateway's ledger before it starts, which is faster than over HTTP.
 
 use std::path::Path;
 
@@ -6,32 +6,32 @@ use anyhow::Context as _;
 use portcullis_host::{Directions, Msisdn};
 use portcullis_ledger::{Actor, Block, Ledger, List, MasterKey, Scope, Source, StorageUrl, Write};
 
-/// The n-th number of the lists that are measured.
+/// The n-th number of the lists.
 pub(crate) fn number(n: u64) -> String {
     format!("+{}", digits(n))
 }
 
-/// Of one country, every third of them.
+/// Every third number of one country.
 fn digits(n: u64) -> u64 {
     46_700_000_000 + 3 * n
 }
 
 pub(crate) fn member(n: u64) -> anyhow::Result<Msisdn> {
-    Msisdn::try_from(digits(n)).context("a number")
+    Msisdn::try_from(digits(n)).context("the number is not valid")
 }
 
-/// The ledger of the gateway in this folder.
+/// Opens the ledger of the gateway in this directory.
 pub(crate) fn open(folder: &Path) -> anyhow::Result<Ledger> {
     let key = MasterKey::from_env_or_file(None, &folder.join("portcullis.key"), true)?;
     Ok(Ledger::open(&StorageUrl::Sqlite(folder.join("portcullis.db")), key)?)
 }
 
-/// A sender's list.
+/// Opens a sender's list.
 pub(crate) fn list(ledger: &Ledger, tenant: &str, sender: &str) -> anyhow::Result<List> {
     Ok(ledger.list(&tenant.parse()?, Scope::Sender(sender.parse()?))?)
 }
 
-/// Blocks the first numbers on a list.
+/// Blocks the first `count` numbers on a list.
 pub(crate) fn block(list: &List, count: u64) -> anyhow::Result<()> {
     let actor = Actor::new("bench")?;
     let mut subjects = Vec::new();
@@ -46,7 +46,7 @@ pub(crate) fn block(list: &List, count: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One block, in both directions.
+/// A block in both directions.
 pub(crate) fn write(subject: portcullis_host::Subject, actor: &Actor) -> Write {
     Block { source: Source::Import, ..Block::new(subject, Directions::BOTH, actor.clone()) }.into()
 }

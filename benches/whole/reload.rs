@@ -1,4 +1,4 @@
-//! From a plugin file's arrival in its folder to its serving.
+//! Reload time: from the arrival of a plugin file in its directory to its serving.
 
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
         let gateway = Gateway::ready(folder.path())?;
         let mut times = Vec::new();
         for round in 0..=ROUNDS {
-            // Other bytes of the same meaning: a custom section that nobody reads.
+            // A different version with the same behaviour: a custom section is appended.
             let component = [EXACT.component, &[0, 3, 1, b'v', round]].concat();
             let version: String =
                 Sha256::digest(&component).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -31,7 +31,7 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
             let began = Instant::now();
             std::fs::rename(plugins.join(".new"), plugins.join("exact.wasm"))?;
             gateway.until("served by the new version", || gateway.version().as_deref() == Some(&version))?;
-            // The first time the state is saved for the times to come.
+            // The first round is not counted: it saves the state for the others.
             if round > 0 {
                 times.push(began.elapsed());
             }

@@ -1,4 +1,4 @@
-//! What was measured, by name.
+//! Results by name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// What was measured: times in nanoseconds, sizes in bytes, rates a second.
+/// Results: times in nanoseconds, sizes in bytes, rates per second.
 #[derive(Default)]
 pub(crate) struct Results(BTreeMap<String, f64>);
 
 impl Results {
-    #[expect(clippy::print_stdout, reason = "a program's results")]
+    #[expect(clippy::print_stdout, reason = "the program's output")]
     pub(crate) fn put(&mut self, name: &str, value: f64) {
         println!("{name}: {value}");
         self.0.insert(name.to_owned(), value);
@@ -23,14 +23,14 @@ impl Results {
 
     pub(crate) fn write(&self, file: &Path) -> anyhow::Result<()> {
         if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).context("the folder for the results can't be made")?;
+            std::fs::create_dir_all(folder).context("can't create the results directory")?;
         }
         let text = serde_json::to_vec_pretty(&self.0)?;
-        std::fs::write(file, text).with_context(|| format!("{} can't be written", file.display()))
+        std::fs::write(file, text).with_context(|| format!("can't write {}", file.display()))
     }
 }
 
-/// The middle one.
+/// The median.
 pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! From the start of the program to its first right answer.
+//! Start time: from the start of the program to its first correct response.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
         times.push(began.elapsed());
         Ok(gateway)
     };
-    // The first one makes the key and the ledger.
+    // The first start creates the key and the ledger.
     start(&mut Vec::new())?.stop()?;
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
@@ -52,7 +52,7 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts it once, until the plugin's state is saved.
+/// Starts the gateway once, until the plugin's state is saved.
 fn wait_for_state(folder: &tempfile::TempDir) -> anyhow::Result<()> {
     let gateway = Gateway::ready(folder.path())?;
     let states = folder.path().join("portcullis.db.states/tenant-acme");

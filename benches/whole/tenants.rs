@@ -1,4 +1,4 @@
-//! Ten thousand tenants of a thousand numbers in one gateway, most of them at rest.
+//! Ten thousand tenants with a thousand numbers each in one gateway, most of them idle.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::results::Results;
 
 const TENANTS: usize = 10_000;
 const NUMBERS: u64 = 1000;
-/// What their plugins may have together: a quarter of what the gateway may have in all.
+/// The memory budget of their plugins: a quarter of the gateway's total target.
 const BUDGET: u64 = 256 << 20;
 
 pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
@@ -32,14 +32,14 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
             record::block(&record::list(&ledger, &format!("t{n}"), "support")?, NUMBERS)?;
         }
     }
-    // The first start makes the lists that hold for all of a tenant's senders.
+    // The first start creates the tenant-wide lists.
     Gateway::ready(folder.path())?.stop()?;
     let began = Instant::now();
     let gateway = Gateway::ready(folder.path())?;
     results.put_time("tenants/start", began.elapsed());
     results.put("tenants/resident-bytes-at-start", gateway.resident_bytes()?);
 
-    // Twice through all of them in one order: the second time, each was pushed out of memory by the others.
+    // Two rounds through all tenants in the same order: in the second, each has been evicted by the others.
     let mut order: Vec<usize> = (0..TENANTS).collect();
     let mut random = SplitMix::new(9);
     for n in (1..TENANTS).rev() {
@@ -54,7 +54,7 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
             woken.push(asked.elapsed());
             ensure!(verdict.as_deref() == Some("block"), "a member is not blocked");
             let stranger = gateway.verdict(&token, &record::number(NUMBERS + round));
-            ensure!(stranger.as_deref() == Some("allow"), "a stranger is blocked");
+            ensure!(stranger.as_deref() == Some("allow"), "a number that is not a member is blocked");
         }
     }
     let mut warm = Vec::new();

@@ -1,4 +1,4 @@
-//! Whether what was blocked or unblocked through the API is seen by the very next check.
+//! Whether the next check sees an update through the API.
 
 use anyhow::ensure;
 
@@ -16,7 +16,7 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
     for n in 0..UPDATES {
         let number = number(n);
         for (blocked, verdict) in [(true, "block"), (false, "allow")] {
-            ensure!(gateway.set("acme-secret", &number, blocked), "the gateway takes no changes");
+            ensure!(gateway.set("acme-secret", &number, blocked), "the gateway rejects changes");
             unseen += u64::from(gateway.verdict("acme-secret", &number).as_deref() != Some(verdict));
         }
     }

@@ -1,7 +1,7 @@
-//! Writes a constant for each plugin.
+//! Generates a constant for each plugin.
 //!
-//! In the workspace, a nested cargo build compiles the plugins to components. The published package contains the components
-//! instead of the sources: who depends on it needs no WebAssembly target, and docs.rs no network.
+//! In the workspace, a nested cargo build compiles the plugins to components. The published package contains the
+//! components instead of the sources, so dependents need no WebAssembly target, and docs.rs no network.
 
 use std::env;
 use std::error::Error;
@@ -12,10 +12,12 @@ use std::process::{Command, ExitCode};
 const TARGET: &str = "wasm32-unknown-unknown";
 
 const FLAGS: [&str; 2] = [
-    // A mebibyte of stack, the default, is most of what a small list's instance would take. With so little, the stack and the
-    // constants of a plugin are one page of WebAssembly. Whoever goes deeper traps: the stack grows down to address zero.
+    // The default stack of 1 MiB would be most of the memory of a small list's instance. With this size, the stack and
+    // the constants of a plugin fit into one page of WebAssembly memory. An overflow traps: the stack grows down to
+    // address zero.
     "-Clink-arg=-zstack-size=49152",
-    // A jump table is an indirect jump, and the set's short matches are its inner loop: a sixth off a batch of checks.
+    // Jump tables are indirect jumps, and the inner loop of the set is a short match. This makes a batch of checks 1/6
+    // faster.
     "-Cjump-tables=no",
 ];
 
@@ -24,7 +26,7 @@ struct Source {
     name: &'static str,
     package: &'static str,
     doc: &'static str,
-    /// Whether the published crate contains it.
+    /// Whether the published crate contains the plugin.
     shipped: bool,
 }
 
@@ -33,7 +35,7 @@ const PLUGINS: [Source; 4] = [
         constant: "EVIL",
         name: "evil",
         package: "portcullis-plugin-evil",
-        doc: "Breaks the contract in one chosen way. Not shipped, only tested with.",
+        doc: "Violates the contract in a way chosen by its options. Not shipped; for tests.",
         shipped: false,
     },
     Source {
@@ -47,20 +49,20 @@ const PLUGINS: [Source; 4] = [
         constant: "PREFIX",
         name: "prefix",
         package: "portcullis-plugin-prefix",
-        doc: "Blocks numbers by how they begin, besides the ones it is told to block.",
+        doc: "Blocks numbers by prefix rules, in addition to the ones it is told to block.",
         shipped: true,
     },
     Source {
         constant: "TRIVIAL",
         name: "trivial",
         package: "portcullis-plugin-trivial",
-        doc: "Blocks nobody: what a call costs by itself. Not shipped, only measured against.",
+        doc: "Blocks nobody: measures the cost of a call itself. Not shipped; for benchmarks.",
         shipped: false,
     },
 ];
 
 impl Source {
-    /// The name that cargo gives to what it builds.
+    /// The file name that cargo gives to an artifact.
     fn file(&self, extension: &str) -> String {
         format!("{}.{extension}", self.package.replace('-', "_"))
     }
@@ -89,7 +91,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     let package = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let workspace = package.join("../..");
     let mut constants = String::new();
-    // The sources come first: `components/` may be left over from an earlier `cargo xtask package`.
+    // The sources take precedence: `components/` may be left over from an earlier `cargo xtask package`.
     if workspace.join("plugins/exact/Cargo.toml").exists() {
         let artifacts = compile_all(&workspace.canonicalize()?, &out_dir)?;
         for plugin in &PLUGINS {
@@ -109,7 +111,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Compiles the plugins, and returns the folder of the components.
+/// Compiles the plugins, and returns the directory of the components.
 fn compile_all(workspace: &Path, out_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
     require_target()?;
     let target_dir = plugin_target_dir(out_dir)?;
@@ -121,10 +123,11 @@ fn compile_all(workspace: &Path, out_dir: &Path) -> Result<PathBuf, Box<dyn Erro
 }
 
 fn variable(name: &str) -> Result<String, Box<dyn Error>> {
-    env::var(name).map_err(|error| format!("cargo sets {name} for a build script: {error}").into())
+    env::var(name).map_err(|error| format!("cargo should set {name} for a build script: {error}").into())
 }
 
-/// A missing target makes a hundred "can't find crate for `core`": one line that says the command helps more.
+/// Checks that the target is installed. Without it, cargo reports a hundred times that it "can't find crate for
+/// `core`".
 fn require_target() -> Result<(), Box<dyn Error>> {
     let libraries =
         Command::new(variable("RUSTC")?).args(["--print", "target-libdir", "--target", TARGET]).output()?;
@@ -138,11 +141,11 @@ fn require_target() -> Result<(), Box<dyn Error>> {
     .into())
 }
 
-/// A folder of their own in the workspace's target folder, so that debug, release and lint builds share one compilation,
-/// and the nested cargo does not wait for the lock that the outer one holds.
+/// A separate directory in the workspace's target directory. Debug, release and lint builds share its artifacts, and
+/// the nested cargo does not wait for the outer one's lock.
 fn plugin_target_dir(out_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
     // OUT_DIR is TARGET/PROFILE/build/PACKAGE-HASH/out.
-    let target = out_dir.ancestors().nth(4).ok_or("OUT_DIR does not lie in a target folder")?;
+    let target = out_dir.ancestors().nth(4).ok_or("OUT_DIR is not in a target directory")?;
     Ok(target.join("plugin-build"))
 }
 
@@ -154,10 +157,10 @@ fn compile(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
     }
     cargo
         .env("CARGO_TARGET_DIR", target_dir)
-        // Ships with Rust, and makes a component of the module in the same step.
+        // Comes with Rust, and converts the module to a component when linking.
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-component-ld")
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS.join(" "));
-    // What holds for the outer build (flags for its target, clippy in rustc's place) must not reach this one.
+    // Settings of the outer build (flags for its target, clippy instead of rustc) must not affect this one.
     for name in [
         "CARGO_BUILD_TARGET",
         "CARGO_ENCODED_RUSTFLAGS",
@@ -177,7 +180,7 @@ fn compile(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
         .into())
 }
 
-/// The compiler lists what it read as `OUTPUT: SOURCE SOURCE …`.
+/// Parses the compiler's dep-info, whose lines have the form `OUTPUT: SOURCE SOURCE …`.
 fn watch_sources(dep_info: &str) {
     let sources =
         dep_info.lines().filter_map(|line| line.split_once(": ")).flat_map(|(_, sources)| sources.split(' '));

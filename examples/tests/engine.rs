@@ -1,4 +1,4 @@
-//! The example that embeds the engine does what it says.
+//! Tests that the engine example works.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -11,20 +11,20 @@ fn example(dir: &Path) -> Command {
 }
 
 #[test]
-fn the_engine_s_example_exchanges_its_plugin_and_survives_a_kill() {
+fn the_example_swaps_its_plugin_and_survives_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let mut first = example(dir.path()).arg("--wait").stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(first.stdout.take().unwrap()).lines();
-    let told: Vec<String> =
+    let output: Vec<String> =
         lines.map(Result::unwrap).take_while(|line| line != "waiting to be killed").collect();
-    assert!(told.contains(&"entries: 0".to_owned()), "{told:?}");
-    assert!(told.contains(&"blocked: true".to_owned()), "{told:?}");
-    assert!(told.iter().any(|line| line.starts_with("exchanged under ")), "{told:?}");
-    assert!(told.iter().any(|line| line.contains("Changed")), "{told:?}");
+    assert!(output.contains(&"entries: 0".to_owned()), "{output:?}");
+    assert!(output.contains(&"blocked: true".to_owned()), "{output:?}");
+    assert!(output.iter().any(|line| line.starts_with("swapped plugins during ")), "{output:?}");
+    assert!(output.iter().any(|line| line.contains("Changed")), "{output:?}");
     first.kill().unwrap();
     first.wait().unwrap();
     let again = example(dir.path()).output().unwrap();
-    let told = String::from_utf8(again.stdout).unwrap();
-    assert!(again.status.success(), "{told}");
-    assert!(told.contains("entries: 1\n") && told.contains("blocked: true\n"), "{told}");
+    let output = String::from_utf8(again.stdout).unwrap();
+    assert!(again.status.success(), "{output}");
+    assert!(output.contains("entries: 1\n") && output.contains("blocked: true\n"), "{output}");
 }

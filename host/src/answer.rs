@@ -1,12 +1,12 @@
-//! What plugins answer, turned into the host's own types, and checked on the way.
+//! Conversion of plugin results from the generated types to the host's own, with validation.
 
 use portcullis_msisdn::{Direction, Directions};
 
 use crate::bindings::exports::portcullis::blacklist::blacklist as wit;
+use crate::call_error::CallError;
 use crate::contract::{Description, Format, Keyspace, Outcome};
-use crate::fault::CallError;
 
-/// What is wrong with an answer.
+/// A way in which a plugin's result violates the contract.
 #[derive(Debug)]
 pub(crate) struct Breach(pub(crate) String);
 
@@ -16,8 +16,9 @@ impl Breach {
     }
 }
 
-/// A plugin's text for a person, fit for a log line: at most `limit` bytes, without control characters.
-pub(crate) fn sentence(text: String, limit: usize) -> String {
+/// Makes text from a plugin safe for a log line: truncates it to `limit` bytes and replaces control characters with
+/// spaces.
+pub(crate) fn sanitize(text: String, limit: usize) -> String {
     let mut end = text.len().min(limit);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -36,13 +37,17 @@ impl Description {
         let wit::Description { name, version, keyspace, saves, loads } = answer;
         let formats_are_named = saves.iter().chain(&loads).all(|format| is_name(&format.name));
         if !is_name(&name) || !formats_are_named {
-            return Err(Breach("gives a name that is not 1 to 64 characters of a-z, 0-9 and -".to_owned()));
+            return Err(Breach(
+                "returned a name that is not 1 to 64 characters of a-z, 0-9 and -".to_owned(),
+            ));
         }
         if version.len() > 64 || version.chars().any(char::is_control) {
-            return Err(Breach("gives a version that is not a text of at most 64 bytes".to_owned()));
+            return Err(Breach(
+                "returned a version that is longer than 64 bytes or has control characters".to_owned(),
+            ));
         }
         if loads.len() > 16 {
-            return Err(Breach(format!("names {} formats, and 16 are allowed", loads.len())));
+            return Err(Breach(format!("returned {} loadable formats; the limit is 16", loads.len())));
         }
         let keyspace = match keyspace {
             wit::Keyspace::Hashed => Keyspace::Hashed,
@@ -64,7 +69,7 @@ impl From<wit::Outcome> for Outcome {
         match outcome {
             wit::Outcome::Changed => Outcome::Changed,
             wit::Outcome::Unchanged => Outcome::Unchanged,
-            wit::Outcome::Refused(why) => Outcome::Refused(sentence(why, 512)),
+            wit::Outcome::Refused(why) => Outcome::Refused(sanitize(why, 512)),
         }
     }
 }

@@ -1,139 +1,141 @@
-//! A blacklist whose generation can be exchanged while it answers.
+//! A blacklist whose generation can be swapped without interrupting checks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use portcullis_msisdn::{Direction, Subject};
 
+use crate::call_error::CallError;
 use crate::contract::Verdict;
-use crate::fault::CallError;
 use crate::fill::FillError;
 use crate::generation::Generation;
 use crate::shadow::Shadow;
 use crate::source::EntrySource;
 
-/// A blacklist: the generation that answers now, and the one way to exchange it.
+/// A blacklist: the generation that currently serves checks, and the means to swap it.
 ///
-/// Checks never wait for an exchange: they go to the old generation until the new one is in place.
+/// Checks never wait for a swap: they use the old generation until the new one is in place.
 pub struct Blacklist {
-    front: ArcSwap<Front>,
-    /// Held by whoever brings the list up to date. A write is acknowledged only after that, so none can be
-    /// acknowledged between a new generation's last look at the source and its start.
+    active: ArcSwap<Active>,
+    /// Held while the list is brought up to date. A write is acknowledged only afterwards, so no write can be
+    /// acknowledged between a new generation's final catch-up and the moment it starts to serve.
     writing: Mutex<()>,
 }
 
-/// What a check meets. Never changed: an exchange makes another one.
-struct Front {
+/// What serves checks. Immutable: a swap replaces it as a whole.
+struct Active {
     serving: Arc<Generation>,
-    /// Who looks over its shoulder.
+    /// The shadow run that observes checks, if there is one.
     shadow: Option<Arc<Shadow>>,
 }
 
 impl Blacklist {
-    /// A blacklist that `generation` answers for.
+    /// Creates a blacklist served by `generation`.
     pub fn new(generation: Generation) -> Self {
-        let front = Front { serving: Arc::new(generation), shadow: None };
-        Blacklist { front: ArcSwap::from_pointee(front), writing: Mutex::new(()) }
+        let active = Active { serving: Arc::new(generation), shadow: None };
+        Blacklist { active: ArcSwap::from_pointee(active), writing: Mutex::new(()) }
     }
 
-    /// Whether a message of `subject` in `direction` may pass. About 150 ns with the default plugin at 64,000 entries.
+    /// Checks whether a message to or from `subject` may pass. About 150 ns with the default plugin at 64,000 entries.
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal; what then holds for the message is for the caller's policy to say.
+    /// Any [`CallError`] except [`CallError::Refused`]. The caller's policy decides what happens to the message.
     #[inline]
     pub fn check(&self, subject: Subject, direction: Direction) -> Result<Verdict, CallError> {
-        let front = self.front.load();
+        let front = self.active.load();
         let verdict = front.serving.check(subject, direction)?;
         if let Some(shadow) = &front.shadow {
-            shadow.see(&[subject], direction, &[verdict]);
+            shadow.observe(&[subject], direction, &[verdict]);
         }
         Ok(verdict)
     }
 
-    /// Whether messages of many subjects may pass: a verdict each, in order.
+    /// Checks many subjects in one direction. Returns one verdict per subject, in order.
     ///
     /// # Errors
     ///
     /// As [`Blacklist::check`].
     pub fn check_many(&self, subjects: &[Subject], direction: Direction) -> Result<Vec<Verdict>, CallError> {
-        let front = self.front.load_full();
+        let front = self.active.load_full();
         let verdicts = front.serving.check_many(subjects, direction)?;
         if let Some(shadow) = &front.shadow {
-            shadow.see(subjects, direction, &verdicts);
+            shadow.observe(subjects, direction, &verdicts);
         }
         Ok(verdicts)
     }
 
-    /// Brings the generation up to what `source` holds, and returns the sequence number reached. To be called after each
-    /// write to the source, before it is acknowledged: then the next check sees it.
+    /// Applies everything that changed in `source`, and returns the sequence number reached.
+    ///
+    /// Call this after each write to the source and before acknowledging the write: the next check then sees it.
     ///
     /// # Errors
     ///
-    /// [`FillError`]; the generation is then behind, or out of service, until it is replaced.
+    /// [`FillError`]; the generation may then be stale, or out of service, until it is replaced.
     pub fn catch_up(&self, source: &dyn EntrySource) -> Result<u64, FillError> {
         let _writing = self.writing();
-        self.front.load_full().serving.catch_up(source)
+        self.active.load_full().serving.catch_up(source)
     }
 
-    /// Puts `next` in the place of the current generation, after a last look at what `source` holds and a last count, and
-    /// returns the old one. A shadow run ends: what it looked at is gone.
+    /// Replaces the serving generation with `next`, and returns the old one.
     ///
-    /// Keep the old one for a while and drop it elsewhere than on the path of messages: freeing a long list takes
-    /// milliseconds.
+    /// `next` first catches up with `source`, and its entry count is verified. An active shadow run ends, because the
+    /// generation it observed no longer serves.
+    ///
+    /// Drop the returned generation away from the message path: freeing a long list takes milliseconds.
     ///
     /// # Errors
     ///
-    /// [`FillError`]; the old generation then goes on answering.
+    /// [`FillError`]; the old generation then keeps serving.
     pub fn replace(
         &self,
         next: Arc<Generation>,
         source: &dyn EntrySource,
     ) -> Result<Arc<Generation>, FillError> {
         let _writing = self.writing();
-        // Nobody acknowledges a write meanwhile: so this count is exact, unless the source runs ahead of the acknowledgements.
+        // No write is acknowledged meanwhile, so the count is exact unless the source is ahead of the acknowledgements.
         next.prove_count(source)?;
-        let before = self.front.swap(Arc::new(Front { serving: next, shadow: None }));
+        let before = self.active.swap(Arc::new(Active { serving: next, shadow: None }));
         Ok(Arc::clone(&before.serving))
     }
 
-    /// The generation that answers now.
+    /// Returns the generation that currently serves checks.
     pub fn generation(&self) -> Arc<Generation> {
-        Arc::clone(&self.front.load().serving)
+        Arc::clone(&self.active.load().serving)
     }
 
-    /// Whether a shadow run looks at its checks.
+    /// Whether a shadow run is observing checks.
     pub fn is_shadowed(&self) -> bool {
-        self.front.load().shadow.is_some()
+        self.active.load().shadow.is_some()
     }
 
-    /// From now on `shadow` sees each check, and nobody else.
+    /// Makes `shadow` the only observer of checks.
     pub(crate) fn set_shadow(&self, shadow: Arc<Shadow>) {
         self.put_shadow(&self.writing(), Some(shadow));
     }
 
     fn put_shadow(&self, _: &MutexGuard<'_, ()>, shadow: Option<Arc<Shadow>>) {
         let serving = self.generation();
-        self.front.store(Arc::new(Front { serving, shadow }));
+        self.active.store(Arc::new(Active { serving, shadow }));
     }
 
-    /// Ends the shadow run that `shadow` is of, unless another one has begun.
+    /// Ends the shadow run that `shadow` belongs to, unless a newer run has replaced it.
     pub(crate) fn end_shadow(&self, shadow: &Arc<Shadow>) {
         let writing = self.writing();
-        let is_its = self.front.load().shadow.as_ref().is_some_and(|there| Arc::ptr_eq(there, shadow));
+        let is_its = self.active.load().shadow.as_ref().is_some_and(|there| Arc::ptr_eq(there, shadow));
         if is_its {
             self.put_shadow(&writing, None);
         }
     }
 
-    /// Holds writes up, so that the generation and another one can be compared at the same sequence number.
-    pub(crate) fn held<R>(&self, compare: impl FnOnce(&Generation) -> R) -> R {
+    /// Calls `compare` while writes are blocked, so that two generations can be compared at the same sequence number.
+    pub(crate) fn with_writes_blocked<R>(&self, compare: impl FnOnce(&Generation) -> R) -> R {
         let _writing = self.writing();
         compare(&self.generation())
     }
 
     fn writing(&self) -> MutexGuard<'_, ()> {
-        // It guards no data.
+        // The mutex guards no data, so poisoning is harmless.
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

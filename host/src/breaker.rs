@@ -1,13 +1,13 @@
-//! The breaker: how often a plugin that fails is given another chance.
+//! A circuit breaker with exponential backoff for plugins that fail.
 
 use std::time::{Duration, Instant};
 
-/// Keeps a plugin that always fails from burning the machine: each chance comes twice as late as the one before.
+/// Limits how often a failing plugin is restarted: the delay doubles with each consecutive fault.
 ///
-/// A plain value without a clock of its own, so that whoever holds it decides what time it is.
+/// A plain value without a clock: the caller passes the time in.
 #[derive(Debug, Default)]
 pub struct Breaker {
-    /// Faults in a row, each before the plugin had proved itself since the one before.
+    /// Consecutive faults, each before the plugin left probation.
     faults: u32,
     state: State,
 }
@@ -22,19 +22,19 @@ enum State {
     },
 }
 
-/// How a breaker stands.
+/// The state of a [`Breaker`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// The plugin is trusted.
+    /// The plugin is healthy.
     Closed,
-    /// It failed, and does not serve.
+    /// The plugin failed and does not serve.
     Open,
-    /// It serves again, and has yet to prove itself.
+    /// The plugin serves again, but has not yet run for [`Breaker::STEADY`] without a fault.
     Probation,
 }
 
 impl BreakerState {
-    /// Its name: `closed`, `open` or `probation`.
+    /// The state's name in logs, metrics and the API: `closed`, `open` or `probation`.
     pub const fn as_str(self) -> &'static str {
         match self {
             BreakerState::Closed => "closed",
@@ -45,14 +45,14 @@ impl BreakerState {
 }
 
 impl Breaker {
-    /// A plugin that served this long since its last fault is trusted again.
+    /// How long a plugin must serve without a fault to leave probation.
     pub const STEADY: Duration = Duration::from_secs(60);
-    /// The wait before the second chance; before the first there is none.
+    /// The delay before the second restart. The first restart has no delay.
     pub const FIRST_WAIT: Duration = Duration::from_millis(50);
-    /// No wait is longer.
+    /// The longest delay.
     pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-    /// The plugin failed, in service or while it was filled: opens, and says how long to wait before it gets another chance.
+    /// Records a fault, in service or during filling. Opens the breaker and returns the delay before the next restart.
     pub fn fault(&mut self, now: Instant) -> Duration {
         if self.state(now) == BreakerState::Closed {
             self.faults = 0;
@@ -67,19 +67,19 @@ impl Breaker {
         }
     }
 
-    /// The plugin serves again.
+    /// Records that the plugin serves again.
     pub fn serve(&mut self, now: Instant) {
         if matches!(self.state, State::Open) {
             self.state = State::Probation { since: now };
         }
     }
 
-    /// Another plugin serves now, with a record of its own.
+    /// Clears the history, because a different plugin serves now.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// How it stands.
+    /// Returns the state at `now`.
     pub fn state(&self, now: Instant) -> BreakerState {
         match self.state {
             State::Closed => BreakerState::Closed,
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_chance_comes_at_once_and_later_ones_ever_less_often() {
+    fn the_first_restart_has_no_delay_and_later_delays_double() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         let waits: Vec<_> = (0..14)
             .map(|_| {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_that_proved_itself_is_trusted_again() {
+    fn a_plugin_that_serves_long_enough_leaves_probation() {
         let (mut breaker, start) = (Breaker::default(), Instant::now());
         breaker.fault(start);
         assert_eq!(breaker.fault(start), Breaker::FIRST_WAIT);
@@ -124,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn time_out_of_service_proves_nothing() {
+    fn time_out_of_service_does_not_count_as_steady() {
         let (mut breaker, start) = (Breaker::default(), Instant::now());
         breaker.fault(start);
         assert_eq!(breaker.fault(start + 10 * Breaker::STEADY), Breaker::FIRST_WAIT);
     }
 
     #[test]
-    fn serving_without_a_fault_before_is_no_probation() {
+    fn serving_without_an_earlier_fault_is_not_probation() {
         let mut breaker = Breaker::default();
         breaker.serve(Instant::now());
         assert_eq!(breaker.state(Instant::now()), BreakerState::Closed);

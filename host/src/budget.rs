@@ -1,38 +1,38 @@
-//! What compiling a component may cost, counted from its bytes before a compiler sees them.
+//! Bounds on the cost of compiling a component, checked on its bytes before they reach the compiler.
 //!
-//! A compiler can't be interrupted. Its time is about linear in what there is to compile, except where one function has very
-//! many blocks, values that live across them, or branches: so each of these has a bound of its own.
+//! A compilation can't be interrupted. Its time is roughly linear in the amount of code, except for a single function
+//! with very many blocks, branches, or values that live across them. Each of these has its own bound.
 
 use wasmparser::{BinaryReaderError, CompositeInnerType, FunctionBody, Operator, Parser, Payload, RecGroup};
 
-use crate::fit::Unfit;
+use crate::validate::InvalidComponent;
 
-/// What a component may have for a compiler to do.
+/// The most that a component may contain for the compiler to process.
 ///
-/// The defaults let pass what is many times the size of a plugin in Rust that reads JSON, and keep a compiler busy for some
-/// seconds at most.
+/// The defaults allow many times the size of a typical Rust plugin that parses JSON, and bound a compilation to a few
+/// seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompileBudget {
-    /// Bytes of all functions together: 4 MiB unless set.
+    /// Total size of all functions in bytes. Default: 4 MiB.
     pub code_bytes: u64,
-    /// Bytes of one function: 128 KiB unless set. A compiler writes few of more than 20 KiB.
+    /// Size of one function in bytes. Default: 128 KiB. Compilers rarely emit more than 20 KiB.
     pub function_bytes: u64,
-    /// Functions: 20,000 unless set.
+    /// Number of functions. Default: 20,000.
     pub functions: u64,
-    /// Local variables of one function: 2,000 unless set.
+    /// Local variables in one function. Default: 2,000.
     pub locals: u64,
-    /// Blocks, loops and branches of one function: 20,000 unless set.
+    /// Blocks, loops and branches in one function. Default: 20,000.
     pub branches: u64,
-    /// Blocks within one another: 200 unless set.
+    /// Nesting depth of blocks. Default: 200.
     pub nesting: u64,
-    /// Local variables of one function times its blocks, loops and branches, as each of the ones may live across each of the
-    /// others: a million unless set.
+    /// Local variables times branches of one function, because each variable may be live across each branch.
+    /// Default: 1,000,000.
     pub lives: u64,
-    /// Parameters and results of one type of function, which blocks and calls pass on one by one: 64 unless set.
+    /// Parameters plus results of one function type. Blocks and calls pass them one by one. Default: 64.
     pub signature: u64,
-    /// Core modules and components inside the component: 32 unless set.
+    /// Core modules and components nested in the component. Default: 32.
     pub parts: u64,
-    /// Instances that it makes of modules and components: 64 unless set. Each is written out anew.
+    /// Instances that the component creates. The code of each is generated separately. Default: 64.
     pub instances: u64,
 }
 
@@ -53,7 +53,7 @@ impl Default for CompileBudget {
     }
 }
 
-/// What was found so far.
+/// Running totals.
 #[derive(Default)]
 struct Found {
     code_bytes: u64,
@@ -63,9 +63,10 @@ struct Found {
 }
 
 impl CompileBudget {
-    /// Counts, and refuses what is too much. Reads each byte once, and compiles nothing.
-    pub(crate) fn check(&self, component: &[u8]) -> Result<(), Unfit> {
-        let damaged = |error: BinaryReaderError| Unfit::Damaged(error.to_string());
+    /// Counts what the component contains and rejects it if a bound is exceeded. Reads each byte once and compiles
+    /// nothing.
+    pub(crate) fn check(&self, component: &[u8]) -> Result<(), InvalidComponent> {
+        let damaged = |error: BinaryReaderError| InvalidComponent::Damaged(error.to_string());
         let mut found = Found::default();
         for payload in Parser::new(0).parse_all(component) {
             match payload.map_err(damaged)? {
@@ -99,7 +100,7 @@ impl CompileBudget {
         Ok(())
     }
 
-    fn check_types(&self, group: &RecGroup) -> Result<(), Unfit> {
+    fn check_types(&self, group: &RecGroup) -> Result<(), InvalidComponent> {
         group.types().try_for_each(|defined| match &defined.composite_type.inner {
             CompositeInnerType::Func(function) => {
                 let values = function.params().len() + function.results().len();
@@ -112,12 +113,12 @@ impl CompileBudget {
     fn check_function(
         &self,
         body: &FunctionBody<'_>,
-        damaged: impl Fn(BinaryReaderError) -> Unfit + Copy,
-    ) -> Result<(), Unfit> {
+        damaged: impl Fn(BinaryReaderError) -> InvalidComponent + Copy,
+    ) -> Result<(), InvalidComponent> {
         within("bytes of code in one function", body.range().len() as u64, self.function_bytes)?;
         let mut locals = 0_u64;
         for declared in body.get_locals_reader().map_err(damaged)? {
-            // Three bytes can declare billions.
+            // Three bytes can declare billions of locals.
             let (count, _) = declared.map_err(damaged)?;
             locals += u64::from(count);
             within("local variables in one function", locals, self.locals)?;
@@ -135,13 +136,13 @@ impl CompileBudget {
                 Operator::BrTable { targets } => branches += u64::from(targets.len()) + 1,
                 _ => {}
             }
-            within("blocks within one another", nesting, self.nesting)?;
+            within("nested blocks", nesting, self.nesting)?;
             within("blocks and branches in one function", branches, self.branches)?;
         }
         within("local variables times branches in one function", locals * branches, self.lives)
     }
 }
 
-fn within(what: &'static str, found: u64, limit: u64) -> Result<(), Unfit> {
-    if found > limit { Err(Unfit::TooMuch { what, found, limit }) } else { Ok(()) }
+fn within(what: &'static str, found: u64, limit: u64) -> Result<(), InvalidComponent> {
+    if found > limit { Err(InvalidComponent::TooMuch { what, found, limit }) } else { Ok(()) }
 }

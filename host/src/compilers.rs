@@ -1,4 +1,4 @@
-//! The threads that compile a plugin.
+//! The thread pool for compiling plugins.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::ThreadPoolBuilder;
 
-use crate::turn::{NotLoaded, STACK};
+use crate::compile_slot::{NotLoaded, STACK};
 
-/// How many threads compile a plugin. They are there only while one is compiled, with the priority of whom they work for.
+/// The number of threads that compile a plugin. They exist only during a compilation, and inherit the caller's
+/// priority.
 #[derive(Clone)]
 pub(crate) struct Compilers(Arc<AtomicUsize>);
 
@@ -17,7 +18,7 @@ impl Compilers {
         self.0.store(threads.get(), Ordering::Relaxed);
     }
 
-    /// Does `work`, with the threads for what wasmtime splits up of it.
+    /// Runs `work` in a pool of that many threads, which wasmtime uses for parallel compilation.
     pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, NotLoaded> {
         let threads = ThreadPoolBuilder::new()
             .num_threads(self.0.load(Ordering::Relaxed))
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_has_as_many_threads_as_were_set() {
+    fn work_runs_on_the_configured_number_of_threads() {
         let compilers = Compilers::default();
         assert_eq!(compilers.run(rayon::current_num_threads), Ok(1));
         compilers.clone().set(NonZeroUsize::new(3).unwrap());

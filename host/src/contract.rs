@@ -1,19 +1,19 @@
-//! The contract's types, as the host's callers see them.
+//! The types of the plugin contract, as callers of the host see them.
 
 use std::fmt;
 
 use portcullis_msisdn::{Directions, Subject};
 
-/// A subject and the directions that are meant.
+/// A blacklist entry: a subject and the directions it is blocked in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Whom the entry is about.
+    /// The subject that the entry is about.
     pub subject: Subject,
-    /// The directions it covers, at least one.
+    /// The blocked directions; at least one.
     pub directions: Directions,
 }
 
-/// The answer to a check.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The message may pass.
@@ -22,76 +22,76 @@ pub enum Verdict {
     Block,
 }
 
-/// What became of one entry of a block or unblock.
+/// The result of blocking or unblocking one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The list was changed.
+    /// The list changed.
     Changed,
-    /// The list was so already.
+    /// The list already was in the requested state.
     Unchanged,
-    /// The plugin does not take this entry: why, in its own words.
+    /// The plugin rejected the entry, for this reason in its own words.
     Refused(String),
 }
 
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The entries: in ascending order of subject, where the plugin works on hashed subjects.
+    /// The entries, in ascending order of the plugin's own keys: of subject, for a plugin in the hashed keyspace.
     pub entries: Vec<Entry>,
-    /// What to ask for next; `None` on the last page.
+    /// The cursor for the next page; `None` on the last page.
     pub next: Option<Subject>,
 }
 
-/// What subjects are to a plugin.
+/// What a plugin's subjects are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keyspace {
-    /// Numbers under the tenant's permutation, which the plugin can't undo.
+    /// Phone numbers encrypted under the tenant's permutation, which the plugin can't reverse.
     Hashed,
-    /// Numbers in clear, which the tenant must grant.
+    /// Phone numbers in the clear. The tenant must grant them.
     Clear,
 }
 
 /// The format of a saved state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// Its name.
+    /// The format's name.
     pub name: String,
-    /// Its version.
+    /// The format's version.
     pub version: u32,
 }
 
-/// What a plugin says of itself.
+/// What a plugin reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// 1 to 64 characters of `a-z`, `0-9` and `-`, starting with a letter.
     pub name: String,
     /// The plugin's own version, at most 64 bytes.
     pub version: String,
-    /// What subjects are to it.
+    /// What the plugin's subjects are.
     pub keyspace: Keyspace,
-    /// The format it saves its state in, where it can.
+    /// The format in which the plugin saves its state; `None` if it can't.
     pub saves: Option<Format>,
-    /// The formats that it loads, at most 16.
+    /// The formats that the plugin can load; at most 16.
     pub loads: Vec<Format>,
 }
 
-/// What a plugin is set up with.
+/// What a plugin instance is configured with.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How many entries are expected: a hint.
+    /// The expected number of entries: a hint.
     pub capacity: u64,
-    /// The tenant's options for the plugin: a JSON text of at most 64 KiB.
+    /// The tenant's options for the plugin: JSON text of at most 64 KiB.
     pub options: String,
 }
 
 impl Default for Settings {
-    /// No options, and no expectation.
+    /// No options, and no capacity hint.
     fn default() -> Self {
         Settings { capacity: 0, options: "{}".to_owned() }
     }
 }
 
-/// Of the options only how long they are: a plugin's rules may name numbers.
+/// Shows only the length of the options: a plugin's rules may contain phone numbers.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options = format_args!("{} bytes", self.options.len());
@@ -99,20 +99,20 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// A bounded part of a saved state.
+/// One part of a saved state.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Part {
-    /// Bytes in the plugin's format. They hold subjects: at rest they belong sealed.
+    /// Bytes in the plugin's format. They contain subjects, so encrypt them at rest.
     pub bytes: Vec<u8>,
-    /// What to ask for next; `None` where this part is the last one.
+    /// The cursor for the next part; `None` on the last part.
     pub next: Option<u64>,
 }
 
-/// How far a state is loaded.
+/// How much of a state has been loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// More parts must follow.
+    /// The plugin expects more parts.
     More,
-    /// The state is whole.
+    /// The state is complete.
     Complete,
 }

@@ -1,30 +1,32 @@
-//! When a call has taken long enough to be cut off.
+//! The deadline of a plugin call.
 
 use std::time::Duration;
 
 use wasmtime::UpdateDeadline;
 
-/// The deadline of the call under way.
+/// The deadline of the current call.
 ///
-/// The engine's clock counts ticks of wall time, but a thread that the operating system did not let run is no plugin's
-/// fault: on a busy machine, the best plugin would be cut off now and then. So half of the deadline is set first; where
-/// a call is still at work then, the processor time of the second half is what decides. A call that computes all the time is cut off
-/// at its deadline; one that was held up goes on until it has had its time, or [`PATIENCE`] deadlines have passed.
+/// The engine's epoch counts ticks of wall time, but on a busy machine a call may be slow only because the operating
+/// system did not schedule its thread. So only half of the deadline is set at first. If the call is still running then,
+/// the CPU time used from that point decides. A call that computes throughout is interrupted at its deadline; a call
+/// that was descheduled continues until it has used its CPU time, or until [`PATIENCE`] deadlines of wall time have
+/// passed.
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
     /// Half of the deadline, in ticks.
     half: u64,
     tick: Duration,
-    /// The thread's processor time when the first half was over.
+    /// The thread's CPU time at the end of the first half.
     observed: Option<Duration>,
     extensions: u32,
 }
 
-/// After so many deadlines of wall time a call is cut off in any case.
+/// The number of deadlines of wall time after which a call is interrupted in any case.
 const PATIENCE: u32 = 20;
 
 impl Deadline {
-    /// Begins a call that may take `ticks` of `tick` each. Returns the ticks after which [`passed`](Self::passed) is to be asked.
+    /// Starts a call that may take `ticks` of `tick` each. Returns the number of ticks after which to call
+    /// [`passed`](Self::passed).
     #[inline]
     pub(crate) fn begin(&mut self, ticks: u64, tick: Duration) -> u64 {
         self.half = ticks.div_ceil(2);
@@ -34,7 +36,7 @@ impl Deadline {
         self.half
     }
 
-    /// What is to become of a call that is still at work.
+    /// Decides whether a call that is still running is interrupted.
     pub(crate) fn passed(&mut self) -> UpdateDeadline {
         self.passed_at(processor_time())
     }
@@ -44,7 +46,7 @@ impl Deadline {
             self.observed = Some(now);
             return UpdateDeadline::Continue(self.half);
         };
-        // Half of the half: ticks are not exact, and what a fair share of a busy processor gives is enough.
+        // Half of the half: ticks are inexact, and a fair share of a busy CPU suffices.
         let enough = self.tick.saturating_mul(u32::try_from(self.half).unwrap_or(u32::MAX)) / 2;
         self.extensions += 1;
         if now.saturating_sub(observed) >= enough || self.extensions >= 2 * PATIENCE {
@@ -55,7 +57,7 @@ impl Deadline {
     }
 }
 
-/// The processor time that this thread has had.
+/// The CPU time used by this thread.
 #[cfg(unix)]
 fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -63,7 +65,7 @@ fn processor_time() -> Duration {
     Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
 }
 
-/// Elsewhere wall time has to do.
+/// A fallback for platforms without per-thread CPU time: wall time.
 #[cfg(not(unix))]
 fn processor_time() -> Duration {
     static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
@@ -81,15 +83,15 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_computes_all_the_time_is_cut_off_at_its_deadline() {
+    fn a_call_that_computes_throughout_is_interrupted_at_its_deadline() {
         let mut deadline = Deadline::default();
         assert_eq!(deadline.begin(20, MS), 10);
-        assert!(!interrupts(&mut deadline, 10 * MS), "half of it is over");
+        assert!(!interrupts(&mut deadline, 10 * MS), "half of the deadline has passed");
         assert!(interrupts(&mut deadline, 20 * MS));
     }
 
     #[test]
-    fn a_call_that_is_held_up_goes_on_until_it_has_had_its_time() {
+    fn a_call_that_was_descheduled_continues_until_it_has_used_its_time() {
         let mut deadline = Deadline::default();
         deadline.begin(20, MS);
         assert!(!interrupts(&mut deadline, MS));
@@ -99,15 +101,15 @@ mod tests {
     }
 
     #[test]
-    fn patience_ends() {
+    fn a_call_is_interrupted_in_the_end() {
         let mut deadline = Deadline::default();
         deadline.begin(20, MS);
         let asked = (0..).take_while(|_| !interrupts(&mut deadline, MS)).count();
-        assert_eq!(asked, 40, "twenty deadlines of two halves each");
+        assert_eq!(asked, 40, "twenty deadlines with two halves each");
     }
 
     #[test]
-    fn each_call_begins_anew() {
+    fn each_call_starts_afresh() {
         let mut deadline = Deadline::default();
         deadline.begin(2, MS);
         assert!(!interrupts(&mut deadline, MS));

@@ -1,4 +1,4 @@
-//! The one wasmtime engine of a process, and the clock that ticks it.
+//! The process-wide wasmtime engine, and the clock that advances its epoch.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,35 +8,35 @@ use std::time::Duration;
 
 use wasmtime::{Config, EngineWeak};
 
+use crate::compile_slot::CompileSlot;
 use crate::compilers::Compilers;
-use crate::turn::Turns;
 
-/// Compiles plugins and bounds the time of their calls. One is enough for a process: all tenants share it.
+/// Compiles plugins and bounds the duration of their calls. One engine per process is enough: all tenants share it.
 ///
-/// Cheap to clone. Its clock is a thread that advances the engine's epoch once a tick; it ends when the last clone and
-/// the last plugin and instance made with it are gone.
+/// Cheap to clone. A clock thread advances the engine's epoch once per tick. It ends when the last clone of the engine,
+/// and the last plugin and instance made with it, are dropped.
 #[derive(Clone)]
 pub struct Engine {
     wasm: wasmtime::Engine,
     clock: Arc<Clock>,
-    loads: Turns,
+    loads: CompileSlot,
     compilers: Compilers,
 }
 
 impl Engine {
-    /// How often the clock ticks unless it is told otherwise: every 2 ms. A call is cut off within its deadline plus one tick.
+    /// The default tick: 2 ms. A call is interrupted within its deadline plus one tick.
     pub const TICK: Duration = Duration::from_millis(2);
 
-    /// An engine whose clock ticks every [`Engine::TICK`].
+    /// Creates an engine whose clock ticks every [`Engine::TICK`].
     ///
     /// # Errors
     ///
-    /// [`EngineError`] where this machine can't run compiled WebAssembly, or starts no more threads.
+    /// [`EngineError`] if this machine can't run compiled WebAssembly, or can't start another thread.
     pub fn new() -> Result<Self, EngineError> {
         Self::with_tick(Self::TICK)
     }
 
-    /// An engine whose clock ticks every `tick`, at least a tenth of a millisecond.
+    /// Creates an engine whose clock ticks every `tick`; values below 100 µs are raised to 100 µs.
     ///
     /// # Errors
     ///
@@ -45,11 +45,18 @@ impl Engine {
         let tick = tick.max(Duration::from_micros(100));
         let wasm = wasmtime::Engine::new(&config()).map_err(EngineError::Unsupported)?;
         let clock = Clock::start(wasm.weak(), tick).map_err(EngineError::Clock)?;
-        Ok(Engine { wasm, clock: Arc::new(clock), loads: Turns::default(), compilers: Compilers::default() })
+        Ok(Engine {
+            wasm,
+            clock: Arc::new(clock),
+            loads: CompileSlot::default(),
+            compilers: Compilers::default(),
+        })
     }
 
-    /// On how many threads each plugin is compiled from now on: one, unless set. All have low priority; even so, each beyond one
-    /// is a processor less that has nothing to do but checks, so more are for a time without checks, as before the first.
+    /// Sets the number of threads that compile a plugin. Default: 1.
+    ///
+    /// Compiler threads have low priority. Each additional one still takes a CPU away from checks, so use more than one
+    /// only while no checks run, such as at startup.
     pub fn compile_on(&self, threads: NonZeroUsize) {
         self.compilers.set(threads);
     }
@@ -62,7 +69,7 @@ impl Engine {
         &self.wasm
     }
 
-    pub(crate) fn loads(&self) -> &Turns {
+    pub(crate) fn loads(&self) -> &CompileSlot {
         &self.loads
     }
 
@@ -70,8 +77,8 @@ impl Engine {
         self.clock.tick
     }
 
-    /// How many ticks from now a call that may take `deadline` is to be interrupted: never before the deadline, hence one
-    /// more than fit in, since the current tick is already under way.
+    /// The number of ticks after which a call with this deadline is interrupted. Rounded up, plus one because the
+    /// current tick has already begun: a call is never interrupted before its deadline.
     pub(crate) fn ticks(&self, deadline: Duration) -> u64 {
         let ticks = deadline.as_nanos().div_ceil(self.clock.tick.as_nanos());
         u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1)
@@ -84,27 +91,27 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Why there is no engine.
+/// Why an engine can't be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// wasmtime has no compiler for this processor or operating system.
+    /// wasmtime has no compiler for this CPU or operating system.
     #[error("WebAssembly can't be compiled or run on this machine")]
     Unsupported(#[source] wasmtime::Error),
-    /// The operating system refused a thread.
-    #[error("the thread that bounds the plugins' calls can't be started")]
+    /// The operating system refused to start a thread.
+    #[error("can't start the thread that enforces the deadlines of plugin calls")]
     Clock(#[source] std::io::Error),
 }
 
 fn config() -> Config {
     let mut config = Config::new();
-    // The deadline of each call. Compiled code looks at the epoch in each loop and function.
+    // Enforces call deadlines: compiled code checks the epoch in each loop and function.
     config.epoch_interruption(true);
-    // A plugin has at most this much stack, which a deep recursion passes: far below what the threads of a host have.
+    // Bounds recursion in a plugin, well below the stack size of the host's threads.
     config.max_wasm_stack(512 << 10);
-    // A trap is told by its kind; frames of stripped code tell nobody more, and cost time at each trap.
+    // The kind of trap is reported. Frames of stripped code add nothing, and cost time at each trap.
     config.wasm_backtrace_max_frames(None);
-    // What no plugin needs is off: each proposal is code that a hostile component could reach.
+    // Proposals that plugins don't need are off: each is code that a hostile component could reach.
     config
         .wasm_custom_page_sizes(false)
         .wasm_memory64(false)
@@ -115,7 +122,7 @@ fn config() -> Config {
     config
 }
 
-/// The thread that ticks. Told to stop, and waited for, when it is dropped.
+/// The clock thread. Dropping the value stops the thread and waits for it.
 struct Clock {
     tick: Duration,
     stop: Option<Sender<()>>,
@@ -123,7 +130,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// Holds the engine weakly, so that the clock never keeps compiled code alive.
+    /// Holds the engine weakly so that the clock never keeps compiled code alive.
     fn start(engine: EngineWeak, tick: Duration) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
         let thread = thread::Builder::new().name("portcullis-clock".to_owned()).spawn(move || {
@@ -142,7 +149,7 @@ impl Drop for Clock {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // The clock's thread may itself drop the last engine: then it can't wait for itself.
+            // The clock thread may itself drop the last engine, and can't join itself.
             if thread.thread().id() != thread::current().id() {
                 let _ = thread.join();
             }

@@ -1,9 +1,9 @@
-//! Errors for people, on one line.
+//! Formatting of an error with its sources.
 
 use std::error::Error;
 use std::fmt;
 
-/// Displays an error and its sources on one line, with colons between them.
+/// Displays an error and its sources on one line, separated by colons.
 ///
 /// ```
 /// use portcullis_host::{Engine, ErrorChain, Limits, Plugin};

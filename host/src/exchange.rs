@@ -1,42 +1,42 @@
-//! The exchange of a plugin, as a state machine.
+//! The state machine of a plugin exchange.
 //!
 //! ```text
-//!                    ask                                                        done
+//!                  request                                                      done
 //!   Resting ────────────────► Preparing ─► Filling ─► Proving ──────► Swapping ──────► Watching ──► Resting
-//!      ▲                          │           │          │   ╲        ▲    │             │   ╲ watch_over
+//!      ▲                          │           │          │   ╲        ▲    │             │   ╲ end_watch
 //!      │                          │           │          │    ╲      ╱     │             │
-//!      │        failed, or gone back          │          │   Shadowing     │             │ fault, or gone back
+//!      │      failed, or rolled back          │          │   Shadowing     │             │ fault, or rolled back
 //!      └──────────────────────────┴───────────┴──────────┴───────┴─────────┘             ▼
 //!      ▲                                                                             RollingBack
 //!      └────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The machine knows no plugin, no clock and no thread. It says what is to be done next ([`Task`]), and is told what came
-//! of it. Whoever drives it does one task after the other, in their order, and never two at a time.
+//! The state machine knows no plugin, clock or thread. It returns the [`Task`]s to do next, and its driver reports
+//! their results. The driver executes tasks in order, one at a time.
 
-/// What an exchange is doing.
+/// The current stage of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Nothing: what serves has served for a while.
+    /// Idle: no exchange is in progress.
     Resting,
-    /// The plugin is found, checked, compiled and started, off the path of messages.
+    /// The plugin is located, validated, compiled and instantiated, off the message path.
     Preparing,
-    /// It takes the entries: from a saved state, or from the record.
+    /// The plugin is filled with the entries, from a saved state or from the source.
     Filling,
-    /// What it holds is compared with the record.
+    /// The plugin's contents are verified against the source.
     Proving,
-    /// It answers live checks beside the one that serves, and is heard by nobody.
+    /// The candidate answers live checks next to the serving plugin; its answers are only compared.
     Shadowing,
-    /// It catches up once more, and takes the other's place.
+    /// The candidate catches up once more and replaces the serving plugin.
     Swapping,
-    /// It serves. The one before is kept, so that a fault costs nothing but the way back.
+    /// The new plugin serves. The previous one is kept for a rollback.
     Watching,
-    /// It failed, or was not wanted after all: the one before takes its place again.
+    /// The new plugin failed or was rolled back: the previous one is being restored.
     RollingBack,
 }
 
 impl Stage {
-    /// Its name, for people, logs and metrics.
+    /// The stage's name in logs, metrics and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Stage::Resting => "resting",
@@ -51,128 +51,134 @@ impl Stage {
     }
 }
 
-/// What is to be done next. After each of the first six, and `RollBack`, the machine waits for [`done`](Exchange::done) or
-/// [`failed`](Exchange::failed) (for `Shadow`, [`shadow_over`](Exchange::shadow_over)).
+/// What the driver must do next.
+///
+/// After `Prepare`, `Fill`, `Prove`, `Swap` and `RollBack` the state machine waits for [`done`](Exchange::done) or
+/// [`failed`](Exchange::failed); after `Shadow`, for [`end_shadow`](Exchange::end_shadow); after `Watch`, for
+/// [`end_watch`](Exchange::end_watch). `Discard` and `Release` need no report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task<W> {
-    /// Make a candidate of what is wished for.
+    /// Create a candidate from the request.
     Prepare(W),
-    /// Fill it.
+    /// Fill the candidate.
     Fill,
-    /// Prove it.
+    /// Verify the candidate.
     Prove,
-    /// Have it answer beside the one that serves, and hand the ticket back when that is over.
+    /// Start a shadow run, and pass the ticket to [`end_shadow`](Exchange::end_shadow) when it ends.
     Shadow(Ticket),
-    /// Put it in the place of the one that serves, and keep that.
+    /// Replace the serving plugin with the candidate, and keep the previous one.
     Swap,
-    /// Put the one that was kept back in its place.
+    /// Restore the previous plugin.
     RollBack,
-    /// Hand the ticket back, in [`watch_over`](Exchange::watch_over), when the new one has served for a while.
+    /// Pass the ticket to [`end_watch`](Exchange::end_watch) when the new plugin has served for a while.
     Watch(Ticket),
-    /// Throw the candidate away.
+    /// Drop the candidate.
     Discard,
-    /// Let go of the one that was kept.
+    /// Drop the previous plugin.
     Release,
 }
 
-/// Tells one shadow run or watch from others, as word of it may come late.
+/// Identifies one shadow run or watch, so that late reports of earlier ones are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u64);
 
-/// A wish for an exchange.
+/// A request for an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask<W> {
-    /// What is wished for.
+pub struct ExchangeRequest<W> {
+    /// What to exchange the plugin for.
     pub to: W,
-    /// Whether it is to run as a shadow first.
+    /// Whether to run the candidate as a shadow first.
     pub shadow: bool,
 }
 
-/// Why the machine does not do what it was told.
+/// Why a command can't be carried out in the current stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotNow {
+pub enum ExchangeError {
     /// [`Exchange::promote`] without a shadow run.
     #[error("no shadow run is under way, so there is nothing to promote")]
     NoShadow,
-    /// [`Exchange::go_back`] with nothing under way and nothing kept.
-    #[error("no exchange is under way, and the plugin before is not kept any more")]
-    NothingToGoBackTo,
+    /// [`Exchange::roll_back`] when no exchange is in progress and no previous plugin is kept.
+    #[error(
+        "no exchange is under way and the previous plugin is no longer kept, so there is nothing to roll back to"
+    )]
+    NothingToRollBackTo,
 }
 
-/// The exchange of a plugin, as a state machine. `W` is what is wished for: a plugin, a version, options.
+/// The state machine of a plugin exchange. `W` describes the requested plugin: for example its name, version and
+/// options.
 #[derive(Debug)]
 pub struct Exchange<W> {
     stage: Stage,
-    /// Whether what is under way is to run as a shadow.
+    /// Whether the current exchange includes a shadow run.
     shadow: bool,
-    /// Whether what is under way is not wanted any more.
-    unwanted: bool,
-    /// The latest wish of those that came while something was under way: the ones before it are overtaken.
-    queued: Option<Ask<W>>,
+    /// Whether the current exchange was rolled back while a task was running.
+    cancelled: bool,
+    /// The latest request received during an exchange. It supersedes earlier ones.
+    queued: Option<ExchangeRequest<W>>,
     tickets: u64,
 }
 
 impl<W> Default for Exchange<W> {
     fn default() -> Self {
-        Exchange { stage: Stage::Resting, shadow: false, unwanted: false, queued: None, tickets: 0 }
+        Exchange { stage: Stage::Resting, shadow: false, cancelled: false, queued: None, tickets: 0 }
     }
 }
 
 impl<W> Exchange<W> {
-    /// What it is doing.
+    /// Returns the current stage.
     pub fn stage(&self) -> Stage {
         self.stage
     }
 
-    /// What is to be done after that, if anything is.
-    pub fn queued(&self) -> Option<&Ask<W>> {
+    /// Returns the request to be carried out after the current exchange, if any.
+    pub fn queued(&self) -> Option<&ExchangeRequest<W>> {
         self.queued.as_ref()
     }
 
-    /// An exchange is wished for. While another one is under way it waits, and overtakes whatever waits already; a shadow run
-    /// is given up for it.
-    pub fn ask(&mut self, ask: Ask<W>) -> Vec<Task<W>> {
+    /// Requests an exchange. If another one is in progress the request is queued, and supersedes a request that is
+    /// already queued. A shadow run is aborted in its favour.
+    pub fn request(&mut self, request: ExchangeRequest<W>) -> Vec<Task<W>> {
         match self.stage {
-            Stage::Resting => vec![self.begin(ask)],
-            // What serves has not failed so far, and the new wish is what counts: no way leads back any more.
-            Stage::Watching => vec![Task::Release, self.begin(ask)],
-            Stage::Shadowing => vec![Task::Discard, self.begin(ask)],
+            Stage::Resting => vec![self.begin(request)],
+            // The serving plugin has not failed so far, and the new request takes precedence over a rollback.
+            Stage::Watching => vec![Task::Release, self.begin(request)],
+            Stage::Shadowing => vec![Task::Discard, self.begin(request)],
             Stage::Preparing | Stage::Filling | Stage::Proving | Stage::Swapping | Stage::RollingBack => {
-                self.queued = Some(ask);
+                self.queued = Some(request);
                 Vec::new()
             }
         }
     }
 
-    /// The task under way is done.
+    /// Reports that the current task succeeded.
     pub fn done(&mut self) -> Vec<Task<W>> {
-        let unwanted = self.unwanted;
+        let cancelled = self.cancelled;
         match self.stage {
-            Stage::Preparing | Stage::Filling | Stage::Proving if unwanted => {
+            Stage::Preparing | Stage::Filling | Stage::Proving if cancelled => {
                 self.then_rest(vec![Task::Discard])
             }
             Stage::Preparing => self.enter(Stage::Filling, Task::Fill),
             Stage::Filling => self.enter(Stage::Proving, Task::Prove),
-            // It would be given up at once.
+            // The queued request would abort a shadow run at once.
             Stage::Proving if self.shadow && self.queued.is_some() => self.then_rest(vec![Task::Discard]),
             Stage::Proving if self.shadow => {
                 let ticket = self.ticket();
                 self.enter(Stage::Shadowing, Task::Shadow(ticket))
             }
             Stage::Proving => self.enter(Stage::Swapping, Task::Swap),
-            Stage::Swapping if unwanted => self.enter(Stage::RollingBack, Task::RollBack),
+            Stage::Swapping if cancelled => self.enter(Stage::RollingBack, Task::RollBack),
             Stage::Swapping if self.queued.is_some() => self.then_rest(vec![Task::Release]),
             Stage::Swapping => {
                 let ticket = self.ticket();
                 self.enter(Stage::Watching, Task::Watch(ticket))
             }
             Stage::RollingBack => self.then_rest(Vec::new()),
-            // Nothing was under way.
+            // No task was running.
             Stage::Resting | Stage::Shadowing | Stage::Watching => Vec::new(),
         }
     }
 
-    /// The task under way failed. What served goes on serving, unless it was a way back that failed.
+    /// Reports that the current task failed. The serving plugin keeps serving, unless the failed task was a rollback.
     pub fn failed(&mut self) -> Vec<Task<W>> {
         match self.stage {
             Stage::Preparing | Stage::Filling | Stage::Proving | Stage::Swapping => {
@@ -183,8 +189,8 @@ impl<W> Exchange<W> {
         }
     }
 
-    /// A shadow run is over: whether the candidate is to serve.
-    pub fn shadow_over(&mut self, ticket: Ticket, promote: bool) -> Vec<Task<W>> {
+    /// Reports the end of a shadow run. `promote` says whether the candidate is to serve.
+    pub fn end_shadow(&mut self, ticket: Ticket, promote: bool) -> Vec<Task<W>> {
         match self.stage {
             Stage::Shadowing if self.is_current(ticket) && promote => self.enter(Stage::Swapping, Task::Swap),
             Stage::Shadowing if self.is_current(ticket) => self.then_rest(vec![Task::Discard]),
@@ -192,29 +198,30 @@ impl<W> Exchange<W> {
         }
     }
 
-    /// The candidate is to serve, without waiting for its shadow run's end.
+    /// Promotes the candidate without waiting for the end of its shadow run.
     ///
     /// # Errors
     ///
-    /// [`NotNow::NoShadow`].
-    pub fn promote(&mut self) -> Result<Vec<Task<W>>, NotNow> {
+    /// [`ExchangeError::NoShadow`] if no shadow run is in progress.
+    pub fn promote(&mut self) -> Result<Vec<Task<W>>, ExchangeError> {
         match self.stage {
             Stage::Shadowing => Ok(self.enter(Stage::Swapping, Task::Swap)),
-            _ => Err(NotNow::NoShadow),
+            _ => Err(ExchangeError::NoShadow),
         }
     }
 
-    /// What is under way, or was done last, is not wanted any more; nor is what waits.
+    /// Cancels the exchange in progress, or undoes the latest one while its previous plugin is kept. Also drops the
+    /// queued request.
     ///
     /// # Errors
     ///
-    /// [`NotNow::NothingToGoBackTo`].
-    pub fn go_back(&mut self) -> Result<Vec<Task<W>>, NotNow> {
+    /// [`ExchangeError::NothingToRollBackTo`] if no exchange is in progress and no previous plugin is kept.
+    pub fn roll_back(&mut self) -> Result<Vec<Task<W>>, ExchangeError> {
         self.queued = None;
         match self.stage {
-            Stage::Resting => Err(NotNow::NothingToGoBackTo),
+            Stage::Resting => Err(ExchangeError::NothingToRollBackTo),
             Stage::Preparing | Stage::Filling | Stage::Proving | Stage::Swapping => {
-                self.unwanted = true;
+                self.cancelled = true;
                 Ok(Vec::new())
             }
             Stage::Shadowing => Ok(self.then_rest(vec![Task::Discard])),
@@ -223,7 +230,8 @@ impl<W> Exchange<W> {
         }
     }
 
-    /// What serves failed. `None` where that has nothing to do with the exchange: then it is for whoever keeps it to recover.
+    /// Reports that the serving plugin failed. Returns `None` if the fault is unrelated to an exchange: the caller
+    /// recovers it.
     pub fn fault(&mut self) -> Option<Vec<Task<W>>> {
         match self.stage {
             Stage::Watching => Some(self.enter(Stage::RollingBack, Task::RollBack)),
@@ -231,19 +239,19 @@ impl<W> Exchange<W> {
         }
     }
 
-    /// The new one has served for a while.
-    pub fn watch_over(&mut self, ticket: Ticket) -> Vec<Task<W>> {
+    /// Reports that the new plugin has served long enough.
+    pub fn end_watch(&mut self, ticket: Ticket) -> Vec<Task<W>> {
         match self.stage {
             Stage::Watching if self.is_current(ticket) => self.then_rest(vec![Task::Release]),
             _ => Vec::new(),
         }
     }
 
-    fn begin(&mut self, ask: Ask<W>) -> Task<W> {
+    fn begin(&mut self, request: ExchangeRequest<W>) -> Task<W> {
         self.stage = Stage::Preparing;
-        self.shadow = ask.shadow;
-        self.unwanted = false;
-        Task::Prepare(ask.to)
+        self.shadow = request.shadow;
+        self.cancelled = false;
+        Task::Prepare(request.to)
     }
 
     fn enter(&mut self, stage: Stage, task: Task<W>) -> Vec<Task<W>> {
@@ -251,12 +259,12 @@ impl<W> Exchange<W> {
         vec![task]
     }
 
-    /// Rests after these tasks, or begins with what waits.
+    /// Becomes idle after these tasks, or begins the queued request.
     fn then_rest(&mut self, mut tasks: Vec<Task<W>>) -> Vec<Task<W>> {
         self.stage = Stage::Resting;
-        self.unwanted = false;
-        if let Some(ask) = self.queued.take() {
-            tasks.push(self.begin(ask));
+        self.cancelled = false;
+        if let Some(request) = self.queued.take() {
+            tasks.push(self.begin(request));
         }
         tasks
     }

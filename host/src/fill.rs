@@ -1,50 +1,50 @@
-//! Filling a generation: from its list's saved state where there is one that fits, else entry by entry.
+//! Filling a generation from a saved state, or entry by entry from its source.
 
+use crate::call_error::CallError;
 use crate::contract::Progress;
-use crate::fault::CallError;
 use crate::generation::{Generation, Recipe, STEP, all_taken};
 use crate::instance::BATCH;
 use crate::saved_state::{StateHeader, StateParts, StateStore};
 use crate::source::{EntrySource, SourceError};
 
-/// Why a generation can't be filled, or brought up to date, or does not hold what it should.
+/// Why a generation can't be filled or caught up, or failed verification.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FillError {
     /// The plugin failed.
     #[error(transparent)]
     Plugin(#[from] CallError),
-    /// The record of entries can't be read.
-    #[error("the entries to fill the plugin with can't be read")]
+    /// The entry source can't be read.
+    #[error("can't read the entries to fill the plugin with")]
     Source(#[source] SourceError),
-    /// The plugin does not take an entry that is in force.
-    #[error("the plugin does not take an entry: {why}")]
+    /// The plugin rejected an entry that is in force.
+    #[error("the plugin rejected an entry: {why}")]
     EntryRefused {
-        /// In the plugin's words.
+        /// The reason in the plugin's words.
         why: String,
     },
-    /// The plugin does not hold what it was given.
-    #[error("the plugin was given {given} entries and counts {counted}")]
+    /// The plugin's entry count is wrong.
+    #[error("the plugin was given {given} entries but counts {counted}")]
     Miscounted {
-        /// How many entries are in force.
+        /// The number of entries in force.
         given: u64,
-        /// How many it says it has.
+        /// The number of entries that the plugin reports.
         counted: u64,
     },
-    /// The plugin lets through what it was told to block.
-    #[error("of {sampled} entries that were tried, the plugin lets {forgotten} through")]
+    /// The plugin allows subjects that it must block: false negatives.
+    #[error("the plugin allows {forgotten} of {sampled} sampled entries")]
     Forgotten {
-        /// How many entries were tried.
+        /// The number of entries sampled.
         sampled: usize,
-        /// How many of them it does not block.
+        /// The number of those that the plugin does not block.
         forgotten: usize,
     },
-    /// The plugin blocks whom nobody told it to block.
-    #[error("of {sampled} strangers that were tried, the plugin blocks {blocked}")]
+    /// The plugin blocks subjects without an entry: false positives.
+    #[error("the plugin blocks {blocked} of {sampled} sampled subjects that have no entry")]
     Strangers {
-        /// How many subjects without an entry were tried.
+        /// The number of subjects sampled that have no entry.
         sampled: usize,
-        /// How many of them it blocks.
+        /// The number of those that the plugin blocks.
         blocked: usize,
     },
     /// The saved state can't be used.
@@ -53,8 +53,8 @@ pub enum FillError {
 }
 
 impl FillError {
-    /// A short name of the kind, for logs and metrics. The plugin's own words are not in it: one that works on numbers in
-    /// clear may put them there.
+    /// The kind of error, for logs and metrics. It never contains the plugin's own words, which may include phone
+    /// numbers if the plugin works in the clear.
     pub fn kind(&self) -> &'static str {
         match self {
             FillError::Plugin(fault) => fault.kind(),
@@ -68,49 +68,49 @@ impl FillError {
     }
 }
 
-/// Why a saved state can't be used. No harm is done: there is the record.
+/// Why a saved state can't be used. The generation is then filled from the source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
-    /// It can't be read, or is not as it was written.
+    /// It can't be read, or its integrity check failed.
     #[error("can't be read")]
     Unreadable(#[source] SourceError),
-    /// It is of changes that the record does not have: the record was put back to an earlier one.
-    #[error("is ahead of the record: it has change {state}, the record {record}")]
+    /// It includes changes that the source does not have: the source was restored from an older backup.
+    #[error("is ahead of the entry source: it is at change {state}, the source at {record}")]
     Ahead {
         /// The state's sequence number.
         state: u64,
-        /// The record's.
+        /// The source's sequence number.
         record: u64,
     },
-    /// Its parts end, and the plugin waits for more; or there are more than it takes.
-    #[error("is not whole, says the plugin")]
+    /// The plugin expects more parts than there are, or fewer.
+    #[error("is not complete according to the plugin")]
     Incomplete,
 }
 
 /// Where a generation's entries came from.
 #[derive(Debug)]
 pub enum FilledFrom {
-    /// The saved state, and the changes since.
+    /// The saved state and the changes since.
     State {
         /// The sequence number of the state.
         sequence: u64,
     },
-    /// The record, as there was no state that the plugin loads.
-    Record,
-    /// The record, as the saved state was of no use: why. It is discarded.
-    RecordInstead(FillError),
+    /// The source, because there was no saved state in a format that the plugin loads.
+    Source,
+    /// The source, because the saved state was unusable for this reason. The state was discarded.
+    Fallback(FillError),
 }
 
 impl Generation {
-    /// A generation that holds what `source` holds: filled, caught up, counted, and tried on members and strangers.
+    /// Creates a generation with the contents of `source`: filled, caught up and verified as by [`Generation::prove`].
     ///
-    /// From a saved state a million entries take some tens of milliseconds with the default plugin; otherwise about a
-    /// microsecond an entry, besides what the source needs.
+    /// With the default plugin, a million entries take tens of milliseconds from a saved state, and otherwise about 1
+    /// µs per entry plus the time of the source.
     ///
     /// # Errors
     ///
-    /// [`FillError`] says whether the plugin or the source failed, or how the plugin lies.
+    /// [`FillError`] if the plugin or the source failed, or if the plugin failed verification.
     pub fn filled(
         recipe: Recipe,
         source: &dyn EntrySource,
@@ -119,8 +119,8 @@ impl Generation {
         Ok(Self::empty(recipe)?.filled_and_proved(source, states)?.0)
     }
 
-    /// Fills this generation, which is empty, catches up and proves it: [`Generation::filled`] in two steps, for whoever wants to
-    /// know where the entries came from.
+    /// Fills this empty generation, catches up and verifies it. Like [`Generation::filled`], but also returns where the
+    /// entries came from.
     ///
     /// # Errors
     ///
@@ -131,15 +131,16 @@ impl Generation {
         states: Option<&dyn StateStore>,
     ) -> Result<(Self, FilledFrom), FillError> {
         let (generation, from) = self.fill(source, states)?;
-        // From a saved state it is proved already: that is what told whether the state was of use.
+        // A generation filled from a saved state is already verified: that is how `fill` decides whether the state is
+        // usable.
         if !matches!(from, FilledFrom::State { .. }) {
             generation.prove(source)?;
         }
         Ok((generation, from))
     }
 
-    /// Fills this generation, which is empty, and catches up. Not proved yet, unless it was filled from a saved state: then
-    /// the proof is what tells whether the state was of use.
+    /// Fills this empty generation and catches up. The result is not yet verified, unless it was filled from a saved
+    /// state: verification then decides whether the state is usable.
     ///
     /// # Errors
     ///
@@ -150,17 +151,17 @@ impl Generation {
         states: Option<&dyn StateStore>,
     ) -> Result<(Self, FilledFrom), FillError> {
         let recipe = self.recipe().clone();
-        let Some(states) = states else { return Ok((self.take_record(source)?, FilledFrom::Record)) };
+        let Some(states) = states else { return Ok((self.take_record(source)?, FilledFrom::Source)) };
         match self.take_state(source, states) {
             FromState::Loaded(generation, sequence) => Ok((generation, FilledFrom::State { sequence })),
-            FromState::None(empty) => Ok((empty.take_record(source)?, FilledFrom::Record)),
-            // That the record can't be read now says nothing about the state.
+            FromState::None(empty) => Ok((empty.take_record(source)?, FilledFrom::Source)),
+            // A failure to read the source says nothing about the state.
             FromState::Useless(error @ FillError::Source(_)) => Err(error),
             FromState::Useless(error) => {
-                // Whatever is wrong with it: it would be so the next time, too.
+                // Whatever is wrong with the state would also be wrong the next time.
                 let _ = states.discard();
                 let generation = Self::empty(recipe)?.take_record(source)?;
-                Ok((generation, FilledFrom::RecordInstead(error)))
+                Ok((generation, FilledFrom::Fallback(error)))
             }
         }
     }
@@ -172,7 +173,7 @@ impl Generation {
             let members = source.members(after, BATCH).map_err(FillError::Source)?;
             let Some(last) = members.last() else { break };
             after = Some(last.subject);
-            // In small steps, since a plugin never gives back what memory the largest call needed besides its list.
+            // In small steps, because WebAssembly memory never shrinks: the peak of the largest call stays allocated.
             for step in members.chunks(STEP) {
                 self.each(|instance| instance.block(step))?.into_iter().try_for_each(all_taken)?;
             }
@@ -228,10 +229,10 @@ impl Generation {
     }
 }
 
-/// What became of filling a generation from its list's saved state.
+/// The result of filling a generation from its list's saved state.
 enum FromState {
     Loaded(Generation, u64),
-    /// There is none, or none for this plugin; nothing was done.
+    // There is no state, or none that this plugin loads. The generation is unchanged.
     None(Generation),
     Useless(FillError),
 }

@@ -1,4 +1,4 @@
-//! One plugin, instantiated and filled, behind one blacklist.
+//! A generation: one plugin, instantiated and filled, that serves a blacklist.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 use portcullis_msisdn::{Direction, Directions, Permutation, Subject};
 
+use crate::call_error::CallError;
 use crate::contract::{Entry, Outcome, Page, Settings, Verdict};
-use crate::fault::CallError;
 use crate::fill::FillError;
 use crate::instance::Instance;
 use crate::memory::MemoryAccount;
@@ -16,52 +16,52 @@ use crate::plugin::Plugin;
 use crate::replica::{Replica, call_any, retire_idle};
 use crate::source::{Change, EntrySource};
 
-/// What a generation is made of.
+/// What a generation is created from.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// The plugin.
     pub plugin: Plugin,
-    /// What it is configured with.
+    /// The settings that each instance is configured with.
     pub settings: Settings,
-    /// The tenant's account of memory.
+    /// The tenant's memory account.
     pub account: Arc<MemoryAccount>,
-    /// The tenant's permutation, where the tenant grants numbers in clear.
+    /// The tenant's permutation, if the tenant grants phone numbers in the clear.
     pub numbers: Option<Permutation>,
-    /// How many instances share the checks: as many threads check at once without waiting for each other. Each takes the
-    /// memory of the whole list, and each write goes to all.
+    /// The number of instances, which is also the number of threads that can check concurrently. Each instance holds
+    /// the whole list in memory, and each write goes to all of them.
     pub replicas: NonZeroUsize,
 }
 
 impl Recipe {
-    /// One instance of `plugin`, without options, and without numbers in clear.
+    /// A single instance of `plugin`, with no options and no access to phone numbers in the clear.
     pub fn new(plugin: Plugin, account: Arc<MemoryAccount>) -> Self {
         Recipe { plugin, settings: Settings::default(), account, numbers: None, replicas: NonZeroUsize::MIN }
     }
 }
 
-/// One plugin, instantiated and filled, behind one blacklist.
+/// One plugin, instantiated and filled, that serves a blacklist.
 ///
-/// Its instances (one, or as many replicas as the recipe says) hold the same list. One that fails is thrown away, and the
-/// others go on: see [`is_whole`](Self::is_whole).
+/// Its instances (one, or as many replicas as the recipe says) hold the same list. An instance that fails is discarded
+/// and the others keep serving: see [`is_whole`](Self::is_whole).
 pub struct Generation {
     recipe: Recipe,
     replicas: Box<[Replica]>,
-    /// The change up to which the list is in all instances. Advances when the last of them has it.
+    /// The change that the list has been brought up to. Advances when the last instance has applied it.
     sequence: AtomicU64,
-    /// Held by whoever writes: of two writes of one entry, all instances must take the same one last, and the older of two
-    /// looks at a source must not be the one that is applied last.
+    /// Serializes writers. All instances must apply concurrent writes of an entry in the same order, and a stale read
+    /// of the source must not be applied after a newer one.
     writing: Mutex<()>,
 }
 
-/// Of a long write, an instance takes this many entries at a time, and checks go in between: some tens of microseconds each.
+/// Entries per step of a long write. Checks can run between steps; one takes tens of microseconds.
 pub(crate) const STEP: usize = 256;
 
 impl Generation {
-    /// A generation with an empty list.
+    /// Creates a generation with an empty list.
     ///
     /// # Errors
     ///
-    /// As [`Plugin::instantiate`].
+    /// Those of [`Plugin::instantiate`].
     pub fn empty(recipe: Recipe) -> Result<Self, CallError> {
         let Recipe { plugin, settings, account, numbers, replicas } = &recipe;
         let replicas = (0..replicas.get())
@@ -70,18 +70,19 @@ impl Generation {
         Ok(Generation { recipe, replicas, sequence: AtomicU64::new(0), writing: Mutex::new(()) })
     }
 
-    /// Applies what changed in `source` since this generation's sequence; afterwards that is the source's.
+    /// Applies the changes in `source` since this generation's sequence number, and returns the sequence number
+    /// reached.
     ///
-    /// An instance that fails on the way is lost; while there is another one that does not, that is no error.
+    /// An instance that fails is lost. That is not an error as long as another instance succeeds.
     ///
     /// # Errors
     ///
-    /// [`FillError`]; the sequence stays where it got to, and repeating is harmless.
+    /// [`FillError`]; the sequence number stays at the last step that succeeded, and the call can be repeated.
     pub fn catch_up(&self, source: &dyn EntrySource) -> Result<u64, FillError> {
         self.catch_up_held(source).map(|(sequence, _)| sequence)
     }
 
-    /// As [`catch_up`](Self::catch_up), and the list stays at that sequence until the guard is dropped.
+    /// Like [`catch_up`](Self::catch_up), but the list stays at that sequence number until the guard is dropped.
     pub(crate) fn catch_up_held(
         &self,
         source: &dyn EntrySource,
@@ -97,8 +98,8 @@ impl Generation {
     }
 
     fn apply(&self, changes: &[Change]) -> Result<(), FillError> {
-        // A change says what the entry is now. Blocking comes first, so that a direction which stays is never open in between;
-        // and both happen in one step, so that no check sees the half of it.
+        // A change states what the entry is now. Blocking comes first so that a direction that stays blocked is never
+        // open in between, and both calls are one step so that no check sees half of a change.
         let entries = |directions: fn(&Change) -> Directions| -> Vec<Entry> {
             changes
                 .iter()
@@ -117,8 +118,8 @@ impl Generation {
         .try_for_each(all_taken)
     }
 
-    /// Calls each instance, and returns the answers of those that are not lost: at least one. Where one refuses, none counts:
-    /// it is there, and would answer otherwise than the others.
+    /// Calls each instance, and returns the results of those that are not lost: at least one. If an instance refuses,
+    /// the whole call fails, because that instance stays in service and would now differ from the others.
     pub(crate) fn each<R>(
         &self,
         mut call: impl FnMut(&mut Instance) -> Result<R, CallError>,
@@ -127,7 +128,7 @@ impl Generation {
         for replica in &self.replicas {
             match replica.step(&mut call) {
                 Ok(answer) => answers.push(answer),
-                // What is told is what went wrong now, rather than that something did earlier.
+                // Report what failed in this call, not that an instance was lost earlier.
                 Err(CallError::OutOfService) => {}
                 Err(refusal @ CallError::Refused(_)) => return Err(refusal),
                 Err(error) => fault = error,
@@ -136,7 +137,7 @@ impl Generation {
         if answers.is_empty() { Err(fault) } else { Ok(answers) }
     }
 
-    /// The change up to which the list is in the plugin.
+    /// The sequence number of the last change that the plugin has applied.
     pub fn sequence(&self) -> u64 {
         self.sequence.load(Ordering::Acquire)
     }
@@ -145,66 +146,66 @@ impl Generation {
         self.sequence.store(sequence, Ordering::Release);
     }
 
-    /// What it is made of.
+    /// The recipe that this generation was created from.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
     }
 
-    /// Whether all of its instances are there. One that is not was lost to a fault: whoever answers for the list should have
-    /// another generation made, which this one bridges as long as it has an instance left.
+    /// Whether all instances are in service. If one was lost to a fault, create a new generation; this one keeps
+    /// serving as long as it has an instance left.
     pub fn is_whole(&self) -> bool {
         self.left() == self.replicas.len()
     }
 
-    /// How many of its instances are there.
+    /// The number of instances that are in service.
     pub fn left(&self) -> usize {
         self.replicas.iter().filter(|replica| !replica.is_lost()).count()
     }
 
-    /// Throws all of its instances away, so that their memory is the tenant's again: for a generation that can't be trusted any more. Each
-    /// further call says that it is out of service.
+    /// Drops all instances and releases their memory, for a generation that can no longer be trusted. Later calls fail
+    /// with [`CallError::OutOfService`]. Waits for calls in progress.
     pub fn retire(&self) {
         self.replicas.iter().for_each(Replica::retire);
     }
 
-    /// As [`retire`](Self::retire), unless one of its instances is being called just now: then nothing happens. Waits for nobody.
+    /// Like [`retire`](Self::retire), but does nothing and returns `false` if an instance is being called. Never waits.
     pub fn retire_if_idle(&self) -> bool {
         retire_idle(&self.replicas)
     }
 
-    /// Whether a message of `subject` in `direction` may pass.
+    /// Checks whether a message to or from `subject` may pass.
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal.
+    /// Any [`CallError`] except [`CallError::Refused`].
     #[inline]
     pub fn check(&self, subject: Subject, direction: Direction) -> Result<Verdict, CallError> {
         call_any(&self.replicas, |instance| instance.check(subject, direction))
     }
 
-    /// Whether messages of many subjects may pass: a verdict each, in order.
+    /// Checks many subjects in one direction. Returns one verdict per subject, in order.
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal.
+    /// Any [`CallError`] except [`CallError::Refused`].
     pub fn check_many(&self, subjects: &[Subject], direction: Direction) -> Result<Vec<Verdict>, CallError> {
         call_any(&self.replicas, |instance| instance.check_many(subjects, direction))
     }
 
-    /// Adds directions to entries, for whoever keeps no record besides the plugin: an outcome each, in order.
+    /// Blocks entries, for callers without an entry source. Returns one outcome per entry, in order.
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal.
+    /// Any [`CallError`] except [`CallError::Refused`].
     pub fn block(&self, entries: &[Entry]) -> Result<Vec<Outcome>, CallError> {
         self.write(entries, Instance::block)
     }
 
-    /// Takes directions away from entries: an outcome each, in order.
+    /// Unblocks entries. Returns one outcome per entry, in order.
     ///
     /// # Errors
     ///
-    /// As [`Generation::block`].
+    /// Those of [`Generation::block`].
     pub fn unblock(&self, entries: &[Entry]) -> Result<Vec<Outcome>, CallError> {
         self.write(entries, Instance::unblock)
     }
@@ -222,30 +223,30 @@ impl Generation {
         Ok(outcomes)
     }
 
-    /// The entries after `after`, at most `limit`, which is held to 1 to [`BATCH`](crate::BATCH).
+    /// Lists at most `limit` entries after `after`. `limit` is clamped to 1 to [`BATCH`](crate::BATCH).
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal.
+    /// Any [`CallError`] except [`CallError::Refused`].
     pub fn list(&self, after: Option<Subject>, limit: usize) -> Result<Page, CallError> {
         call_any(&self.replicas, |instance| instance.list(after, limit))
     }
 
-    /// The number of entries that the plugin counts.
+    /// The number of entries that the plugin reports.
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal.
+    /// Any [`CallError`] except [`CallError::Refused`].
     pub fn count(&self) -> Result<u64, CallError> {
         call_any(&self.replicas, Instance::count)
     }
 
-    /// The first instance that is not lost.
+    /// The first instance that is in service.
     pub(crate) fn one(&self) -> Result<&Replica, CallError> {
         self.replicas.iter().find(|replica| !replica.is_lost()).ok_or(CallError::OutOfService)
     }
 
-    /// The linear memory and tables of this generation, in bytes: of all its instances. Waits for nobody.
+    /// The linear memory and tables of all instances, in bytes. Never waits.
     pub fn memory_bytes(&self) -> u64 {
         self.replicas.iter().map(Replica::memory_bytes).sum()
     }
@@ -260,7 +261,7 @@ impl std::fmt::Debug for Generation {
     }
 }
 
-/// An entry in force that a plugin refuses would be an opt-out broken: so one refusal fails the whole.
+/// Fails if any entry was refused: a plugin that rejects an entry in force would break an opt-out.
 pub(crate) fn all_taken(outcomes: Vec<Outcome>) -> Result<(), FillError> {
     outcomes.into_iter().try_for_each(|outcome| match outcome {
         Outcome::Refused(why) => Err(FillError::EntryRefused { why }),

@@ -1,4 +1,4 @@
-//! One plugin instance: one store, every call bounded, every answer checked.
+//! A plugin instance: one store per instance, a deadline for every call, and validation of every result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,23 +7,23 @@ use std::time::Duration;
 use portcullis_msisdn::{Direction, Directions, Permutation, Subject};
 use wasmtime::{Store, Trap};
 
-use crate::answer::{Breach, sentence};
+use crate::answer::{Breach, sanitize};
 use crate::bindings::exports::portcullis::blacklist::blacklist::{self as wit, Guest};
 use crate::bindings::{Plugin as Exports, PluginPre};
+use crate::call_error::CallError;
 use crate::contract::{Description, Entry, Format, Outcome, Page, Part, Progress, Settings, Verdict};
 use crate::deadline::Deadline;
 use crate::engine::Engine;
-use crate::fault::CallError;
 use crate::limits::Limits;
 use crate::memory::{MemoryAccount, Meter};
 
-/// The most subjects or entries that a plugin gets, or is asked for, in one call.
+/// The most subjects or entries passed to or requested from a plugin in one call.
 pub const BATCH: usize = 4096;
 
-/// The least and the most bytes that a part of a saved state may be asked for.
+/// The range that the requested size of a saved state's parts is clamped to, in bytes: 64 KiB to 4 MiB.
 pub const PART_BYTES: std::ops::RangeInclusive<u32> = 64 << 10..=4 << 20;
 
-/// The eight verdicts that a byte of a bitmap stands for, lowest bit first.
+/// The eight verdicts encoded by each byte of a `check-many` bitmap, least significant bit first.
 static VERDICTS: [[Verdict; 8]; 256] = {
     let mut table = [[Verdict::Allow; 8]; 256];
     let mut bits = 0;
@@ -40,24 +40,25 @@ static VERDICTS: [[Verdict; 8]; 256] = {
     table
 };
 
-/// What a store knows of the instance in it.
+/// Data attached to an instance's store.
 pub(crate) struct State {
     meter: Meter,
     deadline: Deadline,
 }
 
-/// A plugin with its own memory, holding one blacklist.
+/// A plugin instance with its own memory, holding one blacklist.
 ///
-/// Each instance has a store of its own, so that a fault in one is a fault in no other. After a fatal
-/// [`CallError`] it is spent: each further call says so.
+/// Each instance has its own store, so a fault in one does not affect others. After a fatal [`CallError`], every later
+/// call fails with [`CallError::OutOfService`].
 pub struct Instance {
     store: Store<State>,
     exports: Exports,
     engine: Engine,
     limits: Limits,
-    /// Turns subjects into numbers for a plugin that works on those in clear, and back.
+    /// Converts between subjects and phone numbers, for a plugin that works in the clear.
     numbers: Option<Permutation>,
-    spent: bool,
+    /// Set by the first fatal error.
+    poisoned: bool,
 }
 
 impl Instance {
@@ -73,11 +74,11 @@ impl Instance {
         let settings = wit::Settings { capacity: settings.capacity, options: settings.options.clone() };
         instance
             .call("configure", limits.configure, |guest, store| guest.call_configure(store, &settings))?
-            .map_err(|why| CallError::Refused(sentence(why, 2048)))?;
+            .map_err(|why| CallError::Refused(sanitize(why, 2048)))?;
         Ok(instance)
     }
 
-    /// Asks an instance made for nothing else.
+    /// Gets a plugin's description, from a temporary instance.
     pub(crate) fn describe(
         engine: &Engine,
         pre: &PluginPre<State>,
@@ -102,20 +103,20 @@ impl Instance {
         store.limiter(|state| &mut state.meter);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.passed()));
         store.set_hostcall_fuel(limits.result_bytes);
-        // A component's own start functions run here.
+        // Instantiation runs the component's start functions.
         begin(&mut store, engine, limits.configure);
         let exports = pre
             .instantiate(&mut store)
             .map_err(|error| fault("its start", limits.configure, &store.data().meter, &error))?;
         let (engine, limits) = (engine.clone(), limits.clone());
-        Ok(Instance { store, exports, engine, limits, numbers, spent: false })
+        Ok(Instance { store, exports, engine, limits, numbers, poisoned: false })
     }
 
-    /// Whether a message of `subject` in `direction` may pass.
+    /// Checks whether a message to or from `subject` may pass.
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal.
+    /// Any [`CallError`] except [`CallError::Refused`].
     #[inline]
     pub fn check(&mut self, subject: Subject, direction: Direction) -> Result<Verdict, CallError> {
         let key = self.key(subject);
@@ -128,20 +129,20 @@ impl Instance {
         })
     }
 
-    /// Whether messages of many subjects may pass: a verdict each, in order.
+    /// Checks many subjects in one direction. Returns one verdict per subject, in order.
     ///
-    /// The boundary to the plugin is crossed once for each [`BATCH`] of them.
+    /// The plugin is called once per [`BATCH`] subjects.
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal.
+    /// Any [`CallError`] except [`CallError::Refused`].
     pub fn check_many(
         &mut self,
         subjects: &[Subject],
         direction: Direction,
     ) -> Result<Vec<Verdict>, CallError> {
         let mut verdicts = vec![Verdict::Allow; subjects.len().next_multiple_of(8)];
-        // Each batch but the last is a multiple of eight, so all but the last begin and end with whole bytes.
+        // `BATCH` is a multiple of eight, so each batch starts at a whole byte.
         let mut eights = verdicts.as_chunks_mut::<8>().0.iter_mut();
         for batch in subjects.chunks(BATCH) {
             let clear: Vec<u64>;
@@ -156,7 +157,7 @@ impl Instance {
                 guest.call_check_many(store, keys, direction.into())
             })?;
             if bits.len() != batch.len().div_ceil(8) {
-                let breach = format!("answered {} bytes for {} subjects", bits.len(), batch.len());
+                let breach = format!("returned {} bytes for {} subjects", bits.len(), batch.len());
                 return Err(self.broken("check-many", breach));
             }
             for (&bits, eight) in bits.iter().zip(&mut eights) {
@@ -167,20 +168,20 @@ impl Instance {
         Ok(verdicts)
     }
 
-    /// Adds directions to entries: an outcome each, in order.
+    /// Blocks entries. Returns one outcome per entry, in order.
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal, which is the outcome of a single entry.
+    /// Any [`CallError`] except [`CallError::Refused`]: a refusal concerns one entry and is its [`Outcome`].
     pub fn block(&mut self, entries: &[Entry]) -> Result<Vec<Outcome>, CallError> {
         self.write("block", entries, |guest, store, entries| guest.call_block(store, entries))
     }
 
-    /// Takes directions away from entries: an outcome each, in order.
+    /// Unblocks entries. Returns one outcome per entry, in order.
     ///
     /// # Errors
     ///
-    /// As [`Instance::block`].
+    /// Those of [`Instance::block`].
     pub fn unblock(&mut self, entries: &[Entry]) -> Result<Vec<Outcome>, CallError> {
         self.write("unblock", entries, |guest, store, entries| guest.call_unblock(store, entries))
     }
@@ -202,7 +203,7 @@ impl Instance {
                 .collect();
             let answers = self.call(call, self.limits.call, |guest, store| function(guest, store, &keyed))?;
             if answers.len() != batch.len() {
-                let breach = format!("answered {} outcomes for {} entries", answers.len(), batch.len());
+                let breach = format!("returned {} outcomes for {} entries", answers.len(), batch.len());
                 return Err(self.broken(call, breach));
             }
             outcomes.extend(answers.into_iter().map(Outcome::from));
@@ -210,11 +211,12 @@ impl Instance {
         Ok(outcomes)
     }
 
-    /// The entries after `after`, at most `limit`, which is held to 1 to [`BATCH`].
+    /// Lists at most `limit` entries after `after`. `limit` is clamped to 1 to [`BATCH`].
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal: [`CallError::Broken`] where a page is too long, out of order, or does not advance.
+    /// Any [`CallError`] except [`CallError::Refused`]; [`CallError::Broken`] if the page is too long, out of order, or
+    /// does not advance.
     pub fn list(&mut self, after: Option<Subject>, limit: usize) -> Result<Page, CallError> {
         let limit = limit.clamp(1, BATCH);
         let after = after.map(|subject| self.key(subject));
@@ -224,11 +226,11 @@ impl Instance {
         self.page(after, limit, page).map_err(|Breach(breach)| self.broken("list", breach))
     }
 
-    /// Checks a page against the contract, in the plugin's own keys, and turns those back into subjects.
+    /// Validates a page in the plugin's own keys, and converts the keys to subjects.
     fn page(&self, after: Option<u64>, limit: usize, page: wit::Page) -> Result<Page, Breach> {
         if page.entries.len() > limit {
             return Err(Breach(format!(
-                "answered {} entries where {limit} were asked for",
+                "returned {} entries, but at most {limit} were requested",
                 page.entries.len()
             )));
         }
@@ -243,7 +245,7 @@ impl Instance {
             last = Some(entry.subject);
             let directions = Directions::from(entry.directions);
             if directions.is_none() {
-                return Err(Breach("names an entry without a direction".to_owned()));
+                return Err(Breach("returned an entry without a direction".to_owned()));
             }
             entries.push(Entry { subject: self.subject(entry.subject)?, directions });
         }
@@ -255,65 +257,68 @@ impl Instance {
         Ok(Page { entries, next })
     }
 
-    /// The number of entries.
+    /// The number of entries that the plugin reports.
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal.
+    /// Any [`CallError`] except [`CallError::Refused`].
     pub fn count(&mut self) -> Result<u64, CallError> {
         self.call("count", self.limits.call, |guest, store| guest.call_count(store))
     }
 
-    /// A part of the list's state: the first without a cursor, then each with the one before's `next`.
+    /// Saves one part of the list's state. Pass `None` as the cursor for the first part, then each part's `next`.
     ///
-    /// `max_bytes` is held to [`PART_BYTES`]. Only for a plugin whose description names a format that it saves.
+    /// `max_bytes` is clamped to [`PART_BYTES`]. Call this only if the plugin's description names a format that it
+    /// saves.
     ///
     /// # Errors
     ///
-    /// Any [`CallError`] but a refusal.
+    /// Any [`CallError`] except [`CallError::Refused`].
     pub fn save(&mut self, cursor: Option<u64>, max_bytes: u32) -> Result<Part, CallError> {
         let max_bytes = max_bytes.clamp(*PART_BYTES.start(), *PART_BYTES.end());
         let part =
             self.call("save", self.limits.call, |guest, store| guest.call_save(store, cursor, max_bytes))?;
         if part.bytes.len() > max_bytes as usize {
-            let breach = format!("answered {} bytes where {max_bytes} were asked for", part.bytes.len());
+            let breach =
+                format!("returned {} bytes, but at most {max_bytes} were requested", part.bytes.len());
             return Err(self.broken("save", breach));
         }
         if part.next.is_some() && part.next == cursor {
             return Err(
-                self.broken("save", "does not advance: it answers the cursor it was asked with".to_owned())
+                self.broken("save", "does not advance: it returned the cursor it was called with".to_owned())
             );
         }
         Ok(Part { bytes: part.bytes, next: part.next })
     }
 
-    /// Hands over one part of a saved state, in a format that the description names.
+    /// Loads one part of a saved state, in a format that the plugin's description names.
     ///
     /// # Errors
     ///
-    /// [`CallError::Refused`] where the plugin does not take the part: throw the instance away.
+    /// Any [`CallError`]. After [`CallError::Refused`] the state is partly loaded: drop the instance.
     pub fn load(&mut self, format: &Format, part: &[u8]) -> Result<Progress, CallError> {
         let format = wit::Format { name: format.name.clone(), version: format.version };
         let progress = self
             .call("load", self.limits.call, |guest, store| guest.call_load(store, &format, part))?
-            .map_err(|why| CallError::Refused(sentence(why, 2048)))?;
+            .map_err(|why| CallError::Refused(sanitize(why, 2048)))?;
         Ok(match progress {
             wit::Progress::More => Progress::More,
             wit::Progress::Complete => Progress::Complete,
         })
     }
 
-    /// The linear memory and tables that this instance has, in bytes.
+    /// The linear memory and tables of this instance, in bytes.
     pub fn memory_bytes(&self) -> u64 {
         self.store.data().meter.charged().load(Ordering::Relaxed)
     }
 
-    /// The same, for whoever looks while it is called; 0 from when it is dropped.
+    /// A live counter of [`memory_bytes`](Self::memory_bytes), readable during calls. It is 0 after the instance is
+    /// dropped.
     pub(crate) fn memory(&self) -> Arc<AtomicU64> {
         Arc::clone(self.store.data().meter.charged())
     }
 
-    /// Calls one function, within its deadline.
+    /// Calls one function with a deadline.
     #[inline]
     fn call<R>(
         &mut self,
@@ -321,54 +326,54 @@ impl Instance {
         deadline: Duration,
         function: impl FnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<R>,
     ) -> Result<R, CallError> {
-        if self.spent {
+        if self.poisoned {
             return Err(CallError::OutOfService);
         }
         begin(&mut self.store, &self.engine, deadline);
-        self.store.data_mut().meter.forget_refusal();
+        self.store.data_mut().meter.clear_refusal();
         let guest = self.exports.portcullis_blacklist_blacklist();
         function(guest, &mut self.store).map_err(|error| {
-            self.spent = true;
+            self.poisoned = true;
             fault(name, deadline, &self.store.data().meter, &error)
         })
     }
 
-    /// Whether it was lost to a fault.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.spent
+    /// Whether the instance was lost to a fatal error.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned
     }
 
-    /// For whoever found that `check` and `check-many` answer differently.
+    /// Discards the instance because `check` and `check-many` returned different verdicts.
     pub(crate) fn contradicts(&mut self) -> CallError {
         self.broken("check", "does not agree with check-many".to_owned())
     }
 
     fn broken(&mut self, call: &'static str, breach: String) -> CallError {
-        self.spent = true;
+        self.poisoned = true;
         CallError::Broken { call, breach }
     }
 
-    /// A subject as the plugin knows it.
+    /// The plugin's key for a subject.
     #[inline]
     fn key(&self, subject: Subject) -> u64 {
         match &self.numbers {
             None => subject.get(),
-            Some(permutation) => permutation.rename_back(subject).get(),
+            Some(permutation) => permutation.invert(subject).get(),
         }
     }
 
-    /// What the plugin knows as `key`, as a subject.
+    /// The subject for a plugin's key.
     fn subject(&self, key: u64) -> Result<Subject, Breach> {
         let value =
-            Subject::new(key).ok_or_else(|| Breach("names a subject of more than 50 bits".to_owned()))?;
+            Subject::new(key).ok_or_else(|| Breach("returned a subject of more than 50 bits".to_owned()))?;
         Ok(match &self.numbers {
             None => value,
-            Some(permutation) => permutation.rename(value),
+            Some(permutation) => permutation.permute(value),
         })
     }
 }
 
-/// Sets the deadline of the call that follows.
+/// Sets the deadline of the next call.
 #[inline]
 fn begin(store: &mut Store<State>, engine: &Engine, deadline: Duration) {
     let ticks = store.data_mut().deadline.begin(engine.ticks(deadline), engine.tick());
@@ -379,20 +384,20 @@ impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Instance")
             .field("memory_bytes", &self.memory_bytes())
-            .field("spent", &self.spent)
+            .field("poisoned", &self.poisoned)
             .finish_non_exhaustive()
     }
 }
 
-/// What a failed call says, told from the trap and from the account.
+/// Classifies a failed call by its trap and the memory meter.
 #[cold]
 fn fault(call: &'static str, deadline: Duration, meter: &Meter, error: &wasmtime::Error) -> CallError {
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => CallError::TimedOut { call, deadline },
         _ if meter.refused() => CallError::OutOfMemory { call, limit: meter.bound() },
         Some(trap) => CallError::Trapped { call, trap: trap.to_string() },
-        // Not a trap, so what the host found wrong while it read the answer: a pointer out of bounds, a text that is not
-        // UTF-8, a result past its bound.
-        None => CallError::Broken { call, breach: sentence(error.root_cause().to_string(), 512) },
+        // Not a trap: the host rejected the result while reading it, for a pointer out of bounds, invalid UTF-8, or a
+        // result past its size limit.
+        None => CallError::Broken { call, breach: sanitize(error.root_cause().to_string(), 512) },
     }
 }

@@ -1,40 +1,41 @@
-//! What a plugin may use.
+//! Resource limits of plugins.
 
 use std::time::Duration;
 
 use crate::budget::CompileBudget;
 
-/// The most that one plugin instance may take for one call, and of memory for its life.
+/// The resources that one plugin instance may use.
 ///
-/// The defaults suit lists up to a few million entries. A call that passes a bound is cut off; see
+/// The defaults suit lists of up to a few million entries. A call that exceeds a limit is interrupted; see
 /// [`CallError`](crate::CallError).
 ///
-/// Times are of the processor as soon as half of one is over: what a busy machine takes from a call is not counted.
+/// Call times are wall time for the first half of a limit, then CPU time: on a busy machine, time in which the
+/// operating system did not schedule the call is not counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a single check may take: it stands in the path of a message. 50 ms unless set; a good plugin needs less than a microsecond.
-    /// A batch of up to [`BATCH`](crate::BATCH) checks may take four times as long.
+    /// Time for one check, which a message waits for. Default: 50 ms; a good plugin needs less than 1 µs. A batch of up
+    /// to [`BATCH`](crate::BATCH) checks may take four times as long.
     pub check: Duration,
-    /// How long any other call may take (a batch of blocks, a page, a part of a state): 2 s unless set.
+    /// Time for any other call, such as a batch of blocks, a page, or a part of a saved state. Default: 2 s.
     pub call: Duration,
-    /// How long `configure` may take: 2 s unless set.
+    /// Time for `configure`. Default: 2 s.
     pub configure: Duration,
-    /// The largest component file, in bytes: 16 MiB unless set.
+    /// Size of a component file in bytes. Default: 16 MiB.
     pub component_bytes: usize,
-    /// What a component may have for the compiler to do.
+    /// Bounds on what the compiler must process.
     pub compiling: CompileBudget,
-    /// How long loading a component may take, from its bytes to its description, and the wait for others that are being loaded
-    /// included: 10 s unless set, of wall time.
+    /// Wall time to load a component, from its bytes to its description, including the wait for other loads. Default:
+    /// 10 s.
     pub load: Duration,
-    /// The most linear memory and tables of one instance, in bytes: 4 GiB unless set, which is as much as 32-bit
-    /// addresses reach. What a tenant has in all is bounded by its [`MemoryAccount`](crate::MemoryAccount).
+    /// Linear memory and tables of one instance, in bytes. Default: 4 GiB, the limit of 32-bit addresses. The total of
+    /// a tenant is bounded by its [`MemoryAccount`](crate::MemoryAccount).
     pub instance_bytes: u64,
-    /// The most that one call may hand back to the host, in bytes: 8 MiB unless set.
+    /// Size of a call's result in bytes. Default: 8 MiB.
     pub result_bytes: usize,
 }
 
 impl Limits {
-    /// How long a batch of checks may take: messages wait for it, too.
+    /// Time for a batch of checks. Messages wait for it, so it does not scale with the batch.
     pub(crate) fn check_batch(&self) -> Duration {
         self.check.saturating_mul(4)
     }

@@ -1,13 +1,13 @@
-//! The account of memory that a tenant's plugins share.
+//! Memory accounting for a tenant's plugins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::ResourceLimiter;
 
-/// What all instances of one tenant may take together: linear memories and tables, however many of each.
+/// A memory limit shared by all plugin instances of one tenant. It covers their linear memories and tables.
 ///
-/// An instance charges the account as it grows and pays back when it is dropped.
+/// An instance is charged as it grows. Its charge is released when it is dropped.
 #[derive(Debug)]
 pub struct MemoryAccount {
     limit: u64,
@@ -15,17 +15,17 @@ pub struct MemoryAccount {
 }
 
 impl MemoryAccount {
-    /// An account of `limit` bytes, with nothing charged.
+    /// Creates an account with a limit of `limit` bytes.
     pub fn new(limit: u64) -> Arc<Self> {
         Arc::new(MemoryAccount { limit, used: AtomicU64::new(0) })
     }
 
-    /// The most that may be charged, in bytes.
+    /// The limit in bytes.
     pub fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// What is charged now, in bytes.
+    /// The bytes currently charged.
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
@@ -38,26 +38,27 @@ impl MemoryAccount {
             .is_ok()
     }
 
-    fn pay_back(&self, bytes: u64) {
+    fn release(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
-/// One instance's view of its tenant's account.
+/// The memory use of one instance, charged to its tenant's account.
 ///
-/// Dropping it pays back what it charged.
+/// Dropping it releases the charge.
 pub(crate) struct Meter {
     account: Arc<MemoryAccount>,
-    /// The bound of this one instance, below or above the account's.
+    /// The limit of this instance in bytes, independent of the account's.
     limit: u64,
     charged: Arc<AtomicU64>,
-    /// What the growth under way charged, in case that the growth itself fails.
+    /// The charge of the growth in progress, in case the growth fails.
     pending: u64,
-    /// Whether a growth was refused since [`Meter::forget_refusal`]: a trap that follows is for want of memory.
+    /// Whether a growth was refused since [`Meter::clear_refusal`]: a trap that follows is then reported as out of
+    /// memory.
     refused: bool,
 }
 
-/// What a table entry takes in wasmtime: a pointer.
+/// The size of a table entry in wasmtime: a pointer.
 const TABLE_ENTRY_BYTES: u64 = 8;
 
 impl Meter {
@@ -65,7 +66,7 @@ impl Meter {
         Meter { account, limit, charged: Arc::default(), pending: 0, refused: false }
     }
 
-    /// What the instance has, in bytes; 0 from when it is dropped. For whoever does not want to wait for its calls.
+    /// The bytes charged, readable while the instance is being called. 0 after the instance is dropped.
     pub(crate) fn charged(&self) -> &Arc<AtomicU64> {
         &self.charged
     }
@@ -74,11 +75,11 @@ impl Meter {
         self.refused
     }
 
-    pub(crate) fn forget_refusal(&mut self) {
+    pub(crate) fn clear_refusal(&mut self) {
         self.refused = false;
     }
 
-    /// The bound that a refused growth ran into.
+    /// The limit that a refused growth exceeded: the smaller of the instance's and the account's.
     pub(crate) fn bound(&self) -> u64 {
         self.limit.min(self.account.limit())
     }
@@ -99,7 +100,7 @@ impl Meter {
 
     fn growth_failed(&mut self) {
         self.charged.fetch_sub(self.pending, Ordering::Relaxed);
-        self.account.pay_back(self.pending);
+        self.account.release(self.pending);
         self.pending = 0;
         self.refused = true;
     }
@@ -107,11 +108,11 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.account.pay_back(self.charged.swap(0, Ordering::Relaxed));
+        self.account.release(self.charged.swap(0, Ordering::Relaxed));
     }
 }
 
-/// A refused growth is a failed `memory.grow` or `table.grow` to the plugin, which usually answers with a trap.
+/// The plugin sees a refused growth as a failed `memory.grow` or `table.grow`, and usually traps.
 impl ResourceLimiter for Meter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         Ok(self.grow((desired - current) as u64))
@@ -131,8 +132,8 @@ impl ResourceLimiter for Meter {
         Ok(())
     }
 
-    // A component built by a compiler has one module, or a few with shims. These bounds are per store, and keep the
-    // number of address space reservations (4 GiB each) small.
+    // Compilers emit components with one module, or a few with shims. These limits are per store, and keep the number
+    // of address space reservations (4 GiB each) small.
     fn instances(&self) -> usize {
         16
     }

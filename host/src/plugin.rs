@@ -1,4 +1,4 @@
-//! A compiled plugin.
+//! Loading of plugins.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,23 +10,23 @@ use portcullis_msisdn::Permutation;
 use wasmtime::component::{Component, Linker};
 
 use crate::bindings::PluginPre;
+use crate::call_error::CallError;
+use crate::compile_slot::NotLoaded;
 use crate::contract::{Description, Keyspace, Settings};
 use crate::engine::Engine;
-use crate::fault::CallError;
-use crate::fit::{self, Unfit};
 use crate::instance::{Instance, State};
 use crate::limits::Limits;
 use crate::memory::MemoryAccount;
-use crate::turn::NotLoaded;
+use crate::validate::{self, InvalidComponent};
 
-/// A plugin that fits the contract, compiled and ready to be instantiated. Cheap to clone.
+/// A validated and compiled plugin, ready to be instantiated. Cheap to clone.
 #[derive(Clone)]
 pub struct Plugin(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
     limits: Limits,
-    /// Imports resolved (there are none) and types checked once for all instances.
+    /// Imports resolved (there are none) and types checked, once for all instances.
     pre: PluginPre<State>,
     description: Description,
     code_bytes: usize,
@@ -37,52 +37,52 @@ struct Inner {
 #[non_exhaustive]
 pub enum LoadError {
     /// The file can't be read.
-    #[error("the plugin file {path} can't be read")]
+    #[error("can't read the plugin file {path}")]
     Read {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// What the operating system says.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// It is not a component that fits the contract.
+    /// It is not a component that implements the contract.
     #[error("the plugin does not fit: {0}")]
-    Unfit(Unfit),
-    /// It was not loaded within [`Limits::load`], and is given up.
-    #[error("the plugin took longer to be checked and compiled than its {} ms, and is given up", .limit.as_millis())]
-    TookTooLong {
-        /// The time it had.
+    Invalid(InvalidComponent),
+    /// It was not loaded within [`Limits::load`].
+    #[error("the plugin was not checked and compiled within its {} ms", .limit.as_millis())]
+    TimedOut {
+        /// The limit.
         limit: Duration,
     },
-    /// Its turn did not come within [`Limits::load`], as another plugin is still being loaded.
-    #[error("another plugin is still being compiled after {} ms: ask again", .limit.as_millis())]
-    NoTurn {
-        /// The time it had.
+    /// Another plugin was still being loaded after [`Limits::load`].
+    #[error("another plugin is still being compiled after {} ms: try again later", .limit.as_millis())]
+    Busy {
+        /// The limit.
         limit: Duration,
     },
-    /// The operating system refused a thread.
-    #[error("the thread that loads a plugin can't be started")]
+    /// The operating system refused to start a thread.
+    #[error("can't start the thread that loads a plugin")]
     NoThread,
-    /// It fits, but fails to describe itself.
+    /// It implements the contract, but `describe` failed.
     #[error("the plugin can't be asked for its description")]
     Describe(#[source] CallError),
 }
 
-// By hand, as the message holds the reason whole: told again as its source, it would stand twice in a log.
-impl From<Unfit> for LoadError {
-    fn from(unfit: Unfit) -> Self {
-        LoadError::Unfit(unfit)
+// Not `#[from]`: the message already contains the error, so as its source it would appear twice in an error chain.
+impl From<InvalidComponent> for LoadError {
+    fn from(error: InvalidComponent) -> Self {
+        LoadError::Invalid(error)
     }
 }
 
 impl LoadError {
-    /// A short name of the kind, for metrics: `unreadable`, `unfit`, `too-slow`, `no-turn` or `no-description`.
+    /// The kind of error, for metrics: `unreadable`, `unfit`, `too-slow`, `no-turn` or `no-description`.
     pub fn kind(&self) -> &'static str {
         match self {
             LoadError::Read { .. } => "unreadable",
-            LoadError::Unfit(_) => "unfit",
-            LoadError::TookTooLong { .. } => "too-slow",
-            LoadError::NoTurn { .. } | LoadError::NoThread => "no-turn",
+            LoadError::Invalid(_) => "unfit",
+            LoadError::TimedOut { .. } => "too-slow",
+            LoadError::Busy { .. } | LoadError::NoThread => "no-turn",
             LoadError::Describe(_) => "no-description",
         }
     }
@@ -93,12 +93,12 @@ impl Plugin {
     ///
     /// # Errors
     ///
-    /// As [`Plugin::load`], and where the file can't be read.
+    /// Those of [`Plugin::load`], and [`LoadError::Read`] if the file can't be read.
     pub fn load_file(engine: &Engine, path: impl AsRef<Path>, limits: Limits) -> Result<Self, LoadError> {
         let path = path.as_ref();
         let read = || {
             let mut bytes = Vec::new();
-            // A file may be of any size: no more of it is read than tells that it is too large.
+            // Read at most one byte past the limit, which is enough to reject a file that is too large.
             File::open(path)?.take(limits.component_bytes as u64 + 1).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
@@ -106,17 +106,19 @@ impl Plugin {
         Self::load_within(engine, bytes, limits)
     }
 
-    /// Checks that a component fits the contract, compiles it, and asks it for its description, within `limits`.
+    /// Validates a component, compiles it and gets its description, within `limits`.
     ///
-    /// Compiling takes some tens of milliseconds for a small plugin, on a thread of its own with low priority, or on
-    /// [as many as are set](Engine::compile_on). One component is loaded at a time.
+    /// Compiling a small plugin takes tens of milliseconds. It happens on a thread with low priority, or on
+    /// [several](Engine::compile_on). Components are loaded one at a time.
     ///
     /// # Errors
     ///
-    /// [`LoadError`] says why the component can't serve.
+    /// [`LoadError`] says why the component can't be used.
     pub fn load(engine: &Engine, component: &[u8], limits: Limits) -> Result<Self, LoadError> {
         if component.len() > limits.component_bytes {
-            return Err(Unfit::TooLarge { bytes: component.len(), limit: limits.component_bytes }.into());
+            return Err(
+                InvalidComponent::TooLarge { bytes: component.len(), limit: limits.component_bytes }.into()
+            );
         }
         Self::load_within(engine, component.to_vec(), limits)
     }
@@ -128,53 +130,53 @@ impl Plugin {
             .within(time, move || here.compilers().run(|| Self::load_here(&here, &component, limits)));
         loaded.flatten().unwrap_or_else(|error| {
             Err(match error {
-                NotLoaded::TookTooLong => LoadError::TookTooLong { limit: time },
-                NotLoaded::NoTurn => LoadError::NoTurn { limit: time },
+                NotLoaded::TimedOut => LoadError::TimedOut { limit: time },
+                NotLoaded::Busy => LoadError::Busy { limit: time },
                 NotLoaded::NoThread => LoadError::NoThread,
-                // By a defect of a parser or the compiler, which such bytes found.
-                NotLoaded::Panicked => Unfit::Damaged("no sense can be made of it".to_owned()).into(),
+                // A bug in a parser or the compiler, triggered by these bytes.
+                NotLoaded::Panicked => InvalidComponent::Damaged("the compiler panicked".to_owned()).into(),
             })
         })
     }
 
     fn load_here(engine: &Engine, component: &[u8], limits: Limits) -> Result<Self, LoadError> {
-        fit::check(component, limits.component_bytes, &limits.compiling)?;
-        let compile = |error: wasmtime::Error| Unfit::Compile(format!("{error:#}"));
+        validate::check(component, limits.component_bytes, &limits.compiling)?;
+        let compile = |error: wasmtime::Error| InvalidComponent::Compile(format!("{error:#}"));
         let component = Component::new(engine.wasm(), component).map_err(compile)?;
         let code_bytes = component.image_range().end as usize - component.image_range().start as usize;
         let pre = Linker::new(engine.wasm())
             .instantiate_pre(&component)
             .and_then(PluginPre::new)
-            .map_err(|error| Unfit::World(format!("{error:#}")))?;
+            .map_err(|error| InvalidComponent::World(format!("{error:#}")))?;
         let account = MemoryAccount::new(limits.instance_bytes);
         let description = Instance::describe(engine, &pre, &account, &limits).map_err(LoadError::Describe)?;
         Ok(Plugin(Arc::new(Inner { engine: engine.clone(), limits, pre, description, code_bytes })))
     }
 
-    /// What the plugin says of itself.
+    /// What the plugin reports about itself.
     pub fn description(&self) -> &Description {
         &self.0.description
     }
 
-    /// The size of its machine code, in bytes; all instances share it.
+    /// The size of the plugin's machine code in bytes. All instances share it.
     pub fn code_bytes(&self) -> usize {
         self.0.code_bytes
     }
 
-    /// What a call of the plugin may take.
+    /// The limits that the plugin was loaded with.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
     }
 
-    /// A new instance with an empty list.
+    /// Creates an instance with an empty list.
     ///
-    /// `numbers` is the tenant's permutation where the tenant grants this plugin numbers in clear; it is used only if the
-    /// plugin asks for them.
+    /// `numbers` is the tenant's permutation if the tenant grants this plugin phone numbers in the clear. It is ignored
+    /// unless the plugin needs them.
     ///
     /// # Errors
     ///
-    /// [`CallError`], as from every call; [`CallError::Refused`] where the plugin refuses its options, and where it needs numbers in
-    /// clear that it is not granted.
+    /// Any [`CallError`]; [`CallError::Refused`] if the plugin rejects its options, or if it needs phone numbers in the
+    /// clear and `numbers` is `None`.
     pub fn instantiate(
         &self,
         settings: &Settings,

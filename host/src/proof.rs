@@ -1,37 +1,39 @@
-//! Proof that a generation holds what it should, before it answers for anybody.
+//! Verification of a generation's contents before it serves.
 
 use std::hash::{BuildHasher as _, RandomState};
 
 use portcullis_msisdn::{Direction, Directions, Subject};
 
+use crate::call_error::CallError;
 use crate::contract::{Keyspace, Verdict};
-use crate::fault::CallError;
 use crate::fill::FillError;
 use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::source::EntrySource;
 
-/// Members that are tried: of one that forgets a hundredth of them, this finds 99.4 %.
+/// Entries sampled. A plugin that forgets 1 % of its entries is detected with a probability of 99.4 %.
 const MEMBERS: usize = 512;
-/// Places in the list where members are taken from.
+/// Positions in the list that the sample is taken from.
 const PLACES: usize = 16;
-/// Strangers that are tried, besides the neighbours of the members.
+/// Random subjects sampled, in addition to the neighbours of the sampled entries.
 const STRANGERS: usize = 512;
-/// Of those, as many are asked for one by one: a plugin must not answer otherwise in batches.
+/// Sampled subjects that are also checked one by one, because batches must return the same verdicts.
 const ONE_BY_ONE: usize = 64;
 
 impl Generation {
-    /// Proves that each instance counts as many entries as `source` has, blocks a sample of them in just their directions, and lets
-    /// a sample of strangers pass. Catches up first, and may be called while the source changes.
+    /// Verifies that each instance reports as many entries as `source` has, blocks a sample of them in exactly their
+    /// directions, and allows a sample of subjects without an entry.
     ///
-    /// The sample is drawn at random, out of the plugin's reach. A plugin that works on numbers in clear has rules of its own, so what
-    /// it blocks besides the entries is not held against it.
+    /// Catches up first. The source may change during the call.
     ///
-    /// Takes a few milliseconds with the default plugin, whatever the list's length.
+    /// The sample is random, so a plugin can't predict it. A plugin that works in the clear has rules of its own, so
+    /// only its entries are verified, not what else it blocks.
+    ///
+    /// Takes a few milliseconds with the default plugin, regardless of the list's length.
     ///
     /// # Errors
     ///
-    /// [`FillError`] says how the plugin lies, or what failed.
+    /// [`FillError`] says which verification failed, or what error occurred.
     pub fn prove(&self, source: &dyn EntrySource) -> Result<(), FillError> {
         self.prove_count(source)?;
         let mut random = Random::new();
@@ -50,11 +52,11 @@ impl Generation {
         Ok(())
     }
 
-    /// Proves the count alone.
+    /// Verifies the entry count only.
     pub(crate) fn prove_count(&self, source: &dyn EntrySource) -> Result<(), FillError> {
         let census = source.census().map_err(FillError::Source)?;
         let (sequence, _writing) = self.catch_up_held(source)?;
-        // As much as the list may have grown or shrunk since the census: mostly not at all.
+        // How much the list can have grown or shrunk since the census. Usually 0.
         let moved = sequence.saturating_sub(census.sequence);
         for counted in self.each(Instance::count)? {
             if counted.abs_diff(census.entries) > moved {
@@ -64,7 +66,7 @@ impl Generation {
         Ok(())
     }
 
-    /// How many of these subjects any instance blocks in other directions than the source says.
+    /// The number of subjects that any instance blocks in other directions than the source says.
     fn wrong(&self, source: &dyn EntrySource, subjects: &[Subject]) -> Result<usize, FillError> {
         let expected = source.directions(subjects).map_err(FillError::Source)?;
         let mut suspects = Vec::new();
@@ -80,7 +82,8 @@ impl Generation {
         Ok(wrong)
     }
 
-    /// Whether a subject that did not look right is wrong, and not merely changed between the question and the answer.
+    /// Whether a suspect subject is really wrong, and did not merely change between the query of the source and the
+    /// check.
     fn is_wrong(&self, source: &dyn EntrySource, subject: Subject) -> Result<bool, FillError> {
         let expected = || {
             let mut directions = source.directions(&[subject]).map_err(FillError::Source)?;
@@ -104,7 +107,7 @@ impl Generation {
     }
 }
 
-/// The directions in which an instance blocks each of these subjects.
+/// The directions in which an instance blocks each subject.
 fn answers(instance: &mut Instance, subjects: &[Subject]) -> Result<Vec<Directions>, CallError> {
     let mut directions = vec![Directions::NONE; subjects.len()];
     for (direction, flag) in
@@ -125,7 +128,7 @@ fn answers(instance: &mut Instance, subjects: &[Subject]) -> Result<Vec<Directio
     Ok(directions)
 }
 
-/// A sample of the entries in force: all of a short list.
+/// A sample of the entries in force. It includes all entries of a short list.
 fn members(source: &dyn EntrySource, random: &mut Random) -> Result<Vec<Subject>, FillError> {
     let from = |after, limit| source.members(after, limit).map_err(FillError::Source);
     let mut members = from(None, MEMBERS + 1)?;
@@ -138,15 +141,15 @@ fn members(source: &dyn EntrySource, random: &mut Random) -> Result<Vec<Subject>
     Ok(members.into_iter().map(|entry| entry.subject).collect())
 }
 
-/// Subjects that mostly have no entry: any, and those next to the members, which a plugin that is off by one would block. Of
-/// those that have one after all, the source says so.
+/// Subjects that mostly have no entry: random ones, and the neighbours of the sampled entries to detect off-by-one
+/// errors. The source knows which of them do have an entry.
 fn strangers(members: &[Subject], random: &mut Random) -> Vec<Subject> {
     let next = members.iter().filter_map(|member| member.next());
     let before = members.iter().filter_map(|member| member.get().checked_sub(1).and_then(Subject::new));
     (0..STRANGERS).map(|_| random.subject()).chain(next).chain(before).collect()
 }
 
-/// Numbers that a plugin can't foresee.
+/// Random subjects that a plugin can't predict.
 struct Random {
     state: RandomState,
     drawn: u64,

@@ -1,21 +1,21 @@
-//! One of the instances that share a generation's checks.
+//! Replicas: the instances that share a generation's checks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::fault::CallError;
+use crate::call_error::CallError;
 use crate::instance::Instance;
 
 /// One of the instances that share a generation's checks.
 ///
-/// A fatal fault throws the instance away at once: so its memory is the tenant's again, for the one that takes its place.
+/// A fatal error drops the instance at once, so that its memory is available for its replacement.
 pub(crate) struct Replica {
     instance: Mutex<Option<Instance>>,
-    /// Whether there is no instance any more: for whoever does not want to wait for the one who calls it.
+    /// Whether the instance is gone. Readable without taking the lock.
     is_lost: AtomicBool,
-    /// What the instance has of memory, in bytes: 0 where there is none any more.
+    /// The instance's memory in bytes; 0 once it is gone.
     memory: Arc<AtomicU64>,
 }
 
@@ -25,7 +25,7 @@ impl Replica {
         Replica { instance: Mutex::new(Some(instance)), is_lost: AtomicBool::new(false), memory }
     }
 
-    /// Calls the instance, waiting for whoever calls it now.
+    /// Calls the instance, waiting for a call in progress.
     #[inline]
     pub(crate) fn call<R>(
         &self,
@@ -34,7 +34,7 @@ impl Replica {
         self.call_guarded(&mut self.instance.lock(), call)
     }
 
-    /// Calls the instance, unless somebody else does or it is lost: then the call is handed back.
+    /// Calls the instance. Hands `call` back if the instance is busy or lost.
     #[inline]
     fn try_call<R, F>(&self, call: F) -> Result<Result<R, CallError>, F>
     where
@@ -46,8 +46,8 @@ impl Replica {
         }
     }
 
-    /// Calls the instance, waiting for whoever calls it now, unless it is lost, or comes to be meanwhile: then the call is
-    /// handed back.
+    /// Calls the instance, waiting for a call in progress. Hands `call` back if the instance is lost, before or during
+    /// the wait.
     fn wait_and_call<R, F>(&self, call: F) -> Result<Result<R, CallError>, F>
     where
         F: FnOnce(&mut Instance) -> Result<R, CallError>,
@@ -67,14 +67,14 @@ impl Replica {
     ) -> Result<R, CallError> {
         let Some(instance) = guard.as_mut() else { return Err(CallError::OutOfService) };
         let answer = call(instance);
-        if instance.is_spent() {
+        if instance.is_poisoned() {
             self.is_lost.store(true, Ordering::Release);
             *guard = None;
         }
         answer
     }
 
-    /// As [`call`](Self::call), for one step of a long write: whoever waits comes next, and not the write's next step.
+    /// Like [`call`](Self::call), for one step of a long write: a waiting call goes before the write's next step.
     pub(crate) fn step<R>(
         &self,
         call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
@@ -85,13 +85,13 @@ impl Replica {
         answer
     }
 
-    /// Throws the instance away.
+    /// Drops the instance.
     pub(crate) fn retire(&self) {
         self.is_lost.store(true, Ordering::Release);
         drop(self.instance.lock().take());
     }
 
-    /// The instance, kept from being called, unless it is being called now. Dropping the guard gives it back.
+    /// Locks the instance unless it is being called. Dropping the guard unlocks it.
     fn try_hold(&self) -> Option<MutexGuard<'_, Option<Instance>>> {
         self.instance.try_lock()
     }
@@ -100,13 +100,13 @@ impl Replica {
         self.is_lost.load(Ordering::Acquire)
     }
 
-    /// Without waiting for whoever calls the instance.
+    /// The instance's memory in bytes. Never waits.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.memory.load(Ordering::Relaxed)
     }
 }
 
-/// Throws all instances away, unless one is being called now: then none.
+/// Drops all instances, or none and returns `false` if any of them is being called.
 pub(crate) fn retire_idle(replicas: &[Replica]) -> bool {
     let held: Option<Vec<_>> = replicas.iter().map(Replica::try_hold).collect();
     let Some(held) = held else { return false };
@@ -117,7 +117,7 @@ pub(crate) fn retire_idle(replicas: &[Replica]) -> bool {
     true
 }
 
-/// Calls one of several replicas: this thread's own if it is free, another one that is, or else waits for its own.
+/// Calls one of several replicas: this thread's own if it is idle, else another idle one, else waits for its own.
 #[inline]
 pub(crate) fn call_any<R>(
     replicas: &[Replica],
@@ -135,7 +135,7 @@ pub(crate) fn call_any<R>(
             Err(handed_back) => call = handed_back,
         }
     }
-    // All are at work, or lost.
+    // All replicas are busy or lost.
     for replica in after.iter().chain(before) {
         match replica.wait_and_call(call) {
             Ok(answer) => return answer,
@@ -148,6 +148,7 @@ pub(crate) fn call_any<R>(
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// Numbers threads in the order in which they first check, so that as many threads as replicas have one each.
+    /// Numbers threads in the order of their first check, so that up to as many threads as replicas each have their
+    /// own.
     static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed);
 }

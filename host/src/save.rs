@@ -1,56 +1,57 @@
-//! Saving a generation's list.
+//! Saving of a generation's state.
 
-use crate::fault::CallError;
+use crate::call_error::CallError;
 use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::saved_state::{StateHeader, StateStore};
 use crate::source::SourceError;
 
-/// Why a list could not be saved. It answers as before, unless the plugin failed for good.
+/// Why a generation's state could not be saved. The generation keeps serving, unless the plugin failed fatally.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {
     /// The plugin failed.
     #[error(transparent)]
     Plugin(#[from] CallError),
-    /// The state can't be kept.
-    #[error("the saved state can't be kept")]
+    /// The state can't be stored.
+    #[error("can't store the saved state")]
     Store(#[source] SourceError),
-    /// The plugin goes on and on.
+    /// The plugin returns more parts or bytes than its entries can need.
     #[error(
-        "the plugin's saved state does not end: {entries} entries made {parts} parts with {bytes} bytes, and more"
+        "the plugin's saved state does not end: {parts} parts with {bytes} bytes for {entries} entries, and there is more"
     )]
     Endless {
-        /// How many entries it counts.
+        /// The number of entries that the plugin reports.
         entries: u64,
-        /// How many parts it gave.
+        /// The number of parts returned.
         parts: u64,
-        /// How many bytes those had.
+        /// The size of those parts in bytes.
         bytes: u64,
     },
 }
 
-/// What a part is asked to be at most: small, as checks wait while it is made (some tens of microseconds with the default plugin).
+/// The requested size of a part. Small, because checks wait while the plugin produces one (tens of microseconds with
+/// the default plugin).
 const PART: u32 = 64 << 10;
-/// A state may have this many bytes an entry, and as many besides.
+/// The size limit of a state is this many bytes per entry, plus a constant.
 const BYTES_AN_ENTRY: u64 = 64;
 const BYTES_BESIDES: u64 = 4 << 20;
-/// A part has at least this many entries, but for a few.
+/// Each part, apart from a constant number, must cover at least this many entries.
 const ENTRIES_A_PART: u64 = 256;
 const PARTS_BESIDES: u64 = 64;
 
 impl Generation {
-    /// Saves the list into `states`, while checks and writes go on: the state is of the sequence number that the list had
-    /// at the beginning. Returns its header; `None` where the plugin can't save.
+    /// Saves the list to `states` while checks and writes continue. The state is that of the list's sequence number at
+    /// the beginning. Returns its header, or `None` if the plugin can't save.
     ///
     /// # Errors
     ///
-    /// [`SaveError`]; what was kept before stays.
+    /// [`SaveError`]; the previous state is kept.
     pub fn save(&self, states: &dyn StateStore) -> Result<Option<StateHeader>, SaveError> {
         let description = self.recipe().plugin.description();
         let Some(format) = description.saves.clone() else { return Ok(None) };
         let sequence = self.sequence();
-        // One instance for all parts: a cursor means nothing to another.
+        // All parts must come from the same instance: a cursor is meaningless to another.
         let replica = self.one()?;
         let entries = replica.call(Instance::count)?;
         let header = StateHeader { format, keyspace: description.keyspace, sequence, entries };

@@ -1,65 +1,66 @@
-//! Saved states: a generation's list as bytes, so that the next one need not be filled entry by entry.
+//! Storage of saved states, from which a new generation can be filled faster than entry by entry.
 
 use crate::contract::{Format, Keyspace};
 use crate::source::SourceError;
 
-/// What a saved state is of.
+/// Describes a saved state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateHeader {
-    /// The format of the parts, as the plugin names it.
+    /// The plugin's format of the parts.
     pub format: Format,
-    /// Whether the keys in it are hashed subjects or numbers in clear: never loaded into the other kind of plugin.
+    /// Whether its keys are hashed subjects or phone numbers in the clear. It is never loaded into a plugin of the
+    /// other kind.
     pub keyspace: Keyspace,
-    /// The list's sequence number when saving began: the changes since then are to be replayed.
+    /// The list's sequence number when saving began. Later changes must be replayed.
     pub sequence: u64,
-    /// How many entries the plugin counted at that time: a hint for reserving memory.
+    /// The number of entries that the plugin reported then: a hint for reserving memory.
     pub entries: u64,
 }
 
-/// Where one list's saved state is kept between its plugin's instances. One state at a time: a new one replaces the old one
-/// when it is complete.
+/// Storage for the saved state of one list. It holds one state at a time; a new state replaces the old one when it is
+/// complete.
 ///
-/// Whoever implements it vouches that a state which is read is one that was written, whole and for this very list: the
-/// host loads it for true. At rest it belongs sealed, as its keys are subjects, or numbers in clear.
+/// Implementations must ensure that a state that is read is complete, unmodified, and was written for this list: the
+/// host trusts it. Encrypt it at rest, because it contains subjects, or phone numbers in the clear.
 pub trait StateStore: Send + Sync {
-    /// Begins a new state. What was kept before stays until the writer finishes.
+    /// Begins a new state. The previous one is kept until the writer finishes.
     ///
     /// # Errors
     ///
-    /// Where nothing can be written.
+    /// If the state can't be written.
     fn write(&self, header: &StateHeader) -> Result<Box<dyn StateWriter + '_>, SourceError>;
 
-    /// The newest complete state, if there is one.
+    /// Reads the latest complete state, if there is one.
     ///
     /// # Errors
     ///
-    /// Where there is something, and it can't be read.
+    /// If there is a state but it can't be read.
     fn read(&self) -> Result<Option<(StateHeader, StateParts)>, SourceError>;
 
-    /// Throws away what is kept: it proved to be of no use.
+    /// Deletes the state, which turned out to be unusable.
     ///
     /// # Errors
     ///
-    /// Where it can't be removed.
+    /// If it can't be deleted.
     fn discard(&self) -> Result<(), SourceError>;
 }
 
-/// Takes the parts of a state. Dropped before `finish`, it leaves the old state in place.
+/// Writes the parts of a state. If dropped before `finish`, the previous state is kept.
 pub trait StateWriter {
-    /// Adds a part, at most 4 MiB.
+    /// Appends a part of at most 4 MiB.
     ///
     /// # Errors
     ///
-    /// Where it can't be written.
+    /// If it can't be written.
     fn part(&mut self, bytes: &[u8]) -> Result<(), SourceError>;
 
-    /// Puts the state in the place of the one before.
+    /// Commits the state, replacing the previous one.
     ///
     /// # Errors
     ///
-    /// Where that fails: the one before then stays.
+    /// If it can't be committed; the previous state is then kept.
     fn finish(self: Box<Self>) -> Result<(), SourceError>;
 }
 
-/// The parts of a state, in order. After an error nothing follows.
+/// The parts of a state, in order. The iterator ends after an error.
 pub type StateParts = Box<dyn Iterator<Item = Result<Vec<u8>, SourceError>> + Send>;

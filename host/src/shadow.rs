@@ -1,4 +1,4 @@
-//! A shadow run: a candidate answers live checks beside the generation that serves, and is heard by nobody.
+//! Shadow runs: a candidate answers live checks next to the serving generation, and its verdicts are only compared.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,17 +14,18 @@ use crate::fill::FillError;
 use crate::generation::Generation;
 use crate::source::EntrySource;
 
-/// Where one list's checks are seen.
+/// Observes the checks of one list.
 ///
-/// Seeing costs a check some tens of nanoseconds, and never waits: what the run can't keep up with is skipped, and counted.
+/// Observing adds tens of nanoseconds to a check and never blocks: checks that the run can't keep up with are skipped
+/// and counted.
 pub(crate) struct Shadow {
     list: usize,
-    seen: SyncSender<Seen>,
+    observed: SyncSender<ObservedCheck>,
     skipped: Arc<AtomicU64>,
 }
 
-/// A check that was answered.
-struct Seen {
+/// A check and its verdict.
+struct ObservedCheck {
     list: usize,
     subject: Subject,
     direction: Direction,
@@ -33,11 +34,11 @@ struct Seen {
 
 impl Shadow {
     #[cold]
-    pub(crate) fn see(&self, subjects: &[Subject], direction: Direction, verdicts: &[Verdict]) {
+    pub(crate) fn observe(&self, subjects: &[Subject], direction: Direction, verdicts: &[Verdict]) {
         let mut checks = subjects.iter().zip(verdicts);
         for (&subject, &verdict) in &mut checks {
-            let seen = Seen { list: self.list, subject, direction, verdict };
-            if self.seen.try_send(seen).is_err() {
+            let observed = ObservedCheck { list: self.list, subject, direction, verdict };
+            if self.observed.try_send(observed).is_err() {
                 self.skipped.fetch_add(1 + checks.len() as u64, Ordering::Relaxed);
                 return;
             }
@@ -45,70 +46,71 @@ impl Shadow {
     }
 }
 
-/// A list, and who may come to answer for it.
-pub struct Understudy {
-    /// The list whose checks are seen.
+/// A list and the candidate that may come to serve it.
+pub struct ShadowTarget {
+    /// The list whose checks are observed.
     pub list: Arc<Blacklist>,
-    /// The record of its entries.
+    /// The source of the list's entries.
     pub source: Arc<dyn EntrySource + Send + Sync>,
-    /// The generation that answers beside it: filled.
+    /// The candidate, already filled.
     pub candidate: Arc<Generation>,
 }
 
-/// A shadow run over one or more lists. Dropped, it ends.
+/// A shadow run over one or more lists. It ends when dropped.
 pub struct ShadowRun {
-    lists: Vec<(Understudy, Arc<Shadow>)>,
-    seen: Receiver<Seen>,
+    lists: Vec<(ShadowTarget, Arc<Shadow>)>,
+    observed: Receiver<ObservedCheck>,
     skipped: Arc<AtomicU64>,
     tally: ShadowTally,
 }
 
-/// What a shadow run found so far.
+/// The results of a shadow run so far.
 #[derive(Clone, Debug, Default)]
 pub struct ShadowTally {
-    /// Checks that both answered.
+    /// Checks answered by both generations.
     pub compared: u64,
-    /// Checks that the candidate was not asked, as it did not keep up.
+    /// Checks not passed to the candidate because it did not keep up.
     pub skipped: u64,
-    /// Checks that they answered differently, both knowing the same entries.
+    /// Checks answered differently although both generations had the same entries.
     pub disagreements: u64,
-    /// The latest of those, at most 16, each subject once.
+    /// The latest disagreements: at most 16, one per subject and direction.
     pub latest: Vec<Disagreement>,
 }
 
 /// A check that two generations answer differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disagreement {
-    /// Which list, by its place among those of the run.
+    /// The index of the list among those of the run.
     pub list: usize,
-    /// About whom. Shown masked.
+    /// The subject. Its `Debug` output is masked.
     pub subject: Subject,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
-    /// What the generation that serves says; the candidate says the other.
+    /// The verdict of the serving generation. The candidate returned the opposite.
     pub serving: Verdict,
 }
 
-/// When a shadow run is over, and what then.
+/// When a shadow run ends, and what it decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShadowPlan {
-    /// So many checks are to be compared; `None` for as many as come in the run's time.
+    /// The number of checks to compare; `None` to compare until the run's time is up.
     pub checks: Option<u64>,
-    /// With more disagreements than this the candidate is discarded, and at once; otherwise promoted at the end.
+    /// The most disagreements tolerated. With more, the run ends at once and the candidate is discarded; otherwise the
+    /// candidate is promoted at the end.
     pub max_disagreements: u64,
 }
 
-/// What a shadow run leads to.
+/// The result of a shadow run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShadowVerdict {
     /// The candidate may serve.
     Promote,
-    /// It may not.
+    /// The candidate must not serve.
     Discard,
 }
 
 impl ShadowPlan {
-    /// What the run leads to, if it is over: with enough checks or disagreements, or because its time is.
+    /// Returns the result if the run is over: with enough checks, too many disagreements, or because its time is up.
     pub fn verdict(&self, tally: &ShadowTally, time_is_up: bool) -> Option<ShadowVerdict> {
         if tally.disagreements > self.max_disagreements {
             return Some(ShadowVerdict::Discard);
@@ -118,65 +120,68 @@ impl ShadowPlan {
     }
 }
 
-/// How many checks wait to be compared; more are skipped.
+/// The number of checks that can wait to be compared. Further ones are skipped.
 const QUEUE: usize = 4096;
+/// The number of disagreements kept.
 const LATEST: usize = 16;
 
 impl ShadowRun {
-    /// Begins a run. From now on, each check of each list is seen.
-    pub fn begin(lists: Vec<Understudy>) -> Self {
-        let (sender, seen) = sync_channel(QUEUE);
+    /// Starts a run. From now on the checks of each list are observed.
+    pub fn begin(lists: Vec<ShadowTarget>) -> Self {
+        let (sender, observed) = sync_channel(QUEUE);
         let skipped = Arc::new(AtomicU64::new(0));
         let lists = lists
             .into_iter()
             .enumerate()
-            .map(|(list, understudy)| {
-                let shadow = Arc::new(Shadow { list, seen: sender.clone(), skipped: Arc::clone(&skipped) });
-                understudy.list.set_shadow(Arc::clone(&shadow));
-                (understudy, shadow)
+            .map(|(list, target)| {
+                let shadow =
+                    Arc::new(Shadow { list, observed: sender.clone(), skipped: Arc::clone(&skipped) });
+                target.list.set_shadow(Arc::clone(&shadow));
+                (target, shadow)
             })
             .collect();
-        ShadowRun { lists, seen, skipped, tally: ShadowTally::default() }
+        ShadowRun { lists, observed, skipped, tally: ShadowTally::default() }
     }
 
-    /// Has the candidates answer what was seen, and waits for that at most as long as `wait`. To be called over and over, on a thread of
-    /// its own.
+    /// Passes observed checks to the candidates and compares the verdicts. Waits at most `wait` for the first check.
+    /// Call it repeatedly, on a dedicated thread.
     ///
-    /// A write that comes between two answers makes no disagreement: a check that was answered differently is asked again of
-    /// both, at the same sequence number.
+    /// A write between the two answers is not a disagreement: a check that was answered differently is repeated on both
+    /// generations at the same sequence number.
     ///
     /// # Errors
     ///
-    /// [`FillError`] where a candidate fails: it must not serve.
+    /// [`FillError`] if a candidate fails: it must not serve.
     pub fn compare(&mut self, wait: Duration) -> Result<&ShadowTally, FillError> {
-        if let Ok(first) = self.seen.recv_timeout(wait) {
-            let batch: Vec<Seen> = std::iter::once(first).chain(self.seen.try_iter().take(QUEUE)).collect();
-            // So that what the candidate answers is not stale, where both would agree by chance.
-            for list in batch.iter().map(|seen| seen.list).collect::<BTreeSet<_>>() {
-                let (understudy, _) = &self.lists[list];
-                understudy.candidate.catch_up(&*understudy.source)?;
+        if let Ok(first) = self.observed.recv_timeout(wait) {
+            let batch: Vec<ObservedCheck> =
+                std::iter::once(first).chain(self.observed.try_iter().take(QUEUE)).collect();
+            // A stale candidate could agree by accident.
+            for list in batch.iter().map(|check| check.list).collect::<BTreeSet<_>>() {
+                let (target, _) = &self.lists[list];
+                target.candidate.catch_up(&*target.source)?;
             }
-            for seen in batch {
-                self.compare_one(&seen)?;
+            for check in batch {
+                self.compare_one(&check)?;
             }
         }
         self.tally.skipped = self.skipped.load(Ordering::Relaxed);
         Ok(&self.tally)
     }
 
-    fn compare_one(&mut self, seen: &Seen) -> Result<(), FillError> {
-        let &Seen { list, subject, direction, verdict } = seen;
-        let Understudy { list: blacklist, source, candidate } = &self.lists[list].0;
+    fn compare_one(&mut self, check: &ObservedCheck) -> Result<(), FillError> {
+        let &ObservedCheck { list, subject, direction, verdict } = check;
+        let ShadowTarget { list: blacklist, source, candidate } = &self.lists[list].0;
         self.tally.compared += 1;
         if candidate.check(subject, direction)? == verdict {
             return Ok(());
         }
-        let settled = blacklist.held(|serving| {
-            // The source may be ahead of what was acknowledged, and moves on. Whoever writes waits for us meanwhile: so this
-            // ends.
+        let settled = blacklist.with_writes_blocked(|serving| {
+            // The source may be ahead of the acknowledged writes and may still advance. It can't advance for long,
+            // because writers wait for this closure, so the loop ends.
             loop {
                 let known = candidate.catch_up(&**source)?;
-                // A generation that fails now has answered before, and its failing is for its keeper to see.
+                // A serving generation that fails now answered the check earlier. Its failure is handled elsewhere.
                 let Ok(same) = serving.catch_up(&**source) else { return Ok(None) };
                 if known == same {
                     let answered = candidate.check(subject, direction)?;
@@ -197,7 +202,7 @@ impl ShadowRun {
         Ok(())
     }
 
-    /// What was found so far.
+    /// The results so far.
     pub fn tally(&self) -> &ShadowTally {
         &self.tally
     }
@@ -205,8 +210,8 @@ impl ShadowRun {
 
 impl Drop for ShadowRun {
     fn drop(&mut self) {
-        for (understudy, shadow) in &self.lists {
-            understudy.list.end_shadow(shadow);
+        for (target, shadow) in &self.lists {
+            target.list.end_shadow(shadow);
         }
     }
 }
@@ -226,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_over_with_enough_checks_or_when_its_time_is_up() {
+    fn a_run_ends_after_enough_checks_or_when_its_time_is_up() {
         let plan = ShadowPlan { checks: Some(100), max_disagreements: 1 };
         assert_eq!(plan.verdict(&tally(99, 1), false), None);
         assert_eq!(plan.verdict(&tally(100, 1), false), Some(ShadowVerdict::Promote));

@@ -1,4 +1,4 @@
-//! What the host needs from outside: the truth that a generation is filled from.
+//! The source of truth that generations are filled from.
 
 use std::error::Error;
 
@@ -6,60 +6,61 @@ use portcullis_msisdn::{Directions, Subject};
 
 use crate::contract::Entry;
 
-/// Why the source gave nothing: whatever its implementer says.
+/// An error of an [`EntrySource`] or [`StateStore`](crate::StateStore) implementation.
 pub type SourceError = Box<dyn Error + Send + Sync>;
 
-/// The durable record of one blacklist.
+/// The durable source of one blacklist's entries, such as a database.
 ///
-/// Each change of an entry increments the list's sequence number. A walk over `members` need not be one
-/// consistent snapshot: the changes since the sequence at its start, replayed afterwards, mend what moved meanwhile.
+/// Each change of an entry increments the list's sequence number. Iteration over [`members`](Self::members) need not be
+/// a consistent snapshot: the changes since the sequence number at its start are replayed afterwards.
 pub trait EntrySource {
-    /// How far the list is, and how long.
+    /// Returns the list's sequence number and length.
     ///
     /// # Errors
     ///
-    /// Where the record can't be read.
+    /// If the source can't be read.
     fn census(&self) -> Result<Census, SourceError>;
 
-    /// The entries in force with a subject above `after`, in ascending order, at most `limit`. Empty at the end, and only there.
+    /// Returns at most `limit` entries in force with a subject greater than `after`, in ascending order of subject. The
+    /// result is empty only at the end.
     ///
     /// # Errors
     ///
-    /// Where the record can't be read.
+    /// If the source can't be read.
     fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError>;
 
-    /// The directions in force for each of these subjects, in their order; none for a stranger.
+    /// Returns the directions in force for each subject, in order; [`Directions::NONE`] for a subject without an entry.
     ///
     /// # Errors
     ///
-    /// Where the record can't be read.
+    /// If the source can't be read.
     fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, SourceError>;
 
-    /// The entries that changed after `sequence`, each once as it is now, in ascending order of their last
-    /// change, at most `limit`. Empty where nothing is newer.
+    /// Returns at most `limit` entries that changed after `sequence`, in ascending order of their last change. Each
+    /// appears once, in its current state. The result is empty if nothing changed.
     ///
     /// # Errors
     ///
-    /// Where the record can't be read.
+    /// If the source can't be read.
     fn changes_since(&self, sequence: u64, limit: usize) -> Result<Vec<Change>, SourceError>;
 }
 
-/// How far a list is, and how long: both of one moment.
+/// A list's sequence number and length at the same moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// The number of the newest change; 0 where there was none.
+    /// The sequence number of the latest change; 0 if there was none.
     pub sequence: u64,
-    /// How many entries are in force, a subject in both directions counting once.
+    /// The number of entries in force. A subject blocked in both directions counts once.
     pub entries: u64,
 }
 
-/// What became of an entry.
+/// A change of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Whom the entry is about.
+    /// The subject of the entry.
     pub subject: Subject,
-    /// The directions that it covers now; none where it is lifted.
+    /// The directions now in force; [`Directions::NONE`] if the entry was lifted.
     pub directions: Directions,
-    /// The number of this change.
+    /// The sequence number of the change.
     pub sequence: u64,
 }

@@ -1,4 +1,4 @@
-//! Whatever a plugin does wrong, it is cut off within its bound, named, and lost alone.
+//! Every misbehaviour of a plugin is stopped at its limit, reported with its kind, and affects only its own instance.
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::record::Record;
 use support::states::{State, States};
 use support::{empty, entry, evil, exact, recipe, subject};
 
-/// The names out of the plugin's own list.
+/// Collects the mode names from the plugin's own table.
 macro_rules! modes {
     ($($(#[doc = $doc:literal])+ $name:literal => $mode:ident,)+) => {
         const MODES: &[&str] = &[$($name,)+];
@@ -21,7 +21,7 @@ macro_rules! modes {
 
 include!("../../plugins/evil/src/modes.rs");
 
-/// A test for each way to be evil, by its name, and the test that none is missing.
+/// Declares a test per mode, named after the misbehaviour, and a test that no mode is missing.
 macro_rules! outcomes {
     ($($mode:literal => $test:ident,)+) => {
         $(mod $test {
@@ -32,7 +32,7 @@ macro_rules! outcomes {
         })+
 
         #[test]
-        fn every_way_to_be_evil_has_its_outcome_pinned() {
+        fn every_mode_has_a_test() {
             let pinned = BTreeSet::from([$($mode),+]);
             assert_eq!(pinned, MODES.iter().copied().collect());
         }
@@ -87,13 +87,14 @@ fn evil_instance(mode: &str) -> Instance {
     recipe.plugin.instantiate(&recipe.settings, &recipe.account, None).expect("it starts")
 }
 
-/// What becomes of a generation that is filled with three hundred entries.
+/// Fills a generation with three hundred entries.
 fn fill(mode: &str) -> Result<(), FillError> {
     let record = Record::of((0..300).map(subject));
     Generation::filled(recipe(evil(), &options(mode)), &record, None).map(drop)
 }
 
-/// The call fails as this kind of fault, the instance answers no more, and others know nothing of it.
+/// Asserts that the call failed with this kind of error, that the instance is out of service, and that others still
+/// work.
 #[track_caller]
 fn is_lost_alone<T: std::fmt::Debug>(list: &Generation, result: Result<T, CallError>, kind: &str) {
     let error = result.expect_err("the plugin is cut off");
@@ -168,7 +169,7 @@ mod outcome {
         assert!(states.kept().is_none(), "nothing half-saved is kept");
     }
 
-    /// From a saved state, with the record to fall back on.
+    /// Fills a generation from a saved state, with the record as the fallback.
     fn fill_from_a_state(mode: &str) -> FilledFrom {
         let record = Record::of((0..300).map(subject));
         let format = Format { name: "evil".to_owned(), version: 1 };
@@ -184,17 +185,14 @@ mod outcome {
     pub(super) fn an_endless_load(mode: &str) {
         let from = fill_from_a_state(mode);
         assert!(
-            matches!(from, FilledFrom::RecordInstead(FillError::Plugin(CallError::TimedOut { .. }))),
+            matches!(from, FilledFrom::Fallback(FillError::Plugin(CallError::TimedOut { .. }))),
             "{from:?}"
         );
     }
 
     pub(super) fn a_load_that_lies(mode: &str) {
         let from = fill_from_a_state(mode);
-        assert!(
-            matches!(from, FilledFrom::RecordInstead(FillError::Miscounted { given: 300, .. })),
-            "{from:?}"
-        );
+        assert!(matches!(from, FilledFrom::Fallback(FillError::Miscounted { given: 300, .. })), "{from:?}");
     }
 
     pub(super) fn a_deep_recursion(mode: &str) {
@@ -240,7 +238,7 @@ mod outcome {
         let result = evil_list(mode).check_many(&[1, 2].map(subject), Direction::Inbound);
         assert_eq!(
             result.expect_err("it is cut off").to_string(),
-            "the plugin broke the contract: check-many answered 0 bytes for 2 subjects"
+            "the plugin broke the contract: check-many returned 0 bytes for 2 subjects"
         );
     }
 
@@ -250,8 +248,8 @@ mod outcome {
 
     pub(super) fn a_batch_that_contradicts(mode: &str) {
         let error = fill(mode).expect_err("it is found out");
-        let told = "the plugin broke the contract: check does not agree with check-many";
-        assert_eq!(error.to_string(), told);
+        let expected = "the plugin broke the contract: check does not agree with check-many";
+        assert_eq!(error.to_string(), expected);
     }
 
     pub(super) fn refusals_past_the_bound(mode: &str) {
@@ -332,6 +330,6 @@ mod outcome {
 
     pub(super) fn refused_entries(mode: &str) {
         let error = fill(mode).expect_err("an opt-out would be broken");
-        assert_eq!(error.to_string(), "the plugin does not take an entry: it takes no entries today");
+        assert_eq!(error.to_string(), "the plugin rejected an entry: it takes no entries today");
     }
 }

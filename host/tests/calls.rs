@@ -1,4 +1,4 @@
-//! The default plugin, a real component, answers through the host.
+//! The default plugin, called through the host.
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::record::Record;
 use support::{account, empty, entry, exact, hand_over, recipe, subject};
 
 #[test]
-fn a_blocked_subject_is_blocked_in_its_directions_and_nobody_else_is() {
+fn a_subject_is_blocked_in_its_directions_only() {
     let list = empty(exact());
     let outcomes = list
         .block(&[entry(1, Directions::BOTH), entry(2, Directions::INBOUND), entry(1, Directions::INBOUND)])
@@ -34,7 +34,7 @@ fn a_blocked_subject_is_blocked_in_its_directions_and_nobody_else_is() {
 }
 
 #[test]
-fn batches_larger_than_a_call_are_cut_and_answered_in_order() {
+fn large_batches_are_split_and_answered_in_order() {
     let list = empty(exact());
     let members: Vec<Entry> = (0..10_000).map(|i| entry(i * 3, Directions::OUTBOUND)).collect();
     assert_eq!(list.block(&members).expect("entries are taken").len(), members.len());
@@ -89,7 +89,7 @@ fn a_saved_state_loads_into_another_instance() {
 }
 
 #[test]
-fn wrong_options_are_refused_in_the_plugin_s_words() {
+fn wrong_options_are_refused_in_the_plugins_words() {
     let error = Generation::empty(recipe(exact(), r#"{"treshold":3}"#)).map(|_| ());
     assert_eq!(
         error.expect_err("it has no options").to_string(),
@@ -130,7 +130,7 @@ fn a_generation_is_filled_caught_up_and_exchanged() {
 }
 
 #[test]
-fn checks_go_on_from_two_threads_while_generations_are_exchanged() {
+fn checks_continue_on_two_threads_while_generations_are_swapped() {
     let record = Record::default();
     for value in 0..2000 {
         record.set(subject(value * 2), Directions::BOTH);
@@ -184,7 +184,7 @@ fn an_account_is_charged_by_all_instances_and_paid_back() {
 }
 
 #[test]
-fn a_fill_that_the_source_fails_is_told_so() {
+fn an_error_of_the_source_fails_the_fill() {
     struct Broken;
     impl EntrySource for Broken {
         fn census(&self) -> Result<Census, SourceError> {

@@ -1,4 +1,4 @@
-//! A million numbers behind the permutation, in a real component: not one wrong verdict.
+//! A million phone numbers behind the permutation, in a real component: every verdict is right.
 
 mod support;
 
@@ -13,13 +13,13 @@ use support::exact;
 const MEMBERS: usize = 1_000_000;
 const CHECKS: usize = 10_000_000;
 
-/// Numbers as they are handed out: a few prefixes, and any number behind them.
+/// Generates numbers like real assignments: a few prefixes followed by random digits.
 struct Numbers(u64);
 
 impl Numbers {
     fn next(&mut self) -> Msisdn {
         const PREFIXES: [u64; 8] = [4673, 4179, 4477, 9198, 97254, 1212, 55119, 49151];
-        // Marsaglia's xorshift: any generator of test numbers will do.
+        // Marsaglia's xorshift. Its quality suffices for test data.
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -55,7 +55,7 @@ fn ten_million_checks_of_a_million_numbers_are_all_right() {
             blocked += usize::from(verdict == Verdict::Block);
         }
     };
-    // Every member, and as many other numbers as make it ten million.
+    // Every member, and enough other numbers to make ten million.
     let mut all = members.iter().copied();
     for _ in 0..CHECKS.div_ceil(4096) {
         asked.clear();
@@ -70,6 +70,6 @@ fn ten_million_checks_of_a_million_numbers_are_all_right() {
     check(&asked);
     assert!(blocked >= MEMBERS, "every member was asked about");
 
-    // The whole linear memory, with the plugin's stack and data: six bytes a number and 128 KiB.
+    // Total linear memory, including the plugin's stack and data: at most six bytes per number plus 128 KiB.
     assert!(list.memory_bytes() <= 6 * MEMBERS as u64 + (128 << 10), "{} bytes", list.memory_bytes());
 }

@@ -1,4 +1,4 @@
-//! docs/plugins.md: its plugin is built and tested as the page says, and loaded by the host.
+//! Builds and tests the plugin of docs/plugins.md as the page says, and loads it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,18 +11,18 @@ use portcullis_host::{
 
 const GUIDE: &str = include_str!("../../docs/plugins.md");
 
-/// The fenced blocks of a page, with what stands behind their fence.
+/// The fenced code blocks of a page, each with its info string.
 fn blocks(page: &str) -> impl Iterator<Item = (&str, &str)> {
     let fenced = page.split("\n```").skip(1).step_by(2);
     fenced.map(|block| block.split_once('\n').expect("a fence ends its line"))
 }
 
-/// Follows the guide in an empty folder, but takes the SDK from this workspace. Returns the component.
+/// Follows the guide in an empty directory, with the SDK from this workspace. Returns the path of the component.
 fn follow_the_guide() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("it is there");
     let outer = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guide");
     let folder = outer.join("calling-codes");
-    // What was compiled before stays.
+    // The directory is kept between runs, with its compiled dependencies.
     fs::create_dir_all(outer.join(".cargo")).expect("a folder is made");
     let sdk = workspace.join("crates/plugin-sdk");
     let config = format!(
@@ -30,18 +30,18 @@ fn follow_the_guide() -> PathBuf {
         sdk.display().to_string()
     );
     fs::write(outer.join(".cargo/config.toml"), config).expect("a file is written");
-    // So that each dependency is at the version that is here already.
+    // Pins dependencies to the versions that are already downloaded.
     fs::create_dir_all(&folder).expect("a folder is made");
     fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock")).expect("a file is copied");
 
     let mut commands = 0;
     for (fence, text) in blocks(GUIDE) {
         if let Some((_, file)) = fence.split_once(' ') {
-            // The folder lies in that of this workspace, and is none of its members.
+            // The directory is inside this workspace but not a member of it.
             let text = if file == "Cargo.toml" { &format!("{text}\n[workspace]\n") } else { text };
             let file = folder.join(file);
             fs::create_dir_all(file.parent().expect("it lies in the folder")).expect("a folder is made");
-            // Cargo compiles again what was written again.
+            // Rewriting an unchanged file would make Cargo recompile it.
             if fs::read_to_string(&file).is_ok_and(|before| before == text) {
                 continue;
             }
@@ -49,7 +49,7 @@ fn follow_the_guide() -> PathBuf {
         } else if fence == "sh" {
             let mut shell = Command::new("sh");
             shell.args(["-e", "-c", text]).current_dir(&folder);
-            // What holds for the build of this test must not reach that of the plugin.
+            // Settings of this test's build must not affect the plugin's.
             for name in ["CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER"] {
                 shell.env_remove(name);
             }
@@ -57,7 +57,7 @@ fn follow_the_guide() -> PathBuf {
             assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
             commands += text.lines().count();
         } else {
-            assert_eq!(fence, "text", "a block that is neither written to a file nor run");
+            assert_eq!(fence, "text", "a block must be a file, a command, or text");
         }
     }
     assert_eq!(commands, 2);

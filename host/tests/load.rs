@@ -1,8 +1,8 @@
-//! What is not a plugin is refused, with the reason.
+//! Files that are not plugins are rejected, with the reason.
 
 mod support;
 
-use portcullis_host::{Keyspace, Limits, LoadError, Plugin, Unfit};
+use portcullis_host::{InvalidComponent, Keyspace, Limits, LoadError, Plugin};
 use support::engine;
 
 fn refusal(component: &[u8]) -> String {
@@ -37,21 +37,21 @@ fn bytes_that_are_not_webassembly_are_refused() {
 }
 
 #[test]
-fn a_module_is_refused_with_the_way_to_make_a_component() {
+fn a_module_is_rejected_with_instructions_to_make_a_component() {
     let text = refusal_of_text("(module)");
     assert!(text.contains("a WebAssembly module, not a component"), "{text}");
     assert!(text.contains("wasm-component-ld"), "{text}");
 }
 
 #[test]
-fn an_empty_component_is_refused_for_want_of_the_interface() {
+fn an_empty_component_is_rejected_because_the_interface_is_missing() {
     let text = refusal_of_text("(component)");
     assert!(text.contains("does not fit the contract portcullis:blacklist@0.1.0"), "{text}");
     assert!(text.contains("portcullis:blacklist/blacklist@0.1.0"), "{text}");
 }
 
 #[test]
-fn imports_are_refused_by_name() {
+fn imports_are_rejected_by_name() {
     let text = refusal_of_text(
         r#"(component
             (import "wasi:clocks/wall-clock@0.2.0" (instance))
@@ -62,7 +62,7 @@ fn imports_are_refused_by_name() {
 }
 
 #[test]
-fn an_interface_of_other_functions_is_refused_by_the_function_that_is_missing() {
+fn an_interface_with_other_functions_is_rejected_by_the_missing_function() {
     let text = refusal_of_text(
         r#"(component
             (instance $i)
@@ -73,7 +73,7 @@ fn an_interface_of_other_functions_is_refused_by_the_function_that_is_missing() 
 }
 
 #[test]
-fn no_beginning_of_a_plugin_is_a_plugin() {
+fn a_truncated_plugin_is_rejected() {
     let whole = portcullis_plugin_bundle::EXACT.component;
     for length in (0..whole.len()).step_by(whole.len() / 40) {
         let text = refusal(&whole[..length]);
@@ -82,12 +82,12 @@ fn no_beginning_of_a_plugin_is_a_plugin() {
 }
 
 #[test]
-fn a_plugin_with_flipped_bits_is_refused_or_bounded() {
+fn a_plugin_with_flipped_bits_does_not_crash_the_host() {
     let whole = portcullis_plugin_bundle::EXACT.component;
     for place in (8..whole.len()).step_by(whole.len() / 60) {
         let mut damaged = whole.to_vec();
         damaged[place] ^= 0x41;
-        // It may still be a component that fits. What it must not do is bring the host down.
+        // The result may still be a valid component.
         let _ = Plugin::load(engine(), &damaged, Limits::default());
     }
 }
@@ -96,7 +96,10 @@ fn a_plugin_with_flipped_bits_is_refused_or_bounded() {
 fn a_file_past_the_limit_is_refused_before_it_is_read() {
     let limits = Limits { component_bytes: 1000, ..Limits::default() };
     let error = Plugin::load(engine(), portcullis_plugin_bundle::EXACT.component, limits).map(|_| ());
-    assert!(matches!(error, Err(LoadError::Unfit(Unfit::TooLarge { limit: 1000, .. }))), "{error:?}");
+    assert!(
+        matches!(error, Err(LoadError::Invalid(InvalidComponent::TooLarge { limit: 1000, .. }))),
+        "{error:?}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The plugin that works on numbers in clear, a real component behind the permutation.
+//! The `prefix` plugin, which works on phone numbers in the clear, behind the permutation.
 
 mod support;
 
@@ -32,18 +32,18 @@ fn list(options: &str) -> Generation {
     Generation::empty(granted(options)).expect("the plugin starts")
 }
 
-/// Which of the numbers are blocked, asked one by one and all at once.
+/// Returns which of the numbers are blocked. Checks them both one by one and in a batch.
 fn blocked(list: &Generation, numbers: &[u64], direction: Direction) -> Vec<u64> {
     let subjects: Vec<Subject> = numbers.iter().map(|&number| subject(number)).collect();
     let verdicts = list.check_many(&subjects, direction).expect("checks are answered");
     for (&subject, &verdict) in subjects.iter().zip(&verdicts) {
-        assert_eq!(list.check(subject, direction), Ok(verdict), "one by one it is as in a batch");
+        assert_eq!(list.check(subject, direction), Ok(verdict), "single checks agree with the batch");
     }
     let blocked = numbers.iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Block);
     blocked.map(|(&number, _)| number).collect()
 }
 
-/// Every entry of a list, page by page, in the order given.
+/// Lists all entries page by page, in the order returned.
 fn walk(list: &Generation, limit: usize) -> Vec<Entry> {
     let (mut walked, mut after) = (Vec::new(), None);
     loop {
@@ -65,7 +65,7 @@ fn it_describes_itself() {
 }
 
 #[test]
-fn without_numbers_in_clear_it_is_refused_with_the_setting_that_grants_them() {
+fn without_a_grant_it_is_refused_with_the_setting_that_grants_clear_numbers() {
     let error = Generation::empty(recipe(prefix(), "{}")).map(|_| ());
     assert_eq!(
         error.expect_err("nothing is granted").to_string(),
@@ -75,14 +75,14 @@ fn without_numbers_in_clear_it_is_refused_with_the_setting_that_grants_them() {
 }
 
 #[test]
-fn wrong_options_are_refused_in_the_plugin_s_words() {
+fn wrong_options_are_refused_in_the_plugins_words() {
     let error = Generation::empty(granted(r#"{"block": ["41", "042"]}"#)).map(|_| ());
     let error = error.expect_err("no prefix begins with 0");
     assert_eq!(
         error,
         CallError::Refused(
-            "the option `block` has a rule at place 2 that begins with 0, as no number does: write what the numbers begin \
-             with, country code first, as in 417152"
+            "rule 2 of the option `block` begins with 0, but no number does: write the first digits of the numbers, \
+             starting with the country code, as in 417152"
                 .to_owned()
         )
     );
@@ -90,7 +90,7 @@ fn wrong_options_are_refused_in_the_plugin_s_words() {
 }
 
 #[test]
-fn options_which_may_be_numbers_are_not_in_debug_output() {
+fn options_are_not_in_debug_output() {
     let recipe = granted(r#"{"block": ["41715209999"]}"#);
     let shown = format!("{recipe:?}");
     assert!(shown.contains("26 bytes") && !shown.contains("41715209999"), "{shown}");
@@ -101,7 +101,7 @@ fn a_pattern_blocks_its_numbers_and_not_their_neighbours() {
     let list = list(r#"{"block": ["+4121560####", "+41328321###"]}"#);
     let asked: Vec<u64> = (41_215_590_000..41_215_620_000)
         .chain(41_328_320_000..41_328_323_000)
-        // A digit less and a digit more.
+        // Numbers one digit shorter and one digit longer.
         .chain(4_121_560_000..4_121_561_000)
         .chain(412_156_000_000..412_156_001_000)
         .collect();
@@ -113,7 +113,7 @@ fn a_pattern_blocks_its_numbers_and_not_their_neighbours() {
 }
 
 #[test]
-fn an_allow_rule_lets_its_numbers_out_of_a_block_rule() {
+fn an_allow_rule_exempts_numbers_from_a_block_rule() {
     let list = list(r#"{"block": ["417152"], "allow": ["4171520999"], "directions": ["inbound"]}"#);
     let asked: Vec<u64> = (41_715_209_900..41_715_210_100).collect();
     let expected: Vec<u64> = (41_715_209_900..41_715_209_990).chain(41_715_210_000..41_715_210_100).collect();
@@ -122,7 +122,7 @@ fn an_allow_rule_lets_its_numbers_out_of_a_block_rule() {
 }
 
 #[test]
-fn an_entry_is_stronger_than_an_allow_rule_and_leaves_no_trace() {
+fn an_entry_overrides_an_allow_rule_and_leaves_no_trace_when_lifted() {
     let list = list(r#"{"block": ["4171"], "allow": ["417152"]}"#);
     let numbers = [41_715_209_998, 41_715_209_999, 41_715_210_000, 41_715_300_000];
     let optout = entry(41_715_209_999, Directions::OUTBOUND);
@@ -136,7 +136,7 @@ fn an_entry_is_stronger_than_an_allow_rule_and_leaves_no_trace() {
 }
 
 #[test]
-fn an_identity_that_is_no_number_can_be_an_entry_and_has_no_rule() {
+fn a_reserved_identity_can_be_an_entry_but_matches_no_rule() {
     let list = list(r#"{"block": ["1"]}"#);
     let [one, other] = [0, 1].map(|index| hidden().reserved(ReservedId::new(index).expect("it is small")));
     let optout = Entry { subject: one, directions: Directions::BOTH };
@@ -147,7 +147,7 @@ fn an_identity_that_is_no_number_can_be_an_entry_and_has_no_rule() {
 }
 
 #[test]
-fn pages_give_every_entry_once_in_the_order_of_the_numbers() {
+fn pages_list_every_entry_once_in_numeric_order() {
     let list = list(r#"{"block": ["4171"]}"#);
     let directions = [Directions::BOTH, Directions::INBOUND, Directions::OUTBOUND];
     let entries: Vec<Entry> = (0..10_000)
@@ -158,13 +158,13 @@ fn pages_give_every_entry_once_in_the_order_of_the_numbers() {
         })
         .collect();
     let mut expected = entries.clone();
-    expected.sort_by_key(|entry| hidden().rename_back(entry.subject));
+    expected.sort_by_key(|entry| hidden().invert(entry.subject));
     list.block(&entries).expect("entries are taken");
     for limit in [1, 64, 4096, 10_000] {
         assert!(walk(&list, limit) == expected, "pages of {limit}");
     }
 
-    // An entry that goes while the pages are walked takes no other with it, be it the last one given.
+    // Lifting entries between pages, including the last one listed, skips no others.
     let mut walked = Vec::new();
     let mut after = None;
     loop {
@@ -224,8 +224,8 @@ fn a_saved_state_loads_into_another_instance_with_other_rules() {
 }
 
 #[test]
-fn a_number_takes_ten_bytes_at_most_wherever_it_is() {
-    // One country's, and as far apart as numbers can be.
+fn a_number_takes_at_most_ten_bytes_whatever_the_distribution() {
+    // Numbers of one country, and numbers spread over the whole range.
     for step in [7, 2_199_999_999] {
         let list = list("{}");
         let before = list.memory_bytes();
@@ -233,7 +233,7 @@ fn a_number_takes_ten_bytes_at_most_wherever_it_is() {
         let entries: Vec<Entry> = (0..count)
             .map(|i| {
                 let value = 46_700_000_000 + i * 99_991 % count * step;
-                let subject = hidden().rename(Subject::new(value).expect("below 2^50"));
+                let subject = hidden().permute(Subject::new(value).expect("below 2^50"));
                 Entry { subject, directions: Directions::BOTH }
             })
             .collect();

@@ -1,4 +1,4 @@
-//! A generation is proved while it goes on.
+//! Verification of a generation while it changes.
 
 mod support;
 
@@ -9,7 +9,7 @@ use support::record::Record;
 use support::{exact, recipe, subject};
 
 #[test]
-fn a_list_that_grows_and_is_brought_up_to_date_meanwhile_is_not_miscounted() {
+fn a_list_that_grows_during_verification_is_not_reported_as_miscounted() {
     let record = Record::of((0..1000).map(subject));
     let list = Generation::filled(recipe(exact(), "{}"), &record, None).expect("it is filled");
     let stop = AtomicBool::new(false);

@@ -1,4 +1,4 @@
-//! Generations exchanged one after the other while checks and writes go on. The long form is `cargo xtask soak`.
+//! Swaps generations repeatedly while checks and writes continue. `cargo xtask soak` runs the long form.
 
 mod support;
 
@@ -12,7 +12,7 @@ use portcullis_host::{
 use support::record::Record;
 use support::states::States;
 
-/// How much of it.
+/// The size of the test.
 struct Scale {
     members: u64,
     reloads: usize,
@@ -26,13 +26,13 @@ fn scale() -> Scale {
     }
 }
 
-/// Spread over all subjects, as permuted numbers are.
+/// Spreads numbers over all subjects, as the permutation does.
 fn spread(n: u64) -> Subject {
     let mixed = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ n.rotate_left(17);
     support::subject(mixed >> 14)
 }
 
-/// Members that stay: even ones. Strangers that stay: odd ones, as far above.
+/// Permanent entries are even numbers, permanent non-entries odd ones.
 fn member(n: u64) -> Subject {
     spread(2 * n)
 }
@@ -41,21 +41,21 @@ fn stranger(n: u64) -> Subject {
     spread(2 * n + 1)
 }
 
-/// Entries that come and go while it is looked at.
+/// The number of entries that are toggled during the test.
 const TOGGLED: u64 = 1000;
 
 fn toggled(n: u64) -> Subject {
     spread((1 << 40) + n)
 }
 
-/// What may be answered about an entry that comes and goes.
+/// The state of a toggled entry.
 const OUT: u8 = 0;
 const IN: u8 = 1;
-/// A write is under way, and not acknowledged.
+/// A write is in progress and not yet acknowledged.
 const EITHER: u8 = 2;
 
-/// How long checks took, in nanoseconds: since they were asked, which is what the host can do about it; and since they were
-/// due, which is also how long the machine kept the thread waiting.
+/// Latencies of checks in nanoseconds: since they were made, which the host is responsible for, and since they were
+/// due, which also includes how long the machine delayed the thread.
 #[derive(Default)]
 struct Delays {
     since_asked: Vec<u64>,
@@ -76,12 +76,12 @@ struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// A check every 50 µs, each compared with the model; returns how long they took.
+    /// Makes a check every 50 µs and compares it with the model. Returns the latencies.
     fn check(&self, thread: u64) -> Delays {
-        let pace = Duration::from_micros(50);
+        let interval = Duration::from_micros(50);
         let (mut delays, mut due, mut n) = (Delays::default(), Instant::now(), thread);
         while !self.stop.load(Ordering::Relaxed) {
-            due += pace;
+            due += interval;
             while Instant::now() < due {
                 let left = due.saturating_duration_since(Instant::now());
                 if left > Duration::from_micros(20) {
@@ -99,7 +99,7 @@ impl Load<'_> {
                     let before = state.load(Ordering::SeqCst);
                     let verdict = self.ask(toggled(which));
                     let after = state.load(Ordering::SeqCst);
-                    // Nothing was written in between, as far as can be seen: then it is as acknowledged.
+                    // No write was observed in between, so the verdict is that of the last acknowledged write.
                     if before == after && before != EITHER {
                         let wanted = if before == IN { Verdict::Block } else { Verdict::Allow };
                         let again =
@@ -112,7 +112,7 @@ impl Load<'_> {
             delays.since_asked.push(nanos(asked.elapsed()));
             delays.since_due.push(nanos(due.elapsed()));
             self.checks.fetch_add(1, Ordering::Relaxed);
-            // Whoever is hopelessly late begins anew: one long pause is one late check, and not thousands.
+            // After a long pause, restart the schedule: a pause counts as one late check, not as thousands.
             if due.elapsed() > Duration::from_millis(50) {
                 due = Instant::now();
             }
@@ -124,7 +124,7 @@ impl Load<'_> {
         self.list.check(subject, Direction::Inbound).expect("a check never fails")
     }
 
-    /// Writes: to the record, then to the plugin, and then it is acknowledged.
+    /// Toggles entries: writes to the record, then to the plugin, then acknowledges.
     fn write(&self, record: &Record) {
         let mut n = 0_u64;
         while !self.stop.load(Ordering::Relaxed) {
@@ -142,7 +142,7 @@ impl Load<'_> {
     }
 }
 
-/// The default plugin as other bytes: with a custom section that nobody reads.
+/// The default plugin with different bytes: a custom section is appended.
 fn another(name: u8) -> Plugin {
     let component = [portcullis_plugin_bundle::EXACT.component, &[0, 3, 1, b'v', name]].concat();
     Plugin::load(support::engine(), &component, Limits::default()).expect("it loads")
@@ -152,14 +152,14 @@ fn recipe(plugin: Plugin) -> Recipe {
     Recipe::new(plugin, MemoryAccount::new(256 * support::MIB))
 }
 
-/// Runs the load for as long as `meanwhile` takes.
+/// Applies the load while `meanwhile` runs.
 fn under_load(load: &Load<'_>, record: &Record, meanwhile: impl FnOnce() + Send) -> Delays {
     load.stop.store(false, Ordering::SeqCst);
     std::thread::scope(|scope| {
         let checkers: Vec<_> = (1..3).map(|thread| scope.spawn(move || load.check(thread))).collect();
         let writer = scope.spawn(|| load.write(record));
         let reloader = scope.spawn(|| {
-            portcullis_host::yield_to_checks();
+            portcullis_host::lower_priority();
             meanwhile();
         });
         let done = reloader.join();
@@ -176,7 +176,8 @@ fn under_load(load: &Load<'_>, record: &Record, meanwhile: impl FnOnce() + Send)
     })
 }
 
-/// Puts figures, in nanoseconds, where `cargo xtask bench` wants them: a file of this name in the folder that it names.
+/// Writes results in nanoseconds to `file` in the directory `$PORTCULLIS_MEASURED`, where `cargo xtask bench` reads
+/// them.
 fn put(file: &str, figures: &[(String, Duration)]) {
     let Some(folder) = std::env::var_os("PORTCULLIS_MEASURED") else { return };
     let lines: Vec<String> =
@@ -185,22 +186,22 @@ fn put(file: &str, figures: &[(String, Duration)]) {
     std::fs::write(path, format!("{{{}}}", lines.join(", "))).expect("the figures can be written");
 }
 
-/// The delay that 999 of 1,000 checks stay below.
+/// The 99.9th percentile.
 fn nearly_all(delays: &[u64]) -> Duration {
     let mut delays = delays.to_vec();
     delays.sort_unstable();
     Duration::from_nanos(delays.get(delays.len() * 999 / 1000).copied().unwrap_or_default())
 }
 
-#[expect(clippy::print_stdout, reason = "what the long form is run for")]
-fn tell(what: &str, mut delays: Vec<u64>) {
+#[expect(clippy::print_stdout, reason = "the report is the purpose of the long form")]
+fn report(what: &str, mut delays: Vec<u64>) {
     delays.sort_unstable();
     let at = |part: f64| {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             clippy::cast_precision_loss,
-            reason = "a place in a list"
+            reason = "an index into a list"
         )]
         let place = (delays.len() as f64 * part) as usize;
         delays.get(place.min(delays.len().saturating_sub(1))).map_or(0.0, |&nanos| nanos as f64 / 1000.0)
@@ -221,8 +222,8 @@ fn tell(what: &str, mut delays: Vec<u64>) {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "what the long form is run for")]
-fn reloads_in_a_row_under_load_fail_no_check_and_lose_no_write() {
+#[expect(clippy::print_stdout, reason = "the report is the purpose of the long form")]
+fn repeated_reloads_under_load_fail_no_check_and_lose_no_write() {
     let scale = scale();
     let record = Record::of((0..scale.members).map(member));
     let states = States::default();
@@ -265,10 +266,10 @@ fn reloads_in_a_row_under_load_fail_no_check_and_lose_no_write() {
             ("delay/due/reloads".to_owned(), nearly_all(&meanwhile.since_due)),
         ],
     );
-    tell("without reloads, since asked", before.since_asked);
-    tell("with reloads, since asked", meanwhile.since_asked);
-    tell("without reloads, since due", before.since_due);
-    tell("with reloads, since due", meanwhile.since_due);
+    report("without reloads, since asked", before.since_asked);
+    report("with reloads, since asked", meanwhile.since_asked);
+    report("without reloads, since due", before.since_due);
+    report("with reloads, since due", meanwhile.since_due);
     took.sort_unstable();
     println!(
         "{} reloads of {} entries, from a saved state: median {:?}, worst {:?}; {} checks, {} writes",
@@ -279,7 +280,7 @@ fn reloads_in_a_row_under_load_fail_no_check_and_lose_no_write() {
         load.checks.load(Ordering::Relaxed),
         load.writes.load(Ordering::Relaxed),
     );
-    // At the end all is as it was acknowledged last.
+    // Finally, every verdict is that of the last acknowledged write.
     for (n, state) in load.states.iter().enumerate() {
         let verdict = load.ask(toggled(n as u64));
         assert_eq!(verdict == Verdict::Block, state.load(Ordering::SeqCst) == IN, "an acknowledged write");
@@ -288,8 +289,8 @@ fn reloads_in_a_row_under_load_fail_no_check_and_lose_no_write() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "what the long form is run for")]
-fn after_a_loss_the_list_is_back_from_its_saved_state_and_the_changes_since() {
+#[expect(clippy::print_stdout, reason = "the report is the purpose of the long form")]
+fn a_lost_list_is_recovered_from_its_saved_state_and_later_changes() {
     let scale = scale();
     let mut figures = Vec::new();
     for members in [64_000, scale.members] {
@@ -319,7 +320,7 @@ fn after_a_loss_the_list_is_back_from_its_saved_state_and_the_changes_since() {
             .collect();
         took.sort_unstable();
         println!(
-            "{members} entries back after a loss, {TOGGLED} changes since the state: median {:?}, worst {:?}; from the record {from_record:?}",
+            "{members} entries recovered, {TOGGLED} changes since the state: median {:?}, worst {:?}; from the record {from_record:?}",
             took[4], took[8]
         );
         figures.push((format!("recovery/{members}"), took[4]));

@@ -18,10 +18,10 @@ fn with_replicas(plugin: Plugin, options: &str, replicas: usize) -> Recipe {
 }
 
 #[test]
-fn a_write_is_in_all_of_them_when_it_returns() {
+fn a_write_is_in_all_replicas_when_it_returns() {
     let list = Generation::empty(with_replicas(exact(), "{}", 3)).expect("it starts");
     let stop = AtomicBool::new(false);
-    // Threads that keep the instances busy, so that each of them gets to answer.
+    // Keeps the instances busy, so that all of them answer checks.
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
@@ -47,7 +47,7 @@ fn a_write_is_in_all_of_them_when_it_returns() {
 }
 
 #[test]
-fn one_that_is_lost_leaves_the_others_and_gives_its_memory_back() {
+fn a_lost_replica_leaves_the_others_and_releases_its_memory() {
     let recipe = with_replicas(evil(), r#"{"mode":"panic"}"#, 3);
     let account = std::sync::Arc::clone(&recipe.account);
     let list = Generation::empty(recipe).expect("it starts");
@@ -66,7 +66,7 @@ fn one_that_is_lost_leaves_the_others_and_gives_its_memory_back() {
 }
 
 #[test]
-fn retiring_gives_all_memory_back() {
+fn retiring_releases_all_memory() {
     let record = Record::of((0..1000).map(subject));
     let list = Generation::filled(with_replicas(exact(), "{}", 2), &record, None).expect("it is filled");
     assert_eq!(list.check(subject(1), Direction::Inbound), Ok(Verdict::Block));
@@ -76,7 +76,7 @@ fn retiring_gives_all_memory_back() {
 }
 
 #[test]
-fn what_was_caught_up_with_is_in_each_of_them() {
+fn catching_up_reaches_every_replica() {
     let record = Record::of((0..1000).map(subject));
     let list = Generation::filled(with_replicas(exact(), "{}", 3), &record, None).expect("it is filled");
     for value in 900..1100 {
@@ -87,7 +87,7 @@ fn what_was_caught_up_with_is_in_each_of_them() {
     list.prove(&record).expect("it asks each of them");
 }
 
-/// A record that nothing comes to: of what a list was given by hand.
+/// A record without a change feed, for a list that was written to directly.
 struct Still(Record);
 
 impl EntrySource for Still {
@@ -109,7 +109,7 @@ impl EntrySource for Still {
 }
 
 #[test]
-fn of_two_writes_at_once_all_of_them_take_the_same_one_last() {
+fn all_replicas_apply_concurrent_writes_in_the_same_order() {
     let list = Generation::empty(with_replicas(exact(), "{}", 3)).expect("it starts");
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -128,7 +128,7 @@ fn of_two_writes_at_once_all_of_them_take_the_same_one_last() {
     list.prove(&held).expect("they hold the same");
 }
 
-/// A record that takes its time to answer.
+/// A record that is slow to answer.
 struct Slow<'a>(&'a Record);
 
 impl EntrySource for Slow<'_> {
@@ -152,7 +152,7 @@ impl EntrySource for Slow<'_> {
 }
 
 #[test]
-fn a_write_that_was_caught_up_with_is_not_undone_by_whoever_catches_up_more_slowly() {
+fn a_slow_catch_up_does_not_undo_a_faster_one() {
     let record = Record::default();
     let list = Generation::filled(with_replicas(exact(), "{}", 2), &record, None).expect("it is filled");
     std::thread::scope(|scope| {
@@ -174,7 +174,7 @@ fn a_write_that_was_caught_up_with_is_not_undone_by_whoever_catches_up_more_slow
 }
 
 #[test]
-fn a_check_that_waits_for_one_that_is_lost_meanwhile_goes_to_another() {
+fn a_check_waiting_for_a_replica_that_is_then_lost_goes_to_another() {
     let limits = Limits { call: Duration::from_millis(50), ..Limits::default() };
     let evil = Plugin::load(support::engine(), portcullis_plugin_bundle::EVIL.component, limits);
     let recipe = with_replicas(evil.expect("it loads"), r#"{"mode":"spin-in-count"}"#, 2);
@@ -182,7 +182,7 @@ fn a_check_that_waits_for_one_that_is_lost_meanwhile_goes_to_another() {
     let many: Vec<Subject> = (0..8_000_000).map(subject).collect();
     let lost = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // One is at work for long, and the other for ever.
+        // One replica is busy for long, the other one forever.
         scope.spawn(|| list.check_many(&many, Direction::Inbound).expect("it answers"));
         scope.spawn(|| {
             assert!(matches!(list.count(), Err(CallError::TimedOut { .. })));

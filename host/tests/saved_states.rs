@@ -1,4 +1,4 @@
-//! A list saved, and loaded into the next generation: exactly, or not at all.
+//! A list is saved and loaded into another generation: exactly, or not at all.
 
 mod support;
 
@@ -15,7 +15,7 @@ use support::record::Record;
 use support::states::{State, States};
 use support::{exact, recipe, subject};
 
-/// Entries of all three kinds.
+/// A record with entries of all three kinds.
 fn record() -> Record {
     let record = Record::default();
     let kinds = [Directions::BOTH, Directions::INBOUND, Directions::OUTBOUND];
@@ -40,7 +40,7 @@ fn fill(record: &Record, states: &States) -> (Generation, FilledFrom) {
 }
 
 #[test]
-fn a_state_and_the_changes_since_make_the_list() {
+fn a_state_and_later_changes_restore_the_list() {
     let record = record();
     let (_, states) = saved(&record);
     let at = record.census().expect("it is there").sequence;
@@ -64,7 +64,7 @@ fn an_empty_list_can_be_saved_too() {
 }
 
 #[test]
-fn a_state_that_is_not_of_this_plugin_is_left_alone() {
+fn a_state_of_another_plugin_is_left_alone() {
     let record = record();
     let (_, states) = saved(&record);
     let changes: [fn(&mut State); 3] = [
@@ -77,13 +77,13 @@ fn a_state_that_is_not_of_this_plugin_is_left_alone() {
         change(&mut other);
         let states = States::default();
         *states.kept() = Some(other);
-        assert!(matches!(fill(&record, &states).1, FilledFrom::Record));
-        assert!(states.kept().is_some(), "another plugin may have use for it");
+        assert!(matches!(fill(&record, &states).1, FilledFrom::Source));
+        assert!(states.kept().is_some(), "another plugin may be able to use it");
     }
 }
 
 #[test]
-fn a_state_that_is_damaged_or_of_another_list_is_discarded_and_the_record_used() {
+fn a_damaged_or_foreign_state_is_discarded_and_the_list_filled_from_the_record() {
     let record = record();
     let (_, states) = saved(&record);
     let good = states.kept().clone().expect("it is kept");
@@ -104,14 +104,14 @@ fn a_state_that_is_damaged_or_of_another_list_is_discarded_and_the_record_used()
         change(&mut bad);
         *states.kept() = Some(bad);
         let (list, from) = fill(&record, &states);
-        assert!(matches!(from, FilledFrom::RecordInstead(_)), "{what}: {from:?}");
+        assert!(matches!(from, FilledFrom::Fallback(_)), "{what}: {from:?}");
         assert!(states.kept().is_none(), "{what}");
         assert_eq!(list.count(), Ok(20_000));
     }
 }
 
 #[test]
-fn a_list_is_saved_while_it_is_written_to_and_checked() {
+fn a_list_can_be_saved_during_writes_and_checks() {
     let record = record();
     let (list, states) = saved(&record);
     let (list, stop) = (&list, &AtomicBool::new(false));
@@ -151,7 +151,7 @@ fn all_replicas_are_filled_from_one_state() {
     list.prove(&record).expect("it asks each of them");
 }
 
-/// A record that can't be read for a while, from some call on.
+/// A record on which one method fails.
 struct Fails<'a>(&'a Record, &'static str);
 
 impl Fails<'_> {
@@ -183,7 +183,7 @@ impl EntrySource for Fails<'_> {
 }
 
 #[test]
-fn a_record_that_can_t_be_read_costs_no_state() {
+fn a_state_is_kept_if_the_record_cannot_be_read() {
     let record = record();
     let (_, states) = saved(&record);
     for call in ["census", "changes", "members", "directions"] {
@@ -194,7 +194,7 @@ fn a_record_that_can_t_be_read_costs_no_state() {
     }
 }
 
-/// What one of a few entries is set to: most are set more than once.
+/// One write: the entry's number and its new directions. Most entries are written more than once.
 type Set = (u64, Directions);
 
 fn changes() -> impl Strategy<Value = Vec<Set>> {
@@ -207,7 +207,7 @@ fn changes() -> impl Strategy<Value = Vec<Set>> {
     prop::collection::vec((0..24_u64, directions), 0..40)
 }
 
-/// Keeps what is saved, and writes to the list before each part of it.
+/// A state store that writes to the list before each part is saved.
 struct WritesMeanwhile<'a> {
     states: States,
     record: &'a Record,
@@ -257,9 +257,9 @@ fn apply(record: &Record, changes: &[Set]) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Before the save, between its three parts, and after it.
+    /// Writes happen before the save, between its three parts, and after it.
     #[test]
-    fn whatever_is_written_while_a_list_is_saved_the_state_and_the_changes_since_make_it(
+    fn a_state_saved_during_writes_restores_the_list_with_the_later_changes(
         before in changes(), meanwhile in prop::collection::vec(changes(), 3), after in changes(),
     ) {
         let record = Record::default();

@@ -1,4 +1,4 @@
-//! A candidate answers live checks beside the generation that serves.
+//! Shadow runs: a candidate answers live checks next to the serving generation.
 
 mod support;
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use portcullis_host::{
     Blacklist, CallError, Direction, Directions, EntrySource, FillError, Generation, Limits, Plugin,
-    ShadowPlan, ShadowRun, ShadowVerdict, Understudy, Verdict,
+    ShadowPlan, ShadowRun, ShadowTarget, ShadowVerdict, Verdict,
 };
 use support::record::Record;
 use support::{empty, entry, evil, exact, recipe, subject};
@@ -21,7 +21,7 @@ fn serving(record: &Arc<Record>) -> Arc<Blacklist> {
 }
 
 fn run(list: &Arc<Blacklist>, record: &Arc<Record>, candidate: Generation) -> ShadowRun {
-    ShadowRun::begin(vec![Understudy {
+    ShadowRun::begin(vec![ShadowTarget {
         list: Arc::clone(list),
         source: Arc::clone(record) as Arc<dyn EntrySource + Send + Sync>,
         candidate: Arc::new(candidate),
@@ -32,7 +32,7 @@ fn record() -> Arc<Record> {
     Arc::new(Record::of((0..300).map(subject)))
 }
 
-/// Compares until as many checks were.
+/// Compares until `checks` checks have been compared.
 fn compare(run: &mut ShadowRun, checks: u64) {
     while run.tally().compared < checks {
         run.compare(WAIT).expect("the candidate answers");
@@ -40,7 +40,7 @@ fn compare(run: &mut ShadowRun, checks: u64) {
 }
 
 #[test]
-fn a_candidate_that_is_right_never_disagrees_though_writes_go_on() {
+fn a_correct_candidate_does_not_disagree_during_writes() {
     let record = record();
     let list = serving(&record);
     let candidate = Generation::filled(recipe(exact(), "{}"), &*record, None).expect("it is filled");
@@ -57,7 +57,7 @@ fn a_candidate_that_is_right_never_disagrees_though_writes_go_on() {
 }
 
 #[test]
-fn one_that_forgets_is_found_out_and_named() {
+fn a_candidate_that_forgets_entries_is_detected() {
     let record = record();
     let list = serving(&record);
     let candidate = empty_evil("forget-every-third");
@@ -70,10 +70,10 @@ fn one_that_forgets_is_found_out_and_named() {
     }
     compare(&mut run, 30);
     assert_eq!(run.tally().disagreements, 10);
-    let told = run.tally().latest.last().expect("the latest is told");
-    assert_eq!((told.subject, told.serving), (subject(29), Verdict::Block));
+    let latest = run.tally().latest.last().expect("disagreements are kept");
+    assert_eq!((latest.subject, latest.serving), (subject(29), Verdict::Block));
     drop(run);
-    list.check(subject(2), Direction::Inbound).expect("nobody looks any more");
+    list.check(subject(2), Direction::Inbound).expect("the run has ended");
 }
 
 fn empty_evil(mode: &str) -> Generation {
@@ -81,7 +81,7 @@ fn empty_evil(mode: &str) -> Generation {
 }
 
 #[test]
-fn one_that_traps_ends_the_run_and_harms_nobody() {
+fn a_candidate_that_traps_ends_the_run_without_affecting_checks() {
     let record = Arc::new(Record::default());
     let list = serving(&record);
     let mut run = run(&list, &record, empty_evil("panic"));
@@ -92,11 +92,11 @@ fn one_that_traps_ends_the_run_and_harms_nobody() {
 }
 
 #[test]
-fn checks_never_wait_for_it_and_what_it_does_not_keep_up_with_is_skipped() {
+fn checks_never_wait_for_the_candidate_and_excess_ones_are_skipped() {
     let record = Arc::new(Record::default());
     let list = serving(&record);
     let mut run = run(&list, &record, empty(exact()));
-    // Nobody compares: so the queue is full after a while.
+    // Nothing is compared yet, so the queue fills up.
     for n in 0..10_000 {
         assert_eq!(list.check(subject(n), Direction::Inbound), Ok(Verdict::Allow));
     }
@@ -107,12 +107,12 @@ fn checks_never_wait_for_it_and_what_it_does_not_keep_up_with_is_skipped() {
 }
 
 #[test]
-fn a_candidate_that_knows_of_a_write_before_the_one_that_serves_does_not_disagree() {
+fn a_candidate_ahead_of_the_serving_generation_does_not_disagree() {
     let record = record();
     let list = serving(&record);
     let candidate = Generation::filled(recipe(exact(), "{}"), &*record, None).expect("it is filled");
     let mut run = run(&list, &record, candidate);
-    // In the record, and not acknowledged: whoever wrote it has yet to bring the list up to date.
+    // Written to the record, but not yet acknowledged: the list has not caught up.
     record.set(subject(1000), Directions::BOTH);
     assert_eq!(list.check(subject(1000), Direction::Inbound), Ok(Verdict::Allow));
     compare(&mut run, 1);
@@ -120,7 +120,7 @@ fn a_candidate_that_knows_of_a_write_before_the_one_that_serves_does_not_disagre
 }
 
 #[test]
-fn a_candidate_that_is_right_never_disagrees_though_others_write_and_check() {
+fn a_correct_candidate_does_not_disagree_during_concurrent_writes_and_checks() {
     let record = record();
     let list = serving(&record);
     let candidate = Generation::filled(recipe(exact(), "{}"), &*record, None).expect("it is filled");
@@ -166,7 +166,7 @@ fn checks_are_answered_while_the_candidate_hangs() {
 }
 
 #[test]
-fn a_run_that_ends_ends_no_other() {
+fn ending_a_run_does_not_end_a_newer_one() {
     let record = record();
     let list = serving(&record);
     let begin = || {
@@ -181,15 +181,15 @@ fn a_run_that_ends_ends_no_other() {
     let next = Generation::filled(recipe(exact(), "{}"), &*record, None).expect("it is filled");
     list.replace(Arc::new(next), &*record).expect("it is put in place");
     list.check(subject(1), Direction::Inbound).expect("it answers");
-    assert_eq!(second.compare(Duration::ZERO).expect("it answers").compared, 1, "an exchange ends it");
+    assert_eq!(second.compare(Duration::ZERO).expect("it answers").compared, 1, "a swap ends the run");
 }
 
 #[test]
-fn disagreements_lead_to_a_verdict_and_name_nobody() {
+fn disagreements_lead_to_a_verdict_and_are_masked() {
     let record = record();
     let list = serving(&record);
     let mut run = run(&list, &record, empty(exact()));
-    // The candidate is told of the record's changes, and so is right in the end; this one is not in the record.
+    // The candidate catches up with the record, so the disagreement must be about an entry that is not in it.
     list.generation().block(&[entry(123_456_789_012_345, Directions::BOTH)]).expect("it is taken");
     for _ in 0..3 {
         list.check(subject(123_456_789_012_345), Direction::Outbound).expect("it answers");
@@ -199,6 +199,6 @@ fn disagreements_lead_to_a_verdict_and_name_nobody() {
     assert_eq!((tally.disagreements, tally.latest.len()), (3, 1), "each subject once");
     let verdict = |max_disagreements| ShadowPlan { checks: Some(3), max_disagreements }.verdict(tally, false);
     assert_eq!([2, 3].map(verdict), [Some(ShadowVerdict::Discard), Some(ShadowVerdict::Promote)]);
-    let told = format!("{tally:?}");
-    assert!(!told.contains("123456789012345") && !told.contains("6789012"), "{told}");
+    let shown = format!("{tally:?}");
+    assert!(!shown.contains("123456789012345") && !shown.contains("6789012"), "{shown}");
 }

@@ -21,23 +21,23 @@ pub(super) struct NumberOptions {
 /// A number as someone wrote it.
 pub(super) struct Given {
     pub(super) text: String,
-    place: Place,
+    place: Position,
 }
 
 /// Where a number stands: what messages name in place of the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// Counted from 1.
     Argument(usize),
     /// Counted from 1.
     Line(u64),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Argument(count) => write!(f, "number {count}"),
-            Place::Line(line) => write!(f, "line {line}"),
+            Position::Argument(count) => write!(f, "number {count}"),
+            Position::Line(line) => write!(f, "line {line}"),
         }
     }
 }
@@ -57,7 +57,7 @@ impl NumberOptions {
                 }
                 let (index, text) = arguments.next()?;
                 if text != "-" {
-                    return Some(Ok(Given { text, place: Place::Argument(index + 1) }));
+                    return Some(Ok(Given { text, place: Position::Argument(index + 1) }));
                 }
                 stdin = Some(Lines::new(BufReader::new(io::stdin())));
             }
@@ -72,7 +72,7 @@ fn next_line(lines: &mut Lines<BufReader<Stdin>>) -> anyhow::Result<Option<Given
         };
         let text = text.trim();
         if !text.is_empty() && !text.starts_with('#') {
-            return Ok(Some(Given { text: text.to_owned(), place: Place::Line(line.number) }));
+            return Ok(Some(Given { text: text.to_owned(), place: Position::Line(line.number) }));
         }
     }
     Ok(None)
@@ -108,8 +108,8 @@ mod tests {
     #[test]
     fn a_refused_number_is_named_by_its_place() {
         let sent = [
-            Given { text: "+46700000001".to_owned(), place: Place::Argument(1) },
-            Given { text: "0700".to_owned(), place: Place::Line(7) },
+            Given { text: "+46700000001".to_owned(), place: Position::Argument(1) },
+            Given { text: "0700".to_owned(), place: Position::Line(7) },
         ];
         let refusal = serde_json::from_str(
             r#"{"code":"invalid_number","message":"can't be read","details":[{"index":1,"reason":"begins with 0"},{"index":9,"reason":"r"}]}"#,

@@ -42,7 +42,7 @@ enum Command {
         #[command(flatten)]
         tenant: Tenant,
         #[command(flatten)]
-        wish: Wish,
+        choice: PluginChoice,
     },
     /// Have a new plugin answer live checks beside the one that serves, heard by nobody
     ///
@@ -52,7 +52,7 @@ enum Command {
         #[command(flatten)]
         tenant: Tenant,
         #[command(flatten)]
-        wish: Wish,
+        choice: PluginChoice,
         #[command(flatten)]
         terms: Terms,
     },
@@ -77,7 +77,7 @@ struct Tenant {
 
 /// What the plugin is to be.
 #[derive(Args)]
-struct Wish {
+struct PluginChoice {
     /// Another plugin
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
@@ -103,9 +103,9 @@ struct Terms {
     max_disagreements: u64,
 }
 
-impl Wish {
+impl PluginChoice {
     fn request(self, shadow: Option<Terms>) -> ExchangeRequest {
-        let Wish { plugin, version, options } = self;
+        let PluginChoice { plugin, version, options } = self;
         let shadow = shadow.map(|Terms { checks, seconds, max_disagreements }| ShadowRequest {
             checks,
             seconds,
@@ -128,8 +128,8 @@ pub(super) fn run(base: client::BaseUrl, options: Options) -> anyhow::Result<Exi
     let exchange = |tenant: Tenant, request| client.exchange_plugin(&tenant.tenant, &request);
     let (status, as_json) = match command {
         Command::Status { tenant, json } => (client.plugin_status(&tenant.tenant)?, json),
-        Command::Reload { tenant, wish } => (exchange(tenant, wish.request(None))?, false),
-        Command::Shadow { tenant, wish, terms } => (exchange(tenant, wish.request(Some(terms)))?, false),
+        Command::Reload { tenant, choice } => (exchange(tenant, choice.request(None))?, false),
+        Command::Shadow { tenant, choice, terms } => (exchange(tenant, choice.request(Some(terms)))?, false),
         Command::Promote { tenant } => (client.act_on_plugin(&tenant.tenant, "promote")?, false),
         Command::Rollback { tenant } => (client.act_on_plugin(&tenant.tenant, "rollback")?, false),
     };

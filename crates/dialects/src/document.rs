@@ -70,7 +70,7 @@ fn responses(own: &[(u16, Value)], errors: &[u16], error: &str) -> Value {
     }
     for (status, schema) in own {
         let content = json!({ "application/json": { "schema": schema } });
-        all.insert(status.to_string(), json!({ "description": "Done", "content": content }));
+        all.insert(status.to_string(), json!({ "description": "WriteReport", "content": content }));
     }
     Value::Object(all)
 }
@@ -116,7 +116,7 @@ fn sinch() -> Parts {
     let errors = [400, 401, 413, 429, 500, 503];
     let write = |id: &str| {
         let mut responses = responses(&[], &errors, "Error");
-        responses["200"] = json!({ "description": "Done, with an empty body" });
+        responses["200"] = json!({ "description": "WriteReport, with an empty body" });
         json!({
             "operationId": id,
             "parameters": parameters,

@@ -12,7 +12,7 @@ use axum::routing::MethodFilter;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::users::{self, Deed, Results, Wanted};
+use super::users::{self, Action, Results, Wanted};
 use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
@@ -30,8 +30,8 @@ const KEY: &str = "api-key";
 pub(super) struct Kaleyra;
 
 pub(super) fn router() -> Router<Arc<AppState>> {
-    let route = call::method::<Kaleyra, _, _>(MethodFilter::POST, |call| act(Deed::Block, call))
-        .merge(call::method::<Kaleyra, _, _>(MethodFilter::DELETE, |call| act(Deed::Unblock, call)))
+    let route = call::method::<Kaleyra, _, _>(MethodFilter::POST, |call| act(Action::Block, call))
+        .merge(call::method::<Kaleyra, _, _>(MethodFilter::DELETE, |call| act(Action::Unblock, call)))
         .merge(call::method::<Kaleyra, _, _>(MethodFilter::GET, list));
     Router::new().route(PATH, call::others::<Kaleyra>(route))
 }
@@ -47,21 +47,21 @@ struct Answer<D: Serialize> {
     error: Option<Value>,
 }
 
-async fn act(deed: Deed, call: Call) -> Result<Response, Fault> {
+async fn act(action: Action, call: Call) -> Result<Response, Fault> {
     let target = target(&call)?;
     blocking(move || {
         let lifts_foreign = target.tenant.config.dialects.kaleyra_lifts_foreign;
         let made_through = (!lifts_foreign).then_some(Dialect::Kaleyra.as_str());
-        let results = users::act(deed, &call, &target, made_through)?;
-        let (data, failed) = Results::of(deed, results);
+        let results = users::act(action, &call, &target, made_through)?;
+        let (data, failed) = Results::of(action, results);
         if !failed {
             return Ok(good(data, None));
         }
-        let (message, error) = match deed {
-            Deed::Block => {
+        let (message, error) = match action {
+            Action::Block => {
                 ("Failed to block some users", "Some users could not be blocked, see failed_users")
             }
-            Deed::Unblock => {
+            Action::Unblock => {
                 ("Failed to unblock some users", "Some users could not be unblocked, see failed_users")
             }
         };
@@ -121,19 +121,19 @@ impl Speaks for Kaleyra {
     const DIALECT: Dialect = Dialect::Kaleyra;
 
     fn fault(fault: &Fault, _: &Context<'_>) -> Response {
-        let told = told(fault);
-        let data = if told.code == "RBC001" { json!([]) } else { json!({}) };
+        let parts = error_parts(fault);
+        let data = if parts.code == "RBC001" { json!([]) } else { json!({}) };
         let body = ErrorBody {
-            code: told.code,
-            message: told.message,
+            code: parts.code,
+            message: parts.message,
             data,
-            error: json!({ told.place: told.what.as_deref().unwrap_or(told.message) }),
+            error: json!({ parts.place: parts.what.as_deref().unwrap_or(parts.message) }),
         };
-        answer::json(told.status, &body)
+        answer::json(parts.status, &body)
     }
 }
 
-struct Told {
+struct ErrorParts {
     status: StatusCode,
     code: &'static str,
     message: &'static str,
@@ -143,15 +143,15 @@ struct Told {
     what: Option<String>,
 }
 
-fn told(fault: &Fault) -> Told {
-    let told = |status, code, message, place, what: Option<&str>| Told {
+fn error_parts(fault: &Fault) -> ErrorParts {
+    let parts = |status, code, message, place, what: Option<&str>| ErrorParts {
         status,
         code,
         message,
         place,
         what: what.map(str::to_owned),
     };
-    let payload = |what: String| Told {
+    let payload = |what: String| ErrorParts {
         status: StatusCode::BAD_REQUEST,
         code: "WA400",
         message: "Refer to correct payload format",
@@ -160,16 +160,16 @@ fn told(fault: &Fault) -> Told {
     };
     match fault {
         Fault::MissingCredential | Fault::WrongCredential | Fault::FeatureOff => {
-            told(StatusCode::UNAUTHORIZED, "RBC001", "Incorrect SID or API key.", "error", None)
+            parts(StatusCode::UNAUTHORIZED, "RBC001", "Incorrect SID or API key.", "error", None)
         }
-        Fault::SenderMissing | Fault::SenderUnknown | Fault::SenderNotAllowed => told(
+        Fault::SenderMissing | Fault::SenderUnknown | Fault::SenderNotAllowed => parts(
             StatusCode::UNAUTHORIZED,
             "WA401",
             "Phone number is not present or does not belong to the account.",
             "phone_number",
             None,
         ),
-        Fault::SenderInactive => told(
+        Fault::SenderInactive => parts(
             StatusCode::UNAUTHORIZED,
             "WA401",
             "The phone number you're using not active",
@@ -184,30 +184,31 @@ fn told(fault: &Fault) -> Told {
         Fault::Malformed { .. } | Fault::Count { .. } | Fault::Rows(_) | Fault::UnsupportedMediaType => {
             payload("Incorrect payload format".to_owned())
         }
-        Fault::TooLarge { .. } => {
-            Told { status: StatusCode::PAYLOAD_TOO_LARGE, ..payload("The payload is too large".to_owned()) }
-        }
+        Fault::TooLarge { .. } => ErrorParts {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            ..payload("The payload is too large".to_owned())
+        },
         Fault::NotFound | Fault::EntryNotFound => {
-            told(StatusCode::NOT_FOUND, "WA404", "Not found", "error", None)
+            parts(StatusCode::NOT_FOUND, "WA404", "Not found", "error", None)
         }
         Fault::MethodNotAllowed => {
-            told(StatusCode::METHOD_NOT_ALLOWED, "WA405", "Method not allowed", "error", None)
+            parts(StatusCode::METHOD_NOT_ALLOWED, "WA405", "Method not allowed", "error", None)
         }
-        Fault::TooOften(_) => told(
+        Fault::RateLimited(_) => parts(
             StatusCode::TOO_MANY_REQUESTS,
             "WA429",
             "Too many requests",
             "error",
             Some("The API key asks more often than it may"),
         ),
-        Fault::Unavailable | Fault::StorageFull => told(
+        Fault::Unavailable | Fault::StorageFull => parts(
             StatusCode::SERVICE_UNAVAILABLE,
             "WA500",
             "Please try again later",
             "error",
             Some("Service unavailable"),
         ),
-        Fault::ConcurrentChange | Fault::Internal => told(
+        Fault::ConcurrentChange | Fault::Internal => parts(
             StatusCode::INTERNAL_SERVER_ERROR,
             "WA500",
             "Please try again later",

@@ -18,28 +18,28 @@ use portcullis_edge::vendor::graph::{GraphError, Meta, target};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::users::{self, Deed, Page, Results, Wanted};
+use super::users::{self, Action, Page, Results, Wanted};
 
 pub(crate) const PATH: &str = "/{version}/{id}/block_users";
 pub(crate) const PATH_WITHOUT_VERSION: &str = "/{id}/block_users";
 pub(crate) fn router() -> Router<Arc<AppState>> {
     let route = || {
-        let route = call::method::<Meta, _, _>(MethodFilter::POST, |call| act(Deed::Block, call))
-            .merge(call::method::<Meta, _, _>(MethodFilter::DELETE, |call| act(Deed::Unblock, call)))
+        let route = call::method::<Meta, _, _>(MethodFilter::POST, |call| act(Action::Block, call))
+            .merge(call::method::<Meta, _, _>(MethodFilter::DELETE, |call| act(Action::Unblock, call)))
             .merge(call::method::<Meta, _, _>(MethodFilter::GET, list));
         call::others::<Meta>(route)
     };
     Router::new().route(PATH, route()).route(PATH_WITHOUT_VERSION, route())
 }
 
-async fn act(deed: Deed, call: Call) -> Result<Response, Fault> {
+async fn act(action: Action, call: Call) -> Result<Response, Fault> {
     let (_, target) = target(&call)?;
     blocking(move || {
         if call.is_declared_otherwise() {
             return Err(Fault::UnsupportedMediaType);
         }
-        let results = users::act(deed, &call, &target, None)?;
-        let (results, failed) = Results::of(deed, results);
+        let results = users::act(action, &call, &target, None)?;
+        let (results, failed) = Results::of(action, results);
         if !failed {
             return Ok(answer::json(StatusCode::OK, &results));
         }

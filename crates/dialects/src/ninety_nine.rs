@@ -18,7 +18,7 @@ use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
 use portcullis_edge::ops::read::{self, Who};
-use portcullis_edge::ops::write::{self, BlockRow, Lift, Manner};
+use portcullis_edge::ops::write::{self, BlockRow, Lift, WriteOptions};
 use portcullis_edge::ops::{RowError, Target};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::settings::{NinetyNine as Settings, Reasons};
@@ -114,7 +114,7 @@ async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
     if operation != Operation::List {
         echo.whatsapp = request.whatsapp.clone().map(Text::into_string);
     }
-    let told = Echo { from: echo.from.clone(), whatsapp: echo.whatsapp.clone() };
+    let echoed = Echo { from: echo.from.clone(), whatsapp: echo.whatsapp.clone() };
     let done = blocking(move || {
         let target = target(&call, &request)?;
         match operation {
@@ -126,8 +126,8 @@ async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
     .await;
     match done {
         // These say when to ask again, which has nothing to do with what was asked.
-        Err(fault @ (Fault::TooOften(_) | Fault::Unavailable)) => Err(fault),
-        Err(fault) => Ok(failed(&fault, operation, &settings.ninety_nine, told)),
+        Err(fault @ (Fault::RateLimited(_) | Fault::Unavailable)) => Err(fault),
+        Err(fault) => Ok(failed(&fault, operation, &settings.ninety_nine, echoed)),
         done => done,
     }
 }
@@ -147,8 +147,8 @@ fn number(request: &Request) -> Result<&str, Fault> {
 
 fn block(target: &Target, request: &Request, echo: Echo) -> Result<Response, Fault> {
     let row = BlockRow::of(number(request)?, COVERED);
-    let manner = Manner { terms: whatsapp_terms(target), ..Manner::default() };
-    call::succeeded(&write::block(target, &[row], manner)?)?;
+    let options = WriteOptions { terms: whatsapp_terms(target), ..WriteOptions::default() };
+    call::succeeded(&write::block(target, &[row], options)?)?;
     Ok(good(echo, None))
 }
 
@@ -160,7 +160,7 @@ fn unblock(target: &Target, request: &Request, echo: Echo) -> Result<Response, F
         or_stays_blocked: true,
         ..Lift::of(COVERED)
     };
-    call::succeeded(&write::unblock(target, &[number(request)?], lift, Manner::default())?)?;
+    call::succeeded(&write::unblock(target, &[number(request)?], lift, WriteOptions::default())?)?;
     Ok(good(echo, None))
 }
 
@@ -197,7 +197,7 @@ fn failed(fault: &Fault, operation: Operation, settings: &Settings, echo: Echo) 
     let status = match fault {
         // What no vendor's answer says, the protocol does.
         Fault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Fault::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+        Fault::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         Fault::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Fault::Unavailable | Fault::StorageFull => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -20,7 +20,7 @@ use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
 use portcullis_edge::ops::Target;
 use portcullis_edge::ops::read::{self, Who};
-use portcullis_edge::ops::write::{self, BlockRow, Lift, Manner};
+use portcullis_edge::ops::write::{self, BlockRow, Lift, WriteOptions};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::vendor::call::{self, Call, Context, Speaks, blocking};
 use portcullis_edge::vendor::fault::Fault;
@@ -57,7 +57,7 @@ async fn add(call: Call) -> Result<Response, Fault> {
     blocking(move || {
         let numbers = numbers(&call)?;
         let rows: Vec<_> = numbers.iter().map(|number| BlockRow::of(number.as_str(), COVERED)).collect();
-        write::block(&target, &rows, Manner::default())?;
+        write::block(&target, &rows, WriteOptions::default())?;
         Ok(Response::new(Body::empty()))
     })
     .await
@@ -75,7 +75,7 @@ async fn remove(call: Call) -> Result<Response, Fault> {
             or_stays_blocked: true,
             ..Lift::of(COVERED)
         };
-        call::succeeded(&write::unblock(&target, &numbers, lift, Manner::default())?)?;
+        call::succeeded(&write::unblock(&target, &numbers, lift, WriteOptions::default())?)?;
         Ok(Response::new(Body::empty()))
     })
     .await
@@ -130,13 +130,13 @@ impl Speaks for Sinch {
     const DIALECT: Dialect = Dialect::Sinch;
 
     fn fault(fault: &Fault, _: &Context<'_>) -> Response {
-        let (status, message, reason) = told(fault);
+        let (status, message, reason) = error_parts(fault);
         let body = ErrorBody { message, reason: &reason, details: &reason };
         answer::json(status, &body)
     }
 }
 
-fn told(fault: &Fault) -> (StatusCode, &'static str, String) {
+fn error_parts(fault: &Fault) -> (StatusCode, &'static str, String) {
     let invalid = |reason: String| (StatusCode::BAD_REQUEST, "Validation error", reason);
     match fault {
         Fault::MissingCredential
@@ -164,7 +164,7 @@ fn told(fault: &Fault) -> (StatusCode, &'static str, String) {
             "Validation error",
             format!("The body has more than {limit} bytes."),
         ),
-        Fault::TooOften(wait) => (
+        Fault::RateLimited(wait) => (
             StatusCode::TOO_MANY_REQUESTS,
             "429",
             format!("Too many requests, wait {} seconds", wait.seconds()),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cursor::Cursor;
 use portcullis_edge::ops::read::{self, Who};
-use portcullis_edge::ops::write::{self, BlockRow, Done, Lift, Manner, RowDone};
+use portcullis_edge::ops::write::{self, BlockRow, Lift, RowResult, WriteOptions, WriteReport};
 use portcullis_edge::ops::{RowError, RowProblem, Target};
 use portcullis_edge::vendor::call::{Call, whatsapp_terms};
 use portcullis_edge::vendor::fault::Fault;
@@ -47,7 +47,7 @@ impl User {
     /// As the core reads it.
     fn text(&self) -> String {
         match (&self.user, &self.user_id) {
-            (Some(user), _) if !UserId::is_meta_s(user.as_str()) => user.as_str().to_owned(),
+            (Some(user), _) if !UserId::is_meta_bsuid(user.as_str()) => user.as_str().to_owned(),
             _ => format!("{USER_PREFIX}{}", self.input()),
         }
     }
@@ -122,14 +122,14 @@ pub(super) fn user_id(identity: &Identity) -> Option<String> {
 
 /// What is done to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum Action {
     Block,
     Unblock,
 }
 
 impl Results {
     /// Whether somebody failed.
-    pub(super) fn of(deed: Deed, results: Vec<Result>) -> (Self, bool) {
+    pub(super) fn of(action: Action, results: Vec<Result>) -> (Self, bool) {
         let (mut done, mut failed) = (Vec::new(), Vec::new());
         for Result { input, identity, error } in results {
             let person = Person {
@@ -144,9 +144,9 @@ impl Results {
         }
         let any_failed = !failed.is_empty();
         let done = (!done.is_empty() || any_failed).then_some(done);
-        let (added_users, removed_users) = match deed {
-            Deed::Block => (done, None),
-            Deed::Unblock => (None, done),
+        let (added_users, removed_users) = match action {
+            Action::Block => (done, None),
+            Action::Unblock => (None, done),
         };
         let lists = Lists { added_users, removed_users, failed_users: any_failed.then_some(failed) };
         (Results { messaging_product: PRODUCT, block_users: lists }, any_failed)
@@ -201,20 +201,20 @@ fn users(call: &Call) -> std::result::Result<Vec<User>, Fault> {
 
 /// Blocks or unblocks those that the body names: each for itself.
 pub(super) fn act(
-    deed: Deed,
+    action: Action,
     call: &Call,
     target: &Target,
     made_through: Option<&str>,
 ) -> std::result::Result<Vec<Result>, Fault> {
     let users = users(call)?;
     let texts: Vec<String> = users.iter().map(User::text).collect();
-    let manner = Manner { skip_invalid: true, ..Manner::default() };
-    let done = match deed {
-        Deed::Block => {
+    let options = WriteOptions { skip_invalid: true, ..WriteOptions::default() };
+    let done = match action {
+        Action::Block => {
             let rows: Vec<_> = texts.iter().map(|text| BlockRow::of(text, COVERED)).collect();
-            write::block(target, &rows, Manner { terms: whatsapp_terms(target), ..manner })?
+            write::block(target, &rows, WriteOptions { terms: whatsapp_terms(target), ..options })?
         }
-        Deed::Unblock => {
+        Action::Unblock => {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let lifts_all = target.tenant.config.dialects.lift_opt_outs;
             let lift = Lift {
@@ -224,14 +224,14 @@ pub(super) fn act(
                 or_stays_blocked: true,
                 ..Lift::of(COVERED)
             };
-            write::unblock(target, &texts, lift, manner)?
+            write::unblock(target, &texts, lift, options)?
         }
     };
     Ok(in_order(target, &users, &texts, done))
 }
 
 /// What became of each, in the order of the request.
-fn in_order(target: &Target, users: &[User], texts: &[String], done: Done) -> Vec<Result> {
+fn in_order(target: &Target, users: &[User], texts: &[String], done: WriteReport) -> Vec<Result> {
     let mut invalid = done.invalid.into_iter().peekable();
     let mut written = done.results.into_iter();
     let each = users.iter().zip(texts).enumerate().map(|(index, (user, text))| {
@@ -240,7 +240,7 @@ fn in_order(target: &Target, users: &[User], texts: &[String], done: Done) -> Ve
             return Result { input, identity: target.read(text).ok(), error: Some(error) };
         }
         let written = written.next();
-        let error = written.as_ref().and_then(RowDone::failure);
+        let error = written.as_ref().and_then(RowResult::failure);
         Result { input, identity: written.map(|done| done.identity), error }
     });
     each.collect()

@@ -22,7 +22,7 @@ use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
 use portcullis_edge::http::request_log::RequestId;
 use portcullis_edge::ops::read::{self, Counted, Search, Shown};
-use portcullis_edge::ops::write::{self, BlockRow, Lift, Manner, Retold, Standing};
+use portcullis_edge::ops::write::{self, Amendment, BlockRow, Lift, PersonEntries, WriteOptions};
 use portcullis_edge::ops::{Refusal, RowError, Target};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::settings::SenderConfig;
@@ -173,7 +173,7 @@ async fn add(call: Call) -> Result<Response, Fault> {
             reason: body.reason.as_deref(),
             ..BlockRow::of(phone.as_str(), COVERED)
         };
-        let done = write::block(&target, &[row], Manner::default())?;
+        let done = write::block(&target, &[row], WriteOptions::default())?;
         let subject = done.results.first().and_then(|row| row.subject).ok_or(Fault::Internal)?;
         let shown = shown(&target, subject)?;
         Ok(good("Blacklist entry saved", one(&target, &shown, Fields::Added), call.id))
@@ -206,8 +206,8 @@ async fn update(call: Call) -> Result<Response, Fault> {
             let lead = before.entry.holds.lead();
             let hold = if is_active && activate.is_none() { lead.kind } else { HoldKind::Operator };
             let lifted = activate == Some(false) || activate.is_none() && !is_active;
-            let retold = Retold { hold, directions: COVERED, reason, lifted };
-            write::retell(&target, &before.entry, retold)?;
+            let amendment = Amendment { hold, directions: COVERED, reason, lifted };
+            write::amend(&target, &before.entry, amendment)?;
         } else if is_active {
             lift(&target, subject)?;
         }
@@ -246,8 +246,8 @@ fn operators_lift(target: &Target) -> Lift<'static> {
 fn check_lift(target: &Target, shown: &Shown) -> Result<(), Fault> {
     let person = shown.identity.as_ref().map(|identity| target.person(identity)).transpose()?.flatten();
     let standing = match person {
-        Some(person) => Standing::of(target, &person)?,
-        None => Standing { own: vec![shown.entry.clone()], wide: Vec::new() },
+        Some(person) => PersonEntries::of(target, &person)?,
+        None => PersonEntries { own: vec![shown.entry.clone()], wide: Vec::new() },
     };
     operators_lift(target).objection(&standing).map_or(Ok(()), |objection| Err(stays(objection)))
 }
@@ -446,7 +446,7 @@ impl Speaks for Whats91 {
     const DIALECT: Dialect = Dialect::Whats91;
 
     fn fault(fault: &Fault, context: &Context<'_>) -> Response {
-        let (status, error_code, message) = told(fault);
+        let (status, error_code, message) = error_parts(fault);
         let body =
             ErrorBody { success: false, message: &message, error_code, metadata: Metadata::of(context.id) };
         let mut response = answer::json(status, &body);
@@ -457,38 +457,38 @@ impl Speaks for Whats91 {
     }
 }
 
-fn told(fault: &Fault) -> (StatusCode, &'static str, String) {
-    let told = |status, code, message: &str| (status, code, message.to_owned());
+fn error_parts(fault: &Fault) -> (StatusCode, &'static str, String) {
+    let parts = |status, code, message: &str| (status, code, message.to_owned());
     let invalid = |message: String| (StatusCode::BAD_REQUEST, "VALIDATION_FAILED", message);
     match fault {
         Fault::MissingCredential => {
-            told(StatusCode::UNAUTHORIZED, "MISSING_AUTH_TOKEN", "Missing authorization token")
+            parts(StatusCode::UNAUTHORIZED, "MISSING_AUTH_TOKEN", "Missing authorization token")
         }
-        Fault::WrongCredential => told(
+        Fault::WrongCredential => parts(
             StatusCode::UNAUTHORIZED,
             "INVALID_AUTH_TOKEN",
             "Invalid, expired or revoked authorization token",
         ),
-        Fault::SenderNotAllowed => told(
+        Fault::SenderNotAllowed => parts(
             StatusCode::FORBIDDEN,
             "SENDER_NOT_ALLOWED",
             "This token can only manage the sender that it is bound to",
         ),
-        Fault::FeatureOff => told(
+        Fault::FeatureOff => parts(
             StatusCode::FORBIDDEN,
             "FEATURE_NOT_AVAILABLE",
             "The blacklist is not available to this account",
         ),
-        Fault::SenderMissing => told(
+        Fault::SenderMissing => parts(
             StatusCode::BAD_REQUEST,
             "WHATSAPP_SETUP_INCOMPLETE",
             "senderId is required, as this token is good for several senders",
         ),
         Fault::SenderUnknown | Fault::SenderInactive => {
-            told(StatusCode::BAD_REQUEST, "WHATSAPP_SETUP_INCOMPLETE", "The sender could not be resolved")
+            parts(StatusCode::BAD_REQUEST, "WHATSAPP_SETUP_INCOMPLETE", "The sender could not be resolved")
         }
         Fault::EntryNotFound => {
-            told(StatusCode::NOT_FOUND, "BLACKLIST_ENTRY_NOT_FOUND", "Blacklist entry not found")
+            parts(StatusCode::NOT_FOUND, "BLACKLIST_ENTRY_NOT_FOUND", "Blacklist entry not found")
         }
         Fault::Malformed { place, what } if place.is_empty() => invalid(what.clone()),
         Fault::Malformed { place, what } => invalid(format!("{place} {what}")),
@@ -497,7 +497,7 @@ fn told(fault: &Fault) -> (StatusCode, &'static str, String) {
             invalid(told.collect::<Vec<_>>().join("; "))
         }
         Fault::Count { .. } => invalid("Too many entries".to_owned()),
-        Fault::UnsupportedMediaType => told(
+        Fault::UnsupportedMediaType => parts(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "UNSUPPORTED_CONTENT_TYPE",
             "Content-Type must be application/json",
@@ -507,20 +507,20 @@ fn told(fault: &Fault) -> (StatusCode, &'static str, String) {
             "VALIDATION_FAILED",
             format!("The body has more than {limit} bytes"),
         ),
-        Fault::TooOften(wait) => (
+        Fault::RateLimited(wait) => (
             StatusCode::TOO_MANY_REQUESTS,
             "RATE_LIMITED",
             format!("Too many requests, wait {} seconds", wait.seconds()),
         ),
-        Fault::NotFound => told(StatusCode::NOT_FOUND, "NOT_FOUND", "Not found"),
+        Fault::NotFound => parts(StatusCode::NOT_FOUND, "NOT_FOUND", "Not found"),
         Fault::MethodNotAllowed => {
-            told(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed")
+            parts(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed")
         }
         Fault::Unavailable | Fault::StorageFull => {
-            told(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", "Service unavailable, try again")
+            parts(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", "Service unavailable, try again")
         }
         Fault::ConcurrentChange | Fault::Internal => {
-            told(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "Internal error")
+            parts(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "Internal error")
         }
     }
 }

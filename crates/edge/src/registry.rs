@@ -44,20 +44,20 @@ pub struct Caller {
     pub actor: Actor,
     /// The sender that the token is good for; none where it is for all.
     pub sender: Option<String>,
-    pace: Option<Arc<Pace>>,
+    limiter: Option<Arc<Limiter>>,
 }
 
 /// How often one token may ask, and has asked.
-struct Pace {
+struct Limiter {
     quota: Quota,
     limiter: DefaultDirectRateLimiter,
 }
 
 /// How long a token has to wait until it may ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooOften(pub Duration);
+pub struct RateLimited(pub Duration);
 
-impl TooOften {
+impl RateLimited {
     /// In whole seconds, as `Retry-After` has it.
     pub fn seconds(self) -> u64 {
         let rounded = u64::from(self.0.subsec_nanos() > 0) + self.0.as_secs();
@@ -67,9 +67,12 @@ impl TooOften {
 
 impl Caller {
     /// Counts one request.
-    pub fn ask(&self) -> Result<(), TooOften> {
-        let Some(pace) = &self.pace else { return Ok(()) };
-        pace.limiter.check().map_err(|until| TooOften(until.wait_time_from(pace.limiter.clock().now())))
+    pub fn ask(&self) -> Result<(), RateLimited> {
+        let Some(limiter) = &self.limiter else { return Ok(()) };
+        limiter
+            .limiter
+            .check()
+            .map_err(|until| RateLimited(until.wait_time_from(limiter.limiter.clock().now())))
     }
 
     /// Whether it may ask about this sender.
@@ -122,18 +125,18 @@ impl Registry {
         let Ok(actor) = Actor::new(&token.name()).and_then(|actor| actor.through(NATIVE_INTERFACE)) else {
             return;
         };
-        let pace = tenant.config.rate_limit.map(|quota| {
-            let known = before.caller(token).and_then(|caller| caller.pace.as_ref());
-            match known.filter(|pace| pace.quota == quota) {
-                Some(pace) => Arc::clone(pace),
+        let limiter = tenant.config.rate_limit.map(|quota| {
+            let known = before.caller(token).and_then(|caller| caller.limiter.as_ref());
+            match known.filter(|limiter| limiter.quota == quota) {
+                Some(limiter) => Arc::clone(limiter),
                 None => {
                     let rate = Rate::per_second(quota.per_second).allow_burst(quota.burst);
-                    Arc::new(Pace { quota, limiter: RateLimiter::direct(rate) })
+                    Arc::new(Limiter { quota, limiter: RateLimiter::direct(rate) })
                 }
             }
         });
         let sender = sender.map(|sender| sender.id.to_string());
-        self.callers.insert(*token, Caller { tenant: Arc::clone(tenant), actor, sender, pace });
+        self.callers.insert(*token, Caller { tenant: Arc::clone(tenant), actor, sender, limiter });
     }
 
     /// This one with `tenant` in the place of the one that has its name, if any.
@@ -185,7 +188,7 @@ mod tests {
     #[test]
     fn a_wait_is_told_in_whole_seconds_of_at_least_one() {
         for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (2000, 2)] {
-            assert_eq!(TooOften(Duration::from_millis(millis)).seconds(), seconds, "{millis}");
+            assert_eq!(RateLimited(Duration::from_millis(millis)).seconds(), seconds, "{millis}");
         }
     }
 }

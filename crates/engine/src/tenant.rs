@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use portcullis_host::{FilledFrom, Generation, MemoryAccount};
-use portcullis_ledger::{LedgerError, List as LedgerList, Scope, TenantId, TenantKeys, Tie, Tied};
+use portcullis_ledger::{LedgerError, Link, Linked, List as LedgerList, Scope, TenantId, TenantKeys};
 use tokio::sync::watch;
 
 use crate::context::Context;
@@ -54,9 +54,9 @@ impl Tenant {
     }
 
     /// Remembers that several names are one person's, on all lists.
-    pub(crate) fn tie(&self, tie: Tie) -> Result<Tied, LedgerError> {
+    pub(crate) fn tie(&self, tie: Link) -> Result<Linked, LedgerError> {
         let Some(members) = self.members.load_full() else { return Err(LedgerError::TenantForgotten) };
-        let tied = members.wide.list().tie(tie)?;
+        let tied = members.wide.list().link(tie)?;
         self.changed(members.lists().filter(|list| tied.changed.contains(list.list().scope())));
         Ok(tied)
     }
@@ -165,9 +165,9 @@ impl Opened {
 
 /// A feed that begins is not told of changes from before.
 fn start_feed(list: &LedgerList) -> Result<(), LedgerError> {
-    match list.told()? {
+    match list.event_cursor()? {
         Some(_) => Ok(()),
-        None => list.set_told(list.sequence()?),
+        None => list.set_event_cursor(list.sequence()?),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use portcullis_engine::ledger::{Actor, HoldKind, Outcome, TenantId, Tie, UserId};
+use portcullis_engine::ledger::{Actor, HoldKind, Link, Outcome, TenantId, UserId};
 use portcullis_engine::{
     AnsweredBy, Change, Direction, Directions, Engine, Error, Event, Identity, List, ListKind, Msisdn,
     NeedsDisk, OnFailure, PluginRef, Put, ReloadError, Reloaded, Service, TenantSpec,
@@ -124,7 +124,7 @@ async fn a_person_is_known_by_an_id_too() {
     let stop = Change::block(user.clone()).hold(HoldKind::OptOut);
     list.write(&actor(), [stop]).await.unwrap();
     assert!(list.check(user.clone(), OUT).await.unwrap().is_blocked());
-    let tie = Tie {
+    let tie = Link {
         number: Some(list.permutation().subject(number(1))),
         users: vec![user],
         left: None,

@@ -1,4 +1,4 @@
-//! The members of a shard, packed in buckets.
+//! The members of a shard, packed into buckets.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -6,46 +6,45 @@ use alloc::vec::Vec;
 use crate::depth::{BUCKETS, Depth};
 use crate::entries::Entries;
 
-/// Neighbouring buckets whose counts stand in one word, and are added up to find where one of them
-/// begins.
+/// The number of adjacent buckets whose counts share a word. The counts are added up to find where a bucket begins.
 const GROUP: usize = 16;
-/// Groups of a shard.
+/// The number of groups in a shard.
 pub(crate) const GROUPS: usize = BUCKETS / GROUP;
 
-/// Bits of a count.
+/// The number of bits in a count.
 const COUNT_BITS: usize = 4;
-/// The most members that stand in a bucket; the others are surplus. So a count is half a byte, and
-/// the counts of a group are added without a carry from one to the next. A bucket has 3 to 7
-/// members on average: of 10,000 that are spread evenly, up to three are surplus.
+/// The capacity of a bucket; further members go to the surplus. A count then fits into half a byte, and the counts of a
+/// group can be added without carries between them. A bucket has 3 to 7 members on average: of 10,000 uniformly
+/// distributed members, at most three are surplus.
 const BUCKET_MAX: usize = (1 << COUNT_BITS) - 1;
 
-/// What became of a subject that was to be dropped.
+/// The result of removing a subject.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Removal {
     Absent,
-    /// Removed, and `slot_free` where no other member has its slot.
+    /// Removed. `slot_free` says whether no other member has the same slot.
     Removed {
         slot_free: bool,
     },
 }
 
-/// Members in ascending order. Of each, the bits below its bucket are stored, in whole bytes. Which
-/// depth the shard has is the caller's to know: it is the same in each call.
+/// Members in ascending order. Each is stored as the bits below its bucket, in whole bytes. The caller must pass the
+/// same depth to every call.
 #[derive(Default)]
 pub(crate) struct Buckets {
     groups: Groups,
     entries: Entries,
-    /// The members for whom there was no room in their bucket, whole. A bucket that has such is
-    /// full: so only who meets a full one looks here.
+    /// Complete members whose bucket was full. If a bucket has surplus members it is full, so only lookups in full
+    /// buckets search here.
     surplus: BTreeSet<u64>,
 }
 
-/// How many members each bucket has.
+/// The number of members in each bucket.
 struct Groups {
-    /// How many members stand before each group. Exact only where
-    /// [`count_starts`](Buckets::count_starts) came after the last `push`.
+    /// The number of members before each group. Exact only if [`count_starts`](Buckets::count_starts) was called after
+    /// the last `push`.
     starts: [u16; GROUPS],
-    /// The counts of a group's buckets, the first lowest.
+    /// The counts of each group's buckets, the first in the lowest bits.
     counts: [u64; GROUPS],
 }
 
@@ -56,8 +55,7 @@ impl Default for Groups {
 }
 
 impl Groups {
-    /// How many members stand before a bucket, and in it. Without a branch, for which bucket is
-    /// asked for is never foreseen.
+    /// The number of members before a bucket, and in it. Branch-free, because the bucket is unpredictable.
     #[inline]
     fn find(&self, bucket: usize) -> (usize, usize) {
         let (group, shift) = (bucket / GROUP, bucket % GROUP * COUNT_BITS);
@@ -66,26 +64,26 @@ impl Groups {
         (usize::from(self.starts[group]) + sum(before), count(counts >> shift))
     }
 
-    /// One member more in a bucket, before which members are counted.
+    /// Counts one more member in a bucket.
     fn add(&mut self, bucket: usize) {
         self.counts[bucket / GROUP] += 1 << (bucket % GROUP * COUNT_BITS);
         self.starts[bucket / GROUP + 1..].iter_mut().for_each(|start| *start += 1);
     }
 
-    /// One member less.
+    /// Counts one member less in a bucket.
     fn subtract(&mut self, bucket: usize) {
         self.counts[bucket / GROUP] -= 1 << (bucket % GROUP * COUNT_BITS);
         self.starts[bucket / GROUP + 1..].iter_mut().for_each(|start| *start -= 1);
     }
 }
 
-/// The lowest of a group's counts.
+/// The count in the lowest bits.
 #[expect(clippy::cast_possible_truncation, reason = "four bits")]
 const fn count(counts: u64) -> usize {
     counts as usize & BUCKET_MAX
 }
 
-/// The counts of a group, added up: at most 240.
+/// The sum of the counts of a group: at most 240.
 #[inline]
 const fn sum(counts: u64) -> usize {
     const EVEN: u64 = 0x0F0F_0F0F_0F0F_0F0F;
@@ -93,7 +91,7 @@ const fn sum(counts: u64) -> usize {
     (pairs.wrapping_mul(0x0101_0101_0101_0101) >> 56) as usize
 }
 
-/// Calls a method that is generic over the width of an entry with the width of the depth.
+/// Calls a method that is generic over the width of an entry with the width for the depth.
 macro_rules! at_width {
     ($depth:expr, $self:ident.$method:ident($($argument:expr),*)) => {
         match $depth.width() {
@@ -109,7 +107,7 @@ impl Buckets {
         self.entries.len() == 0
     }
 
-    /// How many members found their bucket full.
+    /// The number of surplus members.
     pub(crate) fn surplus(&self) -> usize {
         self.surplus.len()
     }
@@ -126,7 +124,7 @@ impl Buckets {
         self.surplus.contains(&subject)
     }
 
-    /// `false` where the subject was a member already.
+    /// Returns `false` if the subject was already a member.
     pub(crate) fn insert(&mut self, depth: Depth, subject: u64) -> bool {
         let bucket = depth.bucket(subject);
         let (start, count) = self.groups.find(bucket);
@@ -164,14 +162,14 @@ impl Buckets {
         Removal::Removed { slot_free }
     }
 
-    /// Whether one of those that stand in the subject's bucket has its slot.
+    /// Whether a member in the subject's bucket has the same slot. Ignores the surplus.
     fn has_slot<const WIDTH: usize>(&self, depth: Depth, subject: u64) -> bool {
         let (start, count) = self.groups.find(depth.bucket(subject));
         let mut entries = self.entries.iter_from::<WIDTH>(start).take(count);
         entries.any(|entry| depth.same_slot(entry, depth.rest(subject)))
     }
 
-    /// Brings a member from the surplus back to the subject's bucket, in which there is room.
+    /// Moves a member from the surplus to the subject's bucket, which has room for it.
     #[cold]
     fn refill(&mut self, depth: Depth, subject: u64) {
         let next = self.surplus.range(depth.bucket_range(subject)).next().copied();
@@ -181,8 +179,8 @@ impl Buckets {
         }
     }
 
-    /// Adds a member, larger than all before. [`count_starts`](Self::count_starts) is due after the
-    /// last one.
+    /// Appends a member, which must be larger than all others. Call [`count_starts`](Self::count_starts) after the last
+    /// one.
     #[inline]
     pub(crate) fn push(&mut self, depth: Depth, subject: u64) {
         let bucket = depth.bucket(subject);
@@ -205,7 +203,7 @@ impl Buckets {
         }
     }
 
-    /// Appends the members of a group, ascending. `first` is the smallest subject of the shard.
+    /// Appends the members of a group to `members`, in ascending order. `first` is the smallest subject of the shard.
     pub(crate) fn decode_group(&self, depth: Depth, first: u64, group: usize, members: &mut Vec<u64>) {
         let from = members.len();
         at_width!(depth, self.decode_group_packed(depth, first, group, members));
@@ -242,7 +240,7 @@ impl Buckets {
         depth.bucket(subject) / GROUP
     }
 
-    /// Gives all members in ascending order and frees them on the way. `first` is the smallest
+    /// Calls `each` with all members in ascending order, and frees their memory on the way. `first` is the smallest
     /// subject of the shard.
     pub(crate) fn drain(self, depth: Depth, first: u64, mut each: impl FnMut(u64)) {
         let Buckets { groups, entries, mut surplus } = self;
@@ -264,8 +262,8 @@ impl Buckets {
         surplus.into_iter().for_each(each);
     }
 
-    /// Of the `count` members from `start` on, which are the subject's bucket: how many are smaller
-    /// than the subject, and whether it is one of them.
+    /// Searches the subject's bucket, which has `count` members from index `start`. Returns how many are smaller than
+    /// the subject, and whether it is a member.
     fn search(&self, depth: Depth, start: usize, count: usize, subject: u64) -> (usize, bool) {
         at_width!(depth, self.search_packed(start, count, depth.rest(subject)))
     }
@@ -287,8 +285,8 @@ mod tests {
     use super::*;
 
     impl Buckets {
-        /// That the counts tell where the members are, the members ascend, and only a full bucket
-        /// has a surplus. Returns the members. `first` is the smallest subject of the shard.
+        /// Asserts that the counts are right, the members ascend, and only full buckets have a surplus. Returns the
+        /// members. `first` is the smallest subject of the shard.
         pub(crate) fn assert_sound(&self, depth: Depth, first: u64) -> Vec<u64> {
             let (mut members, mut before) = (Vec::new(), 0);
             for group in 0..GROUPS {
@@ -315,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_full_bucket_has_no_room_for_comes_back_when_it_has() {
+    fn surplus_members_return_to_their_bucket_when_it_has_room() {
         let depth = Depth::new(7);
         let mut buckets = Buckets::default();
         let many = 2 * BUCKET_MAX as u64;
@@ -339,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn all_buckets_may_be_full() {
+    fn all_buckets_can_be_full() {
         let depth = Depth::new(20);
         let (mut buckets, mut drained) = (Buckets::default(), Vec::new());
         let members =

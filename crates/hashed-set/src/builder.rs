@@ -1,22 +1,22 @@
-//! A set from members that come in ascending order, as a bulk build and a loader have them.
+//! Building a set from ascending members, for bulk builds and the loader.
 
 use alloc::vec::Vec;
 
 use crate::level::Level;
 use crate::shard::{Shard, ShardBuilder};
 
-/// Fills the shards of a level from the left. Nothing is searched, and each allocation is exact.
+/// Fills the shards of a level from the left. Nothing is searched, and each allocation has the exact size.
 pub(crate) struct SetBuilder {
     level: Level,
-    /// The shards before the one in hand.
+    /// The shards before the current one.
     shards: Vec<Shard>,
     shard: ShardBuilder,
-    /// The largest subject of the shard in hand.
+    /// The largest subject of the current shard.
     shard_last: u64,
     len: usize,
 }
 
-/// What was built, in the parts of a set.
+/// The parts of the set that was built.
 pub(crate) struct Built {
     pub(crate) level: Level,
     pub(crate) shards: Vec<Shard>,
@@ -43,7 +43,7 @@ impl SetBuilder {
         self.len
     }
 
-    /// Adds a member, larger than all before.
+    /// Appends a member, which must be larger than all others.
     #[inline]
     pub(crate) fn push(&mut self, subject: u64) {
         if subject > self.shard_last {
@@ -54,7 +54,7 @@ impl SetBuilder {
         self.shard.push(subject);
     }
 
-    /// Adds the members of all these shards, which are those of another level.
+    /// Appends the members of all these shards, which belong to another level.
     pub(crate) fn take(&mut self, level: Level, shards: Vec<Shard>) {
         for (index, shard) in shards.into_iter().enumerate() {
             let (first, depth) = level.shard(index);
@@ -62,14 +62,14 @@ impl SetBuilder {
         }
     }
 
-    /// Cuts what has come so far, and what will come, into the shards of another level. Costs a
-    /// pass over what has come.
+    /// Redistributes the members so far, and all further ones, to the shards of another level. Costs a pass over the
+    /// members so far.
     pub(crate) fn change_level(&mut self, level: Level) {
         let old = core::mem::replace(self, SetBuilder::new(level)).covered();
         self.take(old.level, old.shards);
     }
 
-    /// The set, with all shards of its level.
+    /// Returns the set, with all shards of its level.
     pub(crate) fn finish(self) -> Built {
         let mut built = self.covered();
         let shards = if built.len == 0 { 0 } else { built.level.shard_count() };
@@ -79,7 +79,7 @@ impl SetBuilder {
         built
     }
 
-    /// The shards up to the one in hand.
+    /// Returns the shards up to the current one.
     fn covered(mut self) -> Built {
         let (_, depth) = self.level.shard(0);
         self.shards.push(self.shard.finish(depth));

@@ -1,4 +1,4 @@
-//! Subjects with the directions they cover: what a blacklist holds.
+//! Subjects with the directions they cover.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,14 +10,13 @@ use crate::hashed_set::HashedSet;
 use crate::level::Limits;
 use crate::members::Members;
 
-/// What the members of each of the three sets cover, in the order in which they are saved.
+/// The directions that the members of each of the three sets cover, in the order in which they are saved.
 pub(crate) const KINDS: [Directions; 3] = [Directions::BOTH, Directions::INBOUND, Directions::OUTBOUND];
 
-/// A set of subjects, each with one direction or both.
+/// A map from subjects to one or both directions.
 ///
-/// It is three disjoint [`HashedSet`]s: of those that cover both directions, only inbound, only
-/// outbound. An empty one is not looked into, so a list all of whose entries have the same
-/// directions pays nothing for the others.
+/// It consists of three disjoint [`HashedSet`]s: of subjects that cover both directions, only inbound, and only
+/// outbound. Empty ones are skipped, so a list whose entries all have the same directions pays nothing for the others.
 #[derive(Default)]
 pub struct DirectedSet {
     /// A subject is in at most one of them.
@@ -25,13 +24,13 @@ pub struct DirectedSet {
 }
 
 impl DirectedSet {
-    /// An empty set. Allocates nothing.
+    /// Creates an empty set. Does not allocate.
     pub const fn new() -> Self {
         Self::with_limits(Limits::DEFAULT)
     }
 
-    /// An empty set that may soon have so many subjects. A hint: it allocates nothing, and only
-    /// makes a fill in ascending order cheaper.
+    /// Creates an empty set that is expected to get this many subjects. The hint only makes filling in ascending order
+    /// cheaper. Does not allocate.
     pub fn expecting(subjects: usize) -> Self {
         let mut set = Self::new();
         set.kinds.iter_mut().for_each(|kind| kind.expect(subjects));
@@ -48,7 +47,7 @@ impl DirectedSet {
         }
     }
 
-    /// From sets that have no subject in common, in the order of [`KINDS`].
+    /// Creates a set from disjoint sets in the order of [`KINDS`].
     pub(crate) fn from_kinds(kinds: [HashedSet; KINDS.len()]) -> Self {
         DirectedSet { kinds }
     }
@@ -57,15 +56,14 @@ impl DirectedSet {
         &self.kinds
     }
 
-    /// The set of these entries, in any order. The directions of a subject that comes several times
-    /// are united; one that has none is left out. Sorts, and makes each allocation of the set once
-    /// and exactly.
+    /// Creates a set from entries in any order. The directions of repeated subjects are united; entries without
+    /// directions are ignored. Sorts the entries, and makes each allocation once, with the exact size.
     pub fn from_unsorted(entries: Vec<(Subject, Directions)>) -> Self {
         Self::from_unsorted_limited(entries, Limits::DEFAULT)
     }
 
     pub(crate) fn from_unsorted_limited(entries: Vec<(Subject, Directions)>, limits: Limits) -> Self {
-        // The two bits of the directions below the subject's 50: half the bytes to sort.
+        // Packs the two bits of the directions below the subject's 50, which halves the bytes to sort.
         let mut packed: Vec<u64> = entries
             .into_iter()
             .filter(|(_, directions)| !directions.is_none())
@@ -86,18 +84,18 @@ impl DirectedSet {
         }))
     }
 
-    /// How many subjects the set has.
+    /// The number of subjects.
     pub fn len(&self) -> usize {
         self.kinds.iter().map(HashedSet::len).sum()
     }
 
-    /// How many subjects cover exactly these directions. Those that cover none are not in the set:
-    /// 0.
+    /// The number of subjects that cover exactly these directions. 0 for no directions, because such subjects are not
+    /// in the set.
     pub fn len_of(&self, directions: Directions) -> usize {
         self.kind(directions).map_or(0, |kind| self.kinds[kind].len())
     }
 
-    /// Whether the set has no subject.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.kinds.iter().all(HashedSet::is_empty)
     }
@@ -109,25 +107,23 @@ impl DirectedSet {
         !both.is_empty() && both.contains(subject) || !one.is_empty() && one.contains(subject)
     }
 
-    /// Which of the subjects cover the direction: the n-th subject's is bit n % 8 of byte n / 8.
-    /// The bits behind the last subject's are zero.
+    /// Checks many subjects. Bit n % 8 of byte n / 8 of the result says whether the n-th subject covers the direction.
+    /// Unused bits are zero.
     ///
-    /// Costs less than as many calls of [`contains`](Self::contains): their waits for memory
-    /// overlap.
+    /// Cheaper than calls of [`contains`](Self::contains), because memory accesses overlap.
     pub fn contains_many(&self, subjects: &[Subject], direction: Direction) -> Vec<u8> {
         let mut bitmap = vec![0; subjects.len().div_ceil(8)];
         self.contains_many_into(subjects, direction, &mut bitmap);
         bitmap
     }
 
-    /// [`contains_many`](Self::contains_many) into the caller's buffer, all of whose bytes are
-    /// written.
+    /// Like [`contains_many`](Self::contains_many), but writes to all bytes of the caller's buffer.
     ///
     /// # Panics
     ///
-    /// Where the buffer is shorter than one bit a subject.
+    /// If the buffer has less than one bit per subject.
     pub fn contains_many_into(&self, subjects: &[Subject], direction: Direction, bitmap: &mut [u8]) {
-        assert!(bitmap.len() >= subjects.len().div_ceil(8), "a bitmap of less than one bit a subject");
+        assert!(bitmap.len() >= subjects.len().div_ceil(8), "the bitmap has less than one bit per subject");
         bitmap.fill(0);
         for kind in self.covering(direction).into_iter().filter(|kind| !kind.is_empty()) {
             for (subjects, bitmap) in subjects.chunks(64).zip(bitmap.chunks_mut(8)) {
@@ -137,7 +133,7 @@ impl DirectedSet {
         }
     }
 
-    /// The directions that the subject covers: none where it is not in the set.
+    /// Returns the directions that the subject covers: none if it is not in the set.
     pub fn directions(&self, subject: Subject) -> Directions {
         KINDS
             .into_iter()
@@ -146,14 +142,14 @@ impl DirectedSet {
             .map_or(Directions::NONE, |(directions, _)| directions)
     }
 
-    /// Has the subject cover these directions too. Returns those that it covered before.
+    /// Adds directions to a subject. Returns the directions it covered before.
     pub fn insert(&mut self, subject: Subject, directions: Directions) -> Directions {
         let before = self.directions(subject);
         self.change(subject, before, before | directions);
         before
     }
 
-    /// Has the subject cover these directions no more. Returns those that it covered before.
+    /// Removes directions from a subject. Returns the directions it covered before.
     pub fn remove(&mut self, subject: Subject, directions: Directions) -> Directions {
         let before = self.directions(subject);
         self.change(subject, before, before & !directions);
@@ -165,18 +161,17 @@ impl DirectedSet {
         self.kinds.iter_mut().for_each(HashedSet::clear);
     }
 
-    /// Up to `limit` subjects after the given one, in ascending order.
+    /// Returns at most `limit` subjects after `after`, in ascending order.
     ///
-    /// To walk through the set, give the last subject of a page to get the next; a page of fewer
-    /// than `limit` is the last. That holds while the set changes between the pages: a subject that
-    /// stays is neither skipped nor repeated. A page costs about as much as its subjects and some
-    /// microseconds.
+    /// To iterate over the set, pass the last subject of each page to get the next; a page with fewer than `limit`
+    /// subjects is the last. If the set changes between pages, subjects that stay are neither skipped nor repeated. The
+    /// cost of a page is proportional to its length, plus a few microseconds.
     pub fn page(&self, after: Option<Subject>, limit: usize) -> Vec<(Subject, Directions)> {
         let mut page = Vec::with_capacity(limit.min(self.len()));
         let first = after.map_or(Some(Subject::MIN), Subject::next);
         let Some(first) = first else { return page };
         let mut walks = self.kinds.each_ref().map(|kind| Members::new(kind, first.get()));
-        // What no subject is stands for the end.
+        // `u64::MAX` is not a subject and marks the end.
         let mut next = |kind: usize| walks[kind].next_value().unwrap_or(u64::MAX);
         let mut heads = [next(0), next(1), next(2)];
         while page.len() < limit {
@@ -218,13 +213,13 @@ impl DirectedSet {
 }
 
 impl FromIterator<(Subject, Directions)> for DirectedSet {
-    /// As [`DirectedSet::from_unsorted`].
+    /// Like [`DirectedSet::from_unsorted`].
     fn from_iter<I: IntoIterator<Item = (Subject, Directions)>>(entries: I) -> Self {
         Self::from_unsorted(entries.into_iter().collect())
     }
 }
 
-/// Only how many there are.
+/// Shows only the numbers of subjects.
 impl fmt::Debug for DirectedSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(KINDS.into_iter().map(|kind| (kind, self.len_of(kind)))).finish()

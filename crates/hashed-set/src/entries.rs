@@ -1,4 +1,4 @@
-//! A packed array in pages of one size.
+//! A packed array of integers in pages of the same size.
 
 use alloc::vec::Vec;
 use core::iter::Copied;
@@ -6,23 +6,23 @@ use core::slice;
 
 use crate::page::{Page, WINDOW, pack, per_page, unpack};
 
-/// Pages by which the list of pages grows.
+/// The number of pages by which the list of pages grows.
 const PAGES_GROWTH: usize = 8;
 
-/// An array of integers of `WIDTH` bytes in pages that are full but for the last. Which width it
-/// is, is the caller's to know: it is the same in each call.
+/// An array of `WIDTH`-byte integers, in pages that are full except the last. The caller must use the same width in
+/// every call.
 ///
-/// Pages, because all shards grow at the same pace: were each one array, the holes that arrays
-/// leave where they move to grow would be just too small for all others, a fifth of a WebAssembly
-/// memory. A page that is given back fits whoever needs the next. And because an insert moves the
-/// entries of one page only: of those behind it, each takes one entry over from the page before.
+/// Pages avoid fragmentation. All shards grow at the same pace, so if each were one array, the holes that arrays leave
+/// behind when they move to grow would be just too small for the others, and take a fifth of a WebAssembly memory. A
+/// freed page fits any shard. Also, an insert moves the entries of one page only; each page behind it takes over one
+/// entry from the page before.
 #[derive(Default)]
 pub(crate) struct Entries {
     pages: Vec<Page>,
     len: usize,
 }
 
-/// The page that a place is in, and where in it.
+/// The page of the entry with index `place`, and its index in the page.
 #[inline]
 const fn locate<const WIDTH: usize>(place: usize) -> (usize, usize) {
     (place / per_page::<WIDTH>(), place % per_page::<WIDTH>())
@@ -33,18 +33,17 @@ impl Entries {
         self.len
     }
 
-    /// Whether one of the `count` entries from `start` on, of which there is at least one, is
-    /// `value`.
+    /// Whether `value` is among the `count` entries from index `start`. `count` must be at least 1.
     #[inline]
     pub(crate) fn contains<const WIDTH: usize>(&self, start: usize, count: usize, value: u64) -> bool {
         let (page, at) = locate::<WIDTH>(start);
         let [entries, _] = self.pages[page].parts::<WIDTH>(at);
-        // Most often there are few and they lie together. Then as many are compared in any case,
-        // for where they end is never foreseen.
+        // Usually there are few and they are contiguous. Then a fixed number is compared, because the end is
+        // unpredictable.
         match entries.first_chunk::<WINDOW>() {
             Some(window) if count <= WINDOW => {
-                // The lower bytes are compared first: of strangers, they tell all but one in 2^16 or more, and a
-                // load of a power of two of bytes is one load.
+                // Only the lower bytes are compared at first: they rule out all but one in 2^16 or more non-members,
+                // and a power of two bytes takes a single load.
                 let low = value.to_le_bytes();
                 let equal = |lower: fn(&[u8; WIDTH], [u8; 8]) -> bool| {
                     window
@@ -79,7 +78,7 @@ impl Entries {
         self.len += 1;
     }
 
-    /// Puts an entry at the place, and all from there on one further.
+    /// Inserts an entry before index `place`.
     pub(crate) fn insert<const WIDTH: usize>(&mut self, place: usize, value: u64) {
         let (page, at) = locate::<WIDTH>(place);
         let (last, len) = locate::<WIDTH>(self.len);
@@ -99,7 +98,7 @@ impl Entries {
         self.pages[last].insert(0, len, beyond);
     }
 
-    /// Takes the entry at the place out, and all behind it one nearer.
+    /// Removes the entry at index `place`.
     pub(crate) fn remove<const WIDTH: usize>(&mut self, place: usize) {
         self.len -= 1;
         let (page, at) = locate::<WIDTH>(place);
@@ -119,7 +118,7 @@ impl Entries {
         }
     }
 
-    /// The entries from `start` on. Behind the last come whatever its page has there.
+    /// Iterates over the entries from index `start`. After the last one, yields unused entries of its page.
     #[inline]
     pub(crate) fn iter_from<const WIDTH: usize>(&self, start: usize) -> EntriesIter<'_, WIDTH> {
         let (page, at) = locate::<WIDTH>(start);
@@ -128,7 +127,7 @@ impl Entries {
         EntriesIter { part: part.iter().copied(), next, pages }
     }
 
-    /// Appends the `count` entries from `start` on.
+    /// Appends the `count` entries from index `start` to `values`.
     pub(crate) fn decode<const WIDTH: usize>(&self, start: usize, count: usize, values: &mut Vec<u64>) {
         let (page, mut at) = locate::<WIDTH>(start);
         let mut left = count;
@@ -145,7 +144,7 @@ impl Entries {
         }
     }
 
-    /// Gives the entries in their order and frees each page after its last.
+    /// Calls `each` with all entries in order, and frees each page after its last entry.
     pub(crate) fn drain<const WIDTH: usize>(self, mut each: impl FnMut(u64)) {
         let mut left = self.len;
         for page in self.pages {
@@ -197,7 +196,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Places are taken modulo how many there are.
+    /// Indices are taken modulo the number of entries.
     #[derive(Clone, Debug)]
     enum Change {
         Push(u64),
@@ -264,7 +263,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
-        fn entries_behave_as_a_vec(
+        fn entries_behave_like_a_vec(
             len in 0..1_000_usize,
             changes in prop::collection::vec(change(), 0..100),
         ) {
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_come_and_go_at_their_borders() {
+    fn pages_are_added_and_removed_at_their_borders() {
         let border = per_page::<4>();
         for len in [0, 1, border - 1, border, border + 1, 2 * border - 1, 2 * border] {
             for place in [0, len / 2, len] {

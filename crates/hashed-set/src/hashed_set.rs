@@ -1,4 +1,4 @@
-//! The exact set.
+//! The set of subjects.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,22 +11,21 @@ use crate::level::{Level, Limits};
 use crate::members::Members;
 use crate::shard::{Shard, ShardBuilder};
 
-/// A shard with so much surplus is one whose members are not spread evenly: where they are, ten are
-/// many.
+/// The surplus from which a shard is considered crowded. If members are uniformly distributed, even ten are unusual.
 const CROWD: usize = 64;
 
-/// An exact, ordered set of subjects. It takes 4.9 to 5.9 bytes a member from 832,000 members up
-/// (5.5 at a million), up to 7 from 10,000, and 4 KiB for the first.
+/// An exact, ordered set of subjects. It takes 4.9 to 5.9 bytes per member from 832,000 members (5.5 at a million), up
+/// to 7 from 10,000, and 4 KiB for the first member.
 ///
-/// An insert or a removal changes one shard, and splits or merges at most one more: some hundred
-/// nanoseconds, and some hundred microseconds in the worst case, at any size. Calls whose cost
-/// grows with the set say so.
+/// An insertion or a removal changes one shard, and splits or merges at most one more. It takes hundreds of
+/// nanoseconds, and hundreds of microseconds in the worst case, independent of the set's size. Methods whose cost grows
+/// with the set say so.
 pub struct HashedSet {
     pub(crate) level: Level,
-    /// All shards of the level, or none while the set has never had a member.
+    /// All shards of the level; none until the first member is inserted.
     pub(crate) shards: Vec<Shard>,
     len: usize,
-    /// How many members there may soon be: see [`recut`](Self::recut).
+    /// The expected number of members: see [`recut`](Self::recut).
     expected: usize,
     limits: Limits,
 }
@@ -38,7 +37,7 @@ impl Default for HashedSet {
 }
 
 impl HashedSet {
-    /// An empty set. Allocates nothing.
+    /// Creates an empty set. Does not allocate.
     pub const fn new() -> Self {
         Self::with_limits(Limits::DEFAULT)
     }
@@ -47,13 +46,13 @@ impl HashedSet {
         HashedSet { level: Level::ROOT, shards: Vec::new(), len: 0, expected: 0, limits }
     }
 
-    /// Has it know how many members it may soon have. Allocates nothing.
+    /// Sets the expected number of members. Does not allocate.
     pub(crate) fn expect(&mut self, members: usize) {
         self.expected = members;
     }
 
-    /// The set of these subjects, which may repeat and be in any order. Sorts them, and makes each
-    /// allocation once and exactly.
+    /// Creates a set from subjects in any order, possibly repeated. Sorts them, and makes each allocation once, with
+    /// the exact size.
     pub fn from_unsorted(mut subjects: Vec<Subject>) -> Self {
         subjects.sort_unstable();
         subjects.dedup();
@@ -61,15 +60,15 @@ impl HashedSet {
         Self::from_ascending(subjects.len(), members, Limits::DEFAULT)
     }
 
-    /// From `len` members, each larger than the one before.
+    /// Creates a set from `len` members in strictly ascending order.
     pub(crate) fn from_ascending(len: usize, members: impl Iterator<Item = u64>, limits: Limits) -> Self {
         let mut builder = SetBuilder::new(Level::for_len(len as u64, &limits));
         members.for_each(|member| builder.push(member));
         Self::from_builder(builder, limits)
     }
 
-    /// Brings the level to what the number of members asks for, which costs one split or merge for
-    /// each shard it is away.
+    /// Creates a set and brings it to the level for its number of members, which costs one split or merge per shard of
+    /// difference.
     pub(crate) fn from_builder(builder: SetBuilder, limits: Limits) -> Self {
         let Built { level, shards, len } = builder.finish();
         let mut set = HashedSet { level, shards, len, expected: 0, limits };
@@ -85,17 +84,17 @@ impl HashedSet {
         set
     }
 
-    /// How many members the set has.
+    /// The number of members.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it has none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether the subject is a member. For most strangers one bit is read.
+    /// Whether the subject is a member. Reads a single bit for most non-members.
     #[inline]
     pub fn contains(&self, subject: Subject) -> bool {
         let subject = subject.get();
@@ -104,12 +103,12 @@ impl HashedSet {
         shard.may_contain(depth, subject) && shard.contains(depth, subject)
     }
 
-    /// Of up to 64 subjects, those that are members: the n-th subject's bit is 1 << n.
+    /// Checks up to 64 subjects. Bit n of the result says whether the n-th subject is a member.
     ///
-    /// All bitmaps are read before any member is, so that the reads wait for memory together.
+    /// Reads all bitmaps before any members, so that memory accesses overlap.
     pub(crate) fn contained(&self, subjects: &[Subject]) -> u64 {
         debug_assert!(subjects.len() <= 64);
-        // While no level is being split, which is most of the time, a shard is found by one shift.
+        // Unless a level is being split, which is rare, a shard is found by a single shift.
         match self.level.single_depth() {
             Some(depth) => self.contained_at(subjects, |subject| (depth.shard(subject), depth)),
             None => self.contained_at(subjects, |subject| self.level.locate(subject)),
@@ -131,8 +130,8 @@ impl HashedSet {
 
     /// Of up to 64 subjects, those whose slots are taken.
     ///
-    /// A function of its own, so that a compiler with few registers to spare keeps in them what this
-    /// loop needs: inlined, it is a quarter slower in WebAssembly.
+    /// Not inlined, so that a compiler with few registers keeps in them what this loop needs: inlined, it is a quarter
+    /// slower in WebAssembly.
     #[inline(never)]
     fn candidates_at(&self, subjects: &[Subject], locate: impl Fn(u64) -> (usize, Depth)) -> u64 {
         let shards = &self.shards[..];
@@ -143,7 +142,7 @@ impl HashedSet {
         })
     }
 
-    /// Makes the subject a member. `false` where it was one already.
+    /// Inserts a subject. Returns `false` if it was already a member.
     pub fn insert(&mut self, subject: Subject) -> bool {
         let subject = subject.get();
         if self.shards.is_empty() {
@@ -165,7 +164,7 @@ impl HashedSet {
         true
     }
 
-    /// Makes the subject a stranger. `false` where it was one already.
+    /// Removes a subject. Returns `false` if it was not a member.
     pub fn remove(&mut self, subject: Subject) -> bool {
         let subject = subject.get();
         let (index, depth) = self.level.locate(subject);
@@ -182,32 +181,32 @@ impl HashedSet {
         true
     }
 
-    /// Removes all members and frees their memory, which takes time in proportion to the number of
-    /// shards, one for about 10,000 members.
+    /// Removes all members and frees their memory. The cost is proportional to the number of shards, one per 10,000
+    /// members.
     pub fn clear(&mut self) {
         *self = HashedSet { expected: self.expected, ..Self::with_limits(self.limits) };
     }
 
-    /// The members in ascending order.
+    /// Iterates over the members in ascending order.
     pub fn iter(&self) -> Members<'_> {
         self.iter_from(Subject::MIN)
     }
 
-    /// The members from `first` on, in ascending order.
+    /// Iterates over the members from `first` on, in ascending order.
     pub fn iter_from(&self, first: Subject) -> Members<'_> {
         Members::new(self, first.get())
     }
 
-    /// Cuts the set, whose members crowd around this one, into as many shards as it will soon need.
+    /// Redistributes the set, whose members are crowded around this one, to as many shards as it will soon need.
     ///
-    /// That is how a set is filled in ascending order: all that has come is in a small part of the
-    /// space, and the few shards that so few members ask for would be overfull long before they
-    /// are split. How many will come follows from how many have come up to here.
+    /// This happens when a set is filled in ascending order: all members so far are in a small part of the space, and
+    /// the few shards for so few members would be overfull long before they are split. The final number of members is
+    /// extrapolated from the number so far.
     #[cold]
     fn recut(&mut self, subject: u64) {
         let coming = ((self.len as u128) << Subject::BITS) / (u128::from(subject) + 1);
         let expected = self.expected as u128;
-        // What is more than half of all is all, counted from few.
+        // Above half of the expected number, assume all of it: the estimate is rough.
         let coming = if coming > expected / 2 { expected } else { coming };
         let level = Level::for_len(u64::try_from(coming).unwrap_or(u64::MAX), &self.limits);
         if level.shard_count() >= 2 * self.level.shard_count() {
@@ -260,13 +259,13 @@ impl<'a> IntoIterator for &'a HashedSet {
 }
 
 impl FromIterator<Subject> for HashedSet {
-    /// As [`HashedSet::from_unsorted`].
+    /// Like [`HashedSet::from_unsorted`].
     fn from_iter<I: IntoIterator<Item = Subject>>(subjects: I) -> Self {
         Self::from_unsorted(subjects.into_iter().collect())
     }
 }
 
-/// Only how many there are.
+/// Shows only the number of members.
 impl fmt::Debug for HashedSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HashedSet").field("len", &self.len).finish_non_exhaustive()

@@ -1,31 +1,29 @@
-//! How far the set is cut into shards: linear hashing on the upper bits of a subject.
+//! The division of the set into shards: linear hashing on the upper bits of a subject.
 
 use crate::depth::Depth;
 
 /// When shards are split and merged, in members.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Limits {
-    /// A level begins to be split when its shards hold more than this, on average.
+    /// Splitting of a level begins when its shards have more members than this on average.
     pub(crate) high: u32,
-    /// Members by which the set grows between two splits.
+    /// The number of members by which the set grows between two splits.
     pub(crate) step: u32,
-    /// Shards are merged while they hold fewer than this, on average. At most half of `high`, or a
-    /// merge would make a split due.
+    /// Shards are merged while they have fewer members than this on average. At most half of `high`, or a merge would
+    /// require a split.
     pub(crate) low: u32,
 }
 
 impl Limits {
-    /// A whole level is split while the set grows by 4 %, so that shards hold 6,500 to 13,500
-    /// members: enough for the bitset form of a roaring container (over 4,096), few enough that
-    /// less than one stranger in five meets a bit that is set. At a million, ten million and a
-    /// hundred million the set is well within a level. Merging waits until shards are well below
-    /// what a split leaves, so that a set that swings around one size is not split and merged in
-    /// turn.
+    /// A whole level is split while the set grows by 4 %, so that shards have 6,500 to 13,500 members: enough for the
+    /// bitset form of a roaring container (over 4,096), and few enough that less than one in five non-members hits a
+    /// set bit. At one, ten and a hundred million members the set is well within a level. Merging starts only well
+    /// below the size that a split leaves, so that a set whose size fluctuates is not split and merged repeatedly.
     pub(crate) const DEFAULT: Limits = Limits { high: 13_000, step: 512, low: 2_048 };
 }
 
-/// How many shards there are and which subject is in which: 2^`bits` of them, of which the first
-/// `split` are split in two already. Shards are numbered in the order of their subjects.
+/// The number of shards and the subjects of each: 2^`bits` shards, of which the first `split` have already been split
+/// in two. Shards are numbered in the order of their subjects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Level {
     bits: u32,
@@ -35,7 +33,7 @@ pub(crate) struct Level {
 impl Level {
     pub(crate) const ROOT: Level = Level { bits: 0, split: 0 };
 
-    /// The level that a set has which grew from nothing to `len` members.
+    /// The level of a set that grew from nothing to `len` members.
     pub(crate) fn for_len(len: u64, limits: &Limits) -> Self {
         let (high, step) = (u64::from(limits.high), u64::from(limits.step));
         let mut level = Level::ROOT;
@@ -49,7 +47,7 @@ impl Level {
         level.carried()
     }
 
-    /// A level all of whose shards are split is the next one, none of whose is.
+    /// Moves on to the next level if all shards have been split.
     fn carried(self) -> Self {
         if self.split >= 1 << self.bits { Level { bits: self.bits + 1, split: 0 } } else { self }
     }
@@ -58,13 +56,13 @@ impl Level {
         (1 << self.bits) + self.split
     }
 
-    /// The depth of all shards, where no level is being split.
+    /// The depth of all shards, unless a level is being split.
     #[inline]
     pub(crate) fn single_depth(self) -> Option<Depth> {
         (self.split == 0).then(|| Depth::new(self.bits))
     }
 
-    /// The number of the subject's shard, and its depth.
+    /// The index of the subject's shard, and the shard's depth.
     #[inline]
     pub(crate) fn locate(self, subject: u64) -> (usize, Depth) {
         let coarse = Depth::new(self.bits).shard(subject);
@@ -87,24 +85,24 @@ impl Level {
         }
     }
 
-    /// Whether a set of `len` members is to be split once more.
+    /// Whether a set of `len` members must be split once more.
     pub(crate) fn split_due(self, len: u64, limits: &Limits) -> bool {
         let splits_paid = u64::from(limits.step) * self.split as u64;
         self.bits < Depth::MAX && len > (u64::from(limits.high) << self.bits) + splits_paid
     }
 
-    /// Whether a set of `len` members is to be merged once more.
+    /// Whether a set of `len` members must be merged once more.
     pub(crate) fn merge_due(self, len: u64, limits: &Limits) -> bool {
         self != Level::ROOT && len < u64::from(limits.low) * self.shard_count() as u64
     }
 
-    /// One shard more, and the number of the shard to be split: its halves have that number and the
-    /// next.
+    /// The level with one more shard, and the index of the shard to split. Its halves have that index and the next.
     pub(crate) fn after_split(self) -> (Self, usize) {
         (Level { bits: self.bits, split: self.split + 1 }.carried(), 2 * self.split)
     }
 
-    /// One shard less, and the number of the first of the two to be merged. Not at [`Level::ROOT`].
+    /// The level with one shard less, and the index of the first of the two to merge. Must not be called at
+    /// [`Level::ROOT`].
     pub(crate) fn after_merge(self) -> (Self, usize) {
         let (bits, split) =
             if self.split == 0 { (self.bits - 1, 1 << (self.bits - 1)) } else { (self.bits, self.split) };
@@ -120,14 +118,14 @@ mod tests {
     const SMALL: Limits = Limits { high: 20, step: 3, low: 4 };
 
     #[test]
-    fn the_level_is_a_function_of_the_length() {
+    fn the_level_depends_only_on_the_length() {
         for limits in [SMALL, Limits { high: 8, step: 8, low: 4 }, Limits { high: 5, step: 1, low: 2 }] {
             let mut level = Level::ROOT;
             for len in 0..5_000 {
                 if level.split_due(len, &limits) {
                     level = level.after_split().0;
                 }
-                assert!(!level.split_due(len, &limits), "one split an insert is enough");
+                assert!(!level.split_due(len, &limits), "one split per insertion suffices");
                 assert_eq!(level, Level::for_len(len, &limits));
                 assert!(!level.merge_due(len, &limits));
             }
@@ -146,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_lie_in_the_order_of_their_subjects_and_leave_no_gap() {
+    fn shards_are_contiguous_and_in_order() {
         let mut level = Level::ROOT;
         for _ in 0..300 {
             let mut next = 0;

@@ -2,17 +2,17 @@
 //!
 //! # Layout
 //!
-//! The upper bits of a subject choose a *shard*. A shard holds 6,500 to 13,500 members, dense
-//! enough that the next 16 bits, its *slot*, stand in a [`roaring`] bitmap's bitset form: more than
-//! four strangers in five are told by one bit of it. For the rest, the members themselves stand
-//! beside it: cut into 2,048 *buckets* by the upper 11 bits of the slot, with what is left of each
-//! packed in whole bytes, in ascending order. So the set is exact, and is walked in order.
+//! The upper bits of a subject choose a *shard*. A shard has 6,500 to 13,500 members, dense enough for a [`roaring`]
+//! bitmap of the next 16 bits, the *slot*, in its bitset form. A single bit of it rules out more than four in five
+//! non-members. For the others, the members themselves are stored next to the bitmap: in 2,048 *buckets*, numbered by
+//! the upper 11 bits of the slot, with the remaining bits of each member packed in whole bytes, in ascending order. So
+//! the set is exact and ordered.
 //!
-//! Growth is linear hashing on the upper bits: an insert splits at most one shard, a removal merges
-//! at most two, so that no change of the set costs more than one shard's work, however large it is.
+//! Growth is linear hashing on the upper bits: an insertion splits at most one shard, and a removal merges at most two.
+//! So no change costs more than the work for one shard, however large the set is.
 //!
-//! Exactness does not lean on the spread. Subjects that crowd are kept as faithfully; but where a
-//! bucket would have more than 31, the surplus stands in a tree, into which each check then looks.
+//! Exactness does not depend on a uniform distribution. Crowded subjects are stored exactly, too; but members beyond
+//! the 15 that fit into a bucket go to a tree, which lookups in that bucket must then search.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! A set from the parts of a save.
+//! Loading a set from the parts of a save.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -12,24 +12,23 @@ use crate::level::{Level, Limits};
 use crate::saved::{Header, MAGIC, VERSION};
 use crate::varint;
 
-/// Takes the parts that [`DirectedSet::save_part`] gave, in their order, and makes the set of them.
+/// Builds a set from the parts returned by [`DirectedSet::save_part`], in order.
 ///
-/// What a save could not have written is refused. So what was loaded would be saved as the same
-/// bytes, but for a subject that stood in several of the three sets, as it may in a save made while
-/// the set changed: its directions are united. Memory is taken in proportion to the bytes that
-/// came, whatever they are.
+/// Rejects data that a save could not have written, so a loaded set would be saved as the same bytes. The exception is
+/// a subject in several of the three sets, which can occur in a save made while the set changed: its directions are
+/// united. Memory use is proportional to the bytes loaded, even for hostile data.
 ///
-/// A part says nothing of who made it. Where the bytes come from somewhere else they must have been
-/// authenticated, or somebody else decides who is a member.
+/// Parts are not authenticated. If they come from elsewhere, authenticate them first: whoever can forge a part decides
+/// who is a member.
 pub struct Loader {
     limits: Limits,
-    /// The sets that are complete, in the order of [`KINDS`].
+    /// The complete sets, in the order of [`KINDS`].
     complete: Vec<HashedSet>,
-    /// The set in hand.
+    /// The current set.
     builder: SetBuilder,
-    /// The first subject that the next part covers.
+    /// The first subject of the next part's range.
     first: u64,
-    /// What stood in two of the sets, and so covers both directions.
+    /// Subjects that are in two of the sets, and therefore cover both directions.
     both: Vec<Subject>,
     refused: bool,
 }
@@ -37,53 +36,53 @@ pub struct Loader {
 /// Whether there is more to load.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// The save has more parts.
+    /// There are more parts.
     More,
-    /// That was the last part: [`Loader::finish`] gives the set.
+    /// That was the last part. Call [`Loader::finish`].
     Complete,
 }
 
-/// Why a part, or the whole, cannot be loaded.
+/// Why a part, or the whole save, can't be loaded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The bytes do not begin as a part does.
+    /// The bytes are not a part of a saved set.
     NotAPart,
-    /// The part is of another version of the format.
+    /// The part has another version of the format.
     Version(u8),
     /// The part ends before its last member.
     Truncated,
     /// Bytes follow the part's last member.
     Trailing,
-    /// A gap between members is written as no save writes it.
+    /// A gap between members is not encoded as a save would encode it.
     Gap,
-    /// A member lies behind the range that the part covers.
+    /// A member is beyond the part's range.
     BeyondRange,
-    /// The range that the part covers is none, or is not the one that its members ask for.
+    /// The part's range is invalid, or does not match its members.
     Range,
-    /// It is a part, but not the one that follows the part before.
+    /// The part does not follow the previous part.
     OutOfOrder,
     /// Parts are missing.
     Incomplete,
-    /// A part before was refused.
+    /// A previous part was rejected.
     Refused,
 }
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoadError::NotAPart => f.write_str("this is no part of a saved set"),
+            LoadError::NotAPart => f.write_str("this is not a part of a saved set"),
             LoadError::Version(version) => {
-                write!(f, "the saved set has format {version}, but only format {VERSION} is known here: fill the set from its entries instead")
+                write!(f, "the saved set has format {version}, but only format {VERSION} is supported: fill the set from its entries instead")
             }
             LoadError::Truncated => f.write_str("the part of the saved set ends before its last member"),
             LoadError::Trailing => f.write_str("bytes follow the last member of the part of the saved set"),
-            LoadError::Gap => f.write_str("a member of the saved set is written as no save writes it"),
-            LoadError::BeyondRange => f.write_str("a member of the saved set lies behind its part's range"),
-            LoadError::Range => f.write_str("the range of the part of the saved set does not fit its members"),
-            LoadError::OutOfOrder => f.write_str("this part of the saved set does not follow the part before: give the parts in the order in which they were saved"),
+            LoadError::Gap => f.write_str("a member of the saved set is not encoded as a save would encode it"),
+            LoadError::BeyondRange => f.write_str("a member of the saved set is beyond its part's range"),
+            LoadError::Range => f.write_str("the range of the part of the saved set does not match its members"),
+            LoadError::OutOfOrder => f.write_str("this part of the saved set does not follow the previous part: load the parts in the order in which they were saved"),
             LoadError::Incomplete => f.write_str("parts of the saved set are missing at the end"),
-            LoadError::Refused => f.write_str("a part before this one was refused: begin anew"),
+            LoadError::Refused => f.write_str("a previous part was rejected: start again with a new loader"),
         }
     }
 }
@@ -97,7 +96,7 @@ impl Default for Loader {
 }
 
 impl Loader {
-    /// A loader that waits for the first part.
+    /// Creates a loader that expects the first part.
     pub fn new() -> Self {
         Self::with_limits(Limits::DEFAULT)
     }
@@ -113,11 +112,11 @@ impl Loader {
         }
     }
 
-    /// Takes the next part.
+    /// Loads the next part.
     ///
     /// # Errors
     ///
-    /// Where the part is not the next of a save. All parts after it are refused too.
+    /// If the part is not the next one of a save. All later parts are then rejected, too.
     pub fn load(&mut self, part: &[u8]) -> Result<Progress, LoadError> {
         if self.refused {
             return Err(LoadError::Refused);
@@ -127,11 +126,11 @@ impl Loader {
         progress
     }
 
-    /// The set, with each allocation made exactly.
+    /// Returns the set. Each allocation has the exact size.
     ///
     /// # Errors
     ///
-    /// Where the last part has not come, or a part was refused.
+    /// If parts are missing, or a part was rejected.
     pub fn finish(self) -> Result<DirectedSet, LoadError> {
         if self.refused {
             return Err(LoadError::Refused);
@@ -179,7 +178,7 @@ impl Loader {
             return Err(LoadError::Trailing);
         }
         if !ends_kind {
-            // So it has members, and the last of them is the last that it covers.
+            // Then it has members, and its range ends with the last one.
             if expected != header.last + 1 {
                 return Err(LoadError::Range);
             }
@@ -192,11 +191,10 @@ impl Loader {
         Ok(if self.complete.len() == KINDS.len() { Progress::Complete } else { Progress::More })
     }
 
-    /// Cuts the set in hand into about as many shards as it will need, before it takes `count`
-    /// members up to the subject `last`. How many it will have follows from how many it has so far,
-    /// since subjects are spread evenly; where they are not, this is done again, at most once for
-    /// each doubling. And what it has so far fills its shards, so that no bytes make it allocate
-    /// many shards for few members.
+    /// Changes the level of the current set to about the number of shards it will need, before `count` members up to
+    /// the subject `last` are added. The final number of members is extrapolated from the number so far, because
+    /// subjects are uniformly distributed. If they are not, this repeats, at most once per doubling. The members so far
+    /// fill their shards, so no data can make it allocate many shards for few members.
     fn fit_level(&mut self, count: usize, last: u64) {
         let known = self.builder.len() as u128 + count as u128;
         let expected = (known << Subject::BITS) / (u128::from(last) + 1);
@@ -216,8 +214,8 @@ impl Loader {
         }
     }
 
-    /// Adds a member where the sets before have some: a save made while the set changed may have a
-    /// subject in several, and its directions are united.
+    /// Adds a member when previous sets are not empty. A save made while the set changed may contain a subject in
+    /// several sets; its directions are united.
     fn push_disjoint(&mut self, member: u64) {
         let Some(subject) = Subject::new(member) else { return };
         let mut before = self.complete.iter().filter(|kind| !kind.is_empty());
@@ -230,7 +228,7 @@ impl Loader {
 }
 
 impl Header {
-    /// The header, and what follows it.
+    /// Parses the header. Also returns what follows it.
     fn parse(part: &[u8]) -> Result<(Header, &[u8]), LoadError> {
         let Some((magic, part)) = part.split_first_chunk() else { return Err(LoadError::NotAPart) };
         if *magic != MAGIC {
@@ -252,7 +250,7 @@ impl Header {
     }
 }
 
-/// A gap of which fewer bytes than the longest may have are left.
+/// Decodes a gap near the end of the data, where fewer bytes than the maximum are left.
 #[cold]
 fn last_gap(gaps: &[u8]) -> Result<(u64, usize), LoadError> {
     let mut bytes = [0x80; varint::MAX_BYTES];

@@ -1,4 +1,4 @@
-//! The members of a set in ascending order.
+//! Iteration over the members of a set.
 
 use alloc::vec::Vec;
 use core::iter::FusedIterator;
@@ -8,14 +8,14 @@ use portcullis_msisdn::Subject;
 use crate::buckets::{Buckets, GROUPS};
 use crate::hashed_set::HashedSet;
 
-/// The members of a [`HashedSet`] in ascending order, from where it was asked for. Some hundred
-/// neighbours are unpacked at once, so that a walk costs a few nanoseconds a member.
+/// An iterator over the members of a [`HashedSet`] in ascending order. It unpacks about a hundred members at a time, so
+/// a member takes only a few nanoseconds.
 pub struct Members<'a> {
     set: &'a HashedSet,
-    /// What to unpack next.
+    /// The group to unpack next.
     shard: usize,
     group: usize,
-    /// What is being given, from `at` on.
+    /// The unpacked members; those from `at` are yet to be returned.
     unpacked: Vec<u64>,
     at: usize,
 }
@@ -31,7 +31,7 @@ impl<'a> Members<'a> {
         members
     }
 
-    /// Unpacks the next group. `false` where there is none.
+    /// Unpacks the next group. Returns `false` if there is none.
     fn unpack(&mut self) -> bool {
         let Some(shard) = self.set.shards.get(self.shard) else { return false };
         let (first, depth) = self.set.level.shard(self.shard);
@@ -58,7 +58,7 @@ impl<'a> Members<'a> {
         Some(member)
     }
 
-    /// The next members, ascending, as many as lie ready. None at the end only.
+    /// Returns the unpacked members that are left, or unpacks more. Empty only at the end.
     pub(crate) fn next_run(&mut self) -> &[u64] {
         while self.at == self.unpacked.len() {
             if !self.unpack() {

@@ -1,26 +1,24 @@
-//! One page of packed integers, which can be rotated.
+//! A page of packed integers that can be rotated.
 
 use alloc::boxed::Box;
 
-/// Bytes of a page. With the word that an allocator puts before it, a page is 1 KiB.
+/// The size of a page in bytes. With the word that an allocator prepends, it is 1 KiB.
 const PAGE: usize = 1024 - size_of::<usize>();
 
-/// Entries that are compared at once.
+/// The number of entries compared at once.
 pub(crate) const WINDOW: usize = 8;
 
-/// Up to [`per_page`] integers of `WIDTH` bytes. Which width it is, is the caller's to know: it is
-/// the same in each call.
+/// Up to [`per_page`] integers of `WIDTH` bytes. The caller must use the same width in every call.
 ///
-/// The entries of a full page may begin anywhere and go on at the page's front: so one comes in at
-/// one end while another goes out at the other, and nothing else is moved. A page that is not full
-/// begins at its front.
+/// A full page is a ring buffer: its entries may begin anywhere and wrap around. So an entry can be pushed at one end
+/// while another is popped at the other, without moving any others. A page that is not full begins at its front.
 pub(crate) struct Page {
     bytes: Box<[u8; PAGE]>,
-    /// Where the first entry is. Below [`per_page`].
+    /// The index of the first entry. Below [`per_page`].
     head: usize,
 }
 
-/// How many entries of this width a page has room for.
+/// The number of entries of this width that fit into a page.
 pub(crate) const fn per_page<const WIDTH: usize>() -> usize {
     PAGE / WIDTH
 }
@@ -44,8 +42,8 @@ impl Page {
         Page { bytes: Box::new([0; PAGE]), head: 0 }
     }
 
-    /// The entries from `at` on, in two parts: those up to the page's end, and those that go on at
-    /// its front. In a page that is not full, unused ones follow the last.
+    /// The entries from `at` on, in two parts: those up to the end of the page, and those that wrapped around. In a
+    /// page that is not full, unused entries follow the last.
     #[inline]
     pub(crate) fn parts<const WIDTH: usize>(&self, at: usize) -> [&[[u8; WIDTH]]; 2] {
         let entries = self.entries::<WIDTH>();
@@ -68,7 +66,7 @@ impl Page {
         self.entries_mut()[index] = entry;
     }
 
-    /// Makes an entry the first of a full page. Returns the one that was the last.
+    /// Pushes an entry to the front of a full page. Returns the former last entry.
     #[inline]
     pub(crate) fn push_front<const WIDTH: usize>(&mut self, entry: [u8; WIDTH]) -> [u8; WIDTH] {
         self.head = self.index::<WIDTH>(per_page::<WIDTH>() - 1);
@@ -76,7 +74,7 @@ impl Page {
         core::mem::replace(&mut self.entries_mut()[head], entry)
     }
 
-    /// Makes an entry the last of a full page. Returns the one that was the first.
+    /// Pushes an entry to the back of a full page. Returns the former first entry.
     #[inline]
     pub(crate) fn push_back<const WIDTH: usize>(&mut self, entry: [u8; WIDTH]) -> [u8; WIDTH] {
         let head = self.head;
@@ -84,7 +82,7 @@ impl Page {
         core::mem::replace(&mut self.entries_mut()[head], entry)
     }
 
-    /// Makes room at `at` in a full page. Returns the entry that was the last.
+    /// Inserts an entry at `at` in a full page. Returns the former last entry.
     pub(crate) fn insert_full<const WIDTH: usize>(&mut self, at: usize, entry: [u8; WIDTH]) -> [u8; WIDTH] {
         let last = per_page::<WIDTH>() - 1;
         let beyond = self.get(last);
@@ -104,7 +102,7 @@ impl Page {
         beyond
     }
 
-    /// Closes the gap at `at` in a full page, and makes `last` the last entry.
+    /// Removes the entry at `at` from a full page, and appends `last`.
     pub(crate) fn remove_full<const WIDTH: usize>(&mut self, at: usize, last: [u8; WIDTH]) {
         let (start, end) = (self.head + at, self.head + per_page::<WIDTH>());
         let entries = self.entries_mut::<WIDTH>();
@@ -121,14 +119,14 @@ impl Page {
         self.set(per_page::<WIDTH>() - 1, last);
     }
 
-    /// Makes room at `at` in a page of `len` entries that is not full.
+    /// Inserts an entry at `at` in a page with `len` entries that is not full.
     pub(crate) fn insert<const WIDTH: usize>(&mut self, at: usize, len: usize, entry: [u8; WIDTH]) {
         let entries = self.entries_mut();
         entries.copy_within(at..len, at + 1);
         entries[at] = entry;
     }
 
-    /// Closes the gap at `at` in a page of `len` entries, full or not.
+    /// Removes the entry at `at` from a page with `len` entries, full or not.
     pub(crate) fn remove<const WIDTH: usize>(&mut self, at: usize, len: usize) {
         let head = core::mem::take(&mut self.head);
         let entries = self.entries_mut::<WIDTH>();

@@ -1,23 +1,21 @@
-//! A set as bytes, in parts of bounded size.
+//! The serialization of a set, in parts of bounded size.
 //!
-//! The format knows nothing of the layout in memory. The members of the three sets come one set
-//! after the other, those with both directions first, then inbound only, then outbound only. Each
-//! part covers a range of one set; the parts of a set adjoin each other, and together they cover
-//! 0..=2^50 - 1. An empty set is one part without members.
+//! The format is independent of the layout in memory. It contains the members of the three sets one set after the
+//! other: those with both directions, then inbound only, then outbound only. Each part covers a range of one set. The
+//! ranges of a set's parts are adjacent, and together cover 0..=2^50 - 1. An empty set is one part without members.
 //!
-//! | bytes | what |
+//! | bytes | contents |
 //! | --- | --- |
 //! | 4 | `PSET` |
 //! | 1 | the format's version, 1 |
-//! | 1 | which set: 0, 1 or 2 |
-//! | 8 | the first subject that the part covers, little endian |
-//! | 8 | the last one that it covers, little endian: 2^50 - 1 where it is the last part of its set, else its last member |
-//! | 4 | how many members it has, little endian: 0 only in the last part of a set |
-//! | rest | of each member, ascending, how many subjects were left out before it, as minimal LEB128 |
+//! | 1 | the set: 0, 1 or 2 |
+//! | 8 | the first subject of the range, little endian |
+//! | 8 | the last subject of the range, little endian: 2^50 - 1 in the last part of a set, otherwise the part's last member |
+//! | 4 | the number of members, little endian: 0 only in the last part of a set |
+//! | rest | for each member in ascending order, the number of subjects skipped before it, as minimal LEB128 |
 //!
-//! So what the parts of a set are is fixed by the set and by where the parts are cut: the same set
-//! is always the same bytes. A number takes about 5 bytes at a million, half a byte less for each
-//! tenfold.
+//! So a set's parts are determined by the set and by where it is divided: the same set always yields the same bytes. A
+//! number takes about 5 bytes in a set of a million, and half a byte less for each factor of ten.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -29,13 +27,13 @@ use crate::directed_set::{DirectedSet, KINDS};
 use crate::members::Members;
 use crate::varint;
 
-/// Parts are at least this long, whatever is asked for, where there is as much to write.
+/// The minimum for the maximum size of a part.
 pub const MIN_PART_BYTES: usize = 64;
 
 pub(crate) const MAGIC: [u8; 4] = *b"PSET";
 pub(crate) const VERSION: u8 = 1;
 
-/// What precedes the members of a part.
+/// The header of a part.
 #[derive(Clone, Copy)]
 pub(crate) struct Header {
     pub(crate) version: u8,
@@ -60,12 +58,12 @@ impl Header {
     }
 }
 
-/// Where the next part of a save begins. It stays good whatever is inserted and removed meanwhile,
-/// also across another save or the end of the process.
+/// The position of the next part of a save. It stays valid when the set changes, during another save, and across
+/// processes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SaveCursor(u64);
 
-/// As much of the subject as its own `Debug` shows.
+/// Shows as much of the subject as its own `Debug` implementation.
 impl fmt::Debug for SaveCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = KINDS[usize::from(self.kind())];
@@ -74,16 +72,16 @@ impl fmt::Debug for SaveCursor {
 }
 
 impl SaveCursor {
-    /// Where a save begins.
+    /// The beginning of a save.
     pub const START: SaveCursor = SaveCursor(0);
 
-    /// A cursor from what [`get`](Self::get) gave. `None` for a number that it cannot have given.
+    /// Creates a cursor from a number that [`get`](Self::get) returned. Returns `None` for numbers that it can't have
+    /// returned.
     pub const fn new(cursor: u64) -> Option<Self> {
         if cursor >> Subject::BITS < KINDS.len() as u64 { Some(SaveCursor(cursor)) } else { None }
     }
 
-    /// The cursor as a number: which of the three sets (from bit 50 up), and the first subject that
-    /// is not yet saved.
+    /// The cursor as a number: the index of the set (from bit 50), and the first subject that is not yet saved.
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -97,7 +95,7 @@ impl SaveCursor {
         self.0 & Subject::MAX.get()
     }
 
-    /// Behind a part of this cursor's set that ends with the subject `last`.
+    /// The cursor after a part that ends with the subject `last`.
     const fn after(self, last: u64) -> Option<Self> {
         let kind_begins = self.0 & !Subject::MAX.get();
         Self::new(kind_begins + last + 1)
@@ -107,13 +105,13 @@ impl SaveCursor {
 /// A part of a save.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Part {
-    /// The part, for [`Loader::load`](crate::Loader::load).
+    /// The bytes of the part, for [`Loader::load`](crate::Loader::load).
     pub bytes: Vec<u8>,
-    /// Where the next one begins, or `None` where this was the last.
+    /// The cursor for the next part; `None` if this was the last.
     pub next: Option<SaveCursor>,
 }
 
-/// Only how long it is: the bytes are the members.
+/// Shows only the length: the bytes are the members.
 impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Part").field("len", &self.bytes.len()).field("next", &self.next).finish()
@@ -121,14 +119,13 @@ impl fmt::Debug for Part {
 }
 
 impl DirectedSet {
-    /// The part of a save that begins at the cursor, of at most `max_bytes` or [`MIN_PART_BYTES`],
-    /// whichever is more. A save begins at [`SaveCursor::START`] and has at least three parts.
+    /// Saves the part that begins at the cursor, in at most `max_bytes` or [`MIN_PART_BYTES`], whichever is more. A
+    /// save begins at [`SaveCursor::START`] and has at least three parts.
     ///
-    /// The set may change between two parts, for nothing is kept but the cursor. A save made while
-    /// it changes can be loaded, and has each member that was one throughout, with the directions
-    /// that it had throughout; of what was changed meanwhile it may have the state before, the
-    /// state after, the union of both, or (where the directions changed) neither. Who changes the
-    /// set while saving replays the changes after loading.
+    /// The set may change between two parts, because only the cursor is kept. A save made while the set changes can be
+    /// loaded, and contains each subject that was a member throughout, with the directions that it had throughout. For
+    /// subjects changed meanwhile it may contain the state before, the state after, the union of both, or (if the
+    /// directions changed) neither. Replay such changes after loading.
     pub fn save_part(&self, cursor: SaveCursor, max_bytes: usize) -> Part {
         let max_bytes = max_bytes.max(MIN_PART_BYTES);
         let set = &self.kinds()[usize::from(cursor.kind())];

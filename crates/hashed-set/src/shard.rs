@@ -1,4 +1,4 @@
-//! One shard: the bitmap that strangers are told by, and the members.
+//! A shard: a bitmap that rules out most non-members, and the members.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -9,42 +9,41 @@ use roaring::RoaringBitmap;
 use crate::buckets::{Buckets, Removal};
 use crate::depth::{Depth, SLOT_BYTES};
 
-/// The members that have the same upper bits, as many as the [`Depth`] says. Which depth that is,
-/// is the caller's to know. Takes no memory on the heap until it has a member.
+/// The members with the same upper bits, as many bits as the [`Depth`] says. The caller must pass the same depth to
+/// every call. Does not allocate until it has a member.
 #[derive(Default)]
 pub(crate) struct Shard {
-    /// The slots of all members: one container.
+    /// The slots of all members, in one container.
     slots: RoaringBitmap,
     buckets: Option<Box<Buckets>>,
 }
 
 impl Shard {
-    /// Whether the subject may be a member: its slot is taken. A stranger's is in one case of five
-    /// to ten.
+    /// Whether the subject's slot is taken, so that it may be a member. True for one in five to ten non-members.
     #[inline]
     pub(crate) fn may_contain(&self, depth: Depth, subject: u64) -> bool {
         self.slots.contains(u32::from(depth.slot(subject)))
     }
 
-    /// Whether it is one.
+    /// Whether the subject is a member.
     #[inline]
     pub(crate) fn contains(&self, depth: Depth, subject: u64) -> bool {
         self.buckets.as_ref().is_some_and(|buckets| buckets.contains(depth, subject))
     }
 
-    /// How many members found their bucket full.
+    /// The number of members whose bucket was full.
     pub(crate) fn surplus(&self) -> usize {
         self.buckets.as_ref().map_or(0, |buckets| buckets.surplus())
     }
 
-    /// `false` where the subject was a member already.
+    /// Returns `false` if the subject was already a member.
     pub(crate) fn insert(&mut self, depth: Depth, subject: u64) -> bool {
         let added = self.buckets.get_or_insert_default().insert(depth, subject);
         if added {
             let is_first = self.slots.is_empty();
             self.slots.insert(u32::from(depth.slot(subject)));
             if is_first {
-                // A copy has room for the one container that there ever is, and no more.
+                // A clone has no spare capacity, and there is never more than one container.
                 self.slots = self.slots.clone();
             }
         }
@@ -63,15 +62,15 @@ impl Shard {
         true
     }
 
-    /// Appends the members of a group of buckets, ascending. `first` is the smallest subject of the
-    /// shard.
+    /// Appends the members of a group of buckets to `members`, in ascending order. `first` is the smallest subject of
+    /// the shard.
     pub(crate) fn decode_group(&self, depth: Depth, first: u64, group: usize, members: &mut Vec<u64>) {
         if let Some(buckets) = &self.buckets {
             buckets.decode_group(depth, first, group, members);
         }
     }
 
-    /// Gives all members in ascending order and frees them on the way. `first` is the smallest
+    /// Calls `each` with all members in ascending order, and frees their memory on the way. `first` is the smallest
     /// subject of the shard.
     pub(crate) fn drain(self, depth: Depth, first: u64, each: impl FnMut(u64)) {
         drop(self.slots);
@@ -81,21 +80,21 @@ impl Shard {
     }
 }
 
-/// Builds shards of members in ascending order, without a search and with nothing to spare.
+/// Builds shards from ascending members, without searching or spare capacity.
 pub(crate) struct ShardBuilder {
     depth: Depth,
     buckets: Box<Buckets>,
-    /// One bit a slot, lowest first.
+    /// One bit per slot, least significant bit first.
     slots: Vec<u8>,
 }
 
 impl ShardBuilder {
-    /// For a shard of that depth.
+    /// Creates a builder for a shard of this depth.
     pub(crate) fn new(depth: Depth) -> Self {
         ShardBuilder { depth, buckets: Box::default(), slots: vec![0; SLOT_BYTES] }
     }
 
-    /// Adds a member, larger than all before.
+    /// Appends a member, which must be larger than all others.
     #[inline]
     pub(crate) fn push(&mut self, subject: u64) {
         self.buckets.push(self.depth, subject);
@@ -103,7 +102,7 @@ impl ShardBuilder {
         self.slots[usize::from(slot / 8)] |= 1 << (slot % 8);
     }
 
-    /// The shard. The builder is then one for another shard, of the depth `next`.
+    /// Returns the shard, and resets the builder for a shard of the depth `next`.
     pub(crate) fn finish(&mut self, next: Depth) -> Shard {
         self.depth = next;
         if self.buckets.is_empty() {
@@ -122,8 +121,8 @@ mod tests {
     use super::*;
 
     impl Shard {
-        /// That the bitmap has the members' slots and no others, and the buckets are sound. Returns
-        /// the members. `first` is the smallest subject of the shard.
+        /// Asserts that the bitmap has exactly the members' slots, and that the buckets are consistent. Returns the
+        /// members. `first` is the smallest subject of the shard.
         pub(crate) fn assert_sound(&self, depth: Depth, first: u64) -> Vec<u64> {
             let Some(buckets) = &self.buckets else {
                 assert!(self.slots.is_empty());
@@ -131,13 +130,13 @@ mod tests {
             };
             let members = buckets.assert_sound(depth, first);
             let slots: RoaringBitmap = members.iter().map(|&member| u32::from(depth.slot(member))).collect();
-            assert!(self.slots == slots, "each slot is some member's, and each member's is set");
+            assert!(self.slots == slots, "exactly the members' slots are set");
             members
         }
     }
 
     #[test]
-    fn a_slot_stays_while_a_member_has_it() {
+    fn a_slot_stays_set_while_a_member_has_it() {
         let depth = Depth::new(3);
         let (mut shard, slot) = (Shard::default(), 0x0_5A5A << 31);
         for rest in [5, 3, 9] {

@@ -1,4 +1,4 @@
-//! What the tests of several modules draw their sets from.
+//! Test data for several modules.
 
 use alloc::vec::Vec;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::level::Limits;
 
-/// Limits so small that a hundred members cross many splits and merges.
+/// Limits, mostly so small that a hundred members cause many splits and merges.
 pub(crate) fn limits() -> impl Strategy<Value = Limits> {
     prop_oneof![
         Just(Limits { high: 8, step: 2, low: 3 }),
@@ -21,8 +21,8 @@ pub(crate) fn subject(value: u64) -> Subject {
     Subject::new(value).expect("below 2^50")
 }
 
-/// Subjects of one kind at a time: spread as permuted numbers are; neighbours, which crowd one
-/// bucket; some with the same slot in several shards; the edges.
+/// Subjects of one kind at a time: uniformly distributed like permuted numbers; neighbours, which share a bucket; some
+/// with the same slot in several shards; the smallest and largest.
 pub(crate) fn subjects() -> impl Strategy<Value = BoxedStrategy<Subject>> {
     let last = Subject::MAX.get();
     prop_oneof![
@@ -38,9 +38,9 @@ pub(crate) fn directions() -> impl Strategy<Value = Directions> {
     (0..4_u8).prop_map(|bits| Directions::from_bits(bits).expect("two bits"))
 }
 
-/// As many different subjects as asked for, spread as permuted numbers are, in no order.
+/// Distinct subjects, uniformly distributed like permuted numbers, in no particular order.
 pub(crate) fn spread(seed: u64, count: u64) -> impl Iterator<Item = Subject> + Clone {
-    // Odd multipliers and shifts to the right permute 2^50 values, so none comes twice.
+    // Odd multipliers and right shifts permute 2^50 values, so none repeats.
     let mask = Subject::MAX.get();
     (seed << 32..(seed << 32) + count).map(move |n| {
         let mixed = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) & mask;

@@ -1,17 +1,17 @@
-//! Minimal LEB128 of values below 2^56, without a branch for each byte.
+//! Minimal LEB128 for values below 2^56, without a branch per byte.
 
-/// The most bytes a value takes.
+/// The maximum length of an encoded value in bytes.
 pub(crate) const MAX_BYTES: usize = 8;
 
 /// Each byte's continuation bit.
 const CONTINUES: u64 = 0x8080_8080_8080_8080;
 
-/// The value's bytes, and how many of them count: 1 to 8. The value is below 2^56.
+/// Encodes a value below 2^56. Returns the bytes, and how many of them count: 1 to 8.
 #[inline]
 pub(crate) fn encode(value: u64) -> ([u8; MAX_BYTES], usize) {
     debug_assert!(value >> 56 == 0);
     let len = (64 - (value | 1).leading_zeros()).div_ceil(7);
-    // Halve the groups: 56 bits become 28 + 28, then 14 each, then 7.
+    // Split into halves repeatedly: 56 bits become 28 + 28, then 14 each, then 7.
     let value = value & 0x0FFF_FFFF | (value & 0x00FF_FFFF_F000_0000) << 4;
     let value = value & 0x0000_3FFF_0000_3FFF | (value & 0x0FFF_C000_0FFF_C000) << 2;
     let value = value & 0x007F_007F_007F_007F | (value & 0x3F80_3F80_3F80_3F80) << 1;
@@ -19,9 +19,9 @@ pub(crate) fn encode(value: u64) -> ([u8; MAX_BYTES], usize) {
     ((value | continued).to_le_bytes(), len as usize)
 }
 
-/// The value that begins the bytes, and how many of them it took. `None` where its eighth byte
-/// continues or where fewer bytes would have done. Bytes beyond the end of the input are to be
-/// given as `0x80`, so that a value that runs past it is refused.
+/// Decodes the value at the start of `bytes`, and returns it with its length in bytes. Returns `None` if the eighth
+/// byte continues, or if the encoding is longer than necessary. Fill bytes beyond the end of the input with `0x80`, so
+/// that a truncated value is rejected.
 #[inline]
 pub(crate) fn decode(bytes: [u8; MAX_BYTES]) -> Option<(u64, usize)> {
     let word = u64::from_le_bytes(bytes);
@@ -58,7 +58,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_leb128(value in 0u64..1 << 56, bits in 0u32..56, after: u64) {
+        fn it_encodes_leb128(value in 0u64..1 << 56, bits in 0u32..56, after: u64) {
             let value = value >> bits;
             let (bytes, len) = encode(value);
             prop_assert_eq!(&bytes[..len], leb128(value));
@@ -68,7 +68,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_decoded_is_what_would_have_been_encoded(input: [u8; 8]) {
+        fn only_minimal_encodings_are_decoded(input: [u8; 8]) {
             if let Some((value, len)) = decode(input) {
                 prop_assert_eq!(leb128(value), &input[..len]);
             }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn longer_than_needed_or_unended_is_refused() {
+    fn overlong_or_unterminated_values_are_rejected() {
         assert_eq!(decode([0x80; 8]), None);
         assert_eq!(decode([0x81, 0x00, 1, 1, 1, 1, 1, 1]), None);
         assert_eq!(decode([0xFF, 0x80, 0x00, 1, 1, 1, 1, 1]), None);

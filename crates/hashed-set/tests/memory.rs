@@ -1,4 +1,4 @@
-//! What the set takes from the allocator.
+//! Measures the set's memory use with a counting allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -6,7 +6,7 @@ use std::cell::Cell;
 use portcullis_hashed_set::{DirectedSet, LoadError, Loader, Progress, SaveCursor};
 use portcullis_msisdn::{Direction, Directions, Subject};
 
-/// Counts what the test's own thread asks for.
+/// Counts the allocations of the test's own thread.
 struct Counting;
 
 thread_local! {
@@ -23,30 +23,30 @@ fn count(allocated: usize, freed: usize) {
     ASKED.set(ASKED.get() + allocated);
 }
 
-// SAFETY: every call is handed on to `System` as it came; counting in cells that are initialised as
-// constants and need no drop neither allocates nor unwinds.
+// SAFETY: all calls are passed on to `System` unchanged. The counters are const-initialized thread-locals without a
+// destructor, so using them neither allocates nor unwinds.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 0);
-        // SAFETY: the caller keeps to `GlobalAlloc::alloc`.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc::alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 0);
-        // SAFETY: the caller keeps to `GlobalAlloc::alloc_zeroed`.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc::alloc_zeroed`.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size, layout.size());
-        // SAFETY: the caller keeps to `GlobalAlloc::realloc`.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc::realloc`.
         unsafe { System.realloc(old, layout, size) }
     }
 
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
         count(0, layout.size());
-        // SAFETY: the caller keeps to `GlobalAlloc::dealloc`.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc::dealloc`.
         unsafe { System.dealloc(old, layout) }
     }
 }
@@ -54,7 +54,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What `made` keeps, in bytes, beside what it is itself.
+/// Returns the result of `make`, and the heap memory that it keeps in bytes.
 fn kept_by<T>(make: impl FnOnce() -> T) -> (T, usize) {
     let before = LIVE.get();
     let made = make();
@@ -96,7 +96,7 @@ fn an_empty_set_allocates_nothing() {
 }
 
 #[test]
-fn a_million_take_five_and_a_half_bytes_each() {
+fn a_million_members_take_five_and_a_half_bytes_each() {
     let (set, kept) = kept_by(|| bulk(MILLION));
     let each = kept as f64 / set.len() as f64;
     assert!(each <= 5.5, "built at once: {each}");
@@ -112,7 +112,7 @@ fn a_million_take_five_and_a_half_bytes_each() {
 }
 
 #[test]
-fn growing_takes_no_more_and_no_insert_allocates_more_than_a_shard() {
+fn growing_takes_no_more_memory_and_an_insertion_allocates_at_most_a_shard() {
     let mut set = DirectedSet::new();
     let (mut most_asked, mut most_kept) = (0, 0.0_f64);
     let ((), kept) = kept_by(|| {
@@ -134,11 +134,11 @@ fn growing_takes_no_more_and_no_insert_allocates_more_than_a_shard() {
 
     let before = LIVE.get();
     (0..MILLION).for_each(|n| assert_eq!(set.remove(subject(n), Directions::BOTH), Directions::BOTH));
-    assert_eq!(before - LIVE.get(), kept, "an emptied set gives all back");
+    assert_eq!(before - LIVE.get(), kept, "an emptied set frees all its memory");
 }
 
 #[test]
-fn removing_gives_memory_back() {
+fn removing_frees_memory() {
     let (mut set, all) = kept_by(|| bulk(MILLION));
     (0..MILLION * 9 / 10).for_each(|n| {
         set.remove(subject(n), Directions::BOTH);
@@ -147,8 +147,8 @@ fn removing_gives_memory_back() {
     assert!(freed < all / 5, "{freed} of {all} for a tenth");
 }
 
-/// Bytes that no save wrote: members crowded at the front make many shards seem due, and the next
-/// part has but one member for each of them.
+/// Hostile data: members crowded at the front make many shards seem necessary, and the next part has only one member
+/// for each.
 #[test]
 fn hostile_parts_cost_a_small_multiple_of_their_length() {
     let header = |first: u64, last: u64, count: usize| {
@@ -162,7 +162,7 @@ fn hostile_parts_cost_a_small_multiple_of_their_length() {
     let mut crowded = header(0, crowd - 1, 20_000);
     crowded.extend(vec![0; 20_000]);
     let mut sparse = header(crowd, Subject::MAX.get(), 4_000);
-    // 2^38 + 2^7 - 1 left out each time, 4,000 times: all through the space.
+    // Skips 2^38 + 2^7 - 1 subjects each time, 4,000 times: across the whole space.
     sparse.extend([0xFF, 0x80, 0x80, 0x80, 0x80, 0x08].repeat(4_000));
     let unending = header(0, Subject::MAX.get(), 1 << 30);
 

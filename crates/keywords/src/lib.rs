@@ -33,7 +33,7 @@ pub struct Keywords {
 
 /// What a person asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Intent {
     Stop,
     Start,
 }
@@ -137,22 +137,22 @@ impl Keywords {
     /// What a text asks for, if anything. A word in both lists opts out, which is the safer error.
     ///
     /// Cost: folds at most 1,024 characters, twice per casing. A longer text is matched by its first sentence only.
-    pub fn wish(&self, text: &str) -> Option<Wish> {
+    pub fn wish(&self, text: &str) -> Option<Intent> {
         let text = text.trim();
         if !is_too_long(text) {
             let readings = self.readings(text);
             if self.any(&readings, WordList::is_stop) {
-                return Some(Wish::Stop);
+                return Some(Intent::Stop);
             }
             if self.any(&readings, |list, reading| list.start.contains(&reading.folded)) {
-                return Some(Wish::Start);
+                return Some(Intent::Start);
             }
             if self.any(&readings, WordList::is_stop_with_courtesies) {
-                return Some(Wish::Stop);
+                return Some(Intent::Stop);
             }
         }
         let readings = self.readings(first_sentence(text)?);
-        self.any(&readings, WordList::is_stop_with_courtesies).then_some(Wish::Stop)
+        self.any(&readings, WordList::is_stop_with_courtesies).then_some(Intent::Stop)
     }
 
     /// The text under each casing that some list has.

@@ -59,7 +59,7 @@ fn stop_is_heard_as_people_write_it() {
         "Stop! I have asked twice.",
         "Please stop. I do not want these any more.",
     ] {
-        assert_eq!(words.wish(text), Some(Wish::Stop), "{text:?}");
+        assert_eq!(words.wish(text), Some(Intent::Stop), "{text:?}");
     }
 }
 
@@ -120,7 +120,7 @@ fn start_is_the_word_alone() {
         "reprendre",
         "ok_go",
     ] {
-        assert_eq!(words.wish(text), Some(Wish::Start), "{text:?}");
+        assert_eq!(words.wish(text), Some(Intent::Start), "{text:?}");
     }
     for text in
         ["start please", "please start", "START. Thank you", "start\n-- \nJane", "ok go", "stárt", "yes"]
@@ -143,10 +143,10 @@ fn a_tenant_s_own_words_are_heard_in_turkish_too() {
             "Bırak. Teşekkürler",
             "LÜTFEN BIRAK",
         ] {
-            assert_eq!(words.wish(text), Some(Wish::Stop), "{own:?}: {text}");
+            assert_eq!(words.wish(text), Some(Intent::Stop), "{own:?}: {text}");
         }
         for text in ["BAŞLATIN", "başlatın"] {
-            assert_eq!(words.wish(text), Some(Wish::Start), "{text}");
+            assert_eq!(words.wish(text), Some(Intent::Start), "{text}");
         }
         assert_eq!(words.wish("baslatin"), None, "accents count in words that opt in");
     }
@@ -160,7 +160,7 @@ fn a_tenant_s_own_words_are_heard_in_turkish_too() {
         "ABONELIKTEN CIK",
         "Lütfen dur",
     ] {
-        assert_eq!(turkish.wish(text), Some(Wish::Stop), "{text}");
+        assert_eq!(turkish.wish(text), Some(Intent::Stop), "{text}");
     }
 }
 
@@ -172,12 +172,12 @@ fn a_tenant_s_own_words_are_heard_as_they_are_typed() {
         &["Stop. Not really", "stop", "Ok, cancel"],
     );
     for text in ["no more", "NO  MORE", "Don’t write.", "c", "No more, please", "STOP", "Stop. Please"] {
-        assert_eq!(words.wish(text), Some(Wish::Stop), "{text}");
+        assert_eq!(words.wish(text), Some(Intent::Stop), "{text}");
     }
     for text in ["stop. not really", "OK, CANCEL"] {
         assert_eq!(
             words.wish(text),
-            Some(Wish::Start),
+            Some(Intent::Start),
             "an own word goes before courtesies and sentences: {text}"
         );
     }
@@ -222,10 +222,10 @@ fn every_word_is_heard_in_its_language_and_beside_all_others() {
     for language in LANGUAGES {
         let words = keywords(&[language.code], &[], &[]);
         for (list, wish) in [
-            (OF_EVERY_LANGUAGE.stop, Wish::Stop),
-            (language.stop, Wish::Stop),
-            (OF_EVERY_LANGUAGE.start, Wish::Start),
-            (language.start, Wish::Start),
+            (OF_EVERY_LANGUAGE.stop, Intent::Stop),
+            (language.stop, Intent::Stop),
+            (OF_EVERY_LANGUAGE.start, Intent::Start),
+            (language.start, Intent::Start),
         ] {
             for (word, _) in list {
                 assert_eq!(words.wish(word), Some(wish), "{}: {word}", language.code);
@@ -259,7 +259,7 @@ fn what_carriers_and_vendors_require_is_heard() {
         ("Concepts2Code", &["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REMOVE"]),
     ] {
         for word in required {
-            assert_eq!(words.wish(word), Some(Wish::Stop), "{who}: {word}");
+            assert_eq!(words.wish(word), Some(Intent::Stop), "{who}: {word}");
         }
     }
     for (language, word) in [
@@ -273,10 +273,10 @@ fn what_carriers_and_vendors_require_is_heard() {
         ("nb", "UNSUB"),
         ("no", "UNSUB"),
     ] {
-        assert_eq!(keywords(&[language], &[], &[]).wish(word), Some(Wish::Stop), "Bird, Brevo: {word}");
+        assert_eq!(keywords(&[language], &[], &[]).wish(word), Some(Intent::Stop), "Bird, Brevo: {word}");
     }
     for word in ["START", "UNSTOP", "NONARRET"] {
-        assert_eq!(words.wish(word), Some(Wish::Start), "toll-free numbers: {word}");
+        assert_eq!(words.wish(word), Some(Intent::Start), "toll-free numbers: {word}");
     }
 }
 
@@ -312,8 +312,8 @@ const BEFORE: &[(&str, &[&str], &[&str])] = &[
 fn no_word_that_was_heard_before_is_forgotten() {
     for (language, stop, start) in BEFORE {
         let words = keywords(&[language], &[], &[]);
-        assert!(stop.iter().all(|word| words.wish(word) == Some(Wish::Stop)), "{language}");
-        assert!(start.iter().all(|word| words.wish(word) == Some(Wish::Start)), "{language}");
+        assert!(stop.iter().all(|word| words.wish(word) == Some(Intent::Stop)), "{language}");
+        assert!(start.iter().all(|word| words.wish(word) == Some(Intent::Start)), "{language}");
     }
 }
 
@@ -329,29 +329,32 @@ fn the_description_of_the_setting_names_every_language() {
 fn a_long_text_is_heard_by_its_first_sentence_alone() {
     let words = keywords(&["en"], &[], &[]);
     let long = "and so on, ".repeat(200_000);
-    assert_eq!(words.wish(&format!("STOP\n{long}")), Some(Wish::Stop));
-    assert_eq!(words.wish(&format!("{}STOP{}", " ".repeat(100_000), "\n".repeat(100_000))), Some(Wish::Stop));
+    assert_eq!(words.wish(&format!("STOP\n{long}")), Some(Intent::Stop));
+    assert_eq!(
+        words.wish(&format!("{}STOP{}", " ".repeat(100_000), "\n".repeat(100_000))),
+        Some(Intent::Stop)
+    );
     for text in
         [long.clone(), format!("{long}\nSTOP"), format!("STOP {long}."), "stop please ".repeat(10_000)]
     {
         assert_eq!(words.wish(&text), None);
     }
     let padded = |count: usize| format!("STOP{}!", "!".repeat(count - 5));
-    assert_eq!(words.wish(&padded(LONGEST)), Some(Wish::Stop));
+    assert_eq!(words.wish(&padded(LONGEST)), Some(Intent::Stop));
 }
 
 /// Any word of any list, with its language and what it asks for.
-fn any_word() -> impl Strategy<Value = (&'static str, &'static str, Wish)> {
+fn any_word() -> impl Strategy<Value = (&'static str, &'static str, Intent)> {
     let words: Vec<_> = LANGUAGES
         .iter()
         .flat_map(|language| {
             let of = |words: languages::Words, wish| {
                 words.iter().map(move |(word, _)| (language.code, *word, wish))
             };
-            of(OF_EVERY_LANGUAGE.stop, Wish::Stop)
-                .chain(of(OF_EVERY_LANGUAGE.start, Wish::Start))
-                .chain(of(language.stop, Wish::Stop))
-                .chain(of(language.start, Wish::Start))
+            of(OF_EVERY_LANGUAGE.stop, Intent::Stop)
+                .chain(of(OF_EVERY_LANGUAGE.start, Intent::Start))
+                .chain(of(language.stop, Intent::Stop))
+                .chain(of(language.start, Intent::Start))
         })
         .collect();
     proptest::sample::select(words)
@@ -408,7 +411,7 @@ proptest! {
         thanks in "( please|, thx|\\. Thank you|\n-- \nJane|! I mean it 100%|… bye)",
     ) {
         let words = keywords(&[language], &[], &[]);
-        let expected = (wish == Wish::Stop).then_some(Wish::Stop);
+        let expected = (wish == Intent::Stop).then_some(Intent::Stop);
         prop_assert_eq!(words.wish(&format!("{please}{word}{thanks}")), expected);
     }
 

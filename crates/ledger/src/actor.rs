@@ -1,14 +1,14 @@
-//! Who wrote an entry.
+//! Authors of changes.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Who made a change: the name of the credential (or of the part of the gateway), 1 to 128 printable ASCII characters;
-/// and, where they are known, the address it came from and the interface it came through.
+/// The author of a change: the name of a credential (or of a part of the gateway), and optionally the network address
+/// and the interface that the change came from.
 ///
-/// Stored in clear and shown in logs, so the name must be one that an operator gave, never text that
-/// comes with a request. Cheap to clone.
+/// A name is 1 to 128 printable ASCII characters. It is stored in clear and shown in logs, so it must be chosen by an
+/// operator and never come from a request. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Actor {
     name: Arc<str>,
@@ -16,39 +16,38 @@ pub struct Actor {
     interface: Option<Arc<str>>,
 }
 
-/// Between the parts of an actor as it is stored. No part has it, as it is not printable.
+/// Separates the parts of a stored actor. It is not printable, so no part contains it.
 const SEPARATOR: char = '\u{1f}';
 
 impl Actor {
-    /// The most characters of a name, and of an interface's name.
+    /// The maximum length of a name and of an interface's name, in characters.
     pub const MAX_LENGTH: usize = 128;
 
-    /// Checks a name.
+    /// Creates an actor without an address or interface.
     ///
     /// # Errors
-    /// Where it is empty, longer than [`Actor::MAX_LENGTH`], or has a character outside of
-    /// U+0020 to U+007E.
+    /// If the name is empty, longer than [`Actor::MAX_LENGTH`], or contains a character outside U+0020 to U+007E.
     pub fn new(name: &str) -> Result<Self, ActorError> {
         check(name)?;
         Ok(Actor { name: name.into(), address: None, interface: None })
     }
 
-    /// The same one, at this address.
+    /// Sets the network address.
     #[must_use]
     pub fn at(self, address: IpAddr) -> Self {
         Actor { address: Some(address.to_canonical()), ..self }
     }
 
-    /// The same one, through the interface of this name.
+    /// Sets the interface.
     ///
     /// # Errors
-    /// As for a name.
+    /// Those of [`new`](Self::new), for the interface's name.
     pub fn through(self, interface: &str) -> Result<Self, ActorError> {
         check(interface)?;
         Ok(Actor { interface: Some(interface.into()), ..self })
     }
 
-    /// Who deactivates entries whose time is over: `expiry`.
+    /// The actor that lifts expired holds: `expiry`.
     pub fn expiry() -> Self {
         Actor { name: "expiry".into(), address: None, interface: None }
     }
@@ -58,23 +57,23 @@ impl Actor {
         &self.name
     }
 
-    /// Where it was.
+    /// The network address.
     pub fn address(&self) -> Option<IpAddr> {
         self.address
     }
 
-    /// What it came through.
+    /// The interface's name.
     pub fn interface(&self) -> Option<&str> {
         self.interface.as_deref()
     }
 
-    /// What stands for the address and for the interface on disk.
-    pub(crate) fn place(&self) -> (String, &str) {
+    /// The address and the interface as they are stored.
+    pub(crate) fn stored_parts(&self) -> (String, &str) {
         let address = self.address.map(|address| address.to_string()).unwrap_or_default();
         (address, self.interface.as_deref().unwrap_or_default())
     }
 
-    /// Reads the three parts as the queries join them: see [`SEPARATOR`].
+    /// Parses the three parts, joined by [`SEPARATOR`] in the queries.
     pub(crate) fn from_stored(text: &str) -> Option<Self> {
         let mut parts = text.split(SEPARATOR);
         let actor = Actor::new(parts.next()?).ok()?;
@@ -122,19 +121,19 @@ impl fmt::Debug for Actor {
     }
 }
 
-/// Why a text is no actor's name.
+/// Why text is not a valid actor name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ActorError {
-    /// Nothing given.
+    /// It is empty.
     #[error("the actor's name is empty")]
     Empty,
-    /// More than [`Actor::MAX_LENGTH`] characters.
+    /// It is longer than [`Actor::MAX_LENGTH`].
     #[error("the actor's name has more than {} characters", Actor::MAX_LENGTH)]
     TooLong,
-    /// A character that is not printable ASCII.
+    /// It contains a character that is not printable ASCII.
     #[error("byte {position} of the actor's name is not printable ASCII")]
     NotPrintable {
-        /// Where, counted in bytes from 0.
+        /// The byte offset, from 0.
         position: usize,
     },
 }
@@ -154,19 +153,19 @@ mod tests {
     }
 
     #[test]
-    fn the_gateways_own_name_is_a_name() {
+    fn the_expiry_actor_has_a_valid_name() {
         assert_eq!(Actor::new(Actor::expiry().as_str()), Ok(Actor::expiry()));
     }
 
     #[test]
-    fn an_actor_is_read_as_it_was_stored() {
+    fn a_stored_actor_round_trips() {
         let name = Actor::new("crm").unwrap();
         let there = name.clone().at("::ffff:192.0.2.7".parse().unwrap());
         assert_eq!(there.address(), Some("192.0.2.7".parse().unwrap()));
         for actor in
             [name.clone(), there.clone(), there.through("sinch").unwrap(), name.through("x").unwrap()]
         {
-            let (address, interface) = actor.place();
+            let (address, interface) = actor.stored_parts();
             let stored = format!("{actor}{SEPARATOR}{address}{SEPARATOR}{interface}");
             assert_eq!(Actor::from_stored(&stored), Some(actor));
         }

@@ -1,4 +1,4 @@
-//! What a write makes of the entries that one person has on a list: whatever store keeps them.
+//! The effect of a write on a person's entries, independent of the store.
 
 use jiff::Timestamp;
 use portcullis_msisdn::{Directions, Subject};
@@ -11,28 +11,28 @@ use crate::text::DisplayForm;
 use crate::time::{is_older, whole_milliseconds};
 use crate::write::{Block, Outcome, Unblock, Write};
 
-/// What became of a write.
+/// The result of a write.
 pub(crate) struct Applied {
     pub(crate) outcome: Outcome,
-    /// The place, among those of the person, of the entry that speaks for the person.
+    /// The index, among the person's entries, of the entry that represents the person.
     pub(crate) home: usize,
-    /// What is to be stored, and where it is recorded, what the trail is to say.
+    /// The entries to store. Where the outcome is recorded, also what to add to the trail.
     pub(crate) steps: Vec<Step>,
     pub(crate) before: Directions,
     pub(crate) after: Directions,
 }
 
-/// What became of one of the entries.
+/// The change of one entry.
 pub(crate) struct Step {
     pub(crate) place: usize,
-    /// [`Outcome::Already`] where only the time of the wish is another.
+    /// [`Outcome::Already`] if only the time of the request changed.
     pub(crate) outcome: Outcome,
     pub(crate) before: Coverage,
     pub(crate) after: Coverage,
 }
 
-/// Makes of the entries, one for each of the person's subjects where there is one, what they are after this write. Those that
-/// changed are to be numbered by the caller.
+/// Applies a write to the person's entries: one per subject, or `None` for a subject without an entry. The caller
+/// assigns sequence numbers to changed entries.
 pub(crate) fn apply(
     write: &Write,
     subjects: &[Subject],
@@ -72,7 +72,8 @@ impl Work<'_> {
         self.steps.push(Step { place, outcome, before, after });
     }
 
-    /// Where the person's entry stands: under the subject that was given, unless another one is in force.
+    /// The index of the person's entry: the one in force, preferably with a hold of this kind, else that of the given
+    /// subject.
     fn home(&self, kind: HoldKind) -> usize {
         let in_force = |entry: &Option<Entry>, kind: Option<HoldKind>| {
             let holds = entry.iter().flat_map(|entry| entry.holds.iter());
@@ -85,7 +86,7 @@ impl Work<'_> {
         of_kind.or_else(|| self.entries.iter().position(|entry| in_force(entry, None))).unwrap_or(0)
     }
 
-    /// The entry with a wish of this kind that is newer than `requested`.
+    /// The index of an entry with a request of this kind that is newer than `requested`.
     fn newer_wish(&self, kind: HoldKind, requested: Option<Timestamp>) -> Option<usize> {
         let requested = requested.filter(|_| kind.is_wish())?;
         self.entries.iter().position(|entry| {
@@ -172,7 +173,7 @@ impl Work<'_> {
         (outcome, home)
     }
 
-    /// Remembers when the person asked for no such hold.
+    /// Records that the person asked for a hold of this kind to be lifted, although there is none.
     fn note(&mut self, place: usize, kind: HoldKind, unblock: &Unblock, requested: Timestamp) {
         let before = coverage(self.entries[place].as_ref());
         let hold = Hold {
@@ -199,16 +200,16 @@ impl Work<'_> {
     }
 }
 
-/// What became of an entry whose holds were to be lifted.
+/// The result of lifting holds of one entry.
 #[derive(Default)]
 struct Lifted {
-    /// Where one was.
+    /// The outcome, if a hold was lifted.
     outcome: Option<Outcome>,
-    /// Whether there is one of the kind, in force or not.
+    /// Whether there is a hold of the kind, in force or lifted.
     known: bool,
-    /// Whether one was set or lifted by a newer wish.
+    /// Whether a hold was set or lifted by a newer request.
     outdated: bool,
-    /// Whether only the time of the wish is another.
+    /// Whether only the time of the request changed.
     touched: bool,
 }
 
@@ -225,11 +226,11 @@ impl Entry {
             deactivated: None,
             sequence: Seq::START,
         };
-        entry.weigh(now);
+        entry.recompute(now);
         entry
     }
 
-    /// Puts a new block on what there is, and tells whether there is something to be stored.
+    /// Adds a block to the entry. Also returns whether the entry must be stored.
     fn block(
         &mut self,
         mut hold: Hold,
@@ -238,7 +239,7 @@ impl Entry {
         now: Timestamp,
     ) -> (Outcome, bool) {
         let before = self.directions;
-        let mut told = display.is_some() && display != self.display.as_ref();
+        let mut has_news = display.is_some() && display != self.display.as_ref();
         let there = self.holds.iter_mut().find(|there| there.kind == hold.kind);
         match there {
             Some(there) if there.directions.is_none() => *there = hold,
@@ -250,14 +251,14 @@ impl Entry {
                 let is_newer = is_older(there.requested, hold.requested);
                 if hold.kind.is_wish() {
                     hold.requested = hold.requested.max(there.requested);
-                    // What a person wants ends when they say so, and not before as somebody else says.
+                    // A person's own block ends when they say so. Another block can't shorten it.
                     hold.expires = there.expires.and_then(|end| Some(end.max(hold.expires?)));
                 }
-                told |=
+                has_news |=
                     (&hold.reason, &hold.label, hold.expires) != (&there.reason, &there.label, there.expires);
-                told |= is_dated && is_newer;
-                if !told && hold.directions == there.directions {
-                    // Asked for again: what was asked for in between, and is not here yet, is older than this.
+                has_news |= is_dated && is_newer;
+                if !has_news && hold.directions == there.directions {
+                    // A repeated request. Requests made in between that arrive later are older than this one.
                     let is_touched = hold.kind.is_wish() && is_newer;
                     if is_touched {
                         there.requested = hold.requested;
@@ -270,13 +271,13 @@ impl Entry {
         }
         self.holds.more.sort_by_key(|hold| hold.kind);
         if before.is_none() {
-            // What was said of an entry that is over does not describe the new one.
+            // The display form of an ended block does not describe the new one.
             self.display = display.cloned();
         } else if let Some(display) = display {
             self.display = Some(display.clone());
         }
         self.updated = now;
-        self.weigh(now);
+        self.recompute(now);
         let outcome = match (before.is_none(), self.directions == before) {
             (true, false) => Outcome::Reactivated,
             (false, false) => Outcome::Widened,
@@ -292,7 +293,7 @@ impl Entry {
         let mut lifted = false;
         for hold in self.holds.iter_mut().filter(|hold| unblock.hold.is_none_or(|kind| kind == hold.kind)) {
             done.known = true;
-            // Of two wishes of one time, the one to be left alone counts: nobody is lost by it.
+            // Of two requests at the same time the opt-out wins, so that none is lost.
             let is_newer = is_older(hold.requested, requested);
             let is_late =
                 if hold.directions.is_none() { is_older(requested, hold.requested) } else { !is_newer };
@@ -316,7 +317,7 @@ impl Entry {
         }
         if lifted {
             self.updated = now;
-            self.weigh(now);
+            self.recompute(now);
             done.outcome = Some(match (self.directions.is_none(), self.directions == before) {
                 (_, true) => Outcome::Lifted,
                 (true, false) => Outcome::Removed,
@@ -326,8 +327,8 @@ impl Entry {
         done
     }
 
-    /// Finds out what is blocked now.
-    fn weigh(&mut self, now: Timestamp) {
+    /// Recomputes what the entry blocks from its holds.
+    fn recompute(&mut self, now: Timestamp) {
         self.directions = self.holds.coverage().blocked();
         self.ever = self.ever | self.directions;
         self.deactivated = match self.directions.is_none() {

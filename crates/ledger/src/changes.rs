@@ -1,22 +1,22 @@
-//! The feed of a list: what changed since a sequence number.
+//! The change feed of a list.
 
 use portcullis_msisdn::{Directions, Subject};
 
-/// A list's sequence number: each change of an entry takes the next one. A list begins at
-/// [`Seq::START`], its first change is 1.
+/// A list's sequence number. Each change of an entry takes the next one: a list starts at [`Seq::START`], and its first
+/// change is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seq(u64);
 
 impl Seq {
-    /// Before the first change.
+    /// The sequence number before the first change: 0.
     pub const START: Seq = Seq(0);
 
-    /// The sequence number with this value.
+    /// Creates a sequence number.
     pub const fn new(value: u64) -> Self {
         Seq(value)
     }
 
-    /// The value.
+    /// The number.
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -26,41 +26,40 @@ impl Seq {
     }
 }
 
-/// How far a list is, and how long: both of one moment.
+/// A list's latest sequence number and number of entries, at the same moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Census {
-    /// The newest change.
+    /// The latest change.
     pub sequence: Seq,
-    /// How many entries are active.
+    /// The number of active entries.
     pub active: u64,
 }
 
-/// What an entry covers since its last change.
+/// The latest state of an entry that changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Whom the entry is about.
+    /// The subject of the entry.
     pub subject: Subject,
-    /// The directions that it covers now: an absolute state, so applying a change twice, or after
-    /// a later one was applied by other means, does no harm. None where the entry is inactive.
+    /// The directions that are blocked now; none if the entry is inactive. This is absolute, so applying a change
+    /// twice, or after a later one, is harmless.
     pub directions: Directions,
-    /// The number of the change that led to this state.
+    /// The sequence number of the entry's latest change.
     pub sequence: Seq,
 }
 
-/// A part of the feed.
+/// A page of the change feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
-    /// The entries that changed, each once and with its newest state, in the order of their last
-    /// changes.
+    /// The entries that changed, in the order of their latest changes. Each appears once, in its latest state.
     pub changes: Vec<Change>,
-    /// The newest change of the list, whether or not it is among `changes`.
+    /// The latest change of the list, whether or not it is in `changes`.
     pub sequence: Seq,
-    /// Whether there are changes after those given. Ask again from the last one's sequence.
+    /// Whether there are more changes, after the last one returned.
     pub more: bool,
 }
 
 impl Changes {
-    /// From where to ask for what comes after this part.
+    /// The sequence number to continue from.
     pub fn next(&self) -> Seq {
         match self.changes.last() {
             Some(last) if self.more => last.sequence,

@@ -1,4 +1,4 @@
-//! One number on one blacklist.
+//! Blacklist entries.
 
 use jiff::Timestamp;
 use portcullis_msisdn::{Directions, Subject};
@@ -7,41 +7,40 @@ use crate::changes::Seq;
 use crate::hold::Holds;
 use crate::text::DisplayForm;
 
-/// One number on one blacklist, blocked now or once. Times have millisecond precision.
+/// A person on a blacklist, blocked now or in the past. Times have millisecond precision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Whom it is about.
+    /// The subject of the entry.
     pub subject: Subject,
-    /// The directions that are blocked: those that any hold covers which [blocks](crate::HoldKind::blocks). None where the entry
-    /// is inactive.
+    /// The blocked directions: the union of all holds that [block](crate::HoldKind::blocks). None if the entry is
+    /// inactive.
     pub directions: Directions,
     /// The directions that were ever blocked.
     pub ever: Directions,
-    /// Why: all its holds, lifted or not.
+    /// The reasons for the block: all holds, in force and lifted.
     pub holds: Holds,
-    /// The number as it was written by whoever blocked.
+    /// The number as the client wrote it.
     pub display: Option<DisplayForm>,
-    /// When the number was first blocked on this list. Reactivation does not change it.
+    /// When the person was first blocked on this list. Not changed by reactivation.
     pub created: Timestamp,
-    /// When anything of the entry last changed.
+    /// When the entry last changed.
     pub updated: Timestamp,
-    /// Since when it is inactive.
+    /// When the entry became inactive.
     pub deactivated: Option<Timestamp>,
-    /// The number of its last change.
+    /// The sequence number of the entry's latest change.
     pub sequence: Seq,
 }
 
 impl Entry {
-    /// Whether it blocks anything.
+    /// Whether the entry blocks anything.
     ///
-    /// An entry whose time is over stays active until
-    /// [`expire_due`](crate::Ledger::expire_due) runs, so that every reader, every plugin and the
-    /// count agree.
+    /// An expired entry stays active until [`expire_due`](crate::Ledger::expire_due) runs, so that all readers, plugins
+    /// and counts agree.
     pub fn status(&self) -> Status {
         if self.directions.is_none() { Status::Inactive } else { Status::Active }
     }
 
-    /// When the first of its holds ends that will.
+    /// When the first of its holds expires, if any does.
     pub fn expires(&self) -> Option<Timestamp> {
         self.holds.iter().filter(|hold| !hold.directions.is_none()).filter_map(|hold| hold.expires).min()
     }
@@ -50,9 +49,9 @@ impl Entry {
 /// Whether an entry blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// It covers at least one direction.
+    /// The entry blocks at least one direction.
     Active,
-    /// It is kept for the record only.
+    /// The entry blocks nothing and is kept for the record.
     Inactive,
 }
 
@@ -66,13 +65,13 @@ impl Status {
     }
 }
 
-/// Which entries a page shows.
+/// Selects the entries of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Filter {
-    /// By whether they block.
+    /// Selects by status.
     pub status: StatusFilter,
-    /// Entries that don't block all of these directions are taken for inactive, and those that never blocked all of them
-    /// for absent. With none, every entry counts as what it is.
+    /// Treats entries that don't block all of these directions as inactive, and omits entries that never blocked all of
+    /// them. With none, has no effect.
     pub covering: Directions,
 }
 
@@ -82,36 +81,36 @@ impl From<StatusFilter> for Filter {
     }
 }
 
-/// Which entries a page shows, by whether they block.
+/// Selects entries by status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StatusFilter {
-    /// Those that block.
+    /// Entries that block.
     Active,
-    /// Those that don't any more.
+    /// Entries that no longer block.
     Inactive,
-    /// Both.
+    /// All entries.
     All,
 }
 
-/// Where a page begins, or ends.
+/// The position of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paging {
-    /// It begins with the first entry.
+    /// Begins with the first entry.
     Start,
-    /// It begins with the first entry after this one, which need not be there.
+    /// Begins with the first entry after this subject, which need not exist.
     After(Subject),
-    /// It ends with the last entry before this one, which need not be there.
+    /// Ends with the last entry before this subject, which need not exist.
     Before(Subject),
-    /// It begins after as many entries. Costs as much as reading them.
+    /// Skips this many entries. Costs as much as reading them.
     Skip(u64),
 }
 
-/// Entries in the order of their subjects.
+/// A page of entries, in the order of their subjects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T = Entry> {
     /// The entries.
     pub entries: Vec<T>,
-    /// Whether there are entries beyond: after the last of these, or before the first where the page was to end
-    /// [before](Paging::Before) one.
+    /// Whether there are more entries: after the last of these, or, for a page that ends [before](Paging::Before) a
+    /// subject, before the first.
     pub more: bool,
 }

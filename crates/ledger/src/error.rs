@@ -1,4 +1,4 @@
-//! What can go wrong with a ledger.
+//! Errors of the ledger.
 
 use std::error::Error;
 use std::io;
@@ -6,90 +6,91 @@ use std::path::PathBuf;
 
 use crate::keys::SealError;
 
-/// What the storage itself reported. It names no number.
+/// An error reported by the storage. It contains no phone numbers.
 pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 
-/// What can go wrong with a ledger. After a failed call nothing of it is stored, and the ledger can
-/// be used on, unless the variant says otherwise.
+/// An error of the ledger. Unless a variant says otherwise, nothing of the failed call is stored, and the ledger
+/// remains usable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
-    /// The ledger's file, or its lock file, could not be opened or created.
+    /// The ledger's file or its lock file can't be opened or created.
     #[error("cannot open the ledger {path}")]
     Open {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Another process, or another [`Ledger`](crate::Ledger) of this one, has it open.
+    /// The ledger is open in another process, or in another [`Ledger`](crate::Ledger) of this process.
     #[error(
-        "the ledger {path} is in use: only one gateway may write to it. Stop the other one, or give this one a ledger of its own"
+        "the ledger {path} is in use, and only one gateway may write to it: stop the other one, or use another ledger"
     )]
     InUse {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// The file is something else than a ledger, or its first page is damaged.
+    /// The file is not a ledger, or its first page is damaged.
     #[error("{path} is not a Portcullis ledger")]
     NotALedger {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// A newer Portcullis wrote the file.
+    /// The file was written by a newer version of Portcullis.
     #[error(
-        "the ledger {path} has schema version {found}, this Portcullis knows versions up to {known}: use a newer one"
+        "the ledger {path} has schema version {found}, but this version of Portcullis supports up to {known}: use a newer one"
     )]
     NewerSchema {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The version of its schema.
+        /// The file's schema version.
         found: i64,
-        /// The newest version that is understood.
+        /// The newest supported version.
         known: i64,
     },
-    /// The file was made under another master key.
-    #[error("the master key is not the one that the ledger {path} was made with")]
+    /// The file was created with another master key.
+    #[error("the master key is not the one that the ledger {path} was created with")]
     WrongMasterKey {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// The disk (or the file, as far as it may grow) is full.
-    #[error("the disk that the ledger is on is full")]
+    /// The disk is full, or the file has reached its maximum size.
+    #[error("the ledger's disk is full")]
     Full(#[source] Cause),
-    /// The disk failed. What was being written may or may not be found stored after a restart.
-    #[error("the disk that the ledger is on failed")]
+    /// The disk failed. The write in progress may or may not turn out to be stored after a restart.
+    #[error("the ledger's disk failed")]
     Io(#[source] Cause),
-    /// The file holds what no ledger writes.
+    /// The file has contents that no ledger writes.
     #[error("the ledger's {what} is damaged")]
     Damaged {
-        /// Which part.
+        /// The damaged part.
         what: &'static str,
-        /// What was noticed.
+        /// How the damage was detected.
         #[source]
         source: Option<Cause>,
     },
-    /// Something could not be encrypted.
-    #[error("cannot seal what is to be written")]
+    /// Encryption failed.
+    #[error("cannot encrypt the data to write")]
     Seal(#[source] SealError),
-    /// Another complaint of the storage.
-    #[error("the ledger's storage refused")]
+    /// Another error of the storage.
+    #[error("the ledger's storage reported an error")]
     Storage(#[source] Cause),
-    /// The tenant was [forgotten](crate::Ledger::forget_tenant) since the list was opened, or while
-    /// the call was under way.
+    /// The tenant was [forgotten](crate::Ledger::forget_tenant) since the list was opened, or during the call.
     #[error("the tenant was forgotten meanwhile")]
     TenantForgotten,
     /// A block without a direction, which would block nothing.
     #[error("a block must cover at least one direction")]
     NoDirections,
-    /// The tenant is gone, but the log could not be cleared of what it held, as it is being read.
-    #[error("the tenant is forgotten, but the log could not be cleared while it is read: ask again")]
+    /// The tenant's data was deleted, but remains in the write-ahead log, because a read was using the log.
+    #[error(
+        "the tenant was forgotten, but its data could not be cleared from the log during a read: try again"
+    )]
     LogInUse,
-    /// A defect of the ledger stopped this call.
-    #[error("a defect of the ledger stopped this call")]
+    /// A bug in the ledger stopped the call.
+    #[error("a bug in the ledger stopped the call")]
     Defect,
-    /// The thread that writes has ended. The ledger must be opened anew.
-    #[error("the ledger no longer writes: open it anew")]
+    /// The writer thread has ended. Reopen the ledger.
+    #[error("the ledger can no longer write: reopen it")]
     Closed,
 }
 
@@ -98,7 +99,7 @@ impl LedgerError {
         LedgerError::Damaged { what, source: None }
     }
 
-    /// A seal that does not open in the stored `what`.
+    /// The stored `what` could not be decrypted.
     pub(crate) fn unsealed(what: &'static str, error: SealError) -> Self {
         LedgerError::Damaged { what, source: Some(error.into()) }
     }

@@ -1,4 +1,4 @@
-//! One reason for which a number is blocked: an entry may have several, each lifted by itself.
+//! Holds: the reasons why a person is blocked.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,20 +10,20 @@ use crate::actor::Actor;
 use crate::source::Source;
 use crate::text::{Label, Reason};
 
-/// Whose will a hold is. An entry has at most one of each kind.
+/// On whose behalf a hold blocks. An entry has at most one hold of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HoldKind {
-    /// The business blocks the number.
+    /// The business blocks the person.
     Operator,
-    /// The person asked not to be written to.
+    /// The person opted out of messages.
     OptOut,
-    /// The person wants no marketing. It is on record, and blocks nothing by itself: that some message is marketing, only
-    /// whoever routes it can know.
+    /// The person opted out of marketing. This is recorded but blocks nothing by itself: only the caller knows whether
+    /// a message is marketing.
     Marketing,
 }
 
 impl HoldKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [HoldKind; 3] = [HoldKind::Operator, HoldKind::OptOut, HoldKind::Marketing];
 
     /// `operator`, `opt-out` or `marketing`.
@@ -35,17 +35,18 @@ impl HoldKind {
         }
     }
 
-    /// Whether it is the person's own wish, and so counts by the time at which they asked.
+    /// Whether the hold is the person's own request. Requests are ordered by when they were made, not by when they
+    /// arrive.
     pub const fn is_wish(self) -> bool {
         !matches!(self, HoldKind::Operator)
     }
 
-    /// Whether what it covers is blocked.
+    /// Whether the hold's directions are blocked.
     pub const fn blocks(self) -> bool {
         !matches!(self, HoldKind::Marketing)
     }
 
-    /// What stands for it on disk: never renumber.
+    /// The code stored on disk. Never renumber.
     pub(crate) const fn code(self) -> i64 {
         match self {
             HoldKind::Operator => 0,
@@ -68,58 +69,58 @@ impl fmt::Display for HoldKind {
 impl FromStr for HoldKind {
     type Err = UnknownHold;
 
-    /// Reads what [`as_str`](HoldKind::as_str) writes, and nothing else.
+    /// Parses exactly what [`as_str`](HoldKind::as_str) returns.
     fn from_str(text: &str) -> Result<Self, UnknownHold> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownHold)
     }
 }
 
-/// A text that names no [`HoldKind`].
+/// The text is not a [`HoldKind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a hold is one of operator, opt-out, marketing")]
+#[error("not a hold: write operator, opt-out or marketing")]
 pub struct UnknownHold;
 
-/// One reason for which a number is, or was, blocked.
+/// One reason why a person is, or was, blocked. Each hold is lifted independently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// Whose will it is.
+    /// On whose behalf the hold blocks.
     pub kind: HoldKind,
-    /// The directions that it covers; none where it is lifted.
+    /// The directions it covers; none if it was lifted.
     pub directions: Directions,
-    /// How the newest block came about.
+    /// The origin of the latest block.
     pub source: Source,
-    /// What the client calls the source.
+    /// The client's own name for the source.
     pub label: Option<Label>,
-    /// Who made the newest block.
+    /// The author of the latest block.
     pub actor: Actor,
-    /// Who took directions away since the newest block: the last one who did.
+    /// The last actor that removed directions since the latest block.
     pub lifted_by: Option<Actor>,
-    /// Why, in the words of whoever blocked.
+    /// The reason, in the author's words.
     pub reason: Option<Reason>,
-    /// When it was made, or made again after it was lifted.
+    /// When the hold was set, or set again after it was lifted.
     pub since: Timestamp,
-    /// When what set it, confirmed it or lifted it last was asked for: the time of the person's message, of the record that
-    /// was imported, or else of the write.
+    /// When the latest change (setting, confirming or lifting the hold) was requested: the time of the person's
+    /// message, of the imported record, or else of the write.
     ///
-    /// A person's wish (any hold but the operator's) counts by this time and not by its arrival: an older one changes
-    /// nothing. Vendors tell the times of messages in whole seconds, so two in one second are told apart only where both have
-    /// a fraction; of those that can't be, the one to be left alone counts.
+    /// A person's own request (any hold except the operator's) takes effect by this time, not by its arrival: an older
+    /// request changes nothing. Vendors report message times in whole seconds, so two requests in the same second are
+    /// ordered only if both have a fraction; otherwise the opt-out wins.
     pub requested: Timestamp,
-    /// When it ends, or ended, by itself.
+    /// When the hold expires, or expired.
     pub expires: Option<Timestamp>,
 }
 
 /// The holds of an entry: at least one, and at most one of each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holds {
-    /// The one that was made first, whose row is the entry's own.
+    /// The hold that was set first. It is stored in the entry's own row.
     pub(crate) first: Hold,
-    /// In the order of their kinds.
+    /// The others, in the order of their kinds.
     pub(crate) more: Vec<Hold>,
 }
 
 impl Holds {
-    /// All of them: the one that was made first, then the others in the order of their kinds.
+    /// Iterates over the hold that was set first, then the others in the order of their kinds.
     pub fn iter(&self) -> impl Iterator<Item = &Hold> {
         std::iter::once(&self.first).chain(&self.more)
     }
@@ -128,13 +129,13 @@ impl Holds {
         std::iter::once(&mut self.first).chain(&mut self.more)
     }
 
-    /// The one of a kind, lifted or not.
+    /// The hold of this kind, in force or lifted.
     pub fn get(&self, kind: HoldKind) -> Option<&Hold> {
         self.iter().find(|hold| hold.kind == kind)
     }
 
-    /// The one that speaks for the entry where there is room for one: of those in force the person's own, then the
-    /// operator's; else the one that was made first.
+    /// The hold to show if only one can be: of those in force the person's own before the operator's; if none is, the
+    /// one that was set first.
     pub fn lead(&self) -> &Hold {
         let rank = |hold: &Hold| match (hold.directions.is_none(), hold.kind) {
             (false, HoldKind::OptOut) => 0,
@@ -146,19 +147,19 @@ impl Holds {
         self.more.iter().fold(&self.first, better)
     }
 
-    /// What they cover.
+    /// The directions that the holds cover, by kind.
     pub fn coverage(&self) -> Coverage {
         let add = |all: Coverage, hold: &Hold| all.with(hold.kind, hold.directions);
         self.iter().fold(Coverage::default(), add)
     }
 }
 
-/// What an entry's holds cover: the state before or after a change.
+/// The directions that an entry's holds cover, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Coverage(u8);
 
 impl Coverage {
-    /// What the hold of this kind covers.
+    /// The directions that the hold of this kind covers.
     pub const fn of(self, kind: HoldKind) -> Directions {
         match Directions::from_bits(self.0 >> Self::shift(kind) & 3) {
             Some(directions) => directions,
@@ -166,7 +167,7 @@ impl Coverage {
         }
     }
 
-    /// What is blocked.
+    /// The directions that are blocked.
     pub fn blocked(self) -> Directions {
         let blocking = HoldKind::ALL.into_iter().filter(|kind| kind.blocks());
         blocking.fold(Directions::NONE, |all, kind| all | self.of(kind))
@@ -199,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_is_known_by_its_name_and_by_its_code() {
+    fn a_kind_round_trips_through_its_name_and_code() {
         for kind in HoldKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             assert_eq!(HoldKind::from_code(kind.code()), Some(kind));

@@ -1,21 +1,22 @@
-//! Identities that are not telephone numbers.
+//! Identities without a phone number.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a person that is no telephone number, such as Meta's business-scoped user id: 1 to 135 printable ASCII
+/// The name of a person without a phone number, such as Meta's business-scoped user id: 1 to 135 printable ASCII
 /// characters without spaces. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct UserId(String);
 
 impl UserId {
-    /// The most characters: Meta's have 128 behind a country and `ENT.`.
+    /// The maximum length in characters. Meta's ids have up to 128 after a country code and `ENT.`.
     pub const MAX_LENGTH: usize = 135;
 
-    /// Whether a text looks like one of Meta's business-scoped user ids: a country, a dot, and up to 128 letters and digits;
-    /// those of a parent business with `ENT.` before these
-    /// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids>, 2026-02-18).
-    pub fn is_meta_s(text: &str) -> bool {
+    /// Whether the text has the form of Meta's business-scoped user ids: a two-letter country code, a dot, and up to
+    /// 128 letters and digits. The ids of a parent business have `ENT.` after the first dot. See
+    /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids> (as of
+    /// 2026-02-18).
+    pub fn is_meta_bsuid(text: &str) -> bool {
         let Some((country, id)) = text.split_once('.') else { return false };
         let id = id.strip_prefix("ENT.").unwrap_or(id);
         country.len() == 2
@@ -24,7 +25,7 @@ impl UserId {
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
     }
 
-    /// The id. For answers to those who may see it, never for logs.
+    /// The id. For responses to authorized callers, never for logs.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -51,19 +52,19 @@ impl fmt::Debug for UserId {
     }
 }
 
-/// Why a text is no [`UserId`]. Tells nothing of the id itself.
+/// Why text is not a [`UserId`]. Contains nothing of the id itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserIdError {
-    /// Nothing given.
+    /// It is empty.
     #[error("the user id is empty")]
     Empty,
-    /// More than [`UserId::MAX_LENGTH`] characters.
+    /// It is longer than [`UserId::MAX_LENGTH`].
     #[error("the user id has more than {} characters", UserId::MAX_LENGTH)]
     TooLong,
-    /// A space, or a character that is not printable ASCII.
+    /// It contains a space, or a character that is not printable ASCII.
     #[error("byte {position} of the user id is a space or not printable ASCII")]
     NotPrintable {
-        /// Where, counted in bytes from 0.
+        /// The byte offset, from 0.
         position: usize,
     },
 }
@@ -73,10 +74,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn meta_s_ids_are_told_from_numbers() {
+    fn meta_ids_are_distinguished_from_numbers() {
         let longest = format!("US.ENT.{}", "1".repeat(128));
         for text in ["US.13491208655302741918", "SE.a1", "US.ENT.123", "US.ENT.ENT", "US.ENT", &longest] {
-            assert!(UserId::is_meta_s(text), "{text}");
+            assert!(UserId::is_meta_bsuid(text), "{text}");
             assert!(text.parse::<UserId>().is_ok(), "{text}");
         }
         let too_long = format!("US.{}", "1".repeat(129));
@@ -95,7 +96,7 @@ mod tests {
             "",
             ".",
         ] {
-            assert!(!UserId::is_meta_s(text), "{text}");
+            assert!(!UserId::is_meta_bsuid(text), "{text}");
         }
     }
 

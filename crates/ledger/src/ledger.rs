@@ -1,4 +1,4 @@
-//! The ledger as a whole.
+//! The entry point of the crate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::sqlite::Sqlite;
 use crate::storage_url::StorageUrl;
 use crate::store::{ExpiredIn, Stats, Store};
 
-/// The durable record of all tenants' entries. Cheap to clone.
+/// The durable ledger of all tenants' entries. Cheap to clone.
 ///
 /// The file is closed when the last clone, and the last [`List`] opened from one, is dropped.
 #[derive(Clone)]
@@ -23,117 +23,112 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens a ledger, or makes one where there is no file (with mode 0600, in a folder that must
-    /// exist). Besides the file there are `-wal` and `-shm` while it is open, and `.lock`, which
-    /// stays.
+    /// Opens a ledger, or creates it (with mode 0600, in an existing directory).
     ///
-    /// After a crash this also recovers what was acknowledged; it costs tens of milliseconds at
-    /// most.
+    /// While the ledger is open there are also files with the suffixes `-wal` and `-shm`. The file with the suffix
+    /// `.lock` remains.
+    ///
+    /// Opening after a crash recovers all acknowledged writes, which takes tens of milliseconds at most.
     ///
     /// # Errors
-    /// [`LedgerError::InUse`] where it is open already, [`LedgerError::WrongMasterKey`],
-    /// [`LedgerError::NewerSchema`], [`LedgerError::NotALedger`], [`LedgerError::Open`], and what
-    /// the disk may report.
+    /// [`LedgerError::InUse`], [`LedgerError::WrongMasterKey`], [`LedgerError::NewerSchema`],
+    /// [`LedgerError::NotALedger`], [`LedgerError::Open`], or an error of the storage.
     pub fn open(storage: &StorageUrl, master: MasterKey) -> Result<Self, LedgerError> {
         let StorageUrl::Sqlite(path) = storage;
         Ok(Ledger { store: Arc::new(Sqlite::open(path, master.seal())?) })
     }
 
-    /// The tenant's keys. At first sight of a tenant they are made, durably; whoever else asks at
-    /// the same time gets the same.
+    /// Returns the tenant's keys. Creates them durably if the tenant is new; concurrent callers get the same keys.
     ///
     /// # Errors
-    /// What the disk may report; [`LedgerError::Damaged`] where the stored secret does not open.
+    /// An error of the storage; [`LedgerError::Damaged`] if the stored secret can't be decrypted.
     pub fn ensure_tenant(&self, tenant: &TenantId) -> Result<TenantKeys, LedgerError> {
         Ok(self.store.ensure_tenant(tenant)?.1)
     }
 
-    /// Deletes the tenant's secret, its lists with all entries, and its settings. Whether there was
-    /// anything.
+    /// Deletes the tenant's secret, its lists with all entries, and its settings. Returns whether there were any.
     ///
-    /// With the secret gone, whatever else may remain of the tenant (in unused space of the file, in
-    /// saved states) can't be read by anybody. The secret itself is overwritten in the file, and the
-    /// log emptied; copies of the file made earlier still hold it, sealed under the master key, and
-    /// what a file system or a disk keeps of overwritten blocks is beyond reach.
+    /// Without the secret, remaining copies of the tenant's data (in unused space of the file, in saved states) can't
+    /// be read. The secret itself is overwritten in the file, and the write-ahead log is emptied. Backups of the file
+    /// still contain the secret, encrypted under the master key. Blocks that the file system or the disk retains are
+    /// beyond the ledger's control.
     ///
-    /// Handles to the tenant's lists go dead: they write nothing and find nothing.
+    /// Handles to the tenant's lists become unusable: they write nothing and find nothing.
     ///
-    /// Takes a few seconds for a million entries, during which nothing else is written.
+    /// Takes a few seconds per million entries, during which other writes wait.
     ///
     /// # Errors
-    /// [`LedgerError::LogInUse`] where a long read kept the log from being emptied: the tenant is
-    /// gone, and asking again empties it. And what the disk may report.
+    /// [`LedgerError::LogInUse`] if a long read kept the log from being emptied: the tenant is deleted, and another
+    /// call empties the log. Otherwise an error of the storage.
     pub fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
         self.store.forget_tenant(tenant)
     }
 
-    /// Keeps the settings of a tenant that was added at run time, in place of those there were. They
-    /// are sealed under a key of the tenant, and mean nothing to the ledger.
+    /// Stores the settings of a tenant that was added at run time, replacing the previous ones. They are encrypted
+    /// under a key of the tenant and opaque to the ledger.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// An error of the storage.
     pub fn put_settings(&self, tenant: &TenantId, settings: &[u8]) -> Result<(), LedgerError> {
         self.store.put_settings(tenant, settings)
     }
 
-    /// All settings that are kept, by the tenants' names.
+    /// Returns all stored settings, ordered by tenant name.
     ///
     /// # Errors
-    /// What the disk may report; [`LedgerError::Damaged`] where any of them does not open.
+    /// An error of the storage; [`LedgerError::Damaged`] if any settings can't be decrypted.
     pub fn settings(&self) -> Result<Vec<(TenantId, Vec<u8>)>, LedgerError> {
         self.store.settings()
     }
 
-    /// Removes the tenant's settings. Whether there were any. Its secret and lists stay.
+    /// Deletes the tenant's settings, but not its secret and lists. Returns whether there were any.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// An error of the storage.
     pub fn remove_settings(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
         self.store.remove_settings(tenant)
     }
 
-    /// One of the tenant's lists. The list, and the tenant's keys, are made where there are none.
+    /// Opens one of the tenant's lists. Creates the list and the tenant's keys if they don't exist.
     ///
     /// # Errors
-    /// What the disk may report. [`LedgerError::TenantForgotten`] where the tenant is being forgotten
-    /// at this moment.
+    /// An error of the storage; [`LedgerError::TenantForgotten`] if the tenant is being forgotten concurrently.
     pub fn list(&self, tenant: &TenantId, scope: Scope) -> Result<List, LedgerError> {
         let (row, keys) = self.store.ensure_tenant(tenant)?;
         let list = self.store.open_list(row, &scope)?;
         Ok(List::new(Arc::clone(&self.store), keys, list, tenant.clone(), scope))
     }
 
-    /// The tenant's lists that were ever opened: the tenant-wide one first, then by the senders'
-    /// names.
+    /// Returns the tenant's lists that were ever opened: the tenant-wide one first, then by sender name.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// An error of the storage.
     pub fn lists(&self, tenant: &TenantId) -> Result<Vec<Scope>, LedgerError> {
         self.store.lists(tenant)
     }
 
-    /// Lifts holds that end at `now` or before, of all lists, in one transaction, and says in which
-    /// lists of how many entries. Each entry takes a sequence number like with any other change; its hold's
-    /// [`lifted_by`](crate::Hold::lifted_by) is [`Actor::expiry`](crate::Actor::expiry).
+    /// Lifts the holds of all lists that expire at `now` or before, in one transaction. Returns the number of entries
+    /// per list. Like any change, each takes a sequence number. The holds' [`lifted_by`](crate::Hold::lifted_by) is
+    /// [`Actor::expiry`](crate::Actor::expiry).
     ///
-    /// At most 10,000 at once, those first that are due longest, so that other writes don't wait
-    /// long. Call again while [`next_expiry`](Self::next_expiry) is not after `now`.
+    /// Lifts at most 10,000 holds, the longest overdue first, so that other writes don't wait long. Repeat while
+    /// [`next_expiry`](Self::next_expiry) is not after `now`.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// An error of the storage.
     pub fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError> {
         self.store.expire_due(now)
     }
 
-    /// When the next entry ends. Costs one look-up.
+    /// Returns when the next hold expires. Costs one lookup.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// An error of the storage.
     pub fn next_expiry(&self) -> Result<Option<Timestamp>, LedgerError> {
         self.store.next_expiry()
     }
 
-    /// What was done since the ledger was opened.
+    /// Returns counters since the ledger was opened.
     pub fn stats(&self) -> Stats {
         self.store.stats()
     }

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 //!
-//! Every call blocks the thread that makes it, a write for about as long as the disk needs to
-//! confirm it. Writes of many threads share one such wait: see [`List::write`].
+//! All calls block the calling thread. A write blocks for about as long as the disk needs to flush; concurrent writes
+//! share a flush, see [`List::write`].
 #![forbid(unsafe_code)]
 
 mod actor;
@@ -13,6 +13,7 @@ mod hold;
 mod identity;
 mod keys;
 mod ledger;
+mod link;
 mod list;
 mod name;
 mod public_id;
@@ -23,7 +24,6 @@ mod sqlite;
 mod storage_url;
 mod store;
 mod text;
-mod tie;
 mod time;
 mod write;
 
@@ -35,6 +35,7 @@ pub use hold::{Coverage, Hold, HoldKind, Holds, UnknownHold};
 pub use identity::{UserId, UserIdError};
 pub use keys::{KeyError, KeyOrigin, MasterKey, Seal, SealError, TenantKeys};
 pub use ledger::Ledger;
+pub use link::{Link, Linked};
 pub use list::{List, ListReader};
 pub use name::{NameError, SenderId, TenantId};
 pub use public_id::{PublicId, PublicIdError};
@@ -44,5 +45,4 @@ pub use source::{Source, UnknownSource};
 pub use storage_url::{StorageUrl, StorageUrlError};
 pub use store::{ExpiredIn, Stats};
 pub use text::{DisplayForm, Label, Reason, TooLong};
-pub use tie::{Tie, Tied};
 pub use write::{Block, Outcome, Unblock, Whom, Write, Written};

@@ -1,4 +1,4 @@
-//! One blacklist.
+//! Handles to a blacklist.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -13,29 +13,28 @@ use crate::entry::{Entry, Filter, Page, Paging};
 use crate::error::LedgerError;
 use crate::identity::UserId;
 use crate::keys::TenantKeys;
+use crate::link::{Link, Linked};
 use crate::name::TenantId;
 use crate::public_id::PublicId;
 use crate::record::{Record, Trail};
 use crate::scope::Scope;
 use crate::store::{ListRow, Store};
-use crate::tie::{Tie, Tied};
 use crate::write::{Write, Written};
 
-/// One blacklist of a tenant, to be written to. Cheap to clone; keeps the ledger open.
+/// A blacklist of a tenant, for reading and writing. Cheap to clone; keeps the ledger open.
 ///
-/// Reads are those of [`ListReader`], which this dereferences to.
+/// Dereferences to [`ListReader`] for reads.
 ///
-/// After the tenant was [forgotten](crate::Ledger::forget_tenant), look-ups and pages find nothing,
-/// and everything else is [`LedgerError::TenantForgotten`].
+/// After the tenant is [forgotten](crate::Ledger::forget_tenant), lookups and pages find nothing, and other calls fail
+/// with [`LedgerError::TenantForgotten`].
 #[derive(Clone)]
 pub struct List(ListReader);
 
-/// One blacklist of a tenant, to be read. Cheap to clone; keeps the ledger open.
+/// A blacklist of a tenant, for reading. Cheap to clone; keeps the ledger open.
 ///
-/// Reads see every write that was acknowledged before they began. Each sees one state of the list,
-/// but two reads may see two: to take a whole list over, ask for its [`sequence`](Self::sequence)
-/// first, then walk its [`members`](Self::members), then apply the
-/// [`changes_since`](Self::changes_since) that sequence number.
+/// A read sees all writes acknowledged before it began, and is consistent in itself, but two reads may see different
+/// states. To copy a whole list, get its [`sequence`](Self::sequence), then read all [`members`](Self::members), then
+/// apply the [`changes_since`](Self::changes_since) that sequence number.
 #[derive(Clone)]
 pub struct ListReader(Arc<Inner>);
 
@@ -68,32 +67,31 @@ impl List {
         List(ListReader(Arc::new(Inner { store, keys, row, tenant, scope, public_ids })))
     }
 
-    /// The same list, to be read only.
+    /// Returns a read-only handle to the list.
     pub fn reader(&self) -> &ListReader {
         &self.0
     }
 
-    /// Makes the changes, in their order and all of them or none. Returns what became of each when
-    /// all are on the disk.
+    /// Applies the writes in order, all or none. Returns the result of each when all are on disk.
     ///
-    /// One call costs one flush of the disk, as do many calls from different threads at the same
-    /// time. Each number costs microseconds, so an import is best written in batches of thousands;
-    /// while a batch is being written, other calls wait. Sort a long import by subject before cutting
-    /// it into batches: each then touches pages of its own, which is several times faster.
+    /// A call costs one flush of the disk, shared with concurrent calls from other threads. Each write then takes
+    /// microseconds, so import in batches of thousands. Other calls wait while a batch is written. Sort a long import
+    /// by subject before splitting it into batches: each batch then touches its own database pages, which is several
+    /// times faster.
     ///
     /// # Errors
     /// [`LedgerError::NoDirections`] for a block without directions, [`LedgerError::Full`],
-    /// [`LedgerError::TenantForgotten`], and what else the disk may report.
+    /// [`LedgerError::TenantForgotten`], or another error of the storage.
     pub fn write(&self, writes: Vec<Write>) -> Result<Vec<Written>, LedgerError> {
         self.write_up_to(u64::MAX, writes)
     }
 
-    /// As [`write`](Self::write), but a block that would make the list have more than `most` active entries does nothing, and
-    /// is [`Outcome::Full`](crate::Outcome::Full).
+    /// Like [`write`](Self::write), but a block that would raise the number of active entries above `max_active` is
+    /// rejected with [`Outcome::Full`](crate::Outcome::Full).
     ///
     /// # Errors
-    /// As for [`write`](Self::write).
-    pub fn write_up_to(&self, most: u64, writes: Vec<Write>) -> Result<Vec<Written>, LedgerError> {
+    /// Those of [`write`](Self::write).
+    pub fn write_up_to(&self, max_active: u64, writes: Vec<Write>) -> Result<Vec<Written>, LedgerError> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
@@ -102,40 +100,40 @@ impl List {
         if writes.iter().any(blocks_nothing) {
             return Err(LedgerError::NoDirections);
         }
-        self.inner().store.write(self.inner().row, &self.inner().keys, writes, most)
+        self.inner().store.write(self.inner().row, &self.inner().keys, writes, max_active)
     }
 
-    /// Remembers, durably, up to which record somebody has been told.
+    /// Stores the event cursor durably: the last record whose event has been delivered.
     ///
     /// # Errors
-    /// What the disk may report.
-    pub fn set_told(&self, told: Seq) -> Result<(), LedgerError> {
-        self.inner().store.set_told(self.inner().row, told)
+    /// An error of the storage.
+    pub fn set_event_cursor(&self, cursor: Seq) -> Result<(), LedgerError> {
+        self.inner().store.set_event_cursor(self.inner().row, cursor)
     }
 
-    /// The same, but a user id that nobody ever named is remembered, durably: the same for all of the tenant's lists, and for
-    /// ever.
+    /// Like [`person_of_user`](ListReader::person_of_user), but durably registers a user id that is new to the tenant.
+    /// The person is the same in all of the tenant's lists, permanently.
     ///
     /// # Errors
-    /// [`LedgerError::TenantForgotten`], and what the disk may report.
+    /// [`LedgerError::TenantForgotten`], or an error of the storage.
     pub fn ensure_person_of_user(&self, user: &UserId) -> Result<Person, LedgerError> {
         self.inner().store.ensure_person_of_user(self.inner().row.tenant, &self.inner().keys, user)
     }
 
-    /// Remembers, durably, that all of these are one person, in all of the tenant's lists: from then on what is blocked of one
-    /// is blocked of the others. Costs a look-up where that is known already.
+    /// Durably links identities of one person in all of the tenant's lists: from then on, a block of one applies to the
+    /// others. Costs a lookup if they are already linked.
     ///
     /// # Errors
-    /// [`LedgerError::TenantForgotten`], and what the disk may report.
-    pub fn tie(&self, tie: Tie) -> Result<Tied, LedgerError> {
-        self.inner().store.tie(self.inner().row.tenant, &self.inner().keys, tie)
+    /// [`LedgerError::TenantForgotten`], or an error of the storage.
+    pub fn link(&self, link: Link) -> Result<Linked, LedgerError> {
+        self.inner().store.link(self.inner().row.tenant, &self.inner().keys, link)
     }
 
-    /// Remembers who wrote when, and forgets who did not write since `forget_before`. Costs as much as it is given, and a look
-    /// at all that is remembered.
+    /// Stores when people last wrote to the list's owner, and deletes visits before `forget_before`. The cost is
+    /// proportional to the visits passed in, plus a scan of those stored.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// An error of the storage.
     pub fn keep_visits(
         &self,
         visits: &[(Subject, Timestamp)],
@@ -144,15 +142,14 @@ impl List {
         self.inner().store.keep_visits(self.inner().row, visits, forget_before)
     }
 
-    /// Remembers, durably, which saved state of this list is the one to be loaded.
+    /// Durably stores the id of the saved state that may be loaded for this list.
     ///
-    /// States lie in files beside the ledger, which can be put back to an earlier copy of itself
-    /// without them. From then on its history may be another than the one that a state was saved
-    /// in, though the sequence numbers look right. The copy names an earlier state, so the newer one
-    /// is not loaded: an opt-out since then can't be lost by it.
+    /// States are in files next to the ledger. If the ledger is restored from a backup without them, its history may
+    /// diverge from that of a newer state although the sequence numbers match. The backup contains the id of an older
+    /// state, so the newer state is not loaded and no later opt-out is lost.
     ///
     /// # Errors
-    /// [`LedgerError::TenantForgotten`], and what the disk may report.
+    /// [`LedgerError::TenantForgotten`], or an error of the storage.
     pub fn keep_state(&self, id: [u8; 16]) -> Result<(), LedgerError> {
         self.inner().store.keep_state(self.inner().row, id)
     }
@@ -163,7 +160,7 @@ impl List {
 }
 
 impl ListReader {
-    /// Whose list this is.
+    /// The tenant that owns the list.
     pub fn tenant(&self) -> &TenantId {
         &self.0.tenant
     }
@@ -178,41 +175,40 @@ impl ListReader {
         &self.0.keys
     }
 
-    /// The id under which clients know the subject's entry on this list, whether or not there is
-    /// one.
+    /// The id by which clients know the subject's entry on this list, whether or not it exists.
     pub fn public_id(&self, subject: Subject) -> PublicId {
-        PublicId::from_name(self.0.public_ids.rename(subject))
+        PublicId::from_permuted(self.0.public_ids.permute(subject))
     }
 
-    /// The subject that an id of this list stands for. Every id stands for one; whether there is an
-    /// entry, [`get`](Self::get) tells.
+    /// The subject for a public id of this list. Every id has one; use [`get`](Self::get) to find out whether there is
+    /// an entry.
     pub fn subject_of(&self, id: &PublicId) -> Subject {
-        self.0.public_ids.rename_back(id.name())
+        self.0.public_ids.invert(id.permuted())
     }
 
-    /// The subject's entry, active or not.
+    /// Returns the subject's entry, active or not.
     ///
     /// # Errors
-    /// What the disk may report; [`LedgerError::Damaged`] where the row is not as it was written.
+    /// An error of the storage; [`LedgerError::Damaged`] if the row is invalid.
     pub fn get(&self, subject: Subject) -> Result<Option<Entry>, LedgerError> {
         Ok(self.get_many(&[subject])?.pop().flatten())
     }
 
-    /// The subjects' entries, in the order of the subjects, of one state of the list.
+    /// Returns the entries of several subjects, in order, from a consistent snapshot.
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     pub fn get_many(&self, subjects: &[Subject]) -> Result<Vec<Option<Entry>>, LedgerError> {
         self.0.store.get_many(self.0.row, self.0.keys.text_seal(), subjects)
     }
 
-    /// Up to `limit` entries in the order of their subjects. An entry that does not change meanwhile is neither skipped
-    /// nor repeated from page to page, but where pages are counted by [`Paging::Skip`].
+    /// Returns at most `limit` entries, in the order of their subjects. Between pages, entries that don't change are
+    /// neither skipped nor repeated, except with [`Paging::Skip`].
     ///
-    /// Costs what it has to look at: with a filter that few entries pass, that is most of the list.
+    /// The cost is that of the entries scanned: with a filter that matches few entries, most of the list.
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     pub fn page(
         &self,
         from: Paging,
@@ -222,10 +218,10 @@ impl ListReader {
         self.0.store.page(self.0.row, self.0.keys.text_seal(), from, limit, filter.into())
     }
 
-    /// As [`page`](Self::page), but the subjects only: cheaper, as no text is read.
+    /// Like [`page`](Self::page), but returns only the subjects. Cheaper, because no text is decrypted.
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     pub fn subjects(
         &self,
         from: Paging,
@@ -235,38 +231,39 @@ impl ListReader {
         self.0.store.subjects(self.0.row, from, limit, filter.into())
     }
 
-    /// What was done to the list, the newest change first: those with a number below `before`, or all. About `limit` of
-    /// them, as changes that share a number are never parted.
+    /// Returns the list's audit trail, the latest change first: changes with a sequence number below `before`, or all.
+    /// Returns about `limit` records, because records with the same sequence number are not split.
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     pub fn trail(&self, before: Option<Seq>, limit: NonZeroUsize) -> Result<Trail, LedgerError> {
         let before = before.unwrap_or(Seq::new(u64::MAX));
         self.0.store.trail(self.0.row, self.0.keys.text_seal(), before, limit)
     }
 
-    /// What was done after the change of this number, the oldest first. About `limit` records, as those that share a number
-    /// are never parted.
+    /// Returns the records after this sequence number, the oldest first. Returns about `limit` records, because records
+    /// with the same sequence number are not split.
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     pub fn records_after(&self, after: Seq, limit: NonZeroUsize) -> Result<Vec<Record>, LedgerError> {
         self.0.store.records_after(self.0.row, self.0.keys.text_seal(), after, limit)
     }
 
-    /// Up to which record somebody has been told, as [`set_told`](List::set_told) was told last.
+    /// Returns the event cursor last stored with [`set_event_cursor`](List::set_event_cursor).
     ///
     /// # Errors
-    /// What the disk may report.
-    pub fn told(&self) -> Result<Option<Seq>, LedgerError> {
-        self.0.store.told(self.0.row)
+    /// An error of the storage.
+    pub fn event_cursor(&self) -> Result<Option<Seq>, LedgerError> {
+        self.0.store.event_cursor(self.0.row)
     }
 
-    /// What was done to a person's entries, also while they stood under an id, the newest change first: those with a number
-    /// below `before`, or all. Costs a look-up for each change, also for those that are not among the answer as they are newer.
+    /// Returns the audit trail of a person's entries, including those under linked ids, the latest change first:
+    /// changes with a sequence number below `before`, or all. Costs a lookup per change, including the newer ones that
+    /// are not returned.
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     pub fn history(
         &self,
         person: &[Subject],
@@ -282,7 +279,7 @@ impl ListReader {
             older = older.max(of_one.older);
         }
         records.sort_by_key(|record| std::cmp::Reverse((record.sequence, record.step)));
-        // What shares a number is never parted.
+        // Records with the same sequence number are not split.
         let ends =
             |at: usize| records.get(at).is_some_and(|record| records[at - 1].sequence != record.sequence);
         if let Some(end) = (limit.get()..records.len()).find(|&at| ends(at)) {
@@ -292,47 +289,47 @@ impl ListReader {
         Ok(Trail { records, older })
     }
 
-    /// Everybody who is meant by a user id: the number that it is [tied](List::tie) to, in each of its spellings, or the id
-    /// itself. `None` where nobody ever named it in this tenant.
+    /// Returns the person with a user id: all variants of the number that it is [linked](List::link) to, or else the id
+    /// itself. `None` if the id was never used in this tenant.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// An error of the storage.
     pub fn person_of_user(&self, user: &UserId) -> Result<Option<Person>, LedgerError> {
         self.0.store.person_of_user(self.0.row.tenant, &self.0.keys, user)
     }
 
-    /// Everybody who is meant by a subject, such as that of an entry.
+    /// Returns the person with a subject, such as that of an entry.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// An error of the storage.
     pub fn person_of(&self, subject: Subject) -> Result<Person, LedgerError> {
         self.0.store.person_of(self.0.row.tenant, &self.0.keys, subject)
     }
 
-    /// The entries that a person has: mostly one, but lists from before [spellings](portcullis_msisdn::Msisdn::spellings) were
-    /// known may have several. Those that block come first.
+    /// Returns the person's entries. Usually there is one, but lists written before
+    /// [variants](portcullis_msisdn::Msisdn::variants) were supported may have several. Active ones come first.
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     pub fn find(&self, person: &Person) -> Result<Vec<Entry>, LedgerError> {
         let mut entries: Vec<Entry> = self.get_many(person)?.into_iter().flatten().collect();
         entries.sort_by_key(|entry| entry.directions.is_none());
         Ok(entries)
     }
 
-    /// The person that an id was given to.
+    /// Returns the user id that a reserved id was assigned to.
     ///
     /// # Errors
-    /// What the disk may report; [`LedgerError::Damaged`] where the row is not as it was written.
+    /// An error of the storage; [`LedgerError::Damaged`] if the row is invalid.
     pub fn user_of(&self, id: ReservedId) -> Result<Option<UserId>, LedgerError> {
         self.0.store.user_of(self.0.row.tenant, &self.0.keys, id)
     }
 
-    /// Up to `limit` blocked subjects with their directions, in order, from the first one after
-    /// `after`: what a plugin is filled with. Fewer than `limit` only at the end.
+    /// Returns at most `limit` blocked subjects after `after` with their directions, in order, to fill a plugin.
+    /// Returns fewer than `limit` only at the end.
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     pub fn members(
         &self,
         after: Option<Subject>,
@@ -341,63 +338,63 @@ impl ListReader {
         self.0.store.members(self.0.row, after, limit)
     }
 
-    /// Up to `limit` entries that changed after `since`, in the order of their last changes, with
-    /// the directions that they have now.
+    /// Returns at most `limit` entries that changed after `since`, in the order of their latest changes, with their
+    /// current directions.
     ///
-    /// An entry that changed several times stands there once, so the feed is as long as the list at
-    /// most, and is never cut off.
+    /// An entry that changed several times appears once, so the feed is never longer than the list and never truncated.
     ///
     /// # Errors
-    /// [`LedgerError::TenantForgotten`], and what the disk may report.
+    /// [`LedgerError::TenantForgotten`], or an error of the storage.
     pub fn changes_since(&self, since: Seq, limit: NonZeroUsize) -> Result<Changes, LedgerError> {
         self.0.store.changes_since(self.0.row, since, limit)
     }
 
-    /// The directions of each of these subjects, in their order, of one state of the list; none for
-    /// one without an active entry. Cheaper than [`get_many`](Self::get_many): no text is read.
+    /// Returns the directions of each subject, in order, from a consistent snapshot; none for a subject without an
+    /// active entry. Cheaper than [`get_many`](Self::get_many), because no text is decrypted.
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     pub fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError> {
         self.0.store.directions(self.0.row, subjects)
     }
 
-    /// How far the list is, and how long. Costs one look-up.
+    /// Returns the list's latest sequence number and number of entries. Costs one lookup.
     ///
     /// # Errors
-    /// As for [`changes_since`](Self::changes_since).
+    /// Those of [`changes_since`](Self::changes_since).
     pub fn census(&self) -> Result<Census, LedgerError> {
         self.0.store.census(self.0.row)
     }
 
-    /// The number of the list's newest change.
+    /// Returns the list's latest sequence number.
     ///
     /// # Errors
-    /// As for [`changes_since`](Self::changes_since).
+    /// Those of [`changes_since`](Self::changes_since).
     pub fn sequence(&self) -> Result<Seq, LedgerError> {
         Ok(self.census()?.sequence)
     }
 
-    /// How many entries are active. Costs one look-up, however long the list is.
+    /// Returns the number of active entries. Costs one lookup, regardless of the list's length.
     ///
     /// # Errors
-    /// As for [`changes_since`](Self::changes_since).
+    /// Those of [`changes_since`](Self::changes_since).
     pub fn count(&self) -> Result<u64, LedgerError> {
         Ok(self.census()?.active)
     }
 
-    /// Who wrote to the list's owner since then, and when last, as far as [`keep_visits`](List::keep_visits) was told.
+    /// Returns who wrote to the list's owner since `since`, and when last, as stored with
+    /// [`keep_visits`](List::keep_visits).
     ///
     /// # Errors
-    /// What the disk may report; [`LedgerError::Damaged`] where a row is not as it was written.
+    /// An error of the storage; [`LedgerError::Damaged`] if a row is invalid.
     pub fn visits(&self, since: Timestamp) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
         self.0.store.visits(self.0.row, since)
     }
 
-    /// The saved state of this list that was kept last, as [`keep_state`](List::keep_state) named it.
+    /// Returns the id of the list's current saved state, as stored with [`keep_state`](List::keep_state).
     ///
     /// # Errors
-    /// As for [`changes_since`](Self::changes_since).
+    /// Those of [`changes_since`](Self::changes_since).
     pub fn kept_state(&self) -> Result<Option<[u8; 16]>, LedgerError> {
         self.0.store.kept_state(self.0.row)
     }

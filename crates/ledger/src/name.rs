@@ -4,32 +4,31 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The most characters of a name.
+/// The maximum length of a name in characters.
 const MAX_LENGTH: usize = 64;
 
-/// The name of a customer account: 1 to 64 characters of `a-z`, `0-9`, `.`, `_`, `-`. Cheap to
-/// clone.
+/// The name of a customer account: 1 to 64 characters of `a-z`, `0-9`, `.`, `_` and `-`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(Arc<str>);
 
-/// The name of a business identity of a tenant (a number, a bot's id, a phone-number-id, an SID):
-/// 1 to 64 characters of `a-z`, `0-9`, `.`, `_`, `-`. Stored in clear. Cheap to clone.
+/// The name of a tenant's business identity (a number, a bot's id, a phone number id, an SID): 1 to 64 characters of
+/// `a-z`, `0-9`, `.`, `_` and `-`. Stored in clear. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SenderId(Arc<str>);
 
-/// Why a text is no name.
+/// Why text is not a valid name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing given.
+    /// It is empty.
     #[error("the name is empty")]
     Empty,
-    /// More than 64 characters.
+    /// It is longer than 64 characters.
     #[error("the name has more than {MAX_LENGTH} characters")]
     TooLong,
-    /// A character other than `a-z`, `0-9`, `.`, `_`, `-`.
+    /// It contains a character other than `a-z`, `0-9`, `.`, `_` and `-`.
     #[error("byte {position} of the name is not one of a-z, 0-9, '.', '_', '-'")]
     UnexpectedCharacter {
-        /// Where, counted in bytes from 0.
+        /// The byte offset, from 0.
         position: usize,
     },
 }

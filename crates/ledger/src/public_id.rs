@@ -1,30 +1,30 @@
-//! The id under which clients know an entry.
+//! The public ids of entries.
 
 use std::fmt;
 use std::str::FromStr;
 
 use portcullis_msisdn::Subject;
 
-/// The id under which clients know an entry, and a cursor in its list: ten lower-case characters of
-/// [Crockford's base 32](https://www.crockford.com/base32.html).
+/// The id by which clients know an entry, and a cursor in its list: ten lower-case characters of [Crockford's base
+/// 32](https://www.crockford.com/base32.html).
 ///
-/// It is the entry's subject under a second permutation, keyed per list, so it survives
-/// reactivation, is not stored, can't be linked with the same number's id on another list, and can
-/// be asked for before the entry exists. [`ListReader::public_id`](crate::ListReader::public_id) and
-/// [`ListReader::subject_of`](crate::ListReader::subject_of) convert.
+/// It is the entry's subject under a second permutation, with a key per list. So it survives reactivation, is not
+/// stored, can't be linked to the same number's id on another list, and is defined before the entry exists. Convert
+/// with [`ListReader::public_id`](crate::ListReader::public_id) and
+/// [`ListReader::subject_of`](crate::ListReader::subject_of).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicId(Subject);
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const LENGTH: usize = 10;
-const _: () = assert!(LENGTH * 5 == Subject::BITS as usize, "ten characters hold fifty bits");
+const _: () = assert!(LENGTH * 5 == Subject::BITS as usize, "ten characters encode fifty bits");
 
 impl PublicId {
-    pub(crate) fn from_name(name: Subject) -> Self {
-        PublicId(name)
+    pub(crate) fn from_permuted(permuted: Subject) -> Self {
+        PublicId(permuted)
     }
 
-    pub(crate) fn name(self) -> Subject {
+    pub(crate) fn permuted(self) -> Subject {
         self.0
     }
 }
@@ -37,7 +37,7 @@ impl fmt::Display for PublicId {
             *character = ALPHABET[(rest % 32) as usize];
             rest /= 32;
         }
-        // Padding is honoured: ids stand in tables.
+        // Honours padding, for use in tables.
         f.pad(str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
@@ -51,8 +51,8 @@ impl fmt::Debug for PublicId {
 impl FromStr for PublicId {
     type Err = PublicIdError;
 
-    /// Reads ten characters of either case. As Crockford has it, `i` and `l` are read as `1`, and
-    /// `o` as `0`: ids get typed from screens.
+    /// Parses ten characters in either case. As in Crockford's specification, `i` and `l` are read as `1`, and `o` as
+    /// `0`, because ids get typed from screens.
     fn from_str(text: &str) -> Result<Self, PublicIdError> {
         if text.len() != LENGTH {
             return Err(PublicIdError::Length);
@@ -74,16 +74,16 @@ impl FromStr for PublicId {
     }
 }
 
-/// Why a text is no [`PublicId`].
+/// Why text is not a [`PublicId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublicIdError {
-    /// Not ten characters.
+    /// It does not have ten characters.
     #[error("an id has {LENGTH} characters")]
     Length,
-    /// Not a character of Crockford's base 32.
+    /// It contains a character that is not in Crockford's base 32.
     #[error("byte {position} of the id is not a letter or digit of Crockford's base 32")]
     UnexpectedCharacter {
-        /// Where, counted in bytes from 0.
+        /// The byte offset, from 0.
         position: usize,
     },
 }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn typed_ids_are_forgiven() {
+    fn ambiguous_characters_are_accepted_and_others_rejected() {
         assert_eq!("OoIiLlABCD".parse(), "001111abcd".parse::<PublicId>());
         assert_eq!("000000000".parse::<PublicId>(), Err(PublicIdError::Length));
         assert_eq!("00000000000".parse::<PublicId>(), Err(PublicIdError::Length));
@@ -117,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_id_is_read_as_it_was_written(value in 0..=Subject::MAX.get()) {
+        fn every_id_round_trips(value in 0..=Subject::MAX.get()) {
             prop_assert_eq!(id(value).to_string().parse(), Ok(id(value)));
         }
     }

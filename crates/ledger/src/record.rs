@@ -1,4 +1,4 @@
-//! The trail: what was changed, when and by whom.
+//! The audit trail.
 
 use jiff::Timestamp;
 use portcullis_msisdn::{Directions, Subject};
@@ -10,60 +10,61 @@ use crate::source::Source;
 use crate::text::{DisplayForm, Label, Reason};
 use crate::write::Outcome;
 
-/// One change of one entry. Records are only ever added; they go when their tenant is forgotten.
+/// A record of the audit trail: one change of one entry. Records are append-only, and are deleted only with their
+/// tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Whom it is about.
+    /// The subject of the entry.
     pub subject: Subject,
-    /// The number that the entry took with the change. Changes of one entry that reach the disk together share it.
+    /// The entry's sequence number after the change. Changes of an entry that are committed together share it.
     pub sequence: Seq,
-    /// Which of the changes that share it, from 0 on.
+    /// The index among the changes that share the sequence number, from 0.
     pub step: u32,
-    /// The entry's change before these; [`Seq::START`] where there was none.
+    /// The sequence number of the entry's previous change; [`Seq::START`] if there is none.
     pub previous: Seq,
-    /// When.
+    /// When the change was made.
     pub at: Timestamp,
-    /// When it was asked for, as told with this change; else the same.
+    /// When the change was requested, if that was given; otherwise the same as `at`.
     pub requested: Timestamp,
-    /// Who.
+    /// The author of the change.
     pub actor: Actor,
-    /// The hold that was made or lifted; none where all were lifted together.
+    /// The kind of hold that was set or lifted; `None` if all were lifted together.
     pub hold: Option<HoldKind>,
-    /// What became of it.
+    /// The outcome of the change.
     pub outcome: Outcome,
-    /// How the block came about; none where it was lifted.
+    /// The origin of the block; `None` if a hold was lifted.
     pub source: Option<Source>,
     /// What the entry covered before.
     pub before: Coverage,
-    /// What it covers since.
+    /// What the entry covered afterwards.
     pub after: Coverage,
-    /// When the hold was to end by itself.
+    /// The hold's expiry, as given with this change.
     pub expires: Option<Timestamp>,
-    /// Why, as told with this change.
+    /// The reason, as given with this change.
     pub reason: Option<Reason>,
-    /// The number as written with this change.
+    /// The number as written in this change.
     pub display: Option<DisplayForm>,
-    /// What the client calls the source.
+    /// The client's own name for the source.
     pub label: Option<Label>,
 }
 
 impl Record {
-    /// The directions that were blocked before.
+    /// The directions that were blocked before the change.
     pub fn blocked_before(&self) -> Directions {
         self.before.blocked()
     }
 
-    /// The directions that are blocked since.
+    /// The directions that were blocked after the change.
     pub fn blocked_after(&self) -> Directions {
         self.after.blocked()
     }
 }
 
-/// A part of a trail, the newest record first.
+/// A page of the audit trail, the latest record first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trail {
     /// The records.
     pub records: Vec<Record>,
-    /// From where older ones are to be asked for, where there may be any.
+    /// The `before` argument for the next page; `None` on the last page.
     pub older: Option<Seq>,
 }

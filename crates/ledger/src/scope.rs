@@ -1,19 +1,18 @@
-//! Which of a tenant's blacklists is meant.
+//! The scopes of a tenant's blacklists.
 
 use crate::name::{NameError, SenderId};
 
-/// Which of a tenant's blacklists is meant.
+/// Identifies one of a tenant's blacklists.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
-    /// The one that holds for all of the tenant's senders.
+    /// The list that applies to all of the tenant's senders.
     Tenant,
-    /// The one of this sender.
+    /// The list of one sender.
     Sender(SenderId),
 }
 
 impl Scope {
-    /// What stands for it on disk and in key derivation: the sender's name, or the empty text, which
-    /// no sender has for a name.
+    /// The form used on disk and in key derivation: the sender's name, or empty text, which is not a valid sender name.
     pub(crate) fn as_stored(&self) -> &str {
         match self {
             Scope::Tenant => "",

@@ -1,25 +1,25 @@
-//! How a block came about.
+//! The origin of a block.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// How a block came about.
+/// The origin of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// A call of one of the block APIs.
+    /// A call of a block API.
     Api,
-    /// A person, through the command line or an administrator's tool.
+    /// A person, through the command line or an admin tool.
     Manual,
-    /// A file.
+    /// An imported file.
     Import,
-    /// The blocked person's own wish, such as a keyword in a message.
+    /// The blocked person's own request, such as a keyword in a message.
     OptOut,
     /// The gateway itself.
     System,
 }
 
 impl Source {
-    /// All of them.
+    /// All sources.
     pub const ALL: [Source; 5] =
         [Source::Api, Source::Manual, Source::Import, Source::OptOut, Source::System];
 
@@ -34,7 +34,7 @@ impl Source {
         }
     }
 
-    /// What stands for it on disk: never renumber.
+    /// The code stored on disk. Never renumber.
     pub(crate) const fn code(self) -> i64 {
         match self {
             Source::Api => 0,
@@ -59,15 +59,15 @@ impl fmt::Display for Source {
 impl FromStr for Source {
     type Err = UnknownSource;
 
-    /// Reads what [`as_str`](Source::as_str) writes, and nothing else.
+    /// Parses exactly what [`as_str`](Source::as_str) returns.
     fn from_str(text: &str) -> Result<Self, UnknownSource> {
         Self::ALL.into_iter().find(|source| source.as_str() == text).ok_or(UnknownSource)
     }
 }
 
-/// A text that names no [`Source`].
+/// The text is not a [`Source`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a source is one of api, manual, import, opt-out, system")]
+#[error("not a source: write api, manual, import, opt-out or system")]
 pub struct UnknownSource;
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_is_known_by_its_name_and_by_its_code() {
+    fn a_source_round_trips_through_its_name_and_code() {
         for source in Source::ALL {
             assert_eq!(source.as_str().parse(), Ok(source));
             assert_eq!(Source::from_code(source.code()), Some(source));

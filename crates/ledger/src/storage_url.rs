@@ -1,14 +1,14 @@
-//! Where a ledger is kept.
+//! Storage URLs.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where a ledger is kept.
+/// The location of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StorageUrl {
-    /// An SQLite file, written `sqlite://` and its path: `sqlite:///var/lib/portcullis/ledger.db`,
-    /// or `sqlite://ledger.db` for one relative to the working folder.
+    /// An SQLite file, written as `sqlite://` and its path: `sqlite:///var/lib/portcullis/ledger.db`, or
+    /// `sqlite://ledger.db` relative to the working directory.
     Sqlite(PathBuf),
 }
 
@@ -29,23 +29,23 @@ impl FromStr for StorageUrl {
     }
 }
 
-/// Why a text is no [`StorageUrl`]. The text is not repeated: it may hold a password.
+/// Why text is not a [`StorageUrl`]. Does not repeat the text, which may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StorageUrlError {
-    /// No `://`.
-    #[error("the storage must be written as a URL, such as sqlite:///var/lib/portcullis/ledger.db")]
+    /// It does not contain `://`.
+    #[error("the storage must be a URL, such as sqlite:///var/lib/portcullis/ledger.db")]
     NoScheme,
-    /// Nothing after `sqlite://`.
-    #[error("the storage sqlite:// lacks a path, as in sqlite:///var/lib/portcullis/ledger.db")]
+    /// There is no path after `sqlite://`.
+    #[error("the storage URL sqlite:// has no path: write it as in sqlite:///var/lib/portcullis/ledger.db")]
     NoPath,
-    /// A `?` or `#` in an SQLite path.
-    #[error("a storage sqlite://… takes no options: remove the '?' or '#'")]
+    /// An SQLite path contains `?` or `#`.
+    #[error("a storage URL sqlite://… takes no options: remove the '?' or '#'")]
     Options,
-    /// `postgres://` or `postgresql://`.
+    /// The scheme is `postgres` or `postgresql`.
     #[error("storage in PostgreSQL is not built in: use sqlite://")]
     PostgresNotBuiltIn,
-    /// Another scheme.
-    #[error("the storage's scheme is unknown: use sqlite://")]
+    /// The scheme is unknown.
+    #[error("the scheme of the storage URL is unknown: use sqlite://")]
     UnknownScheme,
 }
 
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sqlite_urls_name_a_path() {
+    fn sqlite_urls_contain_a_path() {
         let path = |text: &str| text.parse().map(|StorageUrl::Sqlite(path)| path);
         assert_eq!(path("sqlite://a/b.db"), Ok("a/b.db".into()));
         assert_eq!(path("sqlite:///a/b.db"), Ok("/a/b.db".into()));
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn other_storages_are_refused() {
+    fn other_storages_are_rejected() {
         let refused = |text: &str| text.parse::<StorageUrl>().expect_err("must be refused");
         assert_eq!(refused("ledger.db"), StorageUrlError::NoScheme);
         assert_eq!(refused("postgres://u:secret@h/db"), StorageUrlError::PostgresNotBuiltIn);

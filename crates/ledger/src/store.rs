@@ -1,9 +1,8 @@
-//! What a ledger's storage must do: everything that [`Ledger`](crate::Ledger) and [`List`](crate::List) ask of it, and nothing about
-//! how.
+//! The interface between the ledger and its storage.
 //!
-//! A store blocks the thread that calls it. A read sees every write that was acknowledged before it began, and one state of the
-//! rows. A write is durable when it returns, and happens as a whole or not at all. What a write does to an entry stands in
-//! `apply`, which every store uses. `tests/contract` holds each store to this.
+//! A store blocks the calling thread. A read sees a consistent snapshot with all writes acknowledged before it began. A
+//! write is atomic, and durable when it returns. The effect of a write on entries is defined in `apply`, which every
+//! store uses. `tests/contract` tests every store.
 
 use std::num::NonZeroUsize;
 
@@ -15,76 +14,76 @@ use crate::entry::{Entry, Filter, Page, Paging};
 use crate::error::LedgerError;
 use crate::identity::UserId;
 use crate::keys::{Seal, TenantKeys};
+use crate::link::{Link, Linked};
 use crate::name::TenantId;
 use crate::record::{Record, Trail};
 use crate::scope::Scope;
-use crate::tie::{Tie, Tied};
 use crate::write::{Write, Written};
 
-/// The most holds that one call of [`Expiry::expire_due`] lifts, so that other writes don't wait long.
+/// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes don't wait long.
 pub(crate) const MAX_EXPIRED_AT_ONCE: usize = 10_000;
 
-/// A storage of ledgers.
+/// A storage backend.
 pub(crate) trait Store:
     Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry
 {
     fn stats(&self) -> Stats;
 }
 
-/// How a store knows a tenant.
+/// A tenant's row id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TenantRow(pub(crate) i64);
 
-/// How a store knows a list. Never that of another list, also after the tenant is forgotten.
+/// A list's row id. Never reused, even after the tenant is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ListRow {
     pub(crate) id: i64,
     pub(crate) tenant: TenantRow,
 }
 
-/// What a ledger did since it was opened.
+/// Counters since the ledger was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Calls that write.
+    /// Write calls.
     pub jobs: u64,
-    /// Commits, each one flush of the disk. Under load, many calls share one.
+    /// Commits. Each is one flush of the disk; under load many calls share one.
     pub commits: u64,
 }
 
-/// Entries of one list that ended.
+/// Expired entries of one list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpiredIn {
-    /// Whose list.
+    /// The tenant that owns the list.
     pub tenant: TenantId,
-    /// Which one.
+    /// The list.
     pub scope: Scope,
-    /// How many entries: at least one.
+    /// The number of entries; at least one.
     pub count: usize,
 }
 
 /// Tenants: their secrets and settings.
 pub(crate) trait Tenants: Send + Sync {
-    /// The tenant, made with a new secret where there is none. Callers that ask at the same time get the same.
+    /// Returns the tenant, created with a new secret if it does not exist. Concurrent callers get the same.
     fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError>;
 
-    /// Deletes all rows of the tenant, and makes its secret unreadable. Whether there was anything.
+    /// Deletes all rows of the tenant and makes its secret unrecoverable. Returns whether the tenant existed.
     fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError>;
 
     fn put_settings(&self, tenant: &TenantId, settings: &[u8]) -> Result<(), LedgerError>;
 
-    /// By the tenants' names.
+    /// Ordered by tenant name.
     fn settings(&self) -> Result<Vec<(TenantId, Vec<u8>)>, LedgerError>;
 
-    /// Whether there were any.
+    /// Returns whether there were any.
     fn remove_settings(&self, tenant: &TenantId) -> Result<bool, LedgerError>;
 }
 
-/// Lists, and what is kept of a list as a whole.
+/// Lists, and their per-list state.
 pub(crate) trait Lists: Send + Sync {
-    /// The tenant's list of this scope, made where there is none.
+    /// Returns the list, created if it does not exist.
     fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError>;
 
-    /// The tenant's lists: the tenant-wide one first, then by the senders' names.
+    /// The tenant-wide list first, then by sender name.
     fn lists(&self, tenant: &TenantId) -> Result<Vec<Scope>, LedgerError>;
 
     fn census(&self, list: ListRow) -> Result<Census, LedgerError>;
@@ -93,23 +92,23 @@ pub(crate) trait Lists: Send + Sync {
 
     fn keep_state(&self, list: ListRow, id: [u8; 16]) -> Result<(), LedgerError>;
 
-    fn told(&self, list: ListRow) -> Result<Option<Seq>, LedgerError>;
+    fn event_cursor(&self, list: ListRow) -> Result<Option<Seq>, LedgerError>;
 
-    fn set_told(&self, list: ListRow, told: Seq) -> Result<(), LedgerError>;
+    fn set_event_cursor(&self, list: ListRow, cursor: Seq) -> Result<(), LedgerError>;
 }
 
-/// Entries with all that is known of them.
+/// Entries with all their fields.
 pub(crate) trait Entries: Send + Sync {
-    /// Makes the writes in their order. A block that would make more than `most` entries active does nothing.
+    /// Applies the writes in order. Rejects a block that would raise the number of active entries above `max_active`.
     fn write(
         &self,
         list: ListRow,
         keys: &TenantKeys,
         writes: Vec<Write>,
-        most: u64,
+        max_active: u64,
     ) -> Result<Vec<Written>, LedgerError>;
 
-    /// In the order of the subjects.
+    /// In the order of `subjects`.
     fn get_many(
         &self,
         list: ListRow,
@@ -117,7 +116,7 @@ pub(crate) trait Entries: Send + Sync {
         subjects: &[Subject],
     ) -> Result<Vec<Option<Entry>>, LedgerError>;
 
-    /// In the order of their subjects.
+    /// In the order of the entries' subjects.
     fn page(
         &self,
         list: ListRow,
@@ -127,7 +126,7 @@ pub(crate) trait Entries: Send + Sync {
         filter: Filter,
     ) -> Result<Page, LedgerError>;
 
-    /// As [`page`](Self::page), without reading the entries.
+    /// Like [`page`](Self::page), without reading the entries.
     fn subjects(
         &self,
         list: ListRow,
@@ -137,12 +136,12 @@ pub(crate) trait Entries: Send + Sync {
     ) -> Result<Page<Subject>, LedgerError>;
 }
 
-/// What is blocked, without any text: what plugins are filled with, and follow.
+/// Blocked directions without any text, for plugins.
 pub(crate) trait Feed: Send + Sync {
-    /// In the order of the subjects; none for one without an active entry.
+    /// In the order of `subjects`; none for a subject without an active entry.
     fn directions(&self, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError>;
 
-    /// Active entries in the order of their subjects. Fewer than `limit` only at the end.
+    /// Active entries in the order of their subjects. Returns fewer than `limit` only at the end.
     fn members(
         &self,
         list: ListRow,
@@ -150,13 +149,13 @@ pub(crate) trait Feed: Send + Sync {
         limit: NonZeroUsize,
     ) -> Result<Vec<(Subject, Directions)>, LedgerError>;
 
-    /// Entries in the order of their last changes.
+    /// Entries in the order of their latest changes.
     fn changes_since(&self, list: ListRow, since: Seq, limit: NonZeroUsize) -> Result<Changes, LedgerError>;
 }
 
-/// Persons: who is known by which ids.
+/// Persons and their ids.
 pub(crate) trait Persons: Send + Sync {
-    /// `None` where nobody ever named this user.
+    /// `None` if the user id was never used.
     fn person_of_user(
         &self,
         tenant: TenantRow,
@@ -164,7 +163,7 @@ pub(crate) trait Persons: Send + Sync {
         user: &UserId,
     ) -> Result<Option<Person>, LedgerError>;
 
-    /// As [`person_of_user`](Self::person_of_user), but a user that nobody named yet is kept.
+    /// Like [`person_of_user`](Self::person_of_user), but registers a new user id.
     fn ensure_person_of_user(
         &self,
         tenant: TenantRow,
@@ -179,9 +178,9 @@ pub(crate) trait Persons: Send + Sync {
         subject: Subject,
     ) -> Result<Person, LedgerError>;
 
-    fn tie(&self, tenant: TenantRow, keys: &TenantKeys, tie: Tie) -> Result<Tied, LedgerError>;
+    fn link(&self, tenant: TenantRow, keys: &TenantKeys, link: Link) -> Result<Linked, LedgerError>;
 
-    /// The subjects of the ids whose entries stand under one of these now.
+    /// The subjects of the ids whose entries are now under one of these subjects.
     fn ids_of(
         &self,
         tenant: TenantRow,
@@ -189,7 +188,7 @@ pub(crate) trait Persons: Send + Sync {
         person: &[Subject],
     ) -> Result<Vec<Subject>, LedgerError>;
 
-    /// Whom an id was given to.
+    /// The user id that a reserved id was assigned to.
     fn user_of(
         &self,
         tenant: TenantRow,
@@ -198,9 +197,9 @@ pub(crate) trait Persons: Send + Sync {
     ) -> Result<Option<UserId>, LedgerError>;
 }
 
-/// The trail: what was done. Records that share a sequence number are never parted.
+/// The audit trail. Records that share a sequence number are not split.
 pub(crate) trait Records: Send + Sync {
-    /// The newest first, from below `before`.
+    /// The latest first, with sequence numbers below `before`.
     fn trail(
         &self,
         list: ListRow,
@@ -218,7 +217,7 @@ pub(crate) trait Records: Send + Sync {
         limit: NonZeroUsize,
     ) -> Result<Vec<Record>, LedgerError>;
 
-    /// Those of one subject, the newest first.
+    /// The records of one subject, the latest first.
     fn history(
         &self,
         list: ListRow,
@@ -229,9 +228,9 @@ pub(crate) trait Records: Send + Sync {
     ) -> Result<Trail, LedgerError>;
 }
 
-/// Who wrote to a list's owner lately.
+/// When people last wrote to a list's owner.
 pub(crate) trait Visits: Send + Sync {
-    /// By subject.
+    /// Ordered by subject.
     fn visits(&self, list: ListRow, since: Timestamp) -> Result<Vec<(Subject, Timestamp)>, LedgerError>;
 
     fn keep_visits(
@@ -242,11 +241,11 @@ pub(crate) trait Visits: Send + Sync {
     ) -> Result<(), LedgerError>;
 }
 
-/// Holds whose time is over.
+/// Expiry of holds.
 pub(crate) trait Expiry: Send + Sync {
-    /// Lifts holds that end at `now` or before, those first that are due longest, up to [`MAX_EXPIRED_AT_ONCE`].
+    /// Lifts holds that expire at `now` or before, the longest overdue first, up to [`MAX_EXPIRED_AT_ONCE`].
     fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError>;
 
-    /// When the next hold ends.
+    /// When the next hold expires.
     fn next_expiry(&self) -> Result<Option<Timestamp>, LedgerError>;
 }

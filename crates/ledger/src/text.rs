@@ -1,4 +1,4 @@
-//! The free text of an entry, and how it is kept.
+//! The free text of an entry, and its encryption.
 
 use std::fmt;
 
@@ -8,41 +8,39 @@ use crate::changes::Seq;
 use crate::hold::HoldKind;
 use crate::keys::{Seal, SealError};
 
-/// Why someone was blocked, in the words of whoever blocked: at most 500 characters.
+/// The reason for a block, in the author's words: at most 500 characters.
 ///
-/// People write numbers and names there, so it is encrypted on disk and `Debug` does not show it.
+/// It may contain names and numbers, so it is encrypted on disk, and `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reason(String);
 
-/// A number as a client wrote it: at most 64 characters. Encrypted on disk; `Debug` does not show
-/// it.
+/// A number as a client wrote it: at most 64 characters. Encrypted on disk; `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DisplayForm(String);
 
-/// What a client calls the way in which a block came about: at most 64 characters. Encrypted on disk; `Debug` does not
-/// show it.
+/// A client's own name for the source of a block: at most 64 characters. Encrypted on disk; `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Label(String);
 
-/// A text with more characters than are kept.
+/// The text has too many characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {what} has more than {limit} characters")]
 pub struct TooLong {
     what: &'static str,
-    /// How many are allowed.
+    /// The maximum number of characters.
     pub limit: usize,
 }
 
 macro_rules! text {
     ($name:ident, $limit:literal, $what:literal) => {
         impl $name {
-            /// The most characters (Unicode scalar values).
+            /// The maximum length in characters (Unicode scalar values).
             pub const MAX_LENGTH: usize = $limit;
 
             /// Checks the length.
             ///
             /// # Errors
-            #[doc = concat!("Where there are more than ", $limit, " characters.")]
+            #[doc = concat!("If the text has more than ", $limit, " characters.")]
             pub fn new(text: impl Into<String>) -> Result<Self, TooLong> {
                 let text = text.into();
                 match text.chars().nth(Self::MAX_LENGTH) {
@@ -51,7 +49,7 @@ macro_rules! text {
                 }
             }
 
-            /// The text. For answers to those who may see it, never for logs.
+            /// The text. For responses to authorized callers, never for logs.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -69,27 +67,26 @@ text!(Reason, 500, "reason");
 text!(DisplayForm, 64, "display form");
 text!(Label, 64, "source's name");
 
-/// The row that a sealed text belongs to: part of what is authenticated, so that one row's text,
-/// put into another, does not open.
+/// The row that encrypted text belongs to. It is authenticated, so text moved to another row can't be decrypted.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct RowContext {
     pub(crate) list: i64,
     pub(crate) subject: Subject,
     pub(crate) row: Row,
 }
 
-/// Which of the rows about a subject.
+/// Identifies one of the rows of a subject.
 #[derive(Clone, Copy)]
 pub(crate) enum Row {
-    /// The entry's own, with its first hold.
+    /// The entry's own row, with its first hold.
     Entry,
-    /// A further hold's.
+    /// The row of a further hold.
     Hold(HoldKind),
-    /// One of the trail.
+    /// A row of the audit trail.
     Record { sequence: Seq, step: u32 },
 }
 
-impl Place {
+impl RowContext {
     fn bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(32);
         bytes.extend(self.list.to_be_bytes());
@@ -107,7 +104,7 @@ impl Place {
     }
 }
 
-/// What is sealed of a row.
+/// The encrypted texts of a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Texts {
     pub(crate) reason: Option<Reason>,
@@ -115,10 +112,10 @@ pub(crate) struct Texts {
     pub(crate) label: Option<Label>,
 }
 
-/// The texts as one sealed block; `None` where there are none.
+/// Encrypts the texts as one block. Returns `None` if there are none.
 pub(crate) fn seal(
     seal: &Seal,
-    place: Place,
+    context: RowContext,
     reason: Option<&Reason>,
     display: Option<&DisplayForm>,
     label: Option<&Label>,
@@ -132,23 +129,23 @@ pub(crate) fn seal(
     if label.is_some() {
         push(&mut plain, label.map(Label::as_str));
     }
-    seal.seal(&place.bytes(), &plain).map(Some)
+    seal.seal(&context.bytes(), &plain).map(Some)
 }
 
-/// The texts of a block that [`seal`] made for the same place.
-pub(crate) fn open(seal: &Seal, place: Place, sealed: Option<&[u8]>) -> Result<Texts, SealError> {
+/// Decrypts a block that [`seal`] created with the same context.
+pub(crate) fn open(seal: &Seal, context: RowContext, sealed: Option<&[u8]>) -> Result<Texts, SealError> {
     let Some(sealed) = sealed else { return Ok(Texts::default()) };
-    let plain = seal.open(&place.bytes(), sealed)?;
+    let plain = seal.open(&context.bytes(), sealed)?;
     let mut rest = plain.as_slice();
     let reason = take(&mut rest).ok_or(SealError::Broken)?;
     let display = take(&mut rest).ok_or(SealError::Broken)?;
-    // Blocks end before it where there is none.
+    // The label is omitted from the block if there is none.
     let label = if rest.is_empty() { None } else { take(&mut rest).ok_or(SealError::Broken)? };
     Ok(Texts { reason: reason.map(Reason), display: display.map(DisplayForm), label: label.map(Label) })
 }
 
-/// A text's length, plus one so that zero can stand for "none", in two little-endian bytes; then
-/// the text. 500 characters have at most 2,000 bytes.
+/// Appends a text's length plus one (zero means none) as two little-endian bytes, then the text. 500 characters are at
+/// most 2,000 bytes.
 fn push(plain: &mut Vec<u8>, text: Option<&str>) {
     let text = text.map(str::as_bytes);
     let length = text.map_or(0, |text| text.len() + 1);
@@ -156,7 +153,7 @@ fn push(plain: &mut Vec<u8>, text: Option<&str>) {
     plain.extend_from_slice(text.unwrap_or_default());
 }
 
-#[expect(clippy::option_option, reason = "no text is not the same as a damaged one")]
+#[expect(clippy::option_option, reason = "an absent text differs from a damaged one")]
 fn take(rest: &mut &[u8]) -> Option<Option<String>> {
     let (length, after) = rest.split_first_chunk()?;
     *rest = after;

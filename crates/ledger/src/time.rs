@@ -1,24 +1,23 @@
-//! Times as the ledger keeps them: whole milliseconds since the epoch.
+//! Times in the ledger's precision: whole milliseconds since the Unix epoch.
 
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-/// The time now, in the precision that is kept.
+/// The current time in the ledger's precision.
 pub(crate) fn now() -> Timestamp {
     whole_milliseconds(Timestamp::now())
 }
 
-/// `time` without what the ledger does not keep of it.
+/// Rounds `time` towards the epoch, to whole milliseconds.
 pub(crate) fn whole_milliseconds(time: Timestamp) -> Timestamp {
     // In range: it is between `time` and the epoch.
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
-/// Whether a wish came before another one.
+/// Whether a request was made before another.
 ///
-/// Vendors tell the time of a message in whole seconds, so of times in one second only those that both have a fraction of it
-/// can be told apart.
+/// Vendors report message times in whole seconds, so times within a second are ordered only if both have a fraction.
 pub(crate) fn is_older(time: Timestamp, than: Timestamp) -> bool {
     let has_fraction = |time: Timestamp| time.subsec_nanosecond() != 0;
     match time.as_second().cmp(&than.as_second()) {

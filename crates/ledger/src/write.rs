@@ -1,4 +1,4 @@
-//! A change that somebody asks for, and what became of it.
+//! Writes and their outcomes.
 
 use jiff::Timestamp;
 use portcullis_msisdn::{Directions, Subject};
@@ -12,16 +12,15 @@ use crate::identity::UserId;
 use crate::source::Source;
 use crate::text::{DisplayForm, Label, Reason};
 
-/// Whom a write is about.
+/// The person that a write is about.
 ///
-/// The ledger knows who is one person: a number in each of its spellings, and a user id that is
-/// [tied](crate::List::tie) to a number. A write changes the entry that the person has, under
-/// whichever of these it stands.
+/// The ledger knows which identities are the same person: the variants of a number, and user ids
+/// [linked](crate::List::link) to it. A write changes the person's existing entry, whichever of these it is under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whom {
     /// A number, or an entry's own subject.
     Subject(Subject),
-    /// A person without a number. One who was never named is remembered, durably, by a block.
+    /// A person without a number. A block durably registers an id that is new.
     User(UserId),
 }
 
@@ -31,48 +30,47 @@ impl From<Subject> for Whom {
     }
 }
 
-/// A change of what is blocked of one person.
+/// A change of what is blocked for one person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Blocks somebody, in addition to what is blocked already.
+    /// Adds a block to the existing ones.
     Block(Block),
-    /// Takes directions away from the holds of somebody's entry. Without any in force it is inactive, and stays
-    /// for the record.
+    /// Removes directions from the person's holds. An entry without a hold in force becomes inactive and is kept for
+    /// the record.
     Unblock(Unblock),
 }
 
-/// A block that is asked for.
+/// A request to block a person.
 ///
-/// Where the person's entry has a hold of this kind in force, a reason, a label and a display form that are given replace
-/// those there were. Of the operator's blocks the newest decides when the hold ends, also where that is never; of a person's
-/// wishes, the one that ends last. A hold that was lifted is
-/// made anew; holds of other kinds stay as they are.
+/// If the person has a hold of this kind in force, the given reason, label and display form replace the existing ones.
+/// The expiry of an operator's block also replaces the existing one, even if it is `None`; of a person's own requests,
+/// the latest expiry applies. A lifted hold is set anew. Holds of other kinds don't change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// Whom.
+    /// The person to block.
     pub whom: Whom,
-    /// Whose will it is.
+    /// On whose behalf.
     pub hold: HoldKind,
-    /// Which ways: at least one.
+    /// The directions to block; at least one.
     pub directions: Directions,
-    /// How it came about.
+    /// The origin of the block.
     pub source: Source,
-    /// What the client calls that.
+    /// The client's own name for the source.
     pub label: Option<Label>,
-    /// Who asks for it.
+    /// The author of the request.
     pub actor: Actor,
-    /// Why.
+    /// The reason.
     pub reason: Option<Reason>,
-    /// The number as the client wrote it, where that is to be shown again.
+    /// The number as the client wrote it, to be shown again.
     pub display: Option<DisplayForm>,
-    /// When the hold ends; kept in whole milliseconds. `None`: not by itself.
+    /// When the hold expires, rounded to whole milliseconds. `None`: never.
     pub expires: Option<Timestamp>,
-    /// When the person asked for it, where that is known: see [`Hold::requested`]. `None`: now.
+    /// When the person made the request, if known: see [`Hold::requested`]. `None`: now.
     pub requested: Option<Timestamp>,
 }
 
 impl Block {
-    /// The operator's block through an API: without texts, end, or another time than now.
+    /// Creates an operator's block through an API, requested now, without texts or expiry.
     pub fn new(whom: impl Into<Whom>, directions: Directions, actor: Actor) -> Self {
         Block {
             whom: whom.into(),
@@ -89,28 +87,28 @@ impl Block {
     }
 }
 
-/// A block that is to be lifted.
+/// A request to lift holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unblock {
-    /// Whom.
+    /// The person to unblock.
     pub whom: Whom,
-    /// Somebody who is not blocked in all of these directions is left as they are.
+    /// The request has no effect unless the person is blocked in all of these directions.
     pub covering: Directions,
-    /// The hold of which kind; all where none is named.
+    /// The kind of hold to lift; `None` lifts all.
     pub hold: Option<HoldKind>,
-    /// Which ways.
+    /// The directions to unblock.
     pub directions: Directions,
-    /// Who asks for it.
+    /// The author of the request.
     pub actor: Actor,
-    /// When the person asked for it, where that is known: see [`Hold::requested`]. `None`: now.
+    /// When the person made the request, if known: see [`Hold::requested`]. `None`: now.
     ///
-    /// A wish of a known time is remembered also where there is nothing to lift, so that an older one that arrives later
-    /// changes nothing.
+    /// A request with a known time is recorded even if there is nothing to lift, so that an older request that arrives
+    /// later changes nothing.
     pub requested: Option<Timestamp>,
 }
 
 impl Unblock {
-    /// Lifts all holds of these directions.
+    /// Creates a request to lift all holds in these directions.
     pub fn new(whom: impl Into<Whom>, directions: Directions, actor: Actor) -> Self {
         Unblock {
             whom: whom.into(),
@@ -123,40 +121,40 @@ impl Unblock {
     }
 }
 
-/// What became of a [`Write`].
+/// The outcome of a [`Write`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Blocked for the first time on this list.
     Added,
     /// Blocked again; the entry was inactive.
     Reactivated,
-    /// Was blocked, now in more directions.
+    /// Blocked in more directions than before.
     Widened,
-    /// Blocks as before; a further hold was made, or what is said of one changed: reason, label, display form, end, or when
-    /// the person asked for it.
+    /// The blocked directions did not change. A further hold was set, or the reason, label, display form, expiry or
+    /// request time of a hold changed.
     Updated,
-    /// Was blocked like this already; nothing changed.
+    /// Already blocked like this; nothing changed.
     Already,
     /// No longer blocked in any direction.
     Removed,
     /// Still blocked, in fewer directions.
     Narrowed,
-    /// The hold was lifted, and others block as before.
+    /// The hold was lifted, but others block the same directions.
     Lifted,
-    /// Was blocked by holds of other kinds only; nothing changed.
+    /// Only blocked by holds of other kinds; nothing changed.
     Held,
-    /// Was not blocked in any of the directions to be taken away; nothing changed.
+    /// Not blocked in any of the given directions; nothing changed.
     Absent,
-    /// Was not blocked, and would have been one more than the list was to have; nothing changed.
+    /// Not blocked, because the list has reached its maximum number of entries; nothing changed.
     Full,
-    /// The person asked for something else later: nothing changed, and the wish is on record.
+    /// The person made a newer request: nothing changed, but the request is recorded.
     Outdated,
-    /// There was nothing to lift. When the person asked is remembered, so that an older wish changes nothing.
+    /// There was nothing to lift, but the time of the request is recorded, so that an older request changes nothing.
     Noted,
 }
 
 impl Outcome {
-    /// Whether the entry is another than before: it then has a new sequence number.
+    /// Whether the entry changed. It then has a new sequence number.
     pub const fn changed(self) -> bool {
         !matches!(
             self,
@@ -164,7 +162,7 @@ impl Outcome {
         )
     }
 
-    /// Whether it stands in the trail, under a sequence number of its own.
+    /// Whether the write is added to the audit trail, with a new sequence number.
     pub(crate) const fn is_recorded(self) -> bool {
         self.changed() || matches!(self, Outcome::Outdated)
     }
@@ -185,7 +183,7 @@ impl Outcome {
         Outcome::Noted,
     ];
 
-    /// What stands for it on disk: never renumber.
+    /// The code stored on disk. Never renumber.
     pub(crate) fn code(self) -> i64 {
         self as i64
     }
@@ -195,19 +193,19 @@ impl Outcome {
     }
 }
 
-/// What became of a [`Write`], and where that stands in the feed.
+/// The result of a [`Write`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Under which subject the person's entry stands, or would; `None` for a user id that nobody ever named.
+    /// The subject that the person's entry has, or would have; `None` for a user id that was never used.
     pub subject: Option<Subject>,
-    /// The directions in which the person was blocked before.
+    /// The directions blocked before.
     pub before: Directions,
-    /// The directions in which the person is blocked now.
+    /// The directions blocked now.
     pub after: Directions,
-    /// Whoever has followed the feed up to here has seen the write: the entry's own sequence number
-    /// where the call changed it, else the list's newest.
+    /// A reader of the feed that has reached this sequence number has seen the write: the entry's own if the call
+    /// changed it, otherwise the list's latest.
     pub sequence: Seq,
 }
 
@@ -224,7 +222,7 @@ impl From<Unblock> for Write {
 }
 
 impl Write {
-    /// Whom it is about.
+    /// The person that the write is about.
     pub fn whom(&self) -> &Whom {
         match self {
             Write::Block(block) => &block.whom,
@@ -232,7 +230,7 @@ impl Write {
         }
     }
 
-    /// The hold that it makes or lifts; `None` where it lifts all.
+    /// The kind of hold that is set or lifted; `None` if all are lifted.
     pub(crate) fn hold(&self) -> Option<HoldKind> {
         match self {
             Write::Block(block) => Some(block.hold),
@@ -240,7 +238,7 @@ impl Write {
         }
     }
 
-    /// Who asks for it.
+    /// The author of the request.
     pub(crate) fn actor(&self) -> &Actor {
         match self {
             Write::Block(block) => &block.actor,
@@ -248,7 +246,7 @@ impl Write {
         }
     }
 
-    /// When it was asked for, where that is known.
+    /// When the request was made, if known.
     pub(crate) fn requested(&self) -> Option<Timestamp> {
         match self {
             Write::Block(block) => block.requested,

@@ -1,21 +1,19 @@
-//! Which country codes are assigned, and where in a number its country code ends.
+//! The assigned E.164 country codes, and where a number's country code ends.
 //!
-//! From the ITU's "List of Recommendation ITU-T E.164 assigned country codes" (Annex to Operational
-//! Bulletin No. 1114, 15 December 2016), without the codes under which nobody has a number any
-//! more. Accepted are the codes of countries and geographic areas, of global services (800, 808,
-//! 878, 979), and of networks (870 Inmarsat, 881 satellite, 882 and 883 international networks): a
-//! person can write from, or be reached at, any of them.
+//! The source is the ITU's "List of Recommendation ITU-T E.164 assigned country codes" (Annex to Operational Bulletin
+//! No. 1114, 15 December 2016), without codes that are no longer in use. Accepted are the codes of countries and
+//! geographic areas, of global services (800, 808, 878, 979), and of networks (870 Inmarsat, 881 satellite, 882 and 883
+//! international networks): people can send and receive messages under any of them.
 //!
-//! Refused are the spare and reserved codes, and those that stand empty: 388 (European Telephony
-//! Numbering Space), 871 to 874 (Inmarsat's oceans), 888 (disaster relief), 991 (the trial of a
-//! correspondence service) and 997 (set aside for Kazakhstan, whose numbers stand under 7). What
-//! begins with one of them is nearly always a national number that lacks its country code, and
-//! blocking it would block nobody.
+//! Rejected are spare and reserved codes, and codes without numbers: 388 (European Telephony Numbering Space), 871 to
+//! 874 (Inmarsat's former ocean regions), 888 (disaster relief), 991 (the trial of a correspondence service) and 997
+//! (reserved for Kazakhstan, whose numbers are under 7). Input that begins with one of these is almost always a
+//! national number without its country code. Blocking it would block nobody.
 
-/// The assigned codes, ascending within each of the ITU's numbering zones.
+/// The assigned codes, in ascending order within each of the ITU's numbering zones.
 #[rustfmt::skip]
 const ASSIGNED: &[u16] = &[
-    // Zone 1: the North American Numbering Plan, told apart by area codes only.
+    // Zone 1: the North American Numbering Plan. Its countries differ in their area codes only.
     1,
     // Zone 2: Africa, and some islands of the Atlantic and the Indian Ocean.
     20, 27,
@@ -26,7 +24,7 @@ const ASSIGNED: &[u16] = &[
     250, 251, 252, 253, 254, 255, 256, 257, 258,
     260, 261, 262, 263, 264, 265, 266, 267, 268, 269,
     290, 291, 297, 298, 299,
-    // Zones 3 and 4: Europe. 379 is the Vatican's, which also uses 39.
+    // Zones 3 and 4: Europe. 379 is assigned to the Vatican, which also uses 39.
     30, 31, 32, 33, 34, 36, 39,
     350, 351, 352, 353, 354, 355, 356, 357, 358, 359,
     370, 371, 372, 373, 374, 375, 376, 377, 378, 379,
@@ -45,7 +43,7 @@ const ASSIGNED: &[u16] = &[
     // Zone 7: Russia and Kazakhstan.
     7,
     // Zone 8: East Asia, global services, and networks that are no country's.
-    81, 82, 84, 86,
+    // Zone 8: East Asia, global services, and networks that belong to no country.
     800, 808,
     850, 852, 853, 855, 856,
     870, 878,
@@ -57,9 +55,9 @@ const ASSIGNED: &[u16] = &[
     992, 993, 994, 995, 996, 998,
 ];
 
-/// For each three leading digits, how many of them are the country code; 0 where no code fits.
+/// The length of the country code for each three leading digits; 0 if there is none.
 ///
-/// The compiler refuses a table in which one code begins another.
+/// Fails to compile if one code is a prefix of another.
 static LENGTHS: [u8; 1000] = lengths(ASSIGNED);
 
 const fn lengths(codes: &[u16]) -> [u8; 1000] {
@@ -84,12 +82,11 @@ const fn lengths(codes: &[u16]) -> [u8; 1000] {
     lengths
 }
 
-/// How many leading digits of `number` are an assigned country code: 1, 2 or 3. `None` where the
-/// number begins with none, or is zero.
+/// The number of leading digits of `number` that form an assigned country code: 1, 2 or 3. `None` if there is none, or
+/// if `number` is zero.
 pub(crate) fn length(number: u64) -> Option<u32> {
     let digits = number.checked_ilog10()? + 1;
-    // A number of one or two digits is read as if zeros followed it: the length found tells whether
-    // the code needed them.
+    // A number of one or two digits is padded with zeros. The final check rejects a code that would include them.
     let prefix = match digits {
         1 | 2 => number * 10_u64.pow(3 - digits),
         _ => number / 10_u64.pow(digits - 3),
@@ -103,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_code_begins_another() {
+    fn no_code_is_a_prefix_of_another() {
         for &code in ASSIGNED {
             let mut begins = u64::from(code) / 10;
             while begins > 0 {
@@ -114,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn every_prefix_has_the_code_that_the_list_says() {
+    fn every_prefix_has_the_code_in_the_list() {
         for prefix in 1..1000_u64 {
             let digits = prefix.ilog10() + 1;
             let mut fitting = (1..=digits).filter(|&length| {
@@ -127,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_found_whatever_follows_it() {
+    fn a_code_is_found_whatever_digits_follow() {
         for &code in ASSIGNED {
             let digits = u32::from(code).ilog10() + 1;
             for following in 0..=15 - digits {
@@ -139,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn spare_reserved_and_empty_codes_are_none() {
+    fn spare_reserved_and_unused_codes_are_rejected() {
         for prefix in [
             0, 2, 3, 35, 21, 210, 259, 28, 292, 384, 388, 422, 5, 671, 684, 693, 801, 83, 851, 871, 875, 879,
             884, 888, 89, 969, 978, 990, 991, 997, 999,

@@ -1,23 +1,23 @@
-//! Which way a message goes, and which ways an entry covers.
+//! The direction of a message, and the directions that an entry covers.
 
 use core::error::Error;
 use core::fmt;
 use core::ops::{BitAnd, BitOr, Not};
 use core::str::FromStr;
 
-/// Which way a message goes, seen from the business (the sender).
+/// The direction of a message, from the point of view of the business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub enum Direction {
-    /// A person writes to the sender.
+    /// A person writes to the business.
     Inbound,
-    /// The sender writes to a person.
+    /// The business writes to a person.
     Outbound,
 }
 
 impl Direction {
-    /// `inbound` or `outbound`, as the APIs and the command line spell it.
+    /// `inbound` or `outbound`: the name in the APIs and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Direction::Inbound => "inbound",
@@ -32,7 +32,7 @@ impl fmt::Display for Direction {
     }
 }
 
-/// Reads what [`Direction::as_str`] gives, in exactly that spelling.
+/// Parses exactly what [`Direction::as_str`] returns.
 impl FromStr for Direction {
     type Err = UnknownDirection;
 
@@ -45,7 +45,7 @@ impl FromStr for Direction {
     }
 }
 
-/// The text names no direction. It is not repeated, as a number may have got into its place.
+/// The text is not a direction. The error does not repeat it, because it might contain a phone number by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownDirection;
 
@@ -57,38 +57,38 @@ impl fmt::Display for UnknownDirection {
 
 impl Error for UnknownDirection {}
 
-/// The directions that an entry covers: none, one or both.
+/// A set of directions: none, one or both.
 ///
-/// "None" is what a lifted entry has; a member of a blacklist covers at least one.
+/// A member of a blacklist has at least one; a lifted entry has none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Directions(u8);
 
 impl Directions {
     /// No direction: not blocked.
     pub const NONE: Directions = Directions(0);
-    /// Messages from the person to the sender.
+    /// Messages from the person to the business.
     pub const INBOUND: Directions = Directions(1);
-    /// Messages from the sender to the person.
+    /// Messages from the business to the person.
     pub const OUTBOUND: Directions = Directions(2);
-    /// Both ways.
+    /// Both directions.
     pub const BOTH: Directions = Directions(3);
 
-    /// From the two low bits: 1 is inbound, 2 is outbound. `None` where another bit is set.
+    /// Creates a set from two bits: 1 is inbound, 2 is outbound. Returns `None` if another bit is set.
     pub const fn from_bits(bits: u8) -> Option<Self> {
         if bits <= 3 { Some(Directions(bits)) } else { None }
     }
 
-    /// The two bits: 1 is inbound, 2 is outbound.
+    /// The set as two bits: 1 is inbound, 2 is outbound.
     pub const fn bits(self) -> u8 {
         self.0
     }
 
-    /// Whether messages in `direction` are covered.
+    /// Whether the set contains `direction`.
     pub const fn covers(self, direction: Direction) -> bool {
         self.0 & Self::only(direction).0 != 0
     }
 
-    /// Just this one direction.
+    /// A set with a single direction.
     pub const fn only(direction: Direction) -> Self {
         match direction {
             Direction::Inbound => Directions::INBOUND,
@@ -96,12 +96,12 @@ impl Directions {
         }
     }
 
-    /// Whether no direction is covered.
+    /// Whether the set is empty.
     pub const fn is_none(self) -> bool {
         self.0 == 0
     }
 
-    /// The covered directions, inbound first.
+    /// Iterates over the directions, inbound first.
     pub fn iter(self) -> impl Iterator<Item = Direction> {
         [Direction::Inbound, Direction::Outbound].into_iter().filter(move |&direction| self.covers(direction))
     }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_direction_is_read_as_it_is_written() {
+    fn a_direction_round_trips_through_its_name() {
         for direction in Directions::BOTH.iter() {
             assert_eq!(direction.as_str().parse(), Ok(direction));
         }

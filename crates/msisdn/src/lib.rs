@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
-// One module casts slices, and says why that is sound.
+// Only `subject` contains unsafe code, to cast slices in place.
 #![deny(unsafe_code)]
 
 #[cfg(test)]
@@ -15,8 +15,8 @@ mod person;
 mod plan;
 mod reserved_id;
 mod siphash;
-mod spelling;
 mod subject;
+mod variants;
 
 pub use direction::{Direction, Directions, UnknownDirection};
 pub use msisdn::{Fit, Msisdn, ParseError};

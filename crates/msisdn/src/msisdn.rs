@@ -1,23 +1,21 @@
-//! A telephone number, parsed once at the edge.
+//! Parsing and formatting of phone numbers.
 
 use core::error::Error;
 use core::fmt::{self, Write as _};
 use core::num::NonZeroU64;
 use core::str::FromStr;
 
-use crate::{country_code, plan, spelling};
+use crate::{country_code, plan, variants};
 
-/// An international telephone number: country code first, 1 to 15 digits (ITU-T E.164, clause 6),
-/// no leading zero, an assigned country code.
+/// An international phone number: 1 to 15 digits (ITU-T E.164, clause 6), starting with an assigned country code and
+/// therefore not with 0.
 ///
-/// Whether the digits after the country code make a number that someone has is not checked:
-/// numbering plans change monthly, and a blacklist must not refuse a number because its tables are
-/// old. Plans only ever grow, so [`parse`](Msisdn::parse) does refuse what is shorter than any number
-/// of its country.
+/// The digits after the country code are not checked against a list of numbers in use: numbering plans change monthly,
+/// and a blacklist must not reject a number because its tables are outdated. Numbers only ever get longer, so
+/// [`parse`](Msisdn::parse) does reject numbers that are shorter than any number of their country.
 ///
-/// There is no `Display`, and `Debug` shows the [masked](Msisdn::masked) form, so that a number
-/// gets into a log or an error only on purpose, through [`e164`](Msisdn::e164) or
-/// [`digits`](Msisdn::digits):
+/// There is no `Display` implementation, and `Debug` shows the [masked](Msisdn::masked) form. A number gets into a log
+/// or an error only on purpose, through [`e164`](Msisdn::e164) or [`digits`](Msisdn::digits):
 ///
 /// ```compile_fail,E0277
 /// # let number = portcullis_msisdn::Msisdn::parse("+46732001122")?;
@@ -25,41 +23,38 @@ use crate::{country_code, plan, spelling};
 /// # Ok::<(), portcullis_msisdn::ParseError>(())
 /// ```
 ///
-/// Eight bytes, and so is `Option<Msisdn>`. The order is that of the integers.
+/// `Msisdn` and `Option<Msisdn>` take eight bytes. Numbers are ordered as integers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Msisdn(NonZeroU64);
 
 impl Msisdn {
-    /// The most digits a number has, country code included.
+    /// The most digits in a number, including the country code.
     pub const MAX_DIGITS: u32 = 15;
 
-    /// The most bytes of text that [`parse`](Msisdn::parse) looks at: room for 15 digits with more
-    /// separators than anyone writes.
+    /// The longest text in bytes that [`parse`](Msisdn::parse) accepts: 15 digits with ample separators.
     pub const MAX_TEXT: usize = 64;
 
-    /// Every number is below this: 10^15.
+    /// The exclusive upper bound of all numbers: 10^15.
     pub(crate) const BOUND: u64 = 10_u64.pow(Self::MAX_DIGITS);
 
-    /// Reads an international number as people and systems write it.
+    /// Parses an international number in the forms that people and systems write.
     ///
-    /// It may begin with `+`, with `00`, or with the country code itself. Between the digits may
-    /// stand the visual separators of RFC 3966 (hyphen, dot, parentheses), spaces (also U+00A0 and
-    /// U+202F, which do not break) and slashes. A dot or slash must separate groups of at least two
-    /// digits: in `46732001122.0` it is a decimal point.
+    /// The text may begin with `+`, `00` or the country code. Digits may be separated by the visual separators of RFC
+    /// 3966 (hyphen, dot, parentheses), spaces (including the no-break spaces U+00A0 and U+202F) and slashes. A dot or
+    /// slash must separate groups of at least two digits: in `46732001122.0` it is a decimal point.
     ///
-    /// `00` is the only dialling prefix understood; `011` (North America) and `0011` (Australia)
-    /// are refused as national numbers are, which begin with 0 too.
+    /// `00` is the only dialling prefix supported. `011` (North America) and `0011` (Australia) are rejected like
+    /// national numbers, which also begin with 0.
     ///
-    /// A 0 after the country code belongs to the number in the few countries whose numbers begin
-    /// with one (Italy, Côte d'Ivoire, Benin …). Elsewhere it is a trunk prefix, or a mistake, and
-    /// refused, as is Argentina's 15. Numbers with fewer digits than any number of their country has are
-    /// refused, too.
+    /// A 0 after the country code is part of the number in the few countries whose numbers begin with 0, such as Italy,
+    /// Côte d'Ivoire and Benin. Elsewhere it is a trunk prefix or a mistake and is rejected, as is Argentina's 15.
+    /// Numbers with fewer digits than any number of their country are rejected, too.
     ///
-    /// Costs tens of nanoseconds, whatever the input.
+    /// Takes tens of nanoseconds, regardless of the input.
     ///
     /// # Errors
-    /// One [`ParseError`] per cause. Where several apply, the first one met from the left, except
-    /// that the number of digits, the country code and what follows it are looked at last.
+    /// Returns one [`ParseError`] per cause. If several apply, it is the leftmost in the text; the number of digits,
+    /// the country code and the digits after it are checked last.
     ///
     /// ```
     /// use portcullis_msisdn::{Msisdn, ParseError};
@@ -101,33 +96,30 @@ impl Msisdn {
         }
     }
 
-    /// The number as an integer, country code first: below 10^15.
+    /// The number as an integer below 10^15, including the country code.
     pub const fn get(self) -> u64 {
         self.0.get()
     }
 
-    /// The country code, 1 to 998. Several countries may share one: 1 is North America, 7 Russia
-    /// and Kazakhstan.
+    /// The country code, 1 to 998. Countries may share one: 1 is North America, 7 is Russia and Kazakhstan.
     pub fn country_code(self) -> u16 {
         let (code, _) = self.split();
         code
     }
 
-    /// Displays the number in full, as `+46732001122`. For answers to those who may see it, never
-    /// for logs.
+    /// Displays the full number as `+46732001122`. For responses to authorized callers, never for logs.
     pub fn e164(self) -> impl fmt::Display {
         fmt::from_fn(move |f| write!(f, "+{}", self.get()))
     }
 
-    /// Displays the number in full, as `46732001122`. For answers to those who may see it, never
-    /// for logs.
+    /// Displays the full number as `46732001122`. For responses to authorized callers, never for logs.
     pub fn digits(self) -> impl fmt::Display {
         fmt::from_fn(move |f| write!(f, "{}", self.get()))
     }
 
-    /// Displays what may stand in a log or on a screen that others see: the country code, the
-    /// number's length, and its last two digits, as `+46*******22`. Of a number with fewer than
-    /// eight digits after the country code one, of one with fewer than four none.
+    /// Displays a form that is safe for logs and shared screens: the country code, the number's length, and its last
+    /// two digits, as in `+46*******22`. With fewer than eight digits after the country code only the last digit is
+    /// shown, with fewer than four none.
     pub fn masked(self) -> impl fmt::Display {
         fmt::from_fn(move |f| {
             let (code, national_digits) = self.split();
@@ -144,11 +136,11 @@ impl Msisdn {
         })
     }
 
-    /// Whether the number has the digits that numbers of its country have: neither too few for any,
-    /// nor a 0 that is dialled inside the country only.
+    /// Compares the number with the numbering plan of its country: whether it has enough digits, and no prefix that is
+    /// dialled inside the country only.
     ///
-    /// [`parse`](Msisdn::parse) refuses those that do not fit; from an integer they can be made, as
-    /// records of earlier versions hold some.
+    /// [`parse`](Msisdn::parse) rejects numbers that don't fit. They can still be created from an integer, because
+    /// records of earlier versions contain some.
     pub fn fit(self) -> Fit {
         let (code, national_digits) = self.split();
         let plan = plan::of(code);
@@ -157,23 +149,23 @@ impl Msisdn {
         }
         let first = self.get() / 10_u64.pow(national_digits - 1) % 10;
         let is_zero = first == 0 && !plan::zero_may_lead(code, self.national());
-        if is_zero || code == 54 && spelling::has_argentina_s_fifteen(self.national()) {
+        if is_zero || code == 54 && variants::has_argentinas_fifteen(self.national()) {
             return Fit::TrunkPrefix;
         }
         let has_prefix = plan::may_have_prefix(code, self.national());
         if plan.has(national_digits) && !has_prefix { Fit::Known } else { Fit::UnknownLength }
     }
 
-    /// The number without its country code, and how many digits that has.
+    /// The number without its country code, and its count of digits.
     pub(crate) fn national(self) -> (u64, u32) {
         let (_, national_digits) = self.split();
         (self.get() % 10_u64.pow(national_digits), national_digits)
     }
 
-    /// The country code, and how many digits follow it.
+    /// The country code, and the count of digits after it.
     fn split(self) -> (u16, u32) {
         let digits = self.0.ilog10() + 1;
-        // That there is a country code was checked when the number was made.
+        // The constructor has checked that there is a country code.
         let code_digits = country_code::length(self.get()).unwrap_or(digits);
         let national_digits = digits - code_digits;
         let code = self.get() / 10_u64.pow(national_digits);
@@ -181,25 +173,24 @@ impl Msisdn {
     }
 }
 
-/// The dots and slashes met so far.
+/// The dots and slashes seen so far.
 ///
-/// They are separators where they stand between groups of digits. A spreadsheet's or a script's
-/// number has a decimal point, and what follows it is no part of a telephone number: reading it as
-/// one would give a stranger's.
+/// Between groups of digits they are separators. But numbers from spreadsheets and scripts may have a decimal point,
+/// and its digits are not part of the phone number: including them would yield someone else's.
 #[derive(Default)]
 struct Points {
     count: u32,
-    /// How many digits, and how many leading zeros of the rest, stood before the last one.
+    /// The count of digits before the last point.
     before: u32,
-    /// The digits' value where the last one stood.
+    /// The value of those digits.
     value: u64,
 }
 
 impl Points {
-    /// The fewest digits of a group.
+    /// The fewest digits in a group.
     const LEAST: u32 = 2;
-    /// So many digits are a number by themselves: one point behind them, and one or two digits, are
-    /// a fraction.
+    /// The count of digits that can be a complete number. If they are followed by a single point and one or two digits,
+    /// those are a fraction.
     const WHOLE: u32 = 8;
 
     fn push(&mut self, digits: &Digits) -> Result<(), ParseError> {
@@ -222,33 +213,33 @@ impl Points {
     }
 }
 
-/// How a number's digits fit the numbering plan of its country code.
+/// How a number fits the numbering plan of its country.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
     /// The plan has numbers of this length.
     Known,
-    /// The plan had no numbers of this length when its facts were collected, or few that begin like
-    /// this. It may have grown, or the number has a prefix that is not dialled from abroad.
+    /// The plan had no numbers of this length when its data was collected, or few that begin like this one. The plan
+    /// may have grown since, or the number has a prefix that is not dialled from abroad.
     UnknownLength,
-    /// Fewer digits than any number of the plan has.
+    /// Fewer digits than any number of the plan.
     TooShort,
-    /// There is a prefix that is dialled inside the country only: a 0 after the country code, where no
-    /// number of the plan begins with one, or Argentina's 15 after the area code.
+    /// It has a prefix that is dialled inside the country only: a 0 after the country code in a plan whose numbers
+    /// don't begin with 0, or Argentina's 15 after the area code.
     TrunkPrefix,
 }
 
-/// The space, and the two that keep a number on one line.
+/// The space, and the two no-break spaces used in phone numbers.
 fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\u{a0}' | '\u{202f}')
 }
 
-/// The digits met so far.
+/// The digits seen so far.
 #[derive(Default)]
 struct Digits {
-    /// Their value, or `u64::MAX` where it is larger: no number then, as both are above 10^15.
+    /// Their value, saturating at `u64::MAX`, which is too large for a number.
     value: u64,
     count: u32,
-    /// How many zeros stood before the first other digit.
+    /// The count of zeros before the first other digit.
     leading_zeros: u32,
 }
 
@@ -266,7 +257,7 @@ impl Digits {
             self.value.saturating_mul(10).saturating_add(u64::from(digit.to_digit(10).unwrap_or_default()));
     }
 
-    /// The digits as an integer, without the prefix `00` if that stands before them.
+    /// The digits as an integer, without a `00` prefix.
     fn international(&self, plus: bool) -> Result<u64, ParseError> {
         match (plus, self.leading_zeros) {
             _ if self.is_empty() => Err(ParseError::NoDigits),
@@ -277,8 +268,8 @@ impl Digits {
         }
     }
 
-    /// Whether `0011` stands in front. As `00` and a number it would be one of North America whose
-    /// area code begins with 1, and none does.
+    /// Whether the digits begin with `0011`. After `00` it would be a North American number whose area code begins with
+    /// 1, which none does.
     fn is_australian_prefix(&self) -> bool {
         let significant = self.count - self.leading_zeros;
         significant >= 2 && 10_u64.checked_pow(significant - 2).is_some_and(|scale| self.value / scale == 11)
@@ -293,8 +284,8 @@ impl FromStr for Msisdn {
     }
 }
 
-/// From the integer, country code first. Fails with [`ParseError::TooManyDigits`] or
-/// [`ParseError::UnassignedCountryCode`], the latter also for 0.
+/// Converts an integer that includes the country code. Fails with [`ParseError::TooManyDigits`], or with
+/// [`ParseError::UnassignedCountryCode`], also for 0.
 impl TryFrom<u64> for Msisdn {
     type Error = ParseError;
 
@@ -315,40 +306,39 @@ impl fmt::Debug for Msisdn {
     }
 }
 
-/// Why a text is not an international number. Tells nothing about the number itself, so it may be
-/// logged.
+/// Why text is not an international number. Contains nothing of the number itself, so it may be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ParseError {
-    /// There is no digit in it.
+    /// The text has no digits.
     NoDigits,
-    /// More than [`Msisdn::MAX_TEXT`] bytes of text.
+    /// The text is longer than [`Msisdn::MAX_TEXT`] bytes.
     TextTooLong,
-    /// More than [`Msisdn::MAX_DIGITS`] digits.
+    /// The number has more than [`Msisdn::MAX_DIGITS`] digits.
     TooManyDigits,
-    /// One leading 0, as in `073-200 11 22`; also the dialling prefixes `011` and `0011`.
+    /// The number begins with a single 0, as in `073-200 11 22`, or with the dialling prefix `011` or `0011`.
     NationalForm,
-    /// A prefix that is dialled inside the country only: a 0 after the country code of a country whose
-    /// numbers do not begin with one, as in `+46 (0)73-200 11 22`, or Argentina's 15.
+    /// The number has a prefix that is dialled inside its country only: a 0 after the country code of a country whose
+    /// numbers don't begin with 0, as in `+46 (0)73-200 11 22`, or Argentina's 15.
     TrunkPrefix,
-    /// Fewer digits than any number of the country has.
+    /// The number has fewer digits than any number of its country.
     TooShort,
-    /// A dot or slash that separates no groups of digits, as in `46732001122.0`.
+    /// A dot or slash does not separate groups of digits, as in `46732001122.0`.
     Point,
-    /// Behind what is a number by itself, digits that no number of the country has besides: an extension, or a decimal fraction.
-    /// Only numbering plans tell, so [`Msisdn::parse`] does not give this.
+    /// A complete number is followed by further digits: an extension or a decimal fraction. Detecting this takes full
+    /// numbering plans, so [`Msisdn::parse`] never returns it.
     Extension,
-    /// A second `+`.
+    /// The text has a second `+`.
     SecondPlus,
-    /// A `+` after a digit.
+    /// The text has a `+` after a digit.
     MisplacedPlus,
-    /// A digit other than ASCII `0` to `9`, such as a fullwidth, Arabic-Indic or superscript one.
+    /// The text has a digit other than ASCII `0` to `9`, such as a fullwidth, Arabic-Indic or superscript one.
     ForeignDigit,
-    /// A letter of any script: an alphanumeric sender, an extension, a number spelled as a word.
+    /// The text has a letter of any script, as in an alphanumeric sender id, an extension or a vanity number.
     Letter,
-    /// A character that is no digit, letter or separator.
+    /// The text has a character that is not a digit, letter or separator.
     UnexpectedCharacter(char),
-    /// The first digits are no country code that the ITU has assigned.
+    /// The number does not begin with a country code assigned by the ITU.
     UnassignedCountryCode,
 }
 
@@ -358,11 +348,11 @@ impl fmt::Display for ParseError {
             ParseError::NoDigits => "the number has no digits",
             ParseError::TextTooLong => {
                 let most = Msisdn::MAX_TEXT;
-                return write!(f, "the text has more than {most} bytes, too many for a number");
+                return write!(f, "the text is longer than {most} bytes, which is too long for a number");
             }
             ParseError::TooManyDigits => {
                 let most = Msisdn::MAX_DIGITS;
-                return write!(f, "the number has more than {most} digits, the most in E.164");
+                return write!(f, "the number has more than {most} digits, the maximum in E.164");
             }
             ParseError::NationalForm => {
                 "the number begins with 0, the national form, which does not say its country: \
@@ -372,30 +362,29 @@ impl fmt::Display for ParseError {
                 "the number has a prefix that is dialled inside its country only (a 0 after the country \
                  code, or Argentina's 15): leave it out"
             }
-            ParseError::TooShort => "the number is too short: no number of its country has so few digits",
+            ParseError::TooShort => "the number is shorter than any number of its country",
             ParseError::Point => {
-                "a dot or slash stands where it separates no groups of digits: is it a decimal point, or is an \
-                 extension behind it? write the number alone"
+                "the number has a dot or slash that does not separate groups of digits: if it is a decimal point, or \
+                 is followed by an extension, leave out what follows"
             }
             ParseError::Extension => {
-                "what stands behind the dot, slash, hyphen or parenthesis looks like an extension or a decimal \
-                 fraction, as what stands before it is a number by itself: leave it out, or write the number \
-                 without separators"
+                "the number is followed by what looks like an extension or a decimal fraction, after a dot, slash, \
+                 hyphen or parenthesis: leave it out, or write the number without separators"
             }
             ParseError::SecondPlus => "the number has two plus signs: is it two numbers?",
             ParseError::MisplacedPlus => {
-                "a plus sign stands after a digit: it belongs in front of the country code"
+                "the number has a plus sign after a digit: it belongs in front of the country code"
             }
             ParseError::ForeignDigit => {
-                "the number has a digit that is not one of 0 to 9 in ASCII: write it with those"
+                "the number has a digit other than 0 to 9 in ASCII: write it with those"
             }
             ParseError::Letter => {
-                "the text has a letter: write the number in digits, without name or extension"
+                "the text has a letter: write the number in digits, without a name or extension"
             }
             ParseError::UnexpectedCharacter(character) => {
                 return write!(
                     f,
-                    "the character U+{:04X} has no place in a number: remove it",
+                    "the character U+{:04X} is not allowed in a number: remove it",
                     u32::from(*character)
                 );
             }
@@ -423,7 +412,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_number_is_read_as_people_write_it() {
+    fn a_number_is_parsed_in_the_forms_that_people_write() {
         for text in [
             "46732001122",
             "+46732001122",
@@ -446,7 +435,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_zero_that_belongs_to_the_number_stays() {
+    fn a_zero_that_is_part_of_the_number_is_kept() {
         assert_eq!(number("+39 06 1234567").get(), 39061234567);
         assert_eq!(number("+39 (06) 1234567").get(), 39061234567);
         assert_eq!(number("+39 (0)6 1234567").get(), 39061234567);
@@ -455,7 +444,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused_with_its_cause() {
+    fn text_that_is_not_a_number_is_rejected_with_its_cause() {
         use ParseError::*;
         for (text, cause) in [
             ("", NoDigits),
@@ -524,14 +513,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn text_is_read_up_to_its_bound() {
+    fn text_is_parsed_up_to_the_maximum_length() {
         let longest = format!("{:>64}", "46732001122");
         assert_eq!(number(&longest).get(), 46732001122);
         assert_eq!(Msisdn::parse(&format!(" {longest}")), Err(ParseError::TextTooLong));
     }
 
     #[test]
-    fn integers_are_numbers_under_the_same_rules() {
+    fn integers_are_checked_by_the_same_rules() {
         assert_eq!(Msisdn::try_from(46732001122).map(Msisdn::get), Ok(46732001122));
         assert_eq!(
             Msisdn::try_from(999_999_999_999_999).map(Msisdn::get),
@@ -571,7 +560,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_number_takes_a_word() {
+    fn a_number_takes_eight_bytes() {
         assert_eq!(size_of::<Option<Msisdn>>(), 8);
     }
 
@@ -584,7 +573,7 @@ pub(crate) mod tests {
         );
         assert_eq!(
             ParseError::UnexpectedCharacter('\u{202d}').to_string(),
-            "the character U+202D has no place in a number: remove it"
+            "the character U+202D is not allowed in a number: remove it"
         );
         assert!(ParseError::NationalForm.to_string().contains("country code"));
     }
@@ -595,7 +584,7 @@ pub(crate) mod tests {
         })
     }
 
-    /// One that can be read.
+    /// A number that can be parsed.
     fn any_fitting_number() -> impl Strategy<Value = Msisdn> {
         any_number().prop_filter("too short, or with a trunk prefix", |number| {
             matches!(number.fit(), Fit::Known | Fit::UnknownLength)
@@ -604,16 +593,16 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn every_number_is_read_back(number in any_fitting_number(), prefix in "(|00|\\+)") {
+        fn every_number_round_trips(number in any_fitting_number(), prefix in "(|00|\\+)") {
             let digits = number.digits().to_string();
             prop_assert_eq!(number.e164().to_string(), format!("+{digits}"));
-            // 00 and North America's 1 and another 1 is the one pair that looks like `0011`.
+            // With `00`, a North American number whose area code begins with 1 looks like `0011`.
             prop_assume!(!(prefix == "00" && digits.starts_with("11")));
             prop_assert_eq!(Msisdn::parse(&format!("{prefix}{digits}")), Ok(number));
         }
 
         #[test]
-        fn separators_change_nothing(
+        fn separators_are_ignored(
             number in any_fitting_number(),
             separators in prop::collection::vec("[- \u{a0}\u{202f}]?", 15),
         ) {
@@ -626,16 +615,16 @@ pub(crate) mod tests {
             prop_assert_eq!(text.parse(), Ok(number));
         }
 
-        /// A decimal point never adds a digit to a number, and is never read as nothing.
+        /// A decimal point neither adds digits to a number nor is ignored.
         #[test]
-        fn a_fraction_is_no_part_of_a_number(number in any_fitting_number(), zeros in "[.]0{1,3}|[.,/][0-9]|[.][0-9]{2}") {
+        fn a_fraction_is_rejected(number in any_fitting_number(), zeros in "[.]0{1,3}|[.,/][0-9]|[.][0-9]{2}") {
             prop_assume!(number.get() >= 10_u64.pow(8));
             let text = format!("{}{zeros}", number.digits());
             prop_assert!(Msisdn::parse(&text).is_err());
         }
 
         #[test]
-        fn any_text_gives_a_number_or_an_error_without_digits_or_letters(text in any::<String>()) {
+        fn any_text_yields_a_number_or_an_error_without_digits_or_letters(text in any::<String>()) {
             match Msisdn::parse(&text) {
                 Ok(number) => prop_assert!(number.get() < Msisdn::BOUND),
                 Err(ParseError::UnexpectedCharacter(character)) => {
@@ -646,7 +635,7 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn near_numbers_give_a_number_or_an_error(text in "[ +()0-9a./-]{0,70}") {
+        fn near_numbers_keep_all_their_digits_or_are_rejected(text in "[ +()0-9a./-]{0,70}") {
             if let Ok(number) = Msisdn::parse(&text) {
                 let digits: String = text.chars().filter(char::is_ascii_digit).collect();
                 prop_assert_eq!(digits.trim_start_matches("00"), number.digits().to_string());

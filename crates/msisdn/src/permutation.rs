@@ -1,4 +1,4 @@
-//! The keyed permutation between numbers and subjects.
+//! The keyed permutation that maps phone numbers to subjects.
 
 use core::fmt;
 
@@ -10,18 +10,18 @@ use crate::reserved_id::ReservedId;
 use crate::siphash;
 use crate::subject::Subject;
 
-/// See "Why six rounds" at [`Permutation`].
+/// See "Why six rounds" in the documentation of [`Permutation`].
 const ROUNDS: u64 = 6;
 
-/// The secret under which one tenant's numbers become subjects: 128 bits, drawn at random or
-/// derived from a master secret under a label of its own.
+/// The secret key of one tenant's permutation: 128 bits, either random, or derived from a master secret under its own
+/// label.
 ///
 /// Overwritten in memory when dropped, as is each clone. `Debug` does not show it.
 #[derive(Clone)]
 pub struct PermutationKey(siphash::Key);
 
 impl PermutationKey {
-    /// Takes over the sixteen bytes. The caller's copy stays where it is: overwrite that as well.
+    /// Creates a key from sixteen bytes. The caller's copy is not overwritten.
     pub fn from_bytes(mut bytes: [u8; 16]) -> Self {
         let mut words = [0; 2];
         for (word, chunk) in words.iter_mut().zip(bytes.as_chunks().0) {
@@ -46,70 +46,67 @@ impl fmt::Debug for PermutationKey {
     }
 }
 
-/// What makes subjects of a tenant's numbers, and numbers of its subjects.
+/// Maps a tenant's phone numbers to subjects, and back.
 ///
-/// A keyed permutation of the values below 2^50: a balanced Feistel network on 25 + 25 bits with
-/// six rounds, whose round function is SipHash-1-3 of the round's number and the half, under the
-/// key. As a permutation it is a hash without collisions: no stranger ever shares a member's
-/// subject. About 45 ns either way; the network runs in constant time: no branch or memory access
-/// in it depends on the number or the key.
+/// A keyed permutation of the values below 2^50: a balanced Feistel network on 25 + 25 bits with six rounds. Its round
+/// function is SipHash-1-3, under the key, of the round number and a half. Because it is a permutation it acts as a
+/// hash without collisions: two numbers never share a subject. Either direction takes about 45 ns. The network runs in
+/// constant time: its branches and memory accesses don't depend on the number or the key.
 ///
 /// # What it protects
 ///
-/// Whoever holds subjects (a plugin's memory, a saved state, the database, a cursor) and not the
-/// key learns how many there are, not which numbers. Tenants with different keys have unrelated
-/// subjects, so their lists can't be compared.
+/// An attacker with subjects (from a plugin's memory, a saved state, the database or a cursor) but not the key learns
+/// how many numbers there are, not which. Tenants with different keys have unrelated subjects, so their lists can't be
+/// compared.
 ///
 /// # What it does not protect
 ///
-/// * **The key reveals all**: with it subjects turn back into numbers at once. A one-way hash under
-///   the same key would hold out no longer, as all numbers of a country are tried in minutes. Keep
-///   the key away from the subjects; losing it loses the numbers, which is also how to erase a
-///   tenant's data.
-/// * **It is deterministic**: one number has one subject for as long as the key lasts. Two copies
-///   of a list show how many entries came and went, and which subjects did.
-/// * **Counts stay visible.**
-/// * **Who may ask freely may enumerate**: a caller with unlimited checks finds the members by
-///   trying all numbers, without any key. Limit their rate.
-/// * **It authenticates nothing**: any 50-bit value passes for a subject, and one made under
-///   another key mostly reveals *some* number (see [`Revealed::Neither`]). Seal what must not
-///   be changed or mixed up.
+/// * **The key reveals everything**: subjects can be mapped back to numbers at once. A one-way hash under the same key
+///   would be no stronger, because all numbers of a country can be tried in minutes. Store the key apart from the
+///   subjects. Losing the key loses the numbers, which is also how to erase a tenant's data.
+/// * **It is deterministic**: a number has the same subject for the lifetime of the key. Two copies of a list show how
+///   many entries were added and removed, and which subjects.
+/// * **Counts are visible.**
+/// * **Unlimited checks allow enumeration**: a caller can find the members by trying all numbers, without the key.
+///   Rate-limit checks.
+/// * **It does not authenticate**: every 50-bit value is a possible subject, and a subject created under another key
+///   usually reveals *some* number (see [`Revealed::Neither`]). Use authenticated encryption for data that must not be
+///   modified or mixed up.
 ///
 /// # Why six rounds
 ///
-/// Luby and Rackoff's proof for four rounds covers up to about 2^12.5 values under one key, which
-/// is fewer than a list has. Patarin ("Generic attacks on Feistel schemes", Asiacrypt 2001) tells
-/// four rounds from random with some 2^12.5 chosen values and five with some 2^25; six are the
-/// fewest for which he knows no attack on one key's permutation that needs less than the whole code
-/// book.
+/// Luby and Rackoff's proof for four rounds holds for up to about 2^12.5 values under one key, which is fewer than a
+/// list has. Patarin ("Generic attacks on Feistel schemes", Asiacrypt 2001) distinguishes four rounds from random with
+/// about 2^12.5 chosen values and five with about 2^25. Six rounds are the fewest for which he knows no attack on the
+/// permutation of one key that needs less than the whole code book.
 ///
 /// # What it is not
 ///
-/// A home-made composition of standard parts, not a standard, and SipHash-1-3 is the fast member of
-/// its family. Where certified cryptography is demanded, NIST's FF1 (SP 800-38G) has the same
-/// shape, with AES and ten rounds, and takes some 80 times as long.
+/// It is a custom construction from standard components, not a standard, and SipHash-1-3 is the fast member of its
+/// family. If certified cryptography is required, NIST's FF1 (SP 800-38G) has the same structure with AES and ten
+/// rounds. It takes about 80 times as long.
 #[derive(Clone)]
 pub struct Permutation {
     key: PermutationKey,
 }
 
 impl Permutation {
-    /// The permutation under `key`. Free: there is no key schedule.
+    /// Creates the permutation for `key`. Free of cost: there is no key schedule.
     pub fn new(key: PermutationKey) -> Self {
         Permutation { key }
     }
 
-    /// The number's subject.
+    /// The subject of a phone number.
     pub fn subject(&self, number: Msisdn) -> Subject {
-        self.permute(number.get())
+        self.permute_value(number.get())
     }
 
-    /// The subject of an identity that is no number.
+    /// The subject of an identity without a phone number.
     pub fn reserved(&self, id: ReservedId) -> Subject {
-        self.permute(id.value())
+        self.permute_value(id.value())
     }
 
-    /// What `subject` stands for.
+    /// What `subject` stands for. The inverse of [`subject`](Self::subject) and [`reserved`](Self::reserved).
     pub fn reveal(&self, subject: Subject) -> Revealed {
         let value = feistel::invert::<ROUNDS>(&self.key.0, subject.get());
         match ReservedId::from_value(value) {
@@ -118,19 +115,19 @@ impl Permutation {
         }
     }
 
-    /// Another 50-bit name for a subject, such as an id that clients may see: under a key of its
-    /// own it tells nothing about the subject. No two subjects share one.
-    pub fn rename(&self, subject: Subject) -> Subject {
-        self.permute(subject.get())
+    /// Applies the permutation to a subject, for example to create an id that clients may see. Under a key used for
+    /// nothing else, the result reveals nothing about the subject. The mapping is one to one.
+    pub fn permute(&self, subject: Subject) -> Subject {
+        self.permute_value(subject.get())
     }
 
-    /// The subject that [`rename`](Self::rename) gave this name. Every name has one.
-    pub fn rename_back(&self, name: Subject) -> Subject {
-        Subject::from_permuted(feistel::invert::<ROUNDS>(&self.key.0, name.get()))
+    /// The inverse of [`permute`](Self::permute). Defined for every value.
+    pub fn invert(&self, permuted: Subject) -> Subject {
+        Subject::from_permuted(feistel::invert::<ROUNDS>(&self.key.0, permuted.get()))
     }
 
     #[inline]
-    fn permute(&self, value: u64) -> Subject {
+    fn permute_value(&self, value: u64) -> Subject {
         Subject::from_permuted(feistel::permute::<ROUNDS>(&self.key.0, value))
     }
 }
@@ -141,18 +138,18 @@ impl fmt::Debug for Permutation {
     }
 }
 
-/// What a subject turned out to be.
+/// The result of [`Permutation::reveal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Revealed {
-    /// A telephone number.
+    /// A phone number.
     Number(Msisdn),
-    /// An identity that is not a number.
+    /// An identity without a phone number.
     Reserved(ReservedId),
-    /// A value that no number has: this permutation never made the subject.
+    /// A value that is no number: this permutation did not create the subject.
     ///
-    /// A subject from under another key comes out like this one time in eleven; the other ten it
-    /// passes for a number or a reserved identity. Good for noticing that a whole list was read
-    /// with the wrong key, not for checking one subject.
+    /// A subject created under another key has this result one time in eleven; otherwise it appears to be a number or a
+    /// reserved identity. This is enough to detect that a whole list was read with the wrong key, but not to check a
+    /// single subject.
     Neither,
 }
 
@@ -171,9 +168,9 @@ mod tests {
 
     const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-    /// Stored lists and states hold such values: a change to any of them orphans that data.
+    /// Stored lists and states contain such values. Changing any of them would orphan that data.
     #[test]
-    fn subjects_stay_what_they_are() {
+    fn subjects_are_stable() {
         for (key, value, subject) in [
             ([0; 16], 0, 0x3_8b9e_de2c_a378),
             ([0; 16], 46_732_001_122, 0x3_4547_1296_da5b),
@@ -188,15 +185,15 @@ mod tests {
             ([255; 16], 46_732_001_122, 0x0_5940_8038_4a86),
             ([255; 16], (1 << 50) - 1, 0x3_f428_c5de_0093),
         ] {
-            assert_eq!(permutation(key).permute(value).get(), subject, "{value}");
+            assert_eq!(permutation(key).permute_value(value).get(), subject, "{value}");
         }
     }
 
     #[test]
-    fn a_value_that_no_number_has_reveals_neither() {
+    fn a_value_that_is_no_number_reveals_neither() {
         let permutation = permutation(KEY);
         for value in [0, 888_000_000_000, 999_999_999_999_999] {
-            assert_eq!(permutation.reveal(permutation.permute(value)), Revealed::Neither);
+            assert_eq!(permutation.reveal(permutation.permute_value(value)), Revealed::Neither);
         }
     }
 
@@ -211,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_key_nor_permutation_shows_its_secret() {
+    fn debug_output_hides_the_key() {
         let key = PermutationKey::from_bytes(KEY);
         assert_eq!(format!("{key:?}"), "PermutationKey(…)");
         assert_eq!(format!("{:?}", Permutation::new(key)), "Permutation(…)");
@@ -239,10 +236,10 @@ mod tests {
         }
 
         #[test]
-        fn a_name_leads_back_to_its_subject(key: [u8; 16], value in 0..=Subject::MAX.get()) {
+        fn invert_is_the_inverse_of_permute(key: [u8; 16], value in 0..=Subject::MAX.get()) {
             let (permutation, subject) = (permutation(key), Subject::new(value).expect("below 2^50"));
-            prop_assert_eq!(permutation.rename_back(permutation.rename(subject)), subject);
-            prop_assert_eq!(permutation.rename(permutation.rename_back(subject)), subject);
+            prop_assert_eq!(permutation.invert(permutation.permute(subject)), subject);
+            prop_assert_eq!(permutation.permute(permutation.invert(subject)), subject);
         }
 
         #[test]
@@ -254,7 +251,7 @@ mod tests {
         }
 
         #[test]
-        fn every_subject_is_made_of_one_value_only(key: [u8; 16], value in 0..=Subject::MAX.get()) {
+        fn every_subject_has_a_single_preimage(key: [u8; 16], value in 0..=Subject::MAX.get()) {
             let permutation = permutation(key);
             let subject = Subject::new(value).unwrap();
             match permutation.reveal(subject) {
@@ -265,14 +262,14 @@ mod tests {
         }
 
         #[test]
-        fn neighbours_and_reserved_ids_have_subjects_of_their_own(
+        fn similar_numbers_and_reserved_ids_have_distinct_subjects(
             key: [u8; 16], number in any_number(), id in any_reserved()
         ) {
             let permutation = permutation(key);
             let subject = permutation.subject(number);
             prop_assert_ne!(permutation.reserved(id), subject);
             for bit in 0..Subject::BITS {
-                prop_assert_ne!(permutation.permute(number.get() ^ 1 << bit), subject);
+                prop_assert_ne!(permutation.permute_value(number.get() ^ 1 << bit), subject);
             }
         }
     }

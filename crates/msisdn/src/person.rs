@@ -1,34 +1,34 @@
-//! All subjects under which one person may stand on a list.
+//! The subjects under which one person may be listed.
 
 use core::ops::Deref;
 
 use crate::msisdn::Msisdn;
 use crate::permutation::{Permutation, Revealed};
-use crate::spelling::MOST_SPELLINGS;
 use crate::subject::Subject;
+use crate::variants::MAX_VARIANTS;
 
-/// The subjects of one person: one for each [spelling](Msisdn::spellings) of the person's number, or
-/// the one subject of an identity without a number.
+/// The subjects of one person: one per [variant](Msisdn::variants) of the person's number, or the single subject of an
+/// identity without a number.
 ///
-/// The first is the one it was made of. A check asks about all of them; a write changes the entry
-/// that the person has, under whichever it stands.
+/// The first is the one that the value was created from. A check queries all of them; a write changes the person's
+/// existing entry, whichever subject it has. Dereferences to a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Person {
-    subjects: [Subject; MOST_SPELLINGS],
+    subjects: [Subject; MAX_VARIANTS],
     count: usize,
 }
 
 impl Person {
     fn alone(subject: Subject) -> Self {
-        Person { subjects: [subject; MOST_SPELLINGS], count: 1 }
+        Person { subjects: [subject; MAX_VARIANTS], count: 1 }
     }
 
-    /// The subject that it was made of.
+    /// The subject that the value was created from.
     pub fn first(&self) -> Subject {
         self.subjects[0]
     }
 
-    /// One subject that stands for the person, whichever spelling the person was made of.
+    /// A subject that identifies the person, independent of the variant that the value was created from.
     pub fn key(&self) -> Subject {
         self.iter().copied().min().unwrap_or(self.subjects[0])
     }
@@ -43,19 +43,18 @@ impl Deref for Person {
 }
 
 impl Permutation {
-    /// The subjects of everybody who may be meant by `number`. Costs one permutation for each
-    /// spelling, and most numbers have one.
+    /// The subjects of the person with this number. Applies the permutation once per variant; most numbers have one.
     #[inline]
     pub fn person(&self, number: Msisdn) -> Person {
         let mut person = Person::alone(self.subject(number));
-        for spelling in number.other_spellings() {
-            person.subjects[person.count] = self.subject(spelling);
+        for variant in number.other_variants() {
+            person.subjects[person.count] = self.subject(variant);
             person.count += 1;
         }
         person
     }
 
-    /// The same, of somebody who is known as `subject`. Costs one permutation more.
+    /// The subjects of the person known as `subject`. Applies the permutation once more than [`person`](Self::person).
     pub fn person_of(&self, subject: Subject) -> Person {
         match self.reveal(subject) {
             Revealed::Number(number) => self.person(number),
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_has_a_subject_for_each_spelling() {
+    fn a_person_has_a_subject_for_each_variant() {
         let permutation = permutation();
         let [one, other] = [5_215_512_345_678_u64, 525_512_345_678].map(|n| Msisdn::try_from(n).unwrap());
         let person = permutation.person(one);

@@ -1,56 +1,55 @@
-//! What numbering plans say of the digits behind each country code: how many there may be, and whether
-//! the first may be 0.
+//! Numbering plans: how many digits follow each country code, and whether the first may be 0.
 //!
-//! The lengths are the possible lengths of national significant numbers, over all countries of a
-//! code, in libphonenumber's metadata v9.0.42, as rlibphonenumber 2.2.15 has it, which a
-//! test of the gateway holds this table against; without what leaves more than the 15 digits of
-//! ITU-T E.164, clause 6. E.164 itself states no least length. Deviations:
+//! The lengths are the possible lengths of national significant numbers in libphonenumber's metadata v9.0.42, over all
+//! countries that share a code. A test in the gateway compares this table with rlibphonenumber 2.2.15, which contains
+//! that metadata. Lengths of more than 15 digits in total (ITU-T E.164, clause 6) are omitted. E.164 itself states no
+//! minimum. Deviations:
 //!
-//! * 1: ten digits always (North American Numbering Plan); seven are local.
-//! * 225 and 234: also the eight digits that numbers had before the plans grew, as accounts live on
-//!   under them (see [`spelling`](crate::spelling)).
+//! * 1: always ten digits (North American Numbering Plan); seven are local.
+//! * 225 and 234: also eight digits, the length before the plans grew, because accounts still exist under old numbers
+//!   (see [`variants`](crate::variants)).
 //! * 247: also eight digits, in use since 1 March 2026 (ITU Operational Bulletin 1339).
 //!
-//! A 0 may lead where persons' numbers begin with one. In some other countries freephone and short
-//! service numbers do (`0800…` behind 267, `02xxx` behind 47); there a 0 that is typed is nearly
-//! always the trunk prefix.
+//! A 0 may lead where people's numbers begin with 0. In some other countries freephone and short service numbers do
+//! (`0800…` after 267, `02xxx` after 47), but there a 0 is almost always a trunk prefix.
 
-/// What is known of the numbers of one country code.
+/// The numbering plan of one country code.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
-    /// Bit n: there are numbers of n digits.
+    /// Bit n is set if there are numbers of n digits.
     lengths: u16,
     /// Whether a number may begin with 0.
     zero_leads: bool,
 }
 
 impl Plan {
-    /// The fewest digits that a number has.
+    /// The fewest digits in a number.
     pub(crate) const fn shortest(self) -> u32 {
         self.lengths.trailing_zeros()
     }
 
-    /// Whether there are numbers of so many digits.
+    /// Whether there are numbers of `digits` digits.
     pub(crate) const fn has(self, digits: u32) -> bool {
         digits < u16::BITS && self.lengths >> digits & 1 == 1
     }
 }
 
-/// Whether a 0 in front belongs to the number. A second one does where satellites (881) and Tajikistan's mobile numbers have it.
+/// Whether a leading 0 is part of the number. Two leading zeros are, for satellites (881) and Tajikistan's mobile
+/// numbers (992).
 pub(crate) fn zero_may_lead(code: u16, (value, count): (u64, u32)) -> bool {
     let plan = of(code);
     let is_double = value / 10_u64.pow(count - 2) == 0;
     plan.zero_leads && plan.has(count) && (!is_double || matches!(code, 881 | 992))
 }
 
-/// Whether the digits behind a country code may begin with a prefix that is dialled inside the country only, though there
-/// are numbers of this length: in what was the Soviet Union, 8 was dialled first, in Belarus before a 0.
+/// Whether the digits after a country code may begin with a prefix that is dialled inside the country only, although
+/// there are numbers of this length. In the former Soviet Union the trunk prefix was 8, and in Belarus 80.
 pub(crate) fn may_have_prefix(code: u16, (value, count): (u64, u32)) -> bool {
     let dials_8 = matches!(code, 370..=375 | 380 | 992..=996 | 998);
     dials_8 && value / 10_u64.pow(count - 1) == 8 && [1, 2].iter().any(|prefix| of(code).has(count - prefix))
 }
 
-/// Of codes whose numbers are not known, such as 379, the Vatican's, which has none yet.
+/// The plan of codes without known numbers, such as the Vatican's 379, which is not in use.
 const UNKNOWN: Plan = Plan { lengths: 0x7ff0, zero_leads: true };
 
 /// The plan of an assigned country code.
@@ -306,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_is_assigned_and_leaves_fifteen_digits_at_most() {
+    fn each_code_is_assigned_and_its_numbers_have_at_most_fifteen_digits() {
         for &(code, plan) in KNOWN {
             let code_digits = u32::from(code).ilog10() + 1;
             let shortest = u64::from(code) * 10_u64.pow(plan.shortest());
@@ -317,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_those_of_the_table() {
+    fn lengths_match_the_table() {
         assert_eq!(of(1).shortest(), 10);
         assert!(of(46).has(9) && !of(46).has(11) && !of(46).has(40));
         assert!(of(39).zero_leads && !of(46).zero_leads);

@@ -1,14 +1,13 @@
-//! Identities that are not telephone numbers.
+//! Identities that are not phone numbers.
 
 use crate::msisdn::Msisdn;
 use crate::subject::Subject;
 
-/// The index of an identity that has no number, such as Meta's business-scoped user id.
+/// The index of an identity without a phone number, such as Meta's business-scoped user id.
 ///
-/// No number reaches 10^15 and subjects have 50 bits, so 2^50 - 10^15 values (about 1.26 * 10^14)
-/// are left over. Whoever keeps the identities' names hands the indices out, and
-/// [`Permutation::reserved`](crate::Permutation::reserved) makes subjects of them that are no
-/// number's.
+/// Numbers are below 10^15 and subjects have 50 bits, which leaves 2^50 - 10^15 values (about 1.26 * 10^14). The owner
+/// of the identities' names assigns the indices, and [`Permutation::reserved`](crate::Permutation::reserved) maps them
+/// to subjects that no number has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReservedId(u64);
 
@@ -16,22 +15,22 @@ impl ReservedId {
     /// The largest index, 2^50 - 10^15 - 1.
     pub const MAX: ReservedId = ReservedId(Subject::MAX.get() - Msisdn::BOUND);
 
-    /// `None` where `index` is above [`ReservedId::MAX`].
+    /// Creates an id. Returns `None` if `index` is above [`ReservedId::MAX`].
     pub const fn new(index: u64) -> Option<Self> {
         if index <= Self::MAX.0 { Some(ReservedId(index)) } else { None }
     }
 
-    /// The index, from 0 on.
+    /// The index, from 0.
     pub const fn index(self) -> u64 {
         self.0
     }
 
-    /// Where it stands among the values that are permuted: from 10^15 on.
+    /// The value to permute, from 10^15.
     pub(crate) const fn value(self) -> u64 {
         Msisdn::BOUND + self.0
     }
 
-    /// The inverse of [`value`](Self::value); `None` where a number may stand.
+    /// The inverse of [`value`](Self::value); `None` for values below 10^15.
     pub(crate) const fn from_value(value: u64) -> Option<Self> {
         match value.checked_sub(Msisdn::BOUND) {
             Some(index) => Self::new(index),
@@ -45,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn indices_fill_the_space_above_the_numbers() {
+    fn indices_fill_the_range_above_the_numbers() {
         assert_eq!(ReservedId::MAX.index(), (1 << 50) - 10_u64.pow(15) - 1);
         assert_eq!(ReservedId::new(ReservedId::MAX.index()), Some(ReservedId::MAX));
         assert_eq!(ReservedId::new(ReservedId::MAX.index() + 1), None);

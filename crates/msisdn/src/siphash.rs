@@ -1,21 +1,21 @@
-//! SipHash for messages of less than a word.
+//! SipHash for short messages.
 //!
-//! SipHash-c-d by Aumasson and Bernstein ("SipHash: a fast short-input PRF", 2012) for messages
-//! under eight bytes, which it takes in as a single word. The crates that offer SipHash go
-//! through `core::hash::Hasher`, whose buffering costs more than the hash itself at this length.
+//! SipHash-c-d by Aumasson and Bernstein ("SipHash: a fast short-input PRF", 2012) for messages of less than eight
+//! bytes, which it processes as a single word. The existing SipHash crates go through `core::hash::Hasher`, whose
+//! buffering costs more than the hash itself at this length.
 
 /// A key, as two little-endian words.
 pub(crate) type Key = [u64; 2];
 
-/// SipHash with `C` rounds a word and `D` at the end. No branch and no memory access depends on the
-/// key or the message.
+/// SipHash with `C` compression rounds per word and `D` finalization rounds. Branches and memory accesses don't depend
+/// on the key or the message.
 #[inline(always)]
 pub(crate) fn hash<const C: usize, const D: usize, const LEN: usize>(
     &[k0, k1]: &Key,
     message: [u8; LEN],
 ) -> u64 {
     const {
-        assert!(LEN < 8, "the message must fit into one word beside its length");
+        assert!(LEN < 8, "the message and its length must fit into one word");
     }
     let mut word = [0; 8];
     word[..LEN].copy_from_slice(&message);
@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    /// The hash of the first `length` bytes of `message`.
+    /// Hashes the first `length` bytes of `message`.
     fn prefix_hash<const C: usize, const D: usize>(key: &Key, message: [u8; 7], length: usize) -> u64 {
         fn of<const C: usize, const D: usize, const LEN: usize>(key: &Key, message: [u8; 7]) -> u64 {
             hash::<C, D, LEN>(key, core::array::from_fn(|i| message[i]))
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn siphash_2_4_gives_its_authors_vectors() {
+    fn siphash_2_4_matches_the_reference_vectors() {
         // The first eight rows of `vectors_sip64` in the reference implementation.
         let expected = [
             [0x31, 0x0e, 0x0e, 0xdd, 0x47, 0xdb, 0x6f, 0x72],
@@ -105,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn siphash_1_3_agrees_with_another_implementation(
+        fn siphash_1_3_matches_another_implementation(
             key: Key, message: [u8; 7], length in 0..=7_usize
         ) {
             let mut other = SipHasher13::new_with_keys(key[0], key[1]);

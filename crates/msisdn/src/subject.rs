@@ -1,33 +1,33 @@
-//! A number as everything behind the edge knows it.
+//! Subjects: the pseudonyms of phone numbers.
 
 use core::fmt;
 
-/// What a number becomes under its tenant's keyed [`Permutation`](crate::Permutation): a value
-/// below 2^50 that, without the key, tells nothing about the number.
+/// The pseudonym of a phone number under its tenant's keyed [`Permutation`](crate::Permutation): a value below 2^50
+/// that reveals nothing about the number without the key.
 ///
-/// Plugins, the ledger, saved states and change feeds know numbers only in this form. Subjects are
-/// uniformly distributed, and two different numbers of a tenant never share one.
+/// Plugins, the ledger, saved states and change feeds see only subjects. Subjects are uniformly distributed, and two
+/// numbers of a tenant never share one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Subject(u64);
 
 impl Subject {
-    /// How many bits a subject has.
+    /// The number of bits in a subject.
     pub const BITS: u32 = 50;
     /// The smallest subject.
     pub const MIN: Subject = Subject(0);
     /// The largest subject, 2^50 - 1.
     pub const MAX: Subject = Subject((1 << Self::BITS) - 1);
 
-    /// `None` where `value` is 2^50 or more.
+    /// Creates a subject. Returns `None` if `value` is 2^50 or more.
     pub const fn new(value: u64) -> Option<Self> {
         if value >> Self::BITS == 0 { Some(Subject(value)) } else { None }
     }
 
-    /// The result of a permutation of the values below 2^50.
+    /// Creates a subject from a permuted value, which is below 2^50.
     #[inline]
     pub(crate) fn from_permuted(value: u64) -> Self {
-        debug_assert!(value <= Self::MAX.0, "a permutation of 50 bits gives 50 bits");
+        debug_assert!(value <= Self::MAX.0, "the permutation maps 50 bits to 50 bits");
         Subject(value)
     }
 
@@ -36,11 +36,11 @@ impl Subject {
         self.0
     }
 
-    /// The values as subjects, in place. `None` where one of them is 2^50 or more.
+    /// Casts integers to subjects in place. Returns `None` if any of them is 2^50 or more.
     ///
-    /// Batches of checks cross from host to plugin as plain integers, and a copy would be a tenth of what a check in
-    /// a batch costs. Reads each value once.
-    #[allow(unsafe_code, reason = "a cast in place, to a type of the same layout")]
+    /// Batches of checks cross from the host to plugins as plain integers, and copying them would add a tenth to the
+    /// cost of a check. Reads each value once.
+    #[allow(unsafe_code, reason = "casts a slice in place, to a type with the same layout")]
     pub fn from_values(values: &[u64]) -> Option<&[Subject]> {
         let (eights, rest) = values.as_chunks::<8>();
         let eights =
@@ -49,27 +49,27 @@ impl Subject {
         if all >> Self::BITS != 0 {
             return None;
         }
-        // SAFETY: `Subject` is a transparent wrapper of `u64`, so a slice of either has the layout of the other, and the
-        // result borrows the argument. That every value is below 2^50 was seen just above.
+        // SAFETY: `Subject` is a transparent wrapper of `u64`, so slices of both have the same layout, and the result
+        // borrows the argument. The check above ensures that every value is below 2^50.
         Some(unsafe { core::slice::from_raw_parts(values.as_ptr().cast(), values.len()) })
     }
 
-    /// The subjects' values, in place: what [`from_values`](Self::from_values) takes.
-    #[allow(unsafe_code, reason = "a cast in place, to a type of the same layout")]
+    /// Casts subjects to integers in place. The inverse of [`from_values`](Self::from_values).
+    #[allow(unsafe_code, reason = "casts a slice in place, to a type with the same layout")]
     pub const fn values(subjects: &[Subject]) -> &[u64] {
-        // SAFETY: `Subject` is a transparent wrapper of `u64`, so a slice of either has the layout of the other, every
-        // subject is a valid `u64`, and the result borrows the argument.
+        // SAFETY: `Subject` is a transparent wrapper of `u64`, so slices of both have the same layout, every subject is
+        // a valid `u64`, and the result borrows the argument.
         unsafe { core::slice::from_raw_parts(subjects.as_ptr().cast(), subjects.len()) }
     }
 
-    /// The subject after this one, or `None` after [`Subject::MAX`].
+    /// The next subject; `None` after [`Subject::MAX`].
     pub const fn next(self) -> Option<Self> {
         Self::new(self.0 + 1)
     }
 }
 
-/// A subject is a pseudonym, not a secret, but it links log lines to rows: so logs show only its
-/// upper 16 bits, enough to tell two apart in one incident.
+/// Shows only the upper 16 bits, enough to distinguish subjects within an incident. A subject is a pseudonym, not a
+/// secret, but the full value would link log lines to database rows.
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Subject({:04x}…)", self.0 >> (Self::BITS - 16))
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_subjects_in_place_unless_one_is_too_large() {
+    fn values_are_cast_in_place_unless_one_is_too_large() {
         for length in [0, 1, 7, 8, 9, 16, 1023] {
             let mut values = [Subject::MAX.get(); 1024];
             let values = &mut values[..length];

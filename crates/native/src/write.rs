@@ -11,15 +11,15 @@ use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::JsonBody;
 use portcullis_edge::http::error::ApiError;
-use portcullis_edge::ops::write::{self, BlockRow, Done, Lift, Manner};
+use portcullis_edge::ops::write::{self, BlockRow, Lift, WriteOptions, WriteReport};
 use portcullis_edge::wire;
 
 pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
     answer::blocking(move || {
         let request: BlockRequest<'_> = body.parse()?;
         let rows = rows(&request)?;
-        let manner = manner(request.on_invalid, request.dry_run);
-        let done = write::block(&asked.target, &rows, manner)?;
+        let options = options(request.on_invalid, request.dry_run);
+        let done = write::block(&asked.target, &rows, options)?;
         Ok::<_, ApiError>(answer::ok(&answer_of(done, request.dry_run, request.brief)))
     })
     .await
@@ -34,18 +34,18 @@ pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
             _ => return Err(ApiError::invalid_request("", "send exactly one of number and numbers")),
         };
         let directions = some_directions(request.directions.as_deref())?;
-        let manner = manner(request.on_invalid, request.dry_run);
+        let options = options(request.on_invalid, request.dry_run);
         let hold = wire::lifted_hold(request.hold);
         let requested = requested(request.requested.as_deref())?;
         let lift = Lift { hold, requested, ..Lift::of(directions) };
-        let done = write::unblock(&asked.target, &numbers, lift, manner)?;
+        let done = write::unblock(&asked.target, &numbers, lift, options)?;
         Ok(answer::ok(&answer_of(done, request.dry_run, request.brief)))
     })
     .await
 }
 
-fn manner(on_invalid: OnInvalid, dry_run: bool) -> Manner {
-    Manner { skip_invalid: on_invalid == OnInvalid::Skip, dry_run, ..Manner::default() }
+fn options(on_invalid: OnInvalid, dry_run: bool) -> WriteOptions {
+    WriteOptions { skip_invalid: on_invalid == OnInvalid::Skip, dry_run, ..WriteOptions::default() }
 }
 
 fn some_directions(named: Option<&[Direction]>) -> Result<Directions, ApiError> {
@@ -95,7 +95,7 @@ fn row<'a>(entry: &'a BlockEntry<'_>, common: BlockRow<'a>) -> BlockRow<'a> {
     }
 }
 
-fn answer_of(done: Done, dry_run: bool, brief: bool) -> WriteAnswer {
+fn answer_of(done: WriteReport, dry_run: bool, brief: bool) -> WriteAnswer {
     let changed = done.results.iter().filter(|row| row.outcome.is_some_and(Outcome::changed)).count();
     let unchanged = if dry_run { 0 } else { done.results.len() - changed };
     let results = done

@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-/// A plugin that comes with the program.
+/// A bundled plugin.
 #[derive(Clone, Copy)]
 pub struct Bundled {
-    /// What a tenant's `plugin` names: the file's stem, too.
+    /// The name, as used in a tenant's `plugin` setting and as the stem of the file name.
     pub name: &'static str,
-    /// The component, as it would lie in a file.
+    /// The component's bytes.
     pub component: &'static [u8],
 }
 
@@ -18,5 +18,5 @@ impl std::fmt::Debug for Bundled {
 
 include!(concat!(env!("OUT_DIR"), "/bundle.rs"));
 
-/// The plugins that every gateway has, without a file.
+/// The plugins that are built into every gateway.
 pub const SHIPPED: [Bundled; 2] = [EXACT, PREFIX];

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     match write_to(&folder) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("the plugins can't be written to {}: {error}", folder.display());
+            eprintln!("can't write the plugins to {}: {error}", folder.display());
             ExitCode::FAILURE
         }
     }
@@ -25,7 +25,7 @@ fn write_to(folder: &std::path::Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     for plugin in SHIPPED {
         let file = folder.join(format!("{}.wasm", plugin.name));
-        // Renamed into place, so that a gateway that watches the folder never reads half a plugin.
+        // Renamed into place, so that a gateway watching the directory never reads a partial file.
         let part = folder.join(format!(".{}.wasm.part", plugin.name));
         std::fs::write(&part, plugin.component)?;
         std::fs::rename(&part, &file)?;

@@ -1,4 +1,4 @@
-//! One call that runs a plugin natively, in a unit test, through what the contract promises.
+//! A conformance test that runs a plugin natively, in a unit test.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,16 +7,17 @@ use crate::{
     Blacklist, Description, Direction, Directions, Entry, Format, Outcome, Progress, Settings, Subject,
 };
 
-/// Runs `P`, configured with the options given (a JSON text), through some thousand operations beside a model of the
-/// contract: check and check-many agree, blocking and unblocking are idempotent and cover exactly the directions
-/// meant, pages neither skip nor repeat while the list changes, a saved state loads to the same list.
+/// Configures `P` with the given options (JSON text), and runs thousands of operations on it and on a model of the
+/// contract. Tests that `check` and `check-many` agree, blocking and unblocking are idempotent and affect exactly the
+/// given directions, pages neither skip nor repeat entries while the list changes, and a saved state loads to the same
+/// list.
 ///
-/// The operations are the same at each run. For a plugin that is a plain blacklist: one that applies a rule of its
-/// own on top of the entries breaks the model where the rule says otherwise.
+/// The operations are the same in each run. The plugin must be a plain blacklist with these options: a plugin with
+/// rules of its own differs from the model wherever a rule applies.
 ///
 /// # Panics
 ///
-/// Where the plugin breaks the contract: the message says how.
+/// If the plugin violates the contract; the message says how.
 pub fn check<P: Blacklist>(options: &str) {
     described::<P>();
     let mut run = Run::<P>::new(options);
@@ -30,11 +31,11 @@ pub fn check<P: Blacklist>(options: &str) {
 
 fn described<P: Blacklist>() {
     let description = P::describe();
-    assert_eq!(description, P::describe(), "describe() answers differently the second time");
+    assert_eq!(description, P::describe(), "describe() returned a different description the second time");
     let Description { name, version, saves, loads, .. } = description;
     assert_name("the plugin's name", &name);
     assert!(version.len() <= 64, "the version {version:?} is longer than 64 bytes");
-    assert!(loads.len() <= 16, "more than 16 formats are named in `loads`");
+    assert!(loads.len() <= 16, "`loads` has more than 16 formats");
     for format in saves.iter().chain(&loads) {
         assert_name("the name of a format", &format.name);
     }
@@ -47,7 +48,7 @@ fn assert_name(what: &str, name: &str) {
     assert!(fits, "{what} must be 1 to 64 characters of a-z, 0-9 and -, starting with a letter: {name:?}");
 }
 
-/// A plugin and what it must hold.
+/// A plugin, and the entries that it should have.
 struct Run<P> {
     plugin: P,
     model: BTreeMap<Subject, Directions>,
@@ -59,7 +60,7 @@ impl<P: Blacklist> Run<P> {
         Run { plugin: configured(options), model: BTreeMap::new(), random: SplitMix(1) }
     }
 
-    /// Random blocks and unblocks, mostly of the one kind, each done twice.
+    /// Blocks and unblocks random entries, mostly the one or the other, each twice.
     fn change(&mut self, times: usize, growing: bool) {
         for _ in 0..times {
             let entry = Entry { subject: self.any_subject(), directions: self.any_directions() };
@@ -76,10 +77,10 @@ impl<P: Blacklist> Run<P> {
             assert_eq!(
                 apply(&mut self.plugin, entry),
                 Outcome::changed_if(before != after),
-                "{name} of {:?} where {before:?} was blocked",
+                "{name}() of {:?} when {before:?} was blocked",
                 entry.directions
             );
-            assert_eq!(apply(&mut self.plugin, entry), Outcome::Unchanged, "{name} is not idempotent");
+            assert_eq!(apply(&mut self.plugin, entry), Outcome::Unchanged, "{name}() is not idempotent");
         }
     }
 
@@ -90,19 +91,19 @@ impl<P: Blacklist> Run<P> {
         for direction in [Direction::Inbound, Direction::Outbound] {
             for some in asked.chunks(61) {
                 let bits = self.plugin.blocks_many(some, direction);
-                assert_eq!(bits.len(), some.len().div_ceil(8), "the length of blocks_many's bitmap");
+                assert_eq!(bits.len(), some.len().div_ceil(8), "the length of the bitmap of blocks_many()");
                 for (i, subject) in some.iter().enumerate() {
                     let expected =
                         self.model.get(subject).is_some_and(|directions| directions.covers(direction));
                     assert_eq!(
                         self.plugin.blocks(*subject, direction),
                         expected,
-                        "blocks() of an {direction} message"
+                        "blocks() for an {direction} message"
                     );
                     assert_eq!(
                         bits[i / 8] >> (i % 8) & 1 == 1,
                         expected,
-                        "blocks_many() of an {direction} message"
+                        "blocks_many() for an {direction} message"
                     );
                 }
                 let unused = some.len().wrapping_neg() % 8;
@@ -115,8 +116,8 @@ impl<P: Blacklist> Run<P> {
                 );
             }
         }
-        assert_eq!(self.walk(1 << 20), self.model, "list() in one page is not what was blocked");
-        assert_eq!(self.walk(7), self.model, "list() in pages of 7 is not what was blocked");
+        assert_eq!(self.walk(1 << 20), self.model, "list() in one page differs from what was blocked");
+        assert_eq!(self.walk(7), self.model, "list() in pages of 7 differs from what was blocked");
     }
 
     fn walk(&self, limit: usize) -> BTreeMap<Subject, Directions> {
@@ -141,7 +142,7 @@ impl<P: Blacklist> Run<P> {
         let mut last = after;
         for Entry { subject, directions } in page.entries {
             assert!(last < Some(subject), "a page is not in ascending order of subject");
-            assert!(!directions.is_none(), "an entry without a direction is listed");
+            assert!(!directions.is_none(), "list() returned an entry without a direction");
             last = Some(subject);
             seen.insert(subject, directions);
         }
@@ -158,7 +159,7 @@ impl<P: Blacklist> Run<P> {
         loop {
             let count = seen.len();
             let next = self.page(after, limit, &mut seen);
-            assert!(seen.len() - count <= limit, "an entry is repeated");
+            assert!(seen.len() - count <= limit, "list() repeated an entry");
             self.change(5, true);
             stayed.retain(|subject, _| self.model.contains_key(subject));
             match next {
@@ -167,7 +168,7 @@ impl<P: Blacklist> Run<P> {
             }
         }
         for subject in stayed.keys() {
-            assert!(seen.contains_key(subject), "an entry that stayed was skipped");
+            assert!(seen.contains_key(subject), "list() skipped an entry that stayed");
         }
     }
 
@@ -179,9 +180,9 @@ impl<P: Blacklist> Run<P> {
         let (mut cursor, mut parts) = (None, Vec::new());
         loop {
             let part = self.plugin.save(cursor, max_bytes);
-            assert!(part.bytes.len() <= max_bytes, "a saved part is longer than max_bytes");
+            assert!(part.bytes.len() <= max_bytes, "save() returned a part that is longer than max_bytes");
             parts.push(part.bytes);
-            assert_ne!(part.next, cursor.or(Some(u64::MAX)), "the cursor of a saved part does not advance");
+            assert_ne!(part.next, cursor.or(Some(u64::MAX)), "the cursor of save() does not advance");
             cursor = part.next;
             if cursor.is_none() {
                 break;
@@ -193,15 +194,15 @@ impl<P: Blacklist> Run<P> {
         let last = parts.len() - 1;
         for (i, part) in parts.iter().enumerate() {
             let expected = if i == last { Progress::Complete } else { Progress::More };
-            assert_eq!(copy.load(format.clone(), part), Ok(expected), "a saved part is not loaded");
+            assert_eq!(copy.load(format.clone(), part), Ok(expected), "load() of a part that was just saved");
         }
         let restored = Run { plugin: copy, model: self.model.clone(), random: SplitMix(2) };
-        assert_eq!(restored.walk(1000), self.model, "what was saved is not what is loaded");
+        assert_eq!(restored.walk(1000), self.model, "the loaded state differs from the saved one");
         refuses_broken_parts::<P>(options, &format, &parts[0]);
     }
 
     fn any_subject(&mut self) -> Subject {
-        // A quarter of the operations go to what is there.
+        // A quarter of the operations affect existing entries.
         if self.random.below(4) == 0
             && let Some((&subject, _)) = self.model.range(self.random.subject()..).next()
         {
@@ -219,17 +220,17 @@ fn refuses_broken_parts<P: Blacklist>(options: &str, format: &Format, part: &[u8
     for length in [0, 1, part.len() / 2, part.len() - 1] {
         let mut copy: P = configured(options);
         let loaded = catch_unwind(AssertUnwindSafe(|| copy.load(format.clone(), &part[..length])))
-            .expect("load() panics at a truncated part");
-        assert!(loaded.is_err(), "a part cut to {length} bytes is loaded");
+            .expect("load() panicked at a truncated part");
+        assert!(loaded.is_err(), "load() accepted a part truncated to {length} bytes");
     }
 }
 
 fn configured<P: Blacklist>(options: &str) -> P {
     let settings = Settings { capacity: 1000, options: options.to_owned() };
-    P::configure(settings).unwrap_or_else(|why| panic!("configure() refuses {options}: {why}"))
+    P::configure(settings).unwrap_or_else(|why| panic!("configure() refused {options}: {why}"))
 }
 
-/// Sebastiano Vigna's SplitMix64: enough for test input, and the same at each run.
+/// Sebastiano Vigna's SplitMix64. Reproducible, and good enough for test input.
 struct SplitMix(u64);
 
 impl SplitMix {

@@ -1,26 +1,26 @@
-//! The contract as a Rust trait, over types that can't be wrong.
+//! The plugin contract as a Rust trait, with types that can't represent invalid values.
 
 use portcullis_msisdn::{Direction, Directions, Subject};
 
-/// A blacklist plugin: the state of one blacklist, and the rule that answers for it.
+/// A blacklist plugin: the state of one blacklist, and how it answers checks.
 ///
-/// The methods mirror the functions of the contract, but `block` and `unblock` take one entry each, and
-/// [`blocks_many`](Blacklist::blocks_many) has a default. The arguments are as the contract guarantees them.
+/// The methods mirror the functions of the contract, except that `block` and `unblock` take one entry each, and
+/// [`blocks_many`](Blacklist::blocks_many) has a default implementation. Arguments are valid according to the contract.
 pub trait Blacklist: Sized + 'static {
-    /// What this plugin is and can do. The same at each call.
+    /// Describes the plugin. Must return the same value every time.
     fn describe() -> Description;
 
-    /// Makes the empty list.
+    /// Creates an empty list.
     ///
     /// # Errors
     ///
-    /// A sentence for a person, where the options are wrong: which one, what is wrong, what would be right.
+    /// A message for the operator if the options are invalid: which one is wrong, why, and what would be right.
     fn configure(settings: Settings) -> Result<Self, String>;
 
-    /// Whether a message of `subject` in `direction` is blocked.
+    /// Whether a message to or from `subject` in this direction is blocked.
     fn blocks(&self, subject: Subject, direction: Direction) -> bool;
 
-    /// The same for many subjects: bit `i % 8` of byte `i / 8` says whether `subjects[i]` is blocked.
+    /// Checks many subjects: bit `i % 8` of byte `i / 8` says whether `subjects[i]` is blocked.
     fn blocks_many(&self, subjects: &[Subject], direction: Direction) -> Vec<u8> {
         let mut bits = vec![0; subjects.len().div_ceil(8)];
         for (i, &subject) in subjects.iter().enumerate() {
@@ -29,52 +29,54 @@ pub trait Blacklist: Sized + 'static {
         bits
     }
 
-    /// Adds the entry's directions to what its subject is blocked in.
+    /// Adds the entry's directions to those in which its subject is blocked.
     fn block(&mut self, entry: Entry) -> Outcome;
 
-    /// Takes the entry's directions away from what its subject is blocked in.
+    /// Removes the entry's directions from those in which its subject is blocked.
     fn unblock(&mut self, entry: Entry) -> Outcome;
 
-    /// At most `limit` entries with a subject above `after`, in ascending order of subject: see [`Page::of`].
+    /// Returns at most `limit` entries with a subject greater than `after`, in ascending order of subject: see
+    /// [`Page::of`].
     fn list(&self, after: Option<Subject>, limit: usize) -> Page;
 
-    /// The number of entries.
+    /// Returns the number of entries.
     fn count(&self) -> u64;
 
-    /// One part, at most `max_bytes` long, of the state. Called only where [`Description::saves`] is given.
+    /// Saves one part of the state, of at most `max_bytes`. Called only if [`Description::saves`] is set.
     fn save(&self, cursor: Option<u64>, max_bytes: usize) -> Part {
         let _ = (cursor, max_bytes);
-        panic!("describe() names a format that this plugin saves, so it has to implement save() too")
+        panic!("describe() names a format that this plugin saves, but save() is not implemented")
     }
 
-    /// Takes one part of a saved state, in a format of [`Description::loads`].
+    /// Loads one part of a saved state, in one of the formats in [`Description::loads`].
     ///
     /// # Errors
     ///
-    /// A sentence for a person, where `save` could not have written this part. The instance is then thrown away.
+    /// A message for the operator if `save` could not have written this part. The host then drops the instance.
     fn load(&mut self, format: Format, part: &[u8]) -> Result<Progress, String> {
         let _ = (format, part);
         Err("this plugin loads no saved state".to_owned())
     }
 }
 
-/// What a plugin says of itself.
+/// What a plugin reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// 1 to 64 characters of `a-z`, `0-9` and `-`, starting with a letter.
     pub name: String,
     /// The plugin's own version, at most 64 bytes: `env!("CARGO_PKG_VERSION")`.
     pub version: String,
-    /// What subjects are to this plugin.
+    /// What the plugin's subjects are.
     pub keyspace: Keyspace,
-    /// The format that [`Blacklist::save`] writes, where it can save.
+    /// The format that [`Blacklist::save`] writes; `None` if the plugin can't save.
     pub saves: Option<Format>,
-    /// The formats that [`Blacklist::load`] reads, at most 16.
+    /// The formats that [`Blacklist::load`] reads; at most 16.
     pub loads: Vec<Format>,
 }
 
 impl Description {
-    /// A plugin that works on hashed subjects and saves nothing: it is filled from the ledger.
+    /// Describes a plugin that works on hashed subjects and does not save its state: it is always filled from the
+    /// ledger.
     pub fn hashed(name: &str, version: &str) -> Self {
         Description {
             name: name.to_owned(),
@@ -85,7 +87,7 @@ impl Description {
         }
     }
 
-    /// The same plugin, which saves and loads its state in `format`.
+    /// Declares that the plugin saves and loads its state in `format`.
     #[must_use]
     pub fn saving(mut self, format: Format) -> Self {
         self.loads.push(format.clone());
@@ -94,13 +96,13 @@ impl Description {
     }
 }
 
-/// What subjects are to a plugin.
+/// What a plugin's subjects are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keyspace {
-    /// Numbers under the tenant's keyed permutation.
+    /// Phone numbers encrypted under the tenant's keyed permutation.
     Hashed,
-    /// E.164 numbers in clear, which the tenant must grant: `Msisdn::try_from(subject.get())` gives the number, and
-    /// subjects from 10^15 up stand for identities that are not numbers.
+    /// E.164 numbers in the clear, which the tenant must grant. `Msisdn::try_from(subject.get())` converts a subject to
+    /// a number. Subjects of 10^15 and above are identities without a number.
     Clear,
 }
 
@@ -109,25 +111,25 @@ pub enum Keyspace {
 pub struct Format {
     /// 1 to 64 characters of `a-z`, `0-9` and `-`, starting with a letter.
     pub name: String,
-    /// Never reused for other bytes.
+    /// The version. Must change whenever the bytes do.
     pub version: u32,
 }
 
-/// What a plugin is set up with.
+/// What a plugin instance is configured with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How many entries are expected soon: a hint, not a limit.
+    /// The number of entries expected soon: a hint, not a limit.
     pub capacity: u64,
-    /// The tenant's options: a JSON text of at most 64 KiB.
+    /// The tenant's options: JSON text of at most 64 KiB.
     pub options: String,
 }
 
 impl Settings {
-    /// For a plugin without options.
+    /// Rejects any options, for a plugin that has none.
     ///
     /// # Errors
     ///
-    /// Where the options are anything but an empty JSON object.
+    /// If the options are not an empty JSON object.
     pub fn refuse_options(&self) -> Result<(), String> {
         let inner = self.options.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         if inner.is_some_and(|inner| inner.trim().is_empty()) {
@@ -138,23 +140,23 @@ impl Settings {
     }
 }
 
-/// A subject and the directions that are meant, at least one.
+/// A subject and one or two directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Whom the entry is about.
+    /// The subject that the entry is about.
     pub subject: Subject,
-    /// The directions that it covers.
+    /// The blocked directions; at least one.
     pub directions: Directions,
 }
 
-/// What became of one entry of a block or unblock.
+/// The result of blocking or unblocking one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The list was changed.
+    /// The list changed.
     Changed,
-    /// The list was so already.
+    /// The list already was in the requested state.
     Unchanged,
-    /// The plugin does not take this entry: why, in one sentence of at most 512 bytes.
+    /// The plugin rejects the entry, for this reason: a sentence of at most 512 bytes.
     Refused(String),
 }
 
@@ -168,14 +170,14 @@ impl Outcome {
 /// One page of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// In ascending order of subject.
+    /// The entries, in ascending order of subject.
     pub entries: Vec<Entry>,
-    /// Where the next page starts; `None` on the last one.
+    /// The cursor for the next page; `None` on the last page.
     pub next: Option<Subject>,
 }
 
 impl Page {
-    /// The first `limit` of the entries that are left, which come in ascending order of subject.
+    /// Creates a page from the first `limit` of the remaining entries, which must be in ascending order of subject.
     pub fn of(rest: impl IntoIterator<Item = Entry>, limit: usize) -> Self {
         let mut rest = rest.into_iter();
         let entries: Vec<Entry> = rest.by_ref().take(limit).collect();
@@ -184,20 +186,20 @@ impl Page {
     }
 }
 
-/// A bounded part of a saved state.
+/// One part of a saved state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// At most as long as was asked for.
+    /// The bytes, at most as many as requested.
     pub bytes: Vec<u8>,
-    /// Where the next part starts; `None` where this is the last one.
+    /// The cursor for the next part; `None` on the last part.
     pub next: Option<u64>,
 }
 
-/// How far a state is loaded.
+/// How much of a state has been loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// More parts must follow.
+    /// The plugin expects more parts.
     More,
-    /// The state is whole.
+    /// The state is complete.
     Complete,
 }

@@ -1,4 +1,4 @@
-//! From the generated bindings to the trait and back.
+//! Conversion between the generated bindings and the trait.
 
 use std::cell::RefCell;
 
@@ -8,7 +8,7 @@ use crate::contract::{
 };
 use portcullis_msisdn::{Direction, Directions, Subject};
 
-/// Where a component keeps its one list: empty until `configure`.
+/// The single list of a component. Empty until `configure` is called.
 pub struct Slot<P>(RefCell<Option<P>>);
 
 impl<P: Blacklist> Slot<P> {
@@ -17,11 +17,11 @@ impl<P: Blacklist> Slot<P> {
     }
 
     fn with<R>(&self, call: impl FnOnce(&P) -> R) -> R {
-        call(self.0.borrow().as_ref().expect("called before configure"))
+        call(self.0.borrow().as_ref().expect("the host calls `configure` first"))
     }
 
     fn with_mut<R>(&self, call: impl FnOnce(&mut P) -> R) -> R {
-        call(self.0.borrow_mut().as_mut().expect("called before configure"))
+        call(self.0.borrow_mut().as_mut().expect("the host calls `configure` first"))
     }
 
     pub fn describe() -> wit::Description {
@@ -32,7 +32,7 @@ impl<P: Blacklist> Slot<P> {
         let wit::Settings { capacity, options } = settings;
         let list = P::configure(Settings { capacity, options })?;
         let replaced = self.0.borrow_mut().replace(list);
-        assert!(replaced.is_none(), "configured twice");
+        assert!(replaced.is_none(), "`configure` was called twice");
         Ok(())
     }
 
@@ -46,7 +46,7 @@ impl<P: Blacklist> Slot<P> {
     }
 
     pub fn check_many(&self, keys: Vec<u64>, direction: wit::Direction) -> Vec<u8> {
-        let subjects = Subject::from_values(&keys).expect("subjects below 2^50");
+        let subjects = Subject::from_values(&keys).expect("the host passes subjects below 2^50");
         self.with(|list| list.blocks_many(subjects, direction.into()))
     }
 
@@ -123,7 +123,7 @@ macro_rules! __export_guest {
 }
 
 fn subject(key: u64) -> Subject {
-    Subject::new(key).expect("a subject below 2^50")
+    Subject::new(key).expect("the host passes subjects below 2^50")
 }
 
 impl From<wit::Direction> for Direction {
@@ -139,7 +139,8 @@ impl From<wit::Entry> for Entry {
     fn from(entry: wit::Entry) -> Self {
         Entry {
             subject: subject(entry.subject),
-            directions: Directions::from_bits(entry.directions.bits()).expect("two directions"),
+            directions: Directions::from_bits(entry.directions.bits())
+                .expect("there are only two directions"),
         }
     }
 }

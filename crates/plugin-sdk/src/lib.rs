@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 //!
-//! Start with the trait [`Blacklist`], the macro [`export!`], and [`conformance::check`] for unit tests. A plugin may panic: the
-//! host sees a trap, throws the instance away and fills another from the ledger.
+//! Start with the trait [`Blacklist`], the macro [`export!`], and [`conformance::check`] for unit tests. A plugin may
+//! panic: the host sees a trap, drops the instance and fills another one from the ledger.
 
-// So that what the macros expand to finds this crate under its own name, inside it as well as outside.
+// Lets the macros refer to this crate by its name even inside of it.
 extern crate self as portcullis_plugin_sdk;
 
 #[doc(hidden)]
@@ -33,7 +33,7 @@ mod contract;
     missing_docs,
     clippy::missing_errors_doc,
     clippy::missing_panics_doc,
-    reason = "what the macro calls, and nobody else"
+    reason = "called only by the macro"
 )]
 mod glue;
 
@@ -49,8 +49,8 @@ pub use wit_bindgen;
 
 /// Exports a type that implements [`Blacklist`] as the component's `blacklist` interface.
 ///
-/// Once a crate. The crate's type must be `cdylib`, for `wasm32-unknown-unknown`; built for another target, the macro
-/// does no harm, so that the plugin's unit tests run natively.
+/// Use it once per crate. The crate must be a `cdylib` for `wasm32-unknown-unknown`. On other targets the macro is
+/// harmless, so the plugin's unit tests can run natively.
 #[macro_export]
 macro_rules! export {
     ($plugin:ty) => {
@@ -58,7 +58,7 @@ macro_rules! export {
             struct Component;
 
             ::std::thread_local! {
-                // A component is one thread: this is a plain static there.
+                // A component has a single thread, so this is a plain static.
                 static STATE: $crate::Slot<$plugin> = const { $crate::Slot::empty() };
             }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_ledger::{
-    Actor, Block, HoldKind, Outcome, Reason, Source, Tie, Unblock, Whom, Write, Written,
+    Actor, Block, HoldKind, Link, Outcome, Reason, Source, Unblock, Whom, Write, Written,
 };
 use portcullis_msisdn::{Directions, Person};
 
@@ -14,7 +14,7 @@ use crate::message::object::Object;
 use crate::message::{Moved, Request as Asked, When, Who, lenient};
 use portcullis_edge::ops::{Refusal, Target};
 use portcullis_edge::tenant::Tenant;
-use portcullis_keywords::Wish;
+use portcullis_keywords::Intent;
 
 /// What an opt-out covers: the person can still write, and so opt in again.
 const COVERED: Directions = Directions::OUTBOUND;
@@ -45,8 +45,8 @@ pub(super) fn grant(
 ) -> Result<(), Refusal> {
     for person in people(target, who)? {
         match asked.wish {
-            Wish::Stop => stop(target, confirmations, &person, asked)?,
-            Wish::Start => start(target, confirmations, &person, asked)?,
+            Intent::Stop => stop(target, confirmations, &person, asked)?,
+            Intent::Start => start(target, confirmations, &person, asked)?,
         }
     }
     Ok(())
@@ -161,7 +161,7 @@ pub(super) fn follow(target: &Target, moved: &Moved, at: Option<Timestamp>) -> R
 
 fn tie_all(target: &Target, moved: &Moved, at: Option<Timestamp>) -> Result<(), Refusal> {
     let permutation = target.list.permutation();
-    target.list.blocking_tie(Tie {
+    target.list.blocking_tie(Link {
         number: moved.to.number.map(|number| permutation.subject(number)),
         users: moved.to.users.clone(),
         left: moved.left.map(|number| permutation.subject(number)),

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use portcullis_api::settings::Secret;
-use portcullis_edge::settings::{Place, Problem, is_http_url};
+use portcullis_edge::settings::{FieldPath, Problem, is_http_url};
 use serde::Deserialize;
 
 use crate::allowed_edge::AllowedEdge;
@@ -64,8 +64,8 @@ impl Default for MetaSettings {
 }
 
 /// Adds what is wrong with either to `problems`. `root` is the place of the whole file.
-pub fn check(proxy: &TrafficSettings, meta: &MetaSettings, root: &Place, problems: &mut Vec<Problem>) {
-    let mut problem = |place: Place, what: &str| problems.push(Problem::new(place, what));
+pub fn check(proxy: &TrafficSettings, meta: &MetaSettings, root: &FieldPath, problems: &mut Vec<Problem>) {
+    let mut problem = |place: FieldPath, what: &str| problems.push(Problem::new(place, what));
     let (in_traffic, in_meta) = (root.key("traffic"), root.key("meta"));
     let counts = [
         ("max_in_flight", proxy.max_in_flight, "1024"),

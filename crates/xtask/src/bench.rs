@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: everything that is measured, one after the other, and the page of it.
+//! `cargo xtask bench`: runs all benchmarks, one after the other, and generates the results page.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{cargo, performance};
 
-/// The runner must be of the version of the library that `benches/instructions.rs` is built with.
+/// The version of the runner. Must match that of the library that `benches/instructions.rs` is built with.
 const GUNGRAUN: &str = "0.20.0";
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -23,20 +23,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 fn all(target: &Path, installs: bool) -> Result<()> {
     let measured = target.join("measured");
-    std::fs::create_dir_all(&measured).context("the folder of results can't be made")?;
+    std::fs::create_dir_all(&measured).context("can't create the results directory")?;
     cargo::build()?;
     cargo::criterion(&[])?;
     cargo::soak(&[("PORTCULLIS_MEASURED", &path(&measured)?)])?;
     let json = |name: &str| path(&measured.join(name));
     let program = |name: &str| target.join("release").join(name);
-    tell("the whole gateway");
+    announce("the whole gateway");
     done(Command::new(program("portcullis-whole")).args(["--json", &json("whole.json")?]))?;
-    tell("the plugin's memory");
+    announce("the plugin's memory");
     let sizes = ["1000000", "10000000", "100000000"];
     done(Command::new(program("portcullis-memory")).args(["--json", &json("memory.json")?]).args(sizes))?;
     instructions(target, installs)?;
     for (script, name) in [("check.sh", "check.json"), ("forward.sh", "forward.json")] {
-        tell(&format!("benches/peers/{script}"));
+        announce(&format!("benches/peers/{script}"));
         let script = cargo::workspace().join("benches/peers").join(script);
         let install = if installs { &["--install"][..] } else { &[] };
         done(Command::new(script).args(["--json", &json(name)?]).args(install))?;
@@ -44,7 +44,7 @@ fn all(target: &Path, installs: bool) -> Result<()> {
     Ok(())
 }
 
-/// Instructions, where valgrind and gungraun's runner are.
+/// Counts instructions, if valgrind and gungraun's runner are installed.
 fn instructions(target: &Path, installs: bool) -> Result<()> {
     let tools = target.join("tools");
     let runner = tools.join("bin/gungraun-runner");
@@ -60,8 +60,8 @@ fn instructions(target: &Path, installs: bool) -> Result<()> {
         }
     }
     if !has_valgrind() || !runner.exists() {
-        tell(
-            "instructions are left out: valgrind or gungraun-runner is not installed; --install installs them",
+        announce(
+            "skipping instruction counts: valgrind or gungraun-runner is not installed; --install installs them",
         );
         return Ok(());
     }
@@ -70,16 +70,16 @@ fn instructions(target: &Path, installs: bool) -> Result<()> {
 
 fn done(command: &mut Command) -> Result<()> {
     let name = command.get_program().display().to_string();
-    let status = command.status().with_context(|| format!("{name} can't be run"))?;
+    let status = command.status().with_context(|| format!("can't run {name}"))?;
     ensure!(status.success(), "{name} failed");
     Ok(())
 }
 
 fn path(path: &Path) -> Result<String> {
-    path.to_str().map(str::to_owned).with_context(|| format!("{} is not text", path.display()))
+    path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
-#[expect(clippy::print_stderr, reason = "what comes next, to whoever waits")]
-fn tell(what: &str) {
+#[expect(clippy::print_stderr, reason = "progress output")]
+fn announce(what: &str) {
     eprintln!("measuring: {what}");
 }

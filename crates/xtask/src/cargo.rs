@@ -1,19 +1,19 @@
-//! Builds, tests and benchmarks, all in the release profile: so wasmtime is compiled once for all of them.
+//! Builds, tests and benchmarks. All use the release profile, so that wasmtime is compiled only once.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// The gateway, and the plugins as files.
+/// Builds the gateway, and writes the plugins to files.
 pub(crate) fn build() -> Result<()> {
-    // All of the workspace's programs, as the tests build them: with fewer packages, cargo would choose other features of what
-    // they depend on, and compile wasmtime again.
+    // Builds all programs of the workspace, as the tests do. With fewer packages, cargo would choose other features for
+    // their dependencies, and compile wasmtime again.
     cargo(&["build", "--release", "--workspace", "--bins"], &[])?;
     let plugins = target_dir()?.join("plugins");
     let mut bundle = Command::new(target_dir()?.join("release/portcullis-plugin-bundle"));
-    let status = bundle.arg(&plugins).status().context("the plugin bundle can't be run")?;
-    ensure!(status.success(), "the plugins can't be written to {}", plugins.display());
+    let status = bundle.arg(&plugins).status().context("can't run the plugin bundle")?;
+    ensure!(status.success(), "can't write the plugins to {}", plugins.display());
     Ok(())
 }
 
@@ -21,30 +21,31 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
     cargo(&["test", "--release", "--workspace"], arguments)
 }
 
-/// The long forms of the tests that have one, with what they measure.
+/// Runs the long forms of tests, with their measurements.
 pub(crate) fn soak(environment: &[(&str, &str)]) -> Result<()> {
     let command = ["test", "--release", "--workspace", "--test", "reload"];
     let arguments = ["--", "--nocapture", "--test-threads=1"].map(str::to_owned);
     cargo_with(&command, &arguments, &[environment, &[("PORTCULLIS_SOAK", "1")]].concat())
 }
 
-/// The long form of the tests of what passes to the Graph API: 100,000 requests at random, and 5,000 at the real program.
+/// Runs the long forms of the tests that no blocked message reaches the Graph API: 100,000 random requests, and 5,000
+/// to the real program.
 pub(crate) fn soak_gate() -> Result<()> {
-    // All packages, as the tests are built: see `build`.
+    // All packages, like the tests: see `build`.
     let command = ["test", "--release", "--workspace", "--lib", "--test", "server"];
     let arguments = ["--", "traffic::outbound::tests", "traffic::gate"].map(str::to_owned);
     cargo_with(&command, &arguments, &[("PORTCULLIS_SOAK", "1")])
 }
 
-/// Criterion's benchmarks; `arguments` go to it.
+/// Runs Criterion's benchmarks with these arguments.
 pub(crate) fn criterion(arguments: &[String]) -> Result<()> {
-    // All packages, as the tests are built: see `build`.
+    // All packages, like the tests: see `build`.
     let command = ["bench", "--workspace", "--bench", "check", "--bench", "change"];
     let separator = ["--".to_owned()];
     cargo(&command, &[&separator[..], arguments].concat())
 }
 
-/// The benchmarks that valgrind counts, by gungraun's runner.
+/// Runs the benchmarks under valgrind, with gungraun's runner.
 pub(crate) fn instructions(runner: &str) -> Result<()> {
     let command = ["bench", "--workspace", "--bench", "instructions"];
     let arguments = ["--", "--save-summary=json"].map(str::to_owned);
@@ -62,12 +63,12 @@ pub(crate) fn cargo_with(command: &[&str], arguments: &[String], environment: &[
         .args(arguments)
         .envs(environment.iter().copied())
         .status()
-        .context("cargo can't be run")?;
+        .context("can't run cargo")?;
     ensure!(status.success(), "`cargo {}` failed", command.join(" "));
     Ok(())
 }
 
-/// Cargo, in the workspace.
+/// A command that runs cargo in the workspace.
 pub(crate) fn command() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace());
@@ -78,9 +79,9 @@ pub(crate) fn workspace() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// Where cargo builds to: this program lies in `TARGET/PROFILE/`.
+/// Cargo's target directory. This program is in `TARGET/PROFILE/`.
 pub(crate) fn target_dir() -> Result<PathBuf> {
-    let program = std::env::current_exe().context("this program has no path")?;
-    let target = program.ancestors().nth(2).context("this program does not lie in a target folder")?;
+    let program = std::env::current_exe().context("can't find the path of this program")?;
+    let target = program.ancestors().nth(2).context("this program is not in a target directory")?;
     Ok(target.to_owned())
 }

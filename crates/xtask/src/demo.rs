@@ -1,5 +1,5 @@
-//! A gateway with a demo tenant, and three lines to try it with.
-#![allow(clippy::print_stdout, reason = "what a person at a terminal asked for")]
+//! A gateway with a demo tenant, and three commands to try.
+#![allow(clippy::print_stdout, reason = "output for the terminal")]
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cargo;
 
-/// Becomes the gateway, so that whoever ends this program ends the gateway.
+/// Replaces this process with the gateway, so that a signal to it stops the gateway.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let listen = match arguments {
         [] => "127.0.0.1:8480",
@@ -22,27 +22,26 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     };
     let target = cargo::target_dir()?;
     let folder = target.join("demo");
-    fs::create_dir_all(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("can't create {}", folder.display()))?;
     let config = folder.join("portcullis.toml");
-    fs::write(&config, configuration(listen))
-        .with_context(|| format!("{} can't be written", config.display()))?;
+    fs::write(&config, configuration(listen)).with_context(|| format!("can't write {}", config.display()))?;
 
-    Command::new(std::env::current_exe().context("this program has no path")?)
+    Command::new(std::env::current_exe().context("can't find the path of this program")?)
         .args(["invite", listen])
         .arg(&config)
         .spawn()
-        .context("the program that prints what to try can't be started")?;
+        .context("can't start the program that prints what to try")?;
     let mut gateway = Command::new(target.join("release/portcullis"));
     let failed = gateway.args(["serve", "--config"]).arg(&config).exec();
-    Err(failed).context("the gateway can't be started")
+    Err(failed).context("can't start the gateway")
 }
 
-/// Waits for the gateway to be ready, and prints what to try.
+/// Waits until the gateway is ready, then prints commands to try.
 pub(crate) fn invite(arguments: &[String]) -> Result<()> {
-    let [listen, config] = arguments else { bail!("invite is for `cargo xtask run` alone") };
-    let patience = Instant::now() + Duration::from_secs(60);
+    let [listen, config] = arguments else { bail!("`invite` is an internal command of `cargo xtask run`") };
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !is_ready(listen).unwrap_or(false) {
-        ensure!(Instant::now() < patience, "the gateway was not ready within a minute");
+        ensure!(Instant::now() < deadline, "the gateway was not ready within a minute");
         thread::sleep(Duration::from_millis(20));
     }
     println!("{}", invitation(listen, config));
@@ -60,7 +59,7 @@ fn is_ready(listen: &str) -> Result<bool> {
 
 fn configuration(listen: &str) -> String {
     format!(
-        r#"# Made by `cargo xtask run`, anew at each start. Its data stays beside it until you remove it.
+        r#"# Written by `cargo xtask run` at each start. The data next to it is kept until you remove it.
 [server]
 listen = "{listen}"
 admin_token = "demo-admin-secret"
@@ -94,7 +93,7 @@ fn invitation(listen: &str, config: &str) -> String {
     );
     format!(
         r#"
-The demo tenant's configuration is {config}. Block a number, ask about it, list what is blocked:
+The configuration of the demo tenant is {config}. Block a number, check it, and list the blocked numbers:
 
 {call}/entries -d '{{"number":"+46 73-200 11 22","reason":"asked us to stop"}}'
 {call}/check -d '{{"number":"46732001122","direction":"outbound"}}'

@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask run`, `test`, `bench` and what they are made of.
+//! Development tasks: `cargo xtask run`, `test`, `bench`, and others.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -13,20 +13,20 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  run [--listen ADDRESS]   build everything, start a gateway with a demo tenant, print three lines to try
-  test [ARGUMENTS]         all tests; ARGUMENTS go to `cargo test`
-  soak                     the long forms of tests: 200 reloads of a million numbers under load, and how late checks were;
-                           100,000 requests at random that must not go round the gate
-  bench [--install]        measures all there is, in about an hour, and writes docs/performance.md; peers that are not installed
-                           are left out, unless --install has Debian's packages installed, and what counts instructions
-  bench --page             the page alone, of what was measured before
-  bench ARGUMENTS          criterion's benchmarks alone, to which ARGUMENTS go, and the page with what was measured before
-  build                    the gateway at target/release/portcullis, the plugins at target/plugins/NAME.wasm
-  package [ARGUMENTS]      packages for crates.io in target/packages/package, each built from its contents alone; ARGUMENTS go to
-                           `cargo package`
-  publish [ARGUMENTS]      checks and uploads these packages; ARGUMENTS, such as --dry-run, go to `cargo publish`
+  run [--listen ADDRESS]   builds everything, starts a gateway with a demo tenant, and prints three commands to try
+  test [ARGUMENTS]         runs all tests; ARGUMENTS are passed to `cargo test`
+  soak                     runs the long forms of tests: 200 reloads of a million numbers under load, with check latencies, and
+                           100,000 random requests that must not bypass the gate
+  bench [--install]        runs all benchmarks (about an hour), and writes docs/performance.md; peers that are not installed are
+                           skipped, unless --install allows installing them and the instruction counter as Debian packages
+  bench --page             writes the page with the results of earlier runs
+  bench ARGUMENTS          runs Criterion's benchmarks only, with ARGUMENTS, and writes the page
+  build                    builds the gateway to target/release/portcullis and the plugins to target/plugins/NAME.wasm
+  package [ARGUMENTS]      creates packages for crates.io in target/packages/package, and builds each from its contents only;
+                           ARGUMENTS are passed to `cargo package`
+  publish [ARGUMENTS]      checks and uploads the packages; ARGUMENTS, such as --dry-run, are passed to `cargo publish`
 
-Each installs the WebAssembly target where it is missing.";
+All commands install the WebAssembly target if it is missing.";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -49,6 +49,6 @@ fn main() -> Result<()> {
         "build" => cargo::build(),
         "package" => package::package(rest),
         "publish" => package::publish(rest),
-        other => bail!("there is no command {other:?}\n\n{USAGE}"),
+        other => bail!("unknown command {other:?}\n\n{USAGE}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Packages for crates.io: whether they are complete, whether each builds from what it contains, and their upload.
+//! Packages for crates.io: checks that they are complete, builds each from its contents, and uploads them.
 
 use std::process::Command;
 
@@ -7,19 +7,19 @@ use serde::Deserialize;
 
 use crate::cargo;
 
-/// What each package must contain besides its code.
+/// The files that each package must contain, in addition to its code.
 const FILES: [&str; 3] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 
-/// Makes the package of each crate that is published, and builds it from nothing but its contents.
+/// Creates the package of each published crate, and builds it from its contents only.
 pub(crate) fn package(arguments: &[String]) -> Result<()> {
     for_all_published("package", arguments)
 }
 
-/// Uploads the packages, in the order of their dependencies; `arguments` go to `cargo publish`.
+/// Uploads the packages in the order of their dependencies. `arguments` are passed to `cargo publish`.
 pub(crate) fn publish(arguments: &[String]) -> Result<()> {
     let changes =
         output(Command::new("git").current_dir(cargo::workspace()).args(["status", "--porcelain"]))?;
-    ensure!(changes.is_empty(), "commit these changes before you publish:\n{changes}");
+    ensure!(changes.is_empty(), "commit these changes before publishing:\n{changes}");
     for_all_published("publish", arguments)
 }
 
@@ -32,33 +32,36 @@ fn for_all_published(command: &str, arguments: &[String]) -> Result<()> {
         let listed = cargo_output(&["package", "--list", "--allow-dirty", "--package", name])?;
         let contains = |file: &&str| listed.lines().any(|line| line == *file);
         incomplete.extend(
-            FILES.iter().filter(|file| !contains(file)).map(|file| format!("{name}: contains no {file}")),
+            FILES
+                .iter()
+                .filter(|file| !contains(file))
+                .map(|file| format!("{name}: does not contain {file}")),
         );
     }
-    ensure!(incomplete.is_empty(), "not ready to be published:\n{}", incomplete.join("\n"));
+    ensure!(incomplete.is_empty(), "not ready to publish:\n{}", incomplete.join("\n"));
 
     let selection = names.iter().flat_map(|name| ["--package", name]);
-    // The components of the plugin bundle are not in git, so to cargo the tree is dirty.
+    // The components of the plugin bundle are not in git, so cargo considers the tree dirty.
     let command: Vec<&str> = [command, "--allow-dirty"].into_iter().chain(selection).collect();
-    // A target folder of its own is kept: in the default one, cargo compiles all dependencies again for each package. Nobody
-    // debugs what is built here, and without debug information it takes a quarter less.
+    // A separate target directory is kept between packages. In the default one, cargo compiles all dependencies again
+    // for each package. Without debug information, the build takes a quarter less time.
     let target = cargo::target_dir()?.join("packages");
-    let target = target.to_str().context("the target folder's path is not UTF-8")?;
+    let target = target.to_str().context("the path of the target directory is not UTF-8")?;
     let environment = [("CARGO_TARGET_DIR", target), ("CARGO_PROFILE_DEV_DEBUG", "false")];
     cargo::cargo_with(&command, arguments, &environment)
 }
 
-/// Compiles the plugins into the package that ships them.
+/// Writes the compiled plugins into the package that ships them.
 fn write_components() -> Result<()> {
     let folder = "crates/plugin-bundle/components";
     let path = cargo::workspace().join(folder);
     if path.exists() {
-        std::fs::remove_dir_all(&path).with_context(|| format!("{folder} can't be removed"))?;
+        std::fs::remove_dir_all(&path).with_context(|| format!("can't remove {folder}"))?;
     }
     cargo::cargo_with(&["run", "--release", "--package", "portcullis-plugin-bundle", "--", folder], &[], &[])
 }
 
-/// What `cargo metadata` says of the workspace, as far as it is asked for here.
+/// The part of the output of `cargo metadata` that is needed here.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -67,7 +70,7 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Package {
     name: String,
-    /// The registries that it may be published to; all of them where this is null.
+    /// The registries that the package may be published to; any if null.
     publish: Option<Vec<String>>,
     description: Option<String>,
     license: Option<String>,
@@ -79,7 +82,7 @@ struct Package {
 }
 
 impl Package {
-    /// What crates.io asks for, or shows, and the manifest does not say.
+    /// The fields required or shown by crates.io that are missing in the manifest.
     fn omissions(&self) -> Vec<String> {
         let stated = [
             ("description", self.description.is_some()),
@@ -91,14 +94,14 @@ impl Package {
             ("categories (1 to 5)", (1..=5).contains(&self.categories.len())),
         ];
         let missing = stated.into_iter().filter(|(_, stated)| !stated);
-        missing.map(|(field, _)| format!("{}: Cargo.toml lacks {field}", self.name)).collect()
+        missing.map(|(field, _)| format!("{}: Cargo.toml has no {field}", self.name)).collect()
     }
 }
 
 fn published() -> Result<Vec<Package>> {
     let printed = cargo_output(&["metadata", "--no-deps", "--format-version", "1"])?;
     let Metadata { mut packages } =
-        serde_json::from_str(&printed).context("`cargo metadata` prints what is not expected")?;
+        serde_json::from_str(&printed).context("can't parse the output of `cargo metadata`")?;
     packages.retain(|package| package.publish.as_ref().is_none_or(|registries| !registries.is_empty()));
     Ok(packages)
 }
@@ -109,9 +112,9 @@ fn cargo_output(arguments: &[&str]) -> Result<String> {
 
 fn output(command: &mut Command) -> Result<String> {
     let program = command.get_program().display().to_string();
-    let output = command.output().with_context(|| format!("{program} can't be run"))?;
+    let output = command.output().with_context(|| format!("can't run {program}"))?;
     if !output.status.success() {
         bail!("{program} failed:\n{}", String::from_utf8_lossy(&output.stderr));
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{program} prints what is not UTF-8"))
+    String::from_utf8(output.stdout).with_context(|| format!("the output of {program} is not UTF-8"))
 }

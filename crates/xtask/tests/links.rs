@@ -1,17 +1,18 @@
-//! Links between the Markdown pages lead somewhere, and the paths that they name exist.
+//! Tests that links between Markdown pages are valid, and that the paths they name exist.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Links to the repository's own files from pages that are also shown elsewhere, as on crates.io.
+/// The prefix of links to the repository's own files in pages that are also shown elsewhere, such as on crates.io.
 const REPOSITORY: &str = "https://github.com/portcullis-gate/portcullis/blob/main/";
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// All Markdown files below `folder`, except in hidden folders, target folders and what links lead to.
+/// Collects all Markdown files below `folder`, except in hidden directories, target directories and behind symbolic
+/// links.
 fn collect_pages(folder: &Path, pages: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
@@ -26,10 +27,10 @@ fn collect_pages(folder: &Path, pages: &mut Vec<PathBuf>) {
     }
 }
 
-/// The lines outside of fenced blocks.
+/// The lines outside of fenced code blocks.
 fn prose(page: &str) -> String {
     let outside = page.split("\n```").step_by(2);
-    // What stands behind a closing fence is nothing, or a line break.
+    // A closing fence is followed by nothing but a line break.
     outside.collect()
 }
 
@@ -38,7 +39,7 @@ fn links(prose: &str) -> impl Iterator<Item = &str> {
     prose.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target)
 }
 
-/// The anchors of a page's headings, as GitHub makes them.
+/// The anchors that GitHub generates for a page's headings.
 fn anchors(page: &str) -> BTreeSet<String> {
     let headings = page.lines().filter(|line| line.starts_with('#'));
     let anchor = |heading: &str| {
@@ -50,7 +51,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_link_between_pages_leads_somewhere() {
+fn all_links_between_pages_are_valid() {
     let workspace = workspace();
     let mut pages = Vec::new();
     collect_pages(&workspace, &mut pages);
@@ -77,7 +78,7 @@ fn every_link_between_pages_leads_somewhere() {
         }
     }
     assert!(followed > 20, "only {followed} links were found");
-    assert!(broken.is_empty(), "these links lead nowhere:\n{}", broken.join("\n"));
+    assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What the host's tests share: one engine, plugins compiled once, and shorthand for entries.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
+//! Shared test support: one engine, plugins compiled once, and shorthand for entries.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a different part")]
 
 pub mod record;
 pub mod states;
@@ -65,7 +65,7 @@ pub fn entry(value: u64, directions: Directions) -> Entry {
     Entry { subject: subject(value), directions }
 }
 
-/// Saves the list of one instance, in parts of at most 64 KiB, into another. Returns how many parts there were.
+/// Saves the list of one instance in parts of at most 64 KiB and loads them into another. Returns the number of parts.
 pub fn hand_over(from: &mut Instance, to: &mut Instance, format: &Format) -> usize {
     let (mut cursor, mut parts) = (None, 0);
     loop {

@@ -1,4 +1,4 @@
-//! A record in memory: what the ledger is to a gateway.
+//! An in-memory entry source, in place of the gateway's ledger.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -13,13 +13,13 @@ pub struct Record(RwLock<Entries>);
 struct Entries {
     sequence: u64,
     in_force: u64,
-    /// Each entry's directions, and the number of its last change.
+    /// Each entry's directions and the number of its last change.
     latest: BTreeMap<Subject, (Directions, u64)>,
     feed: BTreeMap<u64, Subject>,
 }
 
 impl Record {
-    /// A record of these entries, each of them one change.
+    /// Creates a record with these entries. Each is one change.
     pub fn of(subjects: impl IntoIterator<Item = Subject>) -> Self {
         let record = Record::default();
         for subject in subjects {
@@ -28,7 +28,7 @@ impl Record {
         record
     }
 
-    /// Changes an entry, and returns the number of the change.
+    /// Changes an entry. Returns the number of the change.
     pub fn set(&self, subject: Subject, directions: Directions) -> u64 {
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
         entries.sequence += 1;

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use portcullis_host::{SourceError, StateHeader, StateParts, StateStore, StateWriter};
 
-/// One list's saved state, in memory, for tests to look at and tamper with.
+/// The saved state of one list in memory, which tests can inspect and tamper with.
 #[derive(Default)]
 pub struct States(Mutex<Option<State>>);
 

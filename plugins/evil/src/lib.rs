@@ -1,4 +1,4 @@
-//! Breaks the contract in one way, which its options choose: `{"mode": "NAME"}`. For tests of the host's bounds.
+//! Violates the contract in one way, chosen by its options: `{"mode": "NAME"}`. For tests of the host's limits.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -10,10 +10,10 @@ use portcullis_plugin_sdk::{
     Subject,
 };
 
-/// Makes the modes, and the table of their names, out of the list in `modes.rs`.
+/// Generates the modes and the table of their names from the list in `modes.rs`.
 macro_rules! modes {
     ($($(#[doc = $doc:literal])+ $name:literal => $mode:ident,)+) => {
-        /// What it does wrong.
+        /// What the plugin does wrong.
         #[derive(Clone, Copy, PartialEq, Eq)]
         enum Mode {
             $($(#[doc = $doc])+ $mode,)+
@@ -42,7 +42,7 @@ fn spin() -> ! {
     }
 }
 
-/// Keeps nothing in linear memory, so that it is the host's stack that fills.
+/// Uses no linear memory, so that it exhausts the host's stack.
 #[inline(never)]
 fn recurse(depth: u64) -> u64 {
     if depth == u64::MAX { 0 } else { recurse(depth + 1).wrapping_mul(3) ^ depth }
@@ -57,7 +57,7 @@ impl Blacklist for Evil {
     fn configure(settings: Settings) -> Result<Self, String> {
         let chosen = settings.options.split('"').nth(3).unwrap_or_default();
         let mode = Mode::ALL.iter().find(|(name, _)| *name == chosen).map(|(_, mode)| *mode);
-        let mode = mode.ok_or("the option `mode` names no way to be evil")?;
+        let mode = mode.ok_or("the option `mode` is not the name of a mode")?;
         if mode == Mode::SpinInConfigure {
             spin();
         }

@@ -1,8 +1,8 @@
-// The ways to be evil, one by one. Included by the plugin, and by the host's tests, which must not forget one; each has a macro
-// `modes` of its own.
+// The modes of the plugin. Included by the plugin and by the host's tests, each of which defines its own macro `modes`.
+// The tests fail to compile or run if they miss one.
 
 modes! {
-    /// Nothing: it is the plugin that the others are compared with.
+    /// Nothing: for comparison with the others.
     "well-behaved" => WellBehaved,
     /// `check` never ends.
     "spin-in-check" => SpinInCheck,
@@ -22,7 +22,7 @@ modes! {
     "spin-in-save" => SpinInSave,
     /// `load` never ends.
     "spin-in-load" => SpinInLoad,
-    /// `check` calls itself until the stack is full.
+    /// `check` recurses until the stack overflows.
     "recurse" => Recurse,
     /// `check` panics.
     "panic" => Panic,
@@ -30,40 +30,40 @@ modes! {
     "panic-later" => PanicLater,
     /// `block` panics.
     "panic-in-block" => PanicInBlock,
-    /// `block` takes memory until there is no more.
+    /// `block` allocates until there is no memory left.
     "hoard-memory" => HoardMemory,
-    /// `check` takes a mebibyte each time.
+    /// `check` leaks 1 MiB per call.
     "leak" => Leak,
-    /// `check-many` answers one byte too few.
+    /// `check-many` returns one byte too few.
     "short-bitmap" => ShortBitmap,
-    /// `check-many` answers a gigabyte, as far as its memory goes.
+    /// `check-many` returns 32 MiB.
     "huge-bitmap" => HugeBitmap,
-    /// `check-many` says the opposite of `check`.
+    /// `check-many` returns the opposite of `check`.
     "disagree-in-batch" => DisagreeInBatch,
-    /// `block` refuses with a text of a megabyte an entry.
+    /// `block` refuses each entry with more than 1 MiB of text.
     "huge-refusals" => HugeRefusals,
-    /// `list` begins anew with each page.
+    /// `list` starts again with each page.
     "list-goes-backwards" => ListGoesBackwards,
-    /// `list` answers more entries than were asked for.
+    /// `list` returns more entries than requested.
     "list-overflows" => ListOverflows,
-    /// `list` gives a cursor for ever, and no entries.
+    /// `list` returns the same cursor forever, and no entries.
     "list-never-ends" => ListNeverEnds,
-    /// `save` answers the cursor it was asked with.
+    /// `save` returns the cursor that it was called with.
     "save-never-ends" => SaveNeverEnds,
-    /// `save` answers a byte, and a cursor that is new each time.
+    /// `save` returns one byte and a new cursor, forever.
     "save-creeps" => SaveCreeps,
-    /// `save` answers more bytes than were asked for.
+    /// `save` returns more bytes than requested.
     "huge-part" => HugePart,
-    /// `load` says that the state is whole, and holds nothing.
+    /// `load` reports a complete state, but loads nothing.
     "load-lies" => LoadLies,
-    /// `count` says one less than there are.
+    /// `count` returns one less than the number of entries.
     "miscount" => Miscount,
-    /// Every third blocked entry is forgotten, though counted.
+    /// Every third entry is counted but not blocked.
     "forget-every-third" => ForgetEveryThird,
-    /// `unblock` says it is done, and does nothing.
+    /// `unblock` reports a change, but does nothing.
     "forget-unblocks" => ForgetUnblocks,
-    /// Every seventh subject is blocked, whoever it is.
+    /// Every seventh subject is blocked, with or without an entry.
     "block-strangers" => BlockStrangers,
-    /// `block` says that it takes no entry.
+    /// `block` refuses all entries.
     "refuse-entries" => RefuseEntries,
 }

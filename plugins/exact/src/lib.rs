@@ -1,4 +1,4 @@
-//! The default plugin: blocks exactly the subjects that it was told to block, in the directions it was told.
+//! The default plugin: blocks exactly the subjects that it is told to block, in the given directions.
 #![forbid(unsafe_code)]
 
 use portcullis_hashed_set::{self as hashed_set, DirectedSet, Loader, SaveCursor};
@@ -6,7 +6,7 @@ use portcullis_plugin_sdk::{
     Blacklist, Description, Direction, Entry, Format, Outcome, Page, Part, Progress, Settings, Subject,
 };
 
-/// The list, and the saved state that is being loaded, if one is.
+/// The list, and the saved state that is being loaded, if any.
 #[derive(Default)]
 struct Exact {
     set: DirectedSet,
@@ -44,7 +44,7 @@ impl Blacklist for Exact {
     }
 
     fn list(&self, after: Option<Subject>, limit: usize) -> Page {
-        // One more than fits tells whether there is a next page.
+        // One more than fits, to find out whether there is a next page.
         let found = self.set.page(after, limit + 1);
         Page::of(found.into_iter().map(|(subject, directions)| Entry { subject, directions }), limit)
     }
@@ -55,7 +55,7 @@ impl Blacklist for Exact {
 
     fn save(&self, cursor: Option<u64>, max_bytes: usize) -> Part {
         let cursor = cursor.map_or(SaveCursor::START, |at| {
-            SaveCursor::new(at).expect("the host hands back the cursors that it was given")
+            SaveCursor::new(at).expect("the host passes cursors that `save` returned")
         });
         let hashed_set::Part { bytes, next } = self.set.save_part(cursor, max_bytes);
         Part { bytes, next: next.map(SaveCursor::get) }

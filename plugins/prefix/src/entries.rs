@@ -1,29 +1,30 @@
-//! The numbers that are blocked by themselves.
+//! The entries: numbers that are blocked individually.
 
 use std::collections::BTreeMap;
 
 use portcullis_plugin_sdk::{Directions, Entry, Subject};
 
-/// The most entries of a block. One that would have more is cut into two halves.
+/// The maximum number of entries in a block. A block that would exceed it is split in half.
 const BLOCK: usize = 256;
 
-/// How many entries more a block gets room for at once. Doubling would leave a third of the memory unused.
+/// The number of entries by which a block's capacity grows. Doubling would leave a third of the memory unused.
 const GROWTH: usize = 16;
 
-/// Subjects with the directions that each is blocked in, in ascending order: eight to ten bytes each.
+/// Subjects with their blocked directions, in ascending order, at eight to ten bytes each.
 ///
-/// Numbers in clear crowd where a list is of one country, and are far apart where it is of all. So they are packed in
-/// blocks of so many entries, which take the same memory wherever the numbers are. A million in a roaring bitmap were
-/// measured at 2.5 bytes each in the one case and at 42 in the other; and the set of the default plugin needs numbers that
-/// a permutation has spread.
+/// Numbers in the clear are dense in a list of one country, and sparse in a list of all. So they are packed in blocks
+/// with a limited number of entries, whose memory use does not depend on the distribution. A roaring bitmap of a
+/// million took 2.5 bytes per number in the one case, and 42 in the other. The default plugin's set requires the
+/// uniform distribution that a permutation produces.
 #[derive(Default)]
 pub(crate) struct Entries {
-    /// By the first subject that may stand in it, each up to where the next begins. None is empty.
+    /// Keyed by the smallest subject that belongs in the block; the range ends where the next block's begins. No block
+    /// is empty.
     blocks: BTreeMap<u64, Vec<Packed>>,
     len: usize,
 }
 
-/// A subject, and below its 50 bits those of its directions.
+/// A subject's 50 bits, followed by two bits of directions.
 #[derive(Clone, Copy)]
 struct Packed([u8; 7]);
 
@@ -57,12 +58,12 @@ impl Packed {
 }
 
 impl Entries {
-    /// How many subjects are blocked.
+    /// The number of subjects.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// The directions that the subject is blocked in.
+    /// The directions in which the subject is blocked.
     #[inline]
     pub(crate) fn directions(&self, subject: Subject) -> Directions {
         let Some((_, block)) = self.blocks.range(..=subject.get()).next_back() else {
@@ -71,7 +72,7 @@ impl Entries {
         place(block, subject).map_or(Directions::NONE, |place| block[place].directions())
     }
 
-    /// Adds directions to a subject. Returns those that it had before.
+    /// Adds directions to a subject. Returns the directions it had before.
     pub(crate) fn insert(&mut self, entry: Entry) -> Directions {
         let Entry { subject, directions } = entry;
         let block = match self.blocks.range_mut(..=subject.get()).next_back() {
@@ -100,7 +101,7 @@ impl Entries {
         }
     }
 
-    /// Takes directions from a subject. Returns those that it had before.
+    /// Removes directions from a subject. Returns the directions it had before.
     pub(crate) fn remove(&mut self, entry: Entry) -> Directions {
         let Entry { subject, directions } = entry;
         let Some((&first, block)) = self.blocks.range_mut(..=subject.get()).next_back() else {
@@ -122,15 +123,15 @@ impl Entries {
         before
     }
 
-    /// The entries from a subject on, in ascending order.
+    /// The entries from `first` on, in ascending order.
     pub(crate) fn from(&self, first: u64) -> impl Iterator<Item = Entry> {
         let start = self.blocks.range(..=first).next_back().map_or(first, |(&start, _)| start);
         let blocks = self.blocks.range(start..).flat_map(|(_, block)| block.iter());
         blocks.skip_while(move |entry| entry.subject() < first).filter_map(|entry| entry.entry())
     }
 
-    /// Puts the block that begins at `first` together with a neighbour, where the two are half a block, so that a list
-    /// that shrinks does not keep its many blocks.
+    /// Removes the block that begins at `first` if it is empty, or merges it with a neighbour if both together are at
+    /// most half a block, so that the number of blocks shrinks with the list.
     fn merge(&mut self, first: u64) {
         let lower = self.blocks.range(..first).next_back().map(|(&first, _)| first);
         for first in [Some(first), lower].into_iter().flatten() {
@@ -148,7 +149,7 @@ impl Entries {
     }
 }
 
-/// Where the subject stands in the block, or would stand.
+/// The index of the subject in the block, or the index to insert it at.
 #[inline]
 fn place(block: &[Packed], subject: Subject) -> Result<usize, usize> {
     block.binary_search_by_key(&subject.get(), |entry| entry.subject())
@@ -166,7 +167,7 @@ mod tests {
     }
 
     impl Entries {
-        /// That the blocks are in order, neither empty nor overfull, and hold as many entries as are counted.
+        /// Asserts that the blocks are in order, not empty and not overfull, and that the count is right.
         fn assert_sound(&self) {
             let ends = self.blocks.keys().skip(1).copied().chain([u64::MAX]);
             for ((&first, block), end) in self.blocks.iter().zip(ends) {
@@ -179,7 +180,7 @@ mod tests {
         }
     }
 
-    /// Each number below `count` once, in an order of its own.
+    /// The numbers below `count`, each once, in a scrambled order.
     fn scrambled(count: u64) -> impl Iterator<Item = u64> {
         (0..count).map(move |n| n * 7919 % count)
     }
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_and_the_largest_subject_are_entries_like_others() {
+    fn the_smallest_and_largest_subjects_work() {
         let mut entries = Entries::default();
         let ends = [Subject::MIN, Subject::MAX];
         for subject in ends {
@@ -228,8 +229,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map_of_directions(
-            // Few numbers and many operations: blocks are split and put together.
+        fn it_behaves_like_a_map_of_directions(
+            // Few numbers and many operations, so that blocks are split and merged.
             operations in vec((0_u64..1200, 1_u8..=3, 0_u8..10), 4000),
             growing in 2_u8..8,
             first in 0_u64..1300,

@@ -1,13 +1,13 @@
-//! JSON as it was typed.
+//! An untyped JSON value.
 //!
-//! Types are checked where the options are read and not by serde, whose messages repeat the value that they did not
-//! expect: here it may be a number, or as long as all the options.
+//! Types are checked when the options are interpreted, not by serde: its messages repeat unexpected values, which may
+//! be phone numbers, or as long as all the options.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// A JSON value, as far as options are made of such. No key of an object is lost, be it given twice.
+/// A JSON value, limited to what options consist of. Duplicate keys of an object are preserved.
 pub(crate) enum Json {
     Text(String),
     List(Vec<Json>),

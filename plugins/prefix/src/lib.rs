@@ -1,29 +1,29 @@
-//! Blocks numbers by how they begin, besides the single ones it is told to block.
+//! Blocks phone numbers by prefix rules, in addition to exact entries.
 //!
-//! It works on numbers in clear, which the tenant must grant. What it blocks by itself, its options say:
+//! Works on numbers in the clear, which the tenant must grant. The rules are configured in the options:
 //!
 //! ```json
 //! {"block": ["417152", "+4121560####"], "allow": ["41715209999"], "directions": ["inbound"]}
 //! ```
 //!
-//! * `block` and `allow` are rules. A rule is the digits that numbers begin with, country code first, with or without a
-//!   `+`: it holds for all numbers that begin so, the one that is no longer than the rule among them. Where `#` follow, as
-//!   in lists of telemarketers, each stands for one more digit, and the rule holds for numbers of exactly that length. A
-//!   rule has 1 to 15 places, the first of them a digit other than 0.
-//! * Of the rules that hold for a number the one with the most digits decides; of two with the same digits the one with
-//!   `#`. Where none holds, the number is not blocked. The same rule in `block` and in `allow` is a contradiction and
-//!   refused; twice in one list it does no harm.
-//! * `directions` is which messages the rules block: `inbound`, `outbound`, or both, as where it is left out.
+//! * `block` and `allow` are lists of rules. A rule is a prefix of numbers, starting with the country code, with or
+//!   without a `+`. It applies to all numbers with that prefix, including the prefix itself. If `#` placeholders
+//!   follow, as in lists of telemarketers, each stands for one digit, and the rule applies only to numbers of exactly
+//!   that length. A rule has 1 to 15 digits and placeholders, of which the first must be a digit other than 0.
+//! * If several rules apply to a number, the one with the most digits decides; of two with the same digits, the one
+//!   with placeholders. If no rule applies, the number is not blocked. The same rule in both `block` and `allow` is
+//!   rejected as a contradiction. Duplicates within a list are harmless.
+//! * `directions` are the messages that the rules block: `inbound`, `outbound`, or both (the default).
 //!
-//! The options are at most 64 KiB, as all plugins' are, which is room for about 4,000 rules of 13 places. There is no
-//! other limit to their number.
+//! The options are limited to 64 KiB, as for all plugins: room for about 4,000 rules of 13 digits. The number of rules
+//! is not limited otherwise.
 //!
-//! An entry is stronger than every rule: a number that was blocked by itself is blocked in the directions that were
-//! said, also where an `allow` rule holds for it, for an opt-out is not the operator's to override. Once it is unblocked
-//! the rules decide again. Lists, counts and saved states are of entries alone. Identities that are not numbers can
-//! be entries; no rule holds for them.
+//! Entries take precedence over rules: a number with an entry is blocked in the entry's directions even if an `allow`
+//! rule applies, because the operator must not override an opt-out. When the entry is unblocked, the rules apply again.
+//! Lists, counts and saved states contain only entries. Identities without a number can be entries, but no rule applies
+//! to them.
 //!
-//! A check costs at most fifteen looks into the rules, one for each length that a rule has, and one into the entries.
+//! A check costs at most fifteen lookups in the rules, one per prefix length in use, and one in the entries.
 #![forbid(unsafe_code)]
 
 mod entries;
@@ -41,11 +41,11 @@ use portcullis_plugin_sdk::{
 use crate::entries::Entries;
 use crate::rules::Rules;
 
-/// The rules, the entries, and how far a saved state is loaded.
+/// The rules, the entries, and the progress of loading a saved state.
 struct Prefix {
     rules: Rules,
     entries: Entries,
-    /// The first subject that the next part of a saved state covers.
+    /// The first subject of the next part's range.
     loaded: u64,
 }
 
@@ -95,7 +95,7 @@ impl Blacklist for Prefix {
                 Ok(Progress::More)
             }
             None => {
-                // No part covers this: none follows the last.
+                // No part begins here, so further parts are rejected.
                 self.loaded = u64::MAX;
                 Ok(Progress::Complete)
             }

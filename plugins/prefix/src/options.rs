@@ -1,7 +1,7 @@
-//! The plugin's options, from JSON to rules.
+//! Parsing of the plugin's options.
 //!
-//! A rule may be a whole number, and what a plugin refuses goes into logs: so a rule is named by its place, counted from 1,
-//! and nothing of what was typed is repeated but a short name or a single character.
+//! A rule may be a complete phone number, and error messages end up in logs. So a rule is identified by its position,
+//! from 1, and messages repeat nothing of the options except a short name or a single character.
 
 use std::fmt;
 
@@ -11,36 +11,32 @@ use crate::json::Json;
 use crate::rule::{Rule, RuleError};
 use crate::rules::{Contradiction, Rules};
 
-/// What is wrong with the options, and what would be right: a sentence for a person.
+/// Why the options are invalid, and how to fix them.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OptionsError {
     #[error("the options are not JSON: {0}")]
     NotJson(serde_json::Error),
     #[error(r#"the options are not a JSON object: write them as in {{"block": ["417152"]}}"#)]
     NotAnObject,
-    #[error("{} is no option of this plugin: it has `block`, `allow` and `directions`", Shown(.0))]
+    #[error("{} is not an option of this plugin: its options are `block`, `allow` and `directions`", Shown(.0))]
     Unknown(String),
-    #[error("the option `{0}` is given twice: write one list")]
+    #[error("the option `{0}` is given twice: merge the lists")]
     Twice(Name),
     #[error("the option `{0}` is not a list: write {example}", example = .0.example())]
     NotAList(Name),
-    #[error("the option `{0}` has something at place {1} that is not a text: write {example}", example = .0.example())]
+    #[error("item {1} of the option `{0}` is not a string: write {example}", example = .0.example())]
     NotAText(Name, usize),
-    #[error("the option `{0}` has a rule at place {1} that {2}")]
+    #[error("rule {1} of the option `{0}` {2}")]
     Rule(Name, usize, RuleError),
-    #[error(
-        "the rule at place {allow} of the option `allow` also stands at place {block} of `block`: leave one of them out"
-    )]
+    #[error("rule {allow} of the option `allow` is also rule {block} of `block`: remove one of them")]
     Contradiction { block: usize, allow: usize },
-    #[error(
-        "the option `directions` has something at place {0} that is no direction: write `inbound` or `outbound`"
-    )]
+    #[error("item {0} of the option `directions` is not a direction: write `inbound` or `outbound`")]
     Direction(usize),
-    #[error("the option `directions` is empty: write {example}, or leave it out to block both ways", example = Name::Directions.example())]
+    #[error("the option `directions` is empty: write {example}, or omit it to block both directions", example = Name::Directions.example())]
     NoDirection,
 }
 
-/// An option.
+/// The name of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Block,
@@ -61,7 +57,7 @@ impl Name {
 
     fn example(self) -> &'static str {
         match self {
-            Name::Block | Name::Allow => r#"texts in a list, as in ["417152", "+4121560####"]"#,
+            Name::Block | Name::Allow => r#"a list of strings, as in ["417152", "+4121560####"]"#,
             Name::Directions => r#"["inbound"], ["outbound"] or ["inbound", "outbound"]"#,
         }
     }
@@ -73,7 +69,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// The name of an option that there is not, where it looks like one.
+/// Displays an unknown name if it looks like a name.
 struct Shown<'a>(&'a str);
 
 impl fmt::Display for Shown<'_> {
@@ -82,12 +78,12 @@ impl fmt::Display for Shown<'_> {
         if (1..=32).contains(&self.0.len()) && self.0.chars().all(is_name) {
             write!(f, "`{}`", self.0)
         } else {
-            f.write_str("one of the names given")
+            f.write_str("one of the given names")
         }
     }
 }
 
-/// The rules that the options name.
+/// Parses the options to rules.
 pub(crate) fn parse(json: &str) -> Result<Rules, OptionsError> {
     let json = serde_json::from_str(json).map_err(OptionsError::NotJson)?;
     let Json::Object(pairs) = json else { return Err(OptionsError::NotAnObject) };
@@ -160,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn each_option_may_be_left_out() {
+    fn every_option_is_optional() {
         for json in
             ["{}", " { }\n", r#"{"block": []}"#, r#"{"allow": ["41"]}"#, r#"{"directions": ["outbound"]}"#]
         {
@@ -175,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_options_are_refused_with_what_would_be_right() {
+    fn invalid_options_are_rejected_with_a_correction() {
         for (json, expected) in [
             ("", "the options are not JSON: EOF while parsing a value at line 1 column 0"),
             (r#"{"block": ["41",]}"#, "the options are not JSON: trailing comma at line 1 column 17"),
@@ -184,12 +180,12 @@ mod tests {
             ("41", r#"the options are not a JSON object: write them as in {"block": ["417152"]}"#),
             (
                 r#"{"blok": ["41"]}"#,
-                "`blok` is no option of this plugin: it has `block`, `allow` and `directions`",
+                "`blok` is not an option of this plugin: its options are `block`, `allow` and `directions`",
             ),
-            (r#"{"block": [], "block": ["41"]}"#, "the option `block` is given twice: write one list"),
+            (r#"{"block": [], "block": ["41"]}"#, "the option `block` is given twice: merge the lists"),
             (
                 r#"{"allow": "41"}"#,
-                r#"the option `allow` is not a list: write texts in a list, as in ["417152", "+4121560####"]"#,
+                r#"the option `allow` is not a list: write a list of strings, as in ["417152", "+4121560####"]"#,
             ),
             (
                 r#"{"directions": null}"#,
@@ -197,44 +193,44 @@ mod tests {
             ),
             (
                 r#"{"block": ["41", 42]}"#,
-                r#"the option `block` has something at place 2 that is not a text: write texts in a list, as in ["417152", "+4121560####"]"#,
+                r#"item 2 of the option `block` is not a string: write a list of strings, as in ["417152", "+4121560####"]"#,
             ),
             (
                 r#"{"block": ["41", ""]}"#,
-                "the option `block` has a rule at place 2 that has no digit: write what the numbers begin with, country \
-                 code first, as in 417152",
+                "rule 2 of the option `block` has no digits: write the first digits of the numbers, starting with the \
+                 country code, as in 417152",
             ),
             (
                 r#"{"allow": ["071"]}"#,
-                "the option `allow` has a rule at place 1 that begins with 0, as no number does: write what the numbers \
-                 begin with, country code first, as in 417152",
+                "rule 1 of the option `allow` begins with 0, but no number does: write the first digits of the numbers, \
+                 starting with the country code, as in 417152",
             ),
             (
                 r#"{"block": ["41x"]}"#,
-                "the option `block` has a rule at place 1 that has 'x': write digits, with or without a + before them and \
-                 with # only behind them, as in +4121560####",
+                "rule 1 of the option `block` contains 'x': write digits, optionally with a + in front and # at the end, as \
+                 in +4121560####",
             ),
             (
                 r#"{"block": ["41##5"]}"#,
-                "the option `block` has a rule at place 1 that has a # before its end: # stand for the last digits of a \
-                 number, as in +4121560####",
+                "rule 1 of the option `block` has a # before a digit: # can only stand for the last digits of a number, as \
+                 in +4121560####",
             ),
             (
                 r#"{"block": ["4171520999999999"]}"#,
-                "the option `block` has a rule at place 1 that has 16 places, and no number has more than 15 digits: \
-                 shorten it",
+                "rule 1 of the option `block` has 16 digits and placeholders, but no number has more than 15 digits: shorten \
+                 it",
             ),
             (
                 r#"{"block": ["41", "42"], "allow": ["+42"]}"#,
-                "the rule at place 1 of the option `allow` also stands at place 2 of `block`: leave one of them out",
+                "rule 1 of the option `allow` is also rule 2 of `block`: remove one of them",
             ),
             (
                 r#"{"directions": ["inbound", "both"]}"#,
-                "the option `directions` has something at place 2 that is no direction: write `inbound` or `outbound`",
+                "item 2 of the option `directions` is not a direction: write `inbound` or `outbound`",
             ),
             (
                 r#"{"directions": []}"#,
-                r#"the option `directions` is empty: write ["inbound"], ["outbound"] or ["inbound", "outbound"], or leave it out to block both ways"#,
+                r#"the option `directions` is empty: write ["inbound"], ["outbound"] or ["inbound", "outbound"], or omit it to block both directions"#,
             ),
         ] {
             assert_eq!(refusal(json), expected, "{json}");
@@ -242,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn no_refusal_is_long_or_repeats_a_number() {
+    fn error_messages_are_short_and_do_not_repeat_numbers() {
         let number = "41715209999";
         let long = number.repeat(5000);
         for what in [number, &long] {

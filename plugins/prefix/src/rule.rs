@@ -1,39 +1,41 @@
-//! One rule.
+//! A prefix rule.
 
-/// The most digits a number has (ITU-T E.164, clause 6).
+/// The maximum number of digits in a number (ITU-T E.164, clause 6).
 pub(crate) const MAX_DIGITS: usize = 15;
 
-/// The numbers that begin with a prefix: all of them, or those of one length.
+/// A prefix of numbers, optionally limited to numbers of one length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// The prefix as an integer, 1 to 15 digits. As none begins with 0, no two prefixes are the same integer.
+    /// The prefix as an integer of 1 to 15 digits. Unambiguous, because no prefix begins with 0.
     pub(crate) prefix: u64,
-    /// How many digits the numbers have, the prefix included: up to 15. `None` where any will do.
+    /// The length of the numbers, including the prefix: at most 15. `None` for any length.
     pub(crate) length: Option<u32>,
 }
 
-/// Why a text is no rule: what stands behind the rule's name in a sentence. A rule may be a whole number, so it is not
-/// repeated.
+/// Why text is not a rule. The messages are predicates that follow the name of the rule. They don't repeat the rule,
+/// which may be a complete number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RuleError {
-    #[error("has no digit: write what the numbers begin with, country code first, as in 417152")]
+    #[error(
+        "has no digits: write the first digits of the numbers, starting with the country code, as in 417152"
+    )]
     NoDigit,
     #[error(
-        "begins with 0, as no number does: write what the numbers begin with, country code first, as in 417152"
+        "begins with 0, but no number does: write the first digits of the numbers, starting with the country code, as in 417152"
     )]
     LeadingZero,
     #[error(
-        "has {0:?}: write digits, with or without a + before them and with # only behind them, as in +4121560####"
+        "contains {0:?}: write digits, optionally with a + in front and # at the end, as in +4121560####"
     )]
     Character(char),
-    #[error("has a # before its end: # stand for the last digits of a number, as in +4121560####")]
+    #[error("has a # before a digit: # can only stand for the last digits of a number, as in +4121560####")]
     Placeholder,
-    #[error("has {0} places, and no number has more than {MAX_DIGITS} digits: shorten it")]
+    #[error("has {0} digits and placeholders, but no number has more than {MAX_DIGITS} digits: shorten it")]
     TooLong(usize),
 }
 
 impl Rule {
-    /// Reads a rule: a `+` or none, digits, `#` or none.
+    /// Parses a rule: an optional `+`, digits, and any number of `#`.
     pub(crate) fn parse(text: &str) -> Result<Self, RuleError> {
         let places = text.strip_prefix('+').unwrap_or(text);
         let digits = places.trim_end_matches('#');
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_is_read_as_lists_write_it() {
+    fn a_rule_is_parsed_in_the_forms_that_lists_use() {
         for (text, prefix, length) in [
             ("417152", 417_152, None),
             ("+417152", 417_152, None),
@@ -77,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_rule_is_refused_for_its_cause() {
+    fn text_that_is_not_a_rule_is_rejected_with_its_cause() {
         for (text, error) in [
             ("", RuleError::NoDigit),
             ("+", RuleError::NoDigit),

@@ -1,4 +1,4 @@
-//! The rules together, and what they say of a number.
+//! The set of rules, and its decision about a number.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,25 @@ use portcullis_plugin_sdk::{Direction, Directions};
 
 use crate::rule::{MAX_DIGITS, Rule};
 
-/// Which numbers are blocked for how they begin.
+/// Decides which numbers are blocked by their prefix.
 #[derive(Debug)]
 pub(crate) struct Rules {
     prefixes: BTreeMap<u64, Lengths>,
-    /// How long prefixes are: bit `n` is set where there is one of `n` digits.
+    /// The lengths of the prefixes: bit `n` is set if there is a prefix of `n` digits.
     prefix_digits: u16,
     /// The directions in which the rules block.
     directions: Directions,
 }
 
-/// The rules of one prefix: bit `n` is the one for numbers of `n` digits, bit 0 the one for all. No bit is set in both.
+/// The rules with the same prefix: bit `n` is the rule for numbers of `n` digits, bit 0 the rule for any length. No bit
+/// is set in both fields.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lengths {
     block: u16,
     allow: u16,
 }
 
-/// The same rule in `block` and in `allow`: its places there, counted from 0.
+/// The same rule in `block` and in `allow`: its index in each.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Contradiction {
     pub(crate) block: usize,
@@ -52,7 +53,7 @@ impl Rules {
         self.prefixes.entry(rule.prefix).or_default()
     }
 
-    /// Whether a message of `number` in `direction` is blocked. What is not a number has no rule.
+    /// Whether a message in this direction is blocked by a rule. No rule applies to identities without a number.
     #[inline]
     pub(crate) fn block(&self, number: u64, direction: Direction) -> bool {
         self.prefix_digits != 0 && self.directions.covers(direction) && self.block_number(number)
@@ -78,7 +79,7 @@ impl Rules {
 }
 
 impl Lengths {
-    /// Whether numbers of so many digits are blocked; `None` where no rule is for them.
+    /// Whether numbers of this length are blocked; `None` if no rule applies.
     fn block(self, digits: usize) -> Option<bool> {
         let Lengths { block, allow } = self;
         let deciding = [1 << digits, 1].into_iter().find(|bit| (block | allow) & bit != 0)?;
@@ -91,7 +92,7 @@ fn bit(rule: &Rule) -> u16 {
     1 << rule.length.unwrap_or(0)
 }
 
-/// 0 has none.
+/// The number of decimal digits; 0 has none.
 fn digits(number: u64) -> usize {
     number.checked_ilog10().map_or(0, |log| log as usize + 1)
 }
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_hold_for_numbers_of_that_length_and_no_other() {
+    fn placeholders_match_only_numbers_of_that_length() {
         let rules = rules(&["+4121560####"], &[]);
         for (number, expected) in [
             (41_215_600_000, true),
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_rules_with_the_same_digits_the_one_with_placeholders_decides() {
+    fn of_two_rules_with_the_same_digits_the_one_with_placeholders_wins() {
         let rules = rules(&["41715", "41716######"], &["41715######", "41716"]);
         assert!(!blocked(&rules, 41_715_209_999));
         assert!(blocked(&rules, 4_171_520_999));
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_that_is_no_number_has_no_rule() {
+    fn no_rule_applies_to_identities_without_a_number() {
         let rules = rules(&["1", "1##############", "100000000000000"], &[]);
         assert!(blocked(&rules, 100_000_000_000_000));
         assert!(!blocked(&rules, 1_000_000_000_000_000));
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_block_in_their_directions() {
+    fn rules_block_only_in_their_directions() {
         let rule = Rule::parse("41").expect("it is a rule");
         let rules = Rules::new(&[rule], &[], Directions::OUTBOUND).expect("no contradiction");
         assert!(rules.block(41_715_209_999, Direction::Outbound));
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_rule_in_both_lists_is_a_contradiction_and_twice_in_one_is_not() {
+    fn the_same_rule_in_both_lists_is_a_contradiction_but_duplicates_in_one_are_not() {
         let texts = ["42", "41", "41", "41###"].map(str::to_owned);
         let rules = parsed(&texts);
         let both = |allow: &[Rule]| Rules::new(&rules, allow, Directions::BOTH).map(|_| ());
@@ -190,7 +191,7 @@ mod tests {
         assert_eq!(both(&[Rule { length: Some(4), ..rules[1] }]), Ok(()));
     }
 
-    /// What the rules mean, over texts: of those that hold, the one with the most digits, then the one with `#`.
+    /// A textual model: of the rules that apply, the one with the most digits wins, then the one with `#`.
     fn blocked_as_written(block: &[String], allow: &[String], number: &str) -> bool {
         let ranked = |texts: &[String]| {
             let digits = |text: &str| text.trim_end_matches('#').len();
@@ -206,7 +207,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rules_mean_what_is_written(
+        fn rules_agree_with_the_textual_model(
             block in vec("[1-3]{1,4}#{0,3}", 0..12),
             allow in vec("[1-3]{1,4}#{0,3}", 0..12),
             numbers in vec("[1-3]{1,8}", 20),

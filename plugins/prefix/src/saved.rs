@@ -1,14 +1,14 @@
-//! The entries as bytes, in parts of bounded size: the format `prefix-entries`, version 1.
+//! The serialization of the entries, in parts of bounded size: the format `prefix-entries`, version 1.
 //!
-//! | bytes | what |
+//! | bytes | contents |
 //! | --- | --- |
-//! | 1 | 1 where this part is the last one, else 0 |
-//! | 8 | the first subject that the part covers, little endian: 0, or the one after the last entry of the part before |
-//! | 8 | how many entries it has, little endian: 0 only in the last part |
-//! | rest | of each entry, ascending, how many subjects were left out before it, times four, plus its directions (1 inbound, 2 outbound), as minimal LEB128 |
+//! | 1 | 1 if this part is the last, otherwise 0 |
+//! | 8 | the first subject of the part's range, little endian: 0, or the one after the last entry of the previous part |
+//! | 8 | the number of entries, little endian: 0 only in the last part |
+//! | rest | for each entry in ascending order, the number of subjects skipped before it, times four, plus its directions (1 inbound, 2 outbound), as minimal LEB128 |
 //!
-//! A cursor is the first subject that the next part covers. So whatever is changed between two parts, an entry that
-//! stays is in exactly one.
+//! A cursor is the first subject of the next part's range. So an entry that stays is in exactly one part, whatever
+//! changes between parts.
 
 use portcullis_plugin_sdk::{Directions, Entry, Part, Subject};
 
@@ -16,29 +16,29 @@ use crate::entries::Entries;
 
 const HEADER: usize = 17;
 
-/// The most bytes of one entry: 52 bits, in sevens.
+/// The maximum size of an entry in bytes: 52 bits, seven per byte.
 const MAX_ENTRY: usize = 8;
 
 /// Why a part can't be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LoadError {
-    #[error("this is no part of saved entries")]
+    #[error("this is not a part of saved entries")]
     NotAPart,
     #[error(
-        "this part of the saved entries does not follow the one before: give the parts in the order in which they were saved"
+        "this part of the saved entries does not follow the previous part: load the parts in the order in which they were saved"
     )]
     OutOfOrder,
     #[error("the part of the saved entries ends before its last entry")]
     Truncated,
     #[error("bytes follow the last entry of the part of the saved entries")]
     Trailing,
-    #[error("a saved entry is written as no save writes it")]
+    #[error("a saved entry is not encoded as a save would encode it")]
     Entry,
-    #[error("more saved entries are said to follow where none can")]
+    #[error("the part of the saved entries announces further parts, but none can follow")]
     Unending,
 }
 
-/// The part that begins at the cursor, of at most `max_bytes`.
+/// Saves the part that begins at the cursor, in at most `max_bytes`.
 pub(crate) fn save_part(entries: &Entries, cursor: Option<u64>, max_bytes: usize) -> Part {
     let first = cursor.unwrap_or(0);
     let mut bytes = vec![0; HEADER];
@@ -60,8 +60,8 @@ pub(crate) fn save_part(entries: &Entries, cursor: Option<u64>, max_bytes: usize
     Part { bytes, next }
 }
 
-/// Adds the entries of a part that covers what begins at `first`. Returns where the next one begins; `None` after the
-/// last. Memory is taken in proportion to the part's bytes, whatever they are.
+/// Adds the entries of a part whose range begins at `first`. Returns where the next range begins; `None` after the last
+/// part. Memory use is proportional to the part's length, even for hostile data.
 pub(crate) fn load_part(entries: &mut Entries, first: u64, part: &[u8]) -> Result<Option<u64>, LoadError> {
     let (last, covers, count, mut bytes) = header(part).ok_or(LoadError::NotAPart)?;
     if covers != first {
@@ -84,7 +84,7 @@ pub(crate) fn load_part(entries: &mut Entries, first: u64, part: &[u8]) -> Resul
     }
 }
 
-/// Whether the part is the last, where it begins, how many entries it has, and their bytes.
+/// Parses the header: whether the part is the last, where its range begins, its number of entries, and their bytes.
 fn header(part: &[u8]) -> Option<(bool, u64, u64, &[u8])> {
     let (&[last @ (0 | 1)], part) = part.split_first_chunk()? else { return None };
     let (&first, part) = part.split_first_chunk()?;
@@ -156,27 +156,27 @@ mod tests {
         for part in parts {
             first = load_part(&mut entries, first.unwrap_or(u64::MAX), part)?;
         }
-        assert_eq!(first, None, "the last part is the last");
+        assert_eq!(first, None, "the last part is marked as the last");
         Ok(entries)
     }
 
     fn any_entry() -> impl Strategy<Value = Entry> {
-        // Neighbours as well as numbers far apart.
+        // Both dense and sparse numbers.
         let subject = prop_oneof![0_u64..200, 41_790_000_000_u64..41_790_100_000, 0..=Subject::MAX.get()];
         (subject, 1_u8..=3).prop_map(|(subject, bits)| entry(subject, bits))
     }
 
     proptest! {
         #[test]
-        fn what_is_saved_is_loaded(of in vec(any_entry(), 0..300), max_bytes in HEADER + MAX_ENTRY..400) {
+        fn saved_entries_are_loaded(of in vec(any_entry(), 0..300), max_bytes in HEADER + MAX_ENTRY..400) {
             let saved = entries(of);
-            let loaded = loaded(&parts(&saved, max_bytes)).expect("it was saved so");
+            let loaded = loaded(&parts(&saved, max_bytes)).expect("the parts were just saved");
             prop_assert_eq!(all(&loaded), all(&saved));
             prop_assert_eq!(loaded.len(), saved.len());
         }
 
         #[test]
-        fn an_entry_that_stays_is_in_one_part_whatever_changes(
+        fn an_entry_that_stays_is_in_exactly_one_part_whatever_changes(
             stays in vec(any_entry(), 0..100),
             moves in vec(vec(any_entry(), 0..20), 10),
         ) {
@@ -190,7 +190,7 @@ mod tests {
                 if cursor.is_none() {
                     break;
                 }
-                // Those of this step come; those of the step before that do not stay go again.
+                // Adds the entries of this step, and removes those of the previous step, except entries that stay.
                 let others = |step: usize| {
                     moves[step % moves.len()].iter().filter(|entry| stays.directions(entry.subject).is_none())
                 };
@@ -208,7 +208,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_loaded_is_what_would_have_been_saved(
+        fn only_what_a_save_could_have_written_is_loaded(
             of in vec(any_entry(), 0..30),
             changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
             cut in any::<Option<prop::sample::Index>>(),
@@ -226,7 +226,7 @@ mod tests {
         }
 
         #[test]
-        fn bytes_of_any_kind_are_refused_or_loaded(part in vec(any::<u8>(), 0..100), first in 0..=Subject::MAX.get()) {
+        fn no_input_panics(part in vec(any::<u8>(), 0..100), first in 0..=Subject::MAX.get()) {
             let _ = load_part(&mut Entries::default(), first, &part);
             let header = [&[0][..], &first.to_le_bytes(), &u64::MAX.to_le_bytes()].concat();
             let _ = load_part(&mut Entries::default(), first, &[header, part].concat());
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_no_save_writes_is_refused_for_its_cause() {
+    fn each_defect_of_a_part_has_its_error() {
         let part = |last: u8, first: u64, count: u64, entries: &[u8]| {
             [&[last][..], &first.to_le_bytes(), &count.to_le_bytes(), entries].concat()
         };
@@ -250,7 +250,7 @@ mod tests {
             (part(1, 0, 1, &[0x87]), LoadError::Truncated),
             (part(1, 0, u64::MAX, &[7]), LoadError::Truncated),
             (part(1, 0, 1, &[7, 7]), LoadError::Trailing),
-            // No direction; longer than needed; longer than any; past the last subject.
+            // No direction; overlong encoding; longer than the maximum; beyond the last subject.
             (part(1, 0, 1, &[4]), LoadError::Entry),
             (part(1, 0, 1, &[0x87, 0]), LoadError::Entry),
             (part(1, 0, 1, &[0xFF; 9]), LoadError::Entry),

@@ -22,13 +22,13 @@ fn keeps_the_contract() {
 }
 
 #[test]
-fn keeps_the_contract_beside_rules() {
-    // The subjects that are tried have fifteen digits, nearly all: no rule holds for them.
+fn keeps_the_contract_with_rules_that_do_not_apply() {
+    // Nearly all subjects in the test have fifteen digits, so no rule applies to them.
     conformance::check::<Prefix>(r#"{"block": ["41715######", "+4121560####"], "allow": ["41715209999"]}"#);
 }
 
 #[test]
-fn an_entry_is_blocked_also_where_an_allow_rule_holds() {
+fn an_entry_takes_precedence_over_an_allow_rule() {
     let mut plugin = prefix(r#"{"block": ["417152"], "allow": ["41715209999"]}"#);
     assert_eq!(both_ways(&plugin, 41_715_209_999), [false, false]);
     assert_eq!(plugin.block(entry(41_715_209_999, Directions::INBOUND)), Outcome::Changed);
@@ -38,7 +38,7 @@ fn an_entry_is_blocked_also_where_an_allow_rule_holds() {
 }
 
 #[test]
-fn an_entry_that_is_unblocked_leaves_the_rules_to_decide() {
+fn the_rules_apply_again_after_an_entry_is_unblocked() {
     let mut plugin = prefix(r#"{"block": ["417152"], "directions": ["outbound"]}"#);
     assert_eq!(plugin.block(entry(41_715_200_000, Directions::BOTH)), Outcome::Changed);
     assert_eq!(both_ways(&plugin, 41_715_200_000), [true, true]);
@@ -48,7 +48,7 @@ fn an_entry_that_is_unblocked_leaves_the_rules_to_decide() {
 }
 
 #[test]
-fn lists_and_counts_are_of_entries_alone() {
+fn lists_and_counts_contain_only_entries() {
     let mut plugin = prefix(r#"{"block": ["417152"]}"#);
     assert_eq!((plugin.count(), plugin.list(None, 10)), (0, Page::default()));
     let entries = [entry(41_715_200_000, Directions::INBOUND), entry(10_u64.pow(15), Directions::BOTH)];
@@ -60,7 +60,7 @@ fn lists_and_counts_are_of_entries_alone() {
 }
 
 #[test]
-fn pages_give_numbers_that_follow_one_another() {
+fn pages_can_split_consecutive_numbers() {
     let mut plugin = prefix("{}");
     let entries = [41_715_200_000, 41_715_200_001, 41_715_200_002].map(|n| entry(n, Directions::BOTH));
     for entry in entries {
@@ -79,7 +79,7 @@ fn pages_give_numbers_that_follow_one_another() {
 }
 
 #[test]
-fn a_part_after_the_last_is_refused() {
+fn a_part_after_the_last_is_rejected() {
     let saved = prefix("{}").save(None, 64 << 10);
     let mut plugin = prefix("{}");
     let format = Prefix::describe().saves.expect("it saves");

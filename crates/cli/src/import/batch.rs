@@ -42,7 +42,7 @@ pub(super) struct Applied {
 
 /// What holds for all rows that do not say otherwise, and what to do with them.
 #[derive(Clone, Debug)]
-pub(super) struct Wish {
+pub(super) struct Plan {
     pub(super) change: Change,
     pub(super) directions: Directions,
     pub(super) hold: Option<HoldKind>,
@@ -86,7 +86,7 @@ impl Batch {
     }
 
     /// Asks the gateway to do it. Says nothing to the gateway where no row is good.
-    pub(super) fn send(&self, client: &Client, target: &Target, wish: &Wish) -> Result<Applied, Error> {
+    pub(super) fn send(&self, client: &Client, target: &Target, wish: &Plan) -> Result<Applied, Error> {
         let mut applied = Applied::default();
         if wish.change == Change::Block {
             let (indices, entries): (Vec<_>, Vec<_>) =
@@ -136,7 +136,7 @@ impl Batch {
     }
 }
 
-impl Wish {
+impl Plan {
     /// What a row lifts, if it lifts anything.
     fn lift(&self, wanted: &Wanted) -> Option<Lift> {
         let requested = wanted.requested;
@@ -337,7 +337,7 @@ mod tests {
         let requested = Some("2024-01-01T00:00:00Z".parse().unwrap());
         let taken_back =
             Wanted { hold: Some(HoldKind::OptOut), requested, taken_back: true, ..Wanted::default() };
-        let mut wish = Wish {
+        let mut wish = Plan {
             change: Change::Block,
             directions: Directions::Inbound,
             hold: None,

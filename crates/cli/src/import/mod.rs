@@ -29,7 +29,7 @@ use super::directions::Directions;
 use super::lines::Lines;
 use super::output;
 use super::{Exit, TargetOptions};
-use batch::{Batches, Wish};
+use batch::{Batches, Plan};
 use column::Name;
 use date::{DateFormat, DateReader, UtcOffset};
 use flight::{Stop, send_all};
@@ -229,7 +229,7 @@ fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
 pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     let rules = options.rules();
     let target = options.target.target();
-    let wish = Wish {
+    let wish = Plan {
         change: rules.change,
         directions: options.direction,
         hold: rules.common_hold(),

@@ -6,7 +6,7 @@ use std::io::Read;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::super::output;
-use super::batch::{Applied, Batch, Wish};
+use super::batch::{Applied, Batch, Plan};
 use super::rules::Change;
 
 /// The bar on standard error. Hidden where that is no terminal.
@@ -71,7 +71,7 @@ impl Tally {
     }
 
     /// The line at the end: `6035 rows: 6001 added, 30 already there, 4 refused`. Rarer ends are told where there are any.
-    pub(super) fn summary(&self, wish: &Wish) -> impl fmt::Display {
+    pub(super) fn summary(&self, wish: &Plan) -> impl fmt::Display {
         let Tally { rows, changed, unchanged, outdated, taken_back, refused } = self;
         let row = if *rows == 1 { "row" } else { "rows" };
         if wish.dry_run {
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_summary_adds_up() {
-        let mut wish = Wish {
+        let mut wish = Plan {
             change: Change::Block,
             directions: Directions::Both,
             hold: None,

@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::{Gateway, stored_spec};
 use crate::registry::Registry;
-use crate::settings::{Place, Problem, TenantConfig, UniqueIds, unknown_plugin};
+use crate::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unknown_plugin};
 use crate::tenant::{Origin, Tenant};
 use portcullis_api::settings as typed;
 
@@ -124,7 +124,7 @@ impl Gateway {
 
     /// Checks a tenant by itself, and beside the others.
     fn checked(&self, typed: &typed::Tenant, registry: &Registry) -> Result<TenantConfig, AdminError> {
-        let root = Place::default();
+        let root = FieldPath::default();
         let mut problems = Vec::new();
         let names = self.engine.plugins().names();
         if !names.contains(&typed.plugin) {
@@ -153,7 +153,7 @@ fn refused(error: TenantError) -> AdminError {
     match (field, error) {
         (None, TenantError::Ledger(error)) => AdminError::Ledger(error),
         (field, error) => {
-            let place = Place::default().key(field.unwrap_or("plugin"));
+            let place = FieldPath::default().key(field.unwrap_or("plugin"));
             let what = format!("{:#}; choose another plugin, or other options", anyhow::Error::from(error));
             AdminError::Refused(vec![Problem::new(place, what)])
         }

@@ -6,7 +6,7 @@ use portcullis_engine::{Error, TenantError};
 use portcullis_ledger::TenantId;
 
 use crate::settings::TenantConfig;
-use crate::settings::{Place, Problem, UniqueIds};
+use crate::settings::{FieldPath, Problem, UniqueIds};
 
 /// Why the settings of tenants are not applied. Nothing is changed.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum SettingsError {
         /// The second of them.
         tenant: TenantId,
         /// Where in its settings.
-        place: Place,
+        place: FieldPath,
         /// What is wrong, and what to do.
         what: String,
     },
@@ -67,7 +67,7 @@ impl fmt::Display for Listed<'_> {
 impl UniqueIds {
     /// Claims all that a tenant has; the first contradiction is an error.
     pub(super) fn claim_or_refuse(&mut self, config: &TenantConfig) -> Result<(), SettingsError> {
-        match self.claim(config, &Place::default()).into_iter().next() {
+        match self.claim(config, &FieldPath::default()).into_iter().next() {
             None => Ok(()),
             Some(Problem { place, what, .. }) => {
                 Err(SettingsError::Conflict { tenant: config.id.clone(), place, what })

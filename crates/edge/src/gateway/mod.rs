@@ -17,7 +17,7 @@ pub use error::SettingsError;
 
 use crate::metrics::Metrics;
 use crate::registry::Registry;
-use crate::settings::{Place, TenantConfig, UniqueIds};
+use crate::settings::{FieldPath, TenantConfig, UniqueIds};
 use crate::tenant::{Origin, Tenant};
 use crate::token::TokenDigest;
 use portcullis_api::settings as typed;
@@ -135,6 +135,6 @@ fn without_unmatchable_words(typed: &typed::Tenant) -> typed::Tenant {
 fn checked_again(typed: &typed::Tenant) -> Result<TenantConfig, SettingsError> {
     let mut problems = Vec::new();
     let typed = &without_unmatchable_words(typed);
-    TenantConfig::check(typed, &Place::default(), &mut problems)
+    TenantConfig::check(typed, &FieldPath::default(), &mut problems)
         .ok_or_else(|| SettingsError::Stale { tenant: typed.id.clone(), problems })
 }

@@ -7,14 +7,14 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use portcullis_api::{Detail, ErrorBody, ErrorCode, ErrorObject};
 use portcullis_engine::plugin_store::PluginStoreError;
-use portcullis_host::NotNow;
+use portcullis_host::ExchangeError;
 use portcullis_ledger::LedgerError;
 use tracing::error;
 
 use super::answer;
 use crate::gateway::AdminError;
 use crate::ops::{Refusal, RowError, RowProblem};
-use crate::registry::TooOften;
+use crate::registry::RateLimited;
 
 /// An error, ready to be answered.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl ApiError {
         Self::new(code, format!("the next hop does not answer: {why}"))
     }
 
-    pub fn too_often(wait: TooOften) -> Self {
+    pub fn rate_limited(wait: RateLimited) -> Self {
         let message = format!("the token asks more often than it may: wait {} s", wait.seconds());
         let mut error = Self::new(ErrorCode::TooManyRequests, message);
         error.retry_after = Some(wait.seconds());
@@ -183,9 +183,9 @@ impl From<Refusal> for ApiError {
     }
 }
 
-impl From<TooOften> for ApiError {
-    fn from(wait: TooOften) -> Self {
-        Self::too_often(wait)
+impl From<RateLimited> for ApiError {
+    fn from(wait: RateLimited) -> Self {
+        Self::rate_limited(wait)
     }
 }
 
@@ -237,8 +237,8 @@ impl From<AdminError> for ApiError {
     }
 }
 
-impl From<NotNow> for ApiError {
-    fn from(error: NotNow) -> Self {
+impl From<ExchangeError> for ApiError {
+    fn from(error: ExchangeError) -> Self {
         Self::new(ErrorCode::NothingToDo, error.to_string())
     }
 }

@@ -295,12 +295,12 @@ fn bare_digits(text: &str) -> Option<String> {
 }
 
 pub fn is_same(one: Msisdn, other: Msisdn) -> bool {
-    one.spellings().any(|spelling| spelling == other)
+    one.variants().any(|spelling| spelling == other)
 }
 
 /// Whether a spelling of the number is valid by libphonenumber's metadata.
 fn is_known(number: Msisdn) -> bool {
-    number.spellings().any(is_valid)
+    number.variants().any(is_valid)
 }
 
 fn is_valid(number: Msisdn) -> bool {

@@ -159,7 +159,7 @@ impl<'a> Search<'a> {
         let is_meant = |spelling: Msisdn| {
             Some(spelling) == self.person || is_number && spelling.digits().to_string().contains(&digits)
         };
-        if number.spellings().any(is_meant) {
+        if number.variants().any(is_meant) {
             return true;
         }
         let display = shown.entry.display.as_ref().map(|display| display.as_str().to_lowercase());

@@ -17,7 +17,7 @@ pub const MAX_ROWS: usize = 10_000;
 
 /// How rows are to be written.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Manner {
+pub struct WriteOptions {
     /// Whether rows that can't be taken are left out, and the rest written. Otherwise one of them refuses all.
     pub skip_invalid: bool,
     /// Whether nothing is to be written at all.
@@ -109,8 +109,8 @@ impl Lift<'_> {
     }
 
     /// What speaks against lifting this of somebody.
-    pub fn objection(&self, standing: &Standing) -> Option<RowError> {
-        let Standing { own, wide } = standing;
+    pub fn objection(&self, standing: &PersonEntries) -> Option<RowError> {
+        let PersonEntries { own, wide } = standing;
         let is_foreign = |hold: &Hold| {
             !(hold.directions & self.directions).is_none()
                 && self.made_through.is_some_and(|interface| hold.actor.interface() != Some(interface))
@@ -133,18 +133,18 @@ impl Lift<'_> {
 }
 
 /// The entries of somebody: on the list that a request is about, and on the tenant-wide one that holds beside it.
-pub struct Standing {
+pub struct PersonEntries {
     pub own: Vec<Entry>,
     pub wide: Vec<Entry>,
 }
 
-impl Standing {
+impl PersonEntries {
     pub fn of(target: &Target, person: &Person) -> Result<Self, Refusal> {
         let wide = match target.list.kind() {
             ListKind::Sender => target.tenant.wide.entries().find(person)?,
             ListKind::Tenant => Vec::new(),
         };
-        Ok(Standing { own: target.list.entries().find(person)?, wide })
+        Ok(PersonEntries { own: target.list.entries().find(person)?, wide })
     }
 }
 
@@ -157,9 +157,9 @@ fn all(entries: &[Entry], of: impl Fn(&Entry) -> Directions) -> Directions {
 }
 
 /// What became of the rows.
-pub struct Done {
+pub struct WriteReport {
     /// The rows that were written, or would be, in order. The outcome is missing in a dry run.
-    pub results: Vec<RowDone>,
+    pub results: Vec<RowResult>,
     /// The rows that were left out.
     pub invalid: Vec<RowProblem>,
     /// The list's sequence number afterwards.
@@ -167,7 +167,7 @@ pub struct Done {
 }
 
 /// What became of a row.
-pub struct RowDone {
+pub struct RowResult {
     pub identity: Identity,
     /// Missing in a dry run.
     pub outcome: Option<Outcome>,
@@ -175,7 +175,7 @@ pub struct RowDone {
     pub subject: Option<Subject>,
 }
 
-impl RowDone {
+impl RowResult {
     /// Why what an interface asked for is not so, although the row could be taken.
     pub fn failure(&self) -> Option<RowError> {
         match self.outcome? {
@@ -187,18 +187,18 @@ impl RowDone {
     }
 }
 
-impl Done {
+impl WriteReport {
     /// The rows that were taken in vain.
     pub fn failures(&self) -> Vec<RowProblem> {
-        let failure = |(index, row): (usize, &RowDone)| Some(RowProblem { index, error: row.failure()? });
+        let failure = |(index, row): (usize, &RowResult)| Some(RowProblem { index, error: row.failure()? });
         self.results.iter().enumerate().filter_map(failure).collect()
     }
 }
 
 /// Blocks numbers. When this returns, they are on disk, and the next check sees them.
-pub fn block(target: &Target, rows: &[BlockRow<'_>], manner: Manner) -> Result<Done, Refusal> {
+pub fn block(target: &Target, rows: &[BlockRow<'_>], options: WriteOptions) -> Result<WriteReport, Refusal> {
     let now = Timestamp::now();
-    let terms = manner.terms;
+    let terms = options.terms;
     let own_number = target.sender_config().filter(|_| terms.no_own_number).and_then(|sender| sender.number);
     let read = |index: usize| {
         let row = &rows[index];
@@ -206,7 +206,7 @@ pub fn block(target: &Target, rows: &[BlockRow<'_>], manner: Manner) -> Result<D
         if row.directions.is_none() {
             return Err(RowError::NoDirections);
         }
-        let is_own = |number: Msisdn| number.spellings().any(|spelling| Some(spelling) == own_number);
+        let is_own = |number: Msisdn| number.variants().any(|spelling| Some(spelling) == own_number);
         if identity.number().is_some_and(is_own) {
             return Err(RowError::OwnNumber);
         }
@@ -245,7 +245,7 @@ pub fn block(target: &Target, rows: &[BlockRow<'_>], manner: Manner) -> Result<D
             ..Block::new(target.whom(identity), row.directions, target.actor.clone())
         })
     };
-    write(target, rows.len(), manner, read, judge, make)
+    write(target, rows.len(), options, read, judge, make)
 }
 
 /// What is said of a block.
@@ -257,7 +257,12 @@ struct Said {
 }
 
 /// Takes directions away from numbers. When this returns, that is on disk, and the next check sees it.
-pub fn unblock(target: &Target, numbers: &[&str], lift: Lift<'_>, manner: Manner) -> Result<Done, Refusal> {
+pub fn unblock(
+    target: &Target,
+    numbers: &[&str],
+    lift: Lift<'_>,
+    options: WriteOptions,
+) -> Result<WriteReport, Refusal> {
     let read = |index: usize| {
         let identity = target.read(numbers[index])?;
         if lift.directions.is_none() { Err(RowError::NoDirections) } else { Ok((identity, ())) }
@@ -267,10 +272,10 @@ pub fn unblock(target: &Target, numbers: &[&str], lift: Lift<'_>, manner: Manner
             return Ok(None);
         }
         let Some(person) = target.person(identity)? else { return Ok(None) };
-        Ok(lift.objection(&Standing::of(target, &person)?))
+        Ok(lift.objection(&PersonEntries::of(target, &person)?))
     };
     let make = |identity: &Identity, ()| lift.write(target, target.whom(identity));
-    write(target, numbers.len(), manner, read, judge, make)
+    write(target, numbers.len(), options, read, judge, make)
 }
 
 /// Takes directions away from one entry, which must be there and cover one of them.
@@ -284,7 +289,7 @@ pub fn unblock_entry(target: &Target, subject: Subject, lift: Lift<'_>) -> Resul
 }
 
 /// What is to be said anew of an entry.
-pub struct Retold {
+pub struct Amendment {
     /// In the hold of this kind. What is not said anew stays as it is, also when it ends.
     pub hold: HoldKind,
     pub directions: Directions,
@@ -294,8 +299,8 @@ pub struct Retold {
 }
 
 /// Blocks the number of an entry again, without its being named.
-pub fn retell(target: &Target, entry: &Entry, retold: Retold) -> Result<(), Refusal> {
-    let Retold { hold: kind, directions, reason, lifted } = retold;
+pub fn amend(target: &Target, entry: &Entry, amendment: Amendment) -> Result<(), Refusal> {
+    let Amendment { hold: kind, directions, reason, lifted } = amendment;
     let there = entry.holds.get(kind);
     let in_force = there.filter(|hold| !hold.directions.is_none());
     // Other words for it do not make it asked for anew.
@@ -322,11 +327,11 @@ pub fn retell(target: &Target, entry: &Entry, retold: Retold) -> Result<(), Refu
 fn write<P>(
     target: &Target,
     rows: usize,
-    manner: Manner,
+    options: WriteOptions,
     mut read: impl FnMut(usize) -> Result<(Identity, P), RowError>,
     judge: impl Fn(&Identity) -> Result<Option<RowError>, Refusal>,
     make: impl Fn(&Identity, P) -> Write,
-) -> Result<Done, Refusal> {
+) -> Result<WriteReport, Refusal> {
     if rows > MAX_ROWS {
         return Err(Refusal::TooManyNumbers { given: rows, limit: MAX_ROWS });
     }
@@ -344,35 +349,35 @@ fn write<P>(
         };
         invalid.push(RowProblem { index, error: fault });
     }
-    if !invalid.is_empty() && !manner.skip_invalid {
+    if !invalid.is_empty() && !options.skip_invalid {
         return Err(Refusal::InvalidRows(invalid));
     }
     let list = target.list.entries();
-    if manner.dry_run {
-        let undone = |(identity, _)| RowDone { identity, outcome: None, subject: None };
+    if options.dry_run {
+        let undone = |(identity, _)| RowResult { identity, outcome: None, subject: None };
         let results = good.into_iter().map(undone).collect();
-        return Ok(Done { results, invalid, sequence: list.sequence()? });
+        return Ok(WriteReport { results, invalid, sequence: list.sequence()? });
     }
     let (mut people, mut writes) = (Vec::with_capacity(good.len()), Vec::with_capacity(good.len()));
     for (identity, parsed) in good {
         writes.push(make(&identity, parsed));
         people.push(identity);
     }
-    let written = target.list.blocking_write_up_to(manner.terms.capacity.unwrap_or(u64::MAX), writes)?;
+    let written = target.list.blocking_write_up_to(options.terms.capacity.unwrap_or(u64::MAX), writes)?;
     if written.is_empty() {
-        return Ok(Done { results: Vec::new(), invalid, sequence: list.sequence()? });
+        return Ok(WriteReport { results: Vec::new(), invalid, sequence: list.sequence()? });
     }
     let sequence = written.iter().map(|written| written.sequence).max().unwrap_or(Seq::START);
     let results = people
         .into_iter()
         .zip(written)
-        .map(|(identity, written)| RowDone {
+        .map(|(identity, written)| RowResult {
             identity,
             outcome: Some(written.outcome),
             subject: written.subject,
         })
         .collect();
-    Ok(Done { results, invalid, sequence })
+    Ok(WriteReport { results, invalid, sequence })
 }
 
 /// The text that was read as a number, where a client may want to see that again: not if it is just the digits.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::{Place, Problem};
+use super::{FieldPath, Problem};
 
 /// `[dialects]`: what no vendor's document tells, for all tenants.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -76,13 +76,13 @@ impl Default for NinetyNine {
 
 impl Dialects {
     /// Adds what is wrong with them to `problems`.
-    pub fn check(&self, place: &Place, problems: &mut Vec<Problem>) {
+    pub fn check(&self, place: &FieldPath, problems: &mut Vec<Problem>) {
         check(self, place, problems);
     }
 }
 
-fn check(typed: &Dialects, place: &Place, problems: &mut Vec<Problem>) {
-    let mut problem = |place: Place, what: String| problems.push(Problem::new(place, what));
+fn check(typed: &Dialects, place: &FieldPath, problems: &mut Vec<Problem>) {
+    let mut problem = |place: FieldPath, what: String| problems.push(Problem::new(place, what));
     let limits = [
         ("meta_default_limit", typed.meta_default_limit, 1000, 25),
         ("whats91_max_limit", typed.whats91_max_limit, 10_000, 1000),

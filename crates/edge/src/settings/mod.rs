@@ -6,6 +6,6 @@ mod tenant;
 mod unique_ids;
 
 pub use dialects::{Dialects, NinetyNine, Reasons};
-pub use problem::{Place, Problem, Step, unknown_plugin};
+pub use problem::{FieldPath, Problem, Step, unknown_plugin};
 pub use tenant::{EventsConfig, Quota, SenderConfig, TenantConfig, is_http_url};
 pub use unique_ids::UniqueIds;

@@ -15,9 +15,9 @@ pub enum Step {
 
 /// A place in a configuration, as the steps that lead there: `tenants[1].senders[0].number`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place(pub Vec<Step>);
+pub struct FieldPath(pub Vec<Step>);
 
-impl Place {
+impl FieldPath {
     pub fn key(&self, key: &'static str) -> Self {
         self.with(Step::Key(key))
     }
@@ -27,11 +27,11 @@ impl Place {
     }
 
     fn with(&self, step: Step) -> Self {
-        Place(self.0.iter().copied().chain([step]).collect())
+        FieldPath(self.0.iter().copied().chain([step]).collect())
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, step) in self.0.iter().enumerate() {
             match step {
@@ -50,7 +50,7 @@ impl fmt::Display for Place {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    pub place: Place,
+    pub place: FieldPath,
     /// What is wrong, a semicolon, and what to do. Holds no token.
     pub what: String,
     /// Whether it is right by itself, but contradicts something else.
@@ -58,17 +58,17 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(place: Place, what: impl Into<String>) -> Self {
+    pub fn new(place: FieldPath, what: impl Into<String>) -> Self {
         Problem { place, what: what.into(), conflict: false }
     }
 
-    pub fn conflict(place: Place, what: impl Into<String>) -> Self {
+    pub fn conflict(place: FieldPath, what: impl Into<String>) -> Self {
         Problem { place, what: what.into(), conflict: true }
     }
 }
 
 /// That a tenant names a plugin that is not there.
-pub fn unknown_plugin(tenant: &Place, dir: Option<&Path>, plugins: &BTreeSet<String>) -> Problem {
+pub fn unknown_plugin(tenant: &FieldPath, dir: Option<&Path>, plugins: &BTreeSet<String>) -> Problem {
     let known: Vec<&str> = plugins.iter().map(String::as_str).collect();
     let known = known.join(", ");
     let dir =
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_place_is_written_as_in_code() {
-        let place = Place::default().key("tenants").index(1).key("senders").index(0).key("number");
+        let place = FieldPath::default().key("tenants").index(1).key("senders").index(0).key("number");
         assert_eq!(place.to_string(), "tenants[1].senders[0].number");
     }
 }

@@ -6,7 +6,7 @@ use axum::http::Uri;
 use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Msisdn;
 
-use super::problem::{Place, Problem};
+use super::problem::{FieldPath, Problem};
 use crate::number::Region;
 use crate::token::TokenDigest;
 use portcullis_api::settings::{
@@ -80,7 +80,7 @@ const MAX_VENDOR_ID: usize = 128;
 
 impl TenantConfig {
     /// Checks each field by itself. Whatever is wrong is added to `problems`; `None` where anything was.
-    pub fn check(typed: &typed::Tenant, place: &Place, problems: &mut Vec<Problem>) -> Option<Self> {
+    pub fn check(typed: &typed::Tenant, place: &FieldPath, problems: &mut Vec<Problem>) -> Option<Self> {
         let before = problems.len();
         let mut check = Check { problems };
         let id = check.parsed(&typed.id, place.key("id"), "the tenant's id", "give it a name such as acme");
@@ -218,11 +218,11 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn problem(&mut self, place: Place, what: impl Into<String>) {
+    fn problem(&mut self, place: FieldPath, what: impl Into<String>) {
         self.problems.push(Problem::new(place, what));
     }
 
-    fn parsed<T>(&mut self, text: &str, place: Place, what: &str, advice: &str) -> Option<T>
+    fn parsed<T>(&mut self, text: &str, place: FieldPath, what: &str, advice: &str) -> Option<T>
     where
         T: std::str::FromStr<Err: std::fmt::Display>,
     {
@@ -231,7 +231,7 @@ impl Check<'_> {
             .ok()
     }
 
-    fn tokens(&mut self, typed: &[Secret], place: &Place) -> Vec<TokenDigest> {
+    fn tokens(&mut self, typed: &[Secret], place: &FieldPath) -> Vec<TokenDigest> {
         let mut tokens = Vec::with_capacity(typed.len());
         for (index, Secret(token)) in typed.iter().enumerate() {
             match TokenDigest::parse(token) {
@@ -245,7 +245,7 @@ impl Check<'_> {
         tokens
     }
 
-    fn url(&mut self, url: Option<&str>, place: Place) {
+    fn url(&mut self, url: Option<&str>, place: FieldPath) {
         if url.is_some_and(|url| !is_http_url(url)) {
             let what = "not an http:// or https:// URL with a host; write it like http://127.0.0.1:9000/in";
             self.problem(place, what);
@@ -253,7 +253,7 @@ impl Check<'_> {
     }
 
     /// A secret that stands in headers or keys.
-    fn secret(&mut self, secret: Option<&Secret>, place: Place) {
+    fn secret(&mut self, secret: Option<&Secret>, place: FieldPath) {
         let Some(Secret(secret)) = secret else { return };
         if secret == MASK {
             let what =
@@ -264,7 +264,7 @@ impl Check<'_> {
         }
     }
 
-    fn quota(&mut self, typed: typed::RateLimit, place: &Place) -> Option<Quota> {
+    fn quota(&mut self, typed: typed::RateLimit, place: &FieldPath) -> Option<Quota> {
         let (per_second, burst) = (typed.per_second, typed.burst.unwrap_or(typed.per_second));
         match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
             (Some(per_second), Some(burst)) => Some(Quota { per_second, burst }),
@@ -277,7 +277,7 @@ impl Check<'_> {
         }
     }
 
-    fn sender(&mut self, typed: &typed::Sender, place: &Place) -> Option<SenderConfig> {
+    fn sender(&mut self, typed: &typed::Sender, place: &FieldPath) -> Option<SenderConfig> {
         let id = self.parsed(&typed.id, place.key("id"), "the sender's id", "give it a name such as support");
         let number = typed.number.as_ref().map(|number| {
             crate::number::international(number)
@@ -312,7 +312,7 @@ impl Check<'_> {
     }
 
     /// An id that a vendor gave: it stands in paths.
-    fn vendor_id(&mut self, text: Option<&str>, place: Place) -> Option<String> {
+    fn vendor_id(&mut self, text: Option<&str>, place: FieldPath) -> Option<String> {
         let text = text?;
         let is_id = (1..=MAX_VENDOR_ID).contains(&text.len())
             && text

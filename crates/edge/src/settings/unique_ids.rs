@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::problem::{Place, Problem};
+use super::problem::{FieldPath, Problem};
 use super::tenant::TenantConfig;
 use crate::token::TokenDigest;
 
@@ -26,7 +26,7 @@ impl UniqueIds {
     }
 
     /// UniqueIds all that `tenant` has, and returns what another has already.
-    pub fn claim(&mut self, tenant: &TenantConfig, place: &Place) -> Vec<Problem> {
+    pub fn claim(&mut self, tenant: &TenantConfig, place: &FieldPath) -> Vec<Problem> {
         let mut problems = Vec::new();
         let id = &tenant.id;
         if self.tenants.insert(id.to_string(), ()).is_some() {
@@ -52,7 +52,7 @@ impl UniqueIds {
         problems
     }
 
-    fn take_tokens(&mut self, tokens: &[TokenDigest], owner: &str, place: &Place) -> Vec<Problem> {
+    fn take_tokens(&mut self, tokens: &[TokenDigest], owner: &str, place: &FieldPath) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (index, token) in tokens.iter().enumerate() {
             if let Some(owner) = self.tokens.insert(*token, owner.to_owned()) {
@@ -69,7 +69,7 @@ impl UniqueIds {
         field: &'static str,
         value: Option<String>,
         owner: &str,
-        place: &Place,
+        place: &FieldPath,
     ) -> Option<Problem> {
         let other = self.ids.insert((field, value?), owner.to_owned())?;
         let what = format!(

@@ -20,7 +20,7 @@ use crate::gateway::Gateway;
 use crate::http::body;
 use crate::http::request_log::{Logged, RequestId};
 use crate::ops::Target;
-use crate::ops::write::{Done, Terms};
+use crate::ops::write::{Terms, WriteReport};
 use crate::registry::{Caller, SenderName};
 use crate::settings::Dialects;
 use crate::token::TokenDigest;
@@ -86,7 +86,7 @@ where
     let id = RequestId::new();
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
-    let told = Arc::clone(&app);
+    let at_hand = Arc::clone(&app);
     let done = async {
         let body = take(body, &app).await?;
         let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -94,7 +94,7 @@ where
     };
     let response = match done.await {
         Ok(response) => response,
-        Err(fault) => refusal::<S>(&fault, &Context { id, settings: &told.dialects, path: &path }),
+        Err(fault) => refusal::<S>(&fault, &Context { id, settings: &at_hand.dialects, path: &path }),
     };
     named(response, id)
 }
@@ -103,7 +103,7 @@ where
 pub fn refusal<S: Speaks>(fault: &Fault, context: &Context<'_>) -> Response {
     let mut response = S::fault(fault, context);
     let seconds = match fault {
-        Fault::TooOften(wait) => Some(wait.seconds()),
+        Fault::RateLimited(wait) => Some(wait.seconds()),
         Fault::Unavailable => Some(1),
         _ => None,
     };
@@ -220,7 +220,7 @@ pub async fn blocking(
 }
 
 /// Whether all that was asked for is so now.
-pub fn succeeded(done: &Done) -> Result<(), Fault> {
+pub fn succeeded(done: &WriteReport) -> Result<(), Fault> {
     let failures = done.failures();
     if failures.is_empty() { Ok(()) } else { Err(Fault::Rows(failures)) }
 }

@@ -5,7 +5,7 @@ use portcullis_ledger::LedgerError;
 use crate::http::body::{BodyFault, Misread};
 use crate::http::log_ledger_error;
 use crate::ops::{Refusal, RowProblem};
-use crate::registry::TooOften;
+use crate::registry::RateLimited;
 
 /// Why a request of a vendor's client is not done.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub enum Fault {
     /// The cursor is of another state of the list.
     ConcurrentChange,
     EntryNotFound,
-    TooOften(TooOften),
+    RateLimited(RateLimited),
     NotFound,
     MethodNotAllowed,
     /// Ask again.
@@ -84,9 +84,9 @@ impl From<Misread> for Fault {
     }
 }
 
-impl From<TooOften> for Fault {
-    fn from(wait: TooOften) -> Self {
-        Fault::TooOften(wait)
+impl From<RateLimited> for Fault {
+    fn from(wait: RateLimited) -> Self {
+        Fault::RateLimited(wait)
     }
 }
 

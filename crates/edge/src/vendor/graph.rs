@@ -116,7 +116,7 @@ impl Speaks for Meta {
     const DIALECT: Dialect = Dialect::Meta;
 
     fn fault(fault: &Fault, context: &Context<'_>) -> Response {
-        let (status, kind, code, message, details) = told(fault);
+        let (status, kind, code, message, details) = error_parts(fault);
         let error_subcode = matches!(fault, Fault::SenderUnknown | Fault::SenderMissing).then_some(33);
         let error = GraphError {
             message,
@@ -136,9 +136,9 @@ impl Speaks for Meta {
     }
 }
 
-type Told = (StatusCode, &'static str, u32, String, Option<String>);
+type ErrorParts = (StatusCode, &'static str, u32, String, Option<String>);
 
-fn told(fault: &Fault) -> Told {
+fn error_parts(fault: &Fault) -> ErrorParts {
     let graph = |status, kind, code, message: &str| (status, kind, code, message.to_owned(), None);
     let parameter = |details: String| {
         (StatusCode::BAD_REQUEST, OAUTH, 100, "(#100) Invalid parameter".to_owned(), Some(details))
@@ -195,7 +195,7 @@ fn told(fault: &Fault) -> Told {
             "(#139102) Blocklist concurrent update".to_owned(),
             Some("The blocklist has changed: version_id does not match, begin again".to_owned()),
         ),
-        Fault::TooOften(wait) => (
+        Fault::RateLimited(wait) => (
             StatusCode::TOO_MANY_REQUESTS,
             OAUTH,
             130_429,

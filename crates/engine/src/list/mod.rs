@@ -7,7 +7,7 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_ledger::{Census, LedgerError, ListReader, Scope, Seq, TenantId, Tie, Tied, UserId, Whom};
+use portcullis_ledger::{Census, LedgerError, Link, Linked, ListReader, Scope, Seq, TenantId, UserId, Whom};
 use portcullis_msisdn::{Permutation, Person, Revealed, Subject};
 
 pub use change::{BlockChange, Change, UnblockChange};
@@ -115,7 +115,7 @@ impl List {
     ///
     /// # Errors
     /// [`LedgerError::TenantForgotten`], and what the disk may report.
-    pub fn blocking_tie(&self, tie: Tie) -> Result<Tied, LedgerError> {
+    pub fn blocking_tie(&self, tie: Link) -> Result<Linked, LedgerError> {
         self.tenant.tie(tie)
     }
 
@@ -138,7 +138,7 @@ impl List {
     /// # Errors
     /// What the disk may report.
     pub fn passed_on(&self) -> Result<Option<Seq>, LedgerError> {
-        self.entries().told()
+        self.entries().event_cursor()
     }
 
     /// Remembers, durably, up to which change somebody has been told. Blocks.
@@ -146,7 +146,7 @@ impl List {
     /// # Errors
     /// What the disk may report.
     pub fn set_passed_on(&self, upto: Seq) -> Result<(), LedgerError> {
-        self.own.list().set_told(upto)
+        self.own.list().set_event_cursor(upto)
     }
 
     /// The ledger's list, for what a host keeps beside the entries.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use portcullis_host::{Breaker, BreakerState, FillError, FilledFrom, Generation, quietly};
+use portcullis_host::{Breaker, BreakerState, FillError, FilledFrom, Generation, at_low_priority};
 use tracing::{info, warn};
 
 use super::{LiveList, Service};
@@ -64,7 +64,7 @@ impl LiveList {
             let make = || Generation::empty(recipe)?.filled_and_proved(&**self.entries(), Some(self.state()));
             let (next, from) = match pace {
                 Priority::Normal => make(),
-                Priority::Low => quietly(make),
+                Priority::Low => at_low_priority(make),
             }?;
             let order = self.order();
             if order.version != version {
@@ -86,8 +86,8 @@ impl LiveList {
     pub(crate) fn was_filled(self: &Arc<Self>, from: &FilledFrom) {
         match from {
             FilledFrom::State { sequence } => self.saved_at(*sequence),
-            FilledFrom::Record => {}
-            FilledFrom::RecordInstead(error) => warn!(
+            FilledFrom::Source => {}
+            FilledFrom::Fallback(error) => warn!(
                 tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(),
                 "the saved state was of no use: the plugin was filled from the ledger"
             ),

@@ -5,7 +5,9 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use jiff::Timestamp;
-use portcullis_host::{FillError, FilledFrom, Generation, NotNow, Stage, Task, Ticket, quietly};
+use portcullis_host::{
+    ExchangeError, FillError, FilledFrom, Generation, Stage, Task, Ticket, at_low_priority,
+};
 use portcullis_ledger::LedgerError;
 use tracing::{error, info, warn};
 
@@ -117,12 +119,12 @@ impl Reload {
     fn perform(self: &Arc<Self>, task: Task<Queued>, empty: &mut Empty) -> Option<Result<(), ReloadError>> {
         match task {
             // With low priority, but for the swap: writes wait for that.
-            Task::Prepare(queued) => Some(quietly(|| self.prepare(queued)).map(|made| *empty = made)),
+            Task::Prepare(queued) => Some(at_low_priority(|| self.prepare(queued)).map(|made| *empty = made)),
             Task::Fill => {
                 let empty = std::mem::take(empty);
-                Some(quietly(|| self.fill(empty)))
+                Some(at_low_priority(|| self.fill(empty)))
             }
-            Task::Prove => Some(quietly(|| self.prove())),
+            Task::Prove => Some(at_low_priority(|| self.prove())),
             Task::Shadow(ticket) => {
                 self.shadow(ticket);
                 None
@@ -276,7 +278,7 @@ impl Reload {
     fn roll_back(&self) -> Result<(), ReloadError> {
         let members = self.members()?;
         let mut failed = None;
-        let before = self.inner().record.before.clone().ok_or(NotNow::NothingToGoBackTo)?;
+        let before = self.inner().record.before.clone().ok_or(ExchangeError::NothingToRollBackTo)?;
         for list in members.lists() {
             if let Err(error) = list.roll_back(members.recipe(&before, list.entry_count())) {
                 failed = Some(on_list(list)(error));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_host::{CallError, ErrorChain, FillError, NotNow};
+use portcullis_host::{CallError, ErrorChain, ExchangeError, FillError};
 use portcullis_ledger::LedgerError;
 use portcullis_plugin_store::PluginStoreError;
 
@@ -79,5 +79,5 @@ pub enum ReloadError {
     Thread(#[source] std::io::Error),
     /// There is nothing to promote, or to go back to.
     #[error(transparent)]
-    NotNow(#[from] NotNow),
+    NotNow(#[from] ExchangeError),
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
-use portcullis_host::{Ask, Exchange, NotNow, Stage, Task, Ticket};
+use portcullis_host::{Exchange, ExchangeError, ExchangeRequest, Stage, Task, Ticket};
 use portcullis_ledger::TenantId;
 use portcullis_plugin_store::Digest;
 use tokio::sync::oneshot;
@@ -97,7 +97,7 @@ impl Reload {
         if inner.machine.stage() == Stage::Shadowing {
             self.end(&mut inner, &Arc::new(ReloadError::Superseded));
         }
-        let tasks = inner.machine.ask(Ask { to: queued, shadow });
+        let tasks = inner.machine.request(ExchangeRequest { to: queued, shadow });
         self.begin(inner, tasks);
     }
 
@@ -133,7 +133,7 @@ impl Reload {
     }
 
     /// Ends a shadow run: the candidate serves, of which the caller is told.
-    pub(crate) fn promote(self: &Arc<Self>) -> Result<Answer, NotNow> {
+    pub(crate) fn promote(self: &Arc<Self>) -> Result<Answer, ExchangeError> {
         let mut inner = self.inner();
         let tasks = inner.machine.promote()?;
         let (reply, answer) = oneshot::channel();
@@ -146,11 +146,11 @@ impl Reload {
     ///
     /// # Errors
     ///
-    /// [`NotNow::NothingToGoBackTo`] where nothing else has served since the start.
-    pub(crate) fn go_back(self: &Arc<Self>) -> Result<Answer, NotNow> {
+    /// [`ExchangeError::NothingToRollBackTo`] where nothing else has served since the start.
+    pub(crate) fn go_back(self: &Arc<Self>) -> Result<Answer, ExchangeError> {
         let mut inner = self.inner();
         let was_shadowing = inner.machine.stage() == Stage::Shadowing;
-        match inner.machine.go_back() {
+        match inner.machine.roll_back() {
             Ok(tasks) => {
                 let (reply, answer) = oneshot::channel();
                 let why = Arc::new(ReloadError::RolledBack);
@@ -172,7 +172,7 @@ impl Reload {
 
     fn shadow_over(self: &Arc<Self>, ticket: Ticket, refused: Option<ReloadError>) {
         let mut inner = self.inner();
-        let tasks = inner.machine.shadow_over(ticket, refused.is_none());
+        let tasks = inner.machine.end_shadow(ticket, refused.is_none());
         if let (Some(why), false) = (refused, tasks.is_empty()) {
             self.end(&mut inner, &Arc::new(why));
         }
@@ -181,7 +181,7 @@ impl Reload {
 
     fn watch_over(self: &Arc<Self>, ticket: Ticket) {
         let mut inner = self.inner();
-        let tasks = inner.machine.watch_over(ticket);
+        let tasks = inner.machine.end_watch(ticket);
         if !tasks.is_empty() {
             info!(tenant = %self.tenant, "the new plugin has served well: the one before is let go of");
         }

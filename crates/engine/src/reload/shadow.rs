@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use portcullis_host::{EntrySource, ShadowRun, ShadowVerdict, Ticket, Understudy, quietly};
+use portcullis_host::{EntrySource, ShadowRun, ShadowTarget, ShadowVerdict, Ticket, at_low_priority};
 use tracing::{info, warn};
 
 use super::Reload;
@@ -24,7 +24,7 @@ impl Reload {
         let understudies = candidates
             .lists
             .iter()
-            .map(|list| Understudy {
+            .map(|list| ShadowTarget {
                 list: Arc::clone(list.list.blacklist()),
                 source: Arc::clone(list.list.entries()) as Arc<dyn EntrySource + Send + Sync>,
                 candidate: Arc::clone(&list.generation),
@@ -39,7 +39,7 @@ impl Reload {
         let reload = Arc::clone(self);
         let thread = std::thread::Builder::new().name("portcullis-shadow".to_owned());
         let begun = thread.spawn(move || {
-            let refused = quietly(|| reload.run(run, terms, || wanted.load(Ordering::Acquire)));
+            let refused = at_low_priority(|| reload.run(run, terms, || wanted.load(Ordering::Acquire)));
             if let Some(refused) = refused {
                 reload.shadow_over(ticket, refused.err());
             }

@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use portcullis_edge::settings::{Place, Step};
+use portcullis_edge::settings::{FieldPath, Step};
 
 /// The line, from 1 on, that the byte at `offset` is on.
 pub(crate) fn line_of(text: &str, offset: usize) -> usize {
@@ -12,7 +12,7 @@ pub(crate) fn line_of(text: &str, offset: usize) -> usize {
 }
 
 /// The line of what `place` names, or of the nearest thing around it that is there.
-pub(crate) fn line_of_place(text: &str, place: &Place) -> usize {
+pub(crate) fn line_of_place(text: &str, place: &FieldPath) -> usize {
     let Ok(document) = DeTable::parse(text) else { return 1 };
     let mut offset = document.span().start;
     let mut table = Some(document.get_ref());
@@ -48,8 +48,8 @@ mod tests {
 
     #[test]
     fn a_place_has_a_line() {
-        let line = |place: &Place| line_of_place(TEXT, place);
-        let root = Place::default();
+        let line = |place: &FieldPath| line_of_place(TEXT, place);
+        let root = FieldPath::default();
         let b = root.key("b");
         assert_eq!(line(&root.key("a")), 1);
         assert_eq!(line(&b.index(0)), 3);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_edge::settings::Dialects;
-use portcullis_edge::settings::{Place, Problem, TenantConfig, UniqueIds, unknown_plugin};
+use portcullis_edge::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unknown_plugin};
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::without_values;
 use portcullis_ledger::StorageUrl;
@@ -100,7 +100,7 @@ impl Config {
         typed: &file::File,
         plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
     ) -> Result<Self, Vec<Problem>> {
-        let root = Place::default();
+        let root = FieldPath::default();
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut problems = Vec::new();
 
@@ -186,7 +186,7 @@ impl Config {
     }
 }
 
-fn addresses(typed: &[String], server: &Place, problems: &mut Vec<Problem>) -> Vec<IpAddr> {
+fn addresses(typed: &[String], server: &FieldPath, problems: &mut Vec<Problem>) -> Vec<IpAddr> {
     let mut addresses = Vec::with_capacity(typed.len());
     for (index, text) in typed.iter().enumerate() {
         match text.parse::<IpAddr>() {

@@ -62,7 +62,7 @@ fn what_is_kept_of_a_tenant_means_the_same_again() {
         assert!(!String::from_utf8(kept.clone()).unwrap().contains("secret"));
         let typed = serde_json::from_slice(&kept).unwrap();
         let mut problems = Vec::new();
-        assert_eq!(TenantConfig::check(&typed, &Place::default(), &mut problems), Some(tenant));
+        assert_eq!(TenantConfig::check(&typed, &FieldPath::default(), &mut problems), Some(tenant));
     }
 }
 

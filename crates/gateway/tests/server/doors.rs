@@ -719,7 +719,7 @@ fn the_page_of_numbers_tells_who_is_one_person() {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let numbers: Vec<Msisdn> = cells.iter().filter_map(|cell| Msisdn::parse(cell).ok()).collect();
         let [one, other] = numbers[..] else { continue };
-        assert!(one.spellings().any(|spelling| spelling == other), "{line}");
+        assert!(one.variants().any(|spelling| spelling == other), "{line}");
         rows += 1;
     }
     assert_eq!(rows, 16, "each plan has its row");

@@ -9,7 +9,7 @@ use crate::testing::{directions, limits, spread, subject, subjects};
 enum Step {
     Insert(Subject, Directions),
     Remove(Subject, Directions),
-    /// The first subject from there on.
+    /// Removes the first subject from this one on.
     RemoveMember(Subject, Directions),
     Ask(Subject),
     Page(Option<Subject>, usize),
@@ -61,7 +61,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(250))]
 
     #[test]
-    fn it_is_a_map_to_directions(limits in limits(), steps in steps()) {
+    fn it_behaves_like_a_map_to_directions(limits in limits(), steps in steps()) {
         let mut set = DirectedSet::with_limits(limits);
         let mut model = Model::new();
         for step in steps {
@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn many_are_told_as_one_by_one(
+    fn batch_checks_agree_with_single_ones(
         members in 0..400_u64,
         picks in prop::collection::vec((0..2_usize, 0..400_usize), 0..200),
     ) {
@@ -139,14 +139,14 @@ proptest! {
             prop_assert_eq!(bitmap.len(), asked.len().div_ceil(8));
             for n in 0..8 * bitmap.len() {
                 let bit = bitmap[n / 8] >> (n % 8) & 1 == 1;
-                let told = asked.get(n).is_some_and(|&subject| set.contains(subject, direction));
-                prop_assert_eq!(bit, told);
+                let expected = asked.get(n).is_some_and(|&subject| set.contains(subject, direction));
+                prop_assert_eq!(bit, expected);
             }
         }
     }
 
     #[test]
-    fn a_walk_meets_once_whatever_stays(
+    fn paging_lists_every_subject_that_stays_once(
         limits in limits(),
         stay in 1..300_u64,
         changes in prop::collection::vec((0..600_usize, directions(), any::<bool>()), 0..600),
@@ -186,7 +186,7 @@ proptest! {
 }
 
 #[test]
-fn the_first_and_the_last_subject_are_as_good_as_any() {
+fn the_smallest_and_largest_subjects_work() {
     let mut set = DirectedSet::new();
     for subject in [Subject::MIN, Subject::MAX] {
         assert_eq!(set.insert(subject, Directions::INBOUND), Directions::NONE);
@@ -200,7 +200,7 @@ fn the_first_and_the_last_subject_are_as_good_as_any() {
 }
 
 #[test]
-fn no_directions_are_no_entry() {
+fn entries_without_directions_are_ignored() {
     let mut set = DirectedSet::new();
     assert_eq!(set.insert(subject(1), Directions::NONE), Directions::NONE);
     assert!(set.is_empty());
@@ -209,13 +209,13 @@ fn no_directions_are_no_entry() {
 }
 
 #[test]
-#[should_panic(expected = "less than one bit a subject")]
-fn a_bitmap_that_is_too_short_is_the_callers_mistake() {
+#[should_panic(expected = "less than one bit per subject")]
+fn a_bitmap_that_is_too_short_panics() {
     DirectedSet::new().contains_many_into(&[Subject::MIN; 9], Direction::Inbound, &mut [0]);
 }
 
 #[test]
-fn debug_shows_how_many_and_not_which() {
+fn debug_shows_only_counts() {
     let set: DirectedSet = [(subject(0x2_A5C3_9B1F_70E4), Directions::INBOUND)].into_iter().collect();
     assert_eq!(alloc::format!("{set:?}"), "{both: 0, inbound: 1, outbound: 0}");
 }

@@ -9,7 +9,7 @@ use crate::testing::{limits, sorted, spread, subject, subjects};
 enum Step {
     Insert(Subject),
     Remove(Subject),
-    /// The first member from there on.
+    /// Removes the first member from this one on.
     RemoveMember(Subject),
     Contains(Subject),
     WalkFrom(Subject),
@@ -32,7 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 impl HashedSet {
-    /// That each member is where it is looked for, and nothing else is kept.
+    /// Asserts that each member is where lookups expect it, and nothing else is stored.
     fn assert_sound(&self) {
         assert_eq!(self.shards.len(), if self.is_empty() { 0 } else { self.level.shard_count() });
         let mut members = 0;
@@ -52,7 +52,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn it_is_a_set(limits in limits(), expected in 0..20_000_usize, steps in steps()) {
+    fn it_behaves_like_a_set(limits in limits(), expected in 0..20_000_usize, steps in steps()) {
         let mut set = HashedSet::with_limits(limits);
         set.expect(expected);
         let mut model = BTreeSet::new();
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn a_bulk_build_is_what_inserting_gives(
+    fn a_bulk_build_equals_insertion(
         subjects in subjects().prop_flat_map(|subjects| prop::collection::vec(subjects, 0..300)),
     ) {
         let built = HashedSet::from_unsorted(subjects.clone());
@@ -99,10 +99,10 @@ proptest! {
     }
 }
 
-/// Grows past several splits of the true limits and back: array and bitset containers, many pages a
-/// shard, all three widths of an entry.
+/// Grows past several splits with the default limits and back: with array and bitset containers, many pages per shard,
+/// and all three entry widths.
 #[test]
-fn it_grows_and_shrinks_at_its_true_size() {
+fn it_grows_and_shrinks_with_the_default_limits() {
     let members: Vec<Subject> = spread(1, 60_000).collect();
     let mut set = HashedSet::new();
     for &member in &members {
@@ -120,12 +120,12 @@ fn it_grows_and_shrinks_at_its_true_size() {
     assert_eq!(set.level, Level::ROOT);
     assert!(set.iter().eq(sorted(kept.iter().copied())));
     assert!(kept.iter().all(|&member| set.remove(member)));
-    assert!(set.is_empty() && set.shards.capacity() == 0, "an empty set holds no memory");
+    assert!(set.is_empty() && set.shards.capacity() == 0, "an empty set has no memory");
 }
 
-/// With one to two members a shard the level goes deep enough for entries of three bytes.
+/// With one or two members per shard, the level gets deep enough for entries of three bytes.
 #[test]
-fn it_is_a_set_at_every_depth() {
+fn it_works_at_every_depth() {
     let limits = Limits { high: 2, step: 1, low: 1 };
     let members: Vec<Subject> = spread(3, 70_000).collect();
     let mut set = HashedSet::with_limits(limits);
@@ -147,9 +147,9 @@ fn it_is_a_set_at_every_depth() {
     }
 }
 
-/// Consecutive subjects share one bucket at any depth: all but a few are surplus.
+/// Consecutive subjects share one bucket at any depth, so almost all are surplus.
 #[test]
-fn crowded_members_are_kept_as_faithfully() {
+fn crowded_members_are_stored_exactly() {
     let limits = Limits { high: 8, step: 2, low: 3 };
     let mut set = HashedSet::with_limits(limits);
     let first = 7 << 40;
@@ -169,9 +169,9 @@ fn crowded_members_are_kept_as_faithfully() {
     assert_eq!(set.contained(&queries), 0xAAAA_AAAA_AAAA_AAAA);
 }
 
-/// As the ledger gives a list: all that has come so far lies at the front of the space.
+/// The order in which the ledger fills a list: all members so far are at the front of the space.
 #[test]
-fn a_fill_in_ascending_order_ends_without_a_crowd() {
+fn filling_in_ascending_order_leaves_no_crowded_shards() {
     let members = sorted(spread(5, 300_000));
     for (expected, most) in [(0, usize::MAX), (300_000, 2 * CROWD), (100_000, usize::MAX)] {
         let (mut set, mut most_surplus) = (HashedSet::new(), 0);
@@ -185,28 +185,28 @@ fn a_fill_in_ascending_order_ends_without_a_crowd() {
         set.assert_sound();
         assert!(set.iter().eq(members.iter().copied()));
         assert_eq!(set.level, Level::for_len(300_000, &Limits::DEFAULT));
-        assert!(set.shards.iter().all(|shard| shard.surplus() < CROWD), "spread evenly after all");
+        assert!(set.shards.iter().all(|shard| shard.surplus() < CROWD), "evenly distributed in the end");
         assert!(most_surplus <= most, "on the way: {most_surplus}");
     }
 }
 
 #[test]
-fn a_set_that_was_cut_for_more_than_came_is_a_set() {
+fn a_set_redistributed_for_more_members_than_it_gets_still_works() {
     let members = sorted(spread(6, 400_000));
     let mut set = HashedSet::new();
     set.expect(400_000);
     let (came, removed) = (&members[..30_000], &members[5_000..30_000]);
     assert!(came.iter().all(|&member| set.insert(member)));
-    assert!(set.level.shard_count() > 16, "cut when the first crowded");
+    assert!(set.level.shard_count() > 16, "redistributed when the first shard was crowded");
     set.assert_sound();
     assert!(removed.iter().all(|&member| set.remove(member)));
     set.assert_sound();
-    assert!(set.level.shard_count() < 4, "and merged when many left");
+    assert!(set.level.shard_count() < 4, "merged after many removals");
     assert!(set.iter().eq(members[..5_000].iter().copied()));
 }
 
 #[test]
-fn a_split_and_a_merge_change_no_member() {
+fn splits_and_merges_keep_all_members() {
     let limits = Limits { high: 1_000, step: 10, low: 300 };
     let mut model: BTreeSet<Subject> = spread(4, 3_000).chain((0..200).map(subject)).collect();
     let members = model.iter().map(|member| member.get());
@@ -227,7 +227,7 @@ fn a_split_and_a_merge_change_no_member() {
 }
 
 #[test]
-fn debug_shows_how_many_and_not_which() {
+fn debug_shows_only_the_length() {
     let set: HashedSet = [subject(0x2_A5C3_9B1F_70E4)].into_iter().collect();
     assert_eq!(alloc::format!("{set:?}"), "HashedSet { len: 1, .. }");
 }

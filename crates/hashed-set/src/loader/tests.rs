@@ -44,7 +44,7 @@ fn sets() -> impl Strategy<Value = DirectedSet> {
         .prop_map(|(limits, entries)| DirectedSet::from_unsorted_limited(entries.concat(), limits))
 }
 
-/// A part as a save would write it, did its header and gaps fit.
+/// A part with a given header and gaps, valid or not.
 fn part(kind: u8, first: u64, last: u64, count: u32, gaps: &[u8]) -> Vec<u8> {
     let mut bytes = b"PSET\x01".to_vec();
     bytes.push(kind);
@@ -57,7 +57,7 @@ fn part(kind: u8, first: u64, last: u64, count: u32, gaps: &[u8]) -> Vec<u8> {
 
 const LAST: u64 = Subject::MAX.get();
 
-/// Bounds of a range, most of them such as a save writes first and last.
+/// A bound of a range. Most are those with which a save begins and ends.
 fn bound() -> impl Strategy<Value = u64> {
     prop_oneof![3 => Just(0), 3 => Just(LAST), 1 => 0..1_000_u64, 1 => any::<u64>()]
 }
@@ -66,7 +66,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn what_was_saved_is_loaded(set in sets(), limits in limits(), max_bytes in 0..900_usize) {
+    fn a_saved_set_is_loaded(set in sets(), limits in limits(), max_bytes in 0..900_usize) {
         let parts = save(&set, max_bytes);
         let loaded = load_limited(&parts, limits).unwrap();
         prop_assert_eq!(entries(&loaded), entries(&set));
@@ -74,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn a_loaded_set_changes_as_any(
+    fn a_loaded_set_can_be_changed(
         set in sets(),
         limits in limits(),
         changes in prop::collection::vec((0..300_usize, directions(), any::<bool>()), 0..300),
@@ -86,12 +86,12 @@ proptest! {
         for (n, directions, insert) in changes {
             let subject = subjects[n];
             let before = model.remove(&subject).unwrap_or_default();
-            let (told, after) = if insert {
+            let (returned, after) = if insert {
                 (loaded.insert(subject, directions), before | directions)
             } else {
                 (loaded.remove(subject, directions), before & !directions)
             };
-            prop_assert_eq!(told, before);
+            prop_assert_eq!(returned, before);
             if !after.is_none() {
                 model.insert(subject, after);
             }
@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn a_save_made_while_the_set_changes_has_all_that_stayed(
+    fn a_save_made_while_the_set_changes_has_all_subjects_that_stayed(
         limits in limits(),
         staying in 1..300_u64,
         changes in prop::collection::vec((0..400_usize, directions(), any::<bool>()), 0..800),
@@ -140,7 +140,7 @@ proptest! {
         prop_assert!(loaded.is_sorted_by(|(one, _), (next, _)| one < next));
         for &(subject, directions) in &loaded {
             let had = had.get(&subject).copied().unwrap_or_default();
-            prop_assert_eq!(directions & !had, Directions::NONE, "what it never had is not loaded");
+            prop_assert_eq!(directions & !had, Directions::NONE, "nothing is loaded that the set never had");
         }
         let mut loaded: BTreeMap<Subject, Directions> = loaded.into_iter().collect();
         loaded.retain(|subject, _| stays.contains_key(subject));
@@ -148,7 +148,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_bytes_are_refused_or_are_another_set(
+    fn modified_bytes_are_rejected_or_yield_another_valid_set(
         set in sets(),
         max_bytes in 64..2_000_usize,
         changes in prop::collection::vec(
@@ -172,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(
+    fn no_input_panics(
         parts in prop::collection::vec(
             (0..4_u8, bound(), bound(), 0..40_u32, prop::collection::vec(any::<u8>(), 0..200)),
             0..5,
@@ -188,7 +188,7 @@ proptest! {
     }
 }
 
-/// The set, where all parts are taken and complete it.
+/// Returns the set if all parts are accepted and complete it.
 fn load_any(parts: &[Vec<u8>]) -> Option<DirectedSet> {
     let mut loader = Loader::new();
     let mut progress = Progress::More;
@@ -200,13 +200,13 @@ fn load_any(parts: &[Vec<u8>]) -> Option<DirectedSet> {
     set
 }
 
-/// The members that the parts' headers tell of, less than 2^16 a part.
+/// The number of members according to the parts' headers, which must be below 2^16 per part.
 fn members(parts: &[Vec<u8>]) -> usize {
     parts.iter().map(|part| usize::from(part[22]) | usize::from(part[23]) << 8).sum()
 }
 
 #[test]
-fn a_large_set_is_saved_small_and_loaded_at_its_level() {
+fn a_large_set_is_saved_compactly_and_loaded_at_its_level() {
     let set: DirectedSet = spread(1, 100_000).map(|subject| (subject, Directions::BOTH)).collect();
     let parts = save(&set, 1 << 14);
     let bytes: usize = parts.iter().map(Vec::len).sum();
@@ -217,7 +217,7 @@ fn a_large_set_is_saved_small_and_loaded_at_its_level() {
     assert!(loaded.level.shard_count().abs_diff(set.level.shard_count()) <= 1);
 }
 
-/// Members that crowd one end mislead what is expected of the rest, both ways.
+/// Members crowded at one end mislead the extrapolation, in both directions.
 #[test]
 fn a_lopsided_set_is_loaded_at_its_level() {
     for crowd in [0..30_000, LAST - 30_000..LAST] {
@@ -243,7 +243,7 @@ fn a_subject_in_several_sets_has_its_directions_united() {
 }
 
 #[test]
-fn every_truncation_is_refused() {
+fn every_truncation_is_rejected() {
     let set: DirectedSet = spread(1, 40).zip(KINDS.into_iter().cycle()).collect();
     let parts = save(&set, 64);
     assert!(parts.len() > 6);
@@ -263,7 +263,7 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
-fn each_fault_has_its_error() {
+fn each_defect_has_its_error() {
     let refusal = |parts: &[Vec<u8>]| {
         let mut loader = Loader::new();
         let (last, before) = parts.split_last().unwrap();
@@ -318,14 +318,14 @@ fn a_part_without_members_ends_its_set() {
 }
 
 #[test]
-fn the_first_and_the_last_subject_are_saved_as_any() {
+fn the_smallest_and_largest_subjects_are_saved() {
     let both = vec![(Subject::MIN, Directions::OUTBOUND), (Subject::MAX, Directions::OUTBOUND)];
     let set = DirectedSet::from_unsorted(both.clone());
     assert_eq!(entries(&load(&save(&set, 0)).unwrap()), both);
 }
 
 #[test]
-fn cursors_are_those_that_a_save_gives() {
+fn cursors_round_trip_and_others_are_rejected() {
     let set: DirectedSet = spread(1, 100).zip(KINDS.into_iter().cycle()).collect();
     let mut cursor = Some(SaveCursor::START);
     while let Some(at) = cursor {
@@ -337,7 +337,7 @@ fn cursors_are_those_that_a_save_gives() {
 }
 
 #[test]
-fn a_part_is_shown_by_its_length() {
+fn debug_shows_only_the_length_of_a_part() {
     let set: DirectedSet = [(subject(5), Directions::BOTH)].into_iter().collect();
     let part = set.save_part(SaveCursor::START, 64);
     assert_eq!(

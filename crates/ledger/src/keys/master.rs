@@ -1,4 +1,4 @@
-//! The master key, and where it comes from.
+//! The master key: parsing, storage and creation.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -10,39 +10,38 @@ use zeroize::Zeroizing;
 
 use super::seal::{Seal, SealError};
 
-/// The key that the operator holds: 32 bytes, under which the tenants' secrets are sealed. Whoever has it and the ledger's file can read everything; without it nobody can read
-/// anything, and nothing brings it back.
+/// The operator's key: 32 bytes, which encrypt the tenants' secrets. With this key and the ledger's file everything can
+/// be read. Without it nothing can, and it can't be recovered.
 ///
 /// Overwritten in memory when dropped. `Debug` does not show it.
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
 const DIGITS: usize = 64;
-/// Group or others may read or write.
+/// Permission bits: the group or others may read or write.
 const FOREIGN_ACCESS: u32 = 0o066;
 
 impl MasterKey {
-    /// Takes over the bytes. The caller's copy stays where it is: overwrite that as well.
+    /// Creates a key from bytes. The caller's copy is not overwritten.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         MasterKey(Zeroizing::new(bytes))
     }
 
-    /// A new key.
+    /// Creates a random key.
     ///
     /// # Errors
-    /// Where the operating system gives no random bytes.
+    /// If the operating system provides no random bytes.
     pub fn random() -> Result<Self, SealError> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(bytes.as_mut_slice()).map_err(SealError::NoRandomness)?;
         Ok(MasterKey(bytes))
     }
 
-    /// The key from the environment, else from a file, else, if `create` allows, a new one.
+    /// Loads the key from the environment, or else from a file, or else creates it if `create` is true.
     ///
-    /// `env_value` is what the variable `PORTCULLIS_MASTER_KEY` holds, if it is set: 64 hexadecimal
-    /// digits. Otherwise the file at `path` must hold the digits and at most white space around
-    /// them, and nobody but its owner may read or write it. Where there is no such file, one with a
-    /// new key is made, with mode 0600 and durably, if `create` is true; make it so for a new ledger
-    /// only, as a new key opens no old one.
+    /// `env_value` is the value of the variable `PORTCULLIS_MASTER_KEY`, if it is set: 64 hexadecimal digits. Otherwise
+    /// the file at `path` must contain the digits, optionally surrounded by white space, and only its owner may be able
+    /// to read or write it. If the file does not exist and `create` is true, it is created durably with a new key and
+    /// mode 0600. Pass `true` for a new ledger only, because a new key can't open an existing one.
     ///
     /// # Errors
     /// See [`KeyError`].
@@ -52,7 +51,7 @@ impl MasterKey {
         }
         match Self::read(path) {
             Err(KeyError::Missing { .. }) if create => match Self::create(path) {
-                // Somebody else was faster.
+                // Another process created it in the meantime.
                 Err(KeyError::Create { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
                     Self::read(path)
                 }
@@ -70,7 +69,7 @@ impl MasterKey {
             }
             opened => opened.map_err(failed)?,
         };
-        // Of the opened file, so that it can't be exchanged in between.
+        // Checks the opened file, so that it can't be replaced in between.
         let mode = file.metadata().map_err(failed)?.permissions().mode();
         if mode & FOREIGN_ACCESS != 0 {
             return Err(KeyError::Exposed { path: path.into(), mode: mode & 0o777 });
@@ -90,7 +89,7 @@ impl MasterKey {
             .and_then(|()| file.sync_all())
             .and_then(|()| sync_folder_of(path));
         if let Err(source) = written {
-            // A half-written key would be in the way at the next start.
+            // A partly written key would fail the next start.
             let _ = std::fs::remove_file(path);
             return Err(failed(source));
         }
@@ -117,7 +116,7 @@ impl MasterKey {
         Ok(MasterKey(key))
     }
 
-    /// The digits and a newline.
+    /// The digits, followed by a newline.
     fn to_hex(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(DIGITS + 1));
         for byte in self.0.iter() {
@@ -140,18 +139,18 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// Makes a new file's name durable.
+/// Makes the name of a new file durable.
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Where a master key was looked for.
+/// The source of a master key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyOrigin {
     /// The variable `PORTCULLIS_MASTER_KEY`.
     Environment,
-    /// This file.
+    /// The file at this path.
     File(PathBuf),
 }
 
@@ -164,57 +163,57 @@ impl fmt::Display for KeyOrigin {
     }
 }
 
-/// Why there is no master key.
+/// Why the master key can't be loaded or created.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Not 64 characters.
+    /// The text does not have 64 characters.
     #[error("{origin} holds {found} characters: a master key is {DIGITS} hexadecimal digits")]
     Length {
-        /// Where.
+        /// The source of the text.
         origin: KeyOrigin,
-        /// How many bytes there are, without white space around them.
+        /// The length in bytes, without surrounding white space.
         found: usize,
     },
-    /// A character that is not a hexadecimal digit.
+    /// The text contains a character that is not a hexadecimal digit.
     #[error("{origin} holds something other than hexadecimal digits")]
     NotHexadecimal {
-        /// Where.
+        /// The source of the text.
         origin: KeyOrigin,
     },
-    /// Others can read or change the key file.
+    /// Other users can read or change the key file.
     #[error("the key file {path} is open to others (mode {mode:04o}): run `chmod 600 {path}`")]
     Exposed {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The file's permission bits.
         mode: u32,
     },
-    /// There is no key file, and none was to be made.
+    /// The key file does not exist, and `create` is false.
     #[error(
         "there is no key file {path}: put the ledger's master key there, or into the variable PORTCULLIS_MASTER_KEY"
     )]
     Missing {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// The key file could not be read.
+    /// The key file can't be read.
     #[error("cannot read the key file {path}")]
     Read {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The key file could not be made.
+    /// The key file can't be created.
     #[error("cannot create the key file {path}")]
     Create {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// No key could be drawn.
-    #[error("cannot make a new master key")]
+    /// A random key can't be generated.
+    #[error("cannot generate a new master key")]
     Random(#[source] SealError),
 }
 
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_wins_over_the_file() {
+    fn the_environment_takes_precedence_over_the_file() {
         let key = MasterKey::from_env_or_file(Some(HEX), Path::new("/nowhere"), false).unwrap();
         assert_eq!(key.0[..4], [0, 1, 2, 3]);
         assert_eq!(key.0[31], 255);
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_made_only_when_asked_for_and_read_ever_after() {
+    fn a_file_is_created_only_on_request_and_read_from_then_on() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("master.key");
         let missing = MasterKey::from_env_or_file(None, &path, false);
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_or_write_is_refused() {
+    fn a_file_open_to_others_is_rejected() {
         for mode in [0o604, 0o640, 0o620, 0o602, 0o644] {
             let (_dir, path) = file(HEX, mode);
             let error = MasterKey::from_env_or_file(None, &path, true).unwrap_err();
@@ -273,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_without_being_shown() {
+    fn an_invalid_key_is_rejected_without_being_shown() {
         for text in ["", "00", &format!("{HEX}0"), &HEX.replace('f', "é")] {
             let error = MasterKey::from_env_or_file(Some(text), Path::new(""), false).unwrap_err();
             assert!(matches!(error, KeyError::Length { .. }), "{error}");

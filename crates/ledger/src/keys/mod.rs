@@ -1,4 +1,4 @@
-//! Keys: the master key that the operator holds, and what each tenant's secret is used for.
+//! Keys: the operator's master key, and the keys derived from each tenant's secret.
 
 mod master;
 mod seal;

@@ -5,11 +5,11 @@ use std::fmt;
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{Key, KeyInit, Tag, XChaCha20Poly1305, XNonce};
 
-/// Authenticated encryption under one key: XChaCha20-Poly1305 with a random nonce, which at 192
-/// bits may be drawn any number of times.
+/// Authenticated encryption under one key: XChaCha20-Poly1305 with random nonces. At 192 bits any number of nonces can
+/// be generated without a collision.
 ///
-/// A sealed text is the nonce (24 bytes), the ciphertext, and the tag (16 bytes). The key is
-/// overwritten when this is dropped.
+/// Sealed data is the nonce (24 bytes), the ciphertext, and the tag (16 bytes). The key is overwritten when this value
+/// is dropped.
 pub struct Seal {
     cipher: XChaCha20Poly1305,
 }
@@ -18,18 +18,18 @@ const NONCE: usize = 24;
 const TAG: usize = 16;
 
 impl Seal {
-    /// How much longer a sealed text is than the plain one, in bytes.
+    /// The length that sealing adds, in bytes.
     pub const OVERHEAD: usize = NONCE + TAG;
 
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         Seal { cipher: XChaCha20Poly1305::new(<&Key>::from(key)) }
     }
 
-    /// Seals `plain`. It opens only with the same `context`, which is not stored: whatever must not
-    /// be exchanged unnoticed (whose it is, what it is for, its version) belongs there.
+    /// Encrypts `plain`. Decryption requires the same `context`, which is authenticated but not stored: include
+    /// whatever must not be swapped unnoticed, such as the owner, purpose and version of the data.
     ///
     /// # Errors
-    /// [`SealError::NoRandomness`].
+    /// [`SealError::NoRandomness`] or [`SealError::TooLong`].
     pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(SealError::NoRandomness)?;
@@ -44,10 +44,10 @@ impl Seal {
         Ok(sealed)
     }
 
-    /// The plain text of what [`seal`](Self::seal) gave for the same `context`.
+    /// Decrypts what [`seal`](Self::seal) returned for the same `context`.
     ///
     /// # Errors
-    /// [`SealError::Broken`].
+    /// [`SealError::Broken`] if the data is not authentic.
     pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE>().ok_or(SealError::Broken)?;
         let (ciphertext, tag) = rest.split_last_chunk::<TAG>().ok_or(SealError::Broken)?;
@@ -70,18 +70,18 @@ impl fmt::Debug for Seal {
     }
 }
 
-/// Why something could not be sealed or opened.
+/// Why data can't be sealed or opened.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum SealError {
-    /// It was changed, belongs elsewhere, or was sealed under another key. Which of these can't be
-    /// told.
-    #[error("the sealed data was changed, belongs elsewhere, or was sealed under another key")]
+    /// The data was modified, belongs to another context, or was sealed under another key. These can't be
+    /// distinguished.
+    #[error("the sealed data was modified, belongs to another context, or was sealed under another key")]
     Broken,
-    /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes")]
+    /// The operating system provided no random bytes.
+    #[error("the operating system provided no random bytes")]
     NoRandomness(#[source] getrandom::Error),
-    /// More than the cipher takes, 256 GiB.
-    #[error("more data than can be sealed at once")]
+    /// The data is longer than the cipher's maximum, 256 GiB.
+    #[error("the data is too long to be sealed at once")]
     TooLong,
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sealed_opens_again() {
+    fn sealed_data_can_be_opened() {
         let seal = Seal::new(&[7; 32]);
         let sealed = seal.seal(b"context", b"plain").unwrap();
         assert_eq!(sealed.len(), 5 + Seal::OVERHEAD);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_byte_breaks_the_seal() {
+    fn modified_or_truncated_data_can_not_be_opened() {
         let seal = Seal::new(&[7; 32]);
         let sealed = seal.seal(b"", b"plain").unwrap();
         for position in 0..sealed.len() {
@@ -112,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn another_context_or_key_does_not_open() {
+    fn another_context_or_key_can_not_open() {
         let sealed = Seal::new(&[7; 32]).seal(b"a", b"plain").unwrap();
         assert!(matches!(Seal::new(&[7; 32]).open(b"b", &sealed), Err(SealError::Broken)));
         assert!(matches!(Seal::new(&[8; 32]).open(b"a", &sealed), Err(SealError::Broken)));
     }
 
     #[test]
-    fn sealing_twice_gives_two_texts() {
+    fn sealing_twice_yields_different_data() {
         let seal = Seal::new(&[7; 32]);
         assert_ne!(seal.seal(b"", b"plain").unwrap(), seal.seal(b"", b"plain").unwrap());
     }

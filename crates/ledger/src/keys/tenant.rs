@@ -1,4 +1,4 @@
-//! A tenant's secret, and the keys that are made of it.
+//! A tenant's secret, and the keys derived from it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::identity::UserId;
 use crate::name::TenantId;
 use crate::scope::Scope;
 
-/// 32 random bytes, all that a tenant's data depends on: without them its rows and saved states
-/// are noise.
+/// A tenant's 32 random bytes, from which all its keys are derived. Without them its rows and saved states can't be
+/// read.
 pub(crate) struct TenantSecret(Zeroizing<[u8; 32]>);
 
 impl TenantSecret {
@@ -24,7 +24,7 @@ impl TenantSecret {
         Ok(TenantSecret(bytes))
     }
 
-    /// Seals the secret under the master key, for this tenant only.
+    /// Encrypts the secret under the master key, bound to this tenant.
     pub(crate) fn wrap(&self, master: &Seal, tenant: &TenantId) -> Result<Vec<u8>, SealError> {
         master.seal(&context(tenant), self.0.as_slice())
     }
@@ -39,14 +39,14 @@ impl TenantSecret {
         Ok(TenantSecret(secret))
     }
 
-    /// The key for one purpose (HKDF-SHA256, RFC 5869). Labels are of fixed text, and end before
-    /// `detail` in a zero byte, so that no two purposes share one.
+    /// Derives the key for one purpose (HKDF-SHA256, RFC 5869). Labels are constants, and a zero byte separates them
+    /// from `detail`, so no two purposes share a key.
     fn derive<const N: usize>(&self, label: &str, detail: &str) -> Zeroizing<[u8; N]> {
         let mut key = Zeroizing::new([0; N]);
         let info = [b"portcullis/1/", label.as_bytes(), b"\0", detail.as_bytes()];
         Hkdf::<Sha256>::new(None, self.0.as_slice())
             .expand_multi_info(&info, key.as_mut_slice())
-            .expect("HKDF-SHA256 gives up to 8,160 bytes");
+            .expect("HKDF-SHA256 can output up to 8,160 bytes");
         key
     }
 
@@ -59,8 +59,7 @@ fn context(tenant: &TenantId) -> Vec<u8> {
     [b"portcullis tenant secret\0", tenant.as_str().as_bytes()].concat()
 }
 
-/// What a tenant's secret is used for. Cheap to clone; the keys are overwritten when the last clone
-/// is dropped.
+/// The keys derived from a tenant's secret. Cheap to clone. The keys are overwritten when the last clone is dropped.
 #[derive(Clone)]
 pub struct TenantKeys(Arc<Inner>);
 
@@ -83,25 +82,24 @@ impl TenantKeys {
         }))
     }
 
-    /// Between the tenant's numbers and its subjects.
+    /// The permutation between the tenant's phone numbers and subjects.
     pub fn permutation(&self) -> &Permutation {
         &self.0.permutation
     }
 
-    /// For saved states of plugins. The context should say which list a state is of, and which of its
-    /// parts this is.
+    /// The key for saved states of plugins. The context should identify the list and the part of the state.
     pub fn state_seal(&self) -> &Seal {
         &self.0.state_seal
     }
 
-    /// What the saved state of one of the tenant's lists can be called on disk: 32 hexadecimal digits,
-    /// which without the tenant's secret say nothing about the list. A sender's name may be its number.
+    /// The file name of a list's saved state: 32 hexadecimal digits, which reveal nothing about the list without the
+    /// tenant's secret. A sender's own name may be its phone number.
     pub fn state_name(&self, scope: &Scope) -> String {
         let digits = *self.0.secret.derive::<16>("state name", scope.as_stored());
         format!("{:032x}", u128::from_be_bytes(digits))
     }
 
-    /// What a user id can be found by: 32 bytes, which without the tenant's secret say nothing of it.
+    /// The lookup key of a user id: 32 bytes, which reveal nothing about the id without the tenant's secret.
     pub(crate) fn digest_of(&self, user: &UserId) -> [u8; 32] {
         *self.0.secret.derive("user id", user.as_str())
     }
@@ -114,8 +112,8 @@ impl TenantKeys {
         &self.0.settings_seal
     }
 
-    /// Between a list's subjects and its public ids. By the list's name, not by its row: ids stay
-    /// when the ledger is moved.
+    /// The permutation between a list's subjects and its public ids. It depends on the list's name, not its row, so ids
+    /// survive a migration of the ledger.
     pub(crate) fn public_ids(&self, scope: &Scope) -> Permutation {
         self.0.secret.permutation("public ids", scope.as_stored())
     }
@@ -138,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrapped_secret_opens_for_its_tenant_only() {
+    fn a_wrapped_secret_can_be_unwrapped_for_its_tenant_only() {
         let master = Seal::new(&[1; 32]);
         let secret = TenantSecret::random().unwrap();
         let wrapped = secret.wrap(&master, &tenant("acme")).unwrap();
@@ -171,17 +169,17 @@ mod tests {
     }
 
     #[test]
-    fn one_list_s_public_ids_are_not_anothers() {
+    fn lists_have_different_public_ids() {
         let keys = TenantKeys::new(TenantSecret(Zeroizing::new([9; 32])));
         let one = keys.public_ids(&Scope::Tenant);
         let other = keys.public_ids(&Scope::Sender("a".parse().unwrap()));
         let subject = Subject::new(12_345).unwrap();
-        assert_ne!(one.rename(subject), other.rename(subject));
-        assert_eq!(one.rename_back(one.rename(subject)), subject);
+        assert_ne!(one.permute(subject), other.permute(subject));
+        assert_eq!(one.invert(one.permute(subject)), subject);
     }
 
     #[test]
-    fn a_state_s_name_tells_lists_and_tenants_apart_and_names_neither() {
+    fn state_names_differ_by_list_and_tenant_and_reveal_neither() {
         let name = |secret, scope: &Scope| {
             TenantKeys::new(TenantSecret(Zeroizing::new([secret; 32]))).state_name(scope)
         };
@@ -195,10 +193,9 @@ mod tests {
         assert_eq!(name(9, &sender), names[1]);
     }
 
-    /// Computed by RFC 5869 with another implementation. Were it to change, no stored number could be
-    /// found again.
+    /// Computed according to RFC 5869 with another implementation. If this changes, no stored number can be found.
     #[test]
-    fn derived_keys_stay_what_they_are() {
+    fn derived_keys_are_stable() {
         let secret = TenantSecret(Zeroizing::new([9; 32]));
         let derived = *secret.derive::<4>("public ids", "a");
         assert_eq!(derived, [0x9b, 0x91, 0x2e, 0x19]);

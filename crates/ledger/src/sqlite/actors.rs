@@ -1,4 +1,4 @@
-//! Rows of actors.
+//! The `actors` table.
 
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -6,7 +6,7 @@ use crate::actor::Actor;
 use crate::error::LedgerError;
 use crate::store::ListRow;
 
-/// The ids of a tenant's actors: it has few, and most calls one.
+/// Caches the row ids of a tenant's actors. A tenant has few, and most calls use one.
 pub(super) struct Actors<'a> {
     connection: &'a Connection,
     list: ListRow,
@@ -18,7 +18,7 @@ impl<'a> Actors<'a> {
         Actors { connection, list, known: Vec::new() }
     }
 
-    /// The id of an actor, given out now where it is new.
+    /// Returns the actor's id, inserting the actor if it is new.
     pub(super) fn id(&mut self, actor: &Actor) -> Result<i64, LedgerError> {
         if let Some((_, id)) = self.known.iter().find(|(known, _)| known == actor) {
             return Ok(*id);
@@ -34,7 +34,7 @@ impl<'a> Actors<'a> {
 }
 
 fn intern(connection: &Connection, tenant: i64, actor: &Actor) -> Result<i64, LedgerError> {
-    let (address, interface) = actor.place();
+    let (address, interface) = actor.stored_parts();
     let row = (tenant, actor.as_str(), address.as_str(), interface);
     let found = connection
         .prepare_cached(

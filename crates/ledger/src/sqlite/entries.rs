@@ -1,4 +1,4 @@
-//! Reading rows of entries.
+//! Reading the `entries` table.
 
 use std::num::NonZeroUsize;
 
@@ -16,12 +16,12 @@ use crate::hold::{Hold, HoldKind, Holds};
 use crate::keys::{Seal, TenantKeys};
 use crate::source::Source;
 use crate::store::{self, ListRow};
-use crate::text::{self, Place, Texts};
+use crate::text::{self, RowContext, Texts};
 use crate::write::{Write, Written};
 
 const WHAT: &str = "row of an entry";
 
-/// An actor's name, address and interface, as [`Actor::from_stored`] reads them; of the actor with the id that `$id` names.
+/// SQL for the name, address and interface of the actor whose id is in `$id`, as [`Actor::from_stored`] parses them.
 macro_rules! actor_of {
     ($id:literal) => {
         concat!(
@@ -33,7 +33,7 @@ macro_rules! actor_of {
 }
 pub(super) use actor_of;
 
-/// What [`entry`] reads, from `entries`.
+/// The columns of `entries` that [`entry`] reads.
 const COLUMNS: &str = concat!(
     "subject, directions, source, sequence, ",
     actor_of!("actor"),
@@ -42,7 +42,7 @@ const COLUMNS: &str = concat!(
     ", created, updated, deactivated, expires, sealed, kind, own, ever, since, requested"
 );
 
-/// The directions that were ever blocked, in SQL.
+/// SQL for the directions that were ever blocked.
 const EVER: &str = "coalesce(ever, CASE directions WHEN 0 THEN 3 ELSE directions END)";
 
 pub(super) fn subject(value: i64) -> Result<Subject, LedgerError> {
@@ -61,7 +61,7 @@ pub(super) fn as_limit(limit: NonZeroUsize) -> i64 {
     i64::try_from(limit.get()).unwrap_or(i64::MAX)
 }
 
-/// Where a page begins: the first subject after `after`.
+/// The first possible subject after `after`.
 pub(super) fn first_after(after: Option<Subject>) -> i64 {
     after.map_or(0, |subject| subject.get().cast_signed() + 1)
 }
@@ -86,9 +86,14 @@ pub(super) fn source(code: i64) -> Result<Source, LedgerError> {
     Source::from_code(code).ok_or(LedgerError::damaged(WHAT))
 }
 
-pub(super) fn texts(row: &Row<'_>, column: usize, seal: &Seal, place: Place) -> Result<Texts, LedgerError> {
+pub(super) fn texts(
+    row: &Row<'_>,
+    column: usize,
+    seal: &Seal,
+    context: RowContext,
+) -> Result<Texts, LedgerError> {
     let sealed = row.get_ref(column)?.as_blob_or_null().map_err(|_| LedgerError::damaged(WHAT))?;
-    text::open(seal, place, sealed).map_err(|error| LedgerError::unsealed(WHAT, error))
+    text::open(seal, context, sealed).map_err(|error| LedgerError::unsealed(WHAT, error))
 }
 
 fn entry(connection: &Connection, row: &Row<'_>, list: ListRow, seal: &Seal) -> Result<Entry, LedgerError> {
@@ -96,7 +101,7 @@ fn entry(connection: &Connection, row: &Row<'_>, list: ListRow, seal: &Seal) -> 
     let created = time(row.get(6)?)?;
     let blocked = directions(row.get(1)?)?;
     let own: Option<i64> = row.get(12)?;
-    let texts = texts(row, 10, seal, Place { list: list.id, subject, row: text::Row::Entry })?;
+    let texts = texts(row, 10, seal, RowContext { list: list.id, subject, row: text::Row::Entry })?;
     let since = maybe_time(row.get(14)?)?.unwrap_or(created);
     let first = Hold {
         kind: kind(row.get(11)?)?,
@@ -145,7 +150,8 @@ fn further_holds(
         .prepare_cached(SQL)?
         .query_and_then((list.id, subject.get().cast_signed()), |row| {
             let kind = kind(row.get(0)?)?;
-            let texts = texts(row, 7, seal, Place { list: list.id, subject, row: text::Row::Hold(kind) })?;
+            let texts =
+                texts(row, 7, seal, RowContext { list: list.id, subject, row: text::Row::Hold(kind) })?;
             let since = time(row.get(5)?)?;
             Ok(Hold {
                 kind,
@@ -163,7 +169,7 @@ fn further_holds(
         .collect()
 }
 
-/// Looks entries of one list up.
+/// Looks up entries of one list.
 pub(super) struct Lookup<'a> {
     connection: &'a Connection,
     statement: CachedStatement<'a>,
@@ -188,7 +194,7 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// One page of what `read` makes of the `columns` of entries.
+/// Reads one page of `columns` from `entries`, mapped by `read`.
 fn walk<T>(
     connection: &Connection,
     list: ListRow,
@@ -198,7 +204,7 @@ fn walk<T>(
     filter: Filter,
     read: impl FnMut(&Row<'_>) -> Result<T, LedgerError>,
 ) -> Result<Page<T>, LedgerError> {
-    // Bits of directions that must be there: 1 inbound, 2 outbound.
+    // The bits of directions: 1 is inbound, 2 is outbound.
     let active = match filter.covering.bits() {
         0 => "directions <> 0".to_owned(),
         bits => format!("directions & {bits} = {bits}"),
@@ -224,7 +230,7 @@ fn walk<T>(
     );
     let mut entries = connection
         .prepare_cached(&sql)?
-        // One more, to know whether there are more.
+        // One more than the limit, to find out whether there are more.
         .query_and_then((list.id, edge, as_limit(limit).saturating_add(1), skip), read)?
         .collect::<Result<Vec<T>, LedgerError>>()?;
     let more = entries.len() > limit.get();
@@ -241,9 +247,9 @@ impl store::Entries for Sqlite {
         list: ListRow,
         keys: &TenantKeys,
         writes: Vec<Write>,
-        most: u64,
+        max_active: u64,
     ) -> Result<Vec<Written>, LedgerError> {
-        self.write_entries(list, keys.clone(), writes, most)
+        self.write_entries(list, keys.clone(), writes, max_active)
     }
 
     fn get_many(

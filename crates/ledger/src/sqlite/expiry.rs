@@ -1,4 +1,4 @@
-//! Holds whose time is over.
+//! Expiry of holds.
 
 use jiff::Timestamp;
 use portcullis_msisdn::{Directions, Subject};
@@ -46,7 +46,7 @@ impl store::Expiry for Sqlite {
     }
 }
 
-/// A hold whose time is over.
+/// An expired hold.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
     list: i64,
@@ -54,7 +54,7 @@ struct Due {
     kind: i64,
 }
 
-/// Those that are due longest, in the order of the table.
+/// The holds that are longest overdue, in the order of the table.
 fn due(connection: &Connection, now: Timestamp) -> Result<Vec<Due>, LedgerError> {
     const SQL: &str = "
         SELECT list, subject, kind, expires FROM (
@@ -78,7 +78,7 @@ fn due(connection: &Connection, now: Timestamp) -> Result<Vec<Due>, LedgerError>
     Ok(due)
 }
 
-/// Ends these holds of one list. Texts stay as they are, so this needs no tenant's keys.
+/// Lifts these holds of one list. Texts are not changed, so this needs no tenant keys.
 fn end(connection: &Connection, holds: &[Due], now: Timestamp) -> Result<ExpiredIn, LedgerError> {
     let list = holds.first().map(|due| due.list).ok_or(LedgerError::Defect)?;
     let (tenant_id, tenant, scope): (i64, String, String) = connection
@@ -112,7 +112,7 @@ fn end(connection: &Connection, holds: &[Due], now: Timestamp) -> Result<Expired
 struct Ending<'a> {
     connection: &'a Connection,
     list: ListRow,
-    /// The id of who does it.
+    /// The row id of [`Actor::expiry`].
     expiry: i64,
     trail: Trail<'a>,
     position: Census,
@@ -120,7 +120,7 @@ struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// Ends holds of one entry.
+    /// Lifts expired holds of one entry.
     fn end(&mut self, subject: Subject, due: &[Due]) -> Result<(), LedgerError> {
         let key = (self.list.id, subject.get().cast_signed());
         let (first, previous, mut coverage) = self.entry(key)?;
@@ -195,7 +195,7 @@ impl Ending<'_> {
         Ok(())
     }
 
-    /// Which of an entry's holds was the first, the number of its last change, and what it covers.
+    /// The kind of the entry's first hold, its sequence number, and its coverage.
     fn entry(&self, key: (i64, i64)) -> Result<(HoldKind, Seq, Coverage), LedgerError> {
         let (first, own, blocked, sequence): (i64, Option<i64>, i64, i64) = self
             .connection

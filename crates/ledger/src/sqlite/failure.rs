@@ -1,11 +1,11 @@
-//! What SQLite's complaints mean.
+//! Mapping of SQLite errors.
 
 use rusqlite::{Error, ErrorCode};
 
 use crate::error::LedgerError;
 
-/// SQLite's messages name tables and columns, never values, and neither do rusqlite's for as long
-/// as columns are read as what they are stored as.
+/// SQLite's messages contain names of tables and columns but no values. Nor do rusqlite's, as long as columns are read
+/// as the types that they are stored as.
 impl From<Error> for LedgerError {
     fn from(error: Error) -> Self {
         match error.sqlite_error_code() {
@@ -21,7 +21,7 @@ impl From<Error> for LedgerError {
     }
 }
 
-/// The same failure once more, for each of those whom a failed commit concerns.
+/// Copies the error, so that it can be returned to each caller of a failed commit.
 pub(super) fn again(error: &Error) -> Error {
     match error {
         Error::SqliteFailure(code, message) => Error::SqliteFailure(*code, message.clone()),

@@ -1,4 +1,4 @@
-//! What plugins are filled with, and follow: who is blocked, and what changed.
+//! Reads for plugins: blocked subjects, and what changed.
 
 use std::num::NonZeroUsize;
 
@@ -55,7 +55,7 @@ impl store::Feed for Sqlite {
                     "SELECT subject, directions, sequence FROM entries
                      WHERE list = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
                 )?
-                // One more, to know whether there are more.
+                // One more than the limit, to find out whether there are more.
                 .query_and_then((list.id, since, as_limit(limit).saturating_add(1)), |row| {
                     Ok(Change {
                         subject: subject(row.get(0)?)?,

@@ -1,4 +1,4 @@
-//! Rows of identities: who a user id is.
+//! The `identities` table: who a user id is.
 
 use jiff::Timestamp;
 use portcullis_msisdn::{Directions, Permutation, Person, ReservedId, Revealed, Subject};
@@ -16,20 +16,20 @@ use crate::error::LedgerError;
 use crate::hold::{Hold, HoldKind};
 use crate::identity::UserId;
 use crate::keys::TenantKeys;
+use crate::link::{Link, Linked};
 use crate::scope::Scope;
 use crate::store::{self, ListRow, TenantRow};
-use crate::tie::{Tie, Tied};
 use crate::time::{is_older, now};
 use crate::write::{Block, Unblock, Whom, Write};
 
 const WHAT: &str = "row of an identity";
 
-/// An identity's row.
+/// A row of `identities`.
 struct Row {
     id: ReservedId,
-    /// Under which subject the person's entries stand, where it is not the id's own.
+    /// The subject that the person's entries are under, if it is not the id's own.
     person: Option<Subject>,
-    /// When that was so, where that is known.
+    /// The time of the message that linked the id to `person`, if known.
     tied: Option<Timestamp>,
 }
 
@@ -51,7 +51,7 @@ fn context(id: i64) -> Vec<u8> {
     [b"user id".as_slice(), &id.to_be_bytes()].concat()
 }
 
-/// The people of one tenant.
+/// The persons of one tenant.
 pub(super) struct People<'a> {
     connection: &'a Connection,
     tenant: i64,
@@ -103,7 +103,7 @@ impl<'a> People<'a> {
         Ok(Row { id, person: None, tied: None })
     }
 
-    /// Somebody who is known as `subject`: a number, an id, or nothing that is known.
+    /// The person known as `subject`: by a number, an id, or an unknown value.
     fn known_as(&self, subject: Subject) -> Result<Person, LedgerError> {
         let permutation = self.keys.permutation();
         let home = match permutation.reveal(subject) {
@@ -114,7 +114,7 @@ impl<'a> People<'a> {
         Ok(permutation.person_of(home.unwrap_or(subject)))
     }
 
-    /// Whom a write means; `None` where that is somebody whom nobody ever named, and nothing is to be made of them.
+    /// The person that a write is about. `None` if the id is new and the write does not register it.
     pub(super) fn meant_by(&self, write: &Write) -> Result<Option<Person>, LedgerError> {
         let user = match write.whom() {
             Whom::Subject(subject) => return Ok(Some(self.known_as(*subject)?)),
@@ -126,7 +126,7 @@ impl<'a> People<'a> {
         Ok(row.map(|row| permutation.person_of(row.home(permutation))))
     }
 
-    /// What else a wish is about: whoever wished for it may have left the number since.
+    /// Other persons that a request applies to, because the person may have changed numbers since making it.
     pub(super) fn meant_too(&self, write: &Write, person: &Person) -> Result<Vec<Person>, LedgerError> {
         match write.requested().filter(|_| write.hold().is_some_and(HoldKind::is_wish)) {
             Some(requested) => {
@@ -142,34 +142,34 @@ impl<'a> People<'a> {
         Moves::new(self.connection, self.tenant, self.keys.permutation())
     }
 
-    /// Where the entries of all of these stand from now on, and since when that is so.
-    fn home_of(&self, tie: &Tie, rows: &[Row]) -> Result<Option<Home>, LedgerError> {
+    /// Where the entries of the linked identities are from now on, and since when.
+    fn home_of(&self, link: &Link, rows: &[Row]) -> Result<Option<Home>, LedgerError> {
         let permutation = self.keys.permutation();
-        let Some(number) = tie.number else {
+        let Some(number) = link.number else {
             let is_number =
                 |row: &&Row| matches!(permutation.reveal(row.home(permutation)), Revealed::Number(_));
-            // That of the newest tie. Which of the ids is whose says nothing of the number.
+            // The number of the latest link. The link between the ids says nothing about the number.
             let of_number = rows.iter().filter(is_number).max_by_key(|row| row.tied);
             let row = of_number.or_else(|| rows.first());
             return Ok(row.map(|row| Home { subject: row.home(permutation), since: row.tied }));
         };
         let mut person = permutation.person_of(number);
         let mut subject = number;
-        // Whoever had the number then may have left it since.
-        if let Some(at) = tie.at
+        // The number's owner at that time may have changed numbers since.
+        if let Some(at) = link.at
             && let Some(by_now) = self.moves().since(&person, at)?.pop()
         {
             subject = by_now.first();
             person = by_now;
         }
-        // Under the spelling that is known already.
+        // Prefer the variant already in use.
         let homes = rows.iter().map(|row| row.home(permutation));
         let known = homes.into_iter().find(|home| person.contains(home));
-        Ok(Some(Home { subject: known.unwrap_or(subject), since: tie.at }))
+        Ok(Some(Home { subject: known.unwrap_or(subject), since: link.at }))
     }
 
-    /// Has what is blocked of one hold for the other, on all of the tenant's lists. Those whose entries changed.
-    fn carry(&self, from: Subject, to: Subject, term: Term, tie: &Tie) -> Result<Vec<Scope>, LedgerError> {
+    /// Applies the holds of `from` to `to`, on all of the tenant's lists. Returns the lists whose entries changed.
+    fn carry(&self, from: Subject, to: Subject, term: Term, link: &Link) -> Result<Vec<Scope>, LedgerError> {
         let permutation = self.keys.permutation();
         let mut changed = Vec::new();
         for (list, scope) in self.lists()? {
@@ -190,9 +190,9 @@ impl<'a> People<'a> {
                     let hold = hold.filter(|hold| is_id || term.has(hold));
                     writes.extend(hold.iter().flat_map(|hold| carried(hold, &there, to)));
                 }
-                // A number stays blocked: it may be somebody's still. An id is looked up under its new home.
+                // A number stays blocked, because someone may still use it. An id is looked up under its new home.
                 if is_id {
-                    let lift = Unblock::new(subject, Directions::BOTH, tie.actor.clone());
+                    let lift = Unblock::new(subject, Directions::BOTH, link.actor.clone());
                     writes.push(lift.into());
                 }
             }
@@ -208,7 +208,7 @@ impl<'a> People<'a> {
         Ok(changed)
     }
 
-    /// A hold as it was at a time; `None` where there was none.
+    /// The hold as it was at `at`; `None` if there was none.
     fn as_of(
         &self,
         list: ListRow,
@@ -216,7 +216,7 @@ impl<'a> People<'a> {
         hold: &Hold,
         at: Timestamp,
     ) -> Result<Option<Hold>, LedgerError> {
-        // A business means whom it knows by the number until it hears that they left.
+        // The business means the person it knows by this number, until it learns that they gave it up.
         if !hold.kind.is_wish() || !is_older(at, hold.requested) {
             return Ok(Some(hold.clone()));
         }
@@ -248,7 +248,7 @@ impl<'a> People<'a> {
         Ok(())
     }
 
-    /// Of those who stood under `from`, all but who are known to have done so later.
+    /// Moves all persons under `from`, except those known to have been there later.
     fn move_all(&self, from: Subject, home: Home) -> Result<(), LedgerError> {
         self.connection
             .prepare_cached(
@@ -264,7 +264,7 @@ impl<'a> People<'a> {
         Ok(())
     }
 
-    /// Whether a user id that stands elsewhere is to stand there.
+    /// Whether a user id whose entries are elsewhere must move to `home`.
     fn is_due(&self, row: &Row, home: Home, is_move: bool) -> bool {
         let permutation = self.keys.permutation();
         let own = row.home(permutation);
@@ -274,22 +274,22 @@ impl<'a> People<'a> {
         let is_of_number = matches!(permutation.reveal(own), Revealed::Number(_));
         !is_of_number
             || home.since.is_some_and(|since| {
-                // A message names the number that the person leaves, and in the same second one tells of the new one.
+                // One message says which number the person gave up, and another in the same second says the new one.
                 row.tied.is_none_or(|tied| is_older(tied, since) || is_move && !is_older(since, tied))
             })
     }
 
-    /// Has the holds on a number that is left follow the person.
-    fn follow(&self, moved: Move, home: Home, tie: &Tie) -> Result<Vec<Scope>, LedgerError> {
+    /// Lets the holds on a number follow the person who gave it up.
+    fn follow(&self, moved: Move, home: Home, link: &Link) -> Result<Vec<Scope>, LedgerError> {
         let Move { left, reached } = moved;
         let permutation = self.keys.permutation();
         let at = home.since.unwrap_or_else(now);
         self.moves().remember(left, reached, at)?;
         let term = Term { until: Some(at), surely_until: Some(at) };
-        let mut changed = self.carry(left, reached, term, tie)?;
-        // Who came to this number may have left it since.
+        let mut changed = self.carry(left, reached, term, link)?;
+        // The person may have given up the new number since.
         for further in self.moves().since(&permutation.person_of(reached), at)? {
-            changed.extend(self.carry(left, further.first(), term, tie)?);
+            changed.extend(self.carry(left, further.first(), term, link)?);
         }
         for &left in permutation.person_of(left).iter() {
             self.move_all(left, Home { since: Some(at), ..home })?;
@@ -297,27 +297,27 @@ impl<'a> People<'a> {
         Ok(changed)
     }
 
-    fn tie(&self, tie: &Tie) -> Result<Tied, LedgerError> {
-        let rows = tie.users.iter().map(|user| self.ensure(user)).collect::<Result<Vec<Row>, _>>()?;
+    fn link(&self, link: &Link) -> Result<Linked, LedgerError> {
+        let rows = link.users.iter().map(|user| self.ensure(user)).collect::<Result<Vec<Row>, _>>()?;
         let permutation = self.keys.permutation();
-        let Some(mut home) = self.home_of(tie, &rows)? else { return Ok(Tied::default()) };
-        let mut tied = Tied::default();
-        let moved = self.unknown_move(tie)?;
+        let Some(mut home) = self.home_of(link, &rows)? else { return Ok(Linked::default()) };
+        let mut linked = Linked::default();
+        let moved = self.unknown_move(link)?;
         if let Some(moved) = moved {
             home.since = home.since.or_else(|| Some(now()));
-            tied.changed.extend(self.follow(moved, home, tie)?);
+            linked.changed.extend(self.follow(moved, home, link)?);
         }
         for row in &rows {
-            // As it is now: an earlier one may have moved it.
+            // Read again, because an earlier iteration may have moved it.
             let row = self.by_id(row.id)?.ok_or(LedgerError::damaged(WHAT))?;
             if !self.is_due(&row, home, moved.is_some()) {
                 continue;
             }
             let before = row.home(permutation);
             let term = Term { until: home.since, surely_until: row.tied };
-            tied.changed.extend(self.carry(before, home.subject, term, tie)?);
+            linked.changed.extend(self.carry(before, home.subject, term, link)?);
             self.settle(&row, home)?;
-            // Others who stood under an id are the same person. Others who stood under a number may be whoever has it now.
+            // Others under the same id are the same person. Others under the same number may be its new owner.
             if let Revealed::Reserved(id) = permutation.reveal(before) {
                 self.move_all(before, home)?;
                 if let Some(before) = self.by_id(id)? {
@@ -325,34 +325,34 @@ impl<'a> People<'a> {
                 }
             }
         }
-        tied.changed.sort_unstable();
-        tied.changed.dedup();
-        Ok(tied)
+        linked.changed.sort_unstable();
+        linked.changed.dedup();
+        Ok(linked)
     }
 
-    /// What it says of a number that somebody left, unless that is known.
-    fn unknown_move(&self, tie: &Tie) -> Result<Option<Move>, LedgerError> {
-        let (Some(left), Some(reached)) = (tie.left, tie.number) else { return Ok(None) };
+    /// The change of number that the link states, unless it is already known.
+    fn unknown_move(&self, link: &Link) -> Result<Option<Move>, LedgerError> {
+        let (Some(left), Some(reached)) = (link.left, link.number) else { return Ok(None) };
         let is_same = self.keys.permutation().person_of(reached).contains(&left);
-        let is_known = is_same || self.moves().is_known(left, reached, tie.at)?;
+        let is_known = is_same || self.moves().is_known(left, reached, link.at)?;
         Ok((!is_known).then_some(Move { left, reached }))
     }
 
-    /// Whether nothing is to be done for all of these to be one person.
-    fn is_tied(&self, tie: &Tie) -> Result<bool, LedgerError> {
-        if self.unknown_move(tie)?.is_some() {
+    /// Whether the link changes nothing.
+    fn is_linked(&self, link: &Link) -> Result<bool, LedgerError> {
+        if self.unknown_move(link)?.is_some() {
             return Ok(false);
         }
-        let mut rows = Vec::with_capacity(tie.users.len());
-        for user in &tie.users {
+        let mut rows = Vec::with_capacity(link.users.len());
+        for user in &link.users {
             let Some(row) = self.find(user)? else { return Ok(false) };
             rows.push(row);
         }
-        let home = self.home_of(tie, &rows)?;
+        let home = self.home_of(link, &rows)?;
         Ok(home.is_none_or(|home| !rows.iter().any(|row| self.is_due(row, home, false))))
     }
 
-    /// The subjects of the ids of somebody whose entries stand under one of these.
+    /// The subjects of the ids of the person whose entries are under one of these subjects.
     fn ids_of(&self, person: &[Subject]) -> Result<Vec<Subject>, LedgerError> {
         let mut select = self
             .connection
@@ -367,43 +367,44 @@ impl<'a> People<'a> {
     }
 }
 
-/// From which number to which somebody went.
+/// A change of number.
 #[derive(Clone, Copy)]
 struct Move {
     left: Subject,
     reached: Subject,
 }
 
-/// How long somebody had a number.
+/// How long a person had a number.
 #[derive(Clone, Copy)]
 struct Term {
-    /// They may have had it until then; for ever where that is not known.
+    /// They had it at most until then; `None` if that is unknown.
     until: Option<Timestamp>,
-    /// They surely had it then.
+    /// They had it at least until then.
     surely_until: Option<Timestamp>,
 }
 
 impl Term {
-    /// Whether a hold is theirs. In doubt what somebody wants to be lifted is not, and all else is: no opt-out is lost.
+    /// Whether a hold is the person's. In doubt, holds in force are and lifted ones are not, so that no opt-out is
+    /// lost.
     fn has(self, hold: &Hold) -> bool {
         let is_lifted = hold.kind.is_wish() && hold.directions.is_none();
         !is_lifted || self.surely_until.is_some_and(|until| !is_older(until, hold.requested))
     }
 }
 
-/// Where the entries of a person stand.
+/// Where a person's entries are.
 #[derive(Clone, Copy)]
 struct Home {
     subject: Subject,
-    /// When that was so, where that is known.
+    /// Since when, if known.
     since: Option<Timestamp>,
 }
 
-/// What makes a hold hold for somebody else, of whom there are these entries: with its author, and the time of the wish that
-/// it comes from. Where they have one of its kind in force, the later end of both counts.
+/// The writes that apply a hold to another identity, whose entries are `there`. They keep the hold's author and request
+/// time. If there is a hold of the same kind in force, the later expiry applies.
 fn carried(hold: &Hold, there: &[Entry], to: Subject) -> Vec<Write> {
     if hold.directions.is_none() {
-        // That the person asked for it to be lifted counts, too; that it came to its end by itself does not.
+        // The person's own request to lift a hold is carried over, but not its expiry.
         let lifted_by = hold.lifted_by.as_ref().filter(|actor| **actor != Actor::expiry());
         let lift = lifted_by.filter(|_| hold.kind.is_wish()).map(|actor| Unblock {
             hold: Some(hold.kind),
@@ -436,14 +437,13 @@ fn carried(hold: &Hold, there: &[Entry], to: Subject) -> Vec<Write> {
         reason: there.reason.clone().or(block.reason.clone()),
         ..block.clone()
     };
-    // An older wish goes on record as such: what was wanted at which time, a later change of number may ask.
+    // An older request is recorded too: a later change of number may need to know what was requested when.
     let older = Some(block).filter(|_| hold.kind.is_wish() && is_older(hold.requested, there.requested));
     older.into_iter().chain([both]).map(Write::Block).collect()
 }
 
 impl store::Persons for Sqlite {
-    /// Everybody who is meant by a user id, the first of whose subjects is where entries stand; `None` where nobody ever named
-    /// it.
+    /// The first of the person's subjects is the one that the entries are under.
     fn person_of_user(
         &self,
         tenant: TenantRow,
@@ -474,7 +474,6 @@ impl store::Persons for Sqlite {
         })
     }
 
-    /// Somebody who is known as `subject`.
     fn person_of(
         &self,
         tenant: TenantRow,
@@ -484,12 +483,12 @@ impl store::Persons for Sqlite {
         self.read(|connection| People::new(connection, tenant, keys).known_as(subject))
     }
 
-    fn tie(&self, tenant: TenantRow, keys: &TenantKeys, tie: Tie) -> Result<Tied, LedgerError> {
-        if self.read(|connection| People::new(connection, tenant, keys).is_tied(&tie))? {
-            return Ok(Tied::default());
+    fn link(&self, tenant: TenantRow, keys: &TenantKeys, link: Link) -> Result<Linked, LedgerError> {
+        if self.read(|connection| People::new(connection, tenant, keys).is_linked(&link))? {
+            return Ok(Linked::default());
         }
         let keys = keys.clone();
-        self.write(tie.users.len() + 1, move |connection| People::new(connection, tenant, &keys).tie(&tie))
+        self.write(link.users.len() + 1, move |connection| People::new(connection, tenant, &keys).link(&link))
     }
 
     fn ids_of(

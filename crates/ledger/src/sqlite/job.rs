@@ -1,4 +1,4 @@
-//! What callers ask the writer for.
+//! Jobs for the writer thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
@@ -11,25 +11,25 @@ use crate::keys::TenantKeys;
 use crate::store::ListRow;
 use crate::write::{Write, Written};
 
-/// What a caller waits for, to be run in a transaction, with others.
+/// A job that runs in a transaction, possibly with others.
 pub(super) enum Job {
-    /// Joins others of the same list, and so shares with them what costs the same for one entry as for many.
+    /// Writes of entries. Merged with others of the same list, to share the fixed costs.
     Entries(EntryWrites),
     Other(Box<dyn Work>),
 }
 
 pub(super) trait Work: Send {
-    /// About how many rows it writes.
+    /// The approximate number of rows written.
     fn rows(&self) -> usize;
-    /// Does the work, and remembers the result. May be called again if what it did was undone.
+    /// Does the work and keeps the result. May be called again after a rollback.
     fn run(&mut self, connection: &Connection) -> Ran;
-    /// Tells the caller: the result of `run`, or, if that was good, what became of it afterwards.
+    /// Sends the result of `run` to the caller. If that was a success, `afterwards` takes precedence.
     fn answer(self: Box<Self>, afterwards: Result<(), LedgerError>);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ran {
-    Well,
+    Succeeded,
     Failed,
 }
 
@@ -39,17 +39,17 @@ pub(super) struct Task<T, F> {
     pub(super) answer: Answer<T>,
 }
 
-/// What one call writes of a list's entries.
+/// One call's writes to a list's entries.
 pub(super) struct EntryWrites {
     pub(super) list: ListRow,
     pub(super) keys: TenantKeys,
     pub(super) writes: Vec<Write>,
-    /// So many active entries may the list have.
-    pub(super) most: u64,
+    /// The maximum number of active entries.
+    pub(super) max_active: u64,
     pub(super) answer: Answer<Vec<Written>>,
 }
 
-/// What is to be told, and to whom.
+/// The result of a job, and the channel to the caller.
 pub(super) struct Answer<T> {
     result: Result<T, LedgerError>,
     caller: SyncSender<Result<T, LedgerError>>,
@@ -60,8 +60,8 @@ impl<T> Answer<T> {
         Answer { result: Err(LedgerError::Closed), caller }
     }
 
-    fn tell(self, afterwards: Result<(), LedgerError>) {
-        // The caller waits, unless its thread was torn down.
+    fn send(self, afterwards: Result<(), LedgerError>) {
+        // Fails only if the caller's thread is gone.
         let _ = self.caller.send(self.result.and_then(|value| afterwards.map(|()| value)));
     }
 }
@@ -74,7 +74,7 @@ impl Job {
         }
     }
 
-    /// The list whose entries it writes, where that is all it does.
+    /// The list whose entries the job writes, if it does nothing else.
     pub(super) fn list(&self) -> Option<i64> {
         match self {
             Job::Entries(entries) => Some(entries.list.id),
@@ -82,7 +82,7 @@ impl Job {
         }
     }
 
-    /// Runs one job, or several that write entries of the same list as if they were one. Where several fail, none has a result.
+    /// Runs one job, or merges several that write entries of the same list. If a merged run fails, no job has a result.
     pub(super) fn run(jobs: &mut [Job], connection: &Connection) -> Ran {
         if let [Job::Other(work)] = jobs {
             return work.run(connection);
@@ -96,14 +96,14 @@ impl Job {
 
     pub(super) fn answer(self, afterwards: Result<(), LedgerError>) {
         match self {
-            Job::Entries(entries) => entries.answer.tell(afterwards),
+            Job::Entries(entries) => entries.answer.send(afterwards),
             Job::Other(work) => work.answer(afterwards),
         }
     }
 }
 
-/// A defect in one caller's job must not stop everybody's writes. What the job left behind on the connection is undone like
-/// after any failure.
+/// Catches panics: a bug in one caller's job must not stop all writes. What the job left on the connection is rolled
+/// back like after any failure.
 fn without_panic<T>(work: impl FnOnce() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(LedgerError::Defect))
 }
@@ -119,11 +119,11 @@ where
 
     fn run(&mut self, connection: &Connection) -> Ran {
         self.answer.result = without_panic(|| (self.work)(connection));
-        if self.answer.result.is_ok() { Ran::Well } else { Ran::Failed }
+        if self.answer.result.is_ok() { Ran::Succeeded } else { Ran::Failed }
     }
 
     fn answer(self: Box<Self>, afterwards: Result<(), LedgerError>) {
-        self.answer.tell(afterwards);
+        self.answer.send(afterwards);
     }
 }
 
@@ -135,7 +135,7 @@ impl EntryWrites {
                     let rest = written.split_off(one.writes.len().min(written.len()));
                     one.answer.result = Ok(std::mem::replace(&mut written, rest));
                 }
-                Ran::Well
+                Ran::Succeeded
             }
             (Err(error), [one]) => {
                 one.answer.result = Err(error);

@@ -1,4 +1,4 @@
-//! Rows of lists.
+//! The `lists` table.
 
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -9,7 +9,7 @@ use crate::name::TenantId;
 use crate::scope::Scope;
 use crate::store::{self, ListRow, TenantRow};
 
-/// Numbers that are never negative.
+/// Converts a value that is never negative.
 pub(super) fn unsigned(value: i64) -> Result<u64, LedgerError> {
     u64::try_from(value).map_err(|_| LedgerError::damaged("counter"))
 }
@@ -40,7 +40,6 @@ fn find(connection: &Connection, tenant: i64, scope: &str) -> Result<Option<i64>
 }
 
 impl store::Lists for Sqlite {
-    /// The row of a tenant's list, made where there is none.
     fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError> {
         let scope = scope.as_stored().to_owned();
         let id = match self.read(|connection| find(connection, tenant.0, &scope))? {
@@ -64,7 +63,6 @@ impl store::Lists for Sqlite {
         Ok(ListRow { id, tenant })
     }
 
-    /// The tenant's lists, the tenant-wide one first, then by the senders' names.
     fn lists(&self, tenant: &TenantId) -> Result<Vec<Scope>, LedgerError> {
         self.read(|connection| {
             connection
@@ -106,23 +104,23 @@ impl store::Lists for Sqlite {
         })
     }
 
-    fn told(&self, list: ListRow) -> Result<Option<Seq>, LedgerError> {
+    fn event_cursor(&self, list: ListRow) -> Result<Option<Seq>, LedgerError> {
         self.read(|connection| {
-            let told: Option<i64> = connection
+            let cursor: Option<i64> = connection
                 .prepare_cached("SELECT told FROM lists WHERE id = ?1")?
                 .query_map([list.id], |row| row.get(0))?
                 .next()
                 .transpose()?
                 .flatten();
-            told.map(|told| unsigned(told).map(Seq::new)).transpose()
+            cursor.map(|cursor| unsigned(cursor).map(Seq::new)).transpose()
         })
     }
 
-    fn set_told(&self, list: ListRow, told: Seq) -> Result<(), LedgerError> {
+    fn set_event_cursor(&self, list: ListRow, cursor: Seq) -> Result<(), LedgerError> {
         self.write(1, move |connection| {
             connection
                 .prepare_cached("UPDATE lists SET told = ?2 WHERE id = ?1")?
-                .execute((list.id, told.get().cast_signed()))?;
+                .execute((list.id, cursor.get().cast_signed()))?;
             Ok(())
         })
     }

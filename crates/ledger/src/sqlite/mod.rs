@@ -1,8 +1,7 @@
-//! The ledger in an SQLite file.
+//! Storage of the ledger in an SQLite file.
 //!
-//! One thread writes (`writer`), any number read (`readers`), each on its own connection: in WAL
-//! mode neither waits for the other. What a number is stored as, and everything else about rows,
-//! stands in `schema`.
+//! One thread writes (`writer`) and several read (`readers`), each on its own connection. In WAL mode readers and the
+//! writer don't block each other. `schema` documents the tables.
 
 mod actors;
 mod entries;
@@ -39,30 +38,30 @@ use crate::store::{self, Stats};
 use readers::Readers;
 use writer::Writer;
 
-/// How long a connection waits for another one's lock. Only recovery after a crash and clearing the
-/// log take one that matters.
+/// How long a connection waits for another one's lock. Only recovery after a crash and truncating the log hold locks
+/// that block others.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the lock is waited for. Whoever held it may be ending; and a program that this process is just starting has a
-/// copy of the lock's descriptor until it runs.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-const LOCK_PAUSE: Duration = Duration::from_millis(2);
+/// How long to wait for the lock file. A previous owner may be shutting down, and a program that this process is
+/// spawning holds a copy of the lock's descriptor until it executes.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
+const LOCK_POLL: Duration = Duration::from_millis(2);
 
-/// One open ledger file. Dropping it puts the log back into the file and lets go of the lock.
+/// An open ledger file. Dropping it checkpoints the log and releases the lock.
 pub(crate) struct Sqlite {
-    // The order is that of closing: readers, then the writer, whose connection is thereby the last
-    // one and empties the log; then the lock.
+    // Fields are dropped in order: the readers, then the writer, whose connection is then the last one and checkpoints
+    // the log, then the lock.
     readers: Readers,
     writer: Writer,
     _lock: File,
-    /// For tenants' secrets.
+    /// Encrypts tenants' secrets.
     master: Seal,
 }
 
 impl Sqlite {
     pub(crate) fn open(path: &Path, master: Seal) -> Result<Sqlite, LedgerError> {
         let failed = |source| LedgerError::Open { path: path.into(), source };
-        // The folder may change under a running process; SQLite opens files later as well.
+        // SQLite opens files later, too, and the working directory may change until then.
         let path = &std::path::absolute(path).map_err(failed)?;
         let lock = lock(path)?;
         let new = create(path).map_err(failed)?;
@@ -86,7 +85,7 @@ impl store::Store for Sqlite {
     }
 }
 
-/// Takes the lock that says who writes. SQLite's own locks would let two gateways take turns.
+/// Takes the lock of the only writer. SQLite's own locks would let two gateways take turns.
 fn lock(path: &Path) -> Result<File, LedgerError> {
     let mut name = OsString::from(path);
     name.push(".lock");
@@ -99,19 +98,19 @@ fn lock(path: &Path) -> Result<File, LedgerError> {
         .mode(0o600)
         .open(&lock_path)
         .map_err(failed)?;
-    let patience = Instant::now() + LOCK_PATIENCE;
+    let deadline = Instant::now() + LOCK_TIMEOUT;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) if Instant::now() < patience => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_POLL),
             Err(TryLockError::WouldBlock) => return Err(LedgerError::InUse { path: path.into() }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
     }
 }
 
-/// Makes the file, for its owner only, where there is none; SQLite gives its companions the same
-/// mode. Whether there was none.
+/// Creates the file with access for its owner only, unless it exists; SQLite uses the same mode for its other files.
+/// Returns whether it was created.
 fn create(path: &Path) -> io::Result<bool> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(true),
@@ -120,7 +119,7 @@ fn create(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Opens one connection. Each is used by one thread at a time, so it needs no mutex of its own.
+/// Opens a connection. It is used by one thread at a time, so it needs no mutex of its own.
 fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

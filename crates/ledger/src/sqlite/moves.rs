@@ -1,4 +1,4 @@
-//! Rows of moves: numbers that people left for others, and when.
+//! The `moves` table: changes of number, and when.
 
 use jiff::Timestamp;
 use portcullis_msisdn::{Permutation, Person, Subject};
@@ -8,7 +8,7 @@ use super::entries::{subject, time};
 use crate::error::LedgerError;
 use crate::time::is_older;
 
-/// The moves of one tenant.
+/// The changes of number in one tenant.
 pub(super) struct Moves<'a> {
     connection: &'a Connection,
     tenant: i64,
@@ -20,7 +20,7 @@ impl<'a> Moves<'a> {
         Moves { connection, tenant, permutation }
     }
 
-    /// Where people went from a number, and when.
+    /// The numbers that `left` was given up for, and when.
     fn from(&self, left: &Person) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
         let mut select = self.connection.prepare_cached(
             "SELECT to_subject, at FROM moves WHERE tenant = ?1 AND from_subject = ?2 ORDER BY at",
@@ -37,7 +37,7 @@ impl<'a> Moves<'a> {
         Ok(found)
     }
 
-    /// Whether somebody is known to have left the one for the other at that time or later; at any, where it is not known.
+    /// Whether this change of number is known to have happened at `at` or later; at any time, if `at` is `None`.
     pub(super) fn is_known(
         &self,
         left: Subject,
@@ -49,7 +49,7 @@ impl<'a> Moves<'a> {
         Ok(moves.iter().any(|(to, when)| reached.contains(to) && at.is_none_or(|at| !is_older(*when, at))))
     }
 
-    /// Remembers that somebody left the one for the other.
+    /// Records a change of number.
     pub(super) fn remember(&self, left: Subject, reached: Subject, at: Timestamp) -> Result<(), LedgerError> {
         let key = self.permutation.person_of(left).key();
         self.connection
@@ -66,7 +66,7 @@ impl<'a> Moves<'a> {
         Ok(())
     }
 
-    /// To whom it leads from who had this number at that time, and when they last came there, in that order.
+    /// The persons that the owner of this number at `at` may have become, ordered by when they last got their number.
     pub(super) fn since(&self, person: &Person, at: Timestamp) -> Result<Vec<Person>, LedgerError> {
         let mut reached: Vec<(Person, Timestamp)> = Vec::new();
         let mut open = vec![(*person, at)];

@@ -1,4 +1,4 @@
-//! The connections that read.
+//! The connection pool for reads.
 
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -9,9 +9,8 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Sqlite, connect};
 use crate::error::LedgerError;
 
-/// How many threads read at once; others wait for one to be done. Reads are short, and processors
-/// few.
-const MOST: usize = 8;
+/// The maximum number of concurrent reads. Others wait. Reads are short, and there are few CPUs.
+const MAX_READERS: usize = 8;
 
 pub(super) struct Readers {
     path: PathBuf,
@@ -31,13 +30,13 @@ impl Readers {
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
-        // Nothing panics while it is held, and it is whole at any instant.
+        // No code panics while holding the lock.
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lend(&self) -> Result<Reader<'_>, LedgerError> {
         let mut pool = self.pool();
-        while pool.lent == MOST {
+        while pool.lent == MAX_READERS {
             pool = self.freed.wait(pool).unwrap_or_else(PoisonError::into_inner);
         }
         pool.lent += 1;
@@ -57,10 +56,10 @@ impl Readers {
     }
 }
 
-/// A lent connection. Dropping it gives it back.
+/// A connection from the pool. Dropping it returns it.
 struct Reader<'a> {
     readers: &'a Readers,
-    /// `None` only where it could not be opened.
+    /// `None` only if it could not be opened.
     connection: Option<Connection>,
 }
 
@@ -74,15 +73,14 @@ impl Drop for Reader<'_> {
 }
 
 impl Sqlite {
-    /// Runs `read` on one state of the ledger, which holds every write that was acknowledged before.
+    /// Runs `read` on a consistent snapshot with all writes acknowledged before.
     pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
         let reader = self.readers.lend()?;
         let connection = reader.connection.as_ref().ok_or(LedgerError::Closed)?;
-        // Ends with the reads, also where they fail: a forgotten one would keep the log from being
-        // emptied.
+        // The transaction ends with the read, even if it fails: one left open would keep the log from being truncated.
         let transaction = connection.unchecked_transaction()?;
         read(transaction.deref())
     }

@@ -1,4 +1,4 @@
-//! What is in the file, and making sure that it is that.
+//! The database schema, its creation and its migrations.
 
 use std::path::Path;
 
@@ -7,12 +7,12 @@ use rusqlite::{Connection, ErrorCode};
 use crate::error::LedgerError;
 use crate::keys::Seal;
 
-/// "PCLG", in the file's header, so that `file` and we can tell a ledger from other databases.
+/// "PCLG" in the file's header, which identifies a ledger among SQLite databases, also to `file`.
 const APPLICATION_ID: i64 = 0x5043_4c47;
-/// The newest schema version.
+/// The current schema version.
 const VERSION: i64 = 5;
 
-/// `address` and `interface` are empty where they are not known.
+/// `address` and `interface` are empty if unknown.
 macro_rules! actors {
     () => {
         "CREATE TABLE actors (
@@ -33,11 +33,10 @@ macro_rules! entries_by_expiry {
     };
 }
 
-/// `holds` has those of an entry's holds that were not its first, which stands in the entry's row. `records` is the trail:
-/// its rows are appended, and lead back to the entry's earlier ones by `previous`, so that no index is needed.
-/// `visits` says who wrote lately, and when last. `identities` are user ids; `person` is the subject under which the entries of
-/// that person stand, where it is not the id's own, and `tied` when that was so. `moves` are numbers that people left for
-/// others.
+/// `holds`: the holds of an entry except the first, which is in the entry's own row. `records`: the audit trail. Its
+/// rows are appended, and `previous` leads to the entry's earlier rows, so no index is needed. `visits`: when people
+/// last wrote. `identities`: user ids; `person` is the subject that the person's entries are under, if it is not the
+/// id's own, and `tied` is when that was so. `moves`: changes of number.
 macro_rules! further {
     ($requested:literal, $person:literal) => {
         concat!(
@@ -115,10 +114,10 @@ macro_rules! identities_by_person {
     };
 }
 
-/// What leads from each version to the next, from 1 on.
+/// The migrations from each version to the next, starting with version 1.
 const STEPS: [&str; 4] = [
     "ALTER TABLE lists ADD COLUMN state BLOB",
-    // `source` 3 is an opt-out, which until then was all that told one from an operator's block.
+    // Until this version, opt-outs differed from operators' blocks only in `source` = 3.
     concat!(
         "ALTER TABLE lists ADD COLUMN told INTEGER;
          ALTER TABLE entries ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
@@ -144,29 +143,29 @@ const STEPS: [&str; 4] = [
     concat!("ALTER TABLE identities ADD COLUMN tied INTEGER;", moves!()),
 ];
 
-/// Sealed under the master key when the ledger is made, so that a wrong key is noticed at once.
+/// Encrypted under the master key when the ledger is created, so that a wrong key is detected when it is opened.
 const CHECK_TEXT: &[u8] = b"This ledger was made under this master key.";
 const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
 
-/// Ids are never used twice (AUTOINCREMENT), so that a handle to something forgotten can't reach
-/// what came after it.
+/// Ids are never reused (AUTOINCREMENT), so a handle to a forgotten tenant or list can't reach a later one.
 ///
-/// A tenant's secret stands in `secrets` and nowhere else, sealed under the master key: whatever is
-/// sealed for a tenant, and its numbers, can be read only with it, so deleting it deletes them. Rows
-/// of one size that are only ever appended and deleted: SQLite then leaves no copy of one in unused
-/// space, as it does where inserting between others, or growing, makes it move rows about.
+/// A tenant's secret is stored only in `secrets`, encrypted under the master key. The tenant's numbers and encrypted
+/// data can be read only with it, so deleting the secret deletes them. Rows of `secrets` all have the same size and are
+/// only appended and deleted: SQLite then leaves no copies in unused space, as it does when it moves rows to insert
+/// between others or to grow one.
 ///
-/// An entry's row is all that there is of a number, so it is small: a number that was blocked once,
-/// without text, takes about 39 bytes here and 20 in `entries_by_sequence`. `updated` is NULL where
-/// it equals `created`. `actor` and `lifted_by` are ids of `actors`, without foreign keys, for which
-/// SQLite would want an index each. `sealed` holds reason, display form and label, encrypted for this row.
-/// `source`, `actor`, `lifted_by`, `expires`, `kind` and the texts but the display form are the first hold's, as is `own`, what
-/// it covers: NULL where it is the only one, and `directions` is that. `ever` is what was ever blocked, NULL where that
-/// is what is blocked now (or for an inactive entry of an older schema, which did not know). `since` is NULL where it is
-/// `created`. `requested` is NULL where it is `since`, and in `records` where it is `at`.
-/// In `lists`, `scope` is the sender's name or empty, `sequence` the newest change's number, `active`
-/// the number of entries with directions, `state` the id of the saved state that may be loaded, `told` up to which record
-/// somebody who wants to know has been told.
+/// Rows of `entries` are small, because there is one per number: a number that was blocked once, without text, takes
+/// about 39 bytes here and 20 in `entries_by_sequence`. `updated` is NULL if it equals `created`. `actor` and
+/// `lifted_by` are ids in `actors`, without foreign keys, for which SQLite would need an index each. `sealed` contains
+/// the reason, display form and label, encrypted for this row. `source`, `actor`, `lifted_by`, `expires`, `kind` and
+/// the texts except the display form are those of the first hold, as is `own`, the directions it covers: NULL if it is
+/// the only hold, and they equal `directions`. `ever` is the directions that were ever blocked, NULL if they equal
+/// `directions` (or, for an inactive entry of an older schema, if they are unknown). `since` is NULL if it equals
+/// `created`. `requested` is NULL if it equals `since`, and in `records` if it equals `at`.
+///
+/// In `lists`, `scope` is the sender's name or empty, `sequence` the latest sequence number, `active` the number of
+/// entries with directions, `state` the id of the saved state that may be loaded, and `told` the event cursor: the last
+/// record whose event was delivered.
 const SCHEMA: &str = concat!(
     "
     CREATE TABLE master (
@@ -224,8 +223,8 @@ const SCHEMA: &str = concat!(
     identities_by_person!()
 );
 
-/// Makes sure that the file is a ledger of this master key, makes it one where it is empty, and
-/// sets the writing connection up.
+/// Checks that the file is a ledger of this master key, initializes it if it is empty, and configures the writing
+/// connection.
 pub(super) fn prepare(connection: &Connection, path: &Path, master: &Seal) -> Result<(), LedgerError> {
     let foreign = || LedgerError::NotALedger { path: path.into() };
     let application = match pragma(connection, "application_id") {
@@ -234,7 +233,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path, master: &Seal) -> Re
         }
         found => found?,
     };
-    // A crash may have left a file with a header and nothing else.
+    // A crash may have left a file with only a header.
     let empty = application == 0
         && connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| row.get(0))?;
     if !empty {
@@ -250,11 +249,11 @@ pub(super) fn prepare(connection: &Connection, path: &Path, master: &Seal) -> Re
         }
     }
     set_up(connection)?;
-    if empty { make(connection, master) } else { bring_up_to_date(connection) }
+    if empty { create_schema(connection, master) } else { migrate(connection) }
 }
 
-/// All or nothing, so that a crash leaves a version that there is.
-fn bring_up_to_date(connection: &Connection) -> Result<(), LedgerError> {
+/// Migrates in one transaction, so that a crash leaves a valid version.
+fn migrate(connection: &Connection) -> Result<(), LedgerError> {
     let found = pragma(connection, "user_version")?;
     let taken = usize::try_from(found - 1).unwrap_or_default();
     if taken < STEPS.len() {
@@ -272,32 +271,32 @@ fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
-/// Whether this is the master key that the ledger was made with.
+/// Whether the ledger was created with this master key.
 fn opens(connection: &Connection, master: &Seal) -> Result<bool, LedgerError> {
     let sealed: Vec<u8> = connection.query_row("SELECT sealed FROM master", (), |row| row.get(0))?;
     Ok(master.open(CHECK_CONTEXT, &sealed).is_ok_and(|text| text == CHECK_TEXT))
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
-    // Deleted content is overwritten, so that what was forgotten can't be read from free pages.
+    // Overwrites deleted content, so that forgotten data can't be read from free pages.
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A commit returns when the log is on the disk.
+    // A commit returns when the log is on disk.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // What statements keep aside to undo themselves stays in memory.
+    // Statement journals stay in memory.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // In KiB. Numbers arrive in no order, so a big import touches every page of its list.
+    // In KiB. Subjects are uniformly distributed, so a large import touches every page of its list.
     connection.pragma_update(None, "cache_size", -64 * 1024)?;
-    // The writer does it, after it has answered.
+    // The writer checkpoints after it has replied.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     Ok(())
 }
 
-fn make(connection: &Connection, master: &Seal) -> Result<(), LedgerError> {
+fn create_schema(connection: &Connection, master: &Seal) -> Result<(), LedgerError> {
     let sealed = master.seal(CHECK_CONTEXT, CHECK_TEXT).map_err(LedgerError::Seal)?;
-    // All or nothing, so that a crash leaves no half-made ledger.
+    // In one transaction, so that a crash leaves no partly created ledger.
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
     transaction.execute("INSERT INTO master (id, sealed) VALUES (1, ?1)", [sealed])?;

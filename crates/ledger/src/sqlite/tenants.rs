@@ -1,4 +1,4 @@
-//! Rows of tenants: their secrets, and their settings.
+//! The `tenants`, `secrets` and `settings` tables.
 
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -11,7 +11,7 @@ use crate::store::{self, TenantRow};
 
 const SETTINGS_CONTEXT: &[u8] = b"tenant settings";
 
-/// A tenant's row with its secret as it is stored.
+/// A tenant's row id and its encrypted secret.
 struct Wrapped {
     id: i64,
     secret: Vec<u8>,
@@ -43,8 +43,6 @@ fn unwrap(master: &Seal, tenant: &TenantId, wrapped: &[u8]) -> Result<TenantKeys
 }
 
 impl store::Tenants for Sqlite {
-    /// The tenant's row, made with a new secret where there is none. Whoever else asks at the same
-    /// time gets the same.
     fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError> {
         let found = match self.read(|connection| find(connection, tenant))? {
             Some(found) => found,
@@ -62,7 +60,6 @@ impl store::Tenants for Sqlite {
         Ok((TenantRow(found.id), unwrap(&self.master, tenant, &found.secret)?))
     }
 
-    /// Deletes everything of the tenant. Whether there was anything.
     fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
         let name = tenant.clone();
         let known = self.write(1, move |connection| {
@@ -84,7 +81,7 @@ impl store::Tenants for Sqlite {
             }
             Ok(true)
         })?;
-        // Also where nothing was known: a call before this one may have got no further.
+        // Even if the tenant is unknown: an earlier call may have failed at this point.
         self.maintain(|connection| {
             if log_state(connection, "TRUNCATE")?.busy {
                 return Err(LedgerError::LogInUse);

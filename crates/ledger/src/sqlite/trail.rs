@@ -1,4 +1,4 @@
-//! Rows of the trail.
+//! The `records` table: the audit trail.
 
 use std::num::NonZeroUsize;
 
@@ -18,20 +18,20 @@ use crate::keys::Seal;
 use crate::record::{self, Record};
 use crate::source::Source;
 use crate::store::{self, ListRow};
-use crate::text::{self, Place};
+use crate::text::{self, RowContext};
 use crate::time::is_older;
 use crate::write::Outcome;
 
 const WHAT: &str = "row of the trail";
 
-/// What [`record`] reads, from `records`.
+/// The columns of `records` that [`record`] reads.
 const COLUMNS: &str = concat!(
     "subject, sequence, step, previous, at, ",
     actor_of!("actor"),
     ", hold, outcome, source, before, after, expires, sealed, requested"
 );
 
-/// Adds to a list's trail.
+/// Appends to a list's audit trail.
 pub(super) struct Trail<'a> {
     list: ListRow,
     actors: Actors<'a>,
@@ -48,11 +48,11 @@ impl<'a> Trail<'a> {
         Ok(Trail { list, actors: Actors::new(connection, list), insert })
     }
 
-    /// Adds a record, whose texts need a seal.
+    /// Appends a record. Its texts are encrypted with `seal`, or omitted without it.
     pub(super) fn add(&mut self, record: &Record, seal: Option<&Seal>) -> Result<(), LedgerError> {
         let texts = (record.reason.as_ref(), record.display.as_ref(), record.label.as_ref());
         let sealed = match seal {
-            Some(seal) => text::seal(seal, self.place(record), texts.0, texts.1, texts.2),
+            Some(seal) => text::seal(seal, self.context(record), texts.0, texts.1, texts.2),
             None => Ok(None),
         };
         self.insert.execute(params![
@@ -75,20 +75,20 @@ impl<'a> Trail<'a> {
         Ok(())
     }
 
-    fn place(&self, record: &Record) -> Place {
-        place(self.list, record.subject, record.sequence, record.step)
+    fn context(&self, record: &Record) -> RowContext {
+        context(self.list, record.subject, record.sequence, record.step)
     }
 }
 
-fn place(list: ListRow, subject: Subject, sequence: Seq, step: u32) -> Place {
-    Place { list: list.id, subject, row: text::Row::Record { sequence, step } }
+fn context(list: ListRow, subject: Subject, sequence: Seq, step: u32) -> RowContext {
+    RowContext { list: list.id, subject, row: text::Row::Record { sequence, step } }
 }
 
 fn record(row: &Row<'_>, list: ListRow, seal: &Seal) -> Result<Record, LedgerError> {
     let coverage = |code| Coverage::from_code(code).ok_or(LedgerError::damaged(WHAT));
     let subject = subject(row.get(0)?)?;
     let (sequence, step) = (Seq::new(unsigned(row.get(1)?)?), row.get(2)?);
-    let texts = texts(row, 12, seal, place(list, subject, sequence, step))?;
+    let texts = texts(row, 12, seal, context(list, subject, sequence, step))?;
     let at = time(row.get(4)?)?;
     Ok(Record {
         subject,
@@ -111,9 +111,9 @@ fn record(row: &Row<'_>, list: ListRow, seal: &Seal) -> Result<Record, LedgerErr
 }
 
 impl Record {
-    /// The hold that this made, or lifted.
+    /// The hold that this record set or lifted.
     fn wish(self, kind: HoldKind) -> Hold {
-        // Of a wish that came too late, the directions are not on record: what people ask for is not to be written to.
+        // The directions of an outdated request are not recorded. People ask not to be written to.
         let covered = match self.after.of(kind) {
             directions if directions.is_none() => Directions::OUTBOUND,
             directions => directions,
@@ -149,7 +149,7 @@ impl store::Records for Sqlite {
             );
             let mut records = connection
                 .prepare_cached(&sql)?
-                // One more, to know whether there are more.
+                // One more than the limit, to find out whether there are more.
                 .query_and_then((list.id, before, as_limit(limit).saturating_add(1)), |row| {
                     record(row, list, seal)
                 })?
@@ -157,8 +157,8 @@ impl store::Records for Sqlite {
             let Some(beyond) = records.get(limit.get()).map(|record| record.sequence) else {
                 return Ok(record::Trail { records, older: None });
             };
-            // What shares a number is never parted, as the number is where to go on from. All of a list at once with one
-            // number can't be more than one commit has.
+            // Records with the same sequence number are not split, because the number is the cursor. Their count is
+            // bounded by the size of a commit.
             records.truncate(limit.get());
             match records.first() {
                 Some(first) if first.sequence == beyond => {
@@ -188,7 +188,7 @@ impl store::Records for Sqlite {
                 .prepare_cached(&sql)?
                 .query_and_then((list.id, after, as_limit(limit)), |row| record(row, list, seal))?
                 .collect::<Result<Vec<Record>, LedgerError>>()?;
-            // What shares a number is never parted.
+            // Records with the same sequence number are not split.
             if records.len() == limit.get()
                 && let Some(last) = records.last().map(|last| last.sequence)
             {
@@ -235,8 +235,8 @@ impl store::Records for Sqlite {
     }
 }
 
-/// What a person wished for under this subject at a time, as far as it is on record: the newest wish of a kind that is not from
-/// later.
+/// What the person requested under this subject as of `at`, as far as it is recorded: the latest request of this kind
+/// that was made at or before `at`.
 pub(super) fn wish_at(
     connection: &Connection,
     list: ListRow,
@@ -265,7 +265,7 @@ pub(super) fn wish_at(
     Ok(newest.map(|record| record.wish(kind)))
 }
 
-/// The records that share a number, the newest first.
+/// The records that share a sequence number, the latest first.
 fn steps(
     connection: &Connection,
     list: ListRow,

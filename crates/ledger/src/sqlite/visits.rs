@@ -1,4 +1,4 @@
-//! Rows of who wrote lately.
+//! The `visits` table.
 
 use jiff::Timestamp;
 use portcullis_msisdn::Subject;

@@ -1,4 +1,4 @@
-//! Writing rows of entries.
+//! Writing the `entries` and `holds` tables.
 
 use jiff::Timestamp;
 use portcullis_msisdn::{Directions, Person, Subject};
@@ -18,22 +18,22 @@ use crate::hold::{Coverage, Hold};
 use crate::keys::{Seal, TenantKeys};
 use crate::record::Record;
 use crate::store::ListRow;
-use crate::text::{self, Place, Row};
+use crate::text::{self, Row, RowContext};
 use crate::time::{now, whole_milliseconds};
 use crate::write::{Outcome, Write, Written};
 
-/// Applies what several calls write of one list's entries, in the order of the calls, as if it were one call. Returns what
-/// became of all of it, in the same order.
+/// Applies the writes of several calls to one list's entries, in the order of the calls, like a single call. Returns
+/// all results in the same order.
 pub(super) fn write_all(
     connection: &Connection,
     calls: &[&mut EntryWrites],
 ) -> Result<Vec<Written>, LedgerError> {
     let Some(first) = calls.first() else { return Ok(Vec::new()) };
-    let writes = calls.iter().flat_map(|call| call.writes.iter().map(|write| (write, call.most)));
+    let writes = calls.iter().flat_map(|call| call.writes.iter().map(|write| (write, call.max_active)));
     write_entries(connection, first.list, &first.keys, writes)
 }
 
-/// Applies writes of one list's entries, each with how many active entries the list may have, in their order.
+/// Applies writes to one list's entries in order. Each has its own maximum number of active entries.
 pub(super) fn write_entries<'a>(
     connection: &'a Connection,
     list: ListRow,
@@ -41,36 +41,36 @@ pub(super) fn write_entries<'a>(
     writes: impl Iterator<Item = (&'a Write, u64)>,
 ) -> Result<Vec<Written>, LedgerError> {
     let people = People::new(connection, list.tenant, keys);
-    let mut asked = Vec::new();
-    for (write, most) in writes {
+    let mut pending = Vec::new();
+    for (write, max_active) in writes {
         let person = people.meant_by(write)?;
         let too = person.as_ref().map_or(Ok(Vec::new()), |person| people.meant_too(write, person))?;
-        asked.push(Asked { write, most, person, is_told: true });
-        asked.extend(too.into_iter().map(|person| Asked {
+        pending.push(Pending { write, max_active, person, is_reported: true });
+        pending.extend(too.into_iter().map(|person| Pending {
             write,
-            most,
+            max_active,
             person: Some(person),
-            is_told: false,
+            is_reported: false,
         }));
     }
-    let written = Batch::load(connection, list, keys.text_seal(), &asked)?.run(&asked, now())?;
-    let told = asked.iter().zip(written).filter(|(asked, _)| asked.is_told);
-    Ok(told.map(|(_, written)| written).collect())
+    let written = Batch::load(connection, list, keys.text_seal(), &pending)?.run(&pending, now())?;
+    let reported = pending.iter().zip(written).filter(|(pending, _)| pending.is_reported);
+    Ok(reported.map(|(_, written)| written).collect())
 }
 
-/// A write that is to be applied.
-struct Asked<'a> {
+/// A write to be applied.
+struct Pending<'a> {
     write: &'a Write,
-    /// So many active entries may the list have.
-    most: u64,
-    /// Whom it is about; `None` where that is somebody whom nobody ever named, and nothing is to be made of them.
+    /// The maximum number of active entries.
+    max_active: u64,
+    /// The person it is about; `None` if the user id is new and the write does not register it.
     person: Option<Person>,
-    /// Whether it is that which was asked for, and not what follows from it for whoever the person is by now.
-    is_told: bool,
+    /// Whether it is the requested write itself, and not its consequence for a person who has changed numbers since.
+    is_reported: bool,
 }
 
-/// The entries that are written, loaded and stored in the order of the table, whatever the
-/// order of the writes: neighbours are on one page.
+/// The entries to write. They are loaded and stored in the order of the table, regardless of the order of the writes,
+/// because neighbours share database pages.
 struct Batch<'a> {
     connection: &'a Connection,
     list: ListRow,
@@ -83,11 +83,11 @@ struct Slot {
     subject: Subject,
     stored: bool,
     was_active: bool,
-    /// Whether it is to be stored, under a new number.
+    /// Whether to store it, with a new sequence number.
     changed: bool,
-    /// Whether it is to be stored under the number that it has.
+    /// Whether to store it with its current sequence number.
     touched: bool,
-    /// The number of the change before these.
+    /// The sequence number before the writes.
     previous: Seq,
     entry: Option<Entry>,
 }
@@ -97,9 +97,9 @@ impl<'a> Batch<'a> {
         connection: &'a Connection,
         list: ListRow,
         seal: &'a Seal,
-        writes: &[Asked<'_>],
+        writes: &[Pending<'_>],
     ) -> Result<Self, LedgerError> {
-        let people = writes.iter().filter_map(|asked| asked.person.as_ref());
+        let people = writes.iter().filter_map(|pending| pending.person.as_ref());
         let mut subjects: Vec<Subject> = people.flat_map(|person| person.iter().copied()).collect();
         subjects.sort_unstable();
         subjects.dedup();
@@ -122,26 +122,26 @@ impl<'a> Batch<'a> {
         Ok(Batch { connection, list, seal, slots })
     }
 
-    fn place(&self, subject: Subject) -> Result<usize, LedgerError> {
+    fn index_of(&self, subject: Subject) -> Result<usize, LedgerError> {
         self.slots.binary_search_by_key(&subject, |slot| slot.subject).map_err(|_| LedgerError::Defect)
     }
 
-    /// Applies the writes in their order, then stores what they changed.
-    fn run(mut self, writes: &[Asked<'_>], now: Timestamp) -> Result<Vec<Written>, LedgerError> {
+    /// Applies the writes in order, then stores the changes.
+    fn run(mut self, writes: &[Pending<'_>], now: Timestamp) -> Result<Vec<Written>, LedgerError> {
         let position = position(self.connection, self.list.id)?;
         let mut active = position.active;
         let mut recorded = Vec::with_capacity(writes.len());
         let mut done = Vec::with_capacity(writes.len());
-        for Asked { write, most, person, .. } in writes {
+        for Pending { write, max_active, person, .. } in writes {
             let Some(person) = person else {
                 done.push(Done::NOBODY);
                 continue;
             };
-            let places = person.iter().map(|&subject| self.place(subject));
+            let places = person.iter().map(|&subject| self.index_of(subject));
             let places = places.collect::<Result<Vec<usize>, LedgerError>>()?;
             let mut entries: Vec<Option<Entry>> =
                 places.iter().map(|&place| self.slots[place].entry.take()).collect();
-            let applied = apply(write, person, &mut entries, active >= *most, now);
+            let applied = apply(write, person, &mut entries, active >= *max_active, now);
             for (&place, entry) in places.iter().zip(entries) {
                 self.slots[place].entry = entry;
             }
@@ -184,10 +184,10 @@ impl<'a> Batch<'a> {
             .collect())
     }
 
-    /// Adds what changed to the trail, in the order of the trail.
+    /// Appends the changes to the audit trail, in the order of the trail.
     fn record(&self, recorded: &[Recorded<'_>], now: Timestamp) -> Result<(), LedgerError> {
         let mut changes: Vec<&Recorded<'_>> = recorded.iter().collect();
-        // Stable: changes of one entry stay in their order.
+        // A stable sort keeps the changes of an entry in order.
         changes.sort_by_key(|done| done.index);
         let mut trail = Trail::new(self.connection, self.list)?;
         for steps in changes.chunk_by(|one, other| one.index == other.index) {
@@ -225,8 +225,8 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Numbers the changed entries, in the order of the table as well, and stores them. Returns the
-    /// list's sequence number.
+    /// Assigns sequence numbers to the changed entries, in the order of the table, and stores them. Returns the list's
+    /// sequence number.
     fn store(&mut self, mut position: Census) -> Result<Seq, LedgerError> {
         let before = position.sequence;
         for slot in self.slots.iter_mut().filter(|slot| slot.changed) {
@@ -261,11 +261,11 @@ impl<'a> Batch<'a> {
         )?;
         for slot in self.slots.iter().filter(|slot| slot.changed || slot.touched) {
             let Some(entry) = &slot.entry else { continue };
-            let place = Place { list: self.list.id, subject: entry.subject, row: Row::Entry };
+            let context = RowContext { list: self.list.id, subject: entry.subject, row: Row::Entry };
             let hold = &entry.holds.first;
             let sealed = text::seal(
                 self.seal,
-                place,
+                context,
                 hold.reason.as_ref(),
                 entry.display.as_ref(),
                 hold.label.as_ref(),
@@ -289,7 +289,7 @@ impl<'a> Batch<'a> {
                 sealed,
                 hold.kind.code(),
                 (!alone).then(|| hold.directions.bits()),
-                // Without it an inactive entry counts as one of an older schema.
+                // If NULL, an inactive entry would be read as one of an older schema.
                 (entry.ever != entry.directions || entry.directions.is_none()).then(|| entry.ever.bits()),
                 unless_created(hold.since),
                 (hold.requested != hold.since).then(|| hold.requested.as_millisecond()),
@@ -307,8 +307,8 @@ impl<'a> Batch<'a> {
     }
 
     fn store_further(&self, actors: &mut Actors<'_>, entry: &Entry, hold: &Hold) -> Result<(), LedgerError> {
-        let place = Place { list: self.list.id, subject: entry.subject, row: Row::Hold(hold.kind) };
-        let sealed = text::seal(self.seal, place, hold.reason.as_ref(), None, hold.label.as_ref())
+        let context = RowContext { list: self.list.id, subject: entry.subject, row: Row::Hold(hold.kind) };
+        let sealed = text::seal(self.seal, context, hold.reason.as_ref(), None, hold.label.as_ref())
             .map_err(LedgerError::Seal)?;
         let (actor, lifted_by) = (actors.id(&hold.actor)?, actors.maybe_id(hold.lifted_by.as_ref())?);
         self.connection
@@ -334,25 +334,25 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What became of a write, for whoever asked for it.
+/// The result of a write.
 struct Done {
     outcome: Outcome,
-    /// The slot of the entry that speaks for the person.
+    /// The slot of the entry that represents the person.
     home: Option<usize>,
     before: Directions,
     after: Directions,
 }
 
 impl Done {
-    /// Of somebody whom nobody ever named.
+    /// The result for a user id that was never used.
     const NOBODY: Done =
         Done { outcome: Outcome::Absent, home: None, before: Directions::NONE, after: Directions::NONE };
 }
 
-/// What the trail says of a write.
+/// A change to append to the audit trail.
 struct Recorded<'a> {
     write: &'a Write,
-    /// Of its slot.
+    /// The index of its slot.
     index: usize,
     outcome: Outcome,
     before: Coverage,

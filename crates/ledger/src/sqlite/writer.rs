@@ -1,10 +1,9 @@
-//! Group commit: many callers' writes, one wait for the disk.
+//! Group commit: the writes of many callers share one flush of the disk.
 //!
-//! A commit costs one flush of the disk, hundreds of times what the rows cost. So one thread owns
-//! the writing connection; callers queue their jobs and wait. It takes what has queued up while the
-//! disk was busy, runs all of it in one transaction, commits once, and answers all. Writes of one
-//! list's entries are joined, so that they share what costs the same for one as for many. Where a job
-//! fails, all are undone, and each is run again in a transaction of its own.
+//! A flush costs hundreds of times as much as writing the rows. So one thread owns the writing connection, and callers
+//! queue their jobs and wait. The thread takes all jobs that queued up during the previous flush, runs them in one
+//! transaction, commits once, and replies to all callers. Writes to the entries of the same list are merged, to share
+//! the fixed costs. If a job fails, the transaction is rolled back, and each job is run again in its own transaction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,19 +21,19 @@ use crate::store::ListRow;
 use crate::store::Stats;
 use crate::write::{Write, Written};
 
-/// Jobs that may queue; further callers wait to be let in.
+/// The capacity of the job queue. Further callers block.
 const QUEUE: usize = 1024;
-/// The most jobs of one commit.
-const MOST_JOBS: usize = 256;
-/// The most rows of one commit, but for a single job that has more: bounds how long a small job
-/// waits for big ones that came at the same time.
-const MOST_ROWS: usize = 50_000;
-/// How many pages of 4 KiB the log may hold before they are put into the file. The more, the fewer
-/// pages are written twice; the fewer, the less there is to read after a crash.
+/// The maximum number of jobs per commit.
+const MAX_JOBS: usize = 256;
+/// The maximum number of rows per commit, unless a single job has more. Bounds how long a small job waits for large
+/// ones queued at the same time.
+const MAX_ROWS: usize = 50_000;
+/// The number of 4 KiB pages in the write-ahead log that triggers a checkpoint. With more, fewer pages are written
+/// twice; with fewer, less has to be read after a crash.
 const LOG_PAGES: i64 = 8192;
 
 pub(super) struct Writer {
-    /// `None` only while it is being dropped.
+    /// `None` only during drop.
     queue: Option<SyncSender<Message>>,
     thread: Option<JoinHandle<()>>,
     counters: Arc<Counters>,
@@ -47,9 +46,9 @@ struct Counters {
 }
 
 enum Message {
-    /// To be run in a transaction, with others.
+    /// Runs in a transaction, with others.
     Grouped(Job),
-    /// To be run outside of any transaction.
+    /// Runs outside any transaction.
     Alone(Box<dyn Work>),
 }
 
@@ -72,7 +71,7 @@ impl Writer {
         }
     }
 
-    /// Queues what is to be answered, and waits for the answer.
+    /// Queues a message and waits for the reply.
     fn call<T>(&self, message: impl FnOnce(Answer<T>) -> Message) -> Result<T, LedgerError> {
         let (caller, answer) = sync_channel(1);
         let queue = self.queue.as_ref().ok_or(LedgerError::Closed)?;
@@ -86,16 +85,15 @@ impl Drop for Writer {
         // Ends the thread's loop.
         self.queue = None;
         if let Some(thread) = self.thread.take() {
-            // It has nothing left to say: a panic has been answered with `Closed`.
+            // A panic has already been reported to callers as `Closed`.
             let _ = thread.join();
         }
     }
 }
 
 impl Sqlite {
-    /// Runs `work` in a transaction, and returns when its result is on the disk. It may be run more
-    /// than once, each time on what is committed or about to be. `rows` is about how many rows it
-    /// writes.
+    /// Runs `work` in a transaction, and returns when the result is on disk. `work` may run more than once, after a
+    /// rollback. `rows` is the approximate number of rows it writes.
     pub(super) fn write<T: Send + 'static>(
         &self,
         rows: usize,
@@ -104,19 +102,20 @@ impl Sqlite {
         self.writer.call(|answer| Message::Grouped(Job::Other(Box::new(Task { rows, work, answer }))))
     }
 
-    /// As [`write`](Self::write), for writes of a list's entries, which are joined with others of the list.
+    /// Like [`write`](Self::write), for a list's entries. Merged with other writes to the same list.
     pub(super) fn write_entries(
         &self,
         list: ListRow,
         keys: TenantKeys,
         writes: Vec<Write>,
-        most: u64,
+        max_active: u64,
     ) -> Result<Vec<Written>, LedgerError> {
-        self.writer
-            .call(|answer| Message::Grouped(Job::Entries(EntryWrites { list, keys, writes, most, answer })))
+        self.writer.call(|answer| {
+            Message::Grouped(Job::Entries(EntryWrites { list, keys, writes, max_active, answer }))
+        })
     }
 
-    /// Runs `work` on the writing connection outside of any transaction.
+    /// Runs `work` on the writing connection, outside any transaction.
     pub(super) fn maintain<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T, LedgerError> + Send + 'static,
@@ -136,7 +135,7 @@ fn serve(connection: Connection, messages: &Receiver<Message>, counters: &Counte
             Message::Grouped(job) => {
                 let mut rows = job.rows();
                 let mut jobs = vec![job];
-                while jobs.len() < MOST_JOBS && rows < MOST_ROWS {
+                while jobs.len() < MAX_JOBS && rows < MAX_ROWS {
                     match messages.try_recv() {
                         Ok(Message::Grouped(job)) => {
                             rows += job.rows();
@@ -156,7 +155,7 @@ fn serve(connection: Connection, messages: &Receiver<Message>, counters: &Counte
     }
 }
 
-/// Runs the jobs and answers each.
+/// Runs the jobs and replies to their callers.
 fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
     counters.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
     match together(connection, &mut jobs) {
@@ -180,7 +179,7 @@ fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
                         job.answer(Ok(()));
                     }
                     Err(Undone::NotCommitted(error)) => job.answer(Err(error.into())),
-                    // It has its own error to answer with.
+                    // The job replies with its own error.
                     Err(Undone::ByOneJob) => job.answer(Err(LedgerError::Defect)),
                 }
             }
@@ -188,10 +187,10 @@ fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
     }
 }
 
-/// Why nothing of a transaction is stored.
+/// Why a transaction was rolled back.
 enum Undone {
     NotCommitted(rusqlite::Error),
-    /// A job failed, alone or with those that it was joined with. The others are not to blame.
+    /// A job failed, alone or merged with others. Unrelated jobs can succeed in another transaction.
     ByOneJob,
 }
 
@@ -201,11 +200,11 @@ impl From<rusqlite::Error> for Undone {
     }
 }
 
-/// Runs the jobs in one transaction. Leaves the connection without one, whatever happens.
+/// Runs the jobs in one transaction. The connection is not in a transaction afterwards, even after an error.
 fn together(connection: &Connection, jobs: &mut [Job]) -> Result<(), Undone> {
     let done = in_transaction(connection, jobs);
     if done.is_err() && !connection.is_autocommit() {
-        // It fails only where there is nothing left to undo.
+        // Fails only if there is nothing left to roll back.
         let _ = connection.execute_batch("ROLLBACK");
     }
     done
@@ -213,9 +212,9 @@ fn together(connection: &Connection, jobs: &mut [Job]) -> Result<(), Undone> {
 
 fn in_transaction(connection: &Connection, jobs: &mut [Job]) -> Result<(), Undone> {
     execute(connection, "BEGIN IMMEDIATE")?;
-    // Without a savepoint for each, which would have SQLite copy each page that a job touches, for the sake of jobs that fail.
+    // Without savepoints: for each one SQLite would copy every page that a job touches, only to speed up failures.
     for jobs in jobs.chunk_by_mut(|one, next| one.list().is_some() && next.list().is_some()) {
-        // Stable: the jobs of a list stay in their order, and lists know nothing of one another.
+        // A stable sort keeps the jobs of a list in order. Lists are independent.
         jobs.sort_by_key(Job::list);
         for jobs in jobs.chunk_by_mut(|one, next| one.list() == next.list()) {
             if Job::run(jobs, connection) == Ran::Failed {
@@ -230,8 +229,8 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute(()).map(drop)
 }
 
-/// Puts the log back into the file where it has grown long. Whoever waited has been answered: where
-/// this fails, the log stays, and the next commit tries again.
+/// Checkpoints the write-ahead log if it has grown long. Callers have already been answered: if this fails, the next
+/// commit tries again.
 fn shorten_log(connection: &Connection) {
     if let Ok(state) = log_state(connection, "NOOP")
         && state.pages - state.in_file > LOG_PAGES
@@ -240,13 +239,13 @@ fn shorten_log(connection: &Connection) {
     }
 }
 
-/// What `PRAGMA wal_checkpoint` tells.
+/// The result of `PRAGMA wal_checkpoint`.
 pub(super) struct LogState {
-    /// Somebody reading kept it from being done.
+    /// Whether a reader prevented the checkpoint.
     pub(super) busy: bool,
-    /// Pages in the log.
+    /// The number of pages in the log.
     pages: i64,
-    /// How many of them are in the file too.
+    /// The number of those already checkpointed.
     in_file: i64,
 }
 
@@ -273,21 +272,21 @@ mod tests {
     use crate::store::TenantRow;
     use crate::write::{Block, Unblock};
 
-    /// A connection as the writer has it, and what counts its work.
-    struct Desk {
+    /// A connection like the writer's, and its counters.
+    struct Fixture {
         _folder: TempDir,
         connection: Connection,
         counters: Counters,
     }
 
-    impl Desk {
+    impl Fixture {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("ledger.db");
             create(&path).unwrap();
             let connection = connect(&path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
             schema::prepare(&connection, &path, &Seal::new(&[1; 32])).unwrap();
-            Desk { _folder: folder, connection, counters: Counters::default() }
+            Fixture { _folder: folder, connection, counters: Counters::default() }
         }
 
         fn tenants(&self) -> Vec<String> {
@@ -299,7 +298,7 @@ mod tests {
             self.counters.commits.load(Ordering::Relaxed)
         }
 
-        /// Lets the file grow by this many pages more.
+        /// Limits the file to this many more pages.
         fn leave_room_for(&self, pages: i64) {
             let count: i64 =
                 self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
@@ -311,20 +310,22 @@ mod tests {
         }
     }
 
-    type Told = Receiver<Result<(), LedgerError>>;
+    type Reply = Receiver<Result<(), LedgerError>>;
 
-    fn task(work: impl Fn(&Connection) -> Result<(), LedgerError> + Send + 'static) -> (Box<dyn Work>, Told) {
-        let (caller, told) = sync_channel(1);
-        (Box::new(Task { rows: 1, work, answer: Answer::to(caller) }), told)
+    fn task(
+        work: impl Fn(&Connection) -> Result<(), LedgerError> + Send + 'static,
+    ) -> (Box<dyn Work>, Reply) {
+        let (caller, reply) = sync_channel(1);
+        (Box::new(Task { rows: 1, work, answer: Answer::to(caller) }), reply)
     }
 
-    fn job(work: impl Fn(&Connection) -> Result<(), LedgerError> + Send + 'static) -> (Job, Told) {
-        let (work, told) = task(work);
-        (Job::Other(work), told)
+    fn job(work: impl Fn(&Connection) -> Result<(), LedgerError> + Send + 'static) -> (Job, Reply) {
+        let (work, reply) = task(work);
+        (Job::Other(work), reply)
     }
 
-    /// Stores a tenant with an actor whose name has this size.
-    fn adds(name: &'static str, size: usize) -> (Job, Told) {
+    /// A job that stores a tenant, with an actor whose name has this size.
+    fn adds(name: &'static str, size: usize) -> (Job, Reply) {
         job(move |connection| {
             connection.execute("INSERT INTO tenants (name) VALUES (?1)", [name])?;
             let tenant = connection.last_insert_rowid();
@@ -335,8 +336,8 @@ mod tests {
     }
 
     #[test]
-    fn what_has_queued_up_is_committed_at_once() {
-        let desk = Desk::new();
+    fn queued_jobs_share_a_commit() {
+        let fixture = Fixture::new();
         let (queue, messages) = sync_channel(QUEUE);
         let names = ["a", "b", "c", "d", "e"];
         let answers = names.map(|name| {
@@ -345,19 +346,19 @@ mod tests {
             answer
         });
         drop(queue);
-        let path = desk.connection.path().unwrap().to_owned();
-        serve(desk.connection, &messages, &desk.counters);
+        let path = fixture.connection.path().unwrap().to_owned();
+        serve(fixture.connection, &messages, &fixture.counters);
         assert!(answers.iter().all(|answer| answer.recv().unwrap().is_ok()));
-        assert_eq!(desk.counters.commits.into_inner(), 1);
-        assert_eq!(desk.counters.jobs.into_inner(), 5);
+        assert_eq!(fixture.counters.commits.into_inner(), 1);
+        assert_eq!(fixture.counters.jobs.into_inner(), 5);
         let count = "SELECT count(*) FROM tenants";
         let stored: isize = Connection::open(path).unwrap().query_row(count, (), |row| row.get(0)).unwrap();
         assert_eq!(stored, names.len().cast_signed());
     }
 
     #[test]
-    fn what_runs_alone_runs_in_its_turn() {
-        let desk = Desk::new();
+    fn a_job_outside_a_transaction_runs_in_order() {
+        let fixture = Fixture::new();
         let (queue, messages) = sync_channel(QUEUE);
         let (before, _before) = adds("before", 9);
         let (alone, answer) = task(|connection| {
@@ -372,14 +373,14 @@ mod tests {
             queue.send(message).unwrap();
         }
         drop(queue);
-        serve(desk.connection, &messages, &desk.counters);
+        serve(fixture.connection, &messages, &fixture.counters);
         answer.recv().unwrap().unwrap();
-        assert_eq!(desk.counters.commits.into_inner(), 2);
+        assert_eq!(fixture.counters.commits.into_inner(), 2);
     }
 
     #[test]
-    fn a_job_that_fails_or_panics_is_undone_alone() {
-        let desk = Desk::new();
+    fn only_the_job_that_fails_or_panics_is_rolled_back() {
+        let fixture = Fixture::new();
         let (good, good_answer) = adds("good", 9);
         let (fails, fails_answer) = job(|connection| {
             connection.execute("INSERT INTO tenants (name) VALUES ('bad')", ())?;
@@ -387,19 +388,19 @@ mod tests {
         });
         let (panics, panics_answer) = job(|connection| {
             connection.execute("INSERT INTO tenants (name) VALUES ('bad')", ())?;
-            panic!("as it is meant to")
+            panic!("on purpose")
         });
         let (last, last_answer) = adds("last", 9);
-        commit(&desk.connection, vec![good, fails, panics, last], &desk.counters);
+        commit(&fixture.connection, vec![good, fails, panics, last], &fixture.counters);
         good_answer.recv().unwrap().unwrap();
         last_answer.recv().unwrap().unwrap();
         assert!(matches!(fails_answer.recv().unwrap(), Err(LedgerError::NoDirections)));
         assert!(matches!(panics_answer.recv().unwrap(), Err(LedgerError::Defect)));
-        assert_eq!(desk.tenants(), ["good", "last"]);
-        assert_eq!(desk.commits(), 2);
+        assert_eq!(fixture.tenants(), ["good", "last"]);
+        assert_eq!(fixture.commits(), 2);
     }
 
-    /// What a call asks for: on which of two lists, up to how many active entries, and what.
+    /// One call: the list, the maximum number of active entries, and the writes.
     type Call = (i64, u64, Vec<(bool, u64, HoldKind, Directions)>);
 
     fn call() -> impl Strategy<Value = Call> {
@@ -408,7 +409,7 @@ mod tests {
         (1_i64..3, 1_u64..5, collection::vec((any::<bool>(), 1_u64..6, hold, directions), 1..5))
     }
 
-    fn writes((list, most, writes): &Call) -> (Job, Receiver<Result<Vec<Written>, LedgerError>>) {
+    fn writes((list, max_active, writes): &Call) -> (Job, Receiver<Result<Vec<Written>, LedgerError>>) {
         let actor = Actor::new("test").unwrap();
         let writes = writes.iter().map(|&(blocks, subject, hold, directions)| {
             let (subject, actor) = (Subject::new(subject).unwrap(), actor.clone());
@@ -418,24 +419,24 @@ mod tests {
                 Unblock { hold: Some(hold), ..Unblock::new(subject, directions, actor) }.into()
             }
         });
-        let (caller, told) = sync_channel(1);
+        let (caller, reply) = sync_channel(1);
         let entries = EntryWrites {
             list: ListRow { id: *list, tenant: TenantRow(1) },
             keys: TenantKeys::new(TenantSecret::random().unwrap()),
             writes: writes.collect(),
-            most: *most,
+            max_active: *max_active,
             answer: Answer::to(caller),
         };
-        (Job::Entries(entries), told)
+        (Job::Entries(entries), reply)
     }
 
-    impl Desk {
-        /// With a tenant that has lists 1 and 2.
+    impl Fixture {
+        /// Creates a tenant with lists 1 and 2.
         fn with_lists() -> Self {
-            let desk = Desk::new();
+            let fixture = Fixture::new();
             let sql = "INSERT INTO tenants VALUES (1, 'acme'); INSERT INTO lists (tenant, scope) VALUES (1, ''), (1, 'a');";
-            desk.connection.execute_batch(sql).unwrap();
-            desk
+            fixture.connection.execute_batch(sql).unwrap();
+            fixture
         }
 
         fn numbers(&self, sql: &str) -> Vec<Vec<Option<i64>>> {
@@ -445,7 +446,7 @@ mod tests {
             rows.unwrap().map(Result::unwrap).collect()
         }
 
-        /// What stands in the file, without times and numbers of changes.
+        /// The contents of the file without times and sequence numbers.
         fn content(&self) -> [Vec<Vec<Option<i64>>>; 4] {
             [
                 "SELECT id, active FROM lists ORDER BY id",
@@ -462,14 +463,14 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn calls_that_are_joined_do_what_each_does_alone(calls in collection::vec(call(), 1..12)) {
-            let (joined, alone) = (Desk::with_lists(), Desk::with_lists());
-            let (jobs, told): (Vec<_>, Vec<_>) = calls.iter().map(writes).unzip();
+        fn merged_calls_have_the_same_effect_as_separate_ones(calls in collection::vec(call(), 1..12)) {
+            let (joined, alone) = (Fixture::with_lists(), Fixture::with_lists());
+            let (jobs, replies): (Vec<_>, Vec<_>) = calls.iter().map(writes).unzip();
             commit(&joined.connection, jobs, &joined.counters);
-            for (call, told) in calls.iter().zip(told) {
-                let (job, told_alone) = writes(call);
+            for (call, reply) in calls.iter().zip(replies) {
+                let (job, reply_alone) = writes(call);
                 commit(&alone.connection, vec![job], &alone.counters);
-                let (written, expected) = (told.recv().unwrap().unwrap(), told_alone.recv().unwrap().unwrap());
+                let (written, expected) = (reply.recv().unwrap().unwrap(), reply_alone.recv().unwrap().unwrap());
                 let what = |written: Vec<Written>| -> Vec<_> {
                     written.iter().map(|written| (written.outcome, written.before, written.after)).collect()
                 };
@@ -482,77 +483,77 @@ mod tests {
 
     #[test]
     fn calls_that_fail_together_do_not_fail_others() {
-        let desk = Desk::with_lists();
+        let fixture = Fixture::with_lists();
         let block =
             |list, subject| writes(&(list, 9, vec![(true, subject, HoldKind::Operator, Directions::BOTH)]));
-        let (jobs, told): (Vec<_>, Vec<_>) =
+        let (jobs, replies): (Vec<_>, Vec<_>) =
             [block(1, 1), block(77, 2), block(1, 3), block(77, 4)].into_iter().unzip();
-        commit(&desk.connection, jobs, &desk.counters);
-        let told: Vec<_> = told.iter().map(|told| told.recv().unwrap().map(|_| ())).collect();
+        commit(&fixture.connection, jobs, &fixture.counters);
+        let results: Vec<_> = replies.iter().map(|reply| reply.recv().unwrap().map(|_| ())).collect();
         assert!(matches!(
-            told[..],
+            results[..],
             [Ok(()), Err(LedgerError::TenantForgotten), Ok(()), Err(LedgerError::TenantForgotten)]
         ));
-        let subjects = desk.numbers("SELECT subject FROM entries ORDER BY subject");
+        let subjects = fixture.numbers("SELECT subject FROM entries ORDER BY subject");
         assert_eq!(subjects, [[Some(1)], [Some(3)]]);
     }
 
     #[test]
-    fn a_full_disk_stops_only_what_does_not_fit() {
-        let desk = Desk::new();
-        desk.leave_room_for(4);
+    fn a_full_disk_fails_only_jobs_that_do_not_fit() {
+        let fixture = Fixture::new();
+        fixture.leave_room_for(4);
         let (small, small_answer) = adds("small", 9);
         let (huge, huge_answer) = adds("huge", 1 << 20);
         let (last, last_answer) = adds("last", 9);
-        commit(&desk.connection, vec![small, huge, last], &desk.counters);
+        commit(&fixture.connection, vec![small, huge, last], &fixture.counters);
         small_answer.recv().unwrap().unwrap();
         last_answer.recv().unwrap().unwrap();
         assert!(matches!(huge_answer.recv().unwrap(), Err(LedgerError::Full(_))));
-        assert_eq!(desk.tenants(), ["small", "last"]);
+        assert_eq!(fixture.tenants(), ["small", "last"]);
 
-        desk.leave_room_for(1000);
+        fixture.leave_room_for(1000);
         let (huge, huge_answer) = adds("huge", 1 << 20);
-        commit(&desk.connection, vec![huge], &desk.counters);
+        commit(&fixture.connection, vec![huge], &fixture.counters);
         huge_answer.recv().unwrap().unwrap();
-        assert_eq!(desk.tenants(), ["small", "last", "huge"]);
+        assert_eq!(fixture.tenants(), ["small", "last", "huge"]);
     }
 
     #[test]
     fn a_commit_that_fails_fails_all_its_jobs() {
-        let desk = Desk::new();
+        let fixture = Fixture::new();
         let (good, good_answer) = adds("good", 9);
         let (breaks, breaks_answer) = job(|connection| {
-            // Noticed no sooner than at the commit.
+            // Detected only at the commit.
             connection.pragma_update(None, "defer_foreign_keys", true)?;
             connection.execute("INSERT INTO lists (tenant, scope) VALUES (77, '')", ())?;
             Ok(())
         });
-        commit(&desk.connection, vec![good, breaks], &desk.counters);
+        commit(&fixture.connection, vec![good, breaks], &fixture.counters);
         for answer in [good_answer, breaks_answer] {
             assert!(matches!(answer.recv().unwrap(), Err(LedgerError::Storage(_))));
         }
-        assert_eq!((desk.tenants().len(), desk.commits()), (0, 0));
+        assert_eq!((fixture.tenants().len(), fixture.commits()), (0, 0));
         let (good, good_answer) = adds("good", 9);
-        commit(&desk.connection, vec![good], &desk.counters);
+        commit(&fixture.connection, vec![good], &fixture.counters);
         good_answer.recv().unwrap().unwrap();
     }
 
     #[test]
-    fn nobody_is_answered_before_the_commit() {
-        let desk = Desk::new();
+    fn no_reply_is_sent_before_the_commit() {
+        let fixture = Fixture::new();
         let (first, first_answer) = adds("first", 9);
         let (second, second_answer) = job(move |_| {
             assert!(matches!(first_answer.try_recv(), Err(TryRecvError::Empty)));
             Ok(())
         });
-        commit(&desk.connection, vec![first, second], &desk.counters);
-        assert_eq!(desk.tenants(), ["first"]);
-        assert_eq!(desk.commits(), 1);
+        commit(&fixture.connection, vec![first, second], &fixture.counters);
+        assert_eq!(fixture.tenants(), ["first"]);
+        assert_eq!(fixture.commits(), 1);
         second_answer.recv().unwrap().unwrap();
     }
 
     #[test]
-    fn a_writer_that_is_gone_is_an_error() {
+    fn a_writer_thread_that_has_ended_is_an_error() {
         let (queue, messages) = sync_channel(QUEUE);
         drop(messages);
         let writer = Writer { queue: Some(queue), thread: None, counters: Arc::default() };
@@ -565,18 +566,18 @@ mod tests {
     }
 
     #[test]
-    fn a_long_log_is_put_into_the_file() {
-        let desk = Desk::new();
+    fn a_long_log_is_checkpointed() {
+        let fixture = Fixture::new();
         let pages = usize::try_from(LOG_PAGES).unwrap();
         let (huge, answer) = adds("huge", (pages + 100) * 4096);
-        commit(&desk.connection, vec![huge], &desk.counters);
+        commit(&fixture.connection, vec![huge], &fixture.counters);
         answer.recv().unwrap().unwrap();
         let left = || {
-            let state = log_state(&desk.connection, "NOOP").unwrap();
+            let state = log_state(&fixture.connection, "NOOP").unwrap();
             state.pages - state.in_file
         };
         assert!(left() > LOG_PAGES);
-        shorten_log(&desk.connection);
+        shorten_log(&fixture.connection);
         assert_eq!(left(), 0);
     }
 }

@@ -3,14 +3,14 @@ use std::thread;
 use portcullis_msisdn::Directions;
 
 use super::fixture::{block, limit, list, subject};
-use crate::place::Place;
+use crate::ledger_dir::LedgerDir;
 
 #[test]
 fn many_clients_share_commits_and_lose_nothing() {
     const CLIENTS: u64 = 64;
     const EACH: u64 = 20;
-    let place = Place::new();
-    let ledger = place.ledger();
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     let before = ledger.stats();
     thread::scope(|scope| {

@@ -7,7 +7,7 @@ use portcullis_ledger::{List, Seq};
 use portcullis_msisdn::Directions;
 
 use super::fixture::{block, limit, list};
-use crate::place::Place;
+use crate::ledger_dir::LedgerDir;
 
 const LEDGER: &str = "PORTCULLIS_TEST_LEDGER";
 const FIRST: &str = "PORTCULLIS_TEST_FIRST";
@@ -16,14 +16,13 @@ pub(crate) fn members(list: &List) -> BTreeSet<u64> {
     list.members(None, limit(1_000_000)).unwrap().iter().map(|(subject, _)| subject.get()).collect()
 }
 
-/// Not a test: what the next one starts and kills. Writes for ever, and tells which writes were
-/// acknowledged.
+/// Not a test by itself: the next test starts and kills it. Writes forever, and prints which writes were acknowledged.
 #[test]
 #[ignore = "run by acknowledged_writes_survive_being_killed in a process of its own"]
 fn writes_until_killed() {
     let Ok(address) = std::env::var(LEDGER) else { return };
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
-    let list = list(&Place::open(&address));
+    let list = list(&LedgerDir::open(&address));
     thread::scope(|scope| {
         for client in 0..4 {
             let list = &list;
@@ -39,7 +38,7 @@ fn writes_until_killed() {
     });
 }
 
-/// A process that does not outlive the test, whatever becomes of that.
+/// A child process that is killed when the test ends, however it ends.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -51,8 +50,8 @@ impl Drop for Killed {
 
 #[test]
 fn acknowledged_writes_survive_being_killed() {
-    let place = Place::new();
-    let address = place.address();
+    let dir = LedgerDir::new();
+    let address = dir.address();
     let mut acknowledged = BTreeSet::new();
     for round in 0..5_u64 {
         let mut child = Killed(
@@ -73,16 +72,16 @@ fn acknowledged_writes_survive_being_killed() {
                 }
             }
         };
-        // It goes on writing while these are read, so it dies wherever it is by then.
+        // The child keeps writing meanwhile, so it is killed at a random point.
         let patience = getrandom::u32().unwrap() % 300 + 1;
         for _ in 0..patience {
-            acknowledged.insert(next().expect("it writes until it is killed"));
+            acknowledged.insert(next().expect("the child writes until it is killed"));
         }
         drop(child);
-        // What it still said before it died counts.
+        // Output that was written before the kill also counts.
         acknowledged.extend(std::iter::from_fn(next));
 
-        let list = list(&Place::open(&address));
+        let list = list(&LedgerDir::open(&address));
         let members = members(&list);
         assert!(members.is_superset(&acknowledged), "lost {:?}", acknowledged.difference(&members));
         assert_eq!(list.count().unwrap(), members.len() as u64);

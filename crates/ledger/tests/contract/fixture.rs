@@ -1,4 +1,4 @@
-//! Words for short tests.
+//! Shorthand for tests.
 
 use std::num::NonZeroUsize;
 
@@ -42,7 +42,7 @@ pub(crate) fn unblock(value: u64, directions: Directions) -> Write {
     Unblock::new(subject(value), directions, actor("help desk")).into()
 }
 
-/// The block with this changed of it; an unblock as it is.
+/// Changes a block; returns an unblock unchanged.
 pub(crate) fn of_block(write: Write, change: impl FnOnce(&mut Block)) -> Write {
     match write {
         Write::Block(mut block) => {
@@ -53,7 +53,7 @@ pub(crate) fn of_block(write: Write, change: impl FnOnce(&mut Block)) -> Write {
     }
 }
 
-/// The unblock with this changed of it; a block as it is.
+/// Changes an unblock; returns a block unchanged.
 pub(crate) fn of_unblock(write: Write, change: impl FnOnce(&mut Unblock)) -> Write {
     match write {
         Write::Unblock(mut unblock) => {

@@ -1,4 +1,4 @@
-//! What every store of ledgers must do. The tests of each store include this, and bring a `place`: where a ledger of theirs is.
+//! Tests that every store must pass. The tests of a store include this module and provide `ledger_dir`, which creates ledgers in that store.
 
 mod clients;
 pub(crate) mod crash;

@@ -1,4 +1,4 @@
-//! The ledger against a map that does the same.
+//! Model-based tests: the ledger against a map.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::fixture::{actor, limit, sender, subject, tenant, time};
-use crate::place::Place;
+use crate::ledger_dir::LedgerDir;
 
-/// A hold, as a map would have it.
+/// A hold in the model.
 #[derive(Clone, Debug, PartialEq)]
 struct Held {
     directions: Directions,
@@ -24,16 +24,16 @@ struct Held {
     lifted_by: Option<Actor>,
     reason: Option<Reason>,
     expires: Option<Timestamp>,
-    /// Missing where that was when it was written, which is later than all that are told.
+    /// `None` if it is the time of the write, which is later than all times that the tests choose.
     requested: Option<Timestamp>,
 }
 
-/// Whether a time is one that these tests tell, and not that of the write.
-fn is_told(requested: Timestamp) -> bool {
+/// Whether a time was chosen by a test, and is not that of the write.
+fn is_chosen(requested: Timestamp) -> bool {
     requested < time(1_700_000_100_000) || requested >= time(4_000_000_000_000)
 }
 
-/// Whether a wish is from before another one.
+/// Whether a request was made before another.
 fn is_older(requested: Option<Timestamp>, than: Option<Timestamp>) -> bool {
     match (requested, than) {
         (Some(requested), Some(than)) => {
@@ -69,7 +69,7 @@ type Rows = BTreeMap<Subject, Row>;
 fn subject_of(write: &Write) -> Subject {
     match write.whom() {
         Whom::Subject(subject) => *subject,
-        Whom::User(_) => panic!("the model has none"),
+        Whom::User(_) => panic!("the model has no user ids"),
     }
 }
 
@@ -184,12 +184,12 @@ fn apply(rows: &mut Rows, write: &Write) -> Outcome {
     }
 }
 
-/// Whether it takes a number, and stands in the trail.
+/// Whether the outcome takes a sequence number and is in the audit trail.
 fn is_recorded(outcome: Outcome) -> bool {
     outcome.changed() || outcome == Outcome::Outdated
 }
 
-/// How many entries changed.
+/// Lifts expired holds. Returns the number of entries that changed.
 fn expire(rows: &mut Rows, now: Timestamp) -> usize {
     let mut count = 0;
     for row in rows.values_mut() {
@@ -270,12 +270,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// One list, what it should hold, and what it held at some sequence numbers.
+/// A list, its expected contents, and its expected contents at some sequence numbers.
 struct Twin {
     list: List,
     rows: Rows,
     history: Vec<(Seq, BTreeMap<Subject, Directions>)>,
-    /// Whose each change was, what became of it, and what was blocked before and after.
+    /// The subject of each change, its outcome, and what was blocked before and after.
     trail: Vec<(Subject, Outcome, Directions, Directions)>,
 }
 
@@ -306,10 +306,10 @@ impl Twin {
         assert_eq!(changed, self.history.last().is_none_or(|(before, _)| *before < newest));
     }
 
-    /// How many entries changed.
+    /// Returns the number of entries that changed.
     fn expire(&mut self, now: Timestamp) -> usize {
         for (subject, row) in &self.rows {
-            // One record a hold, in the order of the kinds.
+            // One record per hold, in the order of the kinds.
             let mut row = row.clone();
             let due: Vec<HoldKind> = (row.holds.iter())
                 .filter(|(_, held)| !held.directions.is_none() && held.expires.is_some_and(|end| end <= now))
@@ -329,7 +329,7 @@ impl Twin {
         expire(&mut self.rows, now)
     }
 
-    /// That the list is in every way what it should be.
+    /// Checks that the list's contents are as expected.
     fn check(&mut self, part: usize) {
         let list = &self.list;
         let blocked = blocked(&self.rows);
@@ -353,7 +353,7 @@ impl Twin {
         }
     }
 
-    /// That the trail, read in parts, tells each entry's changes in their order; and the history of each the same.
+    /// Checks that the trail, read in pages, and each history contain the changes of each entry in order.
     fn check_trail(&self, part: usize) {
         let mut records = Vec::new();
         let mut before = None;
@@ -369,11 +369,11 @@ impl Twin {
         assert_eq!(records.len(), self.trail.len());
         for subject in self.rows.keys() {
             let of_one: Vec<_> = records.iter().filter(|record| record.subject == *subject).collect();
-            let told: Vec<_> = (of_one.iter())
+            let recorded: Vec<_> = (of_one.iter())
                 .map(|record| (*subject, record.outcome, record.blocked_before(), record.blocked_after()))
                 .collect();
             let done: Vec<_> = self.trail.iter().filter(|change| change.0 == *subject).copied().collect();
-            assert_eq!(told, done);
+            assert_eq!(recorded, done);
             let mut history = self.list.history(&[*subject], None, limit(1000)).unwrap().records;
             history.reverse();
             assert_eq!(history.iter().collect::<Vec<_>>(), of_one);
@@ -411,7 +411,7 @@ impl Twin {
                     lifted_by: hold.lifted_by.clone(),
                     reason: hold.reason.clone(),
                     expires: hold.expires,
-                    requested: Some(hold.requested).filter(|requested| is_told(*requested)),
+                    requested: Some(hold.requested).filter(|requested| is_chosen(*requested)),
                 };
                 assert_eq!(entry.deactivated.is_some(), entry.directions.is_none());
                 let row = Row {
@@ -462,9 +462,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_ledger_is_a_map_that_remembers(steps in vec(step(), 1..24), part in 1..4_usize) {
-        let place = Place::new();
-        let mut ledger = place.ledger();
+    fn a_ledger_behaves_like_a_map_with_a_history(steps in vec(step(), 1..24), part in 1..4_usize) {
+        let dir = LedgerDir::new();
+        let mut ledger = dir.ledger();
         let mut twins =
             lists(&ledger).map(Twin::new);
         for step in steps {
@@ -479,7 +479,7 @@ proptest! {
                 Step::Reopen => {
                     let states = twins.map(|twin| (twin.rows, twin.history, twin.trail));
                     drop(ledger);
-                    ledger = place.ledger();
+                    ledger = dir.ledger();
                     let mut reopened = lists(&ledger).into_iter();
                     twins = states.map(|(rows, history, trail)| {
                         Twin { rows, history, trail, ..Twin::new(reopened.next().unwrap()) }

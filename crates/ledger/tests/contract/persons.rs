@@ -1,8 +1,8 @@
-//! One person under several spellings and ids, whose wishes arrive in any order.
+//! Persons with several variants and ids, whose requests arrive in any order.
 
 use jiff::Timestamp;
 use portcullis_ledger::{
-    Block, HoldKind, Ledger, List, Outcome, Scope, Source, Tie, Unblock, UserId, Whom, Write,
+    Block, HoldKind, Ledger, Link, List, Outcome, Scope, Source, Unblock, UserId, Whom, Write,
 };
 use portcullis_msisdn::{Directions, Msisdn, Subject};
 use proptest::collection::vec;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 
 use super::fixture::{actor, limit, list, sender, tenant, time};
-use crate::place::Place;
+use crate::ledger_dir::LedgerDir;
 
 const OUT: Directions = Directions::OUTBOUND;
 
@@ -41,8 +41,8 @@ fn start(whom: impl Into<Whom>, second: i64) -> Write {
     .into()
 }
 
-fn tie(number: Option<Subject>, users: &[&str]) -> Tie {
-    Tie {
+fn link(number: Option<Subject>, users: &[&str]) -> Link {
+    Link {
         number,
         users: users.iter().map(|id| user(id)).collect(),
         left: None,
@@ -55,7 +55,7 @@ fn outcomes(list: &List, writes: Vec<Write>) -> Vec<Outcome> {
     list.write(writes).unwrap().iter().map(|written| written.outcome).collect()
 }
 
-/// Whether somebody is blocked, as a check finds out.
+/// Whether a person is blocked, as a check would find out.
 fn is_blocked(list: &List, whom: &Whom) -> bool {
     let person = match whom {
         Whom::Subject(subject) => list.keys().permutation().person_of(*subject),
@@ -71,9 +71,9 @@ fn is_blocked(list: &List, whom: &Whom) -> bool {
 }
 
 #[test]
-fn a_person_has_one_entry_whichever_spelling_is_written() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn a_person_has_one_entry_whichever_variant_is_written() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let (with_one, without) = (number(&list, 5_215_512_345_678), number(&list, 525_512_345_678));
     use Outcome::{Absent, Added, Already, Removed, Widened};
     let block = |subject, directions| Write::from(Block::new(subject, directions, actor("crm")));
@@ -86,25 +86,25 @@ fn a_person_has_one_entry_whichever_spelling_is_written() {
 }
 
 #[test]
-fn a_block_holds_for_a_number_and_its_ids_in_both_directions() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn a_block_applies_to_a_number_and_its_ids_both_ways() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     let wide = ledger.list(&tenant("acme"), Scope::Tenant).unwrap();
     let phone = number(&list, 46_732_001_122);
     let (id, parent) = (Whom::User(user("US.1")), Whom::User(user("US.ENT.1")));
-    // The business blocks the id before it knows the number, in two lists.
+    // The business blocks the id before the number is known, in two lists.
     list.write(vec![Block::new(id.clone(), OUT, actor("crm")).into()]).unwrap();
     wide.write(vec![Block::new(parent.clone(), OUT, actor("crm")).into()]).unwrap();
     assert!(is_blocked(&list, &id) && !is_blocked(&list, &phone.into()) && !is_blocked(&wide, &phone.into()));
-    let tied = list.tie(tie(Some(phone), &["US.1", "US.ENT.1"])).unwrap();
-    assert_eq!(tied.changed, [Scope::Tenant, sender("bot")]);
-    assert_eq!(list.tie(tie(Some(phone), &["US.1"])).unwrap().changed, [], "that is known");
+    let linked = list.link(link(Some(phone), &["US.1", "US.ENT.1"])).unwrap();
+    assert_eq!(linked.changed, [Scope::Tenant, sender("bot")]);
+    assert_eq!(list.link(link(Some(phone), &["US.1"])).unwrap().changed, [], "already known");
     for list in [&list, &wide] {
         assert!(is_blocked(list, &id) && is_blocked(list, &parent) && is_blocked(list, &phone.into()));
         assert_eq!(list.members(None, limit(9)).unwrap(), [(phone, OUT)], "the entry is the number's");
     }
-    // Lifted of the number, it is lifted of the ids; and blocked of an id, it is blocked of the number.
+    // Unblocking the number unblocks the ids, and blocking an id blocks the number.
     list.write(vec![Unblock::new(phone, Directions::BOTH, actor("crm")).into()]).unwrap();
     assert!(!is_blocked(&list, &id) && !is_blocked(&list, &phone.into()));
     list.write(vec![Block::new(parent, OUT, actor("crm")).into()]).unwrap();
@@ -112,14 +112,14 @@ fn a_block_holds_for_a_number_and_its_ids_in_both_directions() {
 }
 
 #[test]
-fn a_person_with_another_number_takes_all_holds_along() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn a_person_who_changes_numbers_keeps_all_holds() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let (old, new) = (number(&list, 16_505_551_234), number(&list, 12_025_550_173));
-    list.tie(tie(Some(old), &["US.1"])).unwrap();
+    list.link(link(Some(old), &["US.1"])).unwrap();
     list.write(vec![stop(old, 100), Block::new(old, Directions::BOTH, actor("crm")).into()]).unwrap();
-    let moved = Tie { left: Some(old), ..tie(Some(new), &["US.2"]) };
-    assert_eq!(list.tie(moved).unwrap().changed.len(), 1);
+    let moved = Link { left: Some(old), ..link(Some(new), &["US.2"]) };
+    assert_eq!(list.link(moved).unwrap().changed.len(), 1);
     let entry = &list.find(&list.person_of(new).unwrap()).unwrap()[0];
     let kinds: Vec<_> = entry.holds.iter().map(|hold| hold.kind).collect();
     assert_eq!(kinds, [HoldKind::OptOut, HoldKind::Operator]);
@@ -127,21 +127,21 @@ fn a_person_with_another_number_takes_all_holds_along() {
     for id in ["US.1", "US.2"] {
         assert_eq!(list.person_of_user(&user(id)).unwrap().unwrap().first(), new, "{id}");
     }
-    assert!(is_blocked(&list, &old.into()), "nobody said that it is somebody else's");
+    assert!(is_blocked(&list, &old.into()), "the old number has no new owner yet");
 }
 
-fn moved(left: Subject, number: Subject, second: i64) -> Tie {
-    Tie { left: Some(left), at: Some(time(second * 1000)), ..tie(Some(number), &[]) }
+fn moved(left: Subject, number: Subject, second: i64) -> Link {
+    Link { left: Some(left), at: Some(time(second * 1000)), ..link(Some(number), &[]) }
 }
 
-fn at(second: i64, tie: Tie) -> Tie {
-    Tie { at: Some(time(second * 1000)), ..tie }
+fn at(second: i64, link: Link) -> Link {
+    Link { at: Some(time(second * 1000)), ..link }
 }
 
-/// A time after what the tests write now.
+/// A time after those of the writes.
 const LATER: i64 = 3_000_000_000;
 
-/// When the hold of a number ends.
+/// When the hold of a number expires.
 fn end(list: &List, number: Subject, kind: HoldKind) -> Option<Timestamp> {
     let entry = list.find(&list.person_of(number).unwrap()).unwrap().remove(0);
     let hold = entry.holds.get(kind).unwrap();
@@ -150,28 +150,28 @@ fn end(list: &List, number: Subject, kind: HoldKind) -> Option<Timestamp> {
 }
 
 #[test]
-fn of_a_hold_that_ends_and_one_that_does_not_the_latter_counts_for_both_names() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn of_two_linked_holds_the_later_expiry_or_none_applies() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let soon = time(4_000_000_000_000);
     let for_ever = |whom: Whom| Write::from(Block::new(whom, OUT, actor("crm")));
     let for_a_time =
         |whom: Whom| Write::from(Block { expires: Some(soon), ..Block::new(whom, OUT, actor("crm")) });
     let phones: Vec<Subject> = (1..=6).map(|n| number(&list, 46_732_001_120 + n)).collect();
     let users = ["SE.1", "SE.2", "SE.3"].map(|id| Whom::User(user(id)));
-    // Whichever of the two was blocked for ever.
+    // Whichever of the two blocks has no expiry.
     list.write(vec![for_ever(phones[0].into()), for_a_time(users[0].clone())]).unwrap();
     list.write(vec![for_a_time(phones[1].into()), for_ever(users[1].clone())]).unwrap();
-    list.tie(tie(Some(phones[0]), &["SE.1"])).unwrap();
-    list.tie(tie(Some(phones[1]), &["SE.2"])).unwrap();
-    // A person's wish, of which the older one has no end.
+    list.link(link(Some(phones[0]), &["SE.1"])).unwrap();
+    list.link(link(Some(phones[1]), &["SE.2"])).unwrap();
+    // A person's own requests, of which the older one has no expiry.
     let Write::Block(stop_for_a_time) = stop(users[2].clone(), 200) else { unreachable!() };
     let stop_for_a_time = Block { expires: Some(soon), ..stop_for_a_time };
     list.write(vec![stop(phones[2], 100), stop_for_a_time.into()]).unwrap();
-    list.tie(tie(Some(phones[2]), &["SE.3"])).unwrap();
-    // A number that is left for one that is blocked already.
+    list.link(link(Some(phones[2]), &["SE.3"])).unwrap();
+    // A number given up for one that is already blocked.
     list.write(vec![for_a_time(phones[3].into()), for_ever(phones[4].into())]).unwrap();
-    list.tie(moved(phones[3], phones[4], 300)).unwrap();
+    list.link(moved(phones[3], phones[4], 300)).unwrap();
     for (phone, kind) in [
         (phones[0], HoldKind::Operator),
         (phones[1], HoldKind::Operator),
@@ -180,35 +180,35 @@ fn of_a_hold_that_ends_and_one_that_does_not_the_latter_counts_for_both_names() 
     ] {
         assert_eq!(end(&list, phone, kind), None);
     }
-    assert_eq!(end(&list, phones[3], HoldKind::Operator), Some(soon), "the number that was left");
-    // Of two ends, the later.
+    assert_eq!(end(&list, phones[3], HoldKind::Operator), Some(soon), "the number that was given up");
+    // Of two expiries, the later one.
     let later = Block { expires: Some(time(5_000_000_000_000)), ..Block::new(phones[5], OUT, actor("crm")) };
     list.write(vec![later.into()]).unwrap();
-    list.tie(moved(phones[3], phones[5], 301)).unwrap();
+    list.link(moved(phones[3], phones[5], 301)).unwrap();
     assert_eq!(end(&list, phones[5], HoldKind::Operator), Some(time(5_000_000_000_000)));
 }
 
 #[test]
-fn a_wish_that_ended_by_itself_lifts_no_other() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn an_expired_request_lifts_no_other_hold() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     let phone = number(&list, 46_732_001_122);
     let Write::Block(brief) = stop(Whom::User(user("SE.1")), 200) else { unreachable!() };
     list.write(vec![stop(phone, 100), Block { expires: Some(time(1)), ..brief }.into()]).unwrap();
     ledger.expire_due(time(2)).unwrap();
     assert!(!is_blocked(&list, &Whom::User(user("SE.1"))));
-    list.tie(tie(Some(phone), &["SE.1"])).unwrap();
+    list.link(link(Some(phone), &["SE.1"])).unwrap();
     assert!(is_blocked(&list, &phone.into()));
 }
 
 #[test]
-fn a_hold_that_is_carried_keeps_its_author_and_its_history() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn a_carried_hold_keeps_its_author_and_history() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let phone = number(&list, 46_732_001_122);
     list.write(vec![Block::new(Whom::User(user("SE.1")), OUT, actor("kaleyra")).into()]).unwrap();
-    list.tie(tie(Some(phone), &["SE.1"])).unwrap();
+    list.link(link(Some(phone), &["SE.1"])).unwrap();
     let person = list.person_of(phone).unwrap();
     let entry = &list.find(&person).unwrap()[0];
     assert_eq!(entry.holds.get(HoldKind::Operator).unwrap().actor, actor("kaleyra"));
@@ -219,51 +219,51 @@ fn a_hold_that_is_carried_keeps_its_author_and_its_history() {
 }
 
 #[test]
-fn a_late_message_takes_nobody_back_to_a_number_that_they_left() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn a_late_message_does_not_return_a_person_to_their_old_number() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let (old, new) = (number(&list, 16_505_551_234), number(&list, 12_025_550_173));
     let home = |id: &str| list.person_of_user(&user(id)).unwrap().unwrap().first();
-    let message = at(100, tie(Some(old), &["US.1"]));
-    list.tie(message.clone()).unwrap();
-    list.tie(Tie { users: vec![user("US.1")], ..moved(old, new, 200) }).unwrap();
+    let message = at(100, link(Some(old), &["US.1"]));
+    list.link(message.clone()).unwrap();
+    list.link(Link { users: vec![user("US.1")], ..moved(old, new, 200) }).unwrap();
     assert_eq!(home("US.1"), new);
-    list.tie(message.clone()).unwrap();
-    list.tie(Tie { at: None, ..message }).unwrap();
-    list.tie(at(200, tie(Some(old), &["US.1"]))).unwrap();
+    list.link(message.clone()).unwrap();
+    list.link(Link { at: None, ..message }).unwrap();
+    list.link(at(200, link(Some(old), &["US.1"]))).unwrap();
     assert_eq!(home("US.1"), new);
-    // Nor is one who is heard of for the first time by a message from before.
-    list.tie(at(150, tie(Some(old), &["US.2"]))).unwrap();
+    // Nor does an earlier message that mentions an id for the first time.
+    list.link(at(150, link(Some(old), &["US.2"]))).unwrap();
     assert_eq!(home("US.2"), new);
-    // Who has the number since is somebody else.
-    list.tie(at(300, tie(Some(old), &["US.3"]))).unwrap();
+    // The number's later owner is someone else.
+    list.link(at(300, link(Some(old), &["US.3"]))).unwrap();
     assert_eq!(home("US.3"), old);
-    // And whoever writes from yet another number has that one.
+    // A person who writes from yet another number has that one.
     let other = number(&list, 12_025_550_174);
-    list.tie(at(400, tie(Some(other), &["US.1"]))).unwrap();
+    list.link(at(400, link(Some(other), &["US.1"]))).unwrap();
     assert_eq!(home("US.1"), other);
 }
 
 #[test]
-fn a_move_counts_once_and_takes_along_what_comes_late() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn a_change_of_number_applies_once_and_also_to_late_requests() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let phones: Vec<Subject> = (0..4).map(|n| number(&list, 46_732_001_120 + n)).collect();
     let block = |phone: Subject| Write::from(Block::new(phone, OUT, actor("crm")));
     list.write(vec![block(phones[0])]).unwrap();
-    // The later move is heard of first.
-    list.tie(moved(phones[1], phones[2], LATER + 300)).unwrap();
-    list.tie(moved(phones[0], phones[1], LATER + 200)).unwrap();
+    // The later change of number is learned first.
+    list.link(moved(phones[1], phones[2], LATER + 300)).unwrap();
+    list.link(moved(phones[0], phones[1], LATER + 200)).unwrap();
     assert!(is_blocked(&list, &phones[1].into()) && is_blocked(&list, &phones[2].into()));
-    // Lifted since, it stays lifted, however often the message comes.
+    // A hold lifted since stays lifted, however often the message arrives.
     list.write(vec![Unblock::new(phones[2], Directions::BOTH, actor("crm")).into()]).unwrap();
     for again in
-        [moved(phones[0], phones[1], LATER + 200), Tie { at: None, ..moved(phones[0], phones[1], LATER) }]
+        [moved(phones[0], phones[1], LATER + 200), Link { at: None, ..moved(phones[0], phones[1], LATER) }]
     {
-        assert_eq!(list.tie(again).unwrap().changed, []);
+        assert_eq!(list.link(again).unwrap().changed, []);
     }
     assert!(!is_blocked(&list, &phones[2].into()));
-    // A wish from before the move is that of who moved; one from after it, that of who has the number now.
+    // A request made before the change is that of the old owner, one made afterwards that of the new owner.
     list.write(vec![stop(phones[0], LATER + 100)]).unwrap();
     assert!(is_blocked(&list, &phones[1].into()) && is_blocked(&list, &phones[2].into()));
     list.write(vec![stop(phones[1], LATER + 250), start(phones[0], LATER + 199), stop(phones[3], 301)])
@@ -272,21 +272,21 @@ fn a_move_counts_once_and_takes_along_what_comes_late() {
     list.write(vec![start(phones[2], LATER + 400)]).unwrap();
     list.write(vec![stop(phones[0], LATER + 500)]).unwrap();
     assert!(!is_blocked(&list, &phones[2].into()));
-    // There and back again.
-    list.tie(moved(phones[2], phones[1], LATER + 600)).unwrap();
-    list.tie(at(LATER + 350, tie(Some(phones[1]), &["SE.9"]))).unwrap();
-    list.tie(at(LATER + 250, tie(Some(phones[1]), &["SE.8"]))).unwrap();
+    // Back to the earlier number.
+    list.link(moved(phones[2], phones[1], LATER + 600)).unwrap();
+    list.link(at(LATER + 350, link(Some(phones[1]), &["SE.9"]))).unwrap();
+    list.link(at(LATER + 250, link(Some(phones[1]), &["SE.8"]))).unwrap();
     for id in ["SE.8", "SE.9"] {
         assert_eq!(list.person_of_user(&user(id)).unwrap().unwrap().first(), phones[1], "{id}");
     }
 }
 
 #[test]
-fn what_a_number_s_next_owner_wants_is_not_the_mover_s() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn requests_of_a_numbers_next_owner_do_not_follow_the_previous_one() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let phone = |n: u64| number(&list, 46_732_001_000 + n);
-    // However the move and the wishes of both arrive.
+    // In every order in which the change and both owners' requests may arrive.
     let orders: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     for (person, order) in (0..).step_by(10).zip(orders) {
         let (stopped, taken) = (phone(person), phone(person + 1));
@@ -294,7 +294,7 @@ fn what_a_number_s_next_owner_wants_is_not_the_mover_s() {
             match event {
                 0 => drop(list.write(vec![stop(stopped, 100)]).unwrap()),
                 1 => drop(list.write(vec![start(stopped, 300)]).unwrap()),
-                _ => drop(list.tie(moved(stopped, taken, 200)).unwrap()),
+                _ => drop(list.link(moved(stopped, taken, 200)).unwrap()),
             }
         }
         assert!(is_blocked(&list, &taken.into()), "an opt-out from before the move, in the order {order:?}");
@@ -304,7 +304,7 @@ fn what_a_number_s_next_owner_wants_is_not_the_mover_s() {
             match event {
                 0 => drop(list.write(vec![stop(left, 300)]).unwrap()),
                 1 => drop(list.write(vec![start(left, 100)]).unwrap()),
-                _ => drop(list.tie(moved(left, reached, 200)).unwrap()),
+                _ => drop(list.link(moved(left, reached, 200)).unwrap()),
             }
         }
         assert!(
@@ -316,9 +316,9 @@ fn what_a_number_s_next_owner_wants_is_not_the_mover_s() {
 }
 
 #[test]
-fn an_end_that_somebody_else_sets_does_not_shorten_an_opt_out() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn an_expiry_set_by_others_does_not_shorten_an_opt_out() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let phone = number(&list, 46_732_001_122);
     let until = |end: i64| {
         let Write::Block(block) = stop(phone, 200) else { unreachable!() };
@@ -331,14 +331,14 @@ fn an_end_that_somebody_else_sets_does_not_shorten_an_opt_out() {
 }
 
 #[test]
-fn of_two_wishes_in_one_second_the_one_to_be_left_alone_counts() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn of_two_requests_in_the_same_second_the_opt_out_wins() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let (one, other) = (number(&list, 46_732_001_122), number(&list, 46_732_001_123));
     list.write(vec![stop(one, 10), start(one, 10), start(other, 10), stop(other, 10)]).unwrap();
     list.write(vec![start(other, 10)]).unwrap();
     assert!(is_blocked(&list, &one.into()) && is_blocked(&list, &other.into()));
-    // Where both say more than the second, that tells.
+    // If both have a fraction of the second, it decides.
     let precise = |millisecond| {
         Write::from(Unblock {
             hold: Some(HoldKind::OptOut),
@@ -354,11 +354,11 @@ fn of_two_wishes_in_one_second_the_one_to_be_left_alone_counts() {
 }
 
 #[test]
-fn an_id_takes_the_place_of_an_earlier_one() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn an_id_replaces_an_earlier_one() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     list.write(vec![stop(Whom::User(user("US.old")), 100)]).unwrap();
-    list.tie(tie(None, &["US.new", "US.old"])).unwrap();
+    list.link(link(None, &["US.new", "US.old"])).unwrap();
     assert!(is_blocked(&list, &Whom::User(user("US.new"))));
     assert_eq!(list.count().unwrap(), 1);
     assert_eq!(outcomes(&list, vec![start(Whom::User(user("US.old")), 200)]), [Outcome::Removed]);
@@ -366,9 +366,9 @@ fn an_id_takes_the_place_of_an_earlier_one() {
 }
 
 #[test]
-fn an_older_wish_changes_nothing_and_is_on_record() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn an_outdated_request_changes_nothing_but_is_recorded() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let phone = number(&list, 46_732_001_122);
     use Outcome::{Added, Already, Noted, Outdated, Removed};
     assert_eq!(outcomes(&list, vec![stop(phone, 540)]), [Added]);
@@ -378,11 +378,11 @@ fn an_older_wish_changes_nothing_and_is_on_record() {
     assert_eq!((record.outcome, record.requested), (Outdated, time(0)));
     assert_eq!(outcomes(&list, vec![start(phone, 600), stop(phone, 599)]), [Removed, Outdated]);
     assert!(!is_blocked(&list, &phone.into()));
-    // Also where there was nothing to lift when the newer one came.
+    // Also if there was nothing to lift when the newer one arrived.
     let other = number(&list, 46_732_001_123);
     assert_eq!(outcomes(&list, vec![start(other, 10), stop(other, 9)]), [Noted, Outdated]);
     assert_eq!(outcomes(&list, vec![stop(other, 11)]), [Outcome::Reactivated]);
-    // A business's will is what it says last, whatever the time that it names.
+    // For the business's own holds the latest write applies, whatever its request time.
     let operators = |requested| {
         let block = Block::new(phone, OUT, actor("crm"));
         Write::from(Block { requested: Some(time(requested)), ..block })
@@ -394,29 +394,29 @@ fn an_older_wish_changes_nothing_and_is_on_record() {
     );
 }
 
-/// What a person is called.
+/// An identity of the person.
 #[derive(Clone, Copy, Debug)]
 enum Alias {
     Number,
-    OtherSpelling,
+    OtherVariant,
     User,
     Parent,
-    /// The number that the person left at [`LEFT_AT`].
+    /// The number that the person gave up at [`LEFT_AT`].
     Left,
 }
 
-/// Of the wishes of one person, which come one each second from [`FIRST`] on, the first ones are from before they moved.
+/// The person makes one request per second, starting at [`FIRST`]. The first ones are from before the change of number.
 const LEFT_AT: i64 = FIRST + 4;
 const FIRST: i64 = 1_700_000_000;
 
-/// The names that the person has now.
-const ALIASES: [Alias; 4] = [Alias::Number, Alias::OtherSpelling, Alias::User, Alias::Parent];
+/// The person's current identities.
+const ALIASES: [Alias; 4] = [Alias::Number, Alias::OtherVariant, Alias::User, Alias::Parent];
 
 impl Alias {
     fn of(self, list: &List) -> Whom {
         match self {
             Alias::Number => number(list, 525_512_345_678).into(),
-            Alias::OtherSpelling => number(list, 5_215_512_345_678).into(),
+            Alias::OtherVariant => number(list, 5_215_512_345_678).into(),
             Alias::User => Whom::User(user("MX.1")),
             Alias::Parent => Whom::User(user("MX.ENT.1")),
             Alias::Left => left(list).into(),
@@ -430,61 +430,61 @@ fn left(list: &List) -> Subject {
 
 #[derive(Clone, Debug)]
 enum Event {
-    /// Asks to be left alone, or not to be any more, at this second.
-    Wish {
+    /// The person opts out, or in again, at this second.
+    Request {
         stops: bool,
         second: i64,
         alias: Alias,
     },
-    /// Whoever has the number that the person left asks, after that.
+    /// The new owner of the old number opts out or in, after that.
     Stranger {
         stops: bool,
         second: i64,
     },
-    /// Two names are seen together, or the person is seen to leave a number.
-    Tie(usize),
+    /// Two identities are linked, or the person gives up a number.
+    Link(usize),
     Reopen,
 }
 
-/// Wishes of different times, each of which arrives once or more; and all that ties the names together, somewhere between.
+/// Requests with different times, each of which arrives once or more, and in between everything that links the identities.
 fn events() -> impl Strategy<Value = Vec<Event>> {
-    let wishes = vec((any::<bool>(), any::<Index>(), 1..3_usize), 1..8).prop_map(|wishes| {
-        let all = wishes.into_iter().enumerate().flat_map(|(n, (stops, alias, times))| {
+    let requests = vec((any::<bool>(), any::<Index>(), 1..3_usize), 1..8).prop_map(|requests| {
+        let all = requests.into_iter().enumerate().flat_map(|(n, (stops, alias, times))| {
             let second = FIRST + i64::try_from(n).unwrap();
             let left = (second < LEFT_AT).then_some(Alias::Left);
-            // Until it is known that the person moved, their id stands for the number that somebody else may have.
+            // Until the change of number is known, the id refers to the old number, which may have a new owner.
             let sure = if second < LEFT_AT { &ALIASES[..] } else { &ALIASES[..2] };
             let names: Vec<Alias> = sure.iter().copied().chain(left).collect();
             let alias = *alias.get(&names);
-            std::iter::repeat_n(Event::Wish { stops, second, alias }, times)
+            std::iter::repeat_n(Event::Request { stops, second, alias }, times)
         });
         all.collect::<Vec<_>>()
     });
-    let strangers = vec(any::<bool>(), 0..3).prop_map(|wishes| {
-        let wishes = (LEFT_AT + 1..).zip(wishes);
-        // A stop from before the person is seen elsewhere may be theirs.
+    let strangers = vec(any::<bool>(), 0..3).prop_map(|requests| {
+        let requests = (LEFT_AT + 1..).zip(requests);
+        // An opt-out from before the person is seen elsewhere may be the person's own.
         let second = |(second, stops)| Event::Stranger { stops, second: second + if stops { 2 } else { 0 } };
-        wishes.map(second).collect::<Vec<_>>()
+        requests.map(second).collect::<Vec<_>>()
     });
-    (wishes, subsequence(vec![0, 1, 2], 2..=3), vec(3..6_usize, 0..3), strangers, any::<bool>())
-        .prop_map(|(wishes, ties, more, strangers, reopens)| {
+    (requests, subsequence(vec![0, 1, 2], 2..=3), vec(3..6_usize, 0..3), strangers, any::<bool>())
+        .prop_map(|(requests, links, more, strangers, reopens)| {
             let reopen = reopens.then_some(Event::Reopen);
-            // The move, and what comes of messages of before it, any number of times.
-            let ties = ties.into_iter().chain([3]).chain(more).map(Event::Tie);
-            wishes.into_iter().chain(ties).chain(strangers).chain(reopen).collect::<Vec<_>>()
+            // The change of number, and late messages from before it, any number of times.
+            let links = links.into_iter().chain([3]).chain(more).map(Event::Link);
+            requests.into_iter().chain(links).chain(strangers).chain(reopen).collect::<Vec<_>>()
         })
         .prop_shuffle()
 }
 
-fn tie_of(list: &List, n: usize) -> Tie {
+fn link_of(list: &List, n: usize) -> Link {
     let number = Some(number(list, 5_215_512_345_678));
     match n {
-        0 => at(LEFT_AT + 1, tie(number, &["MX.1"])),
-        1 => tie(None, &["MX.1", "MX.ENT.1"]),
-        2 => at(LEFT_AT + 2, tie(number, &["MX.ENT.1"])),
-        3 => Tie { left: Some(left(list)), ..at(LEFT_AT, tie(number, &[])) },
-        4 => at(LEFT_AT - 1, tie(Some(left(list)), &["MX.1"])),
-        _ => at(LEFT_AT - 2, tie(Some(left(list)), &["MX.ENT.1"])),
+        0 => at(LEFT_AT + 1, link(number, &["MX.1"])),
+        1 => link(None, &["MX.1", "MX.ENT.1"]),
+        2 => at(LEFT_AT + 2, link(number, &["MX.ENT.1"])),
+        3 => Link { left: Some(left(list)), ..at(LEFT_AT, link(number, &[])) },
+        4 => at(LEFT_AT - 1, link(Some(left(list)), &["MX.1"])),
+        _ => at(LEFT_AT - 2, link(Some(left(list)), &["MX.ENT.1"])),
     }
 }
 
@@ -495,34 +495,34 @@ fn lists(ledger: &Ledger) -> List {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Any two of the three ties make all names one person.
+    /// Any two of the three links make all identities one person.
     #[test]
-    fn in_whichever_order_wishes_arrive_the_newest_counts_for_every_name(events in events()) {
-        let place = Place::new();
-        let mut ledger = place.ledger();
+    fn the_newest_request_applies_to_every_identity_in_any_order_of_arrival(events in events()) {
+        let dir = LedgerDir::new();
+        let mut ledger = dir.ledger();
         let mut list = lists(&ledger);
         for event in &events {
             match event {
-                Event::Wish { stops: true, second, alias } => {
+                Event::Request { stops: true, second, alias } => {
                     list.write(vec![stop(alias.of(&list), *second)]).unwrap();
                 }
-                Event::Wish { stops: false, second, alias } => {
+                Event::Request { stops: false, second, alias } => {
                     list.write(vec![start(alias.of(&list), *second)]).unwrap();
                 }
                 Event::Stranger { stops, second } => {
                     let wish = if *stops { stop } else { start };
                     list.write(vec![wish(left(&list), *second)]).unwrap();
                 }
-                Event::Tie(n) => drop(list.tie(tie_of(&list, *n)).unwrap()),
+                Event::Link(n) => drop(list.link(link_of(&list, *n)).unwrap()),
                 Event::Reopen => {
                     drop((list, ledger));
-                    ledger = place.ledger();
+                    ledger = dir.ledger();
                     list = lists(&ledger);
                 }
             }
         }
         let newest = events.iter().filter_map(|event| match event {
-            Event::Wish { stops, second, .. } => Some((*second, *stops)),
+            Event::Request { stops, second, .. } => Some((*second, *stops)),
             _ => None,
         });
         let (_, is_out) = newest.max().unwrap();

@@ -4,30 +4,30 @@ use portcullis_ledger::{LedgerError, Paging, Scope, Seq, StatusFilter};
 use portcullis_msisdn::{Directions, Msisdn, Subject};
 
 use super::fixture::{block, limit, list, one, sender, subject, tenant};
-use crate::place::Place;
+use crate::ledger_dir::LedgerDir;
 
 fn probe(keys: &portcullis_ledger::TenantKeys) -> Subject {
     keys.permutation().subject(Msisdn::parse("+46732001122").unwrap())
 }
 
 #[test]
-fn a_tenant_s_keys_stay_and_are_its_own() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn a_tenants_keys_are_stable_and_its_own() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let keys = ledger.ensure_tenant(&tenant("acme")).unwrap();
     let sealed = keys.state_seal().seal(b"context", b"state").unwrap();
     assert_ne!(probe(&keys), probe(&ledger.ensure_tenant(&tenant("other")).unwrap()));
     drop(ledger);
-    let ledger = place.ledger();
+    let ledger = dir.ledger();
     let again = ledger.ensure_tenant(&tenant("acme")).unwrap();
     assert_eq!(probe(&again), probe(&keys));
     assert_eq!(again.state_seal().open(b"context", &sealed).unwrap(), b"state");
 }
 
 #[test]
-fn all_who_see_a_tenant_first_see_the_same_keys() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn concurrent_first_uses_of_a_tenant_get_the_same_keys() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let probes: Vec<Subject> = thread::scope(|scope| {
         let threads: Vec<_> = (0..16)
             .map(|_| scope.spawn(|| probe(ledger.list(&tenant("acme"), sender("bot")).unwrap().keys())))
@@ -39,9 +39,9 @@ fn all_who_see_a_tenant_first_see_the_same_keys() {
 }
 
 #[test]
-fn a_tenant_has_one_list_a_scope() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn a_tenant_has_one_list_per_scope() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     assert_eq!(ledger.lists(&tenant("acme")).unwrap(), []);
     for scope in [sender("b"), Scope::Tenant, sender("a"), sender("b")] {
         let list = ledger.list(&tenant("acme"), scope.clone()).unwrap();
@@ -54,14 +54,14 @@ fn a_tenant_has_one_list_a_scope() {
 }
 
 #[test]
-fn settings_are_kept_until_removed() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn settings_are_stored_until_removed() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     ledger.put_settings(&tenant("b"), b"old").unwrap();
     ledger.put_settings(&tenant("a"), b"").unwrap();
     ledger.put_settings(&tenant("b"), b"plugin = fast").unwrap();
     drop(ledger);
-    let ledger = place.ledger();
+    let ledger = dir.ledger();
     let kept = vec![(tenant("a"), vec![]), (tenant("b"), b"plugin = fast".to_vec())];
     assert_eq!(ledger.settings().unwrap(), kept);
     assert!(ledger.remove_settings(&tenant("b")).unwrap());
@@ -70,9 +70,9 @@ fn settings_are_kept_until_removed() {
 }
 
 #[test]
-fn handles_to_what_was_forgotten_are_dead_even_when_the_name_comes_back() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn handles_to_a_forgotten_tenant_stay_dead_when_the_name_is_reused() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let dead = list(&ledger);
     let old = probe(dead.keys());
     one(&dead, block(1, Directions::BOTH));

@@ -8,7 +8,7 @@ use portcullis_msisdn::{Directions, ReservedId, Revealed};
 use super::fixture::{
     actor, block, entry, limit, list, of_block, of_unblock, one, sender, subject, tenant, time, unblock,
 };
-use crate::place::Place;
+use crate::ledger_dir::LedgerDir;
 
 const IN: Directions = Directions::INBOUND;
 const OUT: Directions = Directions::OUTBOUND;
@@ -22,7 +22,7 @@ fn with_text(write: Write, why: &str, form: &str) -> Write {
     })
 }
 
-/// The same, as the person's own wish.
+/// As the person's own request.
 fn opt_out(write: Write) -> Write {
     let write = of_block(write, |block| {
         block.hold = HoldKind::OptOut;
@@ -32,7 +32,7 @@ fn opt_out(write: Write) -> Write {
     of_unblock(write, |unblock| unblock.hold = Some(HoldKind::OptOut))
 }
 
-/// The same, of the operator's hold only.
+/// For the operator's hold only.
 fn of_operator(write: Write) -> Write {
     of_unblock(write, |unblock| unblock.hold = Some(HoldKind::Operator))
 }
@@ -42,9 +42,9 @@ fn until(write: Write, end: Timestamp) -> Write {
 }
 
 #[test]
-fn directions_are_added_and_taken_away() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn directions_are_added_and_removed() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     assert_eq!(one(&list, block(7, OUT)), Outcome::Added);
     assert_eq!(one(&list, block(7, OUT)), Outcome::Already);
     assert_eq!(one(&list, block(7, BOTH)), Outcome::Widened);
@@ -59,9 +59,9 @@ fn directions_are_added_and_taken_away() {
 }
 
 #[test]
-fn an_entry_remembers_who_when_why() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn an_entry_records_author_time_and_reason() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let start = time(Timestamp::now().as_millisecond());
     one(&list, with_text(block(7, OUT), "asked by mail", "073-200 11 22"));
     let blocked = entry(&list, 7);
@@ -87,9 +87,9 @@ fn an_entry_remembers_who_when_why() {
 }
 
 #[test]
-fn a_reactivated_entry_keeps_its_id_and_birth_only() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn a_reactivated_entry_keeps_only_its_id_and_creation_time() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     one(&list, until(with_text(block(7, OUT), "old", "old"), time(4_000_000_000_000)));
     let old = entry(&list, 7);
     let id = list.public_id(subject(7));
@@ -104,9 +104,9 @@ fn a_reactivated_entry_keeps_its_id_and_birth_only() {
 }
 
 #[test]
-fn blocking_again_updates_what_is_given() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn blocking_again_updates_the_given_fields() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     one(&list, with_text(block(7, OUT), "why", "form"));
     assert_eq!(one(&list, block(7, OUT)), Outcome::Already);
     assert_eq!(entry(&list, 7).sequence, Seq::new(1));
@@ -117,14 +117,14 @@ fn blocking_again_updates_what_is_given() {
     assert_eq!(updated.holds.lead().reason.as_ref().map(Reason::as_str), Some("why"));
     assert_eq!(one(&list, with_text(block(7, OUT), "why now", "form")), Outcome::Updated);
     let updated = entry(&list, 7);
-    assert_eq!(updated.expires(), None, "the newest block holds for good");
+    assert_eq!(updated.expires(), None, "the latest block has no expiry");
     assert_eq!(updated.holds.lead().reason.as_ref().map(Reason::as_str), Some("why now"));
 }
 
 #[test]
-fn times_finer_than_milliseconds_are_cut_once() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn times_are_truncated_to_milliseconds_once() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let end = Timestamp::new(4_000_000_000, 123_456_789).unwrap();
     one(&list, until(block(7, OUT), end));
     assert_eq!(entry(&list, 7).expires(), Some(time(4_000_000_000_123)));
@@ -132,9 +132,9 @@ fn times_finer_than_milliseconds_are_cut_once() {
 }
 
 #[test]
-fn a_subject_may_come_twice_in_a_call() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn a_subject_may_appear_twice_in_a_call() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let written =
         list.write(vec![block(7, OUT), block(3, IN), unblock(7, OUT), block(7, IN), block(3, IN)]).unwrap();
     let outcomes: Vec<_> = written.iter().map(|written| written.outcome).collect();
@@ -142,16 +142,16 @@ fn a_subject_may_come_twice_in_a_call() {
     assert_eq!(outcomes, [Added, Added, Removed, Reactivated, Already]);
     assert_eq!((written[3].before, written[3].after), (Directions::NONE, IN));
     assert_eq!(list.count().unwrap(), 2);
-    // One call changes an entry once.
+    // A call gives an entry at most one sequence number.
     assert_eq!(list.sequence().unwrap(), Seq::new(2));
     assert_eq!(written[0].sequence, entry(&list, 7).sequence);
     assert_eq!(written[4].sequence, entry(&list, 3).sequence);
 }
 
 #[test]
-fn a_call_is_all_or_nothing() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn a_call_is_atomic() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let refused = list.write(vec![block(7, OUT), block(8, Directions::NONE)]);
     assert!(matches!(refused, Err(LedgerError::NoDirections)));
     assert_eq!(list.get(subject(7)).unwrap(), None);
@@ -160,9 +160,9 @@ fn a_call_is_all_or_nothing() {
 }
 
 #[test]
-fn pages_walk_the_list_in_order() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn pages_list_all_entries_in_order() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     list.write((0..5).map(|value| block(value * 10, OUT)).collect()).unwrap();
     one(&list, unblock(20, OUT));
     let page = |after: Option<u64>, most, filter| {
@@ -184,9 +184,9 @@ fn pages_walk_the_list_in_order() {
 }
 
 #[test]
-fn pages_can_be_counted_and_walked_backwards() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn pages_can_be_skipped_and_read_backwards() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     list.write((0..5).map(|value| block(value * 10, OUT)).collect()).unwrap();
     let page = |from, most| {
         let page = list.subjects(from, limit(most), StatusFilter::Active).unwrap();
@@ -202,9 +202,9 @@ fn pages_can_be_counted_and_walked_backwards() {
 }
 
 #[test]
-fn a_filter_of_directions_takes_what_blocks_fewer_for_inactive() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn a_filter_treats_entries_with_fewer_directions_as_inactive() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     list.write(vec![block(1, IN), block(2, OUT), block(3, BOTH), block(4, BOTH), block(5, BOTH)]).unwrap();
     list.write(vec![unblock(4, OUT), unblock(5, BOTH)]).unwrap();
     let seen = |status, covering| {
@@ -222,9 +222,9 @@ fn a_filter_of_directions_takes_what_blocks_fewer_for_inactive() {
 }
 
 #[test]
-fn lifting_one_hold_leaves_the_other() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn lifting_one_hold_keeps_the_other() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     assert_eq!(one(&list, with_text(block(7, OUT), "rude", "073")), Outcome::Added);
     assert_eq!(one(&list, opt_out(block(7, OUT))), Outcome::Updated);
@@ -242,7 +242,7 @@ fn lifting_one_hold_leaves_the_other() {
     assert_eq!(one(&list, block(7, IN)), Outcome::Reactivated);
     assert_eq!(entry(&list, 7).holds.lead().kind, HoldKind::Operator);
 
-    // Each ends by itself.
+    // Each expires by itself.
     one(&list, until(block(7, IN), time(4_000_000_000_000)));
     one(&list, until(opt_out(block(7, OUT)), time(4_000_000_000_100)));
     assert_eq!(ledger.next_expiry().unwrap(), Some(time(4_000_000_000_000)));
@@ -255,9 +255,9 @@ fn lifting_one_hold_leaves_the_other() {
 }
 
 #[test]
-fn an_unblock_can_be_meant_for_entries_that_cover_enough() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn an_unblock_can_require_that_entries_cover_certain_directions() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     list.write(vec![block(1, OUT), block(2, BOTH)]).unwrap();
     let of_both = |value| of_unblock(unblock(value, BOTH), |unblock| unblock.covering = BOTH);
     assert_eq!(one(&list, of_both(1)), Outcome::Absent);
@@ -266,9 +266,9 @@ fn an_unblock_can_be_meant_for_entries_that_cover_enough() {
 }
 
 #[test]
-fn who_wrote_lately_is_remembered() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn visits_are_stored_and_pruned() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     list.keep_visits(&[(subject(1), time(1000)), (subject(2), time(2000))], time(0)).unwrap();
     list.keep_visits(&[(subject(1), time(3000))], time(0)).unwrap();
     assert_eq!(list.visits(time(0)).unwrap(), [(subject(1), time(3000)), (subject(2), time(2000))]);
@@ -278,9 +278,9 @@ fn who_wrote_lately_is_remembered() {
 }
 
 #[test]
-fn a_marketing_hold_is_on_record_and_blocks_nothing() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn a_marketing_hold_is_recorded_and_blocks_nothing() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let marketing = |write| of_block(opt_out(write), |block| block.hold = HoldKind::Marketing);
     assert_eq!(one(&list, marketing(block(7, OUT))), Outcome::Added);
     let held = entry(&list, 7);
@@ -296,9 +296,9 @@ fn a_marketing_hold_is_on_record_and_blocks_nothing() {
 }
 
 #[test]
-fn a_list_takes_no_more_than_it_may_have() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn a_list_has_at_most_its_maximum_number_of_entries() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let outcomes = |writes| {
         let written = list.write_up_to(2, writes).unwrap();
         written.iter().map(|written| written.outcome).collect::<Vec<_>>()
@@ -313,9 +313,9 @@ fn a_list_takes_no_more_than_it_may_have() {
 }
 
 #[test]
-fn the_trail_tells_each_change_with_before_and_after() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn the_trail_has_each_change_with_before_and_after() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     let there = actor("crm").at("192.0.2.7".parse().unwrap()).through("sinch").unwrap();
     let from_there = |write| of_block(with_text(write, "rude", "073"), |block| block.actor = there.clone());
@@ -326,13 +326,13 @@ fn the_trail_tells_each_change_with_before_and_after() {
 
     let trail = list.trail(None, limit(99)).unwrap();
     assert_eq!(trail.older, None);
-    let told: Vec<_> = (trail.records.iter())
+    let recorded: Vec<_> = (trail.records.iter())
         .map(|record| (record.subject.get(), record.sequence.get(), record.outcome, record.blocked_after()))
         .collect();
     use Outcome::{Added, Narrowed, Removed, Updated};
     let none = Directions::NONE;
     assert_eq!(
-        told,
+        recorded,
         [
             (8, 5, Removed, none),
             (8, 4, Updated, OUT),
@@ -354,7 +354,7 @@ fn the_trail_tells_each_change_with_before_and_after() {
     assert_eq!((&ended.actor, ended.at, ended.previous), (&Actor::expiry(), time(200), Seq::new(4)));
     assert_eq!(trail.records[1].expires, Some(time(100)));
 
-    // What shares a number stays together.
+    // Records with the same sequence number are not split.
     let part = list.trail(Some(Seq::new(3)), limit(1)).unwrap();
     assert_eq!((part.records.len(), part.older), (1, Some(Seq::new(2))));
     let part = list.trail(part.older, limit(1)).unwrap();
@@ -371,9 +371,9 @@ fn the_trail_tells_each_change_with_before_and_after() {
 }
 
 #[test]
-fn a_person_without_a_number_has_one_subject_for_ever() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn a_person_without_a_number_has_a_permanent_subject() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let acme = list(&ledger);
     let user: UserId = "US.13491208655302741918".parse().unwrap();
     assert_eq!(acme.person_of_user(&user).unwrap(), None);
@@ -387,22 +387,22 @@ fn a_person_without_a_number_has_one_subject_for_ever() {
     assert_eq!(other.person_of_user(&user).unwrap(), None);
     assert_ne!(other.ensure_person_of_user(&user).unwrap(), person);
     drop((acme, wide, other, ledger));
-    let ledger = place.ledger();
+    let ledger = dir.ledger();
     let acme = list(&ledger);
     assert_eq!(acme.person_of_user(&user).unwrap(), Some(person));
     let Revealed::Reserved(id) = acme.keys().permutation().reveal(person.first()) else {
-        panic!("not a number's")
+        panic!("it is not a number's subject")
     };
     assert_eq!(acme.user_of(id).unwrap(), Some(user));
     assert_eq!(acme.user_of(ReservedId::new(99).unwrap()).unwrap(), None);
-    let bytes = place.bytes();
+    let bytes = dir.bytes();
     assert!(!bytes.windows(20).any(|part| part == b"13491208655302741918"));
 }
 
 #[test]
-fn subjects_at_both_ends_are_like_others() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn the_smallest_and_largest_subjects_work() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     let (first, last) = (0, (1 << 50) - 1);
     list.write(vec![block(last, OUT), block(first, IN)]).unwrap();
     assert_eq!(list.members(None, limit(9)).unwrap(), [(subject(first), IN), (subject(last), OUT)]);
@@ -410,9 +410,9 @@ fn subjects_at_both_ends_are_like_others() {
 }
 
 #[test]
-fn the_feed_gives_each_entry_once_in_the_order_of_last_changes() {
-    let place = Place::new();
-    let list = list(&place.ledger());
+fn the_feed_has_each_entry_once_in_the_order_of_latest_changes() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
     list.write(vec![block(1, OUT), block(2, OUT), block(3, OUT)]).unwrap();
     one(&list, unblock(1, OUT));
     let feed = list.changes_since(Seq::START, limit(2)).unwrap();
@@ -432,9 +432,9 @@ fn the_feed_gives_each_entry_once_in_the_order_of_last_changes() {
 }
 
 #[test]
-fn entries_end_when_their_time_is_over() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn holds_expire() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     let wide = ledger.list(&tenant("acme"), Scope::Tenant).unwrap();
     let other = ledger.list(&tenant("other"), sender("bot")).unwrap();
@@ -471,9 +471,9 @@ fn entries_end_when_their_time_is_over() {
 }
 
 #[test]
-fn a_great_many_entries_end_in_parts() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn a_great_many_holds_expire_in_batches() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     list.write((0..10_500).map(|value| until(block(value, OUT), time(100))).collect()).unwrap();
     assert_eq!(ledger.expire_due(time(100)).unwrap()[0].count, 10_000);
@@ -484,9 +484,9 @@ fn a_great_many_entries_end_in_parts() {
 }
 
 #[test]
-fn public_ids_are_of_their_list_and_lead_back() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn public_ids_are_specific_to_a_list_and_reversible() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let lists = [
         list(&ledger),
         ledger.list(&tenant("acme"), Scope::Tenant).unwrap(),
@@ -498,5 +498,5 @@ fn public_ids_are_of_their_list_and_lead_back() {
         assert_eq!(list.subject_of(&id.to_string().parse().unwrap()), subject(7));
     }
     drop((lists, ledger));
-    assert_eq!(list(&place.ledger()).public_id(subject(7)), ids[0], "also after a restart");
+    assert_eq!(list(&dir.ledger()).public_id(subject(7)), ids[0], "also after a restart");
 }

@@ -3,15 +3,14 @@ use portcullis_msisdn::{Directions, Msisdn, Subject};
 use rusqlite::Connection;
 
 use crate::contract::fixture::{actor, block, list, one, sender, subject, tenant, unblock};
-use crate::place::Place;
+use crate::ledger_dir::LedgerDir;
 
 fn holds(bytes: &[u8], what: &[u8]) -> bool {
-    // A hit on the first two bytes is rare enough to make this fast.
+    // Two matching bytes are rare enough to make this fast.
     bytes.windows(2).enumerate().any(|(at, two)| two == &what[..2] && bytes[at..].starts_with(what))
 }
 
-/// What of the number could stand in a file: its digits, and it as an integer of five to eight
-/// bytes. Smaller ones it does not fit.
+/// The forms of a number that a file could contain: its digits, and an integer of five to eight bytes. It does not fit fewer.
 fn traces(number: Msisdn) -> Vec<Vec<u8>> {
     let mut traces = vec![number.digits().to_string().into_bytes()];
     for length in 5..=8 {
@@ -33,9 +32,9 @@ fn block_with_text(list: &List, subject: Subject, reason: &str, display: &str) {
 }
 
 #[test]
-fn numbers_and_texts_are_not_to_be_found_in_the_files() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn numbers_and_texts_are_not_in_the_files() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     let numbers: Vec<Msisdn> =
         (0..40).map(|n| Msisdn::parse(&format!("+4673{}", 2_001_122 + n * 104_729)).unwrap()).collect();
@@ -56,26 +55,26 @@ fn numbers_and_texts_are_not_to_be_found_in_the_files() {
         for trace in numbers.iter().copied().flat_map(traces).chain(texts.clone()) {
             assert!(!holds(bytes, &trace), "found {trace:02x?}");
         }
-        // The search finds what is there.
+        // The search does find what is in the files.
         assert!(holds(bytes, b"entries_by_sequence"));
         assert!(subjects.iter().any(|subject| holds(bytes, &subject.get().to_be_bytes())));
     };
-    search(&place.bytes());
+    search(&dir.bytes());
     drop((list, ledger));
-    search(&place.bytes());
+    search(&dir.bytes());
 }
 
 #[test]
-fn a_row_s_text_does_not_open_in_another_row() {
-    let place = Place::new();
+fn the_text_of_a_row_can_not_be_decrypted_in_another_row() {
+    let dir = LedgerDir::new();
     let (a, b) = (subject(1), subject(2));
-    let ledger = place.ledger();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     let other = ledger.list(&tenant("acme"), sender("other")).unwrap();
     for (list, subject) in [(&list, a), (&list, b), (&other, a)] {
         block_with_text(list, subject, "why", "form");
     }
-    let connection = Connection::open(place.file("ledger.db")).unwrap();
+    let connection = Connection::open(dir.file("ledger.db")).unwrap();
     let sealed: Vec<u8> = connection
         .query_row("SELECT sealed FROM entries ORDER BY list, subject LIMIT 1", (), |row| row.get(0))
         .unwrap();
@@ -86,19 +85,19 @@ fn a_row_s_text_does_not_open_in_another_row() {
 }
 
 #[test]
-fn errors_and_debug_output_tell_no_number() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn errors_and_debug_output_contain_no_number() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     block_with_text(&list, subject(732_001_122), "says 732001122", "732001122");
-    Connection::open(place.file("ledger.db"))
+    Connection::open(dir.file("ledger.db"))
         .unwrap()
         .execute("UPDATE entries SET directions = 9", ())
         .unwrap();
     let error = list.get(subject(732_001_122)).unwrap_err();
     let shown = format!("{error} {error:?} {list:?} {ledger:?} {:?}", list.keys());
     assert!(!shown.contains("732001122"), "{shown}");
-    Connection::open(place.file("ledger.db"))
+    Connection::open(dir.file("ledger.db"))
         .unwrap()
         .execute("UPDATE entries SET directions = 3", ())
         .unwrap();
@@ -106,9 +105,9 @@ fn errors_and_debug_output_tell_no_number() {
     assert!(!shown.contains("732001122"), "{shown}");
 }
 
-/// A tenant's secret as it is stored: all that could be read with the master key.
-fn wrapped_secret(place: &Place, name: &str) -> Vec<u8> {
-    Connection::open(place.file("ledger.db"))
+/// A tenant's secret as it is stored. With it and the master key, all of the tenant's data could be read.
+fn wrapped_secret(dir: &LedgerDir, name: &str) -> Vec<u8> {
+    Connection::open(dir.file("ledger.db"))
         .unwrap()
         .query_row(
             "SELECT wrapped FROM secrets JOIN tenants ON tenants.id = tenant WHERE name = ?1",
@@ -120,9 +119,9 @@ fn wrapped_secret(place: &Place, name: &str) -> Vec<u8> {
 
 #[test]
 fn the_secret_of_a_forgotten_tenant_is_overwritten() {
-    let place = Place::new();
-    let ledger = place.ledger();
-    // Enough for several pages, so that forgetting moves secrets about.
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
+    // Enough for several pages, so that SQLite moves secrets when some are deleted.
     let names: Vec<String> = (0..200).map(|n| format!("tenant-{n}")).collect();
     for name in &names {
         ledger.ensure_tenant(&tenant(name)).unwrap();
@@ -130,32 +129,32 @@ fn the_secret_of_a_forgotten_tenant_is_overwritten() {
     let keys = ledger.ensure_tenant(&tenant(&names[1])).unwrap();
     let sealed = keys.state_seal().seal(b"", b"state").unwrap();
     for name in (2..150).map(|n| &names[n * 37 % names.len()]).filter(|name| **name != names[1]) {
-        let secret = wrapped_secret(&place, name);
-        assert!(holds(&place.bytes(), &secret), "the search finds what is there");
+        let secret = wrapped_secret(&dir, name);
+        assert!(holds(&dir.bytes(), &secret), "the search works");
         ledger.forget_tenant(&tenant(name)).unwrap();
-        assert!(!holds(&place.bytes(), &secret), "found the secret of {name}");
+        assert!(!holds(&dir.bytes(), &secret), "found the secret of {name}");
     }
     let keys = ledger.ensure_tenant(&tenant(&names[1])).unwrap();
-    assert_eq!(keys.state_seal().open(b"", &sealed).unwrap(), b"state", "others keep theirs");
+    assert_eq!(keys.state_seal().open(b"", &sealed).unwrap(), b"state", "other tenants keep their secrets");
 }
 
 #[test]
-fn settings_can_t_be_given_to_another_tenant() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn settings_can_not_be_moved_to_another_tenant() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     ledger.put_settings(&tenant("a"), b"secret").unwrap();
     ledger.ensure_tenant(&tenant("b")).unwrap();
     drop(ledger);
-    let connection = Connection::open(place.file("ledger.db")).unwrap();
+    let connection = Connection::open(dir.file("ledger.db")).unwrap();
     connection.execute("UPDATE settings SET tenant = (SELECT id FROM tenants WHERE name = 'b')", ()).unwrap();
     drop(connection);
-    assert!(matches!(place.ledger().settings(), Err(LedgerError::Damaged { .. })));
+    assert!(matches!(dir.ledger().settings(), Err(LedgerError::Damaged { .. })));
 }
 
 #[test]
-fn a_forgotten_tenant_leaves_no_row() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn a_forgotten_tenant_leaves_no_rows() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let kept = ledger.list(&tenant("kept"), sender("bot")).unwrap();
     one(&kept, block(1, Directions::BOTH));
     for scope in [Scope::Tenant, sender("bot")] {
@@ -164,7 +163,7 @@ fn a_forgotten_tenant_leaves_no_row() {
     }
     ledger.put_settings(&tenant("acme"), b"settings").unwrap();
     let rows = |name: &str| -> i64 {
-        Connection::open(place.file("ledger.db"))
+        Connection::open(dir.file("ledger.db"))
             .unwrap()
             .query_row(&format!("SELECT count(*) FROM {name}"), (), |row| row.get(0))
             .unwrap()
@@ -173,7 +172,7 @@ fn a_forgotten_tenant_leaves_no_row() {
     assert_eq!(tables.map(rows), [1, 2, 2, 2, 3, 2001]);
     assert!(ledger.forget_tenant(&tenant("acme")).unwrap());
     assert_eq!(tables.map(rows), [0, 1, 1, 1, 1, 1]);
-    assert_eq!(std::fs::metadata(place.file("ledger.db-wal")).unwrap().len(), 0);
+    assert_eq!(std::fs::metadata(dir.file("ledger.db-wal")).unwrap().len(), 0);
     assert!(!ledger.forget_tenant(&tenant("acme")).unwrap());
     assert_eq!(kept.count().unwrap(), 1);
 }

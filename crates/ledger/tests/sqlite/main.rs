@@ -1,8 +1,8 @@
-//! The ledger in an SQLite file, through its public interface, on real files.
+//! Tests of the SQLite store through the public interface, with real files.
 
 mod at_rest;
 #[path = "../contract/mod.rs"]
 mod contract;
+mod ledger_dir;
 mod opening;
-mod place;
 mod torn;

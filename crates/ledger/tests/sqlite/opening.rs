@@ -5,71 +5,71 @@ use portcullis_msisdn::{Directions, Msisdn};
 use rusqlite::Connection;
 
 use crate::contract::fixture::{actor, block, limit, list, one, subject, unblock};
-use crate::place::{Place, open};
+use crate::ledger_dir::{LedgerDir, open};
 
 #[test]
-fn nobody_else_can_read_the_files() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn other_users_can_not_read_the_files() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     one(&list(&ledger), block(1, Directions::BOTH));
     for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock"] {
-        let mode = std::fs::metadata(place.file(name)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(dir.file(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
 
 #[test]
-fn closing_puts_everything_into_the_file() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn closing_checkpoints_everything_into_the_file() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     one(&list, block(1, Directions::BOTH));
     drop(ledger);
-    assert!(place.file("ledger.db-wal").exists(), "a list keeps the ledger open");
+    assert!(dir.file("ledger.db-wal").exists(), "a list keeps the ledger open");
     drop(list);
-    assert!(!place.file("ledger.db-wal").exists());
-    assert_eq!(crate::contract::fixture::list(&place.ledger()).count().unwrap(), 1);
+    assert!(!dir.file("ledger.db-wal").exists());
+    assert_eq!(crate::contract::fixture::list(&dir.ledger()).count().unwrap(), 1);
 }
 
 #[test]
-fn only_one_may_have_it_open() {
-    let place = Place::new();
-    let ledger = place.ledger();
-    let second = open(&place.file("ledger.db")).unwrap_err();
+fn a_ledger_can_be_open_only_once() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
+    let second = open(&dir.file("ledger.db")).unwrap_err();
     assert!(matches!(second, LedgerError::InUse { .. }), "{second}");
     drop(ledger);
-    place.ledger();
+    dir.ledger();
 }
 
 #[test]
-fn another_master_key_is_refused() {
-    let place = Place::new();
-    drop(place.ledger());
-    let before = std::fs::read(place.file("ledger.db")).unwrap();
-    let storage = StorageUrl::Sqlite(place.file("ledger.db"));
+fn another_master_key_is_rejected() {
+    let dir = LedgerDir::new();
+    drop(dir.ledger());
+    let before = std::fs::read(dir.file("ledger.db")).unwrap();
+    let storage = StorageUrl::Sqlite(dir.file("ledger.db"));
     let refused = Ledger::open(&storage, MasterKey::from_bytes([2; 32])).unwrap_err();
     assert!(matches!(refused, LedgerError::WrongMasterKey { .. }), "{refused}");
-    assert_eq!(std::fs::read(place.file("ledger.db")).unwrap(), before);
-    place.ledger();
+    assert_eq!(std::fs::read(dir.file("ledger.db")).unwrap(), before);
+    dir.ledger();
 }
 
 #[test]
-fn a_newer_schema_is_refused() {
-    let place = Place::new();
-    drop(place.ledger());
-    let connection = Connection::open(place.file("ledger.db")).unwrap();
+fn a_newer_schema_is_rejected() {
+    let dir = LedgerDir::new();
+    drop(dir.ledger());
+    let connection = Connection::open(dir.file("ledger.db")).unwrap();
     connection.pragma_update(None, "user_version", 6).unwrap();
     drop(connection);
-    let refused = open(&place.file("ledger.db")).unwrap_err();
+    let refused = open(&dir.file("ledger.db")).unwrap_err();
     assert!(matches!(refused, LedgerError::NewerSchema { found: 6, known: 5, .. }), "{refused}");
 }
 
 #[test]
-fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
-    let place = Place::new();
+fn an_older_schema_is_migrated() {
+    let dir = LedgerDir::new();
     let (blocked, opted_out, lifted) = (subject(1), subject(2), subject(3));
     {
-        let list = list(&place.ledger());
+        let list = list(&dir.ledger());
         list.write(vec![
             block(1, Directions::BOTH),
             block(2, Directions::OUTBOUND),
@@ -78,7 +78,7 @@ fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
         .unwrap();
         one(&list, unblock(3, Directions::BOTH));
     }
-    let connection = Connection::open(place.file("ledger.db")).unwrap();
+    let connection = Connection::open(dir.file("ledger.db")).unwrap();
     let as_it_was = "
         UPDATE entries SET source = 3 WHERE subject = 2;
         DROP INDEX entries_by_expiry; DROP TABLE holds; DROP TABLE records; DROP TABLE identities; DROP TABLE visits; DROP TABLE moves;
@@ -92,7 +92,7 @@ fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
         ALTER TABLE lists DROP COLUMN state; ALTER TABLE lists DROP COLUMN told; PRAGMA user_version = 1";
     connection.execute_batch(as_it_was).unwrap();
     drop(connection);
-    let list = list(&place.ledger());
+    let list = list(&dir.ledger());
     assert_eq!((list.count().unwrap(), list.kept_state().unwrap()), (2, None));
     list.keep_state([7; 16]).unwrap();
     assert_eq!(list.kept_state().unwrap(), Some([7; 16]));
@@ -100,7 +100,7 @@ fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
     assert_eq!((hold(blocked).kind, hold(opted_out).kind), (HoldKind::Operator, HoldKind::OptOut));
     assert_eq!(hold(blocked).actor, actor("crm"));
     assert_eq!(hold(lifted).lifted_by, Some(actor("help desk")));
-    // Which way it was blocked was not written down.
+    // Older schemas did not record the directions of inactive entries.
     assert_eq!(list.get(lifted).unwrap().unwrap().ever, Directions::BOTH);
     assert_eq!(list.history(&[blocked], None, limit(9)).unwrap().records, []);
     one(&list, unblock(1, Directions::INBOUND));
@@ -110,9 +110,9 @@ fn a_ledger_of_an_older_schema_is_brought_up_to_date() {
 }
 
 #[test]
-fn what_is_no_ledger_is_left_alone() {
-    let place = Place::new();
-    let (text, database) = (place.file("text"), place.file("other.db"));
+fn a_file_that_is_not_a_ledger_is_left_alone() {
+    let dir = LedgerDir::new();
+    let (text, database) = (dir.file("text"), dir.file("other.db"));
     std::fs::write(&text, "not a database".repeat(100)).unwrap();
     Connection::open(&database).unwrap().execute_batch("CREATE TABLE mine (a)").unwrap();
     for path in [text, database] {
@@ -124,34 +124,34 @@ fn what_is_no_ledger_is_left_alone() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_named() {
-    let place = Place::new();
-    let refused = open(&place.file("missing/ledger.db")).unwrap_err();
+fn a_missing_directory_is_named() {
+    let dir = LedgerDir::new();
+    let refused = open(&dir.file("missing/ledger.db")).unwrap_err();
     assert!(matches!(refused, LedgerError::Open { .. }));
     assert!(refused.to_string().contains("missing/ledger.db"), "{refused}");
 }
 
 #[test]
-fn a_ledger_that_was_hardly_begun_is_begun_again() {
-    let place = Place::new();
-    std::fs::write(place.file("empty.db"), "").unwrap();
-    Connection::open(place.file("header.db")).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
-    assert!(std::fs::metadata(place.file("header.db")).unwrap().len() > 0);
+fn a_partly_created_ledger_is_created_again() {
+    let dir = LedgerDir::new();
+    std::fs::write(dir.file("empty.db"), "").unwrap();
+    Connection::open(dir.file("header.db")).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
+    assert!(std::fs::metadata(dir.file("header.db")).unwrap().len() > 0);
     for name in ["empty.db", "header.db"] {
-        one(&list(&open(&place.file(name)).unwrap()), block(1, Directions::BOTH));
+        one(&list(&open(&dir.file(name)).unwrap()), block(1, Directions::BOTH));
     }
 }
 
 #[test]
-fn entries_of_both_spellings_from_before_are_shown_and_lifted_together() {
-    let place = Place::new();
-    let ledger = place.ledger();
+fn entries_of_both_variants_from_older_versions_are_shown_and_lifted_together() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
     let list = list(&ledger);
     let number = |digits: u64| list.keys().permutation().subject(Msisdn::try_from(digits).unwrap());
     let (one, other) = (number(5_511_987_654_321), number(551_187_654_321));
-    // As a version that did not know of spellings wrote them.
+    // As written by a version without support for variants.
     list.write(vec![Block::new(one, Directions::OUTBOUND, actor("crm")).into()]).unwrap();
-    let connection = Connection::open(place.file("ledger.db")).unwrap();
+    let connection = Connection::open(dir.file("ledger.db")).unwrap();
     let copy = format!(
         "INSERT INTO entries SELECT list, {}, directions, source, 2, actor, created, updated, lifted_by, deactivated,
              expires, sealed, kind, own, ever, since, requested FROM entries;
@@ -165,7 +165,7 @@ fn entries_of_both_spellings_from_before_are_shown_and_lifted_together() {
     assert_eq!((written[0].outcome, written[0].after), (Outcome::Removed, Directions::NONE));
     assert_eq!((list.count().unwrap(), list.members(None, limit(9)).unwrap()), (0, vec![]));
     let history = list.history(&person, None, limit(9)).unwrap();
-    assert_eq!(history.records.len(), 3, "two are lifted, and one was blocked while there was a trail");
+    assert_eq!(history.records.len(), 3, "both lifts, and the block that is in the trail");
     let part = list.history(&person, None, limit(1)).unwrap();
     assert_eq!(list.history(&person, part.older, limit(9)).unwrap().records, history.records[1..]);
 }

@@ -1,13 +1,13 @@
-//! A crash of the machine: the log ends anywhere.
+//! Crashes of the machine that truncate or corrupt the log at any point.
 
 use portcullis_ledger::Seq;
 use portcullis_msisdn::Directions;
 
 use crate::contract::crash::members;
 use crate::contract::fixture::{block, limit, list};
-use crate::place::Place;
+use crate::ledger_dir::LedgerDir;
 
-/// A ledger as a crash leaves it: the file and its log, of 30 writes.
+/// A ledger after a crash: the file and its log, with 30 writes.
 struct Crashed {
     file: Vec<u8>,
     log: Vec<u8>,
@@ -16,24 +16,23 @@ struct Crashed {
 
 impl Crashed {
     fn new() -> Self {
-        let place = Place::new();
-        let ledger = place.ledger();
+        let dir = LedgerDir::new();
+        let ledger = dir.ledger();
         let list = list(&ledger);
         let writes = 30;
         for value in 1..=writes {
             list.write(vec![block(value, Directions::BOTH)]).unwrap();
         }
-        let read = |name| std::fs::read(place.file(name)).unwrap();
+        let read = |name| std::fs::read(dir.file(name)).unwrap();
         Crashed { file: read("ledger.db"), log: read("ledger.db-wal"), writes }
     }
 
-    /// How many of the writes are there when it is opened with this log. They must be the first ones,
-    /// whole.
+    /// The number of writes that survive if the ledger is opened with this log. They must be a prefix of all writes.
     fn survivors(&self, log: &[u8]) -> u64 {
-        let place = Place::new();
-        std::fs::write(place.file("ledger.db"), &self.file).unwrap();
-        std::fs::write(place.file("ledger.db-wal"), log).unwrap();
-        let ledger = place.ledger();
+        let dir = LedgerDir::new();
+        std::fs::write(dir.file("ledger.db"), &self.file).unwrap();
+        std::fs::write(dir.file("ledger.db-wal"), log).unwrap();
+        let ledger = dir.ledger();
         let list = list(&ledger);
         let members = members(&list);
         let count = members.len() as u64;
@@ -46,11 +45,11 @@ impl Crashed {
 }
 
 #[test]
-fn a_torn_log_gives_a_prefix_of_the_writes() {
+fn a_damaged_log_yields_a_prefix_of_the_writes() {
     let crashed = Crashed::new();
     assert_eq!(crashed.survivors(&crashed.log), crashed.writes);
     let mut fewest = crashed.writes;
-    // The first pages make the tables.
+    // The first pages of the log create the tables.
     let made = crashed.log.len() / 2;
     for step in 0..40 {
         let at = made + (crashed.log.len() - made) * step / 40 + step;

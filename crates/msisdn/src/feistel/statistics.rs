@@ -1,9 +1,8 @@
-//! Whether permuted values look random, and whether these tests would notice if they did not.
+//! Statistical tests: whether permuted values look random, and whether the tests would detect it if they did not.
 //!
-//! Keys and inputs are fixed, so a test passes always or never. Each also asserts that too few
-//! rounds fail it: one or none fails all of them, two fail most, three and four fail the last. Five
-//! rounds pass, as telling them apart takes some 2^25 values. Such tests find blunders; they prove
-//! no security.
+//! Keys and inputs are fixed, so the results are reproducible. Each test also asserts that too few rounds fail it: zero
+//! and one round fail all of them, two fail most, three and four fail the last. Five rounds pass, because
+//! distinguishing them takes about 2^25 values. Such tests detect blunders; they don't prove security.
 
 use std::vec;
 use std::vec::Vec;
@@ -11,8 +10,8 @@ use std::vec::Vec;
 use super::{HALF, HALF_BITS, permute};
 use crate::siphash::Key;
 
-/// What six rounds stay within on every statistic here, in standard deviations. Among some ten
-/// thousand independent normal values the largest is about 4.
+/// The bound for six rounds on every statistic here, in standard deviations. The maximum of ten thousand independent
+/// normal values is about 4.
 const USUAL: f64 = 5.0;
 
 const KEYS: [Key; 4] = [
@@ -29,8 +28,8 @@ fn worst_of_keys(statistic: impl Fn(&Key) -> f64) -> f64 {
     KEYS.iter().map(statistic).fold(0.0, f64::max)
 }
 
-/// How far the values' share of 2^16 buckets is from even, by chi-square over the upper, the middle
-/// and the lower 16 bits; the largest, in standard deviations.
+/// The deviation of the permuted values from an even distribution over 2^16 buckets: the chi-square statistic of the
+/// upper, middle and lower 16 bits, of which the largest is returned, in standard deviations.
 fn unevenness<const ROUNDS: u64>(key: &Key, inputs: impl Iterator<Item = u64>) -> f64 {
     const BUCKETS: u32 = 1 << 16;
     let mut counts = [34, 17, 0].map(|shift| (shift, vec![0_u32; BUCKETS as usize]));
@@ -55,12 +54,12 @@ fn unevenness<const ROUNDS: u64>(key: &Key, inputs: impl Iterator<Item = u64>) -
         .fold(0.0, f64::max)
 }
 
-/// 2^20 numbers in a row: they differ in the right half.
+/// 2^20 consecutive numbers, which differ in the right half.
 fn consecutive_unevenness<const ROUNDS: u64>() -> f64 {
     worst_of_keys(|key| unevenness::<ROUNDS>(key, FIRST_NUMBER..FIRST_NUMBER + (1 << 20)))
 }
 
-/// 2^20 values 2^25 apart: they differ in the left half.
+/// 2^20 values at intervals of 2^25, which differ in the left half.
 fn strided_unevenness<const ROUNDS: u64>() -> f64 {
     worst_of_keys(|key| {
         unevenness::<ROUNDS>(key, (0..1 << 20).map(|left| left << HALF_BITS | FIRST_NUMBER & HALF))
@@ -81,8 +80,8 @@ fn values_that_differ_in_the_left_half_are_spread_evenly() {
     assert!(strided_unevenness::<2>() > 20.0 * USUAL);
 }
 
-/// For each input bit and each output bit, how often flipping the one flips the other; the farthest
-/// from half of the times, in standard deviations.
+/// For each input bit and each output bit, how often flipping the input flips the output. Returns the largest deviation
+/// from one half, in standard deviations.
 fn avalanche<const ROUNDS: u64>() -> f64 {
     const SAMPLES: u32 = 1 << 12;
     const BITS: u32 = 2 * HALF_BITS;
@@ -91,7 +90,7 @@ fn avalanche<const ROUNDS: u64>() -> f64 {
         for input_bit in 0..BITS {
             let mut flips = [0_u32; BITS as usize];
             for sample in 0..SAMPLES {
-                // Scattered: in a row, each pair would be met from both of its ends.
+                // Scattered: with consecutive inputs each pair would be counted from both ends.
                 let input = u64::from(sample).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BITS);
                 let changed = permute::<ROUNDS>(key, input) ^ permute::<ROUNDS>(key, input ^ 1 << input_bit);
                 for (output_bit, flips) in flips.iter_mut().enumerate() {
@@ -115,12 +114,10 @@ fn every_input_bit_flips_every_output_bit_half_of_the_time() {
     assert!(avalanche::<2>() > 10.0 * USUAL);
 }
 
-/// Among values that differ in the left half only, the number of pairs whose outputs differ in one
-/// half exactly as their inputs did; the farther from chance of the two output halves, in standard
-/// deviations.
+/// The number of pairs of values differing only in the left half whose outputs differ in one half exactly as their
+/// inputs do. Returns the larger deviation from chance of the two output halves, in standard deviations.
 ///
-/// With four rounds there are twice as many such pairs as by chance (Patarin's attack on four
-/// rounds, which looks at just this).
+/// Four rounds produce twice as many such pairs as chance, which is what Patarin's attack on four rounds exploits.
 fn kept_differences<const ROUNDS: u64>() -> f64 {
     const VALUES: u32 = 1 << 19;
     let by_chance = f64::from(VALUES) * f64::from(VALUES - 1) / 2.0 / f64::from(1_u32 << HALF_BITS);
@@ -128,7 +125,7 @@ fn kept_differences<const ROUNDS: u64>() -> f64 {
         [HALF_BITS, 0]
             .into_iter()
             .map(|shift| {
-                // A pair keeps its difference where input and output have the same sum.
+                // A pair keeps its difference if the XOR of input and output is the same for both.
                 let sums = (0..u64::from(VALUES)).map(|left| {
                     let output = permute::<ROUNDS>(key, left << HALF_BITS | FIRST_NUMBER & HALF);
                     left ^ output >> shift & HALF

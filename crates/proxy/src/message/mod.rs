@@ -14,7 +14,7 @@ use lenient::{Values, number, text, text_or_integer, texts_at, time, times, user
 use object::{Inner, Object};
 use portcullis_edge::number::is_same;
 use portcullis_engine::Identity;
-use portcullis_keywords::{Keywords, Wish};
+use portcullis_keywords::{Intent, Keywords};
 
 /// Somebody, by all that names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -223,7 +223,7 @@ impl When {
 /// What somebody asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
-    pub(crate) wish: Wish,
+    pub(crate) wish: Intent,
     /// The word that says so.
     pub(crate) word: String,
     pub(crate) at: When,
@@ -247,8 +247,8 @@ const WORDS: [&[&str]; 5] = [
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
-    Wish {
-        wish: Wish,
+    Intent {
+        wish: Intent,
         word: String,
     },
     Nothing,
@@ -263,16 +263,16 @@ pub(crate) fn said(keywords: &Keywords, object: &Object<'_>, paths: &[&[&str]]) 
     for path in paths {
         let texts = texts_at(object, path);
         let wishes: Vec<_> = texts.read.iter().map(|text| keywords.wish(text)).collect();
-        if let Some(stop) = wishes.iter().position(|wish| *wish == Some(Wish::Stop)) {
-            return Said::Wish { wish: Wish::Stop, word: texts.read[stop].clone() };
+        if let Some(stop) = wishes.iter().position(|wish| *wish == Some(Intent::Stop)) {
+            return Said::Intent { wish: Intent::Stop, word: texts.read[stop].clone() };
         }
-        let is_start = !texts.is_odd && wishes.iter().all(|wish| *wish == Some(Wish::Start));
+        let is_start = !texts.is_odd && wishes.iter().all(|wish| *wish == Some(Intent::Start));
         start = start.or_else(|| texts.read.first().filter(|_| is_start).cloned());
         is_odd |= texts.is_odd;
     }
     match start {
         _ if is_odd => Said::Unreadable,
-        Some(word) => Said::Wish { wish: Wish::Start, word },
+        Some(word) => Said::Intent { wish: Intent::Start, word },
         None => Said::Nothing,
     }
 }
@@ -288,17 +288,17 @@ pub(crate) enum Asked {
 /// lifts something, counts only where its time is beyond doubt.
 pub(crate) fn request(keywords: &Keywords, message: &Object<'_>) -> Asked {
     let (wish, word) = match said(keywords, message, &WORDS) {
-        Said::Wish { wish, word } => (wish, word),
+        Said::Intent { wish, word } => (wish, word),
         Said::Nothing => return Asked::Nothing,
         Said::Unreadable => return Asked::Unreadable,
     };
     let times = times(message, "timestamp");
-    if wish == Wish::Start && times.is_odd {
+    if wish == Intent::Start && times.is_odd {
         return Asked::Nothing;
     }
     let at = match wish {
-        Wish::Stop => times.read.into_iter().max().filter(|_| !times.is_odd),
-        Wish::Start => times.read.into_iter().min(),
+        Intent::Stop => times.read.into_iter().max().filter(|_| !times.is_odd),
+        Intent::Start => times.read.into_iter().min(),
     };
     let at = at.map_or(When::Unknown, When::At);
     Asked::For(Request { wish, word, at, id: id(message), may_be_confirmed: true })
@@ -450,7 +450,7 @@ mod tests {
             json!({ "interactive": { "type": "list_reply", "list_reply": { "id": "1", "title": "Stop" } } }),
             json!({ "type": "edit", "edit": { "message": { "type": "text", "text": { "body": "STOP" } } } }),
         ] {
-            assert_eq!(wish(&message), Some(Wish::Stop), "{message}");
+            assert_eq!(wish(&message), Some(Intent::Stop), "{message}");
         }
         for message in [
             json!({ "type": "image", "image": { "caption": "stop" } }),
@@ -469,7 +469,7 @@ mod tests {
         let keywords = Keywords::of(&OptOut::default()).unwrap();
         let said = |json: &str| said(&keywords, &serde_json::from_str(json).unwrap(), &WORDS);
         let wish = |json: &str| match said(json) {
-            Said::Wish { wish, .. } => Some(wish),
+            Said::Intent { wish, .. } => Some(wish),
             _ => None,
         };
         for stop in [
@@ -479,9 +479,9 @@ mod tests {
             r#"{"text":{"body":"STOP"},"text":5}"#,
             r#"{"text":"STOP"}"#,
         ] {
-            assert_eq!(wish(stop), Some(Wish::Stop), "{stop}");
+            assert_eq!(wish(stop), Some(Intent::Stop), "{stop}");
         }
-        assert_eq!(wish(r#"{"text":{"body":"START","body":"start!"}}"#), Some(Wish::Start));
+        assert_eq!(wish(r#"{"text":{"body":"START","body":"start!"}}"#), Some(Intent::Start));
         assert_eq!(said(r#"{"text":{"body":"START","body":"hi"}}"#), Said::Nothing);
         for odd in
             [r#"{"text":{"body":"START","body":[]}}"#, r#"{"button":["Stop"]}"#, r#"{"text":{"body":1e9}}"#]

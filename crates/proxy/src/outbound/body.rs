@@ -304,7 +304,7 @@ fn read<T: for<'a> Deserialize<'a>>(
 fn user_id(members: &[Member<'_>], rules: Rules) -> Result<Option<UserId>, BodyError> {
     let text: Option<Text> = read(members, "recipient", "must be a text", rules)?;
     let Some(text) = text else { return Ok(None) };
-    if rules.hold(Rule::UserIdShape) && !UserId::is_meta_s(text.as_str()) {
+    if rules.hold(Rule::UserIdShape) && !UserId::is_meta_bsuid(text.as_str()) {
         return Err(BodyError::Wrong(
             "recipient",
             "is no person's id such as US.13491208655302741918: write a telephone number as to",

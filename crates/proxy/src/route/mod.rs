@@ -224,7 +224,7 @@ impl RouteRequest<'_> {
     fn said(&self, keywords: &Keywords) -> Said {
         let Some(body) = self.body else { return Said::Nothing };
         if let Some(word) = lenient::text(body) {
-            return keywords.wish(&word).map_or(Said::Nothing, |wish| Said::Wish { wish, word });
+            return keywords.wish(&word).map_or(Said::Nothing, |wish| Said::Intent { wish, word });
         }
         Object::read(body).map_or(Said::Nothing, |object| said(keywords, &object, &[WORDS]))
     }
@@ -248,7 +248,7 @@ async fn hear(
     message: &RouteRequest<'_>,
 ) -> Result<bool, Refusal> {
     let (wish, word) = match message.said(&target.tenant.config.keywords) {
-        Said::Wish { wish, word } => (wish, word),
+        Said::Intent { wish, word } => (wish, word),
         Said::Nothing => return Ok(true),
         Said::Unreadable => return Ok(false),
     };

@@ -41,14 +41,14 @@ pub(super) enum PartitionError {
 
 /// Where changes go: to a sender's callback, or to where what is nobody's goes.
 #[derive(Clone, PartialEq, Eq)]
-enum Place {
+enum Destination {
     Sender { tenant: String, sender: String },
     Default,
 }
 
 impl Owned<'_> {
-    fn place(&self) -> Place {
-        Place::Sender { tenant: self.tenant.config.id.to_string(), sender: self.sender.id.to_string() }
+    fn place(&self) -> Destination {
+        Destination::Sender { tenant: self.tenant.config.id.to_string(), sender: self.sender.id.to_string() }
     }
 
     fn has_callback(&self, default: Option<&str>) -> bool {
@@ -59,7 +59,7 @@ impl Owned<'_> {
 /// What was made of one change.
 struct Fate {
     /// Where it goes; none where it is nobody's.
-    place: Option<Place>,
+    place: Option<Destination>,
     /// What goes there; none where nothing is left.
     kept: Option<Kept>,
     /// What goes to the sender's quarantine.
@@ -69,7 +69,7 @@ struct Fate {
 }
 
 impl Fate {
-    fn whole(place: Option<Place>) -> Self {
+    fn whole(place: Option<Destination>) -> Self {
         Fate {
             place,
             kept: Some(Kept::Whole),
@@ -92,7 +92,7 @@ pub(super) fn partition(
     let payload = Payload::read(&text).ok_or(PartitionError::NotAWebhook)?;
     let owners = Owners::of(registry, confirmations, &payload);
     let mut fates: BTreeMap<(usize, Option<usize>), Fate> = BTreeMap::new();
-    let mut places: Vec<Place> = Vec::new();
+    let mut places: Vec<Destination> = Vec::new();
     for (e, entry) in payload.entries.iter().enumerate() {
         let account = Account::of(entry);
         if entry.is_odd {
@@ -101,7 +101,7 @@ pub(super) fn partition(
         }
         if entry.changes.is_empty() {
             // As Messenger's and Instagram's have: nobody's, and whole.
-            fates.insert((e, None), Fate::whole(default.map(|_| Place::Default)));
+            fates.insert((e, None), Fate::whole(default.map(|_| Destination::Default)));
         }
         for (c, change) in entry.changes.iter().enumerate() {
             let fate = match owners.owner(&account, change) {
@@ -109,7 +109,7 @@ pub(super) fn partition(
                 Owner::Unclear(candidates) => {
                     of_unclear(&candidates, hear_unclear(&candidates, change)?, default)
                 }
-                Owner::Nobody => Fate::whole(default.map(|_| Place::Default)),
+                Owner::Nobody => Fate::whole(default.map(|_| Destination::Default)),
             };
             fates.insert((e, Some(c)), fate);
         }
@@ -120,9 +120,9 @@ pub(super) fn partition(
         }
     }
     let is_known = fates.values().all(|fate| fate.place.is_some());
-    let url_of = |place: &Place| match place {
-        Place::Default => default,
-        Place::Sender { tenant, sender } => sender_of(registry, tenant, sender)
+    let url_of = |place: &Destination| match place {
+        Destination::Default => default,
+        Destination::Sender { tenant, sender } => sender_of(registry, tenant, sender)
             .and_then(|(_, sender)| sender.callback_url.as_deref())
             .or(default),
     };
@@ -139,8 +139,8 @@ pub(super) fn partition(
     for place in &places {
         let of_place = || fates.values().filter(|fate| fate.place.as_ref() == Some(place));
         let owner = match place {
-            Place::Default => None,
-            Place::Sender { tenant, sender } => sender_of(registry, tenant, sender),
+            Destination::Default => None,
+            Destination::Sender { tenant, sender } => sender_of(registry, tenant, sender),
         };
         let tenant = owner.map(|(tenant, _)| tenant);
         if let Some(tenant) = tenant {
@@ -269,7 +269,7 @@ fn of_odd_entry(
         candidates.extend(named);
     }
     if candidates.is_empty() && !owners.is_whatsapp {
-        return Ok(Fate::whole(default.map(|_| Place::Default)));
+        return Ok(Fate::whole(default.map(|_| Destination::Default)));
     }
     Ok(of_unclear(&candidates, is_free, default))
 }

@@ -18,7 +18,7 @@ use crate::people;
 use portcullis_api::settings::{BlockedInbound, UnreadableInbound};
 use portcullis_edge::ops::{Refusal, Target, check};
 use portcullis_edge::settings::SenderConfig;
-use portcullis_keywords::Wish;
+use portcullis_keywords::Intent;
 
 /// How many elements of a webhook were what.
 #[derive(Clone, Copy, Debug, Default)]
@@ -231,7 +231,7 @@ impl<'a> Sorting<'a> {
         let Some(asked) = accept(asked) else { return Ok(true) };
         match named.who().filter(|_| !self.is_doubtful) {
             Some(who) => people::grant(&self.target, &self.confirmations, &who, &asked)?,
-            None if asked.wish == Wish::Stop => {
+            None if asked.wish == Intent::Stop => {
                 named.all().try_for_each(|one| {
                     people::grant(&self.target, &self.confirmations, &Who::from(&one), &asked)
                 })?;
@@ -296,7 +296,7 @@ impl<'a> Sorting<'a> {
                     // It is known whose the thread is, and words of the past are not confirmed.
                     let accept = |asked: Request| {
                         let asked = Request { may_be_confirmed: false, ..asked };
-                        (asked.at != When::Unknown && (!from.is_doubtful || asked.wish == Wish::Stop))
+                        (asked.at != When::Unknown && (!from.is_doubtful || asked.wish == Intent::Stop))
                             .then_some(asked)
                     };
                     is_readable &= self.hear(named, &message, accept)?;

@@ -1,4 +1,4 @@
-//! What was measured: by criterion, and by the programs that leave a file in `target/measured`.
+//! The results of Criterion, and of the programs that write files to `target/measured`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-/// Medians by name: of criterion's benchmarks, by their full names and in nanoseconds; and what the other programs found, where
-/// times are in nanoseconds, sizes in bytes, and rates a second.
+/// Results by name: medians of Criterion's benchmarks in nanoseconds, by their full names; and the results of the other
+/// programs, with times in nanoseconds, sizes in bytes, and rates per second.
 pub(super) struct Measured(BTreeMap<String, f64>);
 
 #[derive(Deserialize)]
@@ -26,8 +26,8 @@ struct Estimate {
 }
 
 impl Measured {
-    /// Reads what lies in a target folder: the newest results of criterion's benchmarks, the counts that gungraun left, and the
-    /// other programs' files, each an object of names and numbers.
+    /// Reads the results in a target directory: the latest results of Criterion's benchmarks, gungraun's counts, and
+    /// the other programs' files, each an object of names and numbers.
     pub(super) fn read(target: &Path) -> Result<Self> {
         let mut found = BTreeMap::new();
         collect(&target.join("criterion"), &mut found)?;
@@ -42,7 +42,7 @@ impl Measured {
         Ok(measured)
     }
 
-    /// What follows from what was measured, under a name of its own.
+    /// Adds values that are derived from others.
     fn derive(&mut self) {
         for (name, threads, time) in
             [("threads/one", 1.0, "check/threads/host/1"), ("threads/two", 2.0, "check/threads/host/2")]
@@ -72,7 +72,7 @@ impl Measured {
     }
 }
 
-/// A summary of gungraun's, of one benchmark.
+/// gungraun's summary of one benchmark.
 #[derive(Deserialize)]
 struct Summary {
     group: String,
@@ -100,10 +100,10 @@ struct Metric {
     values: BTreeMap<String, f64>,
 }
 
-/// Each of the benchmarks that are counted does its work for so many numbers.
+/// The number of phone numbers that each counted benchmark processes.
 const COUNTED: f64 = 1024.0;
 
-/// What each number took, by the names of the benchmark's group and of its case.
+/// Reads the counts per number, named by the benchmark's group and case.
 fn count(folder: &Path, found: &mut BTreeMap<String, f64>) -> Result<()> {
     for path in entries(folder)? {
         if path.is_dir() {
@@ -122,10 +122,10 @@ fn count(folder: &Path, found: &mut BTreeMap<String, f64>) -> Result<()> {
     Ok(())
 }
 
-/// What lies in a folder; nothing where there is none.
+/// The contents of a directory; empty if it does not exist.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
-    entries.map(|entry| Ok(entry.context("the results can't be read")?.path())).collect()
+    entries.map(|entry| Ok(entry.context("can't read the results")?.path())).collect()
 }
 
 fn collect(folder: &Path, found: &mut BTreeMap<String, f64>) -> Result<()> {
@@ -146,6 +146,6 @@ fn collect(folder: &Path, found: &mut BTreeMap<String, f64>) -> Result<()> {
 }
 
 fn read<T: for<'a> Deserialize<'a>>(file: &Path) -> Result<T> {
-    let text = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} can't be understood", file.display()))
+    let text = std::fs::read(file).with_context(|| format!("can't read {}", file.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("can't parse {}", file.display()))
 }

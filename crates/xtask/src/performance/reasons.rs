@@ -1,41 +1,42 @@
-//! Why a target was missed, from a profile, and what was tried: said on the page where it is missed, and only there.
+//! Why targets are missed, according to profiles, and what was tried. Shown on the page only for targets that are
+//! missed.
 
-const BATCH: &str = "Of what is above the native set, half to two thirds are the call itself, as the component that does nothing shows in the same run: \
-    eight bytes a number copied into the plugin's memory, a bit a number copied out and made a verdict. The rest is the inner loop as \
-    Cranelift compiles it: fewer registers, no vectors. Tried: a loop of its own for the bitmaps (a quarter less), no jump tables \
-    (a sixth less), verdicts eight at a time from a table, comparing four lower bytes first.";
+const BATCH: &str = "Half to two thirds of the difference to the native set is the call itself, as the component that does nothing shows in the same run: \
+    eight bytes per number are copied into the plugin's memory, and one bit per number is copied out and converted to a verdict. The rest is the inner loop as \
+    Cranelift compiles it: with fewer registers, and without vector instructions. Tried: a separate loop for the bitmaps (a quarter faster), no jump tables \
+    (a sixth faster), converting verdicts eight at a time with a table, comparing the four lower bytes first.";
 
-const HTTP: &str = "The check is not what limits it: axum answering a constant is well behind nginx, too. By `perf`, half of a request's \
-    processor time is the kernel's (one `recvfrom`, one `writev`, by `strace`), and most of the rest hyper's and tokio's; what the gateway does \
-    beyond a constant (the token, JSON, the permutation, the calls of two plugins) is about an eighth. Tried: checks round the router, answers that are there as texts, \
-    no thread change for a few numbers. A look at idle connections \
-    now and then, in the place of a timer for each request, was taken back: it cut off answers that take long. HAProxy's target is beyond what \
-    the client and the kernel reach here.";
+const HTTP: &str = "The check is not the bottleneck: axum answering with a constant is also well behind nginx. According to `perf`, half of a request's \
+    CPU time is spent in the kernel (one `recvfrom` and one `writev`, according to `strace`), and most of the rest in hyper and tokio. What the gateway does \
+    beyond a constant (the token, JSON, the permutation, the calls of two plugins) is about an eighth. Tried: checks that bypass the router, \
+    preformatted responses, no thread switch for a few numbers. Scanning for idle connections instead of one timer per request \
+    was reverted, because it cut off responses that take long. HAProxy's target is beyond what \
+    the client and the kernel can reach on this machine.";
 
-/// By the name of the figure.
+/// The reasons, by the name of the measured value.
 pub(super) const REASONS: &[(&str, &str)] = &[
     ("check/batch/64000/host/1024", BATCH),
     ("check/batch/1000000/host/1024", BATCH),
     (
         "memory/1000000/filled",
-        "By one page of 64 KiB, or 0.1 %: 998,000 fit. The set's own pages, bitmaps and counts are 5.34 bytes a number at this size; the \
-         rest is what the allocator can't use between them, and what the page with the plugin's stack has besides: Rust's allocator \
-         for WebAssembly never uses that. Tried: counts of half a byte (from 5.9), one page for stack and constants, smaller steps \
-         when a list is filled, page lists that are allocated once, bitmaps without room for a second container.",
+        "By one page of 64 KiB, or 0.1 %: 998,000 numbers fit. The set's own pages, bitmaps and counts take 5.34 bytes per number at this size. The \
+         rest is fragmentation, and the unused part of the page with the plugin's stack, which Rust's allocator \
+         for WebAssembly never uses. Tried: counts of half a byte (from 5.9), one page for both the stack and constants, smaller steps \
+         when a list is filled, page lists that are allocated once, bitmaps without spare capacity for a second container.",
     ),
     (
         "durable/64-clients/rate",
-        "This disk flushes in 0.2 ms, so that one client is fast, and 64 are bound by the processor, on two cores with all clients \
-         beside it. Tried: no savepoint for each job, which had SQLite copy each page it touched (from 32 µs a write to 24); writes of one \
-         list are joined (to 20).",
+        "This disk flushes in 0.2 ms, so one client is fast, and 64 clients are limited by the CPU, on two cores that they \
+         share with the ledger. Tried: no savepoint per job, for which SQLite copied each page that it touched (from 32 µs to 24 µs per write); merging writes to the same \
+         list (to 20 µs).",
     ),
     (
         "import/numbers",
-        "By `perf`, the ledger's one writing thread is busy nearly all the time, 5 to 6 µs a number, in SQLite: looking whether there is \
-         an entry (a sixth), the entry and its second index (a third), a record of who did what (a sixth), commits and the log (a sixth). All \
-         threads and the client together need 8 to 9 µs a number, of two processors. Tried: eight batches of ten thousand under way, which \
-         share commits, in the place of three of five thousand (from 80,000 a second); batches of one list are joined and written in the \
-         order of the table (a tenth less); batches of 50,000 (nothing).",
+        "According to `perf`, the ledger's single writer thread is busy almost all the time, with 5 to 6 µs per number in SQLite: looking up the existing \
+         entry (a sixth), writing the entry and its secondary index (a third), the audit record (a sixth), commits and the log (a sixth). All \
+         threads and the client together need 8 to 9 µs of CPU time per number, on two CPUs. Tried: eight concurrent batches of 10,000 that \
+         share commits, instead of three of 5,000 (from 80,000 per second); merging batches of the same list and writing them in the \
+         order of the table (a tenth faster); batches of 50,000 (no difference).",
     ),
     ("http/64000/portcullis/requests", HTTP),
     ("http/64000/portcullis/cpu", HTTP),

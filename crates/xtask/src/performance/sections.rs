@@ -1,10 +1,10 @@
-//! What the page shows below the targets: how cost grows, and what else was measured.
+//! The sections of the page below the targets.
 
 use super::measured::Measured;
 use super::table::Table;
 use super::{BATCHES, HOLDERS, SIZES, duration, grouped, nanos, rate};
 
-/// Those of which something was measured.
+/// Returns the sections that have results.
 pub(super) fn all(measured: &Measured) -> Vec<String> {
     let sections: [fn(&Measured) -> Option<String>; 12] = [
         one_at_a_time,
@@ -23,7 +23,7 @@ pub(super) fn all(measured: &Measured) -> Vec<String> {
     sections.iter().filter_map(|section| section(measured)).collect()
 }
 
-/// A section around a table; none where the table is empty.
+/// Formats a section with a table. `None` if the table is empty.
 fn section(title: &str, intro: &str, table: Table, outro: &str) -> Option<String> {
     let table = table.finish();
     if table.is_empty() {
@@ -33,13 +33,13 @@ fn section(title: &str, intro: &str, table: Table, outro: &str) -> Option<String
     Some(format!("## {title}\n\n{intro}\n\n{table}{outro}"))
 }
 
-/// A table with a column for each of these, which grow.
+/// Creates a table with a column per size.
 fn over(columns: &[u64]) -> Table {
     let columns = columns.iter().map(|&column| grouped(column as f64));
     Table::new(std::iter::once(String::new()).chain(columns))
 }
 
-/// How a cost grows while something grows a certain number of times, in words.
+/// Describes in words how a cost grows while something grows by a factor of `times`.
 fn grows(of: &str, from: Option<f64>, to: Option<f64>, times: f64) -> Option<String> {
     let ratio = to? / from?;
     let slope = ratio.ln() / times.ln();
@@ -47,10 +47,10 @@ fn grows(of: &str, from: Option<f64>, to: Option<f64>, times: f64) -> Option<Str
         s if s < -0.01 => "falls",
         s if s < 0.01 => "does not grow",
         s if s < 0.06 => "hardly grows",
-        s if s < 0.5 => "grows far slower than that",
-        s if s < 0.9 => "grows slower than that",
-        s if s < 1.1 => "grows as that does",
-        _ => "grows faster than that",
+        s if s < 0.5 => "grows much more slowly",
+        s if s < 0.9 => "grows more slowly",
+        s if s < 1.1 => "grows proportionally",
+        _ => "grows faster",
     };
     Some(format!("{of} {how} ({ratio:.2}×)"))
 }
@@ -69,14 +69,14 @@ fn one_at_a_time(measured: &Measured) -> Option<String> {
         })
         .collect();
     section(
-        "A check, one at a time, over the size of the list",
-        "In nanoseconds, and as a multiple of the hash set's.\n\n![A check over the size of the list](check.svg)",
+        "Single checks, by list size",
+        "In nanoseconds, and as a multiple of the hash set.\n\n![Cost of a check by list size](check.svg)",
         table,
-        &format!("While the list grows a thousand times, a check's cost in: {}.", growth.join("; ")),
+        &format!("While the list grows by a factor of 1,000, the cost of a check in: {}.", growth.join("; ")),
     )
 }
 
-/// A cost in nanoseconds, and as a multiple of another's.
+/// Formats a cost in nanoseconds, and as a multiple of another cost.
 fn beside(measured: &Measured, group: &str, one: &str, other: &str) -> Option<String> {
     let [cost, base] = [one, other].map(|name| measured.of(&format!("{group}/{name}")));
     Some(format!("{} ({:.1}×)", nanos(cost?), cost? / base?))
@@ -87,12 +87,7 @@ fn hits(measured: &Measured) -> Option<String> {
     for (holder, name) in [HOLDERS[0], HOLDERS[2], HOLDERS[3]] {
         table.row(name, SIZES.map(|size| beside(measured, &format!("check/hit/{size}"), holder, "hash-set")));
     }
-    section(
-        "A check that finds a blocked number",
-        "In nanoseconds, and as a multiple of the hash set's.",
-        table,
-        "",
-    )
+    section("Checks of blocked numbers", "In nanoseconds, and as a multiple of the hash set.", table, "")
 }
 
 fn many_at_once(measured: &Measured) -> Option<String> {
@@ -109,7 +104,7 @@ fn many_at_once(measured: &Measured) -> Option<String> {
         table.row(&name, SIZES.map(|size| cell("batch", size, batch)));
     }
     table.row(
-        "a batch of 1,024 numbers, with their permutation",
+        "a batch of 1,024 numbers, including their permutation",
         SIZES.map(|size| cell("numbers", size, 1024)),
     );
     let [least, most] = [BATCHES[0], BATCHES[BATCHES.len() - 1]];
@@ -122,20 +117,20 @@ fn many_at_once(measured: &Measured) -> Option<String> {
         })
         .collect();
     let growth = format!(
-        "While the batch grows from {least} to {}, what one number costs becomes less, as the call is shared: {}.",
+        "While the batch grows from {least} to {}, the cost per number changes as follows: {}.",
         grouped(most as f64),
         growth.join("; ")
     );
     section(
-        "Many at once, over the size of the batch",
-        "A number, through the host, in nanoseconds, and as a multiple of the same natively.\n\n\
-         ![A number's check over the size of the batch](batch.svg)",
+        "Batches, by batch size",
+        "Cost per number through the host, in nanoseconds, and as a multiple of the native set.\n\n\
+         ![Cost per number by batch size](batch.svg)",
         table,
         &growth,
     )
 }
 
-/// Tenants whose lists are measured one after the other.
+/// The numbers of tenants measured.
 const TENANTS: [u64; 4] = [1, 32, 1024, 4096];
 
 fn over_tenants(measured: &Measured) -> Option<String> {
@@ -146,14 +141,14 @@ fn over_tenants(measured: &Measured) -> Option<String> {
         "a check",
         TENANTS.map(|tenants| Some(format!("{} ({:.2}×)", nanos(of(tenants)?), of(tenants)? / base?))),
     );
-    let growth = grows("a check's cost", base, of(4096), 4096.0).unwrap_or_default();
+    let growth = grows("the cost of a check", base, of(4096), 4096.0).unwrap_or_default();
     section(
-        "A check, over the number of tenants",
-        "Each has 1,000 numbers in an instance of its own, and they are asked by turns, so that no cache holds the next one's \
-         list. In nanoseconds, and as a multiple of one tenant's.",
+        "Single checks, by number of tenants",
+        "Each tenant has 1,000 numbers in its own instance. They are checked in turn, so that the next list is not in any \
+         cache. In nanoseconds, and as a multiple of a single tenant.",
         table,
         &format!(
-            "While tenants grow from 1 to 4,096, {growth}: it is the cache that is missed, and nothing is looked for among them."
+            "While the number of tenants grows from 1 to 4,096, {growth}. The reason is cache misses: tenants are not searched."
         ),
     )
 }
@@ -162,17 +157,17 @@ fn over_threads(measured: &Measured) -> Option<String> {
     let of = |threads: &str| measured.of(&format!("threads/{threads}"));
     let mut table = Table::new(["", "one thread", "two threads"]);
     table.row(
-        "checks a second",
+        "checks per second",
         [
             of("one").map(rate),
             of("two").zip(of("one")).map(|(two, one)| format!("{} ({:.2}×)", rate(two), two / one)),
         ],
     );
     section(
-        "A hot list, over the number of threads",
-        "64,000 numbers in two replicas, each thread asking as fast as it can.",
+        "A busy list, by number of threads",
+        "64,000 numbers in two replicas. Each thread checks as fast as it can.",
         table,
-        "A thread uses the replica that is free: checks a second grow as the threads do, as far as there are replicas and processors.",
+        "A thread uses whichever replica is idle, so throughput grows with the number of threads, up to the number of replicas and CPUs.",
     )
 }
 
@@ -180,11 +175,11 @@ fn changes(measured: &Measured) -> Option<String> {
     let mut table = over(&SIZES);
     for (pattern, name) in [
         ("block-and-unblock/{}/host", "block and unblock, through the host"),
-        ("block-and-unblock/{}/native", "the same natively"),
-        ("block-and-unblock/{}/hash-set", "the same in a hash set"),
+        ("block-and-unblock/{}/native", "the same, natively"),
+        ("block-and-unblock/{}/hash-set", "the same, in a hash set"),
         ("page/{}/host", "a page of 100, through the host"),
-        ("page/{}/native", "the same natively"),
-        ("list/{}/build/native", "build the set, from unsorted values"),
+        ("page/{}/native", "the same, natively"),
+        ("list/{}/build/native", "build the set from unsorted values"),
         ("list/{}/fill/host", "fill a plugin, through the host"),
         ("list/{}/save/native", "save"),
         ("list/{}/load/native", "load"),
@@ -193,42 +188,39 @@ fn changes(measured: &Measured) -> Option<String> {
         table.row(name, SIZES.map(|size| of(size).map(duration)));
     }
     let of = |size: u64| measured.of(&format!("block-and-unblock/{size}/host"));
-    let growth = grows("what a change costs", of(SIZES[0]), of(SIZES[3]), 1000.0).unwrap_or_default();
+    let growth = grows("the cost of a change", of(SIZES[0]), of(SIZES[3]), 1000.0).unwrap_or_default();
     section(
-        "Changes, and whole lists, over the size of the list",
-        "Each block is lifted again, so that the list stays at its size: two calls.",
+        "Changes and whole lists, by list size",
+        "Each block is followed by an unblock, so that the list keeps its size: two calls.",
         table,
-        &format!("While the list grows a thousand times, {growth}."),
+        &format!("While the list grows by a factor of 1,000, {growth}."),
     )
 }
 
 fn durable(measured: &Measured) -> Option<String> {
     let flush = measured.of("durable/flush");
-    let mut table = Table::new(["", "each takes", "beside a flush"]);
+    let mut table = Table::new(["", "time per operation", "relative to a flush"]);
     let mut row = |name, time: Option<f64>| {
         let times = time.zip(flush).map(|(time, flush)| format!("{:.3}×", time / flush));
         table.row(name, [time.map(duration), times]);
     };
     let each = |rate: &str| measured.of(rate).map(|rate| 1e9 / rate);
-    row("a flush of the disk, after 4 KiB", flush);
+    row("a flush of the disk, after writing 4 KiB", flush);
     row("a block, one client", measured.of("durable/one-client"));
-    row("a block, 64 clients at once", measured.of("durable/64-clients"));
+    row("a block, 64 concurrent clients", measured.of("durable/64-clients"));
     row("a number of a million imported from a file, over HTTP", each("import/numbers"));
-    row(
-        "SQLite's own insertion of such a row, in order, without a record of who did what",
-        each("import/sqlite"),
-    );
-    section("Durable writes", "Acknowledged when they are on the disk.", table, "")
+    row("inserting such a row with plain SQLite, in order, without an audit trail", each("import/sqlite"));
+    section("Durable writes", "A write is acknowledged when it is on disk.", table, "")
 }
 
 fn over_http(measured: &Measured) -> Option<String> {
     let mut table = Table::new([
         "",
-        "requests a second",
-        "server's processor time a request",
+        "requests per second",
+        "server CPU time per request",
         "p50",
         "p99",
-        "numbers a second",
+        "numbers per second",
     ]);
     for (size, label) in [(64_000, "64,000"), (1_000_000, "1,000,000")] {
         for (server, name) in [
@@ -239,7 +231,7 @@ fn over_http(measured: &Measured) -> Option<String> {
             ("hash-set-get", "axum, a hash set, GET"),
             ("nginx-map", "nginx, map file, GET"),
             ("haproxy-map", "HAProxy, map_str, GET"),
-            ("portcullis-batch", "Portcullis, 100 numbers a request"),
+            ("portcullis-batch", "Portcullis, 100 numbers per request"),
         ] {
             let of = |what: &str| measured.of(&format!("http/{size}/{server}/{what}"));
             let cells = [
@@ -254,9 +246,9 @@ fn over_http(measured: &Measured) -> Option<String> {
     }
     section(
         "Over HTTP",
-        "By `benches/peers/check.sh`: one processor for the server, one for 64 connections that ask as fast as they are answered. \
-         Portcullis and axum get what the native API gets, a POST with a token and JSON; nginx and HAProxy the number in the query, \
-         and no token.",
+        "Measured by `benches/peers/check.sh`: one CPU for the server, and one for 64 connections that send requests as fast as they are answered. \
+         Portcullis and axum get requests of the native API: a POST with a token and JSON. nginx and HAProxy get the number in the query, \
+         without a token.",
         table,
         "",
     )
@@ -267,12 +259,12 @@ fn stores(measured: &Measured) -> Option<String> {
     for (name, label) in [
         ("redis/{}/sismember-unix", "Redis, SISMEMBER, Unix socket"),
         ("redis/{}/sismember-tcp", "Redis, SISMEMBER, TCP"),
-        ("redis/{}/sismember-pipelined-unix", "Redis, SISMEMBER, 100 in a pipeline, Unix socket"),
+        ("redis/{}/sismember-pipelined-unix", "Redis, SISMEMBER, pipelines of 100, Unix socket"),
         ("redis/{}/smismember-unix", "Redis, SMISMEMBER of 100, Unix socket"),
         ("redis/{}/smismember-tcp", "Redis, SMISMEMBER of 100, TCP"),
-        ("postgres/{}/prepared", "PostgreSQL, a prepared look-up"),
+        ("postgres/{}/prepared", "PostgreSQL, prepared lookup"),
         ("postgres/{}/any", "PostgreSQL, `= ANY` of 100"),
-        ("http/{}/portcullis-batch", "Portcullis over HTTP, 100 a request, 64 connections"),
+        ("http/{}/portcullis-batch", "Portcullis over HTTP, 100 per request, 64 connections"),
     ] {
         let cell = |size: u64| {
             let cost = measured.of(&name.replace("{}", &size.to_string()))?;
@@ -282,8 +274,8 @@ fn stores(measured: &Measured) -> Option<String> {
         table.row(label, [cell(64_000), cell(1_000_000)]);
     }
     section(
-        "What one would ask instead",
-        "A number, by one client over one connection, which shares a processor with the server; and as a multiple of a check through the host.",
+        "Alternative stores",
+        "Cost per number for one client with one connection, which shares a CPU with the server, and as a multiple of a check through the host.",
         table,
         "",
     )
@@ -292,18 +284,18 @@ fn stores(measured: &Measured) -> Option<String> {
 fn forwarded(measured: &Measured) -> Option<String> {
     let head = [
         "",
-        "messages a second",
-        "server's processor time a message",
+        "messages per second",
+        "server CPU time per message",
         "p50",
         "p99",
-        "p50 at 5,000 a second",
-        "p99 at 5,000",
+        "p50 at 5,000 per second",
+        "p99 at 5,000 per second",
     ];
     let mut table = Table::new(head);
     for (server, name) in [
         ("portcullis", "Portcullis, each message checked"),
-        ("nginx", "nginx, a plain proxy"),
-        ("haproxy", "HAProxy, a plain proxy"),
+        ("nginx", "nginx, as a plain proxy"),
+        ("haproxy", "HAProxy, as a plain proxy"),
         ("portcullis-webhook", "Portcullis, webhooks to a tenant"),
     ] {
         let of = |what: &str| measured.of(&format!("forward/{server}/{what}"));
@@ -312,8 +304,8 @@ fn forwarded(measured: &Measured) -> Option<String> {
         table.row(name, cells);
     }
     section(
-        "Messages forwarded",
-        "By `benches/peers/forward.sh`: before the same upstream, which shares a processor with the client.",
+        "Forwarding messages",
+        "Measured by `benches/peers/forward.sh`, with the same upstream, which shares a CPU with the client.",
         table,
         "",
     )
@@ -324,36 +316,37 @@ fn memory(measured: &Measured) -> Option<String> {
     let mut table = over(&sizes);
     for (name, label) in [
         ("memory/{}/filled", "filled by the host from the ledger"),
-        ("memory/{}/random", "grown, one write after the other, in no order"),
+        ("memory/{}/random", "grown by single writes in random order"),
         ("memory/{}/loaded", "loaded from a saved state"),
-        ("saved/{}", "the saved state"),
+        ("saved/{}", "the saved state itself"),
     ] {
         let of = |size: u64| measured.of(&name.replace("{}", &size.to_string()));
         table.row(label, sizes.map(|size| of(size).map(|bytes| format!("{bytes:.3}"))));
     }
     let empty =
-        measured.of("memory/empty").map(|bytes| format!("Of an empty list it is {} bytes.", grouped(bytes)));
+        measured.of("memory/empty").map(|bytes| format!("An empty list takes {} bytes.", grouped(bytes)));
     section(
         "Memory",
-        "The plugin's whole linear memory, in bytes a number, by how the list came to be.",
+        "The plugin's whole linear memory in bytes per number, by how the list was created.",
         table,
         &empty.unwrap_or_default(),
     )
 }
 
 fn instructions(measured: &Measured) -> Option<String> {
-    let head = ["a number", "instructions", "reads that miss the first cache", "that miss a cache of 2 MiB"];
+    let head =
+        ["per number", "instructions", "reads that miss the first cache", "reads that miss a cache of 2 MiB"];
     let mut table = Table::new(head);
     for (name, label) in [
-        ("native/hit", "natively, a member, 64,000"),
-        ("native/miss", "natively, a stranger, 64,000"),
-        ("native/miss_of_many", "natively, a stranger, 10,000,000"),
+        ("native/hit", "natively, blocked, 64,000"),
+        ("native/miss", "natively, not blocked, 64,000"),
+        ("native/miss_of_many", "natively, not blocked, 10,000,000"),
         ("native/batch", "natively, in a batch of 1,024"),
-        ("host/hit", "through the host, a member"),
-        ("host/miss", "through the host, a stranger"),
+        ("host/hit", "through the host, blocked"),
+        ("host/miss", "through the host, not blocked"),
         ("host/batch", "through the host, in a batch of 1,024"),
-        ("edge/parse", "a number read from its text"),
-        ("edge/permute", "a number to its subject"),
+        ("edge/parse", "parsing a number"),
+        ("edge/permute", "permuting a number to its subject"),
     ] {
         let of = |what: &str| measured.of(&format!("{what}/{name}"));
         let misses = |what: &str| of(what).map(|misses| format!("{misses:.2}"));
@@ -361,8 +354,8 @@ fn instructions(measured: &Measured) -> Option<String> {
     }
     section(
         "Instructions and cache misses",
-        "Counted under valgrind, with its model of caches, of which the last is here as large as a core's own: the same however busy the \
-         machine is.",
+        "Counted under valgrind with its cache model, in which the last cache has the size of a core's own. The counts don't depend on \
+         the load of the machine.",
         table,
         "",
     )
@@ -373,13 +366,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growth_is_said_in_words() {
-        let said = |to: f64| grows("it", Some(10.0), Some(to), 1000.0);
-        assert_eq!(said(10.0).as_deref(), Some("it does not grow (1.00×)"));
-        assert_eq!(said(14.0).as_deref(), Some("it hardly grows (1.40×)"));
-        assert_eq!(said(20.0).as_deref(), Some("it grows far slower than that (2.00×)"));
-        assert_eq!(said(10_000.0).as_deref(), Some("it grows as that does (1000.00×)"));
-        assert_eq!(said(1.0).as_deref(), Some("it falls (0.10×)"));
+    fn growth_is_described_in_words() {
+        let described = |to: f64| grows("it", Some(10.0), Some(to), 1000.0);
+        assert_eq!(described(10.0).as_deref(), Some("it does not grow (1.00×)"));
+        assert_eq!(described(14.0).as_deref(), Some("it hardly grows (1.40×)"));
+        assert_eq!(described(20.0).as_deref(), Some("it grows much more slowly (2.00×)"));
+        assert_eq!(described(10_000.0).as_deref(), Some("it grows proportionally (1000.00×)"));
+        assert_eq!(described(1.0).as_deref(), Some("it falls (0.10×)"));
         assert_eq!(grows("it", None, Some(1.0), 10.0), None);
     }
 }

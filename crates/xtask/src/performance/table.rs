@@ -1,8 +1,8 @@
-//! A table of the page.
+//! Markdown tables.
 
 use std::fmt::Write as _;
 
-/// Rows of cells below a head. A row of which nothing was measured is left out, and a table without rows too.
+/// A table with a head. Rows without results are omitted, as are tables without rows.
 pub(super) struct Table {
     head: String,
     rows: String,
@@ -16,7 +16,7 @@ impl Table {
         table
     }
 
-    /// Cells that were not measured are empty.
+    /// Adds a row. Cells without a result are empty.
     pub(super) fn row(&mut self, name: &str, cells: impl IntoIterator<Item = Option<String>>) {
         let cells: Vec<Option<String>> = cells.into_iter().collect();
         if cells.iter().any(Option::is_some) {
@@ -25,7 +25,7 @@ impl Table {
         }
     }
 
-    /// Empty where there are no rows.
+    /// Returns the table; empty if it has no rows.
     pub(super) fn finish(self) -> String {
         if self.rows.is_empty() { String::new() } else { self.head + &self.rows }
     }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_measured_is_left_out() {
+    fn rows_without_results_are_omitted() {
         let mut table = Table::new(["", "a", "b"]);
         table.row("nothing", [None, None]);
         table.row("half", [Some("1".to_owned()), None]);

@@ -1,28 +1,28 @@
-//! The figures to reach, each beside its baseline of the same run.
+//! The targets, each compared with a baseline of the same run.
 
 use super::measured::Measured;
 use super::reasons::REASONS;
 use super::table::Table;
 
-/// A figure to reach.
+/// A target value.
 struct Target {
     what: &'static str,
-    /// What it is compared with, in words; empty where with nothing.
+    /// The baseline, in words; empty if there is none.
     beside: &'static str,
-    /// The name of what was measured.
+    /// The name of the measured value.
     figure: &'static str,
-    /// What it is divided by before it is looked at.
+    /// What the measured value is divided by.
     by: By,
     is: Is,
     bound: f64,
     unit: Unit,
 }
 
-/// What a figure is divided by.
+/// A divisor.
 enum By {
-    /// Another figure of the same run.
+    /// Another measured value of the same run.
     Figure(&'static str),
-    /// So many.
+    /// A constant.
     Number(f64),
 }
 
@@ -31,16 +31,16 @@ enum Is {
     AtLeast,
 }
 
-/// What the quotient is.
+/// The unit of the quotient.
 enum Unit {
     Times,
     Time,
-    /// With two digits after the point.
+    /// A number with three decimals.
     Mean,
-    /// Millions of bytes.
+    /// Bytes, shown in millions.
     Megabytes,
     Count,
-    /// Numbers a second.
+    /// Numbers per second.
     Rate,
 }
 
@@ -82,7 +82,7 @@ const MICRO: f64 = 1e3;
 const MILLI: f64 = 1e6;
 
 const TRIVIAL: &str = "a trivial component";
-const NATIVELY: &str = "the same set natively";
+const NATIVELY: &str = "the native set";
 
 const TARGETS: &[Target] = &[
     at_most(
@@ -128,33 +128,43 @@ const TARGETS: &[Target] = &[
         1.25,
     ),
     at_most(
-        "the same from numbers, with the permutation, 64,000",
+        "a number in a batch of 1,024, including its permutation, 64,000",
         NATIVELY,
         "check/numbers/64000/host/1024",
         "check/numbers/64000/native/1024",
         1.25,
     ),
     at_most(
-        "the same from numbers, with the permutation, 1,000,000",
+        "a number in a batch of 1,024, including its permutation, 1,000,000",
         NATIVELY,
         "check/numbers/1000000/host/1024",
         "check/numbers/1000000/native/1024",
         1.25,
     ),
     of_size(
-        "reads of a check of a stranger that miss a cache of 2 MiB, in the set, 64,000",
+        "reads per check of a number that is not blocked that miss a cache of 2 MiB, in the set, 64,000",
         "misses/native/miss",
         2.0,
         Unit::Mean,
     ),
     of_size("the same, 10,000,000", "misses/native/miss_of_many", 2.0, Unit::Mean),
-    at_least("a hot list of two replicas, two threads", "one thread", "threads/two", "threads/one", 1.8),
-    of_size("bytes a number in the plugin's memory, 1,000,000", "memory/1000000/filled", 5.5, Unit::Mean),
-    of_size("bytes a number, 10,000,000", "memory/10000000/filled", 5.5, Unit::Mean),
-    of_size("bytes a number, 100,000,000", "memory/100000000/filled", 5.5, Unit::Mean),
-    of_size("bytes a number of a saved state, 1,000,000", "saved/1000000", 5.5, Unit::Mean),
-    of_size("strangers blocked, of 10^9 checks beside a model", "exact/false-positives", 0.0, Unit::Count),
-    of_size("members let through, of the same", "exact/false-negatives", 0.0, Unit::Count),
+    at_least("a busy list with two replicas, two threads", "one thread", "threads/two", "threads/one", 1.8),
+    of_size("bytes per number in the plugin's memory, 1,000,000", "memory/1000000/filled", 5.5, Unit::Mean),
+    of_size("bytes per number in the plugin's memory, 10,000,000", "memory/10000000/filled", 5.5, Unit::Mean),
+    of_size(
+        "bytes per number in the plugin's memory, 100,000,000",
+        "memory/100000000/filled",
+        5.5,
+        Unit::Mean,
+    ),
+    of_size("bytes per number of a saved state, 1,000,000", "saved/1000000", 5.5, Unit::Mean),
+    of_size(
+        "false positives in 10^9 checks compared with a model",
+        "exact/false-positives",
+        0.0,
+        Unit::Count,
+    ),
+    of_size("false negatives in the same checks", "exact/false-negatives", 0.0, Unit::Count),
     of_size(
         "updates through the API that the next check did not see, of 4,000",
         "updates/unseen",
@@ -171,70 +181,74 @@ const TARGETS: &[Target] = &[
     ),
     at_least(
         "durable blocks of 64 clients",
-        "one client's",
+        "one client",
         "durable/64-clients/rate",
         "durable/one-client/rate",
         10.0,
     ),
-    as_fast_as("numbers imported a second, durably, from a file", "import/numbers", 300_000.0),
+    as_fast_as("numbers imported per second, durably, from a file", "import/numbers", 300_000.0),
     within("save, 1,000,000", "list/1000000/save/native", 1.0, 10.0 * MILLI),
     within("load, 1,000,000", "list/1000000/load/native", 1.0, 20.0 * MILLI),
     within(
-        "cold start of a gateway, 1,000,000, to the first right answer",
+        "cold start of a gateway, 1,000,000, until the first correct response",
         "start/1000000",
         1.0,
         300.0 * MILLI,
     ),
     within("start with nothing to load", "start/empty", 1.0, 100.0 * MILLI),
-    of_size("the gateway's program", "start/program-bytes", 40e6, Unit::Megabytes),
-    within("an empty generation", "instantiate/exact", 1.0, 50.0 * MICRO),
+    of_size("the size of the gateway's executable", "start/program-bytes", 40e6, Unit::Megabytes),
+    within("creating an empty generation", "instantiate/exact", 1.0, 50.0 * MICRO),
     within("reload, from the file's arrival to serving, 64,000", "reload/64000", 1.0, 500.0 * MILLI),
     within("reload, 1,000,000", "reload/1000000", 1.0, 2000.0 * MILLI),
-    within("delay of a check that reloads add, p99.9", "delay/added", 1.0, MILLI),
-    within("back after a trap, 64,000", "recovery/64000", 1.0, 10.0 * MILLI),
-    within("back after a trap, 1,000,000", "recovery/1000000", 1.0, 100.0 * MILLI),
+    within("check latency added by reloads, p99.9", "delay/added", 1.0, MILLI),
+    within("recovery after a trap, 64,000", "recovery/64000", 1.0, 10.0 * MILLI),
+    within("recovery after a trap, 1,000,000", "recovery/1000000", 1.0, 100.0 * MILLI),
     at_least(
-        "HTTP checks a second, one number",
-        "axum answering a constant",
+        "HTTP checks per second, one number",
+        "axum answering with a constant",
         "http/64000/portcullis/requests",
         "http/64000/constant/requests",
         0.85,
     ),
     at_most(
-        "processor time of the server, a check",
-        "axum answering a constant",
+        "server CPU time per check",
+        "axum answering with a constant",
         "http/64000/portcullis/cpu",
         "http/64000/constant/cpu",
         1.3,
     ),
     at_least(
-        "HTTP checks a second, 64,000",
+        "HTTP checks per second, 64,000",
         "nginx, map file",
         "http/64000/portcullis/requests",
         "http/64000/nginx-map/requests",
         1.0,
     ),
     at_least(
-        "HTTP checks a second, 64,000",
+        "HTTP checks per second, 64,000",
         "HAProxy, map_str",
         "http/64000/portcullis/requests",
         "http/64000/haproxy-map/requests",
         1.8,
     ),
-    as_fast_as("numbers checked a second by HTTP, 100 a request", "http/64000/portcullis-batch/numbers", 3e6),
+    as_fast_as(
+        "numbers checked per second over HTTP, 100 per request",
+        "http/64000/portcullis-batch/numbers",
+        3e6,
+    ),
     of_size(
-        "10,000 tenants of 1,000 numbers, most at rest, in all",
+        "10,000 tenants of 1,000 numbers, most of them idle, in total",
         "tenants/resident-bytes",
         1_073_741_824.0,
         Unit::Megabytes,
     ),
-    within("the answer of a tenant at rest, p50", "tenants/woken/p50", 1.0, 5.0 * MILLI),
-    within("the answer of a tenant at rest, p99", "tenants/woken/p99", 1.0, 5.0 * MILLI),
+    within("response time of an idle tenant, p50", "tenants/woken/p50", 1.0, 5.0 * MILLI),
+    within("response time of an idle tenant, p99", "tenants/woken/p99", 1.0, 5.0 * MILLI),
 ];
 
-/// Each target, and what was measured.
+/// The table of targets and results.
 pub(super) fn table(measured: &Measured) -> String {
-    let mut table = Table::new(["what", "beside", "target", "measured", ""]);
+    let mut table = Table::new(["what", "baseline", "target", "measured", ""]);
     for target in TARGETS {
         let Some(value) = target.value(measured) else { continue };
         let sign = match target.is {
@@ -244,8 +258,8 @@ pub(super) fn table(measured: &Measured) -> String {
         let verdict = if target.is_reached(value) { "reached" } else { "**missed**" };
         let cells = [
             target.beside.to_owned(),
-            format!("{sign} {}", target.unit.told(target.bound)),
-            target.unit.told(value),
+            format!("{sign} {}", target.unit.format(target.bound)),
+            target.unit.format(value),
             verdict.to_owned(),
         ];
         table.row(target.what, cells.map(Some));
@@ -253,36 +267,39 @@ pub(super) fn table(measured: &Measured) -> String {
     table.finish()
 }
 
-/// Why those were missed that were, and what was tried; empty where none was.
+/// Explains the missed targets; empty if there are none.
 pub(super) fn missed(measured: &Measured) -> String {
     let missed =
         TARGETS.iter().filter(|target| target.value(measured).is_some_and(|value| !target.is_reached(value)));
-    // Several may have one reason.
+    // Several targets may have the same reason.
     let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
     for target in missed {
         let reason = REASONS.iter().find(|(figure, _)| *figure == target.figure);
-        let reason = reason.map_or("This run missed it; others did not.", |(_, reason)| reason);
-        let beside =
-            if target.beside.is_empty() { String::new() } else { format!(", beside {}", target.beside) };
+        let reason = reason.map_or("Missed in this run, but not in others.", |(_, reason)| reason);
+        let beside = if target.beside.is_empty() {
+            String::new()
+        } else {
+            format!(", compared with {}", target.beside)
+        };
         let name = format!("{}{beside}", target.what);
         match reasons.iter_mut().find(|(of_others, _)| *of_others == reason) {
             Some((_, names)) => names.push(name),
             None => reasons.push((reason, vec![name])),
         }
     }
-    let told: String =
+    let explained: String =
         reasons.iter().map(|(reason, names)| format!("* **{}**: {reason}\n", names.join("; "))).collect();
-    if told.is_empty() { told } else { format!("\n### Missed, and why\n\n{told}") }
+    if explained.is_empty() { explained } else { format!("\n### Missed targets\n\n{explained}") }
 }
 
-/// What was not measured; empty where all was.
+/// Lists the targets without results; empty if there are none.
 pub(super) fn left_out(measured: &Measured) -> String {
     let names: Vec<&str> =
         TARGETS.iter().filter(|target| target.value(measured).is_none()).map(|target| target.what).collect();
     match names.is_empty() {
         true => String::new(),
         false => format!(
-            "\nNot measured here, as what it is compared with was not installed: {}.\n",
+            "\nNot measured, because the software to compare with was not installed: {}.\n",
             names.join("; ")
         ),
     }
@@ -306,7 +323,7 @@ impl Target {
 }
 
 impl Unit {
-    fn told(&self, value: f64) -> String {
+    fn format(&self, value: f64) -> String {
         match self {
             Unit::Times => format!("{value:.2}×"),
             Unit::Time => super::duration(value),

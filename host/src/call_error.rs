@@ -1,15 +1,15 @@
-//! What can go wrong in a call of a plugin.
+//! Errors of plugin calls.
 
 use std::time::Duration;
 
-/// Why a call of a plugin gave no answer.
+/// Why a plugin call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The plugin refused, in its own words. It is as before.
+    /// The plugin rejected the input, for this reason in its own words. Its state is unchanged.
     #[error("refused by the plugin: {0}")]
     Refused(String),
-    /// The plugin trapped: it panicked, ran out of stack, or did what WebAssembly forbids.
+    /// The plugin trapped: it panicked, exhausted its stack, or executed an operation that WebAssembly forbids.
     #[error("the plugin trapped in {call}: {trap}")]
     Trapped {
         /// The function that was called.
@@ -17,42 +17,43 @@ pub enum CallError {
         /// The kind of trap.
         trap: String,
     },
-    /// The plugin was cut off at its deadline.
+    /// The call exceeded its deadline and was interrupted.
     #[error("the plugin was cut off: {call} took longer than its {} ms", .deadline.as_millis())]
     TimedOut {
         /// The function that was called.
         call: &'static str,
-        /// What it may take; see [`Limits`](crate::Limits).
+        /// The deadline; see [`Limits`](crate::Limits).
         deadline: Duration,
     },
-    /// The plugin asked for more memory than it may have, and trapped for want of it.
+    /// The plugin needed more memory than it may have, and trapped.
     #[error("the plugin ran out of memory in {call}: it may have {limit} bytes")]
     OutOfMemory {
         /// The function that was called.
         call: &'static str,
-        /// The bound it ran into: its own, or its tenant's.
+        /// The limit in bytes: the smaller of the instance's and the tenant's.
         limit: u64,
     },
-    /// The plugin's answer breaks the contract.
+    /// The plugin's result violates the contract.
     #[error("the plugin broke the contract: {call} {breach}")]
     Broken {
         /// The function that was called.
         call: &'static str,
-        /// What is wrong with the answer.
+        /// How the result violates the contract.
         breach: String,
     },
-    /// An earlier call failed for good, and this instance was thrown away.
-    #[error("the plugin is out of service since an earlier fault")]
+    /// The instance was discarded after an earlier fatal error.
+    #[error("the plugin is out of service after an earlier fault")]
     OutOfService,
 }
 
 impl CallError {
-    /// Whether the instance is lost: all but a refusal.
+    /// Whether the instance is lost. True for every error except a refusal.
     pub fn is_fatal(&self) -> bool {
         !matches!(self, CallError::Refused(_))
     }
 
-    /// A short name of the kind, for metrics: `refused`, `trapped`, `timed-out`, `out-of-memory`, `broken`, `out-of-service`.
+    /// The kind of error, for metrics: `refused`, `trapped`, `timed-out`, `out-of-memory`, `broken` or
+    /// `out-of-service`.
     pub fn kind(&self) -> &'static str {
         match self {
             CallError::Refused(_) => "refused",

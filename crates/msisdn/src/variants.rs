@@ -1,58 +1,56 @@
-//! Numbers that are written in several ways, and are one person's.
+//! Variants: different numbers that reach the same person.
 //!
-//! [`Msisdn::spellings`] is the only place that knows: every check and every write asks it. A plan
-//! stands here only where the mapping is one to one and an old spelling is nobody else's number
-//! today; anything else would block a stranger. Not here, and why:
+//! [`Msisdn::variants`] is the only source of this knowledge; every check and write uses it. A plan is included only if
+//! the mapping is one to one and an old number is nobody else's today, because otherwise strangers would be blocked.
+//! Not included:
 //!
-//! * Viet Nam's landlines (2015 to 2017) and Burkina Faso's (2014): the old numbers are mobile
-//!   numbers today.
+//! * Viet Nam's landlines (2015 to 2017) and Burkina Faso's numbers (2014): the old numbers are mobile numbers today.
 //! * Kosovo's numbers under 381, 386 and 377: some of those are Slovenian or Monegasque today.
-//! * Palestine's under 970 and 972: no regulator says that both are one subscriber.
-//! * Landlines of the Philippines, Zimbabwe and Kiribati: the new prefix does not follow from the old
-//!   number.
+//! * Palestine's numbers under 970 and 972: no regulator says that both reach one subscriber.
+//! * Landlines in the Philippines, Zimbabwe and Kiribati: the new prefix can't be derived from the old number.
 //!
-//! "OB" is the ITU's Operational Bulletin, where administrations announce changes.
+//! "OB" is the ITU's Operational Bulletin, in which administrations announce changes.
 
 use core::iter;
 
 use crate::msisdn::Msisdn;
 
-/// The most spellings that one number has.
-pub(crate) const MOST_SPELLINGS: usize = 3;
+/// The most variants of a number.
+pub(crate) const MAX_VARIANTS: usize = 3;
 
 impl Msisdn {
-    /// All ways in which this number is written, this one first. Most numbers have just that.
+    /// All forms in which this number is written, itself first. Most numbers have only one.
     ///
-    /// Each of them gives the same ones.
+    /// The variants of a number all have the same variants.
     ///
     /// ```
     /// use portcullis_msisdn::Msisdn;
     ///
     /// let mexican = Msisdn::parse("+52 1 55 1234 5678")?;
-    /// let all: Vec<u64> = mexican.spellings().map(Msisdn::get).collect();
+    /// let all: Vec<u64> = mexican.variants().map(Msisdn::get).collect();
     /// assert_eq!(all, [5215512345678, 525512345678]);
     /// # Ok::<(), portcullis_msisdn::ParseError>(())
     /// ```
-    pub fn spellings(self) -> impl Iterator<Item = Msisdn> {
-        iter::once(self).chain(self.other_spellings())
+    pub fn variants(self) -> impl Iterator<Item = Msisdn> {
+        iter::once(self).chain(self.other_variants())
     }
 
     #[inline]
-    pub(crate) fn other_spellings(self) -> impl Iterator<Item = Msisdn> {
+    pub(crate) fn other_variants(self) -> impl Iterator<Item = Msisdn> {
         let all = match plan_of(self.country_code()) {
-            None => [None; MOST_SPELLINGS],
+            None => [None; MAX_VARIANTS],
             Some(plan) => all(self, plan),
         };
         all.into_iter().flatten().filter(move |&other| other != self)
     }
 }
 
-/// What a plan has several spellings by.
+/// A numbering plan whose numbers have variants.
 enum Plan {
     Mexico,
     Argentina,
     Brazil,
-    /// Its numbers grew.
+    /// Its numbers were renumbered.
     Renumbered(&'static [Renumbered]),
 }
 
@@ -77,39 +75,39 @@ fn plan_of(code: u16) -> Option<&'static Plan> {
     })
 }
 
-/// The number as its plan has it today, and the ways in which it was or is written besides.
-fn all(number: Msisdn, plan: &Plan) -> [Option<Msisdn>; MOST_SPELLINGS] {
+/// The current form of the number, and its other forms, past and present.
+fn all(number: Msisdn, plan: &Plan) -> [Option<Msisdn>; MAX_VARIANTS] {
     let (value, count) = number.national();
     let national = Digits { value, count };
-    let spellings = match plan {
+    let variants = match plan {
         Plan::Mexico => mexico(national),
         Plan::Argentina => argentina(national),
         Plan::Brazil => brazil(national),
         Plan::Renumbered(groups) => renumbered(national, groups),
     };
     let code = u64::from(number.country_code());
-    spellings.map(|digits| {
+    variants.map(|digits| {
         let digits = digits?;
         Msisdn::try_from(code * 10_u64.pow(digits.count) + digits.value).ok()
     })
 }
 
-type Spellings = [Option<Digits>; MOST_SPELLINGS];
-const ONE: Spellings = [None; MOST_SPELLINGS];
+type Variants = [Option<Digits>; MAX_VARIANTS];
+const NONE: Variants = [None; MAX_VARIANTS];
 
-/// Some digits, of which the first may be 0.
+/// A sequence of digits, which may begin with 0.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Digits {
     value: u64,
     count: u32,
 }
 
-const NOTHING: Digits = Digits { value: 0, count: 0 };
+const EMPTY: Digits = Digits { value: 0, count: 0 };
 
 impl Digits {
     const fn of(text: &str) -> Self {
         let text = text.as_bytes();
-        let mut digits = NOTHING;
+        let mut digits = EMPTY;
         while (digits.count as usize) < text.len() {
             let digit = text[digits.count as usize] - b'0';
             digits = Digits { value: digits.value * 10 + digit as u64, count: digits.count + 1 };
@@ -117,12 +115,12 @@ impl Digits {
         digits
     }
 
-    /// The digit at `place`, from 0 on.
-    const fn at(self, place: u32) -> u64 {
-        self.value / 10_u64.pow(self.count - 1 - place) % 10
+    /// The digit at `index`, from 0.
+    const fn at(self, index: u32) -> u64 {
+        self.value / 10_u64.pow(self.count - 1 - index) % 10
     }
 
-    /// The first `count` digits, and the others.
+    /// Splits off the first `count` digits.
     const fn split(self, count: u32) -> (Digits, Digits) {
         let rest = self.count - count;
         let scale = 10_u64.pow(rest);
@@ -138,67 +136,67 @@ impl Digits {
     }
 }
 
-/// `52`, for mobile numbers also `52 1`, and ten digits. The 1 went in 2019 (OB 1151 of 1 July 2018, OB
-/// 1297 of 1 August 2024), and WhatsApp still writes it. No number of today has eleven digits.
-fn mexico(national: Digits) -> Spellings {
-    const ONE_IN_FRONT: Digits = Digits::of("1");
+/// `52`, for mobile numbers also `52 1`, and ten digits. The 1 was dropped in 2019 (OB 1151 of 1 July 2018, OB 1297 of
+/// 1 August 2024), but WhatsApp still uses it. No current number has eleven digits.
+fn mexico(national: Digits) -> Variants {
+    const LEADING_ONE: Digits = Digits::of("1");
     let today = match national.count {
         10 => national,
-        11 if national.begins_with(ONE_IN_FRONT) => national.split(1).1,
-        _ => return ONE,
+        11 if national.begins_with(LEADING_ONE) => national.split(1).1,
+        _ => return NONE,
     };
     if today.at(0) < 2 {
-        return ONE;
+        return NONE;
     }
-    [Some(today), Some(ONE_IN_FRONT.then(today)), None]
+    [Some(today), Some(LEADING_ONE.then(today)), None]
 }
 
-/// `55`, an area code of two digits, for mobile numbers a 9, and eight digits of which the first is 6 to 9.
+/// `55`, a two-digit area code, a 9 for mobile numbers, and eight digits of which the first is 6 to 9.
 ///
-/// The 9 came from 2012 to 2016 (OB 1091 of 1 January 2016), and WhatsApp ids of older accounts lack
-/// it. Eight digits that begin with 2 to 5 are a landline's, which never has a 9. Those that begin with 7
-/// were in part trunked radio, which got none either: that network was shut down on 31 March 2018, so
-/// whoever is seen under such a number today has a mobile telephone.
-fn brazil(national: Digits) -> Spellings {
+/// The 9 was added from 2012 to 2016 (OB 1091 of 1 January 2016); the WhatsApp ids of older accounts lack it. Eight
+/// digits that begin with 2 to 5 are a landline, which never has a 9. Those that begin with 7 were partly trunked
+/// radio, which did not get a 9 either: that network was shut down on 31 March 2018, so such a number is a mobile
+/// number today.
+fn brazil(national: Digits) -> Variants {
     const NINE: Digits = Digits::of("9");
     let (area, local) = match national.count {
         10 | 11 => national.split(2),
-        _ => return ONE,
+        _ => return NONE,
     };
     let eight = match local.count {
         8 => local,
         _ if local.begins_with(NINE) => local.split(1).1,
-        _ => return ONE,
+        _ => return NONE,
     };
     if eight.at(0) < 6 {
-        return ONE;
+        return NONE;
     }
     [Some(area.then(NINE).then(eight)), Some(area.then(eight)), None]
 }
 
-/// `54`, for mobile numbers a 9, an area code and a subscriber's number, ten digits in all.
+/// `54`, a 9 for mobile numbers, and ten digits: an area code and a subscriber number.
 ///
-/// Blocks of numbers go to one service, fixed or mobile, so both forms with and without the 9 are one
-/// subscriber's (ENACOM's blocks as of 13 March 2025: none lies in another).
-fn argentina(national: Digits) -> Spellings {
+/// Number blocks are assigned to one service, fixed or mobile, so the forms with and without the 9 belong to the same
+/// subscriber (in ENACOM's list of 13 March 2025 no blocks overlap).
+fn argentina(national: Digits) -> Variants {
     const NINE: Digits = Digits::of("9");
     let ten = match national.count {
         10 => national,
         11 if national.begins_with(NINE) => national.split(1).1,
-        _ => return ONE,
+        _ => return NONE,
     };
     if ten.at(0) == 0 {
-        return ONE;
+        return NONE;
     }
     [Some(NINE.then(ten)), Some(ten), None]
 }
 
-/// Whether these digits behind 54 have the 15 that is dialled inside Argentina: between the area code and
-/// a mobile subscriber's number, in the place of the 9 in front.
+/// Whether the digits after 54 contain the 15 that is dialled inside Argentina: between the area code and a mobile
+/// subscriber number, instead of the leading 9.
 ///
-/// Area codes are 11, and others of three or four digits; no subscriber's number begins with 0 or 1, so
-/// there is one place at which a 15 can stand.
-pub(crate) fn has_argentina_s_fifteen((value, count): (u64, u32)) -> bool {
+/// Area codes are 11, and others of three or four digits. No subscriber number begins with 0 or 1, so a 15 can be at
+/// only one position.
+pub(crate) fn has_argentinas_fifteen((value, count): (u64, u32)) -> bool {
     let national = Digits { value, count };
     count == 12
         && (2..=4).any(|area| {
@@ -207,15 +205,15 @@ pub(crate) fn has_argentina_s_fifteen((value, count): (u64, u32)) -> bool {
         })
 }
 
-/// Numbers of a plan that got other first digits, while accounts live on under the old ones.
+/// A group of numbers that got new first digits, while accounts still exist under the old ones.
 struct Renumbered {
-    /// How many digits the old numbers have.
+    /// The count of digits of the old numbers.
     count: u32,
-    /// How many of them fall away in front.
+    /// The count of leading digits that were dropped.
     dropped: u32,
-    /// What stands there since.
+    /// The digits that replaced them.
     added: Digits,
-    /// What the old numbers begin with.
+    /// The leading digits of the old numbers.
     leads: &'static [Digits],
 }
 
@@ -232,7 +230,7 @@ impl Renumbered {
         self.added.then(old.split(self.dropped).1)
     }
 
-    /// The old number of which this one was made.
+    /// The old number that became `new`.
     fn old_of(&self, new: Digits) -> Option<Digits> {
         let count = self.added.count + self.count - self.dropped;
         if new.count != count || !new.begins_with(self.added) {
@@ -247,7 +245,7 @@ impl Renumbered {
     }
 }
 
-fn renumbered(national: Digits, groups: &[Renumbered]) -> Spellings {
+fn renumbered(national: Digits, groups: &[Renumbered]) -> Variants {
     let old = groups.iter().find(|group| group.is_old(national));
     let today = old.map_or(national, |group| group.renew(national));
     let mut olds = groups.iter().filter_map(|group| group.old_of(today));
@@ -258,8 +256,8 @@ macro_rules! leads {
     ($($lead:literal)*) => { &[$(Digits::of($lead)),*] };
 }
 
-/// Fixed numbers, since 1 September 2021 (OB 1187 of 1 January 2020; CRC). 4 is left out: mobile ranges
-/// of old begin with it, too.
+/// Landlines, since 1 September 2021 (OB 1187 of 1 January 2020; CRC). 4 is left out because old mobile ranges also
+/// begin with it.
 const COLOMBIA: &[Renumbered] = &[renumbering(8, 0, "60", leads!("1" "2" "5" "6" "7" "8"))];
 
 /// Mobile numbers, since 15 September 2018 (OB 1150 of 15 June 2018): eleven digits with the 0 became ten.
@@ -287,16 +285,16 @@ const VIET_NAM: &[Renumbered] = &[
     renumbering(10, 3, "59", leads!("199")),
 ];
 
-/// Mobile numbers, since 4 September 2026, by operator; the old ones until 30 November 2026 (PURA, as
-/// validator.js #2870 of 28 August 2026 and libphonenumber's new ranges have it).
+/// Mobile numbers, since 4 September 2026, by operator; the old ones work until 30 November 2026 (PURA, according to
+/// validator.js #2870 of 28 August 2026 and libphonenumber's new ranges).
 const GAMBIA: &[Renumbered] = &[
     renumbering(7, 0, "83", leads!("3" "50" "51" "52" "53" "58" "59")),
     renumbering(7, 0, "86", leads!("6")),
     renumbering(7, 0, "87", leads!("2" "7" "40" "41")),
 ];
 
-/// Since 31 January 2021, by operator (ARTCI's table in OB 1201 of 1 August 2020). Old numbers that are not
-/// in the table have no new one.
+/// All numbers, since 31 January 2021, by operator (ARTCI's table in OB 1201 of 1 August 2020). Old numbers that are
+/// not in the table have no new form.
 const IVORY_COAST: &[Renumbered] = &[
     renumbering(
         8,
@@ -326,12 +324,11 @@ const IVORY_COAST: &[Renumbered] = &[
     ),
 ];
 
-/// Since 30 November 2024, mobile and fixed (ARCEP's notice in OB 1292 of 15 May 2024). The old 8…, of
-/// services, were not migrated.
+/// Mobile and fixed numbers, since 30 November 2024 (ARCEP's notice in OB 1292 of 15 May 2024). The old service numbers
+/// 8… were not migrated.
 const BENIN: &[Renumbered] = &[renumbering(8, 0, "01", leads!("2" "4" "5" "6" "9"))];
 
-/// Mobile numbers, since 1 September 2013 (OB 1024, OB 1035), without those whose seven digits are a fixed
-/// number's today.
+/// Mobile numbers, since 1 September 2013 (OB 1024, OB 1035), except those whose seven digits are a fixed number today.
 const MAURITIUS: &[Renumbered] = &[renumbering(
     7,
     0,
@@ -339,7 +336,7 @@ const MAURITIUS: &[Renumbered] = &[renumbering(
     leads!("25" "29" "423" "429" "44" "472" "473" "474" "475" "476" "477" "478" "479" "70" "71" "72" "73" "74" "75" "76" "77" "78" "79" "82" "85" "86" "871" "875" "876" "877" "878" "90" "91" "92" "93" "94" "95" "96" "97" "98"),
 )];
 
-/// Fixed numbers, since 10 July 2023; the old ones until 1 January 2024 (OB 1280 of 15 November 2023).
+/// Landlines, since 10 July 2023; the old ones worked until 1 January 2024 (OB 1280 of 15 November 2023).
 const NIGERIA: &[Renumbered] = &[renumbering(
     8,
     0,
@@ -350,8 +347,8 @@ const NIGERIA: &[Renumbered] = &[renumbering(
 /// Mobile numbers, since 21 November 2014 (OB 1063 of 1 November 2014).
 const CAMEROON: &[Renumbered] = &[renumbering(8, 0, "6", leads!("5" "6" "7" "9"))];
 
-/// Since 15 November 2019; the old ones until 6 April 2024 (OB 1174 of 15 June 2019, OB 1176, OB 1288). The old
-/// ones had a 0 also from abroad, and those of mobile telephones worked without it.
+/// All numbers, since 15 November 2019; the old ones worked until 6 April 2024 (OB 1174 of 15 June 2019, OB 1176, OB
+/// 1288). Old numbers had a 0 even from abroad; mobile numbers also worked without it.
 const GABON: &[Renumbered] = &[
     renumbering(8, 2, "11", leads!("01")),
     renumbering(8, 2, "62", leads!("02")),
@@ -366,7 +363,7 @@ const GABON: &[Renumbered] = &[
     renumbering(7, 1, "77", leads!("7")),
 ];
 
-/// Since 1 November 2015 (OB 1085 of 1 October 2015).
+/// All numbers, since 1 November 2015 (OB 1085 of 1 October 2015).
 const GUINEA_BISSAU: &[Renumbered] = &[
     renumbering(7, 0, "44", leads!("3")),
     renumbering(7, 0, "95", leads!("5")),
@@ -374,7 +371,7 @@ const GUINEA_BISSAU: &[Renumbered] = &[
     renumbering(7, 0, "97", leads!("7")),
 ];
 
-/// Since 1 March 2026 (OB 1339 of 1 May 2026).
+/// All numbers, since 1 March 2026 (OB 1339 of 1 May 2026).
 const ASCENSION: &[Renumbered] = &[renumbering(5, 0, "247", leads!("4" "5" "62" "63" "64" "66" "67"))];
 
 /// Mobile numbers, since 21 June 2014 (OB 1053 of 1 June 2014).
@@ -395,16 +392,16 @@ mod tests {
         Msisdn::try_from(value).unwrap()
     }
 
-    fn spellings(number: Msisdn) -> BTreeSet<u64> {
-        number.spellings().map(Msisdn::get).collect()
+    fn variants(number: Msisdn) -> BTreeSet<u64> {
+        number.variants().map(Msisdn::get).collect()
     }
 
     #[test]
-    fn one_person_has_these_spellings_and_no_others() {
+    fn a_number_has_exactly_these_variants() {
         for all in [
             // Mexico.
             &[525_512_345_678_u64, 5_215_512_345_678][..],
-            // Brazil: São Paulo, and where WhatsApp leaves the 9 out.
+            // Brazil: São Paulo, and an area in which WhatsApp omits the 9.
             &[5_511_987_654_321, 551_187_654_321],
             &[5_585_999_991_234, 558_599_991_234],
             &[5_511_977_654_321, 551_177_654_321],
@@ -419,7 +416,7 @@ mod tests {
             // Benin.
             &[2_290_197_123_456, 22_997_123_456],
             &[2_290_121_123_456, 22_921_123_456],
-            // Gabon: with the 0 of old, and without.
+            // Gabon: old numbers with and without the 0.
             &[24_177_123_456, 24_107_123_456, 2_417_123_456],
             &[24_111_123_456, 24_101_123_456],
             // Viet Nam, Cameroon, Guinea-Bissau, Gambia, Ascension, French Polynesia.
@@ -436,33 +433,33 @@ mod tests {
         ] {
             let expected: BTreeSet<u64> = all.iter().copied().collect();
             for &one in all {
-                assert_eq!(spellings(number(one)), expected, "{one}");
+                assert_eq!(variants(number(one)), expected, "{one}");
             }
         }
     }
 
     #[test]
-    fn a_fifteen_behind_the_area_code_is_argentina_s_mobile_form() {
+    fn a_fifteen_after_the_area_code_is_detected() {
         for typed in [54_111_555_551_234, 54_351_155_551_234, 54_290_115_412_345] {
-            assert!(has_argentina_s_fifteen(number(typed).national()), "{typed}");
+            assert!(has_argentinas_fifteen(number(typed).national()), "{typed}");
         }
         for other in [5_491_155_551_234, 541_155_551_234, 54_351_255_551_234, 54_111_655_551_234] {
-            assert!(!has_argentina_s_fifteen(number(other).national()), "{other}");
+            assert!(!has_argentinas_fifteen(number(other).national()), "{other}");
         }
     }
 
     #[test]
-    fn all_others_have_one() {
+    fn other_numbers_have_no_variants() {
         for single in [
             46_732_001_122,
             16_505_551_234,
-            // Brazilian landlines, and a mobile number that never lacked the 9.
+            // A Brazilian landline, and a mobile number that always had the 9.
             551_132_345_678,
             5_511_932_345_678,
             // Mexican digits that are no number.
             521_512_345_678,
             5_211_512_345_678,
-            // Numbers of Côte d'Ivoire and Benin that are newer than the plan.
+            // Numbers in Côte d'Ivoire and Benin that were assigned after the renumbering.
             2_250_712_345_678,
             2_250_160_123_456,
             2_250_507_123_456,
@@ -470,15 +467,15 @@ mod tests {
             2_290_181_123_456,
             // Gabon's new ranges.
             24_160_123_456,
-            // Mobile in Viet Nam under digits that were a landline's.
+            // A mobile number in Viet Nam that was a landline's before.
             84_912_345_678,
         ] {
-            assert_eq!(spellings(number(single)), BTreeSet::from([single]));
+            assert_eq!(variants(number(single)), BTreeSet::from([single]));
         }
     }
 
     #[test]
-    fn no_old_number_is_taken_for_two() {
+    fn no_old_number_belongs_to_two_groups() {
         for code in 1..999 {
             let Some(Plan::Renumbered(groups)) = plan_of(code) else { continue };
             let leads: Vec<(u32, Digits)> =
@@ -493,7 +490,7 @@ mod tests {
         }
     }
 
-    /// One of a plan that has several spellings.
+    /// A number of a plan that has variants.
     fn any_of_such_a_plan() -> impl Strategy<Value = Msisdn> {
         let codes = [52, 54, 55, 57, 84, 220, 225, 229, 230, 234, 237, 241, 245, 247, 689_u64];
         (prop::sample::select(codes.to_vec()), 4..13_u32, 0..10_u64.pow(13)).prop_filter_map(
@@ -507,14 +504,14 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
 
-        /// To be one person is an equivalence: no number has others by way of another one.
+        /// Being variants is an equivalence relation.
         #[test]
-        fn each_spelling_gives_the_same_ones(number in prop_oneof![any_number(), any_of_such_a_plan()]) {
-            let all = spellings(number);
-            for other in number.spellings() {
-                prop_assert_eq!(&spellings(other), &all);
+        fn all_variants_of_a_number_have_the_same_variants(number in prop_oneof![any_number(), any_of_such_a_plan()]) {
+            let all = variants(number);
+            for other in number.variants() {
+                prop_assert_eq!(&variants(other), &all);
             }
-            let distinct = number.spellings().count();
+            let distinct = number.variants().count();
             prop_assert_eq!(distinct, all.len());
         }
     }

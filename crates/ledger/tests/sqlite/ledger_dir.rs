@@ -1,22 +1,22 @@
-//! A ledger in a file, in a folder of its own.
+//! A ledger in a temporary directory.
 
 use std::path::{Path, PathBuf};
 
 use portcullis_ledger::{Ledger, LedgerError, MasterKey, StorageUrl};
 use tempfile::TempDir;
 
-pub(crate) struct Place(TempDir);
+pub(crate) struct LedgerDir(TempDir);
 
-impl Place {
+impl LedgerDir {
     pub(crate) fn new() -> Self {
-        Place(tempfile::tempdir().unwrap())
+        LedgerDir(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
-        Place::open(&self.address())
+        LedgerDir::open(&self.address())
     }
 
-    /// Where the ledger is, for another process.
+    /// The path of the ledger, for another process.
     pub(crate) fn address(&self) -> String {
         self.file("ledger.db").to_str().unwrap().to_owned()
     }
@@ -29,7 +29,7 @@ impl Place {
         self.0.path().join(name)
     }
 
-    /// What all files of the folder hold.
+    /// The contents of all files in the directory.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for file in std::fs::read_dir(self.0.path()).unwrap() {

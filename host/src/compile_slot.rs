@@ -1,16 +1,18 @@
-//! One load of a plugin at a time, each within its time.
+//! Serializes plugin loads, with a timeout.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::priority::yield_to_checks;
+use crate::priority::lower_priority;
 
-/// Whose turn it is to load a plugin. A load that takes too long is given up by its caller, and ends by itself: until then
-/// nobody else's turn comes, so that such loads never add up.
+/// The slot for loading plugins, one at a time.
+///
+/// A load that exceeds its timeout is abandoned by its caller but can't be interrupted. It occupies the slot until it
+/// ends, so abandoned loads never accumulate.
 #[derive(Clone, Default)]
-pub(crate) struct Turns(Arc<Inner>);
+pub(crate) struct CompileSlot(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -18,52 +20,52 @@ struct Inner {
     freed: Condvar,
 }
 
-/// Why a load gave nothing.
+/// Why a load returned no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotLoaded {
-    /// It took too long.
-    TookTooLong,
-    /// Its turn did not come.
-    NoTurn,
+    /// It exceeded its timeout.
+    TimedOut,
+    /// The slot was still occupied at the timeout.
+    Busy,
     /// It panicked.
     Panicked,
-    /// The system starts no thread.
+    /// The operating system refused to start a thread.
     NoThread,
 }
 
-/// As much stack as a program's first thread has: compilers recurse. Only what is used of it takes memory.
+/// The stack size of a program's first thread: compilers recurse. Only the part that is used takes memory.
 pub(crate) const STACK: usize = 8 << 20;
 
-/// Dropped, the next one's turn comes.
-struct Turn(Turns);
+/// Occupies the slot until dropped.
+struct Occupied(CompileSlot);
 
-impl Turns {
-    /// Does `work` on a thread of its own, with low priority, and waits for it at most as long as `time`, the wait for its turn
-    /// included.
+impl CompileSlot {
+    /// Runs `work` on a new thread with low priority, and waits for it for at most `time`, including the wait for the
+    /// slot.
     pub(crate) fn within<T: Send + 'static>(
         &self,
         time: Duration,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NotLoaded> {
         let start = Instant::now();
-        let turn = self.take(time)?;
+        let occupied = self.take(time)?;
         let (done, wait) = channel();
         let thread = thread::Builder::new().name("portcullis-load".to_owned()).stack_size(STACK);
         let thread = thread.spawn(move || {
-            let _turn = turn;
-            yield_to_checks();
+            let _occupied = occupied;
+            lower_priority();
             let _ = done.send(work());
         });
         if thread.is_err() {
             return Err(NotLoaded::NoThread);
         }
         wait.recv_timeout(time.saturating_sub(start.elapsed())).map_err(|error| match error {
-            RecvTimeoutError::Timeout => NotLoaded::TookTooLong,
+            RecvTimeoutError::Timeout => NotLoaded::TimedOut,
             RecvTimeoutError::Disconnected => NotLoaded::Panicked,
         })
     }
 
-    fn take(&self, time: Duration) -> Result<Turn, NotLoaded> {
+    fn take(&self, time: Duration) -> Result<Occupied, NotLoaded> {
         let taken = self.taken();
         let (mut taken, waited) = self
             .0
@@ -71,10 +73,10 @@ impl Turns {
             .wait_timeout_while(taken, time, |taken| *taken)
             .unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() && *taken {
-            return Err(NotLoaded::NoTurn);
+            return Err(NotLoaded::Busy);
         }
         *taken = true;
-        Ok(Turn(self.clone()))
+        Ok(Occupied(self.clone()))
     }
 
     fn taken(&self) -> MutexGuard<'_, bool> {
@@ -82,7 +84,7 @@ impl Turns {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Occupied {
     fn drop(&mut self) {
         *self.0.taken() = false;
         self.0.0.freed.notify_one();
@@ -98,20 +100,20 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
-    fn what_takes_too_long_is_given_up_and_holds_the_turn_until_it_ends() {
-        let turns = Turns::default();
+    fn a_load_that_times_out_occupies_the_slot_until_it_ends() {
+        let slot = CompileSlot::default();
         let (end, ended) = channel::<()>();
-        let endless = turns.within(Duration::ZERO, move || ended.recv().is_ok());
-        assert_eq!(endless, Err(NotLoaded::TookTooLong));
-        assert_eq!(turns.within(Duration::ZERO, || 5), Err(NotLoaded::NoTurn));
+        let endless = slot.within(Duration::ZERO, move || ended.recv().is_ok());
+        assert_eq!(endless, Err(NotLoaded::TimedOut));
+        assert_eq!(slot.within(Duration::ZERO, || 5), Err(NotLoaded::Busy));
         drop(end);
-        assert_eq!(turns.within(LONG, || 5), Ok(5));
+        assert_eq!(slot.within(LONG, || 5), Ok(5));
     }
 
     #[test]
-    fn a_panic_is_told_and_ends_the_turn() {
-        let turns = Turns::default();
-        assert_eq!(turns.within(LONG, || panic!("on purpose")), Err::<(), _>(NotLoaded::Panicked));
-        assert_eq!(turns.within(LONG, || 5), Ok(5));
+    fn a_panic_is_reported_and_frees_the_slot() {
+        let slot = CompileSlot::default();
+        assert_eq!(slot.within(LONG, || panic!("on purpose")), Err::<(), _>(NotLoaded::Panicked));
+        assert_eq!(slot.within(LONG, || 5), Ok(5));
     }
 }
