@@ -19,7 +19,8 @@ use portcullis_edge::http::answer;
 use portcullis_edge::ops::Target;
 use portcullis_edge::ops::read::Who;
 use portcullis_edge::registry::SenderName;
-use portcullis_edge::vendor::call::{self, Call, Context, Speaks, blocking};
+use portcullis_edge::vendor::call::{self, Call, Context, Speaks};
+use portcullis_edge::http::blocking;
 use portcullis_edge::vendor::fault::Fault;
 
 pub(super) const PATH: &str = "/{version}/{sid}/whatsapp/{phone}/block_users";

@@ -22,7 +22,8 @@ use portcullis_edge::ops::write::{self, BlockRow, Lift, WriteOptions};
 use portcullis_edge::ops::{RowError, Target};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::settings::{NinetyNine as Settings, Reasons};
-use portcullis_edge::vendor::call::{self, Call, Context, Speaks, blocking, whatsapp_terms};
+use portcullis_edge::vendor::call::{self, Call, Context, Speaks, whatsapp_terms};
+use portcullis_edge::http::blocking;
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
 

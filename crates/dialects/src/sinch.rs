@@ -22,7 +22,8 @@ use portcullis_edge::ops::Target;
 use portcullis_edge::ops::read::{self, Who};
 use portcullis_edge::ops::write::{self, BlockRow, Lift, WriteOptions};
 use portcullis_edge::registry::SenderName;
-use portcullis_edge::vendor::call::{self, Call, Context, Speaks, blocking};
+use portcullis_edge::vendor::call::{self, Call, Context, Speaks};
+use portcullis_edge::http::blocking;
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
 

@@ -26,7 +26,8 @@ use portcullis_edge::ops::write::{self, Amendment, BlockRow, Lift, PersonEntries
 use portcullis_edge::ops::{Refusal, RowError, Target};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::settings::SenderConfig;
-use portcullis_edge::vendor::call::{self, Call, Context, Speaks, blocking};
+use portcullis_edge::vendor::call::{self, Call, Context, Speaks};
+use portcullis_edge::http::blocking;
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use portcullis_api::settings as typed;
 use portcullis_edge::gateway::{AdminError, Gateway, Put};
+use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::{Admin, Named};
 use portcullis_edge::http::body::{JsonBody, Query};
@@ -32,7 +33,7 @@ pub(super) async fn get(Admin(gateway): Admin, named: Named) -> Answer {
 
 pub(super) async fn put(Admin(gateway): Admin, named: Named, body: JsonBody) -> Answer {
     let id = named.tenant()?;
-    answer::blocking(move || {
+    blocking(move || {
         let mut settings: typed::Tenant = body.parse()?;
         same_name(&mut settings.id, id.as_str())?;
         let (put, tenant) = gateway.put_tenant(&settings)?;
@@ -50,16 +51,16 @@ pub(super) async fn remove(Admin(gateway): Admin, named: Named, Query(query): Qu
         );
         return Err(ApiError::invalid_request("confirm", &what));
     }
-    answer::blocking(move || {
+    blocking(move || {
         gateway.forget_tenant(&id)?;
-        Ok::<_, AdminError>(answer::ok(&RemovedAnswer { removed: id.to_string() }))
+        Ok::<_, ApiError>(answer::ok(&RemovedAnswer { removed: id.to_string() }))
     })
     .await
 }
 
 pub(super) async fn put_sender(Admin(gateway): Admin, named: Named, body: JsonBody) -> Answer {
     let id = named.tenant()?;
-    answer::blocking(move || {
+    blocking(move || {
         let mut sender: typed::Sender = body.parse()?;
         same_name(&mut sender.id, named.sender.as_deref().unwrap_or_default())?;
         let (put, tenant) = gateway.put_sender(&id, sender)?;
@@ -71,9 +72,9 @@ pub(super) async fn put_sender(Admin(gateway): Admin, named: Named, body: JsonBo
 pub(super) async fn remove_sender(Admin(gateway): Admin, named: Named) -> Answer {
     let id = named.tenant()?;
     let sender = named.sender.unwrap_or_default();
-    answer::blocking(move || {
+    blocking(move || {
         gateway.remove_sender(&id, &sender)?;
-        Ok::<_, AdminError>(answer::ok(&RemovedAnswer { removed: sender }))
+        Ok::<_, ApiError>(answer::ok(&RemovedAnswer { removed: sender }))
     })
     .await
 }

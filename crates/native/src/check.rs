@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use portcullis_api::{CheckAnswer, CheckManyAnswer, CheckRequest, NumberText, Verdict};
 use portcullis_msisdn::Direction;
 
+use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::JsonBody;
@@ -55,7 +56,7 @@ pub(super) fn at_once(target: &Target, body: &JsonBody) -> Result<Option<Bytes>,
 
 /// The answer, on a thread that may block.
 pub(super) async fn in_time(target: Target, body: JsonBody) -> Answer {
-    answer::blocking(move || at_leisure(&target, &body)).await
+    blocking(move || at_leisure(&target, &body)).await
 }
 
 /// What needs a thread that may block: many numbers, and one whose list the ledger has to answer for.
@@ -104,7 +105,7 @@ static TEXTS: LazyLock<[[[Bytes; 3]; 3]; 2]> = LazyLock::new(|| {
                 let (list, source) = (list.map(wire::list_kind), wire::answered_by(by));
                 // Words alone, which can be written.
                 serde_json::to_vec(&CheckAnswer { verdict, direction, list, source })
-                    .unwrap_or_default()
+                    .expect("words are valid JSON")
                     .into()
             })
         })

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use portcullis_edge::AppState;
+use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::Query;
@@ -78,18 +79,18 @@ impl EntryName {
 
 pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer {
     let (after, limit, filter) = (query.after()?, query.limit()?, query.filter()?);
-    answer::blocking(move || {
+    blocking(move || {
         let list = asked.target.list.entries();
         let from = after.map_or(Paging::Start, |id| Paging::After(list.subject_of(&id)));
         let page = read::page(&asked.target, from, limit, filter)?;
         let entries = page.entries.into_iter().map(wire::entry).collect();
-        Ok::<_, Refusal>(answer::ok(&PageAnswer { entries, next: page.next.map(wire::entry_id) }))
+        Ok::<_, ApiError>(answer::ok(&PageAnswer { entries, next: page.next.map(wire::entry_id) }))
     })
     .await
 }
 
 pub(super) async fn get(asked: Asked, name: EntryName) -> Answer {
-    answer::blocking(move || {
+    blocking(move || {
         let entry = read::entry_of(&asked.target, &name.person(&asked.target)?)?;
         Ok::<_, ApiError>(answer::ok(&wire::entry(entry)))
     })
@@ -109,7 +110,7 @@ pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<Re
         Some(Err(error)) => return Err(ApiError::invalid_request("direction", &error.to_string())),
     };
     let requested = requested(query.requested.as_deref())?;
-    answer::blocking(move || {
+    blocking(move || {
         let person = name.person(&asked.target)?;
         let lift = Lift { hold: wire::lifted_hold(hold), requested, ..Lift::of(directions) };
         let written = write::unblock_entry(&asked.target, person.first(), lift)?;

@@ -7,6 +7,7 @@ use portcullis_ledger::Seq;
 use serde::Deserialize;
 
 use super::entries::EntryName;
+use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::Query;
@@ -27,7 +28,7 @@ pub(super) struct TrailQuery {
 
 pub(super) async fn list(asked: Asked, Query(query): Query<TrailQuery>) -> Answer {
     let (before, limit) = (query.before()?, query.limit()?);
-    answer::blocking(move || {
+    blocking(move || {
         let trail = read::trail(&asked.target, None, before, limit)?;
         Ok::<_, ApiError>(answer::ok(&answer(trail)))
     })
@@ -36,7 +37,7 @@ pub(super) async fn list(asked: Asked, Query(query): Query<TrailQuery>) -> Answe
 
 pub(super) async fn entry(asked: Asked, name: EntryName, Query(query): Query<TrailQuery>) -> Answer {
     let (before, limit) = (query.before()?, query.limit()?);
-    answer::blocking(move || {
+    blocking(move || {
         let person = name.person(&asked.target)?;
         // An entry that there never was has no history, which is not the same as an empty one.
         read::entry_of(&asked.target, &person)?;

@@ -5,6 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use tracing::error;
 
+use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Admin;
 use portcullis_edge::http::error::ApiError;
@@ -13,7 +14,7 @@ use portcullis_edge::http::error::ApiError;
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) async fn metrics(Admin(gateway): Admin) -> Answer {
-    answer::blocking(move || {
+    blocking(move || {
         let text = gateway.metrics.text(&gateway.engine.status()).map_err(|error| {
             error!(%error, "the metrics can't be written");
             ApiError::internal()

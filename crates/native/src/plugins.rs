@@ -7,6 +7,7 @@ use portcullis_engine::{Error, PluginRef};
 use portcullis_host::ErrorChain;
 
 use portcullis_edge::gateway::Gateway;
+use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::{Admin, Named};
 use portcullis_edge::http::body::ComponentBody;
@@ -14,7 +15,7 @@ use portcullis_edge::http::error::ApiError;
 use portcullis_edge::wire::time;
 
 pub(super) async fn list(Admin(gateway): Admin) -> Answer {
-    answer::blocking(move || {
+    blocking(move || {
         let plugins = gateway.engine.plugins().names().into_iter();
         let plugins = plugins.map(|name| plugin_answer(&gateway, name)).collect();
         Ok::<_, ApiError>(answer::ok(&PluginsAnswer { plugins }))
@@ -24,7 +25,7 @@ pub(super) async fn list(Admin(gateway): Admin) -> Answer {
 
 pub(super) async fn put(Admin(gateway): Admin, named: Named, body: ComponentBody) -> Answer {
     let name = named.plugin.unwrap_or_default();
-    answer::blocking(move || {
+    blocking(move || {
         let (version, tenants) = gateway.engine.blocking_put_plugin(&name, &body.0).map_err(refused)?;
         Ok::<_, ApiError>(answer::json(
             StatusCode::OK,

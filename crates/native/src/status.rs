@@ -4,12 +4,13 @@ use portcullis_api::{ListPlugin, ListState, ListStatus, TenantStatus};
 use portcullis_engine::{List, Service};
 use portcullis_ledger::Scope;
 
+use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::{Asked, Client};
 use portcullis_edge::http::error::ApiError;
 
 pub(super) async fn tenant(Client(caller): Client) -> Answer {
-    answer::blocking(move || {
+    blocking(move || {
         let tenant = &caller.tenant;
         let senders = tenant.senders.iter().map(|(id, sender)| status_of(&sender.list, Some(id)));
         Ok::<_, ApiError>(answer::ok(&TenantStatus {
@@ -22,7 +23,7 @@ pub(super) async fn tenant(Client(caller): Client) -> Answer {
 }
 
 pub(super) async fn list(asked: Asked) -> Answer {
-    answer::blocking(move || {
+    blocking(move || {
         let list = &asked.target.list;
         let id = match list.scope() {
             Scope::Sender(sender) => Some(sender.as_str()),

@@ -7,6 +7,7 @@ use portcullis_ledger::Outcome;
 use portcullis_msisdn::{Direction, Directions};
 
 use super::entries::requested;
+use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::JsonBody;
@@ -15,7 +16,7 @@ use portcullis_edge::ops::write::{self, BlockRow, Lift, WriteOptions, WriteRepor
 use portcullis_edge::wire;
 
 pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
-    answer::blocking(move || {
+    blocking(move || {
         let request: BlockRequest<'_> = body.parse()?;
         let rows = rows(&request)?;
         let options = options(request.on_invalid, request.dry_run);
@@ -26,7 +27,7 @@ pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
 }
 
 pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
-    answer::blocking(move || {
+    blocking(move || {
         let request: UnblockRequest<'_> = body.parse()?;
         let numbers: Vec<&str> = match (&request.number, &request.numbers) {
             (Some(number), None) => vec![&number.0],

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// The kinds of nodes that an edge can be of, as far as the gateway can tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NodeKind {
+pub enum NodeKind {
     /// A business's phone number: `{phone-number-id}`.
     PhoneNumber,
     /// A WhatsApp business account: `{waba-id}`.
@@ -19,7 +19,7 @@ impl NodeKind {
     const ALL: [NodeKind; 3] = [NodeKind::PhoneNumber, NodeKind::Account, NodeKind::Any];
 
     /// As settings and answers write it.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             NodeKind::PhoneNumber => "{phone-number-id}",
             NodeKind::Account => "{waba-id}",
@@ -32,10 +32,10 @@ impl NodeKind {
 /// `{phone-number-id}/some_edge`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct AllowedEdge {
-    pub(crate) on: NodeKind,
+pub struct AllowedEdge {
+    pub on: NodeKind,
     /// One or two segments.
-    pub(crate) edges: Vec<String>,
+    pub edges: Vec<String>,
 }
 
 /// Edges that reach people, change who is blocked, or carry other requests.
@@ -43,13 +43,13 @@ const NEVER: [&str; 7] =
     ["messages", "marketing_messages", "messages_encrypted", "calls", "participants", "block_users", "batch"];
 
 /// Whether a segment of a path is an edge that can't be allowed, in whatever case its letters are.
-pub(crate) fn reaches_people(segment: &str) -> bool {
+pub fn reaches_people(segment: &str) -> bool {
     NEVER.iter().any(|never| never.eq_ignore_ascii_case(segment))
 }
 
 /// Why a text is no [`AllowedEdge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AllowedEdgeError {
+pub enum AllowedEdgeError {
     #[error(
         "an edge is written like {{phone-number-id}}/some_edge, {{waba-id}}/some_edge or {{id}}/some_edge, in lower-case \
          letters, digits and '_'"

@@ -4,6 +4,7 @@ use portcullis_ledger::HoldKind;
 use portcullis_msisdn::{Direction, Directions, Person};
 
 use crate::confirmations::AllConfirmations;
+use portcullis_edge::http::blocking;
 use portcullis_edge::ops::{Refusal, Target, check};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::Identity;
@@ -58,12 +59,8 @@ pub(super) async fn is_stopped(
         return Ok(checked.blocked_by.is_some());
     }
     let (target, identity) = (target.clone(), identity.clone());
-    let checked =
-        tokio::task::spawn_blocking(move || check::identity_with_ledger(&target, &identity, direction));
-    match checked.await {
-        Ok(checked) => Ok(checked?.blocked_by.is_some()),
-        Err(_) => Err(Refusal::Defect),
-    }
+    let checked = blocking(move || check::identity_with_ledger(&target, &identity, direction)).await?;
+    Ok(checked.blocked_by.is_some())
 }
 
 /// Whether this is the one message that may confirm the opt-out of each of these, whom nothing else blocks.
@@ -98,7 +95,7 @@ async fn confirms(
         }
         Ok(all)
     };
-    tokio::task::spawn_blocking(look).await.unwrap_or(Err(Fault::Internal))
+    blocking(look).await
 }
 
 async fn wants_no_marketing(target: &Target, recipients: Vec<Identity>) -> Result<bool, Fault> {
@@ -117,5 +114,5 @@ async fn wants_no_marketing(target: &Target, recipients: Vec<Identity>) -> Resul
         }
         Ok(false)
     };
-    tokio::task::spawn_blocking(look).await.unwrap_or(Err(Fault::Internal))
+    blocking(look).await
 }

@@ -1,4 +1,4 @@
-//! Answers in JSON, and work that may block.
+//! Answers in JSON.
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
@@ -39,18 +39,4 @@ pub fn whole<B>(body: B) -> HttpResponse<B> {
     let mut response = HttpResponse::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// Does what may block, on a thread that may.
-pub async fn blocking<E: Into<ApiError> + Send + 'static>(
-    work: impl FnOnce() -> Result<Response, E> + Send + 'static,
-) -> Answer {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer.map_err(Into::into),
-        Err(failed) => {
-            // What it panicked with stays out of the log: it may hold anything.
-            error!(panicked = failed.is_panic(), "a request was not answered for a defect");
-            Err(ApiError::internal())
-        }
-    }
 }

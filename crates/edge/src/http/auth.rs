@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use portcullis_ledger::TenantId;
 use serde::Deserialize;
 
 use super::app_state::AppState;
+use super::bearer;
 use super::error::ApiError;
 use crate::gateway::Gateway;
 use crate::ops::Target;
@@ -37,12 +37,7 @@ pub struct Named {
 }
 
 fn token(headers: &HeaderMap) -> Result<TokenDigest, ApiError> {
-    let value = headers.get(AUTHORIZATION).ok_or_else(ApiError::missing_token)?.as_bytes();
-    let (scheme, token) = value.split_at_checked(b"Bearer ".len()).ok_or_else(ApiError::missing_token)?;
-    if !scheme.eq_ignore_ascii_case(b"Bearer ") || token.trim_ascii().is_empty() {
-        return Err(ApiError::missing_token());
-    }
-    Ok(TokenDigest::of(token.trim_ascii()))
+    bearer(headers).map(TokenDigest::of).ok_or_else(ApiError::missing_token)
 }
 
 fn caller(parts: &Parts, app: &AppState) -> Result<Caller, ApiError> {

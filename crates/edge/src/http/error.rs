@@ -11,7 +11,7 @@ use portcullis_host::ExchangeError;
 use portcullis_ledger::LedgerError;
 use tracing::error;
 
-use super::answer;
+use super::{Panicked, answer};
 use crate::gateway::AdminError;
 use crate::ops::{Refusal, RowError, RowProblem};
 use crate::registry::RateLimited;
@@ -180,6 +180,12 @@ impl From<Refusal> for ApiError {
             Refusal::Ledger(error) => error.into(),
             Refusal::Defect => Self::internal(),
         }
+    }
+}
+
+impl From<Panicked> for ApiError {
+    fn from(_: Panicked) -> Self {
+        Self::internal()
     }
 }
 

@@ -6,18 +6,17 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
+use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use serde::de::DeserializeOwned;
-use tracing::error;
 
 use super::fault::Fault;
 use crate::AppState;
 use crate::gateway::Gateway;
-use crate::http::body;
+use crate::http::{bearer, body};
 use crate::http::request_log::{Logged, RequestId};
 use crate::ops::Target;
 use crate::ops::write::{Terms, WriteReport};
@@ -198,25 +197,6 @@ impl Call {
         }
         Ok(Target::sender(caller, sender.id.as_str())?.of_vendor())
     }
-}
-
-/// The token of the header `Authorization: Bearer …`.
-pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-    let token = token.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(token)
-}
-
-/// Does what may block, on a thread that may.
-pub async fn blocking(
-    work: impl FnOnce() -> Result<Response, Fault> + Send + 'static,
-) -> Result<Response, Fault> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| {
-        // What it panicked with stays out of the log: it may hold anything.
-        error!(panicked = failed.is_panic(), "a request was not answered for a defect");
-        Err(Fault::Internal)
-    })
 }
 
 /// Whether all that was asked for is so now.

@@ -3,7 +3,7 @@
 use portcullis_ledger::LedgerError;
 
 use crate::http::body::{BodyFault, Misread};
-use crate::http::log_ledger_error;
+use crate::http::{Panicked, log_ledger_error};
 use crate::ops::{Refusal, RowProblem};
 use crate::registry::RateLimited;
 
@@ -81,6 +81,12 @@ impl From<Misread> for Fault {
             ),
             Misread::Wrong { place, what } => Fault::Malformed { place, what },
         }
+    }
+}
+
+impl From<Panicked> for Fault {
+    fn from(_: Panicked) -> Self {
+        Fault::Internal
     }
 }
 

@@ -1,6 +1,6 @@
 //! Requests to Meta's Graph API, and its errors: for the dialect that answers some, and for the proxy that sends others on.
 
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use base64::Engine as _;
@@ -9,9 +9,9 @@ use portcullis_api::settings::Dialect;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::call::{self, Call, Context, Speaks};
+use super::call::{Call, Context, Speaks};
 use super::fault::Fault;
-use crate::http::answer;
+use crate::http::{answer, bearer, token_of};
 use crate::http::request_log::RequestId;
 use crate::ops::Target;
 use crate::registry::{Caller, SenderName};
@@ -39,11 +39,7 @@ pub fn target(call: &Call) -> Result<(Caller, Target), Fault> {
 /// The token of the header `Authorization: Bearer …`, or `OAuth …`, which Meta's page on uploads has
 /// (<https://developers.facebook.com/docs/graph-api/guides/upload>).
 pub fn header_token(headers: &HeaderMap) -> Option<&[u8]> {
-    call::bearer(headers).or_else(|| {
-        let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(OAUTH_SCHEME.len())?;
-        let token = token.trim_ascii();
-        (scheme.eq_ignore_ascii_case(OAUTH_SCHEME) && !token.is_empty()).then_some(token)
-    })
+    bearer(headers).or_else(|| token_of(headers, OAUTH_SCHEME))
 }
 
 /// The token of a request of the Graph API: in the header, or in the query.

@@ -25,6 +25,7 @@ use crate::verdict::{Kind, judge};
 use portcullis_edge::identity::IdentityError;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::number::NumberError;
+use portcullis_edge::http::blocking;
 use portcullis_edge::ops::{Refusal, RowError, RowProblem, Target};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::{Identity, USER_PREFIX};
@@ -259,8 +260,7 @@ async fn hear(
     let at = message.timestamp.map_or(When::Now, |time| When::At(time.min(Timestamp::now())));
     let id = message.id.as_deref().map(str::to_owned);
     let asked = Asked { wish, word, at, id, may_be_confirmed: true };
-    let granting = tokio::task::spawn_blocking(move || people::grant(&own, &confirmations, &who, &asked));
-    granting.await.unwrap_or(Err(Refusal::Defect)).map(|()| true)
+    blocking(move || people::grant(&own, &confirmations, &who, &asked)).await.map(|()| true)
 }
 
 async fn is_blocked(

@@ -31,7 +31,7 @@ use super::client::for_another;
 use super::concurrency_limit::Permit;
 use partition::{Partition, PartitionError, partition};
 use portcullis_edge::AppState;
-use portcullis_edge::http::body;
+use portcullis_edge::http::{blocking, body};
 use portcullis_edge::http::request_log::Logged;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::ops::Refusal;
@@ -109,11 +109,9 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (registry, default) = (gateway.registry.load_full(), proxy.meta.default_callback_url.clone());
     let (raw, at_work) = (body.clone(), Arc::clone(&proxy));
     let parting = move || partition(&registry, &at_work.confirmations, default.as_deref(), &raw);
-    let parted = tokio::task::spawn_blocking(parting).await;
-    let parted = match parted {
-        Ok(Ok(parted)) => parted,
-        Ok(Err(error)) => return refused(&error),
-        Err(_) => return answer(StatusCode::INTERNAL_SERVER_ERROR),
+    let parted = match blocking(parting).await {
+        Ok(parted) => parted,
+        Err(error) => return refused(&error),
     };
     let Partition { deliveries, counts, is_whole, is_known, held_of_nobody } = parted;
     for (tenant, counts) in &counts {

@@ -11,6 +11,7 @@ use super::payload::{Change, Entry, Kept, Payload};
 use super::sorting::{Counts, Parts, Sorting, Way};
 use crate::confirmations::AllConfirmations;
 use portcullis_api::settings::{BlockedInbound, UnreadableInbound};
+use portcullis_edge::http::Panicked;
 use portcullis_edge::ops::Refusal;
 use portcullis_edge::registry::Registry;
 use portcullis_edge::settings::SenderConfig;
@@ -37,6 +38,12 @@ pub(super) enum PartitionError {
     NotAWebhook,
     #[error(transparent)]
     Refused(#[from] Refusal),
+}
+
+impl From<Panicked> for PartitionError {
+    fn from(panicked: Panicked) -> Self {
+        PartitionError::Refused(panicked.into())
+    }
 }
 
 /// Where changes go: to a sender's callback, or to where what is nobody's goes.
