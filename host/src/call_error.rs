@@ -18,7 +18,7 @@ pub enum CallError {
         trap: String,
     },
     /// The call exceeded its deadline and was interrupted.
-    #[error("the plugin was cut off: {call} took longer than its {} ms", .deadline.as_millis())]
+    #[error("the plugin was interrupted: {call} exceeded its limit of {} ms", .deadline.as_millis())]
     TimedOut {
         /// The function that was called.
         call: &'static str,

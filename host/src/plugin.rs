@@ -64,7 +64,7 @@ pub enum LoadError {
     #[error("can't start the thread that loads a plugin")]
     NoThread,
     /// It implements the contract, but `describe` failed.
-    #[error("the plugin can't be asked for its description")]
+    #[error("can't get the plugin's description")]
     Describe(#[source] CallError),
 }
 

@@ -97,7 +97,7 @@ fn fill(mode: &str) -> Result<(), FillError> {
 /// work.
 #[track_caller]
 fn is_lost_alone<T: std::fmt::Debug>(list: &Generation, result: Result<T, CallError>, kind: &str) {
-    let error = result.expect_err("the plugin is cut off");
+    let error = result.expect_err("the plugin is interrupted");
     assert_eq!(error.kind(), kind, "{error}");
     assert_eq!(list.check(subject(1), Direction::Inbound), Err(CallError::OutOfService));
     assert_eq!(list.recipe().account.used(), 0, "its memory is paid back");
@@ -130,8 +130,9 @@ mod outcome {
 
     pub(super) fn an_endless_check(mode: &str) {
         checked(mode, "timed-out");
-        let error = evil_list(mode).check(subject(1), Direction::Inbound).expect_err("it is cut off");
-        assert_eq!(error.to_string(), "the plugin was cut off: check took longer than its 20 ms");
+        let error =
+            evil_list(mode).check(subject(1), Direction::Inbound).expect_err("the call is interrupted");
+        assert_eq!(error.to_string(), "the plugin was interrupted: check exceeded its limit of 20 ms");
     }
 
     pub(super) fn an_endless_batch(mode: &str) {
@@ -139,8 +140,9 @@ mod outcome {
     }
 
     pub(super) fn an_endless_configure(mode: &str) {
-        let error = Generation::empty(recipe(evil(), &options(mode))).map(drop).expect_err("it is cut off");
-        assert_eq!(error.to_string(), "the plugin was cut off: configure took longer than its 20 ms");
+        let error =
+            Generation::empty(recipe(evil(), &options(mode))).map(drop).expect_err("the call is interrupted");
+        assert_eq!(error.to_string(), "the plugin was interrupted: configure exceeded its limit of 20 ms");
     }
 
     pub(super) fn an_endless_block(mode: &str) {
@@ -164,7 +166,7 @@ mod outcome {
 
     pub(super) fn an_endless_save(mode: &str) {
         let (list, states) = (evil_list(mode), States::default());
-        let error = list.save(&states).expect_err("it is cut off");
+        let error = list.save(&states).expect_err("the call is interrupted");
         assert!(matches!(error, SaveError::Plugin(CallError::TimedOut { .. })), "{error}");
         assert!(states.kept().is_none(), "nothing half-saved is kept");
     }
@@ -197,7 +199,7 @@ mod outcome {
 
     pub(super) fn a_deep_recursion(mode: &str) {
         checked(mode, "trapped");
-        let error = evil_list(mode).check(subject(1), Direction::Inbound).expect_err("it is cut off");
+        let error = evil_list(mode).check(subject(1), Direction::Inbound).expect_err("the plugin traps");
         assert!(error.to_string().contains("call stack exhausted"), "{error}");
     }
 
@@ -237,7 +239,7 @@ mod outcome {
         checked_in_a_batch(mode, "broken");
         let result = evil_list(mode).check_many(&[1, 2].map(subject), Direction::Inbound);
         assert_eq!(
-            result.expect_err("it is cut off").to_string(),
+            result.expect_err("the bitmap is rejected").to_string(),
             "the plugin broke the contract: check-many returned 0 bytes for 2 subjects"
         );
     }
@@ -288,7 +290,7 @@ mod outcome {
     pub(super) fn a_save_that_does_not_advance(mode: &str) {
         let mut instance = evil_instance(mode);
         let first = instance.save(None, 1 << 20).expect("the first part is harmless");
-        let error = instance.save(first.next, 1 << 20).map(drop).expect_err("it is cut off");
+        let error = instance.save(first.next, 1 << 20).map(drop).expect_err("the save is rejected");
         assert_eq!(error.kind(), "broken");
     }
 
@@ -302,7 +304,7 @@ mod outcome {
 
     pub(super) fn a_part_past_its_bound(mode: &str) {
         let (list, states) = (evil_list(mode), States::default());
-        let error = list.save(&states).expect_err("it is cut off");
+        let error = list.save(&states).expect_err("the part is rejected");
         assert!(matches!(error, SaveError::Plugin(CallError::Broken { call: "save", .. })), "{error}");
         assert!(states.kept().is_none());
     }

@@ -130,7 +130,7 @@ fn fails_at_its_start(modules: &[&str]) -> CallError {
 fn a_start_function_that_never_ends_or_traps_is_stopped_and_reported() {
     load(&["(func)"]).expect("an additional module is harmless");
     let endless = fails_at_its_start(&["(func $start loop br 0 end) (start $start)"]);
-    assert_eq!(endless.to_string(), "the plugin was cut off: its start took longer than its 20 ms");
+    assert_eq!(endless.to_string(), "the plugin was interrupted: its start exceeded its limit of 20 ms");
     let trap = fails_at_its_start(&["(func $start unreachable) (start $start)"]);
     assert!(matches!(trap, CallError::Trapped { call: "its start", .. }), "{trap}");
 }

@@ -237,7 +237,7 @@ impl StateStore for WritesMeanwhile<'_> {
 impl StateWriter for MeanwhileWriter<'_> {
     fn part(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
         let WritesMeanwhile { record, list, writes, .. } = self.store;
-        let writes = writes.lock().expect("nobody panics").next().unwrap_or_default();
+        let writes = writes.lock().expect("no thread panics with the lock held").next().unwrap_or_default();
         apply(record, &writes);
         list.catch_up(*record)?;
         self.into.part(bytes)

@@ -160,7 +160,7 @@ fn checks_are_answered_while_the_candidate_hangs() {
             assert_eq!(list.check(subject(n), Direction::Inbound), Ok(Verdict::Allow));
         }
         assert!(!comparing.is_finished(), "it hangs");
-        let error = comparing.join().expect("it ends").expect_err("the candidate is cut off");
+        let error = comparing.join().expect("it ends").expect_err("the candidate is interrupted");
         assert!(matches!(error, FillError::Plugin(CallError::TimedOut { .. })), "{error}");
     });
 }

@@ -18,8 +18,8 @@ use crate::varint;
 /// a subject in several of the three sets, which can occur in a save made while the set changed: its directions are
 /// united. Memory use is proportional to the bytes loaded, even for hostile data.
 ///
-/// Parts are not authenticated. If they come from elsewhere, authenticate them first: whoever can forge a part decides
-/// who is a member.
+/// Parts are not authenticated. If they come from elsewhere, authenticate them first: an attacker who can forge
+/// a part can add and remove members.
 pub struct Loader {
     limits: Limits,
     /// The complete sets, in the order of [`KINDS`].

@@ -42,8 +42,8 @@ const ASSIGNED: &[u16] = &[
     690, 691, 692,
     // Zone 7: Russia and Kazakhstan.
     7,
-    // Zone 8: East Asia, global services, and networks that are no country's.
     // Zone 8: East Asia, global services, and networks that belong to no country.
+    81, 82, 84, 86,
     800, 808,
     850, 852, 853, 855, 856,
     870, 878,

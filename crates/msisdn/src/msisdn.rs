@@ -362,7 +362,7 @@ impl fmt::Display for ParseError {
                 "the number has a prefix that is dialled inside its country only (a 0 after the country \
                  code, or Argentina's 15): leave it out"
             }
-            ParseError::TooShort => "the number is shorter than any number of its country",
+            ParseError::TooShort => "the number is too short: no number of its country has so few digits",
             ParseError::Point => {
                 "the number has a dot or slash that does not separate groups of digits: if it is a decimal point, or \
                  is followed by an extension, leave out what follows"

@@ -68,7 +68,7 @@ fn a_half_written_file_is_told_and_the_whole_one_then_serves() {
     gateway.drop_plugin("exact", &component[..component.len() / 2]);
     gateway.until("it is refused", |gateway| summary(gateway).contains("was refused"));
     let told = summary(&gateway);
-    assert!(told.contains("exact.wasm") && told.contains("damaged, or cut off"), "{told}");
+    assert!(told.contains("exact.wasm") && told.contains("damaged or truncated"), "{told}");
     assert_eq!(serving(&gateway), digest(EXACT.component));
     is_intact(&gateway);
     gateway.drop_plugin("exact", &component);
@@ -170,12 +170,12 @@ fn a_plugin_that_lies_is_found_out_before_it_serves() {
     }
     gateway.put_plugin("evil", EVIL.component).ok();
     for (mode, why) in [
-        ("forget-every-third", "lets"),
+        ("forget-every-third", "sampled entries"),
         ("miscount", "counts"),
         ("refuse-entries", "it takes no entries today"),
         ("panic", "trapped"),
-        ("spin-in-check", "cut off"),
-        ("spin-in-configure", "cut off"),
+        ("spin-in-check", "interrupted"),
+        ("spin-in-configure", "interrupted"),
     ] {
         let refused = exchange(&gateway, json!({ "plugin": "evil", "options": { "mode": mode } }));
         let told = refused.error(409, "plugin_refused").to_owned();

@@ -27,7 +27,7 @@ fn numbers_that_are_none_are_told_why_and_not_repeated() {
         ("46732001122.0", "decimal point"),
         ("+46732001122,+46732002244", "U+002C"),
         ("+٤٦٧٣٢٠٠١١٢٢", "ASCII"),
-        (&"1".repeat(65), "more than 64 bytes"),
+        (&"1".repeat(65), "longer than 64 bytes"),
     ] {
         for (path, body) in [
             (CHECK, json!({ "number": number, "direction": "inbound" })),
