@@ -17,10 +17,10 @@ use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
 use portcullis_edge::ops::Target;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::Who;
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::vendor::call::{self, Call, Context, Speaks};
-use portcullis_edge::http::blocking;
 use portcullis_edge::vendor::fault::Fault;
 
 pub(super) const PATH: &str = "/{version}/{sid}/whatsapp/{phone}/block_users";

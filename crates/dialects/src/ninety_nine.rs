@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::{self, Who};
 use portcullis_edge::ops::write::{self, BlockRow, Lift, WriteOptions};
 use portcullis_edge::ops::{RowError, Target};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::settings::{NinetyNine as Settings, Reasons};
 use portcullis_edge::vendor::call::{self, Call, Context, Speaks, whatsapp_terms};
-use portcullis_edge::http::blocking;
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
 
@@ -161,7 +161,7 @@ fn unblock(target: &Target, request: &Request, echo: Echo) -> Result<Response, F
         or_stays_blocked: true,
         ..Lift::of(COVERED)
     };
-    call::succeeded(&write::unblock(target, &[number(request)?], lift, WriteOptions::default())?)?;
+    call::succeeded(&write::unblock(target, &[number(request)?.into()], lift, WriteOptions::default())?)?;
     Ok(good(echo, None))
 }
 

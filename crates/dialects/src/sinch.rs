@@ -19,11 +19,11 @@ use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
 use portcullis_edge::ops::Target;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::{self, Who};
-use portcullis_edge::ops::write::{self, BlockRow, Lift, WriteOptions};
+use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, WriteOptions};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::vendor::call::{self, Call, Context, Speaks};
-use portcullis_edge::http::blocking;
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
 
@@ -68,7 +68,7 @@ async fn remove(call: Call) -> Result<Response, Fault> {
     let target = target(&call)?;
     blocking(move || {
         let numbers = numbers(&call)?;
-        let numbers: Vec<&str> = numbers.iter().map(Text::as_str).collect();
+        let numbers: Vec<Named<'_>> = numbers.iter().map(|number| Named::Text(number.as_str())).collect();
         let lifts_all = target.tenant.config.dialects.lift_opt_outs;
         let lift = Lift {
             hold: (!lifts_all).then_some(HoldKind::Operator),

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::cursor::Cursor;
 use portcullis_edge::ops::read::{self, Who};
-use portcullis_edge::ops::write::{self, BlockRow, Lift, RowResult, WriteOptions, WriteReport};
+use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, RowResult, WriteOptions, WriteReport};
 use portcullis_edge::ops::{RowError, RowProblem, Target};
 use portcullis_edge::vendor::call::{Call, whatsapp_terms};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
-use portcullis_engine::{Identity, USER_PREFIX};
+use portcullis_engine::Identity;
 
 const COVERED: Directions = Directions::BOTH;
 /// Of one request.
@@ -44,11 +44,11 @@ impl User {
         given.map_or("", Text::as_str)
     }
 
-    /// As the core reads it.
-    fn text(&self) -> String {
+    /// Whom it means.
+    fn named(&self) -> Named<'_> {
         match (&self.user, &self.user_id) {
-            (Some(user), _) if !UserId::is_meta_bsuid(user.as_str()) => user.as_str().to_owned(),
-            _ => format!("{USER_PREFIX}{}", self.input()),
+            (Some(user), _) if !UserId::is_meta_bsuid(user.as_str()) => Named::Text(user.as_str()),
+            _ => Named::UserId(self.input()),
         }
     }
 }
@@ -207,15 +207,14 @@ pub(super) fn act(
     made_through: Option<&str>,
 ) -> std::result::Result<Vec<Result>, Fault> {
     let users = users(call)?;
-    let texts: Vec<String> = users.iter().map(User::text).collect();
+    let people: Vec<Named<'_>> = users.iter().map(User::named).collect();
     let options = WriteOptions { skip_invalid: true, ..WriteOptions::default() };
     let done = match action {
         Action::Block => {
-            let rows: Vec<_> = texts.iter().map(|text| BlockRow::of(text, COVERED)).collect();
+            let rows: Vec<_> = people.iter().map(|whom| BlockRow::of(*whom, COVERED)).collect();
             write::block(target, &rows, WriteOptions { terms: whatsapp_terms(target), ..options })?
         }
         Action::Unblock => {
-            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let lifts_all = target.tenant.config.dialects.lift_opt_outs;
             let lift = Lift {
                 hold: (!lifts_all).then_some(HoldKind::Operator),
@@ -224,20 +223,20 @@ pub(super) fn act(
                 or_stays_blocked: true,
                 ..Lift::of(COVERED)
             };
-            write::unblock(target, &texts, lift, options)?
+            write::unblock(target, &people, lift, options)?
         }
     };
-    Ok(in_order(target, &users, &texts, done))
+    Ok(in_order(target, &users, done))
 }
 
 /// What became of each, in the order of the request.
-fn in_order(target: &Target, users: &[User], texts: &[String], done: WriteReport) -> Vec<Result> {
+fn in_order(target: &Target, users: &[User], done: WriteReport) -> Vec<Result> {
     let mut invalid = done.invalid.into_iter().peekable();
     let mut written = done.results.into_iter();
-    let each = users.iter().zip(texts).enumerate().map(|(index, (user, text))| {
+    let each = users.iter().enumerate().map(|(index, user)| {
         let input = user.input().to_owned();
         if let Some(RowProblem { error, .. }) = invalid.next_if(|problem| problem.index == index) {
-            return Result { input, identity: target.read(text).ok(), error: Some(error) };
+            return Result { input, identity: user.named().read(target).ok(), error: Some(error) };
         }
         let written = written.next();
         let error = written.as_ref().and_then(RowResult::failure);

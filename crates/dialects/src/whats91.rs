@@ -21,13 +21,13 @@ use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
 use portcullis_edge::http::request_log::RequestId;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::{self, Counted, Search, Shown};
 use portcullis_edge::ops::write::{self, Amendment, BlockRow, Lift, PersonEntries, WriteOptions};
 use portcullis_edge::ops::{Refusal, RowError, Target};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::vendor::call::{self, Call, Context, Speaks};
-use portcullis_edge::http::blocking;
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
 

@@ -6,11 +6,11 @@ use serde::Deserialize;
 
 use portcullis_api::settings as typed;
 use portcullis_edge::gateway::{AdminError, Gateway, Put};
-use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::{Admin, Named};
 use portcullis_edge::http::body::{JsonBody, Query};
 use portcullis_edge::http::error::ApiError;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::tenant::{Origin, Tenant};
 
 #[derive(Default, Deserialize)]

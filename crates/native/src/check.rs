@@ -4,75 +4,72 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
-use portcullis_api::{CheckAnswer, CheckManyAnswer, CheckRequest, NumberText, Verdict};
+use portcullis_api::{CheckAnswer, CheckManyAnswer, CheckRequest, Verdict};
+use portcullis_edge::identity::IdentityError;
 use portcullis_msisdn::Direction;
+use tracing::error;
 
-use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::JsonBody;
 use portcullis_edge::http::error::ApiError;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::check;
 use portcullis_edge::ops::{Refusal, RowProblem, Target};
 use portcullis_edge::wire;
 use portcullis_engine::ListKind;
-use portcullis_engine::{AnsweredBy, Checked, CheckedMany};
+use portcullis_engine::{AnsweredBy, Checked, CheckedMany, Identity};
 
 /// A longer body is parsed where it doesn't hold other requests up.
 const SHORT_BODY: usize = 8 << 10;
 
 pub(super) async fn check(asked: Asked, body: JsonBody) -> Answer {
-    let Asked { target, .. } = asked;
-    match at_once(&target, &body)? {
-        Some(text) => Ok(answer::whole(text.into())),
-        None => in_time(target, body).await,
-    }
+    answer_text(asked.target, body).await.map(|text| answer::whole(text.into()))
 }
 
-/// The answer about one number or a few, where it takes no thread that may block.
-pub(super) fn at_once(target: &Target, body: &JsonBody) -> Result<Option<Bytes>, ApiError> {
+/// The answer, as JSON.
+pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes, ApiError> {
     if body.0.len() > SHORT_BODY {
-        return Ok(None);
+        return blocking(move || {
+            let request: CheckRequest<'_> = body.parse()?;
+            let direction = request.direction;
+            match asked(&request)? {
+                Numbers::One(number) => {
+                    let checked = check::blocking_one(&target, &read(&target, number)?, direction)?;
+                    Ok(text_for_one(checked, direction))
+                }
+                Numbers::Many(numbers) => {
+                    let checked = check::blocking_many(&target, &numbers, direction)?;
+                    text_for_many(&numbers, &checked, direction)
+                }
+            }
+        })
+        .await;
     }
     let request: CheckRequest<'_> = body.parse()?;
     let direction = request.direction;
+    match asked(&request)? {
+        Numbers::One(number) => {
+            let checked = check::one(&target, read(&target, number)?, direction).await?;
+            Ok(text_for_one(checked, direction))
+        }
+        Numbers::Many(numbers) => {
+            let checked = check::many(&target, &numbers, direction).await?;
+            text_for_many(&numbers, &checked, direction)
+        }
+    }
+}
+
+/// What a request asks about.
+enum Numbers<'a> {
+    One(&'a str),
+    Many(Vec<&'a str>),
+}
+
+fn asked<'a>(request: &'a CheckRequest<'_>) -> Result<Numbers<'a>, ApiError> {
     match (&request.number, &request.numbers) {
-        (Some(number), None) => {
-            let checked = check::one(target, &number.0, direction).map_err(|error| {
-                ApiError::from(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]))
-            })?;
-            Ok(checked.map(|checked| text_for_one(checked, direction)))
-        }
-        (None, Some(numbers)) => {
-            let numbers = texts(numbers);
-            let checked = check::few(target, &numbers, direction);
-            Ok(checked
-                .and_then(|checked| serde_json::to_vec(&many(&numbers, &checked, direction)).ok())
-                .map(Bytes::from))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// The answer, on a thread that may block.
-pub(super) async fn in_time(target: Target, body: JsonBody) -> Answer {
-    blocking(move || at_leisure(&target, &body)).await
-}
-
-/// What needs a thread that may block: many numbers, and one whose list the ledger has to answer for.
-fn at_leisure(target: &Target, body: &JsonBody) -> Answer {
-    let request: CheckRequest<'_> = body.parse()?;
-    let direction = request.direction;
-    match (request.number, request.numbers) {
-        (Some(number), None) => {
-            let checked = check::one_with_ledger(target, &number.0, direction)?;
-            Ok(answer::whole(text_for_one(checked, direction).into()))
-        }
-        (None, Some(numbers)) => {
-            let numbers = texts(&numbers);
-            let checked = check::many(target, &numbers, direction)?;
-            Ok(answer::ok(&many(&numbers, &checked, direction)))
-        }
+        (Some(number), None) => Ok(Numbers::One(&number.0)),
+        (None, Some(numbers)) => Ok(Numbers::Many(numbers.iter().map(|number| number.0.as_ref()).collect())),
         (None, None) => {
             Err(ApiError::invalid_request("", "neither number nor numbers is there; send one of them"))
         }
@@ -82,18 +79,24 @@ fn at_leisure(target: &Target, body: &JsonBody) -> Answer {
     }
 }
 
-fn texts<'a>(numbers: &'a [NumberText<'_>]) -> Vec<&'a str> {
-    numbers.iter().map(|number| number.0.as_ref()).collect()
+fn read(target: &Target, number: &str) -> Result<Identity, Refusal> {
+    let invalid = |error: IdentityError| RowProblem { index: 0, error: error.into() };
+    target.read(number).map_err(|error| Refusal::InvalidRows(vec![invalid(error)]))
 }
 
-fn many<'a>(numbers: &[&'a str], checked: &CheckedMany, direction: Direction) -> CheckManyAnswer<'a> {
+fn text_for_many(numbers: &[&str], checked: &CheckedMany, direction: Direction) -> Result<Bytes, ApiError> {
     let blocked = numbers.iter().zip(&checked.blocked).filter(|(_, blocked)| **blocked);
-    CheckManyAnswer {
+    let answer = CheckManyAnswer {
         blocked: blocked.map(|(number, _)| Cow::Borrowed(*number)).collect(),
         checked: numbers.len(),
         direction,
         source: wire::answered_by(checked.answered_by),
-    }
+    };
+    let text = serde_json::to_vec(&answer).map_err(|error| {
+        error!(%error, "an answer can't be written as JSON");
+        ApiError::internal()
+    })?;
+    Ok(text.into())
 }
 
 /// All answers about one number: by direction, by list, by who answered. There are few, so each is written once.

@@ -12,12 +12,12 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use portcullis_edge::AppState;
-use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::Query;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::identity::IdentityError;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read;
 use portcullis_edge::ops::write::{self, Lift};
 use portcullis_edge::ops::{Refusal, RowProblem, Target};

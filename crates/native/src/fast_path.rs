@@ -79,10 +79,8 @@ impl Service {
         let sender = sender(parts.uri.path()).ok_or_else(ApiError::not_found)?;
         let target = auth::target(&self.app, &parts.headers, sender)?;
         let body = JsonBody::read(&parts.headers, body, self.app.max_body_bytes).await?;
-        match check::at_once(&target, &body)? {
-            Some(text) => Ok(answer::whole(Either::Left(Full::new(text)))),
-            None => Ok(check::in_time(target, body).await?.map(Either::Right)),
-        }
+        let text = check::answer_text(target, body).await?;
+        Ok(answer::whole(Either::Left(Full::new(text))))
     }
 }
 

@@ -7,11 +7,11 @@ use portcullis_ledger::Seq;
 use serde::Deserialize;
 
 use super::entries::EntryName;
-use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::Query;
 use portcullis_edge::http::error::ApiError;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::{self, ShownTrail};
 use portcullis_edge::wire;
 

@@ -5,10 +5,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use tracing::error;
 
-use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Admin;
 use portcullis_edge::http::error::ApiError;
+use portcullis_edge::ops::blocking;
 
 /// What Prometheus asks for, and reads.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -14,11 +14,11 @@ use portcullis_host::{ErrorChain, ShadowPlan, Stage, Verdict};
 use portcullis_msisdn::{Permutation, Revealed};
 
 use portcullis_edge::gateway::{AdminError, Gateway};
-use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::{Admin, Named};
 use portcullis_edge::http::body::JsonBody;
 use portcullis_edge::http::error::ApiError;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::wire::time;
 
 pub(super) async fn status(Admin(gateway): Admin, named: Named) -> Answer {

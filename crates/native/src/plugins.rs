@@ -7,11 +7,11 @@ use portcullis_engine::{Error, PluginRef};
 use portcullis_host::ErrorChain;
 
 use portcullis_edge::gateway::Gateway;
-use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::{Admin, Named};
 use portcullis_edge::http::body::ComponentBody;
 use portcullis_edge::http::error::ApiError;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::wire::time;
 
 pub(super) async fn list(Admin(gateway): Admin) -> Answer {

@@ -4,10 +4,10 @@ use portcullis_api::{ListPlugin, ListState, ListStatus, TenantStatus};
 use portcullis_engine::{List, Service};
 use portcullis_ledger::Scope;
 
-use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::{Asked, Client};
 use portcullis_edge::http::error::ApiError;
+use portcullis_edge::ops::blocking;
 
 pub(super) async fn tenant(Client(caller): Client) -> Answer {
     blocking(move || {

@@ -7,12 +7,12 @@ use portcullis_ledger::Outcome;
 use portcullis_msisdn::{Direction, Directions};
 
 use super::entries::requested;
-use portcullis_edge::http::blocking;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::JsonBody;
 use portcullis_edge::http::error::ApiError;
-use portcullis_edge::ops::write::{self, BlockRow, Lift, WriteOptions, WriteReport};
+use portcullis_edge::ops::blocking;
+use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, WriteOptions, WriteReport};
 use portcullis_edge::wire;
 
 pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
@@ -29,9 +29,9 @@ pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
 pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
     blocking(move || {
         let request: UnblockRequest<'_> = body.parse()?;
-        let numbers: Vec<&str> = match (&request.number, &request.numbers) {
-            (Some(number), None) => vec![&number.0],
-            (None, Some(numbers)) => numbers.iter().map(|number| number.0.as_ref()).collect(),
+        let people: Vec<Named<'_>> = match (&request.number, &request.numbers) {
+            (Some(number), None) => vec![Named::Text(&number.0)],
+            (None, Some(numbers)) => numbers.iter().map(|number| Named::Text(&number.0)).collect(),
             _ => return Err(ApiError::invalid_request("", "send exactly one of number and numbers")),
         };
         let directions = some_directions(request.directions.as_deref())?;
@@ -39,7 +39,7 @@ pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
         let hold = wire::lifted_hold(request.hold);
         let requested = requested(request.requested.as_deref())?;
         let lift = Lift { hold, requested, ..Lift::of(directions) };
-        let done = write::unblock(&asked.target, &numbers, lift, options)?;
+        let done = write::unblock(&asked.target, &people, lift, options)?;
         Ok(answer::ok(&answer_of(done, request.dry_run, request.brief)))
     })
     .await
@@ -71,7 +71,7 @@ fn rows<'a>(request: &'a BlockRequest<'_>) -> Result<Vec<BlockRow<'a>>, ApiError
         requested: request.requested.as_deref(),
         ..BlockRow::of("", some_directions(request.directions.as_deref())?)
     };
-    let alone = |number| BlockRow { number, ..common };
+    let alone = |number| BlockRow { whom: Named::Text(number), ..common };
     match (&request.number, &request.numbers, &request.entries) {
         (Some(number), None, None) => Ok(vec![alone(&number.0)]),
         (None, Some(numbers), None) => Ok(numbers.iter().map(|number| alone(&number.0)).collect()),
@@ -85,7 +85,7 @@ fn row<'a>(entry: &'a BlockEntry<'_>, common: BlockRow<'a>) -> BlockRow<'a> {
     let hold = entry.hold.or(entry.source.map(GivenSource::implied_hold));
     let directions = entry.directions.as_deref();
     BlockRow {
-        number: &entry.number.0,
+        whom: Named::Text(&entry.number.0),
         directions: directions.map_or(common.directions, |named| wire::requested_directions(Some(named))),
         source: entry.source.map_or(common.source, wire::given_source),
         hold: hold.map_or(common.hold, wire::named_hold),

@@ -4,7 +4,7 @@ use portcullis_ledger::HoldKind;
 use portcullis_msisdn::{Direction, Directions, Person};
 
 use crate::confirmations::AllConfirmations;
-use portcullis_edge::http::blocking;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::{Refusal, Target, check};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::Identity;
@@ -55,11 +55,7 @@ pub(super) async fn is_stopped(
     identity: &Identity,
     direction: Direction,
 ) -> Result<bool, Refusal> {
-    if let Some(checked) = check::identity(target, identity, direction) {
-        return Ok(checked.blocked_by.is_some());
-    }
-    let (target, identity) = (target.clone(), identity.clone());
-    let checked = blocking(move || check::identity_with_ledger(&target, &identity, direction)).await?;
+    let checked = check::one(target, identity.clone(), direction).await?;
     Ok(checked.blocked_by.is_some())
 }
 

@@ -11,8 +11,9 @@ use portcullis_host::ExchangeError;
 use portcullis_ledger::LedgerError;
 use tracing::error;
 
-use super::{Panicked, answer};
+use super::answer;
 use crate::gateway::AdminError;
+use crate::ops::Panicked;
 use crate::ops::{Refusal, RowError, RowProblem};
 use crate::registry::RateLimited;
 

@@ -4,7 +4,6 @@ pub mod answer;
 mod app_state;
 pub mod auth;
 mod bearer;
-mod blocking;
 pub mod body;
 pub mod error;
 pub mod openapi;
@@ -14,5 +13,4 @@ pub mod route;
 
 pub use app_state::{AppState, Phase};
 pub use bearer::{bearer, token_of};
-pub use blocking::{Panicked, blocking};
 pub use error::{ApiError, log_ledger_error};

@@ -10,6 +10,7 @@ use portcullis_msisdn::{Directions, Msisdn, Person, Subject};
 
 use super::refusal::{Refusal, RowError, RowProblem};
 use super::target::Target;
+use crate::identity::IdentityError;
 use portcullis_api::requested::{self, NotThen};
 
 /// The most rows that are written at once.
@@ -36,10 +37,47 @@ pub struct Terms {
     pub within_24_hours: bool,
 }
 
-/// One number to be blocked, as a client writes it.
+/// Whom a row names, as a client writes it.
+#[derive(Clone, Copy)]
+pub enum Named<'a> {
+    /// A number; or `user:` and a user id.
+    Text(&'a str),
+    /// A user id by itself.
+    UserId(&'a str),
+}
+
+impl<'a> From<&'a str> for Named<'a> {
+    fn from(text: &'a str) -> Self {
+        Named::Text(text)
+    }
+}
+
+impl Named<'_> {
+    /// Reads whom it means, as the target's clients write that.
+    ///
+    /// # Errors
+    ///
+    /// If it is neither a number nor a user id.
+    pub fn read(self, target: &Target) -> Result<Identity, IdentityError> {
+        match self {
+            Named::Text(text) => target.read(text),
+            Named::UserId(id) => Ok(Identity::User(id.parse()?)),
+        }
+    }
+
+    /// The text that was read as a number, where a client may want to see that again: not if it is just the digits.
+    fn display_form(self, identity: &Identity) -> Option<DisplayForm> {
+        match self {
+            Named::Text(text) => display_form(text, identity),
+            Named::UserId(_) => None,
+        }
+    }
+}
+
+/// Somebody to be blocked, as a client writes it.
 #[derive(Clone, Copy)]
 pub struct BlockRow<'a> {
-    pub number: &'a str,
+    pub whom: Named<'a>,
     pub hold: HoldKind,
     pub directions: Directions,
     pub source: Source,
@@ -54,9 +92,9 @@ pub struct BlockRow<'a> {
 
 impl<'a> BlockRow<'a> {
     /// The operator's block of a number through an API, and nothing said about it.
-    pub fn of(number: &'a str, directions: Directions) -> Self {
+    pub fn of(whom: impl Into<Named<'a>>, directions: Directions) -> Self {
         BlockRow {
-            number,
+            whom: whom.into(),
             hold: HoldKind::Operator,
             directions,
             source: Source::Api,
@@ -202,7 +240,7 @@ pub fn block(target: &Target, rows: &[BlockRow<'_>], options: WriteOptions) -> R
     let own_number = target.sender_config().filter(|_| terms.no_own_number).and_then(|sender| sender.number);
     let read = |index: usize| {
         let row = &rows[index];
-        let identity = target.read(row.number)?;
+        let identity = row.whom.read(target)?;
         if row.directions.is_none() {
             return Err(RowError::NoDirections);
         }
@@ -239,7 +277,7 @@ pub fn block(target: &Target, rows: &[BlockRow<'_>], options: WriteOptions) -> R
             source: row.source,
             label: said.label,
             reason: said.reason,
-            display: display_form(row.number, identity),
+            display: row.whom.display_form(identity),
             expires: said.expires,
             requested: said.requested,
             ..Block::new(target.whom(identity), row.directions, target.actor.clone())
@@ -259,12 +297,12 @@ struct Said {
 /// Takes directions away from numbers. When this returns, that is on disk, and the next check sees it.
 pub fn unblock(
     target: &Target,
-    numbers: &[&str],
+    people: &[Named<'_>],
     lift: Lift<'_>,
     options: WriteOptions,
 ) -> Result<WriteReport, Refusal> {
     let read = |index: usize| {
-        let identity = target.read(numbers[index])?;
+        let identity = people[index].read(target)?;
         if lift.directions.is_none() { Err(RowError::NoDirections) } else { Ok((identity, ())) }
     };
     let judge = |identity: &Identity| {
@@ -275,7 +313,7 @@ pub fn unblock(
         Ok(lift.objection(&PersonEntries::of(target, &person)?))
     };
     let make = |identity: &Identity, ()| lift.write(target, target.whom(identity));
-    write(target, numbers.len(), options, read, judge, make)
+    write(target, people.len(), options, read, judge, make)
 }
 
 /// Takes directions away from one entry, which must be there and cover one of them.
@@ -380,7 +418,6 @@ fn write<P>(
     Ok(WriteReport { results, invalid, sequence })
 }
 
-/// The text that was read as a number, where a client may want to see that again: not if it is just the digits.
 fn display_form(text: &str, identity: &Identity) -> Option<DisplayForm> {
     let number = identity.number()?;
     let digits = text.strip_prefix('+').unwrap_or(text);

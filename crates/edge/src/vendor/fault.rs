@@ -3,7 +3,8 @@
 use portcullis_ledger::LedgerError;
 
 use crate::http::body::{BodyFault, Misread};
-use crate::http::{Panicked, log_ledger_error};
+use crate::http::log_ledger_error;
+use crate::ops::Panicked;
 use crate::ops::{Refusal, RowProblem};
 use crate::registry::RateLimited;
 

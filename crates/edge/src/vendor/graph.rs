@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::call::{Call, Context, Speaks};
 use super::fault::Fault;
-use crate::http::{answer, bearer, token_of};
 use crate::http::request_log::RequestId;
+use crate::http::{answer, bearer, token_of};
 use crate::ops::Target;
 use crate::registry::{Caller, SenderName};
 use crate::token::TokenDigest;

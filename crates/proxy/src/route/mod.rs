@@ -25,7 +25,7 @@ use crate::verdict::{Kind, judge};
 use portcullis_edge::identity::IdentityError;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::number::NumberError;
-use portcullis_edge::http::blocking;
+use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::{Refusal, RowError, RowProblem, Target};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::{Identity, USER_PREFIX};

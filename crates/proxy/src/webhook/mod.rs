@@ -31,10 +31,11 @@ use super::client::for_another;
 use super::concurrency_limit::Permit;
 use partition::{Partition, PartitionError, partition};
 use portcullis_edge::AppState;
-use portcullis_edge::http::{blocking, body};
+use portcullis_edge::http::body;
 use portcullis_edge::http::request_log::Logged;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::ops::Refusal;
+use portcullis_edge::ops::blocking;
 
 pub(super) const PATH: &str = "/webhooks/meta";
 /// Names the messages of blocked numbers, where a sender has them go on with the others.

@@ -11,7 +11,7 @@ use super::payload::{Change, Entry, Kept, Payload};
 use super::sorting::{Counts, Parts, Sorting, Way};
 use crate::confirmations::AllConfirmations;
 use portcullis_api::settings::{BlockedInbound, UnreadableInbound};
-use portcullis_edge::http::Panicked;
+use portcullis_edge::ops::Panicked;
 use portcullis_edge::ops::Refusal;
 use portcullis_edge::registry::Registry;
 use portcullis_edge::settings::SenderConfig;

@@ -415,10 +415,7 @@ impl<'a> Sorting<'a> {
         let mut is_blocked = false;
         // Under any name: a late message may name a number that the person has left.
         for identity in named.all() {
-            let checked = match check::identity(&self.target, &identity, Direction::Inbound) {
-                Some(checked) => checked,
-                None => check::identity_with_ledger(&self.target, &identity, Direction::Inbound)?,
-            };
+            let checked = check::blocking_one(&self.target, &identity, Direction::Inbound)?;
             is_blocked |= checked.blocked_by.is_some();
         }
         let way = match self.sender.blocked_inbound {

@@ -2,7 +2,7 @@
 
 use tracing::error;
 
-use crate::ops::Refusal;
+use super::Refusal;
 
 /// A defect: work on a blocking thread panicked. The log says so; what the panic said stays out of it, as it may hold anything.
 #[derive(Clone, Copy, Debug)]
