@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Subject;
 
-/// Maximum number of people with a pending confirmation, per sender. Beyond it, an opt-out allows no confirmation, which is the safe
-/// side.
+/// Maximum number of people with a pending confirmation, per sender. Beyond it, an opt-out allows no confirmation, which is the
+/// safe side.
 const MOST: usize = 100_000;
 /// Maximum number of opt-ins remembered per sender, to recognize redeliveries. A redelivery of one that was evicted lifts the
 /// opt-out again.

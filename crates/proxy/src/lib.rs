@@ -32,7 +32,8 @@ pub use events::run as send_changes;
 use settings::{MetaSettings, TrafficSettings};
 use webhook::Accepted;
 
-/// State shared by all forwarding routes: the HTTP client, concurrency limits, timeouts, and what was recently confirmed or accepted.
+/// State shared by all forwarding routes: the HTTP client, concurrency limits, timeouts, and what was recently confirmed or
+/// accepted.
 pub struct Proxy {
     app: Arc<AppState>,
     client: Client,

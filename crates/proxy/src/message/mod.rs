@@ -136,7 +136,8 @@ impl Named {
         }
     }
 
-    /// Adds the ids of one member. Several different ones under the same name make the person doubtful, those of other members don't.
+    /// Adds the ids of one member. Several different ones under the same name make the person doubtful, those of other members
+    /// don't.
     fn add_users(&mut self, values: Values<UserId>) {
         self.is_doubtful |= !values.read.is_empty() && values.agreed().is_none() || values.is_odd;
         for user in values.read {
@@ -238,8 +239,8 @@ pub(crate) struct Request {
     pub(crate) may_be_confirmed: bool,
 }
 
-/// Paths of the text in a message: what the person wrote, or saw on a button and chose. The id and payload of a button are left out,
-/// because only its developer sees them.
+/// Paths of the text in a message: what the person wrote, or saw on a button and chose. The id and payload of a button are left
+/// out, because only its developer sees them.
 const WORDS: [&[&str]; 5] = [
     &["text", "body"],
     &["button", "text"],
@@ -350,8 +351,8 @@ const NUMBER_CHANGES: [&str; 2] = ["user_changed_number", "customer_changed_numb
 /// Type of system messages that announce new ids.
 const ID_CHANGE: &str = "user_changed_user_id";
 
-/// Reads the change that a system message announces (Meta's page on system messages, 11 August 2026, and earlier forms). `contact` is
-/// the person if the message doesn't name one.
+/// Reads the change that a system message announces (Meta's page on system messages, 11 August 2026, and earlier forms).
+/// `contact` is the person if the message doesn't name one.
 pub(crate) fn moved(message: &Object<'_>, contact: Option<&Named>) -> Move {
     let Inner { object, is_odd } = message.inner("system");
     if is_odd {

@@ -1,8 +1,8 @@
 //! The body of a request to an edge that sends.
 //!
 //! The fields are those of Meta's OpenAPI document v23.0 (`MessageRequest`, `MarketingMessageRequestPayload`,
-//! `CallRequestPayload`) and of its page on business-scoped user ids of 2026-02-18. Other fields pass, because Meta adds new ones,
-//! unless an upstream could mistake them for the recipient.
+//! `CallRequestPayload`) and of its page on business-scoped user ids of 2026-02-18. Other fields pass, because Meta adds new
+//! ones, unless an upstream could mistake them for the recipient.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -277,8 +277,8 @@ fn check_names(members: &[Member<'_>], rules: Rules) -> Result<(), BodyError> {
     Ok(())
 }
 
-/// Returns the values of the members with this name, of which there is at most one unless a test switches that rule off. Some clients
-/// write `null` for missing members, so it is skipped.
+/// Returns the values of the members with this name, of which there is at most one unless a test switches that rule off. Some
+/// clients write `null` for missing members, so it is skipped.
 fn values<'a>(members: &[Member<'a>], name: &str) -> impl Iterator<Item = &'a RawValue> {
     members
         .iter()

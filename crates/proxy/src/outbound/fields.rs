@@ -76,8 +76,8 @@ pub(super) fn form(body: &[u8], owners: &dyn Owners, rules: Rules) -> Result<(),
     Ok(())
 }
 
-/// Searches all strings and numbers of a value, at any depth, including names of members, for the id of another's sender or account.
-/// Works while deserializing, so that every occurrence of a repeated name is checked.
+/// Searches all strings and numbers of a value, at any depth, including names of members, for the id of another's sender or
+/// account. Works while deserializing, so that every occurrence of a repeated name is checked.
 struct Scalars<'a> {
     owners: &'a dyn Owners,
 }

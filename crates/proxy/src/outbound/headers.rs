@@ -43,8 +43,8 @@ pub(super) enum HeaderError {
     TwoAuthorizations,
 }
 
-/// Values that `Connection` may have. It must not name other headers, because those would be removed on the way although the request
-/// was checked with them.
+/// Values that `Connection` may have. It must not name other headers, because those would be removed on the way although the
+/// request was checked with them.
 const CONNECTION_OPTIONS: [&str; 8] = [
     "close",
     "keep-alive",
@@ -77,9 +77,9 @@ pub(super) fn check(headers: &HeaderMap, rules: Rules) -> Result<(), HeaderError
     Ok(())
 }
 
-/// Whether frameworks or proxies take another method or path from a header, such as `X-HTTP-Method-Override`, `X-Original-URL` and
-/// `X-Forwarded-Uri`. Meta documents neither that it does nor that it doesn't. `X-Forwarded-Prefix`, which proxies in front of the
-/// gateway add, is accepted: it contains the prefix that they removed, not another path.
+/// Whether frameworks or proxies take another method or path from a header, such as `X-HTTP-Method-Override`, `X-Original-URL`
+/// and `X-Forwarded-Uri`. Meta documents neither that it does nor that it doesn't. `X-Forwarded-Prefix`, which proxies in front
+/// of the gateway add, is accepted: it contains the prefix that they removed, not another path.
 fn names_another_request(name: &HeaderName) -> bool {
     let name = name.as_str();
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));

@@ -117,8 +117,8 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
     Ok(answer)
 }
 
-/// Returns the recipients of a message, in every reading. A message without a recipient (such as a read receipt) or to a group has
-/// none.
+/// Returns the recipients of a message, in every reading. A message without a recipient (such as a read receipt) or to a group
+/// has none.
 fn recipients(
     message: &Message,
     reader: NumberReader,
@@ -315,8 +315,8 @@ fn known(app: &AppState, request: &Request) -> Result<Caller, Fault> {
     Ok(caller)
 }
 
-/// Whether a request could be meant for the Graph API: it is not on one of the gateway's own paths, has a method that the Graph API
-/// knows, and doesn't have an `api-key`.
+/// Whether a request could be meant for the Graph API: it is not on one of the gateway's own paths, has a method that the Graph
+/// API knows, and doesn't have an `api-key`.
 pub(crate) fn may_pass(method: &Method, path: &str, headers: &HeaderMap) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
     let is_own =

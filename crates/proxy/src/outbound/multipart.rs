@@ -1,11 +1,11 @@
 //! Streaming check of multipart bodies (RFC 7578): the name of each part is checked before anything of the part is forwarded.
 //!
-//! Uploads may be a hundred megabytes, so they are not buffered: checked bytes are forwarded while the rest is still arriving. If a
-//! part is rejected, the upstream request is aborted before its end, so the upstream never receives a complete request.
+//! Uploads may be a hundred megabytes, so they are not buffered: checked bytes are forwarded while the rest is still arriving. If
+//! a part is rejected, the upstream request is aborted before its end, so the upstream never receives a complete request.
 //!
-//! Parsers of multipart bodies differ in what they accept as a delimiter and in how they read the heads of parts. So a body must be
-//! one that all parsers read the same way: it begins with its first delimiter and ends with its last, the boundary occurs nowhere
-//! else, and each head has one `Content-Disposition: form-data` with a plain name.
+//! Parsers of multipart bodies differ in what they accept as a delimiter and in how they read the heads of parts. So a body must
+//! be one that all parsers read the same way: it begins with its first delimiter and ends with its last, the boundary occurs
+//! nowhere else, and each head has one `Content-Disposition: form-data` with a plain name.
 
 use axum::body::Bytes;
 use bytes::BytesMut;

@@ -78,8 +78,8 @@ impl Owners for Configured {
     }
 }
 
-/// Returns the sender whose access token is used upstream: the one for which the caller's token is, or the one with the phone number
-/// or account in the path.
+/// Returns the sender whose access token is used upstream: the one for which the caller's token is, or the one with the phone
+/// number or account in the path.
 pub(super) fn sender_of<'a>(caller: &'a Caller, node: &Node) -> Option<&'a SenderConfig> {
     let mut senders = caller.tenant.config.senders.iter();
     if let Some(bound) = &caller.sender {

@@ -1,15 +1,15 @@
 //! Names of parameters in queries, forms, multipart bodies and JSON objects.
 //!
-//! The Graph API accepts parameters in any of these places, and it is unknown how it interprets `Batch`, `batch[]` or `ba%74ch`. So
-//! each name has only one accepted spelling, and parameters with a meaning at every path are rejected, with all names that resemble
-//! them.
+//! The Graph API accepts parameters in any of these places, and it is unknown how it interprets `Batch`, `batch[]` or `ba%74ch`.
+//! So each name has only one accepted spelling, and parameters with a meaning at every path are rejected, with all names that
+//! resemble them.
 
 /// Maximum length of a name, in bytes.
 const MAX_NAME: usize = 64;
 
 /// Parameters that turn a request into a different one, as [`folded`] returns them. `batch` contains complete requests
-/// (<https://developers.facebook.com/docs/graph-api/batch-requests>), `method` replaces the method, and `ids` the node in the path
-/// (<https://developers.facebook.com/docs/graph-api/overview>). The others are equivalents in common frameworks.
+/// (<https://developers.facebook.com/docs/graph-api/batch-requests>), `method` replaces the method, and `ids` the node in the
+/// path (<https://developers.facebook.com/docs/graph-api/overview>). The others are equivalents in common frameworks.
 const CONTROLS: [&str; 9] = [
     "batch",
     "method",
@@ -44,8 +44,8 @@ pub(super) enum NameError {
     Token,
 }
 
-/// Reduces a name to what the most lenient parser could read: only ASCII letters and digits, in lower case, without the brackets at
-/// its end and their contents.
+/// Reduces a name to what the most lenient parser could read: only ASCII letters and digits, in lower case, without the brackets
+/// at its end and their contents.
 pub(super) fn folded(name: &str) -> String {
     let base = match name.find('[') {
         // `[to]` is not an array in any parser.
@@ -55,8 +55,8 @@ pub(super) fn folded(name: &str) -> String {
     base.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_lowercase()).collect()
 }
 
-/// Whether a name has the accepted form: a letter, then letters, digits and `_`, then any number of `[word]`, as PHP and Meta's samples
-/// write arrays.
+/// Whether a name has the accepted form: a letter, then letters, digits and `_`, then any number of `[word]`, as PHP and Meta's
+/// samples write arrays.
 pub(super) fn is_plain(name: &str) -> bool {
     let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let (base, brackets) = name.split_at(name.find('[').unwrap_or(name.len()));

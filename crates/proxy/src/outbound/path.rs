@@ -1,8 +1,8 @@
 //! Paths of the Graph API: `[/vMAJOR.MINOR]/NODE[/EDGE…]`, in one spelling.
 //!
 //! It is unknown how an upstream interprets dots, `;`, repeated slashes, percent-encodings and upper case, and its interpretation
-//! must not differ from what is checked here. So a path that can be read in two ways is rejected, as are characters with a meaning
-//! to some parsers, and the path sent upstream is written again from what was read.
+//! must not differ from what is checked here. So a path that can be read in two ways is rejected, as are characters with a
+//! meaning to some parsers, and the path sent upstream is written again from what was read.
 
 use std::fmt;
 

@@ -10,8 +10,8 @@ use super::parameter::{self, NameError, TOKEN};
 use super::rules::{Rule, Rules};
 
 /// Parameters of a request that sends: the token, its proof
-/// (<https://developers.facebook.com/docs/graph-api/guides/secure-requests>), and one that some clients send here in addition to the
-/// body.
+/// (<https://developers.facebook.com/docs/graph-api/guides/secure-requests>), and one that some clients send here in addition to
+/// the body.
 const SENDING: [&str; 3] = [TOKEN, "appsecret_proof", "messaging_product"];
 /// Parameters of a GET of an edge that sends.
 const ASKING: [&str; 8] = [TOKEN, "appsecret_proof", "fields", "limit", "after", "before", "since", "until"];

@@ -1,5 +1,5 @@
-//! Streaming check of uploads whose type is not declared, as pywa sends them, or declared as a form, as curl does in Meta's sample
-//! (<https://developers.facebook.com/docs/graph-api/guides/upload>, 2025).
+//! Streaming check of uploads whose type is not declared, as pywa sends them, or declared as a form, as curl does in Meta's
+//! sample (<https://developers.facebook.com/docs/graph-api/guides/upload>, 2025).
 //!
 //! An upstream that reads such a body as parameters must not find `batch` or `method`. The supported files (PDF, JPEG, PNG, MP4)
 //! don't begin like JSON or multipart bodies, and are very unlikely to contain such a parameter.
@@ -11,7 +11,8 @@ use super::parameter::{self, NameError};
 use super::rules::{Rule, Rules};
 use super::scanned::Scan;
 
-/// Maximum length of a parameter's name, in bytes: several times that of `batch`, percent-encoded twice. Anything longer isn't one.
+/// Maximum length of a parameter's name, in bytes: several times that of `batch`, percent-encoded twice. Anything longer isn't
+/// one.
 const MAX_NAME: usize = 256;
 
 /// Why such an upload is rejected.

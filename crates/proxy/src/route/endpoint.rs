@@ -70,8 +70,8 @@ struct RouteSchema {
     /// Outbound: the person for whom the message is. Inbound: one of the tenant's senders.
     recipient: String,
     direction: Direction,
-    /// The message, in any form that the next hop understands. Of an inbound message, a string or the field `text` is searched for
-    /// opt-out words.
+    /// The message, in any form that the next hop understands. Of an inbound message, a string or the field `text` is searched
+    /// for opt-out words.
     body: Option<serde_json::Value>,
 }
 

@@ -137,8 +137,8 @@ enum End {
 const SHORT_CODE: RangeInclusive<usize> = 3..=6;
 /// Number of digits of a short code as a sender: services of operators and emergency services may have two.
 const SHORT_CODE_OF_SENDER: RangeInclusive<usize> = 2..=6;
-/// Maximum number of digits of a short code as a sender, if the numbering plan of the default region says that it is too short for
-/// a number (the United Kingdom and India have such short codes).
+/// Maximum number of digits of a short code as a sender, if the numbering plan of the default region says that it is too short
+/// for a number (the United Kingdom and India have such short codes).
 const LONGEST_SHORT_CODE: usize = 8;
 /// Maximum length of a sender name in septets (3GPP TS 23.040, section 9.1.2.5: eleven characters of the GSM alphabet).
 const LONGEST_NAME: usize = 11;
@@ -284,8 +284,8 @@ async fn is_blocked(
     }
 }
 
-/// Builds the request to the next hop: a GET if its URL has placeholders, or a POST of the unchanged document otherwise. `None` if the
-/// result is not a valid URL.
+/// Builds the request to the next hop: a GET if its URL has placeholders, or a POST of the unchanged document otherwise. `None`
+/// if the result is not a valid URL.
 fn request(hop: &str, message: &RouteRequest<'_>, end: &End, document: Bytes) -> Option<Request<Body>> {
     let body: Cow<'_, str> = match message.body {
         None => Cow::Borrowed(""),
@@ -309,8 +309,8 @@ fn request(hop: &str, message: &RouteRequest<'_>, end: &End, document: Bytes) ->
     Some(request)
 }
 
-/// Replaces the placeholders in a URL with form-encoded values. Works in one pass, so that a value that contains a placeholder is not
-/// replaced again.
+/// Replaces the placeholders in a URL with form-encoded values. Works in one pass, so that a value that contains a placeholder is
+/// not replaced again.
 fn filled(hop: &str, fields: &[(&str, &str)]) -> String {
     let mut url = String::with_capacity(hop.len());
     let mut rest = hop;

@@ -225,8 +225,8 @@ fn hear_unclear(candidates: &[Owned<'_>], change: &Change<'_>) -> Result<bool, R
     Ok(is_free)
 }
 
-/// Decides on a change whose sender is unclear. It is delivered only if all candidates have `unreadable_inbound = "deliver"` and it
-/// contains nobody whom one of them blocks (`is_free`).
+/// Decides on a change whose sender is unclear. It is delivered only if all candidates have `unreadable_inbound = "deliver"` and
+/// it contains nobody whom one of them blocks (`is_free`).
 fn of_unclear(candidates: &[Owned<'_>], is_free: bool, default: Option<&str>) -> Fate {
     let wants = |policy| candidates.iter().find(|owned| owned.sender.unreadable_inbound == policy);
     let (hold, aside) = (wants(UnreadableInbound::Hold), wants(UnreadableInbound::Quarantine));

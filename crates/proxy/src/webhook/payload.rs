@@ -51,8 +51,8 @@ impl<'a> Payload<'a> {
 
     /// Writes the body with what `fate` keeps, or returns `None` if nothing is left.
     ///
-    /// `fate` is called with the index of each entry and of each change in it, and with `None` as the second index to ask whether the
-    /// entry is kept as a whole.
+    /// `fate` is called with the index of each entry and of each change in it, and with `None` as the second index to ask whether
+    /// the entry is kept as a whole.
     pub(super) fn with(&self, fate: impl Fn(usize, Option<usize>) -> Option<Kept>) -> Option<String> {
         let mut entries = Vec::new();
         for (e, entry) in self.entries.iter().enumerate() {

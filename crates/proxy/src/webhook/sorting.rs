@@ -173,8 +173,8 @@ impl<'a> Sorting<'a> {
         Ok(piles.done(&raws))
     }
 
-    /// Sorts a message, a call, or the echo of a message that the business sent from the app on its phone. `contact` is the person
-    /// who changed their number or ids, if a message announces that without naming the person.
+    /// Sorts a message, a call, or the echo of a message that the business sent from the app on its phone. `contact` is the
+    /// person who changed their number or ids, if a message announces that without naming the person.
     fn element(&mut self, name: &str, element: &Object<'_>, contact: Option<&Named>) -> Result<Way, Refusal> {
         let mut named = match name {
             "message_echoes" => Named::of_echo(element),
@@ -282,8 +282,8 @@ impl<'a> Sorting<'a> {
         Ok(self.judge(&named, is_readable)?.way)
     }
 
-    /// Applies the opt-outs and opt-ins in a thread of the history. The ledger ignores those that are older than the latest one on
-    /// record. Returns `false` if some of the thread can't be read.
+    /// Applies the opt-outs and opt-ins in a thread of the history. The ledger ignores those that are older than the latest one
+    /// on record. Returns `false` if some of the thread can't be read.
     fn hear_the_past(&mut self, named: &Named, thread: &Object<'_>) -> Result<bool, Refusal> {
         let mut is_readable = true;
         for raw in thread.all("messages") {
@@ -417,8 +417,8 @@ impl<'a> Sorting<'a> {
         if is_readable && (is_told_of || !is_marketing) { Ok(Way::On) } else { Ok(self.way_of_unreadable()) }
     }
 
-    /// Decides where an element goes, and counts it. An element of a person who isn't blocked counts as unreadable if the person is
-    /// doubtful or `is_readable` is `false`.
+    /// Decides where an element goes, and counts it. An element of a person who isn't blocked counts as unreadable if the person
+    /// is doubtful or `is_readable` is `false`.
     fn judge(&mut self, named: &Named, is_readable: bool) -> Result<Judged, Refusal> {
         let mut is_blocked = false;
         // Check every identity: a delayed message may name a number that the person has since left.
@@ -458,8 +458,8 @@ impl<'a> Sorting<'a> {
         way
     }
 
-    /// Where an element from a blocked person goes that can't be marked as such, and counts it. It is quarantined or held, even if
-    /// `unreadable_inbound` is `deliver`: unmarked, it would look as if the person were not blocked.
+    /// Where an element from a blocked person goes that can't be marked as such, and counts it. It is quarantined or held, even
+    /// if `unreadable_inbound` is `deliver`: unmarked, it would look as if the person were not blocked.
     fn way_of_unmarked(&mut self) -> Way {
         if self.sender.unreadable_inbound == UnreadableInbound::Quarantine {
             return self.way_of_unreadable();
@@ -487,7 +487,8 @@ struct Judged {
 /// Arrays of a value whose elements have a timestamp.
 const TIMED: [&str; 5] = ["messages", "message_echoes", "calls", "statuses", "user_preferences"];
 
-/// Returns the contact of a message. `None` unless there is exactly one of each, because otherwise it is unclear which belong together.
+/// Returns the contact of a message. `None` unless there is exactly one of each, because otherwise it is unclear which belong
+/// together.
 fn only_contact(value: &Object<'_>) -> Option<Named> {
     let only = |name: &str| {
         let mut all = value.all(name);
