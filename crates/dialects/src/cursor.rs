@@ -1,20 +1,25 @@
-//! Cursors of Meta's and Kaleyra's lists.
+//! Paging cursors of Meta's and Kaleyra's lists.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_ledger::{PublicId, Seq};
 use serde::Deserialize;
 
-/// A place in a list: how many entries were before it, in which version of the list, and the entry itself. The entry is what a
-/// page goes on from, so that a change of the list neither skips nor repeats any that stayed.
+/// A position in a list.
+///
+/// The next page continues from an entry, not from an offset, so that changes of the list neither skip nor repeat entries that
+/// remain in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
+    /// Number of entries before the position.
     pub(super) offset: u64,
+    /// The version of the list.
     pub(super) version: Seq,
+    /// The entry at the position.
     pub(super) at: PublicId,
 }
 
-/// As Meta's own cursors look, and the entry in addition.
+/// The fields of Meta's own cursors, and the entry.
 #[derive(Deserialize)]
 struct Written {
     offset: u64,
@@ -24,6 +29,7 @@ struct Written {
 }
 
 impl Cursor {
+    /// Encodes the cursor as base64url-encoded JSON.
     pub(super) fn encode(&self) -> String {
         // Numbers and an id alone: nothing in them needs escaping.
         let Cursor { offset, version, at } = self;
@@ -31,6 +37,7 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(text)
     }
 
+    /// Decodes a cursor; `None` if it is invalid.
     pub(super) fn decode(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
         let written: Written = serde_json::from_slice(&bytes).ok()?;

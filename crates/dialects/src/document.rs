@@ -1,6 +1,6 @@
 //! OpenAPI documents of the dialects, at `/portcullis/v1/dialects/{dialect}/openapi.json`.
 //!
-//! Written by hand, each as its dialect answers: the shapes are the vendors', and none of them changes.
+//! They are written by hand, because the shapes are the vendors' and don't change.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ fn document(dialect: Dialect, settings: &Dialects) -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": title,
-            "description": "A vendor's block API as the gateway speaks it.",
+            "description": "A vendor's block API, as implemented by the gateway.",
             "version": env!("CARGO_PKG_VERSION"),
         },
         "servers": [{ "url": "/" }],
@@ -59,18 +59,19 @@ fn document(dialect: Dialect, settings: &Dialects) -> Value {
     })
 }
 
+/// The title, security schemes, paths and schemas of a document.
 type Parts = (&'static str, Value, Value, Value);
 
-/// The responses of an operation: its own, and those of errors with one body.
+/// Builds the responses of an operation: its own, and those of errors, which share one schema.
 fn responses(own: &[(u16, Value)], errors: &[u16], error: &str) -> Value {
     let mut all = Map::new();
     for status in errors {
         let content = json!({ "application/json": { "schema": reference(error) } });
-        all.insert(status.to_string(), json!({ "description": "Refused", "content": content }));
+        all.insert(status.to_string(), json!({ "description": "Error", "content": content }));
     }
     for (status, schema) in own {
         let content = json!({ "application/json": { "schema": schema } });
-        all.insert(status.to_string(), json!({ "description": "WriteReport", "content": content }));
+        all.insert(status.to_string(), json!({ "description": "Response", "content": content }));
     }
     Value::Object(all)
 }
@@ -116,7 +117,7 @@ fn sinch() -> Parts {
     let errors = [400, 401, 413, 429, 500, 503];
     let write = |id: &str| {
         let mut responses = responses(&[], &errors, "Error");
-        responses["200"] = json!({ "description": "WriteReport, with an empty body" });
+        responses["200"] = json!({ "description": "Response with an empty body" });
         json!({
             "operationId": id,
             "parameters": parameters,
@@ -272,7 +273,7 @@ fn whats91(settings: &Dialects) -> Parts {
     ("Whats91's message blacklist", json!({ "bearer": bearer() }), paths, schemas)
 }
 
-/// The body that Kaleyra's and Meta's operations take.
+/// The request body of Kaleyra's and Meta's operations.
 fn users_body(with_ids: bool) -> Value {
     let mut properties = json!({ "user": text() });
     if with_ids {
@@ -289,7 +290,7 @@ fn users_body(with_ids: bool) -> Value {
     )
 }
 
-/// Schemas of what became of them.
+/// Schemas of the results of these operations.
 fn users_schemas() -> Value {
     let person = json!({ "input": text(), "wa_id": text(), "user_id": text() });
     let mut failed = person.clone();

@@ -1,7 +1,7 @@
 //! Kaleyra's API: `POST|DELETE|GET /{v1|v2}/{sid}/whatsapp/{phone_number}/block_users`.
 //!
-//! Its documents show the answers of the list and of errors; those of block and unblock are not found, and are taken to be
-//! Meta's in Kaleyra's envelope. Entries cover both directions.
+//! Kaleyra documents the responses of the list and of errors. Those of block and unblock are not documented, and are assumed to
+//! be Meta's in Kaleyra's envelope. Entries cover both directions.
 
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ const VERSIONS: [&str; 2] = ["v1", "v2"];
 const DEFAULT_LIMIT: usize = 25;
 const KEY: &str = "api-key";
 
+/// The dialect of Kaleyra.
 pub(super) struct Kaleyra;
 
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -109,7 +110,7 @@ fn target(call: &Call) -> Result<Target, Fault> {
     call.target(&caller, &SenderName::Number(number))
 }
 
-/// `data` is an empty list with one code, and an empty object with the others: so are the vendor's samples.
+/// An error. As in the vendor's samples, `data` is an empty array for the code RBC001, and an empty object for all others.
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     code: &'a str,
@@ -138,9 +139,9 @@ struct ErrorParts {
     status: StatusCode,
     code: &'static str,
     message: &'static str,
-    /// Under which key of `error`.
+    /// The key in `error`.
     place: &'static str,
-    /// The message again where there is nothing else.
+    /// The value in `error`; `None` to repeat the message.
     what: Option<String>,
 }
 
@@ -177,7 +178,7 @@ fn error_parts(fault: &Fault) -> ErrorParts {
             "phone_number",
             None,
         ),
-        // Its document words all of these alike; which it was helps whoever writes a client.
+        // The document has one text for all of these. Naming the parameter helps developers of clients.
         Fault::Malformed { place, .. } if matches!(place.as_str(), "limit" | "after" | "before") => {
             payload(format!("Incorrect {place}"))
         }

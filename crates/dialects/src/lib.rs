@@ -1,7 +1,8 @@
-//! The vendors' block APIs, spoken so that their clients need no change: one module each, with its paths, credentials,
-//! bodies, limits and errors.
+//! Compatible implementations of the vendors' block APIs, so that existing clients work unchanged. Each vendor has a module with
+//! its paths, credentials, bodies, limits and errors.
 //!
-//! What they all do stands in [`portcullis_edge::vendor::call`], what they all may run into in [`portcullis_edge::vendor::fault`].
+//! What they have in common is in [`portcullis_edge::vendor::call`], and the errors that each of them has to express in
+//! [`portcullis_edge::vendor::fault`].
 #![forbid(unsafe_code)]
 
 mod cursor;
@@ -20,7 +21,7 @@ use axum::Router;
 use portcullis_edge::AppState;
 use portcullis_edge::settings::Dialects;
 
-/// All routes of all dialects, and of the documents that describe them.
+/// Returns the routes of all dialects, and of their OpenAPI documents.
 pub fn router(settings: &Dialects) -> Router<Arc<AppState>> {
     Router::new()
         .merge(sinch::router())

@@ -59,7 +59,7 @@ struct Partial {
     error: GraphError,
 }
 
-/// `input` is not in Meta's document, and clients of the live service need it.
+/// An entry of the list. `input` is not documented, but clients of the live service need it.
 #[derive(Serialize)]
 struct Listed {
     messaging_product: &'static str,
@@ -94,12 +94,12 @@ async fn list(call: Call) -> Result<Response, Fault> {
     .await
 }
 
-/// Cursors, and URLs of the neighbouring pages where there are any. An empty page has none.
+/// Returns the cursors, and the URLs of the previous and next pages if there are any. `None` for an empty page.
 fn paging(call: &Call, page: &Page, limit: usize) -> Option<Value> {
     let (before, after) = page.before.as_ref().zip(page.after.as_ref())?;
     let mut paging = json!({ "cursors": { "before": before, "after": after } });
     let host = call.parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    // Absolute: a client follows it as it stands. Whether TLS ends before the gateway, only whoever ends it can tell.
+    // Clients follow these URLs unchanged, so they must be absolute. Only a proxy in front that terminates TLS knows the scheme.
     let scheme = match call.header("x-forwarded-proto") {
         Some(b"https") => "https",
         _ => "http",

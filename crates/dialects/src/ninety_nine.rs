@@ -1,7 +1,7 @@
-//! 99 Digital's API: block, unblock and the blocked list, each a POST with the credential in its body.
+//! 99 Digital's API: block, unblock and list, each a POST with the credential in its body.
 //!
-//! Only the path of the first is documented, and of the numbers that say why something failed only three; the others are
-//! settings, with what stands to reason for defaults. Entries cover both directions.
+//! Only the path of the first and three of the numeric failure reasons are documented. The others are settings with plausible
+//! defaults. Entries cover both directions.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -28,14 +28,17 @@ use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
 
 const COVERED: Directions = Directions::BOTH;
-/// "not FAIL. the status is OK", as the vendor has it.
+/// Documented as "not FAIL. the status is OK".
 const OK: u16 = 1;
+/// The sender is unknown.
 const UNKNOWN_FROM: u16 = 2;
+/// The API key is missing or wrong.
 const WRONG_KEY: u16 = 3;
 
+/// The dialect of 99 Digital.
 pub(super) struct NinetyNine;
 
-/// What is done.
+/// An operation of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Block,
@@ -44,6 +47,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
+    /// Returns the configured paths of the operation.
     pub(super) fn paths(self, settings: &Settings) -> &[String] {
         match self {
             Operation::Block => &settings.block_paths,
@@ -73,7 +77,7 @@ pub(super) fn router(settings: &Settings) -> Router<Arc<AppState>> {
     router
 }
 
-/// As the vendor spells it. The name of the number's field is not documented for requests; it is that of the answers.
+/// The request body. The name of the number's field is documented for responses only, so common alternatives are accepted.
 #[derive(Deserialize)]
 struct Request {
     #[serde(rename = "apiKey", default)]
@@ -96,14 +100,14 @@ struct Answer {
     reason: u16,
 }
 
-/// What the answer repeats of the request.
+/// The fields of the request that the response repeats.
 #[derive(Default)]
 struct Echo {
     from: Option<String>,
     whatsapp: Option<String>,
 }
 
-/// Most failures are answered here, not by [`Speaks::fault`], as they repeat the request.
+/// Handles a request. Most errors are created here and not by [`Speaks::fault`], because they repeat fields of the request.
 async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
     let settings = call.app.dialects.clone();
     let mut echo = Echo::default();
@@ -126,7 +130,7 @@ async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
     })
     .await;
     match done {
-        // These say when to ask again, which has nothing to do with what was asked.
+        // These have a Retry-After and don't depend on the request.
         Err(fault @ (Fault::RateLimited(_) | Fault::Unavailable)) => Err(fault),
         Err(fault) => Ok(failed(&fault, operation, &settings.ninety_nine, echoed)),
         done => done,
@@ -165,7 +169,7 @@ fn unblock(target: &Target, request: &Request, echo: Echo) -> Result<Response, F
     Ok(good(echo, None))
 }
 
-/// All at once: there are no pages.
+/// Lists all numbers in one response: the API has no paging.
 fn list(target: &Target, echo: Echo) -> Result<Response, Fault> {
     let blocked = read::blocked(target, Paging::Start, NonZeroUsize::MAX, COVERED, Who::Numbers)?;
     let numbers = blocked.members.iter().filter_map(|(_, identity)| identity.number());
@@ -196,7 +200,7 @@ fn failed(fault: &Fault, operation: Operation, settings: &Settings, echo: Echo) 
         _ => reasons.failed,
     };
     let status = match fault {
-        // What no vendor's answer says, the protocol does.
+        // Conditions for which the API has no reason are expressed as HTTP statuses.
         Fault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Fault::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         Fault::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

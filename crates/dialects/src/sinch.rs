@@ -1,7 +1,7 @@
 //! Sinch's WhatsApp API: `POST|DELETE|GET /whatsapp/v1/{bot-id}/provision/blacklist`.
 //!
-//! A blacklisted number causes no inbound callbacks: entries are inbound only. Of the three shapes in which its documents
-//! show errors, the answer has all fields, so that each generation of clients finds its own.
+//! A blacklisted number causes no inbound callbacks, so entries are inbound only. Sinch documents errors in three shapes;
+//! responses have the fields of all of them, so that each generation of clients finds its own.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -29,10 +29,12 @@ use portcullis_edge::vendor::text::Text;
 
 pub(super) const PATH: &str = "/whatsapp/v1/{bot}/provision/blacklist";
 const COVERED: Directions = Directions::INBOUND;
-/// Of one request.
+/// Maximum number of numbers in one request.
 pub(super) const MOST: usize = 20;
+/// Numbers per page of the list.
 const PAGE: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 
+/// The dialect of Sinch.
 pub(super) struct Sinch;
 
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -86,7 +88,7 @@ async fn list(call: Call) -> Result<Response, Fault> {
     let target = target(&call)?;
     let page = match call.query_of("page").as_deref() {
         None | Some("") => 0,
-        // As its document types it: a 32-bit integer.
+        // Documented as a 32-bit integer.
         Some(text) => {
             let page = text.parse::<i32>().ok().and_then(|page| u64::try_from(page).ok());
             page.ok_or_else(|| Fault::malformed("page", "must be an integer from 0 on"))?
@@ -104,7 +106,7 @@ async fn list(call: Call) -> Result<Response, Fault> {
     .await
 }
 
-/// A token is for a bot: with any other it is as wrong as one that is not known.
+/// Finds the list of the bot in the path. A token that isn't valid for this bot gets the same error as an unknown one.
 fn target(call: &Call) -> Result<Target, Fault> {
     let caller = call.caller(call.bearer().ok_or(Fault::MissingCredential)?)?;
     call.target(&caller, &SenderName::BotId(call.param("bot").to_owned()))
@@ -119,7 +121,7 @@ fn numbers(call: &Call) -> Result<Vec<Text>, Fault> {
     Err(Fault::Count { field: "numbers", least: 1, most: MOST, given: numbers.len() })
 }
 
-/// An error in all its documented shapes at once.
+/// An error with the fields of all documented shapes.
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     message: &'a str,

@@ -1,4 +1,4 @@
-//! The body that Meta's and Kaleyra's block APIs share, and the walk over their lists.
+//! What Meta's and Kaleyra's block APIs have in common: the request body, the results, and paging through lists.
 
 use std::num::NonZeroUsize;
 
@@ -16,8 +16,9 @@ use portcullis_edge::vendor::text::Text;
 use portcullis_engine::Identity;
 
 const COVERED: Directions = Directions::BOTH;
-/// Of one request.
+/// Maximum number of users in one request, and on one page.
 pub(super) const MOST: usize = 1000;
+/// The required value of `messaging_product`.
 const PRODUCT: &str = "whatsapp";
 
 #[derive(Deserialize)]
@@ -28,7 +29,7 @@ struct Request {
     block_users: Option<Vec<User>>,
 }
 
-/// One person, by number or by user id.
+/// A person, identified by number or user id.
 #[derive(Deserialize)]
 struct User {
     #[serde(default)]
@@ -38,13 +39,13 @@ struct User {
 }
 
 impl User {
-    /// As the client wrote it.
+    /// Returns the identifier as the client wrote it, or an empty string if there is none.
     fn input(&self) -> &str {
         let given = self.user.as_ref().or(self.user_id.as_ref());
         given.map_or("", Text::as_str)
     }
 
-    /// Whom it means.
+    /// Whom it means: a number, or a user id.
     fn named(&self) -> Named<'_> {
         match (&self.user, &self.user_id) {
             (Some(user), _) if !UserId::is_meta_bsuid(user.as_str()) => Named::Text(user.as_str()),
@@ -53,16 +54,17 @@ impl User {
     }
 }
 
-/// What became of one person.
+/// The result for one person.
 pub(super) struct Result {
-    /// As the client wrote it.
+    /// The identifier as the client wrote it.
     pub(super) input: String,
-    /// Missing where it could not be read.
+    /// `None` if the identifier could not be read.
     pub(super) identity: Option<Identity>,
+    /// Why the person was not blocked or unblocked; `None` on success.
     pub(super) error: Option<RowError>,
 }
 
-/// The list of results as both vendors write it.
+/// The results of a request, in the shape of both vendors.
 #[derive(Serialize)]
 pub(super) struct Results {
     pub(super) messaging_product: &'static str,
@@ -107,12 +109,12 @@ struct Details {
     details: &'static str,
 }
 
-/// The id of a person at WhatsApp: the digits of the number.
+/// Returns a person's WhatsApp id: the digits of their number.
 pub(super) fn wa_id(identity: &Identity) -> Option<String> {
     identity.number().map(|number| number.digits().to_string())
 }
 
-/// The id of a person without a number.
+/// Returns a person's user id, if they are identified by one.
 pub(super) fn user_id(identity: &Identity) -> Option<String> {
     match identity {
         Identity::User(id) => Some(id.as_str().to_owned()),
@@ -120,7 +122,7 @@ pub(super) fn user_id(identity: &Identity) -> Option<String> {
     }
 }
 
-/// What is done to them.
+/// What to do with the users in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Block,
@@ -128,7 +130,7 @@ pub(super) enum Action {
 }
 
 impl Results {
-    /// Whether somebody failed.
+    /// Groups the results. Also returns whether any of them failed.
     pub(super) fn of(action: Action, results: Vec<Result>) -> (Self, bool) {
         let (mut done, mut failed) = (Vec::new(), Vec::new());
         for Result { input, identity, error } in results {
@@ -154,7 +156,7 @@ impl Results {
 }
 
 impl UserError {
-    /// By Meta's table of codes; 131050 is that for a person's own wish, and the nearest there is to an opt-out.
+    /// Uses the codes of Meta's table. 131050 is the code for a recipient's own choice, and the closest to an opt-out.
     fn of(error: RowError) -> Self {
         let (code, message, details) = match error {
             RowError::OwnNumber => (131_021, "Self block", "The number is the business's own"),
@@ -183,7 +185,7 @@ impl UserError {
     }
 }
 
-/// Reads the body.
+/// Parses and checks the request body.
 fn users(call: &Call) -> std::result::Result<Vec<User>, Fault> {
     let Request { messaging_product, block_users } = call.json()?;
     if messaging_product.as_deref() != Some(PRODUCT) {
@@ -199,7 +201,9 @@ fn users(call: &Call) -> std::result::Result<Vec<User>, Fault> {
     Ok(users)
 }
 
-/// Blocks or unblocks those that the body names: each for itself.
+/// Blocks or unblocks the users in the body, each independently of the others.
+///
+/// With `made_through`, only blocks that were made through that interface are lifted.
 pub(super) fn act(
     action: Action,
     call: &Call,
@@ -229,7 +233,7 @@ pub(super) fn act(
     Ok(in_order(target, &users, done))
 }
 
-/// What became of each, in the order of the request.
+/// Combines the results of valid and invalid users, in the order of the request.
 fn in_order(target: &Target, users: &[User], done: WriteReport) -> Vec<Result> {
     let mut invalid = done.invalid.into_iter().peekable();
     let mut written = done.results.into_iter();
@@ -245,18 +249,19 @@ fn in_order(target: &Target, users: &[User], done: WriteReport) -> Vec<Result> {
     each.collect()
 }
 
-/// What a page is asked for by.
+/// The parameters of a request for a page.
 pub(super) struct Wanted {
     pub(super) limit: NonZeroUsize,
     from: Paging,
-    /// How many entries are before the page, as far as the cursor knew; of a page that ends before one, before its end.
+    /// Number of entries before the page according to the cursor; for a page before a cursor, number of entries before its end.
     offset: u64,
-    /// The version of the list that the cursor is of.
+    /// The version of the list for which the cursor was made.
     pub(super) version: Option<portcullis_ledger::Seq>,
 }
 
 impl Wanted {
-    /// Reads `limit`, `after` and `before`; `after` wins over `before`.
+    /// Reads `limit`, `after` and `before` from the query. `after` takes precedence over `before`, and a limit over 1,000 is
+    /// reduced to that.
     pub(super) fn read(
         call: &Call,
         target: &Target,
@@ -285,13 +290,15 @@ impl Wanted {
 /// A page of a list.
 pub(super) struct Page {
     pub(super) people: Vec<Identity>,
-    /// Cursors of its first and of its last; none where it is empty.
+    /// Cursor of the first entry; `None` if the page is empty.
     pub(super) before: Option<String>,
+    /// Cursor of the last entry; `None` if the page is empty.
     pub(super) after: Option<String>,
     pub(super) has_previous: bool,
     pub(super) has_next: bool,
 }
 
+/// Reads a page of a list.
 pub(super) fn page(target: &Target, wanted: &Wanted, who: Who) -> std::result::Result<Page, Fault> {
     let list = target.list.entries();
     let version = list.sequence()?;

@@ -1,7 +1,7 @@
-//! Whats91's API: `/api/v2/message-blacklist`: list, get one, add or reactivate, update, soft delete.
+//! Whats91's API at `/api/v2/message-blacklist`: list, get, add or reactivate, update, and soft delete.
 //!
-//! A blacklisted recipient is not sent to: entries are outbound only. All of it is documented but how many entries a page may
-//! have, and the status of an entry's making.
+//! Messages to a blacklisted recipient are not sent, so entries are outbound only. Everything is documented except the maximum
+//! page size and the HTTP status of creating an entry.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -36,9 +36,10 @@ pub(super) const ENTRY_PATH: &str = "/api/v2/message-blacklist/{uid}";
 const COVERED: Directions = Directions::OUTBOUND;
 const ID_PREFIX: &str = "bl_";
 const DEFAULT_LIMIT: usize = 50;
-/// Where a token may stand instead of in the header: in the query of a GET, in the body of a POST.
+/// Names of a token that isn't in the header: in the query of a GET, or in the body of a POST.
 const TOKEN_NAMES: [&str; 3] = ["authToken", "auth_token", "token"];
 
+/// The dialect of Whats91.
 pub(super) struct Whats91;
 
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -50,7 +51,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new().route(PATH, call::others::<Whats91>(list)).route(ENTRY_PATH, call::others::<Whats91>(entry))
 }
 
-/// The body of a POST. Unknown fields are none of its business.
+/// The body of a POST. Unknown fields are ignored.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Body {
@@ -93,16 +94,20 @@ impl Metadata {
     }
 }
 
-/// Which of an entry's fields an answer shows: each operation documents its own.
+/// Which fields of an entry a response has. Each operation documents its own.
 #[derive(Clone, Copy)]
 enum Fields {
-    /// Of the list.
+    /// Those of `blacklistEntries` in the list.
     All,
-    /// Of the list's alias for generic clients.
+    /// Those of `items`, the list's alias for generic clients.
     Brief,
+    /// Those of a single entry.
     One,
+    /// Those after adding.
     Added,
+    /// Those after an update.
     Updated,
+    /// Those after a removal.
     Removed,
 }
 
@@ -198,12 +203,12 @@ async fn update(call: Call) -> Result<Response, Fault> {
         }
         let reason = body.reason.clone().map(Reason::new).transpose().map_err(too_long)?;
         if activate == Some(false) {
-            // Before anything is written: an update is done as a whole or not at all.
+            // Check before anything is written: an update is atomic.
             check_lift(&target, &before)?;
         }
         let is_active = covers(&before);
         if reason.is_some() || activate == Some(true) {
-            // The reason of one that is in force stands in the hold that speaks for it.
+            // The reason that is shown for an active entry is that of its leading hold.
             let lead = before.entry.holds.lead();
             let hold = if is_active && activate.is_none() { lead.kind } else { HoldKind::Operator };
             let lifted = activate == Some(false) || activate.is_none() && !is_active;
@@ -233,6 +238,7 @@ async fn remove(call: Call) -> Result<Response, Fault> {
     .await
 }
 
+/// Lifts the operator's hold, or all holds with `dialects.lift_opt_outs`. Fails if the person stays blocked.
 fn operators_lift(target: &Target) -> Lift<'static> {
     let lifts_all = target.tenant.config.dialects.lift_opt_outs;
     Lift {
@@ -243,7 +249,7 @@ fn operators_lift(target: &Target) -> Lift<'static> {
     }
 }
 
-/// Whether the entry can be made inactive, where the person may have others under other spellings.
+/// Checks that an entry can be made inactive, considering the person's entries under other spellings.
 fn check_lift(target: &Target, shown: &Shown) -> Result<(), Fault> {
     let person = shown.identity.as_ref().map(|identity| target.person(identity)).transpose()?.flatten();
     let standing = match person {
@@ -260,13 +266,14 @@ fn stays(objection: RowError) -> Fault {
 /// Makes an entry inactive.
 fn lift(target: &Target, subject: Subject) -> Result<(), Fault> {
     match write::unblock_entry(target, subject, operators_lift(target)) {
-        // The person opted out just now.
+        // The person has opted out in the meantime.
         Err(Refusal::Held) => Err(stays(RowError::OptedOut)),
         Ok(written) if written.outcome == Outcome::Lifted => Err(stays(RowError::OptedOut)),
         done => Ok(done.map(|_| ())?),
     }
 }
 
+/// Whether the entry is active in this dialect: it blocks outbound messages.
 fn covers(shown: &Shown) -> bool {
     (COVERED & !shown.entry.directions).is_none()
 }
@@ -275,7 +282,7 @@ fn too_long(error: TooLong) -> Fault {
     Fault::malformed("reason", &format!("must have at most {} characters", error.limit))
 }
 
-/// What a source of the client's is to us. It is shown again as it was given.
+/// Maps a client's source to one of the ledger's. The label itself is stored as well, and returned as it was given.
 fn source_of(label: &str) -> Source {
     match label.to_ascii_uppercase().as_str() {
         "MANUAL" => Source::Manual,
@@ -284,12 +291,13 @@ fn source_of(label: &str) -> Source {
     }
 }
 
-/// The entry that the path names, if this dialect sees it.
+/// Reads the id of the entry in the path.
 fn subject(call: &Call, target: &Target) -> Result<Subject, Fault> {
     let id = call.param("uid").strip_prefix(ID_PREFIX).and_then(|id| id.parse::<PublicId>().ok());
     Ok(target.list.entries().subject_of(&id.ok_or(Fault::EntryNotFound)?))
 }
 
+/// Reads an entry. Entries that never blocked outbound messages, or have no number, are not found in this dialect.
 fn shown(target: &Target, subject: Subject) -> Result<Shown, Fault> {
     let shown = read::entry(target, subject)?;
     let is_seen = (COVERED & !shown.entry.ever).is_none()
@@ -297,7 +305,7 @@ fn shown(target: &Target, subject: Subject) -> Result<Shown, Fault> {
     if is_seen { Ok(shown) } else { Err(Fault::EntryNotFound) }
 }
 
-/// Reads a POST, whose token may stand in its body.
+/// Reads the body and the list of a POST, whose token may be in the body.
 fn posted(call: &Call) -> Result<(Body, Target), Fault> {
     let is_json = portcullis_edge::http::body::is_declared(&call.parts.headers, "application/json");
     let body = if is_json { call.json::<Body>() } else { Err(Fault::UnsupportedMediaType) };
@@ -307,7 +315,7 @@ fn posted(call: &Call) -> Result<(Body, Target), Fault> {
             Ok((body, target))
         }
         Err(fault) => {
-            // Strangers are told that first.
+            // Report a missing or wrong token before an invalid body.
             let token = call.bearer().ok_or(Fault::MissingCredential)?;
             call.caller(token)?;
             Err(fault)
@@ -315,6 +323,7 @@ fn posted(call: &Call) -> Result<(Body, Target), Fault> {
     }
 }
 
+/// Finds the sender's list. The sender is that in the body or query, or the one for which the token is.
 fn target(call: &Call, body: Option<&Body>) -> Result<Target, Fault> {
     let elsewhere = match body {
         Some(body) => {
@@ -332,7 +341,7 @@ fn target(call: &Call, body: Option<&Body>) -> Result<Target, Fault> {
     };
     let number = match asked.filter(|sender| !sender.is_empty()) {
         Some(sender) => portcullis_edge::number::international(&sender).map_err(|_| Fault::SenderUnknown)?,
-        // A token that is good for one sender only says which.
+        // A sender's own token identifies the sender.
         None => {
             let bound = caller.sender.as_deref().ok_or(Fault::SenderMissing)?;
             let config = caller.tenant.config.senders.iter().find(|sender| sender.id.as_str() == bound);
@@ -354,14 +363,14 @@ fn sender_number(sender: Option<&SenderConfig>) -> Option<String> {
     sender.and_then(|sender| sender.number).map(|number| number.digits().to_string())
 }
 
-/// An entry, as far as it is about outbound messages.
+/// Writes an entry with these fields.
 fn entry(sender: Option<&SenderConfig>, shown: &Shown, fields: Fields) -> Value {
     let entry = &shown.entry;
     let hold = entry.holds.lead();
     let uid = format!("{ID_PREFIX}{}", shown.id);
     let number = shown.identity.as_ref().and_then(|identity| identity.number());
     let number = number.map(|number| number.digits().to_string());
-    // As it was typed, without what separates its parts.
+    // As it was typed, without separators.
     let display = entry.display.as_ref().map(|display| {
         display.as_str().chars().filter(|c| c.is_ascii_digit() || *c == '+').collect::<String>()
     });
@@ -373,7 +382,7 @@ fn entry(sender: Option<&SenderConfig>, shown: &Shown, fields: Fields) -> Value 
     let reason = hold.reason.as_ref().map(|reason| reason.as_str());
     let is_active = covers(shown);
     let status = if is_active { "ACTIVE" } else { "INACTIVE" };
-    // An entry that still blocks the other way has no such time of its own.
+    // An entry that still blocks inbound messages has no deactivation time.
     let deactivated = (!is_active).then(|| time(entry.deactivated.unwrap_or(entry.updated)));
     let phone_number_id = sender.and_then(|sender| sender.phone_number_id.as_ref());
     match fields {

@@ -1,14 +1,14 @@
-//! Words of courtesy around an opt-out: "stop please", "thanks, unsubscribe".
+//! Courtesies around an opt-out: "stop please", "thanks, unsubscribe".
 //!
-//! No carrier or vendor lists courtesies. Ignoring them is our reading of CTIA's "de minimis variances" and the FCC's "reasonable
-//! person" (see `sources`): a courtesy never changes what the word beside it asks for.
+//! No carrier or vendor lists courtesies. Ignoring them follows CTIA's "de minimis variances" and the FCC's "reasonable person"
+//! (see `sources`): a courtesy never changes what the word beside it asks for.
 
 use std::iter;
 use std::sync::LazyLock;
 
 use super::fold::{Casing, fold, inner, is_mark, is_of_word, without_accents};
 
-/// The most courtesies that are dropped at each end: it bounds the work.
+/// Maximum number of courtesies that are ignored at each end, to bound the cost.
 const MOST: usize = 3;
 
 const COURTESIES: &[&str] = &[
@@ -133,8 +133,10 @@ const COURTESIES: &[&str] = &[
     "teşekkür ederim",
 ];
 
-/// Folded and without accents, the longest first: "thank you" is the beginning of "thank you very much".
+/// Courtesies, folded and without accents. The longest are first, because "thank you" is also the beginning of "thank you very
+/// much".
 static DEFAULT: LazyLock<Vec<String>> = LazyLock::new(|| folded(Casing::Default));
+/// The same, folded with the Turkic casing rule.
 static TURKIC: LazyLock<Vec<String>> = LazyLock::new(|| folded(Casing::Turkic));
 
 fn folded(casing: Casing) -> Vec<String> {
@@ -144,13 +146,14 @@ fn folded(casing: Casing) -> Vec<String> {
     courtesies
 }
 
-/// Whether `is_word` holds of a text without up to three courtesies at each end. The text is folded and has no accents.
+/// Whether `is_word` is true for a text after removing up to three courtesies from each end. The text must be folded, without
+/// accents.
 pub(super) fn matches_without_courtesies(text: &str, casing: Casing, is_word: impl Fn(&str) -> bool) -> bool {
     let courtesies: &[String] = match casing {
         Casing::Default => &DEFAULT,
         Casing::Turkic => &TURKIC,
     };
-    // Tries every combination, as a word may itself begin or end with a courtesy.
+    // Try every combination, because a word may itself begin or end with a courtesy.
     drops(text, |text| without_first(text, courtesies))
         .any(|text| drops(text, |text| without_last(text, courtesies)).any(&is_word))
 }

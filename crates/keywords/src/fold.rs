@@ -1,6 +1,7 @@
-//! Case and compatibility folding: texts that differ only in how they were typed become equal.
+//! Case and compatibility folding, after which texts that differ only in how they were typed are equal.
 //!
-//! Follows the Unicode Standard, section 3.13, "Default Caseless Matching", for compatibility-equivalent strings, with ICU4X's data.
+//! Follows the Unicode Standard, section 3.13, "Default Caseless Matching", for compatibility-equivalent strings, with ICU4X's
+//! data.
 
 use icu_casemap::{CaseMapper, CaseMapperBorrowed};
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
@@ -16,19 +17,19 @@ const CATEGORIES: CodePointMapDataBorrowed<'static, GeneralCategory> =
     CodePointMapData::<GeneralCategory>::new();
 const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
 
-/// Which small letters `I` and `İ` have.
+/// The lower-case forms of `I` and `İ`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Casing {
-    /// `I` has `i`: every language but two.
+    /// `I` becomes `i`, as in all languages except Turkish and Azeri.
     Default,
-    /// `I` has `ı`, and `İ` has `i`: Turkish and Azeri.
+    /// `I` becomes `ı`, and `İ` becomes `i`, as in Turkish and Azeri.
     Turkic,
 }
 
-/// Normalizes a text to NFKC, folds its case, removes invisible characters, collapses white space, unifies hyphens and apostrophes,
-/// and trims punctuation and symbols at both ends: `«ＳＴＯＰ!»` becomes `stop`. Idempotent.
+/// Normalizes a text to NFKC, folds its case, removes invisible characters, collapses white space, unifies hyphens and
+/// apostrophes, and trims punctuation and symbols at both ends: `«ＳＴＯＰ!»` becomes `stop`. Folding is idempotent.
 ///
-/// Linear in the length of the text. A compatibility character may become up to 18 characters.
+/// Takes time linear in the length of the text. A compatibility character may expand to up to 18 characters.
 pub(super) fn fold(text: &str, casing: Casing) -> String {
     let visible: String = text.chars().filter(|character| !is_invisible(*character)).collect();
     let composed = NFKC.normalize(&visible);
@@ -36,22 +37,23 @@ pub(super) fn fold(text: &str, casing: Casing) -> String {
         Casing::Default => CASES.fold_string(&composed),
         Casing::Turkic => CASES.fold_turkic_string(&composed),
     };
-    // Folding the case may take a composed character apart.
+    // Case folding may decompose a character.
     let composed = NFKC.normalize(&one_case);
     let words: Vec<&str> = composed.split_whitespace().collect();
     let plain: String = words.join(" ").chars().map(plain).collect();
     inner(&plain).to_owned()
 }
 
-/// Removes the accents of a folded text, as people leave them out or have no key for them: `arrêt` becomes `arret`.
+/// Removes accents from a folded text, because people often type without them: `arrêt` becomes `arret`.
 ///
-/// Only marks that people do leave out: accents of Latin, Greek and Cyrillic letters, Hebrew points, Arabic vowel signs and hamzas,
-/// and the Arabic tatweel. In other scripts, such as Devanagari and Thai, marks are vowels, and stay.
+/// Removes the accents of Latin, Greek and Cyrillic letters, Hebrew points, Arabic vowel signs and hamzas, and the Arabic
+/// tatweel. Marks of other scripts, such as Devanagari and Thai, stay, because they are vowels.
 pub(super) fn without_accents(folded: &str) -> String {
     NFD.normalize(folded).chars().filter(|character| !is_accent(*character)).collect()
 }
 
-/// Trims everything but letters, digits and the marks on them: punctuation, symbols, emoji, spaces and controls.
+/// Trims everything except letters, digits and their marks from both ends: punctuation, symbols, emoji, white space and control
+/// characters.
 pub(super) fn inner(text: &str) -> &str {
     let mut start = None;
     let mut end = 0;
@@ -66,18 +68,18 @@ pub(super) fn inner(text: &str) -> &str {
     start.map_or("", |start| &text[start..end])
 }
 
-/// Whether a character is a letter or a digit of any script. Unassigned code points are not: the new ones on phones are emoji.
+/// Whether a character is a letter or number of any script. Unassigned code points are not, because new ones are mostly emoji.
 pub(super) fn is_of_word(character: char) -> bool {
     let category = CATEGORIES.get(character);
     GeneralCategoryGroup::Letter.contains(category) || GeneralCategoryGroup::Number.contains(category)
 }
 
-/// Whether a character is a combining mark, and so part of the character before it.
+/// Whether a character is a combining mark, which belongs to the character before it.
 pub(super) fn is_mark(character: char) -> bool {
     GeneralCategoryGroup::Mark.contains(CATEGORIES.get(character))
 }
 
-/// Zero-width spaces, directional marks, variation selectors, soft hyphens and their like.
+/// Whether a character is invisible: zero-width spaces, directional marks, variation selectors, soft hyphens, and so on.
 fn is_invisible(character: char) -> bool {
     IGNORABLE.contains(character) || CATEGORIES.get(character) == GeneralCategory::Format
 }
@@ -89,7 +91,7 @@ fn is_accent(character: char) -> bool {
         | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}')
 }
 
-/// Unifies apostrophes and hyphens: phones replace ' by ’ and - by –.
+/// Unifies apostrophes and hyphens, because phones replace ' with ’ and - with –.
 fn plain(character: char) -> char {
     match character {
         '‘' | '’' | 'ʼ' | '`' => '\'',
@@ -104,7 +106,7 @@ fn plain(character: char) -> char {
 pub(super) fn surroundings() -> impl proptest::strategy::Strategy<Value = String> {
     use proptest::strategy::Strategy as _;
 
-    // Some symbols are circled letters, and fold to these.
+    // Some symbols, such as circled letters, fold to letters.
     let is_nothing = |character: char| fold(&character.to_string(), Casing::Default).is_empty();
     let any = "[\\p{P}\\p{S}\\p{Z}\\p{Cf}\n]{0,4}";
     any.prop_map(move |text| text.chars().filter(|character| is_nothing(*character)).collect())
@@ -134,7 +136,7 @@ mod tests {
             ("Opt–Out", "opt-out"),
             ("don’t", "don't"),
             ("Arre\u{302}t", "arrêt"),
-            // Small, both are one character; capital, they are two.
+            // Composed, the lower-case form is one character; the upper-case form has no composed character.
             ("J\u{30c}", "ǰ"),
             ("ǰ", "ǰ"),
             ("STRASSE", "strasse"),

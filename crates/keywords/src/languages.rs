@@ -1,37 +1,37 @@
-//! The words by language, with the source of each.
+//! The words by language, with their sources.
 //!
-//! A word is here if a carrier, an authority or a vendor asks for it, or if it is in use and means nothing else. Words that as often
-//! answer a question, cancel an appointment or leave a menu (`no`, `yes`, `Ende`, `iptal`, `отмена`, `取消`, `volver`) are for a tenant
-//! to add. So is `resume`, which some vendors hear as an opt-in: applicants for a job write it, too. To take a word away would forget
-//! opt-outs.
+//! A word is included if a carrier, an authority or a vendor requires it, or if it is in use and unambiguous. Words that as often
+//! answer a question, cancel an appointment or leave a menu (`no`, `yes`, `Ende`, `iptal`, `отмена`, `取消`, `volver`) are left to
+//! the tenants. So is `resume`, which some vendors treat as an opt-in, because job applicants write it too. Don't remove words:
+//! that would lose opt-outs.
 
 use super::sources::{
     ADOBE, ANATEL, AWS, BIRD, BRAZE, BREVO, CNIL, COMMON_USE, CONCEPTS2CODE, CTIA, CWTA, FCC, PLIVO, SAKARI,
     SENT, SINCH, SINCH_CONSENTS, SINCH_TOLL_FREE, Source, TELNYX, TWILIO, TWILIO_CANADA, TWILIO_PROXY,
 };
 
-/// Words, each with those who ask for it.
+/// Words with their sources.
 pub(super) type Words = &'static [(&'static str, &'static [&'static Source])];
 
-/// What people of one language write.
+/// The words of one language.
 #[derive(Debug)]
 pub(super) struct Language {
-    /// ISO 639-1.
+    /// ISO 639-1 code.
     pub(super) code: &'static str,
-    /// Words that opt out, without regard to accents.
+    /// Words that opt out. Accents are ignored.
     pub(super) stop: Words,
     /// Words that opt in again.
     pub(super) start: Words,
 }
 
 impl Language {
-    /// Whether its `I` has no dot when it is small, and its `i` has one when it is capital.
+    /// Whether the language pairs `I` with `ı`, and `İ` with `i`.
     pub(super) fn is_turkic(&self) -> bool {
         matches!(self.code, "az" | "tr")
     }
 }
 
-/// Words of each language below, as messages in all of them ask for STOP.
+/// Words that are part of every language below, because messages in all languages ask people to write STOP.
 pub(super) static OF_EVERY_LANGUAGE: Language = Language {
     code: "every language",
     stop: &[(
@@ -117,12 +117,12 @@ pub(super) static LANGUAGES: &[Language] = &[
             ("opt out", &[&FCC]),
             ("opt-out", &[&AWS, &SAKARI, &SINCH]),
             ("optout", &[&AWS, &SAKARI, &SINCH, &TWILIO]),
-            // CTIA's own example of a request in plain words: "please opt me out".
+            // CTIA's example of an opt-out in plain words: "please opt me out".
             ("opt me out", &[&CTIA]),
             ("remove", &[&AWS, &CONCEPTS2CODE]),
-            // AWS does not say what it stands for.
+            // AWS doesn't say what this stands for.
             ("td", &[&AWS]),
-            // French, but asked for on every number in Canada, and on numbers in the USA by AWS.
+            // French, but required on every number in Canada, and by AWS on numbers in the USA.
             ("arret", &[&CWTA, &AWS, &BIRD, &SINCH_TOLL_FREE, &TWILIO_PROXY]),
             ("arrete", &[&TWILIO_PROXY]),
             ("arrett", &[&TWILIO_PROXY]),

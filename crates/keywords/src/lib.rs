@@ -1,4 +1,6 @@
-//! The words by which people opt out, and in again.
+//! Recognition of opt-out and opt-in words in 25 languages.
+//!
+//! [`Keywords`] has the words of one tenant, and [`Keywords::wish`] reads what a text asks for.
 #![forbid(unsafe_code)]
 
 mod courtesy;
@@ -18,14 +20,14 @@ use languages::{LANGUAGES, Language, OF_EVERY_LANGUAGE};
 use portcullis_api::settings::OptOut;
 use sentence::{LONGEST, first_sentence};
 
-/// The words of one tenant.
+/// The opt-out and opt-in words of one tenant.
 ///
-/// A text matches a word if it is equal to it after folding (see `fold`), which ignores case, spacing, invisible characters and surrounding
-/// punctuation. Opting out is matched more freely: accents and courtesies ("stop please") are ignored, and the first sentence or line
-/// is enough ("Stop. Thank you", a signature). Opting in is not: sending to a person who opted out is worse than asking them to write
-/// START again. A sentence that contains a word among others matches nothing.
+/// A text matches a word if both are equal after folding, which ignores case, the amount of white space, invisible characters and
+/// surrounding punctuation. Opt-outs are matched more generously: accents and courtesies ("stop please") are ignored, and only
+/// the first sentence or line has to match ("Stop. Thank you", or STOP above a signature). Opt-ins are not, because sending to a
+/// person who opted out is worse than asking for START again. A word among other words doesn't match.
 ///
-/// `docs/opt-out-words.md` has the words, their sources and the rules of carriers and vendors.
+/// `docs/opt-out-words.md` lists the words, their sources, and the rules of carriers and vendors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keywords {
     lists: Vec<Arc<WordList>>,
@@ -34,50 +36,60 @@ pub struct Keywords {
 /// What a person asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
+    /// To opt out.
     Stop,
+    /// To opt in again.
     Start,
 }
 
-/// A language or own word that can't be used.
+/// An invalid element of a tenant's opt-out settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidSetting {
-    /// The setting: `languages`, `stop` or `start`.
+    /// The name of the setting: `languages`, `stop` or `start`.
     pub list: &'static str,
-    /// Its index in the list.
+    /// The index of the element in the list, from 0.
     pub index: usize,
+    /// What is wrong with it.
     pub error: SettingError,
 }
 
-/// Why a language or own word can't be used.
+/// Why a language or a tenant's own word is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
-    #[error("no words of this language are known; known are {}; add words by stop and start", known())]
+    /// There is no word list for this language code.
+    #[error(
+        "there are no words for this language; known are {}; add your own words with stop and start",
+        known()
+    )]
     UnknownLanguage,
+    /// The word has no letters or digits.
     #[error(
         "nothing is left of this word without punctuation, symbols and spaces, which are ignored; use letters or digits"
     )]
     Nothing,
-    #[error("this word has more than {LONGEST} characters, and a text as long is never matched; shorten it")]
+    /// The word has more than 1,024 characters.
+    #[error("this word has more than {LONGEST} characters, so no text can match it; shorten it")]
     TooLong,
 }
 
-/// Words folded under one casing.
+/// Words folded with one casing rule.
 #[derive(Debug, PartialEq, Eq)]
 struct WordList {
     casing: Casing,
-    /// Without accents.
+    /// Folded, and without accents.
     stop: HashSet<String>,
+    /// Folded, with accents.
     start: HashSet<String>,
 }
 
-/// A text folded under one casing.
+/// A text folded with one casing rule.
 struct Reading {
     casing: Casing,
     folded: String,
     without_accents: String,
 }
 
-/// The lists of each language, folded once and shared by all tenants.
+/// The word lists of each language, folded once and shared by all tenants.
 static LISTS: LazyLock<HashMap<&'static str, Vec<Arc<WordList>>>> =
     LazyLock::new(|| LANGUAGES.iter().map(|language| (language.code, lists_of(language))).collect());
 
@@ -95,11 +107,11 @@ fn known() -> String {
 }
 
 impl Keywords {
-    /// The words of the languages, and the tenant's own.
+    /// Builds the words of a tenant from its languages and own words.
     ///
     /// # Errors
     ///
-    /// Every unknown language, and every own word that no text could match.
+    /// Returns every unknown language and every own word that no text could match.
     pub fn of(settings: &OptOut) -> Result<Self, Vec<InvalidSetting>> {
         let mut lists = Vec::new();
         let mut bad = Vec::new();
@@ -121,7 +133,7 @@ impl Keywords {
             return Err(bad);
         }
         if !settings.stop.is_empty() || !settings.start.is_empty() {
-            // Their language is not known, so it may be Turkish.
+            // The language of own words is unknown, so it may be Turkish.
             for casing in [Casing::Default, Casing::Turkic] {
                 lists.push(Arc::new(WordList::new(casing, &settings.stop, &settings.start)));
             }
@@ -129,14 +141,14 @@ impl Keywords {
         Ok(Keywords { lists })
     }
 
-    /// Whether a text could match an own word.
+    /// Whether a word is valid as a tenant's own: it has letters or digits, and is not too long.
     pub fn can_match(word: &str) -> bool {
         error_of(word).is_none()
     }
 
-    /// What a text asks for, if anything. A word in both lists opts out, which is the safer error.
+    /// Returns what a text asks for, if anything. A word that is in both lists opts out, because that is the safer mistake.
     ///
-    /// Cost: folds at most 1,024 characters, twice per casing. A longer text is matched by its first sentence only.
+    /// Folds at most 1,024 characters, up to twice per casing rule. Of a longer text, only the first sentence is matched.
     pub fn wish(&self, text: &str) -> Option<Intent> {
         let text = text.trim();
         if !is_too_long(text) {
@@ -155,7 +167,7 @@ impl Keywords {
         self.any(&readings, WordList::is_stop_with_courtesies).then_some(Intent::Stop)
     }
 
-    /// The text under each casing that some list has.
+    /// Folds a text with each casing rule that some list uses.
     fn readings(&self, text: &str) -> Vec<Reading> {
         [Casing::Default, Casing::Turkic]
             .into_iter()
@@ -164,6 +176,7 @@ impl Keywords {
             .collect()
     }
 
+    /// Whether a list recognizes the reading with its casing rule.
     fn any(&self, readings: &[Reading], is_heard: impl Fn(&WordList, &Reading) -> bool) -> bool {
         readings.iter().any(|reading| {
             self.lists.iter().any(|list| list.casing == reading.casing && is_heard(list, reading))
@@ -204,7 +217,7 @@ fn error_of(word: &str) -> Option<SettingError> {
     if is_too_long(word.trim()) {
         return Some(SettingError::TooLong);
     }
-    // Empty without accents, too: the Arabic tatweel is a letter.
+    // Check without accents, because the Arabic tatweel is a letter but is removed with them.
     without_accents(&fold(word, Casing::Default)).is_empty().then_some(SettingError::Nothing)
 }
 

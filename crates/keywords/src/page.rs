@@ -1,6 +1,6 @@
-//! The page of words, `docs/opt-out-words.md`: what it says of words and sources is what the code has.
+//! A test that the words and sources in `docs/opt-out-words.md` are those in the code.
 //!
-//! `PORTCULLIS_WRITE_PAGE=1 cargo test --release -p portcullis-gateway keywords::page` writes it anew after a change of the lists.
+//! After a change of the lists, `PORTCULLIS_WRITE_PAGE=1 cargo test --release -p portcullis-keywords page` updates the page.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -46,8 +46,8 @@ fn list_of_sources() -> String {
 }
 
 fn with(page: &str, [begin, end]: [&str; 2], part: &str) -> String {
-    let (before, rest) = page.split_once(begin).expect("a part begins");
-    let (_, after) = rest.split_once(end).expect("a part ends");
+    let (before, rest) = page.split_once(begin).expect("the page has the opening marker");
+    let (_, after) = rest.split_once(end).expect("the page has the closing marker");
     format!("{before}{begin}{part}{end}{after}")
 }
 
@@ -61,7 +61,7 @@ fn the_page_of_words_has_the_words_and_sources_of_the_code() {
     } else {
         assert!(
             page == right,
-            "docs/opt-out-words.md is not what the code says: see page.rs on how to write it anew"
+            "docs/opt-out-words.md differs from the code: see page.rs on how to update it"
         );
     }
 }

@@ -2,13 +2,14 @@
 
 use super::fold::is_of_word;
 
-/// The most characters in which the end of the first sentence is looked for.
+/// Number of characters in which the end of the first sentence is searched for.
 pub(super) const LONGEST: usize = 1024;
 
-/// The text up to the first full stop, exclamation mark, ellipsis or line break; `None` if there is none in the first 1,024 characters.
+/// Returns the text up to the first full stop, exclamation mark, ellipsis or line break; `None` if the first 1,024 characters
+/// have none.
 ///
-/// A question mark ends no sentence here: "Stop? Why" asks for nothing. Neither does a mark with a letter or digit right after it
-/// (`stop.example`), or with a number as the next word (`stop. 12345`).
+/// A question mark doesn't end a sentence here: "Stop? Why" asks for nothing. Neither does a mark that is followed immediately by
+/// a letter or digit (`stop.example`), or by a number as the next word (`stop. 12345`).
 pub(super) fn first_sentence(text: &str) -> Option<&str> {
     let start = text.find(is_of_word)?;
     let text = &text[start..];
@@ -28,7 +29,7 @@ fn is_new_line(character: char) -> bool {
     matches!(character, '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Whether the next word on the line is a number. Bounded, as a text may be megabytes of punctuation.
+/// Whether the next word on the line is a number. The search is bounded, because a text may be megabytes of punctuation.
 fn is_number_next(rest: &str) -> bool {
     let next = rest.chars().take(LONGEST).find(|character| is_new_line(*character) || is_of_word(*character));
     next.is_some_and(char::is_numeric)

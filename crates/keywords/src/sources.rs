@@ -1,6 +1,6 @@
-//! Who asks for a word, or says that it is heard. Pages as stored on 2026-11-28.
+//! The sources of the words: rules of carriers and authorities, and pages of vendors. Pages are as of 2026-11-28.
 
-/// A rule book or a vendor's page.
+/// A set of rules, or a vendor's page.
 #[derive(Debug)]
 #[cfg_attr(
     not(test),
@@ -8,9 +8,9 @@
 )]
 pub(super) struct Source {
     pub(super) name: &'static str,
-    /// What it is.
+    /// What the source is, for `docs/opt-out-words.md`.
     pub(super) what: &'static str,
-    /// Its address; none where there is no such page.
+    /// The address of the page, if there is one.
     pub(super) url: Option<&'static str>,
 }
 
@@ -115,8 +115,8 @@ pub(super) static TWILIO_CANADA: Source = page(
 pub(super) static TWILIO_PROXY: Source =
     page("Twilio Proxy", "opt-out keywords", "https://www.twilio.com/docs/proxy/opt-out-keywords");
 
-/// No carrier or vendor asks for it. Messages and code in public say that it is in use; or this gateway has long heard it, and to
-/// hear it no more would forget opt-outs.
+/// Words that no carrier or vendor requires. They are in use in public messages or code, or an earlier version of the gateway
+/// understood them, so that removing them would lose opt-outs.
 pub(super) static COMMON_USE: Source = Source {
     name: "common use",
     what: "in use in public messages or code, and of no carrier's or vendor's list",

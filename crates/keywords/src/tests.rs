@@ -1,4 +1,4 @@
-//! What is heard, and what is not.
+//! Which texts are recognized, and which are not.
 
 use proptest::prelude::*;
 
@@ -178,7 +178,7 @@ fn a_tenant_s_own_words_are_heard_as_they_are_typed() {
         assert_eq!(
             words.wish(text),
             Some(Intent::Start),
-            "an own word goes before courtesies and sentences: {text}"
+            "an own word takes precedence over courtesies and sentences: {text}"
         );
     }
 }
@@ -280,7 +280,7 @@ fn what_carriers_and_vendors_require_is_heard() {
     }
 }
 
-/// The lists of version 0.1.0: language, words that opted out, words that opted in.
+/// The words of version 0.1.0: language, opt-out words, opt-in words.
 const BEFORE: &[(&str, &[&str], &[&str])] = &[
     ("de", &["stopp", "stop", "abmelden", "abbestellen"], &["start", "anmelden"]),
     (
@@ -343,7 +343,7 @@ fn a_long_text_is_heard_by_its_first_sentence_alone() {
     assert_eq!(words.wish(&padded(LONGEST)), Some(Intent::Stop));
 }
 
-/// Any word of any list, with its language and what it asks for.
+/// Generates a word of any list, with its language and what it asks for.
 fn any_word() -> impl Strategy<Value = (&'static str, &'static str, Intent)> {
     let words: Vec<_> = LANGUAGES
         .iter()
@@ -360,7 +360,7 @@ fn any_word() -> impl Strategy<Value = (&'static str, &'static str, Intent)> {
     proptest::sample::select(words)
 }
 
-/// A word in some of the ways to type it: `choices` has bits for each character.
+/// Spells a word in one of the ways in which people type it. `choices` has bits for each character.
 fn typed(language: &str, word: &str, choices: &[u8]) -> String {
     let is_turkic = LANGUAGES.iter().any(|known| known.code == language && known.is_turkic());
     let mut typed = String::new();
@@ -369,7 +369,7 @@ fn typed(language: &str, word: &str, choices: &[u8]) -> String {
             ' ' => typed.push_str(["  ", "\u{a0}", "\t", " \u{2009}"][usize::from(choice % 4)]),
             'i' if is_turkic && choice & 1 == 1 => typed.push('İ'),
             _ if choice & 1 == 1 => typed.extend(character.to_uppercase()),
-            // Full-width forms stand as far from ASCII as they all do.
+            // Full-width forms have a constant offset from ASCII.
             'a'..='z' if choice & 2 == 2 => typed.extend(char::from_u32(u32::from(character) + 0xfee0)),
             _ => typed.push(character),
         }
@@ -396,7 +396,7 @@ proptest! {
     #[test]
     fn a_word_among_others_is_not_heard(
         (_, word, _) in any_word(),
-        // No courtesy begins with xq, nor does a word.
+        // No courtesy or word begins with xq.
         text in "(xq[a-z]{0,5} ){1,2}@|@[,:;?/-]?( xq[a-z]{0,5}| [0-9]{1,3}){1,2}|xq @[.!]? xq",
     ) {
         let words = keywords(&all_languages(), &[], &[]);

@@ -1,24 +1,24 @@
-//! An edge of the Graph API that an operator says is harmless.
+//! Graph API edges that an operator has declared harmless (`meta.allowed_edges`).
 
 use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// The kinds of nodes that an edge can be of, as far as the gateway can tell them apart.
+/// The kinds of Graph API nodes that the gateway can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeKind {
-    /// A business's phone number: `{phone-number-id}`.
+    /// A phone number of a business: `{phone-number-id}`.
     PhoneNumber,
-    /// A WhatsApp business account: `{waba-id}`.
+    /// A WhatsApp Business account: `{waba-id}`.
     Account,
-    /// Anything else with an id: `{id}`.
+    /// Any other node with an id: `{id}`.
     Any,
 }
 
 impl NodeKind {
     const ALL: [NodeKind; 3] = [NodeKind::PhoneNumber, NodeKind::Account, NodeKind::Any];
 
-    /// As settings and answers write it.
+    /// The placeholder used in settings and error messages.
     pub const fn name(self) -> &'static str {
         match self {
             NodeKind::PhoneNumber => "{phone-number-id}",
@@ -28,34 +28,34 @@ impl NodeKind {
     }
 }
 
-/// An edge at which requests that change something pass, besides those that the gateway knows:
-/// `{phone-number-id}/some_edge`.
+/// An edge that accepts modifying requests in addition to the built-in ones, written as `{phone-number-id}/some_edge`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct AllowedEdge {
+    /// The kind of node that the edge belongs to.
     pub on: NodeKind,
-    /// One or two segments.
+    /// The path segments after the node: one or two.
     pub edges: Vec<String>,
 }
 
-/// Edges that reach people, change who is blocked, or carry other requests.
+/// Edges that can't be allowed because they reach people, change who is blocked, or carry other requests.
 const NEVER: [&str; 7] =
     ["messages", "marketing_messages", "messages_encrypted", "calls", "participants", "block_users", "batch"];
 
-/// Whether a segment of a path is an edge that can't be allowed, in whatever case its letters are.
+/// Whether a path segment is an edge that can't be allowed, ignoring case.
 pub fn reaches_people(segment: &str) -> bool {
     NEVER.iter().any(|never| never.eq_ignore_ascii_case(segment))
 }
 
-/// Why a text is no [`AllowedEdge`].
+/// Why a string isn't a valid [`AllowedEdge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AllowedEdgeError {
     #[error(
-        "an edge is written like {{phone-number-id}}/some_edge, {{waba-id}}/some_edge or {{id}}/some_edge, in lower-case \
+        "not an edge: write it as {{phone-number-id}}/some_edge, {{waba-id}}/some_edge or {{id}}/some_edge, in lower-case \
          letters, digits and '_'"
     )]
     Form,
-    #[error("{0} reaches people, and can't be allowed: what passes there is checked or refused")]
+    #[error("{0} reaches people and can't be allowed: its requests are always checked or rejected")]
     Sends(&'static str),
 }
 

@@ -1,4 +1,4 @@
-//! Requests to others: upstreams, callbacks, next hops.
+//! The HTTP client for upstreams, callbacks and next hops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,24 +17,28 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-/// How long a connection may take to be made.
+/// Timeout for establishing a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection is kept for the next request.
+/// How long an idle connection stays in the pool.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Sends requests over connections that are kept, by HTTP/2 where the other side offers it with TLS, else by HTTP/1.1.
-/// Certificates are checked as the operating system does.
+/// An HTTP client with pooled connections.
+///
+/// Uses HTTP/2 if the server offers it over TLS, and HTTP/1.1 otherwise. Certificates are verified by the operating system's
+/// verifier.
 #[derive(Clone)]
 pub(crate) struct Client {
     pool: Pool<HttpsConnector<HttpConnector>, Body>,
 }
 
-/// Why there is no answer.
+/// Why a request got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unanswered {
-    #[error("no connection could be made, or it broke off")]
+    /// The connection could not be established, or it failed before the response head arrived.
+    #[error("the connection failed")]
     Unreachable,
-    #[error("no answer came in time")]
+    /// The response head did not arrive within the timeout.
+    #[error("the response timed out")]
     Late,
 }
 
@@ -62,7 +66,7 @@ impl Client {
         Ok(Client { pool })
     }
 
-    /// Sends a request, and waits for the head of its answer, but not longer than `patience`.
+    /// Sends a request and waits up to `patience` for the response head. The body is not covered by this timeout.
     pub(crate) async fn send(
         &self,
         request: Request<Body>,
@@ -70,14 +74,14 @@ impl Client {
     ) -> Result<Response, Unanswered> {
         match tokio::time::timeout(patience, self.pool.request(request)).await {
             Ok(Ok(response)) => Ok(response.map(Body::new)),
-            // What exactly, its text may tell with an address in it: whoever sends it on knows where it went.
+            // The error's text may contain the address, so it is dropped. The caller knows the address and who may see it.
             Ok(Err(_)) => Err(Unanswered::Unreachable),
             Err(_) => Err(Unanswered::Late),
         }
     }
 }
 
-/// Headers that are of one connection, and of no use beyond it (RFC 9110, section 7.6.1).
+/// Connection-specific headers, which must not be forwarded (RFC 9110, section 7.6.1).
 const OF_CONNECTION: [HeaderName; 9] = [
     CONNECTION,
     EXPECT,
@@ -90,11 +94,11 @@ const OF_CONNECTION: [HeaderName; 9] = [
     HeaderName::from_static("proxy-authorization"),
 ];
 
-/// What a header `Connection` must not name, as it is for all recipients of the content (RFC 9110, section 7.6.1). Taken away, the
-/// next one would read the body as something else than was looked at, or for somebody else.
+/// Headers that stay even if `Connection` names them, because they are meant for all recipients (RFC 9110, section 7.6.1).
+/// Without them, the next hop would interpret the body differently from the gateway, or attribute it to someone else.
 const OF_CONTENT: [HeaderName; 4] = [AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE];
 
-/// Takes away what is of one connection only.
+/// Removes hop-by-hop headers: the standard ones and those that `Connection` names.
 pub(crate) fn end_to_end(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
@@ -109,8 +113,10 @@ pub(crate) fn end_to_end(headers: &mut HeaderMap) {
     }
 }
 
-/// The same headers, for another connection, whose host is told by who makes it: in its own header by HTTP/1.1, and by HTTP/2
-/// elsewhere, where a header beside that is refused.
+/// Prepares headers for forwarding over another connection: removes hop-by-hop headers and `Host`.
+///
+/// The client sets the host itself: as `Host` in HTTP/1.1, and as `:authority` in HTTP/2, where some servers reject an additional
+/// `Host`.
 pub(crate) fn for_another(mut headers: HeaderMap) -> HeaderMap {
     end_to_end(&mut headers);
     headers.remove(HOST);

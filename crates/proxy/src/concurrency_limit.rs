@@ -1,4 +1,4 @@
-//! How much may be under way at once.
+//! Limits on the number of messages in progress.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,15 +7,17 @@ use parking_lot::Mutex;
 use portcullis_ledger::TenantId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bounds on messages that are under way: in all, and of each tenant. What comes beyond is turned away at once, so that those
-/// under way are done in time, and nobody's slow callback holds up somebody else's messages.
+/// Limits the number of messages in progress, in total and per tenant.
+///
+/// Messages over a limit are rejected immediately instead of queued, so that those in progress finish in time and one tenant's
+/// slow callback doesn't delay the messages of others.
 pub(crate) struct ConcurrencyLimit {
     all: Arc<Semaphore>,
     per_tenant: usize,
     tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
 }
 
-/// Leave to be under way, until it is dropped.
+/// A slot for one message in progress, released on drop.
 #[derive(Debug)]
 pub(crate) struct Permit {
     _tenant: Option<OwnedSemaphorePermit>,
@@ -27,11 +29,11 @@ impl ConcurrencyLimit {
         ConcurrencyLimit { all: Arc::new(Semaphore::new(all)), per_tenant, tenants: Mutex::default() }
     }
 
-    /// Leave for one message of a tenant; `None` where there is too much under way.
+    /// Acquires a slot for one message of a tenant. Returns `None` if either limit is reached.
     pub(crate) fn enter(&self, tenant: &TenantId) -> Option<Permit> {
         let of_tenant = {
             let mut tenants = self.tenants.lock();
-            // Tenants come and go.
+            // Tenants come and go: drop those without messages in progress before the map grows further.
             if tenants.len() > 100_000 {
                 tenants.retain(|_, semaphore| semaphore.available_permits() < self.per_tenant);
             }
@@ -43,7 +45,7 @@ impl ConcurrencyLimit {
         Some(Permit { _tenant: Some(tenant), _all: all })
     }
 
-    /// Leave for what is of no tenant.
+    /// Acquires a slot for a message that belongs to no tenant. Returns `None` if the total limit is reached.
     pub(crate) fn enter_alone(&self) -> Option<Permit> {
         let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
         Some(Permit { _tenant: None, _all: all })

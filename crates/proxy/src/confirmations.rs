@@ -1,4 +1,4 @@
-//! The one message that may still go out to somebody who just opted out.
+//! Opt-out confirmations: the one message that may still be sent to a person who has just opted out.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -10,20 +10,22 @@ use parking_lot::Mutex;
 use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Subject;
 
-/// The most that are remembered at once. Who is not, gets no confirmation: nothing that was asked to stop goes out.
+/// Maximum number of people with a pending confirmation, per sender. Beyond it, an opt-out allows no confirmation, which is the
+/// safe side.
 const MOST: usize = 100_000;
-/// The most messages that are known to have come. One that is not lifts an opt-out again, as one of now does.
+/// Maximum number of opt-ins remembered per sender, to recognize redeliveries. A redelivery of one that was evicted lifts the
+/// opt-out again.
 const MOST_SEEN: usize = 10_000;
 
 /// The confirmations of all senders.
 #[derive(Default)]
 pub(crate) struct AllConfirmations(Mutex<HashMap<(TenantId, SenderId), Arc<Confirmations>>>);
 
-/// With so many senders, those that nobody waits for are dropped.
+/// Number of senders from which on unused entries are removed, each time the number is a power of two.
 const MANY_SENDERS: usize = 10_000;
 
 impl AllConfirmations {
-    /// Those of one sender.
+    /// Returns the confirmations of one sender, creating them if needed.
     pub(crate) fn of(&self, tenant: &TenantId, sender: &SenderId) -> Arc<Confirmations> {
         let mut all = self.0.lock();
         if let Some(known) = all.get(&(tenant.clone(), sender.clone())) {
@@ -36,7 +38,9 @@ impl AllConfirmations {
     }
 }
 
-/// Who may still get one message, and until when. In memory only: a crash loses confirmations, and no opt-out.
+/// The people to whom one sender may still send one message, and until when.
+///
+/// Kept in memory only: a restart loses pending confirmations, but no opt-outs.
 #[derive(Default)]
 pub(crate) struct Confirmations(Mutex<Book>);
 
@@ -44,7 +48,7 @@ pub(crate) struct Confirmations(Mutex<Book>);
 struct Book {
     allowed: HashMap<Subject, Allowed>,
     seen: HashSet<Mark>,
-    /// The same, the oldest first.
+    /// The same marks as `seen`, oldest first.
     in_order: VecDeque<Mark>,
     hashers: [RandomState; 2],
 }
@@ -54,19 +58,19 @@ struct Allowed {
     is_used: bool,
 }
 
-/// What stands for a message and whoever wrote it.
+/// A hash of a message id and its author. Its keys are random per sender and process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Mark([u64; 2]);
 
 impl Confirmations {
-    /// Whether somebody may still get one, or it matters what has come.
+    /// Whether a confirmation is pending or any message is remembered.
     fn is_needed(&self) -> bool {
         let now = Instant::now();
         let book = self.0.lock();
         !book.seen.is_empty() || book.allowed.values().any(|allowed| allowed.until > now)
     }
 
-    /// One message may go out within this time.
+    /// Allows one message within this time. A zero duration allows none.
     pub(crate) fn allow(&self, to: Subject, within: Duration) {
         if within.is_zero() {
             return;
@@ -81,14 +85,14 @@ impl Confirmations {
         }
     }
 
-    /// The time begins anew, unless one has gone out.
+    /// Restarts the time window of a known person. Has no effect if the confirmation was already used.
     pub(crate) fn renew(&self, to: Subject, within: Duration) {
         if let Some(allowed) = self.0.lock().allowed.get_mut(&to) {
             allowed.until = Instant::now() + within;
         }
     }
 
-    /// Whether one may go out. It then has.
+    /// Uses up the confirmation. Returns whether the message may be sent.
     pub(crate) fn take(&self, to: Subject) -> bool {
         let mut book = self.0.lock();
         let allowed = book.allowed.get_mut(&to);
@@ -99,22 +103,22 @@ impl Confirmations {
         })
     }
 
-    /// None may any more: the person is in again, and needs none.
+    /// Discards the confirmation of a person who has opted in again.
     pub(crate) fn forget(&self, to: Subject) {
         self.0.lock().allowed.remove(&to);
     }
 
-    /// What stands for somebody's message of this id.
+    /// Computes the mark of the message with this id from this person.
     pub(crate) fn mark_of(&self, from: Subject, id: &str) -> Mark {
         Mark(self.0.lock().hashers.each_ref().map(|hasher| hasher.hash_one((from, id))))
     }
 
-    /// Whether it has come.
+    /// Whether this message was already received.
     pub(crate) fn has_come(&self, mark: Mark) -> bool {
         self.0.lock().seen.contains(&mark)
     }
 
-    /// That it has come.
+    /// Records that this message was received. Evicts the oldest mark beyond the limit.
     pub(crate) fn remember(&self, mark: Mark) {
         let book = &mut *self.0.lock();
         if !book.seen.insert(mark) {

@@ -1,5 +1,6 @@
-//! Tells tenants of each change of their lists, in order and at least once: the trail is the queue, and how far somebody has
-//! been told is on disk.
+//! Delivery of change events to tenants, in order and at least once.
+//!
+//! The history of each list serves as the queue. The sequence number up to which a list was delivered is stored on disk.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -24,15 +25,19 @@ use portcullis_edge::settings::EventsConfig;
 use portcullis_edge::wire;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-portcullis-signature-256");
-/// About how many changes are told at once.
+/// Approximate number of changes per delivery.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(100).unwrap();
-/// How long whoever is told may take.
+/// Timeout for the tenant's response.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// After a failure, doubled each time.
+/// Backoff after the first failure. Doubles with each further failure in a row.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// Upper limit of the backoff.
 const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 
-/// Tells all tenants that want to know, each by itself, for ever.
+/// Delivers changes to every tenant with `events` configured, one task per tenant.
+///
+/// Starts and stops tasks as the tenants' settings change, and runs until the gateway stops. Returns immediately, without
+/// delivering anything, if the HTTP client can't be created.
 pub async fn run(gateway: Arc<Gateway>) {
     let Ok(client) = Client::new() else { return };
     let mut telling: HashMap<String, (EventsConfig, JoinHandle<()>)> = HashMap::new();
@@ -65,7 +70,7 @@ async fn tell(gateway: Arc<Gateway>, client: Client, name: String, events: Event
     let mut pause = FIRST_PAUSE;
     loop {
         let Some(tenant) = gateway.registry.load().tenant(&name).cloned() else { return };
-        // Asked for before the look, so that what is written after it wakes the wait.
+        // Subscribe before reading, so that changes written in between wake the wait below.
         let Ok(mut changes) = gateway.engine.changes(&tenant.config.id) else { return };
         let mut failed = false;
         for list in tenant.lists() {
@@ -75,7 +80,7 @@ async fn tell(gateway: Arc<Gateway>, client: Client, name: String, events: Event
             warn!(
                 tenant = name,
                 seconds = pause.as_secs(),
-                "changes could not be told to the tenant; trying again later"
+                "could not deliver changes to the tenant; retrying with backoff"
             );
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -88,13 +93,14 @@ async fn tell(gateway: Arc<Gateway>, client: Client, name: String, events: Event
     }
 }
 
-/// Changes to be told together.
+/// One delivery: several changes of one list.
 struct Part {
     body: String,
+    /// The sequence number of the last change in `body`.
     upto: Seq,
 }
 
-/// Tells of all that is new in a list. Whether that is done: what is not, is to be tried again.
+/// Delivers all new changes of a list. Returns `false` if a delivery failed and has to be retried.
 async fn tell_of(client: &Client, events: &EventsConfig, list: &List) -> bool {
     loop {
         let reading = list.clone();
@@ -102,7 +108,7 @@ async fn tell_of(client: &Client, events: &EventsConfig, list: &List) -> bool {
             Ok(Ok(Some(part))) => part,
             Ok(Ok(None)) => return true,
             Ok(Err(error)) => {
-                debug!(%error, "changes could not be read");
+                debug!(%error, "could not read changes");
                 return false;
             }
             Err(_) => return false,
@@ -118,8 +124,9 @@ async fn tell_of(client: &Client, events: &EventsConfig, list: &List) -> bool {
     }
 }
 
+/// Reads the next changes to deliver; `None` if there are none.
 fn part(list: &List) -> Result<Option<Part>, Refusal> {
-    // It was set when the tenant's settings first named somebody to tell.
+    // Set when `events` was first configured: earlier changes are not reported.
     let Some(told) = list.passed_on()? else { return Ok(None) };
     if list.census()?.sequence <= told {
         return Ok(None);
@@ -137,7 +144,7 @@ fn part(list: &List) -> Result<Option<Part>, Refusal> {
     Ok(Some(Part { body, upto }))
 }
 
-/// Whether it was taken.
+/// Posts a signed body. Returns whether the tenant responded with success.
 async fn post(client: &Client, events: &EventsConfig, body: String) -> bool {
     let Ok(uri) = events.url.parse::<Uri>() else { return false };
     let Ok(signature) = HeaderValue::from_str(&signature::sign(&events.secret.0, body.as_bytes())) else {

@@ -1,4 +1,4 @@
-//! A body on its way from one connection to another.
+//! A forwarded response body with an idle timeout.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,16 +10,19 @@ use tokio::time::{Instant, Sleep};
 
 use super::concurrency_limit::Permit;
 
-/// A body that is under way until it has passed, and is cut off where nothing of it comes for too long.
+/// A body that fails with [`TimedOut`](std::io::ErrorKind::TimedOut) if no frame arrives for too long.
+///
+/// Holds its message's [`Permit`] until it is dropped, so a message counts as in progress until its body has been forwarded.
 pub(super) struct IdleTimeoutBody {
     body: Body,
     patience: Duration,
-    /// When the next of it must be there.
+    /// Deadline for the next frame.
     due: Pin<Box<Sleep>>,
     _under_way: Permit,
 }
 
 impl IdleTimeoutBody {
+    /// Wraps a body. `patience` is the longest time between two frames, and before the first.
     pub(super) fn new(body: Body, patience: Duration, permit: Permit) -> Self {
         IdleTimeoutBody { body, patience, due: Box::pin(tokio::time::sleep(patience)), _under_way: permit }
     }

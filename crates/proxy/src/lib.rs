@@ -1,4 +1,4 @@
-//! Messages on their way through the gateway: to Meta's Cloud API, from its webhooks, and between any other two.
+//! The forwarding side of the gateway: requests to Meta's Cloud API, its webhooks, and messages between any other two routers.
 #![forbid(unsafe_code)]
 
 pub mod allowed_edge;
@@ -32,7 +32,8 @@ pub use events::run as send_changes;
 use settings::{MetaSettings, TrafficSettings};
 use webhook::Accepted;
 
-/// What messages pass with.
+/// State shared by all forwarding routes: the HTTP client, concurrency limits, timeouts, and what was recently confirmed or
+/// accepted.
 pub struct Proxy {
     app: Arc<AppState>,
     client: Client,
@@ -45,9 +46,11 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// Creates the proxy and its HTTP client. No connection is opened until the first message is forwarded.
+    ///
     /// # Errors
     ///
-    /// Where TLS can't be set up with the certificates of this system.
+    /// Returns an error if TLS can't be configured with the certificate verifier of the operating system.
     pub fn new(
         app: Arc<AppState>,
         settings: &TrafficSettings,
@@ -65,23 +68,24 @@ impl Proxy {
         })
     }
 
-    /// Whether requests that are not the gateway's own pass on.
+    /// Whether requests that the gateway doesn't answer itself may be forwarded to an upstream.
     fn has_upstream(&self) -> bool {
         self.meta.upstream.is_some()
     }
 }
 
-/// The routes of Meta's messages and webhooks.
+/// Returns the routes for sending through Meta's Cloud API and for receiving its webhooks.
 pub fn router(proxy: &Arc<Proxy>) -> Router<Arc<AppState>> {
     Router::new().merge(outbound::router(proxy)).merge(webhook::router(proxy))
 }
 
-/// The routes that the proxy adds to the native API.
+/// Returns the routes that the proxy adds to the native API (`/portcullis/v1/route`).
 pub fn native_routes(proxy: &Arc<Proxy>) -> Vec<Route> {
     route::routes(proxy)
 }
 
-/// Answers a request that no route matches: it may be the upstream's.
+/// Handles a request that matches no route: forwards it if it can be a Graph API request and there is an upstream, and responds
+/// with 404 otherwise.
 pub async fn unmatched(proxy: Arc<Proxy>, request: Request) -> Response {
     let path = request.uri().path();
     if proxy.has_upstream() && outbound::may_pass(request.method(), path, request.headers()) {

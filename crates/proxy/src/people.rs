@@ -1,4 +1,4 @@
-//! What people ask for by writing: to be left alone, and not to be any more; and who is one person.
+//! Opt-outs, opt-ins and marketing preferences of people, and links between the numbers and ids of one person.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +16,15 @@ use portcullis_edge::ops::{Refusal, Target};
 use portcullis_edge::tenant::Tenant;
 use portcullis_keywords::Intent;
 
-/// What an opt-out covers: the person can still write, and so opt in again.
+/// An opt-out covers outbound messages only: the person can still write, and so opt in again.
 const COVERED: Directions = Directions::OUTBOUND;
 
-/// Who did it, in the record: the person, through Meta's webhook.
+/// The sender's list, with "the person, through Meta's webhook" as the actor of changes.
 pub(super) fn target(tenant: &Arc<Tenant>, sender: &str) -> Option<Target> {
     through(tenant, sender, "meta-webhook")
 }
 
-/// The same, through a message that was routed.
+/// The sender's list, with "the person, through `/route`" as the actor of changes.
 pub(super) fn target_of_route(tenant: &Arc<Tenant>, sender: &str) -> Option<Target> {
     through(tenant, sender, "route")
 }
@@ -34,9 +34,9 @@ fn through(tenant: &Arc<Tenant>, sender: &str, interface: &str) -> Option<Target
     Target::own(tenant, sender, actor)
 }
 
-/// Does what a person asks for. When this returns, it is on disk, and the next check sees it.
+/// Applies an opt-out or opt-in. When this returns, the change is on disk and visible to the next check.
 ///
-/// A wish that is older than the one on record changes nothing, so one that comes again does no harm.
+/// A request older than the one on record changes nothing, so redeliveries are harmless. Blocks on disk I/O.
 pub(super) fn grant(
     target: &Target,
     confirmations: &Confirmations,
@@ -52,7 +52,8 @@ pub(super) fn grant(
     Ok(())
 }
 
-/// Everybody whom these names mean: mostly one person, but a late message may name a number that the person has left.
+/// All people whom these identities belong to. Usually one, but a delayed message may name a number that the person has since
+/// left.
 fn people(target: &Target, who: &Who) -> Result<Vec<Person>, Refusal> {
     let mut people: Vec<Person> = Vec::with_capacity(1);
     for identity in who.identities() {
@@ -70,7 +71,7 @@ fn stop(
     person: &Person,
     asked: &Asked,
 ) -> Result<(), Refusal> {
-    // A signature may follow the word.
+    // A signature may follow the word, so the text is cut to the maximum length of a reason.
     let words: String = asked.word.trim().chars().take(Reason::MAX_LENGTH).collect();
     let block = Block {
         hold: HoldKind::OptOut,
@@ -81,12 +82,12 @@ fn stop(
     };
     let patience = Duration::from_secs(target.tenant.config.opt_out.confirmation_seconds);
     match write(target, block.into())?.outcome {
-        // Whom something else blocked already is confirmed nothing.
+        // A person who was already blocked gets no confirmation.
         Outcome::Added | Outcome::Reactivated | Outcome::Widened if asked.may_be_confirmed => {
             confirmations.allow(person.key(), patience);
         }
         Outcome::Outdated => {}
-        // Whoever was to confirm it may not have heard of it the first time.
+        // Possibly a redelivery: the callback that sends the confirmation may not have received the message the first time.
         _ => confirmations.renew(person.key(), patience),
     }
     Ok(())
@@ -98,11 +99,11 @@ fn start(
     person: &Person,
     asked: &Asked,
 ) -> Result<(), Refusal> {
-    // What is known to be of no certain time lifts nothing: it may be older than what it would lift.
+    // An opt-in without a readable time lifts nothing: it may be older than the opt-out.
     if asked.at == When::Unknown {
         return Ok(());
     }
-    // Nor does one of now that came before: then it was of another now.
+    // Neither does a redelivered message without a timestamp, which was written when it first arrived, not now.
     let id = asked.id.as_deref().filter(|_| asked.at == When::Now);
     let mark = id.map(|id| confirmations.mark_of(person.key(), id));
     if mark.is_some_and(|mark| confirmations.has_come(mark)) {
@@ -118,7 +119,7 @@ fn start(
     Ok(())
 }
 
-/// Notes what somebody wants of marketing (`user_preferences`).
+/// Sets or lifts the marketing hold of a person, from an element of `user_preferences`. Other categories are ignored.
 pub(super) fn prefer(target: &Target, who: &Who, preference: &Object<'_>) -> Result<(), Refusal> {
     let text = |name: &str| preference.get(name).and_then(lenient::text);
     if text("category").as_deref() != Some("marketing_messages") {
@@ -146,7 +147,7 @@ pub(super) fn prefer(target: &Target, who: &Who, preference: &Object<'_>) -> Res
     Ok(())
 }
 
-/// Remembers that all names of somebody were one person's at a time, where that is known.
+/// Records that a person's number and ids belong together, as of `at` if known. A single identity has nothing to record.
 pub(super) fn tie(target: &Target, who: &Who, at: Option<Timestamp>) -> Result<(), Refusal> {
     if who.users.is_empty() || who.users.len() == 1 && who.number.is_none() {
         return Ok(());
@@ -154,7 +155,7 @@ pub(super) fn tie(target: &Target, who: &Who, at: Option<Timestamp>) -> Result<(
     tie_all(target, &Moved { left: None, to: who.clone() }, at)
 }
 
-/// Has the holds on a person follow them to a new number, and to new ids.
+/// Makes the holds on a person follow them to a new number or new ids.
 pub(super) fn follow(target: &Target, moved: &Moved, at: Option<Timestamp>) -> Result<(), Refusal> {
     tie_all(target, moved, at)
 }

@@ -1,4 +1,4 @@
-//! The settings of messages that pass: `[traffic]` and `[meta]`.
+//! The settings of forwarding: `[traffic]` and `[meta]`.
 
 use axum::http::StatusCode;
 use portcullis_api::settings::Secret;
@@ -7,17 +7,17 @@ use serde::Deserialize;
 
 use crate::allowed_edge::AllowedEdge;
 
-/// `[traffic]`: messages that pass through the gateway.
+/// `[traffic]`: limits and timeouts of forwarded messages.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrafficSettings {
-    /// How many messages may be under way at once; further ones are turned away.
+    /// Maximum number of messages in progress, from 1 to 1,000,000. More are rejected with 503 and `Retry-After`.
     pub max_in_flight: usize,
-    /// How many of one tenant.
+    /// The same, per tenant.
     pub max_in_flight_per_tenant: usize,
-    /// How long an upstream or a next hop may take to begin its answer.
+    /// How long an upstream or next hop may take to start its response, and between parts of its body, from 1 to 3,600.
     pub upstream_timeout_seconds: u64,
-    /// How long a callback may take to answer.
+    /// How long a callback may take to complete its response, from 1 to 3,600.
     pub callback_timeout_seconds: u64,
 }
 
@@ -32,21 +32,21 @@ impl Default for TrafficSettings {
     }
 }
 
-/// `[meta]`: where the gateway stands between a platform and Meta's Cloud API.
+/// `[meta]`: the connection to Meta's Cloud API and its webhooks.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetaSettings {
-    /// Where what passes is sent on to. Without it nothing passes.
+    /// Base URL to which requests are forwarded. Without it, nothing is forwarded.
     pub upstream: Option<String>,
-    /// What Meta signs its webhooks with. Without it none is taken.
+    /// The key with which Meta signs webhooks. Without it, webhooks are refused.
     pub app_secret: Option<Secret>,
-    /// What Meta proves itself with when a webhook is set up.
+    /// The token of the webhook handshake. Without it, the handshake is refused.
     pub verify_token: Option<Secret>,
-    /// Where webhooks go that are of no sender.
+    /// Where webhooks of no configured sender go, and those of senders without a callback of their own.
     pub default_callback_url: Option<String>,
-    /// The status of the answer to a message for a blocked recipient.
+    /// HTTP status of the response to a message that is blocked, from 400 to 499.
     pub blocked_status: u16,
-    /// Edges of the Graph API that are harmless, besides those that the gateway knows.
+    /// Harmless edges of the Graph API, in addition to the built-in ones.
     pub allowed_edges: Vec<AllowedEdge>,
 }
 
@@ -63,7 +63,7 @@ impl Default for MetaSettings {
     }
 }
 
-/// Adds what is wrong with either to `problems`. `root` is the place of the whole file.
+/// Checks both sections and adds what is wrong to `problems`. `root` is the path of the whole configuration.
 pub fn check(proxy: &TrafficSettings, meta: &MetaSettings, root: &FieldPath, problems: &mut Vec<Problem>) {
     let mut problem = |place: FieldPath, what: &str| problems.push(Problem::new(place, what));
     let (in_traffic, in_meta) = (root.key("traffic"), root.key("meta"));
@@ -98,7 +98,7 @@ pub fn check(proxy: &TrafficSettings, meta: &MetaSettings, root: &FieldPath, pro
         if secret.as_ref().is_some_and(|secret| secret.0.is_empty()) {
             problem(
                 in_meta.key(key),
-                "empty: anybody would know it; write what the app has, or leave it out",
+                "empty, so anybody could guess it: use the value of the Meta app, or leave it out",
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Whether a message may go to somebody.
+//! Decides whether an outbound message may be sent to its recipients.
 
 use portcullis_ledger::HoldKind;
 use portcullis_msisdn::{Direction, Directions, Person};
@@ -9,24 +9,28 @@ use portcullis_edge::ops::{Refusal, Target, check};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::Identity;
 
-/// Why a message is not sent on.
+/// Why a message is not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blocked {
     /// The recipient is blocked.
     Recipient,
-    /// The recipient wants no marketing, and this is.
+    /// The message is marketing, and the recipient has stopped that.
     Marketing,
 }
 
-/// What counts of a message besides whom it is for.
+/// What the verdict depends on besides the recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
+    /// Whether marketing holds apply.
     pub(super) is_marketing: bool,
-    /// Whether it may be what confirms an opt-out: one text or interactive message, and no template.
+    /// Whether the message may serve as an opt-out confirmation, as text and interactive messages may and templates may not.
     pub(super) may_confirm: bool,
 }
 
-/// What speaks against sending to these: every reading of every recipient. One that is blocked stops the message.
+/// Returns why a message may not be sent, or `None` if it may.
+///
+/// `recipients` has every reading of every recipient. A message is stopped if any of them is blocked, unless it can serve as the
+/// opt-out confirmation of all of those, which uses up the confirmation.
 pub(super) async fn judge(
     target: &Target,
     confirmations: &AllConfirmations,
@@ -49,7 +53,8 @@ pub(super) async fn judge(
     Ok(None)
 }
 
-/// Whether messages from or to this person are blocked.
+/// Whether messages from or to this person are blocked. Falls back to the ledger (slower) on a blocking thread if the list in
+/// memory can't answer.
 pub(super) async fn is_stopped(
     target: &Target,
     identity: &Identity,
@@ -59,7 +64,8 @@ pub(super) async fn is_stopped(
     Ok(checked.blocked_by.is_some())
 }
 
-/// Whether this is the one message that may confirm the opt-out of each of these, whom nothing else blocks.
+/// Whether a message may confirm the opt-outs of all of these people, and uses up their confirmations. A person whom the operator
+/// or the tenant-wide list blocks as well gets none.
 async fn confirms(
     target: &Target,
     confirmations: &AllConfirmations,

@@ -1,7 +1,8 @@
-//! Values of JSON, read as far as they can be.
+//! Lenient reading of JSON values.
 //!
-//! A message of a blocked person is stopped, and a STOP is heard, also where something beside it is odd: a lone surrogate in a
-//! text, a number that no float holds, arrays hundreds deep. So each value is read on its own, from the text that it is.
+//! A message from a blocked person must be stopped, and a STOP must be recognized, even if other parts of the JSON are unusual: a
+//! lone surrogate in a string, a number outside of the range of floats, arrays nested hundreds of levels deep. So each value is
+//! parsed separately, from its own text.
 
 use std::fmt;
 
@@ -15,7 +16,7 @@ use serde_json::value::RawValue;
 use super::object::Object;
 use portcullis_edge::number;
 
-/// What a string says. A lone surrogate, which no string of Unicode has, becomes U+FFFD.
+/// Reads a string. A lone surrogate, which is not valid Unicode, becomes U+FFFD.
 pub(crate) fn text(raw: &RawValue) -> Option<String> {
     struct Bytes;
 
@@ -31,23 +32,24 @@ pub(crate) fn text(raw: &RawValue) -> Option<String> {
         }
     }
 
-    // As bytes, as these may have surrogates (serde_json's documentation of `Deserializer::deserialize_bytes`).
+    // Read as bytes, which may contain surrogates (see serde_json's documentation of `Deserializer::deserialize_bytes`).
     raw.get()
         .starts_with('"')
         .then(|| serde_json::Deserializer::from_str(raw.get()).deserialize_bytes(Bytes).ok())?
 }
 
-/// What a string or an integer says.
+/// Reads a string, or a non-negative integer as its digits.
 pub(crate) fn text_or_integer(raw: &RawValue) -> Option<String> {
     let is_integer = raw.get().bytes().all(|byte| byte.is_ascii_digit());
     if is_integer { Some(raw.get().to_owned()) } else { text(raw) }
 }
 
-/// All that can be read of what stands under one name, and whether there is more.
+/// The readable values of all members with one name, and whether there are unreadable ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Values<T> {
+    /// The readable values, in order.
     pub(crate) read: Vec<T>,
-    /// Whether something stands there that can't be read.
+    /// Whether at least one value can't be read.
     pub(crate) is_odd: bool,
 }
 
@@ -71,6 +73,7 @@ impl<T> FromIterator<Option<T>> for Values<T> {
 }
 
 impl<T> Values<T> {
+    /// Combines two sets of values.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.read.extend(other.read);
         self.is_odd |= other.is_odd;
@@ -79,34 +82,35 @@ impl<T> Values<T> {
 }
 
 impl<T: PartialEq> Values<T> {
-    /// The one thing that all of it says, if it does.
+    /// Returns the value if there is at least one, all are readable, and all are equal.
     pub(crate) fn agreed(&self) -> Option<&T> {
         let first = self.read.first()?;
         let is_one = !self.is_odd && self.read.iter().all(|other| other == first);
         is_one.then_some(first)
     }
 
-    /// Whether it says one thing, or nothing.
+    /// Whether there are no values, or all are readable and equal.
     pub(crate) fn is_at_most_one(&self) -> bool {
         self.read.is_empty() && !self.is_odd || self.agreed().is_some()
     }
 }
 
-/// A telephone number: WhatsApp's ids are the digits of international ones.
+/// Reads a phone number. WhatsApp ids are the digits of international numbers.
 pub(crate) fn number(raw: &RawValue) -> Option<Msisdn> {
     number::international(&text_or_integer(raw)?).ok()
 }
 
-/// A person's id.
+/// Reads a user id.
 pub(crate) fn user(raw: &RawValue) -> Option<UserId> {
     text_or_integer(raw)?.parse().ok()
 }
 
+/// Reads the user ids under one name.
 pub(crate) fn users(object: &Object<'_>, name: &str) -> Values<UserId> {
     object.values(name, user)
 }
 
-/// The texts at a path of names. One in the place of an object is one, too.
+/// Reads the strings and integers at a path of names. A string in the place of an object on the path counts as well.
 pub(crate) fn texts_at(object: &Object<'_>, path: &[&str]) -> Values<String> {
     let Some((name, rest)) = path.split_first() else { return Values::default() };
     if rest.is_empty() {
@@ -123,19 +127,20 @@ pub(crate) fn texts_at(object: &Object<'_>, path: &[&str]) -> Values<String> {
     found
 }
 
-/// The earliest time that is believed: 2001. Meta's messages are not older than WhatsApp.
+/// The earliest plausible time, in 2001: no message is older than WhatsApp.
 const EARLIEST_SECOND: i64 = 1_000_000_000;
 
-/// How far clocks are believed to be apart.
+/// Tolerated clock skew.
 const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
-/// Times in seconds since 1970, as strings or numbers. One that is still to come is taken for now, and one that is so by more than
-/// a day for none.
+/// Reads the times under one name: Unix time in seconds, as strings or integers.
+///
+/// A time up to 24 hours in the future counts as now. One further ahead, or before 2001, counts as unreadable.
 pub(crate) fn times(object: &Object<'_>, name: &str) -> Values<Timestamp> {
     object.values(name, read_time)
 }
 
-/// The time that most readers take.
+/// Reads the time that most JSON parsers would use: the last one under this name.
 pub(crate) fn time(object: &Object<'_>, name: &str) -> Option<Timestamp> {
     read_time(object.get(name)?)
 }

@@ -1,4 +1,4 @@
-//! What is read of one element of a webhook: whose it is, and what it says.
+//! Reading one element of a webhook: the person it is from or about, what its text asks for, and changes of numbers and ids.
 
 pub(crate) mod lenient;
 pub(crate) mod object;
@@ -16,16 +16,16 @@ use portcullis_edge::number::is_same;
 use portcullis_engine::Identity;
 use portcullis_keywords::{Intent, Keywords};
 
-/// Somebody, by all that names them.
+/// The number and ids of one person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Who {
     pub(crate) number: Option<Msisdn>,
-    /// Meta's ids: towards this business, and its parent's.
+    /// Meta's user ids: the one for this business, and the one for its parent business.
     pub(crate) users: Vec<UserId>,
 }
 
 impl Who {
-    /// All that it is known by, what says most first.
+    /// Returns all identities, the number first.
     pub(crate) fn identities(&self) -> impl Iterator<Item = Identity> {
         let users = self.users.iter().cloned().map(Identity::User);
         self.number.map(Identity::Number).into_iter().chain(users)
@@ -41,34 +41,35 @@ impl From<&Identity> for Who {
     }
 }
 
-/// The names under which an object names somebody.
+/// The members of an object that contain a person's number and ids.
 pub(crate) struct Names {
     number: &'static str,
     users: &'static [&'static str],
 }
 
-/// Who wrote or called.
+/// The person who wrote or called.
 pub(crate) const FROM: Names = Names { number: "from", users: &["from_user_id", "from_parent_user_id"] };
-/// Whom the business wrote to or called.
+/// The person to whom the business wrote, or whom it called.
 pub(crate) const TO: Names = Names { number: "to", users: &["to_user_id", "to_parent_user_id"] };
-/// Somebody of whom is told.
+/// The person whom a contact or a preference describes.
 pub(crate) const CONTACT: Names = Names { number: "wa_id", users: &["user_id", "parent_user_id"] };
-/// Whom a message of the business was for. The last name is that of Meta's page of February 2026.
+/// The recipient of a message whose status is reported. The last name is the one on Meta's page of February 2026.
 pub(crate) const RECIPIENT: Names = Names {
     number: "recipient_id",
     users: &["recipient_user_id", "recipient_parent_user_id", "parent_recipient_user_id"],
 };
 
-/// Whom an object names.
+/// All numbers and ids by which an object names a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Named {
     numbers: Vec<Msisdn>,
     users: Vec<UserId>,
-    /// Whether it may be somebody else: a name is there that can't be read, or two that should be the same are not.
+    /// Whether the person is uncertain: a number or id can't be read, or several that should be equal are not.
     pub(crate) is_doubtful: bool,
 }
 
 impl Named {
+    /// Reads the person from these members of an object.
     pub(crate) fn of(object: &Object<'_>, names: &Names) -> Self {
         let mut named = Named::default();
         named.add_person(object, names.number);
@@ -78,7 +79,7 @@ impl Named {
         named
     }
 
-    /// Whom a thread of the past is with. Its id is the number.
+    /// The person with whom a thread of the history is. The thread's id is the person's number or user id.
     pub(crate) fn of_thread(thread: &Object<'_>) -> Self {
         let Inner { object, is_odd } = thread.inner("context");
         let mut named = object.map(|context| Named::of(&context, &CONTACT)).unwrap_or_default();
@@ -87,14 +88,14 @@ impl Named {
         named
     }
 
-    /// Who was on the phone with the business.
+    /// The person who called the business, or whom it called.
     pub(crate) fn of_call(call: &Object<'_>) -> Self {
         let directions = call.values("direction", text);
         let is_by_business = |direction: &String| direction == "BUSINESS_INITIATED";
         let by_business = directions.read.iter().filter(|direction| is_by_business(direction)).count();
         match by_business {
             _ if directions.is_odd || by_business > 0 && by_business < directions.read.len() => {
-                // One of the two is the business, and it can't be told which.
+                // One of the two is the business, but it is unclear which.
                 let mut named = Named::of(call, &FROM);
                 named.add(Named::of(call, &TO));
                 Named { is_doubtful: true, ..named }
@@ -104,19 +105,19 @@ impl Named {
         }
     }
 
-    /// To whom a message went that the business sent by telephone.
+    /// The recipient of a message that the business sent from the app on its phone.
     pub(crate) fn of_echo(echo: &Object<'_>) -> Self {
         let named = Named::of(echo, &TO);
         if !named.is_nobody() || named.is_doubtful {
             return named;
         }
-        // As the business sent it.
+        // Otherwise, the recipient is in the sent message.
         let Inner { object, is_odd } = echo.inner("message");
         let named = object.map(|sent| Named::of(&sent, &TO)).unwrap_or_default();
         Named { is_doubtful: named.is_doubtful || is_odd, ..named }
     }
 
-    /// Adds what stands where a number does: one, or an id of somebody who has none.
+    /// Adds the values of a member for a number, which may also be the id of a person without a number.
     fn add_person(&mut self, object: &Object<'_>, name: &str) {
         let is_id = |raw: &&RawValue| text(raw).is_some_and(|text| is_user_id(&text));
         let (ids, others): (Vec<_>, Vec<_>) = object.said(name).partition(is_id);
@@ -135,7 +136,8 @@ impl Named {
         }
     }
 
-    /// Adds what stands under one name, which is one id. Under several names there are several.
+    /// Adds the ids of one member. Several different ones under the same name make the person doubtful, those of other members
+    /// don't.
     fn add_users(&mut self, values: Values<UserId>) {
         self.is_doubtful |= !values.read.is_empty() && values.agreed().is_none() || values.is_odd;
         for user in values.read {
@@ -145,41 +147,43 @@ impl Named {
         }
     }
 
+    /// Adds the numbers and ids of another object that names the same person.
     pub(crate) fn add(&mut self, other: Named) {
         self.add_numbers(Values { read: other.numbers, is_odd: other.is_doubtful });
         self.users.extend(other.users);
     }
 
+    /// Whether there is neither a number nor an id.
     pub(crate) fn is_nobody(&self) -> bool {
         self.numbers.is_empty() && self.users.is_empty()
     }
 
-    /// The one person that it is; `None` where that is doubtful.
+    /// Returns the person; `None` if the person is doubtful or not named.
     pub(crate) fn who(&self) -> Option<Who> {
         let is_somebody = !self.is_doubtful && !self.is_nobody();
         is_somebody.then(|| Who { number: self.numbers.first().copied(), users: self.users.clone() })
     }
 
-    /// Whether both have an id of the same person.
+    /// Whether both have a user id in common.
     pub(crate) fn shares_id(&self, other: &Named) -> bool {
         self.users.iter().any(|user| other.users.contains(user))
     }
 
-    /// By everything that names it.
+    /// Returns all identities, including those of doubtful people.
     pub(crate) fn all(&self) -> impl Iterator<Item = Identity> {
         let numbers = self.numbers.iter().copied().map(Identity::Number);
         numbers.chain(self.users.iter().cloned().map(Identity::User))
     }
 }
 
-/// Whether a text looks like an id of Meta's, and so like no number: a country and a dot.
+/// Whether a text looks like one of Meta's user ids instead of a number: it begins with a country code and a dot.
 fn is_user_id(text: &str) -> bool {
     let country = text.split_once('.').map_or("", |(country, _)| country);
     country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 impl From<Moved> for Named {
-    /// By the names of old and of now.
+    /// Both the old and the new numbers and ids.
     fn from(moved: Moved) -> Self {
         let mut named = Named::from(moved.to);
         named.numbers.extend(moved.left);
@@ -193,24 +197,26 @@ impl From<Who> for Named {
     }
 }
 
-/// When something was asked for.
+/// When a request was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// At the time that the message names.
+    /// At the time in the message.
     At(Timestamp),
-    /// Whoever tells of it does so at once.
+    /// Now: the interface delivers messages immediately and this one has no time.
     Now,
-    /// The message names no time that can be read.
+    /// The message has no readable time.
     Unknown,
 }
 
 impl When {
-    /// The time that an element names.
+    /// Reads the `timestamp` of an element.
     pub(crate) fn told(element: &Object<'_>) -> Self {
         time(element, "timestamp").map_or(When::Unknown, When::At)
     }
 
-    /// The time, or now where that is not known. Now is never a whole second, which would stand for all of it.
+    /// Returns the time, or the current time if there is none.
+    ///
+    /// The current time never has zero milliseconds, because a time in whole seconds stands for the entire second.
     pub(crate) fn or_now(self) -> Timestamp {
         let When::At(time) = self else {
             let now = Timestamp::now();
@@ -220,43 +226,49 @@ impl When {
     }
 }
 
-/// What somebody asks for.
+/// An opt-out or opt-in in a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) wish: Intent,
-    /// The word that says so.
+    /// The text that was recognized.
     pub(crate) word: String,
     pub(crate) at: When,
     /// The message's id.
     pub(crate) id: Option<String>,
-    /// Whether one message may confirm it. Not where it is from long ago.
+    /// Whether one message may be sent as a confirmation. `false` for messages of the history.
     pub(crate) may_be_confirmed: bool,
 }
 
-/// The words of a message: what somebody wrote, or read on a button and chose. What a button has for its developer, its id and
-/// payload, nobody said.
+/// Paths of the text in a message: what the person wrote, or saw on a button and chose. The id and payload of a button are left
+/// out, because only its developer sees them.
 const WORDS: [&[&str]; 5] = [
     &["text", "body"],
     &["button", "text"],
     &["interactive", "button_reply", "title"],
     &["interactive", "list_reply", "title"],
-    // What somebody makes of what they had written.
+    // The new text of an edited message.
     &["edit", "message", "text", "body"],
 ];
 
-/// What a message says.
+/// What the text of a message asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
+    /// An opt-out or opt-in.
     Intent {
         wish: Intent,
+        /// The text that was recognized.
         word: String,
     },
+    /// There is no text, or it asks for nothing.
     Nothing,
-    /// There are words, and it can't be told whether they ask for something.
+    /// There is something in the place of the text that can't be read.
     Unreadable,
 }
 
-/// What words that stand at these paths ask for: a stop if any of them does, and a start if all that stand at one path do.
+/// Reads what the text at these paths asks for.
+///
+/// A single opt-out counts, whatever else is there. An opt-in counts only if everything is readable, and all texts at one path
+/// opt in.
 pub(crate) fn said(keywords: &Keywords, object: &Object<'_>, paths: &[&[&str]]) -> Said {
     let mut start = None;
     let mut is_odd = false;
@@ -277,15 +289,20 @@ pub(crate) fn said(keywords: &Keywords, object: &Object<'_>, paths: &[&[&str]]) 
     }
 }
 
-/// What a message asks for.
+/// The result of [`request`].
 pub(crate) enum Asked {
+    /// An opt-out or opt-in.
     For(Request),
+    /// Nothing.
     Nothing,
+    /// The text can't be read.
     Unreadable,
 }
 
-/// What a message asks for. A stop is from the latest time that it names, and from now where it names none; a start, which
-/// lifts something, counts only where its time is beyond doubt.
+/// Reads what a message asks for, and when it was written.
+///
+/// If a message has several times, an opt-out has the latest, and an opt-in the earliest. If a time can't be read, an opt-out has
+/// [`When::Unknown`], and an opt-in doesn't count, because it would lift an opt-out that may be newer.
 pub(crate) fn request(keywords: &Keywords, message: &Object<'_>) -> Asked {
     let (wish, word) = match said(keywords, message, &WORDS) {
         Said::Intent { wish, word } => (wish, word),
@@ -304,34 +321,38 @@ pub(crate) fn request(keywords: &Keywords, message: &Object<'_>) -> Asked {
     Asked::For(Request { wish, word, at, id: id(message), may_be_confirmed: true })
 }
 
-/// The id of a message, or of a call.
+/// Reads the id of a message or call.
 pub(crate) fn id(message: &Object<'_>) -> Option<String> {
     message.values("id", text_or_integer).agreed().cloned()
 }
 
-/// That somebody has another number, or other ids, now.
+/// A change of a person's number or ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Moved {
+    /// The old number, if it is no longer the person's.
     pub(crate) left: Option<Msisdn>,
-    /// With the ids of old behind those of now.
+    /// The number and ids from now on, followed by the old ids.
     pub(crate) to: Who,
 }
 
-/// Whether a message says that somebody moved.
+/// The result of [`moved`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Move {
+    /// The message announces no change.
     None,
+    /// The message announces this change.
     To(Moved),
-    /// It says so, or may, and not who or where to.
+    /// The message announces a change, or may, but the person or the new number or id can't be determined.
     Unreadable,
 }
 
-/// The kinds of messages of the system that say that somebody has another number, and other ids.
+/// Types of system messages that announce a new number, and with it new ids.
 const NUMBER_CHANGES: [&str; 2] = ["user_changed_number", "customer_changed_number"];
+/// Type of system messages that announce new ids.
 const ID_CHANGE: &str = "user_changed_user_id";
 
-/// What a message of the system says of its person (Meta's page on system messages, 11 August 2026, and earlier forms), who is
-/// this contact where it does not name them itself.
+/// Reads the change that a system message announces (Meta's page on system messages, 11 August 2026, and earlier forms).
+/// `contact` is the person if the message doesn't name one.
 pub(crate) fn moved(message: &Object<'_>, contact: Option<&Named>) -> Move {
     let Inner { object, is_odd } = message.inner("system");
     if is_odd {
@@ -349,11 +370,13 @@ pub(crate) fn moved(message: &Object<'_>, contact: Option<&Named>) -> Move {
     moved.map_or(Move::Unreadable, Move::To)
 }
 
-/// Whom a message of a move names.
+/// The people named in a message about a change of number or ids.
 struct Change {
-    /// Who moved, by the names of old: whom the message is from, or `customer` of the form of old.
+    /// The person by their old number and ids: the sender of the message, or `customer` in its earlier form.
     person: Named,
+    /// The person by `new_wa_id`, `user_id` and `parent_user_id`.
     now: Named,
+    /// The person by `wa_id` and the previous ids.
     before: Named,
 }
 
@@ -372,14 +395,14 @@ impl Change {
         Change { person, now, before }
     }
 
-    /// Where somebody with another number is now: there, or under other ids.
+    /// The change that a message about a new number announces. New ids without a new number are accepted as well.
     fn of_number(self) -> Option<Moved> {
         let is_named = !self.person.is_nobody() || !self.before.users.is_empty();
         let new = self.new_number()?;
         (is_named && (new.is_some() || self.has_new_ids())).then(|| self.to(new))
     }
 
-    /// Who somebody with other ids is now. Their number, which is still theirs, names them as well.
+    /// The change that a message about new ids announces. The person may be identified by their unchanged number.
     fn of_ids(self) -> Option<Moved> {
         let named = [&self.person, &self.before];
         let is_named = named.iter().any(|named| !named.is_nobody()) || !self.now.numbers.is_empty();
@@ -387,7 +410,8 @@ impl Change {
         (is_named && self.has_new_ids()).then(|| self.to(new))
     }
 
-    /// Of `wa_id` and `new_wa_id` that which is not the old number, as both were used for either. `None` where that is doubtful.
+    /// Returns the one of `wa_id` and `new_wa_id` that is not the old number, because both have been used for the new one.
+    /// `None` if it is doubtful.
     fn new_number(&self) -> Option<Option<Msisdn>> {
         if [&self.person, &self.now, &self.before].iter().any(|named| named.is_doubtful) {
             return None;
@@ -417,7 +441,7 @@ impl Change {
         }
         match new {
             Some(_) => Moved { left: old, to: Who { number: new, users: ids } },
-            // Whose number is still the same, or not told.
+            // The number is unchanged, or unknown.
             None => Moved { left: None, to: Who { number: old, users: ids } },
         }
     }
@@ -454,7 +478,7 @@ mod tests {
         }
         for message in [
             json!({ "type": "image", "image": { "caption": "stop" } }),
-            // What the developer calls a button.
+            // Ids and payloads are the developer's, not the person's.
             json!({ "type": "button", "button": { "payload": "Unsubscribe", "text": "Cancel my order" } }),
             json!({ "type": "button", "button": { "payload": "SUBSCRIBE", "text": "Read more" } }),
             json!({ "interactive": { "type": "button_reply", "button_reply": { "id": "stop", "title": "x" } } }),
@@ -595,7 +619,7 @@ mod tests {
                 json!({ "from": "16505551234", "system": { "type": other, "wa_id": "12025550173" } });
             assert_eq!(said(message), None, "{other}");
         }
-        // Another spelling of a number is no other number.
+        // Another spelling of the same number is not a new number.
         let same = said(json!({ "from": "5215512345678", "system": {
             "type": "user_changed_number", "wa_id": "525512345678", "new_wa_id": "12025550173",
         } }));

@@ -1,4 +1,4 @@
-//! Objects of JSON, read however they are written, and written again so that what stays is, to the byte, what it was.
+//! JSON objects that can be read leniently, and written again with unchanged members byte for byte as they were.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -9,17 +9,17 @@ use serde_json::value::RawValue;
 
 use super::lenient::{self, Values};
 
-/// An object of JSON, with its members in their order and as they are written.
+/// A JSON object with its members in order and as written.
 ///
-/// Any that JSON's grammar has is read: also one with a name that no text can have (a lone surrogate), or in which a name stands
-/// several times. Of these, who reads it next may take either, so whoever asks gets all.
+/// Accepts every object of the JSON grammar, including names that are not valid Unicode (lone surrogates) and repeated names. The
+/// next parser may use any of several members with one name, so lookups return all of them.
 #[derive(Clone, Default)]
 pub(crate) struct Object<'a>(Vec<Member<'a>>);
 
 #[derive(Clone)]
 struct Member<'a> {
     name: Cow<'a, str>,
-    /// The name as it is written.
+    /// The name as written, with quotation marks and escapes.
     written: &'a RawValue,
     value: &'a RawValue,
 }
@@ -48,6 +48,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
+/// Decodes the name of a member.
 fn name(written: &RawValue) -> Cow<'_, str> {
     let quoted = written.get().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     match quoted.filter(|text| !text.contains('\\')) {
@@ -57,31 +58,32 @@ fn name(written: &RawValue) -> Cow<'_, str> {
 }
 
 impl<'a> Object<'a> {
-    /// A JSON text as an object, if it is one.
+    /// Reads a JSON text; `None` if it isn't an object.
     pub(crate) fn read(raw: &'a RawValue) -> Option<Self> {
         serde_json::from_str(raw.get()).ok()
     }
 
-    /// Everything of this name.
+    /// Returns the values of all members with this name.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
         self.0.iter().filter(move |member| member.name == name).map(|member| member.value)
     }
 
-    /// Everything of this name that says something.
+    /// Returns the values of all members with this name, except `null` and empty strings.
     pub(crate) fn said(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
         self.all(name).filter(|value| !matches!(value.get(), "null" | "\"\""))
     }
 
-    /// What most readers take for the value of a name: the last.
+    /// Returns the last value with this name, which most parsers would use.
     pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.all(name).last()
     }
 
+    /// Whether there is a member with this name, of any value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.all(name).next().is_some()
     }
 
-    /// The objects of this name. Several are as one with the members of all.
+    /// Returns the object with this name. Several are merged into one with the members of all.
     pub(crate) fn inner(&self, name: &str) -> Inner<'a> {
         let mut inner = Inner::default();
         for value in self.said(name) {
@@ -93,26 +95,26 @@ impl<'a> Object<'a> {
         inner
     }
 
-    /// Whatever can be read of this name.
+    /// Reads all values with this name, except `null` and empty strings.
     pub(crate) fn values<T>(&self, name: &str, read: impl Fn(&'a RawValue) -> Option<T>) -> Values<T> {
         self.said(name).map(read).collect()
     }
 
-    /// The object with this one for the value of a name.
+    /// Returns the object with `value`, which is one of its own, as the only value of this name.
     pub(crate) fn saying(&self, name: &str, value: &'a RawValue) -> Self {
         let mut members = self.0.clone();
         members.retain(|member| member.name != name || std::ptr::eq(member.value, value));
         Object(members)
     }
 
-    /// The object again, with other text in the place of some members, or without them.
+    /// Writes the object, with the members that `change` selects replaced or removed.
     pub(crate) fn with(&self, change: impl Fn(&str) -> Field) -> String {
         let mut text = String::from("{");
         let mut replaced: Vec<&str> = Vec::new();
         for member in &self.0 {
             let value = match change(&member.name) {
                 Field::AsItIs => Cow::Borrowed(member.value.get()),
-                // It stands for all of the name.
+                // The replacement stands for all members with this name.
                 Field::Other(_) if replaced.contains(&&*member.name) => continue,
                 Field::Other(text) => {
                     replaced.push(&member.name);
@@ -128,29 +130,32 @@ impl<'a> Object<'a> {
     }
 }
 
-/// An object in another.
+/// A nested object.
 #[derive(Default)]
 pub(crate) struct Inner<'a> {
-    /// Missing where there is none.
+    /// The object; `None` if there is none.
     pub(crate) object: Option<Object<'a>>,
-    /// Whether something stands there that is none.
+    /// Whether there is a value that isn't an object.
     pub(crate) is_odd: bool,
 }
 
-/// What becomes of a member.
+/// What [`Object::with`] writes in the place of a member.
 pub(crate) enum Field {
+    /// The member, unchanged.
     AsItIs,
+    /// The member with this JSON text as its value.
     Other(String),
+    /// Nothing.
     Gone,
 }
 
-/// Texts as an array.
+/// Writes JSON texts as an array.
 pub(crate) fn array<'a>(items: impl IntoIterator<Item = Cow<'a, str>>) -> String {
     let items: Vec<_> = items.into_iter().collect();
     format!("[{}]", items.join(","))
 }
 
-/// The elements of an array; `None` where it is something else.
+/// Reads the elements of an array. `null` is an empty array; `None` if the value is anything else.
 pub(crate) fn elements(raw: &RawValue) -> Option<Vec<&RawValue>> {
     if raw.get() == "null" {
         return Some(Vec::new());

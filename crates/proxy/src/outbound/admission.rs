@@ -1,8 +1,8 @@
-//! Whether a request to the Graph API goes upstream, and in which spelling.
+//! Decides whether a request to the Graph API is forwarded, and in which spelling.
 //!
-//! What passes is what is known to be harmless: a GET, as asking sends nothing; what changes something at the edges of
-//! [`edges`](super::edges); what sends, where it can be read whom to. All else is refused with a sentence. Nothing here knows
-//! of connections: a request is its method, path, query, headers and body.
+//! Only requests that are known to be harmless are admitted: GET, because reading sends nothing; modifying requests to the edges
+//! in [`edges`](super::edges); and messages whose recipients can be read. Everything else is rejected with an explanation. This
+//! module doesn't deal with connections: a request is its method, path, query, headers and body.
 
 use axum::http::{HeaderMap, Method};
 
@@ -20,26 +20,26 @@ use super::upload::UploadError;
 use crate::allowed_edge::{AllowedEdge, reaches_people};
 use portcullis_edge::vendor::graph;
 
-/// What a request says before its body comes.
+/// A request without its body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head<'a> {
     pub(super) method: &'a Method,
-    /// As it stands in the request.
+    /// The raw path, not decoded.
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) headers: &'a HeaderMap,
 }
 
-/// What requests are judged by.
+/// The policy by which requests are admitted.
 #[derive(Clone, Copy)]
 pub(super) struct Gate<'a> {
     pub(super) owners: &'a dyn Owners,
-    /// The operator's own.
+    /// Additional edges that the operator allows.
     pub(super) allowed: &'a [AllowedEdge],
     pub(super) rules: Rules,
 }
 
-/// A request that goes upstream, if its body is what it must be.
+/// A request that may be forwarded if its body is as expected.
 #[derive(Debug)]
 pub(super) struct Admitted<'a> {
     pub(super) path: GraphPath,
@@ -50,20 +50,23 @@ pub(super) struct Admitted<'a> {
 /// What a body must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
+    /// Empty.
     Nothing,
-    /// JSON that says whom it is for.
+    /// A JSON message to this edge, with readable recipients.
     Message(SendingEdge),
+    /// A JSON object to an edge that doesn't send.
     Json,
+    /// A form.
     Form,
-    /// With its boundary.
+    /// A multipart form with this boundary.
     Multipart(String),
-    /// The bytes of a file, declared as that: not looked into.
+    /// A file, declared as such: its bytes are not checked.
     File,
-    /// The bytes of a file, not declared as that: without parameters.
+    /// A file that isn't declared as such: its bytes must not read as parameters.
     Upload,
 }
 
-/// Why a request does not go upstream.
+/// Why a request is not forwarded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     #[error(transparent)]
@@ -119,7 +122,7 @@ pub(super) enum Refused {
 }
 
 impl Refused {
-    /// Whether it is for want of a permission.
+    /// Whether the token lacks a permission, as opposed to the request being invalid.
     pub(super) fn is_forbidden(&self) -> bool {
         matches!(
             self,
@@ -136,7 +139,7 @@ impl Refused {
 const BLOCK_USERS: &str = "block_users";
 
 impl<'g> Gate<'g> {
-    /// Looks at all but the body.
+    /// Checks everything except the body.
     pub(super) fn admit<'a>(&self, head: Head<'a>) -> Result<Admitted<'a>, Refused> {
         headers::check(head.headers, self.rules)?;
         let path = GraphPath::parse(head.path, self.rules)?;
@@ -155,7 +158,7 @@ impl<'g> Gate<'g> {
         Ok(Admitted { path, query, body })
     }
 
-    /// Whose the path's node is: nobody else's.
+    /// Returns the owner of the path's node, after checking that no segment names a sender or account of others.
     fn owner(&self, path: &GraphPath) -> Result<Owner, Refused> {
         let owner = self.owners.owner(path.node().text());
         let is_another_s =
@@ -167,7 +170,7 @@ impl<'g> Gate<'g> {
         Ok(owner)
     }
 
-    /// Which parameters the query may have, where the token reaches the path at all.
+    /// Returns which parameters the query may have, after checking that the token gives access to the path.
     fn parameters(&self, method: &Method, path: &GraphPath, owner: Owner) -> Result<Parameters, Refused> {
         let is_sending = path.edges().iter().any(|edge| reaches_people(edge));
         let asks = *method == Method::GET || *method == Method::HEAD;
@@ -196,7 +199,7 @@ impl<'g> Gate<'g> {
         let Reach::Sender(own) = self.owners.reach() else { return Ok(()) };
         if parameters == Parameters::OfMedium {
             let own = own.ok_or(QueryError::OfMedium)?;
-            // Meta then refuses a medium of another number: few clients ask so by themselves.
+            // Makes Meta refuse a medium of another number. It is added because few clients send it.
             if query.get_or_insert(query::OWNER, &own) != own {
                 return Err(QueryError::OfMedium.into());
             }
@@ -263,7 +266,8 @@ impl<'g> Gate<'g> {
         Ok(Expected::Message(edge))
     }
 
-    /// Looks at a body that is there as a whole. Others pass in pieces ([`Scan`](super::scanned::Scan)), or unseen.
+    /// Checks a buffered body. Multipart bodies and uploads are checked while they are streamed
+    /// ([`Scan`](super::scanned::Scan)), and files not at all.
     pub(super) fn check(&self, expected: &Expected, body: &[u8]) -> Result<Option<Message>, Refused> {
         match expected {
             Expected::Nothing if body.is_empty() => Ok(None),

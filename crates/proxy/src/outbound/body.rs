@@ -1,8 +1,8 @@
-//! The body of a request to an edge that sends: what is read of it, and what it may look like.
+//! The body of a request to an edge that sends.
 //!
 //! The fields are those of Meta's OpenAPI document v23.0 (`MessageRequest`, `MarketingMessageRequestPayload`,
-//! `CallRequestPayload`) and of its page on business-scoped user ids of 2026-02-18. Others pass, as Meta adds fields, unless an
-//! upstream could take them for the recipient.
+//! `CallRequestPayload`) and of its page on business-scoped user ids of 2026-02-18. Other fields pass, because Meta adds new
+//! ones, unless an upstream could mistake them for the recipient.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,24 +18,25 @@ use super::path::is_group_id;
 use super::rules::{Rule, Rules};
 use portcullis_edge::vendor::text::Text;
 
-/// What is read of a message or a call.
+/// The parts of a message or call that the gateway reads.
 #[derive(Debug)]
 pub(super) struct Message {
-    /// A telephone number, as the client wrote it; of a message for a group, the group's id.
+    /// The recipient's phone number as the client wrote it, or a group's id.
     pub(super) to: Option<Text>,
-    /// A person without a number.
+    /// The recipient's user id.
     pub(super) recipient: Option<UserId>,
     pub(super) recipient_type: RecipientType,
-    /// What it is, such as `text`, which is what Meta takes it for where this is left out.
+    /// The type of the message. If it is missing, Meta assumes `text`.
     pub(super) kind: Option<String>,
     /// The template's name.
     pub(super) template: Option<String>,
-    /// What becomes of the message that the body is about, as `read`: such a body sends nothing.
+    /// A new status of an earlier message, such as `read`. A body with a status sends nothing.
     pub(super) status: Option<String>,
-    /// Of a call: `connect` begins it, the others answer or end it.
+    /// What to do with a call.
     pub(super) action: Option<Action>,
 }
 
+/// What `to` identifies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum RecipientType {
@@ -44,7 +45,7 @@ pub(super) enum RecipientType {
     Group,
 }
 
-/// What to do with a call.
+/// What to do with a call: `connect` starts one, the others answer or end it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Action {
@@ -55,7 +56,7 @@ pub(super) enum Action {
     Terminate,
 }
 
-/// Why a body is refused.
+/// Why a body is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyError {
     #[error("the body is not one JSON object: it goes wrong at line {line}, column {column}")]
@@ -83,12 +84,11 @@ pub(super) enum BodyError {
     Nobody,
 }
 
-/// How deep values may stand in each other: Meta's carousels are about ten deep.
+/// Maximum nesting depth. Meta's carousels have about ten levels.
 const MAX_DEPTH: usize = 64;
-/// Members of a message that are read. Nothing else may look like one of these.
+/// Members of a message that the gateway reads. No other member may resemble one of these.
 const READ: [&str; 7] = ["to", "recipient", "recipient_type", "type", "template", "status", "action"];
-/// What nothing in a body may look like besides [`READ`], as [`parameter::folded`]: other words for the person that a
-/// message is for.
+/// Other words for the recipient, which no member may resemble either. Written as [`parameter::folded`] returns them.
 const RESERVED: [&str; 26] = [
     "tos",
     "recipients",
@@ -118,7 +118,7 @@ const RESERVED: [&str; 26] = [
     "messages",
 ];
 
-/// The members of a JSON object in their order, each as its text.
+/// The members of a JSON object in order, with unparsed values.
 pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -145,11 +145,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// A member's name: borrowed, unless it has escapes.
+/// A member's name, borrowed unless it has escapes.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// A body as one JSON object, and nothing after it.
+/// Parses a body that consists of one JSON object and nothing else.
 pub(super) fn members(body: &[u8], rules: Rules) -> Result<Members<'_>, BodyError> {
     let read = if rules.hold(Rule::WholeJson) {
         serde_json::from_slice(body)
@@ -164,7 +164,7 @@ pub(super) fn members(body: &[u8], rules: Rules) -> Result<Members<'_>, BodyErro
     Ok(members)
 }
 
-/// How deep values stand in each other: 0 where there is one alone.
+/// Returns the nesting depth of arrays and objects: 0 for a scalar.
 fn depth(raw: &RawValue) -> usize {
     let (mut depth, mut most, mut in_text, mut is_escaped) = (0_usize, 0, false, false);
     for byte in raw.get().bytes() {
@@ -184,7 +184,7 @@ fn depth(raw: &RawValue) -> usize {
 }
 
 impl Message {
-    /// Reads the body of a request to an edge that sends.
+    /// Parses and checks the body of a request to an edge that sends.
     pub(super) fn parse(edge: SendingEdge, body: &[u8], rules: Rules) -> Result<Self, BodyError> {
         let Members(members) = members(body, rules)?;
         check_names(&members, rules)?;
@@ -207,7 +207,7 @@ impl Message {
         Ok(message)
     }
 
-    /// Whether it is a text or an interactive message, and nothing else: no template, no reaction, no mark that something was read.
+    /// Whether the message is a text or interactive message, as opposed to a template, a reaction or a read receipt.
     pub(super) fn is_text_or_interactive(&self) -> bool {
         self.template.is_none()
             && self.status.is_none()
@@ -245,7 +245,7 @@ impl Message {
 
 type Member<'a> = (Cow<'a, str>, &'a RawValue);
 
-/// Refuses members that stand twice, and members whose names resemble those of [`READ`].
+/// Rejects repeated members, and members whose names resemble those in [`READ`] or [`RESERVED`].
 fn check_names(members: &[Member<'_>], rules: Rules) -> Result<(), BodyError> {
     for (index, (name, _)) in members.iter().enumerate() {
         let known = READ.into_iter().find(|read| read == name);
@@ -277,8 +277,8 @@ fn check_names(members: &[Member<'_>], rules: Rules) -> Result<(), BodyError> {
     Ok(())
 }
 
-/// The values of members of a name: one, unless a test lets them stand twice. `null` says nothing, as clients write it for
-/// what is not there.
+/// Returns the values of the members with this name, of which there is at most one unless a test switches that rule off. Some
+/// clients write `null` for missing members, so it is skipped.
 fn values<'a>(members: &[Member<'a>], name: &str) -> impl Iterator<Item = &'a RawValue> {
     members
         .iter()
@@ -313,7 +313,7 @@ fn user_id(members: &[Member<'_>], rules: Rules) -> Result<Option<UserId>, BodyE
     Ok(Some(text.as_str().parse()?))
 }
 
-/// The name of the template, if the message is of one.
+/// Reads the name of the template, if the message has one.
 fn template(members: &[Member<'_>], rules: Rules) -> Result<Option<String>, BodyError> {
     const WRONG: BodyError = BodyError::Wrong("template", "must be an object with one name, a text");
     let Some(raw) = values(members, "template").next() else { return Ok(None) };

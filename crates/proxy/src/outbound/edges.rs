@@ -1,25 +1,25 @@
-//! The edges of the Graph API that a request which changes something may go to.
+//! The edges of the Graph API that accept modifying requests.
 //!
-//! An edge that is not here may send a message, today or once Meta makes it: so nothing but a GET passes there, unless the
-//! operator says that it is harmless (`meta.allowed_edges`).
+//! An unknown edge may send a message, now or in a later version of the API. So it accepts only GET and HEAD, unless the operator
+//! declares it harmless (`meta.allowed_edges`).
 //!
-//! Sources, in each row: **Y** is Meta's OpenAPI document of the Business Messaging API v23.0, of 2025-11-21
-//! (<https://github.com/facebook/openapi>, `business-messaging-api_v23.0.yaml`); others are pages of Meta's below
-//! `https://developers.facebook.com/documentation/business-messaging/whatsapp/`, as they stood in March 2026.
+//! The source of each row: **Y** is Meta's OpenAPI document of the Business Messaging API v23.0 of 2025-11-21
+//! (<https://github.com/facebook/openapi>, `business-messaging-api_v23.0.yaml`). Others are pages of Meta's, relative to
+//! `https://developers.facebook.com/documentation/business-messaging/whatsapp/`, as of March 2026.
 
 use axum::http::Method;
 
 use super::path::{GraphPath, Node, SIGNUPS};
 use crate::allowed_edge::{AllowedEdge, NodeKind, reaches_people};
 
-/// An edge that reaches a person: whom for is read in the body.
+/// An edge that reaches people, whose recipients are in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SendingEdge {
-    /// `messages`: also marks a message as read, and shows that somebody is typing.
+    /// `messages`. Also marks messages as read and shows typing indicators.
     Messages,
-    /// `marketing_messages`: templates, all of them marketing.
+    /// `marketing_messages`: templates, all of which count as marketing.
     MarketingMessages,
-    /// `calls`: begins, takes and ends calls.
+    /// `calls`: starts, answers and ends calls.
     Calls,
 }
 
@@ -35,31 +35,31 @@ impl SendingEdge {
         }
     }
 
-    /// The edge that a path leads to, if it is one of these.
+    /// Returns the sending edge of a path, if it is one.
     pub(super) fn of(path: &GraphPath) -> Option<Self> {
         let [edge] = path.edges() else { return None };
         SendingEdge::ALL.into_iter().find(|known| known.name() == edge)
     }
 }
 
-/// What the gateway knows of the node of a path.
+/// What the configuration says about the node of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    /// The phone number of a sender.
+    /// It is the phone number of a sender.
     PhoneNumber,
-    /// The account of a sender.
+    /// It is the account of a sender.
     Account,
-    /// Neither, or it isn't in the configuration: a phone number or an account may still be.
+    /// Nothing. It may still be a phone number or an account that isn't configured.
     No,
 }
 
-/// A line of the table: methods that may go to an edge of a kind of node.
+/// A row of the table: the methods that an edge of a kind of node accepts.
 struct Row {
     on: NodeKind,
-    /// The segments after the node; `{}` matches any.
+    /// The segments after the node. `{}` matches any segment.
     edge: &'static [&'static str],
     methods: &'static [Method],
-    /// Where it is documented.
+    /// Where the edge is documented.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "for readers, and for the test that compares the page")
@@ -82,7 +82,7 @@ const fn row(
 
 use NodeKind::{Account as WABA, Any as ID, PhoneNumber as PNID};
 
-/// `docs/passing.md` has the same table; a test compares them.
+/// The table of edges. `docs/passing.md` has the same one, and a test compares them.
 static ROWS: &[Row] = &[
     // Phone numbers.
     row(PNID, &[], POST, "Y; display-names; webhooks/override"),
@@ -123,7 +123,7 @@ static ROWS: &[Row] = &[
     row(WABA, &["template_groups"], POST, "changelog"),
     row(WABA, &["upsert_message_templates"], POST, "templates/authentication-templates/bulk-management"),
     row(WABA, &["welcome_message_sequences"], POST_DELETE, "ctwa/welcome-message-sequences"),
-    // Media, templates, flows, groups, preverified numbers, profiles: their ids don't tell which they are.
+    // Media, templates, flows, groups, pre-verified numbers, profiles: an id doesn't say which of these it belongs to.
     row(ID, &[], POST_DELETE, "Y: Flow-ID, Media-ID, TEMPLATE_ID, group_id and more"),
     row(ID, &["assets"], POST, "Y: Flow-ID"),
     row(ID, &["deprecate"], POST, "Y: Flow-ID"),
@@ -131,8 +131,8 @@ static ROWS: &[Row] = &[
     row(ID, &["unpause"], POST, "templates/template-pausing: of a template"),
     row(ID, &["invite_link"], POST_DELETE, "Y: group_id"),
     row(ID, &["join_requests"], POST_DELETE, "Y: group_id"),
-    // POST would add people to a group, and the group's id does not tell which sender's list they must be checked against. Y
-    // has it, although groups/reference of 2025-11-14 says that nobody can be added so.
+    // POST would add people to a group, and the group's id doesn't say against which sender's list to check them. It is in Y,
+    // although groups/reference of 2025-11-14 says that people can't be added this way.
     row(ID, &["participants"], DELETE, "Y: group_id"),
     row(ID, &["request_code"], POST, "Y: Pre-Verified-Phone-Number-ID"),
     row(ID, &["verify_code"], POST, "Y: Pre-Verified-Phone-Number-ID"),
@@ -172,7 +172,7 @@ static ROWS: &[Row] = &[
     ),
 ];
 
-/// Whether a request that changes something may go to an edge.
+/// Whether a modifying request with this method and path may be forwarded.
 pub(super) fn may_change(method: &Method, path: &GraphPath, known: Known, allowed: &[AllowedEdge]) -> bool {
     let edges = path.edges();
     if *path.node() == Node::Word(SIGNUPS) {
@@ -181,7 +181,7 @@ pub(super) fn may_change(method: &Method, path: &GraphPath, known: Known, allowe
     let may_be = |kind: NodeKind| match (path.node(), known) {
         (Node::Id(_), Known::PhoneNumber) => kind == NodeKind::PhoneNumber,
         (Node::Id(_), Known::Account) => kind == NodeKind::Account,
-        // It may be a phone number or an account that the configuration does not have.
+        // It may be a phone number or an account that isn't configured.
         (Node::Id(_), Known::No) => true,
         (Node::Group(_) | Node::AdAccount(_), _) => kind == NodeKind::Any,
         (Node::Upload(_) | Node::Word(_), _) => false,
@@ -190,7 +190,7 @@ pub(super) fn may_change(method: &Method, path: &GraphPath, known: Known, allowe
         pattern.len() == edges.len()
             && pattern.iter().zip(edges).all(|(pattern, edge)| *pattern == "{}" || pattern == edge)
     };
-    // A name that is also that of such an edge might be taken for it.
+    // A later segment that is named like a sending edge might be mistaken for one.
     if edges.iter().skip(1).any(|name| reaches_people(name)) {
         return false;
     }
@@ -198,7 +198,7 @@ pub(super) fn may_change(method: &Method, path: &GraphPath, known: Known, allowe
         || allowed.iter().any(|allowed| may_be(allowed.on) && allowed.edges == edges)
 }
 
-/// The path without its ids, as the table and the setting write it: `{id}/schedules`.
+/// Returns the path without its ids, in the form of the table and of `meta.allowed_edges`: `{id}/schedules`.
 pub(super) fn shape(path: &GraphPath, known: Known) -> String {
     let node = match (path.node(), known) {
         (Node::Id(_), Known::PhoneNumber) => NodeKind::PhoneNumber.name(),
@@ -207,7 +207,7 @@ pub(super) fn shape(path: &GraphPath, known: Known) -> String {
         (Node::Upload(_), _) => "upload:{session}",
         (Node::Word(word), _) => word,
     };
-    // What stands after the first edge may be anybody's name, or a number.
+    // Segments after the first edge may be names or phone numbers, which must not appear in errors.
     let edges = path.edges().iter().enumerate();
     let is_id = |edge: &str| edge.bytes().all(|byte| byte.is_ascii_digit());
     let edges = edges.map(|(index, edge)| if index == 0 && !is_id(edge) { edge } else { "{name}" });

@@ -1,4 +1,4 @@
-//! The body of a request to an edge that doesn't send: in JSON or as a form, with what may not be in it.
+//! The body of a request to an edge that doesn't send: JSON or a form, checked for names and values that it must not contain.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::parameter::{self, NameError};
 use super::query::decoded;
 use super::rules::{Rule, Rules};
 
-/// Why such a body is refused.
+/// Why such a body is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FieldsError {
     #[error(transparent)]
@@ -27,7 +27,7 @@ pub(super) enum FieldsError {
     AnotherS,
 }
 
-/// Checks a JSON object. An empty body is one, as clients declare their bodies whether they have one or not.
+/// Checks a JSON object. An empty body is accepted, because clients declare a type even without a body.
 pub(super) fn json(body: &[u8], owners: &dyn Owners, rules: Rules) -> Result<(), FieldsError> {
     if body.is_empty() {
         return Ok(());
@@ -41,7 +41,7 @@ pub(super) fn json(body: &[u8], owners: &dyn Owners, rules: Rules) -> Result<(),
             return Err(NameError::Token.into());
         }
         let mut reader = serde_json::Deserializer::from_str(raw.get());
-        // A number may be too large to be read: what stands behind it would not be looked at.
+        // A number that can't be parsed is an error: what follows it would not be checked.
         let names_another = Scalars { owners }
             .deserialize(&mut reader)
             .map_err(|error| BodyError::NotJson { line: error.line(), column: error.column() })?;
@@ -55,7 +55,7 @@ pub(super) fn json(body: &[u8], owners: &dyn Owners, rules: Rules) -> Result<(),
 /// Checks a form.
 pub(super) fn form(body: &[u8], owners: &dyn Owners, rules: Rules) -> Result<(), FieldsError> {
     let text = std::str::from_utf8(body).map_err(|_| FieldsError::Form)?;
-    // What stands at its end, curl's `-d @file` leaves out, and others don't.
+    // A final line break is ignored: `curl -d @file` strips it, other clients don't.
     let text = text.strip_suffix("\r\n").or(text.strip_suffix('\n')).unwrap_or(text);
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -76,8 +76,8 @@ pub(super) fn form(body: &[u8], owners: &dyn Owners, rules: Rules) -> Result<(),
     Ok(())
 }
 
-/// All texts and numbers of a value, however deep: whether one names another's sender. A value that is not kept, so a name
-/// that stands twice is looked at twice.
+/// Searches all strings and numbers of a value, at any depth, including names of members, for the id of another's sender or
+/// account. Works while deserializing, so that every occurrence of a repeated name is checked.
 struct Scalars<'a> {
     owners: &'a dyn Owners,
 }
@@ -110,7 +110,7 @@ impl<'de> Visitor<'de> for Scalars<'_> {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<bool, E> {
-        // `1e3` is 1000 to some reader: a float writes itself without an exponent here.
+        // Some parsers read `1e3` as 1000. Rust formats floats without an exponent, so this finds it.
         Ok(names_another(&number.to_string(), self.owners))
     }
 

@@ -1,4 +1,4 @@
-//! What the headers of a request to the Graph API say of its body, in one reading.
+//! The headers of a request to the Graph API: rejects those with more than one interpretation, and reads the content type.
 
 use axum::http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, HeaderName,
@@ -7,18 +7,20 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use super::rules::{Rule, Rules};
 
-/// What a body is declared to be.
+/// The declared type of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ContentType {
+    /// `application/json`
     Json,
+    /// `application/x-www-form-urlencoded`
     Form,
-    /// With its boundary.
+    /// `multipart/form-data` with this boundary.
     Multipart(String),
-    /// Bytes of a file.
+    /// A file, such as `image/jpeg` or `application/octet-stream`.
     Raw,
 }
 
-/// Why headers are refused.
+/// Why headers are rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HeaderError {
     #[error("the header Content-Type stands more than once: send it once")]
@@ -41,7 +43,8 @@ pub(super) enum HeaderError {
     TwoAuthorizations,
 }
 
-/// What a header `Connection` may name. All else may be what the request was judged by, and would be taken from it on the way.
+/// Values that `Connection` may have. It must not name other headers, because those would be removed on the way although the
+/// request was checked with them.
 const CONNECTION_OPTIONS: [&str; 8] = [
     "close",
     "keep-alive",
@@ -52,10 +55,10 @@ const CONNECTION_OPTIONS: [&str; 8] = [
     "http2-settings",
     "proxy-connection",
 ];
-/// The most characters of a boundary (RFC 2046, section 5.1.1).
+/// Maximum length of a boundary (RFC 2046, section 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
-/// Refuses headers that make another request of one, or hide its body.
+/// Rejects headers that turn a request into a different one, or encode its body.
 pub(super) fn check(headers: &HeaderMap, rules: Rules) -> Result<(), HeaderError> {
     if rules.hold(Rule::OverrideHeaders) && headers.keys().any(names_another_request) {
         return Err(HeaderError::Override);
@@ -74,9 +77,9 @@ pub(super) fn check(headers: &HeaderMap, rules: Rules) -> Result<(), HeaderError
     Ok(())
 }
 
-/// Whether a header is one from which frameworks and proxies take another method or path, as `X-HTTP-Method-Override`,
-/// `X-Original-URL` and `X-Forwarded-Uri`. That Meta does is said nowhere, and neither that it doesn't. `X-Forwarded-Prefix`,
-/// which proxies in front of the gateway add, tells what they took off, and names no other path.
+/// Whether frameworks or proxies take another method or path from a header, such as `X-HTTP-Method-Override`, `X-Original-URL`
+/// and `X-Forwarded-Uri`. Meta documents neither that it does nor that it doesn't. `X-Forwarded-Prefix`, which proxies in front
+/// of the gateway add, is accepted: it contains the prefix that they removed, not another path.
 fn names_another_request(name: &HeaderName) -> bool {
     let name = name.as_str();
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -85,15 +88,16 @@ fn names_another_request(name: &HeaderName) -> bool {
         || has(&["method", "url", "uri", "path"]) && has(&["original", "rewrite", "forwarded", "http"])
 }
 
+/// Whether a `Connection` header names only [`CONNECTION_OPTIONS`].
 fn is_of_connection(value: &HeaderValue) -> bool {
     let is_known = |option: &str| CONNECTION_OPTIONS.iter().any(|known| known.eq_ignore_ascii_case(option));
-    // Lists may have empty elements.
+    // Lists may contain empty elements.
     value
         .to_str()
         .is_ok_and(|list| list.split(',').map(str::trim).all(|name| name.is_empty() || is_known(name)))
 }
 
-/// What the body is declared to be, if it is declared.
+/// Reads the declared type of the body; `None` if it isn't declared.
 pub(super) fn content_type(headers: &HeaderMap, rules: Rules) -> Result<Option<ContentType>, HeaderError> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -114,7 +118,7 @@ fn read(value: &str) -> Option<ContentType> {
         }
         let (name, value) = parameter.split_once('=')?;
         let value = unquoted(value)?;
-        // Each once: two readers could take different ones of several.
+        // Each parameter at most once: parsers differ in which of several they use.
         match name.to_ascii_lowercase().as_str() {
             "charset" if !has_charset && value.eq_ignore_ascii_case("utf-8") => has_charset = true,
             "boundary" if boundary.is_none() && is_boundary(value) => boundary = Some(value.to_owned()),
@@ -131,7 +135,7 @@ fn read(value: &str) -> Option<ContentType> {
     }
 }
 
-/// As `image/jpeg`.
+/// Whether a type is that of an image, video or audio file, such as `image/jpeg`.
 fn is_media(kind: &str) -> bool {
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
     kind.split_once('/').is_some_and(|(family, name)| {
@@ -139,7 +143,7 @@ fn is_media(kind: &str) -> bool {
     })
 }
 
-/// The value of a parameter, with or without quotation marks around it, and with nothing in it that needs them escaped.
+/// Reads the value of a parameter, with or without quotation marks. Values that would need escaping are rejected.
 fn unquoted(value: &str) -> Option<&str> {
     let value = match value.strip_prefix('"') {
         Some(rest) => rest.strip_suffix('"')?,
@@ -150,7 +154,7 @@ fn unquoted(value: &str) -> Option<&str> {
 }
 
 fn is_boundary(text: &str) -> bool {
-    // Of those that RFC 2046 allows, the ones that stand for themselves with any reader.
+    // A subset of the characters that RFC 2046 allows: those that every parser reads literally.
     let is_of_boundary =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'\'' | b'+' | b'_' | b'-' | b'.' | b'=');
     text.len() <= MAX_BOUNDARY && text.bytes().all(is_of_boundary)

@@ -1,6 +1,6 @@
-//! Messages to Meta's Cloud API, and what else of the Graph API passes on its way.
+//! Forwarding of messages to Meta's Cloud API, and of other requests to the Graph API.
 //!
-//! [`admission`] says what passes; here it is done.
+//! [`admission`] decides what is forwarded; this module does it.
 
 mod admission;
 mod body;
@@ -57,7 +57,7 @@ use upload::UploadScanner;
 
 pub(super) fn router(proxy: &Arc<Proxy>) -> Router<Arc<AppState>> {
     SendingEdge::ALL.into_iter().fold(Router::new(), |router, edge| {
-        // Any other method of these paths passes on like every other path.
+        // Other methods of these paths are handled like all other paths.
         let route = || {
             let (sending, other) = (Arc::clone(proxy), Arc::clone(proxy));
             call::method::<Meta, _, _>(MethodFilter::POST, move |call| send(Arc::clone(&sending), call))
@@ -69,14 +69,15 @@ pub(super) fn router(proxy: &Arc<Proxy>) -> Router<Arc<AppState>> {
     })
 }
 
-/// The most bytes of a body in JSON or of a form that goes to an edge which doesn't send.
+/// Maximum size in bytes of a JSON or form body to an edge that doesn't send.
 const MAX_FIELDS: usize = 1 << 20;
 
+/// Handles a POST to an edge that sends: checks the recipients and forwards the message.
 async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
     if !proxy.has_upstream() {
         return Err(Fault::NotFound);
     }
-    // Before the parameters of the route are used, which are decoded: a path has one spelling.
+    // Check the raw path before using the router's decoded parameters: only one spelling is accepted.
     if let Err(error) = path::GraphPath::parse(call.parts.uri.path(), Rules::ALL) {
         return Ok(refused(&error.into(), call.id));
     }
@@ -116,7 +117,8 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
     Ok(answer)
 }
 
-/// Whom a message is for, in every reading. What is for nobody (a mark that something was read) or for a group has no recipients.
+/// Returns the recipients of a message, in every reading. A message without a recipient (such as a read receipt) or to a group
+/// has none.
 fn recipients(
     message: &Message,
     reader: NumberReader,
@@ -127,7 +129,7 @@ fn recipients(
     }
     let mut recipients = Vec::new();
     if let Some(to) = &message.to {
-        // A number that can't be read here may be read there: it does not pass.
+        // The upstream might read a number that can't be read here, so it is refused.
         let readings = reader.readings(to.as_str(), business);
         let readings =
             readings.map_err(|error| Fault::malformed("to", &format!("can not be taken: {error}")))?;
@@ -137,7 +139,7 @@ fn recipients(
     Ok(recipients)
 }
 
-/// Whether a name is a pattern, or begins with what stands before its `*`.
+/// Whether a name matches a pattern: an exact name, or a prefix followed by `*`.
 fn fits(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
@@ -145,7 +147,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Meta's own refusals: of a blocked recipient, and of marketing to somebody who stopped that.
+/// Builds the error with which Meta itself rejects a message to a blocked recipient, or marketing to a person who stopped that.
 fn refusal(proxy: &Proxy, blocked: Blocked, id: RequestId) -> Response {
     let (code, message, details) = match blocked {
         Blocked::Recipient => (
@@ -163,9 +165,10 @@ fn refusal(proxy: &Proxy, blocked: Blocked, id: RequestId) -> Response {
     graph::error(status, code, &format!("(#{code}) {message}"), details, id)
 }
 
-/// A request as it goes upstream, but for its body.
+/// A request as it is sent upstream, without its body.
 struct Onward {
     method: Method,
+    /// `None` if there is no upstream, or the result isn't a valid URI.
     uri: Option<Uri>,
     headers: HeaderMap,
 }
@@ -183,7 +186,7 @@ impl Onward {
             headers.insert(AUTHORIZATION, token);
         }
         let uri = proxy.meta.upstream.as_deref().and_then(|base| {
-            // The gateway's own token takes the place of the client's, wherever that stood.
+            // A configured token replaces the client's, whether that was in the header or the query.
             let query = admitted.query.onward(own_token.is_none());
             let separator = if query.is_empty() { "" } else { "?" };
             format!("{}{}{separator}{query}", base.trim_end_matches('/'), admitted.path).parse().ok()
@@ -192,14 +195,15 @@ impl Onward {
     }
 }
 
-/// With the scheme that the client has chosen: Meta's uploads know another one than everything else does.
+/// Writes an `Authorization` header with the scheme that the client used: Meta's uploads require `OAuth`, all else `Bearer`.
 fn bearer(headers: &HeaderMap, token: &str) -> String {
     let value = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     let is_oauth = value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"OAuth "));
     format!("{} {token}", if is_oauth { "OAuth" } else { "Bearer" })
 }
 
-/// Sends a request on, and gives the upstream's answer as it is; or why its body broke off, where the gateway did that.
+/// Forwards a request and returns the upstream's response unchanged. If the gateway aborted the request because of its body
+/// (`broken_off`), returns that error instead.
 async fn forward(
     proxy: &Proxy,
     onward: Onward,
@@ -225,7 +229,7 @@ async fn forward(
         Ok(answer) => untouched(answer, proxy.upstream_timeout, permit),
         Err(_) if let Some(why) = broken_off.and_then(|why| why.get()) => refused(why, id),
         Err(why) => {
-            tracing::warn!(upstream = proxy.meta.upstream, %why, "a request could not be sent on");
+            tracing::warn!(upstream = proxy.meta.upstream, %why, "could not forward a request");
             let status = match why {
                 Unanswered::Unreachable => StatusCode::BAD_GATEWAY,
                 Unanswered::Late => StatusCode::GATEWAY_TIMEOUT,
@@ -235,7 +239,7 @@ async fn forward(
     }
 }
 
-/// The upstream's answer but for what is of its connection. It is under way until its body has passed.
+/// Returns a response without its hop-by-hop headers. The message counts as in progress until the body has been forwarded.
 pub(super) fn untouched(answer: Response, patience: Duration, permit: Permit) -> Response {
     let (mut parts, body) = answer.into_parts();
     end_to_end(&mut parts.headers);
@@ -243,7 +247,7 @@ pub(super) fn untouched(answer: Response, patience: Duration, permit: Permit) ->
     Response::from_parts(parts, Body::new(IdleTimeoutBody::new(body, patience, permit)))
 }
 
-/// What the gateway does not answer itself passes on where it is known to be harmless, for whom the gateway knows.
+/// Forwards a request that has no route of its own, if it is known to be harmless and has a token that the gateway knows.
 pub(crate) async fn pass(proxy: &Arc<Proxy>, request: Request) -> Response {
     let id = RequestId::new();
     let path = request.uri().path().to_owned();
@@ -266,7 +270,7 @@ async fn passed(proxy: &Arc<Proxy>, request: Request, id: RequestId) -> Result<R
     let permit = proxy.concurrency.enter(&owners.caller.tenant.config.id).ok_or(Fault::Unavailable)?;
     let onward = Onward::new(proxy, &parts, &admitted, &owners.caller);
     match admitted.body {
-        // It has a route, which reads the body.
+        // Sending edges have routes of their own, which read the body.
         Expected::Message(_) => Err(Fault::NotFound),
         Expected::File => Ok(forward(proxy, onward, body, permit, None, id).await),
         Expected::Multipart(boundary) => {
@@ -292,7 +296,7 @@ fn head_of(parts: &Parts) -> Head<'_> {
     Head { method, path: parts.uri.path(), query: parts.uri.query(), headers }
 }
 
-/// Why a request does not go upstream, as the Graph API says it.
+/// Builds the Graph API error for a request that is not forwarded.
 fn refused(why: &Refused, id: RequestId) -> Response {
     let details = why.to_string();
     if why.is_forbidden() {
@@ -302,6 +306,7 @@ fn refused(why: &Refused, id: RequestId) -> Response {
     graph::error(StatusCode::BAD_REQUEST, 100, "(#100) Invalid parameter", &details, id)
 }
 
+/// Identifies the caller by the request's token, and counts the request against their rate limit.
 fn known(app: &AppState, request: &Request) -> Result<Caller, Fault> {
     let token = graph::token(request.headers(), request.uri()).ok_or(Fault::MissingCredential)?;
     let gateway = app.open_gateway().map_err(|_| Fault::Unavailable)?;
@@ -310,8 +315,8 @@ fn known(app: &AppState, request: &Request) -> Result<Caller, Fault> {
     Ok(caller)
 }
 
-/// Whether a request could be one of the Graph API's: not of the gateway's own paths, and with a method that has a meaning
-/// there.
+/// Whether a request could be meant for the Graph API: it is not on one of the gateway's own paths, has a method that the Graph
+/// API knows, and doesn't have an `api-key`.
 pub(crate) fn may_pass(method: &Method, path: &str, headers: &HeaderMap) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
     let is_own =

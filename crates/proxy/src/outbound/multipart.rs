@@ -1,11 +1,11 @@
-//! Multipart bodies (RFC 7578) on their way upstream: each part's name is looked at before anything of the part goes on.
+//! Streaming check of multipart bodies (RFC 7578): the name of each part is checked before anything of the part is forwarded.
 //!
-//! An upload may have a hundred megabytes, so it is not kept: what has been looked at passes while the rest still comes. What
-//! does not pass is found before the body's end, so the upstream never gets a whole request, and takes none.
+//! Uploads may be a hundred megabytes, so they are not buffered: checked bytes are forwarded while the rest is still arriving. If
+//! a part is rejected, the upstream request is aborted before its end, so the upstream never receives a complete request.
 //!
-//! Readers of multipart bodies differ in what they take for a delimiter, and in how they read the heads of parts. So a body
-//! passes only where all find the same: it begins with its first delimiter and ends with its last; the boundary stands nowhere
-//! but in delimiters; heads have `Content-Disposition: form-data` once, with a plain name.
+//! Parsers of multipart bodies differ in what they accept as a delimiter and in how they read the heads of parts. So a body must
+//! be one that all parsers read the same way: it begins with its first delimiter and ends with its last, the boundary occurs
+//! nowhere else, and each head has one `Content-Disposition: form-data` with a plain name.
 
 use axum::body::Bytes;
 use bytes::BytesMut;
@@ -16,16 +16,16 @@ use super::parameter::{self, NameError};
 use super::rules::{Rule, Rules};
 use super::scanned::Scan;
 
-/// The most bytes of a part's head.
+/// Maximum size of a part's head, in bytes.
 const MAX_HEAD: usize = 8 << 10;
-/// The most bytes of a part that is no file.
+/// Maximum size of a part that isn't a file, in bytes. Such parts are buffered.
 const MAX_FIELD: usize = 1 << 20;
-/// The most parts.
+/// Maximum number of parts.
 const MAX_PARTS: usize = 100;
-/// Headers that the head of a part may have, besides `Content-Disposition`.
+/// Headers that a part may have in addition to `Content-Disposition`.
 const HEADERS: [&str; 3] = ["content-type", "content-length", "content-transfer-encoding"];
 
-/// Why a multipart body is refused.
+/// Why a multipart body is rejected. `part` counts from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MultipartError {
     #[error("the multipart body does not begin with its boundary, or does not end with it")]
@@ -50,17 +50,18 @@ pub(super) enum MultipartError {
     Parts,
 }
 
-/// What has been read of a body, and what of it may go on.
+/// The state of a body that is being checked.
 pub(super) struct Scanner<O> {
     /// `--` and the boundary.
     delimiter: Finder<'static>,
-    /// What has come and has not gone on.
+    /// Bytes that have arrived and have not been released.
     held: BytesMut,
-    /// Where what is looked at now begins in it.
+    /// The position in `held` of the first byte that is not checked yet.
     seen: usize,
-    /// How much of it has no delimiter: not searched again with each piece that comes.
+    /// The position in `held` up to which no delimiter begins, so that each chunk is searched only once.
     searched: usize,
     state: State,
+    /// The number of the current part, from 1.
     part: usize,
     owners: O,
     rules: Rules,
@@ -68,15 +69,15 @@ pub(super) struct Scanner<O> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The first delimiter is to come.
+    /// Before the first delimiter.
     Start,
-    /// Two bytes behind a delimiter tell whether another part comes.
+    /// After a delimiter, before the two bytes that say whether another part follows.
     Delimited,
+    /// In the head of a part.
     Head,
-    Data {
-        is_file: bool,
-    },
-    /// The last delimiter was there.
+    /// In the content of a part.
+    Data { is_file: bool },
+    /// After the last delimiter.
     End,
 }
 
@@ -94,7 +95,7 @@ impl<O: Owners> Scanner<O> {
         }
     }
 
-    /// Goes on by one state, or within one, and gives how many bytes may pass; none where more must come first.
+    /// Advances by one state, or within one. Returns how many bytes of `held` to release, or `None` if more input is needed.
     fn step(&mut self) -> Result<Option<usize>, MultipartError> {
         let length = self.delimiter.needle().len();
         let new = &self.held[self.seen..];
@@ -150,7 +151,7 @@ impl<O: Owners> Scanner<O> {
         let new = &self.held[self.seen..];
         let before = self.searched.saturating_sub(self.seen);
         let Some(at) = self.find(&new[before..]).map(|at| before + at) else {
-            // A line's end and a delimiter may have begun.
+            // The end may be an incomplete line break and delimiter.
             let clear = new.len().saturating_sub(length + 3);
             if is_file {
                 self.seen += clear;
@@ -180,19 +181,19 @@ impl<O: Owners> Scanner<O> {
         Ok(Some(clear))
     }
 
-    /// Where the boundary stands next.
+    /// Finds the next delimiter.
     fn find(&self, data: &[u8]) -> Option<usize> {
         if self.rules.hold(Rule::PartDelimiters) {
             return self.delimiter.find(data);
         }
-        // As a reader does that knows nothing of others.
+        // Without the rule, search as a single parser does.
         let delimiter = [b"\r\n", self.delimiter.needle()].concat();
         memchr::memmem::find_iter(data, &delimiter).map(|at| at + 2).find(|at| {
             matches!(data.get(at + delimiter.len() - 2..at + delimiter.len()), Some(b"\r\n" | b"--"))
         })
     }
 
-    /// Whether the part is a file.
+    /// Checks the head of a part. Returns whether the part is a file.
     fn check_head(&self, head: &[u8]) -> Result<bool, MultipartError> {
         let part = self.part;
         let (name, is_file) = read_head(head).ok_or(MultipartError::Head { part })?;
@@ -212,7 +213,7 @@ impl<O: Owners> Scanner<O> {
 impl<O: Owners> Scan for Scanner<O> {
     type Error = MultipartError;
 
-    /// Keeps the head of a part, a part that is no file, and as much as a delimiter may have begun in.
+    /// Holds back incomplete heads, parts that aren't files, and bytes that may be the beginning of a delimiter.
     fn push(&mut self, chunk: &[u8]) -> Result<Bytes, MultipartError> {
         self.held.extend_from_slice(chunk);
         let mut passed = BytesMut::new();
@@ -236,7 +237,7 @@ impl<O: Owners> Scan for Scanner<O> {
     }
 }
 
-/// The name of a part, and whether it is a file; none where two readers could find different names.
+/// Reads the name of a part and whether it is a file; `None` if parsers could find different names.
 fn read_head(head: &[u8]) -> Option<(String, bool)> {
     let head = std::str::from_utf8(head).ok()?;
     let mut disposition = None;
@@ -262,7 +263,7 @@ fn read_head(head: &[u8]) -> Option<(String, bool)> {
     disposition
 }
 
-/// `form-data; name="file"; filename="a b.jpg"`
+/// Reads the value of `Content-Disposition`, such as `form-data; name="file"; filename="a b.jpg"`.
 fn read_disposition(value: &str) -> Option<(String, bool)> {
     let (kind, mut rest) = value.split_at(value.find(';')?);
     if !kind.trim().eq_ignore_ascii_case("form-data") {
@@ -274,7 +275,7 @@ fn read_disposition(value: &str) -> Option<(String, bool)> {
         let parameter = rest.strip_prefix(';')?.trim_start_matches(' ');
         let (key, after) = parameter.split_once('=')?;
         let (text, after) = match after.strip_prefix('"') {
-            // Nobody agrees on what a backslash means in here.
+            // Parsers disagree on the meaning of a backslash here.
             Some(quoted) => quoted.split_once('"').filter(|(text, _)| !text.contains('\\'))?,
             None => after.split_at(after.find(';').unwrap_or(after.len())),
         };
@@ -317,7 +318,7 @@ mod tests {
         }
     }
 
-    /// In pieces of this size.
+    /// Scans a body in chunks of this size.
     fn scan(body: &[u8], size: usize) -> Result<Vec<u8>, MultipartError> {
         let mut scanner = Scanner::new("xyz", Two, Rules::ALL);
         let mut passed = Vec::new();
@@ -463,7 +464,7 @@ mod tests {
     }
 
     proptest! {
-        /// What passes is what came, and where it came in pieces makes no difference.
+        /// The output equals the input, and chunk sizes make no difference.
         #[test]
         fn pieces_make_no_difference(
             values in prop::collection::vec("[-xyz\r\n]{0,12}", 1..4),

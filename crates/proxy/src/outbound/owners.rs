@@ -1,4 +1,4 @@
-//! Whose the ids in a request are.
+//! The owners of the ids in a request.
 
 use std::sync::Arc;
 
@@ -7,38 +7,38 @@ use super::path::Node;
 use portcullis_edge::registry::{Caller, Registry, SenderName};
 use portcullis_edge::settings::SenderConfig;
 
-/// Whose an id is, as far as the configuration tells.
+/// The owner of an id according to the configuration, from the caller's point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// No sender has it: it may be a medium's, a template's, or anything else's.
+    /// No sender: it may be the id of a medium, a template, or anything else.
     Nobody,
-    /// A sender that the caller may use has this phone number.
+    /// A sender that the caller may use: it is its phone-number-id.
     Number,
-    /// Senders of the caller's tenant have this account, and the caller may use all of them.
+    /// Senders of the caller's tenant, all of which the caller may use: it is their account.
     Account,
-    /// Another tenant, or a sender that the caller's token is not for.
+    /// Another tenant, or a sender for which the caller's token is not valid.
     Another,
 }
 
-/// What a token reaches.
+/// What a token gives access to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// All that is the tenant's.
+    /// Everything of the tenant.
     Tenant,
-    /// One sender: with its phone-number-id, where it has one.
+    /// One sender. Contains its phone-number-id, if it has one.
     Sender(Option<String>),
 }
 
-/// Who asks, and what is whose.
+/// A caller, and the owners of ids from that caller's point of view.
 pub(super) trait Owners: Send + Sync {
-    /// Whose this id is.
+    /// Returns the owner of an id.
     fn owner(&self, id: &str) -> Owner;
 
-    /// What the caller's token reaches.
+    /// Returns what the caller's token gives access to.
     fn reach(&self) -> Reach;
 }
 
-/// The configuration, as a caller sees it.
+/// Owners according to the configuration.
 pub(super) struct Configured {
     pub(super) registry: Arc<Registry>,
     pub(super) caller: Caller,
@@ -78,8 +78,8 @@ impl Owners for Configured {
     }
 }
 
-/// The sender that a request is about, whose access token it goes on with: the one of the path's phone number, of its account,
-/// or the one that the caller's token is for.
+/// Returns the sender whose access token is used upstream: the one for which the caller's token is, or the one with the phone
+/// number or account in the path.
 pub(super) fn sender_of<'a>(caller: &'a Caller, node: &Node) -> Option<&'a SenderConfig> {
     let mut senders = caller.tenant.config.senders.iter();
     if let Some(bound) = &caller.sender {
@@ -90,7 +90,7 @@ pub(super) fn sender_of<'a>(caller: &'a Caller, node: &Node) -> Option<&'a Sende
 }
 
 impl Owner {
-    /// What the gateway knows of a node with this owner.
+    /// Returns what is known about a node with this owner.
     pub(super) fn known(self) -> Known {
         match self {
             Owner::Number => Known::PhoneNumber,
@@ -100,10 +100,10 @@ impl Owner {
     }
 }
 
-/// The fewest digits of an id of Meta's, by far: shorter numbers in a text are other things.
+/// Minimum number of digits of an id in a text. Meta's ids are much longer, so shorter numbers are something else.
 const LEAST_ID: usize = 8;
 
-/// Whether a value has, anywhere in it, the id of a sender or an account that the caller may not use.
+/// Whether a value contains, at any position, the id of a sender or account that the caller may not use.
 pub(super) fn names_another(value: &str, owners: &dyn Owners) -> bool {
     value
         .split(|character: char| !character.is_ascii_digit())

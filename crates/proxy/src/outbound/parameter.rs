@@ -1,14 +1,15 @@
-//! Names of parameters: in a query, in a form, of a part of a multipart body, in a JSON object.
+//! Names of parameters in queries, forms, multipart bodies and JSON objects.
 //!
-//! The Graph API takes a parameter from any of these places, and what it makes of `Batch`, `batch[]` or `ba%74ch` is not
-//! known: so a name has one spelling, and those with a meaning at every path are refused in all that resemble it.
+//! The Graph API accepts parameters in any of these places, and it is unknown how it interprets `Batch`, `batch[]` or `ba%74ch`.
+//! So each name has only one accepted spelling, and parameters with a meaning at every path are rejected, with all names that
+//! resemble them.
 
-/// The most bytes of a name.
+/// Maximum length of a name, in bytes.
 const MAX_NAME: usize = 64;
 
-/// Parameters that make another request of one, as [`folded`]: `batch` holds whole requests
-/// (<https://developers.facebook.com/docs/graph-api/batch-requests>), `method` names another method, and `ids` other nodes
-/// than the path does (<https://developers.facebook.com/docs/graph-api/overview>). The others are what frameworks call them.
+/// Parameters that turn a request into a different one, as [`folded`] returns them. `batch` contains complete requests
+/// (<https://developers.facebook.com/docs/graph-api/batch-requests>), `method` replaces the method, and `ids` the node in the
+/// path (<https://developers.facebook.com/docs/graph-api/overview>). The others are equivalents in common frameworks.
 const CONTROLS: [&str; 9] = [
     "batch",
     "method",
@@ -20,11 +21,12 @@ const CONTROLS: [&str; 9] = [
     "relativeurl",
     "attachedfiles",
 ];
-/// Where a token may stand in a query.
+/// The query parameter for an access token.
 pub(super) const TOKEN: &str = "access_token";
+/// [`TOKEN`] as [`folded`] returns it.
 const FOLDED_TOKEN: &str = "accesstoken";
 
-/// What is wrong with the name of a parameter.
+/// Why the name of a parameter is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NameError {
     #[error(
@@ -42,19 +44,19 @@ pub(super) enum NameError {
     Token,
 }
 
-/// A name as every reader of it might see it: in lower case, without anything but letters and digits, and without what
-/// stands in brackets behind it.
+/// Reduces a name to what the most lenient parser could read: only ASCII letters and digits, in lower case, without the brackets
+/// at its end and their contents.
 pub(super) fn folded(name: &str) -> String {
     let base = match name.find('[') {
-        // `[to]` is nobody's array.
+        // `[to]` is not an array in any parser.
         Some(0) | None => name,
         Some(bracket) => &name[..bracket],
     };
     base.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_lowercase()).collect()
 }
 
-/// Whether a name is written plainly: a letter, then letters, digits and `_`; then, as PHP and Meta's samples write arrays,
-/// any number of `[word]`.
+/// Whether a name has the accepted form: a letter, then letters, digits and `_`, then any number of `[word]`, as PHP and Meta's
+/// samples write arrays.
 pub(super) fn is_plain(name: &str) -> bool {
     let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let (base, brackets) = name.split_at(name.find('[').unwrap_or(name.len()));
@@ -71,7 +73,7 @@ pub(super) fn is_plain(name: &str) -> bool {
         && rest.is_empty()
 }
 
-/// Refuses what resembles a parameter with a meaning at every path.
+/// Rejects names that resemble a parameter with a meaning at every path.
 pub(super) fn refuse_control(name: &str) -> Result<(), NameError> {
     let control = |word: String| CONTROLS.into_iter().find(|control| *control == word);
     match words(name).find_map(control) {
@@ -85,7 +87,7 @@ pub(super) fn is_like_token(name: &str) -> bool {
     words(name).any(|word| word == FOLDED_TOKEN)
 }
 
-/// The name, and what stands in its brackets, each as [`folded`]: `x[batch]` is `batch` to whoever flattens it.
+/// Returns the name and the contents of its brackets, each [`folded`]: a parser that flattens arrays reads `x[batch]` as `batch`.
 fn words(name: &str) -> impl Iterator<Item = String> {
     std::iter::once(folded(name)).chain(name.split(['[', ']']).skip(1).map(folded))
 }

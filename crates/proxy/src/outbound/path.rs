@@ -1,55 +1,58 @@
 //! Paths of the Graph API: `[/vMAJOR.MINOR]/NODE[/EDGE…]`, in one spelling.
 //!
-//! What an upstream makes of dots, `;`, doubled slashes, percent-encodings and other cases of letters is not known, and what
-//! it makes of them must not differ from what is checked here. So a path that can be read in two ways is not a path: the
-//! characters that have a meaning to any reader are refused, and what goes upstream is written anew from what was read.
+//! It is unknown how an upstream interprets dots, `;`, repeated slashes, percent-encodings and upper case, and its interpretation
+//! must not differ from what is checked here. So a path that can be read in two ways is rejected, as are characters with a
+//! meaning to some parsers, and the path sent upstream is written again from what was read.
 
 use std::fmt;
 
 use super::rules::{Rule, Rules};
 
-/// The most bytes of a path: several times the longest that Meta documents.
+/// Maximum length of a path in bytes: several times that of the longest one that Meta documents.
 const MAX_PATH: usize = 1024;
-/// The most segments after the node: one more than Meta documents (`message_qrdls/{code}`).
+/// Maximum number of segments after the node: one more than Meta documents (`message_qrdls/{code}`).
 const MAX_EDGES: usize = 3;
-/// The most digits of an id: those of 64 bits.
+/// Maximum number of digits of an id: those of a 64-bit integer.
 const MAX_ID: usize = 20;
+/// Maximum length of an edge's name.
 const MAX_EDGE: usize = 64;
+/// Maximum length of a segment after the edge.
 const MAX_NAME: usize = 128;
 const UPLOAD: &str = "upload:";
 const AD_ACCOUNT: &str = "act_";
-/// Nodes that are words: <https://developers.facebook.com/docs/graph-api/overview> (`me`, `app`), and Meta's pages on access
+/// Nodes with a fixed name: <https://developers.facebook.com/docs/graph-api/overview> (`me`, `app`), and Meta's pages on access
 /// tokens (`oauth/access_token`, `debug_token`), templates and signups (below
 /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/>: templates/template-library, in-app-signup).
 const WORDS: [&str; 6] = ["me", "app", "oauth", "debug_token", "message_template_library", SIGNUPS];
-/// Is followed by the id of a signup.
+/// The node of signups, followed by the id of one.
 pub(super) const SIGNUPS: &str = "signups";
 
-/// A path of the Graph API. [`Display`](fmt::Display) writes it in the one spelling that goes upstream.
+/// A path of the Graph API. [`Display`](fmt::Display) writes it in the spelling that is sent upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GraphPath {
-    /// As `v25.0`.
+    /// The version, such as `v25.0`.
     version: Option<String>,
     node: Node,
-    /// What is asked of the node, and what follows: `message_qrdls`, `4O4YGZEG3RIVE1`.
+    /// The segments after the node: the edge and what follows, such as `message_qrdls` and `4O4YGZEG3RIVE1`.
     edges: Vec<String>,
 }
 
-/// What a path is about.
+/// The node of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Node {
-    /// Anything that has a number for a name: a phone number, an account, a medium, a template, and more. An id doesn't tell
-    /// which.
+    /// A numeric id: of a phone number, an account, a medium, a template, and more. The id doesn't say which.
     Id(String),
     /// `act_` and a number.
     AdAccount(String),
+    /// A group's id.
     Group(String),
-    /// A resumable upload: `upload:` and its session.
+    /// A resumable upload: `upload:` and the session.
     Upload(String),
+    /// One of the fixed names.
     Word(&'static str),
 }
 
-/// Why a path is refused.
+/// Why a path is rejected. `position` is that of the segment, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PathError {
     #[error("the path has more than {} bytes: no path of the Graph API has", MAX_PATH)]
@@ -85,7 +88,7 @@ pub(super) enum PathError {
 }
 
 impl GraphPath {
-    /// Reads the path of a request, as it stands in the request.
+    /// Parses the raw path of a request.
     pub(super) fn parse(path: &str, rules: Rules) -> Result<Self, PathError> {
         if path.len() > MAX_PATH {
             return Err(PathError::TooLong);
@@ -93,7 +96,7 @@ impl GraphPath {
         let mut segments: Vec<&str> = path.strip_prefix('/').ok_or(PathError::NoNode)?.split('/').collect();
         let before = usize::from(segments.first().is_some_and(|first| is_version(first)));
         if rules.hold(Rule::PathGrammar) {
-            // Meta's samples and clients (pywa) write a slash behind a node that has no edge. It does not go on.
+            // Meta's samples and some clients (pywa) write a slash after a node without an edge. It is not forwarded.
             if matches!(segments[before..], [node, ""] if !node.is_empty()) {
                 segments.pop();
             }
@@ -136,7 +139,7 @@ impl GraphPath {
     }
 }
 
-/// Refuses what any reader of paths might take for something else than a character of a name.
+/// Rejects empty and dot segments, and characters that some parser might treat specially.
 fn check_characters(segments: &[&str]) -> Result<(), PathError> {
     if segments == [""] {
         return Err(PathError::NoNode);
@@ -146,7 +149,7 @@ fn check_characters(segments: &[&str]) -> Result<(), PathError> {
         if segment.is_empty() || segment.bytes().all(|byte| byte == b'.') {
             return Err(PathError::NoSegment { position });
         }
-        // '.' is of versions, ':' and '=' of upload sessions, '=' and '-' of groups' ids.
+        // '.' occurs in versions, ':' and '=' in upload sessions, '=' and '-' in groups' ids.
         let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '=' | ':' | '.');
         if let Some(character) = segment.chars().find(|character| !is_plain(character)) {
             return Err(PathError::Character { position, character });
@@ -173,7 +176,7 @@ impl Node {
             None => (text, Node::Id),
         };
         if is_id(id) {
-            // An upstream that reads ids as integers would take this for another's.
+            // An upstream that parses ids as integers would read a different spelling of another id.
             return if id.starts_with('0') { Err(PathError::LeadingZero) } else { Ok(node(text.to_owned())) };
         }
         if is_group_id(text) {
@@ -182,7 +185,7 @@ impl Node {
         Err(if looks_like_a_version(text) { PathError::Version } else { PathError::Node { position } })
     }
 
-    /// As it stands in the path.
+    /// Returns the node as written in the path.
     pub(super) fn text(&self) -> &str {
         match self {
             Node::Id(text) | Node::AdAccount(text) | Node::Group(text) | Node::Upload(text) => text,
@@ -191,7 +194,7 @@ impl Node {
     }
 }
 
-/// As `v25.0`, in one spelling: without needless zeros.
+/// Whether a segment is a version such as `v25.0`, without leading zeros.
 fn is_version(text: &str) -> bool {
     let is_number = |text: &str, most: usize| {
         (1..=most).contains(&text.len())
@@ -218,7 +221,7 @@ fn is_edge(text: &str) -> bool {
         && text.bytes().all(is_of_edge)
 }
 
-/// Whether a segment may stand after an edge: the code of a QR code, the name of a payment configuration.
+/// Whether a segment may follow an edge, such as the code of a QR code or the name of a payment configuration.
 fn is_name(text: &str) -> bool {
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     text.len() <= MAX_NAME && text.bytes().all(is_of_name)
@@ -228,12 +231,12 @@ fn is_of_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'=')
 }
 
-/// Whether a text can be a group's id, and can't be a telephone number to any reader.
+/// Whether a text can be a group's id and can't be read as a phone number by any parser.
 ///
-/// Meta's samples are base64 and begin alike, as `Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD`
-/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/groups/reference>, 2025-11-14). Meta does not
-/// say that all do. So the rule is what base64 looks like: letters of both cases and digits, and never seven digits in a row,
-/// which would be enough for a telephone number.
+/// Meta's samples are base64 with a common beginning, such as `Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD`
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/groups/reference>, 2025-11-14), but Meta doesn't
+/// guarantee that beginning. So the text must look like base64, with letters of both cases and digits, and must not contain seven
+/// digits in a row, which would be enough for a phone number.
 pub(super) fn is_group_id(text: &str) -> bool {
     const LENGTHS: std::ops::RangeInclusive<usize> = 12..=256;
     const ENOUGH_FOR_A_NUMBER: usize = 7;
@@ -360,7 +363,7 @@ mod tests {
     }
 
     proptest! {
-        /// What goes upstream is what was read: reading it again finds the same.
+        /// Parsing the path that is sent upstream gives the same result.
         #[test]
         fn what_is_written_reads_the_same(path in "(/(v[0-9]{1,2}\\.[0-9]|[a-zA-Z0-9_.:%=-]{0,12})){0,5}") {
             if let Ok(read) = parse(&path) {

@@ -1,7 +1,7 @@
-//! The query of a request to the Graph API, in one reading.
+//! The query of a request to the Graph API.
 //!
-//! What goes upstream is the text of the pairs as they came, so that an ordinary query arrives to the byte. A query that an
-//! upstream could read in another way is refused.
+//! The pairs are sent upstream as they came, so that an ordinary query arrives byte for byte. A query that an upstream could read
+//! in another way is rejected.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,31 +9,31 @@ use std::fmt;
 use super::parameter::{self, NameError, TOKEN};
 use super::rules::{Rule, Rules};
 
-/// What a query of an edge that sends may have: the token, its proof
-/// (<https://developers.facebook.com/docs/graph-api/guides/secure-requests>), and what clients of Meta's API send there
-/// although it stands in the body, too.
+/// Parameters of a request that sends: the token, its proof
+/// (<https://developers.facebook.com/docs/graph-api/guides/secure-requests>), and one that some clients send here in addition to
+/// the body.
 const SENDING: [&str; 3] = [TOKEN, "appsecret_proof", "messaging_product"];
-/// The same of a GET of such an edge.
+/// Parameters of a GET of an edge that sends.
 const ASKING: [&str; 8] = [TOKEN, "appsecret_proof", "fields", "limit", "after", "before", "since", "until"];
-/// What a sender's token may ask of something whose owner only Meta knows.
+/// Parameters of a GET with a sender's token, of an id whose owner only Meta knows.
 const OF_MEDIUM: [&str; 3] = [TOKEN, "appsecret_proof", OWNER];
-/// Has Meta refuse a medium of another phone number.
+/// The parameter that makes Meta refuse a medium of another phone number.
 pub(super) const OWNER: &str = "phone_number_id";
 
 /// Which parameters a query may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parameters {
-    /// Of a request that sends.
+    /// Those of a request that sends.
     Sending,
-    /// Of a GET of an edge that sends.
+    /// Those of a GET of an edge that sends.
     Asking,
-    /// Of a GET of a medium, with a sender's token.
+    /// Those of a GET of a medium with a sender's token.
     OfMedium,
-    /// Any but those that make another request of one.
+    /// All except those that turn a request into a different one.
     Harmless,
 }
 
-/// A query that was read.
+/// A parsed query.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Query<'a> {
     pairs: Vec<Pair<'a>>,
@@ -41,13 +41,13 @@ pub(super) struct Query<'a> {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Pair<'a> {
-    /// As it came.
+    /// The pair as received, not decoded.
     text: Cow<'a, str>,
     name: Cow<'a, str>,
     value: Cow<'a, str>,
 }
 
-/// Why a query is refused.
+/// Why a query is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QueryError {
     #[error("the query: {0}")]
@@ -70,7 +70,7 @@ pub(super) enum QueryError {
     OfMedium,
 }
 
-/// Names, as a sentence has them.
+/// Names for an error message, separated by commas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Listed(&'static [&'static str]);
 
@@ -81,10 +81,10 @@ impl fmt::Display for Listed {
 }
 
 impl<'a> Query<'a> {
-    /// Reads a query. None is an empty one.
+    /// Parses and checks a query. `None` stands for an empty one.
     pub(super) fn parse(text: Option<&'a str>, may: Parameters, rules: Rules) -> Result<Self, QueryError> {
         let mut pairs: Vec<Pair<'a>> = Vec::new();
-        // An empty pair says nothing, and does not go on.
+        // Empty pairs are not forwarded.
         for text in text.unwrap_or_default().split('&').filter(|text| !text.is_empty()) {
             let (name, value) = text.split_once('=').unwrap_or((text, ""));
             let pair = if rules.hold(Rule::QueryNames) {
@@ -111,22 +111,23 @@ impl<'a> Query<'a> {
         Ok(Query { pairs })
     }
 
-    /// The first value of a parameter.
+    /// Returns the first value of a parameter.
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|pair| pair.name == name).map(|pair| &*pair.value)
     }
 
+    /// Returns all values.
     pub(super) fn values(&self) -> impl Iterator<Item = &str> {
         self.pairs.iter().map(|pair| &*pair.value)
     }
 
-    /// As it goes upstream: without the token, where the gateway has its own.
+    /// Returns the query to send upstream, with or without the client's token.
     pub(super) fn onward(&self, with_token: bool) -> String {
         let pairs = self.pairs.iter().filter(|pair| with_token || pair.name != TOKEN);
         pairs.map(|pair| &*pair.text).collect::<Vec<_>>().join("&")
     }
 
-    /// The value of a parameter, which is put there where it is not. `value` needs no encoding.
+    /// Returns the value of a parameter, after adding it if it is missing. `value` must not need percent-encoding.
     pub(super) fn get_or_insert(&mut self, name: &'static str, value: &str) -> &str {
         let at = self.pairs.iter().position(|pair| pair.name == name).unwrap_or_else(|| {
             let text = Cow::Owned(format!("{name}={value}"));
@@ -137,7 +138,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Whether some reader takes two names for one. Elements of an array have names of their own.
+/// Whether some parser could read two names as the same. Elements of arrays may differ in their brackets.
 fn is_same(one: &str, other: &str) -> bool {
     one == other || (!one.contains('[') && parameter::folded(one) == parameter::folded(other))
 }
@@ -156,7 +157,7 @@ fn check(name: &str, may: Parameters, rules: Rules) -> Result<(), QueryError> {
     }
 }
 
-/// A value, where it has one reading.
+/// Percent-decodes a value; `None` if it has more than one interpretation.
 pub(super) fn decoded(text: &str) -> Option<Cow<'_, str>> {
     if !text.is_ascii() || text.contains(';') {
         return None;
@@ -167,7 +168,7 @@ pub(super) fn decoded(text: &str) -> Option<Cow<'_, str>> {
     if !bytes.iter().enumerate().all(is_encoded) {
         return None;
     }
-    // What the bytes mean is not asked here: a value may be of another encoding.
+    // Invalid UTF-8 is accepted: a value may have another encoding.
     let value = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
     (!value.contains('\0')).then_some(value)
 }

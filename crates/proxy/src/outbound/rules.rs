@@ -1,25 +1,25 @@
-//! The rules of the gate, which its tests switch off one at a time to show that each is needed.
+//! The rules by which requests are rejected. Tests switch them off one at a time to show that each is needed.
 
-/// One reason to refuse a request.
+/// One reason to reject a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// A path has one spelling only.
+    /// A path has only one accepted spelling.
     PathGrammar,
-    /// A path names no sender or account of others.
+    /// A path doesn't name a sender or account of others.
     ForeignPath,
-    /// A sender's token reaches that sender only.
+    /// A sender's token gives access to that sender only.
     SenderScope,
-    /// A sender's token doesn't read beyond its sender through an expansion of fields.
+    /// A sender's token doesn't read beyond its sender through expanded fields.
     SenderFields,
-    /// What changes something passes at known edges only.
+    /// Modifying requests go only to known edges.
     KnownEdges,
-    /// A request that asks has no body.
+    /// A reading request (GET or HEAD) has no body.
     NoBodyToAsk,
-    /// The name of a parameter of the query has one spelling only.
+    /// The name of a query parameter has only one accepted spelling.
     QueryNames,
-    /// Parameters that make another request of one don't pass in a query.
+    /// A query has no parameters that turn the request into a different one.
     QueryControls,
-    /// At edges that send, a query has known parameters only.
+    /// At edges that send, a query has only known parameters.
     SendingQuery,
     /// No value names a sender or account of others.
     ForeignValues,
@@ -29,41 +29,41 @@ pub(super) enum Rule {
     OverrideHeaders,
     /// A body is not compressed.
     PlainBody,
-    /// A body is declared once.
+    /// The type of a body is declared only once.
     OneContentType,
-    /// A body is declared.
+    /// The type of a body is declared.
     DeclaredBody,
-    /// A message is JSON.
+    /// A message is declared as JSON.
     JsonMessage,
-    /// A message is one JSON value, and nothing after it.
+    /// A message is one JSON value with nothing after it.
     WholeJson,
-    /// A member of a message stands once.
+    /// No member of a message is repeated.
     UniqueMembers,
-    /// No member of a message looks like one that is read.
+    /// No member of a message resembles one that the gateway reads.
     LookalikeMembers,
-    /// A message's `to` is one text or integer.
+    /// `to` is one string or integer.
     ScalarTo,
-    /// A message for a group has a group's id.
+    /// A message to a group has a group's id.
     GroupId,
-    /// `recipient` is a person's id, and no number.
+    /// `recipient` is a user id, not a number.
     UserIdShape,
     /// A template has one name.
     TemplateName,
-    /// Parameters that make another request of one don't pass in a JSON body.
+    /// A JSON body has no parameters that turn the request into a different one.
     JsonControls,
-    /// Nor in a form.
+    /// A form has no such parameters.
     FormControls,
-    /// Nor as a part of a multipart body.
+    /// A multipart body has no such parts.
     PartNames,
-    /// A multipart body has one reading.
+    /// All parsers find the same parts in a multipart body.
     PartDelimiters,
-    /// A body that isn't looked into goes to an upload only.
+    /// A body that isn't checked goes only to an upload.
     RawUploads,
-    /// An upload whose type isn't declared has no parameters.
+    /// An upload without a declared type has no parameters.
     UploadParameters,
 }
 
-/// Which rules hold: all of them, but for one in a test.
+/// The rules in force: all of them, except for one in some tests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     #[cfg(test)]
@@ -76,13 +76,14 @@ impl Rules {
         without: None,
     };
 
+    /// All rules except one.
     #[cfg(test)]
     pub(super) const fn without(rule: Rule) -> Self {
         Rules { without: Some(rule) }
     }
 
     #[cfg(not(test))]
-    #[expect(clippy::unused_self, reason = "the tests' own one has rules that don't hold")]
+    #[expect(clippy::unused_self, reason = "the version for tests needs it")]
     pub(super) const fn hold(self, _: Rule) -> bool {
         true
     }

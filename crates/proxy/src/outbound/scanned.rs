@@ -1,4 +1,4 @@
-//! Bodies that are looked at while they pass.
+//! Bodies that are checked while they are forwarded.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -9,22 +9,22 @@ use hyper::body::{Frame, SizeHint};
 
 use super::admission::Refused;
 
-/// Checks a body in pieces. It keeps back what it has not judged yet, so that the upstream never gets the end of a body that is
-/// refused.
+/// A streaming check of a body. Holds back bytes that are not checked yet, so that the upstream never receives the end of a
+/// rejected body.
 pub(super) trait Scan {
     type Error: Into<Refused>;
 
-    /// Takes the next bytes of the body, and gives those that may go on.
+    /// Accepts the next chunk and returns the bytes that may be forwarded.
     fn push(&mut self, chunk: &[u8]) -> Result<Bytes, Self::Error>;
 
-    /// Gives what is left at the end of the body.
+    /// Ends the body and returns the remaining bytes.
     fn finish(&mut self) -> Result<Bytes, Self::Error>;
 
-    /// How many bytes it keeps back.
+    /// Returns how many bytes are held back.
     fn held(&self) -> usize;
 }
 
-/// A body under way, which breaks off where it is refused.
+/// A body that is checked while it is polled, and that fails when it is rejected.
 pub(super) struct Scanned<S> {
     body: Body,
     scan: S,
@@ -32,10 +32,11 @@ pub(super) struct Scanned<S> {
     refusal: Refusal,
 }
 
-/// Why a body broke off, for the answer.
+/// Why a body was rejected, shared with the code that responds to the client.
 pub(super) type Refusal = Arc<OnceLock<Refused>>;
 
 impl<S: Scan> Scanned<S> {
+    /// Wraps a body. The returned [`Refusal`] is set if the body is rejected.
     pub(super) fn new(body: Body, scan: S) -> (Self, Refusal) {
         let refusal = Refusal::default();
         (Scanned { body, scan, is_done: false, refusal: Arc::clone(&refusal) }, refusal)
@@ -54,7 +55,7 @@ impl<S: Scan + Unpin> HttpBody for Scanned<S> {
             let scanned = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => self.scan.push(&data),
-                    // Trailers, which don't go on.
+                    // Trailers are not forwarded.
                     Err(_) => continue,
                 },
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -78,7 +79,7 @@ impl<S: Scan + Unpin> HttpBody for Scanned<S> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // As much comes out as goes in, later.
+        // The output has the same length as the input.
         let held = self.scan.held() as u64;
         let rest = self.body.size_hint();
         let mut hint = SizeHint::new();

@@ -1,4 +1,4 @@
-//! What passes the gate is harmless to the most lenient upstream, and every rule is needed for that.
+//! Whatever the gate admits is harmless to the most lenient upstream, and every rule is needed for that.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -25,7 +25,7 @@ use upstream::{
 #[path = "../../../gateway/tests/upstream/mod.rs"]
 mod upstream;
 
-/// Two tenants: the one that asks has two senders of one account.
+/// Two tenants. The caller's tenant has two senders of one account.
 #[derive(Clone, Copy)]
 struct Two {
     is_sender: bool,
@@ -47,9 +47,9 @@ impl Owners for Two {
     }
 }
 
-/// What the gate makes of a request: what goes upstream, if it does.
+/// Returns the request that is sent upstream, if the gate admits it.
 fn onward(request: &Raw, rules: Rules) -> Option<Raw> {
-    // What isn't a request to the server isn't one here.
+    // The server would reject these before they reach the gate.
     let uri: Uri = request.target.parse().ok()?;
     let method: Method = request.method.parse().ok()?;
     let mut headers = HeaderMap::new();
@@ -102,7 +102,7 @@ fn onward(request: &Raw, rules: Rules) -> Option<Raw> {
     Some(Raw { target: format!("{}{separator}{query}", admitted.path), ..request.clone() })
 }
 
-/// How many requests: many where the long form of tests is asked for.
+/// Number of generated requests. `PORTCULLIS_SOAK` selects the long run.
 fn cases() -> u32 {
     if std::env::var_os("PORTCULLIS_SOAK").is_some() { 100_000 } else { 4_000 }
 }
@@ -112,7 +112,7 @@ fn runner(cases: u32) -> TestRunner {
     if std::env::var_os("PORTCULLIS_SOAK").is_some() {
         return TestRunner::new(config);
     }
-    // The same ones each time: what a run finds, the next one finds, too.
+    // Deterministic, so that failures are reproducible.
     TestRunner::new_with_rng(config, TestRunner::deterministic().new_rng())
 }
 
@@ -130,7 +130,7 @@ fn whatever_passes_is_harmless_to_the_most_lenient_upstream() {
     if let Err(error) = result {
         panic!("{error}");
     }
-    // If next to nothing passed, nothing would be shown.
+    // The test proves nothing if almost everything is rejected.
     assert!(passed.get() > cases() / 20, "{} of {} passed", passed.get(), cases());
 }
 
@@ -149,7 +149,7 @@ fn what_went_round_the_gate_does_not_pass() {
     }
 }
 
-/// All rules, and what a request may do that passes where one does not hold.
+/// Every rule, with the harm that is possible without it.
 const RULES: &[(Rule, Harm)] = &[
     (Rule::PathGrammar, Harm::Batch),
     (Rule::ForeignPath, Harm::Another),

@@ -1,8 +1,8 @@
-//! The bytes of an upload session whose type is not declared, as pywa sends them, or declared as a form, as curl does in
-//! Meta's sample (<https://developers.facebook.com/docs/graph-api/guides/upload>, 2025).
+//! Streaming check of uploads whose type is not declared, as pywa sends them, or declared as a form, as curl does in Meta's
+//! sample (<https://developers.facebook.com/docs/graph-api/guides/upload>, 2025).
 //!
-//! An upstream that reads such a body as parameters must find no `batch` and no `method`. Files that can be
-//! uploaded (PDF, JPEG, PNG, MP4) don't begin as JSON or multipart bodies do, and have no such parameter by chance.
+//! An upstream that reads such a body as parameters must not find `batch` or `method`. The supported files (PDF, JPEG, PNG, MP4)
+//! don't begin like JSON or multipart bodies, and are very unlikely to contain such a parameter.
 
 use axum::body::Bytes;
 use bytes::BytesMut;
@@ -11,10 +11,11 @@ use super::parameter::{self, NameError};
 use super::rules::{Rule, Rules};
 use super::scanned::Scan;
 
-/// The most bytes of a name of a parameter: several times `batch`, percent-encoded twice.
+/// Maximum length of a parameter's name, in bytes: several times that of `batch`, percent-encoded twice. Anything longer isn't
+/// one.
 const MAX_NAME: usize = 256;
 
-/// Why such an upload is refused.
+/// Why such an upload is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UploadError {
     #[error("the upload begins as text does, and its type is not declared: declare it, such as image/jpeg")]
@@ -25,9 +26,9 @@ pub(super) enum UploadError {
     Name(#[from] NameError),
 }
 
-/// What has come of an upload.
+/// The state of an upload that is being checked.
 pub(super) struct UploadScanner {
-    /// The name that a parameter may have here. It is kept back until it ends.
+    /// A possible parameter name, held back until it ends.
     name: BytesMut,
     state: State,
     rules: Rules,
@@ -45,6 +46,7 @@ impl UploadScanner {
         UploadScanner { name: BytesMut::new(), state: State::Start, rules }
     }
 
+    /// Checks the name as written, and percent-decoded once and twice.
     fn check_name(&self) -> Result<(), UploadError> {
         let mut text = String::from_utf8_lossy(&self.name).into_owned();
         for _ in 0..3 {
@@ -64,7 +66,7 @@ impl Scan for UploadScanner {
         let mut clear = BytesMut::with_capacity(self.name.len() + chunk.len());
         for &byte in chunk {
             match (self.state, byte) {
-                // MP4 begins with these.
+                // MP4 files begin with zeros.
                 (State::Start, b'\0') => {}
                 (State::Start, b'{' | b'[' | b'-' | b' ' | b'\t' | b'\r' | b'\n' | 0xef)
                     if self.rules.hold(Rule::UploadParameters) =>
@@ -169,7 +171,7 @@ mod tests {
     }
 
     proptest! {
-        /// Where it came in pieces makes no difference.
+        /// Chunk sizes make no difference.
         #[test]
         fn pieces_make_no_difference(body in "[a-z=&;\\[\\]%\0]{0,40}", size in 1_usize..9) {
             prop_assert_eq!(scan(body.as_bytes(), 100), scan(body.as_bytes(), size));

@@ -1,4 +1,4 @@
-//! `POST /portcullis/v1/route`
+//! `POST /portcullis/v1/route`: the endpoint and its OpenAPI description.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::{RouteRequest, Routed, route};
 use crate::Proxy;
 use crate::client::Unanswered;
 
-/// The routes that this adds to the native API.
+/// Returns the routes to add to the native API.
 pub(crate) fn routes(proxy: &Arc<Proxy>) -> Vec<Route> {
     let proxy = Arc::clone(proxy);
     let handler = move |client: Client, body: JsonBody| Box::pin(answer(Arc::clone(&proxy), client, body));
@@ -35,9 +35,9 @@ pub(crate) fn routes(proxy: &Arc<Proxy>) -> Vec<Route> {
 
 fn described() -> Operation {
     Operation {
-        summary: "Send a message on",
-        description: "Unless it is blocked. The answer is that of the tenant's next hop, as it is; where there is none, that the \
-            message may pass.",
+        summary: "Forward a message",
+        description: "Checks the message and forwards it to the tenant's next hop unless it is blocked. The next hop's response is \
+            returned unchanged. Without a next hop, the response says that the message may pass.",
         tag: "tenant",
         body: Some(Content::new::<RouteSchema>([(
             "one",
@@ -45,7 +45,7 @@ fn described() -> Operation {
         )])),
         answers: vec![(
             200,
-            "The next hop's answer, of whatever kind; or that the message may pass",
+            "The next hop's response, in any format; or the verdict, without a next hop",
             Content::new::<RouteAnswer>([("allowed", json!({ "verdict": "allow" }))]),
         )],
         errors: &[
@@ -60,21 +60,22 @@ fn described() -> Operation {
     }
 }
 
-/// A message, for the document.
+/// A message to check and forward.
 #[derive(JsonSchema)]
 #[schemars(rename = "RouteRequest")]
 #[expect(dead_code, reason = "only its schema is used")]
 struct RouteSchema {
-    /// Who it is from: of an outbound message, one of the tenant's senders; of an inbound one, a number.
+    /// Outbound: one of the tenant's senders. Inbound: the person who wrote the message.
     sender: String,
-    /// Who it is for: of an inbound message, one of the tenant's senders; of an outbound one, a number.
+    /// Outbound: the person for whom the message is. Inbound: one of the tenant's senders.
     recipient: String,
     direction: Direction,
-    /// Whatever the next hop makes of it.
+    /// The message, in any form that the next hop understands. Of an inbound message, a string or the field `text` is searched
+    /// for opt-out words.
     body: Option<serde_json::Value>,
 }
 
-/// That a message may pass, where there is no next hop to answer.
+/// The response if there is no next hop: the message may pass.
 #[derive(Serialize, JsonSchema)]
 struct RouteAnswer {
     verdict: &'static str,
@@ -89,9 +90,9 @@ async fn answer(proxy: Arc<Proxy>, Client(caller): Client, body: JsonBody) -> An
         Routed::Blocked => Err(ApiError::blocked()),
         Routed::Unreadable => Err(ApiError::invalid_request(
             "body.text",
-            "must be a text, or an object with a text `body`: words that opt out are looked for in it",
+            "must be a string, or an object with a string `body`, because it is searched for opt-out words",
         )),
-        Routed::Busy => Err(ApiError::unavailable("too many messages are under way: ask again")),
+        Routed::Busy => Err(ApiError::unavailable("too many messages are in progress: retry later")),
         Routed::Unanswered(why) => Err(ApiError::next_hop(code(why), &why)),
     }
 }

@@ -1,4 +1,4 @@
-//! Messages between any other two: checked, and sent on to the tenant's next hop.
+//! Messages between any two routers: checked, and forwarded to the tenant's next hop.
 
 mod endpoint;
 
@@ -33,29 +33,29 @@ use portcullis_keywords::Keywords;
 
 pub(crate) use endpoint::routes;
 
-/// A message. What is not named here passes with it.
+/// A message to forward. Unknown fields are ignored here and forwarded with the document.
 #[derive(Deserialize)]
 pub(crate) struct RouteRequest<'a> {
-    /// Who it is from: of an outbound message, one of the tenant's senders.
+    /// Outbound: one of the tenant's senders. Inbound: the person.
     #[serde(borrow)]
     pub(crate) sender: Cow<'a, str>,
-    /// Who it is for: of an inbound message, one of the tenant's senders.
+    /// Outbound: the person. Inbound: one of the tenant's senders.
     #[serde(borrow)]
     pub(crate) recipient: Cow<'a, str>,
     pub(crate) direction: Direction,
-    /// Whatever the next hop makes of it. A text, or the field `text` of an object, is looked at for words that opt out.
+    /// The message, in any JSON form. A string, or the field `text` of an object, is searched for opt-out words.
     #[serde(borrow, default)]
     pub(crate) body: Option<&'a RawValue>,
-    /// The id of an inbound message: one that comes again opts out once.
+    /// The id of an inbound message. A message that arrives again opts in only once.
     #[serde(borrow, default)]
     pub(crate) id: Option<Cow<'a, str>>,
-    /// When an inbound message was written, where that was before now.
+    /// When an inbound message was written. Omitted: now. A time in the future counts as now.
     #[serde(default)]
     pub(crate) timestamp: Option<Timestamp>,
 }
 
 impl RouteRequest<'_> {
-    /// The tenant's sender, and the person at the other end.
+    /// Returns the tenant's sender and the person, in this order.
     pub(crate) fn ends(&self) -> (&str, &str) {
         match self.direction {
             Direction::Inbound => (&self.recipient, &self.sender),
@@ -64,21 +64,23 @@ impl RouteRequest<'_> {
     }
 }
 
-/// What became of a message.
+/// The result of [`route`].
 pub(crate) enum Routed {
-    /// The next hop's answer.
+    /// The next hop's response.
     Answered(Response),
-    /// It may pass, and there is no next hop.
+    /// The message may pass, and there is no next hop.
     Allowed,
+    /// The message is blocked.
     Blocked,
-    /// There are words in it, and it can't be told whether they opt out.
+    /// The message has text in an unexpected form, so it can't be searched for opt-out words.
     Unreadable,
-    /// There is too much under way.
+    /// Too many messages are in progress.
     Busy,
+    /// The next hop did not respond.
     Unanswered(Unanswered),
 }
 
-/// Checks a message, and sends it on where it may pass. `document` is the message as it came.
+/// Checks a message and forwards it if it may pass. `document` is the message as received.
 pub(crate) async fn route(
     proxy: &Arc<Proxy>,
     target: &Target,
@@ -124,31 +126,32 @@ pub(crate) async fn route(
     })
 }
 
-/// Who is at the other end of a message.
+/// The other end of a message.
 enum End {
+    /// A person, who may be on a list.
     Person(Identity),
-    /// A short code, or a name in the place of a number, which is nobody's and on no list.
+    /// A short code or an alphanumeric sender name. Neither belongs to a person or is on a list.
     Unlisted,
 }
 
-/// The fewest and the most digits of a short code that a message may go to (Common Short Codes have five or six; other
-/// countries', three to six).
+/// Number of digits of a short code as a recipient (Common Short Codes have five or six; those of other countries, three to six).
 const SHORT_CODE: RangeInclusive<usize> = 3..=6;
-/// Of one that a message comes from: services of an operator, and of emergencies, have two.
+/// Number of digits of a short code as a sender: services of operators and emergency services may have two.
 const SHORT_CODE_OF_SENDER: RangeInclusive<usize> = 2..=6;
-/// The most, where the plan of a region tells that it is no number of that region (the United Kingdom's and India's).
+/// Maximum number of digits of a short code as a sender, if the numbering plan of the default region says that it is too short
+/// for a number (the United Kingdom and India have such short codes).
 const LONGEST_SHORT_CODE: usize = 8;
-/// The most septets of a sender's name (3GPP TS 23.040, section 9.1.2.5: eleven characters of the GSM alphabet).
+/// Maximum length of a sender name in septets (3GPP TS 23.040, section 9.1.2.5: eleven characters of the GSM alphabet).
 const LONGEST_NAME: usize = 11;
-/// What a name may have besides letters and digits (3GPP TS 23.038, section 6.2.1): all of the GSM alphabet that can be seen.
+/// Characters of a sender name besides letters and digits: the visible ones of the GSM alphabet (3GPP TS 23.038, section 6.2.1).
 const SIGNS_OF_NAME: &str = " @£$¥_!\"#¤%&'()*+,-./:;<=>?¡§¿";
-/// The same of its extension, each of two septets.
+/// Characters of the GSM extension table, which take two septets each.
 const LONG_SIGNS_OF_NAME: &str = "^{}\\[~]|€";
-/// With so many digits it may be a number that is written wrong.
+/// With this many digits, a text may be a mistyped number, so it is not a name.
 const DIGITS_OF_NUMBER: usize = 7;
 
 impl End {
-    /// Reads who it is. What can't be read is nobody's only if it can't be a number.
+    /// Reads the other end of a message. A text that can't be read is [`End::Unlisted`] only if it can't be meant as a number.
     fn read(target: &Target, message: &RouteRequest<'_>) -> Result<Self, Refusal> {
         let (_, text) = message.ends();
         let error = match target.read(text) {
@@ -159,7 +162,7 @@ impl End {
             Direction::Outbound => is_short_code(text, SHORT_CODE),
             Direction::Inbound => {
                 let bare = text.strip_prefix('+').unwrap_or(text);
-                // Whether digits are too few can only be told of a plan that is known.
+                // Without a default region, the numbering plan is unknown, so no number is known to be too short.
                 let is_in_no_plan = target.tenant.reader.default_region.is_some()
                     && matches!(error, IdentityError::Number(NumberError::Unreadable(ParseError::TooShort)));
                 is_short_code(bare, SHORT_CODE_OF_SENDER)
@@ -173,7 +176,7 @@ impl End {
         Err(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]))
     }
 
-    /// As it stands in a URL: the digits of a number and nothing else, so that it is one for whoever reads it.
+    /// The text for a placeholder in a URL. Numbers are inserted as digits only, so that every next hop reads the same number.
     fn text<'a>(&self, written: &'a str) -> Cow<'a, str> {
         match self {
             End::Person(Identity::Number(number)) => number.digits().to_string().into(),
@@ -182,8 +185,8 @@ impl End {
     }
 }
 
-/// Refuses a user id where a hop's URL has a place for a number: a hop that leaves out all but digits would make one of it, which
-/// nobody has checked.
+/// Rejects a user id if the next hop's URL has a placeholder for the person. A hop that keeps only the digits would turn the id
+/// into a number that was never checked.
 fn refuse_user_in_url(identity: &Identity, way: Direction, hop: Option<&str>) -> Result<(), Refusal> {
     let place = match way {
         Direction::Inbound => SENDER,
@@ -195,7 +198,7 @@ fn refuse_user_in_url(identity: &Identity, way: Direction, hop: Option<&str>) ->
     Ok(())
 }
 
-/// The places of a hop's URL.
+/// Placeholders in a next hop's URL.
 const SENDER: &str = "{sender}";
 const RECIPIENT: &str = "{recipient}";
 const BODY: &str = "{body}";
@@ -217,11 +220,11 @@ fn is_name(text: &str) -> bool {
         && text.chars().filter(|character| character.is_numeric()).count() < DIGITS_OF_NUMBER
 }
 
-/// Where the words of a message are that is an object. A text may stand in the place of `text`, too.
+/// The path of the text in a message body that is an object. `text` may itself be a string.
 const WORDS: &[&str] = &["text", "body"];
 
 impl RouteRequest<'_> {
-    /// What the message says, where it says something in words. Whatever JSON stands beside them, they are read.
+    /// Returns what the text of the message asks for, whatever other JSON surrounds it.
     fn said(&self, keywords: &Keywords) -> Said {
         let Some(body) = self.body else { return Said::Nothing };
         if let Some(word) = lenient::text(body) {
@@ -230,7 +233,8 @@ impl RouteRequest<'_> {
         Object::read(body).map_or(Said::Nothing, |object| said(keywords, &object, &[WORDS]))
     }
 
-    /// Whether it is one text and nothing else that says something.
+    /// Whether the body is a string, or an object with exactly one `text`, which is a string. Only such a message may confirm an
+    /// opt-out.
     fn is_one_text(&self) -> bool {
         let Some(body) = self.body else { return false };
         let is_text = |object: &Object<'_>| {
@@ -241,7 +245,7 @@ impl RouteRequest<'_> {
     }
 }
 
-/// Does what a person asks for; `false` where that can't be read.
+/// Applies the opt-out or opt-in in an inbound message. Returns `false` if its text can't be read.
 async fn hear(
     proxy: &Proxy,
     target: &Target,
@@ -280,11 +284,12 @@ async fn is_blocked(
     }
 }
 
-/// A GET where the hop's URL has a place for what the message has, else a POST of the message as it came.
+/// Builds the request to the next hop: a GET if its URL has placeholders, or a POST of the unchanged document otherwise. `None`
+/// if the result is not a valid URL.
 fn request(hop: &str, message: &RouteRequest<'_>, end: &End, document: Bytes) -> Option<Request<Body>> {
     let body: Cow<'_, str> = match message.body {
         None => Cow::Borrowed(""),
-        // A text stands for itself, anything else as JSON.
+        // A string is inserted as its text, anything else as JSON.
         Some(body) => lenient::text(body).map_or(Cow::Borrowed(body.get()), Cow::Owned),
     };
     let (mut sender, mut recipient) = (Cow::Borrowed(&*message.sender), Cow::Borrowed(&*message.recipient));
@@ -304,7 +309,8 @@ fn request(hop: &str, message: &RouteRequest<'_>, end: &End, document: Bytes) ->
     Some(request)
 }
 
-/// In one pass, so that what a message has is never taken for a place.
+/// Replaces the placeholders in a URL with form-encoded values. Works in one pass, so that a value that contains a placeholder is
+/// not replaced again.
 fn filled(hop: &str, fields: &[(&str, &str)]) -> String {
     let mut url = String::with_capacity(hop.len());
     let mut rest = hop;

@@ -1,4 +1,4 @@
-//! Meta's webhooks: verified, filtered, and sent on to the senders' callbacks, whose answer is the gateway's.
+//! Meta's webhooks: verified, filtered, and forwarded to the senders' callbacks, whose response is returned to Meta.
 
 mod owner;
 mod partition;
@@ -38,7 +38,7 @@ use portcullis_edge::ops::Refusal;
 use portcullis_edge::ops::blocking;
 
 pub(super) const PATH: &str = "/webhooks/meta";
-/// Names the messages of blocked numbers, where a sender has them go on with the others.
+/// Header of a delivery that lists the ids of messages from blocked people (`blocked_inbound = "mark"`).
 const BLOCKED_IDS: HeaderName = HeaderName::from_static("x-portcullis-blocked");
 
 pub(super) fn router(proxy: &Arc<Proxy>) -> Router<Arc<AppState>> {
@@ -46,7 +46,7 @@ pub(super) fn router(proxy: &Arc<Proxy>) -> Router<Arc<AppState>> {
     Router::new().route(PATH, route).with_state(Arc::clone(proxy))
 }
 
-/// The handshake by which Meta makes sure that a webhook is its app's: the challenge comes back for the right token.
+/// Handles Meta's webhook verification: returns the challenge if the token is right, and 403 otherwise.
 async fn shake_hands(State(proxy): State<Arc<Proxy>>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let field = |name: &str| {
@@ -72,25 +72,26 @@ fn answer(status: StatusCode) -> Response {
     response
 }
 
-/// Ask again soon.
+/// 503 with `Retry-After`: Meta sends the webhook again.
 fn busy() -> Response {
     let mut response = answer(StatusCode::SERVICE_UNAVAILABLE);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
-/// A body to be sent somewhere.
+/// A body to be delivered to one URL.
 pub(super) struct Delivery {
     pub(super) url: String,
-    /// Whose it is.
+    /// The tenant whose concurrency limit applies; `None` for the default callback.
     pub(super) tenant: Option<TenantId>,
     pub(super) body: Bytes,
-    /// As it was signed by Meta; to be signed anew where it is missing.
+    /// Meta's signature, if the body is unchanged. If `None`, the body is signed again.
     pub(super) signature: Option<HeaderValue>,
-    /// The ids of messages of blocked numbers in it.
+    /// The ids of the messages from blocked people in the body.
     pub(super) blocked_ids: Vec<String>,
 }
 
+/// Handles `POST /webhooks/meta`: verifies, partitions and delivers a webhook.
 async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let app = &proxy.app;
     let Some(secret) = proxy.meta.app_secret.as_ref().map(|secret| secret.0.clone()) else {
@@ -121,22 +122,21 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
         if counts.held > 0 {
             warn!(
                 tenant = %tenant.config.id, count = counts.held,
-                "a webhook has messages that can't be read, or are of the blocked and can't be marked as such: they are held, and \
-                 Meta is asked to send it again (unreadable_inbound has the other choices)"
+                "holding messages of a webhook that can't be read, or that are from blocked people and can't be marked; \
+                 Meta will send the webhook again (to change this, set unreadable_inbound)"
             );
         }
     }
     if held_of_nobody > 0 {
         warn!(
             count = held_of_nobody,
-            "a webhook has messages of which it can't be read to which sender they are: they are held, and Meta is asked to \
-             send it again"
+            "holding messages of a webhook whose sender can't be determined; Meta will send the webhook again"
         );
     }
     let is_held = held_of_nobody > 0 || counts.iter().any(|(_, counts)| counts.held > 0);
     let deliveries: Vec<Delivery> = match (is_whole, deliveries) {
         (true, mut deliveries) => {
-            // Nothing was taken out, and all of it goes to one place: as it came, to the byte.
+            // Nothing was removed and everything goes to one place: deliver the body byte for byte, with Meta's signature.
             deliveries.truncate(1);
             deliveries
                 .into_iter()
@@ -146,7 +146,7 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
         (false, deliveries) => deliveries,
     };
     if deliveries.is_empty() && !is_known && !is_held {
-        // Of nobody: Meta sends it again, and it arrives once the sender is set up.
+        // No sender is configured for any of it. Meta sends it again, so it is delivered once the sender exists.
         return answer(StatusCode::NOT_FOUND);
     }
     let rest = match (is_known, is_held) {
@@ -167,7 +167,7 @@ fn refused(error: &PartitionError) -> Response {
     match error {
         PartitionError::NotAWebhook => {
             warn!(
-                "a webhook is signed by Meta, and can't be told apart: it is refused, and Meta sends it again"
+                "rejecting a webhook that has Meta's signature but an unknown structure; Meta will send it again"
             );
             answer(StatusCode::BAD_REQUEST)
         }
@@ -179,17 +179,18 @@ fn refused(error: &PartitionError) -> Response {
     }
 }
 
-/// What is not delivered of a webhook that is, so that Meta sends all of it again.
+/// What is left undelivered of a webhook. Unless it is `Nothing`, Meta has to send all of the webhook again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rest {
+    /// Everything is delivered, or removed on purpose.
     Nothing,
-    /// What is of a sender that is not set up, or has no callback.
+    /// Changes of a sender that isn't configured or has no callback.
     Nobodys,
-    /// What could not be read.
+    /// Messages that can't be read.
     Held,
 }
 
-/// Delivers everything, and answers as the one that was taken worst: Meta then sends all of it again.
+/// Makes all deliveries concurrently and returns the worst response, so that Meta sends the webhook again if any of them failed.
 async fn deliver_all(
     proxy: &Arc<Proxy>,
     parts: &Parts,
@@ -197,7 +198,7 @@ async fn deliver_all(
     deliveries: Vec<Delivery>,
     rest: Rest,
 ) -> Response {
-    // What was taken when the same webhook came before, and failed elsewhere, is not delivered twice.
+    // Skip parts that were accepted when the same webhook arrived before and another part failed.
     let digests: Vec<[u8; 32]> = deliveries.iter().map(Delivery::digest).collect();
     let mut sending = Vec::with_capacity(deliveries.len());
     for (delivery, digest) in deliveries.into_iter().zip(&digests) {
@@ -234,7 +235,7 @@ async fn deliver_all(
     }
     let mut worst = worst.unwrap_or_else(|| answer(StatusCode::OK));
     if worst.status().is_success() {
-        // It arrives once its sender is set up, or once it can be read.
+        // Meta sends the webhook again, so the rest is delivered once its sender is configured, or once it can be read.
         match rest {
             Rest::Nothing => {}
             Rest::Nobodys => worst = answer(StatusCode::NOT_FOUND),
@@ -249,14 +250,15 @@ async fn deliver_all(
     worst
 }
 
+/// Orders responses: success is best, then the lower status.
 fn rank(response: &Response) -> u16 {
     if response.status().is_success() { 0 } else { response.status().as_u16() }
 }
 
-/// The most of a callback's answer that is given to Meta.
+/// Maximum size of a callback's response body that is returned to Meta, in bytes. The rest is cut off.
 const MOST_OF_ANSWER: usize = 64 << 10;
 
-/// Sends one on, and waits until its answer is there as a whole: a callback that breaks off in the middle took nothing.
+/// Makes one delivery and reads the complete response. A callback that closes the connection in the middle has accepted nothing.
 async fn deliver(proxy: Arc<Proxy>, request: Option<axum::http::Request<Body>>, _permit: Permit) -> Response {
     let Some(request) = request else { return answer(StatusCode::BAD_GATEWAY) };
     let until = Instant::now() + proxy.callback_timeout;
@@ -294,17 +296,17 @@ impl Delivery {
         Sha256::new().chain_update(&self.url).chain_update([0]).chain_update(&self.body).finalize().into()
     }
 
-    /// As Meta would send it. `None` for a URL that is none, which the configuration does not let through.
+    /// Builds the request, as Meta would send it. `None` if the URL is invalid, which the configuration check rules out.
     fn request(self, parts: &Parts, secret: &str) -> Option<axum::http::Request<Body>> {
         let uri: Uri = self.url.parse().ok()?;
         let mut headers = for_another(parts.headers.clone());
-        // Over the body as it was: that of this one is its own.
+        // It is that of the original body. The client sets it for this one.
         headers.remove(axum::http::header::CONTENT_LENGTH);
         headers.remove(BLOCKED_IDS);
         let signature = match self.signature {
             Some(signature) => signature,
             None => {
-                // The older one, by SHA-1, is of the body as it was.
+                // The older SHA-1 signature is that of the original body.
                 headers.remove("x-hub-signature");
                 HeaderValue::from_str(&signature::sign(secret, &self.body)).ok()?
             }
@@ -321,11 +323,11 @@ impl Delivery {
     }
 }
 
-/// Parts of webhooks that were taken, while another part of the same was not.
+/// Digests of webhook parts that were accepted while another part of the same webhook failed.
 #[derive(Default)]
 pub(super) struct Accepted(Mutex<HashSet<[u8; 32]>>);
 
-/// The most that are remembered. Beyond, one that was taken is delivered again, as it is after a crash.
+/// Maximum number of remembered parts. Beyond it all are forgotten, so parts may be delivered twice, as after a crash.
 const MOST_ACCEPTED: usize = 100_000;
 
 impl Accepted {

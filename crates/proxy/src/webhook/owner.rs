@@ -1,4 +1,4 @@
-//! Whose a change of a webhook is.
+//! Finds the sender to which a change in a webhook belongs.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use portcullis_edge::registry::{Registry, SenderName};
 use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::tenant::Tenant;
 
-/// The arrays of a value whose elements are a person's, or about one.
+/// Arrays of a value whose elements are from or about one person each.
 pub(super) const ELEMENTS: [&str; 3] = ["messages", "message_echoes", "calls"];
-/// What else in a value is about persons.
+/// Other members of a value that are about people.
 const OF_PERSONS: [&str; 4] = ["history", "standby", "user_preferences", "contacts"];
-/// What `object` of a webhook says of WhatsApp's.
+/// The value of `object` in WhatsApp's webhooks.
 const WHATSAPP: &str = "whatsapp_business_account";
 
-/// A sender, and whose it is.
+/// A sender with its tenant.
 #[derive(Clone, Copy)]
 pub(super) struct Owned<'a> {
     pub(super) tenant: &'a Arc<Tenant>,
@@ -25,16 +25,17 @@ pub(super) struct Owned<'a> {
     pub(super) confirmations: &'a AllConfirmations,
 }
 
-/// Whose a change is.
+/// The owner of a change.
 pub(super) enum Owner<'a> {
+    /// This sender.
     Sender(Owned<'a>),
-    /// Of nobody that is known here.
+    /// No configured sender.
     Nobody,
-    /// It can't be read whose. It may be one of these.
+    /// It can't be determined. It may be one of these senders, or, if there are none, any.
     Unclear(Vec<Owned<'a>>),
 }
 
-/// The business account that an entry is of.
+/// The ids of an entry, which name the WhatsApp Business account it is about.
 pub(super) struct Account(Values<String>);
 
 impl Account {
@@ -43,11 +44,11 @@ impl Account {
     }
 }
 
-/// Finds owners in the registry.
+/// Looks up owners in the registry.
 pub(super) struct Owners<'a> {
     registry: &'a Registry,
     confirmations: &'a AllConfirmations,
-    /// Whether the webhook is WhatsApp's, as far as can be read.
+    /// Whether the webhook is, or may be, one of WhatsApp's.
     pub(super) is_whatsapp: bool,
 }
 
@@ -62,7 +63,7 @@ impl<'a> Owners<'a> {
         Owners { registry, confirmations, is_whatsapp }
     }
 
-    /// By the phone-number-id that it names, or by the account.
+    /// Finds the owner of a change by the phone-number-id in it, or by the account if there is none.
     pub(super) fn owner(&self, account: &Account, change: &Change<'_>) -> Owner<'a> {
         let ids = phone_number_ids(&change.value);
         match ids.agreed() {
@@ -88,7 +89,7 @@ impl<'a> Owners<'a> {
         let of_account = self.of_account(account);
         let is_of_persons = value.is_odd || value.object.as_ref().is_some_and(is_of_persons);
         match of_account.first() {
-            // What is about the account is no person's, and goes to the first of its senders.
+            // A change about the account, not about people, goes to the account's first sender.
             Some(first) if !is_of_persons || of_account.len() == 1 && account.0.agreed().is_some() => {
                 Owner::Sender(*first)
             }
@@ -97,7 +98,7 @@ impl<'a> Owners<'a> {
         }
     }
 
-    /// What is not WhatsApp's, and nobody's here, is somebody else's.
+    /// The owner is unclear, unless the webhook is not WhatsApp's and no sender comes into question.
     fn unclear(&self, candidates: Vec<Owned<'a>>) -> Owner<'a> {
         if candidates.is_empty() && !self.is_whatsapp { Owner::Nobody } else { Owner::Unclear(candidates) }
     }
@@ -107,7 +108,7 @@ impl<'a> Owners<'a> {
         Some(Owned { tenant, sender, confirmations: self.confirmations })
     }
 
-    /// All senders of an account.
+    /// Returns all senders of an account, of all tenants.
     pub(super) fn of_account(&self, account: &Account) -> Vec<Owned<'a>> {
         let is_of = |sender: &SenderConfig| {
             sender.waba_id.as_ref().is_some_and(|known| account.0.read.contains(known))
@@ -124,7 +125,7 @@ fn is_of_persons(value: &Object<'_>) -> bool {
     ELEMENTS.iter().chain(&OF_PERSONS).any(|name| value.said(name).next().is_some())
 }
 
-/// Ids that a value names. A hand-over names it as whom the person wrote to.
+/// Reads the phone-number-ids in a value: in `metadata`, or in `recipient` for handovers.
 fn phone_number_ids(value: &Inner<'_>) -> Values<String> {
     let Some(value) = &value.object else { return Values::default() };
     let mut ids = Values::default();
@@ -141,7 +142,7 @@ fn phone_number_ids(value: &Inner<'_>) -> Values<String> {
     ids
 }
 
-/// Whether it can be one of Meta's ids.
+/// Whether a text can be one of Meta's ids.
 fn is_id(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -1,4 +1,4 @@
-//! What of a webhook goes where.
+//! Splits a webhook into deliveries: one per sender, without what is removed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,25 +17,26 @@ use portcullis_edge::registry::Registry;
 use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::tenant::Tenant;
 
-/// What becomes of a webhook.
+/// A webhook split into deliveries.
 pub(super) struct Partition {
     pub(super) deliveries: Vec<Delivery>,
-    /// What became of messages, and calls.
+    /// How many messages and calls were passed, blocked and held, per sender.
     pub(super) counts: Vec<(Arc<Tenant>, Counts)>,
-    /// Whether all of it goes to one place, as it is.
+    /// Whether everything goes to one URL, unchanged.
     pub(super) is_whole: bool,
-    /// Whether all of it is somebody's.
+    /// Whether every part has a destination.
     pub(super) is_known: bool,
-    /// How much is held of which it can't be read whose it is.
+    /// Number of held parts whose sender can't be determined.
     pub(super) held_of_nobody: usize,
 }
 
-/// Why nothing of a webhook goes anywhere.
+/// Why a webhook can't be split.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PartitionError {
-    /// It can't be told apart, and so can't pass.
-    #[error("the body is no webhook of Meta's")]
+    /// The body doesn't have the structure of a webhook.
+    #[error("the body is not a webhook from Meta")]
     NotAWebhook,
+    /// A list could not be read or written.
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
@@ -46,7 +47,7 @@ impl From<Panicked> for PartitionError {
     }
 }
 
-/// Where changes go: to a sender's callback, or to where what is nobody's goes.
+/// Where changes go: to a sender's callback, or to the default callback.
 #[derive(Clone, PartialEq, Eq)]
 enum Destination {
     Sender { tenant: String, sender: String },
@@ -63,11 +64,11 @@ impl Owned<'_> {
     }
 }
 
-/// What was made of one change.
+/// The decision on one change.
 struct Fate {
-    /// Where it goes; none where it is nobody's.
+    /// Where it goes; `None` if it has no destination.
     place: Option<Destination>,
-    /// What goes there; none where nothing is left.
+    /// What goes there; `None` if nothing is left.
     kept: Option<Kept>,
     /// What goes to the sender's quarantine.
     quarantined: Option<Kept>,
@@ -87,14 +88,16 @@ impl Fate {
     }
 }
 
-/// Does what people ask for in a webhook, and finds out what of it goes where. May block on the disk.
+/// Applies the opt-outs and opt-ins in a webhook and splits it into deliveries. Blocks on disk I/O.
+///
+/// `default` is the default callback URL.
 pub(super) fn partition(
     registry: &Registry,
     confirmations: &AllConfirmations,
     default: Option<&str>,
     body: &[u8],
 ) -> Result<Partition, PartitionError> {
-    // Of bytes that are no text, there is all the more to be read around them.
+    // Invalid UTF-8 in one place must not hide an opt-out in another.
     let text = String::from_utf8_lossy(body);
     let payload = Payload::read(&text).ok_or(PartitionError::NotAWebhook)?;
     let owners = Owners::of(registry, confirmations, &payload);
@@ -107,7 +110,7 @@ pub(super) fn partition(
             continue;
         }
         if entry.changes.is_empty() {
-            // As Messenger's and Instagram's have: nobody's, and whole.
+            // As in webhooks of Messenger and Instagram: to the default callback, unchanged.
             fates.insert((e, None), Fate::whole(default.map(|_| Destination::Default)));
         }
         for (c, change) in entry.changes.iter().enumerate() {
@@ -191,8 +194,8 @@ fn sender_of<'a>(
     Some((tenant, sender))
 }
 
-/// What becomes of a change of this sender. Without a callback of its own, and one for all, it is nobody's yet; but what people
-/// ask for is done.
+/// Decides on a change that belongs to this sender. Without any callback the change has no destination yet, but its opt-outs and
+/// opt-ins are applied.
 fn of_sender(owned: Owned<'_>, change: &Change<'_>, default: Option<&str>) -> Result<Fate, Refusal> {
     let Owned { sender, .. } = owned;
     let mut fate = Fate::whole(Some(owned.place()));
@@ -216,8 +219,8 @@ fn of_sender(owned: Owned<'_>, change: &Change<'_>, default: Option<&str>) -> Re
     Ok(fate)
 }
 
-/// Hears the stops in a change that is one of these senders', or none of them knows whose: for each of these, as for one. Whether
-/// nobody in it is blocked by any of them.
+/// Applies the opt-outs in a change whose sender is unclear, for each of these candidates. Returns whether none of the candidates
+/// blocks anybody in it.
 fn hear_unclear(candidates: &[Owned<'_>], change: &Change<'_>) -> Result<bool, Refusal> {
     let mut is_free = true;
     for owned in candidates {
@@ -229,8 +232,8 @@ fn hear_unclear(candidates: &[Owned<'_>], change: &Change<'_>) -> Result<bool, R
     Ok(is_free)
 }
 
-/// What becomes of something that is one of these senders'. It is not delivered unless all of them want that, and it is free of
-/// anybody whom one of them blocks.
+/// Decides on a change whose sender is unclear. It is delivered only if all candidates have `unreadable_inbound = "deliver"` and
+/// it contains nobody whom one of them blocks (`is_free`).
 fn of_unclear(candidates: &[Owned<'_>], is_free: bool, default: Option<&str>) -> Fate {
     let wants = |policy| candidates.iter().find(|owned| owned.sender.unreadable_inbound == policy);
     let (hold, aside) = (wants(UnreadableInbound::Hold), wants(UnreadableInbound::Quarantine));
@@ -257,7 +260,7 @@ fn of_unclear(candidates: &[Owned<'_>], is_free: bool, default: Option<&str>) ->
     fate
 }
 
-/// What becomes of an entry that can't be told apart: it goes, or does not, as one.
+/// Decides on an entry that can't be split: it is delivered or held as a whole.
 fn of_odd_entry(
     owners: &Owners<'_>,
     account: &Account,

@@ -1,4 +1,4 @@
-//! A webhook's body, taken apart and put together again so that what stays is, to the byte, what it was.
+//! Splitting a webhook's body into changes, and writing it again with unchanged parts byte for byte as they were.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -7,22 +7,22 @@ use serde_json::value::RawValue;
 
 use crate::message::object::{Field, Inner, Object, array, elements};
 
-/// A webhook.
+/// The body of a webhook.
 pub(super) struct Payload<'a> {
     pub(super) object: Object<'a>,
     pub(super) entries: Vec<Entry<'a>>,
 }
 
-/// What there is of one business account.
+/// An element of `entry`: the changes of one business account.
 pub(super) struct Entry<'a> {
     raw: &'a RawValue,
     pub(super) object: Object<'a>,
     pub(super) changes: Vec<Change<'a>>,
-    /// Whether there is more in it, which can't be told apart.
+    /// Whether the entry, or its `changes`, has an unexpected type, so that it can't be split.
     pub(super) is_odd: bool,
 }
 
-/// One change: messages and statuses, or something else.
+/// An element of `changes`, such as messages or statuses.
 pub(super) struct Change<'a> {
     raw: &'a RawValue,
     object: Object<'a>,
@@ -30,7 +30,7 @@ pub(super) struct Change<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// Takes a body apart; `None` where it is no webhook.
+    /// Parses a body; `None` if it isn't a webhook, that is, an object with an array `entry`.
     pub(super) fn read(body: &'a str) -> Option<Self> {
         let object: Object<'a> = serde_json::from_str(body).ok()?;
         let mut entries = Vec::new();
@@ -49,8 +49,10 @@ impl<'a> Payload<'a> {
         is_webhook.then_some(Payload { object, entries })
     }
 
-    /// The body again with what `fate` makes of each change, by their places, and of each entry that goes as one; `None` where
-    /// nothing is left.
+    /// Writes the body with what `fate` keeps, or returns `None` if nothing is left.
+    ///
+    /// `fate` is called with the index of each entry and of each change in it, and with `None` as the second index to ask whether
+    /// the entry is kept as a whole.
     pub(super) fn with(&self, fate: impl Fn(usize, Option<usize>) -> Option<Kept>) -> Option<String> {
         let mut entries = Vec::new();
         for (e, entry) in self.entries.iter().enumerate() {
@@ -78,11 +80,12 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// What is left of a change.
+/// What is kept of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
+    /// All of it, unchanged.
     Whole,
-    /// With this for its value.
+    /// The change with this JSON text as its `value`.
     Value(String),
 }
 
@@ -91,7 +94,7 @@ impl<'a> Entry<'a> {
         let Some(object) = Object::read(raw) else {
             return Entry { raw, object: Object::default(), changes: Vec::new(), is_odd: true };
         };
-        // Other webhooks have entries without changes.
+        // Entries of other products have no `changes`.
         let (mut changes, mut is_odd) = (Vec::new(), false);
         for changed in object.all("changes") {
             match elements(changed) {
@@ -125,7 +128,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// The text with everything but ASCII escaped, in lower case: as Meta writes it, and signs it.
+/// Escapes all non-ASCII characters with lower-case digits (`\u00e9`), as Meta does in the bodies that it signs.
 fn escaped(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();

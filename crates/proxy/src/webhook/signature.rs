@@ -1,4 +1,4 @@
-//! Signatures of webhooks: HMAC-SHA256 over the body as it is sent, in `X-Hub-Signature-256`.
+//! Webhook signatures: the HMAC-SHA256 of the body as sent, in the header `X-Hub-Signature-256`.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -9,20 +9,20 @@ pub(crate) const HEADER: &str = "x-hub-signature-256";
 const PREFIX: &str = "sha256=";
 
 fn mac(secret: &str, body: &[u8]) -> Hmac<Sha256> {
-    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+    #[expect(clippy::expect_used, reason = "HMAC accepts keys of any length")]
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length");
     mac.update(body);
     mac
 }
 
-/// What stands in the header.
+/// Returns the header's value: `sha256=` and 64 hexadecimal digits.
 pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
     let digest = mac(secret, body).finalize().into_bytes();
     let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{PREFIX}{digits}")
 }
 
-/// Whether a header is that of this body. Takes the same time whatever is wrong with it.
+/// Whether `header` is the signature of this body. The digests are compared in constant time.
 pub(crate) fn is_of(secret: &str, body: &[u8], header: &[u8]) -> bool {
     let digits = str::from_utf8(header).ok().and_then(|text| text.strip_prefix(PREFIX));
     let digest = digits.and_then(hex::digest);

@@ -1,4 +1,4 @@
-//! What of one change of a webhook goes on, by whom it is from or about.
+//! Sorts the elements of one change in a webhook by the person they are from or about: deliver, quarantine or drop.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,50 +20,55 @@ use portcullis_edge::ops::{Refusal, Target, check};
 use portcullis_edge::settings::SenderConfig;
 use portcullis_keywords::Intent;
 
-/// How many elements of a webhook were what.
+/// Numbers of sorted elements, by outcome.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     pub(super) passed: usize,
     pub(super) blocked: usize,
-    /// That could not be read, and went nowhere.
+    /// Elements that are not delivered, because they can't be read or can't be marked. Meta has to send them again.
     pub(super) held: usize,
 }
 
 /// Where an element goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
+    /// To the callback.
     On,
+    /// To the quarantine.
     Aside,
+    /// Nowhere: it is dropped or held.
     Nowhere,
 }
 
-/// What a value, or an element of one, becomes.
+/// A value, split by destination.
 pub(super) struct Parts {
-    /// What goes on; none where nothing is left.
+    /// What goes to the callback; `None` if nothing is left.
     pub(super) kept: Option<Kept>,
     /// What goes to the quarantine.
     pub(super) aside: Option<Kept>,
 }
 
-/// What is about messages of the business, and goes on whoever is blocked.
+/// Members that are about the business's own messages. They are delivered even if the person is blocked.
 const OF_BUSINESS: [&str; 2] = ["statuses", "errors"];
-/// The kind of preferences that says whether somebody wants marketing.
+/// The category of preferences about marketing.
 const MARKETING: &str = "marketing_messages";
 
-/// Sorts the elements of one change.
+/// The state of sorting one change.
 pub(super) struct Sorting<'a> {
     target: Target,
     confirmations: Arc<Confirmations>,
     sender: &'a SenderConfig,
-    /// Whether it is not known that the change is this sender's: then nothing is noted of it but that somebody wants less.
+    /// Whether the change may belong to another sender. If so, only opt-outs are applied.
     pub(super) is_doubtful: bool,
-    /// Whether some of it can't be told apart from the rest.
+    /// Whether a member has several values of which some can't be split, so the change has to be handled as unreadable.
     pub(super) is_torn: bool,
+    /// Ids of the messages from blocked people, if those are delivered and marked.
     pub(super) blocked_ids: Vec<String>,
     pub(super) counts: Counts,
 }
 
 impl<'a> Sorting<'a> {
+    /// Prepares sorting for a sender; `None` if the tenant has no list for it.
     pub(super) fn of(Owned { tenant, sender, confirmations }: Owned<'a>) -> Option<Self> {
         Some(Sorting {
             target: people::target(tenant, sender.id.as_str())?,
@@ -76,9 +81,9 @@ impl<'a> Sorting<'a> {
         })
     }
 
-    /// A change's value, or what stands in the place of one in it (`standby`).
+    /// Sorts the value of a change, or a nested value (`standby`), and applies the opt-outs, opt-ins and other changes in it.
     pub(super) fn value(&mut self, value: &Object<'_>) -> Result<Parts, Refusal> {
-        // Contacts have no time of their own. They are as they were when the newest of all that stands beside them was told.
+        // Contacts have no timestamp: they are as of the newest element beside them.
         let newest = TIMED.iter().filter_map(|name| newest(value, name)).max();
         self.tie_all(value, "contacts", &CONTACT, newest)?;
         self.tie_all(value, "statuses", &RECIPIENT, None)?;
@@ -127,7 +132,7 @@ impl<'a> Sorting<'a> {
         Ok(Parts { kept, aside })
     }
 
-    /// The arrays of one name, element by element.
+    /// Sorts the elements of all arrays with one name.
     fn arrays(
         &mut self,
         value: &Object<'_>,
@@ -144,7 +149,7 @@ impl<'a> Sorting<'a> {
         })
     }
 
-    /// The same, where an element may become two.
+    /// Like [`arrays`](Self::arrays), for elements that may be split themselves.
     fn pile(
         &mut self,
         value: &Object<'_>,
@@ -168,8 +173,8 @@ impl<'a> Sorting<'a> {
         Ok(piles.done(&raws))
     }
 
-    /// Messages, calls, and echoes of what the business sent by telephone. One that says that somebody moved may leave it to the
-    /// contact to say who.
+    /// Sorts a message, a call, or the echo of a message that the business sent from the app on its phone. `contact` is the
+    /// person who changed their number or ids, if a message announces that without naming the person.
     fn element(&mut self, name: &str, element: &Object<'_>, contact: Option<&Named>) -> Result<Way, Refusal> {
         let mut named = match name {
             "message_echoes" => Named::of_echo(element),
@@ -214,9 +219,9 @@ impl<'a> Sorting<'a> {
         }
     }
 
-    /// Does what a message asks for; `false` where that can't be read.
+    /// Applies the opt-out or opt-in in a message. Returns `false` if its text can't be read.
     ///
-    /// Where it is doubtful who asks, or whom, a stop counts for everybody it may be, and a start for nobody.
+    /// If the person or the sender is doubtful, an opt-out counts for all candidates, and an opt-in for none.
     fn hear(
         &self,
         named: &Named,
@@ -241,7 +246,7 @@ impl<'a> Sorting<'a> {
         Ok(true)
     }
 
-    /// Messages of the past, by whom they were exchanged with.
+    /// Sorts the threads of the history by the person with whom they are.
     fn history(&mut self, value: &Object<'_>) -> Result<Sorted, Refusal> {
         self.pile(value, "history", |it, raw, piles| {
             let Some(chunk) = Object::read(raw) else {
@@ -277,8 +282,8 @@ impl<'a> Sorting<'a> {
         Ok(self.judge(&named, is_readable)?.way)
     }
 
-    /// Does what a person asked for in the past, unless they asked for something else since; `false` where some of it can't be
-    /// read.
+    /// Applies the opt-outs and opt-ins in a thread of the history. The ledger ignores those that are older than the latest one
+    /// on record. Returns `false` if some of the thread can't be read.
     fn hear_the_past(&mut self, named: &Named, thread: &Object<'_>) -> Result<bool, Refusal> {
         let mut is_readable = true;
         for raw in thread.all("messages") {
@@ -293,7 +298,7 @@ impl<'a> Sorting<'a> {
                 };
                 let from = Named::of(&message, &FROM);
                 if from.is_doubtful || self.is_one(&from, named)? {
-                    // It is known whose the thread is, and words of the past are not confirmed.
+                    // The thread says who the person is, and opt-outs of the past are not confirmed.
                     let accept = |asked: Request| {
                         let asked = Request { may_be_confirmed: false, ..asked };
                         (asked.at != When::Unknown && (!from.is_doubtful || asked.wish == Intent::Stop))
@@ -306,7 +311,7 @@ impl<'a> Sorting<'a> {
         Ok(is_readable)
     }
 
-    /// Whether somebody is the same person, under whichever spelling or id.
+    /// Whether both are the same person, under any number or id.
     fn is_one(&self, one: &Named, other: &Named) -> Result<bool, Refusal> {
         let keys = |named: &Named| -> Result<Vec<_>, Refusal> {
             let mut keys = Vec::new();
@@ -315,7 +320,7 @@ impl<'a> Sorting<'a> {
             }
             Ok(keys)
         };
-        // Ids that were never seen have no key.
+        // Ids that are not on record have no key, so compare them directly.
         if one.shares_id(other) {
             return Ok(true);
         }
@@ -323,11 +328,11 @@ impl<'a> Sorting<'a> {
         Ok(keys(one)?.iter().any(|key| known.contains(key)))
     }
 
-    /// What is told while another app answers: a value in a value.
+    /// Sorts `standby`, which is a value within a value: what arrives while another app is responsible for the conversation.
     fn standby(&mut self, value: &Object<'_>) -> Result<Sorted, Refusal> {
         let raws: Vec<&RawValue> = value.all("standby").collect();
         let Inner { object, .. } = value.inner("standby");
-        // Null, and numbers, say nothing.
+        // An array or a string may contain messages. Other scalars can't.
         self.is_torn |= raws.iter().any(|raw| raw.get().starts_with(['[', '"']));
         let Some(standby) = object else { return Ok(Piles::default().done(&raws)) };
         let Parts { kept, aside } = self.value(&standby)?;
@@ -341,12 +346,13 @@ impl<'a> Sorting<'a> {
         Ok(Sorted { on: text(kept), aside: text(aside), is_whole })
     }
 
-    /// Those of whom is told, but for the blocked.
+    /// Sorts the contacts: those of blocked people go where their messages go. `nameless_stay` says whether contacts without a
+    /// readable person may stay.
     fn contacts(&mut self, value: &Object<'_>, nameless_stay: bool) -> Result<Sorted, Refusal> {
         let counts = self.counts;
         let sorted = self.arrays(value, "contacts", |it, contact| {
             let named = Named::of(contact, &CONTACT);
-            // Beside messages of which none goes on, it tells of nobody.
+            // If no message beside it is delivered, a contact without a readable person is left out.
             let is_left = nameless_stay || !named.is_doubtful && !named.is_nobody();
             match named.is_nobody() && !named.is_doubtful {
                 _ if !is_left => Ok(Way::Nowhere),
@@ -354,11 +360,12 @@ impl<'a> Sorting<'a> {
                 false => Ok(it.judge(&named, true)?.way),
             }
         })?;
-        // They are told of beside messages, and are none.
+        // Contacts are not messages, so they don't count, unless they are held.
         self.counts = Counts { held: self.counts.held, ..counts };
         Ok(sorted)
     }
 
+    /// Records that the identities of a person belong together, if there is no doubt.
     fn tie(&self, named: &Named, at: Option<Timestamp>) -> Result<(), Refusal> {
         match named.who().filter(|_| !self.is_doubtful) {
             Some(who) => people::tie(&self.target, &who, at),
@@ -366,7 +373,7 @@ impl<'a> Sorting<'a> {
         }
     }
 
-    /// Ties the names of each of these, at the time of each where it has one.
+    /// Does this for each element of an array, as of the element's timestamp, or else `at`.
     fn tie_all(
         &self,
         value: &Object<'_>,
@@ -376,7 +383,7 @@ impl<'a> Sorting<'a> {
     ) -> Result<(), Refusal> {
         for raw in value.all(name).filter_map(elements).flatten() {
             let Some(object) = Object::read(raw) else { continue };
-            // What a group got is nobody's own.
+            // The status of a message to a group doesn't identify one person.
             let kinds = object.values("recipient_type", lenient::text);
             if !kinds.is_odd && kinds.read.iter().all(|kind| kind != "group") {
                 self.tie(&Named::of(&object, names), lenient::time(&object, "timestamp").or(at))?;
@@ -385,7 +392,7 @@ impl<'a> Sorting<'a> {
         Ok(())
     }
 
-    /// Does what somebody wants of marketing. It goes on also of the blocked.
+    /// Applies a marketing preference. Preferences are delivered even if the person is blocked.
     fn preference(&mut self, preference: &Object<'_>) -> Result<Way, Refusal> {
         let named = Named::of(preference, &CONTACT);
         self.tie(&named, lenient::time(preference, "timestamp"))?;
@@ -400,7 +407,7 @@ impl<'a> Sorting<'a> {
                 people::prefer(&self.target, &Who::from(&identity), &stop)?;
             }
         } else if let Some(who) = named.who().filter(|_| !self.is_doubtful) {
-            // It lifts something: only where all of it is beyond doubt.
+            // It may lift a hold, so it must be free of doubt.
             let is_plain = categories.agreed().is_some() && wishes.agreed().is_some();
             if is_plain && lenient::times(preference, "timestamp").is_at_most_one() {
                 people::prefer(&self.target, &who, preference)?;
@@ -410,10 +417,11 @@ impl<'a> Sorting<'a> {
         if is_readable && (is_told_of || !is_marketing) { Ok(Way::On) } else { Ok(self.way_of_unreadable()) }
     }
 
-    /// Where what is somebody's goes, and counts it. What can't be read as a whole goes nowhere as if it were.
+    /// Decides where an element goes, and counts it. An element of a person who isn't blocked counts as unreadable if the person
+    /// is doubtful or `is_readable` is `false`.
     fn judge(&mut self, named: &Named, is_readable: bool) -> Result<Judged, Refusal> {
         let mut is_blocked = false;
-        // Under any name: a late message may name a number that the person has left.
+        // Check every identity: a delayed message may name a number that the person has since left.
         for identity in named.all() {
             let checked = check::blocking_one(&self.target, &identity, Direction::Inbound)?;
             is_blocked |= checked.blocked_by.is_some();
@@ -436,7 +444,7 @@ impl<'a> Sorting<'a> {
         Ok(Judged { way, is_blocked })
     }
 
-    /// Where something goes that is not known to be anybody's: never as nobody's, unless the operator wants that.
+    /// Where an unreadable element goes according to `unreadable_inbound`, and counts it.
     pub(super) fn way_of_unreadable(&mut self) -> Way {
         let (way, count) = match self.sender.unreadable_inbound {
             UnreadableInbound::Hold => (Way::Nowhere, &mut self.counts.held),
@@ -447,8 +455,8 @@ impl<'a> Sorting<'a> {
         way
     }
 
-    /// Where something of the blocked goes that can't be marked. It would go on as if nobody blocked it, so it is held instead also
-    /// where the operator wants what can't be read.
+    /// Where an element from a blocked person goes that can't be marked as such, and counts it. It is quarantined or held, even
+    /// if `unreadable_inbound` is `deliver`: unmarked, it would look as if the person were not blocked.
     fn way_of_unmarked(&mut self) -> Way {
         if self.sender.unreadable_inbound == UnreadableInbound::Quarantine {
             return self.way_of_unreadable();
@@ -457,6 +465,7 @@ impl<'a> Sorting<'a> {
         Way::Nowhere
     }
 
+    /// Handles a value in the place of an array.
     fn unreadable(&mut self, raw: &RawValue) -> Sorted {
         let text = || Some(raw.get().to_owned());
         match self.way_of_unreadable() {
@@ -472,10 +481,11 @@ struct Judged {
     is_blocked: bool,
 }
 
-/// The arrays of a value whose elements say when they are from.
+/// Arrays of a value whose elements have a timestamp.
 const TIMED: [&str; 5] = ["messages", "message_echoes", "calls", "statuses", "user_preferences"];
 
-/// Of whom the contacts beside a message tell. `None` where there are several of either: then it is not known which goes with which.
+/// Returns the contact of a message. `None` unless there is exactly one of each, because otherwise it is unclear which belong
+/// together.
 fn only_contact(value: &Object<'_>) -> Option<Named> {
     let only = |name: &str| {
         let mut all = value.all(name);
@@ -487,18 +497,18 @@ fn only_contact(value: &Object<'_>) -> Option<Named> {
     (!contact.is_nobody()).then_some(contact)
 }
 
-/// The time of the newest of the elements of a name.
+/// Returns the latest timestamp of the elements with this name.
 fn newest(value: &Object<'_>, name: &str) -> Option<Timestamp> {
     let all = value.all(name).filter_map(elements).flatten();
     all.filter_map(Object::read).filter_map(|object| lenient::time(&object, "timestamp")).max()
 }
 
-/// Whether an id can stand in the header that names messages of the blocked, between commas.
+/// Whether an id can be listed in the header `X-Portcullis-Blocked`, which is separated by commas.
 fn can_be_marked(id: &str) -> bool {
     id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
 }
 
-/// An object that says just these of what it says under these names.
+/// Returns the object with the members of these names reduced to the value with this text.
 fn narrowed<'a>(object: &Object<'a>, said: &[(&str, &str)]) -> Object<'a> {
     said.iter().fold(object.clone(), |object, (name, text)| {
         let raw = object.said(name).find(|raw| lenient::text(raw).is_some_and(|said| said == *text));
@@ -506,20 +516,22 @@ fn narrowed<'a>(object: &Object<'a>, said: &[(&str, &str)]) -> Object<'a> {
     })
 }
 
-/// What an array becomes.
+/// The arrays with one name, sorted, as JSON texts.
 struct Sorted {
-    /// What goes on; none where nothing is left.
+    /// What goes to the callback; `None` if nothing is left.
     on: Option<String>,
+    /// What goes to the quarantine.
     aside: Option<String>,
-    /// Whether all of it goes on.
+    /// Whether everything goes to the callback, unchanged.
     is_whole: bool,
 }
 
-/// An array that is being sorted.
+/// The elements sorted so far.
 #[derive(Default)]
 struct Piles {
     on: Vec<String>,
     aside: Vec<String>,
+    /// Whether any element doesn't go to the callback unchanged.
     is_changed: bool,
 }
 
@@ -533,7 +545,7 @@ impl Piles {
         }
     }
 
-    /// What becomes of the arrays whose elements these were.
+    /// Finishes sorting. `raws` are the original arrays.
     fn done(self, raws: &[&RawValue]) -> Sorted {
         let text = |pile: &[String]| {
             (!pile.is_empty()).then(|| array(pile.iter().map(|element| Cow::Borrowed(&**element))))
