@@ -1,4 +1,4 @@
-//! Whether messages may pass.
+//! Checking whether messages may pass.
 
 use std::time::Instant;
 
@@ -10,12 +10,16 @@ use super::target::Target;
 use crate::identity::IdentityError;
 use crate::metrics::Counted;
 
-/// The most numbers that are checked at once.
+/// The most numbers in one call of [`many`].
 pub const MAX_NUMBERS: usize = 10_000;
 
-/// Checks one number on this thread, within microseconds unless a plugin misbehaves; then [`Limits::check`] bounds it.
+/// Checks one number without blocking. Takes microseconds, and at most [`Limits::check`] if a plugin misbehaves.
 ///
-/// `None` where the list rests, or the ledger has to answer: ask [`many`], on a thread that may block.
+/// Returns `None` if the check needs the disk: the list is unloaded, a user id must be looked up, the ledger has to answer for a failed
+/// plugin, or the check is recorded as a visit. Call [`one_with_ledger`] then.
+///
+/// # Errors
+/// If `number` can't be read.
 ///
 /// [`Limits::check`]: portcullis_host::Limits::check
 #[inline]
@@ -23,7 +27,7 @@ pub fn one(target: &Target, number: &str, direction: Direction) -> Result<Option
     Ok(identity(target, &target.read(number)?, direction))
 }
 
-/// As [`one`], of somebody whose number was read.
+/// Like [`one`], for a number or user id that is already parsed.
 #[inline]
 pub fn identity(target: &Target, identity: &Identity, direction: Direction) -> Option<Checked> {
     let start = Instant::now();
@@ -34,13 +38,20 @@ pub fn identity(target: &Target, identity: &Identity, direction: Direction) -> O
     Some(counted(target, start, checked))
 }
 
-/// As [`one`], but the ledger may answer.
+/// Like [`one`], but may block to load the list or to read the ledger.
+///
+/// # Errors
+/// [`Refusal::InvalidRows`] if `number` can't be read; otherwise if the ledger fails, or the tenant was removed meanwhile.
 pub fn one_with_ledger(target: &Target, number: &str, direction: Direction) -> Result<Checked, Refusal> {
     let identity = target.read(number).map_err(|error| invalid(vec![(0, error)]))?;
     identity_with_ledger(target, &identity, direction)
 }
 
-/// As [`identity`], but the ledger may answer.
+/// Like [`identity`], but may block to load the list or to read the ledger. If the tenant has `within_24_hours`, an inbound check is
+/// recorded as a visit to the sender.
+///
+/// # Errors
+/// If the ledger fails, or the tenant was removed meanwhile.
 pub fn identity_with_ledger(
     target: &Target,
     identity: &Identity,
@@ -64,7 +75,7 @@ fn note_visit(target: &Target, visitor: Subject) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether inbound checks tell who wrote.
+/// Whether the check is recorded as a visit: inbound checks are, if the tenant has `within_24_hours`.
 #[inline]
 fn notes_visits(target: &Target, direction: Direction) -> bool {
     target.tenant.config.dialects.within_24_hours
@@ -79,15 +90,15 @@ fn counted(target: &Target, start: Instant, checked: Checked) -> Checked {
     checked
 }
 
-/// The most numbers that are checked on a thread that must not be held up: some ten microseconds.
+/// The most numbers that [`few`] checks. They take about 10 µs.
 const MAX_AT_ONCE: usize = 256;
-/// The same, where numbers are read by a region's numbering plan, which takes fifty times as long.
+/// The same with a default region: reading a number by its numbering plan takes fifty times as long.
 const MAX_READ_AT_ONCE: usize = 8;
 
-/// Checks a few numbers on this thread, within some ten microseconds unless a plugin misbehaves.
+/// Checks a few numbers without blocking. Takes about 10 µs unless a plugin misbehaves.
 ///
-/// `None` where [`many`] has to be asked, on a thread that may block: there are too many, one can't be read, a list rests, or the
-/// ledger has to answer.
+/// Returns `None` if the numbers are too many for that (8 with a default region, otherwise 256), if one can't be read, if a plugin
+/// failed, or if the check needs the disk as in [`one`]. Call [`many`] then.
 pub fn few(target: &Target, numbers: &[&str], direction: Direction) -> Option<CheckedMany> {
     let most = if target.tenant.reader.default_region.is_some() { MAX_READ_AT_ONCE } else { MAX_AT_ONCE };
     if numbers.len() > most || notes_visits(target, direction) {
@@ -100,7 +111,11 @@ pub fn few(target: &Target, numbers: &[&str], direction: Direction) -> Option<Ch
     Some(counted_many(target, start, checked))
 }
 
-/// Checks many numbers. One that can't be read refuses all.
+/// Checks up to [`MAX_NUMBERS`] numbers. May block to load the list or to read the ledger.
+///
+/// # Errors
+/// [`Refusal::TooManyNumbers`], or [`Refusal::InvalidRows`] with every number that can't be read; otherwise if the ledger fails, or the
+/// tenant was removed meanwhile.
 pub fn many(target: &Target, numbers: &[&str], direction: Direction) -> Result<CheckedMany, Refusal> {
     if numbers.len() > MAX_NUMBERS {
         return Err(Refusal::TooManyNumbers { given: numbers.len(), limit: MAX_NUMBERS });

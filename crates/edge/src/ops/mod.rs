@@ -1,6 +1,8 @@
-//! What can be done with a blacklist, on typed values: check, block, unblock, read. Every interface speaks to this.
+//! The operations on a blacklist: check, block, unblock and read. Every interface uses these.
 //!
-//! Everything here but [`check::one`] blocks the thread that calls it: on the disk, or for as long as a plugin may take.
+//! [`check::one`], [`check::identity`] and [`check::few`] do not block, and may be called on an async thread. The other functions
+//! read or write the ledger, or wait for a plugin: call them through [`http::answer::blocking`](crate::http::answer::blocking), or on
+//! a thread that may block.
 
 pub mod check;
 pub mod read;
