@@ -1,4 +1,4 @@
-//! `POST …/check`
+//! `POST …/check`: may a message pass?
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AnsweredBy, ListKind, NumberText};
 
-/// One number, or several.
+/// A check of one number, or of several.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckRequest<'a> {
@@ -19,44 +19,44 @@ pub struct CheckRequest<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10_000))]
     pub numbers: Option<Vec<NumberText<'a>>>,
-    /// Which way the messages go.
+    /// The direction of the messages.
     pub direction: Direction,
 }
 
-/// Whether a message may pass.
+/// The verdict on one number.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct CheckAnswer {
-    /// Whether it may.
+    /// Whether the message may pass.
     pub verdict: Verdict,
-    /// As in the request.
+    /// The direction in the request.
     pub direction: Direction,
-    /// The list that blocks it.
+    /// The list that blocks the number. Omitted if the message may pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<ListKind>,
-    /// Who answered.
+    /// What decided.
     pub source: AnsweredBy,
 }
 
-/// A verdict on one message.
+/// Whether a message may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Verdict {
-    /// It may pass.
+    /// The message may pass.
     Allow,
-    /// It may not.
+    /// The message must not pass.
     Block,
 }
 
 /// Which of several numbers are blocked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct CheckManyAnswer<'a> {
-    /// The blocked numbers, spelled and ordered as in the request.
+    /// The blocked numbers, as they are written in the request, and in its order.
     pub blocked: Vec<Cow<'a, str>>,
     /// How many numbers were checked.
     pub checked: usize,
-    /// As in the request.
+    /// The direction in the request.
     pub direction: Direction,
-    /// Who answered.
+    /// What decided.
     pub source: AnsweredBy,
 }

@@ -1,9 +1,9 @@
-//! Errors: one body for all of them, and every code there is.
+//! Errors: the body that all of them share, and their codes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The body of every answer that is not a success.
+/// The body of every error response.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct ErrorBody {
     /// What went wrong.
@@ -13,52 +13,52 @@ pub struct ErrorBody {
 /// What went wrong.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct ErrorObject {
-    /// For programs: stable, in snake_case. One of [`ErrorCode`]'s; a client must accept others.
+    /// The code, for programs: stable, in snake_case. Clients must accept codes that they don't know.
     pub code: String,
-    /// For people: what was wrong with what, and what to do about it.
+    /// The message, for people: what is wrong, and what to do about it.
     pub message: String,
-    /// Each thing that was wrong, where there can be several. At most 1,000.
+    /// All mistakes, if there can be several. At most 1,000.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
 }
 
-/// One thing that was wrong.
+/// A mistake in a request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct Detail {
     /// The index of the number or entry in the request, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
-    /// The field.
+    /// The name of the field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// What is wrong with it. Never contains the number.
+    /// What is wrong. Never contains the number.
     pub reason: String,
 }
 
-/// Declares the codes, so that each has its status and its meaning in one place.
+/// Declares the error codes. Each line is a variant, its name in JSON, its HTTP status and its meaning.
 macro_rules! codes {
     ($($variant:ident, $code:literal, $status:literal, $meaning:literal;)+) => {
-        /// The code of an error.
+        /// An error code of the native API.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum ErrorCode {
             $(#[doc = $meaning] $variant,)+
         }
 
         impl ErrorCode {
-            /// Every code.
+            /// All codes.
             pub const ALL: &[ErrorCode] = &[$(ErrorCode::$variant),+];
 
-            /// As it stands in an answer.
+            /// The code in a response, in snake_case.
             pub const fn as_str(self) -> &'static str {
                 match self { $(ErrorCode::$variant => $code),+ }
             }
 
-            /// The HTTP status of an answer with this code.
+            /// The HTTP status of a response with this code.
             pub const fn status(self) -> u16 {
                 match self { $(ErrorCode::$variant => $status),+ }
             }
 
-            /// What it means, in a sentence.
+            /// What the code means, in one or two sentences, for the OpenAPI document.
             pub const fn meaning(self) -> &'static str {
                 match self { $(ErrorCode::$variant => $meaning),+ }
             }

@@ -1,24 +1,26 @@
-//! `GET /healthz` and `GET /readyz`
+//! `GET /healthz` and `GET /readyz`: is the gateway up?
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How the process is.
+/// The state of the process.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct HealthAnswer {
+    /// The state.
     pub status: Health,
 }
 
+/// A state of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Health {
-    /// The process is alive.
+    /// The process is alive. The only answer of `/healthz`.
     Ok,
-    /// Requests are answered.
+    /// The gateway answers requests.
     Ready,
-    /// Blacklists are being filled.
+    /// The gateway is loading its blacklists.
     Starting,
-    /// Requests under way are finished, new ones turned away.
+    /// The gateway is shutting down: it finishes requests in progress, and refuses new ones.
     Stopping,
 }

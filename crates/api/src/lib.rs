@@ -1,9 +1,12 @@
-//! The wire types of Portcullis's native API, `/portcullis/v1`, declared once for the server, the command line, the load generator and
-//! the tests.
+//! The wire types of Portcullis's native API, `/portcullis/v1`. The server, the command line, the load generator and the tests share
+//! them.
 //!
-//! Every type reads what it writes. Requests refuse unknown fields; answers may gain fields, which older clients skip. Times are RFC 3339
-//! in UTC, with milliseconds. Numbers that clients send are kept as [`NumberText`]: reading them takes the tenant's settings, and is the
-//! server's work.
+//! Every type deserializes what it serializes. Requests reject unknown fields. Responses may gain fields, which older clients ignore.
+//! Times in responses are RFC 3339 in UTC with three digits of milliseconds. A number sent by a client stays a [`NumberText`], because
+//! only the server has the tenant's settings that are needed to read it.
+//!
+//! The doc comments of these types are the descriptions in the OpenAPI document, and, with the feature `clap`, the help of the command
+//! line. Write them for users of the API.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -38,5 +41,5 @@ pub use tenants::{ManagedBy, RemovedAnswer, TenantAnswer, TenantsAnswer};
 pub use words::{Actor, AnsweredBy, GivenSource, HoldKind, LiftedHold, ListKind, Outcome, Source};
 pub use write::{BlockEntry, BlockRequest, InvalidRow, OnInvalid, UnblockRequest, WriteAnswer, WriteResult};
 
-/// What precedes the id of a person without a number, as in `user:US.13491208655302741918`.
+/// The prefix of a user id where a number may stand too: `user:US.13491208655302741918` is a person without a number.
 pub const USER_PREFIX: &str = "user:";

@@ -1,4 +1,4 @@
-//! Numbers as clients write them.
+//! Telephone numbers as clients write them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A number as a client wrote it, not yet read. `Debug` does not show it.
+/// A telephone number as a client wrote it: a JSON string that has not been read yet. `Debug` does not show it.
+///
+/// Deserializing borrows from the input unless the string has escapes.
 #[derive(Clone)]
 pub struct NumberText<'a>(pub Cow<'a, str>);
 
@@ -56,8 +58,8 @@ impl JsonSchema for NumberText<'_> {
         json_schema!({
             "type": "string",
             "maxLength": 64,
-            "description": "A telephone number: with + or 00 and its country code, or beginning with the country code, \
-                or in the national form where the tenant has a default region. Spaces and the separators - . ( ) / are allowed.",
+            "description": "A telephone number: with + or 00 and its country code, or starting with the country code, \
+                or in national form if the tenant has a default region. Spaces and the separators - . ( ) / are allowed.",
             "examples": ["+46 73-200 11 22"],
         })
     }

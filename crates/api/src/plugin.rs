@@ -1,129 +1,156 @@
-//! `/admin/tenants/{tenant}/plugin`
+//! `/admin/tenants/{tenant}/plugin`: the plugin that serves a tenant, and its exchange for another one.
 
 use portcullis_msisdn::Direction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a tenant's plugin is to be. What is left out stays as it is; without a version the newest is taken.
+/// A request to exchange a tenant's plugin for another plugin, version or options. An omitted plugin, and its options, stay as they are.
+/// An omitted version stands for the newest.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeRequest {
-    /// Another plugin. It begins without options unless some are given.
+    /// The name of another plugin. It starts with no options unless `options` is given.
     pub plugin: Option<String>,
-    /// One version to stay with: `sha256:` and the digits of its digest, or at least the first 8 of them.
+    /// A version to pin: `sha256:` and the hexadecimal digits of its digest, or at least the first 8 of them.
     pub version: Option<String>,
+    /// The options, passed to the plugin as JSON.
     pub options: Option<Map<String, Value>>,
-    /// Has the new plugin answer live checks beside the one that serves first, heard by nobody.
+    /// Runs the new plugin as a shadow first: it answers live checks next to the serving plugin, and its answers are only compared.
     pub shadow: Option<ShadowRequest>,
 }
 
-/// When a shadow run is over, and what then: promoted where it disagreed seldom enough, else discarded.
+/// The terms of a shadow run. At its end the new plugin is promoted, unless it disagreed with the serving plugin too often.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShadowRequest {
-    /// After so many checks.
+    /// The number of checks after which the run ends. Omit for no limit.
     #[schemars(range(min = 1))]
     pub checks: Option<u64>,
-    /// After so many seconds, at most a week. With neither, it goes on until it is promoted or rolled back.
+    /// The seconds after which the run ends, at most 604,800 (a week). A run with neither limit ends when it is promoted or rolled back.
     #[schemars(range(min = 1, max = 604_800))]
     pub seconds: Option<u64>,
-    /// With more disagreements it is discarded, and at once.
+    /// The most disagreements that are tolerated. With more, the run ends at once and the new plugin is discarded. Default: 0.
     #[serde(default)]
     pub max_disagreements: u64,
 }
 
-/// What serves a tenant, and its exchange.
+/// The plugin that serves a tenant, and the state of its exchange.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct PluginStatus {
+    /// The tenant's name.
     pub tenant: String,
-    /// All of it in a sentence or two.
+    /// A summary in a sentence or two.
     pub summary: String,
-    /// What the exchange is doing: `resting`, `preparing`, `filling`, `proving`, `shadowing`, `swapping`, `watching` or
+    /// The stage of the exchange: `resting` (idle), `preparing`, `filling`, `proving`, `shadowing`, `swapping`, `watching` or
     /// `rolling-back`.
     pub stage: String,
-    /// Whether another exchange waits.
+    /// Whether another exchange is queued behind this one.
     pub queued: bool,
+    /// The plugin that serves.
     pub serving: SetupAnswer,
+    /// The previous plugin, to which a rollback returns. Omitted if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<SetupAnswer>,
+    /// The exchange in progress, or the last one. Omitted if there was none since the gateway started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<AttemptAnswer>,
+    /// The shadow run in progress, or the last one. Omitted if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowAnswer>,
+    /// The tenant's lists, the tenant-wide one first.
     pub lists: Vec<ListAnswer>,
 }
 
-/// A plugin and its version.
+/// A version of a plugin, as a tenant uses it.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct SetupAnswer {
+    /// The plugin's name.
     pub plugin: String,
+    /// The digest of the component, `sha256:` and 64 hexadecimal digits.
     pub version: String,
+    /// The version that the plugin reports.
     pub own_version: String,
-    /// Whether the tenant stays with it when there is a newer one.
+    /// Whether the tenant pins this version, and so ignores newer ones.
     pub pinned: bool,
 }
 
-/// The exchange that is under way, or the last one.
+/// An exchange, in progress or over.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct AttemptAnswer {
+    /// The requested plugin, for people to read.
     pub to: String,
+    /// When the exchange began.
     pub began: String,
     /// `under_way`, `served`, `refused` or `rolled_back`.
     pub outcome: String,
-    /// What was wrong, in one sentence.
+    /// What was wrong, in one sentence. Omitted if nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// How long each stage took so far, in order.
     pub stages: Vec<StageAnswer>,
 }
 
+/// A stage of an exchange, and how long it took.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct StageAnswer {
+    /// The stage's name, as in the plugin status.
     pub stage: String,
+    /// How long it took over all lists of the tenant, in microseconds.
     pub micros: u64,
 }
 
-/// A shadow run, under way or over.
+/// A shadow run, in progress or over.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct ShadowAnswer {
+    /// The requested number of checks. Omitted if the run has no such limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<u64>,
+    /// The requested duration in seconds. Omitted if the run has no such limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
+    /// The most disagreements that are tolerated.
     pub max_disagreements: u64,
+    /// How many checks were compared.
     pub compared: u64,
-    /// Checks that the new plugin was not asked, as it did not keep up.
+    /// How many checks were not compared, because the new plugin could not keep up.
     pub skipped: u64,
+    /// How many of the compared checks the plugins answered differently.
     pub disagreements: u64,
     /// The latest disagreements, at most 16.
     pub latest: Vec<DisagreementAnswer>,
 }
 
+/// A check that the two plugins of a shadow run answered differently.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct DisagreementAnswer {
+    /// The sender's name, or `tenant-wide`.
     pub list: String,
-    /// Masked.
+    /// The number, with most of its digits masked; `not a number` for a person without one.
     pub number: String,
+    /// The direction of the message.
     pub direction: Direction,
-    /// `allow` or `block`: the plugin that serves. The new one says the other.
+    /// The answer of the serving plugin, `allow` or `block`. The new plugin gave the other one.
     pub serving: String,
 }
 
-/// How one of the tenant's lists stands.
+/// The state of one of the tenant's lists.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct ListAnswer {
+    /// The sender's name, or `tenant-wide`.
     pub list: String,
-    /// Whether the plugin answers; otherwise the tenant's policy does.
+    /// Whether the plugin answers checks, which includes a list that was unloaded. If not, the tenant's `on_failure` applies.
     pub serving: bool,
-    /// Whether the plugin was put to rest, as nobody asked: the next check brings it back.
+    /// Whether the list is idle and was unloaded. The next check loads it again.
     pub resting: bool,
-    /// How many generations have served since the start.
+    /// How many generations of the plugin have served the list since the gateway started, the current one included.
     pub generation: u64,
-    /// How many instances answer.
+    /// How many instances of the plugin answer checks.
     pub replicas: usize,
+    /// Memory of these instances, in bytes.
     pub memory_bytes: u64,
-    /// `closed`, `open` or `probation`.
+    /// The state of the list's circuit breaker: `closed` (healthy), `open` (failed) or `probation` (serving again, but not yet for long).
     pub breaker: String,
-    /// How often its plugin was filled again after a fault.
+    /// How often the plugin recovered from a fault since the gateway started.
     pub recoveries: u64,
 }

@@ -1,4 +1,4 @@
-//! `/admin/plugins`
+//! `/admin/plugins`: the plugins that tenants can use.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,46 +6,53 @@ use serde::{Deserialize, Serialize};
 /// All plugins.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct PluginsAnswer {
-    /// By name.
+    /// The plugins, sorted by name.
     pub plugins: Vec<PluginAnswer>,
 }
 
-/// A plugin that tenants can choose.
+/// A plugin that tenants can use.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct PluginAnswer {
+    /// The plugin's name.
     pub plugin: String,
-    /// What is wrong with its newest file, in one sentence.
+    /// What is wrong with its newest file, in one sentence. Omitted if nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// The newest first.
+    /// Its versions, the newest first.
     pub versions: Vec<VersionAnswer>,
-    /// The tenants that have it.
+    /// The names of the tenants that use it, sorted.
     pub tenants: Vec<String>,
 }
 
 /// A version of a plugin.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct VersionAnswer {
-    /// The digest of the component: what a tenant's `plugin_version` names.
+    /// The digest of the component, `sha256:` and 64 hexadecimal digits, as in a tenant's `plugin_version`.
     pub version: String,
-    /// What the plugin says its version is, where it was loaded since the start.
+    /// The version that the plugin reports. Omitted if it has not been loaded since the gateway started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_version: Option<String>,
-    /// The size of the component.
+    /// The size of the component in bytes.
     pub bytes: u64,
-    /// When it became the newest.
+    /// When it became the newest version. Omitted if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
+    /// Whether this is the version for tenants that pin none.
     pub newest: bool,
 }
 
-/// A version that was put.
+/// An uploaded version of a plugin.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct PluginPutAnswer {
+    /// The plugin's name.
     pub plugin: String,
+    /// The digest of the component, `sha256:` and 64 hexadecimal digits.
     pub version: String,
+    /// The version that the plugin reports.
     pub own_version: String,
+    /// The size of the component in bytes.
     pub bytes: usize,
-    /// How many tenants have this plugin. Those that stay with no other version get the new one now: ask for their status.
+    /// How many tenants use this plugin. Those that pin no version are switched to the new one from now on; their plugin status shows
+    /// the progress.
     pub tenants: usize,
 }

@@ -1,21 +1,28 @@
-//! When people can have asked for something: the same for APIs, and for files that a list is exported to and imported from.
+//! The times at which a person can have made a request. The APIs and the import of files apply the same limits.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// There were no text messages before: a time before that stands for none.
+/// 1 January 1990, UTC: the earliest time of a request. Nobody sent text messages before, so an earlier time is a placeholder or a
+/// mistake.
 pub const EARLIEST: Timestamp = Timestamp::constant(631_152_000, 0);
 
-/// How far ahead of this one another clock may be.
+/// How far a client's clock may be ahead of ours.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
-/// Why nobody can have asked at a time.
+/// Why a person can't have made a request at a given time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotThen {
+    /// The time is more than a minute ahead.
     Future,
+    /// The time is before [`EARLIEST`].
     BeforeMessages,
 }
 
-/// Whether somebody can have asked at this time.
+/// Checks that a person can have made a request at `time`, as seen at `now`. A time up to one minute after `now` is accepted, because
+/// clocks differ.
+///
+/// # Errors
+/// [`NotThen::Future`] if `time` is later than that, [`NotThen::BeforeMessages`] if it is before [`EARLIEST`].
 pub fn check(time: Timestamp, now: Timestamp) -> Result<(), NotThen> {
     if time > now + CLOCK_SKEW {
         Err(NotThen::Future)

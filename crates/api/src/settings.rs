@@ -1,20 +1,22 @@
-//! The settings of tenants and senders, as they stand in the configuration file and in an administrator's request.
+//! The settings of tenants and senders, as written in the configuration file and in requests to the admin API.
+//!
+//! These types hold what was written, before validation. `docs/configuration.md` describes each setting.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What becomes of messages that come in from blocked numbers.
+/// What happens to inbound messages from blocked people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BlockedInbound {
-    /// They go nowhere.
+    /// They are not delivered.
     #[default]
     Drop,
-    /// They go on with the others, and a header names them.
+    /// They are delivered with the others, and the header `X-Portcullis-Blocked` lists their ids.
     Mark,
-    /// They go to the sender's `quarantine_url`.
+    /// They are delivered to the sender's `quarantine_url`.
     Quarantine,
 }
 
@@ -25,16 +27,16 @@ impl BlockedInbound {
     }
 }
 
-/// What becomes of what comes in and can't be read: whose it is can't be told, so it may be a blocked person's.
+/// What happens to inbound messages that can't be read. They may be from blocked people, because their author is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UnreadableInbound {
-    /// It goes nowhere, and Meta is answered 503, so that it sends the webhook again.
+    /// They are not delivered, and Meta gets status 503, so that it sends the webhook again.
     #[default]
     Hold,
-    /// It goes to the sender's `quarantine_url`.
+    /// They are delivered to the sender's `quarantine_url`.
     Quarantine,
-    /// It goes on with the others, as if nobody were blocked.
+    /// They are delivered with the others, as if nobody were blocked.
     Deliver,
 }
 
@@ -45,20 +47,20 @@ impl UnreadableInbound {
     }
 }
 
-/// How people opt out, and in again, by writing.
+/// The words by which people opt out and opt in again.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptOut {
-    /// The languages whose usual words are understood: of ar, az, da, de, el, en, es, fi, fr, he, hi, id, it, ko, mr, nb, nl, no, pl,
+    /// The languages whose usual words are recognized: any of ar, az, da, de, el, en, es, fi, fr, he, hi, id, it, ko, mr, nb, nl, no, pl,
     /// pt, ru, sv, tr, uk, zh.
     pub languages: Vec<String>,
-    /// Further words that opt out, or payloads of buttons. Case, accents and surrounding punctuation are ignored.
+    /// Additional words, or payloads of buttons, that opt out. Case, accents and surrounding punctuation are ignored.
     pub stop: Vec<String>,
-    /// Further words that opt in again. Case and surrounding punctuation are ignored.
+    /// Additional words that opt in again. Case and surrounding punctuation are ignored.
     pub start: Vec<String>,
-    /// How long after an opt-out one message, its confirmation, may still go out; 0 for none.
+    /// How long after an opt-out one message may still be sent to confirm it, in seconds. 0 for no confirmation.
     pub confirmation_seconds: u64,
-    /// Names of templates that are marketing: a marketing hold stops these. `*` at the end stands for anything.
+    /// Names of marketing templates: a marketing hold blocks them. A final `*` matches any ending.
     pub marketing_templates: Vec<String>,
 }
 
@@ -74,43 +76,51 @@ impl Default for OptOut {
     }
 }
 
-/// Where a tenant is told of each change of its lists.
+/// Where changes of a tenant's lists are reported.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Events {
+    /// The `http` or `https` URL to which events are posted.
     pub url: String,
-    /// What each is signed with.
+    /// The key of the HMAC-SHA256 signature in the header `X-Portcullis-Signature-256`.
     pub secret: Secret,
 }
 
-/// Where messages of `POST /portcullis/v1/route` go that pass. `{sender}`, `{recipient}` and `{body}` stand for what the message
-/// has; a URL that has one of them is got, any other is posted the message to.
+/// The next hops of `POST /portcullis/v1/route`: where messages go that may pass. A URL with one of the placeholders `{sender}`,
+/// `{recipient}` and `{body}` is fetched with GET. To any other URL, the message is posted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NextHops {
+    /// The next hop of outbound messages. Omit to get the verdict only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outbound: Option<String>,
+    /// The next hop of inbound messages. Omit to get the verdict only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inbound: Option<String>,
 }
 
-/// A vendor whose block API is spoken.
+/// A dialect: a vendor's block API that the gateway implements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
+    /// Sinch.
     Sinch,
     /// 99 Digital.
     NinetyNine,
+    /// Whats91.
     Whats91,
+    /// Kaleyra.
     Kaleyra,
+    /// Meta's Graph API.
     Meta,
 }
 
 impl Dialect {
+    /// All dialects.
     pub const ALL: [Dialect; 5] =
         [Dialect::Sinch, Dialect::NinetyNine, Dialect::Whats91, Dialect::Kaleyra, Dialect::Meta];
 
-    /// As it stands in the configuration, and with an actor.
+    /// The name in the configuration, and in the `interface` of an actor.
     pub const fn as_str(self) -> &'static str {
         match self {
             Dialect::Sinch => "sinch",
@@ -126,16 +136,16 @@ impl Dialect {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TenantDialects {
-    /// Those that are spoken with its clients.
+    /// The vendors' APIs that the tenant's clients may use.
     pub spoken: Vec<Dialect>,
-    /// How many entries a list may have for 99 Digital's, Kaleyra's and Meta's clients to add more; 0 for any number.
+    /// The list size up to which 99 Digital's, Kaleyra's and Meta's clients may add entries. 0 for no limit.
     pub capacity: u64,
-    /// Whether 99 Digital's, Kaleyra's and Meta's clients can block only who wrote within 24 hours. That is known of inbound
-    /// messages which passed the gateway, or were asked about.
+    /// Whether 99 Digital's, Kaleyra's and Meta's clients may only block people who wrote within the last 24 hours. The gateway knows
+    /// of inbound messages that it forwarded or checked.
     pub within_24_hours: bool,
-    /// Whether an unblock also lifts the person's own opt-out.
+    /// Whether a vendor's unblock also lifts the person's own opt-out.
     pub lift_opt_outs: bool,
-    /// Whether Kaleyra's clients can unblock who was blocked through something else.
+    /// Whether Kaleyra's unblock also lifts blocks that were made through another interface.
     pub kaleyra_lifts_foreign: bool,
 }
 
@@ -151,13 +161,13 @@ impl Default for TenantDialects {
     }
 }
 
-/// How often one token may ask.
+/// The rate limit of each token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// Requests a second, in the long run.
+    /// The sustained rate, in requests per second. At least 1.
     pub per_second: u32,
-    /// Requests at once, after a pause. As many as `per_second` where it is left out.
+    /// The number of requests that may arrive at once after a pause. At least 1; default: the value of `per_second`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
 }
@@ -166,57 +176,61 @@ pub struct RateLimit {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tenant {
-    /// Its name: 1 to 64 characters of a-z, 0-9, '.', '_' and '-'. In a request it may be left out, as the path has it.
+    /// The tenant's name: 1 to 64 characters of a-z, 0-9, '.', '_' and '-'. May be omitted in a request, because the path has it.
     #[serde(default)]
     pub id: String,
-    /// The plugin that keeps its blacklists.
+    /// The plugin that decides: a built-in one, or the stem of a file in the plugin folder. Default: `exact`.
     #[serde(default = "exact")]
     pub plugin: String,
-    /// The one version of it to stay with: `sha256:` and the digits of the component's digest, or at least the first 8 of
-    /// them. Left out for the newest, and for each newer one as it comes.
+    /// The version of the plugin to pin: `sha256:` and the hexadecimal digits of the component's digest, or at least the first 8 of
+    /// them. Omit for the newest version, and each newer one as it arrives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin_version: Option<String>,
-    /// What a check answers while the plugin fails.
+    /// What decides checks while the plugin fails. Default: `closed`.
     #[serde(default)]
     pub on_failure: OnFailure,
-    /// Handed to the plugin as JSON.
+    /// Options of the plugin, passed to it as JSON. At most 64 KiB.
     #[serde(default)]
     pub plugin_options: serde_json::Map<String, serde_json::Value>,
-    /// Whether the plugin may see numbers in clear, if it asks for them.
+    /// Whether a plugin that asks for numbers in clear gets them. Default: no.
     #[serde(default)]
     pub clear_numbers: bool,
-    /// The bearer tokens of its clients: as they are, or as `sha256:` and the 64 hexadecimal digits of the digest.
+    /// The bearer tokens of the tenant's clients: in clear, or as `sha256:` and the 64 hexadecimal digits of the SHA-256 digest.
     #[serde(default)]
     pub tokens: Vec<Secret>,
-    /// Its account SID, where its clients speak Kaleyra's dialect.
+    /// The account SID in Kaleyra's API. Unique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
-    /// Where national numbers are read as of: two letters of ISO 3166-1. Without it all numbers are international.
+    /// The region of national numbers: two capital letters of ISO 3166-1, such as SE. Omit to read all numbers as international.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_region: Option<String>,
-    /// What its plugins may take in memory together, in bytes.
+    /// The memory limit of all plugin instances of the tenant, in bytes: at least 1,048,576 (1 MiB). Default: 1 GiB.
     #[serde(default = "one_gib")]
     pub memory_limit_bytes: u64,
-    /// How many instances of the plugin share the checks of each list: as many threads check at once. 1 to 64; each takes the
-    /// memory of the whole list.
+    /// The number of plugin instances per list, 1 to 64: as many threads check at once. Each takes the memory of the whole list.
+    /// Default: 1.
     #[serde(default = "one")]
     pub replicas: usize,
-    /// How often each of its tokens may ask. Left out for as often as they like.
+    /// The rate limit of each token. Omit for no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
-    /// How the vendors' block APIs treat it.
+    /// How the vendors' block APIs treat the tenant.
     #[serde(default)]
     pub dialects: TenantDialects,
-    /// The token for Meta that takes the place of its own in what is sent on, unless the sender has one.
+    /// The token for Meta that replaces the client's in forwarded requests, unless the sender has its own. Omit to forward the
+    /// client's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token: Option<Secret>,
+    /// The words by which people opt out and in.
     #[serde(default)]
     pub opt_out: OptOut,
+    /// Where changes of the tenant's lists are reported. Omit to report none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Events>,
+    /// Where routed messages go.
     #[serde(default)]
     pub next_hops: NextHops,
-    /// Its business identities.
+    /// The tenant's business identities, each with its own list.
     #[serde(default)]
     pub senders: Vec<Sender>,
 }
@@ -225,45 +239,47 @@ pub struct Tenant {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sender {
-    /// Its name: 1 to 64 characters of a-z, 0-9, '.', '_' and '-'. In a request it may be left out, as the path has it.
+    /// The sender's name: 1 to 64 characters of a-z, 0-9, '.', '_' and '-', unique within the tenant. May be omitted in a request,
+    /// because the path has it.
     #[serde(default)]
     pub id: String,
-    /// The telephone number it sends from.
+    /// The telephone number that it sends from, in international form. Unique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
-    /// Its bot's id, where its clients speak Sinch's dialect.
+    /// The bot id in Sinch's API. Unique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bot_id: Option<String>,
-    /// Its phone-number-id, where its clients speak Meta's dialect.
+    /// The phone-number-id in Meta's API. Unique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_number_id: Option<String>,
-    /// The id of its WhatsApp business account, which Whats91's clients are shown.
+    /// The id of its WhatsApp business account. Senders may share one. It is shown by Whats91's API, and says whose the forwarded
+    /// requests and webhooks are that name the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waba_id: Option<String>,
-    /// The bearer tokens that are good for this sender only: as they are, or as `sha256:` and the digest.
+    /// The bearer tokens that are valid for this sender only: in clear, or as `sha256:` and the digest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<Secret>,
-    /// Whether it can be used through the vendors' block APIs.
+    /// Whether the sender may be used through the vendors' APIs, and may send messages to the Cloud API. Default: yes.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub active: bool,
-    /// Where its messages go.
+    /// The URL to which its inbound messages are delivered. Omit for the gateway's default callback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
-    /// The token for Meta that takes the place of the client's in what is sent on.
+    /// The token for Meta that replaces the client's in forwarded requests. Omit for the tenant's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token: Option<Secret>,
-    /// What becomes of messages that come in from blocked numbers.
+    /// What happens to inbound messages from blocked people. Default: `drop`.
     #[serde(default, skip_serializing_if = "BlockedInbound::is_drop")]
     pub blocked_inbound: BlockedInbound,
-    /// What becomes of what comes in and can't be read.
+    /// What happens to inbound messages that can't be read. Default: `hold`.
     #[serde(default, skip_serializing_if = "UnreadableInbound::is_hold")]
     pub unreadable_inbound: UnreadableInbound,
-    /// Where they go with `quarantine`.
+    /// The URL to which quarantined messages are delivered. Required for `quarantine`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine_url: Option<String>,
 }
 
-/// What a check answers while the plugin fails.
+/// What decides checks while the plugin fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
@@ -272,7 +288,7 @@ pub enum OnFailure {
     Closed,
     /// Every message passes.
     Open,
-    /// The entries on disk answer: exact for lists of numbers, slower, and blind to a plugin's own rules.
+    /// The entries on disk decide. Slower, and without the plugin's own rules.
     Ledger,
 }
 
@@ -298,7 +314,8 @@ fn one_gib() -> u64 {
 }
 
 impl Tenant {
-    /// As it may be shown: without the secrets that are no tokens, of which only digests are there.
+    /// Replaces every secret except tokens with [`MASK`], for showing to an administrator. Tokens stay as they are, so they must be
+    /// digests already.
     pub fn masked(mut self) -> Self {
         let senders = self.senders.iter_mut().filter_map(|sender| sender.access_token.as_mut());
         let events = self.events.iter_mut().map(|events| &mut events.secret);
@@ -309,10 +326,10 @@ impl Tenant {
     }
 }
 
-/// What stands for a secret that is not shown. It is none itself.
+/// Stands in place of a secret that is not shown. It is rejected as a secret.
 pub const MASK: &str = "(set)";
 
-/// A text that `Debug` does not show.
+/// A secret text. `Debug` does not show it; serialization does.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Secret(pub String);

@@ -1,4 +1,4 @@
-//! `/admin/tenants`
+//! `/admin/tenants`: the administrator's view of tenants.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,31 +8,35 @@ use crate::settings::Tenant;
 /// All tenants.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct TenantsAnswer {
-    /// By name.
+    /// The tenants, sorted by name.
     pub tenants: Vec<TenantAnswer>,
 }
 
-/// A tenant as it is set up.
+/// A tenant and its settings.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct TenantAnswer {
+    /// The tenant's name.
     pub id: String,
+    /// Where the tenant was configured.
     pub managed_by: ManagedBy,
-    /// As the body of a PUT, with digests in place of tokens, and `(set)` in place of other secrets.
+    /// The settings, in the form of a PUT body, with digests in place of tokens and `(set)` in place of other secrets.
     pub settings: Tenant,
 }
 
-/// Where a tenant was set up, which is where it can be changed.
+/// Where a tenant was configured, and so where it can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum ManagedBy {
+    /// In the configuration file.
     File,
+    /// Through the admin API.
     Api,
 }
 
-/// What was removed.
+/// A removed tenant or sender.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct RemovedAnswer {
-    /// The tenant's or the sender's name.
+    /// Its name.
     pub removed: String,
 }

@@ -1,35 +1,35 @@
-//! The words that requests and answers share.
+//! Enumerations that requests and responses share.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which list.
+/// A kind of blacklist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum ListKind {
-    /// The sender's own.
+    /// The sender's own list.
     Sender,
-    /// The one that applies to all senders of the tenant.
+    /// The tenant-wide list, which applies to all of the tenant's senders.
     Tenant,
 }
 
-/// Who answered: the plugin; or, while it fails, the tenant's policy or the entries on disk.
+/// What decided a check: the plugin or, while it fails, the tenant's `on_failure`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum AnsweredBy {
-    /// The plugin.
+    /// The plugin decided.
     Plugin,
-    /// The tenant's `on_failure`: `open` or `closed`.
+    /// The plugin failed, and `on_failure` is `open` or `closed`.
     Policy,
-    /// The entries on disk.
+    /// The plugin failed, and `on_failure` is `ledger`: the entries on disk decided.
     Ledger,
 }
 
-/// How a block came about, as a client may claim.
+/// How a block came about, according to the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "kebab-case"))]
@@ -37,11 +37,11 @@ pub enum GivenSource {
     /// Through an API
     #[default]
     Api,
-    /// By hand
+    /// Entered by hand
     Manual,
-    /// From a file
+    /// Imported from a file
     Import,
-    /// The person asked for it: the hold is theirs, unless another one is named
+    /// The person opted out: sets the person's own hold unless another one is named
     #[cfg_attr(feature = "clap", value(aliases = ["opt_out", "optout"]))]
     OptOut,
 }
@@ -52,27 +52,27 @@ pub enum GivenSource {
 pub enum Source {
     /// Through an API.
     Api,
-    /// By hand.
+    /// Entered by hand.
     Manual,
-    /// From a file.
+    /// Imported from a file.
     Import,
-    /// The person asked for it.
+    /// The person opted out.
     OptOut,
-    /// The gateway itself.
+    /// Made by the gateway itself.
     System,
 }
 
-/// One of the independent reasons for which a number is blocked.
+/// On whose behalf a hold blocks. A person may be blocked by several holds, and each is lifted by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "kebab-case"))]
 pub enum HoldKind {
-    /// The business's own
+    /// The business's own block
     Operator,
     /// The person's opt-out
     #[cfg_attr(feature = "clap", value(aliases = ["opt_out", "optout"]))]
     OptOut,
-    /// The person's opt-out from marketing, which blocks nothing by itself
+    /// The person's opt-out from marketing: blocks marketing messages only
     Marketing,
 }
 
@@ -81,7 +81,7 @@ pub enum HoldKind {
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "kebab-case"))]
 pub enum LiftedHold {
-    /// The business's own. What the person asked for stays
+    /// The business's own block; the person's opt-outs stay
     #[default]
     Operator,
     /// The person's opt-out
@@ -89,11 +89,11 @@ pub enum LiftedHold {
     OptOut,
     /// The person's opt-out from marketing
     Marketing,
-    /// Every one
+    /// All holds
     All,
 }
 
-/// What happened to a number.
+/// What a change did to an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -101,47 +101,47 @@ pub enum Outcome {
     Added,
     /// Blocked again.
     Reactivated,
-    /// Was blocked; now in more directions.
+    /// Was blocked, and is now blocked in more directions.
     Widened,
-    /// Was blocked; its reason, label or expiry changed.
+    /// Was blocked in these directions already. A hold was added, or a reason, label, spelling, expiry or request time changed.
     Updated,
-    /// Was blocked already, exactly so.
+    /// Was blocked like this already; nothing changed.
     Already,
     /// No longer blocked.
     Removed,
     /// Still blocked, in fewer directions.
     Narrowed,
-    /// The hold was lifted; another one still blocks.
+    /// The hold was lifted, but another one still blocks the same directions.
     Lifted,
-    /// Only a hold of another kind blocks it; nothing changed.
+    /// Only holds of other kinds block it; nothing changed.
     Held,
-    /// Was not blocked.
+    /// Was not blocked; nothing changed.
     Absent,
-    /// The list is full; nothing changed.
+    /// The list has reached its maximum number of entries; nothing changed.
     Full,
-    /// The person asked for something else later: nothing changed, and the request is on record.
+    /// The person has made a newer request since: nothing changed, but this one is recorded.
     Outdated,
-    /// There was nothing to lift; when the person asked for it is on record.
+    /// There was nothing to lift, but the time of the person's request is recorded.
     Noted,
-    /// In a dry run: it would be accepted.
+    /// Dry run only: the number would be accepted.
     Valid,
 }
 
-/// Who did something.
+/// The author of a change.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct Actor {
     /// The name of the token, or of the part of the gateway.
     pub name: String,
-    /// The address that the request came from.
+    /// The IP address that the request came from. Omitted if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Through which API: `native`, or a vendor's.
+    /// The API of the request: `native`, or a vendor's name. Omitted for changes by the gateway itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
 }
 
 impl LiftedHold {
-    /// Reads a query parameter.
+    /// Parses the name in JSON, as in the query parameter `hold`. Returns `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "operator" => Some(LiftedHold::Operator),
@@ -169,7 +169,7 @@ impl From<HoldKind> for LiftedHold {
 }
 
 impl HoldKind {
-    /// As it stands in JSON.
+    /// The name in JSON: `operator`, `opt_out` or `marketing`.
     pub const fn as_str(self) -> &'static str {
         match self {
             HoldKind::Operator => "operator",
@@ -180,7 +180,7 @@ impl HoldKind {
 }
 
 impl GivenSource {
-    /// The hold that a block from there sets where the request names none.
+    /// The hold that a block with this source sets if the request names none.
     pub const fn implied_hold(self) -> HoldKind {
         match self {
             GivenSource::OptOut => HoldKind::OptOut,
@@ -190,7 +190,7 @@ impl GivenSource {
 }
 
 impl Source {
-    /// As it stands in JSON.
+    /// The name in JSON: `api`, `manual`, `import`, `opt_out` or `system`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Source::Api => "api",
@@ -203,7 +203,7 @@ impl Source {
 }
 
 impl AnsweredBy {
-    /// As it stands in JSON.
+    /// The name in JSON: `plugin`, `policy` or `ledger`.
     pub const fn as_str(self) -> &'static str {
         match self {
             AnsweredBy::Plugin => "plugin",
@@ -214,7 +214,7 @@ impl AnsweredBy {
 }
 
 impl Outcome {
-    /// As it stands in JSON.
+    /// The name in JSON, in lowercase.
     pub const fn as_str(self) -> &'static str {
         match self {
             Outcome::Added => "added",

@@ -1,4 +1,4 @@
-//! `POST …/entries` and `DELETE …/entries`
+//! `POST …/entries` and `DELETE …/entries`: blocking and unblocking.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{GivenSource, HoldKind, LiftedHold, NumberText, Outcome};
 
-/// Numbers to block: exactly one of `number`, `numbers` and `entries`. The optional fields apply to every entry that does not set its
-/// own.
+/// A request to block numbers. Send exactly one of `number`, `numbers` and `entries`. The optional fields are the defaults of entries
+/// that don't set their own.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlockRequest<'a> {
@@ -24,69 +24,70 @@ pub struct BlockRequest<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10_000))]
     pub entries: Option<Vec<BlockEntry<'a>>>,
-    /// Which directions to block. Default: both.
+    /// The directions to block. Default: both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directions: Option<Vec<Direction>>,
-    /// Why. Stored encrypted.
+    /// The reason. Stored encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 500))]
     pub reason: Option<Cow<'a, str>>,
     /// How the block came about. Default: `api`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<GivenSource>,
-    /// Which hold to set. Default: the person's own where the source is `opt_out`, otherwise the business's.
+    /// Which hold to set. Default: `opt_out` if the source is `opt_out`, otherwise `operator`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldKind>,
-    /// When the block ends by itself.
+    /// When the block expires. Must be in the future. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub expires: Option<Cow<'a, str>>,
-    /// When the person asked for it, if that was earlier than now. A request older than the one on record changes nothing.
+    /// When the person made the request, if that was earlier than now. A request that is older than the one on record changes
+    /// nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub requested: Option<Cow<'a, str>>,
-    /// What to do when some numbers can't be read.
+    /// What to do if some rows are invalid. Default: `refuse`.
     #[serde(default, skip_serializing_if = "OnInvalid::is_default")]
     pub on_invalid: OnInvalid,
-    /// Write nothing; the answer says which numbers would be accepted.
+    /// Write nothing. The response says which numbers would be accepted.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dry_run: bool,
-    /// Leave `results` out of the answer.
+    /// Omit `results` from the response.
     #[serde(default, skip_serializing_if = "is_false")]
     pub brief: bool,
 }
 
-/// A number to block, with the fields that apply to it alone.
+/// A number to block, with its own fields. An omitted field has the value in the request.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlockEntry<'a> {
     /// The number.
     #[serde(borrow)]
     pub number: NumberText<'a>,
-    /// As in [`BlockRequest`].
+    /// The directions to block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directions: Option<Vec<Direction>>,
-    /// As in [`BlockRequest`].
+    /// The reason. Stored encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 500))]
     pub reason: Option<Cow<'a, str>>,
-    /// As in [`BlockRequest`].
+    /// How the block came about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<GivenSource>,
-    /// As in [`BlockRequest`].
+    /// Which hold to set. Default: the one that the entry's own `source` implies, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldKind>,
-    /// As in [`BlockRequest`].
+    /// When the block expires. Must be in the future.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub expires: Option<Cow<'a, str>>,
-    /// As in [`BlockRequest`].
+    /// When the person made the request, if that was earlier than now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub requested: Option<Cow<'a, str>>,
 }
 
-/// Numbers to unblock: either `number` or `numbers`.
+/// A request to unblock numbers. Send either `number` or `numbers`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnblockRequest<'a> {
@@ -97,35 +98,36 @@ pub struct UnblockRequest<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10_000))]
     pub numbers: Option<Vec<NumberText<'a>>>,
-    /// Which directions to unblock. Default: both.
+    /// The directions to unblock. Default: both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directions: Option<Vec<Direction>>,
-    /// Which hold to lift.
+    /// Which hold to lift. Default: `operator`.
     #[serde(default, skip_serializing_if = "LiftedHold::is_default")]
     pub hold: LiftedHold,
-    /// When the person asked for it, if that was earlier than now. A request older than the one on record changes nothing.
+    /// When the person made the request, if that was earlier than now. A request that is older than the one on record changes
+    /// nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub requested: Option<Cow<'a, str>>,
-    /// What to do when some numbers can't be read.
+    /// What to do if some rows are invalid. Default: `refuse`.
     #[serde(default, skip_serializing_if = "OnInvalid::is_default")]
     pub on_invalid: OnInvalid,
-    /// Write nothing.
+    /// Write nothing. The response says which numbers would be accepted.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dry_run: bool,
-    /// Leave `results` out of the answer.
+    /// Omit `results` from the response.
     #[serde(default, skip_serializing_if = "is_false")]
     pub brief: bool,
 }
 
-/// What to do when some numbers can't be read.
+/// What to do if some rows are invalid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnInvalid {
-    /// Refuse the request: nothing is written.
+    /// Refuse the whole request, and write nothing.
     #[default]
     Refuse,
-    /// Write the rest; `invalid` lists the rows that were left out.
+    /// Write the other rows. `invalid` lists the ones that were skipped.
     Skip,
 }
 
@@ -144,35 +146,35 @@ fn is_false(value: &bool) -> bool {
 /// The result of a write.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct WriteAnswer {
-    /// One result per accepted number, in order. Missing where `brief` was asked for.
+    /// The result of each accepted number, in the order of the request. Omitted if `brief` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results: Option<Vec<WriteResult>>,
-    /// How many entries changed.
+    /// How many entries changed. 0 in a dry run.
     pub changed: usize,
-    /// How many did not.
+    /// How many entries did not change. 0 in a dry run.
     pub unchanged: usize,
-    /// The rows that were left out.
+    /// The rows that were skipped, with `on_invalid` set to `skip`.
     pub invalid: Vec<InvalidRow>,
-    /// The list's sequence number after the write: each change takes the next one.
+    /// The list's sequence number after the write. Each change takes the next number.
     pub sequence: u64,
-    /// Whether nothing was written.
+    /// Whether this was a dry run, so that nothing was written.
     pub dry_run: bool,
 }
 
 /// The result for one number.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct WriteResult {
-    /// In E.164, with its plus; or `user:` and a user id.
+    /// The number in E.164 with its plus, or `user:` and a user id.
     pub number: String,
     /// What happened to it.
     pub outcome: Outcome,
 }
 
-/// A row that was left out.
+/// A row that was skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct InvalidRow {
-    /// Its index in the request, from 0.
+    /// The row's index in the request, from 0.
     pub index: usize,
-    /// Why. Never contains the number.
+    /// What is wrong with it. Never contains the number.
     pub reason: String,
 }

@@ -1,8 +1,7 @@
-//! What every HTTP face of Portcullis needs, and what faces have in common: who calls ([`registry`], [`token`]), whom a text means
-//! ([`number`], [`identity`]), what can be done with a list ([`ops`]), and how requests are read, answered, and logged ([`http`]).
+//! The parts that Portcullis's HTTP interfaces share: tenants and their tokens ([`registry`], [`token`]), parsing of numbers and user
+//! ids ([`number`], [`identity`]), the operations on a list ([`ops`]), and reading, answering and logging of requests ([`http`]).
 //!
-//! The faces (the native API, the vendors' dialects, the proxy) build on this and know nothing of each other. What is here knows
-//! none of them.
+//! The interfaces (the native API, the vendors' dialects, the proxy) are crates that depend on this one, and not on each other.
 #![forbid(unsafe_code)]
 
 pub mod gateway;

@@ -1,4 +1,4 @@
-//! Who wrote to a sender lately: what the rule of 24 hours is about.
+//! Who wrote to a sender within 24 hours, for vendors whose clients may only block such people.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,24 +8,30 @@ use parking_lot::Mutex;
 use portcullis_ledger::{LedgerError, List};
 use portcullis_msisdn::Subject;
 
-/// How long ago "lately" is.
+/// How long a visit counts.
 const WINDOW: Duration = Duration::from_hours(24);
-/// The most persons that are remembered of one sender. Who is not, counts as not having written.
+/// The most people to remember per sender. Anyone beyond that counts as not having written.
 const MOST: usize = 1_000_000;
 
-/// Who wrote to a sender lately. In memory, and written down now and then: what a crash loses are the visits since.
+/// The people who wrote to a sender within 24 hours, at most a million.
+///
+/// Visits are kept in memory, and stored in the ledger by [`write_down`](Self::write_down). A crash loses those since the last call. The
+/// first use reads the stored visits, which blocks.
 #[derive(Default)]
 pub struct Visits(Mutex<Option<Book>>);
 
 #[derive(Default)]
 struct Book {
     last: HashMap<Subject, Timestamp>,
-    /// What is not written down yet.
+    /// Visits that are not stored yet.
     fresh: HashMap<Subject, Timestamp>,
 }
 
 impl Visits {
-    /// That somebody wrote now.
+    /// Records that a person wrote to the sender now. Ignored if the maximum number of people is reached.
+    ///
+    /// # Errors
+    /// If the stored visits can't be read from the ledger.
     pub fn note(&self, list: &List, who: Subject) -> Result<(), LedgerError> {
         let now = Timestamp::now();
         self.with(list, |book| {
@@ -36,13 +42,20 @@ impl Visits {
         })
     }
 
-    /// Whether somebody wrote lately.
+    /// Whether a person is known to have written within 24 hours.
+    ///
+    /// # Errors
+    /// If the stored visits can't be read from the ledger.
     pub fn is_lately(&self, list: &List, who: Subject) -> Result<bool, LedgerError> {
         let since = Timestamp::now() - WINDOW;
         self.with(list, |book| book.last.get(&who).is_some_and(|last| *last >= since))
     }
 
-    /// Writes down what is new, and forgets what is old.
+    /// Stores new visits in the ledger, and forgets those older than 24 hours. Blocks on the disk if there are new visits, otherwise does
+    /// nothing.
+    ///
+    /// # Errors
+    /// If the ledger can't be written. The visits are kept for the next call.
     pub fn write_down(&self, list: &List) -> Result<(), LedgerError> {
         let since = Timestamp::now() - WINDOW;
         let fresh = {
@@ -57,7 +70,7 @@ impl Visits {
         let visits: Vec<_> = fresh.iter().map(|(who, at)| (*who, *at)).collect();
         let kept = list.keep_visits(&visits, since);
         if kept.is_err() {
-            // To be tried again; what came meanwhile is newer.
+            // Keep them for the next call. Visits recorded meanwhile are newer.
             if let Some(book) = self.0.lock().as_mut() {
                 for (who, at) in fresh {
                     book.fresh.entry(who).or_insert(at);

@@ -1,4 +1,4 @@
-//! Tenants and senders changed while the gateway runs.
+//! Changing tenants and senders through the admin API.
 
 use std::sync::Arc;
 
@@ -14,33 +14,47 @@ use portcullis_api::settings as typed;
 
 pub use portcullis_engine::Put;
 
-/// Why tenants stay as they are.
+/// Why a change of tenants was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
+    /// No tenant has this name.
     #[error("there is no tenant of this name")]
     UnknownTenant,
+    /// The tenant has no sender of this name.
     #[error("the tenant has no sender of this name")]
     UnknownSender,
-    #[error("tenant {0} is set up in the configuration file: change it there, and restart the gateway")]
+    /// The tenant comes from the configuration file, and can only be changed there.
+    #[error("tenant {0} is set up in the configuration file: change it there, and send the gateway SIGHUP")]
     SetUpInFile(TenantId),
-    #[error("the settings are refused")]
+    /// The settings are invalid, conflict with those of another tenant, or are refused by the plugin.
+    #[error("the settings are invalid")]
     Refused(Vec<Problem>),
-    #[error("the ledger can't be changed")]
+    /// The ledger failed.
+    #[error("cannot change the ledger")]
     Ledger(#[from] LedgerError),
-    /// A defect of the gateway.
-    #[error("a defect stopped the change")]
+    /// A bug in the gateway.
+    #[error("a bug stopped the change")]
     Defect,
 }
 
-/// All of these block: for as long as it takes to fill the lists of one tenant.
+/// Changes block until the tenant's lists are loaded, and run one at a time.
 impl Gateway {
-    /// Adds a tenant, or puts it in the place of the one that has its name.
+    /// Adds a tenant, or replaces the settings of the one with this name. Its entries stay. The settings are stored and survive a
+    /// restart.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] with all mistakes in the settings; [`AdminError::SetUpInFile`]; otherwise if the ledger fails.
     pub fn put_tenant(&self, typed: &typed::Tenant) -> Result<(Put, Arc<Tenant>), AdminError> {
         let _changing = self.changing.lock();
         self.put(typed)
     }
 
-    /// Removes a tenant, its entries, and the key without which copies of those are noise.
+    /// Forgets a tenant: removes its entries, and destroys its key, so that copies of its data become unreadable. Also succeeds for a
+    /// tenant that is not served but still in the ledger.
+    ///
+    /// # Errors
+    /// [`AdminError::UnknownTenant`], [`AdminError::SetUpInFile`], or [`AdminError::Ledger`] if the ledger fails. In the last case the
+    /// tenant is no longer served, but may still be in the ledger: try again.
     pub fn forget_tenant(&self, id: &TenantId) -> Result<(), AdminError> {
         let _changing = self.changing.lock();
         let registry = self.registry.load_full();
@@ -48,14 +62,17 @@ impl Gateway {
         if served.is_some_and(|tenant| tenant.origin == Origin::File) {
             return Err(AdminError::SetUpInFile(id.clone()));
         }
-        // No request finds it from here on.
+        // From here on, no new request finds the tenant.
         self.serve(registry.without(id.as_str()));
         self.engine.blocking_forget_tenant(id)?;
-        info!(tenant = %id, "the tenant is forgotten");
+        info!(tenant = %id, "forgot the tenant");
         Ok(())
     }
 
-    /// Adds a sender to a tenant, or puts it in the place of the one that has its name.
+    /// Adds a sender to a tenant, or replaces the settings of the one with this name. Returns the changed tenant.
+    ///
+    /// # Errors
+    /// [`AdminError::UnknownTenant`], and those of [`put_tenant`](Self::put_tenant).
     pub fn put_sender(
         &self,
         tenant: &TenantId,
@@ -76,7 +93,10 @@ impl Gateway {
         Ok((put, self.put(&typed)?.1))
     }
 
-    /// Removes a sender. Its entries stay in the ledger, and are in force again where it is added again.
+    /// Removes a sender. Its entries stay in the ledger, and are in force again if it is added again.
+    ///
+    /// # Errors
+    /// [`AdminError::UnknownTenant`], [`AdminError::UnknownSender`], and those of [`put_tenant`](Self::put_tenant).
     pub fn remove_sender(&self, tenant: &TenantId, sender: &str) -> Result<(), AdminError> {
         let _changing = self.changing.lock();
         let mut typed = self.settings_of(&*self.changeable(tenant)?).to_typed();
@@ -85,7 +105,8 @@ impl Gateway {
         self.put(&typed).map(drop)
     }
 
-    /// A tenant's settings, with the plugin that serves it now.
+    /// A tenant's settings, with the plugin, version and options that serve it now. They differ from the configured ones after an
+    /// exchange. Does not block.
     pub fn settings_of(&self, tenant: &Tenant) -> TenantConfig {
         let config = tenant.config.clone();
         match self.engine.plugin_of(&config.id) {
@@ -94,7 +115,7 @@ impl Gateway {
         }
     }
 
-    /// The tenant of this name, if it can be changed here.
+    /// The tenant with this name, if it can be changed through the admin API.
     fn changeable(&self, id: &TenantId) -> Result<Arc<Tenant>, AdminError> {
         match self.registry.load().tenant(id.as_str()) {
             None => Err(AdminError::UnknownTenant),
@@ -110,7 +131,7 @@ impl Gateway {
         if before.is_some_and(|tenant| tenant.origin == Origin::File) {
             return Err(AdminError::SetUpInFile(config.id));
         }
-        // Settings through the API have the last word on the plugin, too.
+        // The settings override a plugin that was chosen by an exchange.
         let spec = stored_spec(&config, Origin::Api).map_err(|_| AdminError::Defect)?.reset_choice();
         let put =
             self.engine.blocking_put_tenants(vec![spec]).pop().ok_or(AdminError::Defect)?.map_err(refused)?;
@@ -118,11 +139,11 @@ impl Gateway {
         let tenant = Tenant::of(config.clone(), Origin::Api, &self.engine, metrics, before.map(Arc::as_ref))?;
         let tenant = Arc::new(tenant);
         self.serve(registry.with(Arc::clone(&tenant)));
-        info!(tenant = %tenant.config.id, senders = tenant.senders.len(), "the tenant is served");
+        info!(tenant = %tenant.config.id, senders = tenant.senders.len(), "serving the tenant");
         Ok((put, tenant))
     }
 
-    /// Checks a tenant by itself, and beside the others.
+    /// Validates a tenant's settings, by themselves and against the other tenants'.
     fn checked(&self, typed: &typed::Tenant, registry: &Registry) -> Result<TenantConfig, AdminError> {
         let root = FieldPath::default();
         let mut problems = Vec::new();
@@ -143,7 +164,7 @@ impl Gateway {
     }
 }
 
-/// What is wrong with a tenant's plugin is wrong with the request.
+/// Turns an error of the tenant's plugin into a problem with the field that names it.
 fn refused(error: TenantError) -> AdminError {
     let field = match &error {
         TenantError::Ledger(_) => None,

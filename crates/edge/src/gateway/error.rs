@@ -1,4 +1,4 @@
-//! Why settings are not applied.
+//! Why the settings of tenants can't be applied.
 
 use std::fmt;
 
@@ -8,37 +8,37 @@ use portcullis_ledger::TenantId;
 use crate::settings::TenantConfig;
 use crate::settings::{FieldPath, Problem, UniqueIds};
 
-/// Why the settings of tenants are not applied. Nothing is changed.
+/// Why the settings of tenants can't be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// Two tenants have something that only one can have.
+    /// Two tenants have the same name, token or id, which must be unique.
     #[error("tenant {tenant}, {place}: {what}")]
     Conflict {
-        /// The second of them.
+        /// The second of the two tenants.
         tenant: TenantId,
-        /// Where in its settings.
+        /// The place in its settings.
         place: FieldPath,
         /// What is wrong, and what to do.
         what: String,
     },
-    /// What is kept of a tenant of the admin API can't be read.
-    #[error("what the ledger keeps of tenant {tenant}'s settings can't be read")]
+    /// The stored settings of a tenant of the admin API can't be parsed.
+    #[error("cannot parse the settings of tenant {tenant} that are stored in the ledger")]
     Unreadable {
         /// The tenant.
         tenant: TenantId,
-        /// What its reader says.
+        /// The parser's error.
         source: serde_json::Error,
     },
-    /// What is kept of a tenant of the admin API is not valid any more.
-    #[error("the settings of tenant {tenant}, made through the admin API, are refused: {}", Listed(.problems))]
+    /// The stored settings of a tenant of the admin API are no longer valid.
+    #[error("the settings of tenant {tenant}, made through the admin API, are invalid: {}", Listed(.problems))]
     Stale {
         /// The tenant's name.
         tenant: String,
         /// What is wrong with them.
         problems: Vec<Problem>,
     },
-    /// Settings can't be written as JSON.
-    #[error("the settings of a tenant can't be written down")]
+    /// The settings can't be serialized as JSON.
+    #[error("cannot serialize the settings of a tenant")]
     Unwritable(#[from] serde_json::Error),
     /// A tenant can't be served.
     #[error("tenant {tenant} can't be served")]
@@ -48,7 +48,7 @@ pub enum SettingsError {
         /// Why.
         source: TenantError,
     },
-    /// The engine refuses something.
+    /// The engine failed.
     #[error(transparent)]
     Engine(#[from] Error),
 }
@@ -65,7 +65,7 @@ impl fmt::Display for Listed<'_> {
 }
 
 impl UniqueIds {
-    /// Claims all that a tenant has; the first contradiction is an error.
+    /// Claims the tenant's unique ids. The first conflict is an error.
     pub(super) fn claim_or_refuse(&mut self, config: &TenantConfig) -> Result<(), SettingsError> {
         match self.claim(config, &FieldPath::default()).into_iter().next() {
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! The gateway behind its interfaces: an engine, and whom it serves, started, changed and stopped.
+//! The gateway behind its interfaces: an engine and the tenants that it serves, and how these are started and changed.
 
 mod change_tenants;
 mod error;
@@ -23,25 +23,27 @@ use crate::token::TokenDigest;
 use portcullis_api::settings as typed;
 use portcullis_keywords::Keywords;
 
-/// The gateway behind its interfaces.
+/// The gateway behind its interfaces: an engine and the tenants that it serves.
 pub struct Gateway {
+    /// The engine that runs the tenants' plugins.
     pub engine: Engine,
+    /// The current tenants. Load it once per request, for a consistent view.
     pub registry: ArcSwap<Registry>,
-    /// Tells that the registry is another one.
+    /// Notifies its receivers after each change of the registry.
     pub registry_changes: watch::Sender<()>,
+    /// The gateway's metrics.
     pub metrics: Arc<Metrics>,
     admin_token: ArcSwap<Option<TokenDigest>>,
-    /// Held while tenants are changed, from the first look at them to the end.
+    /// Held during a change of tenants, from reading the registry until the new one is stored.
     changing: parking_lot::Mutex<()>,
 }
 
 impl Gateway {
-    /// Fills every blacklist: of the tenants of the configuration file, and of those that the engine keeps for the admin API. Blocks
-    /// for as long as that takes.
+    /// Loads the blacklists of all tenants: those in the configuration file (`in_file`), and those of the admin API, whose settings the
+    /// engine stores. Blocks until all lists are loaded.
     ///
     /// # Errors
-    ///
-    /// Where a tenant can't be served, or contradicts another one.
+    /// If a tenant can't be served, conflicts with another one, or its stored settings are unreadable or no longer valid.
     pub fn start(
         engine: Engine,
         metrics: Arc<Metrics>,
@@ -51,7 +53,7 @@ impl Gateway {
         let mut unique_ids = UniqueIds::new(admin_token);
         let mut wanted = Vec::new();
         for (config, origin) in configured(in_file, &engine)? {
-            // The file was checked by itself: what is left is between it and the admin API, or within that.
+            // The file is free of conflicts already. Conflicts with or between tenants of the admin API are left.
             unique_ids.claim_or_refuse(&config)?;
             wanted.push((config, origin));
         }
@@ -67,7 +69,7 @@ impl Gateway {
         let status = engine.status();
         let lists: Vec<_> = status.iter().flat_map(|tenant| &tenant.lists).collect();
         let evicted = lists.iter().filter(|list| list.service == Service::Evicted).count();
-        info!(tenants = tenants.len(), lists = lists.len(), evicted, "the blacklists are filled");
+        info!(tenants = tenants.len(), lists = lists.len(), evicted, "the blacklists are loaded");
         Ok(Arc::new(Gateway {
             engine,
             registry: ArcSwap::from_pointee(Registry::new(tenants)),
@@ -78,19 +80,19 @@ impl Gateway {
         }))
     }
 
-    /// From now on requests find these tenants.
+    /// Makes new requests use this registry.
     fn serve(&self, registry: Registry) {
         self.registry.store(Arc::new(registry));
         self.registry_changes.send_replace(());
     }
 
-    /// Whether the token is the administrator's.
+    /// Whether the token is the administrator's. Always false if the configuration has no `admin_token`. Compares in constant time.
     pub fn is_admin(&self, token: &TokenDigest) -> bool {
         self.admin_token.load().as_ref().as_ref() == Some(token)
     }
 }
 
-/// What the engine is to serve, and to keep.
+/// The engine's spec of a tenant. For a tenant of the admin API it includes the settings to store.
 fn stored_spec(
     config: &TenantConfig,
     origin: Origin,
@@ -102,7 +104,7 @@ fn stored_spec(
     Ok(config.spec().kept(kept))
 }
 
-/// The tenants of the file, and those that were added through the admin API.
+/// The tenants of the file, and those of the admin API.
 fn configured(
     in_file: &[TenantConfig],
     engine: &Engine,
@@ -112,8 +114,8 @@ fn configured(
     in_file.iter().map(|tenant| Ok((tenant.clone(), Origin::File))).chain(of_api).collect()
 }
 
-/// Settings as they are checked today, of a tenant that was stored when words without letters and digits were taken, too: these
-/// must not keep all tenants from being served.
+/// Removes words that no text can match. Earlier versions accepted and stored them; today they are refused, which must not prevent the
+/// gateway from starting.
 fn without_unmatchable_words(typed: &typed::Tenant) -> typed::Tenant {
     let mut typed = typed.clone();
     for (list, words) in [("stop", &mut typed.opt_out.stop), ("start", &mut typed.opt_out.start)] {
@@ -125,13 +127,14 @@ fn without_unmatchable_words(typed: &typed::Tenant) -> typed::Tenant {
                 tenant = typed.id,
                 setting = list,
                 ignored,
-                "words of opt_out that no text can match are ignored: send the tenant's settings without them"
+                "ignoring words of opt_out that no text can match: send the tenant's settings without them"
             );
         }
     }
     typed
 }
 
+/// Validates the stored settings of a tenant of the admin API.
 fn checked_again(typed: &typed::Tenant) -> Result<TenantConfig, SettingsError> {
     let mut problems = Vec::new();
     let typed = &without_unmatchable_words(typed);

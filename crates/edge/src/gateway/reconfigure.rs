@@ -1,4 +1,4 @@
-//! A changed configuration file, applied while the gateway runs.
+//! Applying a changed configuration file while the gateway runs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,19 +13,20 @@ use crate::tenant::{Origin, Tenant};
 use crate::token::TokenDigest;
 
 impl Gateway {
-    /// Applies what the file says now of tenants, senders and tokens. A tenant whose plugin does not take its new options stays
-    /// as it was; so do settings that only a start can apply. Blocks for as long as it takes to fill what is new.
+    /// Applies the tenants, senders and tokens of the configuration file, the administrator's token included. A tenant whose plugin
+    /// refuses the new options stays as it was; the error is logged, and recorded in the tenant's plugin status. Blocks until new lists
+    /// are loaded.
     ///
     /// # Errors
-    ///
-    /// Where the tenants contradict each other or those of the admin API: then nothing is changed.
+    /// If the tenants conflict with each other or with tenants of the admin API: nothing is changed then. If the engine fails
+    /// afterwards, it may have some of the new settings already.
     pub fn reconfigure(
         &self,
         admin_token: Option<TokenDigest>,
         wanted: &[TenantConfig],
     ) -> Result<(), SettingsError> {
         let _changing = self.changing.lock();
-        // What the file has now is no tenant of the admin API any more.
+        // Logs which tenants of the admin API are replaced by the file's.
         tenants_of_api(&self.engine, wanted)?;
         let registry = self.registry.load_full();
         let in_file: BTreeSet<&str> = wanted.iter().map(|config| config.id.as_str()).collect();
@@ -51,9 +52,9 @@ impl Gateway {
         for (config, put) in changed.into_iter().zip(self.engine.blocking_put_tenants(specs)) {
             let id = &config.id;
             if let Err(error) = put {
-                // In the record of the tenant it stands with its reasons, which may be the plugin's own words.
-                error!(tenant = %id, "the tenant's new settings are refused by its plugin: it stays as it was");
-                self.engine.record_refusal(id, "what the configuration file says", Arc::new(error));
+                // The reason may be the plugin's own text, so it is not logged. The tenant's plugin status has it.
+                error!(tenant = %id, "the plugin refused the tenant's new settings: the tenant stays as it was");
+                self.engine.record_refusal(id, "the configuration in the file", Arc::new(error));
                 continue;
             }
             let before = registry.tenant(id.as_str()).map(Arc::as_ref);
@@ -74,7 +75,7 @@ impl Gateway {
         self.serve(registry.again(stay.into_iter().chain(fresh)));
         self.engine.blocking_remove_tenants(&removed);
         self.admin_token.store(Arc::new(admin_token));
-        info!(changed = count, removed = removed.len(), "the configuration file is applied");
+        info!(changed = count, removed = removed.len(), "applied the configuration file");
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The configuration file and the tenants of the admin API, which the engine keeps: each with its say.
+//! The stored settings of the admin API's tenants, where the configuration file takes precedence.
 
 use portcullis_engine::Engine;
 
@@ -8,7 +8,7 @@ use tracing::info;
 use crate::settings::TenantConfig;
 use portcullis_api::settings as typed;
 
-/// The tenants of the admin API that the file does not have.
+/// The stored settings of the admin API's tenants, except those that the file names.
 pub(super) fn tenants_of_api(
     engine: &Engine,
     in_file: &[TenantConfig],
@@ -16,8 +16,8 @@ pub(super) fn tenants_of_api(
     let mut tenants = Vec::new();
     for (tenant, stored) in engine.kept() {
         if in_file.iter().any(|config| config.id == tenant) {
-            // How a tenant gets from the admin API into the file: from then on the file has it.
-            info!(%tenant, "the configuration file has the word on this tenant now: what was set while running is dropped");
+            // This is how a tenant moves from the admin API into the file.
+            info!(%tenant, "the configuration file names this tenant: its settings from the admin API are dropped");
             continue;
         }
         let typed =

@@ -1,6 +1,7 @@
-//! What can be done with a blacklist, on typed values: check, block, unblock, read. Every interface speaks to this.
+//! The operations on a blacklist: check, block, unblock and read. Every interface uses these.
 //!
-//! Everything here but [`check::one`] and [`check::many`] blocks the thread that calls it: on the disk, or for as long as a plugin may take.
+//! [`check::one`] and [`check::many`] may be called on an async thread. The other functions read or write the ledger, or wait for a
+//! plugin: call them through [`blocking`], or on a thread that may block.
 
 mod blocking;
 pub mod check;

@@ -1,4 +1,4 @@
-//! Reading entries.
+//! Reading entries and their history. All functions block on the ledger.
 
 use std::num::NonZeroUsize;
 
@@ -9,22 +9,29 @@ use super::refusal::Refusal;
 use super::target::Target;
 use portcullis_engine::{Identity, List};
 
-/// An entry as its tenant may see it.
+/// An entry, with the number or user id that it is about.
 pub struct Shown {
+    /// The id by which clients know the entry.
     pub id: PublicId,
-    /// Missing where it is nobody's.
+    /// The person; `None` if the subject is nobody's under the tenant's key.
     pub identity: Option<Identity>,
+    /// The entry in the ledger.
     pub entry: Entry,
 }
 
-/// A part of a list.
+/// A page of entries.
 pub struct ShownPage {
+    /// The entries.
     pub entries: Vec<Shown>,
-    /// The cursor of the next part, if there is one.
+    /// The last entry's id, to be passed as the start of the next page; `None` on the last page.
     pub next: Option<PublicId>,
 }
 
-/// Entries in a stable order that means nothing.
+/// Returns at most `limit` entries, in an order that is stable but arbitrary. Between pages, entries that don't change are neither
+/// skipped nor repeated, except with [`Paging::Skip`].
+///
+/// # Errors
+/// If the ledger fails, or the tenant was removed meanwhile.
 pub fn page(
     target: &Target,
     from: Paging,
@@ -38,13 +45,19 @@ pub fn page(
     Ok(ShownPage { entries, next })
 }
 
-/// One entry, active or not.
+/// Returns the subject's entry, active or not.
+///
+/// # Errors
+/// [`Refusal::EntryNotFound`] if there is none; otherwise if the ledger fails, or the tenant was removed meanwhile.
 pub fn entry(target: &Target, subject: Subject) -> Result<Shown, Refusal> {
     let entry = target.list.entries().get(subject)?.ok_or(Refusal::EntryNotFound)?;
     show(target, entry)
 }
 
-/// The entry of a person, active or not: one that blocks before others.
+/// Returns the person's entry. If old spellings of the number have several, an active one takes precedence.
+///
+/// # Errors
+/// Those of [`entry`].
 pub fn entry_of(target: &Target, person: &Person) -> Result<Shown, Refusal> {
     let entry = target.list.entries().find(person)?.into_iter().next().ok_or(Refusal::EntryNotFound)?;
     show(target, entry)
@@ -55,23 +68,29 @@ fn show(target: &Target, entry: Entry) -> Result<Shown, Refusal> {
     Ok(Shown { id: target.list.entries().public_id(entry.subject), identity, entry })
 }
 
-/// Whom a walk over a list shows.
+/// Which people [`blocked`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
+    /// Numbers and user ids.
     Everybody,
-    /// As for clients that know nothing else.
+    /// Numbers only, for clients that don't know user ids.
     Numbers,
 }
 
-/// Some of those that are blocked.
+/// A page of blocked people.
 pub struct Blocked {
-    /// Each with its place in the list.
+    /// The people, each with the subject that marks their position in the list.
     pub members: Vec<(Subject, Identity)>,
-    /// Whether there are more, in the direction of the walk.
+    /// Whether there are more: after the last one, or, for a page that ends [before](Paging::Before) a subject, before the first.
     pub more: bool,
 }
 
-/// Up to `limit` of those that are blocked in all of these directions, in a stable order that means nothing.
+/// Returns at most `limit` people who are blocked in all of these directions, in an order that is stable but arbitrary.
+///
+/// A number costs microseconds; a user id, a lookup in the ledger. With [`Paging::Skip`] the skipped entries are read too.
+///
+/// # Errors
+/// If the ledger fails, or the tenant was removed meanwhile.
 pub fn blocked(
     target: &Target,
     from: Paging,
@@ -81,7 +100,7 @@ pub fn blocked(
 ) -> Result<Blocked, Refusal> {
     let filter = Filter { status: portcullis_ledger::StatusFilter::Active, covering: directions };
     let list = target.list.entries();
-    // Counted pages count those that are shown.
+    // Pages by number count only the people that are shown.
     let (mut from, mut skip) = match from {
         Paging::Skip(count) if who == Who::Numbers => (Paging::Start, count),
         from => (from, 0),
@@ -124,7 +143,7 @@ pub fn blocked(
     }
 }
 
-/// How many entries are looked at in one go at least.
+/// The fewest entries to read from the ledger at once.
 const STEP: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 fn reveal_all(target: &Target, subjects: &[Subject]) -> Result<Vec<(Subject, Identity)>, Refusal> {
@@ -137,15 +156,16 @@ fn reveal_all(target: &Target, subjects: &[Subject]) -> Result<Vec<(Subject, Ide
     Ok(all)
 }
 
-/// A search over numbers and texts.
+/// A search in the numbers, display forms and reasons of entries. Ignores case.
 pub struct Search<'a> {
-    /// In numbers in each of their spellings and as they were written, and in reasons; of either case.
+    /// The text to find: part of a display form or reason, or part of the digits of a number in any of its spellings.
     pub text: &'a str,
-    /// The number that the text is read as.
+    /// The number that the text stands for, if it is one.
     person: Option<Msisdn>,
 }
 
 impl<'a> Search<'a> {
+    /// Creates a search. The text also finds the number that it would be read as.
     pub fn new(target: &Target, text: &'a str) -> Self {
         let person = target.read(text).ok().and_then(|identity| identity.number());
         Search { text, person }
@@ -171,16 +191,24 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A page of numbers by its number, of those that a search finds.
+/// A request for a page of numbers at an offset, optionally of a search.
 pub struct Counted<'a> {
-    /// How many to leave out.
+    /// How many matching entries to skip.
     pub skip: u64,
+    /// The most entries to return.
     pub limit: NonZeroUsize,
+    /// Which entries to consider.
     pub filter: Filter,
+    /// What the entries must contain; `None` for no search.
     pub search: Option<Search<'a>>,
 }
 
-/// Entries about numbers, in a stable order that means nothing, and whether there are more. A search looks at the whole list.
+/// Returns a page of entries about numbers, in an order that is stable but arbitrary, and whether there are more. Omits user ids.
+///
+/// Decrypts every entry up to the end of the page, so a search that finds little reads the whole list.
+///
+/// # Errors
+/// If the ledger fails, or the tenant was removed meanwhile.
 pub fn counted(target: &Target, wanted: &Counted<'_>) -> Result<(Vec<Shown>, bool), Refusal> {
     let mut from = Paging::Start;
     let mut skip = wanted.skip;
@@ -210,21 +238,29 @@ pub fn counted(target: &Target, wanted: &Counted<'_>) -> Result<(Vec<Shown>, boo
     }
 }
 
-/// A record of the trail as its tenant may see it.
+/// A record of the audit trail, with the number or user id that it is about.
 pub struct ShownRecord {
+    /// The id by which clients know the entry.
     pub id: PublicId,
+    /// The person; `None` if the subject is nobody's under the tenant's key.
     pub identity: Option<Identity>,
+    /// The record in the ledger.
     pub record: Record,
 }
 
-/// A part of a trail, the newest record first.
+/// A page of the audit trail, the latest record first.
 pub struct ShownTrail {
+    /// The records.
     pub records: Vec<ShownRecord>,
-    /// From where older ones are to be asked for.
+    /// The `before` argument for the next page; `None` on the last page.
     pub older: Option<Seq>,
 }
 
-/// What was done to the list, or to one person's entry of it, before the change of this number.
+/// Returns the audit trail of the list, or of one person: changes with a sequence number below `before`, or all. Returns about `limit`
+/// records, because records with the same sequence number are not split.
+///
+/// # Errors
+/// If the ledger fails, or the tenant was removed meanwhile.
 pub fn trail(
     target: &Target,
     of: Option<Person>,
@@ -239,7 +275,10 @@ pub fn trail(
     Ok(ShownTrail { records: records(&target.list, trail.records)?, older: trail.older })
 }
 
-/// Records as their tenant may see them.
+/// Adds to each record the entry's public id and the person. Costs a lookup in the ledger for each user id.
+///
+/// # Errors
+/// If the ledger fails, or the tenant was removed meanwhile.
 pub fn records(list: &List, records: Vec<Record>) -> Result<Vec<ShownRecord>, Refusal> {
     let show = |record: Record| {
         let id = list.entries().public_id(record.subject);

@@ -1,30 +1,40 @@
-//! Why a request is not done.
+//! Why an operation was refused.
 
 use portcullis_ledger::{LedgerError, TooLong};
 
 use crate::identity::IdentityError;
 
-/// Why a request is not done. Each interface says it in its own words and codes.
+/// Why an operation was refused. Nothing was changed. Each interface maps this to its own codes and messages.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// The tenant has no sender of this name, or the tenant was removed meanwhile.
     #[error("the tenant has no sender of this name")]
     UnknownSender,
-    #[error("the token is good for another sender only")]
+    /// The token belongs to another sender, or to a sender where the tenant-wide list is requested.
+    #[error("the token is valid for another sender only")]
     SenderNotAllowed,
+    /// The list has no entry for this person or id.
     #[error("the list has no such entry")]
     EntryNotFound,
-    /// Another hold than the one to be lifted.
+    /// The hold to lift is not in force, but one of another kind is.
     #[error("the number stays blocked by a hold of another kind")]
     Held,
-    /// Nothing of the request was done.
-    #[error("some rows can't be taken")]
+    /// Some rows are invalid, so none was processed.
+    #[error("some rows are invalid")]
     InvalidRows(Vec<RowProblem>),
-    #[error("{given} numbers at once are more than {limit}")]
-    TooManyNumbers { given: usize, limit: usize },
+    /// The request has too many rows.
+    #[error("{given} numbers in one request are more than {limit}")]
+    TooManyNumbers {
+        /// The number of rows in the request.
+        given: usize,
+        /// The most rows that are accepted.
+        limit: usize,
+    },
+    /// The ledger failed.
     #[error(transparent)]
     Ledger(LedgerError),
-    /// A defect of the gateway.
-    #[error("a defect stopped the request")]
+    /// A bug in the gateway.
+    #[error("a bug stopped the request")]
     Defect,
 }
 
@@ -38,52 +48,70 @@ impl From<LedgerError> for Refusal {
     }
 }
 
-/// A row that can't be taken.
+/// An invalid row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowProblem {
-    /// Which row, from 0 on.
+    /// The index of the row in the request, from 0.
     pub index: usize,
+    /// What is wrong with it.
     pub error: RowError,
 }
 
-/// Why a row can't be taken. Tells nothing about the number itself.
+/// Why a row is invalid. The messages never contain the number, except masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RowError {
+    /// The text is neither a number nor a user id.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    #[error("no direction is named: name inbound, outbound or both")]
+    /// The row names no direction.
+    #[error("no direction is given: write inbound, outbound or both")]
     NoDirections,
+    /// The reason is too long.
     #[error("{0}: shorten it")]
     Reason(TooLong),
-    #[error("the end is not a time of RFC 3339: write it like 2030-01-31T12:00:00Z")]
+    /// The expiry is not an RFC 3339 time.
+    #[error("the expiry is not an RFC 3339 time: write it like 2030-01-31T12:00:00Z")]
     NotATime,
-    #[error("the end lies in the past: name a later one")]
+    /// The expiry is not in the future.
+    #[error("the expiry is in the past: give a later time")]
     InThePast,
-    #[error("the time of the request is not a time of RFC 3339: write it like 2026-01-31T12:00:00Z")]
+    /// The time of the person's request is not an RFC 3339 time.
+    #[error("the time of the request is not an RFC 3339 time: write it like 2026-01-31T12:00:00Z")]
     RequestedNotATime,
-    #[error("the time of the request lies in the future")]
+    /// The time of the person's request is in the future.
+    #[error("the time of the request is in the future")]
     RequestedInTheFuture,
+    /// The time of the person's request is before [`EARLIEST`](portcullis_api::requested::EARLIEST).
     #[error(
-        "the time of the request lies before 1990, when nobody could ask for that: does it stand for no time at all? leave it out"
+        "the time of the request is before 1990, when nobody could have made it: leave it out if it is a placeholder for no time"
     )]
     RequestedBeforeMessages,
+    /// The client's own name for the source is too long.
     #[error("the name of the source: {0}: shorten it")]
     Label(TooLong),
+    /// A sender can't be blocked on its own list.
     #[error("it is the sender's own number")]
     OwnNumber,
-    #[error("no message of theirs came in within 24 hours")]
+    /// The person has not written to the sender within 24 hours, which the tenant's `within_24_hours` requires.
+    #[error("the person did not write to the sender within 24 hours")]
     OutsideWindow,
-    #[error("the list has as many entries as it may have")]
+    /// The list has reached its capacity.
+    #[error("the list has reached its maximum number of entries")]
     Full,
+    /// The next hop's URL has a placeholder for a number, but the person is known by a user id only.
     #[error(
-        "it is a user id, and the next hop's URL has a place for a number, of which the hop could make somebody's: write a \
-         number, or let the operator have the message posted to the hop, without {{sender}} and {{recipient}} in its URL"
+        "it is a user id, and the next hop's URL has a placeholder for a number, so the hop could take the id for somebody's \
+         number: write a number, or ask the operator to have messages posted to the hop, with neither {{sender}} nor \
+         {{recipient}} in its URL"
     )]
     UserInUrl,
-    #[error("it was blocked through something else, which has to lift it")]
+    /// The block was made through another interface.
+    #[error("it was blocked through another interface, which has to lift the block")]
     Foreign,
+    /// The person opted out, and the interface may not lift that.
     #[error("they opted out, and only they can lift that")]
     OptedOut,
+    /// The person is blocked on the tenant-wide list.
     #[error("they are blocked for all senders: unblock them on the tenant-wide list")]
     TenantWide,
 }

@@ -1,4 +1,4 @@
-//! The blacklist that a request is about.
+//! The blacklist that a request is about, and its author.
 
 use std::sync::Arc;
 
@@ -12,19 +12,22 @@ use crate::registry::Caller;
 use crate::settings::SenderConfig;
 use crate::tenant::{Sender, Tenant};
 
-/// The blacklist that a request is about, and who asks.
+/// The blacklist that a request is about, and the author of the request. Cheap to clone.
 #[derive(Clone)]
 pub struct Target {
+    /// The tenant that owns the list.
     pub tenant: Arc<Tenant>,
+    /// The author of changes, for the audit trail.
     pub actor: Actor,
+    /// The list.
     pub list: List,
-    /// What is remembered of the sender's traffic; none for the tenant-wide list.
+    /// The sender that owns the list; `None` for the tenant-wide list.
     pub sender: Option<Sender>,
-    /// How numbers are written.
+    /// How the client writes numbers.
     writing: Writing,
 }
 
-/// How those who ask write numbers.
+/// How a client writes numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writing {
     /// As people do: see [`NumberReader::read`](crate::number::NumberReader::read).
@@ -34,7 +37,11 @@ enum Writing {
 }
 
 impl Target {
-    /// A sender's own list; with it goes the tenant-wide one, in checks.
+    /// The list of a sender of the caller's tenant. Checks include the tenant-wide list.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownSender`] if the tenant has no sender `name`; [`Refusal::SenderNotAllowed`] if the caller's token is for another
+    /// one.
     pub fn sender(caller: &Caller, name: &str) -> Result<Self, Refusal> {
         let sender = caller.tenant.senders.get(name).ok_or(Refusal::UnknownSender)?;
         if !caller.may_use(name) {
@@ -49,7 +56,10 @@ impl Target {
         })
     }
 
-    /// The tenant-wide list alone.
+    /// The tenant-wide list of the caller's tenant.
+    ///
+    /// # Errors
+    /// [`Refusal::SenderNotAllowed`] if the caller's token is for one sender only.
     pub fn tenant(caller: &Caller) -> Result<Self, Refusal> {
         if caller.sender.is_some() {
             return Err(Refusal::SenderNotAllowed);
@@ -63,7 +73,8 @@ impl Target {
         })
     }
 
-    /// A sender's own list, for something that the gateway does by itself.
+    /// A sender's own list, for changes that the gateway makes by itself. Numbers are read as vendors write them. Returns `None` if the
+    /// tenant has no such sender.
     pub fn own(tenant: &Arc<Tenant>, sender: &str, actor: Actor) -> Option<Self> {
         let sender = tenant.senders.get(sender)?;
         Some(Target {
@@ -75,12 +86,16 @@ impl Target {
         })
     }
 
-    /// The same, for a vendor's client.
+    /// The same list, with numbers read as vendors write them: see
+    /// [`NumberReader::read_vendor_s`](crate::number::NumberReader::read_vendor_s).
     pub fn of_vendor(self) -> Self {
         Target { writing: Writing::Vendor, ..self }
     }
 
-    /// Reads whom a client means, as this tenant's clients write that.
+    /// Parses a number or user id as this kind of client writes them, with the tenant's default region.
+    ///
+    /// # Errors
+    /// If it is neither.
     #[inline]
     pub fn read(&self, text: &str) -> Result<Identity, IdentityError> {
         match self.writing {
@@ -89,23 +104,33 @@ impl Target {
         }
     }
 
-    /// What somebody is known as behind the edge; `None` for a user id that was never seen. For a user id this asks the
-    /// ledger.
+    /// Returns the person with this number or user id; `None` for a user id that was never used in this tenant. Reads the ledger for a
+    /// user id, and costs nothing for a number.
+    ///
+    /// # Errors
+    /// If the ledger fails, or the tenant was removed meanwhile.
     pub fn person(&self, identity: &Identity) -> Result<Option<Person>, Refusal> {
         Ok(self.list.person(identity)?)
     }
 
-    /// As [`person`](Self::person), but a user id that was never seen is remembered, durably.
+    /// Like [`person`](Self::person), but durably registers a user id that is new to the tenant.
+    ///
+    /// # Errors
+    /// If the ledger fails, or the tenant was removed meanwhile.
     pub fn ensure_person(&self, identity: &Identity) -> Result<Person, Refusal> {
         Ok(self.list.ensure_person(identity)?)
     }
 
-    /// Whom a write is about.
+    /// The person that a write is about. Does not block.
     pub fn whom(&self, identity: &Identity) -> Whom {
         self.list.whom(identity)
     }
 
-    /// Whether somebody wrote to the sender within 24 hours, as far as that is known.
+    /// Whether the person is known to have written to the sender within 24 hours. Always false for the tenant-wide list. Blocks the
+    /// first time, to read the stored visits.
+    ///
+    /// # Errors
+    /// If the ledger fails, or the tenant was removed meanwhile.
     pub fn wrote_lately(&self, who: Subject) -> Result<bool, Refusal> {
         match &self.sender {
             Some(sender) => Ok(sender.visits.is_lately(self.list.ledger(), who)?),
@@ -113,12 +138,15 @@ impl Target {
         }
     }
 
-    /// Who a subject is; `None` where it is nobody's under the tenant's key.
+    /// Returns the number or user id of a subject; `None` if it is nobody's under the tenant's key. Reads the ledger for a user id.
+    ///
+    /// # Errors
+    /// If the ledger fails, or the tenant was removed meanwhile.
     pub fn reveal(&self, subject: Subject) -> Result<Option<Identity>, Refusal> {
         Ok(self.list.reveal(subject)?)
     }
 
-    /// What the configuration says of the sender; `None` for the tenant-wide list.
+    /// The sender's settings; `None` for the tenant-wide list.
     pub fn sender_config(&self) -> Option<&SenderConfig> {
         let Scope::Sender(name) = self.list.scope() else { return None };
         self.tenant.config.senders.iter().find(|sender| sender.id == *name)

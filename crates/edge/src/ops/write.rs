@@ -1,4 +1,4 @@
-//! Blocking and unblocking.
+//! Blocking and unblocking people. All functions that write block until the change is on disk.
 
 use jiff::Timestamp;
 use portcullis_engine::{Identity, ListKind};
@@ -13,27 +13,28 @@ use super::target::Target;
 use crate::identity::IdentityError;
 use portcullis_api::requested::{self, NotThen};
 
-/// The most rows that are written at once.
+/// The most rows in one call of [`block`] or [`unblock`].
 pub const MAX_ROWS: usize = 10_000;
 
-/// How rows are to be written.
+/// Options of [`block`] and [`unblock`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriteOptions {
-    /// Whether rows that can't be taken are left out, and the rest written. Otherwise one of them refuses all.
+    /// Whether to skip invalid rows and write the others. If not, one invalid row refuses the whole request.
     pub skip_invalid: bool,
-    /// Whether nothing is to be written at all.
+    /// Whether to validate the rows only, and write nothing.
     pub dry_run: bool,
+    /// Additional conditions for blocks.
     pub terms: Terms,
 }
 
-/// On what terms numbers are blocked. The default: on none.
+/// Conditions that a block must meet in addition to valid fields. By default there are none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terms {
-    /// How many entries the list may have.
+    /// The maximum number of active entries on the list. A block beyond it has the outcome [`Outcome::Full`].
     pub capacity: Option<u64>,
-    /// Whether the sender's own number is refused.
+    /// Whether to refuse the sender's own number.
     pub no_own_number: bool,
-    /// Whether only who wrote within 24 hours can be blocked.
+    /// Whether to refuse people who have not written to the sender within 24 hours.
     pub within_24_hours: bool,
 }
 
@@ -74,24 +75,29 @@ impl Named<'_> {
     }
 }
 
-/// Somebody to be blocked, as a client writes it.
+/// A person to block, with fields as the client wrote them.
 #[derive(Clone, Copy)]
 pub struct BlockRow<'a> {
+    /// Whom to block.
     pub whom: Named<'a>,
+    /// The hold to set.
     pub hold: HoldKind,
+    /// The directions to block; at least one.
     pub directions: Directions,
+    /// How the block came about.
     pub source: Source,
-    /// What the client calls the source.
+    /// The client's own name for the source, at most 64 characters. Empty counts as none.
     pub label: Option<&'a str>,
+    /// The reason, at most 500 characters. Empty counts as none.
     pub reason: Option<&'a str>,
-    /// In RFC 3339.
+    /// When the block expires: an RFC 3339 time in the future. `None`: never.
     pub expires: Option<&'a str>,
-    /// When the person asked for it, in RFC 3339.
+    /// When the person made the request: an RFC 3339 time in the past. `None`: now.
     pub requested: Option<&'a str>,
 }
 
 impl<'a> BlockRow<'a> {
-    /// The operator's block of a number through an API, and nothing said about it.
+    /// Creates an operator's block through an API, without texts, expiry or request time.
     pub fn of(whom: impl Into<Named<'a>>, directions: Directions) -> Self {
         BlockRow {
             whom: whom.into(),
@@ -106,25 +112,26 @@ impl<'a> BlockRow<'a> {
     }
 }
 
-/// What is to be lifted.
+/// What to lift, and under which conditions.
 #[derive(Clone, Copy, Debug)]
 pub struct Lift<'a> {
+    /// The directions to unblock.
     pub directions: Directions,
-    /// The hold of this kind only.
+    /// The kind of hold to lift; `None` lifts all.
     pub hold: Option<HoldKind>,
-    /// Only where all of these directions are blocked.
+    /// The lift has no effect unless the person is blocked in all of these directions.
     pub covering: Directions,
-    /// Only what was blocked through this interface; anything else is [`RowError::Foreign`].
+    /// Refuses operators' blocks that were not made through this interface, with [`RowError::Foreign`].
     pub made_through: Option<&'a str>,
-    /// Whether somebody whom this leaves blocked in one of `covering` is an error: for their own opt-out
-    /// [`RowError::OptedOut`], for an operator's block of all senders [`RowError::TenantWide`].
+    /// Whether to refuse a lift after which the person would still be blocked in one of the directions `covering`: by their own
+    /// opt-out ([`RowError::OptedOut`]), or by an operator's block on the tenant-wide list ([`RowError::TenantWide`]).
     pub or_stays_blocked: bool,
-    /// When the person asked for it; where that is not known, now.
+    /// When the person made the request, if known. `None`: now.
     pub requested: Option<Timestamp>,
 }
 
 impl Lift<'_> {
-    /// These directions of all holds.
+    /// Lifts these directions of all holds, unconditionally.
     pub fn of(directions: Directions) -> Self {
         Lift {
             directions,
@@ -136,7 +143,7 @@ impl Lift<'_> {
         }
     }
 
-    /// What lifts it of somebody.
+    /// The write that applies this to a person.
     fn write(&self, target: &Target, whom: impl Into<portcullis_ledger::Whom>) -> Write {
         Write::Unblock(Unblock {
             covering: self.covering,
@@ -146,7 +153,7 @@ impl Lift<'_> {
         })
     }
 
-    /// What speaks against lifting this of somebody.
+    /// Returns why this must not be lifted for a person with these entries, if there is a reason.
     pub fn objection(&self, standing: &PersonEntries) -> Option<RowError> {
         let PersonEntries { own, wide } = standing;
         let is_foreign = |hold: &Hold| {
@@ -170,13 +177,19 @@ impl Lift<'_> {
     }
 }
 
-/// The entries of somebody: on the list that a request is about, and on the tenant-wide one that holds beside it.
+/// A person's entries that apply to a list. Usually there is at most one per list, but old spellings of a number may have more.
 pub struct PersonEntries {
+    /// The entries on the list itself.
     pub own: Vec<Entry>,
+    /// The entries on the tenant-wide list, for a sender's list; otherwise empty.
     pub wide: Vec<Entry>,
 }
 
 impl PersonEntries {
+    /// Reads the entries from the ledger.
+    ///
+    /// # Errors
+    /// If the ledger fails, or the tenant was removed meanwhile.
     pub fn of(target: &Target, person: &Person) -> Result<Self, Refusal> {
         let wide = match target.list.kind() {
             ListKind::Sender => target.tenant.wide.entries().find(person)?,
@@ -194,31 +207,32 @@ fn all(entries: &[Entry], of: impl Fn(&Entry) -> Directions) -> Directions {
     entries.iter().map(of).fold(Directions::NONE, |all, of| all | of)
 }
 
-/// What became of the rows.
+/// The result of [`block`] or [`unblock`].
 pub struct WriteReport {
-    /// The rows that were written, or would be, in order. The outcome is missing in a dry run.
+    /// The results of the valid rows, in order.
     pub results: Vec<RowResult>,
-    /// The rows that were left out.
+    /// The rows that were skipped.
     pub invalid: Vec<RowProblem>,
-    /// The list's sequence number afterwards.
+    /// The list's sequence number after the write.
     pub sequence: Seq,
 }
 
-/// What became of a row.
+/// The result of a valid row.
 pub struct RowResult {
+    /// The number or user id in the row.
     pub identity: Identity,
-    /// Missing in a dry run.
+    /// What happened to the entry; `None` in a dry run.
     pub outcome: Option<Outcome>,
-    /// Under which subject the person's entry stands.
+    /// The subject of the person's entry; `None` in a dry run, and for a user id that was never used.
     pub subject: Option<Subject>,
 }
 
 impl RowResult {
-    /// Why what an interface asked for is not so, although the row could be taken.
+    /// Returns why the row had no effect although it is valid: the list is full, or the person's own opt-out still blocks.
     pub fn failure(&self) -> Option<RowError> {
         match self.outcome? {
             Outcome::Full => Some(RowError::Full),
-            // Of the two kinds of holds that block, the operator's went, or was not there.
+            // Two kinds of holds block. The operator's was lifted or absent, so the person's own is left.
             Outcome::Held | Outcome::Lifted => Some(RowError::OptedOut),
             _ => None,
         }
@@ -226,14 +240,20 @@ impl RowResult {
 }
 
 impl WriteReport {
-    /// The rows that were taken in vain.
+    /// The valid rows that had no effect. Their indices count [`results`](Self::results), not the rows of the request.
     pub fn failures(&self) -> Vec<RowProblem> {
         let failure = |(index, row): (usize, &RowResult)| Some(RowProblem { index, error: row.failure()? });
         self.results.iter().enumerate().filter_map(failure).collect()
     }
 }
 
-/// Blocks numbers. When this returns, they are on disk, and the next check sees them.
+/// Blocks people. When this returns, the blocks are on disk and apply to the next check.
+///
+/// All rows are written in one transaction, which costs one flush of the disk and then microseconds per row.
+///
+/// # Errors
+/// [`Refusal::TooManyNumbers`] for more than [`MAX_ROWS`] rows; [`Refusal::InvalidRows`] for invalid ones, unless they are skipped;
+/// otherwise if the ledger fails, or the tenant was removed meanwhile. Nothing is written then.
 pub fn block(target: &Target, rows: &[BlockRow<'_>], options: WriteOptions) -> Result<WriteReport, Refusal> {
     let now = Timestamp::now();
     let terms = options.terms;
@@ -286,7 +306,7 @@ pub fn block(target: &Target, rows: &[BlockRow<'_>], options: WriteOptions) -> R
     write(target, rows.len(), options, read, judge, make)
 }
 
-/// What is said of a block.
+/// The parsed texts and times of a row.
 struct Said {
     reason: Option<Reason>,
     label: Option<Label>,
@@ -294,7 +314,10 @@ struct Said {
     requested: Option<Timestamp>,
 }
 
-/// Takes directions away from numbers. When this returns, that is on disk, and the next check sees it.
+/// Lifts holds of people. When this returns, the change is on disk and applies to the next check.
+///
+/// # Errors
+/// Those of [`block`].
 pub fn unblock(
     target: &Target,
     people: &[Named<'_>],
@@ -316,7 +339,11 @@ pub fn unblock(
     write(target, people.len(), options, read, judge, make)
 }
 
-/// Takes directions away from one entry, which must be there and cover one of them.
+/// Lifts holds of one entry.
+///
+/// # Errors
+/// [`Refusal::EntryNotFound`] if the entry does not exist or blocks none of the directions; [`Refusal::Held`] if only holds of another
+/// kind block; otherwise if the ledger fails, or the tenant was removed meanwhile.
 pub fn unblock_entry(target: &Target, subject: Subject, lift: Lift<'_>) -> Result<Written, Refusal> {
     let written = target.list.blocking_write(vec![lift.write(target, subject)])?;
     match written.first().map(|written| (written, written.outcome)) {
@@ -326,22 +353,28 @@ pub fn unblock_entry(target: &Target, subject: Subject, lift: Lift<'_>) -> Resul
     }
 }
 
-/// What is to be said anew of an entry.
+/// A change of what is recorded about an entry's hold.
 pub struct Amendment {
-    /// In the hold of this kind. What is not said anew stays as it is, also when it ends.
+    /// The kind of the hold. Its source, label, expiry and request time stay as they are.
     pub hold: HoldKind,
+    /// The directions to block.
     pub directions: Directions,
+    /// The new reason; `None` keeps the old one.
     pub reason: Option<Reason>,
-    /// Whether the hold is lifted of these directions at once: it is about one that is not in force, or not any more.
+    /// Whether to lift these directions again in the same write, so that the hold ends up not in force.
     pub lifted: bool,
 }
 
-/// Blocks the number of an entry again, without its being named.
+/// Rewrites a hold of an entry, by blocking its subject again. When this returns, the change is on disk.
+///
+/// # Errors
+/// If the ledger fails, or the tenant was removed meanwhile. [`Refusal::Ledger`] with
+/// [`NoDirections`](portcullis_ledger::LedgerError::NoDirections) if the amendment has no directions.
 pub fn amend(target: &Target, entry: &Entry, amendment: Amendment) -> Result<(), Refusal> {
     let Amendment { hold: kind, directions, reason, lifted } = amendment;
     let there = entry.holds.get(kind);
     let in_force = there.filter(|hold| !hold.directions.is_none());
-    // Other words for it do not make it asked for anew.
+    // A new reason does not make it a new request.
     let requested = if lifted { there } else { in_force }.map(|hold| hold.requested);
     let mut writes = vec![Write::Block(Block {
         hold: kind,
@@ -361,7 +394,7 @@ pub fn amend(target: &Target, entry: &Entry, amendment: Amendment) -> Result<(),
     Ok(())
 }
 
-/// Reads each row, judges whom it names, and, unless one of these finds fault with it, makes writes of them, and writes them.
+/// Parses each row with `read` and checks the person with `judge`, then writes what `make` creates from the valid rows.
 fn write<P>(
     target: &Target,
     rows: usize,
@@ -418,6 +451,7 @@ fn write<P>(
     Ok(WriteReport { results, invalid, sequence })
 }
 
+/// The number as it was written, to be shown again. `None` if that was only the digits, with or without a plus.
 fn display_form(text: &str, identity: &Identity) -> Option<DisplayForm> {
     let number = identity.number()?;
     let digits = text.strip_prefix('+').unwrap_or(text);
@@ -432,7 +466,10 @@ fn end_after(text: &str, now: Timestamp) -> Result<Timestamp, RowError> {
     if end > now { Ok(end) } else { Err(RowError::InThePast) }
 }
 
-/// A time that has been, in RFC 3339. One that is about to be is taken for now.
+/// Parses the time of a person's request, in RFC 3339. A time up to a minute after `now` counts as `now`, because clocks differ.
+///
+/// # Errors
+/// [`RowError::RequestedNotATime`], [`RowError::RequestedInTheFuture`] or, before 1990, [`RowError::RequestedBeforeMessages`].
 pub fn requested_until(text: &str, now: Timestamp) -> Result<Timestamp, RowError> {
     let time: Timestamp = text.parse().map_err(|_| RowError::RequestedNotATime)?;
     match requested::check(time, now) {
