@@ -17,7 +17,7 @@ use portcullis_edge::wire;
 use portcullis_engine::ListKind;
 use portcullis_engine::{AnsweredBy, Checked, CheckedMany};
 
-/// A longer body is parsed where it doesn't hold other requests up.
+/// The longest body, in bytes, that is parsed on an async worker thread. Longer ones would delay other requests.
 const SHORT_BODY: usize = 8 << 10;
 
 pub(super) async fn check(asked: Asked, body: JsonBody) -> Answer {
@@ -28,7 +28,9 @@ pub(super) async fn check(asked: Asked, body: JsonBody) -> Answer {
     }
 }
 
-/// The answer about one number or a few, where it takes no thread that may block.
+/// Checks one number or a few without blocking.
+///
+/// Returns `None` if that takes a thread that may block, or if not exactly one of `number` and `numbers` is set.
 pub(super) fn at_once(target: &Target, body: &JsonBody) -> Result<Option<Bytes>, ApiError> {
     if body.0.len() > SHORT_BODY {
         return Ok(None);
@@ -53,12 +55,12 @@ pub(super) fn at_once(target: &Target, body: &JsonBody) -> Result<Option<Bytes>,
     }
 }
 
-/// The answer, on a thread that may block.
+/// Handles the check on a thread that may block.
 pub(super) async fn in_time(target: Target, body: JsonBody) -> Answer {
     answer::blocking(move || at_leisure(&target, &body)).await
 }
 
-/// What needs a thread that may block: many numbers, and one whose list the ledger has to answer for.
+/// Handles any check, including many numbers and lists that are unloaded or answered from the ledger. May block.
 fn at_leisure(target: &Target, body: &JsonBody) -> Answer {
     let request: CheckRequest<'_> = body.parse()?;
     let direction = request.direction;
@@ -73,10 +75,10 @@ fn at_leisure(target: &Target, body: &JsonBody) -> Answer {
             Ok(answer::ok(&many(&numbers, &checked, direction)))
         }
         (None, None) => {
-            Err(ApiError::invalid_request("", "neither number nor numbers is there; send one of them"))
+            Err(ApiError::invalid_request("", "neither number nor numbers is set; send one of them"))
         }
         (Some(_), Some(_)) => {
-            Err(ApiError::invalid_request("", "both number and numbers are there; send one of them"))
+            Err(ApiError::invalid_request("", "both number and numbers are set; send one of them"))
         }
     }
 }
@@ -95,14 +97,14 @@ fn many<'a>(numbers: &[&'a str], checked: &CheckedMany, direction: Direction) ->
     }
 }
 
-/// All answers about one number: by direction, by list, by who answered. There are few, so each is written once.
+/// All responses to a check of one number, by direction, blocking list and source. They are few, so each is serialized once.
 static TEXTS: LazyLock<[[[Bytes; 3]; 3]; 2]> = LazyLock::new(|| {
     [Direction::Inbound, Direction::Outbound].map(|direction| {
         [None, Some(ListKind::Sender), Some(ListKind::Tenant)].map(|list| {
             [AnsweredBy::Plugin, AnsweredBy::Ledger, AnsweredBy::Policy].map(|by| {
                 let verdict = if list.is_some() { Verdict::Block } else { Verdict::Allow };
                 let (list, source) = (list.map(wire::list_kind), wire::answered_by(by));
-                // Words alone, which can be written.
+                // Only strings, which always serialize.
                 serde_json::to_vec(&CheckAnswer { verdict, direction, list, source })
                     .unwrap_or_default()
                     .into()

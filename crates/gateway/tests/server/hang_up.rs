@@ -43,7 +43,7 @@ fn a_file_that_is_wrong_changes_nothing_and_is_told_with_its_line() {
     let wrong =
         TENANTS.replace("tokens = [\"acme-secret\"]", "tokens = [\"acme-new\"]\nplugin = \"unheard-of\"");
     write(&gateway, &format!("{SERVER}{wrong}"));
-    gateway.until("it is told", |gateway| gateway.logged("the configuration file is refused"));
+    gateway.until("it is told", |gateway| gateway.logged("the configuration file was rejected"));
     assert!(gateway.logged("portcullis.toml:") && gateway.logged("there is no plugin of this name"));
     gateway.api("GET", "/status", "acme-new", None).error(401, "invalid_token");
     gateway.api("GET", "/status", ACME, None).ok();
@@ -69,7 +69,7 @@ fn a_tenant_whose_plugin_refuses_its_new_options_stays_and_the_others_change() {
 fn a_setting_that_only_a_start_can_apply_is_told() {
     let gateway = Gateway::start();
     write(&gateway, &format!("{}{TENANTS}", SERVER.replace("127.0.0.1:0", "127.0.0.1:9")));
-    gateway.until("it is told", |gateway| gateway.logged("it takes a restart"));
+    gateway.until("it is told", |gateway| gateway.logged("restart the gateway to apply it"));
     gateway.get("/status").ok();
 }
 
@@ -84,7 +84,7 @@ fn a_conflict_with_a_tenant_of_the_api_changes_nothing_kept_either() {
         .replace("id = \"acme\"", "id = \"acme\"\nplugin_options = {}\nplugin_version = \"00000000\"")
         .replace("globex-secret", "umbrella-secret");
     write(&gateway, &format!("{SERVER}{wrong}"));
-    gateway.until("it is told", |gateway| gateway.logged("the configuration file is not applied"));
+    gateway.until("it is told", |gateway| gateway.logged("the configuration file can't be applied"));
     std::fs::write(gateway.folder().join("portcullis.toml"), format!("{SERVER}{TENANTS}")).unwrap();
     gateway.restart();
     assert_eq!(
