@@ -12,13 +12,12 @@ use super::numbers::{NumberOptions, explained};
 use super::output::{self, Results};
 use super::{Exit, TargetOptions};
 
-/// Ask whether numbers may pass
+/// Check whether numbers are blocked
 ///
-/// Prints a line for each: the number as it was given, a tab, and `allow` or `block`. A sender's
-/// list and the tenant-wide one are both asked, unless --tenant-wide asks for the latter alone.
+/// Prints one line per number: the number as given, a tab, and `allow` or `block`. With --sender, both
+/// the sender's list and the tenant-wide list are checked; with --tenant-wide, only the latter.
 ///
-/// The exit code is 0 where all are allowed, 1 where one is blocked, 2 where the question could not
-/// be answered.
+/// Exits with 0 if all numbers are allowed, 1 if any is blocked, and 2 if the check failed.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -31,11 +30,11 @@ pub(super) struct Options {
     #[command(flatten)]
     target: TargetOptions,
 
-    /// The way the message goes
+    /// Direction of the message
     #[arg(long, short, value_parser = direction_parser())]
     direction: Direction,
 
-    /// Print nothing: only the exit code answers
+    /// Print no results; the exit code is the answer
     #[arg(long, short)]
     quiet: bool,
 }
@@ -68,7 +67,7 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
         if checked.source != AnsweredBy::Plugin && !stand_in {
             stand_in = true;
             output::note(format_args!(
-                "portcullis: the plugin failed, so the tenant's {} answered in its place",
+                "portcullis: the plugin is not available; the {} answered instead",
                 checked.source
             ));
         }

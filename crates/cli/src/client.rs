@@ -1,4 +1,4 @@
-//! The native API of a gateway, from the caller's side.
+//! A client of the gateway's native API.
 
 use std::fmt;
 use std::io::Read as _;
@@ -19,29 +19,28 @@ use ureq::{Agent, Body, Proxy, Timeout};
 
 use super::entries::Status;
 
-/// How long a connection may take to come about.
+/// Connect timeout.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long the gateway may think about one request. The longest are batches of 10,000 writes, of
-/// which each is on disk when the answer comes.
+/// Response timeout. The slowest requests are batches of 10,000 writes, all of which are on disk
+/// before the gateway responds.
 const ANSWER: Duration = Duration::from_secs(120);
-/// The longest answer that is read, in bytes: a page of [`PAGE`] entries with the longest reasons
-/// is a fifth of it.
+/// The longest response that is read, in bytes. A page of [`PAGE`] entries with the longest reasons
+/// takes about a fifth of it.
 const LONGEST_ANSWER: u64 = 32 << 20;
 
-/// The most numbers that the gateway takes in one request.
+/// The most numbers that the gateway accepts in one request.
 pub(super) const MOST_NUMBERS: usize = 10_000;
-/// Entries a page: few enough for an answer of some hundred KiB, enough to make the walk fast.
+/// Entries per page: few enough for a response of some hundred KiB, enough to list quickly.
 const PAGE: u32 = 2_000;
 
-/// What has to be escaped in a segment of a path (RFC 3986, section 3.3): everything but the
-/// unreserved characters.
+/// The characters to escape in a path segment (RFC 3986, section 3.3): all but the unreserved ones.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Where a gateway is: scheme, host, and maybe a path, without a slash at the end.
+/// The base URL of a gateway: scheme, host and an optional path, without a trailing slash.
 #[derive(Clone, Debug)]
 pub(super) struct BaseUrl {
     url: String,
-    /// Whether the host is this machine.
+    /// Whether the host is the loopback interface.
     here: bool,
 }
 
@@ -50,16 +49,16 @@ impl FromStr for BaseUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let url: Uri =
-            text.trim().parse().map_err(|error| format!("{error}: write it as http://host:8480"))?;
+            text.trim().parse().map_err(|error| format!("{error}; write it like http://host:8480"))?;
         if ![Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&url.scheme()) {
-            return Err("it has to begin with http:// or https://".to_owned());
+            return Err("must start with http:// or https://".to_owned());
         }
-        // Both could hold a secret, and would stand in messages.
+        // User info and query may contain secrets, and the URL is part of error messages.
         if url.authority().map(Authority::as_str).is_some_and(|authority| authority.contains('@')) {
-            return Err("it holds a user or password: give the token by --token instead".to_owned());
+            return Err("must not contain a user name or password; use --token instead".to_owned());
         }
         if url.query().is_some() {
-            return Err("it has a query (`?`), which a gateway's address has not".to_owned());
+            return Err("must not contain a query (`?`)".to_owned());
         }
         let host = url.host().unwrap_or_default();
         let here = host == "localhost" || host.starts_with("127.") || host == "[::1]";
@@ -73,7 +72,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// A tenant's token. Neither displayed nor debugged.
+/// A bearer token. It implements neither `Display` nor `Debug`, so that it can't leak into messages.
 #[derive(Clone)]
 pub(super) struct Token(String);
 
@@ -91,7 +90,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// The path of what is there for every list, such as `entries`.
+    /// The path of a resource of the list, such as `entries`.
     fn path(&self, what: &str) -> String {
         match self {
             Target::Sender(id) => format!("/portcullis/v1/senders/{}/{what}", segment(id)),
@@ -100,7 +99,7 @@ impl Target {
     }
 }
 
-/// A name as a segment of a path. One of dots alone would be resolved as a step in the path.
+/// Escapes a name as a path segment. `.` and `..` are escaped as well, because URL parsers resolve them.
 fn segment(name: &str) -> String {
     match name {
         "." => "%2E".to_owned(),
@@ -109,7 +108,7 @@ fn segment(name: &str) -> String {
     }
 }
 
-/// A gateway, and whom to be there.
+/// A connection to a gateway, with the token to send.
 pub(super) struct Client {
     agent: Agent,
     base: BaseUrl,
@@ -124,24 +123,25 @@ impl Client {
             HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Error::TokenCharacters)?;
         authorization.set_sensitive(true);
         let agent = Agent::config_builder()
-            // An answer of the gateway that says no is read like any other.
+            // Error responses have a body that explains the error.
             .http_status_as_error(false)
-            // A redirected POST would become a GET.
+            // A POST that is redirected would become a GET.
             .max_redirects(0)
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(ANSWER))
             .timeout_recv_body(Some(ANSWER))
             .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
-            // A gateway inside of a company has a certificate that only the company's machines know.
+            // Internal gateways often have certificates of a company's own CA.
             .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
-            // A proxy that the environment names could not reach this machine, nor is it to see the token.
+            // A proxy named in the environment can't reach this machine's loopback interface, and must
+            // not see the token.
             .proxy(if base.here { None } else { Proxy::try_from_env() })
             .build()
             .new_agent();
         Ok(Client { agent, base, authorization })
     }
 
-    /// Asks about up to [`MOST_NUMBERS`] numbers; one that can't be read refuses all.
+    /// Checks up to [`MOST_NUMBERS`] numbers. An invalid number fails the whole request.
     pub(super) fn check(
         &self,
         target: &Target,
@@ -163,7 +163,7 @@ impl Client {
         self.send(self.agent.delete(self.url(target, "entries")).force_send_body(), body)
     }
 
-    /// All entries of the list, a page at a time.
+    /// Lists all entries, page by page.
     pub(super) fn pages<'a>(
         &'a self,
         target: &'a Target,
@@ -191,7 +191,8 @@ impl Client {
         })
     }
 
-    /// A part of what was done to the list, or to the entry of a number: the newest change first, from `before` on.
+    /// Returns up to `limit` changes of the list, or of one number's entry, newest first, starting
+    /// below the sequence number `before`.
     pub(super) fn history(
         &self,
         target: &Target,
@@ -212,14 +213,15 @@ impl Client {
         self.read(request.call().map_err(|error| self.failed(error))?)
     }
 
-    /// How a tenant's plugin stands. For the administrator.
+    /// Returns the status of a tenant's plugin. Requires the administrator's token.
     pub(super) fn plugin_status(&self, tenant: &str) -> Result<PluginStatus, Error> {
         let request = self.agent.get(self.plugin_url(tenant, ""));
         let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).call();
         self.read(answer.map_err(|error| self.failed(error))?)
     }
 
-    /// Exchanges a tenant's plugin, and says how it stands then. For the administrator.
+    /// Replaces a tenant's plugin or starts a shadow run, and returns the new status. Requires the
+    /// administrator's token.
     pub(super) fn exchange_plugin(
         &self,
         tenant: &str,
@@ -228,7 +230,7 @@ impl Client {
         self.send(self.agent.post(self.plugin_url(tenant, "")), body)
     }
 
-    /// `promote` or `rollback`, and how the tenant's plugin stands then. For the administrator.
+    /// Runs `promote` or `rollback`, and returns the new status. Requires the administrator's token.
     pub(super) fn act_on_plugin(&self, tenant: &str, action: &str) -> Result<PluginStatus, Error> {
         let request = self.agent.post(self.plugin_url(tenant, &format!("/{action}")));
         let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).send_empty();
@@ -265,7 +267,7 @@ impl Client {
             .read_to_end(&mut bytes)
             .map_err(|error| self.failed(ureq::Error::from(error)))?;
         if head.status.is_success() {
-            // The JSON error is left out: it may quote the answer, which holds numbers.
+            // The JSON error is dropped: it may quote the response, which contains numbers.
             return serde_json::from_slice(&bytes)
                 .map_err(|_| Error::NotOurs { url: self.base.clone(), status: head.status });
         }
@@ -281,8 +283,8 @@ impl Client {
         let lost = match &error {
             ureq::Error::Protocol(_) | ureq::Error::BodyStalled => true,
             ureq::Error::Timeout(timeout) => !matches!(timeout, Timeout::Connect | Timeout::Resolve),
-            // The others come before there is a connection: from the name of the host to the
-            // certificate.
+            // All other errors happen before the connection is established, such as during name
+            // resolution or the TLS handshake.
             ureq::Error::Io(error) => matches!(
                 error.kind(),
                 ErrorKind::BrokenPipe
@@ -301,46 +303,49 @@ impl Client {
     }
 }
 
-/// Why there is no answer to go on with.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(
-        "there is no token: give the tenant's by --token or in the environment variable PORTCULLIS_TOKEN"
+        "no token given; set --token or the environment variable PORTCULLIS_TOKEN to a token of the tenant"
     )]
     NoToken,
     #[error(
-        "there is no administrator's token: give it by --admin-token or in the environment variable PORTCULLIS_ADMIN_TOKEN"
+        "no administrator's token given; set --admin-token or the environment variable PORTCULLIS_ADMIN_TOKEN"
     )]
     NoAdminToken,
-    #[error("the token has characters that no token has: is it complete, and without line breaks inside?")]
+    #[error(
+        "the token contains characters that are not allowed in a token; check that it has no line breaks inside"
+    )]
     TokenCharacters,
     #[error(
-        "the gateway at {url} can't be reached: {cause}; is it running? is --url (PORTCULLIS_URL) right?"
+        "the gateway at {url} can't be reached: {cause}; is it running? is --url (PORTCULLIS_URL) correct?"
     )]
     Unreachable { url: BaseUrl, cause: String },
-    #[error("the gateway at {url} was reached, but gave no answer: {cause}")]
+    #[error("the gateway at {url} was reached, but did not respond: {cause}")]
     Lost { url: BaseUrl, cause: String },
     #[error(
-        "what {url} answers ({status}) is not from a portcullis gateway: is --url (PORTCULLIS_URL) right?"
+        "the response of {url} ({status}) is not from a portcullis gateway; is --url (PORTCULLIS_URL) correct?"
     )]
     NotOurs { url: BaseUrl, status: StatusCode },
     #[error("{0}")]
     Refused(Box<Refusal>),
-    #[error("the request can't be written as JSON")]
+    #[error("the request can't be serialized as JSON")]
     Unwritable,
 }
 
-/// A "no" of the gateway.
+/// An error response of the gateway.
 #[derive(Debug)]
 pub(super) struct Refusal(pub(super) ErrorObject);
 
 impl Refusal {
-    /// Its code.
+    /// The error code.
     pub(super) fn code(&self) -> &str {
         &self.0.code
     }
 
-    /// The numbers that it is about, where it is about numbers: the index of each, and what is wrong with it.
+    /// The invalid numbers that the error lists, each as its index in the request and what is wrong
+    /// with it.
     pub(super) fn invalid(&self) -> impl Iterator<Item = (usize, &str)> {
         self.0.details.iter().filter_map(|detail| Some((detail.index?, detail.reason.as_str())))
     }
@@ -349,7 +354,7 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        // The two that a person mends at the command line rather than in the request.
+        // Name the option that fixes these.
         let is = |code: ErrorCode| self.code() == code.as_str();
         if is(ErrorCode::InvalidToken) || is(ErrorCode::MissingToken) {
             f.write_str(" (--token, PORTCULLIS_TOKEN)")?;

@@ -1,26 +1,26 @@
-//! Directions as the command line and the API spell them.
+//! Directions, as spelled on the command line and in the API.
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use portcullis_api::Direction;
 
-/// Reads the way a message goes; for options, whose help lists both.
+/// Parses a single direction. The help of the option lists both.
 pub(super) fn direction_parser() -> impl TypedValueParser<Value = Direction> {
     PossibleValuesParser::new([
-        PossibleValue::new(Direction::Inbound.as_str()).help("A person writes to the sender"),
-        PossibleValue::new(Direction::Outbound.as_str()).help("The sender writes to a person"),
+        PossibleValue::new(Direction::Inbound.as_str()).help("A person writes to the business"),
+        PossibleValue::new(Direction::Outbound.as_str()).help("The business writes to a person"),
     ])
     .try_map(|name| name.parse::<Direction>())
 }
 
-/// The ways that an entry covers.
+/// The directions that an entry covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(super) enum Directions {
-    /// What people write to the sender
+    /// Messages from people to the business
     Inbound,
-    /// What the sender writes to people
+    /// Messages from the business to people
     Outbound,
-    /// Both ways
+    /// Both directions
     Both,
 }
 
@@ -33,7 +33,7 @@ impl Directions {
         }
     }
 
-    /// These directions; `None` where there are none.
+    /// Converts a list of directions. Returns `None` if it is empty.
     pub(super) fn of(directions: &[Direction]) -> Option<Self> {
         match (directions.contains(&Direction::Inbound), directions.contains(&Direction::Outbound)) {
             (true, true) => Some(Directions::Both),
@@ -43,8 +43,8 @@ impl Directions {
         }
     }
 
-    /// From the names of directions, in any order: `both`, or `inbound` and `outbound`. `None`
-    /// where another name stands there, or none at all.
+    /// Parses names of directions in any order: `both`, `inbound`, `outbound`. Returns `None` if there
+    /// are none, or another name is among them.
     pub(super) fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut all = None;
         for name in names {
@@ -54,7 +54,7 @@ impl Directions {
         all
     }
 
-    /// As [`from_names`](Self::from_names) reads it.
+    /// The name that [`from_names`](Self::from_names) parses.
     pub(super) fn name(self) -> &'static str {
         match self {
             Directions::Inbound => "inbound",

@@ -1,4 +1,4 @@
-//! Entries as the gateway lists them, and the forms in which they are written out.
+//! Entries of a list, and the formats in which `list` and `export` write them.
 
 use std::io::{self, Write};
 
@@ -9,13 +9,13 @@ use serde::Serialize;
 use super::directions::Directions;
 use super::hold;
 
-/// Which entries to list; in CSV, which holds.
+/// Which entries to list. In CSV, which holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Status {
-    /// Those that block; in CSV, the holds in force
+    /// Entries that block; in CSV, holds in force
     #[default]
     Active,
-    /// Those that were lifted or have expired
+    /// Lifted or expired entries; in CSV, such holds
     Inactive,
     /// Both
     All,
@@ -31,25 +31,25 @@ impl Status {
     }
 }
 
-/// One entry, or one hold of one, as it is written out.
+/// An entry, or a single hold of an entry, in the form in which it is written.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(serde::Deserialize))]
 pub(super) struct Entry {
-    /// Missing where the entry is about an account that has no number.
+    /// `None` if the person has no telephone number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     number: Option<String>,
     directions: Vec<Direction>,
     status: portcullis_api::Status,
     source: Source,
-    /// Of a single hold, whose will it is.
+    /// The kind of the hold. Only set for a single hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hold: Option<HoldKind>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Of a single hold, when the person asked for it.
+    /// When the person asked for the hold. Only set for a single hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     requested: Option<String>,
-    /// Of a single hold, what the client calls the source.
+    /// The client's name for the source. Only set for a single hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -113,13 +113,13 @@ impl Entry {
         self.number.is_some()
     }
 
-    /// Whether the bare number, blocked somewhere else, would block more than this entry does.
+    /// Whether the number alone, imported elsewhere, would block more than this entry does: it expires,
+    /// or covers one direction.
     pub(super) fn is_limited(&self) -> bool {
         self.expires.is_some() || self.directions().is_some_and(|all| all != Directions::Both)
     }
 
-    /// One entry for each of its holds of this status, with what is said of that hold. So written, and imported again, each is
-    /// a hold again.
+    /// Splits the entry into one per hold of the given status. Importing these restores the holds.
     pub(super) fn split(mut self, status: Status) -> Vec<Entry> {
         let holds = std::mem::take(&mut self.holds);
         let parts = holds.into_iter().filter_map(|hold| {
@@ -154,21 +154,21 @@ impl Entry {
         self.status == portcullis_api::Status::Active
     }
 
-    /// Whether it is a hold that a person took back, at a time that is known: an older wish of theirs, imported elsewhere,
-    /// must not count.
+    /// Whether this is a hold that the person withdrew at a known time. It is exported so that an older
+    /// opt-out does not take effect where the list is imported.
     pub(super) fn is_wish_taken_back(&self) -> bool {
         !self.is_in_force() && self.hold.is_some_and(hold::is_wish) && self.requested.is_some()
     }
 
-    /// The columns, and what stands in them. `import` reads the first eight again, and `display` where it tells the same
-    /// number.
+    /// The names and values of the CSV columns. `import` reads the first eight, and `display` if it
+    /// spells the same number.
     fn columns(&self) -> [(&'static str, &str); 15] {
         fn text(field: Option<&String>) -> &str {
             field.map_or("", String::as_str)
         }
         [
             ("number", text(self.number.as_ref())),
-            // Left empty it would mean both.
+            // An empty field would mean both.
             ("directions", self.directions().map_or("none", Directions::name)),
             ("source", self.source.as_str()),
             ("reason", text(self.reason.as_ref())),
@@ -187,7 +187,7 @@ impl Entry {
     }
 }
 
-/// The names of the columns, in order.
+/// The CSV header.
 const COLUMNS: [&str; 15] = [
     "number",
     "directions",
@@ -206,26 +206,27 @@ const COLUMNS: [&str; 15] = [
     "id",
 ];
 
-/// How entries are written.
+/// The format in which entries are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// A number a line, as +E.164. Entries without a number are left out.
+    /// One number per line, in E.164 with a plus. Entries without a number are omitted.
     Plain,
     /// CSV (RFC 4180, but with LF) with a header.
     Csv,
-    /// An object a line.
+    /// One JSON object per line.
     Ndjson,
-    /// One array.
+    /// A single JSON array.
     Json,
 }
 
-/// Writes entries in one form, a page at a time, so that memory does not grow with the list.
-/// Nothing is written before the first page is there: what fails until then leaves no header behind.
+/// Writes entries page by page, so that memory use does not grow with the list.
+///
+/// Nothing is written before the first page has arrived, so an early failure leaves no header behind.
 pub(super) struct EntryWriter<W> {
     form: Form,
     out: W,
     begun: bool,
-    /// What goes before the next object of an array.
+    /// Precedes the next object of the array.
     separator: &'static str,
 }
 
@@ -265,7 +266,7 @@ impl<W: Write> EntryWriter<W> {
     }
 
     fn csv(&mut self, entries: &[Entry]) -> io::Result<()> {
-        // Into memory first: an error of `out` is to come out as it is, not inside of one of `csv`.
+        // Written to memory first, so that an error of `out` is returned as it is, not wrapped by `csv`.
         let mut page = csv::WriterBuilder::new().from_writer(Vec::new());
         for entry in entries {
             page.write_record(entry.columns().map(|(_, text)| text))?;
@@ -274,7 +275,7 @@ impl<W: Write> EntryWriter<W> {
         self.out.write_all(&page)
     }
 
-    /// Writes what stands after the last entry, and flushes.
+    /// Writes the end of the document, and flushes.
     pub(super) fn end(mut self) -> io::Result<W> {
         self.begin()?;
         if self.form == Form::Json {

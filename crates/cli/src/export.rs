@@ -12,19 +12,21 @@ use super::entries::{Entry, EntryWriter, Form, Status};
 use super::output::{self, Results};
 use super::{Exit, TargetOptions};
 
-/// Write all active entries to a file that `import` reads again
+/// Export a list to a file that `import` can read
 ///
-/// CSV and NDJSON have a row for each hold, with its directions, reason, source and expiry time, and
-/// when it was asked for: a number that both the business and the person block has two. `import`
-/// reads all of that again; who wrote it and when, the client's name for the source (`label`), and a
-/// number as it was written without its plus (`display`) are for reading only. Plain keeps the
-/// numbers only: imported again, each is blocked by the business, both ways and for good.
+/// CSV and NDJSON have one row per hold in force, with its directions, source, reason, expiry and the
+/// time of the request. A number that both the business and the person block has two rows. `import`
+/// restores all of that. It ignores the author and times of an entry, the client's name for the source
+/// (`label`), and the original spelling of a number (`display`) unless that starts with a plus. Plain
+/// files contain numbers only: importing one blocks each number for the business, in both directions
+/// and without expiry.
 ///
-/// With --lifted there are also rows for wishes that people took back. Imported elsewhere, they keep
-/// an older opt-out, which a file has or brings later, from counting.
+/// --lifted adds a row for each opt-out or marketing hold that the person withdrew. Imported
+/// elsewhere, such a row prevents an older opt-out from taking effect.
 ///
-/// The file holds telephone numbers in clear, so only its owner may read it (mode 0600). It appears
-/// when it is complete: a file of that name stays as it is until then, and where the export fails.
+/// The file contains telephone numbers in clear, so only its owner may read it (mode 0600). It is
+/// written under a temporary name and renamed when it is complete: if the export fails, an existing
+/// file stays as it was.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -35,26 +37,26 @@ pub(super) struct Options {
     #[command(flatten)]
     target: TargetOptions,
 
-    /// How entries are written [default: as the file's extension says, else csv]
+    /// Output format [default: by file extension, otherwise csv]
     #[arg(long, short)]
     format: Option<Format>,
 
-    /// Write also when people took back what they had asked for
+    /// Include opt-outs and marketing holds that people withdrew
     #[arg(long)]
     lifted: bool,
 
-    /// The file [default: standard output]
+    /// Output file [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A number a line, as +46700000001
+    /// One number per line, such as +46700000001
     Plain,
-    /// With a header
+    /// One row per hold, with a header
     Csv,
-    /// A JSON object a line
+    /// One JSON object per line and hold
     Ndjson,
 }
 
@@ -85,7 +87,7 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     let by_extension = || path.as_deref().and_then(Format::of_extension);
     let format = options.format.or_else(by_extension).unwrap_or(Format::Csv);
     if options.lifted && format == Format::Plain {
-        bail!("a plain list can't tell what was lifted: add --format csv, or leave out --lifted");
+        bail!("a plain file can't represent lifted holds; add --format csv, or omit --lifted");
     }
     let what = What { target, format, lifted: options.lifted };
     let lost = match path {
@@ -94,33 +96,33 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     };
     if format == Format::Plain && lost.limited > 0 {
         output::note(format_args!(
-            "portcullis: {} entries hold for one direction or until some time, which a plain list does not \
-             tell: to keep that, use --format csv",
+            "portcullis: {} entries cover one direction or expire, which a plain file can't represent; use \
+             --format csv to keep that",
             lost.limited
         ));
     }
     if lost.without_number > 0 {
         output::note(format_args!(
-            "portcullis: {} entries are about accounts without a number, and left out: see `portcullis list \
-             --format json`",
+            "portcullis: {} entries of people without a number were omitted; `portcullis list --format json` \
+             shows them",
             lost.without_number
         ));
     }
     Ok(Exit::Good)
 }
 
-/// What is exported.
+/// What to export.
 struct What {
     target: Target,
     format: Format,
-    /// Whether wishes that were taken back are, too.
+    /// Whether to include holds that people withdrew.
     lifted: bool,
 }
 
-/// What of the entries does not get into the file.
+/// What the file does not represent.
 #[derive(Default)]
 struct Lost {
-    /// Entries that say more than a plain list can.
+    /// The number of entries that cover one direction or expire.
     limited: usize,
     without_number: usize,
 }
@@ -129,7 +131,8 @@ fn write<W: Write>(client: &Client, what: &What, out: W) -> anyhow::Result<(W, L
     let What { target, format, lifted } = what;
     let mut writer = EntryWriter::new((*format).into(), out);
     let mut lost = Lost::default();
-    // A plain list has a number once. Elsewhere each hold is a row, also one that blocks nothing by itself.
+    // In a plain file each blocked number occurs once. The other formats have a row per hold, including
+    // marketing holds of entries that are inactive.
     let status = if *format == Format::Plain { Status::Active } else { Status::All };
     let holds = if *lifted { Status::All } else { Status::Active };
     let is_written = |hold: &Entry| hold.is_in_force() || hold.is_wish_taken_back();
@@ -151,18 +154,18 @@ fn write<W: Write>(client: &Client, what: &What, out: W) -> anyhow::Result<(W, L
 
 fn to_file(client: &Client, what: &What, path: &Path) -> anyhow::Result<Lost> {
     if path.is_dir() {
-        bail!("{} is a folder: name a file in it", path.display());
+        bail!("{} is a directory; name a file in it", path.display());
     }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    // Beside its place, as a file can't be renamed onto another file system; made with mode 0600.
+    // In the same directory, because a rename can't cross file systems. Created with mode 0600.
     let file =
-        NamedTempFile::new_in(folder).with_context(|| format!("making a file in {}", folder.display()))?;
+        NamedTempFile::new_in(folder).with_context(|| format!("creating a file in {}", folder.display()))?;
     let (file, lost) = write(client, what, BufWriter::new(file))?;
     let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     file.as_file().sync_all().with_context(|| format!("writing {}", path.display()))?;
-    file.persist(path).with_context(|| format!("putting the file in place as {}", path.display()))?;
+    file.persist(path).with_context(|| format!("renaming the file to {}", path.display()))?;
     Ok(lost)
 }

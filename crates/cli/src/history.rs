@@ -11,38 +11,38 @@ use super::{Exit, TargetOptions};
 
 /// Print who changed what, when and why
 ///
-/// The newest change first. Each line has, separated by tabs: the time, the number, what came of it,
-/// what is blocked since, who did it (token, address, interface), and why.
+/// Changes are printed newest first. Each line has tab-separated fields: time, number, outcome,
+/// directions blocked after the change, actor (token, address, interface), and reason.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   portcullis history +46700000001 --sender support
   portcullis history --tenant-wide --limit 1000 --format ndjson")]
 pub(super) struct Options {
-    /// The number whose entry is meant; the whole list where it is left out
+    /// Print the history of this number only; omit for the whole list
     number: Option<String>,
 
     #[command(flatten)]
     target: TargetOptions,
 
-    /// The most changes to print
+    /// Print at most this many changes
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: usize,
 
-    /// How they are printed
+    /// Output format
     #[arg(long, short, default_value = "plain")]
     format: Format,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A change a line
+    /// One change per line
     Plain,
-    /// A JSON object a line, as the API gives it
+    /// One JSON object per line, as the API returns it
     Ndjson,
 }
 
-/// How many the gateway is asked for at once.
+/// Changes per request, the most that the gateway returns.
 const PART: usize = 1000;
 
 pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
@@ -80,7 +80,7 @@ fn line(record: &RecordAnswer) -> String {
         .filter(|part| !part.is_empty())
         .map(String::as_str)
         .collect();
-    // A reason may have anything in it, and a line is one change.
+    // A reason may contain line breaks and tabs; each change must stay on one line.
     let reason = record.reason.iter().flat_map(|reason| reason.chars());
     let reason: String = reason.map(|c| if c.is_control() { ' ' } else { c }).collect();
     let number = record.number.as_deref().unwrap_or_default();

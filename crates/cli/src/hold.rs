@@ -1,17 +1,17 @@
-//! Holds as files and options spell them.
+//! Holds, as spelled in files and options.
 
 use clap::ValueEnum as _;
 use portcullis_api::HoldKind;
 
-/// The names, as the API and files spell them.
+/// The names that the API and files use, for messages.
 pub(super) const NAMES: &str = "operator, opt_out, marketing";
 
-/// Reads what files and answers of the API have, in any case: `opt_out`, `opt-out` and `optout` are the same.
+/// Parses a name from a file, ignoring case. `opt_out`, `opt-out` and `optout` are the same.
 pub(super) fn from_name(name: &str) -> Option<HoldKind> {
     HoldKind::from_str(name.trim(), true).ok()
 }
 
-/// Whether it is a person's own wish rather than the business's.
+/// Whether the person, rather than the business, asked for this kind of hold.
 pub(super) fn is_wish(kind: HoldKind) -> bool {
     kind != HoldKind::Operator
 }

@@ -1,4 +1,4 @@
-//! The command line: what `portcullis` understands, and which module does it.
+//! The command line of `portcullis`, with a module per command.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -27,13 +27,13 @@ use clap::{Args, Parser, Subcommand};
 
 use client::{BaseUrl, Client, Target, Token};
 
-/// How a command ended. What clap refuses ends with 2, too.
+/// The outcome of a command. A usage error, which clap reports, also exits with 2.
 enum Exit {
-    /// It did its work, and there is nothing to object to.
+    /// The command succeeded.
     Good,
-    /// It did its work, but `check` met a blocked number, or `import` a row that it could not take.
+    /// The command finished, but `check` found a blocked number or `import` refused a row.
     NotAll,
-    /// It could not do its work.
+    /// The command failed.
     Failed,
 }
 
@@ -48,17 +48,17 @@ impl From<Exit> for ExitCode {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes, as those of grep:
-  0  done; for `check`, every number is allowed
-  1  done, but: `check` found a blocked number, or `import` refused a row
-  2  failed; a message on standard error says why and what to do
+Exit codes follow grep:
+  0  success; for `check`, every number is allowed
+  1  `check` found a blocked number, or `import` refused a row
+  2  failure; a message on standard error says why and what to do
 
 Results go to standard output, everything else to standard error.";
 
-/// Keeps blacklists for message senders, and answers whether a number may pass.
+/// Manages blacklists of message senders and checks numbers against them.
 ///
-/// `portcullis serve` runs the gateway. The other commands talk to a running one, at --url, as the
-/// tenant that --token belongs to.
+/// `portcullis serve` runs the gateway. All other commands except `token` talk to a running gateway at
+/// --url, authenticated by --token (`plugin`: by --admin-token).
 #[derive(Parser)]
 #[command(name = "portcullis", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct CommandLine {
@@ -82,14 +82,13 @@ enum Command {
     Token(token::Options),
 }
 
-/// Which gateway to talk to, and as whom.
+/// The gateway to talk to, and the token to send.
 #[derive(Args)]
 #[command(next_help_heading = "Gateway")]
 struct GatewayOptions {
-    /// Where the gateway is: http:// or https://, and a path where it stands behind a proxy
+    /// Base URL of the gateway: http:// or https://, with a path if a proxy adds one
     ///
-    /// A certificate is checked against the certificates that the operating system trusts;
-    /// SSL_CERT_FILE names others.
+    /// Certificates are verified against the operating system's roots, or those in SSL_CERT_FILE.
     #[arg(
         long,
         global = true,
@@ -99,44 +98,43 @@ struct GatewayOptions {
     )]
     url: BaseUrl,
 
-    /// The tenant's token, as it stands in the gateway's configuration
+    /// Token of the tenant, or of the sender that the command is about
     ///
-    /// Better given by the environment variable: other users of the machine can see the arguments
-    /// of a process.
+    /// Prefer the environment variable: other users of the machine can see a process's arguments.
     #[arg(long, global = true, value_name = "TOKEN", env = "PORTCULLIS_TOKEN", hide_env_values = true)]
     token: Option<Token>,
 }
 
-/// Which of the tenant's blacklists.
+/// The list that a command is about.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct TargetOptions {
-    /// The sender whose blacklist is meant, by its id
+    /// Use the list of this sender
     #[arg(long, short, value_name = "ID")]
     sender: Option<String>,
 
-    /// The tenant's own list, which holds for all of its senders
+    /// Use the tenant-wide list, which applies to all senders
     #[arg(long)]
     tenant_wide: bool,
 }
 
 impl TargetOptions {
     fn target(self) -> Target {
-        // The group lets through exactly one of both.
+        // The group requires exactly one of the two.
         self.sender.map_or(Target::TenantWide, Target::Sender)
     }
 }
 
-/// Reads the command line of this process, does what it says, and says how that went.
+/// Parses this process's command line, runs the command, and returns the exit code.
 ///
-/// Ends the process itself, with exit code 2 or 0, where the command line is wrong or asks for
-/// help.
+/// Exits the process directly on a usage error (code 2) and on `--help` or `--version` (code 0).
 ///
-/// `serve` runs the gateway with the configuration file at a path, until it is told to stop.
+/// `serve` runs the gateway with the configuration file at the given path, and returns when the
+/// gateway has stopped.
 pub fn main(serve: impl FnOnce(&Path) -> anyhow::Result<()>) -> ExitCode {
     let exit = run(CommandLine::parse(), serve).unwrap_or_else(|error| {
         if output::reader_is_gone(&error) {
-            // As with `portcullis list | head`: whoever reads has seen enough.
+            // As in `portcullis list | head`: the reader has what it wants.
             return Exit::Good;
         }
         output::note(format_args!("portcullis: {error:#}"));

@@ -1,30 +1,30 @@
-//! Lines of a text of whatever origin, numbered, in bounded memory.
+//! Reads numbered lines, with any line ending, in bounded memory.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
-/// The longest line that is read, in bytes without its end. A line with a number, a reason (at most
-/// 500 characters) and the columns of someone's customer database is far below.
+/// The longest line that is read, in bytes without its line ending. Exports of customer databases stay
+/// far below.
 pub(super) const LONGEST_LINE: usize = 64 << 10;
 
-/// A line without its end.
+/// A line without its line ending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     /// Counted from 1.
     pub(super) number: u64,
-    /// `None` where it was longer than [`LONGEST_LINE`].
+    /// `None` if the line is longer than [`LONGEST_LINE`].
     pub(super) bytes: Option<Vec<u8>>,
 }
 
-/// Reads lines that end with LF, CRLF or CR, mixed as they may be, or with the end of the text. A
-/// UTF-8 byte order mark in front of the first is dropped.
+/// Reads lines that end with LF, CRLF or CR, in any mixture, or with the end of the input. Drops a
+/// UTF-8 byte order mark at the beginning.
 pub(super) struct Lines<R> {
     input: R,
-    /// How many lines were read from `input`.
+    /// The number of lines read from `input` so far.
     read: u64,
-    /// Whether a LF at the front of `input` belongs to the CR before it.
+    /// Whether the last line ended with CR, so that an LF next in `input` belongs to it.
     after_cr: bool,
-    /// Lines that were read ahead and given back, in order.
+    /// Lines that were read ahead and returned, in order.
     given_back: VecDeque<Line>,
 }
 
@@ -33,7 +33,7 @@ impl<R: BufRead> Lines<R> {
         Lines { input, read: 0, after_cr: false, given_back: VecDeque::new() }
     }
 
-    /// The next line; `None` at the end. Holds no more than one line in memory, whatever the input.
+    /// Reads the next line, or `None` at the end. Keeps at most one line in memory.
     pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
         if let Some(line) = self.given_back.pop_front() {
             return Ok(Some(line));
@@ -81,7 +81,7 @@ impl<R: BufRead> Lines<R> {
         Ok(Some(Line { number: self.read, bytes: (!too_long).then_some(line) }))
     }
 
-    /// Puts lines, in their order, in front of all that are still to be read.
+    /// Returns lines, which [`next`](Self::next) yields again in this order before any others.
     pub(super) fn give_back(&mut self, lines: impl IntoIterator<Item = Line>) {
         let later = std::mem::take(&mut self.given_back);
         self.given_back = lines.into_iter().chain(later).collect();
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads with a buffer of `buffer` bytes, so that ends of lines fall between two chunks.
+    /// Reads through a buffer of `buffer` bytes, so that line endings are split between two chunks.
     fn read(text: &[u8], buffer: usize) -> Vec<(u64, Option<String>)> {
         let mut lines = Lines::new(BufReader::with_capacity(buffer, text));
         std::iter::from_fn(|| lines.next().unwrap())
@@ -163,7 +163,7 @@ mod tests {
             let mut text = String::new();
             for (index, (line, end)) in lines.iter().enumerate() {
                 text.push_str(line);
-                // A CR before an empty line that ends with LF would be one end, CRLF.
+                // A CR before an empty line that ends with LF would be a single CRLF.
                 let next_is_empty = lines.get(index + 1).is_some_and(|(next, _)| next.is_empty());
                 text.push_str(if next_is_empty { "\n" } else { ["\n", "\r\n", "\r"][*end] });
             }

@@ -7,12 +7,12 @@ use super::entries::{Entry, EntryWriter, Form, Status};
 use super::output::Results;
 use super::{Exit, TargetOptions};
 
-/// Print who is blocked
+/// List blocked numbers
 ///
-/// In an order that stays the same, but means nothing.
+/// The order is stable, but arbitrary.
 ///
-/// CSV has a row for each hold, as `export` writes it, so that `import` reads it without loss: also a
-/// marketing hold, which blocks nobody by itself. --status is about the holds there.
+/// CSV has one row per hold, like `export`, so that `import` can read it without loss. This includes
+/// marketing holds, which block only marketing messages. For CSV, --status selects holds.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -22,22 +22,22 @@ pub(super) struct Options {
     #[command(flatten)]
     target: TargetOptions,
 
-    /// Which entries
+    /// Entries to list
     #[arg(long, default_value = "active")]
     status: Status,
 
-    /// How they are printed
+    /// Output format
     #[arg(long, short, default_value = "plain")]
     format: Format,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A number a line, as +46700000001
+    /// One number per line, such as +46700000001
     Plain,
-    /// One JSON array of objects as the API gives them
+    /// A JSON array of entries
     Json,
-    /// A row for each hold, with a header
+    /// One row per hold, with a header
     Csv,
 }
 
@@ -54,7 +54,7 @@ impl From<Format> for Form {
 pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     let target = options.target.target();
     let mut writer = EntryWriter::new(options.format.into(), Results::open());
-    // An entry may have holds of both kinds, whatever it is itself.
+    // An active entry may have lifted holds, and an inactive one a marketing hold in force.
     let by_hold = options.format == Format::Csv;
     let status = if by_hold { Status::All } else { options.status };
     for page in client.pages(&target, status) {

@@ -1,4 +1,4 @@
-//! The numbers of `check`, `block` and `unblock`: arguments, or the lines of standard input.
+//! The numbers that `check`, `block` and `unblock` take: from arguments, or from standard input.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, BufReader, Stdin};
@@ -9,27 +9,27 @@ use clap::Args;
 use super::client::Error;
 use super::lines::Lines;
 
-/// The numbers of a command.
+/// The numbers that a command takes.
 #[derive(Args)]
 pub(super) struct NumberOptions {
-    /// Numbers, as +46700000001, or as they are written in the tenant's default region; `-` reads
-    /// more from standard input, one a line (empty lines, and lines that begin with #, are skipped)
+    /// Numbers such as +46700000001, or national numbers of the tenant's default region; `-` reads
+    /// one per line from standard input (empty lines and lines that start with # are skipped)
     #[arg(required = true, value_name = "NUMBER")]
     numbers: Vec<String>,
 }
 
-/// A number as someone wrote it.
+/// A number as it was typed.
 pub(super) struct Given {
     pub(super) text: String,
     place: Position,
 }
 
-/// Where a number stands: what messages name in place of the number.
+/// The position of a number. Messages name it instead of the number itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Position {
-    /// Counted from 1.
+    /// Among the arguments, counted from 1.
     Argument(usize),
-    /// Counted from 1.
+    /// In standard input, counted from 1.
     Line(u64),
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Position {
 }
 
 impl NumberOptions {
-    /// One after the other; standard input is read as they are taken.
+    /// Yields the numbers in order. Standard input is read lazily.
     pub(super) fn read(self) -> impl Iterator<Item = anyhow::Result<Given>> {
         let mut stdin: Option<Lines<BufReader<Stdin>>> = None;
         let mut arguments = self.numbers.into_iter().enumerate();
@@ -78,17 +78,18 @@ fn next_line(lines: &mut Lines<BufReader<Stdin>>) -> anyhow::Result<Option<Given
     Ok(None)
 }
 
-/// The most refused numbers that a message names.
+/// How many refused numbers a message lists.
 const MOST_NAMED: usize = 20;
 
-/// The error; or, where the gateway refused some of the numbers sent, which and why.
+/// Turns `error` into a message that lists which of the numbers `sent` were refused and why, if the
+/// gateway said so.
 pub(super) fn explained(sent: &[Given], error: Error) -> anyhow::Error {
     let Error::Refused(refusal) = &error else { return error.into() };
     let invalid: Vec<(usize, &str)> = refusal.invalid().collect();
     if invalid.is_empty() {
         return error.into();
     }
-    let mut message = "nothing was done, as not all numbers can be taken:".to_owned();
+    let mut message = "nothing was done, because some numbers are invalid:".to_owned();
     for (index, reason) in invalid.iter().take(MOST_NAMED) {
         if let Some(number) = sent.get(*index) {
             _ = write!(message, "\n  {}: {reason}", number.place);
@@ -118,7 +119,7 @@ mod tests {
         let error = explained(&sent, Error::Refused(Box::new(Refusal(refusal))));
         assert_eq!(
             error.to_string(),
-            "nothing was done, as not all numbers can be taken:\n  line 7: begins with 0"
+            "nothing was done, because some numbers are invalid:\n  line 7: begins with 0"
         );
     }
 }

@@ -1,11 +1,11 @@
-//! Where things are written: results to standard output, everything else to standard error.
+//! Output: results go to standard output, everything else to standard error.
 
 use std::fmt;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-/// Standard output, buffered. What is written there is nothing but results.
+/// Buffered standard output, for results only.
 ///
-/// Must be [flushed](Write::flush) at the end: dropping it loses the error.
+/// [Flush](Write::flush) it at the end: dropping it discards write errors.
 pub(super) struct Results(BufWriter<StdoutLock<'static>>);
 
 impl Results {
@@ -24,7 +24,7 @@ impl Write for Results {
     }
 }
 
-/// Tells an error of standard output from one of a file or of the connection to the gateway.
+/// Marks an error as one of standard output, as opposed to a file or the connection to the gateway.
 #[derive(Debug, thiserror::Error)]
 #[error("writing to standard output: {0}")]
 struct OutputError(io::Error);
@@ -33,7 +33,7 @@ fn marked(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), OutputError(error))
 }
 
-/// Whether the cause is that nobody reads standard output any more.
+/// Whether the error was caused by a closed pipe on standard output.
 pub(super) fn reader_is_gone(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
         cause.kind() == io::ErrorKind::BrokenPipe
@@ -41,7 +41,7 @@ pub(super) fn reader_is_gone(error: &anyhow::Error) -> bool {
     })
 }
 
-/// A line on standard error. Where that is gone, too, there is nobody left to tell.
+/// Prints a line to standard error. Errors are ignored: they could not be reported anywhere.
 pub(super) fn note(line: impl fmt::Display) {
     _ = writeln!(io::stderr().lock(), "{line}");
 }

@@ -12,12 +12,14 @@ use super::client::Client;
 use super::output::Results;
 use super::{Exit, client};
 
-/// See and exchange the plugin of a tenant, while messages flow
+/// Show or replace a tenant's plugin while messages flow
 ///
-/// For the gateway's administrator: with --admin-token.
+/// Requires the administrator's token (--admin-token).
 #[derive(Args)]
 pub(super) struct Options {
-    /// The administrator's token, as it stands in the gateway's configuration
+    /// The administrator's token
+    ///
+    /// Prefer the environment variable: other users of the machine can see a process's arguments.
     #[arg(long, global = true, value_name = "TOKEN", env = "PORTCULLIS_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<client::Token>,
     #[command(subcommand)]
@@ -26,28 +28,29 @@ pub(super) struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say what serves a tenant, and how the last exchange went
+    /// Show the plugin that serves a tenant, and the result of the last reload
     Status {
         #[command(flatten)]
         tenant: Tenant,
-        /// Print all that is known, as JSON
+        /// Print the full status as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Exchange a tenant's plugin: for its newest version, unless another plugin, version or options are named
+    /// Reload a tenant's plugin, or replace it by another plugin or version or with other options
     ///
-    /// Ends when the new one serves on all of the tenant's lists, or was refused on all; what served before goes on until
-    /// then.
+    /// Without options, loads the newest version. Returns when the new plugin serves all of the tenant's
+    /// lists, or has been refused for all of them. The old plugin serves until then.
     Reload {
         #[command(flatten)]
         tenant: Tenant,
         #[command(flatten)]
         choice: PluginChoice,
     },
-    /// Have a new plugin answer live checks beside the one that serves, heard by nobody
+    /// Start a shadow run: compare a new plugin's answers to live checks with those of the serving one
     ///
-    /// Ends when the run has begun: `status` says how it goes. After --checks or --seconds the new plugin is promoted, unless
-    /// it disagreed too often; with neither it waits for `promote` or `rollback`.
+    /// Returns once the run has started; `status` shows its progress. After --checks or --seconds the new
+    /// plugin is promoted, unless it disagreed more than --max-disagreements times. Without both options
+    /// the run waits for `promote` or `rollback`.
     Shadow {
         #[command(flatten)]
         tenant: Tenant,
@@ -56,12 +59,12 @@ enum Command {
         #[command(flatten)]
         terms: Terms,
     },
-    /// End a shadow run: the new plugin serves
+    /// End a shadow run and let the new plugin serve
     Promote {
         #[command(flatten)]
         tenant: Tenant,
     },
-    /// Go back to what served before, or give up what is under way
+    /// Return to the previous plugin, or cancel a reload or shadow run in progress
     Rollback {
         #[command(flatten)]
         tenant: Tenant,
@@ -70,35 +73,35 @@ enum Command {
 
 #[derive(Args)]
 struct Tenant {
-    /// The tenant whose plugin is meant, by its id
+    /// Id of the tenant
     #[arg(long, short, value_name = "ID")]
     tenant: String,
 }
 
-/// What the plugin is to be.
+/// The plugin to load.
 #[derive(Args)]
 struct PluginChoice {
-    /// Another plugin
+    /// Name of the plugin; omit to keep the tenant's
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
-    /// One version to stay with: its digest, or at least the first 8 digits of it
+    /// Pin this version: its digest, or at least the first 8 digits
     #[arg(long, value_name = "DIGEST")]
     version: Option<String>,
-    /// The plugin's options, as a JSON object
+    /// Options of the plugin, as a JSON object
     #[arg(long, value_name = "JSON", value_parser = object)]
     options: Option<Map<String, Value>>,
 }
 
-/// When a shadow run is over.
+/// When a shadow run ends.
 #[derive(Args)]
 struct Terms {
-    /// After so many checks
+    /// End the run after this many checks
     #[arg(long, value_name = "COUNT")]
     checks: Option<u64>,
-    /// After so many seconds
+    /// End the run after this many seconds
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
-    /// With more disagreements the new plugin is discarded
+    /// Discard the new plugin if it disagrees more often than this
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     max_disagreements: u64,
 }
@@ -155,17 +158,14 @@ fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
             "shadow run: {compared} checks compared, {disagreements} disagreements, {skipped} skipped"
         )?;
         for DisagreementAnswer { list, number, direction, serving } in latest {
-            writeln!(
-                results,
-                "  {list}: {number} {direction}: {serving}, and the new plugin says the other"
-            )?;
+            writeln!(results, "  {list}: {number} {direction}: {serving}; the new plugin disagrees")?;
         }
     }
     for ListAnswer { list, serving, resting, generation, replicas, breaker, recoveries, .. } in lists {
         let state = match (serving, resting) {
             (true, false) => "serving",
-            (true, true) => "at rest until it is asked",
-            (false, _) => "out of service: the tenant's policy answers",
+            (true, true) => "unloaded until the next check",
+            (false, _) => "out of service, the on_failure policy answers",
         };
         writeln!(
             results,

@@ -6,14 +6,15 @@ use clap::Args;
 
 /// Run the gateway until SIGINT or SIGTERM
 ///
-/// Prints one line on standard output once it listens, `listening on http://ADDRESS`. Logs go to
-/// standard error; the environment variable PORTCULLIS_LOG filters them, as in
-/// PORTCULLIS_LOG=warn or PORTCULLIS_LOG=info,portcullis=debug.
+/// Prints `listening on http://ADDRESS` on standard output once it listens. Logs go to standard
+/// error. The environment variable PORTCULLIS_LOG filters them, such as PORTCULLIS_LOG=warn or
+/// PORTCULLIS_LOG=info,portcullis_engine=debug.
 ///
-/// The options --url and --token are of no use here.
+/// On SIGHUP it reads the configuration file and the plugin folder again. The options --url and
+/// --token have no effect.
 #[derive(Args)]
 pub(super) struct Options {
-    /// The configuration file (TOML)
+    /// Configuration file (TOML)
     #[arg(long, short, value_name = "FILE", default_value = "portcullis.toml")]
     pub(super) config: PathBuf,
 }

@@ -1,17 +1,18 @@
-//! How a block came about, as files and options spell it.
+//! Sources of blocks, as spelled in files and options.
 
 use clap::ValueEnum as _;
 use portcullis_api::{GivenSource, HoldKind};
 
-/// The names, as the API and files spell them.
+/// The names that the API and files use, for messages.
 pub(super) const NAMES: &str = "api, manual, import, opt_out";
 
-/// Reads what files and answers of the API have, in any case: `opt_out`, `opt-out` and `optout` are the same.
+/// Parses a name from a file, ignoring case. `opt_out`, `opt-out` and `optout` are the same.
 pub(super) fn from_name(name: &str) -> Option<GivenSource> {
     GivenSource::from_str(name.trim(), true).ok()
 }
 
-/// The hold that a block from there sets where nothing else names one, as far as the source tells.
+/// The hold that a block from this source sets unless another one is named. `None` if the source does
+/// not imply one.
 pub(super) fn implied_hold(source: GivenSource) -> Option<HoldKind> {
     (source == GivenSource::OptOut).then_some(HoldKind::OptOut)
 }
@@ -31,7 +32,7 @@ mod tests {
             assert_eq!(from_name(&name), Some(*source));
         }
         assert_eq!(from_name("Opt-Out"), Some(GivenSource::OptOut));
-        // What the gateway itself writes nobody else may claim.
+        // `system` is reserved for the gateway itself.
         for name in ["", "system", "facebook"] {
             assert_eq!(from_name(name), None, "{name}");
         }

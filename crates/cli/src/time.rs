@@ -1,11 +1,11 @@
-//! A point in time as the command line and the API spell it.
+//! Points in time, as spelled on the command line and in the API.
 
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 
-/// Read from, and written as, RFC 3339.
+/// A point in time, parsed from and displayed as RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Time(Timestamp);
 
@@ -19,7 +19,7 @@ impl FromStr for Time {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        text.parse().map(Time).map_err(|_| "write it in RFC 3339, as 2030-12-31T23:59:59Z")
+        text.parse().map(Time).map_err(|_| "write it in RFC 3339, such as 2030-12-31T23:59:59Z")
     }
 }
 

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::Exit;
 use super::output::Results;
 
-/// Make tokens
+/// Create tokens
 #[derive(Args)]
 pub(super) struct Options {
     #[command(subcommand)]
@@ -19,21 +19,21 @@ pub(super) struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print a new random token, and the form of it for the configuration file
+    /// Print a new random token and its digest for the configuration file
     ///
-    /// Two lines: the token, for the client; and its SHA-256, which may stand in the configuration
-    /// file in the token's place, so that who reads the file can't use it. Nothing is stored: add
-    /// the token to `tokens` of a tenant, or make it the `admin_token`, yourself.
+    /// The first line is the token, for the client. The second is its SHA-256 digest, for the
+    /// configuration file: a reader of the file can't use it as a token. Nothing is stored. Add the
+    /// digest to `tokens` of a tenant or sender, or set it as `admin_token`.
     New,
 }
 
-/// Random bytes in a token: 256 bits can't be guessed, nor found from their SHA-256.
+/// Random bytes in a token: 256 bits, too many to guess or to recover from the digest.
 const RANDOM: usize = 32;
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     let Command::New = options.command;
     let mut random = [0; RANDOM];
-    getrandom::fill(&mut random).context("the operating system gives no random bytes")?;
+    getrandom::fill(&mut random).context("can't get random bytes from the operating system")?;
     let token = format!("pct_{}", hex(&random));
     let mut results = Results::open();
     writeln!(results, "{token}\n{}", digest(&token))?;
@@ -41,7 +41,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     Ok(Exit::Good)
 }
 
-/// The token as the configuration file may hold it.
+/// The token's digest in the form used in the configuration file.
 fn digest(token: &str) -> String {
     format!("sha256:{}", hex(&Sha256::digest(token)))
 }

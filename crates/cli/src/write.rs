@@ -19,10 +19,10 @@ use super::{Exit, TargetOptions};
 
 /// Block numbers
 ///
-/// Prints a line for each: the number in E.164, a tab, and what came of it: `added`, `already`,
-/// `widened`, `updated`, `reactivated`. When the line is there, the entry is on disk and the next
-/// check knows of it. A number that can't be read refuses them all; `portcullis import` takes the
-/// others, and more than 10,000.
+/// Prints one line per number: the number in E.164, a tab, and the outcome: `added`, `already`,
+/// `widened`, `updated` or `reactivated`. Once the line is printed, the entry is on disk and the next
+/// check uses it. If any number is invalid, none is blocked. `portcullis import` skips
+/// invalid numbers instead, and has no limit of 10,000 numbers.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -36,33 +36,32 @@ pub(super) struct BlockOptions {
     #[command(flatten)]
     target: TargetOptions,
 
-    /// Which ways to block
+    /// Direction to block
     #[arg(long, short, default_value = "both")]
     direction: Directions,
 
-    /// Why: at most 500 characters, stored encrypted
+    /// Reason, at most 500 characters, stored encrypted
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 
-    /// Whose will it is [default: operator; opt-out with --source opt-out]
+    /// Hold to set [default: operator; opt-out with --source opt-out]
     #[arg(long, ignore_case = true)]
     hold: Option<HoldKind>,
 
-    /// How it came about
+    /// Where the block comes from
     #[arg(long, ignore_case = true, default_value = "manual")]
     source: GivenSource,
 
-    /// When the block ends by itself, in RFC 3339; never, where it is left out
+    /// When the block expires, in RFC 3339; omit for never
     #[arg(long, value_name = "TIME")]
     expires: Option<Time>,
 }
 
-/// Lift blocks
+/// Unblock numbers
 ///
-/// Prints a line for each number: the number in E.164, a tab, and what came of it: `removed`,
-/// `narrowed` (the other direction stays blocked), `lifted` (this hold is gone, another blocks as
-/// before), `held` (only a hold of another kind blocks: see --hold) or `absent`. A number that can't
-/// be read refuses them all.
+/// Prints one line per number: the number in E.164, a tab, and the outcome: `removed`, `narrowed` (the
+/// other direction stays blocked), `lifted` (another hold still blocks), `held` (only a hold of another
+/// kind blocks: see --hold) or `absent`. If any number is invalid, none is unblocked.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -74,11 +73,11 @@ pub(super) struct UnblockOptions {
     #[command(flatten)]
     target: TargetOptions,
 
-    /// Which ways to unblock
+    /// Direction to unblock
     #[arg(long, short, default_value = "both")]
     direction: Directions,
 
-    /// Which hold to lift. What a person asked for stays unless it is named
+    /// Hold to lift. By default, what a person asked for stays
     #[arg(long, ignore_case = true, default_value = "operator")]
     hold: LiftedHold,
 }
@@ -110,12 +109,12 @@ pub(super) fn unblock(client: &Client, options: UnblockOptions) -> anyhow::Resul
     print(answer.map_err(|error| explained(&numbers, error))?)
 }
 
-/// The numbers; `None` where there are none.
+/// Reads all numbers. Returns `None` if there are none.
 fn read(numbers: NumberOptions) -> anyhow::Result<Option<Vec<Given>>> {
-    // All or none: so all have to fit into one request.
+    // All or none, so they must fit into one request.
     let numbers = numbers.read().take(MOST_NUMBERS + 1).collect::<anyhow::Result<Vec<_>>>()?;
     if numbers.len() > MOST_NUMBERS {
-        bail!("these are more than {MOST_NUMBERS} numbers: `portcullis import` takes any count");
+        bail!("more than {MOST_NUMBERS} numbers; use `portcullis import`, which has no limit");
     }
     Ok((!numbers.is_empty()).then_some(numbers))
 }

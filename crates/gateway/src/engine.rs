@@ -1,4 +1,4 @@
-//! The engine as the configuration file describes it.
+//! Opens the engine with the settings of the configuration file.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use crate::config::Config;
 
-/// Beside the ledger, and named after the whole name of its file: so that no two ledgers share one.
+/// The directory of saved states: next to the ledger, and named after its whole file name, so that no two ledgers share one.
 fn states_dir(config: &Config) -> PathBuf {
     let file = match &config.storage {
         StorageUrl::Sqlite(file) => file,
@@ -21,9 +21,10 @@ fn states_dir(config: &Config) -> PathBuf {
     name.into()
 }
 
+/// Opens the engine, with the master key from the environment or the key file.
 pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>, runtime: Handle) -> anyhow::Result<Engine> {
     let from_environment = std::env::var("PORTCULLIS_MASTER_KEY").ok();
-    // A new key opens no old ledger: one is made only together with the ledger.
+    // A new key could not open an existing ledger, so a key file is only created together with the ledger.
     let is_new = match &config.storage {
         StorageUrl::Sqlite(file) => !file.exists(),
         _ => false,

@@ -1,6 +1,6 @@
-//! The `portcullis` program: a gateway, from its configuration file to its last answer, and the command line for it.
+//! The `portcullis` program: the gateway and its command line.
 //!
-//! [`serve`] puts together what the other crates are: the engine, the edge, and its faces, each with its own part of [`config`].
+//! [`serve`] assembles the gateway from the engine and from the crates of its HTTP APIs, each with its part of the configuration.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -12,7 +12,7 @@ mod visits;
 
 use std::process::ExitCode;
 
-/// Reads the command line of this process, does what it says, and says how that went.
+/// Parses this process's command line, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
     portcullis_cli::main(serve::run)
 }

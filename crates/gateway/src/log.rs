@@ -1,4 +1,4 @@
-//! Logs on standard error. No number, no token, and no text of a client gets into them.
+//! Logging to standard error. Logs contain no number, no token, and no text that a client sent.
 
 use std::panic::PanicHookInfo;
 
@@ -11,15 +11,15 @@ use tracing_subscriber::{Layer as _, fmt};
 
 use crate::config::LogFormat;
 
-/// The variable that filters logs, as `warn` or `info,portcullis=debug`.
+/// The environment variable that filters logs, such as `warn` or `info,portcullis_engine=debug`.
 const FILTER: &str = "PORTCULLIS_LOG";
 
 /// Starts logging.
 pub(crate) fn start(format: LogFormat) -> anyhow::Result<()> {
     let filter = std::env::var(FILTER).unwrap_or_else(|_| "info".to_owned());
-    let filter: Targets = filter
-        .parse()
-        .with_context(|| format!("{FILTER} is not a filter: write it like warn, or info,portcullis=debug"))?;
+    let filter: Targets = filter.parse().with_context(|| {
+        format!("{FILTER} is not a filter; write it like warn or info,portcullis_engine=debug")
+    })?;
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let lines = match format {
         LogFormat::Text => lines.boxed(),
@@ -28,15 +28,15 @@ pub(crate) fn start(format: LogFormat) -> anyhow::Result<()> {
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .try_init()
-        .context("logging can't be started")?;
+        .context("can't start logging")?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }
 
-/// What a panic says may hold what it was about: so only its place is logged.
+/// Logs the location of a panic, but not its message, which may contain a number.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     match panic.location() {
-        Some(place) => error!(file = place.file(), line = place.line(), "a defect ended a thread's work"),
-        None => error!("a defect ended a thread's work"),
+        Some(place) => error!(file = place.file(), line = place.line(), "a thread panicked"),
+        None => error!("a thread panicked"),
     }
 }

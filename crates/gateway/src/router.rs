@@ -1,4 +1,4 @@
-//! All faces behind one router.
+//! The router of all HTTP APIs.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use portcullis_edge::http::ApiError;
 use portcullis_edge::http::request_log::Logged;
 use portcullis_proxy::Proxy;
 
-/// The native API, the vendors' dialects, the proxy, and what answers where none of them does.
+/// Merges the native API, the vendors' dialects and the proxy. Requests that match none of them go to the proxy's fallback.
 pub(crate) fn router(app: Arc<AppState>, proxy: &Arc<Proxy>) -> Router {
     let unmatched = {
         let proxy = Arc::clone(proxy);

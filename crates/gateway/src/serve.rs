@@ -1,4 +1,4 @@
-//! `portcullis serve`: from the configuration file to the last answer.
+//! `portcullis serve`: startup, signals and shutdown of the gateway.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -30,22 +30,22 @@ use crate::config::Config;
 use crate::router::router;
 use crate::{engine, log, visits};
 
-/// How long requests under way may take when the gateway is commands to stop.
+/// How long requests in progress may take after a signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long a connection may take to send a request's head, and so how long it may stay idle.
+/// How long a connection may take to send the head of a request. This is also its idle timeout.
 const HEAD_PATIENCE: Duration = Duration::from_secs(75);
-/// After the system refused a connection, usually for want of file descriptors.
+/// The pause after a failed `accept`, which usually means that no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs a gateway until it gets SIGINT or SIGTERM. At SIGHUP it reads its configuration file and its folder of plugins again.
+/// Runs the gateway until it receives SIGINT or SIGTERM. On SIGHUP it reads the configuration file and the plugin folder again.
 ///
-/// Prints one line on standard output when it listens, `listening on http://ADDRESS`; from then on it answers health
-/// checks, and everything else when the blacklists are filled.
+/// Prints `listening on http://ADDRESS` on standard output once it listens. It answers health checks from then on, and all other
+/// requests once the lists are loaded.
 ///
 /// # Errors
 ///
-/// Where the configuration is refused (each line says file, line, what is wrong and what to do), a plugin can't be
-/// loaded, the ledger can't be opened, or the address can't be listened on.
+/// If the configuration is invalid (each line has the form `file:line: setting: what is wrong; what to do`), a plugin can't be
+/// loaded, the ledger can't be opened, or the address is not available.
 pub fn run(config: &Path) -> anyhow::Result<()> {
     let file = config;
     let config = Config::read(file, portcullis_engine::plugin_store::names)?;
@@ -53,9 +53,9 @@ pub fn run(config: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("the runtime can't be started")?;
+        .context("can't start the async runtime")?;
     let served = runtime.block_on(serve(config, file.to_owned()));
-    // Waits for what still writes; the ledger is closed with its last user.
+    // Waits for blocking tasks that still write. The ledger is closed when its last user is dropped.
     runtime.shutdown_timeout(GRACE);
     served
 }
@@ -64,13 +64,13 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     let mut commands = Signals::watch()?;
     let listener = TcpListener::bind(config.listen)
         .await
-        .with_context(|| format!("{} can't be listened on: is another gateway running?", config.listen))?;
-    announce(listener.local_addr().context("the address that is listened on can't be found out")?)?;
+        .with_context(|| format!("can't listen on {}; is another gateway running?", config.listen))?;
+    announce(listener.local_addr().context("can't determine the address that the gateway listens on")?)?;
 
     let dialects = config.dialects.clone();
     let app = Arc::new(AppState::new(config.max_body_bytes, config.trusted_proxies.clone(), dialects));
     let proxy = Proxy::new(Arc::clone(&app), &config.traffic, config.meta.clone())
-        .context("TLS can't be set up with the certificates of this system")?;
+        .context("can't set up TLS with the root certificates of this system")?;
     let proxy = Arc::new(proxy);
     let (stop, stopping) = watch::channel(false);
     let service = Service::new(Arc::clone(&app), router(Arc::clone(&app), &proxy));
@@ -81,11 +81,11 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     let mut starting = tokio::task::spawn_blocking(move || start(&config, runtime));
     let gateway = loop {
         tokio::select! {
-            started = &mut starting => break started.context("starting ended in a defect")??,
+            started = &mut starting => break started.context("the startup panicked")??,
             commands = commands.next() => match commands {
-                Command::Reload => info!("SIGHUP: the configuration file was only just read"),
+                Command::Reload => info!("SIGHUP ignored: the gateway is still starting"),
                 Command::Stop(signal) => {
-                    info!(signal, "stopping before the blacklists are filled");
+                    info!(signal, "stopping before all lists are loaded");
                     return Ok(());
                 }
             },
@@ -101,7 +101,7 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
             Command::Stop(signal) => break signal,
             Command::Reload => {
                 let (gateway, file, at_start) = (Arc::clone(&gateway), file.clone(), at_start.clone());
-                // In order, as they come: the next signal waits.
+                // Awaited, so that signals are handled one after the other.
                 let _ = tokio::task::spawn_blocking(move || reload(&gateway, &at_start, &file)).await;
             }
         }
@@ -110,7 +110,7 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     app.close();
     let _ = stop.send(true);
     if tokio::time::timeout(GRACE, connections).await.is_err() {
-        warn!("requests were still under way after {} s, and are cut off", GRACE.as_secs());
+        warn!("aborting requests that are still in progress after {} s", GRACE.as_secs());
     }
     telling.abort();
     writing_down.abort();
@@ -119,60 +119,62 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens the engine and fills every blacklist. Blocks for as long as that takes.
+/// Opens the engine and loads all lists. Blocks until that is done.
 fn start(config: &Config, runtime: Handle) -> anyhow::Result<Arc<Gateway>> {
     let metrics = Arc::new(Metrics::new());
     let engine = engine::open(config, &metrics, runtime)?;
     Ok(Gateway::start(engine, metrics, config.admin_token, &config.tenants)?)
 }
 
-/// Reads the configuration file and the folder of plugins again.
+/// Reads the configuration file and the plugin folder again, and applies what has changed.
 fn reload(gateway: &Gateway, at_start: &Config, file: &Path) {
-    info!("SIGHUP: reading the configuration file and the folder of plugins again");
+    info!("SIGHUP: reloading the configuration file and the plugin folder");
     match Config::read(file, portcullis_engine::plugin_store::names) {
         Ok(config) => {
             for setting in config.needing_a_restart(at_start) {
                 warn!(
                     setting,
-                    "this setting was changed in the configuration file: it takes a restart to apply it"
+                    "this setting has changed in the configuration file; restart the gateway to apply it"
                 );
             }
             if let Err(error) = gateway.reconfigure(config.admin_token, &config.tenants) {
                 error!(
                     error = portcullis_host::ErrorChain(&error).to_string(),
-                    "the configuration file is not applied: all stays as it was"
+                    "the configuration file can't be applied; keeping the current configuration"
                 );
             }
         }
         Err(error) => {
             error!(
                 error = portcullis_host::ErrorChain(&error).to_string(),
-                "the configuration file is refused: all stays as it was"
+                "the configuration file was rejected; keeping the current configuration"
             );
         }
     }
     gateway.engine.blocking_rescan_plugins();
 }
 
-/// The signals that a gateway heeds.
+/// The signals that the gateway handles.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
-/// What a signal says.
+/// What to do on a signal.
 enum Command {
+    /// Stop. The name of the signal is logged.
     Stop(&'static str),
+    /// Read the configuration file and the plugin folder again.
     Reload,
 }
 
 impl Signals {
     fn watch() -> anyhow::Result<Self> {
         Ok(Signals {
-            terminate: signal(SignalKind::terminate()).context("SIGTERM can't be watched for")?,
-            interrupt: signal(SignalKind::interrupt()).context("SIGINT can't be watched for")?,
-            hang_up: signal(SignalKind::hangup()).context("SIGHUP can't be watched for")?,
+            terminate: signal(SignalKind::terminate()).context("can't handle SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("can't handle SIGINT")?,
+            hang_up: signal(SignalKind::hangup()).context("can't handle SIGHUP")?,
         })
     }
 
@@ -185,16 +187,13 @@ impl Signals {
     }
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the one line that says where the gateway is, for whoever started it"
-)]
+#[expect(clippy::print_stdout, reason = "programs that start the gateway read its address from this line")]
 fn announce(address: SocketAddr) -> anyhow::Result<()> {
     println!("listening on http://{address}");
-    std::io::stdout().flush().context("the address can't be written to standard output")
+    std::io::stdout().flush().context("can't write the address to standard output")
 }
 
-/// Takes connections until commands to stop, then waits for the requests under way.
+/// Accepts connections until `stopping` changes, then waits for the requests in progress.
 async fn accept(listener: TcpListener, service: Service, mut stopping: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
     loop {
@@ -202,7 +201,7 @@ async fn accept(listener: TcpListener, service: Service, mut stopping: watch::Re
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => connection(stream, Peer(from.ip()), &service, &graceful),
                 Err(error) => {
-                    debug!(%error, "a connection could not be taken");
+                    debug!(%error, "can't accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -214,7 +213,7 @@ async fn accept(listener: TcpListener, service: Service, mut stopping: watch::Re
 }
 
 fn connection(stream: TcpStream, peer: Peer, service: &Service, graceful: &GracefulShutdown) {
-    // Answers are small and written at once: waiting to fill packets would only delay them.
+    // Responses are small and written at once, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let service = service.clone();
     let service = service_fn(move |request: Request<Incoming>| service.clone().call(request, peer));
@@ -225,8 +224,8 @@ fn connection(stream: TcpStream, peer: Peer, service: &Service, graceful: &Grace
     let watched = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = watched.await {
-            // The client's doing, mostly: it went away, or does not speak HTTP.
-            debug!(%error, "a connection broke off");
+            // Mostly clients that disconnect or don't speak HTTP.
+            debug!(%error, "a connection failed");
         }
     });
 }

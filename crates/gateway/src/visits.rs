@@ -1,4 +1,4 @@
-//! Who wrote to senders lately, put on disk now and then.
+//! Periodically saves who wrote to each sender in the last 24 hours.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use tracing::warn;
 
 use portcullis_edge::gateway::Gateway;
 
-/// How much of it a crash may lose.
+/// The time between two saves. A crash loses at most the visits of this period.
 const PERIOD: Duration = Duration::from_secs(5);
 
-/// Puts it on disk, for ever.
+/// Saves new visits periodically. Never returns.
 pub(crate) async fn run(gateway: Arc<Gateway>) {
     loop {
         tokio::time::sleep(PERIOD).await;
@@ -19,13 +19,13 @@ pub(crate) async fn run(gateway: Arc<Gateway>) {
     }
 }
 
-/// Puts what is new on disk, of the tenants that need it.
+/// Saves new visits of the tenants with the 24-hour rule (`dialects.within_24_hours`).
 pub(crate) fn write_down(gateway: &Gateway) {
     let registry = gateway.registry.load();
     for tenant in registry.tenants().filter(|tenant| tenant.config.dialects.within_24_hours) {
         for sender in tenant.senders.values() {
             if let Err(error) = sender.visits.write_down(sender.list.ledger()) {
-                warn!(tenant = %tenant.config.id, %error, "who wrote lately could not be put on disk; trying again");
+                warn!(tenant = %tenant.config.id, %error, "can't save who wrote in the last 24 hours; retrying");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `/admin/tenants`: tenants and senders set up while the gateway runs.
+//! `/admin/tenants`: managing tenants and senders while the gateway runs.
 
 use axum::http::StatusCode;
 use portcullis_api::{ManagedBy, RemovedAnswer, TenantAnswer, TenantsAnswer};
@@ -46,8 +46,8 @@ pub(super) async fn remove(Admin(gateway): Admin, named: Named, Query(query): Qu
     let id = named.tenant()?;
     if query.confirm.as_deref() != Some(id.as_str()) {
         let what = format!(
-            "the tenant's entries and its key are removed for good, and can't be read from any copy again; \
-             confirm that with ?confirm={id}"
+            "this deletes the tenant's entries and its key for good, and makes every copy of its data unreadable; \
+             confirm with ?confirm={id}"
         );
         return Err(ApiError::invalid_request("confirm", &what));
     }
@@ -79,13 +79,13 @@ pub(super) async fn remove_sender(Admin(gateway): Admin, named: Named) -> Answer
     .await
 }
 
-/// The path names what is put; the body may, too, and then must agree.
+/// Checks that the name in the body, if there is one, matches the name in the path.
 fn same_name(in_body: &mut String, in_path: &str) -> Result<(), ApiError> {
     if in_body.is_empty() {
         in_path.clone_into(in_body);
     }
     if in_body != in_path {
-        return Err(ApiError::invalid_request("id", "not the name that the path has; leave it out"));
+        return Err(ApiError::invalid_request("id", "must match the name in the path; omit it"));
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use portcullis_edge::wire;
 use portcullis_engine::ListKind;
 use portcullis_engine::{AnsweredBy, Checked, CheckedMany, Identity};
 
-/// A longer body is parsed where it doesn't hold other requests up.
+/// The longest body, in bytes, that is parsed on an async worker thread. Longer ones would delay other requests.
 const SHORT_BODY: usize = 8 << 10;
 
 pub(super) async fn check(asked: Asked, body: JsonBody) -> Answer {
@@ -71,10 +71,10 @@ fn asked<'a>(request: &'a CheckRequest<'_>) -> Result<Numbers<'a>, ApiError> {
         (Some(number), None) => Ok(Numbers::One(&number.0)),
         (None, Some(numbers)) => Ok(Numbers::Many(numbers.iter().map(|number| number.0.as_ref()).collect())),
         (None, None) => {
-            Err(ApiError::invalid_request("", "neither number nor numbers is there; send one of them"))
+            Err(ApiError::invalid_request("", "neither number nor numbers is set; send one of them"))
         }
         (Some(_), Some(_)) => {
-            Err(ApiError::invalid_request("", "both number and numbers are there; send one of them"))
+            Err(ApiError::invalid_request("", "both number and numbers are set; send one of them"))
         }
     }
 }
@@ -99,14 +99,14 @@ fn text_for_many(numbers: &[&str], checked: &CheckedMany, direction: Direction) 
     Ok(text.into())
 }
 
-/// All answers about one number: by direction, by list, by who answered. There are few, so each is written once.
+/// All responses to a check of one number, by direction, blocking list and source. They are few, so each is serialized once.
 static TEXTS: LazyLock<[[[Bytes; 3]; 3]; 2]> = LazyLock::new(|| {
     [Direction::Inbound, Direction::Outbound].map(|direction| {
         [None, Some(ListKind::Sender), Some(ListKind::Tenant)].map(|list| {
             [AnsweredBy::Plugin, AnsweredBy::Ledger, AnsweredBy::Policy].map(|by| {
                 let verdict = if list.is_some() { Verdict::Block } else { Verdict::Allow };
                 let (list, source) = (list.map(wire::list_kind), wire::answered_by(by));
-                // Words alone, which can be written.
+                // Only strings, which always serialize.
                 serde_json::to_vec(&CheckAnswer { verdict, direction, list, source })
                     .expect("words are valid JSON")
                     .into()

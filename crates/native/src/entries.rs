@@ -1,4 +1,4 @@
-//! `GET …/entries`, and single entries.
+//! `GET …/entries`, and `GET` and `DELETE` of single entries.
 
 use std::num::NonZeroUsize;
 
@@ -26,7 +26,7 @@ use portcullis_edge::wire;
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 10_000;
 
-/// The query of a page. Texts, as what is wrong with them is told here.
+/// The query of a page. Values are strings, so that errors are reported per parameter.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct PageQuery {
@@ -35,7 +35,7 @@ pub(super) struct PageQuery {
     status: Option<String>,
 }
 
-/// The query of a single entry's removal.
+/// The query for unblocking a single entry.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RemovalQuery {
@@ -44,7 +44,7 @@ pub(super) struct RemovalQuery {
     requested: Option<String>,
 }
 
-/// The entry that the path names: by its id, or by its number.
+/// The entry named in the path, by its id or its number.
 pub(super) struct EntryName(String);
 
 impl FromRequestParts<Arc<AppState>> for EntryName {
@@ -62,10 +62,10 @@ impl FromRequestParts<Arc<AppState>> for EntryName {
 }
 
 impl EntryName {
-    /// Whom it means. May ask the ledger.
+    /// The person whose entry this is. May read the ledger.
     pub(super) fn person(&self, target: &Target) -> Result<Person, ApiError> {
         if wire::is_entry_id(&self.0) {
-            // What can't be an id is the id of nothing.
+            // A malformed id belongs to no entry.
             let id = wire::parse_entry_id(&self.0).ok_or(Refusal::EntryNotFound)?;
             let list = target.list.entries();
             return Ok(list.person_of(list.subject_of(&id)).map_err(Refusal::from)?);
@@ -123,7 +123,7 @@ pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<Re
     .await
 }
 
-/// When the person asked for something, where a client says so.
+/// Parses `requested`: when the person made the request, if the client says so.
 pub(super) fn requested(text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
     text.map(|text| write::requested_until(text, Timestamp::now()))
         .transpose()
@@ -133,7 +133,7 @@ pub(super) fn requested(text: Option<&str>) -> Result<Option<Timestamp>, ApiErro
 impl PageQuery {
     fn after(&self) -> Result<Option<PublicId>, ApiError> {
         let refused =
-            || ApiError::invalid_request("after", "not a cursor; send the `next` of the page before");
+            || ApiError::invalid_request("after", "not a cursor; send the `next` of the previous page");
         self.after.as_deref().map(|text| wire::parse_entry_id(text).ok_or_else(refused)).transpose()
     }
 
@@ -142,7 +142,7 @@ impl PageQuery {
         limit
             .filter(|&limit| limit <= MAX_LIMIT)
             .and_then(NonZeroUsize::new)
-            .ok_or_else(|| ApiError::invalid_request("limit", "not a number from 1 to 10000"))
+            .ok_or_else(|| ApiError::invalid_request("limit", "must be a number from 1 to 10000"))
     }
 
     fn filter(&self) -> Result<StatusFilter, ApiError> {

@@ -1,8 +1,8 @@
-//! The one request that is made for every message: a sender's check of one number. It goes round the router, whose choosing,
-//! boxing and unboxing cost a tenth of it.
+//! A fast path for a sender's check, the request made for every message. It bypasses the router, whose matching and boxing take a
+//! tenth of the time of a check.
 //!
-//! What it answers is what the route answers: the same functions make it. Whatever is not spelled as clients spell it goes to
-//! the router.
+//! The responses are the same as those of the route, because the same functions create them. Paths in any other spelling than the
+//! plain one go to the router.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,16 +24,16 @@ use portcullis_edge::http::{answer, auth};
 
 use super::check;
 
-/// The path is that of a sender's check, which is these and the sender's name between them.
+/// The path of a sender's check consists of [`BEFORE`], the sender's name, and [`AFTER`].
 const BEFORE: &str = "/portcullis/v1/senders/";
 const AFTER: &str = "/check";
-/// As the router calls it.
+/// The route as the router spells it, for logs.
 const ROUTE: &str = "/portcullis/v1/senders/{sender}/check";
 
-/// An answer: of a text that is there, or of whatever body a handler made.
+/// A response with a complete body, or with the body of a handler.
 pub(crate) type Answered = Response<Either<Full<Bytes>, Body>>;
 
-/// What answers requests.
+/// The HTTP service of the gateway: the router, with a fast path for a sender's check.
 #[derive(Clone)]
 pub struct Service {
     app: Arc<AppState>,
@@ -41,16 +41,16 @@ pub struct Service {
 }
 
 impl Service {
-    /// The router is that of all requests.
+    /// Creates a service that sends all other requests to `router`.
     pub fn new(app: Arc<AppState>, router: Router) -> Self {
         Service { app, router }
     }
 
-    /// Answers one request.
+    /// Handles one request from `peer`.
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never. Errors become responses.
     pub async fn call(self, mut request: Request<Incoming>, peer: Peer) -> Result<Answered, Infallible> {
         let is_check = request.method() == Method::POST && sender(request.uri().path()).is_some();
         if is_check {
@@ -84,7 +84,7 @@ impl Service {
     }
 }
 
-/// The sender whose check this is the path of, spelled without need of being decoded.
+/// The sender in the path of a sender's check. `None` for other paths, and for names that are percent-encoded.
 fn sender(path: &str) -> Option<&str> {
     let sender = path.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
     (!sender.is_empty() && !sender.contains(['/', '%'])).then_some(sender)

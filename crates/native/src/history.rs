@@ -1,4 +1,4 @@
-//! `GET …/history`, and that of single entries.
+//! `GET …/history`, for a list and for single entries.
 
 use std::num::NonZeroUsize;
 
@@ -18,7 +18,7 @@ use portcullis_edge::wire;
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
-/// The query. Texts, as what is wrong with them is told here.
+/// The query. Values are strings, so that errors are reported per parameter.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TrailQuery {
@@ -39,7 +39,7 @@ pub(super) async fn entry(asked: Asked, name: EntryName, Query(query): Query<Tra
     let (before, limit) = (query.before()?, query.limit()?);
     blocking(move || {
         let person = name.person(&asked.target)?;
-        // An entry that there never was has no history, which is not the same as an empty one.
+        // An entry that never existed is an error, not an empty history.
         read::entry_of(&asked.target, &person)?;
         let trail = read::trail(&asked.target, Some(person), before, limit)?;
         Ok::<_, ApiError>(answer::ok(&answer(trail)))
@@ -50,7 +50,10 @@ pub(super) async fn entry(asked: Asked, name: EntryName, Query(query): Query<Tra
 impl TrailQuery {
     fn before(&self) -> Result<Option<Seq>, ApiError> {
         let refused = || {
-            ApiError::invalid_request("before", "not a sequence number; send the `older` of the part before")
+            ApiError::invalid_request(
+                "before",
+                "not a sequence number; send the `older` of the previous part",
+            )
         };
         self.before.as_deref().map(|text| text.parse().map(Seq::new).map_err(|_| refused())).transpose()
     }
@@ -60,7 +63,7 @@ impl TrailQuery {
         limit
             .filter(|&limit| limit <= MAX_LIMIT)
             .and_then(NonZeroUsize::new)
-            .ok_or_else(|| ApiError::invalid_request("limit", "not a number from 1 to 1000"))
+            .ok_or_else(|| ApiError::invalid_request("limit", "must be a number from 1 to 1000"))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The native API, `/portcullis/v1`: what can be done with lists, as HTTP and JSON, and the administrator's part of it.
+//! The native HTTP API under `/portcullis/v1`: lists, checks, status and history for tenants, and tenants and plugins for the
+//! administrator.
 #![forbid(unsafe_code)]
 
 mod admin;
@@ -24,11 +25,13 @@ use portcullis_edge::AppState;
 use portcullis_edge::http::route::Route;
 use portcullis_edge::http::{answer, openapi};
 
-/// The routes of the native API, of `more` routes that other faces add to it, and of the OpenAPI document that describes them all.
+/// Creates the router of the native API.
+///
+/// It includes `more`, the routes that other crates add to the API, and serves the OpenAPI document of all of them.
 pub fn router(more: Vec<Route>) -> Router<Arc<AppState>> {
     let mut routes = routes::all();
     routes.extend(more);
-    // The document is a route, too, and tells of itself.
+    // The document also describes its own route.
     let of_itself = routes::of_document(|| async {});
     let described = routes.iter().chain([&of_itself]);
     let document =

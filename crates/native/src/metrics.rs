@@ -10,13 +10,13 @@ use portcullis_edge::http::auth::Admin;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::ops::blocking;
 
-/// What Prometheus asks for, and reads.
+/// The content type of OpenMetrics text, as Prometheus requests it.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) async fn metrics(Admin(gateway): Admin) -> Answer {
     blocking(move || {
         let text = gateway.metrics.text(&gateway.engine.status()).map_err(|error| {
-            error!(%error, "the metrics can't be written");
+            error!(%error, "can't encode the metrics");
             ApiError::internal()
         })?;
         let mut response = Response::new(Body::from(text));

@@ -1,4 +1,4 @@
-//! `/admin/tenants/{tenant}/plugin`: what serves a tenant, and its exchange.
+//! `/admin/tenants/{tenant}/plugin`: the status of a tenant's plugin, reloads, shadow runs and rollbacks.
 
 use std::time::Duration;
 
@@ -75,10 +75,10 @@ fn status_of(gateway: &Gateway, name: &str) -> Answer {
 fn shadow_terms(request: ShadowRequest) -> Result<ShadowTerms, ApiError> {
     let ShadowRequest { checks, seconds, max_disagreements } = request;
     if checks == Some(0) {
-        return Err(ApiError::invalid_request("shadow.checks", "0 is no number of checks; set at least 1"));
+        return Err(ApiError::invalid_request("shadow.checks", "must be at least 1"));
     }
     if seconds.is_some_and(|seconds| !(1..=604_800).contains(&seconds)) {
-        let what = "not between 1 and 604800 (a week); leave it out for a run without an end";
+        let what = "must be between 1 and 604800 (a week); omit it for a run without a time limit";
         return Err(ApiError::invalid_request("shadow.seconds", what));
     }
     let plan = ShadowPlan { checks, max_disagreements };
@@ -100,7 +100,7 @@ fn plugin_status(tenant: &TenantStatus, permutation: &Permutation) -> PluginStat
     }
 }
 
-/// For people: what serves, and what became of the last exchange.
+/// Says in a sentence which plugin serves, and how the last reload ended.
 fn summary(stage: Stage, serving: &Setup, last: Option<&Attempt>) -> String {
     let serves = format!("{} serves", serving.name());
     let Some(Attempt { to, outcome, error, .. }) = last else { return serves };

@@ -1,4 +1,4 @@
-//! `/admin/plugins`: the plugins there are, and new versions of them.
+//! `/admin/plugins`: listing plugins and uploading new versions.
 
 use axum::http::StatusCode;
 use portcullis_api::{PluginAnswer, PluginPutAnswer, PluginsAnswer, VersionAnswer};

@@ -54,13 +54,13 @@ fn some_directions(named: Option<&[Direction]>) -> Result<Directions, ApiError> 
     if directions.is_none() {
         return Err(ApiError::invalid_request(
             "directions",
-            "names none; name inbound, outbound or both, or leave it out",
+            "must not be empty; name inbound, outbound or both, or omit it",
         ));
     }
     Ok(directions)
 }
 
-/// The rows of a request, with the fields that apply to all of them filled in.
+/// The rows of a request. Fields that a row does not set are taken from the request.
 fn rows<'a>(request: &'a BlockRequest<'_>) -> Result<Vec<BlockRow<'a>>, ApiError> {
     let source = request.source.unwrap_or_default();
     let common = BlockRow {
@@ -80,7 +80,7 @@ fn rows<'a>(request: &'a BlockRequest<'_>) -> Result<Vec<BlockRow<'a>>, ApiError
     }
 }
 
-/// A row's own fields go before those that apply to all rows.
+/// Converts a row. Its own fields take precedence over `common`.
 fn row<'a>(entry: &'a BlockEntry<'_>, common: BlockRow<'a>) -> BlockRow<'a> {
     let hold = entry.hold.or(entry.source.map(GivenSource::implied_hold));
     let directions = entry.directions.as_deref();

@@ -1,4 +1,4 @@
-//! Rows, gathered for one request.
+//! Batches of rows, each sent as one request.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,31 +16,31 @@ use super::refusal::Refusal;
 use super::row::{Row, Rows, Wanted};
 use super::rules::Change;
 
-/// The most bytes of rows in a request, about: far below what the gateway takes by default (16
-/// MiB), even where JSON escapes every character.
+/// The approximate size of the rows in a request, in bytes. Even if JSON escapes every character, the
+/// request stays far below the gateway's default limit of 16 MiB.
 const HEAVIEST: usize = 1 << 20;
 
-/// Rows that follow each other in the input.
+/// Consecutive rows of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Batch {
     /// At least one.
     rows: Vec<Row>,
 }
 
-/// What came of a batch.
+/// The result of a batch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Applied {
     pub(super) changed: u64,
     pub(super) unchanged: u64,
-    /// Wishes that changed nothing, as the person asked for something else later.
+    /// Opt-outs that changed nothing, because the gateway knows a newer request of that person.
     pub(super) outdated: u64,
-    /// Wishes that the person took back.
+    /// Holds lifted by rows that say that the person withdrew them.
     pub(super) taken_back: u64,
-    /// By index of the row.
+    /// Rows that the gateway refused, by index.
     pub(super) refused: BTreeMap<usize, Refusal>,
 }
 
-/// What holds for all rows that do not say otherwise, and what to do with them.
+/// The change to make, with defaults for rows that do not say otherwise.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) change: Change,
@@ -51,7 +51,7 @@ pub(super) struct Plan {
     pub(super) dry_run: bool,
 }
 
-/// What all numbers have in common that are unblocked by one request.
+/// What the numbers of one unblock request have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Lift {
     directions: Directions,
@@ -60,17 +60,17 @@ struct Lift {
 }
 
 impl Batch {
-    /// The line that the first row begins in.
+    /// The line on which the first row starts.
     pub(super) fn first_line(&self) -> u64 {
         self.rows.first().map_or(1, |row| row.line)
     }
 
-    /// How many rows there are, good and bad.
+    /// The number of rows, including those that could not be read.
     pub(super) fn count(&self) -> u64 {
         self.rows.len() as u64
     }
 
-    /// The rows that were not taken, in order.
+    /// The refused rows, with the line of each, in order.
     pub(super) fn refused<'a>(
         &'a self,
         applied: &'a Applied,
@@ -85,14 +85,14 @@ impl Batch {
         self.rows.iter().enumerate().filter_map(|(index, row)| Some((index, row.wanted.as_ref().ok()?)))
     }
 
-    /// Asks the gateway to do it. Says nothing to the gateway where no row is good.
+    /// Sends the rows that could be read to the gateway. Sends nothing if there are none.
     pub(super) fn send(&self, client: &Client, target: &Target, wish: &Plan) -> Result<Applied, Error> {
         let mut applied = Applied::default();
         if wish.change == Change::Block {
             let (indices, entries): (Vec<_>, Vec<_>) =
                 self.good().filter(|(_, wanted)| !wanted.taken_back).unzip();
             let body = BlockRequest {
-                // Of which wishes are outdated, only the single results tell.
+                // Outdated requests are only visible in the results per number.
                 brief: entries.iter().all(|wanted| wanted.requested.is_none()),
                 entries: Some(entries.into_iter().map(Wanted::entry).collect()),
                 directions: Some(wish.directions.list()),
@@ -105,7 +105,7 @@ impl Batch {
             };
             applied.ask(&indices, || client.block(target, &body))?;
         }
-        // To unblock takes one set of directions, one hold and one time a request.
+        // An unblock request has one set of directions, one hold and one time for all its numbers.
         let mut lifts: BTreeMap<Lift, (Vec<usize>, Vec<&str>)> = BTreeMap::new();
         for (index, wanted) in self.good() {
             if let Some(lift) = wish.lift(wanted) {
@@ -137,7 +137,7 @@ impl Batch {
 }
 
 impl Plan {
-    /// What a row lifts, if it lifts anything.
+    /// The lift that a row asks for, if any.
     fn lift(&self, wanted: &Wanted) -> Option<Lift> {
         let requested = wanted.requested;
         match self.change {
@@ -154,7 +154,7 @@ impl Plan {
 }
 
 impl Applied {
-    /// Adds what came of the rows at `indices`.
+    /// Sends a request for the rows at `indices`, and adds its result. Does nothing if there are none.
     fn ask(
         &mut self,
         indices: &[usize],
@@ -168,7 +168,7 @@ impl Applied {
             changed.results.iter().flatten().filter(|result| result.outcome == Outcome::Outdated).count()
                 as u64;
         self.changed += changed.changed as u64;
-        // The gateway counts these among the unchanged.
+        // The gateway counts outdated rows as unchanged.
         self.unchanged += (changed.unchanged as u64).saturating_sub(outdated);
         self.outdated += outdated;
         self.refused.extend(
@@ -181,20 +181,20 @@ impl Applied {
     }
 }
 
-/// Adding a direction to an entry and taking one away can be done in any order; of two reasons or
-/// expiry times for one number the later has to win.
+/// Adding or removing directions commutes. For details such as a reason or an expiry, the last row of
+/// a number has to win, so batches with such rows must not overlap with others.
 impl Together for Batch {
     fn must_go_alone(&self) -> bool {
         self.good().any(|(_, wanted)| wanted.has_details())
     }
 }
 
-/// Gathers rows to batches, from the line `from` on.
+/// Groups rows into batches, starting at line `from`.
 pub(super) struct Batches<'a> {
     rows: Box<dyn Rows + 'a>,
     most: NonZeroUsize,
     from: u64,
-    /// Why there are no more rows, until it is told.
+    /// The error that ended the input. It is returned after the rows before it.
     failed: Option<anyhow::Error>,
 }
 
@@ -237,7 +237,7 @@ mod tests {
     use super::super::rules::Rules;
     use super::*;
 
-    /// Good rows in the lines 1, 2, 3 …, then an error.
+    /// Yields as many rows as it says, then an error.
     struct Broken(u64);
 
     impl Rows for Broken {
@@ -318,7 +318,7 @@ mod tests {
         applied.ask(&indices, || Ok(answer.unwrap())).unwrap();
         let refused: Vec<_> =
             batch.refused(&applied).map(|(line, refusal)| (line, refusal.to_string())).collect();
-        assert_eq!(refused, [(2, "there is no number".to_owned()), (4, "no number".to_owned())]);
+        assert_eq!(refused, [(2, "the number is missing".to_owned()), (4, "no number".to_owned())]);
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! Which column, or field, of a file says what.
+//! Recognizes the columns of CSV files and the fields of NDJSON objects by name.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use super::rules::Rules;
 
-/// The names under which files carry the number, in the spelling in which messages and the help tell them. `number` goes
-/// before all others; of the others a file may have one.
+/// Names of the number's column, as spelled in messages and in the help. `number` takes precedence. A file may have only one of
+/// the others.
 ///
-/// Where they come from, as of November 2025:
+/// Sources, as of November 2025:
 /// - `phone`: Braze's exports of users (<https://www.braze.com/docs>) and CSVs of Klaviyo and Mailchimp, which also say
 ///   `Phone Number` (<https://help.klaviyo.com/hc/en-us/articles/360043841811>), as MailUp's export of unsubscriptions does
 ///   (<https://help.mailup.com/pages/viewpage.action?pageId=37978139>).
@@ -54,14 +54,15 @@ pub(super) const NUMBER_NAMES: [&str; 27] = [
     "wa_id",
 ];
 
-/// Names that mean the number in some files and an internal id in others: told as a guess, where nothing else is the number.
+/// Names that mean the number in some files and an internal id in others. They are not read, but suggested in the error if there
+/// is no other column for the number.
 const NUMBER_GUESSES: [&str; 8] =
     ["contact_id", "identification", "identity", "contact", "subscriber", "address", "endpoint", "sender"];
 
-/// Names of the date on which a person opted out: nothing else.
+/// Names that always mean the date of an opt-out.
 ///
-/// From (see [`NUMBER_NAMES`]): Twilio's Consent API (`date_of_consent`), Mailchimp's exports (`UNSUB_TIME`), MailUp's
-/// (`OptOut_Date`), Salesforce Marketing Cloud's (`OptOutDate`), Amazon's (`OptedOutTimestamp`), and common usage.
+/// Sources (see [`NUMBER_NAMES`]): Twilio's Consent API (`date_of_consent`), exports of Mailchimp (`UNSUB_TIME`), MailUp
+/// (`OptOut_Date`), Salesforce Marketing Cloud (`OptOutDate`) and Amazon (`OptedOutTimestamp`), and common usage.
 pub(super) const OPT_OUT_DATE_NAMES: [&str; 18] = [
     "requested",
     "opted_out_at",
@@ -83,9 +84,9 @@ pub(super) const OPT_OUT_DATE_NAMES: [&str; 18] = [
     "date_of_consent",
 ];
 
-/// Names of the date of a record: of the opt-out, where the file is about opt-outs.
+/// Names of the date of a record, which is the date of the opt-out in a file of opt-outs.
 ///
-/// From: Telnyx (`created_at`), Infobip (`Added`), Twilio's messages (`date_sent`, `SentDate`), and common usage.
+/// Sources: Telnyx (`created_at`), Infobip (`Added`), Twilio's messages (`date_sent`, `SentDate`), and common usage.
 pub(super) const RECORD_DATE_NAMES: [&str; 15] = [
     "created",
     "created_at",
@@ -104,7 +105,7 @@ pub(super) const RECORD_DATE_NAMES: [&str; 15] = [
     "log_date",
 ];
 
-/// Names of fields that say whether a person opted out.
+/// Names of columns that say whether a person opted out.
 const FLAG_NAMES: [&str; 7] = [
     "opted_out",
     "opt_out",
@@ -115,13 +116,13 @@ const FLAG_NAMES: [&str; 7] = [
     "unsubscribed_from_sms",
 ];
 
-/// The most characters of a name that are told.
+/// How many characters of a name are displayed.
 const LONGEST_NAME: usize = 40;
 
-/// The most names that a message tells.
+/// How many names a message lists.
 const MOST_NAMES: usize = 30;
 
-/// The name of a column or field. Displayed as it is written, bounded and escaped.
+/// The name of a column or field. `Display` truncates and escapes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     written: Arc<str>,
@@ -134,9 +135,9 @@ impl Name {
         Name { written: name.into(), key: key(name).into() }
     }
 
-    /// Whether a user who writes `name` means this one: `Phone number`, `phone-number` and `PhoneNumber` are the same.
+    /// Whether `name`, as typed by a user, means this column: `Phone number`, `phone-number` and `PhoneNumber` are the same.
     pub(super) fn is(&self, name: &Name) -> bool {
-        // A name such as `#` has no letters to compare.
+        // A name such as `#` has no letters or digits to compare.
         self.written == name.written || !self.key.is_empty() && self.key == name.key
     }
 
@@ -144,12 +145,12 @@ impl Name {
         names.iter().any(|name| *self.key == *key(name))
     }
 
-    /// Its letters and digits, in lower case.
+    /// The letters and digits of the name, in lowercase.
     pub(super) fn key(&self) -> &str {
         &self.key
     }
 
-    /// Whether it is more likely a number, of a file without a header, than a name.
+    /// Whether this looks like a number in a file without a header, rather than a name.
     pub(super) fn looks_like_a_number(&self) -> bool {
         self.written.bytes().filter(u8::is_ascii_digit).count() >= 5
     }
@@ -161,7 +162,7 @@ impl fmt::Display for Name {
         for character in characters.by_ref().take(LONGEST_NAME) {
             match character {
                 '\'' | '"' => f.write_char(character)?,
-                // Control characters, and those that turn the direction of text.
+                // Escapes control characters, and those that change the text direction.
                 _ => write!(f, "{}", character.escape_debug())?,
             }
         }
@@ -173,7 +174,7 @@ fn key(name: &str) -> String {
     name.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Some names, as a message tells them.
+/// Lists names for a message.
 pub(super) fn told<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
     let mut names = names.into_iter();
     let mut told = names.by_ref().take(MOST_NAMES).map(Name::to_string).collect::<Vec<_>>().join(", ");
@@ -183,7 +184,7 @@ pub(super) fn told<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
     told
 }
 
-/// Where each field of a row stands, counted from 0.
+/// The index of each known column, counted from 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Columns {
     pub(super) number: usize,
@@ -195,35 +196,37 @@ pub(super) struct Columns {
     pub(super) status: Option<usize>,
     pub(super) display: Option<usize>,
     pub(super) date: Option<DateColumn>,
-    /// What says whether the person opted out.
+    /// The column that says whether the person opted out.
     pub(super) flag: Option<(usize, Name)>,
 }
 
-/// The column with the date on which the person asked.
+/// The column with the date of the person's request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DateColumn {
     pub(super) index: usize,
     pub(super) name: Name,
-    /// Whether it is one whatever the row is about. Other columns say when a person opted out, and are about nothing where the
-    /// hold is the business's.
+    /// Whether the date counts for every row: the column is called `requested`, or --date-column names it. The date in any other
+    /// column is ignored if the hold is the business's own.
     pub(super) is_explicit: bool,
 }
 
-/// Why a file's columns can't be used. The names are those of the columns it is about.
+/// Why the columns of a file can't be used, with the names of the columns concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ColumnError {
-    /// No column has the number; maybe one of these has.
+    /// No column is known to contain the number. One of these may.
     NoNumber(Vec<Name>),
+    /// Several columns could contain the number.
     SeveralNumbers(Vec<Name>),
-    /// There is no column of a name that the user gave, by this option.
+    /// This option names a column that does not exist.
     NotThere(&'static str, Name),
+    /// Two columns could contain the date of the request.
     SeveralDates(Name, Name),
-    /// `direction` may be that of a message, in a log of messages.
+    /// The file looks like a log of messages, in which `direction` is that of the message.
     MessageDirection,
 }
 
 impl Columns {
-    /// Finds out what the columns of these names are.
+    /// Identifies the columns by their names.
     pub(super) fn find(names: &[Name], rules: &Rules) -> Result<Self, ColumnError> {
         let read = |index: &usize| !rules.ignored.iter().any(|ignored| names[*index].is(ignored));
         let indices: Vec<usize> = (0..names.len()).filter(read).collect();
@@ -294,7 +297,7 @@ impl Columns {
             match (found.next(), found.next()) {
                 (None, _) => {}
                 (Some(index), None) => return Ok(Some(column(index, is_explicit))),
-                // What is about nothing need not be told apart.
+                // No row would use the date, so the ambiguity does not matter.
                 (Some(_), Some(_)) if !is_explicit && !rules.may_make_wishes(names) => return Ok(None),
                 (Some(one), Some(other)) => {
                     return Err(ColumnError::SeveralDates(names[one].clone(), names[other].clone()));

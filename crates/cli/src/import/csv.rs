@@ -1,4 +1,4 @@
-//! CSV: records of quoted or bare fields under a header.
+//! CSV files with a header.
 
 use std::io::BufRead;
 
@@ -11,16 +11,15 @@ use super::refusal::Refusal;
 use super::row::{Fields, Row, Rows, Wanted};
 use super::rules::Rules;
 
-/// What may stand between fields. Which one does is read from the header: spreadsheets write `;`
-/// where the comma is the decimal sign.
+/// The delimiters that are detected in the header. Spreadsheets write `;` in locales in which the comma
+/// is the decimal separator.
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
-/// Reads RFC 4180, and what the `csv` crate reads beyond it, with line ends of all kinds. Inside of
-/// quotes each of them becomes a LF.
+/// Reads RFC 4180 as leniently as the `csv` crate does, with any line endings. Inside quotes, each line
+/// ending becomes LF.
 ///
-/// A quote that opens and does not close would swallow the rest of the file: such a record is
-/// given up at the end or after [`LONGEST_LINE`] bytes, and reading goes on with the line after its
-/// first.
+/// A quote that is never closed would swallow the rest of the file. Such a record is refused at the end
+/// of the input or after [`LONGEST_LINE`] bytes, and reading resumes on the line after its first.
 pub(super) struct CsvRows<'a, R> {
     records: Records<R>,
     columns: Columns,
@@ -29,11 +28,12 @@ pub(super) struct CsvRows<'a, R> {
 }
 
 impl<'a, R: BufRead> CsvRows<'a, R> {
-    /// Reads the header, and before it Excel's `sep=;`, if there is one.
+    /// Reads the header, and the `sep=;` line that Excel may write before it.
     ///
     /// # Errors
-    /// Where there is no column with the number, or several could be it; likewise for the other columns that the user named.
-    /// Where the file is about opt-outs, and nothing says whose holds to make.
+    ///
+    /// If no column or several columns could contain the number, if a column that the user named does not exist, or if the file
+    /// seems to contain opt-outs and nothing says which holds to set.
     pub(super) fn new(mut lines: Lines<R>, rules: &'a Rules) -> anyhow::Result<Self> {
         let mut told = None;
         let mut ahead = Vec::new();
@@ -53,7 +53,7 @@ impl<'a, R: BufRead> CsvRows<'a, R> {
         lines.give_back(ahead);
         let mut records = Records::new(lines, delimiter);
         let (columns, must_say_hold) = match records.next()? {
-            // An empty file has no rows, whatever it would call them.
+            // An empty file has no rows, so its columns don't matter.
             None => (Columns::default(), false),
             Some((_, Ok(header))) => {
                 let names: Vec<Name> =
@@ -108,32 +108,31 @@ impl<R: BufRead> Rows for CsvRows<'_, R> {
     }
 }
 
-/// The columns of a header.
+/// Identifies the columns of a header.
 fn find_columns(names: &[Name], rules: &Rules) -> anyhow::Result<Columns> {
     if let Some(missing) = rules.ignored.iter().find(|ignored| !names.iter().any(|name| name.is(ignored))) {
-        bail!("no column is called {missing} (--ignore-column)");
+        bail!("there is no column {missing} (--ignore-column)");
     }
     let error = match Columns::find(names, rules) {
         Ok(columns) => return Ok(columns),
         Err(error) => error,
     };
-    // Its names must not be shown: they are numbers.
+    // The names must not be displayed: they are numbers.
     if names.iter().any(Name::looks_like_a_number) {
         bail!(
-            "the first line holds a number where the names of columns should be: add a header, such as `number`, or import \
-             it with --format plain if there is nothing but a number on each line"
+            "the first line contains a number instead of column names; add a header, such as `number`, or use --format plain if \
+             each line is just a number"
         );
     }
     let there = told(names);
     match error {
         ColumnError::NoNumber(guesses) => match guesses.first() {
             Some(guess) => bail!(
-                "no column is sure to hold the numbers; the columns are: {there}; name the one with the numbers by --column; \
-                 is it --column '{guess}'?"
+                "no column is known to contain the numbers; the columns are: {there}; name one with --column; is it \
+                 --column '{guess}'?"
             ),
             None => bail!(
-                "no column has a name under which numbers are known; the columns are: {there}; name the one with the numbers \
-                 by --column"
+                "no column is known to contain the numbers; the columns are: {there}; name one with --column"
             ),
         },
         ColumnError::SeveralNumbers(found) => {
@@ -141,21 +140,21 @@ fn find_columns(names: &[Name], rules: &Rules) -> anyhow::Result<Columns> {
             let hint = match (both, names.iter().any(|name| name.key() == "messagingprofileid")) {
                 ([true, true], true) => "; in Telnyx's opt-outs it is --column to",
                 ([true, true], false) => {
-                    "; in a log of messages that people wrote it is --column from, of those sent to them --column to"
+                    "; in a log of messages use --column from for received messages, and --column to for sent ones"
                 }
                 _ => "",
             };
-            bail!("several columns could hold the numbers: {}; name one by --column{hint}", told(&found))
+            bail!("several columns could contain the numbers: {}; name one with --column{hint}", told(&found))
         }
         ColumnError::NotThere(option, name) => {
-            bail!("no column is called {name} ({option}); the columns are: {there}")
+            bail!("there is no column {name} ({option}); the columns are: {there}")
         }
         ColumnError::SeveralDates(one, other) => bail!("{}", Refusal::SeveralDates(one, other)),
         ColumnError::MessageDirection => bail!("{}", Refusal::MessageDirection),
     }
 }
 
-/// The delimiter that Excel's first line tells: `sep=;`, maybe in quotes.
+/// The delimiter declared by a `sep=;` line, with or without quotes.
 fn told_delimiter(line: &[u8]) -> Option<u8> {
     let quoted = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
     let line = quoted.unwrap_or(line);
@@ -167,7 +166,7 @@ fn told_delimiter(line: &[u8]) -> Option<u8> {
     }
 }
 
-/// The delimiter that stands most often in the header, outside of quotes.
+/// The delimiter that occurs most often in the header, outside quotes.
 fn delimiter(header: &[u8]) -> u8 {
     let mut quoted = false;
     let mut counts = [0_usize; DELIMITERS.len()];
@@ -177,7 +176,7 @@ fn delimiter(header: &[u8]) -> u8 {
             counts[index] += 1;
         }
     }
-    // The first of the best: a header of one column has none, and then it does not matter.
+    // On a tie, the first one. A header with one column has no delimiter, and any will do.
     let most = counts.iter().max();
     let best = counts.iter().position(|count| Some(count) == most);
     DELIMITERS[best.unwrap_or_default()]
@@ -186,7 +185,7 @@ fn delimiter(header: &[u8]) -> u8 {
 /// The fields of one record.
 struct Record<'a> {
     text: &'a [u8],
-    /// Where in `text` each field ends.
+    /// The end of each field in `text`.
     ends: &'a [usize],
 }
 
@@ -202,11 +201,11 @@ impl Record<'_> {
     }
 }
 
-/// Puts lines together to records.
+/// Assembles lines into records.
 struct Records<R> {
     lines: Lines<R>,
     parser: csv_core::Reader,
-    /// Room for the fields of a record, and for where they end; kept from one to the next.
+    /// Buffers for the fields of a record and their ends, reused for each record.
     text: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -216,13 +215,13 @@ impl<R: BufRead> Records<R> {
         Records {
             lines,
             parser: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
-            // What no record needs more than.
+            // Enough for the longest record, so it rarely grows.
             text: vec![0; 2 * LONGEST_LINE],
             ends: vec![0; 64],
         }
     }
 
-    /// The next record, and the line that it begins in.
+    /// The next record, and the line on which it starts.
     fn next(&mut self) -> anyhow::Result<Option<(u64, Result<Record<'_>, Refusal>)>> {
         let (line, mut bytes) = loop {
             match self.lines.next()? {
@@ -259,7 +258,7 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// Takes one more line; whether the record ends with it.
+    /// Parses one more line. Returns whether the record ends with it.
     fn parse(&mut self, mut line: &[u8], filled: &mut Filled) -> bool {
         loop {
             let (result, read, text, ends) =
@@ -277,7 +276,7 @@ impl<R: BufRead> Records<R> {
     }
 }
 
-/// How much of its room a record fills so far.
+/// How much of the buffers the current record has filled.
 #[derive(Default)]
 struct Filled {
     text: usize,
@@ -304,7 +303,7 @@ mod tests {
         try_rows_by(&Rules { column: column.map(Name::new), ..Rules::default() }, text)
     }
 
-    /// The line and the number, or why not, of each row.
+    /// The line of each row, with its number or why it was refused.
     fn numbers(text: &str) -> Vec<(u64, Result<String, Refusal>)> {
         let rows = try_rows(text.as_bytes(), None).unwrap();
         rows.into_iter().map(|(line, row)| (line, row.map(|row| row.number))).collect()
@@ -346,11 +345,11 @@ mod tests {
     fn a_header_that_names_no_column_or_several_is_refused() {
         for (text, column, expected) in [
             ("name,city\nA,B\n", None, "the columns are: name, city"),
-            ("phone,mobile\n1,2\n", None, "phone, mobile; name one"),
+            ("phone,mobile\n1,2\n", None, "phone, mobile; name one with"),
             ("number,number\n1,2\n", None, "several columns"),
-            ("number\n1\n", Some("cell"), "no column is called cell"),
+            ("number\n1\n", Some("cell"), "there is no column cell"),
             ("contact_id,name\n1,2\n", None, "--column 'contact_id'"),
-            ("From,To,Body\n1,2,x\n", None, "people wrote it is --column from"),
+            ("From,To,Body\n1,2,x\n", None, "use --column from for received messages"),
             ("from,to,messaging_profile_id\n1,2,x\n", None, "Telnyx's opt-outs it is --column to"),
             ("from,to,direction\n1,2,x\n", Some("from"), "--ignore-column direction"),
             ("46700000001,A\n46700000002,B\n", None, "add a header"),
@@ -399,7 +398,7 @@ mod tests {
         assert_eq!(rows[3], (5, Err(Refusal::HoldUnsaid)));
     }
 
-    /// The table of headers in the documentation: each with the rules that its options are.
+    /// The headers in the documentation's table, each with the rules that its options stand for.
     fn documented_headers() -> Vec<(String, Rules)> {
         let documentation = include_str!("../../../../docs/importing.md");
         let table = documentation.split_once("| file | header | command |").unwrap().1;
@@ -436,7 +435,7 @@ mod tests {
                 (None, result) => assert!(result.is_ok()),
                 (Some(column), result) => {
                     let error = result.unwrap_err().to_string().to_lowercase();
-                    assert!(error.contains("by --column"), "{error}");
+                    assert!(error.contains("with --column"), "{error}");
                     assert!(error.contains(&column.to_string().to_lowercase()), "{error}");
                 }
             }
@@ -450,7 +449,7 @@ mod tests {
         let rows = try_rows_by(&ignored("Source"), text.as_bytes()).unwrap();
         assert_eq!(rows[0].1.as_ref().unwrap().source, None);
         let error = try_rows_by(&ignored("sorce"), text.as_bytes()).unwrap_err().to_string();
-        assert!(error.contains("no column is called sorce"), "{error}");
+        assert!(error.contains("there is no column sorce"), "{error}");
     }
 
     #[test]
@@ -475,9 +474,9 @@ mod tests {
     fn a_quote_that_does_not_close_spoils_one_line() {
         for text in [
             "number,reason\n1,\"open\n2,\n3,\n".to_owned(),
-            // Enough after it to give it up before the end.
+            // Long enough to be given up before the end of the input.
             format!("number,reason\n1,\"open\n2,\n3,\n{}", "# filler that has no quote\n".repeat(4000)),
-            // A line too long to be a part of it.
+            // Followed by a line that is too long to be part of the record.
             format!("number,reason\n1,\"open\n2,\n3,\n{}\n", "9".repeat(LONGEST_LINE + 1)),
         ] {
             let rows = numbers(&text);
@@ -504,7 +503,7 @@ mod tests {
         assert_eq!(numbers("number\n"), []);
     }
 
-    /// A field, and how it is written with the given line end.
+    /// Quotes a field, with the given line ending.
     fn quoted(field: &str, end: &str) -> String {
         format!("\"{}\"", field.replace('"', "\"\"").replace('\n', end))
     }
@@ -522,7 +521,7 @@ mod tests {
             let mut expected = Vec::new();
             for (number, reason, end, blank) in &records {
                 for _ in 0..*blank {
-                    // Never a LF right after a CR, which would be one end.
+                    // Never an LF right after a CR, which would be a single line ending.
                     text.push_str(" \n");
                     line += 1;
                 }

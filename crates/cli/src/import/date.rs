@@ -1,4 +1,4 @@
-//! The dates of other systems' files.
+//! Parses dates as other systems write them.
 
 use std::str::FromStr;
 
@@ -11,19 +11,19 @@ use jiff::tz::{Offset, TimeZone};
 
 use portcullis_api::requested::{self, NotThen};
 
-/// How dates are read.
+/// Parses the dates of one import.
 #[derive(Clone, Debug)]
 pub(super) struct DateReader {
-    /// Where the user said how they are written.
+    /// The format given by --date-format.
     pub(super) format: Option<DateFormat>,
-    /// Of times that do not say theirs.
+    /// The UTC offset of times without one.
     pub(super) offset: Offset,
-    /// Whether the dates are of people who opted in.
+    /// Whether these are dates of opt-ins rather than opt-outs.
     pub(super) of_opt_ins: bool,
     pub(super) now: Timestamp,
 }
 
-/// Why a date is not taken.
+/// Why a date is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DateError {
     Unreadable,
@@ -40,7 +40,7 @@ impl From<NotThen> for DateError {
     }
 }
 
-/// As far as a text tells when something was.
+/// A parsed date, as precise as the text.
 #[derive(Clone, Copy)]
 enum Moment {
     Exact(Timestamp),
@@ -50,14 +50,14 @@ enum Moment {
 }
 
 impl DateReader {
-    /// Reads, unless the user said how dates are written: RFC 3339 and its relatives (`2024-03-31 12:00:00 UTC`,
-    /// `2024-03-31T12:00`, `20240331T120000`), days (`2024-03-31`, `2024/03/31`, `20240331`), RFC 2822, and Unix time in
-    /// seconds (10 digits, with a fraction or not) or milliseconds (13 digits).
+    /// Parses a date in the user's format or, without one, in RFC 3339 and similar formats (`2024-03-31 12:00:00 UTC`,
+    /// `2024-03-31T12:00`, `20240331T120000`), as a day (`2024-03-31`, `2024/03/31`, `20240331`), in RFC 2822, or as Unix time in
+    /// seconds (10 digits, with an optional fraction) or milliseconds (13 digits).
     ///
-    /// `03/04/2024` is a day in March or in April, and not read.
+    /// `03/04/2024` is ambiguous, and refused.
     ///
-    /// A day counts to its end where people opted out, and from its beginning where they opted in: who did both on one day is
-    /// taken to be out.
+    /// For an opt-out a day means its end, and for an opt-in its beginning, so that a person who did both on one day counts as
+    /// opted out.
     pub(super) fn read(&self, text: &str) -> Result<Timestamp, DateError> {
         let text = text.trim();
         let moment = match &self.format {
@@ -66,7 +66,7 @@ impl DateReader {
         };
         let (begin, end) = self.span(moment.ok_or(DateError::Unreadable)?).ok_or(DateError::Unreadable)?;
         requested::check(begin, self.now)?;
-        // A day may not be over yet, and clocks differ.
+        // The day may not be over yet, and clocks may differ.
         Ok(if self.of_opt_ins { begin } else { end }.min(self.now))
     }
 
@@ -90,7 +90,7 @@ fn read(text: &str) -> Option<Moment> {
         let local = pieces.date().to_datetime(time);
         return match pieces.to_numeric_offset() {
             Some(offset) => offset.to_timestamp(local).ok().map(Moment::Exact),
-            // The name of a zone would need its rules.
+            // A named time zone would require the time zone database.
             None if pieces.time_zone_annotation().is_some() => None,
             None => Some(Moment::Local(local)),
         };
@@ -98,7 +98,7 @@ fn read(text: &str) -> Option<Moment> {
     rfc2822::parse(text).ok().map(|time| Moment::Exact(time.timestamp()))
 }
 
-/// Near relatives of RFC 3339, as Ruby, PostgreSQL and Japan write it, in its own form.
+/// Converts formats close to RFC 3339, as written by Ruby, by PostgreSQL and in Japan, to RFC 3339.
 fn iso(text: &str) -> String {
     let utc = [" UTC", " GMT", " Z"].iter().find_map(|zone| text.strip_suffix(zone));
     let text = utc.map_or_else(|| text.replace(" +", "+").replace(" -", "-"), |text| format!("{text}Z"));
@@ -109,14 +109,14 @@ fn read_digits(text: &str) -> Option<Moment> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     match (whole.len(), fraction.is_empty()) {
         (8, true) => Pieces::parse(whole).ok().map(|pieces| Moment::Day(pieces.date())),
-        // Parts of a second do not count.
+        // Fractions of a second are ignored.
         (10, _) => Timestamp::from_second(whole.parse().ok()?).ok().map(Moment::Exact),
         (13, _) => Timestamp::from_millisecond(whole.parse().ok()?).ok().map(Moment::Exact),
         _ => None,
     }
 }
 
-/// How the user says that dates are written, such as `%d/%m/%Y %H:%M`: as in strptime.
+/// A strptime format given by the user, such as `%d/%m/%Y %H:%M`.
 #[derive(Clone, Debug)]
 pub(super) struct DateFormat(String);
 
@@ -138,18 +138,16 @@ impl FromStr for DateFormat {
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
         let format = DateFormat(text.to_owned());
-        // What it writes it has to read again.
+        // A usable format can parse what it formats.
         let sample = BrokenDownTime::from(&requested::EARLIEST.to_zoned(TimeZone::UTC)).to_string(text);
         match sample.ok().and_then(|sample| format.read(&sample)) {
             Some(_) => Ok(format),
-            None => {
-                Err("write it with %Y, %m and %d, and with %H, %M and %S for a time, as '%d/%m/%Y %H:%M'")
-            }
+            None => Err("use %Y, %m and %d, and %H, %M and %S for a time, such as '%d/%m/%Y %H:%M'"),
         }
     }
 }
 
-/// How far local time is before UTC.
+/// The offset of local time from UTC, such as `+02:00`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UtcOffset(pub(super) Offset);
 
@@ -162,7 +160,7 @@ impl FromStr for UtcOffset {
         }
         let zone = text.starts_with(['+', '-']).then(|| DateTimeParser::new().parse_time_zone(text));
         let offset = zone.and_then(Result::ok).and_then(|zone| zone.to_fixed_offset().ok());
-        offset.map(UtcOffset).ok_or("write it as +02:00 or -06:00")
+        offset.map(UtcOffset).ok_or("write it like +02:00 or -06:00")
     }
 }
 
@@ -269,7 +267,7 @@ mod tests {
             ("%m/%d/%Y %I:%M %p", "03/04/2024 02:05 PM", Ok("2024-03-04T14:05:00Z")),
             ("%d.%m.%Y %H:%M:%S %z", "03.04.2024 10:00:00 +0200", Ok("2024-04-03T08:00:00Z")),
             ("%s", "1711886400", Ok("2024-03-31T12:00:00Z")),
-            // Only as it was said.
+            // No other format is accepted then.
             ("%d/%m/%Y", "2024-04-03", Err(DateError::Unreadable)),
             ("%d/%m/%Y", "13/13/2024", Err(DateError::Unreadable)),
             ("%d/%m/%Y", "03/04/2024 10:00", Err(DateError::Unreadable)),

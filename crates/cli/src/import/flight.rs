@@ -1,31 +1,33 @@
-//! Several batches under way at once, and their answers in order.
+//! Sends several batches concurrently, and handles their responses in order.
 //!
-//! The gateway puts a batch on disk before it answers. Were each sent only after the answer to the
-//! one before, a far gateway would leave an import waiting for most of its time.
+//! The gateway writes a batch to disk before it responds. If each batch waited for the response to the
+//! one before, an import over a slow connection would spend most of its time waiting.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::panic;
 use std::thread;
 
-/// Whether other batches may be under way together with this one.
+/// A batch that may be sent concurrently with others.
 pub(super) trait Together {
-    /// Whether the order matters in which the gateway gets this batch and others.
+    /// Whether the gateway must process this batch strictly before or after any other.
     fn must_go_alone(&self) -> bool;
 }
 
-/// Why it stopped before the last batch was answered.
+/// Why sending stopped early.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stop<B, R, S> {
-    /// There was no next batch to be had. All before it were answered.
+    /// The next batch could not be read. All batches before it were acknowledged.
     Read(R),
-    /// This batch was not answered. All before it were; some after it may have been.
+    /// This batch failed. All batches before it were acknowledged, and some after it may have been.
     Send(B, S),
 }
 
-/// Sends `batches`, at most `together` at once, each by a thread of its own; calls `answered` with
-/// every answer, in the order of the batches. After a failure no more are sent, those under way are
-/// waited for, and the first that failed is returned.
+/// Sends `batches`, at most `together` at once, each on its own thread. Calls `answered` with each
+/// response, in the order of the batches.
+///
+/// After a failure no further batches are sent. The ones in flight are awaited, and the first failure
+/// is returned.
 pub(super) fn send_all<B, A, R, S>(
     together: NonZeroUsize,
     mut batches: impl Iterator<Item = Result<B, R>>,
@@ -57,7 +59,7 @@ where
                 };
                 match first.join().unwrap_or_else(|panic| panic::resume_unwind(panic)) {
                     (batch, Ok(answer)) => answered(batch, answer),
-                    // The scope waits for the others.
+                    // The scope joins the other threads.
                     (batch, Err(error)) => return Err(Stop::Send(batch, error)),
                 }
             }
@@ -97,7 +99,7 @@ mod tests {
 
     #[test]
     fn answers_come_in_the_order_of_the_batches() {
-        // Of each three the first is answered last.
+        // The barrier makes all three respond at the same time.
         let barrier = Barrier::new(3);
         let mut order = Vec::new();
         let sent = send_all(
@@ -142,7 +144,7 @@ mod tests {
             good([9, 10, 11]),
             |batch: &Batch| {
                 begun.lock().unwrap().push(batch.0);
-                // Time enough for the next to begin, if it were let to.
+                // Long enough for the next batch to start, if it were allowed to.
                 (0..2000).for_each(|_| thread::yield_now());
                 assert_eq!(begun.lock().unwrap().last(), Some(&batch.0));
                 Ok::<_, ()>(())

@@ -1,4 +1,4 @@
-//! Which format a file has.
+//! File formats and their detection.
 
 use std::path::Path;
 
@@ -7,19 +7,19 @@ use clap::ValueEnum;
 
 use portcullis_api::USER_PREFIX;
 
-/// The formats that are read.
+/// The formats that `import` reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// A number a line
+    /// One number per line.
     Plain,
-    /// With a header; fields are separated by comma, semicolon, tab or |, quoted where needed
+    /// A header and rows. Fields are separated by comma, semicolon, tab or `|`, and may be quoted.
     Csv,
-    /// A JSON object a line
+    /// One JSON object per line.
     Ndjson,
 }
 
 impl Format {
-    /// The format that the name of a file stands for.
+    /// The format that a file's extension stands for.
     pub(super) fn of_extension(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "txt" => Some(Format::Plain),
@@ -29,9 +29,8 @@ impl Format {
         }
     }
 
-    /// The format of a text whose first line with something on it is `line`: NDJSON where it begins
-    /// with `{`; plain where it is a `user:` id; CSV where it has a letter, as a header has, or a separator of fields; else
-    /// plain.
+    /// Detects the format from the first line that is not empty: NDJSON if it starts with `{`, CSV if it contains an ASCII letter
+    /// (as a header does) or a delimiter, and otherwise plain. A `user:` id or a `#` comment is plain, too.
     pub(super) fn of_line(line: &[u8]) -> Self {
         let line = line.trim_ascii();
         if line.starts_with(b"{") {
@@ -48,19 +47,21 @@ impl Format {
     }
 }
 
-/// Refuses what begins as no text in UTF-8 does, by name.
+/// Refuses files of other kinds, such as zip archives, with a hint on how to convert them.
 pub(super) fn refuse_other_files(first_line: &[u8]) -> anyhow::Result<()> {
     if first_line.starts_with(b"PK\x03\x04") {
-        bail!("it is a zip archive, as .xlsx and .ods files are: save the sheet as CSV");
+        bail!("the file is a zip archive, like .xlsx and .ods files; save the sheet as CSV");
     }
     if first_line.starts_with(b"\xFF\xFE") || first_line.starts_with(b"\xFE\xFF") {
-        bail!("it is UTF-16: save it as UTF-8");
+        bail!("the file is UTF-16; save it as UTF-8");
     }
     if first_line.starts_with(b"\x1F\x8B") {
-        bail!("it is compressed: `gzip -dc FILE | portcullis import -`");
+        bail!("the file is compressed; run `gzip -dc FILE | portcullis import -`");
     }
     if first_line.trim_ascii_start().starts_with(b"[") {
-        bail!("it is one JSON array: `jq -c '.[]' FILE | portcullis import -` writes an object a line");
+        bail!(
+            "the file is a JSON array; run `jq -c '.[]' FILE | portcullis import -` to get one object per line"
+        );
     }
     Ok(())
 }

@@ -41,64 +41,60 @@ use row::Rows;
 use rules::{Change, Rules};
 use sign::Sign;
 
-/// Requests under way at once: enough that the gateway always has the next batch at hand, few
-/// enough to leave it room for others.
+/// Concurrent requests: enough to keep the gateway busy, few enough to leave room for other clients.
 const TOGETHER: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
-/// Block, or unblock, all numbers of a file
+/// Block or unblock all numbers in a file
 ///
-/// Reads files of any size in constant memory. A row that can't be taken is named on standard
-/// error, as `line 17: why`, and does not stop the rest. The last line on standard error counts
-/// what became of the rows. The exit code is 0 where all rows were taken, 1 where some were
-/// refused, 2 where the import stopped before the end; then a message says from which line to go
-/// on. Importing a row twice does no harm.
+/// Reads files of any size in constant memory. A row that is refused is reported on standard error as
+/// `line 17: REASON`, and the import continues. The last line on standard error counts the rows by
+/// result. Exits with 0 if all rows were accepted, 1 if some were refused, and 2 if the import stopped
+/// early; a message then says from which line to continue. Importing a row twice does no harm.
 ///
-/// FORMATS. Plain files hold a number on each line; empty lines, and those that begin with `#`, are
-/// skipped. CSV files have a header, and before it maybe Excel's `sep=;`; without that, fields are
-/// separated by the one of comma, semicolon, tab and | that the header has most of. NDJSON files
-/// have a JSON object on each line. Without --format, the extension tells: .txt is plain, .csv and
-/// .tsv are CSV, .ndjson and .jsonl are NDJSON. With another extension, and on standard input, the
-/// first line that is not empty tells: one that begins with `{` means NDJSON, one with a letter or a
-/// separator of fields means CSV, any other means plain. Text is UTF-8, with or without a byte order
-/// mark; lines end with LF, CRLF or CR, and have at most 65536 bytes.
+/// FORMATS. Plain files have one number per line; empty lines and lines that start with `#` are
+/// skipped. CSV files have a header, optionally preceded by Excel's `sep=;`; without that, the
+/// delimiter is whichever of comma, semicolon, tab and | occurs most often in the header. NDJSON files
+/// have one JSON object per line. Without --format, the extension decides: .txt is plain, .csv and .tsv
+/// are CSV, .ndjson and .jsonl are NDJSON. For other extensions and standard input, the first line that
+/// is not empty decides: a line that starts with `{` means NDJSON, one with a letter or a delimiter
+/// means CSV, any other means plain. Text is UTF-8, with or without a byte order mark. Lines end with
+/// LF, CRLF or CR, and have at most 65536 bytes.
 ///
-/// COLUMNS of CSV files and fields of NDJSON files are known by their names; capitals, spaces and
-/// signs make no difference. The number is in `number`; else in the one that is called phone,
+/// COLUMNS of CSV files and fields of NDJSON objects are recognized by name; case, spaces and
+/// punctuation are ignored. The number is in `number`, or else in the column called phone,
 /// phone_number, phone_number_e164, phone_e164, e164, msisdn, mobile, mobile_number, mobile_phone,
 /// mobile_phone_number, cell_phone, cell_phone_number, sms, sms_number, sms_phone,
 /// sms_phone_number, tel, telephone, telephone_number, to, from, recipient, destination,
-/// contact_information, opted_out_number or wa_id; else --column names it. `directions` (inbound,
-/// outbound, both), `reason`, `hold`, `source` and `expires` (RFC 3339), where a row has them, go
-/// before the options of this command. A row whose `status` is inactive is refused, unless it tells
-/// when a person took a wish back, as `export --lifted` writes it; so is one whose `status` is opt-in
-/// or subscribed, unless with --unblock.
+/// contact_information, opted_out_number or wa_id; --column names another one. The columns `directions`
+/// (inbound, outbound, both), `reason`, `hold`, `source` and `expires` (RFC 3339) override the options
+/// of this command. A row whose `status` is inactive is refused, unless it records when a person
+/// withdrew an opt-out, as `export --lifted` writes it. A row whose `status` is opt-in or subscribed is
+/// refused, too, except with --unblock.
 ///
-/// NUMBERS are read as the gateway reads them. 46732001122.0, which spreadsheets and scripts make of
-/// a number, is read without its fraction; ="46732001122" and '46732001122 are read as Excel means
-/// them. A number with another fraction, or in scientific notation, may have lost digits, and is
-/// refused.
+/// NUMBERS are read as the gateway reads them. In addition, 46732001122.0, as spreadsheets and scripts
+/// write it, is read without its fraction, and so are Excel's ="46732001122" and '46732001122. A number
+/// with any other fraction or in scientific notation may have lost digits, and is refused.
 ///
 /// HOLDS. `hold` is operator (the business's own), opt_out (the person's) or marketing (the person's,
-/// and blocks nothing by itself); `source` is api, manual, import or opt_out, which makes the hold
-/// opt_out unless `hold` says otherwise; opt-out is the same as opt_out. A row with another word is
-/// refused: where a column of that name means something else, leave it out by --ignore-column. A
-/// plain `unblock` does not lift what a person asked for. So a file that seems to be about people's
-/// opt-outs (its name or a column's has opt-out, opted-out, unsub, do-not-contact, do-not-call or
-/// suppress in it, or its name the word stop or dnc, or there is a column for the date of an opt-out,
-/// a keyword or a consent) is not imported before --hold, --source or a column says whose holds to
-/// make.
+/// for marketing messages only). `source` is api, manual, import or opt_out; the latter sets the hold
+/// opt_out unless `hold` says otherwise. opt-out is the same as opt_out. A row with any other value is
+/// refused; if the column means something else in this file, add --ignore-column. A plain `unblock`
+/// does not lift what a person asked for. Therefore a file that seems to contain opt-outs is imported
+/// only if --hold, --source or a column says which holds to set. The signs are opt-out, opted-out,
+/// unsub, do-not-contact, do-not-call or suppress in the name of the file or a column, the word stop or
+/// dnc in the file name, and a column for the date of an opt-out, a keyword or a consent.
 ///
-/// DATES. When a person asked for an opt-out is in the column requested, opted_out_at, opted_out_on,
+/// DATES. The date of an opt-out is in the column requested, opted_out_at, opted_out_on,
 /// opted_out_date, opted_out_timestamp, opt_out_at, opt_out_date, opt_out_time, opt_out_timestamp,
 /// unsub_time, unsub_date, unsubscribed_at, unsubscribed_on, unsubscribed_date, unsubscribe_date,
-/// unsubscribe_time, date_unsubscribed or date_of_consent; else in created, created_at, created_on,
+/// unsubscribe_time, date_unsubscribed or date_of_consent, or else in created, created_at, created_on,
 /// created_date, date_created, date, timestamp, added, added_at, date_added, received_at, date_sent,
-/// sent_date, sent_at or log_date; else --date-column names it. It is read as RFC 3339, as
-/// 2024-03-31 12:00:00 (in UTC, unless --date-offset says otherwise), as 2024-03-31 (until the end of
-/// that day), or as Unix time in seconds or milliseconds; or as --date-format says. The gateway
-/// ignores an opt-out that is older than what it knows of the person's wishes.
+/// sent_date, sent_at or log_date; --date-column names another one. Dates are read as RFC 3339, as
+/// 2024-03-31 12:00:00 (in UTC or the zone of --date-offset), as 2024-03-31 (the end of that day), or as
+/// Unix time in seconds or milliseconds; --date-format sets another format. The gateway ignores an
+/// opt-out that is older than the latest request it knows from that person.
 ///
-/// docs/importing.md has examples, the headers of common vendors, and what to do about each error.
+/// docs/importing.md has examples, the headers of common vendors, and a remedy for each error.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -109,68 +105,69 @@ Examples:
   zcat numbers.gz | portcullis import - --sender support --direction outbound
   portcullis import optouts.csv --sender support --hold opt-out --from-line 15002")]
 pub(super) struct Options {
-    /// The file; `-` is standard input
+    /// File to import; `-` reads standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
     target: TargetOptions,
 
-    /// How the file is written
+    /// Format of the file
     #[arg(long, short, default_value = "auto")]
     format: FormatOption,
 
-    /// The column, or field, with the numbers
+    /// Column or field that contains the numbers
     #[arg(long, value_name = "NAME")]
     column: Option<String>,
 
-    /// A column, or field, that says nothing here. May be given several times
+    /// Ignore this column or field (repeatable)
     #[arg(long, value_name = "NAME")]
     ignore_column: Vec<String>,
 
-    /// Which ways to block, or unblock, where a row does not say
+    /// Direction to block or unblock, unless a row says otherwise
     #[arg(long, short, default_value = "both")]
     direction: Directions,
 
-    /// Whose holds to make, where a row does not say; with --unblock, whose to lift [default: operator;
-    /// opt-out with --source opt-out]
+    /// Hold to set, unless a row says otherwise; with --unblock, hold to lift [default: operator; opt-out
+    /// with --source opt-out]
     #[arg(long, ignore_case = true)]
     hold: Option<HoldKind>,
 
-    /// How the blocks came about, where a row does not say [default: import]
+    /// Where the blocks come from, unless a row says otherwise [default: import]
     #[arg(long, ignore_case = true, conflicts_with = "unblock")]
     source: Option<GivenSource>,
 
-    /// Why, where a row does not say: at most 500 characters, stored encrypted
+    /// Reason, unless a row has one: at most 500 characters, stored encrypted
     #[arg(long, value_name = "TEXT", conflicts_with = "unblock")]
     reason: Option<String>,
 
-    /// The column, or field, with the date on which the person asked
+    /// Column or field with the date of the person's request
     ///
-    /// With --unblock: for people to be unblocked again. Only this column, or `requested`, is read then.
+    /// With --unblock this is the date of the opt-in, and no other column than this one or `requested` is
+    /// read as a date.
     #[arg(long, value_name = "NAME")]
     date_column: Option<String>,
 
-    /// How dates are written, as in strptime, such as '%d/%m/%Y %H:%M'
+    /// Format of dates, as for strptime, such as '%d/%m/%Y %H:%M'
     #[arg(long, value_name = "FORMAT")]
     date_format: Option<DateFormat>,
 
-    /// The time zone of dates that do not say theirs, as +02:00
+    /// UTC offset of dates that have none, such as +02:00
     #[arg(long, value_name = "OFFSET", default_value = "UTC", allow_hyphen_values = true)]
     date_offset: UtcOffset,
 
-    /// Lift the blocks instead of adding them
+    /// Unblock the numbers instead of blocking them
     #[arg(long)]
     unblock: bool,
 
-    /// Read and check everything, and change nothing
+    /// Validate all rows, but change nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// Rows in a request, at most 10000
+    /// Rows per request, at most 10000
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = batch_size)]
     batch: NonZeroUsize,
 
-    /// Skip the rows before this line: how to go on with an import that stopped
+    /// Skip rows before this line, to continue an import that stopped
     #[arg(long, value_name = "LINE", default_value = "1")]
     from_line: u64,
 }
@@ -198,13 +195,13 @@ impl Options {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum FormatOption {
-    /// By the file's extension, else by its first line
+    /// Detect the format by file extension, otherwise by the first line
     Auto,
-    /// A number a line
+    /// One number per line
     Plain,
-    /// With a header
+    /// Rows with a header
     Csv,
-    /// A JSON object a line
+    /// One JSON object per line
     Ndjson,
 }
 
@@ -259,12 +256,12 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     let stopped = match sent {
         Ok(()) => None,
         Err(Stop::Read(error)) => Some(error.context(format!("reading {name}"))),
-        // Nothing was done, or nothing was to be done.
+        // Nothing was acknowledged, or a dry run changes nothing: there is no line to continue from.
         Err(Stop::Send(_, error)) if tally.rows == 0 || wish.dry_run => Some(error.into()),
         Err(Stop::Send(batch, error)) => {
             let line = batch.first_line();
             Some(anyhow!(
-                "{error}\n  All rows before line {line} are acknowledged, rows from there on may be: go on with \
+                "{error}\n  All rows before line {line} are acknowledged, and some from there on may be; continue with \
                  --from-line {line}"
             ))
         }
@@ -279,7 +276,7 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     }
 }
 
-/// The input, and its size where that is known.
+/// Opens the input. Returns its size if it is a regular file.
 fn open(path: &Path) -> io::Result<(Box<dyn Read>, Option<u64>)> {
     if path == Path::new("-") {
         return Ok((Box::new(io::stdin()), None));
@@ -293,7 +290,7 @@ fn open(path: &Path) -> io::Result<(Box<dyn Read>, Option<u64>)> {
     Ok((Box::new(file), size))
 }
 
-/// The rows of a text in the given format, or else in the one that its first line has.
+/// Reads rows in the given format, or in the one detected from the first line that is not empty.
 fn rows<'a>(
     mut lines: Lines<impl BufRead + 'a>,
     format: Option<Format>,
@@ -318,7 +315,7 @@ fn rows<'a>(
     })
 }
 
-/// How many empty lines are held in memory in search of one that tells the format.
+/// How many empty lines are buffered while the format is being detected.
 const MOST_EMPTY_LINES: usize = 1_000;
 
 #[cfg(test)]

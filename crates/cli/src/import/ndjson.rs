@@ -1,4 +1,4 @@
-//! NDJSON: a JSON object a line.
+//! NDJSON files: one JSON object per line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,15 +14,15 @@ use super::row::{Fields, Row, Rows, Wanted};
 use super::rules::Rules;
 use super::spelling;
 
-/// Skips empty lines. Fields that are not known are left alone.
+/// Reads one row per object. Empty lines and unknown fields are ignored.
 pub(super) struct NdjsonRows<'a, R> {
     lines: Lines<R>,
     rules: &'a Rules,
-    /// What the fields of the last object are: most often those of the next one, too.
+    /// The layout of the last object, reused if the next one has the same fields.
     layout: Option<Layout>,
 }
 
-/// What the fields of an object are.
+/// The meaning of an object's fields.
 struct Layout {
     fields: Vec<String>,
     columns: Result<Columns, Refusal>,
@@ -30,8 +30,11 @@ struct Layout {
 }
 
 impl<'a, R: BufRead> NdjsonRows<'a, R> {
+    /// Reads ahead to the first object.
+    ///
     /// # Errors
-    /// Where the file's name, or the first object, shows that it is about opt-outs, and nothing says whose holds to make.
+    ///
+    /// If the file name or the first object shows that the file contains opt-outs, and nothing says which holds to set.
     pub(super) fn new(mut lines: Lines<R>, rules: &'a Rules) -> anyhow::Result<Self> {
         let mut ahead = Vec::new();
         while let Some(line) = lines.next()? {
@@ -51,7 +54,7 @@ impl<'a, R: BufRead> NdjsonRows<'a, R> {
     }
 
     fn read(&mut self, line: &[u8]) -> Result<Wanted, Refusal> {
-        // What serde_json has to say is dropped: it may quote the line.
+        // The error of serde_json is dropped: it may quote the line.
         let object: Object<'_> = serde_json::from_slice(line).map_err(|_| Refusal::NotAnObject)?;
         let layout = match self.layout.take().filter(|layout| object.has(&layout.fields)) {
             Some(layout) => layout,
@@ -67,7 +70,7 @@ impl<'a, R: BufRead> NdjsonRows<'a, R> {
         });
         let date = date.transpose()?;
         let flag = columns.flag.as_ref().map(|(index, name)| {
-            // A list or an object is something.
+            // An array or object counts as set.
             let text = |value: Value<'_>| value.written().map_or_else(|| "other".to_owned(), Cow::into_owned);
             (name, value(Some(*index)).map_or_else(String::new, text))
         });
@@ -78,7 +81,7 @@ impl<'a, R: BufRead> NdjsonRows<'a, R> {
             source: &text(columns.source, "source").map_err(|_| Refusal::Source)?,
             hold: &text(columns.hold, "hold").map_err(|_| Refusal::Hold)?,
             expires: &text(columns.expires, "expires")?,
-            // These may mean anything in someone else's file.
+            // In other systems' files these fields may mean anything.
             status: &text(columns.status, "status").unwrap_or(Cow::from("")),
             display: &text(columns.display, "display").unwrap_or(Cow::from("")),
             date: date.as_ref().map(|(date, text)| (*date, &**text)),
@@ -101,7 +104,7 @@ impl Layout {
             ColumnError::MessageDirection => Refusal::MessageDirection,
         });
         let must_say_hold = columns.as_ref().is_ok_and(|columns| {
-            // Where no field could say it, the row does not.
+            // An error means that no field could say it, so this row does not.
             rules.rows_must_say_hold(&names, columns).unwrap_or(true)
         });
         let fields = object.0.iter().map(|(name, _)| name.clone().into_owned()).collect();
@@ -109,7 +112,7 @@ impl Layout {
     }
 }
 
-/// An object's fields, in its order.
+/// The fields of an object, in order.
 struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 impl Object<'_> {
@@ -121,7 +124,7 @@ impl Object<'_> {
         self.0.iter().map(|(name, _)| name).eq(fields)
     }
 
-    /// A field's value, unless it is null.
+    /// The value of a field, unless it is null.
     fn value(&self, index: usize) -> Option<Value<'_>> {
         self.0.get(index).map(|(_, value)| *value).filter(|value| value.0 != "null")
     }
@@ -151,7 +154,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// A JSON value as it is written: a number read as a float would be another number.
+/// The raw text of a JSON value. A telephone number parsed as a float could lose digits.
 #[derive(Clone, Copy)]
 struct Value<'a>(&'a str);
 
@@ -164,7 +167,7 @@ impl<'a> Value<'a> {
         self.string().ok_or(Refusal::FieldType(name))
     }
 
-    /// A string, or a number or truth value as it is written.
+    /// The value of a string, or the raw text of a number or boolean.
     fn written(self) -> Option<Cow<'a, str>> {
         match self.0.as_bytes().first() {
             Some(b'[' | b'{') | None => None,
@@ -186,7 +189,7 @@ impl<'a> Value<'a> {
             return self.text("directions");
         }
         let names: Vec<String> = serde_json::from_str(self.0).map_err(|_| Refusal::Directions)?;
-        // An empty list is not read as "nothing said".
+        // An empty array must not be read as an absent field.
         Ok(if names.is_empty() { Cow::from("none") } else { Cow::from(names.join(" ")) })
     }
 }

@@ -1,4 +1,4 @@
-//! Plain lists: a number a line.
+//! Plain files: one number per line.
 
 use std::io::BufRead;
 
@@ -8,15 +8,18 @@ use super::refusal::Refusal;
 use super::row::{Fields, Row, Rows, Wanted};
 use super::rules::Rules;
 
-/// Skips empty lines, and those that begin with `#`.
+/// Reads one row per line. Empty lines and lines that start with `#` are skipped.
 pub(super) struct PlainRows<'a, R> {
     lines: Lines<R>,
     rules: &'a Rules,
 }
 
 impl<'a, R: BufRead> PlainRows<'a, R> {
+    /// Creates a reader.
+    ///
     /// # Errors
-    /// Where the file's name says that it is about opt-outs, and nothing says whose holds to make.
+    ///
+    /// If the file name shows that the file contains opt-outs, and nothing says which holds to set.
     pub(super) fn new(lines: Lines<R>, rules: &'a Rules) -> anyhow::Result<Self> {
         rules.rows_must_say_hold(&[], &Columns::default())?;
         Ok(PlainRows { lines, rules })

@@ -1,4 +1,4 @@
-//! How far an import is: shown on a terminal, counted for the end.
+//! The progress bar and the final summary of an import.
 
 use std::fmt::{self, Write as _};
 use std::io::Read;
@@ -9,11 +9,11 @@ use super::super::output;
 use super::batch::{Applied, Batch, Plan};
 use super::rules::Change;
 
-/// The bar on standard error. Hidden where that is no terminal.
+/// A progress bar on standard error. Hidden if that is not a terminal.
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// `size` is that of the input in bytes, where it is known.
+    /// Creates a bar. `size` is the size of the input in bytes, if known.
     pub(super) fn new(size: Option<u64>) -> Self {
         let (bar, template) = match size {
             Some(size) => (ProgressBar::new(size), "{wide_bar} {bytes}/{total_bytes} {msg} {eta}"),
@@ -25,12 +25,12 @@ impl Progress {
         Progress(bar)
     }
 
-    /// Counts what is read of `input`.
+    /// Wraps `input` so that the bar counts the bytes read.
     pub(super) fn watch<R: Read>(&self, input: R) -> impl Read + use<R> {
         self.0.wrap_read(input)
     }
 
-    /// Says what became of rows that were answered, and which were refused.
+    /// Prints the refused rows of a batch, and updates the bar.
     pub(super) fn answered(&self, batch: &Batch, applied: &Applied, tally: &Tally) {
         let mut refused = batch.refused(applied).peekable();
         if refused.peek().is_some() {
@@ -43,13 +43,13 @@ impl Progress {
         self.0.set_message(format!("{} rows", tally.rows));
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn end(&self) {
         self.0.finish_and_clear();
     }
 }
 
-/// What became of the rows.
+/// The number of rows, by result.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) rows: u64,
@@ -70,13 +70,13 @@ impl Tally {
         self.refused += batch.refused(applied).count() as u64;
     }
 
-    /// The line at the end: `6035 rows: 6001 added, 30 already there, 4 refused`. Rarer ends are told where there are any.
+    /// The summary line, such as `6035 rows: 6001 added, 30 already there, 4 refused`. Rare results are listed if there are any.
     pub(super) fn summary(&self, wish: &Plan) -> impl fmt::Display {
         let Tally { rows, changed, unchanged, outdated, taken_back, refused } = self;
         let row = if *rows == 1 { "row" } else { "rows" };
         if wish.dry_run {
             return format!(
-                "{rows} {row}: {} good, {refused} refused; nothing was changed, as this was a dry run",
+                "{rows} {row}: {} valid, {refused} refused; dry run, nothing was changed",
                 rows - refused
             );
         }
@@ -123,7 +123,7 @@ mod tests {
         wish.dry_run = true;
         assert_eq!(
             tally.summary(&wish).to_string(),
-            "6038 rows: 6034 good, 4 refused; nothing was changed, as this was a dry run"
+            "6038 rows: 6034 valid, 4 refused; dry run, nothing was changed"
         );
     }
 }

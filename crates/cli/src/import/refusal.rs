@@ -1,4 +1,4 @@
-//! Why a row of an import is not taken.
+//! Why rows of an import are refused.
 
 use portcullis_msisdn::ParseError;
 
@@ -9,111 +9,99 @@ use super::column::Name;
 use super::row::LONGEST_REASON;
 use portcullis_api::HoldKind;
 
-/// Why a row is not taken. Nothing of the row is repeated, as numbers and names may stand anywhere; of columns the names are
-/// told.
+/// Why a row is refused. Messages name columns, but never repeat values: any field may contain a number or a person's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("the line has more than {LONGEST_LINE} bytes")]
     LineTooLong,
-    #[error("the line is not UTF-8: save the file as UTF-8")]
+    #[error("the line is not UTF-8; save the file as UTF-8")]
     NotUtf8,
-    #[error("a quoted field begins and does not end: is a quote too many or missing?")]
+    #[error("a quoted field is not closed; look for a missing or extra quote")]
     UnclosedQuote,
-    #[error("the row has too few columns: the number's is missing")]
+    #[error("the row has too few columns; that of the number is missing")]
     NoColumn,
-    #[error("there is no number")]
+    #[error("the number is missing")]
     NoNumber,
     #[error(
-        "no field has a name under which numbers are known: name the one with the numbers by --column{}",
+        "no field is known to contain the number; name one with --column{}",
         .0.as_ref().map(|guess| format!("; is it --column '{guess}'?")).unwrap_or_default()
     )]
     NoNumberField(Option<Name>),
     #[error("{0}")]
     Number(ParseError),
     #[error(
-        "the number has a decimal fraction: a spreadsheet or script made it, and may have changed digits; format the column \
-         as text and export it again"
+        "the number has a decimal fraction, so a spreadsheet or script may have changed digits; format the column as text and \
+         export it again"
     )]
     Fraction,
     #[error(
-        "the number has a dot or comma that may be a decimal point or separate groups of digits: write the number without it"
+        "the dot or comma in the number may be a decimal point or a group separator; write the number without it"
     )]
     Point,
     #[error(
-        "the number is in scientific notation, in which a spreadsheet or script drops digits: format the column as text and \
-         export it again"
+        "the number is in scientific notation, so digits may be lost; format the column as text and export it again"
     )]
     Scientific,
-    #[error("the number is a spreadsheet's formula: export the values instead of the formulas")]
+    #[error("the number is a spreadsheet formula; export values instead of formulas")]
     Formula,
-    #[error("not a JSON object: write one object a line, such as {{\"number\": \"+46…\"}}")]
+    #[error("not a JSON object; write one object per line, such as {{\"number\": \"+46…\"}}")]
     NotAnObject,
-    #[error("several fields could be the number: name one by --column")]
+    #[error("several fields could contain the number; name one with --column")]
     Ambiguous,
-    #[error("the number is neither a JSON string nor a whole number")]
+    #[error("the number is neither a JSON string nor a non-negative integer")]
     NumberType,
     #[error("the field `{0}` is not a string")]
     FieldType(&'static str),
-    #[error("the directions are none: write inbound, outbound or both")]
+    #[error("the directions are not valid; write inbound, outbound or both")]
     Directions,
-    #[error(
-        "the field `hold` is none of {}: correct it, or leave it out by --ignore-column hold",
-        hold::NAMES
-    )]
+    #[error("the field `hold` must be one of {}; correct it, or add --ignore-column hold", hold::NAMES)]
     Hold,
-    #[error(
-        "the field `source` is none of {}: correct it, or leave it out by --ignore-column source",
-        source::NAMES
-    )]
+    #[error("the field `source` must be one of {}; correct it, or add --ignore-column source", source::NAMES)]
     Source,
     #[error(
-        "the file seems to be about people's opt-outs, and the row does not say whose hold it is: add --hold opt-out or \
-         --hold operator"
+        "the file seems to contain opt-outs, and the row does not say which hold to set; add --hold opt-out or --hold operator"
     )]
     HoldUnsaid,
-    #[error("the row is about the hold {}, and --hold names another one to lift", .0.as_str())]
+    #[error("the row is about the hold {}, which this import does not lift; name it with --hold", .0.as_str())]
     OtherHold(HoldKind),
-    #[error("the expiry is not a time in RFC 3339: write it as 2030-12-31T23:59:59Z")]
+    #[error("the expiry is not a time in RFC 3339; write it like 2030-12-31T23:59:59Z")]
     Expires,
     #[error(
-        "the date in `{0}` can't be read: write it as 2024-03-31 or 2024-03-31T12:00:00Z, or say how dates are written by \
-         --date-format, as '%d/%m/%Y'; or leave the column out by --ignore-column"
+        "the date in `{0}` can't be read; write it like 2024-03-31 or 2024-03-31T12:00:00Z, give its format with \
+         --date-format, such as '%d/%m/%Y', or add --ignore-column"
     )]
     Date(Name),
     #[error(
-        "the date in `{0}` lies in the future: are the file's times in another time zone than UTC? say so by --date-offset, \
-         as +02:00"
+        "the date in `{0}` is in the future; if the times in the file are not in UTC, add --date-offset, such as +02:00"
     )]
     FutureDate(Name),
     #[error(
-        "the date in `{0}` lies before 1990: does it stand for no date at all? correct it, or leave the column out by \
-         --ignore-column"
+        "the date in `{0}` is before 1990, probably a placeholder for no date; correct it, or add --ignore-column"
     )]
     PlaceholderDate(Name),
     #[error(
-        "several fields could be the date on which the person asked: {0} and {1}; name one by --date-column, or leave one out \
-         by --ignore-column"
+        "several fields could contain the date of the request: {0} and {1}; name one with --date-column, or exclude one with \
+         --ignore-column"
     )]
     SeveralDates(Name, Name),
     #[error(
-        "the field `direction` may be a message's: leave it out by --ignore-column direction, or call it `directions` if it \
-         says which ways to block"
+        "the field `direction` may be that of a message; add --ignore-column direction, or rename it to `directions` if it says \
+         what to block"
     )]
     MessageDirection,
-    #[error("no field is called {0}, as {1} says")]
+    #[error("there is no field {0} ({1})")]
     NoField(Name, &'static str),
     #[error("the reason has more than {LONGEST_REASON} characters")]
     ReasonTooLong,
-    #[error("its status is inactive: it does not block anyone where it comes from")]
+    #[error("the status is inactive, so the row blocks nobody")]
     Inactive,
-    #[error("its status says that the person opted in")]
+    #[error("the status says that the person opted in")]
     OptedIn,
     #[error(
-        "the field `{0}` does not say that the person opted out; to take all rows whatever it says, leave it out by \
-         --ignore-column"
+        "the field `{0}` does not say that the person opted out; to import such rows anyway, add --ignore-column"
     )]
     NotOptedOut(Name),
-    /// What the gateway said.
+    /// The reason given by the gateway.
     #[error("{0}")]
     Gateway(String),
 }
@@ -159,7 +147,7 @@ mod tests {
             Refusal::NotOptedOut(Name::new("opted_out")),
         ] {
             let row = format!("\n| {refusal} | ");
-            assert!(documentation.contains(&row), "docs/importing.md says nothing of: {refusal}");
+            assert!(documentation.contains(&row), "docs/importing.md does not list: {refusal}");
         }
     }
 }

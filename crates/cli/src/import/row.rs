@@ -1,4 +1,4 @@
-//! A row of an import: what one line, or one record, asks for.
+//! Rows of an import: the change that one line or record asks for.
 
 use std::borrow::Cow;
 
@@ -19,10 +19,10 @@ use portcullis_api::GivenSource;
 use portcullis_api::HoldKind;
 use portcullis_api::USER_PREFIX;
 
-/// The most characters of a reason that the gateway keeps.
+/// The longest reason that the gateway accepts, in characters.
 pub(super) const LONGEST_REASON: usize = 500;
 
-/// A row, and where it begins.
+/// A row, and the line on which it starts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
     /// Counted from 1.
@@ -30,23 +30,23 @@ pub(super) struct Row {
     pub(super) wanted: Result<Wanted, Refusal>,
 }
 
-/// An entry to block or unblock, as the API takes it. What the row leaves open is `None`.
+/// An entry to block or unblock, as sent to the API. Fields that the row does not set are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
-    /// As it was written, but for what spreadsheets add: the gateway reads it.
+    /// The number as written, without what spreadsheets add. The gateway parses it.
     pub(super) number: String,
     pub(super) directions: Option<Directions>,
     pub(super) reason: Option<String>,
     pub(super) source: Option<GivenSource>,
     pub(super) hold: Option<HoldKind>,
     pub(super) expires: Option<Time>,
-    /// When the person asked for it.
+    /// When the person made the request.
     pub(super) requested: Option<Time>,
-    /// Whether the row says that the person took a wish back: it lifts `hold`, also where others block.
+    /// Whether the row says that the person withdrew `hold`. It then lifts that hold, even in an import that blocks.
     pub(super) taken_back: bool,
 }
 
-/// What a row says of each field: text; empty where it says nothing.
+/// The text of each field of a row, empty if the row does not set it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fields<'a> {
     pub(super) number: &'a str,
@@ -58,14 +58,14 @@ pub(super) struct Fields<'a> {
     pub(super) status: &'a str,
     pub(super) display: &'a str,
     pub(super) date: Option<(&'a DateColumn, &'a str)>,
-    /// Whether the person opted out.
+    /// The column that says whether the person opted out, and its text.
     pub(super) flag: Option<(&'a Name, &'a str)>,
-    /// Whether the row has to say whose hold it is.
+    /// Whether the row is refused if it sets neither `hold` nor `source`.
     pub(super) must_say_hold: bool,
 }
 
 impl Wanted {
-    /// As the API takes it.
+    /// Converts the row to an entry of a block request.
     pub(super) fn entry(&self) -> BlockEntry<'_> {
         BlockEntry {
             number: NumberText::from(self.number.as_str()),
@@ -118,7 +118,7 @@ impl Wanted {
         let about = rules.hold_of(hold, source);
         let requested = requested(fields, rules, hold::is_wish(about))?;
         if is_inactive {
-            // An older wish than this one changes nothing, so it is told on where the row says when it was.
+            // A withdrawal with a time is sent, so that an older opt-out does not take effect.
             return match hold.filter(|hold| hold::is_wish(*hold) && requested.is_some()) {
                 Some(hold) => {
                     Ok(Wanted { number, hold: Some(hold), requested, taken_back: true, ..Wanted::default() })
@@ -136,7 +136,7 @@ impl Wanted {
             directions: filled(fields.directions).map(directions).transpose()?,
             reason: reason.map(str::to_owned),
             source,
-            // The gateway would conclude from a source alone.
+            // Set explicitly: given a source alone, the gateway would derive the hold from it, ignoring --hold.
             hold: (hold.is_some() || source.is_some()).then_some(about),
             expires: filled(fields.expires)
                 .map(|time| time.parse().map_err(|_| Refusal::Expires))
@@ -146,7 +146,7 @@ impl Wanted {
         })
     }
 
-    /// Whether it says more than its number and directions.
+    /// Whether the row sets more than the number and directions.
     pub(super) fn has_details(&self) -> bool {
         self.reason.is_some()
             || self.source.is_some()
@@ -155,7 +155,7 @@ impl Wanted {
             || self.requested.is_some()
     }
 
-    /// About how many bytes it has as JSON.
+    /// The approximate size of the row as JSON, in bytes.
     pub(super) fn weight(&self) -> usize {
         160 + self.number.len() + self.reason.as_deref().map_or(0, str::len)
     }
@@ -170,11 +170,11 @@ fn number(fields: Fields<'_>) -> Result<String, Refusal> {
     if number.is_empty() {
         return Err(Refusal::NoNumber);
     }
-    // The gateway would say the same, after all of it had been sent.
+    // The gateway would refuse it as well, but only after all of it had been sent.
     if number.len() > Msisdn::MAX_TEXT && !number.starts_with(USER_PREFIX) {
         return Err(Refusal::Number(ParseError::TextTooLong));
     }
-    // An export tells both. With a plus, the way in which a number was written is read alike everywhere.
+    // An export contains both. A spelling with a plus means the same number everywhere, so it is preserved.
     let display = fields.display.trim();
     if display.starts_with('+') && Msisdn::parse(display).is_ok_and(|same| Msisdn::parse(number) == Ok(same))
     {
@@ -183,13 +183,13 @@ fn number(fields: Fields<'_>) -> Result<String, Refusal> {
     Ok(number.to_owned())
 }
 
-/// Names with anything but letters between them: `inbound`, `inbound,outbound`, `both`.
+/// Parses names of directions, separated by anything but letters and digits: `inbound`, `inbound,outbound`, `both`.
 fn directions(text: &str) -> Result<Directions, Refusal> {
     let names = text.split(|between: char| !between.is_alphanumeric()).filter(|name| !name.is_empty());
     Directions::from_names(names).ok_or(Refusal::Directions)
 }
 
-/// When the person asked. The date of a record is looked at only where the row is about a wish.
+/// When the person made the request. The date of a record is ignored unless the row sets an opt-out or marketing hold.
 fn requested(fields: Fields<'_>, rules: &Rules, is_wish: bool) -> Result<Option<Time>, Refusal> {
     let date =
         fields.date.filter(|(column, text)| (column.is_explicit || is_wish) && !text.trim().is_empty());
@@ -202,8 +202,10 @@ fn requested(fields: Fields<'_>, rules: &Rules, is_wish: bool) -> Result<Option<
     })
 }
 
-/// Exports of contacts have all of them. Whom a status calls a subscriber nobody wants blocked; a column that says who opted out
-/// says nothing of whom the business blocks.
+/// Refuses rows of people who did not opt out, because exports of contacts contain everyone.
+///
+/// A `status` such as `subscribed` refuses any row. A column that says whether the person opted out is ignored for blocks of the
+/// business's own.
 fn refuse_opted_in(fields: Fields<'_>, is_wish: bool) -> Result<(), Refusal> {
     let word = |text: &str| Name::new(text).key().to_owned();
     if ["optin", "optedin", "subscribed", "resubscribed"].contains(&&*word(fields.status)) {
@@ -218,9 +220,13 @@ fn refuse_opted_in(fields: Fields<'_>, is_wish: bool) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Reads rows one by one.
+/// A source of rows.
 pub(super) trait Rows {
-    /// The next row, good or bad; `None` at the end. An error is one of the input as a whole.
+    /// The next row, or `None` at the end. A row that can't be read is returned as a [`Refusal`] inside [`Row`].
+    ///
+    /// # Errors
+    ///
+    /// If the input as a whole can't be read.
     fn next(&mut self) -> anyhow::Result<Option<Row>>;
 }
 
@@ -334,7 +340,7 @@ mod tests {
             |text| move |fields: &mut Fields<'static>| fields.date = Some((date("created", false), text));
         let wanted = read_by(&opt_outs(), of_record("2024-03-31 12:00:00"));
         assert_eq!(wanted.unwrap().requested, time("2024-03-31T12:00:00Z"));
-        // Of the business's own blocks such a date says nothing.
+        // For the business's own blocks such a date is ignored.
         assert_eq!(read(of_record("03/04/2024")).unwrap().requested, None);
         for (text, expected) in [
             ("03/04/2024", Refusal::Date(Name::new("created"))),
@@ -406,7 +412,7 @@ mod tests {
         ] {
             assert!(row(lifting(hold), "", name).is_ok(), "{hold:?} {name}");
         }
-        // When the person opted out is not when they opted in.
+        // The date of the opt-out is not the date of the opt-in.
         let wanted = read_by(&lifting(Some(HoldKind::OptOut)), |fields| {
             fields.date = Some((date("opted_out_at", false), "2024-03-31"));
         });

@@ -1,4 +1,4 @@
-//! How the rows of an import are read: what the command line says of all of them.
+//! How rows of an import are interpreted, as set by the command line.
 
 use anyhow::bail;
 
@@ -10,38 +10,38 @@ use super::sign::Sign;
 use portcullis_api::GivenSource;
 use portcullis_api::HoldKind;
 
-/// Which change an import makes.
+/// The change that an import makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Block,
     Unblock,
 }
 
-/// How rows are read. What a row says itself goes before it.
+/// How rows are interpreted. What a row says takes precedence.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     pub(super) change: Change,
-    /// The hold to make, or to lift.
+    /// The hold to set or lift.
     pub(super) hold: Option<HoldKind>,
     pub(super) source: Option<GivenSource>,
     /// The column with the number.
     pub(super) column: Option<Name>,
-    /// The column with the date on which the person asked.
+    /// The column with the date of the person's request.
     pub(super) date_column: Option<Name>,
-    /// Columns that say nothing.
+    /// Columns to ignore.
     pub(super) ignored: Vec<Name>,
     pub(super) dates: DateReader,
-    /// Whether the file's name says that it is about people's opt-outs.
+    /// The sign in the file name that the file contains opt-outs.
     pub(super) file_sign: Option<Sign>,
 }
 
 impl Rules {
-    /// The hold that all rows are about that name neither a hold nor a source, as far as the command line says.
+    /// The hold that the command line sets for rows with neither a hold nor a source.
     pub(super) fn common_hold(&self) -> Option<HoldKind> {
         self.hold.or(self.source.and_then(source::implied_hold))
     }
 
-    /// The hold that a row is about, which names these.
+    /// The hold that a row with this hold and source sets.
     pub(super) fn hold_of(&self, hold: Option<HoldKind>, source: Option<GivenSource>) -> HoldKind {
         let implied = |source: Option<GivenSource>| source.and_then(source::implied_hold);
         hold.or(implied(source))
@@ -50,7 +50,7 @@ impl Rules {
             .unwrap_or(HoldKind::Operator)
     }
 
-    /// Whether a file with these columns can make holds of people's own.
+    /// Whether rows of a file with these columns may set opt-out or marketing holds.
     pub(super) fn may_make_wishes(&self, names: &[Name]) -> bool {
         let says_hold = |name: &Name| ["hold", "source"].contains(&name.key()) && !self.ignores(name);
         self.change == Change::Block
@@ -61,11 +61,12 @@ impl Rules {
         self.ignored.iter().any(|ignored| ignored.is(name))
     }
 
-    /// Whether each row of a file with these columns has to say whose hold it is: where the file seems to be about people's
-    /// opt-outs, and the command line does not say.
+    /// Whether each row of a file with these columns must set `hold` or `source`: the file seems to contain opt-outs, and the
+    /// command line does not say which holds to set.
     ///
     /// # Errors
-    /// Where no column could say it, either.
+    ///
+    /// If there is no such column, either.
     pub(super) fn rows_must_say_hold(&self, names: &[Name], columns: &Columns) -> anyhow::Result<bool> {
         if self.change == Change::Unblock || self.hold.is_some() || self.source.is_some() {
             return Ok(false);
@@ -74,8 +75,9 @@ impl Rules {
         let Some(sign) = self.file_sign.clone().or_else(of_columns) else { return Ok(false) };
         if columns.hold.is_none() && columns.source.is_none() {
             bail!(
-                "it seems to be about people's opt-outs ({sign} says so), and nothing says whose hold to make: add --hold \
-                 opt-out, for people's own, which a plain `unblock` leaves in place; or --hold operator, for the business's"
+                "the file seems to contain opt-outs (because of {sign}), and nothing says which holds to set; add --hold \
+                 opt-out for people's own opt-outs, which a plain `unblock` does not lift, or --hold operator for the \
+                 business's blocks"
             );
         }
         Ok(true)
@@ -119,7 +121,7 @@ mod tests {
             ((None, None), (Some(Operator), Some(GivenSource::OptOut)), Operator),
             ((Some(Marketing), Some(GivenSource::OptOut)), (Some(Operator), None), Marketing),
             ((None, Some(GivenSource::OptOut)), (Some(Operator), None), OptOut),
-            // It does not say whose hold it is.
+            // The source `import` does not imply a hold.
             ((None, Some(GivenSource::Import)), (Some(OptOut), None), OptOut),
             ((None, Some(GivenSource::Manual)), (None, Some(GivenSource::OptOut)), Operator),
         ] {

@@ -1,40 +1,40 @@
-//! Signs that a file is about people's own opt-outs.
+//! Signs that a file contains people's own opt-outs.
 //!
-//! Taken for the business's, an opt-out is lifted by any `unblock`. So where a file shows one of these signs, and nothing says
-//! whose holds to make, it is not imported. A sign is something that a list of the business's own blocks would hardly have:
-//! `blacklist.csv`, a column `reason` or a date say nothing about whose will it is.
+//! Imported as a block of the business, an opt-out would be lifted by any `unblock`. A file with one of these signs is therefore
+//! not imported unless something says which holds to set. Signs are names that a list of the business's own blocks is unlikely to
+//! have. `blacklist.csv`, a column `reason` or a date are not signs.
 
 use std::fmt;
 use std::path::Path;
 
 use super::column::{Name, OPT_OUT_DATE_NAMES};
 
-/// What shows that a file is about opt-outs.
+/// Where the sign was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sign {
     FileName,
     Column(Name),
 }
 
-/// What shows it anywhere in a name. `unsub` begins `unsubscribed` and Mailchimp's `UNSUB_TIME`.
+/// Signs anywhere in the name of a file or column. `unsub` covers `unsubscribed` and Mailchimp's `UNSUB_TIME`.
 const PARTS: [&str; 6] = ["optout", "optedout", "unsub", "donotcontact", "donotcall", "suppress"];
 
-/// Columns that show it though their names do not say so: the word with which a person opted out (Telnyx), what they consented
-/// to (Sinch), and the contact of Infobip's Do Not Contact list.
+/// Columns of files of opt-outs, by vendor: the word with which a person opted out (Telnyx), what they consented to (Sinch), and
+/// the contact in a Do Not Contact list (Infobip).
 const COLUMNS: [&str; 4] = ["keyword", "consent", "consenttype", "contactinformation"];
 
-/// What shows it as a word of a file's name: `stop.csv`, but neither `nonstop.csv` nor `Christopher.csv`.
+/// Signs as a whole word of a file name: `stop.csv`, but neither `nonstop.csv` nor `Christopher.csv`.
 const WORDS: [&str; 5] = ["stop", "stops", "stopped", "stoplist", "dnc"];
 
 impl Sign {
-    /// The sign that a file's name gives.
+    /// The sign in a file name, if any.
     pub(super) fn of_file(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy();
         let shows = shows(Name::new(&name).key()) || words(&name).any(|word| WORDS.contains(&&*word));
         shows.then_some(Sign::FileName)
     }
 
-    /// The sign that a column's name gives. One that is about e-mail says nothing about messages.
+    /// The sign in a column name, if any. Opt-outs of e-mail are not a sign.
     pub(super) fn of_column(name: &Name) -> Option<Self> {
         let is_date = OPT_OUT_DATE_NAMES.iter().any(|known| name.is(&Name::new(known)));
         let is_known = is_date || COLUMNS.contains(&name.key());
@@ -56,7 +56,7 @@ fn shows(key: &str) -> bool {
     PARTS.iter().any(|part| key.contains(part))
 }
 
-/// The words of a file's name in lower case: what stands between other characters than letters, and before a capital letter.
+/// The words of a file name in lowercase, split at anything but letters, and between a lowercase and an uppercase letter.
 fn words(name: &str) -> impl Iterator<Item = String> {
     let mut words = vec![String::new()];
     let mut before = ' ';

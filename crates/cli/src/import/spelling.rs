@@ -1,26 +1,29 @@
-//! The numbers of files, as spreadsheets and scripts spell them.
+//! Numbers as spreadsheets and scripts spell them.
 //!
-//! pandas, csvkit and spreadsheets take a column of numbers for numbers: with one empty cell in it, `46732001122` comes out
-//! as `46732001122.0`, and in a column too narrow as `4.6732E+10`. Read as a telephone number, the first is a stranger's, with
-//! one digit more, and the digits of the second are lost. So either the text is certain to mean one number, or the row is
-//! refused: what is read here is never another number.
+//! pandas, csvkit and spreadsheets parse telephone numbers as numbers. If a column has an empty cell, `46732001122` becomes
+//! `46732001122.0`; if it is too narrow, `4.6732E+10`. Read as a telephone number, the first would have one digit more and belong
+//! to a stranger, and the second has lost its digits. A text is therefore read only if it can mean just one number. Otherwise the
+//! row is refused.
 
 use portcullis_msisdn::Msisdn;
 
 use super::refusal::Refusal;
 use portcullis_api::USER_PREFIX;
 
-/// So many digits are a number by themselves, as the gateway sees it: what follows a point behind them is a fraction.
+/// From this many digits on, a whole part is a telephone number by itself, and what follows a point is a fraction.
 const WHOLE: usize = 8;
 
-/// The number in a cell, or a line, or a JSON string. What is no spreadsheet's spelling is left as it is: the gateway reads it.
+/// Removes what a spreadsheet added to the number in a cell, line or JSON string. Any other spelling is returned unchanged, and
+/// left to the gateway.
 ///
-/// - `46732001122.0`, `46732001122,00`: without the fraction. Three zeros and more may be a group of digits, as in
-///   `+46732001.000`, and are refused, unless the number would have more than 15 digits with them.
-/// - `="46732001122"` and `'46732001122`, which keep Excel from reading a number: without these signs.
+/// - `46732001122.0` and `46732001122,00` lose the fraction. Three or more zeros may be a group of digits, as in `+46732001.000`,
+///   and are refused unless the number would then have more than 15 digits.
+/// - `="46732001122"` and `'46732001122`, which make Excel treat the number as text, lose these characters.
 ///
 /// # Errors
-/// [`Refusal::Fraction`], [`Refusal::Point`], [`Refusal::Scientific`] and [`Refusal::Formula`].
+///
+/// [`Refusal::Fraction`], [`Refusal::Point`], [`Refusal::Scientific`] or [`Refusal::Formula`], if digits may have been lost or the
+/// spelling is ambiguous.
 pub(super) fn read(cell: &str) -> Result<&str, Refusal> {
     let cell = cell.trim();
     if cell.starts_with(USER_PREFIX) {
@@ -35,7 +38,7 @@ pub(super) fn read(cell: &str) -> Result<&str, Refusal> {
     if !is_digits(whole) || !is_digits(fraction) {
         return Ok(text);
     }
-    // Zeros in front are a dialling prefix, or padding: no digits of the number.
+    // Leading zeros are a dialing prefix or padding, not digits of the number.
     let digits = whole.trim_start_matches('0').len();
     let too_long_with_it = digits + fraction.len() > Msisdn::MAX_DIGITS as usize;
     match (is_zero(fraction), fraction.len()) {
@@ -50,10 +53,11 @@ pub(super) fn read(cell: &str) -> Result<&str, Refusal> {
     }
 }
 
-/// The number in a JSON number's own text. There every point is a decimal point.
+/// Reads the raw text of a JSON number, in which a point is always a decimal point.
 ///
 /// # Errors
-/// As [`read`], and [`Refusal::NumberType`] for what is below zero.
+///
+/// [`Refusal::Fraction`] or [`Refusal::Scientific`], as for [`read`], and [`Refusal::NumberType`] for a negative number.
 pub(super) fn read_json_number(number: &str) -> Result<&str, Refusal> {
     if number.starts_with('-') {
         return Err(Refusal::NumberType);
@@ -68,7 +72,7 @@ pub(super) fn read_json_number(number: &str) -> Result<&str, Refusal> {
     }
 }
 
-/// Without what makes a spreadsheet take a number for a text.
+/// Removes the characters that make a spreadsheet treat a number as text.
 fn without_text_signs(cell: &str) -> Result<&str, Refusal> {
     if let Some(formula) = cell.strip_prefix('=') {
         let text = formula.trim().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
@@ -83,12 +87,12 @@ fn without_text_signs(cell: &str) -> Result<&str, Refusal> {
     }
 }
 
-/// `text` ends with a point and `fraction`.
+/// Removes `fraction` and the point before it from the end of `text`.
 fn without_fraction<'a>(text: &'a str, fraction: &str) -> &'a str {
     &text[..text.len() - fraction.len() - 1]
 }
 
-/// Whether it is like `4.6732E+10`.
+/// Whether the text looks like `4.6732E+10`.
 fn is_scientific(text: &str) -> bool {
     let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return false };
     let (whole, fraction) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, "0"));
@@ -121,9 +125,9 @@ mod tests {
             (" 46732001122,00\t", "46732001122"),
             ("0046732001122.0", "0046732001122"),
             ("0732001122.0", "0732001122"),
-            // Niue and Saint Helena have numbers as short.
+            // Niue and Saint Helena have numbers this short.
             ("6834001.0", "6834001"),
-            // As printf writes a float.
+            // As printf formats a float.
             ("46732001122.000000", "46732001122"),
             ("=\"46732001122.0\"", "46732001122"),
             ("'46732001122.0", "46732001122"),
@@ -151,7 +155,7 @@ mod tests {
             ("4.6732001122e10", Refusal::Scientific),
             ("+5E10", Refusal::Scientific),
             ("=\"4.6732E+10\"", Refusal::Scientific),
-            // +46732001000, or a float of 8 digits?
+            // Either +46732001000 or a float with 8 digits.
             ("46732001.000", Refusal::Point),
             ("4673.00", Refusal::Point),
             ("=46732001122", Refusal::Formula),
@@ -197,10 +201,10 @@ mod tests {
         }
     }
 
-    /// A number, and how a file may spell it.
+    /// Spells a number in one of the ways that occur in files.
     fn spelled(number: u64, spelling: usize, at: usize) -> String {
         let digits = number.to_string();
-        // Behind eight digits and more, nobody separates the last one or two by a dot.
+        // After eight or more digits, nobody separates the last one or two with a dot.
         let at = 1 + at % (digits.len() - 1);
         let (head, tail) = digits.split_at(at.min(digits.len() - 3));
         #[expect(clippy::cast_precision_loss, reason = "that it is lost is what is tested")]
@@ -239,7 +243,7 @@ mod tests {
         fn no_spelling_makes_another_number(
             number in prop_oneof![
                 1_000_000..1_000_000_000_000_000_u64,
-                // With zeros at the end, which look like a fraction where a dot stands before them.
+                // With trailing zeros, which look like a fraction after a dot.
                 (1_000..1_000_000_000_u64, 1..6_u32).prop_map(|(head, zeros)| head * 10_u64.pow(zeros)),
             ],
             spelling in 0..25_usize,
@@ -249,7 +253,7 @@ mod tests {
             let Ok(number) = Msisdn::try_from(number) else { return Ok(()) };
             let text = spelled(number.get(), spelling, at);
             if let Ok(read) = read(&text) {
-                // The gateway refuses a point that separates no groups of two digits and more.
+                // The gateway refuses a point that is followed by fewer than two digits.
                 let is_point = read.rsplit_once(['.', '/', ',']).is_some_and(|(_, last)| last.len() < 2);
                 if let Ok(read) = Msisdn::parse(read) {
                     prop_assert!(is_point || read == number, "{:?} is not {}", read, text);

@@ -1,4 +1,4 @@
-//! The configuration file as it is written.
+//! The configuration file, as deserialized.
 
 use portcullis_api::settings::{Secret, Tenant};
 use portcullis_edge::settings::Dialects;
@@ -32,19 +32,19 @@ pub(crate) struct Server {
     pub(crate) max_body_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) log_format: LogFormat,
-    /// Addresses of proxies whose `X-Forwarded-For` tells where a request comes from.
+    /// Addresses of proxies whose `X-Forwarded-For` is trusted.
     #[serde(default)]
     pub(crate) trusted_proxies: Vec<String>,
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Plain text, for people.
     #[default]
     Text,
-    /// For machines: an object a line.
+    /// One JSON object per line, for programs.
     Json,
 }
 
@@ -61,8 +61,8 @@ pub(crate) struct Storage {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plugins {
     pub(crate) dir: Option<String>,
-    /// For how long the plugin before is kept ready after an exchange.
+    /// How long the previous plugin is kept ready after a swap.
     pub(crate) watch_seconds: Option<u64>,
-    /// What the plugins of short lists may have of memory together, before those that nobody asks for are put to rest.
+    /// Memory budget shared by short lists; the least recently checked are unloaded first.
     pub(crate) memory_budget_bytes: Option<u64>,
 }

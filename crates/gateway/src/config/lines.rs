@@ -1,17 +1,17 @@
-//! On which line of a TOML text something stands.
+//! Finds the lines of settings in a TOML document.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use portcullis_edge::settings::{FieldPath, Step};
 
-/// The line, from 1 on, that the byte at `offset` is on.
+/// The line of the byte at `offset`, counted from 1.
 pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
     before.iter().filter(|&&byte| byte == b'\n').count() + 1
 }
 
-/// The line of what `place` names, or of the nearest thing around it that is there.
+/// The line of the setting at `place`, or of the innermost table around it that exists.
 pub(crate) fn line_of_place(text: &str, place: &FieldPath) -> usize {
     let Ok(document) = DeTable::parse(text) else { return 1 };
     let mut offset = document.span().start;
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(line(&b.index(0).key("c").index(1)), 6);
         assert_eq!(line(&b.index(1)), 8);
         assert_eq!(line(&b.index(1).key("d").index(0).key("e")), 12);
-        // Not there: the table that it should be in.
+        // A missing setting has the line of the table that it belongs to.
         assert_eq!(line(&b.index(1).key("d").index(0).key("x")), 11);
         assert_eq!(line(&b.index(1).key("x")), 8);
     }

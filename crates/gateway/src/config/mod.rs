@@ -1,4 +1,4 @@
-//! The configuration: what is typed, what is wrong with it, and what it means.
+//! The configuration: parsing and validating the configuration file.
 
 mod file;
 mod lines;
@@ -19,35 +19,37 @@ use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
 
 pub(crate) use file::LogFormat;
 
-/// What a gateway is run with.
+/// The validated configuration of the gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) admin_token: Option<TokenDigest>,
-    /// The largest body of a request, in bytes.
+    /// The largest request body, in bytes.
     pub(crate) max_body_bytes: usize,
     pub(crate) log_format: LogFormat,
-    /// Proxies that are believed when they tell whom a request is from.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) dialects: Dialects,
     pub(crate) traffic: TrafficSettings,
     pub(crate) meta: MetaSettings,
     pub(crate) storage: StorageUrl,
     pub(crate) master_key_file: PathBuf,
-    /// The folder of plugins besides those that are built in. It need not be there.
+    /// The plugin folder, whose files override or add to the built-in plugins. It need not exist.
     pub(crate) plugins_dir: Option<PathBuf>,
-    /// For how long the plugin before is kept ready after an exchange.
+    /// How long the previous plugin is kept ready after a swap.
     pub(crate) watch: Duration,
-    /// What the plugins of short lists may have of memory together, before those that nobody asks for are put to rest.
+    /// Memory budget shared by short lists; the least recently checked are unloaded first.
     pub(crate) memory_budget_bytes: u64,
     pub(crate) tenants: Vec<TenantConfig>,
 }
 
-/// Why a configuration is refused: lines of `file:line: what is wrong; what to do`.
+/// Why a configuration file is rejected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("the configuration file {} can't be read (--config names another)", .path.display())]
+    /// The file can't be read.
+    #[error("can't read the configuration file {} (set another with --config)", .path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
+    /// The file is invalid. One line per problem: `file:line: setting: what is wrong; what to do`.
     #[error("{0}")]
     Wrong(String),
 }
@@ -55,12 +57,13 @@ pub(crate) enum ConfigError {
 const DEFAULT_MAX_BODY: u64 = 16 << 20;
 /// In seconds.
 const DEFAULT_WATCH: u64 = 300;
+/// In seconds.
 const LONGEST_WATCH: u64 = 86_400;
 const DEFAULT_MEMORY_BUDGET: u64 = 1 << 30;
 const LEAST_MEMORY_BUDGET: u64 = 16 << 20;
 
 impl Config {
-    /// Reads the file at `path`. `plugins` gives the names of the plugins there are, besides the folder that the file names.
+    /// Reads and validates the file at `path`. `plugins` returns the names of all plugins, given the plugin folder in the file.
     pub(crate) fn read(
         path: &Path,
         plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
@@ -107,18 +110,19 @@ impl Config {
         let server = root.key("server");
         let listen = typed.server.listen.parse::<SocketAddr>();
         if listen.is_err() {
-            let what = "not an IP address and a port; write it like 127.0.0.1:8480";
+            let what = "must be an IP address and a port; write it like 127.0.0.1:8480";
             problems.push(Problem::new(server.key("listen"), what));
         }
         let admin_token = typed.server.admin_token.as_ref().map(|secret| TokenDigest::parse(&secret.0));
         if let Some(Err(error)) = admin_token {
-            let what = format!("{error}; `portcullis token new` prints a good one");
+            let what = format!("{error}; create one with `portcullis token new`");
             problems.push(Problem::new(server.key("admin_token"), what));
         }
         let admin_token = admin_token.and_then(Result::ok);
         let max_body = typed.server.max_body_bytes.unwrap_or(DEFAULT_MAX_BODY);
         if !(1 << 10..=1 << 30).contains(&max_body) {
-            let what = "not between 1024 (1 KiB) and 1073741824 (1 GiB); leave it out for 16 MiB";
+            let what =
+                "must be between 1024 (1 KiB) and 1073741824 (1 GiB); leave it out for 16777216 (16 MiB)";
             problems.push(Problem::new(server.key("max_body_bytes"), what));
         }
 
@@ -138,12 +142,12 @@ impl Config {
         let plugins_dir = typed.plugins.dir.as_ref().map(|dir| folder.join(dir));
         let watch = typed.plugins.watch_seconds.unwrap_or(DEFAULT_WATCH);
         if watch > LONGEST_WATCH {
-            let what = "more than 86400 (a day); leave it out for 300";
+            let what = "must be at most 86400 (a day); leave it out for 300";
             problems.push(Problem::new(root.key("plugins").key("watch_seconds"), what));
         }
         let memory_budget_bytes = typed.plugins.memory_budget_bytes.unwrap_or(DEFAULT_MEMORY_BUDGET);
         if memory_budget_bytes < LEAST_MEMORY_BUDGET {
-            let what = "less than 16777216 (16 MiB); leave it out for 1073741824 (1 GiB)";
+            let what = "must be at least 16777216 (16 MiB); leave it out for 1073741824 (1 GiB)";
             problems.push(Problem::new(root.key("plugins").key("memory_budget_bytes"), what));
         }
         let plugins = plugins(plugins_dir.as_deref());
@@ -192,7 +196,7 @@ fn addresses(typed: &[String], server: &FieldPath, problems: &mut Vec<Problem>) 
         match text.parse::<IpAddr>() {
             Ok(address) => addresses.push(address.to_canonical()),
             Err(_) => {
-                let what = "not an IP address; write it like 10.0.0.5";
+                let what = "must be an IP address; write it like 10.0.0.5";
                 problems.push(Problem::new(server.key("trusted_proxies").index(index), what));
             }
         }

@@ -1,9 +1,9 @@
-//! Settings that only a start applies.
+//! Settings that take effect only after a restart.
 
 use super::Config;
 
 impl Config {
-    /// The settings that differ from those of `before`, and that a running gateway does not apply.
+    /// The settings that differ from `before`, and that need a restart.
     pub(crate) fn needing_a_restart(&self, before: &Config) -> impl Iterator<Item = &'static str> {
         let config = self;
         let changes = [

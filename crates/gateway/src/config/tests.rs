@@ -1,4 +1,4 @@
-//! Configurations, right and wrong.
+//! Valid and invalid configurations.
 
 use super::*;
 
@@ -66,7 +66,7 @@ fn what_is_kept_of_a_tenant_means_the_same_again() {
     }
 }
 
-/// What is changed in the good configuration, the line that is blamed, and a part of what is said.
+/// Text in [`GOOD`], its replacement, the line that is reported, and a part of the message.
 const WRONG: &[(&str, &str, usize, &str)] = &[
     ("listen = \"127.0.0.1:8480\"", "listen = \"localhost\"", 3, "write it like 127.0.0.1:8480"),
     ("listen = \"127.0.0.1:8480\"", "port = 8480", 3, "unknown field `port`; known are `listen`"),

@@ -63,7 +63,7 @@ fn a_plain_export_says_what_it_leaves_out() {
     let gateway = filled();
     let run = gateway.command("export --sender support --format plain").good();
     assert_eq!(run.out.lines().count(), 4);
-    assert!(run.err.contains("2 entries hold for one direction"), "{}", run.err);
+    assert!(run.err.contains("2 entries cover one direction"), "{}", run.err);
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn a_dry_run_finds_the_bad_rows_and_changes_nothing() {
             .input("+46731000001\nnobody\n+46731000009\n")
             .ends(1);
         assert!(run.err.starts_with("line 2: "), "{}", run.err);
-        assert_eq!(run.last_words(), "3 rows: 2 good, 1 refused; nothing was changed, as this was a dry run");
+        assert_eq!(run.last_words(), "3 rows: 2 valid, 1 refused; dry run, nothing was changed");
         assert_eq!(gateway.listed("--sender support"), ["+46731000009"]);
     }
 }

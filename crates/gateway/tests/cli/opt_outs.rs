@@ -79,12 +79,12 @@ fn a_row_says_whose_hold_it_is_and_is_refused_where_that_is_unknown() {
     let run = gateway.command("import - --sender support --hold marketing").input(text).ends(1);
     let lines: Vec<&str> = run.err.lines().collect();
     assert!(
-        lines[0].starts_with("line 3: the field `source` is none of api, manual, import, opt_out"),
+        lines[0].starts_with("line 3: the field `source` must be one of api, manual, import, opt_out"),
         "{}",
         run.err
     );
     assert!(
-        lines[1].starts_with("line 4: the field `hold` is none of operator, opt_out, marketing"),
+        lines[1].starts_with("line 4: the field `hold` must be one of operator, opt_out, marketing"),
         "{}",
         run.err
     );
@@ -108,7 +108,7 @@ fn nobody_is_blocked_whose_status_says_that_they_subscribe() {
     for hold in ["", "--hold operator", "--hold opt-out"] {
         let run = gateway.command(&format!("import - --sender support {hold}")).input(text).ends(1);
         assert!(
-            run.err.starts_with("line 2: its status says that the person opted in\nline 3: "),
+            run.err.starts_with("line 2: the status says that the person opted in\nline 3: "),
             "{}",
             run.err
         );

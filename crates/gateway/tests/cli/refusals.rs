@@ -36,7 +36,7 @@ fn a_wrong_token() {
 #[test]
 fn no_token() {
     for arguments in COMMANDS {
-        refused(command(arguments), "there is no token");
+        refused(command(arguments), "no token given");
     }
 }
 
@@ -60,7 +60,7 @@ fn a_gateway_that_does_not_run() {
 #[test]
 fn a_host_that_there_is_not() {
     let list = command("list --sender support --token t --url http://nowhere.invalid");
-    refused(list, "is --url (PORTCULLIS_URL) right?");
+    refused(list, "is --url (PORTCULLIS_URL) correct?");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Tenants and senders set up while the gateway runs.
+//! Managing tenants and senders while the gateway runs.
 
 use serde_json::{Value, json};
 
@@ -36,14 +36,14 @@ fn a_tenant_that_is_added_is_served_at_once_and_after_a_restart() {
     let token = shown.json["settings"]["tokens"][0].as_str().unwrap();
     assert!(token.starts_with("sha256:") && !shown.json.to_string().contains(NEW));
 
-    // What is shown can be sent again.
+    // The settings in the response can be sent back.
     let again = gateway.admin("PUT", "/initech", Some(shown.json["settings"].clone()));
     assert_eq!(again.ok(), shown.ok());
     assert_eq!(check(&gateway, "billing").ok()["verdict"], "block");
 }
 
 #[test]
-fn tenants_are_listed_with_where_they_can_be_changed() {
+fn tenants_are_listed_with_where_they_are_managed() {
     let gateway = Gateway::start();
     gateway.admin("PUT", "/initech", Some(initech()));
     let listed = gateway.admin("GET", "", None);
@@ -81,7 +81,7 @@ fn senders_come_and_go_and_their_entries_stay() {
 }
 
 #[test]
-fn a_forgotten_tenant_leaves_nothing() {
+fn a_deleted_tenant_leaves_no_data() {
     let mut gateway = Gateway::start();
     gateway.admin("PUT", "/initech", Some(initech()));
     block(&gateway, "billing");
@@ -102,13 +102,13 @@ fn a_forgotten_tenant_leaves_nothing() {
         files(gateway.folder())
     );
 
-    // Under its name another one begins with an empty list.
+    // A new tenant of the same name starts with an empty list.
     gateway.admin("PUT", "/initech", Some(initech()));
     assert_eq!(check(&gateway, "billing").ok()["verdict"], "allow");
 }
 
 #[test]
-fn tenants_of_the_file_are_changed_in_the_file() {
+fn tenants_of_the_file_can_not_be_changed_through_the_api() {
     let gateway = Gateway::start();
     for (method, path, body) in [
         ("PUT", "/acme", Some(json!({ "tokens": ["x"] }))),

@@ -28,7 +28,7 @@ fn a_block_is_seen_by_the_next_check_in_its_directions() {
 }
 
 #[test]
-fn a_number_is_the_same_however_it_is_written() {
+fn all_spellings_of_a_number_are_the_same_number() {
     let gateway = Gateway::start();
     gateway.block("073-200 11 22");
     for number in ["+46732001122", "46732001122", "0046 73 200 11 22", "0732001122", "(073) 200.11.22"] {
@@ -37,7 +37,7 @@ fn a_number_is_the_same_however_it_is_written() {
 }
 
 #[test]
-fn the_tenant_wide_list_holds_for_all_senders() {
+fn the_tenant_wide_list_applies_to_all_senders() {
     let gateway = Gateway::start();
     gateway.post("/tenant/entries", json!({ "number": "+46732001122" })).ok();
     for sender in ["support", "sales"] {
@@ -47,7 +47,7 @@ fn the_tenant_wide_list_holds_for_all_senders() {
         );
         assert_eq!((&answer.ok()["verdict"], &answer.json["list"]), (&json!("block"), &json!("tenant")));
     }
-    // And a sender's own list does not hold for the tenant.
+    // A sender's own list does not apply to the tenant.
     gateway.block("+46732002244");
     let wide = gateway.post("/tenant/check", json!({ "number": "+46732002244", "direction": "inbound" }));
     assert_eq!(wide.ok()["verdict"], "allow");
@@ -55,7 +55,7 @@ fn the_tenant_wide_list_holds_for_all_senders() {
 }
 
 #[test]
-fn many_numbers_are_checked_at_once_and_told_as_they_were_written() {
+fn many_numbers_are_checked_at_once_and_returned_as_written() {
     let gateway = Gateway::start();
     gateway.block("+46732001122");
     gateway.post("/tenant/entries", json!({ "number": "+46732002244" })).ok();
@@ -87,7 +87,7 @@ fn ten_thousand_numbers_are_checked_at_once_and_no_more() {
 }
 
 #[test]
-fn one_bad_number_refuses_a_batch_and_each_is_told() {
+fn an_invalid_number_fails_the_batch_and_each_is_reported() {
     let gateway = Gateway::start();
     let numbers = ["+46732001122", "STOP", "", "+46732001122", "46 (0)73"];
     let answer =

@@ -1,9 +1,9 @@
-//! Configurations that are refused, as the program says it. What is wrong with what is tested beside the parser.
+//! Invalid configurations, as the program reports them. The single problems are tested beside the parser.
 
 use super::support::{Gateway, SERVER, TENANTS, refused_start};
 
 #[test]
-fn a_wrong_configuration_is_refused_with_file_and_line_and_what_to_do() {
+fn an_invalid_configuration_is_reported_with_file_line_and_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let config =
         format!("{SERVER}{TENANTS}").replace("default_region = \"SE\"", "default_region = \"Sweden\"");
@@ -23,7 +23,7 @@ fn a_wrong_master_key_is_refused() {
 }
 
 #[test]
-fn a_configuration_that_is_not_there_is_told_by_its_name() {
+fn a_missing_configuration_file_is_named() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .args(["serve", "--config", "/nowhere/portcullis.toml"])
         .output()
@@ -34,7 +34,7 @@ fn a_configuration_that_is_not_there_is_told_by_its_name() {
 }
 
 #[test]
-fn logs_can_be_read_by_machines() {
+fn logs_can_be_json() {
     let config = format!("{SERVER}{TENANTS}").replace("[storage]", "log_format = \"json\"\n[storage]");
     let gateway = Gateway::with(&config);
     gateway.get("/status").ok();

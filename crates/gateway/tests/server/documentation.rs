@@ -1,4 +1,4 @@
-//! The OpenAPI document, and the page on metrics, say what there is.
+//! The OpenAPI document and the table of metrics match the gateway.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,20 +29,20 @@ fn token_for(operation: &Value) -> &'static str {
 }
 
 fn fields(value: &Value) -> BTreeSet<&str> {
-    // Optional ones that depend on what was written.
+    // Optional fields that depend on earlier writes.
     let optional = ["before", "deactivated", "display", "expires", "last", "reason", "shadow"];
     let fields = value.as_object().into_iter().flat_map(|object| object.keys());
     fields.map(String::as_str).filter(|field| !optional.contains(field)).collect()
 }
 
 #[test]
-fn the_document_names_every_route_and_only_those() {
+fn the_document_names_exactly_the_routes() {
     let gateway = Gateway::start();
     let document = document(&gateway);
     for (path, operations) in document["paths"].as_object().unwrap() {
         let mut allowed = BTreeSet::new();
         for method in METHODS {
-            // Without a token nothing happens; but whether there is such a route shows.
+            // Without a token nothing happens, but the status shows whether the route exists.
             let answer = gateway.call(&method.to_uppercase(), &filled(path), "", None);
             if answer.status == 405 {
                 assert_eq!(operations.get(method), None, "{method} {path}");
@@ -59,7 +59,7 @@ fn the_document_names_every_route_and_only_those() {
         allowed.remove("head");
         assert_eq!(allowed, operations.as_object().unwrap().keys().cloned().collect(), "{path}");
     }
-    // A path that the document does not name can not be found from outside: so their number is told here.
+    // A route that is missing in the document can't be found from outside, so the count is asserted.
     assert_eq!(document["paths"].as_object().unwrap().len(), 26);
 }
 
@@ -67,12 +67,12 @@ fn the_document_names_every_route_and_only_those() {
 fn every_example_of_a_request_works() {
     let gateway = Gateway::start();
     let document = document(&gateway);
-    // In an order in which all can succeed: what a request needs is there before it.
+    // In an order in which every request finds what it needs.
     let order = ["put", "post", "get", "delete"];
     for method in order {
         for (path, operations) in document["paths"].as_object().unwrap() {
             let Some(operation) = operations.get(method) else { continue };
-            // These need a component, or a shadow run: the tests of reloads use them.
+            // These need a component or a shadow run, and are covered by the tests of reloads.
             if path.ends_with("/plugins/{plugin}") || path.ends_with("/promote") {
                 continue;
             }
@@ -93,7 +93,7 @@ fn every_example_of_a_request_works() {
             let mut bodies: Vec<Option<String>> = examples
                 .into_iter()
                 .flat_map(|examples| examples.values())
-                // The example's sender has the number of the test's.
+                // The sender in the example has the same number as one of the test.
                 .map(|example| Some(example["value"].to_string().replace("46700000001", "46700000003")))
                 .collect();
             if bodies.is_empty() {
@@ -104,9 +104,9 @@ fn every_example_of_a_request_works() {
                 assert!((200..300).contains(&answer.status), "{method} {path} {body:?}: {}", answer.json);
                 let documented = operation["responses"].get(answer.status.to_string());
                 assert!(documented.is_some(), "{method} {path}: {} is not in the document", answer.status);
-                // What is not JSON has no fields.
+                // A body that is not JSON has no fields.
                 let Some(content) = documented.unwrap()["content"].get("application/json") else { continue };
-                // What is shown as an example has the fields that answers have; those of lists vary with what is in them.
+                // An example has the same fields as the response. Those of entries vary.
                 let shown = content["examples"].as_object().unwrap();
                 let looks_alike =
                     shown.values().any(|example| fields(&example["value"]) == fields(&answer.json));
@@ -150,7 +150,7 @@ fn errors_are_documented_where_they_occur() {
 }
 
 #[test]
-fn every_reference_of_the_document_leads_somewhere() {
+fn every_reference_in_the_document_resolves() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
             Value::Object(object) => {
@@ -180,7 +180,7 @@ fn every_reference_of_the_document_leads_somewhere() {
 }
 
 #[test]
-fn the_page_on_operating_has_every_metric_with_its_labels() {
+fn docs_operating_lists_every_metric_with_its_labels() {
     let page = include_str!("../../../../docs/operating.md");
     let rows = page.lines().filter(|line| line.starts_with("| `portcullis_"));
     let mut documented: BTreeMap<&str, BTreeSet<&str>> = rows
@@ -205,7 +205,7 @@ fn the_page_on_operating_has_every_metric_with_its_labels() {
     }
     let shown: BTreeMap<&str, BTreeSet<&str>> =
         shown.iter().map(|(name, labels)| (name.as_str(), labels.clone())).collect();
-    // No plugin has failed: what is not counted yet is not shown.
+    // No plugin has failed, and a counter appears with its first event.
     let faults = documented.remove("portcullis_plugin_faults_total");
     assert_eq!(faults, Some(BTreeSet::from(["tenant", "list", "kind"])));
     assert_eq!(shown, documented);

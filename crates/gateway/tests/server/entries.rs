@@ -9,12 +9,12 @@ use super::support::{Gateway, outcomes};
 const ENTRIES: &str = "/senders/support/entries";
 
 #[test]
-fn each_number_is_told_what_became_of_it() {
+fn each_number_has_an_outcome() {
     let gateway = Gateway::start();
     let block = |body: Value| gateway.post(ENTRIES, body);
     let unblock = |body: Value| gateway.delete(ENTRIES, body);
     let first = block(json!({ "numbers": ["+46732001122", "+46 732001122"], "directions": ["inbound"] }));
-    // The second is the first, written in another way.
+    // The second number is the first in another spelling.
     assert_eq!(outcomes(&first), ["added", "updated"]);
     assert_eq!((&first.json["changed"], &first.json["unchanged"]), (&json!(2), &json!(0)));
     assert_eq!(
@@ -36,7 +36,7 @@ fn each_number_is_told_what_became_of_it() {
 }
 
 #[test]
-fn an_entry_shows_all_that_was_said_of_it() {
+fn an_entry_shows_all_its_fields() {
     let gateway = Gateway::start();
     let body = json!({
         "entries": [
@@ -82,7 +82,7 @@ fn an_entry_can_be_removed_by_its_id_or_its_number_and_keeps_its_id() {
     gateway.delete(&path, Value::Null).error(404, "entry_not_found");
     assert_eq!(gateway.verdict("+46732001122"), "allow");
 
-    // It stays for the record, under the same id, also when it is blocked again.
+    // The entry is kept as inactive, and keeps its id when the number is blocked again.
     let gone = gateway.get(&path);
     assert_eq!((&gone.ok()["status"], &gone.json["directions"]), (&json!("inactive"), &json!([])));
     assert!(gone.json["deactivated"].is_string());
@@ -96,7 +96,7 @@ fn an_entry_can_be_removed_by_its_id_or_its_number_and_keeps_its_id() {
 }
 
 #[test]
-fn pages_neither_skip_nor_repeat_whatever_changes_between_them() {
+fn paging_neither_skips_nor_repeats_entries_while_the_list_changes() {
     let gateway = Gateway::start();
     let numbers: Vec<String> = (0..250).map(|i| format!("+4673{i:07}")).collect();
     gateway.post(ENTRIES, json!({ "numbers": numbers, "brief": true })).ok();
@@ -108,7 +108,7 @@ fn pages_neither_skip_nor_repeat_whatever_changes_between_them() {
         seen.extend(entries.iter().map(|entry| entry["number"].as_str().unwrap().to_owned()));
         let Some(next) = page.json["next"].as_str() else { break };
         assert_eq!(entries.len(), 100);
-        // The entry that the cursor is goes, and others come.
+        // The entry of the cursor is removed, and others are added.
         let last = entries.last().unwrap()["number"].as_str().unwrap().to_owned();
         gateway.delete(ENTRIES, json!({ "number": last })).ok();
         gateway.block(&format!("+4670{:07}", seen.len()));
@@ -141,7 +141,7 @@ fn a_page_shows_active_inactive_or_all_entries() {
 }
 
 #[test]
-fn bad_rows_refuse_all_or_are_left_out_as_the_client_wishes() {
+fn invalid_rows_fail_the_request_or_are_skipped() {
     let gateway = Gateway::start();
     let rows = json!([
         { "number": "+46732001122" },

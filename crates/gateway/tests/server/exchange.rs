@@ -1,4 +1,4 @@
-//! A tenant's plugin is exchanged while it serves, with its list intact; whatever is wrong with the new one leaves the old one serving.
+//! Replacing a tenant's plugin while it serves. The list stays intact, and a new plugin that fails leaves the old one serving.
 
 use portcullis_plugin_bundle::{EVIL, EXACT};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn summary(gateway: &Gateway) -> String {
     gateway.plugin("acme")["summary"].as_str().unwrap().to_owned()
 }
 
-/// The list is as it was, and takes writes.
+/// Asserts that the list is unchanged and accepts writes.
 fn is_intact(gateway: &Gateway) {
     assert_eq!(gateway.verdict("+46732001122"), "block");
     assert_eq!(gateway.verdict("+46732002244"), "allow");
@@ -33,7 +33,7 @@ fn with_an_entry() -> Gateway {
     gateway
 }
 
-/// With a tenant that grants numbers in clear.
+/// Starts a gateway with a tenant that grants numbers in clear.
 fn granting() -> Gateway {
     let tenants = TENANTS.replace("id = \"acme\"", "id = \"acme\"\nclear_numbers = true");
     let gateway = Gateway::with(&format!("{SERVER}{tenants}"));
@@ -56,13 +56,13 @@ fn a_new_file_serves_with_the_list_intact() {
     assert_eq!(lists.len(), 3);
     assert!(lists.iter().all(|list| list["serving"] == true && list["generation"] == 3), "{status}");
     assert_eq!((&status["stage"], &status["last"]["outcome"]), (&json!("watching"), &json!("served")));
-    // Globex has the same plugin.
+    // Globex uses the same plugin.
     let version = &status["serving"]["version"];
     gateway.until("globex has it, too", |gateway| gateway.plugin("globex")["serving"]["version"] == *version);
 }
 
 #[test]
-fn a_half_written_file_is_told_and_the_whole_one_then_serves() {
+fn a_half_written_file_is_reported_and_the_complete_one_serves() {
     let gateway = with_an_entry();
     let component = variant(EXACT.component, b'a');
     gateway.drop_plugin("exact", &component[..component.len() / 2]);
@@ -77,7 +77,7 @@ fn a_half_written_file_is_told_and_the_whole_one_then_serves() {
 }
 
 #[test]
-fn what_is_no_plugin_is_refused_and_changes_nothing() {
+fn a_file_that_is_no_plugin_is_refused_and_changes_nothing() {
     let gateway = with_an_entry();
     let module = b"\0asm\x01\0\0\0";
     for (component, why) in
@@ -96,7 +96,7 @@ fn what_is_no_plugin_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_rollback_goes_back_and_holds_over_a_restart() {
+fn a_rollback_survives_a_restart() {
     let mut gateway = with_an_entry();
     let component = variant(EXACT.component, b'a');
     let put = gateway.put_plugin("exact", &component);
@@ -109,7 +109,7 @@ fn a_rollback_goes_back_and_holds_over_a_restart() {
         (&json!(true), &json!("rolled_back"))
     );
     is_intact(&gateway);
-    // The file is still there, and still the newest.
+    // The file still exists, and is still the newest.
     gateway.restart();
     assert_eq!(serving(&gateway), digest(EXACT.component));
     assert_eq!(gateway.plugin("globex")["serving"]["version"], digest(&component));
@@ -121,7 +121,7 @@ fn a_rollback_goes_back_and_holds_over_a_restart() {
 }
 
 #[test]
-fn a_version_can_be_chosen_and_stays() {
+fn a_version_can_be_pinned() {
     let gateway = with_an_entry();
     let (one, other) = (variant(EXACT.component, b'a'), variant(EXACT.component, b'b'));
     gateway.put_plugin("exact", &one).ok();
@@ -163,7 +163,7 @@ fn options_that_the_plugin_refuses_leave_the_old_ones() {
 }
 
 #[test]
-fn a_plugin_that_lies_is_found_out_before_it_serves() {
+fn a_plugin_with_wrong_answers_is_refused_before_it_serves() {
     let gateway = with_an_entry();
     for n in 0..30 {
         gateway.block(&format!("+467320044{n:02}"));
@@ -214,7 +214,7 @@ fn without_the_grant_a_plugin_for_numbers_in_clear_is_refused() {
 }
 
 #[test]
-fn a_shadow_run_tells_disagreements_and_discards_or_promotes() {
+fn a_shadow_run_reports_disagreements_and_discards_or_promotes() {
     let gateway = granting();
     let shadow = |max: u64, checks: Option<u64>| {
         let rules = json!({ "block": ["4673555"] });
@@ -236,7 +236,7 @@ fn a_shadow_run_tells_disagreements_and_discards_or_promotes() {
 
     assert!(gateway.metrics().contains(r#"portcullis_reloads_total{tenant="acme",outcome="refused"} 1"#));
 
-    // Some are allowed: promoted when enough was compared.
+    // If some are allowed, the plugin is promoted after enough checks.
     shadow(100, Some(20));
     for _ in 0..20 {
         assert_eq!(gateway.verdict("+46732002244"), "allow");
@@ -246,7 +246,7 @@ fn a_shadow_run_tells_disagreements_and_discards_or_promotes() {
     gateway.admin("POST", "/acme/plugin/rollback", None).ok();
     assert_eq!(gateway.verdict("+46735552222"), "allow");
 
-    // By hand, in either way.
+    // Manually: promote and roll back.
     shadow(100, None);
     let given_up = gateway.admin("POST", "/acme/plugin/rollback", None);
     assert_eq!(
@@ -261,7 +261,7 @@ fn a_shadow_run_tells_disagreements_and_discards_or_promotes() {
 }
 
 #[test]
-fn a_choice_made_while_running_holds_until_the_file_says_something_new() {
+fn a_choice_made_while_running_holds_until_the_file_changes() {
     let mut gateway = granting();
     exchange(&gateway, json!({ "plugin": "prefix", "options": { "block": ["4673555"] } })).ok();
     gateway.restart();
@@ -283,7 +283,7 @@ fn a_choice_made_while_running_holds_until_the_file_says_something_new() {
 }
 
 #[test]
-fn replicas_answer_alike() {
+fn all_replicas_give_the_same_answers() {
     let tenants = TENANTS.replace("id = \"acme\"", "id = \"acme\"\nreplicas = 3");
     let gateway = Gateway::with(&format!("{SERVER}{tenants}"));
     gateway.block("+46732001122");
@@ -294,7 +294,7 @@ fn replicas_answer_alike() {
 }
 
 #[test]
-fn what_happens_is_counted() {
+fn reloads_are_counted() {
     let gateway = with_an_entry();
     gateway.verdict("+46732001122");
     gateway.verdict("+46732002244");
@@ -322,7 +322,7 @@ fn what_happens_is_counted() {
 }
 
 #[test]
-fn a_new_plugin_that_fails_in_service_is_rolled_back_by_itself() {
+fn a_new_plugin_that_fails_in_service_is_rolled_back_automatically() {
     let gateway = with_an_entry();
     gateway.put_plugin("evil", EVIL.component).ok();
     let evil = exchange(&gateway, json!({ "plugin": "evil", "options": { "mode": "panic-later" } }));
@@ -337,7 +337,7 @@ fn a_new_plugin_that_fails_in_service_is_rolled_back_by_itself() {
     let status = gateway.plugin("acme");
     assert_eq!(status["last"]["outcome"], "rolled_back", "{status}");
     assert!(summary(&gateway).contains("it failed in service"), "{}", summary(&gateway));
-    // What was written meanwhile is there.
+    // Writes during the reload are kept.
     assert_eq!(gateway.verdict("+46732005500"), "block");
     is_intact(&gateway);
     let metrics = gateway.metrics();
@@ -352,8 +352,8 @@ fn a_new_plugin_that_fails_in_service_is_rolled_back_by_itself() {
 }
 
 #[test]
-fn a_list_that_had_nothing_to_go_back_to_is_filled_anew_with_the_plugin_before() {
-    // It never served: its plugin traps while it is proved.
+fn a_list_without_a_previous_instance_is_filled_with_the_previous_plugin() {
+    // It never served: its plugin traps while it is being proven.
     let tenants = TENANTS
         .replace("id = \"acme\"", "id = \"acme\"\nplugin = 'evil'\nplugin_options = { mode = 'panic' }");
     let gateway = Gateway::with_plugin(&format!("{SERVER}{tenants}"), Some(("evil.wasm", EVIL.component)));
@@ -366,7 +366,7 @@ fn a_list_that_had_nothing_to_go_back_to_is_filled_anew_with_the_plugin_before()
     let numbers: Vec<String> = (0..2000).map(|n| format!("+4673300{n:04}")).collect();
     gateway.post("/senders/support/check", json!({ "numbers": numbers, "direction": "inbound" })).ok();
     gateway.until("it is rolled back", |gateway| gateway.plugin("acme")["last"]["outcome"] == "rolled_back");
-    // Tried again and again, and not forgotten.
+    // It is retried until it succeeds.
     gateway.until("each list is being filled", |gateway| {
         gateway.plugin("acme")["lists"].as_array().unwrap().iter().all(|list| list["breaker"] == "open")
     });

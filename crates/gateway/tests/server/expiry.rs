@@ -1,4 +1,4 @@
-//! Entries that end by themselves.
+//! Entries that expire.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use super::support::Gateway;
 
 #[test]
-fn an_entry_ends_when_its_time_has_come() {
+fn an_entry_expires_at_its_time() {
     let mut gateway = Gateway::start();
     let end = (Timestamp::now() + SignedDuration::from_millis(1500)).to_string();
     let entries =
@@ -19,7 +19,7 @@ fn an_entry_ends_when_its_time_has_come() {
     assert_eq!((&entry.ok()["status"], entry.json["deactivated"].is_string()), (&json!("inactive"), true));
     assert_eq!(gateway.verdict("+46732002244"), "block");
 
-    // One that ends while the gateway is down is over when it is up.
+    // An entry that expires while the gateway is down is inactive after the start.
     let end = (Timestamp::now() + SignedDuration::from_millis(50)).to_string();
     gateway.post("/tenant/entries", json!({ "number": "+46732003366", "expires": end })).ok();
     gateway.kill_and_restart();
@@ -27,7 +27,7 @@ fn an_entry_ends_when_its_time_has_come() {
 }
 
 #[test]
-fn the_earliest_end_comes_first_whatever_was_written_first() {
+fn entries_expire_in_order_of_time_not_of_writing() {
     let gateway = Gateway::start();
     let at = |millis| (Timestamp::now() + SignedDuration::from_millis(millis)).to_string();
     gateway

@@ -1,11 +1,11 @@
-//! Plugins that fail, and what then holds for messages.
+//! Plugins that fail, and the policy that answers meanwhile.
 
 use portcullis_plugin_bundle::EVIL;
 use serde_json::{Value, json};
 
 use super::support::{Gateway, SERVER, TENANTS, outcomes, refused_start};
 
-/// A gateway whose tenant has a plugin that is evil in this way, beside one whose plugin is good.
+/// A gateway with a tenant whose plugin misbehaves in this way, and another with a good one.
 fn evil(mode: &str, on_failure: &str) -> Gateway {
     let tenant = format!(
         "[[tenants]]\nid = 'evil'\nplugin = 'evil'\nplugin_options = {{ mode = '{mode}' }}\non_failure = '{on_failure}'\n\
@@ -40,13 +40,13 @@ fn while_a_plugin_fails_the_tenants_policy_answers() {
         for _ in 0..3 {
             assert_eq!(check(&gateway, "+46732001122"), answer, "{mode}");
         }
-        // Its neighbours notice nothing.
+        // Other tenants are not affected.
         assert_eq!(gateway.verdict("+46732001122"), "allow");
     }
 }
 
 #[test]
-fn the_ledger_answers_exactly_where_the_policy_says_so() {
+fn the_ledger_answers_exactly_if_that_is_the_policy() {
     let gateway = evil("panic", "ledger");
     request(&gateway, "POST", "/entries", json!({ "number": "+46732001122", "directions": ["inbound"] }))
         .ok();
@@ -71,14 +71,14 @@ fn a_batch_follows_the_policy_too() {
 }
 
 #[test]
-fn a_write_stands_though_the_plugin_does_not_take_it() {
+fn a_write_is_kept_even_if_the_plugin_refuses_it() {
     let gateway = evil("refuse-entries", "ledger");
     let written = request(&gateway, "POST", "/entries", json!({ "number": "+46732001122" }));
     assert_eq!(outcomes(&written), ["added"]);
     assert_eq!(check(&gateway, "+46732001122"), policy("block", "ledger"));
     let status = gateway.api("GET", "/senders/support/status", "evil-secret", None);
     assert_eq!((&status.ok()["state"], &status.json["count"]), (&json!("recovering"), &json!(1)));
-    // With that entry gone it can be filled again.
+    // Without that entry the plugin can be filled again.
     request(&gateway, "DELETE", "/entries", json!({ "number": "+46732001122" })).ok();
     gateway.until("recovered", |gateway| {
         gateway.api("GET", "/senders/support/status", "evil-secret", None).ok()["state"] == "serving"
@@ -132,7 +132,7 @@ fn a_plugin_that_can_not_be_loaded_refuses_the_start_and_says_why() {
 }
 
 #[test]
-fn a_file_goes_before_the_built_in_plugin_of_its_name() {
+fn a_file_overrides_the_built_in_plugin_of_its_name() {
     let config = format!(
         "{SERVER}[[tenants]]\nid = 'a'\nplugin_options = {{ mode = 'panic' }}\ntokens = ['acme-secret']\n"
     );

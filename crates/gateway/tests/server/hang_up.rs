@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration file is read again.
+//! Reloading the configuration on SIGHUP.
 
 use portcullis_plugin_bundle::EXACT;
 use serde_json::json;
@@ -11,7 +11,7 @@ fn write(gateway: &Gateway, config: &str) {
 }
 
 #[test]
-fn tenants_senders_and_tokens_are_as_the_file_says_now() {
+fn a_reload_applies_tenants_senders_and_tokens() {
     let gateway = Gateway::start();
     gateway.block("+46732001122");
     let tenants = TENANTS
@@ -26,7 +26,7 @@ fn tenants_senders_and_tokens_are_as_the_file_says_now() {
     gateway.until("the new token is taken", |gateway| {
         gateway.api("GET", "/status", "acme-new", None).status == 200
     });
-    // What was there stays in service.
+    // Existing lists stay in service.
     assert_eq!(gateway.verdict("+46732001122"), "block");
     assert_eq!(gateway.verdict_of("returns", "+46732001122", "inbound"), "allow");
     gateway.get("/senders/sales/status").error(404, "unknown_sender");
@@ -37,13 +37,13 @@ fn tenants_senders_and_tokens_are_as_the_file_says_now() {
 }
 
 #[test]
-fn a_file_that_is_wrong_changes_nothing_and_is_told_with_its_line() {
+fn an_invalid_file_changes_nothing_and_is_logged_with_its_line() {
     let gateway = Gateway::start();
     gateway.block("+46732001122");
     let wrong =
         TENANTS.replace("tokens = [\"acme-secret\"]", "tokens = [\"acme-new\"]\nplugin = \"unheard-of\"");
     write(&gateway, &format!("{SERVER}{wrong}"));
-    gateway.until("it is told", |gateway| gateway.logged("the configuration file is refused"));
+    gateway.until("it is told", |gateway| gateway.logged("the configuration file was rejected"));
     assert!(gateway.logged("portcullis.toml:") && gateway.logged("there is no plugin of this name"));
     gateway.api("GET", "/status", "acme-new", None).error(401, "invalid_token");
     gateway.api("GET", "/status", ACME, None).ok();
@@ -51,7 +51,7 @@ fn a_file_that_is_wrong_changes_nothing_and_is_told_with_its_line() {
 }
 
 #[test]
-fn a_tenant_whose_plugin_refuses_its_new_options_stays_and_the_others_change() {
+fn a_tenant_whose_plugin_refuses_its_new_options_stays_as_it_was() {
     let gateway = Gateway::start();
     gateway.block("+46732001122");
     let wrong = TENANTS
@@ -66,25 +66,25 @@ fn a_tenant_whose_plugin_refuses_its_new_options_stays_and_the_others_change() {
 }
 
 #[test]
-fn a_setting_that_only_a_start_can_apply_is_told() {
+fn a_setting_that_needs_a_restart_is_logged() {
     let gateway = Gateway::start();
     write(&gateway, &format!("{}{TENANTS}", SERVER.replace("127.0.0.1:0", "127.0.0.1:9")));
-    gateway.until("it is told", |gateway| gateway.logged("it takes a restart"));
+    gateway.until("it is told", |gateway| gateway.logged("restart the gateway to apply it"));
     gateway.get("/status").ok();
 }
 
 #[test]
-fn a_conflict_with_a_tenant_of_the_api_changes_nothing_kept_either() {
+fn a_conflict_with_a_tenant_of_the_api_changes_nothing() {
     let mut gateway = Gateway::start();
     gateway.admin("POST", "/acme/plugin", Some(json!({ "version": digest(EXACT.component) }))).ok();
     let umbrella = json!({ "tokens": ["umbrella-secret"], "senders": [] });
     assert_eq!(gateway.admin("PUT", "/umbrella", Some(umbrella)).status, 201);
-    // The file says something new of acme's plugin, and takes the other's token.
+    // The file changes acme's plugin, and uses the token of a tenant of the API.
     let wrong = TENANTS
         .replace("id = \"acme\"", "id = \"acme\"\nplugin_options = {}\nplugin_version = \"00000000\"")
         .replace("globex-secret", "umbrella-secret");
     write(&gateway, &format!("{SERVER}{wrong}"));
-    gateway.until("it is told", |gateway| gateway.logged("the configuration file is not applied"));
+    gateway.until("it is told", |gateway| gateway.logged("the configuration file can't be applied"));
     std::fs::write(gateway.folder().join("portcullis.toml"), format!("{SERVER}{TENANTS}")).unwrap();
     gateway.restart();
     assert_eq!(

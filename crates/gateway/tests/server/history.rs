@@ -1,4 +1,4 @@
-//! Who changed what, when and why.
+//! The history of changes.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::support::{ACME, Gateway};
 const ENTRIES: &str = "/senders/support/entries";
 
 #[test]
-fn each_change_is_on_record_with_before_and_after() {
+fn each_change_is_recorded_with_before_and_after() {
     let gateway = Gateway::start();
     gateway
         .post(ENTRIES, json!({ "number": "073-200 11 22", "reason": "rude", "directions": ["inbound"] }))
@@ -52,7 +52,7 @@ fn each_change_is_on_record_with_before_and_after() {
 }
 
 #[test]
-fn it_is_read_in_parts_and_survives_a_restart() {
+fn the_history_is_paged_and_survives_a_restart() {
     let mut gateway = Gateway::start();
     for n in 0..25 {
         gateway.block(&format!("4673200{n:04}"));
@@ -82,7 +82,7 @@ fn it_is_read_in_parts_and_survives_a_restart() {
 }
 
 #[test]
-fn a_trusted_proxy_tells_whom_it_asks_for() {
+fn a_trusted_proxy_says_where_a_request_comes_from() {
     let config = format!("{}{}", super::support::SERVER, super::support::TENANTS)
         .replace("[server]\n", "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n");
     let gateway = Gateway::with(&config);

@@ -55,7 +55,7 @@ fn lifting_one_leaves_the_other() {
 }
 
 #[test]
-fn all_can_be_lifted_together_and_each_can_be_named() {
+fn all_holds_can_be_lifted_together_or_one_by_one() {
     let gateway = Gateway::start();
     for hold in ["operator", "opt_out", "marketing"] {
         gateway.post(ENTRIES, json!({ "number": NUMBER, "hold": hold })).ok();
@@ -71,7 +71,7 @@ fn all_can_be_lifted_together_and_each_can_be_named() {
 }
 
 #[test]
-fn one_ends_by_itself_and_the_other_stays() {
+fn one_hold_expires_and_the_other_stays() {
     let gateway = Gateway::start();
     let soon = jiff::Timestamp::now() + std::time::Duration::from_millis(700);
     gateway.post(ENTRIES, json!({ "number": NUMBER, "expires": soon.to_string() })).ok();
@@ -84,7 +84,7 @@ fn one_ends_by_itself_and_the_other_stays() {
     assert_eq!(newest["after"]["directions"], json!(["outbound"]));
 }
 
-/// Runs the command line against a gateway, with the file that it writes or reads.
+/// Runs a command against a gateway, with the file that it reads or writes.
 fn command(gateway: &Gateway, arguments: &str, file: &Path) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     command.args(arguments.split(' ')).arg(file);
@@ -94,7 +94,7 @@ fn command(gateway: &Gateway, arguments: &str, file: &Path) {
 }
 
 #[test]
-fn whatever_time_is_taken_can_be_imported_again() {
+fn every_accepted_time_can_be_imported_again() {
     let gateway = Gateway::start();
     for requested in [
         "1980-01-01T00:00:00Z",

@@ -1,4 +1,4 @@
-//! How often a token may ask, and which sender it may ask about.
+//! Rate limits, and tokens of single senders.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ tokens = ["sha256:6ed33f2ec5d1fed60be6ee7aab7f6cb1ab5a5a2ba3ab9b8b2b0ae0f9d2b8a1
 "#;
 
 #[test]
-fn a_token_that_asks_too_often_is_told_when_to_ask_again() {
+fn a_token_over_its_rate_limit_gets_429_with_retry_after() {
     let gateway = Gateway::with(&format!("{SERVER}{SLOW}"));
     let answers: Vec<Answer> = (0..8).map(|_| gateway.get("/status")).collect();
     let refused =
@@ -31,15 +31,15 @@ fn a_token_that_asks_too_often_is_told_when_to_ask_again() {
     assert!(message.contains("wait 1 s"), "{message}");
     assert_eq!(refused.header("retry-after"), "1");
     assert!(answers[..3].iter().all(|answer| answer.status == 200));
-    // Another token asks by itself.
+    // Each token has its own limit.
     gateway.api("GET", "/senders/support/status", "acme-support-secret", None).ok();
-    // Who is not known is not counted.
+    // Unknown tokens are not counted.
     gateway.api("GET", "/status", "wrong-secret", None).error(401, "invalid_token");
     gateway.until("it may ask again", |gateway| gateway.get("/status").status == 200);
 }
 
 #[test]
-fn each_dialect_says_it_in_its_own_words() {
+fn each_dialect_reports_the_rate_limit_in_its_own_format() {
     let gateway = vendors_with("rate_limit = { per_second = 1, burst = 1 }", "");
     let bearer = format!("Bearer {ACME}");
     let sinch = [("authorization", bearer.as_str())];
@@ -64,7 +64,7 @@ fn each_dialect_says_it_in_its_own_words() {
 }
 
 #[test]
-fn a_sender_s_token_is_good_for_that_sender() {
+fn a_sender_s_token_is_valid_for_that_sender_only() {
     let gateway =
         Gateway::with(&format!("{SERVER}{}", SLOW.replace("per_second = 1, burst = 3", "per_second = 999")));
     let token = "acme-support-secret";

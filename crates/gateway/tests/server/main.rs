@@ -1,4 +1,4 @@
-//! The gateway as its clients meet it: the real binary, over HTTP.
+//! Tests of the gateway binary over HTTP.
 
 mod admin;
 mod checks;

@@ -1,4 +1,4 @@
-//! What a new user gets wrong, and what the gateway says to that.
+//! Mistakes of clients, and the error messages for them.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ const CHECK: &str = "/senders/support/check";
 const ENTRIES: &str = "/senders/support/entries";
 
 #[test]
-fn numbers_that_are_none_are_told_why_and_not_repeated() {
+fn errors_say_why_a_number_is_invalid_without_repeating_it() {
     let gateway = Gateway::start();
     for (number, why) in [
         ("", "no digits"),
@@ -42,7 +42,7 @@ fn numbers_that_are_none_are_told_why_and_not_repeated() {
 }
 
 #[test]
-fn bodies_that_are_no_requests_are_told_what_is_wrong_with_which_field() {
+fn errors_say_which_field_of_a_body_is_invalid() {
     let gateway = Gateway::start();
     let check =
         |body: &str| gateway.call("POST", &format!("/portcullis/v1{CHECK}"), ACME, Some(body.to_owned()));
@@ -116,7 +116,7 @@ fn queries_are_checked_too() {
 }
 
 #[test]
-fn who_has_no_token_or_a_wrong_one_is_not_served() {
+fn requests_without_a_valid_token_are_refused() {
     let gateway = Gateway::start();
     let send = |authorization: Option<&str>| {
         let mut request = Request::get(format!("{}/portcullis/v1/status", gateway.url()));
@@ -140,12 +140,12 @@ fn who_has_no_token_or_a_wrong_one_is_not_served() {
     }
     assert_eq!(send(Some("bearer  acme-secret ")).status, 200, "the scheme is the same in small letters");
     gateway.api("GET", "/admin/tenants", ACME, None).error(401, "invalid_token");
-    // Without a token nobody learns which senders there are, or whether a body is good.
+    // Without a token nobody learns which senders exist, or whether a body is valid.
     gateway.api("POST", "/senders/nobody/check", "", Some(json!({}))).error(401, "missing_token");
 }
 
 #[test]
-fn unknown_senders_paths_and_methods_are_told_apart() {
+fn unknown_senders_paths_and_methods_have_different_errors() {
     let gateway = Gateway::start();
     let body = json!({ "number": "+46732001122", "direction": "inbound" });
     gateway.post("/senders/suport/check", body.clone()).error(404, "unknown_sender");
@@ -199,7 +199,7 @@ fn what_is_not_http_does_no_harm() {
     let address = gateway.url().strip_prefix("http://").unwrap();
     for garbage in [&b"\0\x01\x02\xff"[..], b"GET / HTTP/9.9\r\n\r\n", &[b'A'; 1 << 20]] {
         let mut stream = TcpStream::connect(address).unwrap();
-        // It may close while this is being sent: that is an answer, too.
+        // The gateway may close the connection while this is being sent.
         let _ = stream.write_all(garbage);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());

@@ -1,11 +1,11 @@
-//! What is acknowledged stays.
+//! Acknowledged writes survive restarts.
 
 use serde_json::json;
 
 use super::support::Gateway;
 
 #[test]
-fn entries_outlast_a_restart() {
+fn entries_survive_a_restart() {
     let mut gateway = Gateway::start();
     gateway
         .post("/senders/support/entries", json!({ "number": "+46732001122", "reason": "wrote STOP" }))
@@ -23,7 +23,7 @@ fn entries_outlast_a_restart() {
 }
 
 #[test]
-fn an_acknowledged_write_outlasts_sigkill() {
+fn an_acknowledged_write_survives_sigkill() {
     let mut gateway = Gateway::start();
     for round in 0..5 {
         let number = format!("+4673200112{round}");

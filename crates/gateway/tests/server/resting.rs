@@ -1,4 +1,4 @@
-//! More lists than there is room for: those that nobody asks for rest, and answer as if they had not.
+//! More lists than the memory budget allows: the least recently checked are unloaded, and loaded again on the next check.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::support::{Gateway, SERVER, digest, variant};
 
-/// Far more than sixteen mebibytes have room for.
+/// Far more than fit into 16 MiB.
 const SENDERS: usize = 320;
 
 fn crowded() -> Gateway {
@@ -40,7 +40,7 @@ fn unblock(gateway: &Gateway, sender: usize, n: usize) {
     gateway.delete(&format!("/senders/s{sender}/entries"), json!({ "number": number(n) })).ok();
 }
 
-/// How many lists rest.
+/// The number of unloaded lists.
 fn resting(gateway: &Gateway) -> usize {
     let status = gateway.get("/status").ok().clone();
     let lists = status["senders"].as_array().unwrap();
@@ -61,7 +61,7 @@ fn allowed_by_plugin() -> (Value, Value) {
 }
 
 #[test]
-fn lists_that_nobody_asks_for_rest_and_come_back_as_they_are_by_then() {
+fn idle_lists_are_unloaded_and_reload_with_later_changes() {
     let mut gateway = crowded();
     assert!(resting(&gateway) > SENDERS / 2);
     for n in 0..SENDERS {
@@ -72,7 +72,7 @@ fn lists_that_nobody_asks_for_rest_and_come_back_as_they_are_by_then() {
         assert_eq!(check(&gateway, n, n + 1), allowed_by_plugin());
     }
     assert!(resting(&gateway) > SENDERS / 2);
-    // What changed while they rested they know.
+    // Loaded lists include what changed while they were unloaded.
     for n in 0..SENDERS {
         unblock(&gateway, n, n);
         block(&gateway, n, n + 1);
@@ -102,9 +102,10 @@ fn lists_that_nobody_asks_for_rest_and_come_back_as_they_are_by_then() {
     }
 }
 
-/// Four threads ask and change lists of their own, and push each other's out of memory; another asks for one list all the while.
+/// Four threads check and change lists of their own, which evicts the lists of the others. Another thread checks a single list
+/// all the time.
 #[test]
-fn no_check_is_wrong_while_lists_come_and_go() {
+fn no_check_is_wrong_while_lists_are_loaded_and_unloaded() {
     let gateway = crowded();
     block(&gateway, 0, 0);
     let over = AtomicBool::new(false);
@@ -144,7 +145,7 @@ fn no_check_is_wrong_while_lists_come_and_go() {
 }
 
 #[test]
-fn a_plugin_is_exchanged_for_lists_at_rest_too() {
+fn a_reload_includes_unloaded_lists() {
     let gateway = crowded();
     for n in 0..SENDERS {
         block(&gateway, n, n);
@@ -169,9 +170,9 @@ fn a_plugin_is_exchanged_for_lists_at_rest_too() {
     assert!(!gateway.metrics().contains("plugin_faults_total{"));
 }
 
-/// A list whose plugin can't be filled when it is asked is out of service, as any other, and the policy answers.
+/// A list that can't be loaded when it is checked is out of service like any other, and the `on_failure` policy answers.
 #[test]
-fn where_a_list_does_not_wake_the_policy_answers() {
+fn the_policy_answers_if_a_list_can_not_be_loaded() {
     let evil = "plugin = \"evil\"\nplugin_options = { mode = \"refuse-entries\" }\non_failure = \"ledger\"";
     let gateway = Gateway::with_plugin(&config(evil), Some(("evil.wasm", EVIL.component)));
     let last = SENDERS - 1;

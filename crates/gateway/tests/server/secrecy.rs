@@ -1,4 +1,4 @@
-//! What must be found nowhere but in answers to those who may see it.
+//! Numbers, reasons and tokens must not occur in logs or on disk.
 
 use serde_json::json;
 
@@ -42,7 +42,7 @@ fn no_number_and_no_token_is_in_the_logs_or_on_disk() {
             let found = content.windows(secret.len()).any(|bytes| bytes == secret.as_bytes());
             assert!(!found, "{secret} is in {}", file.display());
         }
-        // Nor as the integers that they are.
+        // Nor as binary integers.
         for bytes in [46732001122_u64.to_le_bytes(), 46732001122_u64.to_be_bytes()] {
             assert!(!content.windows(8).any(|window| window == bytes), "{}", file.display());
         }

@@ -1,4 +1,4 @@
-//! The end of a gateway.
+//! Shutdown.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use portcullis_plugin_bundle::EVIL;
 use super::support::{Gateway, SERVER};
 
 #[test]
-fn a_request_under_way_is_finished_and_no_other_begun() {
+fn a_request_in_progress_is_finished_and_new_ones_are_refused() {
     let mut gateway = Gateway::start();
     let address = gateway.url().strip_prefix("http://").unwrap().to_owned();
     let body = br#"{"number": "+46732001122"}"#;
@@ -34,7 +34,7 @@ fn a_request_under_way_is_finished_and_no_other_begun() {
 }
 
 #[test]
-fn idle_connections_do_not_hold_the_end_up() {
+fn idle_connections_do_not_delay_shutdown() {
     let mut gateway = Gateway::start();
     let address = gateway.url().strip_prefix("http://").unwrap().to_owned();
     let _idle: Vec<_> = (0..5).map(|_| TcpStream::connect(&address).unwrap()).collect();
@@ -45,7 +45,7 @@ fn idle_connections_do_not_hold_the_end_up() {
 
 #[test]
 fn a_gateway_can_be_stopped_before_it_is_ready() {
-    // The plugin takes two seconds to be refused.
+    // It takes two seconds until the plugin is refused.
     let config = format!(
         "{SERVER}[[tenants]]\nid = 'a'\nplugin = 'evil'\nplugin_options = {{ mode = 'spin-in-configure' }}\n"
     );

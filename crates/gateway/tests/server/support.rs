@@ -1,4 +1,4 @@
-//! A gateway of its own for each test, and requests to it.
+//! Starts a gateway per test and sends requests to it.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::http::{Method, Request};
 
-/// Longer than anything takes that a test waits for.
+/// The timeout for anything that a test waits for.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 pub(crate) const ACME: &str = "acme-secret";
 pub(crate) const GLOBEX: &str = "globex-secret";
 pub(crate) const ADMIN: &str = "admin-secret";
 
-/// What every test's configuration begins with.
+/// The start of every test's configuration.
 pub(crate) const SERVER: &str = r#"
 [server]
 listen = "127.0.0.1:0"
@@ -31,7 +31,7 @@ url = "sqlite://portcullis.db"
 dir = "plugins"
 "#;
 
-/// Two tenants. Both have a sender `support`.
+/// Two tenants. Each has a sender `support`.
 pub(crate) const TENANTS: &str = r#"
 [[tenants]]
 id = "acme"
@@ -63,7 +63,7 @@ pub(crate) struct Gateway {
     agent: ureq::Agent,
 }
 
-/// Standard error, read as it comes, so that the gateway never waits for a reader.
+/// The log on standard error, read continuously so that the gateway never blocks on a full pipe.
 pub(crate) struct Log {
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
@@ -84,7 +84,7 @@ impl Log {
         Log { text, reader: Some(reader) }
     }
 
-    /// All of it: for a process that has ended.
+    /// The whole log. Call this after the process has exited.
     pub(crate) fn whole(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
@@ -93,7 +93,7 @@ impl Log {
     }
 }
 
-/// Where this file is in its folder, a gateway trusts the certificates in it, and no others.
+/// If a gateway's directory contains this file, the gateway trusts only the certificates in it.
 pub(crate) const TRUSTED: &str = "trusted.pem";
 
 fn spawn(folder: &Path) -> Child {
@@ -113,7 +113,7 @@ fn spawn(folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Starts a gateway that must refuse to, and gives what it says on standard error.
+/// Starts a gateway that must fail to start, and returns its standard error.
 pub(crate) fn refused_start(folder: &Path, config: &str) -> String {
     std::fs::write(folder.join("portcullis.toml"), config).unwrap();
     let output = spawn(folder).wait_with_output().unwrap();
@@ -122,7 +122,7 @@ pub(crate) fn refused_start(folder: &Path, config: &str) -> String {
 }
 
 impl Gateway {
-    /// With [`SERVER`] and [`TENANTS`].
+    /// Starts a gateway with [`SERVER`] and [`TENANTS`].
     pub(crate) fn start() -> Self {
         Self::with(&format!("{SERVER}{TENANTS}"))
     }
@@ -131,14 +131,14 @@ impl Gateway {
         Self::with_plugin(config, None)
     }
 
-    /// With a file in the folder of plugins.
+    /// Starts a gateway with a file in its plugin folder.
     pub(crate) fn with_plugin(config: &str, plugin: Option<(&str, &[u8])>) -> Self {
         let gateway = Self::starting(config, plugin);
         gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
         gateway
     }
 
-    /// One that trusts these certificates, and no others.
+    /// Starts a gateway that trusts only these certificates.
     pub(crate) fn trusting(config: &str, certificates: &str) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join(TRUSTED), certificates).unwrap();
@@ -147,7 +147,7 @@ impl Gateway {
         gateway
     }
 
-    /// One that listens, and is not ready yet.
+    /// Starts a gateway without waiting until it is ready.
     pub(crate) fn starting(config: &str, plugin: Option<(&str, &[u8])>) -> Self {
         Self::starting_in(TempDir::new().unwrap(), config, plugin)
     }
@@ -161,7 +161,7 @@ impl Gateway {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(LONG))
-            // DELETE with a body.
+            // For DELETE with a body.
             .allow_non_standard_methods(true)
             .build()
             .new_agent();
@@ -185,7 +185,7 @@ impl Gateway {
         self.run_again();
     }
 
-    /// SIGTERM, and the same files again.
+    /// Stops the gateway with SIGTERM, and starts it again on the same files.
     pub(crate) fn restart(&mut self) {
         self.terminate();
         assert!(self.wait().success());
@@ -206,7 +206,7 @@ impl Gateway {
         self.process.wait().unwrap()
     }
 
-    /// Ends it, and gives all that it logged.
+    /// Stops the gateway, and returns its log.
     pub(crate) fn log_after_the_end(mut self) -> (String, TempDir) {
         self.terminate();
         assert!(self.wait().success());
@@ -214,7 +214,7 @@ impl Gateway {
         (log, std::mem::replace(&mut self.folder, TempDir::new().unwrap()))
     }
 
-    /// Asks again until `what` holds, without end but for [`LONG`].
+    /// Polls until `holds` returns true, for at most [`LONG`].
     pub(crate) fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + LONG;
         while !holds(self) {
@@ -223,7 +223,7 @@ impl Gateway {
         }
     }
 
-    /// A request to a path of the native API, with a body if there is one.
+    /// Sends a request to the native API, with an optional JSON body.
     pub(crate) fn api(&self, method: &str, path: &str, token: &str, body: Option<Value>) -> Answer {
         self.call(method, &format!("/portcullis/v1{path}"), token, body.map(|body| body.to_string()))
     }
@@ -268,19 +268,19 @@ impl Gateway {
         Answer::of(sent.unwrap())
     }
 
-    /// A body that need not be a text.
+    /// Sends a request whose body need not be UTF-8.
     pub(crate) fn send_bytes(&self, request: Request<Vec<u8>>) -> Answer {
         Answer::of(self.agent.run(request).unwrap())
     }
 
-    /// A component as the body.
+    /// Uploads a component.
     pub(crate) fn put_plugin(&self, name: &str, component: &[u8]) -> Answer {
         let request = self.agent.put(format!("{}/portcullis/v1/admin/plugins/{name}", self.url));
         let request = request.header("authorization", format!("Bearer {ADMIN}"));
         Answer::of(request.content_type("application/wasm").send(component).unwrap())
     }
 
-    /// Moves a file into the folder of plugins, whole.
+    /// Moves a file into the plugin folder atomically.
     pub(crate) fn drop_plugin(&self, name: &str, component: &[u8]) {
         let folder = self.folder().join("plugins");
         std::fs::create_dir_all(&folder).unwrap();
@@ -288,12 +288,12 @@ impl Gateway {
         std::fs::rename(folder.join(".new"), folder.join(format!("{name}.wasm"))).unwrap();
     }
 
-    /// How a tenant's plugin stands.
+    /// The status of a tenant's plugin.
     pub(crate) fn plugin(&self, tenant: &str) -> Value {
         self.admin("GET", &format!("/{tenant}/plugin"), None).ok().clone()
     }
 
-    /// What all that the gateway counts looks like.
+    /// The metrics.
     pub(crate) fn metrics(&self) -> String {
         let request = self.agent.get(format!("{}/metrics", self.url));
         let mut response = request.header("authorization", format!("Bearer {ADMIN}")).call().unwrap();
@@ -301,7 +301,7 @@ impl Gateway {
         response.body_mut().read_to_string().unwrap()
     }
 
-    /// SIGHUP.
+    /// Sends SIGHUP.
     pub(crate) fn hang_up(&self) {
         let kill = Command::new("kill").arg("-HUP").arg(self.process.id().to_string()).status().unwrap();
         assert!(kill.success());
@@ -311,14 +311,14 @@ impl Gateway {
         self.log.text.lock().unwrap().contains(text)
     }
 
-    /// Acme's sender `support` blocks a number.
+    /// Blocks a number for acme's sender `support`.
     pub(crate) fn block(&self, number: &str) -> Answer {
         let answer = self.post("/senders/support/entries", json!({ "number": number }));
         assert_eq!(answer.status, 200, "{}", answer.json);
         answer
     }
 
-    /// The verdict on a message that comes in for acme's sender `support`.
+    /// The verdict on an inbound message for acme's sender `support`.
     pub(crate) fn verdict(&self, number: &str) -> Value {
         self.verdict_of("support", number, "inbound")
     }
@@ -367,7 +367,7 @@ impl Drop for Gateway {
     }
 }
 
-/// What a line says besides the name of its request, which is random, and now and then has a number's digits.
+/// The line without its request id, which is random and may contain the digits of a number by chance.
 fn without_request_id(line: &str) -> String {
     match line.split_once("request_id=") {
         Some((before, after)) => format!("{before}{}", after.get(36..).unwrap_or_default()),
@@ -385,7 +385,7 @@ fn run(folder: &Path) -> (Child, String, Log) {
         panic!("it does not listen; the log:\n{}", log.whole());
     };
     let url = url.to_owned();
-    // Held open, so that nothing which it may write breaks it; and nothing more must come.
+    // Kept open, so that a write would not fail. No further output must appear.
     thread::spawn(move || {
         let mut more = String::new();
         let _ = stdout.read_to_string(&mut more);
@@ -394,11 +394,11 @@ fn run(folder: &Path) -> (Child, String, Log) {
     (process, url, log)
 }
 
-/// An answer of the gateway.
+/// A response of the gateway.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// The body, whatever it is.
+    /// The raw body.
     pub(crate) text: String,
     pub(crate) json: Value,
     pub(crate) headers: ureq::http::HeaderMap,
@@ -415,7 +415,7 @@ impl Answer {
         }
     }
 
-    /// The answer must be an error; returns its message.
+    /// Asserts that the response is this error, and returns its message.
     #[track_caller]
     pub(crate) fn error(&self, status: u16, code: &str) -> &str {
         assert_eq!((self.status, self.json["error"]["code"].as_str()), (status, Some(code)), "{}", self.json);
@@ -424,7 +424,7 @@ impl Answer {
         message
     }
 
-    /// The answer must be a success; returns its body.
+    /// Asserts that the response is 200, and returns its body.
     #[track_caller]
     pub(crate) fn ok(&self) -> &Value {
         assert_eq!(self.status, 200, "{}", self.json);
@@ -442,9 +442,9 @@ pub(crate) fn outcomes(answer: &Answer) -> Vec<&str> {
     results.iter().map(|result| result["outcome"].as_str().unwrap()).collect()
 }
 
-/// The same plugin, as other bytes: with a custom section that nobody reads.
+/// The same plugin with a different digest: a custom section is appended.
 pub(crate) fn variant(component: &[u8], name: u8) -> Vec<u8> {
-    // Id 0, three bytes: a name of one byte, and one byte more.
+    // Section id 0, length 3: a name of one byte, and one byte of content.
     [component, &[0, 3, 1, b'v', name]].concat()
 }
 

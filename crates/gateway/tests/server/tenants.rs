@@ -1,11 +1,11 @@
-//! One tenant is nothing to another.
+//! Isolation of tenants.
 
 use serde_json::json;
 
 use super::support::{ACME, GLOBEX, Gateway};
 
 #[test]
-fn a_tenant_sees_nothing_of_another() {
+fn a_tenant_can_not_see_or_change_another() {
     let gateway = Gateway::start();
     gateway.block("+46732001122");
     gateway.post("/tenant/entries", json!({ "number": "+46732002244" })).ok();
@@ -25,7 +25,7 @@ fn a_tenant_sees_nothing_of_another() {
         (&json!("globex"), 1)
     );
 
-    // Not even by the id of an entry: on another list that is another entry's.
+    // Not even by id: the id of an entry means another entry on another list.
     let id = gateway.get("/senders/support/entries").ok()["entries"][0]["id"].as_str().unwrap().to_owned();
     globex("GET", &format!("/senders/support/entries/{id}"), None).error(404, "entry_not_found");
     gateway.api("DELETE", &format!("/senders/sales/entries/{id}"), ACME, None).error(404, "entry_not_found");

@@ -1,25 +1,25 @@
-//! Programs in other languages that tests run: installed once, where the languages are there.
+//! Installs the Python and Node clients that tests run, once per target directory.
 //!
-//! Where they are not, the tests that need them say so on standard error and pass; with `PORTCULLIS_REQUIRE_CLIENTS` set,
-//! as it is in CI, they fail.
+//! If they can't be installed, the tests that need them print a note and pass. With `PORTCULLIS_REQUIRE_CLIENTS` set,
+//! as in CI, these tests fail instead.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Where they and what they need stand.
+/// The folder of the clients and their requirements.
 pub(crate) fn clients_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
-/// A Python that has what `requirements.txt` names.
+/// A Python interpreter with the packages in `requirements.txt`.
 pub(crate) fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     PYTHON.get_or_init(|| available("Python's", install_python())).as_deref()
 }
 
-/// The npm client's program.
+/// The script of the npm client.
 pub(crate) fn npm_client() -> Option<&'static Path> {
     static CLIENT: OnceLock<Option<PathBuf>> = OnceLock::new();
     CLIENT.get_or_init(|| available("Node's", install_npm())).as_deref()
@@ -32,7 +32,7 @@ fn available(what: &str, installed: Result<PathBuf, String>) -> Option<PathBuf> 
             panic!("{what} clients can't be run: {why}")
         }
         Err(why) => {
-            // Not captured by the test's harness, which shows nothing of a test that passes.
+            // Written directly, because the test harness captures the output of passing tests.
             let _ = writeln!(std::io::stderr(), "SKIPPED: tests with {what} clients: {why}");
             None
         }
@@ -66,7 +66,7 @@ fn install_npm() -> Result<PathBuf, String> {
     Ok(client)
 }
 
-/// Installs what a file names, unless that was done.
+/// Runs `work`, unless it has been done for the current content of `wanted`.
 fn install(folder: &Path, wanted: &Path, work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     let told = |error: std::io::Error| error.to_string();
     let wanted = std::fs::read(wanted).map_err(told)?;

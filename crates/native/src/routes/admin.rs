@@ -1,4 +1,4 @@
-//! The routes of the administrator.
+//! Routes for managing tenants and senders.
 
 use axum::http::Method;
 use axum::routing::MethodFilter;
@@ -12,7 +12,7 @@ use portcullis_edge::http::route::{PREFIX, Route, logged, operation};
 
 const CONFIRMATION: &[QueryParameter] = &[QueryParameter {
     name: "confirm",
-    description: "The tenant's name once more",
+    description: "The tenant's name, repeated as a confirmation",
     schema: || json!({"type": "string"}),
     required: true,
 }];
@@ -46,14 +46,14 @@ pub(super) fn all() -> Vec<Route> {
     };
     let put_answers = || {
         vec![
-            (200, "It was there, and is replaced", Content::new::<api::TenantAnswer>([("tenant", tenant())])),
-            (201, "It is new", Content::new::<api::TenantAnswer>([("tenant", tenant())])),
+            (200, "An existing one was replaced", Content::new::<api::TenantAnswer>([("tenant", tenant())])),
+            (201, "A new one was created", Content::new::<api::TenantAnswer>([("tenant", tenant())])),
         ]
     };
     let removed = |name: &str| {
         vec![(
             200,
-            "It is removed",
+            "It was removed",
             Content::new::<api::RemovedAnswer>([("removed", json!({ "removed": name }))]),
         )]
     };
@@ -89,8 +89,8 @@ pub(super) fn all() -> Vec<Route> {
             logged(MethodFilter::PUT, admin::put),
             Operation {
                 summary: "Add or replace a tenant",
-                description: "Kept across restarts, with digests in place of tokens. Entries stay. \
-                A tenant of the configuration file can't be changed here.",
+                description: "The settings survive restarts. Tokens are stored as digests. Existing entries are kept. \
+                A tenant of the configuration file can't be changed this way.",
                 body: Some(Content::new::<typed::Tenant>([("tenant", settings())])),
                 answers: put_answers(),
                 errors: &[ErrorCode::Conflict, ErrorCode::StorageFull],
@@ -102,8 +102,8 @@ pub(super) fn all() -> Vec<Route> {
             "/{tenant}",
             logged(MethodFilter::DELETE, admin::remove),
             Operation {
-                summary: "Forget a tenant",
-                description: "Removes its entries, and the key without which every copy of them is noise.",
+                summary: "Delete a tenant and its data",
+                description: "Deletes the tenant's entries and its key, so that copies of its data become unreadable.",
                 query: CONFIRMATION,
                 answers: removed("acme"),
                 errors: &[ErrorCode::UnknownTenant, ErrorCode::Conflict],
@@ -128,7 +128,7 @@ pub(super) fn all() -> Vec<Route> {
             logged(MethodFilter::DELETE, admin::remove_sender),
             Operation {
                 summary: "Remove a sender",
-                description: "Its entries stay on disk, and are in force again where it is added again.",
+                description: "Its entries are kept in the ledger, and are in force again if the sender is added again.",
                 answers: removed("support"),
                 errors: &[
                     ErrorCode::UnknownTenant,

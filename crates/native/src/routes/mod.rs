@@ -1,4 +1,4 @@
-//! All routes of the native API, with their handlers and what the OpenAPI document says of them.
+//! The routes of the native API, with their handlers and their descriptions in the OpenAPI document.
 
 mod admin;
 mod plugins;
@@ -16,7 +16,7 @@ use portcullis_edge::AppState;
 use portcullis_edge::http::openapi::{Auth, Content, Operation, QueryParameter};
 use portcullis_edge::http::route::{PREFIX, Route, logged, operation};
 
-/// All routes but that of the document itself.
+/// All routes except that of the OpenAPI document.
 pub(super) fn all() -> Vec<Route> {
     let lists = [("sender", "/senders/{sender}", "sender"), ("tenant", "/tenant", "tenant_wide")];
     lists
@@ -29,7 +29,7 @@ pub(super) fn all() -> Vec<Route> {
         .collect()
 }
 
-/// The route of the document.
+/// The route of the OpenAPI document.
 pub(super) fn of_document<H, T>(handler: H) -> Route
 where
     H: Handler<T, Arc<AppState>, Future: Unpin>,
@@ -40,7 +40,7 @@ where
         path: format!("{PREFIX}/openapi.json"),
         handler: logged(MethodFilter::GET, handler),
         operation: Operation {
-            summary: "This document",
+            summary: "Get this OpenAPI document",
             tag: "gateway",
             answers: vec![(200, "The document", Content::new::<Value>([]))],
             ..operation("get_openapi", Auth::Nobody)
@@ -51,19 +51,19 @@ where
 const PAGE_QUERY: &[QueryParameter] = &[
     QueryParameter {
         name: "after",
-        description: "The `next` of the page before. Left out for the first page",
+        description: "The `next` of the previous page. Omit for the first page",
         schema: || json!({"type": "string"}),
         required: false,
     },
     QueryParameter {
         name: "limit",
-        description: "The most entries to answer",
+        description: "The maximum number of entries to return",
         schema: || json!({"type": "integer", "minimum": 1, "maximum": 10000, "default": 100}),
         required: false,
     },
     QueryParameter {
         name: "status",
-        description: "Which entries to answer",
+        description: "Which entries to return",
         schema: || json!({"type": "string", "enum": ["active", "inactive", "all"], "default": "active"}),
         required: false,
     },
@@ -72,13 +72,13 @@ const PAGE_QUERY: &[QueryParameter] = &[
 const REMOVAL_QUERY: &[QueryParameter] = &[
     QueryParameter {
         name: "direction",
-        description: "The one direction to unblock. Left out for both",
+        description: "The direction to unblock. Omit for both",
         schema: || json!({"type": "string", "enum": ["inbound", "outbound"]}),
         required: false,
     },
     QueryParameter {
         name: "hold",
-        description: "Which hold to lift: the business's own, the person's own, or all",
+        description: "Which hold to lift: the business's (`operator`), one of the person's (`opt_out`, `marketing`), or `all`",
         schema: || json!({"type": "string", "enum": ["operator", "opt_out", "marketing", "all"], "default": "operator"}),
         required: false,
     },
@@ -87,13 +87,13 @@ const REMOVAL_QUERY: &[QueryParameter] = &[
 const TRAIL_QUERY: &[QueryParameter] = &[
     QueryParameter {
         name: "before",
-        description: "The `older` of the part before. Left out for the newest changes",
+        description: "The `older` of the previous part. Omit for the newest changes",
         schema: || json!({"type": "integer", "minimum": 0}),
         required: false,
     },
     QueryParameter {
         name: "limit",
-        description: "About how many changes to answer",
+        description: "The approximate number of changes to return",
         schema: || json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
         required: false,
     },
@@ -182,9 +182,10 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
             "/check",
             logged(MethodFilter::POST, check::check),
             Operation {
-                summary: "Ask whether messages may pass",
-                description: "A sender's check asks its own list and the tenant-wide one; either blocks. With `number` the \
-                answer is a verdict; with `numbers` it is those that are blocked, and one number that can't be read refuses all.",
+                summary: "Check numbers",
+                description: "Returns whether messages may pass. A sender's check consults the sender's list and the tenant-wide \
+                list, and either can block. With `number`, the response is a verdict. With `numbers`, it lists the blocked ones; \
+                an invalid number fails the whole request.",
                 body: Some(Content::new::<api::CheckRequest<'_>>([
                     ("one", json!({ "number": "+46732001122", "direction": "inbound" })),
                     (
@@ -194,7 +195,7 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                 ])),
                 answers: vec![(
                     200,
-                    "The verdict, or the numbers that are blocked",
+                    "The verdict, or the blocked numbers",
                     Content::new::<CheckAnswers<'_>>([
                         (
                             "allowed",
@@ -220,7 +221,7 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
             logged(MethodFilter::POST, write::block),
             Operation {
                 summary: "Block numbers",
-                description: "Blocking what is blocked already changes nothing, and is no error.",
+                description: "Blocking a number that is already blocked is not an error, and changes nothing.",
                 body: Some(Content::new::<api::BlockRequest<'_>>([
                     ("one", json!({ "number": "+46732001122", "reason": "wrote STOP", "source": "opt_out" })),
                     (
@@ -240,7 +241,7 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                 ])),
                 answers: vec![(
                     200,
-                    "What became of each number",
+                    "The outcome for each number",
                     Content::new::<api::WriteAnswer>([("one", written("added"))]),
                 )],
                 errors: &[ErrorCode::InvalidNumber, ErrorCode::TooManyNumbers, ErrorCode::StorageFull],
@@ -253,8 +254,8 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
             logged(MethodFilter::DELETE, write::unblock),
             Operation {
                 summary: "Unblock numbers",
-                description: "Unblocking what is not blocked changes nothing, and is no error. Neither is it for a number that \
-                another hold blocks than the one to be lifted: its outcome is `held`.",
+                description: "Unblocking a number that is not blocked is not an error, and changes nothing. If only a hold of \
+                another kind blocks the number, it stays blocked, and its outcome is `held`.",
                 body: Some(Content::new::<api::UnblockRequest<'_>>([
                     ("one", json!({ "number": "+46732001122" })),
                     (
@@ -264,7 +265,7 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                 ])),
                 answers: vec![(
                     200,
-                    "What became of each number",
+                    "The outcome for each number",
                     Content::new::<api::WriteAnswer>([("one", written("removed"))]),
                 )],
                 errors: &[ErrorCode::InvalidNumber, ErrorCode::TooManyNumbers, ErrorCode::StorageFull],
@@ -277,12 +278,12 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
             logged(MethodFilter::GET, entries::page),
             Operation {
                 summary: "List entries",
-                description: "In an order that is stable, and means nothing. Entries that stay are neither skipped nor repeated \
-                from page to page, whatever else changes.",
+                description: "The order is stable but arbitrary. Entries that exist throughout are neither skipped nor repeated \
+                between pages, whatever else changes.",
                 query: PAGE_QUERY,
                 answers: vec![(
                     200,
-                    "A page",
+                    "A page of entries",
                     Content::new::<api::PageAnswer>([(
                         "page",
                         json!({ "entries": [example_entry()], "next": "e_8h2kq0m5zr" }),
@@ -297,7 +298,7 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
             logged(MethodFilter::GET, entries::get),
             Operation {
                 summary: "Read an entry",
-                description: "Also one that is inactive.",
+                description: "Inactive entries are returned as well.",
                 answers: vec![(
                     200,
                     "The entry",
@@ -316,7 +317,7 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                 query: REMOVAL_QUERY,
                 answers: vec![(
                     200,
-                    "What became of it",
+                    "The outcome",
                     Content::new::<api::RemovalAnswer>([(
                         "removed",
                         json!({ "outcome": "removed", "directions": [], "sequence": 6103 }),
@@ -336,12 +337,12 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
             "/entries/{entry}/history",
             logged(MethodFilter::GET, history::entry),
             Operation {
-                summary: "See what was done to an entry",
-                description: "The newest change first, each with who made it, and what was blocked before and after.",
+                summary: "Read the history of an entry",
+                description: "Changes are returned newest first, each with its actor and with what was blocked before and after.",
                 query: TRAIL_QUERY,
                 answers: vec![(
                     200,
-                    "Its changes",
+                    "A part of the history",
                     Content::new::<api::TrailAnswer>([("part", example_trail())]),
                 )],
                 errors: &[ErrorCode::InvalidNumber, ErrorCode::EntryNotFound],
@@ -353,12 +354,12 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
             "/history",
             logged(MethodFilter::GET, history::list),
             Operation {
-                summary: "See what was done to the list",
-                description: "The newest change first, each with who made it, and what was blocked before and after.",
+                summary: "Read the history of the list",
+                description: "Changes are returned newest first, each with its actor and with what was blocked before and after.",
                 query: TRAIL_QUERY,
                 answers: vec![(
                     200,
-                    "Its changes",
+                    "A part of the history",
                     Content::new::<api::TrailAnswer>([("part", example_trail())]),
                 )],
                 ..operation(id("get_history_of"), Auth::Tenant)
@@ -369,10 +370,10 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
             "/status",
             logged(MethodFilter::GET, status::list),
             Operation {
-                summary: "See how the list is",
+                summary: "Read the status of the list",
                 answers: vec![(
                     200,
-                    "How it is",
+                    "The status",
                     Content::new::<api::ListStatus>([(
                         "status",
                         example_list_status((tag == "sender").then_some("support")),
@@ -384,7 +385,7 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
     ]
 }
 
-/// A verdict, or many.
+/// The response to a check: a verdict on one number, or the blocked ones of many.
 #[derive(schemars::JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -399,11 +400,11 @@ fn tenant_status() -> Route {
         path: format!("{PREFIX}/status"),
         handler: logged(MethodFilter::GET, status::tenant),
         operation: Operation {
-            summary: "See how all lists are",
+            summary: "Read the status of all lists",
             tag: "tenant",
             answers: vec![(
                 200,
-                "How they are",
+                "The status of each list",
                 Content::new::<api::TenantStatus>([(
                     "status",
                     json!({
@@ -431,8 +432,8 @@ fn of_health() -> Vec<Route> {
             "/healthz",
             logged(MethodFilter::GET, health::alive),
             Operation {
-                summary: "Ask whether the process is alive",
-                answers: vec![(200, "It is", is("ok"))],
+                summary: "Check whether the process is alive",
+                answers: vec![(200, "The process is alive", is("ok"))],
                 ..operation("alive", Auth::Nobody)
             },
         ),
@@ -440,8 +441,8 @@ fn of_health() -> Vec<Route> {
             "/readyz",
             logged(MethodFilter::GET, health::ready),
             Operation {
-                summary: "Ask whether requests are answered",
-                answers: vec![(200, "They are", is("ready")), (503, "Not yet, or no more", is("starting"))],
+                summary: "Check whether the gateway is ready",
+                answers: vec![(200, "Ready", is("ready")), (503, "Starting or stopping", is("starting"))],
                 ..operation("ready", Auth::Nobody)
             },
         ),
@@ -449,8 +450,8 @@ fn of_health() -> Vec<Route> {
             "/metrics",
             logged(MethodFilter::GET, metrics::metrics),
             Operation {
-                summary: "Read what the gateway counts",
-                description: "In the text format of OpenMetrics 1.0, for Prometheus. With the administrator's token, as tenants and senders are named.",
+                summary: "Read the metrics",
+                description: "OpenMetrics 1.0 text, for Prometheus. Requires the administrator's token, because labels name tenants and senders.",
                 answers: vec![(200, "The metrics", Content::other(metrics::MEDIA_TYPE, []))],
                 ..operation("get_metrics", Auth::Admin)
             },

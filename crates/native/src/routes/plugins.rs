@@ -1,4 +1,4 @@
-//! The routes of plugins, and of their exchange.
+//! Routes for uploading plugins and replacing those of tenants.
 
 use axum::http::Method;
 use axum::routing::MethodFilter;
@@ -51,7 +51,7 @@ pub(super) fn all() -> Vec<Route> {
         });
         vec![(
             200,
-            "How the tenant's plugin stands",
+            "The status of the tenant's plugin",
             Content::new::<api::PluginStatus>([("exchanged", example_status()), ("untouched", untouched)]),
         )]
     };
@@ -84,13 +84,13 @@ pub(super) fn all() -> Vec<Route> {
             "/plugins/{plugin}",
             logged(MethodFilter::PUT, plugins::put),
             Operation {
-                summary: "Add a plugin, or a new version of one",
-                description: "The component is checked and compiled first, and then lies in the folder of plugins as a file of this \
-                name. Each tenant that has this plugin, and stays with no other version, gets the new one while messages flow.",
+                summary: "Upload a plugin or a new version of one",
+                description: "The component is validated and compiled, and then stored under this name in the plugin folder. Each \
+                tenant that uses the plugin, and is not pinned to a version, gets the new version while messages flow.",
                 body: Some(Content::other("application/wasm", [])),
                 answers: vec![(
                     200,
-                    "It is there",
+                    "The plugin was stored",
                     Content::new::<api::PluginPutAnswer>([(
                         "put",
                         json!({ "plugin": "exact", "version": VERSION, "own_version": "0.1.0", "bytes": 71_234, "tenants": 1 }),
@@ -110,7 +110,7 @@ pub(super) fn all() -> Vec<Route> {
             "/tenants/{tenant}/plugin",
             logged(MethodFilter::GET, plugin::status),
             Operation {
-                summary: "Ask how a tenant's plugin stands",
+                summary: "Read the status of a tenant's plugin",
                 answers: status(),
                 errors: &[ErrorCode::UnknownTenant],
                 ..operation("get_tenant_plugin", Auth::Admin)
@@ -121,9 +121,10 @@ pub(super) fn all() -> Vec<Route> {
             "/tenants/{tenant}/plugin",
             logged(MethodFilter::POST, plugin::exchange),
             Operation {
-                summary: "Exchange a tenant's plugin",
-                description: "For another plugin, version or options, or with an empty object for the newest version. Answers when \
-                it serves on all of the tenant's lists (or its shadow run has begun), or was refused on all. No message waits for it.",
+                summary: "Replace a tenant's plugin",
+                description: "Loads another plugin, version or options, or the newest version if the object is empty. Responds when \
+                the new plugin serves all of the tenant's lists (or its shadow run has started), or has been refused for all of \
+                them. No message waits for it.",
                 body: Some(Content::new::<api::ExchangeRequest>([("newest", json!({}))])),
                 answers: status(),
                 errors: &[ErrorCode::UnknownTenant, ErrorCode::PluginRefused],
@@ -135,7 +136,7 @@ pub(super) fn all() -> Vec<Route> {
             "/tenants/{tenant}/plugin/promote",
             logged(MethodFilter::POST, plugin::promote),
             Operation {
-                summary: "End a shadow run: the new plugin serves",
+                summary: "End a shadow run and let the new plugin serve",
                 answers: status(),
                 errors: &[ErrorCode::UnknownTenant, ErrorCode::NothingToDo, ErrorCode::PluginRefused],
                 ..operation("promote_tenant_plugin", Auth::Admin)
@@ -146,10 +147,10 @@ pub(super) fn all() -> Vec<Route> {
             "/tenants/{tenant}/plugin/rollback",
             logged(MethodFilter::POST, plugin::rollback),
             Operation {
-                summary: "Go back to what served before",
-                description: "At once while the new plugin is watched (see plugins.watch_seconds), by another exchange later. An \
-                exchange or shadow run that is under way is given up. The tenant stays with the version before until it is \
-                exchanged again.",
+                summary: "Return to the previous plugin",
+                description: "Immediate while the previous plugin is kept ready (see plugins.watch_seconds), and a reload after that. \
+                Cancels a reload or shadow run in progress. The tenant then stays with the previous version until a newer one \
+                arrives or its plugin is reloaded.",
                 answers: status(),
                 errors: &[ErrorCode::UnknownTenant, ErrorCode::NothingToDo, ErrorCode::PluginRefused],
                 ..operation("roll_back_tenant_plugin", Auth::Admin)
