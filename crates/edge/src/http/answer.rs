@@ -1,4 +1,4 @@
-//! Answers in JSON, and work that may block.
+//! JSON responses, and running work that blocks.
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
@@ -9,21 +9,22 @@ use tracing::error;
 
 use super::error::ApiError;
 
-/// What handlers return.
+/// The return type of handlers.
 pub type Answer = Result<Response, ApiError>;
 
-/// An answer with this body.
+/// Creates a JSON response. If the body can't be serialized, which would be a bug, logs that and responds with status
+/// 500 and no body.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(text) => bytes(status, text.into()),
         Err(error) => {
-            error!(%error, "an answer can't be written as JSON");
+            error!(%error, "cannot serialize a response as JSON");
             bytes(StatusCode::INTERNAL_SERVER_ERROR, Body::empty())
         }
     }
 }
 
-/// A successful answer with this body.
+/// Creates a JSON response with status 200.
 pub fn ok(body: &impl Serialize) -> Response {
     json(StatusCode::OK, body)
 }
@@ -34,22 +35,28 @@ fn bytes(status: StatusCode, body: Body) -> Response {
     response
 }
 
-/// A successful answer, whose body is JSON already.
+/// Creates a response with status 200 from a body that is JSON already.
 pub fn whole<B>(body: B) -> HttpResponse<B> {
     let mut response = HttpResponse::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-/// Does what may block, on a thread that may.
+/// Runs work that blocks on Tokio's pool of blocking threads. The work goes on if the client disconnects.
+///
+/// # Errors
+/// The error of the work, or [`ApiError::internal`] if it panics.
+///
+/// # Panics
+/// If called outside a Tokio runtime.
 pub async fn blocking<E: Into<ApiError> + Send + 'static>(
     work: impl FnOnce() -> Result<Response, E> + Send + 'static,
 ) -> Answer {
     match tokio::task::spawn_blocking(work).await {
         Ok(answer) => answer.map_err(Into::into),
         Err(failed) => {
-            // What it panicked with stays out of the log: it may hold anything.
-            error!(panicked = failed.is_panic(), "a request was not answered for a defect");
+            // The panic message stays out of the log, because it may contain a number or a token.
+            error!(panicked = failed.is_panic(), "a bug stopped a request");
             Err(ApiError::internal())
         }
     }

@@ -15,8 +15,8 @@ pub const MAX_NUMBERS: usize = 10_000;
 
 /// Checks one number without blocking. Takes microseconds, and at most [`Limits::check`] if a plugin misbehaves.
 ///
-/// Returns `None` if the check needs the disk: the list is unloaded, a user id must be looked up, the ledger has to answer for a failed
-/// plugin, or the check is recorded as a visit. Call [`one_with_ledger`] then.
+/// Returns `None` if the check needs the disk: the list is unloaded, a user id must be looked up, the ledger has to
+/// answer for a failed plugin, or the check is recorded as a visit. Call [`one_with_ledger`] then.
 ///
 /// # Errors
 /// If `number` can't be read.
@@ -47,8 +47,8 @@ pub fn one_with_ledger(target: &Target, number: &str, direction: Direction) -> R
     identity_with_ledger(target, &identity, direction)
 }
 
-/// Like [`identity`], but may block to load the list or to read the ledger. If the tenant has `within_24_hours`, an inbound check is
-/// recorded as a visit to the sender.
+/// Like [`identity`], but may block to load the list or to read the ledger. If the tenant has `within_24_hours`, an
+/// inbound check is recorded as a visit to the sender.
 ///
 /// # Errors
 /// If the ledger fails, or the tenant was removed meanwhile.
@@ -97,8 +97,8 @@ const MAX_READ_AT_ONCE: usize = 8;
 
 /// Checks a few numbers without blocking. Takes about 10 µs unless a plugin misbehaves.
 ///
-/// Returns `None` if the numbers are too many for that (8 with a default region, otherwise 256), if one can't be read, if a plugin
-/// failed, or if the check needs the disk as in [`one`]. Call [`many`] then.
+/// Returns `None` if the numbers are too many for that (8 with a default region, otherwise 256), if one can't be read,
+/// if a plugin failed, or if the check needs the disk as in [`one`]. Call [`many`] then.
 pub fn few(target: &Target, numbers: &[&str], direction: Direction) -> Option<CheckedMany> {
     let most = if target.tenant.reader.default_region.is_some() { MAX_READ_AT_ONCE } else { MAX_AT_ONCE };
     if numbers.len() > most || notes_visits(target, direction) {
@@ -114,8 +114,8 @@ pub fn few(target: &Target, numbers: &[&str], direction: Direction) -> Option<Ch
 /// Checks up to [`MAX_NUMBERS`] numbers. May block to load the list or to read the ledger.
 ///
 /// # Errors
-/// [`Refusal::TooManyNumbers`], or [`Refusal::InvalidRows`] with every number that can't be read; otherwise if the ledger fails, or the
-/// tenant was removed meanwhile.
+/// [`Refusal::TooManyNumbers`], or [`Refusal::InvalidRows`] with every number that can't be read; otherwise if the
+/// ledger fails, or the tenant was removed meanwhile.
 pub fn many(target: &Target, numbers: &[&str], direction: Direction) -> Result<CheckedMany, Refusal> {
     if numbers.len() > MAX_NUMBERS {
         return Err(Refusal::TooManyNumbers { given: numbers.len(), limit: MAX_NUMBERS });
