@@ -11,8 +11,8 @@ use crate::{Actor, HoldKind, Outcome, Source};
 pub struct EntryAnswer {
     /// The entry's id on this list. It does not change while the tenant exists, even if the entry is unblocked and blocked again.
     pub id: String,
-    /// The number in E.164 with its plus, or `user:` and the id of a person without a number. Omitted if the entry belongs to nobody
-    /// that the gateway can name.
+    /// The number in E.164 with its plus, or `user:` and the id of a person without a number. Omitted if the entry
+    /// belongs to nobody that the gateway can name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
     /// The blocked directions. Empty if the entry is inactive.
@@ -29,8 +29,9 @@ pub struct EntryAnswer {
     pub display: Option<String>,
     /// The name of the token, or of the part of the gateway, that made the block.
     pub actor: String,
-    /// The reasons why the person is or was blocked. The entry's `source`, `reason`, `actor` and `expires` are those of one hold: of
-    /// the holds in force, the person's opt-out before the business's block; if none is in force, the hold that was set first.
+    /// The reasons why the person is or was blocked. The entry's `source`, `reason`, `actor` and `expires` are those of
+    /// one hold: of the holds in force, the person's opt-out before the business's block; if none is in force, the hold
+    /// that was set first.
     pub holds: Vec<HoldAnswer>,
     /// When the person was first blocked on this list.
     #[schemars(extend("format" = "date-time"))]
@@ -71,8 +72,8 @@ pub struct HoldAnswer {
     /// When the hold was set.
     #[schemars(extend("format" = "date-time"))]
     pub since: String,
-    /// When the latest request that set, confirmed or lifted the hold was made, if that is known; otherwise when it was recorded. An
-    /// older request of the person changes nothing.
+    /// When the latest request that set, confirmed or lifted the hold was made, if that is known; otherwise when it was
+    /// recorded. An older request of the person changes nothing.
     #[schemars(extend("format" = "date-time"))]
     pub requested: String,
     /// When the hold expires or expired. Omitted if it does not expire.

@@ -30,8 +30,8 @@ pub struct RecordAnswer {
     pub requested: String,
     /// The entry's id.
     pub entry: String,
-    /// The number in E.164 with its plus, or `user:` and the id of a person without a number. Omitted if the entry belongs to nobody
-    /// that the gateway can name.
+    /// The number in E.164 with its plus, or `user:` and the id of a person without a number. Omitted if the entry
+    /// belongs to nobody that the gateway can name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
     /// What happened to the entry.

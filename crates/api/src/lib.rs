@@ -1,12 +1,12 @@
-//! The wire types of Portcullis's native API, `/portcullis/v1`. The server, the command line, the load generator and the tests share
-//! them.
+//! The wire types of Portcullis's native API, `/portcullis/v1`. The server, the command line, the load generator and
+//! the tests share them.
 //!
-//! Every type deserializes what it serializes. Requests reject unknown fields. Responses may gain fields, which older clients ignore.
-//! Times in responses are RFC 3339 in UTC with three digits of milliseconds. A number sent by a client stays a [`NumberText`], because
-//! only the server has the tenant's settings that are needed to read it.
+//! Every type deserializes what it serializes. Requests reject unknown fields. Responses may gain fields, which older
+//! clients ignore. Times in responses are RFC 3339 in UTC with three digits of milliseconds. A number sent by a client
+//! stays a [`NumberText`], because only the server has the tenant's settings that are needed to read it.
 //!
-//! The doc comments of these types are the descriptions in the OpenAPI document, and, with the feature `clap`, the help of the command
-//! line. Write them for users of the API.
+//! The doc comments of these types are the descriptions in the OpenAPI document, and, with the feature `clap`, the help
+//! of the command line. Write them for users of the API.
 #![forbid(unsafe_code)]
 
 mod check;

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A request to exchange a tenant's plugin for another plugin, version or options. An omitted plugin, and its options, stay as they are.
-/// An omitted version stands for the newest.
+/// A request to exchange a tenant's plugin for another plugin, version or options. An omitted plugin, and its options,
+/// stay as they are. An omitted version stands for the newest.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeRequest {
@@ -16,7 +16,8 @@ pub struct ExchangeRequest {
     pub version: Option<String>,
     /// The options, passed to the plugin as JSON.
     pub options: Option<Map<String, Value>>,
-    /// Runs the new plugin as a shadow first: it answers live checks next to the serving plugin, and its answers are only compared.
+    /// Runs the new plugin as a shadow first: it answers live checks next to the serving plugin, and its answers are
+    /// only compared.
     pub shadow: Option<ShadowRequest>,
 }
 
@@ -27,7 +28,8 @@ pub struct ShadowRequest {
     /// The number of checks after which the run ends. Omit for no limit.
     #[schemars(range(min = 1))]
     pub checks: Option<u64>,
-    /// The seconds after which the run ends, at most 604,800 (a week). A run with neither limit ends when it is promoted or rolled back.
+    /// The seconds after which the run ends, at most 604,800 (a week). A run with neither limit ends when it is
+    /// promoted or rolled back.
     #[schemars(range(min = 1, max = 604_800))]
     pub seconds: Option<u64>,
     /// The most disagreements that are tolerated. With more, the run ends at once and the new plugin is discarded. Default: 0.
@@ -149,7 +151,8 @@ pub struct ListAnswer {
     pub replicas: usize,
     /// Memory of these instances, in bytes.
     pub memory_bytes: u64,
-    /// The state of the list's circuit breaker: `closed` (healthy), `open` (failed) or `probation` (serving again, but not yet for long).
+    /// The state of the list's circuit breaker: `closed` (healthy), `open` (failed) or `probation` (serving again, but
+    /// not yet for long).
     pub breaker: String,
     /// How often the plugin recovered from a fault since the gateway started.
     pub recoveries: u64,

@@ -52,7 +52,7 @@ pub struct PluginPutAnswer {
     pub own_version: String,
     /// The size of the component in bytes.
     pub bytes: usize,
-    /// How many tenants use this plugin. Those that pin no version are switched to the new one from now on; their plugin status shows
-    /// the progress.
+    /// How many tenants use this plugin. Those that pin no version are switched to the new one from now on; their
+    /// plugin status shows the progress.
     pub tenants: usize,
 }

@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-/// 1 January 1990, UTC: the earliest time of a request. Nobody sent text messages before, so an earlier time is a placeholder or a
-/// mistake.
+/// 1 January 1990, UTC: the earliest time of a request. Nobody sent text messages before, so an earlier time is a
+/// placeholder or a mistake.
 pub const EARLIEST: Timestamp = Timestamp::constant(631_152_000, 0);
 
 /// How far a client's clock may be ahead of ours.
@@ -18,8 +18,8 @@ pub enum NotThen {
     BeforeMessages,
 }
 
-/// Checks that a person can have made a request at `time`, as seen at `now`. A time up to one minute after `now` is accepted, because
-/// clocks differ.
+/// Checks that a person can have made a request at `time`, as seen at `now`. A time up to one minute after `now` is
+/// accepted, because clocks differ.
 ///
 /// # Errors
 /// [`NotThen::Future`] if `time` is later than that, [`NotThen::BeforeMessages`] if it is before [`EARLIEST`].

@@ -51,8 +51,8 @@ impl UnreadableInbound {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptOut {
-    /// The languages whose usual words are recognized: any of ar, az, da, de, el, en, es, fi, fr, he, hi, id, it, ko, mr, nb, nl, no, pl,
-    /// pt, ru, sv, tr, uk, zh.
+    /// The languages whose usual words are recognized: any of ar, az, da, de, el, en, es, fi, fr, he, hi, id, it, ko,
+    /// mr, nb, nl, no, pl, pt, ru, sv, tr, uk, zh.
     pub languages: Vec<String>,
     /// Additional words, or payloads of buttons, that opt out. Case, accents and surrounding punctuation are ignored.
     pub stop: Vec<String>,
@@ -140,8 +140,8 @@ pub struct TenantDialects {
     pub spoken: Vec<Dialect>,
     /// The list size up to which 99 Digital's, Kaleyra's and Meta's clients may add entries. 0 for no limit.
     pub capacity: u64,
-    /// Whether 99 Digital's, Kaleyra's and Meta's clients may only block people who wrote within the last 24 hours. The gateway knows
-    /// of inbound messages that it forwarded or checked.
+    /// Whether 99 Digital's, Kaleyra's and Meta's clients may only block people who wrote within the last 24 hours. The
+    /// gateway knows of inbound messages that it forwarded or checked.
     pub within_24_hours: bool,
     /// Whether a vendor's unblock also lifts the person's own opt-out.
     pub lift_opt_outs: bool,
@@ -182,8 +182,8 @@ pub struct Tenant {
     /// The plugin that decides: a built-in one, or the stem of a file in the plugin folder. Default: `exact`.
     #[serde(default = "exact")]
     pub plugin: String,
-    /// The version of the plugin to pin: `sha256:` and the hexadecimal digits of the component's digest, or at least the first 8 of
-    /// them. Omit for the newest version, and each newer one as it arrives.
+    /// The version of the plugin to pin: `sha256:` and the hexadecimal digits of the component's digest, or at least
+    /// the first 8 of them. Omit for the newest version, and each newer one as it arrives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin_version: Option<String>,
     /// What decides checks while the plugin fails. Default: `closed`.
@@ -239,8 +239,8 @@ pub struct Tenant {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sender {
-    /// The sender's name: 1 to 64 characters of a-z, 0-9, '.', '_' and '-', unique within the tenant. May be omitted in a request,
-    /// because the path has it.
+    /// The sender's name: 1 to 64 characters of a-z, 0-9, '.', '_' and '-', unique within the tenant. May be omitted in
+    /// a request, because the path has it.
     #[serde(default)]
     pub id: String,
     /// The telephone number that it sends from, in international form. Unique.
@@ -314,8 +314,8 @@ fn one_gib() -> u64 {
 }
 
 impl Tenant {
-    /// Replaces every secret except tokens with [`MASK`], for showing to an administrator. Tokens stay as they are, so they must be
-    /// digests already.
+    /// Replaces every secret except tokens with [`MASK`], for showing to an administrator. Tokens stay as they are, so
+    /// they must be digests already.
     pub fn masked(mut self) -> Self {
         let senders = self.senders.iter_mut().filter_map(|sender| sender.access_token.as_mut());
         let events = self.events.iter_mut().map(|events| &mut events.secret);

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{GivenSource, HoldKind, LiftedHold, NumberText, Outcome};
 
-/// A request to block numbers. Send exactly one of `number`, `numbers` and `entries`. The optional fields are the defaults of entries
-/// that don't set their own.
+/// A request to block numbers. Send exactly one of `number`, `numbers` and `entries`. The optional fields are the
+/// defaults of entries that don't set their own.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlockRequest<'a> {

@@ -1,6 +1,6 @@
 //! SHA-256 digests in hexadecimal.
 
-/// The 32 bytes that 64 hexadecimal digits stand for, in capitals or not; `None` where the text is anything else.
+/// Parses 64 hexadecimal digits, in either case, into 32 bytes. Returns `None` for any other text.
 pub fn digest(hex: &str) -> Option<[u8; 32]> {
     let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
     let mut digest = [0; 32];

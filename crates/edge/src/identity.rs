@@ -1,20 +1,25 @@
-//! Reading whom a client means.
+//! Parsing of telephone numbers and user ids.
 
 use portcullis_engine::{Identity, USER_PREFIX};
 use portcullis_ledger::UserIdError;
 
 use crate::number::{NumberError, NumberReader};
 
-/// Why a text names nobody. Tells nothing about the text itself.
+/// Why a text is neither a number nor a user id. The messages don't contain the text; a number appears only masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
+    /// The text has no `user:` prefix, and is not a number.
     #[error(transparent)]
     Number(#[from] NumberError),
+    /// The part after `user:` is not a valid id.
     #[error(transparent)]
     User(#[from] UserIdError),
 }
 
-/// Reads what a client wrote: `user:` and an id, or a number as the tenant's clients write them.
+/// Parses `user:` and an id, or a number as people write it: see [`NumberReader::read`].
+///
+/// # Errors
+/// If the text is neither.
 #[inline]
 pub fn read(text: &str, reader: NumberReader) -> Result<Identity, IdentityError> {
     match text.strip_prefix(USER_PREFIX) {
@@ -23,7 +28,10 @@ pub fn read(text: &str, reader: NumberReader) -> Result<Identity, IdentityError>
     }
 }
 
-/// Reads what a vendor's client wrote: the same, but with numbers as the vendors document them.
+/// Parses `user:` and an id, or a number as vendors document it: see [`NumberReader::read_vendor_s`].
+///
+/// # Errors
+/// If the text is neither.
 pub fn read_vendor_s(text: &str, reader: NumberReader) -> Result<Identity, IdentityError> {
     match text.strip_prefix(USER_PREFIX) {
         Some(id) => Ok(Identity::User(id.parse()?)),

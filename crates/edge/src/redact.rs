@@ -1,9 +1,10 @@
-//! What serde says about a text, without the text's own values.
+//! Error messages of serde without the values of the input.
 //!
-//! serde repeats what it met, and that may be a telephone number or a token, in the place of anything: so neither
-//! values nor what does not look like a field's name may reach an answer or a log.
+//! serde's messages repeat parts of the input, and those may be phone numbers or tokens. Neither values nor anything
+//! that does not look like a field name may reach a response or a log.
 
-/// serde's message about a value or a field, as "must be …", "unknown field …" or "missing field …".
+/// Rewrites an error message of serde without the values of the input, as "must be …", "unknown field …" or
+/// "missing field …".
 pub fn without_values(message: &str) -> String {
     let expected = || message.rsplit_once(", expected ").map(|(_, expected)| expected);
     if message.starts_with("unknown field ") {
@@ -22,13 +23,13 @@ pub fn without_values(message: &str) -> String {
             format!("must be {expected}")
         }
         None if message.starts_with("invalid ") || message.starts_with("unknown variant ") => {
-            "is not as it must be".to_owned()
+            "has an unexpected value".to_owned()
         }
         _ => message.to_owned(),
     }
 }
 
-/// Where in a document serde was, as `entries[3].number`, or nothing for the document itself.
+/// The place in a document, such as `entries[3].number`. Empty for the document itself.
 pub fn place(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
 
@@ -48,7 +49,7 @@ pub fn place(path: &serde_path_to_error::Path) -> String {
     place
 }
 
-/// Whether a name may be repeated: one that a person would give a field, and no number in disguise.
+/// Whether a name may be repeated: it looks like a field name, and has too few digits to be a phone number.
 fn is_field_name(name: &str) -> bool {
     name.len() <= 40
         && name.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -1,4 +1,4 @@
-//! Who is served: the tenants, found by name, by token, and by the names that vendors give their senders.
+//! The tenants that the gateway serves, by name, by token, and by the ids that vendors give to their senders.
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
@@ -14,51 +14,55 @@ use crate::settings::{Quota, SenderConfig};
 use crate::tenant::Tenant;
 use crate::token::TokenDigest;
 
-/// How the native API is called in the record of who wrote an entry.
+/// The name of the native API in the audit trail.
 pub const NATIVE_INTERFACE: &str = "native";
 
-/// All tenants at one moment. Never changed: a change makes another one.
+/// All tenants at one moment. Immutable: each change creates a new registry. Lookups cost one hash or tree lookup.
 #[derive(Default)]
 pub struct Registry {
     tenants: BTreeMap<String, Arc<Tenant>>,
     callers: HashMap<TokenDigest, Caller>,
-    /// By the senders' own names at vendors, which no two senders share.
+    /// By vendors' ids. Only accounts may be shared; the first sender has the entry then.
     senders: HashMap<SenderName, (Arc<Tenant>, usize)>,
 }
 
-/// What a vendor calls a sender.
+/// The id by which a vendor's client names a sender.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SenderName {
+    /// The telephone number, in 99 Digital's, Whats91's and Kaleyra's APIs.
     Number(Msisdn),
+    /// The bot id in Sinch's API.
     BotId(String),
+    /// The phone-number-id in Meta's API.
     PhoneNumberId(String),
-    /// Of which there may be several senders.
+    /// The id of the WhatsApp business account. Several senders may share it.
     Account(String),
 }
 
-/// Whom a token belongs to.
+/// The tenant or sender that a token belongs to. Cheap to clone; clones share the rate limit.
 #[derive(Clone)]
 pub struct Caller {
+    /// The tenant.
     pub tenant: Arc<Tenant>,
-    /// The token's name, in the record of who wrote an entry.
+    /// The author of changes in the audit trail: the token's name, with the address and interface if they are known.
     pub actor: Actor,
-    /// The sender that the token is good for; none where it is for all.
+    /// The name of the only sender that the token is valid for; `None` if it is valid for the whole tenant.
     pub sender: Option<String>,
     limiter: Option<Arc<Limiter>>,
 }
 
-/// How often one token may ask, and has asked.
+/// The rate limiter of a token.
 struct Limiter {
     quota: Quota,
     limiter: DefaultDirectRateLimiter,
 }
 
-/// How long a token has to wait until it may ask again.
+/// The token's rate limit is exceeded. Contains the time until the next request is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimited(pub Duration);
 
 impl RateLimited {
-    /// In whole seconds, as `Retry-After` has it.
+    /// The wait in whole seconds for `Retry-After`: rounded up, and at least 1.
     pub fn seconds(self) -> u64 {
         let rounded = u64::from(self.0.subsec_nanos() > 0) + self.0.as_secs();
         NonZeroU64::new(rounded).map_or(1, NonZeroU64::get)
@@ -66,7 +70,10 @@ impl RateLimited {
 }
 
 impl Caller {
-    /// Counts one request.
+    /// Counts one request against the token's rate limit. Does not wait.
+    ///
+    /// # Errors
+    /// If the rate limit is exceeded. The request is not counted then.
     pub fn ask(&self) -> Result<(), RateLimited> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         limiter
@@ -75,18 +82,20 @@ impl Caller {
             .map_err(|until| RateLimited(until.wait_time_from(limiter.limiter.clock().now())))
     }
 
-    /// Whether it may ask about this sender.
+    /// Whether the token is valid for this sender.
     pub fn may_use(&self, sender: &str) -> bool {
         self.sender.as_deref().is_none_or(|bound| bound == sender)
     }
 }
 
 impl Registry {
+    /// Creates a registry of these tenants. Their tokens and ids must not conflict, which
+    /// [`UniqueIds`](crate::settings::UniqueIds) checks.
     pub fn new(tenants: impl IntoIterator<Item = Arc<Tenant>>) -> Self {
         Registry::default().again(tenants)
     }
 
-    /// These tenants in the place of those of this one. Tokens that stay have asked as often as they have.
+    /// Creates a registry of these tenants instead. Tokens that are in both registries with the same rate limit keep its state.
     pub fn again(&self, tenants: impl IntoIterator<Item = Arc<Tenant>>) -> Self {
         let mut registry = Registry::default();
         for tenant in tenants {
@@ -139,43 +148,44 @@ impl Registry {
         self.callers.insert(*token, Caller { tenant: Arc::clone(tenant), actor, sender, limiter });
     }
 
-    /// This one with `tenant` in the place of the one that has its name, if any.
+    /// Creates a registry in which `tenant` is added, or replaces the tenant with the same name.
     pub fn with(&self, tenant: Arc<Tenant>) -> Self {
         let others: Vec<_> = self.others(tenant.config.id.as_str()).map(Arc::clone).collect();
         self.again(others.into_iter().chain([tenant]))
     }
 
-    /// This one without the tenant of this name.
+    /// Creates a registry without the tenant of this name.
     pub fn without(&self, name: &str) -> Self {
         self.again(self.others(name).map(Arc::clone))
     }
 
-    /// Whom the token belongs to.
+    /// Returns the owner of a token.
     pub fn caller(&self, token: &TokenDigest) -> Option<&Caller> {
         self.callers.get(token)
     }
 
-    /// The sender that a vendor calls this, and whose it is.
+    /// Returns the sender with a vendor's id, and its tenant.
     pub fn sender(&self, name: &SenderName) -> Option<(&Arc<Tenant>, &SenderConfig)> {
         let (tenant, index) = self.senders.get(name)?;
         Some((tenant, tenant.config.senders.get(*index)?))
     }
 
-    /// The first sender of a WhatsApp business account, and whose it is.
+    /// Returns the first sender of a WhatsApp business account, and its tenant.
     pub fn sender_of_account(&self, account: &str) -> Option<(&Arc<Tenant>, &SenderConfig)> {
         self.sender(&SenderName::Account(account.to_owned()))
     }
 
+    /// Returns the tenant of this name.
     pub fn tenant(&self, name: &str) -> Option<&Arc<Tenant>> {
         self.tenants.get(name)
     }
 
-    /// All tenants, by name.
+    /// All tenants, sorted by name.
     pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
         self.tenants.values()
     }
 
-    /// All but the tenant of this name.
+    /// All tenants except the one of this name.
     pub fn others<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Arc<Tenant>> + 'a {
         self.tenants.values().filter(move |tenant| tenant.config.id.as_str() != name)
     }

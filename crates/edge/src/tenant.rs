@@ -1,4 +1,4 @@
-//! A tenant as its clients meet it.
+//! Tenants and senders in service.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::settings::TenantConfig;
 use crate::visits::Visits;
 use portcullis_api::settings as typed;
 
-/// Where a tenant was set up, which is where it can be changed.
+/// Where a tenant was configured, and so where it can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// In the configuration file.
@@ -20,28 +20,38 @@ pub enum Origin {
     Api,
 }
 
-/// A tenant in service. Never changed: a change makes another one, which takes over what its senders remember.
+/// A tenant in service. Immutable: a change creates a new one, which takes over the senders' visits and the metrics.
 #[derive(Clone)]
 pub struct Tenant {
+    /// The settings.
     pub config: TenantConfig,
+    /// Where the tenant was configured.
     pub origin: Origin,
+    /// Reads numbers with the tenant's default region.
     pub reader: NumberReader,
-    /// The list that holds for all senders.
+    /// The tenant-wide list, which applies to all senders.
     pub wide: List,
     /// The senders, by name.
     pub senders: BTreeMap<String, Sender>,
+    /// The tenant's counters.
     pub metrics: Arc<TenantMetrics>,
 }
 
-/// A sender's own list, and what is remembered of its traffic.
+/// A sender in service. Cheap to clone.
 #[derive(Clone)]
 pub struct Sender {
+    /// The sender's own list. Checks include the tenant-wide list.
     pub list: List,
+    /// The people who wrote to the sender within 24 hours.
     pub visits: Arc<Visits>,
 }
 
 impl Tenant {
-    /// A tenant that the engine serves.
+    /// Creates a tenant from its settings. The engine must serve it already. With `before`, takes over its visits and
+    /// metrics instead of calling `metrics`.
+    ///
+    /// # Errors
+    /// If the engine does not serve the tenant, or one of its senders.
     pub fn of(
         config: TenantConfig,
         origin: Origin,
@@ -66,14 +76,14 @@ impl Tenant {
         Ok(Tenant { config, origin, reader, wide, senders, metrics })
     }
 
-    /// All of its lists: the tenant-wide one first.
+    /// All lists of the tenant, the tenant-wide one first.
     pub fn lists(&self) -> impl Iterator<Item = &List> {
         std::iter::once(&self.wide).chain(self.senders.values().map(|sender| &sender.list))
     }
 }
 
 impl TenantConfig {
-    /// The plugin that the settings name.
+    /// The plugin in the settings, with its version and options.
     pub fn plugin(&self) -> PluginRef {
         let options = self.plugin_options.clone();
         let plugin = match &self.plugin_version {
@@ -83,7 +93,7 @@ impl TenantConfig {
         plugin.options(options)
     }
 
-    /// What the engine is to serve.
+    /// The engine's spec of the tenant.
     pub fn spec(&self) -> TenantSpec {
         TenantSpec::of(self.id.clone())
             .plugin(self.plugin())
@@ -95,7 +105,7 @@ impl TenantConfig {
             .change_feed(self.events.is_some())
     }
 
-    /// The settings with the plugin that serves, where another one was chosen since they were made.
+    /// Returns the settings with another plugin, version and options: those that serve after an exchange.
     pub fn with_plugin(mut self, plugin: &PluginRef) -> Self {
         plugin.name().clone_into(&mut self.plugin);
         self.plugin_version = plugin.pinned_version().map(str::to_owned);

@@ -1,4 +1,4 @@
-//! Bearer tokens, of which only digests are kept.
+//! Bearer tokens. Only their digests are kept in memory.
 
 use std::fmt;
 
@@ -7,39 +7,47 @@ use subtle::ConstantTimeEq;
 
 use crate::hex;
 
-/// The SHA-256 digest of a token: all that is kept of one.
+/// The SHA-256 digest of a bearer token. `Debug` shows only the first six digits.
 ///
-/// Equality takes the same time whatever the digests are. As a map's key it leaks at most what a digest's
-/// bucket is, which tells nothing about a token.
+/// Equality takes constant time. A lookup in a hash map leaks at most the bucket of the digest, which says nothing
+/// about the token.
 #[derive(Clone, Copy)]
 pub struct TokenDigest([u8; 32]);
 
-/// The form in which a digest stands in place of a token, before 64 hexadecimal digits.
+/// Precedes the 64 hexadecimal digits of a digest that is written in place of a token.
 const DIGEST_PREFIX: &str = "sha256:";
 
-/// Why a text is no token.
+/// Why a text is not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
+    /// It is empty.
     #[error("the token is empty")]
     Empty,
+    /// It has more than [`TokenDigest::MAX_LENGTH`] characters.
     #[error("the token has more than {} characters", TokenDigest::MAX_LENGTH)]
     TooLong,
-    #[error("the token has a character that a header can't carry: use printable ASCII without spaces")]
+    /// It has a space, a control character or a character outside ASCII.
+    #[error("the token has a character that is not allowed in a header: use printable ASCII without spaces")]
     NotPrintable,
-    #[error("after sha256: must stand 64 hexadecimal digits: `portcullis token new` prints such a form")]
+    /// It starts with `sha256:`, but 64 hexadecimal digits don't follow.
+    #[error("sha256: must be followed by 64 hexadecimal digits: `portcullis token new` prints this form")]
     NotADigest,
 }
 
 impl TokenDigest {
-    /// The most characters of a token.
+    /// The maximum length of a token in characters.
     pub const MAX_LENGTH: usize = 512;
 
-    /// The digest of a token as a client sends it.
+    /// Computes the digest of a token as a client sent it.
     pub fn of(token: &[u8]) -> Self {
         TokenDigest(Sha256::digest(token).into())
     }
 
-    /// Reads a token as an operator writes it: itself, or `sha256:` and its digest.
+    /// Parses a token as an operator writes it: the token itself, or `sha256:` and its digest.
+    ///
+    /// # Errors
+    /// If the text is empty, longer than [`MAX_LENGTH`](Self::MAX_LENGTH), contains anything but printable ASCII
+    /// without spaces, or starts with `sha256:` but is not a digest.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
         if let Some(hex) = text.strip_prefix(DIGEST_PREFIX) {
             return Self::from_hex(hex).ok_or(TokenError::NotADigest);
@@ -56,7 +64,7 @@ impl TokenDigest {
         hex::digest(hex).map(TokenDigest)
     }
 
-    /// A name for logs and for the record of who wrote an entry: the first digits of the digest.
+    /// A name for logs and the audit trail: `token-` and the first six digits of the digest.
     pub fn name(&self) -> String {
         format!("token-{:02x}{:02x}{:02x}", self.0[0], self.0[1], self.0[2])
     }
@@ -76,7 +84,7 @@ impl std::hash::Hash for TokenDigest {
     }
 }
 
-/// As it can be written in place of the token.
+/// The form that can be written in place of the token: `sha256:` and 64 hexadecimal digits.
 impl fmt::Display for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(DIGEST_PREFIX)?;

@@ -15,8 +15,8 @@ const MOST: usize = 1_000_000;
 
 /// The people who wrote to a sender within 24 hours, at most a million.
 ///
-/// Visits are kept in memory, and stored in the ledger by [`write_down`](Self::write_down). A crash loses those since the last call. The
-/// first use reads the stored visits, which blocks.
+/// Visits are kept in memory, and stored in the ledger by [`write_down`](Self::write_down). A crash loses those since
+/// the last call. The first use reads the stored visits, which blocks.
 #[derive(Default)]
 pub struct Visits(Mutex<Option<Book>>);
 
@@ -51,8 +51,8 @@ impl Visits {
         self.with(list, |book| book.last.get(&who).is_some_and(|last| *last >= since))
     }
 
-    /// Stores new visits in the ledger, and forgets those older than 24 hours. Blocks on the disk if there are new visits, otherwise does
-    /// nothing.
+    /// Stores new visits in the ledger, and forgets those older than 24 hours. Blocks on the disk if there are new
+    /// visits, otherwise does nothing.
     ///
     /// # Errors
     /// If the ledger can't be written. The visits are kept for the next call.

@@ -1,6 +1,6 @@
-//! From the types of the engine and the ledger to the wire types of the native API, and back.
+//! Conversions between the types of the engine and the ledger, and the wire types of the native API.
 //!
-//! The native API answers with these, and so does what tells tenants of changes.
+//! The native API and the event notifications use them.
 
 use jiff::Timestamp;
 use portcullis_api::{
@@ -12,40 +12,40 @@ use portcullis_msisdn::{Direction, Directions};
 
 use crate::ops::read::{Shown, ShownRecord};
 
-/// Precedes an entry's id; no number starts with it.
+/// The prefix of an entry's id. No number starts with it.
 const ID_PREFIX: &str = "e_";
 
-/// RFC 3339 in UTC, always with three digits of milliseconds, so that texts sort as times.
+/// Formats a time in RFC 3339, in UTC and with three digits of milliseconds, so that the texts sort like the times.
 pub fn time(time: Timestamp) -> String {
     format!("{time:.3}")
 }
 
-/// The directions, inbound first.
+/// The directions as a list, inbound first.
 pub fn directions(directions: Directions) -> Vec<Direction> {
     directions.iter().collect()
 }
 
-/// The directions that a request names; both where it names none at all.
+/// The directions in a request. Both if the field is omitted; none if it is an empty list.
 pub fn requested_directions(named: Option<&[Direction]>) -> Directions {
     named.map_or(Directions::BOTH, |named| named.iter().copied().collect())
 }
 
-/// An entry's id as clients see it.
+/// An entry's id as clients see it: `e_` and the public id.
 pub fn entry_id(id: PublicId) -> String {
     format!("{ID_PREFIX}{id}")
 }
 
-/// Whether a text is meant as an entry's id rather than a number.
+/// Whether a text is an entry's id rather than a number. The id may still be invalid.
 pub fn is_entry_id(text: &str) -> bool {
     text.starts_with(ID_PREFIX)
 }
 
-/// Reads what [`entry_id`] wrote; `None` where the text is no such id.
+/// Parses what [`entry_id`] returned. `None` if the text is not an id.
 pub fn parse_entry_id(text: &str) -> Option<PublicId> {
     text.strip_prefix(ID_PREFIX)?.parse().ok()
 }
 
-/// Which list.
+/// Converts the kind of a list.
 pub fn list_kind(kind: portcullis_engine::ListKind) -> ListKind {
     match kind {
         portcullis_engine::ListKind::Sender => ListKind::Sender,
@@ -53,7 +53,7 @@ pub fn list_kind(kind: portcullis_engine::ListKind) -> ListKind {
     }
 }
 
-/// Who answered a check.
+/// Converts what decided a check.
 pub fn answered_by(by: portcullis_engine::AnsweredBy) -> AnsweredBy {
     match by {
         portcullis_engine::AnsweredBy::Plugin => AnsweredBy::Plugin,
@@ -62,7 +62,7 @@ pub fn answered_by(by: portcullis_engine::AnsweredBy) -> AnsweredBy {
     }
 }
 
-/// How a block came about.
+/// Converts the source of a block.
 pub fn source(source: portcullis_ledger::Source) -> Source {
     match source {
         portcullis_ledger::Source::Api => Source::Api,
@@ -73,7 +73,7 @@ pub fn source(source: portcullis_ledger::Source) -> Source {
     }
 }
 
-/// The source that a request gives.
+/// Converts the source in a request.
 pub fn given_source(source: GivenSource) -> portcullis_ledger::Source {
     match source {
         GivenSource::Api => portcullis_ledger::Source::Api,
@@ -83,7 +83,7 @@ pub fn given_source(source: GivenSource) -> portcullis_ledger::Source {
     }
 }
 
-/// The kind of a hold.
+/// Converts the kind of a hold.
 pub fn hold_kind(kind: portcullis_ledger::HoldKind) -> HoldKind {
     match kind {
         portcullis_ledger::HoldKind::Operator => HoldKind::Operator,
@@ -92,7 +92,7 @@ pub fn hold_kind(kind: portcullis_ledger::HoldKind) -> HoldKind {
     }
 }
 
-/// The kind of hold that a request names.
+/// Converts the kind of hold in a request.
 pub fn named_hold(kind: HoldKind) -> portcullis_ledger::HoldKind {
     match kind {
         HoldKind::Operator => portcullis_ledger::HoldKind::Operator,
@@ -101,7 +101,7 @@ pub fn named_hold(kind: HoldKind) -> portcullis_ledger::HoldKind {
     }
 }
 
-/// The hold that a request lifts; `None` for all of them.
+/// Converts the hold that a request lifts. `None` stands for all holds.
 pub fn lifted_hold(lifted: LiftedHold) -> Option<portcullis_ledger::HoldKind> {
     match lifted {
         LiftedHold::Operator => Some(portcullis_ledger::HoldKind::Operator),
@@ -111,7 +111,7 @@ pub fn lifted_hold(lifted: LiftedHold) -> Option<portcullis_ledger::HoldKind> {
     }
 }
 
-/// What became of a number; `None` stands for a dry run.
+/// Converts the outcome of a write. `None` stands for a dry run.
 pub fn outcome(outcome: Option<portcullis_ledger::Outcome>) -> Outcome {
     use portcullis_ledger::Outcome as Written;
 
@@ -133,7 +133,7 @@ pub fn outcome(outcome: Option<portcullis_ledger::Outcome>) -> Outcome {
     }
 }
 
-/// Who did something.
+/// Converts the author of a change.
 pub fn actor(actor: &portcullis_ledger::Actor) -> Actor {
     Actor {
         name: actor.as_str().to_owned(),
@@ -142,7 +142,7 @@ pub fn actor(actor: &portcullis_ledger::Actor) -> Actor {
     }
 }
 
-/// One entry.
+/// Converts an entry.
 pub fn entry(shown: Shown) -> EntryAnswer {
     let Shown { id, identity, entry } = shown;
     let lead = entry.holds.lead();
@@ -181,7 +181,7 @@ fn hold(hold: &Hold) -> HoldAnswer {
     }
 }
 
-/// One change of one entry.
+/// Converts a record of the audit trail.
 pub fn record(shown: ShownRecord) -> RecordAnswer {
     let ShownRecord { id, identity, record } = shown;
     RecordAnswer {

@@ -49,12 +49,12 @@ impl Gateway {
         self.put(typed)
     }
 
-    /// Forgets a tenant: removes its entries, and destroys its key, so that copies of its data become unreadable. Also succeeds for a
-    /// tenant that is not served but still in the ledger.
+    /// Forgets a tenant: removes its entries, and destroys its key, so that copies of its data become unreadable. Also
+    /// succeeds for a tenant that is not served but still in the ledger.
     ///
     /// # Errors
-    /// [`AdminError::UnknownTenant`], [`AdminError::SetUpInFile`], or [`AdminError::Ledger`] if the ledger fails. In the last case the
-    /// tenant is no longer served, but may still be in the ledger: try again.
+    /// [`AdminError::UnknownTenant`], [`AdminError::SetUpInFile`], or [`AdminError::Ledger`] if the ledger fails. In
+    /// the last case the tenant is no longer served, but may still be in the ledger: try again.
     pub fn forget_tenant(&self, id: &TenantId) -> Result<(), AdminError> {
         let _changing = self.changing.lock();
         let registry = self.registry.load_full();

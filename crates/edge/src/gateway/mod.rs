@@ -39,8 +39,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Loads the blacklists of all tenants: those in the configuration file (`in_file`), and those of the admin API, whose settings the
-    /// engine stores. Blocks until all lists are loaded.
+    /// Loads the blacklists of all tenants: those in the configuration file (`in_file`), and those of the admin API,
+    /// whose settings the engine stores. Blocks until all lists are loaded.
     ///
     /// # Errors
     /// If a tenant can't be served, conflicts with another one, or its stored settings are unreadable or no longer valid.
@@ -86,7 +86,8 @@ impl Gateway {
         self.registry_changes.send_replace(());
     }
 
-    /// Whether the token is the administrator's. Always false if the configuration has no `admin_token`. Compares in constant time.
+    /// Whether the token is the administrator's. Always false if the configuration has no `admin_token`. Compares in
+    /// constant time.
     pub fn is_admin(&self, token: &TokenDigest) -> bool {
         self.admin_token.load().as_ref().as_ref() == Some(token)
     }
@@ -114,8 +115,8 @@ fn configured(
     in_file.iter().map(|tenant| Ok((tenant.clone(), Origin::File))).chain(of_api).collect()
 }
 
-/// Removes words that no text can match. Earlier versions accepted and stored them; today they are refused, which must not prevent the
-/// gateway from starting.
+/// Removes words that no text can match. Earlier versions accepted and stored them; today they are refused, which must
+/// not prevent the gateway from starting.
 fn without_unmatchable_words(typed: &typed::Tenant) -> typed::Tenant {
     let mut typed = typed.clone();
     for (list, words) in [("stop", &mut typed.opt_out.stop), ("start", &mut typed.opt_out.start)] {

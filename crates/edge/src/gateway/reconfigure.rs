@@ -13,9 +13,9 @@ use crate::tenant::{Origin, Tenant};
 use crate::token::TokenDigest;
 
 impl Gateway {
-    /// Applies the tenants, senders and tokens of the configuration file, the administrator's token included. A tenant whose plugin
-    /// refuses the new options stays as it was; the error is logged, and recorded in the tenant's plugin status. Blocks until new lists
-    /// are loaded.
+    /// Applies the tenants, senders and tokens of the configuration file, the administrator's token included. A tenant
+    /// whose plugin refuses the new options stays as it was; the error is logged, and recorded in the tenant's plugin
+    /// status. Blocks until new lists are loaded.
     ///
     /// # Errors
     /// If the tenants conflict with each other or with tenants of the admin API: nothing is changed then. If the engine fails

@@ -1,4 +1,4 @@
-//! Answers in JSON.
+//! JSON responses.
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
@@ -9,21 +9,22 @@ use tracing::error;
 
 use super::error::ApiError;
 
-/// What handlers return.
+/// The return type of handlers.
 pub type Answer = Result<Response, ApiError>;
 
-/// An answer with this body.
+/// Creates a JSON response. If the body can't be serialized, which would be a bug, logs that and responds with status
+/// 500 and no body.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(text) => bytes(status, text.into()),
         Err(error) => {
-            error!(%error, "an answer can't be written as JSON");
+            error!(%error, "cannot serialize a response as JSON");
             bytes(StatusCode::INTERNAL_SERVER_ERROR, Body::empty())
         }
     }
 }
 
-/// A successful answer with this body.
+/// Creates a JSON response with status 200.
 pub fn ok(body: &impl Serialize) -> Response {
     json(StatusCode::OK, body)
 }
@@ -34,7 +35,7 @@ fn bytes(status: StatusCode, body: Body) -> Response {
     response
 }
 
-/// A successful answer, whose body is JSON already.
+/// Creates a response with status 200 from a body that is JSON already.
 pub fn whole<B>(body: B) -> HttpResponse<B> {
     let mut response = HttpResponse::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,4 +1,4 @@
-//! What every request meets first: whether the gateway is there to answer it.
+//! The state that all handlers share.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,24 +12,30 @@ use crate::gateway::Gateway;
 use crate::registry::Caller;
 use crate::settings::Dialects;
 
-/// The state that all handlers share. It is there before the gateway is, so that health can be asked at once.
+/// The state that all handlers share. It exists before the gateway has started, so that health checks are answered at once.
 pub struct AppState {
     gateway: OnceLock<Arc<Gateway>>,
     stopping: AtomicBool,
+    /// The largest request body in bytes.
     pub max_body_bytes: usize,
     trusted_proxies: Vec<IpAddr>,
+    /// The settings of the vendors' dialects.
     pub dialects: Dialects,
 }
 
 /// What the process is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// It is loading the blacklists, and refuses requests.
     Starting,
+    /// It answers requests.
     Ready,
+    /// It is shutting down, and refuses new requests.
     Stopping,
 }
 
 impl AppState {
+    /// Creates the state without a gateway: [`Phase::Starting`]. `trusted_proxies` are believed about the address of the client.
     pub fn new(max_body_bytes: usize, trusted_proxies: Vec<IpAddr>, dialects: Dialects) -> Self {
         AppState {
             gateway: OnceLock::new(),
@@ -40,12 +46,12 @@ impl AppState {
         }
     }
 
-    /// The same caller, with where the request came from, and through which interface, in the record of what it does.
+    /// Adds the address and the interface of a request to the caller's actor, for the audit trail.
     pub fn placed(&self, mut caller: Caller, parts: &Parts, interface: &str) -> Caller {
         if let Some(peer) = parts.extensions.get::<Peer>() {
             caller.actor = caller.actor.at(peer::address(*peer, &parts.headers, &self.trusted_proxies));
         }
-        // The native API's is there already: its checks are asked for every message.
+        // Callers have the native API's name already, because its checks run for every message.
         if caller.actor.interface() != Some(interface)
             && let Ok(actor) = caller.actor.clone().through(interface)
         {
@@ -54,16 +60,17 @@ impl AppState {
         caller
     }
 
-    /// From now on requests are answered.
+    /// Starts answering requests: [`Phase::Ready`]. Has no effect the second time.
     pub fn open(&self, gateway: Arc<Gateway>) {
         let _ = self.gateway.set(gateway);
     }
 
-    /// From now on requests are turned away; those under way go on.
+    /// Starts refusing new requests: [`Phase::Stopping`]. Requests in progress continue.
     pub fn close(&self) {
         self.stopping.store(true, Ordering::Release);
     }
 
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         match (self.stopping.load(Ordering::Acquire), self.gateway.get()) {
             (true, _) => Phase::Stopping,
@@ -72,16 +79,23 @@ impl AppState {
         }
     }
 
+    /// Returns the gateway.
+    ///
+    /// # Errors
+    /// [`ApiError::unavailable`] while the gateway is starting or stopping.
     pub fn gateway(&self) -> Result<&Arc<Gateway>, ApiError> {
         self.open_gateway().map_err(ApiError::unavailable)
     }
 
-    /// The gateway, or why it does not answer.
+    /// Returns the gateway.
+    ///
+    /// # Errors
+    /// A message for people while the gateway is starting or stopping.
     pub fn open_gateway(&self) -> Result<&Arc<Gateway>, &'static str> {
         match (self.phase(), self.gateway.get()) {
             (Phase::Ready, Some(gateway)) => Ok(gateway),
-            (Phase::Stopping, _) => Err("the gateway is shutting down: ask another, or again"),
-            _ => Err("the gateway is starting: ask again in a moment"),
+            (Phase::Stopping, _) => Err("the gateway is shutting down: retry, or use another gateway"),
+            _ => Err("the gateway is starting: retry in a moment"),
         }
     }
 }

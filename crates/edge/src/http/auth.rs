@@ -1,4 +1,4 @@
-//! Who asks, and about which list.
+//! Extractors that authenticate a request and find the list that it is about.
 
 use std::sync::Arc;
 
@@ -16,23 +16,28 @@ use crate::ops::Target;
 use crate::registry::{Caller, NATIVE_INTERFACE};
 use crate::token::TokenDigest;
 
-/// A client of a tenant.
+/// Extracts the caller from a tenant's or sender's token. Counts the request against the token's rate limit.
 pub struct Client(pub Caller);
 
-/// The list that a client asks about: the sender's that the path names, or the tenant-wide one.
+/// Extracts the list that a client's request is about: that of the path's `{sender}`, or the tenant-wide one. Counts
+/// the request against the token's rate limit.
 pub struct Asked {
+    /// The list, and the author of the request.
     pub target: Target,
 }
 
-/// The administrator.
+/// Extracts the gateway, for requests with the administrator's token.
 pub struct Admin(pub Arc<Gateway>);
 
-/// The tenant and maybe the sender, or the plugin, that the administrator's path names.
+/// Extracts the names in a path of the admin API. They are not validated.
 #[derive(Deserialize)]
 pub struct Named {
+    /// The tenant's name; empty if the path has none.
     #[serde(default)]
     pub tenant: String,
+    /// The sender's name.
     pub sender: Option<String>,
+    /// The plugin's name.
     pub plugin: Option<String>,
 }
 
@@ -48,7 +53,12 @@ fn caller(parts: &Parts, app: &AppState) -> Result<Caller, ApiError> {
     Ok(app.placed(caller.clone(), parts, NATIVE_INTERFACE))
 }
 
-/// The list of a sender, for what leaves no record of who asked.
+/// Returns the list of a sender, for requests that leave no trace in the audit trail, such as checks. Cheaper than
+/// [`Asked`], because the actor gets no address. Counts the request against the token's rate limit.
+///
+/// # Errors
+/// If the gateway is not ready, the token is missing or unknown, its rate limit is exceeded, the tenant has no such
+/// sender, or the token is for another one.
 pub fn target(app: &AppState, headers: &HeaderMap, sender: &str) -> Result<Target, ApiError> {
     let gateway = app.gateway()?;
     let token = token(headers)?;
@@ -100,7 +110,10 @@ impl FromRequestParts<Arc<AppState>> for Admin {
 }
 
 impl Named {
-    /// The tenant's name.
+    /// Parses the tenant's name.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](portcullis_api::ErrorCode::InvalidRequest) if it is not a valid name.
     pub fn tenant(&self) -> Result<TenantId, ApiError> {
         let refused = |error: portcullis_ledger::NameError| {
             ApiError::invalid_request("tenant", &format!("{error}; use a-z, 0-9, '.', '_' and '-'"))

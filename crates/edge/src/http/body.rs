@@ -1,4 +1,4 @@
-//! Reading what a request brings: a body in JSON, and the query.
+//! Reading request bodies and queries.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
@@ -18,11 +18,17 @@ use super::app_state::AppState;
 use super::error::ApiError;
 use crate::redact;
 
-/// Why a body can't be had.
+/// Why a body can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFault {
-    TooLarge { limit: usize },
+    /// It is larger than the limit.
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The connection failed before the end of the body.
     BrokenOff,
+    /// It did not arrive within 30 seconds.
     Late,
 }
 
@@ -30,7 +36,7 @@ impl From<BodyFault> for ApiError {
     fn from(fault: BodyFault) -> Self {
         match fault {
             BodyFault::TooLarge { limit } => ApiError::body_too_large(limit),
-            BodyFault::BrokenOff => ApiError::invalid_request("", "the body broke off: send it again"),
+            BodyFault::BrokenOff => ApiError::invalid_request("", "the body ended early; send it again"),
             BodyFault::Late => {
                 ApiError::invalid_request("", "the body did not arrive within 30 seconds; send it again")
             }
@@ -38,16 +44,21 @@ impl From<BodyFault> for ApiError {
     }
 }
 
-/// Why a text is not what was to be read of it.
+/// Why a JSON text can't be deserialized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misread {
+    /// It is not JSON.
     NotJson {
+        /// The line of the mistake, from 1.
         line: usize,
+        /// The column of the mistake, from 1; 0 at the start of a line.
         column: usize,
     },
-    /// Which field, or nothing; and what is wrong with it, without its value.
+    /// It is JSON, but not of the expected form.
     Wrong {
+        /// The field, such as `entries[3].number`; empty for the document itself.
         place: String,
+        /// What is wrong with it, without its value.
         what: String,
     },
 }
@@ -61,13 +72,13 @@ impl From<Misread> for ApiError {
     }
 }
 
-/// A body that is declared to be JSON, within the limit of its size.
+/// Extracts a body that is declared as JSON, up to `max_body_bytes`. Not parsed yet: see [`parse`](Self::parse).
 pub struct JsonBody(pub Bytes);
 
-/// How long a client may take to send its body.
+/// How long a client may take to send the body.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How much more than the limit is taken off the wire and thrown away, so that a client which sends all before it
-/// reads gets the answer, and not a broken connection.
+/// How many bytes beyond the limit are read and discarded. A client that sends the whole body before it reads then gets
+/// the response instead of a connection reset.
 const LINGER_BYTES: u64 = 256 << 20;
 
 impl FromRequest<Arc<AppState>> for JsonBody {
@@ -80,7 +91,12 @@ impl FromRequest<Arc<AppState>> for JsonBody {
 }
 
 impl JsonBody {
-    /// Reads one, within a limit of its size.
+    /// Reads a body of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// If the body can't be read: see [`read`].
+    /// [`UnsupportedMediaType`](portcullis_api::ErrorCode::UnsupportedMediaType) if it is not declared as
+    /// `application/json`.
     pub async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Self, ApiError>
     where
         B: HttpBody<Data = Bytes> + Unpin,
@@ -94,7 +110,7 @@ impl JsonBody {
     }
 }
 
-/// A body that is declared to be WebAssembly, or just bytes, within the limit of its size.
+/// Extracts a body that is declared as `application/wasm` or `application/octet-stream`, up to `max_body_bytes`.
 pub struct ComponentBody(pub Bytes);
 
 impl FromRequest<Arc<AppState>> for ComponentBody {
@@ -109,12 +125,16 @@ impl FromRequest<Arc<AppState>> for ComponentBody {
     }
 }
 
-/// The whole body, within a limit of its size.
+/// Reads a whole body of at most `limit` bytes, within 30 seconds.
 ///
-/// Waits for the client, but not for ever.
+/// Most bodies arrive together with the head, and are complete after the connection's task has run once. These never
+/// start the timer, which would cost a twentieth of a check. A body of one frame is not copied.
 ///
-/// Most bodies come together with the head, and are there once the connection had its turn to hand them over: these never
-/// need the timer, which would cost a twentieth of a check.
+/// # Errors
+/// If the body is too large, ends early or is late. Up to 256 MiB beyond the limit are read and discarded first.
+///
+/// # Panics
+/// If the body is not complete at once, and there is no Tokio runtime with a timer.
 pub async fn read<B>(body: B, limit: usize) -> Result<Bytes, BodyFault>
 where
     B: HttpBody<Data = Bytes> + Unpin,
@@ -129,6 +149,7 @@ where
     tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Err(BodyFault::Late))
 }
 
+/// Whether the `Content-Type` is this media type, with any parameters. Ignores case.
 pub fn is_declared(headers: &HeaderMap, media_type: &str) -> bool {
     let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
     let kind = value.split(';').next().unwrap_or_default().trim();
@@ -151,7 +172,7 @@ where
                 break;
             }
         } else if length == data.len() as u64 {
-            // Most bodies are one piece, and need no copy.
+            // Most bodies are one frame, and need no copy.
             first = data;
         } else {
             if rest.is_empty() {
@@ -167,18 +188,25 @@ where
 }
 
 impl JsonBody {
-    /// What the body says.
+    /// Deserializes the body.
+    ///
+    /// # Errors
+    /// [`InvalidJson`](portcullis_api::ErrorCode::InvalidJson) or
+    /// [`InvalidRequest`](portcullis_api::ErrorCode::InvalidRequest), with the place of the mistake.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ApiError> {
         Ok(parse(&self.0)?)
     }
 }
 
-/// What a JSON text says.
+/// Deserializes a JSON text. On a mistake parses it once more, to find the place.
+///
+/// # Errors
+/// If the text is not JSON, or not of the expected form. The error does not contain the text's values.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Misread> {
     serde_json::from_slice(text).map_err(|error| misread::<T>(text, &error))
 }
 
-/// Parses once more, slowly, to find out where it went wrong.
+/// Parses the text once more, more slowly, to find the place of the mistake.
 fn misread<'a, T: Deserialize<'a>>(text: &'a [u8], error: &serde_json::Error) -> Misread {
     let not_json = Misread::NotJson { line: error.line(), column: error.column() };
     if !error.is_data() {
@@ -189,14 +217,14 @@ fn misread<'a, T: Deserialize<'a>>(text: &'a [u8], error: &serde_json::Error) ->
         Ok(_) => not_json,
         Err(error) => {
             let message = error.inner().to_string();
-            // serde_json says where in the text, which the field says better.
+            // The place in the document is better than serde_json's line and column.
             let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
             Misread::Wrong { place: redact::place(error.path()), what: redact::without_values(message) }
         }
     }
 }
 
-/// The query of a request.
+/// Extracts the query of a request.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequestParts<Arc<AppState>> for Query<T> {
@@ -206,7 +234,7 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<AppState>> for Query<T> {
         axum::extract::Query::try_from_uri(&parts.uri).map(|query| Query(query.0)).map_err(|error| {
             let message = error.body_text();
             let message = message.split_once(": ").map_or(message.as_str(), |(_, message)| message);
-            // serde's message may stand behind the field's name.
+            // The field's name may precede serde's message.
             let message = message.rsplit_once(": ").map_or(message, |(_, message)| message);
             ApiError::invalid_request("", &format!("in the query: {}", redact::without_values(message)))
         })

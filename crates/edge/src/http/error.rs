@@ -1,4 +1,4 @@
-//! Errors as the native API words them.
+//! Error responses of the native API.
 
 use std::borrow::Cow;
 
@@ -17,20 +17,22 @@ use crate::ops::Panicked;
 use crate::ops::{Refusal, RowError, RowProblem};
 use crate::registry::RateLimited;
 
-/// An error, ready to be answered.
+/// An error response: code, message and details.
 #[derive(Debug)]
 pub struct ApiError {
     code: ErrorCode,
     message: Cow<'static, str>,
     details: Vec<Detail>,
-    /// In seconds.
+    /// `Retry-After` in seconds.
     retry_after: Option<u64>,
 }
 
-/// The most details that are given.
+/// The most details in a response.
 const MAX_DETAILS: usize = 1000;
 
 impl ApiError {
+    /// Creates an error without details. The message is for people: what is wrong, and what to do about it. It must not
+    /// contain a number or a token.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         ApiError { code, message: message.into(), details: Vec::new(), retry_after: None }
     }
@@ -40,90 +42,102 @@ impl ApiError {
         self
     }
 
+    /// The request has no bearer token.
     pub fn missing_token() -> Self {
-        let message = "no token was sent: send the header Authorization: Bearer TOKEN";
+        let message = "the request has no token: send the header Authorization: Bearer TOKEN";
         Self::new(ErrorCode::MissingToken, message)
     }
 
+    /// The token is unknown.
     pub fn invalid_token() -> Self {
-        let message = "the token is not known here: use one of those that the gateway's administrator set up";
+        let message = "the token is unknown: use one that the gateway's administrator has configured";
         Self::new(ErrorCode::InvalidToken, message)
     }
 
+    /// Nothing is at this path.
     pub fn not_found() -> Self {
-        let message = "there is nothing at this path: /portcullis/v1/openapi.json lists what there is";
+        let message = "nothing is at this path: /portcullis/v1/openapi.json lists all paths";
         Self::new(ErrorCode::NotFound, message)
     }
 
+    /// The path does not accept this method. The response must list the others in `Allow`.
     pub fn method_not_allowed() -> Self {
-        let message = "this path does not take this method: the header Allow lists those it takes";
+        let message = "this path does not accept this method: the header Allow lists those it accepts";
         Self::new(ErrorCode::MethodNotAllowed, message)
     }
 
+    /// The body is not JSON. `line` and `column` are where the parser stopped.
     pub fn invalid_json(line: usize, column: usize) -> Self {
-        let message = format!("the body is not JSON: it goes wrong at line {line}, column {column}");
+        let message = format!("the body is not JSON: syntax error at line {line}, column {column}");
         Self::new(ErrorCode::InvalidJson, message)
     }
 
-    /// `place` is the field, or empty.
+    /// A field is invalid, or the request as a whole if `place` is empty. `what` says what is wrong, without the value.
     pub fn invalid_request(place: &str, what: &str) -> Self {
         if place.is_empty() {
-            return Self::new(ErrorCode::InvalidRequest, format!("the request is refused: {what}"));
+            return Self::new(ErrorCode::InvalidRequest, format!("the request is invalid: {what}"));
         }
-        Self::new(ErrorCode::InvalidRequest, format!("`{place}` is refused: {what}")).with_details([Detail {
+        Self::new(ErrorCode::InvalidRequest, format!("`{place}` is invalid: {what}")).with_details([Detail {
             index: None,
             field: Some(place.to_owned()),
             reason: what.to_owned(),
         }])
     }
 
+    /// The body has more than `limit` bytes.
     pub fn body_too_large(limit: usize) -> Self {
-        let message =
-            format!("the body has more than {limit} bytes, the most that is taken: send several requests");
+        let message = format!(
+            "the body has more than {limit} bytes, the gateway's limit: split it into several requests"
+        );
         Self::new(ErrorCode::BodyTooLarge, message)
     }
 
+    /// The body is not declared as JSON.
     pub fn unsupported_media_type() -> Self {
         let message = "the body is not declared as JSON: send the header Content-Type: application/json";
         Self::new(ErrorCode::UnsupportedMediaType, message)
     }
 
+    /// The body is not declared as a WebAssembly component.
     pub fn not_a_component() -> Self {
         let message =
             "the body is not declared as a component: send the header Content-Type: application/wasm";
         Self::new(ErrorCode::UnsupportedMediaType, message)
     }
 
-    /// `why` is a sentence about the plugin, maybe in its own words.
+    /// The new plugin does not serve. `why` is a sentence, possibly with the plugin's own text.
     pub fn plugin_refused(why: &str) -> Self {
-        let message = format!("the plugin is not exchanged, and what served before goes on: {why}");
+        let message = format!("the plugin was not replaced, and the previous one still serves: {why}");
         Self::new(ErrorCode::PluginRefused, message)
     }
 
+    /// The gateway can't answer now. The response has `Retry-After: 1`.
     pub fn unavailable(message: &'static str) -> Self {
         Self::new(ErrorCode::Unavailable, message)
     }
 
+    /// The message is blocked.
     pub fn blocked() -> Self {
-        let message = "the message is blocked, and was not sent on";
+        let message = "the message is blocked and was not forwarded";
         Self::new(ErrorCode::Blocked, message)
     }
 
-    /// `code` is one of those of the next hop.
+    /// The next hop failed. `code` is [`ErrorCode::NextHopFailed`] or [`ErrorCode::NextHopLate`].
     pub fn next_hop(code: ErrorCode, why: &dyn std::fmt::Display) -> Self {
-        Self::new(code, format!("the next hop does not answer: {why}"))
+        Self::new(code, format!("the next hop failed: {why}"))
     }
 
+    /// The token's rate limit is exceeded. The response has `Retry-After`.
     pub fn rate_limited(wait: RateLimited) -> Self {
-        let message = format!("the token asks more often than it may: wait {} s", wait.seconds());
+        let message = format!("rate limit exceeded; retry in {} s", wait.seconds());
         let mut error = Self::new(ErrorCode::TooManyRequests, message);
         error.retry_after = Some(wait.seconds());
         error
     }
 
-    /// A defect. Whoever makes it logs what it is.
+    /// A bug. The caller must log what happened, because the response does not say.
     pub fn internal() -> Self {
-        let message = "the gateway has a defect: its log says more, tell its administrator the time";
+        let message = "the request failed because of a bug in the gateway: tell its administrator the time, for the log";
         Self::new(ErrorCode::Internal, message)
     }
 
@@ -136,10 +150,10 @@ impl ApiError {
         };
         let message = match problems {
             [one] => {
-                format!("the {what} at index {} is refused, and so is the request: {}", one.index, one.error)
+                format!("the {what} at index {} is invalid, so nothing was done: {}", one.index, one.error)
             }
             many => format!(
-                "{} rows are refused, the first at index {}, and so is the request: correct those that details lists",
+                "{} rows are invalid, the first at index {}, so nothing was done: correct the rows in details",
                 many.len(),
                 many.first().map_or(0, |first| first.index)
             ),
@@ -156,12 +170,12 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::UnknownSender => {
-                let message = "the token's tenant has no sender of this name: GET /portcullis/v1/status lists those it has";
+                let message = "the token's tenant has no sender of this name: GET /portcullis/v1/status lists its senders";
                 Self::new(ErrorCode::UnknownSender, message)
             }
             Refusal::SenderNotAllowed => {
                 let message =
-                    "the token is good for another sender only: use that sender, or a token of the tenant";
+                    "the token is valid for another sender only: use that sender, or a token of the tenant";
                 Self::new(ErrorCode::SenderNotAllowed, message)
             }
             Refusal::Held => {
@@ -170,12 +184,14 @@ impl From<Refusal> for ApiError {
                 Self::new(ErrorCode::Held, message)
             }
             Refusal::EntryNotFound => {
-                let message = "the list has no such entry: GET …/entries lists those it has";
+                let message = "the list has no such entry: GET …/entries lists its entries";
                 Self::new(ErrorCode::EntryNotFound, message)
             }
             Refusal::InvalidRows(problems) => Self::rows(&problems),
             Refusal::TooManyNumbers { given, limit } => {
-                let message = format!("{given} numbers at once are more than {limit}: send several requests");
+                let message = format!(
+                    "the request has {given} numbers, and {limit} is the most: split it into several requests"
+                );
                 Self::new(ErrorCode::TooManyNumbers, message)
             }
             Refusal::Ledger(error) => error.into(),
@@ -196,7 +212,7 @@ impl From<RateLimited> for ApiError {
     }
 }
 
-/// Tells the log what the ledger reports, which no client is told.
+/// Logs an error of the ledger with its causes. Responses don't contain them.
 pub fn log_ledger_error(error: &LedgerError) {
     let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     let causes: Vec<String> = causes.map(ToString::to_string).collect();
@@ -208,12 +224,11 @@ impl From<LedgerError> for ApiError {
         log_ledger_error(&error);
         match error {
             LedgerError::Full(_) => {
-                let message =
-                    "the disk that holds the entries is full: nothing was written; tell the administrator";
+                let message = "the disk of the ledger is full: nothing was written; tell the administrator";
                 Self::new(ErrorCode::StorageFull, message)
             }
             LedgerError::Io(_) | LedgerError::Closed | LedgerError::LogInUse => {
-                Self::unavailable("the entries can't be read or written now: ask again")
+                Self::unavailable("the entries can't be read or written now: retry later")
             }
             _ => Self::internal(),
         }
@@ -256,7 +271,7 @@ impl From<PluginStoreError> for ApiError {
         match error {
             PluginStoreError::NoFolder => Self::new(ErrorCode::Conflict, message),
             PluginStoreError::Write { .. } => {
-                error!(error = message, "a plugin could not be written into the folder of plugins");
+                error!(error = message, "cannot write a plugin into the plugin folder");
                 Self::new(ErrorCode::StorageFull, message)
             }
             _ => Self::new(ErrorCode::InvalidPlugin, message),
@@ -267,7 +282,7 @@ impl From<PluginStoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let ApiError { code, message, details, retry_after } = self;
-        // Each code's status is one, as a test of theirs says.
+        // A test checks that the status of every code is valid.
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let error = ErrorObject { code: code.as_str().to_owned(), message: message.into_owned(), details };
         let mut response = answer::json(status, &ErrorBody { error });

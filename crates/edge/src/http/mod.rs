@@ -1,4 +1,4 @@
-//! Requests and answers, as all faces have them.
+//! Reading, answering and logging of HTTP requests, for all interfaces.
 
 pub mod answer;
 mod app_state;

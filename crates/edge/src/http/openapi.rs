@@ -1,4 +1,4 @@
-//! The OpenAPI document, written from the same table as the router.
+//! The OpenAPI document, generated from the same table as the router.
 
 use axum::http::Method;
 use schemars::generate::SchemaSettings;
@@ -7,41 +7,53 @@ use serde_json::{Map, Value, json};
 
 use portcullis_api::{ErrorBody, ErrorCode};
 
-/// What the document says of a route.
+/// What the document says about a route.
 pub struct Operation {
+    /// The `operationId`, unique in the document.
     pub id: String,
+    /// What the operation does, in a few words.
     pub summary: &'static str,
-    /// In addition to the summary.
+    /// More than the summary says, in sentences. May be empty.
     pub description: &'static str,
+    /// The tag that groups the operation: `sender`, `tenant`, `admin` or `gateway`.
     pub tag: &'static str,
+    /// The token that the operation requires.
     pub auth: Auth,
+    /// The query parameters. Those of the path are derived from it.
     pub query: &'static [QueryParameter],
+    /// The request body.
     pub body: Option<Content>,
-    /// Status, what it means, and the body.
+    /// The successful responses: status, description and body.
     pub answers: Vec<(u16, &'static str, Content)>,
-    /// Codes of errors besides those that follow from the rest of this.
+    /// Error codes in addition to those that follow from the path, the token and the body.
     pub errors: &'static [ErrorCode],
 }
 
-/// Whose token a route takes.
+/// The token that an operation requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
+    /// None.
     Nobody,
+    /// A token of a tenant or sender.
     Tenant,
+    /// The administrator's token.
     Admin,
 }
 
-/// A parameter of the query.
+/// A query parameter.
 #[derive(Debug)]
 pub struct QueryParameter {
+    /// The name.
     pub name: &'static str,
+    /// The description.
     pub description: &'static str,
-    /// Makes its JSON schema.
+    /// Creates the JSON schema.
     pub schema: fn() -> Value,
+    /// Whether the parameter is required.
     pub required: bool,
 }
 
-/// A body, and examples of it by name.
+/// The media type, schema and named examples of a body.
 pub struct Content {
     media_type: &'static str,
     schema: fn(&mut SchemaGenerator) -> Value,
@@ -49,6 +61,7 @@ pub struct Content {
 }
 
 impl Content {
+    /// Creates a JSON body with the schema of `T`.
     pub fn new<T: JsonSchema>(examples: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
         Content {
             media_type: "application/json",
@@ -57,7 +70,7 @@ impl Content {
         }
     }
 
-    /// What is not JSON. A schema would say nothing of it.
+    /// Creates a body of another media type, without a schema.
     pub fn other(
         media_type: &'static str,
         examples: impl IntoIterator<Item = (&'static str, Value)>,
@@ -75,7 +88,7 @@ impl Content {
     }
 }
 
-/// The document of these routes.
+/// Generates the document of these routes: method, path and operation.
 pub fn document<'a>(routes: impl IntoIterator<Item = (&'a Method, &'a str, &'a Operation)>) -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
@@ -92,15 +105,15 @@ pub fn document<'a>(routes: impl IntoIterator<Item = (&'a Method, &'a str, &'a O
         "info": {
             "title": "Portcullis",
             "summary": "Blacklists for message senders",
-            "description": "Answers whether a message may pass, and keeps the blacklists that this depends on. \
-                A block or unblock is on disk, and seen by the next check, when it is answered.",
+            "description": "Checks whether a message may pass, and manages the blacklists that decide it. \
+                When a block or unblock is answered, it is on disk and applies to the next check.",
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
         },
         "servers": [{ "url": "/" }],
         "tags": [
             { "name": "sender", "description": "A sender's own blacklist" },
-            { "name": "tenant", "description": "The blacklist that holds for all senders of a tenant" },
+            { "name": "tenant", "description": "The blacklist that applies to all senders of a tenant" },
             { "name": "admin", "description": "Tenants and senders, for the gateway's administrator" },
             { "name": "gateway", "description": "The gateway itself" },
         ],
@@ -119,7 +132,7 @@ pub fn document<'a>(routes: impl IntoIterator<Item = (&'a Method, &'a str, &'a O
     })
 }
 
-/// What paths and methods answer that are not in the document.
+/// The error response of paths and methods that are not in the document.
 fn of_any_path(code: ErrorCode, error: &Value) -> Value {
     let examples = json!({ code.as_str(): example(code) });
     json!({
@@ -204,8 +217,8 @@ impl Operation {
             let description = match name {
                 "sender" => "The sender's name",
                 "tenant" => "The tenant's name",
-                "plugin" => "The plugin's name: 1 to 64 of a-z, 0-9, `-` and `_`",
-                _ => "The entry's id, which begins with `e_`, or its number, with the plus percent-encoded (%2B)",
+                "plugin" => "The plugin's name: 1 to 64 characters of a-z, 0-9, `-` and `_`",
+                _ => "The entry's id, which starts with `e_`, or its number, with the plus percent-encoded (%2B)",
             };
             json!({
                 "name": name,

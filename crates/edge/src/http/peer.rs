@@ -1,18 +1,19 @@
-//! Where a request comes from.
+//! The address that a request comes from.
 
 use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 
-/// The address at the other end of a request's connection. An extension of the request.
+/// The address of the peer of a request's connection. The server inserts it as an extension of each request.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
-/// The header in which proxies say for whom they ask.
+/// The header in which proxies name their client.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Where a request comes from: from its peer, or, where that is a proxy which is trusted, from whom that says it asks for.
-/// Of several names the last is the proxy's own; those before may be anybody's invention.
+/// Returns the address that a request comes from: its peer's, or, if the peer is a trusted proxy, the last one in
+/// `X-Forwarded-For`. Only the last address was added by the proxy itself; the client may have forged the others. An
+/// unreadable address is ignored.
 pub fn address(peer: Peer, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
     let peer = peer.0.to_canonical();
     if !trusted.contains(&peer) {

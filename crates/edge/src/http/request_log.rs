@@ -1,4 +1,4 @@
-//! A line in the log for each request.
+//! Request logging.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -13,16 +13,17 @@ use axum::response::Response;
 use tracing::{Level, debug, enabled, info};
 use uuid::Uuid;
 
-/// The name of one request, where its answer tells it. An extension of the answer.
+/// The id of a request whose response contains it. Insert it as an extension of the response, and it is logged.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestId(Uuid);
 
 impl RequestId {
+    /// Creates a random id.
     pub fn new() -> Self {
         RequestId(Uuid::new_v4())
     }
 
-    /// 16 bytes, all that tell it from others.
+    /// The 16 bytes of the id.
     pub fn bytes(self) -> [u8; 16] {
         *self.0.as_bytes()
     }
@@ -34,18 +35,19 @@ impl std::fmt::Display for RequestId {
     }
 }
 
-/// A handler whose requests are logged: method, route, status and duration. Not the path: it may hold a number.
+/// Wraps a handler to log its requests: method, route, status and duration in microseconds. The path is not logged,
+/// because it may contain a number.
 ///
-/// What a gateway is asked for every message (checks) and every few seconds (health) is logged at the level
-/// `debug` where it went well: at `info` it would be all that a log holds.
+/// Successful checks and health checks are logged at level `debug`, everything else at `info`. At `info`, checks would
+/// drown the log.
 ///
-/// Around the handler and not, as a layer, around the route: that would cost a tenth of a check.
+/// This wraps the handler instead of adding a layer to the route, which would cost a tenth of a check.
 #[derive(Clone)]
 pub struct Logged<H>(pub H);
 
 impl<H, T, S> Handler<T, S> for Logged<H>
 where
-    // As the futures of functions are.
+    // The futures of axum's handler functions are `Unpin`.
     H: Handler<T, S, Future: Unpin>,
 {
     type Future = LoggedFuture<H::Future>;
@@ -59,14 +61,14 @@ where
     }
 }
 
-/// What is known of a request before it is answered.
+/// A log line in progress: what is known about a request before its response.
 pub struct Line {
     start: Instant,
     method: Method,
     route: Cow<'static, str>,
 }
 
-/// The answer of a [`Logged`] handler.
+/// The future of a [`Logged`] handler.
 pub struct LoggedFuture<F> {
     handler: F,
     line: Option<Line>,
@@ -85,12 +87,13 @@ impl<F: Future<Output = Response> + Unpin> Future for LoggedFuture<F> {
 }
 
 impl Line {
-    /// None where nobody wants to read it.
+    /// Starts the clock. Returns `None` if the level `info` is disabled. `route` is the route's pattern, never the path.
     #[inline]
     pub fn begin(method: &Method, route: impl FnOnce() -> Cow<'static, str>) -> Option<Self> {
         enabled!(Level::INFO).then(|| Line { start: Instant::now(), method: method.clone(), route: route() })
     }
 
+    /// Logs the request with the status of its response, and its [`RequestId`] if it has one.
     pub fn log<B>(&self, response: &HttpResponse<B>) {
         let (method, route) = (&self.method, &*self.route);
         let status = response.status().as_u16();

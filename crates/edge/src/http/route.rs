@@ -1,4 +1,4 @@
-//! One route of the native API: its handler, and what the OpenAPI document says of it.
+//! Routes of the native API: their handlers, and what the OpenAPI document says about them.
 
 use std::sync::Arc;
 
@@ -10,18 +10,22 @@ use super::AppState;
 use super::openapi::{Auth, Operation};
 use super::request_log::Logged;
 
-/// One route: a method of a path.
+/// A route: a method of a path.
 pub struct Route {
+    /// The method.
     pub method: Method,
+    /// The path, with parameters such as `{sender}`.
     pub path: String,
+    /// The handler, which must be for this method.
     pub handler: MethodRouter<Arc<AppState>>,
+    /// What the OpenAPI document says about the route.
     pub operation: Operation,
 }
 
-/// What all paths but those of health begin with.
+/// The prefix of all paths of the native API, except health checks and metrics.
 pub const PREFIX: &str = "/portcullis/v1";
 
-/// Each request of each route is logged.
+/// Creates a handler for a method, whose requests are logged: see [`Logged`].
 pub fn logged<H, T>(method: MethodFilter, handler: H) -> MethodRouter<Arc<AppState>>
 where
     H: Handler<T, Arc<AppState>, Future: Unpin>,
@@ -30,7 +34,7 @@ where
     on(method, Logged(handler))
 }
 
-/// An operation about which nothing is said yet.
+/// Creates an operation with empty descriptions, for struct update syntax.
 pub fn operation(id: impl Into<String>, auth: Auth) -> Operation {
     Operation {
         id: id.into(),

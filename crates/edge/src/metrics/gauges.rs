@@ -1,4 +1,4 @@
-//! How things stand, asked when somebody reads.
+//! Gauges: the state of lists and tenants, computed on each scrape.
 
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
@@ -40,7 +40,7 @@ struct BreakerLabels {
 
 type GaugeFamily<L> = Family<L, Gauge<u64, AtomicU64>>;
 
-/// How each list and tenant stands. Filled anew for each reader, so that who is gone is not told of.
+/// The gauges of all lists and tenants. Filled from scratch on each scrape, so that removed ones disappear.
 pub(super) struct Gauges {
     entries: GaugeFamily<ListLabels>,
     generation: GaugeFamily<ListLabels>,
@@ -69,39 +69,39 @@ impl Gauges {
         registry.register("list_entries", "Entries in force", stand.entries.clone());
         registry.register(
             "list_generation",
-            "How many generations have served the list since the start",
+            "Generations that have served the list since the start",
             stand.generation.clone(),
         );
         registry.register(
             "list_serving",
-            "1 where the plugin answers for the list, 0 where the tenant's policy does",
+            "1 if the plugin answers for the list, 0 if the tenant's on_failure policy does",
             stand.serving.clone(),
         );
         registry.register(
             "list_resting",
-            "1 where the plugin was put to rest, and comes back with the next check",
+            "1 if the list is unloaded, until the next check loads it",
             stand.resting.clone(),
         );
         registry.register("list_replicas", "Instances that answer for the list", stand.replicas.clone());
         registry.register(
             "list_breaker",
-            "1 for the state that the breaker of the list's plugin is in: closed, open or probation",
+            "1 for the state of the circuit breaker of the list's plugin: closed, open or probation",
             stand.breaker.clone(),
         );
         registry.register(
             "tenant_plugin",
-            "1 for the plugin and the version that serve the tenant",
+            "1 for the plugin and version that serve the tenant",
             stand.plugin.clone(),
         );
         registry.register_with_unit(
             "tenant_plugin_memory",
-            "Linear memory and tables of all instances of the tenant's plugins",
+            "Linear memory and tables of all plugin instances of the tenant",
             Unit::Bytes,
             stand.memory.clone(),
         );
         registry.register_with_unit(
             "tenant_plugin_memory_limit",
-            "The most that they may have",
+            "The limit on the memory of all plugin instances of the tenant",
             Unit::Bytes,
             stand.memory_limit.clone(),
         );
@@ -157,9 +157,13 @@ impl Gauges {
 }
 
 impl Metrics {
-    /// All that is known, in the text format of OpenMetrics 1.0, which Prometheus reads. Reads the ledger: blocks.
+    /// Returns all metrics in the OpenMetrics 1.0 text format. Blocks: reads the number of entries of each list from
+    /// the ledger. A list whose number can't be read has no `list_entries`.
+    ///
+    /// # Errors
+    /// If a metric can't be formatted, which does not happen in practice.
     pub fn text(&self, tenants: &[TenantStatus]) -> Result<String, std::fmt::Error> {
-        // One reader at a time: each fills the gauges for itself.
+        // One scrape at a time, because each fills the gauges.
         let stand = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
         stand.ask(tenants);
         let mut text = String::new();

@@ -1,7 +1,7 @@
-//! What the gateway counts, as Prometheus reads it.
+//! The gateway's metrics, for Prometheus. `docs/operating.md` lists them.
 //!
-//! A metric's labels are names that the operator chose (tenants, lists, plugins) and words of this program: never a number, a
-//! token, or what a plugin says. What happens is counted when it happens; how things stand is asked when somebody reads.
+//! Label values are names chosen by the operator (tenants, lists, plugins) and constants of this program: never a phone
+//! number, a token, or text from a plugin. Events are counted when they occur. Gauges are computed on each scrape.
 
 mod gauges;
 mod tenant;
@@ -21,7 +21,7 @@ pub use tenant::{Counted, Passage, TenantMetrics};
 use gauges::Gauges;
 use tenant::{CheckLabels, MessageLabels};
 
-/// What the gateway counts.
+/// The gateway's metrics.
 pub struct Metrics {
     registry: Registry,
     checks: Family<CheckLabels, Counter>,
@@ -54,57 +54,54 @@ struct StageLabels {
     result: &'static str,
 }
 
-/// From 1 µs to 16 s, each twice or four times the one before.
+/// Buckets from 1 µs up, each `factor` times the previous one. A factor of 2 with 20 buckets ends at 0.5 s; 4 with 13, at 17 s.
 fn from_a_microsecond(factor: f64, count: u16) -> impl Iterator<Item = f64> {
     exponential_buckets(1e-6, factor, count)
 }
 
 impl Metrics {
+    /// Creates the metrics, all at zero.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("portcullis");
         let checks = Family::<CheckLabels, Counter>::default();
-        registry.register("checks", "Numbers checked, by tenant, verdict, and who gave it", checks.clone());
+        registry.register("checks", "Checked numbers, by tenant, verdict and what decided", checks.clone());
         let check_seconds = Histogram::new(from_a_microsecond(2.0, 20));
         registry.register_with_unit(
             "check",
-            "How long a check took inside, whether of one number or of many, without HTTP",
+            "Duration of a check inside the gateway, of one number or many, without HTTP",
             Unit::Seconds,
             check_seconds.clone(),
         );
         let messages = Family::<MessageLabels, Counter>::default();
-        registry.register(
-            "messages",
-            "Messages that came to be passed on, and what became of them",
-            messages.clone(),
-        );
+        registry.register("messages", "Messages to be forwarded, by outcome", messages.clone());
         let faults = Family::<FaultLabels, Counter>::default();
         registry.register(
             "plugin_faults",
-            "Faults of plugins in service or while they were filled, by kind",
+            "Faults of plugins, in service or while being filled, by kind",
             faults.clone(),
         );
         let recovery_seconds = Histogram::new(from_a_microsecond(4.0, 13));
         registry.register_with_unit(
             "recovery",
-            "How long it took to fill a plugin again after a fault",
+            "Time to fill a plugin again after a fault",
             Unit::Seconds,
             recovery_seconds.clone(),
         );
         let wake_seconds = Histogram::new(from_a_microsecond(4.0, 13));
         registry.register_with_unit(
             "wake",
-            "How long it took to bring a list back that was put to rest",
+            "Time to load an unloaded list",
             Unit::Seconds,
             wake_seconds.clone(),
         );
         let exchanges = Family::<ExchangeLabels, Counter>::default();
-        registry.register("reloads", "Exchanges of a tenant's plugin, by outcome", exchanges.clone());
+        registry.register("reloads", "Reloads of a tenant's plugin, by outcome", exchanges.clone());
         let stage_seconds = Family::<StageLabels, Histogram>::new_with_constructor(|| {
             Histogram::new(from_a_microsecond(4.0, 13))
         });
         registry.register_with_unit(
             "reload_stage",
-            "How long each stage of an exchange took, over all lists of a tenant",
+            "Duration of each stage of a reload, over all lists of a tenant",
             Unit::Seconds,
             stage_seconds.clone(),
         );
@@ -123,12 +120,12 @@ impl Metrics {
         }
     }
 
-    /// What one tenant's checks are counted with.
+    /// Creates the counters of a tenant. Keep them: looking them up costs as much as a check.
     pub fn tenant(&self, tenant: &TenantId) -> TenantMetrics {
         TenantMetrics::new(&self.checks, &self.check_seconds, &self.messages, tenant)
     }
 
-    /// Counts what the engine tells.
+    /// Counts an event of the engine. Events without a metric are ignored.
     pub fn count(&self, event: &Event) {
         match event {
             Event::Fault { tenant, scope, kind } => {
@@ -152,7 +149,7 @@ impl Metrics {
     }
 }
 
-/// What a list is called in metrics.
+/// The list's name in metrics: the sender's, or `tenant-wide`.
 fn list_name(scope: &Scope) -> &str {
     match scope {
         Scope::Tenant => "tenant-wide",

@@ -1,4 +1,4 @@
-//! What one tenant's checks are counted with.
+//! The counters of a tenant.
 
 use std::time::Instant;
 
@@ -25,15 +25,16 @@ pub(super) struct MessageLabels {
     outcome: &'static str,
 }
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passage {
-    /// Whom it was sent on to took it.
+    /// It was forwarded, and accepted with a success status. Also if it may pass and there is no next hop.
     Forwarded,
+    /// It was blocked.
     Blocked,
-    /// Whom it was sent on to did not take it.
+    /// It was forwarded, but not accepted.
     Failed,
-    /// Whose it is could not be read, and so it went nowhere.
+    /// It was not forwarded, because it can't be read.
     Unreadable,
 }
 
@@ -50,19 +51,21 @@ impl Passage {
     }
 }
 
-/// What one tenant's checks are counted with: the counters themselves, as finding one costs as much as a check.
+/// The counters of a tenant. Holds the counters themselves, because looking one up costs as much as a check.
 pub struct TenantMetrics {
-    /// By who answered, then allowed and blocked.
+    /// Indexed by [`AnsweredBy`], then allowed and blocked.
     checks: [[Counter; 2]; 3],
     check_seconds: Histogram,
-    /// Inbound, then outbound; by what became of them.
+    /// Inbound and outbound, then indexed by [`Passage`].
     messages: [[Counter; 4]; 2],
 }
 
-/// How many numbers of a check had which verdict.
+/// How many numbers of a check had each verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct Counted {
+    /// The numbers that may pass.
     pub allowed: u64,
+    /// The numbers that are blocked.
     pub blocked: u64,
 }
 
@@ -94,7 +97,7 @@ impl TenantMetrics {
         }
     }
 
-    /// As many messages came to their end here.
+    /// Counts messages with this outcome.
     pub fn passed(&self, direction: Direction, passage: Passage, count: usize) {
         let of_direction = match direction {
             Direction::Inbound => &self.messages[0],
@@ -103,7 +106,7 @@ impl TenantMetrics {
         of_direction[passage as usize].inc_by(count as u64);
     }
 
-    /// A check that began at `start` is answered.
+    /// Counts a check that began at `start`, and records its duration.
     #[inline]
     pub fn checked(&self, start: Instant, answered_by: AnsweredBy, counted: Counted) {
         let [allowed, blocked] = &self.checks[answered_by as usize];

@@ -1,14 +1,15 @@
-//! Extensions and decimal fractions behind a number, which are no part of it.
+//! Extensions and decimal fractions after a number, which are not part of it.
 //!
-//! In `46732001122/123` and `46732001122.125` the last digits are an extension or a fraction. Read on, they would make another
-//! number: a stranger's, or nobody's. A dot or slash separates groups of one number where what stands before it is none yet, as
-//! in `+49 170/1234567`.
+//! In `46732001122/123` and `46732001122.125` the last digits are an extension or a fraction. Read as part of the
+//! number, they would turn it into a stranger's or nobody's. A dot or slash separates groups of one number if the part
+//! before it is not a number yet, as in `+49 170/1234567`.
 
-/// So many digits are a number by themselves, also where those behind them would make another one: fewer may be an area's code.
+/// From this many digits on, the part before a separator is taken as a number even if the whole is another valid one.
+/// Fewer digits may be an area code.
 const WHOLE: usize = 8;
 
-/// Whether a number stands before a separator that what follows does not belong to. `is_number` tells whether a text is a valid
-/// number as it stands.
+/// Whether the text is a number followed by a separator and an extension or a fraction. `is_number` says whether a text
+/// is a valid number as it stands.
 pub(super) fn follows(text: &str, is_number: impl Fn(&str) -> bool) -> bool {
     if !text.contains(['.', '/', '-', '(']) {
         return false;
@@ -23,7 +24,7 @@ pub(super) fn follows(text: &str, is_number: impl Fn(&str) -> bool) -> bool {
         let mut is_whole = || *whole.get_or_insert_with(|| is_number(text));
         let is_in_doubt = match character {
             '/' => is_long || !is_whole(),
-            // Several separate groups.
+            // Several dots or hyphens separate groups.
             '.' => is_long && dots == 1 || !is_whole(),
             '-' => is_long && hyphens == 1 && !is_whole(),
             '(' => is_long && !is_whole(),

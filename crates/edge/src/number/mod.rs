@@ -1,4 +1,4 @@
-//! Reading the numbers that clients write.
+//! Parsing of the telephone numbers that clients write. `docs/numbers.md` describes the rules.
 
 mod extension;
 mod prefix;
@@ -8,15 +8,15 @@ use std::str::FromStr;
 use portcullis_msisdn::{Fit, Msisdn, ParseError};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, get_national_significant_number_owned};
 
-/// A country or territory with a numbering plan that national numbers can be read by.
+/// A country or territory with a numbering plan by which national numbers can be read.
 ///
-/// Reading one loads the metadata of all plans (25 ms, once per process).
+/// Parsing the first region loads the metadata of all plans, which takes 25 ms once per process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region(rlibphonenumber::Region);
 
-/// The text names no region with a known numbering plan.
+/// The text is not the code of a region with a known numbering plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a region with a known numbering plan: write two capital letters of ISO 3166-1, such as SE")]
+#[error("not a region with a known numbering plan: write its two capital letters of ISO 3166-1, such as SE")]
 pub struct UnknownRegion;
 
 impl FromStr for Region {
@@ -39,45 +39,46 @@ impl std::fmt::Display for Region {
     }
 }
 
-/// Why a text can't be read as a number. Shows no number, except masked.
+/// Why a text can't be read as a number. The message contains numbers only masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
-    /// It is no number in any reading.
+    /// It is not a number in any reading.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
-    /// It is a valid national number, and a different valid international one.
+    /// It is a valid national number, and also a different valid international number.
     #[error(
         "the number can be read as the national {} and as the international {}: write it with + and its country code",
         national.masked(),
         international.masked()
     )]
     Ambiguous {
-        /// As it is dialled in the tenant's default region.
+        /// The number if it is dialled in the tenant's default region.
         national: Msisdn,
-        /// With its first digits for the country code.
+        /// The number if its first digits are the country code.
         international: Msisdn,
     },
 }
 
-/// Reads numbers as one tenant's clients write them.
+/// Reads numbers with a tenant's default region.
 #[derive(Clone, Copy, Debug)]
 pub struct NumberReader {
-    /// Where national numbers are read as of. Without one, every number is international.
+    /// The region of national numbers. `None`: every number is international.
     pub default_region: Option<Region>,
 }
 
 impl NumberReader {
     /// Reads a number as people write it.
     ///
-    /// With `+` in app, and wherever there is no default region, that is [`international`], and costs tens of nanoseconds.
-    /// Otherwise the text is read both as it is dialled in the region (a national number, or one behind the region's dialling
-    /// prefix) and as an international one without its plus, and the one reading that is valid by libphonenumber's metadata
-    /// wins: 3 µs. Where neither is valid, it is international, as numbering plans change monthly and a blacklist must not
-    /// refuse a number because its tables are old.
+    /// A number with a plus, or any number without a default region, is read by [`international`], which takes tens of
+    /// nanoseconds. Otherwise there are two readings: the text as dialled in the region (a national number, or one
+    /// after the region's prefix for calls abroad), and as an international number without its plus. The reading that
+    /// is valid by libphonenumber's metadata wins, which takes 3 µs. If neither is valid, the number is international:
+    /// numbering plans change monthly, and a blacklist must not refuse a number because its tables are old.
     ///
     /// # Errors
-    /// Where there is no reading, or both are valid and name two persons; also where the international one is valid but for a
-    /// zero that does not belong there: with its plus it would be refused, and who writes such zeros means it.
+    /// [`NumberError::Unreadable`] if there is no reading. [`NumberError::Ambiguous`] if both readings are valid and
+    /// belong to different people, also if the international one is valid only without a misplaced zero after its
+    /// country code.
     pub fn read(self, text: &str) -> Result<Msisdn, NumberError> {
         match self.both(text) {
             (Some(national), Err(ParseError::TrunkPrefix)) => national_only(text, national),
@@ -92,11 +93,12 @@ impl NumberReader {
         }
     }
 
-    /// Reads a number as the vendors document theirs: digits are international, also without a plus. A national number is
-    /// read where they can't be, and there is a default region.
+    /// Reads a number as the vendors document theirs: digits are international, also without a plus. If they can't be,
+    /// they are read as a national number of the default region.
     ///
     /// # Errors
-    /// Where there is no reading, or a zero too many leaves it open which of two is meant, as for [`read`](Self::read).
+    /// [`NumberError::Unreadable`] if there is no reading. [`NumberError::Ambiguous`] if the national reading is valid, and the
+    /// international one is valid only without a misplaced zero after its country code.
     pub fn read_vendor_s(self, text: &str) -> Result<Msisdn, NumberError> {
         match self.both(text) {
             (Some(national), Err(ParseError::TrunkPrefix)) => national_only(text, national),
@@ -110,18 +112,22 @@ impl NumberReader {
         }
     }
 
-    /// All numbers that the recipient of a message may stand for: at least one.
+    /// Returns all numbers that the recipient of a message may stand for, sorted: at least one. The message must be
+    /// refused if one of them is blocked.
     ///
-    /// With a plus there is one. Without, Meta puts the business's own country code in front of a number that lacks one, and
-    /// does not say how it tells that (its page on sending messages, "WhatsApp user phone number formats", 4 November 2025).
-    /// So the digits count as they stand (also without a zero that does not belong there), behind the country code of
-    /// `business`, and as they are dialled in its country and in the default region. Where they can't be read as they stand,
-    /// one of the readings of the sender's country must be valid: else they are digits before which a country code was put, and
-    /// not what the upstream makes of them. Where the number of `business` is not known, there must be a valid reading: what
-    /// has none may become anybody's number there.
+    /// A text with a plus has one reading. Without a plus, Meta prepends the business's own country code to a number
+    /// that lacks one, and does not document how it decides (its page on sending messages, "WhatsApp user phone number
+    /// formats", 4 November 2025). So the readings are: the digits as an international number (also without a misplaced
+    /// zero), the digits after the country code of `business`, and the digits as dialled in its country and in the
+    /// default region.
+    ///
+    /// Digits that can't be an international number must be valid in the sender's country, because otherwise it is
+    /// unclear what the upstream makes of them. If `business` is `None`, there must be a valid international reading,
+    /// or a valid national one of the default region: the upstream could turn anything else into somebody's number.
     ///
     /// # Errors
-    /// Where there is none, the reason why the text is no international number.
+    /// [`RecipientError::Unreadable`] with the reason why the text is not an international number, if it has no reading;
+    /// [`RecipientError::CountryUnknown`] if it may lack the country code of an unknown business.
     pub fn readings(self, text: &str, business: Option<Msisdn>) -> Result<Vec<Msisdn>, RecipientError> {
         let (national, international) = self.both(text);
         if let Err(error @ (ParseError::Point | ParseError::Extension)) = international {
@@ -160,31 +166,31 @@ impl NumberReader {
         Ok(readings)
     }
 
-    /// The text as a number that is dialled in the default region, where it is valid there; and as an international one.
+    /// The two readings of a text: as dialled in the default region, if it is valid there, and as an international number.
     fn both(self, text: &str) -> (Option<Msisdn>, Result<Msisdn, ParseError>) {
         let international = plainly(text);
         if is_readable(international) && extension::follows(text, |text| self.is_number(text)) {
             return (None, Err(ParseError::Extension));
         }
-        // Of what separates no groups no region makes a number.
+        // A point that does not separate groups is not part of a national number either.
         let national = if international == Err(ParseError::Point) { None } else { self.national(text) };
         (national, international)
     }
 
-    /// The text as a number that is dialled in the default region, where it is valid there. A plus needs no region; and of
-    /// letters no region makes a number.
+    /// The text as dialled in the default region, if it is valid there. `None` for a text with a plus or letters.
     fn national(self, text: &str) -> Option<Msisdn> {
         let Region(region) = self.default_region?;
         PHONE_NUMBER_UTIL.parse(bare_digits(text)?, Some(region)).ok().and_then(valid)
     }
 
-    /// Whether the text is a valid number in some reading.
+    /// Whether the text is a valid number in one of its readings.
     fn is_number(self, text: &str) -> bool {
         plainly(text).is_ok_and(is_known) || self.national(text).is_some()
     }
 }
 
-/// The national reading of digits whose international one has a prefix too many, unless that is valid without it.
+/// The national reading of digits whose international reading has a misplaced zero, unless the latter is valid without
+/// the zero and belongs to somebody else.
 fn national_only(text: &str, national: Msisdn) -> Result<Msisdn, NumberError> {
     match without_zero(text) {
         Some(international) if !is_same(national, international) => {
@@ -194,8 +200,8 @@ fn national_only(text: &str, national: Msisdn) -> Result<Msisdn, NumberError> {
     }
 }
 
-/// Digits without a plus as an international number with a zero behind its country code that does not belong there: the number
-/// without it, if that is valid.
+/// Reads digits without a plus as an international number with a misplaced zero after its country code. Returns the
+/// number without the zero, if it is valid.
 fn without_zero(text: &str) -> Option<Msisdn> {
     let digits = bare_digits(text)?;
     let digits = digits.strip_prefix("00").unwrap_or(&digits);
@@ -205,38 +211,39 @@ fn without_zero(text: &str) -> Option<Msisdn> {
     prefix::without_zero(Msisdn::try_from(digits.parse::<u64>().ok()?).ok()?)
 }
 
-/// The text as it is dialled in the country of another number, where it is valid so: a national number, or one behind what is
-/// dialled there to call abroad (Russia's 8 10, North America's 011).
+/// The text as dialled in the country of another number, if it is valid there: a national number, or one after the
+/// country's prefix for calls abroad (Russia's 8 10, North America's 011).
 fn dialled_like(own: Msisdn, text: &str) -> Option<Msisdn> {
     let region = PHONE_NUMBER_UTIL.get_region_for_country_code(own.country_code().into())?;
     NumberReader { default_region: Some(Region(region)) }.national(text)
 }
 
-/// Why the recipient of a message can't be read. Shows no number.
+/// Why the recipient of a message can't be read. The message contains no number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecipientError {
+    /// It is not a number.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
-    /// It may be a number that lacks the country code of the business, and that is not known.
+    /// It may be a number without its country code, and the number of the business, whose country would complete it, is unknown.
     #[error(
-        "the number has no plus and is not a valid international one, and which country code it lacks is not known: write + \
-         and the country code before it, or give the sender's `number` in the configuration"
+        "the number has no plus and is not a valid international number, and the country code that it may lack is \
+         unknown: write + and the country code before it, or set the sender's `number` in the configuration"
     )]
     CountryUnknown,
 }
 
-/// Whether digits are a valid international number as they stand, and were read so.
+/// Whether the digits are a valid international number as they stand, and were read as that number.
 fn is_international(digits: &str, read: Result<Msisdn, ParseError>) -> bool {
     let digits = digits.strip_prefix("00").unwrap_or(digits);
     read.is_ok_and(|number| is_known(number) && number.digits().to_string() == digits)
 }
 
-/// Whether there are as many digits as a number has, behind its country code or without.
+/// Whether there are enough digits for a number, with or without its country code, and not too many.
 fn has_a_number_s_digits(read: Result<Msisdn, ParseError>) -> bool {
     is_readable(read) && read != Err(ParseError::TooManyDigits)
 }
 
-/// Whether digits were read, whatever number they make.
+/// Whether the text consists of digits and separators, whether or not they are a number.
 fn is_readable(read: Result<Msisdn, ParseError>) -> bool {
     !matches!(
         read,
@@ -251,25 +258,25 @@ fn is_readable(read: Result<Msisdn, ParseError>) -> bool {
     )
 }
 
-/// Reads an international number: [`Msisdn::parse`], and what only numbering plans tell.
+/// Reads an international number: like [`Msisdn::parse`], but also uses numbering plans.
 ///
-/// A prefix that is dialled inside the country only (a trunk zero, Russia's 8, Mexico's 044, Argentina's 15) is dropped where the
-/// rest is valid by libphonenumber's metadata and the whole is not. Costs tens of nanoseconds, and some microseconds where the
-/// digits do not fit the plan.
+/// A prefix that is only dialled inside the country (a trunk zero, Russia's 8, Mexico's 044, Argentina's 15) is dropped
+/// if the rest is valid by libphonenumber's metadata and the whole is not. Takes tens of nanoseconds, or some
+/// microseconds if the digits don't fit the plan.
 ///
 /// # Errors
-/// As for [`Msisdn::parse`].
+/// Those of [`Msisdn::parse`], and [`ParseError::Extension`] if an extension or a fraction follows the number.
 pub fn international(text: &str) -> Result<Msisdn, ParseError> {
     NumberReader { default_region: None }.both(text).1
 }
 
-/// The same, whatever a dot or slash may separate.
+/// Like [`international`], but does not look for an extension or a fraction.
 fn plainly(text: &str) -> Result<Msisdn, ParseError> {
     match Msisdn::parse(text) {
         Ok(number) if number.fit() == Fit::UnknownLength => prefix::dropped(number),
         Err(ParseError::TrunkPrefix) => {
             let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-            // What stands before the country code was seen to be nothing, a plus, or two zeros.
+            // The parser has found that nothing, a plus or two zeros precede the country code.
             let digits = digits.strip_prefix("00").unwrap_or(&digits);
             let value: u64 = digits.parse().map_err(|_| ParseError::TooManyDigits)?;
             prefix::dropped(Msisdn::try_from(value)?)
@@ -278,7 +285,7 @@ fn plainly(text: &str) -> Result<Msisdn, ParseError> {
     }
 }
 
-/// The digits of a text that has, besides them, separators only, and is not too long to be a number.
+/// The digits of a text of digits and separators that is short enough to be a number.
 fn bare_digits(text: &str) -> Option<String> {
     if text.len() > Msisdn::MAX_TEXT {
         return None;
@@ -294,6 +301,7 @@ fn bare_digits(text: &str) -> Option<String> {
     Some(digits)
 }
 
+/// Whether two numbers are spellings of one person's number.
 pub fn is_same(one: Msisdn, other: Msisdn) -> bool {
     one.variants().any(|spelling| spelling == other)
 }
@@ -368,10 +376,10 @@ mod tests {
             assert_eq!(read("SE", text), Ok(46732001122), "{text}");
             assert_eq!(read("IL", text), Ok(46732001122), "{text}");
         }
-        // Behind what is dialled there to call abroad.
+        // After the prefix for calls abroad.
         assert_eq!(read("US", "011 46 732001122"), Ok(46732001122));
         assert_eq!(read("AU", "0011 46 732001122"), Ok(46732001122));
-        // The plus decides, also where the digits behind it would make a national number.
+        // The plus decides, even if the digits after it are a national number.
         assert_eq!(read("US", "+2025550173"), Ok(2025550173));
     }
 
@@ -426,7 +434,7 @@ mod tests {
         assert_eq!(readings("1"), Err(ParseError::TooShort.into()));
     }
 
-    /// Refused with a plus, as there is a prefix too many: each is valid without it, but for the last.
+    /// Refused with a plus because of a superfluous prefix. All but the last are valid without it.
     const PREFIX_TOO_MANY: [&str; 8] = [
         "47041234567",
         "84 0168 234 5678",
@@ -447,7 +455,7 @@ mod tests {
                 assert_eq!(read, Err(ParseError::TrunkPrefix.into()), "{business} {text}");
             }
         }
-        // A number of Geestland in Germany, for a German business; and the Norwegian one, should that be meant.
+        // For a German business it may be a number of Geestland in Germany, or the Norwegian one.
         let german = Some(number(491_700_000_001));
         let both = vec![number(4_741_234_567), number(4_947_041_234_567)];
         assert_eq!(WITHOUT_REGION.readings("47041234567", german), Ok(both));
@@ -499,7 +507,7 @@ mod tests {
             "44 (0)7911 123457",
         ] {
             assert_eq!(readings(WITHOUT_REGION, text), Err(RecipientError::CountryUnknown), "{text}");
-            // That it is Sweden's numbers that the tenant writes does not tell where the sender is.
+            // The tenant's default region does not say in which country the sender is.
             if !text.contains("73") {
                 assert_eq!(readings(reader("SE"), text), Err(RecipientError::CountryUnknown), "{text}");
             }
@@ -508,11 +516,11 @@ mod tests {
             ("46732001122", 46_732_001_122),
             ("0046 73-200 11 22", 46_732_001_122),
             ("12025550173", 12_025_550_173),
-            // As WhatsApp writes them, and numbers of plans that grew.
+            // WhatsApp's spellings, and old spellings in plans that grew.
             ("5215512345678", 5_215_512_345_678),
             ("551187654321", 551_187_654_321),
             ("22507123456", 22_507_123_456),
-            // The plus says that it is whole.
+            // The plus says that the number is complete.
             ("+46100000000001", 46_100_000_000_001),
         ] {
             assert_eq!(readings(WITHOUT_REGION, text), Ok(vec![number]), "{text}");
@@ -628,7 +636,7 @@ mod tests {
             ("+996 8 312 123456", 996_312_123_456),
             ("+57 0 321 1234567", 573_211_234_567),
             ("+1 1 (202) 555-0173", 12_025_550_173),
-            // They belong to the number.
+            // These zeros are part of the number.
             ("+39 06 698 12345", 390_669_812_345),
             ("+39 (0)6 698 12345", 390_669_812_345),
             ("+39 0 06 698 12345", 390_669_812_345),
@@ -638,7 +646,7 @@ mod tests {
             ("+229 01 95 12 34 56", 2_290_195_123_456),
             ("+242 06 123 4567", 242_061_234_567),
             ("+241 06 03 12 34", 24_106_031_234),
-            // WhatsApp's, and other old spellings, stay as they are written.
+            // WhatsApp's and other old spellings stay as they are written.
             ("+52 1 55 1234 5678", 5_215_512_345_678),
             ("+225 07 12 34 56", 22_507_123_456),
         ] {
@@ -687,7 +695,7 @@ mod tests {
         assert_eq!("SE".parse::<Region>().unwrap().to_string(), "SE");
     }
 
-    /// An example of each kind of number that each country has, by libphonenumber's metadata.
+    /// libphonenumber's examples of a fixed line and a mobile phone in each country.
     fn examples() -> Vec<(rlibphonenumber::Region, Msisdn)> {
         let kinds = [PhoneNumberType::FixedLine, PhoneNumberType::Mobile];
         let regions = PHONE_NUMBER_UTIL.get_supported_regions();
@@ -742,7 +750,7 @@ mod tests {
                 format!("00{code}0{national}"),
             ] {
                 match international(&form) {
-                    // It stands for the number, or belongs to another one that there is, or nothing is read.
+                    // The zero is dropped, or it makes another valid number, or the text is refused.
                     Ok(read) if read == example => dropped += 1,
                     Ok(read) => {
                         assert_eq!(Some(read), with_zero, "{region} {form}");
@@ -755,7 +763,7 @@ mod tests {
         assert!(dropped > 3 * 200, "{dropped}");
     }
 
-    /// What is dialled inside a country before its numbers besides a 0, or was: with the codes of carriers.
+    /// Prefixes other than 0 that are or were dialled inside a country, with carriers' codes.
     const DIALLED_INSIDE: &[(u16, &[&str])] = &[
         (1, &["1"]),
         (7, &["8"]),
@@ -792,7 +800,7 @@ mod tests {
             for prefix in others.copied().chain(["0"]) {
                 match international(&format!("+{code} {prefix} {national}")) {
                     Ok(read) if is_same(read, example) => dropped += 1,
-                    // It belongs to another number that there is.
+                    // It is another valid number.
                     Ok(read) => assert!(is_known(read), "{region} {prefix}: {read:?}"),
                     Err(error) => assert!(
                         matches!(error, ParseError::TrunkPrefix | ParseError::TooManyDigits),
@@ -830,7 +838,7 @@ mod tests {
             for tail in ["/5", "/12", "/123", " / 1234", ".0", ".5", ".00", ".125", ".1250", ".000"] {
                 for text in [format!("{text}{tail}"), format!("{}{tail}", &text[1..])] {
                     match international(&text) {
-                        // Of few digits, it may be a group.
+                        // With few digits, it may be a group.
                         Ok(read) => {
                             assert!(example.get() < 10_u64.pow(7) && is_known(read), "{region} {tail}");
                         }
@@ -871,7 +879,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is in front of it, the region never changes a number that names its country.
+        /// The region never changes a number that has its country code and a plus.
         #[test]
         fn the_plus_form_of_what_was_read_reads_the_same(text in "[0-9+() -]{0,20}") {
             for region in ["SE", "US", "IT", "AU"] {
@@ -881,7 +889,7 @@ mod tests {
             }
         }
 
-        /// All doors agree about a number that names its country.
+        /// All ways of reading agree on a number that has its country code and a plus.
         #[test]
         fn a_plus_leaves_one_reading(digits in 10_u64.pow(7)..10_u64.pow(14)) {
             let text = format!("+{digits}");

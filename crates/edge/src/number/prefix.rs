@@ -1,38 +1,38 @@
-//! Prefixes that are dialled inside a country only, typed behind its code.
+//! Prefixes that are only dialled inside a country, written after its code.
 
 use portcullis_msisdn::{Fit, Msisdn, ParseError};
 use rlibphonenumber::PHONE_NUMBER_UTIL;
 
 use super::{is_known, is_valid, valid};
 
-/// Prefixes that libphonenumber's metadata does not have, has for some services only, or takes for a part of another one. Longer
-/// ones stand before those that they begin with.
+/// Prefixes that libphonenumber's metadata does not have, has for some services only, or takes for part of another
+/// prefix. A prefix comes after longer ones that begin with it.
 fn of(code: u16) -> &'static [&'static str] {
     match code {
-        // The Soviet Union's, in Russia and Kazakhstan of today, and elsewhere abolished in the last thirty years.
+        // The Soviet Union's. In use in Russia and Kazakhstan; abolished elsewhere in the last thirty years.
         7 | 370..=375 | 380 | 992..=996 | 998 => &["8"],
         // Hungary.
         36 => &["06"],
-        // Mexico: before calls to mobile telephones and to other areas, abolished in 2019; also behind the 1 of mobile telephones.
+        // Mexico, for calls to mobile phones and to other areas, abolished in 2019. Also after the 1 of mobile phones.
         52 => &["1044", "1045", "101", "044", "045", "01"],
-        // Argentina: the 9 of mobile numbers beside the 15 of the same, of which the metadata drops the latter alone.
+        // Argentina: mobile numbers with both their 9 and their 15. The metadata only drops the 15.
         54 => &["90", "9", "0"],
         // Colombia, before mobile numbers.
         57 => &["0"],
-        // Mongolia, with the code of a carrier.
+        // Mongolia, with a carrier's code.
         976 => &["01", "02"],
         _ => &[],
     }
 }
 
-/// The number without a prefix that is dialled inside its country only, where the whole is not valid and the rest is. The number
-/// itself where it has none.
+/// Drops a prefix that is only dialled inside the country, if the whole number is not valid and the rest is. Returns a
+/// number without such a prefix as it is.
 ///
 /// # Errors
-/// [`ParseError::TrunkPrefix`] where it has one, and the rest is not valid.
+/// [`ParseError::TrunkPrefix`] if there is a prefix, but the rest is not valid.
 pub(super) fn dropped(number: Msisdn) -> Result<Msisdn, ParseError> {
     if is_valid(number) {
-        // As freephone numbers of some countries are, that begin with 0.
+        // For example freephone numbers that begin with 0 in some countries.
         return Ok(number);
     }
     let fit = number.fit();
@@ -43,47 +43,48 @@ pub(super) fn dropped(number: Msisdn) -> Result<Msisdn, ParseError> {
     }
 }
 
-/// What is left without zeros behind the country code, if that is valid in a spelling, whatever the country dials.
+/// Drops zeros after the country code, if the rest is valid in one of its spellings. Applies to all countries, whatever
+/// they dial.
 pub(super) fn without_zero(number: Msisdn) -> Option<Msisdn> {
     let (code, national) = (number.country_code(), national(number));
     let zeros = national.bytes().take_while(|digit| *digit == b'0').count();
     (1..=zeros).filter_map(|count| behind(code, &national[count..])).find(|rest| is_known(*rest))
 }
 
-/// What is left without the prefix, if that is valid.
+/// The number without its prefix, if that is valid.
 fn rest(number: Msisdn) -> Option<Msisdn> {
     let code = number.country_code();
     read(number).or_else(|| without_prefix(number).find_map(read)).or_else(|| {
-        // Before a zero that belongs to the number.
+        // A trunk zero before a zero that belongs to the number.
         let national = national(number);
         let rest = national.strip_prefix('0').filter(|rest| rest.starts_with('0'))?;
         behind(code, rest).and_then(read)
     })
 }
 
-/// The valid number that the metadata makes of this one, which may have prefixes that it knows.
+/// The number without prefixes that the metadata knows, if that is valid.
 fn read(number: Msisdn) -> Option<Msisdn> {
     PHONE_NUMBER_UTIL.parse(number.e164().to_string(), None).ok().and_then(valid)
 }
 
-/// Whether the number has a prefix that makes it too long, and would have a length of its country's plan without.
+/// Whether the number is too long because of a prefix, and would fit its country's plan without it.
 fn is_typed(number: Msisdn) -> bool {
     without_prefix(number).any(|rest| match rest.fit() {
         Fit::TrunkPrefix => true,
-        // The 9 of Argentina's mobile numbers belongs to them.
+        // In Argentina the 9 of a mobile number is part of it.
         Fit::Known => number.country_code() != 54,
         Fit::UnknownLength | Fit::TooShort => false,
     })
 }
 
-/// What is left without each of the prefixes of its country that the number begins with.
+/// The number without each of its country's prefixes that it begins with.
 fn without_prefix(number: Msisdn) -> impl Iterator<Item = Msisdn> {
     let (code, national) = (number.country_code(), national(number));
     let rest = move |prefix: &&str| behind(code, national.strip_prefix(*prefix)?);
     of(code).iter().filter_map(rest)
 }
 
-/// The digits behind the country code.
+/// The digits after the country code.
 fn national(number: Msisdn) -> String {
     let digits = number.digits().to_string();
     digits.strip_prefix(&number.country_code().to_string()).unwrap_or_default().to_owned()

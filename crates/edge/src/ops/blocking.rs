@@ -1,18 +1,23 @@
-//! Work that may block: on the disk, or for as long as a plugin may take.
+//! Running work that blocks: on the disk, or for as long as a plugin may take.
 
 use tracing::error;
 
 use super::Refusal;
 
-/// A defect: work on a blocking thread panicked. The log says so; what the panic said stays out of it, as it may hold anything.
+/// Work on a blocking thread panicked, which is a bug. The panic message stays out of the log, because it may contain a number or a
+/// token.
 #[derive(Clone, Copy, Debug)]
 pub struct Panicked;
 
-/// Does work that may block on a thread that may.
+/// Runs work that blocks on Tokio's pool of blocking threads. The work goes on if the client disconnects.
 ///
 /// # Errors
 ///
-/// As `work`, and where it panics.
+/// The error of the work, or [`Panicked`] if it panics.
+///
+/// # Panics
+///
+/// If called outside a Tokio runtime.
 pub async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,

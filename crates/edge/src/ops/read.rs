@@ -27,8 +27,8 @@ pub struct ShownPage {
     pub next: Option<PublicId>,
 }
 
-/// Returns at most `limit` entries, in an order that is stable but arbitrary. Between pages, entries that don't change are neither
-/// skipped nor repeated, except with [`Paging::Skip`].
+/// Returns at most `limit` entries, in an order that is stable but arbitrary. Between pages, entries that don't change
+/// are neither skipped nor repeated, except with [`Paging::Skip`].
 ///
 /// # Errors
 /// If the ledger fails, or the tenant was removed meanwhile.
@@ -256,8 +256,8 @@ pub struct ShownTrail {
     pub older: Option<Seq>,
 }
 
-/// Returns the audit trail of the list, or of one person: changes with a sequence number below `before`, or all. Returns about `limit`
-/// records, because records with the same sequence number are not split.
+/// Returns the audit trail of the list, or of one person: changes with a sequence number below `before`, or all.
+/// Returns about `limit` records, because records with the same sequence number are not split.
 ///
 /// # Errors
 /// If the ledger fails, or the tenant was removed meanwhile.

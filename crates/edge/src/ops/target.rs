@@ -40,8 +40,8 @@ impl Target {
     /// The list of a sender of the caller's tenant. Checks include the tenant-wide list.
     ///
     /// # Errors
-    /// [`Refusal::UnknownSender`] if the tenant has no sender `name`; [`Refusal::SenderNotAllowed`] if the caller's token is for another
-    /// one.
+    /// [`Refusal::UnknownSender`] if the tenant has no sender `name`; [`Refusal::SenderNotAllowed`] if the caller's
+    /// token is for another one.
     pub fn sender(caller: &Caller, name: &str) -> Result<Self, Refusal> {
         let sender = caller.tenant.senders.get(name).ok_or(Refusal::UnknownSender)?;
         if !caller.may_use(name) {
@@ -73,8 +73,8 @@ impl Target {
         })
     }
 
-    /// A sender's own list, for changes that the gateway makes by itself. Numbers are read as vendors write them. Returns `None` if the
-    /// tenant has no such sender.
+    /// A sender's own list, for changes that the gateway makes by itself. Numbers are read as vendors write them.
+    /// Returns `None` if the tenant has no such sender.
     pub fn own(tenant: &Arc<Tenant>, sender: &str, actor: Actor) -> Option<Self> {
         let sender = tenant.senders.get(sender)?;
         Some(Target {
@@ -104,8 +104,8 @@ impl Target {
         }
     }
 
-    /// Returns the person with this number or user id; `None` for a user id that was never used in this tenant. Reads the ledger for a
-    /// user id, and costs nothing for a number.
+    /// Returns the person with this number or user id; `None` for a user id that was never used in this tenant. Reads
+    /// the ledger for a user id, and costs nothing for a number.
     ///
     /// # Errors
     /// If the ledger fails, or the tenant was removed meanwhile.
@@ -126,8 +126,8 @@ impl Target {
         self.list.whom(identity)
     }
 
-    /// Whether the person is known to have written to the sender within 24 hours. Always false for the tenant-wide list. Blocks the
-    /// first time, to read the stored visits.
+    /// Whether the person is known to have written to the sender within 24 hours. Always false for the tenant-wide
+    /// list. Blocks the first time, to read the stored visits.
     ///
     /// # Errors
     /// If the ledger fails, or the tenant was removed meanwhile.
@@ -138,7 +138,8 @@ impl Target {
         }
     }
 
-    /// Returns the number or user id of a subject; `None` if it is nobody's under the tenant's key. Reads the ledger for a user id.
+    /// Returns the number or user id of a subject; `None` if it is nobody's under the tenant's key. Reads the ledger
+    /// for a user id.
     ///
     /// # Errors
     /// If the ledger fails, or the tenant was removed meanwhile.

@@ -252,8 +252,8 @@ impl WriteReport {
 /// All rows are written in one transaction, which costs one flush of the disk and then microseconds per row.
 ///
 /// # Errors
-/// [`Refusal::TooManyNumbers`] for more than [`MAX_ROWS`] rows; [`Refusal::InvalidRows`] for invalid ones, unless they are skipped;
-/// otherwise if the ledger fails, or the tenant was removed meanwhile. Nothing is written then.
+/// [`Refusal::TooManyNumbers`] for more than [`MAX_ROWS`] rows; [`Refusal::InvalidRows`] for invalid ones, unless they
+/// are skipped; otherwise if the ledger fails, or the tenant was removed meanwhile. Nothing is written then.
 pub fn block(target: &Target, rows: &[BlockRow<'_>], options: WriteOptions) -> Result<WriteReport, Refusal> {
     let now = Timestamp::now();
     let terms = options.terms;
@@ -342,8 +342,8 @@ pub fn unblock(
 /// Lifts holds of one entry.
 ///
 /// # Errors
-/// [`Refusal::EntryNotFound`] if the entry does not exist or blocks none of the directions; [`Refusal::Held`] if only holds of another
-/// kind block; otherwise if the ledger fails, or the tenant was removed meanwhile.
+/// [`Refusal::EntryNotFound`] if the entry does not exist or blocks none of the directions; [`Refusal::Held`] if only
+/// holds of another kind block; otherwise if the ledger fails, or the tenant was removed meanwhile.
 pub fn unblock_entry(target: &Target, subject: Subject, lift: Lift<'_>) -> Result<Written, Refusal> {
     let written = target.list.blocking_write(vec![lift.write(target, subject)])?;
     match written.first().map(|written| (written, written.outcome)) {

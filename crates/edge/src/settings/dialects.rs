@@ -7,42 +7,53 @@ use serde::Deserialize;
 
 use super::{FieldPath, Problem};
 
-/// `[dialects]`: what no vendor's document tells, for all tenants.
+/// `[dialects]`: what the vendors' documents leave open, for all tenants.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dialects {
-    /// Whether a cursor of Meta's dialect is refused (139102) once the list has changed.
+    /// Whether to refuse a cursor of Meta's API (139102) after the list has changed. Default: no.
     pub meta_strict_cursors: bool,
-    /// How many entries a page has in Meta's dialect where the client does not say.
+    /// The page size in Meta's API if the client names none, 1 to 1,000. Default: 25.
     pub meta_default_limit: usize,
-    /// The most entries of a page in Whats91's dialect.
+    /// The largest page in Whats91's API, in entries, 1 to 10,000. Default: 1,000.
     pub whats91_max_limit: usize,
-    /// The status of an answer of Kaleyra's dialect where some of several users failed.
+    /// The HTTP status in Kaleyra's API if some of several users failed: 200 to 599, except 204. Default: 400.
     pub kaleyra_partial_status: u16,
+    /// Settings of 99 Digital's API.
     pub ninety_nine: NinetyNine,
 }
 
-/// `[dialects.ninety_nine]`: 99 Digital's.
+/// `[dialects.ninety_nine]`: 99 Digital's API. A path belongs to one operation only.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NinetyNine {
+    /// The paths of the block operation.
     pub block_paths: Vec<String>,
+    /// The paths of the unblock operation.
     pub unblock_paths: Vec<String>,
+    /// The paths of the list operation.
     pub list_paths: Vec<String>,
-    /// The status of an answer that says FAIL.
+    /// The HTTP status of a response that says `FAIL`: 200 to 599, except 204. Default: 200.
     pub fail_status: u16,
+    /// The codes of failed blocks.
     pub block_reasons: Reasons,
+    /// The codes of failed unblocks.
     pub unblock_reasons: Reasons,
+    /// The codes of failed lists.
     pub list_reasons: Reasons,
 }
 
-/// The numbers that stand for why something failed, besides those that are documented.
+/// The codes of `reason` in 99 Digital's API, in addition to those that it documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reasons {
+    /// The number can't be read.
     pub invalid_number: u16,
+    /// The person did not write within 24 hours.
     pub outside_window: u16,
+    /// The list has reached the tenant's `capacity`.
     pub list_full: u16,
+    /// Any other failure.
     pub failed: u16,
 }
 
@@ -75,7 +86,7 @@ impl Default for NinetyNine {
 }
 
 impl Dialects {
-    /// Adds what is wrong with them to `problems`.
+    /// Validates the settings, and adds each mistake to `problems`. `place` is that of `[dialects]`.
     pub fn check(&self, place: &FieldPath, problems: &mut Vec<Problem>) {
         check(self, place, problems);
     }
@@ -101,10 +112,7 @@ fn check(typed: &Dialects, place: &FieldPath, problems: &mut Vec<Problem>) {
         let known = StatusCode::from_u16(status)
             .is_ok_and(|status| (200..600).contains(&status.as_u16()) && status != StatusCode::NO_CONTENT);
         if !known {
-            problem(
-                place,
-                "not a status that an answer with a body can have; use one such as 200 or 400".to_owned(),
-            );
+            problem(place, "not a status of a response with a body; use one such as 200 or 400".to_owned());
         }
     }
     let mut taken = BTreeSet::new();
@@ -120,10 +128,10 @@ fn check(typed: &Dialects, place: &FieldPath, problems: &mut Vec<Problem>) {
                 let what = "not a path of letters, digits and '-', '_', '.', '~'; write it like /whatsapp/v2/unblock";
                 problem(place, what.to_owned());
             } else if is_native(path) {
-                let what = "the gateway has this path for itself; take another";
+                let what = "the gateway reserves this path for itself; use another one";
                 problem(place, what.to_owned());
             } else if !taken.insert(path.as_str()) {
-                let what = "this path stands here twice; each means one operation";
+                let what = "this path is listed twice, but belongs to one operation; remove one of them";
                 problem(place, what.to_owned());
             }
         }
@@ -140,7 +148,7 @@ fn is_segment(segment: &str) -> bool {
     !segment.is_empty() && segment.bytes().all(is_plain)
 }
 
-/// Whether something else is, or may come to be, at this path.
+/// Whether the path is used by another interface, or reserved for one.
 fn is_native(path: &str) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
     matches!(first, "portcullis" | "api" | "healthz" | "readyz" | "metrics")

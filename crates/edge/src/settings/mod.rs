@@ -1,4 +1,4 @@
-//! Settings of tenants: checked, and of types that can't be wrong.
+//! Validated settings of tenants, senders and dialects.
 
 mod dialects;
 mod problem;

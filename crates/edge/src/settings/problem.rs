@@ -1,27 +1,29 @@
-//! What is wrong with a configuration, and where.
+//! Mistakes in a configuration, and their places.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
-/// A step from a table into it.
+/// A step of a [`FieldPath`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A key of a table.
     Key(&'static str),
-    /// An element of an array, from 0 on.
+    /// An element of an array, from 0.
     Index(usize),
 }
 
-/// A place in a configuration, as the steps that lead there: `tenants[1].senders[0].number`.
+/// A place in a configuration, displayed as `tenants[1].senders[0].number`. The default is the root, displayed as nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldPath(pub Vec<Step>);
 
 impl FieldPath {
+    /// The place of a key in the table at this place.
     pub fn key(&self, key: &'static str) -> Self {
         self.with(Step::Key(key))
     }
 
+    /// The place of an element of the array at this place, from 0.
     pub fn index(&self, index: usize) -> Self {
         self.with(Step::Index(index))
     }
@@ -47,27 +49,31 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// One thing that is wrong.
+/// A mistake in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// Where it is.
     pub place: FieldPath,
-    /// What is wrong, a semicolon, and what to do. Holds no token.
+    /// What is wrong, a semicolon, and what to do. Contains no token.
     pub what: String,
-    /// Whether it is right by itself, but contradicts something else.
+    /// Whether the value is valid by itself, but conflicts with another one.
     pub conflict: bool,
 }
 
 impl Problem {
+    /// Creates a problem with a value that is invalid by itself.
     pub fn new(place: FieldPath, what: impl Into<String>) -> Self {
         Problem { place, what: what.into(), conflict: false }
     }
 
+    /// Creates a problem with a value that conflicts with another one.
     pub fn conflict(place: FieldPath, what: impl Into<String>) -> Self {
         Problem { place, what: what.into(), conflict: true }
     }
 }
 
-/// That a tenant names a plugin that is not there.
+/// The problem of a tenant whose plugin does not exist. `tenant` is the tenant's place, `dir` the plugin folder, and
+/// `plugins` the names that exist.
 pub fn unknown_plugin(tenant: &FieldPath, dir: Option<&Path>, plugins: &BTreeSet<String>) -> Problem {
     let known: Vec<&str> = plugins.iter().map(String::as_str).collect();
     let known = known.join(", ");

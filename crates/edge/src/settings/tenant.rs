@@ -1,4 +1,4 @@
-//! A tenant as it is meant: every field of a type that can't be wrong.
+//! The validated settings of tenants and senders, in types that have no invalid values.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
@@ -15,78 +15,111 @@ use portcullis_api::settings::{
 };
 use portcullis_keywords::Keywords;
 
-/// A customer account.
+/// The validated settings of a tenant (a customer account). [`typed::Tenant`] has them as written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TenantConfig {
+    /// The tenant's name.
     pub id: TenantId,
-    /// The name of the plugin. That there is one of this name is for the plugins' shelf to say.
+    /// The name of the plugin. It need not exist: the plugin store checks that.
     pub plugin: String,
-    /// The version that it stays with, as a digest or the beginning of one.
+    /// The pinned version of the plugin, as a digest or its first digits; `None` for the newest.
     pub plugin_version: Option<String>,
+    /// What decides checks while the plugin fails.
     pub on_failure: OnFailure,
-    /// A JSON text.
+    /// The plugin's options, at most 64 KiB as JSON.
     pub plugin_options: serde_json::Map<String, serde_json::Value>,
+    /// Whether a plugin that asks for numbers in clear gets them.
     pub clear_numbers: bool,
+    /// The tokens that are valid for the whole tenant.
     pub tokens: Vec<TokenDigest>,
+    /// The account SID in Kaleyra's API.
     pub sid: Option<String>,
+    /// The region of national numbers; `None` if all numbers are international.
     pub default_region: Option<Region>,
+    /// The memory limit of all plugin instances of the tenant, in bytes; at least 1 MiB.
     pub memory_limit_bytes: u64,
+    /// The number of plugin instances per list, at most 64.
     pub replicas: NonZeroUsize,
+    /// The rate limit of each token; `None` for no limit.
     pub rate_limit: Option<Quota>,
+    /// How the vendors' block APIs treat the tenant.
     pub dialects: TenantDialects,
+    /// The Meta token that replaces the client's in forwarded requests.
     pub access_token: Option<Secret>,
+    /// The opt-out settings as written.
     pub opt_out: OptOut,
+    /// The words of [`opt_out`](Self::opt_out), ready for matching.
     pub keywords: Keywords,
+    /// Where changes of the tenant's lists are reported.
     pub events: Option<EventsConfig>,
+    /// Where routed messages go. The URLs may have placeholders.
     pub next_hops: NextHops,
+    /// The senders, in the order of the configuration.
     pub senders: Vec<SenderConfig>,
 }
 
-/// Where a tenant is told of each change of its lists.
+/// Where changes of a tenant's lists are reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsConfig {
+    /// The `http` or `https` URL to post to.
     pub url: String,
+    /// The key of the signature.
     pub secret: Secret,
 }
 
-/// A business identity of a tenant.
+/// The validated settings of a sender (a business identity of a tenant). [`typed::Sender`] has them as written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SenderConfig {
+    /// The sender's name, unique within the tenant.
     pub id: SenderId,
+    /// Its telephone number.
     pub number: Option<Msisdn>,
+    /// The bot id in Sinch's API.
     pub bot_id: Option<String>,
+    /// The phone-number-id in Meta's API.
     pub phone_number_id: Option<String>,
+    /// The id of its WhatsApp business account, which senders may share.
     pub waba_id: Option<String>,
+    /// The tokens that are valid for this sender only.
     pub tokens: Vec<TokenDigest>,
+    /// Whether it may be used through the vendors' APIs, and may send messages to the Cloud API.
     pub active: bool,
+    /// Where its inbound messages are delivered; `None` for the gateway's default callback.
     pub callback_url: Option<String>,
+    /// The Meta token that replaces the client's in forwarded requests; `None` for the tenant's.
     pub access_token: Option<Secret>,
+    /// What happens to inbound messages from blocked people.
     pub blocked_inbound: BlockedInbound,
+    /// What happens to inbound messages that can't be read.
     pub unreadable_inbound: UnreadableInbound,
+    /// Where quarantined messages are delivered. Set if one of the two settings above is `quarantine`.
     pub quarantine_url: Option<String>,
 }
 
-/// How often one token may ask.
+/// The rate limit of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
+    /// The sustained rate, in requests per second.
     pub per_second: NonZeroU32,
+    /// The number of requests that may arrive at once after a pause.
     pub burst: NonZeroU32,
 }
 
-/// The most instances of a plugin behind one list.
+/// The most plugin instances per list.
 const MAX_REPLICAS: usize = 64;
-/// The most bytes of a vendor's own id.
+/// The maximum length of a vendor's id in bytes.
 const MAX_VENDOR_ID: usize = 128;
 
 impl TenantConfig {
-    /// Checks each field by itself. Whatever is wrong is added to `problems`; `None` where anything was.
+    /// Validates each setting by itself, and adds each mistake to `problems`. Returns `None` if there was one. `place`
+    /// is the tenant's place. [`UniqueIds`](super::UniqueIds) checks for conflicts with other tenants.
     pub fn check(typed: &typed::Tenant, place: &FieldPath, problems: &mut Vec<Problem>) -> Option<Self> {
         let before = problems.len();
         let mut check = Check { problems };
         let id = check.parsed(&typed.id, place.key("id"), "the tenant's id", "give it a name such as acme");
         let options = serde_json::Value::Object(typed.plugin_options.clone()).to_string();
         if typed.plugin_options.values().any(holds_a_date) {
-            let what = "a date is not JSON; write it as a string, in quotation marks";
+            let what = "JSON has no dates; write it as a string, in quotation marks";
             check.problem(place.key("plugin_options"), what);
         }
         if options.len() > 64 << 10 {
@@ -103,7 +136,7 @@ impl TenantConfig {
         }
         let replicas = NonZeroUsize::new(typed.replicas).filter(|replicas| replicas.get() <= MAX_REPLICAS);
         if replicas.is_none() {
-            let what = "not between 1 and 64; leave it out for 1, or set as many as there are processors";
+            let what = "not between 1 and 64; leave it out for 1, or set the number of processors";
             check.problem(place.key("replicas"), what);
         }
         let rate_limit = typed.rate_limit.map(|limit| check.quota(limit, &place.key("rate_limit")));
@@ -157,7 +190,7 @@ impl TenantConfig {
         })
     }
 
-    /// As it can be typed again, with digests in place of tokens.
+    /// Returns the settings as they would be written, with digests in place of tokens, but other secrets in clear.
     pub fn to_typed(&self) -> typed::Tenant {
         typed::Tenant {
             id: self.id.to_string(),
@@ -189,7 +222,7 @@ impl TenantConfig {
 }
 
 impl SenderConfig {
-    /// As it can be typed again.
+    /// Returns the settings as they would be written, with digests in place of tokens, but the access token in clear.
     pub fn to_typed(&self) -> typed::Sender {
         typed::Sender {
             id: self.id.to_string(),
@@ -212,7 +245,7 @@ fn secrets(tokens: &[TokenDigest]) -> Vec<Secret> {
     tokens.iter().map(|token| Secret(token.to_string())).collect()
 }
 
-/// Collects what is wrong.
+/// Validates settings, and collects the mistakes.
 struct Check<'a> {
     problems: &'a mut Vec<Problem>,
 }
@@ -227,7 +260,7 @@ impl Check<'_> {
         T: std::str::FromStr<Err: std::fmt::Display>,
     {
         text.parse()
-            .map_err(|error| self.problem(place, format!("{what} is no name: {error}; {advice}")))
+            .map_err(|error| self.problem(place, format!("{what} is not a name: {error}; {advice}")))
             .ok()
     }
 
@@ -252,15 +285,14 @@ impl Check<'_> {
         }
     }
 
-    /// A secret that stands in headers or keys.
+    /// Validates a secret for a header or a key.
     fn secret(&mut self, secret: Option<&Secret>, place: FieldPath) {
         let Some(Secret(secret)) = secret else { return };
         if secret == MASK {
-            let what =
-                "this stands for a secret that is not shown; write the secret itself, or leave the key out";
+            let what = "this is a placeholder for a secret that is not shown; write the secret itself, or leave the setting out";
             self.problem(place, what);
         } else if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-            self.problem(place, "empty, or not of printable ASCII without spaces; write the secret as it is");
+            self.problem(place, "empty, or not printable ASCII without spaces; write the secret as it is");
         }
     }
 
@@ -269,8 +301,7 @@ impl Check<'_> {
         match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
             (Some(per_second), Some(burst)) => Some(Quota { per_second, burst }),
             _ => {
-                let what =
-                    "a rate of 0 would turn every request away; set at least 1, or leave rate_limit out";
+                let what = "a rate of 0 would refuse every request; set at least 1, or leave rate_limit out";
                 self.problem(place.clone(), what);
                 None
             }
@@ -288,11 +319,11 @@ impl Check<'_> {
         self.url(typed.quarantine_url.as_deref(), place.key("quarantine_url"));
         self.secret(typed.access_token.as_ref(), place.key("access_token"));
         if typed.blocked_inbound == BlockedInbound::Quarantine && typed.quarantine_url.is_none() {
-            let what = "messages in quarantine need a place; set quarantine_url";
+            let what = "quarantined messages need a destination; set quarantine_url";
             self.problem(place.key("blocked_inbound"), what);
         }
         if typed.unreadable_inbound == UnreadableInbound::Quarantine && typed.quarantine_url.is_none() {
-            let what = "messages in quarantine need a place; set quarantine_url";
+            let what = "quarantined messages need a destination; set quarantine_url";
             self.problem(place.key("unreadable_inbound"), what);
         }
         Some(SenderConfig {
@@ -311,7 +342,7 @@ impl Check<'_> {
         })
     }
 
-    /// An id that a vendor gave: it stands in paths.
+    /// Validates an id that a vendor gave. It may be part of a path.
     fn vendor_id(&mut self, text: Option<&str>, place: FieldPath) -> Option<String> {
         let text = text?;
         let is_id = (1..=MAX_VENDOR_ID).contains(&text.len())
@@ -319,7 +350,8 @@ impl Check<'_> {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~'));
         if !is_id {
-            let what = "an id has 1 to 128 characters, letters, digits and '-', '_', '.', '~'; write it as the vendor does";
+            let what =
+                "not an id of 1 to 128 letters, digits and '-', '_', '.', '~'; write it as the vendor does";
             self.problem(place, what);
             return None;
         }
@@ -327,18 +359,19 @@ impl Check<'_> {
     }
 }
 
-/// A next hop's URL with something in the place of what a message has.
+/// A next hop's URL with its placeholders filled in, for validation.
 fn plain_url(url: &str) -> String {
     ["{sender}", "{recipient}", "{body}"].iter().fold(url.to_owned(), |url, name| url.replace(name, "x"))
 }
 
+/// Whether the text is an `http` or `https` URL with a host.
 pub fn is_http_url(text: &str) -> bool {
     text.parse::<Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     })
 }
 
-/// TOML has dates, and JSON has not: its reader hands them over as a table with this one key.
+/// Whether a value contains a TOML date. JSON has none, and the TOML parser represents it as a table with this key.
 fn holds_a_date(value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::Object(table) => {

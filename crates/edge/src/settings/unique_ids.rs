@@ -1,4 +1,4 @@
-//! Who has what only one can have: the contradictions between tenants.
+//! Conflicts between tenants: names, tokens and vendors' ids that must be unique.
 
 use std::collections::HashMap;
 
@@ -6,17 +6,17 @@ use super::problem::{FieldPath, Problem};
 use super::tenant::TenantConfig;
 use crate::token::TokenDigest;
 
-/// What is taken, and by whom, in words: "sender support of tenant acme".
+/// The unique names, tokens and ids that are in use, with their owners in words, such as "sender support of tenant acme".
 #[derive(Default)]
 pub struct UniqueIds {
     tenants: HashMap<String, ()>,
     tokens: HashMap<TokenDigest, String>,
-    /// By the field's name and its value.
+    /// By field name and value.
     ids: HashMap<(&'static str, String), String>,
 }
 
 impl UniqueIds {
-    /// UniqueIds that hold already: the administrator's token.
+    /// Creates a set that contains the administrator's token only.
     pub fn new(admin_token: Option<TokenDigest>) -> Self {
         let mut unique_ids = UniqueIds::default();
         if let Some(token) = admin_token {
@@ -25,13 +25,14 @@ impl UniqueIds {
         unique_ids
     }
 
-    /// UniqueIds all that `tenant` has, and returns what another has already.
+    /// Claims everything of `tenant` that must be unique: its name, tokens and `sid`, and its senders' names, tokens,
+    /// `number`s, `bot_id`s and `phone_number_id`s. Returns a problem for each that is in use already. `place` is the
+    /// tenant's place.
     pub fn claim(&mut self, tenant: &TenantConfig, place: &FieldPath) -> Vec<Problem> {
         let mut problems = Vec::new();
         let id = &tenant.id;
         if self.tenants.insert(id.to_string(), ()).is_some() {
-            let what =
-                format!("there are two tenants {id}; give one another id, or put their senders together");
+            let what = format!("there are two tenants {id}; give one another id, or merge them");
             problems.push(Problem::conflict(place.key("id"), what));
         }
         problems.extend(self.take_tokens(&tenant.tokens, &format!("tenant {id}"), place));
@@ -56,8 +57,9 @@ impl UniqueIds {
         let mut problems = Vec::new();
         for (index, token) in tokens.iter().enumerate() {
             if let Some(owner) = self.tokens.insert(*token, owner.to_owned()) {
-                let what =
-                    format!("this token is {owner}'s already; a token tells who calls, so give each its own");
+                let what = format!(
+                    "this token is {owner}'s already; a token identifies the caller, so give each its own"
+                );
                 problems.push(Problem::conflict(place.key("tokens").index(index), what));
             }
         }
@@ -73,7 +75,7 @@ impl UniqueIds {
     ) -> Option<Problem> {
         let other = self.ids.insert((field, value?), owner.to_owned())?;
         let what = format!(
-            "{other} has this {field} already; it tells whom a message is for, so give it to one only"
+            "{other} has this {field} already; it says whom a message is for, so it can belong to one only"
         );
         Some(Problem::conflict(place.key(field), what))
     }

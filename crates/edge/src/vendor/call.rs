@@ -1,4 +1,4 @@
-//! One request of a vendor's client, from its arrival to its answer.
+//! A request of a vendor's client, from its arrival to the response.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -25,35 +25,44 @@ use crate::settings::Dialects;
 use crate::token::TokenDigest;
 use portcullis_api::settings::Dialect;
 
-/// The most bytes of a body: many times what the most items of any dialect take.
+/// The largest body in bytes. Many times the size of the largest valid request of any dialect.
 const MAX_BODY: usize = 1 << 20;
 
-/// A dialect: how it says what it runs into.
+/// A dialect: its name, and its error responses.
 pub trait Speaks: Send + Sync + 'static {
+    /// Which dialect it is.
     const DIALECT: Dialect;
 
+    /// Creates the response for a fault, in the vendor's status, code and body. [`refusal`] adds `Retry-After`.
     fn fault(fault: &Fault, context: &Context<'_>) -> Response;
 }
 
-/// What an answer may tell besides what it is about.
+/// What an error response may contain besides the fault.
 pub struct Context<'a> {
+    /// The request's id.
     pub id: RequestId,
+    /// The settings of all dialects.
     pub settings: &'a Dialects,
-    /// Of the request.
+    /// The request's path. May contain a number.
     pub path: &'a str,
 }
 
-/// One request.
+/// A request of a vendor's client, with its whole body.
 pub struct Call {
+    /// The state of the server.
     pub app: Arc<AppState>,
+    /// The head of the request.
     pub parts: Parts,
+    /// The request's id.
     pub id: RequestId,
     dialect: Dialect,
     params: Vec<(String, String)>,
+    /// The body. At most 1 MiB and `max_body_bytes`.
     pub body: Bytes,
 }
 
-/// A route's method of this dialect. What it takes no notice of: other methods, see [`others`].
+/// Creates the handler of a method of a dialect's route. Reads the body, logs the request, and turns a fault into a response. Use
+/// [`others`] for the remaining methods.
 pub fn method<S, F, W>(method: MethodFilter, work: F) -> MethodRouter<Arc<AppState>>
 where
     S: Speaks,
@@ -67,7 +76,7 @@ where
     on(method, Logged(handler))
 }
 
-/// The same route with an answer for all other methods.
+/// Adds a response for all other methods to a dialect's route: [`Fault::MethodNotAllowed`].
 pub fn others<S: Speaks>(route: MethodRouter<Arc<AppState>>) -> MethodRouter<Arc<AppState>> {
     let handler = |State(app): State<Arc<AppState>>, request: Request| async move {
         let context = Context { id: RequestId::new(), settings: &app.dialects, path: request.uri().path() };
@@ -98,7 +107,7 @@ where
     named(response, id)
 }
 
-/// A fault in a dialect's words, and when to ask again in those of HTTP.
+/// Creates the response for a fault, with `Retry-After` if the client may retry.
 pub fn refusal<S: Speaks>(fault: &Fault, context: &Context<'_>) -> Response {
     let mut response = S::fault(fault, context);
     let seconds = match fault {
@@ -122,27 +131,27 @@ fn named(mut response: Response, id: RequestId) -> Response {
 }
 
 impl Call {
-    /// A parameter of the path.
+    /// A parameter of the path; empty if the path has none of this name.
     pub fn param(&self, name: &str) -> &str {
         self.params.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    /// Parameters of the query. A text that is no query has none.
+    /// The parameters of the query, in order. Parsing never fails: a malformed part is a parameter without a value.
     pub fn query(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
         form_urlencoded::parse(self.parts.uri.query().unwrap_or_default().as_bytes()).collect()
     }
 
-    /// The first parameter of this name.
+    /// The first parameter of the query with this name.
     pub fn query_of(&self, name: &str) -> Option<String> {
         self.query().into_iter().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 
-    /// The token of the header `Authorization: Bearer …`.
+    /// The token in the header `Authorization: Bearer …`.
     pub fn bearer(&self) -> Option<&[u8]> {
         bearer(&self.parts.headers)
     }
 
-    /// A header as it was sent.
+    /// The first header with this name, trimmed. `None` if it is missing or empty.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.parts
             .headers
@@ -151,27 +160,41 @@ impl Call {
             .filter(|value| !value.is_empty())
     }
 
-    /// Whether the body is declared as something else than JSON.
+    /// Whether the body is declared as something other than JSON. A missing `Content-Type` counts as JSON.
     pub fn is_declared_otherwise(&self) -> bool {
         self.parts.headers.contains_key(axum::http::header::CONTENT_TYPE)
             && !body::is_declared(&self.parts.headers, "application/json")
     }
 
-    /// What the body says.
+    /// Deserializes the body.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] if the body is not JSON of this form. It does not contain the body's values.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Fault> {
         Ok(body::parse(&self.body)?)
     }
 
+    /// Returns the gateway.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`] while the gateway is starting or stopping.
     pub fn gateway(&self) -> Result<&Arc<Gateway>, Fault> {
         self.app.open_gateway().map_err(|_| Fault::Unavailable)
     }
 
-    /// Whom a token belongs to. Counts the request.
+    /// Returns the owner of a token, with this request's address and dialect for the audit trail. Counts the request
+    /// against the token's rate limit.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::WrongCredential`] if the token is unknown, or [`Fault::RateLimited`].
     pub fn caller(&self, token: &[u8]) -> Result<Caller, Fault> {
         self.caller_with(&TokenDigest::of(token))
     }
 
-    /// The same, of a token of which there is the digest only.
+    /// Like [`caller`](Self::caller), but takes the digest of the token.
+    ///
+    /// # Errors
+    /// Those of [`caller`](Self::caller).
     pub fn caller_with(&self, token: &TokenDigest) -> Result<Caller, Fault> {
         let registry = self.gateway()?.registry.load();
         let caller = registry.caller(token).ok_or(Fault::WrongCredential)?;
@@ -179,7 +202,12 @@ impl Call {
         Ok(self.app.placed(caller.clone(), &self.parts, self.dialect.as_str()))
     }
 
-    /// The list of the sender that the vendor calls this.
+    /// Returns the list of the sender with a vendor's id.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`]; [`Fault::SenderUnknown`] if the caller's tenant has no such sender;
+    /// [`Fault::SenderNotAllowed`] if the token is for another one; [`Fault::FeatureOff`] if the tenant may not use the
+    /// dialect; [`Fault::SenderInactive`].
     pub fn target(&self, caller: &Caller, name: &SenderName) -> Result<Target, Fault> {
         let registry = self.gateway()?.registry.load();
         let (tenant, sender) = registry.sender(name).ok_or(Fault::SenderUnknown)?;
@@ -199,13 +227,17 @@ impl Call {
     }
 }
 
-/// Whether all that was asked for is so now.
+/// Checks that every row of a write had an effect.
+///
+/// # Errors
+/// [`Fault::Rows`] with the rows that had none: see [`RowResult::failure`](crate::ops::write::RowResult::failure).
 pub fn succeeded(done: &WriteReport) -> Result<(), Fault> {
     let failures = done.failures();
     if failures.is_empty() { Ok(()) } else { Err(Fault::Rows(failures)) }
 }
 
-/// The terms of those dialects whose vendors pass blocks on to WhatsApp.
+/// The conditions of blocks in the dialects of vendors that forward them to WhatsApp: capacity, the sender's own
+/// number, and the 24-hour rule.
 pub fn whatsapp_terms(target: &Target) -> Terms {
     let dialects = &target.tenant.config.dialects;
     Terms {

@@ -1,4 +1,4 @@
-//! What any dialect may run into. Each says it in its own status, code and body.
+//! The errors of requests in any dialect. Each dialect has its own status, code and body for them.
 
 use portcullis_ledger::LedgerError;
 
@@ -8,56 +8,70 @@ use crate::ops::Panicked;
 use crate::ops::{Refusal, RowProblem};
 use crate::registry::RateLimited;
 
-/// Why a request of a vendor's client is not done.
+/// Why a request of a vendor's client failed.
 #[derive(Debug)]
 pub enum Fault {
-    /// No token was sent.
+    /// The request has no token.
     MissingCredential,
-    /// The token is not known, or not for what it was sent with.
+    /// The token is unknown, or does not match the rest of the request.
     WrongCredential,
-    /// The request does not say which sender it is about.
+    /// The request does not name a sender.
     SenderMissing,
     /// The token's tenant has no such sender.
     SenderUnknown,
-    /// The sender is switched off.
+    /// The sender is not `active`.
     SenderInactive,
-    /// The token is good for another sender only.
+    /// The token is valid for another sender only.
     SenderNotAllowed,
-    /// The tenant does not speak this dialect.
+    /// The tenant's clients may not use this dialect: see `dialects.spoken`.
     FeatureOff,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
+    /// The body is too large.
     TooLarge {
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The body or the query is not what it must be: which field, or nothing; and what is wrong with it.
+    /// The body or the query is malformed.
     Malformed {
+        /// The field; empty for the request as a whole.
         place: String,
+        /// What is wrong with it, without its value.
         what: String,
     },
-    /// More or fewer items than may be.
+    /// The request has too many or too few items.
     Count {
+        /// The field that has the items.
         field: &'static str,
+        /// The fewest items that are accepted.
         least: usize,
+        /// The most items that are accepted.
         most: usize,
+        /// The number of items in the request.
         given: usize,
     },
-    /// These items can't be taken, and so nothing was done.
+    /// These items are invalid or had no effect.
     Rows(Vec<RowProblem>),
-    /// The cursor is of another state of the list.
+    /// The list has changed since the cursor was issued.
     ConcurrentChange,
+    /// The list has no such entry, or a hold of another kind blocks it.
     EntryNotFound,
+    /// The token's rate limit is exceeded.
     RateLimited(RateLimited),
+    /// Nothing is at this path.
     NotFound,
+    /// The path does not accept this method.
     MethodNotAllowed,
-    /// Ask again.
+    /// The gateway can't answer now. The client may retry.
     Unavailable,
+    /// The disk is full.
     StorageFull,
-    /// A defect, which the log tells of.
+    /// A bug, which has been logged.
     Internal,
 }
 
 impl Fault {
+    /// Creates a [`Malformed`](Self::Malformed) fault. `place` is the field, or empty for the request as a whole.
     pub fn malformed(place: &str, what: &str) -> Self {
         Fault::Malformed { place: place.to_owned(), what: what.to_owned() }
     }
@@ -104,7 +118,7 @@ impl From<Refusal> for Fault {
             Refusal::SenderNotAllowed => Fault::SenderNotAllowed,
             Refusal::EntryNotFound | Refusal::Held => Fault::EntryNotFound,
             Refusal::InvalidRows(problems) => Fault::Rows(problems),
-            // Each dialect has fewer, and counts them itself.
+            // Every dialect has a lower limit, and checks it first.
             Refusal::TooManyNumbers { given, limit } => {
                 Fault::Count { field: "", least: 1, most: limit, given }
             }

@@ -1,4 +1,4 @@
-//! Requests to Meta's Graph API, and its errors: for the dialect that answers some, and for the proxy that sends others on.
+//! Requests to Meta's Graph API, and its errors. The dialect answers some of them, and the proxy forwards others.
 
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
@@ -17,14 +17,18 @@ use crate::ops::Target;
 use crate::registry::{Caller, SenderName};
 use crate::token::TokenDigest;
 
-/// Where a token may stand instead of in the header.
+/// The query parameter in which a token may be sent instead of the header.
 const TOKEN_PARAMETER: &str = "access_token";
 const OAUTH_SCHEME: &[u8] = b"OAuth ";
 
 /// The dialect of Meta's Graph API.
 pub struct Meta;
 
-/// Who asks, and about which sender's list.
+/// Finds the caller, and the list of the sender with the phone-number-id in the path's `{id}`. Counts the request
+/// against the token's rate limit.
+///
+/// # Errors
+/// [`Fault::NotFound`] if the path's `{version}` is not a version; otherwise those of [`Call::caller_with`] and [`Call::target`].
 pub fn target(call: &Call) -> Result<(Caller, Target), Fault> {
     let version = call.param("version");
     if !version.is_empty() && !is_version(version) {
@@ -36,13 +40,13 @@ pub fn target(call: &Call) -> Result<(Caller, Target), Fault> {
     Ok((caller, target))
 }
 
-/// The token of the header `Authorization: Bearer …`, or `OAuth …`, which Meta's page on uploads has
+/// The token in the header `Authorization: Bearer …` or `Authorization: OAuth …`. Meta's page on uploads has the latter
 /// (<https://developers.facebook.com/docs/graph-api/guides/upload>).
 pub fn header_token(headers: &HeaderMap) -> Option<&[u8]> {
     bearer(headers).or_else(|| token_of(headers, OAUTH_SCHEME))
 }
 
-/// The token of a request of the Graph API: in the header, or in the query.
+/// The digest of a request's token: that in the header, otherwise the first `access_token` in the query.
 pub fn token(headers: &HeaderMap, uri: &Uri) -> Option<TokenDigest> {
     if let Some(token) = header_token(headers) {
         return Some(TokenDigest::of(token));
@@ -52,14 +56,14 @@ pub fn token(headers: &HeaderMap, uri: &Uri) -> Option<TokenDigest> {
     (!token.is_empty()).then(|| TokenDigest::of(token.as_bytes()))
 }
 
-/// An error as the Graph API answers it.
+/// Creates an error response of the Graph API, an `OAuthException`. `id` becomes its `fbtrace_id`.
 pub fn error(status: StatusCode, code: u32, message: &str, details: &str, id: RequestId) -> Response {
     let data = json!({ "messaging_product": "whatsapp", "details": details });
     let error = GraphError::new(code, message, data, id);
     answer::json(status, &ErrorBody { error })
 }
 
-/// As `v25.0`.
+/// Whether a path segment is a version of the Graph API, such as `v25.0`.
 pub fn is_version(text: &str) -> bool {
     let digits =
         |text: &str| !text.is_empty() && text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -70,7 +74,7 @@ pub fn is_version(text: &str) -> bool {
 const OAUTH: &str = "OAuthException";
 const GRAPH: &str = "GraphMethodException";
 
-/// An error as the Graph API writes it.
+/// The `error` object of the Graph API.
 #[derive(Serialize)]
 pub struct GraphError {
     message: String,
@@ -85,7 +89,7 @@ pub struct GraphError {
 }
 
 impl GraphError {
-    /// An `OAuthException`, as which Meta answers most errors.
+    /// Creates an `OAuthException`, the type of most of Meta's errors. `data` becomes its `error_data`.
     pub fn new(code: u32, message: &str, data: Value, id: RequestId) -> Self {
         GraphError {
             message: message.to_owned(),
@@ -103,7 +107,7 @@ struct ErrorBody {
     error: GraphError,
 }
 
-/// The request's id as Meta writes one.
+/// The request's id in the form of Meta's trace ids.
 fn trace(id: RequestId) -> String {
     format!("A{}", URL_SAFE_NO_PAD.encode(id.bytes()))
 }

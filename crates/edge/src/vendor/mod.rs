@@ -1,4 +1,4 @@
-//! Requests of vendors' clients: what the dialects have in common, and what the Graph API's dialect shares with the proxy of it.
+//! Requests of vendors' clients: what the dialects share, and what Meta's dialect shares with the proxy of the Graph API.
 
 pub mod call;
 pub mod fault;

@@ -1,19 +1,22 @@
-//! Text that a client may have written as a number of JSON.
+//! Texts that clients may write as a JSON number.
 
 use std::fmt;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A telephone number, an id or a credential as a client wrote it: as a text, or as an integer. `Debug` does not show it.
+/// A telephone number, an id or a credential that a client wrote as a JSON string or a non-negative integer. `Debug`
+/// does not show it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Text(String);
 
 impl Text {
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// Returns the text.
     pub fn into_string(self) -> String {
         self.0
     }

@@ -136,7 +136,7 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
         "[plugins]",
         "[dialects.ninety_nine]\nlist_paths = [\"/whatsapp/v2/block\"]\n[plugins]",
         10,
-        "stands here twice",
+        "is listed twice",
     ),
     ("[plugins]", "[meta]\nallowed_edges = [\"schedules\"]\n[plugins]", 10, "{waba-id}/some_edge"),
     ("[plugins]", "[meta]\nallowed_edges = [\"{id}/calls\"]\n[plugins]", 10, "calls reaches people"),

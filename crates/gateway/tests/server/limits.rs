@@ -28,7 +28,7 @@ fn a_token_over_its_rate_limit_gets_429_with_retry_after() {
     let refused =
         answers.iter().find(|answer| answer.status == 429).expect("eight at once are more than three");
     let message = refused.error(429, "too_many_requests");
-    assert!(message.contains("wait 1 s"), "{message}");
+    assert!(message.contains("retry in 1 s"), "{message}");
     assert_eq!(refused.header("retry-after"), "1");
     assert!(answers[..3].iter().all(|answer| answer.status == 200));
     // Each token has its own limit.
