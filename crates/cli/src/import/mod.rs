@@ -72,8 +72,9 @@ const TOGETHER: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 /// refused, too, except with --unblock.
 ///
 /// NUMBERS are read as the gateway reads them. In addition, 46732001122.0, as spreadsheets and scripts
-/// write it, is read without its fraction, and so are Excel's ="46732001122" and '46732001122. A number
-/// with any other fraction or in scientific notation may have lost digits, and is refused.
+/// write it, is read without its fraction, and Excel's ="46732001122" and '46732001122 are read without
+/// the extra characters. A number with any other fraction or in scientific notation may have lost
+/// digits, and is refused.
 ///
 /// HOLDS. `hold` is operator (the business's own), opt_out (the person's) or marketing (the person's,
 /// for marketing messages only). `source` is api, manual, import or opt_out; the latter sets the hold

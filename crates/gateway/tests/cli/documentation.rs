@@ -1,4 +1,4 @@
-//! The pages for people: what they show is run as it stands there.
+//! Runs the examples in README and docs as they are written.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -15,16 +15,16 @@ const PASSING: &str = include_str!("../../../../docs/passing.md");
 const PLUGINS: &str = include_str!("../../../../docs/plugins.md");
 const VENDORS: &str = include_str!("../../../../docs/vendors.md");
 
-/// The fenced blocks of a page, with what stands behind their fence.
+/// The fenced blocks of a page, each with its info string.
 ///
-/// A block of `sh` is run, one of `toml` is read as a configuration, one with a file's name is written to that file. A block
-/// of `text` is only shown.
+/// Blocks of `sh` are run, blocks of `toml` are read as configurations, and blocks with a file name are written to that file.
+/// Blocks of `text` are not tested.
 fn blocks(page: &str) -> Vec<(&str, &str)> {
     let fenced = page.split("\n```").skip(1).step_by(2);
     fenced.map(|block| block.split_once('\n').unwrap()).collect()
 }
 
-/// The one block with this fence.
+/// The only block with this info string.
 fn block<'a>(page: &'a str, fence: &str) -> &'a str {
     let found: Vec<&str> =
         blocks(page).into_iter().filter(|(kind, _)| *kind == fence).map(|(_, text)| text).collect();
@@ -32,7 +32,7 @@ fn block<'a>(page: &'a str, fence: &str) -> &'a str {
     text
 }
 
-/// Runs a block of `sh` as a person would, in the gateway's folder. What it says, on both outputs.
+/// Runs a block of `sh` in the gateway's folder, and returns its standard output and standard error.
 #[track_caller]
 fn run(gateway: &Gateway, token: &str, text: &str) -> String {
     let path =
@@ -50,26 +50,26 @@ fn run(gateway: &Gateway, token: &str, text: &str) -> String {
     said
 }
 
-/// Whether there is a curl. Where there is none, tests with it say so and pass, unless CI wants them.
+/// Whether curl is installed. Without it, tests that need it print a note and pass, except in CI.
 fn has_curl() -> bool {
     let found = Command::new("curl").arg("--version").stdout(Stdio::null()).status();
     let is_there = found.is_ok_and(|status| status.success());
     if !is_there {
         assert!(std::env::var_os("PORTCULLIS_REQUIRE_CLIENTS").is_none(), "curl is not installed");
-        // Not captured by the test's harness, which shows nothing of a test that passes.
+        // Written directly, because the test harness captures the output of passing tests.
         let _ = writeln!(std::io::stderr(), "SKIPPED: curl is not installed");
     }
     is_there
 }
 
-/// A page's configuration, at an address that is free.
+/// The configuration of a page, listening on any free port.
 fn listening_anywhere(config: &str) -> String {
     assert!(config.contains("127.0.0.1:8480"), "{config}");
     config.replace("127.0.0.1:8480", "127.0.0.1:0")
 }
 
 #[test]
-fn the_examples_of_the_page_on_importing_work() {
+fn the_examples_in_docs_importing_work() {
     let gateway = Gateway::start();
     let mut said = String::new();
     let mut commands = 0;
@@ -94,11 +94,11 @@ fn the_examples_of_the_page_on_importing_work() {
 }
 
 #[test]
-fn the_first_block_of_the_readme_works_against_the_demo() {
+fn the_first_example_of_the_readme_works_with_the_demo() {
     if !has_curl() {
         return;
     }
-    // What `cargo xtask run` writes.
+    // The configuration that `cargo xtask run` writes.
     let demo = include_str!("../../../xtask/src/demo.rs");
     let (_, demo) = demo.split_once("r#\"").unwrap();
     let (config, _) = demo.split_once("\"#").unwrap();
@@ -114,7 +114,7 @@ fn the_first_block_of_the_readme_works_against_the_demo() {
 }
 
 #[test]
-fn the_examples_of_the_page_on_operating_work() {
+fn the_examples_in_docs_operating_work() {
     if !has_curl() {
         return;
     }
@@ -136,18 +136,18 @@ fn the_examples_of_the_page_on_operating_work() {
 }
 
 #[test]
-fn the_examples_of_the_page_on_vendors_work() {
+fn the_examples_in_docs_vendors_work() {
     if !has_curl() {
         return;
     }
     let gateway = Gateway::with(&listening_anywhere(block(VENDORS, "toml portcullis.toml")));
-    // Each ends with an error where a vendor's API does not take it.
+    // Each command fails if the vendor's API refuses it.
     run(&gateway, "acme-secret", block(VENDORS, "sh"));
     assert_eq!(gateway.listed("--sender support"), ["+46732001122"]);
 }
 
 #[test]
-fn the_examples_of_the_page_on_forwarding_work() {
+fn the_examples_in_docs_passing_work() {
     if !has_curl() {
         return;
     }
@@ -164,7 +164,7 @@ fn the_examples_of_the_page_on_forwarding_work() {
 }
 
 #[test]
-fn the_rules_on_the_page_on_plugins_decide_as_it_says() {
+fn the_rules_in_docs_plugins_decide_as_documented() {
     let options =
         blocks(PLUGINS).into_iter().find(|(_, text)| text.contains("plugin = \"prefix\"")).unwrap().1;
     let gateway = Gateway::with(&format!(
@@ -184,7 +184,7 @@ fn the_rules_on_the_page_on_plugins_decide_as_it_says() {
     assert_eq!(check("outbound"), [""; 0]);
 }
 
-/// The settings that the page has in a section, in the order of its table.
+/// The settings in a section of the page.
 fn documented(section: &str) -> BTreeSet<&'static str> {
     let (_, rest) =
         CONFIGURATION.split_once(&format!("# `{section}`\n")).unwrap_or_else(|| panic!("{section}"));
@@ -193,7 +193,7 @@ fn documented(section: &str) -> BTreeSet<&'static str> {
     rows.map(|row| row.split('`').nth(1).unwrap()).collect()
 }
 
-/// The settings that the gateway knows in a table: what it says of one that it does not know.
+/// The settings that the gateway knows in a table, as listed in its error about an unknown one.
 fn known(before: &str, table: &str) -> BTreeSet<String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("portcullis.toml");
@@ -204,7 +204,7 @@ fn known(before: &str, table: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_page_on_configuration_has_every_setting_and_no_other() {
+fn docs_configuration_has_exactly_the_known_settings() {
     let tenant = "[[tenants]]\nid = \"acme\"";
     let ninety_nine = "[dialects.ninety_nine]";
     let sections = [
@@ -237,11 +237,11 @@ fn the_page_on_configuration_has_every_setting_and_no_other() {
 }
 
 #[test]
-fn the_file_on_the_page_on_configuration_is_accepted() {
+fn the_file_in_docs_configuration_is_accepted() {
     Gateway::with(&listening_anywhere(block(CONFIGURATION, "toml portcullis.toml")));
 }
 
-/// A limit that the page states, as `1 to 64` or `at least 1,048,576`.
+/// A range on the page, such as `1 to 64` or `at least 1,048,576`.
 fn limits(range: &str) -> Option<(u64, Option<u64>)> {
     let number = |text: &str| text.split(' ').next()?.replace(',', "").parse().ok();
     if let Some(least) = range.strip_prefix("at least ") {
@@ -252,7 +252,7 @@ fn limits(range: &str) -> Option<(u64, Option<u64>)> {
 }
 
 #[test]
-fn the_ranges_and_defaults_on_the_page_on_configuration_are_those_of_the_gateway() {
+fn the_ranges_and_defaults_in_docs_configuration_match_the_gateway() {
     let serve = |config: &str| {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("portcullis.toml");
@@ -269,7 +269,7 @@ fn the_ranges_and_defaults_on_the_page_on_configuration_are_those_of_the_gateway
             let before = if section.starts_with("[tenants.") { "[[tenants]]\nid = \"acme\"\n" } else { "" };
             let more = if name == "burst" { "\nper_second = 1" } else { "" };
             let id = if section == "[[tenants]]" { "\nid = \"acme\"" } else { "" };
-            // The listening address is wrong, so that a configuration which is right otherwise is refused for that alone.
+            // The listening address is invalid, so that an otherwise valid configuration has only that error.
             let of = |value: u64| {
                 serve(&format!(
                     "[server]\nlisten = \"nowhere\"\n[storage]\nurl = \"sqlite://p.db\"\n{before}{section}\n{name} = {value}{id}{more}\n"
@@ -283,7 +283,7 @@ fn the_ranges_and_defaults_on_the_page_on_configuration_are_those_of_the_gateway
             for bad in [least.checked_sub(1), most.map(|most| most + 1)].into_iter().flatten() {
                 let said = of(bad);
                 assert!(blames(&said), "{section} {name} = {bad}: {said}");
-                // As the gateway tells it.
+                // The default that the gateway names in its error.
                 if let Some((_, default)) = said.split_once("leave it out for ") {
                     let digits = |text: &str| {
                         let text = text.replace(',', "");

@@ -1,4 +1,4 @@
-//! `export`, and what it writes read again.
+//! `export`, and importing what it wrote.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -21,7 +21,7 @@ fn filled() -> Gateway {
     gateway
 }
 
-/// What an export is to preserve, sorted.
+/// What an export must preserve, sorted.
 fn essence(gateway: &Gateway, sender: &str) -> Vec<serde_json::Value> {
     let json = gateway.command(&format!("list --sender {sender} --format json")).good().out;
     let mut entries: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
@@ -67,7 +67,7 @@ fn a_plain_export_says_what_it_leaves_out() {
 }
 
 #[test]
-fn the_file_is_its_owners_alone() {
+fn only_the_owner_can_read_the_file() {
     let gateway = filled();
     let file = gateway.write("support.csv", "old");
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
@@ -79,7 +79,7 @@ fn the_file_is_its_owners_alone() {
 }
 
 #[test]
-fn an_export_that_fails_leaves_the_file_as_it_was() {
+fn a_failed_export_leaves_the_file_as_it_was() {
     let mut gateway = filled();
     let file = gateway.write("support.csv", "old");
     let before = std::fs::read_dir(gateway.file(".")).unwrap().count();
@@ -90,7 +90,7 @@ fn an_export_that_fails_leaves_the_file_as_it_was() {
 }
 
 #[test]
-fn each_hold_is_a_row_and_a_hold_again() {
+fn each_hold_is_a_row_and_is_restored() {
     let gateway = Gateway::start();
     let rows = "number,directions,source,reason,hold\n\
         +46731000001,inbound,manual,rude,\n\
@@ -118,14 +118,14 @@ fn each_hold_is_a_row_and_a_hold_again() {
     );
     for format in ["csv", "ndjson"] {
         let all = gateway.command(&format!("export --sender support --format {format}")).good().out;
-        // One of its own for each: wishes that were lifted there meanwhile would be newer than those of the file.
+        // A new gateway for each format: holds lifted in the meantime would be newer than those of the file.
         let to = Gateway::start();
         to.command(&format!("import - --sender sales --format {format}")).input(all).good();
         assert_eq!(exported(&to, "sales"), exported(&gateway, "support"), "{format}");
     }
 }
 
-/// A list with holds of every kind, direction, source and end, of numbers and of a user.
+/// Holds of every kind, direction, source and expiry, of numbers and of user ids.
 const HOLDS: &str = "number,directions,hold,source,reason,expires\n\
     +46731000001,inbound,operator,manual,rude,\n\
     +46731000001,outbound,opt_out,opt_out,\" wrote \"\"STOP\"\",\nand left; =1+1\",\n\
@@ -135,7 +135,7 @@ const HOLDS: &str = "number,directions,hold,source,reason,expires\n\
     user:US.13491208655302741918,both,opt_out,import,,\n\
     \"user:a,b\"\"c\",inbound,operator,manual,,\n";
 
-/// The rows of a CSV file of holds without what is the entry's own: who wrote it, and when.
+/// The rows of a CSV file of holds, without the author and times of the entry.
 fn rows(csv: &str) -> Vec<Vec<String>> {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     let own = ["actor", "created", "updated", "deactivated", "id"];
@@ -168,14 +168,14 @@ fn an_export_of_an_import_of_an_export_is_the_same() {
         let to = Gateway::start();
         to.command(&format!("import - --sender sales --format {format}")).input(text).good();
         assert_eq!(rows(&to.command("export --sender sales").good().out), rows(&csv), "{format}");
-        // Once more changes nothing.
+        // Importing it again changes nothing.
         let run = to.command(&format!("import - --sender sales --format {format}")).input(text).good();
         assert!(run.last_words().contains(": 0 added, 7 already there"), "{}", run.err);
     }
 }
 
 #[test]
-fn a_csv_list_is_about_holds() {
+fn a_csv_list_has_a_row_for_each_hold() {
     let gateway = Gateway::start();
     gateway.command("import - --sender support --format csv").input(HOLDS).good();
     gateway.command("unblock +46731000001 --sender support --hold opt-out").good();
@@ -193,7 +193,7 @@ fn a_csv_list_is_about_holds() {
 }
 
 #[test]
-fn a_wish_that_was_taken_back_is_told_on() {
+fn a_withdrawn_opt_out_is_exported() {
     let from = Gateway::start();
     from.command("block +46731000001 +46731000002 --sender support --hold opt-out").good();
     from.command("unblock +46731000001 --sender support --hold opt-out").good();
@@ -218,7 +218,7 @@ fn a_wish_that_was_taken_back_is_told_on() {
             "1 row: 0 added, 0 already there, 1 older than what is on record, 0 refused"
         );
         assert_eq!(to.listed("--sender sales"), ["+46731000002"]);
-        // All comes back but how the hold had come about that was lifted.
+        // Everything is preserved except the source of a lifted hold.
         let essence = |csv: &str| {
             let mut rows = rows(csv);
             rows.iter_mut().filter(|row| row[1] == "none").for_each(|row| row[2].clear());

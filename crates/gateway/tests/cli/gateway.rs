@@ -1,4 +1,4 @@
-//! A gateway of its own for each test, and the commands that are run against it.
+//! Starts a gateway per test and runs commands against it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ id = "sales"
 number = "46700000002"
 "#;
 
-/// A running gateway; by default with a tenant, `acme`, that has two senders, `support` and `sales`.
+/// A running gateway. By default it has a tenant `acme` with two senders, `support` and `sales`.
 pub(crate) struct Gateway {
     folder: TempDir,
     process: Child,
@@ -45,7 +45,7 @@ impl Gateway {
         Self::with(CONFIG)
     }
 
-    /// One with another configuration.
+    /// Starts a gateway with this configuration.
     pub(crate) fn with(config: &str) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("portcullis.toml"), config).unwrap();
@@ -53,14 +53,14 @@ impl Gateway {
         Gateway { folder, process, url }
     }
 
-    /// Ends it by SIGKILL, and starts it again on the same files. What the operating system was given is still there:
-    /// this is no test of what a power cut leaves.
+    /// Kills the gateway with SIGKILL, and starts it again on the same files. This does not simulate a power failure: data
+    /// in the page cache survives.
     pub(crate) fn restart(&mut self) {
         self.kill();
         (self.process, self.url) = serve(self.folder.path());
     }
 
-    /// SIGKILL: it has no time for last words.
+    /// Kills the gateway with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -70,7 +70,7 @@ impl Gateway {
         &self.url
     }
 
-    /// A file in the gateway's folder.
+    /// The path of a file in the gateway's folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -81,13 +81,13 @@ impl Gateway {
         path.to_str().unwrap().to_owned()
     }
 
-    /// A command of acme's against this gateway, such as `list --sender support`. No argument may
-    /// hold a space; [`Invocation::arg`] adds those that do.
+    /// A command against this gateway with acme's token, such as `list --sender support`. Arguments are split at spaces; use
+    /// [`Invocation::arg`] for one that contains a space.
     pub(crate) fn command(&self, arguments: &str) -> Invocation {
         command(arguments).env("PORTCULLIS_URL", &self.url).env("PORTCULLIS_TOKEN", TOKEN)
     }
 
-    /// The numbers that a list blocks, sorted.
+    /// The blocked numbers of a list, sorted.
     pub(crate) fn listed(&self, target: &str) -> Vec<String> {
         let mut numbers: Vec<String> =
             self.command(&format!("list {target}")).good().out.lines().map(str::to_owned).collect();
@@ -114,19 +114,19 @@ fn serve(folder: &Path) -> (Child, String) {
         .unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    // Its log says when the blacklists are filled: asking again and again would slow that down.
+    // The log says when all lists are loaded. Polling would slow that down.
     let mut log = BufReader::new(process.stderr.take().unwrap());
     let mut said = String::new();
     while !said.ends_with("ready\n") {
         assert_ne!(log.read_line(&mut said).unwrap(), 0, "it did not start: {said}");
     }
-    // Read on, lest the pipe fills up.
+    // Keep reading, so that the pipe does not fill up.
     thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
     let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
     (process, url)
 }
 
-/// A command without gateway and token, whatever the environment of the test says.
+/// A command without gateway and token, regardless of the test's environment.
 pub(crate) fn command(arguments: &str) -> Invocation {
     let mut command = Command::new(BINARY);
     command.args(arguments.split_whitespace());
@@ -134,13 +134,13 @@ pub(crate) fn command(arguments: &str) -> Invocation {
     Invocation { command, input: None }
 }
 
-/// A command about to be run.
+/// A command to run.
 pub(crate) struct Invocation {
     command: Command,
     input: Option<String>,
 }
 
-/// What came of a command.
+/// The result of a command.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
@@ -163,7 +163,7 @@ impl Invocation {
         self
     }
 
-    /// Starts it with pipes on all sides.
+    /// Starts the command with pipes for all streams.
     pub(crate) fn spawn(mut self) -> (Child, ChildStdin) {
         let mut child =
             self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -171,12 +171,12 @@ impl Invocation {
         (child, stdin)
     }
 
-    /// Runs it to its end.
+    /// Runs the command and waits for it.
     pub(crate) fn run(mut self) -> Run {
         let input = self.input.take();
         let (child, mut stdin) = self.spawn();
         let feeder = thread::spawn(move || {
-            // A command that ends early does not read all.
+            // A command that ends early does not read all of its input.
             _ = stdin.write_all(input.unwrap_or_default().as_bytes());
         });
         let run = Run::of(child);
@@ -184,13 +184,13 @@ impl Invocation {
         run
     }
 
-    /// Runs it to its end, which must be exit code 0.
+    /// Runs the command, and asserts that it exits with 0.
     #[track_caller]
     pub(crate) fn good(self) -> Run {
         self.ends(0)
     }
 
-    /// Runs it to its end, which must be this exit code.
+    /// Runs the command, and asserts its exit code.
     #[track_caller]
     pub(crate) fn ends(self, code: i32) -> Run {
         let run = self.run();

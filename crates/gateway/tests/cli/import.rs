@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use crate::gateway::Gateway;
 
 #[test]
-fn a_plain_list_with_bad_lines() {
+fn a_plain_file_with_invalid_lines() {
     let gateway = Gateway::start();
     let long = "1".repeat(70_000);
     let file = gateway.write(
@@ -26,7 +26,7 @@ fn a_plain_list_with_bad_lines() {
 }
 
 #[test]
-fn csv_with_columns_of_its_own() {
+fn csv_with_various_columns() {
     let gateway = Gateway::start();
     let file = gateway.write(
         "crm.csv",
@@ -110,7 +110,7 @@ fn an_import_can_unblock() {
 }
 
 #[test]
-fn of_two_rows_for_one_number_the_later_wins_however_far_apart() {
+fn of_two_rows_for_one_number_the_later_wins_regardless_of_distance() {
     let gateway = Gateway::start();
     let mut csv = String::from("number,reason\n");
     for index in 0..40 {
@@ -124,7 +124,7 @@ fn of_two_rows_for_one_number_the_later_wins_however_far_apart() {
 }
 
 #[test]
-fn an_import_goes_on_from_a_line() {
+fn an_import_continues_from_a_line() {
     let gateway = Gateway::start();
     for (name, text) in [
         ("a.txt", "+46731000001\n# comment\n+46731000002\n+46731000003\n"),
@@ -138,7 +138,7 @@ fn an_import_goes_on_from_a_line() {
 }
 
 #[test]
-fn files_that_are_no_lists_are_refused_before_anything_is_sent() {
+fn other_files_are_refused_before_anything_is_sent() {
     let gateway = Gateway::start();
     for (name, bytes, expected) in [
         ("a.xlsx", &b"PK\x03\x04\x14\0"[..], "CSV"),
@@ -163,7 +163,7 @@ fn fifty_thousand_numbers_from_standard_input() {
     let random = RandomState::new();
     let numbers: BTreeSet<String> =
         (0..50_000).map(|index| format!("+4673{:08}", random.hash_one(index) % 100_000_000)).collect();
-    // The set is in order: the file is not.
+    // The set is sorted, but the file is not.
     let mut shuffled: Vec<&str> = numbers.iter().map(String::as_str).collect();
     shuffled.sort_by_key(|number| random.hash_one(number));
     let run = gateway.command("import - --sender support").input(shuffled.join("\n")).good();

@@ -1,4 +1,4 @@
-//! An import whose gateway dies.
+//! An import whose gateway is killed.
 
 use std::io::Write as _;
 use std::sync::mpsc;
@@ -20,7 +20,7 @@ fn number_after(text: &str, before: &str) -> usize {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_and_the_rest_follows() {
+fn acknowledged_rows_survive_and_the_import_can_continue() {
     let mut gateway = Gateway::start();
     let text: String = (1..=ROWS).map(|row| number(row) + "\n").collect();
 
@@ -31,7 +31,7 @@ fn what_was_acknowledged_is_there_and_the_rest_follows() {
         move || {
             let (first, rest) = text.split_at(text.len() / 2);
             _ = stdin.write_all(first.as_bytes());
-            // However fast the import is, it is not over when the gateway dies.
+            // However fast the import is, it is not finished when the gateway is killed.
             _ = wait.recv();
             _ = stdin.write_all(rest.as_bytes());
         }

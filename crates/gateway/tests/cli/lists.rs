@@ -21,7 +21,7 @@ fn a_number_is_blocked_until_it_is_unblocked() {
 }
 
 #[test]
-fn a_check_answers_number_by_number_as_they_were_written() {
+fn a_check_prints_each_number_as_it_was_written() {
     let gateway = Gateway::start();
     gateway.command("block +46731000002 --sender support").good();
     let run = gateway
@@ -60,7 +60,7 @@ fn one_direction_is_blocked_and_the_other_is_not() {
 }
 
 #[test]
-fn the_tenant_wide_list_holds_for_every_sender() {
+fn the_tenant_wide_list_applies_to_every_sender() {
     let gateway = Gateway::start();
     gateway.command("block +46731000001 --tenant-wide").good();
     gateway.command("block +46731000002 --sender sales").good();
@@ -111,7 +111,7 @@ fn a_list_can_be_read_by_programs() {
 }
 
 #[test]
-fn one_bad_number_refuses_all_and_is_named_by_its_place() {
+fn one_invalid_number_refuses_all_and_is_named_by_its_position() {
     let gateway = Gateway::start();
     for what in ["block", "unblock"] {
         let run = gateway
@@ -129,7 +129,7 @@ fn one_bad_number_refuses_all_and_is_named_by_its_place() {
 }
 
 #[test]
-fn many_pages_are_walked_without_gap_or_repetition() {
+fn many_pages_are_read_without_gaps_or_repetitions() {
     let gateway = Gateway::start();
     let numbers: Vec<String> = (0..5_000).map(|index| format!("+4673100{index:04}")).collect();
     gateway.command("import - --sender support").input(numbers.join("\n")).good();
@@ -137,9 +137,9 @@ fn many_pages_are_walked_without_gap_or_repetition() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_the_list_quietly() {
+fn a_closed_pipe_ends_the_list_without_an_error() {
     let gateway = Gateway::start();
-    // Far more than a pipe holds.
+    // Far more than fits into a pipe.
     let numbers: Vec<String> = (0..20_000).map(|index| format!("+4673{index:07}")).collect();
     gateway.command("import - --sender support").input(numbers.join("\n")).good();
     let (mut child, _stdin) = gateway.command("list --sender support").spawn();
@@ -158,7 +158,7 @@ fn a_new_token_is_printed_with_its_digest() {
 }
 
 #[test]
-fn what_a_person_asked_for_is_lifted_when_it_is_named() {
+fn an_opt_out_is_lifted_only_if_it_is_named() {
     let gateway = Gateway::start();
     let rows = "number,source\n+46731000001,opt_out\n";
     gateway.command("import - --sender support --format csv").input(rows).good();
@@ -170,14 +170,14 @@ fn what_a_person_asked_for_is_lifted_when_it_is_named() {
 }
 
 #[test]
-fn the_history_tells_who_changed_what_and_why() {
+fn the_history_shows_who_changed_what_and_why() {
     let gateway = Gateway::start();
     gateway.command("block +46731000001 --sender support --reason").arg("rude").good();
     gateway.command("block +46731000002 --sender support").good();
     gateway.command("unblock +46731000001 --sender support --direction inbound").good();
     let history = |arguments: &str| {
         let all = gateway.command(&format!("history {arguments} --sender support")).good().out;
-        // The time and the token's name are another each time.
+        // The time and the token's name differ each time.
         let told = |line: &str| {
             let columns: Vec<&str> = line.split('\t').collect();
             assert!(columns[0].ends_with('Z') && columns[4].ends_with(" 127.0.0.1 native"), "{line}");

@@ -1,4 +1,4 @@
-//! The command line, driven as people and scripts drive it, against a gateway of the same binary.
+//! Tests of the command line, against a gateway of the same binary.
 
 mod documentation;
 mod export;

@@ -1,4 +1,4 @@
-//! What people asked for, blocked by hand and from files: whose hold it is, since when, and that nobody else is blocked.
+//! Opt-outs, typed and imported: their hold and date, and that nobody else is blocked.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn an_imported_opt_out_survives_a_plain_unblock() {
 }
 
 #[test]
-fn a_block_says_whose_hold_it_is() {
+fn a_block_sets_the_hold_of_its_options() {
     let gateway = Gateway::start();
     for (sender, options, kind, source) in [
         ("support", "", "operator", "manual"),
@@ -50,7 +50,7 @@ fn a_block_says_whose_hold_it_is() {
 }
 
 #[test]
-fn a_file_that_seems_to_be_about_opt_outs_says_whose_holds_it_makes() {
+fn a_file_that_seems_to_contain_opt_outs_needs_a_hold() {
     let gateway = Gateway::start();
     for (name, text) in [
         ("opt-outs.csv", "number\n+46731000001\n"),
@@ -69,7 +69,7 @@ fn a_file_that_seems_to_be_about_opt_outs_says_whose_holds_it_makes() {
 }
 
 #[test]
-fn a_row_says_whose_hold_it_is_and_is_refused_where_that_is_unknown() {
+fn a_row_sets_its_hold_and_is_refused_if_that_is_unknown() {
     let gateway = Gateway::start();
     let text = "number,hold,source\n\
                 +46731000001,opt-out,\n\
@@ -99,7 +99,7 @@ fn a_row_says_whose_hold_it_is_and_is_refused_where_that_is_unknown() {
 }
 
 #[test]
-fn nobody_is_blocked_whose_status_says_that_they_subscribe() {
+fn subscribers_are_not_blocked() {
     let gateway = Gateway::start();
     let text = "number,status\n\
                 +46731000001,subscribed\n\
@@ -123,7 +123,7 @@ fn nobody_is_blocked_whose_status_says_that_they_subscribe() {
 }
 
 #[test]
-fn a_column_of_floats_is_a_column_of_numbers() {
+fn numbers_written_as_floats_are_read() {
     let gateway = Gateway::start();
     for (name, text) in [
         (
@@ -146,7 +146,7 @@ fn a_column_of_floats_is_a_column_of_numbers() {
 }
 
 #[test]
-fn a_number_that_may_have_lost_digits_blocks_nobody() {
+fn a_number_that_may_have_lost_digits_is_refused() {
     let gateway = Gateway::start();
     for (name, text) in [
         ("a.csv", "phone\n4.6732E+10\n46731000001.5\n46731000.000\n=A1\n"),
@@ -171,7 +171,7 @@ fn a_number_that_may_have_lost_digits_blocks_nobody() {
 }
 
 #[test]
-fn excels_first_line_and_vendors_headers_are_understood() {
+fn excels_sep_line_and_vendors_headers_are_recognized() {
     let gateway = Gateway::start();
     for text in [
         "\u{feff}sep=;\r\nName;Mobile Phone\r\n\"A, B\";+46731000001\r\n",
@@ -192,7 +192,7 @@ fn excels_first_line_and_vendors_headers_are_understood() {
 }
 
 #[test]
-fn dates_that_cannot_be_read_refuse_the_row_and_name_the_column() {
+fn a_row_with_an_invalid_date_is_refused_and_its_column_named() {
     let gateway = Gateway::start();
     let text = "phone,opted_out_at\n\
                 +46731000001,03/04/2024\n\
@@ -213,7 +213,7 @@ fn dates_that_cannot_be_read_refuse_the_row_and_name_the_column() {
 }
 
 #[test]
-fn who_did_not_opt_out_is_not_blocked() {
+fn people_who_did_not_opt_out_are_not_blocked() {
     let gateway = Gateway::start();
     let text = "phone,opted_out\n+46731000001,Yes\n+46731000002,No\n+46731000003,\n";
     let run = gateway.command("import - --sender support --hold opt-out").input(text).ends(1);
@@ -222,7 +222,7 @@ fn who_did_not_opt_out_is_not_blocked() {
 }
 
 #[test]
-fn an_import_lifts_opt_outs_where_they_are_named() {
+fn an_import_lifts_opt_outs_only_if_they_are_named() {
     let gateway = Gateway::start();
     let text = "number,hold\n+46731000001,opt_out\n+46731000002,operator\n";
     gateway.command("import - --sender support").input(text).good();
@@ -236,7 +236,7 @@ fn an_import_lifts_opt_outs_where_they_are_named() {
 }
 
 #[test]
-fn an_opt_out_keeps_the_date_on_which_the_person_asked() {
+fn an_opt_out_keeps_its_date() {
     for (name, text, options) in [
         ("a.csv", "Phone Number,UNSUB_TIME\n+46731000001,2024-03-31 12:00:00\n", ""),
         ("b.csv", "phone,created\n+46731000001,2024-03-31T14:00:00+02:00\n", ""),
@@ -258,7 +258,7 @@ fn an_opt_out_keeps_the_date_on_which_the_person_asked() {
 }
 
 #[test]
-fn the_date_of_a_record_says_nothing_of_the_businesss_own_block() {
+fn the_date_of_a_record_is_ignored_for_blocks_of_the_business() {
     let gateway = Gateway::start();
     gateway.command("import - --sender support").input("phone,created\n+46731000001,03/04/2024\n").good();
     let [hold] = &holds(&gateway, "support")[..] else { panic!("one hold") };

@@ -1,9 +1,9 @@
-//! `portcullis plugin`, as an administrator types it.
+//! `portcullis plugin`.
 
 use crate::gateway::{Gateway, command};
 
 #[test]
-fn a_plugin_is_seen_exchanged_and_put_back() {
+fn a_plugin_is_shown_reloaded_and_rolled_back() {
     let gateway = Gateway::start();
     let admin = |arguments: &str| gateway.command(arguments).env("PORTCULLIS_ADMIN_TOKEN", "admin-secret");
     let status = admin("plugin status --tenant acme").good().out;
@@ -32,7 +32,7 @@ fn a_plugin_is_seen_exchanged_and_put_back() {
 }
 
 #[test]
-fn what_can_not_be_done_is_refused_with_what_to_do() {
+fn errors_say_what_to_do() {
     let gateway = Gateway::start();
     let admin = |arguments: &str| gateway.command(arguments).env("PORTCULLIS_ADMIN_TOKEN", "admin-secret");
     let no_token = gateway.command("plugin status --tenant acme").ends(2);

@@ -1,5 +1,4 @@
-//! What can't be done is refused with exit code 2, a message that says what to do, and nothing on
-//! standard output.
+//! Failures: exit code 2, a message that says what to do, and nothing on standard output.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -49,7 +48,7 @@ fn an_unknown_sender() {
 }
 
 #[test]
-fn a_gateway_that_does_not_run() {
+fn a_gateway_that_is_not_running() {
     let mut gateway = Gateway::start();
     gateway.kill();
     for arguments in COMMANDS {
@@ -58,7 +57,7 @@ fn a_gateway_that_does_not_run() {
 }
 
 #[test]
-fn a_host_that_there_is_not() {
+fn an_unknown_host() {
     let list = command("list --sender support --token t --url http://nowhere.invalid");
     refused(list, "is --url (PORTCULLIS_URL) correct?");
 }

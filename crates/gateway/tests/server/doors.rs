@@ -1,4 +1,4 @@
-//! Every door at which a number comes in reads it in the same way.
+//! All interfaces read numbers in the same way. A "door" is an operation of an API or a command that takes a number.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -12,7 +12,7 @@ use super::traffic::{APP_SECRET, payload, signed, text, webhook};
 const PHONE_ID: &str = "106540352242922";
 const OWN: &str = "46700000001";
 
-/// A gateway whose tenant is Swedish, and to whom everything passes.
+/// A gateway with a Swedish tenant, an upstream and a callback.
 struct World {
     gateway: Gateway,
     upstream: Stand,
@@ -54,12 +54,12 @@ callback_url = "{}"
         listed.ok()["entries"].as_array().unwrap().clone()
     }
 
-    /// Whom the list blocks.
+    /// The numbers that the list blocks.
     fn listed(&self) -> BTreeSet<String> {
         self.entries().iter().map(|entry| entry["number"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Who can't write in: what each door that lifts takes away.
+    /// The number of entries that block inbound messages, which every door that lifts removes.
     fn shut_out(&self) -> usize {
         let is_shut_out =
             |entry: &&Value| entry["directions"].as_array().unwrap().contains(&json!("inbound"));
@@ -75,7 +75,7 @@ callback_url = "{}"
         self.callback.forget();
     }
 
-    /// The command line, with the file `numbers` if it reads one.
+    /// Runs a command, with a file if it reads one.
     fn command(&self, arguments: &[&str], file: Option<(&str, String)>) -> Told {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
@@ -91,7 +91,7 @@ callback_url = "{}"
         match output.status.code() {
             Some(0) if said.contains("block") => Told::Blocked,
             Some(0) => Told::Taken,
-            // As `check` says it.
+            // `check` exits with 1 for a blocked number.
             Some(1) if arguments[0] == "check" && said.contains("block") => Told::Blocked,
             _ => Told::Refused,
         }
@@ -139,7 +139,7 @@ enum Told {
     Refused,
 }
 
-/// What an answer of the native API or of a dialect says.
+/// Interprets a response of the native API or a dialect.
 fn told(answer: &Answer) -> Told {
     let failed =
         answer.json["status"] == "FAIL" || answer.json.pointer("/block_users/failed_users").is_some();
@@ -161,21 +161,21 @@ enum Deed {
     Blocks,
     Lifts,
     Asks,
-    /// Shows what is known.
+    /// Shows an entry.
     Shows,
 }
 use Deed::{Asks, Blocks, Lifts, Shows};
 
-/// Who writes numbers there, and so how.
+/// Who writes the numbers that a door reads, and thus how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writes {
     People,
     Vendors,
-    /// To Meta's Cloud API, whatever that makes of it.
+    /// Recipients of Cloud API messages, as Meta reads them.
     Messages,
-    /// A file that some program wrote.
+    /// Files written by other programs.
     Files,
-    /// WhatsApp itself: international digits.
+    /// WhatsApp itself, in international digits.
     WhatsApp,
 }
 use Writes::{Files, Messages, People, Vendors, WhatsApp};
@@ -211,7 +211,7 @@ fn ninety_nine(number: &str) -> Value {
     json!({ "apiKey": ACME, "from": OWN, "whatsapp": number })
 }
 
-/// All doors. The names are those of the native API's and the dialects' operations, and of commands.
+/// All doors, named after the operations of the native API and the dialects, and the commands.
 const DOORS: &[Door] = &[
     Door {
         name: "POST /senders/{sender}/check",
@@ -452,7 +452,7 @@ const DOORS: &[Door] = &[
     },
 ];
 
-/// Operations and commands that take no number; or, of the tenant-wide list, one that is read like that of a sender's.
+/// Operations and commands that take no number, and those of the tenant-wide list, which read numbers like those of a sender.
 const WITHOUT: &[&str] = &[
     "GET /openapi.json",
     "GET /senders/{sender}/entries",
@@ -470,7 +470,7 @@ const WITHOUT: &[&str] = &[
     "GET /tenant/history",
     "sinch GET",
     "ninety_nine list",
-    // Entries are named by their ids.
+    // They name entries by id.
     "whats91 GET",
     "kaleyra GET",
     "meta GET",
@@ -527,7 +527,7 @@ fn no_door_is_missing() {
     }
 }
 
-/// What a text is read as.
+/// The number that a text is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
     Is(&'static str),
@@ -535,7 +535,7 @@ enum Reading {
 }
 use Reading::{Is, Refused};
 
-/// Each text with what people, vendors, messages and files mean by it.
+/// Texts, each with its reading by people, vendors, messages and files.
 const READINGS: &[(&str, [Reading; 4])] = &[
     ("+46732001122", [Is("+46732001122"); 4]),
     ("46732001122", [Is("+46732001122"); 4]),
@@ -584,7 +584,7 @@ const READINGS: &[(&str, [Reading; 4])] = &[
 ];
 
 #[test]
-fn a_number_is_read_alike_at_every_door_or_refused() {
+fn every_door_reads_a_number_alike_or_refuses_it() {
     let world = World::new();
     for (text, readings) in READINGS {
         let of = |writes: Writes| match writes {
@@ -592,7 +592,7 @@ fn a_number_is_read_alike_at_every_door_or_refused() {
             Vendors => readings[1],
             Messages => readings[2],
             Files => readings[3],
-            // Digits alone are international.
+            // WhatsApp writes international digits only.
             WhatsApp => match (readings[1], text.bytes().all(|byte| byte.is_ascii_digit())) {
                 (Is(number), true) if number[1..] == **text => Is(number),
                 _ => Refused,
@@ -600,11 +600,11 @@ fn a_number_is_read_alike_at_every_door_or_refused() {
         };
         for door in DOORS {
             if door.writes == WhatsApp && of(WhatsApp) == Refused {
-                // What WhatsApp does not write has a test of its own.
+                // What WhatsApp does not write is tested separately.
                 continue;
             }
             if door.name == "POST /route of inbound messages" && matches!(*text, "44" | "12") {
-                // A short code, as no number is so short: nobody's, and it passes.
+                // No number is so short: it is a short code, which nobody has, so it passes.
                 continue;
             }
             world.clear();
@@ -639,7 +639,7 @@ fn check(world: &World, door: &Door, text: &str, reading: Reading) {
     }
 }
 
-/// Spellings of one person each; and somebody else who is written much alike.
+/// Spellings of one person, and the number of a stranger that looks similar.
 const PERSONS: &[(&[&str], &str)] = &[
     (&["5215512345678", "525512345678"], "525512345679"),
     (&["5511987654321", "551187654321"], "551187654322"),
@@ -651,7 +651,7 @@ const PERSONS: &[(&[&str], &str)] = &[
 ];
 
 #[test]
-fn one_person_is_blocked_and_lifted_at_every_door_in_every_spelling() {
+fn every_door_blocks_and_lifts_a_person_in_every_spelling() {
     let world = World::new();
     for (spellings, stranger) in PERSONS {
         for blocked in *spellings {
@@ -683,7 +683,7 @@ fn one_person_is_blocked_and_lifted_at_every_door_in_every_spelling() {
 }
 
 #[test]
-fn what_can_be_read_in_two_ways_is_refused_and_both_are_named() {
+fn an_ambiguous_number_is_refused_with_both_readings() {
     let gateway = Gateway::with(&format!(
         "{SERVER}\n[[tenants]]\nid = \"acme\"\ntokens = [\"acme-secret\"]\ndefault_region = \"DE\"\nsid = \"HXAP16ACME\"\n\
          [[tenants.senders]]\nid = \"support\"\nnumber = \"{OWN}\"\nbot_id = \"acmebot\"\n\
@@ -692,12 +692,12 @@ fn what_can_be_read_in_two_ways_is_refused_and_both_are_named() {
     let answer = gateway.post("/senders/support/entries", json!({ "number": "491701234567" }));
     let message = answer.error(400, "invalid_number");
     assert!(message.contains("+49********67") && message.contains("+49**********67"), "{message}");
-    // Geestland in Germany, or a Norwegian number behind a zero that Norway does not dial.
+    // Geestland in Germany, or a Norwegian number after a zero that Norway does not dial.
     let answer =
         gateway.post("/senders/support/check", json!({ "number": "47041234567", "direction": "outbound" }));
     let message = answer.error(400, "invalid_number");
     assert!(message.contains("+47******67") && message.contains("+49*********67"), "{message}");
-    // As the vendors document it, there is one reading.
+    // In the vendors' documented format there is one reading.
     let world = World { gateway, upstream: Stand::good(), callback: Stand::good() };
     for door in DOORS.iter().filter(|door| door.writes == Vendors && door.deed == Blocks) {
         world.clear();
@@ -711,7 +711,7 @@ fn what_can_be_read_in_two_ways_is_refused_and_both_are_named() {
 }
 
 #[test]
-fn the_page_of_numbers_tells_who_is_one_person() {
+fn docs_numbers_lists_the_spellings_of_one_person() {
     use portcullis_msisdn::Msisdn;
     let page = include_str!("../../../../docs/numbers.md");
     let mut rows = 0;

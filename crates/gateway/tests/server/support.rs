@@ -177,8 +177,8 @@ impl Gateway {
         self.folder.path()
     }
 
-    /// SIGKILL, and the same files again. What the operating system was given is still there: this is no test of what a
-    /// power cut leaves.
+    /// Kills the gateway with SIGKILL, and starts it again on the same files. This does not simulate a power failure: data
+    /// in the page cache survives.
     pub(crate) fn kill_and_restart(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -331,8 +331,8 @@ impl Gateway {
     }
 }
 
-/// What no line of any test's log may hold: the beginnings of the numbers that tests name, of national ones the middle, and
-/// parts of all tokens and texts. Long enough that no time of day and no id is taken for one.
+/// What must not occur in the log of any test: parts of the numbers, tokens and texts that tests use. They are long enough not to
+/// occur in times or ids by chance.
 const SECRETS: [&str; 17] = [
     "4673200",
     "732001122",

@@ -1,4 +1,4 @@
-//! Requests at random: those that clients make, those that once went round the gate, and what small changes make of them.
+//! Generates random requests: those of clients and known bypasses, with small changes.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use super::{
     SECOND, SENDER, TENANT,
 };
 
-/// A request, as it was chosen or changed up to a handful of times.
+/// A request, unchanged or changed up to a handful of times.
 pub(crate) fn requests() -> impl Strategy<Value = Raw> {
     let seeds: Vec<Raw> = ordinary().into_iter().chain(attacks()).collect();
     let changes = prop::collection::vec((0_u8..18, any::<u16>(), any::<u16>()), 0..5);
@@ -20,7 +20,7 @@ pub(crate) fn requests() -> impl Strategy<Value = Raw> {
     })
 }
 
-/// What is put into paths, with spaces between.
+/// Snippets to insert into paths, separated by spaces.
 const SNIPPETS: &str = "/ /. /.. /x/.. ;x=1 %3fx %23x %00x .json /extra // /./ %2e %2f \\ %20 + /v20.0 %3Fmethod=post \
     %3Fbatch=%5B%5D \u{435} %c3%a9 %5c %3b : = - _ 0 a";
 const NODES: &[&str] = &[
@@ -119,7 +119,7 @@ fn pairs() -> Vec<String> {
     pairs
 }
 
-/// Members of an object of JSON.
+/// Members of a JSON object.
 fn members() -> Vec<String> {
     let mut members: Vec<String> = [
         r#""batch":[]"#,
@@ -213,7 +213,7 @@ fn pick<T: Clone>(of: &[T], at: usize) -> T {
     of[at % of.len()].clone()
 }
 
-/// Makes a small change of a request: `kind` says which, `one` and `other` where and what.
+/// Makes a small change to a request: `kind` selects the change, `one` and `other` its place and content.
 fn change(request: &mut Raw, kind: u8, one: usize, other: usize) {
     let (path, query) = match request.target.split_once('?') {
         Some((path, query)) => (path.to_owned(), Some(query.to_owned())),

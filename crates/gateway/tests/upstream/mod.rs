@@ -1,39 +1,39 @@
-//! Requests to the Graph API at random, and what an upstream that reads them leniently may understand: shared by the tests of
+//! Random requests to the Graph API, and a model of an upstream that reads them leniently. Shared by the tests of
 //! the gate's decisions and those of the real program.
 
 pub(crate) mod generator;
 pub(crate) mod model;
 pub(crate) mod seeds;
 
-/// A sender of the tenant that asks, whose own token is [`SENDER`].
+/// A sender of the requesting tenant, whose own token is [`SENDER`].
 pub(crate) const OWN: &str = "106540352242922";
 pub(crate) const OWN_ACCOUNT: &str = "102290129340398";
 /// Another sender of the same tenant and account.
 pub(crate) const SECOND: &str = "106540352242923";
-/// Another tenant's.
+/// Of another tenant.
 pub(crate) const OTHER: &str = "106540352242999";
 pub(crate) const OTHER_ACCOUNT: &str = "102290129340399";
 
 pub(crate) const TENANT: &str = "acme-secret";
 pub(crate) const SENDER: &str = "support-secret";
 
-/// Blocked for the tenant.
+/// Blocked by the tenant.
 pub(crate) const BLOCKED: &str = "16505551234";
 pub(crate) const BLOCKED_USER: &str = "US.13491208655302741918";
-/// Wants no marketing.
+/// Opted out of marketing.
 pub(crate) const HELD: &str = "16505551236";
 pub(crate) const FREE: &str = "16505551235";
 pub(crate) const FREE_USER: &str = "US.13491208655302741919";
-/// The name of a template that is marketing.
+/// The name of a marketing template.
 pub(crate) const PROMOTION: &str = "promo_summer";
 
-/// A request as it stands on the wire.
+/// A raw request.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Raw {
     pub(crate) method: String,
-    /// The path and the query.
+    /// The path and query.
     pub(crate) target: String,
-    /// In their order, some maybe twice; without those that say how long the body is.
+    /// In order and possibly duplicated, without those for the length of the body.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
@@ -59,7 +59,7 @@ impl Raw {
         Raw { method, target, headers, body: body.as_bytes().to_owned() }
     }
 
-    /// With a sender's token.
+    /// Uses the sender's token.
     pub(crate) fn of_sender(mut self) -> Self {
         self.set_header("authorization", &format!("Bearer {SENDER}"));
         self

@@ -1,9 +1,8 @@
-//! What an upstream may understand of a request: the most that any reader could, not what one does.
+//! A model of the most lenient upstream: what any HTTP server could understand in a request, rather than what Meta's does.
 //!
-//! It decodes paths twice, takes `;`, dots, doubled slashes and extensions away, knows no case, reads parameters from the
-//! query, forms, JSON and multipart bodies alike, from all of them where a body is declared in several ways or in none, takes
-//! every one of a name that stands twice, and does what `batch` and `method` say. What passes the gate must be harmless even to
-//! this one.
+//! It decodes paths twice, drops `;` parameters, dots, double slashes and extensions, and ignores case. It reads parameters from
+//! the query and from form, JSON and multipart bodies alike, in every format if a body is declared as several or as none, uses
+//! every value of a duplicate name, and obeys `batch` and `method`. What passes the gate must be harmless even to this upstream.
 
 use std::collections::BTreeSet;
 
@@ -14,28 +13,28 @@ use super::{
     BLOCKED, BLOCKED_USER, HELD, OTHER, OTHER_ACCOUNT, OWN, OWN_ACCOUNT, PROMOTION, Raw, SECOND, SENDER,
 };
 
-/// What must not happen.
+/// What a request must not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Harm {
-    /// A message or a call reaches somebody who is blocked.
+    /// A message or call reaches a blocked person.
     Reaches,
-    /// Marketing reaches somebody who wants none.
+    /// Marketing reaches a person who opted out of it.
     Marketing,
-    /// Somebody may be reached, and who can't be told.
+    /// Somebody may be reached, but it is unclear who.
     Unreadable,
-    /// Other requests are in this one.
+    /// The request contains other requests.
     Batch,
-    /// It is done with another method than that it is sent with.
+    /// The request is executed with another method than its own.
     Method,
-    /// It is about another tenant's sender, or another sender than the token is for.
+    /// The request concerns another tenant's sender, or another sender than that of the token.
     Another,
-    /// A sender's token reaches what isn't that sender's.
+    /// A sender's token reaches something of another sender or of the account.
     BeyondSender,
-    /// It has two access tokens.
+    /// The request has two access tokens.
     TwoTokens,
 }
 
-/// All that a request may do and must not.
+/// The harms that a request could do.
 pub(crate) fn harms(request: &Raw) -> BTreeSet<Harm> {
     let mut harms = BTreeSet::new();
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
@@ -69,7 +68,7 @@ pub(crate) fn harms(request: &Raw) -> BTreeSet<Harm> {
         harms.insert(Harm::Method);
     }
     let asks = matches!(request.method.as_str(), "GET" | "HEAD");
-    // Somebody who is taken out of a group is not reached.
+    // Removing a person from a group does not reach them.
     let sends = |edge: &str| SENDING.contains(&edge) && !(edge == PARTICIPANTS && request.method == "DELETE");
     let is_sending = paths.iter().flatten().any(|edge| sends(edge));
     if is_sending && !asks {
@@ -80,7 +79,7 @@ pub(crate) fn harms(request: &Raw) -> BTreeSet<Harm> {
         .map(|value| value.split_once(' ').map_or(value, |(_, token)| token))
         .chain(fields.iter().filter(|field| field.name == "accesstoken").flat_map(Field::texts))
         .collect();
-    // A message with two tokens: which of them sends it?
+    // With two tokens, it is unclear which one sends the message.
     if tokens.len() > 1 && is_sending && !asks {
         harms.insert(Harm::TwoTokens);
     }
@@ -92,7 +91,7 @@ pub(crate) fn harms(request: &Raw) -> BTreeSet<Harm> {
         };
         text.split(|c: char| !c.is_ascii_digit()).any(|digits| is_another_s(digits.trim_start_matches('0')))
     };
-    // What a message says is nobody's id.
+    // The content of a message is not an id.
     let looked_at = if is_sending { &fields[..of_query] } else { &fields[..] };
     if paths.iter().flatten().any(|segment| names_another(segment))
         || looked_at.iter().flat_map(Field::texts).any(names_another)
@@ -109,7 +108,7 @@ const PARTICIPANTS: &str = "participants";
 const SENDING: [&str; 6] =
     ["messages", "marketing_messages", "messages_encrypted", "calls", PARTICIPANTS, "block_users"];
 
-/// What a request does that goes to an edge which sends.
+/// The harms of a request to an edge that sends.
 fn sent(paths: &[Vec<String>], fields: &[Field]) -> Vec<Harm> {
     let leads_to = |names: &[&str]| paths.iter().flatten().any(|segment| names.contains(&segment.as_str()));
     let mut harms = Vec::new();
@@ -131,7 +130,7 @@ fn sent(paths: &[Vec<String>], fields: &[Field]) -> Vec<Harm> {
     harms
 }
 
-/// A telephone number in whatever way it is written: with a scheme, separators, brackets and quotation marks.
+/// Parses a telephone number leniently, with a scheme, separators, brackets and quotation marks.
 fn number(text: &str) -> Option<String> {
     let text = text.trim_start_matches(|c: char| c.is_alphabetic() || c == ':');
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
@@ -145,7 +144,7 @@ fn is_within_sender(path: &[String], asks: bool, fields: &[Field]) -> bool {
     let expands = named("fields").iter().any(|fields| fields.contains(['{', '(']));
     match path {
         [node, ..] if node == OWN => !expands,
-        // Meta asks whose medium it is.
+        // A request that asks Meta who owns a medium.
         [node] => {
             asks && node.bytes().all(|byte| byte.is_ascii_digit())
                 && named("phonenumberid") == [OWN]
@@ -155,7 +154,7 @@ fn is_within_sender(path: &[String], asks: bool, fields: &[Field]) -> bool {
     }
 }
 
-/// All readings of a path, as segments without a version, and the queries that may be in it.
+/// All readings of a path as segments without a version, and the queries that it may contain.
 fn paths(path: &str) -> (Vec<Vec<String>>, Vec<String>) {
     let (mut paths, mut queries) = (BTreeSet::new(), BTreeSet::new());
     for text in decodings(path) {
@@ -196,7 +195,7 @@ fn is_version(text: &str) -> bool {
     !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
-/// A text as it is, decoded, and decoded again.
+/// The text, percent-decoded not at all, once and twice.
 fn decodings(text: &str) -> [String; 3] {
     let once = decode(text);
     let twice = decode(&once);
@@ -207,10 +206,10 @@ fn decode(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// A parameter, from wherever.
+/// A parameter from the query or the body.
 #[derive(Clone, Debug)]
 struct Field {
-    /// In lower case, without what is no letter or digit, and without brackets.
+    /// Letters and digits only, in lowercase, without brackets.
     name: String,
     value: Tree,
 }
@@ -221,7 +220,7 @@ impl Field {
     }
 }
 
-/// All names that a reader may find in one.
+/// All names that a server may read from a name.
 fn names(text: &str) -> BTreeSet<String> {
     let plain =
         |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
@@ -234,7 +233,7 @@ fn fields_of(name: &str, value: &Tree) -> Vec<Field> {
     names(name).into_iter().map(|name| Field { name, value: value.clone() }).collect()
 }
 
-/// The pairs of a query or a form.
+/// The pairs in a query or form.
 fn form(text: &str) -> Vec<Field> {
     let mut fields = Vec::new();
     for pair in text.split(['&', ';', '\n']) {
@@ -245,14 +244,13 @@ fn form(text: &str) -> Vec<Field> {
     fields
 }
 
-/// What every reader of the body may find in it.
+/// All parameters that any server may read from the body.
 fn in_body(request: &Raw, is_upload: bool) -> Vec<Field> {
     let text = String::from_utf8_lossy(&request.body);
     let kinds: Vec<&str> = request.header("content-type").collect();
     let is_declared = |kind: &str| kinds.iter().any(|value| value.to_lowercase().contains(kind));
     let mut fields = Vec::new();
-    // What isn't declared as anything that has parameters may be read as all of it, but for the bytes of an upload that are
-    // declared as such.
+    // A body that is not declared as a format with parameters may be read as any of them, except for the bytes of a declared upload.
     let is_open = match is_upload {
         true => kinds.is_empty() || is_declared("urlencoded"),
         false => !["json", "urlencoded", "boundary="].iter().any(|kind| is_declared(kind)),
@@ -270,7 +268,7 @@ fn in_body(request: &Raw, is_upload: bool) -> Vec<Field> {
     fields
 }
 
-/// The members of all objects that follow one another, and of those in an array.
+/// The members of all concatenated objects, and of those in an array.
 fn json(text: &str) -> Vec<Field> {
     let text = text.trim_start_matches(['\u{feff}', '\0', ' ', '\n']);
     let mut fields = Vec::new();
@@ -292,7 +290,7 @@ fn multipart(text: &str, boundary: &str) -> Vec<Field> {
         let part = part.replace("\r\n", "\n");
         let Some((head, value)) = part.split_once("\n\n") else { continue };
         let is_file = head.to_lowercase().contains("filename");
-        // Whatever stands behind a `name=`.
+        // Anything after a `name=`.
         for name in head.to_lowercase().split("name=").skip(1) {
             let name = name.split(['"', ';', '\n']).find(|text| !text.is_empty()).unwrap_or_default();
             let value = if is_file { "" } else { value.trim_end_matches('\n') };
@@ -302,7 +300,7 @@ fn multipart(text: &str, boundary: &str) -> Vec<Field> {
     fields
 }
 
-/// A JSON value in which a name may stand twice.
+/// A JSON value in which names may be duplicated.
 #[derive(Clone, Debug)]
 enum Tree {
     Text(String),
@@ -311,7 +309,7 @@ enum Tree {
 }
 
 impl Tree {
-    /// All texts in it, and numbers as texts.
+    /// All strings in the value, and numbers as strings.
     fn texts(&self) -> Vec<&str> {
         match self {
             Tree::Text(text) => vec![text],
@@ -320,7 +318,7 @@ impl Tree {
         }
     }
 
-    /// The texts of its members of a name; of one that stands as a text, too.
+    /// The strings in members of this name, including those of an object inside a string.
     fn named(&self, name: &str) -> Vec<String> {
         match self {
             Tree::Text(text) => match serde_json::from_str::<Tree>(text) {

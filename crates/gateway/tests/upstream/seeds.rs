@@ -1,4 +1,4 @@
-//! The requests that others are made of.
+//! The requests from which others are generated.
 
 use super::{
     BLOCKED, BLOCKED_USER, FREE, FREE_USER, HELD, OTHER, OTHER_ACCOUNT, OWN, OWN_ACCOUNT, PROMOTION, Raw,
@@ -7,7 +7,7 @@ use super::{
 
 pub(super) const JSON: &str = "application/json";
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
-/// With the boundary of [`part`].
+/// The content type with the boundary of [`part`].
 pub(super) const MULTIPART: &str = "multipart/form-data; boundary=xyz";
 
 pub(super) fn message(to: &str) -> String {
@@ -41,7 +41,7 @@ fn get(target: &str) -> Raw {
     Raw::new("GET", target, None, "")
 }
 
-/// What clients send, and what must pass unless it is for somebody blocked.
+/// Requests of real clients, which must pass unless they are for a blocked person.
 pub(crate) fn ordinary() -> Vec<Raw> {
     let messages = at("messages");
     vec![
@@ -97,7 +97,7 @@ pub(crate) fn ordinary() -> Vec<Raw> {
     ]
 }
 
-/// What went round the gate, and what its rules are for.
+/// Known bypasses, and requests that the rules are made for.
 pub(crate) fn attacks() -> Vec<Raw> {
     let (messages, allowed) = (at("messages"), message(FREE));
     let batch = format!("%5B%7B%22method%22:%22POST%22,%22relative_url%22:%22{OWN}/messages%22%7D%5D");
@@ -134,7 +134,7 @@ pub(crate) fn attacks() -> Vec<Raw> {
             &format!(r#"{{"participants":[{{"user":"{BLOCKED}"}}]}}"#),
         ),
         post(&at("unknown_edge"), &message(BLOCKED)),
-        // Of others.
+        // About senders of other tenants.
         get(&format!("/v25.0/{OTHER}")),
         get(&format!("/v25.0/0{OTHER}")),
         get(&format!("/v25.0/%31{}", &OTHER[1..])),

@@ -1,4 +1,4 @@
-//! Every answer is one that the documents name, whatever is asked: by schemathesis, over the native document and those of the
+//! Every response conforms to the API documents: schemathesis sends random requests for the native document and those of the
 //! dialects.
 
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use super::super::support::{ACME, ADMIN, Gateway};
 use super::super::tools::python;
 use super::{NUMBER, vendors};
 
-/// Checks that hold for every document.
+/// Checks that apply to every document.
 const CONFIG: &str = r#"
 headers = { HEADER = "${PORTCULLIS_CREDENTIAL}" }
 seed = 20261124
@@ -73,7 +73,7 @@ fn bearer() -> String {
 }
 
 #[test]
-fn the_native_document_is_kept_to() {
+fn the_native_api_conforms_to_its_document() {
     let gateway = vendors();
     let parameters = [("path.sender", "support"), ("path.tenant", "initech"), ("path.plugin", "exact")];
     let arguments = ["--exclude-path-regex", "/admin/|/metrics"];
@@ -81,28 +81,28 @@ fn the_native_document_is_kept_to() {
 }
 
 #[test]
-fn the_native_document_is_kept_to_for_the_administrator() {
+fn the_admin_api_conforms_to_its_document() {
     let gateway = vendors();
     let parameters = [("path.sender", "billing"), ("path.tenant", "initech"), ("path.plugin", "exact")];
-    // What takes a component can't be made up.
+    // Components can't be generated at random.
     let arguments = ["--include-path-regex", "/admin/|/metrics", "--exclude-operation-id", "put_plugin"];
     let bearer = format!("Bearer {ADMIN}");
     conforms(&gateway, "openapi.json", "Authorization", &bearer, &parameters, &arguments);
 }
 
 #[test]
-fn sinch_s_document_is_kept_to() {
+fn sinch_conforms_to_its_document() {
     let parameters = [("path.bot", "acmebot")];
     conforms(&vendors(), "dialects/sinch/openapi.json", "Authorization", &bearer(), &parameters, &[]);
 }
 
 #[test]
-fn ninety_nine_s_document_is_kept_to() {
+fn ninety_nine_conforms_to_its_document() {
     conforms(&vendors(), "dialects/ninety_nine/openapi.json", "X-Nothing", "nothing", &[], &[]);
 }
 
 #[test]
-fn whats91_s_document_is_kept_to() {
+fn whats91_conforms_to_its_document() {
     let gateway = vendors();
     gateway.block("919876543210");
     let listed = super::bearer(&gateway, "GET", &format!("{}?senderId={NUMBER}", super::WHATS91), None);
@@ -112,13 +112,13 @@ fn whats91_s_document_is_kept_to() {
 }
 
 #[test]
-fn kaleyra_s_document_is_kept_to() {
+fn kaleyra_conforms_to_its_document() {
     let parameters = [("path.version", "v2"), ("path.sid", "HXAP16ACME"), ("path.phone", "+916268662275")];
     conforms(&vendors(), "dialects/kaleyra/openapi.json", "api-key", ACME, &parameters, &[]);
 }
 
 #[test]
-fn meta_s_document_is_kept_to() {
+fn meta_conforms_to_its_document() {
     let parameters = [("path.version", "v25.0"), ("path.id", "1234567890")];
     conforms(&vendors(), "dialects/meta/openapi.json", "Authorization", &bearer(), &parameters, &[]);
 }

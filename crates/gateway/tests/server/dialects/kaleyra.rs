@@ -111,7 +111,7 @@ fn the_failures_of_the_document_are_answered_as_documented() {
 }
 
 #[test]
-fn both_versions_and_both_forms_of_the_number_in_the_path_are_understood() {
+fn both_versions_and_both_forms_of_the_number_in_the_path_are_accepted() {
     let gateway = vendors();
     for path in [
         "/v1/HXAP16ACME/whatsapp/+916268662275/block_users",
@@ -131,7 +131,7 @@ fn the_default_page_has_25() {
 }
 
 #[test]
-fn what_was_blocked_elsewhere_is_listed_and_lifted_as_the_tenant_has_it() {
+fn foreign_blocks_are_listed_and_lifted_only_if_the_tenant_allows_it() {
     let number = nth(7);
     let gateway = vendors();
     gateway.block(&number);

@@ -29,7 +29,7 @@ fn the_samples_of_the_document_are_answered_as_documented() {
     };
     assert_eq!(*ask(&gateway, "POST", users(&[NUMBER])).ok(), done("added_users"));
     let listed = bearer(&gateway, "GET", META, None);
-    // `input` beside what is documented: clients of the live service read it.
+    // `input` is not documented, but clients read it from the live service.
     assert_eq!(
         listed.ok()["data"],
         json!([{ "messaging_product": "whatsapp", "wa_id": DIGITS, "input": DIGITS }])
@@ -114,7 +114,7 @@ fn credentials_and_parameters_have_graph_errors() {
 }
 
 #[test]
-fn the_token_may_stand_in_the_query_and_the_version_may_be_left_out() {
+fn the_token_may_be_in_the_query_and_the_version_may_be_omitted() {
     let gateway = vendors();
     gateway.call("GET", &format!("{META}?access_token={ACME}"), "", None).ok();
     gateway.call("GET", "/1234567890/block_users", BOUND, None).ok();
@@ -124,7 +124,7 @@ fn the_token_may_stand_in_the_query_and_the_version_may_be_left_out() {
 }
 
 #[test]
-fn a_thousand_users_are_taken_and_a_thousand_and_one_are_not() {
+fn a_thousand_users_are_accepted_and_a_thousand_and_one_are_refused() {
     let gateway = vendors();
     let numbers: Vec<String> = (0..1001).map(nth).collect();
     let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
@@ -137,7 +137,7 @@ fn a_thousand_users_are_taken_and_a_thousand_and_one_are_not() {
 }
 
 #[test]
-fn persons_without_a_number_are_blocked_and_listed_exactly() {
+fn people_without_a_number_are_blocked_and_listed_exactly() {
     let gateway = vendors();
     let id = "US.13491208655302741918";
     let body = |field: &str| json!({ "messaging_product": "whatsapp", "block_users": [{ field: id }] });
@@ -152,7 +152,7 @@ fn persons_without_a_number_are_blocked_and_listed_exactly() {
     }
     let native = gateway.get(&format!("/senders/support/entries/user:{id}"));
     assert_eq!(native.ok()["number"], format!("user:{id}"));
-    // An id in the place of a number is one nevertheless.
+    // An id in the field of a number is still an id.
     assert_eq!(ask(&gateway, "DELETE", body("user")).ok()["block_users"]["removed_users"], person);
     assert_eq!(check(id), "allow");
     let many = json!({ "numbers": [format!("user:{id}"), NUMBER], "direction": "inbound" });
@@ -160,7 +160,7 @@ fn persons_without_a_number_are_blocked_and_listed_exactly() {
 }
 
 #[test]
-fn pages_lead_on_by_cursor_and_by_url() {
+fn pages_are_followed_by_cursor_and_by_url() {
     let gateway = vendors();
     block_many(&gateway, 0..60);
     assert_eq!(bearer(&gateway, "GET", META, None).ok()["data"].as_array().unwrap().len(), 25);
@@ -179,7 +179,7 @@ fn pages_lead_on_by_cursor_and_by_url() {
     pages.iter().for_each(|page| seen.extend(page.clone()));
     seen.sort();
     assert_eq!(seen, (0..60).map(nth).collect::<Vec<_>>());
-    // And back again.
+    // Back again.
     let mut back = vec![ids(&page)];
     while let Some(previous) = page.json["paging"]["previous"].as_str() {
         page = bearer(&gateway, "GET", &previous[gateway.url().len()..], None);
@@ -188,7 +188,7 @@ fn pages_lead_on_by_cursor_and_by_url() {
     }
     assert_eq!(back.concat().len(), 60);
     assert_eq!(back.concat(), pages.concat());
-    // Some clients go on until a page is empty.
+    // Some clients continue until a page is empty.
     let after =
         bearer(&gateway, "GET", &format!("{META}?limit=1000"), None).json["paging"]["cursors"]["after"]
             .as_str()
@@ -213,7 +213,7 @@ fn a_tenant_s_gateway_may_refuse_cursors_of_an_older_list() {
 }
 
 #[test]
-fn ids_of_parent_businesses_are_persons_too() {
+fn ids_of_parent_businesses_are_people_too() {
     let gateway = vendors();
     let longest = format!("US.ENT.{}", "1".repeat(128));
     for id in ["US.ENT.123", "GB.ENT.a1B2", &longest] {

@@ -1,4 +1,4 @@
-//! The vendors' block APIs: each sample of their documents, and what they have in common.
+//! The vendors' block APIs: the samples of their documents, and what they have in common.
 
 mod clients;
 mod conformance;
@@ -15,10 +15,10 @@ use ureq::http::Request;
 
 use super::support::{ACME, Answer, Gateway, SERVER};
 
-/// The token of one sender only.
+/// A token of one sender.
 pub(crate) const BOUND: &str = "acme-support-secret";
 
-/// A tenant with one sender that every vendor knows by another name, and a second one; and a tenant beside it.
+/// A tenant with a sender that has an id for every vendor and a second sender, and another tenant.
 pub(crate) const VENDORS: &str = r#"
 [[tenants]]
 id = "acme"
@@ -63,14 +63,14 @@ pub(crate) fn vendors() -> Gateway {
     Gateway::with(&format!("{SERVER}{VENDORS}"))
 }
 
-/// With settings of acme's dialects in addition, and of all dialects.
+/// Starts a gateway with additional settings of acme and of all dialects.
 pub(crate) fn vendors_with(of_acme: &str, of_all: &str) -> Gateway {
     let tenants =
         VENDORS.replacen("sid = \"HXAP16ACME\"\n", &format!("sid = \"HXAP16ACME\"\n{of_acme}\n"), 1);
     Gateway::with(&format!("{SERVER}{of_all}\n{tenants}"))
 }
 
-/// A request as a vendor's client sends it.
+/// A request of a vendor's client.
 pub(crate) struct Asked<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
@@ -123,13 +123,13 @@ pub(crate) fn users(numbers: &[&str]) -> Value {
     json!({ "messaging_product": "whatsapp", "block_users": users })
 }
 
-/// Whether a message passes, in both directions: inbound, outbound.
+/// Whether messages pass: inbound, outbound.
 pub(crate) fn passes(gateway: &Gateway, number: &str) -> (bool, bool) {
     let passes = |direction| gateway.verdict_of("support", number, direction) == "allow";
     (passes("inbound"), passes("outbound"))
 }
 
-/// The sorted numbers of a list, without their plus.
+/// The sorted numbers of a list, without plus.
 pub(crate) fn sorted<'a>(numbers: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
     let mut sorted: Vec<String> = numbers
         .into_iter()
@@ -147,7 +147,7 @@ pub(crate) fn block_many(gateway: &Gateway, numbers: std::ops::Range<u64>) {
     }
 }
 
-/// One of many numbers.
+/// The number with this index.
 pub(crate) fn nth(index: u64) -> String {
     format!("{}", 46_732_000_000 + index)
 }

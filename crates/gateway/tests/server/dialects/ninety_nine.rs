@@ -63,12 +63,12 @@ fn failures_have_a_reason_and_repeat_the_request() {
         }
     }
     assert_eq!(gateway.call("GET", "/whatsapp/v2/block", "", None).status, 405);
-    // Unblocking who is not blocked is no failure.
+    // Unblocking a number that is not blocked is not a failure.
     assert_eq!(ninety_nine(&gateway, "unblock", Some(number)).ok()["status"], "OK");
 }
 
 #[test]
-fn what_no_document_says_is_configurable() {
+fn undocumented_details_are_configurable() {
     let gateway = vendors_with(
         "",
         "[dialects.ninety_nine]\nunblock_paths = [\"/whatsapp/v2/letThemIn\"]\nfail_status = 400\n\
@@ -91,18 +91,18 @@ fn both_directions_are_blocked() {
 }
 
 #[test]
-fn only_who_wrote_lately_can_be_blocked_where_the_tenant_has_it_so() {
+fn with_the_24_hour_rule_only_recent_visitors_can_be_blocked() {
     let mut gateway = vendors_with("dialects.within_24_hours = true", "");
     let number = "972501234567";
     let answer = ninety_nine(&gateway, "block", Some(number));
     assert_eq!((&answer.json["status"], &answer.json["reason"]), (&json!("FAIL"), &json!(5)));
-    // Asking about an inbound message says that there was one; about an outbound one does not.
+    // A check of an inbound message records a visit; a check of an outbound one does not.
     gateway.verdict_of("support", number, "outbound");
     assert_eq!(ninety_nine(&gateway, "block", Some(number)).json["reason"], 5);
     gateway.verdict_of("support", number, "inbound");
     gateway.restart();
     assert_eq!(ninety_nine(&gateway, "block", Some(number)).ok()["status"], "OK");
-    // Unblocking has no such rule.
+    // The rule does not apply to unblocking.
     assert_eq!(ninety_nine(&gateway, "unblock", Some(number)).ok()["status"], "OK");
     let users = super::users(&["+16505551234", number]);
     let answer = super::bearer(&gateway, "POST", super::META, Some(users));
@@ -111,7 +111,7 @@ fn only_who_wrote_lately_can_be_blocked_where_the_tenant_has_it_so() {
 }
 
 #[test]
-fn the_64_001st_is_refused_where_the_vendor_has_that_limit() {
+fn the_64_001st_entry_is_refused_if_the_vendor_has_that_limit() {
     let gateway = vendors();
     block_many(&gateway, 0..63_999);
     let number = "972501234567";
@@ -140,7 +140,7 @@ fn the_64_001st_is_refused_where_the_vendor_has_that_limit() {
 }
 
 #[test]
-fn a_tenant_may_have_another_limit_or_none() {
+fn a_tenant_may_set_another_limit_or_none() {
     let gateway = vendors_with("dialects.capacity = 2", "");
     block_many(&gateway, 0..2);
     assert_eq!(ninety_nine(&gateway, "block", Some("972501234567")).json["reason"], 6);

@@ -1,4 +1,4 @@
-//! What one dialect does is seen by the others, as far as its directions allow.
+//! Pairs of dialects: what one does, the others see, as far as their directions allow.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ enum Via {
 const ALL: [Via; 6] = [Via::Sinch, Via::NinetyNine, Via::Whats91, Via::Kaleyra, Via::Meta, Via::Native];
 
 impl Via {
-    /// What its entries cover: inbound, outbound.
+    /// The directions that its entries cover: inbound, outbound.
     fn covers(self) -> (bool, bool) {
         match self {
             Via::Sinch => (true, false),
@@ -50,7 +50,7 @@ impl Via {
             Via::Whats91 => {
                 let found =
                     bearer(gateway, "GET", &format!("{WHATS91}?senderId={NUMBER}&search={number}"), None);
-                // Who is not on its list can't be taken off it.
+                // A number that is not listed has no uid to delete.
                 let Some(entry) = found.ok()["data"]["items"].as_array().unwrap().first().cloned() else {
                     return;
                 };
@@ -97,7 +97,7 @@ fn what_one_dialect_blocks_the_others_see_and_lift_as_its_direction_allows() {
             let (inbound, outbound) = made.covers();
             assert_eq!(passes(&gateway, &number), (!inbound, !outbound), "{what}");
             let sees = |via: Via, (inbound, outbound): (bool, bool)| match via {
-                // Everything that blocks at all.
+                // The native API sees every entry that blocks.
                 Via::Native => inbound || outbound,
                 via => {
                     let (wants_in, wants_out) = via.covers();
@@ -110,7 +110,7 @@ fn what_one_dialect_blocks_the_others_see_and_lift_as_its_direction_allows() {
             }
 
             lifted.unblock(&gateway, &number);
-            // A dialect takes away what it covers, of an entry that it sees.
+            // A dialect lifts the directions that it covers, of an entry that it sees.
             let left = match (sees(lifted, (inbound, outbound)), lifted.covers()) {
                 (false, _) => (inbound, outbound),
                 (true, (takes_in, takes_out)) => (inbound && !takes_in, outbound && !takes_out),
@@ -119,7 +119,7 @@ fn what_one_dialect_blocks_the_others_see_and_lift_as_its_direction_allows() {
             for via in ALL {
                 assert_eq!(via.lists(&gateway, &number), sees(via, left), "{what}: {via:?} lists it after");
             }
-            // And it can be blocked again.
+            // The number can be blocked again.
             made.block(&gateway, &number);
             let now = (left.0 || inbound, left.1 || outbound);
             assert_eq!(passes(&gateway, &number), (!now.0, !now.1), "{what}, and blocked again");
@@ -128,7 +128,7 @@ fn what_one_dialect_blocks_the_others_see_and_lift_as_its_direction_allows() {
 }
 
 #[test]
-fn each_dialect_is_on_record_as_who_made_the_block() {
+fn each_dialect_is_recorded_as_the_interface_of_its_blocks() {
     let gateway = vendors_with("", "");
     for (index, (via, name)) in
         ALL.into_iter().zip(["sinch", "ninety_nine", "whats91", "kaleyra", "meta", "native"]).enumerate()
@@ -143,7 +143,7 @@ fn each_dialect_is_on_record_as_who_made_the_block() {
     }
 }
 
-/// Whom a dialect says that it did not unblock, of a batch where it has such: each with the vendor's code.
+/// The numbers that a dialect reports as not unblocked, each with the vendor's error code.
 fn kept(via: Via, answer: &Answer) -> Vec<(String, u64)> {
     let lists = if via == Via::Kaleyra { &answer.json["data"] } else { &answer.json };
     let failed = lists["block_users"]["failed_users"].as_array().cloned().unwrap_or_default();
@@ -154,7 +154,7 @@ fn kept(via: Via, answer: &Answer) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn no_dialect_says_that_it_lifted_what_a_person_asked_for() {
+fn no_dialect_claims_to_have_lifted_an_opt_out() {
     let both: &[&str] = &["inbound", "outbound"];
     for operator in [None, Some(both)] {
         for (opted_out, index) in [(&["outbound"][..], 1), (&["inbound"][..], 2), (both, 3)] {
@@ -191,7 +191,7 @@ fn no_dialect_says_that_it_lifted_what_a_person_asked_for() {
                 assert_eq!(kept(via, &answer), [(number.clone(), 131_050)], "{what}");
                 assert_eq!(passes(&gateway, &other), (true, true), "{what}");
             }
-            // These see one direction.
+            // These dialects see one direction only.
             let is_kept = |direction: &str| opted_out.contains(&direction);
             let removed = bearer(&gateway, "DELETE", SINCH, Some(json!({ "numbers": [number] })));
             assert_eq!(removed.status, if is_kept("inbound") { 400 } else { 200 }, "{}", removed.text);
@@ -209,7 +209,7 @@ fn no_dialect_says_that_it_lifted_what_a_person_asked_for() {
 }
 
 #[test]
-fn no_dialect_says_that_it_lifted_what_is_blocked_for_all_senders() {
+fn no_dialect_claims_to_have_lifted_a_tenant_wide_block() {
     let both: &[&str] = &["inbound", "outbound"];
     let lifts_all = "dialects.kaleyra_lifts_foreign = true\ndialects.lift_opt_outs = true";
     for settings in ["dialects.kaleyra_lifts_foreign = true", lifts_all] {
@@ -227,7 +227,7 @@ fn no_dialect_says_that_it_lifted_what_is_blocked_for_all_senders() {
             let what = format!("{settings}: {hold}, {directions:?}");
             let wide = json!({ "number": number, "hold": hold, "directions": directions });
             gateway.post("/tenant/entries", wide).ok();
-            // Nor is their block of the sender lifted.
+            // The sender's own block is not lifted, either.
             Via::Native.block(&gateway, &number);
             let is_kept_by_sender =
                 || gateway.get(&format!("/senders/support/entries/{number}")).ok()["directions"].clone();
@@ -248,10 +248,10 @@ fn no_dialect_says_that_it_lifted_what_is_blocked_for_all_senders() {
             let path = format!("{WHATS91}/{}?senderId={NUMBER}", found["blacklistUid"].as_str().unwrap());
             assert_eq!(bearer(&gateway, "DELETE", &path, None).status, 400, "{what}");
             assert_eq!(is_kept_by_sender(), json!(both), "{what}");
-            // What blocks the other way only is none of a dialect's business.
+            // A dialect ignores blocks of the other direction.
             let removed = bearer(&gateway, "DELETE", SINCH, Some(json!({ "numbers": [number] })));
             assert_eq!(removed.status, if directions == both { 400 } else { 200 }, "{}", removed.text);
-            // With the block of all senders gone, they can do it again.
+            // Without the tenant-wide block, they can unblock again.
             gateway.delete("/tenant/entries", json!({ "number": number, "hold": hold })).ok();
             bearer(&gateway, "DELETE", META, Some(users(&[&number]))).ok();
             Via::Native.unblock(&gateway, &number);
@@ -271,7 +271,7 @@ fn an_opt_out_under_another_spelling_is_kept_too() {
     assert_eq!(kept(Via::Kaleyra, &answer), [(number.to_owned(), 131_050)]);
     let answer = bearer(&gateway, "DELETE", META, Some(users(&[number])));
     assert_eq!(kept(Via::Meta, &answer), [(number.to_owned(), 131_050)]);
-    // Who may lift it, does.
+    // A tenant may allow it.
     let gateway = vendors_with("dialects.lift_opt_outs = true", "");
     let opt_out = json!({ "number": number, "hold": "opt_out" });
     gateway.post("/senders/support/entries", opt_out).ok();

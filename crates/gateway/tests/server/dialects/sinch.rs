@@ -78,7 +78,7 @@ fn errors_have_all_documented_shapes() {
 }
 
 #[test]
-fn twenty_numbers_are_taken_and_twenty_one_are_not() {
+fn twenty_numbers_are_accepted_and_twenty_one_are_refused() {
     let gateway = vendors();
     let numbers = |count: u64| (0..count).map(super::nth).collect::<Vec<_>>();
     let more = add(&gateway, json!(numbers(21)));
@@ -103,7 +103,7 @@ fn a_page_has_a_hundred_and_an_empty_page_number_is_the_first() {
 }
 
 #[test]
-fn pages_of_numbers_leave_out_who_has_none() {
+fn pages_omit_people_without_a_number() {
     let gateway = vendors();
     block_many(&gateway, 0..150);
     let users: Vec<Value> = (0..60).map(|n| json!({ "user_id": format!("US.13491208655{n:03}") })).collect();
@@ -114,7 +114,7 @@ fn pages_of_numbers_leave_out_who_has_none() {
 }
 
 #[test]
-fn entries_are_inbound_only_and_a_delete_narrows_what_covers_more() {
+fn entries_are_inbound_only_and_a_delete_keeps_the_other_direction() {
     let gateway = vendors();
     add(&gateway, json!(["46732001122"])).status.eq(&200).then_some(()).unwrap();
     assert_eq!(passes(&gateway, "46732001122"), (false, true));
@@ -128,7 +128,7 @@ fn entries_are_inbound_only_and_a_delete_narrows_what_covers_more() {
 }
 
 #[test]
-fn a_person_s_own_opt_out_is_not_removed_unless_the_tenant_wants_it() {
+fn an_opt_out_is_not_removed_unless_the_tenant_allows_it() {
     let opt_out = json!({ "number": "46732001122", "source": "opt_out" });
     let gateway = vendors();
     gateway.post("/senders/support/entries", opt_out.clone()).ok();
@@ -148,7 +148,7 @@ fn numbers_may_be_written_with_a_plus_or_as_integers() {
     let gateway = vendors();
     assert_eq!(add(&gateway, json!(["+46 73-200 11 22", 46_732_002_244_u64])).status, 200);
     assert_eq!(list(&gateway, ""), ["46732001122", "46732002244"]);
-    // Some clients send no content type with a DELETE.
+    // Some clients send a DELETE without a content type.
     let body = json!({ "numbers": ["46732001122"] }).to_string();
     let headers = [("authorization", format!("Bearer {ACME}"))];
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::support::{Answer, Gateway};
 use super::{KALEYRA, META, bearer, block_many, kaleyra, nth, vendors};
 
-/// Walks a list page by page, and changes it between them: numbers above 500 come and go, and so do some at the page's
+/// Walks a list page by page, and changes it in between: numbers above 500 come and go, and so do some at the page's
 /// edges. None of the others must be skipped or repeated.
 fn walk(gateway: &Gateway, get: impl Fn(&str) -> Answer) {
     block_many(gateway, 0..300);
@@ -25,7 +25,7 @@ fn walk(gateway: &Gateway, get: impl Fn(&str) -> Answer) {
         let Some(cursor) = page.json["paging"]["cursors"]["after"].as_str() else { break };
         after = format!("&after={cursor}");
         block_many(gateway, 500 + turn..501 + turn);
-        // The one that the cursor is of, and one before it.
+        // The entry of the cursor, and the one before it.
         for number in [ids.last(), ids.first()].into_iter().flatten() {
             unblock(number);
             gone.insert(number.clone());
@@ -41,19 +41,19 @@ fn walk(gateway: &Gateway, get: impl Fn(&str) -> Answer) {
 }
 
 #[test]
-fn kaleyra_s_pages_neither_skip_nor_repeat_whatever_changes_between_them() {
+fn kaleyra_s_paging_neither_skips_nor_repeats_while_the_list_changes() {
     let gateway = vendors();
     walk(&gateway, |query| kaleyra(&gateway, "GET", query, None));
 }
 
 #[test]
-fn meta_s_pages_neither_skip_nor_repeat_whatever_changes_between_them() {
+fn meta_s_paging_neither_skips_nor_repeats_while_the_list_changes() {
     let gateway = vendors();
     walk(&gateway, |query| bearer(&gateway, "GET", &format!("{META}{query}"), None));
 }
 
 #[test]
-fn a_page_can_be_left_the_way_it_was_come_by() {
+fn a_before_cursor_leads_back_to_the_previous_page() {
     let gateway = vendors();
     block_many(&gateway, 0..40);
     let ids = |answer: &Answer| -> Vec<Value> {
@@ -67,7 +67,7 @@ fn a_page_can_be_left_the_way_it_was_come_by() {
     assert_eq!(ids(&back), ids(&first));
     let before_all = kaleyra(&gateway, "GET", &format!("?before={}", cursor(&first, "before")), None);
     assert_eq!(before_all.ok()["data"], serde_json::json!([]));
-    // A cursor of one dialect is one of the other, as the list is one.
+    // Cursors of both dialects are interchangeable, because they refer to the same list.
     assert!(KALEYRA != META);
     let same = bearer(&gateway, "GET", &format!("{META}?limit=15&after={}", cursor(&first, "after")), None);
     assert_eq!(ids(&same), ids(&second));

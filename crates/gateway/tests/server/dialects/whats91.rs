@@ -21,7 +21,7 @@ fn entries(answer: &Answer) -> &Vec<Value> {
     answer.ok()["data"]["blacklistEntries"].as_array().unwrap()
 }
 
-/// The answer without what is another at each time, which is looked at here.
+/// The response without values that differ each time, after checking their format.
 #[track_caller]
 fn settled(answer: &Answer) -> Value {
     fn settle(value: &mut Value) {
@@ -199,7 +199,7 @@ fn every_error_of_the_table_occurs() {
         failed(gateway.call("GET", &path, ACME, None), 404, "BLACKLIST_ENTRY_NOT_FOUND");
         failed(gateway.call("DELETE", &path, ACME, None), 404, "BLACKLIST_ENTRY_NOT_FOUND");
     }
-    // Of another sender it is another's.
+    // The uid means another entry for another sender.
     let path = format!("{WHATS91}/{uid}?senderId={israel}");
     failed(gateway.call("GET", &path, ACME, None), 404, "BLACKLIST_ENTRY_NOT_FOUND");
     let body = format!("senderId={NUMBER}&phone=919876543210");
@@ -217,7 +217,7 @@ fn every_error_of_the_table_occurs() {
 }
 
 #[test]
-fn the_token_may_stand_in_the_query_or_in_the_body() {
+fn the_token_may_be_in_the_query_or_in_the_body() {
     let gateway = vendors();
     for name in ["authToken", "auth_token", "token"] {
         let path = format!("{WHATS91}?senderId={NUMBER}&{name}={ACME}");
@@ -225,7 +225,7 @@ fn the_token_may_stand_in_the_query_or_in_the_body() {
         let body = json!({ "senderId": NUMBER, "phone": PHONE, name: ACME });
         Asked { method: "POST", path: WHATS91, headers: &[], body: Some(body) }.of(&gateway).ok();
     }
-    // A token of one sender says which.
+    // A token of one sender implies the sender.
     let body = json!({ "phone": PHONE });
     gateway.call("POST", WHATS91, BOUND, Some(body.to_string())).ok();
     assert_eq!(gateway.call("GET", WHATS91, BOUND, None).ok()["data"]["senderId"], NUMBER);
@@ -241,7 +241,7 @@ fn entries_are_outbound_only_and_keep_their_uid() {
     assert_eq!(passes(&gateway, "919876543210"), (true, true));
     assert_eq!(entries(&list(&gateway, "")).len(), 0);
     assert_eq!(entries(&list(&gateway, "&status=INACTIVE"))[0]["uid"], json!(uid));
-    // A second removal finds it removed.
+    // A second removal reports that it was removed.
     assert_eq!(bearer(&gateway, "DELETE", &path, None).ok()["data"]["blacklistEntry"]["status"], "INACTIVE");
     assert_eq!(add(&gateway, "again"), uid, "it is reactivated");
     let listed = list(&gateway, "&status=ALL");
@@ -308,7 +308,7 @@ fn an_opt_out_stays_until_the_person_lifts_it() {
 }
 
 #[test]
-fn numbers_and_reasons_are_searched_and_pages_are_counted() {
+fn search_finds_numbers_and_reasons_and_pages_are_counted() {
     let gateway = vendors();
     block_many(&gateway, 0..120);
     add(&gateway, "Angry Customer");
@@ -337,14 +337,14 @@ fn numbers_and_reasons_are_searched_and_pages_are_counted() {
 }
 
 #[test]
-fn the_log_has_the_id_that_the_answer_has() {
+fn the_log_has_the_request_id_of_the_response() {
     let gateway = vendors();
     let id = list(&gateway, "").json["metadata"]["requestId"].as_str().unwrap().to_owned();
     gateway.until("the request is logged", |gateway| gateway.logged(&id));
 }
 
 #[test]
-fn a_person_is_found_by_each_spelling() {
+fn a_person_is_found_by_every_spelling() {
     let gateway = vendors();
     for (blocked, searches) in [
         (
@@ -369,7 +369,7 @@ fn a_person_is_found_by_each_spelling() {
 }
 
 #[test]
-fn other_words_do_not_change_when_somebody_asked() {
+fn changing_the_reason_keeps_the_time_of_the_request() {
     let gateway = vendors();
     let asked = "2026-01-02T03:04:05.000Z";
     let requested = |number: &str, kind: &str| {
@@ -399,7 +399,7 @@ fn other_words_do_not_change_when_somebody_asked() {
     assert_ne!(lifted, asked);
     edit(&number, json!({ "reason": "fourth" }));
     assert_eq!(requested(&number, "operator"), lifted, "it is inactive still");
-    // What the person asked for later counts.
+    // The person's later request counts.
     let start = json!({ "number": nth(1), "hold": "opt_out", "requested": "2026-01-02T03:05:00Z" });
     gateway.delete("/senders/support/entries", start).ok();
     assert_eq!(passes(&gateway, &nth(1)), (true, true));

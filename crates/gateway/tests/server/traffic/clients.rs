@@ -10,7 +10,7 @@ use super::super::tools::{clients_folder, npm_client, python};
 use super::stand::{Reply, Stand};
 use super::{PHONE_ID, Scene};
 
-/// Sends through the client: to somebody, to somebody who is blocked, and to the first again.
+/// Sends three messages with the client; the recipient of the second is blocked.
 fn converse(program: &Path, script: Option<&Path>) {
     let upstream = Stand::start(|_| {
         let body = json!({

@@ -1,4 +1,4 @@
-//! A tenant is told of each change of its lists.
+//! Events about changes of a tenant's lists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ fn told(received: &[Received]) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn changes_are_told_in_order_and_signed() {
+fn events_are_sent_in_order_and_signed() {
     let stand = Stand::good();
     let gateway = gateway(&stand);
     gateway.post("/senders/support/entries", json!({ "number": "+46732001122", "reason": "rude" })).ok();
@@ -60,13 +60,13 @@ fn changes_are_told_in_order_and_signed() {
 }
 
 #[test]
-fn what_could_not_be_told_is_told_later_also_after_a_kill() {
+fn failed_events_are_sent_later_even_after_a_kill() {
     let is_down = Arc::new(AtomicBool::new(true));
     let down = Arc::clone(&is_down);
     let stand = Stand::start(move |_| Reply::Status(if down.load(Ordering::SeqCst) { 503 } else { 200 }));
     let mut gateway = gateway(&stand);
     let numbers: Vec<String> = (0..250).map(super::super::dialects::nth).collect();
-    // Each a change by itself, so that none shares a number with another.
+    // Each number is a separate change, with its own sequence number.
     gateway.post("/senders/support/entries", json!({ "numbers": numbers, "brief": true })).ok();
     stand.until(1);
     gateway.kill_and_restart();

@@ -1,4 +1,4 @@
-//! There is no way round the gate: what reaches the upstream is what is known to be harmless.
+//! Attempts to bypass the gate. Only requests that are known to be harmless reach the upstream.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ use upstream::{BLOCKED, BLOCKED_USER, FREE, HELD, OWN_ACCOUNT, Raw, SECOND, SEND
 #[path = "../../upstream/mod.rs"]
 mod upstream;
 
-/// With somebody who is blocked, somebody who wants no marketing, and a second sender of the same account.
+/// One person is blocked, one has opted out of marketing, and the account has a second sender.
 fn scene() -> Scene {
     scene_with(|config| config)
 }
@@ -42,7 +42,7 @@ fn scene_with(change: impl FnOnce(String) -> String) -> Scene {
     scene
 }
 
-/// The status and the body of the answer to a request that is sent as it stands: no client would send most of them.
+/// Sends a request verbatim, and returns the status and body of the response. Most of these no client would send.
 fn answer(scene: &Scene, request: &Raw) -> (u16, Value) {
     let address = scene.gateway.url().trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).unwrap();
@@ -56,7 +56,7 @@ fn answer(scene: &Scene, request: &Raw) -> (u16, Value) {
         bytes.push_str(&format!("content-length: {}\r\n", request.body.len()));
     }
     bytes.push_str("\r\n");
-    // The gateway may answer, and hang up, before it has the whole body.
+    // The gateway may respond and close the connection before it has read the whole body.
     let _ = stream.write_all(&[bytes.as_bytes(), &request.body].concat());
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -78,7 +78,7 @@ fn get(target: &str) -> Raw {
     Raw::new("GET", target, None, "")
 }
 
-/// It must be refused with this in its sentence, as the Graph API refuses, and reach nobody.
+/// Asserts that the request gets a Graph API error with this text, and is not forwarded.
 #[track_caller]
 fn refuses(scene: &Scene, request: &Raw, code: u64, sentence: &str) {
     let (status, answer) = answer(scene, request);
@@ -104,7 +104,7 @@ fn passes(scene: &Scene, request: &Raw) {
 }
 
 #[test]
-fn no_spelling_of_a_path_goes_round_the_gate() {
+fn no_spelling_of_a_path_bypasses_the_gate() {
     let scene = scene();
     for (path, sentence) in [
         ("/v20.0/PID/messages/.", "segment 4 of the path is empty, '.' or '..'"),
@@ -151,7 +151,7 @@ fn no_spelling_of_a_path_goes_round_the_gate() {
 }
 
 #[test]
-fn no_parameter_makes_another_request_of_one() {
+fn no_parameter_changes_the_request() {
     let scene = scene();
     let batch = "[{\"method\":\"POST\",\"relative_url\":\"106540352242922/messages\"}]";
     let encoded: String = form_urlencoded::byte_serialize(batch.as_bytes()).collect();
@@ -210,7 +210,7 @@ fn no_parameter_makes_another_request_of_one() {
 }
 
 #[test]
-fn whom_a_message_is_for_stands_in_its_body_alone() {
+fn the_recipient_must_be_in_the_body() {
     let scene = scene();
     let messages = format!("/v20.0/{PHONE_ID}/messages");
     refuses(&scene, &post(&format!("{messages}?to={BLOCKED}&type=text"), "{}"), 100, "may have access_token");
@@ -252,7 +252,7 @@ fn whom_a_message_is_for_stands_in_its_body_alone() {
     ] {
         refuses(&scene, &post(&messages, &body), 100, sentence);
     }
-    // Where both stand, both are looked at.
+    // If both are present, both are checked.
     refuses_as_blocked(
         &scene,
         &post(&messages, &format!(r#"{{"to":"{FREE}","recipient":"{BLOCKED_USER}"}}"#)),
@@ -269,7 +269,7 @@ fn refuses_as_blocked(scene: &Scene, request: &Raw) {
 }
 
 #[test]
-fn a_message_is_declared_once_and_as_json() {
+fn a_message_must_be_declared_as_json_exactly_once() {
     let scene = scene();
     let messages = format!("/v20.0/{PHONE_ID}/messages");
     let both = format!(r#"{{"to":"{FREE}","x":"&to={BLOCKED}&type=text&"}}"#);
@@ -298,7 +298,7 @@ fn a_message_is_declared_once_and_as_json() {
 }
 
 #[test]
-fn calls_are_looked_at_like_messages() {
+fn calls_are_checked_like_messages() {
     let scene = scene();
     let calls = format!("/v20.0/{PHONE_ID}/calls");
     let connect = |to: &str| {
@@ -317,7 +317,7 @@ fn calls_are_looked_at_like_messages() {
 }
 
 #[test]
-fn a_sender_s_token_reaches_its_sender_and_nothing_of_the_account() {
+fn a_sender_s_token_reaches_that_sender_only() {
     let scene = scene();
     let beyond = "this token is for one sender";
     for request in [
@@ -361,18 +361,18 @@ fn a_sender_s_token_reaches_its_sender_and_nothing_of_the_account() {
     ] {
         passes(&scene, &request.of_sender());
     }
-    // Whose a medium is, Meta knows: it is asked.
+    // Meta is asked who owns a medium.
     let (status, _) = answer(&scene, &get("/v20.0/1234567890123456").of_sender());
     let asked = format!("/v20.0/1234567890123456?phone_number_id={PHONE_ID}");
     assert_eq!((status, scene.upstream.one().path), (200, asked));
     scene.upstream.forget();
-    // The tenant's own token reaches all of them.
+    // A token of the tenant reaches all of them.
     passes(&scene, &get(&format!("/v20.0/{OWN_ACCOUNT}")));
     passes(&scene, &get(&format!("/v20.0/{SECOND}")));
 }
 
 #[test]
-fn the_operator_allows_edges_that_meta_adds() {
+fn the_operator_can_allow_more_edges() {
     let scene = scene_with(|config| {
         config.replacen("[meta]", "[meta]\nallowed_edges = [\"{waba-id}/schedules\"]", 1)
     });
@@ -387,7 +387,7 @@ fn the_operator_allows_edges_that_meta_adds() {
 }
 
 #[test]
-fn an_upload_passes_while_it_comes_and_breaks_off_at_a_part_that_may_not() {
+fn an_upload_is_streamed_and_aborted_at_a_forbidden_part() {
     let scene = scene();
     let part =
         |head: &str, value: &str| format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n");
@@ -407,7 +407,7 @@ fn an_upload_passes_while_it_comes_and_breaks_off_at_a_part_that_may_not() {
     let mut session = Raw::new("POST", "/v20.0/upload:MTphdHRh?sig=x", Some("video/mp4"), "batch=[]\0");
     session.set_header("authorization", &format!("OAuth {ACME}"));
     passes(&scene, &session);
-    // As curl declares it, and pywa doesn't: then it must not read as parameters.
+    // As curl declares it, and pywa does not. The content must then not be readable as parameters.
     session.set_header("content-type", "application/x-www-form-urlencoded");
     refuses(&scene, &session, 100, "declare its type, such as image/jpeg");
     session.body = b"\0\0\0\x18ftypmp42".repeat(100_000);
@@ -415,7 +415,7 @@ fn an_upload_passes_while_it_comes_and_breaks_off_at_a_part_that_may_not() {
 }
 
 #[test]
-fn what_clients_send_arrives_as_it_came() {
+fn requests_of_clients_arrive_unchanged() {
     let scene = scene();
     for request in seeds::ordinary() {
         passes(&scene, &request);
@@ -423,7 +423,7 @@ fn what_clients_send_arrives_as_it_came() {
 }
 
 #[test]
-fn no_header_that_a_request_was_judged_by_is_taken_away_on_its_way() {
+fn headers_that_the_decision_depends_on_are_forwarded() {
     let scene = scene();
     let settings = format!("/v20.0/{PHONE_ID}/settings");
     for (target, body) in
@@ -443,7 +443,7 @@ fn no_header_that_a_request_was_judged_by_is_taken_away_on_its_way() {
 }
 
 #[test]
-fn a_slash_behind_an_id_does_not_go_on() {
+fn a_trailing_slash_after_an_id_is_not_forwarded() {
     let scene = scene();
     let (status, _) =
         answer(&scene, &post(&format!("/v20.0/{PHONE_ID}/"), r#"{"webhook_configuration":{}}"#));
@@ -451,7 +451,7 @@ fn a_slash_behind_an_id_does_not_go_on() {
 }
 
 #[test]
-fn what_went_round_the_gate_does_not_reach_the_upstream() {
+fn known_bypasses_do_not_reach_the_upstream() {
     let scene = scene();
     for request in seeds::attacks() {
         let (status, answer) = answer(&scene, &request);
@@ -460,9 +460,9 @@ fn what_went_round_the_gate_does_not_reach_the_upstream() {
     }
 }
 
-/// What the pure decisions are tested with, at the real program.
+/// The requests that the decisions are unit-tested with, sent to the real program.
 #[test]
-fn whatever_arrives_is_harmless_to_the_most_lenient_upstream() {
+fn what_arrives_is_harmless_even_for_the_most_lenient_upstream() {
     let scene = scene();
     let cases = if std::env::var_os("PORTCULLIS_SOAK").is_some() { 5_000 } else { 300 };
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });

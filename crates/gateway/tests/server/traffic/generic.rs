@@ -25,7 +25,7 @@ fn outbound(gateway: &Gateway, to: &str, body: Value) -> Answer {
 }
 
 #[test]
-fn a_message_goes_to_the_next_hop_as_it_came_and_the_answer_comes_back() {
+fn a_message_reaches_the_next_hop_unchanged_and_its_response_is_returned() {
     let hop = Stand::start(|_| Reply::Says(202, "text/plain", "0: Accepted for delivery".to_owned()));
     let gateway = gateway(&format!("{}/sms", hop.url()), "");
     let sent = r#"{ "sender":"support","recipient":"073-200 11 22","direction":"outbound","body":{"text":"héj"},"priority":1.50 }"#;
@@ -39,7 +39,7 @@ fn a_message_goes_to_the_next_hop_as_it_came_and_the_answer_comes_back() {
 }
 
 #[test]
-fn the_blocked_are_refused_in_their_direction() {
+fn blocked_messages_are_refused_in_their_direction() {
     let (out, inward) = (Stand::good(), Stand::good());
     let gateway = gateway(&out.url(), &inward.url());
     gateway
@@ -54,7 +54,7 @@ fn the_blocked_are_refused_in_their_direction() {
 }
 
 #[test]
-fn a_hop_with_places_is_got_as_kannel_and_jasmin_want_it() {
+fn a_url_with_placeholders_is_fetched_with_get_as_by_kannel_and_jasmin() {
     let hop = Stand::good();
     let url =
         format!("{}/cgi-bin/sendsms?username=u&from={{sender}}&to={{recipient}}&text={{body}}", hop.url());
@@ -67,7 +67,7 @@ fn a_hop_with_places_is_got_as_kannel_and_jasmin_want_it() {
 }
 
 #[test]
-fn a_place_gets_the_digits_of_one_recipient() {
+fn a_placeholder_gets_the_digits_of_one_recipient() {
     let hop = Stand::good();
     let gateway = gateway(&format!("{}/sendsms?to={{recipient}}", hop.url()), "");
     gateway.block("+46732001122");
@@ -85,7 +85,7 @@ fn a_place_gets_the_digits_of_one_recipient() {
 }
 
 #[test]
-fn a_place_gets_no_user_id_of_which_the_hop_could_make_a_number() {
+fn a_placeholder_never_gets_a_user_id_that_looks_like_a_number() {
     let (out, inward) = (Stand::good(), Stand::good());
     let gateway = gateway(
         &format!("{}/sendsms?to={{recipient}}", out.url()),
@@ -99,12 +99,12 @@ fn a_place_gets_no_user_id_of_which_the_hop_could_make_a_number() {
     });
     gateway.post("/route", inbound).error(400, "invalid_request");
     assert!(out.received().is_empty() && inward.received().is_empty());
-    // The wish was heard all the same.
+    // The opt-out counts all the same.
     assert_eq!(gateway.verdict_of("support", "user:46732001122", "outbound"), "block");
 }
 
 #[test]
-fn who_writes_stop_is_heard_and_gets_one_confirmation() {
+fn a_stop_opts_out_and_gets_one_confirmation() {
     let gateway = gateway("", "");
     let from = |sender: &str, body: Value| {
         let message =
@@ -122,7 +122,7 @@ fn who_writes_stop_is_heard_and_gets_one_confirmation() {
     outbound(&gateway, "+46732001122", json!("Welcome")).ok();
     let history = gateway.get("/senders/support/entries/+46732001122/history");
     assert_eq!(history.ok()["records"][0]["actor"], json!({ "name": "person", "interface": "route" }));
-    // A message that is older than the newest wish.
+    // A message that is older than the latest request.
     let message = json!({
         "sender": "+46732001122", "recipient": "support", "direction": "inbound", "body": "STOP", "id": "7",
         "timestamp": "2024-01-01T00:00:00Z",
@@ -131,7 +131,7 @@ fn who_writes_stop_is_heard_and_gets_one_confirmation() {
     outbound(&gateway, "+46732001122", json!("Hello")).ok();
 }
 
-/// An inbound message whose body is written as it stands.
+/// An inbound message whose body is inserted verbatim.
 fn written(gateway: &Gateway, sender: &str, body: &str) -> Answer {
     let message =
         format!(r#"{{"sender":"{sender}","recipient":"support","direction":"inbound","body":{body}}}"#);
@@ -139,7 +139,7 @@ fn written(gateway: &Gateway, sender: &str, body: &str) -> Answer {
 }
 
 #[test]
-fn a_stop_is_heard_whatever_stands_beside_it_or_the_message_does_not_pass() {
+fn a_stop_counts_despite_odd_members_or_the_message_is_refused() {
     let inward = Stand::good();
     let gateway = gateway("", &inward.url());
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
@@ -169,19 +169,19 @@ fn a_stop_is_heard_whatever_stands_beside_it_or_the_message_does_not_pass() {
         refused.error(400, "invalid_request");
         assert!(refused.text.contains("body.text"), "{}", refused.text);
     }
-    // Of the envelope, nothing is guessed.
+    // The envelope is never guessed.
     written(&gateway, sender, r#""STOP","body":"hi""#).error(400, "invalid_request");
     written(&gateway, sender, r#""STOP","sender":"+46732001123""#).error(400, "invalid_request");
     assert_eq!(written(&gateway, sender, r#""STOP","\ud83d":1"#).status, 400);
     assert!(inward.received().is_empty());
-    // A start is heard alone.
+    // An opt-in counts only if it stands alone.
     written(&gateway, sender, r#""STOP""#);
     assert_eq!(written(&gateway, sender, r#"{"text":"START","text":"hi"}"#).status, 200);
     assert_eq!(gateway.verdict_of("support", sender, "outbound"), "block");
 }
 
 #[test]
-fn a_place_gets_a_text_as_it_is_read() {
+fn a_placeholder_gets_the_decoded_text() {
     let hop = Stand::good();
     let gateway = gateway("", &format!("{}/in?text={{body}}", hop.url()));
     assert_eq!(written(&gateway, "+46732001122", r#""a \ud83d""#).status, 200);
@@ -189,7 +189,7 @@ fn a_place_gets_a_text_as_it_is_read() {
 }
 
 #[test]
-fn short_codes_and_names_are_nobody_s_and_pass() {
+fn short_codes_and_sender_names_pass() {
     let inward = Stand::good();
     let gateway = gateway("", &inward.url());
     let from = |sender: &str| {
@@ -216,7 +216,7 @@ fn short_codes_and_names_are_nobody_s_and_pass() {
         assert_eq!(from(sender).status, 200, "{sender}");
     }
     assert_eq!(inward.received().len(), nobody_s.len());
-    // What may be a number that is written wrong is not nobody's.
+    // What may be a mistyped number is refused.
     for sender in [
         "4673200112a",
         "+46732001122x5",
@@ -238,7 +238,7 @@ fn short_codes_and_names_are_nobody_s_and_pass() {
         assert_eq!(refused.status, 400, "{sender}");
         refused.error(400, "invalid_number");
     }
-    // Without a region, it may be somebody's national number.
+    // Without a default region, it may be a national number.
     let anywhere = Gateway::with(&format!(
         "{SERVER}\n[[tenants]]\nid = \"acme\"\ntokens = [\"acme-secret\"]\n[[tenants.senders]]\nid = \"support\"\n"
     ));
@@ -252,7 +252,7 @@ fn short_codes_and_names_are_nobody_s_and_pass() {
 }
 
 #[test]
-fn without_a_hop_the_verdict_is_the_answer() {
+fn without_a_hop_the_verdict_is_returned() {
     let gateway = gateway("", "");
     assert_eq!(*outbound(&gateway, "+46732001122", Value::Null).ok(), json!({ "verdict": "allow" }));
     gateway.block("+46732001122");
@@ -260,7 +260,7 @@ fn without_a_hop_the_verdict_is_the_answer() {
 }
 
 #[test]
-fn what_is_wrong_is_told_and_sent_nowhere() {
+fn invalid_requests_are_refused_and_not_sent() {
     let hop = Stand::good();
     let gateway = gateway(&hop.url(), "");
     outbound(&gateway, "nonsense", Value::Null).error(400, "invalid_number");
@@ -278,7 +278,7 @@ fn what_is_wrong_is_told_and_sent_nowhere() {
 }
 
 #[test]
-fn a_hop_that_does_not_answer_is_told() {
+fn a_hop_that_does_not_respond_is_reported() {
     let hangs = Stand::start(|_| Reply::Hangs);
     outbound(&gateway(&hangs.url(), ""), "+46732001122", Value::Null).error(504, "next_hop_late");
     outbound(&gateway("http://127.0.0.1:1", ""), "+46732001122", Value::Null).error(502, "next_hop_failed");

@@ -1,4 +1,4 @@
-//! One tenant's slow callback is nobody else's.
+//! Overload, and a tenant whose callback is slow.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use super::{OTHER_ID, PHONE_ID, Scene, payload, text};
 const FROM: &str = "16505551234";
 
 #[test]
-fn what_is_too_much_is_turned_away_and_others_pass() {
+fn one_tenant_s_overload_does_not_affect_others() {
     let hangs = Stand::start(|_| Reply::Hangs);
     let scene = Scene::with(Stand::good(), hangs, Stand::good(), |config| {
         config.replace(
@@ -24,7 +24,7 @@ fn what_is_too_much_is_turned_away_and_others_pass() {
         for _ in 0..8 {
             let (scene, body, refused) = (&scene, &body, Arc::clone(&refused));
             scope.spawn(move || {
-                // Those that hang are cut off by the end of the test's patience.
+                // Requests that hang end with the client's timeout.
                 let request = ureq::post(format!("{}/webhooks/meta", scene.gateway.url()))
                     .config()
                     .timeout_global(Some(std::time::Duration::from_secs(3)))
@@ -52,7 +52,7 @@ fn what_is_too_much_is_turned_away_and_others_pass() {
 }
 
 #[test]
-fn too_much_in_all_is_turned_away_too() {
+fn messages_over_the_total_limit_are_refused() {
     let scene = Scene::with(Stand::start(|_| Reply::Hangs), Stand::good(), Stand::good(), |config| {
         config.replace("[traffic]", "[traffic]\nmax_in_flight = 1")
     });

@@ -1,4 +1,4 @@
-//! Messages that pass through the gateway.
+//! Messages forwarded by the gateway.
 
 mod clients;
 mod events;
@@ -67,7 +67,7 @@ callback_url = "{other_callback}/globex"
     )
 }
 
-/// A gateway between stand-ins that take everything.
+/// A gateway between an upstream and callbacks that accept everything.
 pub(crate) struct Scene {
     pub(crate) gateway: Gateway,
     pub(crate) upstream: Stand,
@@ -94,12 +94,12 @@ impl Scene {
         Self::new(Stand::good(), Stand::good(), Stand::good())
     }
 
-    /// A webhook, signed as Meta does.
+    /// Sends a webhook with Meta's signature.
     pub(crate) fn webhook(&self, body: &str) -> Answer {
         webhook(&self.gateway, body, &signed(body.as_bytes()))
     }
 
-    /// A message to somebody.
+    /// Sends a message to this number.
     pub(crate) fn send(&self, to: &str) -> Answer {
         let body = json!({
             "messaging_product": "whatsapp", "to": to, "type": "text", "text": { "body": "Hello" },
@@ -132,16 +132,16 @@ pub(crate) fn webhook(gateway: &Gateway, body: &str, signature: &str) -> Answer 
     gateway.send(request.body(body.to_owned()).unwrap())
 }
 
-/// A text message as Meta tells of it, written now.
+/// A text message in Meta's webhook format, written now.
 pub(crate) fn text(from: &str, id: &str, body: &str) -> Value {
-    // Each a second after the one before, as people write.
+    // Each is a second later than the one before.
     static SECOND: AtomicI64 = AtomicI64::new(0);
     let hour_ago = jiff::Timestamp::now().as_second() - 3600;
     let _ = SECOND.compare_exchange(0, hour_ago, Ordering::SeqCst, Ordering::SeqCst);
     text_at(SECOND.fetch_add(1, Ordering::SeqCst), from, id, body)
 }
 
-/// One that was written at this second.
+/// A text message written at this Unix time.
 pub(crate) fn text_at(second: i64, from: &str, id: &str, body: &str) -> Value {
     let timestamp = second.to_string();
     json!({ "from": from, "id": id, "timestamp": timestamp, "type": "text", "text": { "body": body } })

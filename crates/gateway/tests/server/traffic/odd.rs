@@ -1,4 +1,4 @@
-//! Webhooks that are JSON, and odd: a stop in them is heard, and nothing of them goes on as if nobody were blocked.
+//! Malformed but valid JSON in webhooks: an opt-out in it counts, and no blocked message passes because of it.
 
 use serde_json::{Value, json};
 
@@ -9,10 +9,10 @@ const FROM: &str = "16505551234";
 const BLOCKED: &str = "16505551235";
 const ACCOUNT: &str = "102290129340398";
 const DEFAULT: &str = "/default";
-/// A second sender of the account, with a list of its own.
+/// A second sender of the same account, with its own list.
 const SALES: &str = "106540352242923";
 
-/// Two senders of one account, and a default callback; somebody is blocked for one of the two.
+/// Two senders of one account, and a default callback. One person is blocked for one of the two.
 fn scene(setting: &str) -> Scene {
     let default = Stand::good();
     let url = default.url();
@@ -34,12 +34,12 @@ fn is_out(scene: &Scene, sender: &str, number: &str) -> bool {
     scene.gateway.verdict_of(sender, number, "outbound") == "block"
 }
 
-/// A webhook for sales; what stands in it is written as it is.
+/// A webhook for sales, whose content is inserted verbatim.
 struct Webhook<'a> {
     account: &'a str,
     metadata: &'a str,
     messages: &'a str,
-    /// More of the value, behind a comma.
+    /// Additional members of the value, after a comma.
     more: &'a str,
 }
 
@@ -67,7 +67,7 @@ fn of(messages: &str) -> Webhook<'_> {
     Webhook { account: ACCOUNT, metadata: METADATA, messages, more: "" }
 }
 
-/// A text message, with these words and what stands beside them.
+/// A text message with this content.
 fn written(from: &str, content: &str) -> String {
     format!(r#"{{"from":"{from}","id":"{from}","type":"text",{content}}}"#)
 }
@@ -77,7 +77,7 @@ fn says(from: &str, body: &str) -> String {
 }
 
 #[test]
-fn whose_a_webhook_is_is_read_whatever_stands_beside_it() {
+fn the_sender_of_a_webhook_is_read_despite_odd_members() {
     let scene = scene("");
     let blocked = says(BLOCKED, "x");
     let good = of(&blocked);
@@ -93,7 +93,7 @@ fn whose_a_webhook_is_is_read_whatever_stands_beside_it() {
         assert_eq!(scene.webhook(&odd.body()).status, 200, "{}", odd.body());
         assert!(scene.callback.received().is_empty(), "{}", odd.body());
     }
-    // At every level above.
+    // The same at every level above.
     let value = good.value();
     let once = good.body();
     for odd in [
@@ -113,7 +113,7 @@ fn whose_a_webhook_is_is_read_whatever_stands_beside_it() {
 }
 
 #[test]
-fn bytes_that_are_no_text_hide_no_stop() {
+fn invalid_utf_8_does_not_hide_an_opt_out() {
     let scene = scene("");
     let stop = of(&says(FROM, "STOP")).body();
     let (before, after) = stop.split_once(r#""object""#).unwrap();
@@ -128,7 +128,7 @@ fn bytes_that_are_no_text_hide_no_stop() {
 }
 
 #[test]
-fn what_is_to_a_sender_that_can_t_be_read_is_held_and_a_stop_in_it_heard() {
+fn a_webhook_for_an_unreadable_sender_is_held_and_an_opt_out_in_it_counts() {
     let scene = scene("");
     let stop = says(FROM, "STOP");
     let good = of(&stop);
@@ -139,7 +139,7 @@ fn what_is_to_a_sender_that_can_t_be_read_is_held_and_a_stop_in_it_heard() {
         r#"{"phone_number_id":["106540352242923"]}"#,
         r#"{"phone_number_id":"106540352242923","phone_number_id":"106540352242922"}"#,
         "[]",
-        // Of an account with several senders that says no more.
+        // An account with several senders, and nothing to tell them apart.
         "{}",
     ]
     .iter()
@@ -170,13 +170,13 @@ fn what_is_to_a_sender_that_can_t_be_read_is_held_and_a_stop_in_it_heard() {
     }
     assert!(metrics().contains(r#"tenant="acme",direction="inbound",outcome="unreadable"}"#));
     assert!(scene.gateway.logged("to which sender"));
-    // A stop is heard for the sender that it was to, where that can be read.
+    // An opt-out counts for its sender if that can be read.
     let other = "16505551239";
     let stop = says(other, "STOP");
     let torn = of(&stop).body().replace(r#""changes""#, r#""changes":7,"changes""#);
     assert_eq!(scene.webhook(&torn).status, 503);
     assert_eq!((is_out(&scene, "sales", other), is_out(&scene, "support", other)), (true, false));
-    // Another product's goes where it went, and so does what is about no person.
+    // Webhooks of other products, and those about no person, are forwarded as usual.
     let page = r#"{"object":"page","entry":[{"id":"1","changes":[{"field":"name","value":"x"}]}]}"#;
     assert_eq!(scene.webhook(page).status, 200);
     let account = good.of(r#"{"event":"VERIFIED_ACCOUNT"}"#);
@@ -188,7 +188,7 @@ fn what_is_to_a_sender_that_can_t_be_read_is_held_and_a_stop_in_it_heard() {
 }
 
 #[test]
-fn who_wants_what_can_t_be_read_gets_it_unless_somebody_in_it_is_blocked() {
+fn unreadable_webhooks_are_delivered_if_configured_unless_somebody_is_blocked() {
     let scene = scene("unreadable_inbound = \"deliver\"\n");
     let two = r#"{"phone_number_id":"106540352242923","phone_number_id":"106540352242922"}"#;
     let blocked = says(BLOCKED, "x");
@@ -199,7 +199,7 @@ fn who_wants_what_can_t_be_read_gets_it_unless_somebody_in_it_is_blocked() {
     assert_eq!(scene.webhook(&body).status, 200);
     assert_eq!(scene.callback.one().text(), body);
     scene.callback.forget();
-    // A change of which a part can be read.
+    // A change that can be read in part.
     let both = format!("{blocked},{other}");
     let torn = of(&both).body().replace(r#""field""#, r#""value":[],"field""#);
     assert_eq!(scene.webhook(&torn).status, 200);
@@ -207,7 +207,7 @@ fn who_wants_what_can_t_be_read_gets_it_unless_somebody_in_it_is_blocked() {
 }
 
 #[test]
-fn a_stop_is_heard_in_words_that_stand_twice_or_beside_what_no_text_can_be() {
+fn an_opt_out_counts_in_duplicate_or_partly_invalid_text() {
     let scene = scene("");
     for (n, content) in [
         r#""text":{"body":"STOP","\ud83d":1}"#,
@@ -236,7 +236,7 @@ fn a_stop_is_heard_in_words_that_stand_twice_or_beside_what_no_text_can_be() {
 }
 
 #[test]
-fn words_that_can_t_be_read_are_held() {
+fn messages_with_unreadable_text_are_held() {
     let scene = scene("");
     for content in [
         r#""text":["STOP"]"#,
@@ -249,7 +249,7 @@ fn words_that_can_t_be_read_are_held() {
         let body = of(&written(FROM, content)).body();
         assert_eq!(scene.webhook(&body).status, 503, "{body}");
         assert!(scene.callback.received().is_empty(), "{body}");
-        // Of the blocked there is nothing to ask.
+        // Messages of a blocked person are dropped in any case.
         assert_eq!(scene.webhook(&of(&written(BLOCKED, content)).body()).status, 200, "{body}");
         assert!(scene.callback.received().is_empty(), "{body}");
     }
@@ -259,7 +259,7 @@ fn words_that_can_t_be_read_are_held() {
 }
 
 #[test]
-fn a_name_that_can_t_be_read_beside_an_unknown_one_is_held() {
+fn messages_of_an_ambiguous_person_are_held() {
     let scene = scene("");
     scene.gateway.post("/senders/sales/entries", json!({ "number": "user:US.9" })).ok();
     let message = |who: &str| format!(r#"{{{who},"id":"1","type":"text","text":{{"body":"x"}}}}"#);
@@ -270,7 +270,7 @@ fn a_name_that_can_t_be_read_beside_an_unknown_one_is_held() {
         (r#""from":"16505551234","from_user_id":{"id":"US.1"}"#, 503),
         (r#""from":"16505551234","from":"16505551236""#, 503),
         (r#""from_user_id":"US.1","from_user_id":"US.2""#, 503),
-        // Whoever it is, one that it may be is blocked.
+        // One of the possible senders is blocked.
         (r#""from":"x","from_user_id":"US.9""#, 200),
         (r#""from":"16505551234","from":"16505551235""#, 200),
         (r#""from_user_id":"US.1","from_user_id":"US.9""#, 200),
@@ -279,7 +279,7 @@ fn a_name_that_can_t_be_read_beside_an_unknown_one_is_held() {
         assert_eq!(scene.webhook(&body).status, status, "{body}");
         assert!(scene.callback.received().is_empty(), "{body}");
     }
-    // A stop counts for each, and nothing ties them.
+    // An opt-out counts for each possible person, and they are not linked to each other.
     let doubtful = r#"{"from":"16505551237","from":"16505551238","from_user_id":"US.7","id":"1","text":{"body":"STOP"}}"#;
     assert_eq!(scene.webhook(&of(doubtful).body()).status, 503);
     for number in ["16505551237", "16505551238", "user:US.7"] {
@@ -289,7 +289,7 @@ fn a_name_that_can_t_be_read_beside_an_unknown_one_is_held() {
     assert_eq!(scene.webhook(&of(&start).body()).status, 503);
     assert!(is_out(&scene, "sales", "16505551237"), "a start counts for nobody");
     scene.gateway.delete("/senders/sales/entries", json!({ "number": "user:US.9" })).ok();
-    // The same person twice, or nothing where the number could be.
+    // The same person twice, or no number.
     for good in [
         r#""from":"5215512345678","from":"525512345678""#,
         r#""from":"","from_user_id":"US.1""#,
@@ -302,7 +302,7 @@ fn a_name_that_can_t_be_read_beside_an_unknown_one_is_held() {
 }
 
 #[test]
-fn so_are_calls_echoes_contacts_threads_and_preferences() {
+fn calls_echoes_contacts_threads_and_preferences_of_an_ambiguous_person_are_held() {
     let scene = scene("");
     let value = |more: &str| of("").of(&format!(r#"{{"metadata":{METADATA},{more}}}"#));
     for more in [
@@ -322,7 +322,7 @@ fn so_are_calls_echoes_contacts_threads_and_preferences() {
     ] {
         let body = value(more);
         let status = scene.webhook(&body).status;
-        // The call may be of the one that is blocked.
+        // The call may be from the blocked person.
         assert!(status == 503 || more.contains(r#"["USER"#) && status == 200, "{status} {body}");
         assert!(scene.callback.received().is_empty(), "{body}");
     }
@@ -333,13 +333,13 @@ fn so_are_calls_echoes_contacts_threads_and_preferences() {
     assert_eq!((&hold()["kind"], &hold()["directions"]), (&json!("marketing"), &json!(["outbound"])));
 }
 
-/// A message of the system, of the sender's list of sales.
+/// A system message for sales.
 fn told(who: &str, system: &str) -> String {
     format!(r#"{{{who}"id":"m","timestamp":"1749416383","type":"system","system":{{{system}}}}}"#)
 }
 
 #[test]
-fn a_move_that_says_not_whose_or_where_to_is_held() {
+fn a_change_of_number_with_an_unreadable_person_is_held() {
     let scene = scene("");
     let outbound = json!({ "number": FROM, "directions": ["outbound"] });
     scene.gateway.post("/senders/sales/entries", outbound).ok();
@@ -358,7 +358,7 @@ fn a_move_that_says_not_whose_or_where_to_is_held() {
         assert!(scene.callback.received().is_empty(), "{body}");
     }
     assert!(!is_out(&scene, "sales", "12025550171") && !is_out(&scene, "sales", "12025550172"));
-    // The contact says who moved, where there is one, and one message.
+    // The contact says who moved, if there is one contact and one message.
     let nameless = told("", r#""type":"user_changed_number","wa_id":"12025550173""#);
     let contact = r#","contacts":[{"wa_id":"16505551234"}]"#;
     let both = format!("{nameless},{}", says("16505551239", "x"));
@@ -370,7 +370,7 @@ fn a_move_that_says_not_whose_or_where_to_is_held() {
     assert_eq!(scene.webhook(&body).status, 200);
     assert_eq!(scene.callback.one().text(), body);
     assert!(is_out(&scene, "sales", "12025550173"));
-    // Ids of now say where to.
+    // The current ids say where the person moved to.
     scene.callback.forget();
     let body = of(&told(from, r#""type":"user_changed_user_id","user_id":"US.1""#)).body();
     assert_eq!(scene.webhook(&body).status, 200);
@@ -379,7 +379,7 @@ fn a_move_that_says_not_whose_or_where_to_is_held() {
 }
 
 #[test]
-fn arrays_that_stand_twice_are_sorted_both() {
+fn duplicate_arrays_are_both_filtered() {
     let scene = scene("");
     let (good, blocked) = (says(FROM, "x"), says(BLOCKED, "x"));
     let more = format!(r#","messages":[{good}]"#);
@@ -391,7 +391,7 @@ fn arrays_that_stand_twice_are_sorted_both() {
 }
 
 #[test]
-fn a_blocked_message_that_can_t_be_marked_does_not_go_on_without_a_mark() {
+fn a_blocked_message_that_can_not_be_marked_is_not_delivered() {
     for unreadable in ["", "unreadable_inbound = \"deliver\"\n"] {
         let scene = scene(&format!("blocked_inbound = \"mark\"\n{unreadable}"));
         for id in [r#""id":"a","id":"b""#, r#""id":["a"]"#, r#""id":"a,b""#, r#""id":"\u00e9""#, r#""x":1"#] {
@@ -405,7 +405,7 @@ fn a_blocked_message_that_can_t_be_marked_does_not_go_on_without_a_mark() {
 }
 
 #[test]
-fn words_of_the_past_are_a_person_s_in_every_spelling() {
+fn opt_outs_in_the_history_count_in_every_spelling() {
     let scene = Scene::good();
     let second = jiff::Timestamp::now().as_second() - 60;
     for (thread, from) in [
@@ -420,7 +420,7 @@ fn words_of_the_past_are_a_person_s_in_every_spelling() {
         assert_eq!(scene.webhook(&body.to_string()).status, 200);
         assert!(is_out(&scene, "support", thread), "{thread}");
     }
-    // The business's own are not.
+    // The business's own messages are ignored.
     let own = super::text_at(second, "15550783881", "1", "STOP");
     let mut body: Value = super::payload(PHONE_ID, &[]);
     body["entry"][0]["changes"][0]["value"]["history"] =

@@ -1,4 +1,4 @@
-//! People who opt out, and in again, by writing.
+//! People who opt out and in by message.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn kinds_in_force(scene: &Scene) -> Vec<String> {
 }
 
 #[test]
-fn who_writes_stop_gets_one_confirmation_and_no_more_until_start() {
+fn after_an_opt_out_one_confirmation_passes_and_nothing_more_until_an_opt_in() {
     let scene = Scene::good();
     assert_eq!(scene.send(FROM).status, 200);
     says(&scene, " Stop ");
@@ -34,7 +34,7 @@ fn who_writes_stop_gets_one_confirmation_and_no_more_until_start() {
     assert_eq!(scene.send(FROM).status, 200, "the confirmation");
     let refused = scene.send(FROM);
     assert_eq!(refused.json["error"]["code"], 130_403);
-    // They can still write, and nobody else can lift it.
+    // They can still write, and nobody else can lift their opt-out.
     says(&scene, "where is my parcel?");
     assert_eq!(scene.callback.received().len(), 2);
     scene.gateway.delete("/senders/support/entries", json!({ "number": FROM })).ok();
@@ -49,7 +49,7 @@ fn who_writes_stop_gets_one_confirmation_and_no_more_until_start() {
 }
 
 #[test]
-fn start_lifts_only_the_person_s_own_hold_and_is_heard_of_the_blocked() {
+fn an_opt_in_lifts_only_the_person_s_own_hold_even_if_they_are_blocked() {
     let scene = Scene::good();
     says(&scene, "unsubscribe");
     scene.gateway.post("/senders/support/entries", json!({ "number": FROM, "reason": "rude" })).ok();
@@ -62,7 +62,7 @@ fn start_lifts_only_the_person_s_own_hold_and_is_heard_of_the_blocked() {
 
 #[test]
 fn buttons_and_a_tenant_s_own_words_and_languages_count() {
-    // Later than what was said before.
+    // Later than the messages before.
     let now = || text(FROM, "", "")["timestamp"].clone();
     let button = |payload: &str, text: &str| {
         json!({
@@ -92,7 +92,7 @@ fn buttons_and_a_tenant_s_own_words_and_languages_count() {
     }
     hear(&scene, button("x", "Basta ya"));
     assert!(is_out());
-    // A person says what they see, and not what the developer calls it.
+    // The title of a button counts, which the person sees, not its payload.
     hear(&scene, button("OK_GO", "Read more"));
     hear(&scene, reply("ok_go", "Start the quiz"));
     assert!(is_out());
@@ -106,7 +106,7 @@ fn buttons_and_a_tenant_s_own_words_and_languages_count() {
 }
 
 #[test]
-fn stop_is_heard_as_people_write_it_and_start_only_alone() {
+fn stop_counts_as_people_write_it_and_start_only_alone() {
     let scene = Scene::with(Stand::good(), Stand::good(), Stand::good(), |config| {
         config.replacen("opt_out = {", "opt_out = { stop = [\"İPTAL\"], confirmation_seconds = 0,", 1)
     });
@@ -167,7 +167,7 @@ fn a_block_follows_its_person_to_a_new_number() {
 }
 
 #[test]
-fn an_opt_out_outlasts_a_kill_and_its_confirmation_does_not() {
+fn an_opt_out_survives_a_kill_and_its_confirmation_does_not() {
     let mut scene = Scene::good();
     says(&scene, "STOP");
     scene.gateway.kill_and_restart();
@@ -175,7 +175,7 @@ fn an_opt_out_outlasts_a_kill_and_its_confirmation_does_not() {
 }
 
 #[test]
-fn the_confirmation_does_not_reach_whom_the_business_blocks() {
+fn no_confirmation_is_sent_to_people_whom_the_business_blocks() {
     let scene = Scene::good();
     scene
         .gateway
@@ -202,7 +202,8 @@ fn an_opt_out_holds_and_is_lifted_in_both_spellings_of_a_number() {
         .gateway
         .post("/senders/support/entries", json!({ "number": "+525512345678", "source": "opt_out" }))
         .ok();
-    // Clocks differ: that is now. Of two wishes in one millisecond, the stop would count.
+    // A time in the near future counts as now, because clocks differ. Of two requests in one millisecond, the opt-out would
+    // count.
     let then = jiff::Timestamp::now().as_millisecond();
     while jiff::Timestamp::now().as_millisecond() <= then {
         std::thread::yield_now();

@@ -19,7 +19,7 @@ fn post(scene: &Scene, token: &str, path: &str, body: &str) -> Answer {
 }
 
 #[test]
-fn a_message_passes_and_the_answer_comes_back_to_the_byte() {
+fn a_message_passes_and_the_response_is_returned_byte_for_byte() {
     let body = r#"{"messaging_product":"whatsapp",  "contacts":[{"input":"+16505551234","wa_id":"16505551234"}],"messages":[{"id":"wamid.x"}]}"#;
     let upstream =
         Stand::start(move |_| Reply::Says(201, "application/json; charset=UTF-8", body.to_owned()));
@@ -38,14 +38,14 @@ fn a_message_passes_and_the_answer_comes_back_to_the_byte() {
 }
 
 #[test]
-fn a_blocked_recipient_gets_metas_refusal_and_nothing_reaches_the_upstream() {
+fn a_message_to_a_blocked_recipient_gets_metas_error_and_is_not_forwarded() {
     let scene = Scene::good();
     scene.gateway.post("/senders/support/entries", json!({ "number": TO, "directions": ["outbound"] })).ok();
     refused(&scene.send(TO), 130_403);
     refused(&scene.send("1 (650) 555-1234"), 130_403);
     assert!(scene.upstream.received().is_empty());
     assert_eq!(scene.send("+16505551235").status, 200);
-    // Blocked the other way only, and tenant-wide.
+    // Blocked in the other direction only, and tenant-wide.
     scene
         .gateway
         .post("/senders/support/entries", json!({ "number": "+16505551236", "directions": ["inbound"] }))
@@ -64,7 +64,7 @@ fn a_blocked_recipient_gets_metas_refusal_and_nothing_reaches_the_upstream() {
 }
 
 #[test]
-fn persons_without_a_number_and_other_spellings_are_blocked_too() {
+fn people_without_a_number_and_other_spellings_are_blocked_too() {
     let scene = Scene::good();
     let path = format!("/v25.0/{PHONE_ID}/messages");
     let block = |number: &str| scene.gateway.block(number);
@@ -75,7 +75,7 @@ fn persons_without_a_number_and_other_spellings_are_blocked_too() {
     };
     refused(&to_user("US.13491208655302741918"), 130_403);
     assert_eq!(to_user("US.13491208655302741919").status, 200);
-    // What WhatsApp calls the person, and how others write the number.
+    // The id that WhatsApp uses for the person, and other spellings of the number.
     block("5215512345678");
     refused(&scene.send("+52 55 1234 5678"), 130_403);
     block("+55 11 98765-4321");
@@ -83,7 +83,7 @@ fn persons_without_a_number_and_other_spellings_are_blocked_too() {
 }
 
 #[test]
-fn what_has_no_recipient_passes_and_one_that_can_not_be_read_does_not() {
+fn messages_without_a_recipient_pass_and_unreadable_ones_do_not() {
     let scene = Scene::good();
     let path = format!("/v25.0/{PHONE_ID}/messages");
     for body in [
@@ -117,7 +117,7 @@ fn what_has_no_recipient_passes_and_one_that_can_not_be_read_does_not() {
 }
 
 #[test]
-fn only_known_tokens_pass_and_only_about_their_own_senders() {
+fn tokens_are_valid_for_their_own_senders_only() {
     let scene = Scene::good();
     let body = json!({ "to": TO }).to_string();
     let path = format!("/v25.0/{PHONE_ID}/messages");
@@ -136,7 +136,7 @@ fn only_known_tokens_pass_and_only_about_their_own_senders() {
 }
 
 #[test]
-fn the_rest_of_the_graph_api_passes_untouched() {
+fn the_rest_of_the_graph_api_passes_unchanged() {
     let big = "x".repeat(3 << 20);
     let answer = big.clone();
     let upstream = Stand::start(move |_| Reply::Says(200, "application/octet-stream", answer.clone()));
@@ -146,7 +146,7 @@ fn the_rest_of_the_graph_api_passes_untouched() {
     assert_eq!((answer.status, answer.text == big), (200, true));
     assert_eq!(scene.upstream.one().path, path);
     scene.upstream.forget();
-    // More than any body of the gateway's own API may have.
+    // Larger than any body that the gateway's own API accepts.
     let head = "Content-Disposition: form-data; name=\"file\"; filename=\"a.mp4\"\r\nContent-Type: video/mp4";
     let body = format!("--b\r\n{head}\r\n\r\n{}\r\n--b--\r\n", "y".repeat(20 << 20));
     let upload = ureq::http::Request::builder()
@@ -161,13 +161,13 @@ fn the_rest_of_the_graph_api_passes_untouched() {
     let path = format!("/v25.0/{PHONE_ID}/messages?access_token={ACME}");
     assert_eq!(scene.gateway.call("GET", &path, "", None).status, 200);
     assert_eq!(scene.upstream.one().path, path);
-    // The gateway's own paths are never the upstream's.
+    // The gateway's own paths are never forwarded.
     scene.gateway.get("/nothing").error(404, "not_found");
     assert_eq!(scene.gateway.call("POST", "/healthz", ACME, None).status, 405);
 }
 
 #[test]
-fn the_upstream_s_own_token_takes_the_place_of_the_client_s() {
+fn the_upstream_s_token_replaces_the_client_s() {
     let scene = Scene::with(Stand::good(), Stand::good(), Stand::good(), |config| {
         config.replacen(
             "tokens = [\"acme-secret\"]",
@@ -190,7 +190,7 @@ fn the_upstream_s_own_token_takes_the_place_of_the_client_s() {
 }
 
 #[test]
-fn an_upstream_that_fails_is_told_from_one_that_refuses() {
+fn a_failing_upstream_is_distinguished_from_one_that_refuses() {
     let answers = |reply: fn() -> Reply| {
         let scene = Scene::new(Stand::start(move |_| reply()), Stand::good(), Stand::good());
         scene.send(TO)
@@ -232,7 +232,7 @@ fn a_marketing_hold_stops_marketing_and_nothing_else() {
 }
 
 #[test]
-fn nothing_that_sends_passes_unlooked_at_however_it_is_written() {
+fn no_spelling_of_a_path_bypasses_the_check() {
     let scene = Scene::good();
     scene.gateway.block(TO);
     let body = json!({ "messaging_product": "whatsapp", "to": TO, "type": "text", "text": { "body": "x" } });
@@ -283,7 +283,7 @@ fn marketing_messages_are_marketing() {
 }
 
 #[test]
-fn what_passes_is_never_about_another_tenant_s_sender() {
+fn requests_about_another_tenant_s_sender_are_refused() {
     let scene = Scene::good();
     for id in [super::OTHER_ID, "102290129340399"] {
         let answer = scene.gateway.call("GET", &format!("/v25.0/{id}/whatsapp_business_profile"), ACME, None);
@@ -295,19 +295,19 @@ fn what_passes_is_never_about_another_tenant_s_sender() {
 }
 
 #[test]
-fn an_upstream_that_breaks_off_breaks_off() {
+fn a_response_that_breaks_off_is_passed_on_as_such() {
     let scene = Scene::new(Stand::start(|_| Reply::BreaksOff), Stand::good(), Stand::good());
     let body = json!({ "to": TO }).to_string();
     let sent = ureq::post(format!("{}/v25.0/{PHONE_ID}/messages", scene.gateway.url()))
         .header("authorization", format!("Bearer {ACME}"))
         .header("content-type", "application/json")
         .send(body.as_str());
-    // The head says a thousand bytes, and they do not come: no client takes that for an answer.
+    // The head announces a thousand bytes that never arrive, so clients see an error.
     assert!(sent.and_then(|mut answer| answer.body_mut().read_to_string()).is_err());
 }
 
 #[test]
-fn digits_that_may_lack_a_country_code_nobody_knows_are_refused() {
+fn digits_without_a_known_country_code_are_refused() {
     let without_number = |config: String| config.replace("number = \"15550783881\"\n", "");
     let scene = Scene::with(Stand::good(), Stand::good(), Stand::good(), without_number);
     for number in ["+14155550123", "+46732001122"] {
@@ -330,7 +330,7 @@ fn digits_that_may_lack_a_country_code_nobody_knows_are_refused() {
         assert_eq!(scene.send(to).status, 200, "{to}");
     }
     assert_eq!(scene.upstream.received().len(), 3);
-    // Nothing is read for a call's or a marketing message's recipient in another way.
+    // Recipients of calls and marketing messages are read in the same way.
     for (edge, body) in [
         (
             "marketing_messages",
@@ -343,7 +343,7 @@ fn digits_that_may_lack_a_country_code_nobody_knows_are_refused() {
 }
 
 #[test]
-fn digits_that_no_country_has_are_not_taken_for_numbers_of_the_sender_s_country() {
+fn digits_of_no_country_are_not_read_as_numbers_of_the_sender_s_country() {
     let scene = Scene::good();
     for blocked in ["+4741234567", "+841682345678", "+5511987654322", "+2250707123459", "+34612345678"] {
         scene.gateway.block(blocked);
@@ -370,7 +370,7 @@ fn digits_that_no_country_has_are_not_taken_for_numbers_of_the_sender_s_country(
         refused(&post(&scene, ACME, &format!("/v25.0/{PHONE_ID}/{edge}"), &body), 100);
     }
     assert!(scene.upstream.received().is_empty());
-    // New ranges, which the plans do not know yet, are read as they stand.
+    // New ranges that the numbering plans do not know yet are read as written.
     for to in ["46100000000001", "6505551234", "(650) 555-1234", "011 46 73 200 11 22"] {
         assert_eq!(scene.send(to).status, 200, "{to}");
     }

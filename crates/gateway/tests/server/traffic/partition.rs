@@ -1,4 +1,4 @@
-//! What a webhook carries besides plain messages, and what of it can't be read.
+//! Webhooks with more than plain messages, and those that can't be read.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ const FROM: &str = "16505551234";
 const BLOCKED: &str = "16505551235";
 const ACCOUNT: &str = "102290129340398";
 
-/// A scene in which somebody is blocked.
+/// A scene in which one person is blocked.
 fn scene() -> Scene {
     let scene = Scene::good();
     scene.gateway.block(BLOCKED);
@@ -25,7 +25,7 @@ fn change(field: &str, mut value: Value) -> Value {
     ] }] })
 }
 
-/// What arrives of the value of a webhook's only change; null where nothing does.
+/// The part of the only change of a webhook that reaches the callback, or null.
 fn arrives(scene: &Scene, body: &Value) -> Value {
     scene.callback.forget();
     assert_eq!(scene.webhook(&body.to_string()).status, 200, "{body}");
@@ -40,13 +40,13 @@ fn is_out(scene: &Scene, number: &str) -> bool {
     scene.gateway.verdict_of("support", number, "outbound") == "block"
 }
 
-/// A webhook with one message, written as it stands.
+/// A webhook with one message, inserted verbatim.
 fn raw(message: &str) -> String {
     payload(PHONE_ID, &[json!("MESSAGE")]).to_string().replace("\"MESSAGE\"", message)
 }
 
 #[test]
-fn whatever_stands_beside_it_a_blocked_person_s_message_is_stopped_and_a_stop_is_heard() {
+fn odd_members_do_not_let_a_blocked_message_pass_or_hide_an_opt_out() {
     let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
     for odd in [r#""n":1e999"#, r#""n":"\ud83d""#, &format!("\"n\":{deep}"), r#""timestamp":-1"#] {
         let scene = scene();
@@ -61,7 +61,7 @@ fn whatever_stands_beside_it_a_blocked_person_s_message_is_stopped_and_a_stop_is
         assert_eq!(received.text(), message(FROM, "STOP"), "to the byte");
         assert_eq!(received.header("x-hub-signature-256"), signed(&received.body));
     }
-    // In the words themselves.
+    // In the text itself.
     let scene = scene();
     let words = |from: &str, body: &str| {
         raw(&format!(r#"{{"from":"{from}","id":"1","type":"text","text":{{"body":"{body}"}}}}"#))
@@ -73,14 +73,14 @@ fn whatever_stands_beside_it_a_blocked_person_s_message_is_stopped_and_a_stop_is
 }
 
 #[test]
-fn a_sender_written_as_an_integer_is_the_same_one() {
+fn a_number_written_as_an_integer_is_the_same_number() {
     let scene = scene();
     let blocked = json!({ "from": 16_505_551_235_u64, "id": "1", "type": "text", "text": { "body": "x" } });
     assert_eq!(arrives(&scene, &payload(PHONE_ID, &[blocked])), Value::Null);
 }
 
 #[test]
-fn what_is_whose_can_t_be_told_is_held_and_the_rest_arrives_once() {
+fn messages_of_unreadable_people_are_held_and_the_rest_arrives_once() {
     let scene = scene();
     let odd = [
         json!({ "from": "nobody", "id": "2", "type": "text", "text": { "body": "x" } }),
@@ -104,7 +104,7 @@ fn what_is_whose_can_t_be_told_is_held_and_the_rest_arrives_once() {
     let line = r#"portcullis_messages_total{tenant="acme",direction="inbound",outcome="unreadable"} 15"#;
     assert!(metrics.contains(line), "{metrics}");
     assert!(scene.gateway.logged("unreadable_inbound"));
-    // A name that comes twice: two readers could read two things.
+    // With a duplicate name, two parsers could read different values.
     let twice = raw(&format!(r#"{{"from":"{FROM}","from":"16505551236","id":"1","type":"text"}}"#));
     scene.callback.forget();
     assert_eq!(scene.webhook(&twice).status, 503);
@@ -112,7 +112,7 @@ fn what_is_whose_can_t_be_told_is_held_and_the_rest_arrives_once() {
 }
 
 #[test]
-fn the_operator_may_have_what_can_t_be_read_set_aside_or_delivered() {
+fn unreadable_messages_can_be_quarantined_or_delivered() {
     let odd = payload(PHONE_ID, &[json!({ "from": "nobody", "id": "2", "type": "text" })]).to_string();
     let aside = Stand::good();
     let url = aside.url();
@@ -134,9 +134,9 @@ fn the_operator_may_have_what_can_t_be_read_set_aside_or_delivered() {
 }
 
 #[test]
-fn words_and_calls_of_the_blocked_are_stopped_in_whatever_field_they_come() {
+fn messages_and_calls_of_blocked_people_are_removed_from_every_field() {
     let scene = scene();
-    // Said to another app.
+    // Messages to another app.
     let standby = |messages: &[Value]| change("standby", json!({ "standby": { "messages": messages } }));
     assert_eq!(arrives(&scene, &standby(&[text(BLOCKED, "1", "x")])), Value::Null);
     let both = arrives(&scene, &standby(&[text(BLOCKED, "1", "x"), text(FROM, "2", "x")]));
@@ -192,7 +192,7 @@ fn words_and_calls_of_the_blocked_are_stopped_in_whatever_field_they_come() {
 }
 
 #[test]
-fn a_stop_that_a_message_is_edited_to_is_heard_and_old_words_count_by_their_time() {
+fn an_edit_can_opt_out_and_old_messages_count_by_their_time() {
     let scene = Scene::good();
     let edit = json!({
         "from": FROM, "id": "2", "timestamp": jiff::Timestamp::now().as_second().to_string(), "type": "edit",
@@ -200,7 +200,7 @@ fn a_stop_that_a_message_is_edited_to_is_heard_and_old_words_count_by_their_time
     });
     arrives(&scene, &payload(PHONE_ID, &[edit]));
     assert!(is_out(&scene, FROM));
-    // In, out and in again, told of later than the newest wish.
+    // Opted in, out and in again, and received after the latest request.
     let other = "16505551236";
     let at = |second: i64, body: &str| {
         json!({
@@ -220,7 +220,7 @@ fn a_stop_that_a_message_is_edited_to_is_heard_and_old_words_count_by_their_time
 }
 
 #[test]
-fn a_sender_without_a_callback_is_gated_under_the_default_one() {
+fn the_default_callback_is_gated_too() {
     let default = Stand::good();
     let url = default.url();
     let scene = Scene::with(Stand::good(), Stand::good(), Stand::good(), |config| {
@@ -233,7 +233,7 @@ fn a_sender_without_a_callback_is_gated_under_the_default_one() {
     assert_eq!(scene.webhook(&body.to_string()).status, 200);
     assert_eq!(ids(&default.one().json()), ["2"]);
     assert!(is_out(&scene, FROM));
-    // All of a whole webhook goes there as it came.
+    // A webhook without blocked messages is forwarded unchanged.
     default.forget();
     let whole = payload(PHONE_ID, &[text("16505551236", "3", "x")]).to_string();
     assert_eq!(scene.webhook(&whole).status, 200);
@@ -245,7 +245,7 @@ fn a_sender_without_a_callback_is_gated_under_the_default_one() {
 }
 
 #[test]
-fn a_wish_is_heard_though_there_is_nowhere_to_send_it_to() {
+fn an_opt_out_counts_even_without_a_callback() {
     let gateway = Gateway::with(&format!(
         "{SERVER}[meta]\napp_secret = \"{APP_SECRET}\"\n[[tenants]]\nid = \"acme\"\ntokens = [\"{ACME}\"]\n\
          [[tenants.senders]]\nid = \"support\"\nphone_number_id = \"{PHONE_ID}\"\n"
@@ -256,7 +256,7 @@ fn a_wish_is_heard_though_there_is_nowhere_to_send_it_to() {
 }
 
 #[test]
-fn webhooks_of_messenger_and_instagram_go_to_the_default_callback_whole() {
+fn webhooks_of_messenger_and_instagram_go_to_the_default_callback_unchanged() {
     let messenger = r#"{"object":"page","entry":[{"id":"1","time":1458692752478,"messaging":[{"sender":{"id":"2"},"message":{"text":"h\u00e9"}}]}]}"#;
     assert_eq!(Scene::good().webhook(messenger).status, 404, "there is no default");
     let default = Stand::good();
@@ -270,7 +270,7 @@ fn webhooks_of_messenger_and_instagram_go_to_the_default_callback_whole() {
         (received.text(), received.header("x-hub-signature-256")),
         (messenger, &*signed(messenger.as_bytes()))
     );
-    // Beside a business's own.
+    // Together with those of a WhatsApp business.
     default.forget();
     let mut mixed = payload(PHONE_ID, &[text(FROM, "1", "x")]);
     mixed["entry"]
@@ -283,7 +283,7 @@ fn webhooks_of_messenger_and_instagram_go_to_the_default_callback_whole() {
 }
 
 #[test]
-fn a_number_and_an_id_that_come_together_are_one_person() {
+fn a_number_and_an_id_in_one_message_are_one_person() {
     let scene = Scene::good();
     let with_ids = json!({
         "from": FROM, "from_user_id": "US.1", "from_parent_user_id": "US.ENT.1", "id": "1", "type": "text",
@@ -291,7 +291,7 @@ fn a_number_and_an_id_that_come_together_are_one_person() {
     });
     let by_id = |id: &str| json!({ "from_user_id": id, "id": "2", "type": "text", "text": { "body": "x" } });
     arrives(&scene, &payload(PHONE_ID, &[with_ids]));
-    // A block of the number holds for who comes without it from then on.
+    // A block of the number then applies to messages that name only the id.
     scene.gateway.block(FROM);
     assert_eq!(arrives(&scene, &payload(PHONE_ID, &[by_id("US.1")])), Value::Null);
     let parent = json!({ "from_parent_user_id": "US.ENT.1", "id": "2", "type": "text" });
@@ -301,7 +301,7 @@ fn a_number_and_an_id_that_come_together_are_one_person() {
         scene.gateway.call("POST", &format!("/v25.0/{PHONE_ID}/messages"), ACME, Some(body.to_string()))
     };
     assert_eq!(to_user("US.1").json["error"]["code"], 130_403);
-    // And one of the id for the number.
+    // A block of the id applies to the number.
     let number = "16505551236";
     let contacts = json!([{ "wa_id": number, "user_id": "US.2" }]);
     arrives(&scene, &change("messages", json!({ "contacts": contacts, "statuses": [{ "id": "s" }] })));
@@ -309,7 +309,7 @@ fn a_number_and_an_id_that_come_together_are_one_person() {
     assert_eq!(scene.send(number).json["error"]["code"], 130_403);
     scene.gateway.delete("/senders/support/entries", json!({ "number": number })).ok();
     assert_eq!(to_user("US.2").status, 200);
-    // Who adopted a username before anything tied the two, and is blocked by id.
+    // A person who was blocked by id before the number was known.
     scene.gateway.block("user:US.3");
     let number = "16505551237";
     let first =
@@ -328,7 +328,7 @@ fn holds_follow_a_person_to_new_ids_and_a_new_number() {
     arrives(&scene, &payload(PHONE_ID, &[changed]));
     let by_new = json!({ "from_user_id": "US.new", "id": "2", "type": "text", "text": { "body": "x" } });
     assert_eq!(arrives(&scene, &payload(PHONE_ID, &[by_new])), Value::Null);
-    // With numbers and ids at once; and for the tenant's list of all senders as well.
+    // With numbers and ids at once, and for the tenant-wide list as well.
     scene.gateway.post("/tenant/entries", json!({ "number": FROM, "directions": ["outbound"] })).ok();
     let moved = json!({ "from": FROM, "id": "3", "timestamp": "1749416383", "type": "system", "system": {
         "type": "user_changed_number", "wa_id": "12025550173", "user_id": "US.5", "previous_user_id": "US.4",

@@ -1,4 +1,4 @@
-//! Stand-ins for those whom the gateway sends messages on to: an upstream, callbacks, next hops.
+//! Fake servers for an upstream, callbacks and next hops.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::super::support::LONG;
 
-/// A server that remembers what it gets.
+/// A fake server that records the requests it receives.
 pub(crate) struct Stand {
     address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
@@ -44,14 +44,14 @@ impl Received {
     }
 }
 
-/// What it answers.
+/// The response of a fake server.
 pub(crate) enum Reply {
     Status(u16),
-    /// With this type and body.
+    /// Responds with this status, content type and body.
     Says(u16, &'static str, String),
-    /// Nothing, ever.
+    /// Never responds.
     Hangs,
-    /// A head and half a body; then the connection is cut.
+    /// Sends a head and half of the body, then closes the connection.
     BreaksOff,
 }
 
@@ -70,7 +70,7 @@ impl Stand {
         Stand { address, received, _runtime: runtime }
     }
 
-    /// One that takes everything.
+    /// Starts a server that responds to everything with 200.
     pub(crate) fn good() -> Self {
         Self::start(|_| Reply::Status(200))
     }
@@ -83,7 +83,7 @@ impl Stand {
         self.received.lock().unwrap().clone()
     }
 
-    /// The only thing it got.
+    /// The only request received.
     #[track_caller]
     pub(crate) fn one(&self) -> Received {
         let received = self.received();
@@ -91,7 +91,7 @@ impl Stand {
         received[0].clone()
     }
 
-    /// Waits until it has got as many.
+    /// Waits until this many requests have been received.
     #[track_caller]
     pub(crate) fn until(&self, count: usize) -> Vec<Received> {
         let deadline = Instant::now() + LONG;
@@ -111,7 +111,7 @@ type Shared = (Arc<Mutex<Vec<Received>>>, Behaviour);
 
 async fn answer(State((received, behaviour)): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    // What breaks off is no request.
+    // An incomplete request is not recorded.
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };

@@ -1,4 +1,4 @@
-//! Many messages while the list changes, the plugin is exchanged, and the gateway is killed.
+//! Many messages while the list changes, the plugin is reloaded, and the gateway is killed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -10,15 +10,15 @@ use serde_json::json;
 use super::super::support::{ACME, Gateway, variant};
 use super::{PHONE_ID, Scene, ids, payload, signed, text};
 
-/// How many messages there are at least, and how many exchanges of the plugin while they pass.
+/// The least number of messages, and of plugin reloads while they pass.
 const MESSAGES: u64 = 10_000;
 const RELOADS: u64 = 3;
-/// Where that many exchanges don't happen among so many messages, something is wrong.
+/// If there are fewer reloads among so many messages, something is wrong.
 const TOO_MANY: u64 = 500_000;
 /// Numbers whose blocks come and go.
 const CHANGING: u64 = 50;
 
-/// A number that is never blocked, one that always is, or one that changes, by turns.
+/// In turn, a number that is never blocked, one that is always blocked, and one that changes.
 fn from(n: u64) -> String {
     match n % 4 {
         0 => "16505551234".to_owned(),
@@ -27,10 +27,10 @@ fn from(n: u64) -> String {
     }
 }
 
-/// When a number's block was asked for and acknowledged, by a clock that all threads share.
+/// When blocks were requested and acknowledged, by a clock that all threads share.
 #[derive(Default)]
 struct Times {
-    /// Number, whether it is blocked since, asked, acknowledged.
+    /// The number, whether it is blocked from then on, and the times of request and acknowledgment.
     changes: Mutex<Vec<(String, bool, u64, u64)>>,
     clock: AtomicU64,
 }
@@ -40,14 +40,14 @@ impl Times {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Whether a number may have been in this state at some time between two.
+    /// Whether a number may have been in this state at some time between the two.
     fn may_be(&self, number: &str, blocked: bool, since: u64, until: u64) -> bool {
         let changes = self.changes.lock().unwrap();
         let mut state = false;
         let mut may = false;
         let mut settled = 0;
         for (_, to, asked, done) in changes.iter().filter(|change| change.0 == number) {
-            // Until it is acknowledged, either may be.
+            // Until the change is acknowledged, both states are possible.
             may |= state == blocked && settled <= until && since <= *done;
             may |= *to == blocked && *asked <= until && since <= *done;
             (state, settled) = (*to, *asked);
@@ -57,7 +57,7 @@ impl Times {
 }
 
 #[test]
-fn each_message_passes_or_not_by_the_list_of_its_time_and_none_is_lost_or_doubled() {
+fn each_message_is_decided_by_the_list_of_its_time_and_none_is_lost_or_duplicated() {
     let scene = Scene::good();
     let gateway = &scene.gateway;
     let component = portcullis_plugin_bundle::EXACT.component;
@@ -149,7 +149,7 @@ fn each_message_passes_or_not_by_the_list_of_its_time_and_none_is_lost_or_double
 }
 
 #[test]
-fn whatever_was_acknowledged_had_been_accepted_when_the_gateway_is_killed() {
+fn every_acknowledged_message_was_accepted_when_the_gateway_is_killed() {
     let mut scene = Scene::good();
     for round in 0..3_u64 {
         let acknowledged: Mutex<Vec<u64>> = Mutex::default();
@@ -171,7 +171,7 @@ fn whatever_was_acknowledged_had_been_accepted_when_the_gateway_is_killed() {
                             .header("x-hub-signature-256", signed(body.as_bytes()));
                         match request.send(body.as_str()) {
                             Ok(answer) if answer.status() == 200 => acknowledged.lock().unwrap().push(id),
-                            // It is gone.
+                            // The gateway is gone.
                             _ => break,
                         }
                     }
@@ -195,9 +195,8 @@ fn whatever_was_acknowledged_had_been_accepted_when_the_gateway_is_killed() {
     }
 }
 
-/// So that the storm is one of its own gateway.
 #[test]
-fn a_stranger_s_message_is_not_stopped_by_somebody_else_s_block() {
+fn a_block_of_one_tenant_does_not_affect_another() {
     let scene = Scene::good();
     let block = |gateway: &Gateway| {
         gateway.api("POST", "/senders/support/entries", ACME, Some(json!({ "number": "16505551235" })))

@@ -1,4 +1,4 @@
-//! An upstream behind TLS, by HTTP/1.1 and by HTTP/2.
+//! Upstreams with TLS, over HTTP/1.1 and HTTP/2.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::super::support::{ACME, Gateway, SERVER};
 use super::PHONE_ID;
 
-/// A server that remembers by which version it was asked, and for which host.
+/// A server that records the HTTP version and host of each request.
 struct Secure {
     port: u16,
     certificate: String,
@@ -77,7 +77,7 @@ fn send(gateway: &Gateway) -> u16 {
 }
 
 #[test]
-fn an_upstream_is_spoken_to_by_the_newest_version_that_it_offers() {
+fn the_newest_http_version_that_the_upstream_offers_is_used() {
     for (offered, version) in [
         (&["h2", "http/1.1"][..], Version::HTTP_2),
         (&["http/1.1"], Version::HTTP_11),
@@ -86,14 +86,14 @@ fn an_upstream_is_spoken_to_by_the_newest_version_that_it_offers() {
         let upstream = secure(offered);
         let gateway = Gateway::trusting(&config(upstream.port), &upstream.certificate);
         assert_eq!((send(&gateway), send(&gateway)), (200, 200));
-        // Told once: by HTTP/2, some servers refuse a host that is told twice.
+        // The host is sent once: some HTTP/2 servers refuse a `host` header beside `:authority`.
         let host = format!("localhost:{}", upstream.port);
         assert_eq!(*upstream.asked.lock().unwrap(), [(version, host.clone()), (version, host)]);
     }
 }
 
 #[test]
-fn an_upstream_with_a_certificate_of_nobody_s_gets_nothing() {
+fn an_upstream_with_an_untrusted_certificate_gets_nothing() {
     let (upstream, other) = (secure(&["h2"]), secure(&["h2"]));
     let gateway = Gateway::trusting(&config(upstream.port), &other.certificate);
     assert_eq!(send(&gateway), 502);

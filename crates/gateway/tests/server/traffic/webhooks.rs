@@ -8,7 +8,7 @@ use super::{OTHER_ID, PHONE_ID, Scene, entry, ids, payload, signed, text, webhoo
 const FROM: &str = "16505551234";
 
 #[test]
-fn the_handshake_gives_the_challenge_back_for_the_right_token_only() {
+fn the_handshake_returns_the_challenge_for_the_right_token_only() {
     let scene = Scene::good();
     let ask = |query: &str| scene.gateway.call("GET", &format!("/webhooks/meta?{query}"), "", None);
     let right = ask("hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=verify-secret");
@@ -26,7 +26,7 @@ fn the_handshake_gives_the_challenge_back_for_the_right_token_only() {
 }
 
 #[test]
-fn what_is_not_signed_by_meta_goes_nowhere() {
+fn webhooks_without_metas_signature_are_refused() {
     let scene = Scene::good();
     let body = payload(PHONE_ID, &[text(FROM, "1", "x")]).to_string();
     let right = signed(body.as_bytes());
@@ -43,9 +43,9 @@ fn what_is_not_signed_by_meta_goes_nowhere() {
 }
 
 #[test]
-fn what_has_nothing_to_be_taken_out_arrives_to_the_byte_with_metas_signature() {
+fn a_webhook_without_blocked_messages_arrives_byte_for_byte_with_metas_signature() {
     let scene = Scene::good();
-    // Spaces, an escaped emoji, a number that no float holds, fields that nobody knows yet.
+    // With spaces, an escaped emoji, a number that no float can represent, and unknown fields.
     let body = format!(
         r#"{{ "object":"whatsapp_business_account", "entry":[{{"id":"1","changes":[{{"field":"messages","value":{{"messaging_product":"whatsapp","metadata":{{"phone_number_id":"{PHONE_ID}"}},"messages":[{{"from":"{FROM}","id":"wamid.1","type":"text","text":{{"body":"\ud83d\udc4d \/"}},"n":12345678901234567890.10}}]}}}}],"time":1.50}}],"future":{{}} }}"#
     );
@@ -56,7 +56,7 @@ fn what_has_nothing_to_be_taken_out_arrives_to_the_byte_with_metas_signature() {
 }
 
 #[test]
-fn messages_of_the_blocked_vanish_and_all_else_stays_in_its_order() {
+fn messages_of_blocked_people_are_removed_and_the_rest_keeps_its_order() {
     let scene = Scene::good();
     scene.gateway.block("+16505551235");
     let kinds = [
@@ -77,7 +77,7 @@ fn messages_of_the_blocked_vanish_and_all_else_stays_in_its_order() {
     let sent = body.to_string();
     assert_eq!(scene.webhook(&sent).status, 200);
     let received = scene.callback.one();
-    // Signed anew, and as Meta writes it.
+    // Signed again, and in Meta's formatting.
     assert_eq!(received.header("x-hub-signature-256"), signed(&received.body));
     assert!(received.text().is_ascii());
     assert!(received.text().contains(r"h\u00e9j \ud83d\udc4d"), "{}", received.text());
@@ -95,7 +95,7 @@ fn messages_of_the_blocked_vanish_and_all_else_stays_in_its_order() {
 }
 
 #[test]
-fn nothing_is_sent_on_where_nothing_is_left_and_statuses_stay() {
+fn an_empty_webhook_is_not_sent_and_statuses_are_kept() {
     let scene = Scene::good();
     scene.gateway.block(FROM);
     let alone = payload(PHONE_ID, &[text(FROM, "1", "x")]);
@@ -113,7 +113,7 @@ fn nothing_is_sent_on_where_nothing_is_left_and_statuses_stay() {
 }
 
 #[test]
-fn several_businesses_in_one_webhook_get_what_is_theirs() {
+fn several_businesses_in_one_webhook_get_their_own_parts() {
     let scene = Scene::good();
     let entries = [
         entry(PHONE_ID, &[text(FROM, "1", "x")]),
@@ -131,7 +131,7 @@ fn several_businesses_in_one_webhook_get_what_is_theirs() {
 }
 
 #[test]
-fn what_is_of_an_account_goes_to_its_sender_and_what_is_nobody_s_waits() {
+fn events_of_an_account_go_to_its_sender_and_unknown_ones_are_retried_by_meta() {
     let scene = Scene::good();
     let of_account = json!({ "object": "whatsapp_business_account", "entry": [{
         "id": "102290129340399", "changes": [{ "field": "account_update", "value": { "event": "VERIFIED" } }],
@@ -153,7 +153,7 @@ fn what_is_of_an_account_goes_to_its_sender_and_what_is_nobody_s_waits() {
 }
 
 #[test]
-fn the_callback_s_answer_is_metas() {
+fn the_callback_s_response_is_returned_to_meta() {
     for (reply, status) in [
         (Reply::Status as fn(u16) -> Reply, 500),
         (Reply::Status, 404),
@@ -173,7 +173,7 @@ fn the_callback_s_answer_is_metas() {
 }
 
 #[test]
-fn what_one_business_took_it_gets_once_though_another_did_not() {
+fn a_business_gets_its_part_once_even_if_another_fails() {
     let failures = std::sync::atomic::AtomicU32::new(2);
     let flaky = Stand::start(move |_| {
         use std::sync::atomic::Ordering::Relaxed;
@@ -188,13 +188,13 @@ fn what_one_business_took_it_gets_once_though_another_did_not() {
     let statuses: Vec<u16> = (0..3).map(|_| scene.webhook(&body).status).collect();
     assert_eq!(statuses, [500, 500, 200]);
     assert_eq!((scene.callback.received().len(), scene.other.received().len()), (1, 3));
-    // The same once more is another delivery.
+    // The same webhook sent again is another delivery.
     assert_eq!(scene.webhook(&body).status, 200);
     assert_eq!(scene.callback.received().len(), 2);
 }
 
 #[test]
-fn a_sender_may_have_them_marked_or_put_aside() {
+fn blocked_messages_can_be_marked_or_quarantined() {
     let marked = Scene::with(Stand::good(), Stand::good(), Stand::good(), |config| {
         config.replacen("waba_id = \"102290129340398\"", "blocked_inbound = \"mark\"", 1)
     });

@@ -1,4 +1,4 @@
-//! Wishes count by their own time, in whichever order they arrive.
+//! Opt-outs and opt-ins count by their own time, in whichever order they arrive.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{PHONE_ID, Scene, payload, text_at};
 
 const FROM: &str = "16505551234";
 
-/// Some minutes ago.
+/// The Unix time this many seconds ago.
 fn ago(seconds: i64) -> i64 {
     jiff::Timestamp::now().as_second() - seconds
 }
@@ -25,7 +25,7 @@ fn is_out(scene: &Scene, number: &str) -> bool {
     scene.gateway.verdict_of("support", number, "outbound") == "block"
 }
 
-/// All orders of these.
+/// All permutations of these.
 fn orders(events: &[usize]) -> BTreeSet<Vec<usize>> {
     if events.is_empty() {
         return BTreeSet::from([Vec::new()]);
@@ -43,7 +43,7 @@ fn orders(events: &[usize]) -> BTreeSet<Vec<usize>> {
 }
 
 #[test]
-fn a_start_that_comes_late_does_not_lift_the_stop_after_it() {
+fn a_late_opt_in_does_not_lift_a_newer_opt_out() {
     let status = Arc::new(AtomicU16::new(503));
     let answers = Arc::clone(&status);
     let callback = Stand::start(move |_| Reply::Status(answers.load(Ordering::SeqCst)));
@@ -57,10 +57,10 @@ fn a_start_that_comes_late_does_not_lift_the_stop_after_it() {
 }
 
 #[test]
-fn in_every_order_of_arrival_the_newest_wish_counts() {
+fn in_every_order_of_arrival_the_latest_request_counts() {
     let scene = Scene::good();
     let newest_is = |words: [&str; 3], stops: bool, region: usize| {
-        // Each wish once or twice.
+        // Each request once or twice.
         let repeated: [&[usize]; 4] = [&[0, 1, 2], &[0, 0, 1, 2], &[0, 1, 1, 2], &[0, 1, 2, 2]];
         let all: BTreeSet<Vec<usize>> = repeated.iter().flat_map(|events| orders(events)).collect();
         assert_eq!(all.len(), 6 + 3 * 12);
@@ -82,7 +82,7 @@ fn in_every_order_of_arrival_the_newest_wish_counts() {
 }
 
 #[test]
-fn an_older_wish_is_on_record_as_such() {
+fn an_older_request_is_recorded_as_outdated() {
     let scene = Scene::good();
     hear(&scene, text_at(ago(60), FROM, "1", "STOP"));
     hear(&scene, text_at(ago(600), FROM, "2", "START"));
@@ -127,7 +127,7 @@ fn preferences_count_by_their_time_too() {
 }
 
 #[test]
-fn one_stop_that_comes_three_times_is_confirmed_once() {
+fn an_opt_out_received_three_times_is_confirmed_once() {
     let scene = Scene::good();
     let stop = text_at(ago(5), FROM, "wamid.1", "STOP");
     for (delivery, status) in [(1, 200), (2, 400), (3, 400)] {
@@ -136,7 +136,7 @@ fn one_stop_that_comes_three_times_is_confirmed_once() {
         assert_eq!(scene.send(FROM).status, 400);
     }
     assert_eq!(scene.upstream.received().len(), 1);
-    // One who is out already is not out anew.
+    // A person who is opted out already does not opt out again.
     for (id, words) in [("wamid.2", "STOP"), ("wamid.3", "stop!")] {
         hear(&scene, text_at(ago(3), FROM, id, words));
         assert_eq!(scene.send(FROM).status, 400);
@@ -147,7 +147,7 @@ fn one_stop_that_comes_three_times_is_confirmed_once() {
 }
 
 #[test]
-fn messages_that_share_an_id_are_heard_each() {
+fn messages_with_the_same_id_all_count() {
     let scene = Scene::good();
     let other = "16505551235";
     for (id, base) in [("seq-1", 200), ("", 100)] {
@@ -164,7 +164,7 @@ fn messages_that_share_an_id_are_heard_each() {
 }
 
 #[test]
-fn what_has_no_time_that_can_be_read_lifts_nothing_and_stops() {
+fn a_request_without_a_readable_time_can_opt_out_but_not_in() {
     let milliseconds = json!(format!("{}000", ago(600)));
     for odd in
         [json!(null), json!(0), json!("0"), json!(-5), json!(1.5), json!("soon"), milliseconds, json!([1])]
@@ -191,7 +191,7 @@ fn what_has_no_time_that_can_be_read_lifts_nothing_and_stops() {
 }
 
 #[test]
-fn of_a_stop_and_a_start_in_one_second_the_stop_counts_also_after_a_crash() {
+fn of_an_opt_out_and_an_opt_in_in_one_second_the_opt_out_counts_even_after_a_crash() {
     let mut scene = Scene::good();
     let (start, stop) = (text_at(ago(50), FROM, "1", "START"), text_at(ago(50), FROM, "2", "STOP"));
     hear(&scene, start.clone());
@@ -204,7 +204,7 @@ fn of_a_stop_and_a_start_in_one_second_the_stop_counts_also_after_a_crash() {
 }
 
 #[test]
-fn a_message_from_before_a_change_of_number_undoes_nothing_of_it() {
+fn a_message_from_before_a_change_of_number_does_not_undo_it() {
     let (new, user) = ("12025550173", "US.7");
     let scene = Scene::good();
     let named = |message: Value| {
@@ -228,11 +228,11 @@ fn a_message_from_before_a_change_of_number_undoes_nothing_of_it() {
         scene.gateway.call("POST", &format!("/v25.0/{PHONE_ID}/messages"), ACME, Some(body.to_string()))
     };
     assert_eq!(send().json["error"]["code"], 130_403, "the id is that of the new number");
-    // Unblocked since, it stays so when the change is told of again.
+    // Unblocked since, the number stays so if the change is received again.
     scene.gateway.delete("/senders/support/entries", json!({ "number": new })).ok();
     hear(&scene, moved.clone());
     assert_eq!(send().status, 200);
-    // What the person wanted before the change counts for the new number, also where it comes late.
+    // What the person asked for before the change counts for the new number, even if it arrives late.
     hear(&scene, named(text_at(ago(500), FROM, "2", "STOP")));
     assert!(is_out(&scene, new) && is_out(&scene, FROM));
     hear(&scene, named(text_at(ago(200), new, "3", "START")));
@@ -240,7 +240,7 @@ fn a_message_from_before_a_change_of_number_undoes_nothing_of_it() {
 }
 
 #[test]
-fn a_block_for_a_time_does_not_end_one_without_end() {
+fn a_temporary_block_does_not_end_a_permanent_one() {
     let scene = Scene::good();
     let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
     for (number, user) in [("16505550001", "US.1"), ("16505550002", "US.2")] {
@@ -282,7 +282,7 @@ fn the_confirmation_is_one_text_or_interactive_message_and_nothing_else() {
         let scene = Scene::good();
         hear(&scene, text_at(ago(1), FROM, "1", "STOP"));
         assert_eq!(post(&scene, path, &body), 400, "{body}");
-        // And it has not used the confirmation up.
+        // The refused message has not used up the confirmation.
         let interactive = json!({
             "messaging_product": "whatsapp", "to": FROM, "type": "interactive", "interactive": { "type": "button" },
         });
