@@ -5,7 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use tracing::error;
 
-use portcullis_edge::http::answer::{self, Answer};
+use portcullis_edge::http::answer::Answer;
 use portcullis_edge::http::auth::Admin;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::ops::blocking;

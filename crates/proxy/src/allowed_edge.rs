@@ -50,11 +50,13 @@ pub fn reaches_people(segment: &str) -> bool {
 /// Why a string isn't a valid [`AllowedEdge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AllowedEdgeError {
+    /// It is not written as one.
     #[error(
         "not an edge: write it as {{phone-number-id}}/some_edge, {{waba-id}}/some_edge or {{id}}/some_edge, in lower-case \
          letters, digits and '_'"
     )]
     Form,
+    /// Its requests reach people.
     #[error("{0} reaches people and can't be allowed: its requests are always checked or rejected")]
     Sends(&'static str),
 }

@@ -82,6 +82,12 @@ const REMOVAL_QUERY: &[QueryParameter] = &[
         schema: || json!({"type": "string", "enum": ["operator", "opt_out", "marketing", "all"], "default": "operator"}),
         required: false,
     },
+    QueryParameter {
+        name: "requested",
+        description: "When the person asked for it, if that was earlier than now",
+        schema: || json!({"type": "string", "format": "date-time"}),
+        required: false,
+    },
 ];
 
 const TRAIL_QUERY: &[QueryParameter] = &[
