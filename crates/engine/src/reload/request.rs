@@ -141,9 +141,11 @@ pub(crate) enum Goal {
 
 /// Sends the answer to a request, once. Dropped without an answer if a later request supersedes this one.
 #[derive(Clone, Debug)]
-pub(crate) struct Reply(Arc<Mutex<Option<oneshot::Sender<Result<Reloaded, Arc<ReloadError>>>>>>);
+pub(crate) struct Reply(Arc<Mutex<Option<oneshot::Sender<Reported>>>>);
 
-pub(crate) type Answer = oneshot::Receiver<Result<Reloaded, Arc<ReloadError>>>;
+pub(crate) type Answer = oneshot::Receiver<Reported>;
+
+type Reported = Result<Reloaded, Arc<ReloadError>>;
 
 impl Reply {
     pub(super) fn new() -> (Self, Answer) {
@@ -151,7 +153,7 @@ impl Reply {
         (Reply(Arc::new(Mutex::new(Some(sender)))), answer)
     }
 
-    pub(super) fn send(&self, answer: Result<Reloaded, Arc<ReloadError>>) {
+    pub(super) fn send(&self, answer: Reported) {
         if let Some(sender) = self.0.lock().take() {
             // The caller may have stopped waiting.
             let _ = sender.send(answer);
