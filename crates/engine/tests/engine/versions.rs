@@ -27,8 +27,11 @@ async fn an_old_version_that_a_spec_is_pinned_to_survives_a_restart() {
     let spec = || acme().plugin(PluginRef::version("mine", &first));
     host.put(spec()).await;
     put_versions(&host.engine, 1..12).await;
-    let host = host.reopened().await;
-    // The folder is scanned before the tenant is put.
+    let Host { dir, engine, .. } = host;
+    engine.close().await.unwrap();
+    std::fs::write(dir.path().join("plugins/mine.wasm"), component(99)).unwrap();
+    let host = Host::in_dir(dir, |builder| builder).await;
+    // The new file is found before the tenant is put.
     host.engine.rescan_plugins().await.unwrap();
     let list = host.put(spec()).await;
     assert!(!is_blocked(&list, 1).await);
