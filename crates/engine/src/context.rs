@@ -1,5 +1,6 @@
-//! What the parts of an engine share.
+//! State shared by all parts of an engine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_ledger::Ledger;
@@ -8,26 +9,28 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::events::Events;
-use crate::kept::KeptSettings;
+use crate::lifecycle::Lifecycle;
 use crate::residency::Residency;
-use crate::slots::Slots;
+use crate::settings::SettingsStore;
 use crate::states::States;
+use crate::workers::Workers;
 
-/// What the parts of an engine share.
+/// State shared by all parts of an engine.
 pub(crate) struct Context {
     pub(crate) ledger: Ledger,
     pub(crate) plugins: PluginStore,
     pub(crate) states: States,
     pub(crate) residency: Residency,
-    pub(crate) kept: KeptSettings,
+    pub(crate) settings: SettingsStore,
     pub(crate) events: Events,
-    /// Notified when a hold was written that may end before all others.
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    /// Notified after a write of an entry that expires, which may be the next one to do so.
     pub(crate) expiry: Notify,
-    /// How many reloads are at work at once.
-    pub(crate) slots: Slots,
-    /// For how long what served before stays ready after a reload.
+    /// Runs reloads.
+    pub(crate) workers: Arc<Workers>,
+    /// How long the previous generations stay ready after a reload.
     pub(crate) watch: Duration,
     pub(crate) host: portcullis_host::Engine,
-    /// Where background tasks run: faults are noticed on threads of all kinds.
+    /// Runs background tasks. Faults are noticed on any thread, also outside of a runtime.
     pub(crate) runtime: Handle,
 }

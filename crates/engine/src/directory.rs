@@ -1,10 +1,12 @@
-//! The tenants in service, and how they change.
+//! The tenants in service.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use portcullis_ledger::{LedgerError, TenantId};
 use portcullis_plugin_store::{Digest, Finding, PluginVersion};
 use tracing::{info, warn};
@@ -16,26 +18,30 @@ use crate::spec::TenantSpec;
 use crate::tenant::{Opened, Tenant, fill};
 
 /// The tenants in service.
+///
+/// Locks are taken in this order: the [`Reload`](crate::reload::Reload) guards of the tenants by name, `changing`, the tenant's
+/// removal lock, a list's slot.
 pub(crate) struct Directory {
     pub(crate) context: Arc<Context>,
     tenants: ArcSwap<BTreeMap<TenantId, Arc<Tenant>>>,
-    /// Held while tenants are changed. After their [`Reload`](crate::reload::Reload)'s own lock.
+    /// Held while tenants are put or removed.
     changing: Mutex<()>,
 }
 
-/// How often the log of a forgotten tenant's entries is tried to be emptied, while it is read.
-const EMPTYING_ATTEMPTS: usize = 20;
+/// How often the ledger is asked to clear its log of a forgotten tenant while the log is being read.
+const CLEARING_ATTEMPTS: usize = 20;
+const CLEARING_PAUSE: Duration = Duration::from_millis(100);
 
-/// What became of a spec.
+/// What a spec did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// The tenant is new.
+    /// It created the tenant.
     Created,
-    /// It was there before.
+    /// It replaced the tenant's earlier spec.
     Replaced,
 }
 
-/// All of these block: for as long as it takes to fill the lists that are new.
+/// All of these block for as long as it takes to fill the new lists.
 impl Directory {
     pub(crate) fn new(context: Arc<Context>) -> Self {
         Directory { context, tenants: ArcSwap::default(), changing: Mutex::new(()) }
@@ -49,42 +55,55 @@ impl Directory {
         self.tenants.load_full()
     }
 
-    /// Serves these tenants, in the place of those that have their names. Each by itself: one that can't be served as its spec
-    /// says stays as it was.
+    /// Puts tenants into service, each by itself: one that can't be served as its spec says stays as it was.
     pub(crate) fn put(&self, specs: Vec<TenantSpec>) -> Vec<Result<Put, TenantError>> {
+        let Ok(_operation) = self.context.lifecycle.begin() else {
+            return specs.iter().map(|_| Err(TenantError::Closed)).collect();
+        };
         let ids: Vec<TenantId> = specs.iter().map(|spec| spec.id.clone()).collect();
         let _held = self.hold(&ids);
         let before = self.tenants();
+        let mut seen = HashSet::new();
         let mut opened = Vec::with_capacity(specs.len());
         for spec in specs {
             let id = spec.id.clone();
-            let tenant = before.get(&id);
-            opened.push(Opened::open(spec, tenant, &self.context).inspect_err(|_| {
-                // Without the error, which may hold the plugin's own words: the caller has it.
-                warn!(tenant = %id, "the tenant can't be served with these settings: it stays as it was");
+            if !seen.insert(id.clone()) {
+                // It would be prepared on the tenant as it was before the first one.
+                opened.push(Err(TenantError::Duplicate(id)));
+                continue;
+            }
+            opened.push(Opened::open(spec, before.get(&id), &self.context).inspect_err(|_| {
+                // Without the error, which may contain the plugin's own words. The caller has it.
+                warn!(tenant = %id, "the tenant's new settings are refused: it stays as it was");
             }));
         }
         let unfilled: Vec<_> =
             opened.iter().flatten().flat_map(|opened| opened.unfilled.iter().cloned()).collect();
         fill(&unfilled, &self.context.residency);
         let mut tenants = (*before).clone();
+        let mut new_lists = Vec::new();
         let put = opened
             .into_iter()
             .map(|opened| {
                 let opened = opened?;
                 let spec = opened.spec();
-                self.context.kept.put(spec)?;
+                self.context.settings.put(spec)?;
                 let id = spec.id.clone();
+                new_lists.extend(opened.unfilled.iter().cloned());
                 let is_new = tenants.insert(id, opened.put_in_place()).is_none();
                 Ok(if is_new { Put::Created } else { Put::Replaced })
             })
             .collect();
         self.tenants.store(Arc::new(tenants));
+        // Ties and expirations that were committed while these lists were filled did not find them.
+        new_lists.iter().for_each(|list| list.catch_up());
+        self.context.residency.make_room();
         put
     }
 
-    /// Serves these tenants no more. Their entries stay in the ledger, and are in force again where they are put again.
+    /// Takes tenants out of service. Their entries stay in the ledger.
     pub(crate) fn remove(&self, ids: &[TenantId]) -> usize {
+        let Ok(_operation) = self.context.lifecycle.begin() else { return 0 };
         let _held = self.hold(ids);
         self.take_out(ids)
     }
@@ -95,25 +114,31 @@ impl Directory {
         for id in ids {
             removed.extend(tenants.remove(id));
         }
-        // No caller finds them from here on.
+        // No caller finds them from now on.
         self.tenants.store(Arc::new(tenants));
         for tenant in &removed {
-            tenant.members.store(None);
-            tenant.changes.send_replace(());
+            for list in tenant.remove(ReloadError::TenantRemoved) {
+                list.unload();
+            }
         }
         removed.len()
     }
 
-    /// Removes a tenant, its entries, and the key without which copies of those are noise.
+    /// Removes a tenant, its entries, and its key.
     pub(crate) fn forget(&self, id: &TenantId) -> Result<(), Error> {
+        let _operation = self.context.lifecycle.begin()?;
         let _held = self.hold(std::slice::from_ref(id));
+        // This also waits for states that are being saved.
         let was_served = self.take_out(std::slice::from_ref(id)) > 0;
-        let was_known = self.forget_entries(id)?;
-        self.context.kept.forget(id);
-        if let Err(error) = self.context.states.forget(id) {
-            // Nobody can read them any more, for want of the key.
-            warn!(tenant = %id, %error, "the saved states of the forgotten tenant could not be removed");
+        let forgotten = self.forget_entries(id);
+        if let Ok(_) | Err(LedgerError::LogInUse) = forgotten {
+            self.context.settings.forget(id);
+            if let Err(error) = self.context.states.forget(id) {
+                // Without the key they are unreadable.
+                warn!(tenant = %id, %error, "the saved states of the forgotten tenant can't be removed");
+            }
         }
+        let was_known = forgotten?;
         match was_served || was_known {
             true => Ok(()),
             false => Err(Error::UnknownTenant(id.clone())),
@@ -121,23 +146,22 @@ impl Directory {
     }
 
     fn forget_entries(&self, id: &TenantId) -> Result<bool, LedgerError> {
-        let mut known = false;
+        let mut was_known = false;
         for attempt in 1.. {
             match self.context.ledger.forget_tenant(id) {
-                // A page or an export is being read: that is over soon.
-                Err(LedgerError::LogInUse) if attempt < EMPTYING_ATTEMPTS => {
-                    known = true;
-                    std::thread::sleep(std::time::Duration::from_millis(100));
+                // A page or an export is being read, which ends soon.
+                Err(LedgerError::LogInUse) if attempt < CLEARING_ATTEMPTS => {
+                    was_known = true;
+                    thread::sleep(CLEARING_PAUSE);
                 }
-                forgotten => return forgotten.map(|anything| anything || known),
+                forgotten => return forgotten.map(|anything| anything || was_known),
             }
         }
-        Ok(known)
+        Ok(was_known)
     }
 
-    /// Holds everybody else up who would change these tenants: first the exchange of their plugins, in the order of their names,
-    /// then other changes.
-    fn hold(&self, ids: &[TenantId]) -> (Vec<ReloadGuard>, parking_lot::MutexGuard<'_, ()>) {
+    /// Keeps others from changing these tenants, and from reloading their plugins.
+    fn hold(&self, ids: &[TenantId]) -> (Vec<ReloadGuard>, MutexGuard<'_, ()>) {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
         ids.dedup();
@@ -148,7 +172,7 @@ impl Directory {
             let before = found(&self.tenants.load());
             let held = before.iter().map(|tenant| tenant.reload.hold()).collect();
             let changing = self.changing.lock();
-            // Somebody may have added, or removed, one just now.
+            // A tenant may have been put or removed just now.
             let now = found(&self.tenants.load());
             let is_same = before.len() == now.len()
                 && before.iter().zip(&now).all(|(before, now)| Arc::ptr_eq(before, now));
@@ -158,22 +182,23 @@ impl Directory {
         }
     }
 
-    /// Looks at the folder of plugins, and has what is new there loaded. Blocks for as long as compiling takes.
+    /// Looks for new plugins in the folder, and has their tenants load them. Blocks for as long as compiling takes.
     pub(crate) fn rescan_plugins(&self) {
+        let Ok(_operation) = self.context.lifecycle.begin() else { return };
         for finding in self.context.plugins.rescan() {
             match finding {
                 Finding::Changed { name, version } => {
                     info!(
                         plugin = name,
                         digest = version.digest.short(),
-                        "a new version of the plugin is there"
+                        "found a new version of the plugin"
                     );
                     self.offer(&version);
                 }
                 Finding::Problem { name, error } => {
                     warn!(
                         plugin = name,
-                        "the plugin's new file can't be used: whoever has a version of it goes on with that"
+                        "the plugin's new file can't be used: its tenants keep their version"
                     );
                     let error = Arc::new(error);
                     for tenant in self.tenants_with(&name) {
@@ -184,17 +209,14 @@ impl Directory {
                     }
                 }
                 Finding::Gone { name } => {
-                    warn!(
-                        plugin = name,
-                        "the plugin's file is gone: whoever has a version of it goes on with that"
-                    );
+                    warn!(plugin = name, "the plugin's file was removed: its tenants keep their version");
                 }
             }
         }
         self.drop_old_versions();
     }
 
-    /// A version is the newest of its plugin now. Returns how many tenants have that plugin.
+    /// Has the tenants that follow a plugin load its newest version. Returns how many tenants have the plugin.
     pub(crate) fn offer(&self, version: &PluginVersion) -> usize {
         let tenants = self.tenants_with(&version.name);
         tenants.iter().for_each(|tenant| tenant.reload.follow(version.digest));
@@ -208,10 +230,46 @@ impl Directory {
         self.tenants.load().values().filter(has).cloned().collect()
     }
 
-    /// Lets go of versions that no tenant has.
+    /// Drops old versions that no tenant uses.
     pub(crate) fn drop_old_versions(&self) {
+        let tenants = self.tenants();
+        if tenants.is_empty() {
+            // They are yet to be put, and their specs may name old versions.
+            return;
+        }
+        // Tenants that are not served now may be put again.
+        let chosen = self.context.settings.chosen_versions();
+        let chosen = chosen.iter().filter_map(|version| version.parse().ok());
         let in_use: HashSet<Digest> =
-            self.tenants.load().values().flat_map(|tenant| tenant.reload.in_use()).collect();
+            tenants.values().flat_map(|tenant| tenant.reload.in_use()).chain(chosen).collect();
         self.context.plugins.retain(|digest| in_use.contains(digest));
+    }
+
+    /// Stops everything: waits for the operations under way, saves the states that are due, and unloads the lists.
+    pub(crate) fn close(&self) {
+        self.context.lifecycle.close();
+        let tenants = self.tenants();
+        // Ends shadow runs, which otherwise last as long as there is no traffic.
+        tenants.values().for_each(|tenant| tenant.reload.abandon(ReloadError::Closed));
+        self.context.lifecycle.wait_until_idle();
+        for tenant in tenants.values() {
+            if let Some(members) = tenant.members.load_full() {
+                members.lists().for_each(|list| list.save_before_closing());
+            }
+        }
+        self.tenants.store(Arc::default());
+        for tenant in tenants.values() {
+            for list in tenant.remove(ReloadError::Closed) {
+                list.unload();
+            }
+        }
+    }
+
+    /// Stops everything without waiting. Operations under way end as if nothing had happened.
+    pub(crate) fn abandon(&self) {
+        self.context.lifecycle.close();
+        for tenant in self.tenants().values() {
+            tenant.abandon(ReloadError::Closed);
+        }
     }
 }

@@ -1,252 +1,103 @@
-//! The engine: tenants and their blacklists, behind no interface.
+//! The engine: tenants, their blacklists, and the plugins that answer for them.
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use portcullis_ledger::{Ledger, LedgerError, MasterKey, Scope, SenderId, StorageUrl, TenantId};
+use portcullis_ledger::{Scope, SenderId, TenantId};
 use portcullis_plugin_store::{PluginStore, PluginVersion, Watch};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-use crate::context::Context;
+use crate::builder::Builder;
 use crate::directory::{Directory, Put};
-use crate::error::{Error, OpenError, TenantError};
-use crate::events::{Event, Events};
+use crate::error::{Error, TenantError};
 use crate::expiry;
-use crate::kept::KeptSettings;
 use crate::list::List;
+use crate::live::LiveList;
+use crate::members::Members;
 use crate::reload::{Answer, Goal, ReloadError, ReloadRequest, Reloaded};
-use crate::residency::Residency;
-use crate::slots::Slots;
 use crate::spec::{PluginRef, TenantSpec};
-use crate::states::States;
 use crate::status::TenantStatus;
 use crate::tenant::Tenant;
 
-/// How much memory lists share unless [`Builder::memory_budget`] says otherwise, in bytes.
-pub const DEFAULT_MEMORY_BUDGET: u64 = 1 << 30;
-/// For how long what served before a reload stays ready unless [`Builder::reload_watch`] says otherwise.
-pub const DEFAULT_RELOAD_WATCH: Duration = Duration::from_secs(30);
-
 /// Tenants, their blacklists, and the plugins that answer for them. Cheap to clone.
+///
+/// Call [`close`](Self::close) before the process ends. Dropping the last clone without it loses nothing that was acknowledged: it
+/// stops the background tasks, and [`List`] handles are dead from then on, but operations under way are not waited for, and states
+/// that are due are not saved.
+///
+/// Methods that start with `blocking_` block. Don't call them on a thread of an async runtime.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
 struct Inner {
     directory: Arc<Directory>,
-    /// What runs in the background until the engine is closed or dropped.
+    /// The background tasks.
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.tasks.get_mut().iter().for_each(JoinHandle::abort);
-    }
-}
-
-/// How an engine is to be.
-#[derive(Default)]
-#[must_use]
-pub struct Builder {
-    url: Option<String>,
-    storage: Option<StorageUrl>,
-    key_file: Option<PathBuf>,
-    key: Option<MasterKey>,
-    plugins_dir: Option<PathBuf>,
-    states_dir: Option<PathBuf>,
-    memory_budget: Option<u64>,
-    watch: Option<Duration>,
-    events: Events,
-}
-
-impl Builder {
-    /// Where the ledger is, as `sqlite://` and a file's path.
-    pub fn ledger(mut self, url: impl Into<String>) -> Self {
-        self.url = Some(url.into());
-        self
-    }
-
-    /// As [`ledger`](Self::ledger), of a URL that was parsed before.
-    pub fn storage(mut self, storage: StorageUrl) -> Self {
-        self.storage = Some(storage);
-        self
-    }
-
-    /// The file of the key that the ledger is sealed under. It is made together with a new ledger. Store it apart from backups of
-    /// the ledger: without it they are unreadable, even to you.
-    pub fn master_key_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.key_file = Some(path.into());
-        self
-    }
-
-    /// The key itself, in the place of a file.
-    pub fn master_key(mut self, key: MasterKey) -> Self {
-        self.key = Some(key);
-        self
-    }
-
-    /// A folder of plugins, beside the built-in ones. It is watched: a new version of a plugin is loaded while messages flow.
-    pub fn plugins_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.plugins_dir = Some(dir.into());
-        self
-    }
-
-    /// Where plugins' saved states are kept: beside the ledger unless this is called.
-    pub fn states_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.states_dir = Some(dir.into());
-        self
-    }
-
-    /// Memory budget shared by lists of up to 64,000 entries, in bytes; the least recently checked are evicted first.
-    /// [`DEFAULT_MEMORY_BUDGET`] unless this is called.
-    pub fn memory_budget(mut self, bytes: u64) -> Self {
-        self.memory_budget = Some(bytes);
-        self
-    }
-
-    /// For how long what served before a reload stays ready, to take over again where the new plugin fails.
-    /// [`DEFAULT_RELOAD_WATCH`] unless this is called.
-    pub fn reload_watch(mut self, watch: Duration) -> Self {
-        self.watch = Some(watch);
-        self
-    }
-
-    /// Calls `listener` with each event, on the thread that causes it: it must not block.
-    pub fn on_event(mut self, listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
-        self.events.add(Box::new(listener));
-        self
-    }
-
-    /// Opens the engine. It serves no tenant yet.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub async fn open(self) -> Result<Engine, OpenError> {
-        let runtime = Handle::current();
-        tokio::task::spawn_blocking(move || self.open_on(runtime)).await.map_err(|_| OpenError::Cancelled)?
-    }
-
-    /// As [`open`](Self::open). Blocks while the ledger is opened and read.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
-    pub fn open_on(self, runtime: Handle) -> Result<Engine, OpenError> {
-        let storage = match (self.storage, self.url) {
-            (Some(storage), _) => storage,
-            (None, Some(url)) => url.parse()?,
-            (None, None) => return Err(OpenError::NoLedger),
-        };
-        let key = match (self.key, &self.key_file) {
-            (Some(key), _) => key,
-            (None, Some(file)) => master_key(&storage, file)?,
-            (None, None) => return Err(OpenError::NoLedger),
-        };
-        let ledger = Ledger::open(&storage, key)?;
-        let host = portcullis_host::Engine::new()?;
-        // Until there are messages, nobody else needs the processors.
-        host.compile_on(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
-        let dir = self.states_dir.unwrap_or_else(|| states_dir(&storage, self.key_file.as_deref()));
-        let states =
-            States::open(dir.clone()).map_err(|error| OpenError::States { dir, source: Box::new(error) })?;
-        let context = Arc::new(Context {
-            kept: KeptSettings::load(ledger.clone())?,
-            ledger,
-            plugins: PluginStore::new(host.clone(), self.plugins_dir),
-            states,
-            residency: Residency::new(self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET)),
-            events: self.events,
-            expiry: Notify::new(),
-            slots: Slots::for_this_machine(),
-            watch: self.watch.unwrap_or(DEFAULT_RELOAD_WATCH),
-            host,
-            runtime: runtime.clone(),
-        });
-        let directory = Arc::new(Directory::new(context));
-        let tasks = vec![
-            runtime.spawn(expiry::run(Arc::clone(&directory))),
-            runtime.spawn(follow_plugins(Arc::clone(&directory))),
-        ];
-        Ok(Engine(Arc::new(Inner { directory, tasks: Mutex::new(tasks) })))
-    }
-}
-
-/// A new key opens no old ledger: one is made only together with the ledger.
-fn master_key(storage: &StorageUrl, file: &Path) -> Result<MasterKey, OpenError> {
-    let is_new = match storage {
-        StorageUrl::Sqlite(ledger) => !ledger.exists(),
-        _ => false,
-    };
-    Ok(MasterKey::from_env_or_file(None, file, is_new)?)
-}
-
-/// Beside the ledger, and named after the whole name of its file: so that no two ledgers share one.
-fn states_dir(storage: &StorageUrl, key_file: Option<&Path>) -> PathBuf {
-    let file = match storage {
-        StorageUrl::Sqlite(file) => file.as_path(),
-        _ => key_file.unwrap_or(Path::new("portcullis")),
-    };
-    let mut name = file.as_os_str().to_owned();
-    name.push(".states");
-    name.into()
-}
-
-/// Follows the folder of plugins, for ever.
-async fn follow_plugins(directory: Arc<Directory>) {
-    let Some(dir) = directory.context.plugins.dir() else { return };
-    let changed = Arc::new(Notify::new());
-    let _watch = match Watch::start(dir.to_owned(), Arc::clone(&changed)) {
-        Ok(watch) => watch,
-        Err(error) => {
-            warn!(%error, "the folder of plugins can't be watched: Engine::rescan_plugins looks at it");
+        let context = &self.directory.context;
+        if context.lifecycle.is_closed() {
             return;
         }
-    };
-    loop {
-        changed.notified().await;
-        let looking = Arc::clone(&directory);
-        // One look at a time; what changes meanwhile is looked at next.
-        let _ = tokio::task::spawn_blocking(move || looking.rescan_plugins()).await;
+        self.tasks.get_mut().iter().for_each(JoinHandle::abort);
+        self.directory.abandon();
+        // Freeing lists and closing the ledger block: not on this thread.
+        let directory = Arc::clone(&self.directory);
+        drop(context.runtime.spawn_blocking(move || drop(directory)));
     }
-}
-
-/// Runs what blocks where it may.
-async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Cancelled)
 }
 
 impl Engine {
-    /// An engine to be.
+    /// Starts to build an engine.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Serves a tenant, in the place of the one that has its name, if any. Returns when its lists are filled and answer.
-    ///
-    /// # Errors
-    /// [`Error::Tenant`] where its plugin does not serve it: the tenant then stays as it was.
-    pub async fn put_tenant(&self, spec: TenantSpec) -> Result<Put, Error> {
-        let engine = self.clone();
-        unblock(move || engine.blocking_put_tenants(vec![spec]))
-            .await?
-            .pop()
-            .ok_or(Error::Cancelled)?
-            .map_err(Error::Tenant)
+    pub(crate) fn start(directory: Directory) -> Self {
+        let directory = Arc::new(directory);
+        let runtime = &directory.context.runtime;
+        let tasks = vec![
+            runtime.spawn(expiry::run(Arc::clone(&directory))),
+            runtime.spawn(follow_plugins(Arc::clone(&directory))),
+        ];
+        Engine(Arc::new(Inner { directory, tasks: Mutex::new(tasks) }))
     }
 
-    /// Serves several tenants, each by itself, and fills their lists on all processors. Blocks.
+    /// Puts a tenant into service, or replaces its spec. When this returns, its lists are filled.
+    ///
+    /// Lists that the old and the new spec have in common keep answering throughout, and their handles stay valid.
     ///
     /// # Errors
-    /// For each tenant that its plugin does not serve: it then stays as it was.
+    /// [`Error::Tenant`] if the tenant can't be served as the spec says: it then stays as it was. [`Error::Closed`].
+    pub async fn put_tenant(&self, spec: TenantSpec) -> Result<Put, Error> {
+        self.put_tenants(vec![spec]).await?.pop().ok_or(Error::Cancelled)?.map_err(|error| match error {
+            TenantError::Closed => Error::Closed,
+            error => Error::Tenant(error),
+        })
+    }
+
+    /// Puts several tenants into service, each by itself, and fills their lists on all processors. Returns the results in the order
+    /// of the specs.
+    ///
+    /// # Errors
+    /// The outer result is [`Error::Cancelled`] if the runtime is shutting down. The inner ones are those of each tenant: a tenant
+    /// with an error stays as it was, and the others are served.
+    pub async fn put_tenants(&self, specs: Vec<TenantSpec>) -> Result<Vec<Result<Put, TenantError>>, Error> {
+        self.unblock(move |engine| engine.blocking_put_tenants(specs)).await
+    }
+
+    /// The blocking form of [`put_tenants`](Self::put_tenants).
+    ///
+    /// # Errors
+    /// Those of each tenant: a tenant with an error stays as it was, and the others are served.
+    #[must_use = "each tenant has a result of its own"]
     pub fn blocking_put_tenants(&self, specs: Vec<TenantSpec>) -> Vec<Result<Put, TenantError>> {
         let put = self.0.directory.put(specs);
         // From now on there may be messages.
@@ -254,22 +105,33 @@ impl Engine {
         put
     }
 
-    /// Serves tenants no more, and returns how many of these were served. Their entries stay in the ledger, and are in force again
-    /// where they are put again. Blocks while their plugins are exchanged.
+    /// Takes tenants out of service, after the writes under way. Returns how many of them were served. Their entries and settings stay
+    /// in the ledger, and apply again when they are put again.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], and [`Error::Cancelled`] if the runtime is shutting down.
+    pub async fn remove_tenants(&self, tenants: Vec<TenantId>) -> Result<usize, Error> {
+        self.check_open()?;
+        self.unblock(move |engine| engine.blocking_remove_tenants(&tenants)).await
+    }
+
+    /// The blocking form of [`remove_tenants`](Self::remove_tenants). Returns 0 once the engine is closed. Waits for reloads of these
+    /// tenants that are running.
     pub fn blocking_remove_tenants(&self, tenants: &[TenantId]) -> usize {
         self.0.directory.remove(tenants)
     }
 
-    /// Removes a tenant, its entries, and the key without which copies of those are noise.
+    /// Removes a tenant, its entries, and its key, without which copies of the entries can't be read.
     ///
     /// # Errors
-    /// [`Error::UnknownTenant`], and what the disk may report.
+    /// [`Error::UnknownTenant`], or [`Error::Ledger`]. In both cases the tenant is not served afterwards. If the ledger's log was
+    /// being read (`LogInUse`), the entries are gone, and another call clears the log.
     pub async fn forget_tenant(&self, tenant: &TenantId) -> Result<(), Error> {
-        let (engine, tenant) = (self.clone(), tenant.clone());
-        unblock(move || engine.blocking_forget_tenant(&tenant)).await?
+        let tenant = tenant.clone();
+        self.unblock(move |engine| engine.blocking_forget_tenant(&tenant)).await?
     }
 
-    /// As [`forget_tenant`](Self::forget_tenant). Blocks.
+    /// The blocking form of [`forget_tenant`](Self::forget_tenant).
     ///
     /// # Errors
     /// As for [`forget_tenant`](Self::forget_tenant).
@@ -277,43 +139,40 @@ impl Engine {
         self.0.directory.forget(tenant)
     }
 
-    /// What [`TenantSpec::kept`] had kept, by the tenants' names.
+    /// The data that hosts stored with [`TenantSpec::kept`], by tenant. Includes tenants that are not served.
     pub fn kept(&self) -> Vec<(TenantId, Vec<u8>)> {
-        self.0.directory.context.kept.hosts()
+        self.0.directory.context.settings.host_data()
     }
 
-    /// The blacklist of a sender, whose checks ask the tenant-wide one, too.
+    /// The blacklist of a sender. Its checks also consult the tenant-wide one.
     ///
     /// # Errors
-    /// [`Error::UnknownTenant`], [`Error::UnknownSender`], or [`Error::Name`] where one of these is no name.
+    /// [`Error::UnknownTenant`], [`Error::UnknownSender`], [`Error::Closed`], or [`Error::Name`] for an invalid name.
     pub fn sender_list(&self, tenant: &str, sender: &str) -> Result<List, Error> {
-        let tenant = self.tenant(&tenant.parse()?)?;
+        let (tenant, members) = self.members(&tenant.parse()?)?;
         let sender: SenderId = sender.parse()?;
-        let members = tenant.members.load_full().ok_or_else(|| Error::UnknownTenant(tenant.id.clone()))?;
         match members.senders.get(&sender) {
             Some(own) => Ok(List { own: Arc::clone(own), wide: Some(Arc::clone(&members.wide)), tenant }),
             None => Err(Error::UnknownSender { tenant: tenant.id.clone(), sender }),
         }
     }
 
-    /// The blacklist that holds for all senders of a tenant.
+    /// The blacklist that applies to all senders of a tenant.
     ///
     /// # Errors
-    /// [`Error::UnknownTenant`], or [`Error::Name`] where this is no name.
+    /// [`Error::UnknownTenant`], [`Error::Closed`], or [`Error::Name`] for an invalid name.
     pub fn tenant_list(&self, tenant: &str) -> Result<List, Error> {
-        let tenant = self.tenant(&tenant.parse()?)?;
-        let members = tenant.members.load_full().ok_or_else(|| Error::UnknownTenant(tenant.id.clone()))?;
+        let (tenant, members) = self.members(&tenant.parse()?)?;
         Ok(List { own: Arc::clone(&members.wide), wide: None, tenant })
     }
 
     /// All lists of a tenant, the tenant-wide one first.
     ///
     /// # Errors
-    /// [`Error::UnknownTenant`].
+    /// [`Error::UnknownTenant`] or [`Error::Closed`].
     pub fn lists(&self, tenant: &TenantId) -> Result<Vec<List>, Error> {
-        let tenant = self.tenant(tenant)?;
-        let members = tenant.members.load_full().ok_or_else(|| Error::UnknownTenant(tenant.id.clone()))?;
-        let list = |own: &Arc<crate::live::LiveList>| List {
+        let (tenant, members) = self.members(tenant)?;
+        let list = |own: &Arc<LiveList>| List {
             own: Arc::clone(own),
             wide: match own.list().scope() {
                 Scope::Sender(_) => Some(Arc::clone(&members.wide)),
@@ -324,20 +183,22 @@ impl Engine {
         Ok(members.lists().map(list).collect())
     }
 
-    /// Marked as changed when entries of one of the tenant's lists changed, or the tenant was removed.
+    /// A receiver that is marked as changed when entries of one of the tenant's lists changed, and when the tenant is removed or the
+    /// engine closed.
     ///
     /// # Errors
-    /// [`Error::UnknownTenant`].
+    /// [`Error::UnknownTenant`] or [`Error::Closed`].
     pub fn changes(&self, tenant: &TenantId) -> Result<watch::Receiver<()>, Error> {
         Ok(self.tenant(tenant)?.changes.subscribe())
     }
 
-    /// Has another plugin, version or options serve a tenant, while messages flow: over all its lists, or over none. Returns when
-    /// it serves, or answers beside the one that does where the request wants a shadow run. The choice survives restarts, until
-    /// the spec names another plugin.
+    /// Reloads a tenant's plugin: another plugin, version or options serve all of its lists, or none of them. No check goes
+    /// unanswered meanwhile. Returns when the plugin serves, or when its shadow run began if the request asks for one.
+    ///
+    /// The choice survives restarts, until a spec names another plugin.
     ///
     /// # Errors
-    /// [`Error::UnknownTenant`]; [`Error::Reload`] where the plugin does not serve: what served before goes on.
+    /// [`Error::UnknownTenant`], [`Error::Closed`], or [`Error::Reload`] if the plugin does not serve: what served before continues.
     pub async fn reload(&self, tenant: &str, request: impl Into<ReloadRequest>) -> Result<Reloaded, Error> {
         let request = request.into();
         let shadow = request.shadow;
@@ -345,7 +206,7 @@ impl Engine {
         answer(tenant.reload.request(Goal::Requested(request), shadow)).await
     }
 
-    /// Ends a shadow run: the plugin serves.
+    /// Ends a shadow run: its plugin serves.
     ///
     /// # Errors
     /// As for [`reload`](Self::reload), and [`ReloadError::NotNow`] without a shadow run.
@@ -354,97 +215,187 @@ impl Engine {
         answer(tenant.reload.promote().map_err(ReloadError::from)?).await
     }
 
-    /// Goes back to what served before the last reload, or the one under way.
+    /// Rolls back to what served before the reload in progress, or before the last one.
     ///
     /// # Errors
-    /// As for [`reload`](Self::reload), and [`ReloadError::NotNow`] where nothing else has served since the engine was opened.
+    /// As for [`reload`](Self::reload), and [`ReloadError::NotNow`] if nothing else has served since the engine was opened.
     pub async fn roll_back(&self, tenant: &str) -> Result<Reloaded, Error> {
         let tenant = self.tenant(&tenant.parse()?)?;
-        answer(tenant.reload.go_back().map_err(ReloadError::from)?).await
+        answer(tenant.reload.roll_back_to_previous().map_err(ReloadError::from)?).await
     }
 
-    /// Records, as the tenant's last reload, that its new settings were refused.
+    /// Records the refusal of a tenant's new settings as its last reload. Does nothing for an unknown tenant.
     pub fn record_refusal(&self, tenant: &TenantId, to: impl Into<String>, error: Arc<TenantError>) {
         if let Some(tenant) = self.0.directory.tenant(tenant) {
             tenant.reload.refuse(to.into(), ReloadError::Settings(error));
         }
     }
 
-    /// The plugins that there are.
+    /// The store of plugins.
     pub fn plugins(&self) -> &PluginStore {
         &self.0.directory.context.plugins
     }
 
-    /// Puts a new version of a plugin into the folder, and has all tenants that follow it load it. Returns the version, and how
-    /// many tenants have the plugin. Blocks while the component is compiled.
+    /// Stores a new version of a plugin in the folder, and has the tenants that follow the plugin load it. Returns the version, and
+    /// how many tenants have the plugin.
     ///
     /// # Errors
-    /// Where there is no folder, or the component is none that the host runs.
+    /// [`Error::Plugin`] if there is no folder, or the component can't be loaded; [`Error::Closed`].
+    pub async fn put_plugin(
+        &self,
+        name: &str,
+        component: Vec<u8>,
+    ) -> Result<(Arc<PluginVersion>, usize), Error> {
+        let name = name.to_owned();
+        self.unblock(move |engine| engine.blocking_put_plugin(&name, &component)).await?
+    }
+
+    /// The blocking form of [`put_plugin`](Self::put_plugin). Blocks while the component is compiled.
+    ///
+    /// # Errors
+    /// As for [`put_plugin`](Self::put_plugin).
     pub fn blocking_put_plugin(
         &self,
         name: &str,
         component: &[u8],
     ) -> Result<(Arc<PluginVersion>, usize), Error> {
         let directory = &self.0.directory;
+        let _operation = directory.context.lifecycle.begin()?;
         let version = directory.context.plugins.put(name, component)?;
         let followers = directory.offer(&version);
         directory.drop_old_versions();
         Ok((version, followers))
     }
 
-    /// Looks at the folder of plugins, where it can't be watched. Blocks for as long as compiling takes.
+    /// Looks for new plugins in the folder now. The folder is also watched.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], and [`Error::Cancelled`] if the runtime is shutting down.
+    pub async fn rescan_plugins(&self) -> Result<(), Error> {
+        self.check_open()?;
+        self.unblock(|engine| engine.blocking_rescan_plugins()).await
+    }
+
+    /// The blocking form of [`rescan_plugins`](Self::rescan_plugins). Blocks while new components are compiled. Does nothing once the
+    /// engine is closed.
     pub fn blocking_rescan_plugins(&self) {
         self.0.directory.rescan_plugins();
     }
 
-    /// How all tenants stand, by name.
+    /// A snapshot of all tenants' status, by name. May wait for writes that are being applied to plugins.
     pub fn status(&self) -> Vec<TenantStatus> {
         self.0.directory.tenants().values().filter_map(|tenant| TenantStatus::of(tenant)).collect()
     }
 
-    /// The plugin that serves a tenant, or is to: the spec's, or the one that was chosen over it by a reload.
+    /// The plugin that serves a tenant: the spec's, or the one that a reload chose over it.
     ///
     /// # Errors
-    /// [`Error::UnknownTenant`].
+    /// [`Error::UnknownTenant`] or [`Error::Closed`].
     pub fn plugin_of(&self, tenant: &TenantId) -> Result<PluginRef, Error> {
-        let found = self.tenant(tenant)?;
-        let members = found.members.load_full().ok_or_else(|| Error::UnknownTenant(tenant.clone()))?;
-        Ok(members.chosen.clone())
+        Ok(self.members(tenant)?.1.chosen.clone())
     }
 
-    /// How one tenant stands.
+    /// A snapshot of one tenant's status. May wait for a write that is being applied to a plugin.
     ///
     /// # Errors
-    /// [`Error::UnknownTenant`].
+    /// [`Error::UnknownTenant`] or [`Error::Closed`].
     pub fn tenant_status(&self, tenant: &TenantId) -> Result<TenantStatus, Error> {
         let found = self.tenant(tenant)?;
         TenantStatus::of(&found).ok_or_else(|| Error::UnknownTenant(tenant.clone()))
     }
 
-    /// Stops what runs in the background, and waits until all that was written is in the ledger's file. Lists that were handed out
-    /// work on as long as they are kept.
+    /// Closes the engine: takes no further writes and changes, waits for those under way, saves the states that are due, and unloads
+    /// all plugins. From then on calls to other clones return [`Error::Closed`], and [`List`] handles
+    /// [`NotServed::Closed`](crate::NotServed::Closed). Closing twice is no error.
+    ///
+    /// Everything that was acknowledged is on disk already. The ledger's file is closed, and can be opened again, when the last
+    /// [`List`], [`TenantStatus`] and clone of the engine are dropped.
+    ///
+    /// A reload in progress is given up after its present stage, which may take as long as filling the tenant's lists.
     ///
     /// # Errors
-    /// What the disk may report.
-    pub async fn close(self) -> Result<(), LedgerError> {
+    /// [`Error::Cancelled`] if the runtime is shutting down.
+    pub async fn close(self) -> Result<(), Error> {
+        let runtime = self.runtime();
         let tasks = std::mem::take(&mut *self.0.tasks.lock());
         for task in tasks {
             task.abort();
             let _ = task.await;
         }
-        Ok(())
+        let close = move || {
+            self.0.directory.close();
+            // Here, as dropping lists and the ledger blocks.
+            drop(self);
+        };
+        runtime.spawn_blocking(close).await.map_err(|_| Error::Cancelled)
     }
 
     fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, Error> {
+        self.check_open()?;
         self.0.directory.tenant(id).ok_or_else(|| Error::UnknownTenant(id.clone()))
+    }
+
+    fn members(&self, id: &TenantId) -> Result<(Arc<Tenant>, Arc<Members>), Error> {
+        let tenant = self.tenant(id)?;
+        let members = tenant.members.load_full().ok_or_else(|| Error::UnknownTenant(id.clone()))?;
+        Ok((tenant, members))
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        match self.0.directory.context.lifecycle.is_closed() {
+            true => Err(Error::Closed),
+            false => Ok(()),
+        }
+    }
+
+    fn runtime(&self) -> Handle {
+        self.0.directory.context.runtime.clone()
+    }
+
+    /// Runs a blocking operation on a thread that may block.
+    async fn unblock<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let engine = self.clone();
+        self.runtime().spawn_blocking(move || operation(&engine)).await.map_err(|_| Error::Cancelled)
     }
 }
 
 async fn answer(answer: Answer) -> Result<Reloaded, Error> {
     match answer.await {
         Ok(answer) => answer.map_err(Error::Reload),
-        // A later request took its place.
+        // A later request replaced it in the queue.
         Err(_) => Err(ReloadError::Overtaken.into()),
+    }
+}
+
+/// A watch that is dropped on a thread that may block, as it waits for the watching thread.
+struct Watching(Option<Watch>, Handle);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let watch = self.0.take();
+        drop(self.1.spawn_blocking(move || drop(watch)));
+    }
+}
+
+/// Follows the folder of plugins until it is aborted.
+async fn follow_plugins(directory: Arc<Directory>) {
+    let Some(dir) = directory.context.plugins.dir() else { return };
+    let changed = Arc::new(Notify::new());
+    let _watching = match Watch::start(dir.to_owned(), Arc::clone(&changed)) {
+        Ok(watch) => Watching(Some(watch), directory.context.runtime.clone()),
+        Err(error) => {
+            warn!(%error, "the folder of plugins can't be watched: call Engine::rescan_plugins after changes");
+            return;
+        }
+    };
+    loop {
+        changed.notified().await;
+        let scanned = Arc::clone(&directory);
+        // One at a time. Changes in the meantime are found by the next one.
+        let _ = tokio::task::spawn_blocking(move || scanned.rescan_plugins()).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong with an engine as a whole, and with a tenant.
+//! Errors of an engine, and of a tenant.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,91 +7,99 @@ use portcullis_host::{CallError, EngineError as HostError, FillError};
 use portcullis_ledger::{KeyError, LedgerError, NameError, SenderId, TenantId};
 use portcullis_plugin_store::PluginStoreError;
 
-use crate::kept::{KeepError, KeptError};
+use crate::lifecycle::Closed;
 use crate::reload::ReloadError;
+use crate::settings::{KeepError, KeptError};
 
-/// Why an engine can't be opened.
+/// An error of opening an engine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// No ledger was named.
-    #[error(
-        "an engine needs a ledger: call Builder::ledger, and Builder::master_key_file or Builder::master_key"
-    )]
+    /// No ledger was set.
+    #[error("no ledger is set: call Builder::ledger")]
     NoLedger,
-    /// The ledger's URL can't be read.
-    #[error("the ledger's URL can't be read")]
+    /// No master key was set.
+    #[error("no master key is set: call Builder::master_key_file or Builder::master_key")]
+    NoMasterKey,
+    /// The ledger's URL can't be parsed.
+    #[error("the ledger's URL can't be parsed")]
     StorageUrl(#[from] portcullis_ledger::StorageUrlError),
-    /// The master key can't be read or made.
+    /// The master key can't be read or created.
     #[error("the master key can't be read")]
     MasterKey(#[from] KeyError),
     /// The ledger can't be opened.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Plugins can't be run on this machine.
-    #[error("plugins can't be run here")]
+    /// This machine can't run plugins.
+    #[error("this machine can't run plugins")]
     Host(#[from] HostError),
-    /// The folder of saved states can't be taken over.
-    #[error("the saved states in {} can't be taken over", dir.display())]
+    /// The folder of saved states can't be read or cleaned up.
+    #[error("the folder of saved states, {}, can't be opened", dir.display())]
     States {
         /// The folder.
         dir: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What the ledger keeps of tenants' settings can't be read.
+    /// The tenants' stored settings can't be read.
     #[error(transparent)]
     Kept(#[from] KeptError),
-    /// Opening took place on a runtime that is shutting down.
+    /// The runtime is shutting down.
     #[error("the runtime is shutting down")]
     Cancelled,
 }
 
-/// Why a tenant can't be served as its spec says.
+/// An error of serving a tenant as its spec says.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TenantError {
-    /// Its plugin can't be had.
+    /// The plugin, or its version, can't be loaded.
     #[error(transparent)]
     Plugin(#[from] PluginStoreError),
-    /// Its plugin does not start with its options.
+    /// The plugin does not start with these options.
     #[error("the plugin {plugin} can't be started")]
     Start {
         /// The plugin.
         plugin: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: CallError,
     },
-    /// Its plugin does not take the entries there are.
-    #[error("the plugin {plugin} can't be filled with the entries there are")]
+    /// The plugin does not take the entries of a list.
+    #[error("the plugin {plugin} can't be filled with the list's entries")]
     Fill {
         /// The plugin.
         plugin: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: FillError,
     },
-    /// The ledger failed.
-    #[error("the ledger gives no list")]
+    /// The tenant's lists can't be read from the ledger.
+    #[error("the tenant's lists can't be read from the ledger")]
     Ledger(#[from] LedgerError),
-    /// What is to be kept with the tenant can't be.
+    /// The data to keep with the tenant can't be stored.
     #[error(transparent)]
     Keep(#[from] KeepError),
+    /// An earlier spec of the same call names the same tenant.
+    #[error("tenant {0} is given twice in one call")]
+    Duplicate(TenantId),
+    /// The engine is closed.
+    #[error("the engine is closed")]
+    Closed,
 }
 
-/// Why an engine did not do what was asked.
+/// An error of a call to the engine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A name of a tenant or a sender is none.
+    /// The name of a tenant or a sender is not valid.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// No tenant has this name.
+    /// No tenant with this name is served.
     #[error("there is no tenant {0}")]
     UnknownTenant(TenantId),
-    /// The tenant has no sender of this name.
+    /// The tenant has no sender with this name.
     #[error("tenant {tenant} has no sender {sender}")]
     UnknownSender {
         /// The tenant.
@@ -102,22 +110,63 @@ pub enum Error {
     /// The tenant can't be served as its spec says.
     #[error(transparent)]
     Tenant(#[from] TenantError),
-    /// The plugin was not exchanged.
+    /// The reload failed.
     #[error(transparent)]
     Reload(Arc<ReloadError>),
-    /// A plugin can't be put into the folder.
+    /// The plugin can't be stored.
     #[error(transparent)]
     Plugin(#[from] PluginStoreError),
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The work was cut short, as the runtime is shutting down or the work panicked.
-    #[error("the work was cut short")]
+    /// The engine is closed.
+    #[error("the engine is closed")]
+    Closed,
+    /// The operation was cut short: the runtime is shutting down, or the operation panicked.
+    #[error("the operation was cut short")]
     Cancelled,
+}
+
+/// The list of a [`List`](crate::List) handle is no longer served. The handle stays dead: get a new one from the engine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotServed {
+    /// The tenant was removed or forgotten. It may have been put again since, with new lists.
+    #[error("tenant {0} was removed")]
+    TenantRemoved(TenantId),
+    /// The tenant's spec no longer names the sender. It may have been added again since, with a new list.
+    #[error("sender {sender} of tenant {tenant} was removed")]
+    SenderRemoved {
+        /// The tenant.
+        tenant: TenantId,
+        /// The sender.
+        sender: SenderId,
+    },
+    /// The engine is closed.
+    #[error("the engine is closed")]
+    Closed,
 }
 
 impl From<ReloadError> for Error {
     fn from(error: ReloadError) -> Self {
         Error::Reload(Arc::new(error))
+    }
+}
+
+impl From<Closed> for Error {
+    fn from(_: Closed) -> Self {
+        Error::Closed
+    }
+}
+
+impl From<Closed> for TenantError {
+    fn from(_: Closed) -> Self {
+        TenantError::Closed
+    }
+}
+
+impl From<Closed> for NotServed {
+    fn from(_: Closed) -> Self {
+        NotServed::Closed
     }
 }

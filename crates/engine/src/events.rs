@@ -1,73 +1,75 @@
-//! What the engine tells its host.
+//! Events that the engine reports to its host.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use portcullis_host::Stage;
 use portcullis_ledger::{Scope, TenantId};
+use tracing::error;
 
 use crate::outcome::Outcome;
 
-/// Something that happened. Names no number and no subject.
+/// Something that happened. Contains no number and no subject.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// Entries of a list changed: by a write, or as their time was over.
+    /// A list was written, or entries of it expired. A write that left every entry as it was is reported too.
     Changed {
-        /// Whose list.
+        /// The tenant.
         tenant: TenantId,
-        /// Which one.
+        /// The list.
         scope: Scope,
     },
     /// A plugin failed, in service or while it was filled.
     Fault {
-        /// Whose plugin.
+        /// The tenant.
         tenant: TenantId,
-        /// The list it was to answer for.
+        /// The list that the plugin answers for.
         scope: Scope,
         /// The kind of fault, such as `trap` or `deadline`: one of a few dozen words.
         kind: &'static str,
     },
     /// A plugin that had failed answers again.
     Recovered {
-        /// Whose plugin.
+        /// The tenant.
         tenant: TenantId,
-        /// The list that it answers for.
+        /// The list that the plugin answers for.
         scope: Scope,
         /// How long it took to fill.
         took: Duration,
     },
-    /// A list that had been evicted from memory is back.
+    /// A list that had been evicted is back in memory.
     Restored {
-        /// Whose list.
+        /// The tenant.
         tenant: TenantId,
-        /// Which one.
+        /// The list.
         scope: Scope,
         /// How long it took to fill.
         took: Duration,
     },
-    /// A stage of a reload is over.
+    /// A stage of a reload ended.
     ReloadStage {
-        /// Whose plugin.
+        /// The tenant.
         tenant: TenantId,
-        /// Which stage.
+        /// The stage.
         stage: Stage,
         /// How long it took, over all of the tenant's lists.
         took: Duration,
         /// Whether the next stage follows.
         succeeded: bool,
     },
-    /// A reload is over.
+    /// A reload ended.
     Reloaded {
-        /// Whose plugin.
+        /// The tenant.
         tenant: TenantId,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome,
     },
 }
 
 type Listener = Box<dyn Fn(Event) + Send + Sync>;
 
-/// Those who want to be told.
+/// The host's listeners.
 #[derive(Default)]
 pub(crate) struct Events(Vec<Listener>);
 
@@ -76,13 +78,22 @@ impl Events {
         self.0.push(listener);
     }
 
-    /// Tells of an event, which is made only where somebody listens.
+    /// Delivers an event. `event` is called only if there is a listener.
+    ///
+    /// Callers hold no lock that a read of the engine's status, or a check, takes.
     pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
         let Some((last, others)) = self.0.split_last() else { return };
         let event = event();
         for listener in others {
-            listener(event.clone());
+            deliver(listener, event.clone());
         }
-        last(event);
+        deliver(last, event);
+    }
+}
+
+/// A listener that panics must not stop the write, the check or the reload that the event is about.
+fn deliver(listener: &Listener, event: Event) {
+    if catch_unwind(AssertUnwindSafe(|| listener(event))).is_err() {
+        error!("an event listener panicked; the engine continues");
     }
 }

@@ -1,4 +1,4 @@
-//! Entries that end by themselves.
+//! Entries that expire.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,21 +9,22 @@ use tracing::{debug, error};
 
 use crate::directory::Directory;
 
-/// The clock may be set meanwhile: so no wait is longer than this.
+/// The longest sleep. The wall clock may be set meanwhile: an entry expires at most this late after a jump forward.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// After the ledger failed.
+/// The sleep after an error of the ledger.
 const RETRY_WAIT: Duration = Duration::from_secs(5);
 
-/// Ends entries when they are due, for ever.
+/// Expires entries when they are due, until it is aborted or the engine is closed.
 pub(crate) async fn run(directory: Arc<Directory>) {
     loop {
-        // Created before the look at the ledger, so that an entry written after that look wakes the wait.
+        // Created before the ledger is read, so that an entry which is written after that ends the sleep.
         let earlier = directory.context.expiry.notified();
-        let at_work = Arc::clone(&directory);
-        let wait = match tokio::task::spawn_blocking(move || expire_due(&at_work)).await {
-            Ok(Ok(wait)) => wait,
+        let background = Arc::clone(&directory);
+        let wait = match tokio::task::spawn_blocking(move || expire_due(&background)).await {
+            Ok(Ok(Some(wait))) => wait,
+            Ok(Ok(None)) => return,
             Ok(Err(error)) => {
-                error!(error = %error, "entries that are due could not be ended; trying again");
+                error!(error = %error, "entries that are due can't be expired; trying again");
                 RETRY_WAIT
             }
             Err(_) => RETRY_WAIT,
@@ -35,24 +36,25 @@ pub(crate) async fn run(directory: Arc<Directory>) {
     }
 }
 
-/// Ends all entries that are due, and returns how long nothing else will be.
-fn expire_due(directory: &Directory) -> Result<Duration, LedgerError> {
+/// Expires all entries that are due. Returns how long to sleep, or `None` if the engine is closed.
+fn expire_due(directory: &Directory) -> Result<Option<Duration>, LedgerError> {
     let ledger = &directory.context.ledger;
     loop {
-        let Some(next) = ledger.next_expiry()? else { return Ok(LONGEST_WAIT) };
+        let Ok(_operation) = directory.context.lifecycle.begin() else { return Ok(None) };
+        let Some(next) = ledger.next_expiry()? else { return Ok(Some(LONGEST_WAIT)) };
         let now = Timestamp::now();
         if next > now {
             let wait = Duration::try_from(next.duration_since(now)).unwrap_or(LONGEST_WAIT);
-            return Ok(wait.min(LONGEST_WAIT));
+            return Ok(Some(wait.min(LONGEST_WAIT)));
         }
-        for ended in ledger.expire_due(now)? {
-            let Some(tenant) = directory.tenant(&ended.tenant) else { continue };
+        for expired in ledger.expire_due(now)? {
+            // Looked up after the commit. A list that is put later is brought up to date by that.
+            let Some(tenant) = directory.tenant(&expired.tenant) else { continue };
             let Some(members) = tenant.members.load_full() else { continue };
-            let list = members.list(&ended.scope);
-            tenant.changed(list);
-            if let Some(list) = list {
-                debug!(tenant = %ended.tenant, list = list.name(), entries = ended.count, "entries ended");
-            }
+            let Some(list) = members.list(&expired.scope) else { continue };
+            list.catch_up();
+            tenant.announce([list]);
+            debug!(tenant = %expired.tenant, list = list.name(), entries = expired.count, "entries expired");
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Whom an entry is about.
+//! The person that an entry is about.
 
 use portcullis_ledger::UserId;
 use portcullis_msisdn::Msisdn;
 
-/// What precedes a user id where a number could stand too.
+/// The prefix of a user id in places that take telephone numbers too.
 pub const USER_PREFIX: &str = "user:";
 
-/// Whom an entry is about: a telephone number, or a person whom a vendor knows by an id of its own.
+/// The person that an entry is about: a telephone number, or a vendor's id of somebody whose number is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// A telephone number.
@@ -16,7 +16,7 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// The telephone number, if it is one.
+    /// The telephone number, unless it is a user id.
     pub fn number(&self) -> Option<Msisdn> {
         match self {
             Identity::Number(number) => Some(*number),
@@ -24,7 +24,7 @@ impl Identity {
         }
     }
 
-    /// The number in E.164 with its plus, or `user:` and the id.
+    /// The number in E.164 format with its `+`, or `user:` and the id.
     pub fn text(&self) -> String {
         match self {
             Identity::Number(number) => number.e164().to_string(),

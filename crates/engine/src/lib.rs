@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod builder;
 mod context;
 mod directory;
 mod engine;
@@ -8,25 +9,26 @@ mod error;
 mod events;
 mod expiry;
 mod identity;
-mod kept;
+mod lifecycle;
 mod list;
 mod live;
 mod members;
 mod outcome;
 mod reload;
 mod residency;
-mod slots;
+mod settings;
 mod spec;
 mod states;
 mod status;
 mod tenant;
+mod workers;
 
+pub use builder::{Builder, DEFAULT_MEMORY_BUDGET, DEFAULT_RELOAD_WATCH};
 pub use directory::Put;
-pub use engine::{Builder, DEFAULT_MEMORY_BUDGET, DEFAULT_RELOAD_WATCH, Engine};
-pub use error::{Error, OpenError, TenantError};
+pub use engine::Engine;
+pub use error::{Error, NotServed, OpenError, TenantError};
 pub use events::Event;
 pub use identity::{Identity, USER_PREFIX};
-pub use kept::{KeepError, KeptError};
 pub use list::{
     AnsweredBy, BlockChange, Change, CheckError, Checked, CheckedMany, List, ListKind, NeedsDisk,
     UnblockChange, WriteError,
@@ -36,10 +38,12 @@ pub use outcome::Outcome;
 pub use reload::{
     Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, Setup, ShadowReport, ShadowTerms,
 };
+pub use settings::{KeepError, KeptError};
 pub use spec::{OnFailure, PluginRef, TenantSpec};
 pub use status::{ListStatus, TenantStatus};
 
-/// The ledger's types that appear in this crate's.
+/// The ledger, whose types appear in this crate's.
 pub use portcullis_ledger as ledger;
 pub use portcullis_msisdn::{Direction, Directions, Msisdn};
+/// The store of plugins.
 pub use portcullis_plugin_store as plugin_store;

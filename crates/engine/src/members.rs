@@ -1,4 +1,4 @@
-//! A tenant's lists, and what their plugins are made of.
+//! A tenant's lists, and the recipe of their generations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use crate::live::LiveList;
 use crate::reload::Setup;
 use crate::spec::{PluginRef, TenantSpec};
 
-/// A tenant's lists at one moment. Never changed: a change makes another one, which takes the lists over.
+/// A snapshot of a tenant's spec and lists. Immutable: a change makes another snapshot, which shares the lists that stay.
 #[derive(Clone)]
 pub(crate) struct Members {
     pub(crate) spec: TenantSpec,
-    /// What serves, or is to: the spec's, unless another one was chosen since.
+    /// The plugin that serves: the spec's, unless a reload chose another one.
     pub(crate) chosen: PluginRef,
     pub(crate) keys: TenantKeys,
     pub(crate) account: Arc<MemoryAccount>,
-    /// The list that holds for all senders.
+    /// The list that applies to all senders.
     pub(crate) wide: Arc<LiveList>,
     /// The senders' own lists.
     pub(crate) senders: BTreeMap<SenderId, Arc<LiveList>>,
@@ -38,27 +38,22 @@ impl Members {
         }
     }
 
-    /// The plugin that serves, or is to.
-    pub(crate) fn plugin(&self) -> &PluginRef {
-        &self.chosen
-    }
-
-    /// The plugin that the spec names.
-    pub(crate) fn configured_plugin(&self) -> &PluginRef {
-        &self.spec.plugin
+    /// Whether this very list, not just one of the same scope, is served.
+    pub(crate) fn serves(&self, list: &Arc<LiveList>) -> bool {
+        self.list(list.list().scope()).is_some_and(|served| Arc::ptr_eq(served, list))
     }
 
     pub(crate) fn with_plugin(&self, plugin: PluginRef) -> Self {
         Members { chosen: plugin, ..self.clone() }
     }
 
-    /// What a list's next generation is made of.
+    /// The recipe of a list's next generation.
     pub(crate) fn recipe(&self, setup: &Setup, entries: u64) -> Recipe {
         recipe(&self.spec, &self.keys, &self.account, setup, entries)
     }
 }
 
-/// What a generation is made of.
+/// The recipe of a generation.
 pub(crate) fn recipe(
     spec: &TenantSpec,
     keys: &TenantKeys,

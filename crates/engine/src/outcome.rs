@@ -1,15 +1,15 @@
-//! How a reload ended.
+//! The outcome of a reload.
 
-/// How a reload ended, or that it has not yet.
+/// The outcome of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It is under way.
+    /// The reload is still in progress.
     UnderWay,
-    /// What was asked for serves.
+    /// The requested plugin serves.
     Served,
-    /// It does not serve: what served before goes on.
+    /// The requested plugin does not serve; the previous one continues.
     Refused,
-    /// It served, and what served before serves again.
+    /// The requested plugin served, and was replaced by the previous one again.
     RolledBack,
 }
 

@@ -1,4 +1,4 @@
-//! What a tenant is to be.
+//! The specification of a tenant.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -7,7 +7,7 @@ use portcullis_ledger::{NameError, SenderId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a tenant is to be: its senders, its plugin, and how that is run.
+/// The specification of a tenant: its senders, its plugin, and how the plugin is run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TenantSpec {
     pub(crate) id: TenantId,
@@ -22,19 +22,19 @@ pub struct TenantSpec {
     pub(crate) resets_choice: bool,
 }
 
-/// What plugins of a tenant may have of memory unless the spec says otherwise, in bytes.
+/// The default of [`TenantSpec::memory_limit`], in bytes.
 pub(crate) const DEFAULT_MEMORY_LIMIT: u64 = 1 << 30;
 
 impl TenantSpec {
-    /// A tenant without senders, served by the newest version of the built-in plugin `exact`.
+    /// Creates a spec without senders, served by the newest version of the built-in plugin `exact`.
     ///
     /// # Errors
-    /// Where `id` is no name for a tenant.
+    /// If `id` is not a valid tenant name: 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`.
     pub fn new(id: &str) -> Result<Self, NameError> {
         Ok(TenantSpec::of(id.parse()?))
     }
 
-    /// As [`new`](Self::new), of a name that was parsed before.
+    /// Like [`new`](Self::new), with a parsed name.
     pub fn of(id: TenantId) -> Self {
         TenantSpec {
             id,
@@ -55,32 +55,34 @@ impl TenantSpec {
         &self.id
     }
 
-    /// Which plugin serves the tenant's lists.
+    /// Sets the plugin that serves the tenant's lists.
+    ///
+    /// A [reload](crate::Engine::reload) may choose another plugin. That choice outlives restarts and further specs, until a spec
+    /// names another plugin than the one that it was made over, or calls [`reset_choice`](Self::reset_choice).
     #[must_use]
     pub fn plugin(mut self, plugin: PluginRef) -> Self {
         self.plugin = plugin;
         self
     }
 
-    /// Who answers while the plugin can't.
+    /// Sets the policy that answers checks while the plugin can't: [`OnFailure::Closed`] by default.
     #[must_use]
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.on_failure = on_failure;
         self
     }
 
-    /// Has the spec's plugin serve even where another one was chosen over it by a [reload](crate::Engine::reload). Without this,
-    /// the choice stays until the spec names another plugin.
+    /// Drops the plugin that a [reload](crate::Engine::reload) chose, so that the spec's own plugin serves.
     #[must_use]
     pub fn reset_choice(mut self) -> Self {
         self.resets_choice = true;
         self
     }
 
-    /// Adds a sender, with a blacklist of its own beside the tenant-wide one.
+    /// Adds a sender. It has a blacklist of its own beside the tenant-wide one.
     ///
     /// # Errors
-    /// Where `id` is no name for a sender.
+    /// If `id` is not a valid sender name: 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`.
     pub fn sender(mut self, id: &str) -> Result<Self, NameError> {
         self.senders.insert(id.parse()?);
         Ok(self)
@@ -93,44 +95,44 @@ impl TenantSpec {
         self
     }
 
-    /// The most memory that all instances of the tenant's plugins may have together, in bytes: 1 GiB unless this is called.
+    /// Limits the memory of all the tenant's plugin instances together, in bytes: 1 GiB by default.
     #[must_use]
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = bytes;
         self
     }
 
-    /// How many instances of the plugin answer for each list: 1 unless this is called. More answer more checks at once, for as many
-    /// times the memory.
+    /// Sets how many instances of the plugin answer for each list: 1 by default. Each further instance answers checks in
+    /// parallel, and takes the memory of the whole list.
     #[must_use]
     pub fn replicas(mut self, replicas: NonZeroUsize) -> Self {
         self.replicas = replicas;
         self
     }
 
-    /// Lets the plugin know numbers in clear. For plugins that decide by prefix; others work on keyed subjects.
+    /// Shows numbers to the plugin in clear. Required by plugins that decide by prefix; others see keyed subjects only.
     #[must_use]
     pub fn clear_numbers(mut self, clear_numbers: bool) -> Self {
         self.clear_numbers = clear_numbers;
         self
     }
 
-    /// Remembers how far each list's changes have been passed on: see [`List::passed_on`](crate::List::passed_on). A tenant that
-    /// begins with this is not told of changes from before.
+    /// Tracks how far each list's changes were passed on: see [`List::passed_on`](crate::List::passed_on). The feed of a list
+    /// starts when it is first put with this, without earlier changes.
     #[must_use]
     pub fn change_feed(mut self, change_feed: bool) -> Self {
         self.change_feed = change_feed;
         self
     }
 
-    /// Whether plugins need not be exchanged to get from one to the other.
+    /// Whether generations made for one spec also suit the other.
     pub(crate) fn runs_like(&self, other: &TenantSpec) -> bool {
         (self.memory_limit, self.replicas, self.clear_numbers)
             == (other.memory_limit, other.replicas, other.clear_numbers)
     }
 
-    /// What the host wants kept with the tenant: handed back by [`Engine::kept`](crate::Engine::kept) after a restart. Sealed
-    /// under the tenant's key, and a JSON text.
+    /// Stores data of the host with the tenant, as JSON, sealed under the tenant's key. [`Engine::kept`](crate::Engine::kept)
+    /// returns it, also after a restart. `None`, the default, removes what an earlier spec stored.
     #[must_use]
     pub fn kept(mut self, json: Option<Vec<u8>>) -> Self {
         self.kept = json;
@@ -138,7 +140,7 @@ impl TenantSpec {
     }
 }
 
-/// A plugin, which version of it, and with which options.
+/// A plugin, its version, and its options.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginRef {
@@ -149,18 +151,18 @@ pub struct PluginRef {
 }
 
 impl PluginRef {
-    /// The newest version of a plugin; newer ones are loaded as they appear.
+    /// The newest version of a plugin. Newer versions are loaded as they appear.
     pub fn latest(name: impl Into<String>) -> Self {
         PluginRef { name: name.into(), version: None, options: Map::new() }
     }
 
-    /// One version of a plugin, by the SHA-256 digest of its component: `sha256:` and the digits, or at least the first eight of
-    /// them.
+    /// A fixed version of a plugin, by the SHA-256 digest of its component: `sha256:` and the hexadecimal digits, or at least
+    /// the first eight of them.
     pub fn version(name: impl Into<String>, version: impl Into<String>) -> Self {
         PluginRef { name: name.into(), version: Some(version.into()), options: Map::new() }
     }
 
-    /// With these options, which mean something to the plugin only. At most 64 KiB as JSON.
+    /// Sets the plugin's options, at most 64 KiB as JSON. Only the plugin interprets them.
     #[must_use]
     pub fn options(mut self, options: Map<String, Value>) -> Self {
         self.options = options;
@@ -172,7 +174,7 @@ impl PluginRef {
         &self.name
     }
 
-    /// The version that the tenant stays with; `None` where it follows the newest.
+    /// The fixed version; `None` if the tenant follows the newest.
     pub fn pinned_version(&self) -> Option<&str> {
         self.version.as_deref()
     }
@@ -183,14 +185,14 @@ impl PluginRef {
     }
 }
 
-/// Who answers while a tenant's plugin can't.
+/// The policy that answers checks while a tenant's plugin can't.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {
-    /// Every message passes.
+    /// Allow every message.
     Open,
-    /// Every message is blocked.
+    /// Block every message.
     #[default]
     Closed,
-    /// The entries on disk: exact for lists of numbers, slower, and blind to a plugin's own rules.
+    /// Fall back to the entries in the ledger: exact, slower, and without the plugin's own rules.
     Ledger,
 }

@@ -1,4 +1,4 @@
-//! What an engine is doing.
+//! Snapshots of what the engine is doing.
 
 use portcullis_host::Plugin;
 use portcullis_ledger::{LedgerError, ListReader, Scope, TenantId};
@@ -7,39 +7,39 @@ use crate::live::{Health, LiveList, Service};
 use crate::reload::ReloadStatus;
 use crate::tenant::Tenant;
 
-/// How a tenant stands.
+/// A snapshot of a tenant's status.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TenantStatus {
     /// The tenant.
     pub id: TenantId,
-    /// Its plugin, and how the last reload went.
+    /// Its plugin, and its last reload.
     pub reload: ReloadStatus,
-    /// What all instances of its plugins have of memory, in bytes.
+    /// The memory of all its plugin instances, in bytes.
     pub memory_bytes: u64,
-    /// The most that they may have.
+    /// The limit of that, in bytes.
     pub memory_limit_bytes: u64,
     /// Its lists, the tenant-wide one first.
     pub lists: Vec<ListStatus>,
 }
 
-/// How a list stands.
+/// A snapshot of a list's status.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ListStatus {
-    /// Which list.
+    /// The list.
     pub scope: Scope,
-    /// Who answers for it.
+    /// What answers for it.
     pub service: Service,
-    /// The plugin that answers, or that will.
+    /// The plugin that answers, or will once it is filled.
     pub plugin: Plugin,
-    /// How many generations have served since the engine was opened, this one included.
+    /// How many generations have served since the engine was opened, including this one.
     pub generation: u64,
-    /// How many of its instances are left.
+    /// How many instances of the generation have not failed.
     pub instances: usize,
-    /// What its plugin has of memory, in bytes.
+    /// The memory of these instances, in bytes.
     pub memory_bytes: u64,
-    /// How its plugin has fared.
+    /// The health of its plugin.
     pub health: Health,
     entries: ListReader,
 }
@@ -59,15 +59,15 @@ impl ListStatus {
         }
     }
 
-    /// The list's name in logs and metrics: the sender's, or `tenant-wide`.
+    /// The list's name in logs and metrics: the sender's name, or `tenant-wide`.
     pub fn name(&self) -> &str {
         LiveList::name_of(&self.scope)
     }
 
-    /// How many entries are in force. Blocks: reads the ledger.
+    /// Counts the active entries. Blocks: reads the ledger.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// If the ledger can't be read.
     pub fn count(&self) -> Result<u64, LedgerError> {
         self.entries.count()
     }

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
+use parking_lot::{RwLock, RwLockReadGuard};
 use portcullis_host::{FilledFrom, Generation, MemoryAccount};
 use portcullis_ledger::{LedgerError, Link, Linked, List as LedgerList, Scope, TenantId, TenantKeys};
 use tokio::sync::watch;
 
 use crate::context::Context;
-use crate::error::TenantError;
+use crate::error::{NotServed, TenantError};
 use crate::events::Event;
+use crate::lifecycle::Operation;
+use crate::list::WriteError;
 use crate::live::{FaultListener, LiveList, Parts, Priority};
 use crate::members::{Members, recipe};
-use crate::reload::{Reload, Setup};
+use crate::reload::{Reload, ReloadError, Setup};
 use crate::residency::Residency;
 use crate::spec::{PluginRef, TenantSpec};
 
@@ -22,12 +25,21 @@ use crate::spec::{PluginRef, TenantSpec};
 pub(crate) struct Tenant {
     pub(crate) id: TenantId,
     pub(crate) keys: TenantKeys,
-    /// Its lists; none until it serves, and after it was removed.
+    /// Its lists; `None` before it serves and after it was removed.
     pub(crate) members: Arc<ArcSwapOption<Members>>,
     pub(crate) reload: Arc<Reload>,
     pub(crate) context: Arc<Context>,
-    /// Tells that entries changed.
+    /// Marked when entries change.
     pub(crate) changes: watch::Sender<()>,
+    /// Read-locked by writes, write-locked while lists are taken out of service. So a write either ends before that, or fails: it
+    /// can't be acknowledged on a list whose successor has not seen it.
+    removal: RwLock<()>,
+}
+
+/// Keeps a list in service while it is written. [`Engine::close`](crate::Engine::close) and removals wait for it.
+pub(crate) struct Serving<'a> {
+    _removal: RwLockReadGuard<'a, ()>,
+    _operation: Operation,
 }
 
 impl Tenant {
@@ -35,16 +47,43 @@ impl Tenant {
         let members = Arc::new(ArcSwapOption::empty());
         let reload = Reload::new(id.clone(), serving, Arc::clone(context), Arc::clone(&members));
         let (reload, context) = (Arc::new(reload), Arc::clone(context));
-        Arc::new(Tenant { id, keys, members, reload, context, changes: watch::Sender::new(()) })
+        let changes = watch::Sender::new(());
+        Arc::new(Tenant { id, keys, members, reload, context, changes, removal: RwLock::new(()) })
     }
 
-    /// The entries of these lists changed, and that is on disk: brings their plugins up to it, and tells whoever waits. When this
-    /// returns, the next check sees it.
-    pub(crate) fn changed<'a>(&self, lists: impl IntoIterator<Item = &'a Arc<LiveList>>) {
+    /// Keeps a list in service until the guard is dropped.
+    pub(crate) fn serving(&self, list: &Arc<LiveList>) -> Result<Serving<'_>, NotServed> {
+        let operation = self.context.lifecycle.begin()?;
+        let removal = self.removal.read();
+        match self.why_not_served(list) {
+            Some(error) => Err(error),
+            None => Ok(Serving { _removal: removal, _operation: operation }),
+        }
+    }
+
+    /// Why a list is not served; `None` if it is.
+    pub(crate) fn why_not_served(&self, list: &Arc<LiveList>) -> Option<NotServed> {
+        if self.context.lifecycle.is_closed() {
+            return Some(NotServed::Closed);
+        }
+        let members = self.members.load();
+        match members.as_ref() {
+            Some(members) if members.serves(list) => None,
+            Some(_) => match list.list().scope() {
+                Scope::Sender(sender) => {
+                    Some(NotServed::SenderRemoved { tenant: self.id.clone(), sender: sender.clone() })
+                }
+                Scope::Tenant => Some(NotServed::TenantRemoved(self.id.clone())),
+            },
+            None => Some(NotServed::TenantRemoved(self.id.clone())),
+        }
+    }
+
+    /// Reports that entries of these lists changed. Call it without a lock: listeners may use the engine.
+    pub(crate) fn announce<'a>(&self, lists: impl IntoIterator<Item = &'a Arc<LiveList>>) {
         let mut any = false;
         for list in lists {
             any = true;
-            list.catch_up();
             let scope = || list.list().scope().clone();
             self.context.events.emit(|| Event::Changed { tenant: self.id.clone(), scope: scope() });
         }
@@ -53,37 +92,71 @@ impl Tenant {
         }
     }
 
-    /// Remembers that several names are one person's, on all lists.
-    pub(crate) fn tie(&self, tie: Link) -> Result<Linked, LedgerError> {
-        let Some(members) = self.members.load_full() else { return Err(LedgerError::TenantForgotten) };
-        let tied = members.wide.list().link(tie)?;
-        self.changed(members.lists().filter(|list| tied.changed.contains(list.list().scope())));
+    /// Stores that several names are one person's, on all lists. `through` is the list of the caller's handle.
+    pub(crate) fn tie(&self, through: &Arc<LiveList>, tie: Link) -> Result<Linked, WriteError> {
+        let (tied, changed) = {
+            let _serving = self.serving(through)?;
+            let tied = through.list().link(tie)?;
+            // Read after the commit. A list that is put later is brought up to date by that.
+            let members = self.members.load_full();
+            let lists = members.iter().flat_map(|members| members.lists());
+            let changed: Vec<_> =
+                lists.filter(|list| tied.changed.contains(list.list().scope())).cloned().collect();
+            changed.iter().for_each(|list| list.catch_up());
+            (tied, changed)
+        };
+        self.announce(&changed);
         Ok(tied)
+    }
+
+    /// Takes all lists out of service, after the writes under way. Returns them: they still hold their plugins.
+    pub(crate) fn remove(&self, why: ReloadError) -> Vec<Arc<LiveList>> {
+        let lists = {
+            let _removal = self.removal.write();
+            let members = self.members.swap(None);
+            let lists: Vec<_> = members.iter().flat_map(|members| members.lists()).cloned().collect();
+            lists.iter().for_each(|list| list.detach());
+            lists
+        };
+        self.reload.abandon(why);
+        self.changes.send_replace(());
+        lists
+    }
+
+    /// Like [`remove`](Self::remove), for a caller that must not block: writes under way end as if nothing had happened.
+    pub(crate) fn abandon(&self, why: ReloadError) {
+        if let Some(members) = self.members.load_full() {
+            members.lists().for_each(|list| list.detach());
+        }
+        self.reload.abandon(why);
+        self.changes.send_replace(());
     }
 }
 
-/// A tenant that is about to go into service.
+/// A tenant that is ready to go into service.
 pub(crate) struct Opened {
     pub(crate) tenant: Arc<Tenant>,
     members: Members,
-    /// What serves it then.
+    /// The plugin that will serve it.
     setup: Setup,
-    /// Lists that are new, and have to be filled.
+    /// Whether it is the one that serves now, run in the same way.
+    plugin_stays: bool,
+    /// New lists, which have to be filled.
     pub(crate) unfilled: Vec<Arc<LiveList>>,
-    /// Lists that stay, and the generations they are to have from now on.
+    /// Lists that stay, with their next generations.
     exchanges: Vec<(Arc<LiveList>, Generation, FilledFrom)>,
 }
 
 impl Opened {
-    /// Opens the lists of a tenant. Those of `before`, which is the same tenant as it was, stay in service as they are, or where
-    /// the plugin or how it is run changes, get a generation of that prepared.
+    /// Opens the lists of a tenant. Those that `before`, the tenant as it is now, has in common with the spec stay in service. If
+    /// the plugin changes, or how it is run, their next generations are prepared.
     pub(crate) fn open(
         spec: TenantSpec,
         before: Option<&Arc<Tenant>>,
         context: &Arc<Context>,
     ) -> Result<Self, TenantError> {
         let keys = context.ledger.ensure_tenant(&spec.id)?;
-        let choice = context.kept.chosen_over(&spec.id, &spec.plugin).filter(|_| !spec.resets_choice);
+        let choice = context.settings.chosen_over(&spec.id, &spec.plugin).filter(|_| !spec.resets_choice);
         let chosen = choice.unwrap_or_else(|| spec.plugin.clone());
         let members_before = before.and_then(|before| before.members.load_full());
         let unchanged = members_before
@@ -92,7 +165,7 @@ impl Opened {
             .filter(|(members, _)| members.spec.runs_like(&spec) && members.chosen == chosen);
         let (setup, account) = match unchanged {
             Some((members, before)) => (before.reload.serving(), Arc::clone(&members.account)),
-            None => (setup(&chosen, context)?, MemoryAccount::new(spec.memory_limit)),
+            None => (resolve(&chosen, context)?, MemoryAccount::new(spec.memory_limit)),
         };
         let plugin_stays = unchanged.is_some();
         let tenant = match before {
@@ -106,8 +179,8 @@ impl Opened {
             let start = |source| TenantError::Start { plugin: chosen.name.clone(), source };
             if let Some(list) = members_before.as_ref().and_then(|members| members.list(&scope)) {
                 if !plugin_stays {
-                    let made = Generation::empty(recipe(list.list().count()?)).map_err(start)?;
-                    let (next, from) = made
+                    let empty = Generation::empty(recipe(list.list().count()?)).map_err(start)?;
+                    let (next, from) = empty
                         .filled_and_proved(&**list.entries(), Some(list.state()))
                         .map_err(|source| TenantError::Fill { plugin: chosen.name.clone(), source })?;
                     exchanges.push((Arc::clone(list), next, from));
@@ -137,33 +210,48 @@ impl Opened {
                 start_feed(list.list())?;
             }
         }
-        Ok(Opened { tenant, members, setup, unfilled, exchanges })
+        Ok(Opened { tenant, members, setup, plugin_stays, unfilled, exchanges })
     }
 
-    /// What the tenant is going to be.
     pub(crate) fn spec(&self) -> &TenantSpec {
         &self.members.spec
     }
 
-    /// Puts the prepared generations in place. Those that can't follow what was written meanwhile are made anew in the
-    /// background, and the tenant's failure policy answers until then.
+    /// Puts the tenant into service. A list whose next generation can't follow the writes since it was prepared gets another one
+    /// in the background, and the tenant's failure policy answers until then.
     ///
-    /// The tenant's [`Reload`] must be held.
+    /// The caller holds the tenant's [`Reload`], and calls [`catch_up`](LiveList::catch_up) on the new lists once callers can find
+    /// the tenant.
     pub(crate) fn put_in_place(self) -> Arc<Tenant> {
-        for (list, next, from) in self.exchanges {
-            match list.install(Arc::new(next)) {
+        let Opened { tenant, members, setup, plugin_stays, exchanges, .. } = self;
+        for (list, next, from) in exchanges {
+            let next = Arc::new(next);
+            match list.install(Arc::clone(&next)) {
                 Ok(()) => list.was_installed(&from),
-                Err(error) => list.fail_to_start(&error),
+                Err(error) => list.restart_with(next.recipe().clone(), &error),
             }
-            list.release();
         }
-        self.tenant.members.store(Some(Arc::new(self.members)));
-        self.tenant.reload.changed(self.setup);
-        self.tenant
+        tenant.reload.respecified(setup, plugin_stays);
+        let members = Arc::new(members);
+        let removed: Vec<Arc<LiveList>> = match tenant.members.load_full() {
+            None => Vec::new(),
+            Some(before) => before.lists().filter(|list| !members.serves(list)).cloned().collect(),
+        };
+        if removed.is_empty() {
+            tenant.members.store(Some(members));
+            return tenant;
+        }
+        {
+            let _removal = tenant.removal.write();
+            tenant.members.store(Some(members));
+            removed.iter().for_each(|list| list.detach());
+        }
+        removed.iter().for_each(|list| list.unload());
+        tenant
     }
 }
 
-/// A feed that begins is not told of changes from before.
+/// A new feed starts at the list's present state.
 fn start_feed(list: &LedgerList) -> Result<(), LedgerError> {
     match list.event_cursor()? {
         Some(_) => Ok(()),
@@ -171,8 +259,8 @@ fn start_feed(list: &LedgerList) -> Result<(), LedgerError> {
     }
 }
 
-/// What a plugin's name and version mean now.
-fn setup(plugin: &PluginRef, context: &Context) -> Result<Setup, TenantError> {
+/// Loads the version that a plugin's name and version mean now.
+fn resolve(plugin: &PluginRef, context: &Context) -> Result<Setup, TenantError> {
     let version = match &plugin.version {
         Some(version) => context.plugins.version(&plugin.name, version)?,
         None => context.plugins.latest(&plugin.name)?,
@@ -180,8 +268,8 @@ fn setup(plugin: &PluginRef, context: &Context) -> Result<Setup, TenantError> {
     Ok(Setup { version, options: plugin.options.clone(), pinned: plugin.version.is_some() })
 }
 
-/// Fills lists on as many threads as there are processors. One that can't be filled goes into recovery. Those that there is no
-/// room for start evicted.
+/// Fills lists, on as many threads as there are processors. A list that can't be filled goes into recovery; one that memory has no
+/// room for starts evicted.
 pub(crate) fn fill(lists: &[Arc<LiveList>], residency: &Residency) {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(lists.len());

@@ -1,19 +1,20 @@
-//! Plugins by their content.
+//! Compiled plugins by their content.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use portcullis_host::{Engine, Limits, LoadError, Plugin};
 
 use crate::digest::Digest;
 
-/// Compiled plugins by their content: each is compiled once, however many names it has.
+/// Compiled plugins by their content. Each content is compiled once, however many names it has.
 pub(super) struct Compiled {
     engine: Engine,
     cells: Mutex<HashMap<Digest, Arc<Cell>>>,
 }
 
-/// Filled by whoever asks first; whoever else asks for the same content waits for that, and nobody else does.
+/// Filled by the first caller. Others that ask for the same content wait for it.
 type Cell = OnceLock<Result<Plugin, Arc<LoadError>>>;
 
 impl Compiled {
@@ -21,15 +22,15 @@ impl Compiled {
         Compiled { engine, cells: Mutex::default() }
     }
 
-    /// The plugin whose content this is. Compiles it where that was not done yet.
+    /// Compiles a component, unless it is compiled already.
     ///
-    /// A failure is not remembered: the machine may have been short of something.
+    /// A failure is not remembered: the machine may have been short of memory.
     pub(super) fn load(&self, digest: Digest, component: &[u8]) -> Result<Plugin, Arc<LoadError>> {
-        let cell = Arc::clone(self.lock().entry(digest).or_default());
+        let cell = Arc::clone(self.cells.lock().entry(digest).or_default());
         let loaded =
             cell.get_or_init(|| Plugin::load(&self.engine, component, Limits::default()).map_err(Arc::new));
         if loaded.is_err() {
-            let mut cells = self.lock();
+            let mut cells = self.cells.lock();
             if cells.get(&digest).is_some_and(|now| Arc::ptr_eq(now, &cell)) {
                 cells.remove(&digest);
             }
@@ -39,17 +40,13 @@ impl Compiled {
 
     /// The plugin of this content, if it is compiled.
     pub(super) fn get(&self, digest: &Digest) -> Option<Plugin> {
-        self.lock().get(digest)?.get()?.clone().ok()
+        self.cells.lock().get(digest)?.get()?.clone().ok()
     }
 
-    /// Lets go of what `needed` does not name. Machine code goes with its last user.
+    /// Drops the plugins that are not `needed`. Machine code is freed with its last user.
     pub(super) fn retain(&self, needed: impl Fn(&Digest) -> bool) {
-        // One that is being compiled is about to be needed.
-        self.lock().retain(|digest, cell| cell.get().is_none() || needed(digest));
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<Cell>>> {
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+        // A plugin that is being compiled is about to be needed.
+        self.cells.lock().retain(|digest, cell| cell.get().is_none() || needed(digest));
     }
 }
 
@@ -60,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_content_is_compiled_once_and_a_failure_is_tried_again() {
+    fn a_content_is_compiled_once_and_a_failure_is_retried() {
         let compiled = Compiled::new(Engine::new().unwrap());
         let digest = Digest::of(TRIVIAL.component);
         assert!(compiled.load(digest, b"noise").is_err());

@@ -1,4 +1,4 @@
-//! What tells the versions of a plugin apart.
+//! Digests, which identify the versions of a plugin.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,38 +9,38 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-/// The first digits of a digest, as a person writes them: 8 to 64.
+/// The first digits of a digest: 8 to 64 of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Prefix(String);
 
-/// What stands before the hexadecimal digits.
+/// The prefix of the hexadecimal digits.
 const MARK: &str = "sha256:";
-/// Fewer digits would soon fit several versions.
+/// Fewer digits would soon match several versions.
 const FEWEST_DIGITS: usize = 8;
 
-/// Why a text names no version.
+/// An error of parsing a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
     /// A whole digest was expected.
     #[error("not a digest: write sha256: and 64 hexadecimal digits")]
     Whole,
-    /// A digest, or the beginning of one, was expected.
+    /// A digest or its beginning was expected.
     #[error("not a digest: write sha256: and 64 hexadecimal digits, or at least the first {FEWEST_DIGITS}")]
     Prefix,
 }
 
 impl Digest {
-    /// Hashes a component: a few milliseconds for the largest.
+    /// Hashes a component. Takes a few milliseconds for the largest.
     pub fn of(component: &[u8]) -> Self {
         Digest(Sha256::digest(component).into())
     }
 
-    /// The first 12 digits: for people, who compare them at a glance.
+    /// The first 12 digits, for display.
     pub fn short(&self) -> String {
         self.hex()[..12].to_owned()
     }
 
-    /// All 64 digits, in lower case.
+    /// The 64 hexadecimal digits, in lower case.
     pub(super) fn hex(&self) -> String {
         base16ct::lower::encode_string(&self.0)
     }
@@ -52,7 +52,7 @@ impl Digest {
     }
 }
 
-/// `sha256:` and 64 digits.
+/// Writes `sha256:` and 64 hexadecimal digits.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{MARK}{}", self.hex())
@@ -65,7 +65,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// As it is displayed; capital digits are as good.
+/// Parses the displayed form. Digits may be upper case.
 impl FromStr for Digest {
     type Err = DigestError;
 
@@ -80,7 +80,7 @@ impl Prefix {
     }
 }
 
-/// With `sha256:` before the digits, or without.
+/// Parses the digits, with or without `sha256:`.
 impl FromStr for Prefix {
     type Err = DigestError;
 
@@ -102,7 +102,7 @@ mod tests {
     const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
-    fn a_digest_is_read_as_it_is_written() {
+    fn a_digest_is_parsed_as_it_is_displayed() {
         let digest = Digest::of(b"abc");
         assert_eq!((digest.to_string().as_str(), digest.short().as_str()), (ABC, "ba7816bf8f01"));
         assert_eq!(ABC.parse(), Ok(digest));
@@ -111,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_digest_is_refused() {
+    fn other_texts_are_refused() {
         for text in ["", "sha256:", &ABC[7..], &ABC[..70], &format!("{ABC}0"), &ABC.replace("ba", "+a")] {
             assert_eq!(text.parse::<Digest>(), Err(DigestError::Whole), "{text}");
         }
     }
 
     #[test]
-    fn eight_digits_or_more_stand_for_the_digests_that_begin_so() {
+    fn eight_digits_or_more_match_the_digests_that_begin_with_them() {
         let digest = Digest::of(b"abc");
         for text in ["ba7816bf", "sha256:BA7816BF8", ABC] {
             assert!(text.parse::<Prefix>().unwrap().fits(&digest), "{text}");

@@ -1,4 +1,4 @@
-//! Why there is no plugin, or no version of it.
+//! Errors of the plugin store.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,14 +10,14 @@ use crate::digest::DigestError;
 use crate::folder::FileError;
 use crate::version::Origin;
 
-/// Why there is no plugin of a name, or no version of it, or why it can't be stored.
+/// An error of loading or storing a plugin.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PluginStoreError {
     /// No plugin has this name.
     #[error("there is no plugin {name}: put {name}.wasm into the folder that plugins.dir names")]
     Unknown {
-        /// The name that was asked for.
+        /// The name.
         name: String,
     },
     /// The plugin's file can't be read.
@@ -27,7 +27,7 @@ pub enum PluginStoreError {
         name: String,
         /// Its file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: FileError,
     },
@@ -36,22 +36,22 @@ pub enum PluginStoreError {
     Unloadable {
         /// The plugin.
         name: String,
-        /// Where the component comes from.
+        /// Where the component came from.
         origin: Origin,
-        /// Why.
+        /// The cause.
         #[source]
         source: Arc<LoadError>,
     },
     /// The plugin's file was removed.
     #[error(
-        "the file {path} is gone, and a version from before serves: put the file back, or choose another plugin"
+        "the file {path} is gone, and an earlier version serves: put the file back, or choose another plugin"
     )]
     Gone {
         /// Where the file was.
         path: PathBuf,
     },
     /// The text is neither a digest nor the beginning of one.
-    #[error("{text:?} names no version of the plugin {name}")]
+    #[error("{text:?} is not a version of the plugin {name}")]
     NoVersion {
         /// The plugin.
         name: String,
@@ -61,34 +61,36 @@ pub enum PluginStoreError {
         #[source]
         source: DigestError,
     },
-    /// The plugin has no version whose digest begins so.
+    /// The plugin has no version with this digest.
     #[error("the plugin {name} has no version {text}; it has {known}")]
     UnknownVersion {
         /// The plugin.
         name: String,
-        /// The beginning of a digest that was asked for.
+        /// The requested digest, or its beginning.
         text: String,
-        /// Short digests of the versions there are, separated by commas.
+        /// The short digests of the plugin's versions, separated by commas.
         known: String,
     },
-    /// Several versions have a digest that begins so.
+    /// Several versions have a digest that begins like this.
     #[error("several versions of the plugin {name} begin with {text}, {fitting}: write more digits")]
     Ambiguous {
         /// The plugin.
         name: String,
-        /// The beginning of a digest that was asked for.
+        /// The beginning of the requested digest.
         text: String,
-        /// Short digests of these versions, separated by commas.
+        /// The short digests of these versions, separated by commas.
         fitting: String,
     },
-    /// A stored version is not what its file name says.
-    #[error("the file {path} holds other bytes than the version it is named after: delete it")]
+    /// A file in the archive does not have the digest that it is named after.
+    #[error("the file {path} does not have the digest in its name: delete it")]
     Tampered {
         /// The file.
         path: PathBuf,
     },
     /// No plugin can be stored under this name.
-    #[error("{name:?} is no plugin name: use 1 to 64 of a-z, 0-9, - and _, with a letter or digit first")]
+    #[error(
+        "{name:?} is not a valid plugin name: use 1 to 64 of a-z, 0-9, - and _, with a letter or digit first"
+    )]
     Name {
         /// The name.
         name: String,
@@ -98,19 +100,19 @@ pub enum PluginStoreError {
         "there is no folder for plugins: set plugins.dir in the configuration file, and restart the gateway"
     )]
     NoFolder,
-    /// The component could not be written into the folder.
-    #[error("the file {path} can't be written: make room, and let the gateway write there")]
+    /// The component can't be written into the folder.
+    #[error("the file {path} can't be written: check the free space and the permissions of its folder")]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: Arc<io::Error>,
     },
 }
 
 impl PluginStoreError {
-    /// Whether both say the same.
+    /// Whether both have the same message.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         ErrorChain(self).to_string() == ErrorChain(other).to_string()
     }

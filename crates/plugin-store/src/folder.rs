@@ -1,4 +1,4 @@
-//! The folder that `plugins.dir` names: a file `NAME.wasm` is the plugin NAME.
+//! The folder of plugins: a file `NAME.wasm` is the plugin NAME.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata, Permissions};
@@ -8,36 +8,36 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// What files are called that are still being written. Whatever begins with a dot is not looked at.
+/// The prefix of files that are being written. Files that begin with a dot are ignored.
 const INCOMING: &str = ".incoming-";
-/// Nobody writes a file for longer: whoever began it is gone.
+/// An older file was left by a process that ended while it wrote.
 const ABANDONED: Duration = Duration::from_secs(3600);
-/// The most bytes of a name: beside it, a digest must fit into the name of a file.
+/// The most bytes of a name: a file name must have room for it and a digest.
 const MAX_NAME: usize = 180;
-/// File systems count time in steps, the coarsest in steps of two seconds: a file can change again within the step in
-/// which it was read, and look as before.
+/// The coarsest resolution of a file system's timestamps. A file can change again within the step in which it was read, with the
+/// same timestamps.
 const STEP: Duration = Duration::from_secs(2);
 
-/// Why a file gives no component.
+/// An error of reading a plugin's file.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// The operating system refuses.
+    /// The system reported an error.
     #[error("it can't be read")]
     Read(#[source] Arc<io::Error>),
-    /// A folder, a pipe, a device.
+    /// It is a folder, a pipe or a device.
     #[error("it is not a file")]
     NotAFile,
-    /// Larger than any plugin may be.
+    /// It is larger than any plugin may be.
     #[error("it has {bytes} bytes, and {limit} are allowed")]
     TooLarge {
-        /// Its size.
+        /// Its size, in bytes.
         bytes: u64,
-        /// The largest size that is allowed.
+        /// The largest size that is allowed, in bytes.
         limit: usize,
     },
     /// It changed while it was read.
-    #[error("it is being written just now: try again when that is done")]
+    #[error("it is being written: try again when that is done")]
     Changing,
 }
 
@@ -47,14 +47,14 @@ impl From<io::Error> for FileError {
     }
 }
 
-/// What can be told of a file without reading it. Another stamp may be another content.
+/// The metadata that tells whether a file changed. Another stamp may still be the same content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
     modified: (i64, i64),
-    /// This one can't be set back by whoever writes the file.
+    /// Unlike the modification time, programs can't set this one.
     changed: (i64, i64),
 }
 
@@ -69,7 +69,7 @@ impl Stamp {
         }
     }
 
-    /// Of the file of this path; `None` where there is none.
+    /// The stamp of the file at this path; `None` if there is none.
     pub(super) fn at(path: &Path) -> io::Result<Option<Self>> {
         match std::fs::metadata(path) {
             Ok(metadata) => Ok(Some(Self::of(&metadata))),
@@ -84,7 +84,8 @@ impl Stamp {
 
     /// Whether a change after `now` shows in the stamp.
     fn is_settled(&self, now: SystemTime) -> bool {
-        let changed = u64::try_from(self.changed.0).unwrap_or_default();
+        // A time before 1970 is long ago.
+        let changed = u64::try_from(self.changed.0).unwrap_or(0);
         SystemTime::UNIX_EPOCH + Duration::from_secs(changed) + STEP < now
     }
 }
@@ -93,17 +94,17 @@ fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// A file as it was read.
+/// The content of a file.
 pub(super) struct Content {
     pub(super) bytes: Vec<u8>,
     pub(super) stamp: Stamp,
-    /// Whether the same stamp will be the same content from now on.
+    /// Whether the same stamp means the same content from now on.
     pub(super) is_settled: bool,
 }
 
-/// Reads a file of at most `limit` bytes; a larger one is not read.
+/// Reads a file of at most `limit` bytes.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Content, FileError> {
-    // Asked of the path: to open a pipe would wait for its other end.
+    // Of the path, as opening a pipe would wait for its other end.
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(FileError::NotAFile);
@@ -114,7 +115,7 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Content, FileError> {
     let file = File::open(path)?;
     let now = SystemTime::now();
     let stamp = Stamp::of_file(&file)?;
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.size()).unwrap_or_default());
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.size()).unwrap_or(limit));
     (&file).take(limit as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != stamp.bytes || Stamp::of_file(&file)? != stamp {
         return Err(FileError::Changing);
@@ -122,7 +123,7 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Content, FileError> {
     Ok(Content { bytes, stamp, is_settled: stamp.is_settled(now) })
 }
 
-/// Writes a file that is there whole or not at all, whatever happens meanwhile, and makes it last.
+/// Writes a file atomically and durably.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let dir = path.parent().unwrap_or(Path::new(""));
     create(dir)?;
@@ -137,7 +138,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes a folder, and those above it.
+/// Creates a folder and its parents, durably.
 fn create(dir: &Path) -> io::Result<()> {
     if here(dir).is_dir() {
         return Ok(());
@@ -150,29 +151,29 @@ fn create(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the names in a folder last.
+/// Makes the names in a folder durable.
 pub(super) fn sync(dir: &Path) -> io::Result<()> {
     File::open(here(dir))?.sync_all()
 }
 
-/// The folder above a path without one is the one the process is in.
+/// The parent of a bare file name is the current folder.
 fn here(dir: &Path) -> &Path {
     if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
 }
 
-/// Removes what a gateway left that was stopped while it wrote.
+/// Removes files that a process left unfinished when it ended.
 pub(super) fn sweep(dir: &Path) {
     for file in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let is_ours = file.file_name().to_str().is_some_and(|name| name.starts_with(INCOMING));
         let modified = || file.metadata().and_then(|metadata| metadata.modified()).ok();
         if is_ours && modified().is_some_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED)) {
-            // Whether it works or not, it is never looked at.
+            // If that fails: it is ignored anyway.
             let _ = std::fs::remove_file(file.path());
         }
     }
 }
 
-/// The names of the plugins in a folder. One that is not there, or can't be read, has none.
+/// The names of the plugins in a folder. There are none if it is missing or can't be read.
 pub(super) fn names(dir: &Path) -> BTreeSet<String> {
     let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
     files.filter_map(|file| name(&file.path()).map(str::to_owned)).collect()
@@ -187,13 +188,13 @@ pub(super) fn stamps(dir: &Path) -> BTreeMap<String, Option<Stamp>> {
     names(dir).into_iter().map(stamp).collect()
 }
 
-/// Where the plugin of this name lies, if it does. `None` where no file can have this name.
+/// The path of a plugin's file, whether or not it exists. `None` if no file can have this name.
 pub(super) fn file(dir: &Path, name: &str) -> Option<PathBuf> {
     let path = dir.join(format!("{name}.wasm"));
     (!name.contains(['/', '\0']) && self::name(&path) == Some(name)).then_some(path)
 }
 
-/// The name of the plugin in this file, if it is one.
+/// The name of the plugin in this file; `None` if it is not a plugin.
 fn name(path: &Path) -> Option<&str> {
     let name = path.file_stem()?.to_str()?;
     let is_plugin = path.extension()? == "wasm" && !name.starts_with('.') && name.len() <= MAX_NAME;

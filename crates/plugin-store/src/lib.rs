@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod archive;
 mod compiled;
 mod digest;
 mod error;
 mod folder;
-mod kept;
-mod look;
+mod latest;
 mod rescan;
 mod slot;
 mod store;

@@ -1,33 +1,33 @@
-//! What is new in the folder of plugins.
+//! Finding what is new in the folder of plugins.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::PluginStoreError;
 use crate::folder;
-use crate::slot::Told;
+use crate::slot::Known;
 use crate::store::PluginStore;
 use crate::version::{Origin, PluginVersion};
 
-/// What a [rescan](PluginStore::rescan) found out about one plugin.
+/// A finding of a [rescan](PluginStore::rescan) about one plugin.
 #[derive(Debug)]
 pub enum Finding {
-    /// Its file has a content that not all know of who asked for the latest version.
+    /// The file has a new content, which some callers of [`PluginStore::latest`] don't have.
     Changed {
         /// The plugin.
         name: String,
-        /// Its newest version.
+        /// Its latest version.
         version: Arc<PluginVersion>,
     },
-    /// Its file can't be used. Whoever has a version of the plugin goes on with it.
+    /// The file can't be used. Versions that were handed out remain usable.
     Problem {
         /// The plugin.
         name: String,
-        /// Why.
+        /// The cause.
         error: PluginStoreError,
     },
-    /// Its file is no longer there. Whoever has a version of the plugin goes on with it; the latest is the built-in one from now
-    /// on, where there is one.
+    /// The file was removed. Versions that were handed out remain usable. The latest version is the built-in plugin now, if there
+    /// is one.
     Gone {
         /// The plugin.
         name: String,
@@ -35,9 +35,9 @@ pub enum Finding {
 }
 
 impl PluginStore {
-    /// Looks at every file in the folder, and compiles what is new. Each thing is told once.
+    /// Reads every file in the folder that changed, and compiles what is new. Reports each finding once.
     ///
-    /// A file that is there again is no change where its content is what everybody has.
+    /// A file that comes back is no change if every caller has its content.
     pub fn rescan(&self) -> Vec<Finding> {
         let mut names: BTreeSet<String> = self.dir().map(folder::names).unwrap_or_default();
         names.extend(self.slots().keys().cloned());
@@ -46,23 +46,23 @@ impl PluginStore {
 
     fn rescan_one(&self, name: String) -> Option<Finding> {
         let slot = self.slot_of(&name);
-        let mut look = slot.look();
-        let latest = self.look(&name, &slot, &mut look);
-        let untold = look.untold.take();
-        if !look.is_there {
-            let was_there = std::mem::take(&mut look.was_there);
-            let is_missed = match look.told {
-                Told::Nothing => false,
-                Told::One(digest) => self.built_in(&name).is_none_or(|built_in| built_in.digest != digest),
-                Told::Several => true,
+        let mut file = slot.file();
+        let latest = self.find_latest(&name, &slot, &mut file);
+        let unreported = file.unreported.take();
+        if !file.exists {
+            let existed = std::mem::take(&mut file.existed);
+            let is_missed = match file.known {
+                Known::Nothing => false,
+                Known::One(digest) => self.built_in(&name).is_none_or(|built_in| built_in.digest != digest),
+                Known::Several => true,
             };
-            return (was_there && is_missed).then_some(Finding::Gone { name });
+            return (existed && is_missed).then_some(Finding::Gone { name });
         }
-        if let Some(error) = untold {
+        if let Some(error) = unreported {
             return Some(Finding::Problem { name, error });
         }
         let version = latest.ok().filter(|version| matches!(version.origin, Origin::File(_)))?;
-        let told = std::mem::replace(&mut look.told, Told::One(version.digest));
-        (told != look.told).then_some(Finding::Changed { name, version })
+        let known = std::mem::replace(&mut file.known, Known::One(version.digest));
+        (known != file.known).then_some(Finding::Changed { name, version })
     }
 }

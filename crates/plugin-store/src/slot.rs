@@ -1,115 +1,113 @@
-//! One plugin's place on the shelf.
+//! What the store knows of one plugin.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::digest::Digest;
 use crate::error::PluginStoreError;
 use crate::folder::Stamp;
 use crate::version::PluginVersion;
 
-/// One plugin's place on the shelf.
+/// What the store knows of one plugin.
 #[derive(Default)]
 pub(super) struct Slot {
-    look: Mutex<Look>,
-    shown: Mutex<Shown>,
+    file: Mutex<FileState>,
+    versions: Mutex<Versions>,
 }
 
 impl Slot {
-    /// Held through a look at the file, compiling included, so that no look overtakes another.
-    pub(super) fn look(&self) -> MutexGuard<'_, Look> {
-        self.look.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Held while the file is read and compiled, so that no reader overtakes another.
+    pub(super) fn file(&self) -> MutexGuard<'_, FileState> {
+        self.file.lock()
     }
 
-    /// Held for moments, also by whoever looks.
-    pub(super) fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Held for moments. Taken after [`file`](Self::file) if both are.
+    pub(super) fn versions(&self) -> MutexGuard<'_, Versions> {
+        self.versions.lock()
     }
 }
 
-/// How the file was, and what was told of it.
+/// The plugin's file, and what was reported of it.
 #[derive(Default)]
-pub(super) struct Look {
+pub(super) struct FileState {
     pub(super) seen: Option<Seen>,
-    pub(super) told: Told,
-    /// Whether there is a file.
-    pub(super) is_there: bool,
-    /// Whether there was one since it was last told that there is none.
-    pub(super) was_there: bool,
-    /// A problem that is yet to be told.
-    pub(super) untold: Option<PluginStoreError>,
+    pub(super) known: Known,
+    pub(super) exists: bool,
+    /// Whether it existed since its removal was last reported.
+    pub(super) existed: bool,
+    /// A problem that is not reported yet.
+    pub(super) unreported: Option<PluginStoreError>,
 }
 
-/// The file as it was read last.
+/// The file as it was last read.
 pub(super) struct Seen {
     pub(super) stamp: Stamp,
-    /// Whether the stamp alone says that the file is as it was.
+    /// Whether the same stamp means the same content.
     pub(super) is_settled: bool,
-    /// `None` where it was not even read.
+    /// `None` if it was not even read.
     pub(super) digest: Option<Digest>,
     pub(super) outcome: Result<Arc<PluginVersion>, PluginStoreError>,
 }
 
-/// Which version they have who asked for the latest one, or were told of a change.
+/// The version that callers know as the latest, by asking for it or by a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Known {
     /// Nobody asked.
     #[default]
     Nothing,
-    /// All have this one.
+    /// Everybody knows this one.
     One(Digest),
-    /// Somebody got another one than those before, who don't know of it yet.
+    /// A caller got another one than earlier callers, who are to get a report.
     Several,
 }
 
-impl Told {
-    /// That somebody got this version.
+impl Known {
+    /// A caller gets this version.
     pub(super) fn hand_out(&mut self, digest: Digest) {
         *self = match *self {
-            Told::Nothing => Told::One(digest),
-            Told::One(before) if before == digest => Told::One(digest),
-            _ => Told::Several,
+            Known::Nothing => Known::One(digest),
+            Known::One(before) if before == digest => Known::One(digest),
+            _ => Known::Several,
         };
     }
 }
 
-/// What can be asked for while somebody looks.
+/// What can be asked for while the file is read.
 #[derive(Default)]
-pub(super) struct Shown {
-    pub(super) newest: Option<Arc<PluginVersion>>,
+pub(super) struct Versions {
+    pub(super) latest: Option<Arc<PluginVersion>>,
     pub(super) problem: Option<PluginStoreError>,
-    /// Versions that are on no disk.
-    pub(super) unkept: Vec<Unkept>,
+    /// Versions that could not be archived.
+    pub(super) in_memory: Vec<InMemory>,
 }
 
 /// A version that ends with the process.
-pub(super) struct Unkept {
+pub(super) struct InMemory {
     pub(super) version: Arc<PluginVersion>,
     /// As [`ListedVersion::since`](super::ListedVersion).
     pub(super) since: Option<Timestamp>,
 }
 
-impl Shown {
-    /// That this version is the newest, and a good one.
-    pub(super) fn show(&mut self, newest: &Arc<PluginVersion>) {
-        self.newest = Some(Arc::clone(newest));
+impl Versions {
+    pub(super) fn set_latest(&mut self, latest: &Arc<PluginVersion>) {
+        self.latest = Some(Arc::clone(latest));
         self.problem = None;
     }
 
-    /// The version of this content, if it is at hand.
-    pub(super) fn at_hand(&self, digest: Digest) -> Option<Arc<PluginVersion>> {
-        let unkept = self.unkept.iter().map(|unkept| &unkept.version);
-        self.newest.iter().chain(unkept).find(|version| version.digest == digest).cloned()
+    /// A loaded version.
+    pub(super) fn loaded(&self, digest: Digest) -> Option<Arc<PluginVersion>> {
+        let in_memory = self.in_memory.iter().map(|in_memory| &in_memory.version);
+        self.latest.iter().chain(in_memory).find(|version| version.digest == digest).cloned()
     }
 
-    /// Keeps a version in memory.
-    pub(super) fn hold(&mut self, version: &Arc<PluginVersion>, is_newest: bool) {
-        let since = is_newest.then(Timestamp::now);
-        match self.unkept.iter_mut().find(|unkept| unkept.version.digest == version.digest) {
-            Some(unkept) => unkept.since = since.or(unkept.since),
-            None => self.unkept.push(Unkept { version: Arc::clone(version), since }),
+    pub(super) fn keep_in_memory(&mut self, version: &Arc<PluginVersion>, is_latest: bool) {
+        let since = is_latest.then(Timestamp::now);
+        match self.in_memory.iter_mut().find(|known| known.version.digest == version.digest) {
+            Some(known) => known.since = since.or(known.since),
+            None => self.in_memory.push(InMemory { version: Arc::clone(version), since }),
         }
-        self.unkept.sort_by_key(|unkept| std::cmp::Reverse(unkept.since));
+        self.in_memory.sort_by_key(|known| std::cmp::Reverse(known.since));
     }
 }

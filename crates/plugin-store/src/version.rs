@@ -1,4 +1,4 @@
-//! One content that a plugin has, or had.
+//! Versions of a plugin.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,29 +8,29 @@ use portcullis_host::Plugin;
 
 use crate::digest::Digest;
 
-/// One content that a plugin has, or had: compiled, and ready to be instantiated.
+/// A version of a plugin, compiled and ready to be instantiated.
 #[derive(Debug)]
 pub struct PluginVersion {
-    /// What a tenant's `plugin` names.
+    /// The plugin's name.
     pub name: String,
-    /// What tells it from other versions.
+    /// The digest of the component, which identifies the version.
     pub digest: Digest,
-    /// Shared with the versions of other names that have the same content.
+    /// The compiled component. Plugins with the same component share it.
     pub plugin: Plugin,
-    /// The size of the component.
+    /// The size of the component, in bytes.
     pub bytes: usize,
-    /// Where it comes from.
+    /// Where the component came from.
     pub origin: Origin,
 }
 
-/// Where a version comes from.
+/// Where the component of a version came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It comes with the program.
+    /// The plugin is built in.
     BuiltIn,
-    /// The file of its name in the folder of plugins.
+    /// The plugin's file in the folder.
     File(PathBuf),
-    /// The copy that was kept of it.
+    /// The copy that was kept of an earlier version.
     Kept(PathBuf),
 }
 
@@ -44,17 +44,17 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A version that can be asked for, as far as it is known without loading it.
+/// A version that can be requested, as far as it is known without loading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedVersion {
-    /// What tells it from other versions.
+    /// The digest of the component, which identifies the version.
     pub digest: Digest,
-    /// The plugin's own words. `None` until the version is loaded in this process.
+    /// The version that the plugin itself declares. `None` until the component is loaded in this process.
     pub own_version: Option<String>,
-    /// The size of the component.
+    /// The size of the component, in bytes.
     pub bytes: u64,
-    /// When it last became the newest of its name. `None` where it never was that.
+    /// When it last became the latest version of its plugin. `None` if it never did.
     pub since: Option<Timestamp>,
-    /// Whether it is what [`latest`](super::PluginStore::latest) answered last.
+    /// Whether [`latest`](super::PluginStore::latest) last returned this version.
     pub is_latest: bool,
 }

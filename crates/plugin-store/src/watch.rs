@@ -1,4 +1,4 @@
-//! When to look at the folder of plugins again.
+//! Watching the folder of plugins for changes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,76 +16,75 @@ use tracing::warn;
 
 use crate::folder::{self, Stamp};
 
-/// Watches the folder of plugins on a thread of its own, which ends when this is dropped.
+/// Watches the folder of plugins, on a thread of its own. Dropping this ends the thread and waits for it.
 ///
-/// The system tells of changes; where it can't, the files' stamps are compared every tenth of a second. The folder may
-/// appear, disappear and be exchanged for another.
+/// Changes are reported by the system, or if it can't, found by polling ten times a second. The folder may appear, disappear and be
+/// replaced by another.
 pub struct Watch {
     signals: Sender<Signal>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread waits for.
+/// A message to the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signal {
     /// Something in the folder changed.
     Change,
-    /// The folder itself is no longer where it was.
+    /// The folder itself was moved or removed.
     Moved,
     Stop,
 }
 
-/// How often, and how long.
+/// The intervals of a watch.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
-    /// A change is told when nothing more has happened for so long: a file is seldom written at once.
+    /// A change is reported when nothing more happened for this long: files are seldom written at once.
     quiet: Duration,
-    /// But a change is told when it is so old, whatever happens.
+    /// But no later than this after it happened.
     at_most: Duration,
-    /// How often to see whether the folder is still the same one.
-    look: Duration,
-    /// How often to tell of a change though none was seen: no system tells of what another machine does to a network's
-    /// file system, and some lose events.
-    anyway: Duration,
+    /// How often to check whether the folder is still the same.
+    poll: Duration,
+    /// How often to report a change though none was seen: systems don't report what other machines do to a network file system, and
+    /// some lose events.
+    unconditional: Duration,
 }
 
 const PACE: Pace = Pace {
     quiet: Duration::from_millis(50),
     at_most: Duration::from_millis(500),
-    look: Duration::from_millis(100),
-    anyway: Duration::from_secs(10),
+    poll: Duration::from_millis(100),
+    unconditional: Duration::from_secs(10),
 };
 
-/// Who sees changes first.
+/// How changes are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Eyes {
+enum Method {
+    /// By the system, or by polling if it can't.
     System,
-    /// As where the system can't.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests ask for what otherwise the system brings about"))]
-    Own,
+    /// By polling.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests choose it"))]
+    Polling,
 }
 
 impl Watch {
-    /// Tells `changed` whenever the folder may have changed, the first time at once, and every ten seconds in any case.
-    ///
-    /// From the moment a file is moved into place it takes about 50 ms.
+    /// Notifies `changed` whenever the folder may have changed: at once, about 50 ms after a file was moved into place, and every ten
+    /// seconds in any case.
     ///
     /// # Errors
-    ///
-    /// Where the operating system starts no more threads.
+    /// If the system refuses a thread.
     pub fn start(dir: PathBuf, changed: Arc<Notify>) -> io::Result<Self> {
-        Self::with(dir, changed, PACE, Eyes::System)
+        Self::with(dir, changed, PACE, Method::System)
     }
 
-    fn with(dir: PathBuf, changed: Arc<Notify>, pace: Pace, eyes: Eyes) -> io::Result<Self> {
+    fn with(dir: PathBuf, changed: Arc<Notify>, pace: Pace, method: Method) -> io::Result<Self> {
         let (signals, received) = channel();
-        // As the system's events name it.
+        // The form in which the system's events name it.
         let dir = std::path::absolute(&dir).unwrap_or(dir);
         let watching = Watching {
             dir,
             pace,
-            eyes,
-            sight: Sight::Nothing,
+            method,
+            source: Source::Nothing,
             signals: signals.clone(),
             received,
             has_warned: false,
@@ -106,26 +105,26 @@ impl Drop for Watch {
     }
 }
 
-/// What the thread has.
+/// The state of the thread.
 struct Watching {
     dir: PathBuf,
     pace: Pace,
-    eyes: Eyes,
-    sight: Sight,
+    method: Method,
+    source: Source,
     signals: Sender<Signal>,
     received: Receiver<Signal>,
-    /// That the system can't see.
+    /// Whether it was logged that the system can't watch.
     has_warned: bool,
 }
 
-/// How the folder is seen.
-enum Sight {
-    /// It is not there.
+/// What is being watched.
+enum Source {
+    /// There is no folder.
     Nothing,
-    /// The system tells of changes in the folder of this identity.
+    /// The system reports changes in the folder with this identity.
     System { of: Identity, _watcher: RecommendedWatcher },
-    /// The plugins in the folder of this identity when they were looked at last.
-    Own { of: Identity, files: BTreeMap<String, Option<Stamp>> },
+    /// The plugins in the folder with this identity, as last polled.
+    Polling { of: Identity, files: BTreeMap<String, Option<Stamp>> },
 }
 
 /// Device and inode.
@@ -134,37 +133,37 @@ type Identity = (u64, u64);
 impl Watching {
     fn run(mut self, changed: &Notify) {
         let mut is_changed = true;
-        let mut told = Instant::now();
+        let mut notified = Instant::now();
         loop {
-            // Before it is told, so that nothing happens unseen between the telling and the watch.
-            is_changed |= self.turn_to_folder();
-            let is_due = told.elapsed() >= self.pace.anyway;
+            // Before the notification, so that no change between the two is missed.
+            is_changed |= self.follow_folder();
+            let is_due = notified.elapsed() >= self.pace.unconditional;
             if is_changed || is_due {
                 changed.notify_one();
-                told = Instant::now();
+                notified = Instant::now();
             }
-            if is_due && self.eyes == Eyes::System && matches!(self.sight, Sight::Own { .. }) {
-                // The system may be able to by now.
-                self.sight = Sight::Nothing;
+            if is_due && self.method == Method::System && matches!(self.source, Source::Polling { .. }) {
+                // The system may be able to watch by now.
+                self.source = Source::Nothing;
             }
-            let signal = match self.received.recv_timeout(self.pace.look) {
+            let signal = match self.received.recv_timeout(self.pace.poll) {
                 Ok(signal) => Some(signal),
-                Err(_) => self.looks_other().then_some(Signal::Change),
+                Err(_) => self.poll().then_some(Signal::Change),
             };
             is_changed = signal.is_some();
-            if signal.is_some_and(|signal| !self.calm_down(signal)) {
+            if signal.is_some_and(|signal| !self.settle(signal)) {
                 return;
             }
         }
     }
 
-    /// Waits until nothing more happens, but not for ever. `false` where something else than waiting is wanted: the end.
-    fn calm_down(&mut self, mut signal: Signal) -> bool {
+    /// Waits until nothing more happens, but not for ever. Returns `false` on [`Signal::Stop`].
+    fn settle(&mut self, mut signal: Signal) -> bool {
         let until = Instant::now() + self.pace.at_most;
         loop {
             match signal {
                 Signal::Stop => return false,
-                Signal::Moved => self.sight = Sight::Nothing,
+                Signal::Moved => self.source = Source::Nothing,
                 Signal::Change => {}
             }
             let wait = self.pace.quiet.min(until.saturating_duration_since(Instant::now()));
@@ -173,60 +172,60 @@ impl Watching {
             }
             signal = match self.received.recv_timeout(wait) {
                 Ok(signal) => signal,
-                Err(_) if self.looks_other() => Signal::Change,
+                Err(_) if self.poll() => Signal::Change,
                 Err(_) => return true,
             };
         }
     }
 
-    /// Sees to it that the folder is watched which is there now. Whether that is another one than before.
-    fn turn_to_folder(&mut self) -> bool {
-        let before = match &self.sight {
-            Sight::Nothing => None,
-            Sight::System { of, .. } | Sight::Own { of, .. } => Some(*of),
+    /// Watches the folder that is there now. Returns whether it is another one than before.
+    fn follow_folder(&mut self) -> bool {
+        let before = match &self.source {
+            Source::Nothing => None,
+            Source::System { of, .. } | Source::Polling { of, .. } => Some(*of),
         };
         let now = identity(&self.dir);
         if now == before {
             return false;
         }
-        self.sight = now.map_or(Sight::Nothing, |of| self.see(of));
+        self.source = now.map_or(Source::Nothing, |of| self.open(of));
         true
     }
 
-    fn see(&mut self, of: Identity) -> Sight {
-        if self.eyes == Eyes::System {
+    fn open(&mut self, of: Identity) -> Source {
+        if self.method == Method::System {
             match self.watcher() {
-                Ok(watcher) => return Sight::System { of, _watcher: watcher },
-                // One that went away meanwhile is nothing to speak of.
+                Ok(watcher) => return Source::System { of, _watcher: watcher },
+                // If it was removed just now, that is no problem of the system.
                 Err(error) if !self.has_warned && identity(&self.dir) == Some(of) => {
                     self.has_warned = true;
                     warn!(
                         dir = %self.dir.display(),
                         %error,
-                        "the system can't watch the folder of plugins: its files are looked at again and again"
+                        "the system can't watch the folder of plugins: it is polled instead"
                     );
                 }
                 Err(_) => {}
             }
         }
-        Sight::Own { of, files: folder::stamps(&self.dir) }
+        Source::Polling { of, files: folder::stamps(&self.dir) }
     }
 
     fn watcher(&self) -> notify::Result<RecommendedWatcher> {
         let (signals, dir) = (self.signals.clone(), self.dir.clone());
-        let tell = move |event: notify::Result<Event>| {
+        let report = move |event: notify::Result<Event>| {
             if let Some(signal) = signal(&event, &dir) {
                 let _ = signals.send(signal);
             }
         };
-        let mut watcher = RecommendedWatcher::new(tell, notify::Config::default())?;
+        let mut watcher = RecommendedWatcher::new(report, notify::Config::default())?;
         watcher.watch(&self.dir, RecursiveMode::NonRecursive)?;
         Ok(watcher)
     }
 
-    /// Whether the gateway's own eyes see a difference, where it depends on them.
-    fn looks_other(&mut self) -> bool {
-        let Sight::Own { files, .. } = &mut self.sight else { return false };
+    /// Polls, unless the system watches. Returns whether there is a change.
+    fn poll(&mut self) -> bool {
+        let Source::Polling { files, .. } = &mut self.source else { return false };
         let now = folder::stamps(&self.dir);
         let is_other = *files != now;
         *files = now;
@@ -234,21 +233,21 @@ impl Watching {
     }
 }
 
-/// Which folder is there now, if one is.
+/// The identity of the folder that is there now, if there is one.
 fn identity(dir: &Path) -> Option<Identity> {
     let metadata = std::fs::metadata(dir).ok().filter(std::fs::Metadata::is_dir)?;
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// What an event means.
+/// The meaning of an event.
 fn signal(event: &notify::Result<Event>, dir: &Path) -> Option<Signal> {
-    // After an error nothing is certain: watched anew, nothing is missed.
+    // After an error, events may be missing: start over.
     let Ok(event) = event else { return Some(Signal::Moved) };
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Signal::Change),
-        // Reading, the gateway's own as well.
+        // Somebody reads, such as this store.
         EventKind::Access(_) => None,
-        // The folder's inode may be used again for the one that comes in its place.
+        // The next folder may get the same inode.
         EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
             if event.paths.iter().any(|path| path == dir) =>
         {
@@ -267,12 +266,12 @@ mod tests {
 
     use super::*;
 
-    /// Longer than anything takes that a test waits for.
+    /// Longer than any test has to wait.
     const LONG: Duration = Duration::from_secs(20);
-    /// So that only a change is told.
-    const ON_CHANGE: Pace = Pace { anyway: Duration::from_secs(3600), ..PACE };
+    /// Without unconditional notifications.
+    const ON_CHANGE: Pace = Pace { unconditional: Duration::from_secs(3600), ..PACE };
 
-    /// A watch on the folder `plugins` in another one.
+    /// A watch of the folder `plugins` in a temporary one.
     struct Watched {
         parent: TempDir,
         changed: Arc<Notify>,
@@ -280,17 +279,17 @@ mod tests {
     }
 
     impl Watched {
-        /// Begins after the first telling, which is no change.
-        async fn new(eyes: Eyes, pace: Pace, is_there: bool) -> Self {
+        /// Returns after the first notification, which is no change.
+        async fn new(method: Method, pace: Pace, is_there: bool) -> Self {
             let parent = tempfile::tempdir().unwrap();
             let dir = parent.path().join("plugins");
             if is_there {
                 fs::create_dir(&dir).unwrap();
             }
             let changed = Arc::new(Notify::new());
-            let watch = Watch::with(dir, Arc::clone(&changed), pace, eyes).unwrap();
+            let watch = Watch::with(dir, Arc::clone(&changed), pace, method).unwrap();
             let watched = Watched { parent, changed, _watch: watch };
-            watched.told("the first look").await;
+            watched.notified("the start").await;
             watched
         }
 
@@ -298,94 +297,96 @@ mod tests {
             self.parent.path().join("plugins").join(file)
         }
 
-        async fn told(&self, of: &str) {
-            timeout(LONG, self.changed.notified()).await.unwrap_or_else(|_| panic!("not told of {of}"));
+        async fn notified(&self, of: &str) {
+            timeout(LONG, self.changed.notified())
+                .await
+                .unwrap_or_else(|_| panic!("no notification of {of}"));
         }
 
-        /// Several changes, each told: more than could still be under way from what was done before.
-        async fn tells_changes(&self) {
+        /// Makes several changes, more than notifications of earlier ones may still be pending.
+        async fn notifies_of_changes(&self) {
             for content in ["one", "the second", "3", "and a fourth"] {
                 fs::write(self.path("a.wasm"), content).unwrap();
-                self.told(content).await;
+                self.notified(content).await;
             }
         }
     }
 
     #[tokio::test]
-    async fn a_file_that_comes_changes_and_goes_is_told() {
-        for eyes in [Eyes::System, Eyes::Own] {
-            let watched = Watched::new(eyes, ON_CHANGE, true).await;
+    async fn a_file_that_appears_changes_and_disappears_is_reported() {
+        for method in [Method::System, Method::Polling] {
+            let watched = Watched::new(method, ON_CHANGE, true).await;
             fs::write(watched.path("a.wasm"), "created").unwrap();
-            watched.told("a new file").await;
-            watched.tells_changes().await;
+            watched.notified("a new file").await;
+            watched.notifies_of_changes().await;
             fs::write(watched.path(".incoming"), "moved into place").unwrap();
             fs::rename(watched.path(".incoming"), watched.path("a.wasm")).unwrap();
-            watched.told("a file moved over another").await;
+            watched.notified("a file moved over another").await;
             fs::remove_file(watched.path("a.wasm")).unwrap();
-            watched.told("a file that is gone").await;
+            watched.notified("a removed file").await;
         }
     }
 
     #[tokio::test]
-    async fn a_folder_that_comes_later_is_watched() {
-        for eyes in [Eyes::System, Eyes::Own] {
-            let watched = Watched::new(eyes, ON_CHANGE, false).await;
+    async fn a_folder_that_appears_later_is_watched() {
+        for method in [Method::System, Method::Polling] {
+            let watched = Watched::new(method, ON_CHANGE, false).await;
             fs::create_dir(watched.path("")).unwrap();
-            watched.told("the folder").await;
-            watched.tells_changes().await;
+            watched.notified("the folder").await;
+            watched.notifies_of_changes().await;
         }
     }
 
     #[tokio::test]
-    async fn a_folder_that_is_removed_and_made_again_is_watched() {
-        for eyes in [Eyes::System, Eyes::Own] {
-            let watched = Watched::new(eyes, ON_CHANGE, true).await;
-            watched.tells_changes().await;
+    async fn a_folder_that_is_removed_and_created_again_is_watched() {
+        for method in [Method::System, Method::Polling] {
+            let watched = Watched::new(method, ON_CHANGE, true).await;
+            watched.notifies_of_changes().await;
             fs::remove_dir_all(watched.path("")).unwrap();
-            watched.told("the folder's end").await;
+            watched.notified("the removal of the folder").await;
             fs::create_dir(watched.path("")).unwrap();
-            watched.told("the new folder").await;
-            watched.tells_changes().await;
-            // Between two looks: it may even get the inode of the one before.
+            watched.notified("the new folder").await;
+            watched.notifies_of_changes().await;
+            // Between two polls. It may even get the inode of the one before.
             fs::remove_dir_all(watched.path("")).unwrap();
             fs::create_dir(watched.path("")).unwrap();
-            watched.tells_changes().await;
+            watched.notifies_of_changes().await;
         }
     }
 
     #[tokio::test]
-    async fn a_folder_that_takes_the_place_of_another_is_watched() {
-        for eyes in [Eyes::System, Eyes::Own] {
-            let watched = Watched::new(eyes, ON_CHANGE, false).await;
+    async fn a_folder_that_replaces_another_is_watched() {
+        for method in [Method::System, Method::Polling] {
+            let watched = Watched::new(method, ON_CHANGE, false).await;
             for release in ["1", "2"] {
                 let folder = watched.parent.path().join(release);
                 fs::create_dir(&folder).unwrap();
                 let link = watched.parent.path().join("link");
                 std::os::unix::fs::symlink(&folder, &link).unwrap();
                 fs::rename(link, watched.parent.path().join("plugins")).unwrap();
-                watched.told("another folder").await;
-                watched.tells_changes().await;
+                watched.notified("another folder").await;
+                watched.notifies_of_changes().await;
             }
         }
     }
 
     #[tokio::test]
-    async fn a_folder_that_never_rests_is_told_of_nevertheless() {
-        for eyes in [Eyes::System, Eyes::Own] {
+    async fn a_folder_that_changes_all_the_time_is_reported() {
+        for method in [Method::System, Method::Polling] {
             let pace = Pace { quiet: Duration::from_secs(3600), ..ON_CHANGE };
-            let watched = Watched::new(eyes, pace, true).await;
-            watched.tells_changes().await;
+            let watched = Watched::new(method, pace, true).await;
+            watched.notifies_of_changes().await;
         }
     }
 
     #[tokio::test]
-    async fn now_and_then_it_is_told_without_a_change() {
+    async fn notifications_also_come_without_a_change() {
         let parent = tempfile::tempdir().unwrap();
         let changed = Arc::new(Notify::new());
-        let pace = Pace { anyway: Duration::from_millis(1), ..PACE };
-        for eyes in [Eyes::System, Eyes::Own] {
+        let pace = Pace { unconditional: Duration::from_millis(1), ..PACE };
+        for method in [Method::System, Method::Polling] {
             let dir = parent.path().to_owned();
-            let _watch = Watch::with(dir, Arc::clone(&changed), pace, eyes).unwrap();
+            let _watch = Watch::with(dir, Arc::clone(&changed), pace, method).unwrap();
             for _ in 0..4 {
                 timeout(LONG, changed.notified()).await.unwrap();
             }
@@ -393,7 +394,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_watch_that_is_dropped_has_ended() {
+    async fn dropping_a_watch_ends_its_thread() {
         let parent = tempfile::tempdir().unwrap();
         let changed = Arc::new(Notify::new());
         let watch = Watch::start(parent.path().to_owned(), Arc::clone(&changed)).unwrap();
@@ -403,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_the_folder_is_no_change() {
+    fn reading_the_folder_is_not_a_change() {
         let dir = Path::new("/plugins");
         let event = |kind, path: &str| signal(&Ok(Event::new(kind).add_path(path.into())), dir);
         let file = "/plugins/a.wasm";

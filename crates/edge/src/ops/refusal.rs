@@ -1,5 +1,6 @@
 //! Why an operation was refused.
 
+use portcullis_engine::{CheckError, NotServed, WriteError};
 use portcullis_ledger::{LedgerError, TooLong};
 
 use crate::identity::IdentityError;
@@ -44,6 +45,36 @@ impl From<LedgerError> for Refusal {
             // The tenant was removed while this request was under way.
             LedgerError::TenantForgotten => Refusal::UnknownSender,
             error => Refusal::Ledger(error),
+        }
+    }
+}
+
+impl From<NotServed> for Refusal {
+    fn from(error: NotServed) -> Self {
+        match error {
+            NotServed::Closed => Refusal::Ledger(LedgerError::Closed),
+            // It was removed while this request was under way.
+            _ => Refusal::UnknownSender,
+        }
+    }
+}
+
+impl From<CheckError> for Refusal {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::NotServed(error) => error.into(),
+            CheckError::Ledger(error) => error.into(),
+            _ => Refusal::Defect,
+        }
+    }
+}
+
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::NotServed(error) => error.into(),
+            WriteError::Ledger(error) => error.into(),
+            _ => Refusal::Defect,
         }
     }
 }

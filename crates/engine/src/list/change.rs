@@ -1,4 +1,4 @@
-//! What is to be changed about one person.
+//! Changes of one person's entry.
 
 use jiff::Timestamp;
 use portcullis_ledger::{Actor, Block, DisplayForm, HoldKind, Label, Reason, Source, Unblock, Whom, Write};
@@ -7,17 +7,17 @@ use portcullis_msisdn::Directions;
 use super::List;
 use crate::identity::Identity;
 
-/// A block that is to be made, or to be lifted.
+/// A change of one person's entry: a block or an unblock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// To be made.
+    /// See [`Change::block`].
     Block(BlockChange),
-    /// To be lifted.
+    /// See [`Change::unblock`].
     Unblock(UnblockChange),
 }
 
 impl Change {
-    /// Blocks somebody in both directions, as the operator's will.
+    /// Blocks a person: by default in both directions, with the operator's hold, without an end.
     pub fn block(identity: impl Into<Identity>) -> BlockChange {
         BlockChange {
             identity: identity.into(),
@@ -32,7 +32,7 @@ impl Change {
         }
     }
 
-    /// Lifts all of somebody's holds in both directions.
+    /// Unblocks a person: by default in both directions, from holds of every kind.
     pub fn unblock(identity: impl Into<Identity>) -> UnblockChange {
         UnblockChange {
             identity: identity.into(),
@@ -51,7 +51,7 @@ impl Change {
     }
 }
 
-/// A block that is to be made: see [`Change::block`].
+/// A block, built with [`Change::block`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct BlockChange {
@@ -67,50 +67,51 @@ pub struct BlockChange {
 }
 
 impl BlockChange {
-    /// Whose will it is: the operator's unless this is called.
+    /// Sets the kind of hold: the operator's by default.
     pub fn hold(mut self, hold: HoldKind) -> Self {
         self.hold = hold;
         self
     }
 
-    /// Which ways: both unless this is called.
+    /// Sets the directions to block: both by default. A write without any is an error.
     pub fn directions(mut self, directions: Directions) -> Self {
         self.directions = directions;
         self
     }
 
-    /// How it came about: an API unless this is called.
+    /// Sets the interface that the block came through: [`Source::Api`] by default.
     pub fn source(mut self, source: Source) -> Self {
         self.source = source;
         self
     }
 
-    /// What the client calls the source.
+    /// Sets the client's own name of the source.
     pub fn label(mut self, label: Option<Label>) -> Self {
         self.label = label;
         self
     }
 
-    /// Why.
+    /// Sets the reason.
     pub fn reason(mut self, reason: impl Into<Option<Reason>>) -> Self {
         self.reason = reason.into();
         self
     }
 
-    /// The number as the client wrote it, to be shown again.
+    /// Sets the number as the client wrote it, to be displayed.
     pub fn display(mut self, display: Option<DisplayForm>) -> Self {
         self.display = display;
         self
     }
 
-    /// When it ends by itself: never unless this is called.
+    /// Sets when the hold expires: never by default. By the wall clock, to within about a second; up to a minute late if that
+    /// clock is set forward.
     pub fn expires(mut self, expires: Option<Timestamp>) -> Self {
         self.expires = expires;
         self
     }
 
-    /// When the person asked for it: now unless this is called. A person's own wish counts by this time; an older one than that on
-    /// record changes nothing.
+    /// Sets when the person asked for the block: now by default. A person's requests take effect in the order of these times: one
+    /// that is older than the request in the ledger changes nothing.
     pub fn requested(mut self, requested: Option<Timestamp>) -> Self {
         self.requested = requested;
         self
@@ -136,7 +137,7 @@ impl From<BlockChange> for Change {
     }
 }
 
-/// A block that is to be lifted: see [`Change::unblock`].
+/// An unblock, built with [`Change::unblock`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct UnblockChange {
@@ -148,25 +149,25 @@ pub struct UnblockChange {
 }
 
 impl UnblockChange {
-    /// The hold of this kind only.
+    /// Lifts the hold of this kind only.
     pub fn hold(mut self, hold: impl Into<Option<HoldKind>>) -> Self {
         self.hold = hold.into();
         self
     }
 
-    /// Which ways: both unless this is called.
+    /// Sets the directions to unblock: both by default.
     pub fn directions(mut self, directions: Directions) -> Self {
         self.directions = directions;
         self
     }
 
-    /// Only where all of these directions are blocked.
+    /// Does nothing unless all of these directions are blocked.
     pub fn covering(mut self, covering: Directions) -> Self {
         self.covering = covering;
         self
     }
 
-    /// When the person asked for it: see [`BlockChange::requested`].
+    /// Sets when the person asked for the unblock: see [`BlockChange::requested`].
     pub fn requested(mut self, requested: Option<Timestamp>) -> Self {
         self.requested = requested;
         self

@@ -1,4 +1,4 @@
-//! Whether messages may pass.
+//! Checks: whether a message is blocked.
 
 use std::sync::Arc;
 
@@ -7,27 +7,28 @@ use portcullis_ledger::LedgerError;
 use portcullis_msisdn::{Direction, Directions, Person, Subject};
 
 use super::List;
+use crate::error::NotServed;
 use crate::identity::Identity;
 use crate::live::{LiveList, NoVerdict};
 use crate::spec::OnFailure;
 
-/// Which of a tenant's lists.
+/// The kind of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ListKind {
-    /// The sender's own.
+    /// A sender's own list.
     Sender,
-    /// The one that holds for all senders.
+    /// The list that applies to all senders.
     Tenant,
 }
 
-/// Who gave an answer. In the order of how little it says: an answer from several has the last of theirs.
+/// The source of an answer, the most reliable first. An answer from several lists has the least reliable of their sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AnsweredBy {
     /// The plugin.
     Plugin,
-    /// The entries on disk, while the plugin fails.
+    /// The entries in the ledger, because the plugin failed or was not needed.
     Ledger,
-    /// The tenant's failure policy, while the plugin fails: nobody was asked.
+    /// The tenant's failure policy, because the plugin failed. No entry was looked at.
     Policy,
 }
 
@@ -42,12 +43,12 @@ impl AnsweredBy {
     }
 }
 
-/// The answer for one person.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// The list that blocks them; `None` where the message may pass.
+    /// The list that blocks the person; `None` if the message may pass.
     pub blocked_by: Option<ListKind>,
-    /// Who said so.
+    /// The source of the answer.
     pub answered_by: AnsweredBy,
 }
 
@@ -58,39 +59,42 @@ impl Checked {
     }
 }
 
-/// The answer for several people.
+/// The result of a check of several people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedMany {
-    /// Whether each is blocked, in order.
+    /// Whether each person is blocked, in order.
     pub blocked: Vec<bool>,
-    /// Who said so.
+    /// The source of the answers.
     pub answered_by: AnsweredBy,
 }
 
-/// A check can't be answered without reading from disk: ask [`List::check`].
+/// The check has to read from disk: call [`List::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer has to be read from disk")]
+#[error("the check has to read from disk")]
 pub struct NeedsDisk;
 
-/// Why there is no answer.
+/// An error of a check.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
-    /// The ledger has to answer, and can't be read.
+    /// The list is no longer served: the handle is dead.
+    #[error(transparent)]
+    NotServed(#[from] NotServed),
+    /// The check needs the ledger, which can't be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The runtime is shutting down.
-    #[error("the work was cut short")]
+    /// The runtime is shutting down, or the check panicked.
+    #[error("the check was cut short")]
     Cancelled,
 }
 
 impl List {
-    /// Checks one person on this thread, within microseconds unless a plugin misbehaves; then the host's limit for checks bounds
-    /// it. Never reads from disk.
+    /// Checks one person on this thread. Takes microseconds, unless a plugin misbehaves: then the host's limit for checks bounds it.
+    /// Never reads from disk.
     ///
     /// # Errors
-    /// [`NeedsDisk`] where the list is evicted, the ledger has to answer for a plugin that failed, or a user id has to be looked
-    /// up.
+    /// [`NeedsDisk`] if the list is evicted, if the plugin failed and the policy is [`OnFailure::Ledger`], for a user id, and on a
+    /// dead handle, of which [`check`](Self::check) returns the cause.
     #[inline]
     pub fn try_check(
         &self,
@@ -100,11 +104,11 @@ impl List {
         let Identity::Number(number) = identity.into() else { return Err(NeedsDisk) };
         let person = self.permutation().person(number);
         let mut answered_by = AnsweredBy::Plugin;
-        for (kind, list) in self.asked() {
+        for (kind, list) in self.consulted() {
             for &subject in person.iter() {
                 let verdict = match list.check(subject, direction) {
                     Ok(verdict) => verdict,
-                    Err(NoVerdict::Evicted) => return Err(NeedsDisk),
+                    Err(NoVerdict::Evicted | NoVerdict::Detached) => return Err(NeedsDisk),
                     Err(NoVerdict::Failed) => {
                         answered_by = AnsweredBy::Policy;
                         policy_verdict(self.on_failure()).ok_or(NeedsDisk)?
@@ -118,7 +122,7 @@ impl List {
         Ok(Checked { blocked_by: None, answered_by })
     }
 
-    /// Checks one person: at once where that needs no disk, else on a thread that may block.
+    /// Checks one person: on this thread if that needs no disk, else on one that may block.
     ///
     /// # Errors
     /// See [`CheckError`].
@@ -132,35 +136,38 @@ impl List {
             return Ok(checked);
         }
         let list = self.clone();
-        tokio::task::spawn_blocking(move || list.blocking_check(&identity, direction))
+        self.runtime()
+            .spawn_blocking(move || list.blocking_check(&identity, direction))
             .await
-            .map_err(|_| CheckError::Cancelled)?
-            .map_err(CheckError::from)
+            .unwrap_or(Err(CheckError::Cancelled))
     }
 
-    /// Checks one person. Blocks where the list is evicted or the ledger has to answer: a few milliseconds.
+    /// Checks one person. Blocks for a few milliseconds if the list is evicted, and for a read of the ledger if the check needs one.
     ///
     /// # Errors
-    /// Where the ledger has to answer, and can't be read.
-    pub fn blocking_check(&self, identity: &Identity, direction: Direction) -> Result<Checked, LedgerError> {
+    /// See [`CheckError`].
+    pub fn blocking_check(&self, identity: &Identity, direction: Direction) -> Result<Checked, CheckError> {
         let Some(person) = self.person(identity)? else {
-            // Nobody ever named this user id, so it is on no list.
+            if let Some(error) = self.not_served() {
+                return Err(error.into());
+            }
+            // This user id was never named, so it is on no list.
             return Ok(Checked { blocked_by: None, answered_by: AnsweredBy::Ledger });
         };
         self.blocking_check_person(&person, direction)
     }
 
-    /// As [`blocking_check`](Self::blocking_check), of somebody who was looked up.
+    /// Like [`blocking_check`](Self::blocking_check), for a person that was [looked up](Self::person).
     ///
     /// # Errors
-    /// Where the ledger has to answer, and can't be read.
+    /// See [`CheckError`].
     pub fn blocking_check_person(
         &self,
         person: &Person,
         direction: Direction,
-    ) -> Result<Checked, LedgerError> {
+    ) -> Result<Checked, CheckError> {
         let mut answered_by = AnsweredBy::Plugin;
-        for (kind, list) in self.asked() {
+        for (kind, list) in self.consulted() {
             let (verdicts, by) = self.verdicts(list, person, direction)?;
             answered_by = answered_by.max(by);
             if verdicts.contains(&Verdict::Block) {
@@ -170,11 +177,10 @@ impl List {
         Ok(Checked { blocked_by: None, answered_by })
     }
 
-    /// Checks several people on this thread. Never reads from disk; the caller bounds how many there are: a number takes some
-    /// 50 ns.
+    /// Checks several people on this thread, some 50 ns per number. Never reads from disk. The caller bounds the count.
     ///
     /// # Errors
-    /// As for [`try_check`](Self::try_check), and where a plugin fails.
+    /// As for [`try_check`](Self::try_check), and if a plugin failed, whatever the policy.
     pub fn try_check_many(
         &self,
         identities: &[Identity],
@@ -186,8 +192,9 @@ impl List {
             people.add(place, &self.permutation().person(number));
         }
         let mut blocked = vec![false; identities.len()];
-        for (_, list) in self.asked() {
-            people.judge(&list.check_few(&people.subjects, direction).map_err(|_| NeedsDisk)?, &mut blocked);
+        for (_, list) in self.consulted() {
+            let verdicts = list.try_check_many(&people.subjects, direction).map_err(|_| NeedsDisk)?;
+            people.mark(&verdicts, &mut blocked);
         }
         Ok(CheckedMany { blocked, answered_by: AnsweredBy::Plugin })
     }
@@ -195,32 +202,32 @@ impl List {
     /// Checks several people. Blocks as [`blocking_check`](Self::blocking_check) does.
     ///
     /// # Errors
-    /// Where the ledger has to answer, and can't be read.
+    /// See [`CheckError`].
     pub fn blocking_check_many(
         &self,
         identities: &[Identity],
         direction: Direction,
-    ) -> Result<CheckedMany, LedgerError> {
+    ) -> Result<CheckedMany, CheckError> {
         let mut people = People::with_capacity(identities.len());
         for (place, identity) in identities.iter().enumerate() {
-            // A user id that nobody ever named is on no list.
+            // A user id that was never named is on no list.
             if let Some(person) = self.person(identity)? {
                 people.add(place, &person);
             }
         }
         let mut blocked = vec![false; identities.len()];
         let mut answered_by = AnsweredBy::Plugin;
-        for (_, list) in self.asked() {
+        for (_, list) in self.consulted() {
             let (verdicts, by) = self.verdicts(list, &people.subjects, direction)?;
             answered_by = answered_by.max(by);
-            people.judge(&verdicts, &mut blocked);
+            people.mark(&verdicts, &mut blocked);
         }
         Ok(CheckedMany { blocked, answered_by })
     }
 
-    /// The lists that a check asks, in this order.
+    /// The lists that a check consults, in order.
     #[inline]
-    fn asked(&self) -> impl Iterator<Item = (ListKind, &Arc<LiveList>)> {
+    fn consulted(&self) -> impl Iterator<Item = (ListKind, &Arc<LiveList>)> {
         let wide = self.wide.as_ref().map(|wide| (ListKind::Tenant, wide));
         std::iter::once((self.kind(), &self.own)).chain(wide)
     }
@@ -235,9 +242,12 @@ impl List {
         list: &Arc<LiveList>,
         subjects: &[Subject],
         direction: Direction,
-    ) -> Result<(Vec<Verdict>, AnsweredBy), LedgerError> {
-        if let Ok(verdicts) = list.check_many(subjects, direction) {
-            return Ok((verdicts, AnsweredBy::Plugin));
+    ) -> Result<(Vec<Verdict>, AnsweredBy), CheckError> {
+        match list.check_many(subjects, direction) {
+            Ok(verdicts) => return Ok((verdicts, AnsweredBy::Plugin)),
+            // Without a cause it is detached by a close that is about to end.
+            Err(NoVerdict::Detached) => return Err(self.not_served().unwrap_or(NotServed::Closed).into()),
+            Err(NoVerdict::Failed | NoVerdict::Evicted) => {}
         }
         if let Some(verdict) = policy_verdict(self.on_failure()) {
             return Ok((vec![verdict; subjects.len()], AnsweredBy::Policy));
@@ -251,7 +261,7 @@ impl List {
     }
 }
 
-/// What the policy says by itself; `None` where the ledger is to be asked.
+/// The policy's own verdict; `None` if it asks the ledger.
 fn policy_verdict(policy: OnFailure) -> Option<Verdict> {
     match policy {
         OnFailure::Open => Some(Verdict::Allow),
@@ -260,10 +270,10 @@ fn policy_verdict(policy: OnFailure) -> Option<Verdict> {
     }
 }
 
-/// Several persons, by all their subjects.
+/// The subjects of several people.
 struct People {
     subjects: Vec<Subject>,
-    /// Whose each subject is, by the place among those that were asked about.
+    /// The person of each subject, by its place in the caller's slice.
     places: Vec<usize>,
 }
 
@@ -277,8 +287,8 @@ impl People {
         self.places.resize(self.subjects.len(), place);
     }
 
-    /// Marks those who are blocked under one of their subjects.
-    fn judge(&self, verdicts: &[Verdict], blocked: &mut [bool]) {
+    /// Marks people who are blocked under one of their subjects.
+    fn mark(&self, verdicts: &[Verdict], blocked: &mut [bool]) {
         for (&place, verdict) in self.places.iter().zip(verdicts) {
             blocked[place] |= *verdict == Verdict::Block;
         }

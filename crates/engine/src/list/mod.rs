@@ -1,4 +1,4 @@
-//! One blacklist, as callers use it.
+//! The handle of a blacklist.
 
 mod change;
 mod check;
@@ -9,20 +9,25 @@ use std::sync::Arc;
 
 use portcullis_ledger::{Census, LedgerError, Link, Linked, ListReader, Scope, Seq, TenantId, UserId, Whom};
 use portcullis_msisdn::{Permutation, Person, Revealed, Subject};
+use tokio::runtime::Handle;
 
 pub use change::{BlockChange, Change, UnblockChange};
 pub use check::{AnsweredBy, CheckError, Checked, CheckedMany, ListKind, NeedsDisk};
 pub use write::WriteError;
 
+use crate::error::NotServed;
 use crate::identity::Identity;
 use crate::live::LiveList;
 use crate::status::ListStatus;
 use crate::tenant::Tenant;
 
-/// One blacklist: a sender's own, or the one that holds for all senders of a tenant.
+/// The handle of a blacklist: a sender's own, or the one that applies to all senders of a tenant.
 ///
-/// Cheap to clone, and to be kept: it follows its tenant through reloads and changes of settings. After the tenant was removed,
-/// its checks go on as they were, and its writes fail once the tenant is forgotten.
+/// Cheap to clone and to keep: it follows its tenant through reloads and changes of its spec. When its tenant or sender is removed,
+/// or the engine is closed, the handle is dead for good: checks and writes return [`NotServed`], also if the tenant or the sender
+/// is added again. Reads of the ledger go on, and an existing handle keeps the ledger's file open.
+///
+/// Methods that block say so. Don't call them on a thread of an async runtime.
 #[derive(Clone)]
 pub struct List {
     pub(crate) tenant: Arc<Tenant>,
@@ -32,17 +37,17 @@ pub struct List {
 }
 
 impl List {
-    /// Whose list it is.
+    /// The tenant.
     pub fn tenant(&self) -> &TenantId {
         &self.tenant.id
     }
 
-    /// Which of the tenant's lists it is.
+    /// Which of the tenant's lists this is.
     pub fn scope(&self) -> &Scope {
         self.own.list().scope()
     }
 
-    /// Whether it is a sender's or the tenant-wide one.
+    /// Whether this is a sender's list or the tenant-wide one.
     pub fn kind(&self) -> ListKind {
         match self.scope() {
             Scope::Sender(_) => ListKind::Sender,
@@ -57,21 +62,26 @@ impl List {
         List { tenant: Arc::clone(&self.tenant), own: Arc::clone(own), wide: None }
     }
 
-    /// The entries on disk, to be read. Blocks while it reads.
+    /// Why the handle is dead; `None` while its list is served.
+    pub fn not_served(&self) -> Option<NotServed> {
+        self.tenant.why_not_served(&self.own)
+    }
+
+    /// The entries in the ledger, for reading. The reader's methods block.
     pub fn entries(&self) -> &ListReader {
         self.own.list()
     }
 
-    /// How the tenant's numbers and their subjects belong together.
+    /// The keyed permutation between the tenant's numbers and subjects.
     pub fn permutation(&self) -> &Permutation {
         self.tenant.keys.permutation()
     }
 
-    /// Everybody who is meant, in each spelling of a number; `None` for a user id that nobody ever named. Blocks for a user id:
-    /// it reads the ledger.
+    /// All subjects that an identity stands for, one for each spelling of a number. `None` for a user id that was never named.
+    /// Blocks for a user id: reads the ledger.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// If the ledger can't be read.
     pub fn person(&self, identity: &Identity) -> Result<Option<Person>, LedgerError> {
         match identity {
             Identity::Number(number) => Ok(Some(self.permutation().person(*number))),
@@ -79,18 +89,21 @@ impl List {
         }
     }
 
-    /// As [`person`](Self::person), but a user id that nobody ever named is remembered, durably. Blocks.
+    /// Like [`person`](Self::person), but stores a user id that was never named. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::TenantForgotten`], and what the disk may report.
-    pub fn ensure_person(&self, identity: &Identity) -> Result<Person, LedgerError> {
+    /// See [`WriteError`].
+    pub fn ensure_person(&self, identity: &Identity) -> Result<Person, WriteError> {
         match identity {
             Identity::Number(number) => Ok(self.permutation().person(*number)),
-            Identity::User(user) => self.own.list().ensure_person_of_user(user),
+            Identity::User(user) => {
+                let _serving = self.tenant.serving(&self.own)?;
+                Ok(self.own.list().ensure_person_of_user(user)?)
+            }
         }
     }
 
-    /// What a write names somebody by.
+    /// The name of an identity in a ledger's write.
     pub fn whom(&self, identity: &Identity) -> Whom {
         match identity {
             Identity::Number(number) => self.permutation().subject(*number).into(),
@@ -98,10 +111,11 @@ impl List {
         }
     }
 
-    /// Who a subject is; `None` where it is nobody's under the tenant's key. Blocks for a user id.
+    /// The identity of a subject; `None` if the subject belongs to nobody under the tenant's key. Blocks for a user id: reads the
+    /// ledger.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// If the ledger can't be read.
     pub fn reveal(&self, subject: Subject) -> Result<Option<Identity>, LedgerError> {
         match self.permutation().reveal(subject) {
             Revealed::Number(number) => Ok(Some(Identity::Number(number))),
@@ -110,48 +124,67 @@ impl List {
         }
     }
 
-    /// Remembers, durably, that several names are one person's, on all lists of the tenant. When this returns, the next check of
-    /// each list sees what that changes. Blocks.
+    /// Stores that several names are one person's, on all lists of the tenant. When this returns, the next check of each list sees
+    /// the change. Blocks.
     ///
     /// # Errors
-    /// [`LedgerError::TenantForgotten`], and what the disk may report.
-    pub fn blocking_tie(&self, tie: Link) -> Result<Linked, LedgerError> {
-        self.tenant.tie(tie)
+    /// See [`WriteError`].
+    pub fn blocking_tie(&self, tie: Link) -> Result<Linked, WriteError> {
+        self.tenant.tie(&self.own, tie)
     }
 
-    /// Who answers for it, and how its plugin stands.
+    /// The async form of [`blocking_tie`](Self::blocking_tie). If the future is dropped, the write continues in the background.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn tie(&self, tie: Link) -> Result<Linked, WriteError> {
+        let list = self.clone();
+        self.runtime()
+            .spawn_blocking(move || list.blocking_tie(tie))
+            .await
+            .unwrap_or(Err(WriteError::Cancelled))
+    }
+
+    /// A snapshot of the list's status. May wait for a write that is being applied to the plugin.
     pub fn status(&self) -> ListStatus {
         ListStatus::of(&self.own)
     }
 
-    /// How far the list is, and how many entries are in force. Blocks.
+    /// The list's sequence number, and the number of active entries. Blocks.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// If the ledger can't be read.
     pub fn census(&self) -> Result<Census, LedgerError> {
         self.entries().census()
     }
 
-    /// Up to which change somebody has been told; `None` for a tenant without a
+    /// Up to which change [`set_passed_on`](Self::set_passed_on) was called; `None` for a tenant that never had a
     /// [change feed](crate::TenantSpec::change_feed). Blocks.
     ///
     /// # Errors
-    /// What the disk may report.
+    /// If the ledger can't be read.
     pub fn passed_on(&self) -> Result<Option<Seq>, LedgerError> {
         self.entries().event_cursor()
     }
 
-    /// Remembers, durably, up to which change somebody has been told. Blocks.
+    /// Stores up to which change the host has passed the list's changes on. Blocks.
     ///
     /// # Errors
-    /// What the disk may report.
-    pub fn set_passed_on(&self, upto: Seq) -> Result<(), LedgerError> {
-        self.own.list().set_event_cursor(upto)
+    /// See [`WriteError`].
+    pub fn set_passed_on(&self, upto: Seq) -> Result<(), WriteError> {
+        let _serving = self.tenant.serving(&self.own)?;
+        Ok(self.own.list().set_event_cursor(upto)?)
     }
 
-    /// The ledger's list, for what a host keeps beside the entries.
+    /// The ledger's list, for data that a host keeps beside the entries. Don't write entries through it: the plugin would not see
+    /// them, and removal does not wait for such writes.
     pub fn ledger(&self) -> &portcullis_ledger::List {
         self.own.list()
+    }
+
+    /// The engine's runtime, so that handles can be used on any executor.
+    fn runtime(&self) -> &Handle {
+        &self.tenant.context.runtime
     }
 }
 

@@ -1,24 +1,30 @@
-//! Writing entries: on disk, then in the plugin, then acknowledged.
+//! Writes: to the ledger, then to the plugin, then acknowledged.
 
 use portcullis_ledger::{Actor, LedgerError, Write, Written};
 
 use super::List;
 use super::change::Change;
+use crate::error::NotServed;
 
-/// Why nothing was written.
+/// An error of a write. Nothing was written, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The ledger refused, or can't be written to.
+    /// The list is no longer served: the handle is dead.
+    #[error(transparent)]
+    NotServed(#[from] NotServed),
+    /// The ledger refused the write, or can't be written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The runtime is shutting down. What was asked for may be written all the same.
-    #[error("the work was cut short")]
+    /// The runtime is shutting down, or the write panicked. It may have been stored all the same.
+    #[error("the write was cut short")]
     Cancelled,
 }
 
 impl List {
     /// Makes changes: all of them, or none. When this returns, they are on disk, and the next check sees them.
+    ///
+    /// Costs one flush of the disk, which concurrent writes share. If the future is dropped, the write continues in the background.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -29,32 +35,41 @@ impl List {
     ) -> Result<Vec<Written>, WriteError> {
         let writes = changes.into_iter().map(|change| change.into().into_write(self, actor)).collect();
         let list = self.clone();
-        tokio::task::spawn_blocking(move || list.blocking_write(writes))
+        self.runtime()
+            .spawn_blocking(move || list.blocking_write(writes))
             .await
-            .map_err(|_| WriteError::Cancelled)?
-            .map_err(WriteError::from)
+            .unwrap_or(Err(WriteError::Cancelled))
     }
 
-    /// As [`write`](Self::write), of what the ledger takes. Blocks for as long as the disk takes.
+    /// The blocking form of [`write`](Self::write), with the ledger's own types.
     ///
     /// # Errors
-    /// What the ledger's [`List::write`](portcullis_ledger::List::write) reports.
-    pub fn blocking_write(&self, writes: Vec<Write>) -> Result<Vec<Written>, LedgerError> {
+    /// See [`WriteError`].
+    pub fn blocking_write(&self, writes: Vec<Write>) -> Result<Vec<Written>, WriteError> {
         self.blocking_write_up_to(u64::MAX, writes)
     }
 
-    /// As [`blocking_write`](Self::blocking_write), but a block that would give the list more than `most` active entries is left
-    /// out, with the outcome [`Full`](portcullis_ledger::Outcome::Full).
+    /// Like [`blocking_write`](Self::blocking_write), but skips blocks that would give the list more than `most` active entries.
+    /// Their outcome is [`Full`](portcullis_ledger::Outcome::Full).
     ///
     /// # Errors
-    /// What the ledger's [`List::write`](portcullis_ledger::List::write) reports.
-    pub fn blocking_write_up_to(&self, most: u64, writes: Vec<Write>) -> Result<Vec<Written>, LedgerError> {
-        let ends = writes.iter().any(|write| matches!(write, Write::Block(block) if block.expires.is_some()));
-        let written = self.own.list().write_up_to(most, writes)?;
+    /// See [`WriteError`].
+    pub fn blocking_write_up_to(&self, most: u64, writes: Vec<Write>) -> Result<Vec<Written>, WriteError> {
+        let expires =
+            writes.iter().any(|write| matches!(write, Write::Block(block) if block.expires.is_some()));
+        let written = {
+            let _serving = self.tenant.serving(&self.own)?;
+            let written = self.own.list().write_up_to(most, writes)?;
+            if !written.is_empty() {
+                // Also if nothing changed: another write that made it so may not be in the plugin yet.
+                self.own.catch_up();
+            }
+            written
+        };
         if !written.is_empty() {
-            self.tenant.changed([&self.own]);
+            self.tenant.announce([&self.own]);
         }
-        if ends {
+        if expires {
             self.tenant.context.expiry.notify_one();
         }
         Ok(written)

@@ -1,15 +1,15 @@
-//! One blacklist in service: the ledger's record of its entries, the plugin that answers for them, and what happens when that
-//! plugin fails.
+//! A blacklist in service: its entries in the ledger, the plugin that answers for them, and recovery when the plugin fails.
 
 mod eviction;
-mod kept_state;
 mod recovery;
 mod saving;
 mod source;
+mod verified_state;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use portcullis_host::{Blacklist, CallError, FillError, FilledFrom, Generation, Plugin, Recipe, Verdict};
 use portcullis_ledger::{List, Scope};
 use portcullis_msisdn::{Direction, Subject};
@@ -17,37 +17,38 @@ use tracing::warn;
 
 pub use recovery::Health;
 
-pub(crate) use kept_state::KeptState;
 pub(crate) use recovery::Priority;
 pub(crate) use source::LedgerSource;
+pub(crate) use verified_state::VerifiedState;
 
 use crate::context::Context;
 use crate::events::Event;
-use crate::residency::Resident;
+use crate::residency::{Accounted, Resident};
 use crate::states::StateFile;
 use recovery::Recovery;
 use saving::Saving;
 
-/// One blacklist in service.
+/// A blacklist in service.
 ///
-/// The ledger's list is the truth, and the plugin a view of it. A view that failed, or that can't be brought up to
-/// date, is out of service until a background task has filled a new one; meanwhile the tenant's policy answers.
+/// The ledger's list is authoritative, and the plugin a view of it. A view that failed, or that can't follow the ledger, is out of
+/// service until a background task has filled another one. Meanwhile the tenant's failure policy answers.
 pub(crate) struct LiveList {
     entries: Arc<LedgerSource>,
-    state: KeptState,
+    state: VerifiedState,
     blacklist: Arc<Blacklist>,
-    /// A [`Service`]. Becomes `Serving` or `Resting` under `order`, and `Out` at any time.
-    service: AtomicU8,
-    /// Whether it was checked since somebody looked here last.
-    asked: AtomicBool,
-    /// Whether residency knows it as one that can be evicted.
-    in_ring: AtomicBool,
+    /// A [`Phase`]. Becomes `Serving` or `Evicted` only under `slot`, `Failed` at any time, and stays `Detached`.
+    phase: AtomicU8,
+    /// Whether it was checked since residency last looked.
+    checked: AtomicBool,
+    accounted: Arc<Accounted>,
+    /// The number of entries when residency last looked.
+    last_count: AtomicU64,
     /// Held while an evicted list is restored, so that it is filled once.
     restoring: Mutex<()>,
-    /// Held while the plugin is brought up to date, so that a write is either in the plugin when it is
-    /// acknowledged, or the plugin is out of service.
-    order: Mutex<Order>,
-    /// How many generations have served, this one included.
+    /// Held while the plugin is brought up to date. So when a write is acknowledged, either the plugin has it, or the plugin is
+    /// out of service.
+    slot: Mutex<Slot>,
+    /// How many generations have served, including this one.
     number: AtomicU64,
     recovery: Recovery,
     saving: Saving,
@@ -57,41 +58,56 @@ pub(crate) struct LiveList {
 
 /// Learns of a plugin's faults before the list recovers by itself.
 pub(crate) trait FaultListener: Send + Sync {
-    /// A plugin failed on this list. Returns whether the listener takes care of it, as by going back to the plugin before.
+    /// A plugin failed on this list. Returns whether the listener handles it, by rolling back to the previous plugin.
     fn fault(self: Arc<Self>, list: &str, kind: &'static str) -> bool;
 }
 
-/// Who answers for a list.
+/// What answers for a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Service {
     /// The tenant's [failure policy](crate::OnFailure): the plugin failed, or was never filled.
     Out,
     /// The plugin, which has every acknowledged entry.
     Serving,
-    /// The plugin, once it is filled again: it was evicted, as nobody checked the list for a while.
+    /// The plugin, once it is filled again: it was evicted from memory because the list was not checked for a while.
     Evicted,
 }
 
-/// Why there is no verdict of a plugin.
+/// What a list does with checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Phase {
+    /// The failure policy answers them.
+    Failed,
+    /// The plugin answers them.
+    Serving,
+    /// The plugin is filled first.
+    Evicted,
+    /// They fail: the list was removed, or the engine is closed.
+    Detached,
+}
+
+/// Why the plugin gives no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoVerdict {
     /// It failed: the tenant's policy has to answer.
     Failed,
-    /// It is evicted: a caller that may block can have it restored.
+    /// It is evicted: a caller that may block can restore it.
     Evicted,
+    /// The list is no longer served.
+    Detached,
 }
 
-/// What the next generation is to be made of, and the one before.
-struct Order {
+/// The recipe of the next generation, and the generation to fall back to.
+struct Slot {
     recipe: Recipe,
-    /// How often the recipe was exchanged: a generation made of an older one is not put in.
-    version: u64,
-    /// The generation before, while the new one is watched.
-    kept: Option<Arc<Generation>>,
+    /// Counts changes of the recipe: a generation made from an older one is not put in place.
+    revision: u64,
+    /// The previous generation, while a reload is watched.
+    fallback: Option<Arc<Generation>>,
 }
 
-/// What a gate is made of.
+/// The parts of a list.
 pub(crate) struct Parts {
     pub(crate) list: List,
     pub(crate) state: StateFile,
@@ -101,23 +117,24 @@ pub(crate) struct Parts {
 }
 
 impl LiveList {
-    /// A gate that is out of service until it is filled.
+    /// Creates a list that is out of service until it is filled.
     ///
-    /// Starts the plugin, so that options which the plugin refuses are found here.
+    /// Starts the plugin, to find options that the plugin refuses.
     pub(crate) fn open(parts: Parts) -> Result<Self, CallError> {
         let Parts { list, state, recipe, faults, context } = parts;
         let blacklist = Blacklist::new(Generation::empty(recipe.clone())?);
-        // It was only to be seen that it starts: there may be more lists than there is room for.
+        // It started, and that is all: there may be more lists than memory has room for.
         blacklist.generation().retire();
         Ok(LiveList {
-            state: KeptState::new(state, list.clone()),
+            state: VerifiedState::new(state, list.clone()),
+            last_count: AtomicU64::new(recipe.settings.capacity),
             entries: Arc::new(LedgerSource(list)),
             blacklist: Arc::new(blacklist),
-            service: AtomicU8::new(Service::Out as u8),
-            asked: AtomicBool::new(false),
-            in_ring: AtomicBool::new(false),
+            phase: AtomicU8::new(Phase::Failed as u8),
+            checked: AtomicBool::new(false),
+            accounted: Arc::default(),
             restoring: Mutex::new(()),
-            order: Mutex::new(Order { recipe, version: 0, kept: None }),
+            slot: Mutex::new(Slot { recipe, revision: 0, fallback: None }),
             number: AtomicU64::new(0),
             recovery: Recovery::default(),
             saving: Saving::default(),
@@ -131,22 +148,21 @@ impl LiveList {
         &self.entries.0
     }
 
-    /// How many entries are in force: a hint for the plugin, so that a ledger which can't be read now says so elsewhere.
+    /// The number of active entries. It is a hint for the plugin: 0 if the ledger can't be read, which filling will report.
     pub(crate) fn entry_count(&self) -> u64 {
         self.list().count().unwrap_or_default()
     }
 
-    /// The same, as the host asks for entries.
+    /// The ledger's list as the host reads it.
     pub(crate) fn entries(&self) -> &Arc<LedgerSource> {
         &self.entries
     }
 
-    /// Where the plugin's saved state is kept.
-    pub(crate) fn state(&self) -> &KeptState {
+    /// The plugin's saved state.
+    pub(crate) fn state(&self) -> &VerifiedState {
         &self.state
     }
 
-    /// Where checks are answered.
     pub(crate) fn blacklist(&self) -> &Arc<Blacklist> {
         &self.blacklist
     }
@@ -154,34 +170,43 @@ impl LiveList {
     /// Whether the plugin is in memory and answers.
     #[inline]
     pub(crate) fn is_serving(&self) -> bool {
-        self.service.load(Ordering::Acquire) == Service::Serving as u8
+        self.phase() == Phase::Serving
     }
 
-    /// Who answers.
+    fn is_detached(&self) -> bool {
+        self.phase() == Phase::Detached
+    }
+
+    #[inline]
+    fn phase(&self) -> Phase {
+        Phase::of(self.phase.load(Ordering::Acquire))
+    }
+
+    /// What answers.
     pub(crate) fn service(&self) -> Service {
-        match self.service.load(Ordering::Acquire) {
-            out if out == Service::Out as u8 => Service::Out,
-            serving if serving == Service::Serving as u8 => Service::Serving,
-            _ => Service::Evicted,
+        match self.phase() {
+            Phase::Serving => Service::Serving,
+            Phase::Evicted => Service::Evicted,
+            Phase::Failed | Phase::Detached => Service::Out,
         }
     }
 
-    /// The plugin that answers, or that will.
+    /// The plugin that answers, or will.
     pub(crate) fn plugin(&self) -> Plugin {
-        self.order().recipe.plugin.clone()
+        self.slot.lock().recipe.plugin.clone()
     }
 
-    /// The generation that is in place.
+    /// The generation in place.
     pub(crate) fn generation(&self) -> Arc<Generation> {
         self.blacklist.generation()
     }
 
-    /// How many generations have served since the start, this one included.
+    /// How many generations have served since the engine was opened, including this one.
     pub(crate) fn number(&self) -> u64 {
         self.number.load(Ordering::Relaxed)
     }
 
-    /// The plugin's verdict. Does not wait for a plugin that rests.
+    /// The plugin's verdict. Does not restore an evicted plugin.
     #[inline]
     pub(crate) fn check(
         self: &Arc<Self>,
@@ -191,8 +216,8 @@ impl LiveList {
         self.ask(|blacklist| blacklist.check(subject, direction))
     }
 
-    /// The plugin's verdicts, in order. Does not wait for a plugin that rests.
-    pub(crate) fn check_few(
+    /// The plugin's verdicts, in order. Does not restore an evicted plugin.
+    pub(crate) fn try_check_many(
         self: &Arc<Self>,
         subjects: &[Subject],
         direction: Direction,
@@ -200,15 +225,15 @@ impl LiveList {
         self.ask(|blacklist| blacklist.check_many(subjects, direction))
     }
 
-    /// The plugin's verdicts, in order. Blocks, where it rests, until it is awake.
+    /// The plugin's verdicts, in order. Restores an evicted plugin, which blocks.
     pub(crate) fn check_many(
         self: &Arc<Self>,
         subjects: &[Subject],
         direction: Direction,
     ) -> Result<Vec<Verdict>, NoVerdict> {
         loop {
-            match self.check_few(subjects, direction) {
-                Err(NoVerdict::Evicted) => self.restore(),
+            match self.try_check_many(subjects, direction) {
+                Err(NoVerdict::Evicted) => self.restore()?,
                 answered => return answered,
             }
         }
@@ -218,14 +243,15 @@ impl LiveList {
     fn ask<R>(self: &Arc<Self>, check: impl Fn(&Blacklist) -> Result<R, CallError>) -> Result<R, NoVerdict> {
         self.note_checked();
         loop {
-            match self.service() {
-                Service::Serving => {}
-                Service::Evicted => return Err(NoVerdict::Evicted),
-                Service::Out => return Err(NoVerdict::Failed),
+            match self.phase() {
+                Phase::Serving => {}
+                Phase::Evicted => return Err(NoVerdict::Evicted),
+                Phase::Failed => return Err(NoVerdict::Failed),
+                Phase::Detached => return Err(NoVerdict::Detached),
             }
             match check(&self.blacklist) {
-                // It was put to rest between the two, and may be back already.
-                Err(CallError::OutOfService) if self.was_evicted() => {}
+                // It was unloaded between the two. It may even be back.
+                Err(CallError::OutOfService) if self.was_unloaded() => {}
                 Err(fault) => {
                     self.fault(&fault);
                     return Err(NoVerdict::Failed);
@@ -235,140 +261,185 @@ impl LiveList {
         }
     }
 
-    /// Brings the plugin up to what the ledger holds. To be called after each write, before it is acknowledged.
+    /// Brings the plugin up to date with the ledger. Call it after each write, before the write is acknowledged.
     ///
     /// A plugin that can't follow goes out of service: the write stands all the same.
     pub(crate) fn catch_up(self: &Arc<Self>) {
-        let followed = {
-            let _order = self.order();
+        let (followed, generation) = {
+            let _slot = self.slot.lock();
             if !self.is_serving() {
                 return;
             }
-            self.blacklist.catch_up(&*self.entries)
+            (self.blacklist.catch_up(&*self.entries), self.generation())
         };
         match followed {
-            // One of several instances may have been lost on the way.
-            Ok(_) if self.is_serving() && !self.generation().is_whole() => self.mend("lost"),
-            Ok(sequence) => self.save_if_due(sequence),
-            Err(error) => self.fall_behind(&error),
+            // One of several instances may have failed on the way.
+            Ok(_) if self.is_serving() && !generation.is_whole() => self.mend("lost"),
+            Ok(sequence) => {
+                self.context.residency.resize(&**self, generation.memory_bytes());
+                self.save_if_due(sequence);
+            }
+            Err(error) => {
+                self.take_out(error.kind());
+                // It is not to be trusted, and the next one needs its memory.
+                generation.retire();
+                self.mend(error.kind());
+                self.report_fault(error.kind());
+            }
         }
     }
 
-    /// Puts a prepared generation in place, and keeps the one before, if it is any good. At no instant is the list without one
-    /// that has every acknowledged entry.
+    /// Puts a prepared generation in place, and keeps the previous one to fall back to if it is healthy. At any time the list has a
+    /// generation with every acknowledged entry.
     ///
-    /// A list at rest stays there: `next` was proven on its entries, and what comes back is made of the same.
+    /// An evicted list stays evicted: `next` was proven on its entries, and the generation that restores it has the same recipe.
     pub(crate) fn install(self: &Arc<Self>, next: Arc<Generation>) -> Result<(), FillError> {
-        // All but the last changes, while writes go on.
+        // All but the last changes, without holding up writes.
         next.catch_up(&*self.entries)?;
-        let mut order = self.order();
+        let mut slot = self.slot.lock();
         let recipe = next.recipe().clone();
         let before = self.blacklist.replace(next, &*self.entries)?;
-        order.recipe = recipe;
-        order.version += 1;
-        self.recovery.forget();
-        if self.service() == Service::Evicted {
+        slot.recipe = recipe;
+        slot.revision += 1;
+        self.recovery.reset();
+        if self.phase() == Phase::Evicted {
             self.number.fetch_add(1, Ordering::Relaxed);
             self.generation().retire();
             return Ok(());
         }
-        order.kept = self.is_serving().then_some(before);
+        slot.fallback = self.is_serving().then_some(before);
         self.put_in_service();
         Ok(())
     }
 
-    /// After [`install`](Self::install): sees to it that this plugin's state is kept.
+    /// After [`install`](Self::install): saves this plugin's state if that is due.
     pub(crate) fn was_installed(self: &Arc<Self>, from: &FilledFrom) {
-        // Another plugin's state is not this one's.
-        self.saving.forget();
+        // The state before may be another plugin's.
+        self.saving.reset();
         self.was_filled(from);
     }
 
-    /// Puts the generation that is kept back in place. Where there is none, as what served before had failed itself, or where
-    /// it can't follow, a new one of `recipe` is made in the background.
-    pub(crate) fn roll_back(self: &Arc<Self>, recipe: Recipe) -> Result<(), FillError> {
-        let kept = self.order().kept.clone();
-        if let Some(kept) = &kept {
-            // All but the last changes, while writes go on. Whether it can follow at all, the exchange tells.
-            let _ = kept.catch_up(&*self.entries);
+    /// Takes the list out of service until the background task has filled a generation of this recipe: the one that was prepared
+    /// failed.
+    pub(crate) fn restart_with(self: &Arc<Self>, recipe: Recipe, error: &FillError) {
+        {
+            let mut slot = self.slot.lock();
+            slot.recipe = recipe;
+            slot.revision += 1;
+            slot.fallback = None;
+            self.recovery.reset();
+            if self.phase() != Phase::Evicted {
+                self.take_out(error.kind());
+                self.generation().retire();
+            }
         }
-        let mut order = self.order();
-        order.kept = None;
-        order.recipe = recipe;
-        order.version += 1;
-        if self.service() == Service::Evicted {
+        self.saving.reset();
+        self.recover();
+        self.report_fault(error.kind());
+    }
+
+    /// Puts the fallback back in place. If there is none, because the previous plugin had failed itself, or if it can't follow the
+    /// ledger, a generation of `recipe` is filled in the background.
+    pub(crate) fn roll_back(self: &Arc<Self>, recipe: Recipe) -> Result<(), FillError> {
+        let fallback = self.slot.lock().fallback.clone();
+        if let Some(fallback) = &fallback {
+            // All but the last changes, without holding up writes. If it can't follow at all, `replace` below says so.
+            let _ = fallback.catch_up(&*self.entries);
+        }
+        let mut slot = self.slot.lock();
+        slot.fallback = None;
+        slot.recipe = recipe;
+        slot.revision += 1;
+        if self.phase() == Phase::Evicted {
             return Ok(());
         }
-        let rolled_back = kept
+        let rolled_back = fallback
             .ok_or_else(|| CallError::OutOfService.into())
-            .and_then(|kept| self.blacklist.replace(kept, &*self.entries));
+            .and_then(|fallback| self.blacklist.replace(fallback, &*self.entries));
         match rolled_back {
             Ok(_) => {
                 self.put_in_service();
                 Ok(())
             }
             Err(error) => {
-                self.set_service(Service::Out);
-                drop(order);
+                self.enter(Phase::Failed);
+                drop(slot);
                 self.recover();
                 Err(error)
             }
         }
     }
 
-    /// Lets go of the generation that is kept.
+    /// Drops the fallback.
     pub(crate) fn release(&self) {
-        let kept = self.order().kept.take();
+        let fallback = self.slot.lock().fallback.take();
         // Freeing a long list takes a while: not under the lock that writes wait for.
-        drop(kept);
+        drop(fallback);
     }
 
-    /// Under the lock of `order`: from now on the plugin answers.
+    /// Takes the list out of service for good. Does not wait.
+    pub(crate) fn detach(&self) {
+        self.phase.store(Phase::Detached as u8, Ordering::SeqCst);
+    }
+
+    /// After [`detach`](Self::detach): frees the plugin. Waits for calls to it, and for a state that is being saved.
+    pub(crate) fn unload(&self) {
+        self.release();
+        self.generation().retire();
+        self.context.residency.leave(self);
+        self.saving.wait();
+    }
+
+    /// Under the lock of `slot`: the plugin answers from now on, unless the list was detached.
     fn put_in_service(self: &Arc<Self>) {
-        self.set_service(Service::Serving);
+        if !self.enter(Phase::Serving) {
+            self.generation().retire();
+            return;
+        }
         self.number.fetch_add(1, Ordering::Relaxed);
         let resident: Arc<dyn Resident> = Arc::<Self>::clone(self);
         self.context.residency.enter(&resident);
     }
 
-    fn set_service(&self, service: Service) {
-        self.service.store(service as u8, Ordering::SeqCst);
+    /// Returns whether the list is not detached.
+    fn enter(&self, phase: Phase) -> bool {
+        let next = |now| (now != Phase::Detached as u8).then_some(phase as u8);
+        self.phase.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).is_ok()
     }
 
-    /// A check had no answer.
+    /// Goes from one phase to another, unless the list is in a third one.
+    fn turn(&self, from: Phase, to: Phase) -> bool {
+        self.phase.compare_exchange(from as u8, to as u8, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// The plugin did not answer a check.
     #[cold]
     fn fault(self: &Arc<Self>, fault: &CallError) {
-        self.note_fault(fault.kind());
-        let generation = self.generation();
-        if generation.is_whole() || self.service() == Service::Evicted {
-            // It was one that has been replaced, or let go of, meanwhile.
+        if self.is_detached() {
             return;
         }
-        if generation.left() == 0 {
-            self.take_out(fault.kind());
+        let generation = self.generation();
+        // Otherwise it was a generation that has been replaced or evicted since.
+        if !generation.is_whole() && self.phase() != Phase::Evicted {
+            if generation.left() == 0 {
+                self.take_out(fault.kind());
+            }
+            self.mend(fault.kind());
         }
-        self.mend(fault.kind());
-    }
-
-    /// The plugin does not have what was written.
-    fn fall_behind(self: &Arc<Self>, error: &FillError) {
-        self.note_fault(error.kind());
-        self.take_out(error.kind());
-        // It is not trusted any more, and its memory is needed for the next one.
-        self.generation().retire();
-        self.mend(error.kind());
+        self.report_fault(fault.kind());
     }
 
     fn take_out(&self, kind: &'static str) {
-        if self.service.swap(Service::Out as u8, Ordering::SeqCst) == Service::Serving as u8 {
+        if self.turn(Phase::Serving, Phase::Failed) {
             warn!(
                 tenant = %self.list().tenant(), list = %self.name(), kind,
-                "the plugin failed: the tenant's policy answers until it is filled again"
+                "the plugin failed: the tenant's policy answers until it has recovered"
             );
         }
     }
 
-    fn note_fault(&self, kind: &'static str) {
+    /// Reports a fault to the host. Call it last and without a lock: the listener may check this very list.
+    fn report_fault(&self, kind: &'static str) {
         self.context.events.emit(|| Event::Fault {
             tenant: self.list().tenant().clone(),
             scope: self.list().scope().clone(),
@@ -376,7 +447,7 @@ impl LiveList {
         });
     }
 
-    /// Has the plugin before put back in place, where the new one was still watched; otherwise has a new generation made.
+    /// Rolls back to the previous plugin if the new one is still watched; otherwise starts recovery.
     fn mend(self: &Arc<Self>, kind: &'static str) {
         let is_handled = self.faults.upgrade().is_some_and(|listener| listener.fault(self.name(), kind));
         if !is_handled {
@@ -389,15 +460,23 @@ impl LiveList {
         Self::name_of(self.list().scope())
     }
 
-    /// The name of such a list in logs.
+    /// The name of a list in logs.
     pub(crate) fn name_of(scope: &Scope) -> &str {
         match scope {
             Scope::Tenant => "tenant-wide",
             Scope::Sender(sender) => sender.as_str(),
         }
     }
+}
 
-    fn order(&self) -> MutexGuard<'_, Order> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+impl Phase {
+    #[inline]
+    fn of(byte: u8) -> Self {
+        match byte {
+            serving if serving == Phase::Serving as u8 => Phase::Serving,
+            evicted if evicted == Phase::Evicted as u8 => Phase::Evicted,
+            detached if detached == Phase::Detached as u8 => Phase::Detached,
+            _ => Phase::Failed,
+        }
     }
 }

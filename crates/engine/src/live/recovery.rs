@@ -1,16 +1,18 @@
-//! A plugin that failed is filled again in the background: from its saved state and the changes since, or from the ledger.
+//! Recovery from a plugin's faults: a background task fills another generation, from the saved state and the changes since, or from
+//! the ledger.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use portcullis_host::{Breaker, BreakerState, FillError, FilledFrom, Generation, at_low_priority};
 use tracing::{info, warn};
 
-use super::{LiveList, Service};
+use super::{LiveList, Phase};
 use crate::events::Event;
 
-/// What is known of earlier faults, and whether one is being mended.
+/// Earlier faults, and whether one is being recovered from.
 #[derive(Default)]
 pub(super) struct Recovery {
     under_way: AtomicBool,
@@ -18,20 +20,20 @@ pub(super) struct Recovery {
     recoveries: AtomicU64,
 }
 
-/// How a generation is made.
+/// How a generation is filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Priority {
-    /// As fast as can be.
+    /// With the priority of the caller.
     Normal,
-    /// With what the machine has to spare.
+    /// With low priority, so that checks go first.
     Low,
 }
 
-/// How a list's plugin has fared.
+/// The health of a list's plugin.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether faults are retried at once, after a pause, or not for now.
+    /// Whether the next fault is recovered from at once, or with backoff.
     pub breaker: BreakerState,
     /// How often the plugin recovered from a fault since the engine was opened.
     pub recoveries: u64,
@@ -39,36 +41,39 @@ pub struct Health {
 
 impl Recovery {
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+        self.breaker.lock()
     }
 
-    /// Another plugin has another record.
-    pub(super) fn forget(&self) {
+    /// Forgets earlier faults: another plugin serves.
+    pub(super) fn reset(&self) {
         self.breaker().reset();
     }
 }
 
 impl LiveList {
-    /// Fills a new generation and puts it in place.
-    pub(crate) fn refill(self: &Arc<Self>, pace: Priority) -> Result<(), FillError> {
+    /// Fills a generation and puts it in place.
+    pub(crate) fn refill(self: &Arc<Self>, priority: Priority) -> Result<(), FillError> {
         loop {
-            let (mut recipe, version) = {
-                let order = self.order();
-                (order.recipe.clone(), order.version)
+            let (mut recipe, revision) = {
+                let slot = self.slot.lock();
+                (slot.recipe.clone(), slot.revision)
             };
+            if self.is_detached() {
+                return Ok(());
+            }
             if !self.is_serving() {
-                // The tenant may have no memory left for another one besides.
+                // The tenant's memory limit may leave no room for both.
                 self.generation().retire();
             }
             recipe.settings.capacity = self.entry_count();
-            let make = || Generation::empty(recipe)?.filled_and_proved(&**self.entries(), Some(self.state()));
-            let (next, from) = match pace {
-                Priority::Normal => make(),
-                Priority::Low => at_low_priority(make),
+            let fill = || Generation::empty(recipe)?.filled_and_proved(&**self.entries(), Some(self.state()));
+            let (next, from) = match priority {
+                Priority::Normal => fill(),
+                Priority::Low => at_low_priority(fill),
             }?;
-            let order = self.order();
-            if order.version != version {
-                // The plugin was exchanged meanwhile, which may have mended it.
+            let slot = self.slot.lock();
+            if slot.revision != revision {
+                // The plugin was reloaded meanwhile, which may have ended the fault.
                 if self.is_serving() && self.generation().is_whole() {
                     return Ok(());
                 }
@@ -76,43 +81,49 @@ impl LiveList {
             }
             self.blacklist.replace(Arc::new(next), &**self.entries())?;
             self.put_in_service();
-            drop(order);
+            drop(slot);
             self.was_filled(&from);
             return Ok(());
         }
     }
 
-    /// Says where a generation was filled from, and sees to it that the next one can be filled from a saved state.
+    /// Logs a saved state that was of no use, and saves another one if that is due.
     pub(crate) fn was_filled(self: &Arc<Self>, from: &FilledFrom) {
         match from {
             FilledFrom::State { sequence } => self.saved_at(*sequence),
             FilledFrom::Source => {}
             FilledFrom::Fallback(error) => warn!(
                 tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(),
-                "the saved state was of no use: the plugin was filled from the ledger"
+                "the saved state can't be used: the plugin was filled from the ledger"
             ),
         }
         self.save_if_due(self.generation().sequence());
     }
 
-    /// For a gate that never served.
+    /// Starts recovery of a list that has never served.
     pub(crate) fn fail_to_start(self: &Arc<Self>, error: &FillError) {
         warn!(
             tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(),
-            "the plugin can't be filled: the tenant's policy answers until it is"
+            "the plugin can't be filled: the tenant's policy answers until it has recovered"
         );
-        self.note_fault(error.kind());
         self.recover();
+        self.report_fault(error.kind());
     }
 
-    /// Starts the background task, unless it is at work.
+    /// Starts the background task, unless it is running.
     pub(super) fn recover(self: &Arc<Self>) {
         if !self.recovery.under_way.swap(true, Ordering::SeqCst) {
             drop(self.context.runtime.spawn(recover(Arc::downgrade(self))));
         }
     }
 
-    /// How its plugin stands.
+    /// Starts recovery unless the plugin is healthy: the rollback that was to replace it is cancelled.
+    pub(crate) fn recover_if_failed(self: &Arc<Self>) {
+        if !self.is_well() {
+            self.recover();
+        }
+    }
+
     pub(crate) fn health(&self) -> Health {
         Health {
             breaker: self.recovery.breaker().state(Instant::now()),
@@ -120,35 +131,37 @@ impl LiveList {
         }
     }
 
-    /// Whether there is nothing to mend.
+    /// Whether there is nothing to recover from.
     fn is_well(&self) -> bool {
-        match self.service() {
-            Service::Serving => self.generation().is_whole(),
-            Service::Evicted => true,
-            Service::Out => false,
+        match self.phase() {
+            Phase::Serving => self.generation().is_whole(),
+            Phase::Evicted | Phase::Detached => true,
+            Phase::Failed => false,
         }
     }
 
-    /// Tries once. Whether the gate serves now.
-    fn try_to_recover(self: &Arc<Self>, pace: Priority) -> bool {
+    /// Tries once. Returns whether the task is done.
+    fn try_to_recover(self: &Arc<Self>, priority: Priority) -> bool {
+        let Ok(_operation) = self.context.lifecycle.begin() else { return true };
         let start = Instant::now();
-        let filled = self.refill(pace);
+        let filled = self.refill(priority);
         let (tenant, list) = (self.list().tenant(), self.name());
         match &filled {
+            Ok(()) if self.is_detached() => {}
             Ok(()) => {
                 let took = start.elapsed();
                 self.recovery.recoveries.fetch_add(1, Ordering::Relaxed);
                 self.recovery.breaker().serve(Instant::now());
+                info!(%tenant, list, took = micros(took), "the plugin has recovered");
                 self.context.events.emit(|| Event::Recovered {
                     tenant: tenant.clone(),
                     scope: self.list().scope().clone(),
                     took,
                 });
-                info!(%tenant, list, took = micros(took), "the plugin is filled again and answers");
             }
             Err(error) => {
-                self.note_fault(error.kind());
-                warn!(%tenant, list, kind = error.kind(), "the plugin could not be filled");
+                warn!(%tenant, list, kind = error.kind(), "the plugin can't be filled; trying again");
+                self.report_fault(error.kind());
             }
         }
         filled.is_ok()
@@ -159,22 +172,25 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Refills a gate until it serves, or is gone.
-async fn recover(gate: Weak<LiveList>) {
+/// Refills a list, with backoff, until it serves or is gone.
+async fn recover(list: Weak<LiveList>) {
     loop {
-        let Some(wait) = gate.upgrade().map(|gate| gate.recovery.breaker().fault(Instant::now())) else {
+        let Some(wait) = list.upgrade().map(|list| list.recovery.breaker().fault(Instant::now())) else {
             return;
         };
         tokio::time::sleep(wait).await;
-        let Some(strong) = gate.upgrade() else { return };
-        // A plugin that fails again and again does so where it is in nobody's way.
-        let how = if wait.is_zero() { Priority::Normal } else { Priority::Low };
-        let filled = tokio::task::spawn_blocking(move || strong.is_well() || strong.try_to_recover(how));
-        if filled.await.unwrap_or(false) {
-            let Some(gate) = gate.upgrade() else { return };
-            gate.recovery.under_way.store(false, Ordering::SeqCst);
-            // A fault since then found this task still at work, and left the gate to it.
-            if gate.is_well() || gate.recovery.under_way.swap(true, Ordering::SeqCst) {
+        let Some(strong) = list.upgrade() else { return };
+        // A plugin that fails again and again must not slow down checks.
+        let priority = if wait.is_zero() { Priority::Normal } else { Priority::Low };
+        let done = tokio::task::spawn_blocking(move || strong.is_well() || strong.try_to_recover(priority));
+        if done.await.unwrap_or(false) {
+            let Some(list) = list.upgrade() else { return };
+            list.recovery.under_way.store(false, Ordering::SeqCst);
+            // A fault since then found this task running, and left the list to it.
+            if list.is_well()
+                || list.context.lifecycle.is_closed()
+                || list.recovery.under_way.swap(true, Ordering::SeqCst)
+            {
                 return;
             }
         }

@@ -1,59 +1,92 @@
-//! Saving a list's state now and then, so that a plugin that failed, or a gateway that starts, need not take it entry by
-//! entry.
+//! Saving a list's state now and then, so that a restart or a recovery need not fill the plugin entry by entry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use portcullis_host::SaveError;
 use tracing::{debug, warn};
 
 use super::LiveList;
 
-/// A list shorter than this is filled entry by entry as fast as a file is read.
+/// A shorter list is filled entry by entry as fast as a file is read.
 const WORTH_SAVING: u64 = 2000;
-/// A state is saved anew when as many changes came since: replaying them takes a few milliseconds.
+/// A state is due after this many changes: replaying them takes a few milliseconds.
 const CHANGES: u64 = 1000;
-/// Or when a 64th of the list changed: a long list takes longer to save, and to load.
+/// A state of a long list, which takes longer to save and to load, is due after a 64th of it changed.
 const SHARE: u64 = 64;
 
-/// When a list is to be saved.
+/// When a list is saved.
 #[derive(Default)]
 pub(super) struct Saving {
-    /// From this sequence number on another state is due.
+    /// The sequence number from which on another state is due.
     due_at: AtomicU64,
-    under_way: AtomicBool,
+    is_queued: AtomicBool,
+    /// Held while a state is saved.
+    running: Mutex<()>,
+}
+
+/// Clears `is_queued` when the background task ends, or is dropped because its runtime shuts down.
+struct Queued(Arc<LiveList>);
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.0.saving.is_queued.store(false, Ordering::SeqCst);
+    }
 }
 
 impl Saving {
-    /// From now on any state is due.
-    pub(super) fn forget(&self) {
+    /// Any state is due from now on.
+    pub(super) fn reset(&self) {
         self.due_at.store(0, Ordering::Relaxed);
+    }
+
+    /// Waits for a state that is being saved.
+    pub(super) fn wait(&self) {
+        drop(self.running.lock());
+    }
+
+    fn is_due(&self, sequence: u64) -> bool {
+        sequence >= self.due_at.load(Ordering::Relaxed)
     }
 }
 
 impl LiveList {
-    /// A state of this sequence number is kept.
+    /// A state of this sequence number is saved.
     pub(super) fn saved_at(&self, sequence: u64) {
         let entries = self.entry_count();
         self.saving.due_at.store(due_after(sequence, entries), Ordering::Relaxed);
     }
 
-    /// Saves the list in the background, where enough changed since it was saved last. Costs a comparison where not.
+    /// Saves the list in the background if a state is due. Costs a comparison if not.
     pub(crate) fn save_if_due(self: &Arc<Self>, sequence: u64) {
-        if sequence < self.saving.due_at.load(Ordering::Relaxed)
+        if !self.saving.is_due(sequence)
             || !self.is_serving()
-            || self.saving.under_way.swap(true, Ordering::SeqCst)
+            || self.saving.is_queued.swap(true, Ordering::SeqCst)
         {
             return;
         }
-        let gate = Arc::clone(self);
+        let queued = Queued(Arc::clone(self));
+        // Otherwise the engine is closing, which saves what is due.
+        let Ok(operation) = self.context.lifecycle.begin() else { return };
         drop(self.context.runtime.spawn_blocking(move || {
-            gate.save();
-            gate.saving.under_way.store(false, Ordering::SeqCst);
+            let _operation = operation;
+            queued.0.save();
         }));
     }
 
+    /// Saves the list if a state is due. The caller has made sure that the list is not written any more.
+    pub(crate) fn save_before_closing(self: &Arc<Self>) {
+        if self.saving.is_due(self.generation().sequence()) {
+            self.save();
+        }
+    }
+
     fn save(self: &Arc<Self>) {
+        let _running = self.saving.running.lock();
+        if !self.is_serving() {
+            return;
+        }
         let generation = self.generation();
         let entries = self.entry_count();
         if entries < WORTH_SAVING {
@@ -67,16 +100,19 @@ impl LiveList {
                 self.saved_at(header.sequence);
                 debug!(%tenant, list, sequence = header.sequence, "the list's state is saved");
             }
+            // The plugin saves no states.
             Ok(None) => self.saving.due_at.store(u64::MAX, Ordering::Relaxed),
+            // It was evicted, or removed, between two parts.
+            Err(_) if !self.is_serving() => {}
             Err(error) => {
-                // Not again at once: whatever was wrong may well be so still.
+                // Not at once: the cause may well persist.
                 self.saving.due_at.store(due_after(generation.sequence(), entries), Ordering::Relaxed);
                 let kind = match &error {
                     SaveError::Plugin(fault) => fault.kind(),
                     SaveError::Store(_) => "store",
                     _ => "endless",
                 };
-                warn!(%tenant, list, kind, "the list's state could not be saved");
+                warn!(%tenant, list, kind, "the list's state can't be saved");
                 if let SaveError::Plugin(fault) = &error {
                     self.fault(fault);
                 }

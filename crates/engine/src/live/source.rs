@@ -1,4 +1,4 @@
-//! The ledger's list, as the host asks for entries.
+//! The ledger's list as the host's source of entries.
 
 use std::num::NonZeroUsize;
 
@@ -6,7 +6,7 @@ use portcullis_host::{Census, Change, Entry, EntrySource, SourceError};
 use portcullis_ledger::{LedgerError, List, Seq};
 use portcullis_msisdn::{Directions, Subject};
 
-/// The ledger's list, as the host asks for entries.
+/// The ledger's list as the host's source of entries.
 pub(crate) struct LedgerSource(pub(crate) List);
 
 fn source_error(error: LedgerError) -> SourceError {

@@ -1,7 +1,8 @@
-//! Doing what the state machine says.
+//! The driver: does what the state machine decides.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -11,22 +12,22 @@ use portcullis_host::{
 use portcullis_ledger::LedgerError;
 use tracing::{error, info, warn};
 
+use super::Reload;
 use super::error::ReloadError;
 use super::record::Attempt;
 use super::request::{Goal, Queued, ReloadRequest, Reloaded, Setup, ShadowTerms};
-use super::{Inner, Reload};
 use crate::events::Event;
 use crate::live::LiveList;
 use crate::members::Members;
 use crate::outcome::Outcome;
 
-/// What is to serve, for each of the tenant's lists.
+/// The generations that are to serve, one for each of the tenant's lists.
 pub(super) struct Candidates {
-    setup: Setup,
+    pub(super) setup: Setup,
     /// Empty until they are filled.
     pub(super) lists: Vec<Candidate>,
     pub(super) shadow: Option<ShadowTerms>,
-    /// Cleared when they are given up: a shadow run then ends.
+    /// Cleared when they are dropped, which ends a shadow run.
     pub(super) wanted: Arc<AtomicBool>,
 }
 
@@ -46,51 +47,36 @@ impl Drop for Candidates {
 type Empty = Vec<(Arc<LiveList>, Generation)>;
 
 impl Reload {
-    /// Has the tasks done, on a thread of their own, unless one is at it.
-    pub(super) fn begin(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, tasks: Vec<Task<Queued>>) {
-        inner.tasks.extend(tasks);
-        if inner.tasks.is_empty() || std::mem::replace(&mut inner.is_driven, true) {
-            return;
-        }
-        drop(inner);
-        let driver = Arc::clone(self);
-        let thread = std::thread::Builder::new().name("portcullis-reload".to_owned());
-        if let Err(error) = thread.spawn(move || driver.drive()) {
-            error!(tenant = %self.tenant, %error, "the system starts no thread: the plugin is exchanged later");
-            self.inner().is_driven = false;
-        }
-    }
-
-    fn drive(self: &Arc<Self>) {
-        let _slot = self.context.slots.take();
-        let _at_work = self.hold();
-        let (mut empty, mut back_failed) = (Empty::new(), None);
+    /// Does the tasks until there are none.
+    pub(super) fn drive(self: &Arc<Self>) {
+        let _running = self.hold();
+        let (mut empty, mut rollback_error) = (Empty::new(), None);
         loop {
-            let (task, stage) = {
+            let (task, stage, epoch) = {
                 let mut inner = self.inner();
                 let Some(task) = inner.tasks.pop_front() else {
                     inner.is_driven = false;
                     inner.why = None;
-                    if let Some(reply) = inner.back_reply.take() {
-                        let _ = reply.send(back_failed.map_or(Ok(Reloaded::Serves), Err));
+                    let answer = rollback_error.map_or(Ok(Reloaded::Serves), Err);
+                    for reply in std::mem::take(&mut inner.rollback_replies) {
+                        reply.send(answer.clone());
                     }
                     return;
                 };
-                (task, inner.machine.stage())
+                (task, inner.machine.stage(), inner.epoch)
             };
             let start = Instant::now();
-            let done = self.perform(task, &mut empty);
+            let done = self.perform_caught(task, &mut empty);
             let took = start.elapsed();
-            let mut inner = self.inner();
-            // Otherwise it is nothing that the machine waits for.
+            // Otherwise the machine does not wait for it.
             let Some(done) = done else { continue };
-            let is_done = done.is_ok();
-            self.context.events.emit(|| Event::ReloadStage {
-                tenant: self.tenant.clone(),
-                stage,
-                took,
-                succeeded: is_done,
-            });
+            let mut inner = self.inner();
+            if inner.epoch != epoch {
+                // The engine is closing.
+                continue;
+            }
+            let succeeded = done.is_ok();
+            inner.events.push(Event::ReloadStage { tenant: self.tenant.clone(), stage, took, succeeded });
             if let Some(last) = &mut inner.record.last {
                 last.stages.push((stage, took));
             }
@@ -98,9 +84,9 @@ impl Reload {
                 Ok(()) => inner.machine.done(),
                 Err(why) => {
                     let why = Arc::new(why);
-                    warn!(tenant = %self.tenant, stage = stage.as_str(), "the exchange of the plugin failed: what served goes on");
+                    warn!(tenant = %self.tenant, stage = stage.as_str(), "the reload failed: the previous plugin continues");
                     if stage == Stage::RollingBack {
-                        back_failed = Some(why);
+                        rollback_error = Some(why);
                     } else {
                         self.end(&mut inner, &why);
                     }
@@ -108,17 +94,34 @@ impl Reload {
                 }
             };
             inner.tasks.extend(tasks);
-            if is_done && stage == Stage::Swapping {
-                // Not before the machine knows: whoever is told may ask at once how it stands.
+            if succeeded && stage == Stage::Swapping {
+                // After the machine knows it: the caller may ask for the status at once.
                 inner.answer(Ok(Reloaded::Serves));
             }
         }
     }
 
-    /// Does one task. `None` for one that the machine does not wait for.
+    /// A panic must not leave the tenant without reloads for good.
+    fn perform_caught(
+        self: &Arc<Self>,
+        task: Task<Queued>,
+        empty: &mut Empty,
+    ) -> Option<Result<(), ReloadError>> {
+        let is_waited_for =
+            matches!(task, Task::Prepare(_) | Task::Fill | Task::Prove | Task::Swap | Task::RollBack);
+        match catch_unwind(AssertUnwindSafe(|| self.perform(task, empty))) {
+            Ok(done) => done,
+            Err(_) => {
+                error!(tenant = %self.tenant, "a stage of the reload panicked");
+                is_waited_for.then_some(Err(ReloadError::Defect))
+            }
+        }
+    }
+
+    /// Does one task. Returns `None` for one that the machine does not wait for.
     fn perform(self: &Arc<Self>, task: Task<Queued>, empty: &mut Empty) -> Option<Result<(), ReloadError>> {
         match task {
-            // With low priority, but for the swap: writes wait for that.
+            // With low priority, except for the swap, which writes wait for.
             Task::Prepare(queued) => Some(at_low_priority(|| self.prepare(queued)).map(|made| *empty = made)),
             Task::Fill => {
                 let empty = std::mem::take(empty);
@@ -155,7 +158,7 @@ impl Reload {
         }
     }
 
-    /// The tenant's lists, unless it is not served any more.
+    /// The tenant's lists, unless it was removed.
     fn members(&self) -> Result<Arc<Members>, ReloadError> {
         self.members.load_full().ok_or(ReloadError::TenantRemoved)
     }
@@ -167,33 +170,34 @@ impl Reload {
             let setup = self.resolve(&members, goal)?;
             Ok((members, setup))
         });
-        let to = found.as_ref().map_or_else(|_| "what was asked for".to_owned(), |(_, setup)| setup.name());
+        let to = found.as_ref().map_or_else(|_| "the requested plugin".to_owned(), |(_, setup)| setup.name());
         let mut inner = self.inner();
         inner.why = None;
         inner.record.last =
             Some(Attempt { to, began, outcome: Outcome::UnderWay, error: None, stages: Vec::new() });
         inner.reply = reply;
-        drop(inner);
         let (members, setup) = found?;
+        let wanted = Arc::new(AtomicBool::new(true));
+        // From now on the version is in use.
+        inner.candidates = Some(Candidates { setup: setup.clone(), lists: Vec::new(), shadow, wanted });
+        drop(inner);
         let mut empty = Empty::new();
         for list in members.lists() {
             let generation = Generation::empty(members.recipe(&setup, list.entry_count()))?;
             empty.push((Arc::clone(list), generation));
         }
-        let wanted = Arc::new(AtomicBool::new(true));
-        self.inner().candidates = Some(Candidates { setup, lists: Vec::new(), shadow, wanted });
         Ok(empty)
     }
 
-    /// What a request means now.
+    /// Finds out what a request means now.
     fn resolve(&self, members: &Members, goal: Goal) -> Result<Setup, ReloadError> {
-        let now = members.plugin();
+        let now = &members.chosen;
         let (name, version, options) = match goal {
             Goal::Back(setup) => return Ok(Setup { pinned: true, ..setup }),
             Goal::Newest => (now.name.clone(), None, now.options.clone()),
             Goal::Requested(ReloadRequest { plugin, version, options, .. }) => {
                 let name = plugin.unwrap_or_else(|| now.name.clone());
-                // Options are a plugin's own: another one starts without.
+                // Options belong to a plugin: another one starts without.
                 let options = options.or_else(|| (name == now.name).then(|| now.options.clone()));
                 (name, version, options.unwrap_or_default())
             }
@@ -206,7 +210,7 @@ impl Reload {
         if version.is_none()
             && let Some(problem) = plugins.problem(&name)
         {
-            // There is a newer file than what was found, and it can't be used.
+            // The newest file can't be used, and this is an older version.
             return Err(problem.into());
         }
         Ok(Setup { version: found, options, pinned: version.is_some() })
@@ -238,7 +242,7 @@ impl Reload {
         candidates.map(|one| (Arc::clone(&one.list), Arc::clone(&one.generation))).collect()
     }
 
-    /// All lists or none.
+    /// Puts the candidates in place: on all lists, or on none.
     fn swap(&self) -> Result<(), ReloadError> {
         let members = self.members()?;
         let lists = self.generations();
@@ -252,7 +256,7 @@ impl Reload {
                 for (swapped, _) in &lists[..n] {
                     let recipe = members.recipe(&serving, swapped.entry_count());
                     if let Err(error) = swapped.roll_back(recipe) {
-                        warn!(tenant = %self.tenant, list = swapped.name(), kind = error.kind(), "the list could not go back at once");
+                        warn!(tenant = %self.tenant, list = swapped.name(), kind = error.kind(), "the list can't be rolled back: its plugin is filled again");
                     }
                 }
                 return Err(on_list(list)(error));
@@ -267,11 +271,11 @@ impl Reload {
         let mut inner = self.inner();
         inner.refused = None;
         inner.record.before = Some(std::mem::replace(&mut inner.record.serving, setup));
-        let unkept = kept.err().map(|error| Arc::new(ReloadError::NotKept(error)));
-        self.conclude(&mut inner, Outcome::Served, unkept);
+        let not_kept = kept.err().map(|error| Arc::new(ReloadError::NotKept(error)));
+        self.conclude(&mut inner, Outcome::Served, not_kept);
         let name = inner.record.serving.name();
         drop(inner);
-        info!(tenant = %self.tenant, plugin = name, lists = lists.len(), "the plugin is exchanged");
+        info!(tenant = %self.tenant, plugin = name, lists = lists.len(), "the plugin is reloaded");
         Ok(())
     }
 
@@ -293,28 +297,28 @@ impl Reload {
         self.conclude(&mut inner, Outcome::RolledBack, why);
         drop(inner);
         if let Err(error) = self.adopt(&setup) {
-            warn!(tenant = %self.tenant, %error, "the plugin is rolled back, but that could not be kept for the next start");
+            warn!(tenant = %self.tenant, %error, "the plugin is rolled back, but this can't be stored for the next start");
         }
-        info!(tenant = %self.tenant, plugin = setup.name(), "the plugin before serves again");
-        // What could not go back at once is filled anew by now, with the plugin before.
+        info!(tenant = %self.tenant, plugin = setup.name(), "the previous plugin serves again");
+        // A list without a fallback is being filled with the previous plugin.
         failed.map_or(Ok(()), Err)
     }
 
-    /// Another plugin serves the tenant now: it does so after a restart, too, as long as the spec says what it says now.
+    /// Stores that another plugin serves the tenant, also after a restart, as long as the spec stays the same.
     fn adopt(&self, setup: &Setup) -> Result<(), LedgerError> {
         let Some(members) = self.members.load_full() else { return Ok(()) };
         let plugin = setup.plugin();
-        let kept = self.context.kept.choose(&self.tenant, &plugin, members.configured_plugin());
+        let kept = self.context.settings.choose(&self.tenant, &plugin, &members.spec.plugin);
         self.members.store(Some(Arc::new(members.with_plugin(plugin))));
         kept
     }
 
     fn watch(self: &Arc<Self>, ticket: Ticket) {
-        let (reload, time) = (Arc::downgrade(self), self.context.watch);
+        let (reload, time, epoch) = (Arc::downgrade(self), self.context.watch, self.inner().epoch);
         drop(self.context.runtime.spawn(async move {
             tokio::time::sleep(time).await;
             if let Some(reload) = reload.upgrade() {
-                reload.watch_over(ticket);
+                reload.watch_over(epoch, ticket);
             }
         }));
     }

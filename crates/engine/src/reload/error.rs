@@ -1,4 +1,4 @@
-//! Why a tenant's plugin is not exchanged.
+//! Errors of a reload.
 
 use std::sync::Arc;
 
@@ -6,14 +6,17 @@ use portcullis_host::{CallError, ErrorChain, ExchangeError, FillError};
 use portcullis_ledger::LedgerError;
 use portcullis_plugin_store::PluginStoreError;
 
-/// Why a tenant's plugin is not exchanged. What served before goes on serving, unless the variant says otherwise.
+/// An error of a reload. What served before continues, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReloadError {
-    /// The tenant is not served any more.
+    /// The tenant was removed.
     #[error("the tenant was removed")]
     TenantRemoved,
-    /// The plugin, or this version of it, can't be had.
+    /// The engine is closed.
+    #[error("the engine is closed")]
+    Closed,
+    /// The plugin, or this version of it, can't be loaded.
     #[error(transparent)]
     Plugin(#[from] PluginStoreError),
     /// The plugin's new file can't be used.
@@ -22,45 +25,45 @@ pub enum ReloadError {
     /// The plugin does not start with these options.
     #[error(transparent)]
     Start(#[from] CallError),
-    /// The plugin does not take a list's entries, or does not answer for them as it should.
+    /// The plugin does not take a list's entries, or does not answer for them correctly.
     #[error("{}, on the list {list}", ErrorChain(source))]
     List {
         /// The list's name in logs.
         list: String,
-        /// What is wrong. Its own sources are in the message.
+        /// The cause. Its own sources are in the message.
         source: FillError,
     },
-    /// Senders came or went while the plugin was filled.
-    #[error("the tenant's senders were changed meanwhile: ask again")]
+    /// The tenant's senders changed while the plugin was filled.
+    #[error("the tenant's senders changed while the plugin was filled: try again")]
     SendersChanged,
-    /// The tenant was given other settings while the plugin was filled, or on trial.
+    /// The tenant's spec changed while the plugin was filled or in its shadow run.
     #[error("the tenant's settings were changed")]
     SettingsChanged,
-    /// A later request for a reload came while this one waited.
-    #[error("a later request for an exchange overtook this one")]
+    /// A later request replaced this one in the queue.
+    #[error("a later request superseded this one")]
     Overtaken,
-    /// Another reload of the same tenant was asked for while this one's plugin was on trial.
-    #[error("another exchange was asked for")]
+    /// A later request ended this one's shadow run.
+    #[error("a later request ended the shadow run")]
     Superseded,
-    /// An administrator had the plugin before put back.
-    #[error("an administrator went back to what served before")]
+    /// An administrator rolled the reload back.
+    #[error("an administrator rolled back to the previous plugin")]
     RolledBack,
     /// The plugin failed in its shadow run.
     #[error("it failed in its shadow run")]
     FailedInShadow(#[source] FillError),
-    /// The plugin answered too many checks of its shadow run in another way than the one that serves.
+    /// The plugin disagreed too often with the one that serves in its shadow run.
     #[error(
         "it disagreed with the plugin that serves on {disagreements} of {compared} checks, and {allowed} are allowed"
     )]
     Disagreed {
-        /// On how many checks.
+        /// On how many checks it disagreed.
         disagreements: u64,
-        /// Of how many.
+        /// How many checks were compared.
         compared: u64,
-        /// How many the request allows.
+        /// How many disagreements the request allows.
         allowed: u64,
     },
-    /// The plugin failed while it served, in its first minutes: the plugin before serves again.
+    /// The plugin failed while it was watched: the previous plugin serves again.
     #[error("it failed in service on the list {list}: {kind}")]
     Faulted {
         /// The list's name in logs.
@@ -68,16 +71,19 @@ pub enum ReloadError {
         /// The kind of fault.
         kind: &'static str,
     },
-    /// The plugin serves, but the choice could not be written down.
-    #[error("it serves, but the choice could not be kept, and is lost with a restart")]
+    /// The plugin serves, but the choice could not be stored.
+    #[error("it serves, but the choice can't be stored, and does not survive a restart")]
     NotKept(#[source] LedgerError),
-    /// The tenant's new settings do not suit its plugin.
+    /// The plugin does not suit the tenant's new settings.
     #[error(transparent)]
     Settings(Arc<crate::error::TenantError>),
-    /// The system starts no thread.
-    #[error("the system starts no thread")]
+    /// The system refused a thread.
+    #[error("the system refused a thread")]
     Thread(#[source] std::io::Error),
-    /// There is nothing to promote, or to go back to.
+    /// The reload panicked: a defect of the engine.
+    #[error("a defect of the engine stopped the reload")]
+    Defect,
+    /// There is nothing to promote, or to roll back to.
     #[error(transparent)]
     NotNow(#[from] ExchangeError),
 }

@@ -1,7 +1,7 @@
-//! The exchange of one tenant's plugin while messages flow: over all lists of the tenant, or over none.
+//! Reloads: another plugin, version or options for a tenant while messages flow, on all of its lists or on none.
 //!
-//! The host's state machine ([`Exchange`]) says what is to be done; here it is done, on a thread of its own, and most of it with
-//! low priority, so that checks go first.
+//! The host's state machine ([`Exchange`]) decides what to do next. The driver does it on a worker thread, mostly with low priority,
+//! so that checks go first.
 
 mod driver;
 mod error;
@@ -10,15 +10,16 @@ mod request;
 mod shadow;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use portcullis_host::{Exchange, ExchangeError, ExchangeRequest, Stage, Task, Ticket};
 use portcullis_ledger::TenantId;
 use portcullis_plugin_store::Digest;
-use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 pub use error::ReloadError;
 pub use record::{Attempt, ReloadStatus, ShadowReport};
@@ -35,40 +36,49 @@ use driver::Candidates;
 use record::Record;
 use request::Reply;
 
-/// Held by whoever changes the tenant.
+/// Keeps a tenant's reloads from running.
 pub(crate) type ReloadGuard = parking_lot::ArcMutexGuard<parking_lot::RawMutex, ()>;
 
-/// The exchange of one tenant's plugin.
+/// The reloads of one tenant.
 pub(crate) struct Reload {
     tenant: TenantId,
     context: Arc<Context>,
-    /// The tenant's lists; none once it was removed. Changed only by whoever holds `at_work`.
+    /// The tenant's lists; `None` once it was removed. Changed only under `running`.
     members: Arc<ArcSwapOption<Members>>,
-    /// Held while an exchange is at work, and while an administrator changes the tenant: either waits for the other. Before
-    /// `inner`, and before the engine's own lock on changes.
-    at_work: Arc<parking_lot::Mutex<()>>,
+    /// Held while a reload runs, and while the tenant's spec is changed. Taken before `inner`, and before the directory's lock.
+    running: Arc<Mutex<()>>,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     machine: Exchange<Queued>,
+    /// How often the machine was reset: its tickets start again with each.
+    epoch: u64,
     tasks: VecDeque<Task<Queued>>,
-    /// Whether a thread does the tasks.
+    /// Whether a driver does the tasks.
     is_driven: bool,
     candidates: Option<Candidates>,
     record: Record,
-    /// Why what is under way is not wanted any more, or what served had to go.
+    /// Why the reload in progress is unwanted, or why it is rolled back.
     why: Option<Arc<ReloadError>>,
-    /// Who asked for what is under way.
+    /// Waits for the reload in progress.
     reply: Option<Reply>,
-    /// Who asked for what served before.
-    back_reply: Option<Reply>,
-    /// What was rolled back from: it is not tried again until there is something else.
+    /// Wait for the rollback.
+    rollback_replies: Vec<Reply>,
+    /// The version that was rolled back. It is not followed again.
     refused: Option<Digest>,
+    /// Delivered when the lock is released.
+    events: Vec<Event>,
+}
+
+/// The lock of [`Inner`]. Releasing it delivers the events, so that a listener may read the tenant's status.
+struct Locked<'a> {
+    inner: MutexGuard<'a, Inner>,
+    context: &'a Context,
 }
 
 impl Reload {
-    /// For a tenant that is served by `serving`.
+    /// For a tenant that `serving` serves.
     pub(crate) fn new(
         tenant: TenantId,
         serving: Setup,
@@ -78,20 +88,22 @@ impl Reload {
         let record = Record { serving, before: None, last: None, shadow: None };
         let inner = Inner {
             machine: Exchange::default(),
+            epoch: 0,
             tasks: VecDeque::new(),
             is_driven: false,
             candidates: None,
             record,
             why: None,
             reply: None,
-            back_reply: None,
+            rollback_replies: Vec::new(),
             refused: None,
+            events: Vec::new(),
         };
-        Reload { tenant, context, members, at_work: Arc::default(), inner: Mutex::new(inner) }
+        Reload { tenant, context, members, running: Arc::default(), inner: Mutex::new(inner) }
     }
 
-    /// Queues a request, and returns at once.
-    fn ask(self: &Arc<Self>, queued: Queued) {
+    /// Queues a request. Does not wait for it.
+    fn enqueue(self: &Arc<Self>, queued: Queued) {
         let shadow = queued.shadow.is_some();
         let mut inner = self.inner();
         if inner.machine.stage() == Stage::Shadowing {
@@ -101,27 +113,27 @@ impl Reload {
         self.begin(inner, tasks);
     }
 
-    /// Queues a request, and returns where its answer will be.
+    /// Queues a request, and returns where to wait for its answer.
     pub(crate) fn request(self: &Arc<Self>, goal: Goal, shadow: Option<ShadowTerms>) -> Answer {
-        let (reply, answer) = oneshot::channel();
-        self.ask(Queued { goal, shadow, reply: Some(reply) });
+        let (reply, answer) = Reply::new();
+        self.enqueue(Queued { goal, shadow, reply: Some(reply) });
         answer
     }
 
-    /// A newer version of the tenant's plugin is there: asks for it, unless the tenant is to stay with the one it has.
+    /// Requests a newer version of the tenant's plugin, unless the tenant is pinned to the one it has.
     pub(crate) fn follow(self: &Arc<Self>, newest: Digest) {
-        let wanted = {
+        let is_wanted = {
             let inner = self.inner();
             let serving = &inner.record.serving;
             let stays = serving.pinned && inner.refused.is_none();
             !stays && inner.refused != Some(newest)
         };
-        if wanted {
-            self.ask(Queued { goal: Goal::Newest, shadow: None, reply: None });
+        if is_wanted {
+            self.enqueue(Queued { goal: Goal::Newest, shadow: None, reply: None });
         }
     }
 
-    /// There is something new that can't even be asked for.
+    /// Records something new that can't even be requested.
     pub(crate) fn refuse(&self, to: String, error: ReloadError) {
         let mut inner = self.inner();
         if inner.record.last.as_ref().is_some_and(|last| last.outcome == Outcome::UnderWay) {
@@ -132,33 +144,32 @@ impl Reload {
         self.conclude(&mut inner, Outcome::Refused, Some(Arc::new(error)));
     }
 
-    /// Ends a shadow run: the candidate serves, of which the caller is told.
+    /// Ends a shadow run: the candidates serve.
     pub(crate) fn promote(self: &Arc<Self>) -> Result<Answer, ExchangeError> {
         let mut inner = self.inner();
         let tasks = inner.machine.promote()?;
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::new();
         inner.reply = Some(reply);
         self.begin(inner, tasks);
         Ok(answer)
     }
 
-    /// Goes back to what served before the exchange that is under way, or the last one.
+    /// Goes back to what served before the reload in progress, or before the last one.
     ///
     /// # Errors
-    ///
-    /// [`ExchangeError::NothingToRollBackTo`] where nothing else has served since the start.
-    pub(crate) fn go_back(self: &Arc<Self>) -> Result<Answer, ExchangeError> {
+    /// [`ExchangeError::NothingToRollBackTo`] if nothing else has served since the engine was opened.
+    pub(crate) fn roll_back_to_previous(self: &Arc<Self>) -> Result<Answer, ExchangeError> {
         let mut inner = self.inner();
         let was_shadowing = inner.machine.stage() == Stage::Shadowing;
         match inner.machine.roll_back() {
             Ok(tasks) => {
-                let (reply, answer) = oneshot::channel();
+                let (reply, answer) = Reply::new();
                 let why = Arc::new(ReloadError::RolledBack);
                 inner.why = Some(Arc::clone(&why));
                 if was_shadowing {
                     self.end(&mut inner, &why);
                 }
-                inner.back_reply = Some(reply);
+                inner.rollback_replies.push(reply);
                 self.begin(inner, tasks);
                 Ok(answer)
             }
@@ -170,8 +181,11 @@ impl Reload {
         }
     }
 
-    fn shadow_over(self: &Arc<Self>, ticket: Ticket, refused: Option<ReloadError>) {
+    fn shadow_over(self: &Arc<Self>, epoch: u64, ticket: Ticket, refused: Option<ReloadError>) {
         let mut inner = self.inner();
+        if inner.epoch != epoch {
+            return;
+        }
         let tasks = inner.machine.end_shadow(ticket, refused.is_none());
         if let (Some(why), false) = (refused, tasks.is_empty()) {
             self.end(&mut inner, &Arc::new(why));
@@ -179,39 +193,109 @@ impl Reload {
         self.begin(inner, tasks);
     }
 
-    fn watch_over(self: &Arc<Self>, ticket: Ticket) {
+    fn watch_over(self: &Arc<Self>, epoch: u64, ticket: Ticket) {
         let mut inner = self.inner();
+        if inner.epoch != epoch {
+            return;
+        }
         let tasks = inner.machine.end_watch(ticket);
         if !tasks.is_empty() {
-            info!(tenant = %self.tenant, "the new plugin has served well: the one before is let go of");
+            info!(tenant = %self.tenant, "the reload is over: the previous plugin is unloaded");
         }
         self.begin(inner, tasks);
     }
 
-    /// Holds exchanges up while the tenant is changed.
-    pub(crate) fn hold(&self) -> ReloadGuard {
-        self.at_work.lock_arc()
+    /// Has a worker do the tasks, unless one is at it.
+    fn begin(self: &Arc<Self>, mut inner: Locked<'_>, tasks: Vec<Task<Queued>>) {
+        inner.tasks.extend(tasks);
+        if inner.tasks.is_empty() || std::mem::replace(&mut inner.is_driven, true) {
+            return;
+        }
+        drop(inner);
+        let Ok(operation) = self.context.lifecycle.begin() else {
+            self.inner().is_driven = false;
+            self.abandon(ReloadError::Closed);
+            return;
+        };
+        let driver = Arc::clone(self);
+        let job = move || {
+            let _operation = operation;
+            driver.drive();
+        };
+        if let Err(error) = self.context.workers.run(job) {
+            error!(tenant = %self.tenant, %error, "the system refuses a thread: the reload is given up");
+            self.inner().is_driven = false;
+            self.abandon(ReloadError::Thread(error));
+        }
     }
 
-    /// While held: the tenant is another now, and served by `serving`. What was under way is given up.
-    pub(crate) fn changed(&self, serving: Setup) {
+    /// Keeps reloads from running until the guard is dropped.
+    pub(crate) fn hold(&self) -> ReloadGuard {
+        self.running.lock_arc()
+    }
+
+    /// Under the guard: the tenant has another spec now, and `serving` serves it. If the plugin, or how it is run, changed, then
+    /// reloads are given up that began before that. Requests that have not begun apply to the new spec.
+    pub(crate) fn respecified(self: &Arc<Self>, serving: Setup, plugin_stays: bool) {
         let mut inner = self.inner();
-        let stage = inner.machine.stage();
-        if matches!(stage, Stage::Shadowing | Stage::Watching) {
-            if stage == Stage::Shadowing {
-                self.end(&mut inner, &Arc::new(ReloadError::SettingsChanged));
-            }
-            inner.candidates = None;
-            inner.machine = Exchange::default();
+        let shadowing = inner.machine.stage() == Stage::Shadowing;
+        if plugin_stays && !shadowing {
+            // A watched reload stays watched, and a rollback that was about to begin still does.
+            inner.record.serving = serving;
+            return;
         }
+        let why = Arc::new(ReloadError::SettingsChanged);
+        let waiting = inner.take_waiting();
+        let has_begun = shadowing || inner.machine.stage() == Stage::Swapping;
+        if has_begun {
+            self.end(&mut inner, &why);
+        }
+        for reply in std::mem::take(&mut inner.rollback_replies) {
+            reply.send(Err(Arc::clone(&why)));
+        }
+        let candidates = inner.reset();
         if !serving.is(&inner.record.serving) {
             inner.record.before = Some(inner.record.serving.clone());
             inner.refused = None;
         }
         inner.record.serving = serving;
+        for ask in waiting {
+            let tasks = inner.machine.request(ask);
+            inner.tasks.extend(tasks);
+        }
+        self.begin(inner, Vec::new());
+        drop(candidates);
+        if let Some(members) = self.members.load_full() {
+            members.lists().for_each(|list| list.release());
+        }
     }
 
-    /// How it stands.
+    /// Gives up everything in progress and every request, for good.
+    pub(crate) fn abandon(&self, why: ReloadError) {
+        let why = Arc::new(why);
+        let mut inner = self.inner();
+        for ask in inner.take_waiting() {
+            if let Some(reply) = ask.to.reply {
+                reply.send(Err(Arc::clone(&why)));
+            }
+        }
+        for reply in std::mem::take(&mut inner.rollback_replies) {
+            reply.send(Err(Arc::clone(&why)));
+        }
+        self.end(&mut inner, &why);
+        let was_rolling_back = inner.machine.stage() == Stage::RollingBack;
+        let candidates = inner.reset();
+        drop(inner);
+        drop(candidates);
+        if let Some(members) = self.members.load_full() {
+            members.lists().for_each(|list| list.release());
+            if was_rolling_back {
+                members.lists().for_each(|list| list.recover_if_failed());
+            }
+        }
+    }
+
+    /// A snapshot of the status.
     pub(crate) fn status(&self) -> ReloadStatus {
         let inner = self.inner();
         let Record { serving, before, last, shadow } = inner.record.clone();
@@ -230,17 +314,18 @@ impl Reload {
         self.inner().record.serving.clone()
     }
 
-    /// The versions that must be kept.
+    /// The versions that serve, served before, or are about to serve.
     pub(crate) fn in_use(&self) -> Vec<Digest> {
-        let record = &self.inner().record;
-        [Some(&record.serving), record.before.as_ref()]
+        let inner = self.inner();
+        let candidate = inner.candidates.as_ref().map(|candidates| &candidates.setup);
+        [Some(&inner.record.serving), inner.record.before.as_ref(), candidate]
             .into_iter()
             .flatten()
             .map(|setup| setup.version.digest)
             .collect()
     }
 
-    /// What is under way ends without serving, unless it has ended.
+    /// Ends the reload in progress without its plugin serving, unless it has ended.
     fn end(&self, inner: &mut Inner, why: &Arc<ReloadError>) {
         if inner.record.last.as_ref().is_some_and(|last| last.outcome == Outcome::UnderWay) {
             self.conclude(inner, Outcome::Refused, Some(Arc::clone(why)));
@@ -248,16 +333,16 @@ impl Reload {
         inner.answer(Err(Arc::clone(why)));
     }
 
-    /// Records how the last exchange went, and tells of it.
+    /// Records the outcome of the last reload, and reports it.
     fn conclude(&self, inner: &mut Inner, outcome: Outcome, error: Option<Arc<ReloadError>>) {
         if let Some(last) = &mut inner.record.last {
             (last.outcome, last.error) = (outcome, error);
         }
-        self.context.events.emit(|| Event::Reloaded { tenant: self.tenant.clone(), outcome });
+        inner.events.push(Event::Reloaded { tenant: self.tenant.clone(), outcome });
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn inner(&self) -> Locked<'_> {
+        Locked { inner: self.inner.lock(), context: &self.context }
     }
 }
 
@@ -267,12 +352,12 @@ impl FaultListener for Reload {
         let stage = inner.machine.stage();
         match inner.machine.fault() {
             Some(tasks) => {
-                warn!(tenant = %self.tenant, list, kind, "the new plugin failed: the one before takes its place again");
+                warn!(tenant = %self.tenant, list, kind, "the new plugin failed: rolling back to the previous one");
                 inner.why = Some(Arc::new(ReloadError::Faulted { list: list.to_owned(), kind }));
                 self.begin(inner, tasks);
                 true
             }
-            // Of several lists, or instances, each may notice.
+            // Each of several lists, or instances, may notice.
             None => stage == Stage::RollingBack,
         }
     }
@@ -281,8 +366,56 @@ impl FaultListener for Reload {
 impl Inner {
     fn answer(&mut self, answer: Result<Reloaded, Arc<ReloadError>>) {
         if let Some(reply) = self.reply.take() {
-            // Whoever asked may have stopped waiting.
-            let _ = reply.send(answer);
+            reply.send(answer);
+        }
+    }
+
+    /// Takes the requests that have not begun, in order.
+    fn take_waiting(&mut self) -> Vec<ExchangeRequest<Queued>> {
+        let mut waiting = Vec::new();
+        for task in self.tasks.drain(..) {
+            if let Task::Prepare(queued) = task {
+                waiting.push(ExchangeRequest { shadow: queued.shadow.is_some(), to: queued });
+            }
+        }
+        waiting.extend(self.machine.queued().cloned());
+        waiting
+    }
+
+    /// Resets the machine. Returns the candidates, to be dropped without the lock.
+    #[must_use]
+    fn reset(&mut self) -> Option<Candidates> {
+        self.machine = Exchange::default();
+        self.epoch += 1;
+        self.tasks.clear();
+        self.why = None;
+        self.candidates.take()
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Inner {
+        &mut self.inner
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let events = std::mem::take(&mut self.inner.events);
+        if !events.is_empty() {
+            MutexGuard::unlocked(&mut self.inner, || {
+                for event in events {
+                    self.context.events.emit(|| event);
+                }
+            });
         }
     }
 }

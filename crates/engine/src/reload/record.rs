@@ -1,4 +1,4 @@
-//! What is known of a tenant's reloads: what serves, what served before, and how the last one went.
+//! The record of a tenant's reloads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use crate::outcome::Outcome;
 /// One reload.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The plugin that was asked for, for people.
+    /// The requested plugin, for display.
     pub to: String,
-    /// When it began.
+    /// When the reload began.
     pub began: Timestamp,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What was wrong.
+    /// The error, if it failed.
     pub error: Option<Arc<ReloadError>>,
-    /// How long each stage took, in order.
+    /// The duration of each stage, in order.
     pub stages: Vec<(Stage, Duration)>,
 }
 
-/// A shadow run that is under way, or the last one.
+/// A shadow run in progress, or the last one.
 #[derive(Clone, Debug)]
 pub struct ShadowReport {
     /// Its terms.
     pub terms: ShadowTerms,
-    /// What was compared.
+    /// What was compared so far.
     pub tally: ShadowTally,
     /// The names of the lists, by their place in the run.
     pub(crate) lists: Vec<String>,
@@ -43,7 +43,7 @@ impl ShadowReport {
     }
 }
 
-/// What is known of a tenant's reloads.
+/// The record of a tenant's reloads.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) serving: Setup,
@@ -52,19 +52,19 @@ pub(crate) struct Record {
     pub(crate) shadow: Option<ShadowReport>,
 }
 
-/// How a tenant's plugin stands.
+/// A snapshot of a tenant's reloads.
 #[derive(Clone, Debug)]
 pub struct ReloadStatus {
-    /// What the reload that is under way does.
+    /// The stage of the reload in progress.
     pub stage: Stage,
     /// Whether another reload waits for it.
     pub queued: bool,
     /// What serves.
     pub serving: Setup,
-    /// What served before, and can be gone back to.
+    /// What served before, and can be rolled back to.
     pub before: Option<Setup>,
-    /// The last reload, or the one under way.
+    /// The reload in progress, or the last one.
     pub last: Option<Attempt>,
-    /// The last shadow run, or the one under way.
+    /// The shadow run in progress, or the last one.
     pub shadow: Option<ShadowReport>,
 }

@@ -1,8 +1,9 @@
-//! Which plugin a tenant is to have.
+//! Requests for a reload.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use portcullis_host::ShadowPlan;
 use portcullis_plugin_store::PluginVersion;
 use serde_json::{Map, Value};
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 use super::error::ReloadError;
 use crate::spec::PluginRef;
 
-/// A plugin, its version and its options: what a tenant's lists are served by.
+/// The version of a plugin and the options that serve a tenant's lists.
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub(crate) version: Arc<PluginVersion>,
@@ -30,12 +31,12 @@ impl Setup {
         &self.options
     }
 
-    /// Whether the tenant stays with this version when there is a newer one.
+    /// Whether the tenant stays with this version when a newer one appears.
     pub fn is_pinned(&self) -> bool {
         self.pinned
     }
 
-    /// The plugin's name and version, for people.
+    /// The plugin's name and version, for display.
     pub fn name(&self) -> String {
         let PluginVersion { name, digest, plugin, .. } = &*self.version;
         format!("{name} {} ({})", plugin.description().version, digest.short())
@@ -47,7 +48,7 @@ impl Setup {
             && self.options == other.options
     }
 
-    /// How a spec says it.
+    /// The same as in a spec.
     pub(crate) fn plugin(&self) -> PluginRef {
         PluginRef {
             name: self.version.name.clone(),
@@ -57,7 +58,7 @@ impl Setup {
     }
 }
 
-/// Another plugin, version or options for a tenant. What is left out stays as it is; without a version, the newest is loaded.
+/// A request for another plugin, version or options. What it does not name stays; without a version, the newest is loaded.
 #[derive(Clone, Debug, Default)]
 pub struct ReloadRequest {
     pub(crate) plugin: Option<String>,
@@ -67,33 +68,34 @@ pub struct ReloadRequest {
 }
 
 impl ReloadRequest {
-    /// The newest version of the tenant's plugin, with the options it has.
+    /// Requests the newest version of the tenant's plugin, with the present options.
     pub fn newest() -> Self {
         ReloadRequest::default()
     }
 
-    /// Another plugin, without options unless [`options`](Self::options) gives some.
+    /// Requests a plugin. If it is not the present one, it gets no options unless [`options`](Self::options) sets some.
     #[must_use]
     pub fn plugin(mut self, name: impl Into<String>) -> Self {
         self.plugin = Some(name.into());
         self
     }
 
-    /// This version, by its digest: `sha256:` and the digits, or at least the first eight of them.
+    /// Requests a fixed version, by the digest of its component: `sha256:` and the hexadecimal digits, or at least the first eight
+    /// of them.
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());
         self
     }
 
-    /// These options.
+    /// Requests options.
     #[must_use]
     pub fn options(mut self, options: Map<String, Value>) -> Self {
         self.options = Some(options);
         self
     }
 
-    /// Has the new plugin answer beside the old one first, as many checks as the terms say.
+    /// Has the plugin answer live checks beside the present one first, under these terms.
     #[must_use]
     pub fn shadow(mut self, terms: ShadowTerms) -> Self {
         self.shadow = Some(terms);
@@ -108,41 +110,59 @@ impl From<PluginRef> for ReloadRequest {
     }
 }
 
-/// How a plugin is tried on live checks before it serves.
+/// The terms of a shadow run, in which a plugin answers live checks before it serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShadowTerms {
-    /// How many checks, and how many of them may be answered in another way.
+    /// How many checks to compare, and how many disagreements to allow.
     pub plan: ShadowPlan,
-    /// The run is over after this time, if not before.
+    /// The longest duration of the run.
     pub time: Option<Duration>,
 }
 
-/// How far a reload has come.
+/// The result of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reloaded {
     /// The plugin serves.
     Serves,
-    /// The plugin answers beside the one that serves.
+    /// The plugin answers beside the one that serves: its shadow run began.
     Shadows,
 }
 
-/// What is asked for. Made definite when its turn comes: settings and files may change until then.
-#[derive(Debug)]
+/// The goal of a request. Resolved when its turn comes: specs and files may change until then.
+#[derive(Clone, Debug)]
 pub(crate) enum Goal {
-    /// What the tenant's settings say, of the newest version that there is.
+    /// The newest version of the plugin that serves.
     Newest,
     /// What a request says.
     Requested(ReloadRequest),
-    /// Just this, which has served before.
+    /// Exactly this, which has served before.
     Back(Setup),
 }
 
-/// Hears once what became of a request. Dropped unanswered where a later request overtakes it.
-pub(crate) type Reply = oneshot::Sender<Result<Reloaded, Arc<ReloadError>>>;
-pub(crate) type Answer = oneshot::Receiver<Result<Reloaded, Arc<ReloadError>>>;
+/// Sends the answer to a request, once. Dropped without an answer if a later request supersedes this one.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply(Arc<Mutex<Option<oneshot::Sender<Reported>>>>);
+
+pub(crate) type Answer = oneshot::Receiver<Reported>;
+
+type Reported = Result<Reloaded, Arc<ReloadError>>;
+
+impl Reply {
+    pub(super) fn new() -> (Self, Answer) {
+        let (sender, answer) = oneshot::channel();
+        (Reply(Arc::new(Mutex::new(Some(sender)))), answer)
+    }
+
+    pub(super) fn send(&self, answer: Reported) {
+        if let Some(sender) = self.0.lock().take() {
+            // The caller may have stopped waiting.
+            let _ = sender.send(answer);
+        }
+    }
+}
 
 /// A request in the queue.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Queued {
     pub(crate) goal: Goal,
     pub(crate) shadow: Option<ShadowTerms>,

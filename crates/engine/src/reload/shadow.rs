@@ -1,4 +1,4 @@
-//! A shadow run of a tenant's candidates: on a thread of its own, until it is over.
+//! Shadow runs of a tenant's candidates, each on a thread of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,9 +16,10 @@ use super::request::{Reloaded, ShadowTerms};
 const PAUSE: Duration = Duration::from_millis(20);
 
 impl Reload {
-    /// Has the candidates answer beside those that serve.
+    /// Has the candidates answer beside the generations that serve.
     pub(super) fn shadow(self: &Arc<Self>, ticket: Ticket) {
         let mut inner = self.inner();
+        let epoch = inner.epoch;
         let Some(candidates) = &mut inner.candidates else { return };
         let Some(terms) = candidates.shadow else { return };
         let understudies = candidates
@@ -36,20 +37,23 @@ impl Reload {
         inner.answer(Ok(Reloaded::Shadows));
         inner.record.shadow = Some(ShadowReport { terms, tally: run.tally().clone(), lists });
         drop(inner);
+        // It is abandoned before the engine waits for it.
+        let Ok(operation) = self.context.lifecycle.begin() else { return };
         let reload = Arc::clone(self);
         let thread = std::thread::Builder::new().name("portcullis-shadow".to_owned());
         let begun = thread.spawn(move || {
+            let _operation = operation;
             let refused = at_low_priority(|| reload.run(run, terms, || wanted.load(Ordering::Acquire)));
             if let Some(refused) = refused {
-                reload.shadow_over(ticket, refused.err());
+                reload.shadow_over(epoch, ticket, refused.err());
             }
         });
         if let Err(error) = begun {
-            self.shadow_over(ticket, Some(ReloadError::Thread(error)));
+            self.shadow_over(epoch, ticket, Some(ReloadError::Thread(error)));
         }
     }
 
-    /// Runs until it is over: then whether the candidates may serve, or why not. `None` where they are not wanted any more.
+    /// Runs to the end. Returns whether the candidates may serve, or why not; `None` if they are no longer wanted.
     fn run(
         &self,
         mut run: ShadowRun,
@@ -68,17 +72,17 @@ impl Reload {
             let time_is_up = terms.time.is_some_and(|time| start.elapsed() >= time);
             let verdict = terms.plan.verdict(&tally, time_is_up);
             let (compared, disagreements) = (tally.compared, tally.disagreements);
-            if let Some(shown) = &mut self.inner().record.shadow {
-                shown.tally = tally;
+            if let Some(report) = &mut self.inner().record.shadow {
+                report.tally = tally;
             }
             match verdict {
                 None => {}
                 Some(ShadowVerdict::Promote) => {
-                    info!(tenant = %self.tenant, compared, disagreements, "the shadow run is over: the plugin is promoted");
+                    info!(tenant = %self.tenant, compared, disagreements, "the shadow run succeeded: the plugin is promoted");
                     return Some(Ok(()));
                 }
                 Some(ShadowVerdict::Discard) => {
-                    warn!(tenant = %self.tenant, compared, disagreements, "the shadow run is over: the plugin is discarded");
+                    warn!(tenant = %self.tenant, compared, disagreements, "the shadow run failed: the plugin is discarded");
                     let allowed = terms.plan.max_disagreements;
                     return Some(Err(ReloadError::Disagreed { disagreements, compared, allowed }));
                 }

@@ -11,10 +11,10 @@ use super::reader::Reader;
 use super::record::{Preamble, Seals};
 use super::writer::Writer;
 
-/// The saved state of one list, in a file that only the list's tenant's key opens.
+/// The saved state of one list, in a file sealed under the tenant's key.
 ///
-/// Writing costs one pass of encryption, and at its end as long as the disk takes to confirm it; reading one pass
-/// of decryption. Either holds about two parts in memory.
+/// Writing costs one pass of encryption and a flush of the disk, reading one pass of decryption. Both hold about two parts in
+/// memory.
 pub(crate) struct StateFile {
     path: PathBuf,
     tenant: TenantId,
@@ -31,17 +31,17 @@ impl StateFile {
         &self.path
     }
 
-    /// For the records of a file that begins so.
+    /// The seals of the records of a file with this beginning.
     pub(super) fn seals(&self, preamble: &Preamble) -> Seals {
         Seals::new(preamble, &self.tenant, &self.scope, &self.keys)
     }
 
-    /// The id of the file that is kept, which tells it from all others; `None` where nothing is.
+    /// The random id of the file; `None` if there is none.
     pub(crate) fn id(&self) -> Result<Option<[u8; 16]>, StateError> {
         Ok(Reader::open(self)?.map(|reader| reader.id()))
     }
 
-    /// The state that is kept, if its file has this id.
+    /// Reads the state, if its file has this id.
     pub(crate) fn read_known(&self, id: [u8; 16]) -> Result<Option<(StateHeader, StateParts)>, StateError> {
         Reader::open(self)?.filter(|reader| reader.id() == id).map(whole).transpose()
     }
@@ -54,7 +54,7 @@ impl StateFile {
     }
 }
 
-/// Without a word to the ledger: [`gate`](crate::gate) sees to that.
+/// Does not check the ledger: [`VerifiedState`](crate::live::VerifiedState) does.
 impl StateStore for StateFile {
     fn write(&self, header: &StateHeader) -> Result<Box<dyn StateWriter + '_>, SourceError> {
         Ok(Box::new(Writer::begin(self, header)?))
@@ -69,7 +69,7 @@ impl StateStore for StateFile {
     }
 }
 
-/// The header, and then the parts as they come.
+/// The header, and an iterator over the parts.
 fn whole(mut reader: Reader) -> Result<(StateHeader, StateParts), StateError> {
     Ok((reader.header()?, Box::new(reader)))
 }

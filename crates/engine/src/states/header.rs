@@ -1,4 +1,4 @@
-//! The content of a header record: all numbers lowest byte first, the format's name last.
+//! The content of a header record. Numbers are little-endian, and the format's name comes last.
 
 use portcullis_host::{Format, Keyspace, StateHeader};
 
@@ -18,7 +18,7 @@ pub(super) fn encode(header: &StateHeader) -> Vec<u8> {
     bytes
 }
 
-/// `None` where this is no header: no [`encode`] wrote it.
+/// `None` if [`encode`] did not write this.
 pub(super) fn decode(bytes: &[u8]) -> Option<StateHeader> {
     let (&keyspace, bytes) = bytes.split_first()?;
     let keyspace = match keyspace {

@@ -1,26 +1,25 @@
-//! Saved states on disk: what a plugin saved of its list comes back whole, into the list it is of, or not at all.
+//! Saved states on disk. A state that a plugin saved of a list is loaded complete and into the same list, or not at all.
 //!
-//! Each tenant has a folder, each of its lists a file in it, whose name tells the list only to those who have the
-//! tenant's key. A file begins in clear:
+//! Each tenant has a folder, and each of its lists a file in it. Only with the tenant's key can a file's name be linked to its
+//! list. A file begins in clear text:
 //!
 //! | bytes | |
 //! |---|---|
 //! | 16 | `portcullis state` |
-//! | 1 | the version of all this, 1 |
-//! | 16 | the file's id, at random |
+//! | 1 | the format's version, 1 |
+//! | 16 | the file's random id |
 //!
-//! Then come records: the header first, then the parts, at last the end, which tells how many parts there were. A
-//! record is
+//! Records follow: the header, the parts, and the end, which contains the number of parts. A record is
 //!
 //! | bytes | |
 //! |---|---|
 //! | 1 | its kind: 1 header, 2 part, 3 end |
-//! | 4 | the length of what follows, lowest byte first |
-//! | at most 4 MiB + 40 | its content, sealed under the tenant's key |
+//! | 4 | the length of the content, little-endian |
+//! | at most 4 MiB + 40 | the content, sealed under the tenant's key |
 //!
-//! The seal of each record also covers how the file begins, the tenant, the list, and the record's place and kind. So
-//! no record opens that was changed, moved, repeated, left out or brought from elsewhere. An older state of the same
-//! list is a valid one: the ledger's changes since then bring it up to date.
+//! The seal of each record also authenticates the file's beginning, the tenant, the list, and the record's place and kind. So no
+//! record opens after it was changed, moved, repeated or copied from another file, or after another one was left out. An older
+//! state of the same list is valid: the changes in the ledger since then bring it up to date.
 
 mod error;
 mod file;
@@ -41,22 +40,22 @@ use portcullis_ledger::{Scope, TenantId, TenantKeys};
 pub(crate) use error::StateError;
 pub(crate) use file::StateFile;
 
-/// Where all saved states of a gateway are kept.
+/// The folder of all saved states.
 pub(crate) struct States {
     dir: PathBuf,
 }
 
-/// So a tenant may be called `.` or `..`.
+/// A tenant may be called `.` or `..`.
 const TENANT_PREFIX: &str = "tenant-";
-/// What a file is called while it is written.
+/// The extension of files that are being written.
 const UNFINISHED: &str = "tmp";
 
 impl States {
-    /// Takes over the folder, which is made when the first state is saved, and removes the unfinished files in it.
-    /// Nobody else may be writing there: so open the ledger first, which only one gateway can.
+    /// Opens the folder, and removes unfinished files from it. It need not exist: saving the first state creates it. Open the ledger
+    /// before, as nobody else may write in the folder, and only one process can have the ledger open.
     ///
     /// # Errors
-    /// Where the folder is there, but can't be read, or not rid of unfinished files.
+    /// If the folder can't be read, or an unfinished file can't be removed.
     pub(crate) fn open(dir: PathBuf) -> Result<Self, StateError> {
         for folder in paths_in(&dir)? {
             let is_tenants = folder
@@ -74,17 +73,16 @@ impl States {
         Ok(States { dir })
     }
 
-    /// Where the state of one list is kept, under the keys of its tenant.
+    /// The saved state of a list, sealed under the tenant's keys.
     pub(crate) fn of(&self, tenant: &TenantId, scope: &Scope, keys: &TenantKeys) -> StateFile {
         let path = self.folder(tenant).join(keys.state_name(scope)).with_extension("state");
         StateFile::new(path, tenant, scope, keys)
     }
 
-    /// Removes all that is kept of a tenant. A state that is being written meanwhile can't be finished; one that is
-    /// begun afterwards makes the folder anew, so stop saving first.
+    /// Removes all states of a tenant. Stop saving first: a state that is saved later would create the folder again.
     ///
     /// # Errors
-    /// Where some of it can't be removed.
+    /// If a file can't be removed.
     pub(crate) fn forget(&self, tenant: &TenantId) -> Result<(), StateError> {
         let folder = self.folder(tenant);
         match fs::remove_dir_all(&folder).and_then(|()| sync_folder_of(&folder)) {
@@ -98,25 +96,25 @@ impl States {
     }
 }
 
-/// What lies in a folder; nothing where there is none.
+/// The files in a folder; none if it does not exist.
 fn paths_in(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
     let listed = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened.and_then(|files| files.map(|file| Ok(file?.path())).collect()),
     };
-    listed.map_err(StateError::disk("look into the folder", folder))
+    listed.map_err(StateError::disk("read the folder", folder))
 }
 
-/// Makes a folder that is its owner's alone, durably, unless there is one.
+/// Creates a folder for its owner only, durably, unless it exists.
 fn make_folder(path: &Path) -> Result<(), StateError> {
     let made = match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         made => made.and_then(|()| sync_folder_of(path)),
     };
-    made.map_err(StateError::disk("make the folder", path))
+    made.map_err(StateError::disk("create the folder", path))
 }
 
-/// Makes durable that a file or folder has its name, or is gone.
+/// Makes the creation or removal of a file or folder durable.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }

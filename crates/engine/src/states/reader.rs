@@ -1,4 +1,4 @@
-//! Reading the state that is kept.
+//! Reading a saved state.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};
@@ -11,19 +11,19 @@ use super::file::StateFile;
 use super::header;
 use super::record::{self, Kind, PREFIX, Preamble, SEALED_BYTES, Seals, check_preamble};
 
-/// A state that is being read: first the header, then as an iterator the parts.
+/// A state that is being read: first the header, then the parts, as an iterator.
 pub(super) struct Reader {
     source: Source,
     preamble: Preamble,
     seals: Seals,
-    /// Room for a sealed record.
+    /// A buffer for a sealed record.
     sealed: Vec<u8>,
-    /// Whether the end was read, or an error met.
+    /// Whether the end or an error was reached.
     over: bool,
 }
 
 impl Reader {
-    /// `None` where nothing is kept.
+    /// `None` if there is no file.
     pub(super) fn open(state: &StateFile) -> Result<Option<Self>, StateError> {
         let Some(mut source) = Source::open(state.path().to_owned())? else { return Ok(None) };
         let mut preamble: Preamble = [0; _];
@@ -71,7 +71,7 @@ impl Reader {
         let kind = Kind::from_byte(kind).ok_or_else(changed)?;
         let length = usize::try_from(length).ok().filter(|&length| length <= SEALED_BYTES);
         let length = length.ok_or_else(changed)?;
-        // Nothing is reserved for what is not there.
+        // Before the buffer grows, in case the length is wrong.
         self.source.claim(length, Flaw::CutOff { record })?;
         self.sealed.resize(length, 0);
         self.source.fill(&mut self.sealed)?;
@@ -95,11 +95,11 @@ impl Iterator for Reader {
     }
 }
 
-/// An opened file. It stays what it is where another takes its place meanwhile.
+/// An opened file. It stays readable when another one replaces it.
 struct Source {
     path: PathBuf,
     file: BufReader<File>,
-    /// How many bytes were not claimed yet.
+    /// The number of bytes that were not claimed yet.
     left: u64,
 }
 
@@ -112,13 +112,13 @@ impl Source {
         }
     }
 
-    /// Counts the next bytes as read, or finds the flaw that they are not there.
+    /// Counts the next bytes as read. Fails with `flaw` if the file has fewer.
     fn claim(&mut self, bytes: usize, flaw: Flaw) -> Result<(), StateError> {
         self.left = self.left.checked_sub(bytes as u64).ok_or_else(|| self.unusable(flaw))?;
         Ok(())
     }
 
-    /// Reads the bytes that were claimed.
+    /// Reads bytes that were claimed.
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), StateError> {
         self.file.read_exact(bytes).map_err(StateError::disk(READ, &self.path))
     }
@@ -128,5 +128,5 @@ impl Source {
     }
 }
 
-/// What was being done when the disk failed.
+/// The action in errors of the disk.
 const READ: &str = "read the saved state";

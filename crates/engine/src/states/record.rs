@@ -1,4 +1,4 @@
-//! How a file begins, and what its records are sealed with.
+//! The beginning of a file, and the seals of its records.
 
 use portcullis_host::PART_BYTES;
 use portcullis_ledger::{Scope, Seal, SealError, TenantId, TenantKeys};
@@ -10,15 +10,15 @@ pub(super) const VERSION: u8 = 1;
 const MAGIC: &[u8; 16] = b"portcullis state";
 const ID: usize = 16;
 
-/// The most bytes that a record may hold: those of the longest part.
+/// The most bytes of a record's content: those of the longest part.
 pub(super) const CONTENT_BYTES: usize = *PART_BYTES.end() as usize;
-/// The most bytes that they may be when sealed.
+/// The most bytes of a sealed content.
 pub(super) const SEALED_BYTES: usize = CONTENT_BYTES + Seal::OVERHEAD;
 
-/// How a file begins.
+/// The beginning of a file.
 pub(super) type Preamble = [u8; MAGIC.len() + 1 + ID];
 
-/// How a new file is to begin.
+/// The beginning of a new file.
 pub(super) fn new_preamble() -> Result<Preamble, SealError> {
     let mut preamble: Preamble = [VERSION; _];
     preamble[..MAGIC.len()].copy_from_slice(MAGIC);
@@ -26,14 +26,14 @@ pub(super) fn new_preamble() -> Result<Preamble, SealError> {
     Ok(preamble)
 }
 
-/// The id of a file that begins so.
+/// The id of the file with this beginning.
 pub(super) fn id(preamble: &Preamble) -> [u8; ID] {
     let mut id = [0; ID];
     id.copy_from_slice(&preamble[MAGIC.len() + 1..]);
     id
 }
 
-/// Whether a file that begins so can be read here.
+/// Checks that a file with this beginning can be read.
 pub(super) fn check_preamble(preamble: &Preamble) -> Result<(), Flaw> {
     if !preamble.starts_with(MAGIC) {
         return Err(Flaw::NoState);
@@ -44,7 +44,7 @@ pub(super) fn check_preamble(preamble: &Preamble) -> Result<(), Flaw> {
     }
 }
 
-/// What a record is.
+/// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
@@ -59,22 +59,22 @@ impl Kind {
     }
 }
 
-/// The kind, and the length of the sealed content.
+/// The length of a record's kind and length fields.
 pub(super) const PREFIX: usize = 1 + 4;
 
-/// Seals the records of one file, or opens them, in their order.
+/// Seals or opens the records of one file, in order.
 pub(super) struct Seals {
     keys: TenantKeys,
-    /// What all records are bound to, in the first `fixed` bytes, and then what the next one is.
+    /// The authenticated context: that of all records in the first `fixed` bytes, then that of the next one.
     context: Vec<u8>,
     fixed: usize,
-    /// How many records there were.
+    /// The number of records so far.
     count: u64,
 }
 
 impl Seals {
     pub(super) fn new(preamble: &Preamble, tenant: &TenantId, scope: &Scope, keys: &TenantKeys) -> Self {
-        // No sender has an empty name, and no name has a zero byte.
+        // No sender's name is empty, and no name contains a zero byte.
         let list = match scope {
             Scope::Tenant => "",
             Scope::Sender(sender) => sender.as_str(),
@@ -83,12 +83,12 @@ impl Seals {
         Seals { keys: keys.clone(), fixed: context.len(), context, count: 0 }
     }
 
-    /// How many records were sealed or opened so far.
+    /// The number of records that were sealed or opened so far.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// What an end record would hold here: the number of parts, which is of all records but the header.
+    /// The content of an end record at this place: the number of parts, which are all records except the header.
     pub(super) fn end(&self) -> [u8; 8] {
         self.count.saturating_sub(1).to_le_bytes()
     }

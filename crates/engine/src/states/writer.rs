@@ -1,4 +1,4 @@
-//! Writing a state, beside the one that is kept.
+//! Writing a saved state, beside the one that it replaces.
 
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
@@ -14,11 +14,11 @@ use super::{UNFINISHED, folder_of, header, make_folder, sync_folder_of};
 /// A state that is being written.
 pub(super) struct Writer<'a> {
     path: &'a Path,
-    /// `None` after an error: nobody knows what is in the file then.
+    /// `None` after an error, when the file's content is unknown.
     unfinished: Option<Unfinished>,
 }
 
-/// A file that is removed when this is dropped.
+/// An unfinished file. Dropping this removes it.
 struct Unfinished {
     file: BufWriter<NamedTempFile>,
     seals: Seals,
@@ -45,7 +45,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What was being done when the disk failed.
+/// The action in errors of the disk.
 const WRITE: &str = "write the saved state";
 
 impl Unfinished {
@@ -63,7 +63,7 @@ impl Unfinished {
             .map_err(StateError::disk(WRITE, path))
     }
 
-    /// Puts the file in the place of the one that is kept, once all of it is on disk.
+    /// Replaces the earlier file, once all of this one is on disk.
     fn finish(mut self, path: &Path) -> Result<(), StateError> {
         let end = self.seals.end();
         self.record(path, Kind::End, &end)?;

@@ -1,7 +1,7 @@
-//! The shelf with real components in real folders.
+//! The store with real components in real folders.
 
+mod archive;
 mod files;
-mod kept;
 mod put;
 mod watched;
 
@@ -15,9 +15,9 @@ use tempfile::TempDir;
 
 use crate::{Digest, Finding, PluginStore};
 
-/// A component that behaves as `component` does and has another digest: for each note another one.
+/// Changes a component's digest, but not what it does, by a note in it.
 fn noted(component: &[u8], note: &str) -> Vec<u8> {
-    // A custom section: its id, its size, the size of its name, the name, and anything.
+    // A custom section: its id, its size, the size of its name, the name, the note.
     let section = [&[4], &b"note"[..], note.as_bytes()].concat();
     let size = u8::try_from(section.len()).ok().filter(|&size| size < 0x80).expect("a short note");
     [component, &[0, size], &section].concat()
@@ -47,8 +47,8 @@ impl Folder {
         self.0.path().join("plugins")
     }
 
-    /// A shelf over it, as a gateway that starts has one.
-    fn shelf(&self) -> PluginStore {
+    /// Opens a store on it, as after a restart.
+    fn store(&self) -> PluginStore {
         PluginStore::new(engine(), Some(self.path()))
     }
 
@@ -71,7 +71,7 @@ impl Folder {
         self.path().join(".versions")
     }
 
-    fn kept(&self, name: &str, component: &[u8]) -> PathBuf {
+    fn archived(&self, name: &str, component: &[u8]) -> PathBuf {
         self.versions().join(format!("{name}@{}.wasm", Digest::of(component).hex()))
     }
 }
@@ -84,17 +84,17 @@ fn files(dir: &Path) -> Vec<String> {
     files
 }
 
-/// What was found, as `changed NAME DIGEST`, `problem NAME` and `gone NAME`.
-fn found(shelf: &PluginStore) -> Vec<String> {
+/// The findings of a rescan, as `changed NAME DIGEST`, `problem NAME` and `gone NAME`.
+fn found(store: &PluginStore) -> Vec<String> {
     let word = |finding: &Finding| match finding {
         Finding::Changed { name, version } => format!("changed {name} {}", version.digest.short()),
         Finding::Problem { name, error } => {
-            assert!(shelf.problem(name).unwrap().is_same(error));
+            assert!(store.problem(name).unwrap().is_same(error));
             format!("problem {name}")
         }
         Finding::Gone { name } => format!("gone {name}"),
     };
-    shelf.rescan().iter().map(word).collect()
+    store.rescan().iter().map(word).collect()
 }
 
 fn changed(name: &str, component: &[u8]) -> Vec<String> {
@@ -102,11 +102,11 @@ fn changed(name: &str, component: &[u8]) -> Vec<String> {
 }
 
 /// The digest of the latest version.
-fn latest(shelf: &PluginStore, name: &str) -> Digest {
-    shelf.latest(name).unwrap().digest
+fn latest(store: &PluginStore, name: &str) -> Digest {
+    store.latest(name).unwrap().digest
 }
 
-/// What is wrong with the newest content of a plugin.
-fn problem(shelf: &PluginStore, name: &str) -> Option<String> {
-    shelf.problem(name).map(|error| ErrorChain(&error).to_string())
+/// The problem of a plugin's newest content.
+fn problem(store: &PluginStore, name: &str) -> Option<String> {
+    store.problem(name).map(|error| ErrorChain(&error).to_string())
 }

@@ -1,4 +1,4 @@
-//! The folder watched, and the shelf looked through when it changed.
+//! The folder watched, and the store looked through when it changed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::{PluginVersion, Watch};
 const LONG: Duration = Duration::from_secs(20);
 
 /// Looks whenever it is told to, until something changed.
-async fn next_change(shelf: &PluginStore, changed: &Notify) -> Arc<PluginVersion> {
+async fn next_change(store: &PluginStore, changed: &Notify) -> Arc<PluginVersion> {
     let change = async {
         loop {
             changed.notified().await;
-            for finding in shelf.rescan() {
+            for finding in store.rescan() {
                 if let Finding::Changed { version, .. } = finding {
                     return version;
                 }
@@ -28,18 +28,18 @@ async fn next_change(shelf: &PluginStore, changed: &Notify) -> Arc<PluginVersion
 }
 
 #[tokio::test]
-async fn a_component_that_is_uploaded_in_pieces_is_found_when_it_is_whole() {
+async fn a_component_that_is_uploaded_in_pieces_is_found_when_it_is_complete() {
     let folder = Folder::new();
-    let (shelf, changed) = (folder.shelf(), Arc::new(Notify::new()));
+    let (store, changed) = (folder.store(), Arc::new(Notify::new()));
     let _watch = Watch::start(folder.path(), Arc::clone(&changed)).unwrap();
     for note in ["one", "two"] {
         let component = component(note);
         let half = component.len() / 2;
         fs::write(folder.file("a"), &component[..half]).unwrap();
         timeout(LONG, changed.notified()).await.expect("the half is told");
-        assert!(!found(&shelf).iter().any(|finding| finding.starts_with("changed")));
+        assert!(!found(&store).iter().any(|finding| finding.starts_with("changed")));
         fs::write(folder.file("a"), &component).unwrap();
-        assert_eq!(next_change(&shelf, &changed).await.digest, Digest::of(&component));
-        assert_eq!(problem(&shelf, "a"), None);
+        assert_eq!(next_change(&store, &changed).await.digest, Digest::of(&component));
+        assert_eq!(problem(&store, "a"), None);
     }
 }

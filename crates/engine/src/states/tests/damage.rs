@@ -1,4 +1,4 @@
-//! What is not as it was saved is noticed.
+//! Damaged and misplaced states are noticed.
 
 use std::os::unix::fs::FileExt as _;
 
@@ -11,7 +11,7 @@ use crate::states::record::{CONTENT_BYTES, Kind, PREFIX, Preamble, new_preamble}
 /// A small state, to be damaged.
 const PARTS: [&[u8]; 3] = [b"one", b"", b"three"];
 
-/// What is wrong with the file; the parts before are as they were saved.
+/// The file's flaw. Also checks that the parts before it are as they were saved.
 fn flaw(state: &StateFile) -> Flaw {
     let (parts, error) = load(state);
     assert!(parts.len() <= PARTS.len() && parts.iter().zip(PARTS).all(|(part, saved)| part == saved));
@@ -23,7 +23,7 @@ fn flaw(state: &StateFile) -> Flaw {
     }
 }
 
-/// How the file begins, and its records.
+/// The file's beginning, and its records.
 fn records(state: &StateFile) -> (Vec<u8>, Vec<Vec<u8>>) {
     let mut bytes = fs::read(state.path()).unwrap();
     let mut rest = bytes.split_off(size_of::<Preamble>());
@@ -58,7 +58,7 @@ fn each_changed_bit_is_noticed() {
 }
 
 #[test]
-fn a_file_that_is_cut_off_or_goes_on_is_noticed() {
+fn a_file_that_is_too_short_or_too_long_is_noticed() {
     let gateway = Gateway::new();
     let state = gateway.state("acme", &Scope::Tenant);
     save(&state, &PARTS);
@@ -158,7 +158,7 @@ fn a_file_of_another_kind_or_version_is_named_as_such() {
 }
 
 #[test]
-fn a_length_that_can_t_be_is_not_believed() {
+fn an_impossible_length_is_noticed() {
     let gateway = Gateway::new();
     let state = gateway.state("acme", &Scope::Tenant);
     save(&state, &PARTS);
@@ -178,7 +178,7 @@ fn a_length_that_can_t_be_is_not_believed() {
 }
 
 #[test]
-fn what_opens_but_is_no_state_is_refused() {
+fn records_that_open_but_make_no_state_are_refused() {
     let gateway = Gateway::new();
     let state = gateway.state("acme", &Scope::Tenant);
     save(&state, &PARTS);

@@ -1,4 +1,4 @@
-//! Where files lie, and what else lies there.
+//! Files, folders, and what else is in them.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn what_a_crash_left_is_swept_at_the_next_start() {
+fn unfinished_files_are_removed_at_the_next_start() {
     let gateway = Gateway::new();
     let state = gateway.state("acme", &Scope::Tenant);
     save(&state, &[b"old"]);
@@ -25,7 +25,7 @@ fn what_a_crash_left_is_swept_at_the_next_start() {
 }
 
 #[test]
-fn sweeping_leaves_what_is_not_the_gateway_s() {
+fn other_files_are_left_alone() {
     let gateway = Gateway::new();
     fs::create_dir_all(gateway.dir().join("notes")).unwrap();
     let notes = gateway.dir().join("notes/draft.tmp");
@@ -35,7 +35,7 @@ fn sweeping_leaves_what_is_not_the_gateway_s() {
 }
 
 #[test]
-fn files_and_folders_are_their_owner_s_alone() {
+fn only_the_owner_can_read_files_and_folders() {
     let gateway = Gateway::new();
     let state = gateway.state("acme", &Scope::Tenant);
     save(&state, &[b"part"]);
@@ -49,7 +49,7 @@ fn files_and_folders_are_their_owner_s_alone() {
 }
 
 #[test]
-fn what_is_in_the_way_of_the_folder_is_named() {
+fn an_obstacle_to_the_folder_is_named() {
     let gateway = Gateway::new();
     fs::write(gateway.dir(), "a file").unwrap();
     let state = gateway.state("acme", &Scope::Tenant);
@@ -58,9 +58,9 @@ fn what_is_in_the_way_of_the_folder_is_named() {
         |error: &(dyn std::error::Error + 'static)| format!("{error}: {}", error.source().expect("a cause"));
 
     let error = States::open(gateway.dir()).err().unwrap();
-    assert_eq!(said(&error), format!("cannot look into the folder {path}: Not a directory (os error 20)"));
+    assert_eq!(said(&error), format!("cannot read the folder {path}: Not a directory (os error 20)"));
     let error = state.write(&header()).err().unwrap();
-    assert_eq!(said(&*error), format!("cannot make the folder {path}: File exists (os error 17)"));
+    assert_eq!(said(&*error), format!("cannot create the folder {path}: File exists (os error 17)"));
     for error in [state.read().err(), state.discard().err()] {
         let said = said(&*error.unwrap());
         assert!(said.contains(&path) && said.ends_with("Not a directory (os error 20)"), "{said}");
@@ -69,7 +69,7 @@ fn what_is_in_the_way_of_the_folder_is_named() {
 }
 
 #[test]
-fn what_is_in_the_way_of_the_file_is_named() {
+fn an_obstacle_to_the_file_is_named() {
     let gateway = Gateway::new();
     let state = gateway.state("acme", &Scope::Tenant);
     fs::create_dir_all(state.path()).unwrap();
@@ -86,7 +86,7 @@ fn what_is_in_the_way_of_the_file_is_named() {
 }
 
 #[test]
-fn a_forgotten_tenant_s_states_are_gone_and_no_other_s() {
+fn forgetting_a_tenant_removes_its_states_only() {
     let gateway = Gateway::new();
     let states = [gateway.state("acme", &Scope::Tenant), gateway.state("acme", &sender("bot"))];
     let other = gateway.state("acme.2", &Scope::Tenant);
@@ -103,7 +103,7 @@ fn a_forgotten_tenant_s_states_are_gone_and_no_other_s() {
 }
 
 #[test]
-fn no_tenant_s_name_leads_out_of_the_folder() {
+fn a_tenant_s_name_does_not_lead_out_of_the_folder() {
     let gateway = Gateway::new();
     let tenants = [".", "..", "...", "-", "tmp", &"a".repeat(64)];
     for tenant in tenants {

@@ -1,4 +1,4 @@
-//! A gateway's states, in a folder of their own.
+//! Tests with a real ledger and a folder of states.
 
 mod damage;
 mod folders;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A gateway's ledger, and its states beside it.
+/// A ledger, and its states beside it.
 struct Gateway {
     folder: TempDir,
     ledger: Ledger,
@@ -70,7 +70,7 @@ fn save(state: &StateFile, parts: &[&[u8]]) {
     writer.finish().unwrap();
 }
 
-/// The parts up to an error, or to the end.
+/// The parts up to the end, or to an error.
 fn load(state: &StateFile) -> (Vec<Vec<u8>>, Option<SourceError>) {
     let (found, parts) = match state.read() {
         Ok(state) => state.expect("a state"),
@@ -89,7 +89,7 @@ fn load(state: &StateFile) -> (Vec<Vec<u8>>, Option<SourceError>) {
     (whole, error)
 }
 
-/// The parts of a state that is whole.
+/// The parts of a complete state.
 fn loaded(state: &StateFile) -> Vec<Vec<u8>> {
     match load(state) {
         (parts, None) => parts,

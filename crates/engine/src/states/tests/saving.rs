@@ -1,4 +1,4 @@
-//! What was saved comes back.
+//! Saving and loading.
 
 use portcullis_msisdn::Subject;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::states::record::CONTENT_BYTES;
 
 #[test]
-fn a_state_comes_back_as_it_was_saved_after_a_restart_too() {
+fn a_state_is_loaded_as_it_was_saved() {
     let gateway = Gateway::new();
     let parts = [&b"one"[..], b"", &vec![7; CONTENT_BYTES], &vec![8; 100_000]];
     save(&gateway.state("acme", &Scope::Tenant), &parts);
@@ -20,7 +20,7 @@ fn a_state_comes_back_as_it_was_saved_after_a_restart_too() {
 }
 
 #[test]
-fn the_header_says_what_the_state_is_of() {
+fn the_header_is_loaded_as_it_was_saved() {
     let gateway = Gateway::new();
     let state = gateway.state("acme", &Scope::Tenant);
     let clear = StateHeader {
@@ -38,7 +38,7 @@ fn the_header_says_what_the_state_is_of() {
 }
 
 #[test]
-fn where_nothing_was_saved_or_all_is_thrown_away_there_is_no_state() {
+fn there_is_no_state_before_saving_and_after_discarding() {
     let gateway = Gateway::new();
     let state = gateway.state("acme", &Scope::Tenant);
     state.discard().unwrap();
@@ -50,7 +50,7 @@ fn where_nothing_was_saved_or_all_is_thrown_away_there_is_no_state() {
 }
 
 #[test]
-fn a_new_state_takes_the_old_one_s_place_when_it_is_complete() {
+fn a_new_state_replaces_the_old_one_when_it_is_complete() {
     let gateway = Gateway::new();
     let state = gateway.state("acme", &Scope::Tenant);
     let old = vec![7; 100_000];
@@ -68,7 +68,7 @@ fn a_new_state_takes_the_old_one_s_place_when_it_is_complete() {
 }
 
 #[test]
-fn a_state_given_up_leaves_the_old_one_and_nothing_else() {
+fn an_unfinished_state_leaves_the_old_one_and_nothing_else() {
     let gateway = Gateway::new();
     let state = gateway.state("acme", &Scope::Tenant);
     save(&state, &[b"old"]);
@@ -95,7 +95,7 @@ fn after_an_error_a_writer_writes_no_more() {
 }
 
 #[test]
-fn neither_a_file_nor_its_name_tells_subjects_or_the_sender() {
+fn neither_a_file_nor_its_name_reveals_subjects_or_the_sender() {
     let gateway = Gateway::new();
     let subject = Subject::new(0x2_1122_3344_5566).unwrap().get();
     let number = "46732001122";

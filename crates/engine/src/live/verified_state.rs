@@ -1,26 +1,26 @@
-//! The saved state of one list, as far as the ledger vouches for it.
+//! The saved state of a list, verified against the ledger.
 
 use portcullis_host::{SourceError, StateHeader, StateParts, StateStore, StateWriter};
 use portcullis_ledger::List;
 
 use crate::states::StateFile;
 
-/// The saved state of one list, as far as the ledger vouches for it.
+/// The saved state of a list, verified against the ledger.
 ///
-/// A ledger that was put back to an earlier copy of itself knows another history than the states beside it. It names the
-/// state that it knows; any other is taken for none.
-pub(crate) struct KeptState {
+/// A ledger that was restored from a backup has another history than the states beside it. It stores the id of the state that
+/// belongs to it; any other state is ignored.
+pub(crate) struct VerifiedState {
     file: StateFile,
     list: List,
 }
 
-impl KeptState {
+impl VerifiedState {
     pub(super) fn new(file: StateFile, list: List) -> Self {
-        KeptState { file, list }
+        VerifiedState { file, list }
     }
 }
 
-impl StateStore for KeptState {
+impl StateStore for VerifiedState {
     fn write(&self, header: &StateHeader) -> Result<Box<dyn StateWriter + '_>, SourceError> {
         Ok(Box::new(Writer { state: self, file: self.file.write(header)? }))
     }
@@ -38,7 +38,7 @@ impl StateStore for KeptState {
 }
 
 struct Writer<'a> {
-    state: &'a KeptState,
+    state: &'a VerifiedState,
     file: Box<dyn StateWriter + 'a>,
 }
 
@@ -47,7 +47,7 @@ impl StateWriter for Writer<'_> {
         self.file.part(bytes)
     }
 
-    /// The file first: until the ledger knows it, there is no state, and no harm done.
+    /// The file first: until the ledger has its id, the state is ignored, which does no harm.
     fn finish(self: Box<Self>) -> Result<(), SourceError> {
         self.file.finish()?;
         if let Some(id) = self.state.file.id()? {

@@ -1,4 +1,4 @@
-//! Which version of a plugin is the newest that loads.
+//! Finding the latest version of a plugin.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,63 +6,63 @@ use std::sync::Arc;
 use portcullis_host::{ErrorChain, Limits};
 use tracing::warn;
 
+use crate::archive::ArchivedFile;
 use crate::digest::Digest;
 use crate::error::PluginStoreError;
 use crate::folder::{self, FileError, Stamp};
-use crate::kept::KeptFile;
-use crate::slot::{Look, Seen, Slot};
+use crate::slot::{FileState, Seen, Slot};
 use crate::store::{BuiltIn, PluginStore};
 use crate::version::{Origin, PluginVersion};
 
 impl PluginStore {
-    /// The newest version of a plugin that loads. What is wrong with a newer one is written down.
-    pub(super) fn look(
+    /// The newest version of a plugin that loads. Records the problem of a newer one that doesn't.
+    pub(super) fn find_latest(
         &self,
         name: &str,
         slot: &Slot,
-        look: &mut Look,
+        file: &mut FileState,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
-        let error = match self.newest(name, slot, look) {
+        let error = match self.newest(name, slot, file) {
             Ok(version) => {
-                slot.shown().show(&version);
+                slot.versions().set_latest(&version);
                 return Ok(version);
             }
             Err(error) => error,
         };
-        let known = slot.shown().newest.clone();
-        let before = known.or_else(|| self.newest_kept(name));
+        let known = slot.versions().latest.clone();
+        let before = known.or_else(|| self.newest_archived(name));
         if before.is_none() && matches!(error, PluginStoreError::Gone { .. }) {
-            slot.shown().problem = None;
+            slot.versions().problem = None;
             return Err(PluginStoreError::Unknown { name: name.to_owned() });
         }
-        let mut shown = slot.shown();
-        shown.newest.clone_from(&before);
-        // One that is being written may be good when that is done.
+        let mut versions = slot.versions();
+        versions.latest.clone_from(&before);
+        // A file that is being written may be good in the end.
         let is_being_written = matches!(error, PluginStoreError::File { source: FileError::Changing, .. });
-        let is_known = shown.problem.as_ref().is_some_and(|known| known.is_same(&error));
+        let is_known = versions.problem.as_ref().is_some_and(|known| known.is_same(&error));
         if !is_being_written && !is_known {
-            look.untold = Some(error.clone());
-            shown.problem = Some(error.clone());
+            file.unreported = Some(error.clone());
+            versions.problem = Some(error.clone());
         }
         before.ok_or(error)
     }
 
-    /// The newest content of a plugin: its file, or else what is built in.
+    /// The plugin's file, or else the built-in plugin.
     fn newest(
         &self,
         name: &str,
         slot: &Slot,
-        look: &mut Look,
+        file: &mut FileState,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let path = self.file(name);
         if let Some(path) = &path {
             let stamp = Stamp::at(path);
-            look.is_there = !matches!(stamp, Ok(None));
-            look.was_there |= look.is_there;
+            file.exists = !matches!(stamp, Ok(None));
+            file.existed |= file.exists;
             if let Some(stamp) = stamp.map_err(|error| unusable(name, path, error.into()))? {
-                return self.newest_of_file(name, path, stamp, slot, look);
+                return self.newest_of_file(name, path, stamp, slot, file);
             }
-            look.seen = None;
+            file.seen = None;
         }
         let Some(BuiltIn { digest, component }) = self.built_in(name) else {
             return Err(match path {
@@ -70,9 +70,9 @@ impl PluginStore {
                 None => PluginStoreError::Unknown { name: name.to_owned() },
             });
         };
-        let newest = slot.shown().newest.clone();
-        if let Some(newest) = newest.filter(|newest| newest.digest == digest) {
-            return Ok(newest);
+        let latest = slot.versions().latest.clone();
+        if let Some(latest) = latest.filter(|latest| latest.digest == digest) {
+            return Ok(latest);
         }
         let version = self.load(name, digest, component, Origin::BuiltIn)?;
         self.keep(slot, &version, component, true);
@@ -85,12 +85,12 @@ impl PluginStore {
         path: &Path,
         stamp: Stamp,
         slot: &Slot,
-        look: &mut Look,
+        file: &mut FileState,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
-        let before = look.seen.take();
+        let before = file.seen.take();
         if let Some(seen) = before.as_ref().filter(|seen| seen.is_settled && seen.stamp == stamp) {
             let outcome = seen.outcome.clone();
-            look.seen = before;
+            file.seen = before;
             return outcome;
         }
         let content = match folder::read(path, Limits::default().component_bytes) {
@@ -99,9 +99,9 @@ impl PluginStore {
                 let is_known_by_stamp = matches!(source, FileError::NotAFile | FileError::TooLarge { .. });
                 let error = unusable(name, path, source);
                 if is_known_by_stamp {
-                    slot.shown().problem = None;
+                    slot.versions().problem = None;
                     let outcome = Err(error.clone());
-                    look.seen = Some(Seen { stamp, is_settled: true, digest: None, outcome });
+                    file.seen = Some(Seen { stamp, is_settled: true, digest: None, outcome });
                 }
                 return Err(error);
             }
@@ -110,8 +110,8 @@ impl PluginStore {
         let outcome = match before.filter(|seen| seen.digest == Some(digest)) {
             Some(seen) => seen.outcome,
             None => {
-                // What was wrong with another content says nothing of this one.
-                slot.shown().problem = None;
+                // The problem was that of another content.
+                slot.versions().problem = None;
                 let loaded = self.load(name, digest, &content.bytes, Origin::File(path.to_owned()));
                 if let Ok(version) = &loaded {
                     self.keep(slot, version, &content.bytes, true);
@@ -120,32 +120,34 @@ impl PluginStore {
             }
         };
         let (stamp, is_settled) = (content.stamp, content.is_settled);
-        look.seen = Some(Seen { stamp, is_settled, digest: Some(digest), outcome: outcome.clone() });
+        file.seen = Some(Seen { stamp, is_settled, digest: Some(digest), outcome: outcome.clone() });
         outcome
     }
 
-    /// The version that was the newest last, as far as what was kept tells.
-    fn newest_kept(&self, name: &str) -> Option<Arc<PluginVersion>> {
-        let kept = self.kept_of(name);
-        kept.iter().filter(|file| file.since.is_some()).find_map(|file| match self.load_kept(name, file) {
-            Ok(version) => Some(version),
-            Err(error) => {
-                warn!(plugin = name, error = %ErrorChain(&error), "a kept version can't be used");
-                None
+    /// The version in the archive that was the latest last.
+    fn newest_archived(&self, name: &str) -> Option<Arc<PluginVersion>> {
+        let archived = self.archived(name);
+        archived.iter().filter(|file| file.since.is_some()).find_map(|file| {
+            match self.load_archived(name, file) {
+                Ok(version) => Some(version),
+                Err(error) => {
+                    warn!(plugin = name, error = %ErrorChain(&error), "an earlier version can't be used");
+                    None
+                }
             }
         })
     }
 
-    pub(super) fn load_kept(
+    pub(super) fn load_archived(
         &self,
         name: &str,
-        file: &KeptFile,
+        file: &ArchivedFile,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let component = file.read(name, Limits::default().component_bytes)?;
         self.load(name, file.digest, &component, Origin::Kept(file.path.clone()))
     }
 
-    /// Compiles a component, unless that was done already.
+    /// Compiles a component, unless it is compiled already.
     pub(super) fn load(
         &self,
         name: &str,
@@ -162,18 +164,18 @@ impl PluginStore {
         }
     }
 
-    /// Keeps a version for as long as can be.
-    pub(super) fn keep(&self, slot: &Slot, version: &Arc<PluginVersion>, component: &[u8], is_newest: bool) {
-        if let Some(kept) = &self.kept {
-            let Err(error) = kept.keep(&version.name, version.digest, component, is_newest) else { return };
+    /// Archives a version, or if that fails keeps it in memory.
+    pub(super) fn keep(&self, slot: &Slot, version: &Arc<PluginVersion>, component: &[u8], is_latest: bool) {
+        if let Some(archive) = &self.archive {
+            let Err(error) = archive.add(&version.name, version.digest, component, is_latest) else { return };
             warn!(
                 plugin = version.name,
                 version = version.digest.short(),
                 %error,
-                "the version can't be kept on disk, and ends with this process"
+                "the version can't be kept on disk: it is kept in memory until the process ends"
             );
         }
-        slot.shown().hold(version, is_newest);
+        slot.versions().keep_in_memory(version, is_latest);
     }
 }
 

@@ -1,93 +1,21 @@
-//! The engine by its public face, with real plugins and a real ledger.
+//! The engine through its public API, with real plugins and a real ledger.
 
-use std::sync::{Arc, Mutex};
+mod close;
+mod events;
+mod handles;
+mod memory;
+mod put;
+mod support;
+mod versions;
 
 use jiff::{SignedDuration, Timestamp};
-use portcullis_engine::ledger::{Actor, HoldKind, Link, Outcome, TenantId, UserId};
+use portcullis_engine::ledger::{HoldKind, Link, Outcome, TenantId, UserId};
 use portcullis_engine::{
-    AnsweredBy, Change, Direction, Directions, Engine, Error, Event, Identity, List, ListKind, Msisdn,
-    NeedsDisk, OnFailure, PluginRef, Put, ReloadError, Reloaded, Service, TenantSpec,
+    AnsweredBy, Change, Direction, Directions, Error, Event, Identity, ListKind, NeedsDisk, OnFailure,
+    OpenError, PluginRef, Put, ReloadError, Reloaded, Service, TenantSpec,
 };
 use serde_json::{Map, json};
-use tempfile::TempDir;
-
-const OUT: Direction = Direction::Outbound;
-
-struct Host {
-    dir: TempDir,
-    engine: Engine,
-    events: Arc<Mutex<Vec<Event>>>,
-}
-
-impl Host {
-    async fn new() -> Self {
-        Self::with_budget(1 << 30).await
-    }
-
-    async fn with_budget(bytes: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        Self::in_dir(dir, bytes).await
-    }
-
-    async fn in_dir(dir: TempDir, bytes: u64) -> Self {
-        std::fs::create_dir_all(dir.path().join("plugins")).unwrap();
-        let events = Arc::<Mutex<Vec<Event>>>::default();
-        let listener = Arc::clone(&events);
-        let engine = Engine::builder()
-            .ledger(format!("sqlite://{}", dir.path().join("ledger.db").display()))
-            .master_key_file(dir.path().join("master.key"))
-            .plugins_dir(dir.path().join("plugins"))
-            .memory_budget(bytes)
-            .on_event(move |event| listener.lock().unwrap().push(event))
-            .open()
-            .await
-            .unwrap();
-        Host { dir, engine, events }
-    }
-
-    async fn reopened(self) -> Self {
-        let Host { dir, engine, .. } = self;
-        engine.close().await.unwrap();
-        Self::in_dir(dir, 1 << 30).await
-    }
-
-    async fn put(&self, spec: TenantSpec) -> List {
-        let id = spec.id().to_string();
-        self.engine.put_tenant(spec).await.unwrap();
-        self.engine.sender_list(&id, "support").unwrap()
-    }
-
-    fn saw(&self, is_it: impl Fn(&Event) -> bool) -> bool {
-        self.events.lock().unwrap().iter().any(is_it)
-    }
-
-    async fn until(&self, is_it: impl Fn(&Event) -> bool) {
-        while !self.saw(&is_it) {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-fn acme() -> TenantSpec {
-    // The plugin `prefix` works on numbers in clear.
-    TenantSpec::new("acme").unwrap().sender("support").unwrap().clear_numbers(true)
-}
-
-fn number(n: u64) -> Msisdn {
-    Msisdn::try_from(46_732_000_000 + n).unwrap()
-}
-
-fn actor() -> Actor {
-    Actor::new("crm").unwrap()
-}
-
-async fn block(list: &List, n: u64) -> Outcome {
-    list.write(&actor(), [Change::block(number(n))]).await.unwrap()[0].outcome
-}
-
-async fn is_blocked(list: &List, n: u64) -> bool {
-    list.check(number(n), OUT).await.unwrap().is_blocked()
-}
+use support::{Host, OUT, acme, actor, block, evil, is_blocked, number};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_is_seen_by_the_next_check_and_after_a_restart() {
@@ -115,7 +43,7 @@ async fn a_block_is_seen_by_the_next_check_and_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_is_known_by_an_id_too() {
+async fn a_person_is_also_known_by_an_id() {
     let host = Host::new().await;
     let list = host.put(acme()).await;
     let user: UserId = "US.1".parse().unwrap();
@@ -136,7 +64,7 @@ async fn a_person_is_known_by_an_id_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_is_exchanged_rolled_back_and_stays_chosen() {
+async fn a_plugin_is_reloaded_rolled_back_and_stays_chosen() {
     let host = Host::new().await;
     let list = host.put(acme()).await;
     block(&list, 1).await;
@@ -188,12 +116,10 @@ async fn a_new_version_in_the_folder_is_loaded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_traps_is_answered_for_and_recovers() {
+async fn the_policy_answers_for_a_plugin_that_traps() {
     let host = Host::new().await;
-    std::fs::write(host.dir.path().join("plugins/evil.wasm"), portcullis_plugin_bundle::EVIL.component)
-        .unwrap();
-    let options = Map::from_iter([("mode".to_owned(), json!("panic-in-block"))]);
-    let spec = acme().plugin(PluginRef::latest("evil").options(options)).on_failure(OnFailure::Ledger);
+    host.put_evil_into_the_folder();
+    let spec = acme().plugin(evil("panic-in-block")).on_failure(OnFailure::Ledger);
     let list = host.put(spec).await;
     block(&list, 1).await;
     assert!(is_blocked(&list, 1).await && !is_blocked(&list, 2).await, "the ledger answers");
@@ -211,7 +137,7 @@ async fn lists_beyond_the_budget_are_evicted_and_come_back() {
         block(&list, 1).await;
         lists.push(list);
     }
-    let evicted = |list: &&List| list.status().service == Service::Evicted;
+    let evicted = |list: &&portcullis_engine::List| list.status().service == Service::Evicted;
     assert!(lists.iter().any(|list| evicted(&list)));
     for list in &lists {
         if list.status().service == Service::Evicted {
@@ -223,15 +149,15 @@ async fn lists_beyond_the_budget_are_evicted_and_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_ends_by_itself_and_changes_are_told() {
+async fn an_entry_expires_and_changes_are_reported() {
     let host = Host::new().await;
     let list = host.put(acme().change_feed(true)).await;
     let mut changes = host.engine.changes(list.tenant()).unwrap();
     let end = Timestamp::now() + SignedDuration::from_millis(300);
     list.write(&actor(), [Change::block(number(1)).expires(Some(end))]).await.unwrap();
     changes.changed().await.unwrap();
-    let told = list.passed_on().unwrap().unwrap();
-    let records = list.entries().records_after(told, 9.try_into().unwrap()).unwrap();
+    let passed_on = list.passed_on().unwrap().unwrap();
+    let records = list.entries().records_after(passed_on, 9.try_into().unwrap()).unwrap();
     assert_eq!(records.len(), 1);
     list.set_passed_on(records[0].sequence).unwrap();
     assert!(is_blocked(&list, 1).await);
@@ -241,7 +167,7 @@ async fn an_entry_ends_by_itself_and_changes_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tenants_come_and_go() {
+async fn tenants_are_put_removed_and_forgotten() {
     let host = Host::new().await;
     let list = host.put(acme()).await;
     block(&list, 1).await;
@@ -259,7 +185,7 @@ async fn tenants_come_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_host_keeps_is_handed_back() {
+async fn data_that_a_host_keeps_survives_a_restart() {
     let host = Host::new().await;
     host.put(acme().kept(Some(br#"{"plan":"gold"}"#.to_vec()))).await;
     let host = host.reopened().await;
@@ -267,4 +193,14 @@ async fn what_a_host_keeps_is_handed_back() {
     assert_eq!((kept[0].0.as_str(), kept[0].1.as_slice()), ("acme", br#"{"plan":"gold"}"#.as_slice()));
     let refused = host.engine.put_tenant(acme().kept(Some(b"no JSON".to_vec()))).await;
     assert!(matches!(refused, Err(Error::Tenant(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_says_what_it_lacks_to_be_opened() {
+    let error = portcullis_engine::Engine::builder().open().await.unwrap_err();
+    assert!(matches!(error, OpenError::NoLedger), "{error}");
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", dir.path().join("ledger.db").display());
+    let error = portcullis_engine::Engine::builder().ledger(url).open().await.unwrap_err();
+    assert!(matches!(error, OpenError::NoMasterKey), "{error}");
 }

@@ -1,8 +1,8 @@
-//! What the ledger keeps of a tenant's settings: the plugin that was chosen while the engine ran, and what the host wants kept.
+//! Tenants' settings that outlive a restart: the plugin that a reload chose, and the host's own data.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use portcullis_ledger::{Ledger, LedgerError, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -10,20 +10,20 @@ use tracing::info;
 
 use crate::spec::{PluginRef, TenantSpec};
 
-/// What is kept of all tenants, as the ledger has it.
-pub(crate) struct KeptSettings {
+/// The settings of all tenants, in memory as they are in the ledger.
+pub(crate) struct SettingsStore {
     ledger: Ledger,
-    tenants: Mutex<BTreeMap<TenantId, Kept>>,
+    tenants: Mutex<BTreeMap<TenantId, Settings>>,
 }
 
-/// What is kept of one tenant.
+/// The settings of one tenant.
 #[derive(Clone, Default)]
-struct Kept {
+struct Settings {
     choice: Option<Choice>,
     host: Option<Box<RawValue>>,
 }
 
-/// A plugin that was chosen over the one in the tenant's spec. When the spec says something new, the choice is dropped.
+/// A plugin that a reload chose over the one in the tenant's spec. It is dropped when the spec names another plugin.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Choice {
@@ -31,7 +31,7 @@ struct Choice {
     over: PluginRef,
 }
 
-/// [`Kept`] as it is stored.
+/// [`Settings`] as stored.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -48,83 +48,94 @@ enum Format {
     Two,
 }
 
-/// Why what the ledger keeps is of no use.
+/// An error of reading tenants' stored settings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeptError {
     /// The ledger can't be read.
-    #[error("the ledger can't be read")]
+    #[error("the tenants' settings can't be read from the ledger")]
     Ledger(#[from] LedgerError),
-    /// What is kept of a tenant is no JSON.
-    #[error("what the ledger keeps of tenant {tenant}'s settings can't be read")]
+    /// A tenant's settings have an unknown format: a newer version may have written them.
+    #[error("the stored settings of tenant {tenant} can't be parsed")]
     Unreadable {
-        /// Whose settings.
+        /// The tenant.
         tenant: TenantId,
-        /// Where it goes wrong.
+        /// The parser's error.
         #[source]
         source: serde_json::Error,
     },
 }
 
-/// Why something is not kept.
+/// An error of storing a tenant's settings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeepError {
-    /// The ledger can't be written to.
-    #[error("the ledger can't be changed")]
+    /// The ledger can't be written.
+    #[error("the tenant's settings can't be written to the ledger")]
     Ledger(#[from] LedgerError),
-    /// What the host wants kept is no JSON.
-    #[error("what is to be kept is no JSON text")]
+    /// The data given to [`TenantSpec::kept`] is not JSON.
+    #[error("the data to keep with the tenant is not JSON")]
     NotJson(#[source] serde_json::Error),
 }
 
-impl Kept {
+impl Settings {
     fn parse(stored: &[u8]) -> Result<Self, serde_json::Error> {
         let error = match serde_json::from_slice::<Stored>(stored) {
-            Ok(Stored { format: Format::Two, choice, host }) => return Ok(Kept { choice, host }),
+            Ok(Stored { format: Format::Two, choice, host }) => return Ok(Settings { choice, host }),
             Err(error) => error,
         };
-        // Before there was a format, it was either of the two, alone.
+        // The first format stored either of the two, without a name.
         if let Ok(choice) = serde_json::from_slice::<Choice>(stored) {
-            return Ok(Kept { choice: Some(choice), host: None });
+            return Ok(Settings { choice: Some(choice), host: None });
         }
         let host: Box<RawValue> = serde_json::from_slice(stored)?;
         if host.get().contains("\"portcullis/") {
-            // A later format.
+            // A newer format.
             return Err(error);
         }
-        Ok(Kept { choice: None, host: Some(host) })
+        Ok(Settings { choice: None, host: Some(host) })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let host = |settings: &Self| settings.host.as_ref().map(|host| host.get().to_owned());
+        self.choice == other.choice && host(self) == host(other)
     }
 }
 
-impl KeptSettings {
-    /// Reads what the ledger has. Changes nothing.
+impl SettingsStore {
+    /// Reads the ledger. Changes nothing in it.
     pub(crate) fn load(ledger: Ledger) -> Result<Self, KeptError> {
         let mut tenants = BTreeMap::new();
         for (tenant, stored) in ledger.settings()? {
-            let kept = Kept::parse(&stored)
+            let settings = Settings::parse(&stored)
                 .map_err(|source| KeptError::Unreadable { tenant: tenant.clone(), source })?;
-            tenants.insert(tenant, kept);
+            tenants.insert(tenant, settings);
         }
-        Ok(KeptSettings { ledger, tenants: Mutex::new(tenants) })
+        Ok(SettingsStore { ledger, tenants: Mutex::new(tenants) })
     }
 
-    /// What the host wanted kept, by the tenants' names.
-    pub(crate) fn hosts(&self) -> Vec<(TenantId, Vec<u8>)> {
-        let host = |(tenant, kept): (&TenantId, &Kept)| {
-            Some((tenant.clone(), kept.host.as_ref()?.get().as_bytes().to_vec()))
+    /// The host's data, by tenant.
+    pub(crate) fn host_data(&self) -> Vec<(TenantId, Vec<u8>)> {
+        let host = |(tenant, settings): (&TenantId, &Settings)| {
+            Some((tenant.clone(), settings.host.as_ref()?.get().as_bytes().to_vec()))
         };
-        self.tenants().iter().filter_map(host).collect()
+        self.tenants.lock().iter().filter_map(host).collect()
     }
 
-    /// The plugin that was chosen over this one, if one was.
+    /// The plugin that a reload chose over this one.
     pub(crate) fn chosen_over(&self, tenant: &TenantId, configured: &PluginRef) -> Option<PluginRef> {
-        let tenants = self.tenants();
+        let tenants = self.tenants.lock();
         let choice = tenants.get(tenant)?.choice.as_ref()?;
         (choice.over == *configured).then(|| choice.chosen.clone())
     }
 
-    /// Keeps, durably, that this plugin was chosen over the one in the spec.
+    /// The versions that reloads chose, also of tenants that are not served now, as digests in text form.
+    pub(crate) fn chosen_versions(&self) -> Vec<String> {
+        let version = |settings: &Settings| settings.choice.as_ref()?.chosen.version.clone();
+        self.tenants.lock().values().filter_map(version).collect()
+    }
+
+    /// Stores that a plugin was chosen over the one in the spec.
     pub(crate) fn choose(
         &self,
         tenant: &TenantId,
@@ -132,41 +143,40 @@ impl KeptSettings {
         over: &PluginRef,
     ) -> Result<(), LedgerError> {
         let choice = (chosen != over).then(|| Choice { chosen: chosen.clone(), over: over.clone() });
-        self.change(tenant, |kept| kept.choice = choice)
+        self.change(tenant, |settings| settings.choice = choice)
     }
 
-    /// Keeps, durably, what the host wants, and the choice only where it was made over the spec's plugin.
+    /// Stores the host's data, and drops a choice that was made over another plugin than the spec's.
     pub(crate) fn put(&self, spec: &TenantSpec) -> Result<(), KeepError> {
         let tenant = &spec.id;
         let host = spec.kept.as_deref();
         let host =
             host.map(serde_json::from_slice::<Box<RawValue>>).transpose().map_err(KeepError::NotJson)?;
-        self.change(tenant, |kept| {
-            kept.host = host;
-            let is_dropped = kept
+        self.change(tenant, |settings| {
+            settings.host = host;
+            let is_dropped = settings
                 .choice
                 .as_ref()
                 .is_some_and(|choice| spec.resets_choice || choice.over != spec.plugin);
             if is_dropped {
-                info!(%tenant, "the plugin that was chosen by a reload is dropped: the tenant's settings name another one");
-                kept.choice = None;
+                info!(%tenant, "the tenant's settings name another plugin: the one chosen by a reload is dropped");
+                settings.choice = None;
             }
         })?;
         Ok(())
     }
 
-    /// After the tenant was forgotten by the ledger.
+    /// Call after the ledger forgot the tenant.
     pub(crate) fn forget(&self, tenant: &TenantId) {
-        self.tenants().remove(tenant);
+        self.tenants.lock().remove(tenant);
     }
 
-    fn change(&self, tenant: &TenantId, change: impl FnOnce(&mut Kept)) -> Result<(), LedgerError> {
-        let mut tenants = self.tenants();
+    fn change(&self, tenant: &TenantId, change: impl FnOnce(&mut Settings)) -> Result<(), LedgerError> {
+        let mut tenants = self.tenants.lock();
         let before = tenants.get(tenant).cloned().unwrap_or_default();
         let mut after = before.clone();
         change(&mut after);
-        let text = |kept: &Kept| kept.host.as_ref().map(|host| host.get().to_owned());
-        if after.choice == before.choice && text(&after) == text(&before) {
+        if after.is_same(&before) {
             return Ok(());
         }
         if after.choice.is_none() && after.host.is_none() {
@@ -174,16 +184,12 @@ impl KeptSettings {
             tenants.remove(tenant);
             return Ok(());
         }
-        let Kept { choice, host } = after.clone();
+        let Settings { choice, host } = after.clone();
         let stored = serde_json::to_vec(&Stored { format: Format::Two, choice, host })
             .map_err(|_| LedgerError::Defect)?;
         self.ledger.put_settings(tenant, &stored)?;
         tenants.insert(tenant.clone(), after);
         Ok(())
-    }
-
-    fn tenants(&self) -> MutexGuard<'_, BTreeMap<TenantId, Kept>> {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -192,18 +198,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_kept_before_there_was_a_format_is_read() {
+    fn settings_without_a_format_are_read() {
         let exact = r#"{"plugin":"exact","version":null,"options":{}}"#;
-        let choice = Kept::parse(format!(r#"{{"chosen":{exact},"over":{exact}}}"#).as_bytes()).unwrap();
+        let choice = Settings::parse(format!(r#"{{"chosen":{exact},"over":{exact}}}"#).as_bytes()).unwrap();
         assert!(choice.choice.is_some() && choice.host.is_none());
-        let host = Kept::parse(br#"{"id":"acme","plugin":"exact"}"#).unwrap();
+        let host = Settings::parse(br#"{"id":"acme","plugin":"exact"}"#).unwrap();
         assert!(host.choice.is_none());
         assert_eq!(host.host.unwrap().get(), r#"{"id":"acme","plugin":"exact"}"#);
     }
 
     #[test]
-    fn a_later_format_is_refused() {
-        assert!(Kept::parse(br#"{"format":"portcullis/3","more":1}"#).is_err());
-        assert!(Kept::parse(b"not JSON").is_err());
+    fn a_newer_format_is_an_error() {
+        assert!(Settings::parse(br#"{"format":"portcullis/3","more":1}"#).is_err());
+        assert!(Settings::parse(b"not JSON").is_err());
     }
 }
