@@ -12,7 +12,8 @@ use portcullis_plugin_store::{Digest, Finding, PluginVersion};
 use tracing::{info, warn};
 
 use crate::context::Context;
-use crate::error::{Error, TenantError};
+use crate::engine_error::Error;
+use crate::error::TenantError;
 use crate::reload::{ReloadError, ReloadGuard};
 use crate::spec::TenantSpec;
 use crate::tenant::{Opened, Tenant, fill};

@@ -14,7 +14,8 @@ use tracing::warn;
 
 use crate::builder::Builder;
 use crate::directory::{Directory, Put};
-use crate::error::{Error, TenantError};
+use crate::engine_error::Error;
+use crate::error::TenantError;
 use crate::expiry;
 use crate::list::List;
 use crate::live::LiveList;

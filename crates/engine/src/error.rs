@@ -1,14 +1,12 @@
 //! Errors of an engine, and of a tenant.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use portcullis_host::{CallError, EngineError as HostError, FillError};
-use portcullis_ledger::{KeyError, LedgerError, NameError, SenderId, TenantId};
+use portcullis_ledger::{KeyError, LedgerError, SenderId, TenantId};
 use portcullis_plugin_store::PluginStoreError;
 
 use crate::lifecycle::Closed;
-use crate::reload::ReloadError;
 use crate::settings::{KeepError, KeptError};
 
 /// An error of opening an engine.
@@ -89,44 +87,6 @@ pub enum TenantError {
     Closed,
 }
 
-/// An error of a call to the engine.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The name of a tenant or a sender is not valid.
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// No tenant with this name is served.
-    #[error("there is no tenant {0}")]
-    UnknownTenant(TenantId),
-    /// The tenant has no sender with this name.
-    #[error("tenant {tenant} has no sender {sender}")]
-    UnknownSender {
-        /// The tenant.
-        tenant: TenantId,
-        /// The sender.
-        sender: SenderId,
-    },
-    /// The tenant can't be served as its spec says.
-    #[error(transparent)]
-    Tenant(#[from] TenantError),
-    /// The reload failed.
-    #[error(transparent)]
-    Reload(Arc<ReloadError>),
-    /// The plugin can't be stored.
-    #[error(transparent)]
-    Plugin(#[from] PluginStoreError),
-    /// The ledger failed.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The engine is closed.
-    #[error("the engine is closed")]
-    Closed,
-    /// The operation was cut short: the runtime is shutting down, or the operation panicked.
-    #[error("the operation was cut short")]
-    Cancelled,
-}
-
 /// The list of a [`List`](crate::List) handle is no longer served. The handle stays dead: get a new one from the engine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -147,16 +107,19 @@ pub enum NotServed {
     Closed,
 }
 
-impl From<ReloadError> for Error {
-    fn from(error: ReloadError) -> Self {
-        Error::Reload(Arc::new(error))
-    }
-}
-
-impl From<Closed> for Error {
-    fn from(_: Closed) -> Self {
-        Error::Closed
-    }
+/// An error of a write. Nothing was written, unless the variant says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The list is no longer served: the handle is dead.
+    #[error(transparent)]
+    NotServed(#[from] NotServed),
+    /// The ledger refused the write, or can't be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The runtime is shutting down, or the write panicked. It may have been stored all the same.
+    #[error("the write was cut short")]
+    Cancelled,
 }
 
 impl From<Closed> for TenantError {

@@ -5,6 +5,7 @@ mod builder;
 mod context;
 mod directory;
 mod engine;
+mod engine_error;
 mod error;
 mod events;
 mod expiry;
@@ -17,6 +18,7 @@ mod outcome;
 mod reload;
 mod residency;
 mod settings;
+mod setup;
 mod spec;
 mod states;
 mod status;
@@ -26,19 +28,19 @@ mod workers;
 pub use builder::{Builder, DEFAULT_MEMORY_BUDGET, DEFAULT_RELOAD_WATCH};
 pub use directory::Put;
 pub use engine::Engine;
-pub use error::{Error, NotServed, OpenError, TenantError};
+pub use engine_error::Error;
+pub use error::{NotServed, OpenError, TenantError, WriteError};
 pub use events::Event;
 pub use identity::{Identity, USER_PREFIX};
 pub use list::{
     AnsweredBy, BlockChange, Change, CheckError, Checked, CheckedMany, List, ListKind, NeedsDisk,
-    UnblockChange, WriteError,
+    UnblockChange,
 };
 pub use live::{Health, Service};
 pub use outcome::Outcome;
-pub use reload::{
-    Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, Setup, ShadowReport, ShadowTerms,
-};
+pub use reload::{Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, ShadowReport, ShadowTerms};
 pub use settings::{KeepError, KeptError};
+pub use setup::Setup;
 pub use spec::{OnFailure, PluginRef, TenantSpec};
 pub use status::{ListStatus, TenantStatus};
 

@@ -8,7 +8,7 @@ use portcullis_ledger::{Scope, SenderId, TenantKeys};
 use serde_json::Value;
 
 use crate::live::LiveList;
-use crate::reload::Setup;
+use crate::setup::Setup;
 use crate::spec::{PluginRef, TenantSpec};
 
 /// A snapshot of a tenant's spec and lists. Immutable: a change makes another snapshot, which shares the lists that stay.

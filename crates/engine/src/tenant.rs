@@ -11,13 +11,14 @@ use portcullis_ledger::{LedgerError, Link, Linked, List as LedgerList, Scope, Te
 use tokio::sync::watch;
 
 use crate::context::Context;
+use crate::error::WriteError;
 use crate::error::{NotServed, TenantError};
 use crate::events::Event;
 use crate::lifecycle::Operation;
-use crate::list::WriteError;
 use crate::live::{FaultListener, LiveList, Parts, Priority};
 use crate::members::{Members, recipe};
-use crate::reload::{Reload, ReloadError, Setup};
+use crate::reload::{Reload, ReloadError};
+use crate::setup::Setup;
 use crate::residency::Residency;
 use crate::spec::{PluginRef, TenantSpec};
 

@@ -13,9 +13,8 @@ use tokio::runtime::Handle;
 
 pub use change::{BlockChange, Change, UnblockChange};
 pub use check::{AnsweredBy, CheckError, Checked, CheckedMany, ListKind, NeedsDisk};
-pub use write::WriteError;
 
-use crate::error::NotServed;
+use crate::error::{NotServed, WriteError};
 use crate::identity::Identity;
 use crate::live::LiveList;
 use crate::status::ListStatus;

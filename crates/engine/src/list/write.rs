@@ -1,25 +1,10 @@
 //! Writes: to the ledger, then to the plugin, then acknowledged.
 
-use portcullis_ledger::{Actor, LedgerError, Write, Written};
+use portcullis_ledger::{Actor, Write, Written};
 
 use super::List;
 use super::change::Change;
-use crate::error::NotServed;
-
-/// An error of a write. Nothing was written, unless the variant says otherwise.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WriteError {
-    /// The list is no longer served: the handle is dead.
-    #[error(transparent)]
-    NotServed(#[from] NotServed),
-    /// The ledger refused the write, or can't be written.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The runtime is shutting down, or the write panicked. It may have been stored all the same.
-    #[error("the write was cut short")]
-    Cancelled,
-}
+use crate::error::WriteError;
 
 impl List {
     /// Makes changes: all of them, or none. When this returns, they are on disk, and the next check sees them.

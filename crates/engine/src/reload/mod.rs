@@ -21,9 +21,10 @@ use portcullis_ledger::TenantId;
 use portcullis_plugin_store::Digest;
 use tracing::{error, info, warn};
 
+use crate::setup::Setup;
 pub use error::ReloadError;
 pub use record::{Attempt, ReloadStatus, ShadowReport};
-pub use request::{ReloadRequest, Reloaded, Setup, ShadowTerms};
+pub use request::{ReloadRequest, Reloaded, ShadowTerms};
 
 pub(crate) use request::{Answer, Goal, Queued};
 

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use portcullis_host::{Disagreement, ShadowTally, Stage};
 
 use super::error::ReloadError;
-use super::request::{Setup, ShadowTerms};
+use super::request::ShadowTerms;
 use crate::outcome::Outcome;
+use crate::setup::Setup;
 
 /// One reload.
 #[derive(Clone, Debug)]
