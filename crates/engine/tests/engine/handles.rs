@@ -1,6 +1,6 @@
 //! Handles of lists that are no longer served.
 
-use portcullis_engine::ledger::{TenantId, Tie, UserId};
+use portcullis_engine::ledger::{TenantId, Link, UserId};
 use portcullis_engine::{CheckError, Identity, List, NeedsDisk, NotServed, TenantSpec, WriteError};
 
 use crate::support::{Host, OUT, acme, actor, block, is_blocked, number, try_block, try_is_blocked};
@@ -20,7 +20,7 @@ async fn assert_dead(list: &List, why: &NotServed) {
     }
     let error = list.blocking_check_many(&[number(1).into()], OUT).unwrap_err();
     assert!(matches!(&error, CheckError::NotServed(cause) if cause == why), "{error}");
-    let tie = Tie { number: None, users: vec![user.clone()], left: None, at: None, actor: actor() };
+    let tie = Link { number: None, users: vec![user.clone()], left: None, at: None, actor: actor() };
     for error in [
         try_block(list, 1).await.unwrap_err(),
         list.blocking_write(Vec::new()).unwrap_err(),
