@@ -74,7 +74,7 @@ pub(super) fn router(settings: &Settings) -> Router<Arc<AppState>> {
 
 /// As the vendor spells it. The name of the number's field is not documented for requests; it is that of the answers.
 #[derive(Deserialize)]
-struct Request {
+pub(super) struct Request {
     #[serde(rename = "apiKey", default)]
     api_key: Option<Text>,
     #[serde(default)]

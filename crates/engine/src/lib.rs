@@ -37,6 +37,8 @@ pub use reload::{
     Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, Setup, ShadowReport, ShadowTerms,
 };
 pub use spec::{OnFailure, PluginRef, TenantSpec};
+#[doc(hidden)]
+pub use states::fuzz;
 pub use status::{ListStatus, TenantStatus};
 
 /// The ledger's types that appear in this crate's.

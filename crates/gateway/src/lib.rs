@@ -10,6 +10,9 @@ mod router;
 pub mod serve;
 mod visits;
 
+#[doc(hidden)]
+pub use config::fuzz;
+
 use std::process::ExitCode;
 
 /// Reads the command line of this process, does what it says, and says how that went.

@@ -1,6 +1,7 @@
 //! The configuration: what is typed, what is wrong with it, and what it means.
 
 mod file;
+pub mod fuzz;
 mod lines;
 mod restart;
 

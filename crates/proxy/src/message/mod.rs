@@ -1,5 +1,6 @@
 //! What is read of one element of a webhook: whose it is, and what it says.
 
+pub mod fuzz;
 pub(crate) mod lenient;
 pub(crate) mod object;
 

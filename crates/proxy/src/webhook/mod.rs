@@ -1,5 +1,6 @@
 //! Meta's webhooks: verified, filtered, and sent on to the senders' callbacks, whose answer is the gateway's.
 
+pub mod fuzz;
 mod owner;
 mod partition;
 mod payload;
