@@ -20,6 +20,9 @@ mod time;
 mod token;
 mod write;
 
+#[doc(hidden)]
+pub use import::fuzz;
+
 use std::path::Path;
 use std::process::ExitCode;
 

@@ -7,6 +7,8 @@
 
 mod cursor;
 mod document;
+#[doc(hidden)]
+pub mod fuzz;
 mod kaleyra;
 mod meta;
 mod ninety_nine;

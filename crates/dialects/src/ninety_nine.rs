@@ -79,7 +79,7 @@ pub(super) fn router(settings: &Settings) -> Router<Arc<AppState>> {
 
 /// The request body. The name of the number's field is documented for responses only, so common alternatives are accepted.
 #[derive(Deserialize)]
-struct Request {
+pub(super) struct Request {
     #[serde(rename = "apiKey", default)]
     api_key: Option<Text>,
     #[serde(default)]

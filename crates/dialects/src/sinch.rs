@@ -45,7 +45,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 }
 
 #[derive(Deserialize)]
-struct Numbers {
+pub(super) struct Numbers {
     #[serde(default)]
     numbers: Option<Vec<Text>>,
 }

@@ -22,7 +22,7 @@ pub(super) const MOST: usize = 1000;
 const PRODUCT: &str = "whatsapp";
 
 #[derive(Deserialize)]
-struct Request {
+pub(super) struct Request {
     #[serde(default)]
     messaging_product: Option<String>,
     #[serde(default)]

@@ -54,7 +54,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 /// The body of a POST. Unknown fields are ignored.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+pub(super) struct Body {
     #[serde(default)]
     sender_id: Option<Text>,
     #[serde(default)]

@@ -42,6 +42,8 @@ pub use reload::{Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, Sh
 pub use settings::{KeepError, KeptError};
 pub use setup::Setup;
 pub use spec::{OnFailure, PluginRef, TenantSpec};
+#[doc(hidden)]
+pub use states::fuzz;
 pub use status::{ListStatus, TenantStatus};
 
 /// The ledger, whose types appear in this crate's.

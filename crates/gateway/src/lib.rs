@@ -10,6 +10,9 @@ mod router;
 pub mod serve;
 mod visits;
 
+#[doc(hidden)]
+pub use config::fuzz;
+
 use std::process::ExitCode;
 
 /// Parses this process's command line, runs the command, and returns the exit code.

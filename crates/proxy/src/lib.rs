@@ -6,6 +6,8 @@ mod client;
 mod concurrency_limit;
 mod confirmations;
 mod events;
+#[doc(hidden)]
+pub mod fuzz;
 mod idle_timeout_body;
 mod message;
 mod outbound;

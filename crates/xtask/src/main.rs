@@ -4,6 +4,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod fuzz;
 mod package;
 mod performance;
 mod wasm_target;
@@ -17,6 +18,9 @@ usage: cargo xtask COMMAND
   test [ARGUMENTS]         runs all tests; ARGUMENTS are passed to `cargo test`
   soak                     runs the long forms of tests: 200 reloads of a million numbers under load, with check latencies, and
                            100,000 random requests that must not bypass the gate
+  fuzz [--seconds N] [TARGET…]
+                           searches for inputs that break a parser: N seconds (60) each of all targets in fuzz/, or of some; installs
+                           cargo-fuzz if it is missing, and needs a C++ compiler
   bench [--install]        runs all benchmarks (about an hour), and writes docs/performance.md; peers that are not installed are
                            skipped, unless --install allows installing them and the instruction counter as Debian packages
   bench --page             writes the page with the results of earlier runs
@@ -45,6 +49,7 @@ fn main() -> Result<()> {
             cargo::soak(&[])?;
             cargo::soak_gate()
         }
+        "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         "build" => cargo::build(),
         "package" => package::package(rest),

@@ -6,6 +6,7 @@ mod csv;
 mod date;
 mod flight;
 mod format;
+pub mod fuzz;
 mod ndjson;
 mod plain;
 mod progress;

@@ -23,6 +23,7 @@
 
 mod error;
 mod file;
+pub mod fuzz;
 mod header;
 mod reader;
 mod record;

@@ -1,6 +1,7 @@
 //! The configuration: parsing and validating the configuration file.
 
 mod file;
+pub mod fuzz;
 mod lines;
 mod restart;
 

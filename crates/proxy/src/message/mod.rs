@@ -1,5 +1,6 @@
 //! Reading one element of a webhook: the person it is from or about, what its text asks for, and changes of numbers and ids.
 
+pub mod fuzz;
 pub(crate) mod lenient;
 pub(crate) mod object;
 

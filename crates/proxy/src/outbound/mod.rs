@@ -6,6 +6,7 @@ mod admission;
 mod body;
 mod edges;
 mod fields;
+pub mod fuzz;
 mod headers;
 mod multipart;
 mod owners;

@@ -125,7 +125,9 @@ impl<O: Owners> Scanner<O> {
             State::Head => {
                 let part = self.part;
                 let Some(end) = memchr::memmem::find(new, b"\r\n\r\n") else {
-                    return if new.len() > MAX_HEAD { Err(MultipartError::Head { part }) } else { Ok(None) };
+                    // The last three bytes may begin the empty line that ends it.
+                    let is_too_long = new.len() > MAX_HEAD + 3;
+                    return if is_too_long { Err(MultipartError::Head { part }) } else { Ok(None) };
                 };
                 let head = &new[..end];
                 if end > MAX_HEAD || self.delimiter.find(head).is_some() {
@@ -158,7 +160,8 @@ impl<O: Owners> Scanner<O> {
                 return Ok((clear > 0).then_some(self.seen));
             }
             self.searched = self.seen + clear;
-            return if new.len() > MAX_FIELD + length {
+            // The longest field, a line's end, and all but the last byte of a delimiter.
+            return if new.len() > MAX_FIELD + 2 + length - 1 {
                 Err(MultipartError::Field { part })
             } else {
                 Ok(None)
@@ -440,6 +443,21 @@ mod tests {
         let long =
             format!("Content-Disposition: form-data; name=\"a\"\r\nContent-Type: {}", "x".repeat(MAX_HEAD));
         assert_eq!(scan(part(&long, "x").as_bytes(), 100), Err(MultipartError::Head { part: 1 }));
+    }
+
+    #[test]
+    fn what_is_as_long_as_it_may_be_passes_however_it_comes() {
+        let head = "Content-Disposition: form-data; name=\"a\"\r\nContent-Type: ";
+        let long_head = part(&format!("{head}{}", "x".repeat(MAX_HEAD - head.len())), "x");
+        let long_field = field("a", &"x".repeat(MAX_FIELD));
+        for (body, end) in [(long_head, MAX_HEAD), (long_field, MAX_FIELD)] {
+            let body = format!("{body}--xyz--");
+            assert!(scan(body.as_bytes(), body.len()).is_ok(), "at once");
+            // Its first piece ends somewhere around the end of what is long.
+            for size in end..body.len() {
+                assert!(scan(body.as_bytes(), size).is_ok(), "{size} bytes first");
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Meta's webhooks: verified, filtered, and forwarded to the senders' callbacks, whose response is returned to Meta.
 
+pub mod fuzz;
 mod owner;
 mod partition;
 mod payload;
