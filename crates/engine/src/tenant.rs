@@ -18,8 +18,8 @@ use crate::lifecycle::Operation;
 use crate::live::{FaultListener, LiveList, Parts, Priority};
 use crate::members::{Members, recipe};
 use crate::reload::{Reload, ReloadError};
-use crate::setup::Setup;
 use crate::residency::Residency;
+use crate::setup::Setup;
 use crate::spec::{PluginRef, TenantSpec};
 
 /// A tenant in service.

@@ -114,7 +114,14 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     }
     telling.abort();
     writing_down.abort();
+    let engine = gateway.engine.clone();
     let _ = tokio::task::spawn_blocking(move || visits::write_down(&gateway)).await;
+    // What was acknowledged is on disk whether it closes in time or not.
+    match tokio::time::timeout(GRACE, engine.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(%error, "the engine was not closed"),
+        Err(_) => warn!("the engine did not close within {} s", GRACE.as_secs()),
+    }
     info!("stopped");
     Ok(())
 }

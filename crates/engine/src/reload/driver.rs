@@ -15,12 +15,12 @@ use tracing::{error, info, warn};
 use super::Reload;
 use super::error::ReloadError;
 use super::record::Attempt;
-use crate::setup::Setup;
 use super::request::{Goal, Queued, ReloadRequest, Reloaded, ShadowTerms};
 use crate::events::Event;
 use crate::live::LiveList;
 use crate::members::Members;
 use crate::outcome::Outcome;
+use crate::setup::Setup;
 
 /// The generations that are to serve, one for each of the tenant's lists.
 pub(super) struct Candidates {

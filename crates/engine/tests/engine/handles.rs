@@ -1,6 +1,6 @@
 //! Handles of lists that are no longer served.
 
-use portcullis_engine::ledger::{TenantId, Link, UserId};
+use portcullis_engine::ledger::{Link, TenantId, UserId};
 use portcullis_engine::{CheckError, Identity, List, NeedsDisk, NotServed, TenantSpec, WriteError};
 
 use crate::support::{Host, OUT, acme, actor, block, is_blocked, number, try_block, try_is_blocked};

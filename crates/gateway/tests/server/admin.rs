@@ -143,7 +143,7 @@ fn contradictions_and_mistakes_are_refused() {
         ("/initech", json!({ "plugin": "exactly" }), "no plugin of this name"),
         ("/initech", json!({ "plugin_options": { "no_such": 1 } }), "leave plugin_options out"),
         ("/initech", json!({ "default_region": "SWE" }), "ISO 3166-1"),
-        ("/initech", json!({ "id": "acme" }), "not the name that the path has"),
+        ("/initech", json!({ "id": "acme" }), "must match the name in the path"),
         ("/initech", json!({ "senders": [{ "id": "Big" }] }), "one of a-z"),
         ("/initech", json!({ "senders": [{ "id": "a", "callback_url": "ftp://x" }] }), "http://"),
         ("/initech", json!({ "memory_limit_bytes": 5 }), "1 MiB"),
