@@ -19,7 +19,7 @@ pub struct RequestId(Uuid);
 
 impl RequestId {
     /// Creates a random id.
-    pub fn new() -> Self {
+    pub fn random() -> Self {
         RequestId(Uuid::new_v4())
     }
 

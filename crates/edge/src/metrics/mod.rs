@@ -59,6 +59,12 @@ fn from_a_microsecond(factor: f64, count: u16) -> impl Iterator<Item = f64> {
     exponential_buckets(1e-6, factor, count)
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Metrics {
     /// Creates the metrics, all at zero.
     pub fn new() -> Self {

@@ -79,7 +79,7 @@ where
 /// Adds a response for all other methods to a dialect's route: [`Fault::MethodNotAllowed`].
 pub fn others<S: Speaks>(route: MethodRouter<Arc<AppState>>) -> MethodRouter<Arc<AppState>> {
     let handler = |State(app): State<Arc<AppState>>, request: Request| async move {
-        let context = Context { id: RequestId::new(), settings: &app.dialects, path: request.uri().path() };
+        let context = Context { id: RequestId::random(), settings: &app.dialects, path: request.uri().path() };
         named(refusal::<S>(&Fault::MethodNotAllowed, &context), context.id)
     };
     route.fallback(Logged(handler))
@@ -91,7 +91,7 @@ where
     F: Fn(Call) -> W,
     W: Future<Output = Result<Response, Fault>>,
 {
-    let id = RequestId::new();
+    let id = RequestId::random();
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let at_hand = Arc::clone(&app);

@@ -250,7 +250,7 @@ pub(super) fn untouched(answer: Response, patience: Duration, permit: Permit) ->
 
 /// Forwards a request that has no route of its own, if it is known to be harmless and has a token that the gateway knows.
 pub(crate) async fn pass(proxy: &Arc<Proxy>, request: Request) -> Response {
-    let id = RequestId::new();
+    let id = RequestId::random();
     let path = request.uri().path().to_owned();
     passed(proxy, request, id).await.unwrap_or_else(|fault| {
         call::refusal::<Meta>(&fault, &Context { id, settings: &proxy.app.dialects, path: &path })

@@ -252,6 +252,8 @@ fn read_head(head: &[u8]) -> Option<(String, bool)> {
         }
         let name = name.to_ascii_lowercase();
         match name.as_str() {
+            // Some reader looks for the name anywhere in the head.
+            name if name != "content-disposition" && has_name(value) => return None,
             "content-disposition" if disposition.is_none() => disposition = Some(read_disposition(value)?),
             "content-transfer-encoding"
                 if !["binary", "8bit", "7bit"].iter().any(|plain| value.eq_ignore_ascii_case(plain)) =>
@@ -266,7 +268,17 @@ fn read_head(head: &[u8]) -> Option<(String, bool)> {
     disposition
 }
 
+<<<<<<< HEAD
 /// Reads the value of `Content-Disposition`, such as `form-data; name="file"; filename="a b.jpg"`.
+=======
+/// Whether some reader finds a name in a text: `name=`, in any case, maybe with spaces or the star of RFC 5987 before its `=`.
+fn has_name(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.split("name").skip(1).any(|rest| rest.trim_start_matches([' ', '\t', '*']).starts_with('='))
+}
+
+/// `form-data; name="file"; filename="a b.jpg"`
+>>>>>>> fuzz
 fn read_disposition(value: &str) -> Option<(String, bool)> {
     let (kind, mut rest) = value.split_at(value.find(';')?);
     if !kind.trim().eq_ignore_ascii_case("form-data") {
@@ -292,6 +304,9 @@ fn read_disposition(value: &str) -> Option<(String, bool)> {
             return None;
         }
         seen.push(key);
+        if has_name(text) {
+            return None;
+        }
         match key {
             "name" => name = Some(text.to_owned()),
             "filename" | "filename*" => is_file = true,
@@ -425,6 +440,9 @@ mod tests {
             "Content-Disposition: form-data; name=\"a\"\r\nContent-Transfer-Encoding: base64",
             "Content-Disposition: form-data; name=\"a\"\r\nX-Other: 1",
             "Content-Disposition : form-data; name=\"a\"",
+            "Content-Disposition: form-data; name=\"a\"\r\nContent-Type: text/plain; name=\"batch\"",
+            "Content-Type: text/plain; Name = batch\r\nContent-Disposition: form-data; name=\"a\"",
+            "Content-Disposition: form-data; name=\"a\"; filename=\"b; name=batch\"",
         ] {
             let error = scan(format!("{}--xyz--", part(head, "x")).as_bytes(), 9).unwrap_err();
             assert!(
