@@ -2,6 +2,7 @@
 //!
 //! They are built with the coverage that libFuzzer needs and without sanitizers, so that the stable toolchain is enough: nearly all
 //! code here is safe Rust, and what is searched for is a property that does not hold.
+#![allow(clippy::print_stdout, reason = "output for the terminal")]
 
 use std::collections::VecDeque;
 use std::fs::{self, File};

@@ -144,7 +144,8 @@ fn circles(modules: &BTreeMap<Module, String>) -> BTreeSet<String> {
         for from in arrows.keys() {
             let round: BTreeSet<String> =
                 reached(from).into_iter().filter(|to| reached(to).contains(from)).collect();
-            let is_folder = |name: &String| folders.contains(&[folder.as_slice(), &[name.clone()]].concat());
+            let is_folder =
+                |name: &String| folders.contains(&[folder.as_slice(), std::slice::from_ref(name)].concat());
             if round.len() > 1 && round.iter().any(is_folder) {
                 circles.insert(format!(
                     "{}/{{{}}}",

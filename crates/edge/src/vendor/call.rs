@@ -79,7 +79,8 @@ where
 /// Adds a response for all other methods to a dialect's route: [`Fault::MethodNotAllowed`].
 pub fn others<S: Speaks>(route: MethodRouter<Arc<AppState>>) -> MethodRouter<Arc<AppState>> {
     let handler = |State(app): State<Arc<AppState>>, request: Request| async move {
-        let context = Context { id: RequestId::random(), settings: &app.dialects, path: request.uri().path() };
+        let context =
+            Context { id: RequestId::random(), settings: &app.dialects, path: request.uri().path() };
         named(refusal::<S>(&Fault::MethodNotAllowed, &context), context.id)
     };
     route.fallback(Logged(handler))

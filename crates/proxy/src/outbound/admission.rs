@@ -1,7 +1,7 @@
 //! Decides whether a request to the Graph API is forwarded, and in which spelling.
 //!
 //! Only requests that are known to be harmless are admitted: GET, because reading sends nothing; modifying requests to the edges
-//! in [`edges`](super::edges); and messages whose recipients can be read. Everything else is rejected with an explanation. This
+//! in [`edges`]; and messages whose recipients can be read. Everything else is rejected with an explanation. This
 //! module doesn't deal with connections: a request is its method, path, query, headers and body.
 
 use axum::http::{HeaderMap, Method};

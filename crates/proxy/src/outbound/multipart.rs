@@ -268,17 +268,13 @@ fn read_head(head: &[u8]) -> Option<(String, bool)> {
     disposition
 }
 
-<<<<<<< HEAD
-/// Reads the value of `Content-Disposition`, such as `form-data; name="file"; filename="a b.jpg"`.
-=======
 /// Whether some reader finds a name in a text: `name=`, in any case, maybe with spaces or the star of RFC 5987 before its `=`.
 fn has_name(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.split("name").skip(1).any(|rest| rest.trim_start_matches([' ', '\t', '*']).starts_with('='))
 }
 
-/// `form-data; name="file"; filename="a b.jpg"`
->>>>>>> fuzz
+/// Reads the value of `Content-Disposition`, such as `form-data; name="file"; filename="a b.jpg"`.
 fn read_disposition(value: &str) -> Option<(String, bool)> {
     let (kind, mut rest) = value.split_at(value.find(';')?);
     if !kind.trim().eq_ignore_ascii_case("form-data") {
