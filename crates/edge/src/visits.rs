@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use portcullis_ledger::{LedgerError, List};
+use portcullis_engine::{List, WriteError};
+use portcullis_ledger::LedgerError;
 use portcullis_msisdn::Subject;
 
 /// How long a visit counts.
@@ -55,8 +56,8 @@ impl Visits {
     /// visits, otherwise does nothing.
     ///
     /// # Errors
-    /// If the ledger can't be written. The visits are kept for the next call.
-    pub fn write_down(&self, list: &List) -> Result<(), LedgerError> {
+    /// If the list is no longer served, or the ledger can't be written. The visits are kept for the next call.
+    pub fn write_down(&self, list: &List) -> Result<(), WriteError> {
         let since = Timestamp::now() - WINDOW;
         let fresh = {
             let mut book = self.0.lock();

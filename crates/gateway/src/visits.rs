@@ -24,7 +24,7 @@ pub(crate) fn write_down(gateway: &Gateway) {
     let registry = gateway.registry.load();
     for tenant in registry.tenants().filter(|tenant| tenant.config.dialects.within_24_hours) {
         for sender in tenant.senders.values() {
-            if let Err(error) = sender.visits.write_down(sender.list.ledger()) {
+            if let Err(error) = sender.visits.write_down(&sender.list) {
                 warn!(tenant = %tenant.config.id, %error, "can't save who wrote in the last 24 hours; retrying");
             }
         }

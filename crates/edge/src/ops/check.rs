@@ -133,7 +133,7 @@ fn read(target: &Target, numbers: &[impl AsRef<str>]) -> Result<Vec<Identity>, R
 
 fn note_visit(target: &Target, visitor: Subject) -> Result<(), Refusal> {
     if let Some(sender) = &target.sender {
-        sender.visits.note(target.list.ledger(), visitor)?;
+        sender.visits.note(&target.list, visitor)?;
     }
     Ok(())
 }

@@ -133,7 +133,7 @@ impl Target {
     /// If the ledger fails, or the tenant was removed meanwhile.
     pub fn wrote_lately(&self, who: Subject) -> Result<bool, Refusal> {
         match &self.sender {
-            Some(sender) => Ok(sender.visits.is_lately(self.list.ledger(), who)?),
+            Some(sender) => Ok(sender.visits.is_lately(&self.list, who)?),
             None => Ok(false),
         }
     }

@@ -7,6 +7,7 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use portcullis_ledger::{Census, LedgerError, Link, Linked, ListReader, Scope, Seq, TenantId, UserId, Whom};
 use portcullis_msisdn::{Permutation, Person, Revealed, Subject};
 use tokio::runtime::Handle;
@@ -175,10 +176,26 @@ impl List {
         Ok(self.own.list().set_event_cursor(upto)?)
     }
 
-    /// The ledger's list, for data that a host keeps beside the entries. Don't write entries through it: the plugin would not see
-    /// them, and removal does not wait for such writes.
-    pub fn ledger(&self) -> &portcullis_ledger::List {
-        self.own.list()
+    /// Who wrote to the list's owner since `since`, and when last, as stored by [`keep_visits`](Self::keep_visits). For hosts whose
+    /// rules depend on it, such as WhatsApp's 24-hour window. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn visits(&self, since: Timestamp) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
+        self.own.list().visits(since)
+    }
+
+    /// Stores when people last wrote to the list's owner, and deletes visits before `forget_before`. Blocks.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn keep_visits(
+        &self,
+        visits: &[(Subject, Timestamp)],
+        forget_before: Timestamp,
+    ) -> Result<(), WriteError> {
+        let _serving = self.tenant.serving(&self.own)?;
+        Ok(self.own.list().keep_visits(visits, forget_before)?)
     }
 
     /// The engine's runtime, so that handles can be used on any executor.
