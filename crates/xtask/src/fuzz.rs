@@ -179,6 +179,7 @@ fn search(folders: &Folders, target: &str, seconds: u32) -> Result<Searched> {
     let status = Command::new(&program)
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={MOST_SECONDS_OF_INPUT}"))
+        .arg(format!("-report_slow_units={MOST_SECONDS_OF_INPUT}"))
         .arg(format!("-rss_limit_mb={MOST_MEMORY_MB}"))
         .arg("-print_final_stats=1")
         // A folder, as it ends with a slash.

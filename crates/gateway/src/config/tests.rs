@@ -56,6 +56,16 @@ fn what_is_typed_means_what_it_says() {
 }
 
 #[test]
+fn a_float_in_a_plugin_s_options_is_kept_as_it_is() {
+    // Read quickly instead of exactly, it would become its neighbour.
+    let text = format!(r#"{{"id": "acme", "plugin_options": {{"x": {}.5}}}}"#, "1".repeat(114));
+    let typed: portcullis_api::settings::Tenant = serde_json::from_str(&text).unwrap();
+    let kept = serde_json::to_string(&typed).unwrap();
+    let again: portcullis_api::settings::Tenant = serde_json::from_str(&kept).unwrap();
+    assert_eq!(again.plugin_options, typed.plugin_options);
+}
+
+#[test]
 fn what_is_kept_of_a_tenant_means_the_same_again() {
     for tenant in parse(GOOD).unwrap().tenants {
         let kept = serde_json::to_vec(&tenant.to_typed()).unwrap();
