@@ -2,7 +2,7 @@
 //! the tests share them.
 //!
 //! Every type deserializes what it serializes. Requests reject unknown fields. Responses may gain fields, which older
-//! clients ignore. Times in responses are RFC 3339 in UTC with three digits of milliseconds. A number sent by a client
+//! clients ignore, but not words: a client must be as new as the server to read, say, a new outcome. Times in responses are RFC 3339 in UTC with three digits of milliseconds. A number sent by a client
 //! stays a [`NumberText`], because only the server has the tenant's settings that are needed to read it.
 //!
 //! The doc comments of these types are the descriptions in the OpenAPI document, and, with the feature `clap`, the help

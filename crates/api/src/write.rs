@@ -154,6 +154,7 @@ pub struct WriteAnswer {
     /// How many entries did not change. 0 in a dry run.
     pub unchanged: usize,
     /// The rows that were skipped, with `on_invalid` set to `skip`.
+    #[serde(default)]
     pub invalid: Vec<InvalidRow>,
     /// The list's sequence number after the write. Each change takes the next number.
     pub sequence: u64,

@@ -7,8 +7,8 @@ use portcullis_api::{
     ShadowRequest, StageAnswer,
 };
 use portcullis_engine::{
-    Attempt, Error, ListStatus, Outcome, ReloadRequest, Service, Setup, ShadowReport, ShadowTerms,
-    TenantStatus,
+    Attempt, Error, ListStatus, Outcome, ReloadError, ReloadRequest, Service, Setup, ShadowReport,
+    ShadowTerms, TenantStatus,
 };
 use portcullis_host::{ErrorChain, ShadowPlan, Stage, Verdict};
 use portcullis_msisdn::{Permutation, Revealed};
@@ -57,7 +57,8 @@ pub(super) async fn rollback(Admin(gateway): Admin, named: Named) -> Answer {
 fn refused(error: Error) -> ApiError {
     match error {
         Error::Reload(why) => match &*why {
-            portcullis_engine::ReloadError::NotNow(not_now) => (*not_now).into(),
+            ReloadError::NotNow(not_now) => (*not_now).into(),
+            ReloadError::Closed => AdminError::from(Error::Closed).into(),
             why => ApiError::plugin_refused(&ErrorChain(why).to_string()),
         },
         Error::Name(_) => AdminError::UnknownTenant.into(),

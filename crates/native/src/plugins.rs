@@ -6,7 +6,7 @@ use portcullis_engine::plugin_store::ListedVersion;
 use portcullis_engine::{Error, PluginRef};
 use portcullis_host::ErrorChain;
 
-use portcullis_edge::gateway::Gateway;
+use portcullis_edge::gateway::{AdminError, Gateway};
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::{Admin, Named};
 use portcullis_edge::http::body::ComponentBody;
@@ -44,7 +44,7 @@ pub(super) async fn put(Admin(gateway): Admin, named: Named, body: ComponentBody
 fn refused(error: Error) -> ApiError {
     match error {
         Error::Plugin(error) => error.into(),
-        _ => ApiError::internal(),
+        error => AdminError::from(error).into(),
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher as _;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use portcullis_edge::tenant::Tenant;
+use portcullis_edge::visits::Visits;
 use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Subject;
 
@@ -19,22 +21,33 @@ const MOST_SEEN: usize = 10_000;
 
 /// The confirmations of all senders.
 #[derive(Default)]
-pub(crate) struct AllConfirmations(Mutex<HashMap<(TenantId, SenderId), Arc<Confirmations>>>);
+pub(crate) struct AllConfirmations(Mutex<HashMap<(TenantId, SenderId), OfSender>>);
 
-/// Number of senders from which on unused entries are removed, each time the number is a power of two.
-const MANY_SENDERS: usize = 10_000;
+/// The confirmations of one sender, for as long as that is set up: one that is removed and added again begins without any.
+struct OfSender {
+    /// What the sender has for as long as it is set up.
+    sender: Weak<Visits>,
+    confirmations: Arc<Confirmations>,
+}
 
 impl AllConfirmations {
     /// Returns the confirmations of one sender, creating them if needed.
-    pub(crate) fn of(&self, tenant: &TenantId, sender: &SenderId) -> Arc<Confirmations> {
+    pub(crate) fn of(&self, tenant: &Tenant, sender: &SenderId) -> Arc<Confirmations> {
+        let Some(current) = tenant.senders.get(sender.as_str()) else { return Arc::default() };
+        let key = (tenant.config.id.clone(), sender.clone());
         let mut all = self.0.lock();
-        if let Some(known) = all.get(&(tenant.clone(), sender.clone())) {
-            return Arc::clone(known);
+        if let Some(known) = all.get(&key)
+            && std::ptr::eq(known.sender.as_ptr(), Arc::as_ptr(&current.visits))
+        {
+            return Arc::clone(&known.confirmations);
         }
-        if all.len() >= MANY_SENDERS && all.len().is_power_of_two() {
-            all.retain(|_, one| Arc::strong_count(one) > 1 || one.is_needed());
+        if all.len().is_power_of_two() {
+            all.retain(|_, known| known.sender.strong_count() > 0);
         }
-        Arc::clone(all.entry((tenant.clone(), sender.clone())).or_default())
+        let confirmations = Arc::<Confirmations>::default();
+        let sender = Arc::downgrade(&current.visits);
+        all.insert(key, OfSender { sender, confirmations: Arc::clone(&confirmations) });
+        confirmations
     }
 }
 
@@ -63,13 +76,6 @@ struct Allowed {
 pub(crate) struct Mark([u64; 2]);
 
 impl Confirmations {
-    /// Whether a confirmation is pending or any message is remembered.
-    fn is_needed(&self) -> bool {
-        let now = Instant::now();
-        let book = self.0.lock();
-        !book.seen.is_empty() || book.allowed.values().any(|allowed| allowed.until > now)
-    }
-
     /// Allows one message within this time. A zero duration allows none.
     pub(crate) fn allow(&self, to: Subject, within: Duration) {
         if within.is_zero() {

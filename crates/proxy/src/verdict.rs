@@ -72,7 +72,7 @@ async fn confirms(
     blocked: Vec<Identity>,
 ) -> Result<bool, Fault> {
     let Some(sender) = target.sender_config() else { return Ok(false) };
-    let confirmations = confirmations.of(&target.tenant.config.id, &sender.id);
+    let confirmations = confirmations.of(&target.tenant, &sender.id);
     let target = target.clone();
     let look = move || {
         let mut people: Vec<Person> = Vec::with_capacity(blocked.len());

@@ -167,12 +167,13 @@ impl Gateway {
 /// Turns an error of the tenant's plugin into a problem with the field that names it.
 fn refused(error: TenantError) -> AdminError {
     let field = match &error {
-        TenantError::Ledger(_) => None,
+        TenantError::Ledger(_) | TenantError::Closed => None,
         TenantError::Start { .. } => Some("plugin_options"),
         _ => Some("plugin"),
     };
     match (field, error) {
         (None, TenantError::Ledger(error)) => AdminError::Ledger(error),
+        (None, TenantError::Closed) => AdminError::Ledger(LedgerError::Closed),
         (field, error) => {
             let place = FieldPath::default().key(field.unwrap_or("plugin"));
             let what = format!("{:#}; choose another plugin, or other options", anyhow::Error::from(error));
@@ -187,6 +188,7 @@ impl From<Error> for AdminError {
             Error::UnknownTenant(_) => AdminError::UnknownTenant,
             Error::UnknownSender { .. } => AdminError::UnknownSender,
             Error::Ledger(error) => AdminError::Ledger(error),
+            Error::Closed => AdminError::Ledger(LedgerError::Closed),
             _ => AdminError::Defect,
         }
     }

@@ -72,7 +72,7 @@ impl<'a> Sorting<'a> {
     pub(super) fn of(Owned { tenant, sender, confirmations }: Owned<'a>) -> Option<Self> {
         Some(Sorting {
             target: people::target(tenant, sender.id.as_str())?,
-            confirmations: confirmations.of(&tenant.config.id, &sender.id),
+            confirmations: confirmations.of(tenant, &sender.id),
             sender,
             is_doubtful: false,
             is_torn: false,
