@@ -54,7 +54,7 @@ pub struct OptOut {
     /// The languages whose usual words are recognized: any of ar, az, da, de, el, en, es, fi, fr, he, hi, id, it, ko,
     /// mr, nb, nl, no, pl, pt, ru, sv, tr, uk, zh.
     pub languages: Vec<String>,
-    /// Additional words, or payloads of buttons, that opt out. Case, accents and surrounding punctuation are ignored.
+    /// Additional words that opt out. Case, accents and surrounding punctuation are ignored.
     pub stop: Vec<String>,
     /// Additional words that opt in again. Case and surrounding punctuation are ignored.
     pub start: Vec<String>,

@@ -227,7 +227,8 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
             logged(MethodFilter::POST, write::block),
             Operation {
                 summary: "Block numbers",
-                description: "Blocking a number that is already blocked is not an error, and changes nothing.",
+                description: "Blocking a number that is already blocked is not an error: its outcome is `already`, or `updated` if its \
+                reason, hold or expiry changed.",
                 body: Some(Content::new::<api::BlockRequest<'_>>([
                     ("one", json!({ "number": "+46732001122", "reason": "wrote STOP", "source": "opt_out" })),
                     (
