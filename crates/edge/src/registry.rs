@@ -57,6 +57,15 @@ struct Limiter {
     limiter: DefaultDirectRateLimiter,
 }
 
+/// Why a request is not accepted from a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// The token is nobody's.
+    UnknownToken,
+    /// The token has sent too many requests.
+    RateLimited(RateLimited),
+}
+
 /// The token's rate limit is exceeded. Contains the time until the next request is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimited(pub Duration);
@@ -70,11 +79,8 @@ impl RateLimited {
 }
 
 impl Caller {
-    /// Counts one request against the token's rate limit. Does not wait.
-    ///
-    /// # Errors
-    /// If the rate limit is exceeded. The request is not counted then.
-    pub fn ask(&self) -> Result<(), RateLimited> {
+    /// Counts one request against the token's rate limit, unless that is exceeded. Does not wait.
+    fn ask(&self) -> Result<(), RateLimited> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         limiter
             .limiter
@@ -159,8 +165,17 @@ impl Registry {
         self.again(self.others(name).map(Arc::clone))
     }
 
-    /// Returns the owner of a token.
-    pub fn caller(&self, token: &TokenDigest) -> Option<&Caller> {
+    /// Returns the owner of the token that a request was sent with, and counts the request against the token's rate limit.
+    ///
+    /// # Errors
+    /// If the token is unknown, or its rate limit is exceeded. The request is not counted then.
+    pub fn authenticate(&self, token: &TokenDigest) -> Result<&Caller, Denied> {
+        let caller = self.caller(token).ok_or(Denied::UnknownToken)?;
+        caller.ask().map_err(Denied::RateLimited)?;
+        Ok(caller)
+    }
+
+    fn caller(&self, token: &TokenDigest) -> Option<&Caller> {
         self.callers.get(token)
     }
 

@@ -213,3 +213,11 @@ fn state(coverage: Coverage) -> StateAnswer {
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn clients_write_user_ids_as_the_engine_reads_them() {
+        assert_eq!(portcullis_api::USER_PREFIX, portcullis_engine::USER_PREFIX);
+    }
+}

@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 
 use axum::body::Bytes;
 use portcullis_api::{CheckAnswer, CheckManyAnswer, CheckRequest, Verdict};
-use portcullis_edge::identity::IdentityError;
 use portcullis_msisdn::Direction;
 use tracing::error;
 
@@ -13,12 +12,9 @@ use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::JsonBody;
 use portcullis_edge::http::error::ApiError;
-use portcullis_edge::ops::blocking;
-use portcullis_edge::ops::check;
-use portcullis_edge::ops::{Refusal, RowProblem, Target};
+use portcullis_edge::ops::{Refusal, Target, blocking, check};
 use portcullis_edge::wire;
-use portcullis_engine::ListKind;
-use portcullis_engine::{AnsweredBy, Checked, CheckedMany, Identity};
+use portcullis_engine::{AnsweredBy, Checked, CheckedMany, ListKind};
 
 /// The longest body, in bytes, that is parsed on an async worker thread. Longer ones would delay other requests.
 const SHORT_BODY: usize = 8 << 10;
@@ -35,7 +31,11 @@ pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes,
             let direction = request.direction;
             match asked(&request)? {
                 Numbers::One(number) => {
-                    let checked = check::blocking_one(&target, &read(&target, number)?, direction)?;
+                    let checked = check::blocking_one(
+                        &target,
+                        &target.read(number).map_err(Refusal::of_row)?,
+                        direction,
+                    )?;
                     Ok(text_for_one(checked, direction))
                 }
                 Numbers::Many(numbers) => {
@@ -50,7 +50,8 @@ pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes,
     let direction = request.direction;
     match asked(&request)? {
         Numbers::One(number) => {
-            let checked = check::one(&target, read(&target, number)?, direction).await?;
+            let checked =
+                check::one(&target, target.read(number).map_err(Refusal::of_row)?, direction).await?;
             Ok(text_for_one(checked, direction))
         }
         Numbers::Many(numbers) => {
@@ -77,11 +78,6 @@ fn asked<'a>(request: &'a CheckRequest<'_>) -> Result<Numbers<'a>, ApiError> {
             Err(ApiError::invalid_request("", "both number and numbers are set; send one of them"))
         }
     }
-}
-
-fn read(target: &Target, number: &str) -> Result<Identity, Refusal> {
-    let invalid = |error: IdentityError| RowProblem { index: 0, error: error.into() };
-    target.read(number).map_err(|error| Refusal::InvalidRows(vec![invalid(error)]))
 }
 
 fn text_for_many(numbers: &[&str], checked: &CheckedMany, direction: Direction) -> Result<Bytes, ApiError> {

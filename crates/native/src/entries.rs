@@ -16,11 +16,10 @@ use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::Query;
 use portcullis_edge::http::error::ApiError;
-use portcullis_edge::identity::IdentityError;
 use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read;
 use portcullis_edge::ops::write::{self, Lift};
-use portcullis_edge::ops::{Refusal, RowProblem, Target};
+use portcullis_edge::ops::{Refusal, Target};
 use portcullis_edge::wire;
 
 const DEFAULT_LIMIT: usize = 100;
@@ -70,9 +69,7 @@ impl EntryName {
             let list = target.list.entries();
             return Ok(list.person_of(list.subject_of(&id)).map_err(Refusal::from)?);
         }
-        let invalid =
-            |error: IdentityError| Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]);
-        let identity = target.read(&self.0).map_err(invalid)?;
+        let identity = target.read(&self.0).map_err(Refusal::of_row)?;
         Ok(target.person(&identity)?.ok_or(Refusal::EntryNotFound)?)
     }
 }

@@ -4,8 +4,7 @@ use portcullis_ledger::HoldKind;
 use portcullis_msisdn::{Direction, Directions, Person};
 
 use crate::confirmations::AllConfirmations;
-use portcullis_edge::ops::blocking;
-use portcullis_edge::ops::{Refusal, Target, check};
+use portcullis_edge::ops::{Refusal, Target, blocking, check};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::Identity;
 

@@ -5,8 +5,7 @@ use std::fmt;
 use portcullis_engine::{Error, TenantError};
 use portcullis_ledger::TenantId;
 
-use crate::settings::TenantConfig;
-use crate::settings::{FieldPath, Problem, UniqueIds};
+use crate::settings::{FieldPath, Problem, TenantConfig, UniqueIds};
 
 /// Why the settings of tenants can't be applied.
 #[derive(Debug, thiserror::Error)]

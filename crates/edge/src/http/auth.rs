@@ -48,8 +48,7 @@ fn token(headers: &HeaderMap) -> Result<TokenDigest, ApiError> {
 fn caller(parts: &Parts, app: &AppState) -> Result<Caller, ApiError> {
     let token = token(&parts.headers)?;
     let registry = app.gateway()?.registry.load();
-    let caller = registry.caller(&token).ok_or_else(ApiError::invalid_token)?;
-    caller.ask()?;
+    let caller = registry.authenticate(&token)?;
     Ok(app.placed(caller.clone(), parts, NATIVE_INTERFACE))
 }
 
@@ -63,8 +62,7 @@ pub fn target(app: &AppState, headers: &HeaderMap, sender: &str) -> Result<Targe
     let gateway = app.gateway()?;
     let token = token(headers)?;
     let registry = gateway.registry.load();
-    let caller = registry.caller(&token).ok_or_else(ApiError::invalid_token)?;
-    caller.ask()?;
+    let caller = registry.authenticate(&token)?;
     Ok(Target::sender(caller, sender)?)
 }
 

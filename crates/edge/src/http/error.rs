@@ -13,9 +13,8 @@ use tracing::error;
 
 use super::answer;
 use crate::gateway::AdminError;
-use crate::ops::Panicked;
-use crate::ops::{Refusal, RowError, RowProblem};
-use crate::registry::RateLimited;
+use crate::ops::{Panicked, Refusal, RowError, RowProblem};
+use crate::registry::{Denied, RateLimited};
 
 /// An error response: code, message and details.
 #[derive(Debug)]
@@ -206,9 +205,12 @@ impl From<Panicked> for ApiError {
     }
 }
 
-impl From<RateLimited> for ApiError {
-    fn from(wait: RateLimited) -> Self {
-        Self::rate_limited(wait)
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::UnknownToken => Self::invalid_token(),
+            Denied::RateLimited(wait) => Self::rate_limited(wait),
+        }
     }
 }
 

@@ -39,6 +39,13 @@ pub enum Refusal {
     Defect,
 }
 
+impl Refusal {
+    /// The refusal of a request about a single row, which is invalid.
+    pub fn of_row(error: impl Into<RowError>) -> Self {
+        Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }])
+    }
+}
+
 impl From<LedgerError> for Refusal {
     fn from(error: LedgerError) -> Self {
         match error {

@@ -198,8 +198,7 @@ impl Call {
     /// Those of [`caller`](Self::caller).
     pub fn caller_with(&self, token: &TokenDigest) -> Result<Caller, Fault> {
         let registry = self.gateway()?.registry.load();
-        let caller = registry.caller(token).ok_or(Fault::WrongCredential)?;
-        caller.ask()?;
+        let caller = registry.authenticate(token)?;
         Ok(self.app.placed(caller.clone(), &self.parts, self.dialect.as_str()))
     }
 

@@ -6,7 +6,7 @@ use crate::http::body::{BodyFault, Misread};
 use crate::http::log_ledger_error;
 use crate::ops::Panicked;
 use crate::ops::{Refusal, RowProblem};
-use crate::registry::RateLimited;
+use crate::registry::{Denied, RateLimited};
 
 /// Why a request of a vendor's client failed.
 #[derive(Debug)]
@@ -105,9 +105,12 @@ impl From<Panicked> for Fault {
     }
 }
 
-impl From<RateLimited> for Fault {
-    fn from(wait: RateLimited) -> Self {
-        Fault::RateLimited(wait)
+impl From<Denied> for Fault {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::UnknownToken => Fault::WrongCredential,
+            Denied::RateLimited(wait) => Fault::RateLimited(wait),
+        }
     }
 }
 

@@ -311,9 +311,7 @@ fn refused(why: &Refused, id: RequestId) -> Response {
 fn known(app: &AppState, request: &Request) -> Result<Caller, Fault> {
     let token = graph::token(request.headers(), request.uri()).ok_or(Fault::MissingCredential)?;
     let gateway = app.open_gateway().map_err(|_| Fault::Unavailable)?;
-    let caller = gateway.registry.load().caller(&token).cloned().ok_or(Fault::WrongCredential)?;
-    caller.ask()?;
-    Ok(caller)
+    Ok(gateway.registry.load().authenticate(&token)?.clone())
 }
 
 /// Whether a request could be meant for the Graph API: it is not on one of the gateway's own paths, has a method that the Graph

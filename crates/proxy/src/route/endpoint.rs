@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
 use axum::routing::MethodFilter;
-use portcullis_api::ErrorCode;
+use portcullis_api::{ErrorCode, Verdict};
 use portcullis_edge::http::ApiError;
 use portcullis_edge::http::answer::{self as edge_answer, Answer};
 use portcullis_edge::http::auth::Client;
@@ -78,7 +78,7 @@ struct RouteSchema {
 /// The response if there is no next hop: the message may pass.
 #[derive(Serialize, JsonSchema)]
 struct RouteAnswer {
-    verdict: &'static str,
+    verdict: Verdict,
 }
 
 async fn answer(proxy: Arc<Proxy>, Client(caller): Client, body: JsonBody) -> Answer {
@@ -86,7 +86,7 @@ async fn answer(proxy: Arc<Proxy>, Client(caller): Client, body: JsonBody) -> An
     let target = Target::sender(&caller, message.ends().0)?;
     match route(&proxy, &target, &message, body.0.clone()).await? {
         Routed::Answered(response) => Ok(response),
-        Routed::Allowed => Ok(edge_answer::json(StatusCode::OK, &RouteAnswer { verdict: "allow" })),
+        Routed::Allowed => Ok(edge_answer::json(StatusCode::OK, &RouteAnswer { verdict: Verdict::Allow })),
         Routed::Blocked => Err(ApiError::blocked()),
         Routed::Unreadable => Err(ApiError::invalid_request(
             "body.text",

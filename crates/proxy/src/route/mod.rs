@@ -25,8 +25,7 @@ use crate::verdict::{Kind, judge};
 use portcullis_edge::identity::IdentityError;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::number::NumberError;
-use portcullis_edge::ops::blocking;
-use portcullis_edge::ops::{Refusal, RowError, RowProblem, Target};
+use portcullis_edge::ops::{Refusal, RowError, Target, blocking};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::{Identity, USER_PREFIX};
 use portcullis_keywords::Keywords;
@@ -173,7 +172,7 @@ impl End {
         if is_unlisted {
             return Ok(End::Unlisted);
         }
-        Err(Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }]))
+        Err(Refusal::of_row(error))
     }
 
     /// The text for a placeholder in a URL. Numbers are inserted as digits only, so that every next hop reads the same number.
@@ -193,7 +192,7 @@ fn refuse_user_in_url(identity: &Identity, way: Direction, hop: Option<&str>) ->
         Direction::Outbound => RECIPIENT,
     };
     if matches!(identity, Identity::User(_)) && hop.is_some_and(|hop| hop.contains(place)) {
-        return Err(Refusal::InvalidRows(vec![RowProblem { index: 0, error: RowError::UserInUrl }]));
+        return Err(Refusal::of_row(RowError::UserInUrl));
     }
     Ok(())
 }
