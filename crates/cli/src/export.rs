@@ -37,7 +37,7 @@ pub(super) struct Options {
     #[command(flatten)]
     target: TargetOptions,
 
-    /// Output format [default: by file extension, otherwise csv]
+    /// Output format [default: by file extension; csv on standard output]
     #[arg(long, short)]
     format: Option<Format>,
 
@@ -84,8 +84,17 @@ impl From<Format> for Form {
 pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     let target = options.target.target();
     let path = options.output.filter(|path| path != Path::new("-"));
-    let by_extension = || path.as_deref().and_then(Format::of_extension);
-    let format = options.format.or_else(by_extension).unwrap_or(Format::Csv);
+    let format = match (options.format, &path) {
+        (Some(format), _) => format,
+        (None, None) => Format::Csv,
+        (None, Some(path)) => Format::of_extension(path).with_context(|| {
+            format!(
+                "the extension of {} names no format; add --format plain, csv or ndjson, or end the name with .txt, .csv \
+                 or .ndjson",
+                path.display()
+            )
+        })?,
+    };
     if options.lifted && format == Format::Plain {
         bail!("a plain file can't represent lifted holds; add --format csv, or omit --lifted");
     }

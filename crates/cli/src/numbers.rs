@@ -89,7 +89,7 @@ pub(super) fn explained(sent: &[Given], error: Error) -> anyhow::Error {
     if invalid.is_empty() {
         return error.into();
     }
-    let mut message = "nothing was done, because some numbers are invalid:".to_owned();
+    let mut message = "nothing was done, because some entries are invalid:".to_owned();
     for (index, reason) in invalid.iter().take(MOST_NAMED) {
         if let Some(number) = sent.get(*index) {
             _ = write!(message, "\n  {}: {reason}", number.place);
@@ -119,7 +119,7 @@ mod tests {
         let error = explained(&sent, Error::Refused(Box::new(Refusal(refusal))));
         assert_eq!(
             error.to_string(),
-            "nothing was done, because some numbers are invalid:\n  line 7: begins with 0"
+            "nothing was done, because some entries are invalid:\n  line 7: begins with 0"
         );
     }
 }

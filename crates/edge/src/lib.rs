@@ -22,4 +22,4 @@ pub mod visits;
 pub mod wire;
 
 pub use http::AppState;
-pub use redact::without_values;
+pub use redact::{place, without_values};

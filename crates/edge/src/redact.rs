@@ -30,7 +30,7 @@ pub fn without_values(message: &str) -> String {
 }
 
 /// The place in a document, such as `entries[3].number`. Empty for the document itself.
-pub(crate) fn place(path: &serde_path_to_error::Path) -> String {
+pub fn place(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
 
     let mut place = String::new();

@@ -33,7 +33,7 @@ pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes,
                 Numbers::One(number) => {
                     let checked = check::blocking_one(
                         &target,
-                        &target.read(number).map_err(Refusal::of_row)?,
+                        &target.read(number).map_err(|error| Refusal::InvalidRow(error.into()))?,
                         direction,
                     )?;
                     Ok(text_for_one(checked, direction))
@@ -50,8 +50,12 @@ pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes,
     let direction = request.direction;
     match asked(&request)? {
         Numbers::One(number) => {
-            let checked =
-                check::one(&target, target.read(number).map_err(Refusal::of_row)?, direction).await?;
+            let checked = check::one(
+                &target,
+                target.read(number).map_err(|error| Refusal::InvalidRow(error.into()))?,
+                direction,
+            )
+            .await?;
             Ok(text_for_one(checked, direction))
         }
         Numbers::Many(numbers) => {

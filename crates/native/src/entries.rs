@@ -69,7 +69,7 @@ impl EntryName {
             let list = target.list.entries();
             return Ok(list.person_of(list.subject_of(&id)).map_err(Refusal::from)?);
         }
-        let identity = target.read(&self.0).map_err(Refusal::of_row)?;
+        let identity = target.read(&self.0).map_err(|error| Refusal::InvalidRow(error.into()))?;
         Ok(target.person(&identity)?.ok_or(Refusal::EntryNotFound)?)
     }
 }

@@ -20,7 +20,8 @@ pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
         let request: BlockRequest<'_> = body.parse()?;
         let rows = rows(&request)?;
         let options = options(request.on_invalid, request.dry_run);
-        let done = write::block(&asked.target, &rows, options)?;
+        let done = write::block(&asked.target, &rows, options)
+            .map_err(|refusal| if request.number.is_some() { refusal.without_index() } else { refusal })?;
         Ok::<_, ApiError>(answer::ok(&answer_of(done, request.dry_run, request.brief)))
     })
     .await
@@ -39,7 +40,8 @@ pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
         let hold = wire::lifted_hold(request.hold);
         let requested = requested(request.requested.as_deref())?;
         let lift = Lift { hold, requested, ..Lift::of(directions) };
-        let done = write::unblock(&asked.target, &people, lift, options)?;
+        let done = write::unblock(&asked.target, &people, lift, options)
+            .map_err(|refusal| if request.number.is_some() { refusal.without_index() } else { refusal })?;
         Ok(answer::ok(&answer_of(done, request.dry_run, request.brief)))
     })
     .await

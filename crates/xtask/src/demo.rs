@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread;
@@ -20,6 +20,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         [flag, address] if flag == "--listen" => address,
         _ => bail!("usage: cargo xtask run [--listen ADDRESS:PORT]"),
     };
+    ensure!(
+        TcpListener::bind(listen).is_ok(),
+        "{listen} is in use, perhaps by another demo: stop that one, or choose another address with --listen"
+    );
     let target = cargo::target_dir()?;
     let folder = target.join("demo");
     fs::create_dir_all(&folder).with_context(|| format!("can't create {}", folder.display()))?;

@@ -101,7 +101,7 @@ impl FromRequestParts<Arc<AppState>> for Admin {
         let gateway = app.gateway()?;
         let token = token(&parts.headers)?;
         if !gateway.is_admin(&token) {
-            return Err(ApiError::invalid_token());
+            return Err(ApiError::not_the_administrator());
         }
         Ok(Admin(Arc::clone(gateway)))
     }
@@ -113,9 +113,8 @@ impl Named {
     /// # Errors
     /// [`InvalidRequest`](portcullis_api::ErrorCode::InvalidRequest) if it is not a valid name.
     pub fn tenant(&self) -> Result<TenantId, ApiError> {
-        let refused = |error: portcullis_ledger::NameError| {
-            ApiError::invalid_request("tenant", &format!("{error}; use a-z, 0-9, '.', '_' and '-'"))
-        };
+        let refused =
+            |error: portcullis_ledger::NameError| ApiError::invalid_request("tenant", &error.to_string());
         self.tenant.parse().map_err(refused)
     }
 }

@@ -47,6 +47,8 @@ impl From<BodyFault> for ApiError {
 /// Why a JSON text can't be deserialized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misread {
+    /// It has no characters, or only blanks.
+    Empty,
     /// It is not JSON.
     NotJson {
         /// The line of the mistake, from 1.
@@ -66,6 +68,7 @@ pub enum Misread {
 impl From<Misread> for ApiError {
     fn from(misread: Misread) -> Self {
         match misread {
+            Misread::Empty => ApiError::empty_body(),
             Misread::NotJson { line, column } => ApiError::invalid_json(line, column),
             Misread::Wrong { place, what } => ApiError::invalid_request(&place, &what),
         }
@@ -208,6 +211,9 @@ pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Misread> {
 
 /// Parses the text once more, more slowly, to find the place of the mistake.
 fn misread<'a, T: Deserialize<'a>>(text: &'a [u8], error: &serde_json::Error) -> Misread {
+    if text.trim_ascii().is_empty() {
+        return Misread::Empty;
+    }
     let not_json = Misread::NotJson { line: error.line(), column: error.column() };
     if !error.is_data() {
         return not_json;

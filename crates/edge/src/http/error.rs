@@ -53,6 +53,12 @@ impl ApiError {
         Self::new(ErrorCode::InvalidToken, message)
     }
 
+    /// The token is not the administrator's.
+    pub fn not_the_administrator() -> Self {
+        let message = "the token is not the administrator's: this path takes the admin_token of the gateway's [server] settings";
+        Self::new(ErrorCode::InvalidToken, message)
+    }
+
     /// Nothing is at this path.
     pub fn not_found() -> Self {
         let message = "nothing is at this path: /portcullis/v1/openapi.json lists all paths";
@@ -63,6 +69,11 @@ impl ApiError {
     pub fn method_not_allowed() -> Self {
         let message = "this path does not accept this method: the header Allow lists those it accepts";
         Self::new(ErrorCode::MethodNotAllowed, message)
+    }
+
+    /// The body is empty, where JSON is expected.
+    pub fn empty_body() -> Self {
+        Self::new(ErrorCode::InvalidJson, "the body is empty: send a JSON object")
     }
 
     /// The body is not JSON. `line` and `column` are where the parser stopped.
@@ -140,6 +151,15 @@ impl ApiError {
         Self::new(ErrorCode::Internal, message)
     }
 
+    fn row(error: &RowError) -> Self {
+        let (code, what) = match error {
+            RowError::Identity(_) => (ErrorCode::InvalidNumber, "number"),
+            _ => (ErrorCode::InvalidRequest, "entry"),
+        };
+        Self::new(code, format!("the {what} is invalid, so nothing was done: {error}"))
+            .with_details([Detail { index: None, field: None, reason: error.to_string() }])
+    }
+
     fn rows(problems: &[RowProblem]) -> Self {
         let numbers_only = problems.iter().all(|problem| matches!(problem.error, RowError::Identity(_)));
         let (code, what) = if numbers_only {
@@ -186,6 +206,7 @@ impl From<Refusal> for ApiError {
                 let message = "the list has no such entry: GET …/entries lists its entries";
                 Self::new(ErrorCode::EntryNotFound, message)
             }
+            Refusal::InvalidRow(error) => Self::row(&error),
             Refusal::InvalidRows(problems) => Self::rows(&problems),
             Refusal::TooManyNumbers { given, limit } => {
                 let message = format!(

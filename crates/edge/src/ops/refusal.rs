@@ -20,6 +20,9 @@ pub enum Refusal {
     /// The hold to lift is not in force, but one of another kind is.
     #[error("the number stays blocked by a hold of another kind")]
     Held,
+    /// The only row of a request is invalid.
+    #[error("the row is invalid: {0}")]
+    InvalidRow(RowError),
     /// Some rows are invalid, so none was processed.
     #[error("some rows are invalid")]
     InvalidRows(Vec<RowProblem>),
@@ -40,9 +43,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The refusal of a request about a single row, which is invalid.
-    pub fn of_row(error: impl Into<RowError>) -> Self {
-        Refusal::InvalidRows(vec![RowProblem { index: 0, error: error.into() }])
+    /// Names the invalid row of a request that has a single row by nature, and therefore no index.
+    pub fn without_index(self) -> Self {
+        match self {
+            Refusal::InvalidRows(mut problems) if problems.len() == 1 => problems
+                .pop()
+                .map_or(Refusal::InvalidRows(Vec::new()), |only| Refusal::InvalidRow(only.error)),
+            other => other,
+        }
     }
 }
 

@@ -90,6 +90,7 @@ impl From<BodyFault> for Fault {
 impl From<Misread> for Fault {
     fn from(misread: Misread) -> Self {
         match misread {
+            Misread::Empty => Fault::malformed("", "the body is empty, and must be JSON"),
             Misread::NotJson { line, column } => Fault::malformed(
                 "",
                 &format!("the body is not JSON: it goes wrong at line {line}, column {column}"),
@@ -120,6 +121,7 @@ impl From<Refusal> for Fault {
             Refusal::UnknownSender => Fault::SenderUnknown,
             Refusal::SenderNotAllowed => Fault::SenderNotAllowed,
             Refusal::EntryNotFound | Refusal::Held => Fault::EntryNotFound,
+            Refusal::InvalidRow(error) => Fault::Rows(vec![RowProblem { index: 0, error }]),
             Refusal::InvalidRows(problems) => Fault::Rows(problems),
             // Every dialect has a lower limit, and checks it first.
             Refusal::TooManyNumbers { given, limit } => {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use portcullis_edge::settings::Dialects;
 use portcullis_edge::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unknown_plugin};
 use portcullis_edge::token::TokenDigest;
-use portcullis_edge::without_values;
+use portcullis_edge::{place, without_values};
 use portcullis_ledger::StorageUrl;
 use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
 
@@ -80,9 +80,17 @@ impl Config {
         plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
     ) -> Result<Self, String> {
         let file = path.display();
-        let typed: file::File = toml::from_str(text).map_err(|error| {
-            let line = lines::line_of(text, error.span().map_or(0, |span| span.start));
-            format!("{file}:{line}: {}", without_values(error.message()))
+        let line = |error: &toml::de::Error| lines::line_of(text, error.span().map_or(0, |span| span.start));
+        // What the parser of TOML says names characters of the syntax, never values.
+        let document = toml::Deserializer::parse(text)
+            .map_err(|error| format!("{file}:{}: not TOML: {}", line(&error), error.message()))?;
+        let typed: file::File = serde_path_to_error::deserialize(document).map_err(|error| {
+            let place = match place(error.path()) {
+                root if root.is_empty() => root,
+                place => format!("{place}: "),
+            };
+            let error = error.inner();
+            format!("{file}:{}: {place}{}", line(error), without_values(error.message()))
         })?;
         Self::check(path, &typed, plugins).map_err(|problems| {
             let mut lines: Vec<_> = problems

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
 use axum::routing::MethodFilter;
+use jiff::Timestamp;
 use portcullis_api::{ErrorCode, Verdict};
 use portcullis_edge::http::ApiError;
 use portcullis_edge::http::answer::{self as edge_answer, Answer};
@@ -73,6 +74,11 @@ struct RouteSchema {
     /// The message, in any form that the next hop understands. Of an inbound message, a string or the field `text` is searched
     /// for opt-out words.
     body: Option<serde_json::Value>,
+    /// The id of an inbound message. A message that arrives again opts in only once.
+    id: Option<String>,
+    /// When an inbound message was written: RFC 3339. Omitted: now. A time in the future counts as now.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    timestamp: Option<Timestamp>,
 }
 
 /// The response if there is no next hop: the message may pass.

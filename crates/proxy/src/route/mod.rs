@@ -172,7 +172,7 @@ impl End {
         if is_unlisted {
             return Ok(End::Unlisted);
         }
-        Err(Refusal::of_row(error))
+        Err(Refusal::InvalidRow(error.into()))
     }
 
     /// The text for a placeholder in a URL. Numbers are inserted as digits only, so that every next hop reads the same number.
@@ -192,7 +192,7 @@ fn refuse_user_in_url(identity: &Identity, way: Direction, hop: Option<&str>) ->
         Direction::Outbound => RECIPIENT,
     };
     if matches!(identity, Identity::User(_)) && hop.is_some_and(|hop| hop.contains(place)) {
-        return Err(Refusal::of_row(RowError::UserInUrl));
+        return Err(Refusal::InvalidRow(RowError::UserInUrl));
     }
     Ok(())
 }
