@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use serde::Serialize;
@@ -20,7 +21,8 @@ use portcullis_edge::ops::Target;
 use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::Who;
 use portcullis_edge::registry::SenderName;
-use portcullis_edge::vendor::call::{self, Call, Context, Speaks};
+use portcullis_edge::token::TokenDigest;
+use portcullis_edge::vendor::call::{self, Call, Context, Credential, Speaks};
 use portcullis_edge::vendor::fault::Fault;
 
 pub(super) const PATH: &str = "/{version}/{sid}/whatsapp/{phone}/block_users";
@@ -122,6 +124,10 @@ struct ErrorBody<'a> {
 impl Speaks for Kaleyra {
     const DIALECT: Dialect = Dialect::Kaleyra;
 
+    fn credential(parts: &Parts) -> Credential {
+        call::header_of(parts, KEY).map(TokenDigest::of).into()
+    }
+
     fn fault(fault: &Fault, _: &Context<'_>) -> Response {
         let parts = error_parts(fault);
         let data = if parts.code == "RBC001" { json!([]) } else { json!({}) };
@@ -202,6 +208,13 @@ fn error_parts(fault: &Fault) -> ErrorParts {
             "Too many requests",
             "error",
             Some("The API key asks more often than it may"),
+        ),
+        Fault::TooManyGuesses(_) => parts(
+            StatusCode::TOO_MANY_REQUESTS,
+            "WA429",
+            "Too many requests",
+            "error",
+            Some("Too many requests with a wrong API key"),
         ),
         Fault::Unavailable | Fault::StorageFull => parts(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use portcullis_ledger::{HoldKind, Paging};
@@ -23,7 +24,7 @@ use portcullis_edge::ops::write::{self, BlockRow, Lift, WriteOptions};
 use portcullis_edge::ops::{RowError, Target};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::settings::{NinetyNine as Settings, Reasons};
-use portcullis_edge::vendor::call::{self, Call, Context, Speaks, whatsapp_terms};
+use portcullis_edge::vendor::call::{self, Call, Context, Credential, Speaks, whatsapp_terms};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
 
@@ -131,7 +132,7 @@ async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
     .await;
     match done {
         // These have a Retry-After and don't depend on the request.
-        Err(fault @ (Fault::RateLimited(_) | Fault::Unavailable)) => Err(fault),
+        Err(fault @ (Fault::RateLimited(_) | Fault::TooManyGuesses(_) | Fault::Unavailable)) => Err(fault),
         Err(fault) => Ok(failed(&fault, operation, &settings.ninety_nine, echoed)),
         done => done,
     }
@@ -202,7 +203,7 @@ fn failed(fault: &Fault, operation: Operation, settings: &Settings, echo: Echo) 
     let status = match fault {
         // Conditions for which the API has no reason are expressed as HTTP statuses.
         Fault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Fault::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+        Fault::RateLimited(_) | Fault::TooManyGuesses(_) => StatusCode::TOO_MANY_REQUESTS,
         Fault::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Fault::Unavailable | Fault::StorageFull => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -214,6 +215,10 @@ fn failed(fault: &Fault, operation: Operation, settings: &Settings, echo: Echo) 
 
 impl Speaks for NinetyNine {
     const DIALECT: Dialect = Dialect::NinetyNine;
+
+    fn credential(_: &Parts) -> Credential {
+        Credential::InBody
+    }
 
     fn fault(fault: &Fault, context: &Context<'_>) -> Response {
         let settings = &context.settings.ninety_nine;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use portcullis_ledger::{HoldKind, Paging};
@@ -17,13 +18,14 @@ use serde::{Deserialize, Serialize};
 
 use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
-use portcullis_edge::http::answer;
+use portcullis_edge::http::{answer, bearer};
 use portcullis_edge::ops::Target;
 use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::{self, Who};
 use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, WriteOptions};
 use portcullis_edge::registry::SenderName;
-use portcullis_edge::vendor::call::{self, Call, Context, Speaks};
+use portcullis_edge::token::TokenDigest;
+use portcullis_edge::vendor::call::{self, Call, Context, Credential, Speaks};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
 
@@ -132,6 +134,10 @@ struct ErrorBody<'a> {
 impl Speaks for Sinch {
     const DIALECT: Dialect = Dialect::Sinch;
 
+    fn credential(parts: &Parts) -> Credential {
+        bearer(&parts.headers).map(TokenDigest::of).into()
+    }
+
     fn fault(fault: &Fault, _: &Context<'_>) -> Response {
         let (status, message, reason) = error_parts(fault);
         let body = ErrorBody { message, reason: &reason, details: &reason };
@@ -167,7 +173,7 @@ fn error_parts(fault: &Fault) -> (StatusCode, &'static str, String) {
             "Validation error",
             format!("The body has more than {limit} bytes."),
         ),
-        Fault::RateLimited(wait) => (
+        Fault::RateLimited(wait) | Fault::TooManyGuesses(wait) => (
             StatusCode::TOO_MANY_REQUESTS,
             "429",
             format!("Too many requests, wait {} seconds", wait.seconds()),

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::header::WWW_AUTHENTICATE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 
 use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
-use portcullis_edge::http::answer;
+use portcullis_edge::http::{answer, bearer};
 use portcullis_edge::http::request_log::RequestId;
 use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::{self, Counted, Search, Shown};
@@ -27,7 +28,8 @@ use portcullis_edge::ops::write::{self, Amendment, BlockRow, Lift, PersonEntries
 use portcullis_edge::ops::{Refusal, RowError, Target};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::settings::SenderConfig;
-use portcullis_edge::vendor::call::{self, Call, Context, Speaks};
+use portcullis_edge::token::TokenDigest;
+use portcullis_edge::vendor::call::{self, Call, Context, Credential, Speaks};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
 
@@ -455,6 +457,15 @@ struct ErrorBody<'a> {
 impl Speaks for Whats91 {
     const DIALECT: Dialect = Dialect::Whats91;
 
+    fn credential(parts: &Parts) -> Credential {
+        match bearer(&parts.headers) {
+            Some(token) => Credential::Known(TokenDigest::of(token)),
+            // In the query of a GET, which has no body, or in the body of a POST.
+            None if parts.method == Method::POST => Credential::InBody,
+            None => Credential::Missing,
+        }
+    }
+
     fn fault(fault: &Fault, context: &Context<'_>) -> Response {
         let (status, error_code, message) = error_parts(fault);
         let body =
@@ -517,7 +528,7 @@ fn error_parts(fault: &Fault) -> (StatusCode, &'static str, String) {
             "VALIDATION_FAILED",
             format!("The body has more than {limit} bytes"),
         ),
-        Fault::RateLimited(wait) => (
+        Fault::RateLimited(wait) | Fault::TooManyGuesses(wait) => (
             StatusCode::TOO_MANY_REQUESTS,
             "RATE_LIMITED",
             format!("Too many requests, wait {} seconds", wait.seconds()),

@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod hex;
 pub mod http;
 pub mod identity;
+pub mod log_limit;
 pub mod metrics;
 pub mod number;
 pub mod ops;

@@ -62,11 +62,13 @@ struct Limiter {
 pub enum Denied {
     /// The token is nobody's.
     UnknownToken,
+    /// The token is nobody's, and its address has sent too many such tokens.
+    TooManyGuesses(RateLimited),
     /// The token has sent too many requests.
     RateLimited(RateLimited),
 }
 
-/// The token's rate limit is exceeded. Contains the time until the next request is accepted.
+/// A rate limit is exceeded. Contains the time until the next request is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimited(pub Duration);
 
@@ -173,6 +175,11 @@ impl Registry {
         let caller = self.caller(token).ok_or(Denied::UnknownToken)?;
         caller.ask().map_err(Denied::RateLimited)?;
         Ok(caller)
+    }
+
+    /// Returns the tenant of a token, without counting a request.
+    pub fn tenant_of(&self, token: &TokenDigest) -> Option<&Arc<Tenant>> {
+        self.caller(token).map(|caller| &caller.tenant)
     }
 
     fn caller(&self, token: &TokenDigest) -> Option<&Caller> {

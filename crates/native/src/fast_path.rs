@@ -17,10 +17,12 @@ use tower_service::Service as _;
 
 use portcullis_edge::AppState;
 use portcullis_edge::http::body::JsonBody;
+use portcullis_edge::http::budget::Owner;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::http::peer::Peer;
 use portcullis_edge::http::request_log::Line;
 use portcullis_edge::http::{answer, auth};
+use portcullis_edge::metrics::requests;
 
 use super::check;
 
@@ -31,7 +33,7 @@ const AFTER: &str = "/check";
 const ROUTE: &str = "/portcullis/v1/senders/{sender}/check";
 
 /// A response with a complete body, or with the body of a handler.
-pub(crate) type Answered = Response<Either<Full<Bytes>, Body>>;
+pub type Answered = Response<Either<Full<Bytes>, Body>>;
 
 /// The HTTP service of the gateway: the router, with a fast path for a sender's check.
 #[derive(Clone)]
@@ -46,15 +48,24 @@ impl Service {
         Service { app, router }
     }
 
-    /// Handles one request from `peer`.
+    /// Handles one request from `peer`, and counts it if it is refused.
     ///
     /// # Errors
     ///
     /// Never. Errors become responses.
-    pub async fn call(self, mut request: Request<Incoming>, peer: Peer) -> Result<Answered, Infallible> {
+    pub async fn call(self, request: Request<Incoming>, peer: Peer) -> Result<Answered, Infallible> {
+        let answered = self.answered(request, peer).await?;
+        let status = answered.status();
+        if status.is_client_error() || status.is_server_error() {
+            requests::refused(status.as_u16());
+        }
+        Ok(answered)
+    }
+
+    async fn answered(self, mut request: Request<Incoming>, peer: Peer) -> Result<Answered, Infallible> {
         let is_check = request.method() == Method::POST && sender(request.uri().path()).is_some();
         if is_check {
-            return Ok(self.check(request).await);
+            return Ok(self.check(request, peer).await);
         }
         request.extensions_mut().insert(peer);
         let mut router = self.router;
@@ -62,9 +73,9 @@ impl Service {
         Ok(router.call(request).await?.map(Either::Right))
     }
 
-    async fn check(self, request: Request<Incoming>) -> Answered {
+    async fn check(self, request: Request<Incoming>, peer: Peer) -> Answered {
         let line = Line::begin(request.method(), || ROUTE.into());
-        let answered = match self.checked(request).await {
+        let answered = match self.checked(request, peer).await {
             Ok(answered) => answered,
             Err(error) => error.into_response().map(Either::Right),
         };
@@ -74,11 +85,12 @@ impl Service {
         answered
     }
 
-    async fn checked(self, request: Request<Incoming>) -> Result<Answered, ApiError> {
+    async fn checked(self, request: Request<Incoming>, peer: Peer) -> Result<Answered, ApiError> {
         let (parts, body) = request.into_parts();
         let sender = sender(parts.uri.path()).ok_or_else(ApiError::not_found)?;
-        let target = auth::target(&self.app, &parts.headers, sender)?;
-        let body = JsonBody::read(&parts.headers, body, self.app.max_body_bytes).await?;
+        let target = auth::target(&self.app, peer, &parts.headers, sender)?;
+        let memory = self.app.verified(Owner::Tenant(&target.tenant.config.id));
+        let body = JsonBody::read(&parts.headers, body, self.app.max_body_bytes, memory).await?;
         let text = check::answer_text(target, body).await?;
         Ok(answer::whole(Either::Left(Full::new(text))))
     }

@@ -4,13 +4,17 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
+use super::body::Memory;
+use super::budget::{Budget, Owner};
 use super::error::ApiError;
+use super::guesses::Guesses;
 use super::peer::{self, Peer};
 use crate::gateway::Gateway;
-use crate::registry::Caller;
-use crate::settings::Dialects;
+use crate::registry::{Caller, Denied};
+use crate::settings::{Dialects, Limits};
 
 /// The state that all handlers share. It exists before the gateway has started, so that health checks are answered at once.
 pub struct AppState {
@@ -19,6 +23,9 @@ pub struct AppState {
     /// The largest request body in bytes.
     pub max_body_bytes: usize,
     trusted_proxies: Vec<IpAddr>,
+    unverified: Arc<Budget>,
+    verified: Arc<Budget>,
+    guesses: Guesses,
     /// The settings of the vendors' dialects.
     pub dialects: Dialects,
 }
@@ -36,13 +43,51 @@ pub enum Phase {
 
 impl AppState {
     /// Creates the state without a gateway: [`Phase::Starting`]. `trusted_proxies` are believed about the address of the client.
-    pub fn new(max_body_bytes: usize, trusted_proxies: Vec<IpAddr>, dialects: Dialects) -> Self {
+    pub fn new(
+        max_body_bytes: usize,
+        trusted_proxies: Vec<IpAddr>,
+        dialects: Dialects,
+        limits: &Limits,
+    ) -> Self {
+        let (unverified, verified) = (limits.unverified_body_bytes(), limits.body_bytes(max_body_bytes));
         AppState {
             gateway: OnceLock::new(),
             stopping: AtomicBool::new(false),
             max_body_bytes,
             trusted_proxies,
+            unverified: Budget::new(unverified, unverified / 4),
+            verified: Budget::new(verified, (verified / 2).max(max_body_bytes)),
+            guesses: Guesses::new(limits.wrong_tokens_per_minute()),
             dialects,
+        }
+    }
+
+    /// The address that a request comes from. An unknown peer counts as one address.
+    fn address(&self, peer: Option<Peer>, headers: &HeaderMap) -> IpAddr {
+        let unknown = Peer(IpAddr::from([0, 0, 0, 0]));
+        peer::address(peer.unwrap_or(unknown), headers, &self.trusted_proxies)
+    }
+
+    /// The memory for the body of a request whose author is not known before the body is read.
+    pub fn unverified(&self, peer: Option<Peer>, headers: &HeaderMap) -> Memory<'_> {
+        let address = peer::network(self.address(peer, headers));
+        Memory::unverified(&self.unverified, Owner::Address(address))
+    }
+
+    /// The memory for the body of a request of this owner, who has been authenticated.
+    pub fn verified<'a>(&'a self, owner: Owner<'a>) -> Memory<'a> {
+        Memory::verified(&self.verified, owner)
+    }
+
+    /// Counts a request with an unknown token for the address that it comes from, and returns the denial with which it is
+    /// answered: [`Denied::TooManyGuesses`] if the address has sent too many. Other denials stay what they are.
+    pub fn denied(&self, denied: Denied, peer: Option<Peer>, headers: &HeaderMap) -> Denied {
+        match denied {
+            Denied::UnknownToken => match self.guesses.count(peer::network(self.address(peer, headers))) {
+                Ok(()) => Denied::UnknownToken,
+                Err(wait) => Denied::TooManyGuesses(wait),
+            },
+            other => other,
         }
     }
 

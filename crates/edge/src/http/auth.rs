@@ -10,10 +10,13 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::bearer;
+use super::budget::Owner;
 use super::error::ApiError;
+use super::peer::Peer;
 use crate::gateway::Gateway;
 use crate::ops::Target;
-use crate::registry::{Caller, NATIVE_INTERFACE};
+use crate::registry::{Caller, Denied, NATIVE_INTERFACE};
+use crate::tenant::Tenant;
 use crate::token::TokenDigest;
 
 /// Extracts the caller from a tenant's or sender's token. Counts the request against the token's rate limit.
@@ -41,15 +44,31 @@ pub struct Named {
     pub plugin: Option<String>,
 }
 
+/// An extension of requests whose author has been authenticated: the extractors here insert it, and those of bodies require it.
+#[derive(Clone)]
+pub(super) struct Verified(Option<Arc<Tenant>>);
+
+impl Verified {
+    /// Whose memory the request's body takes.
+    pub(super) fn owner(&self) -> Owner<'_> {
+        self.0.as_ref().map_or(Owner::Operator, |tenant| Owner::Tenant(&tenant.config.id))
+    }
+}
+
 fn token(headers: &HeaderMap) -> Result<TokenDigest, ApiError> {
     bearer(headers).map(TokenDigest::of).ok_or_else(ApiError::missing_token)
 }
 
-fn caller(parts: &Parts, app: &AppState) -> Result<Caller, ApiError> {
+fn caller(parts: &mut Parts, app: &AppState) -> Result<Caller, ApiError> {
     let token = token(&parts.headers)?;
     let registry = app.gateway()?.registry.load();
-    let caller = registry.authenticate(&token)?;
+    let caller = registry.authenticate(&token).map_err(|denied| app.denied(denied, peer(parts), &parts.headers))?;
+    parts.extensions.insert(Verified(Some(Arc::clone(&caller.tenant))));
     Ok(app.placed(caller.clone(), parts, NATIVE_INTERFACE))
+}
+
+fn peer(parts: &Parts) -> Option<Peer> {
+    parts.extensions.get().copied()
 }
 
 /// Returns the list of a sender, for requests that leave no trace in the audit trail, such as checks. Cheaper than
@@ -57,12 +76,12 @@ fn caller(parts: &Parts, app: &AppState) -> Result<Caller, ApiError> {
 ///
 /// # Errors
 /// If the gateway is not ready, the token is missing or unknown, its rate limit is exceeded, the tenant has no such
-/// sender, or the token is for another one.
-pub fn target(app: &AppState, headers: &HeaderMap, sender: &str) -> Result<Target, ApiError> {
+/// sender, or the token is for another one. Unknown tokens are counted for the address of `peer`.
+pub fn target(app: &AppState, peer: Peer, headers: &HeaderMap, sender: &str) -> Result<Target, ApiError> {
     let gateway = app.gateway()?;
     let token = token(headers)?;
     let registry = gateway.registry.load();
-    let caller = registry.authenticate(&token)?;
+    let caller = registry.authenticate(&token).map_err(|denied| app.denied(denied, Some(peer), headers))?;
     Ok(Target::sender(caller, sender)?)
 }
 
@@ -101,8 +120,12 @@ impl FromRequestParts<Arc<AppState>> for Admin {
         let gateway = app.gateway()?;
         let token = token(&parts.headers)?;
         if !gateway.is_admin(&token) {
-            return Err(ApiError::not_the_administrator());
+            return Err(match app.denied(Denied::UnknownToken, peer(parts), &parts.headers) {
+                Denied::UnknownToken => ApiError::not_the_administrator(),
+                denied => denied.into(),
+            });
         }
+        parts.extensions.insert(Verified(None));
         Ok(Admin(Arc::clone(gateway)))
     }
 }

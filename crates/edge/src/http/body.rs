@@ -15,6 +15,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::app_state::AppState;
+use super::auth::Verified;
+use super::buffer::Buffer;
+use super::budget::{Budget, Owner};
 use super::error::ApiError;
 use crate::redact;
 
@@ -28,8 +31,10 @@ pub enum BodyFault {
     },
     /// The connection failed before the end of the body.
     BrokenOff,
-    /// It did not arrive within 30 seconds.
+    /// It did not arrive in time.
     Late,
+    /// Other bodies take all of the memory that there is for bodies.
+    NoMemory,
 }
 
 impl From<BodyFault> for ApiError {
@@ -39,6 +44,9 @@ impl From<BodyFault> for ApiError {
             BodyFault::BrokenOff => ApiError::invalid_request("", "the body ended early; send it again"),
             BodyFault::Late => {
                 ApiError::invalid_request("", "the body did not arrive within 30 seconds; send it again")
+            }
+            BodyFault::NoMemory => {
+                ApiError::unavailable("other requests take all memory for bodies: retry in a moment")
             }
         }
     }
@@ -75,22 +83,79 @@ impl From<Misread> for ApiError {
     }
 }
 
-/// Extracts a body that is declared as JSON, up to `max_body_bytes`. Not parsed yet: see [`parse`](Self::parse).
-pub struct JsonBody(pub Bytes);
+/// Where the memory of a body comes from, and how long the body may take.
+///
+/// No body is read without it. A request's author is authenticated first wherever a header, or the query, has the token.
+#[derive(Clone, Copy)]
+pub struct Memory<'a> {
+    budget: &'a Arc<Budget>,
+    owner: Owner<'a>,
+    /// Bytes that are not counted.
+    free: usize,
+    patience: Duration,
+}
 
-/// How long a client may take to send the body.
+/// Bodies up to this size, of authenticated requests, are not counted: there are no more of them than connections, and counting
+/// would cost each check.
+const FREE: usize = 64 << 10;
+/// How long an authenticated client may take to send the body.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long any other client may take.
+const PATIENCE_UNVERIFIED: Duration = Duration::from_secs(10);
 /// How many bytes beyond the limit are read and discarded. A client that sends the whole body before it reads then gets
 /// the response instead of a connection reset.
 const LINGER_BYTES: u64 = 256 << 20;
+
+impl<'a> Memory<'a> {
+    /// Memory for a body whose author is not known before it is read. Every byte is counted, and the body must arrive within 10
+    /// seconds.
+    pub(super) fn unverified(budget: &'a Arc<Budget>, owner: Owner<'a>) -> Self {
+        Memory { budget, owner, free: 0, patience: PATIENCE_UNVERIFIED }
+    }
+
+    /// Memory for the body of an authenticated request. Bodies over 64 KiB are counted. The body must arrive within 30 seconds.
+    pub(super) fn verified(budget: &'a Arc<Budget>, owner: Owner<'a>) -> Self {
+        Memory { budget, owner, free: FREE, patience: PATIENCE }
+    }
+}
+
+/// A body that was read, and the memory that it takes.
+pub struct Body(Buffer);
+
+impl Body {
+    /// The bytes. They keep what they take of the budget until the last copy is dropped.
+    pub fn into_bytes(self) -> Bytes {
+        self.0.into_bytes()
+    }
+
+    /// The bytes of a body whose author turned out to be known. They are no longer counted.
+    pub fn into_verified(self) -> Bytes {
+        self.0.into_uncounted()
+    }
+}
+
+/// Extracts a body that is declared as JSON, up to `max_body_bytes`. Not parsed yet: see [`parse`](Self::parse).
+///
+/// Must come after an extractor of [`auth`](super::auth), which says whose memory the body takes.
+pub struct JsonBody(pub Bytes);
 
 impl FromRequest<Arc<AppState>> for JsonBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<AppState>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        JsonBody::read(&parts.headers, body, app.max_body_bytes).await
+        let memory = app.verified(owner(&parts)?);
+        JsonBody::read(&parts.headers, body, app.max_body_bytes, memory).await
     }
+}
+
+/// The owner of an authenticated request.
+fn owner(parts: &Parts) -> Result<Owner<'_>, ApiError> {
+    let verified = parts.extensions.get::<Verified>().ok_or_else(|| {
+        tracing::error!("a handler reads the body of a request before it authenticates it");
+        ApiError::internal()
+    })?;
+    Ok(verified.owner())
 }
 
 impl JsonBody {
@@ -100,11 +165,16 @@ impl JsonBody {
     /// If the body can't be read: see [`read`].
     /// [`UnsupportedMediaType`](portcullis_api::ErrorCode::UnsupportedMediaType) if it is not declared as
     /// `application/json`.
-    pub async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Self, ApiError>
+    pub async fn read<B>(
+        headers: &HeaderMap,
+        body: B,
+        limit: usize,
+        memory: Memory<'_>,
+    ) -> Result<Self, ApiError>
     where
         B: HttpBody<Data = Bytes> + Unpin,
     {
-        let bytes = read(body, limit).await?;
+        let bytes = read(body, limit, memory).await?.into_bytes();
         if is_declared(headers, "application/json") {
             Ok(JsonBody(bytes))
         } else {
@@ -114,6 +184,8 @@ impl JsonBody {
 }
 
 /// Extracts a body that is declared as `application/wasm` or `application/octet-stream`, up to `max_body_bytes`.
+///
+/// Must come after an extractor of [`auth`](super::auth).
 pub struct ComponentBody(pub Bytes);
 
 impl FromRequest<Arc<AppState>> for ComponentBody {
@@ -121,35 +193,56 @@ impl FromRequest<Arc<AppState>> for ComponentBody {
 
     async fn from_request(request: Request, app: &Arc<AppState>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body, app.max_body_bytes).await?;
+        let bytes = read(body, app.max_body_bytes, app.verified(owner(&parts)?)).await?.into_bytes();
         let is_component = is_declared(&parts.headers, "application/wasm")
             || is_declared(&parts.headers, "application/octet-stream");
         if is_component { Ok(ComponentBody(bytes)) } else { Err(ApiError::not_a_component()) }
     }
 }
 
-/// Reads a whole body of at most `limit` bytes, within 30 seconds.
+/// Reads a whole body of at most `limit` bytes.
 ///
 /// Most bodies arrive together with the head, and are complete after the connection's task has run once. These never
 /// start the timer, which would cost a twentieth of a check. A body of one frame is not copied.
 ///
 /// # Errors
-/// If the body is too large, ends early or is late. Up to 256 MiB beyond the limit are read and discarded first.
+/// If the body is too large, ends early or is late, or if there is no memory for it within 2 seconds. Of a body that is too
+/// large, up to 256 MiB are read and discarded first.
 ///
 /// # Panics
 /// If the body is not complete at once, and there is no Tokio runtime with a timer.
-pub async fn read<B>(body: B, limit: usize) -> Result<Bytes, BodyFault>
+pub async fn read<B>(body: B, limit: usize, memory: Memory<'_>) -> Result<Body, BodyFault>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
-    let mut reading = pin!(collect(body, limit));
+    read_seen(body, limit, memory, |_| {}).await
+}
+
+/// Like [`read`]. Calls `seen` with each piece of the body, in order, as it arrives.
+///
+/// # Errors
+/// Those of [`read`].
+///
+/// # Panics
+/// As [`read`] does.
+pub async fn read_seen<B>(
+    body: B,
+    limit: usize,
+    memory: Memory<'_>,
+    seen: impl FnMut(&[u8]),
+) -> Result<Body, BodyFault>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let patience = memory.patience;
+    let mut reading = pin!(collect(body, limit, memory, seen));
     for _ in 0..2 {
         if let Poll::Ready(read) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
             return read;
         }
         tokio::task::yield_now().await;
     }
-    tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Err(BodyFault::Late))
+    tokio::time::timeout(patience, reading).await.unwrap_or(Err(BodyFault::Late))
 }
 
 /// Whether the `Content-Type` is this media type, with any parameters. Ignores case.
@@ -159,35 +252,38 @@ pub fn is_declared(headers: &HeaderMap, media_type: &str) -> bool {
     kind.eq_ignore_ascii_case(media_type)
 }
 
-async fn collect<B>(mut body: B, limit: usize) -> Result<Bytes, BodyFault>
+async fn collect<B>(
+    mut body: B,
+    limit: usize,
+    memory: Memory<'_>,
+    mut seen: impl FnMut(&[u8]),
+) -> Result<Body, BodyFault>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
-    let mut first = Bytes::new();
-    let mut rest = Vec::new();
+    let declared = body.size_hint().exact();
+    let mut is_too_large = declared.is_some_and(|length| length > limit as u64);
     let mut length = 0_u64;
+    let mut buffer = Buffer::new(limit, memory.free);
+    if !is_too_large {
+        let declared = declared.and_then(|length| usize::try_from(length).ok());
+        buffer.expect(declared, memory.budget, memory.owner).await?;
+    }
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         let Ok(data) = frame.map_err(|_| BodyFault::BrokenOff)?.into_data() else { continue };
         length += data.len() as u64;
-        if length > limit as u64 {
-            (first, rest) = (Bytes::new(), Vec::new());
+        if is_too_large || length > limit as u64 {
+            is_too_large = true;
+            buffer.discard();
             if length > limit as u64 + LINGER_BYTES {
                 break;
             }
-        } else if length == data.len() as u64 {
-            // Most bodies are one frame, and need no copy.
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&std::mem::take(&mut first));
-            }
-            rest.extend_from_slice(&data);
+            continue;
         }
+        seen(&data);
+        buffer.push(data, memory.budget, memory.owner).await?;
     }
-    if length > limit as u64 {
-        return Err(BodyFault::TooLarge { limit });
-    }
-    Ok(if rest.is_empty() { first } else { rest.into() })
+    if is_too_large { Err(BodyFault::TooLarge { limit }) } else { Ok(Body(buffer)) }
 }
 
 impl JsonBody {

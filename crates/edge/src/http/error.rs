@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use portcullis_api::{Detail, ErrorBody, ErrorCode, ErrorObject};
@@ -13,6 +13,7 @@ use tracing::error;
 
 use super::answer;
 use crate::gateway::AdminError;
+use crate::log_limit::LogLimit;
 use crate::ops::{Panicked, Refusal, RowError, RowProblem};
 use crate::registry::{Denied, RateLimited};
 
@@ -24,6 +25,8 @@ pub struct ApiError {
     details: Vec<Detail>,
     /// `Retry-After` in seconds.
     retry_after: Option<u64>,
+    /// Whether the response closes the connection.
+    closes: bool,
 }
 
 /// The most details in a response.
@@ -33,7 +36,7 @@ impl ApiError {
     /// Creates an error without details. The message is for people: what is wrong, and what to do about it. It must not
     /// contain a number or a token.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        ApiError { code, message: message.into(), details: Vec::new(), retry_after: None }
+        ApiError { code, message: message.into(), details: Vec::new(), retry_after: None, closes: false }
     }
 
     fn with_details(mut self, details: impl IntoIterator<Item = Detail>) -> Self {
@@ -145,6 +148,19 @@ impl ApiError {
         error
     }
 
+    /// Too many requests with unknown tokens came from the client's address. The response has `Retry-After`, and closes the
+    /// connection.
+    pub fn too_many_guesses(wait: RateLimited) -> Self {
+        let message = format!(
+            "the token is unknown, and too many unknown ones came from this address: use one that the gateway's \
+             administrator has configured, or retry in {} s",
+            wait.seconds()
+        );
+        let mut error = Self::new(ErrorCode::TooManyRequests, message);
+        (error.retry_after, error.closes) = (Some(wait.seconds()), true);
+        error
+    }
+
     /// A bug. The caller must log what happened, because the response does not say.
     pub fn internal() -> Self {
         let message = "the request failed because of a bug in the gateway: tell its administrator the time, for the log";
@@ -230,16 +246,24 @@ impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::UnknownToken => Self::invalid_token(),
+            Denied::TooManyGuesses(wait) => Self::too_many_guesses(wait),
             Denied::RateLimited(wait) => Self::rate_limited(wait),
         }
     }
 }
 
-/// Logs an error of the ledger with its causes. Responses don't contain them.
+/// Lines about errors of the ledger: a full disk fails every write.
+static LEDGER_ERRORS: LogLimit = LogLimit::new(50);
+
+/// Logs an error of the ledger with its causes, at a bounded rate. Responses don't contain them.
 pub fn log_ledger_error(error: &LedgerError) {
+    if !LEDGER_ERRORS.admits() {
+        return;
+    }
     let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    error!(%error, causes = causes.join(": "), "the ledger failed");
+    let suppressed = LEDGER_ERRORS.suppressed();
+    error!(%error, causes = causes.join(": "), suppressed, "the ledger failed");
 }
 
 impl From<LedgerError> for ApiError {
@@ -304,7 +328,7 @@ impl From<PluginStoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let ApiError { code, message, details, retry_after } = self;
+        let ApiError { code, message, details, retry_after, closes } = self;
         // A test checks that the status of every code is valid.
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let error = ErrorObject { code: code.as_str().to_owned(), message: message.into_owned(), details };
@@ -321,6 +345,9 @@ impl IntoResponse for ApiError {
         }
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if closes {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

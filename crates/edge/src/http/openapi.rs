@@ -202,7 +202,7 @@ impl Operation {
                     || !self.query.is_empty()
                     || self.auth == Auth::Admin && path.contains("{tenant}")
             }
-            ErrorCode::TooManyRequests => self.auth == Auth::Tenant,
+            ErrorCode::TooManyRequests => self.auth != Auth::Nobody,
             ErrorCode::SenderNotAllowed => {
                 self.auth == Auth::Tenant && (path.contains("{sender}") || path.contains("/tenant/"))
             }

@@ -1,6 +1,6 @@
 //! The address that a request comes from.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::HeaderMap;
 
@@ -24,6 +24,14 @@ pub fn address(peer: Peer, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
     last.and_then(|last| last.trim().parse::<IpAddr>().ok()).map_or(peer, |address| address.to_canonical())
 }
 
+/// Returns the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address, all of which one subscriber has.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address => address,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +49,13 @@ mod tests {
         assert_eq!(address(Peer(ip("10.0.0.6")), &headers, &[ip("10.0.0.5")]), ip("10.0.0.6"));
         headers.insert(FORWARDED_FOR, "unknown".parse().unwrap());
         assert_eq!(address(proxy, &headers, &[ip("10.0.0.5")]), ip("10.0.0.5"));
+    }
+
+    #[test]
+    fn one_subscriber_has_one_network() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
@@ -12,6 +13,9 @@ use axum::http::{Method, Response as HttpResponse};
 use axum::response::Response;
 use tracing::{Level, debug, enabled, info};
 use uuid::Uuid;
+
+use crate::log_limit::LogLimit;
+use crate::metrics::requests;
 
 /// The id of a request whose response contains it. Insert it as an extension of the response, and it is logged.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +39,12 @@ impl std::fmt::Display for RequestId {
     }
 }
 
-/// Wraps a handler to log its requests: method, route, status and duration in microseconds. The path is not logged,
-/// because it may contain a number.
+/// Wraps a handler to log its requests: method, route, status and duration in microseconds. Nothing that a client wrote is
+/// logged: not the path, and of methods only those that [`method`] knows.
 ///
-/// Successful checks and health checks are logged at level `debug`, everything else at `info`. At `info`, checks would
-/// drown the log.
+/// Successful checks, health checks and the OpenAPI documents are logged at level `debug`, everything else at `info`. At
+/// `info`, checks would drown the log. Refused requests are counted, and logged at a bounded rate per status, because anybody
+/// can cause them: see [`report_suppressed`].
 ///
 /// This wraps the handler instead of adding a layer to the route, which would cost a tenth of a check.
 #[derive(Clone)]
@@ -64,7 +69,7 @@ where
 /// A log line in progress: what is known about a request before its response.
 pub struct Line {
     start: Instant,
-    method: Method,
+    method: &'static str,
     route: Cow<'static, str>,
 }
 
@@ -90,20 +95,88 @@ impl Line {
     /// Starts the clock. Returns `None` if the level `info` is disabled. `route` is the route's pattern, never the path.
     #[inline]
     pub fn begin(method: &Method, route: impl FnOnce() -> Cow<'static, str>) -> Option<Self> {
-        enabled!(Level::INFO).then(|| Line { start: Instant::now(), method: method.clone(), route: route() })
+        enabled!(Level::INFO).then(|| Line {
+            start: Instant::now(),
+            method: self::method(method),
+            route: route(),
+        })
     }
 
     /// Logs the request with the status of its response, and its [`RequestId`] if it has one.
     pub fn log<B>(&self, response: &HttpResponse<B>) {
-        let (method, route) = (&self.method, &*self.route);
+        let (method, route) = (self.method, &*self.route);
         let status = response.status().as_u16();
         let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let is_frequent = route.ends_with("/check") || matches!(route, "/healthz" | "/readyz" | "/metrics");
         let request_id = response.extensions().get::<RequestId>().map(tracing::field::display);
-        if is_frequent && status < 400 {
+        let is_quiet = if status < 400 { is_frequent(route) } else { !limit(status).admits() };
+        if is_quiet {
             debug!(%method, route, status, micros, request_id, "request");
         } else {
             info!(%method, route, status, micros, request_id, "request");
+        }
+    }
+}
+
+/// Whether successful requests of a route are too many, or too easily had by anybody, for the level `info`.
+fn is_frequent(route: &str) -> bool {
+    route.ends_with("/check")
+        || route.ends_with("/openapi.json")
+        || matches!(route, "/healthz" | "/readyz" | "/metrics")
+}
+
+/// The name of a method in logs: that of a standard method, or `other`. Anything else is a client's text.
+pub fn method(method: &Method) -> &'static str {
+    const KNOWN: [(Method, &str); 9] = [
+        (Method::GET, "GET"),
+        (Method::POST, "POST"),
+        (Method::DELETE, "DELETE"),
+        (Method::PUT, "PUT"),
+        (Method::HEAD, "HEAD"),
+        (Method::PATCH, "PATCH"),
+        (Method::OPTIONS, "OPTIONS"),
+        (Method::TRACE, "TRACE"),
+        (Method::CONNECT, "CONNECT"),
+    ];
+    KNOWN.iter().find(|(known, _)| known == method).map_or("other", |(_, name)| name)
+}
+
+/// The most lines about refused requests with one status, in 10 seconds.
+const LINES: u32 = 50;
+/// The statuses of refused requests.
+const STATUSES: std::ops::Range<u16> = 400..600;
+
+/// The limits of lines, by status from 400 on: a flood of one status does not hide the others.
+static LIMITS: LazyLock<Vec<LogLimit>> =
+    LazyLock::new(|| STATUSES.map(|_| LogLimit::new(LINES)).collect());
+/// Statuses out of range, which no handler uses.
+static OF_OTHERS: LogLimit = LogLimit::new(LINES);
+
+fn limit(status: u16) -> &'static LogLimit {
+    let index = status.checked_sub(STATUSES.start).map(usize::from);
+    index.and_then(|index| LIMITS.get(index)).unwrap_or(&OF_OTHERS)
+}
+
+/// Logs how many refused requests were not logged since the last call, by status. To be called every few seconds.
+pub fn report_suppressed() {
+    for (status, limit) in STATUSES.zip(&*LIMITS) {
+        let suppressed = limit.suppressed();
+        if suppressed > 0 {
+            info!(status, suppressed, "more requests were refused with this status, and not logged");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_standard_methods_are_named() {
+        for name in ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT", "PATCH"] {
+            assert_eq!(method(&name.parse().unwrap()), name);
+        }
+        for other in ["46732001122", "get", "PROPFIND"] {
+            assert_eq!(method(&other.parse().unwrap()), "other");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! number, a token, or text from a plugin. Events are counted when they occur. Gauges are computed on each scrape.
 
 mod gauges;
+pub mod requests;
 mod tenant;
 
 use std::sync::Mutex;
@@ -111,6 +112,7 @@ impl Metrics {
             Unit::Seconds,
             stage_seconds.clone(),
         );
+        requests::register(&mut registry);
         let stand = Mutex::new(Gauges::register(&mut registry));
         Metrics {
             registry,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::HeaderValue;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{CONNECTION, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use crate::AppState;
 use crate::gateway::Gateway;
+use crate::http::budget::Owner;
 use crate::http::request_log::{Logged, RequestId};
 use crate::http::{bearer, body};
 use crate::ops::Target;
@@ -27,14 +28,38 @@ use portcullis_api::settings::Dialect;
 
 /// The largest body in bytes. Many times the size of the largest valid request of any dialect.
 const MAX_BODY: usize = 1 << 20;
+/// The largest body that has the token in it, in bytes. Such requests are about one person.
+const MAX_UNVERIFIED_BODY: usize = 64 << 10;
 
 /// A dialect: its name, and its error responses.
 pub trait Speaks: Send + Sync + 'static {
     /// Which dialect it is.
     const DIALECT: Dialect;
 
+    /// Says where a request's token is. Nothing of a body is read before the token is known to be valid, unless it is in the
+    /// body itself.
+    fn credential(parts: &Parts) -> Credential;
+
     /// Creates the response for a fault, in the vendor's status, code and body. [`refusal`] adds `Retry-After`.
     fn fault(fault: &Fault, context: &Context<'_>) -> Response;
+}
+
+/// Where the token of a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// In the head.
+    Known(TokenDigest),
+    /// It should be in the head, and is not.
+    Missing,
+    /// In the body, if anywhere.
+    InBody,
+}
+
+impl From<Option<TokenDigest>> for Credential {
+    /// A token of the head; `None` if it is not there.
+    fn from(token: Option<TokenDigest>) -> Self {
+        token.map_or(Credential::Missing, Credential::Known)
+    }
 }
 
 /// What an error response may contain besides the fault.
@@ -57,7 +82,8 @@ pub struct Call {
     pub id: RequestId,
     dialect: Dialect,
     params: Vec<(String, String)>,
-    /// The body. At most 1 MiB and `max_body_bytes`.
+    /// The body. At most 1 MiB and `max_body_bytes`; at most 64 KiB if it has the token. Empty, and not read, if the head has no
+    /// valid token and should have one: [`caller`](Self::caller) fails then.
     pub body: Bytes,
 }
 
@@ -97,7 +123,7 @@ where
     let path = parts.uri.path().to_owned();
     let at_hand = Arc::clone(&app);
     let done = async {
-        let body = take(body, &app).await?;
+        let body = take::<S>(&parts, body, &app).await?;
         let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         work(Call { app, parts, id, dialect: S::DIALECT, params, body }).await
     };
@@ -112,18 +138,36 @@ where
 pub fn refusal<S: Speaks>(fault: &Fault, context: &Context<'_>) -> Response {
     let mut response = S::fault(fault, context);
     let seconds = match fault {
-        Fault::RateLimited(wait) => Some(wait.seconds()),
+        Fault::RateLimited(wait) | Fault::TooManyGuesses(wait) => Some(wait.seconds()),
         Fault::Unavailable => Some(1),
         _ => None,
     };
     if let Some(seconds) = seconds {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if let Fault::TooManyGuesses(_) = fault {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
-async fn take(body: Body, app: &AppState) -> Result<Bytes, Fault> {
-    Ok(body::read(body, app.max_body_bytes.min(MAX_BODY)).await?)
+/// Reads the body, unless the request can't be accepted anyway. The handler says why, in the order in which the vendor looks at
+/// a request.
+async fn take<S: Speaks>(parts: &Parts, body: Body, app: &AppState) -> Result<Bytes, Fault> {
+    let token = match S::credential(parts) {
+        Credential::Known(token) => token,
+        Credential::Missing => return Ok(Bytes::new()),
+        Credential::InBody => {
+            let memory = app.unverified(parts.extensions.get().copied(), &parts.headers);
+            let limit = app.max_body_bytes.min(MAX_UNVERIFIED_BODY);
+            return Ok(body::read(body, limit, memory).await?.into_bytes());
+        }
+    };
+    let Ok(gateway) = app.open_gateway() else { return Ok(Bytes::new()) };
+    let registry = gateway.registry.load_full();
+    let Some(tenant) = registry.tenant_of(&token) else { return Ok(Bytes::new()) };
+    let memory = app.verified(Owner::Tenant(&tenant.config.id));
+    Ok(body::read(body, app.max_body_bytes.min(MAX_BODY), memory).await?.into_bytes())
 }
 
 fn named(mut response: Response, id: RequestId) -> Response {
@@ -154,11 +198,7 @@ impl Call {
 
     /// The first header with this name, trimmed. `None` if it is missing or empty.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.parts
-            .headers
-            .get(name)
-            .map(|value| value.as_bytes().trim_ascii())
-            .filter(|value| !value.is_empty())
+        header_of(&self.parts, name)
     }
 
     /// Whether the body is declared as something other than JSON. A missing `Content-Type` counts as JSON.
@@ -187,7 +227,8 @@ impl Call {
     /// against the token's rate limit.
     ///
     /// # Errors
-    /// [`Fault::Unavailable`], [`Fault::WrongCredential`] if the token is unknown, or [`Fault::RateLimited`].
+    /// [`Fault::Unavailable`]; [`Fault::WrongCredential`] if the token is unknown, or [`Fault::TooManyGuesses`] if too many such
+    /// tokens came from the address; [`Fault::RateLimited`].
     pub fn caller(&self, token: &[u8]) -> Result<Caller, Fault> {
         self.caller_with(&TokenDigest::of(token))
     }
@@ -198,7 +239,9 @@ impl Call {
     /// Those of [`caller`](Self::caller).
     pub fn caller_with(&self, token: &TokenDigest) -> Result<Caller, Fault> {
         let registry = self.gateway()?.registry.load();
-        let caller = registry.authenticate(token)?;
+        let caller = registry.authenticate(token).map_err(|denied| {
+            self.app.denied(denied, self.parts.extensions.get().copied(), &self.parts.headers)
+        })?;
         Ok(self.app.placed(caller.clone(), &self.parts, self.dialect.as_str()))
     }
 
@@ -225,6 +268,11 @@ impl Call {
         }
         Ok(Target::sender(caller, sender.id.as_str())?.of_vendor())
     }
+}
+
+/// The first header with this name, trimmed. `None` if it is missing or empty.
+pub fn header_of<'a>(parts: &'a Parts, name: &str) -> Option<&'a [u8]> {
+    parts.headers.get(name).map(|value| value.as_bytes().trim_ascii()).filter(|value| !value.is_empty())
 }
 
 /// Checks that every row of a write had an effect.

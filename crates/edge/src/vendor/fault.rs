@@ -58,6 +58,8 @@ pub enum Fault {
     EntryNotFound,
     /// The token's rate limit is exceeded.
     RateLimited(RateLimited),
+    /// The token is unknown, and too many unknown ones came from the client's address. The response closes the connection.
+    TooManyGuesses(RateLimited),
     /// Nothing is at this path.
     NotFound,
     /// The path does not accept this method.
@@ -83,6 +85,7 @@ impl From<BodyFault> for Fault {
             BodyFault::TooLarge { limit } => Fault::TooLarge { limit },
             BodyFault::BrokenOff => Fault::malformed("", "the body broke off"),
             BodyFault::Late => Fault::malformed("", "the body did not arrive in time"),
+            BodyFault::NoMemory => Fault::Unavailable,
         }
     }
 }
@@ -110,6 +113,7 @@ impl From<Denied> for Fault {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::UnknownToken => Fault::WrongCredential,
+            Denied::TooManyGuesses(wait) => Fault::TooManyGuesses(wait),
             Denied::RateLimited(wait) => Fault::RateLimited(wait),
         }
     }

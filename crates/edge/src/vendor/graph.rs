@@ -1,6 +1,7 @@
 //! Requests to Meta's Graph API, and its errors. The dialect answers some of them, and the proxy forwards others.
 
 use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use base64::Engine as _;
@@ -9,7 +10,7 @@ use portcullis_api::settings::Dialect;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::call::{Call, Context, Speaks};
+use super::call::{Call, Context, Credential, Speaks};
 use super::fault::Fault;
 use crate::http::request_log::RequestId;
 use crate::http::{answer, bearer, token_of};
@@ -115,6 +116,10 @@ fn trace(id: RequestId) -> String {
 impl Speaks for Meta {
     const DIALECT: Dialect = Dialect::Meta;
 
+    fn credential(parts: &Parts) -> Credential {
+        token(&parts.headers, &parts.uri).into()
+    }
+
     fn fault(fault: &Fault, context: &Context<'_>) -> Response {
         let (status, kind, code, message, details) = error_parts(fault);
         let error_subcode = matches!(fault, Fault::SenderUnknown | Fault::SenderMissing).then_some(33);
@@ -195,7 +200,7 @@ fn error_parts(fault: &Fault) -> ErrorParts {
             "(#139102) Blocklist concurrent update".to_owned(),
             Some("The blocklist has changed: version_id does not match, begin again".to_owned()),
         ),
-        Fault::RateLimited(wait) => (
+        Fault::RateLimited(wait) | Fault::TooManyGuesses(wait) => (
             StatusCode::TOO_MANY_REQUESTS,
             OAUTH,
             130_429,
