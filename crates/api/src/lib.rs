@@ -21,6 +21,7 @@ pub mod requested;
 pub mod settings;
 mod status;
 mod tenants;
+mod url;
 mod words;
 mod write;
 
@@ -38,6 +39,7 @@ pub use plugins::{PluginAnswer, PluginPutAnswer, PluginsAnswer, VersionAnswer};
 pub use portcullis_msisdn::Direction;
 pub use status::{ListPlugin, ListState, ListStatus, TenantStatus};
 pub use tenants::{ManagedBy, RemovedAnswer, TenantAnswer, TenantsAnswer};
+pub use url::{is_masked_url, masked_url};
 pub use words::{Actor, AnsweredBy, GivenSource, HoldKind, LiftedHold, ListKind, Outcome, Source};
 pub use write::{BlockEntry, BlockRequest, InvalidRow, OnInvalid, UnblockRequest, WriteAnswer, WriteResult};
 

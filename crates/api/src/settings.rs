@@ -314,13 +314,18 @@ fn one_gib() -> u64 {
 }
 
 impl Tenant {
-    /// Replaces every secret except tokens with [`MASK`], for showing to an administrator. Tokens stay as they are, so
-    /// they must be digests already.
+    /// Replaces every secret except tokens with [`MASK`], also those in URLs, for showing to an administrator. Tokens stay as
+    /// they are, so they must be digests already.
     pub fn masked(mut self) -> Self {
         let senders = self.senders.iter_mut().filter_map(|sender| sender.access_token.as_mut());
         let events = self.events.iter_mut().map(|events| &mut events.secret);
         for secret in self.access_token.iter_mut().chain(events).chain(senders) {
             MASK.clone_into(&mut secret.0);
+        }
+        let of_senders = self.senders.iter_mut().flat_map(|sender| [&mut sender.callback_url, &mut sender.quarantine_url]);
+        let urls = [&mut self.next_hops.outbound, &mut self.next_hops.inbound].into_iter().chain(of_senders);
+        for url in urls.flatten().chain(self.events.iter_mut().map(|events| &mut events.url)) {
+            *url = masked_url(url);
         }
         self
     }

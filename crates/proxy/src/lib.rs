@@ -8,10 +8,10 @@ mod confirmations;
 mod events;
 #[doc(hidden)]
 pub mod fuzz;
-mod idle_timeout_body;
 mod message;
 mod outbound;
 mod people;
+mod relay;
 mod route;
 pub mod settings;
 mod verdict;
@@ -40,6 +40,9 @@ pub struct Proxy {
     app: Arc<AppState>,
     client: Client,
     concurrency: ConcurrencyLimit,
+    /// Long bodies on their way, from clients and to them, whose pace the clients set. They have limits of their own, so that slow
+    /// clients don't stop messages.
+    streams: ConcurrencyLimit,
     meta: MetaSettings,
     upstream_timeout: Duration,
     callback_timeout: Duration,
@@ -62,6 +65,7 @@ impl Proxy {
             app,
             client: Client::new()?,
             concurrency: ConcurrencyLimit::new(settings.max_in_flight, settings.max_in_flight_per_tenant),
+            streams: ConcurrencyLimit::new(settings.max_in_flight, settings.max_in_flight_per_tenant),
             meta,
             upstream_timeout: Duration::from_secs(settings.upstream_timeout_seconds),
             callback_timeout: Duration::from_secs(settings.callback_timeout_seconds),

@@ -87,7 +87,7 @@ pub fn check(proxy: &TrafficSettings, meta: &MetaSettings, root: &FieldPath, pro
     }
     let urls = [("upstream", &meta.upstream), ("default_callback_url", &meta.default_callback_url)];
     for (key, url) in urls {
-        if url.as_ref().is_some_and(|url| !is_http_url(url)) {
+        if url.as_deref().is_some_and(|url| !is_http_url(url)) {
             problem(
                 in_meta.key(key),
                 "not an http:// or https:// URL with a host; write it like https://graph.facebook.com",

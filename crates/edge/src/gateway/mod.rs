@@ -17,7 +17,7 @@ pub use error::SettingsError;
 
 use crate::metrics::Metrics;
 use crate::registry::Registry;
-use crate::settings::{FieldPath, TenantConfig, UniqueIds};
+use crate::settings::{FieldPath, TenantConfig, UniqueIds, is_open_hop};
 use crate::tenant::{Origin, Tenant};
 use crate::token::TokenDigest;
 use portcullis_api::settings as typed;
@@ -135,10 +135,28 @@ fn without_unmatchable_words(typed: &typed::Tenant) -> typed::Tenant {
     typed
 }
 
+/// Takes out next hops whose host a message would choose. Earlier versions accepted and stored them. Today they are refused, which
+/// must not prevent the gateway from starting: nothing is sent to them.
+fn without_open_hops(typed: &mut typed::Tenant) {
+    for hop in [&mut typed.next_hops.outbound, &mut typed.next_hops.inbound] {
+        if hop.take_if(|hop| is_open_hop(hop)).is_some() {
+            warn!(
+                tenant = typed.id,
+                "refusing messages for a next hop whose host comes from a placeholder: send the tenant's settings with a fixed host"
+            );
+        }
+    }
+}
+
 /// Validates the stored settings of a tenant of the admin API.
 fn checked_again(typed: &typed::Tenant) -> Result<TenantConfig, SettingsError> {
     let mut problems = Vec::new();
-    let typed = &without_unmatchable_words(typed);
-    TenantConfig::check(typed, &FieldPath::default(), &mut problems)
-        .ok_or_else(|| SettingsError::Stale { tenant: typed.id.clone(), problems })
+    let stored = without_unmatchable_words(typed);
+    let mut closed = stored.clone();
+    without_open_hops(&mut closed);
+    let mut config = TenantConfig::check(&closed, &FieldPath::default(), &mut problems)
+        .ok_or_else(|| SettingsError::Stale { tenant: stored.id.clone(), problems })?;
+    // They stay configured, so that their messages fail, instead of being allowed without being sent.
+    config.next_hops = stored.next_hops;
+    Ok(config)
 }

@@ -2,13 +2,14 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use axum::http::Uri;
 use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Msisdn;
 
 use super::problem::{FieldPath, Problem};
+use super::url::{self, is_http_url};
 use crate::number::Region;
 use crate::token::TokenDigest;
+use portcullis_api::is_masked_url;
 use portcullis_api::settings::{
     self as typed, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Secret, TenantDialects,
     UnreadableInbound,
@@ -156,7 +157,14 @@ impl TenantConfig {
             EventsConfig { url: events.url.clone(), secret: events.secret.clone() }
         });
         for (key, url) in [("outbound", &typed.next_hops.outbound), ("inbound", &typed.next_hops.inbound)] {
-            check.url(url.as_ref().map(|url| plain_url(url)).as_deref(), place.key("next_hops").key(key));
+            let place = place.key("next_hops").key(key);
+            if url.as_deref().is_some_and(url::is_open) {
+                let what = "the scheme, the host and the port can't come from a message, which would choose where it goes; put \
+                    placeholders into the path or the query, as in http://127.0.0.1:9000/send?to={recipient}";
+                check.problem(place, what);
+            } else {
+                check.url(url.as_deref().map(url::filled_in).as_deref(), place);
+            }
         }
         let senders: Vec<Option<SenderConfig>> = typed
             .senders
@@ -279,7 +287,10 @@ impl Check<'_> {
     }
 
     fn url(&mut self, url: Option<&str>, place: FieldPath) {
-        if url.is_some_and(|url| !is_http_url(url)) {
+        if url.is_some_and(is_masked_url) {
+            let what = "this has a placeholder for a secret that is not shown; write the URL with the secret itself";
+            self.problem(place, what);
+        } else if url.is_some_and(|url| !is_http_url(url)) {
             let what = "not an http:// or https:// URL with a host; write it like http://127.0.0.1:9000/in";
             self.problem(place, what);
         }
@@ -357,18 +368,6 @@ impl Check<'_> {
         }
         Some(text.to_owned())
     }
-}
-
-/// A next hop's URL with its placeholders filled in, for validation.
-fn plain_url(url: &str) -> String {
-    ["{sender}", "{recipient}", "{body}"].iter().fold(url.to_owned(), |url, name| url.replace(name, "x"))
-}
-
-/// Whether the text is an `http` or `https` URL with a host.
-pub fn is_http_url(text: &str) -> bool {
-    text.parse::<Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-    })
 }
 
 /// Whether a value contains a TOML date. JSON has none, and the TOML parser represents it as a table with this key.

@@ -143,7 +143,9 @@ fn is_within_sender(path: &[String], asks: bool, fields: &[Field]) -> bool {
     };
     let expands = named("fields").iter().any(|fields| fields.contains(['{', '(']));
     match path {
-        [node, ..] if node == OWN => !expands,
+        // The number itself has the URL of its webhooks, and these edges say whose it is, and where its calls go.
+        [node] if node == OWN => asks && !expands,
+        [node, edge, ..] if node == OWN => !expands && !OF_TENANT.contains(&edge.as_str()),
         // A request that asks Meta who owns a medium.
         [node] => {
             asks && node.bytes().all(|byte| byte.is_ascii_digit())
@@ -153,6 +155,10 @@ fn is_within_sender(path: &[String], asks: bool, fields: &[Field]) -> bool {
         _ => false,
     }
 }
+
+/// Edges of a phone number that a sender's client must not reach.
+const OF_TENANT: [&str; 7] =
+    ["settings", "register", "deregister", "request_code", "verify_code", "subscribed_apps", "username"];
 
 /// All readings of a path as segments without a version, and the queries that it may contain.
 fn paths(path: &str) -> (Vec<Vec<String>>, Vec<String>) {

@@ -144,6 +144,14 @@ pub(crate) fn attacks() -> Vec<Raw> {
             &format!(r#"{{"source_waba_id":"{OTHER_ACCOUNT}"}}"#),
         ),
         post(&format!("/v25.0/{OWN_ACCOUNT}/subscribed_apps"), "{}").of_sender(),
+        post(
+            &format!("/v25.0/{OWN}"),
+            r#"{"webhook_configuration":{"override_callback_uri":"https://a.example","verify_token":"x"}}"#,
+        )
+        .of_sender(),
+        post(&at("settings"), r#"{"calling":{"sip":{"status":"ENABLED"}}}"#).of_sender(),
+        get(&at("settings?include_sip_credentials=true")).of_sender(),
+        Raw::new("POST", &at("deregister"), None, "").of_sender(),
         get(&format!("/v25.0/{OWN_ACCOUNT}")).of_sender(),
         get(&format!("/v25.0/{SECOND}")).of_sender(),
         Raw::new("DELETE", &format!("/v25.0/1234567890123456?phone_number_id={OWN}"), None, "").of_sender(),

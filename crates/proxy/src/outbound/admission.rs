@@ -16,6 +16,7 @@ use super::parameter::TOKEN;
 use super::path::{GraphPath, Node, PathError};
 use super::query::{self, Parameters, Query, QueryError};
 use super::rules::{Rule, Rules};
+use super::scope;
 use super::upload::UploadError;
 use crate::allowed_edge::{AllowedEdge, reaches_people};
 use portcullis_edge::vendor::graph;
@@ -99,10 +100,15 @@ pub(super) enum Refused {
     #[error("the request names a sender or an account that this token is not for")]
     AnotherS,
     #[error(
-        "this token is for one sender: it reaches paths that begin with that sender's phone-number-id, and media with GET; \
-         anything else needs a token of the tenant"
+        "this token is for one sender: it reaches what that sender sends, below its phone-number-id, and media with GET; anything \
+         else needs a token of the tenant"
     )]
     BeyondSender,
+    #[error(
+        "this token is for one sender, and {method} {shape} changes or shows more than what that sender sends: it needs a token of \
+         the tenant"
+    )]
+    OfTenant { method: Method, shape: String },
     #[error(
         "this token is for one sender: fields are names with commas between them, and nothing is expanded"
     )]
@@ -128,6 +134,7 @@ impl Refused {
             self,
             Refused::AnotherS
                 | Refused::BeyondSender
+                | Refused::OfTenant { .. }
                 | Refused::Expansion
                 | Refused::Fields(FieldsError::AnotherS)
                 | Refused::Multipart(MultipartError::AnotherS { .. })
@@ -179,11 +186,14 @@ impl<'g> Gate<'g> {
             (true, false) => Parameters::Sending,
             (false, _) => Parameters::Harmless,
         };
-        if self.owners.reach() == Reach::Tenant
-            || owner == Owner::Number
-            || !self.rules.hold(Rule::SenderScope)
-        {
+        if self.owners.reach() == Reach::Tenant || !self.rules.hold(Rule::SenderScope) {
             return Ok(parameters);
+        }
+        if owner == Owner::Number {
+            return match scope::reaches(method, path.edges(), self.allowed) {
+                true => Ok(parameters),
+                false => Err(Refused::OfTenant { method: method.clone(), shape: edges::shape(path, owner.known()) }),
+            };
         }
         let may_be_a_medium =
             owner == Owner::Nobody && matches!(path.node(), Node::Id(_)) && path.edges().is_empty();

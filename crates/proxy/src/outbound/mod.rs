@@ -15,12 +15,12 @@ mod path;
 mod query;
 mod rules;
 mod scanned;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod upload;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -33,18 +33,21 @@ use axum::routing::MethodFilter;
 use portcullis_msisdn::{Direction, Msisdn};
 
 use super::Proxy;
-use super::client::{Unanswered, end_to_end, for_another};
+use super::client::{Unanswered, for_another};
 use super::concurrency_limit::Permit;
-use super::idle_timeout_body::IdleTimeoutBody;
+use super::relay::relayed;
 use super::verdict::{Blocked, Kind, judge};
 use admission::{Admitted, Expected, Gate, Head, Refused};
 use body::{Message, RecipientType};
 use edges::SendingEdge;
 use multipart::Scanner;
 use owners::{Configured, sender_of};
+use portcullis_api::masked_url;
 use portcullis_edge::AppState;
 use portcullis_edge::http::body::read;
+use portcullis_edge::http::budget::Owner;
 use portcullis_edge::http::request_log::RequestId;
+use portcullis_edge::log_limit::LogLimit;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::number::NumberReader;
 use portcullis_edge::registry::Caller;
@@ -70,6 +73,9 @@ pub(super) fn router(proxy: &Arc<Proxy>) -> Router<Arc<AppState>> {
     })
 }
 
+/// Lines about requests that the upstream did not answer.
+static UNANSWERED: LogLimit = LogLimit::new(50);
+
 /// Maximum size in bytes of a JSON or form body to an edge that doesn't send.
 const MAX_FIELDS: usize = 1 << 20;
 
@@ -83,7 +89,7 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
         return Ok(refused(&error.into(), call.id));
     }
     let (caller, target) = graph::target(&call)?;
-    let permit = proxy.concurrency.enter(&target.tenant.config.id).ok_or(Fault::Unavailable)?;
+    let permit = proxy.concurrency.enter_as(&caller).ok_or(Fault::Unavailable)?;
     let owners = Configured { registry: call.gateway()?.registry.load_full(), caller };
     let gate = Gate { owners: &owners, allowed: &proxy.meta.allowed_edges, rules: Rules::ALL };
     let (admitted, message) = match gate.admit(head_of(&call.parts)).and_then(|admitted| {
@@ -112,7 +118,8 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
         }
     }
     let onward = Onward::new(&proxy, &call.parts, &admitted, &owners.caller);
-    let answer = forward(&proxy, onward, Body::from(call.body), permit, None, call.id).await;
+    let passing = Passing { permit, caller: &owners.caller, broken_off: None };
+    let answer = forward(&proxy, onward, Body::from(call.body), passing, call.id).await;
     let passage = if answer.status().is_success() { Passage::Forwarded } else { Passage::Failed };
     metrics.passed(Direction::Outbound, passage, 1);
     Ok(answer)
@@ -203,14 +210,21 @@ fn bearer(headers: &HeaderMap, token: &str) -> String {
     format!("{} {token}", if is_oauth { "OAuth" } else { "Bearer" })
 }
 
-/// Forwards a request and returns the upstream's response unchanged. If the gateway aborted the request because of its body
-/// (`broken_off`), returns that error instead.
+/// Under which limits a request is forwarded.
+struct Passing<'a> {
+    permit: Permit,
+    caller: &'a Caller,
+    /// Why the gateway aborted the request, if it does because of its body.
+    broken_off: Option<&'a scanned::Refusal>,
+}
+
+/// Forwards a request and returns the upstream's response unchanged. If the gateway aborted the request because of its body,
+/// returns that error instead.
 async fn forward(
     proxy: &Proxy,
     onward: Onward,
     body: Body,
-    permit: Permit,
-    broken_off: Option<&scanned::Refusal>,
+    Passing { permit, caller, broken_off }: Passing<'_>,
     id: RequestId,
 ) -> Response {
     let Some(uri) = onward.uri else {
@@ -223,14 +237,26 @@ async fn forward(
         );
     };
     let mut request = Request::new(body);
+    let may_be_asked_again = matches!(onward.method, Method::GET | Method::HEAD);
     *request.method_mut() = onward.method;
     *request.uri_mut() = uri;
     *request.headers_mut() = onward.headers;
     match proxy.client.send(request, proxy.upstream_timeout).await {
-        Ok(answer) => untouched(answer, proxy.upstream_timeout, permit),
+        Ok(answer) => {
+            let streams = || proxy.streams.enter_as(caller);
+            let relayed = relayed(answer, proxy.upstream_timeout, permit, streams, may_be_asked_again).await;
+            relayed.unwrap_or_else(|| {
+                let context = Context { id, settings: &proxy.app.dialects, path: "" };
+                call::refusal::<Meta>(&Fault::Unavailable, &context)
+            })
+        }
         Err(_) if let Some(why) = broken_off.and_then(|why| why.get()) => refused(why, id),
         Err(why) => {
-            tracing::warn!(upstream = proxy.meta.upstream, %why, "could not forward a request");
+            if UNANSWERED.admits() {
+                let upstream = proxy.meta.upstream.as_deref().map(masked_url);
+                let suppressed = UNANSWERED.suppressed();
+                tracing::warn!(upstream, %why, suppressed, "could not forward a request");
+            }
             let status = match why {
                 Unanswered::Unreachable => StatusCode::BAD_GATEWAY,
                 Unanswered::Late => StatusCode::GATEWAY_TIMEOUT,
@@ -238,14 +264,6 @@ async fn forward(
             graph::error(status, 2, "Service temporarily unavailable", "The upstream does not answer", id)
         }
     }
-}
-
-/// Returns a response without its hop-by-hop headers. The message counts as in progress until the body has been forwarded.
-pub(super) fn untouched(answer: Response, patience: Duration, permit: Permit) -> Response {
-    let (mut parts, body) = answer.into_parts();
-    end_to_end(&mut parts.headers);
-    parts.version = axum::http::Version::HTTP_11;
-    Response::from_parts(parts, Body::new(IdleTimeoutBody::new(body, patience, permit)))
 }
 
 /// Forwards a request that has no route of its own, if it is known to be harmless and has a token that the gateway knows.
@@ -268,26 +286,38 @@ async fn passed(proxy: &Arc<Proxy>, request: Request, id: RequestId) -> Result<R
         Ok(admitted) => admitted,
         Err(why) => return Ok(refused(&why, id)),
     };
-    let permit = proxy.concurrency.enter(&owners.caller.tenant.config.id).ok_or(Fault::Unavailable)?;
-    let onward = Onward::new(proxy, &parts, &admitted, &owners.caller);
+    let caller = owners.caller.clone();
+    let onward = Onward::new(proxy, &parts, &admitted, &caller);
+    // Uploads arrive at the client's pace, and don't take the places of messages.
+    let uploading = || proxy.streams.enter_as(&caller).ok_or(Fault::Unavailable);
     match admitted.body {
         // Sending edges have routes of their own, which read the body.
         Expected::Message(_) => Err(Fault::NotFound),
-        Expected::File => Ok(forward(proxy, onward, body, permit, None, id).await),
+        Expected::File => {
+            let passing = Passing { permit: uploading()?, caller: &caller, broken_off: None };
+            Ok(forward(proxy, onward, body, passing, id).await)
+        }
         Expected::Multipart(boundary) => {
+            let permit = uploading()?;
             let (body, why) = Scanned::new(body, Scanner::new(&boundary, owners, Rules::ALL));
-            Ok(forward(proxy, onward, Body::new(body), permit, Some(&why), id).await)
+            let passing = Passing { permit, caller: &caller, broken_off: Some(&why) };
+            Ok(forward(proxy, onward, Body::new(body), passing, id).await)
         }
         Expected::Upload => {
+            let permit = uploading()?;
             let (body, why) = Scanned::new(body, UploadScanner::new(Rules::ALL));
-            Ok(forward(proxy, onward, Body::new(body), permit, Some(&why), id).await)
+            let passing = Passing { permit, caller: &caller, broken_off: Some(&why) };
+            Ok(forward(proxy, onward, Body::new(body), passing, id).await)
         }
         expected @ (Expected::Nothing | Expected::Json | Expected::Form) => {
-            let body = read(body, MAX_FIELDS.min(app.max_body_bytes)).await?;
+            let memory = app.verified(Owner::Tenant(&caller.tenant.config.id));
+            let body = read(body, MAX_FIELDS.min(app.max_body_bytes), memory).await?.into_bytes();
             if let Err(why) = gate.check(&expected, &body) {
                 return Ok(refused(&why, id));
             }
-            Ok(forward(proxy, onward, Body::from(body), permit, None, id).await)
+            let permit = proxy.concurrency.enter_as(&caller).ok_or(Fault::Unavailable)?;
+            let passing = Passing { permit, caller: &caller, broken_off: None };
+            Ok(forward(proxy, onward, Body::from(body), passing, id).await)
         }
     }
 }
@@ -311,7 +341,10 @@ fn refused(why: &Refused, id: RequestId) -> Response {
 fn known(app: &AppState, request: &Request) -> Result<Caller, Fault> {
     let token = graph::token(request.headers(), request.uri()).ok_or(Fault::MissingCredential)?;
     let gateway = app.open_gateway().map_err(|_| Fault::Unavailable)?;
-    Ok(gateway.registry.load().authenticate(&token)?.clone())
+    let registry = gateway.registry.load();
+    let caller = registry.authenticate(&token);
+    let peer = request.extensions().get().copied();
+    Ok(caller.map_err(|denied| app.denied(denied, peer, request.headers()))?.clone())
 }
 
 /// Whether a request could be meant for the Graph API: it is not on one of the gateway's own paths, has a method that the Graph

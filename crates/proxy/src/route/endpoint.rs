@@ -90,7 +90,7 @@ struct RouteAnswer {
 async fn answer(proxy: Arc<Proxy>, Client(caller): Client, body: JsonBody) -> Answer {
     let message: RouteRequest<'_> = body.parse()?;
     let target = Target::sender(&caller, message.ends().0)?;
-    match route(&proxy, &target, &message, body.0.clone()).await? {
+    match route(&proxy, &caller, &target, &message, body.0.clone()).await? {
         Routed::Answered(response) => Ok(response),
         Routed::Allowed => Ok(edge_answer::json(StatusCode::OK, &RouteAnswer { verdict: Verdict::Allow })),
         Routed::Blocked => Err(ApiError::blocked()),

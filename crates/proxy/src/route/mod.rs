@@ -19,13 +19,15 @@ use crate::Proxy;
 use crate::client::Unanswered;
 use crate::message::object::Object;
 use crate::message::{Request as Asked, Said, When, Who, lenient, said};
-use crate::outbound::untouched;
 use crate::people;
+use crate::relay::relayed;
 use crate::verdict::{Kind, judge};
 use portcullis_edge::identity::IdentityError;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::number::NumberError;
 use portcullis_edge::ops::{Refusal, RowError, Target, blocking};
+use portcullis_edge::registry::Caller;
+use portcullis_edge::settings::is_open_hop;
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::{Identity, USER_PREFIX};
 use portcullis_keywords::Keywords;
@@ -79,16 +81,17 @@ pub(crate) enum Routed {
     Unanswered(Unanswered),
 }
 
-/// Checks a message and forwards it if it may pass. `document` is the message as received.
+/// Checks a message of this caller and forwards it if it may pass. `document` is the message as received.
 pub(crate) async fn route(
     proxy: &Arc<Proxy>,
+    caller: &Caller,
     target: &Target,
     message: &RouteRequest<'_>,
     document: Bytes,
 ) -> Result<Routed, Refusal> {
     let direction = message.direction;
     let metrics = &target.tenant.metrics;
-    let Some(permit) = proxy.concurrency.enter(&target.tenant.config.id) else { return Ok(Routed::Busy) };
+    let Some(permit) = proxy.concurrency.enter_as(caller) else { return Ok(Routed::Busy) };
     let end = End::read(target, message)?;
     let hops = &target.tenant.config.next_hops;
     let hop = match direction {
@@ -120,7 +123,13 @@ pub(crate) async fn route(
     let is_taken = answered.as_ref().is_ok_and(|answer| answer.status().is_success());
     metrics.passed(direction, if is_taken { Passage::Forwarded } else { Passage::Failed }, 1);
     Ok(match answered {
-        Ok(answer) => Routed::Answered(untouched(answer, proxy.upstream_timeout, permit)),
+        Ok(answer) => {
+            let streams = || proxy.streams.enter_as(caller);
+            match relayed(answer, proxy.upstream_timeout, permit, streams, false).await {
+                Some(answer) => Routed::Answered(answer),
+                None => Routed::Busy,
+            }
+        }
         Err(why) => Routed::Unanswered(why),
     })
 }
@@ -284,8 +293,11 @@ async fn is_blocked(
 }
 
 /// Builds the request to the next hop: a GET if its URL has placeholders, or a POST of the unchanged document otherwise. `None`
-/// if the result is not a valid URL.
+/// if the result is not a valid URL, or the message would choose its host, which the configuration check rules out.
 fn request(hop: &str, message: &RouteRequest<'_>, end: &End, document: Bytes) -> Option<Request<Body>> {
+    if is_open_hop(hop) {
+        return None;
+    }
     let body: Cow<'_, str> = match message.body {
         None => Cow::Borrowed(""),
         // A string is inserted as its text, anything else as JSON.

@@ -1,6 +1,7 @@
 //! Meta's webhooks: verified, filtered, and forwarded to the senders' callbacks, whose response is returned to Meta.
 
 pub mod fuzz;
+mod marks;
 mod owner;
 mod partition;
 mod payload;
@@ -13,10 +14,10 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{RawQuery, Request, State};
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use http_body_util::BodyExt as _;
@@ -30,26 +31,30 @@ use tracing::warn;
 use super::Proxy;
 use super::client::for_another;
 use super::concurrency_limit::Permit;
+use marks::Marks;
 use partition::{Partition, PartitionError, partition};
 use portcullis_edge::AppState;
-use portcullis_edge::http::body;
+use portcullis_edge::http::body::{self, BodyFault};
 use portcullis_edge::http::request_log::Logged;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::ops::Refusal;
 use portcullis_edge::ops::blocking;
+use portcullis_edge::registry::Denied;
 
 pub(super) const PATH: &str = "/webhooks/meta";
-/// Header of a delivery that lists the ids of messages from blocked people (`blocked_inbound = "mark"`).
-const BLOCKED_IDS: HeaderName = HeaderName::from_static("x-portcullis-blocked");
+/// The largest webhook in bytes. Meta sends at most 3 MB:
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview>.
+const MAX_WEBHOOK: usize = 4 << 20;
 
 pub(super) fn router(proxy: &Arc<Proxy>) -> Router<Arc<AppState>> {
     let route = on(MethodFilter::GET, Logged(shake_hands)).on(MethodFilter::POST, Logged(take));
     Router::new().route(PATH, route).with_state(Arc::clone(proxy))
 }
 
-/// Handles Meta's webhook verification: returns the challenge if the token is right, and 403 otherwise.
-async fn shake_hands(State(proxy): State<Arc<Proxy>>, RawQuery(query): RawQuery) -> Response {
-    let query = query.unwrap_or_default();
+/// Handles Meta's webhook verification: returns the challenge if the token is right, and otherwise 403, or 429 if too many wrong
+/// ones came from the address.
+async fn shake_hands(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default();
     let field = |name: &str| {
         form_urlencoded::parse(query.as_bytes()).find(|(known, _)| known == name).map(|(_, value)| value)
     };
@@ -63,7 +68,19 @@ async fn shake_hands(State(proxy): State<Arc<Proxy>>, RawQuery(query): RawQuery)
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             response
         }
-        _ => answer(StatusCode::FORBIDDEN),
+        _ if is_right || token.is_empty() => answer(StatusCode::FORBIDDEN),
+        _ => {
+            let peer = request.extensions().get().copied();
+            match proxy.app.denied(Denied::UnknownToken, peer, request.headers()) {
+                Denied::TooManyGuesses(wait) => {
+                    let mut response = answer(StatusCode::TOO_MANY_REQUESTS);
+                    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    response
+                }
+                _ => answer(StatusCode::FORBIDDEN),
+            }
+        }
     }
 }
 
@@ -88,11 +105,14 @@ pub(super) struct Delivery {
     pub(super) body: Bytes,
     /// Meta's signature, if the body is unchanged. If `None`, the body is signed again.
     pub(super) signature: Option<HeaderValue>,
-    /// The ids of the messages from blocked people in the body.
-    pub(super) blocked_ids: Vec<String>,
+    /// Which messages in the body are from blocked people.
+    pub(super) marks: Marks,
 }
 
 /// Handles `POST /webhooks/meta`: verifies, partitions and delivers a webhook.
+///
+/// Nothing of a body is read without a header that can be its signature. The signature is of the body, so the body is read before
+/// its author is known, within the budget for that. It is computed as the body arrives, because that takes time.
 async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let app = &proxy.app;
     let Some(secret) = proxy.meta.app_secret.as_ref().map(|secret| secret.0.clone()) else {
@@ -100,15 +120,21 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     };
     let Ok(gateway) = app.open_gateway() else { return busy() };
     let (parts, body) = request.into_parts();
-    let body = match body::read(body, app.max_body_bytes).await {
-        Ok(body) => body,
-        Err(body::BodyFault::TooLarge { .. }) => return answer(StatusCode::PAYLOAD_TOO_LARGE),
-        Err(_) => return answer(StatusCode::BAD_REQUEST),
-    };
     let signature = parts.headers.get(signature::HEADER);
-    if !signature.is_some_and(|header| signature::is_of(&secret, &body, header.as_bytes())) {
+    let expected = signature.and_then(|header| signature::Expected::read(&secret, header.as_bytes()));
+    let Some(mut expected) = expected else { return answer(StatusCode::UNAUTHORIZED) };
+    let memory = app.unverified(parts.extensions.get().copied(), &parts.headers);
+    let limit = app.max_body_bytes.min(MAX_WEBHOOK);
+    let body = match body::read_seen(body, limit, memory, |piece| expected.update(piece)).await {
+        Ok(body) => body,
+        Err(BodyFault::TooLarge { .. }) => return answer(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(BodyFault::NoMemory) => return busy(),
+        Err(BodyFault::BrokenOff | BodyFault::Late) => return answer(StatusCode::BAD_REQUEST),
+    };
+    if !expected.is_met() {
         return answer(StatusCode::UNAUTHORIZED);
     }
+    let body = body.into_verified();
     let (registry, default) = (gateway.registry.load_full(), proxy.meta.default_callback_url.clone());
     let (raw, at_work) = (body.clone(), Arc::clone(&proxy));
     let parting = move || partition(&registry, &at_work.confirmations, default.as_deref(), &raw);
@@ -303,7 +329,7 @@ impl Delivery {
         let mut headers = for_another(parts.headers.clone());
         // It is that of the original body. The client sets it for this one.
         headers.remove(axum::http::header::CONTENT_LENGTH);
-        headers.remove(BLOCKED_IDS);
+        headers.remove(marks::HEADER);
         let signature = match self.signature {
             Some(signature) => signature,
             None => {
@@ -313,8 +339,8 @@ impl Delivery {
             }
         };
         headers.insert(signature::HEADER, signature);
-        if !self.blocked_ids.is_empty() {
-            headers.insert(BLOCKED_IDS, HeaderValue::from_str(&self.blocked_ids.join(",")).ok()?);
+        if let Some(marks) = self.marks.header() {
+            headers.insert(marks::HEADER, HeaderValue::from_str(&marks).ok()?);
         }
         let mut request = axum::http::Request::new(Body::from(self.body));
         *request.method_mut() = axum::http::Method::POST;

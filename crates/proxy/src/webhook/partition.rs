@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 
 use super::Delivery;
+use super::marks::Marks;
 use super::owner::{Account, Owned, Owner, Owners};
 use super::payload::{Change, Entry, Kept, Payload};
 use super::sorting::{Counts, Parts, Sorting, Way};
@@ -161,24 +162,26 @@ pub(super) fn partition(
             };
             partition.counts.push((Arc::clone(tenant), of_place().fold(Counts::default(), sum)));
         }
-        let delivery = |url: &str, body: String, blocked_ids: Vec<String>| Delivery {
+        let delivery = |url: &str, body: String, marks: Marks| Delivery {
             url: url.to_owned(),
             tenant: tenant.map(|tenant| tenant.config.id.clone()),
             body: Bytes::from(body),
             signature: None,
-            blocked_ids,
+            marks,
         };
         let of_this =
             |e: usize, c: Option<usize>| fates.get(&(e, c)).filter(|fate| fate.place.as_ref() == Some(place));
         let main = payload.with(|e, c| of_this(e, c)?.kept.clone());
         if let Some((url, body)) = url_of(place).zip(main) {
-            let ids = of_place().flat_map(|fate| fate.blocked_ids.iter().cloned()).collect();
-            partition.deliveries.push(delivery(url, body, ids));
+            let marks = Marks::of(of_place().flat_map(|fate| fate.blocked_ids.iter().cloned()).collect());
+            // With a list in the body, it is no longer the one that Meta signed.
+            partition.is_whole &= !marks.overflow();
+            partition.deliveries.push(delivery(url, marks.written_into(body), marks));
         }
         let aside = payload.with(|e, c| of_this(e, c)?.quarantined.clone());
         let url = owner.and_then(|(_, sender)| sender.quarantine_url.as_deref());
         if let Some((url, body)) = url.zip(aside) {
-            partition.deliveries.push(delivery(url, body, Vec::new()));
+            partition.deliveries.push(delivery(url, body, Marks::default()));
         }
     }
     Ok(partition)

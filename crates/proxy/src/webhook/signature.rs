@@ -22,11 +22,28 @@ pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
     format!("{PREFIX}{digits}")
 }
 
-/// Whether `header` is the signature of this body. The digests are compared in constant time.
-pub(crate) fn is_of(secret: &str, body: &[u8], header: &[u8]) -> bool {
-    let digits = str::from_utf8(header).ok().and_then(|text| text.strip_prefix(PREFIX));
-    let digest = digits.and_then(hex::digest);
-    digest.is_some_and(|digest| mac(secret, body).verify_slice(&digest).is_ok())
+/// A signature that a body is to have, computed while the body arrives.
+pub(crate) struct Expected {
+    mac: Hmac<Sha256>,
+    digest: [u8; 32],
+}
+
+impl Expected {
+    /// Reads the header; `None` if no body can have this signature.
+    pub(crate) fn read(secret: &str, header: &[u8]) -> Option<Self> {
+        let digits = str::from_utf8(header).ok()?.strip_prefix(PREFIX)?;
+        Some(Expected { mac: mac(secret, b""), digest: hex::digest(digits)? })
+    }
+
+    /// Adds the next piece of the body.
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        self.mac.update(piece);
+    }
+
+    /// Whether the pieces have this signature. The digests are compared in constant time.
+    pub(crate) fn is_met(self) -> bool {
+        self.mac.verify_slice(&self.digest).is_ok()
+    }
 }
 
 #[cfg(test)]
@@ -38,6 +55,12 @@ mod tests {
         // RFC 4231, section 4.3.
         let signature = sign("Jefe", b"what do ya want for nothing?");
         assert_eq!(signature, "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        let is_of = |secret: &str, body: &[u8], header: &[u8]| {
+            Expected::read(secret, header).is_some_and(|mut expected| {
+                body.chunks(7).for_each(|piece| expected.update(piece));
+                expected.is_met()
+            })
+        };
         assert!(is_of("Jefe", b"what do ya want for nothing?", signature.as_bytes()));
         assert!(!is_of("jefe", b"what do ya want for nothing?", signature.as_bytes()));
         assert!(!is_of("Jefe", b"what do ya want for nothing!", signature.as_bytes()));

@@ -505,7 +505,7 @@ fn newest(value: &Object<'_>, name: &str) -> Option<Timestamp> {
 
 /// Whether an id can be listed in the header `X-Portcullis-Blocked`, which is separated by commas.
 fn can_be_marked(id: &str) -> bool {
-    id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+    id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',') && !id.starts_with(super::marks::MORE)
 }
 
 /// Returns the object with the members of these names reduced to the value with this text.

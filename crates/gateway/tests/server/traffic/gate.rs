@@ -329,6 +329,15 @@ fn a_sender_s_token_reaches_that_sender_only() {
         get(&format!("/v20.0/{SECOND}")),
         get(&format!("/v20.0/{OTHER_ID}")),
         post(&format!("/v20.0/{SECOND}/settings"), "{}"),
+        post(
+            &format!("/v20.0/{PHONE_ID}"),
+            r#"{"webhook_configuration":{"override_callback_uri":"https://evil.example","verify_token":"x"}}"#,
+        ),
+        post(&format!("/v20.0/{PHONE_ID}/settings"), "{}"),
+        get(&format!("/v20.0/{PHONE_ID}/settings?include_sip_credentials=true")),
+        post(&format!("/v20.0/{PHONE_ID}/register"), r#"{"pin":"123456"}"#),
+        post(&format!("/v20.0/{PHONE_ID}/deregister"), "{}"),
+        get(&format!("/v20.0/{PHONE_ID}/subscribed_apps")),
         get("/v20.0/me"),
         get("/v20.0/me/accounts"),
         get("/v20.0/debug_token?input_token=x"),
@@ -355,7 +364,7 @@ fn a_sender_s_token_reaches_that_sender_only() {
     for request in [
         get(&format!("/v20.0/{PHONE_ID}?fields=verified_name,quality_rating")),
         get(&format!("/v20.0/{PHONE_ID}/whatsapp_business_profile?fields=about")),
-        post(&format!("/v20.0/{PHONE_ID}/settings"), "{}"),
+        post(&format!("/v20.0/{PHONE_ID}/whatsapp_business_profile"), "{}"),
         post(&format!("/v20.0/{PHONE_ID}/messages"), &message(FREE)),
         get(&format!("/v20.0/1234567890123456?phone_number_id={PHONE_ID}")),
     ] {
@@ -369,6 +378,7 @@ fn a_sender_s_token_reaches_that_sender_only() {
     // A token of the tenant reaches all of them.
     passes(&scene, &get(&format!("/v20.0/{OWN_ACCOUNT}")));
     passes(&scene, &get(&format!("/v20.0/{SECOND}")));
+    passes(&scene, &post(&format!("/v20.0/{PHONE_ID}/settings"), "{}"));
 }
 
 #[test]
