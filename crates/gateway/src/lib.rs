@@ -3,7 +3,9 @@
 //! [`serve`] assembles the gateway from the engine and from the crates of its HTTP APIs, each with its part of the configuration.
 #![forbid(unsafe_code)]
 
+mod accept;
 mod config;
+mod connections;
 mod engine;
 mod log;
 mod router;

@@ -7,35 +7,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use portcullis_edge::AppState;
 use portcullis_edge::gateway::Gateway;
-use portcullis_edge::http::peer::Peer;
+use portcullis_edge::http::request_log;
 use portcullis_edge::metrics::Metrics;
 use portcullis_native::Service;
 use portcullis_proxy::Proxy;
 
 use crate::config::Config;
+use crate::connections::{Connections, descriptors};
 use crate::router::router;
-use crate::{engine, log, visits};
+use crate::{accept, engine, log, visits};
 
 /// How long requests in progress may take after a signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long a connection may take to send the head of a request. This is also its idle timeout.
-const HEAD_PATIENCE: Duration = Duration::from_secs(75);
-/// The pause after a failed `accept`, which usually means that no file descriptors are left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often the log says how many lines were suppressed.
+const REPORT: Duration = Duration::from_secs(10);
 
 /// Runs the gateway until it receives SIGINT or SIGTERM. On SIGHUP it reads the configuration file and the plugin folder again.
 ///
@@ -50,17 +43,18 @@ pub fn run(config: &Path) -> anyhow::Result<()> {
     let file = config;
     let config = Config::read(file, portcullis_engine::plugin_store::names)?;
     log::start(config.log_format)?;
+    let open_files = descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("can't start the async runtime")?;
-    let served = runtime.block_on(serve(config, file.to_owned()));
+    let served = runtime.block_on(serve(config, file.to_owned(), open_files));
     // Waits for blocking tasks that still write. The ledger is closed when its last user is dropped.
     runtime.shutdown_timeout(GRACE);
     served
 }
 
-async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
+async fn serve(config: Config, file: PathBuf, open_files: u64) -> anyhow::Result<()> {
     let mut commands = Signals::watch()?;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -68,13 +62,24 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     announce(listener.local_addr().context("can't determine the address that the gateway listens on")?)?;
 
     let dialects = config.dialects.clone();
-    let app = Arc::new(AppState::new(config.max_body_bytes, config.trusted_proxies.clone(), dialects));
+    let (limits, proxies) = (&config.limits, &config.trusted_proxies);
+    let app = Arc::new(AppState::new(config.max_body_bytes, proxies.clone(), dialects, limits));
     let proxy = Proxy::new(Arc::clone(&app), &config.traffic, config.meta.clone())
         .context("can't set up TLS with the root certificates of this system")?;
     let proxy = Arc::new(proxy);
     let (stop, stopping) = watch::channel(false);
     let service = Service::new(Arc::clone(&app), router(Arc::clone(&app), &proxy));
-    let connections = tokio::spawn(accept(listener, service, stopping));
+    // A message in progress, and a body on its way, have a connection each.
+    let outbound = 2 * config.traffic.max_in_flight as u64;
+    let table = Connections::new(open_files, outbound, limits, proxies.clone());
+    let patience = Duration::from_secs(limits.response_timeout_seconds);
+    let connections = tokio::spawn(accept::run(listener, service, table, patience, stopping));
+    let reporting = tokio::spawn(async {
+        loop {
+            tokio::time::sleep(REPORT).await;
+            request_log::report_suppressed();
+        }
+    });
 
     let runtime = Handle::current();
     let at_start = config.clone();
@@ -114,6 +119,8 @@ async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     }
     telling.abort();
     writing_down.abort();
+    reporting.abort();
+    request_log::report_suppressed();
     let engine = gateway.engine.clone();
     let _ = tokio::task::spawn_blocking(move || visits::write_down(&gateway)).await;
     // What was acknowledged is on disk whether it closes in time or not.
@@ -198,41 +205,4 @@ impl Signals {
 fn announce(address: SocketAddr) -> anyhow::Result<()> {
     println!("listening on http://{address}");
     std::io::stdout().flush().context("can't write the address to standard output")
-}
-
-/// Accepts connections until `stopping` changes, then waits for the requests in progress.
-async fn accept(listener: TcpListener, service: Service, mut stopping: watch::Receiver<bool>) {
-    let graceful = GracefulShutdown::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => connection(stream, Peer(from.ip()), &service, &graceful),
-                Err(error) => {
-                    debug!(%error, "can't accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            _ = stopping.changed() => break,
-        }
-    }
-    drop(listener);
-    graceful.shutdown().await;
-}
-
-fn connection(stream: TcpStream, peer: Peer, service: &Service, graceful: &GracefulShutdown) {
-    // Responses are small and written at once, so Nagle's algorithm would only delay them.
-    let _ = stream.set_nodelay(true);
-    let service = service.clone();
-    let service = service_fn(move |request: Request<Incoming>| service.clone().call(request, peer));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
-        .serve_connection(TokioIo::new(stream), service);
-    let watched = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = watched.await {
-            // Mostly clients that disconnect or don't speak HTTP.
-            debug!(%error, "a connection failed");
-        }
-    });
 }

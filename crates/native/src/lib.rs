@@ -20,7 +20,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 
-pub use fast_path::Service;
+pub use fast_path::{Answered, Service};
 use portcullis_edge::AppState;
 use portcullis_edge::http::route::Route;
 use portcullis_edge::http::{answer, openapi};

@@ -7,6 +7,7 @@ mod demo;
 mod fuzz;
 mod package;
 mod performance;
+mod soak;
 mod wasm_target;
 
 use anyhow::{Result, bail};
@@ -16,8 +17,9 @@ usage: cargo xtask COMMAND
 
   run [--listen ADDRESS]   builds everything, starts a gateway with a demo tenant, and prints three commands to try
   test [ARGUMENTS]         runs all tests; ARGUMENTS are passed to `cargo test`
-  soak                     runs the long forms of tests: 200 reloads of a million numbers under load, with check latencies, and
-                           100,000 random requests that must not bypass the gate
+  soak [NAME…]             runs the long forms of tests, or some of them: `reload` (200 reloads of a million numbers under load, with
+                           check latencies), `gate` (100,000 random requests that must not bypass the gate) and `clients` (a
+                           million refused requests)
   fuzz [--seconds N] [TARGET…]
                            searches for inputs that break a parser: N seconds (60) each of all targets in fuzz/, or of some; installs
                            cargo-fuzz if it is missing, and needs a C++ compiler
@@ -45,10 +47,7 @@ fn main() -> Result<()> {
             demo::run(rest)
         }
         "test" => cargo::test(rest),
-        "soak" => {
-            cargo::soak(&[])?;
-            cargo::soak_gate()
-        }
+        "soak" => soak::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         "build" => cargo::build(),

@@ -15,7 +15,6 @@ use tracing::{Level, debug, enabled, info};
 use uuid::Uuid;
 
 use crate::log_limit::LogLimit;
-use crate::metrics::requests;
 
 /// The id of a request whose response contains it. Insert it as an extension of the response, and it is logged.
 #[derive(Clone, Copy, Debug)]
@@ -141,7 +140,7 @@ pub fn method(method: &Method) -> &'static str {
 }
 
 /// The most lines about refused requests with one status, in 10 seconds.
-const LINES: u32 = 50;
+const LINES: u32 = 20;
 /// The statuses of refused requests.
 const STATUSES: std::ops::Range<u16> = 400..600;
 

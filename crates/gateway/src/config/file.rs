@@ -1,7 +1,7 @@
 //! The configuration file, as deserialized.
 
 use portcullis_api::settings::{Secret, Tenant};
-use portcullis_edge::settings::Dialects;
+use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_proxy::settings::{MetaSettings, TrafficSettings};
 use serde::Deserialize;
 
@@ -15,6 +15,8 @@ pub(crate) struct File {
     pub(crate) plugins: Plugins,
     #[serde(default)]
     pub(crate) dialects: Dialects,
+    #[serde(default)]
+    pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) traffic: TrafficSettings,
     #[serde(default)]

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use portcullis_edge::settings::Dialects;
+use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_edge::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unknown_plugin};
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::{place, without_values};
@@ -31,6 +31,7 @@ pub(crate) struct Config {
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) dialects: Dialects,
+    pub(crate) limits: Limits,
     pub(crate) traffic: TrafficSettings,
     pub(crate) meta: MetaSettings,
     pub(crate) storage: StorageUrl,
@@ -137,6 +138,7 @@ impl Config {
 
         let trusted_proxies = addresses(&typed.server.trusted_proxies, &server, &mut problems);
         typed.dialects.check(&root.key("dialects"), &mut problems);
+        typed.limits.check(max_body, &root.key("limits"), &mut problems);
 
         proxy::check(&typed.traffic, &typed.meta, &root, &mut problems);
 
@@ -187,6 +189,7 @@ impl Config {
             log_format: typed.server.log_format,
             trusted_proxies,
             dialects: typed.dialects.clone(),
+            limits: typed.limits.clone(),
             traffic: typed.traffic.clone(),
             meta: typed.meta.clone(),
             storage,

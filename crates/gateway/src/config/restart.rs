@@ -12,6 +12,7 @@ impl Config {
             ("server.log_format", before.log_format != config.log_format),
             ("server.trusted_proxies", before.trusted_proxies != config.trusted_proxies),
             ("dialects", before.dialects != config.dialects),
+            ("limits", before.limits != config.limits),
             ("traffic", before.traffic != config.traffic),
             ("meta", before.meta != config.meta),
             ("storage.url", before.storage != config.storage),

@@ -171,3 +171,31 @@ fn a_tenant_moves_from_the_api_into_the_file_with_its_entries() {
     assert_eq!(check(&gateway, "billing").ok()["verdict"], "block");
     assert_eq!(gateway.admin("GET", "/initech", None).ok()["managed_by"], "file");
 }
+
+#[test]
+fn a_message_chooses_no_host_and_passwords_in_urls_are_not_shown() {
+    let gateway = Gateway::start();
+    for hop in ["http://{recipient}/send", "http://h.example:{body}/", "{sender}://h.example/"] {
+        let refused = gateway.admin("PUT", "/initech", Some(json!({ "next_hops": { "outbound": hop } })));
+        assert!(refused.error(400, "invalid_request").contains("can't come from a message"));
+    }
+    let settings = json!({
+        "next_hops": {
+            "outbound": "http://kannel:13013/cgi-bin/sendsms?username=u&password=hop-secret&to={recipient}",
+            "inbound": "http://u:in-secret@127.0.0.1:9000/in",
+        },
+        "events": { "url": "https://h.example/e?token=event-secret", "secret": "events-secret" },
+        "senders": [{ "id": "billing", "callback_url": "https://u:cb-secret@h.example/", "quarantine_url": "https://h.example/?key=q-secret" }],
+    });
+    let put = gateway.admin("PUT", "/initech", Some(settings));
+    assert_eq!(put.status, 201, "{}", put.json);
+    for shown in [put, gateway.admin("GET", "/initech", None), gateway.admin("GET", "", None)] {
+        let text = shown.json.to_string();
+        assert!(!text.contains("-secret"), "{text}");
+        assert!(text.contains("password=(set)&to={recipient}") && text.contains("u:(set)@127.0.0.1:9000"), "{text}");
+    }
+    // What is not shown can't be sent back.
+    let shown = gateway.admin("GET", "/initech", None).ok()["settings"].clone();
+    let refused = gateway.admin("PUT", "/initech", Some(shown));
+    assert!(refused.error(400, "invalid_request").contains("placeholder for a secret"));
+}

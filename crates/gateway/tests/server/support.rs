@@ -96,8 +96,32 @@ impl Log {
 /// If a gateway's directory contains this file, the gateway trusts only the certificates in it.
 pub(crate) const TRUSTED: &str = "trusted.pem";
 
-fn spawn(folder: &Path) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+/// What a gateway is started with, besides its configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings {
+    /// The filter of the log.
+    pub(crate) log: &'static str,
+    /// The limits of open files, soft and hard.
+    pub(crate) open_files: Option<(u32, u32)>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Surroundings { log: "debug", open_files: None }
+    }
+}
+
+fn spawn(folder: &Path, surroundings: Surroundings) -> Child {
+    let program = env!("CARGO_BIN_EXE_portcullis");
+    let mut command = match surroundings.open_files {
+        None => Command::new(program),
+        Some((soft, hard)) => {
+            let limits = format!("ulimit -S -n {soft} && ulimit -H -n {hard} && exec \"$0\" \"$@\"");
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &limits, program]);
+            shell
+        }
+    };
     if folder.join(TRUSTED).exists() {
         command.env("SSL_CERT_FILE", folder.join(TRUSTED));
     }
@@ -105,7 +129,7 @@ fn spawn(folder: &Path) -> Child {
         .args(["serve", "--config", "portcullis.toml"])
         .current_dir(folder)
         .env_remove("PORTCULLIS_MASTER_KEY")
-        .env("PORTCULLIS_LOG", "debug")
+        .env("PORTCULLIS_LOG", surroundings.log)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -116,7 +140,7 @@ fn spawn(folder: &Path) -> Child {
 /// Starts a gateway that must fail to start, and returns its standard error.
 pub(crate) fn refused_start(folder: &Path, config: &str) -> String {
     std::fs::write(folder.join("portcullis.toml"), config).unwrap();
-    let output = spawn(folder).wait_with_output().unwrap();
+    let output = spawn(folder, Surroundings::default()).wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2), "the start must be refused");
     String::from_utf8(output.stderr).unwrap()
 }
@@ -142,17 +166,29 @@ impl Gateway {
     pub(crate) fn trusting(config: &str, certificates: &str) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join(TRUSTED), certificates).unwrap();
-        let gateway = Self::starting_in(folder, config, None);
+        let gateway = Self::starting_in(folder, config, None, Surroundings::default());
         gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
         gateway
     }
 
     /// Starts a gateway without waiting until it is ready.
     pub(crate) fn starting(config: &str, plugin: Option<(&str, &[u8])>) -> Self {
-        Self::starting_in(TempDir::new().unwrap(), config, plugin)
+        Self::starting_in(TempDir::new().unwrap(), config, plugin, Surroundings::default())
     }
 
-    fn starting_in(folder: TempDir, config: &str, plugin: Option<(&str, &[u8])>) -> Self {
+    /// Starts a gateway in these surroundings.
+    pub(crate) fn within(surroundings: Surroundings, config: &str) -> Self {
+        let gateway = Self::starting_in(TempDir::new().unwrap(), config, None, surroundings);
+        gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+        gateway
+    }
+
+    fn starting_in(
+        folder: TempDir,
+        config: &str,
+        plugin: Option<(&str, &[u8])>,
+        surroundings: Surroundings,
+    ) -> Self {
         std::fs::write(folder.path().join("portcullis.toml"), config).unwrap();
         if let Some((file, component)) = plugin {
             std::fs::create_dir(folder.path().join("plugins")).unwrap();
@@ -165,12 +201,36 @@ impl Gateway {
             .allow_non_standard_methods(true)
             .build()
             .new_agent();
-        let (process, url, log) = run(folder.path());
+        let (process, url, log) = run(folder.path(), surroundings);
         Gateway { folder, process, url, log, agent }
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The address to connect to.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// A number of bytes from the process's status, such as `VmRSS` (memory now) and `VmHWM` (the most so far).
+    pub(crate) fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// The sum of a metric over all of its labels that contain `label`.
+    pub(crate) fn metric(&self, name: &str, label: &str) -> u64 {
+        let metrics = self.metrics();
+        let lines = metrics.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
+    /// The length of the log so far, in bytes.
+    pub(crate) fn log_length(&self) -> usize {
+        self.log.text.lock().unwrap().len()
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -193,7 +253,7 @@ impl Gateway {
     }
 
     fn run_again(&mut self) {
-        (self.process, self.url, self.log) = run(self.folder.path());
+        (self.process, self.url, self.log) = run(self.folder.path(), Surroundings::default());
         self.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
     }
 
@@ -375,8 +435,8 @@ fn without_request_id(line: &str) -> String {
     }
 }
 
-fn run(folder: &Path) -> (Child, String, Log) {
-    let mut process = spawn(folder);
+fn run(folder: &Path, surroundings: Surroundings) -> (Child, String, Log) {
+    let mut process = spawn(folder, surroundings);
     let mut log = Log::of(&mut process);
     let mut line = String::new();
     let mut stdout = BufReader::new(process.stdout.take().unwrap());

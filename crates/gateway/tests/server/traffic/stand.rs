@@ -49,6 +49,8 @@ pub(crate) enum Reply {
     Status(u16),
     /// Responds with this status, content type and body.
     Says(u16, &'static str, String),
+    /// Responds with 200 and these bytes.
+    Long(Bytes),
     /// Never responds.
     Hangs,
     /// Sends a head and half of the body, then closes the connection.
@@ -136,6 +138,7 @@ async fn answer(State((received, behaviour)): State<Shared>, request: Request) -
             response.headers_mut().insert("x-upstream", "its own".parse().unwrap());
             response
         }
+        Reply::Long(bytes) => with(200, Body::from(bytes)),
         Reply::Hangs => std::future::pending().await,
         Reply::BreaksOff => {
             let mut response = with(200, Body::from_stream(Broken::default()));

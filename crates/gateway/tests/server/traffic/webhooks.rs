@@ -220,3 +220,28 @@ fn blocked_messages_can_be_marked_or_quarantined() {
     assert_eq!(put_aside.json()["entry"][0]["changes"][0]["value"]["contacts"].as_array().unwrap().len(), 1);
     assert_eq!(put_aside.header("x-hub-signature-256"), signed(&put_aside.body));
 }
+
+#[test]
+fn a_thousand_marks_fit_into_the_header_and_all_are_in_the_body() {
+    let scene = Scene::with(Stand::good(), Stand::good(), Stand::good(), |config| {
+        config.replacen("waba_id = \"102290129340398\"", "blocked_inbound = \"mark\"", 1)
+    });
+    scene.gateway.block(FROM);
+    let id = |n: usize| format!("wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTdCNUJENTFDNDA4QzY0RTg{n:04}==");
+    let messages: Vec<Value> = (0..1000).map(|n| text(FROM, &id(n), "x")).collect();
+    let body = payload(PHONE_ID, &messages);
+    assert_eq!(scene.webhook(&body.to_string()).status, 200);
+    let received = scene.callback.one();
+    let header = received.header("x-portcullis-blocked");
+    assert!(header.len() <= 4096, "{} bytes", header.len());
+    let (listed, more) = header.rsplit_once(",more=").unwrap();
+    let listed: Vec<&str> = listed.split(',').collect();
+    assert_eq!(listed.len() + more.parse::<usize>().unwrap(), 1000);
+    assert_eq!(listed[0], id(0));
+    // The body lists all of them, is otherwise what Meta sent, and has a signature of its own.
+    let mut arrived = received.json();
+    let all = arrived.as_object_mut().unwrap().remove("x_portcullis_blocked").unwrap();
+    assert_eq!(all, (0..1000).map(id).collect::<Vec<_>>().into());
+    assert_eq!(arrived, body);
+    assert_eq!(received.header("x-hub-signature-256"), signed(&received.body));
+}

@@ -1,0 +1,134 @@
+//! Accepting connections, and serving them.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request};
+use axum::response::IntoResponse as _;
+use http_body_util::Either;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use portcullis_edge::http::ApiError;
+use portcullis_edge::http::peer::Peer;
+use portcullis_edge::http::route::PREFIX;
+use portcullis_edge::log_limit::LogLimit;
+use portcullis_native::{Answered, Service};
+
+use crate::connections::descriptors::REMEDY;
+use crate::connections::{Connections, Place, TimedStream, Watched};
+
+/// How long a connection may take to send the head of a request. This is also its idle timeout.
+const HEAD_PATIENCE: Duration = Duration::from_secs(75);
+/// The same for connections of the reserve.
+const HEAD_PATIENCE_OF_RESERVE: Duration = Duration::from_secs(5);
+/// The pause after a failed `accept`, which usually means that no file descriptors are left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The most bytes that a connection buffers, in each direction. The head of a request must fit into it.
+const MOST_BUFFERED: usize = 64 << 10;
+
+/// Lines about connections that could not be accepted.
+static FAILED: LogLimit = LogLimit::new(5);
+
+/// Accepts connections until `stopping` changes, then waits for the requests in progress.
+///
+/// A client that takes nothing of a response for `patience` is disconnected.
+pub(crate) async fn run(
+    listener: TcpListener,
+    service: Service,
+    connections: Arc<Connections>,
+    patience: Duration,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => {
+                    // Without a place, the connection is closed at once.
+                    if let Some(place) = connections.admit(from.ip()) {
+                        connection(stream, from.ip(), place, patience, &service, &graceful);
+                    }
+                }
+                Err(error) => {
+                    let idle_closed = connections.make_room();
+                    if FAILED.admits() {
+                        let suppressed = FAILED.suppressed();
+                        warn!(%error, idle_closed, suppressed, "can't accept connections: {REMEDY}");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            _ = stopping.changed() => break,
+        }
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+fn connection(
+    stream: TcpStream,
+    from: IpAddr,
+    place: Place,
+    patience: Duration,
+    service: &Service,
+    graceful: &GracefulShutdown,
+) {
+    // Responses are small and written at once, so Nagle's algorithm would only delay them.
+    let _ = stream.set_nodelay(true);
+    let (service, place) = (service.clone(), Arc::new(place));
+    let head_patience = if place.is_reserved { HEAD_PATIENCE_OF_RESERVE } else { HEAD_PATIENCE };
+    let stream = TimedStream::new(stream, Arc::clone(&place), patience);
+    let connection = Arc::clone(&place.connection);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (service, place) = (service.clone(), Arc::clone(&place));
+        async move {
+            let Some(busy) = place.begin() else {
+                // The task is about to be aborted.
+                return std::future::pending().await;
+            };
+            let answered = if place.is_reserved && !is_for_operators(request.uri().path()) {
+                too_many()
+            } else {
+                service.call(request, Peer(from)).await?
+            };
+            Ok::<_, Infallible>(answered.map(|body| Watched::new(body, busy)))
+        }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_patience)
+        .max_buf_size(MOST_BUFFERED)
+        .serve_connection(stream, service);
+    let watched = graceful.watch(served);
+    let task = tokio::spawn(async move {
+        if let Err(error) = watched.await {
+            // Mostly clients that disconnect or don't speak HTTP.
+            debug!(%error, "a connection failed");
+        }
+    });
+    connection.served_by(task.abort_handle());
+}
+
+/// Whether a path is for health checks or the administrator, which have a reserve of connections.
+fn is_for_operators(path: &str) -> bool {
+    let admin = path.strip_prefix(PREFIX).is_some_and(|path| path.starts_with("/admin/"));
+    admin || matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
+/// The response to all other requests on connections of the reserve.
+fn too_many() -> Answered {
+    let error = ApiError::unavailable("there are too many connections: retry in a moment, with fewer");
+    let mut response = error.into_response();
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response.map(Either::Right)
+}
