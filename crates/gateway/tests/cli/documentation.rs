@@ -209,6 +209,7 @@ fn docs_configuration_has_exactly_the_known_settings() {
     let ninety_nine = "[dialects.ninety_nine]";
     let sections = [
         ("[server]", "", "[server]"),
+        ("[limits]", "", "[limits]"),
         ("[storage]", "", "[storage]"),
         ("[plugins]", "", "[plugins]"),
         ("[[tenants]]", "", "[[tenants]]"),
@@ -260,7 +261,9 @@ fn the_ranges_and_defaults_in_docs_configuration_match_the_gateway() {
         command("serve").arg("--config").arg(file.to_str().unwrap()).ends(2).err
     };
     let (mut tried, mut defaults) = (0, 0);
-    for section in ["[plugins]", "[traffic]", "[dialects]", "[meta]", "[[tenants]]", "[tenants.rate_limit]"] {
+    for section in
+        ["[limits]", "[plugins]", "[traffic]", "[dialects]", "[meta]", "[[tenants]]", "[tenants.rate_limit]"]
+    {
         let (_, rest) = CONFIGURATION.split_once(&format!("# `{section}`\n")).unwrap();
         for row in rest.split("\n#").next().unwrap().lines().filter(|line| line.starts_with("| `")) {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
