@@ -324,7 +324,8 @@ impl Tenant {
         for secret in self.access_token.iter_mut().chain(events).chain(senders) {
             MASK.clone_into(&mut secret.0);
         }
-        let of_senders = self.senders.iter_mut().flat_map(|sender| [&mut sender.callback_url, &mut sender.quarantine_url]);
+        let of_senders =
+            self.senders.iter_mut().flat_map(|sender| [&mut sender.callback_url, &mut sender.quarantine_url]);
         let urls = [&mut self.next_hops.outbound, &mut self.next_hops.inbound].into_iter().chain(of_senders);
         for url in urls.flatten().chain(self.events.iter_mut().map(|events| &mut events.url)) {
             *url = masked_url(url);

@@ -49,8 +49,11 @@ fn masked_pair(pair: &str) -> Cow<'_, str> {
 fn is_secret(name: &str) -> bool {
     const PARTS: [&str; 7] = ["pass", "pwd", "secret", "token", "apikey", "credential", "signature"];
     const WHOLE: [&str; 7] = ["auth", "authorization", "key", "pin", "pw", "sig", "accesskey"];
-    let folded: String =
-        name.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_lowercase()).collect();
+    let folded: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|character| character.to_ascii_lowercase())
+        .collect();
     PARTS.iter().any(|part| folded.contains(part)) || WHOLE.contains(&folded.as_str())
 }
 
@@ -73,7 +76,10 @@ mod tests {
                 "http://kannel:13013/cgi-bin/sendsms?username=u&password=p&from={sender}&text={body}",
                 "http://kannel:13013/cgi-bin/sendsms?username=u&password=(set)&from={sender}&text={body}",
             ),
-            ("http://h/?api_key=1&Access-Token=2&key=3&monkey=4", "http://h/?api_key=(set)&Access-Token=(set)&key=(set)&monkey=4"),
+            (
+                "http://h/?api_key=1&Access-Token=2&key=3&monkey=4",
+                "http://h/?api_key=(set)&Access-Token=(set)&key=(set)&monkey=4",
+            ),
             ("http://h/a@b?pass=&token={body}", "http://h/a@b?pass=&token={body}"),
             ("no url", "no url"),
         ] {

@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 
 use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
-use portcullis_edge::http::{answer, bearer};
 use portcullis_edge::http::request_log::RequestId;
+use portcullis_edge::http::{answer, bearer};
 use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::{self, Counted, Search, Shown};
 use portcullis_edge::ops::write::{self, Amendment, BlockRow, Lift, PersonEntries, WriteOptions};

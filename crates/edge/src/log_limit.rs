@@ -33,7 +33,8 @@ impl LogLimit {
 
     fn admits_at(&self, now: u64) -> bool {
         let counted = self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |window| {
-            let lines = if window >> 32 == now & u64::from(u32::MAX) { window & u64::from(u32::MAX) } else { 0 };
+            let lines =
+                if window >> 32 == now & u64::from(u32::MAX) { window & u64::from(u32::MAX) } else { 0 };
             (lines < u64::from(self.lines)).then_some(now << 32 | (lines + 1))
         });
         if counted.is_err() {

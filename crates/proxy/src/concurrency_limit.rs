@@ -57,7 +57,9 @@ impl ConcurrencyLimit {
     fn acquire(&self, tenant: &TenantId, sender: Option<&str>) -> Option<Permit> {
         let sender = match sender {
             None => None,
-            Some(sender) => Some(self.share((tenant.clone(), Some(sender.to_owned()))).try_acquire_owned().ok()?),
+            Some(sender) => {
+                Some(self.share((tenant.clone(), Some(sender.to_owned()))).try_acquire_owned().ok()?)
+            }
         };
         let tenant = self.share((tenant.clone(), None)).try_acquire_owned().ok()?;
         let all = Arc::clone(&self.all).try_acquire_owned().ok()?;

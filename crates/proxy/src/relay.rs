@@ -70,7 +70,8 @@ async fn gathered(mut body: Body) -> Gathered {
     let until = Instant::now() + SOON;
     let (mut first, mut all) = (Bytes::new(), Vec::new());
     loop {
-        let frame = if body.is_end_stream() { Ok(None) } else { tokio::time::timeout_at(until, body.frame()).await };
+        let frame =
+            if body.is_end_stream() { Ok(None) } else { tokio::time::timeout_at(until, body.frame()).await };
         let front = |first: Bytes, all: Vec<u8>| if all.is_empty() { first } else { all.into() };
         match frame {
             Ok(None) => return Gathered::Whole(front(first, all)),

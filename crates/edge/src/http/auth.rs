@@ -62,7 +62,8 @@ fn token(headers: &HeaderMap) -> Result<TokenDigest, ApiError> {
 fn caller(parts: &mut Parts, app: &AppState) -> Result<Caller, ApiError> {
     let token = token(&parts.headers)?;
     let registry = app.gateway()?.registry.load();
-    let caller = registry.authenticate(&token).map_err(|denied| app.denied(denied, peer(parts), &parts.headers))?;
+    let caller =
+        registry.authenticate(&token).map_err(|denied| app.denied(denied, peer(parts), &parts.headers))?;
     parts.extensions.insert(Verified(Some(Arc::clone(&caller.tenant))));
     Ok(app.placed(caller.clone(), parts, NATIVE_INTERFACE))
 }

@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 
 use super::app_state::AppState;
 use super::auth::Verified;
-use super::buffer::Buffer;
 use super::budget::{Budget, Owner};
+use super::buffer::Buffer;
 use super::error::ApiError;
 use crate::redact;
 

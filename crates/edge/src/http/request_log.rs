@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::sync::LazyLock;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
@@ -145,8 +145,7 @@ const LINES: u32 = 20;
 const STATUSES: std::ops::Range<u16> = 400..600;
 
 /// The limits of lines, by status from 400 on: a flood of one status does not hide the others.
-static LIMITS: LazyLock<Vec<LogLimit>> =
-    LazyLock::new(|| STATUSES.map(|_| LogLimit::new(LINES)).collect());
+static LIMITS: LazyLock<Vec<LogLimit>> = LazyLock::new(|| STATUSES.map(|_| LogLimit::new(LINES)).collect());
 /// Statuses out of range, which no handler uses.
 static OF_OTHERS: LogLimit = LogLimit::new(LINES);
 

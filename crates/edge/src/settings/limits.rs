@@ -53,8 +53,7 @@ impl Limits {
     pub fn check(&self, max_body_bytes: u64, place: &FieldPath, problems: &mut Vec<Problem>) {
         let mut problem = |key, what: &str| problems.push(Problem::new(place.key(key), what));
         if !(16 << 20..=MOST_MEMORY).contains(&self.unverified_body_bytes) {
-            let what =
-                "must be between 16777216 (16 MiB) and 68719476736 (64 GiB); leave it out for 67108864 (64 MiB)";
+            let what = "must be between 16777216 (16 MiB) and 68719476736 (64 GiB); leave it out for 67108864 (64 MiB)";
             problem("unverified_body_bytes", what);
         }
         if self.body_bytes.is_some_and(|bytes| !(max_body_bytes..=MOST_MEMORY).contains(&bytes)) {
@@ -63,7 +62,8 @@ impl Limits {
             problem("body_bytes", what);
         }
         if self.max_connections.is_some_and(|most| !(16..=MOST_CONNECTIONS).contains(&most)) {
-            let what = "must be between 16 and 1000000; leave it out for as many as the limit of open files allows";
+            let what =
+                "must be between 16 and 1000000; leave it out for as many as the limit of open files allows";
             problem("max_connections", what);
         }
         if self.max_connections_per_address.is_some_and(|most| !(4..=MOST_CONNECTIONS).contains(&most)) {

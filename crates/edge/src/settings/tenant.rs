@@ -288,7 +288,8 @@ impl Check<'_> {
 
     fn url(&mut self, url: Option<&str>, place: FieldPath) {
         if url.is_some_and(is_masked_url) {
-            let what = "this has a placeholder for a secret that is not shown; write the URL with the secret itself";
+            let what =
+                "this has a placeholder for a secret that is not shown; write the URL with the secret itself";
             self.problem(place, what);
         } else if url.is_some_and(|url| !is_http_url(url)) {
             let what = "not an http:// or https:// URL with a host; write it like http://127.0.0.1:9000/in";

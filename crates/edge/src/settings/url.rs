@@ -42,7 +42,9 @@ mod tests {
         ] {
             assert!(is_open(open), "{open}");
         }
-        for closed in ["http://h/{recipient}", "http://h?to={recipient}", "http://h/in#{body}", "http://h/a://{body}"] {
+        for closed in
+            ["http://h/{recipient}", "http://h?to={recipient}", "http://h/in#{body}", "http://h/a://{body}"]
+        {
             assert!(!is_open(closed), "{closed}");
         }
     }

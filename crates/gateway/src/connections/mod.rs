@@ -175,10 +175,12 @@ impl Table {
     fn evict(&mut self, of: Option<IpAddr>, most: usize) -> usize {
         let mut idle: Vec<(bool, u64, IpAddr, u64)> = Vec::new();
         let mut look = |address: IpAddr, connections: &HashMap<u64, Arc<Connection>>| {
-            idle.extend(connections.iter().filter(|(_, connection)| connection.is_idle()).map(|(id, connection)| {
-                let has_asked = connection.has_asked.load(Ordering::Relaxed);
-                (has_asked, connection.since.load(Ordering::Relaxed), address, *id)
-            }));
+            idle.extend(connections.iter().filter(|(_, connection)| connection.is_idle()).map(
+                |(id, connection)| {
+                    let has_asked = connection.has_asked.load(Ordering::Relaxed);
+                    (has_asked, connection.since.load(Ordering::Relaxed), address, *id)
+                },
+            ));
         };
         match of {
             Some(address) => {

@@ -192,7 +192,10 @@ fn a_message_chooses_no_host_and_passwords_in_urls_are_not_shown() {
     for shown in [put, gateway.admin("GET", "/initech", None), gateway.admin("GET", "", None)] {
         let text = shown.json.to_string();
         assert!(!text.contains("-secret"), "{text}");
-        assert!(text.contains("password=(set)&to={recipient}") && text.contains("u:(set)@127.0.0.1:9000"), "{text}");
+        assert!(
+            text.contains("password=(set)&to={recipient}") && text.contains("u:(set)@127.0.0.1:9000"),
+            "{text}"
+        );
     }
     // What is not shown can't be sent back.
     let shown = gateway.admin("GET", "/initech", None).ok()["settings"].clone();

@@ -45,7 +45,8 @@ fn pour(gateway: &Gateway, count: usize, length: usize, headers: &[String], is_c
                     let mut stream = connect(gateway);
                     let mut written = stream.write_all(head.as_bytes());
                     for _ in 0..length / piece.len() {
-                        written = written.and_then(|()| stream.write_all(if is_chunked { &chunk } else { &piece }));
+                        written =
+                            written.and_then(|()| stream.write_all(if is_chunked { &chunk } else { &piece }));
                     }
                     if is_chunked {
                         let _ = written.and_then(|()| stream.write_all(b"0\r\n\r\n"));

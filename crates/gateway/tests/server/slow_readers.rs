@@ -28,7 +28,10 @@ fn scene(limits: &str) -> Scene {
     Scene::with(upstream(), Stand::good(), Stand::good(), |config| {
         let own = format!("phone_number_id = \"{PHONE_ID}\"");
         config
-            .replace("upstream_timeout_seconds = 1", "upstream_timeout_seconds = 60\nmax_in_flight_per_tenant = 8")
+            .replace(
+                "upstream_timeout_seconds = 1",
+                "upstream_timeout_seconds = 60\nmax_in_flight_per_tenant = 8",
+            )
             .replacen(&own, &format!("{own}\ntokens = [\"{SENDER}\"]"), 1)
             .replace("[traffic]", &format!("[limits]\n{limits}\n\n[traffic]"))
     })
@@ -77,7 +80,8 @@ fn a_reader_that_does_not_read_is_disconnected() {
 #[test]
 fn one_sender_s_token_takes_half_of_the_tenant_s_messages_at_most() {
     let scene = scene("");
-    let message = |text: &str| json!({ "messaging_product": "whatsapp", "to": FROM, "text": { "body": text } });
+    let message =
+        |text: &str| json!({ "messaging_product": "whatsapp", "to": FROM, "text": { "body": text } });
     let send = |token: &str, text: &str| {
         let body = message(text).to_string();
         scene.gateway.call("POST", &format!("/v25.0/{PHONE_ID}/messages"), token, Some(body))

@@ -192,7 +192,10 @@ impl<'g> Gate<'g> {
         if owner == Owner::Number {
             return match scope::reaches(method, path.edges(), self.allowed) {
                 true => Ok(parameters),
-                false => Err(Refused::OfTenant { method: method.clone(), shape: edges::shape(path, owner.known()) }),
+                false => Err(Refused::OfTenant {
+                    method: method.clone(),
+                    shape: edges::shape(path, owner.known()),
+                }),
             };
         }
         let may_be_a_medium =

@@ -93,7 +93,8 @@ mod tests {
         let expected: Vec<String> = ROWS
             .iter()
             .map(|(edge, methods)| {
-                let path: String = edge.iter().map(|edge| format!("/{}", edge.replace("{}", "{name}"))).collect();
+                let path: String =
+                    edge.iter().map(|edge| format!("/{}", edge.replace("{}", "{name}"))).collect();
                 let methods: Vec<_> =
                     methods.iter().filter(|method| *method != Method::HEAD).map(Method::as_str).collect();
                 format!("| `{{phone-number-id}}{path}` | {} |", methods.join(", "))

@@ -63,7 +63,8 @@ impl Marks {
     pub(super) fn written_into(&self, body: String) -> String {
         let Some(open) = body.strip_suffix('}').filter(|_| self.overflow()) else { return body };
         // They are ASCII, so that nothing has to be escaped as Meta does it.
-        let ids: Vec<String> = self.0.iter().map(|id| serde_json::Value::from(id.as_str()).to_string()).collect();
+        let ids: Vec<String> =
+            self.0.iter().map(|id| serde_json::Value::from(id.as_str()).to_string()).collect();
         format!("{open},\"{MEMBER}\":[{}]}}", ids.join(","))
     }
 }
@@ -73,7 +74,11 @@ mod tests {
     use super::*;
 
     fn marks(count: usize) -> Marks {
-        Marks::of((0..count).map(|n| format!("wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTdCNUJENTFDNDA4{n:04}==")).collect())
+        Marks::of(
+            (0..count)
+                .map(|n| format!("wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTdCNUJENTFDNDA4{n:04}=="))
+                .collect(),
+        )
     }
 
     #[test]
@@ -96,8 +101,12 @@ mod tests {
             assert!(listed.len() > 40, "{}", listed.len());
             let body: serde_json::Value =
                 serde_json::from_str(&marks.written_into("{\"a\":1}".to_owned())).unwrap();
-            let all: Vec<&str> =
-                body["x_portcullis_blocked"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+            let all: Vec<&str> = body["x_portcullis_blocked"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|id| id.as_str().unwrap())
+                .collect();
             assert_eq!((all.len(), &all[..listed.len()]), (count, &listed[..]));
             assert_eq!(body["a"], 1);
         }
