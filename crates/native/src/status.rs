@@ -7,9 +7,13 @@ use portcullis_ledger::Scope;
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::{Asked, Client};
 use portcullis_edge::http::error::ApiError;
-use portcullis_edge::ops::blocking;
+use portcullis_edge::ops::{Refusal, blocking};
 
 pub(super) async fn tenant(Client(caller): Client) -> Answer {
+    // It shows the lists of all senders, and the tenant-wide one.
+    if caller.sender.is_some() {
+        return Err(Refusal::SenderNotAllowed.into());
+    }
     blocking(move || {
         let tenant = &caller.tenant;
         let senders = tenant.senders.iter().map(|(id, sender)| status_of(&sender.list, Some(id)));
@@ -35,7 +39,7 @@ pub(super) async fn list(asked: Asked) -> Answer {
 }
 
 fn status_of(list: &List, id: Option<&str>) -> Result<ListStatus, ApiError> {
-    let census = list.census().map_err(|error| ApiError::from(portcullis_edge::ops::Refusal::from(error)))?;
+    let census = list.census().map_err(|error| ApiError::from(Refusal::from(error)))?;
     let status = list.status();
     let description = status.plugin.description();
     Ok(ListStatus {

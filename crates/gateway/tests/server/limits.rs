@@ -73,4 +73,7 @@ fn a_sender_s_token_is_valid_for_that_sender_only() {
     gateway.api("POST", "/senders/sales/check", token, Some(check.clone())).error(403, "sender_not_allowed");
     gateway.api("POST", "/tenant/check", token, Some(check.clone())).error(403, "sender_not_allowed");
     gateway.api("POST", "/senders/nobody/check", token, Some(check)).error(404, "unknown_sender");
+    gateway.api("GET", "/senders/support/status", token, None).ok();
+    gateway.api("GET", "/tenant/status", token, None).error(403, "sender_not_allowed");
+    gateway.api("GET", "/status", token, None).error(403, "sender_not_allowed");
 }

@@ -408,7 +408,9 @@ fn tenant_status() -> Route {
         handler: logged(MethodFilter::GET, status::tenant),
         operation: Operation {
             summary: "Read the status of all lists",
+            description: "Needs a token of the tenant: a sender's token reads the status of its own list.",
             tag: "tenant",
+            errors: &[ErrorCode::SenderNotAllowed],
             answers: vec![(
                 200,
                 "The status of each list",
