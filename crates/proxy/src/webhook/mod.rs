@@ -106,7 +106,7 @@ pub(super) struct Delivery {
     /// Meta's signature, if the body is unchanged. If `None`, the body is signed again.
     pub(super) signature: Option<HeaderValue>,
     /// Which messages in the body are from blocked people.
-    pub(super) marks: Marks,
+    marks: Marks,
 }
 
 /// Handles `POST /webhooks/meta`: verifies, partitions and delivers a webhook.
