@@ -102,6 +102,8 @@ const FREE: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long any other client may take.
 const PATIENCE_UNVERIFIED: Duration = Duration::from_secs(10);
+/// How long the body of a refused request is waited for.
+const PATIENCE_REFUSED: Duration = Duration::from_secs(1);
 /// How many bytes beyond the limit are read and discarded. A client that sends the whole body before it reads then gets
 /// the response instead of a connection reset.
 const LINGER_BYTES: u64 = 256 << 20;
@@ -243,6 +245,26 @@ where
         tokio::task::yield_now().await;
     }
     tokio::time::timeout(patience, reading).await.unwrap_or(Err(BodyFault::Late))
+}
+
+/// Reads and drops a short body of a request that is refused, so that its connection can be used for the next one. Keeps nothing
+/// of it.
+///
+/// Does nothing if the body is longer than 64 KiB, or of unknown length, and waits for it for a second at most. The connection is
+/// closed after the response then.
+///
+/// # Panics
+/// If the body is not complete at once, and there is no Tokio runtime with a timer.
+pub async fn discard<B>(mut body: B)
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    if body.is_end_stream() || body.size_hint().upper().is_none_or(|length| length > FREE as u64) {
+        return;
+    }
+    let reading =
+        async { while let Some(Ok(_)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {} };
+    let _ = tokio::time::timeout(PATIENCE_REFUSED, reading).await;
 }
 
 /// Whether the `Content-Type` is this media type, with any parameters. Ignores case.

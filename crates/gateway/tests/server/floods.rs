@@ -1,6 +1,6 @@
 //! Requests of clients that nobody knows: they take no memory that others need, and leave little in the log.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::thread;
 
 use serde_json::json;
@@ -18,7 +18,7 @@ fn soaks() -> bool {
 }
 
 fn webhooks(limits: &str) -> Gateway {
-    Gateway::with(&format!("{SERVER}\n[meta]\napp_secret = \"app-secret\"\n\n[limits]\n{limits}\n{TENANTS}"))
+    Gateway::with(&format!("{SERVER}\n[meta]\napp_secret = \"app-secret\"\n{limits}\n{TENANTS}"))
 }
 
 /// A signature that no body has.
@@ -91,7 +91,7 @@ fn bodies_without_a_valid_signature_take_no_more_memory_than_there_is_for_them()
 #[test]
 fn a_body_that_finds_no_memory_is_answered_with_retry_after_and_does_not_stop_short_ones() {
     // An address gets a quarter: 4 MiB.
-    let gateway = webhooks("unverified_body_bytes = 16777216");
+    let gateway = webhooks("[limits]\nunverified_body_bytes = 16777216");
     let large = |length: usize| {
         head("POST", "/webhooks/meta", &[wrong_signature(), format!("content-length: {length}")])
     };
@@ -154,6 +154,27 @@ fn nothing_of_a_body_is_read_before_its_token_is_known_to_be_valid() {
         lines.push("expect: 100-continue".to_owned());
         let answer = answer_to_head(&gateway, &head(method, path, &lines));
         assert_eq!(status(&answer), expected, "{method} {path} asks for the body");
+    }
+}
+
+#[test]
+fn a_short_body_that_is_refused_is_dropped_and_its_connection_stays() {
+    let gateway = Gateway::start();
+    for (path, header) in
+        [(SINCH, "authorization: Bearer wrong-key"), (KALEYRA, "api-key: wrong-key"), (META, "x: x")]
+    {
+        let lines = [header, "content-type: application/json", "content-length: 2", "expect: 100-continue"];
+        let mut stream = connect(&gateway);
+        stream.write_all(head("POST", path, &lines.map(str::to_owned)).as_bytes()).unwrap();
+        assert_eq!(status(&read_head(&mut stream)), 100, "{path}");
+        stream.write_all(b"{}").unwrap();
+        let refused = read_head(&mut stream);
+        assert_eq!(status(&refused), 401, "{path}: {refused}");
+        let (_, length) = refused.split_once("content-length: ").unwrap();
+        let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
+        stream.read_exact(&mut vec![0; length]).unwrap();
+        stream.write_all(head("GET", "/healthz", &[]).as_bytes()).unwrap();
+        assert_eq!(status(&read_head(&mut stream)), 200, "{path}");
     }
 }
 

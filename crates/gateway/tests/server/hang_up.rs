@@ -23,9 +23,10 @@ fn a_reload_applies_tenants_senders_and_tokens() {
         );
     let server = SERVER.replace("\"admin-secret\"", "\"admin-new\"");
     write(&gateway, &format!("{server}{tenants}"));
-    gateway.until("the new token is taken", |gateway| {
-        gateway.api("GET", "/status", "acme-new", None).status == 200
+    gateway.until("the new sender is there", |gateway| {
+        gateway.api("GET", "/senders/returns/status", ACME, None).status == 200
     });
+    gateway.api("GET", "/status", "acme-new", None).ok();
     // Existing lists stay in service.
     assert_eq!(gateway.verdict("+46732001122"), "block");
     assert_eq!(gateway.verdict_of("returns", "+46732001122", "inbound"), "allow");

@@ -33,7 +33,7 @@ fn scene(limits: &str) -> Scene {
                 "upstream_timeout_seconds = 60\nmax_in_flight_per_tenant = 8",
             )
             .replacen(&own, &format!("{own}\ntokens = [\"{SENDER}\"]"), 1)
-            .replace("[traffic]", &format!("[limits]\n{limits}\n\n[traffic]"))
+            .replace("[traffic]", &format!("{limits}\n\n[traffic]"))
     })
 }
 
@@ -70,7 +70,7 @@ fn readers_that_do_not_read_stop_no_messages() {
 
 #[test]
 fn a_reader_that_does_not_read_is_disconnected() {
-    let scene = scene("response_timeout_seconds = 1");
+    let scene = scene("[limits]\nresponse_timeout_seconds = 1");
     let _reader = ask_and_never_read(&scene);
     scene.gateway.until("it is disconnected", |gateway| {
         gateway.metric("portcullis_closed_connections_total", "reason=\"stalled\"") == 1
