@@ -37,7 +37,9 @@ fn idle_connections_keep_nobody_out() {
     assert_eq!(gateway.verdict("+46732001122"), "allow");
     let closed = gateway.metric("portcullis_closed_connections_total", "reason=\"idle\"");
     assert!(closed >= 200, "{closed}");
-    assert!(gateway.logged("the limit of open files allows few connections") && gateway.logged("LimitNOFILE"));
+    assert!(
+        gateway.logged("the limit of open files allows few connections") && gateway.logged("LimitNOFILE")
+    );
     assert!(gateway.logged("an address has as many connections as it may have"));
     drop(connections);
 }
