@@ -302,9 +302,14 @@ mod tests {
         let connections = Arc::new(Connections::of(20, 20, Vec::new()));
         let places: Vec<Place> = (0..16).map(|_| connect(&connections, address(1)).unwrap()).collect();
         let _busy: Vec<Busy> = places.iter().map(|place| place.begin().unwrap()).collect();
-        let reserved: Vec<Place> = (0..4).map(|_| connect(&connections, address(2)).unwrap()).collect();
-        assert!(reserved.iter().all(|place| place.is_reserved));
-        let _busy: Vec<Busy> = reserved.iter().map(|place| place.begin().unwrap()).collect();
+        let reserved: Vec<(Place, Busy)> = (0..4)
+            .map(|_| {
+                let place = connect(&connections, address(2)).unwrap();
+                let busy = place.begin().unwrap();
+                (place, busy)
+            })
+            .collect();
+        assert!(reserved.iter().all(|(place, _)| place.is_reserved));
         assert!(connect(&connections, address(2)).is_none());
         drop(places);
         assert!(connect(&connections, address(2)).is_some_and(|place| !place.is_reserved));
