@@ -88,15 +88,16 @@ fn connection(
     let (service, place) = (service.clone(), Arc::new(place));
     let head_patience = if place.is_reserved { HEAD_PATIENCE_OF_RESERVE } else { HEAD_PATIENCE };
     let stream = TimedStream::new(stream, Arc::clone(&place), patience);
-    let connection = Arc::clone(&place.connection);
+    let of_task = Arc::clone(&place);
     let service = service_fn(move |request: Request<Incoming>| {
         let (service, place) = (service.clone(), Arc::clone(&place));
         async move {
+            let is_reserved = place.is_reserved;
             let Some(busy) = place.begin() else {
                 // The task is about to be aborted.
                 return std::future::pending().await;
             };
-            let answered = if place.is_reserved && !is_for_operators(request.uri().path()) {
+            let answered = if is_reserved && !is_for_operators(request.uri().path()) {
                 too_many()
             } else {
                 service.call(request, Peer(from)).await?
@@ -116,7 +117,7 @@ fn connection(
             debug!(%error, "a connection failed");
         }
     });
-    connection.served_by(task.abort_handle());
+    of_task.served_by(task.abort_handle());
 }
 
 /// Whether a path is for health checks or the administrator, which have a reserve of connections.

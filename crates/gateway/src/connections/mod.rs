@@ -11,7 +11,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use portcullis_edge::http::peer;
@@ -35,13 +34,14 @@ pub(crate) struct Connections {
     /// Proxies, whose connections are those of many clients.
     trusted: Vec<IpAddr>,
     table: Mutex<Table>,
-    start: Instant,
+    /// The number of connections so far. It also is the clock by which the oldest idle connection is found: a real one would cost
+    /// each request.
+    clock: AtomicU64,
 }
 
 #[derive(Default)]
 struct Table {
     count: usize,
-    last_id: u64,
     by_address: HashMap<IpAddr, HashMap<u64, Arc<Connection>>>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Connection {
     /// The number of reasons why it is not idle; [`CLOSING`] if it is to be closed.
     busy: AtomicU32,
     has_asked: AtomicBool,
-    /// When it was last busy, in milliseconds.
+    /// When it was last busy, by the clock of [`Connections`].
     since: AtomicU64,
     task: OnceLock<AbortHandle>,
 }
@@ -62,16 +62,13 @@ pub(crate) struct Place {
     connections: Arc<Connections>,
     address: IpAddr,
     id: u64,
-    pub(crate) connection: Arc<Connection>,
+    connection: Arc<Connection>,
     /// Whether it is one of the reserve, for health checks and the administrator only.
     pub(crate) is_reserved: bool,
 }
 
 /// Keeps a connection from being idle until it is dropped.
-pub(crate) struct Busy {
-    connections: Arc<Connections>,
-    connection: Arc<Connection>,
-}
+pub(crate) struct Busy(Arc<Place>);
 
 /// Lines about connections that were closed for lack of room.
 static FULL: LogLimit = LogLimit::new(5);
@@ -93,7 +90,7 @@ impl Connections {
             per_address,
             trusted,
             table: Mutex::default(),
-            start: Instant::now(),
+            clock: AtomicU64::new(0),
         }
     }
 
@@ -124,12 +121,11 @@ impl Connections {
                 return None;
             }
         }
-        table.last_id += 1;
-        let id = table.last_id;
+        let id = self.clock.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection {
             busy: AtomicU32::new(0),
             has_asked: AtomicBool::new(false),
-            since: AtomicU64::new(self.now()),
+            since: AtomicU64::new(id),
             task: OnceLock::new(),
         });
         table.by_address.entry(address).or_default().insert(id, Arc::clone(&connection));
@@ -143,10 +139,6 @@ impl Connections {
         let made_room = self.table.lock().evict(None, self.most);
         closed(Closed::Idle, made_room);
         made_room
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -231,32 +223,33 @@ impl Connection {
         }
         is_closed
     }
-
-    /// Sets the task that serves the connection. It may be aborted whenever the connection is idle.
-    pub(crate) fn served_by(&self, task: AbortHandle) {
-        let _ = self.task.set(task);
-    }
 }
 
 impl Place {
+    /// Sets the task that serves the connection. It may be aborted whenever the connection is idle.
+    pub(crate) fn served_by(&self, task: AbortHandle) {
+        let _ = self.connection.task.set(task);
+    }
+
     /// Begins a request. Returns `None` if the connection is being closed.
-    pub(crate) fn begin(&self) -> Option<Busy> {
+    pub(crate) fn begin(self: Arc<Self>) -> Option<Busy> {
         self.connection.has_asked.store(true, Ordering::Relaxed);
         self.occupy()
     }
 
     /// Keeps the connection from being closed as idle. Returns `None` if it is being closed.
-    fn occupy(&self) -> Option<Busy> {
+    fn occupy(self: Arc<Self>) -> Option<Busy> {
         let more = |busy| (busy != CLOSING).then(|| busy + 1);
         self.connection.busy.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Busy { connections: Arc::clone(&self.connections), connection: Arc::clone(&self.connection) })
+        Some(Busy(self))
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.connection.since.store(self.connections.now(), Ordering::Relaxed);
-        self.connection.busy.fetch_sub(1, Ordering::AcqRel);
+        let Place { connections, connection, .. } = &*self.0;
+        connection.since.store(connections.clock.load(Ordering::Relaxed), Ordering::Relaxed);
+        connection.busy.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -275,43 +268,43 @@ mod tests {
     }
 
     /// A connection that is served by a task that does nothing.
-    fn connect(connections: &Arc<Connections>, from: IpAddr) -> Option<Place> {
-        let place = connections.admit(from)?;
-        place.connection.served_by(tokio::spawn(std::future::pending::<()>()).abort_handle());
+    fn connect(connections: &Arc<Connections>, from: IpAddr) -> Option<Arc<Place>> {
+        let place = Arc::new(connections.admit(from)?);
+        place.served_by(tokio::spawn(std::future::pending::<()>()).abort_handle());
         Some(place)
     }
 
-    fn is_closed(place: &Place) -> bool {
+    fn is_closed(place: &Arc<Place>) -> bool {
         place.connection.busy.load(Ordering::Acquire) == CLOSING
     }
 
     #[tokio::test]
     async fn who_never_asked_makes_room_first() {
         let connections = Arc::new(Connections::of(20, 20, Vec::new()));
-        let places: Vec<Place> = (0..16).map(|_| connect(&connections, address(1)).unwrap()).collect();
-        drop(places[0].begin());
-        let _busy = places[1].begin();
+        let places: Vec<Arc<Place>> = (0..16).map(|_| connect(&connections, address(1)).unwrap()).collect();
+        drop(Arc::clone(&places[0]).begin());
+        let _busy = Arc::clone(&places[1]).begin();
         let new = connect(&connections, address(2)).unwrap();
         assert!(!new.is_reserved);
         assert_eq!(places.iter().position(is_closed), Some(2), "the oldest of those that never asked");
-        assert!(places[2].begin().is_none());
+        assert!(Arc::clone(&places[2]).begin().is_none());
     }
 
     #[tokio::test]
     async fn if_nobody_is_idle_the_reserve_is_left() {
         let connections = Arc::new(Connections::of(20, 20, Vec::new()));
-        let places: Vec<Place> = (0..16).map(|_| connect(&connections, address(1)).unwrap()).collect();
-        let _busy: Vec<Busy> = places.iter().map(|place| place.begin().unwrap()).collect();
-        let reserved: Vec<(Place, Busy)> = (0..4)
+        let places: Vec<Arc<Place>> = (0..16).map(|_| connect(&connections, address(1)).unwrap()).collect();
+        let busy: Vec<Busy> = places.into_iter().map(|place| place.begin().unwrap()).collect();
+        let reserved: Vec<(Arc<Place>, Busy)> = (0..4)
             .map(|_| {
                 let place = connect(&connections, address(2)).unwrap();
-                let busy = place.begin().unwrap();
+                let busy = Arc::clone(&place).begin().unwrap();
                 (place, busy)
             })
             .collect();
         assert!(reserved.iter().all(|(place, _)| place.is_reserved));
         assert!(connect(&connections, address(2)).is_none());
-        drop(places);
+        drop(busy);
         assert!(connect(&connections, address(2)).is_some_and(|place| !place.is_reserved));
     }
 
@@ -320,12 +313,12 @@ mod tests {
         let proxy = address(9);
         let connections = Arc::new(Connections::of(100, 4, vec![proxy]));
         let others = connect(&connections, address(2)).unwrap();
-        let places: Vec<Place> = (0..5).map(|_| connect(&connections, address(1)).unwrap()).collect();
+        let places: Vec<Arc<Place>> = (0..5).map(|_| connect(&connections, address(1)).unwrap()).collect();
         assert_eq!(places.iter().filter(|place| is_closed(place)).count(), 1);
         assert!(is_closed(&places[0]) && !is_closed(&others));
-        let _busy: Vec<Busy> = places[1..].iter().map(|place| place.begin().unwrap()).collect();
+        let _busy: Vec<Busy> = places[1..].iter().map(|place| Arc::clone(place).begin().unwrap()).collect();
         assert!(connect(&connections, address(1)).is_none());
-        let of_proxy: Vec<Place> = (0..9).map(|_| connect(&connections, proxy).unwrap()).collect();
+        let of_proxy: Vec<Arc<Place>> = (0..9).map(|_| connect(&connections, proxy).unwrap()).collect();
         assert!(!of_proxy.iter().any(is_closed));
     }
 }

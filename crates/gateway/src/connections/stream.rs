@@ -68,7 +68,7 @@ impl TimedStream {
                 let blocked = self.blocked.get_or_insert_with(|| Blocked {
                     since: Instant::now(),
                     due: Box::pin(tokio::time::sleep(credit)),
-                    _busy: place.occupy(),
+                    _busy: Arc::clone(place).occupy(),
                 });
                 if blocked.due.as_mut().poll(context).is_pending() {
                     return Poll::Pending;
