@@ -53,24 +53,21 @@ impl Service {
     /// # Errors
     ///
     /// Never. Errors become responses.
-    pub async fn call(self, request: Request<Incoming>, peer: Peer) -> Result<Answered, Infallible> {
-        let answered = self.answered(request, peer).await?;
+    pub async fn call(self, mut request: Request<Incoming>, peer: Peer) -> Result<Answered, Infallible> {
+        let is_check = request.method() == Method::POST && sender(request.uri().path()).is_some();
+        let answered = if is_check {
+            self.check(request, peer).await
+        } else {
+            request.extensions_mut().insert(peer);
+            let mut router = self.router;
+            // A router is always ready.
+            router.call(request).await?.map(Either::Right)
+        };
         let status = answered.status();
         if status.is_client_error() || status.is_server_error() {
             requests::refused(status.as_u16());
         }
         Ok(answered)
-    }
-
-    async fn answered(self, mut request: Request<Incoming>, peer: Peer) -> Result<Answered, Infallible> {
-        let is_check = request.method() == Method::POST && sender(request.uri().path()).is_some();
-        if is_check {
-            return Ok(self.check(request, peer).await);
-        }
-        request.extensions_mut().insert(peer);
-        let mut router = self.router;
-        // A router is always ready.
-        Ok(router.call(request).await?.map(Either::Right))
     }
 
     async fn check(self, request: Request<Incoming>, peer: Peer) -> Answered {

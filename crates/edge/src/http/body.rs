@@ -1,6 +1,6 @@
 //! Reading request bodies and queries.
 
-use std::future::{Future as _, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -213,11 +213,11 @@ impl FromRequest<Arc<AppState>> for ComponentBody {
 ///
 /// # Panics
 /// If the body is not complete at once, and there is no Tokio runtime with a timer.
-pub async fn read<B>(body: B, limit: usize, memory: Memory<'_>) -> Result<Body, BodyFault>
+pub fn read<B>(body: B, limit: usize, memory: Memory<'_>) -> impl Future<Output = Result<Body, BodyFault>>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
-    read_seen(body, limit, memory, |_| {}).await
+    read_seen(body, limit, memory, |_| {})
 }
 
 /// Like [`read`]. Calls `seen` with each piece of the body, in order, as it arrives.

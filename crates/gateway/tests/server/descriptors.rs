@@ -37,10 +37,12 @@ fn idle_connections_keep_nobody_out() {
     assert_eq!(gateway.verdict("+46732001122"), "allow");
     let closed = gateway.metric("portcullis_closed_connections_total", "reason=\"idle\"");
     assert!(closed >= 200, "{closed}");
-    assert!(
+    gateway.until("the low limit is logged, and what to do", |gateway| {
         gateway.logged("the limit of open files allows few connections") && gateway.logged("LimitNOFILE")
-    );
-    assert!(gateway.logged("an address has as many connections as it may have"));
+    });
+    gateway.until("the full address is logged", |gateway| {
+        gateway.logged("an address has as many connections as it may have")
+    });
     drop(connections);
 }
 
@@ -60,7 +62,7 @@ fn if_all_connections_are_busy_health_checks_and_the_administrator_get_in() {
     }
     gateway.api("GET", "/admin/tenants", ADMIN, None).ok();
     assert!(gateway.metrics().contains("portcullis_closed_connections_total"));
-    assert!(gateway.logged("LimitNOFILE"));
+    gateway.until("it is logged", |gateway| gateway.logged("LimitNOFILE"));
     // A place that becomes free is anybody's.
     taken.clear();
     gateway.until("there is room", |gateway| gateway.get("/status").status == 200);
@@ -72,7 +74,7 @@ fn an_address_that_has_its_share_leaves_the_others_alone() {
     let gateway = Gateway::within(FEW, &format!("{SERVER}{limits}{TENANTS}"));
     let taken: Vec<TcpStream> = std::iter::from_fn(|| busy(&gateway)).collect();
     assert_eq!(taken.len(), 8);
-    assert!(gateway.logged("limits.max_connections_per_address"));
+    gateway.until("it is logged", |gateway| gateway.logged("limits.max_connections_per_address"));
     let refused = answer_to_head(&gateway, &head("GET", "/healthz", &[]));
     assert_eq!(refused, "", "the connection is closed at once");
 }
@@ -81,5 +83,5 @@ fn an_address_that_has_its_share_leaves_the_others_alone() {
 fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
     let surroundings = Surroundings { log: "info", open_files: Some((64, 512)) };
     let gateway = Gateway::within(surroundings, &format!("{SERVER}{TENANTS}"));
-    assert!(gateway.logged("open_files=512"));
+    gateway.until("it is logged", |gateway| gateway.logged("open_files=512"));
 }

@@ -211,7 +211,9 @@ fn refused_requests_are_counted_and_logged_at_a_bounded_rate() {
     assert!(gateway.metric("portcullis_refused_requests_total", "status=\"405\"") >= count as u64);
     let logged = gateway.log_length() - before;
     assert!(logged < 4 * count, "{logged} bytes about {} requests", 4 * count);
-    assert!(gateway.logged("method=other route=\"/portcullis/v1/status\" status=405"));
+    gateway.until("a made-up method is logged as other", |gateway| {
+        gateway.logged("method=other route=\"/portcullis/v1/status\" status=405")
+    });
     let (log, _folder) = gateway.log_after_the_end();
     let suppressed = log.lines().find(|line| line.contains("suppressed=") && line.contains("status=405"));
     assert!(suppressed.is_some(), "{log}");
@@ -222,11 +224,11 @@ fn refused_requests_are_counted_and_logged_at_a_bounded_rate() {
 fn documents_that_anybody_may_read_leave_nothing_in_the_log() {
     let surroundings = Surroundings { log: "info", ..Surroundings::default() };
     let gateway = Gateway::within(surroundings, &format!("{SERVER}{TENANTS}"));
-    let before = gateway.log_length();
     for path in ["/portcullis/v1/openapi.json", "/portcullis/v1/dialects/meta/openapi.json", "/healthz"] {
         flood(&gateway, &head("GET", path, &[]), 300, 200);
     }
-    assert_eq!(gateway.log_length(), before);
+    let (log, _folder) = gateway.log_after_the_end();
+    assert!(!log.contains("openapi.json") && !log.contains("/healthz"), "{log}");
 }
 
 #[test]
