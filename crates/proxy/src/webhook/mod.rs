@@ -131,7 +131,7 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
         Err(BodyFault::NoMemory) => return busy(),
         Err(BodyFault::BrokenOff | BodyFault::Late) => return answer(StatusCode::BAD_REQUEST),
     };
-    if !expected.is_met() {
+    if !expected.met() {
         return answer(StatusCode::UNAUTHORIZED);
     }
     let body = body.into_verified();

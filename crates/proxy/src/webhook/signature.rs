@@ -41,7 +41,7 @@ impl Expected {
     }
 
     /// Whether the pieces have this signature. The digests are compared in constant time.
-    pub(crate) fn is_met(self) -> bool {
+    pub(crate) fn met(self) -> bool {
         self.mac.verify_slice(&self.digest).is_ok()
     }
 }
@@ -58,7 +58,7 @@ mod tests {
         let is_of = |secret: &str, body: &[u8], header: &[u8]| {
             Expected::read(secret, header).is_some_and(|mut expected| {
                 body.chunks(7).for_each(|piece| expected.update(piece));
-                expected.is_met()
+                expected.met()
             })
         };
         assert!(is_of("Jefe", b"what do ya want for nothing?", signature.as_bytes()));

@@ -6,8 +6,11 @@ use anyhow::{Result, bail};
 
 use crate::cargo;
 
+/// Runs one long form.
+type Soak = fn() -> Result<()>;
+
 /// The long forms, by the names that may be given to choose some.
-const ALL: &[(&str, fn() -> Result<()>)] =
+const ALL: &[(&str, Soak)] =
     &[("reload", || cargo::soak(&[])), ("gate", cargo::soak_gate), ("clients", clients::run)];
 
 /// Runs the long forms with these names, or all of them.
