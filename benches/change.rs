@@ -5,12 +5,14 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 use portcullis_benches::{
     MEASUREMENT, SIZES, SplitMix, WARM_UP, hash_set, members, native, recipe, through_the_host,
 };
 use portcullis_hashed_set::{DirectedSet, Loader, SaveCursor};
-use portcullis_host::{Directions, Entry, Generation};
+use portcullis_host::{
+    ArtefactCache, Compiler, Directions, Engine, Entry, Generation, Limits, Plugin, compile_child_main,
+};
 
 /// Each iteration blocks a number and unblocks it again, so that the list keeps its size.
 fn block_and_unblock(criterion: &mut Criterion) {
@@ -87,6 +89,26 @@ fn instantiate(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Loads a plugin, from its bytes to its description.
+fn load_plugin(criterion: &mut Criterion) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine = || Engine::new().expect("this machine runs WebAssembly");
+    let engines = [
+        ("in-process", engine()),
+        ("child", engine().with_compiler(Compiler::this_program())),
+        ("cached", engine().with_cache(ArtefactCache::open(dir.path(), [7; 32]))),
+    ];
+    let mut group = criterion.benchmark_group("load-plugin");
+    group.sample_size(11);
+    for (name, engine) in &engines {
+        let load = || Plugin::load(engine, portcullis_plugin_bundle::EXACT.component, Limits::default());
+        // Fills the cache.
+        load().expect("a bundled plugin loads");
+        group.bench_function(*name, |bencher| bencher.iter(load));
+    }
+    group.finish();
+}
+
 fn save(set: &DirectedSet) -> Vec<Vec<u8>> {
     let (mut parts, mut cursor) = (Vec::new(), Some(SaveCursor::START));
     while let Some(at) = cursor {
@@ -107,6 +129,12 @@ fn load(mut loader: Loader, parts: &[Vec<u8>]) -> DirectedSet {
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(WARM_UP).measurement_time(MEASUREMENT);
-    targets = instantiate, block_and_unblock, pages, whole_lists
+    targets = instantiate, load_plugin, block_and_unblock, pages, whole_lists
 }
-criterion_main!(benches);
+
+fn main() {
+    // The child process in which a plugin is compiled is this program, too.
+    compile_child_main();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -6,6 +6,7 @@ mod durable;
 mod exact;
 mod gateway;
 mod import;
+mod neighbours;
 mod record;
 mod reload;
 mod results;
@@ -45,6 +46,8 @@ enum What {
     Tenants,
     /// Updates that the next check does not see
     Updates,
+    /// One tenant's checks beside neighbours that misbehave
+    Neighbours,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
             What::Import => import::measure(&mut results)?,
             What::Tenants => tenants::measure(&mut results)?,
             What::Updates => updates::measure(&mut results)?,
+            What::Neighbours => neighbours::measure(&mut results)?,
         }
     }
     match json {

@@ -73,9 +73,24 @@ fn import(format: &str, data: &[u8], formats: &[(&str, Write)]) {
             let [(_, Ok(again))] = &again[..] else {
                 panic!("the {format} {:?} has one row: {again:?}", String::from_utf8_lossy(&file));
             };
-            assert_eq!(again, row, "{format}");
+            if *format == "csv" {
+                // In CSV, every end of a line within a field is read as a line feed.
+                assert_eq!(with_line_feeds(again), with_line_feeds(row), "{format}");
+            } else {
+                assert_eq!(again, row, "{format}");
+            }
         }
     }
+}
+
+fn with_line_feeds(row: &Row) -> (Value, bool) {
+    let mut entry = row.entry.clone();
+    for value in entry.as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
+        if let Value::String(text) = value {
+            *text = text.replace("\r\n", "\n").replace('\r', "\n");
+        }
+    }
+    (entry, row.taken_back)
 }
 
 /// CSV: what is taken is taken alike from CSV that another library writes, and from NDJSON.

@@ -107,7 +107,8 @@ impl Gateway {
         let is_served = || engine.blocking_put_tenants(vec![config.spec()]).iter().all(Result::is_ok);
         assert!((0..20).any(|_| is_served()), "the tenant is served");
         let metrics = Metrics::new();
-        let tenant = Tenant::of(config.clone(), Origin::File, &engine, || metrics.tenant(&config.id), None);
+        let (of_tenant, pools) = (|| metrics.tenant(&config.id), Arc::default());
+        let tenant = Tenant::of(config.clone(), Origin::File, &engine, of_tenant, &pools, None);
         let tenant = Arc::new(tenant.expect("the tenant is served"));
         let list = tenant.wide.clone();
         Gateway { registry: Registry::new([tenant]), list, runtime, _engine: engine }

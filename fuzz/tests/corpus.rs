@@ -76,6 +76,9 @@ fn every_target_is_a_program_with_a_corpus() {
     let manifest: toml::Table =
         toml::from_str(&fs::read_to_string(folder().join("Cargo.toml")).unwrap()).unwrap();
     let programs = manifest["bin"].as_array().unwrap();
+    // Random components have no bytes to be mutated: a program makes them.
+    let is_target = |program: &&toml::Value| program["name"].as_str() != Some("hostile-components");
+    let programs: Vec<_> = programs.iter().filter(is_target).collect();
     let named: BTreeSet<String> =
         programs.iter().map(|program| program["name"].as_str().unwrap().to_owned()).collect();
     assert_eq!(named, targets);

@@ -5,6 +5,7 @@ use portcullis_msisdn::{Direction, Directions};
 use crate::bindings::exports::portcullis::blacklist::blacklist as wit;
 use crate::call_error::CallError;
 use crate::contract::{Description, Format, Keyspace, Outcome};
+use crate::foreign_text::{ForeignText, is_obeyed};
 
 /// A way in which a plugin's result violates the contract.
 #[derive(Debug)]
@@ -16,14 +17,9 @@ impl Breach {
     }
 }
 
-/// Makes text from a plugin safe for a log line: truncates it to `limit` bytes and replaces control characters with
-/// spaces.
+/// Makes text from a plugin safe to show, and shortens it to `limit` bytes.
 pub(crate) fn sanitize(text: String, limit: usize) -> String {
-    let mut end = text.len().min(limit);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    ForeignText(&text).within(limit)
 }
 
 fn is_name(text: &str) -> bool {
@@ -41,9 +37,10 @@ impl Description {
                 "returned a name that is not 1 to 64 characters of a-z, 0-9 and -".to_owned(),
             ));
         }
-        if version.len() > 64 || version.chars().any(char::is_control) {
+        if version.len() > 64 || version.contains(is_obeyed) {
             return Err(Breach(
-                "returned a version that is longer than 64 bytes or has control characters".to_owned(),
+                "returned a version that is longer than 64 bytes or has control or invisible characters"
+                    .to_owned(),
             ));
         }
         if loads.len() > 16 {

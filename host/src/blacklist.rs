@@ -1,11 +1,12 @@
 //! A blacklist whose generation can be swapped without interrupting checks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use portcullis_msisdn::{Direction, Subject};
 
-use crate::call_error::CallError;
+use crate::call_error::{CallError, TryCheckError};
 use crate::contract::Verdict;
 use crate::fill::FillError;
 use crate::generation::Generation;
@@ -29,6 +30,15 @@ struct Active {
     shadow: Option<Arc<Shadow>>,
 }
 
+impl Active {
+    #[inline]
+    fn observe(&self, subjects: &[Subject], direction: Direction, verdicts: &[Verdict]) {
+        if let Some(shadow) = &self.shadow {
+            shadow.observe(subjects, direction, verdicts);
+        }
+    }
+}
+
 impl Blacklist {
     /// Creates a blacklist served by `generation`.
     pub fn new(generation: Generation) -> Self {
@@ -38,6 +48,9 @@ impl Blacklist {
 
     /// Checks whether a message to or from `subject` may pass. About 150 ns with the default plugin at 64,000 entries.
     ///
+    /// Waits for an instance of the plugin, for up to as long as its limits allow a call. On a thread that others wait
+    /// for, such as one of an async runtime, use [`try_check`](Self::try_check).
+    ///
     /// # Errors
     ///
     /// Any [`CallError`] except [`CallError::Refused`]. The caller's policy decides what happens to the message.
@@ -45,10 +58,38 @@ impl Blacklist {
     pub fn check(&self, subject: Subject, direction: Direction) -> Result<Verdict, CallError> {
         let front = self.active.load();
         let verdict = front.serving.check(subject, direction)?;
-        if let Some(shadow) = &front.shadow {
-            shadow.observe(&[subject], direction, &[verdict]);
-        }
+        front.observe(&[subject], direction, &[verdict]);
         Ok(verdict)
+    }
+
+    /// Like [`check`](Self::check), but waits for at most 100 µs.
+    ///
+    /// # Errors
+    ///
+    /// [`TryCheckError::Busy`] if the plugin is slow or busy: ask again with [`check`](Self::check), on a thread that may
+    /// wait. Otherwise as [`check`](Self::check).
+    #[inline]
+    pub fn try_check(&self, subject: Subject, direction: Direction) -> Result<Verdict, TryCheckError> {
+        let front = self.active.load();
+        let verdict = front.serving.try_check(subject, direction)?;
+        front.observe(&[subject], direction, &[verdict]);
+        Ok(verdict)
+    }
+
+    /// Like [`check_many`](Self::check_many), but waits for at most 100 µs.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_check`](Self::try_check).
+    pub fn try_check_many(
+        &self,
+        subjects: &[Subject],
+        direction: Direction,
+    ) -> Result<Vec<Verdict>, TryCheckError> {
+        let front = self.active.load_full();
+        let verdicts = front.serving.try_check_many(subjects, direction)?;
+        front.observe(subjects, direction, &verdicts);
+        Ok(verdicts)
     }
 
     /// Checks many subjects in one direction. Returns one verdict per subject, in order.
@@ -59,9 +100,24 @@ impl Blacklist {
     pub fn check_many(&self, subjects: &[Subject], direction: Direction) -> Result<Vec<Verdict>, CallError> {
         let front = self.active.load_full();
         let verdicts = front.serving.check_many(subjects, direction)?;
-        if let Some(shadow) = &front.shadow {
-            shadow.observe(subjects, direction, &verdicts);
-        }
+        front.observe(subjects, direction, &verdicts);
+        Ok(verdicts)
+    }
+
+    /// Like [`check_many`](Self::check_many), but waits for an instance for at most `patience`.
+    ///
+    /// # Errors
+    ///
+    /// [`TryCheckError::Busy`] if the plugin is busy for that long; otherwise as [`check`](Self::check).
+    pub fn check_many_within(
+        &self,
+        patience: Duration,
+        subjects: &[Subject],
+        direction: Direction,
+    ) -> Result<Vec<Verdict>, TryCheckError> {
+        let front = self.active.load_full();
+        let verdicts = front.serving.check_many_within(patience, subjects, direction)?;
+        front.observe(subjects, direction, &verdicts);
         Ok(verdicts)
     }
 
@@ -95,6 +151,7 @@ impl Blacklist {
         let _writing = self.writing();
         // No write is acknowledged meanwhile, so the count is exact unless the source is ahead of the acknowledgements.
         next.prove_count(source)?;
+        next.forget_costs();
         let before = self.active.swap(Arc::new(Active { serving: next, shadow: None }));
         Ok(Arc::clone(&before.serving))
     }

@@ -65,3 +65,14 @@ impl CallError {
         }
     }
 }
+
+/// Why a check that may not wait has no verdict.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TryCheckError {
+    /// The plugin is slow, or all instances are being called: check on a thread that may wait.
+    #[error("the plugin is busy: check on a thread that may wait")]
+    Busy,
+    /// The plugin failed.
+    #[error(transparent)]
+    Failed(#[from] CallError),
+}

@@ -4,72 +4,76 @@ use std::time::Duration;
 
 use wasmtime::UpdateDeadline;
 
+use crate::cpu_time::cpu_time;
+
 /// The deadline of the current call.
 ///
-/// The engine's epoch counts ticks of wall time, but on a busy machine a call may be slow only because the operating
-/// system did not schedule its thread. So only half of the deadline is set at first. If the call is still running then,
-/// the CPU time used from that point decides. A call that computes throughout is interrupted at its deadline; a call
-/// that was descheduled continues until it has used its CPU time, or until [`PATIENCE`] deadlines of wall time have
-/// passed.
+/// The limit of a call is CPU time, but the engine's epoch counts ticks of wall time: on a busy machine, or on a thread
+/// of low priority, a call may be slow only because the operating system did not schedule its thread. So the epoch says
+/// when to look at the thread's CPU clock, and the clock decides. Where the clock was not read at the start of the call
+/// (it costs as much as a whole check), it is read after half of the limit, and the limit counts from there: such a call
+/// is interrupted between one and one and a half limits of CPU time.
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
-    /// Half of the deadline, in ticks.
-    half: u64,
+    limit: Duration,
     tick: Duration,
-    /// The thread's CPU time at the end of the first half.
-    observed: Option<Duration>,
-    extensions: u32,
+    /// The thread's CPU time from which the call's is counted.
+    since: Option<Duration>,
+    /// Ticks of wall time that passed, or are about to.
+    waited: u64,
+    /// The ticks of wall time after which the call is interrupted in any case.
+    patience: u64,
 }
 
-/// The number of deadlines of wall time after which a call is interrupted in any case.
-const PATIENCE: u32 = 20;
+/// The number of limits of wall time after which a call is interrupted in any case, but not before [`LEAST_PATIENCE`].
+const PATIENCE: u64 = 20;
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Deadline {
-    /// Starts a call that may take `ticks` of `tick` each. Returns the number of ticks after which to call
-    /// [`passed`](Self::passed).
+    /// Starts a call that may take `limit`, which is `ticks` of `tick` each. `now` is the thread's CPU time, if it was
+    /// read. Returns the number of ticks after which to call [`passed`](Self::passed).
     #[inline]
-    pub(crate) fn begin(&mut self, ticks: u64, tick: Duration) -> u64 {
-        self.half = ticks.div_ceil(2);
+    pub(crate) fn begin(
+        &mut self,
+        limit: Duration,
+        ticks: u64,
+        tick: Duration,
+        now: Option<Duration>,
+    ) -> u64 {
+        self.limit = limit;
         self.tick = tick;
-        self.observed = None;
-        self.extensions = 0;
-        self.half
+        self.since = now;
+        self.patience = ticks.saturating_mul(PATIENCE);
+        self.waited = if now.is_some() { ticks } else { ticks.div_ceil(2) };
+        self.waited
     }
 
     /// Decides whether a call that is still running is interrupted.
     pub(crate) fn passed(&mut self) -> UpdateDeadline {
-        self.passed_at(processor_time())
+        self.passed_at(cpu_time())
+    }
+
+    /// Whether a call that has ended used more than its limit. It may have passed no point at which it could have been
+    /// interrupted: wasmtime runs a bulk instruction, such as a fill of all memory, in one piece.
+    pub(crate) fn is_overrun(&self, now: Duration) -> bool {
+        self.since.is_some_and(|since| now.saturating_sub(since) >= self.limit)
     }
 
     fn passed_at(&mut self, now: Duration) -> UpdateDeadline {
-        let Some(observed) = self.observed else {
-            self.observed = Some(now);
-            return UpdateDeadline::Continue(self.half);
+        let since = *self.since.get_or_insert(now);
+        let Some(left) = self.limit.checked_sub(now.saturating_sub(since)).filter(|left| !left.is_zero())
+        else {
+            return UpdateDeadline::Interrupt;
         };
-        // Half of the half: ticks are inexact, and a fair share of a busy CPU suffices.
-        let enough = self.tick.saturating_mul(u32::try_from(self.half).unwrap_or(u32::MAX)) / 2;
-        self.extensions += 1;
-        if now.saturating_sub(observed) >= enough || self.extensions >= 2 * PATIENCE {
-            UpdateDeadline::Interrupt
-        } else {
-            UpdateDeadline::Continue(self.half)
+        let least = LEAST_PATIENCE.as_nanos() / self.tick.as_nanos().max(1);
+        if self.waited >= self.patience.max(u64::try_from(least).unwrap_or(u64::MAX)) {
+            return UpdateDeadline::Interrupt;
         }
+        let ticks = left.as_nanos().div_ceil(self.tick.as_nanos().max(1));
+        let ticks = u64::try_from(ticks).unwrap_or(u64::MAX / 2).max(1);
+        self.waited = self.waited.saturating_add(ticks);
+        UpdateDeadline::Continue(ticks)
     }
-}
-
-/// The CPU time used by this thread.
-#[cfg(unix)]
-fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
-    Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
-}
-
-/// A fallback for platforms without per-thread CPU time: wall time.
-#[cfg(not(unix))]
-fn processor_time() -> Duration {
-    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
-    START.elapsed()
 }
 
 #[cfg(test)]
@@ -78,42 +82,55 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn interrupts(deadline: &mut Deadline, now: Duration) -> bool {
-        matches!(deadline.passed_at(now), UpdateDeadline::Interrupt)
+    fn continues(deadline: &mut Deadline, now: Duration) -> Option<u64> {
+        match deadline.passed_at(now) {
+            UpdateDeadline::Continue(ticks) => Some(ticks),
+            _ => None,
+        }
     }
 
     #[test]
-    fn a_call_that_computes_throughout_is_interrupted_at_its_deadline() {
+    fn a_call_that_computes_throughout_is_interrupted_at_its_limit() {
         let mut deadline = Deadline::default();
-        assert_eq!(deadline.begin(20, MS), 10);
-        assert!(!interrupts(&mut deadline, 10 * MS), "half of the deadline has passed");
-        assert!(interrupts(&mut deadline, 20 * MS));
+        assert_eq!(deadline.begin(20 * MS, 20, MS, Some(100 * MS)), 20);
+        assert_eq!(continues(&mut deadline, 120 * MS), None);
     }
 
     #[test]
-    fn a_call_that_was_descheduled_continues_until_it_has_used_its_time() {
+    fn a_call_that_was_descheduled_goes_on_for_the_rest_of_its_limit() {
         let mut deadline = Deadline::default();
-        deadline.begin(20, MS);
-        assert!(!interrupts(&mut deadline, MS));
-        assert!(!interrupts(&mut deadline, 2 * MS));
-        assert!(!interrupts(&mut deadline, 5 * MS));
-        assert!(interrupts(&mut deadline, 6 * MS));
+        deadline.begin(20 * MS, 20, MS, Some(100 * MS));
+        assert_eq!(continues(&mut deadline, 105 * MS), Some(15));
+        assert_eq!(continues(&mut deadline, 119 * MS + MS / 2), Some(1));
+        assert_eq!(continues(&mut deadline, 120 * MS), None);
+    }
+
+    #[test]
+    fn without_a_clock_at_the_start_the_limit_counts_from_its_half() {
+        let mut deadline = Deadline::default();
+        assert_eq!(deadline.begin(20 * MS, 20, MS, None), 10);
+        assert!(!deadline.is_overrun(1000 * MS), "nobody knows");
+        assert_eq!(continues(&mut deadline, 500 * MS), Some(20));
+        assert_eq!(continues(&mut deadline, 520 * MS), None);
     }
 
     #[test]
     fn a_call_is_interrupted_in_the_end() {
         let mut deadline = Deadline::default();
-        deadline.begin(20, MS);
-        let asked = (0..).take_while(|_| !interrupts(&mut deadline, MS)).count();
-        assert_eq!(asked, 40, "twenty deadlines with two halves each");
+        deadline.begin(1000 * MS, 1000, MS, Some(MS));
+        let asked = (0..).take_while(|_| continues(&mut deadline, MS).is_some()).count();
+        assert_eq!(asked, 19, "after twenty limits of wall time");
+        deadline.begin(20 * MS, 20, MS, Some(MS));
+        let asked = (0..).take_while(|_| continues(&mut deadline, MS).is_some()).count();
+        assert_eq!(asked, 249, "after five seconds");
     }
 
     #[test]
     fn each_call_starts_afresh() {
         let mut deadline = Deadline::default();
-        deadline.begin(2, MS);
-        assert!(!interrupts(&mut deadline, MS));
-        deadline.begin(2, MS);
-        assert!(!interrupts(&mut deadline, 100 * MS));
+        deadline.begin(2 * MS, 2, MS, Some(MS));
+        assert!(deadline.is_overrun(3 * MS));
+        deadline.begin(2 * MS, 2, MS, Some(100 * MS));
+        assert!(!deadline.is_overrun(101 * MS));
     }
 }

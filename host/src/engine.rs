@@ -2,14 +2,15 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wasmtime::{Config, EngineWeak};
+use wasmtime::EngineWeak;
 
-use crate::compile_slot::CompileSlot;
-use crate::compilers::Compilers;
+use crate::compile::{ArtefactCache, Compilation, Compiler, Confinement};
+use crate::wasm_config::wasm_config;
 
 /// Compiles plugins and bounds the duration of their calls. One engine per process is enough: all tenants share it.
 ///
@@ -19,8 +20,8 @@ use crate::compilers::Compilers;
 pub struct Engine {
     wasm: wasmtime::Engine,
     clock: Arc<Clock>,
-    loads: CompileSlot,
-    compilers: Compilers,
+    compilation: Compilation,
+    cache: Option<Arc<ArtefactCache>>,
 }
 
 impl Engine {
@@ -43,38 +44,64 @@ impl Engine {
     /// As [`Engine::new`].
     pub fn with_tick(tick: Duration) -> Result<Self, EngineError> {
         let tick = tick.max(Duration::from_micros(100));
-        let wasm = wasmtime::Engine::new(&config()).map_err(EngineError::Unsupported)?;
+        let wasm = wasmtime::Engine::new(&wasm_config()).map_err(EngineError::Unsupported)?;
         let clock = Clock::start(wasm.weak(), tick).map_err(EngineError::Clock)?;
-        Ok(Engine {
-            wasm,
-            clock: Arc::new(clock),
-            loads: CompileSlot::default(),
-            compilers: Compilers::default(),
-        })
+        Ok(Engine { wasm, clock: Arc::new(clock), compilation: Compilation::default(), cache: None })
     }
 
-    /// Sets the number of threads that compile a plugin. Default: 1.
+    /// Sets where plugins are compiled. Default: [`Compiler::InProcess`], which a hostile component can abuse.
+    #[must_use]
+    pub fn with_compiler(mut self, compiler: Compiler) -> Self {
+        self.compilation.set_compiler(compiler);
+        self
+    }
+
+    /// Keeps compiled plugins in a cache on disk. Default: none.
+    #[must_use]
+    pub fn with_cache(mut self, cache: ArtefactCache) -> Self {
+        self.cache = Some(Arc::new(cache));
+        self
+    }
+
+    /// Sets the number of threads on which the [in-process compiler](Compiler::InProcess) compiles a plugin. Default: 1.
     ///
     /// Compiler threads have low priority. Each additional one still takes a CPU away from checks, so use more than one
     /// only while no checks run, such as at startup.
     pub fn compile_on(&self, threads: NonZeroUsize) {
-        self.compilers.set(threads);
+        self.compilation.set_threads(threads);
     }
 
-    pub(crate) fn compilers(&self) -> &Compilers {
-        &self.compilers
+    /// How many plugins are compiled at a time: one per processor, at least 2, at most 4.
+    pub fn compiles_at_a_time(&self) -> usize {
+        self.compilation.at_a_time()
+    }
+
+    /// What the child process that compiled the first plugin gave up. `None` before that, and with the in-process
+    /// compiler.
+    pub fn confinement(&self) -> Option<Confinement> {
+        self.compilation.confinement()
+    }
+
+    pub(crate) fn compilation(&self) -> &Compilation {
+        &self.compilation
+    }
+
+    pub(crate) fn cache(&self) -> Option<&ArtefactCache> {
+        self.cache.as_deref()
     }
 
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {
         &self.wasm
     }
 
-    pub(crate) fn loads(&self) -> &CompileSlot {
-        &self.loads
-    }
-
     pub(crate) fn tick(&self) -> Duration {
         self.clock.tick
+    }
+
+    /// How often the clock has ticked.
+    #[inline]
+    pub(crate) fn ticked(&self) -> u64 {
+        self.clock.ticked.load(Ordering::Relaxed)
     }
 
     /// The number of ticks after which a call with this deadline is interrupted. Rounded up, plus one because the
@@ -103,28 +130,10 @@ pub enum EngineError {
     Clock(#[source] std::io::Error),
 }
 
-fn config() -> Config {
-    let mut config = Config::new();
-    // Enforces call deadlines: compiled code checks the epoch in each loop and function.
-    config.epoch_interruption(true);
-    // Bounds recursion in a plugin, well below the stack size of the host's threads.
-    config.max_wasm_stack(512 << 10);
-    // The kind of trap is reported. Frames of stripped code add nothing, and cost time at each trap.
-    config.wasm_backtrace_max_frames(None);
-    // Proposals that plugins don't need are off: each is code that a hostile component could reach.
-    config
-        .wasm_custom_page_sizes(false)
-        .wasm_memory64(false)
-        .wasm_multi_memory(false)
-        .wasm_relaxed_simd(false)
-        .wasm_tail_call(false)
-        .wasm_wide_arithmetic(false);
-    config
-}
-
 /// The clock thread. Dropping the value stops the thread and waits for it.
 struct Clock {
     tick: Duration,
+    ticked: Arc<AtomicU64>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -133,15 +142,20 @@ impl Clock {
     /// Holds the engine weakly so that the clock never keeps compiled code alive.
     fn start(engine: EngineWeak, tick: Duration) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
+        let ticked = Arc::<AtomicU64>::default();
+        let ticks = Arc::clone(&ticked);
         let thread = thread::Builder::new().name("portcullis-clock".to_owned()).spawn(move || {
             while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
                 match engine.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
+                    Some(engine) => {
+                        engine.increment_epoch();
+                        ticks.fetch_add(1, Ordering::Relaxed);
+                    }
                     None => break,
                 }
             }
         })?;
-        Ok(Clock { tick, stop: Some(stop), thread: Some(thread) })
+        Ok(Clock { tick, ticked, stop: Some(stop), thread: Some(thread) })
     }
 }
 

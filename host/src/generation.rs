@@ -3,17 +3,19 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use portcullis_msisdn::{Direction, Directions, Permutation, Subject};
 
-use crate::call_error::CallError;
+use crate::call_error::{CallError, TryCheckError};
 use crate::contract::{Entry, Outcome, Page, Settings, Verdict};
 use crate::fill::FillError;
 use crate::instance::Instance;
 use crate::memory::MemoryAccount;
+use crate::pace::Pace;
 use crate::plugin::Plugin;
-use crate::replica::{Replica, call_any, retire_idle};
+use crate::replica::{Replica, call_any, retire_idle, try_call_any};
 use crate::source::{Change, EntrySource};
 
 /// What a generation is created from.
@@ -46,12 +48,16 @@ impl Recipe {
 pub struct Generation {
     recipe: Recipe,
     replicas: Box<[Replica]>,
+    pace: Arc<Pace>,
     /// The change that the list has been brought up to. Advances when the last instance has applied it.
     sequence: AtomicU64,
     /// Serializes writers. All instances must apply concurrent writes of an entry in the same order, and a stale read
     /// of the source must not be applied after a newer one.
     writing: Mutex<()>,
 }
+
+/// How long a thread that must not be held up waits for an instance: a few checks, or a step of a write.
+const INSTANT: Duration = Duration::from_micros(100);
 
 /// Entries per step of a long write. Checks can run between steps; one takes tens of microseconds.
 pub(crate) const STEP: usize = 256;
@@ -64,10 +70,26 @@ impl Generation {
     /// Those of [`Plugin::instantiate`].
     pub fn empty(recipe: Recipe) -> Result<Self, CallError> {
         let Recipe { plugin, settings, account, numbers, replicas } = &recipe;
+        let pace = Arc::<Pace>::default();
         let replicas = (0..replicas.get())
-            .map(|_| plugin.instantiate(settings, account, numbers.as_ref()).map(Replica::new))
-            .collect::<Result<_, _>>()?;
-        Ok(Generation { recipe, replicas, sequence: AtomicU64::new(0), writing: Mutex::new(()) })
+            .map(|_| {
+                let mut instance = plugin.instantiate(settings, account, numbers.as_ref())?;
+                instance.charge_to(&pace);
+                Ok(Replica::new(instance))
+            })
+            .collect::<Result<_, CallError>>()?;
+        Ok(Generation { recipe, replicas, pace, sequence: AtomicU64::new(0), writing: Mutex::new(()) })
+    }
+
+    /// Creates a generation that is out of service: every call fails with [`CallError::OutOfService`].
+    pub fn without_instances(recipe: Recipe) -> Self {
+        Generation {
+            recipe,
+            replicas: Box::default(),
+            pace: Arc::default(),
+            sequence: AtomicU64::new(0),
+            writing: Mutex::new(()),
+        }
     }
 
     /// Applies the changes in `source` since this generation's sequence number, and returns the sequence number
@@ -173,7 +195,77 @@ impl Generation {
         retire_idle(&self.replicas)
     }
 
-    /// Checks whether a message to or from `subject` may pass.
+    /// Whether the plugin's recent calls took so much CPU time that it must not be called on a thread that others wait
+    /// for: more than 5 ms beyond what a fast plugin needs, of which 1 % of the time since is forgiven.
+    #[inline]
+    pub fn is_slow(&self) -> bool {
+        self.pace.is_slow()
+    }
+
+    /// Forgets what filling and verification cost: the generation is about to serve.
+    pub(crate) fn forget_costs(&self) {
+        self.pace.reset();
+    }
+
+    /// Like [`check`](Self::check), but for threads that must not be held up: waits for an instance for at most 100 µs.
+    ///
+    /// # Errors
+    ///
+    /// [`TryCheckError::Busy`] if all instances are busy, or the plugin [is slow](Self::is_slow); otherwise as
+    /// [`check`](Self::check).
+    #[inline]
+    pub fn try_check(&self, subject: Subject, direction: Direction) -> Result<Verdict, TryCheckError> {
+        if self.is_slow() {
+            return Err(TryCheckError::Busy);
+        }
+        self.call_within(INSTANT, |instance| instance.check(subject, direction))
+    }
+
+    /// Like [`check_many`](Self::check_many), but for threads that must not be held up, as [`try_check`](Self::try_check).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_check`](Self::try_check).
+    pub fn try_check_many(
+        &self,
+        subjects: &[Subject],
+        direction: Direction,
+    ) -> Result<Vec<Verdict>, TryCheckError> {
+        if self.is_slow() {
+            return Err(TryCheckError::Busy);
+        }
+        self.call_within(INSTANT, |instance| instance.check_many(subjects, direction))
+    }
+
+    /// Like [`check_many`](Self::check_many), but waits for an instance for at most `patience`, whether the plugin is slow
+    /// or not.
+    ///
+    /// # Errors
+    ///
+    /// [`TryCheckError::Busy`] if all instances are busy for that long; otherwise as [`check`](Self::check).
+    pub fn check_many_within(
+        &self,
+        patience: Duration,
+        subjects: &[Subject],
+        direction: Direction,
+    ) -> Result<Vec<Verdict>, TryCheckError> {
+        self.call_within(patience, |instance| instance.check_many(subjects, direction))
+    }
+
+    #[inline]
+    fn call_within<R>(
+        &self,
+        patience: Duration,
+        call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
+    ) -> Result<R, TryCheckError> {
+        match try_call_any(&self.replicas, patience, call) {
+            Some(answer) => answer.map_err(TryCheckError::Failed),
+            None => Err(TryCheckError::Busy),
+        }
+    }
+
+    /// Checks whether a message to or from `subject` may pass. Waits for an instance, which may take as long as the calls
+    /// that others make.
     ///
     /// # Errors
     ///

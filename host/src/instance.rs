@@ -12,10 +12,13 @@ use crate::bindings::exports::portcullis::blacklist::blacklist::{self as wit, Gu
 use crate::bindings::{Plugin as Exports, PluginPre};
 use crate::call_error::CallError;
 use crate::contract::{Description, Entry, Format, Outcome, Page, Part, Progress, Settings, Verdict};
+use crate::cpu_time::cpu_time;
 use crate::deadline::Deadline;
 use crate::engine::Engine;
 use crate::limits::Limits;
 use crate::memory::{MemoryAccount, Meter};
+use crate::pace::Pace;
+use crate::stopwatch::Stopwatch;
 
 /// The most subjects or entries passed to or requested from a plugin in one call.
 pub const BATCH: usize = 4096;
@@ -55,6 +58,11 @@ pub struct Instance {
     exports: Exports,
     engine: Engine,
     limits: Limits,
+    /// [`Limits::check`] in ticks, which are not worth a division for each check.
+    check_ticks: u64,
+    stopwatch: Stopwatch,
+    /// What its calls cost, together with the other instances of its generation.
+    pace: Arc<Pace>,
     /// Converts between subjects and phone numbers, for a plugin that works in the clear.
     numbers: Option<Permutation>,
     /// Set by the first fatal error.
@@ -104,12 +112,30 @@ impl Instance {
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.passed()));
         store.set_hostcall_fuel(limits.result_bytes);
         // Instantiation runs the component's start functions.
-        begin(&mut store, engine, limits.configure);
+        let ticks = engine.ticks(limits.configure);
+        begin(&mut store, engine, limits.configure, ticks, Some(cpu_time()));
         let exports = pre
             .instantiate(&mut store)
             .map_err(|error| fault("its start", limits.configure, &store.data().meter, &error))?;
+        let check_ticks = engine.ticks(limits.check);
         let (engine, limits) = (engine.clone(), limits.clone());
-        Ok(Instance { store, exports, engine, limits, numbers, poisoned: false })
+        let (stopwatch, pace) = (Stopwatch::default(), Arc::default());
+        Ok(Instance {
+            store,
+            exports,
+            engine,
+            limits,
+            check_ticks,
+            stopwatch,
+            pace,
+            numbers,
+            poisoned: false,
+        })
+    }
+
+    /// Has the costs of its calls charged to `pace`.
+    pub(crate) fn charge_to(&mut self, pace: &Arc<Pace>) {
+        self.pace = Arc::clone(pace);
     }
 
     /// Checks whether a message to or from `subject` may pass.
@@ -120,9 +146,9 @@ impl Instance {
     #[inline]
     pub fn check(&mut self, subject: Subject, direction: Direction) -> Result<Verdict, CallError> {
         let key = self.key(subject);
-        let verdict = self.call("check", self.limits.check, |guest, store| {
-            guest.call_check(store, key, direction.into())
-        })?;
+        let cost = Cost { limit: self.limits.check, ticks: self.check_ticks, allowed: CALL, heavy: false };
+        let verdict =
+            self.timed_call("check", cost, |guest, store| guest.call_check(store, key, direction.into()))?;
         Ok(match verdict {
             wit::Verdict::Allow => Verdict::Allow,
             wit::Verdict::Block => Verdict::Block,
@@ -153,7 +179,8 @@ impl Instance {
                     &clear
                 }
             };
-            let bits = self.call("check-many", self.limits.check_batch(), |guest, store| {
+            let cost = self.cost(self.limits.check_batch(), batch.len(), PER_CHECK);
+            let bits = self.timed_call("check-many", cost, |guest, store| {
                 guest.call_check_many(store, keys, direction.into())
             })?;
             if bits.len() != batch.len().div_ceil(8) {
@@ -201,7 +228,8 @@ impl Instance {
                     directions: entry.directions.into(),
                 })
                 .collect();
-            let answers = self.call(call, self.limits.call, |guest, store| function(guest, store, &keyed))?;
+            let cost = self.cost(self.limits.call, batch.len(), PER_WRITE);
+            let answers = self.timed_call(call, cost, |guest, store| function(guest, store, &keyed))?;
             if answers.len() != batch.len() {
                 let breach = format!("returned {} outcomes for {} entries", answers.len(), batch.len());
                 return Err(self.broken(call, breach));
@@ -318,24 +346,62 @@ impl Instance {
         Arc::clone(self.store.data().meter.charged())
     }
 
-    /// Calls one function with a deadline.
-    #[inline]
+    /// Calls one function with a deadline. The call is measured: it is made seldom, and not while others wait.
     fn call<R>(
         &mut self,
         name: &'static str,
-        deadline: Duration,
+        limit: Duration,
+        function: impl FnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<R>,
+    ) -> Result<R, CallError> {
+        // A page, or a part of a saved state, is as much work as a batch.
+        let cost = self.cost(limit, BATCH, PER_WRITE);
+        self.timed_call(name, cost, function)
+    }
+
+    /// What a call on `items` may cost, at `each` of CPU time.
+    fn cost(&self, limit: Duration, items: usize, each: Duration) -> Cost {
+        let items = u32::try_from(items).unwrap_or(u32::MAX);
+        let allowed = CALL.saturating_add(each.saturating_mul(items));
+        Cost { limit, ticks: self.engine.ticks(limit), allowed, heavy: items >= HEAVY }
+    }
+
+    /// Calls one function with a deadline, and charges what it costs.
+    #[inline]
+    fn timed_call<R>(
+        &mut self,
+        name: &'static str,
+        cost: Cost,
         function: impl FnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<R>,
     ) -> Result<R, CallError> {
         if self.poisoned {
             return Err(CallError::OutOfService);
         }
-        begin(&mut self.store, &self.engine, deadline);
+        let started = self.stopwatch.start(cost.heavy);
+        let start = self.engine.ticked();
+        begin(&mut self.store, &self.engine, cost.limit, cost.ticks, started.cpu_time());
         self.store.data_mut().meter.clear_refusal();
         let guest = self.exports.portcullis_blacklist_blacklist();
-        function(guest, &mut self.store).map_err(|error| {
-            self.poisoned = true;
-            fault(name, deadline, &self.store.data().meter, &error)
-        })
+        let answer = function(guest, &mut self.store);
+        let ticked = self.engine.ticked().wrapping_sub(start);
+        if let Some(used) = self.stopwatch.stop(started, ticked > 1, cost.allowed) {
+            self.pace.charge(used);
+        }
+        match answer {
+            Ok(answer) if ticked < cost.ticks || !self.is_overrun() => Ok(answer),
+            Ok(_) => {
+                self.poisoned = true;
+                Err(CallError::TimedOut { call: name, deadline: cost.limit })
+            }
+            Err(error) => {
+                self.poisoned = true;
+                Err(fault(name, cost.limit, &self.store.data().meter, &error))
+            }
+        }
+    }
+
+    #[cold]
+    fn is_overrun(&self) -> bool {
+        self.store.data().deadline.is_overrun(cpu_time())
     }
 
     /// Whether the instance was lost to a fatal error.
@@ -373,10 +439,32 @@ impl Instance {
     }
 }
 
-/// Sets the deadline of the next call.
+/// What a call may take.
+#[derive(Clone, Copy)]
+struct Cost {
+    /// The CPU time after which it is interrupted.
+    limit: Duration,
+    /// The same, in ticks.
+    ticks: u64,
+    /// The CPU time that a fast plugin needs at most.
+    allowed: Duration,
+    /// Whether it is so much work that measuring it costs nothing in comparison.
+    heavy: bool,
+}
+
+/// The CPU time that a fast plugin needs for a call, by a wide margin.
+const CALL: Duration = Duration::from_micros(20);
+/// The same for each subject of a batch of checks.
+const PER_CHECK: Duration = Duration::from_nanos(500);
+/// The same for each entry that is written, listed or saved.
+const PER_WRITE: Duration = Duration::from_micros(2);
+/// The items from which a call is always measured.
+const HEAVY: u32 = 64;
+
+/// Sets the deadline of the next call. `now` is the thread's CPU time, if it was read.
 #[inline]
-fn begin(store: &mut Store<State>, engine: &Engine, deadline: Duration) {
-    let ticks = store.data_mut().deadline.begin(engine.ticks(deadline), engine.tick());
+fn begin(store: &mut Store<State>, engine: &Engine, limit: Duration, ticks: u64, now: Option<Duration>) {
+    let ticks = store.data_mut().deadline.begin(limit, ticks, engine.tick(), now);
     store.set_epoch_deadline(ticks);
 }
 

@@ -6,8 +6,10 @@
 //! blacklist's entries from an [`EntrySource`] or by hand. A [`Blacklist`] serves checks from a generation, and can
 //! swap it without interrupting them. `examples/embed.rs` loads a plugin from a file.
 //!
-//! The host starts one thread for the engine's clock, and one while a plugin is being loaded. A check may block its
+//! The host starts one thread for the engine's clock, and a few while a plugin is being loaded. A check may block its
 //! caller for up to [`Limits::check`]; every other call for up to [`Limits::call`] per [`BATCH`].
+//!
+//! Plugins of others should be compiled in a child process: see [`Compiler`].
 #![deny(unsafe_code)]
 
 mod answer;
@@ -16,18 +18,22 @@ mod blacklist;
 mod breaker;
 mod budget;
 mod call_error;
-mod compile_slot;
-mod compilers;
+mod compile;
 mod contract;
+mod cpu_time;
 mod deadline;
 mod engine;
 mod error_chain;
 mod exchange;
 mod fill;
+mod foreign_text;
 mod generation;
 mod instance;
+mod invalid_component;
 mod limits;
+mod load_error;
 mod memory;
+mod pace;
 mod plugin;
 mod priority;
 mod proof;
@@ -36,26 +42,31 @@ mod save;
 mod saved_state;
 mod shadow;
 mod source;
+mod stopwatch;
 mod validate;
+mod wasm_config;
 
 pub use blacklist::Blacklist;
 pub use breaker::{Breaker, BreakerState};
 pub use budget::CompileBudget;
-pub use call_error::CallError;
+pub use call_error::{CallError, TryCheckError};
+pub use compile::{ArtefactCache, CacheProblem, Compiler, Confinement, compile_child_main};
 pub use contract::{Description, Entry, Format, Keyspace, Outcome, Page, Part, Progress, Settings, Verdict};
 pub use engine::{Engine, EngineError};
 pub use error_chain::ErrorChain;
 pub use exchange::{Exchange, ExchangeError, ExchangeRequest, Stage, Task, Ticket};
 pub use fill::{FillError, FilledFrom, StateError};
+pub use foreign_text::{FOREIGN_TEXT_BYTES, ForeignText, is_obeyed};
 pub use generation::{Generation, Recipe};
 pub use instance::{BATCH, Instance, PART_BYTES};
+pub use invalid_component::InvalidComponent;
 pub use limits::Limits;
+pub use load_error::LoadError;
 pub use memory::MemoryAccount;
-pub use plugin::{LoadError, Plugin};
+pub use plugin::Plugin;
 pub use portcullis_msisdn::{Direction, Directions, Msisdn, Permutation, PermutationKey, Revealed, Subject};
-pub use priority::{at_low_priority, lower_priority};
+pub use priority::{at_low_priority, lower_priority, lower_priority_by};
 pub use save::SaveError;
 pub use saved_state::{StateHeader, StateParts, StateStore, StateWriter};
 pub use shadow::{Disagreement, ShadowPlan, ShadowRun, ShadowTally, ShadowTarget, ShadowVerdict};
 pub use source::{Census, Change, EntrySource, SourceError};
-pub use validate::InvalidComponent;

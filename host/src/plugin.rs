@@ -4,20 +4,21 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use portcullis_msisdn::Permutation;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 
 use crate::bindings::PluginPre;
 use crate::call_error::CallError;
-use crate::compile_slot::NotLoaded;
+use crate::compile::{self, Entry};
 use crate::contract::{Description, Keyspace, Settings};
 use crate::engine::Engine;
+use crate::foreign_text::ForeignText;
 use crate::instance::{Instance, State};
+use crate::invalid_component::InvalidComponent;
 use crate::limits::Limits;
+use crate::load_error::LoadError;
 use crate::memory::MemoryAccount;
-use crate::validate::{self, InvalidComponent};
 
 /// A validated and compiled plugin, ready to be instantiated. Cheap to clone.
 #[derive(Clone)]
@@ -30,62 +31,7 @@ struct Inner {
     pre: PluginPre<State>,
     description: Description,
     code_bytes: usize,
-}
-
-/// Why a plugin can't be loaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The file can't be read.
-    #[error("can't read the plugin file {path}")]
-    Read {
-        /// The path of the file.
-        path: String,
-        /// The error of the operating system.
-        #[source]
-        source: std::io::Error,
-    },
-    /// It is not a component that implements the contract.
-    #[error("the plugin does not fit: {0}")]
-    Invalid(InvalidComponent),
-    /// It was not loaded within [`Limits::load`].
-    #[error("the plugin was not checked and compiled within its {} ms", .limit.as_millis())]
-    TimedOut {
-        /// The limit.
-        limit: Duration,
-    },
-    /// Another plugin was still being loaded after [`Limits::load`].
-    #[error("another plugin is still being compiled after {} ms: try again later", .limit.as_millis())]
-    Busy {
-        /// The limit.
-        limit: Duration,
-    },
-    /// The operating system refused to start a thread.
-    #[error("can't start the thread that loads a plugin")]
-    NoThread,
-    /// It implements the contract, but `describe` failed.
-    #[error("can't get the plugin's description")]
-    Describe(#[source] CallError),
-}
-
-// Not `#[from]`: the message already contains the error, so as its source it would appear twice in an error chain.
-impl From<InvalidComponent> for LoadError {
-    fn from(error: InvalidComponent) -> Self {
-        LoadError::Invalid(error)
-    }
-}
-
-impl LoadError {
-    /// The kind of error, for metrics: `unreadable`, `unfit`, `too-slow`, `no-turn` or `no-description`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            LoadError::Read { .. } => "unreadable",
-            LoadError::Invalid(_) => "unfit",
-            LoadError::TimedOut { .. } => "too-slow",
-            LoadError::Busy { .. } | LoadError::NoThread => "no-turn",
-            LoadError::Describe(_) => "no-description",
-        }
-    }
+    is_from_cache: bool,
 }
 
 impl Plugin {
@@ -102,55 +48,89 @@ impl Plugin {
             File::open(path)?.take(limits.component_bytes as u64 + 1).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
-        let bytes = read().map_err(|source| LoadError::Read { path: path.display().to_string(), source })?;
-        Self::load_within(engine, bytes, limits)
+        let bytes = read().map_err(|source| LoadError::Read {
+            path: ForeignText(&path.display().to_string()).to_string(),
+            source,
+        })?;
+        Self::load_within(engine, None, bytes, limits)
     }
 
     /// Validates a component, compiles it and gets its description, within `limits`.
     ///
-    /// Compiling a small plugin takes tens of milliseconds. It happens on a thread with low priority, or on
-    /// [several](Engine::compile_on). Components are loaded one at a time.
+    /// Compiling a small plugin takes tenths of a second of processor time, in the engine's
+    /// [`Compiler`](crate::Compiler), with low priority. A few components are compiled at a time. One that is in the
+    /// engine's [cache](crate::ArtefactCache) takes about a millisecond, and waits for nothing.
     ///
     /// # Errors
     ///
     /// [`LoadError`] says why the component can't be used.
     pub fn load(engine: &Engine, component: &[u8], limits: Limits) -> Result<Self, LoadError> {
+        Self::load_within(engine, None, component.to_vec(), limits)
+    }
+
+    /// Like [`load`](Self::load), for the plugin of this name: components of one name are compiled one at a time, and
+    /// names take turns, so that one which changes all the time does not delay the others.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Plugin::load`].
+    pub fn load_named(
+        engine: &Engine,
+        name: &str,
+        component: &[u8],
+        limits: Limits,
+    ) -> Result<Self, LoadError> {
+        Self::load_within(engine, Some(name), component.to_vec(), limits)
+    }
+
+    fn load_within(
+        engine: &Engine,
+        name: Option<&str>,
+        component: Vec<u8>,
+        limits: Limits,
+    ) -> Result<Self, LoadError> {
         if component.len() > limits.component_bytes {
             return Err(
                 InvalidComponent::TooLarge { bytes: component.len(), limit: limits.component_bytes }.into()
             );
         }
-        Self::load_within(engine, component.to_vec(), limits)
+        let entry = Entry::of(engine.wasm(), &component, &limits);
+        if let Some(artefact) = engine.cache().and_then(|cache| cache.find(&entry, &limits))
+            // Machine code that wasmtime does not take is compiled again.
+            && let Ok(component) = compile::component(engine.wasm(), &artefact)
+        {
+            return Self::of(engine, &component, &limits, true);
+        }
+        let (here, bounds) = (engine.clone(), limits.clone());
+        let name = name.unwrap_or(entry.digest()).to_owned();
+        let next = move |artefact: Vec<u8>| {
+            let component = compile::component(here.wasm(), &artefact)?;
+            let plugin = Self::of(&here, &component, &bounds, false)?;
+            if let Some(cache) = here.cache() {
+                cache.keep(&entry, &artefact);
+            }
+            Ok(plugin)
+        };
+        engine.compilation().run(engine.wasm(), &name, component, &limits, next)?
     }
 
-    fn load_within(engine: &Engine, component: Vec<u8>, limits: Limits) -> Result<Self, LoadError> {
-        let (time, here) = (limits.load, engine.clone());
-        let loaded = engine
-            .loads()
-            .within(time, move || here.compilers().run(|| Self::load_here(&here, &component, limits)));
-        loaded.flatten().unwrap_or_else(|error| {
-            Err(match error {
-                NotLoaded::TimedOut => LoadError::TimedOut { limit: time },
-                NotLoaded::Busy => LoadError::Busy { limit: time },
-                NotLoaded::NoThread => LoadError::NoThread,
-                // A bug in a parser or the compiler, triggered by these bytes.
-                NotLoaded::Panicked => InvalidComponent::Damaged("the compiler panicked".to_owned()).into(),
-            })
-        })
-    }
-
-    fn load_here(engine: &Engine, component: &[u8], limits: Limits) -> Result<Self, LoadError> {
-        validate::check(component, limits.component_bytes, &limits.compiling)?;
-        let compile = |error: wasmtime::Error| InvalidComponent::Compile(format!("{error:#}"));
-        let component = Component::new(engine.wasm(), component).map_err(compile)?;
-        let code_bytes = component.image_range().end as usize - component.image_range().start as usize;
+    /// Checks the types of a component, and gets its description.
+    fn of(
+        engine: &Engine,
+        component: &wasmtime::component::Component,
+        limits: &Limits,
+        is_from_cache: bool,
+    ) -> Result<Self, LoadError> {
+        let code = component.image_range();
+        let code_bytes = code.end as usize - code.start as usize;
         let pre = Linker::new(engine.wasm())
-            .instantiate_pre(&component)
+            .instantiate_pre(component)
             .and_then(PluginPre::new)
-            .map_err(|error| InvalidComponent::World(format!("{error:#}")))?;
-        let account = MemoryAccount::new(limits.instance_bytes);
-        let description = Instance::describe(engine, &pre, &account, &limits).map_err(LoadError::Describe)?;
-        Ok(Plugin(Arc::new(Inner { engine: engine.clone(), limits, pre, description, code_bytes })))
+            .map_err(|error| InvalidComponent::World(ForeignText(&format!("{error:#}")).to_string()))?;
+        let account = MemoryAccount::new(limits.describe_bytes.min(limits.instance_bytes));
+        let description = Instance::describe(engine, &pre, &account, limits).map_err(LoadError::Describe)?;
+        let (engine, limits) = (engine.clone(), limits.clone());
+        Ok(Plugin(Arc::new(Inner { engine, limits, pre, description, code_bytes, is_from_cache })))
     }
 
     /// What the plugin reports about itself.
@@ -161,6 +141,11 @@ impl Plugin {
     /// The size of the plugin's machine code in bytes. All instances share it.
     pub fn code_bytes(&self) -> usize {
         self.0.code_bytes
+    }
+
+    /// Whether the plugin was loaded from the engine's [cache](crate::ArtefactCache), without compiling it.
+    pub fn is_from_cache(&self) -> bool {
+        self.0.is_from_cache
     }
 
     /// The limits that the plugin was loaded with.

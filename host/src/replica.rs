@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -34,13 +35,17 @@ impl Replica {
         self.call_guarded(&mut self.instance.lock(), call)
     }
 
-    /// Calls the instance. Hands `call` back if the instance is busy or lost.
+    /// Calls the instance. Hands `call` back if the instance is lost, or busy for longer than `patience`.
     #[inline]
-    fn try_call<R, F>(&self, call: F) -> Result<Result<R, CallError>, F>
+    fn try_call<R, F>(&self, patience: Duration, call: F) -> Result<Result<R, CallError>, F>
     where
         F: FnOnce(&mut Instance) -> Result<R, CallError>,
     {
-        match self.instance.try_lock() {
+        let wait = || match patience {
+            Duration::ZERO => None,
+            patience => self.instance.try_lock_for(patience),
+        };
+        match self.instance.try_lock().or_else(wait) {
             Some(mut instance) if instance.is_some() => Ok(self.call_guarded(&mut instance, call)),
             _ => Err(call),
         }
@@ -126,11 +131,11 @@ pub(crate) fn call_any<R>(
     if let [only] = replicas {
         return only.call(call);
     }
-    let own = THREAD.with(|number| number % replicas.len());
+    let own = THREAD.with(|number| number % replicas.len().max(1));
     let (before, after) = replicas.split_at(own);
     let mut call = call;
     for replica in after.iter().chain(before) {
-        match replica.try_call(call) {
+        match replica.try_call(Duration::ZERO, call) {
             Ok(answer) => return answer,
             Err(handed_back) => call = handed_back,
         }
@@ -143,6 +148,34 @@ pub(crate) fn call_any<R>(
         }
     }
     Err(CallError::OutOfService)
+}
+
+/// Like [`call_any`], but waits for this thread's own replica for at most `patience`. Returns `None` if all are busy.
+#[inline]
+pub(crate) fn try_call_any<R>(
+    replicas: &[Replica],
+    patience: Duration,
+    call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
+) -> Option<Result<R, CallError>> {
+    let mut call = call;
+    let own = match replicas {
+        [only] => only,
+        replicas => {
+            let own = THREAD.with(|number| number % replicas.len().max(1));
+            let (before, after) = replicas.split_at(own);
+            for replica in after.iter().chain(before) {
+                match replica.try_call(Duration::ZERO, call) {
+                    Ok(answer) => return Some(answer),
+                    Err(handed_back) => call = handed_back,
+                }
+            }
+            after.first()?
+        }
+    };
+    match own.try_call(patience, call) {
+        Ok(answer) => Some(answer),
+        Err(_) => replicas.iter().all(Replica::is_lost).then_some(Err(CallError::OutOfService)),
+    }
 }
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);

@@ -29,6 +29,16 @@ pub trait EntrySource {
     /// If the source can't be read.
     fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError>;
 
+    /// Like [`members`](Self::members), to compare a few entries with a plugin that was filled from all of them. A source
+    /// that checks what it reads may leave that out here.
+    ///
+    /// # Errors
+    ///
+    /// If the source can't be read.
+    fn sample(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
+        self.members(after, limit)
+    }
+
     /// Returns the directions in force for each subject, in order; [`Directions::NONE`] for a subject without an entry.
     ///
     /// # Errors

@@ -6,58 +6,15 @@ use wasmparser::{Encoding, Parser, Payload};
 use wit_parser::{Resolve, WorldId};
 
 use crate::budget::CompileBudget;
+use crate::foreign_text::ForeignText;
+use crate::invalid_component::InvalidComponent;
 
-/// Why a file is not a valid plugin component.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidComponent {
-    /// It is larger than [`Limits::component_bytes`](crate::Limits::component_bytes).
-    #[error("it has {bytes} bytes, and {limit} are allowed")]
-    TooLarge {
-        /// The size of the file in bytes.
-        bytes: usize,
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// It is neither a component nor a module.
-    #[error("it is not WebAssembly: it does not begin with the bytes \\0asm")]
-    NotWasm,
-    /// It is a core module, which `cargo build --target wasm32-unknown-unknown` produces with the default linker.
-    #[error(
-        "it is a WebAssembly module, not a component: build it with the linker wasm-component-ld, which comes with Rust \
-         (CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-component-ld)"
-    )]
-    Module,
-    /// It is truncated or malformed.
-    #[error("it is damaged or truncated: {0}")]
-    Damaged(String),
-    /// It has imports. Plugins are sandboxed and may import nothing.
-    #[error(
-        "it imports {}, but a plugin may import nothing: remove the dependencies that need the imports, and (for Rust) \
-         build for wasm32-unknown-unknown, not for WASI",
-        .0.join(", ")
-    )]
-    Imports(Vec<String>),
-    /// It does not export `portcullis:blacklist/blacklist@0.1.0`, or exports it with different functions or types.
-    #[error("it does not fit the contract portcullis:blacklist@0.1.0: {0}")]
-    World(String),
-    /// It exceeds the [`CompileBudget`].
-    #[error("it has {found} {what}, and {limit} are allowed")]
-    TooMuch {
-        /// What exceeds the budget.
-        what: &'static str,
-        /// The number found before counting stopped.
-        found: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// wasmtime can't compile it.
-    #[error("it can't be compiled: {0}")]
-    Compile(String),
-}
+/// The most imports that are named in an error, and the most bytes of a name.
+const NAMED: usize = 5;
+const NAME_BYTES: usize = 100;
 
-/// Checks everything that can be checked without compiling. Reads the file once or twice.
-pub(crate) fn check(bytes: &[u8], limit: usize, budget: &CompileBudget) -> Result<(), InvalidComponent> {
+/// Checks what takes little time and memory, whatever the bytes are: reads them once or twice.
+pub(crate) fn look_over(bytes: &[u8], limit: usize, budget: &CompileBudget) -> Result<(), InvalidComponent> {
     if bytes.len() > limit {
         return Err(InvalidComponent::TooLarge { bytes: bytes.len(), limit });
     }
@@ -68,15 +25,21 @@ pub(crate) fn check(bytes: &[u8], limit: usize, budget: &CompileBudget) -> Resul
     if !imports.is_empty() {
         return Err(InvalidComponent::Imports(imports));
     }
-    budget.check(bytes)?;
+    budget.check(bytes)
+}
+
+/// Checks that it implements the contract. The time and memory that this takes are bounded by nothing but the process.
+pub(crate) fn fits_contract(bytes: &[u8]) -> Result<(), InvalidComponent> {
     let (resolve, world) = contract();
     wit_component::targets(resolve, *world, bytes).map_err(|error| InvalidComponent::World(reason(&error)))
 }
 
-/// The names that the component itself imports. Imports between its inner modules don't count.
+/// The names that the component itself imports, or the first few. Imports between its inner modules don't count.
 fn imports(bytes: &[u8]) -> Result<Vec<String>, InvalidComponent> {
-    let damaged = |error: wasmparser::BinaryReaderError| InvalidComponent::Damaged(error.to_string());
-    let (mut names, mut depth) = (Vec::new(), 0_usize);
+    let damaged = |error: wasmparser::BinaryReaderError| {
+        InvalidComponent::Damaged(ForeignText(&error.to_string()).to_string())
+    };
+    let (mut names, mut more, mut depth) = (Vec::new(), 0_usize, 0_usize);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(damaged)? {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
@@ -86,11 +49,18 @@ fn imports(bytes: &[u8]) -> Result<Vec<String>, InvalidComponent> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    names.push(format!("`{}`", import.map_err(damaged)?.name.name));
+                    let name = import.map_err(damaged)?.name.name;
+                    match names.len() < NAMED {
+                        true => names.push(format!("`{}`", ForeignText(name).within(NAME_BYTES))),
+                        false => more += 1,
+                    }
                 }
             }
             _ => {}
         }
+    }
+    if more > 0 {
+        names.push(format!("and {more} more"));
     }
     Ok(names)
 }
@@ -99,7 +69,7 @@ fn imports(bytes: &[u8]) -> Result<Vec<String>, InvalidComponent> {
 /// creates.
 fn reason(error: &anyhow::Error) -> String {
     let cause = error.root_cause().to_string();
-    cause.split(" (at offset").next().unwrap_or(&cause).to_owned()
+    ForeignText(cause.split(" (at offset").next().unwrap_or(&cause)).to_string()
 }
 
 /// The contract's WIT text, resolved once.

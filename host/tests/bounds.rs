@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use portcullis_host::{
     CallError, Direction, Directions, Entry, FillError, FilledFrom, Format, Generation, Instance, Keyspace,
-    Outcome, SaveError, StateHeader, Verdict,
+    Limits, Outcome, Plugin, SaveError, StateHeader, Verdict,
 };
 use support::record::Record;
 use support::states::{State, States};
-use support::{empty, entry, evil, exact, recipe, subject};
+use support::{empty, engine, entry, evil, exact, recipe, subject};
 
 /// Collects the mode names from the plugin's own table.
 macro_rules! modes {
@@ -50,12 +50,18 @@ outcomes! {
     "spin-in-count" => an_endless_count,
     "spin-in-save" => an_endless_save,
     "spin-in-load" => an_endless_load,
+    "slow-check" => slow_checks,
+    "slow-block" => slow_writes,
+    "fill-memory" => memory_filled_by_one_instruction,
+    "lie-later" => a_lie_after_the_proof,
+    "refuse-long-lists" => a_refusal_to_start,
     "recurse" => a_deep_recursion,
     "panic" => a_panic,
     "panic-later" => a_panic_in_service,
     "panic-in-block" => a_panic_in_a_write,
     "hoard-memory" => memory_hoarded_in_one_call,
     "leak" => memory_leaked_call_by_call,
+    "leak-in-block" => memory_leaked_entry_by_entry,
     "short-bitmap" => a_bitmap_of_the_wrong_length,
     "huge-bitmap" => an_answer_past_its_bound,
     "disagree-in-batch" => a_batch_that_contradicts,
@@ -229,6 +235,51 @@ mod outcome {
         is_lost_alone(&list, result, "out-of-memory");
     }
 
+    /// Within their limit, so that they are no fault: tests/pace.rs has what becomes of them.
+    pub(super) fn slow_checks(mode: &str) {
+        let limits = Limits::default();
+        let plugin =
+            Plugin::load(engine(), portcullis_plugin_bundle::EVIL.component, limits).expect("it loads");
+        let options = format!(r#"{{"mode":"{mode}"}}"#);
+        let list = Generation::empty(recipe(plugin, &options)).expect("it starts");
+        while !list.is_slow() {
+            assert_eq!(list.check(subject(1), Direction::Inbound), Ok(Verdict::Allow));
+        }
+    }
+
+    pub(super) fn slow_writes(mode: &str) {
+        let list = evil_list(mode);
+        while !list.is_slow() {
+            list.block(&[entry(1, Directions::BOTH)]).expect("it is taken");
+        }
+    }
+
+    pub(super) fn memory_filled_by_one_instruction(mode: &str) {
+        // Its account has no room for that.
+        let list = evil_list(mode);
+        is_lost_alone(&list, list.check(subject(1), Direction::Inbound), "out-of-memory");
+    }
+
+    pub(super) fn a_lie_after_the_proof(mode: &str) {
+        let list = evil_list(mode);
+        list.block(&[entry(1, Directions::BOTH)]).expect("it is taken");
+        let lies = (0..30_000).any(|_| list.check(subject(1), Direction::Inbound) == Ok(Verdict::Allow));
+        assert!(lies, "and nothing but a spot check notices");
+    }
+
+    pub(super) fn a_refusal_to_start(mode: &str) {
+        let mut recipe = recipe(evil(), &format!(r#"{{"mode":"{mode}"}}"#));
+        Generation::empty(recipe.clone()).expect("a short list");
+        recipe.settings.capacity = 101;
+        assert!(matches!(Generation::empty(recipe), Err(CallError::Refused(_))));
+    }
+
+    pub(super) fn memory_leaked_entry_by_entry(mode: &str) {
+        let list = evil_list(mode);
+        let result = (0..100).try_for_each(|n| list.block(&[entry(n, Directions::BOTH)]).map(drop));
+        is_lost_alone(&list, result, "out-of-memory");
+    }
+
     pub(super) fn memory_leaked_call_by_call(mode: &str) {
         let list = evil_list(mode);
         let result = (0..100).try_for_each(|n| list.check(subject(n), Direction::Inbound).map(drop));
@@ -258,7 +309,7 @@ mod outcome {
         let list = evil_list(mode);
         let outcomes = list.block(&[entry(1, Directions::BOTH)]).expect("a refusal is no fault");
         let [Outcome::Refused(why)] = &outcomes[..] else { panic!("{outcomes:?}") };
-        assert_eq!(why.len(), 512);
+        assert_eq!(why.len(), 512 + '…'.len_utf8());
         let many: Vec<Entry> = (0..32).map(|i| entry(i, Directions::BOTH)).collect();
         is_lost_alone(&list, list.block(&many), "broken");
     }

@@ -95,12 +95,20 @@ fn the_plugin_of_the_guide_builds_and_blocks_what_the_page_says() {
 fn the_limits_of_the_guide_are_the_defaults() {
     let Limits { check, call, configure, component_bytes, load, instance_bytes, result_bytes, .. } =
         Limits::default();
+    let Limits { compiler_bytes, compiler_time, compiled_bytes, describe_bytes, .. } = Limits::default();
     for row in [
         format!("| `check` | {} ms;", check.as_millis()),
         format!("| `check-many` | {} ms |", 4 * check.as_millis()),
         format!("| `configure` | {} s |", configure.as_secs()),
         format!("| every other call | {} s |", call.as_secs()),
-        format!("`describe` | {} s |", load.as_secs()),
+        format!(
+            "| compiling a component | {} s of processor time, {} s of wall time, {} MiB of memory |",
+            compiler_time.as_secs(),
+            load.as_secs(),
+            compiler_bytes >> 20
+        ),
+        format!("| compiled component | {} MiB |", compiled_bytes >> 20),
+        format!("`describe` | {} MiB |", describe_bytes >> 20),
         format!("| component file | {} MiB |", component_bytes >> 20),
         format!("| memory of one instance | {} GiB |", instance_bytes >> 30),
         format!("| result of one call | {} MiB |", result_bytes >> 20),

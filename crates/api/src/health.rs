@@ -8,6 +8,35 @@ use serde::{Deserialize, Serialize};
 pub struct HealthAnswer {
     /// The state.
     pub status: Health,
+    /// What does not work. Only with the status `degraded`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degraded: Option<Degraded>,
+}
+
+/// What does not work although the gateway answers requests. Names no tenant: no token is needed to read it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct Degraded {
+    /// The number of lists.
+    pub lists: u64,
+    /// The number of lists whose plugin does not answer: the tenant's `on_failure` applies.
+    pub lists_out: u64,
+    /// The number of tenants whose user ids are damaged in the ledger: checks of user ids fail.
+    pub user_ids_out: u64,
+    /// The state of the ledger's files.
+    pub ledger: LedgerHealth,
+}
+
+/// The state of the ledger's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum LedgerHealth {
+    /// They are in order.
+    Ok,
+    /// A file was removed or replaced while the gateway ran: nothing can be written.
+    Lost,
+    /// The witness can't be written: a later loss of the ledger may go unnoticed.
+    Unwitnessed,
 }
 
 /// A state of the process.
@@ -19,6 +48,8 @@ pub enum Health {
     Ok,
     /// The gateway answers requests.
     Ready,
+    /// The gateway answers requests, but not everything works: see `degraded`.
+    Degraded,
     /// The gateway is loading its blacklists.
     Starting,
     /// The gateway is shutting down: it finishes requests in progress, and refuses new ones.

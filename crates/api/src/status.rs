@@ -32,6 +32,9 @@ pub struct ListStatus {
     pub memory_bytes: u64,
     /// The size of the plugin's machine code in bytes. All lists with this plugin share it.
     pub code_bytes: usize,
+    /// What is wrong with what is stored of the list, and what to do. Omitted if nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// A plugin, as it describes itself.

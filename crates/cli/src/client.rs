@@ -18,6 +18,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy, Timeout};
 
 use super::entries::Status;
+use super::foreign_text::ForeignText;
 
 /// Connect timeout.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -353,7 +354,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        write!(f, "{}", ForeignText(&self.0.message))?;
         // Name the option that fixes these.
         let is = |code: ErrorCode| self.code() == code.as_str();
         if is(ErrorCode::InvalidToken) || is(ErrorCode::MissingToken) {

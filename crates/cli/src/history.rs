@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use portcullis_api::{Actor, RecordAnswer};
 
 use super::client::Client;
+use super::foreign_text::ForeignText;
 use super::output::Results;
 use super::{Exit, TargetOptions};
 
@@ -83,6 +84,7 @@ fn line(record: &RecordAnswer) -> String {
     // A reason may contain line breaks and tabs; each change must stay on one line.
     let reason = record.reason.iter().flat_map(|reason| reason.chars());
     let reason: String = reason.map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let reason = ForeignText(&reason).to_string();
     let number = record.number.as_deref().unwrap_or_default();
     [&record.at, number, record.outcome.as_str(), blocked, &who.join(" "), &reason].join("\t")
 }

@@ -6,6 +6,7 @@ mod client;
 mod directions;
 mod entries;
 mod export;
+mod foreign_text;
 mod history;
 mod hold;
 mod import;
@@ -18,23 +19,26 @@ mod serve;
 mod source;
 mod time;
 mod token;
+mod verify;
 mod write;
 
 #[doc(hidden)]
 pub use import::fuzz;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
 use client::{BaseUrl, Client, Target, Token};
 
+pub use serve::Options as ServeOptions;
+pub use verify::{Options as VerifyOptions, Report};
+
 /// The outcome of a command. A usage error, which clap reports, also exits with 2.
 enum Exit {
     /// The command succeeded.
     Good,
-    /// The command finished, but `check` found a blocked number or `import` refused a row.
+    /// The command finished, but `check` found a blocked number, `import` refused a row, or `verify` found damage.
     NotAll,
     /// The command failed.
     Failed,
@@ -53,15 +57,16 @@ impl From<Exit> for ExitCode {
 const EXIT_CODES: &str = "\
 Exit codes follow grep:
   0  success; for `check`, every number is allowed
-  1  `check` found a blocked number, or `import` refused a row
+  1  `check` found a blocked number, `import` refused a row, or `verify` found damage
   2  failure; a message on standard error says why and what to do
 
 Results go to standard output, everything else to standard error.";
 
 /// Manages blacklists of message senders and checks numbers against them.
 ///
-/// `portcullis serve` runs the gateway. All other commands except `token` talk to a running gateway at
-/// --url, authenticated by --token (`plugin`: by --admin-token).
+/// `portcullis serve` runs the gateway, and `portcullis verify` checks its files while it does not run.
+/// All other commands except `token` talk to a running gateway at --url, authenticated by --token
+/// (`plugin`: by --admin-token).
 #[derive(Parser)]
 #[command(name = "portcullis", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct CommandLine {
@@ -83,6 +88,7 @@ enum Command {
     Export(export::Options),
     Plugin(plugin::Options),
     Token(token::Options),
+    Verify(verify::Options),
 }
 
 /// The gateway to talk to, and the token to send.
@@ -132,10 +138,12 @@ impl TargetOptions {
 ///
 /// Exits the process directly on a usage error (code 2) and on `--help` or `--version` (code 0).
 ///
-/// `serve` runs the gateway with the configuration file at the given path, and returns when the
-/// gateway has stopped.
-pub fn main(serve: impl FnOnce(&Path) -> anyhow::Result<()>) -> ExitCode {
-    let exit = run(CommandLine::parse(), serve).unwrap_or_else(|error| {
+/// `serve` runs the gateway, and returns when the gateway has stopped. `verify` checks its files.
+pub fn main(
+    serve: impl FnOnce(&ServeOptions) -> anyhow::Result<()>,
+    verify: impl FnOnce(&VerifyOptions) -> anyhow::Result<Report>,
+) -> ExitCode {
+    let exit = run(CommandLine::parse(), serve, verify).unwrap_or_else(|error| {
         if output::reader_is_gone(&error) {
             // As in `portcullis list | head`: the reader has what it wants.
             return Exit::Good;
@@ -148,11 +156,12 @@ pub fn main(serve: impl FnOnce(&Path) -> anyhow::Result<()>) -> ExitCode {
 
 fn run(
     CommandLine { gateway, command }: CommandLine,
-    serve: impl FnOnce(&Path) -> anyhow::Result<()>,
+    serve: impl FnOnce(&ServeOptions) -> anyhow::Result<()>,
+    verify: impl FnOnce(&VerifyOptions) -> anyhow::Result<Report>,
 ) -> anyhow::Result<Exit> {
     let client = || Client::new(gateway.url.clone(), gateway.token.as_ref());
     match command {
-        Command::Serve(options) => serve(&options.config).map(|()| Exit::Good),
+        Command::Serve(options) => serve(&options).map(|()| Exit::Good),
         Command::Check(options) => check::run(&client()?, options),
         Command::Block(options) => write::block(&client()?, options),
         Command::Unblock(options) => write::unblock(&client()?, options),
@@ -162,6 +171,7 @@ fn run(
         Command::Export(options) => export::run(&client()?, options),
         Command::Plugin(options) => plugin::run(gateway.url.clone(), options),
         Command::Token(options) => token::run(&options),
+        Command::Verify(options) => verify::print(&verify(&options)?),
     }
 }
 

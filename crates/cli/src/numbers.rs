@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::client::Error;
+use super::foreign_text::ForeignText;
 use super::lines::Lines;
 
 /// The numbers that a command takes.
@@ -92,7 +93,7 @@ pub(super) fn explained(sent: &[Given], error: Error) -> anyhow::Error {
     let mut message = "nothing was done, because some entries are invalid:".to_owned();
     for (index, reason) in invalid.iter().take(MOST_NAMED) {
         if let Some(number) = sent.get(*index) {
-            _ = write!(message, "\n  {}: {reason}", number.place);
+            _ = write!(message, "\n  {}: {}", number.place, ForeignText(reason));
         }
     }
     if invalid.len() > MOST_NAMED {

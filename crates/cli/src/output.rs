@@ -1,26 +1,39 @@
 //! Output: results go to standard output, everything else to standard error.
 
 use std::fmt;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
+
+use super::foreign_text::page;
 
 /// Buffered standard output, for results only.
 ///
-/// [Flush](Write::flush) it at the end: dropping it discards write errors.
-pub(super) struct Results(BufWriter<StdoutLock<'static>>);
+/// Results contain text of others. On a terminal, what it would obey is escaped; files and other programs get exactly what
+/// was written. [Flush](Write::flush) it at the end: dropping it discards write errors.
+pub(super) struct Results {
+    out: BufWriter<StdoutLock<'static>>,
+    is_terminal: bool,
+}
 
 impl Results {
     pub(super) fn open() -> Self {
-        Results(BufWriter::new(io::stdout().lock()))
+        let out = io::stdout().lock();
+        let is_terminal = out.is_terminal();
+        Results { out: BufWriter::new(out), is_terminal }
     }
 }
 
 impl Write for Results {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(marked)
+        if !self.is_terminal {
+            return self.out.write(bytes).map_err(marked);
+        }
+        // Each piece is text by itself: pieces end where strings do.
+        self.out.write_all(page(&String::from_utf8_lossy(bytes)).as_bytes()).map_err(marked)?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().map_err(marked)
+        self.out.flush().map_err(marked)
     }
 }
 
@@ -43,7 +56,7 @@ pub(super) fn reader_is_gone(error: &anyhow::Error) -> bool {
 
 /// Prints a line to standard error. Errors are ignored: they could not be reported anywhere.
 pub(super) fn note(line: impl fmt::Display) {
-    _ = writeln!(io::stderr().lock(), "{line}");
+    _ = writeln!(io::stderr().lock(), "{}", page(&line.to_string()));
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use portcullis_api::{
 use serde_json::{Map, Value};
 
 use super::client::Client;
+use super::foreign_text::ForeignText;
 use super::output::Results;
 use super::{Exit, client};
 
@@ -148,9 +149,9 @@ pub(super) fn run(base: client::BaseUrl, options: Options) -> anyhow::Result<Exi
 
 fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
     let PluginStatus { summary, stage, shadow, lists, .. } = status;
-    writeln!(results, "{summary}")?;
+    writeln!(results, "{}", ForeignText(&summary))?;
     if stage != "resting" {
-        writeln!(results, "stage: {stage}")?;
+        writeln!(results, "stage: {}", ForeignText(&stage))?;
     }
     if let Some(ShadowAnswer { compared, skipped, disagreements, latest, .. }) = shadow {
         writeln!(

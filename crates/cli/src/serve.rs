@@ -13,8 +13,21 @@ use clap::Args;
 /// On SIGHUP it reads the configuration file and the plugin folder again. The options --url and
 /// --token have no effect.
 #[derive(Args)]
-pub(super) struct Options {
+pub struct Options {
     /// Configuration file (TOML)
     #[arg(long, short, value_name = "FILE", default_value = "portcullis.toml")]
-    pub(super) config: PathBuf,
+    pub config: PathBuf,
+
+    /// Begin with an empty ledger, in which nobody is blocked, although a key file, saved states, a
+    /// witness or a log say that there was one
+    ///
+    /// For one start: if there is a ledger, the start is refused.
+    #[arg(long)]
+    pub new_ledger: bool,
+
+    /// Accept a ledger that was restored from a backup, and so lacks what was written since
+    ///
+    /// For one start: if nothing is amiss with the ledger, the start is refused.
+    #[arg(long, conflicts_with = "new_ledger")]
+    pub restored: bool,
 }

@@ -18,8 +18,8 @@ use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
 use portcullis_edge::ops::Target;
-use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::Who;
+use portcullis_edge::ops::{Patience, Work};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::vendor::call::{self, Call, Context, Credential, Speaks};
@@ -53,45 +53,49 @@ struct Answer<D: Serialize> {
 
 async fn act(action: Action, call: Call) -> Result<Response, Fault> {
     let target = target(&call)?;
-    blocking(move || {
-        let lifts_foreign = target.tenant.config.dialects.kaleyra_lifts_foreign;
-        let made_through = (!lifts_foreign).then_some(Dialect::Kaleyra.as_str());
-        let results = users::act(action, &call, &target, made_through)?;
-        let (data, failed) = Results::of(action, results);
-        if !failed {
-            return Ok(good(data, None));
-        }
-        let (message, error) = match action {
-            Action::Block => {
-                ("Failed to block some users", "Some users could not be blocked, see failed_users")
+    target
+        .blocking(Work::Write, move |target| {
+            let lifts_foreign = target.tenant.config.dialects.kaleyra_lifts_foreign;
+            let made_through = (!lifts_foreign).then_some(Dialect::Kaleyra.as_str());
+            let results = users::act(action, &call, &target, made_through)?;
+            let (data, failed) = Results::of(action, results);
+            if !failed {
+                return Ok(good(data, None));
             }
-            Action::Unblock => {
-                ("Failed to unblock some users", "Some users could not be unblocked, see failed_users")
-            }
-        };
-        let status = StatusCode::from_u16(call.app.dialects.kaleyra_partial_status);
-        let error = Some(json!({ "block_users": error }));
-        Ok(answer::json(
-            status.unwrap_or(StatusCode::BAD_REQUEST),
-            &Answer { code: "WA400", message, data, paging: None, error },
-        ))
-    })
-    .await
+            let (message, error) = match action {
+                Action::Block => {
+                    ("Failed to block some users", "Some users could not be blocked, see failed_users")
+                }
+                Action::Unblock => {
+                    ("Failed to unblock some users", "Some users could not be unblocked, see failed_users")
+                }
+            };
+            let status = StatusCode::from_u16(call.app.dialects.kaleyra_partial_status);
+            let error = Some(json!({ "block_users": error }));
+            Ok(answer::json(
+                status.unwrap_or(StatusCode::BAD_REQUEST),
+                &Answer { code: "WA400", message, data, paging: None, error },
+            ))
+        })
+        .await
 }
 
 async fn list(call: Call) -> Result<Response, Fault> {
     let target = target(&call)?;
-    blocking(move || {
-        let wanted = Wanted::read(&call, &target, DEFAULT_LIMIT)?;
-        let page = users::page(&target, &wanted, Who::Numbers)?;
-        let person = |wa_id| json!({ "messaging_product": "whatsapp", "wa_id": wa_id });
-        let data: Vec<Value> = page.people.iter().filter_map(users::wa_id).map(person).collect();
-        let cursors = page.before.zip(page.after);
-        let paging =
-            cursors.map(|(before, after)| json!({ "cursors": { "before": before, "after": after } }));
-        Ok(good(data, paging))
-    })
-    .await
+    // Dropped if the client disconnects.
+    let (patience, _waiter) = Patience::start();
+    target
+        .blocking(Work::Read, move |target| {
+            let wanted = Wanted::read(&call, &target, DEFAULT_LIMIT)?;
+            let page = users::page(&target, &wanted, Who::Numbers, &patience)?;
+            let person = |wa_id| json!({ "messaging_product": "whatsapp", "wa_id": wa_id });
+            let data: Vec<Value> = page.people.iter().filter_map(users::wa_id).map(person).collect();
+            let cursors = page.before.zip(page.after);
+            let paging =
+                cursors.map(|(before, after)| json!({ "cursors": { "before": before, "after": after } }));
+            Ok(good(data, paging))
+        })
+        .await
 }
 
 fn good(data: impl Serialize, paging: Option<Value>) -> Response {

@@ -11,8 +11,8 @@ use axum::response::Response;
 use axum::routing::MethodFilter;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
-use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::Who;
+use portcullis_edge::ops::{Patience, Work};
 use portcullis_edge::vendor::call::{self, Call};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::graph::{GraphError, Meta, target};
@@ -35,21 +35,22 @@ pub(crate) fn router() -> Router<Arc<AppState>> {
 
 async fn act(action: Action, call: Call) -> Result<Response, Fault> {
     let (_, target) = target(&call)?;
-    blocking(move || {
-        if call.is_declared_otherwise() {
-            return Err(Fault::UnsupportedMediaType);
-        }
-        let results = users::act(action, &call, &target, None)?;
-        let (results, failed) = Results::of(action, results);
-        if !failed {
-            return Ok(answer::json(StatusCode::OK, &results));
-        }
-        let details = "Failed to block some users, see the block_users response list for details";
-        let message = "(#139100) Failed to block/unblock users";
-        let error = GraphError::new(139_100, message, json!({ "details": details }), call.id);
-        Ok(answer::json(StatusCode::BAD_REQUEST, &Partial { results, error }))
-    })
-    .await
+    target
+        .blocking(Work::Write, move |target| {
+            if call.is_declared_otherwise() {
+                return Err(Fault::UnsupportedMediaType);
+            }
+            let results = users::act(action, &call, &target, None)?;
+            let (results, failed) = Results::of(action, results);
+            if !failed {
+                return Ok(answer::json(StatusCode::OK, &results));
+            }
+            let details = "Failed to block some users, see the block_users response list for details";
+            let message = "(#139100) Failed to block/unblock users";
+            let error = GraphError::new(139_100, message, json!({ "details": details }), call.id);
+            Ok(answer::json(StatusCode::BAD_REQUEST, &Partial { results, error }))
+        })
+        .await
 }
 
 #[derive(Serialize)]
@@ -72,26 +73,29 @@ struct Listed {
 
 async fn list(call: Call) -> Result<Response, Fault> {
     let (_, target) = target(&call)?;
-    blocking(move || {
-        let settings = &call.app.dialects;
-        let wanted = Wanted::read(&call, &target, settings.meta_default_limit)?;
-        let current = target.list.entries().sequence()?;
-        if settings.meta_strict_cursors && wanted.version.is_some_and(|version| version != current) {
-            return Err(Fault::ConcurrentChange);
-        }
-        let page = users::page(&target, &wanted, Who::Everybody)?;
-        let listed = page.people.iter().map(|identity| {
-            let (wa_id, user_id) = (users::wa_id(identity), users::user_id(identity));
-            let input = wa_id.as_ref().or(user_id.as_ref()).cloned().unwrap_or_default();
-            Listed { messaging_product: "whatsapp", wa_id, user_id, input }
-        });
-        let mut body = json!({ "data": listed.collect::<Vec<_>>() });
-        if let Some(paging) = paging(&call, &page, wanted.limit.get()) {
-            body["paging"] = paging;
-        }
-        Ok(answer::json(StatusCode::OK, &body))
-    })
-    .await
+    // Dropped if the client disconnects.
+    let (patience, _waiter) = Patience::start();
+    target
+        .blocking(Work::Read, move |target| {
+            let settings = &call.app.dialects;
+            let wanted = Wanted::read(&call, &target, settings.meta_default_limit)?;
+            let current = target.list.entries().sequence()?;
+            if settings.meta_strict_cursors && wanted.version.is_some_and(|version| version != current) {
+                return Err(Fault::ConcurrentChange);
+            }
+            let page = users::page(&target, &wanted, Who::Everybody, &patience)?;
+            let listed = page.people.iter().map(|identity| {
+                let (wa_id, user_id) = (users::wa_id(identity), users::user_id(identity));
+                let input = wa_id.as_ref().or(user_id.as_ref()).cloned().unwrap_or_default();
+                Listed { messaging_product: "whatsapp", wa_id, user_id, input }
+            });
+            let mut body = json!({ "data": listed.collect::<Vec<_>>() });
+            if let Some(paging) = paging(&call, &page, wanted.limit.get()) {
+                body["paging"] = paging;
+            }
+            Ok(answer::json(StatusCode::OK, &body))
+        })
+        .await
 }
 
 /// Returns the cursors, and the URLs of the previous and next pages if there are any. `None` for an empty page.

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
-use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::{self, Who};
 use portcullis_edge::ops::write::{self, BlockRow, Lift, WriteOptions};
+use portcullis_edge::ops::{Patience, Work};
 use portcullis_edge::ops::{RowError, Target};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::settings::{NinetyNine as Settings, Reasons};
@@ -121,15 +121,19 @@ async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
         echo.whatsapp = request.whatsapp.clone().map(Text::into_string);
     }
     let echoed = Echo { from: echo.from.clone(), whatsapp: echo.whatsapp.clone() };
-    let done = blocking(move || {
-        let target = target(&call, &request)?;
-        match operation {
-            Operation::Block => block(&target, &request, echo),
-            Operation::Unblock => unblock(&target, &request, echo),
-            Operation::List => list(&target, echo),
-        }
-    })
-    .await;
+    let found = target(&call, &request);
+    // Dropped if the client disconnects.
+    let (patience, _waiter) = Patience::start();
+    let work = if operation == Operation::List { Work::Read } else { Work::Write };
+    let run = move |target: Target| match operation {
+        Operation::Block => block(&target, &request, echo),
+        Operation::Unblock => unblock(&target, &request, echo),
+        Operation::List => list(&target, echo, &patience),
+    };
+    let done = match found {
+        Ok(target) => target.blocking(work, run).await,
+        Err(fault) => Err(fault),
+    };
     match done {
         // These have a Retry-After and don't depend on the request.
         Err(fault @ (Fault::RateLimited(_) | Fault::TooManyGuesses(_) | Fault::Unavailable)) => Err(fault),
@@ -171,8 +175,8 @@ fn unblock(target: &Target, request: &Request, echo: Echo) -> Result<Response, F
 }
 
 /// Lists all numbers in one response: the API has no paging.
-fn list(target: &Target, echo: Echo) -> Result<Response, Fault> {
-    let blocked = read::blocked(target, Paging::Start, NonZeroUsize::MAX, COVERED, Who::Numbers)?;
+fn list(target: &Target, echo: Echo, patience: &Patience) -> Result<Response, Fault> {
+    let blocked = read::blocked(target, Paging::Start, NonZeroUsize::MAX, COVERED, Who::Numbers, patience)?;
     let numbers = blocked.members.iter().filter_map(|(_, identity)| identity.number());
     Ok(good(echo, Some(numbers.map(|number| number.digits().to_string()).collect())))
 }

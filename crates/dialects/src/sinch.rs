@@ -20,9 +20,9 @@ use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::{answer, bearer};
 use portcullis_edge::ops::Target;
-use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::{self, Who};
 use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, WriteOptions};
+use portcullis_edge::ops::{Patience, Work};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::vendor::call::{self, Call, Context, Credential, Speaks};
@@ -59,31 +59,33 @@ struct Page {
 
 async fn add(call: Call) -> Result<Response, Fault> {
     let target = target(&call)?;
-    blocking(move || {
-        let numbers = numbers(&call)?;
-        let rows: Vec<_> = numbers.iter().map(|number| BlockRow::of(number.as_str(), COVERED)).collect();
-        write::block(&target, &rows, WriteOptions::default())?;
-        Ok(Response::new(Body::empty()))
-    })
-    .await
+    target
+        .blocking(Work::Write, move |target| {
+            let numbers = numbers(&call)?;
+            let rows: Vec<_> = numbers.iter().map(|number| BlockRow::of(number.as_str(), COVERED)).collect();
+            write::block(&target, &rows, WriteOptions::default())?;
+            Ok(Response::new(Body::empty()))
+        })
+        .await
 }
 
 async fn remove(call: Call) -> Result<Response, Fault> {
     let target = target(&call)?;
-    blocking(move || {
-        let numbers = numbers(&call)?;
-        let numbers: Vec<Named<'_>> = numbers.iter().map(|number| Named::Text(number.as_str())).collect();
-        let lifts_all = target.tenant.config.dialects.lift_opt_outs;
-        let lift = Lift {
-            hold: (!lifts_all).then_some(HoldKind::Operator),
-            covering: COVERED,
-            or_stays_blocked: true,
-            ..Lift::of(COVERED)
-        };
-        call::succeeded(&write::unblock(&target, &numbers, lift, WriteOptions::default())?)?;
-        Ok(Response::new(Body::empty()))
-    })
-    .await
+    target
+        .blocking(Work::Write, move |target| {
+            let numbers = numbers(&call)?;
+            let numbers: Vec<Named<'_>> = numbers.iter().map(|number| Named::Text(number.as_str())).collect();
+            let lifts_all = target.tenant.config.dialects.lift_opt_outs;
+            let lift = Lift {
+                hold: (!lifts_all).then_some(HoldKind::Operator),
+                covering: COVERED,
+                or_stays_blocked: true,
+                ..Lift::of(COVERED)
+            };
+            call::succeeded(&write::unblock(&target, &numbers, lift, WriteOptions::default())?)?;
+            Ok(Response::new(Body::empty()))
+        })
+        .await
 }
 
 async fn list(call: Call) -> Result<Response, Fault> {
@@ -96,16 +98,19 @@ async fn list(call: Call) -> Result<Response, Fault> {
             page.ok_or_else(|| Fault::malformed("page", "must be an integer from 0 on"))?
         }
     };
-    blocking(move || {
-        let from = Paging::Skip(page * PAGE.get() as u64);
-        let blocked = read::blocked(&target, from, PAGE, COVERED, Who::Numbers)?;
-        let numbers = blocked.members.iter().filter_map(|(_, identity)| identity.number());
-        Ok(answer::json(
-            StatusCode::OK,
-            &Page { numbers: numbers.map(|number| number.e164().to_string()).collect() },
-        ))
-    })
-    .await
+    // Dropped if the client disconnects.
+    let (patience, _waiter) = Patience::start();
+    target
+        .blocking(Work::Read, move |target| {
+            let from = Paging::Skip(page * PAGE.get() as u64);
+            let blocked = read::blocked(&target, from, PAGE, COVERED, Who::Numbers, &patience)?;
+            let numbers = blocked.members.iter().filter_map(|(_, identity)| identity.number());
+            Ok(answer::json(
+                StatusCode::OK,
+                &Page { numbers: numbers.map(|number| number.e164().to_string()).collect() },
+            ))
+        })
+        .await
 }
 
 /// Finds the list of the bot in the path. A token that isn't valid for this bot gets the same error as an unknown one.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cursor::Cursor;
 use portcullis_edge::ops::read::{self, Who};
 use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, RowResult, WriteOptions, WriteReport};
-use portcullis_edge::ops::{RowError, RowProblem, Target};
+use portcullis_edge::ops::{Patience, RowError, RowProblem, Target};
 use portcullis_edge::vendor::call::{Call, whatsapp_terms};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::text::Text;
@@ -299,10 +299,15 @@ pub(super) struct Page {
 }
 
 /// Reads a page of a list.
-pub(super) fn page(target: &Target, wanted: &Wanted, who: Who) -> std::result::Result<Page, Fault> {
+pub(super) fn page(
+    target: &Target,
+    wanted: &Wanted,
+    who: Who,
+    patience: &Patience,
+) -> std::result::Result<Page, Fault> {
     let list = target.list.entries();
     let version = list.sequence()?;
-    let blocked = read::blocked(target, wanted.from, wanted.limit, COVERED, who)?;
+    let blocked = read::blocked(target, wanted.from, wanted.limit, COVERED, who, patience)?;
     let count = blocked.members.len() as u64;
     let first = match wanted.from {
         Paging::Before(_) => wanted.offset.saturating_sub(count),

@@ -22,9 +22,9 @@ use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::request_log::RequestId;
 use portcullis_edge::http::{answer, bearer};
-use portcullis_edge::ops::blocking;
 use portcullis_edge::ops::read::{self, Counted, Search, Shown};
 use portcullis_edge::ops::write::{self, Amendment, BlockRow, Lift, PersonEntries, WriteOptions};
+use portcullis_edge::ops::{Patience, Work};
 use portcullis_edge::ops::{Refusal, RowError, Target};
 use portcullis_edge::registry::SenderName;
 use portcullis_edge::settings::SenderConfig;
@@ -136,108 +136,115 @@ async fn list(call: Call) -> Result<Response, Fault> {
         .filter(|limit| limit.get() <= most)
         .ok_or_else(|| Fault::malformed("limit", &format!("must be at most {most}")))?;
     let search = call.query_of("search").filter(|text| !text.trim().is_empty());
-    blocking(move || {
-        let wanted = Counted {
-            skip: (page as u64 - 1).saturating_mul(limit.get() as u64),
-            limit,
-            filter: Filter { status, covering: COVERED },
-            search: search.as_deref().map(|text| Search::new(&target, text.trim())),
-        };
-        let (shown, more) = read::counted(&target, &wanted)?;
-        let sender = target.sender_config();
-        let entries = |fields| shown.iter().map(|shown| entry(sender, shown, fields)).collect::<Vec<_>>();
-        let data = json!({
-            "senderId": sender_number(sender),
-            "phoneNumberId": sender.and_then(|sender| sender.phone_number_id.as_ref()),
-            "wabaId": sender.and_then(|sender| sender.waba_id.as_ref()),
-            "blacklistEntries": entries(Fields::All),
-            "items": entries(Fields::Brief),
-            "pagination": { "page": page, "limit": limit.get(), "count": shown.len(), "hasMore": more },
-        });
-        Ok(good("Blacklist entries retrieved", data, call.id))
-    })
-    .await
+    // Dropped if the client disconnects.
+    let (patience, _waiter) = Patience::start();
+    target
+        .blocking(Work::Read, move |target| {
+            let wanted = Counted {
+                skip: (page as u64 - 1).saturating_mul(limit.get() as u64),
+                limit,
+                filter: Filter { status, covering: COVERED },
+                search: search.as_deref().map(|text| Search::new(&target, text.trim())),
+            };
+            let (shown, more) = read::counted(&target, &wanted, &patience)?;
+            let sender = target.sender_config();
+            let entries = |fields| shown.iter().map(|shown| entry(sender, shown, fields)).collect::<Vec<_>>();
+            let data = json!({
+                "senderId": sender_number(sender),
+                "phoneNumberId": sender.and_then(|sender| sender.phone_number_id.as_ref()),
+                "wabaId": sender.and_then(|sender| sender.waba_id.as_ref()),
+                "blacklistEntries": entries(Fields::All),
+                "items": entries(Fields::Brief),
+                "pagination": { "page": page, "limit": limit.get(), "count": shown.len(), "hasMore": more },
+            });
+            Ok(good("Blacklist entries retrieved", data, call.id))
+        })
+        .await
 }
 
 async fn get(call: Call) -> Result<Response, Fault> {
     let target = target(&call, None)?;
-    blocking(move || {
-        let subject = subject(&call, &target)?;
-        let shown = shown(&target, subject)?;
-        let data = one(&target, &shown, Fields::One);
-        Ok(good("Blacklist entry retrieved", data, call.id))
-    })
-    .await
+    target
+        .blocking(Work::Read, move |target| {
+            let subject = subject(&call, &target)?;
+            let shown = shown(&target, subject)?;
+            let data = one(&target, &shown, Fields::One);
+            Ok(good("Blacklist entry retrieved", data, call.id))
+        })
+        .await
 }
 
 async fn add(call: Call) -> Result<Response, Fault> {
     let (body, target) = posted(&call)?;
-    blocking(move || {
-        let phone = body.phone.as_ref().ok_or_else(|| Fault::malformed("phone", "is required"))?;
-        let source = body.source.as_deref().filter(|source| !source.is_empty()).unwrap_or("MANUAL");
-        let row = BlockRow {
-            source: source_of(source),
-            label: Some(source),
-            reason: body.reason.as_deref(),
-            ..BlockRow::of(phone.as_str(), COVERED)
-        };
-        let done = write::block(&target, &[row], WriteOptions::default())?;
-        let subject = done.results.first().and_then(|row| row.subject).ok_or(Fault::Internal)?;
-        let shown = shown(&target, subject)?;
-        Ok(good("Blacklist entry saved", one(&target, &shown, Fields::Added), call.id))
-    })
-    .await
+    target
+        .blocking(Work::Write, move |target| {
+            let phone = body.phone.as_ref().ok_or_else(|| Fault::malformed("phone", "is required"))?;
+            let source = body.source.as_deref().filter(|source| !source.is_empty()).unwrap_or("MANUAL");
+            let row = BlockRow {
+                source: source_of(source),
+                label: Some(source),
+                reason: body.reason.as_deref(),
+                ..BlockRow::of(phone.as_str(), COVERED)
+            };
+            let done = write::block(&target, &[row], WriteOptions::default())?;
+            let subject = done.results.first().and_then(|row| row.subject).ok_or(Fault::Internal)?;
+            let shown = shown(&target, subject)?;
+            Ok(good("Blacklist entry saved", one(&target, &shown, Fields::Added), call.id))
+        })
+        .await
 }
 
 async fn update(call: Call) -> Result<Response, Fault> {
     let (body, target) = posted(&call)?;
-    blocking(move || {
-        let subject = subject(&call, &target)?;
-        let before = shown(&target, subject)?;
-        let activate = match body.status.as_deref() {
-            None => None,
-            Some("ACTIVE") => Some(true),
-            Some("INACTIVE") => Some(false),
-            Some(_) => return Err(Fault::malformed("status", "must be ACTIVE or INACTIVE")),
-        };
-        if activate.is_none() && body.reason.is_none() {
-            return Err(Fault::malformed("", "reason or status is required"));
-        }
-        let reason = body.reason.clone().map(Reason::new).transpose().map_err(too_long)?;
-        if activate == Some(false) {
-            // Check before anything is written: an update is atomic.
-            check_lift(&target, &before)?;
-        }
-        let is_active = covers(&before);
-        if reason.is_some() || activate == Some(true) {
-            // The reason that is shown for an active entry is that of its leading hold.
-            let lead = before.entry.holds.lead();
-            let hold = if is_active && activate.is_none() { lead.kind } else { HoldKind::Operator };
-            let lifted = activate == Some(false) || activate.is_none() && !is_active;
-            let amendment = Amendment { hold, directions: COVERED, reason, lifted };
-            write::amend(&target, &before.entry, amendment)?;
-        } else if is_active {
-            lift(&target, subject)?;
-        }
-        let after = shown(&target, subject)?;
-        Ok(good("Blacklist entry updated", one(&target, &after, Fields::Updated), call.id))
-    })
-    .await
+    target
+        .blocking(Work::Write, move |target| {
+            let subject = subject(&call, &target)?;
+            let before = shown(&target, subject)?;
+            let activate = match body.status.as_deref() {
+                None => None,
+                Some("ACTIVE") => Some(true),
+                Some("INACTIVE") => Some(false),
+                Some(_) => return Err(Fault::malformed("status", "must be ACTIVE or INACTIVE")),
+            };
+            if activate.is_none() && body.reason.is_none() {
+                return Err(Fault::malformed("", "reason or status is required"));
+            }
+            let reason = body.reason.clone().map(Reason::new).transpose().map_err(too_long)?;
+            if activate == Some(false) {
+                // Check before anything is written: an update is atomic.
+                check_lift(&target, &before)?;
+            }
+            let is_active = covers(&before);
+            if reason.is_some() || activate == Some(true) {
+                // The reason that is shown for an active entry is that of its leading hold.
+                let lead = before.entry.holds.lead();
+                let hold = if is_active && activate.is_none() { lead.kind } else { HoldKind::Operator };
+                let lifted = activate == Some(false) || activate.is_none() && !is_active;
+                let amendment = Amendment { hold, directions: COVERED, reason, lifted };
+                write::amend(&target, &before.entry, amendment)?;
+            } else if is_active {
+                lift(&target, subject)?;
+            }
+            let after = shown(&target, subject)?;
+            Ok(good("Blacklist entry updated", one(&target, &after, Fields::Updated), call.id))
+        })
+        .await
 }
 
 async fn remove(call: Call) -> Result<Response, Fault> {
     let target = target(&call, None)?;
-    blocking(move || {
-        let subject = subject(&call, &target)?;
-        let before = shown(&target, subject)?;
-        check_lift(&target, &before)?;
-        if covers(&before) {
-            lift(&target, subject)?;
-        }
-        let after = shown(&target, subject)?;
-        Ok(good("Blacklist entry removed", one(&target, &after, Fields::Removed), call.id))
-    })
-    .await
+    target
+        .blocking(Work::Write, move |target| {
+            let subject = subject(&call, &target)?;
+            let before = shown(&target, subject)?;
+            check_lift(&target, &before)?;
+            if covers(&before) {
+                lift(&target, subject)?;
+            }
+            let after = shown(&target, subject)?;
+            Ok(good("Blacklist entry removed", one(&target, &after, Fields::Removed), call.id))
+        })
+        .await
 }
 
 /// Lifts the operator's hold, or all holds with `dialects.lift_opt_outs`. Fails if the person stays blocked.

@@ -18,6 +18,7 @@ pub mod registry;
 pub mod settings;
 pub mod tenant;
 pub mod token;
+pub mod turns;
 pub mod vendor;
 pub mod visits;
 pub mod wire;

@@ -8,6 +8,7 @@ use portcullis_engine::{Engine, Error, List, PluginRef, TenantSpec};
 use crate::metrics::TenantMetrics;
 use crate::number::NumberReader;
 use crate::settings::TenantConfig;
+use crate::turns::{Pools, Turns};
 use crate::visits::Visits;
 use portcullis_api::settings as typed;
 
@@ -20,7 +21,7 @@ pub enum Origin {
     Api,
 }
 
-/// A tenant in service. Immutable: a change creates a new one, which takes over the senders' visits and the metrics.
+/// A tenant in service. Immutable: a change creates a new one, which takes over the senders' visits, the metrics and the turns.
 #[derive(Clone)]
 pub struct Tenant {
     /// The settings.
@@ -35,6 +36,8 @@ pub struct Tenant {
     pub senders: BTreeMap<String, Sender>,
     /// The tenant's counters.
     pub metrics: Arc<TenantMetrics>,
+    /// The turns of the tenant's requests on threads that block.
+    pub turns: Arc<Turns>,
 }
 
 /// A sender in service. Cheap to clone.
@@ -57,6 +60,7 @@ impl Tenant {
         origin: Origin,
         engine: &Engine,
         metrics: impl FnOnce() -> TenantMetrics,
+        pools: &Arc<Pools>,
         before: Option<&Tenant>,
     ) -> Result<Self, Error> {
         let wide = engine.tenant_list(config.id.as_str())?;
@@ -73,7 +77,8 @@ impl Tenant {
         }
         let reader = NumberReader { default_region: config.default_region };
         let metrics = before.map_or_else(|| Arc::new(metrics()), |before| Arc::clone(&before.metrics));
-        Ok(Tenant { config, origin, reader, wide, senders, metrics })
+        let turns = before.map_or_else(|| Arc::new(Turns::new(pools)), |before| Arc::clone(&before.turns));
+        Ok(Tenant { config, origin, reader, wide, senders, metrics, turns })
     }
 
     /// All lists of the tenant, the tenant-wide one first.

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use portcullis_ledger::{Ledger, MasterKey, StorageUrl};
+use portcullis_host::{ArtefactCache, Compiler, ErrorChain};
+use portcullis_ledger::{Finding, Ledger, MasterKey, Opening, StorageUrl, Verified};
 use portcullis_plugin_store::PluginStore;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tracing::warn;
 
 use crate::context::Context;
 use crate::directory::Directory;
@@ -26,6 +28,11 @@ pub const DEFAULT_MEMORY_BUDGET: u64 = 1 << 30;
 /// The default of [`Builder::reload_watch`].
 pub const DEFAULT_RELOAD_WATCH: Duration = Duration::from_secs(30);
 
+/// The default of [`Builder::check_patience`].
+pub const DEFAULT_CHECK_PATIENCE: Duration = Duration::from_millis(250);
+/// The default of [`Builder::proof_share`].
+pub const DEFAULT_PROOF_SHARE: f64 = 0.01;
+
 /// Options of an engine. A ledger and a master key are required.
 #[derive(Default)]
 #[must_use]
@@ -36,14 +43,20 @@ pub struct Builder {
     key: Option<MasterKey>,
     plugins_dir: Option<PathBuf>,
     states_dir: Option<PathBuf>,
+    compiled_dir: Option<PathBuf>,
+    compiler: Compiler,
     memory_budget: Option<u64>,
     watch: Option<Duration>,
+    check_patience: Option<Duration>,
+    proof_share: Option<f64>,
+    new_ledger: bool,
+    restored: bool,
     events: Events,
 }
 
 impl Builder {
-    /// Sets the ledger's URL: `sqlite://` and the path of a file, which is created if it is missing. Only one engine at a time can
-    /// have it open.
+    /// Sets the ledger's URL: `sqlite://` and the path of a file, which is created if it is missing and nothing says that there was
+    /// one: a key file, saved states, or a witness or log beside it. Only one engine at a time can have it open.
     pub fn ledger(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
@@ -81,6 +94,23 @@ impl Builder {
         self
     }
 
+    /// Sets the folder of compiled plugins: by default beside the ledger, with `.compiled` after its name. With it, a start
+    /// compiles nothing that was compiled before. Its files are sealed under the master key, and may be deleted.
+    pub fn compiled_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.compiled_dir = Some(dir.into());
+        self
+    }
+
+    /// Sets where plugins are compiled: [`Compiler::InProcess`] by default.
+    ///
+    /// **A hostile component can make the in-process compiler end the process.** If plugins come from people whom you do
+    /// not trust as much as yourself, use a child process: call [`compile_child_main`](portcullis_host::compile_child_main)
+    /// at the beginning of `main`, and pass [`Compiler::this_program`].
+    pub fn compiler(mut self, compiler: Compiler) -> Self {
+        self.compiler = compiler;
+        self
+    }
+
     /// Sets the memory budget shared by lists of up to 64,000 entries, in bytes: [`DEFAULT_MEMORY_BUDGET`] by default. The least
     /// recently checked lists are evicted first, and restored by their next check.
     pub fn memory_budget(mut self, bytes: u64) -> Self {
@@ -92,6 +122,34 @@ impl Builder {
     /// [`DEFAULT_RELOAD_WATCH`] by default.
     pub fn reload_watch(mut self, watch: Duration) -> Self {
         self.watch = Some(watch);
+        self
+    }
+
+    /// Sets how long a check waits for a plugin that is slow or busy: [`DEFAULT_CHECK_PATIENCE`] by default. After that the tenant's
+    /// [failure policy](crate::OnFailure) answers.
+    pub fn check_patience(mut self, patience: Duration) -> Self {
+        self.check_patience = Some(patience);
+        self
+    }
+
+    /// Sets the share of one processor that verifies plugins while they serve, from 0 (never) to 1: [`DEFAULT_PROOF_SHARE`] by
+    /// default. Entries and strangers at random are checked like messages; a plugin that answers wrongly is out of service at once.
+    pub fn proof_share(mut self, share: f64) -> Self {
+        self.proof_share = Some(if share < 1e-6 { 0.0 } else { share.min(1.0) });
+        self
+    }
+
+    /// Creates a new, empty ledger although there is a key file, or something else says that there was a ledger. For one start: it is
+    /// an error if there is a ledger.
+    pub fn new_ledger(mut self, new: bool) -> Self {
+        self.new_ledger = new;
+        self
+    }
+
+    /// Accepts a ledger that was restored from a backup, and so lacks what was written since. For one start: it is an error if
+    /// nothing is amiss with the ledger.
+    pub fn restored(mut self, restored: bool) -> Self {
+        self.restored = restored;
         self
     }
 
@@ -130,23 +188,46 @@ impl Builder {
             let _entered = runtime.enter();
             drop(tokio::time::sleep(Duration::ZERO));
         }
-        let storage = match (self.storage, self.url) {
-            (Some(storage), _) => storage,
-            (None, Some(url)) => url.parse()?,
-            (None, None) => return Err(OpenError::NoLedger),
-        };
-        let key = match (self.key, &self.key_file) {
-            (Some(key), _) => key,
-            (None, Some(file)) => master_key(&storage, file)?,
+        let storage = storage(self.storage, self.url.as_deref())?;
+        let dir = self.states_dir.unwrap_or_else(|| beside(&storage, self.key_file.as_deref(), ".states"));
+        let mut opening = Opening::default().new_ledger(self.new_ledger).restored(self.restored);
+        if has_files(&dir) {
+            opening = opening.evidence(&dir);
+        }
+        let (key, made) = match (self.key, &self.key_file) {
+            (Some(key), _) => (key, None),
+            (None, Some(file)) => {
+                let is_there = file.exists();
+                if is_there {
+                    opening = opening.evidence(file);
+                }
+                (master_key(&storage, file)?, (!is_there).then_some(file))
+            }
             (None, None) => return Err(OpenError::NoMasterKey),
         };
-        let ledger = Ledger::open(&storage, key)?;
-        let host = portcullis_host::Engine::new()?;
+        let cache_key = key.derive("compiled plugins");
+        let ledger = Ledger::open_as(&storage, key, &opening).inspect_err(|_| {
+            // It opens nothing, and would say from now on that there was a ledger.
+            if let Some(made) = made {
+                let _ = std::fs::remove_file(made);
+            }
+        })?;
+        let compiled =
+            self.compiled_dir.unwrap_or_else(|| beside(&storage, self.key_file.as_deref(), ".compiled"));
+        let cache = ArtefactCache::open(compiled, *cache_key).on_problem(
+            |problem| warn!(error = %ErrorChain(problem), "the cache of compiled plugins has a problem"),
+        );
+        let host = portcullis_host::Engine::new()?.with_compiler(self.compiler).with_cache(cache);
         // Until there are messages, the processors are idle.
         host.compile_on(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
-        let dir = self.states_dir.unwrap_or_else(|| states_dir(&storage, self.key_file.as_deref()));
-        let states =
-            States::open(dir.clone()).map_err(|error| OpenError::States { dir, source: Box::new(error) })?;
+        let states = States::open(dir.clone()).and_then(|states| {
+            if self.restored {
+                // They are of what was written since the backup was made.
+                states.clear()?;
+            }
+            Ok(states)
+        });
+        let states = states.map_err(|error| OpenError::States { dir, source: Box::new(error) })?;
         let context = Arc::new(Context {
             settings: SettingsStore::load(ledger.clone())?,
             ledger,
@@ -156,13 +237,70 @@ impl Builder {
             events: self.events,
             lifecycle: Arc::default(),
             expiry: Notify::new(),
-            workers: Workers::for_this_machine(),
+            workers: Workers::for_reloads(),
+            slow: Workers::for_slow_plugins(),
+            check_patience: self.check_patience.unwrap_or(DEFAULT_CHECK_PATIENCE),
+            proof_share: self.proof_share.unwrap_or(DEFAULT_PROOF_SHARE),
+            started: watch::Sender::new(false),
             watch: self.watch.unwrap_or(DEFAULT_RELOAD_WATCH),
             host,
             runtime,
         });
         Ok(Engine::start(Directory::new(context)))
     }
+
+    /// Checks everything that is stored, and changes nothing: the ledger, as [`Ledger::verify`] does, and the saved states. No engine
+    /// may be open. Blocks for a few seconds per million entries.
+    ///
+    /// # Errors
+    /// If the check can't be made. See [`OpenError`].
+    pub fn blocking_verify(self) -> Result<Verified, OpenError> {
+        let storage = storage(self.storage, self.url.as_deref())?;
+        let key = existing_key(self.key, self.key_file.as_deref())?;
+        let mut verified = Ledger::verify(&storage, &key)?;
+        let dir = self.states_dir.unwrap_or_else(|| beside(&storage, self.key_file.as_deref(), ".states"));
+        let states = States::at(dir);
+        for list in &verified.lists {
+            let Some(known) = list.state else { continue };
+            if let Err(error) = states.of(&list.tenant, &list.scope, &list.keys).check(known) {
+                let what = format!("{error}; the list will be filled from the ledger instead");
+                verified.findings.push(Finding::of_list(&list.tenant, &list.scope, what));
+            }
+        }
+        Ok(verified)
+    }
+
+    /// Accepts what is stored as it is, although some of it is damaged, as [`Ledger::accept_damage`] does. No engine may be open.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn blocking_accept_damage(self) -> Result<(), OpenError> {
+        let storage = storage(self.storage, self.url.as_deref())?;
+        let key = existing_key(self.key, self.key_file.as_deref())?;
+        Ok(Ledger::accept_damage(&storage, &key)?)
+    }
+}
+
+fn storage(parsed: Option<StorageUrl>, url: Option<&str>) -> Result<StorageUrl, OpenError> {
+    match (parsed, url) {
+        (Some(storage), _) => Ok(storage),
+        (None, Some(url)) => Ok(url.parse()?),
+        (None, None) => Err(OpenError::NoLedger),
+    }
+}
+
+/// The master key of a ledger that is there already.
+fn existing_key(key: Option<MasterKey>, file: Option<&Path>) -> Result<MasterKey, OpenError> {
+    match (key, file) {
+        (Some(key), _) => Ok(key),
+        (None, Some(file)) => Ok(MasterKey::from_env_or_file(None, file, false)?),
+        (None, None) => Err(OpenError::NoMasterKey),
+    }
+}
+
+/// Whether there is a folder with anything in it.
+fn has_files(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some())
 }
 
 /// A new key opens no existing ledger: one is created only together with a ledger.
@@ -174,13 +312,13 @@ fn master_key(storage: &StorageUrl, file: &Path) -> Result<MasterKey, OpenError>
     Ok(MasterKey::from_env_or_file(None, file, is_new)?)
 }
 
-/// The ledger's full file name and `.states`, so that no two ledgers share a folder.
-fn states_dir(storage: &StorageUrl, key_file: Option<&Path>) -> PathBuf {
+/// The ledger's full file name and a suffix, so that no two ledgers share a folder.
+fn beside(storage: &StorageUrl, key_file: Option<&Path>, suffix: &str) -> PathBuf {
     let file = match storage {
         StorageUrl::Sqlite(file) => file.as_path(),
         _ => key_file.unwrap_or(Path::new("portcullis")),
     };
     let mut name = file.as_os_str().to_owned();
-    name.push(".states");
+    name.push(suffix);
     name.into()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_ledger::Ledger;
 use portcullis_plugin_store::PluginStore;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::events::Events;
 use crate::lifecycle::Lifecycle;
@@ -26,8 +26,17 @@ pub(crate) struct Context {
     pub(crate) lifecycle: Arc<Lifecycle>,
     /// Notified after a write of an entry that expires, which may be the next one to do so.
     pub(crate) expiry: Notify,
+    /// Set when tenants were put for the first time: until then, the folder of plugins is not followed, so that what is new
+    /// there does not delay the start.
+    pub(crate) started: watch::Sender<bool>,
     /// Runs reloads.
     pub(crate) workers: Arc<Workers>,
+    /// Calls slow plugins, at low priority.
+    pub(crate) slow: Arc<Workers>,
+    /// How long a check waits for a slow plugin before the failure policy answers.
+    pub(crate) check_patience: Duration,
+    /// The share of a processor that verifies plugins while they serve.
+    pub(crate) proof_share: f64,
     /// How long the previous generations stay ready after a reload.
     pub(crate) watch: Duration,
     pub(crate) host: portcullis_host::Engine,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
+use portcullis_host::ForeignText;
 use portcullis_ledger::{LedgerError, TenantId};
 use portcullis_plugin_store::{Digest, Finding, PluginVersion};
 use tracing::{info, warn};
@@ -186,35 +187,41 @@ impl Directory {
     /// Looks for new plugins in the folder, and has their tenants load them. Blocks for as long as compiling takes.
     pub(crate) fn rescan_plugins(&self) {
         let Ok(_operation) = self.context.lifecycle.begin() else { return };
-        for finding in self.context.plugins.rescan() {
-            match finding {
-                Finding::Changed { name, version } => {
-                    info!(
-                        plugin = name,
-                        digest = version.digest.short(),
-                        "found a new version of the plugin"
+        let goes_on = || !self.context.lifecycle.is_closed();
+        self.context.plugins.rescan(goes_on, |finding| self.act_on(finding));
+        self.retry_missing();
+        self.drop_old_versions();
+    }
+
+    fn act_on(&self, finding: Finding) {
+        match finding {
+            Finding::Changed { name, version } => {
+                info!(plugin = name, digest = version.digest.short(), "found a new version of the plugin");
+                self.offer(&version);
+            }
+            Finding::Problem { name, error } => {
+                warn!(plugin = name, "the plugin's new file can't be used: its tenants keep their version");
+                let error = Arc::new(error);
+                for tenant in self.tenants_with(&name) {
+                    tenant.reload.refuse(
+                        format!("the new file of {}", ForeignText(&name)),
+                        ReloadError::NewFile(Arc::clone(&error)),
                     );
-                    self.offer(&version);
-                }
-                Finding::Problem { name, error } => {
-                    warn!(
-                        plugin = name,
-                        "the plugin's new file can't be used: its tenants keep their version"
-                    );
-                    let error = Arc::new(error);
-                    for tenant in self.tenants_with(&name) {
-                        tenant.reload.refuse(
-                            format!("the new file of {name}"),
-                            ReloadError::NewFile(Arc::clone(&error)),
-                        );
-                    }
-                }
-                Finding::Gone { name } => {
-                    warn!(plugin = name, "the plugin's file was removed: its tenants keep their version");
                 }
             }
+            Finding::Gone { name } => {
+                warn!(plugin = name, "the plugin's file was removed: its tenants keep their version");
+            }
         }
-        self.drop_old_versions();
+    }
+
+    /// Tries plugins again that could not be loaded when their tenants were put.
+    pub(crate) fn retry_missing(&self) {
+        for tenant in self.tenants().values() {
+            if tenant.reload.serving().missing.is_some() {
+                tenant.reload.retry();
+            }
+        }
     }
 
     /// Has the tenants that follow a plugin load its newest version. Returns how many tenants have the plugin.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use portcullis_ledger::{Scope, SenderId, TenantId};
@@ -17,12 +18,14 @@ use crate::directory::{Directory, Put};
 use crate::engine_error::Error;
 use crate::error::TenantError;
 use crate::expiry;
+use crate::ledger_watch;
 use crate::list::List;
 use crate::live::LiveList;
 use crate::members::Members;
+use crate::proof;
 use crate::reload::{Answer, Goal, ReloadError, ReloadRequest, Reloaded};
 use crate::spec::{PluginRef, TenantSpec};
-use crate::status::TenantStatus;
+use crate::status::{Outage, TenantStatus};
 use crate::tenant::Tenant;
 
 /// Tenants, their blacklists, and the plugins that answer for them. Cheap to clone.
@@ -39,7 +42,12 @@ struct Inner {
     directory: Arc<Directory>,
     /// The background tasks.
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// The outage when it was asked for last.
+    outage: Mutex<Option<(Instant, Outage)>>,
 }
+
+/// How long [`Engine::outage`] repeats its answer. Whoever may ask need not be known to anybody.
+const OUTAGE_AGE: Duration = Duration::from_millis(100);
 
 impl Drop for Inner {
     fn drop(&mut self) {
@@ -67,8 +75,10 @@ impl Engine {
         let tasks = vec![
             runtime.spawn(expiry::run(Arc::clone(&directory))),
             runtime.spawn(follow_plugins(Arc::clone(&directory))),
+            runtime.spawn(proof::run(Arc::clone(&directory))),
+            runtime.spawn(ledger_watch::run(Arc::clone(&directory))),
         ];
-        Engine(Arc::new(Inner { directory, tasks: Mutex::new(tasks) }))
+        Engine(Arc::new(Inner { directory, tasks: Mutex::new(tasks), outage: Mutex::default() }))
     }
 
     /// Puts a tenant into service, or replaces its spec. When this returns, its lists are filled.
@@ -101,8 +111,20 @@ impl Engine {
     #[must_use = "each tenant has a result of its own"]
     pub fn blocking_put_tenants(&self, specs: Vec<TenantSpec>) -> Vec<Result<Put, TenantError>> {
         let put = self.0.directory.put(specs);
+        let context = &self.0.directory.context;
         // From now on there may be messages.
-        self.0.directory.context.host.compile_on(NonZeroUsize::MIN);
+        context.host.compile_on(NonZeroUsize::MIN);
+        if !context.started.send_replace(true)
+            && let Some(confinement) =
+                context.host.confinement().filter(|confinement| !confinement.is_complete())
+        {
+            warn!(
+                no_new_privileges = confinement.no_new_privileges,
+                landlock = confinement.landlock,
+                seccomp = confinement.seccomp,
+                "plugins are compiled with limits of memory and time, but this system can't confine the compiler further"
+            );
+        }
         put
     }
 
@@ -288,6 +310,19 @@ impl Engine {
         self.0.directory.tenants().values().filter_map(|tenant| TenantStatus::of(tenant)).collect()
     }
 
+    /// What does not work as it should, over all tenants. Costs some nanoseconds per list, at most ten times a second: an answer may
+    /// be a tenth of a second old.
+    pub fn outage(&self) -> Outage {
+        let directory = &self.0.directory;
+        let mut known = self.0.outage.lock();
+        if let Some((_, outage)) = known.as_ref().filter(|(at, _)| at.elapsed() < OUTAGE_AGE) {
+            return outage.clone();
+        }
+        let outage = Outage::of(directory.context.ledger.trouble(), directory.tenants().values());
+        *known = Some((Instant::now(), outage.clone()));
+        outage
+    }
+
     /// The plugin that serves a tenant: the spec's, or the one that a reload chose over it.
     ///
     /// # Errors
@@ -392,6 +427,10 @@ async fn follow_plugins(directory: Arc<Directory>) {
             return;
         }
     };
+    // The tenants go first.
+    if directory.context.started.subscribe().wait_for(|started| *started).await.is_err() {
+        return;
+    }
     loop {
         changed.notified().await;
         let scanned = Arc::clone(&directory);

@@ -1,6 +1,7 @@
 //! Errors of an engine, and of a tenant.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use portcullis_host::{CallError, EngineError as HostError, FillError};
 use portcullis_ledger::{KeyError, LedgerError, SenderId, TenantId};
@@ -55,6 +56,9 @@ pub enum TenantError {
     /// The plugin, or its version, can't be loaded.
     #[error(transparent)]
     Plugin(#[from] PluginStoreError),
+    /// The plugin can't be loaded, and the tenant is out of service.
+    #[error(transparent)]
+    Missing(Arc<PluginStoreError>),
     /// The plugin does not start with these options.
     #[error("the plugin {plugin} can't be started")]
     Start {
@@ -76,6 +80,15 @@ pub enum TenantError {
     /// The tenant's lists can't be read from the ledger.
     #[error("the tenant's lists can't be read from the ledger")]
     Ledger(#[from] LedgerError),
+    /// The ledger lacks changes of a list that were made before the list's state was saved: it is an older copy.
+    #[error(
+        "the ledger lacks changes of list {list} that its saved state has: an older copy was put in its place; put the latest ledger \
+         back, or, if it was restored from a backup, start once with --restored, or remove the folder of saved states"
+    )]
+    Behind {
+        /// The list.
+        list: String,
+    },
     /// The data to keep with the tenant can't be stored.
     #[error(transparent)]
     Keep(#[from] KeepError),

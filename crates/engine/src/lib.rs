@@ -10,11 +10,14 @@ mod error;
 mod events;
 mod expiry;
 mod identity;
+mod lane;
+mod ledger_watch;
 mod lifecycle;
 mod list;
 mod live;
 mod members;
 mod outcome;
+mod proof;
 mod reload;
 mod residency;
 mod settings;
@@ -25,7 +28,9 @@ mod status;
 mod tenant;
 mod workers;
 
-pub use builder::{Builder, DEFAULT_MEMORY_BUDGET, DEFAULT_RELOAD_WATCH};
+pub use builder::{
+    Builder, DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, DEFAULT_RELOAD_WATCH,
+};
 pub use directory::Put;
 pub use engine::Engine;
 pub use engine_error::Error;
@@ -44,8 +49,9 @@ pub use setup::Setup;
 pub use spec::{OnFailure, PluginRef, TenantSpec};
 #[doc(hidden)]
 pub use states::fuzz;
-pub use status::{ListStatus, TenantStatus};
+pub use status::{ListStatus, Outage, Stored, TenantStatus};
 
+pub use portcullis_host::{Compiler, compile_child_main};
 /// The ledger, whose types appear in this crate's.
 pub use portcullis_ledger as ledger;
 pub use portcullis_msisdn::{Direction, Directions, Msisdn};

@@ -7,6 +7,7 @@ use portcullis_host::{MemoryAccount, Recipe, Settings};
 use portcullis_ledger::{Scope, SenderId, TenantKeys};
 use serde_json::Value;
 
+use crate::lane::Lane;
 use crate::live::LiveList;
 use crate::setup::Setup;
 use crate::spec::{PluginRef, TenantSpec};
@@ -19,6 +20,7 @@ pub(crate) struct Members {
     pub(crate) chosen: PluginRef,
     pub(crate) keys: TenantKeys,
     pub(crate) account: Arc<MemoryAccount>,
+    pub(crate) lane: Arc<Lane>,
     /// The list that applies to all senders.
     pub(crate) wide: Arc<LiveList>,
     /// The senders' own lists.
@@ -45,6 +47,10 @@ impl Members {
 
     pub(crate) fn with_plugin(&self, plugin: PluginRef) -> Self {
         Members { chosen: plugin, ..self.clone() }
+    }
+
+    pub(crate) fn with_account(&self, account: Arc<MemoryAccount>) -> Self {
+        Members { account, ..self.clone() }
     }
 
     /// The recipe of a list's next generation.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_plugin_store::PluginVersion;
+use portcullis_plugin_store::{PluginStoreError, PluginVersion};
 use serde_json::{Map, Value};
 
 use crate::spec::PluginRef;
@@ -13,6 +13,8 @@ pub struct Setup {
     pub(crate) version: Arc<PluginVersion>,
     pub(crate) options: Map<String, Value>,
     pub(crate) pinned: bool,
+    /// Why the plugin can't be loaded. The version is a placeholder then.
+    pub(crate) missing: Option<Arc<PluginStoreError>>,
 }
 
 impl Setup {
@@ -31,8 +33,16 @@ impl Setup {
         self.pinned
     }
 
+    /// Why the plugin can't be loaded; `None` if it is. Without it, [`version`](Self::version) has the plugin's name only.
+    pub fn missing(&self) -> Option<&PluginStoreError> {
+        self.missing.as_deref()
+    }
+
     /// The plugin's name and version, for display.
     pub fn name(&self) -> String {
+        if self.missing.is_some() {
+            return format!("{} (not loaded)", self.version.name);
+        }
         let PluginVersion { name, digest, plugin, .. } = &*self.version;
         format!("{name} {} ({})", plugin.description().version, digest.short())
     }

@@ -20,6 +20,7 @@ pub struct TenantSpec {
     pub(crate) change_feed: bool,
     pub(crate) kept: Option<Vec<u8>>,
     pub(crate) resets_choice: bool,
+    pub(crate) starts_regardless: bool,
 }
 
 /// The default of [`TenantSpec::memory_limit`], in bytes.
@@ -47,6 +48,7 @@ impl TenantSpec {
             change_feed: false,
             kept: None,
             resets_choice: false,
+            starts_regardless: false,
         }
     }
 
@@ -76,6 +78,18 @@ impl TenantSpec {
     #[must_use]
     pub fn reset_choice(mut self) -> Self {
         self.resets_choice = true;
+        self
+    }
+
+    /// Puts a new tenant also if its plugin can't be loaded, does not start with these options, or does not take the entries: its lists
+    /// are out of service then, and its failure policy answers, until the plugin starts or another one is
+    /// [loaded](crate::Engine::reload). The last reload of the [status](crate::Engine::tenant_status) says why.
+    ///
+    /// For hosts that start many tenants, of which one must not keep the others from being served. By default such a tenant is an
+    /// error.
+    #[must_use]
+    pub fn starts_regardless(mut self, regardless: bool) -> Self {
+        self.starts_regardless = regardless;
         self
     }
 

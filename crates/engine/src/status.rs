@@ -1,5 +1,7 @@
 //! Snapshots of what the engine is doing.
 
+use std::sync::Arc;
+
 use portcullis_host::Plugin;
 use portcullis_ledger::{LedgerError, ListReader, Scope, TenantId};
 
@@ -41,7 +43,67 @@ pub struct ListStatus {
     pub memory_bytes: u64,
     /// The health of its plugin.
     pub health: Health,
+    /// What is wrong with what is stored of it.
+    pub stored: Stored,
     entries: ListReader,
+}
+
+/// Whether what the ledger has of a list can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stored {
+    /// It can.
+    InOrder,
+    /// Its entries are not as they were written. The plugin can't be filled from them.
+    Damaged,
+    /// The ledger's file was removed or replaced while it was open: nothing can be written.
+    Lost,
+}
+
+impl Stored {
+    fn of(list: &ListReader) -> Self {
+        match list.trouble() {
+            Some(LedgerError::Replaced { .. }) => Stored::Lost,
+            _ if list.is_damaged() => Stored::Damaged,
+            _ => Stored::InOrder,
+        }
+    }
+}
+
+/// What does not work as it should.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Outage {
+    /// The number of lists.
+    pub lists: usize,
+    /// How many of them are out of service: the failure policy answers, or the ledger.
+    pub lists_out: usize,
+    /// Tenants whose user ids are damaged in the ledger: checks of user ids fail.
+    pub user_ids_out: usize,
+    /// What is wrong with the ledger's files.
+    pub ledger: Option<Arc<LedgerError>>,
+}
+
+impl Outage {
+    /// Whether anything does not work as it should.
+    pub fn is_any(&self) -> bool {
+        self.lists_out > 0 || self.user_ids_out > 0 || self.ledger.is_some()
+    }
+
+    pub(crate) fn of<'a>(
+        ledger: Option<LedgerError>,
+        tenants: impl Iterator<Item = &'a Arc<Tenant>>,
+    ) -> Self {
+        let mut outage = Outage { ledger: ledger.map(Arc::new), ..Outage::default() };
+        for members in tenants.filter_map(|tenant| tenant.members.load_full()) {
+            outage.user_ids_out += usize::from(members.wide.list().are_user_ids_damaged());
+            for list in members.lists() {
+                outage.lists += 1;
+                outage.lists_out += usize::from(list.service() == Service::Out);
+            }
+        }
+        outage
+    }
 }
 
 impl ListStatus {
@@ -55,6 +117,7 @@ impl ListStatus {
             instances: generation.left(),
             memory_bytes: generation.memory_bytes(),
             health: list.health(),
+            stored: Stored::of(list.list()),
             entries: ListReader::clone(list.list()),
         }
     }

@@ -1,19 +1,23 @@
 //! A tenant in service.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{RwLock, RwLockReadGuard};
-use portcullis_host::{FilledFrom, Generation, MemoryAccount};
-use portcullis_ledger::{LedgerError, Link, Linked, List as LedgerList, Scope, TenantId, TenantKeys};
+use portcullis_host::{ErrorChain, FilledFrom, Generation, MemoryAccount};
+use portcullis_ledger::{LedgerError, Link, Linked, List as LedgerList, Scope, Seq, TenantId, TenantKeys};
+use portcullis_plugin_store::PluginStoreError;
 use tokio::sync::watch;
+use tracing::error;
 
 use crate::context::Context;
 use crate::error::WriteError;
 use crate::error::{NotServed, TenantError};
 use crate::events::Event;
+use crate::lane::Lane;
 use crate::lifecycle::Operation;
 use crate::live::{FaultListener, LiveList, Parts, Priority};
 use crate::members::{Members, recipe};
@@ -50,6 +54,15 @@ impl Tenant {
         let (reload, context) = (Arc::new(reload), Arc::clone(context));
         let changes = watch::Sender::new(());
         Arc::new(Tenant { id, keys, members, reload, context, changes, removal: RwLock::new(()) })
+    }
+
+    /// The turns of its checks.
+    pub(crate) fn lane(&self) -> Arc<Lane> {
+        match self.members.load().as_ref() {
+            Some(members) => Arc::clone(&members.lane),
+            // A check finds out that nothing is served.
+            None => Lane::new(NonZeroUsize::MIN),
+        }
     }
 
     /// Keeps a list in service until the guard is dropped.
@@ -146,6 +159,8 @@ pub(crate) struct Opened {
     pub(crate) unfilled: Vec<Arc<LiveList>>,
     /// Lists that stay, with their next generations.
     exchanges: Vec<(Arc<LiveList>, Generation, FilledFrom)>,
+    /// Why a new tenant is out of service.
+    problem: Option<TenantError>,
 }
 
 impl Opened {
@@ -164,9 +179,19 @@ impl Opened {
             .as_ref()
             .zip(before)
             .filter(|(members, _)| members.spec.runs_like(&spec) && members.chosen == chosen);
-        let (setup, account) = match unchanged {
-            Some((members, before)) => (before.reload.serving(), Arc::clone(&members.account)),
-            None => (resolve(&chosen, context)?, MemoryAccount::new(spec.memory_limit)),
+        // A tenant that is served stays as it is, rather than being put out of service.
+        let lenient = spec.starts_regardless && before.is_none();
+        let (setup, account, lane) = match unchanged {
+            Some((members, before)) => {
+                (before.reload.serving(), Arc::clone(&members.account), Arc::clone(&members.lane))
+            }
+            None => {
+                let setup = match resolve(&chosen, context) {
+                    Err(TenantError::Plugin(error)) if lenient => placeholder(&chosen, error, context)?,
+                    resolved => resolved?,
+                };
+                (setup, MemoryAccount::new(spec.memory_limit), Lane::new(spec.replicas))
+            }
         };
         let plugin_stays = unchanged.is_some();
         let tenant = match before {
@@ -175,6 +200,7 @@ impl Opened {
         };
         let faults: Arc<dyn FaultListener> = Arc::<Reload>::clone(&tenant.reload);
         let (mut unfilled, mut exchanges) = (Vec::new(), Vec::new());
+        let mut problem = setup.missing.clone().map(TenantError::Missing);
         let mut list = |scope: Scope| -> Result<Arc<LiveList>, TenantError> {
             let recipe = |entries| recipe(&spec, &keys, &account, &setup, entries);
             let start = |source| TenantError::Start { plugin: chosen.name.clone(), source };
@@ -189,29 +215,46 @@ impl Opened {
                 return Ok(Arc::clone(list));
             }
             let list = context.ledger.list(&spec.id, scope)?;
+            let state = context.states.of(list.tenant(), list.scope(), list.keys());
+            // A state is saved after its changes.
+            if state.sequence().is_some_and(|saved| saved > list.sequence().map_or(u64::MAX, Seq::get)) {
+                return Err(TenantError::Behind { list: LiveList::name_of(list.scope()).to_owned() });
+            }
             let parts = Parts {
-                state: context.states.of(list.tenant(), list.scope(), list.keys()),
+                withheld: setup.missing.is_some(),
+                lenient,
+                state,
                 recipe: recipe(list.count()?),
                 faults: Arc::downgrade(&faults),
                 context: Arc::clone(context),
                 list,
             };
-            let list = Arc::new(LiveList::open(parts).map_err(start)?);
+            let (list, error) = LiveList::open(parts).map_err(start)?;
+            let list = Arc::new(list);
             unfilled.push(Arc::clone(&list));
+            problem = problem.take().or(error.map(start));
             Ok(list)
         };
         let wide = list(Scope::Tenant)?;
+        if before.is_none()
+            && let Err(error) = wide.list().check_user_ids()
+        {
+            error!(
+                tenant = %spec.id, error = %ErrorChain(&error),
+                "the tenant's user ids are damaged in the ledger: checks of user ids fail, those of numbers don't"
+            );
+        }
         let mut senders = BTreeMap::new();
         for sender in &spec.senders {
             senders.insert(sender.clone(), list(Scope::Sender(sender.clone()))?);
         }
-        let members = Members { spec, chosen, keys, account, wide, senders };
+        let members = Members { spec, chosen, keys, account, lane, wide, senders };
         if members.spec.change_feed {
             for list in members.lists() {
                 start_feed(list.list())?;
             }
         }
-        Ok(Opened { tenant, members, setup, plugin_stays, unfilled, exchanges })
+        Ok(Opened { tenant, members, setup, plugin_stays, unfilled, exchanges, problem })
     }
 
     pub(crate) fn spec(&self) -> &TenantSpec {
@@ -224,13 +267,21 @@ impl Opened {
     /// The caller holds the tenant's [`Reload`], and calls [`catch_up`](LiveList::catch_up) on the new lists once callers can find
     /// the tenant.
     pub(crate) fn put_in_place(self) -> Arc<Tenant> {
-        let Opened { tenant, members, setup, plugin_stays, exchanges, .. } = self;
+        let Opened { tenant, members, setup, plugin_stays, exchanges, problem, .. } = self;
         for (list, next, from) in exchanges {
             let next = Arc::new(next);
             match list.install(Arc::clone(&next)) {
                 Ok(()) => list.was_installed(&from),
                 Err(error) => list.restart_with(next.recipe().clone(), &error),
             }
+        }
+        if let Some(error) = problem {
+            // The plugin has seen no entries yet, so its words contain no numbers.
+            error!(
+                tenant = %tenant.id, plugin = members.chosen.name, error = %ErrorChain(&error),
+                "the tenant's plugin does not start: its lists are out of service, and its failure policy answers"
+            );
+            tenant.reload.refuse(setup.name(), ReloadError::Settings(Arc::new(error)));
         }
         tenant.reload.respecified(setup, plugin_stays);
         let members = Arc::new(members);
@@ -266,7 +317,17 @@ fn resolve(plugin: &PluginRef, context: &Context) -> Result<Setup, TenantError> 
         Some(version) => context.plugins.version(&plugin.name, version)?,
         None => context.plugins.latest(&plugin.name)?,
     };
-    Ok(Setup { version, options: plugin.options.clone(), pinned: plugin.version.is_some() })
+    Ok(Setup { version, options: plugin.options.clone(), pinned: plugin.version.is_some(), missing: None })
+}
+
+/// Stands in for a plugin that can't be loaded.
+fn placeholder(plugin: &PluginRef, error: PluginStoreError, context: &Context) -> Result<Setup, TenantError> {
+    Ok(Setup {
+        version: context.plugins.placeholder(&plugin.name)?,
+        options: plugin.options.clone(),
+        pinned: plugin.version.is_some(),
+        missing: Some(Arc::new(error)),
+    })
 }
 
 /// Fills lists, on as many threads as there are processors. A list that can't be filled goes into recovery; one that memory has no
@@ -278,7 +339,9 @@ pub(crate) fn fill(lists: &[Arc<LiveList>], residency: &Residency) {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(list) = lists.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if !residency.has_room() {
+                    if list.is_withheld() {
+                        // There is nothing to fill it with.
+                    } else if !residency.has_room() {
                         list.start_evicted();
                     } else if let Err(error) = list.refill(Priority::Normal) {
                         list.fail_to_start(&error);

@@ -1,34 +1,59 @@
-//! A bounded pool of threads for reloads.
+//! A bounded pool of threads.
 
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
+use portcullis_host::lower_priority_by;
 use tracing::error;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A bounded pool of threads for reloads. More would compete for the same processors, and each reload holds a second copy of its
-/// tenant's lists. Threads start on demand and end when the queue is empty.
+/// A bounded pool of threads. Threads start on demand, and end when there was nothing to do for a while.
 pub(crate) struct Workers {
+    name: &'static str,
     most: usize,
+    /// The steps by which the threads' priority is lowered.
+    niceness: u8,
+    linger: Duration,
     state: Mutex<State>,
+    queued: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Job>,
     threads: usize,
+    idle: usize,
 }
 
+/// The most slow plugins that are called at a time.
+const MOST_SLOW: usize = 64;
+/// The steps of niceness of threads that call slow plugins: checks of other tenants get nearly all of a busy processor.
+const SLOW_NICENESS: u8 = 15;
+/// How long such a thread waits for the next call, which is cheaper than to start another.
+const SLOW_LINGER: Duration = Duration::from_secs(10);
+
 impl Workers {
-    /// Two threads per processor, so that a plugin which is slow to fill does not hold up every other tenant.
-    pub(crate) fn for_this_machine() -> Arc<Self> {
+    /// A pool for reloads: each holds a second copy of its tenant's lists. Two threads per processor, so that a plugin which is slow
+    /// to fill does not hold up every other tenant.
+    pub(crate) fn for_reloads() -> Arc<Self> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        Arc::new(Workers { most: 2 * processors, state: Mutex::default() })
+        Self::new("portcullis-reload", 2 * processors, 0, Duration::ZERO)
+    }
+
+    /// A pool of low priority for calls of slow plugins.
+    pub(crate) fn for_slow_plugins() -> Arc<Self> {
+        Self::new("portcullis-slow", MOST_SLOW, SLOW_NICENESS, SLOW_LINGER)
+    }
+
+    fn new(name: &'static str, most: usize, niceness: u8, linger: Duration) -> Arc<Self> {
+        let (state, queued) = (Mutex::default(), Condvar::new());
+        Arc::new(Workers { name, most, niceness, linger, state, queued })
     }
 
     /// Queues a job.
@@ -38,11 +63,15 @@ impl Workers {
     pub(crate) fn run(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let mut state = self.state.lock();
         state.queue.push_back(Box::new(job));
+        if state.idle >= state.queue.len() {
+            self.queued.notify_one();
+            return Ok(());
+        }
         if state.threads == self.most {
             return Ok(());
         }
         let workers = Arc::clone(self);
-        let thread = thread::Builder::new().name("portcullis-reload".to_owned());
+        let thread = thread::Builder::new().name(self.name.to_owned());
         match thread.spawn(move || workers.work()) {
             Ok(_) => {
                 state.threads += 1;
@@ -60,9 +89,17 @@ impl Workers {
     }
 
     fn work(&self) {
+        if self.niceness > 0 {
+            lower_priority_by(self.niceness);
+        }
         loop {
             let job = {
                 let mut state = self.state.lock();
+                if state.queue.is_empty() && !self.linger.is_zero() {
+                    state.idle += 1;
+                    self.queued.wait_while_for(&mut state, |state| state.queue.is_empty(), self.linger);
+                    state.idle -= 1;
+                }
                 let Some(job) = state.queue.pop_front() else {
                     state.threads -= 1;
                     return;
@@ -70,7 +107,7 @@ impl Workers {
                 job
             };
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                error!("a reload panicked");
+                error!(pool = self.name, "a background job panicked");
             }
         }
     }
@@ -84,21 +121,43 @@ mod tests {
 
     #[test]
     fn jobs_share_the_threads_and_one_that_panics_does_not_end_its_thread() {
-        let workers = Arc::new(Workers { most: 2, state: Mutex::default() });
-        let (sender, done) = channel();
-        for number in 0..9 {
-            let sender = sender.clone();
-            workers
-                .run(move || {
-                    assert_ne!(number, 4, "on purpose");
-                    sender.send(number).unwrap();
-                })
-                .unwrap();
-            assert!(workers.state.lock().threads <= 2);
+        for linger in [Duration::ZERO, Duration::from_secs(60)] {
+            let workers = Workers::new("test", 2, 0, linger);
+            let (sender, done) = channel();
+            for number in 0..9 {
+                let sender = sender.clone();
+                workers
+                    .run(move || {
+                        assert_ne!(number, 4, "on purpose");
+                        sender.send(number).unwrap();
+                    })
+                    .unwrap();
+                assert!(workers.state.lock().threads <= 2);
+            }
+            drop(sender);
+            let mut done: Vec<_> = done.iter().collect();
+            done.sort_unstable();
+            assert_eq!(done, [0, 1, 2, 3, 5, 6, 7, 8]);
         }
-        drop(sender);
-        let mut done: Vec<_> = done.iter().collect();
-        done.sort_unstable();
-        assert_eq!(done, [0, 1, 2, 3, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn an_idle_thread_takes_the_next_job() {
+        let workers = Workers::new("test", 2, 0, Duration::from_secs(60));
+        let (sender, done) = channel();
+        for _ in 0..3 {
+            let sender = sender.clone();
+            workers.run(move || sender.send(thread::current().id()).unwrap()).unwrap();
+            let first = done.recv().unwrap();
+            while workers.state.lock().idle == 0 {
+                thread::yield_now();
+            }
+            let sender = channel();
+            workers.run(move || sender.0.send(thread::current().id()).unwrap()).unwrap();
+            assert_eq!(sender.1.recv().unwrap(), first);
+            while workers.state.lock().idle == 0 {
+                thread::yield_now();
+            }
+        }
     }
 }

@@ -3,21 +3,47 @@
 use std::sync::Arc;
 
 use portcullis_edge::metrics::Metrics;
-use portcullis_engine::Engine;
+use portcullis_engine::{Builder, Engine};
+use portcullis_host::Compiler;
 use portcullis_ledger::MasterKey;
 use tokio::runtime::Handle;
 
 use crate::config::Config;
 
+/// What to accept of the ledger's files at this start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Accepted {
+    /// That there is no ledger, although something says that there was one.
+    pub(crate) new_ledger: bool,
+    /// That the ledger was restored from a backup.
+    pub(crate) restored: bool,
+}
+
 /// Opens the engine, with the master key from the environment or the key file.
-pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>, runtime: Handle) -> anyhow::Result<Engine> {
+pub(crate) fn open(
+    config: &Config,
+    accepted: Accepted,
+    metrics: &Arc<Metrics>,
+    runtime: Handle,
+) -> anyhow::Result<Engine> {
     let listener = Arc::clone(metrics);
+    let builder = builder(config)?
+        .new_ledger(accepted.new_ledger)
+        .restored(accepted.restored)
+        .on_event(move |event| listener.count(&event));
+    Ok(builder.open_on(runtime)?)
+}
+
+/// The options of the engine in the configuration file.
+pub(crate) fn builder(config: &Config) -> anyhow::Result<Builder> {
     let mut builder = Engine::builder()
         .storage(config.storage.clone())
         .master_key_file(&config.master_key_file)
         .memory_budget(config.memory_budget_bytes)
         .reload_watch(config.watch)
-        .on_event(move |event| listener.count(&event));
+        .check_patience(config.check_patience)
+        .proof_share(config.proof_share)
+        .compiler(Compiler::this_program());
     if let Ok(digits) = std::env::var("PORTCULLIS_MASTER_KEY") {
         builder =
             builder.master_key(MasterKey::from_env_or_file(Some(&digits), &config.master_key_file, false)?);
@@ -25,5 +51,5 @@ pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>, runtime: Handle) -> 
     if let Some(dir) = &config.plugins_dir {
         builder = builder.plugins_dir(dir);
     }
-    Ok(builder.open_on(runtime)?)
+    Ok(builder)
 }

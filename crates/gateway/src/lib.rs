@@ -8,8 +8,10 @@ mod config;
 mod connections;
 mod engine;
 mod log;
+mod reload;
 mod router;
 pub mod serve;
+mod verify;
 mod visits;
 
 #[doc(hidden)]
@@ -19,5 +21,5 @@ use std::process::ExitCode;
 
 /// Parses this process's command line, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
-    portcullis_cli::main(serve::run)
+    portcullis_cli::main(serve::run, verify::run)
 }

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +10,9 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
+use portcullis_cli::ServeOptions;
 use portcullis_edge::AppState;
 use portcullis_edge::gateway::Gateway;
 use portcullis_edge::http::request_log;
@@ -22,6 +22,8 @@ use portcullis_proxy::Proxy;
 
 use crate::config::Config;
 use crate::connections::{Connections, descriptors};
+use crate::engine::Accepted;
+use crate::reload::Reload;
 use crate::router::router;
 use crate::{accept, engine, log, visits};
 
@@ -39,22 +41,21 @@ const REPORT: Duration = Duration::from_secs(10);
 ///
 /// If the configuration is invalid (each line has the form `file:line: setting: what is wrong; what to do`), a plugin can't be
 /// loaded, the ledger can't be opened, or the address is not available.
-pub fn run(config: &Path) -> anyhow::Result<()> {
-    let file = config;
-    let config = Config::read(file, portcullis_engine::plugin_store::names)?;
+pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
+    let config = Config::read(&options.config, portcullis_engine::plugin_store::names)?;
     log::start(config.log_format)?;
     let open_files = descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("can't start the async runtime")?;
-    let served = runtime.block_on(serve(config, file.to_owned(), open_files));
+    let served = runtime.block_on(serve(config, options, open_files));
     // Waits for blocking tasks that still write. The ledger is closed when its last user is dropped.
     runtime.shutdown_timeout(GRACE);
     served
 }
 
-async fn serve(config: Config, file: PathBuf, open_files: u64) -> anyhow::Result<()> {
+async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyhow::Result<()> {
     let mut commands = Signals::watch()?;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -63,7 +64,8 @@ async fn serve(config: Config, file: PathBuf, open_files: u64) -> anyhow::Result
 
     let dialects = config.dialects.clone();
     let (limits, proxies) = (&config.limits, &config.trusted_proxies);
-    let app = Arc::new(AppState::new(config.max_body_bytes, proxies.clone(), dialects, limits));
+    let app = AppState::new(config.max_body_bytes, proxies.clone(), dialects, limits);
+    let app = Arc::new(app.ready_when_degraded(config.ready_when_degraded));
     let proxy = Proxy::new(Arc::clone(&app), &config.traffic, config.meta.clone())
         .context("can't set up TLS with the root certificates of this system")?;
     let proxy = Arc::new(proxy);
@@ -82,8 +84,9 @@ async fn serve(config: Config, file: PathBuf, open_files: u64) -> anyhow::Result
     });
 
     let runtime = Handle::current();
-    let at_start = config.clone();
-    let mut starting = tokio::task::spawn_blocking(move || start(&config, runtime));
+    let reload = Arc::new(Reload::new(options.config.clone(), config.clone()));
+    let accepted = Accepted { new_ledger: options.new_ledger, restored: options.restored };
+    let mut starting = tokio::task::spawn_blocking(move || start(&config, accepted, runtime));
     let gateway = loop {
         tokio::select! {
             started = &mut starting => break started.context("the startup panicked")??,
@@ -105,9 +108,9 @@ async fn serve(config: Config, file: PathBuf, open_files: u64) -> anyhow::Result
         match commands.next().await {
             Command::Stop(signal) => break signal,
             Command::Reload => {
-                let (gateway, file, at_start) = (Arc::clone(&gateway), file.clone(), at_start.clone());
+                let (gateway, reload) = (Arc::clone(&gateway), Arc::clone(&reload));
                 // Awaited, so that signals are handled one after the other.
-                let _ = tokio::task::spawn_blocking(move || reload(&gateway, &at_start, &file)).await;
+                let _ = tokio::task::spawn_blocking(move || reload.run(&gateway)).await;
             }
         }
     };
@@ -134,38 +137,10 @@ async fn serve(config: Config, file: PathBuf, open_files: u64) -> anyhow::Result
 }
 
 /// Opens the engine and loads all lists. Blocks until that is done.
-fn start(config: &Config, runtime: Handle) -> anyhow::Result<Arc<Gateway>> {
+fn start(config: &Config, accepted: Accepted, runtime: Handle) -> anyhow::Result<Arc<Gateway>> {
     let metrics = Arc::new(Metrics::new());
-    let engine = engine::open(config, &metrics, runtime)?;
-    Ok(Gateway::start(engine, metrics, config.admin_token, &config.tenants)?)
-}
-
-/// Reads the configuration file and the plugin folder again, and applies what has changed.
-fn reload(gateway: &Gateway, at_start: &Config, file: &Path) {
-    info!("SIGHUP: reloading the configuration file and the plugin folder");
-    match Config::read(file, portcullis_engine::plugin_store::names) {
-        Ok(config) => {
-            for setting in config.needing_a_restart(at_start) {
-                warn!(
-                    setting,
-                    "this setting has changed in the configuration file; restart the gateway to apply it"
-                );
-            }
-            if let Err(error) = gateway.reconfigure(config.admin_token, &config.tenants) {
-                error!(
-                    error = portcullis_host::ErrorChain(&error).to_string(),
-                    "the configuration file can't be applied; keeping the current configuration"
-                );
-            }
-        }
-        Err(error) => {
-            error!(
-                error = portcullis_host::ErrorChain(&error).to_string(),
-                "the configuration file was rejected; keeping the current configuration"
-            );
-        }
-    }
-    gateway.engine.blocking_rescan_plugins();
+    let engine = engine::open(config, accepted, &metrics, runtime)?;
+    Ok(Gateway::start(engine, metrics, config.admin_token, &config.tenants, config.on_start_failure)?)
 }
 
 /// The signals that the gateway handles.

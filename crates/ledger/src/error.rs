@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use crate::keys::SealError;
+use portcullis_keys::SealError;
 
 /// An error reported by the storage. It contains no phone numbers.
 pub(crate) type Cause = Box<dyn Error + Send + Sync>;
@@ -54,6 +54,90 @@ pub enum LedgerError {
         /// The path of the file.
         path: PathBuf,
     },
+    /// There is no ledger, or an empty one, but something says that there was one. It may be lost: nothing was created.
+    #[error(
+        "there is no ledger in {path}, but {evidence} says that there was one: put the ledger back, or restore a backup; to begin \
+         with an empty one, in which nobody is blocked, start once with --new-ledger"
+    )]
+    Lost {
+        /// The path of the file.
+        path: PathBuf,
+        /// The file or folder that says so.
+        evidence: PathBuf,
+    },
+    /// [`Opening::new_ledger`](crate::Opening::new_ledger) was set, but there is a ledger already.
+    #[error(
+        "there is a ledger in {path} already: start without --new-ledger, which would hide its loss later"
+    )]
+    NotNew {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// The ledger is older than it was: commits that may have been acknowledged are missing.
+    #[error(
+        "the ledger {path} lacks the last {missing} of its commits: it is an older copy, or its log {path}-wal was lost or damaged; \
+         put the latest ledger and log back, or, if it was restored from a backup, start once with --restored"
+    )]
+    Stale {
+        /// The path of the file.
+        path: PathBuf,
+        /// How many commits are missing.
+        missing: u64,
+    },
+    /// The ledger was in use when it was copied, or when its process ended, and its log is missing.
+    #[error(
+        "the ledger {path} was copied while it was in use, or its log {path}-wal was removed: what stood in the log is missing; put \
+         the log back, or, if the ledger was restored from a backup, start once with --restored"
+    )]
+    WithoutLog {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// The ledger is not the one that its witness was written for.
+    #[error(
+        "the ledger {path} is not the one that {witness} was written for: put that one back, or, if this one was restored from a \
+         backup, start once with --restored"
+    )]
+    Another {
+        /// The path of the file.
+        path: PathBuf,
+        /// The path of the witness.
+        witness: PathBuf,
+    },
+    /// The witness says nothing, so nobody knows whether the ledger is the latest.
+    #[error(
+        "the witness {witness} is damaged, so nobody knows whether the ledger beside it is the latest: if you know that it is, start \
+         once with --restored"
+    )]
+    WitnessDamaged {
+        /// The path of the witness.
+        witness: PathBuf,
+    },
+    /// [`Opening::restored`](crate::Opening::restored) was set, but nothing is amiss with the ledger.
+    #[error(
+        "nothing is amiss with the ledger {path}: start without --restored, which would hide a loss later"
+    )]
+    NotRestored {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// The ledger's file, or its log, was removed or replaced while it was open. What is written would be lost with the
+    /// next restart, so nothing is. The call that found it may have been stored in the removed file.
+    #[error(
+        "{path} was removed or replaced while the ledger was open: nothing is written any more; put it back, and restart the gateway"
+    )]
+    Replaced {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// The witness can't be read or written.
+    #[error("the witness {path} can't be read or written: later losses of the ledger may go unnoticed")]
+    Witness {
+        /// The path of the witness.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
     /// The disk is full, or the file has reached its maximum size.
     #[error("the ledger's disk is full")]
     Full(#[source] Cause),
@@ -99,8 +183,26 @@ impl LedgerError {
         LedgerError::Damaged { what, source: None }
     }
 
+    /// Rows of `what` are not as they were written.
+    pub(crate) fn altered(what: &'static str, rows: Altered) -> Self {
+        LedgerError::Damaged { what, source: Some(rows.into()) }
+    }
+
     /// The stored `what` could not be decrypted.
     pub(crate) fn unsealed(what: &'static str, error: SealError) -> Self {
         LedgerError::Damaged { what, source: Some(error.into()) }
     }
+}
+
+/// Rows that are not as they were written: their sum is not the one that was stored with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Altered {
+    #[error(
+        "part {part} of {parts} is not as it was written: restore a backup; `portcullis verify` tells all"
+    )]
+    Part { part: i64, parts: i64 },
+    #[error("its rows are not as they were written: restore a backup; `portcullis verify` tells all")]
+    Rows,
+    #[error("its changes are not as they were written: restore a backup; `portcullis verify` tells all")]
+    Changes,
 }

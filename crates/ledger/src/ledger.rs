@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use portcullis_keys::{MasterKey, Scope, TenantId, TenantKeys};
+
 use crate::error::LedgerError;
-use crate::keys::{MasterKey, TenantKeys};
 use crate::list::List;
-use crate::name::TenantId;
-use crate::scope::Scope;
-use crate::sqlite::Sqlite;
+use crate::opening::Opening;
+use crate::sqlite::{self, Sqlite};
 use crate::storage_url::StorageUrl;
 use crate::store::{ExpiredIn, Stats, Store};
+use crate::verified::Verified;
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
 ///
@@ -23,19 +24,60 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens a ledger, or creates it (with mode 0600, in an existing directory).
+    /// Opens a ledger, or creates it (with mode 0600, in an existing directory). The same as
+    /// [`open_as`](Self::open_as) with the default [`Opening`].
     ///
-    /// While the ledger is open there are also files with the suffixes `-wal` and `-shm`. The file with the suffix
-    /// `.lock` remains.
+    /// # Errors
+    /// Those of [`open_as`](Self::open_as).
+    pub fn open(storage: &StorageUrl, master: MasterKey) -> Result<Self, LedgerError> {
+        Self::open_as(storage, master, &Opening::default())
+    }
+
+    /// Opens a ledger, or creates it (with mode 0600, in an existing directory), as `opening` allows.
+    ///
+    /// While the ledger is open there are also files with the suffixes `-wal` and `-shm`. The files with the suffixes
+    /// `.lock` and `.witness` remain. The latter says which ledger it is, and how far it was written: a ledger that lacks
+    /// something is refused, before anything is changed.
     ///
     /// Opening after a crash recovers all acknowledged writes, which takes tens of milliseconds at most.
     ///
     /// # Errors
     /// [`LedgerError::InUse`], [`LedgerError::WrongMasterKey`], [`LedgerError::NewerSchema`],
-    /// [`LedgerError::NotALedger`], [`LedgerError::Open`], or an error of the storage.
-    pub fn open(storage: &StorageUrl, master: MasterKey) -> Result<Self, LedgerError> {
+    /// [`LedgerError::NotALedger`], [`LedgerError::Open`]; [`LedgerError::Lost`], [`LedgerError::Stale`],
+    /// [`LedgerError::WithoutLog`], [`LedgerError::Another`] or [`LedgerError::WitnessDamaged`] if it is not, or may not
+    /// be, the ledger that was there; [`LedgerError::Damaged`]; or an error of the storage.
+    pub fn open_as(storage: &StorageUrl, master: MasterKey, opening: &Opening) -> Result<Self, LedgerError> {
         let StorageUrl::Sqlite(path) = storage;
-        Ok(Ledger { store: Arc::new(Sqlite::open(path, master.seal())?) })
+        Ok(Ledger { store: Arc::new(Sqlite::open(path, &master, opening)?) })
+    }
+
+    /// Checks a ledger that is not open, and changes nothing: its files, SQLite's structures, all sums, and that
+    /// everything that is encrypted can be decrypted. Takes a few seconds per million entries.
+    ///
+    /// # Errors
+    /// If the check can't be made: [`LedgerError::InUse`], [`LedgerError::Lost`], [`LedgerError::WrongMasterKey`],
+    /// [`LedgerError::NewerSchema`], [`LedgerError::NotALedger`] or [`LedgerError::Open`].
+    pub fn verify(storage: &StorageUrl, master: &MasterKey) -> Result<Verified, LedgerError> {
+        let StorageUrl::Sqlite(path) = storage;
+        sqlite::verify(path, master)
+    }
+
+    /// Accepts the rows of a ledger that is not open as they are, although some are damaged: stores new sums and
+    /// counters. Call it if there is no backup, after [`verify`](Self::verify) said what is damaged.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify); [`LedgerError::Damaged`] if the file's structure is damaged, which this can't
+    /// mend.
+    pub fn accept_damage(storage: &StorageUrl, master: &MasterKey) -> Result<(), LedgerError> {
+        let StorageUrl::Sqlite(path) = storage;
+        sqlite::accept(path, master)
+    }
+
+    /// What is wrong with the files of this open ledger: [`LedgerError::Replaced`], after which nothing is written any
+    /// more, or [`LedgerError::Witness`]. The files are looked at before each write is acknowledged, and each second.
+    /// Costs nothing.
+    pub fn trouble(&self) -> Option<LedgerError> {
+        self.store.trouble()
     }
 
     /// Returns the tenant's keys. Creates them durably if the tenant is new; concurrent callers get the same keys.

@@ -1,11 +1,10 @@
 //! Linking of identities: ids assigned by vendors, and numbers that people move between.
 
 use jiff::Timestamp;
+use portcullis_keys::{Scope, UserId};
 use portcullis_msisdn::Subject;
 
 use crate::actor::Actor;
-use crate::identity::UserId;
-use crate::scope::Scope;
 
 /// A statement that several identities are the same person.
 ///

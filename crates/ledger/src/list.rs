@@ -6,18 +6,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use portcullis_keys::{Scope, TenantId, TenantKeys, UserId};
 use portcullis_msisdn::{Directions, Permutation, Person, ReservedId, Subject};
 
 use crate::changes::{Census, Changes, Seq};
 use crate::entry::{Entry, Filter, Page, Paging};
 use crate::error::LedgerError;
-use crate::identity::UserId;
-use crate::keys::TenantKeys;
 use crate::link::{Link, Linked};
-use crate::name::TenantId;
 use crate::public_id::PublicId;
 use crate::record::{Record, Trail};
-use crate::scope::Scope;
 use crate::store::{ListRow, Store};
 use crate::write::{Write, Written};
 
@@ -142,7 +139,9 @@ impl List {
         self.inner().store.keep_visits(self.inner().row, visits, forget_before)
     }
 
-    /// Durably stores the id of the saved state that may be loaded for this list.
+    /// Durably stores the id of the saved state that may be loaded for this list, and the sequence number that it has.
+    /// From then on the ledger keeps a sum of the entries that changed since, for
+    /// [`check_changes_since_state`](ListReader::check_changes_since_state).
     ///
     /// States are in files next to the ledger. If the ledger is restored from a backup without them, its history may
     /// diverge from that of a newer state although the sequence numbers match. The backup contains the id of an older
@@ -150,8 +149,8 @@ impl List {
     ///
     /// # Errors
     /// [`LedgerError::TenantForgotten`], or an error of the storage.
-    pub fn keep_state(&self, id: [u8; 16]) -> Result<(), LedgerError> {
-        self.inner().store.keep_state(self.inner().row, id)
+    pub fn keep_state(&self, id: [u8; 16], sequence: Seq) -> Result<(), LedgerError> {
+        self.inner().store.keep_state(self.inner().row, id, sequence)
     }
 
     fn inner(&self) -> &Inner {
@@ -328,8 +327,12 @@ impl ListReader {
     /// Returns at most `limit` blocked subjects after `after` with their directions, in order, to fill a plugin.
     /// Returns fewer than `limit` only at the end.
     ///
+    /// Also reads the other entries of the 64th of the subjects that each is in, and compares their sum with the one
+    /// that was stored with them. So ask for many at once: for a sixteenth of a long list.
+    ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// [`LedgerError::Damaged`] if entries are not as they were written. The list counts as
+    /// [damaged](Self::is_damaged) from then on. Otherwise an error of the storage.
     pub fn members(
         &self,
         after: Option<Subject>,
@@ -338,13 +341,56 @@ impl ListReader {
         self.0.store.members(self.0.row, after, limit)
     }
 
+    /// Like [`members`](Self::members), without looking for damage: costs as much as the entries returned.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub fn sample(
+        &self,
+        after: Option<Subject>,
+        limit: NonZeroUsize,
+    ) -> Result<Vec<(Subject, Directions)>, LedgerError> {
+        self.0.store.sample(self.0.row, after, limit)
+    }
+
+    /// Checks that the entries that changed since the kept state are as they were written. `sequence` is that of the
+    /// state. Costs as much as reading these entries.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] if they are not, or if the kept state has another sequence number. Otherwise an error of
+    /// the storage.
+    pub fn check_changes_since_state(&self, sequence: Seq) -> Result<(), LedgerError> {
+        self.0.store.check_changes(self.0.row, sequence)
+    }
+
+    /// Whether entries of this list were found not to be as they were written, since the ledger was opened.
+    /// [`directions`](Self::directions) then fails, so that nobody relies on it.
+    pub fn is_damaged(&self) -> bool {
+        self.0.store.is_damaged(self.0.row)
+    }
+
+    /// Checks that the user ids of the list's tenant, and what ties them to numbers, are as they were written. If not,
+    /// [`person_of_user`](Self::person_of_user) fails from then on. Costs as much as reading them.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] if they are not. Otherwise an error of the storage.
+    pub fn check_user_ids(&self) -> Result<(), LedgerError> {
+        self.0.store.check_people(self.0.row.tenant)
+    }
+
+    /// Whether the user ids of the list's tenant were found to be damaged, since the ledger was opened.
+    pub fn are_user_ids_damaged(&self) -> bool {
+        self.0.store.are_people_damaged(self.0.row.tenant)
+    }
+
     /// Returns at most `limit` entries that changed after `since`, in the order of their latest changes, with their
     /// current directions.
     ///
     /// An entry that changed several times appears once, so the feed is never longer than the list and never truncated.
     ///
     /// # Errors
-    /// [`LedgerError::TenantForgotten`], or an error of the storage.
+    /// [`LedgerError::TenantForgotten`], [`LedgerError::Damaged`] if the latest change is missing, or an error of the
+    /// storage.
     pub fn changes_since(&self, since: Seq, limit: NonZeroUsize) -> Result<Changes, LedgerError> {
         self.0.store.changes_since(self.0.row, since, limit)
     }
@@ -352,10 +398,21 @@ impl ListReader {
     /// Returns the directions of each subject, in order, from a consistent snapshot; none for a subject without an
     /// active entry. Cheaper than [`get_many`](Self::get_many), because no text is decrypted.
     ///
+    /// The first time that a subject is in a 64th of all subjects from which nothing was read since the ledger was opened,
+    /// all entries there are read, to compare their sum: some milliseconds in a list of a million.
+    ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// Those of [`get`](Self::get); [`LedgerError::Damaged`] if the list [is damaged](Self::is_damaged).
     pub fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError> {
         self.0.store.directions(self.0.row, subjects)
+    }
+
+    /// Like [`directions`](Self::directions), without looking for damage.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub fn sample_directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError> {
+        self.0.store.sample_directions(self.0.row, subjects)
     }
 
     /// Returns the list's latest sequence number and number of entries. Costs one lookup.
@@ -380,6 +437,11 @@ impl ListReader {
     /// Those of [`changes_since`](Self::changes_since).
     pub fn count(&self) -> Result<u64, LedgerError> {
         Ok(self.census()?.active)
+    }
+
+    /// What is wrong with the files of the ledger that the list is in. See [`Ledger::trouble`](crate::Ledger::trouble).
+    pub fn trouble(&self) -> Option<LedgerError> {
+        self.0.store.trouble()
     }
 
     /// Returns who wrote to the list's owner since `since`, and when last, as stored with

@@ -7,17 +7,14 @@
 use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
+use portcullis_keys::{Scope, Seal, TenantId, TenantKeys, UserId};
 use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
 use crate::changes::{Census, Changes, Seq};
 use crate::entry::{Entry, Filter, Page, Paging};
 use crate::error::LedgerError;
-use crate::identity::UserId;
-use crate::keys::{Seal, TenantKeys};
 use crate::link::{Link, Linked};
-use crate::name::TenantId;
 use crate::record::{Record, Trail};
-use crate::scope::Scope;
 use crate::write::{Write, Written};
 
 /// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes don't wait long.
@@ -28,6 +25,9 @@ pub(crate) trait Store:
     Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry
 {
     fn stats(&self) -> Stats;
+
+    /// What is wrong with the files of the open ledger.
+    fn trouble(&self) -> Option<LedgerError>;
 }
 
 /// A tenant's row id.
@@ -90,7 +90,8 @@ pub(crate) trait Lists: Send + Sync {
 
     fn kept_state(&self, list: ListRow) -> Result<Option<[u8; 16]>, LedgerError>;
 
-    fn keep_state(&self, list: ListRow, id: [u8; 16]) -> Result<(), LedgerError>;
+    /// `sequence` is that of the state.
+    fn keep_state(&self, list: ListRow, id: [u8; 16], sequence: Seq) -> Result<(), LedgerError>;
 
     fn event_cursor(&self, list: ListRow) -> Result<Option<Seq>, LedgerError>;
 
@@ -138,10 +139,12 @@ pub(crate) trait Entries: Send + Sync {
 
 /// Blocked directions without any text, for plugins.
 pub(crate) trait Feed: Send + Sync {
-    /// In the order of `subjects`; none for a subject without an active entry.
+    /// In the order of `subjects`; none for a subject without an active entry. Fails with [`LedgerError::Damaged`] if
+    /// entries near these are not as they were written.
     fn directions(&self, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError>;
 
-    /// Active entries in the order of their subjects. Returns fewer than `limit` only at the end.
+    /// Active entries in the order of their subjects. Returns fewer than `limit` only at the end. Fails with
+    /// [`LedgerError::Damaged`] if entries among these, or near them, are not as they were written.
     fn members(
         &self,
         list: ListRow,
@@ -149,12 +152,36 @@ pub(crate) trait Feed: Send + Sync {
         limit: NonZeroUsize,
     ) -> Result<Vec<(Subject, Directions)>, LedgerError>;
 
+    /// Like [`directions`](Self::directions), without looking for damage.
+    fn sample_directions(&self, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError>;
+
+    /// Like [`members`](Self::members), without looking for damage.
+    fn sample(
+        &self,
+        list: ListRow,
+        after: Option<Subject>,
+        limit: NonZeroUsize,
+    ) -> Result<Vec<(Subject, Directions)>, LedgerError>;
+
+    /// Checks that the entries that changed after `since`, the sequence number of the kept state, are as they were
+    /// written.
+    fn check_changes(&self, list: ListRow, since: Seq) -> Result<(), LedgerError>;
+
+    /// Whether the list was found to be damaged since the store was opened.
+    fn is_damaged(&self, list: ListRow) -> bool;
+
     /// Entries in the order of their latest changes.
     fn changes_since(&self, list: ListRow, since: Seq, limit: NonZeroUsize) -> Result<Changes, LedgerError>;
 }
 
 /// Persons and their ids.
 pub(crate) trait Persons: Send + Sync {
+    /// Checks that the tenant's identities are as they were written. If not, they are no longer looked up.
+    fn check_people(&self, tenant: TenantRow) -> Result<(), LedgerError>;
+
+    /// Whether the identities were found to be damaged since the store was opened.
+    fn are_people_damaged(&self, tenant: TenantRow) -> bool;
+
     /// `None` if the user id was never used.
     fn person_of_user(
         &self,

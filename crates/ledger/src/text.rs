@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use portcullis_keys::{Seal, SealError};
 use portcullis_msisdn::Subject;
 
 use crate::changes::Seq;
 use crate::hold::HoldKind;
-use crate::keys::{Seal, SealError};
 
 /// The reason for a block, in the author's words: at most 500 characters.
 ///

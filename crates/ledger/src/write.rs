@@ -1,6 +1,7 @@
 //! Writes and their outcomes.
 
 use jiff::Timestamp;
+use portcullis_keys::UserId;
 use portcullis_msisdn::{Directions, Subject};
 
 use crate::actor::Actor;
@@ -8,7 +9,6 @@ use crate::changes::Seq;
 #[cfg(doc)]
 use crate::hold::Hold;
 use crate::hold::HoldKind;
-use crate::identity::UserId;
 use crate::source::Source;
 use crate::text::{DisplayForm, Label, Reason};
 

@@ -12,7 +12,7 @@ use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::JsonBody;
 use portcullis_edge::http::error::ApiError;
-use portcullis_edge::ops::{Refusal, Target, blocking, check};
+use portcullis_edge::ops::{Refusal, Target, Work, check};
 use portcullis_edge::wire;
 use portcullis_engine::{AnsweredBy, Checked, CheckedMany, ListKind};
 
@@ -26,41 +26,39 @@ pub(super) async fn check(asked: Asked, body: JsonBody) -> Answer {
 /// The answer, as JSON.
 pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes, ApiError> {
     if body.0.len() > SHORT_BODY {
-        return blocking(move || {
+        let read = move |target: Target| {
             let request: CheckRequest<'_> = body.parse()?;
-            let direction = request.direction;
-            match asked(&request)? {
-                Numbers::One(number) => {
-                    let checked = check::blocking_one(
-                        &target,
-                        &target.read(number).map_err(|error| Refusal::InvalidRow(error.into()))?,
-                        direction,
-                    )?;
-                    Ok(text_for_one(checked, direction))
-                }
-                Numbers::Many(numbers) => {
-                    let checked = check::blocking_many(&target, &numbers, direction)?;
-                    text_for_many(&numbers, &checked, direction)
-                }
+            let numbers: Vec<String> = match asked(&request)? {
+                Numbers::One(number) => vec![number.to_owned()],
+                Numbers::Many(numbers) => numbers.into_iter().map(str::to_owned).collect(),
+            };
+            let identities = check::read(&target, &numbers).map_err(|refusal| {
+                if request.number.is_some() { refusal.without_index() } else { refusal }
+            })?;
+            Ok::<_, ApiError>((numbers, identities, request.number.is_some(), request.direction))
+        };
+        let (numbers, identities, is_one, direction) = target.blocking(Work::Read, read).await?;
+        return match identities.first() {
+            Some(identity) if is_one => {
+                Ok(text_for_one(check::one(&target, identity.clone(), direction).await?, direction))
             }
-        })
-        .await;
+            _ => {
+                let checked = check::many(&target, identities, direction).await?;
+                let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+                text_for_many(&numbers, &checked, direction)
+            }
+        };
     }
     let request: CheckRequest<'_> = body.parse()?;
     let direction = request.direction;
     match asked(&request)? {
         Numbers::One(number) => {
-            let checked = check::one(
-                &target,
-                target.read(number).map_err(|error| Refusal::InvalidRow(error.into()))?,
-                direction,
-            )
-            .await?;
-            Ok(text_for_one(checked, direction))
+            let identity = target.read(number).map_err(|error| Refusal::InvalidRow(error.into()))?;
+            Ok(text_for_one(check::one(&target, identity, direction).await?, direction))
         }
         Numbers::Many(numbers) => {
-            let checked = check::many(&target, &numbers, direction).await?;
-            text_for_many(&numbers, &checked, direction)
+            let identities = check::read_at_once(&target, &numbers).await?;
+            text_for_many(&numbers, &check::many(&target, identities, direction).await?, direction)
         }
     }
 }

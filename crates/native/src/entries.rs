@@ -16,7 +16,7 @@ use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::Query;
 use portcullis_edge::http::error::ApiError;
-use portcullis_edge::ops::blocking;
+use portcullis_edge::ops::Work;
 use portcullis_edge::ops::read;
 use portcullis_edge::ops::write::{self, Lift};
 use portcullis_edge::ops::{Refusal, Target};
@@ -76,22 +76,26 @@ impl EntryName {
 
 pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer {
     let (after, limit, filter) = (query.after()?, query.limit()?, query.filter()?);
-    blocking(move || {
-        let list = asked.target.list.entries();
-        let from = after.map_or(Paging::Start, |id| Paging::After(list.subject_of(&id)));
-        let page = read::page(&asked.target, from, limit, filter)?;
-        let entries = page.entries.into_iter().map(wire::entry).collect();
-        Ok::<_, ApiError>(answer::ok(&PageAnswer { entries, next: page.next.map(wire::entry_id) }))
-    })
-    .await
+    asked
+        .target
+        .blocking(Work::Read, move |target| {
+            let list = target.list.entries();
+            let from = after.map_or(Paging::Start, |id| Paging::After(list.subject_of(&id)));
+            let page = read::page(&target, from, limit, filter)?;
+            let entries = page.entries.into_iter().map(wire::entry).collect();
+            Ok::<_, ApiError>(answer::ok(&PageAnswer { entries, next: page.next.map(wire::entry_id) }))
+        })
+        .await
 }
 
 pub(super) async fn get(asked: Asked, name: EntryName) -> Answer {
-    blocking(move || {
-        let entry = read::entry_of(&asked.target, &name.person(&asked.target)?)?;
-        Ok::<_, ApiError>(answer::ok(&wire::entry(entry)))
-    })
-    .await
+    asked
+        .target
+        .blocking(Work::Read, move |target| {
+            let entry = read::entry_of(&target, &name.person(&target)?)?;
+            Ok::<_, ApiError>(answer::ok(&wire::entry(entry)))
+        })
+        .await
 }
 
 pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<RemovalQuery>) -> Answer {
@@ -107,17 +111,19 @@ pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<Re
         Some(Err(error)) => return Err(ApiError::invalid_request("direction", &error.to_string())),
     };
     let requested = requested(query.requested.as_deref())?;
-    blocking(move || {
-        let person = name.person(&asked.target)?;
-        let lift = Lift { hold: wire::lifted_hold(hold), requested, ..Lift::of(directions) };
-        let written = write::unblock_entry(&asked.target, person.first(), lift)?;
-        Ok::<_, ApiError>(answer::ok(&RemovalAnswer {
-            outcome: wire::outcome(Some(written.outcome)),
-            directions: wire::directions(written.after),
-            sequence: written.sequence.get(),
-        }))
-    })
-    .await
+    asked
+        .target
+        .blocking(Work::Write, move |target| {
+            let person = name.person(&target)?;
+            let lift = Lift { hold: wire::lifted_hold(hold), requested, ..Lift::of(directions) };
+            let written = write::unblock_entry(&target, person.first(), lift)?;
+            Ok::<_, ApiError>(answer::ok(&RemovalAnswer {
+                outcome: wire::outcome(Some(written.outcome)),
+                directions: wire::directions(written.after),
+                sequence: written.sequence.get(),
+            }))
+        })
+        .await
 }
 
 /// Parses `requested`: when the person made the request, if the client says so.

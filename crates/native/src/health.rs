@@ -5,20 +5,39 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use portcullis_api::{Health, HealthAnswer};
+use portcullis_api::{Degraded, Health, HealthAnswer, LedgerHealth};
+use portcullis_engine::Outage;
+use portcullis_ledger::LedgerError;
 
 use portcullis_edge::http::answer;
 use portcullis_edge::http::{AppState, Phase};
 
 pub(super) async fn alive() -> Response {
-    answer::ok(&HealthAnswer { status: Health::Ok })
+    answer::ok(&HealthAnswer { status: Health::Ok, degraded: None })
 }
 
 pub(super) async fn ready(State(app): State<Arc<AppState>>) -> Response {
-    let (code, status) = match app.phase() {
-        Phase::Ready => (StatusCode::OK, Health::Ready),
-        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, Health::Starting),
-        Phase::Stopping => (StatusCode::SERVICE_UNAVAILABLE, Health::Stopping),
+    let outage = app.gateway().ok().map(|gateway| gateway.engine.outage()).filter(Outage::is_any);
+    let (code, status) = match (app.phase(), &outage) {
+        (Phase::Ready, None) => (StatusCode::OK, Health::Ready),
+        (Phase::Ready, Some(_)) if app.is_ready_when_degraded() => (StatusCode::OK, Health::Degraded),
+        (Phase::Ready, Some(_)) => (StatusCode::SERVICE_UNAVAILABLE, Health::Degraded),
+        (Phase::Starting, _) => (StatusCode::SERVICE_UNAVAILABLE, Health::Starting),
+        (Phase::Stopping, _) => (StatusCode::SERVICE_UNAVAILABLE, Health::Stopping),
     };
-    answer::json(code, &HealthAnswer { status })
+    let degraded = outage.filter(|_| matches!(status, Health::Degraded)).map(|outage| degraded(&outage));
+    answer::json(code, &HealthAnswer { status, degraded })
+}
+
+fn degraded(outage: &Outage) -> Degraded {
+    Degraded {
+        lists: outage.lists as u64,
+        lists_out: outage.lists_out as u64,
+        user_ids_out: outage.user_ids_out as u64,
+        ledger: match outage.ledger.as_deref() {
+            None => LedgerHealth::Ok,
+            Some(LedgerError::Replaced { .. }) => LedgerHealth::Lost,
+            Some(_) => LedgerHealth::Unwitnessed,
+        },
+    }
 }

@@ -11,7 +11,7 @@ use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::Query;
 use portcullis_edge::http::error::ApiError;
-use portcullis_edge::ops::blocking;
+use portcullis_edge::ops::Work;
 use portcullis_edge::ops::read::{self, ShownTrail};
 use portcullis_edge::wire;
 
@@ -28,23 +28,27 @@ pub(super) struct TrailQuery {
 
 pub(super) async fn list(asked: Asked, Query(query): Query<TrailQuery>) -> Answer {
     let (before, limit) = (query.before()?, query.limit()?);
-    blocking(move || {
-        let trail = read::trail(&asked.target, None, before, limit)?;
-        Ok::<_, ApiError>(answer::ok(&answer(trail)))
-    })
-    .await
+    asked
+        .target
+        .blocking(Work::Read, move |target| {
+            let trail = read::trail(&target, None, before, limit)?;
+            Ok::<_, ApiError>(answer::ok(&answer(trail)))
+        })
+        .await
 }
 
 pub(super) async fn entry(asked: Asked, name: EntryName, Query(query): Query<TrailQuery>) -> Answer {
     let (before, limit) = (query.before()?, query.limit()?);
-    blocking(move || {
-        let person = name.person(&asked.target)?;
-        // An entry that never existed is an error, not an empty history.
-        read::entry_of(&asked.target, &person)?;
-        let trail = read::trail(&asked.target, Some(person), before, limit)?;
-        Ok::<_, ApiError>(answer::ok(&answer(trail)))
-    })
-    .await
+    asked
+        .target
+        .blocking(Work::Read, move |target| {
+            let person = name.person(&target)?;
+            // An entry that never existed is an error, not an empty history.
+            read::entry_of(&target, &person)?;
+            let trail = read::trail(&target, Some(person), before, limit)?;
+            Ok::<_, ApiError>(answer::ok(&answer(trail)))
+        })
+        .await
 }
 
 impl TrailQuery {

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use portcullis_api::{PluginAnswer, PluginPutAnswer, PluginsAnswer, VersionAnswer};
 use portcullis_engine::plugin_store::ListedVersion;
 use portcullis_engine::{Error, PluginRef};
-use portcullis_host::ErrorChain;
+use portcullis_host::{ErrorChain, ForeignText};
 
 use portcullis_edge::gateway::{AdminError, Gateway};
 use portcullis_edge::http::answer::{self, Answer};
@@ -60,7 +60,8 @@ fn plugin_answer(gateway: &Gateway, plugin: String) -> PluginAnswer {
         problem: store.problem(&plugin).map(|error| ErrorChain(&error).to_string()),
         versions: store.versions(&plugin).into_iter().map(version_answer).collect(),
         tenants: tenants.map(|tenant| tenant.config.id.to_string()).collect(),
-        plugin,
+        // The name of a file, which may be anything.
+        plugin: ForeignText(&plugin).to_string(),
     }
 }
 

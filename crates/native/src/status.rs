@@ -1,41 +1,45 @@
 //! `GET /status` and `GET …/status`
 
+use std::sync::Arc;
+
 use portcullis_api::{ListPlugin, ListState, ListStatus, TenantStatus};
-use portcullis_engine::{List, Service};
+use portcullis_engine::{List, Service, Stored};
 use portcullis_ledger::Scope;
 
 use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::{Asked, Client};
 use portcullis_edge::http::error::ApiError;
-use portcullis_edge::ops::{Refusal, blocking};
+use portcullis_edge::ops::{Refusal, Work};
 
 pub(super) async fn tenant(Client(caller): Client) -> Answer {
     // It shows the lists of all senders, and the tenant-wide one.
     if caller.sender.is_some() {
         return Err(Refusal::SenderNotAllowed.into());
     }
-    blocking(move || {
-        let tenant = &caller.tenant;
+    let tenant = Arc::clone(&caller.tenant);
+    let run = move || {
         let senders = tenant.senders.iter().map(|(id, sender)| status_of(&sender.list, Some(id)));
         Ok::<_, ApiError>(answer::ok(&TenantStatus {
             tenant: tenant.config.id.to_string(),
             senders: senders.collect::<Result<_, ApiError>>()?,
             tenant_wide: status_of(&tenant.wide, None)?,
         }))
-    })
-    .await
+    };
+    caller.tenant.turns.run(Work::Read, false, run).await
 }
 
 pub(super) async fn list(asked: Asked) -> Answer {
-    blocking(move || {
-        let list = &asked.target.list;
-        let id = match list.scope() {
-            Scope::Sender(sender) => Some(sender.as_str()),
-            Scope::Tenant => None,
-        };
-        Ok::<_, ApiError>(answer::ok(&status_of(list, id)?))
-    })
-    .await
+    asked
+        .target
+        .blocking(Work::Read, move |target| {
+            let list = &target.list;
+            let id = match list.scope() {
+                Scope::Sender(sender) => Some(sender.as_str()),
+                Scope::Tenant => None,
+            };
+            Ok::<_, ApiError>(answer::ok(&status_of(list, id)?))
+        })
+        .await
 }
 
 fn status_of(list: &List, id: Option<&str>) -> Result<ListStatus, ApiError> {
@@ -54,5 +58,19 @@ fn status_of(list: &List, id: Option<&str>) -> Result<ListStatus, ApiError> {
         },
         memory_bytes: status.memory_bytes,
         code_bytes: status.plugin.code_bytes(),
+        problem: problem(status.stored).map(str::to_owned),
     })
+}
+
+/// What is wrong with what is stored of a list, and what to do.
+fn problem(stored: Stored) -> Option<&'static str> {
+    match stored {
+        Stored::Damaged => Some(
+            "entries of the list are damaged in the ledger, so the policy for failures answers: tell the operator to run `portcullis verify`",
+        ),
+        Stored::Lost => Some(
+            "the ledger's file was removed or replaced, so nothing can be written: tell the operator to put it back and restart the gateway",
+        ),
+        _ => None,
+    }
 }

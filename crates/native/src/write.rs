@@ -11,40 +11,46 @@ use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::JsonBody;
 use portcullis_edge::http::error::ApiError;
-use portcullis_edge::ops::blocking;
+use portcullis_edge::ops::Work;
 use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, WriteOptions, WriteReport};
 use portcullis_edge::wire;
 
 pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
-    blocking(move || {
-        let request: BlockRequest<'_> = body.parse()?;
-        let rows = rows(&request)?;
-        let options = options(request.on_invalid, request.dry_run);
-        let done = write::block(&asked.target, &rows, options)
-            .map_err(|refusal| if request.number.is_some() { refusal.without_index() } else { refusal })?;
-        Ok::<_, ApiError>(answer::ok(&answer_of(done, request.dry_run, request.brief)))
-    })
-    .await
+    asked
+        .target
+        .blocking(Work::Write, move |target| {
+            let request: BlockRequest<'_> = body.parse()?;
+            let rows = rows(&request)?;
+            let options = options(request.on_invalid, request.dry_run);
+            let done = write::block(&target, &rows, options).map_err(|refusal| {
+                if request.number.is_some() { refusal.without_index() } else { refusal }
+            })?;
+            Ok::<_, ApiError>(answer::ok(&answer_of(done, request.dry_run, request.brief)))
+        })
+        .await
 }
 
 pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
-    blocking(move || {
-        let request: UnblockRequest<'_> = body.parse()?;
-        let people: Vec<Named<'_>> = match (&request.number, &request.numbers) {
-            (Some(number), None) => vec![Named::Text(&number.0)],
-            (None, Some(numbers)) => numbers.iter().map(|number| Named::Text(&number.0)).collect(),
-            _ => return Err(ApiError::invalid_request("", "send exactly one of number and numbers")),
-        };
-        let directions = some_directions(request.directions.as_deref())?;
-        let options = options(request.on_invalid, request.dry_run);
-        let hold = wire::lifted_hold(request.hold);
-        let requested = requested(request.requested.as_deref())?;
-        let lift = Lift { hold, requested, ..Lift::of(directions) };
-        let done = write::unblock(&asked.target, &people, lift, options)
-            .map_err(|refusal| if request.number.is_some() { refusal.without_index() } else { refusal })?;
-        Ok(answer::ok(&answer_of(done, request.dry_run, request.brief)))
-    })
-    .await
+    asked
+        .target
+        .blocking(Work::Write, move |target| {
+            let request: UnblockRequest<'_> = body.parse()?;
+            let people: Vec<Named<'_>> = match (&request.number, &request.numbers) {
+                (Some(number), None) => vec![Named::Text(&number.0)],
+                (None, Some(numbers)) => numbers.iter().map(|number| Named::Text(&number.0)).collect(),
+                _ => return Err(ApiError::invalid_request("", "send exactly one of number and numbers")),
+            };
+            let directions = some_directions(request.directions.as_deref())?;
+            let options = options(request.on_invalid, request.dry_run);
+            let hold = wire::lifted_hold(request.hold);
+            let requested = requested(request.requested.as_deref())?;
+            let lift = Lift { hold, requested, ..Lift::of(directions) };
+            let done = write::unblock(&target, &people, lift, options).map_err(|refusal| {
+                if request.number.is_some() { refusal.without_index() } else { refusal }
+            })?;
+            Ok(answer::ok(&answer_of(done, request.dry_run, request.brief)))
+        })
+        .await
 }
 
 fn options(on_invalid: OnInvalid, dry_run: bool) -> WriteOptions {

@@ -22,13 +22,24 @@ impl Compiled {
         Compiled { engine, cells: Mutex::default() }
     }
 
-    /// Compiles a component, unless it is compiled already.
+    /// How many components are compiled at a time.
+    pub(super) fn at_a_time(&self) -> usize {
+        self.engine.compiles_at_a_time()
+    }
+
+    /// Compiles the component of a plugin, unless it is compiled already. Plugins take turns.
     ///
     /// A failure is not remembered: the machine may have been short of memory.
-    pub(super) fn load(&self, digest: Digest, component: &[u8]) -> Result<Plugin, Arc<LoadError>> {
+    pub(super) fn load(
+        &self,
+        name: &str,
+        digest: Digest,
+        component: &[u8],
+    ) -> Result<Plugin, Arc<LoadError>> {
         let cell = Arc::clone(self.cells.lock().entry(digest).or_default());
-        let loaded =
-            cell.get_or_init(|| Plugin::load(&self.engine, component, Limits::default()).map_err(Arc::new));
+        let loaded = cell.get_or_init(|| {
+            Plugin::load_named(&self.engine, name, component, Limits::default()).map_err(Arc::new)
+        });
         if loaded.is_err() {
             let mut cells = self.cells.lock();
             if cells.get(&digest).is_some_and(|now| Arc::ptr_eq(now, &cell)) {
@@ -60,10 +71,10 @@ mod tests {
     fn a_content_is_compiled_once_and_a_failure_is_retried() {
         let compiled = Compiled::new(Engine::new().unwrap());
         let digest = Digest::of(TRIVIAL.component);
-        assert!(compiled.load(digest, b"noise").is_err());
+        assert!(compiled.load("a", digest, b"noise").is_err());
         assert!(compiled.get(&digest).is_none());
-        assert!(compiled.load(digest, TRIVIAL.component).is_ok());
-        assert!(compiled.load(digest, b"not looked at").is_ok());
+        assert!(compiled.load("a", digest, TRIVIAL.component).is_ok());
+        assert!(compiled.load("a", digest, b"not looked at").is_ok());
         compiled.retain(|needed| *needed == digest);
         assert!(compiled.get(&digest).is_some());
         compiled.retain(|_| false);

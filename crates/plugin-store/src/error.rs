@@ -4,24 +4,24 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use portcullis_host::{ErrorChain, LoadError};
+use portcullis_host::{ErrorChain, ForeignText, LoadError};
 
 use crate::digest::DigestError;
 use crate::folder::FileError;
-use crate::version::Origin;
+use crate::version::{Origin, Shown};
 
 /// An error of loading or storing a plugin.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PluginStoreError {
     /// No plugin has this name.
-    #[error("there is no plugin {name}: put {name}.wasm into the folder that plugins.dir names")]
+    #[error("there is no plugin {0}: put {0}.wasm into the folder that plugins.dir names", ForeignText(name))]
     Unknown {
         /// The name.
         name: String,
     },
     /// The plugin's file can't be read.
-    #[error("the plugin {name}, file {path}, can't be used")]
+    #[error("the plugin {}, file {}, can't be used", ForeignText(name), Shown(path))]
     File {
         /// The plugin.
         name: String,
@@ -32,7 +32,7 @@ pub enum PluginStoreError {
         source: FileError,
     },
     /// The component does not compile, or does not fit the contract.
-    #[error("the plugin {name}, {origin}, can't be loaded")]
+    #[error("the plugin {}, {origin}, can't be loaded", ForeignText(name))]
     Unloadable {
         /// The plugin.
         name: String,
@@ -44,14 +44,15 @@ pub enum PluginStoreError {
     },
     /// The plugin's file was removed.
     #[error(
-        "the file {path} is gone, and an earlier version serves: put the file back, or choose another plugin"
+        "the file {} is gone, and an earlier version serves: put the file back, or choose another plugin",
+        Shown(path)
     )]
     Gone {
         /// Where the file was.
         path: PathBuf,
     },
     /// The text is neither a digest nor the beginning of one.
-    #[error("{text:?} is not a version of the plugin {name}")]
+    #[error("\"{}\" is not a version of the plugin {}", ForeignText(text), ForeignText(name))]
     NoVersion {
         /// The plugin.
         name: String,
@@ -62,7 +63,7 @@ pub enum PluginStoreError {
         source: DigestError,
     },
     /// The plugin has no version with this digest.
-    #[error("the plugin {name} has no version {text}; it has {known}")]
+    #[error("the plugin {} has no version {}; it has {known}", ForeignText(name), ForeignText(text))]
     UnknownVersion {
         /// The plugin.
         name: String,
@@ -72,7 +73,10 @@ pub enum PluginStoreError {
         known: String,
     },
     /// Several versions have a digest that begins like this.
-    #[error("several versions of the plugin {name} begin with {text}, {fitting}: write more digits")]
+    #[error(
+        "several versions of the plugin {} begin with {text}, {fitting}: write more digits",
+        ForeignText(name)
+    )]
     Ambiguous {
         /// The plugin.
         name: String,
@@ -82,14 +86,15 @@ pub enum PluginStoreError {
         fitting: String,
     },
     /// A file in the archive does not have the digest that it is named after.
-    #[error("the file {path} does not have the digest in its name: delete it")]
+    #[error("the file {} does not have the digest in its name: delete it", Shown(path))]
     Tampered {
         /// The file.
         path: PathBuf,
     },
     /// No plugin can be stored under this name.
     #[error(
-        "{name:?} is not a valid plugin name: use 1 to 64 of a-z, 0-9, - and _, with a letter or digit first"
+        "\"{}\" is not a valid plugin name: use 1 to 64 of a-z, 0-9, - and _, with a letter or digit first",
+        ForeignText(name)
     )]
     Name {
         /// The name.
@@ -101,7 +106,10 @@ pub enum PluginStoreError {
     )]
     NoFolder,
     /// The component can't be written into the folder.
-    #[error("the file {path} can't be written: check the free space and the permissions of its folder")]
+    #[error(
+        "the file {} can't be written: check the free space and the permissions of its folder",
+        Shown(path)
+    )]
     Write {
         /// The file.
         path: PathBuf,
@@ -112,6 +120,21 @@ pub enum PluginStoreError {
 }
 
 impl PluginStoreError {
+    /// Whether the error says nothing about the component: the same may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            PluginStoreError::Unloadable { source, .. } => source.is_transient(),
+            PluginStoreError::File { source, .. } => matches!(source, FileError::Changing),
+            _ => false,
+        }
+    }
+
+    /// Whether it passes by itself, and need not be told to anybody.
+    pub(crate) fn passes(&self) -> bool {
+        let is_told = |source: &LoadError| matches!(source, LoadError::NoCompiler(_));
+        self.is_transient() && !matches!(self, PluginStoreError::Unloadable { source, .. } if is_told(source))
+    }
+
     /// Whether both have the same message.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         ErrorChain(self).to_string() == ErrorChain(other).to_string()

@@ -37,14 +37,24 @@ impl PluginStore {
         }
         let mut versions = slot.versions();
         versions.latest.clone_from(&before);
-        // A file that is being written may be good in the end.
-        let is_being_written = matches!(error, PluginStoreError::File { source: FileError::Changing, .. });
         let is_known = versions.problem.as_ref().is_some_and(|known| known.is_same(&error));
-        if !is_being_written && !is_known {
+        // What is being written, or waits for others, may be good in the end.
+        if !error.passes() && !is_known {
             file.unreported = Some(error.clone());
             versions.problem = Some(error.clone());
         }
         before.ok_or(error)
+    }
+
+    /// The version that served last, if the file has another content by now. It is known to load, while the file may be
+    /// anything, and a rescan finds that.
+    pub(super) fn served_last(&self, name: &str) -> Option<Arc<PluginVersion>> {
+        let last = self.archived(name).into_iter().find(|file| file.since.is_some())?;
+        let content = folder::read(&self.file(name)?, Limits::default().component_bytes).ok()?;
+        if Digest::of(&content.bytes) == last.digest {
+            return None;
+        }
+        self.load_archived(name, &last).ok()
     }
 
     /// The plugin's file, or else the built-in plugin.
@@ -119,8 +129,11 @@ impl PluginStore {
                 loaded
             }
         };
-        let (stamp, is_settled) = (content.stamp, content.is_settled);
-        file.seen = Some(Seen { stamp, is_settled, digest: Some(digest), outcome: outcome.clone() });
+        // What says nothing about the content is tried again.
+        if !outcome.as_ref().is_err_and(PluginStoreError::is_transient) {
+            let (stamp, is_settled) = (content.stamp, content.is_settled);
+            file.seen = Some(Seen { stamp, is_settled, digest: Some(digest), outcome: outcome.clone() });
+        }
         outcome
     }
 
@@ -147,7 +160,7 @@ impl PluginStore {
         self.load(name, file.digest, &component, Origin::Kept(file.path.clone()))
     }
 
-    /// Compiles a component, unless it is compiled already.
+    /// Compiles a component, unless it is compiled already, or is known to need more time or memory than it may have.
     pub(super) fn load(
         &self,
         name: &str,
@@ -155,12 +168,22 @@ impl PluginStore {
         component: &[u8],
         origin: Origin,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
+        let known = self.refusals.as_ref().and_then(|refusals| refusals.find(digest));
+        let loaded = match known {
+            Some(error) => Err(Arc::new(error)),
+            None => self.compiled.load(name, digest, component),
+        };
         let name = name.to_owned();
-        match self.compiled.load(digest, component) {
+        match loaded {
             Ok(plugin) => {
                 Ok(Arc::new(PluginVersion { name, digest, plugin, bytes: component.len(), origin }))
             }
-            Err(source) => Err(PluginStoreError::Unloadable { name, origin, source }),
+            Err(source) => {
+                if let Some(refusals) = &self.refusals {
+                    refusals.add(digest, &source);
+                }
+                Err(PluginStoreError::Unloadable { name, origin, source })
+            }
         }
     }
 

@@ -7,6 +7,7 @@ mod digest;
 mod error;
 mod folder;
 mod latest;
+mod refusals;
 mod rescan;
 mod slot;
 mod store;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::thread;
+
+use parking_lot::Mutex;
 
 use crate::error::PluginStoreError;
 use crate::folder;
@@ -35,13 +38,36 @@ pub enum Finding {
 }
 
 impl PluginStore {
-    /// Reads every file in the folder that changed, and compiles what is new. Reports each finding once.
+    /// Reads every file in the folder that changed, and compiles what is new, several at a time. Calls `found` with each
+    /// finding once, as soon as there is one. Asks `goes_on` before each file, and ends when that is false.
     ///
-    /// A file that comes back is no change if every caller has its content.
-    pub fn rescan(&self) -> Vec<Finding> {
+    /// A file that comes back is no change if every caller has its content. One turn to compile is left to others, such as
+    /// those that upload a plugin.
+    pub fn rescan(&self, goes_on: impl Fn() -> bool + Sync, found: impl Fn(Finding) + Sync) {
         let mut names: BTreeSet<String> = self.dir().map(folder::names).unwrap_or_default();
         names.extend(self.slots().keys().cloned());
-        names.into_iter().filter_map(|name| self.rescan_one(name)).collect()
+        let threads = self.compiled.at_a_time().saturating_sub(1).clamp(1, names.len().max(1));
+        let names = Mutex::new(names.into_iter());
+        let work = || {
+            loop {
+                // Not held while one is looked at.
+                let name = names.lock().next();
+                let Some(name) = name.filter(|_| goes_on()) else { return };
+                if let Some(finding) = self.rescan_one(name) {
+                    found(finding);
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                let thread = thread::Builder::new().name("portcullis-rescan".to_owned());
+                if thread.spawn_scoped(scope, work).is_err() {
+                    // The others do it.
+                    break;
+                }
+            }
+            work();
+        });
     }
 
     fn rescan_one(&self, name: String) -> Option<Finding> {

@@ -14,6 +14,7 @@ use crate::compiled::Compiled;
 use crate::digest::{Digest, Prefix};
 use crate::error::PluginStoreError;
 use crate::folder::{self, Stamp};
+use crate::refusals::Refusals;
 use crate::slot::{FileState, Known, Seen, Slot};
 use crate::version::{ListedVersion, Origin, PluginVersion};
 
@@ -22,13 +23,14 @@ use crate::version::{ListedVersion, Origin, PluginVersion};
 /// A version is compiled when it is first requested. Each version that was ever handed out is archived in the folder of plugins, or
 /// if that can't be written, kept in memory until the process ends.
 ///
-/// Methods block: for a look at a file, and if its content is new, until that is compiled. No caller waits for another plugin to be
-/// compiled.
+/// Methods block: for a look at a file, and if its content is new, until that is compiled. Plugins take turns to be compiled; how long
+/// one waits for its turn is bounded.
 pub struct PluginStore {
     dir: Option<PathBuf>,
     pub(super) archive: Option<Archive>,
     built_in: BTreeMap<&'static str, BuiltIn>,
     pub(super) compiled: Compiled,
+    pub(super) refusals: Option<Refusals>,
     slots: Mutex<BTreeMap<String, Arc<Slot>>>,
 }
 
@@ -54,6 +56,7 @@ impl PluginStore {
         });
         PluginStore {
             archive: dir.as_deref().map(Archive::new),
+            refusals: dir.as_deref().map(Refusals::new),
             dir,
             built_in: built_in.collect(),
             compiled: Compiled::new(engine),
@@ -74,6 +77,9 @@ impl PluginStore {
     /// The newest version of a plugin that loads: its file, or else the built-in plugin. If the file can't be used, or was removed
     /// and nothing is built in, returns the previous version, and [`problem`](Self::problem) says why.
     ///
+    /// At first, in a new process, that is the version which served last, even if there is another file: what is known to
+    /// load serves at once. A [rescan](Self::rescan) finds the file, and reports it as a change.
+    ///
     /// # Errors
     /// If no plugin has this name, or none of its versions loads.
     pub fn latest(&self, name: &str) -> Result<Arc<PluginVersion>, PluginStoreError> {
@@ -82,6 +88,11 @@ impl PluginStore {
         if slot.versions().latest.is_none() {
             // Nothing else can serve, so retry what did not load: the machine may have been short of memory.
             file.seen = None;
+            if let Some(version) = self.served_last(name) {
+                slot.versions().latest = Some(Arc::clone(&version));
+                file.known.hand_out(version.digest);
+                return Ok(version);
+            }
         }
         let version = self.find_latest(name, &slot, &mut file)?;
         file.known.hand_out(version.digest);
@@ -136,6 +147,25 @@ impl PluginStore {
         }
         let file = archived.iter().find(|file| file.digest == digest).ok_or_else(unknown)?;
         self.load_archived(name, file)
+    }
+
+    /// A version in name only, for a plugin that can't be loaded: what it is compiled from is a built-in plugin.
+    ///
+    /// # Errors
+    /// If the built-in plugin does not load.
+    pub fn placeholder(&self, name: &str) -> Result<Arc<PluginVersion>, PluginStoreError> {
+        let unknown = || PluginStoreError::Unknown { name: name.to_owned() };
+        let (&built_in, &BuiltIn { digest, component }) = self.built_in.iter().next().ok_or_else(unknown)?;
+        let stand_in = self.load(built_in, digest, component, Origin::BuiltIn)?;
+        let (plugin, name) = (stand_in.plugin.clone(), name.to_owned());
+        // No component is empty.
+        Ok(Arc::new(PluginVersion {
+            name,
+            digest: Digest::of(b""),
+            plugin,
+            bytes: 0,
+            origin: Origin::BuiltIn,
+        }))
     }
 
     /// Stores a component in the folder, and makes it the latest version of its plugin. It is loaded first, and the file is replaced

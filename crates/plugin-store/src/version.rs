@@ -1,10 +1,10 @@
 //! Versions of a plugin.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use portcullis_host::Plugin;
+use portcullis_host::{ForeignText, Plugin};
 
 use crate::digest::Digest;
 
@@ -38,9 +38,18 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::BuiltIn => f.write_str("which is built in"),
-            Origin::File(path) => write!(f, "file {}", path.display()),
-            Origin::Kept(path) => write!(f, "kept as {}", path.display()),
+            Origin::File(path) => write!(f, "file {}", Shown(path)),
+            Origin::Kept(path) => write!(f, "kept as {}", Shown(path)),
         }
+    }
+}
+
+/// A path, whose name may be anybody's.
+pub(crate) struct Shown<'a>(pub(crate) &'a Path);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&ForeignText(&self.0.display().to_string()).within(4096))
     }
 }
 

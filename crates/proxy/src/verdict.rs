@@ -4,7 +4,7 @@ use portcullis_ledger::HoldKind;
 use portcullis_msisdn::{Direction, Directions, Person};
 
 use crate::confirmations::AllConfirmations;
-use portcullis_edge::ops::{Refusal, Target, blocking, check};
+use portcullis_edge::ops::{Refusal, Target, Work, check};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::Identity;
 
@@ -72,8 +72,7 @@ async fn confirms(
 ) -> Result<bool, Fault> {
     let Some(sender) = target.sender_config() else { return Ok(false) };
     let confirmations = confirmations.of(&target.tenant, &sender.id);
-    let target = target.clone();
-    let look = move || {
+    let look = move |target: Target| {
         let mut people: Vec<Person> = Vec::with_capacity(blocked.len());
         for identity in &blocked {
             let Some(person) = target.person(identity)? else { return Ok(false) };
@@ -96,12 +95,11 @@ async fn confirms(
         }
         Ok(all)
     };
-    blocking(look).await
+    target.blocking(Work::Read, look).await
 }
 
 async fn wants_no_marketing(target: &Target, recipients: Vec<Identity>) -> Result<bool, Fault> {
-    let target = target.clone();
-    let look = move || {
+    let look = move |target: Target| {
         for recipient in &recipients {
             let Some(person) = target.person(recipient)? else { continue };
             let mut entries = target.list.entries().find(&person)?.into_iter();
@@ -115,5 +113,5 @@ async fn wants_no_marketing(target: &Target, recipients: Vec<Identity>) -> Resul
         }
         Ok(false)
     };
-    blocking(look).await
+    target.blocking(Work::Read, look).await
 }

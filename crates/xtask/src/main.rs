@@ -18,8 +18,9 @@ usage: cargo xtask COMMAND
   run [--listen ADDRESS]   builds everything, starts a gateway with a demo tenant, and prints three commands to try
   test [ARGUMENTS]         runs all tests; ARGUMENTS are passed to `cargo test`
   soak [NAME…]             runs the long forms of tests, or some of them: `reload` (200 reloads of a million numbers under load, with
-                           check latencies), `gate` (100,000 random requests that must not bypass the gate) and `clients` (a
-                           million refused requests)
+                           check latencies), `gate` (100,000 random requests that must not bypass the gate), `clients` (a million
+                           refused requests), `ledger` (1,000 starts on damaged ledgers) and `components` (half an hour of random
+                           and hostile components for the compiler)
   fuzz [--seconds N] [TARGET…]
                            searches for inputs that break a parser: N seconds (60) each of all targets in fuzz/, or of some; installs
                            cargo-fuzz if it is missing, and needs a C++ compiler

@@ -1,6 +1,7 @@
 //! Shared test support: one engine, plugins compiled once, and shorthand for entries.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a different part")]
 
+pub mod bombs;
 pub mod record;
 pub mod states;
 

@@ -42,10 +42,29 @@ fn spin() -> ! {
     }
 }
 
+/// Computes for about as many nanoseconds.
+fn compute(turns: u64) {
+    for turn in 0..turns {
+        black_box(turn);
+    }
+}
+
 /// Uses no linear memory, so that it exhausts the host's stack.
 #[inline(never)]
 fn recurse(depth: u64) -> u64 {
     if depth == u64::MAX { 0 } else { recurse(depth + 1).wrapping_mul(3) ^ depth }
+}
+
+impl Evil {
+    fn has(&self, subject: Subject, direction: Direction) -> bool {
+        self.entries.get(&subject).is_some_and(|directions| directions.covers(direction))
+    }
+
+    fn add(&mut self, entry: Entry) -> Outcome {
+        let directions = self.entries.entry(entry.subject).or_default();
+        *directions = *directions | entry.directions;
+        Outcome::Changed
+    }
 }
 
 impl Blacklist for Evil {
@@ -58,8 +77,12 @@ impl Blacklist for Evil {
         let chosen = settings.options.split('"').nth(3).unwrap_or_default();
         let mode = Mode::ALL.iter().find(|(name, _)| *name == chosen).map(|(_, mode)| *mode);
         let mode = mode.ok_or("the option `mode` is not the name of a mode")?;
-        if mode == Mode::SpinInConfigure {
-            spin();
+        match mode {
+            Mode::SpinInConfigure => spin(),
+            Mode::RefuseLongLists if settings.capacity > 100 => {
+                return Err("it takes no lists of more than 100 entries".to_owned());
+            }
+            _ => {}
         }
         Ok(Evil {
             mode,
@@ -81,8 +104,21 @@ impl Blacklist for Evil {
                 self.hoard.borrow_mut().push(black_box(vec![1; 1 << 20]));
                 false
             }
+            Mode::FillMemory => {
+                let mut hoard = self.hoard.borrow_mut();
+                if hoard.is_empty() {
+                    hoard.push(vec![0; 256 << 20]);
+                }
+                hoard[0].fill(black_box(1));
+                false
+            }
+            Mode::SlowCheck => {
+                compute(10_000_000);
+                self.has(subject, direction)
+            }
+            Mode::LieLater if self.checks.get() >= 20_000 => false,
             Mode::BlockStrangers if subject.get().is_multiple_of(7) => true,
-            _ => self.entries.get(&subject).is_some_and(|directions| directions.covers(direction)),
+            _ => self.has(subject, direction),
         }
     }
 
@@ -93,6 +129,13 @@ impl Blacklist for Evil {
             Mode::SpinInCheckMany => spin(),
             Mode::ShortBitmap => vec![0; bytes - 1],
             Mode::HugeBitmap => vec![0; 32 << 20],
+            Mode::SlowCheck => {
+                compute(10_000_000);
+                for (i, &subject) in subjects.iter().enumerate() {
+                    bits[i / 8] |= u8::from(self.has(subject, direction)) << (i % 8);
+                }
+                bits
+            }
             Mode::DisagreeInBatch => {
                 for (i, &subject) in subjects.iter().enumerate() {
                     bits[i / 8] |= u8::from(!self.blocks(subject, direction)) << (i % 8);
@@ -118,12 +161,16 @@ impl Blacklist for Evil {
             },
             Mode::HugeRefusals => Outcome::Refused("no! ".repeat(1 << 18)),
             Mode::RefuseEntries => Outcome::Refused("it takes no entries today".to_owned()),
-            Mode::ForgetEveryThird if self.blocked.is_multiple_of(3) => Outcome::Changed,
-            _ => {
-                let directions = self.entries.entry(entry.subject).or_default();
-                *directions = *directions | entry.directions;
-                Outcome::Changed
+            Mode::SlowBlock => {
+                compute(2_000_000);
+                self.add(entry)
             }
+            Mode::LeakInBlock => {
+                self.hoard.get_mut().push(black_box(vec![1; 1 << 20]));
+                self.add(entry)
+            }
+            Mode::ForgetEveryThird if self.blocked.is_multiple_of(3) => Outcome::Changed,
+            _ => self.add(entry),
         }
     }
 

@@ -22,6 +22,16 @@ modes! {
     "spin-in-save" => SpinInSave,
     /// `load` never ends.
     "spin-in-load" => SpinInLoad,
+    /// Each call of `check` or `check-many` computes for some 10 ms, within its limit.
+    "slow-check" => SlowCheck,
+    /// Each entry that is blocked takes some 2 ms.
+    "slow-block" => SlowBlock,
+    /// `check` fills 256 MiB with one instruction.
+    "fill-memory" => FillMemory,
+    /// `check` allows everybody from the 20,000th call on.
+    "lie-later" => LieLater,
+    /// `configure` refuses lists of more than 100 entries.
+    "refuse-long-lists" => RefuseLongLists,
     /// `check` recurses until the stack overflows.
     "recurse" => Recurse,
     /// `check` panics.
@@ -34,6 +44,8 @@ modes! {
     "hoard-memory" => HoardMemory,
     /// `check` leaks 1 MiB per call.
     "leak" => Leak,
+    /// `block` leaks 1 MiB per entry.
+    "leak-in-block" => LeakInBlock,
     /// `check-many` returns one byte too few.
     "short-bitmap" => ShortBitmap,
     /// `check-many` returns 32 MiB.

@@ -5,6 +5,7 @@ use std::io::Read;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::super::foreign_text::ForeignText;
 use super::super::output;
 use super::batch::{Applied, Batch, Plan};
 use super::rules::Change;
@@ -36,7 +37,7 @@ impl Progress {
         if refused.peek().is_some() {
             self.0.suspend(|| {
                 for (line, refusal) in refused {
-                    output::note(format_args!("line {line}: {refusal}"));
+                    output::note(format_args!("line {line}: {}", ForeignText(&refusal.to_string())));
                 }
             });
         }

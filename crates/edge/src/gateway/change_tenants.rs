@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_engine::{Error, TenantError};
+use portcullis_host::ErrorChain;
 use portcullis_ledger::{LedgerError, TenantId};
 use tracing::info;
 
@@ -29,6 +30,9 @@ pub enum AdminError {
     /// The settings are invalid, conflict with those of another tenant, or are refused by the plugin.
     #[error("the settings are invalid")]
     Refused(Vec<Problem>),
+    /// The tenant's plugin can't be loaded at the moment. The same may succeed later.
+    #[error("{0}")]
+    NotYet(String),
     /// The ledger failed.
     #[error("cannot change the ledger")]
     Ledger(#[from] LedgerError),
@@ -136,7 +140,14 @@ impl Gateway {
         let put =
             self.engine.blocking_put_tenants(vec![spec]).pop().ok_or(AdminError::Defect)?.map_err(refused)?;
         let metrics = || self.metrics.tenant(&config.id);
-        let tenant = Tenant::of(config.clone(), Origin::Api, &self.engine, metrics, before.map(Arc::as_ref))?;
+        let tenant = Tenant::of(
+            config.clone(),
+            Origin::Api,
+            &self.engine,
+            metrics,
+            &self.pools,
+            before.map(Arc::as_ref),
+        )?;
         let tenant = Arc::new(tenant);
         self.serve(registry.with(Arc::clone(&tenant)));
         info!(tenant = %tenant.config.id, senders = tenant.senders.len(), "serving the tenant");
@@ -166,6 +177,11 @@ impl Gateway {
 
 /// Turns an error of the tenant's plugin into a problem with the field that names it.
 fn refused(error: TenantError) -> AdminError {
+    if let TenantError::Plugin(error) = &error
+        && error.is_transient()
+    {
+        return AdminError::NotYet(ErrorChain(error).to_string());
+    }
     let field = match &error {
         TenantError::Ledger(_) | TenantError::Closed => None,
         TenantError::Start { .. } => Some("plugin_options"),
@@ -176,7 +192,7 @@ fn refused(error: TenantError) -> AdminError {
         (None, TenantError::Closed) => AdminError::Ledger(LedgerError::Closed),
         (field, error) => {
             let place = FieldPath::default().key(field.unwrap_or("plugin"));
-            let what = format!("{:#}; choose another plugin, or other options", anyhow::Error::from(error));
+            let what = format!("{}; choose another plugin, or other options", ErrorChain(&error));
             AdminError::Refused(vec![Problem::new(place, what)])
         }
     }

@@ -20,8 +20,20 @@ use crate::registry::Registry;
 use crate::settings::{FieldPath, TenantConfig, UniqueIds, is_open_hop};
 use crate::tenant::{Origin, Tenant};
 use crate::token::TokenDigest;
+use crate::turns::Pools;
 use portcullis_api::settings as typed;
 use portcullis_keywords::Keywords;
+
+/// What a tenant whose plugin does not start means for the start of the gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStartFailure {
+    /// The others are served. This one is out of service, and its failure policy answers.
+    #[default]
+    Serve,
+    /// The gateway does not start.
+    Refuse,
+}
 
 /// The gateway behind its interfaces: an engine and the tenants that it serves.
 pub struct Gateway {
@@ -33,6 +45,8 @@ pub struct Gateway {
     pub registry_changes: watch::Sender<()>,
     /// The gateway's metrics.
     pub metrics: Arc<Metrics>,
+    /// The threads that all tenants' requests share.
+    pub pools: Arc<Pools>,
     admin_token: ArcSwap<Option<TokenDigest>>,
     /// Held during a change of tenants, from reading the registry until the new one is stored.
     changing: parking_lot::Mutex<()>,
@@ -42,13 +56,17 @@ impl Gateway {
     /// Loads the blacklists of all tenants: those in the configuration file (`in_file`), and those of the admin API,
     /// whose settings the engine stores. Blocks until all lists are loaded.
     ///
+    /// A tenant whose plugin does not start is out of service, under its failure policy, unless `on_failure` says that
+    /// nothing starts then.
+    ///
     /// # Errors
-    /// If a tenant can't be served, conflicts with another one, or its stored settings are unreadable or no longer valid.
+    /// If a tenant's plugin does not start and `on_failure` is strict; if a tenant conflicts with another one, or its stored settings are unreadable or no longer valid.
     pub fn start(
         engine: Engine,
         metrics: Arc<Metrics>,
         admin_token: Option<TokenDigest>,
         in_file: &[TenantConfig],
+        on_failure: OnStartFailure,
     ) -> Result<Arc<Self>, SettingsError> {
         let mut unique_ids = UniqueIds::new(admin_token);
         let mut wanted = Vec::new();
@@ -57,24 +75,37 @@ impl Gateway {
             unique_ids.claim_or_refuse(&config)?;
             wanted.push((config, origin));
         }
-        let specs =
-            wanted.iter().map(|(config, origin)| stored_spec(config, *origin)).collect::<Result<_, _>>()?;
+        let specs = wanted
+            .iter()
+            .map(|(config, origin)| stored_spec(config, *origin))
+            .collect::<Result<Vec<_>, _>>()?;
+        let regardless = on_failure == OnStartFailure::Serve;
+        let specs = specs.into_iter().map(|spec| spec.starts_regardless(regardless)).collect();
+        let pools = Arc::<Pools>::default();
         let mut tenants = Vec::with_capacity(wanted.len());
         for ((config, origin), put) in wanted.into_iter().zip(engine.blocking_put_tenants(specs)) {
             let id = config.id.clone();
             put.map_err(|source| SettingsError::Tenant { tenant: id.clone(), source })?;
             let of_tenant = || metrics.tenant(&id);
-            tenants.push(Arc::new(Tenant::of(config, origin, &engine, of_tenant, None)?));
+            tenants.push(Arc::new(Tenant::of(config, origin, &engine, of_tenant, &pools, None)?));
         }
         let status = engine.status();
         let lists: Vec<_> = status.iter().flat_map(|tenant| &tenant.lists).collect();
+        let out = lists.iter().filter(|list| list.service == Service::Out).count();
         let evicted = lists.iter().filter(|list| list.service == Service::Evicted).count();
-        info!(tenants = tenants.len(), lists = lists.len(), evicted, "the blacklists are loaded");
+        info!(
+            tenants = tenants.len(),
+            lists = lists.len(),
+            evicted,
+            out_of_service = out,
+            "the blacklists are loaded"
+        );
         Ok(Arc::new(Gateway {
             engine,
             registry: ArcSwap::from_pointee(Registry::new(tenants)),
             registry_changes: watch::Sender::new(()),
             metrics,
+            pools,
             admin_token: ArcSwap::from_pointee(admin_token),
             changing: parking_lot::Mutex::new(()),
         }))

@@ -59,7 +59,14 @@ impl Gateway {
             }
             let before = registry.tenant(id.as_str()).map(Arc::as_ref);
             let metrics = || self.metrics.tenant(id);
-            fresh.push(Arc::new(Tenant::of(config.clone(), Origin::File, &self.engine, metrics, before)?));
+            fresh.push(Arc::new(Tenant::of(
+                config.clone(),
+                Origin::File,
+                &self.engine,
+                metrics,
+                &self.pools,
+                before,
+            )?));
         }
         let count = fresh.len();
         let is_fresh = |tenant: &Tenant| fresh.iter().any(|fresh| fresh.config.id == tenant.config.id);

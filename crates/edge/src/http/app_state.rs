@@ -20,6 +20,7 @@ use crate::settings::{Dialects, Limits};
 pub struct AppState {
     gateway: OnceLock<Arc<Gateway>>,
     stopping: AtomicBool,
+    ready_when_degraded: bool,
     /// The largest request body in bytes.
     pub max_body_bytes: usize,
     trusted_proxies: Vec<IpAddr>,
@@ -53,6 +54,7 @@ impl AppState {
         AppState {
             gateway: OnceLock::new(),
             stopping: AtomicBool::new(false),
+            ready_when_degraded: true,
             max_body_bytes,
             trusted_proxies,
             unverified: Budget::new(unverified, unverified / 4),
@@ -89,6 +91,18 @@ impl AppState {
             },
             other => other,
         }
+    }
+
+    /// Sets whether a gateway counts as ready while lists are out of service, or nothing can be written. It does by default.
+    #[must_use]
+    pub fn ready_when_degraded(mut self, ready: bool) -> Self {
+        self.ready_when_degraded = ready;
+        self
+    }
+
+    /// Whether a degraded gateway counts as ready.
+    pub fn is_ready_when_degraded(&self) -> bool {
+        self.ready_when_degraded
     }
 
     /// Adds the address and the interface of a request to the caller's actor, for the audit trail.

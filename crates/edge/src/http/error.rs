@@ -7,14 +7,14 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use portcullis_api::{Detail, ErrorBody, ErrorCode, ErrorObject};
 use portcullis_engine::plugin_store::PluginStoreError;
-use portcullis_host::ExchangeError;
+use portcullis_host::{ExchangeError, ForeignText};
 use portcullis_ledger::LedgerError;
 use tracing::error;
 
 use super::answer;
 use crate::gateway::AdminError;
 use crate::log_limit::LogLimit;
-use crate::ops::{Panicked, Refusal, RowError, RowProblem};
+use crate::ops::{LONGEST_READ, Refusal, RowError, RowProblem, Unfinished};
 use crate::registry::{Denied, RateLimited};
 
 /// An error response: code, message and details.
@@ -29,6 +29,10 @@ pub struct ApiError {
     closes: bool,
 }
 
+/// How long a client that wants to load a plugin should wait while others are being compiled, in seconds.
+const COMPILING_SECONDS: u64 = 5;
+/// The most bytes of a message.
+const MESSAGE_BYTES: usize = 8192;
 /// The most details in a response.
 const MAX_DETAILS: usize = 1000;
 
@@ -127,6 +131,13 @@ impl ApiError {
     /// The gateway can't answer now. The response has `Retry-After: 1`.
     pub fn unavailable(message: &'static str) -> Self {
         Self::new(ErrorCode::Unavailable, message)
+    }
+
+    /// Plugins are being compiled, or the compiler can't be run: the same request may succeed later. `why` is a sentence.
+    pub fn plugin_not_loaded_yet(why: impl Into<Cow<'static, str>>) -> Self {
+        let mut error = Self::new(ErrorCode::Unavailable, why);
+        error.retry_after = Some(COMPILING_SECONDS);
+        error
     }
 
     /// The message is blocked.
@@ -230,15 +241,25 @@ impl From<Refusal> for ApiError {
                 );
                 Self::new(ErrorCode::TooManyNumbers, message)
             }
+            Refusal::TooLong => Self::invalid_request(
+                "",
+                &format!(
+                    "the list is too long to be read that far within {} s; continue from a cursor",
+                    LONGEST_READ.as_secs()
+                ),
+            ),
+            Refusal::Overloaded => Self::unavailable(
+                "too many requests of this tenant are under way, and nothing was done; try again",
+            ),
             Refusal::Ledger(error) => error.into(),
             Refusal::Defect => Self::internal(),
         }
     }
 }
 
-impl From<Panicked> for ApiError {
-    fn from(_: Panicked) -> Self {
-        Self::internal()
+impl From<Unfinished> for ApiError {
+    fn from(unfinished: Unfinished) -> Self {
+        Refusal::from(unfinished).into()
     }
 }
 
@@ -277,6 +298,13 @@ impl From<LedgerError> for ApiError {
             LedgerError::Io(_) | LedgerError::Closed | LedgerError::LogInUse => {
                 Self::unavailable("the entries can't be read or written now: retry later")
             }
+            LedgerError::Replaced { .. } => {
+                let message = "the ledger's file was removed or replaced, so nothing can be written: tell the administrator";
+                Self::unavailable(message)
+            }
+            LedgerError::Damaged { .. } => {
+                Self::unavailable("the entries are damaged in the ledger: tell the administrator")
+            }
             _ => Self::internal(),
         }
     }
@@ -291,6 +319,7 @@ impl From<AdminError> for ApiError {
             AdminError::SetUpInFile(_) => Self::new(ErrorCode::Conflict, message),
             AdminError::Ledger(error) => error.into(),
             AdminError::Defect => Self::internal(),
+            AdminError::NotYet(why) => Self::plugin_not_loaded_yet(why),
             AdminError::Refused(problems) => {
                 let conflict = problems.iter().all(|problem| problem.conflict);
                 let code = match conflict {
@@ -316,6 +345,7 @@ impl From<PluginStoreError> for ApiError {
     fn from(error: PluginStoreError) -> Self {
         let message = portcullis_host::ErrorChain(&error).to_string();
         match error {
+            error if error.is_transient() => Self::plugin_not_loaded_yet(message),
             PluginStoreError::NoFolder => Self::new(ErrorCode::Conflict, message),
             PluginStoreError::Write { .. } => {
                 error!(error = message, "cannot write a plugin into the plugin folder");
@@ -328,10 +358,15 @@ impl From<PluginStoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let ApiError { code, message, details, retry_after, closes } = self;
+        let ApiError { code, message, mut details, retry_after, closes } = self;
+        // Messages quote plugins and names of files.
+        let message = ForeignText(&message).within(MESSAGE_BYTES);
+        for detail in &mut details {
+            detail.reason = ForeignText(&detail.reason).within(MESSAGE_BYTES);
+        }
         // A test checks that the status of every code is valid.
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let error = ErrorObject { code: code.as_str().to_owned(), message: message.into_owned(), details };
+        let error = ErrorObject { code: code.as_str().to_owned(), message, details };
         let mut response = answer::json(status, &ErrorBody { error });
         let headers = response.headers_mut();
         match status {
@@ -355,7 +390,39 @@ impl IntoResponse for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use axum::body::to_bytes;
+    use portcullis_engine::plugin_store::Origin;
+    use portcullis_host::{LoadError, is_obeyed};
+
     use super::*;
+
+    fn not_loaded(source: LoadError) -> Response {
+        let (name, origin) = ("a".to_owned(), Origin::BuiltIn);
+        let error = PluginStoreError::Unloadable { name, origin, source: Arc::new(source) };
+        ApiError::from(error).into_response()
+    }
+
+    #[test]
+    fn a_plugin_that_waits_for_others_is_not_invalid() {
+        for source in [LoadError::Busy, LoadError::NoThread, LoadError::NoCompiler("it is gone".to_owned())] {
+            let response = not_loaded(source);
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[RETRY_AFTER], "5");
+        }
+        assert_eq!(not_loaded(LoadError::TooMuchMemory { limit: 0 }).status(), StatusCode::BAD_REQUEST);
+    }
+
+    #[tokio::test]
+    async fn texts_of_others_are_bounded_and_escaped() {
+        let text = format!("it imports `x\n\u{202e}\u{1b}[31m`{}", "A".repeat(1 << 20));
+        let response = ApiError::plugin_refused(&text).into_response();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let body: ErrorBody = serde_json::from_slice(&body).unwrap();
+        assert!(!body.error.message.contains(is_obeyed) && body.error.message.len() < 10_000);
+        assert!(body.error.message.contains(r"x\n\u{202e}\u{1b}[31m"), "{}", body.error.message);
+    }
 
     #[test]
     fn every_code_has_a_status_and_a_name_of_its_own() {

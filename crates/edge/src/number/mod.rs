@@ -329,7 +329,9 @@ fn valid(number: PhoneNumber) -> Option<Msisdn> {
 
 fn in_full(number: &PhoneNumber) -> Option<Msisdn> {
     let national = get_national_significant_number_owned(number);
-    Msisdn::try_from(format!("{}{national}", number.country_code).parse::<u64>().ok()?).ok()
+    let whole = Msisdn::try_from(format!("{}{national}", number.country_code).parse::<u64>().ok()?).ok()?;
+    // The metadata has a few services with fewer digits than their country's plan, which can't be read again in E.164.
+    (whole.fit() != Fit::TooShort).then_some(whole)
 }
 
 #[cfg(test)]
@@ -607,6 +609,17 @@ mod tests {
             ("CI", "+225 07-07-12-34-56", 2_250_707_123_456),
         ] {
             assert_eq!(read(region, text), Ok(digits), "{region} {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_short_is_too_short_however_it_is_dialled() {
+        for text in ["+1 310 4220", "001 310 4220", "0 01-3104-220"] {
+            for reader in [WITHOUT_REGION, reader("SE"), reader("US")] {
+                let refused = Err(NumberError::Unreadable(ParseError::TooShort));
+                assert_eq!(reader.read(text), refused, "{text}");
+                assert_eq!(reader.read_vendor_s(text), refused, "{text}");
+            }
         }
     }
 

@@ -29,7 +29,7 @@ fn of(code: u16) -> &'static [&'static str] {
 /// number without such a prefix as it is.
 ///
 /// # Errors
-/// [`ParseError::TrunkPrefix`] if there is a prefix, but the rest is not valid.
+/// [`ParseError::TrunkPrefix`] if there is a prefix, but the rest is not valid; [`ParseError::TooShort`].
 pub(super) fn dropped(number: Msisdn) -> Result<Msisdn, ParseError> {
     if is_valid(number) {
         // For example freephone numbers that begin with 0 in some countries.
@@ -39,6 +39,7 @@ pub(super) fn dropped(number: Msisdn) -> Result<Msisdn, ParseError> {
     match rest(number) {
         Some(rest) => Ok(rest),
         None if fit == Fit::TrunkPrefix || is_typed(number) => Err(ParseError::TrunkPrefix),
+        None if fit == Fit::TooShort => Err(ParseError::TooShort),
         None => Ok(number),
     }
 }

@@ -1,15 +1,16 @@
 //! The operations on a blacklist: check, block, unblock and read. Every interface uses these.
 //!
 //! [`check::one`] and [`check::many`] may be called on an async thread. The other functions read or write the ledger, or wait for a
-//! plugin: call them through [`blocking`], or on a thread that may block.
+//! plugin: call them through [`Target::blocking`], or on a thread that may block.
 
-mod blocking;
 pub mod check;
+mod patience;
 pub mod read;
 mod refusal;
 mod target;
 pub mod write;
 
-pub use blocking::{Panicked, blocking};
+pub use crate::turns::{Unfinished, Work, blocking};
+pub use patience::{LONGEST_READ, Patience, Waiter};
 pub use refusal::{Refusal, RowError, RowProblem};
 pub use target::Target;

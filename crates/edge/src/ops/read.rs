@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use portcullis_ledger::{Entry, Filter, Paging, PublicId, Record, Seq};
 use portcullis_msisdn::{Directions, Msisdn, Person, Revealed, Subject};
 
+use super::patience::Patience;
 use super::refusal::Refusal;
 use super::target::Target;
 use portcullis_engine::{Identity, List};
@@ -90,13 +91,14 @@ pub struct Blocked {
 /// A number costs microseconds; a user id, a lookup in the ledger. With [`Paging::Skip`] the skipped entries are read too.
 ///
 /// # Errors
-/// If the ledger fails, or the tenant was removed meanwhile.
+/// [`Refusal::TooLong`] if `patience` ends; if the ledger fails, or the tenant was removed meanwhile.
 pub fn blocked(
     target: &Target,
     from: Paging,
     limit: NonZeroUsize,
     directions: Directions,
     who: Who,
+    patience: &Patience,
 ) -> Result<Blocked, Refusal> {
     let filter = Filter { status: portcullis_ledger::StatusFilter::Active, covering: directions };
     let list = target.list.entries();
@@ -108,6 +110,7 @@ pub fn blocked(
     let backwards = matches!(from, Paging::Before(_));
     let mut members: Vec<(Subject, Identity)> = Vec::new();
     loop {
+        patience.check()?;
         let step = limit.max(STEP);
         let page = list.subjects(from, step, filter)?;
         let edge = if backwards { page.entries.first() } else { page.entries.last() };
@@ -208,12 +211,17 @@ pub struct Counted<'a> {
 /// Decrypts every entry up to the end of the page, so a search that finds little reads the whole list.
 ///
 /// # Errors
-/// If the ledger fails, or the tenant was removed meanwhile.
-pub fn counted(target: &Target, wanted: &Counted<'_>) -> Result<(Vec<Shown>, bool), Refusal> {
+/// [`Refusal::TooLong`] if `patience` ends; if the ledger fails, or the tenant was removed meanwhile.
+pub fn counted(
+    target: &Target,
+    wanted: &Counted<'_>,
+    patience: &Patience,
+) -> Result<(Vec<Shown>, bool), Refusal> {
     let mut from = Paging::Start;
     let mut skip = wanted.skip;
     let mut found = Vec::new();
     loop {
+        patience.check()?;
         let page = target.list.entries().page(from, STEP.max(wanted.limit), wanted.filter)?;
         let last = page.entries.last().map(|last| last.subject);
         for entry in page.entries {

@@ -4,6 +4,7 @@ use portcullis_engine::{CheckError, NotServed, WriteError};
 use portcullis_ledger::{LedgerError, TooLong};
 
 use crate::identity::IdentityError;
+use crate::turns::Unfinished;
 
 /// Why an operation was refused. Nothing was changed. Each interface maps this to its own codes and messages.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,12 @@ pub enum Refusal {
         /// The most rows that are accepted.
         limit: usize,
     },
+    /// Reading that far into the list takes too long.
+    #[error("the list is too long to be read that far within {} s", super::LONGEST_READ.as_secs())]
+    TooLong,
+    /// Too many requests of this tenant, or of all, are under way.
+    #[error("too many requests are under way")]
+    Overloaded,
     /// The ledger failed.
     #[error(transparent)]
     Ledger(LedgerError),
@@ -50,6 +57,15 @@ impl Refusal {
                 .pop()
                 .map_or(Refusal::InvalidRows(Vec::new()), |only| Refusal::InvalidRow(only.error)),
             other => other,
+        }
+    }
+}
+
+impl From<Unfinished> for Refusal {
+    fn from(unfinished: Unfinished) -> Self {
+        match unfinished {
+            Unfinished::Panicked => Refusal::Defect,
+            Unfinished::Overloaded => Refusal::Overloaded,
         }
     }
 }
@@ -79,6 +95,7 @@ impl From<CheckError> for Refusal {
         match error {
             CheckError::NotServed(error) => error.into(),
             CheckError::Ledger(error) => error.into(),
+            CheckError::Overdue => Refusal::Overloaded,
             _ => Refusal::Defect,
         }
     }

@@ -11,6 +11,7 @@ use crate::identity::{self, IdentityError};
 use crate::registry::Caller;
 use crate::settings::SenderConfig;
 use crate::tenant::{Sender, Tenant};
+use crate::turns::{Unfinished, Work};
 
 /// The blacklist that a request is about, and the author of the request. Cheap to clone.
 #[derive(Clone)]
@@ -84,6 +85,24 @@ impl Target {
             sender: Some(sender.clone()),
             writing: Writing::Vendor,
         })
+    }
+
+    /// Runs work on this list when it is the tenant's turn: see [`Turns::run`].
+    ///
+    /// # Errors
+    /// As [`Turns::run`].
+    pub async fn blocking<T, E>(
+        &self,
+        kind: Work,
+        work: impl FnOnce(Target) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Unfinished> + Send + 'static,
+    {
+        let target = self.clone();
+        let is_slow = kind == Work::Write && self.list.is_slow();
+        self.tenant.turns.run(kind, is_slow, move || work(target)).await
     }
 
     /// The same list, with numbers read as vendors write them: see

@@ -4,8 +4,7 @@ use portcullis_ledger::LedgerError;
 
 use crate::http::body::{BodyFault, Misread};
 use crate::http::log_ledger_error;
-use crate::ops::Panicked;
-use crate::ops::{Refusal, RowProblem};
+use crate::ops::{LONGEST_READ, Refusal, RowProblem, Unfinished};
 use crate::registry::{Denied, RateLimited};
 
 /// Why a request of a vendor's client failed.
@@ -103,9 +102,9 @@ impl From<Misread> for Fault {
     }
 }
 
-impl From<Panicked> for Fault {
-    fn from(_: Panicked) -> Self {
-        Fault::Internal
+impl From<Unfinished> for Fault {
+    fn from(unfinished: Unfinished) -> Self {
+        Refusal::from(unfinished).into()
     }
 }
 
@@ -131,6 +130,15 @@ impl From<Refusal> for Fault {
             Refusal::TooManyNumbers { given, limit } => {
                 Fault::Count { field: "", least: 1, most: limit, given }
             }
+            Refusal::TooLong => Fault::malformed(
+                "",
+                &format!(
+                    "the list is too long to be searched, or read to this page, within {} s: ask for a whole number, or an \
+                     earlier page",
+                    LONGEST_READ.as_secs()
+                ),
+            ),
+            Refusal::Overloaded => Fault::Unavailable,
             Refusal::Ledger(error) => error.into(),
             Refusal::Defect => Fault::Internal,
         }
@@ -145,7 +153,11 @@ impl From<LedgerError> for Fault {
         log_ledger_error(&error);
         match error {
             LedgerError::Full(_) => Fault::StorageFull,
-            LedgerError::Io(_) | LedgerError::Closed | LedgerError::LogInUse => Fault::Unavailable,
+            LedgerError::Io(_)
+            | LedgerError::Closed
+            | LedgerError::LogInUse
+            | LedgerError::Replaced { .. }
+            | LedgerError::Damaged { .. } => Fault::Unavailable,
             _ => Fault::Internal,
         }
     }

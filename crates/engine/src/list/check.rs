@@ -1,6 +1,7 @@
 //! Checks: whether a message is blocked.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use portcullis_host::Verdict;
 use portcullis_ledger::LedgerError;
@@ -9,6 +10,7 @@ use portcullis_msisdn::{Direction, Directions, Person, Subject};
 use super::List;
 use crate::error::NotServed;
 use crate::identity::Identity;
+use crate::lane::Overdue;
 use crate::live::{LiveList, NoVerdict};
 use crate::spec::OnFailure;
 
@@ -68,10 +70,25 @@ pub struct CheckedMany {
     pub answered_by: AnsweredBy,
 }
 
-/// The check has to read from disk: call [`List::check`].
+/// The check has to read from disk, or to wait for a slow plugin: call [`List::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the check has to read from disk")]
+#[error("the check has to read from disk, or to wait for a slow plugin")]
 pub struct NeedsDisk;
+
+/// Why a check has no answer at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Obstacle {
+    /// It has to read from disk.
+    Disk,
+    /// The plugin is slow or busy.
+    Busy,
+}
+
+impl From<Obstacle> for NeedsDisk {
+    fn from(_: Obstacle) -> Self {
+        NeedsDisk
+    }
+}
 
 /// An error of a check.
 #[derive(Debug, thiserror::Error)]
@@ -83,36 +100,47 @@ pub enum CheckError {
     /// The check needs the ledger, which can't be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The plugin was busy for longer than the engine's [patience](crate::Builder::check_patience), and so was the ledger that the
+    /// tenant's failure policy asks. Try again.
+    #[error("the tenant's plugin and the ledger are busy")]
+    Overdue,
     /// The runtime is shutting down, or the check panicked.
     #[error("the check was cut short")]
     Cancelled,
 }
 
 impl List {
-    /// Checks one person on this thread. Takes microseconds, unless a plugin misbehaves: then the host's limit for checks bounds it.
-    /// Never reads from disk.
+    /// Checks one person on this thread, within microseconds. Never reads from disk, and never waits for more than 100 µs.
+    ///
+    /// A plugin that is not known to be slow is called here. If it is, the host's limit for checks bounds the call, and the next ones
+    /// are not made here.
     ///
     /// # Errors
-    /// [`NeedsDisk`] if the list is evicted, if the plugin failed and the policy is [`OnFailure::Ledger`], for a user id, and on a
-    /// dead handle, of which [`check`](Self::check) returns the cause.
+    /// [`NeedsDisk`] if the plugin is slow or busy, if the list is evicted, if the plugin failed and the policy is
+    /// [`OnFailure::Ledger`], for a user id, and on a dead handle, of which [`check`](Self::check) returns the cause.
     #[inline]
     pub fn try_check(
         &self,
         identity: impl Into<Identity>,
         direction: Direction,
     ) -> Result<Checked, NeedsDisk> {
-        let Identity::Number(number) = identity.into() else { return Err(NeedsDisk) };
+        Ok(self.check_at_once(&identity.into(), direction)?)
+    }
+
+    #[inline]
+    fn check_at_once(&self, identity: &Identity, direction: Direction) -> Result<Checked, Obstacle> {
+        let Identity::Number(number) = *identity else { return Err(Obstacle::Disk) };
         let person = self.permutation().person(number);
         let mut answered_by = AnsweredBy::Plugin;
         for (kind, list) in self.consulted() {
             for &subject in person.iter() {
                 let verdict = match list.check(subject, direction) {
                     Ok(verdict) => verdict,
-                    Err(NoVerdict::Evicted | NoVerdict::Detached) => return Err(NeedsDisk),
                     Err(NoVerdict::Failed) => {
                         answered_by = AnsweredBy::Policy;
-                        policy_verdict(self.on_failure()).ok_or(NeedsDisk)?
+                        policy_verdict(self.on_failure()).ok_or(Obstacle::Disk)?
                     }
+                    Err(obstacle) => return Err(obstacle.into()),
                 };
                 if verdict == Verdict::Block {
                     return Ok(Checked { blocked_by: Some(kind), answered_by });
@@ -122,7 +150,9 @@ impl List {
         Ok(Checked { blocked_by: None, answered_by })
     }
 
-    /// Checks one person: on this thread if that needs no disk, else on one that may block.
+    /// Checks one person: on this thread if that takes microseconds, else on one that may block, in turn with the tenant's other
+    /// checks. If the plugin is too busy to answer within the engine's [patience](crate::Builder::check_patience), the tenant's failure
+    /// policy answers.
     ///
     /// # Errors
     /// See [`CheckError`].
@@ -132,17 +162,96 @@ impl List {
         direction: Direction,
     ) -> Result<Checked, CheckError> {
         let identity = identity.into();
-        if let Ok(checked) = self.try_check(&identity, direction) {
-            return Ok(checked);
+        let obstacle = match self.check_at_once(&identity, direction) {
+            Ok(checked) => return Ok(checked),
+            Err(obstacle) => obstacle,
+        };
+        let (list, asked) = (self.clone(), identity.clone());
+        let call = move || list.blocking_check(&asked, direction);
+        match self.in_turn(obstacle, call).await {
+            Some(checked) => checked,
+            None => self.overdue(vec![identity], direction).await.map(|(checked, by)| Checked {
+                blocked_by: checked.first().is_some_and(|blocked| *blocked).then(|| self.kind()),
+                answered_by: by,
+            }),
         }
-        let list = self.clone();
-        self.runtime()
-            .spawn_blocking(move || list.blocking_check(&identity, direction))
-            .await
-            .unwrap_or(Err(CheckError::Cancelled))
     }
 
-    /// Checks one person. Blocks for a few milliseconds if the list is evicted, and for a read of the ledger if the check needs one.
+    /// Checks several people, as [`check`](Self::check) does: some 50 ns per number. The caller bounds the count.
+    ///
+    /// # Errors
+    /// See [`CheckError`].
+    pub async fn check_many(
+        &self,
+        identities: Vec<Identity>,
+        direction: Direction,
+    ) -> Result<CheckedMany, CheckError> {
+        let obstacle = match self.check_many_at_once(&identities, direction) {
+            Ok(checked) => return Ok(checked),
+            Err(obstacle) => obstacle,
+        };
+        let identities = Arc::new(identities);
+        let (list, asked) = (self.clone(), Arc::clone(&identities));
+        let call = move || list.blocking_check_many(&asked, direction);
+        match self.in_turn(obstacle, call).await {
+            Some(checked) => checked,
+            None => {
+                let identities = Arc::unwrap_or_clone(identities);
+                let (blocked, answered_by) = self.overdue(identities, direction).await?;
+                Ok(CheckedMany { blocked, answered_by })
+            }
+        }
+    }
+
+    /// Runs a check on a thread that may block. Returns `None` if it had no turn in time, or had no answer in time.
+    async fn in_turn<R: Send + 'static>(
+        &self,
+        obstacle: Obstacle,
+        call: impl FnOnce() -> Result<R, CheckError> + Send + 'static,
+    ) -> Option<Result<R, CheckError>> {
+        let context = &self.tenant.context;
+        let deadline = Instant::now() + context.check_patience;
+        let lane = self.tenant.lane();
+        match obstacle {
+            Obstacle::Busy => lane.at_slow_plugin(self.runtime(), &context.slow, deadline, call).await.ok(),
+            Obstacle::Disk => {
+                let answered = lane.at_disk(self.runtime(), deadline, call).await.ok()?;
+                Some(answered.unwrap_or(Err(CheckError::Cancelled)))
+            }
+        }
+    }
+
+    /// The answer of the failure policy, for a plugin that is too busy.
+    async fn overdue(
+        &self,
+        identities: Vec<Identity>,
+        direction: Direction,
+    ) -> Result<(Vec<bool>, AnsweredBy), CheckError> {
+        if let Some(error) = self.not_served() {
+            return Err(error.into());
+        }
+        if let Some(verdict) = policy_verdict(self.on_failure()) {
+            return Ok((vec![verdict == Verdict::Block; identities.len()], AnsweredBy::Policy));
+        }
+        let list = self.clone();
+        let read = move || -> Result<Vec<bool>, CheckError> {
+            let people = list.people(&identities)?;
+            let mut blocked = vec![false; identities.len()];
+            for (_, consulted) in list.consulted() {
+                people.mark(&recorded(consulted, &people.subjects, direction)?, &mut blocked);
+            }
+            Ok(blocked)
+        };
+        let deadline = Instant::now() + self.tenant.context.check_patience;
+        match self.tenant.lane().at_disk(self.runtime(), deadline, read).await {
+            Ok(Some(blocked)) => Ok((blocked?, AnsweredBy::Ledger)),
+            Ok(None) => Err(CheckError::Cancelled),
+            Err(Overdue) => Err(CheckError::Overdue),
+        }
+    }
+
+    /// Checks one person. Blocks for a few milliseconds if the list is evicted, for a read of the ledger if the check needs one, and
+    /// for the engine's [patience](crate::Builder::check_patience) while others call the plugin.
     ///
     /// # Errors
     /// See [`CheckError`].
@@ -177,7 +286,8 @@ impl List {
         Ok(Checked { blocked_by: None, answered_by })
     }
 
-    /// Checks several people on this thread, some 50 ns per number. Never reads from disk. The caller bounds the count.
+    /// Checks several people on this thread, some 50 ns per number. Never reads from disk, and never waits for more than 100 µs. The
+    /// caller bounds the count.
     ///
     /// # Errors
     /// As for [`try_check`](Self::try_check), and if a plugin failed, whatever the policy.
@@ -186,14 +296,22 @@ impl List {
         identities: &[Identity],
         direction: Direction,
     ) -> Result<CheckedMany, NeedsDisk> {
+        Ok(self.check_many_at_once(identities, direction)?)
+    }
+
+    fn check_many_at_once(
+        &self,
+        identities: &[Identity],
+        direction: Direction,
+    ) -> Result<CheckedMany, Obstacle> {
         let mut people = People::with_capacity(identities.len());
         for (place, identity) in identities.iter().enumerate() {
-            let number = identity.number().ok_or(NeedsDisk)?;
+            let number = identity.number().ok_or(Obstacle::Disk)?;
             people.add(place, &self.permutation().person(number));
         }
         let mut blocked = vec![false; identities.len()];
         for (_, list) in self.consulted() {
-            let verdicts = list.try_check_many(&people.subjects, direction).map_err(|_| NeedsDisk)?;
+            let verdicts = list.try_check_many(&people.subjects, direction).map_err(Obstacle::from)?;
             people.mark(&verdicts, &mut blocked);
         }
         Ok(CheckedMany { blocked, answered_by: AnsweredBy::Plugin })
@@ -208,13 +326,7 @@ impl List {
         identities: &[Identity],
         direction: Direction,
     ) -> Result<CheckedMany, CheckError> {
-        let mut people = People::with_capacity(identities.len());
-        for (place, identity) in identities.iter().enumerate() {
-            // A user id that was never named is on no list.
-            if let Some(person) = self.person(identity)? {
-                people.add(place, &person);
-            }
-        }
+        let people = self.people(identities)?;
         let mut blocked = vec![false; identities.len()];
         let mut answered_by = AnsweredBy::Plugin;
         for (_, list) in self.consulted() {
@@ -223,6 +335,18 @@ impl List {
             people.mark(&verdicts, &mut blocked);
         }
         Ok(CheckedMany { blocked, answered_by })
+    }
+
+    /// The subjects of these people. Reads the ledger for user ids.
+    fn people(&self, identities: &[Identity]) -> Result<People, LedgerError> {
+        let mut people = People::with_capacity(identities.len());
+        for (place, identity) in identities.iter().enumerate() {
+            // A user id that was never named is on no list.
+            if let Some(person) = self.person(identity)? {
+                people.add(place, &person);
+            }
+        }
+        Ok(people)
     }
 
     /// The lists that a check consults, in order.
@@ -243,21 +367,38 @@ impl List {
         subjects: &[Subject],
         direction: Direction,
     ) -> Result<(Vec<Verdict>, AnsweredBy), CheckError> {
-        match list.check_many(subjects, direction) {
+        match list.check_many(subjects, direction, self.tenant.context.check_patience) {
             Ok(verdicts) => return Ok((verdicts, AnsweredBy::Plugin)),
             // Without a cause it is detached by a close that is about to end.
             Err(NoVerdict::Detached) => return Err(self.not_served().unwrap_or(NotServed::Closed).into()),
-            Err(NoVerdict::Failed | NoVerdict::Evicted) => {}
+            Err(NoVerdict::Failed | NoVerdict::Evicted | NoVerdict::Busy) => {}
         }
         if let Some(verdict) = policy_verdict(self.on_failure()) {
             return Ok((vec![verdict; subjects.len()], AnsweredBy::Policy));
         }
-        let verdict = |directions: Directions| match directions.covers(direction) {
-            true => Verdict::Block,
-            false => Verdict::Allow,
-        };
-        let verdicts = list.list().directions(subjects)?.into_iter().map(verdict).collect();
-        Ok((verdicts, AnsweredBy::Ledger))
+        Ok((recorded(list, subjects, direction)?, AnsweredBy::Ledger))
+    }
+}
+
+/// The verdicts by the entries in the ledger. Blocks.
+fn recorded(
+    list: &LiveList,
+    subjects: &[Subject],
+    direction: Direction,
+) -> Result<Vec<Verdict>, LedgerError> {
+    let verdict = |directions: Directions| match directions.covers(direction) {
+        true => Verdict::Block,
+        false => Verdict::Allow,
+    };
+    Ok(list.list().directions(subjects)?.into_iter().map(verdict).collect())
+}
+
+impl From<NoVerdict> for Obstacle {
+    fn from(why: NoVerdict) -> Self {
+        match why {
+            NoVerdict::Busy => Obstacle::Busy,
+            NoVerdict::Failed | NoVerdict::Evicted | NoVerdict::Detached => Obstacle::Disk,
+        }
     }
 }
 

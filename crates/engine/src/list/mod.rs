@@ -62,6 +62,12 @@ impl List {
         List { tenant: Arc::clone(&self.tenant), own: Arc::clone(own), wide: None }
     }
 
+    /// Whether the plugin's recent calls on this list took so much processor time that the next ones are made on threads of low
+    /// priority, in turn. Writes then wait for the plugin, too: bound how many do.
+    pub fn is_slow(&self) -> bool {
+        self.own.is_slow()
+    }
+
     /// Why the handle is dead; `None` while its list is served.
     pub fn not_served(&self) -> Option<NotServed> {
         self.tenant.why_not_served(&self.own)

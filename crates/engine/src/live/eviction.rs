@@ -7,7 +7,7 @@ use std::time::Instant;
 use tracing::{debug, warn};
 
 use super::recovery::Priority;
-use super::{LiveList, NoVerdict, Phase};
+use super::{LiveList, NoVerdict, Phase, UNSEEN_BY_PROOF, UNSEEN_BY_RESIDENCY};
 use crate::events::Event;
 use crate::residency::{Accounted, Footprint, LONGEST, Resident};
 
@@ -15,9 +15,15 @@ impl LiveList {
     /// Notes that the list is checked. Writes only if that is news, so that busy threads share the cache line.
     #[inline]
     pub(super) fn note_checked(&self) {
-        if !self.checked.load(Ordering::Relaxed) {
-            self.checked.store(true, Ordering::Relaxed);
+        const UNSEEN: u8 = UNSEEN_BY_RESIDENCY | UNSEEN_BY_PROOF;
+        if self.checked.load(Ordering::Relaxed) != UNSEEN {
+            self.checked.store(UNSEEN, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the list was checked since the background proof last looked.
+    pub(crate) fn take_unproven(&self) -> bool {
+        self.checked.fetch_and(!UNSEEN_BY_PROOF, Ordering::Relaxed) & UNSEEN_BY_PROOF != 0
     }
 
     /// Leaves a new list to its first check.
@@ -92,7 +98,7 @@ impl Resident for LiveList {
     }
 
     fn take_checked(&self) -> bool {
-        self.checked.swap(false, Ordering::Relaxed)
+        self.checked.fetch_and(!UNSEEN_BY_RESIDENCY, Ordering::Relaxed) & UNSEEN_BY_RESIDENCY != 0
     }
 
     fn evict(&self) -> bool {

@@ -8,9 +8,12 @@ mod verified_state;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use portcullis_host::{Blacklist, CallError, FillError, FilledFrom, Generation, Plugin, Recipe, Verdict};
+use portcullis_host::{
+    Blacklist, CallError, FillError, FilledFrom, Generation, Plugin, Recipe, TryCheckError, Verdict,
+};
 use portcullis_ledger::{List, Scope};
 use portcullis_msisdn::{Direction, Subject};
 use tracing::warn;
@@ -38,9 +41,13 @@ pub(crate) struct LiveList {
     blacklist: Arc<Blacklist>,
     /// A [`Phase`]. Becomes `Serving` or `Evicted` only under `slot`, `Failed` at any time, and stays `Detached`.
     phase: AtomicU8,
-    /// Whether it was checked since residency last looked.
-    checked: AtomicBool,
+    /// Who has not yet seen that it was checked: of [`UNSEEN_BY_RESIDENCY`] and [`UNSEEN_BY_PROOF`].
+    checked: AtomicU8,
+    /// Whether its plugin can't be loaded. Nothing is filled until another plugin is installed.
+    withheld: AtomicBool,
     accounted: Arc<Accounted>,
+    /// Until when nobody waits for the plugin, because somebody waited in vain.
+    congested: Mutex<Option<Instant>>,
     /// The number of entries when residency last looked.
     last_count: AtomicU64,
     /// Held while an evicted list is restored, so that it is filled once.
@@ -94,6 +101,8 @@ pub(crate) enum NoVerdict {
     Failed,
     /// It is evicted: a caller that may block can restore it.
     Evicted,
+    /// It is slow, or others call it: a caller that may wait can ask again.
+    Busy,
     /// The list is no longer served.
     Detached,
 }
@@ -107,8 +116,20 @@ struct Slot {
     fallback: Option<Arc<Generation>>,
 }
 
+/// How long a status waits for a write that is being applied.
+const BRIEFLY: Duration = Duration::from_millis(10);
+
+/// Residency has not seen that the list was checked.
+const UNSEEN_BY_RESIDENCY: u8 = 1;
+/// The background proof has not seen that the list was checked.
+const UNSEEN_BY_PROOF: u8 = 2;
+
 /// The parts of a list.
 pub(crate) struct Parts {
+    /// Whether the plugin can't be loaded, and the recipe's is a placeholder.
+    pub(crate) withheld: bool,
+    /// Whether the list is opened although its plugin does not start.
+    pub(crate) lenient: bool,
     pub(crate) list: List,
     pub(crate) state: StateFile,
     pub(crate) recipe: Recipe,
@@ -119,20 +140,33 @@ pub(crate) struct Parts {
 impl LiveList {
     /// Creates a list that is out of service until it is filled.
     ///
-    /// Starts the plugin, to find options that the plugin refuses.
-    pub(crate) fn open(parts: Parts) -> Result<Self, CallError> {
-        let Parts { list, state, recipe, faults, context } = parts;
-        let blacklist = Blacklist::new(Generation::empty(recipe.clone())?);
+    /// Starts the plugin, to find options that the plugin refuses. Returns why it does not start, if the parts are lenient.
+    pub(crate) fn open(parts: Parts) -> Result<(Self, Option<CallError>), CallError> {
+        let Parts { withheld, lenient, list, state, recipe, faults, context } = parts;
+        let started = match withheld {
+            true => None,
+            false => Some(Generation::empty(recipe.clone())),
+        };
+        let (generation, problem) = match started {
+            Some(Ok(generation)) => (generation, None),
+            Some(Err(error)) if !lenient => return Err(error),
+            Some(Err(error)) => (Generation::without_instances(recipe.clone()), Some(error)),
+            None => (Generation::without_instances(recipe.clone()), None),
+        };
+        let blacklist = Blacklist::new(generation);
         // It started, and that is all: there may be more lists than memory has room for.
         blacklist.generation().retire();
-        Ok(LiveList {
-            state: VerifiedState::new(state, list.clone()),
+        let entries = Arc::new(LedgerSource::new(list));
+        let list = LiveList {
+            state: VerifiedState::new(state, Arc::clone(&entries)),
             last_count: AtomicU64::new(recipe.settings.capacity),
-            entries: Arc::new(LedgerSource(list)),
+            entries,
             blacklist: Arc::new(blacklist),
             phase: AtomicU8::new(Phase::Failed as u8),
-            checked: AtomicBool::new(false),
+            checked: AtomicU8::new(0),
+            withheld: AtomicBool::new(withheld),
             accounted: Arc::default(),
+            congested: Mutex::default(),
             restoring: Mutex::new(()),
             slot: Mutex::new(Slot { recipe, revision: 0, fallback: None }),
             number: AtomicU64::new(0),
@@ -140,12 +174,18 @@ impl LiveList {
             saving: Saving::default(),
             faults,
             context,
-        })
+        };
+        Ok((list, problem))
+    }
+
+    /// Whether the plugin can't be loaded. Another one has to be installed.
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.withheld.load(Ordering::Acquire)
     }
 
     /// The ledger's list.
     pub(crate) fn list(&self) -> &List {
-        &self.entries.0
+        &self.entries.list
     }
 
     /// The number of active entries. It is a hint for the plugin: 0 if the ledger can't be read, which filling will report.
@@ -193,7 +233,11 @@ impl LiveList {
 
     /// The plugin that answers, or will.
     pub(crate) fn plugin(&self) -> Plugin {
-        self.slot.lock().recipe.plugin.clone()
+        // A slow plugin may hold the slot for long, and then it is the one that was installed.
+        match self.slot.try_lock_for(BRIEFLY) {
+            Some(slot) => slot.recipe.plugin.clone(),
+            None => self.generation().recipe().plugin.clone(),
+        }
     }
 
     /// The generation in place.
@@ -206,41 +250,59 @@ impl LiveList {
         self.number.load(Ordering::Relaxed)
     }
 
-    /// The plugin's verdict. Does not restore an evicted plugin.
+    /// Whether the plugin is slow: see [`Generation::is_slow`].
+    pub(crate) fn is_slow(&self) -> bool {
+        self.generation().is_slow()
+    }
+
+    /// The plugin's verdict. Does not wait, nor restore an evicted plugin.
     #[inline]
     pub(crate) fn check(
         self: &Arc<Self>,
         subject: Subject,
         direction: Direction,
     ) -> Result<Verdict, NoVerdict> {
-        self.ask(|blacklist| blacklist.check(subject, direction))
+        self.ask(|blacklist| blacklist.try_check(subject, direction))
     }
 
-    /// The plugin's verdicts, in order. Does not restore an evicted plugin.
+    /// The plugin's verdicts, in order. Does not wait, nor restore an evicted plugin.
     pub(crate) fn try_check_many(
         self: &Arc<Self>,
         subjects: &[Subject],
         direction: Direction,
     ) -> Result<Vec<Verdict>, NoVerdict> {
-        self.ask(|blacklist| blacklist.check_many(subjects, direction))
+        self.ask(|blacklist| blacklist.try_check_many(subjects, direction))
     }
 
-    /// The plugin's verdicts, in order. Restores an evicted plugin, which blocks.
+    /// The plugin's verdicts, in order. Waits for a busy plugin until `patience` has passed, and restores an evicted one, which blocks.
     pub(crate) fn check_many(
         self: &Arc<Self>,
         subjects: &[Subject],
         direction: Direction,
+        patience: Duration,
     ) -> Result<Vec<Verdict>, NoVerdict> {
+        // Whoever checks many people one by one does not wait for each of them.
+        let is_congested = self.congested.lock().is_some_and(|until| Instant::now() < until);
+        let wait = if is_congested { Duration::ZERO } else { patience };
         loop {
-            match self.try_check_many(subjects, direction) {
+            match self.ask(|blacklist| blacklist.check_many_within(wait, subjects, direction)) {
                 Err(NoVerdict::Evicted) => self.restore()?,
+                Err(NoVerdict::Busy) => {
+                    if !is_congested {
+                        *self.congested.lock() = Some(Instant::now() + patience);
+                    }
+                    return Err(NoVerdict::Busy);
+                }
                 answered => return answered,
             }
         }
     }
 
     #[inline]
-    fn ask<R>(self: &Arc<Self>, check: impl Fn(&Blacklist) -> Result<R, CallError>) -> Result<R, NoVerdict> {
+    fn ask<R>(
+        self: &Arc<Self>,
+        check: impl Fn(&Blacklist) -> Result<R, TryCheckError>,
+    ) -> Result<R, NoVerdict> {
         self.note_checked();
         loop {
             match self.phase() {
@@ -251,8 +313,9 @@ impl LiveList {
             }
             match check(&self.blacklist) {
                 // It was unloaded between the two. It may even be back.
-                Err(CallError::OutOfService) if self.was_unloaded() => {}
-                Err(fault) => {
+                Err(TryCheckError::Failed(CallError::OutOfService)) if self.was_unloaded() => {}
+                Err(TryCheckError::Busy) => return Err(NoVerdict::Busy),
+                Err(TryCheckError::Failed(fault)) => {
                     self.fault(&fault);
                     return Err(NoVerdict::Failed);
                 }
@@ -301,6 +364,7 @@ impl LiveList {
         let before = self.blacklist.replace(next, &*self.entries)?;
         slot.recipe = recipe;
         slot.revision += 1;
+        self.withheld.store(false, Ordering::Release);
         self.recovery.reset();
         if self.phase() == Phase::Evicted {
             self.number.fetch_add(1, Ordering::Relaxed);
@@ -326,6 +390,7 @@ impl LiveList {
             let mut slot = self.slot.lock();
             slot.recipe = recipe;
             slot.revision += 1;
+            self.withheld.store(false, Ordering::Release);
             slot.fallback = None;
             self.recovery.reset();
             if self.phase() != Phase::Evicted {
@@ -348,8 +413,12 @@ impl LiveList {
         }
         let mut slot = self.slot.lock();
         slot.fallback = None;
-        slot.recipe = recipe;
+        slot.recipe = match &fallback {
+            Some(fallback) => Recipe { account: Arc::clone(&fallback.recipe().account), ..recipe },
+            None => recipe,
+        };
         slot.revision += 1;
+        self.withheld.store(false, Ordering::Release);
         if self.phase() == Phase::Evicted {
             return Ok(());
         }
@@ -412,13 +481,32 @@ impl LiveList {
         self.phase.compare_exchange(from as u8, to as u8, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
+    /// A background proof found that the plugin lies: it goes out of service at once.
+    pub(crate) fn distrust(self: &Arc<Self>, generation: &Arc<Generation>, kind: &'static str) {
+        {
+            let _slot = self.slot.lock();
+            // It may have been replaced since it was looked at.
+            if !Arc::ptr_eq(&self.generation(), generation) || !self.is_serving() {
+                return;
+            }
+            self.take_out(kind);
+        }
+        generation.retire();
+        self.mend(kind);
+        self.report_fault(kind);
+    }
+
     /// The plugin did not answer a check.
     #[cold]
     fn fault(self: &Arc<Self>, fault: &CallError) {
-        if self.is_detached() {
+        self.fault_of(&self.generation(), fault);
+    }
+
+    /// This generation failed.
+    pub(crate) fn fault_of(self: &Arc<Self>, generation: &Arc<Generation>, fault: &CallError) {
+        if self.is_detached() || !Arc::ptr_eq(generation, &self.generation()) {
             return;
         }
-        let generation = self.generation();
         // Otherwise it was a generation that has been replaced or evicted since.
         if !generation.is_whole() && self.phase() != Phase::Evicted {
             if generation.left() == 0 {

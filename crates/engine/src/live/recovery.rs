@@ -136,7 +136,8 @@ impl LiveList {
         match self.phase() {
             Phase::Serving => self.generation().is_whole(),
             Phase::Evicted | Phase::Detached => true,
-            Phase::Failed => false,
+            // Nothing to try until there is a plugin.
+            Phase::Failed => self.is_withheld(),
         }
     }
 

@@ -1,40 +1,120 @@
 //! The ledger's list as the host's source of entries.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use portcullis_host::{Census, Change, Entry, EntrySource, SourceError};
-use portcullis_ledger::{LedgerError, List, Seq};
+use portcullis_ledger::{LedgerError, List, Scope, Seq};
 use portcullis_msisdn::{Directions, Subject};
+use tracing::error;
+
+/// How many entries are read at once, at least, and which share of a long list. The ledger compares sums of whole parts of a list, so
+/// small pages would be read many times over.
+const AHEAD: usize = 1 << 16;
+const SHARE: u64 = 16;
 
 /// The ledger's list as the host's source of entries.
-pub(crate) struct LedgerSource(pub(crate) List);
+pub(crate) struct LedgerSource {
+    pub(crate) list: List,
+    ahead: Mutex<Option<Ahead>>,
+    /// Whether the log says that the list is damaged.
+    is_reported: AtomicBool,
+}
 
-fn source_error(error: LedgerError) -> SourceError {
-    Box::new(error)
+/// Entries that were read, and not yet asked for.
+struct Ahead {
+    /// The list's sequence number before they were read: they are valid as long as it is the same.
+    sequence: Seq,
+    /// They follow this subject.
+    after: Option<Subject>,
+    entries: Vec<(Subject, Directions)>,
+    /// The index of the first that was not asked for.
+    next: usize,
 }
 
 fn at_least_one(limit: usize) -> NonZeroUsize {
     NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN)
 }
 
+impl LedgerSource {
+    pub(crate) fn new(list: List) -> Self {
+        LedgerSource { list, ahead: Mutex::default(), is_reported: AtomicBool::new(false) }
+    }
+
+    /// Logs damage, once. The list goes out of service by itself, because it can't be filled.
+    pub(crate) fn failed(&self, error: LedgerError) -> SourceError {
+        if let LedgerError::Damaged { .. } = error
+            && !self.is_reported.swap(true, Ordering::Relaxed)
+        {
+            let list = match self.list.scope() {
+                Scope::Tenant => "tenant-wide",
+                Scope::Sender(sender) => sender.as_str(),
+            };
+            error!(
+                tenant = %self.list.tenant(), list, error = portcullis_host::ErrorChain(&error).to_string(),
+                "the list is damaged in the ledger: what is damaged does not answer checks"
+            );
+        }
+        Box::new(error)
+    }
+
+    fn read_ahead(
+        &self,
+        after: Option<Subject>,
+        limit: usize,
+    ) -> Result<Vec<(Subject, Directions)>, LedgerError> {
+        let mut ahead = self.ahead.lock();
+        let portcullis_ledger::Census { sequence, active } = self.list.census()?;
+        let is_valid = |ahead: &&mut Ahead| ahead.after == after && ahead.sequence == sequence;
+        let page = match ahead.as_mut().filter(is_valid) {
+            Some(ahead) => ahead,
+            None => {
+                let share = usize::try_from(active / SHARE).unwrap_or(usize::MAX);
+                let entries = self.list.members(after, at_least_one(limit.max(AHEAD).max(share)))?;
+                ahead.insert(Ahead { sequence, after, entries, next: 0 })
+            }
+        };
+        let end = page.entries.len().min(page.next.saturating_add(limit));
+        let entries = page.entries[page.next..end].to_vec();
+        page.next = end;
+        page.after = entries.last().map(|(subject, _)| *subject);
+        if end == page.entries.len() {
+            *ahead = None;
+        }
+        Ok(entries)
+    }
+}
+
+fn entries(members: Vec<(Subject, Directions)>) -> Vec<Entry> {
+    members.into_iter().map(|(subject, directions)| Entry { subject, directions }).collect()
+}
+
 impl EntrySource for LedgerSource {
     fn census(&self) -> Result<Census, SourceError> {
-        let portcullis_ledger::Census { sequence, active } = self.0.census().map_err(source_error)?;
+        let portcullis_ledger::Census { sequence, active } =
+            self.list.census().map_err(|error| self.failed(error))?;
         Ok(Census { sequence: sequence.get(), entries: active })
     }
 
     fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
-        let members = self.0.members(after, at_least_one(limit)).map_err(source_error)?;
-        let entry = |(subject, directions)| Entry { subject, directions };
-        Ok(members.into_iter().map(entry).collect())
+        self.read_ahead(after, limit.max(1)).map(entries).map_err(|error| self.failed(error))
+    }
+
+    fn sample(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
+        self.list.sample(after, at_least_one(limit)).map(entries).map_err(|error| self.failed(error))
     }
 
     fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, SourceError> {
-        self.0.directions(subjects).map_err(source_error)
+        // To compare with a plugin that was filled from all entries, or to find out whether it has to be.
+        self.list.sample_directions(subjects).map_err(|error| self.failed(error))
     }
 
     fn changes_since(&self, sequence: u64, limit: usize) -> Result<Vec<Change>, SourceError> {
-        let changes = self.0.changes_since(Seq::new(sequence), at_least_one(limit)).map_err(source_error)?;
+        let changes = self
+            .list
+            .changes_since(Seq::new(sequence), at_least_one(limit))
+            .map_err(|error| self.failed(error))?;
         let change = |change: portcullis_ledger::Change| Change {
             subject: change.subject,
             directions: change.directions,

@@ -1,35 +1,45 @@
 //! The saved state of a list, verified against the ledger.
 
-use portcullis_host::{SourceError, StateHeader, StateParts, StateStore, StateWriter};
-use portcullis_ledger::List;
+use std::sync::Arc;
 
+use portcullis_host::{SourceError, StateHeader, StateParts, StateStore, StateWriter};
+use portcullis_ledger::{List, Seq};
+
+use super::LedgerSource;
 use crate::states::StateFile;
 
 /// The saved state of a list, verified against the ledger.
 ///
 /// A ledger that was restored from a backup has another history than the states beside it. It stores the id of the state that
-/// belongs to it; any other state is ignored.
+/// belongs to it; any other state is ignored. It also stores a sum of the entries that changed since, which are read after the state.
 pub(crate) struct VerifiedState {
     file: StateFile,
-    list: List,
+    entries: Arc<LedgerSource>,
 }
 
 impl VerifiedState {
-    pub(super) fn new(file: StateFile, list: List) -> Self {
-        VerifiedState { file, list }
+    pub(super) fn new(file: StateFile, entries: Arc<LedgerSource>) -> Self {
+        VerifiedState { file, entries }
+    }
+
+    fn list(&self) -> &List {
+        &self.entries.list
     }
 }
 
 impl StateStore for VerifiedState {
     fn write(&self, header: &StateHeader) -> Result<Box<dyn StateWriter + '_>, SourceError> {
-        Ok(Box::new(Writer { state: self, file: self.file.write(header)? }))
+        let sequence = Seq::new(header.sequence);
+        Ok(Box::new(Writer { state: self, file: self.file.write(header)?, sequence }))
     }
 
     fn read(&self) -> Result<Option<(StateHeader, StateParts)>, SourceError> {
-        match self.list.kept_state()? {
-            Some(known) => Ok(self.file.read_known(known)?),
-            None => Ok(None),
-        }
+        let Some(known) = self.list().kept_state()? else { return Ok(None) };
+        let Some((header, parts)) = self.file.read_known(known)? else { return Ok(None) };
+        self.list()
+            .check_changes_since_state(Seq::new(header.sequence))
+            .map_err(|error| self.entries.failed(error))?;
+        Ok(Some((header, parts)))
     }
 
     fn discard(&self) -> Result<(), SourceError> {
@@ -40,6 +50,7 @@ impl StateStore for VerifiedState {
 struct Writer<'a> {
     state: &'a VerifiedState,
     file: Box<dyn StateWriter + 'a>,
+    sequence: Seq,
 }
 
 impl StateWriter for Writer<'_> {
@@ -51,7 +62,7 @@ impl StateWriter for Writer<'_> {
     fn finish(self: Box<Self>) -> Result<(), SourceError> {
         self.file.finish()?;
         if let Some(id) = self.state.file.id()? {
-            self.state.list.keep_state(id)?;
+            self.state.list().keep_state(id, self.sequence)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use portcullis_host::{
-    ExchangeError, FillError, FilledFrom, Generation, Stage, Task, Ticket, at_low_priority,
+    ExchangeError, FillError, FilledFrom, Generation, MemoryAccount, Stage, Task, Ticket, at_low_priority,
 };
 use portcullis_ledger::LedgerError;
 use tracing::{error, info, warn};
@@ -182,6 +182,8 @@ impl Reload {
         // From now on the version is in use.
         inner.candidates = Some(Candidates { setup: setup.clone(), lists: Vec::new(), shadow, wanted });
         drop(inner);
+        // An account of its own, for as long as both are in memory: the plugin that serves may have filled its own.
+        let members = members.with_account(MemoryAccount::new(members.spec.memory_limit));
         let mut empty = Empty::new();
         for list in members.lists() {
             let generation = Generation::empty(members.recipe(&setup, list.entry_count()))?;
@@ -194,6 +196,9 @@ impl Reload {
     fn resolve(&self, members: &Members, goal: Goal) -> Result<Setup, ReloadError> {
         let now = &members.chosen;
         let (name, version, options) = match goal {
+            Goal::Back(Setup { missing: Some(_), .. }) => {
+                return Err(ExchangeError::NothingToRollBackTo.into());
+            }
             Goal::Back(setup) => return Ok(Setup { pinned: true, ..setup }),
             Goal::Newest => (now.name.clone(), None, now.options.clone()),
             Goal::Requested(ReloadRequest { plugin, version, options, .. }) => {
@@ -214,7 +219,7 @@ impl Reload {
             // The newest file can't be used, and this is an older version.
             return Err(problem.into());
         }
-        Ok(Setup { version: found, options, pinned: version.is_some() })
+        Ok(Setup { version: found, options, pinned: version.is_some(), missing: None })
     }
 
     fn fill(&self, empty: Empty) -> Result<(), ReloadError> {
@@ -271,7 +276,9 @@ impl Reload {
         let kept = self.adopt(&setup);
         let mut inner = self.inner();
         inner.refused = None;
-        inner.record.before = Some(std::mem::replace(&mut inner.record.serving, setup));
+        let before = std::mem::replace(&mut inner.record.serving, setup);
+        // What could not be loaded is nothing to go back to.
+        inner.record.before = Some(before).filter(|before| before.missing.is_none());
         let not_kept = kept.err().map(|error| Arc::new(ReloadError::NotKept(error)));
         self.conclude(&mut inner, Outcome::Served, not_kept);
         let name = inner.record.serving.name();
@@ -283,7 +290,10 @@ impl Reload {
     fn roll_back(&self) -> Result<(), ReloadError> {
         let members = self.members()?;
         let mut failed = None;
-        let before = self.inner().record.before.clone().ok_or(ExchangeError::NothingToRollBackTo)?;
+        let Some(before) = self.inner().record.before.clone() else {
+            members.lists().for_each(|list| list.recover_if_failed());
+            return Err(ExchangeError::NothingToRollBackTo.into());
+        };
         for list in members.lists() {
             if let Err(error) = list.roll_back(members.recipe(&before, list.entry_count())) {
                 failed = Some(on_list(list)(error));
@@ -310,7 +320,8 @@ impl Reload {
         let Some(members) = self.members.load_full() else { return Ok(()) };
         let plugin = setup.plugin();
         let kept = self.context.settings.choose(&self.tenant, &plugin, &members.spec.plugin);
-        self.members.store(Some(Arc::new(members.with_plugin(plugin))));
+        let account = Arc::clone(&members.wide.generation().recipe().account);
+        self.members.store(Some(Arc::new(members.with_plugin(plugin).with_account(account))));
         kept
     }
 

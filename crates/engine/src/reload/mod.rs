@@ -134,6 +134,19 @@ impl Reload {
         }
     }
 
+    /// Requests the tenant's own plugin again, which could not be loaded.
+    pub(crate) fn retry(self: &Arc<Self>) {
+        let Some(members) = self.members.load_full() else { return };
+        let is_idle = {
+            let inner = self.inner();
+            inner.machine.stage() == Stage::Resting && inner.tasks.is_empty()
+        };
+        if is_idle {
+            let goal = Goal::Requested(ReloadRequest::from(members.chosen.clone()));
+            self.enqueue(Queued { goal, shadow: None, reply: None });
+        }
+    }
+
     /// Records something new that can't even be requested.
     pub(crate) fn refuse(&self, to: String, error: ReloadError) {
         let mut inner = self.inner();

@@ -46,6 +46,19 @@ impl StateFile {
         Reader::open(self)?.filter(|reader| reader.id() == id).map(whole).transpose()
     }
 
+    /// The sequence number of the state; `None` if there is none, or it can't be used.
+    pub(crate) fn sequence(&self) -> Option<u64> {
+        Some(Reader::open(self).ok()??.header().ok()?.sequence)
+    }
+
+    /// Reads all of the state, if its file has this id.
+    pub(crate) fn check(&self, id: [u8; 16]) -> Result<(), StateError> {
+        let Some(mut reader) = Reader::open(self)?.filter(|reader| reader.id() == id) else { return Ok(()) };
+        reader.header()?;
+        while reader.part()?.is_some() {}
+        Ok(())
+    }
+
     fn remove(&self) -> Result<(), StateError> {
         match std::fs::remove_file(&self.path).and_then(|()| super::sync_folder_of(&self.path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -59,10 +59,7 @@ impl States {
     /// If the folder can't be read, or an unfinished file can't be removed.
     pub(crate) fn open(dir: PathBuf) -> Result<Self, StateError> {
         for folder in paths_in(&dir)? {
-            let is_tenants = folder
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(TENANT_PREFIX.as_bytes()));
-            if !is_tenants {
+            if !is_tenants(&folder) {
                 continue;
             }
             for file in paths_in(&folder)? {
@@ -74,10 +71,26 @@ impl States {
         Ok(States { dir })
     }
 
+    /// The folder, to read what is in it.
+    pub(crate) fn at(dir: PathBuf) -> Self {
+        States { dir }
+    }
+
     /// The saved state of a list, sealed under the tenant's keys.
     pub(crate) fn of(&self, tenant: &TenantId, scope: &Scope, keys: &TenantKeys) -> StateFile {
         let path = self.folder(tenant).join(keys.state_name(scope)).with_extension("state");
         StateFile::new(path, tenant, scope, keys)
+    }
+
+    /// Removes all states. None is in use yet.
+    ///
+    /// # Errors
+    /// If a file can't be removed.
+    pub(crate) fn clear(&self) -> Result<(), StateError> {
+        for folder in paths_in(&self.dir)?.into_iter().filter(|path| is_tenants(path)) {
+            fs::remove_dir_all(&folder).map_err(StateError::disk("remove", &folder))?;
+        }
+        Ok(())
     }
 
     /// Removes all states of a tenant. Stop saving first: a state that is saved later would create the folder again.
@@ -95,6 +108,12 @@ impl States {
     fn folder(&self, tenant: &TenantId) -> PathBuf {
         self.dir.join(format!("{TENANT_PREFIX}{tenant}"))
     }
+}
+
+/// Whether this is the folder of a tenant, by its name.
+fn is_tenants(folder: &Path) -> bool {
+    let name = folder.file_name();
+    name.is_some_and(|name| name.as_encoded_bytes().starts_with(TENANT_PREFIX.as_bytes()))
 }
 
 /// The files in a folder; none if it does not exist.

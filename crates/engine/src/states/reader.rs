@@ -47,7 +47,7 @@ impl Reader {
     }
 
     /// The next part; `None` at the end.
-    fn part(&mut self) -> Result<Option<Vec<u8>>, StateError> {
+    pub(super) fn part(&mut self) -> Result<Option<Vec<u8>>, StateError> {
         let record = self.seals.count();
         let end = self.seals.end();
         match self.record()? {

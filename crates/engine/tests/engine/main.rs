@@ -1,10 +1,12 @@
 //! The engine through its public API, with real plugins and a real ledger.
 
 mod close;
+mod damage;
 mod events;
 mod handles;
 mod memory;
 mod put;
+mod slow;
 mod support;
 mod versions;
 

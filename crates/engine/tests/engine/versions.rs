@@ -79,3 +79,28 @@ async fn a_choice_ends_when_a_spec_names_another_plugin_and_not_when_that_spec_i
     host.put(acme()).await;
     assert_eq!(chosen(&host), "exact");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_compiled_once_for_all_starts_and_again_if_somebody_changed_it() {
+    let is_from_cache = |host: &Host| host.engine.plugins().latest("exact").unwrap().plugin.is_from_cache();
+    let host = Host::new().await;
+    host.put(acme()).await;
+    assert!(!is_from_cache(&host));
+    let host = host.reopened().await;
+    host.put(acme()).await;
+    assert!(is_from_cache(&host));
+
+    let Host { dir, engine, .. } = host;
+    engine.close().await.unwrap();
+    // Beside the ledger. Somebody can write there, but does not have the master key.
+    for file in std::fs::read_dir(dir.path().join("ledger.db.compiled")).unwrap() {
+        let path = file.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    }
+    let host = Host::in_dir(dir, |builder| builder).await;
+    let list = host.put(acme()).await;
+    assert!(!is_from_cache(&host) && !is_blocked(&list, 1).await);
+}

@@ -1,6 +1,7 @@
 //! The configuration file, as deserialized.
 
 use portcullis_api::settings::{Secret, Tenant};
+use portcullis_edge::gateway::OnStartFailure;
 use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_proxy::settings::{MetaSettings, TrafficSettings};
 use serde::Deserialize;
@@ -37,6 +38,8 @@ pub(crate) struct Server {
     /// Addresses of proxies whose `X-Forwarded-For` is trusted.
     #[serde(default)]
     pub(crate) trusted_proxies: Vec<String>,
+    /// Whether `/readyz` answers 200 while lists are out of service.
+    pub(crate) ready_when_degraded: Option<bool>,
 }
 
 /// The format of log lines.
@@ -67,4 +70,10 @@ pub(crate) struct Plugins {
     pub(crate) watch_seconds: Option<u64>,
     /// Memory budget shared by short lists; the least recently checked are unloaded first.
     pub(crate) memory_budget_bytes: Option<u64>,
+    /// How long a check waits for a slow plugin before the tenant's failure policy answers.
+    pub(crate) check_patience_ms: Option<u64>,
+    /// The share of one processor that verifies plugins while they serve.
+    pub(crate) proof_share: Option<f64>,
+    #[serde(default)]
+    pub(crate) on_start_failure: OnStartFailure,
 }

@@ -4,21 +4,26 @@ mod file;
 pub mod fuzz;
 mod lines;
 mod restart;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use portcullis_edge::gateway::OnStartFailure;
 use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_edge::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unknown_plugin};
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::{place, without_values};
+use portcullis_engine::{DEFAULT_CHECK_PATIENCE, DEFAULT_PROOF_SHARE};
 use portcullis_ledger::StorageUrl;
 use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
 
 pub(crate) use file::LogFormat;
+pub(crate) use whole::END;
 
 /// The validated configuration of the gateway.
 #[derive(Clone, Debug)]
@@ -30,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// Whether `/readyz` answers 200 while lists are out of service.
+    pub(crate) ready_when_degraded: bool,
     pub(crate) dialects: Dialects,
     pub(crate) limits: Limits,
     pub(crate) traffic: TrafficSettings,
@@ -42,7 +49,12 @@ pub(crate) struct Config {
     pub(crate) watch: Duration,
     /// Memory budget shared by short lists; the least recently checked are unloaded first.
     pub(crate) memory_budget_bytes: u64,
+    pub(crate) check_patience: Duration,
+    pub(crate) proof_share: f64,
+    pub(crate) on_start_failure: OnStartFailure,
     pub(crate) tenants: Vec<TenantConfig>,
+    /// Whether the file says that it is whole.
+    pub(crate) is_whole: bool,
 }
 
 /// Why a configuration file is rejected.
@@ -61,6 +73,7 @@ const DEFAULT_MAX_BODY: u64 = 16 << 20;
 const DEFAULT_WATCH: u64 = 300;
 /// In seconds.
 const LONGEST_WATCH: u64 = 86_400;
+const CHECK_PATIENCE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
 const DEFAULT_MEMORY_BUDGET: u64 = 1 << 30;
 const LEAST_MEMORY_BUDGET: u64 = 16 << 20;
 
@@ -93,19 +106,23 @@ impl Config {
             let error = error.inner();
             format!("{file}:{}: {place}{}", line(error), without_values(error.message()))
         })?;
-        Self::check(path, &typed, plugins).map_err(|problems| {
-            let mut lines: Vec<_> = problems
-                .iter()
-                .map(|problem| (lines::line_of_place(text, &problem.place), &problem.place, &problem.what))
-                .collect();
-            lines.sort_by_key(|&(line, ..)| line);
-            let mut message = String::new();
-            for (line, place, what) in lines {
-                let separator = if message.is_empty() { "" } else { "\n" };
-                let _ = write!(message, "{separator}{file}:{line}: {place}: {what}");
-            }
-            message
-        })
+        Self::check(path, &typed, plugins)
+            .map_err(|problems| {
+                let mut lines: Vec<_> = problems
+                    .iter()
+                    .map(|problem| {
+                        (lines::line_of_place(text, &problem.place), &problem.place, &problem.what)
+                    })
+                    .collect();
+                lines.sort_by_key(|&(line, ..)| line);
+                let mut message = String::new();
+                for (line, place, what) in lines {
+                    let separator = if message.is_empty() { "" } else { "\n" };
+                    let _ = write!(message, "{separator}{file}:{line}: {place}: {what}");
+                }
+                message
+            })
+            .map(|config| Config { is_whole: whole::is_whole(text), ..config })
     }
 
     fn check(
@@ -156,6 +173,17 @@ impl Config {
             let what = "must be at most 86400 (a day); leave it out for 300";
             problems.push(Problem::new(root.key("plugins").key("watch_seconds"), what));
         }
+        let check_patience =
+            typed.plugins.check_patience_ms.map_or(DEFAULT_CHECK_PATIENCE, Duration::from_millis);
+        if !CHECK_PATIENCE.contains(&check_patience) {
+            let what = "must be from 1 to 60000; leave it out for 250".to_owned();
+            problems.push(Problem::new(root.key("plugins").key("check_patience_ms"), what));
+        }
+        let proof_share = typed.plugins.proof_share.unwrap_or(DEFAULT_PROOF_SHARE);
+        if !(0.0..=1.0).contains(&proof_share) {
+            let what = "must be from 0 to 1; leave it out for 0.01".to_owned();
+            problems.push(Problem::new(root.key("plugins").key("proof_share"), what));
+        }
         let memory_budget_bytes = typed.plugins.memory_budget_bytes.unwrap_or(DEFAULT_MEMORY_BUDGET);
         if memory_budget_bytes < LEAST_MEMORY_BUDGET {
             let what = "must be at least 16777216 (16 MiB); leave it out for 1073741824 (1 GiB)";
@@ -188,6 +216,7 @@ impl Config {
             max_body_bytes: usize::try_from(max_body).unwrap_or(usize::MAX),
             log_format: typed.server.log_format,
             trusted_proxies,
+            ready_when_degraded: typed.server.ready_when_degraded.unwrap_or(true),
             dialects: typed.dialects.clone(),
             limits: typed.limits.clone(),
             traffic: typed.traffic.clone(),
@@ -197,7 +226,11 @@ impl Config {
             plugins_dir,
             watch: Duration::from_secs(watch),
             memory_budget_bytes,
+            check_patience,
+            proof_share,
+            on_start_failure: typed.plugins.on_start_failure,
             tenants,
+            is_whole: false,
         })
     }
 }

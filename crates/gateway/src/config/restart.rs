@@ -11,6 +11,7 @@ impl Config {
             ("server.max_body_bytes", before.max_body_bytes != config.max_body_bytes),
             ("server.log_format", before.log_format != config.log_format),
             ("server.trusted_proxies", before.trusted_proxies != config.trusted_proxies),
+            ("server.ready_when_degraded", before.ready_when_degraded != config.ready_when_degraded),
             ("dialects", before.dialects != config.dialects),
             ("limits", before.limits != config.limits),
             ("traffic", before.traffic != config.traffic),
@@ -20,6 +21,9 @@ impl Config {
             ("plugins.dir", before.plugins_dir != config.plugins_dir),
             ("plugins.watch_seconds", before.watch != config.watch),
             ("plugins.memory_budget_bytes", before.memory_budget_bytes != config.memory_budget_bytes),
+            ("plugins.check_patience_ms", before.check_patience != config.check_patience),
+            ("plugins.proof_share", before.proof_share != config.proof_share),
+            ("plugins.on_start_failure", before.on_start_failure != config.on_start_failure),
         ];
         changes.into_iter().filter(|(_, is_changed)| *is_changed).map(|(setting, _)| setting)
     }

@@ -30,7 +30,7 @@ fn token_for(operation: &Value) -> &'static str {
 
 fn fields(value: &Value) -> BTreeSet<&str> {
     // Optional fields that depend on earlier writes.
-    let optional = ["before", "deactivated", "display", "expires", "last", "reason", "shadow"];
+    let optional = ["before", "deactivated", "display", "expires", "last", "problem", "reason", "shadow"];
     let fields = value.as_object().into_iter().flat_map(|object| object.keys());
     fields.map(String::as_str).filter(|field| !optional.contains(field)).collect()
 }

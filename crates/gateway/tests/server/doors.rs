@@ -479,6 +479,7 @@ const WITHOUT: &[&str] = &[
     "portcullis export",
     "portcullis plugin",
     "portcullis token",
+    "portcullis verify",
     "portcullis help",
 ];
 

@@ -114,7 +114,9 @@ fn a_plugin_that_can_not_be_loaded_refuses_the_start_and_says_why() {
     std::fs::create_dir(folder.path().join("plugins")).unwrap();
     let file = folder.path().join("plugins/noise.wasm");
     let config = |plugin: &str, options: &str| {
-        format!("{SERVER}[[tenants]]\nid = 'a'\nplugin = '{plugin}'\nplugin_options = {{ {options} }}\n")
+        format!(
+            "{SERVER}on_start_failure = \"refuse\"\n[[tenants]]\nid = 'a'\nplugin = '{plugin}'\nplugin_options = {{ {options} }}\n"
+        )
     };
     std::fs::write(&file, [0x7f, 0x45, 0x4c, 0x46, 0x99]).unwrap();
     let message = refused_start(folder.path(), &config("noise", ""));

@@ -22,7 +22,8 @@ fn a_reload_applies_tenants_senders_and_tokens() {
             "id = \"initech\"\ntokens = [\"initech-secret\"]",
         );
     let server = SERVER.replace("\"admin-secret\"", "\"admin-new\"");
-    write(&gateway, &format!("{server}{tenants}"));
+    // It removes a tenant and a sender, so it has to say that it is whole.
+    write(&gateway, &format!("{server}{tenants}\n# end\n"));
     gateway.until("the new sender is there", |gateway| {
         gateway.api("GET", "/senders/returns/status", ACME, None).status == 200
     });
@@ -93,4 +94,49 @@ fn a_conflict_with_a_tenant_of_the_api_changes_nothing() {
         true,
         "what was chosen while running is still kept"
     );
+}
+
+/// The file's text up to each place where a table begins, which is a valid file.
+fn cut_at_tables(text: &str) -> Vec<&str> {
+    text.match_indices("\n[[tenants").map(|(at, _)| &text[..at]).collect()
+}
+
+#[test]
+fn a_torn_file_removes_nothing() {
+    let gateway = Gateway::start();
+    gateway.block("+46732001122");
+    let whole = format!("{SERVER}{TENANTS}");
+    let cuts = cut_at_tables(&whole);
+    assert_eq!(cuts.len(), 5, "two tenants with three senders");
+    for cut in cuts {
+        write(&gateway, cut);
+        let lines = || gateway.log_lines("so it may be torn");
+        let before = lines();
+        gateway.hang_up();
+        gateway.until("it is refused", |_| lines() > before);
+        gateway.get("/senders/sales/status").ok();
+        gateway.api("GET", "/senders/support/status", GLOBEX, None).ok();
+        assert_eq!(gateway.verdict("+46732001122"), "block");
+    }
+    assert!(gateway.logged("(globex)") && gateway.logged("`# end`"));
+    // Less than a tenant or a sender may go without further ado.
+    write(&gateway, &whole.replace("default_region = \"SE\"\n", ""));
+    gateway.until("it is applied", |gateway| gateway.log_lines("applied the configuration file") == 1);
+}
+
+#[test]
+fn a_file_that_says_that_it_is_whole_may_remove_anything_and_is_missed_later() {
+    let whole = format!("{SERVER}{TENANTS}# end\n");
+    let gateway = Gateway::with(&whole);
+    // Only a table of settings is cut off, which no comparison of tenants would notice.
+    let torn = whole.replace("default_region = \"SE\"\n", "").replace("# end\n", "");
+    write(&gateway, &torn);
+    gateway.until("it is refused", |gateway| {
+        gateway.logged("ends with the line `# end`, and this one does not")
+    });
+    assert_eq!(gateway.verdict("0732001122"), "allow", "national numbers are still read");
+    let (one, _) = whole.split_once("\n[[tenants]]\nid = \"globex\"").unwrap();
+    write(&gateway, &format!("{one}\n# end\n"));
+    gateway.until("it is applied", |gateway| gateway.api("GET", "/status", GLOBEX, None).status == 401);
+    gateway.get("/status").ok();
 }

@@ -1,6 +1,7 @@
 //! Tests of the gateway binary over HTTP.
 
 mod admin;
+mod attacks;
 mod checks;
 mod configuration;
 mod descriptors;
@@ -17,6 +18,8 @@ mod hang_up;
 mod history;
 mod holds;
 mod limits;
+mod lost_ledger;
+mod neighbours;
 mod raw;
 mod refusals;
 mod restarts;

@@ -111,7 +111,7 @@ impl Default for Surroundings {
     }
 }
 
-fn spawn(folder: &Path, surroundings: Surroundings) -> Child {
+fn spawn(folder: &Path, surroundings: Surroundings, options: &[&str]) -> Child {
     let program = env!("CARGO_BIN_EXE_portcullis");
     let mut command = match surroundings.open_files {
         None => Command::new(program),
@@ -127,6 +127,7 @@ fn spawn(folder: &Path, surroundings: Surroundings) -> Child {
     }
     command
         .args(["serve", "--config", "portcullis.toml"])
+        .args(options)
         .current_dir(folder)
         .env_remove("PORTCULLIS_MASTER_KEY")
         .env("PORTCULLIS_LOG", surroundings.log)
@@ -139,8 +140,13 @@ fn spawn(folder: &Path, surroundings: Surroundings) -> Child {
 
 /// Starts a gateway that must fail to start, and returns its standard error.
 pub(crate) fn refused_start(folder: &Path, config: &str) -> String {
+    refused_start_with(folder, config, &[])
+}
+
+/// Starts a gateway with further options that must fail to start, and returns its standard error.
+pub(crate) fn refused_start_with(folder: &Path, config: &str, options: &[&str]) -> String {
     std::fs::write(folder.join("portcullis.toml"), config).unwrap();
-    let output = spawn(folder, Surroundings::default()).wait_with_output().unwrap();
+    let output = spawn(folder, Surroundings::default(), options).wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2), "the start must be refused");
     String::from_utf8(output.stderr).unwrap()
 }
@@ -253,8 +259,30 @@ impl Gateway {
     }
 
     fn run_again(&mut self) {
+        self.run_again_with(&[]);
+    }
+
+    /// Starts the gateway again, after it has ended, without waiting until it is ready.
+    pub(crate) fn start_again(&mut self) {
         (self.process, self.url, self.log) = run(self.folder.path(), Surroundings::default());
+    }
+
+    /// Starts the gateway again, with further options, after it has ended.
+    pub(crate) fn run_again_with(&mut self, options: &[&str]) {
+        (self.process, self.url, self.log) = run_with(self.folder.path(), Surroundings::default(), options);
         self.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+    }
+
+    /// Kills the gateway with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Stops the gateway with SIGTERM.
+    pub(crate) fn stop(&mut self) {
+        self.terminate();
+        assert!(self.wait().success());
     }
 
     pub(crate) fn terminate(&self) {
@@ -276,7 +304,16 @@ impl Gateway {
 
     /// Polls until `holds` returns true, for at most [`LONG`].
     pub(crate) fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + LONG;
+        self.until_within(LONG, what, holds);
+    }
+
+    /// Polls until `holds` returns true, for several minutes: what waits for many compilations.
+    pub(crate) fn until_long(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        self.until_within(15 * LONG, what, holds);
+    }
+
+    fn until_within(&self, time: Duration, what: &str, holds: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + time;
         while !holds(self) {
             assert!(Instant::now() < deadline, "never {what}; the log:\n{}", self.log.text.lock().unwrap());
             thread::yield_now();
@@ -335,7 +372,13 @@ impl Gateway {
 
     /// Uploads a component.
     pub(crate) fn put_plugin(&self, name: &str, component: &[u8]) -> Answer {
+        self.put_plugin_within(name, component, LONG)
+    }
+
+    /// Uploads a component, and waits so long for the answer.
+    pub(crate) fn put_plugin_within(&self, name: &str, component: &[u8], time: Duration) -> Answer {
         let request = self.agent.put(format!("{}/portcullis/v1/admin/plugins/{name}", self.url));
+        let request = request.config().timeout_global(Some(time)).build();
         let request = request.header("authorization", format!("Bearer {ADMIN}"));
         Answer::of(request.content_type("application/wasm").send(component).unwrap())
     }
@@ -365,6 +408,11 @@ impl Gateway {
     pub(crate) fn hang_up(&self) {
         let kill = Command::new("kill").arg("-HUP").arg(self.process.id().to_string()).status().unwrap();
         assert!(kill.success());
+    }
+
+    /// The number of lines of the log that contain this text.
+    pub(crate) fn log_lines(&self, text: &str) -> usize {
+        self.log.text.lock().unwrap().lines().filter(|line| line.contains(text)).count()
     }
 
     pub(crate) fn logged(&self, text: &str) -> bool {
@@ -436,7 +484,11 @@ fn without_request_id(line: &str) -> String {
 }
 
 fn run(folder: &Path, surroundings: Surroundings) -> (Child, String, Log) {
-    let mut process = spawn(folder, surroundings);
+    run_with(folder, surroundings, &[])
+}
+
+fn run_with(folder: &Path, surroundings: Surroundings, options: &[&str]) -> (Child, String, Log) {
+    let mut process = spawn(folder, surroundings, options);
     let mut log = Log::of(&mut process);
     let mut line = String::new();
     let mut stdout = BufReader::new(process.stdout.take().unwrap());

@@ -3,17 +3,18 @@
 use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
+use portcullis_keys::{Seal, TenantKeys};
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::{CachedStatement, Connection, Row};
 
 use super::Sqlite;
 use super::lists::unsigned;
+use super::sums::{HOLD, Sums, columns, length};
 use crate::actor::Actor;
 use crate::changes::Seq;
 use crate::entry::{Entry, Filter, Page, Paging, StatusFilter};
 use crate::error::LedgerError;
 use crate::hold::{Hold, HoldKind, Holds};
-use crate::keys::{Seal, TenantKeys};
 use crate::source::Source;
 use crate::store::{self, ListRow};
 use crate::text::{self, RowContext, Texts};
@@ -33,13 +34,13 @@ macro_rules! actor_of {
 }
 pub(super) use actor_of;
 
-/// The columns of `entries` that [`entry`] reads.
+/// The columns of `entries` that [`entry`] and [`sum`] read.
 const COLUMNS: &str = concat!(
     "subject, directions, source, sequence, ",
     actor_of!("actor"),
     ", ",
     actor_of!("lifted_by"),
-    ", created, updated, deactivated, expires, sealed, kind, own, ever, since, requested"
+    ", created, updated, deactivated, expires, sealed, kind, own, ever, since, requested, actor, lifted_by"
 );
 
 /// SQL for the directions that were ever blocked.
@@ -133,6 +134,47 @@ fn entry(connection: &Connection, row: &Row<'_>, list: ListRow, seal: &Seal) -> 
     })
 }
 
+/// The sum of an entry's rows, as they are stored.
+fn sum(
+    connection: &Connection,
+    row: &Row<'_>,
+    list: ListRow,
+    subject: Subject,
+    sums: Sums,
+) -> Result<u64, LedgerError> {
+    let [directions, source, sequence] = columns(row, 1)?;
+    let [created, updated, deactivated, expires] = columns(row, 6)?;
+    let sealed = row.get_ref(10)?.as_blob_or_null().map_err(|_| LedgerError::damaged(WHAT))?;
+    let [kind, own, ever, since, requested, actor, lifted_by] = columns(row, 11)?;
+    let (list, subject) = (list.id, subject.get().cast_signed());
+    let mut sum = sums.entry(&[
+        Some(list),
+        Some(subject),
+        directions,
+        source,
+        sequence,
+        actor,
+        created,
+        updated,
+        lifted_by,
+        deactivated,
+        expires,
+        length(sealed),
+        kind,
+        own,
+        ever,
+        since,
+        requested,
+    ]);
+    if own.is_some() {
+        let sql = format!("SELECT {HOLD} FROM holds WHERE list = ?1 AND subject = ?2");
+        for hold in connection.prepare_cached(&sql)?.query_map((list, subject), |row| columns(row, 0))? {
+            sum ^= sums.hold(&hold?);
+        }
+    }
+    Ok(sum)
+}
+
 fn further_holds(
     connection: &Connection,
     list: ListRow,
@@ -191,6 +233,18 @@ impl<'a> Lookup<'a> {
     pub(super) fn get(&mut self, subject: Subject) -> Result<Option<Entry>, LedgerError> {
         let mut rows = self.statement.query((self.list.id, subject.get().cast_signed()))?;
         rows.next()?.map(|row| entry(self.connection, row, self.list, self.seal)).transpose()
+    }
+
+    /// The entry, and the sum of its rows.
+    pub(super) fn get_with_sum(
+        &mut self,
+        subject: Subject,
+        sums: Sums,
+    ) -> Result<Option<(Entry, u64)>, LedgerError> {
+        let mut rows = self.statement.query((self.list.id, subject.get().cast_signed()))?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let sum = sum(self.connection, row, self.list, subject, sums)?;
+        Ok(Some((entry(self.connection, row, self.list, self.seal)?, sum)))
     }
 }
 

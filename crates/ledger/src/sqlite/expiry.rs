@@ -1,20 +1,21 @@
 //! Expiry of holds.
 
 use jiff::Timestamp;
+use portcullis_keys::Scope;
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::Connection;
 
 use super::Sqlite;
 use super::actors::Actors;
 use super::entries::{directions, kind, subject, time};
-use super::lists::{position, set_position, unsigned};
+use super::lists::{Position, position, set_position, unsigned};
+use super::sums::{Changed, Sums};
 use super::trail::Trail;
 use crate::actor::Actor;
-use crate::changes::{Census, Seq};
+use crate::changes::Seq;
 use crate::error::LedgerError;
 use crate::hold::{Coverage, HoldKind};
 use crate::record::Record;
-use crate::scope::Scope;
 use crate::store::{self, ExpiredIn, ListRow, MAX_EXPIRED_AT_ONCE, TenantRow};
 use crate::write::Outcome;
 
@@ -22,10 +23,11 @@ const WHAT: &str = "list of lists";
 
 impl store::Expiry for Sqlite {
     fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError> {
+        let sums = self.sums;
         self.write(MAX_EXPIRED_AT_ONCE, move |connection| {
             let due = due(connection, now)?;
             due.chunk_by(|one, other| one.list == other.list)
-                .map(|holds| end(connection, holds, now))
+                .map(|holds| end(connection, holds, now, sums))
                 .collect()
         })
     }
@@ -79,7 +81,7 @@ fn due(connection: &Connection, now: Timestamp) -> Result<Vec<Due>, LedgerError>
 }
 
 /// Lifts these holds of one list. Texts are not changed, so this needs no tenant keys.
-fn end(connection: &Connection, holds: &[Due], now: Timestamp) -> Result<ExpiredIn, LedgerError> {
+fn end(connection: &Connection, holds: &[Due], now: Timestamp, sums: Sums) -> Result<ExpiredIn, LedgerError> {
     let list = holds.first().map(|due| due.list).ok_or(LedgerError::Defect)?;
     let (tenant_id, tenant, scope): (i64, String, String) = connection
         .prepare_cached(
@@ -94,6 +96,8 @@ fn end(connection: &Connection, holds: &[Due], now: Timestamp) -> Result<Expired
         expiry: Actors::new(connection, list).id(&Actor::expiry())?,
         trail: Trail::new(connection, list)?,
         position: position(connection, list.id)?,
+        sums,
+        changed: Changed::default(),
         now,
     };
     let mut count = 0;
@@ -102,6 +106,7 @@ fn end(connection: &Connection, holds: &[Due], now: Timestamp) -> Result<Expired
         count += 1;
     }
     set_position(connection, list.id, work.position)?;
+    work.changed.store(connection, list.id)?;
     Ok(ExpiredIn {
         tenant: tenant.parse().map_err(|_| LedgerError::damaged(WHAT))?,
         scope: Scope::from_stored(&scope).map_err(|_| LedgerError::damaged(WHAT))?,
@@ -115,7 +120,9 @@ struct Ending<'a> {
     /// The row id of [`Actor::expiry`].
     expiry: i64,
     trail: Trail<'a>,
-    position: Census,
+    position: Position,
+    sums: Sums,
+    changed: Changed,
     now: Timestamp,
 }
 
@@ -123,10 +130,12 @@ impl Ending<'_> {
     /// Lifts expired holds of one entry.
     fn end(&mut self, subject: Subject, due: &[Due]) -> Result<(), LedgerError> {
         let key = (self.list.id, subject.get().cast_signed());
+        let sum = self.sums.of_subject(self.connection, key.0, key.1)?;
         let (first, previous, mut coverage) = self.entry(key)?;
+        self.check_due(key, first, due)?;
         let was = coverage.blocked();
-        self.position.sequence = self.position.sequence.next();
-        let sequence = self.position.sequence;
+        self.position.census.sequence = self.position.census.sequence.next();
+        let sequence = self.position.census.sequence;
         for (step, due) in (0..).zip(due) {
             let kind = kind(due.kind)?;
             let before = coverage;
@@ -166,8 +175,8 @@ impl Ending<'_> {
         }
         let blocked = coverage.blocked();
         if blocked.is_none() && !was.is_none() {
-            let active = self.position.active.checked_sub(1);
-            self.position.active = active.ok_or(LedgerError::damaged("counter"))?;
+            let active = self.position.census.active.checked_sub(1);
+            self.position.census.active = active.ok_or(LedgerError::damaged("counter"))?;
         }
         let first_ends = due.iter().any(|due| due.kind == first.code());
         self.connection
@@ -192,6 +201,24 @@ impl Ending<'_> {
                 first_ends,
                 self.expiry,
             ))?;
+        self.changed.add(subject, sum, self.sums.of_subject(self.connection, key.0, key.1)?);
+        self.position.note_change(self.sums, subject, (was, previous), (blocked, sequence));
+        Ok(())
+    }
+
+    /// Checks that the rows say that they are due, as the index does: a flipped bit in either must not lift a hold early.
+    fn check_due(&self, key: (i64, i64), first: HoldKind, due: &[Due]) -> Result<(), LedgerError> {
+        for due in due {
+            let sql = match due.kind == first.code() {
+                true => "SELECT expires FROM entries WHERE list = ?1 AND subject = ?2 AND kind = ?3",
+                false => "SELECT expires FROM holds WHERE list = ?1 AND subject = ?2 AND kind = ?3",
+            };
+            let expires: Option<i64> =
+                self.connection.prepare_cached(sql)?.query_row((key.0, key.1, due.kind), |row| row.get(0))?;
+            if expires.is_none_or(|expires| expires > self.now.as_millisecond()) {
+                return Err(LedgerError::damaged("index of expiries"));
+            }
+        }
         Ok(())
     }
 

@@ -8,6 +8,14 @@ use crate::error::LedgerError;
 /// as the types that they are stored as.
 impl From<Error> for LedgerError {
     fn from(error: Error) -> Self {
+        if let Error::InvalidColumnType(..)
+        | Error::IntegralValueOutOfRange(..)
+        | Error::FromSqlConversionFailure(..)
+        | Error::Utf8Error(..) = error
+        {
+            // No row is written like this. The error may contain the value.
+            return LedgerError::damaged("row");
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => LedgerError::Full(error.into()),
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {

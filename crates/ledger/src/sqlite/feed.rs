@@ -3,30 +3,77 @@
 use std::num::NonZeroUsize;
 
 use portcullis_msisdn::{Directions, Subject};
-use rusqlite::OptionalExtension as _;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Sqlite;
 use super::entries::{as_limit, directions, first_after, subject};
-use super::lists::{position, unsigned};
+use super::lists::{Position, position, unsigned};
+use super::sums::part_of;
 use crate::changes::{Change, Changes, Seq};
-use crate::error::LedgerError;
+use crate::error::{Altered, LedgerError};
 use crate::store::{self, ListRow};
+
+fn look_up(
+    connection: &Connection,
+    list: ListRow,
+    subjects: &[Subject],
+) -> Result<Vec<Directions>, LedgerError> {
+    let mut found =
+        connection.prepare_cached("SELECT directions FROM entries WHERE list = ?1 AND subject = ?2")?;
+    let look_up = |subject: &Subject| {
+        let bits = found.query_row((list.id, subject.get().cast_signed()), |row| row.get(0)).optional()?;
+        bits.map_or(Ok(Directions::NONE), directions)
+    };
+    subjects.iter().map(look_up).collect()
+}
 
 impl store::Feed for Sqlite {
     fn directions(&self, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError> {
-        self.read(|connection| {
-            let mut found = connection
-                .prepare_cached("SELECT directions FROM entries WHERE list = ?1 AND subject = ?2")?;
-            let mut look_up = |subject: &Subject| {
-                let bits =
-                    found.query_row((list.id, subject.get().cast_signed()), |row| row.get(0)).optional()?;
-                bits.map_or(Ok(Directions::NONE), directions)
-            };
-            subjects.iter().map(&mut look_up).collect()
-        })
+        self.damage.refuse_list(list)?;
+        let found = self.read(|connection| {
+            for subject in subjects {
+                let part = part_of(subject.get().cast_signed());
+                if !self.damage.is_checked(list, part) {
+                    let last = self.sums.read(connection, list.id, part, |_| Ok(true))?;
+                    self.damage.note_checked(list, part, last);
+                }
+            }
+            look_up(connection, list, subjects)
+        });
+        self.damage.note_list(list, found)
+    }
+
+    fn sample_directions(&self, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError> {
+        self.read(|connection| look_up(connection, list, subjects))
     }
 
     fn members(
+        &self,
+        list: ListRow,
+        after: Option<Subject>,
+        limit: NonZeroUsize,
+    ) -> Result<Vec<(Subject, Directions)>, LedgerError> {
+        let first = first_after(after);
+        let read = self.read(|connection| {
+            let mut members = Vec::new();
+            let last = self.sums.read(connection, list.id, part_of(first), |columns| {
+                let [_, Some(found), Some(blocked), ..] = *columns else {
+                    return Err(LedgerError::damaged("row of an entry"));
+                };
+                // In a part, others precede the first one.
+                if found >= first && blocked != 0 {
+                    members.push((subject(found)?, directions(blocked)?));
+                }
+                Ok(members.len() >= limit.get())
+            })?;
+            self.damage.note_checked(list, part_of(first), last);
+            members.truncate(limit.get());
+            Ok(members)
+        });
+        self.damage.note_list(list, read)
+    }
+
+    fn sample(
         &self,
         list: ListRow,
         after: Option<Subject>,
@@ -46,10 +93,24 @@ impl store::Feed for Sqlite {
         })
     }
 
+    fn check_changes(&self, list: ListRow, since: Seq) -> Result<(), LedgerError> {
+        let since = i64::try_from(since.get()).unwrap_or(i64::MAX);
+        self.read(|connection| {
+            let Position { saved, changed, .. } = position(connection, list.id)?;
+            let is_whole =
+                saved == Some(since) && self.sums.of_changes(connection, list.id, since)? == changed;
+            if is_whole { Ok(()) } else { Err(LedgerError::altered("list", Altered::Changes)) }
+        })
+    }
+
+    fn is_damaged(&self, list: ListRow) -> bool {
+        self.damage.is_list(list)
+    }
+
     fn changes_since(&self, list: ListRow, since: Seq, limit: NonZeroUsize) -> Result<Changes, LedgerError> {
         let since = i64::try_from(since.get()).unwrap_or(i64::MAX);
         self.read(|connection| {
-            let sequence = position(connection, list.id)?.sequence;
+            let sequence = position(connection, list.id)?.census.sequence;
             let mut changes = connection
                 .prepare_cached(
                     "SELECT subject, directions, sequence FROM entries
@@ -64,7 +125,13 @@ impl store::Feed for Sqlite {
                     })
                 })?
                 .collect::<Result<Vec<Change>, LedgerError>>()?;
+            // The latest change is always that of an entry.
+            let last = changes.last().map(|last| last.sequence);
+            let is_behind = sequence.get().cast_signed() > since && last.is_none_or(|last| last < sequence);
             let more = changes.len() > limit.get();
+            if is_behind && !more {
+                return Err(LedgerError::altered("list", Altered::Changes));
+            }
             changes.truncate(limit.get());
             Ok(Changes { changes, sequence, more })
         })

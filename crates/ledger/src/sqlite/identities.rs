@@ -1,6 +1,7 @@
 //! The `identities` table: who a user id is.
 
 use jiff::Timestamp;
+use portcullis_keys::{Scope, TenantKeys, UserId};
 use portcullis_msisdn::{Directions, Permutation, Person, ReservedId, Revealed, Subject};
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -8,16 +9,14 @@ use super::Sqlite;
 use super::entries::{Lookup, subject, time};
 use super::lists::unsigned;
 use super::moves::Moves;
+use super::sums::{Sums, are_people_whole, change_people};
 use super::trail::wish_at;
 use super::write::write_entries;
 use crate::actor::Actor;
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::hold::{Hold, HoldKind};
-use crate::identity::UserId;
-use crate::keys::TenantKeys;
 use crate::link::{Link, Linked};
-use crate::scope::Scope;
 use crate::store::{self, ListRow, TenantRow};
 use crate::time::{is_older, now};
 use crate::write::{Block, Unblock, Whom, Write};
@@ -51,16 +50,30 @@ fn context(id: i64) -> Vec<u8> {
     [b"user id".as_slice(), &id.to_be_bytes()].concat()
 }
 
+/// Decrypts a user id.
+pub(super) fn open(keys: &TenantKeys, id: i64, sealed: &[u8]) -> Result<UserId, LedgerError> {
+    let text = keys.text_seal().open(&context(id), sealed);
+    let text = text.map_err(|error| LedgerError::unsealed(WHAT, error))?;
+    let user = String::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    user.ok_or(LedgerError::damaged(WHAT))
+}
+
 /// The persons of one tenant.
 pub(super) struct People<'a> {
     connection: &'a Connection,
     tenant: i64,
     keys: &'a TenantKeys,
+    sums: Sums,
 }
 
 impl<'a> People<'a> {
-    pub(super) fn new(connection: &'a Connection, tenant: TenantRow, keys: &'a TenantKeys) -> Self {
-        People { connection, tenant: tenant.0, keys }
+    pub(super) fn new(
+        connection: &'a Connection,
+        tenant: TenantRow,
+        keys: &'a TenantKeys,
+        sums: Sums,
+    ) -> Self {
+        People { connection, tenant: tenant.0, keys, sums }
     }
 
     fn find(&self, user: &UserId) -> Result<Option<Row>, LedgerError> {
@@ -99,8 +112,15 @@ impl<'a> People<'a> {
         if added == 0 {
             return Err(LedgerError::TenantForgotten);
         }
+        change_people(self.connection, self.tenant, self.sum_of([id])?)?;
         let id = ReservedId::new(unsigned(id)?).ok_or(LedgerError::damaged(WHAT))?;
         Ok(Row { id, person: None, tied: None })
+    }
+
+    /// The sum of these identities, as they are stored.
+    fn sum_of(&self, ids: impl IntoIterator<Item = i64>) -> Result<u64, LedgerError> {
+        ids.into_iter()
+            .try_fold(0, |sum, id| Ok(sum ^ self.sums.of_identity(self.connection, self.tenant, id)?))
     }
 
     /// The person known as `subject`: by a number, an id, or an unknown value.
@@ -139,7 +159,7 @@ impl<'a> People<'a> {
     }
 
     fn moves(&self) -> Moves<'_> {
-        Moves::new(self.connection, self.tenant, self.keys.permutation())
+        Moves::new(self.connection, self.tenant, self.keys.permutation(), self.sums)
     }
 
     /// Where the entries of the linked identities are from now on, and since when.
@@ -200,7 +220,7 @@ impl<'a> People<'a> {
                 continue;
             }
             let writes = writes.iter().map(|write| (write, u64::MAX));
-            let written = write_entries(self.connection, list, self.keys, writes)?;
+            let written = write_entries(self.connection, list, self.keys, self.sums, writes)?;
             if written.iter().any(|written| written.outcome.changed()) {
                 changed.push(scope);
             }
@@ -237,31 +257,37 @@ impl<'a> People<'a> {
 
     fn settle(&self, row: &Row, home: Home) -> Result<(), LedgerError> {
         let own = self.keys.permutation().reserved(row.id) == home.subject;
+        let id = row.id.index().cast_signed();
+        let before = self.sum_of([id])?;
         self.connection
             .prepare_cached("UPDATE identities SET person = ?3, tied = ?4 WHERE tenant = ?1 AND id = ?2")?
             .execute((
                 self.tenant,
-                row.id.index().cast_signed(),
+                id,
                 (!own).then(|| home.subject.get().cast_signed()),
                 home.since.filter(|_| !own).map(Timestamp::as_millisecond),
             ))?;
-        Ok(())
+        change_people(self.connection, self.tenant, before ^ self.sum_of([id])?)
     }
 
     /// Moves all persons under `from`, except those known to have been there later.
     fn move_all(&self, from: Subject, home: Home) -> Result<(), LedgerError> {
-        self.connection
+        let since = home.since.map(Timestamp::as_millisecond);
+        let ids: Vec<i64> = self
+            .connection
             .prepare_cached(
-                "UPDATE identities SET person = ?3, tied = ?4
-                 WHERE tenant = ?1 AND person = ?2 AND coalesce(tied <= ?4, true)",
+                "SELECT id FROM identities WHERE tenant = ?1 AND person = ?2 AND coalesce(tied <= ?3, true)",
             )?
-            .execute((
-                self.tenant,
-                from.get().cast_signed(),
-                home.subject.get().cast_signed(),
-                home.since.map(Timestamp::as_millisecond),
-            ))?;
-        Ok(())
+            .query_map((self.tenant, from.get().cast_signed(), since), |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let before = self.sum_of(ids.iter().copied())?;
+        let mut update = self
+            .connection
+            .prepare_cached("UPDATE identities SET person = ?3, tied = ?4 WHERE tenant = ?1 AND id = ?2")?;
+        for id in &ids {
+            update.execute((self.tenant, id, home.subject.get().cast_signed(), since))?;
+        }
+        change_people(self.connection, self.tenant, before ^ self.sum_of(ids)?)
     }
 
     /// Whether a user id whose entries are elsewhere must move to `home`.
@@ -443,6 +469,26 @@ fn carried(hold: &Hold, there: &[Entry], to: Subject) -> Vec<Write> {
 }
 
 impl store::Persons for Sqlite {
+    fn check_people(&self, tenant: TenantRow) -> Result<(), LedgerError> {
+        match self.read(|connection| are_people_whole(connection, tenant.0, self.sums)) {
+            Ok(true) => self.damage.refuse_people(tenant),
+            Ok(false) => {
+                self.damage.note_people(tenant);
+                self.damage.refuse_people(tenant)
+            }
+            Err(error) => {
+                if let LedgerError::Damaged { .. } = error {
+                    self.damage.note_people(tenant);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn are_people_damaged(&self, tenant: TenantRow) -> bool {
+        self.damage.are_people(tenant)
+    }
+
     /// The first of the person's subjects is the one that the entries are under.
     fn person_of_user(
         &self,
@@ -450,8 +496,9 @@ impl store::Persons for Sqlite {
         keys: &TenantKeys,
         user: &UserId,
     ) -> Result<Option<Person>, LedgerError> {
+        self.damage.refuse_people(tenant)?;
         self.read(|connection| {
-            let row = People::new(connection, tenant, keys).find(user)?;
+            let row = People::new(connection, tenant, keys, self.sums).find(user)?;
             let permutation = keys.permutation();
             Ok(row.map(|row| permutation.person_of(row.home(permutation))))
         })
@@ -466,9 +513,9 @@ impl store::Persons for Sqlite {
         if let Some(person) = self.person_of_user(tenant, keys, user)? {
             return Ok(person);
         }
-        let (keys, user) = (keys.clone(), user.clone());
+        let (keys, user, sums) = (keys.clone(), user.clone(), self.sums);
         self.write(1, move |connection| {
-            let row = People::new(connection, tenant, &keys).ensure(&user)?;
+            let row = People::new(connection, tenant, &keys, sums).ensure(&user)?;
             let permutation = keys.permutation();
             Ok(permutation.person_of(row.home(permutation)))
         })
@@ -480,15 +527,17 @@ impl store::Persons for Sqlite {
         keys: &TenantKeys,
         subject: Subject,
     ) -> Result<Person, LedgerError> {
-        self.read(|connection| People::new(connection, tenant, keys).known_as(subject))
+        self.read(|connection| People::new(connection, tenant, keys, self.sums).known_as(subject))
     }
 
     fn link(&self, tenant: TenantRow, keys: &TenantKeys, link: Link) -> Result<Linked, LedgerError> {
-        if self.read(|connection| People::new(connection, tenant, keys).is_linked(&link))? {
+        if self.read(|connection| People::new(connection, tenant, keys, self.sums).is_linked(&link))? {
             return Ok(Linked::default());
         }
-        let keys = keys.clone();
-        self.write(link.users.len() + 1, move |connection| People::new(connection, tenant, &keys).link(&link))
+        let (keys, sums) = (keys.clone(), self.sums);
+        self.write(link.users.len() + 1, move |connection| {
+            People::new(connection, tenant, &keys, sums).link(&link)
+        })
     }
 
     fn ids_of(
@@ -497,7 +546,7 @@ impl store::Persons for Sqlite {
         keys: &TenantKeys,
         person: &[Subject],
     ) -> Result<Vec<Subject>, LedgerError> {
-        self.read(|connection| People::new(connection, tenant, keys).ids_of(person))
+        self.read(|connection| People::new(connection, tenant, keys, self.sums).ids_of(person))
     }
 
     fn user_of(
@@ -514,11 +563,6 @@ impl store::Persons for Sqlite {
                 .optional()?)
         })?;
         let Some(sealed) = sealed else { return Ok(None) };
-        let text = keys
-            .text_seal()
-            .open(&context(id), &sealed)
-            .map_err(|error| LedgerError::unsealed(WHAT, error))?;
-        let user = String::from_utf8(text).ok().and_then(|text| text.parse().ok());
-        user.map(Some).ok_or(LedgerError::damaged(WHAT))
+        open(keys, id, &sealed).map(Some)
     }
 }

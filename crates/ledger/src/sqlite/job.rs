@@ -3,11 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
 
+use portcullis_keys::TenantKeys;
 use rusqlite::Connection;
 
+use super::sums::Sums;
 use super::write::write_all;
 use crate::error::LedgerError;
-use crate::keys::TenantKeys;
 use crate::store::ListRow;
 use crate::write::{Write, Written};
 
@@ -43,6 +44,7 @@ pub(super) struct Task<T, F> {
 pub(super) struct EntryWrites {
     pub(super) list: ListRow,
     pub(super) keys: TenantKeys,
+    pub(super) sums: Sums,
     pub(super) writes: Vec<Write>,
     /// The maximum number of active entries.
     pub(super) max_active: u64,
@@ -61,8 +63,13 @@ impl<T> Answer<T> {
     }
 
     fn send(self, afterwards: Result<(), LedgerError>) {
+        let answer = match (self.result, afterwards) {
+            // The job was not run.
+            (Err(LedgerError::Closed), Err(error)) => Err(error),
+            (result, afterwards) => result.and_then(|value| afterwards.map(|()| value)),
+        };
         // Fails only if the caller's thread is gone.
-        let _ = self.caller.send(self.result.and_then(|value| afterwards.map(|()| value)));
+        let _ = self.caller.send(answer);
     }
 }
 

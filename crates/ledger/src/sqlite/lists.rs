@@ -1,12 +1,13 @@
 //! The `lists` table.
 
+use portcullis_keys::{Scope, TenantId};
+use portcullis_msisdn::{Directions, Subject};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Sqlite;
+use super::sums::{Sums, change_catalogue};
 use crate::changes::{Census, Seq};
 use crate::error::LedgerError;
-use crate::name::TenantId;
-use crate::scope::Scope;
 use crate::store::{self, ListRow, TenantRow};
 
 /// Converts a value that is never negative.
@@ -14,21 +15,53 @@ pub(super) fn unsigned(value: i64) -> Result<u64, LedgerError> {
     u64::try_from(value).map_err(|_| LedgerError::damaged("counter"))
 }
 
-pub(super) fn position(connection: &Connection, list: i64) -> Result<Census, LedgerError> {
-    let (sequence, active) = connection
-        .prepare_cached("SELECT sequence, active FROM lists WHERE id = ?1")?
-        .query_row([list], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-        .ok_or(LedgerError::TenantForgotten)?;
-    Ok(Census { sequence: Seq::new(unsigned(sequence)?), active: unsigned(active)? })
+/// Where a list is.
+#[derive(Clone, Copy)]
+pub(super) struct Position {
+    pub(super) census: Census,
+    /// The sequence number of the saved state that may be loaded.
+    pub(super) saved: Option<i64>,
+    /// The sum of the entries that changed since.
+    pub(super) changed: u64,
 }
 
-pub(super) fn set_position(connection: &Connection, list: i64, position: Census) -> Result<(), LedgerError> {
-    connection.prepare_cached("UPDATE lists SET sequence = ?2, active = ?3 WHERE id = ?1")?.execute((
-        list,
-        position.sequence.get().cast_signed(),
-        position.active.cast_signed(),
-    ))?;
+impl Position {
+    /// Call it for each entry whose sequence number changes, with its directions and number before and after.
+    pub(super) fn note_change(
+        &mut self,
+        sums: Sums,
+        subject: Subject,
+        before: (Directions, Seq),
+        after: (Directions, Seq),
+    ) {
+        let Some(saved) = self.saved else { return };
+        for (directions, sequence) in [before, after] {
+            if sequence.get().cast_signed() > saved {
+                self.changed ^= sums.change(subject, directions, sequence);
+            }
+        }
+    }
+}
+
+pub(super) fn position(connection: &Connection, list: i64) -> Result<Position, LedgerError> {
+    let (sequence, active, saved, changed): (i64, i64, Option<i64>, i64) = connection
+        .prepare_cached("SELECT sequence, active, saved, changed FROM lists WHERE id = ?1")?
+        .query_row([list], |row| row.try_into())
+        .optional()?
+        .ok_or(LedgerError::TenantForgotten)?;
+    let census = Census { sequence: Seq::new(unsigned(sequence)?), active: unsigned(active)? };
+    Ok(Position { census, saved, changed: changed.cast_unsigned() })
+}
+
+pub(super) fn set_position(
+    connection: &Connection,
+    list: i64,
+    position: Position,
+) -> Result<(), LedgerError> {
+    let mut set = connection
+        .prepare_cached("UPDATE lists SET sequence = ?2, active = ?3, changed = ?4 WHERE id = ?1")?;
+    let Position { census: Census { sequence, active }, changed, .. } = position;
+    set.execute((list, sequence.get().cast_signed(), active.cast_signed(), changed.cast_signed()))?;
     Ok(())
 }
 
@@ -42,6 +75,7 @@ fn find(connection: &Connection, tenant: i64, scope: &str) -> Result<Option<i64>
 impl store::Lists for Sqlite {
     fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError> {
         let scope = scope.as_stored().to_owned();
+        let sums = self.sums;
         let id = match self.read(|connection| find(connection, tenant.0, &scope))? {
             Some(id) => id,
             None => self.write(1, move |connection| {
@@ -57,7 +91,9 @@ impl store::Lists for Sqlite {
                 if made == 0 {
                     return Err(LedgerError::TenantForgotten);
                 }
-                Ok(connection.last_insert_rowid())
+                let id = connection.last_insert_rowid();
+                change_catalogue(connection, sums.list(id, tenant.0, &scope))?;
+                Ok(id)
             })?,
         };
         Ok(ListRow { id, tenant })
@@ -82,7 +118,7 @@ impl store::Lists for Sqlite {
     }
 
     fn census(&self, list: ListRow) -> Result<Census, LedgerError> {
-        self.read(|connection| position(connection, list.id))
+        self.read(|connection| Ok(position(connection, list.id)?.census))
     }
 
     fn kept_state(&self, list: ListRow) -> Result<Option<[u8; 16]>, LedgerError> {
@@ -95,11 +131,14 @@ impl store::Lists for Sqlite {
         })
     }
 
-    fn keep_state(&self, list: ListRow, id: [u8; 16]) -> Result<(), LedgerError> {
+    fn keep_state(&self, list: ListRow, id: [u8; 16], sequence: Seq) -> Result<(), LedgerError> {
+        let (sums, saved) = (self.sums, sequence.get().cast_signed());
         self.write(1, move |connection| {
+            // Usually few changed while the state was written.
+            let changed = sums.of_changes(connection, list.id, saved)?.cast_signed();
             let kept = connection
-                .prepare_cached("UPDATE lists SET state = ?2 WHERE id = ?1")?
-                .execute((list.id, id))?;
+                .prepare_cached("UPDATE lists SET state = ?2, saved = ?3, changed = ?4 WHERE id = ?1")?
+                .execute((list.id, id, saved, changed))?;
             if kept == 0 { Err(LedgerError::TenantForgotten) } else { Ok(()) }
         })
     }

@@ -1,80 +1,106 @@
 //! Storage of the ledger in an SQLite file.
 //!
 //! One thread writes (`writer`) and several read (`readers`), each on its own connection. In WAL mode readers and the
-//! writer don't block each other. `schema` documents the tables.
+//! writer don't block each other. `schema` documents the tables, `sums` how damage is noticed, and `examine` how loss is.
 
 mod actors;
+mod damage;
 mod entries;
+mod examine;
 mod expiry;
 mod failure;
 mod feed;
+mod guard;
 mod identities;
 mod job;
 mod lists;
+mod lock;
 mod moves;
 mod readers;
 mod schema;
+mod sums;
 mod tenants;
 mod trail;
+mod verify;
 mod visits;
 mod write;
 mod writer;
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use portcullis_keys::{MasterKey, Seal};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::LedgerError;
-use crate::keys::Seal;
-use crate::keys::sync_folder_of;
+use crate::files::sync_folder_of;
+use crate::opening::Opening;
 use crate::store::{self, Stats};
+use crate::witness::Witness;
 
+use damage::Damage;
+use examine::{Description, Files};
+use guard::{Guard, Patrol};
 use readers::Readers;
+use sums::Sums;
 use writer::Writer;
+
+pub(crate) use verify::{accept, verify};
 
 /// How long a connection waits for another one's lock. Only recovery after a crash and truncating the log hold locks
 /// that block others.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long to wait for the lock file. A previous owner may be shutting down, and a program that this process is
-/// spawning holds a copy of the lock's descriptor until it executes.
-const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
-const LOCK_POLL: Duration = Duration::from_millis(2);
-
 /// An open ledger file. Dropping it checkpoints the log and releases the lock.
 pub(crate) struct Sqlite {
     // Fields are dropped in order: the readers, then the writer, whose connection is then the last one and checkpoints
-    // the log, then the lock.
+    // the log, then the locks.
     readers: Readers,
     writer: Writer,
-    _lock: File,
+    _patrol: Patrol,
+    guard: Arc<Guard>,
+    _locks: [File; 2],
     /// Encrypts tenants' secrets.
     master: Seal,
+    sums: Sums,
+    damage: Damage,
 }
 
 impl Sqlite {
-    pub(crate) fn open(path: &Path, master: Seal) -> Result<Sqlite, LedgerError> {
+    pub(crate) fn open(path: &Path, master: &MasterKey, opening: &Opening) -> Result<Sqlite, LedgerError> {
         let failed = |source| LedgerError::Open { path: path.into(), source };
         // SQLite opens files later, too, and the working directory may change until then.
-        let path = &std::path::absolute(path).map_err(failed)?;
-        let lock = lock(path)?;
+        let path = &lock::resolve(path).map_err(failed)?;
+        // Before the connections, so that they are dropped after these.
+        let name_lock = lock::of_name(path)?;
+        let file_lock = path.exists().then(|| lock::of_file(path)).transpose()?;
+        let (seal, sums) = (master.seal(), Sums::new(master.sums()));
+        let files = Files::of(path);
+        let contents = files.admit(&seal, sums, opening)?;
         let new = create(path).map_err(failed)?;
+        let file_lock = file_lock.map_or_else(|| lock::of_file(path), Ok)?;
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        schema::prepare(&connection, path, &master)?;
+        schema::prepare(&connection, &contents, &seal, sums)?;
         if new {
             sync_folder_of(path).map_err(failed)?;
         }
+        let opened = mark_open(&connection)?;
+        let witness = Witness::create(&files.witness, opened.statement())
+            .map_err(|source| LedgerError::Witness { path: files.witness.clone(), source })?;
+        let guard = Arc::new(Guard::new(path, witness).map_err(failed)?);
         Ok(Sqlite {
-            readers: Readers::new(path.clone()),
-            writer: Writer::start(connection)?,
-            _lock: lock,
-            master,
+            readers: Readers::new(path.clone(), Arc::clone(&guard)),
+            writer: Writer::start(connection, Arc::clone(&guard), opened.commit)?,
+            _patrol: Patrol::start(Arc::clone(&guard))?,
+            guard,
+            _locks: [name_lock, file_lock],
+            master: seal,
+            sums,
+            damage: Damage::default(),
         })
     }
 }
@@ -83,30 +109,19 @@ impl store::Store for Sqlite {
     fn stats(&self) -> Stats {
         self.writer.stats()
     }
+
+    fn trouble(&self) -> Option<LedgerError> {
+        self.guard.trouble()
+    }
 }
 
-/// Takes the lock of the only writer. SQLite's own locks would let two gateways take turns.
-fn lock(path: &Path) -> Result<File, LedgerError> {
-    let mut name = OsString::from(path);
-    name.push(".lock");
-    let lock_path = PathBuf::from(name);
-    let failed = |source| LedgerError::Open { path: lock_path.clone(), source };
-    let lock = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&lock_path)
-        .map_err(failed)?;
-    let deadline = Instant::now() + LOCK_TIMEOUT;
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_POLL),
-            Err(TryLockError::WouldBlock) => return Err(LedgerError::InUse { path: path.into() }),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-    }
+/// Marks the ledger as open, in the file itself: a copy of the file alone, without its log, can be told by that.
+fn mark_open(connection: &Connection) -> Result<Description, LedgerError> {
+    let before = Description::read(connection)?;
+    let commit = before.commit + 1;
+    connection.execute("UPDATE ledger SET is_open = 1, stamp = ?1", [commit.cast_signed()])?;
+    writer::log_state(connection, "PASSIVE")?;
+    Ok(Description { commit, is_open: true, ..before })
 }
 
 /// Creates the file with access for its owner only, unless it exists; SQLite uses the same mode for its other files.

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use portcullis_msisdn::{Permutation, Person, Subject};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::entries::{subject, time};
+use super::sums::{Sums, change_people, columns};
 use crate::error::LedgerError;
 use crate::time::is_older;
 
@@ -13,11 +14,17 @@ pub(super) struct Moves<'a> {
     connection: &'a Connection,
     tenant: i64,
     permutation: &'a Permutation,
+    sums: Sums,
 }
 
 impl<'a> Moves<'a> {
-    pub(super) fn new(connection: &'a Connection, tenant: i64, permutation: &'a Permutation) -> Self {
-        Moves { connection, tenant, permutation }
+    pub(super) fn new(
+        connection: &'a Connection,
+        tenant: i64,
+        permutation: &'a Permutation,
+        sums: Sums,
+    ) -> Self {
+        Moves { connection, tenant, permutation, sums }
     }
 
     /// The numbers that `left` was given up for, and when.
@@ -52,18 +59,28 @@ impl<'a> Moves<'a> {
     /// Records a change of number.
     pub(super) fn remember(&self, left: Subject, reached: Subject, at: Timestamp) -> Result<(), LedgerError> {
         let key = self.permutation.person_of(left).key();
+        let key = (self.tenant, key.get().cast_signed(), reached.get().cast_signed());
+        let before = self.sum_of(key)?;
         self.connection
             .prepare_cached(
                 "INSERT INTO moves (tenant, from_subject, to_subject, at) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
             )?
-            .execute((
-                self.tenant,
-                key.get().cast_signed(),
-                reached.get().cast_signed(),
-                at.as_millisecond(),
-            ))?;
-        Ok(())
+            .execute((key.0, key.1, key.2, at.as_millisecond()))?;
+        change_people(self.connection, self.tenant, before ^ self.sum_of(key)?)
+    }
+
+    /// The hash of a move, as it is stored; 0 if there is none.
+    fn sum_of(&self, key: (i64, i64, i64)) -> Result<u64, LedgerError> {
+        let sum = self
+            .connection
+            .prepare_cached(
+                "SELECT tenant, from_subject, to_subject, at FROM moves
+                 WHERE tenant = ?1 AND from_subject = ?2 AND to_subject = ?3",
+            )?
+            .query_row(key, |row| Ok(self.sums.moved(&columns(row, 0)?)))
+            .optional()?;
+        Ok(sum.unwrap_or_default())
     }
 
     /// The persons that the owner of this number at `at` may have become, ordered by when they last got their number.

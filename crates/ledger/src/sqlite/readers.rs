@@ -2,10 +2,11 @@
 
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::guard::Guard;
 use super::{Sqlite, connect};
 use crate::error::LedgerError;
 
@@ -14,6 +15,7 @@ const MAX_READERS: usize = 8;
 
 pub(super) struct Readers {
     path: PathBuf,
+    guard: Arc<Guard>,
     pool: Mutex<Pool>,
     freed: Condvar,
 }
@@ -25,8 +27,8 @@ struct Pool {
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Readers { path, pool: Mutex::default(), freed: Condvar::new() }
+    pub(super) fn new(path: PathBuf, guard: Arc<Guard>) -> Self {
+        Readers { path, guard, pool: Mutex::default(), freed: Condvar::new() }
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -48,10 +50,12 @@ impl Readers {
         Ok(reader)
     }
 
-    fn connect(&self) -> rusqlite::Result<Connection> {
+    fn connect(&self) -> Result<Connection, LedgerError> {
         let connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         // In KiB.
         connection.pragma_update(None, "cache_size", -8 * 1024)?;
+        // It must not be another file that was put in place.
+        self.guard.look()?;
         Ok(connection)
     }
 }

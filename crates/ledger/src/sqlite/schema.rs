@@ -2,15 +2,19 @@
 
 use std::path::Path;
 
+use portcullis_keys::{Seal, SealError};
 use rusqlite::{Connection, ErrorCode};
 
+use super::sums::{Sums, store_all};
 use crate::error::LedgerError;
-use crate::keys::Seal;
+use crate::witness::LedgerId;
 
 /// "PCLG" in the file's header, which identifies a ledger among SQLite databases, also to `file`.
 const APPLICATION_ID: i64 = 0x5043_4c47;
 /// The current schema version.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
+/// The first version with sums, and with the ledger's id.
+pub(super) const WITH_SUMS: i64 = 6;
 
 /// `address` and `interface` are empty if unknown.
 macro_rules! actors {
@@ -114,8 +118,28 @@ macro_rules! identities_by_person {
     };
 }
 
-/// The migrations from each version to the next, starting with version 1.
-const STEPS: [&str; 4] = [
+/// `ledger`: the random id of the ledger, whether it is open (or was, when its process ended), the number of the latest
+/// commit that changed nothing in `lists`, and the sum of all tenants and lists. `sums`: see [`super::sums`].
+macro_rules! sums {
+    () => {
+        "CREATE TABLE ledger (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            identity BLOB NOT NULL,
+            is_open INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            catalogue INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE sums (
+            list INTEGER NOT NULL REFERENCES lists (id),
+            part INTEGER NOT NULL,
+            sum INTEGER NOT NULL,
+            PRIMARY KEY (list, part)
+        ) STRICT, WITHOUT ROWID;"
+    };
+}
+
+/// The migrations from each version to the next, starting with version 1. What they can't do in SQL is done afterwards.
+const STEPS: [&str; 5] = [
     "ALTER TABLE lists ADD COLUMN state BLOB",
     // Until this version, opt-outs differed from operators' blocks only in `source` = 3.
     concat!(
@@ -141,6 +165,13 @@ const STEPS: [&str; 4] = [
         identities_by_person!(),
     ),
     concat!("ALTER TABLE identities ADD COLUMN tied INTEGER;", moves!()),
+    concat!(
+        "ALTER TABLE tenants ADD COLUMN people INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE lists ADD COLUMN stamp INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE lists ADD COLUMN saved INTEGER;
+         ALTER TABLE lists ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;",
+        sums!(),
+    ),
 ];
 
 /// Encrypted under the master key when the ledger is created, so that a wrong key is detected when it is opened.
@@ -164,8 +195,10 @@ const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
 /// `created`. `requested` is NULL if it equals `since`, and in `records` if it equals `at`.
 ///
 /// In `lists`, `scope` is the sender's name or empty, `sequence` the latest sequence number, `active` the number of
-/// entries with directions, `state` the id of the saved state that may be loaded, and `told` the event cursor: the last
-/// record whose event was delivered.
+/// entries with directions, `state` the id of the saved state that may be loaded, `saved` the sequence number of that
+/// state, `changed` the sum of the entries that changed since, `stamp` the number of the latest commit that changed the
+/// list, and `told` the event cursor: the last record whose event was delivered. `people` in `tenants` is the sum of the
+/// tenant's identities and moves.
 const SCHEMA: &str = concat!(
     "
     CREATE TABLE master (
@@ -174,7 +207,8 @@ const SCHEMA: &str = concat!(
     ) STRICT;
     CREATE TABLE tenants (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
-        name TEXT NOT NULL UNIQUE
+        name TEXT NOT NULL UNIQUE,
+        people INTEGER NOT NULL DEFAULT 0
     ) STRICT;
     CREATE TABLE secrets (
         tenant INTEGER PRIMARY KEY REFERENCES tenants (id),
@@ -192,6 +226,9 @@ const SCHEMA: &str = concat!(
         active INTEGER NOT NULL DEFAULT 0,
         state BLOB,
         told INTEGER,
+        stamp INTEGER NOT NULL DEFAULT 0,
+        saved INTEGER,
+        changed INTEGER NOT NULL DEFAULT 0,
         UNIQUE (tenant, scope)
     ) STRICT;
     CREATE TABLE entries (
@@ -220,12 +257,20 @@ const SCHEMA: &str = concat!(
     entries_by_expiry!(),
     further!("requested INTEGER,", "person INTEGER, tied INTEGER,"),
     moves!(),
-    identities_by_person!()
+    identities_by_person!(),
+    sums!()
 );
 
-/// Checks that the file is a ledger of this master key, initializes it if it is empty, and configures the writing
-/// connection.
-pub(super) fn prepare(connection: &Connection, path: &Path, master: &Seal) -> Result<(), LedgerError> {
+/// What is in a file.
+pub(super) enum Contents {
+    /// Nothing: a crash may have left a file with only a header.
+    Empty,
+    /// A ledger of this master key.
+    Ledger,
+}
+
+/// Checks that the file is a ledger of this master key, or empty. Changes nothing.
+pub(super) fn check(connection: &Connection, path: &Path, master: &Seal) -> Result<Contents, LedgerError> {
     let foreign = || LedgerError::NotALedger { path: path.into() };
     let application = match pragma(connection, "application_id") {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
@@ -233,38 +278,68 @@ pub(super) fn prepare(connection: &Connection, path: &Path, master: &Seal) -> Re
         }
         found => found?,
     };
-    // A crash may have left a file with only a header.
-    let empty = application == 0
+    let is_empty = application == 0
         && connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| row.get(0))?;
-    if !empty {
-        if application != APPLICATION_ID {
-            return Err(foreign());
-        }
-        let found = pragma(connection, "user_version")?;
-        if found > VERSION {
-            return Err(LedgerError::NewerSchema { path: path.into(), found, known: VERSION });
-        }
-        if !opens(connection, master)? {
-            return Err(LedgerError::WrongMasterKey { path: path.into() });
-        }
+    if is_empty {
+        return Ok(Contents::Empty);
     }
+    if application != APPLICATION_ID {
+        return Err(foreign());
+    }
+    let found = version(connection)?;
+    if found > VERSION {
+        return Err(LedgerError::NewerSchema { path: path.into(), found, known: VERSION });
+    }
+    match opens(connection, master)? {
+        true => Ok(Contents::Ledger),
+        false => Err(LedgerError::WrongMasterKey { path: path.into() }),
+    }
+}
+
+/// Configures the writing connection to a file with these contents, and creates or migrates the tables.
+pub(super) fn prepare(
+    connection: &Connection,
+    contents: &Contents,
+    master: &Seal,
+    sums: Sums,
+) -> Result<(), LedgerError> {
     set_up(connection)?;
-    if empty { create_schema(connection, master) } else { migrate(connection) }
+    match contents {
+        Contents::Empty => create_schema(connection, master, sums),
+        Contents::Ledger => migrate(connection, sums),
+    }
 }
 
 /// Migrates in one transaction, so that a crash leaves a valid version.
-fn migrate(connection: &Connection) -> Result<(), LedgerError> {
-    let found = pragma(connection, "user_version")?;
+fn migrate(connection: &Connection, sums: Sums) -> Result<(), LedgerError> {
+    let found = version(connection)?;
     let taken = usize::try_from(found - 1).unwrap_or_default();
     if taken < STEPS.len() {
         let transaction = connection.unchecked_transaction()?;
         for step in &STEPS[taken..] {
             transaction.execute_batch(step)?;
         }
+        if found < WITH_SUMS {
+            begin(&transaction, sums)?;
+        }
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Gives the ledger an id, and stores all sums.
+fn begin(connection: &Connection, sums: Sums) -> Result<(), LedgerError> {
+    let mut id: LedgerId = [0; _];
+    getrandom::fill(&mut id).map_err(|error| LedgerError::Seal(SealError::NoRandomness(error)))?;
+    let sql = "INSERT INTO ledger (id, identity, is_open, stamp, catalogue) VALUES (1, ?1, 0, 0, 0)";
+    connection.execute(sql, [id])?;
+    store_all(connection, sums)
+}
+
+/// The version of the schema.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    pragma(connection, "user_version")
 }
 
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
@@ -277,7 +352,7 @@ fn opens(connection: &Connection, master: &Seal) -> Result<bool, LedgerError> {
     Ok(master.open(CHECK_CONTEXT, &sealed).is_ok_and(|text| text == CHECK_TEXT))
 }
 
-fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     // Overwrites deleted content, so that forgotten data can't be read from free pages.
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -294,12 +369,13 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn create_schema(connection: &Connection, master: &Seal) -> Result<(), LedgerError> {
+fn create_schema(connection: &Connection, master: &Seal, sums: Sums) -> Result<(), LedgerError> {
     let sealed = master.seal(CHECK_CONTEXT, CHECK_TEXT).map_err(LedgerError::Seal)?;
     // In one transaction, so that a crash leaves no partly created ledger.
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
     transaction.execute("INSERT INTO master (id, sealed) VALUES (1, ?1)", [sealed])?;
+    begin(&transaction, sums)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)

@@ -1,15 +1,16 @@
 //! The `tenants`, `secrets` and `settings` tables.
 
+use portcullis_keys::{Seal, TenantId, TenantKeys, TenantSecret};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Sqlite;
+use super::sums::{Sums, change_catalogue};
 use super::writer::log_state;
 use crate::error::LedgerError;
-use crate::keys::{Seal, TenantKeys, TenantSecret};
-use crate::name::TenantId;
 use crate::store::{self, TenantRow};
 
 const SETTINGS_CONTEXT: &[u8] = b"tenant settings";
+const SETTINGS: &str = "settings of a tenant";
 
 /// A tenant's row id and its encrypted secret.
 struct Wrapped {
@@ -27,19 +28,58 @@ fn find(connection: &Connection, tenant: &TenantId) -> Result<Option<Wrapped>, L
         .optional()?)
 }
 
-fn add(connection: &Connection, tenant: &TenantId, secret: &[u8]) -> Result<Wrapped, LedgerError> {
+fn add(
+    connection: &Connection,
+    tenant: &TenantId,
+    secret: &[u8],
+    sums: Sums,
+) -> Result<Wrapped, LedgerError> {
     connection.prepare_cached("INSERT INTO tenants (name) VALUES (?1)")?.execute([tenant.as_str()])?;
     let id = connection.last_insert_rowid();
     connection
         .prepare_cached("INSERT INTO secrets (tenant, wrapped) VALUES (?1, ?2)")?
         .execute((id, secret))?;
+    change_catalogue(connection, sums.tenant(id, tenant.as_str()) ^ sums.secret(id, secret))?;
     Ok(Wrapped { id, secret: secret.to_vec() })
 }
 
-fn unwrap(master: &Seal, tenant: &TenantId, wrapped: &[u8]) -> Result<TenantKeys, LedgerError> {
+/// The hash of a tenant's settings, as they are stored; 0 if there are none.
+fn settings_sum(connection: &Connection, tenant: i64, sums: Sums) -> Result<u64, LedgerError> {
+    let sum = connection
+        .prepare_cached("SELECT sealed FROM settings WHERE tenant = ?1")?
+        .query_row([tenant], |row| Ok(sums.settings(tenant, row.get_ref(0)?.as_blob()?)))
+        .optional()?;
+    Ok(sum.unwrap_or_default())
+}
+
+/// The hash of the tenant and all that belongs to it in the catalogue.
+fn catalogue_sum(
+    connection: &Connection,
+    tenant: &TenantId,
+    Wrapped { id, secret }: &Wrapped,
+    sums: Sums,
+) -> Result<u64, LedgerError> {
+    let mut sum = sums.tenant(*id, tenant.as_str()) ^ sums.secret(*id, secret);
+    sum ^= settings_sum(connection, *id, sums)?;
+    let mut lists = connection.prepare_cached("SELECT id, scope FROM lists WHERE tenant = ?1")?;
+    let mut rows = lists.query([id])?;
+    while let Some(row) = rows.next()? {
+        sum ^= sums.list(row.get(0)?, *id, &row.get::<_, String>(1)?);
+    }
+    Ok(sum)
+}
+
+pub(super) fn unwrap(master: &Seal, tenant: &TenantId, wrapped: &[u8]) -> Result<TenantKeys, LedgerError> {
     let secret = TenantSecret::unwrap(master, tenant, wrapped)
         .map_err(|error| LedgerError::unsealed("secret of a tenant", error))?;
     Ok(TenantKeys::new(secret))
+}
+
+/// Decrypts a tenant's settings.
+pub(super) fn open_settings(keys: &TenantKeys, sealed: &[u8]) -> Result<Vec<u8>, LedgerError> {
+    keys.settings_seal()
+        .open(SETTINGS_CONTEXT, sealed)
+        .map_err(|error| LedgerError::unsealed(SETTINGS, error))
 }
 
 impl store::Tenants for Sqlite {
@@ -50,10 +90,10 @@ impl store::Tenants for Sqlite {
                 let fresh = TenantSecret::random()
                     .and_then(|secret| secret.wrap(&self.master, tenant))
                     .map_err(LedgerError::Seal)?;
-                let tenant = tenant.clone();
+                let (tenant, sums) = (tenant.clone(), self.sums);
                 self.write(1, move |connection| match find(connection, &tenant)? {
                     Some(found) => Ok(found),
-                    None => add(connection, &tenant, &fresh),
+                    None => add(connection, &tenant, &fresh, sums),
                 })?
             }
         };
@@ -61,9 +101,10 @@ impl store::Tenants for Sqlite {
     }
 
     fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
-        let name = tenant.clone();
+        let (name, sums) = (tenant.clone(), self.sums);
         let known = self.write(1, move |connection| {
-            let Some(Wrapped { id, .. }) = find(connection, &name)? else { return Ok(false) };
+            let Some(found) = find(connection, &name)? else { return Ok(false) };
+            change_catalogue(connection, catalogue_sum(connection, &name, &found, sums)?)?;
             for sql in [
                 "DELETE FROM secrets WHERE tenant = ?1",
                 "DELETE FROM settings WHERE tenant = ?1",
@@ -73,11 +114,12 @@ impl store::Tenants for Sqlite {
                 "DELETE FROM holds WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
                 "DELETE FROM records WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
                 "DELETE FROM entries WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
+                "DELETE FROM sums WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
                 "DELETE FROM lists WHERE tenant = ?1",
                 "DELETE FROM actors WHERE tenant = ?1",
                 "DELETE FROM tenants WHERE id = ?1",
             ] {
-                connection.execute(sql, [id])?;
+                connection.execute(sql, [found.id])?;
             }
             Ok(true)
         })?;
@@ -86,6 +128,8 @@ impl store::Tenants for Sqlite {
             if log_state(connection, "TRUNCATE")?.busy {
                 return Err(LedgerError::LogInUse);
             }
+            // So that the log is not empty: after a crash, an empty one would be taken for a lost one.
+            connection.execute("UPDATE ledger SET is_open = 1", ())?;
             Ok(())
         })?;
         Ok(known)
@@ -94,35 +138,41 @@ impl store::Tenants for Sqlite {
     fn put_settings(&self, tenant: &TenantId, settings: &[u8]) -> Result<(), LedgerError> {
         let (TenantRow(id), keys) = self.ensure_tenant(tenant)?;
         let sealed = keys.settings_seal().seal(SETTINGS_CONTEXT, settings).map_err(LedgerError::Seal)?;
+        let sums = self.sums;
         self.write(1, move |connection| {
+            let before = settings_sum(connection, id, sums)?;
             let put = connection
                 .prepare_cached(
                     "INSERT OR REPLACE INTO settings (tenant, sealed)
                      SELECT id, ?2 FROM tenants WHERE id = ?1",
                 )?
                 .execute((id, &sealed))?;
-            if put == 0 { Err(LedgerError::TenantForgotten) } else { Ok(()) }
+            if put == 0 {
+                return Err(LedgerError::TenantForgotten);
+            }
+            change_catalogue(connection, before ^ sums.settings(id, &sealed))
         })
     }
 
     fn settings(&self) -> Result<Vec<(TenantId, Vec<u8>)>, LedgerError> {
-        const WHAT: &str = "settings of a tenant";
         self.read(|connection| {
             connection
                 .prepare_cached(
                     "SELECT name, wrapped, sealed
                      FROM settings
-                     JOIN tenants ON tenants.id = settings.tenant
-                     JOIN secrets ON secrets.tenant = settings.tenant
+                     LEFT JOIN tenants ON tenants.id = settings.tenant
+                     LEFT JOIN secrets ON secrets.tenant = settings.tenant
                      ORDER BY name",
                 )?
                 .query_and_then((), |row| {
-                    let (name, wrapped, sealed): (String, Vec<u8>, Vec<u8>) = row.try_into()?;
-                    let tenant: TenantId = name.parse().map_err(|_| LedgerError::damaged(WHAT))?;
-                    let settings = unwrap(&self.master, &tenant, &wrapped)?
-                        .settings_seal()
-                        .open(SETTINGS_CONTEXT, &sealed)
-                        .map_err(|error| LedgerError::unsealed(WHAT, error))?;
+                    // Without a tenant they are nobody's, and must not be left out: the tenant would be gone.
+                    let (Some(name), Some(wrapped), sealed): (Option<String>, Option<Vec<u8>>, Vec<u8>) =
+                        row.try_into()?
+                    else {
+                        return Err(LedgerError::damaged(SETTINGS));
+                    };
+                    let tenant: TenantId = name.parse().map_err(|_| LedgerError::damaged(SETTINGS))?;
+                    let settings = open_settings(&unwrap(&self.master, &tenant, &wrapped)?, &sealed)?;
                     Ok((tenant, settings))
                 })?
                 .collect()
@@ -130,13 +180,12 @@ impl store::Tenants for Sqlite {
     }
 
     fn remove_settings(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
-        let tenant = tenant.clone();
+        let (tenant, sums) = (tenant.clone(), self.sums);
         self.write(1, move |connection| {
-            let removed = connection
-                .prepare_cached(
-                    "DELETE FROM settings WHERE tenant = (SELECT id FROM tenants WHERE name = ?1)",
-                )?
-                .execute([tenant.as_str()])?;
+            let Some(Wrapped { id, .. }) = find(connection, &tenant)? else { return Ok(false) };
+            change_catalogue(connection, settings_sum(connection, id, sums)?)?;
+            let removed =
+                connection.prepare_cached("DELETE FROM settings WHERE tenant = ?1")?.execute([id])?;
             Ok(removed > 0)
         })
     }

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
+use portcullis_keys::Seal;
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
@@ -14,7 +15,6 @@ use crate::changes::Seq;
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::hold::{Coverage, Hold, HoldKind};
-use crate::keys::Seal;
 use crate::record::{self, Record};
 use crate::source::Source;
 use crate::store::{self, ListRow};

@@ -1,21 +1,22 @@
 //! Writing the `entries` and `holds` tables.
 
 use jiff::Timestamp;
+use portcullis_keys::{Seal, TenantKeys};
 use portcullis_msisdn::{Directions, Person, Subject};
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection};
 
 use super::actors::Actors;
 use super::entries::Lookup;
 use super::identities::People;
 use super::job::EntryWrites;
-use super::lists::{position, set_position};
+use super::lists::{Position, position, set_position};
+use super::sums::{Changed, ENTRY_SEALED, EntryColumns, HOLD_SEALED, HoldColumns, Sums, length};
 use super::trail::Trail;
 use crate::apply::{Step, apply};
 use crate::changes::{Census, Seq};
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::hold::{Coverage, Hold};
-use crate::keys::{Seal, TenantKeys};
 use crate::record::Record;
 use crate::store::ListRow;
 use crate::text::{self, Row, RowContext};
@@ -30,7 +31,7 @@ pub(super) fn write_all(
 ) -> Result<Vec<Written>, LedgerError> {
     let Some(first) = calls.first() else { return Ok(Vec::new()) };
     let writes = calls.iter().flat_map(|call| call.writes.iter().map(|write| (write, call.max_active)));
-    write_entries(connection, first.list, &first.keys, writes)
+    write_entries(connection, first.list, &first.keys, first.sums, writes)
 }
 
 /// Applies writes to one list's entries in order. Each has its own maximum number of active entries.
@@ -38,9 +39,10 @@ pub(super) fn write_entries<'a>(
     connection: &'a Connection,
     list: ListRow,
     keys: &'a TenantKeys,
+    sums: Sums,
     writes: impl Iterator<Item = (&'a Write, u64)>,
 ) -> Result<Vec<Written>, LedgerError> {
-    let people = People::new(connection, list.tenant, keys);
+    let people = People::new(connection, list.tenant, keys, sums);
     let mut pending = Vec::new();
     for (write, max_active) in writes {
         let person = people.meant_by(write)?;
@@ -53,7 +55,7 @@ pub(super) fn write_entries<'a>(
             is_reported: false,
         }));
     }
-    let written = Batch::load(connection, list, keys.text_seal(), &pending)?.run(&pending, now())?;
+    let written = Batch::load(connection, list, keys.text_seal(), sums, &pending)?.run(&pending, now())?;
     let reported = pending.iter().zip(written).filter(|(pending, _)| pending.is_reported);
     Ok(reported.map(|(_, written)| written).collect())
 }
@@ -75,6 +77,7 @@ struct Batch<'a> {
     connection: &'a Connection,
     list: ListRow,
     seal: &'a Seal,
+    sums: Sums,
     /// In the order of the subjects.
     slots: Vec<Slot>,
 }
@@ -89,6 +92,10 @@ struct Slot {
     touched: bool,
     /// The sequence number before the writes.
     previous: Seq,
+    /// The directions before the writes.
+    blocked: Directions,
+    /// The sum of its rows before the writes.
+    sum: u64,
     entry: Option<Entry>,
 }
 
@@ -97,6 +104,7 @@ impl<'a> Batch<'a> {
         connection: &'a Connection,
         list: ListRow,
         seal: &'a Seal,
+        sums: Sums,
         writes: &[Pending<'_>],
     ) -> Result<Self, LedgerError> {
         let people = writes.iter().filter_map(|pending| pending.person.as_ref());
@@ -107,11 +115,13 @@ impl<'a> Batch<'a> {
         let slots = subjects
             .into_iter()
             .map(|subject| {
-                let entry = lookup.get(subject)?;
+                let (entry, sum) = lookup.get_with_sum(subject, sums)?.unzip();
                 Ok(Slot {
                     subject,
                     stored: entry.is_some(),
                     was_active: entry.as_ref().is_some_and(|entry| !entry.directions.is_none()),
+                    blocked: entry.as_ref().map_or(Directions::NONE, |entry| entry.directions),
+                    sum: sum.unwrap_or_default(),
                     changed: false,
                     touched: false,
                     previous: entry.as_ref().map_or(Seq::START, |entry| entry.sequence),
@@ -119,7 +129,7 @@ impl<'a> Batch<'a> {
                 })
             })
             .collect::<Result<_, LedgerError>>()?;
-        Ok(Batch { connection, list, seal, slots })
+        Ok(Batch { connection, list, seal, sums, slots })
     }
 
     fn index_of(&self, subject: Subject) -> Result<usize, LedgerError> {
@@ -129,7 +139,7 @@ impl<'a> Batch<'a> {
     /// Applies the writes in order, then stores the changes.
     fn run(mut self, writes: &[Pending<'_>], now: Timestamp) -> Result<Vec<Written>, LedgerError> {
         let position = position(self.connection, self.list.id)?;
-        let mut active = position.active;
+        let mut active = position.census.active;
         let mut recorded = Vec::with_capacity(writes.len());
         let mut done = Vec::with_capacity(writes.len());
         for Pending { write, max_active, person, .. } in writes {
@@ -227,27 +237,31 @@ impl<'a> Batch<'a> {
 
     /// Assigns sequence numbers to the changed entries, in the order of the table, and stores them. Returns the list's
     /// sequence number.
-    fn store(&mut self, mut position: Census) -> Result<Seq, LedgerError> {
-        let before = position.sequence;
+    fn store(&mut self, mut position: Position) -> Result<Seq, LedgerError> {
+        let before = position.census.sequence;
         for slot in self.slots.iter_mut().filter(|slot| slot.changed) {
             let Some(entry) = &mut slot.entry else { continue };
-            position.sequence = position.sequence.next();
-            entry.sequence = position.sequence;
-            let active = position.active + u64::from(!entry.directions.is_none());
-            position.active =
-                active.checked_sub(u64::from(slot.was_active)).ok_or(LedgerError::damaged("counter"))?;
+            let Census { sequence, active } = &mut position.census;
+            *sequence = sequence.next();
+            entry.sequence = *sequence;
+            let now_active = *active + u64::from(!entry.directions.is_none());
+            *active =
+                now_active.checked_sub(u64::from(slot.was_active)).ok_or(LedgerError::damaged("counter"))?;
+            let after = (entry.directions, entry.sequence);
+            position.note_change(self.sums, slot.subject, (slot.blocked, slot.previous), after);
         }
         if self.slots.iter().any(|slot| slot.changed || slot.touched) {
             self.store_entries()?;
         }
-        if position.sequence != before {
+        if position.census.sequence != before {
             set_position(self.connection, self.list.id, position)?;
         }
-        Ok(position.sequence)
+        Ok(position.census.sequence)
     }
 
     fn store_entries(&self) -> Result<(), LedgerError> {
         let mut actors = Actors::new(self.connection, self.list);
+        let mut changed = Changed::default();
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO entries (list, subject, directions, source, sequence, actor, created,
                 updated, lifted_by, deactivated, expires, sealed, kind, own, ever, since, requested)
@@ -274,64 +288,80 @@ impl<'a> Batch<'a> {
             let alone = entry.holds.more.is_empty() && hold.directions == entry.directions;
             let unless_created = |time: Timestamp| (time != entry.created).then(|| time.as_millisecond());
             let (actor, lifted_by) = (actors.id(&hold.actor)?, actors.maybe_id(hold.lifted_by.as_ref())?);
-            let row = params![
-                self.list.id,
-                entry.subject.get().cast_signed(),
-                entry.directions.bits(),
-                hold.source.code(),
-                entry.sequence.get().cast_signed(),
-                actor,
-                entry.created.as_millisecond(),
+            let columns: EntryColumns = [
+                Some(self.list.id),
+                Some(entry.subject.get().cast_signed()),
+                Some(entry.directions.bits().into()),
+                Some(hold.source.code()),
+                Some(entry.sequence.get().cast_signed()),
+                Some(actor),
+                Some(entry.created.as_millisecond()),
                 unless_created(entry.updated),
                 lifted_by,
                 entry.deactivated.map(Timestamp::as_millisecond),
                 hold.expires.map(Timestamp::as_millisecond),
-                sealed,
-                hold.kind.code(),
-                (!alone).then(|| hold.directions.bits()),
+                length(sealed.as_deref()),
+                Some(hold.kind.code()),
+                (!alone).then(|| hold.directions.bits().into()),
                 // If NULL, an inactive entry would be read as one of an older schema.
-                (entry.ever != entry.directions || entry.directions.is_none()).then(|| entry.ever.bits()),
+                (entry.ever != entry.directions || entry.directions.is_none())
+                    .then(|| entry.ever.bits().into()),
                 unless_created(hold.since),
                 (hold.requested != hold.since).then(|| hold.requested.as_millisecond()),
             ];
-            if slot.stored {
-                update.execute(row)?
-            } else {
-                insert.execute(row)?
-            };
+            let mut sum = self.sums.entry(&columns);
+            let statement = if slot.stored { &mut update } else { &mut insert };
+            bind(statement, &columns, ENTRY_SEALED, sealed)?;
+            statement.raw_execute()?;
             for hold in &entry.holds.more {
-                self.store_further(&mut actors, entry, hold)?;
+                sum ^= self.store_further(&mut actors, entry, hold)?;
             }
+            changed.add(slot.subject, slot.sum, sum);
         }
-        Ok(())
+        changed.store(self.connection, self.list.id)
     }
 
-    fn store_further(&self, actors: &mut Actors<'_>, entry: &Entry, hold: &Hold) -> Result<(), LedgerError> {
+    /// Returns the hash of the row.
+    fn store_further(&self, actors: &mut Actors<'_>, entry: &Entry, hold: &Hold) -> Result<u64, LedgerError> {
         let context = RowContext { list: self.list.id, subject: entry.subject, row: Row::Hold(hold.kind) };
         let sealed = text::seal(self.seal, context, hold.reason.as_ref(), None, hold.label.as_ref())
             .map_err(LedgerError::Seal)?;
         let (actor, lifted_by) = (actors.id(&hold.actor)?, actors.maybe_id(hold.lifted_by.as_ref())?);
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO holds (list, subject, kind, directions, source, actor, since,
-                    lifted_by, expires, sealed, requested)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )?
-            .execute(params![
-                self.list.id,
-                entry.subject.get().cast_signed(),
-                hold.kind.code(),
-                hold.directions.bits(),
-                hold.source.code(),
-                actor,
-                hold.since.as_millisecond(),
-                lifted_by,
-                hold.expires.map(Timestamp::as_millisecond),
-                sealed,
-                (hold.requested != hold.since).then(|| hold.requested.as_millisecond()),
-            ])?;
-        Ok(())
+        let columns: HoldColumns = [
+            Some(self.list.id),
+            Some(entry.subject.get().cast_signed()),
+            Some(hold.kind.code()),
+            Some(hold.directions.bits().into()),
+            Some(hold.source.code()),
+            Some(actor),
+            Some(hold.since.as_millisecond()),
+            lifted_by,
+            hold.expires.map(Timestamp::as_millisecond),
+            length(sealed.as_deref()),
+            (hold.requested != hold.since).then(|| hold.requested.as_millisecond()),
+        ];
+        let mut put = self.connection.prepare_cached(
+            "INSERT OR REPLACE INTO holds (list, subject, kind, directions, source, actor, since,
+                lifted_by, expires, sealed, requested)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?;
+        bind(&mut put, &columns, HOLD_SEALED, sealed)?;
+        put.raw_execute()?;
+        Ok(self.sums.hold(&columns))
     }
+}
+
+/// Binds the columns that a hash covers, and the texts instead of their length, which is at `place`.
+fn bind(
+    statement: &mut CachedStatement<'_>,
+    columns: &[Option<i64>],
+    place: usize,
+    sealed: Option<Vec<u8>>,
+) -> rusqlite::Result<()> {
+    for (n, column) in columns.iter().enumerate().filter(|(n, _)| *n != place) {
+        statement.raw_bind_parameter(n + 1, column)?;
+    }
+    statement.raw_bind_parameter(place + 1, sealed)
 }
 
 /// The result of a write.

@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use portcullis_keys::TenantKeys;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::Sqlite;
 use super::failure::again;
+use super::guard::Guard;
 use super::job::{Answer, EntryWrites, Job, Ran, Task, Work};
 use crate::error::LedgerError;
-use crate::keys::TenantKeys;
 use crate::store::ListRow;
 use crate::store::Stats;
 use crate::write::{Write, Written};
@@ -43,6 +45,28 @@ pub(super) struct Writer {
 struct Counters {
     jobs: AtomicU64,
     commits: AtomicU64,
+    /// The number of the latest commit that changed anything, over all openings of the file.
+    stamp: AtomicU64,
+    /// `None` only in tests.
+    guard: Option<Arc<Guard>>,
+}
+
+impl Counters {
+    fn look(&self) -> Result<(), LedgerError> {
+        self.guard.as_ref().map_or(Ok(()), |guard| guard.look())
+    }
+
+    fn intact(&self) -> Result<(), LedgerError> {
+        self.guard.as_ref().map_or(Ok(()), |guard| guard.intact())
+    }
+
+    /// Counts a commit, which may be acknowledged if this succeeds.
+    fn committed(&self, stamp: Option<u64>) -> Result<(), LedgerError> {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        let Some(stamp) = stamp else { return self.look() };
+        self.stamp.store(stamp, Ordering::Relaxed);
+        self.guard.as_ref().map_or(Ok(()), |guard| guard.acknowledge(stamp))
+    }
 }
 
 enum Message {
@@ -53,13 +77,18 @@ enum Message {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, LedgerError> {
+    /// `stamp` is the number of the file's latest commit.
+    pub(super) fn start(connection: Connection, guard: Arc<Guard>, stamp: u64) -> Result<Self, LedgerError> {
         let (queue, messages) = sync_channel(QUEUE);
-        let counters = Arc::<Counters>::default();
+        let (stamp, guard) = (AtomicU64::new(stamp), Some(guard));
+        let counters = Arc::new(Counters { stamp, guard, ..Counters::default() });
         let shared = Arc::clone(&counters);
         let thread = thread::Builder::new()
             .name("ledger-writer".into())
-            .spawn(move || serve(connection, &messages, &shared))
+            .spawn(move || {
+                serve(&connection, &messages, &shared);
+                close(connection, &shared);
+            })
             .map_err(|error| LedgerError::Io(error.into()))?;
         Ok(Writer { queue: Some(queue), thread: Some(thread), counters })
     }
@@ -110,8 +139,9 @@ impl Sqlite {
         writes: Vec<Write>,
         max_active: u64,
     ) -> Result<Vec<Written>, LedgerError> {
+        let sums = self.sums;
         self.writer.call(|answer| {
-            Message::Grouped(Job::Entries(EntryWrites { list, keys, writes, max_active, answer }))
+            Message::Grouped(Job::Entries(EntryWrites { list, keys, sums, writes, max_active, answer }))
         })
     }
 
@@ -124,13 +154,16 @@ impl Sqlite {
     }
 }
 
-fn serve(connection: Connection, messages: &Receiver<Message>, counters: &Counters) {
+fn serve(connection: &Connection, messages: &Receiver<Message>, counters: &Counters) {
     let mut next = None;
     while let Some(message) = next.take().or_else(|| messages.recv().ok()) {
         match message {
             Message::Alone(mut job) => {
-                job.run(&connection);
-                job.answer(Ok(()));
+                let intact = counters.look();
+                if intact.is_ok() {
+                    job.run(connection);
+                }
+                job.answer(intact);
             }
             Message::Grouped(job) => {
                 let mut rows = job.rows();
@@ -148,21 +181,43 @@ fn serve(connection: Connection, messages: &Receiver<Message>, counters: &Counte
                         Err(_) => break,
                     }
                 }
-                commit(&connection, jobs, counters);
+                commit(connection, jobs, counters);
             }
         }
-        shorten_log(&connection);
+        shorten_log(connection);
+    }
+}
+
+/// Marks the ledger as closed. Closing the connection then moves the log into the file, and removes the log.
+fn close(connection: Connection, counters: &Counters) {
+    let marked = counters.look().and_then(|()| {
+        let stamp = counters.stamp.load(Ordering::Relaxed) + 1;
+        connection.execute("UPDATE ledger SET is_open = 0, stamp = ?1", [stamp.cast_signed()])?;
+        counters.committed(Some(stamp))
+    });
+    if let Err(LedgerError::Replaced { .. }) = marked {
+        // What is at the path of the log now is not this ledger's, and must not be removed.
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    }
+    drop(connection);
+    if let Some(guard) = &counters.guard {
+        guard.flush();
     }
 }
 
 /// Runs the jobs and replies to their callers.
 fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
     counters.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
-    match together(connection, &mut jobs) {
-        Ok(()) => {
-            counters.commits.fetch_add(1, Ordering::Relaxed);
+    if counters.intact().is_err() {
+        // Nothing is left of what is written from now on.
+        jobs.into_iter().for_each(|job| job.answer(counters.intact()));
+        return;
+    }
+    match together(connection, &mut jobs, counters) {
+        Ok(stamp) => {
+            let _ = counters.committed(stamp);
             for job in jobs {
-                job.answer(Ok(()));
+                job.answer(counters.intact());
             }
         }
         Err(Undone::NotCommitted(error)) => {
@@ -172,12 +227,9 @@ fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
         }
         Err(Undone::ByOneJob) => {
             for mut job in jobs {
-                let done = together(connection, std::slice::from_mut(&mut job));
+                let done = together(connection, std::slice::from_mut(&mut job), counters);
                 match done {
-                    Ok(()) => {
-                        counters.commits.fetch_add(1, Ordering::Relaxed);
-                        job.answer(Ok(()));
-                    }
+                    Ok(stamp) => job.answer(counters.committed(stamp)),
                     Err(Undone::NotCommitted(error)) => job.answer(Err(error.into())),
                     // The job replies with its own error.
                     Err(Undone::ByOneJob) => job.answer(Err(LedgerError::Defect)),
@@ -200,9 +252,10 @@ impl From<rusqlite::Error> for Undone {
     }
 }
 
-/// Runs the jobs in one transaction. The connection is not in a transaction afterwards, even after an error.
-fn together(connection: &Connection, jobs: &mut [Job]) -> Result<(), Undone> {
-    let done = in_transaction(connection, jobs);
+/// Runs the jobs in one transaction. The connection is not in a transaction afterwards, even after an error. Returns the
+/// number of the commit; `None` if nothing changed.
+fn together(connection: &Connection, jobs: &mut [Job], counters: &Counters) -> Result<Option<u64>, Undone> {
+    let done = in_transaction(connection, jobs, counters);
     if done.is_err() && !connection.is_autocommit() {
         // Fails only if there is nothing left to roll back.
         let _ = connection.execute_batch("ROLLBACK");
@@ -210,8 +263,13 @@ fn together(connection: &Connection, jobs: &mut [Job]) -> Result<(), Undone> {
     done
 }
 
-fn in_transaction(connection: &Connection, jobs: &mut [Job]) -> Result<(), Undone> {
+fn in_transaction(
+    connection: &Connection,
+    jobs: &mut [Job],
+    counters: &Counters,
+) -> Result<Option<u64>, Undone> {
     execute(connection, "BEGIN IMMEDIATE")?;
+    let before = connection.total_changes();
     // Without savepoints: for each one SQLite would copy every page that a job touches, only to speed up failures.
     for jobs in jobs.chunk_by_mut(|one, next| one.list().is_some() && next.list().is_some()) {
         // A stable sort keeps the jobs of a list in order. Lists are independent.
@@ -222,7 +280,29 @@ fn in_transaction(connection: &Connection, jobs: &mut [Job]) -> Result<(), Undon
             }
         }
     }
-    Ok(execute(connection, "COMMIT")?)
+    let stamp = match connection.total_changes() == before {
+        true => None,
+        false => {
+            let stamp = counters.stamp.load(Ordering::Relaxed) + 1;
+            put_stamp(connection, jobs.iter().find_map(Job::list), stamp)?;
+            Some(stamp)
+        }
+    };
+    execute(connection, "COMMIT")?;
+    Ok(stamp)
+}
+
+/// Stores the number of the commit: with a list that it changed, because the row is written anyway, else by itself.
+fn put_stamp(connection: &Connection, list: Option<i64>, stamp: u64) -> rusqlite::Result<()> {
+    let stamp = stamp.cast_signed();
+    if let Some(list) = list {
+        let mut put = connection.prepare_cached("UPDATE lists SET stamp = ?2 WHERE id = ?1")?;
+        // The tenant may have been forgotten.
+        if put.execute((list, stamp))? > 0 {
+            return Ok(());
+        }
+    }
+    connection.prepare_cached("UPDATE ledger SET stamp = ?1")?.execute([stamp]).map(drop)
 }
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
@@ -259,16 +339,18 @@ pub(super) fn log_state(connection: &Connection, mode: &str) -> rusqlite::Result
 mod tests {
     use std::sync::mpsc::TryRecvError;
 
+    use portcullis_keys::{Seal, TenantSecret};
     use portcullis_msisdn::{Directions, Subject};
     use proptest::prelude::*;
     use proptest::{collection, prop_oneof};
     use tempfile::TempDir;
 
-    use super::super::{connect, create, schema};
+    use super::super::schema::{self, Contents};
+    use super::super::sums::Sums;
+    use super::super::{connect, create};
     use super::*;
     use crate::actor::Actor;
     use crate::hold::HoldKind;
-    use crate::keys::{Seal, TenantSecret};
     use crate::store::TenantRow;
     use crate::write::{Block, Unblock};
 
@@ -285,7 +367,8 @@ mod tests {
             let path = folder.path().join("ledger.db");
             create(&path).unwrap();
             let connection = connect(&path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-            schema::prepare(&connection, &path, &Seal::new(&[1; 32])).unwrap();
+            let (seal, sums) = (Seal::new(&[1; 32]), Sums::new([1, 2]));
+            schema::prepare(&connection, &Contents::Empty, &seal, sums).unwrap();
             Fixture { _folder: folder, connection, counters: Counters::default() }
         }
 
@@ -347,7 +430,7 @@ mod tests {
         });
         drop(queue);
         let path = fixture.connection.path().unwrap().to_owned();
-        serve(fixture.connection, &messages, &fixture.counters);
+        serve(&fixture.connection, &messages, &fixture.counters);
         assert!(answers.iter().all(|answer| answer.recv().unwrap().is_ok()));
         assert_eq!(fixture.counters.commits.into_inner(), 1);
         assert_eq!(fixture.counters.jobs.into_inner(), 5);
@@ -373,7 +456,7 @@ mod tests {
             queue.send(message).unwrap();
         }
         drop(queue);
-        serve(fixture.connection, &messages, &fixture.counters);
+        serve(&fixture.connection, &messages, &fixture.counters);
         answer.recv().unwrap().unwrap();
         assert_eq!(fixture.counters.commits.into_inner(), 2);
     }
@@ -423,6 +506,7 @@ mod tests {
         let entries = EntryWrites {
             list: ListRow { id: *list, tenant: TenantRow(1) },
             keys: TenantKeys::new(TenantSecret::random().unwrap()),
+            sums: Sums::new([1, 2]),
             writes: writes.collect(),
             max_active: *max_active,
             answer: Answer::to(caller),
@@ -434,7 +518,7 @@ mod tests {
         /// Creates a tenant with lists 1 and 2.
         fn with_lists() -> Self {
             let fixture = Fixture::new();
-            let sql = "INSERT INTO tenants VALUES (1, 'acme'); INSERT INTO lists (tenant, scope) VALUES (1, ''), (1, 'a');";
+            let sql = "INSERT INTO tenants (id, name) VALUES (1, 'acme'); INSERT INTO lists (tenant, scope) VALUES (1, ''), (1, 'a');";
             fixture.connection.execute_batch(sql).unwrap();
             fixture
         }

@@ -148,6 +148,8 @@ fn settings_can_not_be_moved_to_another_tenant() {
     let connection = Connection::open(dir.file("ledger.db")).unwrap();
     connection.execute("UPDATE settings SET tenant = (SELECT id FROM tenants WHERE name = 'b')", ()).unwrap();
     drop(connection);
+    // Otherwise the ledger does not even open.
+    dir.accept_damage();
     assert!(matches!(dir.ledger().settings(), Err(LedgerError::Damaged { .. })));
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis_ledger::{Ledger, LedgerError, MasterKey, StorageUrl};
+use portcullis_ledger::{Ledger, LedgerError, MasterKey, Opening, StorageUrl};
 use tempfile::TempDir;
 
 pub(crate) struct LedgerDir(TempDir);
@@ -29,6 +29,24 @@ impl LedgerDir {
         self.0.path().join(name)
     }
 
+    pub(crate) fn storage(&self) -> StorageUrl {
+        StorageUrl::Sqlite(self.file("ledger.db"))
+    }
+
+    pub(crate) fn open_as(&self, opening: &Opening) -> Result<Ledger, LedgerError> {
+        Ledger::open_as(&self.storage(), master(), opening)
+    }
+
+    /// What is damaged, on one line each.
+    pub(crate) fn findings(&self) -> Vec<String> {
+        let verified = Ledger::verify(&self.storage(), &master()).unwrap();
+        verified.findings.iter().map(ToString::to_string).collect()
+    }
+
+    pub(crate) fn accept_damage(&self) {
+        Ledger::accept_damage(&self.storage(), &master()).unwrap();
+    }
+
     /// The contents of all files in the directory.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -39,6 +57,10 @@ impl LedgerDir {
     }
 }
 
+fn master() -> MasterKey {
+    MasterKey::from_bytes([1; 32])
+}
+
 pub(crate) fn open(path: &Path) -> Result<Ledger, LedgerError> {
-    Ledger::open(&StorageUrl::Sqlite(path.into()), MasterKey::from_bytes([1; 32]))
+    Ledger::open(&StorageUrl::Sqlite(path.into()), master())
 }

@@ -3,6 +3,8 @@
 mod at_rest;
 #[path = "../contract/mod.rs"]
 mod contract;
+mod damage;
 mod ledger_dir;
+mod loss;
 mod opening;
 mod torn;

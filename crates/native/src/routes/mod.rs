@@ -451,7 +451,28 @@ fn of_health() -> Vec<Route> {
             logged(MethodFilter::GET, health::ready),
             Operation {
                 summary: "Check whether the gateway is ready",
-                answers: vec![(200, "Ready", is("ready")), (503, "Starting or stopping", is("starting"))],
+                description: "With the status `degraded`, requests are answered, but some lists are out of service, or nothing can be written.",
+                answers: vec![
+                    (
+                        200,
+                        "Ready, or degraded",
+                        Content::new::<api::HealthAnswer>([
+                            ("ready", json!({ "status": "ready" })),
+                            (
+                                "degraded",
+                                json!({
+                                    "status": "degraded",
+                                    "degraded": { "lists": 12, "lists_out": 1, "user_ids_out": 0, "ledger": "ok" },
+                                }),
+                            ),
+                        ]),
+                    ),
+                    (
+                        503,
+                        "Starting or stopping; degraded, if `server.ready_when_degraded` is false",
+                        is("starting"),
+                    ),
+                ],
                 ..operation("ready", Auth::Nobody)
             },
         ),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use portcullis_host::{Limits, LoadError};
 use portcullis_plugin_bundle::EXACT;
 
 use super::*;
@@ -68,6 +69,57 @@ fn after_a_restart_with_a_broken_file_the_previous_version_serves() {
     folder.place("a", &one);
     assert!(found(&store).is_empty());
     assert_eq!((latest(&store, "a"), problem(&store, "a")), (Digest::of(&one), None));
+}
+
+#[test]
+fn after_a_restart_with_another_file_the_previous_version_serves_until_the_file_is_found() {
+    let folder = Folder::new();
+    let (one, two) = (component("one"), component("two"));
+    folder.store().put("a", &one).unwrap();
+    folder.place("a", &two);
+
+    let store = folder.store();
+    // Without a look at what the file would take to compile.
+    assert_eq!(latest(&store, "a"), Digest::of(&one));
+    assert_eq!(problem(&store, "a"), None);
+    assert_eq!(found(&store), changed("a", &two));
+    assert_eq!(latest(&store, "a"), Digest::of(&two));
+    assert!(found(&store).is_empty());
+}
+
+#[test]
+fn a_component_that_took_too_much_is_not_compiled_again_after_a_restart() {
+    let folder = Folder::new();
+    let good = component("good");
+    folder.store().put("a", &good).unwrap();
+    // As if compiling the new file had taken too much memory.
+    let bomb = component("bomb");
+    folder.place("a", &bomb);
+    let refused = LoadError::TooMuchMemory { limit: Limits::default().compiler_bytes };
+    folder.store().refusals.as_ref().unwrap().add(Digest::of(&bomb), &refused);
+
+    let store = folder.store();
+    assert_eq!(found(&store), ["problem a"]);
+    assert!(
+        problem(&store, "a").unwrap().contains("more than 256 MiB of memory"),
+        "{:?}",
+        problem(&store, "a")
+    );
+    assert_eq!(latest(&store, "a"), Digest::of(&good));
+    assert!(matches!(store.put("a", &bomb), Err(PluginStoreError::Unloadable { .. })));
+    assert_eq!(latest(&store, "a"), Digest::of(&good));
+}
+
+#[test]
+fn names_of_files_are_escaped_in_errors() {
+    let folder = Folder::new();
+    let name = "a\n2026 INFO \u{202e}all is well\u{1b}[2J";
+    folder.place(name, b"noise");
+    let error = folder.store().latest(name).unwrap_err();
+    for shown in [error.to_string(), ErrorChain(&error).to_string()] {
+        assert!(!shown.contains(portcullis_host::is_obeyed), "{shown:?}");
+        assert!(shown.contains(r"a\n2026 INFO \u{202e}all is well\u{1b}[2J"), "{shown}");
+    }
 }
 
 #[test]
@@ -228,7 +280,7 @@ fn without_a_folder_versions_last_as_long_as_the_process() {
     let [listed] = &store.versions("exact")[..] else { panic!("one version") };
     assert!(listed.is_latest && listed.since.is_some());
     assert_eq!(store.version("exact", &short(EXACT.component)).unwrap().digest, Digest::of(EXACT.component));
-    assert!(store.rescan().is_empty());
+    assert!(found(&store).is_empty());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use parking_lot::Mutex;
 use portcullis_host::{Engine, ErrorChain};
 use portcullis_plugin_bundle::TRIVIAL;
 use tempfile::TempDir;
@@ -84,6 +85,19 @@ fn files(dir: &Path) -> Vec<String> {
     files
 }
 
+/// The findings of a rescan, by name.
+fn rescan(store: &PluginStore) -> Vec<Finding> {
+    let findings: Mutex<Vec<Finding>> = Mutex::default();
+    store.rescan(|| true, |finding| findings.lock().push(finding));
+    let mut findings = findings.into_inner();
+    findings.sort_by_key(|finding| match finding {
+        Finding::Changed { name, .. } | Finding::Problem { name, .. } | Finding::Gone { name } => {
+            name.clone()
+        }
+    });
+    findings
+}
+
 /// The findings of a rescan, as `changed NAME DIGEST`, `problem NAME` and `gone NAME`.
 fn found(store: &PluginStore) -> Vec<String> {
     let word = |finding: &Finding| match finding {
@@ -94,7 +108,7 @@ fn found(store: &PluginStore) -> Vec<String> {
         }
         Finding::Gone { name } => format!("gone {name}"),
     };
-    store.rescan().iter().map(word).collect()
+    rescan(store).iter().map(word).collect()
 }
 
 fn changed(name: &str, component: &[u8]) -> Vec<String> {

@@ -17,7 +17,7 @@ async fn next_change(store: &PluginStore, changed: &Notify) -> Arc<PluginVersion
     let change = async {
         loop {
             changed.notified().await;
-            for finding in store.rescan() {
+            for finding in rescan(store) {
                 if let Finding::Changed { version, .. } = finding {
                     return version;
                 }

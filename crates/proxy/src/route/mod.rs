@@ -25,7 +25,7 @@ use crate::verdict::{Kind, judge};
 use portcullis_edge::identity::IdentityError;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::number::NumberError;
-use portcullis_edge::ops::{Refusal, RowError, Target, blocking};
+use portcullis_edge::ops::{Refusal, RowError, Target, Work};
 use portcullis_edge::registry::Caller;
 use portcullis_edge::settings::is_open_hop;
 use portcullis_edge::vendor::fault::Fault;
@@ -272,7 +272,8 @@ async fn hear(
     let at = message.timestamp.map_or(When::Now, |time| When::At(time.min(Timestamp::now())));
     let id = message.id.as_deref().map(str::to_owned);
     let asked = Asked { wish, word, at, id, may_be_confirmed: true };
-    blocking(move || people::grant(&own, &confirmations, &who, &asked)).await.map(|()| true)
+    let grant = move |own: Target| people::grant(&own, &confirmations, &who, &asked);
+    own.blocking(Work::Write, grant).await.map(|()| true)
 }
 
 async fn is_blocked(

@@ -38,7 +38,6 @@ use portcullis_edge::http::body::{self, BodyFault};
 use portcullis_edge::http::request_log::Logged;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::ops::Refusal;
-use portcullis_edge::ops::blocking;
 use portcullis_edge::registry::Denied;
 
 pub(super) const PATH: &str = "/webhooks/meta";
@@ -138,7 +137,7 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (registry, default) = (gateway.registry.load_full(), proxy.meta.default_callback_url.clone());
     let (raw, at_work) = (body.clone(), Arc::clone(&proxy));
     let parting = move || partition(&registry, &at_work.confirmations, default.as_deref(), &raw);
-    let parted = match blocking(parting).await {
+    let parted = match gateway.pools.webhook(parting).await {
         Ok(parted) => parted,
         Err(error) => return refused(&error),
     };
@@ -202,6 +201,7 @@ fn refused(error: &PartitionError) -> Response {
             portcullis_edge::http::log_ledger_error(error);
             busy()
         }
+        PartitionError::Refused(Refusal::Overloaded) => busy(),
         PartitionError::Refused(_) => answer(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }

@@ -12,8 +12,8 @@ use super::payload::{Change, Entry, Kept, Payload};
 use super::sorting::{Counts, Parts, Sorting, Way};
 use crate::confirmations::AllConfirmations;
 use portcullis_api::settings::{BlockedInbound, UnreadableInbound};
-use portcullis_edge::ops::Panicked;
 use portcullis_edge::ops::Refusal;
+use portcullis_edge::ops::Unfinished;
 use portcullis_edge::registry::Registry;
 use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::tenant::Tenant;
@@ -42,9 +42,9 @@ pub(super) enum PartitionError {
     Refused(#[from] Refusal),
 }
 
-impl From<Panicked> for PartitionError {
-    fn from(panicked: Panicked) -> Self {
-        PartitionError::Refused(panicked.into())
+impl From<Unfinished> for PartitionError {
+    fn from(unfinished: Unfinished) -> Self {
+        PartitionError::Refused(unfinished.into())
     }
 }
 

@@ -1,6 +1,8 @@
 //! `cargo xtask soak`: the long forms of tests.
 
 mod clients;
+mod components;
+mod ledger;
 
 use anyhow::{Result, bail};
 
@@ -10,8 +12,13 @@ use crate::cargo;
 type Soak = fn() -> Result<()>;
 
 /// The long forms, by the names that may be given to choose some.
-const ALL: &[(&str, Soak)] =
-    &[("reload", || cargo::soak(&[])), ("gate", cargo::soak_gate), ("clients", clients::run)];
+const ALL: &[(&str, Soak)] = &[
+    ("reload", || cargo::soak(&[])),
+    ("gate", cargo::soak_gate),
+    ("clients", clients::run),
+    ("ledger", ledger::run),
+    ("components", components::run),
+];
 
 /// Runs the long forms with these names, or all of them.
 pub(crate) fn run(names: &[String]) -> Result<()> {

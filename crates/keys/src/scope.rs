@@ -13,14 +13,18 @@ pub enum Scope {
 
 impl Scope {
     /// The form used on disk and in key derivation: the sender's name, or empty text, which is not a valid sender name.
-    pub(crate) fn as_stored(&self) -> &str {
+    pub fn as_stored(&self) -> &str {
         match self {
             Scope::Tenant => "",
             Scope::Sender(sender) => sender.as_str(),
         }
     }
 
-    pub(crate) fn from_stored(text: &str) -> Result<Self, NameError> {
+    /// Parses what [`as_stored`](Self::as_stored) returns.
+    ///
+    /// # Errors
+    /// If it is neither empty nor the name of a sender.
+    pub fn from_stored(text: &str) -> Result<Self, NameError> {
         if text.is_empty() { Ok(Scope::Tenant) } else { text.parse().map(Scope::Sender) }
     }
 }

@@ -6,9 +6,11 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use hkdf::Hkdf;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::seal::{Seal, SealError};
+use crate::seal::{Seal, SealError};
 
 /// The operator's key: 32 bytes, which encrypt the tenants' secrets. With this key and the ledger's file everything can
 /// be read. Without it nothing can, and it can't be recovered.
@@ -128,8 +130,35 @@ impl MasterKey {
         text
     }
 
-    pub(crate) fn seal(&self) -> Seal {
+    /// Derives a key for a purpose outside of the ledger (HKDF-SHA256, RFC 5869). The same purpose always has the same key,
+    /// from which neither the master key nor another purpose's key can be computed.
+    ///
+    /// # Panics
+    /// Never: HKDF-SHA256 can output 32 bytes.
+    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        let info = [b"portcullis/1/master/", purpose.as_bytes()];
+        Hkdf::<Sha256>::new(None, self.0.as_slice())
+            .expand_multi_info(&info, key.as_mut_slice())
+            .expect("HKDF-SHA256 can output up to 8,160 bytes");
+        key
+    }
+
+    /// The seal under this key, for tenants' secrets.
+    pub fn seal(&self) -> Seal {
         Seal::new(&self.0)
+    }
+
+    /// The key of the sums over stored rows, by which a ledger notices damage.
+    ///
+    /// # Panics
+    /// Never: HKDF-SHA256 can output 16 bytes.
+    pub fn sums(&self) -> [u64; 2] {
+        let mut key = Zeroizing::new([[0; 8]; 2]);
+        Hkdf::<Sha256>::new(None, self.0.as_slice())
+            .expand(b"portcullis/1/sums of rows", key.as_flattened_mut())
+            .expect("HKDF-SHA256 can output up to 8,160 bytes");
+        key.map(u64::from_le_bytes)
     }
 }
 
@@ -140,7 +169,7 @@ impl fmt::Debug for MasterKey {
 }
 
 /// Makes the name of a new file durable.
-pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
@@ -239,6 +268,15 @@ mod tests {
         assert_eq!(key.0[..4], [0, 1, 2, 3]);
         assert_eq!(key.0[31], 255);
         assert_eq!(format!("{key:?}"), "MasterKey(…)");
+    }
+
+    #[test]
+    fn each_purpose_has_a_key_of_its_own_which_never_changes() {
+        let key = |byte| MasterKey::from_bytes([byte; 32]);
+        assert_eq!(key(1).derive("a"), key(1).derive("a"));
+        assert_ne!(key(1).derive("a"), key(1).derive("b"));
+        assert_ne!(key(1).derive("a"), key(2).derive("a"));
+        assert_ne!(*key(1).derive(""), [1; 32]);
     }
 
     #[test]

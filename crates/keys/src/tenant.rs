@@ -8,28 +8,41 @@ use portcullis_msisdn::{Permutation, PermutationKey};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::seal::{Seal, SealError};
 use crate::identity::UserId;
 use crate::name::TenantId;
 use crate::scope::Scope;
+use crate::seal::{Seal, SealError};
 
 /// A tenant's 32 random bytes, from which all its keys are derived. Without them its rows and saved states can't be
 /// read.
-pub(crate) struct TenantSecret(Zeroizing<[u8; 32]>);
+///
+/// Overwritten in memory when dropped.
+pub struct TenantSecret(Zeroizing<[u8; 32]>);
 
 impl TenantSecret {
-    pub(crate) fn random() -> Result<Self, SealError> {
+    /// Creates a random secret.
+    ///
+    /// # Errors
+    /// If the operating system provides no random bytes.
+    pub fn random() -> Result<Self, SealError> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(bytes.as_mut_slice()).map_err(SealError::NoRandomness)?;
         Ok(TenantSecret(bytes))
     }
 
     /// Encrypts the secret under the master key, bound to this tenant.
-    pub(crate) fn wrap(&self, master: &Seal, tenant: &TenantId) -> Result<Vec<u8>, SealError> {
+    ///
+    /// # Errors
+    /// [`SealError::NoRandomness`].
+    pub fn wrap(&self, master: &Seal, tenant: &TenantId) -> Result<Vec<u8>, SealError> {
         master.seal(&context(tenant), self.0.as_slice())
     }
 
-    pub(crate) fn unwrap(master: &Seal, tenant: &TenantId, wrapped: &[u8]) -> Result<Self, SealError> {
+    /// Decrypts what [`wrap`](Self::wrap) returned for the same tenant.
+    ///
+    /// # Errors
+    /// [`SealError::Broken`] if it is not authentic.
+    pub fn unwrap(master: &Seal, tenant: &TenantId, wrapped: &[u8]) -> Result<Self, SealError> {
         let bytes = Zeroizing::new(master.open(&context(tenant), wrapped)?);
         let mut secret = Zeroizing::new([0; 32]);
         if bytes.len() != secret.len() {
@@ -72,7 +85,8 @@ struct Inner {
 }
 
 impl TenantKeys {
-    pub(crate) fn new(secret: TenantSecret) -> Self {
+    /// Derives the keys.
+    pub fn new(secret: TenantSecret) -> Self {
         TenantKeys(Arc::new(Inner {
             permutation: secret.permutation("permutation", ""),
             state_seal: Seal::new(&secret.derive("saved state", "")),
@@ -100,22 +114,30 @@ impl TenantKeys {
     }
 
     /// The lookup key of a user id: 32 bytes, which reveal nothing about the id without the tenant's secret.
-    pub(crate) fn digest_of(&self, user: &UserId) -> [u8; 32] {
+    pub fn digest_of(&self, user: &UserId) -> [u8; 32] {
         *self.0.secret.derive("user id", user.as_str())
     }
 
-    pub(crate) fn text_seal(&self) -> &Seal {
+    /// The key for texts of entries and records, and for user ids.
+    pub fn text_seal(&self) -> &Seal {
         &self.0.text_seal
     }
 
-    pub(crate) fn settings_seal(&self) -> &Seal {
+    /// The key for the tenant's settings.
+    pub fn settings_seal(&self) -> &Seal {
         &self.0.settings_seal
     }
 
     /// The permutation between a list's subjects and its public ids. It depends on the list's name, not its row, so ids
     /// survive a migration of the ledger.
-    pub(crate) fn public_ids(&self, scope: &Scope) -> Permutation {
+    pub fn public_ids(&self, scope: &Scope) -> Permutation {
         self.0.secret.permutation("public ids", scope.as_stored())
+    }
+}
+
+impl fmt::Debug for TenantSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TenantSecret(…)")
     }
 }
 

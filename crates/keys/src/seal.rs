@@ -21,7 +21,8 @@ impl Seal {
     /// The length that sealing adds, in bytes.
     pub const OVERHEAD: usize = NONCE + TAG;
 
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
+    /// A seal under a key. The caller's copy of the key is not overwritten.
+    pub fn new(key: &[u8; 32]) -> Self {
         Seal { cipher: XChaCha20Poly1305::new(<&Key>::from(key)) }
     }
 

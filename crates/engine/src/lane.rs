@@ -1,0 +1,168 @@
+//! Turns: how much of the process one tenant's checks may take at a time.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout_at;
+
+use crate::workers::Workers;
+
+/// The turns of one tenant: at slow plugins, as many as each list has instances; and at the disk.
+///
+/// A check waits for its turn in its own future, so that one whose client left, or whose deadline passed, is out of the queue.
+pub(crate) struct Lane {
+    slow: Arc<Semaphore>,
+    disk: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The checks of one tenant that may wait. Beyond that the failure policy answers at once.
+const MOST_WAITING: usize = 1024;
+/// The checks of one tenant that may be on threads that block, to read the ledger or to restore an evicted list.
+const MOST_ON_DISK: usize = 16;
+
+/// Counts a check that waits, until it is dropped.
+struct Waiting(Arc<AtomicUsize>);
+
+/// A turn was not in time.
+pub(crate) struct Overdue;
+
+impl Lane {
+    pub(crate) fn new(replicas: NonZeroUsize) -> Arc<Self> {
+        Arc::new(Lane {
+            slow: Arc::new(Semaphore::new(replicas.get())),
+            disk: Arc::new(Semaphore::new(MOST_ON_DISK)),
+            waiting: Arc::default(),
+        })
+    }
+
+    /// Runs `call` on a thread for slow plugins when it is its turn. After `deadline` nobody waits for it.
+    pub(crate) async fn at_slow_plugin<R: Send + 'static>(
+        &self,
+        runtime: &Handle,
+        workers: &Arc<Workers>,
+        deadline: Instant,
+        call: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Overdue> {
+        let (_waiting, turn) = self.turn(&self.slow, runtime, deadline).await?;
+        let (done, answer) = oneshot::channel();
+        let run = move || {
+            let answer = call();
+            drop(turn);
+            // Nobody waits for it any more if that fails.
+            let _ = done.send(answer);
+        };
+        workers.run(run).map_err(|_| Overdue)?;
+        let answered = {
+            // The future may be polled outside of the runtime.
+            let _entered = runtime.enter();
+            timeout_at(deadline.into(), answer)
+        };
+        answered.await.map_err(|_| Overdue)?.map_err(|_| Overdue)
+    }
+
+    /// Runs `work` on a thread that may block when it is its turn. If it is by `deadline`, the work is waited for, however long it
+    /// takes. Returns `None` if the runtime shuts down, or the work panics.
+    pub(crate) async fn at_disk<R: Send + 'static>(
+        &self,
+        runtime: &Handle,
+        deadline: Instant,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<Option<R>, Overdue> {
+        let (_waiting, turn) = self.turn(&self.disk, runtime, deadline).await?;
+        let run = move || {
+            let _turn = turn;
+            work()
+        };
+        Ok(runtime.spawn_blocking(run).await.ok())
+    }
+
+    async fn turn(
+        &self,
+        turns: &Arc<Semaphore>,
+        runtime: &Handle,
+        deadline: Instant,
+    ) -> Result<(Waiting, OwnedSemaphorePermit), Overdue> {
+        let waiting = Waiting(Arc::clone(&self.waiting));
+        if waiting.0.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
+            return Err(Overdue);
+        }
+        let turn = {
+            let _entered = runtime.enter();
+            timeout_at(deadline.into(), Arc::clone(turns).acquire_owned())
+        };
+        let turn = turn.await.map_err(|_| Overdue)?.map_err(|_| Overdue)?;
+        Ok((waiting, turn))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_call_that_is_not_in_time_keeps_its_turn_until_it_ends() {
+        let (runtime, workers) = (Handle::current(), Workers::for_slow_plugins());
+        let lane = Lane::new(NonZeroUsize::MIN);
+        let (end, ended) = mpsc::channel::<()>();
+        let now = Instant::now();
+        let long = lane.at_slow_plugin(&runtime, &workers, now, move || ended.recv().is_ok());
+        assert!(long.await.is_err());
+        // It may not have had its turn at all, so there is a second one that surely has.
+        let (started, has_started) = mpsc::channel();
+        let (end_second, second_ended) = mpsc::channel::<()>();
+        let later = Instant::now() + LONG;
+        let mut second = pin!(lane.at_slow_plugin(&runtime, &workers, later, move || {
+            started.send(()).unwrap();
+            second_ended.recv().is_ok()
+        }));
+        drop(end);
+        let mut context = Context::from_waker(Waker::noop());
+        while has_started.try_recv().is_err() {
+            assert!(second.as_mut().poll(&mut context).is_pending());
+            tokio::task::yield_now().await;
+        }
+        let soon = Instant::now() + Duration::from_millis(1);
+        assert!(lane.at_slow_plugin(&runtime, &workers, soon, || ()).await.is_err(), "it is another's turn");
+        end_second.send(()).unwrap();
+        assert!(second.await.is_ok());
+        let later = Instant::now() + LONG;
+        assert!(lane.at_slow_plugin(&runtime, &workers, later, || ()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_queue_is_bounded_and_whoever_leaves_is_out_of_it() {
+        let (runtime, lane) = (Handle::current(), Lane::new(NonZeroUsize::MIN));
+        let _taken =
+            Arc::clone(&lane.disk).acquire_many_owned(u32::try_from(MOST_ON_DISK).unwrap()).await.unwrap();
+        let later = Instant::now() + LONG;
+        let mut waiting: Vec<_> =
+            (0..MOST_WAITING).map(|_| Box::pin(lane.at_disk(&runtime, later, || ()))).collect();
+        let mut context = Context::from_waker(Waker::noop());
+        for one in &mut waiting {
+            assert!(one.as_mut().poll(&mut context).is_pending());
+        }
+        assert!(lane.at_disk(&runtime, later, || ()).await.is_err());
+        waiting.pop();
+        let mut next = pin!(lane.at_disk(&runtime, later, || ()));
+        assert!(next.as_mut().poll(&mut context).is_pending());
+    }
+}

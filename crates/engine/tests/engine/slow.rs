@@ -1,0 +1,186 @@
+//! Tenants whose plugins are slow, lie, or don't start.
+
+use std::time::Duration;
+
+use portcullis_engine::{
+    AnsweredBy, Event, Identity, NeedsDisk, OnFailure, PluginRef, Service, TenantError, TenantSpec,
+};
+
+use crate::support::{Host, OUT, acme, block, block_many, evil, is_blocked, number, until};
+
+/// Checks until the plugin is known to be slow.
+async fn make_slow(list: &portcullis_engine::List) {
+    while !list.is_slow() {
+        list.check(number(1), OUT).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_plugin_answers_on_other_threads_and_exactly() {
+    let host = Host::with(|builder| builder.check_patience(Duration::from_secs(600))).await;
+    host.put_evil_into_the_folder();
+    let list = host.put(acme().plugin(evil("slow-check"))).await;
+    block(&list, 5).await;
+    make_slow(&list).await;
+    assert_eq!(list.try_check(number(5), OUT), Err(NeedsDisk));
+    for n in 1..9 {
+        let checked = list.check(number(n), OUT).await.unwrap();
+        assert_eq!((checked.is_blocked(), checked.answered_by), (n == 5, AnsweredBy::Plugin));
+    }
+    let many: Vec<Identity> = (4..7).map(|n| number(n).into()).collect();
+    assert_eq!(list.check_many(many, OUT).await.unwrap().blocked, [false, true, false]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_has_no_turn_in_time_is_answered_by_the_policy() {
+    let host = Host::with(|builder| builder.check_patience(Duration::from_millis(1))).await;
+    host.put_evil_into_the_folder();
+    for (policy, blocks, by) in [
+        (OnFailure::Open, [false, false], AnsweredBy::Policy),
+        (OnFailure::Closed, [true, true], AnsweredBy::Policy),
+        (OnFailure::Ledger, [true, false], AnsweredBy::Ledger),
+    ] {
+        let id = format!("{policy:?}").to_lowercase();
+        let spec = TenantSpec::new(&id).unwrap().sender("support").unwrap();
+        let list = host.put(spec.plugin(evil("slow-check")).on_failure(policy)).await;
+        block(&list, 5).await;
+        make_slow(&list).await;
+        let overdue = async |n| {
+            loop {
+                let checked = list.check(number(n), OUT).await.unwrap();
+                if checked.answered_by != AnsweredBy::Plugin {
+                    assert_eq!(checked.answered_by, by);
+                    return checked.is_blocked();
+                }
+            }
+        };
+        assert_eq!([overdue(5).await, overdue(6).await], blocks, "{policy:?}");
+    }
+    assert!(!host.saw(|event| matches!(event, Event::Fault { .. })), "to be slow is no fault");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_tenant_holds_up_nobody_else() {
+    let host = Host::with(|builder| builder.check_patience(Duration::from_secs(600))).await;
+    host.put_evil_into_the_folder();
+    let slow = host.put(acme().plugin(evil("slow-check"))).await;
+    let fast = host.put(TenantSpec::new("globex").unwrap().sender("support").unwrap()).await;
+    block(&fast, 5).await;
+    make_slow(&slow).await;
+    let waiting: Vec<_> = (0..300)
+        .map(|n| {
+            let slow = slow.clone();
+            tokio::spawn(async move { slow.check(number(n), OUT).await.unwrap() })
+        })
+        .collect();
+    for n in 0..1000 {
+        assert_eq!(is_blocked(&fast, n).await, n == 5);
+    }
+    block(&fast, 6).await;
+    assert!(is_blocked(&fast, 6).await);
+    let unfinished = waiting.iter().filter(|check| !check.is_finished()).count();
+    assert!(unfinished > 0, "the others were answered first");
+    for check in waiting {
+        check.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_begins_to_lie_goes_out_of_service() {
+    let host = Host::with(|builder| builder.proof_share(1.0)).await;
+    host.put_evil_into_the_folder();
+    let list = host.put(acme().plugin(evil("lie-later")).on_failure(OnFailure::Ledger)).await;
+    block_many(&list, 100).await;
+    // The plugin lies from its 20,000th check on, and recovers honest. Whatever happens, it is found each time.
+    for _ in 0..2 {
+        let seen = list.status().health.recoveries;
+        until_async(|| async {
+            let _ = list.check(number(1), OUT).await.unwrap();
+            list.status().health.recoveries > seen
+        })
+        .await;
+    }
+    let is_forgotten = |event: &Event| matches!(event, Event::Fault { kind: "forgotten", .. });
+    assert!(host.saw(is_forgotten));
+}
+
+async fn until_async<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
+    while !is_so().await {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_plugin_refuses_to_start_leaves_the_others_served() {
+    let host = Host::new().await;
+    host.put_evil_into_the_folder();
+    let list = host.put(acme()).await;
+    block_many(&list, 200).await;
+    host.engine.remove_tenants(vec!["acme".parse().unwrap()]).await.unwrap();
+    let refused = || acme().plugin(evil("refuse-long-lists")).on_failure(OnFailure::Ledger);
+    let error = host.engine.put_tenant(refused()).await.unwrap_err();
+    assert!(matches!(error, portcullis_engine::Error::Tenant(TenantError::Start { .. })), "{error}");
+
+    let globex = TenantSpec::new("globex").unwrap().sender("support").unwrap();
+    let put = host.engine.put_tenants(vec![refused().starts_regardless(true), globex]).await.unwrap();
+    assert!(put.iter().all(Result::is_ok), "{put:?}");
+    let list = host.engine.sender_list("acme", "support").unwrap();
+    let status = host.engine.tenant_status(list.tenant()).unwrap();
+    assert!(status.lists.iter().any(|list| list.service == Service::Out));
+    let checked = list.check(number(5), OUT).await.unwrap();
+    assert_eq!((checked.is_blocked(), checked.answered_by), (true, AnsweredBy::Ledger));
+    assert!(!is_blocked(&host.engine.sender_list("globex", "support").unwrap(), 5).await);
+    // Writes are kept, and another plugin has them.
+    block(&list, 900).await;
+    host.engine.reload("acme", PluginRef::latest("exact")).await.unwrap();
+    assert!(list.try_check(number(900), OUT).unwrap().is_blocked());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_can_t_be_loaded_serves_as_soon_as_it_can() {
+    let host = Host::new().await;
+    let missing = acme().plugin(evil("well-behaved")).on_failure(OnFailure::Ledger);
+    assert!(host.engine.put_tenant(missing.clone()).await.is_err());
+    let list = host.put(missing.starts_regardless(true)).await;
+    block(&list, 5).await;
+    let checked = list.check(number(5), OUT).await.unwrap();
+    assert_eq!((checked.is_blocked(), checked.answered_by), (true, AnsweredBy::Ledger));
+    let status = host.engine.tenant_status(list.tenant()).unwrap();
+    assert!(status.reload.serving.missing().is_some());
+    assert!(status.reload.last.is_some_and(|last| last.error.is_some()));
+    // There is nothing to go back to, and nothing to serve instead.
+    assert!(host.engine.roll_back("acme").await.is_err());
+
+    host.put_evil_into_the_folder();
+    host.engine.rescan_plugins().await.unwrap();
+    until(|| list.try_check(number(5), OUT).is_ok_and(|checked| checked.answered_by == AnsweredBy::Plugin))
+        .await;
+    assert!(is_blocked(&list, 5).await && !is_blocked(&list, 6).await);
+    let status = host.engine.tenant_status(list.tenant()).unwrap();
+    assert!(status.reload.serving.missing().is_none());
+    assert!(
+        host.engine.roll_back("acme").await.is_err(),
+        "what could not be loaded is nothing to go back to"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_filled_its_memory_can_be_replaced() {
+    let host = Host::new().await;
+    host.put_evil_into_the_folder();
+    let list = host.put(acme().plugin(evil("leak-in-block")).memory_limit(24 << 20)).await;
+    // Each entry leaks 1 MiB, until there is hardly any left.
+    let memory = || host.engine.tenant_status(list.tenant()).unwrap().memory_bytes;
+    let mut n = 0;
+    while memory() < (20 << 20) {
+        block(&list, n).await;
+        n += 1;
+    }
+    host.engine.reload("acme", PluginRef::latest("exact")).await.unwrap();
+    assert!(memory() < (20 << 20));
+    block(&list, 900).await;
+    assert!(is_blocked(&list, 0).await && is_blocked(&list, 900).await);
+    host.engine.roll_back("acme").await.unwrap();
+    assert!(memory() >= (20 << 20), "the leaking plugin's memory counts again");
+    assert!(is_blocked(&list, 0).await && is_blocked(&list, 900).await);
+}

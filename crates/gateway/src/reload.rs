@@ -1,0 +1,107 @@
+//! Reading the configuration file again, on SIGHUP.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use portcullis_edge::gateway::Gateway;
+use portcullis_edge::tenant::Origin;
+use tracing::{error, info, warn};
+
+use crate::config::{Config, END};
+
+/// The most tenants that a refusal names.
+const NAMED: usize = 5;
+
+/// Reads the configuration file again, whenever it is told to.
+pub(crate) struct Reload {
+    file: PathBuf,
+    at_start: Config,
+    /// Whether the file that is in force said that it is whole.
+    is_whole: AtomicBool,
+}
+
+/// Why a valid file is not applied: it seems to be torn.
+#[derive(Debug, thiserror::Error)]
+enum Torn {
+    #[error(
+        "the configuration file that is in force ends with the line `{END}`, and this one does not, so it may be torn: write all of it, \
+         and that line"
+    )]
+    NoEnd,
+    #[error(
+        "the file lacks {tenants} tenants ({named}) and {senders} senders of other tenants that are served, so it may be torn: if they \
+         are to go, end the file with the line `{END}`, which says that it is whole"
+    )]
+    Less { tenants: usize, named: String, senders: usize },
+}
+
+impl Reload {
+    pub(crate) fn new(file: PathBuf, at_start: Config) -> Self {
+        Reload { file, is_whole: AtomicBool::new(at_start.is_whole), at_start }
+    }
+
+    /// Reads the configuration file and the plugin folder again, and applies what has changed.
+    pub(crate) fn run(&self, gateway: &Gateway) {
+        info!("SIGHUP: reloading the configuration file and the plugin folder");
+        match Config::read(&self.file, portcullis_engine::plugin_store::names) {
+            Ok(config) => self.apply(gateway, &config),
+            Err(error) => {
+                error!(
+                    error = portcullis_host::ErrorChain(&error).to_string(),
+                    "the configuration file was rejected; keeping the current configuration"
+                );
+            }
+        }
+        gateway.engine.blocking_rescan_plugins();
+    }
+
+    fn apply(&self, gateway: &Gateway, config: &Config) {
+        if let Err(torn) = self.check(gateway, config) {
+            error!(error = %torn, "the configuration file was rejected; keeping the current configuration");
+            return;
+        }
+        for setting in config.needing_a_restart(&self.at_start) {
+            warn!(
+                setting,
+                "this setting has changed in the configuration file; restart the gateway to apply it"
+            );
+        }
+        match gateway.reconfigure(config.admin_token, &config.tenants) {
+            Ok(()) => self.is_whole.store(config.is_whole, Ordering::Relaxed),
+            Err(error) => error!(
+                error = portcullis_host::ErrorChain(&error).to_string(),
+                "the configuration file can't be applied; keeping the current configuration"
+            ),
+        }
+    }
+
+    /// Checks that the file is not torn where a table begins, which leaves a valid file of less.
+    fn check(&self, gateway: &Gateway, config: &Config) -> Result<(), Torn> {
+        if config.is_whole {
+            return Ok(());
+        }
+        if self.is_whole.load(Ordering::Relaxed) {
+            return Err(Torn::NoEnd);
+        }
+        let registry = gateway.registry.load();
+        let (mut gone, mut senders) = (Vec::new(), 0);
+        for served in registry.tenants().filter(|tenant| tenant.origin == Origin::File) {
+            let Some(next) = config.tenants.iter().find(|tenant| tenant.id == served.config.id) else {
+                gone.push(served.config.id.as_str());
+                continue;
+            };
+            let stays = |id| next.senders.iter().any(|sender| sender.id == id);
+            senders += served.config.senders.iter().filter(|sender| !stays(sender.id.clone())).count();
+        }
+        if gone.is_empty() && senders == 0 {
+            return Ok(());
+        }
+        let named = gone.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        let named = match gone.len() {
+            0 => "none".to_owned(),
+            count if count > NAMED => format!("{named}, …"),
+            _ => named,
+        };
+        Err(Torn::Less { tenants: gone.len(), named, senders })
+    }
+}

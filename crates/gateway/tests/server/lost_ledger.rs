@@ -1,0 +1,213 @@
+//! A ledger that was lost, replaced or damaged is not taken for one in which nobody is blocked.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::support::{Gateway, SERVER, TENANTS, refused_start, refused_start_with};
+
+const BLOCKED: &str = "+46732001122";
+const FREE: &str = "+46732002244";
+
+fn config() -> String {
+    format!("{SERVER}{TENANTS}")
+}
+
+/// A gateway that was stopped, with somebody blocked.
+fn stopped() -> Gateway {
+    let mut gateway = Gateway::start();
+    gateway.block(BLOCKED);
+    gateway.stop();
+    gateway
+}
+
+fn ready(gateway: &Gateway) -> (u16, Value) {
+    let answer = gateway.call("GET", "/readyz", "", None);
+    (answer.status, answer.json)
+}
+
+fn verify(folder: &Path, options: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["verify", "--config", "portcullis.toml"])
+        .args(options)
+        .current_dir(folder)
+        .env_remove("PORTCULLIS_MASTER_KEY")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_lost_ledger_is_refused_until_a_new_one_is_asked_for() {
+    for empties in [false, true] {
+        let mut gateway = stopped();
+        let file = gateway.folder().join("portcullis.db");
+        match empties {
+            true => fs::write(&file, "").unwrap(),
+            false => fs::remove_file(&file).unwrap(),
+        }
+        let said = refused_start(gateway.folder(), &config());
+        assert!(said.contains("portcullis.db") && said.contains("--new-ledger"), "{said}");
+        // The key alone says so, too.
+        fs::remove_file(gateway.folder().join("portcullis.db.witness")).unwrap();
+        let said = refused_start(gateway.folder(), &config());
+        assert!(said.contains("portcullis.key says that there was one"), "{said}");
+        gateway.run_again_with(&["--new-ledger"]);
+        assert_eq!(gateway.verdict(BLOCKED), "allow");
+        gateway.block(FREE);
+        gateway.stop();
+        let said = refused_start_with(gateway.folder(), &config(), &["--new-ledger"]);
+        assert!(said.contains("already"), "{said}");
+        gateway.run_again_with(&[]);
+        assert_eq!(gateway.verdict(FREE), "block");
+    }
+}
+
+#[test]
+fn a_copy_made_while_it_ran_is_refused_until_it_is_said_to_be_a_backup() {
+    let mut gateway = Gateway::start();
+    gateway.block(BLOCKED);
+    // The block stands in the log.
+    fs::copy(gateway.folder().join("portcullis.db"), gateway.folder().join("copy.db")).unwrap();
+    gateway.stop();
+    fs::copy(gateway.folder().join("copy.db"), gateway.folder().join("portcullis.db")).unwrap();
+    let said = refused_start(gateway.folder(), &config());
+    assert!(said.contains("older copy") && said.contains("--restored"), "{said}");
+    gateway.run_again_with(&["--restored"]);
+    assert_eq!(gateway.verdict(BLOCKED), "allow", "what the operator accepted");
+    gateway.stop();
+    let said = refused_start_with(gateway.folder(), &config(), &["--restored"]);
+    assert!(said.contains("without --restored"), "{said}");
+}
+
+#[test]
+fn a_log_that_was_removed_after_a_crash_is_missed() {
+    let mut gateway = Gateway::start();
+    gateway.block(BLOCKED);
+    gateway.kill();
+    let log = gateway.folder().join("portcullis.db-wal");
+    let aside = gateway.folder().join("aside");
+    fs::rename(&log, &aside).unwrap();
+    let said = refused_start(gateway.folder(), &config());
+    assert!(said.contains("portcullis.db-wal"), "{said}");
+    // A refusal changes nothing: with the log, everything is there.
+    fs::rename(&aside, &log).unwrap();
+    gateway.run_again_with(&[]);
+    assert_eq!(gateway.verdict(BLOCKED), "block");
+}
+
+#[test]
+fn a_ledger_that_is_removed_while_the_gateway_runs_is_written_no_more() {
+    for replaces in [false, true] {
+        let gateway = Gateway::start();
+        gateway.block(BLOCKED);
+        assert_eq!(ready(&gateway), (200, json!({ "status": "ready" })));
+        let file = gateway.folder().join("portcullis.db");
+        let aside = gateway.folder().join("aside.db");
+        fs::rename(&file, &aside).unwrap();
+        if replaces {
+            fs::copy(&aside, &file).unwrap();
+        }
+        let refused = gateway.post("/senders/support/entries", json!({ "number": FREE }));
+        assert!(refused.error(503, "unavailable").contains("removed or replaced"));
+        assert_eq!(gateway.verdict(FREE), "allow");
+        assert_eq!(gateway.verdict(BLOCKED), "block", "the plugin still answers");
+        gateway.until("it is degraded", |gateway| ready(gateway).1["degraded"]["ledger"] == "lost");
+        gateway.until("the log says so", |gateway| gateway.logged("THE LEDGER IS LOST"));
+        let status = gateway.get("/senders/support/status");
+        assert!(status.ok()["problem"].as_str().unwrap().contains("nothing can be written"));
+    }
+}
+
+#[test]
+fn a_ledger_that_is_removed_is_noticed_although_nobody_writes() {
+    let gateway = Gateway::start();
+    fs::remove_file(gateway.folder().join("portcullis.db")).unwrap();
+    gateway.until("it is degraded", |gateway| ready(gateway).1["degraded"]["ledger"] == "lost");
+    gateway.until("the log says so", |gateway| gateway.logged("THE LEDGER IS LOST"));
+}
+
+#[test]
+fn a_second_gateway_is_refused_whatever_name_the_ledger_has() {
+    let gateway = Gateway::start();
+    let file = gateway.folder().join("portcullis.db");
+    let second = tempfile::tempdir().unwrap();
+    fs::copy(gateway.folder().join("portcullis.key"), second.path().join("master.key")).unwrap();
+    std::os::unix::fs::symlink(&file, second.path().join("symbolic.db")).unwrap();
+    fs::hard_link(&file, second.path().join("hard.db")).unwrap();
+    std::os::unix::fs::symlink(gateway.folder(), second.path().join("folder")).unwrap();
+    for name in ["symbolic.db", "hard.db", "folder/portcullis.db"] {
+        let storage = format!("url = \"sqlite://{name}\"\nmaster_key_file = \"master.key\"");
+        let config = config().replace("url = \"sqlite://portcullis.db\"", &storage);
+        let said = refused_start(second.path(), &config);
+        assert!(said.contains("in use"), "{name}: {said}");
+    }
+}
+
+/// Changes the ledger as damage does that leaves its structures valid: an outbound block is no longer one.
+fn damage(folder: &Path) {
+    let ledger = Connection::open(folder.join("portcullis.db")).unwrap();
+    let sql = "UPDATE entries SET directions = 1
+        WHERE list = (SELECT lists.id FROM lists JOIN tenants ON tenants.id = tenant WHERE name = 'acme' AND scope = 'support')";
+    assert!(ledger.execute(sql, ()).unwrap() > 0);
+}
+
+#[test]
+fn a_damaged_list_falls_back_to_its_policy_and_says_so() {
+    let mut gateway = stopped();
+    damage(gateway.folder());
+    gateway.run_again_with(&[]);
+    let (code, body) = ready(&gateway);
+    assert_eq!((code, &body["status"]), (200, &json!("degraded")));
+    assert_eq!(body["degraded"], json!({ "lists": 5, "lists_out": 1, "user_ids_out": 0, "ledger": "ok" }));
+    // The policy of acme is to block everything.
+    for number in [BLOCKED, FREE] {
+        let answer =
+            gateway.post("/senders/support/check", json!({ "number": number, "direction": "outbound" }));
+        assert_eq!((&answer.ok()["verdict"], &answer.json["source"]), (&json!("block"), &json!("policy")));
+    }
+    assert_eq!(gateway.verdict_of("sales", BLOCKED, "outbound"), "allow", "other lists are served");
+    let status = gateway.get("/senders/support/status");
+    assert!(status.ok()["problem"].as_str().unwrap().contains("portcullis verify"), "{}", status.json);
+    assert!(gateway.logged("the list is damaged in the ledger"));
+    // Opt-outs are taken all the same.
+    gateway.block(FREE);
+}
+
+#[test]
+fn a_degraded_gateway_is_not_ready_if_it_is_told_so() {
+    let mut gateway = stopped();
+    damage(gateway.folder());
+    let config = config().replace("[server]", "[server]\nready_when_degraded = false");
+    fs::write(gateway.folder().join("portcullis.toml"), config).unwrap();
+    gateway.start_again();
+    gateway.until("started", |gateway| ready(gateway).1["status"] == "degraded");
+    assert_eq!(ready(&gateway).0, 503);
+    // It answers all the same: who routes messages to it decides.
+    assert_eq!(gateway.verdict(BLOCKED), "block");
+}
+
+#[test]
+fn verify_tells_what_is_damaged_and_accepts_it_on_request() {
+    let mut gateway = stopped();
+    let clean = verify(gateway.folder(), &[]);
+    let said = String::from_utf8_lossy(&clean.stderr).into_owned();
+    assert_eq!(clean.status.code(), Some(0), "{said}");
+    assert!(said.contains("2 tenants, 5 lists and 1 entries checked: nothing is damaged"), "{said}");
+    damage(gateway.folder());
+    for options in [&[][..], &["--accept"]] {
+        let found = verify(gateway.folder(), options);
+        let lines = String::from_utf8(found.stdout).unwrap();
+        assert_eq!(found.status.code(), Some(1), "{lines}");
+        assert!(lines.starts_with("tenant acme, list support: entries in 1 of 64 parts"), "{lines}");
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+    }
+    assert_eq!(verify(gateway.folder(), &[]).status.code(), Some(0));
+    gateway.run_again_with(&[]);
+    assert_eq!(ready(&gateway), (200, json!({ "status": "ready" })));
+    let busy = verify(gateway.folder(), &[]);
+    assert_eq!(busy.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&busy.stderr).contains("in use"));
+}

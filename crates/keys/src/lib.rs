@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod identity;
+mod master;
+mod name;
+mod scope;
+mod seal;
+mod tenant;
+
+pub use identity::{UserId, UserIdError};
+pub use master::{KeyError, KeyOrigin, MasterKey};
+pub use name::{NameError, SenderId, TenantId};
+pub use scope::Scope;
+pub use seal::{Seal, SealError};
+pub use tenant::{TenantKeys, TenantSecret};

@@ -1,0 +1,171 @@
+//! Examines the files of a ledger before it is opened for writing: whether this is the ledger that was there, and as far
+//! as it was written.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use portcullis_keys::Seal;
+use rusqlite::{Connection, OpenFlags};
+
+use super::connect;
+use super::lists::unsigned;
+use super::schema::{self, Contents};
+use super::sums::{Sums, is_catalogue_whole};
+use crate::error::{Altered, LedgerError};
+use crate::files::beside;
+use crate::opening::Opening;
+use crate::witness::{Found, LedgerId, Statement, Witness};
+
+/// What a ledger says about itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Description {
+    pub(super) id: LedgerId,
+    /// The number of its latest commit.
+    pub(super) commit: u64,
+    /// Whether it is open, or was when its process ended.
+    pub(super) is_open: bool,
+}
+
+impl Description {
+    pub(super) fn read(connection: &Connection) -> Result<Self, LedgerError> {
+        let (id, is_open, stamp): (LedgerId, bool, i64) = connection.query_row(
+            "SELECT identity, is_open, max(stamp, (SELECT coalesce(max(stamp), 0) FROM lists)) FROM ledger",
+            (),
+            |row| row.try_into(),
+        )?;
+        Ok(Description { id, commit: unsigned(stamp)?, is_open })
+    }
+
+    pub(super) fn statement(self) -> Statement {
+        Statement { ledger: self.id, commit: self.commit }
+    }
+}
+
+/// The files of a ledger that is not open.
+pub(super) struct Files<'a> {
+    pub(super) path: &'a Path,
+    pub(super) log: PathBuf,
+    pub(super) witness: PathBuf,
+}
+
+impl<'a> Files<'a> {
+    pub(super) fn of(path: &'a Path) -> Self {
+        Files { path, log: beside(path, "-wal"), witness: Witness::path_of(path) }
+    }
+
+    /// Opens a connection that changes nothing, not even by closing it: it would move the log into the file.
+    pub(super) fn connect(&self) -> rusqlite::Result<Connection> {
+        connect(self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    }
+
+    /// Checks whether the ledger may be opened, and what is in its file.
+    pub(super) fn admit(
+        &self,
+        master: &Seal,
+        sums: Sums,
+        opening: &Opening,
+    ) -> Result<Contents, LedgerError> {
+        let failed = |source| LedgerError::Open { path: self.path.into(), source };
+        let contents = match length(self.path).map_err(failed)? {
+            0 => Contents::Empty,
+            _ => schema::check(&self.connect()?, self.path, master)?,
+        };
+        match contents {
+            Contents::Empty => self.admit_new(opening)?,
+            Contents::Ledger if opening.new => return Err(LedgerError::NotNew { path: self.path.into() }),
+            Contents::Ledger => match (self.doubt()?, opening.restored) {
+                (None, false) | (Some(_), true) => check_catalogue(&self.connect()?, sums)?,
+                (Some(doubt), false) => return Err(doubt),
+                (None, true) => return Err(LedgerError::NotRestored { path: self.path.into() }),
+            },
+        }
+        Ok(contents)
+    }
+
+    fn admit_new(&self, opening: &Opening) -> Result<(), LedgerError> {
+        let failed = |source| LedgerError::Open { path: self.log.clone(), source };
+        let has_log = length(&self.log).map_err(failed)? > 0;
+        let witness = (self.read_witness()? != Found::Nothing).then_some(&self.witness);
+        let log = has_log.then_some(&self.log);
+        let evidence = opening.evidence.iter().find(|path| path.exists());
+        if let Some(evidence) = witness.or(log).or(evidence).filter(|_| !opening.new) {
+            return Err(LedgerError::Lost { path: self.path.into(), evidence: evidence.clone() });
+        }
+        if has_log {
+            // SQLite would remove it. It may be all that is left of the ledger.
+            fs::rename(&self.log, beside(&self.log, ".lost")).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn read_witness(&self) -> Result<Found, LedgerError> {
+        Witness::read(&self.witness)
+            .map_err(|source| LedgerError::Witness { path: self.witness.clone(), source })
+    }
+
+    /// Why the ledger may not be the one that was there, or not as far as it was written.
+    pub(super) fn doubt(&self) -> Result<Option<LedgerError>, LedgerError> {
+        let path = || self.path.to_owned();
+        let connection = self.connect()?;
+        let found = match schema::version(&connection)? {
+            version if version < schema::WITH_SUMS => None,
+            _ => Some(Description::read(&connection)?),
+        };
+        let another = LedgerError::Another { path: path(), witness: self.witness.clone() };
+        let (found, said) = match (found, self.read_witness()?) {
+            (_, Found::Damaged) => {
+                return Ok(Some(LedgerError::WitnessDamaged { witness: self.witness.clone() }));
+            }
+            // A ledger of an older version has neither id nor witness.
+            (None, Found::Nothing) => return Ok(None),
+            (None, Found::Witness(_)) => return Ok(Some(another)),
+            (Some(found), Found::Nothing) => (found, None),
+            (Some(found), Found::Witness(said)) => (found, Some(said)),
+        };
+        if let Some(said) = said {
+            if said.ledger != found.id {
+                return Ok(Some(another));
+            }
+            if said.commit > found.commit {
+                return Ok(Some(LedgerError::Stale { path: path(), missing: said.commit - found.commit }));
+            }
+        }
+        // If the two agree, somebody opened and closed the file with another program, which moved the log into it.
+        let is_exact = said.is_some_and(|said| said.commit == found.commit);
+        let failed = |source| LedgerError::Open { path: self.log.clone(), source };
+        if found.is_open && !is_exact && length(&self.log).map_err(failed)? == 0 {
+            return Ok(Some(LedgerError::WithoutLog { path: path() }));
+        }
+        Ok(None)
+    }
+}
+
+/// Checks the small tables on which everything else depends: a tenant or a list that is not found would be created, and
+/// would be empty.
+pub(super) fn check_catalogue(connection: &Connection, sums: Sums) -> Result<(), LedgerError> {
+    const WHAT: &str = "list of tenants and lists";
+    if schema::version(connection)? < schema::WITH_SUMS {
+        return Ok(());
+    }
+    for table in ["master", "ledger", "tenants", "secrets", "settings", "lists"] {
+        // Compares the indexes with the table, too.
+        let found: String =
+            connection.query_row(&format!("PRAGMA integrity_check({table})"), (), |row| row.get(0))?;
+        if found != "ok" {
+            return Err(LedgerError::Damaged { what: WHAT, source: Some(found.into()) });
+        }
+    }
+    match is_catalogue_whole(connection, sums)? {
+        true => Ok(()),
+        false => Err(LedgerError::altered(WHAT, Altered::Rows)),
+    }
+}
+
+/// The length of a file; 0 if there is none.
+fn length(path: &Path) -> io::Result<u64> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        found => Ok(found?.len()),
+    }
+}

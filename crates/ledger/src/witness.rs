@@ -1,0 +1,191 @@
+//! The witness: a small file beside the ledger that says which ledger it is, and how far it was written.
+//!
+//! A database can't tell that it is older than it was: a copy that was made while it ran lacks what stood in its log, and
+//! looks whole. The witness is written after each commit and before the commit is acknowledged. It costs a write of 128
+//! bytes into the page cache, not a flush: so it is exact after a crash of the process, and at most a few seconds behind
+//! after one of the machine. It is never ahead of the ledger, unless the ledger lost something.
+//!
+//! It consists of two lines of 128 bytes, which are written in turn: if one is damaged, the other is valid, and one commit
+//! older. People can read them:
+//!
+//! ```text
+//! portcullis witness 1 ledger=5f…c3 commit=00000000000000004711 check=2d…9b
+//! ```
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::files::beside;
+use crate::files::sync_folder_of;
+
+const LINE: usize = 128;
+const LINES: u64 = 2;
+const MAGIC: &str = "portcullis witness 1 ledger=";
+/// Digits of the check sum: a line is damaged by chance, not by an attacker, who could as well remove the file.
+const CHECK: usize = 16;
+
+/// The random id of a ledger.
+pub(crate) type LedgerId = [u8; 16];
+
+/// What a witness says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Statement {
+    pub(crate) ledger: LedgerId,
+    /// The number of the latest commit that may have been acknowledged.
+    pub(crate) commit: u64,
+}
+
+/// What is at the path of a witness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    Damaged,
+    Witness(Statement),
+}
+
+/// The witness of an open ledger.
+pub(crate) struct Witness {
+    file: File,
+    ledger: LedgerId,
+    /// The commit in the file.
+    written: AtomicU64,
+    /// The commit on disk.
+    flushed: AtomicU64,
+}
+
+impl Statement {
+    fn line(self) -> [u8; LINE] {
+        let id = u128::from_be_bytes(self.ledger);
+        let said = format!("{MAGIC}{id:032x} commit={:020} check=", self.commit);
+        let mut line = [b' '; LINE];
+        let text =
+            said.as_bytes().iter().chain(check(said.as_bytes()).as_bytes()).copied().collect::<Vec<u8>>();
+        line[..text.len()].copy_from_slice(&text);
+        line[LINE - 1] = b'\n';
+        line
+    }
+
+    /// `None` if [`line`](Self::line) did not write this.
+    fn read(line: &[u8]) -> Option<Self> {
+        let text = str::from_utf8(line).ok()?;
+        let (id, rest) = text.strip_prefix(MAGIC)?.split_once(" commit=")?;
+        let (commit, _) = rest.split_once(' ')?;
+        let ledger = u128::from_str_radix(id, 16).ok()?.to_be_bytes();
+        let found = Statement { ledger, commit: commit.parse().ok()? };
+        (found.line() == line).then_some(found)
+    }
+}
+
+fn check(said: &[u8]) -> String {
+    let mut digits = String::with_capacity(CHECK);
+    for byte in Sha256::digest(said).iter().take(CHECK / 2) {
+        digits.push_str(&format!("{byte:02x}"));
+    }
+    digits
+}
+
+impl Witness {
+    /// The path of a ledger's witness.
+    pub(crate) fn path_of(ledger: &Path) -> PathBuf {
+        beside(ledger, ".witness")
+    }
+
+    /// Reads the witness at this path.
+    pub(crate) fn read(path: &Path) -> io::Result<Found> {
+        let bytes = match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            read => read?,
+        };
+        let lines = bytes.chunks_exact(LINE).take(2).filter_map(Statement::read);
+        Ok(lines.max_by_key(|said| said.commit).map_or(Found::Damaged, Found::Witness))
+    }
+
+    /// Creates the witness durably, or replaces it.
+    pub(crate) fn create(path: &Path, said: Statement) -> io::Result<Self> {
+        let unfinished = beside(path, ".tmp");
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        for _ in 0..LINES {
+            file.write_all(&said.line())?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&unfinished, path)?;
+        sync_folder_of(path)?;
+        let commit = said.commit;
+        Ok(Witness {
+            file,
+            ledger: said.ledger,
+            written: AtomicU64::new(commit),
+            flushed: AtomicU64::new(commit),
+        })
+    }
+
+    /// Writes that the ledger has this commit, without flushing it. Only one thread calls this.
+    pub(crate) fn write(&self, commit: u64) -> io::Result<()> {
+        let line = Statement { ledger: self.ledger, commit }.line();
+        self.file.write_all_at(&line, commit % LINES * LINE as u64)?;
+        self.written.store(commit, Ordering::Release);
+        Ok(())
+    }
+
+    /// Flushes what was written. Costs a comparison if that is on disk already.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        let written = self.written.load(Ordering::Acquire);
+        if self.flushed.load(Ordering::Relaxed) < written {
+            self.file.sync_data()?;
+            self.flushed.store(written, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(commit: u64) -> Statement {
+        Statement { ledger: [7; 16], commit }
+    }
+
+    #[test]
+    fn the_latest_commit_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db.witness");
+        assert_eq!(Witness::read(&path).unwrap(), Found::Nothing);
+        let witness = Witness::create(&path, said(41)).unwrap();
+        for commit in [42, 43, 99, 100] {
+            witness.write(commit).unwrap();
+            assert_eq!(Witness::read(&path).unwrap(), Found::Witness(said(commit)));
+        }
+        witness.flush().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.lines().all(|line| line.starts_with("portcullis witness 1 ledger=0707")), "{text}");
+    }
+
+    #[test]
+    fn of_two_lines_one_may_be_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db.witness");
+        let witness = Witness::create(&path, said(41)).unwrap();
+        witness.write(42).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            std::fs::write(&path, &flipped).unwrap();
+            // The even commit is in the first line.
+            let expected = if at < LINE { said(41) } else { said(42) };
+            assert_eq!(Witness::read(&path).unwrap(), Found::Witness(expected), "byte {at}");
+        }
+        for text in [&b""[..], &whole[..LINE - 1], &[0; 256]] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(Witness::read(&path).unwrap(), Found::Damaged);
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Ledgers that were lost, replaced or copied while they were in use.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use portcullis_ledger::{Ledger, LedgerError, Opening};
+use portcullis_msisdn::Directions;
+
+use crate::contract::crash::members;
+use crate::contract::fixture::{block, list, one};
+use crate::ledger_dir::{LedgerDir, open};
+
+/// Blocks some people, and crashes: the files are those of a killed process.
+fn crashed(blocked: u64) -> LedgerDir {
+    let (running, dir) = (LedgerDir::new(), LedgerDir::new());
+    let ledger = running.ledger();
+    let list = list(&ledger);
+    for value in 1..=blocked {
+        one(&list, block(value, Directions::BOTH));
+    }
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db.witness"] {
+        fs::copy(running.file(name), dir.file(name)).unwrap();
+    }
+    dir
+}
+
+/// A ledger that was closed, with people blocked.
+fn closed(blocked: u64) -> LedgerDir {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
+    let list = list(&ledger);
+    for value in 1..=blocked {
+        one(&list, block(value, Directions::BOTH));
+    }
+    dir
+}
+
+fn count(ledger: &Ledger) -> usize {
+    members(&list(ledger)).len()
+}
+
+/// Asserts that the ledger is refused, twice, and that the refusal changes nothing that it is about.
+#[track_caller]
+fn refused(dir: &LedgerDir, is_it: impl Fn(&LedgerError) -> bool) -> String {
+    let before: Vec<_> =
+        ["ledger.db", "ledger.db-wal"].map(|name| fs::read(dir.file(name)).unwrap_or_default()).into();
+    let mut said = String::new();
+    for _ in 0..2 {
+        let error = dir.open_as(&Opening::default()).unwrap_err();
+        assert!(is_it(&error), "{error}");
+        said = error.to_string();
+    }
+    let after: Vec<_> =
+        ["ledger.db", "ledger.db-wal"].map(|name| fs::read(dir.file(name)).unwrap_or_default()).into();
+    assert!(before == after, "a refusal changes nothing");
+    said
+}
+
+#[test]
+fn a_ledger_survives_a_crash_and_a_clean_end() {
+    assert_eq!(count(&open(&crashed(3).file("ledger.db")).unwrap()), 3);
+    let dir = closed(3);
+    for _ in 0..3 {
+        assert_eq!(count(&dir.ledger()), 3);
+    }
+    assert_eq!(dir.findings(), [""; 0]);
+}
+
+#[test]
+fn a_lost_or_emptied_ledger_is_refused() {
+    for empties in [false, true] {
+        let dir = closed(3);
+        match empties {
+            true => fs::write(dir.file("ledger.db"), "").unwrap(),
+            false => fs::remove_file(dir.file("ledger.db")).unwrap(),
+        }
+        let said = refused(&dir, |error| matches!(error, LedgerError::Lost { .. }));
+        assert!(said.contains("ledger.db.witness") && said.contains("--new-ledger"), "{said}");
+        let ledger = dir.open_as(&Opening::default().new_ledger(true)).unwrap();
+        assert_eq!(count(&ledger), 0);
+        drop(ledger);
+        // The option can't stay set.
+        let error = dir.open_as(&Opening::default().new_ledger(true)).unwrap_err();
+        assert!(matches!(error, LedgerError::NotNew { .. }), "{error}");
+        assert_eq!(count(&dir.ledger()), 0);
+    }
+}
+
+#[test]
+fn a_log_or_a_file_that_is_named_as_evidence_says_that_there_was_a_ledger() {
+    let dir = crashed(3);
+    fs::remove_file(dir.file("ledger.db")).unwrap();
+    fs::remove_file(dir.file("ledger.db.witness")).unwrap();
+    let said = refused(&dir, |error| matches!(error, LedgerError::Lost { .. }));
+    assert!(said.contains("ledger.db-wal"), "{said}");
+    assert_eq!(count(&dir.open_as(&Opening::default().new_ledger(true)).unwrap()), 0);
+    assert!(dir.file("ledger.db-wal.lost").exists(), "what is left of it is kept");
+
+    let dir = LedgerDir::new();
+    let opening = Opening::default().evidence(dir.file("ledger.key"));
+    fs::write(dir.file("ledger.key"), "").unwrap();
+    let error = dir.open_as(&opening).unwrap_err();
+    assert!(matches!(error, LedgerError::Lost { .. }) && error.to_string().contains("ledger.key"), "{error}");
+    fs::remove_file(dir.file("ledger.key")).unwrap();
+    assert_eq!(count(&dir.open_as(&opening).unwrap()), 0);
+}
+
+#[test]
+fn a_copy_made_while_it_ran_is_refused() {
+    let running = LedgerDir::new();
+    let ledger = running.ledger();
+    one(&list(&ledger), block(1, Directions::BOTH));
+    // What was blocked stands in the log, which is not copied.
+    let copy = fs::read(running.file("ledger.db")).unwrap();
+    drop(ledger);
+
+    fs::write(running.file("ledger.db"), &copy).unwrap();
+    let said = refused(&running, |error| matches!(error, LedgerError::Stale { .. }));
+    assert!(said.contains("--restored"), "{said}");
+    let restored = Opening::default().restored(true);
+    assert_eq!(count(&running.open_as(&restored).unwrap()), 0);
+    // From then on it is the ledger, and the option can't stay set.
+    let error = running.open_as(&restored).unwrap_err();
+    assert!(matches!(error, LedgerError::NotRestored { .. }), "{error}");
+    assert_eq!(count(&running.ledger()), 0);
+
+    // Without the witness, in another folder: the file itself says that it was open.
+    let elsewhere = LedgerDir::new();
+    fs::write(elsewhere.file("ledger.db"), &copy).unwrap();
+    refused(&elsewhere, |error| matches!(error, LedgerError::WithoutLog { .. }));
+}
+
+#[test]
+fn a_log_that_was_lost_or_emptied_after_a_crash_is_noticed() {
+    for empties in [false, true] {
+        let dir = crashed(3);
+        match empties {
+            true => fs::write(dir.file("ledger.db-wal"), "").unwrap(),
+            false => fs::remove_file(dir.file("ledger.db-wal")).unwrap(),
+        }
+        refused(&dir, |error| matches!(error, LedgerError::Stale { missing: 1.., .. }));
+    }
+}
+
+#[test]
+fn an_older_ledger_and_another_one_are_refused_until_they_are_accepted() {
+    let dir = closed(2);
+    let backup = fs::read(dir.file("ledger.db")).unwrap();
+    one(&list(&dir.ledger()), block(3, Directions::BOTH));
+    fs::write(dir.file("ledger.db"), &backup).unwrap();
+    refused(&dir, |error| matches!(error, LedgerError::Stale { .. }));
+    assert_eq!(count(&dir.open_as(&Opening::default().restored(true)).unwrap()), 2);
+
+    fs::copy(closed(5).file("ledger.db"), dir.file("ledger.db")).unwrap();
+    let said = refused(&dir, |error| matches!(error, LedgerError::Another { .. }));
+    assert!(said.contains("ledger.db.witness"), "{said}");
+    assert_eq!(count(&dir.open_as(&Opening::default().restored(true)).unwrap()), 5);
+    assert_eq!(count(&dir.ledger()), 5);
+}
+
+#[test]
+fn another_program_may_open_and_close_the_file_after_a_crash() {
+    let dir = crashed(3);
+    let other = rusqlite::Connection::open(dir.file("ledger.db")).unwrap();
+    let entries: i64 = other.query_row("SELECT count(*) FROM entries", (), |row| row.get(0)).unwrap();
+    assert_eq!(entries, 3);
+    // It moves the log into the file, and removes it.
+    drop(other);
+    assert!(!dir.file("ledger.db-wal").exists());
+    assert_eq!(count(&dir.ledger()), 3);
+}
+
+#[test]
+fn a_backup_made_while_it_ran_is_accepted_once_it_is_said_to_be_one() {
+    let running = LedgerDir::new();
+    let ledger = running.ledger();
+    let list = list(&ledger);
+    one(&list, block(1, Directions::BOTH));
+    let other = rusqlite::Connection::open(running.file("ledger.db")).unwrap();
+    other.execute("VACUUM INTO ?1", [running.file("backup.db").to_str().unwrap()]).unwrap();
+    one(&list, block(2, Directions::BOTH));
+    drop((other, list, ledger));
+    fs::copy(running.file("backup.db"), running.file("ledger.db")).unwrap();
+    refused(&running, |error| matches!(error, LedgerError::Stale { missing: 2, .. }));
+    assert_eq!(count(&running.open_as(&Opening::default().restored(true)).unwrap()), 1);
+}
+
+#[test]
+fn a_witness_that_says_nothing_is_refused() {
+    let dir = closed(1);
+    fs::write(dir.file("ledger.db.witness"), "all is well").unwrap();
+    let said = refused(&dir, |error| matches!(error, LedgerError::WitnessDamaged { .. }));
+    assert!(said.contains("--restored"), "{said}");
+    assert!(dir.findings().iter().any(|finding| finding.contains("witness")), "{:?}", dir.findings());
+    assert_eq!(count(&dir.open_as(&Opening::default().restored(true)).unwrap()), 1);
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_file_that_is_removed_or_replaced_while_it_is_open_is_written_no_more() {
+    for (name, replaces) in
+        [("ledger.db", false), ("ledger.db", true), ("ledger.db-wal", false), ("ledger.db-wal", true)]
+    {
+        let dir = LedgerDir::new();
+        let ledger = dir.ledger();
+        let list = list(&ledger);
+        one(&list, block(1, Directions::BOTH));
+        assert!(ledger.trouble().is_none());
+        let put_aside = dir.file("aside");
+        fs::rename(dir.file(name), &put_aside).unwrap();
+        if replaces {
+            fs::copy(&put_aside, dir.file(name)).unwrap();
+        }
+        // The next write finds it, before it is acknowledged.
+        let error = list.write(vec![block(2, Directions::BOTH)]).unwrap_err();
+        assert!(matches!(error, LedgerError::Replaced { .. }), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+        let error = ledger.ensure_tenant(&"other".parse().unwrap()).unwrap_err();
+        assert!(matches!(error, LedgerError::Replaced { .. }), "{error}");
+        assert!(matches!(ledger.trouble(), Some(LedgerError::Replaced { .. })));
+        let there = replaces.then(|| fs::read(dir.file(name)).unwrap());
+        drop((list, ledger));
+        if let Some(there) = there {
+            assert!(fs::read(dir.file(name)).unwrap() == there, "what is there now is left alone");
+            fs::remove_file(dir.file(name)).unwrap();
+        }
+        // Once it is back, nothing that was acknowledged is missing. What was refused first may be there, too.
+        fs::rename(&put_aside, dir.file(name)).unwrap();
+        assert!([1, 2].contains(&count(&dir.ledger())), "{name}");
+    }
+}
+
+#[test]
+fn a_removed_file_is_noticed_while_nobody_writes() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
+    fs::remove_file(dir.file("ledger.db")).unwrap();
+    until("noticed", || ledger.trouble().is_some());
+}
+
+#[test]
+fn a_reader_does_not_open_the_file_that_replaced_the_ledger() {
+    let dir = closed(2);
+    let ledger = dir.ledger();
+    let list = list(&ledger);
+    fs::rename(dir.file("ledger.db"), dir.file("aside")).unwrap();
+    fs::copy(closed(5).file("ledger.db"), dir.file("ledger.db")).unwrap();
+    // Many at once, so that connections are opened.
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| match list.members(None, crate::contract::fixture::limit(9)) {
+                Ok(found) => assert_eq!(found.len(), 2),
+                Err(error) => assert!(matches!(error, LedgerError::Replaced { .. }), "{error}"),
+            });
+        }
+    });
+}
+
+#[test]
+fn a_ledger_with_several_names_can_be_open_only_once() {
+    let dir = closed(1);
+    let elsewhere = LedgerDir::new();
+    symlink(dir.file("ledger.db"), elsewhere.file("symbolic.db")).unwrap();
+    fs::hard_link(dir.file("ledger.db"), elsewhere.file("hard.db")).unwrap();
+    symlink(dir.file("."), elsewhere.file("folder")).unwrap();
+    let ledger = dir.ledger();
+    for name in ["symbolic.db", "hard.db", "folder/ledger.db", "folder/./ledger.db"] {
+        let second = open(&elsewhere.file(name)).unwrap_err();
+        assert!(matches!(second, LedgerError::InUse { .. }), "{name}: {second}");
+    }
+    one(&list(&ledger), block(2, Directions::BOTH));
+    drop(ledger);
+    assert_eq!(count(&open(&elsewhere.file("symbolic.db")).unwrap()), 2);
+    assert!(dir.file("ledger.db.witness").exists() && !elsewhere.file("symbolic.db.witness").exists());
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_no_new_ledger() {
+    let dir = LedgerDir::new();
+    symlink(Path::new("/nowhere/ledger.db"), dir.file("ledger.db")).unwrap();
+    assert!(open(&dir.file("ledger.db")).is_err());
+    assert!(!Path::new("/nowhere/ledger.db").exists());
+}

@@ -1,0 +1,35 @@
+//! How wasmtime is configured. The process that compiles a plugin and the one that runs it agree on this.
+
+use wasmparser::WasmFeatures;
+use wasmtime::Config;
+
+/// The proposals of WebAssembly that plugins may use. All others are off: each is code that a hostile component could
+/// reach.
+///
+/// * Multi-value is off, because the cost of compiling a block grows with its parameters, and that of blocks in sequence
+///   with the square of their number.
+/// * Multi-memory is off. Components whose parts call each other would need it, and are refused before.
+/// * GC is off, and with it typed references. wasmtime without its feature `gc` still accepts `ref.test` on functions
+///   and subtypes of them, and then calls a function that ends the process (RUSTSEC-2026-0570).
+const PROPOSALS: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::FLOATS)
+    .union(WasmFeatures::COMPONENT_MODEL);
+
+/// The configuration for running and compiling plugins.
+pub(crate) fn wasm_config() -> Config {
+    let mut config = Config::new();
+    // Enforces call deadlines: compiled code checks the epoch in each loop and function.
+    config.epoch_interruption(true);
+    // Bounds recursion in a plugin, well below the stack size of the host's threads.
+    config.max_wasm_stack(512 << 10);
+    // The kind of trap is reported. Frames of stripped code add nothing, and cost time at each trap.
+    config.wasm_backtrace_max_frames(None);
+    config.wasm_features(PROPOSALS.complement(), false);
+    config
+}
