@@ -87,10 +87,10 @@ impl Target {
         })
     }
 
-    /// Runs work on this list when it is the tenant's turn: see [`Turns::run`].
+    /// Runs work on this list when it is the tenant's turn: see [`Turns::run`](crate::turns::Turns::run).
     ///
     /// # Errors
-    /// As [`Turns::run`].
+    /// As [`Turns::run`](crate::turns::Turns::run).
     pub async fn blocking<T, E>(
         &self,
         kind: Work,
