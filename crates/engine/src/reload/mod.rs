@@ -127,7 +127,9 @@ impl Reload {
             let inner = self.inner();
             let serving = &inner.record.serving;
             let stays = serving.pinned && inner.refused.is_none();
-            !stays && inner.refused != Some(newest)
+            // Two scans of the folder may find it.
+            let has_it = serving.version.digest == newest && serving.missing.is_none() && !serving.pinned;
+            !stays && !has_it && inner.refused != Some(newest)
         };
         if is_wanted {
             self.enqueue(Queued { goal: Goal::Newest, shadow: None, reply: None });
