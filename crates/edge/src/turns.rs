@@ -1,15 +1,19 @@
 //! Running work that blocks: on the disk, or for as long as a plugin may take.
 //!
-//! All such work shares Tokio's pool of blocking threads. One tenant's must not use it up, so the work of tenants is done in turn:
-//! reads, writes and webhooks each have a part of the pool, and a tenant has a part of that.
+//! One tenant's work must not use up the threads, or the processors, that others need. So it is done in turn: lookups, writes and
+//! webhooks each have a part of Tokio's pool of blocking threads, long reads have threads of low priority, and a tenant has a part of
+//! each.
 
 use std::future::Future as _;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use portcullis_host::lower_priority_by;
+use tokio::runtime::{self, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::error;
 
@@ -25,7 +29,9 @@ pub enum Unfinished {
 /// The kinds of work, each with threads of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Reading entries, history or status.
+    /// Finding out about people whom a request names, for as long as that takes a few milliseconds at most.
+    Lookup,
+    /// Reading lists, history or status, which may take seconds of processor time. Done with low priority.
     Read,
     /// Changing entries.
     Write,
@@ -33,16 +39,33 @@ pub enum Work {
 
 /// The threads that all tenants share.
 pub struct Pools {
-    reads: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
     writes: Arc<Semaphore>,
     webhooks: Arc<Semaphore>,
+    readers: Readers,
+}
+
+/// The threads of low priority.
+///
+/// A runtime of which only the pool of blocking threads is used: the priority of a thread can be lowered, but not raised again.
+struct Readers {
+    handle: Handle,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
 }
 
 /// The turns of one tenant.
 pub struct Turns {
     pools: Arc<Pools>,
+    lookups: Queue,
     reads: Queue,
     writes: Queue,
+    webhooks: Queue,
+}
+
+/// A tenant's turn at a webhook, until it is dropped.
+pub struct WebhookTurn {
+    _turn: OwnedSemaphorePermit,
 }
 
 struct Queue {
@@ -51,27 +74,39 @@ struct Queue {
 }
 
 /// Threads for each kind of work. Tokio has 512: what is left is the administrator's, and the gateway's own.
-const READS: usize = 128;
+const LOOKUPS: usize = 128;
 const WRITES: usize = 256;
 const WEBHOOKS: usize = 64;
+/// The threads of low priority. More would only hold more answers in memory.
+const READERS: usize = 64;
+/// The steps by which their priority is lowered: ten of them together get about a third of one processor beside a thread of a request.
+const NICENESS: u8 = 15;
+/// How long such a thread waits for more to do.
+const LINGER: Duration = Duration::from_secs(10);
 /// The most threads of one tenant.
-const READS_OF_TENANT: u32 = 16;
+const LOOKUPS_OF_TENANT: u32 = 16;
+const READS_OF_TENANT: u32 = 8;
 const WRITES_OF_TENANT: u32 = 64;
-/// The turns that a write takes if its plugin is slow: it holds its thread for long, and more would only wait for each other.
-const TURNS_OF_SLOW: u32 = 16;
+const WEBHOOKS_OF_TENANT: u32 = 32;
+/// The part of its turns that a write or a webhook takes if the plugin is slow: it holds its thread for long, and more would only wait
+/// for each other.
+const PART_OF_SLOW: u32 = 4;
 /// The requests of one tenant that may wait for their turn.
 const MOST_WAITING: usize = 1024;
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-impl Default for Pools {
-    fn default() -> Self {
-        let of = |threads| Arc::new(Semaphore::new(threads));
-        Pools { reads: of(READS), writes: of(WRITES), webhooks: of(WEBHOOKS) }
-    }
-}
-
 impl Pools {
+    /// Prepares the pools. Threads are started when there is something to do.
+    ///
+    /// # Errors
+    /// If the system refuses what a runtime needs.
+    pub fn new() -> io::Result<Arc<Self>> {
+        let of = |threads| Arc::new(Semaphore::new(threads));
+        let (lookups, writes, webhooks) = (of(LOOKUPS), of(WRITES), of(WEBHOOKS));
+        Ok(Arc::new(Pools { lookups, writes, webhooks, readers: Readers::new()? }))
+    }
+
     /// Runs the work of a webhook, which may concern several tenants.
     ///
     /// # Errors
@@ -90,13 +125,36 @@ impl Pools {
     }
 }
 
+impl Readers {
+    fn new() -> io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread()
+            .thread_name("portcullis-read")
+            .max_blocking_threads(READERS)
+            .thread_keep_alive(LINGER)
+            .on_thread_start(|| lower_priority_by(NICENESS))
+            .build()?;
+        Ok(Readers { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        // Otherwise it would wait, which is not allowed on a thread of another runtime.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 impl Turns {
     /// The turns of a tenant at the shared threads.
     pub fn new(pools: &Arc<Pools>) -> Self {
         Turns {
             pools: Arc::clone(pools),
-            reads: Queue::new(READS_OF_TENANT as usize),
-            writes: Queue::new(WRITES_OF_TENANT as usize),
+            lookups: Queue::new(LOOKUPS_OF_TENANT),
+            reads: Queue::new(READS_OF_TENANT),
+            writes: Queue::new(WRITES_OF_TENANT),
+            webhooks: Queue::new(WEBHOOKS_OF_TENANT),
         }
     }
 
@@ -118,22 +176,51 @@ impl Turns {
         E: From<Unfinished> + Send + 'static,
     {
         let (own, shared, turns) = match kind {
-            Work::Read => (&self.reads, &self.pools.reads, 1),
-            Work::Write => (&self.writes, &self.pools.writes, if is_slow { TURNS_OF_SLOW } else { 1 }),
+            Work::Lookup => (&self.lookups, Some(&self.pools.lookups), 1),
+            // Their own pool has a queue.
+            Work::Read => (&self.reads, None, 1),
+            Work::Write => (&self.writes, Some(&self.pools.writes), turns(WRITES_OF_TENANT, is_slow)),
         };
         let own = own.turn(turns).await?;
-        let shared = in_time(shared, 1).await?;
-        blocking(move || {
+        let shared = match shared {
+            Some(shared) => Some(in_time(shared, 1).await?),
+            None => None,
+        };
+        let work = move || {
             let _turns = (own, shared);
             work()
-        })
-        .await
+        };
+        match kind {
+            Work::Read => blocking_on(&self.pools.readers.handle, work).await,
+            Work::Lookup | Work::Write => blocking(work).await,
+        }
+    }
+
+    /// This tenant's turn at a webhook, if there is one now.
+    pub fn try_webhook(&self, is_slow: bool) -> Option<WebhookTurn> {
+        let turns = turns(WEBHOOKS_OF_TENANT, is_slow);
+        let turn = Arc::clone(&self.webhooks.turns).try_acquire_many_owned(turns).ok()?;
+        Some(WebhookTurn { _turn: turn })
+    }
+
+    /// Waits for this tenant's turn at a webhook.
+    ///
+    /// # Errors
+    /// [`Unfinished::Overloaded`], as for [`run`](Self::run).
+    pub async fn webhook(&self, is_slow: bool) -> Result<WebhookTurn, Unfinished> {
+        let turn = self.webhooks.turn(turns(WEBHOOKS_OF_TENANT, is_slow)).await?;
+        Ok(WebhookTurn { _turn: turn })
     }
 }
 
+/// How many of a tenant's turns something takes.
+const fn turns(of_tenant: u32, is_slow: bool) -> u32 {
+    if is_slow { of_tenant / PART_OF_SLOW } else { 1 }
+}
+
 impl Queue {
-    fn new(turns: usize) -> Self {
-        Queue { turns: Arc::new(Semaphore::new(turns)), waiting: AtomicUsize::new(0) }
+    fn new(turns: u32) -> Self {
+        Queue { turns: Arc::new(Semaphore::new(turns as usize)), waiting: AtomicUsize::new(0) }
     }
 
     async fn turn(&self, turns: u32) -> Result<OwnedSemaphorePermit, Unfinished> {
@@ -181,7 +268,18 @@ where
     T: Send + 'static,
     E: From<Unfinished> + Send + 'static,
 {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| {
+    blocking_on(&Handle::current(), work).await
+}
+
+async fn blocking_on<T, E>(
+    runtime: &Handle,
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Unfinished> + Send + 'static,
+{
+    runtime.spawn_blocking(work).await.unwrap_or_else(|failed| {
         error!(panicked = failed.is_panic(), "a request was not answered because of a defect");
         Err(Unfinished::Panicked.into())
     })
@@ -213,17 +311,20 @@ mod tests {
 
     #[tokio::test]
     async fn one_tenant_leaves_threads_to_others() {
-        let pools = Arc::new(Pools::default());
+        let pools = Pools::new().unwrap();
         let (busy, other) = (Arc::new(Turns::new(&pools)), Arc::new(Turns::new(&pools)));
         let mut ends = Vec::new();
+        for _ in 0..LOOKUPS_OF_TENANT {
+            ends.push(begun(&busy, Work::Lookup, false).await);
+        }
         for _ in 0..READS_OF_TENANT {
             ends.push(begun(&busy, Work::Read, false).await);
         }
-        for _ in 0..WRITES_OF_TENANT / TURNS_OF_SLOW {
+        for _ in 0..PART_OF_SLOW {
             ends.push(begun(&busy, Work::Write, true).await);
         }
         let mut context = Context::from_waker(Waker::noop());
-        for kind in [Work::Read, Work::Write] {
+        for kind in [Work::Lookup, Work::Read, Work::Write] {
             let mut waits = pin!(busy.run(kind, false, || Ok::<_, Unfinished>(())));
             assert!(waits.as_mut().poll(&mut context).is_pending(), "{kind:?}");
             assert_eq!(other.run(kind, false, || Ok::<_, Unfinished>(5)).await, Ok(5));
@@ -235,7 +336,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_queue_is_bounded_and_whoever_leaves_is_out_of_it() {
-        let turns = Turns::new(&Arc::default());
+        let turns = Turns::new(&Pools::new().unwrap());
         let _taken = Arc::clone(&turns.reads.turns).acquire_many_owned(READS_OF_TENANT).await.unwrap();
         let work = || Ok::<_, Unfinished>(());
         let mut context = Context::from_waker(Waker::noop());
@@ -251,8 +352,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_tenant_s_webhooks_leave_threads_to_others_and_wait_for_each_other() {
+        let turns = Turns::new(&Pools::new().unwrap());
+        let mut slow: Vec<_> = (0..PART_OF_SLOW).map(|_| turns.try_webhook(true).unwrap()).collect();
+        assert!(turns.try_webhook(false).is_none());
+        let mut next = pin!(turns.webhook(false));
+        assert!(next.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        slow.pop();
+        next.await.unwrap();
+        let all = (0..WEBHOOKS_OF_TENANT / PART_OF_SLOW).map_while(|_| turns.try_webhook(false)).count();
+        assert_eq!(all, (WEBHOOKS_OF_TENANT / PART_OF_SLOW) as usize);
+    }
+
+    #[test]
+    fn pools_can_be_dropped_on_a_runtime_s_thread() {
+        let runtime = runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let turns = Turns::new(&Pools::new().unwrap());
+            let name = || Ok::<_, Unfinished>(std::thread::current().name().map(str::to_owned));
+            assert_eq!(turns.run(Work::Read, false, name).await, Ok(Some("portcullis-read".to_owned())));
+        });
+    }
+
+    #[tokio::test]
     async fn a_panic_is_reported_and_gives_its_turn_back() {
-        let turns = Turns::new(&Arc::default());
+        let turns = Turns::new(&Pools::new().unwrap());
         for _ in 0..=READS_OF_TENANT {
             let panics = || -> Result<(), Unfinished> { panic!("on purpose") };
             assert_eq!(turns.run(Work::Read, false, panics).await, Err(Unfinished::Panicked));

@@ -37,7 +37,7 @@ pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes,
             })?;
             Ok::<_, ApiError>((numbers, identities, request.number.is_some(), request.direction))
         };
-        let (numbers, identities, is_one, direction) = target.blocking(Work::Read, read).await?;
+        let (numbers, identities, is_one, direction) = target.blocking(Work::Lookup, read).await?;
         return match identities.first() {
             Some(identity) if is_one => {
                 Ok(text_for_one(check::one(&target, identity.clone(), direction).await?, direction))

@@ -91,7 +91,7 @@ pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer
 pub(super) async fn get(asked: Asked, name: EntryName) -> Answer {
     asked
         .target
-        .blocking(Work::Read, move |target| {
+        .blocking(Work::Lookup, move |target| {
             let entry = read::entry_of(&target, &name.person(&target)?)?;
             Ok::<_, ApiError>(answer::ok(&wire::entry(entry)))
         })

@@ -13,6 +13,9 @@ use crate::digest::Digest;
 use crate::error::PluginStoreError;
 use crate::folder;
 
+/// In the folder of plugins.
+const FOLDER: &str = ".versions";
+
 /// The folder `.versions` in the folder of plugins. A file `NAME@HEX.wasm` is a version of the plugin NAME, and HEX the digest of its
 /// bytes. Its modification time is when it last became the latest version; zero if it never did.
 ///
@@ -39,7 +42,7 @@ const STEP: Duration = Duration::from_millis(1);
 
 impl Archive {
     pub(super) fn new(plugins: &Path) -> Self {
-        let dir = plugins.join(".versions");
+        let dir = plugins.join(FOLDER);
         folder::sweep(&dir);
         Archive { dir, added: Mutex::default() }
     }
@@ -126,6 +129,12 @@ impl ArchivedFile {
         }
         Ok(content.bytes)
     }
+}
+
+/// The names of the plugins of which a folder of plugins has a version in its archive.
+pub(super) fn names(plugins: &Path) -> BTreeSet<String> {
+    let files = std::fs::read_dir(plugins.join(FOLDER)).into_iter().flatten().flatten();
+    files.filter_map(|file| parse(&file.path())).map(|(name, _)| name).collect()
 }
 
 fn parse(path: &Path) -> Option<(String, Digest)> {

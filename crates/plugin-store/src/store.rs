@@ -9,7 +9,7 @@ use portcullis_host::{Engine, Limits};
 use portcullis_plugin_bundle::SHIPPED;
 use tracing::warn;
 
-use crate::archive::{Archive, ArchivedFile};
+use crate::archive::{self, Archive, ArchivedFile};
 use crate::compiled::Compiled;
 use crate::digest::{Digest, Prefix};
 use crate::error::PluginStoreError;
@@ -69,9 +69,10 @@ impl PluginStore {
         self.dir.as_deref()
     }
 
-    /// The names of all plugins.
+    /// The names of the plugins that are built in or in the folder.
     pub fn names(&self) -> BTreeSet<String> {
-        names(self.dir())
+        let files = self.dir().map(folder::names).unwrap_or_default();
+        SHIPPED.iter().map(|plugin| plugin.name.to_owned()).chain(files).collect()
     }
 
     /// The newest version of a plugin that loads: its file, or else the built-in plugin. If the file can't be used, or was removed
@@ -312,10 +313,11 @@ impl PluginStore {
     }
 }
 
-/// The names of the plugins that are built in or in the folder `dir`, which need not exist.
+/// The names of the plugins that a store could serve: those that are built in or in the folder `dir`, which need not exist, and those
+/// whose file was removed, but of which an earlier version is kept.
 pub fn names(dir: Option<&Path>) -> BTreeSet<String> {
-    let files = dir.map(folder::names).unwrap_or_default();
-    SHIPPED.iter().map(|plugin| plugin.name.to_owned()).chain(files).collect()
+    let there = dir.map(|dir| folder::names(dir).into_iter().chain(archive::names(dir)));
+    SHIPPED.iter().map(|plugin| plugin.name.to_owned()).chain(there.into_iter().flatten()).collect()
 }
 
 /// Whether a component may be stored under this name.

@@ -39,7 +39,9 @@ use webhook::Accepted;
 pub struct Proxy {
     app: Arc<AppState>,
     client: Client,
-    concurrency: ConcurrencyLimit,
+    sends: ConcurrencyLimit,
+    /// Webhooks on their way to callbacks. They have limits of their own, so that slow callbacks don't stop messages.
+    callbacks: ConcurrencyLimit,
     /// Long bodies on their way, from clients and to them, whose pace the clients set. They have limits of their own, so that slow
     /// clients don't stop messages.
     streams: ConcurrencyLimit,
@@ -61,11 +63,13 @@ impl Proxy {
         settings: &TrafficSettings,
         meta: MetaSettings,
     ) -> Result<Self, rustls::Error> {
+        let limit = || ConcurrencyLimit::new(settings.max_in_flight, settings.max_in_flight_per_tenant);
         Ok(Proxy {
             app,
             client: Client::new()?,
-            concurrency: ConcurrencyLimit::new(settings.max_in_flight, settings.max_in_flight_per_tenant),
-            streams: ConcurrencyLimit::new(settings.max_in_flight, settings.max_in_flight_per_tenant),
+            sends: limit(),
+            callbacks: limit(),
+            streams: limit(),
             meta,
             upstream_timeout: Duration::from_secs(settings.upstream_timeout_seconds),
             callback_timeout: Duration::from_secs(settings.callback_timeout_seconds),

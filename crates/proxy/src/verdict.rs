@@ -95,7 +95,7 @@ async fn confirms(
         }
         Ok(all)
     };
-    target.blocking(Work::Read, look).await
+    target.blocking(Work::Lookup, look).await
 }
 
 async fn wants_no_marketing(target: &Target, recipients: Vec<Identity>) -> Result<bool, Fault> {
@@ -113,5 +113,5 @@ async fn wants_no_marketing(target: &Target, recipients: Vec<Identity>) -> Resul
         }
         Ok(false)
     };
-    target.blocking(Work::Read, look).await
+    target.blocking(Work::Lookup, look).await
 }

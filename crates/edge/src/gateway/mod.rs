@@ -81,7 +81,7 @@ impl Gateway {
             .collect::<Result<Vec<_>, _>>()?;
         let regardless = on_failure == OnStartFailure::Serve;
         let specs = specs.into_iter().map(|spec| spec.starts_regardless(regardless)).collect();
-        let pools = Arc::<Pools>::default();
+        let pools = Pools::new().map_err(SettingsError::Threads)?;
         let mut tenants = Vec::with_capacity(wanted.len());
         for ((config, origin), put) in wanted.into_iter().zip(engine.blocking_put_tenants(specs)) {
             let id = config.id.clone();

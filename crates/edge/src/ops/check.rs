@@ -73,7 +73,7 @@ pub async fn many(
                 let checked = target.list.try_check_many(&identities, direction);
                 Ok::<_, Refusal>((checked, identities))
             };
-            match target.blocking(Work::Read, check).await? {
+            match target.blocking(Work::Lookup, check).await? {
                 (Ok(checked), _) => checked,
                 (Err(NeedsDisk), identities) => target.list.check_many(identities, direction).await?,
             }
@@ -111,7 +111,7 @@ pub async fn read_at_once(target: &Target, numbers: &[&str]) -> Result<Vec<Ident
         return read(target, numbers);
     }
     let numbers: Vec<String> = numbers.iter().map(|&text| text.to_owned()).collect();
-    target.blocking(Work::Read, move |target| read(&target, &numbers)).await
+    target.blocking(Work::Lookup, move |target| read(&target, &numbers)).await
 }
 
 /// Reads numbers as clients write them. One that can't be read refuses all. Takes some 5 µs for each number of a tenant with a default

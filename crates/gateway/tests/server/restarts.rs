@@ -1,8 +1,9 @@
 //! Acknowledged writes survive restarts.
 
+use portcullis_plugin_bundle::EXACT;
 use serde_json::json;
 
-use super::support::Gateway;
+use super::support::{Gateway, SERVER, TENANTS};
 
 #[test]
 fn entries_survive_a_restart() {
@@ -35,6 +36,19 @@ fn an_acknowledged_write_survives_sigkill() {
     gateway.kill_and_restart();
     assert_eq!(gateway.verdict("+46732001120"), "allow");
     assert_eq!(gateway.get("/senders/support/status").ok()["count"], 4);
+}
+
+#[test]
+fn a_plugin_whose_file_was_removed_serves_after_a_restart() {
+    let config = format!("{SERVER}{}", TENANTS.replace("id = \"acme\"", "id = \"acme\"\nplugin = \"mine\""));
+    let mut gateway = Gateway::with_plugin(&config, Some(("mine", EXACT.component)));
+    gateway.block("+46732001122");
+    gateway.stop();
+    std::fs::remove_file(gateway.folder().join("plugins/mine.wasm")).unwrap();
+    gateway.run_again_with(&[]);
+    let answer =
+        gateway.post("/senders/support/check", json!({ "number": "+46732001122", "direction": "inbound" }));
+    assert_eq!((&answer.ok()["verdict"], &answer.ok()["source"]), (&json!("block"), &json!("plugin")));
 }
 
 #[test]

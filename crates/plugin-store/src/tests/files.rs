@@ -31,6 +31,11 @@ fn a_file_that_is_moved_into_place_is_reported_once() {
     assert_eq!(version.plugin.description().name, "trivial");
     assert_eq!(store.names().into_iter().collect::<Vec<_>>(), ["a", "exact", "prefix"]);
     assert_eq!(names(store.dir()), store.names());
+    // An earlier version can serve in its place.
+    fs::remove_file(folder.file("a")).unwrap();
+    assert_eq!(store.names().into_iter().collect::<Vec<_>>(), ["exact", "prefix"]);
+    assert_eq!(names(store.dir()).into_iter().collect::<Vec<_>>(), ["a", "exact", "prefix"]);
+    assert!(folder.store().latest("a").is_ok());
 }
 
 #[test]

@@ -89,7 +89,7 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
         return Ok(refused(&error.into(), call.id));
     }
     let (caller, target) = graph::target(&call)?;
-    let permit = proxy.concurrency.enter_as(&caller).ok_or(Fault::Unavailable)?;
+    let permit = proxy.sends.enter_as(&caller).ok_or(Fault::Unavailable)?;
     let owners = Configured { registry: call.gateway()?.registry.load_full(), caller };
     let gate = Gate { owners: &owners, allowed: &proxy.meta.allowed_edges, rules: Rules::ALL };
     let (admitted, message) = match gate.admit(head_of(&call.parts)).and_then(|admitted| {
@@ -315,7 +315,7 @@ async fn passed(proxy: &Arc<Proxy>, request: Request, id: RequestId) -> Result<R
             if let Err(why) = gate.check(&expected, &body) {
                 return Ok(refused(&why, id));
             }
-            let permit = proxy.concurrency.enter_as(&caller).ok_or(Fault::Unavailable)?;
+            let permit = proxy.sends.enter_as(&caller).ok_or(Fault::Unavailable)?;
             let passing = Passing { permit, caller: &caller, broken_off: None };
             Ok(forward(proxy, onward, Body::from(body), passing, id).await)
         }

@@ -91,7 +91,7 @@ pub(crate) async fn route(
 ) -> Result<Routed, Refusal> {
     let direction = message.direction;
     let metrics = &target.tenant.metrics;
-    let Some(permit) = proxy.concurrency.enter_as(caller) else { return Ok(Routed::Busy) };
+    let Some(permit) = proxy.sends.enter_as(caller) else { return Ok(Routed::Busy) };
     let end = End::read(target, message)?;
     let hops = &target.tenant.config.next_hops;
     let hop = match direction {

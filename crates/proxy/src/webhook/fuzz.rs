@@ -51,7 +51,7 @@ pub fn read(body: &str) -> Option<Read> {
 
 /// What of a webhook goes where: URLs and bodies. `None` where nothing goes anywhere.
 pub fn divided(registry: &Registry, default: Option<&str>, body: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
-    let partition = partition(registry, &AllConfirmations::default(), default, body).ok()?;
+    let partition = partition(registry, &AllConfirmations::default(), default, body, None).ok()?;
     let deliveries = partition.deliveries.into_iter();
     Some(deliveries.map(|delivery| (delivery.url, delivery.body.to_vec())).collect())
 }

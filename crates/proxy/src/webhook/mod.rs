@@ -32,13 +32,14 @@ use super::Proxy;
 use super::client::for_another;
 use super::concurrency_limit::Permit;
 use marks::Marks;
-use partition::{Partition, PartitionError, partition};
+use partition::{Partition, PartitionError, TurnOf, partition};
 use portcullis_edge::AppState;
 use portcullis_edge::http::body::{self, BodyFault};
 use portcullis_edge::http::request_log::Logged;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::ops::Refusal;
 use portcullis_edge::registry::Denied;
+use portcullis_edge::turns::{Unfinished, WebhookTurn};
 
 pub(super) const PATH: &str = "/webhooks/meta";
 /// The largest webhook in bytes. Meta sends at most 3 MB:
@@ -135,9 +136,21 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     }
     let body = body.into_verified();
     let (registry, default) = (gateway.registry.load_full(), proxy.meta.default_callback_url.clone());
-    let (raw, at_work) = (body.clone(), Arc::clone(&proxy));
-    let parting = move || partition(&registry, &at_work.confirmations, default.as_deref(), &raw);
-    let parted = match gateway.pools.webhook(parting).await {
+    let part = |turns| {
+        let (registry, at_work) = (Arc::clone(&registry), Arc::clone(&proxy));
+        let (raw, default) = (body.clone(), default.clone());
+        gateway
+            .pools
+            .webhook(move || partition(&registry, &at_work.confirmations, default.as_deref(), &raw, turns))
+    };
+    let mut parted = part(None).await;
+    if let Err(PartitionError::NotItsTurn(needed)) = &parted {
+        parted = match all_turns(needed).await {
+            Ok(turns) => part(Some(turns)).await,
+            Err(unfinished) => Err(unfinished.into()),
+        };
+    }
+    let parted = match parted {
         Ok(parted) => parted,
         Err(error) => return refused(&error),
     };
@@ -189,6 +202,15 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     response
 }
 
+/// Waits for the turns of several tenants, holding those that it has.
+async fn all_turns(needed: &[TurnOf]) -> Result<Vec<WebhookTurn>, Unfinished> {
+    let mut turns = Vec::with_capacity(needed.len());
+    for one in needed {
+        turns.push(one.wait().await?);
+    }
+    Ok(turns)
+}
+
 fn refused(error: &PartitionError) -> Response {
     match error {
         PartitionError::NotAWebhook => {
@@ -201,7 +223,7 @@ fn refused(error: &PartitionError) -> Response {
             portcullis_edge::http::log_ledger_error(error);
             busy()
         }
-        PartitionError::Refused(Refusal::Overloaded) => busy(),
+        PartitionError::Refused(Refusal::Overloaded) | PartitionError::NotItsTurn(_) => busy(),
         PartitionError::Refused(_) => answer(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
@@ -233,8 +255,8 @@ async fn deliver_all(
             continue;
         }
         let leave = match &delivery.tenant {
-            Some(tenant) => proxy.concurrency.enter(tenant),
-            None => proxy.concurrency.enter_alone(),
+            Some(tenant) => proxy.callbacks.enter(tenant),
+            None => proxy.callbacks.enter_alone(),
         };
         let Some(leave) = leave else {
             sending.push((*digest, None));

@@ -35,6 +35,17 @@ pub(super) enum Owner<'a> {
     Unclear(Vec<Owned<'a>>),
 }
 
+impl<'a> Owner<'a> {
+    /// The senders that it may be, as far as they are known.
+    pub(super) fn possible(self) -> Vec<Owned<'a>> {
+        match self {
+            Owner::Sender(owned) => vec![owned],
+            Owner::Unclear(candidates) => candidates,
+            Owner::Nobody => Vec::new(),
+        }
+    }
+}
+
 /// The ids of an entry, which name the WhatsApp Business account it is about.
 pub(super) struct Account(Values<String>);
 

@@ -1,6 +1,7 @@
 //! Splits a webhook into deliveries: one per sender, without what is removed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -17,6 +18,8 @@ use portcullis_edge::ops::Unfinished;
 use portcullis_edge::registry::Registry;
 use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::tenant::Tenant;
+use portcullis_edge::turns::WebhookTurn;
+use portcullis_ledger::TenantId;
 
 /// A webhook split into deliveries.
 pub(super) struct Partition {
@@ -40,6 +43,33 @@ pub(super) enum PartitionError {
     /// A list could not be read or written.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// So many webhooks of these tenants are under way that it has to wait for its turn. Nothing was done.
+    #[error("too many webhooks of a tenant are under way")]
+    NotItsTurn(Vec<TurnOf>),
+}
+
+/// A tenant whose turn a webhook needs.
+#[derive(Clone)]
+pub(super) struct TurnOf {
+    tenant: Arc<Tenant>,
+    /// Whether one of the lists that the webhook concerns has a slow plugin.
+    is_slow: bool,
+}
+
+impl TurnOf {
+    /// Waits for the turn.
+    ///
+    /// # Errors
+    /// As [`Turns::webhook`](portcullis_edge::turns::Turns::webhook).
+    pub(super) async fn wait(&self) -> Result<WebhookTurn, Unfinished> {
+        self.tenant.turns.webhook(self.is_slow).await
+    }
+}
+
+impl fmt::Debug for TurnOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.tenant.config.id)
+    }
 }
 
 impl From<Unfinished> for PartitionError {
@@ -91,17 +121,28 @@ impl Fate {
 
 /// Applies the opt-outs and opt-ins in a webhook and splits it into deliveries. Blocks on disk I/O.
 ///
-/// `default` is the default callback URL.
+/// `default` is the default callback URL. `turns` are the turns that were waited for, of all the tenants of
+/// [`PartitionError::NotItsTurn`]; `None` takes them if there are any at once.
 pub(super) fn partition(
     registry: &Registry,
     confirmations: &AllConfirmations,
     default: Option<&str>,
     body: &[u8],
+    turns: Option<Vec<WebhookTurn>>,
 ) -> Result<Partition, PartitionError> {
     // Invalid UTF-8 in one place must not hide an opt-out in another.
     let text = String::from_utf8_lossy(body);
     let payload = Payload::read(&text).ok_or(PartitionError::NotAWebhook)?;
     let owners = Owners::of(registry, confirmations, &payload);
+    let _turns = match turns {
+        Some(turns) => turns,
+        None => {
+            let needed = turns_of(&owners, &payload);
+            let taken: Option<Vec<_>> =
+                needed.iter().map(|one| one.tenant.turns.try_webhook(one.is_slow)).collect();
+            taken.ok_or(PartitionError::NotItsTurn(needed))?
+        }
+    };
     let mut fates: BTreeMap<(usize, Option<usize>), Fate> = BTreeMap::new();
     let mut places: Vec<Destination> = Vec::new();
     for (e, entry) in payload.entries.iter().enumerate() {
@@ -185,6 +226,23 @@ pub(super) fn partition(
         }
     }
     Ok(partition)
+}
+
+/// The tenants whose lists the webhook concerns, by id, so that two webhooks never wait for each other.
+fn turns_of(owners: &Owners<'_>, payload: &Payload<'_>) -> Vec<TurnOf> {
+    let mut needed: BTreeMap<&TenantId, TurnOf> = BTreeMap::new();
+    for entry in &payload.entries {
+        let account = Account::of(entry);
+        let of_odd = if entry.is_odd { owners.of_account(&account) } else { Vec::new() };
+        let of_changes = entry.changes.iter().flat_map(|change| owners.owner(&account, change).possible());
+        for Owned { tenant, sender, .. } in of_odd.into_iter().chain(of_changes) {
+            let one = needed
+                .entry(&tenant.config.id)
+                .or_insert_with(|| TurnOf { tenant: Arc::clone(tenant), is_slow: tenant.wide.is_slow() });
+            one.is_slow |= tenant.senders.get(sender.id.as_str()).is_some_and(|sender| sender.list.is_slow());
+        }
+    }
+    needed.into_values().collect()
 }
 
 fn sender_of<'a>(
@@ -273,11 +331,7 @@ fn of_odd_entry(
     let mut candidates = owners.of_account(account);
     let mut is_free = true;
     for change in &entry.changes {
-        let named = match owners.owner(account, change) {
-            Owner::Sender(owned) => vec![owned],
-            Owner::Unclear(candidates) => candidates,
-            Owner::Nobody => Vec::new(),
-        };
+        let named = owners.owner(account, change).possible();
         is_free &= hear_unclear(&named, change)?;
         candidates.extend(named);
     }
