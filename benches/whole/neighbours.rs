@@ -145,8 +145,9 @@ fn abandoned_searches(gateway: &Gateway) -> anyhow::Result<Nuisance> {
         nuisance.repeat(gateway, |connection, n| {
             let path = format!("/api/v2/message-blacklist?senderId=46700000009&search=nobody{n}");
             request(connection, "GET", &path, "long-secret", "")?;
-            // The server has begun when the next one is sent, on a new connection.
-            thread::sleep(std::time::Duration::from_millis(5));
+            // The server has begun when the next one is sent, on a new connection. More often, this program and the kernel's
+            // connections would take the processors, not the searches.
+            thread::sleep(std::time::Duration::from_millis(20));
             Err(std::io::ErrorKind::ConnectionReset.into())
         });
     }

@@ -1,6 +1,5 @@
 //! The process-wide wasmtime engine, and the clock that advances its epoch.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -63,12 +62,13 @@ impl Engine {
         self
     }
 
-    /// Sets the number of threads on which the [in-process compiler](Compiler::InProcess) compiles a plugin. Default: 1.
+    /// Sets whether plugins are compiled with normal priority, and by the [in-process compiler](Compiler::InProcess) on all
+    /// processors. Default: `false`, with low priority and on one thread.
     ///
-    /// Compiler threads have low priority. Each additional one still takes a CPU away from checks, so use more than one
-    /// only while no checks run, such as at startup.
-    pub fn compile_on(&self, threads: NonZeroUsize) {
-        self.compilation.set_threads(threads);
+    /// Takes the processors away from checks, so set it only while nobody waits for one, such as at startup: then a busy
+    /// machine does not keep the plugins from being compiled in time.
+    pub fn compile_eagerly(&self, is_eager: bool) {
+        self.compilation.set_eager(is_eager);
     }
 
     /// How many plugins are compiled at a time: one per processor, at least 2, at most 4.

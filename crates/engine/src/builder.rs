@@ -1,9 +1,7 @@
 //! Opening an engine.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use portcullis_host::{ArtefactCache, Compiler, ErrorChain};
@@ -219,7 +217,7 @@ impl Builder {
         );
         let host = portcullis_host::Engine::new()?.with_compiler(self.compiler).with_cache(cache);
         // Until there are messages, the processors are idle.
-        host.compile_on(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+        host.compile_eagerly(true);
         let states = States::open(dir.clone()).and_then(|states| {
             if self.restored {
                 // They are of what was written since the backup was made.

@@ -1,7 +1,6 @@
 //! The engine: tenants, their blacklists, and the plugins that answer for them.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -113,7 +112,7 @@ impl Engine {
         let put = self.0.directory.put(specs);
         let context = &self.0.directory.context;
         // From now on there may be messages.
-        context.host.compile_on(NonZeroUsize::MIN);
+        context.host.compile_eagerly(false);
         if !context.started.send_replace(true)
             && let Some(confinement) =
                 context.host.confinement().filter(|confinement| !confinement.is_complete())

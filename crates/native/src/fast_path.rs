@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
 use axum::response::IntoResponse as _;
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tower_service::Service as _;
 
 use portcullis_edge::AppState;
@@ -21,8 +22,10 @@ use portcullis_edge::http::budget::Owner;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::http::peer::Peer;
 use portcullis_edge::http::request_log::Line;
+use portcullis_edge::http::unread::{self, Unread};
 use portcullis_edge::http::{answer, auth};
 use portcullis_edge::metrics::requests;
+use portcullis_edge::ops::Target;
 
 use super::check;
 
@@ -59,9 +62,7 @@ impl Service {
             self.check(request, peer).await
         } else {
             request.extensions_mut().insert(peer);
-            let mut router = self.router;
-            // A router is always ready.
-            router.call(request).await?.map(Either::Right)
+            self.route(request).await?.map(Either::Right)
         };
         let status = answered.status();
         if status.is_client_error() || status.is_server_error() {
@@ -70,11 +71,29 @@ impl Service {
         Ok(answered)
     }
 
+    async fn route(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let mut router = self.router;
+        // A router is always ready.
+        if request.body().is_end_stream() {
+            return router.call(request).await;
+        }
+        let (parts, body) = request.into_parts();
+        let (body, unread) = unread::watch(&parts.headers, body);
+        let mut response = router.call(Request::from_parts(parts, body)).await?;
+        unread.settle(&mut response).await;
+        Ok(response)
+    }
+
     async fn check(self, request: Request<Incoming>, peer: Peer) -> Answered {
         let line = Line::begin(request.method(), || ROUTE.into());
-        let answered = match self.checked(request, peer).await {
-            Ok(answered) => answered,
-            Err(error) => error.into_response().map(Either::Right),
+        let (parts, body) = request.into_parts();
+        let answered = match self.target(&parts, peer) {
+            Ok(target) => self.checked(target, &parts, body).await.unwrap_or_else(refused),
+            Err(error) => {
+                let mut response = refused(error);
+                Unread::whole(&parts.headers, body).settle(&mut response).await;
+                response
+            }
         };
         if let Some(line) = line {
             line.log(&answered);
@@ -82,15 +101,21 @@ impl Service {
         answered
     }
 
-    async fn checked(self, request: Request<Incoming>, peer: Peer) -> Result<Answered, ApiError> {
-        let (parts, body) = request.into_parts();
+    fn target(&self, parts: &Parts, peer: Peer) -> Result<Target, ApiError> {
         let sender = sender(parts.uri.path()).ok_or_else(ApiError::not_found)?;
-        let target = auth::target(&self.app, peer, &parts.headers, sender)?;
+        auth::target(&self.app, peer, &parts.headers, sender)
+    }
+
+    async fn checked(self, target: Target, parts: &Parts, body: Incoming) -> Result<Answered, ApiError> {
         let memory = self.app.verified(Owner::Tenant(&target.tenant.config.id));
         let body = JsonBody::read(&parts.headers, body, self.app.max_body_bytes, memory).await?;
         let text = check::answer_text(target, body).await?;
         Ok(answer::whole(Either::Left(Full::new(text))))
     }
+}
+
+fn refused(error: ApiError) -> Answered {
+    error.into_response().map(Either::Right)
 }
 
 /// The sender in the path of a sender's check. `None` for other paths, and for names that are percent-encoded.

@@ -122,8 +122,10 @@ impl Compilation {
         self.compiler = Arc::new(compiler);
     }
 
-    pub(crate) fn set_threads(&self, threads: NonZeroUsize) {
-        self.pool.set(threads);
+    pub(crate) fn set_eager(&self, is_eager: bool) {
+        let threads = if is_eager { thread::available_parallelism().ok() } else { None };
+        self.pool.set(threads.unwrap_or(NonZeroUsize::MIN));
+        self.turns.set_eager(is_eager);
     }
 
     /// How many components are compiled at a time.

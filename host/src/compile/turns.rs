@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -22,6 +23,8 @@ pub(crate) struct Turns(Arc<Inner>);
 
 struct Inner {
     most: usize,
+    /// Whether work has normal priority.
+    is_eager: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -66,7 +69,17 @@ struct Turn {
 impl Turns {
     /// Hands out at most `most` turns at a time.
     pub(crate) fn new(most: NonZeroUsize) -> Self {
-        Turns(Arc::new(Inner { most: most.get(), state: Mutex::default(), changed: Condvar::new() }))
+        Turns(Arc::new(Inner {
+            most: most.get(),
+            is_eager: AtomicBool::new(false),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }))
+    }
+
+    /// Sets whether work that begins from now on has normal priority.
+    pub(crate) fn set_eager(&self, is_eager: bool) {
+        self.0.is_eager.store(is_eager, Ordering::Relaxed);
     }
 
     /// The most turns at a time.
@@ -74,8 +87,8 @@ impl Turns {
         self.0.most
     }
 
-    /// Waits for a turn for at most `patience`, and then runs `work` on a new thread with low priority, and waits for it
-    /// for at most `time`. Work that exceeds its time keeps the turn until it ends.
+    /// Waits for a turn for at most `patience`, and then runs `work` on a new thread, with low priority unless
+    /// [otherwise set](Self::set_eager), and waits for it for at most `time`. Work that exceeds its time keeps the turn until it ends.
     pub(crate) fn within<T: Send + 'static>(
         &self,
         name: &str,
@@ -86,9 +99,13 @@ impl Turns {
         let turn = self.take(name, patience)?;
         let (done, wait) = channel();
         let thread = thread::Builder::new().name("portcullis-load".to_owned()).stack_size(STACK);
+        let is_eager = self.0.is_eager.load(Ordering::Relaxed);
         let thread = thread.spawn(move || {
             let _turn = turn;
-            lower_priority();
+            if !is_eager {
+                // A child process inherits it.
+                lower_priority();
+            }
             let _ = done.send(work());
         });
         if thread.is_err() {

@@ -8,7 +8,6 @@ use super::bounds::{ANSWER_HEAD, Bounds, COMMAND, CONTEXT, Confinement, MAGIC, R
 use super::seal;
 use crate::foreign_text::ForeignText;
 use crate::invalid_component::InvalidComponent;
-use crate::priority::lower_priority;
 use crate::validate;
 use crate::wasm_config::wasm_config;
 
@@ -58,7 +57,6 @@ fn failure(code: i32) -> impl FnOnce(io::Error) -> Failure {
 fn serve(bounds: Bounds) -> Result<(), Failure> {
     let engine = Engine::new(wasm_config().parallel_compilation(false))
         .map_err(|error| Failure { code: exit::UNLIMITED, reason: format!("{error:#}") })?;
-    lower_priority();
     let confinement = confine(bounds).map_err(failure(exit::UNLIMITED))?;
     let (key, most, component) = request().map_err(failure(exit::BROKEN))?;
     let artefact = compile(&engine, &component).map_err(|error| refused(&error))?;

@@ -248,23 +248,32 @@ where
 }
 
 /// Reads and drops a short body of a request that is refused, so that its connection can be used for the next one. Keeps nothing
-/// of it.
+/// of it. Returns whether nothing is left of it.
 ///
-/// Does nothing if the body is longer than 64 KiB, or of unknown length, and waits for it for a second at most. The connection is
-/// closed after the response then.
+/// Does nothing if the body is longer than 64 KiB, or of unknown length, and waits for it for a second at most.
 ///
 /// # Panics
 /// If the body is not complete at once, and there is no Tokio runtime with a timer.
-pub async fn discard<B>(mut body: B)
+pub(super) async fn discard<B>(mut body: B) -> bool
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
-    if body.is_end_stream() || body.size_hint().upper().is_none_or(|length| length > FREE as u64) {
-        return;
+    if body.is_end_stream() {
+        return true;
     }
-    let reading =
-        async { while let Some(Ok(_)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {} };
-    let _ = tokio::time::timeout(PATIENCE_REFUSED, reading).await;
+    if body.size_hint().upper().is_none_or(|length| length > FREE as u64) {
+        return false;
+    }
+    let reading = async {
+        loop {
+            match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return false,
+                None => return true,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE_REFUSED, reading).await.unwrap_or(false)
 }
 
 /// Whether the `Content-Type` is this media type, with any parameters. Ignores case.

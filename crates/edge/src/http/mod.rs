@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod peer;
 pub mod request_log;
 pub mod route;
+pub mod unread;
 
 pub use app_state::{AppState, Phase};
 pub use bearer::{bearer, token_of};

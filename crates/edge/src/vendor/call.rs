@@ -156,24 +156,18 @@ pub fn refusal<S: Speaks>(fault: &Fault, context: &Context<'_>) -> Response {
 async fn take<S: Speaks>(parts: &Parts, body: Body, app: &AppState) -> Result<Bytes, Fault> {
     let token = match S::credential(parts) {
         Credential::Known(token) => token,
-        Credential::Missing => return Ok(dropped(body).await),
+        Credential::Missing => return Ok(Bytes::new()),
         Credential::InBody => {
             let memory = app.unverified(parts.extensions.get().copied(), &parts.headers);
             let limit = app.max_body_bytes.min(MAX_UNVERIFIED_BODY);
             return Ok(body::read(body, limit, memory).await?.into_bytes());
         }
     };
-    let Ok(gateway) = app.open_gateway() else { return Ok(dropped(body).await) };
+    let Ok(gateway) = app.open_gateway() else { return Ok(Bytes::new()) };
     let registry = gateway.registry.load_full();
-    let Some(tenant) = registry.tenant_of(&token) else { return Ok(dropped(body).await) };
+    let Some(tenant) = registry.tenant_of(&token) else { return Ok(Bytes::new()) };
     let memory = app.verified(Owner::Tenant(&tenant.config.id));
     Ok(body::read(body, app.max_body_bytes.min(MAX_BODY), memory).await?.into_bytes())
-}
-
-/// What the handler of a request that can't be accepted gets for its body.
-async fn dropped(body: Body) -> Bytes {
-    body::discard(body).await;
-    Bytes::new()
 }
 
 fn named(mut response: Response, id: RequestId) -> Response {

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use serde_json::json;
 use ureq::http::Request;
 
+use super::raw::{answer_to_head, connect, head, read_head, status};
 use super::support::{ACME, Gateway};
 
 const CHECK: &str = "/senders/support/check";
@@ -159,6 +160,45 @@ fn unknown_senders_paths_and_methods_have_different_errors() {
     let answer = gateway.get(CHECK);
     answer.error(405, "method_not_allowed");
     assert_eq!(answer.header("allow"), "POST");
+}
+
+#[test]
+fn a_connection_survives_a_refusal_whose_body_comes_after_the_head() {
+    let gateway = Gateway::start();
+    let body = r#"{"number":"+46732001122"}"#;
+    for (path, token, expected) in [
+        ("/portcullis/v1/senders/support/check", "wrong-secret-1", 401),
+        ("/portcullis/v1/nothing", ACME, 404),
+        ("/portcullis/v1/senders/support/status", ACME, 405),
+        ("/nothing", ACME, 404),
+    ] {
+        let mut stream = connect(&gateway);
+        stream.set_nodelay(true).unwrap();
+        for _ in 0..50 {
+            let lines = [
+                format!("authorization: Bearer {token}"),
+                "content-type: application/json".to_owned(),
+                format!("content-length: {}", body.len()),
+            ];
+            stream.write_all(head("POST", path, &lines).as_bytes()).unwrap();
+            std::thread::yield_now();
+            stream.write_all(body.as_bytes()).unwrap();
+            let answered = read_head(&mut stream);
+            assert!([expected, 429].contains(&status(&answered)), "{path}: {answered}");
+            if answered.contains("connection: close") {
+                // Too many wrong tokens came from here.
+                assert_eq!(status(&answered), 429, "{path}: {answered}");
+                break;
+            }
+            let length = answered.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+            stream.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
+        }
+    }
+    // One whose body never comes is told that its connection ends.
+    let lines = [format!("authorization: Bearer {ACME}"), "content-length: 10".to_owned()];
+    let answered = answer_to_head(&gateway, &head("POST", "/nothing", &lines));
+    assert_eq!(status(&answered), 404, "{answered}");
+    assert!(answered.contains("connection: close"), "{answered}");
 }
 
 #[test]

@@ -1,0 +1,119 @@
+//! Bodies of requests that were answered without being read.
+//!
+//! The rest of such a body stands between the response and the next request of the connection. If it has not arrived when the response
+//! is sent, the connection has to be closed, and the client's next request fails. So a short rest is waited for, and the client is told
+//! when its connection ends.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Bytes, HttpBody};
+use axum::http::header::{CONNECTION, EXPECT};
+use axum::http::{HeaderMap, HeaderValue, Response};
+use hyper::body::{Frame, SizeHint};
+use parking_lot::Mutex;
+
+use super::body::discard;
+
+/// A request body that goes to its [`Unread`] if it is dropped before its end.
+pub struct Watched<B: HttpBody + Unpin> {
+    body: Option<B>,
+    left: Arc<Mutex<Option<B>>>,
+}
+
+/// What is left of a body.
+pub struct Unread<B> {
+    left: Arc<Mutex<Option<B>>>,
+    /// Whether the client waits to be told to send the body.
+    is_expected: bool,
+}
+
+/// Watches what becomes of the body of a request with these headers.
+pub fn watch<B: HttpBody + Unpin>(headers: &HeaderMap, body: B) -> (Watched<B>, Unread<B>) {
+    let left = Arc::default();
+    let unread = Unread { left: Arc::clone(&left), is_expected: headers.contains_key(EXPECT) };
+    (Watched { body: Some(body), left }, unread)
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> Unread<B> {
+    /// What is left of the body of a request that was refused before anybody saw its body.
+    pub fn whole(headers: &HeaderMap, body: B) -> Self {
+        Unread { left: Arc::new(Mutex::new(Some(body))), is_expected: headers.contains_key(EXPECT) }
+    }
+
+    /// Reads the rest, if it is short and arrives within a second. Otherwise the response says that the connection ends.
+    pub async fn settle<R>(self, response: &mut Response<R>) {
+        let Some(body) = self.left.lock().take() else { return };
+        // To read it would tell the client to send it.
+        let is_read = !self.is_expected && discard(body).await;
+        if !is_read {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
+impl<B: HttpBody + Unpin> HttpBody for Watched<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(context);
+        if !matches!(polled, Poll::Pending | Poll::Ready(Some(Ok(_)))) {
+            self.body = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl<B: HttpBody + Unpin> Drop for Watched<B> {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
+            *self.left.lock() = Some(body);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Empty, Full};
+
+    use super::*;
+
+    async fn connection(headers: &HeaderMap, read: bool, body: impl HttpBody<Data = Bytes> + Unpin) -> bool {
+        let (mut watched, unread) = watch(headers, body);
+        if read {
+            while watched.frame().await.is_some() {}
+        }
+        drop(watched);
+        let mut response = Response::new(());
+        unread.settle(&mut response).await;
+        !response.headers().contains_key(CONNECTION)
+    }
+
+    #[tokio::test]
+    async fn a_connection_goes_on_if_nothing_is_left_of_the_body() {
+        let plain = HeaderMap::new();
+        let expects = HeaderMap::from_iter([(EXPECT, HeaderValue::from_static("100-continue"))]);
+        let (short, long) =
+            (Full::new(Bytes::from_static(b"{}")), Full::new(Bytes::from(vec![b' '; 100_000])));
+        assert!(connection(&plain, false, Empty::new()).await);
+        assert!(connection(&plain, false, short.clone()).await);
+        assert!(!connection(&plain, false, long.clone()).await);
+        assert!(!connection(&expects, false, short.clone()).await);
+        assert!(connection(&plain, true, long).await);
+        assert!(connection(&expects, true, short).await);
+    }
+}
