@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use ureq::http::{Method, Request};
 
 /// The timeout for anything that a test waits for.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) const ACME: &str = "acme-secret";
 pub(crate) const GLOBEX: &str = "globex-secret";
