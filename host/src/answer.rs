@@ -17,11 +17,6 @@ impl Breach {
     }
 }
 
-/// Makes text from a plugin safe to show, and shortens it to `limit` bytes.
-pub(crate) fn sanitize(text: String, limit: usize) -> String {
-    ForeignText(&text).within(limit)
-}
-
 fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -66,7 +61,7 @@ impl From<wit::Outcome> for Outcome {
         match outcome {
             wit::Outcome::Changed => Outcome::Changed,
             wit::Outcome::Unchanged => Outcome::Unchanged,
-            wit::Outcome::Refused(why) => Outcome::Refused(sanitize(why, 512)),
+            wit::Outcome::Refused(why) => Outcome::Refused(ForeignText(&why).within(512)),
         }
     }
 }

@@ -49,6 +49,25 @@ pub struct CompileBudget {
     pub instances: u64,
 }
 
+impl CompileBudget {
+    /// A budget without bounds, for components that are trusted, or that a [child process](crate::Compiler::Child) compiles
+    /// within its own.
+    pub const UNLIMITED: Self = CompileBudget {
+        code_bytes: u64::MAX,
+        function_bytes: u64::MAX,
+        functions: u64::MAX,
+        types: u64::MAX,
+        locals: u64::MAX,
+        stack: u64::MAX,
+        branches: u64::MAX,
+        nesting: u64::MAX,
+        lives: u64::MAX,
+        signature: u64::MAX,
+        parts: u64::MAX,
+        instances: u64::MAX,
+    };
+}
+
 impl Default for CompileBudget {
     fn default() -> Self {
         CompileBudget {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use portcullis_msisdn::{Direction, Directions, Permutation, Subject};
 use wasmtime::{Store, Trap};
 
-use crate::answer::{Breach, sanitize};
+use crate::answer::Breach;
 use crate::bindings::exports::portcullis::blacklist::blacklist::{self as wit, Guest};
 use crate::bindings::{Plugin as Exports, PluginPre};
 use crate::call_error::CallError;
@@ -15,6 +15,7 @@ use crate::contract::{Description, Entry, Format, Outcome, Page, Part, Progress,
 use crate::cpu_time::cpu_time;
 use crate::deadline::Deadline;
 use crate::engine::Engine;
+use crate::foreign_text::ForeignText;
 use crate::limits::Limits;
 use crate::memory::{MemoryAccount, Meter};
 use crate::pace::Pace;
@@ -82,7 +83,7 @@ impl Instance {
         let settings = wit::Settings { capacity: settings.capacity, options: settings.options.clone() };
         instance
             .call("configure", limits.configure, |guest, store| guest.call_configure(store, &settings))?
-            .map_err(|why| CallError::Refused(sanitize(why, 2048)))?;
+            .map_err(|why| CallError::Refused(ForeignText(&why).within(2048)))?;
         Ok(instance)
     }
 
@@ -328,7 +329,7 @@ impl Instance {
         let format = wit::Format { name: format.name.clone(), version: format.version };
         let progress = self
             .call("load", self.limits.call, |guest, store| guest.call_load(store, &format, part))?
-            .map_err(|why| CallError::Refused(sanitize(why, 2048)))?;
+            .map_err(|why| CallError::Refused(ForeignText(&why).within(2048)))?;
         Ok(match progress {
             wit::Progress::More => Progress::More,
             wit::Progress::Complete => Progress::Complete,
@@ -486,6 +487,6 @@ fn fault(call: &'static str, deadline: Duration, meter: &Meter, error: &wasmtime
         Some(trap) => CallError::Trapped { call, trap: trap.to_string() },
         // Not a trap: the host rejected the result while reading it, for a pointer out of bounds, invalid UTF-8, or a
         // result past its size limit.
-        None => CallError::Broken { call, breach: sanitize(error.root_cause().to_string(), 512) },
+        None => CallError::Broken { call, breach: ForeignText(&error.root_cause().to_string()).within(512) },
     }
 }

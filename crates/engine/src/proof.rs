@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portcullis_host::FillError;
+use portcullis_host::{CallError, FillError};
 use portcullis_ledger::TenantId;
 use tracing::{debug, error};
 
@@ -104,6 +104,8 @@ fn verify_one(list: &Arc<LiveList>) {
             );
             list.distrust(&generation, error.kind());
         }
+        // It was evicted, replaced, or taken out of service by somebody who reported why.
+        Err(FillError::Plugin(CallError::OutOfService)) => {}
         Err(FillError::Plugin(fault)) => list.fault_of(&generation, &fault),
         // The ledger can't be read, which others report.
         Err(error) => debug!(list = list.name(), kind = error.kind(), "the plugin can't be verified now"),

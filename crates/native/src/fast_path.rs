@@ -78,7 +78,7 @@ impl Service {
             return router.call(request).await;
         }
         let (parts, body) = request.into_parts();
-        let (body, unread) = unread::watch(&parts.headers, body);
+        let (body, unread) = unread::watch(body);
         let mut response = router.call(Request::from_parts(parts, body)).await?;
         unread.settle(&mut response).await;
         Ok(response)
@@ -91,7 +91,7 @@ impl Service {
             Ok(target) => self.checked(target, &parts, body).await.unwrap_or_else(refused),
             Err(error) => {
                 let mut response = refused(error);
-                Unread::whole(&parts.headers, body).settle(&mut response).await;
+                Unread::whole(body).settle(&mut response).await;
                 response
             }
         };

@@ -9,7 +9,7 @@ use portcullis_host::{
     CompileBudget, Compiler, Engine, Limits, LoadError, Plugin, compile_child_main, is_obeyed,
 };
 
-use bombs::Bomb;
+use bombs::{Bomb, peak};
 
 #[path = "../../../host/tests/support/bombs.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "the host's tests use all of it")]
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         let mut limits = Limits::default();
         // Half of them past the first look.
         if random.below(2) == 0 {
-            limits.compiling = unlimited();
+            limits.compiling = CompileBudget::UNLIMITED;
         }
         tried += 1;
         match attempt(&engine, &bomb, &limits) {
@@ -71,32 +71,6 @@ fn attempt(engine: &Engine, Bomb { name, component }: &Bomb, limits: &Limits) ->
         bytes if bytes > MOST => Err(format!("this process took {bytes} bytes")),
         _ => Ok(loaded.is_ok()),
     }
-}
-
-fn unlimited() -> CompileBudget {
-    let most = u64::MAX;
-    CompileBudget {
-        code_bytes: most,
-        function_bytes: most,
-        functions: most,
-        types: most,
-        locals: most,
-        stack: most,
-        branches: most,
-        nesting: most,
-        lives: most,
-        signature: most,
-        parts: most,
-        instances: most,
-    }
-}
-
-/// The most memory that this process ever had, in bytes.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: Option<u64> = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-    kib.unwrap_or(0) << 10
 }
 
 /// A source of random components.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Bytes, HttpBody};
-use axum::http::header::{CONNECTION, EXPECT};
-use axum::http::{HeaderMap, HeaderValue, Response};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Response};
 use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
 
@@ -23,31 +23,24 @@ pub struct Watched<B: HttpBody + Unpin> {
 }
 
 /// What is left of a body.
-pub struct Unread<B> {
-    left: Arc<Mutex<Option<B>>>,
-    /// Whether the client waits to be told to send the body.
-    is_expected: bool,
-}
+pub struct Unread<B>(Arc<Mutex<Option<B>>>);
 
-/// Watches what becomes of the body of a request with these headers.
-pub fn watch<B: HttpBody + Unpin>(headers: &HeaderMap, body: B) -> (Watched<B>, Unread<B>) {
+/// Watches what becomes of a body.
+pub fn watch<B: HttpBody + Unpin>(body: B) -> (Watched<B>, Unread<B>) {
     let left = Arc::default();
-    let unread = Unread { left: Arc::clone(&left), is_expected: headers.contains_key(EXPECT) };
-    (Watched { body: Some(body), left }, unread)
+    (Watched { body: Some(body), left: Arc::clone(&left) }, Unread(left))
 }
 
 impl<B: HttpBody<Data = Bytes> + Unpin> Unread<B> {
     /// What is left of the body of a request that was refused before anybody saw its body.
-    pub fn whole(headers: &HeaderMap, body: B) -> Self {
-        Unread { left: Arc::new(Mutex::new(Some(body))), is_expected: headers.contains_key(EXPECT) }
+    pub fn whole(body: B) -> Self {
+        Unread(Arc::new(Mutex::new(Some(body))))
     }
 
     /// Reads the rest, if it is short and arrives within a second. Otherwise the response says that the connection ends.
     pub async fn settle<R>(self, response: &mut Response<R>) {
-        let Some(body) = self.left.lock().take() else { return };
-        // To read it would tell the client to send it.
-        let is_read = !self.is_expected && discard(body).await;
-        if !is_read {
+        let Some(body) = self.0.lock().take() else { return };
+        if !discard(body).await {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
@@ -92,8 +85,8 @@ mod tests {
 
     use super::*;
 
-    async fn connection(headers: &HeaderMap, read: bool, body: impl HttpBody<Data = Bytes> + Unpin) -> bool {
-        let (mut watched, unread) = watch(headers, body);
+    async fn connection(read: bool, body: impl HttpBody<Data = Bytes> + Unpin) -> bool {
+        let (mut watched, unread) = watch(body);
         if read {
             while watched.frame().await.is_some() {}
         }
@@ -105,15 +98,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_goes_on_if_nothing_is_left_of_the_body() {
-        let plain = HeaderMap::new();
-        let expects = HeaderMap::from_iter([(EXPECT, HeaderValue::from_static("100-continue"))]);
         let (short, long) =
             (Full::new(Bytes::from_static(b"{}")), Full::new(Bytes::from(vec![b' '; 100_000])));
-        assert!(connection(&plain, false, Empty::new()).await);
-        assert!(connection(&plain, false, short.clone()).await);
-        assert!(!connection(&plain, false, long.clone()).await);
-        assert!(!connection(&expects, false, short.clone()).await);
-        assert!(connection(&plain, true, long).await);
-        assert!(connection(&expects, true, short).await);
+        assert!(connection(false, Empty::new()).await);
+        assert!(connection(false, short).await);
+        assert!(!connection(false, long.clone()).await);
+        assert!(connection(true, long).await);
     }
 }

@@ -59,9 +59,7 @@ impl Reload {
                     inner.is_driven = false;
                     inner.why = None;
                     let answer = rollback_error.map_or(Ok(Reloaded::Serves), Err);
-                    for reply in std::mem::take(&mut inner.rollback_replies) {
-                        reply.send(answer.clone());
-                    }
+                    inner.answer_rollbacks(&answer);
                     return;
                 };
                 (task, inner.machine.stage(), inner.epoch)

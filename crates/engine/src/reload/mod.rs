@@ -70,9 +70,11 @@ struct Inner {
     refused: Option<Digest>,
     /// Delivered when the lock is released.
     events: Vec<Event>,
+    /// Sent when the lock is released, after the events: whoever waits for an answer may look at what was counted.
+    answers: Vec<(Reply, Result<Reloaded, Arc<ReloadError>>)>,
 }
 
-/// The lock of [`Inner`]. Releasing it delivers the events, so that a listener may read the tenant's status.
+/// The lock of [`Inner`]. Releasing it delivers the events and the answers, so that a listener may read the tenant's status.
 struct Locked<'a> {
     inner: MutexGuard<'a, Inner>,
     context: &'a Context,
@@ -99,6 +101,7 @@ impl Reload {
             rollback_replies: Vec::new(),
             refused: None,
             events: Vec::new(),
+            answers: Vec::new(),
         };
         Reload { tenant, context, members, running: Arc::default(), inner: Mutex::new(inner) }
     }
@@ -266,9 +269,7 @@ impl Reload {
         if has_begun {
             self.end(&mut inner, &why);
         }
-        for reply in std::mem::take(&mut inner.rollback_replies) {
-            reply.send(Err(Arc::clone(&why)));
-        }
+        inner.answer_rollbacks(&Err(why));
         let candidates = inner.reset();
         if !serving.is(&inner.record.serving) {
             inner.record.before = Some(inner.record.serving.clone());
@@ -291,13 +292,10 @@ impl Reload {
         let why = Arc::new(why);
         let mut inner = self.inner();
         for ask in inner.take_waiting() {
-            if let Some(reply) = ask.to.reply {
-                reply.send(Err(Arc::clone(&why)));
-            }
+            let refused = ask.to.reply.map(|reply| (reply, Err(Arc::clone(&why))));
+            inner.answers.extend(refused);
         }
-        for reply in std::mem::take(&mut inner.rollback_replies) {
-            reply.send(Err(Arc::clone(&why)));
-        }
+        inner.answer_rollbacks(&Err(Arc::clone(&why)));
         self.end(&mut inner, &why);
         let was_rolling_back = inner.machine.stage() == Stage::RollingBack;
         let candidates = inner.reset();
@@ -382,8 +380,13 @@ impl FaultListener for Reload {
 impl Inner {
     fn answer(&mut self, answer: Result<Reloaded, Arc<ReloadError>>) {
         if let Some(reply) = self.reply.take() {
-            reply.send(answer);
+            self.answers.push((reply, answer));
         }
+    }
+
+    fn answer_rollbacks(&mut self, answer: &Result<Reloaded, Arc<ReloadError>>) {
+        let replies = std::mem::take(&mut self.rollback_replies);
+        self.answers.extend(replies.into_iter().map(|reply| (reply, answer.clone())));
     }
 
     /// Takes the requests that have not begun, in order.
@@ -426,10 +429,14 @@ impl DerefMut for Locked<'_> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let events = std::mem::take(&mut self.inner.events);
-        if !events.is_empty() {
+        let answers = std::mem::take(&mut self.inner.answers);
+        if !events.is_empty() || !answers.is_empty() {
             MutexGuard::unlocked(&mut self.inner, || {
                 for event in events {
                     self.context.events.emit(|| event);
+                }
+                for (reply, answer) in answers {
+                    reply.send(answer);
                 }
             });
         }

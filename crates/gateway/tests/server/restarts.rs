@@ -41,7 +41,7 @@ fn an_acknowledged_write_survives_sigkill() {
 #[test]
 fn a_plugin_whose_file_was_removed_serves_after_a_restart() {
     let config = format!("{SERVER}{}", TENANTS.replace("id = \"acme\"", "id = \"acme\"\nplugin = \"mine\""));
-    let mut gateway = Gateway::with_plugin(&config, Some(("mine", EXACT.component)));
+    let mut gateway = Gateway::with_plugin(&config, Some(("mine.wasm", EXACT.component)));
     gateway.block("+46732001122");
     gateway.stop();
     std::fs::remove_file(gateway.folder().join("plugins/mine.wasm")).unwrap();
