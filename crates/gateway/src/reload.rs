@@ -7,7 +7,7 @@ use portcullis_edge::gateway::Gateway;
 use portcullis_edge::tenant::Origin;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, END};
+use crate::config::{AbsentPlugin, Config, END};
 
 /// The most tenants that a refusal names.
 const NAMED: usize = 5;
@@ -56,6 +56,13 @@ impl Reload {
     }
 
     fn apply(&self, gateway: &Gateway, config: &Config) {
+        if let Some(absent) = new_and_absent(gateway, config) {
+            error!(
+                error = absent.problem,
+                "the configuration file was rejected; keeping the current configuration"
+            );
+            return;
+        }
         if let Err(torn) = self.check(gateway, config) {
             error!(error = %torn, "the configuration file was rejected; keeping the current configuration");
             return;
@@ -104,4 +111,14 @@ impl Reload {
         };
         Err(Torn::Less { tenants: gone.len(), named, senders })
     }
+}
+
+/// A plugin that is not there, of a tenant that has not had it so far. One that serves from memory may lack its file.
+fn new_and_absent<'a>(gateway: &Gateway, config: &'a Config) -> Option<&'a AbsentPlugin> {
+    let registry = gateway.registry.load();
+    config.absent_plugins.iter().find(|absent| {
+        let served = registry.tenant(absent.tenant.as_str()).map(|tenant| &tenant.config.plugin);
+        let next = config.tenants.iter().find(|tenant| tenant.id == absent.tenant);
+        served != next.map(|tenant| &tenant.plugin)
+    })
 }

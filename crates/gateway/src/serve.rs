@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use portcullis_cli::ServeOptions;
 use portcullis_edge::AppState;
@@ -56,6 +56,12 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyhow::Result<()> {
+    for absent in &config.absent_plugins {
+        error!(
+            tenant = %absent.tenant, error = absent.problem,
+            "the tenant's plugin is not there: the tenant is out of service until it is"
+        );
+    }
     let mut commands = Signals::watch()?;
     let listener = TcpListener::bind(config.listen)
         .await

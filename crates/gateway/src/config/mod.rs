@@ -19,7 +19,7 @@ use portcullis_edge::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unk
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::{place, without_values};
 use portcullis_engine::{DEFAULT_CHECK_PATIENCE, DEFAULT_PROOF_SHARE};
-use portcullis_ledger::StorageUrl;
+use portcullis_ledger::{StorageUrl, TenantId};
 use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
 
 pub(crate) use file::LogFormat;
@@ -53,8 +53,18 @@ pub(crate) struct Config {
     pub(crate) proof_share: f64,
     pub(crate) on_start_failure: OnStartFailure,
     pub(crate) tenants: Vec<TenantConfig>,
+    /// Plugins that tenants name, and that are not there. Empty unless tenants may be out of service at a start.
+    pub(crate) absent_plugins: Vec<AbsentPlugin>,
     /// Whether the file says that it is whole.
     pub(crate) is_whole: bool,
+}
+
+/// A plugin that a tenant names, and that is not there.
+#[derive(Clone, Debug)]
+pub(crate) struct AbsentPlugin {
+    pub(crate) tenant: TenantId,
+    /// The place and what to do, as in [`ConfigError::Wrong`].
+    pub(crate) problem: String,
 }
 
 /// Why a configuration file is rejected.
@@ -106,30 +116,32 @@ impl Config {
             let error = error.inner();
             format!("{file}:{}: {place}{}", line(error), without_values(error.message()))
         })?;
-        Self::check(path, &typed, plugins)
-            .map_err(|problems| {
-                let mut lines: Vec<_> = problems
-                    .iter()
-                    .map(|problem| {
-                        (lines::line_of_place(text, &problem.place), &problem.place, &problem.what)
-                    })
-                    .collect();
-                lines.sort_by_key(|&(line, ..)| line);
-                let mut message = String::new();
-                for (line, place, what) in lines {
-                    let separator = if message.is_empty() { "" } else { "\n" };
-                    let _ = write!(message, "{separator}{file}:{line}: {place}: {what}");
-                }
-                message
-            })
-            .map(|config| Config { is_whole: whole::is_whole(text), ..config })
+        let told = |problems: &[Problem]| {
+            let mut lines: Vec<_> = problems
+                .iter()
+                .map(|problem| (lines::line_of_place(text, &problem.place), &problem.place, &problem.what))
+                .collect();
+            lines.sort_by_key(|&(line, ..)| line);
+            let mut message = String::new();
+            for (line, place, what) in lines {
+                let separator = if message.is_empty() { "" } else { "\n" };
+                let _ = write!(message, "{separator}{file}:{line}: {place}: {what}");
+            }
+            message
+        };
+        let (config, absent) = Self::check(path, &typed, plugins).map_err(|problems| told(&problems))?;
+        let absent = absent.into_iter().map(|(tenant, problem)| {
+            let problem = told(std::slice::from_ref(&problem));
+            AbsentPlugin { tenant, problem }
+        });
+        Ok(Config { is_whole: whole::is_whole(text), absent_plugins: absent.collect(), ..config })
     }
 
     fn check(
         path: &Path,
         typed: &file::File,
         plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
-    ) -> Result<Self, Vec<Problem>> {
+    ) -> Result<(Self, Vec<(TenantId, Problem)>), Vec<Problem>> {
         let root = FieldPath::default();
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut problems = Vec::new();
@@ -191,13 +203,21 @@ impl Config {
         }
         let plugins = plugins(plugins_dir.as_deref());
         let mut unique_ids = UniqueIds::new(admin_token);
-        let mut tenants = Vec::new();
+        let (mut tenants, mut absent) = (Vec::new(), Vec::new());
+        let on_start_failure = typed.plugins.on_start_failure;
         for (index, typed) in typed.tenants.iter().enumerate() {
             let place = root.key("tenants").index(index);
-            if !plugins.contains(&typed.plugin) {
-                problems.push(unknown_plugin(&place, plugins_dir.as_deref(), &plugins));
+            let unknown = (!plugins.contains(&typed.plugin))
+                .then(|| unknown_plugin(&place, plugins_dir.as_deref(), &plugins));
+            let tenant = TenantConfig::check(typed, &place, &mut problems);
+            match (unknown, &tenant) {
+                // Its file may come back, and nobody else is to wait for that.
+                (Some(problem), Some(tenant)) if on_start_failure == OnStartFailure::Serve => {
+                    absent.push((tenant.id.clone(), problem));
+                }
+                (problem, _) => problems.extend(problem),
             }
-            if let Some(tenant) = TenantConfig::check(typed, &place, &mut problems) {
+            if let Some(tenant) = tenant {
                 problems.extend(unique_ids.claim(&tenant, &place));
                 tenants.push(tenant);
             }
@@ -210,7 +230,7 @@ impl Config {
             (None, StorageUrl::Sqlite(database)) => database.with_extension("key"),
             (None, _) => folder.join("portcullis.key"),
         };
-        Ok(Config {
+        let config = Config {
             listen,
             admin_token,
             max_body_bytes: usize::try_from(max_body).unwrap_or(usize::MAX),
@@ -228,10 +248,12 @@ impl Config {
             memory_budget_bytes,
             check_patience,
             proof_share,
-            on_start_failure: typed.plugins.on_start_failure,
+            on_start_failure,
             tenants,
+            absent_plugins: Vec::new(),
             is_whole: false,
-        })
+        };
+        Ok((config, absent))
     }
 }
 

@@ -94,8 +94,8 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
     ("id = \"acme\"", "", 12, "the name is empty"),
     ("id = \"acme\"", "id = \"globex\"", 25, "two tenants globex"),
     (
-        "id = \"acme\"",
-        "id = \"acme\"\nplugin = \"exacter\"",
+        "[plugins]\ndir = \"plugins\"\n\n[[tenants]]\nid = \"acme\"",
+        "[plugins]\ndir = \"plugins\"\non_start_failure = \"refuse\"\n[[tenants]]\nid = \"acme\"\nplugin = \"exacter\"",
         14,
         "use one of exact, or put its .wasm file into /etc/plugins",
     ),
@@ -193,6 +193,15 @@ fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
         assert!(message.contains(what), "{wrong}: {message}");
         assert!(!message.contains("acme-secret") && !message.contains("pw@"), "{wrong}: {message}");
     }
+}
+
+#[test]
+fn a_plugin_that_is_not_there_is_told_with_its_line_and_keeps_no_other_tenant_from_being_served() {
+    let config = parse(&GOOD.replace("id = \"globex\"", "id = \"globex\"\nplugin = \"exacter\"")).unwrap();
+    let [absent] = &config.absent_plugins[..] else { panic!("one is not there") };
+    assert_eq!(absent.tenant.as_str(), "globex");
+    assert!(absent.problem.starts_with("/etc/p.toml:26: tenants[1].plugin: there is no plugin"), "{absent:?}");
+    assert_eq!(config.tenants.len(), 2);
 }
 
 #[test]
