@@ -83,7 +83,7 @@ async fn act(action: Action, call: Call) -> Result<Response, Fault> {
 async fn list(call: Call) -> Result<Response, Fault> {
     let target = target(&call)?;
     // Dropped if the client disconnects.
-    let (patience, _waiter) = Patience::start();
+    let (patience, _waiter) = Patience::new();
     target
         .blocking(Work::Read, move |target| {
             let wanted = Wanted::read(&call, &target, DEFAULT_LIMIT)?;

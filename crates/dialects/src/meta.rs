@@ -74,7 +74,7 @@ struct Listed {
 async fn list(call: Call) -> Result<Response, Fault> {
     let (_, target) = target(&call)?;
     // Dropped if the client disconnects.
-    let (patience, _waiter) = Patience::start();
+    let (patience, _waiter) = Patience::new();
     target
         .blocking(Work::Read, move |target| {
             let settings = &call.app.dialects;

@@ -123,7 +123,7 @@ async fn serve(operation: Operation, call: Call) -> Result<Response, Fault> {
     let echoed = Echo { from: echo.from.clone(), whatsapp: echo.whatsapp.clone() };
     let found = target(&call, &request);
     // Dropped if the client disconnects.
-    let (patience, _waiter) = Patience::start();
+    let (patience, _waiter) = Patience::new();
     let work = if operation == Operation::List { Work::Read } else { Work::Write };
     let run = move |target: Target| match operation {
         Operation::Block => block(&target, &request, echo),

@@ -99,7 +99,7 @@ async fn list(call: Call) -> Result<Response, Fault> {
         }
     };
     // Dropped if the client disconnects.
-    let (patience, _waiter) = Patience::start();
+    let (patience, _waiter) = Patience::new();
     target
         .blocking(Work::Read, move |target| {
             let from = Paging::Skip(page * PAGE.get() as u64);

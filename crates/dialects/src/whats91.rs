@@ -137,7 +137,7 @@ async fn list(call: Call) -> Result<Response, Fault> {
         .ok_or_else(|| Fault::malformed("limit", &format!("must be at most {most}")))?;
     let search = call.query_of("search").filter(|text| !text.trim().is_empty());
     // Dropped if the client disconnects.
-    let (patience, _waiter) = Patience::start();
+    let (patience, _waiter) = Patience::new();
     target
         .blocking(Work::Read, move |target| {
             let wanted = Counted {

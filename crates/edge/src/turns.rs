@@ -84,7 +84,7 @@ const NICENESS: u8 = 15;
 /// How long such a thread waits for more to do.
 const LINGER: Duration = Duration::from_secs(10);
 /// The most threads of one tenant.
-const LOOKUPS_OF_TENANT: u32 = 16;
+const LOOKUPS_OF_TENANT: u32 = 8;
 const READS_OF_TENANT: u32 = 8;
 const WRITES_OF_TENANT: u32 = 64;
 const WEBHOOKS_OF_TENANT: u32 = 32;

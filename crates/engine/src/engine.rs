@@ -161,6 +161,14 @@ impl Engine {
         self.0.directory.forget(tenant)
     }
 
+    /// The tenants that have lists in the ledger, in order, served or not. Blocks for a read of the ledger.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn blocking_all_tenants(&self) -> Result<Vec<TenantId>, Error> {
+        Ok(self.0.directory.context.settings.all_tenants()?)
+    }
+
     /// The data that hosts stored with [`TenantSpec::kept`], by tenant. Includes tenants that are not served.
     pub fn kept(&self) -> Vec<(TenantId, Vec<u8>)> {
         self.0.directory.context.settings.host_data()

@@ -122,6 +122,11 @@ impl SettingsStore {
         self.tenants.lock().iter().filter_map(host).collect()
     }
 
+    /// All tenants of the ledger, served or not.
+    pub(crate) fn all_tenants(&self) -> Result<Vec<TenantId>, LedgerError> {
+        self.ledger.tenants()
+    }
+
     /// The plugin that a reload chose over this one.
     pub(crate) fn chosen_over(&self, tenant: &TenantId, configured: &PluginRef) -> Option<PluginRef> {
         let tenants = self.tenants.lock();

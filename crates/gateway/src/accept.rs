@@ -21,6 +21,7 @@ use tracing::{debug, warn};
 use portcullis_edge::http::ApiError;
 use portcullis_edge::http::peer::Peer;
 use portcullis_edge::http::route::PREFIX;
+use portcullis_edge::http::unread;
 use portcullis_edge::log_limit::LogLimit;
 use portcullis_native::{Answered, Service};
 
@@ -100,7 +101,9 @@ fn connection(
             let answered = if is_reserved && !is_for_operators(request.uri().path()) {
                 too_many()
             } else {
-                service.call(request, Peer(from)).await?
+                // Nobody waits on a place of the reserve.
+                let patience = if is_reserved { Duration::ZERO } else { unread::PATIENCE };
+                service.call(request, Peer(from), patience).await?
             };
             Ok::<_, Infallible>(answered.map(|body| Watched::new(body, busy)))
         }

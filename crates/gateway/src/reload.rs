@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use portcullis_edge::gateway::Gateway;
 use portcullis_edge::tenant::Origin;
 use tracing::{error, info, warn};
 
-use crate::config::{AbsentPlugin, Config, END};
+use crate::config::{AbsentPlugin, Config, END, Text};
 
 /// The most tenants that a refusal names.
 const NAMED: usize = 5;
@@ -18,6 +19,8 @@ pub(crate) struct Reload {
     at_start: Config,
     /// Whether the file that is in force said that it is whole.
     is_whole: AtomicBool,
+    /// The text of the file that is in force.
+    text: Mutex<Text>,
 }
 
 /// Why a valid file is not applied: it seems to be torn.
@@ -29,6 +32,11 @@ enum Torn {
     )]
     NoEnd,
     #[error(
+        "the file is the one that is in force, cut off, so it may be torn: if what follows is to go, end the file with the line `{END}`, \
+         which says that it is whole"
+    )]
+    CutOff,
+    #[error(
         "the file lacks {tenants} tenants ({named}) and {senders} senders of other tenants that are served, so it may be torn: if they \
          are to go, end the file with the line `{END}`, which says that it is whole"
     )]
@@ -37,7 +45,8 @@ enum Torn {
 
 impl Reload {
     pub(crate) fn new(file: PathBuf, at_start: Config) -> Self {
-        Reload { file, is_whole: AtomicBool::new(at_start.is_whole), at_start }
+        let text = Mutex::new(at_start.text.clone());
+        Reload { file, is_whole: AtomicBool::new(at_start.is_whole), text, at_start }
     }
 
     /// Reads the configuration file and the plugin folder again, and applies what has changed.
@@ -74,7 +83,10 @@ impl Reload {
             );
         }
         match gateway.reconfigure(config.admin_token, &config.tenants) {
-            Ok(()) => self.is_whole.store(config.is_whole, Ordering::Relaxed),
+            Ok(()) => {
+                self.is_whole.store(config.is_whole, Ordering::Relaxed);
+                *self.text.lock() = config.text.clone();
+            }
             Err(error) => error!(
                 error = portcullis_host::ErrorChain(&error).to_string(),
                 "the configuration file can't be applied; keeping the current configuration"
@@ -89,6 +101,9 @@ impl Reload {
         }
         if self.is_whole.load(Ordering::Relaxed) {
             return Err(Torn::NoEnd);
+        }
+        if config.text.is_cut_off(&self.text.lock()) {
+            return Err(Torn::CutOff);
         }
         let registry = gateway.registry.load();
         let (mut gone, mut senders) = (Vec::new(), 0);

@@ -54,6 +54,9 @@ pub enum LedgerError {
         /// The path of the file.
         path: PathBuf,
     },
+    /// Reading a long list or history took more than 10 seconds.
+    #[error("reading took more than 10 seconds")]
+    TookTooLong,
     /// There is no ledger, or an empty one, but something says that there was one. It may be lost: nothing was created.
     #[error(
         "there is no ledger in {path}, but {evidence} says that there was one: put the ledger back, or restore a backup; to begin \

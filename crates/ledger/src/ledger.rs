@@ -88,6 +88,14 @@ impl Ledger {
         Ok(self.store.ensure_tenant(tenant)?.1)
     }
 
+    /// The names of all tenants, in order.
+    ///
+    /// # Errors
+    /// An error of the storage; [`LedgerError::Damaged`] if a name is none.
+    pub fn tenants(&self) -> Result<Vec<TenantId>, LedgerError> {
+        self.store.tenants()
+    }
+
     /// Deletes the tenant's secret, its lists with all entries, and its settings. Returns whether there were any.
     ///
     /// Without the secret, remaining copies of the tenant's data (in unused space of the file, in saved states) can't

@@ -66,6 +66,9 @@ pub(crate) trait Tenants: Send + Sync {
     /// Returns the tenant, created with a new secret if it does not exist. Concurrent callers get the same.
     fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError>;
 
+    /// The names of all tenants, in order.
+    fn tenants(&self) -> Result<Vec<TenantId>, LedgerError>;
+
     /// Deletes all rows of the tenant and makes its secret unrecoverable. Returns whether the tenant existed.
     fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError>;
 

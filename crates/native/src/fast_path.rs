@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -22,7 +23,7 @@ use portcullis_edge::http::budget::Owner;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::http::peer::Peer;
 use portcullis_edge::http::request_log::Line;
-use portcullis_edge::http::unread::{self, Unread};
+use portcullis_edge::http::unread::{self, Watched};
 use portcullis_edge::http::{answer, auth};
 use portcullis_edge::metrics::requests;
 use portcullis_edge::ops::Target;
@@ -51,18 +52,24 @@ impl Service {
         Service { app, router }
     }
 
-    /// Handles one request from `peer`, and counts it if it is refused.
+    /// Handles one request from `peer`, and counts it if it is refused. `patience` is how long to wait for a short body that nobody
+    /// reads, so that the connection can go on.
     ///
     /// # Errors
     ///
     /// Never. Errors become responses.
-    pub async fn call(self, mut request: Request<Incoming>, peer: Peer) -> Result<Answered, Infallible> {
+    pub async fn call(
+        self,
+        mut request: Request<Incoming>,
+        peer: Peer,
+        patience: Duration,
+    ) -> Result<Answered, Infallible> {
         let is_check = request.method() == Method::POST && sender(request.uri().path()).is_some();
         let answered = if is_check {
-            self.check(request, peer).await
+            self.check(request, peer, patience).await
         } else {
             request.extensions_mut().insert(peer);
-            self.route(request).await?.map(Either::Right)
+            self.route(request, patience).await?.map(Either::Right)
         };
         let status = answered.status();
         if status.is_client_error() || status.is_server_error() {
@@ -71,7 +78,11 @@ impl Service {
         Ok(answered)
     }
 
-    async fn route(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    async fn route(
+        self,
+        request: Request<Incoming>,
+        patience: Duration,
+    ) -> Result<Response<Body>, Infallible> {
         let mut router = self.router;
         // A router is always ready.
         if request.body().is_end_stream() {
@@ -80,21 +91,22 @@ impl Service {
         let (parts, body) = request.into_parts();
         let (body, unread) = unread::watch(body);
         let mut response = router.call(Request::from_parts(parts, body)).await?;
-        unread.settle(&mut response).await;
+        unread.settle(&mut response, patience).await;
         Ok(response)
     }
 
-    async fn check(self, request: Request<Incoming>, peer: Peer) -> Answered {
+    async fn check(self, request: Request<Incoming>, peer: Peer, patience: Duration) -> Answered {
         let line = Line::begin(request.method(), || ROUTE.into());
         let (parts, body) = request.into_parts();
-        let answered = match self.target(&parts, peer) {
+        let (body, unread) = unread::watch(body);
+        let mut answered = match self.target(&parts, peer) {
             Ok(target) => self.checked(target, &parts, body).await.unwrap_or_else(refused),
             Err(error) => {
-                let mut response = refused(error);
-                Unread::whole(body).settle(&mut response).await;
-                response
+                drop(body);
+                refused(error)
             }
         };
+        unread.settle(&mut answered, patience).await;
         if let Some(line) = line {
             line.log(&answered);
         }
@@ -106,7 +118,12 @@ impl Service {
         auth::target(&self.app, peer, &parts.headers, sender)
     }
 
-    async fn checked(self, target: Target, parts: &Parts, body: Incoming) -> Result<Answered, ApiError> {
+    async fn checked(
+        self,
+        target: Target,
+        parts: &Parts,
+        body: Watched<Incoming>,
+    ) -> Result<Answered, ApiError> {
         let memory = self.app.verified(Owner::Tenant(&target.tenant.config.id));
         let body = JsonBody::read(&parts.headers, body, self.app.max_body_bytes, memory).await?;
         let text = check::answer_text(target, body).await?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use portcullis_engine::{Engine, Service};
+use portcullis_ledger::TenantId;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -100,6 +101,7 @@ impl Gateway {
             out_of_service = out,
             "the blacklists are loaded"
         );
+        warn_of_unserved(&engine, &tenants)?;
         Ok(Arc::new(Gateway {
             engine,
             registry: ArcSwap::from_pointee(Registry::new(tenants)),
@@ -177,6 +179,24 @@ fn without_open_hops(typed: &mut typed::Tenant) {
             );
         }
     }
+}
+
+/// Warns of tenants that have lists in the ledger, and are not served: the configuration file may be torn.
+fn warn_of_unserved(engine: &Engine, served: &[Arc<Tenant>]) -> Result<(), SettingsError> {
+    /// The most that are named.
+    const NAMED: usize = 10;
+    let mut unserved = engine.blocking_all_tenants()?;
+    unserved.retain(|id| !served.iter().any(|tenant| tenant.config.id == *id));
+    if !unserved.is_empty() {
+        let named: Vec<&str> = unserved.iter().take(NAMED).map(TenantId::as_str).collect();
+        warn!(
+            count = unserved.len(),
+            tenants = named.join(", "),
+            "the ledger has lists of tenants that are neither in the configuration file nor the admin API's, so nobody is blocked for \
+             them: is the file whole?"
+        );
+    }
+    Ok(())
 }
 
 /// Validates the stored settings of a tenant of the admin API.

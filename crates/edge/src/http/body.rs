@@ -102,8 +102,6 @@ const FREE: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long any other client may take.
 const PATIENCE_UNVERIFIED: Duration = Duration::from_secs(10);
-/// How long the body of a refused request is waited for.
-const PATIENCE_REFUSED: Duration = Duration::from_secs(1);
 /// How many bytes beyond the limit are read and discarded. A client that sends the whole body before it reads then gets
 /// the response instead of a connection reset.
 const LINGER_BYTES: u64 = 256 << 20;
@@ -250,11 +248,11 @@ where
 /// Reads and drops a short body of a request that is refused, so that its connection can be used for the next one. Keeps nothing
 /// of it. Returns whether nothing is left of it.
 ///
-/// Does nothing if the body is longer than 64 KiB, or of unknown length, and waits for it for a second at most.
+/// Does nothing if the body is longer than 64 KiB, or of unknown length, and waits for it for at most `patience`.
 ///
 /// # Panics
 /// If the body is not complete at once, and there is no Tokio runtime with a timer.
-pub(super) async fn discard<B>(mut body: B) -> bool
+pub(super) async fn discard<B>(mut body: B, patience: Duration) -> bool
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
@@ -273,7 +271,7 @@ where
             }
         }
     };
-    tokio::time::timeout(PATIENCE_REFUSED, reading).await.unwrap_or(false)
+    tokio::time::timeout(patience, reading).await.unwrap_or(false)
 }
 
 /// Whether the `Content-Type` is this media type, with any parameters. Ignores case.

@@ -14,7 +14,7 @@ use tracing::error;
 use super::answer;
 use crate::gateway::AdminError;
 use crate::log_limit::LogLimit;
-use crate::ops::{LONGEST_READ, Refusal, RowError, RowProblem, Unfinished};
+use crate::ops::{Refusal, RowError, RowProblem, Unfinished};
 use crate::registry::{Denied, RateLimited};
 
 /// An error response: code, message and details.
@@ -243,10 +243,7 @@ impl From<Refusal> for ApiError {
             }
             Refusal::TooLong => Self::invalid_request(
                 "",
-                &format!(
-                    "the list is too long to be read that far within {} s; continue from a cursor",
-                    LONGEST_READ.as_secs()
-                ),
+                "the list is too long to be read like this in time; ask for fewer entries, or continue from a cursor",
             ),
             Refusal::Overloaded => Self::unavailable(
                 "too many requests of this tenant are under way, and nothing was done; try again",

@@ -7,6 +7,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use axum::http::header::CONNECTION;
@@ -15,6 +16,9 @@ use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
 
 use super::body::discard;
+
+/// How long the rest of a body is waited for, where nobody else needs the connection's place.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A request body that goes to its [`Unread`] if it is dropped before its end.
 pub struct Watched<B: HttpBody + Unpin> {
@@ -32,15 +36,10 @@ pub fn watch<B: HttpBody + Unpin>(body: B) -> (Watched<B>, Unread<B>) {
 }
 
 impl<B: HttpBody<Data = Bytes> + Unpin> Unread<B> {
-    /// What is left of the body of a request that was refused before anybody saw its body.
-    pub fn whole(body: B) -> Self {
-        Unread(Arc::new(Mutex::new(Some(body))))
-    }
-
-    /// Reads the rest, if it is short and arrives within a second. Otherwise the response says that the connection ends.
-    pub async fn settle<R>(self, response: &mut Response<R>) {
+    /// Reads the rest, if it is short and arrives within `patience`, and otherwise says in the response that the connection ends.
+    pub async fn settle<R>(self, response: &mut Response<R>, patience: Duration) {
         let Some(body) = self.0.lock().take() else { return };
-        if !discard(body).await {
+        if !discard(body, patience).await {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
@@ -92,7 +91,7 @@ mod tests {
         }
         drop(watched);
         let mut response = Response::new(());
-        unread.settle(&mut response).await;
+        unread.settle(&mut response, PATIENCE).await;
         !response.headers().contains_key(CONNECTION)
     }
 

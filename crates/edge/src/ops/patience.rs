@@ -1,14 +1,15 @@
 //! How long reading a long list may take.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::Refusal;
 
 /// Bounds the time for reading through a list, and ends it when nobody waits for it any more.
 pub struct Patience {
-    until: Instant,
+    /// When the work began: it may have waited for its turn.
+    began: OnceLock<Instant>,
     abandoned: Arc<AtomicBool>,
 }
 
@@ -20,21 +21,19 @@ pub struct Waiter(Arc<AtomicBool>);
 pub const LONGEST_READ: Duration = Duration::from_secs(2);
 
 impl Patience {
-    /// Starts the time. Keep the second value for as long as the client waits.
-    pub fn start() -> (Self, Waiter) {
+    /// Creates the two sides. Keep the second value for as long as the client waits.
+    pub fn new() -> (Self, Waiter) {
         let abandoned = Arc::<AtomicBool>::default();
-        (
-            Patience { until: Instant::now() + LONGEST_READ, abandoned: Arc::clone(&abandoned) },
-            Waiter(abandoned),
-        )
+        (Patience { began: OnceLock::new(), abandoned: Arc::clone(&abandoned) }, Waiter(abandoned))
     }
 
-    /// To be called after each page.
+    /// To be called before each page. The first call starts the time.
     ///
     /// # Errors
     /// [`Refusal::TooLong`] after [`LONGEST_READ`], and if nobody waits.
     pub fn check(&self) -> Result<(), Refusal> {
-        match self.abandoned.load(Ordering::Relaxed) || Instant::now() >= self.until {
+        let began = self.began.get_or_init(Instant::now);
+        match self.abandoned.load(Ordering::Relaxed) || began.elapsed() >= LONGEST_READ {
             true => Err(Refusal::TooLong),
             false => Ok(()),
         }
@@ -53,13 +52,12 @@ mod tests {
 
     #[test]
     fn reading_ends_when_nobody_waits_or_the_time_is_up() {
-        let (mut patience, waiter) = Patience::start();
+        let (patience, waiter) = Patience::new();
         assert!(patience.check().is_ok());
         drop(waiter);
         assert!(matches!(patience.check(), Err(Refusal::TooLong)));
-        let (fresh, _waiter) = Patience::start();
-        patience = fresh;
-        patience.until = Instant::now();
+        let (patience, _waiter) = Patience::new();
+        patience.began.set(Instant::now().checked_sub(LONGEST_READ).unwrap()).unwrap();
         assert!(matches!(patience.check(), Err(Refusal::TooLong)));
     }
 }

@@ -75,6 +75,7 @@ impl From<LedgerError> for Refusal {
         match error {
             // The tenant was removed while this request was under way.
             LedgerError::TenantForgotten => Refusal::UnknownSender,
+            LedgerError::TookTooLong => Refusal::TooLong,
             error => Refusal::Ledger(error),
         }
     }

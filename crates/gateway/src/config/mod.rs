@@ -7,7 +7,7 @@ mod restart;
 mod whole;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -57,6 +57,26 @@ pub(crate) struct Config {
     pub(crate) absent_plugins: Vec<AbsentPlugin>,
     /// Whether the file says that it is whole.
     pub(crate) is_whole: bool,
+    pub(crate) text: Text,
+}
+
+/// The text of a configuration file, which has secrets in it.
+#[derive(Clone, Default)]
+pub(crate) struct Text(String);
+
+impl Text {
+    /// Whether it is what is left of `whole` when it is cut off.
+    pub(crate) fn is_cut_off(&self, whole: &Self) -> bool {
+        let left = self.0.trim_end();
+        let whole = whole.0.trim_end();
+        left.len() < whole.len() && whole.starts_with(left)
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({} bytes)", self.0.len())
+    }
 }
 
 /// A plugin that a tenant names, and that is not there.
@@ -86,6 +106,9 @@ const LONGEST_WATCH: u64 = 86_400;
 const CHECK_PATIENCE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
 const DEFAULT_MEMORY_BUDGET: u64 = 1 << 30;
 const LEAST_MEMORY_BUDGET: u64 = 16 << 20;
+
+/// Plugins that are not there, by tenant.
+type Absent = Vec<(TenantId, Problem)>;
 
 impl Config {
     /// Reads and validates the file at `path`. `plugins` returns the names of all plugins, given the plugin folder in the file.
@@ -134,14 +157,15 @@ impl Config {
             let problem = told(std::slice::from_ref(&problem));
             AbsentPlugin { tenant, problem }
         });
-        Ok(Config { is_whole: whole::is_whole(text), absent_plugins: absent.collect(), ..config })
+        let (is_whole, absent_plugins) = (whole::is_whole(text), absent.collect());
+        Ok(Config { is_whole, absent_plugins, text: Text(text.to_owned()), ..config })
     }
 
     fn check(
         path: &Path,
         typed: &file::File,
         plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
-    ) -> Result<(Self, Vec<(TenantId, Problem)>), Vec<Problem>> {
+    ) -> Result<(Self, Absent), Vec<Problem>> {
         let root = FieldPath::default();
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut problems = Vec::new();
@@ -252,6 +276,7 @@ impl Config {
             tenants,
             absent_plugins: Vec::new(),
             is_whole: false,
+            text: Text::default(),
         };
         Ok((config, absent))
     }

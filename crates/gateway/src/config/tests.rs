@@ -200,7 +200,10 @@ fn a_plugin_that_is_not_there_is_told_with_its_line_and_keeps_no_other_tenant_fr
     let config = parse(&GOOD.replace("id = \"globex\"", "id = \"globex\"\nplugin = \"exacter\"")).unwrap();
     let [absent] = &config.absent_plugins[..] else { panic!("one is not there") };
     assert_eq!(absent.tenant.as_str(), "globex");
-    assert!(absent.problem.starts_with("/etc/p.toml:26: tenants[1].plugin: there is no plugin"), "{absent:?}");
+    assert!(
+        absent.problem.starts_with("/etc/p.toml:26: tenants[1].plugin: there is no plugin"),
+        "{absent:?}"
+    );
     assert_eq!(config.tenants.len(), 2);
 }
 

@@ -39,6 +39,18 @@ fn a_reload_applies_tenants_senders_and_tokens() {
 }
 
 #[test]
+fn a_file_that_was_cut_off_changes_nothing() {
+    let gateway = Gateway::start();
+    let whole = format!("{SERVER}{TENANTS}");
+    // It is a valid file, in which globex's sender has no number.
+    let cut = whole.trim_end().strip_suffix("number = \"46700000002\"").unwrap();
+    write(&gateway, cut);
+    gateway.until("it is told", |gateway| gateway.logged("cut off"));
+    write(&gateway, &format!("{cut}\n# end\n"));
+    gateway.until("it is applied", |gateway| gateway.logged("applied the configuration file"));
+}
+
+#[test]
 fn an_invalid_file_changes_nothing_and_is_logged_with_its_line() {
     let gateway = Gateway::start();
     gateway.block("+46732001122");

@@ -3,7 +3,7 @@
 use portcullis_plugin_bundle::EXACT;
 use serde_json::json;
 
-use super::support::{Gateway, SERVER, TENANTS};
+use super::support::{GLOBEX, Gateway, SERVER, TENANTS};
 
 #[test]
 fn entries_survive_a_restart() {
@@ -49,6 +49,42 @@ fn a_plugin_whose_file_was_removed_serves_after_a_restart() {
     let answer =
         gateway.post("/senders/support/check", json!({ "number": "+46732001122", "direction": "inbound" }));
     assert_eq!((&answer.ok()["verdict"], &answer.ok()["source"]), (&json!("block"), &json!("plugin")));
+}
+
+#[test]
+fn a_tenant_whose_plugin_is_lost_does_not_keep_the_others_from_being_served() {
+    let config = format!("{SERVER}{}", TENANTS.replace("id = \"acme\"", "id = \"acme\"\nplugin = \"mine\""));
+    let mut gateway = Gateway::with_plugin(&config, Some(("mine.wasm", EXACT.component)));
+    gateway.block("+46732001122");
+    gateway.stop();
+    std::fs::remove_dir_all(gateway.folder().join("plugins")).unwrap();
+    gateway.run_again_with(&[]);
+    assert!(gateway.logged("the tenant's plugin is not there"));
+    let number = json!({ "number": "+46732001122", "direction": "inbound" });
+    assert_eq!(gateway.post("/senders/support/check", number.clone()).ok()["source"], "policy");
+    let other = gateway.api("POST", "/senders/support/check", GLOBEX, Some(number.clone()));
+    assert_eq!(other.ok()["source"], "plugin");
+    // The file of settings can be changed all the same.
+    let changed = config.replace("globex-secret", "globex-new");
+    std::fs::write(gateway.folder().join("portcullis.toml"), changed).unwrap();
+    gateway.hang_up();
+    gateway.until("the token changes", |gateway| {
+        gateway.api("GET", "/status", "globex-new", None).status == 200
+    });
+    gateway.drop_plugin("mine", EXACT.component);
+    gateway.until("its file is back", |gateway| {
+        gateway.post("/senders/support/check", number.clone()).ok()["source"] == "plugin"
+    });
+}
+
+#[test]
+fn tenants_that_the_file_lacks_are_named_at_a_start() {
+    let mut gateway = Gateway::start();
+    gateway.stop();
+    let (torn, _) = TENANTS.split_once("[[tenants]]\nid = \"globex\"").unwrap();
+    std::fs::write(gateway.folder().join("portcullis.toml"), format!("{SERVER}{torn}")).unwrap();
+    gateway.run_again_with(&[]);
+    assert!(gateway.logged("is the file whole?") && gateway.logged("globex"));
 }
 
 #[test]

@@ -326,7 +326,7 @@ impl store::Entries for Sqlite {
         limit: NonZeroUsize,
         filter: Filter,
     ) -> Result<Page, LedgerError> {
-        self.read(|connection| {
+        self.read_long(|connection| {
             walk(connection, list, COLUMNS, from, limit, filter, |row| entry(connection, row, list, seal))
         })
     }
@@ -338,7 +338,7 @@ impl store::Entries for Sqlite {
         limit: NonZeroUsize,
         filter: Filter,
     ) -> Result<Page<Subject>, LedgerError> {
-        self.read(|connection| {
+        self.read_long(|connection| {
             walk(connection, list, "subject", from, limit, filter, |row| subject(row.get(0)?))
         })
     }

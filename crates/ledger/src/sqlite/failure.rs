@@ -24,6 +24,8 @@ impl From<Error> for LedgerError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 LedgerError::Damaged { what: "file", source: Some(error.into()) }
             }
+            // By the handler of a long read.
+            Some(ErrorCode::OperationInterrupted) => LedgerError::TookTooLong,
             _ => LedgerError::Storage(error.into()),
         }
     }

@@ -514,7 +514,7 @@ impl store::Persons for Sqlite {
             return Ok(person);
         }
         let (keys, user, sums) = (keys.clone(), user.clone(), self.sums);
-        self.write(1, move |connection| {
+        self.write_for(tenant, 1, move |connection| {
             let row = People::new(connection, tenant, &keys, sums).ensure(&user)?;
             let permutation = keys.permutation();
             Ok(permutation.person_of(row.home(permutation)))
@@ -535,7 +535,7 @@ impl store::Persons for Sqlite {
             return Ok(Linked::default());
         }
         let (keys, sums) = (keys.clone(), self.sums);
-        self.write(link.users.len() + 1, move |connection| {
+        self.write_for(tenant, link.users.len() + 1, move |connection| {
             People::new(connection, tenant, &keys, sums).link(&link)
         })
     }

@@ -133,7 +133,7 @@ impl store::Lists for Sqlite {
 
     fn keep_state(&self, list: ListRow, id: [u8; 16], sequence: Seq) -> Result<(), LedgerError> {
         let (sums, saved) = (self.sums, sequence.get().cast_signed());
-        self.write(1, move |connection| {
+        self.write_for(list.tenant, 1, move |connection| {
             // Usually few changed while the state was written.
             let changed = sums.of_changes(connection, list.id, saved)?.cast_signed();
             let kept = connection
@@ -156,7 +156,7 @@ impl store::Lists for Sqlite {
     }
 
     fn set_event_cursor(&self, list: ListRow, cursor: Seq) -> Result<(), LedgerError> {
-        self.write(1, move |connection| {
+        self.write_for(list.tenant, 1, move |connection| {
             connection
                 .prepare_cached("UPDATE lists SET told = ?2 WHERE id = ?1")?
                 .execute((list.id, cursor.get().cast_signed()))?;

@@ -9,6 +9,7 @@ mod entries;
 mod examine;
 mod expiry;
 mod failure;
+mod fair_queue;
 mod feed;
 mod guard;
 mod identities;

@@ -89,9 +89,14 @@ pub(super) fn columns<const N: usize>(row: &Row<'_>, from: usize) -> rusqlite::R
     Ok(columns)
 }
 
-/// The bytes of a text or blob.
-fn bytes<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a [u8]> {
-    Ok(row.get_ref(column)?.as_bytes()?)
+/// The bytes of a blob. A text of the same bytes is another value: a search for the blob does not find it.
+fn blob<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a [u8]> {
+    Ok(row.get_ref(column)?.as_blob()?)
+}
+
+/// The bytes of a text.
+fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a [u8]> {
+    Ok(row.get_ref(column)?.as_str()?.as_bytes())
 }
 
 /// The length of an optional blob, as [`ENTRY`] and [`HOLD`] have it.
@@ -300,7 +305,7 @@ impl Sums {
     }
 
     fn identity_of(self, row: &Row<'_>) -> rusqlite::Result<u64> {
-        Ok(self.identity(&columns(row, 1)?, bytes(row, 0)?))
+        Ok(self.identity(&columns(row, 1)?, blob(row, 0)?))
     }
 
     /// The sum of all tenants and lists, with what belongs to them, as they are stored.
@@ -309,7 +314,7 @@ impl Sums {
         let mut tenants = connection.prepare("SELECT id, name FROM tenants")?;
         let mut rows = tenants.query(())?;
         while let Some(row) = rows.next()? {
-            sum ^= self.hash(Table::Tenants, &columns::<1>(row, 0)?, bytes(row, 1)?);
+            sum ^= self.hash(Table::Tenants, &columns::<1>(row, 0)?, text(row, 1)?);
         }
         for (table, sql) in [
             (Table::Secrets, "SELECT tenant, wrapped FROM secrets"),
@@ -318,13 +323,13 @@ impl Sums {
             let mut sealed = connection.prepare(sql)?;
             let mut rows = sealed.query(())?;
             while let Some(row) = rows.next()? {
-                sum ^= self.hash(table, &columns::<1>(row, 0)?, bytes(row, 1)?);
+                sum ^= self.hash(table, &columns::<1>(row, 0)?, blob(row, 1)?);
             }
         }
         let mut lists = connection.prepare("SELECT id, tenant, scope FROM lists")?;
         let mut rows = lists.query(())?;
         while let Some(row) = rows.next()? {
-            sum ^= self.hash(Table::Lists, &columns::<2>(row, 0)?, bytes(row, 2)?);
+            sum ^= self.hash(Table::Lists, &columns::<2>(row, 0)?, text(row, 2)?);
         }
         Ok(sum)
     }

@@ -100,6 +100,18 @@ impl store::Tenants for Sqlite {
         Ok((TenantRow(found.id), unwrap(&self.master, tenant, &found.secret)?))
     }
 
+    fn tenants(&self) -> Result<Vec<TenantId>, LedgerError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT name FROM tenants ORDER BY name")?
+                .query_and_then((), |row| {
+                    let name: String = row.get(0)?;
+                    name.parse().map_err(|_| LedgerError::damaged("list of tenants"))
+                })?
+                .collect()
+        })
+    }
+
     fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
         let (name, sums) = (tenant.clone(), self.sums);
         let known = self.write(1, move |connection| {

@@ -142,7 +142,7 @@ impl store::Records for Sqlite {
         limit: NonZeroUsize,
     ) -> Result<record::Trail, LedgerError> {
         let before = i64::try_from(before.get()).unwrap_or(i64::MAX);
-        self.read(|connection| {
+        self.read_long(|connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM records WHERE list = ?1 AND sequence < ?2
                  ORDER BY sequence DESC, step DESC LIMIT ?3"
@@ -179,7 +179,7 @@ impl store::Records for Sqlite {
         limit: NonZeroUsize,
     ) -> Result<Vec<Record>, LedgerError> {
         let after = i64::try_from(after.get()).unwrap_or(i64::MAX);
-        self.read(|connection| {
+        self.read_long(|connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM records WHERE list = ?1 AND sequence > ?2
                  ORDER BY sequence, step LIMIT ?3"
@@ -208,7 +208,7 @@ impl store::Records for Sqlite {
         before: Option<Seq>,
         limit: NonZeroUsize,
     ) -> Result<record::Trail, LedgerError> {
-        self.read(|connection| {
+        self.read_long(|connection| {
             let newest: Option<i64> = connection
                 .prepare_cached("SELECT sequence FROM entries WHERE list = ?1 AND subject = ?2")?
                 .query_map((list.id, subject.get().cast_signed()), |row| row.get(0))?

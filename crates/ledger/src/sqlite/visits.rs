@@ -29,7 +29,7 @@ impl store::Visits for Sqlite {
         forget_before: Timestamp,
     ) -> Result<(), LedgerError> {
         let visits = visits.to_vec();
-        self.write(visits.len(), move |connection| {
+        self.write_for(list.tenant, visits.len(), move |connection| {
             let mut put = connection.prepare_cached(
                 "INSERT OR REPLACE INTO visits (list, subject, at) SELECT id, ?2, ?3 FROM lists WHERE id = ?1",
             )?;

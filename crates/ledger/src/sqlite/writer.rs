@@ -1,14 +1,15 @@
 //! Group commit: the writes of many callers share one flush of the disk.
 //!
 //! A flush costs hundreds of times as much as writing the rows. So one thread owns the writing connection, and callers
-//! queue their jobs and wait. The thread takes all jobs that queued up during the previous flush, runs them in one
-//! transaction, commits once, and replies to all callers. Writes to the entries of the same list are merged, to share
+//! queue their jobs and wait. The thread takes the jobs that queued up during the previous flush, [fairly between
+//! tenants](super::fair_queue), runs them in one transaction, commits once, and replies to all callers. Writes to the entries of the same list are merged, to share
 //! the fixed costs. If a job fails, the transaction is rolled back, and each job is run again in its own transaction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use portcullis_keys::TenantKeys;
 use rusqlite::Connection;
@@ -16,20 +17,20 @@ use rusqlite::config::DbConfig;
 
 use super::Sqlite;
 use super::failure::again;
+use super::fair_queue::{BULK, FairQueue};
 use super::guard::Guard;
 use super::job::{Answer, EntryWrites, Job, Ran, Task, Work};
 use crate::error::LedgerError;
-use crate::store::ListRow;
-use crate::store::Stats;
+use crate::store::{ListRow, Stats, TenantRow};
 use crate::write::{Write, Written};
 
 /// The capacity of the job queue. Further callers block.
 const QUEUE: usize = 1024;
 /// The maximum number of jobs per commit.
 const MAX_JOBS: usize = 256;
-/// The maximum number of rows per commit, unless a single job has more. Bounds how long a small job waits for large
-/// ones queued at the same time.
-const MAX_ROWS: usize = 50_000;
+/// The maximum number of rows per commit, unless a single job has more. Bounds how long a small job waits for larger
+/// ones.
+const MAX_ROWS: usize = 2 * BULK;
 /// The number of 4 KiB pages in the write-ahead log that triggers a checkpoint. With more, fewer pages are written
 /// twice; with fewer, less has to be read after a crash.
 const LOG_PAGES: i64 = 8192;
@@ -69,11 +70,26 @@ impl Counters {
     }
 }
 
-enum Message {
+struct Message {
+    /// The tenant that waits; 0 for the gateway itself.
+    tenant: i64,
+    kind: Kind,
+}
+
+enum Kind {
     /// Runs in a transaction, with others.
     Grouped(Job),
     /// Runs outside any transaction.
     Alone(Box<dyn Work>),
+}
+
+impl Message {
+    fn rows(&self) -> usize {
+        match &self.kind {
+            Kind::Grouped(job) => job.rows(),
+            Kind::Alone(_) => 0,
+        }
+    }
 }
 
 impl Writer {
@@ -128,10 +144,23 @@ impl Sqlite {
         rows: usize,
         work: impl Fn(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        self.writer.call(|answer| Message::Grouped(Job::Other(Box::new(Task { rows, work, answer }))))
+        self.write_for(TenantRow(0), rows, work)
     }
 
-    /// Like [`write`](Self::write), for a list's entries. Merged with other writes to the same list.
+    /// Like [`write`](Self::write), in turn with this tenant's other jobs.
+    pub(super) fn write_for<T: Send + 'static>(
+        &self,
+        tenant: TenantRow,
+        rows: usize,
+        work: impl Fn(&Connection) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.writer.call(|answer| {
+            let kind = Kind::Grouped(Job::Other(Box::new(Task { rows, work, answer })));
+            Message { tenant: tenant.0, kind }
+        })
+    }
+
+    /// Like [`write_for`](Self::write_for), for a list's entries. Merged with other writes to the same list.
     pub(super) fn write_entries(
         &self,
         list: ListRow,
@@ -141,7 +170,8 @@ impl Sqlite {
     ) -> Result<Vec<Written>, LedgerError> {
         let sums = self.sums;
         self.writer.call(|answer| {
-            Message::Grouped(Job::Entries(EntryWrites { list, keys, sums, writes, max_active, answer }))
+            let entries = EntryWrites { list, keys, sums, writes, max_active, answer };
+            Message { tenant: list.tenant.0, kind: Kind::Grouped(Job::Entries(entries)) }
         })
     }
 
@@ -150,41 +180,74 @@ impl Sqlite {
         &self,
         work: impl Fn(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        self.writer.call(|answer| Message::Alone(Box::new(Task { rows: 0, work, answer })))
+        self.writer.call(|answer| {
+            let kind = Kind::Alone(Box::new(Task { rows: 0, work, answer }));
+            Message { tenant: 0, kind }
+        })
     }
 }
 
 fn serve(connection: &Connection, messages: &Receiver<Message>, counters: &Counters) {
-    let mut next = None;
-    while let Some(message) = next.take().or_else(|| messages.recv().ok()) {
-        match message {
-            Message::Alone(mut job) => {
+    let mut queue = FairQueue::new();
+    let mut is_open = true;
+    loop {
+        is_open = collect(&mut queue, messages, is_open);
+        let Some((first, rows)) = queue.pop_if(|_, _| true) else { return };
+        let start = Instant::now();
+        match first.kind {
+            Kind::Alone(mut job) => {
                 let intact = counters.look();
                 if intact.is_ok() {
                     job.run(connection);
                 }
                 job.answer(intact);
             }
-            Message::Grouped(job) => {
-                let mut rows = job.rows();
-                let mut jobs = vec![job];
-                while jobs.len() < MAX_JOBS && rows < MAX_ROWS {
-                    match messages.try_recv() {
-                        Ok(Message::Grouped(job)) => {
-                            rows += job.rows();
-                            jobs.push(job);
-                        }
-                        Ok(alone) => {
-                            next = Some(alone);
-                            break;
-                        }
-                        Err(_) => break,
-                    }
+            Kind::Grouped(job) => {
+                let (mut jobs, mut sum) = (vec![job], rows);
+                while jobs.len() < MAX_JOBS {
+                    let fits = |message: &Message, rows: usize| {
+                        matches!(message.kind, Kind::Grouped(_)) && sum + rows <= MAX_ROWS
+                    };
+                    let Some((Message { kind: Kind::Grouped(job), .. }, rows)) = queue.pop_if(fits) else {
+                        break;
+                    };
+                    sum += rows;
+                    jobs.push(job);
                 }
                 commit(connection, jobs, counters);
             }
         }
+        if rows > BULK {
+            queue.bulk_ran(start, Instant::now());
+        }
         shorten_log(connection);
+    }
+}
+
+/// Takes what was sent, and waits if there is nothing to do yet. Returns whether more may come.
+fn collect(queue: &mut FairQueue<Message>, messages: &Receiver<Message>, is_open: bool) -> bool {
+    let push = |queue: &mut FairQueue<Message>, message: Message| {
+        queue.push(message.tenant, message.rows(), message);
+    };
+    loop {
+        // All of it: each caller waits for its only message.
+        loop {
+            match messages.try_recv() {
+                Ok(message) => push(queue, message),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        let received = match (queue.is_empty(), queue.pause(Instant::now())) {
+            (true, _) => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            (false, Some(pause)) if is_open => messages.recv_timeout(pause),
+            (false, _) => return is_open,
+        };
+        match received {
+            Ok(message) => push(queue, message),
+            Err(RecvTimeoutError::Timeout) => return is_open,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
     }
 }
 
@@ -337,8 +400,6 @@ pub(super) fn log_state(connection: &Connection, mode: &str) -> rusqlite::Result
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::TryRecvError;
-
     use portcullis_keys::{Seal, TenantSecret};
     use portcullis_msisdn::{Directions, Subject};
     use proptest::prelude::*;
@@ -351,7 +412,6 @@ mod tests {
     use super::*;
     use crate::actor::Actor;
     use crate::hold::HoldKind;
-    use crate::store::TenantRow;
     use crate::write::{Block, Unblock};
 
     /// A connection like the writer's, and its counters.
@@ -393,6 +453,10 @@ mod tests {
         }
     }
 
+    fn grouped(job: Job) -> Message {
+        Message { tenant: 0, kind: Kind::Grouped(job) }
+    }
+
     type Reply = Receiver<Result<(), LedgerError>>;
 
     fn task(
@@ -425,7 +489,7 @@ mod tests {
         let names = ["a", "b", "c", "d", "e"];
         let answers = names.map(|name| {
             let (job, answer) = adds(name, 9);
-            queue.send(Message::Grouped(job)).unwrap();
+            queue.send(grouped(job)).unwrap();
             answer
         });
         drop(queue);
@@ -452,7 +516,7 @@ mod tests {
             Ok(())
         });
         let (after, _after) = adds("after", 9);
-        for message in [Message::Grouped(before), Message::Alone(alone), Message::Grouped(after)] {
+        for message in [grouped(before), Message { tenant: 0, kind: Kind::Alone(alone) }, grouped(after)] {
             queue.send(message).unwrap();
         }
         drop(queue);
@@ -643,7 +707,8 @@ mod tests {
         let writer = Writer { queue: Some(queue), thread: None, counters: Arc::default() };
         assert!(matches!(
             writer.call(|answer: Answer<()>| {
-                Message::Alone(Box::new(Task { rows: 0, work: |_: &Connection| Ok(()), answer }))
+                let work = Box::new(Task { rows: 0, work: |_: &Connection| Ok(()), answer });
+                Message { tenant: 0, kind: Kind::Alone(work) }
             }),
             Err(LedgerError::Closed)
         ));

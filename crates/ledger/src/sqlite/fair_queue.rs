@@ -1,0 +1,187 @@
+//! The order in which the writer runs jobs: fair between tenants, by the rows that they write.
+//!
+//! This is start-time fair queueing (Goyal, Vin and Cheng, 1996): a job starts at the virtual time at which its tenant's previous job
+//! ended, or now if that has passed, and the job with the earliest start is next. So the jobs of one tenant run in order, and whoever
+//! writes little comes before whoever has written much.
+//!
+//! A client that waits for each of its writes has none in the queue when the writer looks, and would wait for a whole bulk job each
+//! time. So after a bulk job, others have the writer to themselves for as long as the job took, if there are others.
+
+use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BinaryHeap, HashMap};
+use std::time::{Duration, Instant};
+
+/// A job of more rows is a bulk job: it takes tens of milliseconds.
+pub(super) const BULK: usize = 2000;
+/// How long it counts as recent that somebody wrote a little.
+const RECENT: Duration = Duration::from_secs(1);
+/// Tenants are forgotten when there are more of them, and none waits.
+const MANY: usize = 1024;
+
+/// Jobs that wait for the writer.
+pub(super) struct FairQueue<J> {
+    jobs: BinaryHeap<Reverse<Queued<J>>>,
+    /// When the last job of each tenant ends, in virtual time: rows.
+    ends: HashMap<i64, u64>,
+    now: u64,
+    tickets: u64,
+    /// When somebody last wrote a little.
+    small: Option<Instant>,
+    /// No bulk job begins before.
+    bulk_from: Option<Instant>,
+}
+
+struct Queued<J> {
+    start: u64,
+    ticket: u64,
+    rows: usize,
+    job: J,
+}
+
+impl<J> Queued<J> {
+    fn order(&self) -> (u64, u64) {
+        (self.start, self.ticket)
+    }
+}
+
+impl<J> PartialEq for Queued<J> {
+    fn eq(&self, other: &Self) -> bool {
+        self.order() == other.order()
+    }
+}
+
+impl<J> Eq for Queued<J> {}
+
+impl<J> PartialOrd for Queued<J> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<J> Ord for Queued<J> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+impl<J> FairQueue<J> {
+    pub(super) fn new() -> Self {
+        FairQueue {
+            jobs: BinaryHeap::new(),
+            ends: HashMap::new(),
+            now: 0,
+            tickets: 0,
+            small: None,
+            bulk_from: None,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Adds a job of a tenant. Even a job without rows takes a turn.
+    pub(super) fn push(&mut self, tenant: i64, rows: usize, job: J) {
+        if self.jobs.is_empty() && self.ends.len() > MANY {
+            self.ends.clear();
+        }
+        let start = self.ends.get(&tenant).map_or(self.now, |&end| end.max(self.now));
+        self.ends.insert(tenant, start + rows.max(1) as u64);
+        self.tickets += 1;
+        self.jobs.push(Reverse(Queued { start, ticket: self.tickets, rows, job }));
+    }
+
+    /// The next job, if it satisfies `fits`. `fits` is told its rows.
+    pub(super) fn pop_if(&mut self, fits: impl FnOnce(&J, usize) -> bool) -> Option<(J, usize)> {
+        let next = self.jobs.peek_mut().filter(|next| fits(&next.0.job, next.0.rows))?;
+        let Reverse(next) = PeekMut::pop(next);
+        self.now = self.now.max(next.start);
+        if next.rows <= BULK {
+            self.small = Some(Instant::now());
+        }
+        Some((next.job, next.rows))
+    }
+
+    /// How long the next job has to wait, because it is a bulk job, and others had to wait for one just now.
+    pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
+        self.jobs.peek().filter(|next| next.0.rows > BULK)?;
+        let left = self.bulk_from?.saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// A bulk job ran from `start` to `end`.
+    pub(super) fn bulk_ran(&mut self, start: Instant, end: Instant) {
+        let others = self.small.is_some_and(|small| start.saturating_duration_since(small) < RECENT);
+        self.bulk_from = others.then(|| end + end.saturating_duration_since(start));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn drain(queue: &mut FairQueue<(i64, usize)>) -> Vec<(i64, usize)> {
+        std::iter::from_fn(|| queue.pop_if(|_, _| true)).map(|(job, _)| job).collect()
+    }
+
+    #[test]
+    fn who_writes_little_comes_before_who_has_written_much() {
+        let mut queue = FairQueue::new();
+        for n in 0..64 {
+            queue.push(1, 10_000, (1, n));
+        }
+        assert_eq!(queue.pop_if(|_, _| true), Some(((1, 0), 10_000)));
+        queue.push(2, 1, (2, 0));
+        queue.push(3, 1, (3, 0));
+        assert_eq!(drain(&mut queue)[..3], [(2, 0), (3, 0), (1, 1)]);
+        // To have been idle gives no credit.
+        queue.push(1, 10_000, (1, 64));
+        queue.push(4, 10_000, (4, 0));
+        queue.push(4, 10_000, (4, 1));
+        queue.push(1, 10_000, (1, 65));
+        assert_eq!(drain(&mut queue), [(4, 0), (1, 64), (4, 1), (1, 65)]);
+    }
+
+    #[test]
+    fn a_bulk_job_waits_as_long_as_the_last_one_took_if_others_write() {
+        let (start, took) = (Instant::now(), Duration::from_millis(50));
+        let mut queue = FairQueue::new();
+        queue.push(1, BULK + 1, ());
+        queue.bulk_ran(start, start + took);
+        assert_eq!(queue.pause(start + took), None, "nobody else is there");
+        queue.push(2, 1, ());
+        assert!(queue.pop_if(|(), rows| rows == BULK + 1).is_some());
+        assert!(queue.pop_if(|(), rows| rows == 1).is_some());
+        let start = Instant::now();
+        queue.bulk_ran(start, start + took);
+        queue.push(1, BULK + 1, ());
+        assert_eq!(queue.pause(start + took), Some(took));
+        assert_eq!(queue.pause(start + 2 * took), None);
+        queue.push(2, 1, ());
+        assert_eq!(queue.pause(start + took), None, "a small one is next");
+    }
+
+    proptest! {
+        #[test]
+        fn a_tenant_s_jobs_run_in_order_and_none_is_lost(
+            pushes in proptest::collection::vec((0..4_i64, 0..5000_usize, any::<bool>()), 0..100),
+        ) {
+            let (mut queue, mut ran) = (FairQueue::new(), Vec::new());
+            for (n, &(tenant, rows, pops)) in pushes.iter().enumerate() {
+                queue.push(tenant, rows, (tenant, n));
+                if pops {
+                    ran.extend(queue.pop_if(|_, _| true).map(|(job, _)| job));
+                }
+            }
+            ran.extend(drain(&mut queue));
+            prop_assert_eq!(ran.len(), pushes.len());
+            for tenant in 0..4 {
+                let order: Vec<usize> = ran.iter().filter(|job| job.0 == tenant).map(|job| job.1).collect();
+                prop_assert!(order.is_sorted());
+            }
+        }
+    }
+}
