@@ -36,7 +36,7 @@ pub(crate) struct Filling {
     context: Arc<Context>,
 }
 
-/// The lists of a tenant, which are filled one after the other.
+/// The lists of a tenant.
 struct Unfilled {
     lists: Vec<Arc<LiveList>>,
     plugin: String,
@@ -107,7 +107,8 @@ impl Filling {
         while let Some(tenant) = self.tenants.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             // Also if there is a defect, so that nobody waits in vain.
             let _done = Done { filling: self, tenant };
-            tenant.fill(&self.context);
+            let processors = thread::available_parallelism().map_or(1, usize::from);
+            tenant.fill(processors / self.tenants.len(), &self.context);
         }
     }
 
@@ -164,28 +165,47 @@ impl Unfilled {
         self.lists.iter().map(|list| list.entries().reads()).sum()
     }
 
-    fn fill(&self, context: &Context) {
-        let mut lost = Duration::ZERO;
-        for (index, list) in self.lists.iter().enumerate() {
+    /// Fills the lists on as many threads as the tenants leave to each.
+    fn fill(&self, threads: usize, context: &Context) {
+        let next = AtomicUsize::new(0);
+        let lost = Mutex::new(Duration::ZERO);
+        thread::scope(|scope| {
+            for _ in 1..threads.min(self.lists.len()) {
+                scope.spawn(|| self.fill_from(&next, &lost, context));
+            }
+            self.fill_from(&next, &lost, context);
+        });
+        if let Some(list) = self.lists.first()
+            && self.progress.lock().is_late
+        {
+            info!(tenant = %list.list().tenant(), plugin = self.plugin, "a start of the plugin that took long is over");
+        }
+    }
+
+    fn fill_from(&self, next: &AtomicUsize, lost: &Mutex<Duration>, context: &Context) {
+        while let Some(list) = self.lists.get(next.fetch_add(1, Ordering::Relaxed)) {
             let start = Instant::now();
             let Err(error) = self.fill_one(list, context) else { continue };
             list.fail_to_start(&error);
-            lost += start.elapsed();
+            let lost = {
+                let mut lost = lost.lock();
+                *lost += start.elapsed();
+                *lost
+            };
             let is_slow = matches!(error, FillError::Plugin(CallError::TimedOut { .. })) || lost >= LOSS;
-            let left = &self.lists[index + 1..];
-            if is_slow && !left.is_empty() {
+            if !is_slow {
+                continue;
+            }
+            // No thread takes another one.
+            let begun = next.swap(self.lists.len(), Ordering::Relaxed);
+            let left = self.lists.get(begun..).unwrap_or_default();
+            if !left.is_empty() {
                 warn!(
                     tenant = %list.list().tenant(), plugin = self.plugin, lists = left.len(), kind = error.kind(),
                     "the plugin can't be filled: the tenant's other lists are out of service until it has recovered"
                 );
                 left.iter().for_each(|list| list.leave_to_recovery());
-                return;
             }
-        }
-        if let Some(list) = self.lists.first()
-            && self.progress.lock().is_late
-        {
-            info!(tenant = %list.list().tenant(), plugin = self.plugin, "a start of the plugin that took long is over");
         }
     }
 
