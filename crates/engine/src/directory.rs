@@ -15,9 +15,10 @@ use tracing::{info, warn};
 use crate::context::Context;
 use crate::engine_error::Error;
 use crate::error::TenantError;
+use crate::filling::Filling;
 use crate::reload::{ReloadError, ReloadGuard};
 use crate::spec::TenantSpec;
-use crate::tenant::{Opened, Tenant, fill};
+use crate::tenant::{Opened, Tenant};
 
 /// The tenants in service.
 ///
@@ -79,9 +80,7 @@ impl Directory {
                 warn!(tenant = %id, "the tenant's new settings are refused: it stays as it was");
             }));
         }
-        let unfilled: Vec<_> =
-            opened.iter().flatten().flat_map(|opened| opened.unfilled.iter().cloned()).collect();
-        fill(&unfilled, &self.context.residency);
+        Filling::run(&self.context, opened.iter_mut().flatten());
         let mut tenants = (*before).clone();
         let mut new_lists = Vec::new();
         let put = opened

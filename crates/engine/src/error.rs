@@ -77,6 +77,12 @@ pub enum TenantError {
         #[source]
         source: FillError,
     },
+    /// The plugin has not started yet. That goes on in the background, and the tenant is out of service.
+    #[error("the plugin {plugin} takes long to start, which goes on in the background")]
+    Late {
+        /// The plugin.
+        plugin: String,
+    },
     /// The tenant's lists can't be read from the ledger.
     #[error("the tenant's lists can't be read from the ledger")]
     Ledger(#[from] LedgerError),

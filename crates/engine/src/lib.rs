@@ -9,6 +9,7 @@ mod engine_error;
 mod error;
 mod events;
 mod expiry;
+mod filling;
 mod identity;
 mod lane;
 mod ledger_watch;

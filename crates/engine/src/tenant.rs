@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -19,10 +18,9 @@ use crate::error::{NotServed, TenantError};
 use crate::events::Event;
 use crate::lane::Lane;
 use crate::lifecycle::Operation;
-use crate::live::{FaultListener, LiveList, Parts, Priority};
+use crate::live::{FaultListener, LiveList, Parts};
 use crate::members::{Members, recipe};
 use crate::reload::{Reload, ReloadError};
-use crate::residency::Residency;
 use crate::setup::Setup;
 use crate::spec::{PluginRef, TenantSpec};
 
@@ -39,6 +37,8 @@ pub(crate) struct Tenant {
     /// Read-locked by writes, write-locked while lists are taken out of service. So a write either ends before that, or fails: it
     /// can't be acknowledged on a list whose successor has not seen it.
     removal: RwLock<()>,
+    /// Held by one list at a time whose plugin failed again, while it recovers.
+    turns: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Keeps a list in service while it is written. [`Engine::close`](crate::Engine::close) and removals wait for it.
@@ -53,7 +53,16 @@ impl Tenant {
         let reload = Reload::new(id.clone(), serving, Arc::clone(context), Arc::clone(&members));
         let (reload, context) = (Arc::new(reload), Arc::clone(context));
         let changes = watch::Sender::new(());
-        Arc::new(Tenant { id, keys, members, reload, context, changes, removal: RwLock::new(()) })
+        Arc::new(Tenant {
+            id,
+            keys,
+            members,
+            reload,
+            context,
+            changes,
+            removal: RwLock::new(()),
+            turns: Arc::default(),
+        })
     }
 
     /// The turns of its checks.
@@ -159,8 +168,10 @@ pub(crate) struct Opened {
     pub(crate) unfilled: Vec<Arc<LiveList>>,
     /// Lists that stay, with their next generations.
     exchanges: Vec<(Arc<LiveList>, Generation, FilledFrom)>,
+    /// Whether the tenant goes into service although its plugin has not started.
+    pub(crate) lenient: bool,
     /// Why a new tenant is out of service.
-    problem: Option<TenantError>,
+    pub(crate) problem: Option<TenantError>,
 }
 
 impl Opened {
@@ -200,7 +211,7 @@ impl Opened {
         };
         let faults: Arc<dyn FaultListener> = Arc::<Reload>::clone(&tenant.reload);
         let (mut unfilled, mut exchanges) = (Vec::new(), Vec::new());
-        let mut problem = setup.missing.clone().map(TenantError::Missing);
+        let problem = setup.missing.clone().map(TenantError::Missing);
         let mut list = |scope: Scope| -> Result<Arc<LiveList>, TenantError> {
             let recipe = |entries| recipe(&spec, &keys, &account, &setup, entries);
             let start = |source| TenantError::Start { plugin: chosen.name.clone(), source };
@@ -222,17 +233,16 @@ impl Opened {
             }
             let parts = Parts {
                 withheld: setup.missing.is_some(),
-                lenient,
+                unstarted: lenient,
                 state,
                 recipe: recipe(list.count()?),
+                turns: Arc::clone(&tenant.turns),
                 faults: Arc::downgrade(&faults),
                 context: Arc::clone(context),
                 list,
             };
-            let (list, error) = LiveList::open(parts).map_err(start)?;
-            let list = Arc::new(list);
+            let list = Arc::new(LiveList::open(parts).map_err(start)?);
             unfilled.push(Arc::clone(&list));
-            problem = problem.take().or(error.map(start));
             Ok(list)
         };
         let wide = list(Scope::Tenant)?;
@@ -254,7 +264,12 @@ impl Opened {
                 start_feed(list.list())?;
             }
         }
-        Ok(Opened { tenant, members, setup, plugin_stays, unfilled, exchanges, problem })
+        Ok(Opened { tenant, members, setup, plugin_stays, unfilled, exchanges, lenient, problem })
+    }
+
+    /// The name of the plugin that will serve it.
+    pub(crate) fn plugin(&self) -> &str {
+        &self.members.chosen.name
     }
 
     pub(crate) fn spec(&self) -> &TenantSpec {
@@ -328,26 +343,4 @@ fn placeholder(plugin: &PluginRef, error: PluginStoreError, context: &Context) -
         pinned: plugin.version.is_some(),
         missing: Some(Arc::new(error)),
     })
-}
-
-/// Fills lists, on as many threads as there are processors. A list that can't be filled goes into recovery; one that memory has no
-/// room for starts evicted.
-pub(crate) fn fill(lists: &[Arc<LiveList>], residency: &Residency) {
-    let next = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(lists.len());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(list) = lists.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if list.is_withheld() {
-                        // There is nothing to fill it with.
-                    } else if !residency.has_room() {
-                        list.start_evicted();
-                    } else if let Err(error) = list.refill(Priority::Normal) {
-                        list.fail_to_start(&error);
-                    }
-                }
-            });
-        }
-    });
 }

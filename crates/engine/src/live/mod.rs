@@ -128,11 +128,12 @@ const UNSEEN_BY_PROOF: u8 = 2;
 pub(crate) struct Parts {
     /// Whether the plugin can't be loaded, and the recipe's is a placeholder.
     pub(crate) withheld: bool,
-    /// Whether the list is opened although its plugin does not start.
-    pub(crate) lenient: bool,
+    /// Whether the list is opened without starting its plugin.
+    pub(crate) unstarted: bool,
     pub(crate) list: List,
     pub(crate) state: StateFile,
     pub(crate) recipe: Recipe,
+    pub(crate) turns: Arc<tokio::sync::Mutex<()>>,
     pub(crate) faults: Weak<dyn FaultListener>,
     pub(crate) context: Arc<Context>,
 }
@@ -140,24 +141,18 @@ pub(crate) struct Parts {
 impl LiveList {
     /// Creates a list that is out of service until it is filled.
     ///
-    /// Starts the plugin, to find options that the plugin refuses. Returns why it does not start, if the parts are lenient.
-    pub(crate) fn open(parts: Parts) -> Result<(Self, Option<CallError>), CallError> {
-        let Parts { withheld, lenient, list, state, recipe, faults, context } = parts;
-        let started = match withheld {
-            true => None,
-            false => Some(Generation::empty(recipe.clone())),
-        };
-        let (generation, problem) = match started {
-            Some(Ok(generation)) => (generation, None),
-            Some(Err(error)) if !lenient => return Err(error),
-            Some(Err(error)) => (Generation::without_instances(recipe.clone()), Some(error)),
-            None => (Generation::without_instances(recipe.clone()), None),
+    /// Starts the plugin, to find options that the plugin refuses, unless it is withheld or to be left unstarted.
+    pub(crate) fn open(parts: Parts) -> Result<Self, CallError> {
+        let Parts { withheld, unstarted, list, state, recipe, turns, faults, context } = parts;
+        let generation = match withheld || unstarted {
+            true => Generation::without_instances(recipe.clone()),
+            false => Generation::empty(recipe.clone())?,
         };
         let blacklist = Blacklist::new(generation);
         // It started, and that is all: there may be more lists than memory has room for.
         blacklist.generation().retire();
         let entries = Arc::new(LedgerSource::new(list));
-        let list = LiveList {
+        Ok(LiveList {
             state: VerifiedState::new(state, Arc::clone(&entries)),
             last_count: AtomicU64::new(recipe.settings.capacity),
             entries,
@@ -170,12 +165,18 @@ impl LiveList {
             restoring: Mutex::new(()),
             slot: Mutex::new(Slot { recipe, revision: 0, fallback: None }),
             number: AtomicU64::new(0),
-            recovery: Recovery::default(),
+            recovery: Recovery::with_turns(turns),
             saving: Saving::default(),
             faults,
             context,
-        };
-        Ok((list, problem))
+        })
+    }
+
+    /// Finds out whether the plugin starts, without its entries.
+    pub(crate) fn probe(&self) -> Result<(), CallError> {
+        let mut recipe = self.slot.lock().recipe.clone();
+        recipe.settings.capacity = self.entry_count();
+        Generation::empty(recipe).map(drop)
     }
 
     /// Whether the plugin can't be loaded. Another one has to be installed.

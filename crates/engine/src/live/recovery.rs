@@ -13,12 +13,17 @@ use super::{LiveList, Phase};
 use crate::events::Event;
 
 /// Earlier faults, and whether one is being recovered from.
-#[derive(Default)]
 pub(super) struct Recovery {
     under_way: AtomicBool,
     breaker: Mutex<Breaker>,
+    /// Held by one list of the tenant at a time whose plugin failed again.
+    turns: Arc<tokio::sync::Mutex<()>>,
     recoveries: AtomicU64,
 }
+
+/// How long a tenant's lists rest after an attempt that failed, in multiples of what it took. So a plugin that fails slowly has a
+/// small share of a processor, however many lists it has.
+const REST: u32 = 15;
 
 /// How a generation is filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,15 @@ pub struct Health {
 }
 
 impl Recovery {
+    pub(super) fn with_turns(turns: Arc<tokio::sync::Mutex<()>>) -> Self {
+        Recovery {
+            under_way: AtomicBool::default(),
+            breaker: Mutex::default(),
+            turns,
+            recoveries: AtomicU64::default(),
+        }
+    }
+
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock()
     }
@@ -106,8 +120,15 @@ impl LiveList {
             tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(),
             "the plugin can't be filled: the tenant's policy answers until it has recovered"
         );
-        self.recover();
+        self.leave_to_recovery();
         self.report_fault(error.kind());
+    }
+
+    /// Leaves a list that has never served to the background task, with backoff and low priority: its plugin has just failed, on
+    /// this list or on another one of the tenant.
+    pub(crate) fn leave_to_recovery(self: &Arc<Self>) {
+        self.recovery.breaker().fault(Instant::now());
+        self.recover();
     }
 
     /// Starts the background task, unless it is running.
@@ -180,11 +201,26 @@ async fn recover(list: Weak<LiveList>) {
             return;
         };
         tokio::time::sleep(wait).await;
+        let turn = match list.upgrade() {
+            Some(_) if wait.is_zero() => None,
+            Some(list) => Some(Arc::clone(&list.recovery.turns)),
+            None => return,
+        };
+        let turn = match turn {
+            Some(turns) => Some(turns.lock_owned().await),
+            None => None,
+        };
         let Some(strong) = list.upgrade() else { return };
+        let start = Instant::now();
         // A plugin that fails again and again must not slow down checks.
         let priority = if wait.is_zero() { Priority::Normal } else { Priority::Low };
         let done = tokio::task::spawn_blocking(move || strong.is_well() || strong.try_to_recover(priority));
-        if done.await.unwrap_or(false) {
+        let done = done.await.unwrap_or(false);
+        if !done && turn.is_some() {
+            tokio::time::sleep(start.elapsed().saturating_mul(REST).min(Breaker::LONGEST_WAIT)).await;
+        }
+        drop(turn);
+        if done {
             let Some(list) = list.upgrade() else { return };
             list.recovery.under_way.store(false, Ordering::SeqCst);
             // A fault since then found this task running, and left the list to it.

@@ -1,7 +1,7 @@
 //! The ledger's list as the host's source of entries.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use portcullis_host::{Census, Change, Entry, EntrySource, SourceError};
@@ -20,6 +20,8 @@ pub(crate) struct LedgerSource {
     ahead: Mutex<Option<Ahead>>,
     /// Whether the log says that the list is damaged.
     is_reported: AtomicBool,
+    /// How often the host asked for something.
+    reads: AtomicU64,
 }
 
 /// Entries that were read, and not yet asked for.
@@ -39,7 +41,21 @@ fn at_least_one(limit: usize) -> NonZeroUsize {
 
 impl LedgerSource {
     pub(crate) fn new(list: List) -> Self {
-        LedgerSource { list, ahead: Mutex::default(), is_reported: AtomicBool::new(false) }
+        LedgerSource {
+            list,
+            ahead: Mutex::default(),
+            is_reported: AtomicBool::new(false),
+            reads: AtomicU64::new(0),
+        }
+    }
+
+    /// How often the host asked for something. It does so between calls of the plugin, so this grows as long as a plugin is filled.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    fn note_read(&self) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Logs damage, once. The list goes out of service by itself, because it can't be filled.
@@ -92,25 +108,30 @@ fn entries(members: Vec<(Subject, Directions)>) -> Vec<Entry> {
 
 impl EntrySource for LedgerSource {
     fn census(&self) -> Result<Census, SourceError> {
+        self.note_read();
         let portcullis_ledger::Census { sequence, active } =
             self.list.census().map_err(|error| self.failed(error))?;
         Ok(Census { sequence: sequence.get(), entries: active })
     }
 
     fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
+        self.note_read();
         self.read_ahead(after, limit.max(1)).map(entries).map_err(|error| self.failed(error))
     }
 
     fn sample(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
+        self.note_read();
         self.list.sample(after, at_least_one(limit)).map(entries).map_err(|error| self.failed(error))
     }
 
     fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, SourceError> {
+        self.note_read();
         // To compare with a plugin that was filled from all entries, or to find out whether it has to be.
         self.list.sample_directions(subjects).map_err(|error| self.failed(error))
     }
 
     fn changes_since(&self, sequence: u64, limit: usize) -> Result<Vec<Change>, SourceError> {
+        self.note_read();
         let changes = self
             .list
             .changes_since(Seq::new(sequence), at_least_one(limit))

@@ -137,6 +137,34 @@ async fn a_tenant_whose_plugin_refuses_to_start_leaves_the_others_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_never_starts_is_not_tried_on_every_list_before_the_others_are_served() {
+    for mode in ["spin-in-configure", "spin-in-check"] {
+        let host = Host::new().await;
+        host.put_evil_into_the_folder();
+        let spec = acme().plugin(evil(mode)).on_failure(OnFailure::Ledger).starts_regardless(true);
+        let spec = (0..12).fold(spec, |spec, n| spec.sender(&format!("sender-{n}")).unwrap());
+        let globex = TenantSpec::new("globex").unwrap().sender("support").unwrap().starts_regardless(true);
+        let put = host.engine.put_tenants(vec![spec, globex]).await.unwrap();
+        let faults = host.count(|event| matches!(event, Event::Fault { kind: "timed-out", .. }));
+        // One on each processor at the start. The background may have had some since.
+        let processors = std::thread::available_parallelism().unwrap().get();
+        assert!((1..=processors + 2).contains(&faults), "{mode}: {faults} calls were interrupted");
+        assert!(put.iter().all(Result::is_ok), "{mode}: {put:?}");
+        assert!(!is_blocked(&host.engine.sender_list("globex", "support").unwrap(), 5).await);
+        // Its lists are out of service, and answer all the same.
+        let list = host.engine.sender_list("acme", "sender-11").unwrap();
+        let status = host.engine.tenant_status(list.tenant()).unwrap();
+        assert!(status.lists.iter().all(|list| list.service == Service::Out), "{mode}");
+        block(&list, 5).await;
+        let checked = list.check(number(5), OUT).await.unwrap();
+        assert_eq!((checked.is_blocked(), checked.answered_by), (true, AnsweredBy::Ledger), "{mode}");
+        // Another plugin ends that.
+        host.engine.reload("acme", PluginRef::latest("exact")).await.unwrap();
+        assert!(list.try_check(number(5), OUT).unwrap().is_blocked());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_can_t_be_loaded_serves_as_soon_as_it_can() {
     let host = Host::new().await;
     let missing = acme().plugin(evil("well-behaved")).on_failure(OnFailure::Ledger);

@@ -57,6 +57,10 @@ impl Host {
         self.events.lock().unwrap().iter().any(is_it)
     }
 
+    pub(crate) fn count(&self, is_it: impl Fn(&Event) -> bool) -> usize {
+        self.events.lock().unwrap().iter().filter(|event| is_it(event)).count()
+    }
+
     pub(crate) async fn until(&self, is_it: impl Fn(&Event) -> bool) {
         until(|| self.saw(&is_it)).await;
     }
