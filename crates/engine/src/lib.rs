@@ -18,6 +18,7 @@ mod live;
 mod members;
 mod outcome;
 mod proof;
+mod reason;
 mod reload;
 mod residency;
 mod settings;

@@ -7,17 +7,25 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use portcullis_host::{Breaker, BreakerState, FillError, FilledFrom, Generation, at_low_priority};
-use tracing::{info, warn};
+use tokio::sync::Notify;
+use tracing::{debug, info, warn};
 
+use super::lies::Lies;
 use super::{LiveList, Phase};
 use crate::events::Event;
+use crate::reason;
 
 /// Earlier faults, and whether one is being recovered from.
 #[derive(Default)]
 pub(super) struct Recovery {
     under_way: AtomicBool,
     breaker: Mutex<Breaker>,
+    lies: Mutex<Lies>,
     recoveries: AtomicU64,
+    /// Why the last attempts failed, and how many of them for the same reason.
+    failures: Mutex<(String, u32)>,
+    /// Another plugin serves: a task that pauses has nothing to wait for.
+    replaced: Arc<Notify>,
 }
 
 /// How a generation is filled.
@@ -47,6 +55,32 @@ impl Recovery {
     /// Forgets earlier faults: another plugin serves.
     pub(super) fn reset(&self) {
         self.breaker().reset();
+        *self.lies.lock() = Lies::default();
+        *self.failures.lock() = Default::default();
+        self.replaced.notify_one();
+    }
+
+    /// Notes that the plugin gave wrong verdicts. Returns how long it stays out of service.
+    pub(super) fn lied(&self) -> Duration {
+        self.lies.lock().find(Instant::now())
+    }
+
+    fn has_recovered(&self, now: Instant) {
+        self.recoveries.fetch_add(1, Ordering::Relaxed);
+        self.breaker().serve(now);
+        self.lies.lock().serve(now);
+        *self.failures.lock() = Default::default();
+    }
+
+    /// Notes that an attempt failed. Returns whether that is worth a line in the log: a new reason is, and an old one as often as its
+    /// attempts have doubled.
+    fn has_failed(&self, why: &str) -> bool {
+        let mut failures = self.failures.lock();
+        if failures.0 != why {
+            *failures = (why.to_owned(), 0);
+        }
+        failures.1 = failures.1.saturating_add(1);
+        failures.1.is_power_of_two()
     }
 }
 
@@ -103,7 +137,7 @@ impl LiveList {
     /// Starts recovery of a list that has never served.
     pub(crate) fn fail_to_start(self: &Arc<Self>, error: &FillError) {
         warn!(
-            tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(),
+            tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(), error = reason::of_fill(error),
             "the plugin can't be filled: the tenant's policy answers until it has recovered"
         );
         self.recover();
@@ -151,8 +185,7 @@ impl LiveList {
             Ok(()) if self.is_detached() => {}
             Ok(()) => {
                 let took = start.elapsed();
-                self.recovery.recoveries.fetch_add(1, Ordering::Relaxed);
-                self.recovery.breaker().serve(Instant::now());
+                self.recovery.has_recovered(Instant::now());
                 info!(%tenant, list, took = micros(took), "the plugin has recovered");
                 self.context.events.emit(|| Event::Recovered {
                     tenant: tenant.clone(),
@@ -160,9 +193,13 @@ impl LiveList {
                     took,
                 });
             }
-            Err(error) => {
-                warn!(%tenant, list, kind = error.kind(), "the plugin can't be filled; trying again");
-                self.report_fault(error.kind());
+            Err(failed) => {
+                let (kind, error) = (failed.kind(), reason::of_fill(failed));
+                match self.recovery.has_failed(&error) {
+                    true => warn!(%tenant, list, kind, error, "the plugin can't be filled; trying again"),
+                    false => debug!(%tenant, list, kind, error, "the plugin still can't be filled"),
+                }
+                self.report_fault(kind);
             }
         }
         filled.is_ok()
@@ -179,7 +216,21 @@ async fn recover(list: Weak<LiveList>) {
         let Some(wait) = list.upgrade().map(|list| list.recovery.breaker().fault(Instant::now())) else {
             return;
         };
-        tokio::time::sleep(wait).await;
+        let mut left = wait;
+        loop {
+            let Some((pause, replaced)) = list.upgrade().map(|list| {
+                (list.recovery.lies.lock().pause(Instant::now()), Arc::clone(&list.recovery.replaced))
+            }) else {
+                return;
+            };
+            left = left.max(pause);
+            if left.is_zero() {
+                break;
+            }
+            // If it was cut short, or it lied meanwhile, a pause is left.
+            let _ = tokio::time::timeout(left, replaced.notified()).await;
+            left = Duration::ZERO;
+        }
         let Some(strong) = list.upgrade() else { return };
         // A plugin that fails again and again must not slow down checks.
         let priority = if wait.is_zero() { Priority::Normal } else { Priority::Low };
