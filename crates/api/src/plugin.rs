@@ -143,6 +143,10 @@ pub struct ListAnswer {
     pub list: String,
     /// Whether the plugin answers checks, which includes a list that was unloaded. If not, the tenant's `on_failure` applies.
     pub serving: bool,
+    /// Whether the plugin is slow: its checks wait for their turn, and the tenant's `on_failure` answers those that have no answer in
+    /// time.
+    #[serde(default)]
+    pub slow: bool,
     /// Whether the list is idle and was unloaded. The next check loads it again.
     pub resting: bool,
     /// How many generations of the plugin have served the list since the gateway started, the current one included.

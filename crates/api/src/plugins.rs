@@ -52,7 +52,7 @@ pub struct PluginPutAnswer {
     pub own_version: String,
     /// The size of the component in bytes.
     pub bytes: usize,
-    /// How many tenants use this plugin. Those that pin no version are switched to the new one from now on; their
-    /// plugin status shows the progress.
+    /// How many tenants use this plugin. The new version is offered to those that pin none: each of them may still refuse it, for
+    /// its options or entries, and keeps what it has then. The tenant's plugin status shows the outcome.
     pub tenants: usize,
 }

@@ -162,11 +162,12 @@ fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
             writeln!(results, "  {list}: {number} {direction}: {serving}; the new plugin disagrees")?;
         }
     }
-    for ListAnswer { list, serving, resting, generation, replicas, breaker, recoveries, .. } in lists {
-        let state = match (serving, resting) {
-            (true, false) => "serving",
-            (true, true) => "unloaded until the next check",
-            (false, _) => "out of service, the on_failure policy answers",
+    for ListAnswer { list, serving, slow, resting, generation, replicas, breaker, recoveries, .. } in lists {
+        let state = match (serving, resting, slow) {
+            (true, false, false) => "serving",
+            (true, false, true) => "slow, the on_failure policy answers checks that would wait too long",
+            (true, true, _) => "unloaded until the next check",
+            (false, ..) => "out of service, the on_failure policy answers",
         };
         writeln!(
             results,

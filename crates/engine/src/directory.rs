@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
-use portcullis_host::ForeignText;
+use portcullis_host::{ErrorChain, ForeignText};
 use portcullis_ledger::{LedgerError, TenantId};
 use portcullis_plugin_store::{Digest, Finding, PluginVersion};
 use tracing::{info, warn};
@@ -75,9 +75,8 @@ impl Directory {
                 opened.push(Err(TenantError::Duplicate(id)));
                 continue;
             }
-            opened.push(Opened::open(spec, before.get(&id), &self.context).inspect_err(|_| {
-                // Without the error, which may contain the plugin's own words. The caller has it.
-                warn!(tenant = %id, "the tenant's new settings are refused: it stays as it was");
+            opened.push(Opened::open(spec, before.get(&id), &self.context).inspect_err(|error| {
+                warn!(tenant = %id, error = error.reason(), "the tenant's new settings are refused: it stays as it was");
             }));
         }
         Filling::run(&self.context, opened.iter_mut().flatten());
@@ -199,9 +198,15 @@ impl Directory {
                 self.offer(&version);
             }
             Finding::Problem { name, error } => {
-                warn!(plugin = name, "the plugin's new file can't be used: its tenants keep their version");
+                let tenants = self.tenants_with(&name);
+                let has_version = |tenant: &&Arc<Tenant>| tenant.reload.serving().missing.is_none();
+                let keep_theirs = tenants.iter().filter(has_version).count();
+                warn!(
+                    plugin = name, tenants = tenants.len(), keep_theirs, error = %ErrorChain(&error),
+                    "the plugin's new file can't be used: tenants that have a version keep it"
+                );
                 let error = Arc::new(error);
-                for tenant in self.tenants_with(&name) {
+                for tenant in tenants {
                     tenant.reload.refuse(
                         format!("the new file of {}", ForeignText(&name)),
                         ReloadError::NewFile(Arc::clone(&error)),
@@ -209,7 +214,7 @@ impl Directory {
                 }
             }
             Finding::Gone { name } => {
-                warn!(plugin = name, "the plugin's file was removed: its tenants keep their version");
+                warn!(plugin = name, "the plugin's file was removed: tenants that have a version keep it");
             }
         }
     }

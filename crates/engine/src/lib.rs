@@ -19,6 +19,7 @@ mod live;
 mod members;
 mod outcome;
 mod proof;
+mod reason;
 mod reload;
 mod residency;
 mod settings;

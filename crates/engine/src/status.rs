@@ -35,6 +35,8 @@ pub struct ListStatus {
     pub service: Service,
     /// The plugin that answers, or will once it is filled.
     pub plugin: Plugin,
+    /// Whether the plugin is slow: its checks wait for their turn, and the tenant's failure policy answers those that have none in time.
+    pub slow: bool,
     /// How many generations have served since the engine was opened, including this one.
     pub generation: u64,
     /// How many instances of the generation have not failed.
@@ -113,6 +115,7 @@ impl ListStatus {
             scope: list.list().scope().clone(),
             service: list.service(),
             plugin: list.plugin(),
+            slow: generation.is_slow(),
             generation: list.number(),
             instances: generation.left(),
             memory_bytes: generation.memory_bytes(),

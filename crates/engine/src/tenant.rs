@@ -291,14 +291,16 @@ impl Opened {
             }
         }
         if let Some(error) = problem {
-            // The plugin has seen no entries yet, so its words contain no numbers.
             error!(
-                tenant = %tenant.id, plugin = members.chosen.name, error = %ErrorChain(&error),
+                tenant = %tenant.id, plugin = members.chosen.name, error = error.reason(),
                 "the tenant's plugin does not start: its lists are out of service, and its failure policy answers"
             );
-            tenant.reload.refuse(setup.name(), ReloadError::Settings(Arc::new(error)));
+            let name = setup.name();
+            tenant.reload.respecified(setup, plugin_stays);
+            tenant.reload.refuse(name, ReloadError::Settings(Arc::new(error)));
+        } else {
+            tenant.reload.respecified(setup, plugin_stays);
         }
-        tenant.reload.respecified(setup, plugin_stays);
         let members = Arc::new(members);
         let removed: Vec<Arc<LiveList>> = match tenant.members.load_full() {
             None => Vec::new(),

@@ -7,8 +7,8 @@ use portcullis_api::{
     ShadowRequest, StageAnswer,
 };
 use portcullis_engine::{
-    Attempt, Error, ListStatus, Outcome, ReloadError, ReloadRequest, Service, Setup, ShadowReport,
-    ShadowTerms, TenantStatus,
+    Attempt, Error, ListStatus, Outcome, ReloadError, ReloadRequest, ReloadStatus, Service, Setup,
+    ShadowReport, ShadowTerms, TenantStatus,
 };
 use portcullis_host::{ErrorChain, ShadowPlan, Stage, Verdict};
 use portcullis_msisdn::{Permutation, Revealed};
@@ -93,7 +93,7 @@ fn plugin_status(tenant: &TenantStatus, permutation: &Permutation) -> PluginStat
     let reload = &tenant.reload;
     PluginStatus {
         tenant: tenant.id.to_string(),
-        summary: summary(reload.stage, &reload.serving, reload.last.as_ref()),
+        summary: summary(reload, &tenant.lists),
         stage: reload.stage.as_str().to_owned(),
         queued: reload.queued,
         serving: setup(&reload.serving),
@@ -105,15 +105,26 @@ fn plugin_status(tenant: &TenantStatus, permutation: &Permutation) -> PluginStat
 }
 
 /// Says in a sentence which plugin serves, and how the last reload ended.
-fn summary(stage: Stage, serving: &Setup, last: Option<&Attempt>) -> String {
-    let serves = format!("{} serves", serving.name());
-    let Some(Attempt { to, outcome, error, .. }) = last else { return serves };
+fn summary(reload: &ReloadStatus, lists: &[ListStatus]) -> String {
+    let name = reload.serving.name();
+    let out = lists.iter().filter(|list| list.service == Service::Out).count();
+    let (serves, again) = match out {
+        0 => (format!("{name} serves"), " again"),
+        _ if out == lists.len() => {
+            (format!("{name} is out of service, and the on_failure policy answers"), "")
+        }
+        _ => (
+            format!("{name} serves, but the on_failure policy answers for {out} of {} lists", lists.len()),
+            "",
+        ),
+    };
+    let Some(Attempt { to, outcome, error, .. }) = &reload.last else { return serves };
     let because = error.as_ref().map(|error| format!(": {}", ErrorChain(error))).unwrap_or_default();
     match outcome {
-        Outcome::UnderWay => format!("{serves}; {to} is {}", stage.as_str()),
+        Outcome::UnderWay => format!("{serves}; {to} is {}", reload.stage.as_str()),
         Outcome::Served => format!("{serves}{because}"),
         Outcome::Refused => format!("{serves}; {to} was refused{because}"),
-        Outcome::RolledBack => format!("{serves} again; {to} was rolled back{because}"),
+        Outcome::RolledBack => format!("{serves}{again}; {to} was rolled back{because}"),
     }
 }
 
@@ -170,6 +181,7 @@ fn list(list: &ListStatus) -> ListAnswer {
     ListAnswer {
         list: list.name().to_owned(),
         serving: list.service != Service::Out,
+        slow: list.slow,
         resting: list.service == Service::Evicted,
         generation: list.generation,
         replicas: list.instances,

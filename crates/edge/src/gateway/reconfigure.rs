@@ -52,8 +52,7 @@ impl Gateway {
         for (config, put) in changed.into_iter().zip(self.engine.blocking_put_tenants(specs)) {
             let id = &config.id;
             if let Err(error) = put {
-                // The reason may be the plugin's own text, so it is not logged. The tenant's plugin status has it.
-                error!(tenant = %id, "the plugin refused the tenant's new settings: the tenant stays as it was");
+                error!(tenant = %id, error = error.reason(), "the plugin refused the tenant's new settings: the tenant stays as it was");
                 self.engine.record_refusal(id, "the configuration in the file", Arc::new(error));
                 continue;
             }

@@ -45,6 +45,7 @@ pub(super) struct Gauges {
     entries: GaugeFamily<ListLabels>,
     generation: GaugeFamily<ListLabels>,
     serving: GaugeFamily<ListLabels>,
+    slow: GaugeFamily<ListLabels>,
     resting: GaugeFamily<ListLabels>,
     replicas: GaugeFamily<ListLabels>,
     breaker: GaugeFamily<BreakerLabels>,
@@ -59,6 +60,7 @@ impl Gauges {
             entries: Family::default(),
             generation: Family::default(),
             serving: Family::default(),
+            slow: Family::default(),
             resting: Family::default(),
             replicas: Family::default(),
             breaker: Family::default(),
@@ -76,6 +78,11 @@ impl Gauges {
             "list_serving",
             "1 if the plugin answers for the list, 0 if the tenant's on_failure policy does",
             stand.serving.clone(),
+        );
+        registry.register(
+            "list_slow",
+            "1 if the list's plugin is slow, so that the tenant's on_failure policy may answer in its place",
+            stand.slow.clone(),
         );
         registry.register(
             "list_resting",
@@ -112,6 +119,7 @@ impl Gauges {
         self.entries.clear();
         self.generation.clear();
         self.serving.clear();
+        self.slow.clear();
         self.resting.clear();
         self.replicas.clear();
         self.breaker.clear();
@@ -120,13 +128,16 @@ impl Gauges {
         self.memory_limit.clear();
         for tenant in tenants {
             let name = tenant.id.to_string();
-            let version = tenant.reload.serving.version();
-            let labels = PluginLabels {
-                tenant: name.clone(),
-                plugin: version.name.clone(),
-                version: version.digest.short(),
-            };
-            self.plugin.get_or_create(&labels).set(1);
+            let serving = &tenant.reload.serving;
+            // Otherwise no version serves.
+            if serving.missing().is_none() {
+                let labels = PluginLabels {
+                    tenant: name.clone(),
+                    plugin: serving.version().name.clone(),
+                    version: serving.version().digest.short(),
+                };
+                self.plugin.get_or_create(&labels).set(1);
+            }
             let labels = TenantLabels { tenant: name.clone() };
             self.memory.get_or_create(&labels).set(tenant.memory_bytes);
             self.memory_limit.get_or_create(&labels).set(tenant.memory_limit_bytes);
@@ -143,6 +154,7 @@ impl Gauges {
         }
         self.generation.get_or_create(&labels).set(list.generation);
         self.serving.get_or_create(&labels).set(u64::from(list.service != Service::Out));
+        self.slow.get_or_create(&labels).set(u64::from(list.slow));
         self.resting.get_or_create(&labels).set(u64::from(list.service == Service::Evicted));
         self.replicas.get_or_create(&labels).set(list.instances as u64);
         for state in [BreakerState::Closed, BreakerState::Open, BreakerState::Probation] {

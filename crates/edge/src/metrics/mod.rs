@@ -9,7 +9,7 @@ mod tenant;
 
 use std::sync::Mutex;
 
-use portcullis_engine::Event;
+use portcullis_engine::{Event, Outcome};
 use portcullis_ledger::{Scope, TenantId};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -130,6 +130,10 @@ impl Metrics {
 
     /// Creates the counters of a tenant. Keep them: looking them up costs as much as a check.
     pub fn tenant(&self, tenant: &TenantId) -> TenantMetrics {
+        for outcome in [Outcome::Served, Outcome::Refused, Outcome::RolledBack] {
+            // At zero, so that the increase to the first one is seen.
+            self.exchanges(tenant, outcome).inc_by(0);
+        }
         TenantMetrics::new(&self.checks, &self.check_seconds, &self.messages, tenant)
     }
 
@@ -149,11 +153,15 @@ impl Metrics {
                 self.stage_seconds.get_or_create(&labels).observe(took.as_secs_f64());
             }
             Event::Reloaded { tenant, outcome } => {
-                let labels = ExchangeLabels { tenant: tenant.to_string(), outcome: outcome.as_str() };
-                self.exchanges.get_or_create(&labels).inc();
+                self.exchanges(tenant, *outcome).inc();
             }
             _ => {}
         }
+    }
+
+    fn exchanges(&self, tenant: &TenantId, outcome: Outcome) -> Counter {
+        let labels = ExchangeLabels { tenant: tenant.to_string(), outcome: outcome.as_str() };
+        self.exchanges.get_or_create(&labels).clone()
     }
 }
 

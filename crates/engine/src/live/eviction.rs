@@ -9,6 +9,7 @@ use tracing::{debug, warn};
 use super::recovery::Priority;
 use super::{LiveList, NoVerdict, Phase, UNSEEN_BY_PROOF, UNSEEN_BY_RESIDENCY};
 use crate::events::Event;
+use crate::reason;
 use crate::residency::{Accounted, Footprint, LONGEST, Resident};
 
 impl LiveList {
@@ -68,7 +69,7 @@ impl LiveList {
             Err(error) => {
                 self.turn(Phase::Evicted, Phase::Failed);
                 warn!(
-                    tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(),
+                    tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(), error = reason::of_fill(&error),
                     "the plugin of an evicted list can't be filled: the tenant's policy answers until it has recovered"
                 );
                 self.mend(error.kind());

@@ -1,6 +1,8 @@
 //! A blacklist in service: its entries in the ledger, the plugin that answers for them, and recovery when the plugin fails.
 
 mod eviction;
+mod lies;
+mod pace;
 mod recovery;
 mod saving;
 mod source;
@@ -46,6 +48,8 @@ pub(crate) struct LiveList {
     /// Whether its plugin can't be loaded. Nothing is filled until another plugin is installed.
     withheld: AtomicBool,
     accounted: Arc<Accounted>,
+    /// Whether the log said last that the plugin is slow.
+    was_slow: AtomicBool,
     /// Until when nobody waits for the plugin, because somebody waited in vain.
     congested: Mutex<Option<Instant>>,
     /// The number of entries when residency last looked.
@@ -161,6 +165,7 @@ impl LiveList {
             checked: AtomicU8::new(0),
             withheld: AtomicBool::new(withheld),
             accounted: Arc::default(),
+            was_slow: AtomicBool::new(false),
             congested: Mutex::default(),
             restoring: Mutex::new(()),
             slot: Mutex::new(Slot { recipe, revision: 0, fallback: None }),
@@ -251,11 +256,6 @@ impl LiveList {
         self.number.load(Ordering::Relaxed)
     }
 
-    /// Whether the plugin is slow: see [`Generation::is_slow`].
-    pub(crate) fn is_slow(&self) -> bool {
-        self.generation().is_slow()
-    }
-
     /// The plugin's verdict. Does not wait, nor restore an evicted plugin.
     #[inline]
     pub(crate) fn check(
@@ -315,12 +315,20 @@ impl LiveList {
             match check(&self.blacklist) {
                 // It was unloaded between the two. It may even be back.
                 Err(TryCheckError::Failed(CallError::OutOfService)) if self.was_unloaded() => {}
-                Err(TryCheckError::Busy) => return Err(NoVerdict::Busy),
+                Err(TryCheckError::Busy) => {
+                    self.note_busy();
+                    return Err(NoVerdict::Busy);
+                }
                 Err(TryCheckError::Failed(fault)) => {
                     self.fault(&fault);
                     return Err(NoVerdict::Failed);
                 }
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    if self.was_slow.load(Ordering::Relaxed) {
+                        self.note_answered();
+                    }
+                    return Ok(answer);
+                }
             }
         }
     }
@@ -493,7 +501,13 @@ impl LiveList {
             self.take_out(kind);
         }
         generation.retire();
-        self.mend(kind);
+        self.mend_after(kind, |recovery| {
+            let pause = recovery.lied();
+            warn!(
+                tenant = %self.list().tenant(), list = %self.name(), seconds = pause.as_secs(),
+                "the plugin is put back after a pause, which doubles each time"
+            );
+        });
         self.report_fault(kind);
     }
 
@@ -538,8 +552,14 @@ impl LiveList {
 
     /// Rolls back to the previous plugin if the new one is still watched; otherwise starts recovery.
     fn mend(self: &Arc<Self>, kind: &'static str) {
+        self.mend_after(kind, |_| {});
+    }
+
+    /// Like [`mend`](Self::mend). Calls `prepare` before recovery starts.
+    fn mend_after(self: &Arc<Self>, kind: &'static str, prepare: impl FnOnce(&Recovery)) {
         let is_handled = self.faults.upgrade().is_some_and(|listener| listener.fault(self.name(), kind));
         if !is_handled {
+            prepare(&self.recovery);
             self.recover();
         }
     }

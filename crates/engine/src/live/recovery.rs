@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use portcullis_host::{Breaker, BreakerState, FillError, FilledFrom, Generation, at_low_priority};
-use tracing::{info, warn};
+use tokio::sync::Notify;
+use tracing::{debug, info, warn};
 
+use super::lies::Lies;
 use super::{LiveList, Phase};
 use crate::events::Event;
+use crate::reason;
 
 /// Earlier faults, and whether one is being recovered from.
 pub(super) struct Recovery {
@@ -18,7 +21,12 @@ pub(super) struct Recovery {
     breaker: Mutex<Breaker>,
     /// Held by one list of the tenant at a time whose plugin failed again.
     turns: Arc<tokio::sync::Mutex<()>>,
+    lies: Mutex<Lies>,
     recoveries: AtomicU64,
+    /// Why the last attempts failed, and how many of them for the same reason.
+    failures: Mutex<(String, u32)>,
+    /// Another plugin serves: a task that pauses has nothing to wait for.
+    replaced: Arc<Notify>,
 }
 
 /// How long a tenant's lists rest after an attempt that failed, in multiples of what it took. So a plugin that fails slowly has a
@@ -50,7 +58,10 @@ impl Recovery {
             under_way: AtomicBool::default(),
             breaker: Mutex::default(),
             turns,
+            lies: Mutex::default(),
             recoveries: AtomicU64::default(),
+            failures: Mutex::default(),
+            replaced: Arc::default(),
         }
     }
 
@@ -61,6 +72,32 @@ impl Recovery {
     /// Forgets earlier faults: another plugin serves.
     pub(super) fn reset(&self) {
         self.breaker().reset();
+        *self.lies.lock() = Lies::default();
+        *self.failures.lock() = Default::default();
+        self.replaced.notify_one();
+    }
+
+    /// Notes that the plugin gave wrong verdicts. Returns how long it stays out of service.
+    pub(super) fn lied(&self) -> Duration {
+        self.lies.lock().find(Instant::now())
+    }
+
+    fn has_recovered(&self, now: Instant) {
+        self.recoveries.fetch_add(1, Ordering::Relaxed);
+        self.breaker().serve(now);
+        self.lies.lock().serve(now);
+        *self.failures.lock() = Default::default();
+    }
+
+    /// Notes that an attempt failed. Returns whether that is worth a line in the log: a new reason is, and an old one as often as its
+    /// attempts have doubled.
+    fn has_failed(&self, why: &str) -> bool {
+        let mut failures = self.failures.lock();
+        if failures.0 != why {
+            *failures = (why.to_owned(), 0);
+        }
+        failures.1 = failures.1.saturating_add(1);
+        failures.1.is_power_of_two()
     }
 }
 
@@ -117,7 +154,7 @@ impl LiveList {
     /// Starts recovery of a list that has never served.
     pub(crate) fn fail_to_start(self: &Arc<Self>, error: &FillError) {
         warn!(
-            tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(),
+            tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(), error = reason::of_fill(error),
             "the plugin can't be filled: the tenant's policy answers until it has recovered"
         );
         self.leave_to_recovery();
@@ -172,8 +209,7 @@ impl LiveList {
             Ok(()) if self.is_detached() => {}
             Ok(()) => {
                 let took = start.elapsed();
-                self.recovery.recoveries.fetch_add(1, Ordering::Relaxed);
-                self.recovery.breaker().serve(Instant::now());
+                self.recovery.has_recovered(Instant::now());
                 info!(%tenant, list, took = micros(took), "the plugin has recovered");
                 self.context.events.emit(|| Event::Recovered {
                     tenant: tenant.clone(),
@@ -181,9 +217,13 @@ impl LiveList {
                     took,
                 });
             }
-            Err(error) => {
-                warn!(%tenant, list, kind = error.kind(), "the plugin can't be filled; trying again");
-                self.report_fault(error.kind());
+            Err(failed) => {
+                let (kind, error) = (failed.kind(), reason::of_fill(failed));
+                match self.recovery.has_failed(&error) {
+                    true => warn!(%tenant, list, kind, error, "the plugin can't be filled; trying again"),
+                    false => debug!(%tenant, list, kind, error, "the plugin still can't be filled"),
+                }
+                self.report_fault(kind);
             }
         }
         filled.is_ok()
@@ -200,7 +240,21 @@ async fn recover(list: Weak<LiveList>) {
         let Some(wait) = list.upgrade().map(|list| list.recovery.breaker().fault(Instant::now())) else {
             return;
         };
-        tokio::time::sleep(wait).await;
+        let mut left = wait;
+        loop {
+            let Some((pause, replaced)) = list.upgrade().map(|list| {
+                (list.recovery.lies.lock().pause(Instant::now()), Arc::clone(&list.recovery.replaced))
+            }) else {
+                return;
+            };
+            left = left.max(pause);
+            if left.is_zero() {
+                break;
+            }
+            // If it was cut short, or it lied meanwhile, a pause is left.
+            let _ = tokio::time::timeout(left, replaced.notified()).await;
+            left = Duration::ZERO;
+        }
         let turn = match list.upgrade() {
             Some(_) if wait.is_zero() => None,
             Some(list) => Some(Arc::clone(&list.recovery.turns)),

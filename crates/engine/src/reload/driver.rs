@@ -20,6 +20,7 @@ use crate::events::Event;
 use crate::live::LiveList;
 use crate::members::Members;
 use crate::outcome::Outcome;
+use crate::reason;
 use crate::setup::Setup;
 
 /// The generations that are to serve, one for each of the tenant's lists.
@@ -83,7 +84,14 @@ impl Reload {
                 Ok(()) => inner.machine.done(),
                 Err(why) => {
                     let why = Arc::new(why);
-                    warn!(tenant = %self.tenant, stage = stage.as_str(), "the reload failed: the previous plugin continues");
+                    let consequence = match inner.record.serving.missing {
+                        None => "the plugin before it stays",
+                        Some(_) => "there is none that serves, and the tenant's policy answers",
+                    };
+                    warn!(
+                        tenant = %self.tenant, stage = stage.as_str(), error = why.reason(),
+                        "the reload failed: {consequence}"
+                    );
                     if stage == Stage::RollingBack {
                         rollback_error = Some(why);
                     } else {
@@ -260,7 +268,10 @@ impl Reload {
                 for (swapped, _) in &lists[..n] {
                     let recipe = members.recipe(&serving, swapped.entry_count());
                     if let Err(error) = swapped.roll_back(recipe) {
-                        warn!(tenant = %self.tenant, list = swapped.name(), kind = error.kind(), "the list can't be rolled back: its plugin is filled again");
+                        warn!(
+                            tenant = %self.tenant, list = swapped.name(), kind = error.kind(), error = reason::of_fill(&error),
+                            "the list can't be rolled back: its plugin is filled again"
+                        );
                     }
                 }
                 return Err(on_list(list)(error));

@@ -275,6 +275,10 @@ impl Reload {
             inner.record.before = Some(inner.record.serving.clone());
             inner.refused = None;
         }
+        if !has_begun {
+            // What became of an earlier plugin says nothing about this one.
+            inner.record.last = None;
+        }
         inner.record.serving = serving;
         for ask in waiting {
             let tasks = inner.machine.request(ask);
@@ -312,7 +316,12 @@ impl Reload {
     /// A snapshot of the status.
     pub(crate) fn status(&self) -> ReloadStatus {
         let inner = self.inner();
-        let Record { serving, before, last, shadow } = inner.record.clone();
+        let Record { serving, before, mut last, shadow } = inner.record.clone();
+        let was_refused = last.as_ref().is_some_and(Attempt::is_of_a_file);
+        if was_refused && self.context.plugins.problem(&serving.version.name).is_none() {
+            // The file that serves was put back.
+            last = None;
+        }
         ReloadStatus {
             stage: inner.machine.stage(),
             queued: inner.machine.queued().is_some(),

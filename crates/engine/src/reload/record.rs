@@ -26,6 +26,13 @@ pub struct Attempt {
     pub stages: Vec<(Stage, Duration)>,
 }
 
+impl Attempt {
+    /// Whether a file was refused that can't be used.
+    pub(crate) fn is_of_a_file(&self) -> bool {
+        matches!(self.error.as_deref(), Some(ReloadError::NewFile(_)))
+    }
+}
+
 /// A shadow run in progress, or the last one.
 #[derive(Clone, Debug)]
 pub struct ShadowReport {

@@ -11,6 +11,7 @@ use super::Reload;
 use super::error::ReloadError;
 use super::record::ShadowReport;
 use super::request::{Reloaded, ShadowTerms};
+use crate::reason;
 
 /// How long a run waits for a check before it looks whether it is still wanted.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -65,7 +66,10 @@ impl Reload {
             let tally = match run.compare(PAUSE) {
                 Ok(tally) => tally.clone(),
                 Err(error) => {
-                    warn!(tenant = %self.tenant, kind = error.kind(), "the plugin failed in its shadow run");
+                    warn!(
+                        tenant = %self.tenant, kind = error.kind(), error = reason::of_fill(&error),
+                        "the plugin failed in its shadow run"
+                    );
                     return Some(Err(ReloadError::FailedInShadow(error)));
                 }
             };

@@ -1,6 +1,7 @@
 //! Tenants whose plugins are slow, lie, or don't start.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use portcullis_engine::{
     AnsweredBy, Event, Identity, NeedsDisk, OnFailure, PluginRef, Service, TenantError, TenantSpec,
@@ -21,7 +22,9 @@ async fn a_slow_plugin_answers_on_other_threads_and_exactly() {
     host.put_evil_into_the_folder();
     let list = host.put(acme().plugin(evil("slow-check"))).await;
     block(&list, 5).await;
+    assert!(!list.status().slow);
     make_slow(&list).await;
+    assert!(list.status().slow);
     assert_eq!(list.try_check(number(5), OUT), Err(NeedsDisk));
     for n in 1..9 {
         let checked = list.check(number(n), OUT).await.unwrap();
@@ -87,7 +90,10 @@ async fn a_slow_tenant_holds_up_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_begins_to_lie_goes_out_of_service() {
-    let host = Host::with(|builder| builder.proof_share(1.0)).await;
+    let times = Arc::<Mutex<Vec<(Event, Instant)>>>::default();
+    let listener = Arc::clone(&times);
+    let timed = move |event| listener.lock().unwrap().push((event, Instant::now()));
+    let host = Host::with(|builder| builder.proof_share(1.0).on_event(timed)).await;
     host.put_evil_into_the_folder();
     let list = host.put(acme().plugin(evil("lie-later")).on_failure(OnFailure::Ledger)).await;
     block_many(&list, 100).await;
@@ -95,13 +101,38 @@ async fn a_plugin_that_begins_to_lie_goes_out_of_service() {
     for _ in 0..2 {
         let seen = list.status().health.recoveries;
         until_async(|| async {
-            let _ = list.check(number(1), OUT).await.unwrap();
+            list.check(number(1), OUT).await.unwrap();
             list.status().health.recoveries > seen
         })
         .await;
     }
-    let is_forgotten = |event: &Event| matches!(event, Event::Fault { kind: "forgotten", .. });
-    assert!(host.saw(is_forgotten));
+    let times = times.lock().unwrap();
+    let at =
+        |is_it: fn(&Event) -> bool| times.iter().filter(move |(event, _)| is_it(event)).map(|(_, at)| *at);
+    let found = at(|event| matches!(event, Event::Fault { kind: "forgotten", .. }));
+    let put_back = at(|event| matches!(event, Event::Recovered { .. }));
+    let pauses: Vec<Duration> = found.zip(put_back).map(|(found, back)| back - found).collect();
+    // The pause begins just before the fault is reported.
+    let at_least = [900, 1900].map(Duration::from_millis);
+    assert!(
+        pauses.len() == 2 && pauses.iter().zip(at_least).all(|(pause, least)| *pause >= least),
+        "{pauses:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_plugin_serves_at_once_although_the_one_that_lied_is_paused() {
+    let host = Host::with(|builder| builder.proof_share(1.0)).await;
+    host.put_evil_into_the_folder();
+    let list = host.put(acme().plugin(evil("lie-later")).on_failure(OnFailure::Ledger)).await;
+    block_many(&list, 100).await;
+    until_async(|| async {
+        list.check(number(1), OUT).await.unwrap();
+        list.status().service == Service::Out
+    })
+    .await;
+    host.engine.reload("acme", PluginRef::latest("exact")).await.unwrap();
+    assert_eq!(list.check(number(1), OUT).await.unwrap().answered_by, AnsweredBy::Plugin);
 }
 
 async fn until_async<F: Future<Output = bool>>(is_so: impl Fn() -> F) {

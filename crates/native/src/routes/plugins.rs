@@ -31,7 +31,7 @@ fn example_status() -> Value {
             "stages": [{ "stage": "preparing", "micros": 412 }, { "stage": "filling", "micros": 8211 }],
         },
         "lists": [{
-            "list": "support", "serving": true, "resting": false, "generation": 2, "replicas": 1, "memory_bytes": 1_245_184,
+            "list": "support", "serving": true, "slow": false, "resting": false, "generation": 2, "replicas": 1, "memory_bytes": 1_245_184,
             "breaker": "closed", "recoveries": 0,
         }],
     })
@@ -86,7 +86,10 @@ pub(super) fn all() -> Vec<Route> {
             Operation {
                 summary: "Upload a plugin or a new version of one",
                 description: "The component is validated and compiled, and then stored under this name in the plugin folder. Each \
-                tenant that uses the plugin, and is not pinned to a version, gets the new version while messages flow.",
+                tenant that uses the plugin, and is not pinned to a version, is offered the new version while messages flow. The \
+                response does not wait for that, and `tenants` counts tenants that may yet refuse the version: \
+                `GET /portcullis/v1/admin/tenants/{tenant}/plugin` tells the outcome. The body is declared as `application/wasm` or \
+                `application/octet-stream`.",
                 body: Some(Content::other("application/wasm", [])),
                 answers: vec![(
                     200,
