@@ -45,6 +45,8 @@ pub(crate) struct LiveList {
     checked: AtomicU8,
     /// Whether its plugin can't be loaded. Nothing is filled until another plugin is installed.
     withheld: AtomicBool,
+    /// Whether the ledger lacks changes of the list, as its saved state says. Nothing is filled from it.
+    behind: bool,
     accounted: Arc<Accounted>,
     /// Until when nobody waits for the plugin, because somebody waited in vain.
     congested: Mutex<Option<Instant>>,
@@ -128,6 +130,8 @@ const UNSEEN_BY_PROOF: u8 = 2;
 pub(crate) struct Parts {
     /// Whether the plugin can't be loaded, and the recipe's is a placeholder.
     pub(crate) withheld: bool,
+    /// Whether the ledger lacks changes of the list. It is out of service then for good.
+    pub(crate) behind: bool,
     /// Whether the list is opened although its plugin does not start.
     pub(crate) lenient: bool,
     pub(crate) list: List,
@@ -142,7 +146,7 @@ impl LiveList {
     ///
     /// Starts the plugin, to find options that the plugin refuses. Returns why it does not start, if the parts are lenient.
     pub(crate) fn open(parts: Parts) -> Result<(Self, Option<CallError>), CallError> {
-        let Parts { withheld, lenient, list, state, recipe, faults, context } = parts;
+        let Parts { withheld, behind, lenient, list, state, recipe, faults, context } = parts;
         let started = match withheld {
             true => None,
             false => Some(Generation::empty(recipe.clone())),
@@ -165,6 +169,7 @@ impl LiveList {
             phase: AtomicU8::new(Phase::Failed as u8),
             checked: AtomicU8::new(0),
             withheld: AtomicBool::new(withheld),
+            behind,
             accounted: Arc::default(),
             congested: Mutex::default(),
             restoring: Mutex::new(()),
@@ -181,6 +186,12 @@ impl LiveList {
     /// Whether the plugin can't be loaded. Another one has to be installed.
     pub(crate) fn is_withheld(&self) -> bool {
         self.withheld.load(Ordering::Acquire)
+    }
+
+    /// Whether the ledger lacks changes of the list. Neither a plugin nor the ledger can answer for it.
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind
     }
 
     /// The ledger's list.
@@ -459,9 +470,9 @@ impl LiveList {
         self.saving.wait();
     }
 
-    /// Under the lock of `slot`: the plugin answers from now on, unless the list was detached.
+    /// Under the lock of `slot`: the plugin answers from now on, unless the list was detached, or the ledger lacks changes of it.
     fn put_in_service(self: &Arc<Self>) {
-        if !self.enter(Phase::Serving) {
+        if self.behind || !self.enter(Phase::Serving) {
             self.generation().retire();
             return;
         }
