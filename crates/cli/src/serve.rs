@@ -18,8 +18,8 @@ pub struct Options {
     #[arg(long, short, value_name = "FILE", default_value = "portcullis.toml")]
     pub config: PathBuf,
 
-    /// Begin with an empty ledger, in which nobody is blocked, although a key file, saved states, a
-    /// witness or a log say that there was one
+    /// Begin with an empty ledger, in which nobody is blocked, although a key, saved states, a witness
+    /// or a log say that there was one
     ///
     /// For one start: if there is a ledger, the start is refused.
     #[arg(long)]

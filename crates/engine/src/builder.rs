@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_host::{ArtefactCache, Compiler, ErrorChain};
-use portcullis_ledger::{Finding, Ledger, MasterKey, Opening, StorageUrl, Verified};
+use portcullis_ledger::{Accepted, Finding, Ledger, ListState, MasterKey, Opening, StorageUrl, Verified};
 use portcullis_plugin_store::PluginStore;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -49,6 +49,7 @@ pub struct Builder {
     proof_share: Option<f64>,
     new_ledger: bool,
     restored: bool,
+    expected: Option<String>,
     events: Events,
 }
 
@@ -73,7 +74,8 @@ impl Builder {
         self
     }
 
-    /// Sets the master key itself. Takes precedence over [`master_key_file`](Self::master_key_file).
+    /// Sets the master key itself. Takes precedence over [`master_key_file`](Self::master_key_file). By itself it does not say that
+    /// there was a ledger: see [`expect_ledger`](Self::expect_ledger).
     pub fn master_key(mut self, key: MasterKey) -> Self {
         self.key = Some(key);
         self
@@ -144,6 +146,16 @@ impl Builder {
         self
     }
 
+    /// Says that there should be a ledger, and why: `because` is the subject of "says that there was one". A missing ledger is
+    /// an error then, unless [`new_ledger`](Self::new_ledger) is set.
+    ///
+    /// A key file says so by itself. A key that is [set](Self::master_key) does not: call this if your program has a way to ask for a
+    /// new ledger.
+    pub fn expect_ledger(mut self, because: impl Into<String>) -> Self {
+        self.expected = Some(because.into());
+        self
+    }
+
     /// Accepts a ledger that was restored from a backup, and so lacks what was written since. For one start: it is an error if
     /// nothing is amiss with the ledger.
     pub fn restored(mut self, restored: bool) -> Self {
@@ -192,6 +204,9 @@ impl Builder {
         if has_files(&dir) {
             opening = opening.evidence(&dir);
         }
+        if let Some(because) = self.expected {
+            opening = opening.expected(because);
+        }
         let (key, made) = match (self.key, &self.key_file) {
             (Some(key), _) => (key, None),
             (None, Some(file)) => {
@@ -204,12 +219,19 @@ impl Builder {
             (None, None) => return Err(OpenError::NoMasterKey),
         };
         let cache_key = key.derive("compiled plugins");
+        if self.restored {
+            // If the ledger can't be read, opening it says why.
+            let lists = Ledger::survey(&storage, &key).unwrap_or_default();
+            let states = States::at(dir.clone());
+            opening = opening.is_behind(lists.iter().any(|list| is_behind(list, &states)));
+        }
         let ledger = Ledger::open_as(&storage, key, &opening).inspect_err(|_| {
             // It opens nothing, and would say from now on that there was a ledger.
             if let Some(made) = made {
                 let _ = std::fs::remove_file(made);
             }
         })?;
+        report(&ledger, &storage, made.map(PathBuf::as_path));
         let compiled =
             self.compiled_dir.unwrap_or_else(|| beside(&storage, self.key_file.as_deref(), ".compiled"));
         let cache = ArtefactCache::open(compiled, *cache_key).on_problem(
@@ -259,6 +281,11 @@ impl Builder {
         let dir = self.states_dir.unwrap_or_else(|| beside(&storage, self.key_file.as_deref(), ".states"));
         let states = States::at(dir);
         for list in &verified.lists {
+            if is_behind(list, &states) {
+                let what = "the ledger lacks changes that the saved state has: it is an older copy; put the latest ledger back, or \
+                     start once with --restored";
+                verified.findings.push(Finding::of_list(&list.tenant, &list.scope, what));
+            }
             let Some(known) = list.state else { continue };
             if let Err(error) = states.of(&list.tenant, &list.scope, &list.keys).check(known) {
                 let what = format!("{error}; the list will be filled from the ledger instead");
@@ -293,6 +320,44 @@ fn existing_key(key: Option<MasterKey>, file: Option<&Path>) -> Result<MasterKey
         (Some(key), _) => Ok(key),
         (None, Some(file)) => Ok(MasterKey::from_env_or_file(None, file, false)?),
         (None, None) => Err(OpenError::NoMasterKey),
+    }
+}
+
+/// Whether the ledger lacks changes of a list that its saved state has.
+fn is_behind(list: &ListState, states: &States) -> bool {
+    states.of(&list.tenant, &list.scope, &list.keys).is_ahead_of(list.sequence, list.state)
+}
+
+/// Says loudly what was accepted of the ledger: a typo in its path, or an option that was set in haste, has to be noticed.
+fn report(ledger: &Ledger, storage: &StorageUrl, made_key: Option<&Path>) {
+    let path = match storage {
+        StorageUrl::Sqlite(path) => path.display().to_string(),
+        _ => String::new(),
+    };
+    match ledger.accepted() {
+        Accepted::New { despite } => {
+            let key = match made_key {
+                Some(file) => format!("a new master key was stored in {}", file.display()),
+                None => "its master key was provided".to_owned(),
+            };
+            let despite = despite.as_deref().map_or_else(String::new, |evidence| {
+                format!(", although {evidence} says that there was one, as --new-ledger accepts")
+            });
+            warn!(
+                ledger = path,
+                "a new, empty ledger was created, in which nobody is blocked{despite}; {key}"
+            );
+        }
+        Accepted::Restored { because, missing } => {
+            let missing = missing.map_or("unknown".to_owned(), |missing| missing.to_string());
+            warn!(
+                ledger = path,
+                missing_commits = missing,
+                "the ledger is accepted as restored from a backup, as --restored says, although {because}: people who opted out \
+                 since are not blocked"
+            );
+        }
+        _ => {}
     }
 }
 

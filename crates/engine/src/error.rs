@@ -89,7 +89,7 @@ pub enum TenantError {
     /// The ledger lacks changes of a list that were made before the list's state was saved: it is an older copy.
     #[error(
         "the ledger lacks changes of list {list} that its saved state has: an older copy was put in its place; put the latest ledger \
-         back, or, if it was restored from a backup, start once with --restored, or remove the folder of saved states"
+         back, or, if it was restored from a backup, start once with --restored"
     )]
     Behind {
         /// The list.

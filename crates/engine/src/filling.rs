@@ -17,7 +17,7 @@ use crate::tenant::Opened;
 
 /// How long a start waits for plugins that take no entries: while a long list is filled, the plugin takes some every few
 /// milliseconds.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// How much time a tenant's plugin may lose by failing until the tenant's other lists are left to recovery.
@@ -116,8 +116,14 @@ impl Filling {
     fn wait(&self) {
         let mut seen: Vec<_> = self.tenants.iter().map(|tenant| (tenant.reads(), Instant::now())).collect();
         let mut done = self.done.lock();
+        let mut next_look = Instant::now() + LOOK;
         while *done < self.tenants.len() {
-            self.one_done.wait_for(&mut done, LOOK);
+            let is_early = !self.one_done.wait_until(&mut done, next_look).timed_out();
+            // There may be ten thousand tenants, each of which wakes this.
+            if is_early && Instant::now() < next_look {
+                continue;
+            }
+            next_look = Instant::now() + LOOK;
             let begun = self.next.load(Ordering::Relaxed);
             let now = Instant::now();
             let mut is_any_awaited = false;
@@ -210,7 +216,7 @@ impl Unfilled {
     }
 
     fn fill_one(&self, list: &Arc<LiveList>, context: &Context) -> Result<(), FillError> {
-        if list.is_withheld() {
+        if list.is_withheld() || list.is_behind() {
             // There is nothing to fill it with.
             return Ok(());
         }

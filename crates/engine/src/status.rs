@@ -58,14 +58,19 @@ pub enum Stored {
     InOrder,
     /// Its entries are not as they were written. The plugin can't be filled from them.
     Damaged,
+    /// The ledger is an older copy, as the list's saved state says: it lacks changes. The list is out of service, and the policy
+    /// [`OnFailure::Ledger`](crate::OnFailure) blocks everybody.
+    Behind,
     /// The ledger's file was removed or replaced while it was open: nothing can be written.
     Lost,
 }
 
 impl Stored {
-    fn of(list: &ListReader) -> Self {
+    fn of(live: &LiveList) -> Self {
+        let list = live.list();
         match list.trouble() {
             Some(LedgerError::Replaced { .. }) => Stored::Lost,
+            _ if live.is_behind() => Stored::Behind,
             _ if list.is_damaged() => Stored::Damaged,
             _ => Stored::InOrder,
         }
@@ -120,7 +125,7 @@ impl ListStatus {
             instances: generation.left(),
             memory_bytes: generation.memory_bytes(),
             health: list.health(),
-            stored: Stored::of(list.list()),
+            stored: Stored::of(list),
             entries: ListReader::clone(list.list()),
         }
     }

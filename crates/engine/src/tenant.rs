@@ -10,7 +10,7 @@ use portcullis_host::{ErrorChain, FilledFrom, Generation, MemoryAccount};
 use portcullis_ledger::{LedgerError, Link, Linked, List as LedgerList, Scope, Seq, TenantId, TenantKeys};
 use portcullis_plugin_store::PluginStoreError;
 use tokio::sync::watch;
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::context::Context;
 use crate::error::WriteError;
@@ -227,11 +227,20 @@ impl Opened {
             }
             let list = context.ledger.list(&spec.id, scope)?;
             let state = context.states.of(list.tenant(), list.scope(), list.keys());
-            // A state is saved after its changes.
-            if state.sequence().is_some_and(|saved| saved > list.sequence().map_or(u64::MAX, Seq::get)) {
-                return Err(TenantError::Behind { list: LiveList::name_of(list.scope()).to_owned() });
+            let sequence = list.sequence().map_or(u64::MAX, Seq::get);
+            let behind = state.is_ahead_of(sequence, list.kept_state().unwrap_or_default());
+            if behind {
+                let error = TenantError::Behind { list: LiveList::name_of(list.scope()).to_owned() };
+                if !lenient {
+                    return Err(error);
+                }
+                error!(tenant = %spec.id, %error, "THE LEDGER IS AN OLDER COPY: the list is out of service");
+                if let Err(error) = state.mark_ahead() {
+                    warn!(tenant = %spec.id, error = %ErrorChain(&error), "a later start may not notice that the ledger is an older copy");
+                }
             }
             let parts = Parts {
+                behind,
                 withheld: setup.missing.is_some(),
                 unstarted: lenient,
                 state,

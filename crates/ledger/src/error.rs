@@ -60,13 +60,13 @@ pub enum LedgerError {
     /// There is no ledger, or an empty one, but something says that there was one. It may be lost: nothing was created.
     #[error(
         "there is no ledger in {path}, but {evidence} says that there was one: put the ledger back, or restore a backup; to begin \
-         with an empty one, in which nobody is blocked, start once with --new-ledger"
+         with an empty one, in which nobody is blocked, as for the first start with a key of your own, start once with --new-ledger"
     )]
     Lost {
         /// The path of the file.
         path: PathBuf,
-        /// The file or folder that says so.
-        evidence: PathBuf,
+        /// What says so: a file or folder, or what [`Opening::expected`](crate::Opening::expected) names.
+        evidence: String,
     },
     /// [`Opening::new_ledger`](crate::Opening::new_ledger) was set, but there is a ledger already.
     #[error(
@@ -94,6 +94,17 @@ pub enum LedgerError {
     )]
     WithoutLog {
         /// The path of the file.
+        path: PathBuf,
+    },
+    /// The log beside the ledger is not the ledger's own, or the ledger is older than it. SQLite would merge the two, which
+    /// damages both.
+    #[error(
+        "the log {path}-wal does not belong to the ledger {path}: one of the two was replaced; if the ledger was restored from a \
+         backup, move {path}-wal and {path}-shm away, which are of the ledger before, and start once with --restored; otherwise put \
+         the ledger back that the log belongs to"
+    )]
+    ForeignLog {
+        /// The path of the ledger.
         path: PathBuf,
     },
     /// The ledger is not the one that its witness was written for.
@@ -134,7 +145,10 @@ pub enum LedgerError {
         path: PathBuf,
     },
     /// The witness can't be read or written.
-    #[error("the witness {path} can't be read or written: later losses of the ledger may go unnoticed")]
+    #[error(
+        "the witness {path} can't be read or written, so a loss of the ledger might go unnoticed: free space on its disk, and let the \
+         gateway write the file and its folder"
+    )]
     Witness {
         /// The path of the witness.
         path: PathBuf,
@@ -148,7 +162,7 @@ pub enum LedgerError {
     #[error("the ledger's disk failed")]
     Io(#[source] Cause),
     /// The file has contents that no ledger writes.
-    #[error("the ledger's {what} is damaged")]
+    #[error("the ledger's {what} is damaged{}", advice(what))]
     Damaged {
         /// The damaged part.
         what: &'static str,
@@ -179,6 +193,14 @@ pub enum LedgerError {
     /// The writer thread has ended. Reopen the ledger.
     #[error("the ledger can no longer write: reopen it")]
     Closed,
+}
+
+/// What to do about damage that affects everything.
+fn advice(what: &str) -> &'static str {
+    match what {
+        "file" => ": restore a backup",
+        _ => "",
+    }
 }
 
 impl LedgerError {

@@ -9,11 +9,11 @@ use portcullis_keys::{MasterKey, Scope, TenantId, TenantKeys};
 
 use crate::error::LedgerError;
 use crate::list::List;
-use crate::opening::Opening;
+use crate::opening::{Accepted, Opening};
 use crate::sqlite::{self, Sqlite};
 use crate::storage_url::StorageUrl;
 use crate::store::{ExpiredIn, Stats, Store};
-use crate::verified::Verified;
+use crate::verified::{ListState, Verified};
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
 ///
@@ -21,6 +21,7 @@ use crate::verified::Verified;
 #[derive(Clone)]
 pub struct Ledger {
     store: Arc<dyn Store>,
+    accepted: Accepted,
 }
 
 impl Ledger {
@@ -44,11 +45,28 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::InUse`], [`LedgerError::WrongMasterKey`], [`LedgerError::NewerSchema`],
     /// [`LedgerError::NotALedger`], [`LedgerError::Open`]; [`LedgerError::Lost`], [`LedgerError::Stale`],
-    /// [`LedgerError::WithoutLog`], [`LedgerError::Another`] or [`LedgerError::WitnessDamaged`] if it is not, or may not
+    /// [`LedgerError::WithoutLog`], [`LedgerError::ForeignLog`], [`LedgerError::Another`] or [`LedgerError::WitnessDamaged`] if it is not, or may not
     /// be, the ledger that was there; [`LedgerError::Damaged`]; or an error of the storage.
     pub fn open_as(storage: &StorageUrl, master: MasterKey, opening: &Opening) -> Result<Self, LedgerError> {
         let StorageUrl::Sqlite(path) = storage;
-        Ok(Ledger { store: Arc::new(Sqlite::open(path, &master, opening)?) })
+        let store = Sqlite::open(path, &master, opening)?;
+        let accepted = store.accepted().clone();
+        Ok(Ledger { store: Arc::new(store), accepted })
+    }
+
+    /// What was accepted of its files when it was opened: that it is new, or restored.
+    pub fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
+    /// Reads which lists there are in a ledger that is not open, and changes nothing. Leaves out tenants whose keys can't be
+    /// decrypted.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify), and errors of the storage.
+    pub fn survey(storage: &StorageUrl, master: &MasterKey) -> Result<Vec<ListState>, LedgerError> {
+        let StorageUrl::Sqlite(path) = storage;
+        sqlite::survey(path, master)
     }
 
     /// Checks a ledger that is not open, and changes nothing: its files, SQLite's structures, all sums, and that

@@ -35,7 +35,7 @@ pub use hold::{Coverage, Hold, HoldKind, Holds, UnknownHold};
 pub use ledger::Ledger;
 pub use link::{Link, Linked};
 pub use list::{List, ListReader};
-pub use opening::Opening;
+pub use opening::{Accepted, Opening};
 pub use portcullis_keys::{
     KeyError, KeyOrigin, MasterKey, NameError, Scope, Seal, SealError, SenderId, TenantId, TenantKeys,
     UserId, UserIdError,

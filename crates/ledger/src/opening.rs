@@ -9,8 +9,30 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default)]
 pub struct Opening {
     pub(crate) evidence: Vec<PathBuf>,
+    pub(crate) expected: Option<String>,
     pub(crate) new: bool,
     pub(crate) restored: bool,
+    pub(crate) is_behind: bool,
+}
+
+/// What was accepted of a ledger when it was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Accepted {
+    /// Nothing: it is the ledger that was there, as far as it was written.
+    Nothing,
+    /// A new, empty ledger was created.
+    New {
+        /// What says that there was one, if anything does. [`Opening::new_ledger`] was set then.
+        despite: Option<String>,
+    },
+    /// The ledger is, or may be, older than the one that was there. [`Opening::restored`] was set.
+    Restored {
+        /// Why it is taken to be older.
+        because: &'static str,
+        /// How many of the commits that were acknowledged are missing, if that is known.
+        missing: Option<u64>,
+    },
 }
 
 impl Opening {
@@ -20,6 +42,14 @@ impl Opening {
     #[must_use]
     pub fn evidence(mut self, path: impl Into<PathBuf>) -> Self {
         self.evidence.push(path.into());
+        self
+    }
+
+    /// Says that there should be a ledger, and why: `because` is the subject of "says that there was one". For what is not a file,
+    /// such as a key that somebody provides.
+    #[must_use]
+    pub fn expected(mut self, because: impl Into<String>) -> Self {
+        self.expected = Some(because.into());
         self
     }
 
@@ -37,6 +67,14 @@ impl Opening {
     #[must_use]
     pub fn restored(mut self, restored: bool) -> Self {
         self.restored = restored;
+        self
+    }
+
+    /// Says that the ledger is older than something else that was written after it, such as a saved state: it is amiss then,
+    /// whatever its witness says, and may be accepted by [`restored`](Self::restored).
+    #[must_use]
+    pub fn is_behind(mut self, behind: bool) -> Self {
+        self.is_behind = behind;
         self
     }
 }

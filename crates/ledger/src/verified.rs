@@ -28,6 +28,8 @@ pub struct ListState {
     pub keys: TenantKeys,
     /// The id of its saved state.
     pub state: Option<[u8; 16]>,
+    /// The sequence number of its latest change.
+    pub sequence: u64,
 }
 
 /// Something that is damaged. Contains no number and no text of an entry.

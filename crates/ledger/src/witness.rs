@@ -9,8 +9,11 @@
 //! older. People can read them:
 //!
 //! ```text
-//! portcullis witness 1 ledger=5f…c3 commit=00000000000000004711 check=2d…9b
+//! portcullis witness 2 ledger=5f…c3 commit=00000000000000004711 log=0000000042 check=2d…9b
 //! ```
+//!
+//! `log` is how many of the latest commits may stand in the log alone: the file has all commits before them. By that a log is
+//! noticed that is not the file's own. Version 1 did not say it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -25,7 +28,11 @@ use crate::files::sync_folder_of;
 
 const LINE: usize = 128;
 const LINES: u64 = 2;
-const MAGIC: &str = "portcullis witness 1 ledger=";
+const MAGIC: &str = "portcullis witness 2 ledger=";
+/// How a line begins that does not say how much stands in the log.
+const WITHOUT_LOG: &str = "portcullis witness 1 ledger=";
+/// The most commits in the log that a line can tell.
+const MOST_IN_LOG: u64 = 9_999_999_999;
 /// Digits of the check sum: a line is damaged by chance, not by an attacker, who could as well remove the file.
 const CHECK: usize = 16;
 
@@ -38,6 +45,8 @@ pub(crate) struct Statement {
     pub(crate) ledger: LedgerId,
     /// The number of the latest commit that may have been acknowledged.
     pub(crate) commit: u64,
+    /// The number of a commit that the file had before its log began, if that is known.
+    pub(crate) base: Option<u64>,
 }
 
 /// What is at the path of a witness.
@@ -61,7 +70,12 @@ pub(crate) struct Witness {
 impl Statement {
     fn line(self) -> [u8; LINE] {
         let id = u128::from_be_bytes(self.ledger);
-        let said = format!("{MAGIC}{id:032x} commit={:020} check=", self.commit);
+        let in_log =
+            self.base.map(|base| self.commit.saturating_sub(base)).filter(|count| *count <= MOST_IN_LOG);
+        let said = match in_log {
+            Some(count) => format!("{MAGIC}{id:032x} commit={:020} log={count:010} check=", self.commit),
+            None => format!("{WITHOUT_LOG}{id:032x} commit={:020} check=", self.commit),
+        };
         let mut line = [b' '; LINE];
         let text =
             said.as_bytes().iter().chain(check(said.as_bytes()).as_bytes()).copied().collect::<Vec<u8>>();
@@ -73,10 +87,14 @@ impl Statement {
     /// `None` if [`line`](Self::line) did not write this.
     fn read(line: &[u8]) -> Option<Self> {
         let text = str::from_utf8(line).ok()?;
-        let (id, rest) = text.strip_prefix(MAGIC)?.split_once(" commit=")?;
-        let (commit, _) = rest.split_once(' ')?;
+        let said = text.strip_prefix(MAGIC).or_else(|| text.strip_prefix(WITHOUT_LOG))?;
+        let (id, rest) = said.split_once(" commit=")?;
+        let (commit, rest) = rest.split_once(' ')?;
+        let commit: u64 = commit.parse().ok()?;
+        let in_log = rest.strip_prefix("log=").and_then(|rest| rest.split_once(' ')?.0.parse::<u64>().ok());
         let ledger = u128::from_str_radix(id, 16).ok()?.to_be_bytes();
-        let found = Statement { ledger, commit: commit.parse().ok()? };
+        let base = in_log.and_then(|count| commit.checked_sub(count));
+        let found = Statement { ledger, commit, base };
         (found.line() == line).then_some(found)
     }
 }
@@ -125,9 +143,22 @@ impl Witness {
         })
     }
 
-    /// Writes that the ledger has this commit, without flushing it. Only one thread calls this.
-    pub(crate) fn write(&self, commit: u64) -> io::Result<()> {
-        let line = Statement { ledger: self.ledger, commit }.line();
+    /// Puts back what was at the path before [`create`](Self::create). Best effort, after an error.
+    pub(crate) fn put_back(path: &Path, before: Option<&[u8]>) {
+        let _ = std::fs::remove_file(beside(path, ".tmp"));
+        if std::fs::read(path).ok().as_deref() == before {
+            return;
+        }
+        let _ = match before {
+            Some(bytes) => std::fs::write(path, bytes),
+            None => std::fs::remove_file(path),
+        };
+    }
+
+    /// Writes that the ledger has this commit, and that its file had the commit `base` before its log began, without flushing it.
+    /// Only one thread calls this.
+    pub(crate) fn write(&self, commit: u64, base: Option<u64>) -> io::Result<()> {
+        let line = Statement { ledger: self.ledger, commit, base }.line();
         self.file.write_all_at(&line, commit % LINES * LINE as u64)?;
         self.written.store(commit, Ordering::Release);
         Ok(())
@@ -149,7 +180,7 @@ mod tests {
     use super::*;
 
     fn said(commit: u64) -> Statement {
-        Statement { ledger: [7; 16], commit }
+        Statement { ledger: [7; 16], commit, base: Some(40) }
     }
 
     #[test]
@@ -159,13 +190,24 @@ mod tests {
         assert_eq!(Witness::read(&path).unwrap(), Found::Nothing);
         let witness = Witness::create(&path, said(41)).unwrap();
         for commit in [42, 43, 99, 100] {
-            witness.write(commit).unwrap();
+            witness.write(commit, Some(40)).unwrap();
             assert_eq!(Witness::read(&path).unwrap(), Found::Witness(said(commit)));
         }
         witness.flush().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2);
-        assert!(text.lines().all(|line| line.starts_with("portcullis witness 1 ledger=0707")), "{text}");
+        assert!(text.lines().all(|line| line.starts_with("portcullis witness 2 ledger=0707")), "{text}");
+    }
+
+    #[test]
+    fn a_witness_need_not_know_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db.witness");
+        let said = Statement { base: None, ..said(41) };
+        Witness::create(&path, said).unwrap();
+        assert_eq!(Witness::read(&path).unwrap(), Found::Witness(said));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("portcullis witness 1 ledger=0707"), "{text}");
     }
 
     #[test]
@@ -173,7 +215,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.db.witness");
         let witness = Witness::create(&path, said(41)).unwrap();
-        witness.write(42).unwrap();
+        witness.write(42, Some(40)).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for at in 0..whole.len() {
             let mut flipped = whole.clone();

@@ -68,6 +68,9 @@ fn problem(stored: Stored) -> Option<&'static str> {
         Stored::Damaged => Some(
             "entries of the list are damaged in the ledger, so the policy for failures answers: tell the operator to run `portcullis verify`",
         ),
+        Stored::Behind => Some(
+            "the ledger is an older copy, so the list is out of service: tell the operator to put the latest one back, or to start with --restored",
+        ),
         Stored::Lost => Some(
             "the ledger's file was removed or replaced, so nothing can be written: tell the operator to put it back and restart the gateway",
         ),

@@ -138,7 +138,7 @@ impl List {
                     Ok(verdict) => verdict,
                     Err(NoVerdict::Failed) => {
                         answered_by = AnsweredBy::Policy;
-                        policy_verdict(self.on_failure()).ok_or(Obstacle::Disk)?
+                        self.policy_verdict(list).ok_or(Obstacle::Disk)?
                     }
                     Err(obstacle) => return Err(obstacle.into()),
                 };
@@ -233,6 +233,9 @@ impl List {
         if let Some(verdict) = policy_verdict(self.on_failure()) {
             return Ok((vec![verdict == Verdict::Block; identities.len()], AnsweredBy::Policy));
         }
+        if self.is_closed() {
+            return Ok((vec![true; identities.len()], AnsweredBy::Policy));
+        }
         let list = self.clone();
         let read = move || -> Result<Vec<bool>, CheckError> {
             let people = list.people(&identities)?;
@@ -259,6 +262,9 @@ impl List {
         let Some(person) = self.person(identity)? else {
             if let Some(error) = self.not_served() {
                 return Err(error.into());
+            }
+            if self.is_closed() {
+                return Ok(Checked { blocked_by: Some(self.kind()), answered_by: AnsweredBy::Policy });
             }
             // This user id was never named, so it is on no list.
             return Ok(Checked { blocked_by: None, answered_by: AnsweredBy::Ledger });
@@ -326,6 +332,13 @@ impl List {
         identities: &[Identity],
         direction: Direction,
     ) -> Result<CheckedMany, CheckError> {
+        if self.is_closed() {
+            let blocked = vec![true; identities.len()];
+            return match self.not_served() {
+                Some(error) => Err(error.into()),
+                None => Ok(CheckedMany { blocked, answered_by: AnsweredBy::Policy }),
+            };
+        }
         let people = self.people(identities)?;
         let mut blocked = vec![false; identities.len()];
         let mut answered_by = AnsweredBy::Plugin;
@@ -361,6 +374,19 @@ impl List {
         self.tenant.members.load().as_ref().map_or(OnFailure::Closed, |members| members.spec.on_failure)
     }
 
+    /// The verdict of the failure policy for a list; `None` if it asks the ledger.
+    #[cold]
+    fn policy_verdict(&self, list: &LiveList) -> Option<Verdict> {
+        // The ledger would answer as if nobody had opted out since the copy was made.
+        policy_verdict(self.on_failure()).or_else(|| list.is_behind().then_some(Verdict::Block))
+    }
+
+    /// Whether everybody is blocked, because the ledger lacks changes of a list that is consulted. Not if the tenant's policy is to
+    /// let messages pass.
+    fn is_closed(&self) -> bool {
+        self.consulted().any(|(_, list)| list.is_behind()) && self.on_failure() != OnFailure::Open
+    }
+
     fn verdicts(
         &self,
         list: &Arc<LiveList>,
@@ -373,7 +399,7 @@ impl List {
             Err(NoVerdict::Detached) => return Err(self.not_served().unwrap_or(NotServed::Closed).into()),
             Err(NoVerdict::Failed | NoVerdict::Evicted | NoVerdict::Busy) => {}
         }
-        if let Some(verdict) = policy_verdict(self.on_failure()) {
+        if let Some(verdict) = self.policy_verdict(list) {
             return Ok((vec![verdict; subjects.len()], AnsweredBy::Policy));
         }
         Ok((recorded(list, subjects, direction)?, AnsweredBy::Ledger))

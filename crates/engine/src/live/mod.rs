@@ -47,6 +47,8 @@ pub(crate) struct LiveList {
     checked: AtomicU8,
     /// Whether its plugin can't be loaded. Nothing is filled until another plugin is installed.
     withheld: AtomicBool,
+    /// Whether the ledger lacks changes of the list, as its saved state says. Nothing is filled from it.
+    behind: bool,
     accounted: Arc<Accounted>,
     /// Whether the log said last that the plugin is slow.
     was_slow: AtomicBool,
@@ -134,6 +136,8 @@ pub(crate) struct Parts {
     pub(crate) withheld: bool,
     /// Whether the list is opened without starting its plugin.
     pub(crate) unstarted: bool,
+    /// Whether the ledger lacks changes of the list. It is out of service then for good.
+    pub(crate) behind: bool,
     pub(crate) list: List,
     pub(crate) state: StateFile,
     pub(crate) recipe: Recipe,
@@ -147,7 +151,7 @@ impl LiveList {
     ///
     /// Starts the plugin, to find options that the plugin refuses, unless it is withheld or to be left unstarted.
     pub(crate) fn open(parts: Parts) -> Result<Self, CallError> {
-        let Parts { withheld, unstarted, list, state, recipe, turns, faults, context } = parts;
+        let Parts { withheld, unstarted, behind, list, state, recipe, turns, faults, context } = parts;
         let generation = match withheld || unstarted {
             true => Generation::without_instances(recipe.clone()),
             false => Generation::empty(recipe.clone())?,
@@ -164,6 +168,7 @@ impl LiveList {
             phase: AtomicU8::new(Phase::Failed as u8),
             checked: AtomicU8::new(0),
             withheld: AtomicBool::new(withheld),
+            behind,
             accounted: Arc::default(),
             was_slow: AtomicBool::new(false),
             congested: Mutex::default(),
@@ -187,6 +192,12 @@ impl LiveList {
     /// Whether the plugin can't be loaded. Another one has to be installed.
     pub(crate) fn is_withheld(&self) -> bool {
         self.withheld.load(Ordering::Acquire)
+    }
+
+    /// Whether the ledger lacks changes of the list. Neither a plugin nor the ledger can answer for it.
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind
     }
 
     /// The ledger's list.
@@ -468,9 +479,9 @@ impl LiveList {
         self.saving.wait();
     }
 
-    /// Under the lock of `slot`: the plugin answers from now on, unless the list was detached.
+    /// Under the lock of `slot`: the plugin answers from now on, unless the list was detached, or the ledger lacks changes of it.
     fn put_in_service(self: &Arc<Self>) {
-        if !self.enter(Phase::Serving) {
+        if self.behind || !self.enter(Phase::Serving) {
             self.generation().retire();
             return;
         }

@@ -109,7 +109,7 @@ impl LiveList {
                 let slot = self.slot.lock();
                 (slot.recipe.clone(), slot.revision)
             };
-            if self.is_detached() {
+            if self.is_detached() || self.behind {
                 return Ok(());
             }
             if !self.is_serving() {
@@ -194,8 +194,8 @@ impl LiveList {
         match self.phase() {
             Phase::Serving => self.generation().is_whole(),
             Phase::Evicted | Phase::Detached => true,
-            // Nothing to try until there is a plugin.
-            Phase::Failed => self.is_withheld(),
+            // Nothing to try until there is a plugin, and a ledger.
+            Phase::Failed => self.is_withheld() || self.behind,
         }
     }
 

@@ -1,6 +1,8 @@
 //! The saved state of one list.
 
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use portcullis_host::{SourceError, StateHeader, StateParts, StateStore, StateWriter};
@@ -46,9 +48,26 @@ impl StateFile {
         Reader::open(self)?.filter(|reader| reader.id() == id).map(whole).transpose()
     }
 
-    /// The sequence number of the state; `None` if there is none, or it can't be used.
-    pub(crate) fn sequence(&self) -> Option<u64> {
-        Some(Reader::open(self).ok()??.header().ok()?.sequence)
+    /// Whether the state has changes that the ledger lacks, which is then an older copy. The ledger's list is at `sequence`, and
+    /// `known` is the id of the state that the ledger knows. Not so if there is no state, or it can't be used.
+    pub(crate) fn is_ahead_of(&self, sequence: u64, known: Option<[u8; 16]>) -> bool {
+        let Ok(Some(mut reader)) = Reader::open(self) else { return false };
+        let id = reader.id();
+        let Ok(header) = reader.header() else { return false };
+        // A state is saved after its changes.
+        header.sequence > sequence || (self.mark().exists() && known != Some(id))
+    }
+
+    /// Remembers that the state is [ahead](Self::is_ahead_of): the list may be written meanwhile, and reach the state's number with
+    /// other changes.
+    pub(crate) fn mark_ahead(&self) -> Result<(), StateError> {
+        let mark = self.mark();
+        let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&mark);
+        made.and_then(|_| super::sync_folder_of(&mark)).map_err(StateError::disk("create the mark", &mark))
+    }
+
+    fn mark(&self) -> PathBuf {
+        self.path.with_extension("ahead")
     }
 
     /// Reads all of the state, if its file has this id.

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use portcullis_engine::ledger::LedgerError;
+use portcullis_engine::ledger::{LedgerError, MasterKey, UserId};
 use portcullis_engine::{
-    AnsweredBy, Change, Engine, Error, Identity, List, OnFailure, OpenError, Service, TenantError, TenantSpec,
+    AnsweredBy, Change, Engine, Error, Identity, List, OnFailure, OpenError, PluginRef, Service, Stored,
+    TenantError, TenantSpec,
 };
 use tempfile::TempDir;
 
@@ -157,9 +158,55 @@ async fn an_older_ledger_is_known_by_the_saved_states_even_without_a_witness() {
     let refused = engine.put_tenant(spec.clone()).await.unwrap_err();
     assert!(matches!(refused, Error::Tenant(TenantError::Behind { .. })), "{refused}");
     close(engine, &dir).await;
-    fs::remove_dir_all(dir.path().join("ledger.db.states")).unwrap();
-    let engine = builder(&dir).open().await.unwrap();
+    let verified = builder(&dir);
+    let verified = tokio::task::spawn_blocking(move || verified.blocking_verify().unwrap()).await.unwrap();
+    let found: Vec<_> = verified.findings.iter().map(ToString::to_string).collect();
+    assert!(found.len() == 1 && found[0].contains("older copy"), "{found:?}");
+
+    // A host that starts many tenants serves all other lists.
+    let lenient = spec.clone().on_failure(OnFailure::Ledger).starts_regardless(true);
+    for _ in 0..2 {
+        let engine = builder(&dir).open().await.unwrap();
+        engine.put_tenant(lenient.clone()).await.unwrap();
+        let list = engine.sender_list("acme", "support").unwrap();
+        let status = list.status();
+        assert_eq!((status.service, status.stored), (Service::Out, Stored::Behind));
+        let everybody =
+            [Identity::from(number(1)), number(9 * MANY).into(), "nobody".parse::<UserId>().unwrap().into()];
+        for identity in &everybody {
+            let checked = list.check(identity.clone(), OUT).await.unwrap();
+            assert!(checked.is_blocked() && checked.answered_by == AnsweredBy::Policy);
+        }
+        let checked = list.check_many(everybody.to_vec(), OUT).await.unwrap();
+        assert_eq!((checked.blocked, checked.answered_by), (vec![true; 3], AnsweredBy::Policy));
+        let wide = engine.tenant_list("acme").unwrap();
+        assert!(!is_blocked(&wide, 1).await);
+        // Even if the ledger gets as far as the state, with other changes.
+        list.write(&actor(), (5 * MANY..8 * MANY).map(|n| Change::block(number(n)))).await.unwrap();
+        engine.reload("acme", PluginRef::latest("exact")).await.unwrap();
+        assert_eq!(list.status().service, Service::Out);
+        drop((list, wide));
+        close(engine, &dir).await;
+    }
+    let engine = builder(&dir).restored(true).open().await.unwrap();
     engine.put_tenant(spec).await.unwrap();
+    assert!(is_blocked(&engine.sender_list("acme", "support").unwrap(), 1).await);
+    close(engine, &dir).await;
+    let error = open_error(builder(&dir).restored(true).open().await);
+    assert!(matches!(error, LedgerError::NotRestored { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_says_that_there_was_a_ledger_if_its_provider_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let provided = || builder(&dir).master_key(MasterKey::from_bytes([7; 32]));
+    let error = open_error(provided().expect_ledger("the operator's key").open().await);
+    assert!(error.to_string().contains("the operator's key says that there was one"), "{error}");
+    assert!(error.to_string().contains("--new-ledger"), "{error}");
+    let engine = provided().expect_ledger("the operator's key").new_ledger(true).open().await.unwrap();
+    close(engine, &dir).await;
+    let engine = provided().expect_ledger("the operator's key").open().await.unwrap();
+    close(engine, &dir).await;
 }
 
 /// The outcome of many starts.

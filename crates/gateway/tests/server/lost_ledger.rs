@@ -55,6 +55,7 @@ fn a_lost_ledger_is_refused_until_a_new_one_is_asked_for() {
         let said = refused_start(gateway.folder(), &config());
         assert!(said.contains("portcullis.key says that there was one"), "{said}");
         gateway.run_again_with(&["--new-ledger"]);
+        assert!(gateway.logged("a new, empty ledger was created"));
         assert_eq!(gateway.verdict(BLOCKED), "allow");
         gateway.block(FREE);
         gateway.stop();
@@ -76,10 +77,70 @@ fn a_copy_made_while_it_ran_is_refused_until_it_is_said_to_be_a_backup() {
     let said = refused_start(gateway.folder(), &config());
     assert!(said.contains("older copy") && said.contains("--restored"), "{said}");
     gateway.run_again_with(&["--restored"]);
+    assert!(gateway.logged("accepted as restored") && gateway.logged("missing_commits"));
     assert_eq!(gateway.verdict(BLOCKED), "allow", "what the operator accepted");
     gateway.stop();
     let said = refused_start_with(gateway.folder(), &config(), &["--restored"]);
     assert!(said.contains("without --restored"), "{said}");
+}
+
+#[test]
+fn a_start_that_can_not_write_the_witness_changes_nothing() {
+    let mut gateway = stopped();
+    // Nothing can be written there, whoever tries.
+    let in_the_way = gateway.folder().join("portcullis.db.witness.tmp");
+    fs::create_dir(&in_the_way).unwrap();
+    let said = refused_start(gateway.folder(), &config());
+    assert!(said.contains("portcullis.db.witness can't be") && said.contains("free space"), "{said}");
+    fs::remove_dir(in_the_way).unwrap();
+    gateway.run_again_with(&[]);
+    assert_eq!(gateway.verdict(BLOCKED), "block");
+}
+
+#[test]
+fn a_key_in_the_environment_says_that_there_was_a_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("portcullis.toml"), config()).unwrap();
+    let refused = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["serve", "--config", "portcullis.toml"])
+        .current_dir(folder.path())
+        .env("PORTCULLIS_MASTER_KEY", "5f".repeat(32))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("PORTCULLIS_MASTER_KEY says that there was one"), "{said}");
+    assert!(
+        said.contains("the first start with a key of your own") && said.contains("--new-ledger"),
+        "{said}"
+    );
+    assert!(!folder.path().join("portcullis.db").exists());
+}
+
+#[test]
+fn a_backup_is_not_merged_with_the_log_of_the_ledger_before() {
+    let mut gateway = stopped();
+    let (file, backup) = (gateway.folder().join("portcullis.db"), gateway.folder().join("backup.db"));
+    fs::copy(&file, &backup).unwrap();
+    for number in [FREE, "+46732003366"] {
+        gateway.run_again_with(&[]);
+        gateway.block(number);
+        match number {
+            FREE => gateway.stop(),
+            _ => gateway.kill(),
+        }
+    }
+    fs::copy(&backup, &file).unwrap();
+    for options in [&[][..], &["--restored"]] {
+        let said = refused_start_with(gateway.folder(), &config(), options);
+        assert!(said.contains("does not belong to the ledger"), "{said}");
+    }
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(gateway.folder().join(format!("portcullis.db{suffix}")));
+    }
+    gateway.run_again_with(&["--restored"]);
+    assert_eq!(gateway.verdict(BLOCKED), "block");
+    assert_eq!(gateway.verdict(FREE), "allow");
 }
 
 #[test]

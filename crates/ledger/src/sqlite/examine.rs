@@ -14,7 +14,7 @@ use super::schema::{self, Contents};
 use super::sums::{Sums, is_catalogue_whole};
 use crate::error::{Altered, LedgerError};
 use crate::files::beside;
-use crate::opening::Opening;
+use crate::opening::{Accepted, Opening};
 use crate::witness::{Found, LedgerId, Statement, Witness};
 
 /// What a ledger says about itself.
@@ -37,8 +37,9 @@ impl Description {
         Ok(Description { id, commit: unsigned(stamp)?, is_open })
     }
 
-    pub(super) fn statement(self) -> Statement {
-        Statement { ledger: self.id, commit: self.commit }
+    /// What the witness says of it, if its file had the commit `base` before its log began.
+    pub(super) fn statement(self, base: Option<u64>) -> Statement {
+        Statement { ledger: self.id, commit: self.commit, base }
     }
 }
 
@@ -59,47 +60,72 @@ impl<'a> Files<'a> {
         connect(self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)
     }
 
+    /// Takes back that a ledger was created, which was then not opened: under a key that is not kept, nobody could open it. Best
+    /// effort, after an error.
+    pub(super) fn empty(&self, removes: bool) {
+        let _ = match removes {
+            true => fs::remove_file(self.path),
+            false => fs::write(self.path, ""),
+        };
+        let _ = fs::remove_file(&self.log);
+        let _ = fs::remove_file(beside(self.path, "-shm"));
+    }
+
     /// Checks whether the ledger may be opened, and what is in its file.
     pub(super) fn admit(
         &self,
         master: &Seal,
         sums: Sums,
         opening: &Opening,
-    ) -> Result<Contents, LedgerError> {
+    ) -> Result<(Contents, Accepted), LedgerError> {
         let failed = |source| LedgerError::Open { path: self.path.into(), source };
         let contents = match length(self.path).map_err(failed)? {
             0 => Contents::Empty,
-            _ => schema::check(&self.connect()?, self.path, master)?,
+            _ => {
+                self.check_log(sums)?;
+                schema::check(&self.connect()?, self.path, master)?
+            }
         };
-        match contents {
-            Contents::Empty => self.admit_new(opening)?,
+        let accepted = match contents {
+            Contents::Empty => Accepted::New { despite: self.admit_new(opening)? },
             Contents::Ledger if opening.new => return Err(LedgerError::NotNew { path: self.path.into() }),
-            Contents::Ledger => match (self.doubt()?, opening.restored) {
-                (None, false) | (Some(_), true) => check_catalogue(&self.connect()?, sums)?,
-                (Some(doubt), false) => return Err(doubt),
-                (None, true) => return Err(LedgerError::NotRestored { path: self.path.into() }),
-            },
-        }
-        Ok(contents)
+            Contents::Ledger => {
+                let accepted = match (self.doubt()?, opening.restored) {
+                    (None, false) => Accepted::Nothing,
+                    (Some(doubt), true) => restored(&doubt),
+                    (None, true) if opening.is_behind => {
+                        Accepted::Restored { because: "saved states are newer", missing: None }
+                    }
+                    (Some(doubt), false) => return Err(doubt),
+                    (None, true) => return Err(LedgerError::NotRestored { path: self.path.into() }),
+                };
+                check_catalogue(&self.connect()?, sums)?;
+                accepted
+            }
+        };
+        Ok((contents, accepted))
     }
 
-    fn admit_new(&self, opening: &Opening) -> Result<(), LedgerError> {
+    /// Returns what says that there was a ledger, if the opening says that it does not matter.
+    fn admit_new(&self, opening: &Opening) -> Result<Option<String>, LedgerError> {
         let failed = |source| LedgerError::Open { path: self.log.clone(), source };
         let has_log = length(&self.log).map_err(failed)? > 0;
         let witness = (self.read_witness()? != Found::Nothing).then_some(&self.witness);
         let log = has_log.then_some(&self.log);
         let evidence = opening.evidence.iter().find(|path| path.exists());
-        if let Some(evidence) = witness.or(log).or(evidence).filter(|_| !opening.new) {
-            return Err(LedgerError::Lost { path: self.path.into(), evidence: evidence.clone() });
+        let evidence = witness.or(log).or(evidence).map(|path| path.display().to_string());
+        let evidence = evidence.or_else(|| opening.expected.clone());
+        if let Some(evidence) = evidence.clone().filter(|_| !opening.new) {
+            return Err(LedgerError::Lost { path: self.path.into(), evidence });
         }
         if has_log {
             // SQLite would remove it. It may be all that is left of the ledger.
             fs::rename(&self.log, beside(&self.log, ".lost")).map_err(failed)?;
         }
-        Ok(())
+        Ok(evidence)
     }
 
-    fn read_witness(&self) -> Result<Found, LedgerError> {
+    pub(super) fn read_witness(&self) -> Result<Found, LedgerError> {
         Witness::read(&self.witness)
             .map_err(|source| LedgerError::Witness { path: self.witness.clone(), source })
     }
@@ -162,8 +188,19 @@ pub(super) fn check_catalogue(connection: &Connection, sums: Sums) -> Result<(),
     }
 }
 
+/// What is accepted by accepting a ledger in spite of this doubt.
+fn restored(doubt: &LedgerError) -> Accepted {
+    let (because, missing) = match doubt {
+        LedgerError::Stale { missing, .. } => ("its witness knows of more commits", Some(*missing)),
+        LedgerError::WithoutLog { .. } => ("it was copied while it was open, without its log", None),
+        LedgerError::Another { .. } => ("its witness is of another ledger", None),
+        _ => ("its witness is damaged", None),
+    };
+    Accepted::Restored { because, missing }
+}
+
 /// The length of a file; 0 if there is none.
-fn length(path: &Path) -> io::Result<u64> {
+pub(super) fn length(path: &Path) -> io::Result<u64> {
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         found => Ok(found?.len()),

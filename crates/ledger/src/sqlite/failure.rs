@@ -2,7 +2,7 @@
 
 use rusqlite::{Error, ErrorCode};
 
-use crate::error::LedgerError;
+use crate::error::{Cause, LedgerError};
 
 /// SQLite's messages contain names of tables and columns but no values. Nor do rusqlite's, as long as columns are read
 /// as the types that they are stored as.
@@ -16,17 +16,20 @@ impl From<Error> for LedgerError {
             // No row is written like this. The error may contain the value.
             return LedgerError::damaged("row");
         }
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => LedgerError::Full(error.into()),
+        let code = error.sqlite_error_code();
+        // Its text alone: its source says the same again.
+        let cause = Cause::from(error.to_string());
+        match code {
+            Some(ErrorCode::DiskFull) => LedgerError::Full(cause),
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
-                LedgerError::Io(error.into())
+                LedgerError::Io(cause)
             }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                LedgerError::Damaged { what: "file", source: Some(error.into()) }
+                LedgerError::Damaged { what: "file", source: Some(cause) }
             }
             // By the handler of a long read.
             Some(ErrorCode::OperationInterrupted) => LedgerError::TookTooLong,
-            _ => LedgerError::Storage(error.into()),
+            _ => LedgerError::Storage(cause),
         }
     }
 }

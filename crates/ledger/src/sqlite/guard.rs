@@ -1,8 +1,8 @@
 //! Guards an open ledger: whether its files are still the ones that it opened, and what its witness says.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -19,11 +19,29 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Guard {
     ledger: Watched,
     log: Watched,
+    log_file: File,
+    /// Where the log began.
+    beginning: Mutex<Beginning>,
     witness: Witness,
     /// The file that was removed or replaced first. From then on nothing is written: a restart would not find it.
     lost: OnceLock<PathBuf>,
     /// Whether the witness could not be written or flushed the last time.
     unwitnessed: Mutex<Option<io::ErrorKind>>,
+}
+
+/// When SQLite begins its log anew, it salts it anew, and the file has all commits until then.
+struct Beginning {
+    salts: Option<[u8; 8]>,
+    /// A commit that the file had before, if one is known.
+    base: Option<u64>,
+}
+
+/// The place of the salts in the log.
+const SALTS: u64 = 16;
+
+fn salts(log: &File) -> Option<[u8; 8]> {
+    let mut salts = [0; 8];
+    log.read_exact_at(&mut salts, SALTS).ok().map(|()| salts)
 }
 
 /// A path, and the file that is there as long as nobody tampers with it.
@@ -53,11 +71,16 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 }
 
 impl Guard {
-    /// Call it once the log exists.
-    pub(super) fn new(ledger: &Path, witness: Witness) -> io::Result<Self> {
+    /// Call it once the log exists. The file had the commit `base` before the log began, if that is known.
+    pub(super) fn new(ledger: &Path, witness: Witness, base: Option<u64>) -> io::Result<Self> {
+        let log = Watched::new(beside(ledger, "-wal"))?;
+        // SQLite locks no ranges of it, which closing it would release.
+        let log_file = File::open(&log.path)?;
         Ok(Guard {
             ledger: Watched::new(ledger.to_owned())?,
-            log: Watched::new(beside(ledger, "-wal"))?,
+            beginning: Mutex::new(Beginning { salts: salts(&log_file), base }),
+            log,
+            log_file,
             witness,
             lost: OnceLock::new(),
             unwitnessed: Mutex::default(),
@@ -93,8 +116,18 @@ impl Guard {
     pub(super) fn acknowledge(&self, commit: u64) -> Result<(), LedgerError> {
         self.look()?;
         // The commit is on disk: without the witness it is only less certain that its loss would be noticed.
-        self.note(self.witness.write(commit));
+        self.note(self.witness.write(commit, self.base(commit)));
         Ok(())
+    }
+
+    /// A commit that the file had before its log began, if one is known. `commit` is the latest one.
+    fn base(&self, commit: u64) -> Option<u64> {
+        let mut beginning = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        let salts = salts(&self.log_file);
+        if salts.is_some() && salts != beginning.salts {
+            *beginning = Beginning { salts, base: commit.checked_sub(1) };
+        }
+        beginning.base
     }
 
     /// Flushes the witness.

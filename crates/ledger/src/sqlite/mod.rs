@@ -16,6 +16,7 @@ mod identities;
 mod job;
 mod lists;
 mod lock;
+mod log;
 mod moves;
 mod readers;
 mod schema;
@@ -27,30 +28,32 @@ mod visits;
 mod write;
 mod writer;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_keys::{MasterKey, Seal};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::LedgerError;
-use crate::files::sync_folder_of;
-use crate::opening::Opening;
+use crate::files::{beside, sync_folder_of};
+use crate::opening::{Accepted, Opening};
 use crate::store::{self, Stats};
-use crate::witness::Witness;
+use crate::witness::{Found, Witness};
 
 use damage::Damage;
-use examine::{Description, Files};
+use examine::{Description, Files, length};
 use guard::{Guard, Patrol};
 use readers::Readers;
+use schema::Contents;
 use sums::Sums;
 use writer::Writer;
 
-pub(crate) use verify::{accept, verify};
+pub(crate) use verify::{accept, survey, verify};
 
 /// How long a connection waits for another one's lock. Only recovery after a crash and truncating the log hold locks
 /// that block others.
@@ -69,6 +72,7 @@ pub(crate) struct Sqlite {
     master: Seal,
     sums: Sums,
     damage: Damage,
+    accepted: Accepted,
 }
 
 impl Sqlite {
@@ -81,18 +85,18 @@ impl Sqlite {
         let file_lock = path.exists().then(|| lock::of_file(path)).transpose()?;
         let (seal, sums) = (master.seal(), Sums::new(master.sums()));
         let files = Files::of(path);
-        let contents = files.admit(&seal, sums, opening)?;
+        let (contents, accepted) = files.admit(&seal, sums, opening)?;
         let new = create(path).map_err(failed)?;
         let file_lock = file_lock.map_or_else(|| lock::of_file(path), Ok)?;
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        schema::prepare(&connection, &contents, &seal, sums)?;
-        if new {
-            sync_folder_of(path).map_err(failed)?;
+        if !new {
+            // SQLite gives its other files the mode of this one. Without the right to change it, it stays.
+            let _ = keep_to_owner(&[path, &files.log, &beside(path, "-shm")]);
         }
-        let opened = mark_open(&connection)?;
-        let witness = Witness::create(&files.witness, opened.statement())
-            .map_err(|source| LedgerError::Witness { path: files.witness.clone(), source })?;
-        let guard = Arc::new(Guard::new(path, witness).map_err(failed)?);
+        let begun = begin(&files, &contents, &seal, sums);
+        if begun.is_err() && matches!(contents, Contents::Empty) {
+            files.empty(new);
+        }
+        let (connection, opened, guard) = begun?;
         Ok(Sqlite {
             readers: Readers::new(path.clone(), Arc::clone(&guard)),
             writer: Writer::start(connection, Arc::clone(&guard), opened.commit)?,
@@ -102,7 +106,13 @@ impl Sqlite {
             master: seal,
             sums,
             damage: Damage::default(),
+            accepted,
         })
+    }
+
+    /// What was accepted of the ledger's files.
+    pub(crate) fn accepted(&self) -> &Accepted {
+        &self.accepted
     }
 }
 
@@ -116,13 +126,63 @@ impl store::Store for Sqlite {
     }
 }
 
+/// Opens the file for writing, and marks the ledger as open. If this fails, the ledger and its witness say what they said before.
+fn begin(
+    files: &Files<'_>,
+    contents: &Contents,
+    master: &Seal,
+    sums: Sums,
+) -> Result<(Connection, Description, Arc<Guard>), LedgerError> {
+    let failed = |source| LedgerError::Open { path: files.path.into(), source };
+    let witnessed = |source| LedgerError::Witness { path: files.witness.clone(), source };
+    let has_log = length(&files.log).map_err(failed)? > 0;
+    let said = files.read_witness()?;
+    let before = std::fs::read(&files.witness).ok();
+    let connection = connect(files.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // What fails leaves the log as it is: moved into the file, it would look as if it had been lost.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    schema::prepare(&connection, contents, master, sums)?;
+    if let Contents::Empty = contents {
+        sync_folder_of(files.path).map_err(failed)?;
+    }
+    let found = Description::read(&connection)?;
+    let base = match said {
+        _ if !has_log => Some(found.commit),
+        Found::Witness(said) if said.ledger == found.id => said.base,
+        _ => None,
+    };
+    let mark = || -> Result<_, LedgerError> {
+        // Before the mark: a ledger that is marked, and has no witness, looks like a copy that was made while it was open.
+        let witness = Witness::create(&files.witness, found.statement(base)).map_err(witnessed)?;
+        let opened = mark_open(&connection, found)?;
+        witness.write(opened.commit, base).map_err(witnessed)?;
+        let guard = Guard::new(files.path, witness, base).map_err(failed)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        Ok((opened, Arc::new(guard)))
+    };
+    let (opened, guard) = mark().inspect_err(|_| Witness::put_back(&files.witness, before.as_deref()))?;
+    Ok((connection, opened, guard))
+}
+
 /// Marks the ledger as open, in the file itself: a copy of the file alone, without its log, can be told by that.
-fn mark_open(connection: &Connection) -> Result<Description, LedgerError> {
-    let before = Description::read(connection)?;
+fn mark_open(connection: &Connection, before: Description) -> Result<Description, LedgerError> {
     let commit = before.commit + 1;
     connection.execute("UPDATE ledger SET is_open = 1, stamp = ?1", [commit.cast_signed()])?;
     writer::log_state(connection, "PASSIVE")?;
     Ok(Description { commit, is_open: true, ..before })
+}
+
+/// Takes access to these files from the group and others. A restored copy may have any mode.
+fn keep_to_owner(paths: &[&Path]) -> io::Result<()> {
+    for path in paths {
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+                std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Creates the file with access for its owner only, unless it exists; SQLite uses the same mode for its other files.

@@ -23,7 +23,7 @@ const MOST: usize = 100;
 /// Locks the ledger at this path, and passes it to `work`, if it is one of this master key.
 fn locked<T>(
     path: &Path,
-    master: &Seal,
+    master: &MasterKey,
     work: impl FnOnce(&Files<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
     let failed = |source| LedgerError::Open { path: path.into(), source };
@@ -32,16 +32,39 @@ fn locked<T>(
     // Dropped after the connections.
     let _file = lock::of_file(path)?;
     let files = Files::of(path);
-    match schema::check(&files.connect()?, path, master)? {
+    files.check_log(Sums::new(master.sums()))?;
+    match schema::check(&files.connect()?, path, &master.seal())? {
         Contents::Ledger => work(&files),
-        Contents::Empty => Err(LedgerError::Lost { path: path.into(), evidence: path.into() }),
+        Contents::Empty => Err(LedgerError::Lost { path: path.into(), evidence: path.display().to_string() }),
     }
+}
+
+/// Reads which lists there are, and changes nothing.
+pub(crate) fn survey(path: &Path, master: &MasterKey) -> Result<Vec<ListState>, LedgerError> {
+    locked(path, master, |files| {
+        let (connection, seal) = (files.connect()?, master.seal());
+        let sql = "SELECT name, wrapped, scope, sequence, state FROM lists
+            JOIN tenants ON tenants.id = lists.tenant JOIN secrets ON secrets.tenant = lists.tenant";
+        let mut found = connection.prepare(sql)?;
+        let mut rows = found.query(())?;
+        let mut lists = Vec::new();
+        while let Some(row) = rows.next()? {
+            let columns: (String, Vec<u8>, String, i64, Option<[u8; 16]>) = row.try_into()?;
+            let (name, wrapped, scope, sequence, state) = columns;
+            let (Ok(tenant), Ok(scope)) = (name.parse::<TenantId>(), Scope::from_stored(&scope)) else {
+                continue;
+            };
+            let Ok(keys) = unwrap(&seal, &tenant, &wrapped) else { continue };
+            lists.push(ListState { tenant, scope, keys, state, sequence: unsigned(sequence)? });
+        }
+        Ok(lists)
+    })
 }
 
 /// Checks everything, and changes nothing.
 pub(crate) fn verify(path: &Path, master: &MasterKey) -> Result<Verified, LedgerError> {
     let seal = master.seal();
-    locked(path, &seal, |files| {
+    locked(path, master, |files| {
         let connection = files.connect()?;
         let mut verifier = Verifier {
             connection: &connection,
@@ -66,8 +89,7 @@ pub(crate) fn verify(path: &Path, master: &MasterKey) -> Result<Verified, Ledger
 
 /// Stores sums and counters as the rows have them.
 pub(crate) fn accept(path: &Path, master: &MasterKey) -> Result<(), LedgerError> {
-    let seal = master.seal();
-    locked(path, &seal, |files| {
+    locked(path, master, |files| {
         let connection = super::connect(files.path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let found: String = connection.query_row("PRAGMA integrity_check(1)", (), |row| row.get(0))?;
         if found != "ok" {
@@ -201,7 +223,13 @@ impl Verifier<'_> {
             };
             self.list(tenant, &scope, &keys, &List { id: list, sequence, active, saved });
             let (tenant, keys) = (tenant.clone(), keys.clone());
-            self.done.lists.push(ListState { tenant, scope, keys, state });
+            self.done.lists.push(ListState {
+                tenant,
+                scope,
+                keys,
+                state,
+                sequence: sequence.try_into().unwrap_or_default(),
+            });
         }
     }
 

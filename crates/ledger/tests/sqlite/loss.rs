@@ -1,11 +1,11 @@
 //! Ledgers that were lost, replaced or copied while they were in use.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use portcullis_ledger::{Ledger, LedgerError, Opening};
+use portcullis_ledger::{Accepted, Ledger, LedgerError, Opening};
 use portcullis_msisdn::Directions;
 
 use crate::contract::crash::members;
@@ -289,4 +289,146 @@ fn a_link_that_leads_nowhere_is_no_new_ledger() {
     symlink(Path::new("/nowhere/ledger.db"), dir.file("ledger.db")).unwrap();
     assert!(open(&dir.file("ledger.db")).is_err());
     assert!(!Path::new("/nowhere/ledger.db").exists());
+}
+
+#[test]
+fn a_witness_that_can_not_be_written_leaves_the_ledger_as_it_was() {
+    for crashes in [false, true] {
+        let dir = if crashes { crashed(3) } else { closed(3) };
+        let witness = fs::read(dir.file("ledger.db.witness")).unwrap();
+        // Nothing can be written there, whoever tries.
+        fs::create_dir(dir.file("ledger.db.witness.tmp")).unwrap();
+        for _ in 0..2 {
+            let error = dir.open_as(&Opening::default()).unwrap_err();
+            assert!(matches!(error, LedgerError::Witness { .. }), "{error}");
+            assert!(error.to_string().contains("free space"), "{error}");
+        }
+        assert_eq!(fs::read(dir.file("ledger.db.witness")).unwrap(), witness);
+        fs::remove_dir(dir.file("ledger.db.witness.tmp")).unwrap();
+        assert_eq!(count(&dir.ledger()), 3);
+    }
+}
+
+#[test]
+fn a_new_ledger_whose_witness_can_not_be_written_is_removed_again() {
+    let dir = LedgerDir::new();
+    fs::create_dir(dir.file("ledger.db.witness.tmp")).unwrap();
+    let error = dir.open_as(&Opening::default()).unwrap_err();
+    assert!(matches!(error, LedgerError::Witness { .. }), "{error}");
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.witness"] {
+        assert!(!dir.file(name).exists(), "{name}");
+    }
+    fs::remove_dir(dir.file("ledger.db.witness.tmp")).unwrap();
+    assert_eq!(count(&dir.ledger()), 0);
+}
+
+/// Asserts that ledger and log are refused until the log is moved away, also if the ledger is said to be restored.
+#[track_caller]
+fn refused_with_its_log(dir: &LedgerDir, left: usize) {
+    let restored = Opening::default().restored(true);
+    let said = refused(dir, |error| matches!(error, LedgerError::ForeignLog { .. }));
+    assert!(said.contains("ledger.db-shm away") && said.contains("--restored"), "{said}");
+    let error = dir.open_as(&restored).unwrap_err();
+    assert!(matches!(error, LedgerError::ForeignLog { .. }), "{error}");
+    for name in ["ledger.db-wal", "ledger.db-shm"] {
+        let _ = fs::remove_file(dir.file(name));
+    }
+    assert_eq!(count(&dir.open_as(&restored).unwrap()), left);
+}
+
+#[test]
+fn a_backup_is_not_merged_with_the_log_of_the_ledger_that_it_replaced() {
+    // Of an earlier run.
+    let running = closed(2);
+    let backup = fs::read(running.file("ledger.db")).unwrap();
+    one(&list(&running.ledger()), block(3, Directions::BOTH));
+    let ledger = running.ledger();
+    one(&list(&ledger), block(4, Directions::BOTH));
+    let dir = LedgerDir::new();
+    for name in ["ledger.db-wal", "ledger.db.witness"] {
+        fs::copy(running.file(name), dir.file(name)).unwrap();
+    }
+    fs::write(dir.file("ledger.db"), &backup).unwrap();
+    refused_with_its_log(&dir, 2);
+
+    // Another ledger, with and without the witness.
+    for has_witness in [true, false] {
+        let (dir, other) = (crashed(3), closed(5));
+        fs::copy(other.file("ledger.db"), dir.file("ledger.db")).unwrap();
+        if !has_witness {
+            fs::remove_file(dir.file("ledger.db.witness")).unwrap();
+            refused(&dir, |error| matches!(error, LedgerError::ForeignLog { .. }));
+            continue;
+        }
+        refused_with_its_log(&dir, 5);
+    }
+}
+
+#[test]
+fn a_backup_of_the_same_run_is_not_merged_with_a_log_that_began_later() {
+    let running = LedgerDir::new();
+    let ledger = running.ledger();
+    let list = list(&ledger);
+    one(&list, block(1, Directions::BOTH));
+    let other = rusqlite::Connection::open(running.file("ledger.db")).unwrap();
+    let checkpoint = || {
+        let pages: i64 = other.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |row| row.get(1)).unwrap();
+        assert!(pages > 0);
+    };
+    checkpoint();
+    let backup = fs::read(running.file("ledger.db")).unwrap();
+    // The log begins anew with the next commit, and the file has the ones before.
+    one(&list, block(2, Directions::BOTH));
+    checkpoint();
+    one(&list, block(3, Directions::BOTH));
+    let dir = LedgerDir::new();
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db.witness"] {
+        fs::copy(running.file(name), dir.file(name)).unwrap();
+    }
+    assert_eq!(count(&open(&dir.file("ledger.db")).unwrap()), 3, "they belong together");
+    for name in ["ledger.db-wal", "ledger.db.witness"] {
+        fs::copy(running.file(name), dir.file(name)).unwrap();
+    }
+    fs::write(dir.file("ledger.db"), &backup).unwrap();
+    refused_with_its_log(&dir, 1);
+}
+
+#[test]
+fn a_ledger_tells_what_was_accepted_of_it() {
+    let dir = closed(2);
+    let backup = fs::read(dir.file("ledger.db")).unwrap();
+    assert_eq!(dir.ledger().accepted(), &Accepted::Nothing);
+    one(&list(&dir.ledger()), block(3, Directions::BOTH));
+    fs::write(dir.file("ledger.db"), &backup).unwrap();
+    let ledger = dir.open_as(&Opening::default().restored(true)).unwrap();
+    assert!(
+        matches!(ledger.accepted(), Accepted::Restored { missing: Some(5), .. }),
+        "{:?}",
+        ledger.accepted()
+    );
+    drop(ledger);
+    // Something else knows that it is older.
+    let behind = Opening::default().is_behind(true).restored(true);
+    assert!(matches!(dir.open_as(&behind).unwrap().accepted(), Accepted::Restored { missing: None, .. }));
+
+    let expected = Opening::default().expected("somebody");
+    let error = LedgerDir::new().open_as(&expected).unwrap_err();
+    assert!(error.to_string().contains("somebody says that there was one"), "{error}");
+    let dir = LedgerDir::new();
+    assert_eq!(dir.ledger().accepted(), &Accepted::New { despite: None });
+    let ledger = LedgerDir::new().open_as(&expected.new_ledger(true)).unwrap();
+    assert_eq!(ledger.accepted(), &Accepted::New { despite: Some("somebody".into()) });
+}
+
+#[test]
+fn a_restored_file_is_kept_to_its_owner() {
+    let dir = crashed(1);
+    for name in ["ledger.db", "ledger.db-wal"] {
+        fs::set_permissions(dir.file(name), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let _ledger = open(&dir.file("ledger.db")).unwrap();
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        let mode = fs::metadata(dir.file(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
 }

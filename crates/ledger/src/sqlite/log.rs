@@ -1,0 +1,74 @@
+//! Whether a ledger and the log beside it belong together.
+//!
+//! SQLite applies any log that is whole in itself. If a backup was put in place of a ledger whose process was killed, and the log
+//! is still there, the two would be merged into something that never existed.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::connect;
+use super::examine::{Description, Files, check_catalogue, length};
+use super::schema;
+use super::sums::Sums;
+use crate::error::LedgerError;
+use crate::witness::Found;
+
+impl Files<'_> {
+    /// Checks that the log, if there is one, belongs to the file, as far as that can be known. Changes nothing.
+    pub(super) fn check_log(&self, sums: Sums) -> Result<(), LedgerError> {
+        let failed = |source| LedgerError::Open { path: self.log.clone(), source };
+        if length(&self.log).map_err(failed)? == 0 {
+            return Ok(());
+        }
+        let foreign = || Err(LedgerError::ForeignLog { path: self.path.into() });
+        // A process that was killed may leave a file that is whole only together with its log.
+        let Ok(alone) = self.without_log() else { return Ok(()) };
+        let Ok(Some(file)) = describe(&alone) else { return Ok(()) };
+        let is_whole = || check_catalogue(&alone, sums).is_ok();
+        let together = self.connect()?;
+        let merged = match describe(&together) {
+            Err(LedgerError::Damaged { .. }) if is_whole() => return foreign(),
+            // Whatever it is will be found again.
+            Err(_) | Ok(None) => return Ok(()),
+            Ok(Some(merged)) => merged,
+        };
+        if merged.id != file.id || merged.commit < file.commit {
+            return foreign();
+        }
+        let is_foreign = match self.read_witness()? {
+            Found::Witness(said) => {
+                said.ledger != file.id || said.base.is_some_and(|base| file.commit < base)
+            }
+            // A ledger that was closed has no log. The next opening may have begun one.
+            Found::Nothing | Found::Damaged => !file.is_open && merged.commit > file.commit + 1,
+        };
+        if is_foreign || (check_catalogue(&together, sums).is_err() && is_whole()) {
+            return foreign();
+        }
+        Ok(())
+    }
+
+    /// Opens a connection that ignores the log, takes no lock, and changes nothing.
+    fn without_log(&self) -> rusqlite::Result<Connection> {
+        let mut url = String::from("file:");
+        for &byte in self.path.as_os_str().as_bytes() {
+            match byte {
+                b'/' | b'.' | b'-' | b'_' => url.push(char::from(byte)),
+                _ if byte.is_ascii_alphanumeric() => url.push(char::from(byte)),
+                _ => url.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        url.push_str("?immutable=1");
+        connect(Path::new(&url), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+    }
+}
+
+/// What a file says about itself; `None` if it is of a version that says nothing.
+fn describe(connection: &Connection) -> Result<Option<Description>, LedgerError> {
+    match schema::version(connection)? {
+        version if version < schema::WITH_SUMS => Ok(None),
+        _ => Description::read(connection).map(Some),
+    }
+}
