@@ -366,14 +366,14 @@ fn a_user_id_whose_type_flipped_is_damage() {
     drop(connection);
     // The type before the values of a row: a blob of 32 bytes becomes a text of the same bytes, which no search for the blob finds.
     const BLOB: u8 = 12 + 2 * 32;
-    let mut file = std::fs::read(dir.file("ledger.db")).unwrap();
+    let mut file = fs::read(dir.file("ledger.db")).unwrap();
     let places: Vec<usize> = (12..file.len() - 32).filter(|&at| file[at..at + 32] == digest).collect();
     assert!(!places.is_empty());
     for place in places {
         let header = &mut file[place - 12..place];
         *header.iter_mut().rfind(|byte| **byte == BLOB).unwrap() |= 1;
     }
-    std::fs::write(dir.file("ledger.db"), file).unwrap();
+    fs::write(dir.file("ledger.db"), file).unwrap();
     let ledger = dir.ledger();
     let list = open_list(&ledger, LISTS[0]);
     assert!(matches!(list.check_user_ids(), Err(LedgerError::Damaged { .. })));
