@@ -1,6 +1,7 @@
 //! The entry point of the crate.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -74,10 +75,17 @@ impl Ledger {
     }
 
     /// What is wrong with the files of this open ledger: [`LedgerError::Replaced`], after which nothing is written any
-    /// more, or [`LedgerError::Witness`]. The files are looked at before each write is acknowledged, and each second.
-    /// Costs nothing.
+    /// more; [`LedgerError::Full`] or [`LedgerError::Io`] if the last write failed for the disk; or
+    /// [`LedgerError::Witness`]. The files are looked at before each write is acknowledged, and each second. While writes
+    /// fail, a small one is tried each second. Costs nothing.
     pub fn trouble(&self) -> Option<LedgerError> {
         self.store.trouble()
+    }
+
+    /// Where files of this open ledger that were removed or replaced can still be read, and where each belongs: under
+    /// Linux, a process finds the files that it has open in `/proc`. Reads the folder of all open files.
+    pub fn rescue(&self) -> Vec<(PathBuf, PathBuf)> {
+        self.store.rescue()
     }
 
     /// Returns the tenant's keys. Creates them durably if the tenant is new; concurrent callers get the same keys.

@@ -30,7 +30,7 @@ mod write;
 pub use actor::{Actor, ActorError};
 pub use changes::{Census, Change, Changes, Seq};
 pub use entry::{Entry, Filter, Page, Paging, Status, StatusFilter};
-pub use error::LedgerError;
+pub use error::{LedgerError, Loss};
 pub use hold::{Coverage, Hold, HoldKind, Holds, UnknownHold};
 pub use ledger::Ledger;
 pub use link::{Link, Linked};

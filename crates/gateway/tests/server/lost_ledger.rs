@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::support::{Gateway, SERVER, TENANTS, refused_start, refused_start_with};
+use super::support::{ADMIN, Gateway, SERVER, TENANTS, refused_start, refused_start_with};
 
 const BLOCKED: &str = "+46732001122";
 const FREE: &str = "+46732002244";
@@ -111,7 +111,8 @@ fn a_ledger_that_is_removed_while_the_gateway_runs_is_written_no_more() {
             fs::copy(&aside, &file).unwrap();
         }
         let refused = gateway.post("/senders/support/entries", json!({ "number": FREE }));
-        assert!(refused.error(503, "unavailable").contains("removed or replaced"));
+        assert!(refused.error(503, "unavailable").contains("removed, replaced or overwritten"));
+        assert_eq!(refused.header("retry-after"), "60");
         assert_eq!(gateway.verdict(FREE), "allow");
         assert_eq!(gateway.verdict(BLOCKED), "block", "the plugin still answers");
         gateway.until("it is degraded", |gateway| ready(gateway).1["degraded"]["ledger"] == "lost");
@@ -127,6 +128,34 @@ fn a_ledger_that_is_removed_is_noticed_although_nobody_writes() {
     fs::remove_file(gateway.folder().join("portcullis.db")).unwrap();
     gateway.until("it is degraded", |gateway| ready(gateway).1["degraded"]["ledger"] == "lost");
     gateway.until("the log says so", |gateway| gateway.logged("THE LEDGER IS LOST"));
+}
+
+#[test]
+fn a_removed_ledger_is_copied_back_from_the_running_gateway() {
+    let mut gateway = Gateway::start();
+    gateway.block(BLOCKED);
+    for file in ["portcullis.db", "portcullis.db-wal"] {
+        fs::remove_file(gateway.folder().join(file)).unwrap();
+    }
+    gateway.until("the log says how", |gateway| gateway.logged("rescue"));
+    let log = gateway.log();
+    let commands = log.lines().find_map(|line| line.split_once("rescue=\"")?.1.split('"').next()).unwrap();
+    assert_eq!(commands.matches("cp /proc/").count(), 2, "{commands}");
+    assert!(Command::new("sh").args(["-c", commands]).status().unwrap().success(), "{commands}");
+    gateway.stop();
+    gateway.run_again_with(&[]);
+    assert_eq!(gateway.verdict(BLOCKED), "block");
+}
+
+#[test]
+fn a_ledger_that_is_cut_off_is_reported() {
+    let gateway = Gateway::start();
+    gateway.block(BLOCKED);
+    fs::write(gateway.folder().join("portcullis.db"), "").unwrap();
+    gateway.until("it is degraded", |gateway| ready(gateway).1["degraded"]["ledger"] == "lost");
+    let metrics = gateway.call("GET", "/metrics", ADMIN, None).text;
+    assert!(metrics.contains("portcullis_ledger_ok 0"), "{metrics}");
+    assert!(metrics.contains("portcullis_ledger_state{state=\"lost\"} 1"), "{metrics}");
 }
 
 #[test]

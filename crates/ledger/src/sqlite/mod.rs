@@ -28,8 +28,9 @@ mod writer;
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,11 +58,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An open ledger file. Dropping it checkpoints the log and releases the lock.
 pub(crate) struct Sqlite {
-    // Fields are dropped in order: the readers, then the writer, whose connection is then the last one and checkpoints
+    // Fields are dropped in order: the patrol, which writes if it must, the readers, then the writer, whose connection is then the last one and checkpoints
     // the log, then the locks.
+    _patrol: Patrol,
     readers: Readers,
     writer: Writer,
-    _patrol: Patrol,
     guard: Arc<Guard>,
     _locks: [File; 2],
     /// Encrypts tenants' secrets.
@@ -88,14 +89,15 @@ impl Sqlite {
         if new {
             sync_folder_of(path).map_err(failed)?;
         }
-        let opened = mark_open(&connection)?;
+        let (opened, in_file) = mark_open(&connection)?;
         let witness = Witness::create(&files.witness, opened.statement())
             .map_err(|source| LedgerError::Witness { path: files.witness.clone(), source })?;
-        let guard = Arc::new(Guard::new(path, witness).map_err(failed)?);
+        let guard = Arc::new(Guard::new(path, opened.id, in_file, witness).map_err(failed)?);
+        let writer = Writer::start(connection, Arc::clone(&guard), opened.commit)?;
         Ok(Sqlite {
+            _patrol: Patrol::start(Arc::clone(&guard), writer.probe())?,
             readers: Readers::new(path.clone(), Arc::clone(&guard)),
-            writer: Writer::start(connection, Arc::clone(&guard), opened.commit)?,
-            _patrol: Patrol::start(Arc::clone(&guard))?,
+            writer,
             guard,
             _locks: [name_lock, file_lock],
             master: seal,
@@ -113,15 +115,20 @@ impl store::Store for Sqlite {
     fn trouble(&self) -> Option<LedgerError> {
         self.guard.trouble()
     }
+
+    fn rescue(&self) -> Vec<(PathBuf, PathBuf)> {
+        self.guard.rescue()
+    }
 }
 
-/// Marks the ledger as open, in the file itself: a copy of the file alone, without its log, can be told by that.
-fn mark_open(connection: &Connection) -> Result<Description, LedgerError> {
+/// Marks the ledger as open, in the file itself: a copy of the file alone, without its log, can be told by that. Returns the
+/// latest commit that is in the file itself for certain, too.
+fn mark_open(connection: &Connection) -> Result<(Description, u64), LedgerError> {
     let before = Description::read(connection)?;
     let commit = before.commit + 1;
     connection.execute("UPDATE ledger SET is_open = 1, stamp = ?1", [commit.cast_signed()])?;
-    writer::log_state(connection, "PASSIVE")?;
-    Ok(Description { commit, is_open: true, ..before })
+    let is_in_file = writer::log_state(connection, "PASSIVE")?.is_in_file();
+    Ok((Description { commit, is_open: true, ..before }, if is_in_file { commit } else { 0 }))
 }
 
 /// Creates the file with access for its owner only, unless it exists; SQLite uses the same mode for its other files.
@@ -140,4 +147,18 @@ fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Opens a connection to what is in the file itself, without its log. It takes no locks, changes nothing, and creates no
+/// files. What it reads is wrong if somebody writes to the file meanwhile.
+fn connect_alone(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(byte)),
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    connect(Path::new(&uri), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
 }
