@@ -130,6 +130,14 @@ pub enum LedgerError {
         /// How it was lost, which decides what to do.
         loss: Loss,
     },
+    /// A copy was to be checked, but this is the ledger itself.
+    #[error(
+        "{path} is the ledger itself, not a copy: check it without --backup while no gateway runs, or name a backup"
+    )]
+    NotACopy {
+        /// The path of the file.
+        path: PathBuf,
+    },
     /// The witness can't be read or written.
     #[error("the witness {path} can't be read or written: later losses of the ledger may go unnoticed")]
     Witness {

@@ -1,7 +1,7 @@
 //! The entry point of the crate.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::opening::Opening;
 use crate::sqlite::{self, Sqlite};
 use crate::storage_url::StorageUrl;
 use crate::store::{ExpiredIn, Stats, Store};
-use crate::verified::Verified;
+use crate::verified::{Finding, Verified};
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
 ///
@@ -63,13 +63,30 @@ impl Ledger {
         sqlite::verify(path, master)
     }
 
-    /// Accepts the rows of a ledger that is not open as they are, although some are damaged: stores new sums and
-    /// counters. Call it if there is no backup, after [`verify`](Self::verify) said what is damaged.
+    /// Checks the contents of a copy of this ledger, and changes nothing: SQLite's structures, all sums, and that everything
+    /// that is encrypted can be decrypted. The copy must not be open anywhere. The ledger itself may be: only its witness is
+    /// read, to tell how old the copy is.
     ///
     /// # Errors
-    /// Those of [`verify`](Self::verify); [`LedgerError::Damaged`] if the file's structure is damaged, which this can't
-    /// mend.
-    pub fn accept_damage(storage: &StorageUrl, master: &MasterKey) -> Result<(), LedgerError> {
+    /// If the check can't be made: those of [`verify`](Self::verify), except [`LedgerError::InUse`];
+    /// [`LedgerError::NotACopy`].
+    pub fn verify_copy(
+        storage: &StorageUrl,
+        copy: &Path,
+        master: &MasterKey,
+    ) -> Result<Verified, LedgerError> {
+        let StorageUrl::Sqlite(path) = storage;
+        sqlite::verify_copy(copy, master, path)
+    }
+
+    /// Accepts the rows of a ledger that is not open as they are, although some are damaged: stores new sums and
+    /// counters, and creates indexes again if nothing else of the file's structures is damaged. Call it if there is no
+    /// backup, after [`verify`](Self::verify) said what is damaged. Returns what could not be accepted, because SQLite
+    /// can't read it; everything else is accepted all the same.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify), or an error of the storage.
+    pub fn accept_damage(storage: &StorageUrl, master: &MasterKey) -> Result<Vec<Finding>, LedgerError> {
         let StorageUrl::Sqlite(path) = storage;
         sqlite::accept(path, master)
     }

@@ -46,5 +46,5 @@ pub use source::{Source, UnknownSource};
 pub use storage_url::{StorageUrl, StorageUrlError};
 pub use store::{ExpiredIn, Stats};
 pub use text::{DisplayForm, Label, Reason, TooLong};
-pub use verified::{Finding, ListState, Verified};
+pub use verified::{Age, Finding, ListState, Verified};
 pub use write::{Block, Outcome, Unblock, Whom, Write, Written};

@@ -69,7 +69,7 @@ fn problem(stored: Stored) -> Option<&'static str> {
             "entries of the list are damaged in the ledger, so the policy for failures answers: tell the operator to run `portcullis verify`",
         ),
         Stored::Lost => Some(
-            "the ledger's file was removed or replaced, so nothing can be written: tell the operator to put it back and restart the gateway",
+            "the ledger's file was removed, replaced or overwritten, so nothing can be written: tell the operator not to stop the gateway before reading its log",
         ),
         _ => None,
     }

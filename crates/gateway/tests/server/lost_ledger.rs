@@ -224,7 +224,7 @@ fn verify_tells_what_is_damaged_and_accepts_it_on_request() {
     let clean = verify(gateway.folder(), &[]);
     let said = String::from_utf8_lossy(&clean.stderr).into_owned();
     assert_eq!(clean.status.code(), Some(0), "{said}");
-    assert!(said.contains("2 tenants, 5 lists and 1 entries checked: nothing is damaged"), "{said}");
+    assert!(said.contains("2 tenants, 5 lists and 1 entry checked: nothing is damaged"), "{said}");
     damage(gateway.folder());
     for options in [&[][..], &["--accept"]] {
         let found = verify(gateway.folder(), options);
@@ -239,4 +239,24 @@ fn verify_tells_what_is_damaged_and_accepts_it_on_request() {
     let busy = verify(gateway.folder(), &[]);
     assert_eq!(busy.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&busy.stderr).contains("in use"));
+}
+
+#[test]
+fn a_backup_is_verified_beside_the_running_gateway() {
+    let gateway = Gateway::start();
+    gateway.block(BLOCKED);
+    let copy = gateway.folder().join("copy.db");
+    let ledger = Connection::open(gateway.folder().join("portcullis.db")).unwrap();
+    ledger.backup("main", &copy, None).unwrap();
+    gateway.block(FREE);
+    let before = fs::read(&copy).unwrap();
+    let checked = verify(gateway.folder(), &["--backup", "copy.db"]);
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert_eq!(checked.status.code(), Some(0), "{said}");
+    assert!(said.contains("1 entry checked: nothing is damaged; the backup is 1 commit behind"), "{said}");
+    assert!(fs::read(&copy).unwrap() == before && !gateway.folder().join("copy.db-shm").exists());
+    Connection::open(&copy).unwrap().execute("UPDATE entries SET directions = 1", ()).unwrap();
+    let checked = verify(gateway.folder(), &["--backup", "copy.db"]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert_eq!(verify(gateway.folder(), &["--backup", "portcullis.db"]).status.code(), Some(2));
 }

@@ -50,7 +50,7 @@ use readers::Readers;
 use sums::Sums;
 use writer::Writer;
 
-pub(crate) use verify::{accept, verify};
+pub(crate) use verify::{accept, verify, verify_copy};
 
 /// How long a connection waits for another one's lock. Only recovery after a crash and truncating the log hold locks
 /// that block others.
