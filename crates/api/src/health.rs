@@ -33,8 +33,10 @@ pub struct Degraded {
 pub enum LedgerHealth {
     /// They are in order.
     Ok,
-    /// A file was removed or replaced while the gateway ran: nothing can be written.
+    /// A file was removed, replaced or overwritten while the gateway ran: nothing can be written.
     Lost,
+    /// The last write failed for the disk, as when it is full, and none has succeeded since.
+    Failing,
     /// The witness can't be written: a later loss of the ledger may go unnoticed.
     Unwitnessed,
 }

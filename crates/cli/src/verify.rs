@@ -27,6 +27,12 @@ pub struct Options {
     /// Lists go into service again with what is stored of them. Check them against your own records.
     #[arg(long)]
     pub accept: bool,
+
+    /// Check this copy of the ledger instead, which may be done while the gateway runs
+    ///
+    /// Make the copy with `sqlite3 portcullis.db ".backup FILE"`. It is opened for reading only.
+    #[arg(long, value_name = "FILE", conflicts_with = "accept")]
+    pub backup: Option<PathBuf>,
 }
 
 /// What a check found.

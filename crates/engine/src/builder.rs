@@ -295,11 +295,21 @@ impl Builder {
         Ok(verified)
     }
 
+    /// Checks the contents of a copy of the ledger, as [`Ledger::verify_copy`] does. An engine may be open.
+    ///
+    /// # Errors
+    /// If the check can't be made. See [`OpenError`].
+    pub fn blocking_verify_copy(self, copy: &Path) -> Result<Verified, OpenError> {
+        let storage = storage(self.storage, self.url.as_deref())?;
+        let key = existing_key(self.key, self.key_file.as_deref())?;
+        Ok(Ledger::verify_copy(&storage, copy, &key)?)
+    }
+
     /// Accepts what is stored as it is, although some of it is damaged, as [`Ledger::accept_damage`] does. No engine may be open.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn blocking_accept_damage(self) -> Result<(), OpenError> {
+    pub fn blocking_accept_damage(self) -> Result<Vec<Finding>, OpenError> {
         let storage = storage(self.storage, self.url.as_deref())?;
         let key = existing_key(self.key, self.key_file.as_deref())?;
         Ok(Ledger::accept_damage(&storage, &key)?)

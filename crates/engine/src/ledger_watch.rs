@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_ledger::LedgerError;
+use portcullis_ledger::{Ledger, LedgerError};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
@@ -31,15 +31,27 @@ pub(crate) async fn run(directory: Arc<Directory>) {
             Some(trouble) => {
                 match &trouble {
                     LedgerError::Replaced { .. } => {
-                        error!(error = %trouble, "THE LEDGER IS LOST: all writes are refused");
+                        let rescue = rescue(&directory.context.ledger);
+                        error!(error = %trouble, rescue, "THE LEDGER IS LOST: all writes are refused");
                     }
-                    _ => warn!(
+                    LedgerError::Witness { .. } => warn!(
                         error = portcullis_host::ErrorChain(&trouble).to_string(),
                         "the ledger is in trouble"
+                    ),
+                    _ => error!(
+                        error = portcullis_host::ErrorChain(&trouble).to_string(),
+                        "THE LEDGER CAN'T BE WRITTEN: make room, or mend the disk; it is tried each second"
                     ),
                 }
                 reported = Some(Instant::now());
             }
         }
     }
+}
+
+/// The commands that copy lost files back, as long as this process runs.
+fn rescue(ledger: &Ledger) -> String {
+    let commands: Vec<String> =
+        ledger.rescue().iter().map(|(from, to)| format!("cp {} {}", from.display(), to.display())).collect();
+    commands.join(" && ")
 }

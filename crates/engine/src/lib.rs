@@ -51,7 +51,7 @@ pub use setup::Setup;
 pub use spec::{OnFailure, PluginRef, TenantSpec};
 #[doc(hidden)]
 pub use states::fuzz;
-pub use status::{ListStatus, Outage, Stored, TenantStatus};
+pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
 
 pub use portcullis_host::{Compiler, compile_child_main};
 /// The ledger, whose types appear in this crate's.

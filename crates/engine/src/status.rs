@@ -61,7 +61,7 @@ pub enum Stored {
     /// The ledger is an older copy, as the list's saved state says: it lacks changes. The list is out of service, and the policy
     /// [`OnFailure::Ledger`](crate::OnFailure) blocks everybody.
     Behind,
-    /// The ledger's file was removed or replaced while it was open: nothing can be written.
+    /// The ledger's file was removed, replaced or overwritten while it was open: nothing can be written.
     Lost,
 }
 
@@ -73,6 +73,36 @@ impl Stored {
             _ if live.is_behind() => Stored::Behind,
             _ if list.is_damaged() => Stored::Damaged,
             _ => Stored::InOrder,
+        }
+    }
+}
+
+/// The state of the ledger's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LedgerState {
+    /// They are in order.
+    Ok,
+    /// A file was removed, replaced or overwritten while the ledger was open: nothing can be written.
+    Lost,
+    /// The last write failed, as on a full disk, and no other has succeeded since.
+    Failing,
+    /// The witness can't be written: a later loss may go unnoticed.
+    Unwitnessed,
+}
+
+impl LedgerState {
+    /// All states.
+    pub const ALL: [LedgerState; 4] =
+        [LedgerState::Ok, LedgerState::Lost, LedgerState::Failing, LedgerState::Unwitnessed];
+
+    /// `ok`, `lost`, `failing` or `unwitnessed`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LedgerState::Ok => "ok",
+            LedgerState::Lost => "lost",
+            LedgerState::Failing => "failing",
+            LedgerState::Unwitnessed => "unwitnessed",
         }
     }
 }
@@ -95,6 +125,16 @@ impl Outage {
     /// Whether anything does not work as it should.
     pub fn is_any(&self) -> bool {
         self.lists_out > 0 || self.user_ids_out > 0 || self.ledger.is_some()
+    }
+
+    /// The state of the ledger's files, in a word.
+    pub fn ledger_state(&self) -> LedgerState {
+        match self.ledger.as_deref() {
+            None => LedgerState::Ok,
+            Some(LedgerError::Replaced { .. }) => LedgerState::Lost,
+            Some(LedgerError::Witness { .. }) => LedgerState::Unwitnessed,
+            Some(_) => LedgerState::Failing,
+        }
     }
 
     pub(crate) fn of<'a>(

@@ -135,12 +135,20 @@ pub enum LedgerError {
         /// The path of the file.
         path: PathBuf,
     },
-    /// The ledger's file, or its log, was removed or replaced while it was open. What is written would be lost with the
+    /// The ledger's file, or its log, was removed, replaced or overwritten while it was open. What is written would be lost with the
     /// next restart, so nothing is. The call that found it may have been stored in the removed file.
-    #[error(
-        "{path} was removed or replaced while the ledger was open: nothing is written any more; put it back, and restart the gateway"
-    )]
+    #[error("{path} was {loss}")]
     Replaced {
+        /// The path of the file.
+        path: PathBuf,
+        /// How it was lost, which decides what to do.
+        loss: Loss,
+    },
+    /// A copy was to be checked, but this is the ledger itself.
+    #[error(
+        "{path} is the ledger itself, not a copy: check it without --backup while no gateway runs, or name a backup"
+    )]
+    NotACopy {
         /// The path of the file.
         path: PathBuf,
     },
@@ -201,6 +209,30 @@ fn advice(what: &str) -> &'static str {
         "file" => ": restore a backup",
         _ => "",
     }
+}
+
+/// How a file was lost while the ledger was open. Its text says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Loss {
+    /// Nothing is at its path.
+    #[error(
+        "removed while the ledger was open: nothing is written any more; don't stop the gateway yet, because it still has the \
+         file open: copy it back from /proc/PID/fd/N, then restart"
+    )]
+    Removed,
+    /// Another file is at its path.
+    #[error(
+        "replaced while the ledger was open: nothing is written any more; don't stop the gateway yet, because it still has the \
+         file open: copy it back from /proc/PID/fd/N, then restart"
+    )]
+    Replaced,
+    /// Somebody cut it off, or wrote something else into it.
+    #[error(
+        "overwritten while the ledger was open: nothing is written any more; stop the gateway, restore the latest backup, remove \
+         the log (-wal), and start once with --restored"
+    )]
+    Overwritten,
 }
 
 impl LedgerError {

@@ -1,6 +1,7 @@
 //! The entry point of the crate.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use crate::opening::{Accepted, Opening};
 use crate::sqlite::{self, Sqlite};
 use crate::storage_url::StorageUrl;
 use crate::store::{ExpiredIn, Stats, Store};
-use crate::verified::{ListState, Verified};
+use crate::verified::{Finding, ListState, Verified};
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
 ///
@@ -80,22 +81,46 @@ impl Ledger {
         sqlite::verify(path, master)
     }
 
-    /// Accepts the rows of a ledger that is not open as they are, although some are damaged: stores new sums and
-    /// counters. Call it if there is no backup, after [`verify`](Self::verify) said what is damaged.
+    /// Checks the contents of a copy of this ledger, and changes nothing: SQLite's structures, all sums, and that everything
+    /// that is encrypted can be decrypted. The copy must not be open anywhere. The ledger itself may be: only its witness is
+    /// read, to tell how old the copy is.
     ///
     /// # Errors
-    /// Those of [`verify`](Self::verify); [`LedgerError::Damaged`] if the file's structure is damaged, which this can't
-    /// mend.
-    pub fn accept_damage(storage: &StorageUrl, master: &MasterKey) -> Result<(), LedgerError> {
+    /// If the check can't be made: those of [`verify`](Self::verify), except [`LedgerError::InUse`];
+    /// [`LedgerError::NotACopy`].
+    pub fn verify_copy(
+        storage: &StorageUrl,
+        copy: &Path,
+        master: &MasterKey,
+    ) -> Result<Verified, LedgerError> {
+        let StorageUrl::Sqlite(path) = storage;
+        sqlite::verify_copy(copy, master, path)
+    }
+
+    /// Accepts the rows of a ledger that is not open as they are, although some are damaged: stores new sums and
+    /// counters, and creates indexes again if nothing else of the file's structures is damaged. Call it if there is no
+    /// backup, after [`verify`](Self::verify) said what is damaged. Returns what could not be accepted, because SQLite
+    /// can't read it; everything else is accepted all the same.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify), or an error of the storage.
+    pub fn accept_damage(storage: &StorageUrl, master: &MasterKey) -> Result<Vec<Finding>, LedgerError> {
         let StorageUrl::Sqlite(path) = storage;
         sqlite::accept(path, master)
     }
 
     /// What is wrong with the files of this open ledger: [`LedgerError::Replaced`], after which nothing is written any
-    /// more, or [`LedgerError::Witness`]. The files are looked at before each write is acknowledged, and each second.
-    /// Costs nothing.
+    /// more; [`LedgerError::Full`] or [`LedgerError::Io`] if the last write failed for the disk; or
+    /// [`LedgerError::Witness`]. The files are looked at before each write is acknowledged, and each second. While writes
+    /// fail, a small one is tried each second. Costs nothing.
     pub fn trouble(&self) -> Option<LedgerError> {
         self.store.trouble()
+    }
+
+    /// Where files of this open ledger that were removed or replaced can still be read, and where each belongs: under
+    /// Linux, a process finds the files that it has open in `/proc`. Reads the folder of all open files.
+    pub fn rescue(&self) -> Vec<(PathBuf, PathBuf)> {
+        self.store.rescue()
     }
 
     /// Returns the tenant's keys. Creates them durably if the tenant is new; concurrent callers get the same keys.

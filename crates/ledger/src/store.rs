@@ -5,6 +5,7 @@
 //! store uses. `tests/contract` tests every store.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use portcullis_keys::{Scope, Seal, TenantId, TenantKeys, UserId};
@@ -28,6 +29,9 @@ pub(crate) trait Store:
 
     /// What is wrong with the files of the open ledger.
     fn trouble(&self) -> Option<LedgerError>;
+
+    /// Where files that were lost are to be copied from, and to.
+    fn rescue(&self) -> Vec<(PathBuf, PathBuf)>;
 }
 
 /// A tenant's row id.

@@ -15,6 +15,17 @@ pub struct Verified {
     pub entries: u64,
     /// The lists whose tenants' keys could be decrypted.
     pub lists: Vec<ListState>,
+    /// How a copy compares with the ledger that it may be a copy of, if that one's witness can be read.
+    pub age: Option<Age>,
+}
+
+/// How a copy of a ledger compares with the ledger itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// The ledger has this many commits that the copy lacks.
+    Behind(u64),
+    /// It is a copy of another ledger.
+    AnotherLedger,
 }
 
 /// A list, and the saved state that may be loaded for it.

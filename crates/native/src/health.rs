@@ -6,8 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use portcullis_api::{Degraded, Health, HealthAnswer, LedgerHealth};
-use portcullis_engine::Outage;
-use portcullis_ledger::LedgerError;
+use portcullis_engine::{LedgerState, Outage};
 
 use portcullis_edge::http::answer;
 use portcullis_edge::http::{AppState, Phase};
@@ -34,10 +33,11 @@ fn degraded(outage: &Outage) -> Degraded {
         lists: outage.lists as u64,
         lists_out: outage.lists_out as u64,
         user_ids_out: outage.user_ids_out as u64,
-        ledger: match outage.ledger.as_deref() {
-            None => LedgerHealth::Ok,
-            Some(LedgerError::Replaced { .. }) => LedgerHealth::Lost,
-            Some(_) => LedgerHealth::Unwitnessed,
+        ledger: match outage.ledger_state() {
+            LedgerState::Ok => LedgerHealth::Ok,
+            LedgerState::Lost => LedgerHealth::Lost,
+            LedgerState::Unwitnessed => LedgerHealth::Unwitnessed,
+            _ => LedgerHealth::Failing,
         },
     }
 }

@@ -72,7 +72,7 @@ fn problem(stored: Stored) -> Option<&'static str> {
             "the ledger is an older copy, so the list is out of service: tell the operator to put the latest one back, or to start with --restored",
         ),
         Stored::Lost => Some(
-            "the ledger's file was removed or replaced, so nothing can be written: tell the operator to put it back and restart the gateway",
+            "the ledger's file was removed, replaced or overwritten, so nothing can be written: tell the operator not to stop the gateway before reading its log",
         ),
         _ => None,
     }

@@ -31,6 +31,8 @@ pub struct ApiError {
 
 /// How long a client that wants to load a plugin should wait while others are being compiled, in seconds.
 const COMPILING_SECONDS: u64 = 5;
+/// How long a client should wait that wants to write to a ledger that is lost, in seconds: somebody must put it back.
+const LOST_SECONDS: u64 = 60;
 /// The most bytes of a message.
 const MESSAGE_BYTES: usize = 8192;
 /// The most details in a response.
@@ -296,8 +298,10 @@ impl From<LedgerError> for ApiError {
                 Self::unavailable("the entries can't be read or written now: retry later")
             }
             LedgerError::Replaced { .. } => {
-                let message = "the ledger's file was removed or replaced, so nothing can be written: tell the administrator";
-                Self::unavailable(message)
+                let message = "the ledger's file was removed, replaced or overwritten, so nothing can be written: tell the administrator";
+                let mut error = Self::unavailable(message);
+                error.retry_after = Some(LOST_SECONDS);
+                error
             }
             LedgerError::Damaged { .. } => {
                 Self::unavailable("the entries are damaged in the ledger: tell the administrator")

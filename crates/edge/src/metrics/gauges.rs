@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
-use portcullis_engine::{ListStatus, Service, TenantStatus};
+use portcullis_engine::{LedgerState, ListStatus, Service, TenantStatus};
 use portcullis_host::BreakerState;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -38,10 +38,17 @@ struct BreakerLabels {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LedgerLabels {
+    state: &'static str,
+}
+
 type GaugeFamily<L> = Family<L, Gauge<u64, AtomicU64>>;
 
-/// The gauges of all lists and tenants. Filled from scratch on each scrape, so that removed ones disappear.
+/// The gauges of the ledger, and of all lists and tenants. Filled from scratch on each scrape, so that removed ones disappear.
 pub(super) struct Gauges {
+    ledger_ok: Gauge<u64, AtomicU64>,
+    ledger_state: GaugeFamily<LedgerLabels>,
     entries: GaugeFamily<ListLabels>,
     generation: GaugeFamily<ListLabels>,
     serving: GaugeFamily<ListLabels>,
@@ -57,6 +64,8 @@ pub(super) struct Gauges {
 impl Gauges {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let stand = Gauges {
+            ledger_ok: Gauge::default(),
+            ledger_state: Family::default(),
             entries: Family::default(),
             generation: Family::default(),
             serving: Family::default(),
@@ -68,6 +77,16 @@ impl Gauges {
             memory: Family::default(),
             memory_limit: Family::default(),
         };
+        registry.register(
+            "ledger_ok",
+            "1 if the ledger's files are in order, 0 if not: see ledger_state",
+            stand.ledger_ok.clone(),
+        );
+        registry.register(
+            "ledger_state",
+            "1 for the state of the ledger's files: ok, lost, failing or unwitnessed",
+            stand.ledger_state.clone(),
+        );
         registry.register("list_entries", "Entries in force", stand.entries.clone());
         registry.register(
             "list_generation",
@@ -115,7 +134,12 @@ impl Gauges {
         stand
     }
 
-    fn ask(&self, tenants: &[TenantStatus]) {
+    fn ask(&self, tenants: &[TenantStatus], ledger: LedgerState) {
+        self.ledger_ok.set(u64::from(ledger == LedgerState::Ok));
+        for state in LedgerState::ALL {
+            let labels = LedgerLabels { state: state.as_str() };
+            self.ledger_state.get_or_create(&labels).set(u64::from(state == ledger));
+        }
         self.entries.clear();
         self.generation.clear();
         self.serving.clear();
@@ -174,10 +198,10 @@ impl Metrics {
     ///
     /// # Errors
     /// If a metric can't be formatted, which does not happen in practice.
-    pub fn text(&self, tenants: &[TenantStatus]) -> Result<String, std::fmt::Error> {
+    pub fn text(&self, tenants: &[TenantStatus], ledger: LedgerState) -> Result<String, std::fmt::Error> {
         // One scrape at a time, because each fills the gauges.
         let stand = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
-        stand.ask(tenants);
+        stand.ask(tenants, ledger);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

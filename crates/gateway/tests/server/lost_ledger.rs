@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::support::{Gateway, SERVER, TENANTS, refused_start, refused_start_with};
+use super::support::{ADMIN, Gateway, SERVER, TENANTS, refused_start, refused_start_with};
 
 const BLOCKED: &str = "+46732001122";
 const FREE: &str = "+46732002244";
@@ -172,7 +172,8 @@ fn a_ledger_that_is_removed_while_the_gateway_runs_is_written_no_more() {
             fs::copy(&aside, &file).unwrap();
         }
         let refused = gateway.post("/senders/support/entries", json!({ "number": FREE }));
-        assert!(refused.error(503, "unavailable").contains("removed or replaced"));
+        assert!(refused.error(503, "unavailable").contains("removed, replaced or overwritten"));
+        assert_eq!(refused.header("retry-after"), "60");
         assert_eq!(gateway.verdict(FREE), "allow");
         assert_eq!(gateway.verdict(BLOCKED), "block", "the plugin still answers");
         gateway.until("it is degraded", |gateway| ready(gateway).1["degraded"]["ledger"] == "lost");
@@ -188,6 +189,34 @@ fn a_ledger_that_is_removed_is_noticed_although_nobody_writes() {
     fs::remove_file(gateway.folder().join("portcullis.db")).unwrap();
     gateway.until("it is degraded", |gateway| ready(gateway).1["degraded"]["ledger"] == "lost");
     gateway.until("the log says so", |gateway| gateway.logged("THE LEDGER IS LOST"));
+}
+
+#[test]
+fn a_removed_ledger_is_copied_back_from_the_running_gateway() {
+    let mut gateway = Gateway::start();
+    gateway.block(BLOCKED);
+    for file in ["portcullis.db", "portcullis.db-wal"] {
+        fs::remove_file(gateway.folder().join(file)).unwrap();
+    }
+    gateway.until("the log says how", |gateway| gateway.logged("rescue"));
+    let log = gateway.log();
+    let commands = log.lines().find_map(|line| line.split_once("rescue=\"")?.1.split('"').next()).unwrap();
+    assert_eq!(commands.matches("cp /proc/").count(), 2, "{commands}");
+    assert!(Command::new("sh").args(["-c", commands]).status().unwrap().success(), "{commands}");
+    gateway.stop();
+    gateway.run_again_with(&[]);
+    assert_eq!(gateway.verdict(BLOCKED), "block");
+}
+
+#[test]
+fn a_ledger_that_is_cut_off_is_reported() {
+    let gateway = Gateway::start();
+    gateway.block(BLOCKED);
+    fs::write(gateway.folder().join("portcullis.db"), "").unwrap();
+    gateway.until("it is degraded", |gateway| ready(gateway).1["degraded"]["ledger"] == "lost");
+    let metrics = gateway.call("GET", "/metrics", ADMIN, None).text;
+    assert!(metrics.contains("portcullis_ledger_ok 0"), "{metrics}");
+    assert!(metrics.contains("portcullis_ledger_state{state=\"lost\"} 1"), "{metrics}");
 }
 
 #[test]
@@ -256,7 +285,7 @@ fn verify_tells_what_is_damaged_and_accepts_it_on_request() {
     let clean = verify(gateway.folder(), &[]);
     let said = String::from_utf8_lossy(&clean.stderr).into_owned();
     assert_eq!(clean.status.code(), Some(0), "{said}");
-    assert!(said.contains("2 tenants, 5 lists and 1 entries checked: nothing is damaged"), "{said}");
+    assert!(said.contains("2 tenants, 5 lists and 1 entry checked: nothing is damaged"), "{said}");
     damage(gateway.folder());
     for options in [&[][..], &["--accept"]] {
         let found = verify(gateway.folder(), options);
@@ -271,4 +300,24 @@ fn verify_tells_what_is_damaged_and_accepts_it_on_request() {
     let busy = verify(gateway.folder(), &[]);
     assert_eq!(busy.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&busy.stderr).contains("in use"));
+}
+
+#[test]
+fn a_backup_is_verified_beside_the_running_gateway() {
+    let gateway = Gateway::start();
+    gateway.block(BLOCKED);
+    let copy = gateway.folder().join("copy.db");
+    let ledger = Connection::open(gateway.folder().join("portcullis.db")).unwrap();
+    ledger.backup("main", &copy, None).unwrap();
+    gateway.block(FREE);
+    let before = fs::read(&copy).unwrap();
+    let checked = verify(gateway.folder(), &["--backup", "copy.db"]);
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert_eq!(checked.status.code(), Some(0), "{said}");
+    assert!(said.contains("1 entry checked: nothing is damaged; the backup is 1 commit behind"), "{said}");
+    assert!(fs::read(&copy).unwrap() == before && !gateway.folder().join("copy.db-shm").exists());
+    Connection::open(&copy).unwrap().execute("UPDATE entries SET directions = 1", ()).unwrap();
+    let checked = verify(gateway.folder(), &["--backup", "copy.db"]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert_eq!(verify(gateway.folder(), &["--backup", "portcullis.db"]).status.code(), Some(2));
 }

@@ -419,6 +419,11 @@ impl Gateway {
         self.log.text.lock().unwrap().contains(text)
     }
 
+    /// What was logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.text.lock().unwrap().clone()
+    }
+
     /// Blocks a number for acme's sender `support`.
     pub(crate) fn block(&self, number: &str) -> Answer {
         let answer = self.post("/senders/support/entries", json!({ "number": number }));

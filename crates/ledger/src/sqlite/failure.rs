@@ -34,6 +34,18 @@ impl From<Error> for LedgerError {
     }
 }
 
+/// Whether the error says nothing about the contents of the file, such as a lack of descriptors or memory.
+pub(super) fn is_of_the_moment(error: &LedgerError) -> bool {
+    match error {
+        LedgerError::Full(_) | LedgerError::Io(_) => true,
+        LedgerError::Storage(cause) => cause.downcast_ref::<Error>().is_some_and(|error| {
+            let code = error.sqlite_error_code();
+            matches!(code, Some(ErrorCode::OutOfMemory | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+        }),
+        _ => false,
+    }
+}
+
 /// Copies the error, so that it can be returned to each caller of a failed commit.
 pub(super) fn again(error: &Error) -> Error {
     match error {

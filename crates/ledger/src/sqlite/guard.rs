@@ -1,19 +1,31 @@
-//! Guards an open ledger: whether its files are still the ones that it opened, and what its witness says.
+//! Guards an open ledger: whether its files are still the ones that it opened, whether it can be written, and what its
+//! witness says.
+//!
+//! A file that another program overwrites in place stays the same file. But only the writer changes the ledger's file, and
+//! only while it moves the log into it. So if its length or its time of modification is another one than the writer left,
+//! the file is read by itself, without its log: it must be the same ledger, and as far as it was. A copy that somebody
+//! put over it is not, unless it is as recent.
 
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::error::LedgerError;
+use super::examine::Description;
+use super::{connect_alone, failure::is_of_the_moment};
+use crate::error::{LedgerError, Loss};
 use crate::files::beside;
-use crate::witness::Witness;
+use crate::witness::{LedgerId, Witness};
 
 /// How often the files are looked at while nobody writes, and the witness is flushed.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long to wait for another program that is writing to the ledger's file, before the file is read again.
+const SETTLES: Duration = Duration::from_millis(50);
+/// How often to do so.
+const TIMES: u32 = 40;
 
 /// The files of an open ledger, and its witness.
 pub(super) struct Guard {
@@ -22,9 +34,14 @@ pub(super) struct Guard {
     log_file: File,
     /// Where the log began.
     beginning: Mutex<Beginning>,
+    id: LedgerId,
+    /// The ledger's file as the writer left it. Locked while the writer moves the log into it.
+    left: Mutex<Left>,
     witness: Witness,
-    /// The file that was removed or replaced first. From then on nothing is written: a restart would not find it.
-    lost: OnceLock<PathBuf>,
+    /// The file that was lost first, and how. From then on nothing is written: a restart would not find it.
+    lost: OnceLock<(PathBuf, Loss)>,
+    /// Why the last write failed, if the disk was the reason.
+    failing: Mutex<Option<Failure>>,
     /// Whether the witness could not be written or flushed the last time.
     unwitnessed: Mutex<Option<io::ErrorKind>>,
 }
@@ -50,18 +67,43 @@ struct Watched {
     file: (u64, u64),
 }
 
+/// How a file was left.
+struct Left {
+    stamp: Stamp,
+    /// A commit that it has by itself, without its log.
+    commit: u64,
+}
+
+/// By this it is noticed that somebody wrote to a file: its length, and when it was modified.
+type Stamp = (u64, i64, i64);
+
+/// A failure of the disk.
+struct Failure {
+    is_full: bool,
+    cause: String,
+}
+
 impl Watched {
     fn new(path: PathBuf) -> io::Result<Self> {
         let file = identity(&fs::metadata(&path)?);
         Ok(Watched { path, file })
     }
 
-    fn is_there(&self) -> bool {
+    fn loss(&self) -> Option<Loss> {
         match fs::metadata(&self.path) {
-            Ok(metadata) => identity(&metadata) == self.file,
+            Ok(metadata) => (identity(&metadata) != self.file).then_some(Loss::Replaced),
             // Other errors, such as a lack of memory, say nothing about the file.
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
+            Err(error) => (error.kind() == io::ErrorKind::NotFound).then_some(Loss::Removed),
         }
+    }
+
+    /// Where a lost file can still be read: this process has it open.
+    fn still_open(&self) -> Option<PathBuf> {
+        let fds = fs::read_dir("/proc/self/fd").ok()?;
+        let fd = fds
+            .flatten()
+            .find(|fd| fs::metadata(fd.path()).is_ok_and(|metadata| identity(&metadata) == self.file))?;
+        Some(Path::new("/proc").join(std::process::id().to_string()).join("fd").join(fd.file_name()))
     }
 }
 
@@ -70,9 +112,21 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
+fn stamp(path: &Path) -> io::Result<Stamp> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+}
+
 impl Guard {
-    /// Call it once the log exists. The file had the commit `base` before the log began, if that is known.
-    pub(super) fn new(ledger: &Path, witness: Witness, base: Option<u64>) -> io::Result<Self> {
+    /// Call it once the log exists. `id` is the ledger's, `in_file` a commit that its file has without the log, and `base` the
+    /// commit that it had before the log began, if that is known.
+    pub(super) fn new(
+        ledger: &Path,
+        id: LedgerId,
+        in_file: u64,
+        witness: Witness,
+        base: Option<u64>,
+    ) -> io::Result<Self> {
         let log = Watched::new(beside(ledger, "-wal"))?;
         // SQLite locks no ranges of it, which closing it would release.
         let log_file = File::open(&log.path)?;
@@ -81,31 +135,105 @@ impl Guard {
             beginning: Mutex::new(Beginning { salts: salts(&log_file), base }),
             log,
             log_file,
+            id,
+            left: Mutex::new(Left { stamp: stamp(ledger)?, commit: in_file }),
             witness,
             lost: OnceLock::new(),
+            failing: Mutex::default(),
             unwitnessed: Mutex::default(),
         })
     }
 
-    /// Looks whether the files are still the ones that were opened. Costs two calls of the system, about a microsecond.
+    /// Looks whether the files are still the ones that were opened. Costs three calls of the system, about two microseconds,
+    /// unless somebody wrote to the ledger's file. Does not wait while the writer moves the log.
     ///
     /// # Errors
     /// [`LedgerError::Replaced`], from the first time on.
     pub(super) fn look(&self) -> Result<(), LedgerError> {
+        let left = match self.left.try_lock() {
+            Ok(left) => Some(left),
+            Err(TryLockError::WouldBlock) => None,
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        };
+        self.look_at(left)
+    }
+
+    fn look_at(&self, left: Option<MutexGuard<'_, Left>>) -> Result<(), LedgerError> {
         self.intact()?;
         for watched in [&self.ledger, &self.log] {
-            if !watched.is_there() {
-                let _ = self.lost.set(watched.path.clone());
+            if let Some(loss) = watched.loss() {
+                let _ = self.lost.set((watched.path.clone(), loss));
             }
         }
+        self.intact()?;
+        if let Some(mut left) = left
+            && stamp(&self.ledger.path).is_ok_and(|stamp| stamp != left.stamp)
+            && !self.is_still_whole(&mut left)
+        {
+            let _ = self.lost.set((self.ledger.path.clone(), Loss::Overwritten));
+        }
         self.intact()
+    }
+
+    /// Reads the file that somebody wrote to. It may be that a program that uses SQLite moved the log into it.
+    fn is_still_whole(&self, left: &mut Left) -> bool {
+        let mut bad = None;
+        for _ in 0..TIMES {
+            let Ok(before) = stamp(&self.ledger.path) else { return true };
+            let found = connect_alone(&self.ledger.path)
+                .map_err(LedgerError::from)
+                .and_then(|connection| Description::read(&connection));
+            let is_whole = match found {
+                Ok(found) => found.id == self.id && found.commit >= left.commit,
+                // It could not be read. The next look tries again.
+                Err(error) if is_of_the_moment(&error) => return true,
+                Err(_) => false,
+            };
+            if stamp(&self.ledger.path).is_ok_and(|after| after == before) {
+                if is_whole {
+                    left.stamp = before;
+                    return true;
+                }
+                if bad == Some(before) {
+                    return false;
+                }
+                bad = Some(before);
+            }
+            thread::sleep(SETTLES);
+        }
+        false
+    }
+
+    /// Passes on what moves the log into the ledger's file. If all of it was moved, `work` returns the latest commit.
+    pub(super) fn moves_log<T>(&self, work: impl FnOnce() -> (T, Option<u64>)) -> T {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let (done, commit) = work();
+        left.commit = commit.unwrap_or(left.commit);
+        if let Ok(stamp) = stamp(&self.ledger.path) {
+            left.stamp = stamp;
+        }
+        done
+    }
+
+    /// Where the lost files are to be copied from, and to, as long as this process runs.
+    pub(super) fn rescue(&self) -> Vec<(PathBuf, PathBuf)> {
+        let lost = [&self.ledger, &self.log].into_iter().filter(|watched| watched.loss().is_some());
+        lost.filter_map(|watched| Some((watched.still_open()?, watched.path.clone()))).collect()
+    }
+
+    /// Renames the log if it does not belong to what is in the ledger's file now: SQLite would mix the two.
+    pub(super) fn put_log_aside(&self) {
+        if let Some((_, Loss::Overwritten)) = self.lost.get() {
+            // If it fails, the sums of lists tell.
+            let _ = fs::rename(&self.log.path, beside(&self.log.path, ".lost"));
+        }
     }
 
     /// Like [`look`](Self::look), without looking again.
     pub(super) fn intact(&self) -> Result<(), LedgerError> {
         match self.lost.get() {
             None => Ok(()),
-            Some(path) => Err(LedgerError::Replaced { path: path.clone() }),
+            Some((path, loss)) => Err(LedgerError::Replaced { path: path.clone(), loss: *loss }),
         }
     }
 
@@ -114,7 +242,8 @@ impl Guard {
     /// # Errors
     /// [`LedgerError::Replaced`]: the commit is in a file that a restart would not find.
     pub(super) fn acknowledge(&self, commit: u64) -> Result<(), LedgerError> {
-        self.look()?;
+        self.look_at(Some(self.left.lock().unwrap_or_else(PoisonError::into_inner)))?;
+        *self.failing() = None;
         // The commit is on disk: without the witness it is only less certain that its loss would be noticed.
         self.note(self.witness.write(commit, self.base(commit)));
         Ok(())
@@ -128,6 +257,23 @@ impl Guard {
             *beginning = Beginning { salts, base: commit.checked_sub(1) };
         }
         beginning.base
+    }
+
+    fn failing(&self) -> MutexGuard<'_, Option<Failure>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that a write failed, if the disk was the reason.
+    pub(super) fn failed(&self, error: &LedgerError) {
+        if let LedgerError::Full(cause) | LedgerError::Io(cause) = error {
+            let is_full = matches!(error, LedgerError::Full(_));
+            *self.failing() = Some(Failure { is_full, cause: cause.to_string() });
+        }
+    }
+
+    /// Whether the last write failed.
+    fn is_failing(&self) -> bool {
+        self.failing().is_some()
     }
 
     /// Flushes the witness.
@@ -145,6 +291,10 @@ impl Guard {
         if let Err(error) = self.intact() {
             return Some(error);
         }
+        if let Some(Failure { is_full, cause }) = &*self.failing() {
+            let cause = cause.clone().into();
+            return Some(if *is_full { LedgerError::Full(cause) } else { LedgerError::Io(cause) });
+        }
         let unwitnessed = *self.unwitnessed.lock().unwrap_or_else(PoisonError::into_inner);
         unwitnessed.map(|kind| LedgerError::Witness {
             path: Witness::path_of(&self.ledger.path),
@@ -160,7 +310,8 @@ pub(super) struct Patrol {
 }
 
 impl Patrol {
-    pub(super) fn start(guard: Arc<Guard>) -> Result<Self, LedgerError> {
+    /// `probe` makes a small write. It is called while writes fail.
+    pub(super) fn start(guard: Arc<Guard>, probe: impl Fn() + Send + 'static) -> Result<Self, LedgerError> {
         let stop = Arc::<(Mutex<bool>, Condvar)>::default();
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
@@ -171,7 +322,10 @@ impl Patrol {
                 while !*now {
                     now = changed.wait_timeout(now, EVERY).unwrap_or_else(PoisonError::into_inner).0;
                     // The writer reports what was found, as does `trouble`.
-                    let _ = guard.look();
+                    let is_intact = guard.look().is_ok();
+                    if is_intact && guard.is_failing() && !*now {
+                        probe();
+                    }
                     guard.flush();
                 }
             })
@@ -188,5 +342,31 @@ impl Drop for Patrol {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::witness::Statement;
+
+    #[test]
+    fn a_ledger_whose_disk_failed_is_in_trouble_until_a_write_succeeds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        for file in [path.clone(), beside(&path, "-wal")] {
+            fs::write(file, "x").unwrap();
+        }
+        let said = Statement { ledger: [7; 16], commit: 1 };
+        let witness = Witness::create(&Witness::path_of(&path), said).unwrap();
+        let guard = Guard::new(&path, said.ledger, 1, witness).unwrap();
+        guard.failed(&LedgerError::TenantForgotten);
+        assert!(guard.trouble().is_none());
+        guard.failed(&LedgerError::Full("no room".into()));
+        assert!(matches!(guard.trouble(), Some(LedgerError::Full(_))));
+        guard.failed(&LedgerError::Io("read-only".into()));
+        assert!(matches!(guard.trouble(), Some(LedgerError::Io(_))));
+        guard.acknowledge(2).unwrap();
+        assert!(guard.trouble().is_none());
     }
 }

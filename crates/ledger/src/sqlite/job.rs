@@ -24,6 +24,8 @@ pub(super) trait Work: Send {
     fn rows(&self) -> usize;
     /// Does the work and keeps the result. May be called again after a rollback.
     fn run(&mut self, connection: &Connection) -> Ran;
+    /// The error of `run`.
+    fn error(&self) -> Option<&LedgerError>;
     /// Sends the result of `run` to the caller. If that was a success, `afterwards` takes precedence.
     fn answer(self: Box<Self>, afterwards: Result<(), LedgerError>);
 }
@@ -60,6 +62,10 @@ pub(super) struct Answer<T> {
 impl<T> Answer<T> {
     pub(super) fn to(caller: SyncSender<Result<T, LedgerError>>) -> Self {
         Answer { result: Err(LedgerError::Closed), caller }
+    }
+
+    fn error(&self) -> Option<&LedgerError> {
+        self.result.as_ref().err()
     }
 
     fn send(self, afterwards: Result<(), LedgerError>) {
@@ -101,6 +107,14 @@ impl Job {
         EntryWrites::run(&mut entries.collect::<Vec<_>>(), connection)
     }
 
+    /// The error with which it ran.
+    pub(super) fn error(&self) -> Option<&LedgerError> {
+        match self {
+            Job::Entries(entries) => entries.answer.error(),
+            Job::Other(work) => work.error(),
+        }
+    }
+
     pub(super) fn answer(self, afterwards: Result<(), LedgerError>) {
         match self {
             Job::Entries(entries) => entries.answer.send(afterwards),
@@ -127,6 +141,10 @@ where
     fn run(&mut self, connection: &Connection) -> Ran {
         self.answer.result = without_panic(|| (self.work)(connection));
         if self.answer.result.is_ok() { Ran::Succeeded } else { Ran::Failed }
+    }
+
+    fn error(&self) -> Option<&LedgerError> {
+        self.answer.error()
     }
 
     fn answer(self: Box<Self>, afterwards: Result<(), LedgerError>) {

@@ -30,8 +30,9 @@ mod writer;
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ use schema::Contents;
 use sums::Sums;
 use writer::Writer;
 
-pub(crate) use verify::{accept, survey, verify};
+pub(crate) use verify::{accept, survey, verify, verify_copy};
 
 /// How long a connection waits for another one's lock. Only recovery after a crash and truncating the log hold locks
 /// that block others.
@@ -61,11 +62,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An open ledger file. Dropping it checkpoints the log and releases the lock.
 pub(crate) struct Sqlite {
-    // Fields are dropped in order: the readers, then the writer, whose connection is then the last one and checkpoints
+    // Fields are dropped in order: the patrol, which writes if it must, the readers, then the writer, whose connection is then the last one and checkpoints
     // the log, then the locks.
+    _patrol: Patrol,
     readers: Readers,
     writer: Writer,
-    _patrol: Patrol,
     guard: Arc<Guard>,
     _locks: [File; 2],
     /// Encrypts tenants' secrets.
@@ -97,10 +98,11 @@ impl Sqlite {
             files.empty(new);
         }
         let (connection, opened, guard) = begun?;
+        let writer = Writer::start(connection, Arc::clone(&guard), opened.commit)?;
         Ok(Sqlite {
+            _patrol: Patrol::start(Arc::clone(&guard), writer.probe())?,
             readers: Readers::new(path.clone(), Arc::clone(&guard)),
-            writer: Writer::start(connection, Arc::clone(&guard), opened.commit)?,
-            _patrol: Patrol::start(Arc::clone(&guard))?,
+            writer,
             guard,
             _locks: [name_lock, file_lock],
             master: seal,
@@ -123,6 +125,10 @@ impl store::Store for Sqlite {
 
     fn trouble(&self) -> Option<LedgerError> {
         self.guard.trouble()
+    }
+
+    fn rescue(&self) -> Vec<(PathBuf, PathBuf)> {
+        self.guard.rescue()
     }
 }
 
@@ -154,9 +160,9 @@ fn begin(
     let mark = || -> Result<_, LedgerError> {
         // Before the mark: a ledger that is marked, and has no witness, looks like a copy that was made while it was open.
         let witness = Witness::create(&files.witness, found.statement(base)).map_err(witnessed)?;
-        let opened = mark_open(&connection, found)?;
+        let (opened, in_file) = mark_open(&connection, found)?;
         witness.write(opened.commit, base).map_err(witnessed)?;
-        let guard = Guard::new(files.path, witness, base).map_err(failed)?;
+        let guard = Guard::new(files.path, opened.id, in_file, witness, base).map_err(failed)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         Ok((opened, Arc::new(guard)))
     };
@@ -164,12 +170,13 @@ fn begin(
     Ok((connection, opened, guard))
 }
 
-/// Marks the ledger as open, in the file itself: a copy of the file alone, without its log, can be told by that.
-fn mark_open(connection: &Connection, before: Description) -> Result<Description, LedgerError> {
+/// Marks the ledger as open, in the file itself: a copy of the file alone, without its log, can be told by that. Returns the
+/// latest commit that is in the file itself for certain, too.
+fn mark_open(connection: &Connection, before: Description) -> Result<(Description, u64), LedgerError> {
     let commit = before.commit + 1;
     connection.execute("UPDATE ledger SET is_open = 1, stamp = ?1", [commit.cast_signed()])?;
-    writer::log_state(connection, "PASSIVE")?;
-    Ok(Description { commit, is_open: true, ..before })
+    let is_in_file = writer::log_state(connection, "PASSIVE")?.is_in_file();
+    Ok((Description { commit, is_open: true, ..before }, if is_in_file { commit } else { 0 }))
 }
 
 /// Takes access to these files from the group and others. A restored copy may have any mode.
@@ -201,4 +208,18 @@ fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Opens a connection to what is in the file itself, without its log. It takes no locks, changes nothing, and creates no
+/// files. What it reads is wrong if somebody writes to the file meanwhile.
+fn connect_alone(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(byte)),
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    connect(Path::new(&uri), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
 }

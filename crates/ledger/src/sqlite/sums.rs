@@ -398,7 +398,7 @@ pub(super) fn are_people_whole(
     Ok(sums.of_people(connection, tenant)? == stored.unwrap_or_default().cast_unsigned())
 }
 
-/// Stores all sums as the rows have them: after a migration, or when damage was accepted.
+/// Stores all sums as the rows have them, after a migration.
 pub(super) fn store_all(connection: &Connection, sums: Sums) -> Result<(), LedgerError> {
     connection.execute("DELETE FROM sums", ())?;
     let ids = |sql| -> Result<Vec<i64>, LedgerError> {
@@ -406,15 +406,45 @@ pub(super) fn store_all(connection: &Connection, sums: Sums) -> Result<(), Ledge
         Ok(ids.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
     };
     for list in ids("SELECT id FROM lists")? {
-        Changed(sums.of_parts(connection, list, 0, |_| Ok(false))?.0).store(connection, list)?;
-        // No saved state is loaded, as nobody knows what changed since.
-        connection
-            .execute("UPDATE lists SET state = NULL, saved = NULL, changed = 0 WHERE id = ?1", [list])?;
+        store_list(connection, list, sums)?;
     }
     for tenant in ids("SELECT id FROM tenants")? {
-        let people = sums.of_people(connection, tenant)?.cast_signed();
-        connection.execute("UPDATE tenants SET people = ?2 WHERE id = ?1", (tenant, people))?;
+        accept_people(connection, tenant, sums)?;
     }
+    accept_catalogue(connection, sums)
+}
+
+/// Stores the sums of a list, which must have none.
+fn store_list(connection: &Connection, list: i64, sums: Sums) -> Result<(), LedgerError> {
+    Changed(sums.of_parts(connection, list, 0, |_| Ok(false))?.0).store(connection, list)?;
+    // No saved state is loaded, as nobody knows what changed since.
+    connection.execute("UPDATE lists SET state = NULL, saved = NULL, changed = 0 WHERE id = ?1", [list])?;
+    Ok(())
+}
+
+/// Stores the sums and counters of a list as the rows have them.
+pub(super) fn accept_list(connection: &Connection, list: i64, sums: Sums) -> Result<(), LedgerError> {
+    connection.execute("DELETE FROM sums WHERE list = ?1", [list])?;
+    store_list(connection, list, sums)?;
+    connection.execute(
+        "UPDATE lists SET
+            active = (SELECT count(*) FROM entries WHERE list = lists.id AND directions <> 0),
+            sequence = max(sequence, (SELECT coalesce(max(sequence), 0) FROM entries WHERE list = lists.id))
+         WHERE id = ?1",
+        [list],
+    )?;
+    Ok(())
+}
+
+/// Stores the sum of a tenant's identities and moves as the rows have them.
+pub(super) fn accept_people(connection: &Connection, tenant: i64, sums: Sums) -> Result<(), LedgerError> {
+    let people = sums.of_people(connection, tenant)?.cast_signed();
+    connection.execute("UPDATE tenants SET people = ?2 WHERE id = ?1", (tenant, people))?;
+    Ok(())
+}
+
+/// Stores the sum of all tenants and lists as the rows have them.
+pub(super) fn accept_catalogue(connection: &Connection, sums: Sums) -> Result<(), LedgerError> {
     let catalogue = sums.of_catalogue(connection)?.cast_signed();
     connection.execute("UPDATE ledger SET catalogue = ?1", [catalogue])?;
     Ok(())

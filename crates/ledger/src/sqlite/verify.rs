@@ -6,19 +6,21 @@ use portcullis_keys::{MasterKey, Scope, Seal, TenantId, TenantKeys};
 use rusqlite::Connection;
 
 use super::entries::{kind, subject};
-use super::examine::{Files, check_catalogue};
+use super::examine::{Description, Files, check_catalogue};
 use super::lists::unsigned;
 use super::schema::{self, Contents};
-use super::sums::{Sums, are_people_whole, store_all};
+use super::sums::{Sums, are_people_whole};
 use super::tenants::unwrap;
 use super::{lock, schema::set_up};
 use crate::changes::Seq;
 use crate::error::LedgerError;
 use crate::text::{self, RowContext};
-use crate::verified::{Finding, ListState, Verified};
+use crate::verified::{Age, Finding, ListState, Verified};
+use crate::witness::{Found, Witness};
 
-/// The most flaws of SQLite's structures that are listed.
-const MOST: usize = 100;
+/// The most flaws of SQLite's structures that are looked for, and that are listed.
+const MOST: usize = 1000;
+const LISTED: usize = 10;
 
 /// Locks the ledger at this path, and passes it to `work`, if it is one of this master key.
 fn locked<T>(
@@ -66,46 +68,156 @@ pub(crate) fn verify(path: &Path, master: &MasterKey) -> Result<Verified, Ledger
     let seal = master.seal();
     locked(path, master, |files| {
         let connection = files.connect()?;
-        let mut verifier = Verifier {
-            connection: &connection,
-            master: &seal,
-            sums: Sums::new(master.sums()),
-            done: Verified::default(),
-        };
+        let mut verifier = Verifier::new(&connection, &seal, master);
         verifier
             .note(None, "the ledger", |_| files.doubt().map(|doubt| doubt.map(|doubt| doubt.to_string())));
-        verifier.structures();
-        if schema::version(&connection)? < schema::WITH_SUMS {
-            let what =
-                "the ledger is of an older version, which stored no sums: start the gateway to add them";
-            verifier.done.findings.push(Finding::new(what));
-        } else {
-            verifier.catalogue();
-            verifier.tenants();
-        }
+        verifier.contents()?;
         Ok(verifier.done)
     })
 }
 
-/// Stores sums and counters as the rows have them.
-pub(crate) fn accept(path: &Path, master: &MasterKey) -> Result<(), LedgerError> {
+/// Checks the contents of a copy of a ledger, which nobody writes to, and changes nothing. `live` is the ledger that it may
+/// be a copy of, which may be open.
+pub(crate) fn verify_copy(path: &Path, master: &MasterKey, live: &Path) -> Result<Verified, LedgerError> {
+    let failed = |source| LedgerError::Open { path: path.into(), source };
+    let path = &path.canonicalize().map_err(failed)?;
+    if live.canonicalize().is_ok_and(|live| live == *path) {
+        return Err(LedgerError::NotACopy { path: path.clone() });
+    }
+    let seal = master.seal();
+    let log = std::fs::metadata(crate::files::beside(path, "-wal"));
+    let connection = match log.is_ok_and(|log| log.len() > 0) {
+        // Files that were copied together.
+        true => super::connect(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        false => super::connect_alone(path)?,
+    };
+    if let Contents::Empty = schema::check(&connection, path, &seal)? {
+        return Err(LedgerError::NotALedger { path: path.clone() });
+    }
+    let mut verifier = Verifier::new(&connection, &seal, master);
+    verifier.contents()?;
+    if let (Ok(found), Ok(Found::Witness(said))) =
+        (Description::read(&connection), Witness::read(&Witness::path_of(live)))
+    {
+        verifier.done.age = Some(match said.ledger == found.id {
+            true => Age::Behind(said.commit.saturating_sub(found.commit)),
+            false => Age::AnotherLedger,
+        });
+    }
+    Ok(verifier.done)
+}
+
+/// What SQLite finds wrong with the structures of the file, and with its indexes.
+fn flaws(connection: &Connection) -> Vec<String> {
+    let mut flaws = Vec::new();
+    let checked = connection.prepare(&format!("PRAGMA integrity_check({MOST})")).and_then(|mut check| {
+        let mut rows = check.query(())?;
+        while let Some(row) = rows.next()? {
+            flaws.push(row.get::<_, String>(0)?);
+        }
+        Ok(())
+    });
+    flaws.extend(checked.err().map(|error| error.to_string()));
+    flaws.retain(|line| line != "ok");
+    flaws
+}
+
+/// Whether a flaw is one of an index, whose table is whole as far as this flaw says.
+fn is_of_an_index(flaw: &str) -> bool {
+    [
+        " missing from index ",
+        "wrong # of entries in index ",
+        "non-unique entry in index ",
+        " values differ from index ",
+    ]
+    .iter()
+    .any(|says| flaw.contains(says))
+}
+
+/// Whether a flaw says that a page may belong to two owners: who writes to such a file may destroy more.
+fn makes_writing_unsafe(flaw: &str) -> bool {
+    flaw.contains("2nd reference") || flaw.contains("reelist")
+}
+
+/// Creates the indexes again from their tables. Returns those that could not be.
+fn rebuild_indexes(connection: &Connection) -> Result<Vec<Finding>, LedgerError> {
+    let mut names =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")?;
+    let names = names.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut left = Vec::new();
+    for name in names {
+        if let Err(error) = connection.execute_batch(&format!("REINDEX \"{name}\"")) {
+            left.push(Finding::new(format!("the index {name} could not be created again: {error}")));
+        }
+    }
+    Ok(left)
+}
+
+/// Stores sums and counters as the rows have them, of everything that can be read. Returns what can't.
+pub(crate) fn accept(path: &Path, master: &MasterKey) -> Result<Vec<Finding>, LedgerError> {
     locked(path, master, |files| {
         let connection = super::connect(files.path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let found: String = connection.query_row("PRAGMA integrity_check(1)", (), |row| row.get(0))?;
-        if found != "ok" {
-            return Err(LedgerError::Damaged { what: "file", source: Some(found.into()) });
+        let flaws = flaws(&connection);
+        if let Some(flaw) = flaws.iter().find(|flaw| makes_writing_unsafe(flaw)) {
+            return Ok(vec![Finding::new(format!(
+                "nothing was accepted, because writing to this file could destroy more (SQLite says: {flaw})"
+            ))]);
         }
         set_up(&connection)?;
+        let mut left = match flaws.is_empty() || !flaws.iter().all(|flaw| is_of_an_index(flaw)) {
+            true => Vec::new(),
+            false => rebuild_indexes(&connection)?,
+        };
         let transaction = connection.unchecked_transaction()?;
-        transaction.execute(
-            "UPDATE lists SET
-                active = (SELECT count(*) FROM entries WHERE list = lists.id AND directions <> 0),
-                sequence = max(sequence, (SELECT coalesce(max(sequence), 0) FROM entries WHERE list = lists.id))",
-            (),
-        )?;
-        store_all(&transaction, Sums::new(master.sums()))?;
-        Ok(transaction.commit()?)
+        left.extend(accept_each(&transaction, Sums::new(master.sums()))?);
+        transaction.commit()?;
+        Ok(left)
     })
+}
+
+/// Accepts each list, and each tenant's user ids, by itself: what can't be read keeps none of the others.
+fn accept_each(connection: &Connection, sums: Sums) -> Result<Vec<Finding>, LedgerError> {
+    let mut left = Vec::new();
+    let mut each = |tenant: Option<(&TenantId, Option<&Scope>)>,
+                    what: &str,
+                    work: &dyn Fn() -> Result<(), LedgerError>|
+     -> Result<(), LedgerError> {
+        connection.execute_batch("SAVEPOINT one")?;
+        if let Err(error) = work() {
+            connection.execute_batch("ROLLBACK TO one")?;
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+            let what =
+                format!("{what} can't be read, and are not accepted: {error}{}", cause.unwrap_or_default());
+            left.push(match tenant {
+                Some((tenant, Some(scope))) => Finding::of_list(tenant, scope, what),
+                Some((tenant, None)) => Finding::of_tenant(tenant, what),
+                None => Finding::new(what),
+            });
+        }
+        connection.execute_batch("RELEASE one")?;
+        Ok(())
+    };
+    let lists: Vec<(i64, String, String)> = {
+        let sql = "SELECT lists.id, name, scope FROM lists JOIN tenants ON tenants.id = tenant ORDER BY name, scope";
+        let mut lists = connection.prepare(sql)?;
+        lists.query_map((), |row| row.try_into())?.collect::<rusqlite::Result<_>>()?
+    };
+    for (list, tenant, scope) in &lists {
+        let names = tenant.parse::<TenantId>().ok().zip(Scope::from_stored(scope).ok());
+        let of = names.as_ref().map(|(tenant, scope)| (tenant, Some(scope)));
+        each(of, "its entries", &|| super::sums::accept_list(connection, *list, sums))?;
+    }
+    let tenants: Vec<(i64, String)> = {
+        let mut tenants = connection.prepare("SELECT id, name FROM tenants ORDER BY name")?;
+        tenants.query_map((), |row| row.try_into())?.collect::<rusqlite::Result<_>>()?
+    };
+    for (id, name) in &tenants {
+        let tenant = name.parse::<TenantId>().ok();
+        let of = tenant.as_ref().map(|tenant| (tenant, None));
+        each(of, "its user ids", &|| super::sums::accept_people(connection, *id, sums))?;
+    }
+    each(None, "tenants and lists", &|| super::sums::accept_catalogue(connection, sums))?;
+    Ok(left)
 }
 
 struct Verifier<'a> {
@@ -123,7 +235,25 @@ struct List {
     saved: Option<i64>,
 }
 
-impl Verifier<'_> {
+impl<'a> Verifier<'a> {
+    fn new(connection: &'a Connection, master: &'a Seal, key: &MasterKey) -> Self {
+        Verifier { connection, master, sums: Sums::new(key.sums()), done: Verified::default() }
+    }
+
+    /// Checks everything in the file. What belongs to a list comes first, as it says more.
+    fn contents(&mut self) -> Result<(), LedgerError> {
+        if schema::version(self.connection)? < schema::WITH_SUMS {
+            let what =
+                "the ledger is of an older version, which stored no sums: start the gateway to add them";
+            self.done.findings.push(Finding::new(what));
+        } else {
+            self.catalogue();
+            self.tenants();
+        }
+        self.structures();
+        Ok(())
+    }
+
     /// Makes a check, which may find something wrong. If it can't be made, that is a finding, too.
     fn note(
         &mut self,
@@ -148,14 +278,15 @@ impl Verifier<'_> {
 
     /// SQLite's own check: that every page is in its place, and that indexes have what the tables have.
     fn structures(&mut self) {
-        let found =
-            self.connection.prepare(&format!("PRAGMA integrity_check({MOST})")).and_then(|mut check| {
-                let lines = check.query_map((), |row| row.get::<_, String>(0))?;
-                lines.collect::<rusqlite::Result<Vec<String>>>()
-            });
-        let found = found.unwrap_or_else(|error| vec![error.to_string()]);
-        for line in found.into_iter().filter(|line| line != "ok") {
-            self.done.findings.push(Finding::new(format!("SQLite says: {line}")));
+        let flaws = flaws(self.connection);
+        let lines = flaws.iter().take(LISTED).map(|flaw| Finding::new(format!("SQLite says: {flaw}")));
+        self.done.findings.extend(lines);
+        if let Some(more) = flaws.len().checked_sub(LISTED).filter(|&more| more > 0) {
+            let least = if flaws.len() < MOST { "" } else { "at least " };
+            let lines = if more == 1 { "line" } else { "lines" };
+            self.done
+                .findings
+                .push(Finding::new(format!("SQLite says {least}{more} {lines} more of that kind")));
         }
     }
 

@@ -61,6 +61,20 @@ impl Counters {
         self.guard.as_ref().map_or(Ok(()), |guard| guard.intact())
     }
 
+    fn note_failure(&self, error: Option<&LedgerError>) {
+        if let (Some(guard), Some(error)) = (&self.guard, error) {
+            guard.failed(error);
+        }
+    }
+
+    /// See [`Guard::moves_log`].
+    fn moves_log<T>(&self, work: impl FnOnce() -> (T, Option<u64>)) -> T {
+        match &self.guard {
+            Some(guard) => guard.moves_log(work),
+            None => work().0,
+        }
+    }
+
     /// Counts a commit, which may be acknowledged if this succeeds.
     fn committed(&self, stamp: Option<u64>) -> Result<(), LedgerError> {
         self.commits.fetch_add(1, Ordering::Relaxed);
@@ -113,6 +127,24 @@ impl Writer {
         Stats {
             jobs: self.counters.jobs.load(Ordering::Relaxed),
             commits: self.counters.commits.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What makes a small write, and waits for it. Drop it before the writer, which ends only then.
+    pub(super) fn probe(&self) -> impl Fn() + Send + use<> {
+        let queue = self.queue.clone();
+        move || {
+            let (caller, answer) = sync_channel(1);
+            let work = |connection: &Connection| -> Result<(), LedgerError> {
+                connection.execute("UPDATE ledger SET stamp = stamp", ())?;
+                Ok(())
+            };
+            let task = Task { rows: 1, work, answer: Answer::to(caller) };
+            let message = Message { tenant: 0, kind: Kind::Grouped(Job::Other(Box::new(task))) };
+            // If many wait, their writes tell.
+            if queue.as_ref().is_some_and(|queue| queue.try_send(message).is_ok()) {
+                let _ = answer.recv();
+            }
         }
     }
 
@@ -198,7 +230,9 @@ fn serve(connection: &Connection, messages: &Receiver<Message>, counters: &Count
             Kind::Alone(mut job) => {
                 let intact = counters.look();
                 if intact.is_ok() {
-                    job.run(connection);
+                    // It may move the log.
+                    counters.moves_log(|| (job.run(connection), None));
+                    counters.note_failure(job.error());
                 }
                 job.answer(intact);
             }
@@ -220,7 +254,9 @@ fn serve(connection: &Connection, messages: &Receiver<Message>, counters: &Count
         if rows > BULK {
             queue.bulk_ran(start, Instant::now());
         }
-        shorten_log(connection);
+        if counters.intact().is_ok() {
+            shorten_log(connection, counters);
+        }
     }
 }
 
@@ -259,11 +295,12 @@ fn close(connection: Connection, counters: &Counters) {
         counters.committed(Some(stamp))
     });
     if let Err(LedgerError::Replaced { .. }) = marked {
-        // What is at the path of the log now is not this ledger's, and must not be removed.
+        // What is at the path of the log now may not be this ledger's, and must not be removed.
         let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
     }
-    drop(connection);
+    counters.moves_log(|| (drop(connection), None));
     if let Some(guard) = &counters.guard {
+        guard.put_log_aside();
         guard.flush();
     }
 }
@@ -284,6 +321,7 @@ fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
             }
         }
         Err(Undone::NotCommitted(error)) => {
+            counters.note_failure(Some(&again(&error).into()));
             for job in jobs {
                 job.answer(Err(again(&error).into()));
             }
@@ -293,9 +331,16 @@ fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
                 let done = together(connection, std::slice::from_mut(&mut job), counters);
                 match done {
                     Ok(stamp) => job.answer(counters.committed(stamp)),
-                    Err(Undone::NotCommitted(error)) => job.answer(Err(error.into())),
+                    Err(Undone::NotCommitted(error)) => {
+                        let error = error.into();
+                        counters.note_failure(Some(&error));
+                        job.answer(Err(error));
+                    }
                     // The job replies with its own error.
-                    Err(Undone::ByOneJob) => job.answer(Err(LedgerError::Defect)),
+                    Err(Undone::ByOneJob) => {
+                        counters.note_failure(job.error());
+                        job.answer(Err(LedgerError::Defect));
+                    }
                 }
             }
         }
@@ -374,11 +419,16 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 
 /// Checkpoints the write-ahead log if it has grown long. Callers have already been answered: if this fails, the next
 /// commit tries again.
-fn shorten_log(connection: &Connection) {
+fn shorten_log(connection: &Connection, counters: &Counters) {
     if let Ok(state) = log_state(connection, "NOOP")
         && state.pages - state.in_file > LOG_PAGES
+        // What somebody else wrote into the file must not pass for the writer's.
+        && counters.look().is_ok()
     {
-        let _ = log_state(connection, "PASSIVE");
+        counters.moves_log(|| {
+            let is_in_file = log_state(connection, "PASSIVE").is_ok_and(|state| state.is_in_file());
+            ((), is_in_file.then(|| counters.stamp.load(Ordering::Relaxed)))
+        });
     }
 }
 
@@ -390,6 +440,13 @@ pub(super) struct LogState {
     pages: i64,
     /// The number of those already checkpointed.
     in_file: i64,
+}
+
+impl LogState {
+    /// Whether the file has everything without the log.
+    pub(super) fn is_in_file(&self) -> bool {
+        !self.busy && self.pages == self.in_file
+    }
 }
 
 pub(super) fn log_state(connection: &Connection, mode: &str) -> rusqlite::Result<LogState> {
@@ -726,7 +783,7 @@ mod tests {
             state.pages - state.in_file
         };
         assert!(left() > LOG_PAGES);
-        shorten_log(&fixture.connection);
+        shorten_log(&fixture.connection, &fixture.counters);
         assert_eq!(left(), 0);
     }
 }

@@ -428,6 +428,27 @@ fn accepted_damage_is_what_the_ledger_says_from_then_on() {
 }
 
 #[test]
+fn damage_is_accepted_although_another_list_cannot_be_read() {
+    // The first list has an entry of a kind that no list has, so its rows can't be read.
+    let dir = tamper("DELETE FROM entries WHERE list = 2 AND directions = 1");
+    let connection = Connection::open(dir.file("ledger.db")).unwrap();
+    connection.execute_batch("PRAGMA writable_schema = ON").unwrap();
+    let sql = "UPDATE sqlite_schema SET sql = replace(sql, 'STRICT, ', '') WHERE name = 'entries'";
+    connection.execute(sql, ()).unwrap();
+    drop(connection);
+    let connection = Connection::open(dir.file("ledger.db")).unwrap();
+    connection.execute("UPDATE entries SET source = 'x' WHERE list = 1", ()).unwrap();
+    drop(connection);
+    dir.accept_damage();
+    let findings = dir.findings();
+    assert!(
+        findings.iter().any(|line| line.starts_with("tenant acme, the tenant-wide list")),
+        "{findings:?}"
+    );
+    assert!(!findings.iter().any(|line| line.starts_with("tenant acme, list bot")), "{findings:?}");
+}
+
+#[test]
 fn a_file_that_is_open_is_not_verified() {
     let dir = LedgerDir::new();
     let _open = dir.ledger();

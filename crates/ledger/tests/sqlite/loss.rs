@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use portcullis_ledger::{Accepted, Ledger, LedgerError, Opening};
+use portcullis_ledger::{Accepted, Ledger, LedgerError, Loss, Opening};
 use portcullis_msisdn::Directions;
 
 use crate::contract::crash::members;
@@ -237,6 +237,45 @@ fn a_file_that_is_removed_or_replaced_while_it_is_open_is_written_no_more() {
         fs::rename(&put_aside, dir.file(name)).unwrap();
         assert!([1, 2].contains(&count(&dir.ledger())), "{name}");
     }
+}
+
+#[test]
+fn a_file_that_is_cut_off_or_overwritten_while_it_is_open_is_written_no_more() {
+    for how in ["emptied", "halved", "an older copy", "another ledger"] {
+        let dir = closed(3);
+        let older = fs::read(dir.file("ledger.db")).unwrap();
+        let ledger = dir.ledger();
+        let list = list(&ledger);
+        one(&list, block(4, Directions::BOTH));
+        let file = fs::OpenOptions::new().write(true).open(dir.file("ledger.db")).unwrap();
+        match how {
+            "emptied" => file.set_len(0).unwrap(),
+            "halved" => file.set_len(older.len() as u64 / 2).unwrap(),
+            "an older copy" => fs::write(dir.file("ledger.db"), &older).unwrap(),
+            _ => fs::write(dir.file("ledger.db"), fs::read(closed(4).file("ledger.db")).unwrap()).unwrap(),
+        }
+        let error = list.write(vec![block(5, Directions::BOTH)]).unwrap_err();
+        assert!(matches!(error, LedgerError::Replaced { loss: Loss::Overwritten, .. }), "{how}: {error}");
+        drop((list, ledger));
+        // A start does not take what is left for the ledger.
+        assert!(dir.open_as(&Opening::default()).is_err(), "{how}");
+    }
+}
+
+#[test]
+fn what_sqlite_itself_writes_to_the_file_is_no_loss() {
+    let dir = closed(3);
+    let ledger = dir.ledger();
+    let list = list(&ledger);
+    one(&list, block(4, Directions::BOTH));
+    // Another program moves the log into the file.
+    let other = rusqlite::Connection::open(dir.file("ledger.db")).unwrap();
+    other.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
+    one(&list, block(5, Directions::BOTH));
+    fs::File::open(dir.file("ledger.db")).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    one(&list, block(6, Directions::BOTH));
+    drop((list, ledger, other));
+    assert_eq!(count(&dir.ledger()), 6);
 }
 
 #[test]
