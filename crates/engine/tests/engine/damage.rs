@@ -185,7 +185,7 @@ async fn an_older_ledger_is_known_by_the_saved_states_even_without_a_witness() {
         list.write(&actor(), (5 * MANY..8 * MANY).map(|n| Change::block(number(n)))).await.unwrap();
         engine.reload("acme", PluginRef::latest("exact")).await.unwrap();
         assert_eq!(list.status().service, Service::Out);
-        drop((list, wide));
+        drop((list, wide, status));
         close(engine, &dir).await;
     }
     let engine = builder(&dir).restored(true).open().await.unwrap();
