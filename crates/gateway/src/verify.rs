@@ -41,7 +41,7 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<Report> {
             summary.push_str(&format!("; the backup is {commits} behind the ledger"));
         }
         Some(Age::AnotherLedger) => {
-            summary.push_str("; it is a backup of another ledger than the one in use")
+            summary.push_str("; it is a backup of another ledger than the one in use");
         }
         None => {}
     }
