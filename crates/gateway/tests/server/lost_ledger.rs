@@ -308,7 +308,7 @@ fn a_backup_is_verified_beside_the_running_gateway() {
     gateway.block(BLOCKED);
     let copy = gateway.folder().join("copy.db");
     let ledger = Connection::open(gateway.folder().join("portcullis.db")).unwrap();
-    ledger.backup("main", &copy, None).unwrap();
+    ledger.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
     gateway.block(FREE);
     let before = fs::read(&copy).unwrap();
     let checked = verify(gateway.folder(), &["--backup", "copy.db"]);
