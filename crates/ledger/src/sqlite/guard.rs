@@ -357,9 +357,9 @@ mod tests {
         for file in [path.clone(), beside(&path, "-wal")] {
             fs::write(file, "x").unwrap();
         }
-        let said = Statement { ledger: [7; 16], commit: 1 };
+        let said = Statement { ledger: [7; 16], commit: 1, base: None };
         let witness = Witness::create(&Witness::path_of(&path), said).unwrap();
-        let guard = Guard::new(&path, said.ledger, 1, witness).unwrap();
+        let guard = Guard::new(&path, said.ledger, 1, witness, None).unwrap();
         guard.failed(&LedgerError::TenantForgotten);
         assert!(guard.trouble().is_none());
         guard.failed(&LedgerError::Full("no room".into()));
