@@ -4,7 +4,6 @@ use portcullis_host::{CallError, ErrorChain, FillError, ForeignText};
 use portcullis_plugin_store::PluginStoreError;
 
 use crate::error::TenantError;
-use crate::reload::ReloadError;
 
 /// Text with as many digits may be a telephone number.
 const DIGITS_OF_A_NUMBER: usize = 7;
@@ -22,21 +21,6 @@ impl TenantError {
     }
 }
 
-impl ReloadError {
-    /// The error and its sources on one line, for the log: bounded and escaped, without text of a client's request, without what a
-    /// plugin says of an entry, and without numbers that it repeats from its options.
-    pub fn reason(&self) -> String {
-        match self {
-            ReloadError::Plugin(error) => of_store(error),
-            ReloadError::Start(source) => of_call(source),
-            ReloadError::List { list, source } => format!("{}, on the list {list}", of_fill(source)),
-            ReloadError::FailedInShadow(source) => after(self, of_fill(source)),
-            ReloadError::Settings(error) => error.reason(),
-            error => ErrorChain(error).to_string(),
-        }
-    }
-}
-
 /// Why a plugin can't be filled.
 pub(crate) fn of_fill(error: &FillError) -> String {
     match error {
@@ -47,7 +31,7 @@ pub(crate) fn of_fill(error: &FillError) -> String {
     }
 }
 
-fn of_call(error: &CallError) -> String {
+pub(crate) fn of_call(error: &CallError) -> String {
     match error {
         // Its options may contain numbers.
         CallError::Refused(words) => ErrorChain(&CallError::Refused(without_numbers(words))).to_string(),
@@ -55,7 +39,7 @@ fn of_call(error: &CallError) -> String {
     }
 }
 
-fn of_store(error: &PluginStoreError) -> String {
+pub(crate) fn of_store(error: &PluginStoreError) -> String {
     match error {
         // They quote the request.
         PluginStoreError::Unknown { .. }
@@ -70,7 +54,7 @@ fn of_store(error: &PluginStoreError) -> String {
 }
 
 /// An error's own message, and then the reason of its source.
-fn after(error: &dyn std::error::Error, source: String) -> String {
+pub(crate) fn after(error: &dyn std::error::Error, source: String) -> String {
     format!("{}: {source}", ForeignText(&error.to_string()))
 }
 
@@ -96,6 +80,7 @@ fn without_numbers(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reload::ReloadError;
 
     #[test]
     fn a_reason_has_the_plugins_words_without_numbers() {

@@ -102,9 +102,6 @@ impl Reload {
         if self.is_whole.load(Ordering::Relaxed) {
             return Err(Torn::NoEnd);
         }
-        if config.text.is_cut_off(&self.text.lock()) {
-            return Err(Torn::CutOff);
-        }
         let registry = gateway.registry.load();
         let (mut gone, mut senders) = (Vec::new(), 0);
         for served in registry.tenants().filter(|tenant| tenant.origin == Origin::File) {
@@ -116,7 +113,10 @@ impl Reload {
             senders += served.config.senders.iter().filter(|sender| !stays(sender.id.clone())).count();
         }
         if gone.is_empty() && senders == 0 {
-            return Ok(());
+            return match config.text.is_cut_off(&self.text.lock()) {
+                true => Err(Torn::CutOff),
+                false => Ok(()),
+            };
         }
         let named = gone.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
         let named = match gone.len() {

@@ -6,6 +6,8 @@ use portcullis_host::{CallError, ErrorChain, ExchangeError, FillError};
 use portcullis_ledger::LedgerError;
 use portcullis_plugin_store::PluginStoreError;
 
+use crate::reason;
+
 /// An error of a reload. What served before continues, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -86,4 +88,19 @@ pub enum ReloadError {
     /// There is nothing to promote, or to roll back to.
     #[error(transparent)]
     NotNow(#[from] ExchangeError),
+}
+
+impl ReloadError {
+    /// The error and its sources on one line, for the log: bounded and escaped, without text of a client's request, without what a
+    /// plugin says of an entry, and without numbers that it repeats from its options.
+    pub fn reason(&self) -> String {
+        match self {
+            ReloadError::Plugin(error) => reason::of_store(error),
+            ReloadError::Start(source) => reason::of_call(source),
+            ReloadError::List { list, source } => format!("{}, on the list {list}", reason::of_fill(source)),
+            ReloadError::FailedInShadow(source) => reason::after(self, reason::of_fill(source)),
+            ReloadError::Settings(error) => error.reason(),
+            error => ErrorChain(error).to_string(),
+        }
+    }
 }

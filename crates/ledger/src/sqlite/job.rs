@@ -72,6 +72,8 @@ impl<T> Answer<T> {
         let answer = match (self.result, afterwards) {
             // The job was not run.
             (Err(LedgerError::Closed), Err(error)) => Err(error),
+            // It explains whatever the job ran into.
+            (_, Err(error @ LedgerError::Replaced { .. })) => Err(error),
             (result, afterwards) => result.and_then(|value| afterwards.map(|()| value)),
         };
         // Fails only if the caller's thread is gone.

@@ -110,9 +110,18 @@ impl Sqlite {
     ) -> Result<T, LedgerError> {
         let reader = self.readers.lend(&self.readers.brief)?;
         let connection = reader.connection.as_ref().ok_or(LedgerError::Closed)?;
-        // The transaction ends with the read, even if it fails: one left open would keep the log from being truncated.
-        let transaction = connection.unchecked_transaction()?;
-        read(transaction.deref())
+        self.explained(in_snapshot(connection, read))
+    }
+
+    /// A file that was overwritten while it was open looks damaged.
+    fn explained<T>(&self, read: Result<T, LedgerError>) -> Result<T, LedgerError> {
+        read.map_err(|error| match error {
+            LedgerError::Damaged { .. } => match self.guard.look() {
+                Err(lost @ LedgerError::Replaced { .. }) => lost,
+                _ => error,
+            },
+            error => error,
+        })
     }
 
     /// Like [`read`](Self::read), for what may take long, apart from brief reads.
@@ -135,9 +144,17 @@ impl Sqlite {
         let connection = reader.connection.as_mut().ok_or(LedgerError::Closed)?;
         let start = Instant::now();
         connection.progress_handler(STEPS, Some(move || start.elapsed() > longest))?;
-        let transaction = connection.unchecked_transaction()?;
-        read(transaction.deref())
+        self.explained(in_snapshot(connection, read))
     }
+}
+
+fn in_snapshot<T>(
+    connection: &Connection,
+    read: impl FnOnce(&Connection) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    // The transaction ends with the read, even if it fails: one left open would keep the log from being truncated.
+    let transaction = connection.unchecked_transaction()?;
+    read(transaction.deref())
 }
 
 #[cfg(test)]

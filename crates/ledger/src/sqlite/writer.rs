@@ -323,7 +323,7 @@ fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
         Err(Undone::NotCommitted(error)) => {
             counters.note_failure(Some(&again(&error).into()));
             for job in jobs {
-                job.answer(Err(again(&error).into()));
+                job.answer(counters.look().and(Err(again(&error).into())));
             }
         }
         Err(Undone::ByOneJob) => {
@@ -334,12 +334,12 @@ fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
                     Err(Undone::NotCommitted(error)) => {
                         let error = error.into();
                         counters.note_failure(Some(&error));
-                        job.answer(Err(error));
+                        job.answer(counters.look().and(Err(error)));
                     }
                     // The job replies with its own error.
                     Err(Undone::ByOneJob) => {
                         counters.note_failure(job.error());
-                        job.answer(Err(LedgerError::Defect));
+                        job.answer(counters.look().and(Err(LedgerError::Defect)));
                     }
                 }
             }
