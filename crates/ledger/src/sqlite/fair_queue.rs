@@ -5,7 +5,7 @@
 //! writes little comes before whoever has written much.
 //!
 //! A client that waits for each of its writes has none in the queue when the writer looks, and would wait for a whole bulk job each
-//! time. So after a bulk job, others have the writer to themselves for as long as the job took, if there are others.
+//! time. So after a bulk job, others have the writer to themselves for three times as long as the job took, if there are others.
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 pub(super) const BULK: usize = 2000;
 /// How long it counts as recent that somebody wrote a little.
 const RECENT: Duration = Duration::from_secs(1);
+/// How long others have the writer to themselves, in multiples of what the bulk job took, and at most.
+const REST: u32 = 3;
+const LONGEST_REST: Duration = Duration::from_secs(2);
 /// Tenants are forgotten when there are more of them, and none waits.
 const MANY: usize = 1024;
 
@@ -113,7 +116,8 @@ impl<J> FairQueue<J> {
     /// A bulk job ran from `start` to `end`.
     pub(super) fn bulk_ran(&mut self, start: Instant, end: Instant) {
         let others = self.small.is_some_and(|small| start.saturating_duration_since(small) < RECENT);
-        self.bulk_from = others.then(|| end + end.saturating_duration_since(start));
+        let took = end.saturating_duration_since(start);
+        self.bulk_from = others.then(|| end + took.saturating_mul(REST).min(LONGEST_REST));
     }
 }
 
@@ -146,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bulk_job_waits_as_long_as_the_last_one_took_if_others_write() {
+    fn a_bulk_job_waits_after_the_last_one_if_others_write() {
         let (start, took) = (Instant::now(), Duration::from_millis(50));
         let mut queue = FairQueue::new();
         queue.push(1, BULK + 1, ());
@@ -158,8 +162,8 @@ mod tests {
         let start = Instant::now();
         queue.bulk_ran(start, start + took);
         queue.push(1, BULK + 1, ());
-        assert_eq!(queue.pause(start + took), Some(took));
-        assert_eq!(queue.pause(start + 2 * took), None);
+        assert_eq!(queue.pause(start + took), Some(REST * took));
+        assert_eq!(queue.pause(start + (1 + REST) * took), None);
         queue.push(2, 1, ());
         assert_eq!(queue.pause(start + took), None, "a small one is next");
     }
