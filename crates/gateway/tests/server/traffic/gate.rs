@@ -37,7 +37,10 @@ fn scene_with(change: impl FnOnce(String) -> String) -> Scene {
         json!({ "number": format!("user:{BLOCKED_USER}") }),
         json!({ "number": format!("+{HELD}"), "hold": "marketing" }),
     ] {
-        scene.gateway.post("/senders/support/entries", entry).ok();
+        // On both, because a request may name either.
+        for sender in ["support", "sales"] {
+            scene.gateway.post(&format!("/senders/{sender}/entries"), entry.clone()).ok();
+        }
     }
     scene
 }
