@@ -23,9 +23,12 @@ pub(crate) struct Reload {
     text: Mutex<Text>,
 }
 
-/// Why a valid file is not applied: it seems to be torn.
+/// Why a valid file is not applied: a tenant's new plugin is not there, or the file seems to be torn.
 #[derive(Debug, thiserror::Error)]
-enum Torn {
+enum Refused {
+    /// The place of the plugin's name, and what to do.
+    #[error("{0}")]
+    NoPlugin(String),
     #[error(
         "the configuration file that is in force ends with the line `{END}`, and this one does not, so it may be torn: write all of it, \
          and that line"
@@ -65,15 +68,8 @@ impl Reload {
     }
 
     fn apply(&self, gateway: &Gateway, config: &Config) {
-        if let Some(absent) = new_and_absent(gateway, config) {
-            error!(
-                error = absent.problem,
-                "the configuration file was rejected; keeping the current configuration"
-            );
-            return;
-        }
-        if let Err(torn) = self.check(gateway, config) {
-            error!(error = %torn, "the configuration file was rejected; keeping the current configuration");
+        if let Err(refused) = self.check(gateway, config) {
+            error!(error = %refused, "the configuration file was rejected; keeping the current configuration");
             return;
         }
         for setting in config.needing_a_restart(&self.at_start) {
@@ -94,13 +90,16 @@ impl Reload {
         }
     }
 
-    /// Checks that the file is not torn where a table begins, which leaves a valid file of less.
-    fn check(&self, gateway: &Gateway, config: &Config) -> Result<(), Torn> {
+    /// Checks that the plugins are there, and that the file is not torn, which may leave a valid file of less.
+    fn check(&self, gateway: &Gateway, config: &Config) -> Result<(), Refused> {
+        if let Some(absent) = new_and_absent(gateway, config) {
+            return Err(Refused::NoPlugin(absent.problem.clone()));
+        }
         if config.is_whole {
             return Ok(());
         }
         if self.is_whole.load(Ordering::Relaxed) {
-            return Err(Torn::NoEnd);
+            return Err(Refused::NoEnd);
         }
         let registry = gateway.registry.load();
         let (mut gone, mut senders) = (Vec::new(), 0);
@@ -114,7 +113,7 @@ impl Reload {
         }
         if gone.is_empty() && senders == 0 {
             return match config.text.is_cut_off(&self.text.lock()) {
-                true => Err(Torn::CutOff),
+                true => Err(Refused::CutOff),
                 false => Ok(()),
             };
         }
@@ -124,7 +123,7 @@ impl Reload {
             count if count > NAMED => format!("{named}, …"),
             _ => named,
         };
-        Err(Torn::Less { tenants: gone.len(), named, senders })
+        Err(Refused::Less { tenants: gone.len(), named, senders })
     }
 }
 
