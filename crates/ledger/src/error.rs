@@ -178,9 +178,19 @@ pub enum LedgerError {
         #[source]
         source: Option<Cause>,
     },
+    /// The database that stores the ledger can't be reached, or does not accept writes. Nothing is stored.
+    #[error("the ledger's database can't be reached")]
+    Unavailable(#[source] Cause),
+    /// The database did not answer in time, or the connection was lost during a commit. The write may or may not be stored: repeat
+    /// it, as writing it twice changes nothing.
+    #[error("the ledger's database did not say whether the write is stored")]
+    OutcomeUnknown,
     /// Encryption failed.
     #[error("cannot encrypt the data to write")]
     Seal(#[source] SealError),
+    /// The ledger is in a database, for which the call is not meant.
+    #[error("the ledger is in a database, and not in a file: use the database's own tools")]
+    NotAFile,
     /// Another error of the storage.
     #[error("the ledger's storage reported an error")]
     Storage(#[source] Cause),
@@ -236,7 +246,8 @@ pub enum Loss {
 }
 
 impl LedgerError {
-    pub(crate) fn damaged(what: &'static str) -> Self {
+    /// The stored `what` is not as a ledger writes it.
+    pub const fn damaged(what: &'static str) -> Self {
         LedgerError::Damaged { what, source: None }
     }
 
@@ -246,7 +257,7 @@ impl LedgerError {
     }
 
     /// The stored `what` could not be decrypted.
-    pub(crate) fn unsealed(what: &'static str, error: SealError) -> Self {
+    pub fn unsealed(what: &'static str, error: SealError) -> Self {
         LedgerError::Damaged { what, source: Some(error.into()) }
     }
 }

@@ -70,6 +70,18 @@ impl Opening {
         self
     }
 
+    /// What says that there was a ledger, if anything does: a file or folder that exists, or what
+    /// [`expected`](Self::expected) names.
+    pub fn evidence_of_one(&self) -> Option<String> {
+        let found = self.evidence.iter().find(|path| path.exists());
+        found.map(|path| path.display().to_string()).or_else(|| self.expected.clone())
+    }
+
+    /// Whether a new ledger is to be created whatever says that there was one.
+    pub fn is_new(&self) -> bool {
+        self.new
+    }
+
     /// Says that the ledger is older than something else that was written after it, such as a saved state: it is amiss then,
     /// whatever its witness says, and may be accepted by [`restored`](Self::restored).
     #[must_use]

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use portcullis_keys::Scope;
+use portcullis_ledger_model::{Actor, Coverage, HoldKind, Outcome, Record, Seq};
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::Connection;
 
@@ -11,13 +12,8 @@ use super::entries::{directions, kind, subject, time};
 use super::lists::{Position, position, set_position, unsigned};
 use super::sums::{Changed, Sums};
 use super::trail::Trail;
-use crate::actor::Actor;
-use crate::changes::Seq;
 use crate::error::LedgerError;
-use crate::hold::{Coverage, HoldKind};
-use crate::record::Record;
 use crate::store::{self, ExpiredIn, ListRow, MAX_EXPIRED_AT_ONCE, TenantRow};
-use crate::write::Outcome;
 
 const WHAT: &str = "list of lists";
 
