@@ -37,8 +37,8 @@ pub use link::{Link, Linked};
 pub use list::{List, ListReader};
 pub use opening::{Accepted, Opening};
 pub use portcullis_keys::{
-    KeyError, KeyOrigin, MasterKey, NameError, Scope, Seal, SealError, SenderId, TenantId, TenantKeys,
-    UserId, UserIdError,
+    KeyError, KeyFile, KeyOrigin, MasterKey, NameError, Scope, Seal, SealError, SenderId, TenantId,
+    TenantKeys, UserId, UserIdError,
 };
 pub use public_id::{PublicId, PublicIdError};
 pub use record::{Record, Trail};
