@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::events::Events;
+use crate::key_watch::KeyWatch;
 use crate::lifecycle::Lifecycle;
 use crate::residency::Residency;
 use crate::settings::SettingsStore;
@@ -18,6 +19,8 @@ use crate::workers::Workers;
 /// State shared by all parts of an engine.
 pub(crate) struct Context {
     pub(crate) ledger: Ledger,
+    /// The file of the master key, if the key is from one.
+    pub(crate) key: Option<Arc<KeyWatch>>,
     pub(crate) plugins: PluginStore,
     pub(crate) states: States,
     pub(crate) residency: Residency,

@@ -24,7 +24,10 @@ pub(crate) async fn run(directory: Arc<Directory>) {
             Ok(Ok(Some(wait))) => wait,
             Ok(Ok(None)) => return,
             Ok(Err(error)) => {
-                error!(error = %error, "entries that are due can't be expired; trying again");
+                error!(
+                    error = portcullis_host::ErrorChain(&error).to_string(),
+                    "entries that are due can't be expired; trying again, without lists that are damaged"
+                );
                 RETRY_WAIT
             }
             Err(_) => RETRY_WAIT,

@@ -127,6 +127,26 @@ pub enum LedgerError {
         /// The path of the witness.
         witness: PathBuf,
     },
+    /// There is no witness, although the ledger had one, so nobody knows whether the ledger is the latest.
+    #[error(
+        "the ledger {path} has no witness, so nobody knows whether it is the latest: put {witness} back, or, if the ledger was \
+         restored from a backup, or you know that it is the latest, start once with --restored"
+    )]
+    WitnessLost {
+        /// The path of the file.
+        path: PathBuf,
+        /// The path of the witness.
+        witness: PathBuf,
+    },
+    /// The witness was removed, replaced or overwritten while the ledger was open. It was created again.
+    #[error(
+        "the witness {witness} was removed, replaced or overwritten while the ledger was open: it was created again, because without \
+         it a loss of the ledger would go unnoticed; find out what did it, and whether the ledger's other files are as they should be"
+    )]
+    WitnessReplaced {
+        /// The path of the witness.
+        witness: PathBuf,
+    },
     /// [`Opening::restored`](crate::Opening::restored) was set, but nothing is amiss with the ledger.
     #[error(
         "nothing is amiss with the ledger {path}: start without --restored, which would hide a loss later"

@@ -115,9 +115,9 @@ impl Ledger {
     }
 
     /// What is wrong with the files of this open ledger: [`LedgerError::Replaced`], after which nothing is written any
-    /// more; [`LedgerError::Full`] or [`LedgerError::Io`] if the last write failed for the disk; or
-    /// [`LedgerError::Witness`]. The files are looked at before each write is acknowledged, and each second. While writes
-    /// fail, a small one is tried each second. Costs nothing.
+    /// more; [`LedgerError::Full`] or [`LedgerError::Io`] if the last write failed for the disk; [`LedgerError::Witness`]; or
+    /// [`LedgerError::WitnessReplaced`], for 10 seconds. The ledger and its log are looked at before each write is acknowledged, and
+    /// everything each second. While writes fail, a small one is tried each second. Costs next to nothing.
     pub fn trouble(&self) -> Option<LedgerError> {
         self.store.trouble()
     }
@@ -209,19 +209,22 @@ impl Ledger {
     /// per list. Like any change, each takes a sequence number. The holds' [`lifted_by`](crate::Hold::lifted_by) is
     /// [`Actor::expiry`](crate::Actor::expiry).
     ///
+    /// If what is stored of a list keeps its holds from ending, no hold is lifted, and the list is
+    /// [damaged](crate::List::is_damaged) and left out of later calls: call again.
+    ///
     /// Lifts at most 10,000 holds, the longest overdue first, so that other writes don't wait long. Repeat while
     /// [`next_expiry`](Self::next_expiry) is not after `now`.
     ///
     /// # Errors
-    /// An error of the storage.
+    /// An error of the storage; [`LedgerError::Damaged`], once for each list whose holds can't end.
     pub fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError> {
         self.store.expire_due(now)
     }
 
-    /// Returns when the next hold expires. Costs one lookup.
+    /// Returns when the next hold expires. Costs two lookups.
     ///
     /// # Errors
-    /// An error of the storage.
+    /// Those of [`expire_due`](Self::expire_due), after which the list is left out, too.
     pub fn next_expiry(&self) -> Result<Option<Timestamp>, LedgerError> {
         self.store.next_expiry()
     }

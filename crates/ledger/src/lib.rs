@@ -20,8 +20,8 @@ pub use ledger::Ledger;
 pub use list::{List, ListReader};
 pub use opening::{Accepted, Opening};
 pub use portcullis_keys::{
-    KeyError, KeyOrigin, MasterKey, NameError, Scope, Seal, SealError, SenderId, TenantId, TenantKeys,
-    UserId, UserIdError,
+    KeyError, KeyFile, KeyOrigin, MasterKey, NameError, Scope, Seal, SealError, SenderId, TenantId,
+    TenantKeys, UserId, UserIdError,
 };
 pub use portcullis_ledger_model::{
     Actor, ActorError, Block, Census, Change, Changes, Coverage, DisplayForm, Entry, Filter, Hold, HoldKind,

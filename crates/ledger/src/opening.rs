@@ -62,7 +62,7 @@ impl Opening {
     }
 
     /// Accepts a ledger that was restored from a backup: one that is older than its witness says, or another one than
-    /// the witness's, or that was copied while it was open. A ledger with which nothing is amiss is refused, so that the
+    /// the witness's, or that has no witness, or that was copied while it was open. A ledger with which nothing is amiss is refused, so that the
     /// option can't stay set: it would hide the next loss.
     #[must_use]
     pub fn restored(mut self, restored: bool) -> Self {

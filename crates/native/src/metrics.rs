@@ -15,7 +15,7 @@ pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0
 
 pub(super) async fn metrics(Admin(gateway): Admin) -> Answer {
     blocking(move || {
-        let text = gateway.metrics.text(&gateway.engine.status(), gateway.engine.outage().ledger_state());
+        let text = gateway.metrics.text(&gateway.engine.status(), &gateway.engine.outage());
         let text = text.map_err(|error| {
             error!(%error, "can't encode the metrics");
             ApiError::internal()

@@ -306,7 +306,7 @@ fn close(connection: Connection, counters: &Counters) {
     counters.moves_log(|| (drop(connection), None));
     if let Some(guard) = &counters.guard {
         guard.put_log_aside();
-        guard.flush();
+        guard.keep_witness();
     }
 }
 
