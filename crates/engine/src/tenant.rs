@@ -18,7 +18,7 @@ use crate::error::{NotServed, TenantError};
 use crate::events::Event;
 use crate::lane::Lane;
 use crate::lifecycle::Operation;
-use crate::live::{FaultListener, LiveList, Parts};
+use crate::live::{FaultListener, LiveList, Parts, Turns};
 use crate::members::{Members, recipe};
 use crate::reload::{Reload, ReloadError};
 use crate::setup::Setup;
@@ -37,8 +37,8 @@ pub(crate) struct Tenant {
     /// Read-locked by writes, write-locked while lists are taken out of service. So a write either ends before that, or fails: it
     /// can't be acknowledged on a list whose successor has not seen it.
     removal: RwLock<()>,
-    /// Held by one list at a time whose plugin failed again, while it recovers.
-    turns: Arc<tokio::sync::Mutex<()>>,
+    /// Of its lists, at threads in the background.
+    turns: Arc<Turns>,
 }
 
 /// Keeps a list in service while it is written. [`Engine::close`](crate::Engine::close) and removals wait for it.

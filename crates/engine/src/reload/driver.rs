@@ -101,7 +101,13 @@ impl Reload {
                 }
             };
             inner.tasks.extend(tasks);
-            if succeeded && stage == Stage::Swapping {
+            if stage == Stage::RollingBack {
+                // A list that failed meanwhile was left to the rollback, which may have been done with it, or has failed itself.
+                drop(inner);
+                if let Some(members) = self.members.load_full() {
+                    members.lists().for_each(|list| list.recover_if_failed());
+                }
+            } else if succeeded && stage == Stage::Swapping {
                 // After the machine knows it: the caller may ask for the status at once.
                 inner.answer(Ok(Reloaded::Serves));
             }
@@ -299,10 +305,7 @@ impl Reload {
     fn roll_back(&self) -> Result<(), ReloadError> {
         let members = self.members()?;
         let mut failed = None;
-        let Some(before) = self.inner().record.before.clone() else {
-            members.lists().for_each(|list| list.recover_if_failed());
-            return Err(ExchangeError::NothingToRollBackTo.into());
-        };
+        let before = self.inner().record.before.clone().ok_or(ExchangeError::NothingToRollBackTo)?;
         for list in members.lists() {
             if let Err(error) = list.roll_back(members.recipe(&before, list.entry_count())) {
                 failed = Some(on_list(list)(error));

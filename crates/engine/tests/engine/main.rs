@@ -6,6 +6,7 @@ mod events;
 mod handles;
 mod memory;
 mod put;
+mod rollback;
 mod slow;
 mod support;
 mod versions;
