@@ -63,6 +63,7 @@ pub use invalid_component::InvalidComponent;
 pub use limits::Limits;
 pub use load_error::LoadError;
 pub use memory::MemoryAccount;
+pub use pace::Pace;
 pub use plugin::Plugin;
 pub use portcullis_msisdn::{Direction, Directions, Msisdn, Permutation, PermutationKey, Revealed, Subject};
 pub use priority::{at_low_priority, at_low_priority_after, lower_priority, lower_priority_by};

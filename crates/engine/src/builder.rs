@@ -268,6 +268,7 @@ impl Builder {
             lifecycle: Arc::default(),
             expiry: Notify::new(),
             workers: Workers::for_reloads(),
+            swaps: Workers::for_swaps(),
             slow: Workers::for_slow_plugins(),
             check_patience: self.check_patience.unwrap_or(DEFAULT_CHECK_PATIENCE),
             proof_share: self.proof_share.unwrap_or(DEFAULT_PROOF_SHARE),

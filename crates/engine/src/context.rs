@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) started: watch::Sender<bool>,
     /// Runs reloads.
     pub(crate) workers: Arc<Workers>,
+    /// Runs what is left of a reload once nothing has to be filled: swaps and rollbacks.
+    pub(crate) swaps: Arc<Workers>,
     /// Calls slow plugins, at low priority.
     pub(crate) slow: Arc<Workers>,
     /// How long a check waits for a slow plugin before the failure policy answers.

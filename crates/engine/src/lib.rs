@@ -29,6 +29,8 @@ mod spec;
 mod states;
 mod status;
 mod tenant;
+#[cfg(test)]
+mod testing;
 mod workers;
 
 pub use builder::{

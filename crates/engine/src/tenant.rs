@@ -201,6 +201,10 @@ impl Opened {
                     Err(TenantError::Plugin(error)) if lenient => placeholder(&chosen, error, context)?,
                     resolved => resolved?,
                 };
+                let setup = match before {
+                    Some(before) => setup.knowing(&before.reload.serving()),
+                    None => setup,
+                };
                 (setup, MemoryAccount::new(spec.memory_limit), Lane::new(spec.replicas))
             }
         };
@@ -217,6 +221,10 @@ impl Opened {
             let start = |source| TenantError::Start { plugin: chosen.name.clone(), source };
             if let Some(list) = members_before.as_ref().and_then(|members| members.list(&scope)) {
                 if !plugin_stays {
+                    if context.lifecycle.is_closed() {
+                        // Whoever closes the engine waits for this.
+                        return Err(TenantError::Closed);
+                    }
                     let empty = Generation::empty(recipe(list.list().count()?)).map_err(start)?;
                     let (next, from) = empty
                         .filled_and_proved(&**list.entries(), Some(list.state()))
@@ -343,7 +351,8 @@ fn resolve(plugin: &PluginRef, context: &Context) -> Result<Setup, TenantError> 
         Some(version) => context.plugins.version(&plugin.name, version)?,
         None => context.plugins.latest(&plugin.name)?,
     };
-    Ok(Setup { version, options: plugin.options.clone(), pinned: plugin.version.is_some(), missing: None })
+    let (options, pinned) = (plugin.options.clone(), plugin.version.is_some());
+    Ok(Setup { version, options, pinned, missing: None, pace: Arc::default() })
 }
 
 /// Stands in for a plugin that can't be loaded.
@@ -353,5 +362,6 @@ fn placeholder(plugin: &PluginRef, error: PluginStoreError, context: &Context) -
         options: plugin.options.clone(),
         pinned: plugin.version.is_some(),
         missing: Some(Arc::new(error)),
+        pace: Arc::default(),
     })
 }

@@ -115,8 +115,12 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
             Command::Stop(signal) => break signal,
             Command::Reload => {
                 let (gateway, reload) = (Arc::clone(&gateway), Arc::clone(&reload));
-                // Awaited, so that signals are handled one after the other.
-                let _ = tokio::task::spawn_blocking(move || reload.run(&gateway)).await;
+                let reloading = tokio::task::spawn_blocking(move || reload.run(&gateway));
+                // Another SIGHUP waits for it, as filling lists may take long. A signal to stop does not.
+                tokio::select! {
+                    _ = reloading => {}
+                    signal = commands.stop() => break signal,
+                }
             }
         }
     };
@@ -178,6 +182,14 @@ impl Signals {
             _ = self.terminate.recv() => Command::Stop("SIGTERM"),
             _ = self.interrupt.recv() => Command::Stop("SIGINT"),
             _ = self.hang_up.recv() => Command::Reload,
+        }
+    }
+
+    /// The name of the next signal to stop.
+    async fn stop(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The gateway behind its interfaces: an engine and the tenants that it serves, and how these are started and changed.
 
 mod change_tenants;
+mod changes;
 mod error;
 mod reconfigure;
 mod stored;
@@ -15,6 +16,8 @@ use tracing::{info, warn};
 
 pub use change_tenants::{AdminError, Put};
 pub use error::SettingsError;
+
+use changes::Changes;
 
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -49,8 +52,9 @@ pub struct Gateway {
     /// The threads that all tenants' requests share.
     pub pools: Arc<Pools>,
     admin_token: ArcSwap<Option<TokenDigest>>,
-    /// Held during a change of tenants, from reading the registry until the new one is stored.
-    changing: parking_lot::Mutex<()>,
+    changes: Changes,
+    /// Held while a configuration file is applied.
+    reconfiguring: parking_lot::Mutex<()>,
 }
 
 impl Gateway {
@@ -109,11 +113,12 @@ impl Gateway {
             metrics,
             pools,
             admin_token: ArcSwap::from_pointee(admin_token),
-            changing: parking_lot::Mutex::new(()),
+            changes: Changes::default(),
+            reconfiguring: parking_lot::Mutex::default(),
         }))
     }
 
-    /// Makes new requests use this registry.
+    /// Makes new requests use this registry. Nobody else may change it since it was read.
     fn serve(&self, registry: Registry) {
         self.registry.store(Arc::new(registry));
         self.registry_changes.send_replace(());

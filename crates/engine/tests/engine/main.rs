@@ -5,6 +5,7 @@ mod damage;
 mod events;
 mod handles;
 mod memory;
+mod neighbours;
 mod put;
 mod rollback;
 mod slow;
