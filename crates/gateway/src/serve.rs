@@ -150,7 +150,15 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
 fn start(config: &Config, accepted: Accepted, runtime: Handle) -> anyhow::Result<Arc<Gateway>> {
     let metrics = Arc::new(Metrics::new());
     let engine = engine::open(config, accepted, &metrics, runtime)?;
-    Ok(Gateway::start(engine, metrics, config.admin_token, &config.tenants, config.on_start_failure)?)
+    let answers = config.limits.answer_bytes();
+    Ok(Gateway::start(
+        engine,
+        metrics,
+        config.admin_token,
+        &config.tenants,
+        config.on_start_failure,
+        answers,
+    )?)
 }
 
 /// The signals that the gateway handles.

@@ -49,7 +49,7 @@ pub struct Gateway {
     pub registry_changes: watch::Sender<()>,
     /// The gateway's metrics.
     pub metrics: Arc<Metrics>,
-    /// The threads that all tenants' requests share.
+    /// The threads and the memory that all tenants' requests share.
     pub pools: Arc<Pools>,
     admin_token: ArcSwap<Option<TokenDigest>>,
     changes: Changes,
@@ -62,7 +62,7 @@ impl Gateway {
     /// whose settings the engine stores. Blocks until all lists are loaded.
     ///
     /// A tenant whose plugin does not start is out of service, under its failure policy, unless `on_failure` says that
-    /// nothing starts then.
+    /// nothing starts then. `answer_bytes` is the memory for answers that clients have not read yet.
     ///
     /// # Errors
     /// If a tenant's plugin does not start and `on_failure` is strict; if a tenant conflicts with another one, or its stored settings are unreadable or no longer valid.
@@ -72,6 +72,7 @@ impl Gateway {
         admin_token: Option<TokenDigest>,
         in_file: &[TenantConfig],
         on_failure: OnStartFailure,
+        answer_bytes: usize,
     ) -> Result<Arc<Self>, SettingsError> {
         let mut unique_ids = UniqueIds::new(admin_token);
         let mut wanted = Vec::new();
@@ -86,7 +87,7 @@ impl Gateway {
             .collect::<Result<Vec<_>, _>>()?;
         let regardless = on_failure == OnStartFailure::Serve;
         let specs = specs.into_iter().map(|spec| spec.starts_regardless(regardless)).collect();
-        let pools = Pools::new().map_err(SettingsError::Threads)?;
+        let pools = Pools::new(answer_bytes).map_err(SettingsError::Threads)?;
         let mut tenants = Vec::with_capacity(wanted.len());
         for ((config, origin), put) in wanted.into_iter().zip(engine.blocking_put_tenants(specs)) {
             let id = config.id.clone();
