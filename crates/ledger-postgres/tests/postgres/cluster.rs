@@ -115,22 +115,11 @@ impl Cluster {
         self.url(&name)
     }
 
-    /// The contents of all files of the server, after what is in memory was written.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        fn collect(folder: &Path, bytes: &mut Vec<u8>) {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    collect(&path, bytes);
-                } else if let Ok(file) = std::fs::read(&path) {
-                    bytes.extend(file);
-                }
-            }
-        }
-        self.sql("postgres", "CHECKPOINT");
-        let mut bytes = Vec::new();
-        collect(&self.folder.join("data"), &mut bytes);
-        bytes
+    /// The contents of all files of a database, after what is in memory was written.
+    pub(crate) fn bytes(&self, database: &str) -> Vec<u8> {
+        let id = self.sql(database, "SELECT oid FROM pg_database WHERE datname = current_database()");
+        let files = std::fs::read_dir(self.folder.join("data/base").join(id.trim())).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
     }
 
     fn url(&self, database: &str) -> String {

@@ -2,7 +2,7 @@
 
 use portcullis_ledger::{Ledger, LedgerError, MasterKey, Opening};
 
-use crate::cluster::cluster;
+use crate::cluster::{cluster, name_of};
 
 /// The name is that of the same helper for files, which the tests of every store share.
 pub(crate) struct LedgerDir {
@@ -23,9 +23,9 @@ impl LedgerDir {
         self.url.clone()
     }
 
-    /// All that the server has written to disk.
+    /// The contents of all files of the database.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        cluster().bytes()
+        cluster().bytes(name_of(&self.url))
     }
 
     pub(crate) fn open(address: &str) -> Ledger {

@@ -79,8 +79,9 @@ fn writes_of_three_nodes_to_one_list_have_one_order() {
 fn a_write_is_seen_by_all_nodes_when_it_is_acknowledged() {
     let dir = LedgerDir::new();
     let nodes = nodes(&dir, 2);
-    for value in 0..50 {
-        let (writer, reader) = (&nodes[value as usize % 2], &nodes[(value as usize + 1) % 2]);
+    let (one_node, other) = (&nodes[0], &nodes[1]);
+    let turns = [(one_node, other), (other, one_node)].into_iter().cycle();
+    for (value, (writer, reader)) in (0..50).zip(turns) {
         one(&list(writer), block(value, Directions::BOTH));
         let list = list(reader);
         assert_eq!(list.directions(&[subject(value)]).unwrap(), [Directions::BOTH]);
