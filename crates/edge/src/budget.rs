@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use portcullis_ledger::TenantId;
@@ -98,9 +98,11 @@ pub struct Reserved {
     budget: Arc<Budget>,
     account: Account,
     bytes: usize,
+    /// How much longer it waits for bytes that others hold.
+    patience: Duration,
 }
 
-/// How long a request waits for memory that others hold.
+/// How long a request waits for memory that others hold, in all: those who hold some and wait for more keep others from theirs.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Budget {
@@ -116,7 +118,7 @@ impl Budget {
 
     /// Begins to reserve bytes for an owner. None are reserved yet.
     pub fn reserve(self: &Arc<Self>, owner: Owner<'_>) -> Reserved {
-        Reserved { budget: Arc::clone(self), account: owner.into(), bytes: 0 }
+        Reserved { budget: Arc::clone(self), account: owner.into(), bytes: 0, patience: PATIENCE }
     }
 
     fn share(&self, key: &Key) -> usize {
@@ -191,7 +193,7 @@ impl Reserved {
         is_taken
     }
 
-    /// Reserves more bytes, and waits up to 2 seconds for them. Returns whether it got them.
+    /// Reserves more bytes, and waits for them, up to 2 seconds in all. Returns whether it got them.
     pub async fn grow(&mut self, bytes: usize) -> bool {
         if self.try_grow(bytes) {
             return true;
@@ -211,7 +213,9 @@ impl Reserved {
                 freed.await;
             }
         };
-        let is_taken = tokio::time::timeout(PATIENCE, waiting).await.is_ok();
+        let start = Instant::now();
+        let is_taken = tokio::time::timeout(self.patience, waiting).await.is_ok();
+        self.patience = self.patience.saturating_sub(start.elapsed());
         if is_taken {
             self.bytes += bytes;
         }

@@ -19,7 +19,7 @@ use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::events::{Event, Events};
-use crate::key_watch::KeyWatch;
+use crate::key_state::KeyState;
 use crate::residency::Residency;
 use crate::settings::SettingsStore;
 use crate::states::States;
@@ -260,7 +260,7 @@ impl Builder {
         let context = Arc::new(Context {
             settings: SettingsStore::load(ledger.clone())?,
             ledger,
-            key: key_file.map(|file| Arc::new(KeyWatch::new(file))),
+            key: key_file.map(|file| Arc::new(KeyState::new(file))),
             plugins: PluginStore::new(host.clone(), self.plugins_dir),
             states,
             residency: Residency::new(self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET)),

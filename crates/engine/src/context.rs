@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::events::Events;
-use crate::key_watch::KeyWatch;
+use crate::key_state::KeyState;
 use crate::lifecycle::Lifecycle;
 use crate::residency::Residency;
 use crate::settings::SettingsStore;
@@ -20,7 +20,7 @@ use crate::workers::Workers;
 pub(crate) struct Context {
     pub(crate) ledger: Ledger,
     /// The file of the master key, if the key is from one.
-    pub(crate) key: Option<Arc<KeyWatch>>,
+    pub(crate) key: Option<Arc<KeyState>>,
     pub(crate) plugins: PluginStore,
     pub(crate) states: States,
     pub(crate) residency: Residency,

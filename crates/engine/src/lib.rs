@@ -11,6 +11,7 @@ mod events;
 mod expiry;
 mod filling;
 mod identity;
+mod key_state;
 mod key_watch;
 mod lane;
 mod ledger_watch;

@@ -57,7 +57,7 @@ fn for_all_published(command: &str, arguments: &[String]) -> Result<()> {
     let target = target.to_str().context("the path of the target directory is not UTF-8")?;
     let environment = [("CARGO_TARGET_DIR", target), ("CARGO_PROFILE_DEV_DEBUG", "false")];
     cargo::cargo_with(&command, arguments, &environment)?;
-    println!("the packages are in {target}/package");
+    eprintln!("the packages are in {target}/package");
     Ok(())
 }
 
