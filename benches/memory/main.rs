@@ -73,7 +73,7 @@ fn measure(size: u64) -> anyhow::Result<Vec<(String, f64)>> {
     add(format!("memory/{size}/filled"), filled.memory_bytes());
 
     let state = State::default();
-    filled.save(&state)?.context("the default plugin saves its state")?;
+    filled.save(&state, size)?.context("the default plugin saves its state")?;
     drop(filled);
     add(format!("saved/{size}"), state.bytes());
 

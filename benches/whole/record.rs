@@ -22,7 +22,7 @@ pub(crate) fn member(n: u64) -> anyhow::Result<Msisdn> {
 
 /// Opens the ledger of the gateway in this directory.
 pub(crate) fn open(folder: &Path) -> anyhow::Result<Ledger> {
-    let key = MasterKey::from_env_or_file(None, &folder.join("portcullis.key"), true)?;
+    let (key, _) = MasterKey::from_env_or_file(None, &folder.join("portcullis.key"), true)?;
     Ok(Ledger::open(&StorageUrl::Sqlite(folder.join("portcullis.db")), key)?)
 }
 

@@ -109,7 +109,7 @@ impl Gateway {
         assert!((0..20).any(|_| is_served()), "the tenant is served");
         let metrics = Metrics::new();
         let (of_tenant, pools) =
-            (|| metrics.tenant(&config.id), Pools::new().expect("the system gives threads"));
+            (|| metrics.tenant(&config.id), Pools::new(0).expect("the system gives threads"));
         let tenant = Tenant::of(config.clone(), Origin::File, &engine, of_tenant, &pools, None);
         let tenant = Arc::new(tenant.expect("the tenant is served"));
         let list = tenant.wide.clone();

@@ -150,8 +150,7 @@ impl Blacklist {
     ) -> Result<Arc<Generation>, FillError> {
         let _writing = self.writing();
         // No write is acknowledged meanwhile, so the count is exact unless the source is ahead of the acknowledgements.
-        next.prove_count(source)?;
-        next.forget_costs();
+        next.uncharged(|| next.prove_count(source))?;
         let before = self.active.swap(Arc::new(Active { serving: next, shadow: None }));
         Ok(Arc::clone(&before.serving))
     }

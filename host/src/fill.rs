@@ -150,6 +150,17 @@ impl Generation {
         source: &dyn EntrySource,
         states: Option<&dyn StateStore>,
     ) -> Result<(Self, FilledFrom), FillError> {
+        self.set_charged(false);
+        let (generation, from) = self.take(source, states)?;
+        generation.set_charged(true);
+        Ok((generation, from))
+    }
+
+    fn take(
+        self,
+        source: &dyn EntrySource,
+        states: Option<&dyn StateStore>,
+    ) -> Result<(Self, FilledFrom), FillError> {
         let recipe = self.recipe().clone();
         let Some(states) = states else { return Ok((self.take_record(source)?, FilledFrom::Source)) };
         match self.take_state(source, states) {
@@ -160,8 +171,9 @@ impl Generation {
             FromState::Useless(error) => {
                 // Whatever is wrong with the state would also be wrong the next time.
                 let _ = states.discard();
-                let generation = Self::empty(recipe)?.take_record(source)?;
-                Ok((generation, FilledFrom::Fallback(error)))
+                let empty = Self::empty(recipe)?;
+                empty.set_charged(false);
+                Ok((empty.take_record(source)?, FilledFrom::Fallback(error)))
             }
         }
     }

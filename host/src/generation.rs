@@ -32,12 +32,16 @@ pub struct Recipe {
     /// The number of instances, which is also the number of threads that can check concurrently. Each instance holds
     /// the whole list in memory, and each write goes to all of them.
     pub replicas: NonZeroUsize,
+    /// Whether the plugin is fast. The tenant's lists, and their next generations of the same plugin, should share one.
+    pub pace: Arc<Pace>,
 }
 
 impl Recipe {
-    /// A single instance of `plugin`, with no options and no access to phone numbers in the clear.
+    /// A single instance of `plugin`, with no options and no access to phone numbers in the clear. Whether the plugin is
+    /// fast is found out anew, and known to clones of this recipe.
     pub fn new(plugin: Plugin, account: Arc<MemoryAccount>) -> Self {
-        Recipe { plugin, settings: Settings::default(), account, numbers: None, replicas: NonZeroUsize::MIN }
+        let (settings, replicas) = (Settings::default(), NonZeroUsize::MIN);
+        Recipe { plugin, settings, account, numbers: None, replicas, pace: Arc::default() }
     }
 }
 
@@ -48,7 +52,6 @@ impl Recipe {
 pub struct Generation {
     recipe: Recipe,
     replicas: Box<[Replica]>,
-    pace: Arc<Pace>,
     /// The change that the list has been brought up to. Advances when the last instance has applied it.
     sequence: AtomicU64,
     /// Serializes writers. All instances must apply concurrent writes of an entry in the same order, and a stale read
@@ -69,27 +72,20 @@ impl Generation {
     ///
     /// Those of [`Plugin::instantiate`].
     pub fn empty(recipe: Recipe) -> Result<Self, CallError> {
-        let Recipe { plugin, settings, account, numbers, replicas } = &recipe;
-        let pace = Arc::<Pace>::default();
+        let Recipe { plugin, settings, account, numbers, replicas, pace } = &recipe;
         let replicas = (0..replicas.get())
             .map(|_| {
                 let mut instance = plugin.instantiate(settings, account, numbers.as_ref())?;
-                instance.charge_to(&pace);
+                instance.charge_to(pace);
                 Ok(Replica::new(instance))
             })
             .collect::<Result<_, CallError>>()?;
-        Ok(Generation { recipe, replicas, pace, sequence: AtomicU64::new(0), writing: Mutex::new(()) })
+        Ok(Generation { recipe, replicas, sequence: AtomicU64::new(0), writing: Mutex::new(()) })
     }
 
     /// Creates a generation that is out of service: every call fails with [`CallError::OutOfService`].
     pub fn without_instances(recipe: Recipe) -> Self {
-        Generation {
-            recipe,
-            replicas: Box::default(),
-            pace: Arc::default(),
-            sequence: AtomicU64::new(0),
-            writing: Mutex::new(()),
-        }
+        Generation { recipe, replicas: Box::default(), sequence: AtomicU64::new(0), writing: Mutex::new(()) }
     }
 
     /// Applies the changes in `source` since this generation's sequence number, and returns the sequence number
@@ -196,15 +192,32 @@ impl Generation {
     }
 
     /// Whether the plugin's recent calls took so much CPU time that it must not be called on a thread that others wait
-    /// for: more than 5 ms beyond what a fast plugin needs, of which 1 % of the time since is forgiven.
+    /// for: more than 5 ms beyond what a fast plugin needs, of which 1 % of the time since is forgiven. The calls of all
+    /// generations count whose recipes share a [pace](Recipe::pace), except for those that fill and verify them.
     #[inline]
     pub fn is_slow(&self) -> bool {
-        self.pace.is_slow()
+        self.recipe.pace.is_slow()
     }
 
-    /// Forgets what filling and verification cost: the generation is about to serve.
-    pub(crate) fn forget_costs(&self) {
-        self.pace.reset();
+    /// Sets whether what calls cost says something about the pace of the plugin. Filling does not: nobody waits for it.
+    pub(crate) fn set_charged(&self, is_charged: bool) {
+        let nobody_s = Arc::default();
+        let pace = if is_charged { &self.recipe.pace } else { &nobody_s };
+        for replica in &self.replicas {
+            // One that is lost makes no calls.
+            let _ = replica.call(|instance| {
+                instance.charge_to(pace);
+                Ok(())
+            });
+        }
+    }
+
+    /// Calls the plugin without charging what that costs.
+    pub(crate) fn uncharged<R>(&self, calls: impl FnOnce() -> R) -> R {
+        self.set_charged(false);
+        let done = calls();
+        self.set_charged(true);
+        done
     }
 
     /// Like [`check`](Self::check), but for threads that must not be held up: waits for an instance for at most 100 µs.

@@ -62,7 +62,7 @@ pub struct Instance {
     /// [`Limits::check`] in ticks, which are not worth a division for each check.
     check_ticks: u64,
     stopwatch: Stopwatch,
-    /// What its calls cost, together with the other instances of its generation.
+    /// What its calls cost, together with the other instances of its plugin.
     pace: Arc<Pace>,
     /// Converts between subjects and phone numbers, for a plugin that works in the clear.
     numbers: Option<Permutation>,
@@ -134,9 +134,10 @@ impl Instance {
         })
     }
 
-    /// Has the costs of its calls charged to `pace`.
+    /// Has the costs of its calls charged to `pace`, and the next one timed.
     pub(crate) fn charge_to(&mut self, pace: &Arc<Pace>) {
         self.pace = Arc::clone(pace);
+        self.stopwatch.sample_next();
     }
 
     /// Checks whether a message to or from `subject` may pass.
@@ -377,14 +378,14 @@ impl Instance {
         if self.poisoned {
             return Err(CallError::OutOfService);
         }
-        let started = self.stopwatch.start(cost.heavy);
+        let started = self.stopwatch.start(cost.heavy, &self.pace);
         let start = self.engine.ticked();
         begin(&mut self.store, &self.engine, cost.limit, cost.ticks, started.cpu_time());
         self.store.data_mut().meter.clear_refusal();
         let guest = self.exports.portcullis_blacklist_blacklist();
         let answer = function(guest, &mut self.store);
         let ticked = self.engine.ticked().wrapping_sub(start);
-        if let Some(used) = self.stopwatch.stop(started, ticked > 1, cost.allowed) {
+        if let Some(used) = self.stopwatch.stop(started, ticked > 1, cost.allowed, &self.pace) {
             self.pace.charge(used);
         }
         match answer {

@@ -1,19 +1,25 @@
-//! Whether a generation's plugin is fast enough to be called on a thread that must not be held up.
+//! Whether a plugin is fast enough to be called on a thread that must not be held up.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// The CPU time that a generation's calls took beyond what a fast plugin needs: a leaky bucket, in CPU time, because by
-/// wall time every plugin is slow on a busy machine.
+/// The CPU time that a plugin's calls took beyond what a fast one needs: a leaky bucket, in CPU time, because by wall time
+/// every plugin is slow on a busy machine.
 ///
-/// A bucket that overflows makes the generation slow: its checks wait for a thread of their own, so that they hold up
-/// nobody else's. After a while in which it was fast, it is called directly again. Each relapse doubles that while.
+/// A bucket that overflows makes the plugin slow: its checks wait for a thread of their own, so that they hold up nobody
+/// else's. After a while in which it was fast, it is called directly again. Each relapse doubles that while.
+///
+/// The threads that a slow plugin holds up are everybody's. So all generations of a tenant's plugin should share one, in
+/// their [recipes](crate::Recipe): the first list on which it is slow says so for the others, and it is not tried anew for
+/// each list, nor for each generation of one. A fast check only reads two flags, which are written when a call was slow.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// Whether it was slow when last looked at. Readable without the lock.
     slow: AtomicBool,
+    /// How many more calls are measured on any of the lists, because one seemed to take long.
+    suspects: AtomicU32,
     bucket: Mutex<Bucket>,
 }
 
@@ -26,13 +32,15 @@ struct Bucket {
     relapses: u32,
 }
 
-/// The debt that makes a generation slow.
+/// The debt that makes a plugin slow.
 const MOST_DEBT: Duration = Duration::from_millis(5);
 /// The share of time by which debt drains: 1 %.
 const DRAIN: u32 = 100;
-/// How long a generation stays slow at first, and at most.
+/// How long a plugin stays slow at first, and at most.
 const FIRST_STAY: Duration = Duration::from_secs(5);
 const LONGEST_STAY: Duration = Duration::from_secs(600);
+/// So many calls after one that seemed to take long are measured.
+const SUSPECTS: u32 = 64;
 
 impl Pace {
     /// Whether calls must not be made on a thread that others wait for.
@@ -47,11 +55,22 @@ impl Pace {
         self.charge_at(used, Instant::now());
     }
 
-    /// Forgets what filling took: it is about to serve.
-    pub(crate) fn reset(&self) {
-        let mut bucket = self.bucket.lock();
-        *bucket = Bucket::default();
-        self.slow.store(false, Ordering::Relaxed);
+    /// Has the next calls measured, on whichever list they are made: a call seemed to take long.
+    #[cold]
+    pub(crate) fn suspect(&self) {
+        self.suspects.store(SUSPECTS, Ordering::Relaxed);
+    }
+
+    /// Whether a call is to be measured, because another one seemed to take long.
+    #[inline]
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspects.load(Ordering::Relaxed) > 0 && self.take_suspect()
+    }
+
+    #[cold]
+    fn take_suspect(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.suspects.try_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
     #[cold]
@@ -92,7 +111,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_generation_that_takes_more_than_its_share_is_slow_for_a_while() {
+    fn a_plugin_that_takes_more_than_its_share_is_slow_for_a_while() {
         let (pace, start) = (Pace::default(), Instant::now());
         assert!(!pace.is_slow());
         pace.charge_at(3 * MS, start);
@@ -114,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generation_stays_slow_as_long_as_it_is_and_twice_as_long_after_a_relapse() {
+    fn a_plugin_stays_slow_as_long_as_it_is_and_twice_as_long_after_a_relapse() {
         let (pace, start) = (Pace::default(), Instant::now());
         pace.charge_at(6 * MS, start);
         pace.charge_at(6 * MS, start + 4 * SECOND);
@@ -123,8 +142,13 @@ mod tests {
         pace.charge_at(6 * MS, start + 20 * SECOND);
         assert!(pace.is_slow_at(start + 29 * SECOND));
         assert!(!pace.is_slow_at(start + 30 * SECOND));
-        pace.reset();
-        pace.charge_at(6 * MS, start + 40 * SECOND);
-        assert!(!pace.is_slow_at(start + 45 * SECOND));
+    }
+
+    #[test]
+    fn a_suspicion_lasts_for_some_calls() {
+        let pace = Pace::default();
+        assert!(!pace.is_suspect());
+        pace.suspect();
+        assert_eq!((0..1000).take_while(|_| pace.is_suspect()).count(), SUSPECTS as usize);
     }
 }

@@ -38,6 +38,10 @@ impl Generation {
     ///
     /// [`FillError`] says which verification failed, or what error occurred.
     pub fn prove(&self, source: &dyn EntrySource) -> Result<(), FillError> {
+        self.uncharged(|| self.prove_contents(source))
+    }
+
+    fn prove_contents(&self, source: &dyn EntrySource) -> Result<(), FillError> {
         self.prove_count(source)?;
         let mut random = Random::new();
         let members = members(source, &mut random)?;

@@ -13,7 +13,7 @@ pub struct StateHeader {
     pub keyspace: Keyspace,
     /// The list's sequence number when saving began. Later changes must be replayed.
     pub sequence: u64,
-    /// The number of entries that the plugin reported then: a hint for reserving memory.
+    /// The number of entries in the list then: a hint for reserving memory.
     pub entries: u64,
 }
 

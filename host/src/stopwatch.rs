@@ -1,17 +1,22 @@
 //! Measurement of what calls cost, without costing the fast ones anything that matters.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use crate::cpu_time::cpu_time;
+use crate::pace::Pace;
 
 /// Measures calls of one instance.
 ///
-/// The CPU clock costs as much as a check, so it is read only for suspects. One call in [`SAMPLE`] is timed by the wall
-/// clock, and the engine's ticks, which cost nothing, show every call that takes longer than one: either makes the next
-/// calls suspects.
+/// The CPU clock costs as much as a check, so it is read only for suspects. The first call, and then one in [`SAMPLE`] which
+/// the plugin can't predict, is timed by the wall clock, and the engine's ticks, which cost nothing, show every call that takes longer than one: either makes the next
+/// calls suspects, those of this instance and those of the plugin's other ones.
 #[derive(Debug, Default)]
 pub(crate) struct Stopwatch {
-    calls: u32,
+    /// How many more calls are not timed.
+    untimed: u32,
+    /// The state of the generator of that number; 0 before the first.
+    random: u32,
     /// How many more calls are measured by the CPU clock.
     suspects: u32,
 }
@@ -27,7 +32,7 @@ pub(crate) enum Started {
     Measured(Duration),
 }
 
-/// One call in so many is timed.
+/// One call in so many is timed, on average.
 const SAMPLE: u32 = 64;
 /// So many calls after a slow one are measured.
 const SUSPECTS: u32 = 64;
@@ -35,47 +40,70 @@ const SUSPECTS: u32 = 64;
 impl Stopwatch {
     /// Starts a call. `heavy` calls are always measured.
     #[inline]
-    pub(crate) fn start(&mut self, heavy: bool) -> Started {
-        if heavy || self.suspects > 0 {
+    pub(crate) fn start(&mut self, heavy: bool, pace: &Pace) -> Started {
+        if heavy || self.suspects > 0 || pace.is_suspect() {
             self.suspects = self.suspects.saturating_sub(1);
             return Started::Measured(cpu_time());
         }
-        self.calls = self.calls.wrapping_add(1);
-        if self.calls.is_multiple_of(SAMPLE) { Started::Sampled(Instant::now()) } else { Started::Unmeasured }
+        match self.untimed.checked_sub(1) {
+            Some(left) => {
+                self.untimed = left;
+                Started::Unmeasured
+            }
+            None => self.sample(),
+        }
+    }
+
+    /// Has the next call timed.
+    pub(crate) fn sample_next(&mut self) {
+        self.untimed = 0;
+    }
+
+    #[cold]
+    fn sample(&mut self) -> Started {
+        if self.random == 0 {
+            self.random = (RandomState::new().hash_one(SAMPLE) >> 32) as u32 | 1;
+        }
+        // Xorshift (Marsaglia 2003), which never gets to 0.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+        self.untimed = self.random % (2 * SAMPLE - 1);
+        Started::Sampled(Instant::now())
     }
 
     /// Ends a call that should take at most `allowed`. `ticked` says whether the engine's clock ticked meanwhile more than
     /// once. Returns the CPU time of a call that took longer.
     #[inline]
-    pub(crate) fn stop(&mut self, started: Started, ticked: bool, allowed: Duration) -> Option<Duration> {
+    pub(crate) fn stop(
+        &mut self,
+        started: Started,
+        ticked: bool,
+        allowed: Duration,
+        pace: &Pace,
+    ) -> Option<Duration> {
         match started {
             Started::Unmeasured if !ticked => None,
-            started => self.judge(started, allowed),
+            started => self.judge(started, allowed, pace),
         }
     }
 
     #[cold]
-    fn judge(&mut self, started: Started, allowed: Duration) -> Option<Duration> {
-        match started {
-            Started::Unmeasured => {
-                self.suspects = SUSPECTS;
-                None
-            }
-            Started::Sampled(start) => {
-                if start.elapsed() > allowed {
-                    self.suspects = SUSPECTS;
-                }
-                None
-            }
+    fn judge(&mut self, started: Started, allowed: Duration, pace: &Pace) -> Option<Duration> {
+        let used = match started {
+            Started::Sampled(start) if start.elapsed() <= allowed => return None,
+            Started::Unmeasured | Started::Sampled(_) => None,
             Started::Measured(start) => {
                 let used = cpu_time().saturating_sub(start);
                 if used <= allowed {
                     return None;
                 }
-                self.suspects = SUSPECTS;
                 Some(used)
             }
-        }
+        };
+        self.suspects = SUSPECTS;
+        pace.suspect();
+        used
     }
 }
 
@@ -98,40 +126,50 @@ mod tests {
 
     #[test]
     fn fast_calls_are_rarely_timed_and_never_charged() {
-        let mut watch = Stopwatch::default();
+        let (mut watch, pace) = (Stopwatch::default(), Pace::default());
         let mut sampled = 0;
-        for _ in 0..10 * SAMPLE {
-            let started = watch.start(false);
+        for _ in 0..100 * SAMPLE {
+            let started = watch.start(false, &pace);
             sampled += u32::from(matches!(started, Started::Sampled(_)));
             assert!(!matches!(started, Started::Measured(_)));
-            assert_eq!(watch.stop(started, false, ALLOWED), None);
+            assert_eq!(watch.stop(started, false, ALLOWED, &pace), None);
         }
-        assert_eq!(sampled, 10);
+        assert!((50..=200).contains(&sampled), "{sampled}");
     }
 
     #[test]
-    fn the_calls_after_a_long_one_are_measured() {
-        let mut watch = Stopwatch::default();
-        let started = watch.start(false);
-        assert_eq!(watch.stop(started, true, ALLOWED), None);
-        for _ in 0..SUSPECTS {
-            let started = watch.start(false);
-            assert!(matches!(started, Started::Measured(_)));
-            assert_eq!(watch.stop(started, false, ALLOWED), None);
+    fn the_first_call_is_timed() {
+        let (mut watch, pace) = (Stopwatch::default(), Pace::default());
+        assert!(matches!(watch.start(false, &pace), Started::Sampled(_)));
+        while matches!(watch.start(false, &pace), Started::Sampled(_)) {}
+        watch.sample_next();
+        assert!(matches!(watch.start(false, &pace), Started::Sampled(_)));
+    }
+
+    #[test]
+    fn the_calls_after_a_long_one_are_measured_also_on_other_instances() {
+        let (mut watch, mut other, pace) = (Stopwatch::default(), Stopwatch::default(), Pace::default());
+        assert_eq!(watch.stop(Started::Unmeasured, true, ALLOWED, &pace), None);
+        for watch in [&mut watch, &mut other] {
+            for _ in 0..SUSPECTS {
+                let started = watch.start(false, &pace);
+                assert!(matches!(started, Started::Measured(_)));
+                assert_eq!(watch.stop(started, false, ALLOWED, &pace), None);
+            }
         }
-        assert!(!matches!(watch.start(false), Started::Measured(_)));
+        assert!(!matches!(watch.start(false, &pace), Started::Measured(_)));
     }
 
     #[test]
     fn a_measured_call_that_took_long_is_charged_and_stays_a_suspect() {
-        let mut watch = Stopwatch::default();
-        let started = watch.start(true);
+        let (mut watch, pace) = (Stopwatch::default(), Pace::default());
+        let started = watch.start(true, &pace);
         let mut work = 0_u64;
         while cpu_time().saturating_sub(started.cpu_time().unwrap()) < Duration::from_millis(1) {
             work = std::hint::black_box(work + 1);
         }
-        let used = watch.stop(started, false, Duration::from_micros(20));
+        let used = watch.stop(started, false, Duration::from_micros(20), &pace);
         assert!(used.is_some_and(|used| used >= Duration::from_millis(1)));
-        assert!(matches!(watch.start(false), Started::Measured(_)));
+        assert!(matches!(watch.start(false, &pace), Started::Measured(_)));
     }
 }

@@ -12,6 +12,8 @@ use crate::invalid_component::InvalidComponent;
 /// The most imports that are named in an error, and the most bytes of a name.
 const NAMED: usize = 5;
 const NAME_BYTES: usize = 100;
+/// How deep modules and components may lie inside each other: the parser remembers what is around each.
+const DEEPEST: usize = 100;
 
 /// Checks what takes little time and memory, whatever the bytes are: reads them once or twice.
 pub(crate) fn look_over(bytes: &[u8], limit: usize, budget: &CompileBudget) -> Result<(), InvalidComponent> {
@@ -45,7 +47,16 @@ fn imports(bytes: &[u8]) -> Result<Vec<String>, InvalidComponent> {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err(InvalidComponent::Module);
             }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                depth += 1;
+                if depth > DEEPEST {
+                    return Err(InvalidComponent::TooMuch {
+                        what: "modules and components inside each other",
+                        found: depth as u64,
+                        limit: DEEPEST as u64,
+                    });
+                }
+            }
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {

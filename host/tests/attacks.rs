@@ -117,6 +117,32 @@ fn shapes_that_cost_more_than_they_weigh_are_refused_at_first_sight() {
 }
 
 #[test]
+fn types_that_nest_deeper_than_any_stack_end_the_child_alone() {
+    let engine = engine();
+    for levels in [1_000_000, 5_000_000] {
+        let bomb = bombs::nested_types(levels);
+        for limits in [Limits::default(), unlooked()] {
+            let error = survives(&engine, &bomb, &limits).expect_err(&bomb.name);
+            assert!(matches!(error, LoadError::Invalid(InvalidComponent::Compile(_))), "{error}");
+        }
+    }
+}
+
+#[test]
+fn components_deep_inside_each_other_are_refused_at_first_sight() {
+    let bomb = bombs::deep_components(1_000_000);
+    for limits in [Limits::default(), unlooked()] {
+        let error = survives(&engine(), &bomb, &limits).expect_err(&bomb.name);
+        assert!(
+            error
+                .to_string()
+                .ends_with("it has 101 modules and components inside each other, and 100 are allowed"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn components_within_components_are_refused_in_words() {
     let engine = engine();
     for bomb in [bombs::nested_components(4, 1), bombs::nested_components(400, 15)] {

@@ -52,6 +52,7 @@ outcomes! {
     "spin-in-load" => an_endless_load,
     "slow-check" => slow_checks,
     "slow-block" => slow_writes,
+    "slow-to-recover" => a_panic_after_slow_writes,
     "fill-memory" => memory_filled_by_one_instruction,
     "lie-later" => a_lie_after_the_proof,
     "refuse-long-lists" => a_refusal_to_start,
@@ -71,6 +72,7 @@ outcomes! {
     "list-never-ends" => a_list_that_never_ends,
     "save-never-ends" => a_save_that_does_not_advance,
     "save-creeps" => a_save_that_creeps,
+    "save-floods" => a_save_that_floods,
     "huge-part" => a_part_past_its_bound,
     "load-lies" => a_load_that_lies,
     "miscount" => a_wrong_count,
@@ -172,7 +174,7 @@ mod outcome {
 
     pub(super) fn an_endless_save(mode: &str) {
         let (list, states) = (evil_list(mode), States::default());
-        let error = list.save(&states).expect_err("the call is interrupted");
+        let error = list.save(&states, 0).expect_err("the call is interrupted");
         assert!(matches!(error, SaveError::Plugin(CallError::TimedOut { .. })), "{error}");
         assert!(states.kept().is_none(), "nothing half-saved is kept");
     }
@@ -252,6 +254,15 @@ mod outcome {
         while !list.is_slow() {
             list.block(&[entry(1, Directions::BOTH)]).expect("it is taken");
         }
+    }
+
+    pub(super) fn a_panic_after_slow_writes(mode: &str) {
+        slow_writes(mode);
+        let list = evil_list(mode);
+        for n in 1..4000 {
+            assert_eq!(list.check(subject(n), Direction::Inbound), Ok(Verdict::Allow));
+        }
+        is_lost_alone(&list, list.check(subject(1), Direction::Inbound), "trapped");
     }
 
     pub(super) fn memory_filled_by_one_instruction(mode: &str) {
@@ -347,15 +358,26 @@ mod outcome {
 
     pub(super) fn a_save_that_creeps(mode: &str) {
         let (list, states) = (evil_list(mode), States::default());
-        let error = list.save(&states).expect_err("it is stopped");
+        let error = list.save(&states, 0).expect_err("it is stopped");
         assert!(matches!(error, SaveError::Endless { parts: 64, .. }), "{error}");
         assert!(states.kept().is_none());
         assert!(list.is_whole(), "it answers as before");
     }
 
+    pub(super) fn a_save_that_floods(mode: &str) {
+        let (list, states) = (evil_list(mode), States::default());
+        for entries in [0, 10, 100_000] {
+            let error = list.save(&states, entries).expect_err("it is stopped");
+            let SaveError::Endless { bytes, parts, .. } = error else { panic!("{error}") };
+            assert!(parts > 0 && bytes <= 4 * support::MIB + 64 * entries, "{error}");
+            assert!(states.kept().is_none());
+        }
+        assert!(list.is_whole(), "it answers as before");
+    }
+
     pub(super) fn a_part_past_its_bound(mode: &str) {
         let (list, states) = (evil_list(mode), States::default());
-        let error = list.save(&states).expect_err("the part is rejected");
+        let error = list.save(&states, 0).expect_err("the part is rejected");
         assert!(matches!(error, SaveError::Plugin(CallError::Broken { call: "save", .. })), "{error}");
         assert!(states.kept().is_none());
     }

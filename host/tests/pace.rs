@@ -2,10 +2,13 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use portcullis_host::{CallError, Direction, Directions, Generation, Limits, Plugin, TryCheckError, Verdict};
+use portcullis_host::{
+    Blacklist, CallError, Direction, Directions, Generation, Limits, Plugin, Recipe, TryCheckError, Verdict,
+};
 use support::record::Record;
 use support::{MIB, account, engine, entry, exact, recipe, subject};
 
@@ -40,6 +43,33 @@ fn a_slow_plugin_is_not_called_on_threads_that_may_not_wait() {
     // It is asked on threads that may wait.
     assert_eq!(list.check(subject(1), IN), Ok(Verdict::Allow));
     assert_eq!(list.check_many_within(Duration::ZERO, &[subject(1)], IN), Ok(vec![Verdict::Allow]));
+}
+
+#[test]
+fn a_plugin_that_is_slow_on_one_list_is_not_tried_on_each_of_the_others() {
+    let slow = recipe(evil(Duration::from_secs(2)), r#"{"mode":"slow-check"}"#);
+    let slow = Recipe { account: account(512 * MIB), ..slow };
+    let lists: Vec<_> = (0..64).map(|_| Generation::empty(slow.clone()).expect("it starts")).collect();
+    let tried = (0..4).flat_map(|_| &lists).map(|list| list.try_check(subject(1), IN));
+    // The first ones show that it is slow.
+    let calls = tried.filter(|tried| *tried != Err(TryCheckError::Busy)).count();
+    assert!((1..=16).contains(&calls), "{calls}");
+    assert!(lists.iter().all(Generation::is_slow));
+}
+
+#[test]
+fn a_next_generation_is_as_slow_as_the_one_before_and_filling_it_says_nothing() {
+    let record = Record::default();
+    let slow = recipe(evil(Duration::from_secs(2)), r#"{"mode":"slow-check"}"#);
+    let next = Generation::filled(slow.clone(), &record, None).expect("it is proven");
+    assert!(!next.is_slow(), "nobody waited for it");
+    let list = Blacklist::new(Generation::empty(slow).expect("it starts"));
+    while list.try_check(subject(1), IN) != Err(TryCheckError::Busy) {}
+    list.replace(Arc::new(next), &record).expect("it follows");
+    assert_eq!(list.try_check(subject(1), IN), Err(TryCheckError::Busy));
+    // Another plugin is another matter.
+    list.replace(Arc::new(support::empty(exact())), &record).expect("it follows");
+    assert_eq!(list.try_check(subject(1), IN), Ok(Verdict::Allow));
 }
 
 #[test]

@@ -229,7 +229,7 @@ fn repeated_reloads_under_load_fail_no_check_and_lose_no_write() {
     let states = States::default();
     let plugins = [another(b'a'), another(b'b')];
     let first = Generation::filled(recipe(plugins[0].clone()), &record, None).expect("it is filled");
-    first.save(&states).expect("it is saved");
+    first.save(&states, record.len()).expect("it is saved");
     let list = Blacklist::new(first);
     let load = Load {
         list: &list,
@@ -253,7 +253,7 @@ fn repeated_reloads_under_load_fail_no_check_and_lose_no_write() {
                 kept.remove(0);
             }
             if round % 10 == 9 {
-                list.generation().save(&states).expect("it is saved");
+                list.generation().save(&states, record.len()).expect("it is saved");
             }
         }
     });
@@ -300,7 +300,7 @@ fn a_lost_list_is_recovered_from_its_saved_state_and_later_changes() {
         let start = Instant::now();
         let first = Generation::filled(recipe(plugin.clone()), &record, None).expect("it is filled");
         let from_record = start.elapsed();
-        first.save(&states).expect("it is saved");
+        first.save(&states, record.len()).expect("it is saved");
         let list = Blacklist::new(first);
         for n in 0..TOGGLED {
             record.set(toggled(n), Directions::BOTH);

@@ -28,7 +28,7 @@ fn record() -> Record {
 fn saved(record: &Record) -> (Generation, States) {
     let list = Generation::filled(recipe(exact(), "{}"), record, None).expect("it is filled");
     let states = States::default();
-    list.save(&states).expect("it is saved").expect("it can be");
+    list.save(&states, record.len()).expect("it is saved").expect("it can be");
     (list, states)
 }
 
@@ -131,7 +131,7 @@ fn a_list_can_be_saved_during_writes_and_checks() {
             }
         });
         for _ in 0..30 {
-            list.save(&states).expect("it is saved");
+            list.save(&states, record.len()).expect("it is saved");
             assert!(matches!(fill(&record, &states).1, FilledFrom::State { .. }));
         }
         stop.store(true, Ordering::Relaxed);
@@ -267,7 +267,7 @@ proptest! {
         let list = Generation::filled(recipe(exact(), "{}"), &record, None).expect("it is filled");
         let writes = Mutex::new(meanwhile.into_iter());
         let states = WritesMeanwhile { states: States::default(), record: &record, list: &list, writes };
-        list.save(&states).expect("it is saved");
+        list.save(&states, record.len()).expect("it is saved");
         apply(&record, &after);
         let (loaded, from) = fill(&record, &states.states);
         prop_assert!(matches!(from, FilledFrom::State { .. }), "{from:?}");

@@ -24,6 +24,19 @@ pub struct Degraded {
     pub user_ids_out: u64,
     /// The state of the ledger's files.
     pub ledger: LedgerHealth,
+    /// The state of the master key's file.
+    pub master_key: KeyHealth,
+}
+
+/// The state of the master key's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum KeyHealth {
+    /// It holds the key, or the key is not from a file.
+    Ok,
+    /// It does not hold the key any more, or can't be read: the ledger can be read only as long as the gateway runs.
+    Lost,
 }
 
 /// The state of the ledger's files.
@@ -37,7 +50,7 @@ pub enum LedgerHealth {
     Lost,
     /// The last write failed for the disk, as when it is full, and none has succeeded since.
     Failing,
-    /// The witness can't be written: a later loss of the ledger may go unnoticed.
+    /// The witness can't be written, or was removed within the last 10 seconds: a loss of the ledger may go unnoticed.
     Unwitnessed,
 }
 

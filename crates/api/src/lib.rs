@@ -28,7 +28,7 @@ mod write;
 pub use check::{CheckAnswer, CheckManyAnswer, CheckRequest, Verdict};
 pub use entries::{EntryAnswer, HoldAnswer, PageAnswer, RemovalAnswer, Status};
 pub use error::{Detail, ErrorBody, ErrorCode, ErrorObject};
-pub use health::{Degraded, Health, HealthAnswer, LedgerHealth};
+pub use health::{Degraded, Health, HealthAnswer, KeyHealth, LedgerHealth};
 pub use history::{ChangeDocument, HoldState, RecordAnswer, StateAnswer, TrailAnswer};
 pub use number_text::NumberText;
 pub use plugin::{

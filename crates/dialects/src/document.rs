@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::routing::{MethodFilter, on};
 use serde_json::{Map, Value, json};
 
@@ -20,11 +19,8 @@ use portcullis_edge::settings::Dialects;
 pub(super) fn router(settings: &Dialects) -> Router<Arc<AppState>> {
     let mut router = Router::new();
     for dialect in Dialect::ALL {
-        let document = Arc::new(document(dialect, settings));
-        let handler = move || {
-            let document = Arc::clone(&document);
-            async move { answer::json(StatusCode::OK, &*document) }
-        };
+        let answer = answer::shared(&document(dialect, settings));
+        let handler = move || std::future::ready(answer());
         let path = format!("/portcullis/v1/dialects/{}/openapi.json", dialect.as_str());
         router = router.route(&path, on(MethodFilter::GET, Logged(handler)));
     }

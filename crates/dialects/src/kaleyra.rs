@@ -57,10 +57,10 @@ async fn act(action: Action, call: Call) -> Result<Response, Fault> {
         .blocking(Work::Write, move |target| {
             let lifts_foreign = target.tenant.config.dialects.kaleyra_lifts_foreign;
             let made_through = (!lifts_foreign).then_some(Dialect::Kaleyra.as_str());
-            let results = users::act(action, &call, &target, made_through)?;
+            let (results, room) = users::act(action, &call, &target, made_through)?;
             let (data, failed) = Results::of(action, results);
             if !failed {
-                return Ok(good(data, None));
+                return Ok(room.json(StatusCode::OK, &good(data, None)));
             }
             let (message, error) = match action {
                 Action::Block => {
@@ -72,7 +72,7 @@ async fn act(action: Action, call: Call) -> Result<Response, Fault> {
             };
             let status = StatusCode::from_u16(call.app.dialects.kaleyra_partial_status);
             let error = Some(json!({ "block_users": error }));
-            Ok(answer::json(
+            Ok(room.json(
                 status.unwrap_or(StatusCode::BAD_REQUEST),
                 &Answer { code: "WA400", message, data, paging: None, error },
             ))
@@ -93,14 +93,14 @@ async fn list(call: Call) -> Result<Response, Fault> {
             let cursors = page.before.zip(page.after);
             let paging =
                 cursors.map(|(before, after)| json!({ "cursors": { "before": before, "after": after } }));
-            Ok(good(data, paging))
+            Ok(answer::to(&target, StatusCode::OK, &good(data, paging))?)
         })
         .await
 }
 
-fn good(data: impl Serialize, paging: Option<Value>) -> Response {
+fn good<D: Serialize>(data: D, paging: Option<Value>) -> Answer<D> {
     let message = "Request Processed Successfully";
-    answer::json(StatusCode::OK, &Answer { code: "WA200", message, data, paging, error: None })
+    Answer { code: "WA200", message, data, paging, error: None }
 }
 
 fn target(call: &Call) -> Result<Target, Fault> {

@@ -40,15 +40,15 @@ async fn act(action: Action, call: Call) -> Result<Response, Fault> {
             if call.is_declared_otherwise() {
                 return Err(Fault::UnsupportedMediaType);
             }
-            let results = users::act(action, &call, &target, None)?;
+            let (results, room) = users::act(action, &call, &target, None)?;
             let (results, failed) = Results::of(action, results);
             if !failed {
-                return Ok(answer::json(StatusCode::OK, &results));
+                return Ok(room.json(StatusCode::OK, &results));
             }
             let details = "Failed to block some users, see the block_users response list for details";
             let message = "(#139100) Failed to block/unblock users";
             let error = GraphError::new(139_100, message, json!({ "details": details }), call.id);
-            Ok(answer::json(StatusCode::BAD_REQUEST, &Partial { results, error }))
+            Ok(room.json(StatusCode::BAD_REQUEST, &Partial { results, error }))
         })
         .await
 }
@@ -93,7 +93,7 @@ async fn list(call: Call) -> Result<Response, Fault> {
             if let Some(paging) = paging(&call, &page, wanted.limit.get()) {
                 body["paging"] = paging;
             }
-            Ok(answer::json(StatusCode::OK, &body))
+            Ok(answer::to(&target, StatusCode::OK, &body)?)
         })
         .await
 }

@@ -159,7 +159,7 @@ fn block(target: &Target, request: &Request, echo: Echo) -> Result<Response, Fau
     let row = BlockRow::of(number(request)?, COVERED);
     let options = WriteOptions { terms: whatsapp_terms(target), ..WriteOptions::default() };
     call::succeeded(&write::block(target, &[row], options)?)?;
-    Ok(good(echo, None))
+    Ok(answer::ok(&done(echo, None)))
 }
 
 fn unblock(target: &Target, request: &Request, echo: Echo) -> Result<Response, Fault> {
@@ -171,19 +171,20 @@ fn unblock(target: &Target, request: &Request, echo: Echo) -> Result<Response, F
         ..Lift::of(COVERED)
     };
     call::succeeded(&write::unblock(target, &[number(request)?.into()], lift, WriteOptions::default())?)?;
-    Ok(good(echo, None))
+    Ok(answer::ok(&done(echo, None)))
 }
 
 /// Lists all numbers in one response: the API has no paging.
 fn list(target: &Target, echo: Echo, patience: &Patience) -> Result<Response, Fault> {
     let blocked = read::blocked(target, Paging::Start, NonZeroUsize::MAX, COVERED, Who::Numbers, patience)?;
     let numbers = blocked.members.iter().filter_map(|(_, identity)| identity.number());
-    Ok(good(echo, Some(numbers.map(|number| number.digits().to_string()).collect())))
+    let numbers = Some(numbers.map(|number| number.digits().to_string()).collect());
+    Ok(answer::to(target, StatusCode::OK, &done(echo, numbers))?)
 }
 
-fn good(echo: Echo, numbers: Option<Vec<String>>) -> Response {
+fn done(echo: Echo, numbers: Option<Vec<String>>) -> Answer {
     let Echo { from, whatsapp } = echo;
-    answer::json(StatusCode::OK, &Answer { status: "OK", from, whatsapp, numbers, reason: OK })
+    Answer { status: "OK", from, whatsapp, numbers, reason: OK }
 }
 
 fn failed(fault: &Fault, operation: Operation, settings: &Settings, echo: Echo) -> Response {

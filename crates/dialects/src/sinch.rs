@@ -105,10 +105,8 @@ async fn list(call: Call) -> Result<Response, Fault> {
             let from = Paging::Skip(page * PAGE.get() as u64);
             let blocked = read::blocked(&target, from, PAGE, COVERED, Who::Numbers, &patience)?;
             let numbers = blocked.members.iter().filter_map(|(_, identity)| identity.number());
-            Ok(answer::json(
-                StatusCode::OK,
-                &Page { numbers: numbers.map(|number| number.e164().to_string()).collect() },
-            ))
+            // A page is short.
+            Ok(answer::ok(&Page { numbers: numbers.map(|number| number.e164().to_string()).collect() }))
         })
         .await
 }

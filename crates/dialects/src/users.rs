@@ -7,6 +7,7 @@ use portcullis_msisdn::Directions;
 use serde::{Deserialize, Serialize};
 
 use super::cursor::Cursor;
+use portcullis_edge::http::answer::Room;
 use portcullis_edge::ops::read::{self, Who};
 use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, RowResult, WriteOptions, WriteReport};
 use portcullis_edge::ops::{Patience, RowError, RowProblem, Target};
@@ -18,6 +19,8 @@ use portcullis_engine::Identity;
 const COVERED: Directions = Directions::BOTH;
 /// Maximum number of users in one request, and on one page.
 pub(super) const MOST: usize = 1000;
+/// Bytes of the result for one user, at most, except for the texts of the client.
+const RESULT: usize = 384;
 /// The required value of `messaging_product`.
 const PRODUCT: &str = "whatsapp";
 
@@ -203,14 +206,15 @@ fn users(call: &Call) -> std::result::Result<Vec<User>, Fault> {
 
 /// Blocks or unblocks the users in the body, each independently of the others.
 ///
-/// With `made_through`, only blocks that were made through that interface are lifted.
+/// With `made_through`, only blocks that were made through that interface are lifted. Also returns memory for the answer.
 pub(super) fn act(
     action: Action,
     call: &Call,
     target: &Target,
     made_through: Option<&str>,
-) -> std::result::Result<Vec<Result>, Fault> {
+) -> std::result::Result<(Vec<Result>, Room), Fault> {
     let users = users(call)?;
+    let room = Room::of_write(target, users.len(), RESULT)?;
     let people: Vec<Named<'_>> = users.iter().map(User::named).collect();
     let options = WriteOptions { skip_invalid: true, ..WriteOptions::default() };
     let done = match action {
@@ -230,7 +234,7 @@ pub(super) fn act(
             write::unblock(target, &people, lift, options)?
         }
     };
-    Ok(in_order(target, &users, done))
+    Ok((in_order(target, &users, done), room))
 }
 
 /// Combines the results of valid and invalid users, in the order of the request.

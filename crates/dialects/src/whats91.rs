@@ -157,7 +157,8 @@ async fn list(call: Call) -> Result<Response, Fault> {
                 "items": entries(Fields::Brief),
                 "pagination": { "page": page, "limit": limit.get(), "count": shown.len(), "hasMore": more },
             });
-            Ok(good("Blacklist entries retrieved", data, call.id))
+            let list = enveloped("Blacklist entries retrieved", data, call.id);
+            Ok(answer::to(&target, StatusCode::OK, &list)?)
         })
         .await
 }
@@ -179,6 +180,10 @@ async fn add(call: Call) -> Result<Response, Fault> {
     target
         .blocking(Work::Write, move |target| {
             let phone = body.phone.as_ref().ok_or_else(|| Fault::malformed("phone", "is required"))?;
+            // Before anything is written: an entry without a number could not be shown.
+            if target.read(phone.as_str()).is_ok_and(|identity| identity.number().is_none()) {
+                return Err(Fault::malformed("phone", "must be a telephone number, not a user id"));
+            }
             let source = body.source.as_deref().filter(|source| !source.is_empty()).unwrap_or("MANUAL");
             let row = BlockRow {
                 source: source_of(source),
@@ -361,7 +366,11 @@ fn target(call: &Call, body: Option<&Body>) -> Result<Target, Fault> {
 }
 
 fn good(message: &'static str, data: impl Serialize, id: RequestId) -> Response {
-    answer::json(StatusCode::OK, &Envelope { success: true, message, data, metadata: Metadata::of(id) })
+    answer::ok(&enveloped(message, data, id))
+}
+
+fn enveloped<D: Serialize>(message: &'static str, data: D, id: RequestId) -> Envelope<D> {
+    Envelope { success: true, message, data, metadata: Metadata::of(id) }
 }
 
 fn one(target: &Target, shown: &Shown, fields: Fields) -> Value {

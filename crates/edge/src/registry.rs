@@ -10,6 +10,7 @@ use governor::{DefaultDirectRateLimiter, Quota as Rate, RateLimiter};
 use portcullis_ledger::Actor;
 use portcullis_msisdn::Msisdn;
 
+use crate::budget::Owner;
 use crate::settings::{Quota, SenderConfig};
 use crate::tenant::Tenant;
 use crate::token::TokenDigest;
@@ -47,7 +48,7 @@ pub struct Caller {
     /// The author of changes in the audit trail: the token's name, with the address and interface if they are known.
     pub actor: Actor,
     /// The name of the only sender that the token is valid for; `None` if it is valid for the whole tenant.
-    pub sender: Option<String>,
+    pub sender: Option<Arc<str>>,
     limiter: Option<Arc<Limiter>>,
 }
 
@@ -88,6 +89,11 @@ impl Caller {
             .limiter
             .check()
             .map_err(|until| RateLimited(until.wait_time_from(limiter.limiter.clock().now())))
+    }
+
+    /// Whose memory the caller's requests take.
+    pub fn owner(&self) -> Owner<'_> {
+        Owner::Client { tenant: &self.tenant.config.id, sender: self.sender.as_deref() }
     }
 
     /// Whether the token is valid for this sender.
@@ -152,7 +158,7 @@ impl Registry {
                 }
             }
         });
-        let sender = sender.map(|sender| sender.id.to_string());
+        let sender = sender.map(|sender| sender.id.as_str().into());
         self.callers.insert(*token, Caller { tenant: Arc::clone(tenant), actor, sender, limiter });
     }
 
@@ -177,12 +183,8 @@ impl Registry {
         Ok(caller)
     }
 
-    /// Returns the tenant of a token, without counting a request.
-    pub fn tenant_of(&self, token: &TokenDigest) -> Option<&Arc<Tenant>> {
-        self.caller(token).map(|caller| &caller.tenant)
-    }
-
-    fn caller(&self, token: &TokenDigest) -> Option<&Caller> {
+    /// Returns the owner of a token, without counting a request.
+    pub fn caller(&self, token: &TokenDigest) -> Option<&Caller> {
         self.callers.get(token)
     }
 

@@ -8,7 +8,7 @@ use portcullis_engine::{Engine, Error, List, PluginRef, TenantSpec};
 use crate::metrics::TenantMetrics;
 use crate::number::NumberReader;
 use crate::settings::TenantConfig;
-use crate::turns::{Pools, Turns};
+use crate::turns::{Pools, Share, Turns};
 use crate::visits::Visits;
 use portcullis_api::settings as typed;
 
@@ -47,6 +47,8 @@ pub struct Sender {
     pub list: List,
     /// The people who wrote to the sender within 24 hours.
     pub visits: Arc<Visits>,
+    /// The part of the tenant's turns that the sender's own tokens get.
+    pub share: Arc<Share>,
 }
 
 impl Tenant {
@@ -71,7 +73,7 @@ impl Tenant {
             let known = before.and_then(|before| before.senders.get(name));
             let sender = match known {
                 Some(known) => Sender { list, ..known.clone() },
-                None => Sender { list, visits: Arc::default() },
+                None => Sender { list, visits: Arc::default(), share: Arc::default() },
             };
             senders.insert(name.to_owned(), sender);
         }

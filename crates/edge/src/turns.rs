@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::budget::{Budget, Shares};
 use portcullis_host::lower_priority_by;
 use tokio::runtime::{self, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -37,8 +38,10 @@ pub enum Work {
     Write,
 }
 
-/// The threads that all tenants share.
+/// The threads that all tenants share, and the memory for answers.
 pub struct Pools {
+    /// The memory for answers that clients have not read yet.
+    pub answers: Arc<Budget>,
     lookups: Arc<Semaphore>,
     writes: Arc<Semaphore>,
     webhooks: Arc<Semaphore>,
@@ -63,6 +66,13 @@ pub struct Turns {
     webhooks: Queue,
 }
 
+/// The part of a tenant's turns that the tokens of one sender get: half, so that one sender's client leaves the others theirs.
+pub struct Share {
+    lookups: Queue,
+    reads: Queue,
+    writes: Queue,
+}
+
 /// A tenant's turn at a webhook, until it is dropped.
 pub struct WebhookTurn {
     _turn: OwnedSemaphorePermit,
@@ -71,6 +81,7 @@ pub struct WebhookTurn {
 struct Queue {
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
+    most_waiting: usize,
 }
 
 /// Threads for each kind of work. Tokio has 512: what is left is the administrator's, and the gateway's own.
@@ -97,14 +108,18 @@ const MOST_WAITING: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Pools {
-    /// Prepares the pools. Threads are started when there is something to do.
+    /// Prepares the pools. Threads are started when there is something to do. `answer_bytes` is the memory for answers, of which a
+    /// tenant gets a quarter, and the tokens of a sender half of that. The administrator has as much as a tenant, apart.
     ///
     /// # Errors
     /// If the system refuses what a runtime needs.
-    pub fn new() -> io::Result<Arc<Self>> {
+    pub fn new(answer_bytes: usize) -> io::Result<Arc<Self>> {
+        let (quarter, eighth) = (answer_bytes / 4, answer_bytes / 8);
+        let answers = Shares { all: answer_bytes, each: quarter, sender: eighth, operator: quarter };
+        let answers = Budget::new(answers);
         let of = |threads| Arc::new(Semaphore::new(threads));
         let (lookups, writes, webhooks) = (of(LOOKUPS), of(WRITES), of(WEBHOOKS));
-        Ok(Arc::new(Pools { lookups, writes, webhooks, readers: Readers::new()? }))
+        Ok(Arc::new(Pools { answers, lookups, writes, webhooks, readers: Readers::new()? }))
     }
 
     /// Runs the work of a webhook, which may concern several tenants.
@@ -151,22 +166,29 @@ impl Turns {
     pub fn new(pools: &Arc<Pools>) -> Self {
         Turns {
             pools: Arc::clone(pools),
-            lookups: Queue::new(LOOKUPS_OF_TENANT),
-            reads: Queue::new(READS_OF_TENANT),
-            writes: Queue::new(WRITES_OF_TENANT),
-            webhooks: Queue::new(WEBHOOKS_OF_TENANT),
+            lookups: Queue::new(LOOKUPS_OF_TENANT, MOST_WAITING),
+            reads: Queue::new(READS_OF_TENANT, MOST_WAITING),
+            writes: Queue::new(WRITES_OF_TENANT, MOST_WAITING),
+            webhooks: Queue::new(WEBHOOKS_OF_TENANT, MOST_WAITING),
         }
     }
 
-    /// Runs work of this tenant when it is its turn. `is_slow` says whether it has to wait for a slow plugin.
+    /// The memory for answers that clients have not read yet, of all tenants.
+    pub fn answers(&self) -> &Arc<Budget> {
+        &self.pools.answers
+    }
+
+    /// Runs work of this tenant when it is its turn, and within the `share` of a sender if one of the sender's own tokens asks for it.
+    /// `is_slow` says whether it has to wait for a slow plugin.
     ///
     /// Work that waits for its turn is given up if the client disconnects. Work that has begun goes on.
     ///
     /// # Errors
     /// As [`blocking`], and [`Unfinished::Overloaded`] if it is not its turn within 10 seconds, or if 1,024 other requests of the
-    /// tenant wait already.
+    /// tenant wait already, or half as many of the sender.
     pub async fn run<T, E>(
         &self,
+        share: Option<&Share>,
         kind: Work,
         is_slow: bool,
         work: impl FnOnce() -> Result<T, E> + Send + 'static,
@@ -181,13 +203,18 @@ impl Turns {
             Work::Read => (&self.reads, None, 1),
             Work::Write => (&self.writes, Some(&self.pools.writes), turns(WRITES_OF_TENANT, is_slow)),
         };
+        // Whoever waits in the tenant's queue has a turn of the sender, so there are few of them.
+        let of_sender = match share {
+            Some(share) => Some(share.of(kind).turn(turns).await?),
+            None => None,
+        };
         let own = own.turn(turns).await?;
         let shared = match shared {
             Some(shared) => Some(in_time(shared, 1).await?),
             None => None,
         };
         let work = move || {
-            let _turns = (own, shared);
+            let _turns = (of_sender, own, shared);
             work()
         };
         match kind {
@@ -213,14 +240,33 @@ impl Turns {
     }
 }
 
+impl Default for Share {
+    fn default() -> Self {
+        let half = |of_tenant: u32| Queue::new(of_tenant / 2, MOST_WAITING / 2);
+        let (lookups, reads, writes) = (LOOKUPS_OF_TENANT, READS_OF_TENANT, WRITES_OF_TENANT);
+        Share { lookups: half(lookups), reads: half(reads), writes: half(writes) }
+    }
+}
+
+impl Share {
+    fn of(&self, kind: Work) -> &Queue {
+        match kind {
+            Work::Lookup => &self.lookups,
+            Work::Read => &self.reads,
+            Work::Write => &self.writes,
+        }
+    }
+}
+
 /// How many of a tenant's turns something takes.
 const fn turns(of_tenant: u32, is_slow: bool) -> u32 {
     if is_slow { of_tenant / PART_OF_SLOW } else { 1 }
 }
 
 impl Queue {
-    fn new(turns: u32) -> Self {
-        Queue { turns: Arc::new(Semaphore::new(turns as usize)), waiting: AtomicUsize::new(0) }
+    fn new(turns: u32, most_waiting: usize) -> Self {
+        let turns = Arc::new(Semaphore::new(turns as usize));
+        Queue { turns, waiting: AtomicUsize::new(0), most_waiting }
     }
 
     async fn turn(&self, turns: u32) -> Result<OwnedSemaphorePermit, Unfinished> {
@@ -235,7 +281,7 @@ impl Queue {
 
         let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
-        if waiting >= MOST_WAITING {
+        if waiting >= self.most_waiting {
             return Err(Unfinished::Overloaded);
         }
         in_time(&self.turns, turns).await
@@ -303,7 +349,7 @@ mod tests {
                 let _ = ended.recv();
                 Ok::<_, Unfinished>(())
             };
-            turns.run(kind, is_slow, work).await
+            turns.run(None, kind, is_slow, work).await
         }));
         has_begun.await.unwrap();
         end
@@ -311,7 +357,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_tenant_leaves_threads_to_others() {
-        let pools = Pools::new().unwrap();
+        let pools = Pools::new(0).unwrap();
         let (busy, other) = (Arc::new(Turns::new(&pools)), Arc::new(Turns::new(&pools)));
         let mut ends = Vec::new();
         for _ in 0..LOOKUPS_OF_TENANT {
@@ -325,35 +371,60 @@ mod tests {
         }
         let mut context = Context::from_waker(Waker::noop());
         for kind in [Work::Lookup, Work::Read, Work::Write] {
-            let mut waits = pin!(busy.run(kind, false, || Ok::<_, Unfinished>(())));
+            let mut waits = pin!(busy.run(None, kind, false, || Ok::<_, Unfinished>(())));
             assert!(waits.as_mut().poll(&mut context).is_pending(), "{kind:?}");
-            assert_eq!(other.run(kind, false, || Ok::<_, Unfinished>(5)).await, Ok(5));
+            assert_eq!(other.run(None, kind, false, || Ok::<_, Unfinished>(5)).await, Ok(5));
         }
         assert_eq!(pools.webhook(|| Ok::<_, Unfinished>(5)).await, Ok(5));
         ends.clear();
-        assert_eq!(busy.run(Work::Read, false, || Ok::<_, Unfinished>(5)).await, Ok(5));
+        assert_eq!(busy.run(None, Work::Read, false, || Ok::<_, Unfinished>(5)).await, Ok(5));
+    }
+
+    #[tokio::test]
+    async fn a_sender_s_tokens_leave_half_of_the_turns_to_the_tenant_s_others() {
+        let turns = Turns::new(&Pools::new(0).unwrap());
+        let (support, sales) = (Share::default(), Share::default());
+        let work = || Ok::<_, Unfinished>(5);
+        let mut context = Context::from_waker(Waker::noop());
+        let taken = support.writes.turns.available_permits();
+        let _taken =
+            Arc::clone(&support.writes.turns).acquire_many_owned(u32::try_from(taken).unwrap()).await;
+        assert_eq!(taken, WRITES_OF_TENANT as usize / 2);
+        let mut waiting = Vec::new();
+        let refused = loop {
+            let mut one = Box::pin(turns.run(Some(&support), Work::Write, false, work));
+            match one.as_mut().poll(&mut context) {
+                Poll::Pending => waiting.push(one),
+                Poll::Ready(answer) => break answer,
+            }
+        };
+        assert_eq!((refused, waiting.len()), (Err(Unfinished::Overloaded), MOST_WAITING / 2));
+        assert_eq!(turns.run(Some(&sales), Work::Write, false, work).await, Ok(5));
+        assert_eq!(turns.run(None, Work::Write, false, work).await, Ok(5));
+        // They wait for the sender's turn, not in the tenant's queue.
+        assert_eq!(turns.writes.turns.available_permits(), WRITES_OF_TENANT as usize);
     }
 
     #[tokio::test]
     async fn a_queue_is_bounded_and_whoever_leaves_is_out_of_it() {
-        let turns = Turns::new(&Pools::new().unwrap());
+        let turns = Turns::new(&Pools::new(0).unwrap());
         let _taken = Arc::clone(&turns.reads.turns).acquire_many_owned(READS_OF_TENANT).await.unwrap();
         let work = || Ok::<_, Unfinished>(());
         let mut context = Context::from_waker(Waker::noop());
         let mut waiting = Vec::new();
         for _ in 0..MOST_WAITING {
-            let mut one = Box::pin(turns.run(Work::Read, false, work));
+            let mut one = Box::pin(turns.run(None, Work::Read, false, work));
             assert!(one.as_mut().poll(&mut context).is_pending());
             waiting.push(one);
         }
-        assert_eq!(turns.run(Work::Read, false, work).await, Err(Unfinished::Overloaded));
+        assert_eq!(turns.run(None, Work::Read, false, work).await, Err(Unfinished::Overloaded));
         waiting.pop();
-        assert!(pin!(turns.run(Work::Read, false, work)).poll(&mut context).is_pending());
+        assert!(pin!(turns.run(None, Work::Read, false, work)).poll(&mut context).is_pending());
     }
 
     #[tokio::test]
     async fn a_tenant_s_webhooks_leave_threads_to_others_and_wait_for_each_other() {
-        let turns = Turns::new(&Pools::new().unwrap());
+        let turns = Turns::new(&Pools::new(0).unwrap());
         let mut slow: Vec<_> = (0..PART_OF_SLOW).map(|_| turns.try_webhook(true).unwrap()).collect();
         assert!(turns.try_webhook(false).is_none());
         let mut next = pin!(turns.webhook(false));
@@ -368,18 +439,21 @@ mod tests {
     fn pools_can_be_dropped_on_a_runtime_s_thread() {
         let runtime = runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let turns = Turns::new(&Pools::new().unwrap());
+            let turns = Turns::new(&Pools::new(0).unwrap());
             let name = || Ok::<_, Unfinished>(std::thread::current().name().map(str::to_owned));
-            assert_eq!(turns.run(Work::Read, false, name).await, Ok(Some("portcullis-read".to_owned())));
+            assert_eq!(
+                turns.run(None, Work::Read, false, name).await,
+                Ok(Some("portcullis-read".to_owned()))
+            );
         });
     }
 
     #[tokio::test]
     async fn a_panic_is_reported_and_gives_its_turn_back() {
-        let turns = Turns::new(&Pools::new().unwrap());
+        let turns = Turns::new(&Pools::new(0).unwrap());
         for _ in 0..=READS_OF_TENANT {
             let panics = || -> Result<(), Unfinished> { panic!("on purpose") };
-            assert_eq!(turns.run(Work::Read, false, panics).await, Err(Unfinished::Panicked));
+            assert_eq!(turns.run(None, Work::Read, false, panics).await, Err(Unfinished::Panicked));
         }
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_host::{ArtefactCache, Compiler, ErrorChain};
-use portcullis_ledger::{Accepted, Finding, Ledger, ListState, MasterKey, Opening, StorageUrl, Verified};
+use portcullis_ledger::{
+    Accepted, Finding, KeyFile, KeyOrigin, Ledger, LedgerError, ListState, MasterKey, Opening, StorageUrl,
+    Verified,
+};
 use portcullis_plugin_store::PluginStore;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -16,6 +19,7 @@ use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::events::{Event, Events};
+use crate::key_state::KeyState;
 use crate::residency::Residency;
 use crate::settings::SettingsStore;
 use crate::states::States;
@@ -207,16 +211,21 @@ impl Builder {
         if let Some(because) = self.expected {
             opening = opening.expected(because);
         }
-        let (key, made) = match (self.key, &self.key_file) {
-            (Some(key), _) => (key, None),
+        let (key, origin, key_file) = match (self.key, &self.key_file) {
+            (Some(key), _) => (key, None, None),
             (None, Some(file)) => {
-                let is_there = file.exists();
-                if is_there {
+                if file.exists() {
                     opening = opening.evidence(file);
                 }
-                (master_key(&storage, file)?, (!is_there).then_some(file))
+                let (key, origin) = master_key(&storage, file)?;
+                let file = KeyFile::new(file, &key);
+                (key, Some(origin), Some(file))
             }
             (None, None) => return Err(OpenError::NoMasterKey),
+        };
+        let made = match &origin {
+            Some(KeyOrigin::NewFile(file)) => Some(file.as_path()),
+            _ => None,
         };
         let cache_key = key.derive("compiled plugins");
         if self.restored {
@@ -225,13 +234,13 @@ impl Builder {
             let states = States::at(dir.clone());
             opening = opening.is_behind(lists.iter().any(|list| is_behind(list, &states)));
         }
-        let ledger = Ledger::open_as(&storage, key, &opening).inspect_err(|_| {
+        let ledger = Ledger::open_as(&storage, key, &opening).inspect_err(|error| match (made, error) {
+            // The ledger was made meanwhile by another process, under the key that it found in this file.
+            (_, LedgerError::InUse { .. }) | (None, _) => {}
             // It opens nothing, and would say from now on that there was a ledger.
-            if let Some(made) = made {
-                let _ = std::fs::remove_file(made);
-            }
+            (Some(made), _) => drop(std::fs::remove_file(made)),
         })?;
-        report(&ledger, &storage, made.map(PathBuf::as_path));
+        report(&ledger, &storage, made);
         let compiled =
             self.compiled_dir.unwrap_or_else(|| beside(&storage, self.key_file.as_deref(), ".compiled"));
         let cache = ArtefactCache::open(compiled, *cache_key).on_problem(
@@ -251,6 +260,7 @@ impl Builder {
         let context = Arc::new(Context {
             settings: SettingsStore::load(ledger.clone())?,
             ledger,
+            key: key_file.map(|file| Arc::new(KeyState::new(file))),
             plugins: PluginStore::new(host.clone(), self.plugins_dir),
             states,
             residency: Residency::new(self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET)),
@@ -258,6 +268,7 @@ impl Builder {
             lifecycle: Arc::default(),
             expiry: Notify::new(),
             workers: Workers::for_reloads(),
+            swaps: Workers::for_swaps(),
             slow: Workers::for_slow_plugins(),
             check_patience: self.check_patience.unwrap_or(DEFAULT_CHECK_PATIENCE),
             proof_share: self.proof_share.unwrap_or(DEFAULT_PROOF_SHARE),
@@ -328,7 +339,7 @@ fn storage(parsed: Option<StorageUrl>, url: Option<&str>) -> Result<StorageUrl, 
 fn existing_key(key: Option<MasterKey>, file: Option<&Path>) -> Result<MasterKey, OpenError> {
     match (key, file) {
         (Some(key), _) => Ok(key),
-        (None, Some(file)) => Ok(MasterKey::from_env_or_file(None, file, false)?),
+        (None, Some(file)) => Ok(MasterKey::from_env_or_file(None, file, false)?.0),
         (None, None) => Err(OpenError::NoMasterKey),
     }
 }
@@ -377,7 +388,7 @@ fn has_files(dir: &Path) -> bool {
 }
 
 /// A new key opens no existing ledger: one is created only together with a ledger.
-fn master_key(storage: &StorageUrl, file: &Path) -> Result<MasterKey, OpenError> {
+fn master_key(storage: &StorageUrl, file: &Path) -> Result<(MasterKey, KeyOrigin), OpenError> {
     let is_new = match storage {
         StorageUrl::Sqlite(ledger) => !ledger.exists(),
         _ => false,

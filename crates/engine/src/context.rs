@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::events::Events;
+use crate::key_state::KeyState;
 use crate::lifecycle::Lifecycle;
 use crate::residency::Residency;
 use crate::settings::SettingsStore;
@@ -18,6 +19,8 @@ use crate::workers::Workers;
 /// State shared by all parts of an engine.
 pub(crate) struct Context {
     pub(crate) ledger: Ledger,
+    /// The file of the master key, if the key is from one.
+    pub(crate) key: Option<Arc<KeyState>>,
     pub(crate) plugins: PluginStore,
     pub(crate) states: States,
     pub(crate) residency: Residency,
@@ -31,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) started: watch::Sender<bool>,
     /// Runs reloads.
     pub(crate) workers: Arc<Workers>,
+    /// Runs what is left of a reload once nothing has to be filled: swaps and rollbacks.
+    pub(crate) swaps: Arc<Workers>,
     /// Calls slow plugins, at low priority.
     pub(crate) slow: Arc<Workers>,
     /// How long a check waits for a slow plugin before the failure policy answers.

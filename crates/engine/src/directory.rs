@@ -1,12 +1,12 @@
 //! The tenants in service.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use portcullis_host::{ErrorChain, ForeignText};
 use portcullis_ledger::{LedgerError, TenantId};
 use portcullis_plugin_store::{Digest, Finding, PluginVersion};
@@ -16,19 +16,38 @@ use crate::context::Context;
 use crate::engine_error::Error;
 use crate::error::TenantError;
 use crate::filling::Filling;
+use crate::live::LiveList;
 use crate::reload::{ReloadError, ReloadGuard};
 use crate::spec::TenantSpec;
 use crate::tenant::{Opened, Tenant};
 
 /// The tenants in service.
 ///
-/// Locks are taken in this order: the [`Reload`](crate::reload::Reload) guards of the tenants by name, `changing`, the tenant's
-/// removal lock, a list's slot.
+/// Filling a tenant's lists takes as long as its plugin likes. So whoever changes a tenant keeps others from that one only, and
+/// waits for the guard of its [`Reload`](crate::reload::Reload) without holding another tenant's.
+///
+/// Locks are taken in this order: a [`Change`], a `Reload` guard, the tenant's removal lock, a list's slot. `changing` itself is held
+/// for moments.
 pub(crate) struct Directory {
     pub(crate) context: Arc<Context>,
     tenants: ArcSwap<BTreeMap<TenantId, Arc<Tenant>>>,
-    /// Held while tenants are put or removed.
-    changing: Mutex<()>,
+    /// The tenants that are being put or removed. Locked also while `tenants` is replaced.
+    changing: Mutex<BTreeSet<TenantId>>,
+    /// Notified when some of them are done.
+    changed: Condvar,
+}
+
+/// A change of some tenants. Others wait until it is dropped before they change one of these.
+struct Change<'a> {
+    directory: &'a Directory,
+    ids: BTreeSet<TenantId>,
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.directory.changing.lock().retain(|id| !self.ids.contains(id));
+        self.directory.changed.notify_all();
+    }
 }
 
 /// How often the ledger is asked to clear its log of a forgotten tenant while the log is being read.
@@ -47,7 +66,8 @@ pub enum Put {
 /// All of these block for as long as it takes to fill the new lists.
 impl Directory {
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        Directory { context, tenants: ArcSwap::default(), changing: Mutex::new(()) }
+        let (tenants, changing, changed) = (ArcSwap::default(), Mutex::default(), Condvar::new());
+        Directory { context, tenants, changing, changed }
     }
 
     pub(crate) fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
@@ -58,64 +78,115 @@ impl Directory {
         self.tenants.load_full()
     }
 
-    /// Puts tenants into service, each by itself: one that can't be served as its spec says stays as it was.
+    /// Puts tenants into service, each by itself: one that can't be served as its spec says stays as it was. New ones are filled
+    /// together. Others of the engine's tenants don't wait for any of them.
     pub(crate) fn put(&self, specs: Vec<TenantSpec>) -> Vec<Result<Put, TenantError>> {
         let Ok(_operation) = self.context.lifecycle.begin() else {
             return specs.iter().map(|_| Err(TenantError::Closed)).collect();
         };
-        let ids: Vec<TenantId> = specs.iter().map(|spec| spec.id.clone()).collect();
-        let _held = self.hold(&ids);
+        let _change = self.change(specs.iter().map(|spec| spec.id.clone()));
         let before = self.tenants();
         let mut seen = HashSet::new();
-        let mut opened = Vec::with_capacity(specs.len());
-        for spec in specs {
-            let id = spec.id.clone();
-            if !seen.insert(id.clone()) {
+        let mut results = Vec::with_capacity(specs.len());
+        let (mut new, mut busy) = (Vec::new(), Vec::new());
+        for (place, spec) in specs.into_iter().enumerate() {
+            if !seen.insert(spec.id.clone()) {
                 // It would be prepared on the tenant as it was before the first one.
-                opened.push(Err(TenantError::Duplicate(id)));
+                results.push((place, Err(TenantError::Duplicate(spec.id))));
                 continue;
             }
-            opened.push(Opened::open(spec, before.get(&id), &self.context).inspect_err(|error| {
-                warn!(tenant = %id, error = error.reason(), "the tenant's new settings are refused: it stays as it was");
-            }));
+            let Some(tenant) = before.get(&spec.id) else {
+                new.push((place, spec));
+                continue;
+            };
+            match tenant.reload.try_hold() {
+                Some(held) => results.push((place, self.replace(spec, tenant, &held))),
+                None => busy.push((place, spec, tenant)),
+            }
         }
-        Filling::run(&self.context, opened.iter_mut().flatten());
-        let mut tenants = (*before).clone();
-        let mut new_lists = Vec::new();
-        let put = opened
-            .into_iter()
-            .map(|opened| {
-                let opened = opened?;
-                let spec = opened.spec();
-                self.context.settings.put(spec)?;
-                let id = spec.id.clone();
-                new_lists.extend(opened.unfilled.iter().cloned());
-                let is_new = tenants.insert(id, opened.put_in_place()).is_none();
-                Ok(if is_new { Put::Created } else { Put::Replaced })
-            })
-            .collect();
-        self.tenants.store(Arc::new(tenants));
-        // Ties and expirations that were committed while these lists were filled did not find them.
-        new_lists.iter().for_each(|list| list.catch_up());
+        results.extend(self.create(new));
+        // Each of them waits for its own reload, which may take as long as filling does. The others are not held meanwhile.
+        for (place, spec, tenant) in busy {
+            results.push((place, self.replace(spec, tenant, &tenant.reload.hold())));
+        }
         self.context.residency.make_room();
+        results.sort_unstable_by_key(|(place, _)| *place);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Puts new tenants, with their places among the specs.
+    fn create(&self, specs: Vec<(usize, TenantSpec)>) -> Vec<(usize, Result<Put, TenantError>)> {
+        if specs.is_empty() {
+            return Vec::new();
+        }
+        let mut opened: Vec<_> =
+            specs.into_iter().map(|(place, spec)| (place, self.open(spec, None))).collect();
+        Filling::run(&self.context, opened.iter_mut().filter_map(|(_, opened)| opened.as_mut().ok()));
+        let (mut created, mut new_lists) = (Vec::new(), Vec::new());
+        let mut place_one = |opened: Opened| -> Result<Put, TenantError> {
+            self.context.settings.put(opened.spec())?;
+            new_lists.extend(opened.unfilled.iter().cloned());
+            created.push(opened.put_in_place());
+            Ok(Put::Created)
+        };
+        let put =
+            opened.into_iter().map(|(place, opened)| (place, opened.and_then(&mut place_one))).collect();
+        self.edit(|tenants| tenants.extend(created.into_iter().map(|tenant| (tenant.id.clone(), tenant))));
+        follow(&new_lists);
         put
+    }
+
+    /// Replaces the spec of a tenant, whose reloads are held.
+    fn replace(&self, spec: TenantSpec, tenant: &Arc<Tenant>, _: &ReloadGuard) -> Result<Put, TenantError> {
+        let mut opened = self.open(spec, Some(tenant))?;
+        Filling::run(&self.context, std::iter::once(&mut opened));
+        self.context.settings.put(opened.spec())?;
+        let new_lists = opened.unfilled.clone();
+        opened.put_in_place();
+        follow(&new_lists);
+        Ok(Put::Replaced)
+    }
+
+    fn open(&self, spec: TenantSpec, before: Option<&Arc<Tenant>>) -> Result<Opened, TenantError> {
+        if self.context.lifecycle.is_closed() {
+            // Whoever closes the engine waits for this.
+            return Err(TenantError::Closed);
+        }
+        let id = spec.id.clone();
+        Opened::open(spec, before, &self.context).inspect_err(|error| {
+            warn!(tenant = %id, error = error.reason(), "the tenant's new settings are refused: it stays as it was");
+        })
     }
 
     /// Takes tenants out of service. Their entries stay in the ledger.
     pub(crate) fn remove(&self, ids: &[TenantId]) -> usize {
         let Ok(_operation) = self.context.lifecycle.begin() else { return 0 };
-        let _held = self.hold(ids);
-        self.take_out(ids)
+        let change = self.change(ids.iter().cloned());
+        let tenants = self.tenants();
+        let (mut held, mut free, mut busy) = (Vec::new(), Vec::new(), Vec::new());
+        for tenant in change.ids.iter().filter_map(|id| tenants.get(id)) {
+            match tenant.reload.try_hold() {
+                Some(guard) => {
+                    held.push(guard);
+                    free.push(tenant.id.clone());
+                }
+                None => busy.push(tenant),
+            }
+        }
+        let mut removed = self.take_out(&free);
+        drop(held);
+        // As in `put`.
+        for tenant in busy {
+            let _held = tenant.reload.hold();
+            removed += self.take_out(std::slice::from_ref(&tenant.id));
+        }
+        removed
     }
 
     fn take_out(&self, ids: &[TenantId]) -> usize {
-        let mut tenants = (*self.tenants()).clone();
         let mut removed = Vec::new();
-        for id in ids {
-            removed.extend(tenants.remove(id));
-        }
         // No caller finds them from now on.
-        self.tenants.store(Arc::new(tenants));
+        self.edit(|tenants| removed.extend(ids.iter().filter_map(|id| tenants.remove(id))));
         for tenant in &removed {
             for list in tenant.remove(ReloadError::TenantRemoved) {
                 list.unload();
@@ -127,7 +198,9 @@ impl Directory {
     /// Removes a tenant, its entries, and its key.
     pub(crate) fn forget(&self, id: &TenantId) -> Result<(), Error> {
         let _operation = self.context.lifecycle.begin()?;
-        let _held = self.hold(std::slice::from_ref(id));
+        let _change = self.change([id.clone()]);
+        let served = self.tenant(id);
+        let _held = served.as_ref().map(|tenant| tenant.reload.hold());
         // This also waits for states that are being saved.
         let was_served = self.take_out(std::slice::from_ref(id)) > 0;
         let forgotten = self.forget_entries(id);
@@ -160,26 +233,23 @@ impl Directory {
         Ok(was_known)
     }
 
-    /// Keeps others from changing these tenants, and from reloading their plugins.
-    fn hold(&self, ids: &[TenantId]) -> (Vec<ReloadGuard>, MutexGuard<'_, ()>) {
-        let mut ids = ids.to_vec();
-        ids.sort_unstable();
-        ids.dedup();
-        loop {
-            let found = |tenants: &BTreeMap<TenantId, Arc<Tenant>>| -> Vec<Arc<Tenant>> {
-                ids.iter().filter_map(|id| tenants.get(id).cloned()).collect()
-            };
-            let before = found(&self.tenants.load());
-            let held = before.iter().map(|tenant| tenant.reload.hold()).collect();
-            let changing = self.changing.lock();
-            // A tenant may have been put or removed just now.
-            let now = found(&self.tenants.load());
-            let is_same = before.len() == now.len()
-                && before.iter().zip(&now).all(|(before, now)| Arc::ptr_eq(before, now));
-            if is_same {
-                return (held, changing);
-            }
+    /// Keeps others from putting or removing these tenants. Waits for those who do, without keeping anybody from another tenant.
+    fn change(&self, ids: impl IntoIterator<Item = TenantId>) -> Change<'_> {
+        let ids: BTreeSet<TenantId> = ids.into_iter().collect();
+        let mut changing = self.changing.lock();
+        while !changing.is_disjoint(&ids) {
+            self.changed.wait(&mut changing);
         }
+        changing.extend(ids.iter().cloned());
+        Change { directory: self, ids }
+    }
+
+    /// Changes which tenants there are.
+    fn edit(&self, edit: impl FnOnce(&mut BTreeMap<TenantId, Arc<Tenant>>)) {
+        let _alone = self.changing.lock();
+        let mut tenants = (*self.tenants()).clone();
+        edit(&mut tenants);
+        self.tenants.store(Arc::new(tenants));
     }
 
     /// Looks for new plugins in the folder, and has their tenants load them. Blocks for as long as compiling takes.
@@ -284,4 +354,9 @@ impl Directory {
             tenant.abandon(ReloadError::Closed);
         }
     }
+}
+
+/// Brings new lists up to date: ties and expirations that were committed while they were filled did not find them.
+fn follow(new: &[Arc<LiveList>]) {
+    new.iter().for_each(|list| list.catch_up());
 }

@@ -17,6 +17,7 @@ use crate::directory::{Directory, Put};
 use crate::engine_error::Error;
 use crate::error::TenantError;
 use crate::expiry;
+use crate::key_watch;
 use crate::ledger_watch;
 use crate::list::List;
 use crate::live::LiveList;
@@ -76,6 +77,7 @@ impl Engine {
             runtime.spawn(follow_plugins(Arc::clone(&directory))),
             runtime.spawn(proof::run(Arc::clone(&directory))),
             runtime.spawn(ledger_watch::run(Arc::clone(&directory))),
+            runtime.spawn(key_watch::run(Arc::clone(&directory))),
         ];
         Engine(Arc::new(Inner { directory, tasks: Mutex::new(tasks), outage: Mutex::default() }))
     }
@@ -325,7 +327,9 @@ impl Engine {
         if let Some((_, outage)) = known.as_ref().filter(|(at, _)| at.elapsed() < OUTAGE_AGE) {
             return outage.clone();
         }
-        let outage = Outage::of(directory.context.ledger.trouble(), directory.tenants().values());
+        let context = &directory.context;
+        let key = context.key.as_ref().and_then(|key| key.trouble());
+        let outage = Outage::of(context.ledger.trouble(), key, directory.tenants().values());
         *known = Some((Instant::now(), outage.clone()));
         outage
     }

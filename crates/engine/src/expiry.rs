@@ -24,7 +24,10 @@ pub(crate) async fn run(directory: Arc<Directory>) {
             Ok(Ok(Some(wait))) => wait,
             Ok(Ok(None)) => return,
             Ok(Err(error)) => {
-                error!(error = %error, "entries that are due can't be expired; trying again");
+                error!(
+                    error = portcullis_host::ErrorChain(&error).to_string(),
+                    "entries that are due can't be expired; trying again, without lists that are damaged"
+                );
                 RETRY_WAIT
             }
             Err(_) => RETRY_WAIT,
@@ -52,29 +55,13 @@ fn expire_due(directory: &Directory) -> Result<Option<Duration>, LedgerError> {
             let Some(tenant) = directory.tenant(&expired.tenant) else { continue };
             let Some(members) = tenant.members.load_full() else { continue };
             let Some(list) = members.list(&expired.scope) else { continue };
-            let (list, tenant) = (Arc::clone(list), Arc::clone(&tenant));
-            let name = list.name().to_owned();
-            let is_slow = list.is_slow();
-            let follow = move || {
-                list.catch_up();
-                tenant.announce([&list]);
-            };
-            match directory.context.lifecycle.begin() {
-                // Other tenants' entries don't wait for a slow plugin. Without a thread they do.
-                Ok(operation) if is_slow => {
-                    let follow = Arc::new(follow);
-                    let job = Arc::clone(&follow);
-                    let run = move || {
-                        let _operation = operation;
-                        job();
-                    };
-                    if directory.context.slow.run(run).is_err() {
-                        follow();
-                    }
+            let tenant = Arc::downgrade(&tenant);
+            list.follow_expiry(move |list| {
+                if let Some(tenant) = tenant.upgrade() {
+                    tenant.announce([list]);
                 }
-                _ => follow(),
-            }
-            debug!(tenant = %expired.tenant, list = name, entries = expired.count, "entries expired");
+            });
+            debug!(tenant = %expired.tenant, list = list.name(), entries = expired.count, "entries expired");
         }
     }
 }

@@ -190,6 +190,10 @@ impl Unfilled {
 
     fn fill_from(&self, next: &AtomicUsize, lost: &Mutex<Duration>, context: &Context) {
         while let Some(list) = self.lists.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if context.lifecycle.is_closed() {
+                // Whoever closes the engine waits for this.
+                return;
+            }
             let start = Instant::now();
             let Err(error) = self.fill_one(list, context) else { continue };
             list.fail_to_start(&error);

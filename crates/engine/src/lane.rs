@@ -11,7 +11,7 @@ use tokio::time::timeout_at;
 
 use crate::workers::Workers;
 
-/// The turns of one tenant: at slow plugins, as many as each list has instances; and at the disk.
+/// The turns of one tenant: at slow plugins, as many as each list has instances, within bounds; and at the disk.
 ///
 /// A check waits for its turn in its own future, so that one whose client left, or whose deadline passed, is out of the queue.
 pub(crate) struct Lane {
@@ -22,6 +22,9 @@ pub(crate) struct Lane {
 
 /// The checks of one tenant that may wait. Beyond that the failure policy answers at once.
 const MOST_WAITING: usize = 1024;
+/// The calls of slow plugins that one tenant makes at a time, however many instances its lists have: all tenants' are made on the
+/// [same threads](Workers::for_slow_plugins).
+const MOST_AT_SLOW_PLUGINS: usize = 16;
 /// The checks of one tenant that may be on threads that block, to read the ledger or to restore an evicted list.
 const MOST_ON_DISK: usize = 16;
 
@@ -34,13 +37,13 @@ pub(crate) struct Overdue;
 impl Lane {
     pub(crate) fn new(replicas: NonZeroUsize) -> Arc<Self> {
         Arc::new(Lane {
-            slow: Arc::new(Semaphore::new(replicas.get())),
+            slow: Arc::new(Semaphore::new(replicas.get().min(MOST_AT_SLOW_PLUGINS))),
             disk: Arc::new(Semaphore::new(MOST_ON_DISK)),
             waiting: Arc::default(),
         })
     }
 
-    /// Runs `call` on a thread for slow plugins when it is its turn. After `deadline` nobody waits for it.
+    /// Runs `call` on a thread for slow plugins when it is its turn. After `deadline` nobody waits for it, and it is not begun.
     pub(crate) async fn at_slow_plugin<R: Send + 'static>(
         &self,
         runtime: &Handle,
@@ -51,6 +54,10 @@ impl Lane {
         let (_waiting, turn) = self.turn(&self.slow, runtime, deadline).await?;
         let (done, answer) = oneshot::channel();
         let run = move || {
+            // Its caller may have left while it waited for a thread.
+            if done.is_closed() {
+                return;
+            }
             let answer = call();
             drop(turn);
             // Nobody waits for it any more if that fails.
@@ -146,6 +153,56 @@ mod tests {
         assert!(second.await.is_ok());
         let later = Instant::now() + LONG;
         assert!(lane.at_slow_plugin(&runtime, &workers, later, || ()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn one_tenant_leaves_threads_to_others() {
+        let (runtime, workers) = (Handle::current(), Workers::for_slow_plugins());
+        let many = NonZeroUsize::new(64).unwrap();
+        let (busy, other) = (Lane::new(many), Lane::new(many));
+        let later = Instant::now() + LONG;
+        let (ends, mut calls): (Vec<_>, Vec<_>) = (0..many.get())
+            .map(|_| {
+                let (end, ended) = mpsc::channel::<()>();
+                (end, Box::pin(busy.at_slow_plugin(&runtime, &workers, later, move || ended.recv().is_ok())))
+            })
+            .unzip();
+        let mut context = Context::from_waker(Waker::noop());
+        for call in &mut calls {
+            assert!(call.as_mut().poll(&mut context).is_pending());
+            // A task may do only so much at a time.
+            tokio::task::yield_now().await;
+        }
+        assert!(other.at_slow_plugin(&runtime, &workers, later, || ()).await.is_ok());
+        drop(ends);
+        // The others of the busy one have their turns as well.
+        for call in calls {
+            assert!(call.await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_caller_left_before_it_began_is_not_made() {
+        let (runtime, workers) = (Handle::current(), Workers::new("test", 1, 0, Duration::ZERO));
+        let lane = Lane::new(NonZeroUsize::MIN);
+        let (end, ended) = mpsc::channel::<()>();
+        let busy = move || {
+            let _ = ended.recv();
+        };
+        workers.run(busy).unwrap();
+        let was_called = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let called = Arc::clone(&was_called);
+        let later = Instant::now() + LONG;
+        {
+            let call = move || called.store(true, Ordering::SeqCst);
+            let mut queued = pin!(lane.at_slow_plugin(&runtime, &workers, later, call));
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(queued.as_mut().poll(&mut context).is_pending());
+        }
+        drop(end);
+        // It needs the turn and the thread of the one before.
+        assert!(lane.at_slow_plugin(&runtime, &workers, later, || ()).await.is_ok());
+        assert!(!was_called.load(Ordering::SeqCst));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Watches the ledger's files, and says loudly if they are lost while the engine runs.
 
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ const AGAIN: Duration = Duration::from_secs(60);
 pub(crate) async fn run(directory: Arc<Directory>) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut reported: Option<Instant> = None;
+    // What was reported, and when: another trouble does not wait.
+    let mut reported: Option<(Discriminant<LedgerError>, Instant)> = None;
     loop {
         ticks.tick().await;
         match directory.context.ledger.trouble() {
@@ -27,14 +29,16 @@ pub(crate) async fn run(directory: Arc<Directory>) {
                 reported = None;
             }
             None => {}
-            Some(_) if reported.is_some_and(|at| at.elapsed() < AGAIN) => {}
+            Some(trouble)
+                if reported
+                    .is_some_and(|(what, at)| what == discriminant(&trouble) && at.elapsed() < AGAIN) => {}
             Some(trouble) => {
                 match &trouble {
                     LedgerError::Replaced { .. } => {
                         let rescue = rescue(&directory.context.ledger);
                         error!(error = %trouble, rescue, "THE LEDGER IS LOST: all writes are refused");
                     }
-                    LedgerError::Witness { .. } => warn!(
+                    LedgerError::Witness { .. } | LedgerError::WitnessReplaced { .. } => warn!(
                         error = portcullis_host::ErrorChain(&trouble).to_string(),
                         "the ledger is in trouble"
                     ),
@@ -43,7 +47,7 @@ pub(crate) async fn run(directory: Arc<Directory>) {
                         "THE LEDGER CAN'T BE WRITTEN: make room, or mend the disk; it is tried each second"
                     ),
                 }
-                reported = Some(Instant::now());
+                reported = Some((discriminant(&trouble), Instant::now()));
             }
         }
     }

@@ -11,6 +11,8 @@ mod events;
 mod expiry;
 mod filling;
 mod identity;
+mod key_state;
+mod key_watch;
 mod lane;
 mod ledger_watch;
 mod lifecycle;
@@ -28,6 +30,8 @@ mod spec;
 mod states;
 mod status;
 mod tenant;
+#[cfg(test)]
+mod testing;
 mod workers;
 
 pub use builder::{

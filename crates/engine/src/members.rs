@@ -73,5 +73,6 @@ pub(crate) fn recipe(
         account: Arc::clone(account),
         numbers: spec.clear_numbers.then(|| keys.permutation().clone()),
         replicas: spec.replicas,
+        pace: Arc::clone(&setup.pace),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use portcullis_host::Pace;
 use portcullis_plugin_store::{PluginStoreError, PluginVersion};
 use serde_json::{Map, Value};
 
@@ -15,6 +16,8 @@ pub struct Setup {
     pub(crate) pinned: bool,
     /// Why the plugin can't be loaded. The version is a placeholder then.
     pub(crate) missing: Option<Arc<PluginStoreError>>,
+    /// Whether the plugin is fast, on all of the tenant's lists.
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl Setup {
@@ -53,6 +56,14 @@ impl Setup {
             && self.options == other.options
     }
 
+    /// The same setup. If it is `known` as well, it is known how fast it is.
+    pub(crate) fn knowing(mut self, known: &Setup) -> Self {
+        if self.is(known) {
+            self.pace = Arc::clone(&known.pace);
+        }
+        self
+    }
+
     /// The same as in a spec.
     pub(crate) fn plugin(&self) -> PluginRef {
         PluginRef {
@@ -60,5 +71,42 @@ impl Setup {
             version: self.pinned.then(|| self.version.digest.to_string()),
             options: self.options.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::List;
+    use crate::testing::{acme, engine_of_acme};
+
+    fn pace_of(list: &List) -> Arc<Pace> {
+        Arc::clone(&list.own.generation().recipe().pace)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_plugin_s_pace_is_known_to_all_lists_and_to_what_follows_of_the_same_plugin() {
+        let (_dir, engine, list) = engine_of_acme().await;
+        let exact = pace_of(&list);
+        let assert_known = |pace: &Arc<Pace>| {
+            for list in [&list, &list.tenant_wide()] {
+                assert!(Arc::ptr_eq(&pace_of(list), pace));
+            }
+        };
+        assert_known(&exact);
+        engine.reload("acme", PluginRef::latest("exact")).await.unwrap();
+        assert_known(&exact);
+        engine.reload("acme", PluginRef::latest("prefix")).await.unwrap();
+        let prefix = pace_of(&list);
+        assert!(!Arc::ptr_eq(&exact, &prefix));
+        assert_known(&prefix);
+        engine.roll_back("acme").await.unwrap();
+        assert_known(&exact);
+        engine.reload("acme", PluginRef::latest("prefix")).await.unwrap();
+        assert_known(&prefix);
+        engine.reload("acme", PluginRef::latest("exact")).await.unwrap();
+        assert_known(&exact);
+        engine.put_tenant(acme().replicas(2.try_into().unwrap()).reset_choice()).await.unwrap();
+        assert_known(&exact);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_host::Plugin;
-use portcullis_ledger::{LedgerError, ListReader, Scope, TenantId};
+use portcullis_ledger::{KeyError, LedgerError, ListReader, Scope, TenantId};
 
 use crate::live::{Health, LiveList, Service};
 use crate::reload::ReloadStatus;
@@ -87,7 +87,7 @@ pub enum LedgerState {
     Lost,
     /// The last write failed, as on a full disk, and no other has succeeded since.
     Failing,
-    /// The witness can't be written: a later loss may go unnoticed.
+    /// The witness can't be written, or was removed within the last 10 seconds, and was created again: a loss may go unnoticed.
     Unwitnessed,
 }
 
@@ -119,12 +119,15 @@ pub struct Outage {
     pub user_ids_out: usize,
     /// What is wrong with the ledger's files.
     pub ledger: Option<Arc<LedgerError>>,
+    /// Why the master key could not be loaded from its file again: what is written can be read only as long as this process runs.
+    /// Always `None` if the key [was set](crate::Builder::master_key).
+    pub key: Option<Arc<KeyError>>,
 }
 
 impl Outage {
     /// Whether anything does not work as it should.
     pub fn is_any(&self) -> bool {
-        self.lists_out > 0 || self.user_ids_out > 0 || self.ledger.is_some()
+        self.lists_out > 0 || self.user_ids_out > 0 || self.ledger.is_some() || self.key.is_some()
     }
 
     /// The state of the ledger's files, in a word.
@@ -132,16 +135,19 @@ impl Outage {
         match self.ledger.as_deref() {
             None => LedgerState::Ok,
             Some(LedgerError::Replaced { .. }) => LedgerState::Lost,
-            Some(LedgerError::Witness { .. }) => LedgerState::Unwitnessed,
+            Some(LedgerError::Witness { .. } | LedgerError::WitnessReplaced { .. }) => {
+                LedgerState::Unwitnessed
+            }
             Some(_) => LedgerState::Failing,
         }
     }
 
     pub(crate) fn of<'a>(
         ledger: Option<LedgerError>,
+        key: Option<Arc<KeyError>>,
         tenants: impl Iterator<Item = &'a Arc<Tenant>>,
     ) -> Self {
-        let mut outage = Outage { ledger: ledger.map(Arc::new), ..Outage::default() };
+        let mut outage = Outage { ledger: ledger.map(Arc::new), key, ..Outage::default() };
         for members in tenants.filter_map(|tenant| tenant.members.load_full()) {
             outage.user_ids_out += usize::from(members.wide.list().are_user_ids_damaged());
             for list in members.lists() {

@@ -18,7 +18,7 @@ use crate::error::{NotServed, TenantError};
 use crate::events::Event;
 use crate::lane::Lane;
 use crate::lifecycle::Operation;
-use crate::live::{FaultListener, LiveList, Parts};
+use crate::live::{FaultListener, LiveList, Parts, Turns};
 use crate::members::{Members, recipe};
 use crate::reload::{Reload, ReloadError};
 use crate::setup::Setup;
@@ -37,8 +37,8 @@ pub(crate) struct Tenant {
     /// Read-locked by writes, write-locked while lists are taken out of service. So a write either ends before that, or fails: it
     /// can't be acknowledged on a list whose successor has not seen it.
     removal: RwLock<()>,
-    /// Held by one list at a time whose plugin failed again, while it recovers.
-    turns: Arc<tokio::sync::Mutex<()>>,
+    /// Of its lists, at threads in the background.
+    turns: Arc<Turns>,
 }
 
 /// Keeps a list in service while it is written. [`Engine::close`](crate::Engine::close) and removals wait for it.
@@ -201,6 +201,10 @@ impl Opened {
                     Err(TenantError::Plugin(error)) if lenient => placeholder(&chosen, error, context)?,
                     resolved => resolved?,
                 };
+                let setup = match before {
+                    Some(before) => setup.knowing(&before.reload.serving()),
+                    None => setup,
+                };
                 (setup, MemoryAccount::new(spec.memory_limit), Lane::new(spec.replicas))
             }
         };
@@ -217,6 +221,10 @@ impl Opened {
             let start = |source| TenantError::Start { plugin: chosen.name.clone(), source };
             if let Some(list) = members_before.as_ref().and_then(|members| members.list(&scope)) {
                 if !plugin_stays {
+                    if context.lifecycle.is_closed() {
+                        // Whoever closes the engine waits for this.
+                        return Err(TenantError::Closed);
+                    }
                     let empty = Generation::empty(recipe(list.list().count()?)).map_err(start)?;
                     let (next, from) = empty
                         .filled_and_proved(&**list.entries(), Some(list.state()))
@@ -343,7 +351,8 @@ fn resolve(plugin: &PluginRef, context: &Context) -> Result<Setup, TenantError> 
         Some(version) => context.plugins.version(&plugin.name, version)?,
         None => context.plugins.latest(&plugin.name)?,
     };
-    Ok(Setup { version, options: plugin.options.clone(), pinned: plugin.version.is_some(), missing: None })
+    let (options, pinned) = (plugin.options.clone(), plugin.version.is_some());
+    Ok(Setup { version, options, pinned, missing: None, pace: Arc::default() })
 }
 
 /// Stands in for a plugin that can't be loaded.
@@ -353,5 +362,6 @@ fn placeholder(plugin: &PluginRef, error: PluginStoreError, context: &Context) -
         options: plugin.options.clone(),
         pinned: plugin.version.is_some(),
         missing: Some(Arc::new(error)),
+        pace: Arc::default(),
     })
 }

@@ -31,7 +31,7 @@ struct State {
     idle: usize,
 }
 
-/// The most slow plugins that are called at a time.
+/// The most slow plugins that are called at a time. Several times as many as [one tenant](crate::lane::Lane) calls.
 const MOST_SLOW: usize = 64;
 /// The steps of niceness of threads that call slow plugins: checks of other tenants get nearly all of a busy processor.
 const SLOW_NICENESS: u8 = 15;
@@ -46,12 +46,19 @@ impl Workers {
         Self::new("portcullis-reload", 2 * processors, 0, Duration::ZERO)
     }
 
+    /// A pool for swaps and rollbacks, which take moments, and do not wait until the other pool has filled the lists of other
+    /// tenants.
+    pub(crate) fn for_swaps() -> Arc<Self> {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Self::new("portcullis-swap", 2 * processors, 0, Duration::ZERO)
+    }
+
     /// A pool of low priority for calls of slow plugins.
     pub(crate) fn for_slow_plugins() -> Arc<Self> {
         Self::new("portcullis-slow", MOST_SLOW, SLOW_NICENESS, SLOW_LINGER)
     }
 
-    fn new(name: &'static str, most: usize, niceness: u8, linger: Duration) -> Arc<Self> {
+    pub(crate) fn new(name: &'static str, most: usize, niceness: u8, linger: Duration) -> Arc<Self> {
         let (state, queued) = (Mutex::default(), Condvar::new());
         Arc::new(Workers { name, most, niceness, linger, state, queued })
     }

@@ -28,14 +28,16 @@ use portcullis_native::{Answered, Service};
 use crate::connections::descriptors::REMEDY;
 use crate::connections::{Connections, Place, TimedStream, Watched};
 
-/// How long a connection may take to send the head of a request. This is also its idle timeout.
+/// How long a connection may be idle before the head of the next request has arrived.
 const HEAD_PATIENCE: Duration = Duration::from_secs(75);
 /// The same for connections of the reserve.
 const HEAD_PATIENCE_OF_RESERVE: Duration = Duration::from_secs(5);
 /// The pause after a failed `accept`, which usually means that no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// The most bytes that a connection buffers, in each direction. The head of a request must fit into it.
-const MOST_BUFFERED: usize = 64 << 10;
+/// The most bytes that a connection buffers, in each direction. The head of a request must fit into it, or gets 431.
+///
+/// Anybody can fill it, on as many connections as there may be. It is what Node and HAProxy allow; nginx allows lines of 8 KiB.
+const MOST_BUFFERED: usize = 16 << 10;
 
 /// Lines about connections that could not be accepted.
 static FAILED: LogLimit = LogLimit::new(5);
@@ -87,14 +89,15 @@ fn connection(
     // Responses are small and written at once, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let (service, place) = (service.clone(), Arc::new(place));
-    let head_patience = if place.is_reserved { HEAD_PATIENCE_OF_RESERVE } else { HEAD_PATIENCE };
+    let head_patience = if place.is_reserved() { HEAD_PATIENCE_OF_RESERVE } else { HEAD_PATIENCE };
     let stream = TimedStream::new(stream, Arc::clone(&place), patience);
     let of_task = Arc::clone(&place);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (service, place) = (service.clone(), Arc::clone(&place));
+        let (service, is_reserved) = (service.clone(), place.is_reserved());
+        // Now, and not once the future is polled: what is read from here on is not the head any more.
+        let busy = Arc::clone(&place).begin();
         async move {
-            let is_reserved = place.is_reserved;
-            let Some(busy) = place.begin() else {
+            let Some(busy) = busy else {
                 // The task is about to be aborted.
                 return std::future::pending().await;
             };

@@ -45,7 +45,7 @@ pub(crate) fn builder(config: &Config) -> anyhow::Result<Builder> {
         .proof_share(config.proof_share)
         .compiler(Compiler::this_program());
     if let Ok(digits) = std::env::var("PORTCULLIS_MASTER_KEY") {
-        let key = MasterKey::from_env_or_file(Some(&digits), &config.master_key_file, false)?;
+        let (key, _) = MasterKey::from_env_or_file(Some(&digits), &config.master_key_file, false)?;
         // Like a key file, it may be all that is left.
         builder =
             builder.master_key(key).expect_ledger("the master key in the variable PORTCULLIS_MASTER_KEY");

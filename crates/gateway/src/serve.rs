@@ -115,8 +115,12 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
             Command::Stop(signal) => break signal,
             Command::Reload => {
                 let (gateway, reload) = (Arc::clone(&gateway), Arc::clone(&reload));
-                // Awaited, so that signals are handled one after the other.
-                let _ = tokio::task::spawn_blocking(move || reload.run(&gateway)).await;
+                let reloading = tokio::task::spawn_blocking(move || reload.run(&gateway));
+                // Another SIGHUP waits for it, as filling lists may take long. A signal to stop does not.
+                tokio::select! {
+                    _ = reloading => {}
+                    signal = commands.stop() => break signal,
+                }
             }
         }
     };
@@ -146,7 +150,15 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
 fn start(config: &Config, accepted: Accepted, runtime: Handle) -> anyhow::Result<Arc<Gateway>> {
     let metrics = Arc::new(Metrics::new());
     let engine = engine::open(config, accepted, &metrics, runtime)?;
-    Ok(Gateway::start(engine, metrics, config.admin_token, &config.tenants, config.on_start_failure)?)
+    let answers = config.limits.answer_bytes();
+    Ok(Gateway::start(
+        engine,
+        metrics,
+        config.admin_token,
+        &config.tenants,
+        config.on_start_failure,
+        answers,
+    )?)
 }
 
 /// The signals that the gateway handles.
@@ -178,6 +190,14 @@ impl Signals {
             _ = self.terminate.recv() => Command::Stop("SIGTERM"),
             _ = self.interrupt.recv() => Command::Stop("SIGINT"),
             _ = self.hang_up.recv() => Command::Reload,
+        }
+    }
+
+    /// The name of the next signal to stop.
+    async fn stop(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

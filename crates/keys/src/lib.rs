@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod identity;
+mod key_file;
 mod master;
 mod name;
 mod scope;
@@ -9,6 +10,7 @@ mod seal;
 mod tenant;
 
 pub use identity::{UserId, UserIdError};
+pub use key_file::KeyFile;
 pub use master::{KeyError, KeyOrigin, MasterKey};
 pub use name::{NameError, SenderId, TenantId};
 pub use scope::Scope;

@@ -38,7 +38,8 @@ impl MasterKey {
         Ok(MasterKey(bytes))
     }
 
-    /// Loads the key from the environment, or else from a file, or else creates it if `create` is true.
+    /// Loads the key from the environment, or else from a file, or else creates it if `create` is true. Returns where it is from:
+    /// [`KeyOrigin::NewFile`] only if this very call created the file.
     ///
     /// `env_value` is the value of the variable `PORTCULLIS_MASTER_KEY`, if it is set: 64 hexadecimal digits. Otherwise
     /// the file at `path` must contain the digits, optionally surrounded by white space, and only its owner may be able
@@ -47,23 +48,33 @@ impl MasterKey {
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub fn from_env_or_file(env_value: Option<&str>, path: &Path, create: bool) -> Result<Self, KeyError> {
+    pub fn from_env_or_file(
+        env_value: Option<&str>,
+        path: &Path,
+        create: bool,
+    ) -> Result<(Self, KeyOrigin), KeyError> {
         if let Some(text) = env_value {
-            return Self::parse(text, &KeyOrigin::Environment);
+            let origin = KeyOrigin::Environment;
+            return Ok((Self::parse(text, &origin)?, origin));
         }
-        match Self::read(path) {
-            Err(KeyError::Missing { .. }) if create => match Self::create(path) {
-                // Another process created it in the meantime.
-                Err(KeyError::Create { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                    Self::read(path)
-                }
-                created => created,
-            },
-            found => found,
+        match Self::open(path) {
+            Err(KeyError::Missing { .. }) if create => Self::create_or_read(path),
+            found => Ok((found?.1, KeyOrigin::File(path.into()))),
         }
     }
 
-    fn read(path: &Path) -> Result<Self, KeyError> {
+    fn create_or_read(path: &Path) -> Result<(Self, KeyOrigin), KeyError> {
+        match Self::create(path) {
+            // Another process created it in the meantime.
+            Err(KeyError::Create { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                Ok((Self::open(path)?.1, KeyOrigin::File(path.into())))
+            }
+            created => Ok((created?, KeyOrigin::NewFile(path.into()))),
+        }
+    }
+
+    /// Reads a key file, which is returned, too.
+    pub(crate) fn open(path: &Path) -> Result<(File, Self), KeyError> {
         let failed = |source| KeyError::Read { path: path.into(), source };
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -76,8 +87,15 @@ impl MasterKey {
         if mode & FOREIGN_ACCESS != 0 {
             return Err(KeyError::Exposed { path: path.into(), mode: mode & 0o777 });
         }
+        let key = Self::read(&file, path)?;
+        Ok((file, key))
+    }
+
+    /// Reads an open key file, which is or was at this path.
+    pub(crate) fn read(file: &File, path: &Path) -> Result<Self, KeyError> {
         let mut text = Zeroizing::new(String::with_capacity(2 * DIGITS));
-        file.take(1024).read_to_string(&mut text).map_err(failed)?;
+        let read = file.take(1024).read_to_string(&mut text);
+        read.map_err(|source| KeyError::Read { path: path.into(), source })?;
         Self::parse(&text, &KeyOrigin::File(path.into()))
     }
 
@@ -179,15 +197,17 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
 pub enum KeyOrigin {
     /// The variable `PORTCULLIS_MASTER_KEY`.
     Environment,
-    /// The file at this path.
+    /// The file at this path, which was there.
     File(PathBuf),
+    /// The file at this path, which was created.
+    NewFile(PathBuf),
 }
 
 impl fmt::Display for KeyOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             KeyOrigin::Environment => f.write_str("the variable PORTCULLIS_MASTER_KEY"),
-            KeyOrigin::File(path) => write!(f, "the key file {}", path.display()),
+            KeyOrigin::File(path) | KeyOrigin::NewFile(path) => write!(f, "the key file {}", path.display()),
         }
     }
 }
@@ -222,6 +242,12 @@ pub enum KeyError {
         "there is no key file {path}: put the ledger's master key there, or into the variable PORTCULLIS_MASTER_KEY"
     )]
     Missing {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// The key file does not hold the key that is in use any more: see [`KeyFile`](crate::KeyFile).
+    #[error("the key file {path} holds another key than the one in use")]
+    Another {
         /// The path of the file.
         path: PathBuf,
     },
@@ -264,7 +290,8 @@ mod tests {
 
     #[test]
     fn the_environment_takes_precedence_over_the_file() {
-        let key = MasterKey::from_env_or_file(Some(HEX), Path::new("/nowhere"), false).unwrap();
+        let (key, origin) = MasterKey::from_env_or_file(Some(HEX), Path::new("/nowhere"), false).unwrap();
+        assert_eq!(origin, KeyOrigin::Environment);
         assert_eq!(key.0[..4], [0, 1, 2, 3]);
         assert_eq!(key.0[31], 255);
         assert_eq!(format!("{key:?}"), "MasterKey(…)");
@@ -286,13 +313,22 @@ mod tests {
         let missing = MasterKey::from_env_or_file(None, &path, false);
         assert!(matches!(missing, Err(KeyError::Missing { .. })));
 
-        let made = MasterKey::from_env_or_file(None, &path, true).unwrap();
+        let (made, origin) = MasterKey::from_env_or_file(None, &path, true).unwrap();
+        assert_eq!(origin, KeyOrigin::NewFile(path.clone()));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_to_string(&path).unwrap().len(), 65);
         for create in [false, true] {
-            let read = MasterKey::from_env_or_file(None, &path, create).unwrap();
-            assert_eq!(read.0, made.0);
+            let (read, origin) = MasterKey::from_env_or_file(None, &path, create).unwrap();
+            assert_eq!((&read.0, origin), (&made.0, KeyOrigin::File(path.clone())));
         }
+    }
+
+    #[test]
+    fn a_file_that_another_process_created_in_the_meantime_is_not_said_to_be_created() {
+        let (_dir, path) = file(HEX, 0o600);
+        let (key, origin) = MasterKey::create_or_read(&path).unwrap();
+        assert_eq!((key.0[31], origin), (255, KeyOrigin::File(path.clone())));
+        assert_eq!(fs::read_to_string(&path).unwrap(), HEX);
     }
 
     #[test]

@@ -127,6 +127,26 @@ pub enum LedgerError {
         /// The path of the witness.
         witness: PathBuf,
     },
+    /// There is no witness, although the ledger had one, so nobody knows whether the ledger is the latest.
+    #[error(
+        "the ledger {path} has no witness, so nobody knows whether it is the latest: put {witness} back, or, if the ledger was \
+         restored from a backup, or you know that it is the latest, start once with --restored"
+    )]
+    WitnessLost {
+        /// The path of the file.
+        path: PathBuf,
+        /// The path of the witness.
+        witness: PathBuf,
+    },
+    /// The witness was removed, replaced or overwritten while the ledger was open. It was created again.
+    #[error(
+        "the witness {witness} was removed, replaced or overwritten while the ledger was open: it was created again, because without \
+         it a loss of the ledger would go unnoticed; find out what did it, and whether the ledger's other files are as they should be"
+    )]
+    WitnessReplaced {
+        /// The path of the witness.
+        witness: PathBuf,
+    },
     /// [`Opening::restored`](crate::Opening::restored) was set, but nothing is amiss with the ledger.
     #[error(
         "nothing is amiss with the ledger {path}: start without --restored, which would hide a loss later"
@@ -178,9 +198,19 @@ pub enum LedgerError {
         #[source]
         source: Option<Cause>,
     },
+    /// The database that stores the ledger can't be reached, or does not accept writes. Nothing is stored.
+    #[error("the ledger's database can't be reached")]
+    Unavailable(#[source] Cause),
+    /// The database did not answer in time, or the connection was lost during a commit. The write may or may not be stored: repeat
+    /// it, as writing it twice changes nothing.
+    #[error("the ledger's database did not say whether the write is stored")]
+    OutcomeUnknown,
     /// Encryption failed.
     #[error("cannot encrypt the data to write")]
     Seal(#[source] SealError),
+    /// The ledger is in a database, for which the call is not meant.
+    #[error("the ledger is in a database, and not in a file: use the database's own tools")]
+    NotAFile,
     /// Another error of the storage.
     #[error("the ledger's storage reported an error")]
     Storage(#[source] Cause),
@@ -236,7 +266,8 @@ pub enum Loss {
 }
 
 impl LedgerError {
-    pub(crate) fn damaged(what: &'static str) -> Self {
+    /// The stored `what` is not as a ledger writes it.
+    pub const fn damaged(what: &'static str) -> Self {
         LedgerError::Damaged { what, source: None }
     }
 
@@ -246,7 +277,7 @@ impl LedgerError {
     }
 
     /// The stored `what` could not be decrypted.
-    pub(crate) fn unsealed(what: &'static str, error: SealError) -> Self {
+    pub fn unsealed(what: &'static str, error: SealError) -> Self {
         LedgerError::Damaged { what, source: Some(error.into()) }
     }
 }

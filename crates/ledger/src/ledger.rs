@@ -13,7 +13,7 @@ use crate::list::List;
 use crate::opening::{Accepted, Opening};
 use crate::sqlite::{self, Sqlite};
 use crate::storage_url::StorageUrl;
-use crate::store::{ExpiredIn, Stats, Store};
+use crate::store::{ChangedList, ExpiredIn, FeedPosition, Stats, Store};
 use crate::verified::{Finding, ListState, Verified};
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
@@ -49,10 +49,15 @@ impl Ledger {
     /// [`LedgerError::WithoutLog`], [`LedgerError::ForeignLog`], [`LedgerError::Another`] or [`LedgerError::WitnessDamaged`] if it is not, or may not
     /// be, the ledger that was there; [`LedgerError::Damaged`]; or an error of the storage.
     pub fn open_as(storage: &StorageUrl, master: MasterKey, opening: &Opening) -> Result<Self, LedgerError> {
-        let StorageUrl::Sqlite(path) = storage;
+        let path = file(storage)?;
         let store = Sqlite::open(path, &master, opening)?;
         let accepted = store.accepted().clone();
         Ok(Ledger { store: Arc::new(store), accepted })
+    }
+
+    /// A ledger in another store, which `accepted` says how it was opened.
+    pub fn of_store(store: Arc<dyn Store>, accepted: Accepted) -> Self {
+        Ledger { store, accepted }
     }
 
     /// What was accepted of its files when it was opened: that it is new, or restored.
@@ -66,7 +71,7 @@ impl Ledger {
     /// # Errors
     /// Those of [`verify`](Self::verify), and errors of the storage.
     pub fn survey(storage: &StorageUrl, master: &MasterKey) -> Result<Vec<ListState>, LedgerError> {
-        let StorageUrl::Sqlite(path) = storage;
+        let path = file(storage)?;
         sqlite::survey(path, master)
     }
 
@@ -77,7 +82,7 @@ impl Ledger {
     /// If the check can't be made: [`LedgerError::InUse`], [`LedgerError::Lost`], [`LedgerError::WrongMasterKey`],
     /// [`LedgerError::NewerSchema`], [`LedgerError::NotALedger`] or [`LedgerError::Open`].
     pub fn verify(storage: &StorageUrl, master: &MasterKey) -> Result<Verified, LedgerError> {
-        let StorageUrl::Sqlite(path) = storage;
+        let path = file(storage)?;
         sqlite::verify(path, master)
     }
 
@@ -93,7 +98,7 @@ impl Ledger {
         copy: &Path,
         master: &MasterKey,
     ) -> Result<Verified, LedgerError> {
-        let StorageUrl::Sqlite(path) = storage;
+        let path = file(storage)?;
         sqlite::verify_copy(copy, master, path)
     }
 
@@ -105,14 +110,14 @@ impl Ledger {
     /// # Errors
     /// Those of [`verify`](Self::verify), or an error of the storage.
     pub fn accept_damage(storage: &StorageUrl, master: &MasterKey) -> Result<Vec<Finding>, LedgerError> {
-        let StorageUrl::Sqlite(path) = storage;
+        let path = file(storage)?;
         sqlite::accept(path, master)
     }
 
     /// What is wrong with the files of this open ledger: [`LedgerError::Replaced`], after which nothing is written any
-    /// more; [`LedgerError::Full`] or [`LedgerError::Io`] if the last write failed for the disk; or
-    /// [`LedgerError::Witness`]. The files are looked at before each write is acknowledged, and each second. While writes
-    /// fail, a small one is tried each second. Costs nothing.
+    /// more; [`LedgerError::Full`] or [`LedgerError::Io`] if the last write failed for the disk; [`LedgerError::Witness`]; or
+    /// [`LedgerError::WitnessReplaced`], for 10 seconds. The ledger and its log are looked at before each write is acknowledged, and
+    /// everything each second. While writes fail, a small one is tried each second. Costs next to nothing.
     pub fn trouble(&self) -> Option<LedgerError> {
         self.store.trouble()
     }
@@ -204,26 +209,51 @@ impl Ledger {
     /// per list. Like any change, each takes a sequence number. The holds' [`lifted_by`](crate::Hold::lifted_by) is
     /// [`Actor::expiry`](crate::Actor::expiry).
     ///
+    /// If what is stored of a list keeps its holds from ending, no hold is lifted, and the list is
+    /// [damaged](crate::List::is_damaged) and left out of later calls: call again.
+    ///
     /// Lifts at most 10,000 holds, the longest overdue first, so that other writes don't wait long. Repeat while
     /// [`next_expiry`](Self::next_expiry) is not after `now`.
     ///
     /// # Errors
-    /// An error of the storage.
+    /// An error of the storage; [`LedgerError::Damaged`], once for each list whose holds can't end.
     pub fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError> {
         self.store.expire_due(now)
     }
 
-    /// Returns when the next hold expires. Costs one lookup.
+    /// Returns when the next hold expires. Costs two lookups.
     ///
     /// # Errors
-    /// An error of the storage.
+    /// Those of [`expire_due`](Self::expire_due), after which the list is left out, too.
     pub fn next_expiry(&self) -> Result<Option<Timestamp>, LedgerError> {
         self.store.next_expiry()
+    }
+
+    /// Whether other processes write to this ledger.
+    pub fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
+    /// Returns the lists of a shared ledger that changed since `position`, whoever wrote to them, and moves the position. From the
+    /// default position, these are all lists. Exact, whatever is being committed meanwhile. Costs one query.
+    ///
+    /// # Errors
+    /// An error of the storage. The position stays where it was.
+    pub fn changed_lists(&self, position: &mut FeedPosition) -> Result<Vec<ChangedList>, LedgerError> {
+        self.store.changed_lists(position)
     }
 
     /// Returns counters since the ledger was opened.
     pub fn stats(&self) -> Stats {
         self.store.stats()
+    }
+}
+
+/// The file of a ledger in SQLite.
+fn file(storage: &StorageUrl) -> Result<&Path, LedgerError> {
+    match storage {
+        StorageUrl::Sqlite(path) => Ok(path),
+        StorageUrl::Postgres(_) => Err(LedgerError::NotAFile),
     }
 }
 

@@ -7,16 +7,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_keys::{Scope, TenantId, TenantKeys, UserId};
+use portcullis_ledger_model::{
+    Census, Changes, Entry, Filter, Link, Linked, Page, Paging, PublicId, Record, Seq, Trail, Write, Written,
+};
 use portcullis_msisdn::{Directions, Permutation, Person, ReservedId, Subject};
 
-use crate::changes::{Census, Changes, Seq};
-use crate::entry::{Entry, Filter, Page, Paging};
 use crate::error::LedgerError;
-use crate::link::{Link, Linked};
-use crate::public_id::PublicId;
-use crate::record::{Record, Trail};
-use crate::store::{ListRow, Store};
-use crate::write::{Write, Written};
+use crate::store::{ListId, ListRow, Store};
 
 /// A blacklist of a tenant, for reading and writing. Cheap to clone; keeps the ledger open.
 ///
@@ -159,6 +156,11 @@ impl List {
 }
 
 impl ListReader {
+    /// The list's id in its ledger.
+    pub fn id(&self) -> ListId {
+        ListId(self.0.row.id)
+    }
+
     /// The tenant that owns the list.
     pub fn tenant(&self) -> &TenantId {
         &self.0.tenant

@@ -62,12 +62,24 @@ impl Opening {
     }
 
     /// Accepts a ledger that was restored from a backup: one that is older than its witness says, or another one than
-    /// the witness's, or that was copied while it was open. A ledger with which nothing is amiss is refused, so that the
+    /// the witness's, or that has no witness, or that was copied while it was open. A ledger with which nothing is amiss is refused, so that the
     /// option can't stay set: it would hide the next loss.
     #[must_use]
     pub fn restored(mut self, restored: bool) -> Self {
         self.restored = restored;
         self
+    }
+
+    /// What says that there was a ledger, if anything does: a file or folder that exists, or what
+    /// [`expected`](Self::expected) names.
+    pub fn evidence_of_one(&self) -> Option<String> {
+        let found = self.evidence.iter().find(|path| path.exists());
+        found.map(|path| path.display().to_string()).or_else(|| self.expected.clone())
+    }
+
+    /// Whether a new ledger is to be created whatever says that there was one.
+    pub fn is_new(&self) -> bool {
+        self.new
     }
 
     /// Says that the ledger is older than something else that was written after it, such as a saved state: it is amiss then,

@@ -1,5 +1,6 @@
 //! Storage URLs.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -10,6 +11,25 @@ pub enum StorageUrl {
     /// An SQLite file, written as `sqlite://` and its path: `sqlite:///var/lib/portcullis/ledger.db`, or
     /// `sqlite://ledger.db` relative to the working directory.
     Sqlite(PathBuf),
+    /// A database of PostgreSQL, written as a URL that begins with `postgres://`. `portcullis-ledger-postgres` opens it.
+    Postgres(DatabaseUrl),
+}
+
+/// The URL of a database, which may contain a password. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The URL, with the password. For connecting, never for logs.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(…)")
+    }
 }
 
 impl FromStr for StorageUrl {
@@ -23,7 +43,7 @@ impl FromStr for StorageUrl {
             "sqlite" if rest.is_empty() => Err(StorageUrlError::NoPath),
             "sqlite" if rest.contains(['?', '#']) => Err(StorageUrlError::Options),
             "sqlite" => Ok(StorageUrl::Sqlite(rest.into())),
-            "postgres" | "postgresql" => Err(StorageUrlError::PostgresNotBuiltIn),
+            "postgres" | "postgresql" => Ok(StorageUrl::Postgres(DatabaseUrl(text.to_owned()))),
             _ => Err(StorageUrlError::UnknownScheme),
         }
     }
@@ -41,11 +61,8 @@ pub enum StorageUrlError {
     /// An SQLite path contains `?` or `#`.
     #[error("a storage URL sqlite://… takes no options: remove the '?' or '#'")]
     Options,
-    /// The scheme is `postgres` or `postgresql`.
-    #[error("storage in PostgreSQL is not built in: use sqlite://")]
-    PostgresNotBuiltIn,
     /// The scheme is unknown.
-    #[error("the scheme of the storage URL is unknown: use sqlite://")]
+    #[error("the scheme of the storage URL is unknown: use sqlite:// or postgres://")]
     UnknownScheme,
 }
 
@@ -55,19 +72,25 @@ mod tests {
 
     #[test]
     fn sqlite_urls_contain_a_path() {
-        let path = |text: &str| text.parse().map(|StorageUrl::Sqlite(path)| path);
-        assert_eq!(path("sqlite://a/b.db"), Ok("a/b.db".into()));
-        assert_eq!(path("sqlite:///a/b.db"), Ok("/a/b.db".into()));
-        assert_eq!(path("sqlite://"), Err(StorageUrlError::NoPath));
-        assert_eq!(path("sqlite://a?mode=ro"), Err(StorageUrlError::Options));
+        let parsed = |text: &str| text.parse::<StorageUrl>();
+        assert_eq!(parsed("sqlite://a/b.db"), Ok(StorageUrl::Sqlite("a/b.db".into())));
+        assert_eq!(parsed("sqlite:///a/b.db"), Ok(StorageUrl::Sqlite("/a/b.db".into())));
+        assert_eq!(parsed("sqlite://"), Err(StorageUrlError::NoPath));
+        assert_eq!(parsed("sqlite://a?mode=ro"), Err(StorageUrlError::Options));
+    }
+
+    #[test]
+    fn a_database_s_password_is_not_shown() {
+        let url: StorageUrl = "postgres://u:secret@h/db".parse().unwrap();
+        assert!(!format!("{url:?}").contains("secret"));
+        let StorageUrl::Postgres(url) = url else { panic!("it is a database's") };
+        assert_eq!(url.as_str(), "postgres://u:secret@h/db");
     }
 
     #[test]
     fn other_storages_are_rejected() {
         let refused = |text: &str| text.parse::<StorageUrl>().expect_err("must be refused");
         assert_eq!(refused("ledger.db"), StorageUrlError::NoScheme);
-        assert_eq!(refused("postgres://u:secret@h/db"), StorageUrlError::PostgresNotBuiltIn);
-        assert!(!refused("postgres://u:secret@h/db").to_string().contains("secret"));
         assert_eq!(refused("mysql://h/db"), StorageUrlError::UnknownScheme);
     }
 }

@@ -17,12 +17,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::error::LedgerError;
 use crate::files::beside;
 use crate::files::sync_folder_of;
 
@@ -33,6 +35,9 @@ const MAGIC: &str = "portcullis witness 2 ledger=";
 const WITHOUT_LOG: &str = "portcullis witness 1 ledger=";
 /// The most commits in the log that a line can tell.
 const MOST_IN_LOG: u64 = 9_999_999_999;
+/// How long it is said that the witness was removed or replaced, although it was created again: those who ask for trouble do so
+/// each second, or each few.
+const SAID_FOR: Duration = Duration::from_secs(10);
 /// Digits of the check sum: a line is damaged by chance, not by an attacker, who could as well remove the file.
 const CHECK: usize = 16;
 
@@ -59,12 +64,22 @@ pub(crate) enum Found {
 
 /// The witness of an open ledger.
 pub(crate) struct Witness {
-    file: File,
-    ledger: LedgerId,
-    /// The commit in the file.
-    written: AtomicU64,
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: Arc<File>,
+    /// What the file is to say.
+    said: Statement,
+    /// Why it does not: the last write failed.
+    unwritten: Option<io::ErrorKind>,
     /// The commit on disk.
-    flushed: AtomicU64,
+    flushed: u64,
+    /// Why it is not on disk, or was not created again, the last time.
+    unkept: Option<io::ErrorKind>,
+    /// When it was found to have been removed, replaced or overwritten, the last time.
+    lost: Option<Instant>,
 }
 
 impl Statement {
@@ -125,22 +140,15 @@ impl Witness {
 
     /// Creates the witness durably, or replaces it.
     pub(crate) fn create(path: &Path, said: Statement) -> io::Result<Self> {
-        let unfinished = beside(path, ".tmp");
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        for _ in 0..LINES {
-            file.write_all(&said.line())?;
-        }
-        file.sync_all()?;
-        std::fs::rename(&unfinished, path)?;
-        sync_folder_of(path)?;
-        let commit = said.commit;
-        Ok(Witness {
-            file,
-            ledger: said.ledger,
-            written: AtomicU64::new(commit),
-            flushed: AtomicU64::new(commit),
-        })
+        let state = State {
+            file: Arc::new(create(path, said)?),
+            said,
+            unwritten: None,
+            flushed: said.commit,
+            unkept: None,
+            lost: None,
+        };
+        Ok(Witness { path: path.to_owned(), state: Mutex::new(state) })
     }
 
     /// Puts back what was at the path before [`create`](Self::create). Best effort, after an error.
@@ -156,23 +164,104 @@ impl Witness {
     }
 
     /// Writes that the ledger has this commit, and that its file had the commit `base` before its log began, without flushing it.
-    /// Only one thread calls this.
+    /// If that fails, [`keep`](Self::keep) tries again, and until then [`trouble`](Self::trouble) says so.
     pub(crate) fn write(&self, commit: u64, base: Option<u64>) -> io::Result<()> {
-        let line = Statement { ledger: self.ledger, commit, base }.line();
-        self.file.write_all_at(&line, commit % LINES * LINE as u64)?;
-        self.written.store(commit, Ordering::Release);
-        Ok(())
+        let mut state = self.state();
+        state.said = Statement { commit, base, ..state.said };
+        state.write()
     }
 
-    /// Flushes what was written. Costs a comparison if that is on disk already.
-    pub(crate) fn flush(&self) -> io::Result<()> {
-        let written = self.written.load(Ordering::Acquire);
-        if self.flushed.load(Ordering::Relaxed) < written {
-            self.file.sync_data()?;
-            self.flushed.store(written, Ordering::Relaxed);
+    /// Writes what could not be written, and flushes it. If the file was removed, replaced or overwritten, and `creates` is set, it is
+    /// created again. Costs a few microseconds if all is well. Only one thread at a time calls this; one that writes does not wait
+    /// for the disk meanwhile.
+    pub(crate) fn keep(&self, creates: bool) {
+        let kept = self.try_keep(creates);
+        self.state().unkept = kept.err().map(|error| error.kind());
+    }
+
+    fn try_keep(&self, creates: bool) -> io::Result<()> {
+        let mut state = self.state();
+        let is_written = state.unwritten.is_none() || state.write().is_ok();
+        if creates && (!state.is_at(&self.path) || (is_written && !state.is_said())) {
+            state.lost = Some(Instant::now());
+            let said = state.said;
+            drop(state);
+            let file = create(&self.path, said)?;
+            state = self.state();
+            (state.file, state.flushed) = (Arc::new(file), said.commit);
+            // What was written to the other file meanwhile.
+            state.write()?;
+        }
+        let (file, commit) = (Arc::clone(&state.file), state.said.commit);
+        if state.unwritten.is_none() && state.flushed < commit {
+            drop(state);
+            file.sync_data()?;
+            self.state().flushed = commit;
         }
         Ok(())
     }
+
+    /// What is wrong with the witness, or was until a moment ago.
+    pub(crate) fn trouble(&self) -> Option<LedgerError> {
+        let state = self.state();
+        if let Some(kind) = state.unwritten.or(state.unkept) {
+            return Some(LedgerError::Witness { path: self.path.clone(), source: kind.into() });
+        }
+        let is_recent = state.lost.is_some_and(|at| at.elapsed() < SAID_FOR);
+        is_recent.then(|| LedgerError::WitnessReplaced { witness: self.path.clone() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes to this file from now on.
+    #[cfg(test)]
+    pub(crate) fn write_to(&self, file: File) {
+        self.state().file = Arc::new(file);
+    }
+}
+
+impl State {
+    fn write(&mut self) -> io::Result<()> {
+        let written = self.file.write_all_at(&self.said.line(), self.place());
+        self.unwritten = written.as_ref().err().map(io::Error::kind);
+        written
+    }
+
+    /// Whether the file says what it is to say.
+    fn is_said(&self) -> bool {
+        let mut line = [0; LINE];
+        self.file.read_exact_at(&mut line, self.place()).is_ok() && line == self.said.line()
+    }
+
+    fn place(&self) -> u64 {
+        self.said.commit % LINES * LINE as u64
+    }
+
+    /// Whether the file is the one at this path, as far as that can be known.
+    fn is_at(&self, path: &Path) -> bool {
+        match (std::fs::metadata(path), self.file.metadata()) {
+            (Ok(there), Ok(own)) => (there.dev(), there.ino()) == (own.dev(), own.ino()),
+            (Err(error), _) => error.kind() != io::ErrorKind::NotFound,
+            (Ok(_), Err(_)) => true,
+        }
+    }
+}
+
+/// Creates the file of a witness durably, or replaces it.
+fn create(path: &Path, said: Statement) -> io::Result<File> {
+    let unfinished = beside(path, ".tmp");
+    let mut options = OpenOptions::new();
+    let mut file =
+        options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    for _ in 0..LINES {
+        file.write_all(&said.line())?;
+    }
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    sync_folder_of(path)?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -193,7 +282,8 @@ mod tests {
             witness.write(commit, Some(40)).unwrap();
             assert_eq!(Witness::read(&path).unwrap(), Found::Witness(said(commit)));
         }
-        witness.flush().unwrap();
+        witness.keep(true);
+        assert!(witness.trouble().is_none());
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2);
         assert!(text.lines().all(|line| line.starts_with("portcullis witness 2 ledger=0707")), "{text}");
@@ -208,6 +298,34 @@ mod tests {
         assert_eq!(Witness::read(&path).unwrap(), Found::Witness(said));
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("portcullis witness 1 ledger=0707"), "{text}");
+    }
+
+    #[test]
+    fn a_witness_that_was_removed_replaced_or_overwritten_is_created_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db.witness");
+        for how in ["removed", "replaced", "emptied"] {
+            let witness = Witness::create(&path, said(41)).unwrap();
+            match how {
+                "removed" => std::fs::remove_file(&path).unwrap(),
+                "replaced" => {
+                    std::fs::copy(&path, folder.path().join("other")).unwrap();
+                    std::fs::rename(folder.path().join("other"), &path).unwrap();
+                }
+                _ => std::fs::write(&path, "").unwrap(),
+            }
+            witness.write(42, Some(40)).unwrap();
+            witness.keep(false);
+            assert!(witness.trouble().is_none());
+            if how == "emptied" {
+                std::fs::write(&path, "").unwrap();
+            }
+            witness.keep(true);
+            assert!(matches!(witness.trouble(), Some(LedgerError::WitnessReplaced { .. })), "{how}");
+            assert_eq!(Witness::read(&path).unwrap(), Found::Witness(said(42)), "{how}");
+            witness.write(43, Some(40)).unwrap();
+            assert_eq!(Witness::read(&path).unwrap(), Found::Witness(said(43)), "{how}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) struct Confirmation {
 
 pub(super) async fn list(Admin(gateway): Admin) -> Answer {
     let tenants = gateway.registry.load().tenants().map(|tenant| answer_of(&gateway, tenant)).collect();
-    Ok(answer::ok(&TenantsAnswer { tenants }))
+    Ok(answer::to_operator(&gateway.pools.answers, &TenantsAnswer { tenants })?)
 }
 
 pub(super) async fn get(Admin(gateway): Admin, named: Named) -> Answer {

@@ -8,7 +8,7 @@ use portcullis_api::{CheckAnswer, CheckManyAnswer, CheckRequest, Verdict};
 use portcullis_msisdn::Direction;
 use tracing::error;
 
-use portcullis_edge::http::answer::{self, Answer};
+use portcullis_edge::http::answer::{self, Answer, Room};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::JsonBody;
 use portcullis_edge::http::error::ApiError;
@@ -45,7 +45,7 @@ pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes,
             _ => {
                 let checked = check::many(&target, identities, direction).await?;
                 let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
-                text_for_many(&numbers, &checked, direction)
+                text_for_many(&target, &numbers, &checked, direction)
             }
         };
     }
@@ -58,7 +58,8 @@ pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes,
         }
         Numbers::Many(numbers) => {
             let identities = check::read_at_once(&target, &numbers).await?;
-            text_for_many(&numbers, &check::many(&target, identities, direction).await?, direction)
+            let checked = check::many(&target, identities, direction).await?;
+            text_for_many(&target, &numbers, &checked, direction)
         }
     }
 }
@@ -82,7 +83,12 @@ fn asked<'a>(request: &'a CheckRequest<'_>) -> Result<Numbers<'a>, ApiError> {
     }
 }
 
-fn text_for_many(numbers: &[&str], checked: &CheckedMany, direction: Direction) -> Result<Bytes, ApiError> {
+fn text_for_many(
+    target: &Target,
+    numbers: &[&str],
+    checked: &CheckedMany,
+    direction: Direction,
+) -> Result<Bytes, ApiError> {
     let blocked = numbers.iter().zip(&checked.blocked).filter(|(_, blocked)| **blocked);
     let answer = CheckManyAnswer {
         blocked: blocked.map(|(number, _)| Cow::Borrowed(*number)).collect(),
@@ -94,7 +100,7 @@ fn text_for_many(numbers: &[&str], checked: &CheckedMany, direction: Direction) 
         error!(%error, "an answer can't be written as JSON");
         ApiError::internal()
     })?;
-    Ok(text.into())
+    Ok(Room::of(target.tenant.turns.answers(), target.owner(), text.len())?.holding(text))
 }
 
 /// All responses to a check of one number, by direction, blocking list and source. They are few, so each is serialized once.

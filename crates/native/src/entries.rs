@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use axum::extract::{FromRequestParts, Path};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use jiff::Timestamp;
 use portcullis_api::{LiftedHold, PageAnswer, RemovalAnswer};
@@ -83,7 +84,8 @@ pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer
             let from = after.map_or(Paging::Start, |id| Paging::After(list.subject_of(&id)));
             let page = read::page(&target, from, limit, filter)?;
             let entries = page.entries.into_iter().map(wire::entry).collect();
-            Ok::<_, ApiError>(answer::ok(&PageAnswer { entries, next: page.next.map(wire::entry_id) }))
+            let page = PageAnswer { entries, next: page.next.map(wire::entry_id) };
+            Ok::<_, ApiError>(answer::to(&target, StatusCode::OK, &page)?)
         })
         .await
 }

@@ -19,7 +19,6 @@ use tower_service::Service as _;
 
 use portcullis_edge::AppState;
 use portcullis_edge::http::body::JsonBody;
-use portcullis_edge::http::budget::Owner;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::http::peer::Peer;
 use portcullis_edge::http::request_log::Line;
@@ -124,7 +123,7 @@ impl Service {
         parts: &Parts,
         body: Watched<Incoming>,
     ) -> Result<Answered, ApiError> {
-        let memory = self.app.verified(Owner::Tenant(&target.tenant.config.id));
+        let memory = self.app.verified(target.owner());
         let body = JsonBody::read(&parts.headers, body, self.app.max_body_bytes, memory).await?;
         let text = check::answer_text(target, body).await?;
         Ok(answer::whole(Either::Left(Full::new(text))))

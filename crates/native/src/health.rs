@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use portcullis_api::{Degraded, Health, HealthAnswer, LedgerHealth};
+use portcullis_api::{Degraded, Health, HealthAnswer, KeyHealth, LedgerHealth};
 use portcullis_engine::{LedgerState, Outage};
 
 use portcullis_edge::http::answer;
@@ -38,6 +38,10 @@ fn degraded(outage: &Outage) -> Degraded {
             LedgerState::Lost => LedgerHealth::Lost,
             LedgerState::Unwitnessed => LedgerHealth::Unwitnessed,
             _ => LedgerHealth::Failing,
+        },
+        master_key: match outage.key {
+            None => KeyHealth::Ok,
+            Some(_) => KeyHealth::Lost,
         },
     }
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use axum::http::StatusCode;
 use portcullis_api::TrailAnswer;
 use portcullis_ledger::Seq;
 use serde::Deserialize;
@@ -32,7 +33,7 @@ pub(super) async fn list(asked: Asked, Query(query): Query<TrailQuery>) -> Answe
         .target
         .blocking(Work::Read, move |target| {
             let trail = read::trail(&target, None, before, limit)?;
-            Ok::<_, ApiError>(answer::ok(&answer(trail)))
+            Ok::<_, ApiError>(answer::to(&target, StatusCode::OK, &answer(trail))?)
         })
         .await
 }
@@ -46,7 +47,7 @@ pub(super) async fn entry(asked: Asked, name: EntryName, Query(query): Query<Tra
             // An entry that never existed is an error, not an empty history.
             read::entry_of(&target, &person)?;
             let trail = read::trail(&target, Some(person), before, limit)?;
-            Ok::<_, ApiError>(answer::ok(&answer(trail)))
+            Ok::<_, ApiError>(answer::to(&target, StatusCode::OK, &answer(trail))?)
         })
         .await
 }

@@ -18,7 +18,6 @@ mod write;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::StatusCode;
 
 pub use fast_path::{Answered, Service};
 use portcullis_edge::AppState;
@@ -36,11 +35,8 @@ pub fn router(more: Vec<Route>) -> Router<Arc<AppState>> {
     let described = routes.iter().chain([&of_itself]);
     let document =
         openapi::document(described.map(|route| (&route.method, route.path.as_str(), &route.operation)));
-    let document = Arc::new(document);
-    let of_document = routes::of_document(move || {
-        let document = Arc::clone(&document);
-        async move { answer::json(StatusCode::OK, &*document) }
-    });
+    let answer = answer::shared(&document);
+    let of_document = routes::of_document(move || std::future::ready(answer()));
     routes
         .into_iter()
         .chain([of_document])

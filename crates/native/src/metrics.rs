@@ -5,7 +5,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use tracing::error;
 
-use portcullis_edge::http::answer::Answer;
+use portcullis_edge::budget::Owner;
+use portcullis_edge::http::answer::{Answer, Room};
 use portcullis_edge::http::auth::Admin;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::ops::blocking;
@@ -15,12 +16,13 @@ pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0
 
 pub(super) async fn metrics(Admin(gateway): Admin) -> Answer {
     blocking(move || {
-        let text = gateway.metrics.text(&gateway.engine.status(), gateway.engine.outage().ledger_state());
+        let text = gateway.metrics.text(&gateway.engine.status(), &gateway.engine.outage());
         let text = text.map_err(|error| {
             error!(%error, "can't encode the metrics");
             ApiError::internal()
         })?;
-        let mut response = Response::new(Body::from(text));
+        let room = Room::of(&gateway.pools.answers, Owner::Operator, text.len())?;
+        let mut response = Response::new(Body::from(room.holding(text.into())));
         *response.status_mut() = StatusCode::OK;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         Ok::<_, ApiError>(response)

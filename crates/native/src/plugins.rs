@@ -18,7 +18,7 @@ pub(super) async fn list(Admin(gateway): Admin) -> Answer {
     blocking(move || {
         let plugins = gateway.engine.plugins().names().into_iter();
         let plugins = plugins.map(|name| plugin_answer(&gateway, name)).collect();
-        Ok::<_, ApiError>(answer::ok(&PluginsAnswer { plugins }))
+        Ok::<_, ApiError>(answer::to_operator(&gateway.pools.answers, &PluginsAnswer { plugins })?)
     })
     .await
 }

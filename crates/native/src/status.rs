@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use portcullis_api::{ListPlugin, ListState, ListStatus, TenantStatus};
 use portcullis_engine::{List, Service, Stored};
 use portcullis_ledger::Scope;
@@ -16,16 +17,19 @@ pub(super) async fn tenant(Client(caller): Client) -> Answer {
     if caller.sender.is_some() {
         return Err(Refusal::SenderNotAllowed.into());
     }
-    let tenant = Arc::clone(&caller.tenant);
+    let turns = Arc::clone(&caller.tenant.turns);
     let run = move || {
+        let tenant = &caller.tenant;
         let senders = tenant.senders.iter().map(|(id, sender)| status_of(&sender.list, Some(id)));
-        Ok::<_, ApiError>(answer::ok(&TenantStatus {
+        let status = TenantStatus {
             tenant: tenant.config.id.to_string(),
             senders: senders.collect::<Result<_, ApiError>>()?,
             tenant_wide: status_of(&tenant.wide, None)?,
-        }))
+        };
+        let answers = tenant.turns.answers();
+        Ok::<_, ApiError>(answer::whole_to(answers, caller.owner(), StatusCode::OK, &status)?)
     };
-    caller.tenant.turns.run(Work::Read, false, run).await
+    turns.run(None, Work::Read, false, run).await
 }
 
 pub(super) async fn list(asked: Asked) -> Answer {

@@ -1,5 +1,6 @@
 //! `POST …/entries` and `DELETE …/entries`
 
+use axum::http::StatusCode;
 use portcullis_api::{
     BlockEntry, BlockRequest, GivenSource, InvalidRow, OnInvalid, UnblockRequest, WriteAnswer, WriteResult,
 };
@@ -7,12 +8,12 @@ use portcullis_ledger::Outcome;
 use portcullis_msisdn::{Direction, Directions};
 
 use super::entries::requested;
-use portcullis_edge::http::answer::{self, Answer};
+use portcullis_edge::http::answer::{Answer, Room};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::JsonBody;
 use portcullis_edge::http::error::ApiError;
-use portcullis_edge::ops::Work;
 use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, WriteOptions, WriteReport};
+use portcullis_edge::ops::{Target, Work};
 use portcullis_edge::wire;
 
 pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
@@ -22,10 +23,11 @@ pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
             let request: BlockRequest<'_> = body.parse()?;
             let rows = rows(&request)?;
             let options = options(request.on_invalid, request.dry_run);
+            let room = room(&target, rows.len(), request.brief, options)?;
             let done = write::block(&target, &rows, options).map_err(|refusal| {
                 if request.number.is_some() { refusal.without_index() } else { refusal }
             })?;
-            Ok::<_, ApiError>(answer::ok(&answer_of(done, request.dry_run, request.brief)))
+            Ok::<_, ApiError>(room.json(StatusCode::OK, &answer_of(done, request.dry_run, request.brief)))
         })
         .await
 }
@@ -42,15 +44,28 @@ pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
             };
             let directions = some_directions(request.directions.as_deref())?;
             let options = options(request.on_invalid, request.dry_run);
+            let room = room(&target, people.len(), request.brief, options)?;
             let hold = wire::lifted_hold(request.hold);
             let requested = requested(request.requested.as_deref())?;
             let lift = Lift { hold, requested, ..Lift::of(directions) };
             let done = write::unblock(&target, &people, lift, options).map_err(|refusal| {
                 if request.number.is_some() { refusal.without_index() } else { refusal }
             })?;
-            Ok(answer::ok(&answer_of(done, request.dry_run, request.brief)))
+            Ok(room.json(StatusCode::OK, &answer_of(done, request.dry_run, request.brief)))
         })
         .await
+}
+
+/// Bytes of the result for a row: most have a number, and some a user id.
+const RESULT: usize = 64;
+/// Bytes about an invalid row.
+const INVALID: usize = 128;
+
+/// Memory for the answer about so many rows. More than are accepted get a short one.
+fn room(target: &Target, rows: usize, brief: bool, options: WriteOptions) -> Result<Room, ApiError> {
+    let result = if brief { 0 } else { RESULT };
+    let invalid = if options.skip_invalid { INVALID } else { 0 };
+    Ok(Room::of_write(target, rows.min(write::MAX_ROWS), result + invalid)?)
 }
 
 fn options(on_invalid: OnInvalid, dry_run: bool) -> WriteOptions {

@@ -29,7 +29,7 @@ usage: cargo xtask COMMAND
   bench --page             writes the page with the results of earlier runs
   bench ARGUMENTS          runs Criterion's benchmarks only, with ARGUMENTS, and writes the page
   build                    builds the gateway to target/release/portcullis and the plugins to target/plugins/NAME.wasm
-  package [ARGUMENTS]      creates packages for crates.io in target/packages/package, and builds each from its contents only;
+  package [ARGUMENTS]      creates packages for crates.io in target/packages, and builds each from its contents only;
                            ARGUMENTS are passed to `cargo package`
   publish [ARGUMENTS]      checks and uploads the packages; ARGUMENTS, such as --dry-run, are passed to `cargo publish`
 

@@ -1,6 +1,9 @@
 //! Packages for crates.io: checks that they are complete, builds each from its contents, and uploads them.
 
+use std::io;
+use std::path::Path;
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
@@ -43,21 +46,35 @@ fn for_all_published(command: &str, arguments: &[String]) -> Result<()> {
     let selection = names.iter().flat_map(|name| ["--package", name]);
     // The components of the plugin bundle are not in git, so cargo considers the tree dirty.
     let command: Vec<&str> = [command, "--allow-dirty"].into_iter().chain(selection).collect();
-    // A separate target directory is kept between packages. In the default one, cargo compiles all dependencies again
-    // for each package. Without debug information, the build takes a quarter less time.
-    let target = cargo::target_dir()?.join("packages");
+    // One target directory for all packages: in the default one, cargo compiles the dependencies again for each package. It is
+    // new each time, as its path is that of the registry in which cargo lays the packages for each other. Cargo takes what it
+    // has unpacked and compiled from a registry to be immutable, so it would build a package against the last run's version
+    // of another. Without debug information, the build takes a quarter less time.
+    let packages = cargo::target_dir()?.join("packages");
+    remove(&packages)?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock is before 1970")?;
+    let target = packages.join(now.as_millis().to_string());
     let target = target.to_str().context("the path of the target directory is not UTF-8")?;
     let environment = [("CARGO_TARGET_DIR", target), ("CARGO_PROFILE_DEV_DEBUG", "false")];
-    cargo::cargo_with(&command, arguments, &environment)
+    cargo::cargo_with(&command, arguments, &environment)?;
+    eprintln!("the packages are in {target}/package");
+    Ok(())
+}
+
+/// Removes a folder, if there is one.
+fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("can't remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes the compiled plugins into the package that ships them.
 fn write_components() -> Result<()> {
     let folder = "crates/plugin-bundle/components";
-    let path = cargo::workspace().join(folder);
-    if path.exists() {
-        std::fs::remove_dir_all(&path).with_context(|| format!("can't remove {folder}"))?;
-    }
+    remove(&cargo::workspace().join(folder))?;
     cargo::cargo_with(&["run", "--release", "--package", "portcullis-plugin-bundle", "--", folder], &[], &[])
 }
 

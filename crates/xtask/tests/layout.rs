@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The most lines of a crate, tests aside: some 8,000. The ledger is to become two crates when it gets a second store.
-const MOST_LINES: usize = 9_200;
+/// The most lines of a crate, tests aside: some 8,000.
+const MOST_LINES: usize = 8_700;
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()

@@ -43,8 +43,9 @@ use turns::Turns;
 #[non_exhaustive]
 pub enum Compiler {
     /// In this process, on threads of low priority. **A hostile component can end the process, or occupy processors and
-    /// memory without bound**: only the static [`CompileBudget`](crate::CompileBudget) stands against it. Compilations
-    /// that exceed their time go on in the background.
+    /// memory without bound**: only the static [`CompileBudget`](crate::CompileBudget) stands against it, which does not
+    /// look at everything. Types that nest a million times overflow the stack, for example, which no program survives.
+    /// Compilations that exceed their time go on in the background.
     #[default]
     InProcess,
     /// In a child process for each component, which limits its memory and processor time before it reads a byte. On

@@ -37,6 +37,8 @@ pub fn all() -> Vec<Bomb> {
         live_values(30, 100, 8000),
         long_chains(1, 43_000),
         long_chains(31, 42_000),
+        nested_types(1_000_000),
+        deep_components(1_000_000),
         costly(),
     ]
 }
@@ -202,6 +204,36 @@ pub fn nested_components(types: usize, pairs: usize) -> Bomb {
     let text = format!("(component {lifts} {lowers} {instances})");
     let component = wat::parse_str(text).expect("valid WebAssembly text");
     Bomb { name: format!("{pairs} pairs of components with {types} types"), component }
+}
+
+/// Types of instances that each declare the next one: whoever follows them by recursion needs a stack of gigabytes.
+pub fn nested_types(levels: usize) -> Bomb {
+    // A type of an instance (0x42) with one declaration, of a type (1), and so on. The innermost is empty.
+    let types = [[0x42, 1, 1].repeat(levels - 1), vec![0x42, 0]].concat();
+    let mut component = EXACT.component.to_vec();
+    // A type section (7), with one type.
+    component.push(7);
+    leb128(&mut component, 1 + types.len());
+    component.push(1);
+    component.extend(types);
+    Bomb { name: format!("{levels} nested types"), component }
+}
+
+/// Components that each contain the next one.
+pub fn deep_components(levels: usize) -> Bomb {
+    const HEAD: &[u8] = b"\0asm\x0d\0\x01\0";
+    // Backwards, because the head of each says how long the rest is.
+    let mut backwards: Vec<u8> = HEAD.iter().rev().copied().collect();
+    for _ in 1..levels {
+        let mut length = vec![];
+        leb128(&mut length, backwards.len());
+        backwards.extend(length.iter().rev());
+        // A component section.
+        backwards.push(4);
+        backwards.extend(HEAD.iter().rev());
+    }
+    backwards.reverse();
+    Bomb { name: format!("{levels} components inside each other"), component: backwards }
 }
 
 /// The default plugin, with another core module that is instantiated with it.

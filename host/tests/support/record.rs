@@ -43,6 +43,11 @@ impl Record {
         sequence
     }
 
+    /// The number of entries in force.
+    pub fn len(&self) -> u64 {
+        self.entries().in_force
+    }
+
     fn entries(&self) -> RwLockReadGuard<'_, Entries> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }

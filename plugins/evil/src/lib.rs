@@ -100,6 +100,7 @@ impl Blacklist for Evil {
             Mode::Recurse => black_box(recurse(0)) > 0,
             Mode::Panic => panic!("on purpose"),
             Mode::PanicLater if self.checks.get() >= 2000 => panic!("on purpose"),
+            Mode::SlowToRecover if self.checks.get() >= 4000 => panic!("on purpose"),
             Mode::Leak => {
                 self.hoard.borrow_mut().push(black_box(vec![1; 1 << 20]));
                 false
@@ -161,7 +162,7 @@ impl Blacklist for Evil {
             },
             Mode::HugeRefusals => Outcome::Refused("no! ".repeat(1 << 18)),
             Mode::RefuseEntries => Outcome::Refused("it takes no entries today".to_owned()),
-            Mode::SlowBlock => {
+            Mode::SlowBlock | Mode::SlowToRecover => {
                 compute(2_000_000);
                 self.add(entry)
             }
@@ -207,6 +208,7 @@ impl Blacklist for Evil {
     fn count(&self) -> u64 {
         match self.mode {
             Mode::SpinInCount => spin(),
+            Mode::SaveFloods => 1 << 58,
             Mode::Miscount => self.blocked.saturating_sub(1),
             Mode::ForgetEveryThird => self.blocked,
             _ => self.entries.len() as u64,
@@ -218,6 +220,7 @@ impl Blacklist for Evil {
             Mode::SpinInSave => spin(),
             Mode::SaveNeverEnds => Part { bytes: Vec::new(), next: cursor.or(Some(1)) },
             Mode::SaveCreeps => Part { bytes: vec![0], next: Some(cursor.unwrap_or(0) + 1) },
+            Mode::SaveFloods => Part { bytes: vec![0; max_bytes], next: Some(cursor.unwrap_or(0) + 1) },
             Mode::HugePart => Part { bytes: vec![0; max_bytes + 1], next: None },
             _ => Part { bytes: vec![0], next: None },
         }

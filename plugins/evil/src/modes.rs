@@ -26,6 +26,8 @@ modes! {
     "slow-check" => SlowCheck,
     /// Each entry that is blocked takes some 2 ms.
     "slow-block" => SlowBlock,
+    /// Each entry that is blocked takes some 2 ms, and `check` panics from the 4,000th call on.
+    "slow-to-recover" => SlowToRecover,
     /// `check` fills 256 MiB with one instruction.
     "fill-memory" => FillMemory,
     /// `check` allows everybody from the 20,000th call on.
@@ -64,6 +66,8 @@ modes! {
     "save-never-ends" => SaveNeverEnds,
     /// `save` returns one byte and a new cursor, forever.
     "save-creeps" => SaveCreeps,
+    /// `count` returns 2^58, and `save` returns full parts, forever.
+    "save-floods" => SaveFloods,
     /// `save` returns more bytes than requested.
     "huge-part" => HugePart,
     /// `load` reports a complete state, but loads nothing.

@@ -7,6 +7,7 @@ use portcullis_host::ErrorChain;
 use portcullis_ledger::{LedgerError, TenantId};
 use tracing::info;
 
+use super::changes::UnderWay;
 use super::{Gateway, stored_spec};
 use crate::registry::Registry;
 use crate::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unknown_plugin};
@@ -41,7 +42,7 @@ pub enum AdminError {
     Defect,
 }
 
-/// Changes block until the tenant's lists are loaded, and run one at a time.
+/// Changes block until the tenant's lists are loaded. Those of one tenant run one at a time.
 impl Gateway {
     /// Adds a tenant, or replaces the settings of the one with this name. Its entries stay. The settings are stored and survive a
     /// restart.
@@ -49,7 +50,7 @@ impl Gateway {
     /// # Errors
     /// [`AdminError::Refused`] with all mistakes in the settings; [`AdminError::SetUpInFile`]; otherwise if the ledger fails.
     pub fn put_tenant(&self, typed: &typed::Tenant) -> Result<(Put, Arc<Tenant>), AdminError> {
-        let _changing = self.changing.lock();
+        let _change = self.changes.begin(&typed.id);
         self.put(typed)
     }
 
@@ -60,14 +61,17 @@ impl Gateway {
     /// [`AdminError::UnknownTenant`], [`AdminError::SetUpInFile`], or [`AdminError::Ledger`] if the ledger fails. In
     /// the last case the tenant is no longer served, but may still be in the ledger: try again.
     pub fn forget_tenant(&self, id: &TenantId) -> Result<(), AdminError> {
-        let _changing = self.changing.lock();
-        let registry = self.registry.load_full();
-        let served = registry.tenant(id.as_str());
-        if served.is_some_and(|tenant| tenant.origin == Origin::File) {
-            return Err(AdminError::SetUpInFile(id.clone()));
-        }
-        // From here on, no new request finds the tenant.
-        self.serve(registry.without(id.as_str()));
+        let _change = self.changes.begin(id.as_str());
+        self.changes.alone(|_| {
+            let registry = self.registry.load_full();
+            let served = registry.tenant(id.as_str());
+            if served.is_some_and(|tenant| tenant.origin == Origin::File) {
+                return Err(AdminError::SetUpInFile(id.clone()));
+            }
+            // From here on, no new request finds the tenant.
+            self.serve(registry.without(id.as_str()));
+            Ok(())
+        })?;
         self.engine.blocking_forget_tenant(id)?;
         info!(tenant = %id, "forgot the tenant");
         Ok(())
@@ -82,7 +86,7 @@ impl Gateway {
         tenant: &TenantId,
         sender: typed::Sender,
     ) -> Result<(Put, Arc<Tenant>), AdminError> {
-        let _changing = self.changing.lock();
+        let _change = self.changes.begin(tenant.as_str());
         let mut typed = self.settings_of(&*self.changeable(tenant)?).to_typed();
         let put = match typed.senders.iter_mut().find(|other| other.id == sender.id) {
             Some(other) => {
@@ -102,7 +106,7 @@ impl Gateway {
     /// # Errors
     /// [`AdminError::UnknownTenant`], [`AdminError::UnknownSender`], and those of [`put_tenant`](Self::put_tenant).
     pub fn remove_sender(&self, tenant: &TenantId, sender: &str) -> Result<(), AdminError> {
-        let _changing = self.changing.lock();
+        let _change = self.changes.begin(tenant.as_str());
         let mut typed = self.settings_of(&*self.changeable(tenant)?).to_typed();
         let position = typed.senders.iter().position(|other| other.id == sender);
         typed.senders.remove(position.ok_or(AdminError::UnknownSender)?);
@@ -128,34 +132,38 @@ impl Gateway {
         }
     }
 
+    /// The caller has begun a change of this tenant.
     fn put(&self, typed: &typed::Tenant) -> Result<(Put, Arc<Tenant>), AdminError> {
-        let registry = self.registry.load_full();
-        let config = self.checked(typed, &registry)?;
-        let before = registry.tenant(config.id.as_str());
-        if before.is_some_and(|tenant| tenant.origin == Origin::File) {
-            return Err(AdminError::SetUpInFile(config.id));
-        }
+        let (config, before) = self.changes.alone(|under_way| {
+            let registry = self.registry.load();
+            let config = self.checked(typed, &registry, under_way)?;
+            let before = registry.tenant(config.id.as_str()).map(Arc::clone);
+            if before.as_ref().is_some_and(|tenant| tenant.origin == Origin::File) {
+                return Err(AdminError::SetUpInFile(config.id));
+            }
+            under_way.claim(config.clone());
+            Ok((config, before))
+        })?;
         // The settings override a plugin that was chosen by an exchange.
         let spec = stored_spec(&config, Origin::Api).map_err(|_| AdminError::Defect)?.reset_choice();
         let put =
             self.engine.blocking_put_tenants(vec![spec]).pop().ok_or(AdminError::Defect)?.map_err(refused)?;
         let metrics = || self.metrics.tenant(&config.id);
-        let tenant = Tenant::of(
-            config.clone(),
-            Origin::Api,
-            &self.engine,
-            metrics,
-            &self.pools,
-            before.map(Arc::as_ref),
-        )?;
+        let tenant =
+            Tenant::of(config.clone(), Origin::Api, &self.engine, metrics, &self.pools, before.as_deref())?;
         let tenant = Arc::new(tenant);
-        self.serve(registry.with(Arc::clone(&tenant)));
+        self.changes.alone(|_| self.serve(self.registry.load().with(Arc::clone(&tenant))));
         info!(tenant = %tenant.config.id, senders = tenant.senders.len(), "serving the tenant");
         Ok((put, tenant))
     }
 
-    /// Validates a tenant's settings, by themselves and against the other tenants'.
-    fn checked(&self, typed: &typed::Tenant, registry: &Registry) -> Result<TenantConfig, AdminError> {
+    /// Validates a tenant's settings, by themselves and against the other tenants', those that they have and those that they will have.
+    fn checked(
+        &self,
+        typed: &typed::Tenant,
+        registry: &Registry,
+        under_way: &UnderWay,
+    ) -> Result<TenantConfig, AdminError> {
         let root = FieldPath::default();
         let mut problems = Vec::new();
         let names = self.engine.plugins().names();
@@ -166,9 +174,10 @@ impl Gateway {
         let Some(config) = config.filter(|_| problems.is_empty()) else {
             return Err(AdminError::Refused(problems));
         };
-        let mut unique_ids = UniqueIds::new(**self.admin_token.load());
-        for other in registry.others(&typed.id) {
-            unique_ids.claim(&other.config, &root);
+        let admin_tokens = [**self.admin_token.load(), under_way.admin_token()];
+        let mut unique_ids = UniqueIds::new(admin_tokens.into_iter().flatten());
+        for other in registry.others(&typed.id).map(|other| &other.config).chain(under_way.claims()) {
+            unique_ids.claim(other, &root);
         }
         let problems = unique_ids.claim(&config, &root);
         if problems.is_empty() { Ok(config) } else { Err(AdminError::Refused(problems)) }

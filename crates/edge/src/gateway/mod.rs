@@ -1,6 +1,7 @@
 //! The gateway behind its interfaces: an engine and the tenants that it serves, and how these are started and changed.
 
 mod change_tenants;
+mod changes;
 mod error;
 mod reconfigure;
 mod stored;
@@ -15,6 +16,8 @@ use tracing::{info, warn};
 
 pub use change_tenants::{AdminError, Put};
 pub use error::SettingsError;
+
+use changes::Changes;
 
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -46,11 +49,12 @@ pub struct Gateway {
     pub registry_changes: watch::Sender<()>,
     /// The gateway's metrics.
     pub metrics: Arc<Metrics>,
-    /// The threads that all tenants' requests share.
+    /// The threads and the memory that all tenants' requests share.
     pub pools: Arc<Pools>,
     admin_token: ArcSwap<Option<TokenDigest>>,
-    /// Held during a change of tenants, from reading the registry until the new one is stored.
-    changing: parking_lot::Mutex<()>,
+    changes: Changes,
+    /// Held while a configuration file is applied.
+    reconfiguring: parking_lot::Mutex<()>,
 }
 
 impl Gateway {
@@ -58,7 +62,7 @@ impl Gateway {
     /// whose settings the engine stores. Blocks until all lists are loaded.
     ///
     /// A tenant whose plugin does not start is out of service, under its failure policy, unless `on_failure` says that
-    /// nothing starts then.
+    /// nothing starts then. `answer_bytes` is the memory for answers that clients have not read yet.
     ///
     /// # Errors
     /// If a tenant's plugin does not start and `on_failure` is strict; if a tenant conflicts with another one, or its stored settings are unreadable or no longer valid.
@@ -68,6 +72,7 @@ impl Gateway {
         admin_token: Option<TokenDigest>,
         in_file: &[TenantConfig],
         on_failure: OnStartFailure,
+        answer_bytes: usize,
     ) -> Result<Arc<Self>, SettingsError> {
         let mut unique_ids = UniqueIds::new(admin_token);
         let mut wanted = Vec::new();
@@ -82,7 +87,7 @@ impl Gateway {
             .collect::<Result<Vec<_>, _>>()?;
         let regardless = on_failure == OnStartFailure::Serve;
         let specs = specs.into_iter().map(|spec| spec.starts_regardless(regardless)).collect();
-        let pools = Pools::new().map_err(SettingsError::Threads)?;
+        let pools = Pools::new(answer_bytes).map_err(SettingsError::Threads)?;
         let mut tenants = Vec::with_capacity(wanted.len());
         for ((config, origin), put) in wanted.into_iter().zip(engine.blocking_put_tenants(specs)) {
             let id = config.id.clone();
@@ -109,11 +114,12 @@ impl Gateway {
             metrics,
             pools,
             admin_token: ArcSwap::from_pointee(admin_token),
-            changing: parking_lot::Mutex::new(()),
+            changes: Changes::default(),
+            reconfiguring: parking_lot::Mutex::default(),
         }))
     }
 
-    /// Makes new requests use this registry.
+    /// Makes new requests use this registry. Nobody else may change it since it was read.
     fn serve(&self, registry: Registry) {
         self.registry.store(Arc::new(registry));
         self.registry_changes.send_replace(());

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use portcullis_engine::{Error, TenantError};
 use portcullis_ledger::TenantId;
 use tracing::{error, info};
 
 use super::stored::tenants_of_api;
 use super::{Gateway, SettingsError, stored_spec};
-use crate::settings::{TenantConfig, UniqueIds};
+use crate::registry::Registry;
+use crate::settings::{FieldPath, TenantConfig, UniqueIds};
 use crate::tenant::{Origin, Tenant};
 use crate::token::TokenDigest;
 
@@ -25,25 +27,43 @@ impl Gateway {
         admin_token: Option<TokenDigest>,
         wanted: &[TenantConfig],
     ) -> Result<(), SettingsError> {
-        let _changing = self.changing.lock();
+        let _alone = self.reconfiguring.lock();
         // Logs which tenants of the admin API are replaced by the file's.
         tenants_of_api(&self.engine, wanted)?;
-        let registry = self.registry.load_full();
         let in_file: BTreeSet<&str> = wanted.iter().map(|config| config.id.as_str()).collect();
-        let changed = wanted.iter().filter(|config| {
-            let tenant = registry.tenant(config.id.as_str());
-            tenant.is_none_or(|tenant| tenant.config != **config || tenant.origin == Origin::Api)
-        });
-        let mut unique_ids = UniqueIds::new(admin_token);
-        let others: Vec<&Arc<Tenant>> = registry
-            .tenants()
-            .filter(|tenant| tenant.origin == Origin::Api && !in_file.contains(tenant.config.id.as_str()))
-            .collect();
-        let all = others.iter().map(|tenant| &tenant.config).chain(wanted);
-        for config in all {
-            unique_ids.claim_or_refuse(config)?;
-        }
-        let changed: Vec<_> = changed.collect();
+        let changed = |registry: &Registry| -> Vec<&TenantConfig> {
+            let is_changed = |config: &&TenantConfig| {
+                let tenant = registry.tenant(config.id.as_str());
+                tenant.is_none_or(|tenant| tenant.config != **config || tenant.origin == Origin::Api)
+            };
+            wanted.iter().filter(is_changed).collect()
+        };
+        let is_gone =
+            |tenant: &Tenant| tenant.origin == Origin::File && !in_file.contains(tenant.config.id.as_str());
+        let names = || -> BTreeSet<String> {
+            let registry = self.registry.load();
+            let changed = changed(&registry).into_iter().map(|config| config.id.to_string());
+            let gone = registry.tenants().filter(|tenant| is_gone(tenant));
+            changed.chain(gone.map(|tenant| tenant.config.id.to_string())).collect()
+        };
+        let _change = self.changes.begin_file(names, admin_token);
+        let changed = self.changes.alone(|under_way| {
+            let registry = self.registry.load();
+            let mut unique_ids = UniqueIds::new(admin_token);
+            let others = registry.tenants().map(|tenant| &**tenant).filter(|tenant| {
+                tenant.origin == Origin::Api && !in_file.contains(tenant.config.id.as_str())
+            });
+            for config in others.map(|tenant| &tenant.config).chain(under_way.claims()) {
+                // Settings that a tenant has, and those that it will have, share what is unique to it.
+                unique_ids.claim(config, &FieldPath::default());
+            }
+            for config in wanted {
+                unique_ids.claim_or_refuse(config)?;
+            }
+            let changed = changed(&registry);
+            changed.iter().for_each(|config| under_way.claim((*config).clone()));
+            Ok::<_, SettingsError>(changed)
+        })?;
         let specs = changed
             .iter()
             .map(|config| stored_spec(config, Origin::File))
@@ -51,11 +71,15 @@ impl Gateway {
         let mut fresh: Vec<Arc<Tenant>> = Vec::with_capacity(changed.len());
         for (config, put) in changed.into_iter().zip(self.engine.blocking_put_tenants(specs)) {
             let id = &config.id;
+            if let Err(TenantError::Closed) = put {
+                return Err(Error::Closed.into());
+            }
             if let Err(error) = put {
                 error!(tenant = %id, error = error.reason(), "the plugin refused the tenant's new settings: the tenant stays as it was");
                 self.engine.record_refusal(id, "the configuration in the file", Arc::new(error));
                 continue;
             }
+            let registry = self.registry.load();
             let before = registry.tenant(id.as_str()).map(Arc::as_ref);
             let metrics = || self.metrics.tenant(id);
             fresh.push(Arc::new(Tenant::of(
@@ -69,16 +93,14 @@ impl Gateway {
         }
         let count = fresh.len();
         let is_fresh = |tenant: &Tenant| fresh.iter().any(|fresh| fresh.config.id == tenant.config.id);
-        let stays = |tenant: &&Arc<Tenant>| {
-            !is_fresh(tenant) && (tenant.origin == Origin::Api || in_file.contains(tenant.config.id.as_str()))
-        };
-        let removed: Vec<TenantId> = registry
-            .tenants()
-            .filter(|tenant| !is_fresh(tenant) && !stays(tenant))
-            .map(|tenant| tenant.config.id.clone())
-            .collect();
-        let stay: Vec<Arc<Tenant>> = registry.tenants().filter(stays).map(Arc::clone).collect();
-        self.serve(registry.again(stay.into_iter().chain(fresh)));
+        let removed: Vec<TenantId> = self.changes.alone(|_| {
+            let registry = self.registry.load_full();
+            let stays = |tenant: &&Arc<Tenant>| !is_fresh(tenant) && !is_gone(tenant);
+            let stay: Vec<Arc<Tenant>> = registry.tenants().filter(stays).map(Arc::clone).collect();
+            self.serve(registry.again(stay.into_iter().chain(fresh.iter().map(Arc::clone))));
+            let gone = registry.tenants().filter(|tenant| is_gone(tenant));
+            gone.map(|tenant| tenant.config.id.clone()).collect()
+        });
         self.engine.blocking_remove_tenants(&removed);
         self.admin_token.store(Arc::new(admin_token));
         info!(changed = count, removed = removed.len(), "applied the configuration file");

@@ -8,10 +8,10 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
 use super::body::Memory;
-use super::budget::{Budget, Owner};
 use super::error::ApiError;
 use super::guesses::Guesses;
 use super::peer::{self, Peer};
+use crate::budget::{Budget, Owner, Shares};
 use crate::gateway::Gateway;
 use crate::registry::{Caller, Denied};
 use crate::settings::{Dialects, Limits};
@@ -50,15 +50,21 @@ impl AppState {
         dialects: Dialects,
         limits: &Limits,
     ) -> Self {
-        let (unverified, verified) = (limits.unverified_body_bytes(), limits.body_bytes(max_body_bytes));
+        let (unverified, all) = (limits.unverified_body_bytes(), limits.body_bytes(max_body_bytes));
+        let verified = Shares {
+            all,
+            each: (all / 2).max(max_body_bytes),
+            sender: (all / 4).max(max_body_bytes),
+            operator: 2 * max_body_bytes,
+        };
         AppState {
             gateway: OnceLock::new(),
             stopping: AtomicBool::new(false),
             ready_when_degraded: true,
             max_body_bytes,
             trusted_proxies,
-            unverified: Budget::new(unverified, unverified / 4),
-            verified: Budget::new(verified, (verified / 2).max(max_body_bytes)),
+            unverified: Budget::of_addresses(unverified, unverified / 4),
+            verified: Budget::new(verified),
             guesses: Guesses::new(limits.wrong_tokens_per_minute()),
             dialects,
         }

@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::bearer;
-use super::budget::Owner;
 use super::error::ApiError;
 use super::peer::Peer;
+use crate::budget::Owner;
 use crate::gateway::Gateway;
 use crate::ops::Target;
 use crate::registry::{Caller, Denied, NATIVE_INTERFACE};
@@ -46,12 +46,23 @@ pub struct Named {
 
 /// An extension of requests whose author has been authenticated: the extractors here insert it, and those of bodies require it.
 #[derive(Clone)]
-pub(super) struct Verified(Option<Arc<Tenant>>);
+pub(super) struct Verified(Option<Author>);
+
+/// A client of a tenant.
+#[derive(Clone)]
+struct Author {
+    tenant: Arc<Tenant>,
+    /// The only sender that its token is valid for.
+    sender: Option<Arc<str>>,
+}
 
 impl Verified {
     /// Whose memory the request's body takes.
     pub(super) fn owner(&self) -> Owner<'_> {
-        self.0.as_ref().map_or(Owner::Operator, |tenant| Owner::Tenant(&tenant.config.id))
+        self.0.as_ref().map_or(Owner::Operator, |Author { tenant, sender }| Owner::Client {
+            tenant: &tenant.config.id,
+            sender: sender.as_deref(),
+        })
     }
 }
 
@@ -64,7 +75,8 @@ fn caller(parts: &mut Parts, app: &AppState) -> Result<Caller, ApiError> {
     let registry = app.gateway()?.registry.load();
     let caller =
         registry.authenticate(&token).map_err(|denied| app.denied(denied, peer(parts), &parts.headers))?;
-    parts.extensions.insert(Verified(Some(Arc::clone(&caller.tenant))));
+    let author = Author { tenant: Arc::clone(&caller.tenant), sender: caller.sender.clone() };
+    parts.extensions.insert(Verified(Some(author)));
     Ok(app.placed(caller.clone(), parts, NATIVE_INTERFACE))
 }
 

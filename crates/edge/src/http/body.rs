@@ -16,9 +16,9 @@ use serde::de::DeserializeOwned;
 
 use super::app_state::AppState;
 use super::auth::Verified;
-use super::budget::{Budget, Owner};
 use super::buffer::Buffer;
 use super::error::ApiError;
+use crate::budget::{Budget, Owner};
 use crate::redact;
 
 /// Why a body can't be read.
@@ -296,7 +296,7 @@ where
     let mut buffer = Buffer::new(limit, memory.free);
     if !is_too_large {
         let declared = declared.and_then(|length| usize::try_from(length).ok());
-        buffer.expect(declared, memory.budget, memory.owner).await?;
+        buffer.expect(declared);
     }
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         let Ok(data) = frame.map_err(|_| BodyFault::BrokenOff)?.into_data() else { continue };

@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use memmap2::MmapMut;
 
 use super::body::BodyFault;
-use super::budget::{Budget, Owner, Reserved};
+use crate::budget::{Budget, Owner, Reserved};
 
 /// A body as it arrives: the bytes, and what they take of a budget.
 ///
@@ -17,6 +17,8 @@ pub(super) struct Buffer {
     length: usize,
     /// How many bytes may be stored: those that are not counted, or those reserved.
     allowed: usize,
+    /// How many bytes there will be: those declared, or the limit.
+    most: usize,
     limit: usize,
     reserved: Option<Reserved>,
 }
@@ -51,24 +53,15 @@ impl AsRef<[u8]> for Counted {
 impl Buffer {
     /// Creates a buffer for at most `limit` bytes, of which `free` are not counted.
     pub(super) fn new(limit: usize, free: usize) -> Self {
-        Buffer { content: Content::Piece(Bytes::new()), length: 0, allowed: free, limit, reserved: None }
+        let content = Content::Piece(Bytes::new());
+        Buffer { content, length: 0, allowed: free, most: limit, limit, reserved: None }
     }
 
-    /// Reserves memory for a body of this length; `None` if that is not known.
-    pub(super) async fn expect(
-        &mut self,
-        declared: Option<usize>,
-        budget: &Arc<Budget>,
-        owner: Owner<'_>,
-    ) -> Result<(), BodyFault> {
-        // What is of unknown length usually is short.
-        let expected = declared.unwrap_or(MOST_ON_HEAP).min(self.limit);
-        if expected <= self.allowed {
-            return Ok(());
-        }
-        self.reserved = Some(budget.reserve(owner, expected).await.ok_or(BodyFault::NoMemory)?);
-        self.allowed = expected;
-        Ok(())
+    /// Says how long the body will be; `None` if that is not known.
+    ///
+    /// Reserves nothing: anybody can declare a length, and then send no more.
+    pub(super) fn expect(&mut self, declared: Option<usize>) {
+        self.most = declared.map_or(self.limit, |declared| declared.min(self.limit));
     }
 
     /// Appends a piece, after which there must be no more than the limit.
@@ -79,18 +72,18 @@ impl Buffer {
         owner: Owner<'_>,
     ) -> Result<(), BodyFault> {
         let length = self.length + piece.len();
+        self.most = self.most.max(length);
         if length > self.allowed {
-            let is_granted = match &mut self.reserved {
-                Some(reserved) => reserved.grow(self.limit - self.allowed).await,
-                None => {
-                    self.reserved = budget.reserve(owner, self.limit).await;
-                    self.reserved.is_some()
-                }
-            };
-            if !is_granted {
+            let reserved = self.reserved.get_or_insert_with(|| budget.reserve(owner));
+            // Twice what has arrived: few steps, and a client has to send half of what it takes from others.
+            let wanted = (2 * length).max(MOST_ON_HEAP).min(self.most);
+            if reserved.try_grow(wanted - reserved.bytes()) {
+                self.allowed = wanted;
+            } else if reserved.grow(length - reserved.bytes()).await {
+                self.allowed = length;
+            } else {
                 return Err(BodyFault::NoMemory);
             }
-            self.allowed = self.limit;
         }
         match &mut self.content {
             Content::Piece(first) if first.is_empty() && length <= MOST_ON_HEAP => *first = piece,
@@ -101,7 +94,7 @@ impl Buffer {
             }
             Content::Piece(_) | Content::Heap(_) => {
                 // Only pages that are written to take memory.
-                let mut map = MmapMut::map_anon(self.allowed).map_err(|_| BodyFault::NoMemory)?;
+                let mut map = MmapMut::map_anon(self.most).map_err(|_| BodyFault::NoMemory)?;
                 let before: &[u8] = match &self.content {
                     Content::Piece(before) => before,
                     Content::Heap(before) => before,
@@ -151,7 +144,7 @@ mod tests {
         budget: &Arc<Budget>,
     ) -> Result<Buffer, BodyFault> {
         let mut buffer = Buffer::new(1 << 20, 0);
-        buffer.expect(declared, budget, OWNER).await?;
+        buffer.expect(declared);
         for (index, &length) in pieces.iter().enumerate() {
             let fill = u8::try_from(index).unwrap();
             buffer.push(vec![fill; length].into(), budget, OWNER).await?;
@@ -162,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_its_pieces_wherever_it_is_kept() {
         for pieces in [&[][..], &[10], &[10, 20], &[70_000], &[10, 65_530], &[40_000, 40_000, 40_000, 5]] {
-            let budget = Budget::new(2 << 20, 2 << 20);
+            let budget = Budget::of_addresses(2 << 20, 2 << 20);
             let expected: Vec<u8> =
                 (0_u8..).zip(pieces).flat_map(|(fill, &length)| vec![fill; length]).collect();
             for declared in [None, Some(expected.len())] {
@@ -176,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_take_memory_of_the_budget_until_they_are_dropped_or_verified() {
-        let budget = Budget::new(100_000, 100_000);
+        let budget = Budget::of_addresses(100_000, 100_000);
         let bytes = filled(&[80_000], Some(80_000), &budget).await.unwrap().into_bytes();
         let copy = bytes.clone();
         drop(bytes);

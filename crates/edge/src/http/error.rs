@@ -37,6 +37,10 @@ const LOST_SECONDS: u64 = 60;
 const MESSAGE_BYTES: usize = 8192;
 /// The most details in a response.
 const MAX_DETAILS: usize = 1000;
+/// The most bytes of details: errors are not counted as answers, so they are short.
+const DETAILS_BYTES: usize = 48 << 10;
+/// Bytes of a detail without its texts.
+const DETAIL_BYTES: usize = 40;
 
 impl ApiError {
     /// Creates an error without details. The message is for people: what is wrong, and what to do about it. It must not
@@ -46,7 +50,13 @@ impl ApiError {
     }
 
     fn with_details(mut self, details: impl IntoIterator<Item = Detail>) -> Self {
-        self.details = details.into_iter().take(MAX_DETAILS).collect();
+        let mut left = DETAILS_BYTES;
+        let fits = |detail: &Detail| {
+            let field = detail.field.as_ref().map_or(0, String::len);
+            let bytes = detail.reason.len().min(MESSAGE_BYTES) + field + DETAIL_BYTES;
+            left.checked_sub(bytes).map(|rest| left = rest).is_some()
+        };
+        self.details = details.into_iter().take(MAX_DETAILS).take_while(fits).collect();
         self
     }
 
@@ -249,6 +259,13 @@ impl From<Refusal> for ApiError {
             ),
             Refusal::Overloaded => Self::unavailable(
                 "too many requests of this tenant are under way, and nothing was done; try again",
+            ),
+            Refusal::Unread => Self::unavailable(
+                "answers that were not read yet take all the memory that there is for them, and nothing was done: read them, or try again",
+            ),
+            Refusal::TooLarge => Self::invalid_request(
+                "",
+                "the answer would be larger than the gateway's memory for answers, and nothing was done; ask for less, or split the request",
             ),
             Refusal::Ledger(error) => error.into(),
             Refusal::Defect => Self::internal(),

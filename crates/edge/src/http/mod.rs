@@ -5,7 +5,6 @@ mod app_state;
 pub mod auth;
 mod bearer;
 pub mod body;
-pub mod budget;
 mod buffer;
 pub mod error;
 mod guesses;

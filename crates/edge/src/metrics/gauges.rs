@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
-use portcullis_engine::{LedgerState, ListStatus, Service, TenantStatus};
+use portcullis_engine::{LedgerState, ListStatus, Outage, Service, TenantStatus};
 use portcullis_host::BreakerState;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -45,10 +45,11 @@ struct LedgerLabels {
 
 type GaugeFamily<L> = Family<L, Gauge<u64, AtomicU64>>;
 
-/// The gauges of the ledger, and of all lists and tenants. Filled from scratch on each scrape, so that removed ones disappear.
+/// The gauges of the ledger, the master key, and of all lists and tenants. Filled from scratch on each scrape, so that removed ones disappear.
 pub(super) struct Gauges {
     ledger_ok: Gauge<u64, AtomicU64>,
     ledger_state: GaugeFamily<LedgerLabels>,
+    master_key_ok: Gauge<u64, AtomicU64>,
     entries: GaugeFamily<ListLabels>,
     generation: GaugeFamily<ListLabels>,
     serving: GaugeFamily<ListLabels>,
@@ -66,6 +67,7 @@ impl Gauges {
         let stand = Gauges {
             ledger_ok: Gauge::default(),
             ledger_state: Family::default(),
+            master_key_ok: Gauge::default(),
             entries: Family::default(),
             generation: Family::default(),
             serving: Family::default(),
@@ -86,6 +88,11 @@ impl Gauges {
             "ledger_state",
             "1 for the state of the ledger's files: ok, lost, failing or unwitnessed",
             stand.ledger_state.clone(),
+        );
+        registry.register(
+            "master_key_ok",
+            "1 if the master key's file holds the key, or the key is not from a file, 0 if not",
+            stand.master_key_ok.clone(),
         );
         registry.register("list_entries", "Entries in force", stand.entries.clone());
         registry.register(
@@ -134,12 +141,14 @@ impl Gauges {
         stand
     }
 
-    fn ask(&self, tenants: &[TenantStatus], ledger: LedgerState) {
+    fn ask(&self, tenants: &[TenantStatus], outage: &Outage) {
+        let ledger = outage.ledger_state();
         self.ledger_ok.set(u64::from(ledger == LedgerState::Ok));
         for state in LedgerState::ALL {
             let labels = LedgerLabels { state: state.as_str() };
             self.ledger_state.get_or_create(&labels).set(u64::from(state == ledger));
         }
+        self.master_key_ok.set(u64::from(outage.key.is_none()));
         self.entries.clear();
         self.generation.clear();
         self.serving.clear();
@@ -198,10 +207,10 @@ impl Metrics {
     ///
     /// # Errors
     /// If a metric can't be formatted, which does not happen in practice.
-    pub fn text(&self, tenants: &[TenantStatus], ledger: LedgerState) -> Result<String, std::fmt::Error> {
+    pub fn text(&self, tenants: &[TenantStatus], outage: &Outage) -> Result<String, std::fmt::Error> {
         // One scrape at a time, because each fills the gauges.
         let stand = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
-        stand.ask(tenants, ledger);
+        stand.ask(tenants, outage);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -31,10 +31,12 @@ pub enum Closed {
     Address,
     /// The client did not take the response.
     Stalled,
+    /// The client did not finish the head of a request.
+    Late,
 }
 
 impl Closed {
-    const ALL: [Closed; 4] = [Closed::Idle, Closed::Limit, Closed::Address, Closed::Stalled];
+    const ALL: [Closed; 5] = [Closed::Idle, Closed::Limit, Closed::Address, Closed::Stalled, Closed::Late];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +44,7 @@ impl Closed {
             Closed::Limit => "limit",
             Closed::Address => "address",
             Closed::Stalled => "stalled",
+            Closed::Late => "late",
         }
     }
 }

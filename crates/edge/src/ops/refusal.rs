@@ -41,6 +41,12 @@ pub enum Refusal {
     /// Too many requests of this tenant, or of all, are under way.
     #[error("too many requests are under way")]
     Overloaded,
+    /// Answers that clients have not read yet take all memory that the tenant, or the sender, has for answers.
+    #[error("answers that were not read yet take all memory for answers")]
+    Unread,
+    /// The answer is larger than the memory that the tenant, or the sender, has for answers.
+    #[error("the answer is larger than all memory for answers")]
+    TooLarge,
     /// The ledger failed.
     #[error(transparent)]
     Ledger(LedgerError),

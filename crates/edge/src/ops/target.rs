@@ -7,6 +7,7 @@ use portcullis_ledger::{Actor, Scope, Whom};
 use portcullis_msisdn::{Person, Subject};
 
 use super::refusal::Refusal;
+use crate::budget::Owner;
 use crate::identity::{self, IdentityError};
 use crate::registry::Caller;
 use crate::settings::SenderConfig;
@@ -26,6 +27,8 @@ pub struct Target {
     pub sender: Option<Sender>,
     /// How the client writes numbers.
     writing: Writing,
+    /// Whether the client's token is valid for this sender only.
+    is_bound: bool,
 }
 
 /// How a client writes numbers.
@@ -54,6 +57,7 @@ impl Target {
             list: sender.list.clone(),
             sender: Some(sender.clone()),
             writing: Writing::People,
+            is_bound: caller.sender.is_some(),
         })
     }
 
@@ -71,6 +75,7 @@ impl Target {
             list: caller.tenant.wide.clone(),
             sender: None,
             writing: Writing::People,
+            is_bound: false,
         })
     }
 
@@ -84,10 +89,26 @@ impl Target {
             list: sender.list.clone(),
             sender: Some(sender.clone()),
             writing: Writing::Vendor,
+            is_bound: false,
         })
     }
 
-    /// Runs work on this list when it is the tenant's turn: see [`Turns::run`](crate::turns::Turns::run).
+    /// The same list, whose requests take the turns and the memory of this other target's client.
+    pub fn asked_by(self, other: &Target) -> Self {
+        Target { is_bound: other.is_bound, ..self }
+    }
+
+    /// Whose memory requests for this list take.
+    pub fn owner(&self) -> Owner<'_> {
+        let sender = match self.list.scope() {
+            Scope::Sender(sender) if self.is_bound => Some(sender.as_str()),
+            _ => None,
+        };
+        Owner::Client { tenant: &self.tenant.config.id, sender }
+    }
+
+    /// Runs work on this list when it is the turn of the tenant, and of the sender if the token is the sender's: see
+    /// [`Turns::run`](crate::turns::Turns::run).
     ///
     /// # Errors
     /// As [`Turns::run`](crate::turns::Turns::run).
@@ -102,7 +123,8 @@ impl Target {
     {
         let target = self.clone();
         let is_slow = kind == Work::Write && self.list.is_slow();
-        self.tenant.turns.run(kind, is_slow, move || work(target)).await
+        let share = self.sender.as_ref().filter(|_| self.is_bound).map(|sender| &*sender.share);
+        self.tenant.turns.run(share, kind, is_slow, move || work(target)).await
     }
 
     /// The same list, with numbers read as vendors write them: see

@@ -14,8 +14,12 @@ pub struct Limits {
     /// Default: 64 MiB. One address gets at most a quarter.
     pub unverified_body_bytes: u64,
     /// Memory for bodies over 64 KiB of requests whose author is known, in bytes: `server.max_body_bytes` to 64 GiB.
-    /// Default: 256 MiB, or `server.max_body_bytes` if that is more. One tenant gets at most half.
+    /// Default: 256 MiB, or `server.max_body_bytes` if that is more. One tenant gets at most half, and the administrator has twice
+    /// `server.max_body_bytes` besides.
     pub body_bytes: Option<u64>,
+    /// Memory for answers over 64 KiB that clients have not read yet, in bytes: 64 MiB to 64 GiB. Default: 256 MiB. One tenant gets
+    /// at most a quarter.
+    pub answer_bytes: u64,
     /// The most connections of clients, 16 to 1,000,000. Default, and maximum: what the limit of open files allows.
     pub max_connections: Option<u32>,
     /// The most connections of one address, 4 to 1,000,000. Default: half of the connections.
@@ -29,6 +33,7 @@ pub struct Limits {
 
 const DEFAULT_UNVERIFIED: u64 = 64 << 20;
 const DEFAULT_BODIES: u64 = 256 << 20;
+const DEFAULT_ANSWERS: u64 = 256 << 20;
 const MOST_MEMORY: u64 = 64 << 30;
 const MOST_CONNECTIONS: u32 = 1_000_000;
 const DEFAULT_RESPONSE_TIMEOUT: u64 = 30;
@@ -39,6 +44,7 @@ impl Default for Limits {
         Limits {
             unverified_body_bytes: DEFAULT_UNVERIFIED,
             body_bytes: None,
+            answer_bytes: DEFAULT_ANSWERS,
             max_connections: None,
             max_connections_per_address: None,
             response_timeout_seconds: DEFAULT_RESPONSE_TIMEOUT,
@@ -60,6 +66,10 @@ impl Limits {
             let what = "must be between server.max_body_bytes and 68719476736 (64 GiB); leave it out for \
                 268435456 (256 MiB)";
             problem("body_bytes", what);
+        }
+        if !(64 << 20..=MOST_MEMORY).contains(&self.answer_bytes) {
+            let what = "must be between 67108864 (64 MiB) and 68719476736 (64 GiB); leave it out for 268435456 (256 MiB)";
+            problem("answer_bytes", what);
         }
         if self.max_connections.is_some_and(|most| !(16..=MOST_CONNECTIONS).contains(&most)) {
             let what =
@@ -87,6 +97,11 @@ impl Limits {
     /// The memory for bodies of requests whose author is not known, in bytes.
     pub fn unverified_body_bytes(&self) -> usize {
         usize::try_from(self.unverified_body_bytes).unwrap_or(usize::MAX)
+    }
+
+    /// The memory for large answers that clients have not read yet, in bytes.
+    pub fn answer_bytes(&self) -> usize {
+        usize::try_from(self.answer_bytes).unwrap_or(usize::MAX)
     }
 
     /// How many requests with an unknown token an address may send in a minute.

@@ -16,12 +16,11 @@ pub struct UniqueIds {
 }
 
 impl UniqueIds {
-    /// Creates a set that contains the administrator's token only.
-    pub fn new(admin_token: Option<TokenDigest>) -> Self {
+    /// Creates a set that contains the administrator's token only: none, the one in force, or also the one that will be.
+    pub fn new(admin_tokens: impl IntoIterator<Item = TokenDigest>) -> Self {
         let mut unique_ids = UniqueIds::default();
-        if let Some(token) = admin_token {
-            unique_ids.tokens.insert(token, "the administrator".to_owned());
-        }
+        let tokens = admin_tokens.into_iter().map(|token| (token, "the administrator".to_owned()));
+        unique_ids.tokens.extend(tokens);
         unique_ids
     }
 

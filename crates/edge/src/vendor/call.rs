@@ -16,7 +16,6 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use crate::AppState;
 use crate::gateway::Gateway;
-use crate::http::budget::Owner;
 use crate::http::request_log::{Logged, RequestId};
 use crate::http::{bearer, body};
 use crate::ops::Target;
@@ -165,8 +164,8 @@ async fn take<S: Speaks>(parts: &Parts, body: Body, app: &AppState) -> Result<By
     };
     let Ok(gateway) = app.open_gateway() else { return Ok(Bytes::new()) };
     let registry = gateway.registry.load_full();
-    let Some(tenant) = registry.tenant_of(&token) else { return Ok(Bytes::new()) };
-    let memory = app.verified(Owner::Tenant(&tenant.config.id));
+    let Some(caller) = registry.caller(&token) else { return Ok(Bytes::new()) };
+    let memory = app.verified(caller.owner());
     Ok(body::read(body, app.max_body_bytes.min(MAX_BODY), memory).await?.into_bytes())
 }
 

@@ -138,7 +138,10 @@ impl From<Refusal> for Fault {
                     LONGEST_READ.as_secs()
                 ),
             ),
-            Refusal::Overloaded => Fault::Unavailable,
+            Refusal::TooLarge => {
+                Fault::malformed("", "the answer would be larger than there is memory for answers")
+            }
+            Refusal::Overloaded | Refusal::Unread => Fault::Unavailable,
             Refusal::Ledger(error) => error.into(),
             Refusal::Defect => Fault::Internal,
         }

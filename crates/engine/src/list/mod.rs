@@ -62,8 +62,8 @@ impl List {
         List { tenant: Arc::clone(&self.tenant), own: Arc::clone(own), wide: None }
     }
 
-    /// Whether the plugin's recent calls on this list took so much processor time that the next ones are made on threads of low
-    /// priority, in turn. Writes then wait for the plugin, too: bound how many do.
+    /// Whether the plugin's recent calls on the tenant's lists took so much processor time that the next ones are made on threads of
+    /// low priority, in turn. Writes then wait for the plugin, too: bound how many do.
     pub fn is_slow(&self) -> bool {
         self.own.is_slow()
     }

@@ -22,7 +22,12 @@ impl LiveList {
         }
     }
 
-    /// Whether the list was checked since the background proof last looked.
+    /// Whether the list was checked since the background proof last verified it.
+    pub(crate) fn is_unproven(&self) -> bool {
+        self.checked.load(Ordering::Relaxed) & UNSEEN_BY_PROOF != 0
+    }
+
+    /// Like [`is_unproven`](Self::is_unproven), and notes that it is verified now.
     pub(crate) fn take_unproven(&self) -> bool {
         self.checked.fetch_and(!UNSEEN_BY_PROOF, Ordering::Relaxed) & UNSEEN_BY_PROOF != 0
     }

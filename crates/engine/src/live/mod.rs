@@ -1,11 +1,13 @@
 //! A blacklist in service: its entries in the ledger, the plugin that answers for them, and recovery when the plugin fails.
 
 mod eviction;
+mod expiring;
 mod lies;
 mod pace;
 mod recovery;
 mod saving;
 mod source;
+mod turns;
 mod verified_state;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -24,6 +26,7 @@ pub use recovery::Health;
 
 pub(crate) use recovery::Priority;
 pub(crate) use source::LedgerSource;
+pub(crate) use turns::Turns;
 pub(crate) use verified_state::VerifiedState;
 
 use crate::context::Context;
@@ -32,6 +35,7 @@ use crate::residency::{Accounted, Resident};
 use crate::states::StateFile;
 use recovery::Recovery;
 use saving::Saving;
+use turns::Purpose;
 
 /// A blacklist in service.
 ///
@@ -65,6 +69,9 @@ pub(crate) struct LiveList {
     number: AtomicU64,
     recovery: Recovery,
     saving: Saving,
+    /// Whether it waits for its turn to follow entries that expired.
+    is_expiring: AtomicBool,
+    turns: Arc<Turns>,
     faults: Weak<dyn FaultListener>,
     context: Arc<Context>,
 }
@@ -141,7 +148,7 @@ pub(crate) struct Parts {
     pub(crate) list: List,
     pub(crate) state: StateFile,
     pub(crate) recipe: Recipe,
-    pub(crate) turns: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) faults: Weak<dyn FaultListener>,
     pub(crate) context: Arc<Context>,
 }
@@ -175,8 +182,10 @@ impl LiveList {
             restoring: Mutex::new(()),
             slot: Mutex::new(Slot { recipe, revision: 0, fallback: None }),
             number: AtomicU64::new(0),
-            recovery: Recovery::with_turns(turns),
+            recovery: Recovery::default(),
             saving: Saving::default(),
+            is_expiring: AtomicBool::new(false),
+            turns,
             faults,
             context,
         })

@@ -6,21 +6,22 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
-use portcullis_host::{Breaker, BreakerState, FillError, FilledFrom, Generation, at_low_priority};
+use portcullis_host::{
+    Breaker, BreakerState, FillError, FilledFrom, Generation, at_low_priority, at_low_priority_after,
+};
 use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use super::lies::Lies;
-use super::{LiveList, Phase};
+use super::{LiveList, Phase, Purpose};
 use crate::events::Event;
 use crate::reason;
 
 /// Earlier faults, and whether one is being recovered from.
+#[derive(Default)]
 pub(super) struct Recovery {
     under_way: AtomicBool,
     breaker: Mutex<Breaker>,
-    /// Held by one list of the tenant at a time whose plugin failed again.
-    turns: Arc<tokio::sync::Mutex<()>>,
     lies: Mutex<Lies>,
     recoveries: AtomicU64,
     /// Why the last attempts failed, and how many of them for the same reason.
@@ -33,11 +34,16 @@ pub(super) struct Recovery {
 /// small share of a processor, however many lists it has.
 const REST: u32 = 15;
 
+/// How long a list that failed for the first time in a while is filled with normal priority.
+const PROMPT: Duration = Duration::from_secs(1);
+
 /// How a generation is filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Priority {
     /// With the priority of the caller.
     Normal,
+    /// On a thread of its own, with low priority from [`PROMPT`] on: many plugins are filled by then.
+    LowSoon,
     /// With low priority, so that checks go first.
     Low,
 }
@@ -53,18 +59,6 @@ pub struct Health {
 }
 
 impl Recovery {
-    pub(super) fn with_turns(turns: Arc<tokio::sync::Mutex<()>>) -> Self {
-        Recovery {
-            under_way: AtomicBool::default(),
-            breaker: Mutex::default(),
-            turns,
-            lies: Mutex::default(),
-            recoveries: AtomicU64::default(),
-            failures: Mutex::default(),
-            replaced: Arc::default(),
-        }
-    }
-
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock()
     }
@@ -120,6 +114,7 @@ impl LiveList {
             let fill = || Generation::empty(recipe)?.filled_and_proved(&**self.entries(), Some(self.state()));
             let (next, from) = match priority {
                 Priority::Normal => fill(),
+                Priority::LowSoon => at_low_priority_after(PROMPT, fill),
                 Priority::Low => at_low_priority(fill),
             }?;
             let slot = self.slot.lock();
@@ -255,22 +250,17 @@ async fn recover(list: Weak<LiveList>) {
             let _ = tokio::time::timeout(left, replaced.notified()).await;
             left = Duration::ZERO;
         }
-        let turn = match list.upgrade() {
-            Some(_) if wait.is_zero() => None,
-            Some(list) => Some(Arc::clone(&list.recovery.turns)),
-            None => return,
-        };
-        let turn = match turn {
-            Some(turns) => Some(turns.lock_owned().await),
-            None => None,
-        };
+        let is_first = wait.is_zero();
+        let purpose = if is_first { Purpose::Recovery } else { Purpose::RepeatedRecovery };
+        let Some(turn) = list.upgrade().map(|list| list.turns.take(purpose)) else { return };
+        let turn = turn.await;
         let Some(strong) = list.upgrade() else { return };
         let start = Instant::now();
-        // A plugin that fails again and again must not slow down checks.
-        let priority = if wait.is_zero() { Priority::Normal } else { Priority::Low };
+        // A plugin that is slow to fill, or fails again and again, must not slow down checks.
+        let priority = if is_first { Priority::LowSoon } else { Priority::Low };
         let done = tokio::task::spawn_blocking(move || strong.is_well() || strong.try_to_recover(priority));
         let done = done.await.unwrap_or(false);
-        if !done && turn.is_some() {
+        if !done && !is_first {
             tokio::time::sleep(start.elapsed().saturating_mul(REST).min(Breaker::LONGEST_WAIT)).await;
         }
         drop(turn);

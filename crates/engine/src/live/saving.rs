@@ -1,13 +1,13 @@
 //! Saving a list's state now and then, so that a restart or a recovery need not fill the plugin entry by entry.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use portcullis_host::SaveError;
 use tracing::{debug, warn};
 
-use super::LiveList;
+use super::{LiveList, Purpose};
 
 /// A shorter list is filled entry by entry as fast as a file is read.
 const WORTH_SAVING: u64 = 2000;
@@ -27,11 +27,13 @@ pub(super) struct Saving {
 }
 
 /// Clears `is_queued` when the background task ends, or is dropped because its runtime shuts down.
-struct Queued(Arc<LiveList>);
+struct Queued(Weak<LiveList>);
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        self.0.saving.is_queued.store(false, Ordering::SeqCst);
+        if let Some(list) = self.0.upgrade() {
+            list.saving.is_queued.store(false, Ordering::SeqCst);
+        }
     }
 }
 
@@ -66,12 +68,20 @@ impl LiveList {
         {
             return;
         }
-        let queued = Queued(Arc::clone(self));
-        // Otherwise the engine is closing, which saves what is due.
-        let Ok(operation) = self.context.lifecycle.begin() else { return };
-        drop(self.context.runtime.spawn_blocking(move || {
-            let _operation = operation;
-            queued.0.save();
+        let (queued, lifecycle) = (Queued(Arc::downgrade(self)), Arc::clone(&self.context.lifecycle));
+        let turn = self.turns.take(Purpose::Save);
+        drop(self.context.runtime.spawn(async move {
+            let turn = turn.await;
+            // Otherwise the engine is closing, which saves what is due.
+            let Ok(operation) = lifecycle.begin() else { return };
+            drop(tokio::task::spawn_blocking(move || {
+                // The operation is the last to be dropped: the engine closes the ledger after that.
+                let _operation = operation;
+                let (_turn, queued) = (turn, queued);
+                if let Some(list) = queued.0.upgrade() {
+                    list.save();
+                }
+            }));
         }));
     }
 
@@ -95,7 +105,7 @@ impl LiveList {
             return;
         }
         let (tenant, list) = (self.list().tenant(), self.name());
-        match generation.save(self.state()) {
+        match generation.save(self.state(), entries) {
             Ok(Some(header)) => {
                 self.saved_at(header.sequence);
                 debug!(%tenant, list, sequence = header.sequence, "the list's state is saved");

@@ -49,18 +49,21 @@ impl Drop for Candidates {
 type Empty = Vec<(Arc<LiveList>, Generation)>;
 
 impl Reload {
-    /// Does the tasks until there are none.
-    pub(super) fn drive(self: &Arc<Self>) {
+    /// Does the tasks until there are none, or those that are left are another worker's: only a driver that `fills` begins a reload.
+    pub(super) fn drive(self: &Arc<Self>, fills: bool) {
         let _running = self.hold();
         let (mut empty, mut rollback_error) = (Empty::new(), None);
         loop {
             let (task, stage, epoch) = {
                 let mut inner = self.inner();
-                let Some(task) = inner.tasks.pop_front() else {
+                let is_another_s = !fills && matches!(inner.tasks.front(), Some(Task::Prepare(_)));
+                let task = if is_another_s { None } else { inner.tasks.pop_front() };
+                let Some(task) = task else {
                     inner.is_driven = false;
                     inner.why = None;
                     let answer = rollback_error.map_or(Ok(Reloaded::Serves), Err);
                     inner.answer_rollbacks(&answer);
+                    self.begin(inner, Vec::new());
                     return;
                 };
                 (task, inner.machine.stage(), inner.epoch)
@@ -101,7 +104,13 @@ impl Reload {
                 }
             };
             inner.tasks.extend(tasks);
-            if succeeded && stage == Stage::Swapping {
+            if stage == Stage::RollingBack {
+                // A list that failed meanwhile was left to the rollback, which may have been done with it, or has failed itself.
+                drop(inner);
+                if let Some(members) = self.members.load_full() {
+                    members.lists().for_each(|list| list.recover_if_failed());
+                }
+            } else if succeeded && stage == Stage::Swapping {
                 // After the machine knows it: the caller may ask for the status at once.
                 inner.answer(Ok(Reloaded::Serves));
             }
@@ -175,6 +184,9 @@ impl Reload {
         let began = Timestamp::now();
         let found = self.members().and_then(|members| {
             let setup = self.resolve(&members, goal)?;
+            let inner = self.inner();
+            let known = [Some(&inner.record.serving), inner.record.before.as_ref()];
+            let setup = known.into_iter().flatten().fold(setup, Setup::knowing);
             Ok((members, setup))
         });
         let to = found.as_ref().map_or_else(|_| "the requested plugin".to_owned(), |(_, setup)| setup.name());
@@ -225,7 +237,7 @@ impl Reload {
             // The newest file can't be used, and this is an older version.
             return Err(problem.into());
         }
-        Ok(Setup { version: found, options, pinned: version.is_some(), missing: None })
+        Ok(Setup { version: found, options, pinned: version.is_some(), missing: None, pace: Arc::default() })
     }
 
     fn fill(&self, empty: Empty) -> Result<(), ReloadError> {
@@ -299,10 +311,7 @@ impl Reload {
     fn roll_back(&self) -> Result<(), ReloadError> {
         let members = self.members()?;
         let mut failed = None;
-        let Some(before) = self.inner().record.before.clone() else {
-            members.lists().for_each(|list| list.recover_if_failed());
-            return Err(ExchangeError::NothingToRollBackTo.into());
-        };
+        let before = self.inner().record.before.clone().ok_or(ExchangeError::NothingToRollBackTo)?;
         for list in members.lists() {
             if let Err(error) = list.roll_back(members.recipe(&before, list.entry_count())) {
                 failed = Some(on_list(list)(error));

@@ -46,7 +46,7 @@ pub(crate) struct Reload {
     context: Arc<Context>,
     /// The tenant's lists; `None` once it was removed. Changed only under `running`.
     members: Arc<ArcSwapOption<Members>>,
-    /// Held while a reload runs, and while the tenant's spec is changed. Taken before `inner`, and before the directory's lock.
+    /// Held while a reload runs, and while the tenant's spec is changed. Taken before `inner`.
     running: Arc<Mutex<()>>,
     inner: Mutex<Inner>,
 }
@@ -167,6 +167,8 @@ impl Reload {
     pub(crate) fn promote(self: &Arc<Self>) -> Result<Answer, ExchangeError> {
         let mut inner = self.inner();
         let tasks = inner.machine.promote()?;
+        // If the run is about to begin.
+        inner.answer(Ok(Reloaded::Shadows));
         let (reply, answer) = Reply::new();
         inner.reply = Some(reply);
         self.begin(inner, tasks);
@@ -224,12 +226,14 @@ impl Reload {
         self.begin(inner, tasks);
     }
 
-    /// Has a worker do the tasks, unless one is at it.
+    /// Has a worker do the tasks, unless one is at it. A swap or a rollback does not wait until one that fills other tenants' lists is
+    /// free.
     fn begin(self: &Arc<Self>, mut inner: Locked<'_>, tasks: Vec<Task<Queued>>) {
         inner.tasks.extend(tasks);
         if inner.tasks.is_empty() || std::mem::replace(&mut inner.is_driven, true) {
             return;
         }
+        let fills = inner.tasks.iter().any(|task| matches!(task, Task::Prepare(_)));
         drop(inner);
         let Ok(operation) = self.context.lifecycle.begin() else {
             self.inner().is_driven = false;
@@ -239,9 +243,10 @@ impl Reload {
         let driver = Arc::clone(self);
         let job = move || {
             let _operation = operation;
-            driver.drive();
+            driver.drive(fills);
         };
-        if let Err(error) = self.context.workers.run(job) {
+        let workers = if fills { &self.context.workers } else { &self.context.swaps };
+        if let Err(error) = workers.run(job) {
             error!(tenant = %self.tenant, %error, "the system refuses a thread: the reload is given up");
             self.inner().is_driven = false;
             self.abandon(ReloadError::Thread(error));
@@ -251,6 +256,11 @@ impl Reload {
     /// Keeps reloads from running until the guard is dropped.
     pub(crate) fn hold(&self) -> ReloadGuard {
         self.running.lock_arc()
+    }
+
+    /// Like [`hold`](Self::hold), unless one is running. Does not wait.
+    pub(crate) fn try_hold(&self) -> Option<ReloadGuard> {
+        self.running.try_lock_arc()
     }
 
     /// Under the guard: the tenant has another spec now, and `serving` serves it. If the plugin, or how it is run, changed, then

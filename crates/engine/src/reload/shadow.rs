@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use portcullis_host::{EntrySource, ShadowRun, ShadowTarget, ShadowVerdict, Ticket, at_low_priority};
+use portcullis_host::{EntrySource, ShadowRun, ShadowTarget, ShadowVerdict, Stage, Ticket, at_low_priority};
 use tracing::{info, warn};
 
 use super::Reload;
@@ -19,9 +19,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 impl Reload {
     /// Has the candidates answer beside the generations that serve.
     pub(super) fn shadow(self: &Arc<Self>, ticket: Ticket) {
-        let mut inner = self.inner();
+        let inner = self.inner();
         let epoch = inner.epoch;
-        let Some(candidates) = &mut inner.candidates else { return };
+        let Some(candidates) = &inner.candidates else { return };
         let Some(terms) = candidates.shadow else { return };
         let understudies = candidates
             .lists
@@ -34,10 +34,20 @@ impl Reload {
             .collect();
         let lists = candidates.lists.iter().map(|list| list.list.name().to_owned()).collect();
         let wanted = Arc::clone(&candidates.wanted);
-        let run = ShadowRun::begin(understudies);
-        inner.answer(Ok(Reloaded::Shadows));
-        inner.record.shadow = Some(ShadowReport { terms, tally: run.tally().clone(), lists });
         drop(inner);
+        // Without the lock, for which a check waits that finds a fault: this waits for writes that are being applied.
+        let run = ShadowRun::begin(understudies);
+        {
+            let mut inner = self.inner();
+            if inner.epoch != epoch || inner.machine.stage() != Stage::Shadowing {
+                // It is over before it began. Whoever ended it has answered. Ending the run waits for writes, too.
+                drop(inner);
+                drop(run);
+                return;
+            }
+            inner.answer(Ok(Reloaded::Shadows));
+            inner.record.shadow = Some(ShadowReport { terms, tally: run.tally().clone(), lists });
+        }
         // It is abandoned before the engine waits for it.
         let Ok(operation) = self.context.lifecycle.begin() else { return };
         let reload = Arc::clone(self);
@@ -93,5 +103,78 @@ impl Reload {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use parking_lot::Mutex;
+    use portcullis_host::{Census, Change, Directions, Entry, ShadowPlan, SourceError, Subject};
+
+    use super::*;
+    use crate::ReloadRequest;
+    use crate::live::FaultListener;
+    use crate::testing::engine_of_acme;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A source that says when it is read, and has no answer before it is told to.
+    struct Busy(Mutex<(mpsc::Sender<()>, mpsc::Receiver<()>)>);
+
+    impl EntrySource for Busy {
+        fn census(&self) -> Result<Census, SourceError> {
+            Ok(Census::default())
+        }
+
+        fn members(&self, _: Option<Subject>, _: usize) -> Result<Vec<Entry>, SourceError> {
+            Ok(Vec::new())
+        }
+
+        fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, SourceError> {
+            Ok(vec![Directions::NONE; subjects.len()])
+        }
+
+        fn changes_since(&self, _: u64, _: usize) -> Result<Vec<Change>, SourceError> {
+            let (began, end) = &*self.0.lock();
+            began.send(())?;
+            let _ = end.recv();
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_fault_does_not_wait_for_a_write_that_the_beginning_of_a_run_waits_for() {
+        let (_dir, engine, list) = engine_of_acme().await;
+        let ((began, has_begun), (end, ended)) = (mpsc::channel(), mpsc::channel());
+        let blacklist = Arc::clone(list.own.blacklist());
+        let write = std::thread::spawn(move || blacklist.catch_up(&Busy(Mutex::new((began, ended)))));
+        has_begun.recv_timeout(LONG).unwrap();
+
+        let terms = ShadowTerms { plan: ShadowPlan { checks: None, max_disagreements: 0 }, time: None };
+        let reloading = engine.clone();
+        let reload =
+            tokio::spawn(
+                async move { reloading.reload("acme", ReloadRequest::newest().shadow(terms)).await },
+            );
+        // The tenant-wide list is the first one. The other one is being written.
+        let wide = Arc::clone(list.wide.as_ref().unwrap().blacklist());
+        tokio::time::timeout(LONG, async {
+            while !wide.is_shadowed() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+        let (listener, (handled, is_handled)) = (Arc::clone(&list.tenant.reload), mpsc::channel());
+        std::thread::spawn(move || handled.send(listener.fault("support", "trapped")));
+        let is_handled = is_handled.recv_timeout(LONG);
+        assert!(!write.is_finished());
+        drop(end);
+        assert_eq!(is_handled, Ok(false), "it is not the candidate's, and nobody waits for it");
+        write.join().unwrap().unwrap();
+        assert_eq!(reload.await.unwrap().unwrap(), Reloaded::Shadows);
+        engine.close().await.unwrap();
     }
 }

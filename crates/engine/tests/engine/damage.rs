@@ -91,6 +91,17 @@ async fn a_key_that_was_made_for_a_ledger_that_can_not_be_made_is_removed_again(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_not_removed_while_another_process_has_the_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    // It is about to create the ledger under the key that it finds.
+    let other = fs::File::create(dir.path().join("ledger.db.lock")).unwrap();
+    other.lock().unwrap();
+    let error = open_error(builder(&dir).open().await);
+    assert!(matches!(error, LedgerError::InUse { .. }), "{error}");
+    assert!(dir.path().join("master.key").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_list_is_out_of_service_and_the_others_are_served() {
     let (dir, spec) = closed(OnFailure::Ledger).await;
     let ledger = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
@@ -141,18 +152,19 @@ async fn a_state_is_not_relied_on_if_the_changes_since_are_damaged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_ledger_is_known_by_the_saved_states_even_without_a_witness() {
+async fn an_older_ledger_is_known_by_the_saved_states_even_if_its_witness_is_as_old() {
     let (dir, spec) = closed(OnFailure::Closed).await;
-    let file = dir.path().join("ledger.db");
-    let before = fs::read(&file).unwrap();
+    let files = ["ledger.db", "ledger.db.witness"].map(|name| dir.path().join(name));
+    let before = files.each_ref().map(|file| fs::read(file).unwrap());
     let host = Host::in_dir(dir, |builder| builder).await;
     let list = host.put(spec.clone()).await;
     list.write(&actor(), (MANY..3 * MANY).map(|n| Change::block(number(n)))).await.unwrap();
     let Host { dir, engine, .. } = host;
     drop(list);
     close(engine, &dir).await;
-    fs::write(&file, before).unwrap();
-    fs::remove_file(dir.path().join("ledger.db.witness")).unwrap();
+    for (file, bytes) in files.iter().zip(before) {
+        fs::write(file, bytes).unwrap();
+    }
 
     let engine = builder(&dir).open().await.unwrap();
     let refused = engine.put_tenant(spec.clone()).await.unwrap_err();

@@ -50,17 +50,18 @@ async fn a_listener_that_checks_on_a_fault_is_answered_by_the_policy() {
     let listener = move |event: Event| {
         let Some(engine) = used.lock().unwrap().clone() else { return };
         if let (Event::Fault { .. }, Ok(list)) = (event, engine.sender_list("acme", "support")) {
-            told.lock().unwrap().push(list.try_check(number(1), OUT).unwrap().answered_by);
+            // It may have recovered already, and be slow.
+            let checked = list.try_check(number(1), OUT);
+            told.lock().unwrap().extend(checked.ok().map(|checked| checked.answered_by));
         }
     };
     let host = Host::with(|builder| builder.on_event(listener)).await;
     host.put_evil_into_the_folder();
     let list = host.put(acme().plugin(evil("panic-later"))).await;
     *engine.lock().unwrap() = Some(host.engine.clone());
-    while answers.lock().unwrap().is_empty() {
-        let _ = list.try_check(number(1), OUT);
+    while !answers.lock().unwrap().contains(&AnsweredBy::Policy) {
+        let _ = list.check(number(1), OUT).await;
     }
-    assert_eq!(answers.lock().unwrap()[0], AnsweredBy::Policy);
     engine.lock().unwrap().take();
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use portcullis_engine::ledger::TenantId;
+use portcullis_engine::ledger::{Scope, TenantId};
 use portcullis_engine::{
     Event, List, OnFailure, PluginRef, Put, ReloadRequest, Reloaded, Service, TenantError, TenantSpec,
 };
@@ -13,23 +13,24 @@ fn id() -> TenantId {
     "acme".parse().unwrap()
 }
 
-/// A tenant whose plugin can't be filled, so that putting it causes a fault while the specs of one call are put.
+/// A spec with one more list, which can't be filled, so that putting it causes a fault between the preparation of the other lists' next
+/// generations and their installation.
 async fn unfillable(host: &Host) -> TenantSpec {
-    let spec = TenantSpec::new("broken").unwrap().sender("support").unwrap();
-    let list = host.put(spec.clone()).await;
-    block(&list, 1).await;
-    host.engine.remove_tenants(vec![list.tenant().clone()]).await.unwrap();
-    spec.plugin(evil("panic-in-block"))
+    let spec = || acme().sender("broken").unwrap();
+    host.put(spec()).await;
+    block(&host.engine.sender_list("acme", "broken").unwrap(), 1).await;
+    host.put(acme()).await;
+    spec().plugin(evil("panic-in-block"))
 }
 
 type Action = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
 
-/// Does something once, when the plugin of the tenant `broken` fails.
+/// Does something once, when the plugin fails on the list `broken`.
 fn on_fault_of_broken(action: &Action) -> impl Fn(Event) + Send + Sync + 'static {
     let action = Arc::clone(action);
     move |event| {
-        if let Event::Fault { tenant, .. } = event
-            && tenant.as_str() == "broken"
+        if let Event::Fault { scope: Scope::Sender(sender), .. } = event
+            && sender.as_str() == "broken"
             && let Some(action) = action.lock().unwrap().take()
         {
             action();
@@ -61,8 +62,8 @@ async fn a_list_whose_new_plugin_fails_late_does_not_keep_the_old_one() {
     let action = Action::default();
     let host = Host::with(|builder| builder.on_event(on_fault_of_broken(&action))).await;
     host.put_evil_into_the_folder();
-    let broken = unfillable(&host).await;
-    let list = host.put(acme()).await;
+    let unfillable = unfillable(&host).await;
+    let list = host.engine.sender_list("acme", "support").unwrap();
     let write = {
         let list = list.clone();
         let number = list.whom(&number(1).into());
@@ -77,9 +78,7 @@ async fn a_list_whose_new_plugin_fails_late_does_not_keep_the_old_one() {
     };
     *action.lock().unwrap() = Some(Box::new(write));
     // Prepared without entries, which it can't take.
-    let spec = acme().plugin(evil("panic-in-block")).on_failure(OnFailure::Ledger);
-    let put = host.engine.put_tenants(vec![spec, broken]).await.unwrap();
-    assert!(put.iter().all(Result::is_ok), "{put:?}");
+    host.engine.put_tenant(unfillable.on_failure(OnFailure::Ledger)).await.unwrap();
     assert!(action.lock().unwrap().is_none(), "the write came between");
     assert_eq!(list.status().plugin.description().name, "evil");
     assert_eq!(list.status().service, Service::Out);
@@ -100,19 +99,17 @@ async fn a_spec_with_another_plugin_is_not_undone_by_an_earlier_rollback() {
     let action = Action::default();
     let host = Host::with(|builder| builder.on_event(on_fault_of_broken(&action))).await;
     host.put_evil_into_the_folder();
-    let broken = unfillable(&host).await;
-    let list = host.put(acme()).await;
+    let unfillable = unfillable(&host).await;
+    let list = host.engine.sender_list("acme", "support").unwrap();
     assert_eq!(host.engine.reload("acme", evil("panic-later")).await.unwrap(), Reloaded::Serves);
     let failing = list.clone();
     *action.lock().unwrap() = Some(Box::new(move || fail(&failing)));
-    let put =
-        host.engine.put_tenants(vec![acme().plugin(PluginRef::latest("prefix")), broken]).await.unwrap();
-    assert!(put.iter().all(Result::is_ok), "{put:?}");
+    host.engine.put_tenant(unfillable).await.unwrap();
     assert!(action.lock().unwrap().is_none(), "the fault came between");
-    // Waits for everything that was queued before.
-    host.engine.reload("acme", ReloadRequest::newest()).await.unwrap();
-    assert_eq!(host.engine.plugin_of(&id()).unwrap().name(), "prefix");
-    assert_eq!(list.status().plugin.description().name, "prefix");
+    // Waits for everything that was queued before, and then the plugin does not take the entry.
+    host.engine.reload("acme", ReloadRequest::newest()).await.unwrap_err();
+    assert_eq!(host.engine.plugin_of(&id()).unwrap(), evil("panic-in-block"));
+    assert_eq!(list.status().plugin.description().name, "evil");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,11 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use portcullis_engine::{
-    AnsweredBy, Event, Identity, NeedsDisk, OnFailure, PluginRef, Service, TenantError, TenantSpec,
+    AnsweredBy, Change, Event, Identity, NeedsDisk, OnFailure, PluginRef, Service, TenantError, TenantSpec,
 };
 
-use crate::support::{Host, OUT, acme, block, block_many, evil, is_blocked, number, until};
+use crate::support::{
+    Host, OUT, acme, actor, block, block_many, drive_to_failure, evil, is_blocked, number, until,
+};
 
 /// Checks until the plugin is known to be slow.
 async fn make_slow(list: &portcullis_engine::List) {
@@ -86,6 +89,57 @@ async fn a_slow_tenant_holds_up_nobody_else() {
     for check in waiting {
         check.abort();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_of_others_expire_while_a_plugin_does_not_get_on_with_its_own() {
+    let host = Host::new().await;
+    host.put_evil_into_the_folder();
+    let endless = host.put(acme().plugin(evil("spin-in-unblock"))).await;
+    let other = host.put(TenantSpec::new("globex").unwrap().sender("support").unwrap()).await;
+    let end = Timestamp::now() + SignedDuration::from_millis(300);
+    let later = end + SignedDuration::from_millis(1);
+    for (list, end) in [(&endless, end), (&other, later)] {
+        list.write(&actor(), [Change::block(number(1)).expires(Some(end))]).await.unwrap();
+    }
+    until(|| other.try_check(number(1), OUT).is_ok_and(|checked| !checked.is_blocked())).await;
+    assert!(!host.saw(|event| matches!(event, Event::Fault { .. })), "that plugin was waited for");
+    // Its own tenant's list goes on after the fault.
+    host.until(|event| matches!(event, Event::Recovered { .. })).await;
+    assert!(!is_blocked(&endless, 1).await);
+}
+
+/// There are six threads that block, and more lists.
+#[test]
+fn lists_that_are_slow_to_recover_leave_threads_to_others() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(6)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let host = Host::new().await;
+        host.put_evil_into_the_folder();
+        let other = host.put(TenantSpec::new("globex").unwrap().sender("support").unwrap()).await;
+        let senders: Vec<_> = (0..15).map(|n| format!("sender-{n}")).collect();
+        let spec = senders.iter().fold(acme(), |spec, sender| spec.sender(sender).unwrap());
+        host.put(spec.clone()).await;
+        let list = |sender| host.engine.sender_list("acme", sender).unwrap();
+        let lists: Vec<_> = senders.iter().map(|sender| list(sender)).collect();
+        for list in &lists {
+            block_many(list, 100).await;
+        }
+        host.engine.put_tenant(spec.plugin(evil("slow-to-recover"))).await.unwrap();
+        for list in &lists {
+            drive_to_failure(list);
+        }
+        block(&other, 5).await;
+        let recovered = host.count(|event| matches!(event, Event::Recovered { .. }));
+        // If each took a thread, ten would have to be done before the write has one.
+        assert!(recovered < 10, "{recovered} lists were waited for");
+        until(|| lists.iter().all(|list| list.status().service == Service::Serving)).await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

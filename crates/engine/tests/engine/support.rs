@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use portcullis_engine::ledger::{Actor, Outcome};
 use portcullis_engine::{
-    Builder, Change, CheckError, Direction, Engine, Event, List, Msisdn, PluginRef, TenantSpec, WriteError,
+    AnsweredBy, Builder, Change, CheckError, Direction, Engine, Event, List, Msisdn, PluginRef, TenantSpec,
+    WriteError,
 };
 use serde_json::{Map, json};
 use tempfile::TempDir;
@@ -112,6 +113,13 @@ pub(crate) async fn try_block(list: &List, n: u64) -> Result<Outcome, WriteError
 
 pub(crate) async fn block_many(list: &List, count: u64) {
     list.write(&actor(), (0..count).map(|n| Change::block(number(n)))).await.unwrap();
+}
+
+/// Checks number 1, which is blocked, until the list's plugin fails and the tenant's policy answers.
+pub(crate) fn drive_to_failure(list: &List) {
+    let is_policy =
+        || list.try_check(number(1), OUT).is_ok_and(|checked| checked.answered_by == AnsweredBy::Policy);
+    while !is_policy() {}
 }
 
 pub(crate) async fn is_blocked(list: &List, n: u64) -> bool {

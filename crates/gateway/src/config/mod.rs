@@ -195,12 +195,13 @@ impl Config {
 
         proxy::check(&typed.traffic, &typed.meta, &root, &mut problems);
 
-        let storage = typed.storage.url.parse::<StorageUrl>().map(|url| match url {
-            StorageUrl::Sqlite(file) => StorageUrl::Sqlite(folder.join(file)),
-            other => other,
-        });
-        if let Err(error) = &storage {
-            problems.push(Problem::new(root.key("storage").key("url"), error.to_string()));
+        let storage = match typed.storage.url.parse::<StorageUrl>() {
+            Ok(StorageUrl::Sqlite(file)) => Ok(folder.join(file)),
+            Ok(_) => Err("storage in PostgreSQL is not built in: use sqlite://".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(what) = &storage {
+            problems.push(Problem::new(root.key("storage").key("url"), what.clone()));
         }
 
         let plugins_dir = typed.plugins.dir.as_ref().map(|dir| folder.join(dir));
@@ -251,8 +252,7 @@ impl Config {
         };
         let master_key_file = match (&typed.storage.master_key_file, &storage) {
             (Some(file), _) => folder.join(file),
-            (None, StorageUrl::Sqlite(database)) => database.with_extension("key"),
-            (None, _) => folder.join("portcullis.key"),
+            (None, database) => database.with_extension("key"),
         };
         let config = Config {
             listen,
@@ -265,7 +265,7 @@ impl Config {
             limits: typed.limits.clone(),
             traffic: typed.traffic.clone(),
             meta: typed.meta.clone(),
-            storage,
+            storage: StorageUrl::Sqlite(storage),
             master_key_file,
             plugins_dir,
             watch: Duration::from_secs(watch),

@@ -150,6 +150,7 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
     ),
     ("[plugins]", "[limits]\nunverified_body_bytes = 1000\n[plugins]", 10, "64 MiB"),
     ("[plugins]", "[limits]\nbody_bytes = 1000\n[plugins]", 10, "server.max_body_bytes"),
+    ("[plugins]", "[limits]\nanswer_bytes = 1000\n[plugins]", 10, "256 MiB"),
     ("[plugins]", "[limits]\nmax_connections = 3\n[plugins]", 10, "limit of open files"),
     ("[plugins]", "[limits]\nmax_connections_per_address = 1\n[plugins]", 10, "half of the connections"),
     ("[plugins]", "[limits]\nresponse_timeout_seconds = 0\n[plugins]", 10, "leave it out for 30"),

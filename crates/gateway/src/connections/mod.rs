@@ -2,6 +2,8 @@
 //!
 //! Nobody has to send a request on a connection, so connections are the first thing to run out. If there are too many, those that
 //! are idle make room: first those that never sent a request. A few places are left for health checks and the administrator.
+//!
+//! Connections of either kind make room for their own kind only. Otherwise ordinary connections would take the places that are left.
 
 pub(crate) mod descriptors;
 mod stream;
@@ -9,7 +11,7 @@ mod watched;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -41,8 +43,47 @@ pub(crate) struct Connections {
 
 #[derive(Default)]
 struct Table {
+    ordinary: Kind,
+    reserved: Kind,
+    by_address: HashMap<IpAddr, OfAddress>,
+}
+
+/// The ordinary connections, or those of the reserve.
+#[derive(Default)]
+struct Kind {
     count: usize,
-    by_address: HashMap<IpAddr, HashMap<u64, Arc<Connection>>>,
+    exhausted: Arc<Exhausted>,
+}
+
+/// The connections of one address.
+#[derive(Default)]
+struct OfAddress {
+    connections: HashMap<u64, Arc<Connection>>,
+    exhausted: Arc<Exhausted>,
+}
+
+/// Whether a search found no idle connection, and none has become idle since.
+///
+/// Searching looks at all connections, while nobody else can be accepted. Without this, each attempt to connect would cost that when
+/// all are busy.
+#[derive(Default)]
+struct Exhausted(AtomicBool);
+
+impl Exhausted {
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn set(&self, exhausted: bool) {
+        self.0.store(exhausted, Ordering::SeqCst);
+    }
+
+    /// A connection has become idle. Writes only if that is news, because it is called after each request.
+    fn clear(&self) {
+        if self.is_set() {
+            self.set(false);
+        }
+    }
 }
 
 /// One connection.
@@ -50,9 +91,16 @@ pub(crate) struct Connection {
     /// The number of reasons why it is not idle; [`CLOSING`] if it is to be closed.
     busy: AtomicU32,
     has_asked: AtomicBool,
+    /// Whether a request is in progress, and how many have been.
+    is_asking: AtomicBool,
+    requests: AtomicU32,
     /// When it was last busy, by the clock of [`Connections`].
     since: AtomicU64,
     task: OnceLock<AbortHandle>,
+    /// Whether it is one of the reserve.
+    is_reserved: bool,
+    /// Of its kind, and of its address.
+    exhausted: [Arc<Exhausted>; 2],
 }
 
 const CLOSING: u32 = u32::MAX;
@@ -63,12 +111,14 @@ pub(crate) struct Place {
     address: IpAddr,
     id: u64,
     connection: Arc<Connection>,
-    /// Whether it is one of the reserve, for health checks and the administrator only.
-    pub(crate) is_reserved: bool,
 }
 
 /// Keeps a connection from being idle until it is dropped.
-pub(crate) struct Busy(Arc<Place>);
+pub(crate) struct Busy {
+    place: Arc<Place>,
+    /// Whether it is a request in progress, rather than a response that is being sent.
+    is_request: bool,
+}
 
 /// Lines about connections that were closed for lack of room.
 static FULL: LogLimit = LogLimit::new(5);
@@ -100,10 +150,9 @@ impl Connections {
         let from = from.to_canonical();
         let address = peer::network(from);
         let mut table = self.table.lock();
-        let own = table.by_address.get(&address).map_or(0, HashMap::len);
+        let own = table.by_address.get(&address).map_or(0, |of_address| of_address.connections.len());
         if own >= self.per_address && !self.trusted.contains(&from) {
-            let made_room = table.evict(Some(address), self.per_address);
-            closed(Closed::Idle, made_room);
+            let made_room = table.evict(Which::Address(address), self.per_address);
             log_full(Closed::Address, made_room);
             if made_room == 0 {
                 closed(Closed::Address, 1);
@@ -111,34 +160,31 @@ impl Connections {
             }
         }
         let mut is_reserved = false;
-        if table.count >= self.most {
-            let made_room = table.evict(None, self.most);
-            closed(Closed::Idle, made_room);
+        if table.ordinary.count >= self.most {
+            let made_room = table.evict(Which::Ordinary, self.most);
             log_full(Closed::Limit, made_room);
             is_reserved = made_room == 0;
-            if is_reserved && table.count >= self.most + self.reserve {
+            if is_reserved
+                && table.reserved.count >= self.reserve
+                && table.evict(Which::Reserved, self.reserve) == 0
+            {
                 closed(Closed::Limit, 1);
                 return None;
             }
         }
         let id = self.clock.fetch_add(1, Ordering::Relaxed);
-        let connection = Arc::new(Connection {
-            busy: AtomicU32::new(0),
-            has_asked: AtomicBool::new(false),
-            since: AtomicU64::new(id),
-            task: OnceLock::new(),
-        });
-        table.by_address.entry(address).or_default().insert(id, Arc::clone(&connection));
-        table.count += 1;
+        let connection = table.insert(address, id, is_reserved);
         drop(table);
-        Some(Place { connections: Arc::clone(self), address, id, connection, is_reserved })
+        Some(Place { connections: Arc::clone(self), address, id, connection })
     }
 
     /// Closes idle connections, because descriptors ran out. Returns how many.
     pub(crate) fn make_room(&self) -> usize {
-        let made_room = self.table.lock().evict(None, self.most);
-        closed(Closed::Idle, made_room);
-        made_room
+        let mut table = self.table.lock();
+        match table.evict(Which::Ordinary, self.most) {
+            0 => table.evict(Which::Reserved, self.reserve),
+            made_room => made_room,
+        }
     }
 }
 
@@ -159,28 +205,72 @@ fn log_full(limit: Closed, idle_closed: usize) {
     }
 }
 
+/// Which connections make room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those of one address, of either kind.
+    Address(IpAddr),
+    Ordinary,
+    Reserved,
+}
+
 impl Table {
-    /// Closes some of the connections that have been idle longest, of one address or of all: of those that never sent a request,
-    /// if there are any. `most` is the number of connections that there may be. Returns how many were closed.
+    fn insert(&mut self, address: IpAddr, id: u64, is_reserved: bool) -> Arc<Connection> {
+        let kind = if is_reserved { &mut self.reserved } else { &mut self.ordinary };
+        let of_address = self.by_address.entry(address).or_default();
+        let connection = Arc::new(Connection {
+            busy: AtomicU32::new(0),
+            has_asked: AtomicBool::new(false),
+            is_asking: AtomicBool::new(false),
+            requests: AtomicU32::new(0),
+            since: AtomicU64::new(id),
+            task: OnceLock::new(),
+            is_reserved,
+            exhausted: [Arc::clone(&kind.exhausted), Arc::clone(&of_address.exhausted)],
+        });
+        kind.count += 1;
+        of_address.connections.insert(id, Arc::clone(&connection));
+        connection
+    }
+
+    /// Closes some of the connections that have been idle longest: of those that never sent a request, if there are any. `most` is
+    /// the number of such connections that there may be. Counts and returns how many were closed.
     ///
-    /// Closes several at once, because it looks at all connections.
-    fn evict(&mut self, of: Option<IpAddr>, most: usize) -> usize {
-        let mut idle: Vec<(bool, u64, IpAddr, u64)> = Vec::new();
-        let mut look = |address: IpAddr, connections: &HashMap<u64, Arc<Connection>>| {
-            idle.extend(connections.iter().filter(|(_, connection)| connection.is_idle()).map(
-                |(id, connection)| {
-                    let has_asked = connection.has_asked.load(Ordering::Relaxed);
-                    (has_asked, connection.since.load(Ordering::Relaxed), address, *id)
-                },
-            ));
+    /// Closes several at once, because it looks at all connections. If all were busy the last time, and still are, it looks at none.
+    fn evict(&mut self, which: Which, most: usize) -> usize {
+        let exhausted = match which {
+            Which::Address(address) => self.by_address.get(&address).map(|of_address| &of_address.exhausted),
+            Which::Ordinary => Some(&self.ordinary.exhausted),
+            Which::Reserved => Some(&self.reserved.exhausted),
         };
-        match of {
-            Some(address) => {
-                if let Some(connections) = self.by_address.get(&address) {
-                    look(address, connections);
+        let Some(exhausted) = exhausted.filter(|exhausted| !exhausted.is_set()).cloned() else { return 0 };
+        // Before the search, so that a connection that becomes idle meanwhile is not forgotten.
+        exhausted.set(true);
+        fence(Ordering::SeqCst);
+        let mut idle: Vec<(bool, u64, IpAddr, u64)> = Vec::new();
+        let is_meant = |connection: &Connection| match which {
+            Which::Address(_) => true,
+            Which::Ordinary => !connection.is_reserved,
+            Which::Reserved => connection.is_reserved,
+        };
+        let mut look = |address: IpAddr, of_address: &OfAddress| {
+            let connections = of_address.connections.iter();
+            let found = connections.filter(|(_, connection)| is_meant(connection) && connection.is_idle());
+            idle.extend(found.map(|(id, connection)| {
+                let has_asked = connection.has_asked.load(Ordering::Relaxed);
+                (has_asked, connection.since.load(Ordering::Relaxed), address, *id)
+            }));
+        };
+        match which {
+            Which::Address(address) => {
+                if let Some(of_address) = self.by_address.get(&address) {
+                    look(address, of_address);
                 }
             }
-            None => self.by_address.iter().for_each(|(address, connections)| look(*address, connections)),
+            _ => self.by_address.iter().for_each(|(address, of_address)| look(*address, of_address)),
+        }
+        if !idle.is_empty() {
+            exhausted.set(false);
         }
         idle.sort_unstable();
         let first_kind = idle.first().map(|first| first.0);
@@ -189,22 +279,25 @@ impl Table {
             if left == 0 || Some(has_asked) != first_kind {
                 break;
             }
-            let connection = self.by_address.get(&address).and_then(|connections| connections.get(&id));
+            let of_address = self.by_address.get(&address);
+            let connection = of_address.and_then(|of_address| of_address.connections.get(&id));
             if connection.is_some_and(|connection| connection.close()) {
                 self.remove(address, id);
                 evicted += 1;
                 left -= 1;
             }
         }
+        closed(Closed::Idle, evicted);
         evicted
     }
 
     fn remove(&mut self, address: IpAddr, id: u64) {
-        let Some(connections) = self.by_address.get_mut(&address) else { return };
-        if connections.remove(&id).is_some() {
-            self.count -= 1;
+        let Some(of_address) = self.by_address.get_mut(&address) else { return };
+        if let Some(connection) = of_address.connections.remove(&id) {
+            let kind = if connection.is_reserved { &mut self.reserved } else { &mut self.ordinary };
+            kind.count -= 1;
         }
-        if connections.is_empty() {
+        if of_address.connections.is_empty() {
             self.by_address.remove(&address);
         }
     }
@@ -212,7 +305,12 @@ impl Table {
 
 impl Connection {
     fn is_idle(&self) -> bool {
-        self.busy.load(Ordering::Acquire) == 0 && self.task.get().is_some()
+        self.busy.load(Ordering::SeqCst) == 0 && self.task.get().is_some()
+    }
+
+    /// It has become idle, and may make room.
+    fn rest(&self) {
+        self.exhausted.iter().for_each(|exhausted| exhausted.clear());
     }
 
     /// Closes the connection if it is idle.
@@ -229,27 +327,53 @@ impl Place {
     /// Sets the task that serves the connection. It may be aborted whenever the connection is idle.
     pub(crate) fn served_by(&self, task: AbortHandle) {
         let _ = self.connection.task.set(task);
+        fence(Ordering::SeqCst);
+        self.connection.rest();
     }
 
-    /// Begins a request. Returns `None` if the connection is being closed.
+    /// Whether it is one of the reserve, for health checks and the administrator only.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.connection.is_reserved
+    }
+
+    /// Whether a request is in progress. To be called by the connection's own task, like [`begin`](Self::begin).
+    fn is_asking(&self) -> bool {
+        self.connection.is_asking.load(Ordering::Relaxed)
+    }
+
+    /// The number of requests that have begun.
+    fn requests(&self) -> u32 {
+        self.connection.requests.load(Ordering::Relaxed)
+    }
+
+    /// Begins a request, whose head is complete. Returns `None` if the connection is being closed.
     pub(crate) fn begin(self: Arc<Self>) -> Option<Busy> {
         self.connection.has_asked.store(true, Ordering::Relaxed);
-        self.occupy()
+        let mut busy = self.occupy()?;
+        busy.is_request = true;
+        busy.place.connection.is_asking.store(true, Ordering::Relaxed);
+        busy.place.connection.requests.fetch_add(1, Ordering::Relaxed);
+        Some(busy)
     }
 
     /// Keeps the connection from being closed as idle. Returns `None` if it is being closed.
     fn occupy(self: Arc<Self>) -> Option<Busy> {
         let more = |busy| (busy != CLOSING).then(|| busy + 1);
         self.connection.busy.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Busy(self))
+        Some(Busy { place: self, is_request: false })
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let Place { connections, connection, .. } = &*self.0;
+        let Place { connections, connection, .. } = &*self.place;
+        if self.is_request {
+            connection.is_asking.store(false, Ordering::Relaxed);
+        }
         connection.since.store(connections.clock.load(Ordering::Relaxed), Ordering::Relaxed);
-        connection.busy.fetch_sub(1, Ordering::AcqRel);
+        if connection.busy.fetch_sub(1, Ordering::SeqCst) == 1 {
+            connection.rest();
+        }
     }
 }
 
@@ -285,7 +409,7 @@ mod tests {
         drop(Arc::clone(&places[0]).begin());
         let _busy = Arc::clone(&places[1]).begin();
         let new = connect(&connections, address(2)).unwrap();
-        assert!(!new.is_reserved);
+        assert!(!new.is_reserved());
         assert_eq!(places.iter().position(is_closed), Some(2), "the oldest of those that never asked");
         assert!(Arc::clone(&places[2]).begin().is_none());
     }
@@ -302,10 +426,38 @@ mod tests {
                 (place, busy)
             })
             .collect();
-        assert!(reserved.iter().all(|(place, _)| place.is_reserved));
+        assert!(reserved.iter().all(|(place, _)| place.is_reserved()));
         assert!(connect(&connections, address(2)).is_none());
         drop(busy);
-        assert!(connect(&connections, address(2)).is_some_and(|place| !place.is_reserved));
+        assert!(connect(&connections, address(2)).is_some_and(|place| !place.is_reserved()));
+    }
+
+    #[tokio::test]
+    async fn ordinary_connections_never_take_the_reserve() {
+        let connections = Arc::new(Connections::of(20, 20, Vec::new()));
+        let places: Vec<Arc<Place>> = (0..16).map(|_| connect(&connections, address(1)).unwrap()).collect();
+        let _busy: Vec<Busy> = places.into_iter().map(|place| place.begin().unwrap()).collect();
+        let first = connect(&connections, address(2)).unwrap();
+        let mut more: Vec<Arc<Place>> = (0..3).map(|_| connect(&connections, address(2)).unwrap()).collect();
+        assert!(first.is_reserved() && more.iter().all(|place| place.is_reserved()));
+        assert!(!is_closed(&first), "the reserve has room");
+        // The fifth takes the place of one of them, and is still of the reserve.
+        more.push(connect(&connections, address(2)).unwrap());
+        assert!(is_closed(&first) && more.iter().all(|place| place.is_reserved() && !is_closed(place)));
+    }
+
+    #[tokio::test]
+    async fn connections_are_searched_again_only_once_one_has_become_idle() {
+        let connections = Arc::new(Connections::of(20, 20, Vec::new()));
+        let places: Vec<Arc<Place>> = (0..16).map(|_| connect(&connections, address(1)).unwrap()).collect();
+        let mut busy: Vec<Busy> = places.iter().map(|place| Arc::clone(place).begin().unwrap()).collect();
+        let is_exhausted = || connections.table.lock().ordinary.exhausted.is_set();
+        assert!(!is_exhausted());
+        let _reserved = connect(&connections, address(2)).unwrap();
+        assert!(is_exhausted());
+        busy.pop();
+        assert!(!is_exhausted());
+        assert!(connect(&connections, address(2)).is_some_and(|place| !place.is_reserved()));
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! A connection's stream, which fails if the client does not take what is written.
+//! A connection's stream, which fails if the client does not take what is written, or does not finish the head of a request.
 
 use std::future::Future as _;
 use std::io;
@@ -16,10 +16,13 @@ use portcullis_edge::metrics::requests::{Closed, closed};
 
 use super::{Busy, Place};
 
-/// A stream whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) if the client takes nothing for too long, or too little.
+/// A stream whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) if the client takes nothing for too long, or too little, and
+/// its reads if the head of a request arrives too slowly.
 ///
-/// A client may keep a write waiting for `patience` in all. Each KiB that it takes gives it another second, up to `patience`: so it
+/// A client may keep a write waiting for `patience` in all. Each 4 KiB that it takes give it another second, up to `patience`: so it
 /// can neither hold a response for good nor take it byte by byte.
+///
+/// A connection may be idle for long, but not with part of a head: that is in memory, and nobody knows yet whose it is.
 pub(crate) struct TimedStream {
     stream: TokioIo<TcpStream>,
     place: Arc<Place>,
@@ -27,6 +30,19 @@ pub(crate) struct TimedStream {
     /// How long writes may still wait.
     credit: Duration,
     blocked: Option<Blocked>,
+    /// The head that is arriving.
+    head: Head,
+    /// The number of requests when it began.
+    requests: u32,
+}
+
+/// The head of the next request.
+enum Head {
+    /// Nothing of it has arrived.
+    Awaited,
+    Begun,
+    /// It did not arrive at once.
+    Due(Pin<Box<Sleep>>),
 }
 
 /// A write that waits.
@@ -36,12 +52,51 @@ struct Blocked {
     _busy: Option<Busy>,
 }
 
-/// What a client that is slow must take, in bytes per second.
-const LEAST_RATE: u32 = 1024;
+/// What a client that is slow must take, in bytes per second. The slowest mobile lines give more.
+const LEAST_RATE: u32 = 4096;
+/// How long the head of a request may take from its first byte on.
+const HEAD_TIME: Duration = Duration::from_secs(10);
 
 impl TimedStream {
     pub(crate) fn new(stream: TcpStream, place: Arc<Place>, patience: Duration) -> Self {
-        TimedStream { stream: TokioIo::new(stream), place, patience, credit: patience, blocked: None }
+        let (stream, requests) = (TokioIo::new(stream), place.requests());
+        TimedStream {
+            stream,
+            place,
+            patience,
+            credit: patience,
+            blocked: None,
+            head: Head::Awaited,
+            requests,
+        }
+    }
+
+    /// Accounts for the outcome of a read.
+    fn read(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        let requests = self.place.requests();
+        if self.requests != requests {
+            (self.requests, self.head) = (requests, Head::Awaited);
+        }
+        if self.place.is_asking() {
+            // It is part of the request's body.
+            return outcome;
+        }
+        if outcome.is_ready() {
+            if let Head::Awaited = self.head {
+                self.head = Head::Begun;
+            }
+            return outcome;
+        }
+        if let Head::Begun = self.head {
+            self.head = Head::Due(Box::pin(tokio::time::sleep(HEAD_TIME)));
+        }
+        if let Head::Due(due) = &mut self.head
+            && due.as_mut().poll(context).is_ready()
+        {
+            closed(Closed::Late, 1);
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
     }
 
     /// Accounts for the outcome of a write.
@@ -87,7 +142,8 @@ impl Read for TimedStream {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.read(context, outcome)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Managing tenants and senders while the gateway runs.
 
+use std::sync::Barrier;
+use std::thread;
+
 use serde_json::{Value, json};
 
 use super::support::{Gateway, files};
@@ -118,6 +121,27 @@ fn tenants_of_the_file_can_not_be_changed_through_the_api() {
     ] {
         let answer = gateway.admin(method, path, body);
         assert!(answer.error(409, "conflict").contains("configuration file"), "{method} {path}");
+    }
+}
+
+#[test]
+fn of_two_tenants_that_are_added_at_the_same_time_one_gets_the_token() {
+    let gateway = Gateway::start();
+    for round in 0..20 {
+        let start = Barrier::new(2);
+        let mut statuses = thread::scope(|scope| {
+            let put = |side| {
+                let (start, gateway) = (&start, &gateway);
+                scope.spawn(move || {
+                    let settings = json!({ "tokens": [format!("token-of-round-{round}")] });
+                    start.wait();
+                    gateway.admin("PUT", &format!("/{side}-{round}"), Some(settings)).status
+                })
+            };
+            ["left", "right"].map(put).map(|put| put.join().unwrap())
+        });
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 409]);
     }
 }
 

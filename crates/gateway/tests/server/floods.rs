@@ -1,13 +1,15 @@
 //! Requests of clients that nobody knows: they take no memory that others need, and leave little in the log.
 
 use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::thread;
 
+use portcullis_plugin_bundle::EXACT;
 use serde_json::json;
 
 use super::dialects::{KALEYRA, META, SINCH, WHATS91};
 use super::raw::{answer_to_head, connect, flood, head, read_head, status};
-use super::support::{ADMIN, Gateway, SERVER, Surroundings, TENANTS};
+use super::support::{ACME, GLOBEX, Gateway, SERVER, Surroundings, TENANTS};
 use super::traffic::{PHONE_ID, payload, signed, text, webhook};
 
 const MEGABYTE: u64 = 1_000_000;
@@ -88,31 +90,35 @@ fn bodies_without_a_valid_signature_take_no_more_memory_than_there_is_for_them()
     assert_eq!(webhook(&gateway, &body, &signed(body.as_bytes())).status, 404, "it is nobody's");
 }
 
+/// Sends so many bytes of a body that is declared as longer. The gateway may have refused it before the end.
+fn begun(gateway: &Gateway, path: &str, headers: &[String], declared: usize, sent: usize) -> TcpStream {
+    let mut headers = headers.to_vec();
+    headers.push(format!("content-length: {declared}"));
+    let mut stream = connect(gateway);
+    stream.write_all(head("POST", path, &headers).as_bytes()).unwrap();
+    let _ = stream.write_all(&vec![b' '; sent]);
+    stream
+}
+
 #[test]
 fn a_body_that_finds_no_memory_is_answered_with_retry_after_and_does_not_stop_short_ones() {
     // An address gets a quarter: 4 MiB.
     let gateway = webhooks("[limits]\nunverified_body_bytes = 16777216");
-    let large = |length: usize| {
-        head("POST", "/webhooks/meta", &[wrong_signature(), format!("content-length: {length}")])
-    };
-    let mut pending = connect(&gateway);
-    // `Expect` shows when the gateway begins to read.
-    let headers =
-        [wrong_signature(), "content-length: 4000000".to_owned(), "expect: 100-continue".to_owned()];
-    pending.write_all(head("POST", "/webhooks/meta", &headers).as_bytes()).unwrap();
-    assert_eq!(status(&read_head(&mut pending)), 100);
-    let refused = answer_to_head(&gateway, &large(3_000_000));
-    assert_eq!(status(&refused), 503, "{refused}");
-    assert!(refused.to_ascii_lowercase().contains("retry-after: 1"), "{refused}");
-    // Short webhooks pass meanwhile, and long ones of the others.
+    let webhook_of =
+        |length: usize, sent: usize| begun(&gateway, "/webhooks/meta", &[wrong_signature()], length, sent);
     let body = payload("1", &[text("16505551234", "1", "x")]).to_string();
-    assert_eq!(webhook(&gateway, &body, &signed(body.as_bytes())).status, 404, "it is nobody's");
-    drop(pending);
-    gateway.until("the memory is free again", |gateway| {
-        let mut stream = connect(gateway);
-        let head = large(3_000_000).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
-        status(&read_head(&mut stream)) == 100
+    gateway.until("a body finds no memory", |gateway| {
+        let pending = webhook_of(4_000_000, 3_999_999);
+        let refused = read_head(&mut webhook_of(3_000_000, 3_000_000));
+        // Short webhooks pass meanwhile.
+        assert_eq!(webhook(gateway, &body, &signed(body.as_bytes())).status, 404, "it is nobody's");
+        drop(pending);
+        let is_refused = status(&refused) == 503;
+        assert!(!is_refused || refused.to_ascii_lowercase().contains("retry-after: 1"), "{refused}");
+        is_refused
+    });
+    gateway.until("the memory is free again", |_| {
+        status(&read_head(&mut webhook_of(3_000_000, 3_000_000))) == 401
     });
 }
 
@@ -231,27 +237,96 @@ fn documents_that_anybody_may_read_leave_nothing_in_the_log() {
     assert!(!log.contains("openapi.json") && !log.contains("/healthz"), "{log}");
 }
 
+/// A gateway with little memory for bodies: a tenant gets 2 MiB, the tokens of a sender 1 MiB, and the administrator has 2 MiB apart.
+/// The senders of acme have tokens.
+fn little_memory() -> Gateway {
+    let limits = "max_body_bytes = 1048576\n\n[limits]\nbody_bytes = 4194304\n\n[storage]";
+    let senders = [("id = \"support\"\n", SUPPORT), ("id = \"sales\"\n", SALES)];
+    let config = senders.iter().fold(format!("{SERVER}{TENANTS}"), |config, (sender, token)| {
+        config.replacen(sender, &format!("{sender}tokens = [\"{token}\"]\n"), 1)
+    });
+    Gateway::with(&config.replace("[storage]", limits))
+}
+
+const SUPPORT: &str = "acme-support-secret";
+const SALES: &str = "acme-sales-secret";
+/// Just under `max_body_bytes`.
+const LARGE: usize = 1_000_000;
+
+/// Begins a check of a sender with a large body, of which so many bytes are sent.
+fn large_check(gateway: &Gateway, sender: &str, token: &str, sent: usize) -> TcpStream {
+    let lines = [format!("authorization: Bearer {token}"), "content-type: application/json".to_owned()];
+    begun(gateway, &format!("/portcullis/v1/senders/{sender}/check"), &lines, LARGE, sent)
+}
+
+/// A check whose body has 100 KiB.
+fn medium_check(gateway: &Gateway, sender: &str, token: &str) -> u16 {
+    let check = json!({ "number": "+46732001122", "direction": "inbound" }).to_string();
+    let body = format!("{check}{}", " ".repeat(100 << 10));
+    gateway.call("POST", &format!("/portcullis/v1/senders/{sender}/check"), token, Some(body)).status
+}
+
+/// Begins checks with large bodies that never end, and waits until they have taken all memory of this token's owner.
+fn fill(gateway: &Gateway, token: &str, count: usize) -> Vec<TcpStream> {
+    let pending = (0..count).map(|_| large_check(gateway, "support", token, LARGE - 1)).collect();
+    gateway.until("all memory is taken", |gateway| medium_check(gateway, "support", token) == 503);
+    pending
+}
+
 #[test]
-fn large_bodies_of_one_tenant_leave_memory_for_the_others() {
-    let limits = "max_body_bytes = 1048576\n\n[limits]\nbody_bytes = 2097152\n\n[storage]";
-    let gateway = Gateway::with(&format!("{SERVER}{TENANTS}").replace("[storage]", limits));
-    let entries = |token: &str, length: usize| {
-        let lines = [
-            format!("authorization: Bearer {token}"),
-            "content-type: application/json".to_owned(),
-            format!("content-length: {length}"),
-            "expect: 100-continue".to_owned(),
-        ];
-        let mut stream = connect(&gateway);
-        stream.write_all(head("POST", "/portcullis/v1/senders/support/entries", &lines).as_bytes()).unwrap();
-        let answer = read_head(&mut stream);
-        (stream, status(&answer))
-    };
-    let (_pending, first) = entries("acme-secret", 1_000_000);
-    let (_, second) = entries("acme-secret", 1_000_000);
-    assert_eq!((first, second), (100, 503), "a tenant gets half");
-    assert_eq!(entries("globex-secret", 1_000_000).1, 100);
+fn a_body_takes_no_memory_before_it_arrives() {
+    let gateway = little_memory();
+    let _pending: Vec<TcpStream> = (0..8).map(|_| large_check(&gateway, "support", SUPPORT, 1)).collect();
+    for (sender, token) in [("support", SUPPORT), ("sales", SALES), ("sales", ACME)] {
+        assert_eq!(medium_check(&gateway, sender, token), 200, "{token}");
+    }
+}
+
+#[test]
+fn large_bodies_of_one_sender_leave_memory_for_the_tenant_s_others() {
+    let gateway = little_memory();
+    let _pending = fill(&gateway, SUPPORT, 1);
+    for (sender, token) in [("sales", SALES), ("sales", ACME)] {
+        assert_eq!(medium_check(&gateway, sender, token), 200, "{token}");
+    }
+}
+
+#[test]
+fn large_bodies_of_one_tenant_leave_memory_for_the_others_and_those_of_all_for_the_administrator() {
+    let gateway = little_memory();
+    let _acme = fill(&gateway, ACME, 2);
+    assert_eq!(medium_check(&gateway, "support", GLOBEX), 200);
+    let _globex = fill(&gateway, GLOBEX, 2);
     // Short bodies are not counted.
     gateway.post("/senders/support/entries", json!({ "number": "+46732001122" })).ok();
-    gateway.api("GET", "/admin/tenants", ADMIN, None).ok();
+    // An unknown section of 300,002 bytes makes it larger than what is left.
+    let section = [&[0, 0xe2, 0xa7, 0x12, 1, b'p'][..], &[0; 300_000]].concat();
+    gateway.put_plugin("exact", &[EXACT.component, &section].concat()).ok();
+}
+
+#[test]
+fn the_head_of_a_request_is_short_and_arrives_in_time() {
+    let gateway = Gateway::start();
+    let mut idle = connect(&gateway);
+    let of = |bytes: usize| head("GET", "/healthz", &[format!("x: {}", "x".repeat(bytes))]);
+    assert_eq!(status(&answer_to_head(&gateway, &of(15_000))), 200);
+    assert_eq!(status(&answer_to_head(&gateway, &of(17_000))), 431);
+    // The idle one has sent a request, too.
+    idle.write_all(of(1).as_bytes()).unwrap();
+    assert_eq!(status(&read_head(&mut idle)), 200);
+    idle.read_exact(&mut [0; r#"{"status":"ok"}"#.len()]).unwrap();
+    let mut unfinished: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = connect(&gateway);
+            stream.write_all(&of(10_000).as_bytes()[..10_000]).unwrap();
+            stream
+        })
+        .collect();
+    for stream in &mut unfinished {
+        assert_eq!(read_head(stream), "", "it is closed without an answer");
+    }
+    let late = gateway.metric("portcullis_closed_connections_total", "reason=\"late\"");
+    assert_eq!(late, 20);
+    idle.write_all(of(1).as_bytes()).unwrap();
+    assert_eq!(status(&read_head(&mut idle)), 200, "it may be idle for longer");
 }

@@ -85,6 +85,82 @@ fn a_copy_made_while_it_ran_is_refused_until_it_is_said_to_be_a_backup() {
 }
 
 #[test]
+fn a_backup_without_its_witness_is_refused_until_it_is_said_to_be_one() {
+    let mut gateway = stopped();
+    let file = gateway.folder().join("portcullis.db");
+    // As the page on operating says: the gateway is stopped before the file is copied.
+    let backup = fs::read(&file).unwrap();
+    gateway.run_again_with(&[]);
+    gateway.block(FREE);
+    gateway.stop();
+    // A new disk, with the ledger and the key.
+    fs::write(&file, backup).unwrap();
+    fs::remove_file(gateway.folder().join("portcullis.db.witness")).unwrap();
+    let _ = fs::remove_dir_all(gateway.folder().join("portcullis.db.states"));
+    let said = refused_start(gateway.folder(), &config());
+    assert!(said.contains("portcullis.db.witness") && said.contains("--restored"), "{said}");
+    let checked = verify(gateway.folder(), &[]);
+    assert!(String::from_utf8_lossy(&checked.stdout).contains("has no witness"), "{checked:?}");
+    gateway.run_again_with(&["--restored"]);
+    assert!(gateway.logged("accepted as restored") && gateway.logged("it has no witness"));
+    assert_eq!((gateway.verdict(BLOCKED), gateway.verdict(FREE)), ("block".into(), "allow".into()));
+    gateway.stop();
+    gateway.run_again_with(&[]);
+}
+
+#[test]
+fn a_witness_that_is_removed_while_the_gateway_runs_is_said_and_created_again() {
+    let mut gateway = Gateway::start();
+    gateway.block(BLOCKED);
+    let witness = gateway.folder().join("portcullis.db.witness");
+    fs::remove_file(&witness).unwrap();
+    gateway.until("it is degraded", |gateway| ready(gateway).1["degraded"]["ledger"] == "unwitnessed");
+    gateway.until("it is there again", |_| witness.exists());
+    gateway.until("the log says so", |gateway| gateway.logged("was removed, replaced or overwritten"));
+    gateway.block(FREE);
+    gateway.until("it is well again", |gateway| ready(gateway).1["status"] == "ready");
+    gateway.stop();
+    gateway.run_again_with(&[]);
+    assert_eq!(gateway.verdict(FREE), "block");
+}
+
+#[test]
+fn a_key_that_is_removed_or_altered_while_the_gateway_runs_is_said_until_it_is_put_back() {
+    let mut gateway = Gateway::start();
+    let key = gateway.folder().join("portcullis.key");
+    let digits = fs::read_to_string(&key).unwrap();
+    let is_lost = |gateway: &Gateway| {
+        let (code, body) = ready(gateway);
+        code == 200 && body["status"] == "degraded" && body["degraded"]["master_key"] == "lost"
+    };
+    let is_ready = |gateway: &Gateway| ready(gateway) == (200, json!({ "status": "ready" }));
+    fs::remove_file(&key).unwrap();
+    gateway.until("it is degraded", is_lost);
+    let metrics = gateway.call("GET", "/metrics", ADMIN, None).text;
+    assert!(metrics.contains("portcullis_master_key_ok 0"), "{metrics}");
+    gateway.until("the log says how", |gateway| gateway.logged("THE MASTER KEY IS LOST"));
+    let log = gateway.log();
+    let command = log.lines().find_map(|line| line.split_once("rescue=\"")?.1.split('"').next()).unwrap();
+    assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{command}");
+    assert_eq!(fs::read_to_string(&key).unwrap(), digits);
+    gateway.until("it is well again", is_ready);
+    let metrics = gateway.call("GET", "/metrics", ADMIN, None).text;
+    assert!(metrics.contains("portcullis_master_key_ok 1"), "{metrics}");
+
+    for altered in [String::new(), "5f".repeat(32)] {
+        fs::write(&key, altered).unwrap();
+        gateway.until("it is degraded", is_lost);
+        // Blocks are taken all the same.
+        gateway.block(BLOCKED);
+        fs::write(&key, &digits).unwrap();
+        gateway.until("it is well again", is_ready);
+    }
+    assert!(!gateway.log().contains(digits.trim()));
+    gateway.restart();
+    assert_eq!(gateway.verdict(BLOCKED), "block");
+}
+
+#[test]
 fn a_start_that_can_not_write_the_witness_changes_nothing() {
     let mut gateway = stopped();
     // Nothing can be written there, whoever tries.
@@ -251,7 +327,9 @@ fn a_damaged_list_falls_back_to_its_policy_and_says_so() {
     gateway.run_again_with(&[]);
     let (code, body) = ready(&gateway);
     assert_eq!((code, &body["status"]), (200, &json!("degraded")));
-    assert_eq!(body["degraded"], json!({ "lists": 5, "lists_out": 1, "user_ids_out": 0, "ledger": "ok" }));
+    let expected =
+        json!({ "lists": 5, "lists_out": 1, "user_ids_out": 0, "ledger": "ok", "master_key": "ok" });
+    assert_eq!(body["degraded"], expected);
     // The policy of acme is to block everything.
     for number in [BLOCKED, FREE] {
         let answer =

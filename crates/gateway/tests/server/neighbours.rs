@@ -83,6 +83,26 @@ fn slow_writes_hold_up_no_other_tenant() {
 }
 
 #[test]
+fn a_tenant_that_is_slow_to_fill_holds_up_no_change_of_another() {
+    let gateway = Gateway::with_plugin(&format!("{SERVER}{TENANTS}"), Some(("evil.wasm", EVIL.component)));
+    // It takes a second or more to verify each of its lists.
+    let senders: Vec<_> = (0..8).map(|n| json!({ "id": format!("sender-{n}") })).collect();
+    let slow = json!({ "plugin": "evil", "plugin_options": { "mode": "slow-check" }, "senders": senders });
+    thread::scope(|scope| {
+        let put = scope.spawn(|| gateway.admin("PUT", "/slow", Some(slow)));
+        let quick = json!({ "senders": [{ "id": "support" }] });
+        let change = |_: &i32| {
+            let answer = gateway.admin("PUT", "/quick", Some(quick.clone()));
+            assert!(matches!(answer.status, 200 | 201), "{}", answer.json);
+            !put.is_finished()
+        };
+        let changes = (0..10).take_while(change).count();
+        assert!(changes == 10 && !put.is_finished(), "{changes} changes before it was filled");
+        assert_eq!(put.join().unwrap().status, 201);
+    });
+}
+
+#[test]
 fn a_tenant_whose_plugin_does_not_start_is_out_of_service_and_the_others_are_served() {
     for (mode, why) in [("spin-in-configure", "interrupted"), ("no-such-mode", "not the name of a mode")] {
         let config = format!("{SERVER}{TENANTS}{}", tenant(mode));

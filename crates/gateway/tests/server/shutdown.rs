@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use portcullis_plugin_bundle::EVIL;
 
-use super::support::{Gateway, SERVER};
+use super::support::{Gateway, SERVER, TENANTS};
 
 #[test]
 fn a_request_in_progress_is_finished_and_new_ones_are_refused() {
@@ -41,6 +41,22 @@ fn idle_connections_do_not_delay_shutdown() {
     assert_eq!(gateway.verdict("+46732001122"), "allow");
     gateway.terminate();
     assert!(gateway.wait().success());
+}
+
+#[test]
+fn a_gateway_can_be_stopped_while_it_applies_the_configuration() {
+    let gateway = Gateway::with_plugin(&format!("{SERVER}{TENANTS}"), Some(("evil.wasm", EVIL.component)));
+    // It takes two seconds until the plugin is refused, for each of them.
+    let stuck = (0..20).map(|n| {
+        format!("[[tenants]]\nid = 'stuck-{n}'\nplugin = 'evil'\nplugin_options = {{ mode = 'spin-in-configure' }}\n")
+    });
+    let config = format!("{SERVER}{TENANTS}{}", stuck.collect::<String>());
+    std::fs::write(gateway.folder().join("portcullis.toml"), config).unwrap();
+    gateway.hang_up();
+    gateway.until("begun", |gateway| gateway.logged("SIGHUP: reloading"));
+    let (log, _folder) = gateway.log_after_the_end();
+    assert!(!log.contains("applied the configuration file"), "it waited for the last one:\n{log}");
+    assert!(log.contains("stopped"), "{log}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use serde_json::json;
 
 use super::raw::{connect, head, read_head, status};
-use super::support::ACME;
+use super::support::{ACME, GLOBEX, Gateway, SERVER, TENANTS};
 use super::traffic::stand::{Received, Reply, Stand};
 use super::traffic::{PHONE_ID, Scene};
 
@@ -75,6 +75,63 @@ fn a_reader_that_does_not_read_is_disconnected() {
     scene.gateway.until("it is disconnected", |gateway| {
         gateway.metric("portcullis_closed_connections_total", "reason=\"stalled\"") == 1
     });
+}
+
+/// Asks for a page of entries, and reads the head of the answer only.
+fn ask_for_page(gateway: &Gateway, token: &str) -> (TcpStream, String) {
+    let mut stream = connect(gateway);
+    let path = "/portcullis/v1/senders/support/entries?limit=10000";
+    let request = head("GET", path, &[format!("authorization: Bearer {token}")]);
+    stream.write_all(request.as_bytes()).unwrap();
+    let head = read_head(&mut stream);
+    (stream, head)
+}
+
+#[test]
+fn answers_that_nobody_reads_take_no_more_memory_than_there_is_for_them() {
+    // A tenant gets a quarter: 16 MiB. The tokens of a sender get 8.
+    let limits = "[limits]\nanswer_bytes = 67108864\nresponse_timeout_seconds = 600\n\n[storage]";
+    let config = format!("{SERVER}{TENANTS}").replace("[storage]", limits);
+    let sender = "id = \"support\"\n";
+    let gateway = Gateway::with(&config.replacen(sender, &format!("{sender}tokens = [\"{SENDER}\"]\n"), 1));
+    let numbers: Vec<String> = (0..6_000).map(|n| format!("+4673200{n:04}")).collect();
+    let reason = "x".repeat(420);
+    for token in [ACME, GLOBEX] {
+        let body = json!({ "numbers": numbers, "reason": reason, "brief": true });
+        gateway.api("POST", "/senders/support/entries", token, Some(body)).ok();
+    }
+    let page = gateway.get("/senders/support/entries?limit=10000");
+    assert!((7_450_000..8 << 20).contains(&page.text.len()), "{}", page.text.len());
+
+    let before = gateway.memory("VmHWM");
+    let ask = |token: &str| {
+        let (stream, head) = ask_for_page(&gateway, token);
+        (stream, status(&head), head.to_ascii_lowercase().contains("retry-after: 1"))
+    };
+    let mut asked = Vec::new();
+    for (token, statuses) in [(SENDER, [200, 503, 503, 503]), (ACME, [200, 503, 503, 503])] {
+        for expected in statuses {
+            let (stream, given, has_time) = ask(token);
+            assert_eq!((given, has_time), (expected, expected == 503), "{token}");
+            asked.push(stream);
+        }
+    }
+    // Short answers, and long ones of the others.
+    gateway.get("/senders/support/entries?limit=1").ok();
+    let other = gateway.api("GET", "/senders/support/entries?limit=10000", GLOBEX, None);
+    assert_eq!(other.ok()["entries"].as_array().map(Vec::len), Some(6_000));
+    // A write whose answer may be long is refused before anything is written.
+    let many: Vec<String> = (0..10_000).map(|n| format!("+4673200{n:04}")).collect();
+    let long = json!({ "numbers": many, "on_invalid": "skip" });
+    gateway.post("/senders/sales/entries", long).error(503, "unavailable");
+    let short = json!({ "numbers": many, "brief": true });
+    assert_eq!(gateway.post("/senders/sales/entries", short).ok()["changed"], 10_000);
+    let more = gateway.memory("VmHWM") - before;
+    assert!(more < 150_000_000, "{more} bytes");
+    drop(asked);
+    for token in [SENDER, ACME] {
+        gateway.until("the memory is free again", |_| ask(token).1 == 200);
+    }
 }
 
 #[test]

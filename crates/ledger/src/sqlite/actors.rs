@@ -1,8 +1,8 @@
 //! The `actors` table.
 
+use portcullis_ledger_model::Actor;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use crate::actor::Actor;
 use crate::error::LedgerError;
 use crate::store::ListRow;
 

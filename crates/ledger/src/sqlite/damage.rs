@@ -28,6 +28,8 @@ enum Damaged {
     List(i64),
     /// The identities of a tenant, by its row.
     People(i64),
+    /// What keeps a list's holds from ending, by its row.
+    Holds(i64),
 }
 
 impl Damage {
@@ -41,6 +43,25 @@ impl Damage {
 
     pub(super) fn note_people(&self, tenant: TenantRow) {
         self.add(Damaged::People(tenant.0));
+    }
+
+    /// Remembers that holds of this list can't end.
+    pub(super) fn note_holds(&self, list: i64) {
+        self.add(Damaged::List(list));
+        self.add(Damaged::Holds(list));
+    }
+
+    /// The lists whose holds can't end, by their rows.
+    pub(super) fn with_endless_holds(&self) -> BTreeSet<i64> {
+        if !self.any.load(Ordering::Acquire) {
+            return BTreeSet::new();
+        }
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let lists = found.iter().filter_map(|damaged| match damaged {
+            Damaged::Holds(list) => Some(*list),
+            Damaged::List(_) | Damaged::People(_) => None,
+        });
+        lists.collect()
     }
 
     fn add(&self, damaged: Damaged) {

@@ -4,21 +4,18 @@ use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
 use portcullis_keys::{Seal, TenantKeys};
+use portcullis_ledger_model::{
+    Actor, Entry, Filter, Hold, HoldKind, Holds, Page, Paging, Seq, Source, StatusFilter, Write, Written,
+    text::{self, RowContext, Texts},
+};
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::{CachedStatement, Connection, Row};
 
 use super::Sqlite;
 use super::lists::unsigned;
 use super::sums::{HOLD, Sums, columns, length};
-use crate::actor::Actor;
-use crate::changes::Seq;
-use crate::entry::{Entry, Filter, Page, Paging, StatusFilter};
 use crate::error::LedgerError;
-use crate::hold::{Hold, HoldKind, Holds};
-use crate::source::Source;
 use crate::store::{self, ListRow};
-use crate::text::{self, RowContext, Texts};
-use crate::write::{Write, Written};
 
 const WHAT: &str = "row of an entry";
 

@@ -163,6 +163,10 @@ impl<'a> Files<'a> {
         if found.is_open && !is_exact && length(&self.log).map_err(failed)? == 0 {
             return Ok(Some(LedgerError::WithoutLog { path: path() }));
         }
+        // The witness is created before the first commit: before the mark that a new or migrated ledger is open.
+        if said.is_none() && found.commit > 0 {
+            return Ok(Some(LedgerError::WitnessLost { path: path(), witness: self.witness.clone() }));
+        }
         Ok(None)
     }
 }
@@ -194,6 +198,7 @@ fn restored(doubt: &LedgerError) -> Accepted {
         LedgerError::Stale { missing, .. } => ("its witness knows of more commits", Some(*missing)),
         LedgerError::WithoutLog { .. } => ("it was copied while it was open, without its log", None),
         LedgerError::Another { .. } => ("its witness is of another ledger", None),
+        LedgerError::WitnessLost { .. } => ("it has no witness", None),
         _ => ("its witness is damaged", None),
     };
     Accepted::Restored { because, missing }

@@ -1,9 +1,13 @@
 //! Expiry of holds.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
+
 use jiff::Timestamp;
-use portcullis_keys::Scope;
+use portcullis_keys::{Scope, TenantId};
+use portcullis_ledger_model::{Actor, Coverage, HoldKind, Outcome, Record, Seq};
 use portcullis_msisdn::{Directions, Subject};
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use super::Sqlite;
 use super::actors::Actors;
@@ -11,85 +15,182 @@ use super::entries::{directions, kind, subject, time};
 use super::lists::{Position, position, set_position, unsigned};
 use super::sums::{Changed, Sums};
 use super::trail::Trail;
-use crate::actor::Actor;
-use crate::changes::Seq;
 use crate::error::LedgerError;
-use crate::hold::{Coverage, HoldKind};
-use crate::record::Record;
 use crate::store::{self, ExpiredIn, ListRow, MAX_EXPIRED_AT_ONCE, TenantRow};
-use crate::write::Outcome;
+use crate::verified::Finding;
 
 const WHAT: &str = "list of lists";
 
+/// The most lists that an error names.
+const NAMED: usize = 10;
+
 impl store::Expiry for Sqlite {
     fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError> {
-        let sums = self.sums;
-        self.write(MAX_EXPIRED_AT_ONCE, move |connection| {
-            let due = due(connection, now)?;
-            due.chunk_by(|one, other| one.list == other.list)
-                .map(|holds| end(connection, holds, now, sums))
-                .collect()
-        })
+        let (sums, left_out) = (self.sums, self.damage.with_endless_holds());
+        let expired = self.write(MAX_EXPIRED_AT_ONCE, move |connection| {
+            let mut failures = Failures::new();
+            let until = now.as_millisecond();
+            let mut due = first(connection, until, MAX_EXPIRED_AT_ONCE, &left_out, &mut failures)?;
+            // The order of the table.
+            due.sort_unstable();
+            let mut expired = Vec::new();
+            for holds in due.chunk_by(|one, other| one.list == other.list) {
+                match end(connection, holds, now, sums) {
+                    Ok(ended) => expired.push(ended),
+                    // The others are tried, to find all lists that fail. Nothing of it is kept.
+                    Err(error) if is_of_list(connection, &error) => {
+                        failures.insert(holds[0].list, error);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            check(connection, &failures)?;
+            Ok(expired)
+        });
+        self.note(expired)
     }
 
     fn next_expiry(&self) -> Result<Option<Timestamp>, LedgerError> {
-        const FIRST: [&str; 2] = [
-            "SELECT min(expires) FROM entries WHERE expires IS NOT NULL AND coalesce(own, directions) <> 0",
-            "SELECT min(expires) FROM holds WHERE expires IS NOT NULL AND directions <> 0",
-        ];
-        self.read(|connection| {
-            let mut next: Option<i64> = None;
-            for sql in FIRST {
-                let first: Option<i64> = connection.prepare_cached(sql)?.query_row((), |row| row.get(0))?;
-                next = [next, first].into_iter().flatten().min();
-            }
-            next.map(time).transpose()
-        })
+        let left_out = self.damage.with_endless_holds();
+        let next = self.read(|connection| {
+            let mut failures = Failures::new();
+            let next = first(connection, i64::MAX, 1, &left_out, &mut failures)?;
+            check(connection, &failures)?;
+            next.first().map(|next| time(next.expires)).transpose()
+        });
+        self.note(next)
     }
 }
 
-/// An expired hold.
+impl Sqlite {
+    /// Remembers which lists failed: one of them must not keep the holds of all others from ending.
+    fn note<T>(&self, done: Result<T, LedgerError>) -> Result<T, LedgerError> {
+        if let Err(LedgerError::Damaged { source: Some(cause), .. }) = &done
+            && let Some(Endless { lists, .. }) = cause.downcast_ref()
+        {
+            lists.iter().for_each(|list| self.damage.note_holds(*list));
+        }
+        done
+    }
+}
+
+/// Why holds can't end, by the row of their list.
+type Failures = BTreeMap<i64, LedgerError>;
+
+/// Lists whose holds can't end.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "holds don't end any more, because of what is stored of {said}: restore a backup; `portcullis verify` tells more"
+)]
+struct Endless {
+    lists: Vec<i64>,
+    said: String,
+}
+
+/// An error if anything failed.
+fn check(connection: &Connection, failures: &Failures) -> Result<(), LedgerError> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let mut said: Vec<String> = failures
+        .iter()
+        .take(NAMED)
+        .map(|(list, error)| {
+            let why = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+            match owner(connection, *list) {
+                Ok((_, tenant, scope)) => Finding::of_list(&tenant, &scope, why).to_string(),
+                Err(_) => format!("list {list}: {why}"),
+            }
+        })
+        .collect();
+    if failures.len() > NAMED {
+        said.push(format!("{} more lists", failures.len() - NAMED));
+    }
+    let cause = Endless { lists: failures.keys().copied().collect(), said: said.join("; ") };
+    Err(LedgerError::Damaged { what: "list", source: Some(cause.into()) })
+}
+
+/// Whether the error is that of one list, and others can go on in the same transaction.
+fn is_of_list(connection: &Connection, error: &LedgerError) -> bool {
+    let is_of_rows = matches!(error, LedgerError::Damaged { .. } | LedgerError::Storage(_));
+    // After an error of the disk or of memory, SQLite has rolled back.
+    is_of_rows && !connection.is_autocommit()
+}
+
+/// A hold that expires.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
     list: i64,
     subject: i64,
     kind: i64,
+    expires: i64,
 }
 
-/// The holds that are longest overdue, in the order of the table.
-fn due(connection: &Connection, now: Timestamp) -> Result<Vec<Due>, LedgerError> {
-    const SQL: &str = "
-        SELECT list, subject, kind, expires FROM (
-            SELECT list, subject, kind, expires FROM entries
-            WHERE expires IS NOT NULL AND coalesce(own, directions) <> 0 AND expires <= ?1
-            ORDER BY expires LIMIT ?2)
-        UNION ALL
-        SELECT list, subject, kind, expires FROM (
-            SELECT list, subject, kind, expires FROM holds
-            WHERE expires IS NOT NULL AND directions <> 0 AND expires <= ?1
-            ORDER BY expires LIMIT ?2)
-        ORDER BY expires LIMIT ?2";
-    let limit = i64::try_from(MAX_EXPIRED_AT_ONCE).unwrap_or(i64::MAX);
-    let mut due = connection
-        .prepare_cached(SQL)?
-        .query_map((now.as_millisecond(), limit), |row| {
-            Ok(Due { list: row.get(0)?, subject: row.get(1)?, kind: row.get(2)? })
-        })?
-        .collect::<rusqlite::Result<Vec<Due>>>()?;
-    due.sort_unstable();
+/// The holds that expire first, at `until` or before. Leaves out lists, and those whose rows can't be read, which it adds to the
+/// failures.
+fn first(
+    connection: &Connection,
+    until: i64,
+    limit: usize,
+    left_out: &BTreeSet<i64>,
+    failures: &mut Failures,
+) -> Result<Vec<Due>, LedgerError> {
+    const BY_EXPIRY: [&str; 2] = [
+        "SELECT list, subject, kind, expires FROM entries
+         WHERE expires IS NOT NULL AND coalesce(own, directions) <> 0 AND expires <= ?1 ORDER BY expires",
+        "SELECT list, subject, kind, expires FROM holds
+         WHERE expires IS NOT NULL AND directions <> 0 AND expires <= ?1 ORDER BY expires",
+    ];
+    let mut found = Vec::new();
+    for sql in BY_EXPIRY {
+        let mut holds = connection.prepare_cached(sql)?;
+        let mut rows = holds.query([until])?;
+        let most = found.len() + limit;
+        while found.len() < most
+            && let Some(row) = rows.next()?
+        {
+            let list: i64 = row.get(0)?;
+            if left_out.contains(&list) || failures.contains_key(&list) {
+                continue;
+            }
+            match due(list, row) {
+                Ok(due) => found.push(due),
+                Err(error) => {
+                    failures.insert(list, error);
+                }
+            }
+        }
+    }
+    found.retain(|due| !failures.contains_key(&due.list));
+    found.sort_unstable_by_key(|due| due.expires);
+    found.truncate(limit);
+    Ok(found)
+}
+
+fn due(list: i64, row: &Row<'_>) -> Result<Due, LedgerError> {
+    let due = Due { list, subject: row.get(1)?, kind: row.get(2)?, expires: row.get(3)? };
+    // It would be taken for one that is long overdue.
+    time(due.expires)?;
     Ok(due)
+}
+
+/// The row and name of a list's tenant, and the list's scope, as they are stored.
+fn owner(connection: &Connection, list: i64) -> Result<(i64, TenantId, Scope), LedgerError> {
+    let (row, tenant, scope): (i64, String, String) = connection
+        .prepare_cached(
+            "SELECT tenants.id, tenants.name, scope
+             FROM lists JOIN tenants ON tenants.id = lists.tenant WHERE lists.id = ?1",
+        )?
+        .query_row([list], |row| row.try_into())?;
+    let tenant = tenant.parse().map_err(|_| LedgerError::damaged(WHAT))?;
+    Ok((row, tenant, Scope::from_stored(&scope).map_err(|_| LedgerError::damaged(WHAT))?))
 }
 
 /// Lifts these holds of one list. Texts are not changed, so this needs no tenant keys.
 fn end(connection: &Connection, holds: &[Due], now: Timestamp, sums: Sums) -> Result<ExpiredIn, LedgerError> {
     let list = holds.first().map(|due| due.list).ok_or(LedgerError::Defect)?;
-    let (tenant_id, tenant, scope): (i64, String, String) = connection
-        .prepare_cached(
-            "SELECT tenants.id, tenants.name, scope
-             FROM lists JOIN tenants ON tenants.id = lists.tenant WHERE lists.id = ?1",
-        )?
-        .query_row([list], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let list = ListRow { id: list, tenant: TenantRow(tenant_id) };
+    let (row, tenant, scope) = owner(connection, list)?;
+    let list = ListRow { id: list, tenant: TenantRow(row) };
     let mut work = Ending {
         connection,
         list,
@@ -107,11 +208,7 @@ fn end(connection: &Connection, holds: &[Due], now: Timestamp, sums: Sums) -> Re
     }
     set_position(connection, list.id, work.position)?;
     work.changed.store(connection, list.id)?;
-    Ok(ExpiredIn {
-        tenant: tenant.parse().map_err(|_| LedgerError::damaged(WHAT))?,
-        scope: Scope::from_stored(&scope).map_err(|_| LedgerError::damaged(WHAT))?,
-        count,
-    })
+    Ok(ExpiredIn { tenant, scope, count })
 }
 
 struct Ending<'a> {

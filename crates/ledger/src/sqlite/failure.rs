@@ -1,8 +1,25 @@
 //! Mapping of SQLite errors.
 
+use std::fmt;
+
 use rusqlite::{Error, ErrorCode};
 
 use crate::error::{Cause, LedgerError};
+
+/// An SQLite error. Not rusqlite's own, whose source says the same again.
+#[derive(Debug)]
+struct Failure {
+    code: Option<ErrorCode>,
+    text: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 /// SQLite's messages contain names of tables and columns but no values. Nor do rusqlite's, as long as columns are read
 /// as the types that they are stored as.
@@ -17,8 +34,7 @@ impl From<Error> for LedgerError {
             return LedgerError::damaged("row");
         }
         let code = error.sqlite_error_code();
-        // Its text alone: its source says the same again.
-        let cause = Cause::from(error.to_string());
+        let cause = Cause::from(Failure { code, text: error.to_string() });
         match code {
             Some(ErrorCode::DiskFull) => LedgerError::Full(cause),
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
@@ -38,9 +54,11 @@ impl From<Error> for LedgerError {
 pub(super) fn is_of_the_moment(error: &LedgerError) -> bool {
     match error {
         LedgerError::Full(_) | LedgerError::Io(_) => true,
-        LedgerError::Storage(cause) => cause.downcast_ref::<Error>().is_some_and(|error| {
-            let code = error.sqlite_error_code();
-            matches!(code, Some(ErrorCode::OutOfMemory | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+        LedgerError::Storage(cause) => cause.downcast_ref::<Failure>().is_some_and(|failure| {
+            matches!(
+                failure.code,
+                Some(ErrorCode::OutOfMemory | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+            )
         }),
         _ => false,
     }
@@ -54,5 +72,33 @@ pub(super) fn again(error: &Error) -> Error {
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR),
             Some(error.to_string()),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: i32) -> LedgerError {
+        Error::SqliteFailure(rusqlite::ffi::Error::new(code), None).into()
+    }
+
+    #[test]
+    fn a_lack_of_memory_or_a_lock_says_nothing_about_the_file() {
+        for code in [rusqlite::ffi::SQLITE_NOMEM, rusqlite::ffi::SQLITE_BUSY, rusqlite::ffi::SQLITE_FULL] {
+            assert!(is_of_the_moment(&error(code)), "{code}");
+        }
+        for code in [rusqlite::ffi::SQLITE_CORRUPT, rusqlite::ffi::SQLITE_NOTADB, rusqlite::ffi::SQLITE_ERROR]
+        {
+            assert!(!is_of_the_moment(&error(code)), "{code}");
+        }
+    }
+
+    #[test]
+    fn an_error_and_its_cause_do_not_say_the_same() {
+        let error = error(rusqlite::ffi::SQLITE_BUSY);
+        let cause = std::error::Error::source(&error).unwrap();
+        assert_ne!(cause.to_string(), error.to_string());
+        assert!(cause.source().is_none());
     }
 }

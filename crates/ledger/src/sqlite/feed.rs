@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use portcullis_ledger_model::{Change, Changes, Seq};
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -9,7 +10,6 @@ use super::Sqlite;
 use super::entries::{as_limit, directions, first_after, subject};
 use super::lists::{Position, position, unsigned};
 use super::sums::part_of;
-use crate::changes::{Change, Changes, Seq};
 use crate::error::{Altered, LedgerError};
 use crate::store::{self, ListRow};
 

@@ -20,7 +20,7 @@ use crate::error::{LedgerError, Loss};
 use crate::files::beside;
 use crate::witness::{LedgerId, Witness};
 
-/// How often the files are looked at while nobody writes, and the witness is flushed.
+/// How often the files are looked at while nobody writes, and the witness is looked at and flushed.
 const EVERY: Duration = Duration::from_secs(1);
 /// How long to wait for another program that is writing to the ledger's file, before the file is read again.
 const SETTLES: Duration = Duration::from_millis(50);
@@ -42,8 +42,6 @@ pub(super) struct Guard {
     lost: OnceLock<(PathBuf, Loss)>,
     /// Why the last write failed, if the disk was the reason.
     failing: Mutex<Option<Failure>>,
-    /// Whether the witness could not be written or flushed the last time.
-    unwitnessed: Mutex<Option<io::ErrorKind>>,
 }
 
 /// When SQLite begins its log anew, it salts it anew, and the file has all commits until then.
@@ -140,7 +138,6 @@ impl Guard {
             witness,
             lost: OnceLock::new(),
             failing: Mutex::default(),
-            unwitnessed: Mutex::default(),
         })
     }
 
@@ -245,7 +242,8 @@ impl Guard {
         self.look_at(Some(self.left.lock().unwrap_or_else(PoisonError::into_inner)))?;
         *self.failing() = None;
         // The commit is on disk: without the witness it is only less certain that its loss would be noticed.
-        self.note(self.witness.write(commit, self.base(commit)));
+        // It remembers whether it could not be written.
+        let _ = self.witness.write(commit, self.base(commit));
         Ok(())
     }
 
@@ -276,14 +274,11 @@ impl Guard {
         self.failing().is_some()
     }
 
-    /// Flushes the witness.
-    pub(super) fn flush(&self) {
-        self.note(self.witness.flush());
-    }
-
-    fn note(&self, done: io::Result<()>) {
-        let mut unwitnessed = self.unwitnessed.lock().unwrap_or_else(PoisonError::into_inner);
-        *unwitnessed = done.err().map(|error| error.kind());
+    /// Flushes the witness, and creates it again if it was removed: without it, the next start would not know that the ledger is the
+    /// latest.
+    pub(super) fn keep_witness(&self) {
+        // What is beside a ledger that was lost may be of the one that replaced it.
+        self.witness.keep(self.intact().is_ok());
     }
 
     /// What is wrong with the files.
@@ -295,11 +290,7 @@ impl Guard {
             let cause = cause.clone().into();
             return Some(if *is_full { LedgerError::Full(cause) } else { LedgerError::Io(cause) });
         }
-        let unwitnessed = *self.unwitnessed.lock().unwrap_or_else(PoisonError::into_inner);
-        unwitnessed.map(|kind| LedgerError::Witness {
-            path: Witness::path_of(&self.ledger.path),
-            source: kind.into(),
-        })
+        self.witness.trouble()
     }
 }
 
@@ -326,7 +317,7 @@ impl Patrol {
                     if is_intact && guard.is_failing() && !*now {
                         probe();
                     }
-                    guard.flush();
+                    guard.keep_witness();
                 }
             })
             .map_err(|error| LedgerError::Io(error.into()))?;
@@ -348,18 +339,23 @@ impl Drop for Patrol {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::witness::Statement;
+    use crate::witness::{Found, Statement};
 
-    #[test]
-    fn a_ledger_whose_disk_failed_is_in_trouble_until_a_write_succeeds() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger.db");
+    /// The guard of what looks like a ledger, in this folder.
+    fn guard(folder: &Path) -> Guard {
+        let path = folder.join("ledger.db");
         for file in [path.clone(), beside(&path, "-wal")] {
             fs::write(file, "x").unwrap();
         }
         let said = Statement { ledger: [7; 16], commit: 1, base: None };
         let witness = Witness::create(&Witness::path_of(&path), said).unwrap();
-        let guard = Guard::new(&path, said.ledger, 1, witness, None).unwrap();
+        Guard::new(&path, said.ledger, 1, witness, None).unwrap()
+    }
+
+    #[test]
+    fn a_ledger_whose_disk_failed_is_in_trouble_until_a_write_succeeds() {
+        let folder = tempfile::tempdir().unwrap();
+        let guard = guard(folder.path());
         guard.failed(&LedgerError::TenantForgotten);
         assert!(guard.trouble().is_none());
         guard.failed(&LedgerError::Full("no room".into()));
@@ -368,5 +364,29 @@ mod tests {
         assert!(matches!(guard.trouble(), Some(LedgerError::Io(_))));
         guard.acknowledge(2).unwrap();
         assert!(guard.trouble().is_none());
+    }
+
+    #[test]
+    fn a_witness_that_could_not_be_written_is_in_trouble_until_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let guard = guard(folder.path());
+        let path = folder.path().join("ledger.db.witness");
+        let is_unwitnessed = || matches!(guard.trouble(), Some(LedgerError::Witness { .. }));
+        let commit = || match Witness::read(&path).unwrap() {
+            Found::Witness(said) => said.commit,
+            found => panic!("{found:?}"),
+        };
+        guard.witness.write_to(File::open(&path).unwrap());
+        guard.acknowledge(2).unwrap();
+        for _ in 0..3 {
+            assert!(is_unwitnessed() && commit() == 1);
+            guard.keep_witness();
+        }
+        guard.witness.write_to(File::options().read(true).write(true).open(&path).unwrap());
+        assert!(is_unwitnessed());
+        // Nobody writes, and it is written all the same.
+        guard.keep_witness();
+        assert!(guard.trouble().is_none());
+        assert_eq!(commit(), 2);
     }
 }

@@ -4,13 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
 
 use portcullis_keys::TenantKeys;
+use portcullis_ledger_model::{Write, Written};
 use rusqlite::Connection;
 
 use super::sums::Sums;
 use super::write::write_all;
 use crate::error::LedgerError;
 use crate::store::ListRow;
-use crate::write::{Write, Written};
 
 /// A job that runs in a transaction, possibly with others.
 pub(super) enum Job {

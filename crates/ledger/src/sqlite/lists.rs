@@ -1,12 +1,12 @@
 //! The `lists` table.
 
 use portcullis_keys::{Scope, TenantId};
+use portcullis_ledger_model::{Census, Seq};
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Sqlite;
 use super::sums::{Sums, change_catalogue};
-use crate::changes::{Census, Seq};
 use crate::error::LedgerError;
 use crate::store::{self, ListRow, TenantRow};
 
@@ -70,6 +70,21 @@ fn find(connection: &Connection, tenant: i64, scope: &str) -> Result<Option<i64>
         .prepare_cached("SELECT id FROM lists WHERE tenant = ?1 AND scope = ?2")?
         .query_row((tenant, scope), |row| row.get(0))
         .optional()?)
+}
+
+/// The lists of a tenant.
+pub(super) fn lists_of(
+    connection: &Connection,
+    tenant: TenantRow,
+) -> Result<Vec<(ListRow, Scope)>, LedgerError> {
+    connection
+        .prepare_cached("SELECT id, scope FROM lists WHERE tenant = ?1")?
+        .query_and_then([tenant.0], |row| {
+            let scope: String = row.get(1)?;
+            let scope = Scope::from_stored(&scope).map_err(|_| LedgerError::damaged("list of lists"))?;
+            Ok((ListRow { id: row.get(0)?, tenant }, scope))
+        })?
+        .collect()
 }
 
 impl store::Lists for Sqlite {

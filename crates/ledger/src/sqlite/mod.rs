@@ -19,6 +19,7 @@ mod lock;
 mod log;
 mod moves;
 mod readers;
+mod rows;
 mod schema;
 mod sums;
 mod tenants;
@@ -117,6 +118,9 @@ impl Sqlite {
         &self.accepted
     }
 }
+
+/// One process at a time has the file open.
+impl store::Shared for Sqlite {}
 
 impl store::Store for Sqlite {
     fn stats(&self) -> Stats {

@@ -17,11 +17,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher as _;
 
+use portcullis_ledger_model::Seq;
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use siphasher::sip::SipHasher13;
 
-use crate::changes::Seq;
 use crate::error::{Altered, LedgerError};
 
 /// The number of parts of a list: intervals of subjects of equal length. Subjects are uniformly distributed.

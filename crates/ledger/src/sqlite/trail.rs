@@ -2,25 +2,20 @@
 
 use std::num::NonZeroUsize;
 
-use jiff::Timestamp;
 use portcullis_keys::Seal;
-use portcullis_msisdn::{Directions, Subject};
+use portcullis_ledger_model::{
+    Coverage, Outcome, Record, Seq,
+    text::{self, RowContext},
+};
+use portcullis_msisdn::Subject;
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::Sqlite;
 use super::actors::Actors;
 use super::entries::{actor, actor_of, as_limit, kind, source, subject, texts, time};
 use super::lists::unsigned;
-use crate::changes::Seq;
-use crate::entry::Entry;
 use crate::error::LedgerError;
-use crate::hold::{Coverage, Hold, HoldKind};
-use crate::record::{self, Record};
-use crate::source::Source;
 use crate::store::{self, ListRow};
-use crate::text::{self, RowContext};
-use crate::time::is_older;
-use crate::write::Outcome;
 
 const WHAT: &str = "row of the trail";
 
@@ -110,29 +105,6 @@ fn record(row: &Row<'_>, list: ListRow, seal: &Seal) -> Result<Record, LedgerErr
     })
 }
 
-impl Record {
-    /// The hold that this record set or lifted.
-    fn wish(self, kind: HoldKind) -> Hold {
-        // The directions of an outdated request are not recorded. People ask not to be written to.
-        let covered = match self.after.of(kind) {
-            directions if directions.is_none() => Directions::OUTBOUND,
-            directions => directions,
-        };
-        Hold {
-            kind,
-            directions: if self.source.is_some() { covered } else { Directions::NONE },
-            source: self.source.unwrap_or(Source::OptOut),
-            label: self.label,
-            actor: self.actor.clone(),
-            lifted_by: self.source.is_none().then_some(self.actor),
-            reason: self.reason,
-            since: self.at,
-            requested: self.requested,
-            expires: self.expires,
-        }
-    }
-}
-
 impl store::Records for Sqlite {
     fn trail(
         &self,
@@ -140,7 +112,7 @@ impl store::Records for Sqlite {
         seal: &Seal,
         before: Seq,
         limit: NonZeroUsize,
-    ) -> Result<record::Trail, LedgerError> {
+    ) -> Result<portcullis_ledger_model::Trail, LedgerError> {
         let before = i64::try_from(before.get()).unwrap_or(i64::MAX);
         self.read_long(|connection| {
             let sql = format!(
@@ -155,7 +127,7 @@ impl store::Records for Sqlite {
                 })?
                 .collect::<Result<Vec<Record>, LedgerError>>()?;
             let Some(beyond) = records.get(limit.get()).map(|record| record.sequence) else {
-                return Ok(record::Trail { records, older: None });
+                return Ok(portcullis_ledger_model::Trail { records, older: None });
             };
             // Records with the same sequence number are not split, because the number is the cursor. Their count is
             // bounded by the size of a commit.
@@ -167,7 +139,7 @@ impl store::Records for Sqlite {
                 _ => records.retain(|record| record.sequence != beyond),
             }
             let older = records.last().map(|record| record.sequence);
-            Ok(record::Trail { records, older })
+            Ok(portcullis_ledger_model::Trail { records, older })
         })
     }
 
@@ -207,7 +179,7 @@ impl store::Records for Sqlite {
         subject: Subject,
         before: Option<Seq>,
         limit: NonZeroUsize,
-    ) -> Result<record::Trail, LedgerError> {
+    ) -> Result<portcullis_ledger_model::Trail, LedgerError> {
         self.read_long(|connection| {
             let newest: Option<i64> = connection
                 .prepare_cached("SELECT sequence FROM entries WHERE list = ?1 AND subject = ?2")?
@@ -230,43 +202,13 @@ impl store::Records for Sqlite {
                 }
             }
             let older = (next != Seq::START).then(|| records.last().map(|record| record.sequence));
-            Ok(record::Trail { records, older: older.flatten() })
+            Ok(portcullis_ledger_model::Trail { records, older: older.flatten() })
         })
     }
 }
 
-/// What the person requested under this subject as of `at`, as far as it is recorded: the latest request of this kind
-/// that was made at or before `at`.
-pub(super) fn wish_at(
-    connection: &Connection,
-    list: ListRow,
-    seal: &Seal,
-    entry: &Entry,
-    kind: HoldKind,
-    at: Timestamp,
-) -> Result<Option<Hold>, LedgerError> {
-    let mut newest: Option<Record> = None;
-    let mut next = entry.sequence;
-    while next != Seq::START {
-        let found = steps(connection, list, seal, next)?;
-        let Some(first) = found.first().filter(|record| record.subject == entry.subject) else {
-            // The entry is older than the trail.
-            break;
-        };
-        next = first.previous;
-        for record in found {
-            let is_of_kind = record.hold == Some(kind) || record.hold.is_none() && record.source.is_none();
-            let is_newer = |newest: &Record| is_older(newest.requested, record.requested);
-            if is_of_kind && !is_older(at, record.requested) && newest.as_ref().is_none_or(is_newer) {
-                newest = Some(record);
-            }
-        }
-    }
-    Ok(newest.map(|record| record.wish(kind)))
-}
-
 /// The records that share a sequence number, the latest first.
-fn steps(
+pub(super) fn steps(
     connection: &Connection,
     list: ListRow,
     seal: &Seal,

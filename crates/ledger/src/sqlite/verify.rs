@@ -3,6 +3,10 @@
 use std::path::Path;
 
 use portcullis_keys::{MasterKey, Scope, Seal, TenantId, TenantKeys};
+use portcullis_ledger_model::{
+    Seq,
+    text::{self, RowContext},
+};
 use rusqlite::Connection;
 
 use super::entries::{kind, subject};
@@ -12,9 +16,7 @@ use super::schema::{self, Contents};
 use super::sums::{Sums, are_people_whole};
 use super::tenants::unwrap;
 use super::{lock, schema::set_up};
-use crate::changes::Seq;
 use crate::error::LedgerError;
-use crate::text::{self, RowContext};
 use crate::verified::{Age, Finding, ListState, Verified};
 use crate::witness::{Found, Witness};
 

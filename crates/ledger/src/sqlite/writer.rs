@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use portcullis_keys::TenantKeys;
+use portcullis_ledger_model::{Write, Written};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
@@ -22,7 +23,6 @@ use super::guard::Guard;
 use super::job::{Answer, EntryWrites, Job, Ran, Task, Work};
 use crate::error::LedgerError;
 use crate::store::{ListRow, Stats, TenantRow};
-use crate::write::{Write, Written};
 
 /// The capacity of the job queue. Further callers block.
 const QUEUE: usize = 1024;
@@ -98,6 +98,11 @@ enum Kind {
 }
 
 impl Message {
+    /// Whether it writes entries, for which a client waits.
+    fn is_client_s(&self) -> bool {
+        matches!(self.kind, Kind::Grouped(Job::Entries(_)))
+    }
+
     fn rows(&self) -> usize {
         match &self.kind {
             Kind::Grouped(job) => job.rows(),
@@ -263,7 +268,7 @@ fn serve(connection: &Connection, messages: &Receiver<Message>, counters: &Count
 /// Takes what was sent, and waits if there is nothing to do yet. Returns whether more may come.
 fn collect(queue: &mut FairQueue<Message>, messages: &Receiver<Message>, is_open: bool) -> bool {
     let push = |queue: &mut FairQueue<Message>, message: Message| {
-        queue.push(message.tenant, message.rows(), message);
+        queue.push(message.tenant, message.rows(), message.is_client_s(), message);
     };
     loop {
         // All of it: each caller waits for its only message.
@@ -301,7 +306,7 @@ fn close(connection: Connection, counters: &Counters) {
     counters.moves_log(|| (drop(connection), None));
     if let Some(guard) = &counters.guard {
         guard.put_log_aside();
-        guard.flush();
+        guard.keep_witness();
     }
 }
 
@@ -467,9 +472,7 @@ mod tests {
     use super::super::sums::Sums;
     use super::super::{connect, create};
     use super::*;
-    use crate::actor::Actor;
-    use crate::hold::HoldKind;
-    use crate::write::{Block, Unblock};
+    use portcullis_ledger_model::{Actor, Block, HoldKind, Unblock};
 
     /// A connection like the writer's, and its counters.
     struct Fixture {

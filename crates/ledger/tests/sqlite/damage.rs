@@ -416,6 +416,66 @@ fn a_hold_is_not_lifted_early_because_its_expiry_was_changed() {
 }
 
 #[test]
+fn a_list_whose_holds_can_not_end_does_not_keep_those_of_others_from_ending() {
+    for (sql, table) in [
+        ("expires = -9000000000000000000", "entries"),
+        ("kind = 77", "entries"),
+        ("directions = 77", "entries"),
+        // Noticed once records were written.
+        ("active = 0", "lists"),
+        ("sequence = 0", "lists"),
+    ] {
+        let dir = LedgerDir::new();
+        let due = Timestamp::UNIX_EPOCH + 1.hour();
+        let of = |ledger: &Ledger, n: usize| open_list(ledger, LISTS[n]);
+        let later = due + 1.hour();
+        let ends = |value, at| of_block(block(value, Directions::BOTH), |block| block.expires = Some(at));
+        let ledger = dir.ledger();
+        for n in [1, 3] {
+            of(&ledger, n).write(vec![ends(1, due), ends(2, due), ends(3, later)]).unwrap();
+        }
+        drop(ledger);
+        let connection = Connection::open(dir.file("ledger.db")).unwrap();
+        let list = if table == "lists" { "id" } else { "subject = 1 AND list" };
+        let list = format!("{list} = (SELECT lists.id FROM lists WHERE scope = 'bot' ORDER BY id LIMIT 1)");
+        let changed = connection.execute(&format!("UPDATE {table} SET {sql} WHERE {list}"), ()).unwrap();
+        assert_eq!(changed, 1, "{sql}");
+        let records = |connection: &Connection| -> Vec<(i64, i64)> {
+            let mut found =
+                connection.prepare("SELECT list, count(*) FROM records GROUP BY list ORDER BY list").unwrap();
+            found.query_map((), |row| row.try_into()).unwrap().map(Result::unwrap).collect()
+        };
+        let before = records(&connection);
+        drop(connection);
+
+        let ledger = dir.ledger();
+        // Whoever comes upon it first says so, once.
+        let said = match ledger.next_expiry() {
+            Ok(next) => {
+                assert_eq!(next, Some(due), "{sql}");
+                ledger.expire_due(due).unwrap_err()
+            }
+            Err(error) => error,
+        };
+        assert!(matches!(said, LedgerError::Damaged { .. }), "{sql}: {said:?}");
+        let why = std::error::Error::source(&said).unwrap().to_string();
+        assert!(why.contains("tenant acme, list bot: ") && !why.contains("globex"), "{sql}: {why}");
+        assert!(of(&ledger, 1).is_damaged() && !of(&ledger, 3).is_damaged(), "{sql}");
+        assert_eq!(ledger.next_expiry().unwrap(), Some(due), "{sql}");
+        let expired = ledger.expire_due(due).unwrap();
+        assert_eq!(expired.len(), 1, "{sql}");
+        assert_eq!((expired[0].tenant.to_string(), expired[0].count), ("globex".to_owned(), 2), "{sql}");
+        assert_eq!(ledger.next_expiry().unwrap(), Some(later), "{sql}");
+        assert_eq!(of(&ledger, 3).count().unwrap(), 1, "{sql}");
+        drop(ledger);
+        // Of the list that failed, nothing is half ended.
+        let connection = Connection::open(dir.file("ledger.db")).unwrap();
+        let (before, after) = (before[0], records(&connection)[0]);
+        assert_eq!(before, after, "{sql}");
+    }
+}
+
+#[test]
 fn accepted_damage_is_what_the_ledger_says_from_then_on() {
     let dir = tamper("DELETE FROM entries WHERE list = 2 AND directions = 1");
     assert!(!dir.findings().is_empty());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis_ledger::{Ledger, LedgerError, MasterKey, Opening, StorageUrl};
+use portcullis_ledger::{Ledger, LedgerError, MasterKey, Opening, StorageUrl, Verified};
 use tempfile::TempDir;
 
 pub(crate) struct LedgerDir(TempDir);
@@ -41,6 +41,11 @@ impl LedgerDir {
     pub(crate) fn findings(&self) -> Vec<String> {
         let verified = Ledger::verify(&self.storage(), &master()).unwrap();
         verified.findings.iter().map(ToString::to_string).collect()
+    }
+
+    /// Checks a copy of the ledger that has this name.
+    pub(crate) fn verify_copy(&self, name: &str) -> Verified {
+        Ledger::verify_copy(&self.storage(), &self.file(name), &master()).unwrap()
     }
 
     pub(crate) fn accept_damage(&self) {

@@ -197,6 +197,76 @@ fn a_witness_that_says_nothing_is_refused() {
     assert_eq!(count(&dir.open_as(&Opening::default().restored(true)).unwrap()), 1);
 }
 
+#[test]
+fn an_older_copy_without_its_witness_is_refused_until_it_is_accepted() {
+    let dir = closed(2);
+    let backup = fs::read(dir.file("ledger.db")).unwrap();
+    one(&list(&dir.ledger()), block(3, Directions::BOTH));
+    fs::write(dir.file("ledger.db"), &backup).unwrap();
+    fs::remove_file(dir.file("ledger.db.witness")).unwrap();
+    let said = refused(&dir, |error| matches!(error, LedgerError::WitnessLost { .. }));
+    assert!(said.contains("ledger.db.witness") && said.contains("--restored"), "{said}");
+    let findings = dir.findings();
+    assert!(findings.len() == 1 && findings[0].contains("has no witness"), "{findings:?}");
+    let ledger = dir.open_as(&Opening::default().restored(true)).unwrap();
+    assert!(matches!(ledger.accepted(), Accepted::Restored { missing: None, .. }), "{:?}", ledger.accepted());
+    assert_eq!(count(&ledger), 2);
+    drop(ledger);
+    let error = dir.open_as(&Opening::default().restored(true)).unwrap_err();
+    assert!(matches!(error, LedgerError::NotRestored { .. }), "{error}");
+    assert_eq!(count(&dir.ledger()), 2);
+
+    // After a crash, too; and a copy is checked by itself.
+    let dir = crashed(2);
+    fs::remove_file(dir.file("ledger.db.witness")).unwrap();
+    refused(&dir, |error| matches!(error, LedgerError::WitnessLost { .. }));
+    let elsewhere = LedgerDir::new();
+    fs::write(elsewhere.file("copy.db"), &backup).unwrap();
+    let verified = elsewhere.verify_copy("copy.db");
+    assert!(verified.findings.is_empty() && verified.entries == 2, "{:?}", verified.findings);
+}
+
+#[test]
+fn a_ledger_that_was_made_but_never_opened_needs_no_witness() {
+    let dir = closed(0);
+    // As it is if the process ends before the witness is made.
+    let connection = rusqlite::Connection::open(dir.file("ledger.db")).unwrap();
+    connection.execute_batch("UPDATE ledger SET stamp = 0; UPDATE lists SET stamp = 0").unwrap();
+    drop(connection);
+    fs::remove_file(dir.file("ledger.db.witness")).unwrap();
+    assert_eq!(count(&dir.ledger()), 0);
+    assert!(dir.file("ledger.db.witness").exists());
+}
+
+#[test]
+fn a_witness_that_is_removed_replaced_or_emptied_while_it_is_open_is_created_again() {
+    for how in ["removed", "replaced", "emptied"] {
+        let dir = closed(1);
+        let witness = dir.file("ledger.db.witness");
+        let older = fs::read(&witness).unwrap();
+        let ledger = dir.ledger();
+        let list = list(&ledger);
+        one(&list, block(2, Directions::BOTH));
+        match how {
+            "removed" => fs::remove_file(&witness).unwrap(),
+            "replaced" => {
+                fs::write(dir.file("older"), &older).unwrap();
+                fs::rename(dir.file("older"), &witness).unwrap();
+            }
+            _ => fs::write(&witness, "").unwrap(),
+        }
+        until("noticed", || matches!(ledger.trouble(), Some(LedgerError::WitnessReplaced { .. })));
+        until("created again", || fs::read(&witness).is_ok_and(|found| found.len() == older.len()));
+        // Nothing else is amiss.
+        one(&list, block(3, Directions::BOTH));
+        let backup = fs::read(dir.file("ledger.db")).unwrap();
+        drop((list, ledger));
+        assert_eq!(count(&dir.ledger()), 3, "{how}");
+        fs::write(dir.file("ledger.db"), backup).unwrap();
+        refused(&dir, |error| matches!(error, LedgerError::Stale { .. }));
+    }
+}
+
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is_so() {

@@ -451,7 +451,7 @@ fn of_health() -> Vec<Route> {
             logged(MethodFilter::GET, health::ready),
             Operation {
                 summary: "Check whether the gateway is ready",
-                description: "With the status `degraded`, requests are answered, but some lists are out of service, or nothing can be written.",
+                description: "With the status `degraded`, requests are answered, but some lists are out of service, nothing can be written, or a file is lost.",
                 answers: vec![
                     (
                         200,
@@ -462,7 +462,7 @@ fn of_health() -> Vec<Route> {
                                 "degraded",
                                 json!({
                                     "status": "degraded",
-                                    "degraded": { "lists": 12, "lists_out": 1, "user_ids_out": 0, "ledger": "ok" },
+                                    "degraded": { "lists": 12, "lists_out": 1, "user_ids_out": 0, "ledger": "ok", "master_key": "ok" },
                                 }),
                             ),
                         ]),

@@ -45,7 +45,6 @@ use owners::{Configured, sender_of};
 use portcullis_api::masked_url;
 use portcullis_edge::AppState;
 use portcullis_edge::http::body::read;
-use portcullis_edge::http::budget::Owner;
 use portcullis_edge::http::request_log::RequestId;
 use portcullis_edge::log_limit::LogLimit;
 use portcullis_edge::metrics::Passage;
@@ -310,7 +309,7 @@ async fn passed(proxy: &Arc<Proxy>, request: Request, id: RequestId) -> Result<R
             Ok(forward(proxy, onward, Body::new(body), passing, id).await)
         }
         expected @ (Expected::Nothing | Expected::Json | Expected::Form) => {
-            let memory = app.verified(Owner::Tenant(&caller.tenant.config.id));
+            let memory = app.verified(caller.owner());
             let body = read(body, MAX_FIELDS.min(app.max_body_bytes), memory).await?.into_bytes();
             if let Err(why) = gate.check(&expected, &body) {
                 return Ok(refused(&why, id));

@@ -71,7 +71,7 @@ impl Owners for Configured {
         match &self.caller.sender {
             None => Reach::Tenant,
             Some(bound) => {
-                let sender = self.senders().iter().find(|sender| sender.id.as_str() == bound);
+                let sender = self.senders().iter().find(|sender| sender.id.as_str() == &**bound);
                 Reach::Sender(sender.and_then(|sender| sender.phone_number_id.clone()))
             }
         }
@@ -83,7 +83,7 @@ impl Owners for Configured {
 pub(super) fn sender_of<'a>(caller: &'a Caller, node: &Node) -> Option<&'a SenderConfig> {
     let mut senders = caller.tenant.config.senders.iter();
     if let Some(bound) = &caller.sender {
-        return senders.find(|sender| sender.id.as_str() == bound);
+        return senders.find(|sender| sender.id.as_str() == &**bound);
     }
     let is_named = |id: &Option<String>| id.as_deref() == Some(node.text());
     senders.find(|sender| is_named(&sender.phone_number_id) || is_named(&sender.waba_id))

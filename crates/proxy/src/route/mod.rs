@@ -267,6 +267,7 @@ async fn hear(
     };
     let Some(sender) = target.sender_config() else { return Ok(true) };
     let Some(own) = people::target_of_route(&target.tenant, sender.id.as_str()) else { return Ok(true) };
+    let own = own.asked_by(target);
     let confirmations = proxy.confirmations.of(&target.tenant, &sender.id);
     let who = Who::from(identity);
     let at = message.timestamp.map_or(When::Now, |time| When::At(time.min(Timestamp::now())));

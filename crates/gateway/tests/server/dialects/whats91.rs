@@ -232,6 +232,17 @@ fn the_token_may_be_in_the_query_or_in_the_body() {
 }
 
 #[test]
+fn a_user_id_is_refused_before_it_is_written() {
+    let gateway = vendors();
+    let id = "user:US.13491208655302741918";
+    let answer = bearer(&gateway, "POST", WHATS91, Some(json!({ "senderId": NUMBER, "phone": id })));
+    assert_eq!((answer.status, &answer.json["error_code"]), (400, &json!("VALIDATION_FAILED")));
+    assert!(answer.json["message"].as_str().unwrap().contains("phone must be a telephone number"));
+    assert_eq!(gateway.verdict_of("support", id, "outbound"), "allow");
+    assert_eq!(gateway.get(&format!("/senders/support/entries/{id}")).status, 404);
+}
+
+#[test]
 fn entries_are_outbound_only_and_keep_their_uid() {
     let gateway = vendors();
     let uid = add(&gateway, "why");

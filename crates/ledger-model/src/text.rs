@@ -68,22 +68,30 @@ text!(DisplayForm, 64, "display form");
 text!(Label, 64, "source's name");
 
 /// The row that encrypted text belongs to. It is authenticated, so text moved to another row can't be decrypted.
-#[derive(Clone, Copy)]
-pub(crate) struct RowContext {
-    pub(crate) list: i64,
-    pub(crate) subject: Subject,
-    pub(crate) row: Row,
+#[derive(Clone, Copy, Debug)]
+pub struct RowContext {
+    /// The id of the list's row.
+    pub list: i64,
+    /// The entry's subject.
+    pub subject: Subject,
+    /// Which of the subject's rows it is.
+    pub row: Row,
 }
 
 /// Identifies one of the rows of a subject.
-#[derive(Clone, Copy)]
-pub(crate) enum Row {
+#[derive(Clone, Copy, Debug)]
+pub enum Row {
     /// The entry's own row, with its first hold.
     Entry,
     /// The row of a further hold.
     Hold(HoldKind),
     /// A row of the audit trail.
-    Record { sequence: Seq, step: u32 },
+    Record {
+        /// The record's sequence number.
+        sequence: Seq,
+        /// Its index among those that share the number.
+        step: u32,
+    },
 }
 
 impl RowContext {
@@ -106,14 +114,20 @@ impl RowContext {
 
 /// The encrypted texts of a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Texts {
-    pub(crate) reason: Option<Reason>,
-    pub(crate) display: Option<DisplayForm>,
-    pub(crate) label: Option<Label>,
+pub struct Texts {
+    /// The reason.
+    pub reason: Option<Reason>,
+    /// The number as it was written.
+    pub display: Option<DisplayForm>,
+    /// The client's own name for the source.
+    pub label: Option<Label>,
 }
 
 /// Encrypts the texts as one block. Returns `None` if there are none.
-pub(crate) fn seal(
+///
+/// # Errors
+/// [`SealError`], if the operating system gives no random bytes.
+pub fn seal(
     seal: &Seal,
     context: RowContext,
     reason: Option<&Reason>,
@@ -132,8 +146,11 @@ pub(crate) fn seal(
     seal.seal(&context.bytes(), &plain).map(Some)
 }
 
-/// Decrypts a block that [`seal`] created with the same context.
-pub(crate) fn open(seal: &Seal, context: RowContext, sealed: Option<&[u8]>) -> Result<Texts, SealError> {
+/// Decrypts a block that [`seal`] created with the same context; `None` is no texts.
+///
+/// # Errors
+/// [`SealError`], if the block was changed, or belongs to another row or tenant.
+pub fn open(seal: &Seal, context: RowContext, sealed: Option<&[u8]>) -> Result<Texts, SealError> {
     let Some(sealed) = sealed else { return Ok(Texts::default()) };
     let plain = seal.open(&context.bytes(), sealed)?;
     let mut rest = plain.as_slice();

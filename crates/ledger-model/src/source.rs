@@ -35,7 +35,7 @@ impl Source {
     }
 
     /// The code stored on disk. Never renumber.
-    pub(crate) const fn code(self) -> i64 {
+    pub const fn code(self) -> i64 {
         match self {
             Source::Api => 0,
             Source::Manual => 1,
@@ -45,7 +45,8 @@ impl Source {
         }
     }
 
-    pub(crate) fn from_code(code: i64) -> Option<Self> {
+    /// The source with this code.
+    pub fn from_code(code: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|source| source.code() == code)
     }
 }

@@ -12,28 +12,36 @@ use crate::time::{is_older, whole_milliseconds};
 use crate::write::{Block, Outcome, Unblock, Write};
 
 /// The result of a write.
-pub(crate) struct Applied {
-    pub(crate) outcome: Outcome,
+#[derive(Debug)]
+pub struct Applied {
+    /// The outcome.
+    pub outcome: Outcome,
     /// The index, among the person's entries, of the entry that represents the person.
-    pub(crate) home: usize,
+    pub home: usize,
     /// The entries to store. Where the outcome is recorded, also what to add to the trail.
-    pub(crate) steps: Vec<Step>,
-    pub(crate) before: Directions,
-    pub(crate) after: Directions,
+    pub steps: Vec<Step>,
+    /// The directions blocked before, over all entries.
+    pub before: Directions,
+    /// The directions blocked now.
+    pub after: Directions,
 }
 
 /// The change of one entry.
-pub(crate) struct Step {
-    pub(crate) place: usize,
+#[derive(Debug)]
+pub struct Step {
+    /// The index of the entry among the person's.
+    pub place: usize,
     /// [`Outcome::Already`] if only the time of the request changed.
-    pub(crate) outcome: Outcome,
-    pub(crate) before: Coverage,
-    pub(crate) after: Coverage,
+    pub outcome: Outcome,
+    /// What the entry covered before.
+    pub before: Coverage,
+    /// What it covers now.
+    pub after: Coverage,
 }
 
 /// Applies a write to the person's entries: one per subject, or `None` for a subject without an entry. The caller
-/// assigns sequence numbers to changed entries.
-pub(crate) fn apply(
+/// assigns sequence numbers to changed entries. `is_full` rejects a block of somebody who is not blocked yet.
+pub fn apply(
     write: &Write,
     subjects: &[Subject],
     entries: &mut [Option<Entry>],

@@ -5,12 +5,12 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 
 /// The current time in the ledger's precision.
-pub(crate) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     whole_milliseconds(Timestamp::now())
 }
 
 /// Rounds `time` towards the epoch, to whole milliseconds.
-pub(crate) fn whole_milliseconds(time: Timestamp) -> Timestamp {
+pub fn whole_milliseconds(time: Timestamp) -> Timestamp {
     // In range: it is between `time` and the epoch.
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
@@ -18,7 +18,7 @@ pub(crate) fn whole_milliseconds(time: Timestamp) -> Timestamp {
 /// Whether a request was made before another.
 ///
 /// Vendors report message times in whole seconds, so times within a second are ordered only if both have a fraction.
-pub(crate) fn is_older(time: Timestamp, than: Timestamp) -> bool {
+pub fn is_older(time: Timestamp, than: Timestamp) -> bool {
     let has_fraction = |time: Timestamp| time.subsec_nanosecond() != 0;
     match time.as_second().cmp(&than.as_second()) {
         Ordering::Less => true,

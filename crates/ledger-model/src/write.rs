@@ -15,7 +15,7 @@ use crate::text::{DisplayForm, Label, Reason};
 /// The person that a write is about.
 ///
 /// The ledger knows which identities are the same person: the variants of a number, and user ids
-/// [linked](crate::List::link) to it. A write changes the person's existing entry, whichever of these it is under.
+/// [linked](crate::Link) to it. A write changes the person's existing entry, whichever of these it is under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whom {
     /// A number, or an entry's own subject.
@@ -163,7 +163,7 @@ impl Outcome {
     }
 
     /// Whether the write is added to the audit trail, with a new sequence number.
-    pub(crate) const fn is_recorded(self) -> bool {
+    pub const fn is_recorded(self) -> bool {
         self.changed() || matches!(self, Outcome::Outdated)
     }
 
@@ -184,11 +184,12 @@ impl Outcome {
     ];
 
     /// The code stored on disk. Never renumber.
-    pub(crate) fn code(self) -> i64 {
+    pub fn code(self) -> i64 {
         self as i64
     }
 
-    pub(crate) fn from_code(code: i64) -> Option<Self> {
+    /// The outcome with this code.
+    pub fn from_code(code: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|outcome| outcome.code() == code)
     }
 }
@@ -231,7 +232,7 @@ impl Write {
     }
 
     /// The kind of hold that is set or lifted; `None` if all are lifted.
-    pub(crate) fn hold(&self) -> Option<HoldKind> {
+    pub fn hold(&self) -> Option<HoldKind> {
         match self {
             Write::Block(block) => Some(block.hold),
             Write::Unblock(unblock) => unblock.hold,
@@ -239,7 +240,7 @@ impl Write {
     }
 
     /// The author of the request.
-    pub(crate) fn actor(&self) -> &Actor {
+    pub fn actor(&self) -> &Actor {
         match self {
             Write::Block(block) => &block.actor,
             Write::Unblock(unblock) => &unblock.actor,
@@ -247,7 +248,7 @@ impl Write {
     }
 
     /// When the request was made, if known.
-    pub(crate) fn requested(&self) -> Option<Timestamp> {
+    pub fn requested(&self) -> Option<Timestamp> {
         match self {
             Write::Block(block) => block.requested,
             Write::Unblock(unblock) => unblock.requested,

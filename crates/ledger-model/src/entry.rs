@@ -34,8 +34,7 @@ pub struct Entry {
 impl Entry {
     /// Whether the entry blocks anything.
     ///
-    /// An expired entry stays active until [`expire_due`](crate::Ledger::expire_due) runs, so that all readers, plugins
-    /// and counts agree.
+    /// An expired entry stays active until the ledger lifts its holds, so that all readers, plugins and counts agree.
     pub fn status(&self) -> Status {
         if self.directions.is_none() { Status::Inactive } else { Status::Active }
     }

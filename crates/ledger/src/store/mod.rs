@@ -1,30 +1,34 @@
 //! The interface between the ledger and its storage.
 //!
 //! A store blocks the calling thread. A read sees a consistent snapshot with all writes acknowledged before it began. A
-//! write is atomic, and durable when it returns. The effect of a write on entries is defined in `apply`, which every
-//! store uses. `tests/contract` tests every store.
+//! write is atomic, and durable when it returns. What a write does is the same in every store: `batch` applies it to entries, and
+//! `people` finds out who it is about, both on the rows of [`Tables`](tables::Tables). `tests/contract` tests every store.
+
+#![expect(clippy::missing_errors_doc, reason = "each method may fail with an error of the storage")]
+
+pub mod batch;
+mod moves;
+pub mod people;
+pub mod tables;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use portcullis_keys::{Scope, Seal, TenantId, TenantKeys, UserId};
+use portcullis_ledger_model::{
+    Census, Changes, Entry, Filter, Link, Linked, Page, Paging, Record, Seq, Trail, Write, Written,
+};
 use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
-use crate::changes::{Census, Changes, Seq};
-use crate::entry::{Entry, Filter, Page, Paging};
 use crate::error::LedgerError;
-use crate::link::{Link, Linked};
-use crate::record::{Record, Trail};
-use crate::write::{Write, Written};
 
 /// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes don't wait long.
-pub(crate) const MAX_EXPIRED_AT_ONCE: usize = 10_000;
+pub const MAX_EXPIRED_AT_ONCE: usize = 10_000;
 
 /// A storage backend.
-pub(crate) trait Store:
-    Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry
-{
+pub trait Store: Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry + Shared {
+    /// Counters since the store was opened.
     fn stats(&self) -> Stats;
 
     /// What is wrong with the files of the open ledger.
@@ -36,13 +40,18 @@ pub(crate) trait Store:
 
 /// A tenant's row id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TenantRow(pub(crate) i64);
+pub struct TenantRow(
+    /// The id.
+    pub i64,
+);
 
 /// A list's row id. Never reused, even after the tenant is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ListRow {
-    pub(crate) id: i64,
-    pub(crate) tenant: TenantRow,
+pub struct ListRow {
+    /// The id.
+    pub id: i64,
+    /// The tenant that it belongs to.
+    pub tenant: TenantRow,
 }
 
 /// Counters since the ledger was opened.
@@ -66,7 +75,7 @@ pub struct ExpiredIn {
 }
 
 /// Tenants: their secrets and settings.
-pub(crate) trait Tenants: Send + Sync {
+pub trait Tenants: Send + Sync {
     /// Returns the tenant, created with a new secret if it does not exist. Concurrent callers get the same.
     fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError>;
 
@@ -76,37 +85,42 @@ pub(crate) trait Tenants: Send + Sync {
     /// Deletes all rows of the tenant and makes its secret unrecoverable. Returns whether the tenant existed.
     fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError>;
 
+    /// Stores a tenant's settings, which are encrypted, in the place of earlier ones.
     fn put_settings(&self, tenant: &TenantId, settings: &[u8]) -> Result<(), LedgerError>;
 
-    /// Ordered by tenant name.
+    /// The settings of all tenants that have some, ordered by the tenants' names.
     fn settings(&self) -> Result<Vec<(TenantId, Vec<u8>)>, LedgerError>;
 
-    /// Returns whether there were any.
+    /// Removes a tenant's settings. Returns whether there were any.
     fn remove_settings(&self, tenant: &TenantId) -> Result<bool, LedgerError>;
 }
 
 /// Lists, and their per-list state.
-pub(crate) trait Lists: Send + Sync {
+pub trait Lists: Send + Sync {
     /// Returns the list, created if it does not exist.
     fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError>;
 
-    /// The tenant-wide list first, then by sender name.
+    /// A tenant's lists: the tenant-wide one first, then by sender name.
     fn lists(&self, tenant: &TenantId) -> Result<Vec<Scope>, LedgerError>;
 
+    /// A list's latest sequence number and number of active entries.
     fn census(&self, list: ListRow) -> Result<Census, LedgerError>;
 
+    /// The id of the saved state that may be loaded; `None` if there is none.
     fn kept_state(&self, list: ListRow) -> Result<Option<[u8; 16]>, LedgerError>;
 
-    /// `sequence` is that of the state.
+    /// Stores the id of the saved state that may be loaded. `sequence` is that of the state.
     fn keep_state(&self, list: ListRow, id: [u8; 16], sequence: Seq) -> Result<(), LedgerError>;
 
+    /// The last record whose event was delivered; `None` if none ever was.
     fn event_cursor(&self, list: ListRow) -> Result<Option<Seq>, LedgerError>;
 
+    /// Stores the event cursor.
     fn set_event_cursor(&self, list: ListRow, cursor: Seq) -> Result<(), LedgerError>;
 }
 
 /// Entries with all their fields.
-pub(crate) trait Entries: Send + Sync {
+pub trait Entries: Send + Sync {
     /// Applies the writes in order. Rejects a block that would raise the number of active entries above `max_active`.
     fn write(
         &self,
@@ -116,7 +130,7 @@ pub(crate) trait Entries: Send + Sync {
         max_active: u64,
     ) -> Result<Vec<Written>, LedgerError>;
 
-    /// In the order of `subjects`.
+    /// Looks up entries, in the order of `subjects`.
     fn get_many(
         &self,
         list: ListRow,
@@ -124,7 +138,7 @@ pub(crate) trait Entries: Send + Sync {
         subjects: &[Subject],
     ) -> Result<Vec<Option<Entry>>, LedgerError>;
 
-    /// In the order of the entries' subjects.
+    /// A page of entries, in the order of their subjects.
     fn page(
         &self,
         list: ListRow,
@@ -145,8 +159,8 @@ pub(crate) trait Entries: Send + Sync {
 }
 
 /// Blocked directions without any text, for plugins.
-pub(crate) trait Feed: Send + Sync {
-    /// In the order of `subjects`; none for a subject without an active entry. Fails with [`LedgerError::Damaged`] if
+pub trait Feed: Send + Sync {
+    /// Blocked directions, in the order of `subjects`; none for a subject without an active entry. Fails with [`LedgerError::Damaged`] if
     /// entries near these are not as they were written.
     fn directions(&self, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError>;
 
@@ -182,14 +196,14 @@ pub(crate) trait Feed: Send + Sync {
 }
 
 /// Persons and their ids.
-pub(crate) trait Persons: Send + Sync {
+pub trait Persons: Send + Sync {
     /// Checks that the tenant's identities are as they were written. If not, they are no longer looked up.
     fn check_people(&self, tenant: TenantRow) -> Result<(), LedgerError>;
 
     /// Whether the identities were found to be damaged since the store was opened.
     fn are_people_damaged(&self, tenant: TenantRow) -> bool;
 
-    /// `None` if the user id was never used.
+    /// The person of a user id, whose first subject is the one that their entries are under. `None` if it was never used.
     fn person_of_user(
         &self,
         tenant: TenantRow,
@@ -205,6 +219,7 @@ pub(crate) trait Persons: Send + Sync {
         user: &UserId,
     ) -> Result<Person, LedgerError>;
 
+    /// The person known as `subject`: by a number, an id, or an unknown value.
     fn person_of(
         &self,
         tenant: TenantRow,
@@ -212,6 +227,7 @@ pub(crate) trait Persons: Send + Sync {
         subject: Subject,
     ) -> Result<Person, LedgerError>;
 
+    /// Links identities of one person.
     fn link(&self, tenant: TenantRow, keys: &TenantKeys, link: Link) -> Result<Linked, LedgerError>;
 
     /// The subjects of the ids whose entries are now under one of these subjects.
@@ -232,8 +248,8 @@ pub(crate) trait Persons: Send + Sync {
 }
 
 /// The audit trail. Records that share a sequence number are not split.
-pub(crate) trait Records: Send + Sync {
-    /// The latest first, with sequence numbers below `before`.
+pub trait Records: Send + Sync {
+    /// A page of the trail, the latest first, with sequence numbers below `before`.
     fn trail(
         &self,
         list: ListRow,
@@ -242,7 +258,7 @@ pub(crate) trait Records: Send + Sync {
         limit: NonZeroUsize,
     ) -> Result<Trail, LedgerError>;
 
-    /// The oldest first.
+    /// The records after this one, the oldest first.
     fn records_after(
         &self,
         list: ListRow,
@@ -263,10 +279,11 @@ pub(crate) trait Records: Send + Sync {
 }
 
 /// When people last wrote to a list's owner.
-pub(crate) trait Visits: Send + Sync {
-    /// Ordered by subject.
+pub trait Visits: Send + Sync {
+    /// Who wrote since then, and when, ordered by subject.
     fn visits(&self, list: ListRow, since: Timestamp) -> Result<Vec<(Subject, Timestamp)>, LedgerError>;
 
+    /// Stores who wrote when, and forgets those who wrote last before `forget_before`.
     fn keep_visits(
         &self,
         list: ListRow,
@@ -275,8 +292,46 @@ pub(crate) trait Visits: Send + Sync {
     ) -> Result<(), LedgerError>;
 }
 
+/// A ledger that several processes write to.
+pub trait Shared: Send + Sync {
+    /// Whether other processes write to the ledger.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// The lists that changed since `position`, whoever wrote to them, and up to which change. Moves the position. From the default
+    /// position, these are all lists.
+    fn changed_lists(&self, position: &mut FeedPosition) -> Result<Vec<ChangedList>, LedgerError> {
+        let _ = position;
+        Ok(Vec::new())
+    }
+}
+
+/// How far somebody has followed a shared ledger. The default is its beginning.
+#[derive(Clone, Debug, Default)]
+pub struct FeedPosition(
+    /// What the store needs to continue.
+    pub Option<String>,
+);
+
+/// The id of a list in its ledger. It is not used again, even after the list's tenant is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListId(
+    /// The row's id.
+    pub i64,
+);
+
+/// A list that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangedList {
+    /// The list.
+    pub list: ListId,
+    /// The latest change.
+    pub sequence: Seq,
+}
+
 /// Expiry of holds.
-pub(crate) trait Expiry: Send + Sync {
+pub trait Expiry: Send + Sync {
     /// Lifts holds that expire at `now` or before, the longest overdue first, up to [`MAX_EXPIRED_AT_ONCE`].
     fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError>;
 

@@ -21,7 +21,9 @@ impl Seq {
         self.0
     }
 
-    pub(crate) const fn next(self) -> Self {
+    /// The sequence number of the next change.
+    #[must_use]
+    pub const fn next(self) -> Self {
         Seq(self.0 + 1)
     }
 }

@@ -9,9 +9,8 @@ use portcullis_msisdn::Subject;
 /// 32](https://www.crockford.com/base32.html).
 ///
 /// It is the entry's subject under a second permutation, with a key per list. So it survives reactivation, is not
-/// stored, can't be linked to the same number's id on another list, and is defined before the entry exists. Convert
-/// with [`ListReader::public_id`](crate::ListReader::public_id) and
-/// [`ListReader::subject_of`](crate::ListReader::subject_of).
+/// stored, can't be linked to the same number's id on another list, and is defined before the entry exists. The ledger's
+/// lists convert between the two.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicId(Subject);
 
@@ -20,11 +19,13 @@ const LENGTH: usize = 10;
 const _: () = assert!(LENGTH * 5 == Subject::BITS as usize, "ten characters encode fifty bits");
 
 impl PublicId {
-    pub(crate) fn from_permuted(permuted: Subject) -> Self {
+    /// The id whose subject, under the list's permutation of public ids, is this one.
+    pub fn from_permuted(permuted: Subject) -> Self {
         PublicId(permuted)
     }
 
-    pub(crate) fn permuted(self) -> Subject {
+    /// The permuted subject.
+    pub fn permuted(self) -> Subject {
         self.0
     }
 }

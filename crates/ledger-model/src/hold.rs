@@ -47,7 +47,7 @@ impl HoldKind {
     }
 
     /// The code stored on disk. Never renumber.
-    pub(crate) const fn code(self) -> i64 {
+    pub const fn code(self) -> i64 {
         match self {
             HoldKind::Operator => 0,
             HoldKind::OptOut => 1,
@@ -55,7 +55,8 @@ impl HoldKind {
         }
     }
 
-    pub(crate) fn from_code(code: i64) -> Option<Self> {
+    /// The kind with this code.
+    pub fn from_code(code: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 }
@@ -114,9 +115,9 @@ pub struct Hold {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holds {
     /// The hold that was set first. It is stored in the entry's own row.
-    pub(crate) first: Hold,
+    pub first: Hold,
     /// The others, in the order of their kinds.
-    pub(crate) more: Vec<Hold>,
+    pub more: Vec<Hold>,
 }
 
 impl Holds {
@@ -125,7 +126,8 @@ impl Holds {
         std::iter::once(&self.first).chain(&self.more)
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Hold> {
+    /// The holds, for changing. Don't change their kinds.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Hold> {
         std::iter::once(&mut self.first).chain(&mut self.more)
     }
 
@@ -173,16 +175,20 @@ impl Coverage {
         blocking.fold(Directions::NONE, |all, kind| all | self.of(kind))
     }
 
-    pub(crate) fn with(self, kind: HoldKind, directions: Directions) -> Self {
+    /// The same, but for what the hold of this kind covers.
+    #[must_use]
+    pub fn with(self, kind: HoldKind, directions: Directions) -> Self {
         let shift = Self::shift(kind);
         Coverage(self.0 & !(3 << shift) | directions.bits() << shift)
     }
 
-    pub(crate) const fn code(self) -> i64 {
+    /// The code stored on disk. Never renumber.
+    pub const fn code(self) -> i64 {
         self.0 as i64
     }
 
-    pub(crate) fn from_code(code: i64) -> Option<Self> {
+    /// The coverage with this code.
+    pub fn from_code(code: i64) -> Option<Self> {
         u8::try_from(code).ok().filter(|code| code >> (2 * HoldKind::ALL.len()) == 0).map(Coverage)
     }
 

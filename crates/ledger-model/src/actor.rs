@@ -68,13 +68,13 @@ impl Actor {
     }
 
     /// The address and the interface as they are stored.
-    pub(crate) fn stored_parts(&self) -> (String, &str) {
+    pub fn stored_parts(&self) -> (String, &str) {
         let address = self.address.map(|address| address.to_string()).unwrap_or_default();
         (address, self.interface.as_deref().unwrap_or_default())
     }
 
-    /// Parses the three parts, joined by [`SEPARATOR`] in the queries.
-    pub(crate) fn from_stored(text: &str) -> Option<Self> {
+    /// Parses the name, the address and the interface, joined by U+001F, the unit separator.
+    pub fn from_stored(text: &str) -> Option<Self> {
         let mut parts = text.split(SEPARATOR);
         let actor = Actor::new(parts.next()?).ok()?;
         let actor = match parts.next()? {

@@ -1,0 +1,50 @@
+//! Following entries that expired.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::LiveList;
+use super::turns::{Purpose, Turn};
+use crate::lifecycle::Operation;
+
+/// A list whose turn it is. The operation is the last to be dropped: the engine closes the ledger after that.
+struct Following<F> {
+    list: Arc<LiveList>,
+    done: F,
+    _turn: Turn,
+    _operation: Operation,
+}
+
+impl<F: Fn(&Arc<LiveList>)> Following<F> {
+    fn run(&self) {
+        self.list.is_expiring.store(false, Ordering::SeqCst);
+        self.list.catch_up();
+        (self.done)(&self.list);
+    }
+}
+
+impl LiveList {
+    /// Brings the plugin up to date with entries that expired when it is the tenant's turn, on a thread that others do not wait for, and
+    /// then calls `done`. So whoever expires entries goes on with those of other tenants, whatever this plugin does.
+    pub(crate) fn follow_expiry(self: &Arc<Self>, done: impl Fn(&Arc<Self>) + Send + Sync + 'static) {
+        if self.is_expiring.swap(true, Ordering::SeqCst) {
+            // It has yet to begin, and will find these entries, too.
+            return;
+        }
+        let (list, lifecycle) = (Arc::downgrade(self), Arc::clone(&self.context.lifecycle));
+        let turn = self.turns.take(Purpose::Expiry);
+        drop(self.context.runtime.spawn(async move {
+            let turn = turn.await;
+            // Otherwise the engine is closing, and the next one fills the plugin with what is in force then.
+            let Ok(operation) = lifecycle.begin() else { return };
+            let Some(list) = list.upgrade() else { return };
+            let (is_slow, slow) = (list.is_slow(), Arc::clone(&list.context.slow));
+            let following = Arc::new(Following { list, done, _turn: turn, _operation: operation });
+            let job = Arc::clone(&following);
+            // What is known to be slow gets low priority, if the system has a thread for it.
+            if !is_slow || slow.run(move || job.run()).is_err() {
+                drop(tokio::task::spawn_blocking(move || following.run()));
+            }
+        }));
+    }
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod actor;
+pub mod apply;
+mod changes;
+mod entry;
+mod hold;
+mod link;
+mod public_id;
+mod record;
+mod source;
+pub mod text;
+pub mod time;
+mod write;
+
+pub use actor::{Actor, ActorError};
+pub use changes::{Census, Change, Changes, Seq};
+pub use entry::{Entry, Filter, Page, Paging, Status, StatusFilter};
+pub use hold::{Coverage, Hold, HoldKind, Holds, UnknownHold};
+pub use link::{Link, Linked};
+pub use public_id::{PublicId, PublicIdError};
+pub use record::{Record, Trail};
+pub use source::{Source, UnknownSource};
+pub use text::{DisplayForm, Label, Reason, TooLong};
+pub use write::{Block, Outcome, Unblock, Whom, Write, Written};

@@ -1,0 +1,120 @@
+//! What goes wrong with a database, and what it means for a call.
+
+use portcullis_ledger::LedgerError;
+use tokio_postgres::error::SqlState;
+
+/// Why a call of the database failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The ledger's rules, or what is stored.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The database, or the way to it.
+    #[error(transparent)]
+    Database(#[from] tokio_postgres::Error),
+    /// The database did not answer in time, or no connection was free in time.
+    #[error("the database did not answer in time")]
+    Deadline,
+    /// The commit waited for a standby, and the wait was cancelled: it may be lost with the primary.
+    #[error("the commit's wait for a synchronous standby was cancelled")]
+    NotReplicated,
+    /// Another node wrote to the list first.
+    #[error("another node wrote first")]
+    Conflict,
+}
+
+/// Whether a failed call may have been committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It was not.
+    NotStored,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Failure {
+    /// Whether the connection must not be used again.
+    pub(crate) fn breaks_connection(&self) -> bool {
+        match self {
+            Failure::Database(error) => error.is_closed() || error.as_db_error().is_none_or(is_of_server),
+            Failure::Deadline | Failure::NotReplicated => true,
+            Failure::Ledger(_) | Failure::Conflict => false,
+        }
+    }
+
+    /// Whether the same call may succeed at once, on the same or another connection. Nothing of it was stored.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Failure::Conflict => true,
+            Failure::Database(error) => error.code().is_some_and(|code| {
+                [
+                    SqlState::T_R_SERIALIZATION_FAILURE,
+                    SqlState::T_R_DEADLOCK_DETECTED,
+                    SqlState::UNIQUE_VIOLATION,
+                ]
+                .contains(code)
+            }),
+            _ => false,
+        }
+    }
+
+    /// What is known about a statement that commits.
+    pub(crate) fn fate(&self) -> Fate {
+        match self {
+            Failure::Database(error) => match error.as_db_error() {
+                // The server's own statement that it rolled back.
+                Some(reported) if !is_of_server(reported) => Fate::NotStored,
+                _ => Fate::Unknown,
+            },
+            Failure::Deadline | Failure::NotReplicated => Fate::Unknown,
+            Failure::Ledger(_) | Failure::Conflict => Fate::NotStored,
+        }
+    }
+
+    /// The error of a call of which nothing was stored.
+    pub(crate) fn into_ledger_error(self) -> LedgerError {
+        match self {
+            Failure::Ledger(error) => error,
+            Failure::Deadline | Failure::Conflict => LedgerError::Unavailable(Box::new(self)),
+            Failure::NotReplicated => LedgerError::OutcomeUnknown,
+            Failure::Database(error) => match error.code() {
+                Some(&SqlState::QUERY_CANCELED) => LedgerError::TookTooLong,
+                Some(&SqlState::DISK_FULL) => LedgerError::Full(described(&error)),
+                Some(&SqlState::IO_ERROR) => LedgerError::Io(described(&error)),
+                Some(&SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED) => {
+                    LedgerError::Damaged { what: "database", source: Some(described(&error)) }
+                }
+                Some(&SqlState::FOREIGN_KEY_VIOLATION) => LedgerError::TenantForgotten,
+                Some(code) if !is_unavailable(code) => LedgerError::Storage(described(&error)),
+                _ => LedgerError::Unavailable(described(&error)),
+            },
+        }
+    }
+}
+
+/// Whether the server says that it goes away, or that it is no longer the primary: another connection may find one that serves.
+fn is_of_server(error: &tokio_postgres::error::DbError) -> bool {
+    is_unavailable(error.code())
+}
+
+fn is_unavailable(code: &SqlState) -> bool {
+    code.code().starts_with("08")
+        || [
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+            SqlState::CANNOT_CONNECT_NOW,
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            SqlState::TOO_MANY_CONNECTIONS,
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        ]
+        .contains(code)
+}
+
+/// An error of the database without what it may quote of a row: the detail of a violated constraint names values.
+fn described(error: &tokio_postgres::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    match error.as_db_error() {
+        Some(reported) => format!("{} ({})", reported.message(), reported.code().code()).into(),
+        None => error.to_string().into(),
+    }
+}

@@ -1,0 +1,123 @@
+//! Reads for plugins: blocked subjects, and what changed.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+
+use portcullis_ledger::LedgerError;
+use portcullis_ledger::store::{self, ListRow};
+use portcullis_ledger_model::{Change, Changes, Seq};
+use portcullis_msisdn::{Directions, Subject};
+
+use crate::Postgres;
+use crate::columns::{Columns, bits, first_after, number, row_id};
+use crate::failure::Failure;
+use crate::rows::head;
+use crate::session::Session;
+
+async fn look_up(session: &Session, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, Failure> {
+    const SQL: &str = "SELECT subject, directions FROM entries WHERE list = $1 AND subject = ANY($2)";
+    let wanted: Vec<i64> = subjects.iter().copied().map(bits).collect();
+    let rows = session.query(SQL, &[&row_id(list.id)?, &wanted]).await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let mut columns = Columns::of(row);
+        found.insert(columns.subject()?, columns.directions()?);
+    }
+    Ok(subjects.iter().map(|subject| found.get(subject).copied().unwrap_or(Directions::NONE)).collect())
+}
+
+async fn members(
+    session: &Session,
+    list: ListRow,
+    after: Option<Subject>,
+    limit: NonZeroUsize,
+) -> Result<Vec<(Subject, Directions)>, Failure> {
+    const SQL: &str = "
+        SELECT subject, directions FROM entries WHERE list = $1 AND subject >= $2 AND directions <> 0
+        ORDER BY subject LIMIT $3";
+    let most = i64::try_from(limit.get()).unwrap_or(i64::MAX);
+    let rows = session.query(SQL, &[&row_id(list.id)?, &first_after(after), &most]).await?;
+    let members = rows.iter().map(|row| {
+        let mut columns = Columns::of(row);
+        Ok((columns.subject()?, columns.directions()?))
+    });
+    members.collect()
+}
+
+/// The entries that changed after `since`, found by the trail: an index of entries by sequence number would cost each write more.
+async fn changes(
+    session: &Session,
+    list: ListRow,
+    since: Seq,
+    limit: NonZeroUsize,
+) -> Result<Changes, Failure> {
+    // An entry that has changed again is left out here, and found by its later record.
+    const SQL: &str = "
+        SELECT e.subject, e.directions, e.sequence
+        FROM records r JOIN entries e ON e.list = r.list AND e.subject = r.subject AND e.sequence = r.sequence
+        WHERE r.list = $1 AND r.sequence > $2 AND r.step = 0 ORDER BY r.sequence LIMIT $3";
+    // Before the records, so that none up to this number is missing among them.
+    let latest = head(session, list).await?.census.sequence;
+    let most = i64::try_from(limit.get()).unwrap_or(i64::MAX).saturating_add(1);
+    let rows = session.query(SQL, &[&row_id(list.id)?, &number(since), &most]).await?;
+    let changes = rows.iter().take(limit.get()).map(|row| {
+        let mut columns = Columns::of(row);
+        let (subject, directions) = (columns.subject()?, columns.directions()?);
+        Ok(Change { subject, directions, sequence: columns.sequence()? })
+    });
+    let changes = changes.collect::<Result<Vec<Change>, Failure>>()?;
+    let more = rows.len() > limit.get();
+    // The latest change is always that of an entry.
+    let reached = changes.last().map_or(since, |last| last.sequence);
+    if !more && reached < latest {
+        return Err(LedgerError::damaged("list").into());
+    }
+    Ok(Changes { changes, sequence: latest.max(reached), more })
+}
+
+impl store::Feed for Postgres {
+    fn directions(&self, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError> {
+        self.read(async |session| look_up(session, list, subjects).await)
+    }
+
+    fn members(
+        &self,
+        list: ListRow,
+        after: Option<Subject>,
+        limit: NonZeroUsize,
+    ) -> Result<Vec<(Subject, Directions)>, LedgerError> {
+        self.read_long(async |session| members(session, list, after, limit).await)
+    }
+
+    fn sample_directions(&self, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError> {
+        self.directions(list, subjects)
+    }
+
+    fn sample(
+        &self,
+        list: ListRow,
+        after: Option<Subject>,
+        limit: NonZeroUsize,
+    ) -> Result<Vec<(Subject, Directions)>, LedgerError> {
+        self.members(list, after, limit)
+    }
+
+    /// The database's own checksums find damage.
+    fn check_changes(&self, list: ListRow, since: Seq) -> Result<(), LedgerError> {
+        const SQL: &str = "SELECT sequence FROM states WHERE list = $1 AND node = $2";
+        let id = row_id(list.id)?;
+        let saved = self.read(async |session| {
+            let row = session.query_opt(SQL, &[&id, &self.node]).await?;
+            row.as_ref().map(|row| Columns::of(row).sequence()).transpose()
+        })?;
+        if saved == Some(since) { Ok(()) } else { Err(LedgerError::damaged("saved state")) }
+    }
+
+    fn is_damaged(&self, _list: ListRow) -> bool {
+        false
+    }
+
+    fn changes_since(&self, list: ListRow, since: Seq, limit: NonZeroUsize) -> Result<Changes, LedgerError> {
+        self.read(async |session| changes(session, list, since, limit).await)
+    }
+}

@@ -1,0 +1,199 @@
+#![doc = include_str!("../README.md")]
+//!
+//! All calls block the calling thread, which must not be one of an asynchronous runtime. Calls end within 5 seconds (10 for long
+//! lists), and those that wait for another node's lock or for a connection within twice that.
+#![forbid(unsafe_code)]
+
+mod actors;
+mod columns;
+mod commit;
+mod entries;
+mod expiry;
+mod failure;
+mod feed;
+mod joiner;
+mod lists;
+mod persons;
+mod pool;
+mod records;
+mod rows;
+mod schema;
+mod session;
+mod shared;
+mod tenants;
+mod tls;
+mod url;
+mod visits;
+mod write;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use portcullis_keys::{MasterKey, Seal};
+use portcullis_ledger::store::{Stats, Store};
+use portcullis_ledger::{Accepted, Ledger, LedgerError, Opening};
+
+pub use url::{PostgresUrl, PostgresUrlError};
+
+use actors::Actors;
+use failure::Failure;
+use joiner::Joiner;
+use pool::{DEADLINE, LONG, Pool};
+use schema::Found;
+use session::Session;
+use tls::Tls;
+
+/// Opens the ledger in a database, or creates its tables if there are none. `node` names this gateway among those that share it.
+///
+/// # Errors
+/// [`LedgerError::Unavailable`] if no server can be reached that accepts writes; [`LedgerError::Lost`] if the database has no
+/// ledger, but `opening` says that there was one; [`LedgerError::NotNew`], [`LedgerError::NewerSchema`],
+/// [`LedgerError::WrongMasterKey`]; or another error of the database.
+pub fn open(
+    url: &PostgresUrl,
+    node: &str,
+    master: &MasterKey,
+    opening: &Opening,
+) -> Result<Ledger, LedgerError> {
+    let unavailable = |error: Box<dyn std::error::Error + Send + Sync>| LedgerError::Unavailable(error);
+    let tls = Tls::new().map_err(|error| unavailable(error.into()))?;
+    let pool = Pool::new(url.config().clone(), tls).map_err(|error| unavailable(error.into()))?;
+    let seal = master.seal();
+    let found = {
+        let mut session = pool.writer(LONG).map_err(Failure::into_ledger_error)?;
+        let shown = url.to_string();
+        session
+            .run(async |session| schema::prepare(session, &seal, opening, &shown).await)
+            .map_err(Failure::into_ledger_error)?
+    };
+    let accepted = match found {
+        Found::Ledger => Accepted::Nothing,
+        Found::Nothing => Accepted::New { despite: opening.evidence_of_one() },
+    };
+    let store = Postgres {
+        pool,
+        node: node.to_owned(),
+        master: seal,
+        actors: Actors::default(),
+        joiner: Joiner::default(),
+        counters: Counters::default(),
+    };
+    Ok(Ledger::of_store(Arc::new(store), accepted))
+}
+
+/// The ledger in PostgreSQL.
+struct Postgres {
+    pool: Pool,
+    /// This gateway's name among those that share the ledger.
+    node: String,
+    /// Encrypts tenants' secrets.
+    master: Seal,
+    actors: Actors,
+    joiner: Joiner,
+    counters: Counters,
+}
+
+/// Counts since the ledger was opened.
+#[derive(Default)]
+struct Counters {
+    jobs: AtomicU64,
+    commits: AtomicU64,
+}
+
+impl Counters {
+    fn job(&self) {
+        self.jobs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn commit(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Postgres {
+    /// Runs a read.
+    fn read<T>(&self, read: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, LedgerError> {
+        self.read_within(DEADLINE, read)
+    }
+
+    /// Runs a read of a long list or history.
+    fn read_long<T>(&self, read: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, LedgerError> {
+        self.read_within(LONG, read)
+    }
+
+    fn read_within<T>(
+        &self,
+        within: Duration,
+        read: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
+    ) -> Result<T, LedgerError> {
+        let mut session = self.pool.reader(within).map_err(Failure::into_ledger_error)?;
+        session.run(read).map_err(|failure| {
+            // A transaction may be open.
+            session.discard();
+            failure.into_ledger_error()
+        })
+    }
+
+    /// Runs a write that may be repeated.
+    fn write_once<T>(
+        &self,
+        write: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
+    ) -> Result<T, LedgerError> {
+        self.write_within(DEADLINE, write)
+    }
+
+    /// Runs a write of many rows that may be repeated.
+    fn write_long<T>(
+        &self,
+        write: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
+    ) -> Result<T, LedgerError> {
+        self.write_within(Duration::from_secs(300), write)
+    }
+
+    fn write_within<T>(
+        &self,
+        within: Duration,
+        write: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
+    ) -> Result<T, LedgerError> {
+        let mut session = self.pool.writer(within).map_err(Failure::into_ledger_error)?;
+        self.counters.job();
+        let written = session.run(async |session| {
+            let written = write(session).await?;
+            session.check_replicated()?;
+            Ok(written)
+        });
+        match written {
+            Ok(written) => {
+                self.counters.commit();
+                Ok(written)
+            }
+            Err(failure) => {
+                // A transaction may be open.
+                session.discard();
+                Err(match failure.fate() {
+                    failure::Fate::NotStored => failure.into_ledger_error(),
+                    failure::Fate::Unknown => LedgerError::OutcomeUnknown,
+                })
+            }
+        }
+    }
+}
+
+impl Store for Postgres {
+    fn stats(&self) -> Stats {
+        Stats {
+            jobs: self.counters.jobs.load(Ordering::Relaxed),
+            commits: self.counters.commits.load(Ordering::Relaxed),
+        }
+    }
+
+    fn trouble(&self) -> Option<LedgerError> {
+        None
+    }
+
+    fn rescue(&self) -> Vec<(PathBuf, PathBuf)> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,95 @@
+//! The `lists` and `states` tables.
+
+use portcullis_keys::{Scope, TenantId};
+use portcullis_ledger::LedgerError;
+use portcullis_ledger::store::{self, ListRow, TenantRow};
+use portcullis_ledger_model::{Census, Seq};
+
+use crate::Postgres;
+use crate::columns::{Columns, number, row_id, unsigned};
+use crate::failure::Failure;
+use crate::rows::head;
+use crate::session::Session;
+
+async fn find(session: &Session, tenant: i32, scope: &str) -> Result<Option<i32>, Failure> {
+    const SQL: &str = "SELECT id FROM lists WHERE tenant = $1 AND scope = $2";
+    let row = session.query_opt(SQL, &[&tenant, &scope]).await?;
+    row.as_ref().map(|row| Columns::of(row).get()).transpose()
+}
+
+impl store::Lists for Postgres {
+    fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError> {
+        const ADD: &str = "
+            INSERT INTO lists (tenant, scope) SELECT id, $2 FROM tenants WHERE id = $1
+            ON CONFLICT (tenant, scope) DO NOTHING";
+        let (id, scope) = (row_id(tenant.0)?, scope.as_stored());
+        let list = match self.read(async |session| find(session, id, scope).await)? {
+            Some(list) => list,
+            None => self.write_once(async |session| {
+                session.execute(ADD, &[&id, &scope]).await?;
+                find(session, id, scope).await?.ok_or(LedgerError::TenantForgotten.into())
+            })?,
+        };
+        Ok(ListRow { id: list.into(), tenant })
+    }
+
+    fn lists(&self, tenant: &TenantId) -> Result<Vec<Scope>, LedgerError> {
+        const SQL: &str = "
+            SELECT scope FROM lists JOIN tenants ON tenants.id = lists.tenant WHERE tenants.name = $1 ORDER BY scope";
+        self.read(async |session| {
+            let rows = session.query(SQL, &[&tenant.as_str()]).await?;
+            let scopes = rows.iter().map(|row| {
+                let scope: &str = Columns::of(row).get()?;
+                Scope::from_stored(scope).map_err(|_| LedgerError::damaged("list of lists").into())
+            });
+            scopes.collect()
+        })
+    }
+
+    fn census(&self, list: ListRow) -> Result<Census, LedgerError> {
+        self.read(async |session| Ok(head(session, list).await?.census))
+    }
+
+    fn kept_state(&self, list: ListRow) -> Result<Option<[u8; 16]>, LedgerError> {
+        const SQL: &str = "SELECT id FROM states WHERE list = $1 AND node = $2";
+        let id = row_id(list.id)?;
+        self.read(async |session| {
+            let row = session.query_opt(SQL, &[&id, &self.node]).await?;
+            let state = row.as_ref().map(|row| {
+                let bytes: &[u8] = Columns::of(row).get()?;
+                bytes.try_into().map_err(|_| LedgerError::damaged("id of a saved state").into())
+            });
+            state.transpose()
+        })
+    }
+
+    fn keep_state(&self, list: ListRow, state: [u8; 16], sequence: Seq) -> Result<(), LedgerError> {
+        const SQL: &str = "
+            INSERT INTO states (list, node, id, sequence) SELECT id, $2, $3, $4 FROM lists WHERE id = $1
+            ON CONFLICT (list, node) DO UPDATE SET id = excluded.id, sequence = excluded.sequence";
+        let id = row_id(list.id)?;
+        self.write_once(async |session| {
+            match session.execute(SQL, &[&id, &self.node, &state.as_slice(), &number(sequence)]).await? {
+                0 => Err(LedgerError::TenantForgotten.into()),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn event_cursor(&self, list: ListRow) -> Result<Option<Seq>, LedgerError> {
+        const SQL: &str = "SELECT told FROM lists WHERE id = $1";
+        let id = row_id(list.id)?;
+        self.read(async |session| {
+            let Some(row) = session.query_opt(SQL, &[&id]).await? else { return Ok(None) };
+            let told: Option<i64> = Columns::of(&row).get()?;
+            told.map(|told| unsigned(told).map(Seq::new)).transpose()
+        })
+    }
+
+    fn set_event_cursor(&self, list: ListRow, cursor: Seq) -> Result<(), LedgerError> {
+        // It never goes back: another node may have delivered more.
+        const SQL: &str = "UPDATE lists SET told = $2 WHERE id = $1 AND (told IS NULL OR told < $2)";
+        let id = row_id(list.id)?;
+        self.write_once(async |session| session.execute(SQL, &[&id, &number(cursor)]).await).map(drop)
+    }
+}

@@ -1,0 +1,83 @@
+//! Creating and upgrading the tables.
+
+use portcullis_keys::Seal;
+use portcullis_ledger::{LedgerError, Opening};
+
+use crate::columns::Columns;
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// The version of the tables that this program writes.
+const FORMAT: i32 = 1;
+
+/// Encrypted under the master key when the ledger is created, so that a wrong key is detected when it is opened.
+const CHECK_TEXT: &[u8] = b"This ledger was made under this master key.";
+const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
+
+/// What was found when the ledger was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Ledger,
+    /// There was none, and it was created.
+    Nothing,
+}
+
+/// Creates the tables unless they are there, and checks that they are of this master key. `shown` names the database in errors.
+pub(crate) async fn prepare(
+    session: &Session,
+    master: &Seal,
+    opening: &Opening,
+    shown: &str,
+) -> Result<Found, Failure> {
+    const EXISTS: &str = "SELECT to_regclass('ledger') IS NOT NULL";
+    const ADD: &str = "INSERT INTO ledger (format, identity, sealed) VALUES ($1, gen_random_uuid(), $2)";
+    let exists = async || -> Result<bool, Failure> {
+        let row = session.query_opt(EXISTS, &[]).await?.ok_or(LedgerError::Defect)?;
+        Columns::of(&row).get()
+    };
+    if exists().await? {
+        check(session, master, shown).await?;
+        if opening.is_new() {
+            return Err(LedgerError::NotNew { path: shown.into() }.into());
+        }
+        return Ok(Found::Ledger);
+    }
+    if let Some(evidence) = opening.evidence_of_one().filter(|_| !opening.is_new()) {
+        return Err(LedgerError::Lost { path: shown.into(), evidence }.into());
+    }
+    let sealed = master.seal(CHECK_CONTEXT, CHECK_TEXT).map_err(LedgerError::Seal)?;
+    let create = async || -> Result<(), Failure> {
+        session.batch("BEGIN").await?;
+        session.batch(include_str!("schema.sql")).await?;
+        session.execute(ADD, &[&FORMAT, &sealed]).await?;
+        session.batch("COMMIT").await?;
+        session.check_replicated()
+    };
+    match create().await {
+        Ok(()) => Ok(Found::Nothing),
+        Err(failure) => {
+            let _ = session.batch("ROLLBACK").await;
+            // Another node that starts at the same time may have created it.
+            match exists().await {
+                Ok(true) => check(session, master, shown).await.map(|()| Found::Ledger),
+                _ => Err(failure),
+            }
+        }
+    }
+}
+
+async fn check(session: &Session, master: &Seal, shown: &str) -> Result<(), Failure> {
+    let row = session.query_opt("SELECT format, sealed FROM ledger", &[]).await?;
+    let row = row.ok_or_else(|| LedgerError::NotALedger { path: shown.into() })?;
+    let mut columns = Columns::of(&row);
+    let format: i32 = columns.get()?;
+    if format > FORMAT {
+        let (found, known) = (format.into(), FORMAT.into());
+        return Err(LedgerError::NewerSchema { path: shown.into(), found, known }.into());
+    }
+    let sealed: &[u8] = columns.get()?;
+    match master.open(CHECK_CONTEXT, sealed).is_ok_and(|text| text == CHECK_TEXT) {
+        true => Ok(()),
+        false => Err(LedgerError::WrongMasterKey { path: shown.into() }.into()),
+    }
+}

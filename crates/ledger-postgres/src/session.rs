@@ -1,0 +1,118 @@
+//! One connection to the database.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, Config, Row, Statement};
+
+use crate::failure::Failure;
+use crate::tls::Tls;
+
+/// Parameters of a statement.
+pub(crate) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// What each connection sets first.
+///
+/// A transaction that its gateway left open, because the machine froze, must not hold the others' locks for long. A commit is
+/// only acknowledged if it is durable, whatever the server's default.
+const SET_UP: &str = "
+    SET idle_in_transaction_session_timeout = '2s';
+    SET lock_timeout = '2s';
+    SET statement_timeout = '10s';
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+
+/// A connection, with the statements that are prepared on it.
+pub(crate) struct Session {
+    client: Client,
+    prepared: Mutex<HashMap<&'static str, Statement>>,
+    is_replication_cancelled: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Connects to the first host that accepts writes.
+    pub(crate) async fn connect(config: &Config, tls: Tls) -> Result<Self, Failure> {
+        let (client, mut connection) = config.connect(tls).await?;
+        let is_replication_cancelled = Arc::new(AtomicBool::new(false));
+        let noticed = Arc::clone(&is_replication_cancelled);
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                // A commit whose wait for a standby was cancelled reports success, and this warning before it.
+                if let AsyncMessage::Notice(notice) = message
+                    && notice.code().code() == "01000"
+                {
+                    noticed.store(true, Ordering::SeqCst);
+                }
+            }
+        });
+        client.batch_execute(SET_UP).await?;
+        Ok(Session { client, prepared: Mutex::default(), is_replication_cancelled })
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    async fn statement(&self, sql: &'static str) -> Result<Statement, Failure> {
+        let known = self.prepared.lock().get(sql).cloned();
+        match known {
+            Some(statement) => Ok(statement),
+            None => {
+                let statement = self.client.prepare(sql).await?;
+                self.prepared.lock().insert(sql, statement.clone());
+                Ok(statement)
+            }
+        }
+    }
+
+    pub(crate) async fn query(
+        &self,
+        sql: &'static str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, Failure> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.query(&statement, parameters).await?)
+    }
+
+    pub(crate) async fn query_opt(
+        &self,
+        sql: &'static str,
+        parameters: Parameters<'_>,
+    ) -> Result<Option<Row>, Failure> {
+        Ok(self.query(sql, parameters).await?.into_iter().next())
+    }
+
+    /// Returns the number of rows that it affected.
+    pub(crate) async fn execute(
+        &self,
+        sql: &'static str,
+        parameters: Parameters<'_>,
+    ) -> Result<u64, Failure> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.execute(&statement, parameters).await?)
+    }
+
+    /// Prepares statements that are then sent without waiting for each other.
+    pub(crate) async fn prepare(&self, statements: &[&'static str]) -> Result<(), Failure> {
+        for sql in statements {
+            self.statement(sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs statements without parameters.
+    pub(crate) async fn batch(&self, sql: &str) -> Result<(), Failure> {
+        Ok(self.client.batch_execute(sql).await?)
+    }
+
+    /// Call it after what commits: fails if the commit may be lost with the primary.
+    pub(crate) fn check_replicated(&self) -> Result<(), Failure> {
+        match self.is_replication_cancelled.swap(false, Ordering::SeqCst) {
+            true => Err(Failure::NotReplicated),
+            false => Ok(()),
+        }
+    }
+}

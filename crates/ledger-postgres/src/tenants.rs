@@ -1,0 +1,146 @@
+//! The `tenants`, `secrets` and `settings` tables.
+
+use portcullis_keys::{Seal, TenantId, TenantKeys, TenantSecret};
+use portcullis_ledger::LedgerError;
+use portcullis_ledger::store::{self, TenantRow};
+
+use crate::Postgres;
+use crate::columns::{Columns, row_id};
+use crate::failure::Failure;
+use crate::session::Session;
+
+const SETTINGS_CONTEXT: &[u8] = b"tenant settings";
+const SETTINGS: &str = "settings of a tenant";
+
+/// A tenant's row id and its encrypted secret.
+struct Wrapped {
+    id: i32,
+    secret: Vec<u8>,
+}
+
+async fn find(session: &Session, tenant: &TenantId) -> Result<Option<Wrapped>, Failure> {
+    const SQL: &str = "
+        SELECT id, wrapped FROM tenants JOIN secrets ON secrets.tenant = tenants.id WHERE name = $1";
+    let row = session.query_opt(SQL, &[&tenant.as_str()]).await?;
+    let wrapped = row.as_ref().map(|row| {
+        let mut columns = Columns::of(row);
+        Ok(Wrapped { id: columns.get()?, secret: columns.get()? })
+    });
+    wrapped.transpose()
+}
+
+fn unwrap(master: &Seal, tenant: &TenantId, wrapped: &[u8]) -> Result<TenantKeys, LedgerError> {
+    let secret = TenantSecret::unwrap(master, tenant, wrapped)
+        .map_err(|error| LedgerError::unsealed("secret of a tenant", error))?;
+    Ok(TenantKeys::new(secret))
+}
+
+impl store::Tenants for Postgres {
+    fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError> {
+        // If another node adds the tenant at the same time, its row is the one that stands.
+        const ADD: &str = "
+            WITH t AS (INSERT INTO tenants (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id)
+            INSERT INTO secrets (tenant, wrapped) SELECT id, $2 FROM t";
+        let found = match self.read(async |session| find(session, tenant).await)? {
+            Some(found) => found,
+            None => {
+                let fresh = TenantSecret::random()
+                    .and_then(|secret| secret.wrap(&self.master, tenant))
+                    .map_err(LedgerError::Seal)?;
+                self.write_once(async |session| {
+                    session.execute(ADD, &[&tenant.as_str(), &fresh]).await?;
+                    find(session, tenant).await?.ok_or(Failure::Conflict)
+                })?
+            }
+        };
+        Ok((TenantRow(found.id.into()), unwrap(&self.master, tenant, &found.secret)?))
+    }
+
+    fn tenants(&self) -> Result<Vec<TenantId>, LedgerError> {
+        self.read(async |session| {
+            let rows = session.query("SELECT name FROM tenants ORDER BY name", &[]).await?;
+            let names = rows.iter().map(|row| {
+                let name: &str = Columns::of(row).get()?;
+                name.parse().map_err(|_| LedgerError::damaged("list of tenants").into())
+            });
+            names.collect()
+        })
+    }
+
+    fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
+        const LOCK: &str = "SELECT id FROM tenants WHERE name = $1 FOR UPDATE";
+        const LISTS: &str = "SELECT id FROM lists WHERE tenant = $1 ORDER BY id FOR UPDATE";
+        const DELETE: [&str; 11] = [
+            "DELETE FROM visits WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
+            "DELETE FROM holds WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
+            "DELETE FROM records WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
+            "DELETE FROM entries WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
+            "DELETE FROM states WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
+            "DELETE FROM commits WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
+            "DELETE FROM lists WHERE tenant = $1",
+            "DELETE FROM identities WHERE tenant = $1",
+            "DELETE FROM moves WHERE tenant = $1",
+            // The secret, settings and actors go with it.
+            "DELETE FROM tenants WHERE id = $1",
+            // Readers of a key that no longer exists find nothing.
+            "DELETE FROM secrets WHERE tenant = $1",
+        ];
+        self.write_long(async |session| {
+            session.batch("BEGIN; SET LOCAL statement_timeout = 0").await?;
+            let Some(row) = session.query_opt(LOCK, &[&tenant.as_str()]).await? else {
+                session.batch("COMMIT").await?;
+                return Ok(false);
+            };
+            let id: i32 = Columns::of(&row).get()?;
+            session.query(LISTS, &[&id]).await?;
+            for sql in DELETE {
+                session.execute(sql, &[&id]).await?;
+            }
+            session.batch("COMMIT").await?;
+            session.check_replicated()?;
+            Ok(true)
+        })
+    }
+
+    fn put_settings(&self, tenant: &TenantId, settings: &[u8]) -> Result<(), LedgerError> {
+        const SQL: &str = "
+            INSERT INTO settings (tenant, sealed) SELECT id, $2 FROM tenants WHERE id = $1
+            ON CONFLICT (tenant) DO UPDATE SET sealed = excluded.sealed";
+        let (TenantRow(id), keys) = self.ensure_tenant(tenant)?;
+        let sealed = keys.settings_seal().seal(SETTINGS_CONTEXT, settings).map_err(LedgerError::Seal)?;
+        let id = row_id(id)?;
+        self.write_once(async |session| match session.execute(SQL, &[&id, &sealed]).await? {
+            0 => Err(LedgerError::TenantForgotten.into()),
+            _ => Ok(()),
+        })
+    }
+
+    fn settings(&self) -> Result<Vec<(TenantId, Vec<u8>)>, LedgerError> {
+        const SQL: &str = "
+            SELECT name, wrapped, sealed FROM settings
+            JOIN tenants ON tenants.id = settings.tenant JOIN secrets ON secrets.tenant = settings.tenant
+            ORDER BY name";
+        self.read(async |session| {
+            let rows = session.query(SQL, &[]).await?;
+            let settings = rows.iter().map(|row| {
+                let mut columns = Columns::of(row);
+                let (name, wrapped, sealed): (&str, &[u8], &[u8]) =
+                    (columns.get()?, columns.get()?, columns.get()?);
+                let tenant: TenantId = name.parse().map_err(|_| LedgerError::damaged(SETTINGS))?;
+                let keys = unwrap(&self.master, &tenant, wrapped)?;
+                let settings = keys
+                    .settings_seal()
+                    .open(SETTINGS_CONTEXT, sealed)
+                    .map_err(|error| LedgerError::unsealed(SETTINGS, error))?;
+                Ok((tenant, settings))
+            });
+            settings.collect()
+        })
+    }
+
+    fn remove_settings(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
+        const SQL: &str =
+            "DELETE FROM settings USING tenants WHERE tenants.id = settings.tenant AND tenants.name = $1";
+        self.write_once(async |session| Ok(session.execute(SQL, &[&tenant.as_str()]).await? > 0))
+    }
+}
