@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -235,14 +236,17 @@ where
     B: HttpBody<Data = Bytes> + Unpin,
 {
     let patience = memory.patience;
-    let mut reading = pin!(collect(body, limit, memory, seen));
+    let starved = AtomicBool::new(false);
+    let mut reading = pin!(collect(body, limit, memory, seen, &starved));
     for _ in 0..2 {
         if let Poll::Ready(read) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
             return read;
         }
         tokio::task::yield_now().await;
     }
-    tokio::time::timeout(patience, reading).await.unwrap_or(Err(BodyFault::Late))
+    // A client that was kept waiting is not to blame.
+    let late = || if starved.load(Ordering::Relaxed) { BodyFault::NoMemory } else { BodyFault::Late };
+    tokio::time::timeout(patience, reading).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Reads and drops a short body of a request that is refused, so that its connection can be used for the next one. Keeps nothing
@@ -281,11 +285,13 @@ pub fn is_declared(headers: &HeaderMap, media_type: &str) -> bool {
     kind.eq_ignore_ascii_case(media_type)
 }
 
+/// Reads a body. Sets `starved` if it had to wait for memory.
 async fn collect<B>(
     mut body: B,
     limit: usize,
     memory: Memory<'_>,
     mut seen: impl FnMut(&[u8]),
+    starved: &AtomicBool,
 ) -> Result<Body, BodyFault>
 where
     B: HttpBody<Data = Bytes> + Unpin,
@@ -310,7 +316,7 @@ where
             continue;
         }
         seen(&data);
-        buffer.push(data, memory.budget, memory.owner).await?;
+        buffer.push(data, memory.budget, memory.owner, starved).await?;
     }
     if is_too_large { Err(BodyFault::TooLarge { limit }) } else { Ok(Body(buffer)) }
 }

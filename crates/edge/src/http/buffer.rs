@@ -1,6 +1,7 @@
 //! The memory of one body.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Bytes;
 use memmap2::MmapMut;
@@ -64,12 +65,13 @@ impl Buffer {
         self.most = declared.map_or(self.limit, |declared| declared.min(self.limit));
     }
 
-    /// Appends a piece, after which there must be no more than the limit.
+    /// Appends a piece, after which there must be no more than the limit. Sets `starved` if it has to wait for memory.
     pub(super) async fn push(
         &mut self,
         piece: Bytes,
         budget: &Arc<Budget>,
         owner: Owner<'_>,
+        starved: &AtomicBool,
     ) -> Result<(), BodyFault> {
         let length = self.length + piece.len();
         self.most = self.most.max(length);
@@ -77,13 +79,14 @@ impl Buffer {
             let reserved = self.reserved.get_or_insert_with(|| budget.reserve(owner));
             // Twice what has arrived: few steps, and a client has to send half of what it takes from others.
             let wanted = (2 * length).max(MOST_ON_HEAP).min(self.most);
-            if reserved.try_grow(wanted - reserved.bytes()) {
-                self.allowed = wanted;
-            } else if reserved.grow(length - reserved.bytes()).await {
-                self.allowed = length;
-            } else {
-                return Err(BodyFault::NoMemory);
+            let more = wanted - reserved.bytes();
+            if !reserved.try_grow(more) {
+                starved.store(true, Ordering::Relaxed);
+                if !reserved.grow(more).await {
+                    return Err(BodyFault::NoMemory);
+                }
             }
+            self.allowed = wanted;
         }
         match &mut self.content {
             Content::Piece(first) if first.is_empty() && length <= MOST_ON_HEAP => *first = piece,
@@ -147,7 +150,7 @@ mod tests {
         buffer.expect(declared);
         for (index, &length) in pieces.iter().enumerate() {
             let fill = u8::try_from(index).unwrap();
-            buffer.push(vec![fill; length].into(), budget, OWNER).await?;
+            buffer.push(vec![fill; length].into(), budget, OWNER, &AtomicBool::new(false)).await?;
         }
         Ok(buffer)
     }

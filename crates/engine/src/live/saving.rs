@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_host::SaveError;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
 use super::{LiveList, Purpose};
@@ -15,6 +17,10 @@ const WORTH_SAVING: u64 = 2000;
 const CHANGES: u64 = 1000;
 /// A state of a long list, which takes longer to save and to load, is due after a 64th of it changed.
 const SHARE: u64 = 64;
+/// After a state was saved, the next one waits for this many times as long as that took, and at most for so long: an import changes
+/// a list faster than its states can be saved, and they would take the disk and the ledger's writer from it.
+const PAUSE: u32 = 20;
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// When a list is saved.
 #[derive(Default)]
@@ -22,6 +28,8 @@ pub(super) struct Saving {
     /// The sequence number from which on another state is due.
     due_at: AtomicU64,
     is_queued: AtomicBool,
+    /// When the next state may be saved.
+    not_before: Mutex<Option<Instant>>,
     /// Held while a state is saved.
     running: Mutex<()>,
 }
@@ -69,9 +77,12 @@ impl LiveList {
             return;
         }
         let (queued, lifecycle) = (Queued(Arc::downgrade(self)), Arc::clone(&self.context.lifecycle));
-        let turn = self.turns.take(Purpose::Save);
+        let (turns, not_before) = (Arc::clone(&self.turns), *self.saving.not_before.lock());
         drop(self.context.runtime.spawn(async move {
-            let turn = turn.await;
+            if let Some(not_before) = not_before {
+                sleep_until(not_before).await;
+            }
+            let turn = turns.take(Purpose::Save).await;
             // Otherwise the engine is closing, which saves what is due.
             let Ok(operation) = lifecycle.begin() else { return };
             drop(tokio::task::spawn_blocking(move || {
@@ -105,7 +116,11 @@ impl LiveList {
             return;
         }
         let (tenant, list) = (self.list().tenant(), self.name());
-        match generation.save(self.state(), entries) {
+        let start = Instant::now();
+        let saved = generation.save(self.state(), entries);
+        let end = Instant::now();
+        *self.saving.not_before.lock() = Some(end + ((end - start) * PAUSE).min(LONGEST_PAUSE));
+        match saved {
             Ok(Some(header)) => {
                 self.saved_at(header.sequence);
                 debug!(%tenant, list, sequence = header.sequence, "the list's state is saved");

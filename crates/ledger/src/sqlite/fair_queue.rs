@@ -115,9 +115,14 @@ impl<J> FairQueue<J> {
         (!left.is_zero()).then_some(left)
     }
 
+    /// Whether a client wrote a little lately, and may do so again.
+    pub(super) fn has_company(&self, now: Instant) -> bool {
+        self.small.is_some_and(|small| now.saturating_duration_since(small) < RECENT)
+    }
+
     /// A bulk job ran from `start` to `end`.
     pub(super) fn bulk_ran(&mut self, start: Instant, end: Instant) {
-        let others = self.small.is_some_and(|small| start.saturating_duration_since(small) < RECENT);
+        let others = self.has_company(start);
         let took = end.saturating_duration_since(start);
         self.bulk_from = others.then(|| end + took.saturating_mul(REST).min(LONGEST_REST));
     }
@@ -158,10 +163,12 @@ mod tests {
         queue.push(1, BULK + 1, true, ());
         queue.bulk_ran(start, start + took);
         assert_eq!(queue.pause(start + took), None, "nobody else is there");
+        assert!(!queue.has_company(start));
         queue.push(2, 1, true, ());
         assert!(queue.pop_if(|(), rows| rows == BULK + 1).is_some());
         assert!(queue.pop_if(|(), rows| rows == 1).is_some());
         let start = Instant::now();
+        assert!(queue.has_company(start));
         queue.bulk_ran(start, start + took);
         queue.push(1, BULK + 1, true, ());
         assert_eq!(queue.pause(start + took), Some(REST * took));
