@@ -210,7 +210,7 @@ impl Ledger {
     /// [`Actor::expiry`](crate::Actor::expiry).
     ///
     /// If what is stored of a list keeps its holds from ending, no hold is lifted, and the list is
-    /// [damaged](crate::List::is_damaged) and left out of later calls: call again.
+    /// [damaged](crate::ListReader::is_damaged) and left out of later calls: call again.
     ///
     /// Lifts at most 10,000 holds, the longest overdue first, so that other writes don't wait long. Repeat while
     /// [`next_expiry`](Self::next_expiry) is not after `now`.
