@@ -326,11 +326,7 @@ impl Entry {
         if lifted {
             self.updated = now;
             self.recompute(now);
-            done.outcome = Some(match (self.directions.is_none(), self.directions == before) {
-                (_, true) => Outcome::Lifted,
-                (true, false) => Outcome::Removed,
-                (false, false) => Outcome::Narrowed,
-            });
+            done.outcome = Some(Outcome::of_lifting(before, self.directions));
         }
         done
     }

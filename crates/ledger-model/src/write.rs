@@ -15,7 +15,7 @@ use crate::text::{DisplayForm, Label, Reason};
 /// The person that a write is about.
 ///
 /// The ledger knows which identities are the same person: the variants of a number, and user ids
-/// [linked](crate::Link) to it. A write changes the person's existing entry, whichever of these it is under.
+/// [linked](crate::Link) to it. A write changes the person's existing entry, under any of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whom {
     /// A number, or an entry's own subject.
@@ -160,6 +160,15 @@ impl Outcome {
             self,
             Outcome::Already | Outcome::Held | Outcome::Absent | Outcome::Full | Outcome::Outdated
         )
+    }
+
+    /// The outcome of lifting a hold that covered something, by what was blocked before and what is now.
+    pub fn of_lifting(before: Directions, after: Directions) -> Self {
+        match (after.is_none(), after == before) {
+            (_, true) => Outcome::Lifted,
+            (true, false) => Outcome::Removed,
+            (false, false) => Outcome::Narrowed,
+        }
     }
 
     /// Whether the write is added to the audit trail, with a new sequence number.

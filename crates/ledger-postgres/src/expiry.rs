@@ -10,7 +10,7 @@ use portcullis_ledger_model::{Actor, Coverage, HoldKind, Outcome};
 use portcullis_msisdn::Directions;
 
 use crate::Postgres;
-use crate::columns::Columns;
+use crate::columns::{Columns, code};
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::write::new_mark;
@@ -140,13 +140,9 @@ impl Postgres {
             for (step, &kind) in (0_i32..).zip(&kinds) {
                 let earlier = coverage;
                 coverage = coverage.with(kind, Directions::NONE);
-                let outcome = match (coverage.blocked().is_none(), coverage.blocked() == earlier.blocked()) {
-                    (_, true) => Outcome::Lifted,
-                    (true, false) => Outcome::Removed,
-                    (false, false) => Outcome::Narrowed,
-                };
-                let (kind_code, outcome) = (small(kind.code()), small(outcome.code()));
-                let (from, to) = (small(earlier.code()), small(coverage.code()));
+                let outcome = Outcome::of_lifting(earlier.blocked(), coverage.blocked());
+                let (kind_code, outcome) = (code(kind.code()), code(outcome.code()));
+                let (from, to) = (code(earlier.code()), code(coverage.code()));
                 session
                     .execute(
                         RECORD,
@@ -217,8 +213,4 @@ fn overdue(rows: &[tokio_postgres::Row], now: Timestamp) -> Result<Vec<Due>, Fai
     }
     due.retain(|entry| !entry.kinds.is_empty());
     Ok(due)
-}
-
-fn small(code: i64) -> i16 {
-    crate::columns::code(code)
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use portcullis_keys::{TenantKeys, UserId};
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::people::People;
-use portcullis_ledger::store::{self, TenantRow};
+use portcullis_ledger::store::{self, TenantRow, sealed};
 use portcullis_ledger_model::{Link, Linked};
 use portcullis_msisdn::{Person, ReservedId, Subject};
 
@@ -14,24 +14,6 @@ use crate::columns::{Columns, row_id};
 use crate::failure::Failure;
 use crate::pool::DEADLINE;
 use crate::rows::Rows;
-
-const WHAT: &str = "row of an identity";
-
-fn context(id: i64) -> Vec<u8> {
-    [b"user id".as_slice(), &id.to_be_bytes()].concat()
-}
-
-/// Encrypts a user id.
-pub(crate) fn seal(keys: &TenantKeys, id: i64, user: &UserId) -> Result<Vec<u8>, LedgerError> {
-    keys.text_seal().seal(&context(id), user.as_str().as_bytes()).map_err(LedgerError::Seal)
-}
-
-fn open(keys: &TenantKeys, id: i64, sealed: &[u8]) -> Result<UserId, LedgerError> {
-    let text = keys.text_seal().open(&context(id), sealed);
-    let text = text.map_err(|error| LedgerError::unsealed(WHAT, error))?;
-    let user = String::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    user.ok_or(LedgerError::damaged(WHAT))
-}
 
 impl Postgres {
     /// Asks who somebody is.
@@ -118,7 +100,7 @@ impl store::Persons for Postgres {
         self.read(async |session| {
             let Some(row) = session.query_opt(SQL, &[&tenant, &id]).await? else { return Ok(None) };
             let sealed: &[u8] = Columns::of(&row).get()?;
-            Ok(Some(open(keys, id, sealed)?))
+            Ok(Some(sealed::open_user(keys, id, sealed)?))
         })
     }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use portcullis_keys::Seal;
 use portcullis_ledger::LedgerError;
+use portcullis_ledger::store::trail::{History, Page, take_last};
 use portcullis_ledger::store::{self, ListRow};
 use portcullis_ledger_model::text::{Row as RowOf, RowContext};
 use portcullis_ledger_model::{Coverage, Outcome, Record, Seq, Trail};
@@ -92,21 +93,13 @@ impl store::Records for Postgres {
         self.read_long(async |session| {
             let rows = session.query(SQL, &[&row_id(list.id)?, &number(before), &most]).await?;
             let records = rows.iter().map(|row| record(row, list, seal));
-            let mut records = records.collect::<Result<Vec<Record>, Failure>>()?;
-            let Some(beyond) = records.get(limit.get()).map(|record| record.sequence) else {
-                return Ok(Trail { records, older: None });
-            };
-            // Records with the same sequence number are not split, because the number is the cursor. Their count is
-            // bounded by the size of a commit.
-            records.truncate(limit.get());
-            match records.first() {
-                Some(first) if first.sequence == beyond => {
-                    records = steps(session, list, seal, beyond).await?;
+            let records = records.collect::<Result<Vec<Record>, Failure>>()?;
+            match Page::of(records, limit) {
+                Page::Is(trail) => Ok(trail),
+                Page::AllOf(number) => {
+                    Ok(Trail { records: steps(session, list, seal, number).await?, older: Some(number) })
                 }
-                _ => records.retain(|record| record.sequence != beyond),
             }
-            let older = records.last().map(|record| record.sequence);
-            Ok(Trail { records, older })
         })
     }
 
@@ -123,13 +116,8 @@ impl store::Records for Postgres {
             let rows = session.query(SQL, &[&row_id(list.id)?, &number(after), &most]).await?;
             let records = rows.iter().map(|row| record(row, list, seal));
             let mut records = records.collect::<Result<Vec<Record>, Failure>>()?;
-            // Records with the same sequence number are not split.
-            if records.len() == limit.get()
-                && let Some(last) = records.last().map(|last| last.sequence)
-            {
-                let whole = steps(session, list, seal, last).await?;
-                records.retain(|record| record.sequence != last);
-                records.extend(whole.into_iter().rev());
+            if let Some(last) = take_last(&mut records, limit) {
+                records.extend(steps(session, list, seal, last).await?.into_iter().rev());
             }
             Ok(records)
         })
@@ -147,23 +135,11 @@ impl store::Records for Postgres {
         self.read_long(async |session| {
             let newest = session.query_opt(NEWEST, &[&row_id(list.id)?, &bits(subject)]).await?;
             let newest = newest.as_ref().map(|row| Columns::of(row).sequence()).transpose()?;
-            let mut next = newest.unwrap_or(Seq::START);
-            let mut records = Vec::new();
-            while next != Seq::START && records.len() < limit.get() {
-                let found = steps(session, list, seal, next).await?;
-                let Some(first) = found.first().filter(|record| record.subject == subject) else {
-                    // The entry is older than the trail.
-                    next = Seq::START;
-                    break;
-                };
-                let at = next;
-                next = first.previous;
-                if before.is_none_or(|before| at < before) {
-                    records.extend(found);
-                }
+            let mut history = History::new(subject, newest, before, limit);
+            while let Some(number) = history.wants() {
+                history.add(steps(session, list, seal, number).await?);
             }
-            let older = (next != Seq::START).then(|| records.last().map(|record| record.sequence));
-            Ok(Trail { records, older: older.flatten() })
+            Ok(history.finish())
         })
     }
 }

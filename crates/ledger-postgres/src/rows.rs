@@ -7,7 +7,7 @@ use portcullis_keys::{Scope, TenantKeys, UserId};
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::batch::Batch;
 use portcullis_ledger::store::tables::{Identity, Loaded, Tables};
-use portcullis_ledger::store::{ListRow, TenantRow};
+use portcullis_ledger::store::{ListRow, TenantRow, sealed};
 use portcullis_ledger_model::{Census, Entry, Record, Seq};
 use portcullis_msisdn::{ReservedId, Subject};
 use tokio_postgres::Row;
@@ -16,7 +16,6 @@ use crate::actors::Actors;
 use crate::columns::{Columns, bits, row_id, unsigned};
 use crate::entries;
 use crate::failure::Failure;
-use crate::persons;
 use crate::pool::Lent;
 use crate::records;
 use crate::session::Session;
@@ -135,16 +134,22 @@ impl<'a, 'p> Rows<'a, 'p> {
         row_id(self.tenant.0)
     }
 
+    /// Call it before something is registered or stored.
+    fn require_lock(&self) -> Result<(), LedgerError> {
+        if self.is_locked {
+            return Ok(());
+        }
+        self.needs_lock.set(true);
+        Err(LedgerError::Defect)
+    }
+
     /// Registers or changes people.
     fn change_people(
         &self,
         sql: &'static str,
         parameters: crate::session::Parameters<'_>,
     ) -> Result<(), LedgerError> {
-        if !self.is_locked {
-            self.needs_lock.set(true);
-            return Err(LedgerError::Defect);
-        }
+        self.require_lock()?;
         self.changed_people.set(true);
         self.run(async |session| session.execute(sql, parameters).await).map(drop)
     }
@@ -199,16 +204,13 @@ impl Tables for Rows<'_, '_> {
         const NEXT: &str = "SELECT coalesce(max(id) + 1, 0) FROM identities WHERE tenant = $1";
         const ADD: &str = "INSERT INTO identities (tenant, digest, id, sealed) VALUES ($1, $2, $3, $4)";
         let tenant = self.tenant()?;
-        if !self.is_locked {
-            self.needs_lock.set(true);
-            return Err(LedgerError::Defect);
-        }
+        self.require_lock()?;
         // Nobody else adds one: the tenant is locked.
         let id: i64 = self.run(async |session| {
             let row = session.query_opt(NEXT, &[&tenant]).await?.ok_or(LedgerError::Defect)?;
             Columns::of(&row).get()
         })?;
-        let sealed = persons::seal(self.keys, id, user)?;
+        let sealed = sealed::seal_user(self.keys, id, user)?;
         let digest = self.keys.digest_of(user);
         self.change_people(ADD, &[&tenant, &digest.as_slice(), &id, &sealed])?;
         u64::try_from(id).ok().and_then(ReservedId::new).ok_or(LedgerError::damaged("row of an identity"))
@@ -300,10 +302,7 @@ impl Tables for Rows<'_, '_> {
     }
 
     fn store(&self, list: ListRow, position: Head, batch: &Batch<()>) -> Result<(), LedgerError> {
-        if !self.is_locked {
-            self.needs_lock.set(true);
-            return Err(LedgerError::Defect);
-        }
+        self.require_lock()?;
         let guard = Guard { mark: position.mark, people: None, new_mark: write::new_mark()? };
         self.run(async |session| write::store(session, self.actors, list, self.keys, guard, batch).await)
     }

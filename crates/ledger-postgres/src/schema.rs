@@ -1,6 +1,7 @@
 //! Creating and upgrading the tables.
 
 use portcullis_keys::Seal;
+use portcullis_ledger::store::sealed::{opens_check, seal_check};
 use portcullis_ledger::{LedgerError, Opening};
 
 use crate::columns::Columns;
@@ -9,10 +10,6 @@ use crate::session::Session;
 
 /// The version of the tables that this program writes.
 const FORMAT: i32 = 1;
-
-/// Encrypted under the master key when the ledger is created, so that a wrong key is detected when it is opened.
-const CHECK_TEXT: &[u8] = b"This ledger was made under this master key.";
-const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
 
 /// What was found when the ledger was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +42,7 @@ pub(crate) async fn prepare(
     if let Some(evidence) = opening.evidence_of_one().filter(|_| !opening.is_new()) {
         return Err(LedgerError::Lost { path: shown.into(), evidence }.into());
     }
-    let sealed = master.seal(CHECK_CONTEXT, CHECK_TEXT).map_err(LedgerError::Seal)?;
+    let sealed = seal_check(master)?;
     let create = async || -> Result<(), Failure> {
         session.batch("BEGIN").await?;
         session.batch(include_str!("schema.sql")).await?;
@@ -76,7 +73,7 @@ async fn check(session: &Session, master: &Seal, shown: &str) -> Result<(), Fail
         return Err(LedgerError::NewerSchema { path: shown.into(), found, known }.into());
     }
     let sealed: &[u8] = columns.get()?;
-    match master.open(CHECK_CONTEXT, sealed).is_ok_and(|text| text == CHECK_TEXT) {
+    match opens_check(master, sealed) {
         true => Ok(()),
         false => Err(LedgerError::WrongMasterKey { path: shown.into() }.into()),
     }

@@ -18,7 +18,7 @@ pub(crate) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// What each connection sets first.
 ///
 /// A transaction that its gateway left open, because the machine froze, must not hold the others' locks for long. A commit is
-/// only acknowledged if it is durable, whatever the server's default.
+/// only acknowledged if it is durable, even if the server's default is not to wait for the disk.
 const SET_UP: &str = "
     SET idle_in_transaction_session_timeout = '2s';
     SET lock_timeout = '2s';

@@ -1,16 +1,13 @@
 //! The `tenants`, `secrets` and `settings` tables.
 
-use portcullis_keys::{Seal, TenantId, TenantKeys, TenantSecret};
+use portcullis_keys::{TenantId, TenantKeys};
 use portcullis_ledger::LedgerError;
-use portcullis_ledger::store::{self, TenantRow};
+use portcullis_ledger::store::{self, TenantRow, sealed};
 
 use crate::Postgres;
 use crate::columns::{Columns, row_id};
 use crate::failure::Failure;
 use crate::session::Session;
-
-const SETTINGS_CONTEXT: &[u8] = b"tenant settings";
-const SETTINGS: &str = "settings of a tenant";
 
 /// A tenant's row id and its encrypted secret.
 struct Wrapped {
@@ -29,12 +26,6 @@ async fn find(session: &Session, tenant: &TenantId) -> Result<Option<Wrapped>, F
     wrapped.transpose()
 }
 
-fn unwrap(master: &Seal, tenant: &TenantId, wrapped: &[u8]) -> Result<TenantKeys, LedgerError> {
-    let secret = TenantSecret::unwrap(master, tenant, wrapped)
-        .map_err(|error| LedgerError::unsealed("secret of a tenant", error))?;
-    Ok(TenantKeys::new(secret))
-}
-
 impl store::Tenants for Postgres {
     fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError> {
         // If another node adds the tenant at the same time, its row is the one that stands.
@@ -44,16 +35,14 @@ impl store::Tenants for Postgres {
         let found = match self.read(async |session| find(session, tenant).await)? {
             Some(found) => found,
             None => {
-                let fresh = TenantSecret::random()
-                    .and_then(|secret| secret.wrap(&self.master, tenant))
-                    .map_err(LedgerError::Seal)?;
+                let fresh = sealed::new_secret(&self.master, tenant)?;
                 self.write_once(async |session| {
                     session.execute(ADD, &[&tenant.as_str(), &fresh]).await?;
                     find(session, tenant).await?.ok_or(Failure::Conflict)
                 })?
             }
         };
-        Ok((TenantRow(found.id.into()), unwrap(&self.master, tenant, &found.secret)?))
+        Ok((TenantRow(found.id.into()), sealed::open_secret(&self.master, tenant, &found.secret)?))
     }
 
     fn tenants(&self) -> Result<Vec<TenantId>, LedgerError> {
@@ -70,7 +59,7 @@ impl store::Tenants for Postgres {
     fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
         const LOCK: &str = "SELECT id FROM tenants WHERE name = $1 FOR UPDATE";
         const LISTS: &str = "SELECT id FROM lists WHERE tenant = $1 ORDER BY id FOR UPDATE";
-        const DELETE: [&str; 11] = [
+        const DELETE: [&str; 10] = [
             "DELETE FROM visits WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
             "DELETE FROM holds WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
             "DELETE FROM records WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
@@ -82,8 +71,6 @@ impl store::Tenants for Postgres {
             "DELETE FROM moves WHERE tenant = $1",
             // The secret, settings and actors go with it.
             "DELETE FROM tenants WHERE id = $1",
-            // Readers of a key that no longer exists find nothing.
-            "DELETE FROM secrets WHERE tenant = $1",
         ];
         self.write_long(async |session| {
             session.batch("BEGIN; SET LOCAL statement_timeout = 0").await?;
@@ -107,7 +94,7 @@ impl store::Tenants for Postgres {
             INSERT INTO settings (tenant, sealed) SELECT id, $2 FROM tenants WHERE id = $1
             ON CONFLICT (tenant) DO UPDATE SET sealed = excluded.sealed";
         let (TenantRow(id), keys) = self.ensure_tenant(tenant)?;
-        let sealed = keys.settings_seal().seal(SETTINGS_CONTEXT, settings).map_err(LedgerError::Seal)?;
+        let sealed = sealed::seal_settings(&keys, settings)?;
         let id = row_id(id)?;
         self.write_once(async |session| match session.execute(SQL, &[&id, &sealed]).await? {
             0 => Err(LedgerError::TenantForgotten.into()),
@@ -126,13 +113,10 @@ impl store::Tenants for Postgres {
                 let mut columns = Columns::of(row);
                 let (name, wrapped, sealed): (&str, &[u8], &[u8]) =
                     (columns.get()?, columns.get()?, columns.get()?);
-                let tenant: TenantId = name.parse().map_err(|_| LedgerError::damaged(SETTINGS))?;
-                let keys = unwrap(&self.master, &tenant, wrapped)?;
-                let settings = keys
-                    .settings_seal()
-                    .open(SETTINGS_CONTEXT, sealed)
-                    .map_err(|error| LedgerError::unsealed(SETTINGS, error))?;
-                Ok((tenant, settings))
+                let tenant: TenantId =
+                    name.parse().map_err(|_| LedgerError::damaged("settings of a tenant"))?;
+                let keys = sealed::open_secret(&self.master, &tenant, wrapped)?;
+                Ok((tenant, sealed::open_settings(&keys, sealed)?))
             });
             settings.collect()
         })

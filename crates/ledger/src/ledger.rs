@@ -234,8 +234,8 @@ impl Ledger {
         self.store.is_shared()
     }
 
-    /// Returns the lists of a shared ledger that changed since `position`, whoever wrote to them, and moves the position. From the
-    /// default position, these are all lists. Exact, whatever is being committed meanwhile. Costs one query.
+    /// Returns the lists of a shared ledger that changed since `position`, by any process, and moves the position. From the
+    /// default position, these are all lists. Misses no commit, even while others are under way. Costs one query.
     ///
     /// # Errors
     /// An error of the storage. The position stays where it was.

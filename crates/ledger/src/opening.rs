@@ -77,7 +77,7 @@ impl Opening {
         found.map(|path| path.display().to_string()).or_else(|| self.expected.clone())
     }
 
-    /// Whether a new ledger is to be created whatever says that there was one.
+    /// Whether a new ledger is to be created even if something says that there was one.
     pub fn is_new(&self) -> bool {
         self.new
     }

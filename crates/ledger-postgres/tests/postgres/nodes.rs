@@ -91,7 +91,7 @@ fn a_write_is_seen_by_all_nodes_when_it_is_acknowledged() {
 }
 
 #[test]
-fn no_commit_is_missing_from_the_feed_whatever_is_under_way() {
+fn no_commit_is_missing_from_the_feed_while_others_are_under_way() {
     const WRITERS: usize = 16;
     const EACH: u64 = 60;
     let dir = LedgerDir::new();
@@ -242,7 +242,7 @@ fn a_tenant_that_one_node_forgets_is_gone_for_the_others() {
 }
 
 #[test]
-fn lists_of_the_same_name_are_one_list_whichever_node_opens_it_first() {
+fn nodes_that_open_a_list_at_the_same_time_share_it() {
     let dir = LedgerDir::new();
     let nodes = nodes(&dir, 4);
     thread::scope(|scope| {

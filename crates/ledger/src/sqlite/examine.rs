@@ -112,9 +112,8 @@ impl<'a> Files<'a> {
         let has_log = length(&self.log).map_err(failed)? > 0;
         let witness = (self.read_witness()? != Found::Nothing).then_some(&self.witness);
         let log = has_log.then_some(&self.log);
-        let evidence = opening.evidence.iter().find(|path| path.exists());
-        let evidence = witness.or(log).or(evidence).map(|path| path.display().to_string());
-        let evidence = evidence.or_else(|| opening.expected.clone());
+        let evidence = witness.or(log).map(|path| path.display().to_string());
+        let evidence = evidence.or_else(|| opening.evidence_of_one());
         if let Some(evidence) = evidence.clone().filter(|_| !opening.new) {
             return Err(LedgerError::Lost { path: self.path.into(), evidence });
         }

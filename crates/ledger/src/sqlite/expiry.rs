@@ -237,11 +237,7 @@ impl Ending<'_> {
             let kind = kind(due.kind)?;
             let before = coverage;
             coverage = coverage.with(kind, Directions::NONE);
-            let outcome = match (coverage.blocked().is_none(), coverage.blocked() == before.blocked()) {
-                (_, true) => Outcome::Lifted,
-                (true, false) => Outcome::Removed,
-                (false, false) => Outcome::Narrowed,
-            };
+            let outcome = Outcome::of_lifting(before.blocked(), coverage.blocked());
             let record = Record {
                 subject,
                 sequence,

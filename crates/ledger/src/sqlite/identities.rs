@@ -14,7 +14,7 @@ use super::sums::{Sums, are_people_whole, change_people};
 use crate::error::LedgerError;
 use crate::store::people::People;
 use crate::store::tables::Identity;
-use crate::store::{self, TenantRow};
+use crate::store::{self, TenantRow, sealed};
 
 const WHAT: &str = "row of an identity";
 
@@ -24,18 +24,6 @@ fn read(row: &Row<'_>) -> Result<Identity, LedgerError> {
         home: row.get::<_, Option<i64>>(1)?.map(subject).transpose()?,
         tied: row.get::<_, Option<i64>>(2)?.map(time).transpose()?,
     })
-}
-
-fn context(id: i64) -> Vec<u8> {
-    [b"user id".as_slice(), &id.to_be_bytes()].concat()
-}
-
-/// Decrypts a user id.
-pub(super) fn open(keys: &TenantKeys, id: i64, sealed: &[u8]) -> Result<UserId, LedgerError> {
-    let text = keys.text_seal().open(&context(id), sealed);
-    let text = text.map_err(|error| LedgerError::unsealed(WHAT, error))?;
-    let user = String::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    user.ok_or(LedgerError::damaged(WHAT))
 }
 
 /// The identities of one tenant.
@@ -75,8 +63,7 @@ impl Identities<'_> {
             .connection
             .prepare_cached("SELECT coalesce(max(id) + 1, 0) FROM identities WHERE tenant = ?1")?
             .query_row([self.tenant], |row| row.get(0))?;
-        let sealed =
-            self.keys.text_seal().seal(&context(id), user.as_str().as_bytes()).map_err(LedgerError::Seal)?;
+        let sealed = sealed::seal_user(self.keys, id, user)?;
         let added = self
             .connection
             .prepare_cached(
@@ -218,6 +205,6 @@ impl store::Persons for Sqlite {
                 .optional()?)
         })?;
         let Some(sealed) = sealed else { return Ok(None) };
-        open(keys, id, &sealed).map(Some)
+        sealed::open_user(keys, id, &sealed).map(Some)
     }
 }

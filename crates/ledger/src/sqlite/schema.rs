@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::sums::{Sums, store_all};
 use crate::error::LedgerError;
+use crate::store::sealed::{opens_check, seal_check};
 use crate::witness::LedgerId;
 
 /// "PCLG" in the file's header, which identifies a ledger among SQLite databases, also to `file`.
@@ -173,10 +174,6 @@ const STEPS: [&str; 5] = [
         sums!(),
     ),
 ];
-
-/// Encrypted under the master key when the ledger is created, so that a wrong key is detected when it is opened.
-const CHECK_TEXT: &[u8] = b"This ledger was made under this master key.";
-const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
 
 /// Ids are never reused (AUTOINCREMENT), so a handle to a forgotten tenant or list can't reach a later one.
 ///
@@ -349,7 +346,7 @@ fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
 /// Whether the ledger was created with this master key.
 fn opens(connection: &Connection, master: &Seal) -> Result<bool, LedgerError> {
     let sealed: Vec<u8> = connection.query_row("SELECT sealed FROM master", (), |row| row.get(0))?;
-    Ok(master.open(CHECK_CONTEXT, &sealed).is_ok_and(|text| text == CHECK_TEXT))
+    Ok(opens_check(master, &sealed))
 }
 
 pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
@@ -370,7 +367,7 @@ pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn create_schema(connection: &Connection, master: &Seal, sums: Sums) -> Result<(), LedgerError> {
-    let sealed = master.seal(CHECK_CONTEXT, CHECK_TEXT).map_err(LedgerError::Seal)?;
+    let sealed = seal_check(master)?;
     // In one transaction, so that a crash leaves no partly created ledger.
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;

@@ -1,15 +1,14 @@
 //! The `tenants`, `secrets` and `settings` tables.
 
-use portcullis_keys::{Seal, TenantId, TenantKeys, TenantSecret};
+use portcullis_keys::{TenantId, TenantKeys};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Sqlite;
 use super::sums::{Sums, change_catalogue};
 use super::writer::log_state;
 use crate::error::LedgerError;
-use crate::store::{self, TenantRow};
+use crate::store::{self, TenantRow, sealed};
 
-const SETTINGS_CONTEXT: &[u8] = b"tenant settings";
 const SETTINGS: &str = "settings of a tenant";
 
 /// A tenant's row id and its encrypted secret.
@@ -69,27 +68,12 @@ fn catalogue_sum(
     Ok(sum)
 }
 
-pub(super) fn unwrap(master: &Seal, tenant: &TenantId, wrapped: &[u8]) -> Result<TenantKeys, LedgerError> {
-    let secret = TenantSecret::unwrap(master, tenant, wrapped)
-        .map_err(|error| LedgerError::unsealed("secret of a tenant", error))?;
-    Ok(TenantKeys::new(secret))
-}
-
-/// Decrypts a tenant's settings.
-pub(super) fn open_settings(keys: &TenantKeys, sealed: &[u8]) -> Result<Vec<u8>, LedgerError> {
-    keys.settings_seal()
-        .open(SETTINGS_CONTEXT, sealed)
-        .map_err(|error| LedgerError::unsealed(SETTINGS, error))
-}
-
 impl store::Tenants for Sqlite {
     fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError> {
         let found = match self.read(|connection| find(connection, tenant))? {
             Some(found) => found,
             None => {
-                let fresh = TenantSecret::random()
-                    .and_then(|secret| secret.wrap(&self.master, tenant))
-                    .map_err(LedgerError::Seal)?;
+                let fresh = sealed::new_secret(&self.master, tenant)?;
                 let (tenant, sums) = (tenant.clone(), self.sums);
                 self.write(1, move |connection| match find(connection, &tenant)? {
                     Some(found) => Ok(found),
@@ -97,7 +81,7 @@ impl store::Tenants for Sqlite {
                 })?
             }
         };
-        Ok((TenantRow(found.id), unwrap(&self.master, tenant, &found.secret)?))
+        Ok((TenantRow(found.id), sealed::open_secret(&self.master, tenant, &found.secret)?))
     }
 
     fn tenants(&self) -> Result<Vec<TenantId>, LedgerError> {
@@ -149,7 +133,7 @@ impl store::Tenants for Sqlite {
 
     fn put_settings(&self, tenant: &TenantId, settings: &[u8]) -> Result<(), LedgerError> {
         let (TenantRow(id), keys) = self.ensure_tenant(tenant)?;
-        let sealed = keys.settings_seal().seal(SETTINGS_CONTEXT, settings).map_err(LedgerError::Seal)?;
+        let sealed = sealed::seal_settings(&keys, settings)?;
         let sums = self.sums;
         self.write(1, move |connection| {
             let before = settings_sum(connection, id, sums)?;
@@ -184,7 +168,8 @@ impl store::Tenants for Sqlite {
                         return Err(LedgerError::damaged(SETTINGS));
                     };
                     let tenant: TenantId = name.parse().map_err(|_| LedgerError::damaged(SETTINGS))?;
-                    let settings = open_settings(&unwrap(&self.master, &tenant, &wrapped)?, &sealed)?;
+                    let keys = sealed::open_secret(&self.master, &tenant, &wrapped)?;
+                    let settings = sealed::open_settings(&keys, &sealed)?;
                     Ok((tenant, settings))
                 })?
                 .collect()

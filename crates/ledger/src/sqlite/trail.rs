@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use portcullis_keys::Seal;
 use portcullis_ledger_model::{
-    Coverage, Outcome, Record, Seq,
+    self as model, Coverage, Outcome, Record, Seq,
     text::{self, RowContext},
 };
 use portcullis_msisdn::Subject;
@@ -15,6 +15,7 @@ use super::actors::Actors;
 use super::entries::{actor, actor_of, as_limit, kind, source, subject, texts, time};
 use super::lists::unsigned;
 use crate::error::LedgerError;
+use crate::store::trail::{History, Page, take_last};
 use crate::store::{self, ListRow};
 
 const WHAT: &str = "row of the trail";
@@ -112,34 +113,26 @@ impl store::Records for Sqlite {
         seal: &Seal,
         before: Seq,
         limit: NonZeroUsize,
-    ) -> Result<portcullis_ledger_model::Trail, LedgerError> {
+    ) -> Result<model::Trail, LedgerError> {
         let before = i64::try_from(before.get()).unwrap_or(i64::MAX);
         self.read_long(|connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM records WHERE list = ?1 AND sequence < ?2
                  ORDER BY sequence DESC, step DESC LIMIT ?3"
             );
-            let mut records = connection
+            let records = connection
                 .prepare_cached(&sql)?
                 // One more than the limit, to find out whether there are more.
                 .query_and_then((list.id, before, as_limit(limit).saturating_add(1)), |row| {
                     record(row, list, seal)
                 })?
                 .collect::<Result<Vec<Record>, LedgerError>>()?;
-            let Some(beyond) = records.get(limit.get()).map(|record| record.sequence) else {
-                return Ok(portcullis_ledger_model::Trail { records, older: None });
-            };
-            // Records with the same sequence number are not split, because the number is the cursor. Their count is
-            // bounded by the size of a commit.
-            records.truncate(limit.get());
-            match records.first() {
-                Some(first) if first.sequence == beyond => {
-                    records = steps(connection, list, seal, beyond)?;
+            match Page::of(records, limit) {
+                Page::Is(trail) => Ok(trail),
+                Page::AllOf(number) => {
+                    Ok(model::Trail { records: steps(connection, list, seal, number)?, older: Some(number) })
                 }
-                _ => records.retain(|record| record.sequence != beyond),
             }
-            let older = records.last().map(|record| record.sequence);
-            Ok(portcullis_ledger_model::Trail { records, older })
         })
     }
 
@@ -160,13 +153,8 @@ impl store::Records for Sqlite {
                 .prepare_cached(&sql)?
                 .query_and_then((list.id, after, as_limit(limit)), |row| record(row, list, seal))?
                 .collect::<Result<Vec<Record>, LedgerError>>()?;
-            // Records with the same sequence number are not split.
-            if records.len() == limit.get()
-                && let Some(last) = records.last().map(|last| last.sequence)
-            {
-                let whole = steps(connection, list, seal, last)?;
-                records.retain(|record| record.sequence != last);
-                records.extend(whole.into_iter().rev());
+            if let Some(last) = take_last(&mut records, limit) {
+                records.extend(steps(connection, list, seal, last)?.into_iter().rev());
             }
             Ok(records)
         })
@@ -179,30 +167,19 @@ impl store::Records for Sqlite {
         subject: Subject,
         before: Option<Seq>,
         limit: NonZeroUsize,
-    ) -> Result<portcullis_ledger_model::Trail, LedgerError> {
+    ) -> Result<model::Trail, LedgerError> {
         self.read_long(|connection| {
             let newest: Option<i64> = connection
                 .prepare_cached("SELECT sequence FROM entries WHERE list = ?1 AND subject = ?2")?
                 .query_map((list.id, subject.get().cast_signed()), |row| row.get(0))?
                 .next()
                 .transpose()?;
-            let mut next = newest.map_or(Ok(Seq::START), |newest| unsigned(newest).map(Seq::new))?;
-            let mut records = Vec::new();
-            while next != Seq::START && records.len() < limit.get() {
-                let found = steps(connection, list, seal, next)?;
-                let Some(first) = found.first().filter(|record| record.subject == subject) else {
-                    // The entry is older than the trail.
-                    next = Seq::START;
-                    break;
-                };
-                let at = next;
-                next = first.previous;
-                if before.is_none_or(|before| at < before) {
-                    records.extend(found);
-                }
+            let newest = newest.map(|newest| unsigned(newest).map(Seq::new)).transpose()?;
+            let mut history = History::new(subject, newest, before, limit);
+            while let Some(number) = history.wants() {
+                history.add(steps(connection, list, seal, number)?);
             }
-            let older = (next != Seq::START).then(|| records.last().map(|record| record.sequence));
-            Ok(portcullis_ledger_model::Trail { records, older: older.flatten() })
+            Ok(history.finish())
         })
     }
 }

@@ -14,9 +14,9 @@ use super::examine::{Description, Files, check_catalogue};
 use super::lists::unsigned;
 use super::schema::{self, Contents};
 use super::sums::{Sums, are_people_whole};
-use super::tenants::unwrap;
 use super::{lock, schema::set_up};
 use crate::error::LedgerError;
+use crate::store::sealed;
 use crate::verified::{Age, Finding, ListState, Verified};
 use crate::witness::{Found, Witness};
 
@@ -58,7 +58,7 @@ pub(crate) fn survey(path: &Path, master: &MasterKey) -> Result<Vec<ListState>, 
             let (Ok(tenant), Ok(scope)) = (name.parse::<TenantId>(), Scope::from_stored(&scope)) else {
                 continue;
             };
-            let Ok(keys) = unwrap(&seal, &tenant, &wrapped) else { continue };
+            let Ok(keys) = sealed::open_secret(&seal, &tenant, &wrapped) else { continue };
             lists.push(ListState { tenant, scope, keys, state, sequence: unsigned(sequence)? });
         }
         Ok(lists)
@@ -325,13 +325,13 @@ impl<'a> Verifier<'a> {
     fn tenant(&mut self, id: i64, tenant: &TenantId, wrapped: Option<Vec<u8>>, settings: Option<Vec<u8>>) {
         let of = Some((tenant, None));
         let keys = wrapped.ok_or(LedgerError::damaged("secret of a tenant"));
-        let keys = keys.and_then(|wrapped| unwrap(self.master, tenant, &wrapped));
+        let keys = keys.and_then(|wrapped| sealed::open_secret(self.master, tenant, &wrapped));
         let keys = match keys {
             Ok(keys) => keys,
             Err(error) => return self.note(of, "its secret", |_| Err(error)),
         };
         if let Some(sealed) = settings {
-            self.note(of, "its settings", |_| super::tenants::open_settings(&keys, &sealed).map(|_| None));
+            self.note(of, "its settings", |_| sealed::open_settings(&keys, &sealed).map(|_| None));
         }
         self.note(of, "its user ids", |this| {
             let is_whole = are_people_whole(this.connection, id, this.sums)?;
@@ -441,7 +441,7 @@ impl<'a> Verifier<'a> {
         let mut broken = 0_u64;
         while let Some(row) = rows.next()? {
             let sealed: Vec<u8> = row.get(1)?;
-            broken += u64::from(super::identities::open(keys, row.get(0)?, &sealed).is_err());
+            broken += u64::from(sealed::open_user(keys, row.get(0)?, &sealed).is_err());
         }
         Ok((broken > 0).then(|| format!("{broken} user ids can't be decrypted")))
     }

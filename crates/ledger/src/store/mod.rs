@@ -9,7 +9,9 @@
 pub mod batch;
 mod moves;
 pub mod people;
+pub mod sealed;
 pub mod tables;
+pub mod trail;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -299,7 +301,7 @@ pub trait Shared: Send + Sync {
         false
     }
 
-    /// The lists that changed since `position`, whoever wrote to them, and up to which change. Moves the position. From the default
+    /// The lists that changed since `position`, by any process, and up to which change. Moves the position. From the default
     /// position, these are all lists.
     fn changed_lists(&self, position: &mut FeedPosition) -> Result<Vec<ChangedList>, LedgerError> {
         let _ = position;

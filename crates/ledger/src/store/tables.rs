@@ -1,4 +1,4 @@
-//! The rows that the rules of a write read and change, whatever the store's SQL.
+//! The rows that the rules of a write read and change. Each store has its own SQL for them.
 
 #![expect(clippy::missing_errors_doc, reason = "each method may fail with an error of the storage")]
 

@@ -449,7 +449,7 @@ fn a_list_whose_holds_can_not_end_does_not_keep_those_of_others_from_ending() {
         drop(connection);
 
         let ledger = dir.ledger();
-        // Whoever comes upon it first says so, once.
+        // The first call that finds it says so, once.
         let said = match ledger.next_expiry() {
             Ok(next) => {
                 assert_eq!(next, Some(due), "{sql}");
