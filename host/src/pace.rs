@@ -55,7 +55,7 @@ impl Pace {
         self.charge_at(used, Instant::now());
     }
 
-    /// Has the next calls measured, on whichever list they are made: a call seemed to take long.
+    /// Has the next calls measured, on any list: a call seemed to take long.
     #[cold]
     pub(crate) fn suspect(&self) {
         self.suspects.store(SUSPECTS, Ordering::Relaxed);

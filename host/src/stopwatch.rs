@@ -8,9 +8,9 @@ use crate::pace::Pace;
 
 /// Measures calls of one instance.
 ///
-/// The CPU clock costs as much as a check, so it is read only for suspects. The first call, and then one in [`SAMPLE`] which
-/// the plugin can't predict, is timed by the wall clock, and the engine's ticks, which cost nothing, show every call that takes longer than one: either makes the next
-/// calls suspects, those of this instance and those of the plugin's other ones.
+/// The CPU clock costs as much as a check, so it is read only for suspects. The first call is timed by the wall clock, and
+/// then one in [`SAMPLE`] which the plugin can't predict. The engine's ticks, which cost nothing, show every call that takes
+/// longer than one. Either makes the next calls suspects, those of this instance and those of the plugin's other ones.
 #[derive(Debug, Default)]
 pub(crate) struct Stopwatch {
     /// How many more calls are not timed.

@@ -203,7 +203,7 @@ impl Turns {
             Work::Read => (&self.reads, None, 1),
             Work::Write => (&self.writes, Some(&self.pools.writes), turns(WRITES_OF_TENANT, is_slow)),
         };
-        // Whoever waits in the tenant's queue has a turn of the sender, so there are few of them.
+        // Only a request with a turn of the sender waits in the tenant's queue, so there are few of them.
         let of_sender = match share {
             Some(share) => Some(share.of(kind).turn(turns).await?),
             None => None,

@@ -23,7 +23,7 @@ use crate::tenant::{Opened, Tenant};
 
 /// The tenants in service.
 ///
-/// Filling a tenant's lists takes as long as its plugin likes. So whoever changes a tenant keeps others from that one only, and
+/// Filling a tenant's lists takes as long as its plugin likes. So a change of a tenant keeps others from that one only, and
 /// waits for the guard of its [`Reload`](crate::reload::Reload) without holding another tenant's.
 ///
 /// Locks are taken in this order: a [`Change`], a `Reload` guard, the tenant's removal lock, a list's slot. `changing` itself is held
@@ -149,7 +149,7 @@ impl Directory {
 
     fn open(&self, spec: TenantSpec, before: Option<&Arc<Tenant>>) -> Result<Opened, TenantError> {
         if self.context.lifecycle.is_closed() {
-            // Whoever closes the engine waits for this.
+            // Closing the engine waits for this.
             return Err(TenantError::Closed);
         }
         let id = spec.id.clone();

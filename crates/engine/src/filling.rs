@@ -191,7 +191,7 @@ impl Unfilled {
     fn fill_from(&self, next: &AtomicUsize, lost: &Mutex<Duration>, context: &Context) {
         while let Some(list) = self.lists.get(next.fetch_add(1, Ordering::Relaxed)) {
             if context.lifecycle.is_closed() {
-                // Whoever closes the engine waits for this.
+                // Closing the engine waits for this.
                 return;
             }
             let start = Instant::now();

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_host::ErrorChain;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info};
 
 use crate::directory::Directory;
+use crate::reported::Reported;
 
 /// How often the file is looked at. It is read only if it changed.
 const EVERY: Duration = Duration::from_secs(1);
-/// How often the log repeats what is wrong.
-const AGAIN: Duration = Duration::from_secs(60);
 
 /// Reports trouble with the file of the master key, if the key is from one, until it is aborted.
 pub(crate) async fn run(directory: Arc<Directory>) {
@@ -20,7 +19,7 @@ pub(crate) async fn run(directory: Arc<Directory>) {
     drop(directory);
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut reported: Option<Instant> = None;
+    let mut reported = Reported::default();
     loop {
         ticks.tick().await;
         // The file may be on another machine, which does not answer.
@@ -29,21 +28,14 @@ pub(crate) async fn run(directory: Arc<Directory>) {
             continue;
         }
         match state.trouble() {
-            None if reported.is_some() => {
-                info!("the file of the master key is in order again");
-                reported = None;
-            }
-            None => {}
-            Some(_) if reported.is_some_and(|at| at.elapsed() < AGAIN) => {}
-            Some(trouble) => {
-                error!(
-                    error = ErrorChain(&*trouble).to_string(),
-                    rescue = state.rescue(),
-                    "THE MASTER KEY IS LOST: don't stop this process, because without the key nobody can read the ledger; put the \
-                     file back, from a backup or as `rescue` says; if there is neither, export all lists before the process ends"
-                );
-                reported = Some(Instant::now());
-            }
+            None if reported.is_over() => info!("the file of the master key is in order again"),
+            Some(trouble) if reported.is_due(()) => error!(
+                error = ErrorChain(&*trouble).to_string(),
+                rescue = state.rescue(),
+                "THE MASTER KEY IS LOST: don't stop this process, because without the key nobody can read the ledger; put the \
+                 file back, from a backup or as `rescue` says; if there is neither, export all lists before the process ends"
+            ),
+            _ => {}
         }
     }
 }

@@ -23,6 +23,7 @@ mod outcome;
 mod proof;
 mod reason;
 mod reload;
+mod reported;
 mod residency;
 mod settings;
 mod setup;

@@ -222,7 +222,7 @@ impl Opened {
             if let Some(list) = members_before.as_ref().and_then(|members| members.list(&scope)) {
                 if !plugin_stays {
                     if context.lifecycle.is_closed() {
-                        // Whoever closes the engine waits for this.
+                        // Closing the engine waits for this.
                         return Err(TenantError::Closed);
                     }
                     let empty = Generation::empty(recipe(list.list().count()?)).map_err(start)?;

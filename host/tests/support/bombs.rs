@@ -206,7 +206,7 @@ pub fn nested_components(types: usize, pairs: usize) -> Bomb {
     Bomb { name: format!("{pairs} pairs of components with {types} types"), component }
 }
 
-/// Types of instances that each declare the next one: whoever follows them by recursion needs a stack of gigabytes.
+/// Types of instances that each declare the next one: a parser that recurses into them needs a stack of gigabytes.
 pub fn nested_types(levels: usize) -> Bomb {
     // A type of an instance (0x42) with one declaration, of a type (1), and so on. The innermost is empty.
     let types = [[0x42, 1, 1].repeat(levels - 1), vec![0x42, 0]].concat();

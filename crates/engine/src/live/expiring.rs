@@ -25,7 +25,7 @@ impl<F: Fn(&Arc<LiveList>)> Following<F> {
 
 impl LiveList {
     /// Brings the plugin up to date with entries that expired when it is the tenant's turn, on a thread that others do not wait for, and
-    /// then calls `done`. So whoever expires entries goes on with those of other tenants, whatever this plugin does.
+    /// then calls `done`. A plugin that hangs does not delay the entries of other tenants.
     pub(crate) fn follow_expiry(self: &Arc<Self>, done: impl Fn(&Arc<Self>) + Send + Sync + 'static) {
         if self.is_expiring.swap(true, Ordering::SeqCst) {
             // It has yet to begin, and will find these entries, too.

@@ -40,7 +40,7 @@ impl Reload {
         {
             let mut inner = self.inner();
             if inner.epoch != epoch || inner.machine.stage() != Stage::Shadowing {
-                // It is over before it began. Whoever ended it has answered. Ending the run waits for writes, too.
+                // It is over before it began. The call that ended it has answered. Ending the run waits for writes, too.
                 drop(inner);
                 drop(run);
                 return;
