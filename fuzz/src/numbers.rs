@@ -1,8 +1,8 @@
 //! Numbers, as people and systems write them.
 
 use portcullis_edge::identity as identities;
-use portcullis_edge::number::{NumberReader, is_same};
 use portcullis_msisdn::Msisdn;
+use portcullis_numbers::{NumberReader, is_same};
 
 use crate::support::choice;
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use portcullis_engine::fuzz::{File, header};
 use portcullis_ledger::{Ledger, MasterKey, StorageUrl};
+use portcullis_saved_states::fuzz::{File, header};
 
 use crate::support::{choice, folder, frames};
 

@@ -111,8 +111,7 @@ fn target(call: &Call) -> Result<Target, Fault> {
     if caller.tenant.config.sid.as_deref() != Some(call.param("sid")) {
         return Err(Fault::WrongCredential);
     }
-    let number =
-        portcullis_edge::number::international(call.param("phone")).map_err(|_| Fault::SenderUnknown)?;
+    let number = portcullis_numbers::international(call.param("phone")).map_err(|_| Fault::SenderUnknown)?;
     call.target(&caller, &SenderName::Number(number))
 }
 

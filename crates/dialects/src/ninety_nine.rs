@@ -146,7 +146,7 @@ fn target(call: &Call, request: &Request) -> Result<Target, Fault> {
     let key = request.api_key.as_ref().map(|key| key.as_str().trim()).filter(|key| !key.is_empty());
     let caller = call.caller(key.ok_or(Fault::MissingCredential)?.as_bytes())?;
     let from = request.from.as_ref().ok_or(Fault::SenderMissing)?;
-    let number = portcullis_edge::number::international(from.as_str()).map_err(|_| Fault::SenderUnknown)?;
+    let number = portcullis_numbers::international(from.as_str()).map_err(|_| Fault::SenderUnknown)?;
     call.target(&caller, &SenderName::Number(number))
 }
 

@@ -354,7 +354,7 @@ fn target(call: &Call, body: Option<&Body>) -> Result<Target, Fault> {
         None => call.query_of("senderId"),
     };
     let number = match asked.filter(|sender| !sender.is_empty()) {
-        Some(sender) => portcullis_edge::number::international(&sender).map_err(|_| Fault::SenderUnknown)?,
+        Some(sender) => portcullis_numbers::international(&sender).map_err(|_| Fault::SenderUnknown)?,
         // A sender's own token identifies the sender.
         None => {
             let bound = caller.sender.as_deref().ok_or(Fault::SenderMissing)?;

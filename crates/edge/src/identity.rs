@@ -3,7 +3,7 @@
 use portcullis_engine::{Identity, USER_PREFIX};
 use portcullis_ledger::UserIdError;
 
-use crate::number::{NumberError, NumberReader};
+use portcullis_numbers::{NumberError, NumberReader};
 
 /// Why a text is neither a number nor a user id. The messages don't contain the text; a number appears only masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,6 @@ pub mod http;
 pub mod identity;
 pub mod log_limit;
 pub mod metrics;
-pub mod number;
 pub mod ops;
 mod redact;
 pub mod registry;

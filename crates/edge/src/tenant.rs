@@ -6,11 +6,11 @@ use std::sync::Arc;
 use portcullis_engine::{Engine, Error, List, PluginRef, TenantSpec};
 
 use crate::metrics::TenantMetrics;
-use crate::number::NumberReader;
 use crate::settings::TenantConfig;
 use crate::turns::{Pools, Share, Turns};
 use crate::visits::Visits;
 use portcullis_api::settings as typed;
+use portcullis_numbers::NumberReader;
 
 /// Where a tenant was configured, and so where it can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use portcullis_ledger::{
     Verified,
 };
 use portcullis_plugin_store::PluginStore;
+use portcullis_saved_states::States;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tracing::warn;
@@ -22,7 +23,6 @@ use crate::events::{Event, Events};
 use crate::key_state::KeyState;
 use crate::residency::Residency;
 use crate::settings::SettingsStore;
-use crate::states::States;
 use crate::workers::Workers;
 
 /// The default of [`Builder::memory_budget`], in bytes.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use portcullis_ledger::Ledger;
 use portcullis_plugin_store::PluginStore;
+use portcullis_saved_states::States;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
@@ -13,7 +14,6 @@ use crate::key_state::KeyState;
 use crate::lifecycle::Lifecycle;
 use crate::residency::Residency;
 use crate::settings::SettingsStore;
-use crate::states::States;
 use crate::workers::Workers;
 
 /// State shared by all parts of an engine.

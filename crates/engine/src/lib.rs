@@ -28,7 +28,6 @@ mod residency;
 mod settings;
 mod setup;
 mod spec;
-mod states;
 mod status;
 mod tenant;
 #[cfg(test)]
@@ -54,8 +53,6 @@ pub use reload::{Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, Sh
 pub use settings::{KeepError, KeptError};
 pub use setup::Setup;
 pub use spec::{OnFailure, PluginRef, TenantSpec};
-#[doc(hidden)]
-pub use states::fuzz;
 pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
 
 pub use portcullis_host::{Compiler, compile_child_main};

@@ -1,7 +1,7 @@
 //! Numbering plans: how many digits follow each country code, and whether the first may be 0.
 //!
 //! The lengths are the possible lengths of national significant numbers in libphonenumber's metadata v9.0.42, over all
-//! countries that share a code. A test in the gateway compares this table with rlibphonenumber 2.2.15, which contains
+//! countries that share a code. A test in `portcullis-numbers` compares this table with rlibphonenumber 2.2.15, which contains
 //! that metadata. Lengths of more than 15 digits in total (ITU-T E.164, clause 6) are omitted. E.164 itself states no
 //! minimum. Deviations:
 //!

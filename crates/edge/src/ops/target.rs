@@ -34,9 +34,9 @@ pub struct Target {
 /// How a client writes numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writing {
-    /// As people do: see [`NumberReader::read`](crate::number::NumberReader::read).
+    /// As people do: see [`NumberReader::read`](portcullis_numbers::NumberReader::read).
     People,
-    /// As a vendor documents: see [`NumberReader::read_vendor_s`](crate::number::NumberReader::read_vendor_s).
+    /// As a vendor documents: see [`NumberReader::read_vendor_s`](portcullis_numbers::NumberReader::read_vendor_s).
     Vendor,
 }
 
@@ -128,7 +128,7 @@ impl Target {
     }
 
     /// The same list, with numbers read as vendors write them: see
-    /// [`NumberReader::read_vendor_s`](crate::number::NumberReader::read_vendor_s).
+    /// [`NumberReader::read_vendor_s`](portcullis_numbers::NumberReader::read_vendor_s).
     pub fn of_vendor(self) -> Self {
         Target { writing: Writing::Vendor, ..self }
     }

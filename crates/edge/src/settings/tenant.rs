@@ -7,7 +7,6 @@ use portcullis_msisdn::Msisdn;
 
 use super::problem::{FieldPath, Problem};
 use super::url::{self, is_http_url};
-use crate::number::Region;
 use crate::token::TokenDigest;
 use portcullis_api::is_masked_url;
 use portcullis_api::settings::{
@@ -15,6 +14,7 @@ use portcullis_api::settings::{
     UnreadableInbound,
 };
 use portcullis_keywords::Keywords;
+use portcullis_numbers::Region;
 
 /// The validated settings of a tenant (a customer account). [`typed::Tenant`] has them as written.
 #[derive(Clone, Debug, PartialEq)]
@@ -323,7 +323,7 @@ impl Check<'_> {
     fn sender(&mut self, typed: &typed::Sender, place: &FieldPath) -> Option<SenderConfig> {
         let id = self.parsed(&typed.id, place.key("id"), "the sender's id", "give it a name such as support");
         let number = typed.number.as_ref().map(|number| {
-            crate::number::international(number)
+            portcullis_numbers::international(number)
                 .map_err(|error| self.problem(place.key("number"), format!("{error}")))
                 .ok()
         });

@@ -20,6 +20,7 @@ use portcullis_host::{
 };
 use portcullis_ledger::{List, Scope};
 use portcullis_msisdn::{Direction, Subject};
+use portcullis_saved_states::StateFile;
 use tracing::warn;
 
 pub use recovery::Health;
@@ -32,7 +33,6 @@ pub(crate) use verified_state::VerifiedState;
 use crate::context::Context;
 use crate::events::Event;
 use crate::residency::{Accounted, Resident};
-use crate::states::StateFile;
 use recovery::Recovery;
 use saving::Saving;
 use turns::Purpose;

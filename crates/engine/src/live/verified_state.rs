@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use portcullis_host::{SourceError, StateHeader, StateParts, StateStore, StateWriter};
 use portcullis_ledger::{List, Seq};
+use portcullis_saved_states::StateFile;
 
 use super::LedgerSource;
-use crate::states::StateFile;
 
 /// The saved state of a list, verified against the ledger.
 ///

@@ -14,7 +14,6 @@ use serde::de::{Error, Visitor};
 use serde_json::value::RawValue;
 
 use super::object::Object;
-use portcullis_edge::number;
 
 /// Reads a string. A lone surrogate, which is not valid Unicode, becomes U+FFFD.
 pub(crate) fn text(raw: &RawValue) -> Option<String> {
@@ -97,7 +96,7 @@ impl<T: PartialEq> Values<T> {
 
 /// Reads a phone number. WhatsApp ids are the digits of international numbers.
 pub(crate) fn number(raw: &RawValue) -> Option<Msisdn> {
-    number::international(&text_or_integer(raw)?).ok()
+    portcullis_numbers::international(&text_or_integer(raw)?).ok()
 }
 
 /// Reads a user id.

@@ -13,9 +13,9 @@ use serde_json::value::RawValue;
 
 use lenient::{Values, number, text, text_or_integer, texts_at, time, times, user, users};
 use object::{Inner, Object};
-use portcullis_edge::number::is_same;
 use portcullis_engine::Identity;
 use portcullis_keywords::{Intent, Keywords};
+use portcullis_numbers::is_same;
 
 /// The number and ids of one person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! How requests to the Graph API are read.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use portcullis_edge::number::NumberReader;
 use portcullis_edge::vendor::graph;
 use portcullis_engine::Identity;
+use portcullis_numbers::NumberReader;
 
 use super::admission::{Expected, Gate, Head};
 use super::body;

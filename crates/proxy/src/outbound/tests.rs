@@ -12,10 +12,10 @@ use super::rules::{Rule, Rules};
 use super::scanned::Scan as _;
 use super::upload::UploadScanner;
 use super::{may_pass, recipients};
-use portcullis_edge::number::NumberReader;
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::vendor::graph;
 use portcullis_engine::Identity;
+use portcullis_numbers::NumberReader;
 use upstream::model::{Harm, harms};
 use upstream::{
     BLOCKED, BLOCKED_USER, HELD, OTHER, OTHER_ACCOUNT, OWN, OWN_ACCOUNT, PROMOTION, Raw, SECOND, SENDER,

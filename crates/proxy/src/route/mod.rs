@@ -24,13 +24,13 @@ use crate::relay::relayed;
 use crate::verdict::{Kind, judge};
 use portcullis_edge::identity::IdentityError;
 use portcullis_edge::metrics::Passage;
-use portcullis_edge::number::NumberError;
 use portcullis_edge::ops::{Refusal, RowError, Target, Work};
 use portcullis_edge::registry::Caller;
 use portcullis_edge::settings::is_open_hop;
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::{Identity, USER_PREFIX};
 use portcullis_keywords::Keywords;
+use portcullis_numbers::NumberError;
 
 pub(crate) use endpoint::routes;
 

@@ -3,45 +3,79 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use portcullis_ledger::SealError;
+use portcullis_keys::SealError;
 
-use super::record::{CONTENT_BYTES, VERSION};
+use crate::record::{CONTENT_BYTES, VERSION};
 
 /// An error of saving or loading a state. Contains no sender and no number.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StateError {
+pub enum StateError {
     /// The system reported an error.
     #[error("cannot {doing} {path}")]
-    Disk { doing: &'static str, path: PathBuf, source: io::Error },
+    Disk {
+        /// What was being done.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The file is damaged, or is another list's.
     #[error("the saved state {path} can't be used: {flaw}")]
-    Unusable { path: PathBuf, flaw: Flaw },
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
     /// A part is larger than plugins may make it.
     #[error("a part of the saved state {path} has {found} bytes, and {CONTENT_BYTES} are allowed")]
-    TooLong { path: PathBuf, found: usize },
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The part's bytes.
+        found: usize,
+    },
     /// The system has no randomness for the seal.
     #[error("cannot seal the saved state {path}")]
-    Seal { path: PathBuf, source: SealError },
+    Seal {
+        /// The file.
+        path: PathBuf,
+        /// The seal's error.
+        source: SealError,
+    },
     /// An earlier write failed.
     #[error("writing the saved state {path} failed earlier: start over")]
-    GivenUp { path: PathBuf },
+    GivenUp {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// A flaw of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Flaw {
+pub enum Flaw {
     /// It begins differently.
     #[error("it is not a saved state")]
     NoState,
     /// Another version of Portcullis wrote it.
     #[error("its format has version {found}, and only {VERSION} is supported")]
-    OtherVersion { found: u8 },
+    OtherVersion {
+        /// The file's version.
+        found: u8,
+    },
     /// It ends before the end of its end record.
     #[error("it ends in record {record}")]
-    CutOff { record: u64 },
+    CutOff {
+        /// The record's number, from 0.
+        record: u64,
+    },
     /// A record can't be opened.
     #[error("its record {record} was changed or moved, or is another list's")]
-    Changed { record: u64 },
+    Changed {
+        /// The record's number, from 0.
+        record: u64,
+    },
     /// It continues after its end record.
     #[error("it continues after its end")]
     Longer,
@@ -49,12 +83,12 @@ pub(crate) enum Flaw {
 
 impl StateError {
     /// Wraps an error of the system, for `map_err`.
-    pub(super) fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| StateError::Disk { doing, path: path.to_owned(), source }
     }
 
     /// Wraps an error of the seal, for `map_err`.
-    pub(super) fn seal(path: &Path) -> impl FnOnce(SealError) -> Self {
+    pub(crate) fn seal(path: &Path) -> impl FnOnce(SealError) -> Self {
         move |source| StateError::Seal { path: path.to_owned(), source }
     }
 }

@@ -6,13 +6,13 @@ use std::path::Path;
 use portcullis_host::{SourceError, StateHeader, StateWriter};
 use tempfile::NamedTempFile;
 
-use super::error::StateError;
-use super::file::StateFile;
-use super::record::{CONTENT_BYTES, Kind, Seals, new_preamble};
-use super::{UNFINISHED, folder_of, header, make_folder, sync_folder_of};
+use crate::error::StateError;
+use crate::file::StateFile;
+use crate::record::{CONTENT_BYTES, Kind, Seals, new_preamble};
+use crate::{UNFINISHED, folder_of, header, make_folder, sync_folder_of};
 
 /// A state that is being written.
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     path: &'a Path,
     /// `None` after an error, when the file's content is unknown.
     unfinished: Option<Unfinished>,
@@ -25,7 +25,7 @@ struct Unfinished {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn begin(state: &'a StateFile, header: &StateHeader) -> Result<Self, StateError> {
+    pub(crate) fn begin(state: &'a StateFile, header: &StateHeader) -> Result<Self, StateError> {
         let path = state.path();
         let folder = folder_of(path);
         make_folder(folder_of(folder))?;

@@ -6,18 +6,18 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use portcullis_host::{SourceError, StateHeader, StateParts, StateStore, StateWriter};
-use portcullis_ledger::{Scope, TenantId, TenantKeys};
+use portcullis_keys::{Scope, TenantId, TenantKeys};
 
-use super::error::StateError;
-use super::reader::Reader;
-use super::record::{Preamble, Seals};
-use super::writer::Writer;
+use crate::error::StateError;
+use crate::reader::Reader;
+use crate::record::{Preamble, Seals};
+use crate::writer::Writer;
 
 /// The saved state of one list, in a file sealed under the tenant's key.
 ///
 /// Writing costs one pass of encryption and a flush of the disk, reading one pass of decryption. Both hold about two parts in
 /// memory.
-pub(crate) struct StateFile {
+pub struct StateFile {
     path: PathBuf,
     tenant: TenantId,
     scope: Scope,
@@ -25,32 +25,38 @@ pub(crate) struct StateFile {
 }
 
 impl StateFile {
-    pub(super) fn new(path: PathBuf, tenant: &TenantId, scope: &Scope, keys: &TenantKeys) -> Self {
+    pub(crate) fn new(path: PathBuf, tenant: &TenantId, scope: &Scope, keys: &TenantKeys) -> Self {
         StateFile { path, tenant: tenant.clone(), scope: scope.clone(), keys: keys.clone() }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The seals of the records of a file with this beginning.
-    pub(super) fn seals(&self, preamble: &Preamble) -> Seals {
+    pub(crate) fn seals(&self, preamble: &Preamble) -> Seals {
         Seals::new(preamble, &self.tenant, &self.scope, &self.keys)
     }
 
     /// The random id of the file; `None` if there is none.
-    pub(crate) fn id(&self) -> Result<Option<[u8; 16]>, StateError> {
+    ///
+    /// # Errors
+    /// If there is a file that can't be read, or that is not a state of this version.
+    pub fn id(&self) -> Result<Option<[u8; 16]>, StateError> {
         Ok(Reader::open(self)?.map(|reader| reader.id()))
     }
 
     /// Reads the state, if its file has this id.
-    pub(crate) fn read_known(&self, id: [u8; 16]) -> Result<Option<(StateHeader, StateParts)>, StateError> {
+    ///
+    /// # Errors
+    /// If there is a file that can't be read, or that is not a whole state of this list.
+    pub fn read_known(&self, id: [u8; 16]) -> Result<Option<(StateHeader, StateParts)>, StateError> {
         Reader::open(self)?.filter(|reader| reader.id() == id).map(whole).transpose()
     }
 
     /// Whether the state has changes that the ledger lacks, which is then an older copy. The ledger's list is at `sequence`, and
     /// `known` is the id of the state that the ledger knows. Not so if there is no state, or it can't be used.
-    pub(crate) fn is_ahead_of(&self, sequence: u64, known: Option<[u8; 16]>) -> bool {
+    pub fn is_ahead_of(&self, sequence: u64, known: Option<[u8; 16]>) -> bool {
         let Ok(Some(mut reader)) = Reader::open(self) else { return false };
         let id = reader.id();
         let Ok(header) = reader.header() else { return false };
@@ -60,10 +66,13 @@ impl StateFile {
 
     /// Remembers that the state is [ahead](Self::is_ahead_of): the list may be written meanwhile, and reach the state's number with
     /// other changes.
-    pub(crate) fn mark_ahead(&self) -> Result<(), StateError> {
+    ///
+    /// # Errors
+    /// If the mark can't be created beside the state.
+    pub fn mark_ahead(&self) -> Result<(), StateError> {
         let mark = self.mark();
         let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&mark);
-        made.and_then(|_| super::sync_folder_of(&mark)).map_err(StateError::disk("create the mark", &mark))
+        made.and_then(|_| crate::sync_folder_of(&mark)).map_err(StateError::disk("create the mark", &mark))
     }
 
     fn mark(&self) -> PathBuf {
@@ -71,7 +80,10 @@ impl StateFile {
     }
 
     /// Reads all of the state, if its file has this id.
-    pub(crate) fn check(&self, id: [u8; 16]) -> Result<(), StateError> {
+    ///
+    /// # Errors
+    /// If there is a file that can't be read, or that is not a whole state of this list.
+    pub fn check(&self, id: [u8; 16]) -> Result<(), StateError> {
         let Some(mut reader) = Reader::open(self)?.filter(|reader| reader.id() == id) else { return Ok(()) };
         reader.header()?;
         while reader.part()?.is_some() {}
@@ -79,14 +91,14 @@ impl StateFile {
     }
 
     fn remove(&self) -> Result<(), StateError> {
-        match std::fs::remove_file(&self.path).and_then(|()| super::sync_folder_of(&self.path)) {
+        match std::fs::remove_file(&self.path).and_then(|()| crate::sync_folder_of(&self.path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed.map_err(StateError::disk("remove the saved state", &self.path)),
         }
     }
 }
 
-/// Does not check the ledger: [`VerifiedState`](crate::live::VerifiedState) does.
+/// Does not check the ledger: a state of another history of the list is read, too.
 impl StateStore for StateFile {
     fn write(&self, header: &StateHeader) -> Result<Box<dyn StateWriter + '_>, SourceError> {
         Ok(Box::new(Writer::begin(self, header)?))

@@ -5,8 +5,8 @@ use std::os::unix::fs::FileExt as _;
 use portcullis_ledger::Seal;
 
 use super::*;
-use crate::states::error::Flaw;
-use crate::states::record::{CONTENT_BYTES, Kind, PREFIX, Preamble, new_preamble};
+use crate::error::Flaw;
+use crate::record::{CONTENT_BYTES, Kind, PREFIX, Preamble, new_preamble};
 
 /// A small state, to be damaged.
 const PARTS: [&[u8]; 3] = [b"one", b"", b"three"];

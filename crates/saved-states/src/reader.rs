@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use portcullis_host::{SourceError, StateHeader};
 
-use super::error::{Flaw, StateError};
-use super::file::StateFile;
-use super::header;
-use super::record::{self, Kind, PREFIX, Preamble, SEALED_BYTES, Seals, check_preamble};
+use crate::error::{Flaw, StateError};
+use crate::file::StateFile;
+use crate::header;
+use crate::record::{self, Kind, PREFIX, Preamble, SEALED_BYTES, Seals, check_preamble};
 
 /// A state that is being read: first the header, then the parts, as an iterator.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     source: Source,
     preamble: Preamble,
     seals: Seals,
@@ -24,7 +24,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// `None` if there is no file.
-    pub(super) fn open(state: &StateFile) -> Result<Option<Self>, StateError> {
+    pub(crate) fn open(state: &StateFile) -> Result<Option<Self>, StateError> {
         let Some(mut source) = Source::open(state.path().to_owned())? else { return Ok(None) };
         let mut preamble: Preamble = [0; _];
         source.claim(preamble.len(), Flaw::NoState)?;
@@ -34,11 +34,11 @@ impl Reader {
         Ok(Some(Reader { source, preamble, seals, sealed: Vec::new(), over: false }))
     }
 
-    pub(super) fn id(&self) -> [u8; 16] {
+    pub(crate) fn id(&self) -> [u8; 16] {
         record::id(&self.preamble)
     }
 
-    pub(super) fn header(&mut self) -> Result<StateHeader, StateError> {
+    pub(crate) fn header(&mut self) -> Result<StateHeader, StateError> {
         let header = match self.record()? {
             (Kind::Header, content) => header::decode(&content),
             _ => None,
@@ -47,7 +47,7 @@ impl Reader {
     }
 
     /// The next part; `None` at the end.
-    pub(super) fn part(&mut self) -> Result<Option<Vec<u8>>, StateError> {
+    pub(crate) fn part(&mut self) -> Result<Option<Vec<u8>>, StateError> {
         let record = self.seals.count();
         let end = self.seals.end();
         match self.record()? {

@@ -1,4 +1,6 @@
-//! Saved states on disk. A state that a plugin saved of a list is loaded complete and into the same list, or not at all.
+#![doc = include_str!("../README.md")]
+//!
+//! # The format
 //!
 //! Each tenant has a folder, and each of its lists a file in it. Only with the tenant's key can a file's name be linked to its
 //! list. A file begins in clear text:
@@ -20,9 +22,11 @@
 //! The seal of each record also authenticates the file's beginning, the tenant, the list, and the record's place and kind. So no
 //! record opens after it was changed, moved, repeated or copied from another file, or after another one was left out. An older
 //! state of the same list is valid: the changes in the ledger since then bring it up to date.
+#![forbid(unsafe_code)]
 
 mod error;
 mod file;
+#[doc(hidden)]
 pub mod fuzz;
 mod header;
 mod reader;
@@ -36,13 +40,13 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use portcullis_ledger::{Scope, TenantId, TenantKeys};
+use portcullis_keys::{Scope, TenantId, TenantKeys};
 
-pub(crate) use error::StateError;
-pub(crate) use file::StateFile;
+pub use error::{Flaw, StateError};
+pub use file::StateFile;
 
 /// The folder of all saved states.
-pub(crate) struct States {
+pub struct States {
     dir: PathBuf,
 }
 
@@ -57,7 +61,7 @@ impl States {
     ///
     /// # Errors
     /// If the folder can't be read, or an unfinished file can't be removed.
-    pub(crate) fn open(dir: PathBuf) -> Result<Self, StateError> {
+    pub fn open(dir: PathBuf) -> Result<Self, StateError> {
         for folder in paths_in(&dir)? {
             if !is_tenants(&folder) {
                 continue;
@@ -72,12 +76,12 @@ impl States {
     }
 
     /// The folder, to read what is in it.
-    pub(crate) fn at(dir: PathBuf) -> Self {
+    pub fn at(dir: PathBuf) -> Self {
         States { dir }
     }
 
     /// The saved state of a list, sealed under the tenant's keys.
-    pub(crate) fn of(&self, tenant: &TenantId, scope: &Scope, keys: &TenantKeys) -> StateFile {
+    pub fn of(&self, tenant: &TenantId, scope: &Scope, keys: &TenantKeys) -> StateFile {
         let path = self.folder(tenant).join(keys.state_name(scope)).with_extension("state");
         StateFile::new(path, tenant, scope, keys)
     }
@@ -86,7 +90,7 @@ impl States {
     ///
     /// # Errors
     /// If a file can't be removed.
-    pub(crate) fn clear(&self) -> Result<(), StateError> {
+    pub fn clear(&self) -> Result<(), StateError> {
         for folder in paths_in(&self.dir)?.into_iter().filter(|path| is_tenants(path)) {
             fs::remove_dir_all(&folder).map_err(StateError::disk("remove", &folder))?;
         }
@@ -97,7 +101,7 @@ impl States {
     ///
     /// # Errors
     /// If a file can't be removed.
-    pub(crate) fn forget(&self, tenant: &TenantId) -> Result<(), StateError> {
+    pub fn forget(&self, tenant: &TenantId) -> Result<(), StateError> {
         let folder = self.folder(tenant);
         match fs::remove_dir_all(&folder).and_then(|()| sync_folder_of(&folder)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

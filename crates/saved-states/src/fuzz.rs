@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use portcullis_host::{StateHeader, StateStore as _};
-use portcullis_ledger::{Scope, TenantId, TenantKeys};
+use portcullis_keys::{Scope, TenantId, TenantKeys};
 
-use super::record::{Kind, new_preamble};
-use super::{StateFile, header};
+use crate::record::{Kind, new_preamble};
+use crate::{StateFile, header};
 
 /// A file with a saved state.
 pub struct File(StateFile);

@@ -5,7 +5,7 @@ use portcullis_host::{Format, Keyspace, StateHeader};
 const HASHED: u8 = 0;
 const CLEAR: u8 = 1;
 
-pub(super) fn encode(header: &StateHeader) -> Vec<u8> {
+pub(crate) fn encode(header: &StateHeader) -> Vec<u8> {
     let keyspace = match header.keyspace {
         Keyspace::Hashed => HASHED,
         Keyspace::Clear => CLEAR,
@@ -19,7 +19,7 @@ pub(super) fn encode(header: &StateHeader) -> Vec<u8> {
 }
 
 /// `None` if [`encode`] did not write this.
-pub(super) fn decode(bytes: &[u8]) -> Option<StateHeader> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<StateHeader> {
     let (&keyspace, bytes) = bytes.split_first()?;
     let keyspace = match keyspace {
         HASHED => Keyspace::Hashed,

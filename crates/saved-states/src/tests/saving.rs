@@ -3,7 +3,7 @@
 use portcullis_msisdn::Subject;
 
 use super::*;
-use crate::states::record::CONTENT_BYTES;
+use crate::record::CONTENT_BYTES;
 
 #[test]
 fn a_state_is_loaded_as_it_was_saved() {

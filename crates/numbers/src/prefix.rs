@@ -3,7 +3,7 @@
 use portcullis_msisdn::{Fit, Msisdn, ParseError};
 use rlibphonenumber::PHONE_NUMBER_UTIL;
 
-use super::{is_known, is_valid, valid};
+use crate::{is_known, is_valid, valid};
 
 /// Prefixes that libphonenumber's metadata does not have, has for some services only, or takes for part of another
 /// prefix. A prefix comes after longer ones that begin with it.
@@ -30,7 +30,7 @@ fn of(code: u16) -> &'static [&'static str] {
 ///
 /// # Errors
 /// [`ParseError::TrunkPrefix`] if there is a prefix, but the rest is not valid; [`ParseError::TooShort`].
-pub(super) fn dropped(number: Msisdn) -> Result<Msisdn, ParseError> {
+pub(crate) fn dropped(number: Msisdn) -> Result<Msisdn, ParseError> {
     if is_valid(number) {
         // For example freephone numbers that begin with 0 in some countries.
         return Ok(number);
@@ -46,7 +46,7 @@ pub(super) fn dropped(number: Msisdn) -> Result<Msisdn, ParseError> {
 
 /// Drops zeros after the country code, if the rest is valid in one of its spellings. Applies to all countries, whatever
 /// they dial.
-pub(super) fn without_zero(number: Msisdn) -> Option<Msisdn> {
+pub(crate) fn without_zero(number: Msisdn) -> Option<Msisdn> {
     let (code, national) = (number.country_code(), national(number));
     let zeros = national.bytes().take_while(|digit| *digit == b'0').count();
     (1..=zeros).filter_map(|count| behind(code, &national[count..])).find(|rest| is_known(*rest))

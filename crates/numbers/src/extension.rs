@@ -10,7 +10,7 @@ const WHOLE: usize = 8;
 
 /// Whether the text is a number followed by a separator and an extension or a fraction. `is_number` says whether a text
 /// is a valid number as it stands.
-pub(super) fn follows(text: &str, is_number: impl Fn(&str) -> bool) -> bool {
+pub(crate) fn follows(text: &str, is_number: impl Fn(&str) -> bool) -> bool {
     if !text.contains(['.', '/', '-', '(']) {
         return false;
     }
