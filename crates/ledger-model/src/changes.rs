@@ -2,6 +2,8 @@
 
 use portcullis_msisdn::{Directions, Subject};
 
+use crate::shared::Mark;
+
 /// A list's sequence number. Each change of an entry takes the next one: a list starts at [`Seq::START`], and its first
 /// change is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +60,9 @@ pub struct Changes {
     pub sequence: Seq,
     /// Whether there are more changes, after the last one returned.
     pub more: bool,
+    /// The list's mark at `sequence`, if a reader of this page has reached it: if there are no more changes. `None` for a ledger
+    /// that is not shared.
+    pub mark: Option<Mark>,
 }
 
 impl Changes {

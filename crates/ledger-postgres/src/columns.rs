@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portcullis_keys::Seal;
 use portcullis_ledger::LedgerError;
 use portcullis_ledger_model::text::{self, RowContext, Texts};
-use portcullis_ledger_model::{Actor, HoldKind, Seq, Source};
+use portcullis_ledger_model::{Actor, HoldKind, Mark, Seq, Source};
 use portcullis_msisdn::{Directions, Subject};
 use tokio_postgres::Row;
 
@@ -27,7 +27,12 @@ pub(crate) struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     pub(crate) fn of(row: &'a Row) -> Self {
-        Columns { row, next: 0 }
+        Columns::after(row, 0)
+    }
+
+    /// The columns after the first ones.
+    pub(crate) fn after(row: &'a Row, first: usize) -> Self {
+        Columns { row, next: first }
     }
 
     pub(crate) fn get<T: tokio_postgres::types::FromSql<'a>>(&mut self) -> Result<T, Failure> {
@@ -43,6 +48,10 @@ impl<'a> Columns<'a> {
 
     pub(crate) fn sequence(&mut self) -> Result<Seq, Failure> {
         Ok(Seq::new(unsigned(self.get()?)?))
+    }
+
+    pub(crate) fn mark(&mut self) -> Result<Mark, Failure> {
+        Ok(Mark(self.get::<i64>()?.cast_unsigned()))
     }
 
     pub(crate) fn directions(&mut self) -> Result<Directions, Failure> {

@@ -9,7 +9,6 @@ use portcullis_ledger::store::batch::{Batch, Pending, write_entries};
 use portcullis_ledger::store::people::People;
 use portcullis_ledger::store::tables::{Loaded, Tables as _};
 use portcullis_ledger::store::{ListRow, TenantRow};
-use portcullis_ledger_model::time::now;
 use portcullis_ledger_model::{Whom, Write, Written};
 use portcullis_msisdn::Revealed;
 
@@ -104,7 +103,7 @@ impl Postgres {
         let people = people.filter(|_| rows.knows_people());
         drop(rows);
         let mut batch = Batch::new(census, subjects.into_iter().zip(entries));
-        let written = batch.apply(&pending, now())?;
+        let written = batch.apply(&pending, session.now())?;
         if !batch.changes_anything() {
             // The answer is true if all that was read is of one moment.
             let now = session.run(async |session| head(session, list).await)?;
@@ -114,7 +113,8 @@ impl Postgres {
                 Err(Failure::Conflict)
             };
         }
-        let guard = Guard { mark: position.mark, people, new_mark: write::new_mark()? };
+        let (mark, sequence) = (position.mark, position.census.sequence);
+        let guard = Guard { mark, sequence, people, new_mark: write::random()? };
         let stored = session.run(async |session| {
             write::store(session, &self.actors, list, keys, guard, &batch).await?;
             session.check_replicated()
@@ -133,9 +133,10 @@ impl Postgres {
         Ok(Compared::Written(written))
     }
 
-    /// Finds out whether a commit whose answer was lost was made.
+    /// Finds out whether a commit whose answer was lost was made, and waits until it is as durable as any other.
     fn settle(&self, list: ListRow, mark: i64) -> Result<(), Failure> {
-        // Waits for the transaction, if it still runs.
+        // Waits for the transaction, if it still runs. If it was committed, the server may have ended its wait for a standby together with
+        // the connection. A lock on a row is written to the log, too, so this waits for a standby that has both.
         const WAIT: &str = "SELECT 1 FROM lists WHERE id = $1 FOR NO KEY UPDATE";
         const LOOK: &str = "SELECT 1 FROM commits WHERE list = $1 AND mark = $2";
         let look = || -> Result<bool, Failure> {
@@ -143,6 +144,7 @@ impl Postgres {
             let mut session = self.pool.writer(DEADLINE)?;
             session.run(async |session| {
                 session.query_opt(WAIT, &[&id]).await?;
+                session.check_replicated()?;
                 Ok(session.query_opt(LOOK, &[&id, &mark]).await?.is_some())
             })
         };

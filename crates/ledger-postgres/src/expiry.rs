@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use portcullis_keys::Scope;
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{self, ExpiredIn, MAX_EXPIRED_AT_ONCE};
+use portcullis_ledger_model::time::whole_milliseconds;
 use portcullis_ledger_model::{Actor, Coverage, HoldKind, Outcome};
 use portcullis_msisdn::Directions;
 
@@ -13,14 +14,20 @@ use crate::Postgres;
 use crate::columns::{Columns, code};
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::write::new_mark;
+use crate::write::random;
 
 /// How many changes of lists are remembered, for other nodes and for writes in doubt.
-const TRIM: &str = "DELETE FROM commits WHERE at < now() - interval '1 day'";
+const TRIM: &str = "DELETE FROM commits WHERE at < clock_timestamp() - interval '1 day'";
 
 impl store::Expiry for Postgres {
     fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError> {
-        let due = self.read(async |session| due(session, now).await)?;
+        // By this node's clock, and by the database's.
+        const UNTIL: &str = "SELECT least($1, clock_timestamp())";
+        let (now, due) = self.read(async |session| {
+            let row = session.query_opt(UNTIL, &[&now]).await?.ok_or(LedgerError::Defect)?;
+            let now = whole_milliseconds(Columns::of(&row).time()?);
+            Ok((now, due(session, now).await?))
+        })?;
         let mut expired = Vec::new();
         for (list, subjects) in due {
             let ended = self.write_long(async |session| self.end(session, list, &subjects, now).await)?;
@@ -87,7 +94,7 @@ impl Postgres {
         now: Timestamp,
     ) -> Result<Option<ExpiredIn>, Failure> {
         const LOCK: &str = "
-            SELECT lists.sequence, lists.active, tenants.id, tenants.name, scope
+            SELECT lists.sequence, lists.active, lists.mark, tenants.id, tenants.name, scope
             FROM lists JOIN tenants ON tenants.id = lists.tenant WHERE lists.id = $1 FOR NO KEY UPDATE OF lists";
         const HOLDS: &str = "
             SELECT subject, kind, coalesce(own, directions), expires, sequence, true
@@ -110,14 +117,17 @@ impl Postgres {
             INSERT INTO records (list, sequence, step, subject, previous, at, actor, hold, outcome, before, after)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         const HEAD: &str = "UPDATE lists SET sequence = $2, active = $3, mark = $4 WHERE id = $1";
-        const COMMIT: &str = "INSERT INTO commits (list, sequence, mark) VALUES ($1, $2, $3)";
+        const COMMIT: &str = "
+            INSERT INTO commits (list, sequence, mark, previous_sequence, previous_mark) VALUES ($1, $2, $3, $4, $5)";
         session.batch("BEGIN; SET LOCAL statement_timeout = 0").await?;
         let Some(row) = session.query_opt(LOCK, &[&list]).await? else {
             session.batch("ROLLBACK").await?;
             return Ok(None);
         };
         let mut columns = Columns::of(&row);
-        let (mut sequence, mut active): (i64, i64) = (columns.get()?, columns.get()?);
+        let (previous_sequence, mut active, previous_mark): (i64, i64, i64) =
+            (columns.get()?, columns.get()?, columns.get()?);
+        let mut sequence = previous_sequence;
         let (tenant, name, scope): (i32, &str, &str) = (columns.get()?, columns.get()?, columns.get()?);
         let damaged = || LedgerError::damaged("list of lists");
         let mut expired = ExpiredIn {
@@ -179,9 +189,9 @@ impl Postgres {
                 .await?;
             expired.count += 1;
         }
-        let mark = new_mark()?;
+        let mark = random()?;
         session.execute(HEAD, &[&list, &sequence, &active, &mark]).await?;
-        session.execute(COMMIT, &[&list, &sequence, &mark]).await?;
+        session.execute(COMMIT, &[&list, &sequence, &mark, &previous_sequence, &previous_mark]).await?;
         session.batch("COMMIT").await?;
         session.check_replicated()?;
         Ok(Some(expired))

@@ -11,7 +11,6 @@ use portcullis_msisdn::{Directions, Subject};
 use crate::Postgres;
 use crate::columns::{Columns, bits, first_after, number, row_id};
 use crate::failure::Failure;
-use crate::rows::head;
 use crate::session::Session;
 
 async fn look_up(session: &Session, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, Failure> {
@@ -51,28 +50,47 @@ async fn changes(
     since: Seq,
     limit: NonZeroUsize,
 ) -> Result<Changes, Failure> {
-    // An entry that has changed again is left out here, and found by its later record.
+    // An entry that has changed again is left out here, and found by its later record. One statement sees one moment, so that the list's
+    // sequence number and mark are those that the changes lead to.
+    //
+    // OFFSET 0 has each entry looked up by its key. Without it, the planner, which does not know how few records there are after a
+    // number, may join all of a long list's records and entries to return a few.
     const SQL: &str = "
-        SELECT e.subject, e.directions, e.sequence
-        FROM records r JOIN entries e ON e.list = r.list AND e.subject = r.subject AND e.sequence = r.sequence
-        WHERE r.list = $1 AND r.sequence > $2 AND r.step = 0 ORDER BY r.sequence LIMIT $3";
-    // Before the records, so that none up to this number is missing among them.
-    let latest = head(session, list).await?.census.sequence;
+        SELECT l.sequence, l.mark, c.subject, c.directions, c.sequence
+        FROM lists l LEFT JOIN (
+            SELECT r.subject, e.directions, r.sequence
+            FROM records r CROSS JOIN LATERAL (
+                SELECT directions FROM entries
+                WHERE list = $1 AND subject = r.subject AND sequence = r.sequence OFFSET 0
+            ) e
+            WHERE r.list = $1 AND r.sequence > $2 AND r.step = 0 ORDER BY r.sequence LIMIT $3
+        ) c ON true
+        WHERE l.id = $1 ORDER BY c.sequence";
     let most = i64::try_from(limit.get()).unwrap_or(i64::MAX).saturating_add(1);
     let rows = session.query(SQL, &[&row_id(list.id)?, &number(since), &most]).await?;
-    let changes = rows.iter().take(limit.get()).map(|row| {
-        let mut columns = Columns::of(row);
-        let (subject, directions) = (columns.subject()?, columns.directions()?);
-        Ok(Change { subject, directions, sequence: columns.sequence()? })
-    });
-    let changes = changes.collect::<Result<Vec<Change>, Failure>>()?;
-    let more = rows.len() > limit.get();
+    let mut columns = Columns::of(rows.first().ok_or(LedgerError::TenantForgotten)?);
+    let (sequence, mark) = (columns.sequence()?, columns.mark()?);
+    let mut changes = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut columns = Columns::after(row, 2);
+        // Without changes, there is one row, without one.
+        if let Some(subject) = columns.get::<Option<i64>>()? {
+            let subject = crate::columns::subject(subject)?;
+            changes.push(Change {
+                subject,
+                directions: columns.directions()?,
+                sequence: columns.sequence()?,
+            });
+        }
+    }
+    let more = changes.len() > limit.get();
+    changes.truncate(limit.get());
     // The latest change is always that of an entry.
     let reached = changes.last().map_or(since, |last| last.sequence);
-    if !more && reached < latest {
+    if !more && reached < sequence {
         return Err(LedgerError::damaged("list").into());
     }
-    Ok(Changes { changes, sequence: latest.max(reached), more })
+    Ok(Changes { changes, sequence, more, mark: Some(mark).filter(|_| !more) })
 }
 
 impl store::Feed for Postgres {

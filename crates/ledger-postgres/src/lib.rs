@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod actors;
+mod clock;
 mod columns;
 mod commit;
 mod entries;
@@ -12,6 +13,7 @@ mod expiry;
 mod failure;
 mod feed;
 mod joiner;
+mod leases;
 mod lists;
 mod persons;
 mod pool;
@@ -40,7 +42,7 @@ pub use url::{PostgresUrl, PostgresUrlError};
 use actors::Actors;
 use failure::Failure;
 use joiner::Joiner;
-use pool::{DEADLINE, LONG, Pool};
+use pool::{DEADLINE, LONG, Lent, Pool};
 use schema::Found;
 use session::Session;
 use tls::Tls;
@@ -75,6 +77,7 @@ pub fn open(
     let store = Postgres {
         pool,
         node: node.to_owned(),
+        id: write::random()?,
         master: seal,
         actors: Actors::default(),
         joiner: Joiner::default(),
@@ -88,6 +91,8 @@ struct Postgres {
     pool: Pool,
     /// This gateway's name among those that share the ledger.
     node: String,
+    /// A random number, by which this open ledger is told from another one whose node has the same name by mistake.
+    id: i64,
     /// Encrypts tenants' secrets.
     master: Seal,
     actors: Actors,
@@ -128,12 +133,7 @@ impl Postgres {
         within: Duration,
         read: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
     ) -> Result<T, LedgerError> {
-        let mut session = self.pool.reader(within).map_err(Failure::into_ledger_error)?;
-        session.run(read).map_err(|failure| {
-            // A transaction may be open.
-            session.discard();
-            failure.into_ledger_error()
-        })
+        read_on(self.pool.reader(within), read)
     }
 
     /// Runs a write that may be repeated.
@@ -179,6 +179,19 @@ impl Postgres {
             }
         }
     }
+}
+
+/// Runs a read on a connection.
+fn read_on<T>(
+    session: Result<Lent<'_>, Failure>,
+    read: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
+) -> Result<T, LedgerError> {
+    let mut session = session.map_err(Failure::into_ledger_error)?;
+    session.run(read).map_err(|failure| {
+        // A transaction may be open.
+        session.discard();
+        failure.into_ledger_error()
+    })
 }
 
 impl Store for Postgres {

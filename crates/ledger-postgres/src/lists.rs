@@ -1,9 +1,11 @@
 //! The `lists` and `states` tables.
 
+use std::collections::HashMap;
+
 use portcullis_keys::{Scope, TenantId};
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{self, ListRow, TenantRow};
-use portcullis_ledger_model::{Census, Seq};
+use portcullis_ledger_model::{Census, ListId, Seq};
 
 use crate::Postgres;
 use crate::columns::{Columns, number, row_id, unsigned};
@@ -48,6 +50,18 @@ impl store::Lists for Postgres {
 
     fn census(&self, list: ListRow) -> Result<Census, LedgerError> {
         self.read(async |session| Ok(head(session, list).await?.census))
+    }
+
+    fn counts(&self) -> Result<HashMap<ListId, u64>, LedgerError> {
+        self.read(async |session| {
+            let rows = session.query("SELECT id, active FROM lists", &[]).await?;
+            let counts = rows.iter().map(|row| {
+                let mut columns = Columns::of(row);
+                let id: i32 = columns.get()?;
+                Ok((ListId(id.into()), unsigned(columns.get()?)?))
+            });
+            counts.collect()
+        })
     }
 
     fn kept_state(&self, list: ListRow) -> Result<Option<[u8; 16]>, LedgerError> {

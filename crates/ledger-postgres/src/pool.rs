@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout_at;
 use tokio_postgres::Config;
 
+use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::tls::Tls;
@@ -28,10 +30,23 @@ pub(crate) struct Pool {
     tls: Tls,
     readers: Lane,
     writers: Lane,
+    /// A single connection, as a position in the feed is only valid on the connection on which it was reached.
+    feed: Lane,
+    clock: Clock,
+    served: Mutex<Served>,
 }
 
+/// The run of a server that all connections lent out are of.
 #[derive(Default)]
+struct Served {
+    started: Option<Timestamp>,
+    /// How many runs there were, of this server or others.
+    runs: u64,
+}
+
 struct Lane {
+    /// The most connections.
+    most: usize,
     state: Mutex<State>,
     returned: Condvar,
 }
@@ -49,7 +64,17 @@ impl Pool {
             .thread_name("portcullis-postgres")
             .enable_all()
             .build()?;
-        Ok(Pool { runtime: Some(runtime), config, tls, readers: Lane::default(), writers: Lane::default() })
+        let lane = |most| Lane { most, state: Mutex::default(), returned: Condvar::default() };
+        Ok(Pool {
+            runtime: Some(runtime),
+            config,
+            tls,
+            readers: lane(MOST),
+            writers: lane(MOST),
+            feed: lane(1),
+            clock: Clock::default(),
+            served: Mutex::default(),
+        })
     }
 
     /// A connection to read on.
@@ -62,10 +87,39 @@ impl Pool {
         self.lend(&self.writers, within)
     }
 
+    /// The connection to follow the feed on.
+    pub(crate) fn feed(&self, within: Duration) -> Result<Lent<'_>, Failure> {
+        self.lend(&self.feed, within)
+    }
+
+    /// A number that changes before anything is read from another server, or from another run of the same one. No connection to the one
+    /// before is lent from then on.
+    pub(crate) fn lineage(&self) -> u64 {
+        self.served.lock().runs
+    }
+
+    /// Notes which run of a server a new connection is of.
+    fn note_run(&self, session: &Session) {
+        let mut served = self.served.lock();
+        if served.started != Some(session.server_started()) {
+            *served = Served { started: Some(session.server_started()), runs: served.runs + 1 };
+        }
+    }
+
+    /// Whether a connection is usable, and of the server that is used now.
+    fn is_current(&self, session: &Session) -> bool {
+        !session.is_closed() && self.served.lock().started == Some(session.server_started())
+    }
+
+    /// The database's clock.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     fn lend<'a>(&'a self, lane: &'a Lane, within: Duration) -> Result<Lent<'a>, Failure> {
         let deadline = Instant::now() + within;
         let mut state = lane.state.lock();
-        while state.lent >= MOST {
+        while state.lent >= lane.most {
             if lane.returned.wait_until(&mut state, deadline).timed_out() {
                 return Err(Failure::Deadline);
             }
@@ -73,14 +127,20 @@ impl Pool {
         state.lent += 1;
         let mut lent = Lent { pool: self, lane, session: None, deadline };
         while let Some(session) = state.idle.pop() {
-            if !session.is_closed() {
+            if self.is_current(&session) {
                 lent.session = Some(session);
                 break;
             }
         }
         drop(state);
         if lent.session.is_none() {
-            lent.session = Some(self.run(deadline, Session::connect(&self.config, self.tls.clone()))?);
+            let session = self.run(deadline, async {
+                let session = Session::connect(&self.config, self.tls.clone()).await?;
+                self.clock.read(&session).await?;
+                Ok(session)
+            })?;
+            self.note_run(&session);
+            lent.session = Some(session);
         }
         Ok(lent)
     }
@@ -99,7 +159,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        for lane in [&self.readers, &self.writers] {
+        for lane in [&self.readers, &self.writers, &self.feed] {
             lane.state.lock().idle.clear();
         }
         if let Some(runtime) = self.runtime.take() {
@@ -135,6 +195,11 @@ impl Lent<'_> {
             self.session = None;
         }
         result
+    }
+
+    /// The time by the database's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.pool.clock.now()
     }
 
     /// Closes the connection when it is returned: a transaction may be open on it.

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 
 use portcullis_keys::Seal;
 use portcullis_ledger::LedgerError;
-use portcullis_ledger::store::trail::{History, Page, take_last};
 use portcullis_ledger::store::{self, ListRow};
 use portcullis_ledger_model::text::{Row as RowOf, RowContext};
+use portcullis_ledger_model::trail::{History, Page, take_last};
 use portcullis_ledger_model::{Coverage, Outcome, Record, Seq, Trail};
 use portcullis_msisdn::Subject;
 use tokio_postgres::Row;

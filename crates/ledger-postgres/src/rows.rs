@@ -169,6 +169,10 @@ impl Tables for Rows<'_, '_> {
     type Position = Head;
     type Before = ();
 
+    fn now(&self) -> Timestamp {
+        self.session.borrow().now()
+    }
+
     fn identity_of(&self, user: &UserId) -> Result<Option<Identity>, LedgerError> {
         const SQL: &str = "SELECT id, person, tied FROM identities WHERE tenant = $1 AND digest = $2";
         self.knows_people.set(true);
@@ -303,7 +307,8 @@ impl Tables for Rows<'_, '_> {
 
     fn store(&self, list: ListRow, position: Head, batch: &Batch<()>) -> Result<(), LedgerError> {
         self.require_lock()?;
-        let guard = Guard { mark: position.mark, people: None, new_mark: write::new_mark()? };
+        let (mark, sequence) = (position.mark, position.census.sequence);
+        let guard = Guard { mark, sequence, people: None, new_mark: write::random()? };
         self.run(async |session| write::store(session, self.actors, list, self.keys, guard, batch).await)
     }
 }

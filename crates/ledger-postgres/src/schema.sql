@@ -6,12 +6,14 @@ CREATE TABLE ledger (
     format integer NOT NULL,
     identity uuid NOT NULL,
     epoch bigint NOT NULL DEFAULT 1,
+    settings bigint NOT NULL DEFAULT 0,
     sealed bytea NOT NULL
 );
 COMMENT ON TABLE ledger IS 'One row: what this database is.';
 COMMENT ON COLUMN ledger.format IS 'The version of these tables.';
 COMMENT ON COLUMN ledger.identity IS 'The random id of the ledger.';
 COMMENT ON COLUMN ledger.epoch IS 'Raised when history was lost, such as at a failover without synchronous replication.';
+COMMENT ON COLUMN ledger.settings IS 'How often settings of tenants changed, for gateways that follow.';
 COMMENT ON COLUMN ledger.sealed IS 'A known text under the master key, by which a wrong key is noticed.';
 
 CREATE TABLE tenants (
@@ -135,13 +137,17 @@ CREATE TABLE commits (
     xact xid8 NOT NULL DEFAULT pg_current_xact_id(),
     sequence bigint NOT NULL,
     mark bigint NOT NULL,
+    previous_sequence bigint NOT NULL,
+    previous_mark bigint NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     list integer NOT NULL
 );
 CREATE INDEX commits_by_xact ON commits (xact);
 CREATE INDEX commits_by_list ON commits (list, mark);
 CREATE INDEX commits_by_age ON commits (at);
-COMMENT ON TABLE commits IS 'What changed recently, for gateways that follow, and for writes whose connection was lost. Kept for a day.';
+COMMENT ON TABLE commits IS 'What changed recently: for gateways that follow, for writes whose connection was lost, and to notice that commits were lost at a failover. Kept for a day.';
+COMMENT ON COLUMN commits.previous_sequence IS 'The sequence number that the list had before.';
+COMMENT ON COLUMN commits.previous_mark IS 'The mark that the list had before.';
 
 CREATE TABLE identities (
     tenant integer NOT NULL REFERENCES tenants,
@@ -183,3 +189,16 @@ CREATE TABLE states (
     PRIMARY KEY (list, node)
 );
 COMMENT ON TABLE states IS 'Which saved state of a list each gateway may load from its own disk.';
+
+CREATE TABLE leases (
+    name text COLLATE "C" PRIMARY KEY,
+    holder bigint NOT NULL,
+    node text NOT NULL,
+    fence bigint NOT NULL DEFAULT 1,
+    until timestamptz NOT NULL
+);
+COMMENT ON TABLE leases IS 'Work that one gateway at a time does for all, such as lifting holds that expire.';
+COMMENT ON COLUMN leases.holder IS 'A random number of the running gateway that has the lease, new with each start.';
+COMMENT ON COLUMN leases.node IS 'The name of that gateway. For people: two gateways may have the same name by mistake.';
+COMMENT ON COLUMN leases.fence IS 'Raised each time that another gateway takes the lease.';
+COMMENT ON COLUMN leases.until IS 'When the lease ends unless it is renewed, by this database''s clock. -infinity if it was given up.';

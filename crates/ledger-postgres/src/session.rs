@@ -5,10 +5,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Config, Row, Statement};
 
+use crate::columns::Columns;
 use crate::failure::Failure;
 use crate::tls::Tls;
 
@@ -18,18 +20,23 @@ pub(crate) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// What each connection sets first.
 ///
 /// A transaction that its gateway left open, because the machine froze, must not hold the others' locks for long. A commit is
-/// only acknowledged if it is durable, even if the server's default is not to wait for the disk.
+/// only acknowledged if it is durable, even if the server's default is not to wait for the disk. The random id is of the server's process
+/// for this connection: another one, such as that of another server, does not have it. To compile a statement takes longer than to run it.
 const SET_UP: &str = "
     SET idle_in_transaction_session_timeout = '2s';
     SET lock_timeout = '2s';
     SET statement_timeout = '10s';
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+    SET jit = off;
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+    SELECT set_config('portcullis.session', gen_random_uuid()::text, false)";
 
 /// A connection, with the statements that are prepared on it.
 pub(crate) struct Session {
     client: Client,
     prepared: Mutex<HashMap<&'static str, Statement>>,
     is_replication_cancelled: Arc<AtomicBool>,
+    /// When the server started, by which it is told from others.
+    started: Timestamp,
 }
 
 impl Session {
@@ -49,7 +56,14 @@ impl Session {
             }
         });
         client.batch_execute(SET_UP).await?;
-        Ok(Session { client, prepared: Mutex::default(), is_replication_cancelled })
+        let started = client.query_one("SELECT pg_postmaster_start_time()", &[]).await?;
+        let started = Columns::of(&started).time()?;
+        Ok(Session { client, prepared: Mutex::default(), is_replication_cancelled, started })
+    }
+
+    /// When the server started. To the microsecond, so that no two servers, and no two runs of one, have the same time.
+    pub(crate) fn server_started(&self) -> Timestamp {
+        self.started
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -1,37 +1,129 @@
 //! Following what all nodes write.
 
-use portcullis_ledger::LedgerError;
-use portcullis_ledger::store::{ChangedList, FeedPosition, ListId, Shared};
-use tokio_postgres::Row;
+use std::time::{Duration, Instant};
 
-use crate::Postgres;
-use crate::columns::Columns;
+use jiff::{SignedDuration, Timestamp};
+use portcullis_ledger::LedgerError;
+use portcullis_ledger::store::Shared;
+use portcullis_ledger_model::{ChangedList, FeedPosition, ListId, Mark, Seq};
+
+use crate::clock::Clock;
+use crate::columns::{Columns, number, row_id, unsigned};
 use crate::failure::Failure;
+use crate::pool::DEADLINE;
+use crate::session::{Parameters, Session};
+use crate::{Postgres, read_on};
+
+/// From when on a position is too old. Commits are kept for twice as long: the database's clock may be set meanwhile.
+const TOO_OLD: SignedDuration = SignedDuration::from_hours(12);
 
 /// The lists that changed since a snapshot. A commit was either visible to that snapshot, or it is one of these: it began after the
 /// snapshot, or was running when the snapshot was taken. What other transactions do meanwhile makes no difference.
+///
+/// After a failover, or a crash, ids of transactions may be used again, so a snapshot says something only to the server's process that
+/// took it. No other has that process's id: there, nothing is read.
 const SINCE: &str = "
-    SELECT pg_current_snapshot()::text, array_agg(list), array_agg(sequence) FROM (
+    SELECT pg_current_snapshot()::text, clock_timestamp(), current_setting('portcullis.session', true),
+        array_agg(list), array_agg(sequence)
+    FROM (
         SELECT list, max(sequence) AS sequence FROM (
-            SELECT list, sequence FROM commits WHERE xact >= pg_snapshot_xmax($1::text::pg_snapshot)
+            SELECT list, sequence FROM commits
+            WHERE xact >= pg_snapshot_xmax($1::text::pg_snapshot)
+                AND current_setting('portcullis.session', true) = $2
             UNION ALL
             SELECT c.list, c.sequence FROM pg_snapshot_xip($1::text::pg_snapshot) x JOIN commits c ON c.xact = x
+            WHERE current_setting('portcullis.session', true) = $2
         ) y GROUP BY list
     ) z";
 
 /// All lists.
-const ALL: &str = "SELECT pg_current_snapshot()::text, array_agg(id), array_agg(sequence) FROM lists";
+const ALL: &str = "
+    SELECT pg_current_snapshot()::text, clock_timestamp(), current_setting('portcullis.session', true),
+        array_agg(id), array_agg(sequence)
+    FROM lists";
 
-fn changed(row: &Row) -> Result<(String, Vec<ChangedList>), Failure> {
-    let mut columns = Columns::of(row);
-    let snapshot: String = columns.get()?;
+/// Which positions are not in the history of their lists.
+///
+/// A position is in it if it is the latest, or if a commit led to it or from it: one that was the latest for long is no longer in `commits`
+/// itself when the next commit is made. Nothing leads to the beginning.
+const FORKED: &str = "
+    SELECT DISTINCT p.list FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) p (list, sequence, mark)
+    LEFT JOIN lists l ON l.id = p.list
+    WHERE l.id IS NULL OR NOT (
+        p.sequence = 0
+        OR (l.sequence = p.sequence AND l.mark = p.mark)
+        OR EXISTS (SELECT FROM commits c WHERE c.list = p.list AND c.mark = p.mark AND c.sequence = p.sequence)
+        OR EXISTS (
+            SELECT FROM commits c
+            WHERE c.list = p.list AND c.previous_mark = p.mark AND c.previous_sequence = p.sequence)
+    ) ORDER BY p.list";
+
+/// Where somebody is in the feed.
+struct Point {
+    /// The id of the server's process that took the snapshot; empty if it has none.
+    session: String,
+    /// When it did.
+    time: Timestamp,
+    snapshot: String,
+}
+
+impl Point {
+    /// Reads what [`token`](Self::token) wrote.
+    fn read(token: &str) -> Option<Self> {
+        let mut parts = token.splitn(3, ' ');
+        let (session, time, snapshot) = (parts.next()?, parts.next()?, parts.next()?);
+        let time = Timestamp::from_millisecond(time.parse().ok()?).ok()?;
+        Some(Point { session: session.to_owned(), time, snapshot: snapshot.to_owned() })
+    }
+
+    fn token(&self) -> String {
+        format!("{} {} {}", self.session, self.time.as_millisecond(), self.snapshot)
+    }
+
+    /// Whether what changed between `earlier` and this point is known.
+    fn continues(&self, earlier: &Point) -> bool {
+        let is_same = !self.session.is_empty() && self.session == earlier.session;
+        is_same && self.time.duration_since(earlier.time).abs() <= TOO_OLD
+    }
+}
+
+/// Asks for lists, and where the feed is.
+async fn ask(
+    session: &Session,
+    clock: &Clock,
+    sql: &'static str,
+    parameters: Parameters<'_>,
+) -> Result<(Point, Vec<ChangedList>), Failure> {
+    session.prepare(&[sql]).await?;
+    let began = Instant::now();
+    let row = session.query_opt(sql, parameters).await?.ok_or(LedgerError::Defect)?;
+    let ended = Instant::now();
+    let mut columns = Columns::of(&row);
+    let (snapshot, time): (String, Timestamp) = (columns.get()?, columns.get()?);
+    clock.note(began, ended, time);
+    let session = columns.get::<Option<String>>()?.unwrap_or_default();
     let lists: Vec<i32> = columns.get::<Option<Vec<i32>>>()?.unwrap_or_default();
     let sequences: Vec<i64> = columns.get::<Option<Vec<i64>>>()?.unwrap_or_default();
     let changed = lists.into_iter().zip(sequences).map(|(list, sequence)| {
-        let sequence = portcullis_ledger_model::Seq::new(crate::columns::unsigned(sequence)?);
-        Ok(ChangedList { list: ListId(list.into()), sequence })
+        Ok(ChangedList { list: ListId(list.into()), sequence: Seq::new(unsigned(sequence)?) })
     });
-    Ok((snapshot, changed.collect::<Result<_, Failure>>()?))
+    Ok((Point { session, time, snapshot }, changed.collect::<Result<_, Failure>>()?))
+}
+
+/// The lists that changed since `from`, where the feed is now, and whether these are all lists.
+async fn follow(
+    session: &Session,
+    clock: &Clock,
+    from: Option<&Point>,
+) -> Result<(Point, Vec<ChangedList>, bool), Failure> {
+    if let Some(from) = from {
+        let (point, lists) = ask(session, clock, SINCE, &[&from.snapshot, &from.session]).await?;
+        if point.continues(from) {
+            return Ok((point, lists, false));
+        }
+    }
+    let (point, lists) = ask(session, clock, ALL, &[]).await?;
+    Ok((point, lists, true))
 }
 
 impl Shared for Postgres {
@@ -39,15 +131,39 @@ impl Shared for Postgres {
         true
     }
 
+    fn now(&self) -> Timestamp {
+        self.pool.clock().now()
+    }
+
+    fn lineage(&self) -> u64 {
+        self.pool.lineage()
+    }
+
     fn changed_lists(&self, position: &mut FeedPosition) -> Result<Vec<ChangedList>, LedgerError> {
-        let (snapshot, lists) = self.read(async |session| {
-            let row = match &position.0 {
-                Some(since) => session.query_opt(SINCE, &[since]).await?,
-                None => session.query_opt(ALL, &[]).await?,
-            };
-            changed(&row.ok_or(LedgerError::Defect)?)
+        let from = position.token.as_deref().and_then(Point::read);
+        let (point, lists, restarted) = read_on(self.pool.feed(DEADLINE), async |session| {
+            follow(session, self.pool.clock(), from.as_ref()).await
         })?;
-        position.0 = Some(snapshot);
+        *position = FeedPosition { token: Some(point.token()), restarted };
         Ok(lists)
+    }
+
+    fn forked(&self, positions: &[(ListId, Seq, Mark)]) -> Result<Vec<ListId>, LedgerError> {
+        let ids = positions.iter().map(|(list, ..)| row_id(list.0)).collect::<Result<Vec<i32>, _>>()?;
+        let sequences: Vec<i64> = positions.iter().map(|(_, sequence, _)| number(*sequence)).collect();
+        let marks: Vec<i64> = positions.iter().map(|(.., mark)| mark.0.cast_signed()).collect();
+        // On the connection of the feed: the server must be the one that is followed.
+        read_on(self.pool.feed(DEADLINE), async |session| {
+            let rows = session.query(FORKED, &[&ids, &sequences, &marks]).await?;
+            rows.iter().map(|row| Ok(ListId(Columns::of(row).get::<i32>()?.into()))).collect()
+        })
+    }
+
+    fn lease(&self, name: &str, lasting: Duration) -> Result<bool, LedgerError> {
+        self.take_lease(name, lasting)
+    }
+
+    fn release_lease(&self, name: &str) -> Result<(), LedgerError> {
+        self.give_up_lease(name)
     }
 }

@@ -5,7 +5,7 @@ use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{self, TenantRow, sealed};
 
 use crate::Postgres;
-use crate::columns::{Columns, row_id};
+use crate::columns::{Columns, row_id, unsigned};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -83,7 +83,7 @@ impl store::Tenants for Postgres {
             for sql in DELETE {
                 session.execute(sql, &[&id]).await?;
             }
-            session.batch("COMMIT").await?;
+            session.batch("UPDATE ledger SET settings = settings + 1; COMMIT").await?;
             session.check_replicated()?;
             Ok(true)
         })
@@ -91,6 +91,7 @@ impl store::Tenants for Postgres {
 
     fn put_settings(&self, tenant: &TenantId, settings: &[u8]) -> Result<(), LedgerError> {
         const SQL: &str = "
+            WITH v AS (UPDATE ledger SET settings = settings + 1)
             INSERT INTO settings (tenant, sealed) SELECT id, $2 FROM tenants WHERE id = $1
             ON CONFLICT (tenant) DO UPDATE SET sealed = excluded.sealed";
         let (TenantRow(id), keys) = self.ensure_tenant(tenant)?;
@@ -123,8 +124,16 @@ impl store::Tenants for Postgres {
     }
 
     fn remove_settings(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
-        const SQL: &str =
-            "DELETE FROM settings USING tenants WHERE tenants.id = settings.tenant AND tenants.name = $1";
+        const SQL: &str = "WITH v AS (UPDATE ledger SET settings = settings + 1)
+             DELETE FROM settings USING tenants WHERE tenants.id = settings.tenant AND tenants.name = $1";
         self.write_once(async |session| Ok(session.execute(SQL, &[&tenant.as_str()]).await? > 0))
+    }
+
+    fn settings_version(&self) -> Result<u64, LedgerError> {
+        self.read(async |session| {
+            let row =
+                session.query_opt("SELECT settings FROM ledger", &[]).await?.ok_or(LedgerError::Defect)?;
+            unsigned(Columns::of(&row).get()?)
+        })
     }
 }

@@ -21,6 +21,14 @@ impl store::Visits for Postgres {
         })
     }
 
+    fn visit(&self, list: ListRow, subject: Subject) -> Result<Option<Timestamp>, LedgerError> {
+        const SQL: &str = "SELECT at FROM visits WHERE list = $1 AND subject = $2";
+        self.read(async |session| {
+            let row = session.query_opt(SQL, &[&row_id(list.id)?, &bits(subject)]).await?;
+            row.as_ref().map(|row| Columns::of(row).time()).transpose()
+        })
+    }
+
     fn keep_visits(
         &self,
         list: ListRow,

@@ -8,7 +8,7 @@ use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::ListRow;
 use portcullis_ledger::store::batch::Batch;
 use portcullis_ledger_model::text::{self, Row, RowContext};
-use portcullis_ledger_model::{Actor, Entry, Hold, Record};
+use portcullis_ledger_model::{Actor, Entry, Hold, Record, Seq};
 
 use crate::actors::Actors;
 use crate::columns::{bits, code, number, row_id};
@@ -20,16 +20,18 @@ use crate::session::Session;
 pub(crate) struct Guard {
     /// The list's mark.
     pub(crate) mark: i64,
+    /// The list's sequence number, which changes only with its mark.
+    pub(crate) sequence: Seq,
     /// The number of changes of the tenant's people, if the write depends on who is who.
     pub(crate) people: Option<i64>,
     /// The list's mark after the commit.
     pub(crate) new_mark: i64,
 }
 
-/// A random mark for a commit.
-pub(crate) fn new_mark() -> Result<i64, LedgerError> {
-    let mark = getrandom::u64().map_err(|error| LedgerError::Seal(SealError::NoRandomness(error)))?;
-    Ok(mark.cast_signed())
+/// A random number, such as the mark of a commit.
+pub(crate) fn random() -> Result<i64, LedgerError> {
+    let number = getrandom::u64().map_err(|error| LedgerError::Seal(SealError::NoRandomness(error)))?;
+    Ok(number.cast_signed())
 }
 
 /// Compares and writes. Without a row of `l` nothing is written.
@@ -65,7 +67,8 @@ const STORE: &str = "
             $39::integer[], $40::smallint[], $41::smallint[], $42::smallint[], $43::smallint[], $44::smallint[],
             $45::timestamptz[], $46::bytea[], $47::timestamptz[]) u
     ), c AS (
-        INSERT INTO commits (list, sequence, mark) SELECT l.id, $4, $6 FROM l
+        INSERT INTO commits (list, sequence, mark, previous_sequence, previous_mark)
+        SELECT l.id, $4, $6, $48::bigint, $7 FROM l
     )
     SELECT 1 FROM l";
 
@@ -149,6 +152,7 @@ pub(crate) async fn store(
                 &r.expires,
                 &r.sealed,
                 &r.requested,
+                &number(guard.sequence),
             ],
         )
         .await?;

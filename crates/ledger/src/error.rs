@@ -205,6 +205,9 @@ pub enum LedgerError {
     /// it, as writing it twice changes nothing.
     #[error("the ledger's database did not say whether the write is stored")]
     OutcomeUnknown,
+    /// The database has lost changes of the list that were read before, as at a failover to a standby that lacked them.
+    #[error("the ledger's database has lost changes of the list that were read before")]
+    HistoryLost,
     /// Encryption failed.
     #[error("cannot encrypt the data to write")]
     Seal(#[source] SealError),

@@ -1,19 +1,22 @@
 //! The entry point of the crate.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use portcullis_keys::{MasterKey, Scope, TenantId, TenantKeys};
+use portcullis_ledger_model::{ChangedList, FeedPosition, ListId, Mark, Seq};
 
 use crate::error::LedgerError;
 use crate::list::List;
 use crate::opening::{Accepted, Opening};
 use crate::sqlite::{self, Sqlite};
 use crate::storage_url::StorageUrl;
-use crate::store::{ChangedList, ExpiredIn, FeedPosition, Stats, Store};
+use crate::store::{ExpiredIn, Stats, Store};
 use crate::verified::{Finding, ListState, Verified};
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
@@ -187,6 +190,14 @@ impl Ledger {
         self.store.remove_settings(tenant)
     }
 
+    /// Returns a number that is another one after any process changed settings of a shared ledger. Costs one lookup.
+    ///
+    /// # Errors
+    /// An error of the storage.
+    pub fn settings_version(&self) -> Result<u64, LedgerError> {
+        self.store.settings_version()
+    }
+
     /// Opens one of the tenant's lists. Creates the list and the tenant's keys if they don't exist.
     ///
     /// # Errors
@@ -205,6 +216,14 @@ impl Ledger {
         self.store.lists(tenant)
     }
 
+    /// Returns the number of active entries of each list of all tenants, for metrics. Costs one query, which reads a row per list.
+    ///
+    /// # Errors
+    /// An error of the storage; [`LedgerError::Damaged`] if a number is none.
+    pub fn counts(&self) -> Result<HashMap<ListId, u64>, LedgerError> {
+        self.store.counts()
+    }
+
     /// Lifts the holds of all lists that expire at `now` or before, in one transaction. Returns the number of entries
     /// per list. Like any change, each takes a sequence number. The holds' [`lifted_by`](crate::Hold::lifted_by) is
     /// [`Actor::expiry`](crate::Actor::expiry).
@@ -213,7 +232,8 @@ impl Ledger {
     /// [damaged](crate::ListReader::is_damaged) and left out of later calls: call again.
     ///
     /// Lifts at most 10,000 holds, the longest overdue first, so that other writes don't wait long. Repeat while
-    /// [`next_expiry`](Self::next_expiry) is not after `now`.
+    /// [`next_expiry`](Self::next_expiry) is not after `now`. In a shared ledger, a hold is lifted only if it has also expired by the
+    /// database's clock: use [`now`](Self::now).
     ///
     /// # Errors
     /// An error of the storage; [`LedgerError::Damaged`], once for each list whose holds can't end.
@@ -234,13 +254,72 @@ impl Ledger {
         self.store.is_shared()
     }
 
+    /// The time by the clock that all processes that write to this ledger share, in whole milliseconds: the database's, or this
+    /// machine's if the ledger is a file. Waits for nothing: the database's clock is read whenever a connection is opened, and by
+    /// [`changed_lists`](Self::changed_lists). Goes back only if that clock was set back.
+    pub fn now(&self) -> Timestamp {
+        self.store.now()
+    }
+
     /// Returns the lists of a shared ledger that changed since `position`, by any process, and moves the position. From the
     /// default position, these are all lists. Misses no commit, even while others are under way. Costs one query.
+    ///
+    /// A position is valid on the connection on which it was reached, for 12 hours. From any other, such as after the connection was
+    /// lost, or that of another process, the call begins anew: it returns all lists, and sets [`FeedPosition::restarted`]. The
+    /// database may then have another history: see [`lineage`](Self::lineage).
     ///
     /// # Errors
     /// An error of the storage. The position stays where it was.
     pub fn changed_lists(&self, position: &mut FeedPosition) -> Result<Vec<ChangedList>, LedgerError> {
         self.store.changed_lists(position)
+    }
+
+    /// A number that changes when a shared ledger comes to another database server, or to the same one after a restart: commits may
+    /// have been lost, so ask [`forked`](Self::forked) before you apply further changes of a list. Reads that belong together, such as
+    /// the pages that a plugin is filled from, are of one history if the number after the last is the one before the first.
+    /// Costs nothing. Always 0 if the ledger is not shared.
+    pub fn lineage(&self) -> u64 {
+        self.store.lineage()
+    }
+
+    /// Returns which of these lists have a history without the given position, in the order of their ids: commits were lost, as
+    /// at a failover to a standby that did not have them yet, so that what was read of these lists must be read again from the start.
+    /// A position is a [`Changes::sequence`](crate::Changes::sequence) and its [`mark`](crate::Changes::mark).
+    ///
+    /// A shared ledger knows the positions that were a list's latest at any time of the last 24 hours. An older one counts as lost,
+    /// because nothing tells whether it was: reading a list again costs less than blocking the wrong people. A list that does not exist
+    /// is lost. The beginning of a list that exists never is.
+    ///
+    /// Costs one query, with a lookup per position. Returns nothing if the ledger is not shared.
+    ///
+    /// # Errors
+    /// An error of the storage.
+    pub fn forked(&self, positions: &[(ListId, Seq, Mark)]) -> Result<Vec<ListId>, LedgerError> {
+        self.store.forked(positions)
+    }
+
+    /// Takes the lease `name` for this process, or renews it. Returns whether this process has it now; `false` if another one has.
+    /// Of the processes that share the ledger, one at a time has a lease. In a ledger that is not shared, the caller has all leases.
+    ///
+    /// The lease ends, by the database's clock, at the earliest `lasting` after this call began: stop what it protects by then, measured
+    /// with [`Instant`](std::time::Instant) from before the call. It is bound to this open ledger, and not to the name of the
+    /// node: a process that restarts waits for its own earlier lease to end. Costs a commit.
+    ///
+    /// A failover that loses commits may lose a lease, too: two processes may then believe that they have it, until it ends.
+    ///
+    /// # Errors
+    /// An error of the storage. This process may have the lease all the same: act as if it had not.
+    pub fn lease(&self, name: &str, lasting: Duration) -> Result<bool, LedgerError> {
+        self.store.lease(name, lasting)
+    }
+
+    /// Gives up the lease `name`, so that another process can take it at once. Does nothing if this process does not have it. Costs a
+    /// commit.
+    ///
+    /// # Errors
+    /// An error of the storage. The lease then ends when it would have.
+    pub fn release_lease(&self, name: &str) -> Result<(), LedgerError> {
+        self.store.release_lease(name)
     }
 
     /// Returns counters since the ledger was opened.

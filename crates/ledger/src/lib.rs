@@ -24,10 +24,11 @@ pub use portcullis_keys::{
     TenantKeys, UserId, UserIdError,
 };
 pub use portcullis_ledger_model::{
-    Actor, ActorError, Block, Census, Change, Changes, Coverage, DisplayForm, Entry, Filter, Hold, HoldKind,
-    Holds, Label, Link, Linked, Outcome, Page, Paging, PublicId, PublicIdError, Reason, Record, Seq, Source,
-    Status, StatusFilter, TooLong, Trail, Unblock, UnknownHold, UnknownSource, Whom, Write, Written,
+    Actor, ActorError, Block, Census, Change, ChangedList, Changes, Coverage, DisplayForm, Entry,
+    FeedPosition, Filter, Hold, HoldKind, Holds, Label, Link, Linked, ListId, Mark, Outcome, Page, Paging,
+    PublicId, PublicIdError, Reason, Record, Seq, Source, Status, StatusFilter, TooLong, Trail, Unblock,
+    UnknownHold, UnknownSource, Whom, Write, Written,
 };
 pub use storage_url::{DatabaseUrl, StorageUrl, StorageUrlError};
-pub use store::{ChangedList, ExpiredIn, FeedPosition, ListId, Stats};
+pub use store::{ExpiredIn, Stats};
 pub use verified::{Age, Finding, ListState, Verified};

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use portcullis_keys::{Scope, TenantId, TenantKeys, UserId};
 use portcullis_ledger_model::{
-    Census, Changes, Entry, Filter, Link, Linked, Page, Paging, PublicId, Record, Seq, Trail, Write, Written,
+    Census, Changes, Entry, Filter, Link, Linked, ListId, Page, Paging, PublicId, Record, Seq, Trail, Write,
+    Written,
 };
 use portcullis_msisdn::{Directions, Permutation, Person, ReservedId, Subject};
 
 use crate::error::LedgerError;
-use crate::store::{ListId, ListRow, Store};
+use crate::store::{ListRow, Store};
 
 /// A blacklist of a tenant, for reading and writing. Cheap to clone; keeps the ledger open.
 ///
@@ -123,8 +124,8 @@ impl List {
         self.inner().store.link(self.inner().row.tenant, &self.inner().keys, link)
     }
 
-    /// Stores when people last wrote to the list's owner, and deletes visits before `forget_before`. The cost is
-    /// proportional to the visits passed in, plus a scan of those stored.
+    /// Stores when people last wrote to the list's owner, unless a later time is stored, and deletes visits before `forget_before`.
+    /// The cost is proportional to the visits passed in, plus a scan of those stored.
     ///
     /// # Errors
     /// An error of the storage.
@@ -453,6 +454,14 @@ impl ListReader {
     /// An error of the storage; [`LedgerError::Damaged`] if a row is invalid.
     pub fn visits(&self, since: Timestamp) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
         self.0.store.visits(self.0.row, since)
+    }
+
+    /// Returns when somebody last wrote to the list's owner, as stored with [`keep_visits`](List::keep_visits). Costs one lookup.
+    ///
+    /// # Errors
+    /// Those of [`visits`](Self::visits).
+    pub fn visit(&self, subject: Subject) -> Result<Option<Timestamp>, LedgerError> {
+        self.0.store.visit(self.0.row, subject)
     }
 
     /// Returns the id of the list's current saved state, as stored with [`keep_state`](List::keep_state).

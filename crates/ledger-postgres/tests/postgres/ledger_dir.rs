@@ -14,6 +14,21 @@ impl LedgerDir {
         LedgerDir { url: cluster().database() }
     }
 
+    /// A ledger in a database whose clock [`set_clock`](Self::set_clock) sets.
+    pub(crate) fn with_clock() -> Self {
+        LedgerDir { url: cluster().database_with_clock() }
+    }
+
+    /// Sets the database's clock ahead of this machine's.
+    pub(crate) fn set_clock(&self, ahead: &str) {
+        cluster().set_clock(name_of(&self.url), ahead);
+    }
+
+    /// Runs SQL in the database. Returns what it printed.
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        cluster().sql(name_of(&self.url), sql)
+    }
+
     pub(crate) fn ledger(&self) -> Ledger {
         LedgerDir::open(&self.url)
     }

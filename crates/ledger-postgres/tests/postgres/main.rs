@@ -1,8 +1,13 @@
 //! Tests of the store in PostgreSQL through the public interface, with a real server.
 
+mod clock;
+#[allow(dead_code, reason = "tests of the gateways, and benchmarks, use more of it")]
 mod cluster;
 #[path = "../../../ledger/tests/contract/mod.rs"]
 mod contract;
+mod failover;
+mod history;
+mod leases;
 mod ledger_dir;
 mod nodes;
 mod opening;

@@ -14,12 +14,12 @@ use crate::cluster::{cluster, name_of};
 use crate::contract::fixture::{actor, block, limit, list, one, sender, subject, tenant, unblock};
 use crate::ledger_dir::{LedgerDir, open};
 
-fn nodes(dir: &LedgerDir, count: usize) -> Vec<Ledger> {
+pub(crate) fn nodes(dir: &LedgerDir, count: usize) -> Vec<Ledger> {
     (0..count).map(|node| open(&dir.address(), &format!("n{node}"), &Opening::default()).unwrap()).collect()
 }
 
 /// Replays the trail: each record must begin where the one before it on the same subject ended.
-fn replay(list: &List) -> BTreeMap<u64, Directions> {
+pub(crate) fn replay(list: &List) -> BTreeMap<u64, Directions> {
     let mut state: BTreeMap<u64, (Seq, Directions)> = BTreeMap::new();
     let mut after = Seq::START;
     loop {
@@ -40,7 +40,7 @@ fn replay(list: &List) -> BTreeMap<u64, Directions> {
     blocked.map(|(subject, (_, directions))| (subject, directions)).collect()
 }
 
-fn members(list: &List) -> BTreeMap<u64, Directions> {
+pub(crate) fn members(list: &List) -> BTreeMap<u64, Directions> {
     let members = list.members(None, limit(1_000_000)).unwrap();
     members.into_iter().map(|(subject, directions)| (subject.get(), directions)).collect()
 }

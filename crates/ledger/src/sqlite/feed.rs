@@ -133,7 +133,7 @@ impl store::Feed for Sqlite {
                 return Err(LedgerError::altered("list", Altered::Changes));
             }
             changes.truncate(limit.get());
-            Ok(Changes { changes, sequence, more })
+            Ok(Changes { changes, sequence, more, mark: None })
         })
     }
 }

@@ -1,7 +1,9 @@
 //! The `lists` table.
 
+use std::collections::HashMap;
+
 use portcullis_keys::{Scope, TenantId};
-use portcullis_ledger_model::{Census, Seq};
+use portcullis_ledger_model::{Census, ListId, Seq};
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -134,6 +136,15 @@ impl store::Lists for Sqlite {
 
     fn census(&self, list: ListRow) -> Result<Census, LedgerError> {
         self.read(|connection| Ok(position(connection, list.id)?.census))
+    }
+
+    fn counts(&self) -> Result<HashMap<ListId, u64>, LedgerError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT id, active FROM lists")?
+                .query_and_then([], |row| Ok((ListId(row.get(0)?), unsigned(row.get(1)?)?)))?
+                .collect()
+        })
     }
 
     fn kept_state(&self, list: ListRow) -> Result<Option<[u8; 16]>, LedgerError> {

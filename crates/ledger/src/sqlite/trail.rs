@@ -6,6 +6,7 @@ use portcullis_keys::Seal;
 use portcullis_ledger_model::{
     self as model, Coverage, Outcome, Record, Seq,
     text::{self, RowContext},
+    trail::{History, Page, take_last},
 };
 use portcullis_msisdn::Subject;
 use rusqlite::{CachedStatement, Connection, Row, params};
@@ -15,7 +16,6 @@ use super::actors::Actors;
 use super::entries::{actor, actor_of, as_limit, kind, source, subject, texts, time};
 use super::lists::unsigned;
 use crate::error::LedgerError;
-use crate::store::trail::{History, Page, take_last};
 use crate::store::{self, ListRow};
 
 const WHAT: &str = "row of the trail";

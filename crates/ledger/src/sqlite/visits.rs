@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use portcullis_msisdn::Subject;
+use rusqlite::OptionalExtension as _;
 
 use super::Sqlite;
 use super::entries::{subject, time};
@@ -22,6 +23,16 @@ impl store::Visits for Sqlite {
         })
     }
 
+    fn visit(&self, list: ListRow, subject: Subject) -> Result<Option<Timestamp>, LedgerError> {
+        self.read(|connection| {
+            let at = connection
+                .prepare_cached("SELECT at FROM visits WHERE list = ?1 AND subject = ?2")?
+                .query_row((list.id, subject.get().cast_signed()), |row| row.get(0))
+                .optional()?;
+            at.map(time).transpose()
+        })
+    }
+
     fn keep_visits(
         &self,
         list: ListRow,
@@ -31,7 +42,8 @@ impl store::Visits for Sqlite {
         let visits = visits.to_vec();
         self.write_for(list.tenant, visits.len(), move |connection| {
             let mut put = connection.prepare_cached(
-                "INSERT OR REPLACE INTO visits (list, subject, at) SELECT id, ?2, ?3 FROM lists WHERE id = ?1",
+                "INSERT INTO visits (list, subject, at) SELECT id, ?2, ?3 FROM lists WHERE id = ?1
+                 ON CONFLICT (list, subject) DO UPDATE SET at = max(at, excluded.at)",
             )?;
             for (subject, at) in &visits {
                 put.execute((list.id, subject.get().cast_signed(), at.as_millisecond()))?;

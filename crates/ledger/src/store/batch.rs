@@ -5,7 +5,7 @@ use portcullis_keys::TenantKeys;
 use portcullis_ledger_model::{
     Census, Coverage, Entry, Outcome, Record, Seq, Write, Written,
     apply::{Step, apply},
-    time::{now, whole_milliseconds},
+    time::whole_milliseconds,
 };
 use portcullis_msisdn::{Directions, Person, Subject};
 
@@ -29,7 +29,7 @@ pub fn write_entries<'a, T: Tables>(
     let subjects = Pending::subjects(&pending);
     let Loaded { position, census, entries } = tables.load(list, &subjects)?;
     let mut batch = Batch::new(census, subjects.into_iter().zip(entries));
-    let written = batch.apply(&pending, now())?;
+    let written = batch.apply(&pending, tables.now())?;
     if batch.changes_anything() {
         tables.store(list, position, &batch)?;
     }

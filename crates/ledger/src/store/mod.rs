@@ -11,15 +11,17 @@ mod moves;
 pub mod people;
 pub mod sealed;
 pub mod tables;
-pub mod trail;
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_keys::{Scope, Seal, TenantId, TenantKeys, UserId};
 use portcullis_ledger_model::{
-    Census, Changes, Entry, Filter, Link, Linked, Page, Paging, Record, Seq, Trail, Write, Written,
+    Census, ChangedList, Changes, Entry, FeedPosition, Filter, Link, Linked, ListId, Mark, Page, Paging,
+    Record, Seq, Trail, Write, Written, time,
 };
 use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
@@ -95,6 +97,11 @@ pub trait Tenants: Send + Sync {
 
     /// Removes a tenant's settings. Returns whether there were any.
     fn remove_settings(&self, tenant: &TenantId) -> Result<bool, LedgerError>;
+
+    /// A number that is another one after settings changed. Always 0 in a ledger that is not shared.
+    fn settings_version(&self) -> Result<u64, LedgerError> {
+        Ok(0)
+    }
 }
 
 /// Lists, and their per-list state.
@@ -107,6 +114,9 @@ pub trait Lists: Send + Sync {
 
     /// A list's latest sequence number and number of active entries.
     fn census(&self, list: ListRow) -> Result<Census, LedgerError>;
+
+    /// The number of active entries of each list.
+    fn counts(&self) -> Result<HashMap<ListId, u64>, LedgerError>;
 
     /// The id of the saved state that may be loaded; `None` if there is none.
     fn kept_state(&self, list: ListRow) -> Result<Option<[u8; 16]>, LedgerError>;
@@ -285,7 +295,10 @@ pub trait Visits: Send + Sync {
     /// Who wrote since then, and when, ordered by subject.
     fn visits(&self, list: ListRow, since: Timestamp) -> Result<Vec<(Subject, Timestamp)>, LedgerError>;
 
-    /// Stores who wrote when, and forgets those who wrote last before `forget_before`.
+    /// When somebody last wrote; `None` if they never did, or were forgotten.
+    fn visit(&self, list: ListRow, subject: Subject) -> Result<Option<Timestamp>, LedgerError>;
+
+    /// Stores who wrote when, unless a later time is stored, and forgets those who wrote last before `forget_before`.
     fn keep_visits(
         &self,
         list: ListRow,
@@ -294,42 +307,47 @@ pub trait Visits: Send + Sync {
     ) -> Result<(), LedgerError>;
 }
 
-/// A ledger that several processes write to.
+/// A ledger that several processes write to. The methods' own bodies are those of a ledger that is not shared.
 pub trait Shared: Send + Sync {
     /// Whether other processes write to the ledger.
     fn is_shared(&self) -> bool {
         false
     }
 
-    /// The lists that changed since `position`, by any process, and up to which change. Moves the position. From the default
-    /// position, these are all lists.
+    /// The time by the clock that all writers share, in whole milliseconds.
+    fn now(&self) -> Timestamp {
+        time::now()
+    }
+
+    /// The lists that changed since `position`, by any process, and up to which change. Moves the position. If it can't continue
+    /// from the position, and from the default one, these are all lists.
     fn changed_lists(&self, position: &mut FeedPosition) -> Result<Vec<ChangedList>, LedgerError> {
         let _ = position;
         Ok(Vec::new())
     }
-}
 
-/// How far somebody has followed a shared ledger. The default is its beginning.
-#[derive(Clone, Debug, Default)]
-pub struct FeedPosition(
-    /// What the store needs to continue.
-    pub Option<String>,
-);
+    /// A number that changes when what was read before may not be in the ledger's history.
+    fn lineage(&self) -> u64 {
+        0
+    }
 
-/// The id of a list in its ledger. It is not used again, even after the list's tenant is forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ListId(
-    /// The row's id.
-    pub i64,
-);
+    /// Which of these positions the ledger's history does not contain, as far as it is known.
+    fn forked(&self, positions: &[(ListId, Seq, Mark)]) -> Result<Vec<ListId>, LedgerError> {
+        let _ = positions;
+        Ok(Vec::new())
+    }
 
-/// A list that changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChangedList {
-    /// The list.
-    pub list: ListId,
-    /// The latest change.
-    pub sequence: Seq,
+    /// Takes or renews a lease. Whether this process has it now.
+    fn lease(&self, name: &str, lasting: Duration) -> Result<bool, LedgerError> {
+        let _ = (name, lasting);
+        Ok(true)
+    }
+
+    /// Gives a lease up, if this process has it.
+    fn release_lease(&self, name: &str) -> Result<(), LedgerError> {
+        let _ = name;
+        Ok(())
+    }
 }
 
 /// Expiry of holds.

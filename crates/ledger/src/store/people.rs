@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 use portcullis_keys::{Scope, TenantKeys, UserId};
 use portcullis_ledger_model::{
-    Actor, Block, Entry, Hold, HoldKind, Link, Linked, Record, Seq, Unblock, Whom, Write,
-    time::{is_older, now},
+    Actor, Block, Entry, Hold, HoldKind, Link, Linked, Record, Seq, Unblock, Whom, Write, time::is_older,
 };
 use portcullis_msisdn::{Directions, Person, ReservedId, Revealed, Subject};
 
@@ -198,7 +197,7 @@ impl<'a, T: Tables> People<'a, T> {
             return Ok(Some(hold.clone()));
         }
         let hold = self.wish_at(list, entry, hold.kind, at)?;
-        Ok(hold.filter(|hold| hold.expires.is_none_or(|end| end > now())))
+        Ok(hold.filter(|hold| hold.expires.is_none_or(|end| end > self.tables.now())))
     }
 
     /// What the person requested under this entry's subject as of `at`, as far as it is recorded: the latest request of this
@@ -266,7 +265,7 @@ impl<'a, T: Tables> People<'a, T> {
     fn follow(&self, moved: Move, home: Home, link: &Link) -> Result<Vec<Scope>, LedgerError> {
         let Move { left, reached } = moved;
         let permutation = self.keys.permutation();
-        let at = home.since.unwrap_or_else(now);
+        let at = home.since.unwrap_or_else(|| self.tables.now());
         self.moves().remember(left, reached, at)?;
         let term = Term { until: Some(at), surely_until: Some(at) };
         let mut changed = self.carry(left, reached, term, link)?;
@@ -292,7 +291,7 @@ impl<'a, T: Tables> People<'a, T> {
         let mut linked = Linked::default();
         let moved = self.unknown_move(link)?;
         if let Some(moved) = moved {
-            home.since = home.since.or_else(|| Some(now()));
+            home.since = home.since.or_else(|| Some(self.tables.now()));
             linked.changed.extend(self.follow(moved, home, link)?);
         }
         for Identity { id, .. } in identities {

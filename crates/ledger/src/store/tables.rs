@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use portcullis_keys::{Scope, UserId};
-use portcullis_ledger_model::{Census, Entry, Record, Seq};
+use portcullis_ledger_model::{Census, Entry, Record, Seq, time};
 use portcullis_msisdn::{Permutation, ReservedId, Subject};
 
 use super::ListRow;
@@ -17,6 +17,11 @@ pub trait Tables {
     type Position;
     /// What the store has to know of an entry's rows when they are replaced.
     type Before: Default;
+
+    /// The time by the clock that all writers of the ledger share.
+    fn now(&self) -> Timestamp {
+        time::now()
+    }
 
     /// The identity of a user id; `None` if the user id was never used.
     fn identity_of(&self, user: &UserId) -> Result<Option<Identity>, LedgerError>;

@@ -30,7 +30,7 @@ struct Held {
 
 /// Whether a time was chosen by a test, and is not that of the write.
 fn is_chosen(requested: Timestamp) -> bool {
-    requested < time(1_700_000_100_000) || requested >= time(4_000_000_000_000)
+    requested < time(1_700_000_100_000)
 }
 
 /// Whether a request was made before another.
@@ -219,7 +219,8 @@ fn directions() -> impl Strategy<Value = Directions> {
 }
 
 fn times() -> impl Strategy<Value = Timestamp> {
-    (0..6_i64).prop_map(|n| time(4_000_000_000_000 + n))
+    // In the past, as the time by which a shared ledger expires holds is never ahead of its database. After all requests.
+    (0..6_i64).prop_map(|n| time(1_700_000_050_000 + n))
 }
 
 fn write() -> impl Strategy<Value = Write> {

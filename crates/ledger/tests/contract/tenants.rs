@@ -1,9 +1,11 @@
+use std::collections::HashMap;
 use std::thread;
+use std::time::Duration;
 
 use portcullis_ledger::{LedgerError, Paging, Scope, Seq, StatusFilter};
 use portcullis_msisdn::{Directions, Msisdn, Subject};
 
-use super::fixture::{block, limit, list, one, sender, subject, tenant};
+use super::fixture::{block, limit, list, one, sender, subject, tenant, unblock};
 use crate::ledger_dir::LedgerDir;
 
 fn probe(keys: &portcullis_ledger::TenantKeys) -> Subject {
@@ -51,6 +53,35 @@ fn a_tenant_has_one_list_per_scope() {
     one(&ledger.list(&tenant("acme"), sender("a")).unwrap(), block(1, Directions::BOTH));
     assert_eq!(ledger.list(&tenant("acme"), sender("a")).unwrap().count().unwrap(), 1);
     assert_eq!(ledger.list(&tenant("acme"), sender("b")).unwrap().count().unwrap(), 0);
+}
+
+#[test]
+fn the_entries_of_all_tenants_are_counted_by_list() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
+    assert_eq!(ledger.counts().unwrap(), HashMap::new());
+    let list = |name: &str, scope| ledger.list(&tenant(name), scope).unwrap();
+    let (bot, wide, empty) =
+        (list("acme", sender("bot")), list("other", Scope::Tenant), list("acme", Scope::Tenant));
+    let blocks = || (0..3).map(|value| block(value, Directions::BOTH)).collect();
+    bot.write(blocks()).unwrap();
+    wide.write(blocks()).unwrap();
+    one(&bot, unblock(1, Directions::BOTH));
+    let counts = HashMap::from([(bot.id(), 2), (wide.id(), 3), (empty.id(), 0)]);
+    assert_eq!(ledger.counts().unwrap(), counts);
+    ledger.forget_tenant(&tenant("acme")).unwrap();
+    assert_eq!(ledger.counts().unwrap(), HashMap::from([(wide.id(), 3)]));
+}
+
+#[test]
+fn the_only_process_takes_all_leases() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
+    let lease = |name| ledger.lease(name, Duration::from_secs(60)).unwrap();
+    assert!(lease("expiry") && lease("events") && lease("expiry"));
+    ledger.release_lease("expiry").unwrap();
+    ledger.release_lease("never taken").unwrap();
+    assert!(lease("expiry"));
 }
 
 #[test]

@@ -61,8 +61,9 @@ fn directions_are_added_and_removed() {
 #[test]
 fn an_entry_records_author_time_and_reason() {
     let dir = LedgerDir::new();
-    let list = list(&dir.ledger());
-    let start = time(Timestamp::now().as_millisecond());
+    let ledger = dir.ledger();
+    let list = list(&ledger);
+    let start = ledger.now();
     one(&list, with_text(block(7, OUT), "asked by mail", "073-200 11 22"));
     let blocked = entry(&list, 7);
     assert_eq!(blocked.status(), Status::Active);
@@ -70,7 +71,7 @@ fn an_entry_records_author_time_and_reason() {
     assert_eq!(blocked.holds.lead().actor, actor("crm"));
     assert_eq!(blocked.holds.lead().reason.as_ref().map(Reason::as_str), Some("asked by mail"));
     assert_eq!(blocked.display.as_ref().map(DisplayForm::as_str), Some("073-200 11 22"));
-    assert!(blocked.created >= start && blocked.created <= Timestamp::now());
+    assert!(blocked.created >= start && blocked.created <= ledger.now());
     assert_eq!(
         (blocked.updated, blocked.deactivated, blocked.holds.lead().lifted_by.as_ref()),
         (blocked.created, None, None)
@@ -243,13 +244,13 @@ fn lifting_one_hold_keeps_the_other() {
     assert_eq!(entry(&list, 7).holds.lead().kind, HoldKind::Operator);
 
     // Each expires by itself.
-    one(&list, until(block(7, IN), time(4_000_000_000_000)));
-    one(&list, until(opt_out(block(7, OUT)), time(4_000_000_000_100)));
-    assert_eq!(ledger.next_expiry().unwrap(), Some(time(4_000_000_000_000)));
-    assert_eq!(ledger.expire_due(time(4_000_000_000_000)).unwrap()[0].count, 1);
+    one(&list, until(block(7, IN), time(1_000)));
+    one(&list, until(opt_out(block(7, OUT)), time(1_100)));
+    assert_eq!(ledger.next_expiry().unwrap(), Some(time(1_000)));
+    assert_eq!(ledger.expire_due(time(1_000)).unwrap()[0].count, 1);
     assert_eq!(entry(&list, 7).directions, OUT);
-    assert_eq!(ledger.next_expiry().unwrap(), Some(time(4_000_000_000_100)));
-    assert_eq!(ledger.expire_due(time(4_000_000_000_100)).unwrap()[0].count, 1);
+    assert_eq!(ledger.next_expiry().unwrap(), Some(time(1_100)));
+    assert_eq!(ledger.expire_due(time(1_100)).unwrap()[0].count, 1);
     assert_eq!((entry(&list, 7).status(), ledger.next_expiry().unwrap()), (Status::Inactive, None));
     assert_eq!(list.count().unwrap(), 0);
 }
@@ -275,6 +276,19 @@ fn visits_are_stored_and_pruned() {
     assert_eq!(list.visits(time(2001)).unwrap(), [(subject(1), time(3000))]);
     list.keep_visits(&[], time(2001)).unwrap();
     assert_eq!(list.visits(time(0)).unwrap(), [(subject(1), time(3000))]);
+    assert_eq!(list.visit(subject(1)).unwrap(), Some(time(3000)));
+    assert_eq!(list.visit(subject(2)).unwrap(), None);
+}
+
+#[test]
+fn an_earlier_visit_does_not_hide_a_later_one() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
+    list.keep_visits(&[(subject(1), time(3000))], time(0)).unwrap();
+    list.keep_visits(&[(subject(1), time(1000))], time(0)).unwrap();
+    assert_eq!(list.visit(subject(1)).unwrap(), Some(time(3000)));
+    list.keep_visits(&[(subject(2), time(2000)), (subject(2), time(1000))], time(0)).unwrap();
+    assert_eq!(list.visit(subject(2)).unwrap(), Some(time(2000)));
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 use std::num::NonZeroUsize;
 
-use portcullis_ledger_model::{Record, Seq, Trail};
 use portcullis_msisdn::Subject;
+
+use crate::changes::Seq;
+use crate::record::{Record, Trail};
 
 /// A page, as far as it is known from the records that were read.
 #[derive(Debug)]

@@ -1,0 +1,39 @@
+//! Following a ledger that several gateways write to.
+
+use crate::changes::Seq;
+
+/// The id of a list in its ledger. It is not used again, even after the list's tenant is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListId(
+    /// The row's id.
+    pub i64,
+);
+
+/// A random number that is new with each commit that changes a list.
+///
+/// A sequence number says how far a list was read. If commits are lost, as at a failover to a standby that did not have them yet, later
+/// changes get the same sequence numbers again. The mark tells them apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Mark(
+    /// The number; 0 for a list that never changed.
+    pub u64,
+);
+
+/// How far a gateway has followed a shared ledger. The default is the ledger's beginning.
+#[derive(Clone, Debug, Default)]
+pub struct FeedPosition {
+    /// What the store needs to continue; `None` at the beginning.
+    pub token: Option<String>,
+    /// Whether the last call returned all lists, because it could not continue from where the position was. Commits may have been
+    /// lost meanwhile.
+    pub restarted: bool,
+}
+
+/// A list that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangedList {
+    /// The list.
+    pub list: ListId,
+    /// The latest change.
+    pub sequence: Seq,
+}
