@@ -20,6 +20,12 @@ pub enum StateError {
         /// The system's error.
         source: io::Error,
     },
+    /// Another process has the folder of states open.
+    #[error("another process uses the folder {}: give each gateway a name or a folder of its own", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The file is damaged, or is another list's.
     #[error("the saved state {path} can't be used: {flaw}")]
     Unusable {

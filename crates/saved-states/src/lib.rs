@@ -35,7 +35,7 @@ mod record;
 mod tests;
 mod writer;
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,8 @@ pub use file::StateFile;
 /// The folder of all saved states.
 pub struct States {
     dir: PathBuf,
+    /// Locked while the states are open.
+    _folder: Option<File>,
 }
 
 /// A tenant may be called `.` or `..`.
@@ -72,12 +74,28 @@ impl States {
                 }
             }
         }
-        Ok(States { dir })
+        Ok(States { dir, _folder: None })
+    }
+
+    /// Like [`open`](Self::open), for a ledger that several processes have open: creates the folder, and locks it until this is dropped.
+    ///
+    /// # Errors
+    /// [`StateError::InUse`] if another process has it open. If the folder can't be created, read or locked, or an unfinished file can't
+    /// be removed.
+    pub fn open_alone(dir: PathBuf) -> Result<Self, StateError> {
+        make_folder(&dir)?;
+        let folder = File::open(&dir).map_err(StateError::disk("open the folder", &dir))?;
+        match folder.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StateError::InUse { path: dir }),
+            Err(TryLockError::Error(error)) => return Err(StateError::disk("lock the folder", &dir)(error)),
+        }
+        Ok(States { _folder: Some(folder), ..Self::open(dir)? })
     }
 
     /// The folder, to read what is in it.
     pub fn at(dir: PathBuf) -> Self {
-        States { dir }
+        States { dir, _folder: None }
     }
 
     /// The saved state of a list, sealed under the tenant's keys.

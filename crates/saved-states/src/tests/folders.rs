@@ -25,6 +25,15 @@ fn unfinished_files_are_removed_at_the_next_start() {
 }
 
 #[test]
+fn a_folder_that_must_not_be_shared_is_open_once() {
+    let gateway = Gateway::new();
+    let first = States::open_alone(gateway.dir()).unwrap();
+    assert!(matches!(States::open_alone(gateway.dir()), Err(StateError::InUse { .. })));
+    drop(first);
+    States::open_alone(gateway.dir()).unwrap();
+}
+
+#[test]
 fn other_files_are_left_alone() {
     let gateway = Gateway::new();
     fs::create_dir_all(gateway.dir().join("notes")).unwrap();
