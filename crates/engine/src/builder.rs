@@ -23,6 +23,8 @@ use crate::events::{Event, Events};
 use crate::key_state::KeyState;
 use crate::residency::Residency;
 use crate::settings::SettingsStore;
+use crate::staleness::{DEFAULT_STALE_AFTER, Staleness, WhenStale};
+use crate::storage::{Storage, StorageError};
 use crate::workers::Workers;
 
 /// The default of [`Builder::memory_budget`], in bytes.
@@ -34,6 +36,9 @@ pub const DEFAULT_RELOAD_WATCH: Duration = Duration::from_secs(30);
 pub const DEFAULT_CHECK_PATIENCE: Duration = Duration::from_millis(250);
 /// The default of [`Builder::proof_share`].
 pub const DEFAULT_PROOF_SHARE: f64 = 0.01;
+
+/// The most bytes of a node's name.
+const NODE_BYTES: usize = 64;
 
 /// Options of an engine. A ledger and a master key are required.
 #[derive(Default)]
@@ -51,6 +56,9 @@ pub struct Builder {
     watch: Option<Duration>,
     check_patience: Option<Duration>,
     proof_share: Option<f64>,
+    node: Option<String>,
+    stale_after: Option<Duration>,
+    when_stale: WhenStale,
     new_ledger: bool,
     restored: bool,
     expected: Option<String>,
@@ -60,6 +68,9 @@ pub struct Builder {
 impl Builder {
     /// Sets the ledger's URL: `sqlite://` and the path of a file, which is created if it is missing and nothing says that there was
     /// one: a key file, saved states, or a witness or log beside it. Only one engine at a time can have it open.
+    ///
+    /// Or the URL of a database in PostgreSQL, such as `postgres://portcullis@db1,db2/portcullis?sslmode=verify-full`, which several
+    /// engines share: each writes to it, and follows what the others write. See [`PostgresUrl`](portcullis_ledger_postgres::PostgresUrl).
     pub fn ledger(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
@@ -143,6 +154,26 @@ impl Builder {
         self
     }
 
+    /// Sets the name of this engine among those that share a ledger, at most 64 letters, digits, `.`, `_` and `-`: by default the host's
+    /// name. Engines on one host need names of their own. Without meaning if the ledger is a file.
+    pub fn node(mut self, name: impl Into<String>) -> Self {
+        self.node = Some(name.into());
+        self
+    }
+
+    /// Sets after which time without a completed look at a shared ledger this engine is [stale](crate::Outage::is_stale):
+    /// [`DEFAULT_STALE_AFTER`] by default.
+    pub fn stale_after(mut self, after: Duration) -> Self {
+        self.stale_after = Some(after);
+        self
+    }
+
+    /// Sets what a stale engine does with checks: [`WhenStale::Answer`] by default.
+    pub fn when_stale(mut self, when_stale: WhenStale) -> Self {
+        self.when_stale = when_stale;
+        self
+    }
+
     /// Creates a new, empty ledger although there is a key file, or something else says that there was a ledger. For one start: it is
     /// an error if there is a ledger.
     pub fn new_ledger(mut self, new: bool) -> Self {
@@ -203,7 +234,9 @@ impl Builder {
             drop(tokio::time::sleep(Duration::ZERO));
         }
         let storage = storage(self.storage, self.url.as_deref())?;
-        let dir = self.states_dir.unwrap_or_else(|| beside(&storage, self.key_file.as_deref(), ".states"));
+        let node = node(&storage, self.node)?;
+        let beside = |suffix| storage.beside(self.key_file.as_deref(), &node, suffix);
+        let dir = self.states_dir.unwrap_or_else(|| beside(".states"));
         let mut opening = Opening::default().new_ledger(self.new_ledger).restored(self.restored);
         if has_files(&dir) {
             opening = opening.evidence(&dir);
@@ -217,7 +250,9 @@ impl Builder {
                 if file.exists() {
                     opening = opening.evidence(file);
                 }
-                let (key, origin) = master_key(&storage, file)?;
+                // A new key opens no existing ledger: one is created only together with a ledger.
+                let is_new = storage.may_be_new(self.new_ledger);
+                let (key, origin) = MasterKey::from_env_or_file(None, file, is_new)?;
                 let file = KeyFile::new(file, &key);
                 (key, Some(origin), Some(file))
             }
@@ -230,26 +265,31 @@ impl Builder {
         let cache_key = key.derive("compiled plugins");
         if self.restored {
             // If the ledger can't be read, opening it says why.
-            let lists = Ledger::survey(&storage, &key).unwrap_or_default();
+            let lists = storage.url().and_then(|url| Ledger::survey(&url, &key));
             let states = States::at(dir.clone());
-            opening = opening.is_behind(lists.iter().any(|list| is_behind(list, &states)));
+            opening =
+                opening.is_behind(lists.is_ok_and(|lists| lists.iter().any(|list| is_behind(list, &states))));
         }
-        let ledger = Ledger::open_as(&storage, key, &opening).inspect_err(|error| match (made, error) {
+        let ledger = storage.open(key, &node, &opening).inspect_err(|error| match (made, error) {
             // The ledger was made meanwhile by another process, under the key that it found in this file.
             (_, LedgerError::InUse { .. }) | (None, _) => {}
             // It opens nothing, and would say from now on that there was a ledger.
             (Some(made), _) => drop(std::fs::remove_file(made)),
         })?;
         report(&ledger, &storage, made);
-        let compiled =
-            self.compiled_dir.unwrap_or_else(|| beside(&storage, self.key_file.as_deref(), ".compiled"));
+        let compiled = self.compiled_dir.unwrap_or_else(|| beside(".compiled"));
         let cache = ArtefactCache::open(compiled, *cache_key).on_problem(
             |problem| warn!(error = %ErrorChain(problem), "the cache of compiled plugins has a problem"),
         );
         let host = portcullis_host::Engine::new()?.with_compiler(self.compiler).with_cache(cache);
         // Until there are messages, the processors are idle.
         host.compile_eagerly(true);
-        let states = States::open(dir.clone()).and_then(|states| {
+        let opened = match &storage {
+            Storage::File(_) => States::open(dir.clone()),
+            // Nothing else keeps another engine from using the folder.
+            Storage::Database(_) => States::open_alone(dir.clone()),
+        };
+        let states = opened.and_then(|states| {
             if self.restored {
                 // They are of what was written since the backup was made.
                 states.clear()?;
@@ -258,6 +298,11 @@ impl Builder {
         });
         let states = states.map_err(|error| OpenError::States { dir, source: Box::new(error) })?;
         let context = Arc::new(Context {
+            staleness: Arc::new(Staleness::new(
+                ledger.is_shared(),
+                self.stale_after.unwrap_or(DEFAULT_STALE_AFTER),
+                self.when_stale,
+            )),
             settings: SettingsStore::load(ledger.clone())?,
             ledger,
             key: key_file.map(|file| Arc::new(KeyState::new(file))),
@@ -277,7 +322,7 @@ impl Builder {
             host,
             runtime,
         });
-        Ok(Engine::start(Directory::new(context)))
+        Engine::start(Directory::new(context)).map_err(OpenError::Thread)
     }
 
     /// Checks everything that is stored, and changes nothing: the ledger, as [`Ledger::verify`] does, and the saved states. No engine
@@ -288,8 +333,10 @@ impl Builder {
     pub fn blocking_verify(self) -> Result<Verified, OpenError> {
         let storage = storage(self.storage, self.url.as_deref())?;
         let key = existing_key(self.key, self.key_file.as_deref())?;
-        let mut verified = Ledger::verify(&storage, &key)?;
-        let dir = self.states_dir.unwrap_or_else(|| beside(&storage, self.key_file.as_deref(), ".states"));
+        let mut verified = Ledger::verify(&storage.url()?, &key)?;
+        let node = node(&storage, self.node)?;
+        let dir =
+            self.states_dir.unwrap_or_else(|| storage.beside(self.key_file.as_deref(), &node, ".states"));
         let states = States::at(dir);
         for list in &verified.lists {
             if is_behind(list, &states) {
@@ -313,7 +360,7 @@ impl Builder {
     pub fn blocking_verify_copy(self, copy: &Path) -> Result<Verified, OpenError> {
         let storage = storage(self.storage, self.url.as_deref())?;
         let key = existing_key(self.key, self.key_file.as_deref())?;
-        Ok(Ledger::verify_copy(&storage, copy, &key)?)
+        Ok(Ledger::verify_copy(&storage.url()?, copy, &key)?)
     }
 
     /// Accepts what is stored as it is, although some of it is damaged, as [`Ledger::accept_damage`] does. No engine may be open.
@@ -323,16 +370,36 @@ impl Builder {
     pub fn blocking_accept_damage(self) -> Result<Vec<Finding>, OpenError> {
         let storage = storage(self.storage, self.url.as_deref())?;
         let key = existing_key(self.key, self.key_file.as_deref())?;
-        Ok(Ledger::accept_damage(&storage, &key)?)
+        Ok(Ledger::accept_damage(&storage.url()?, &key)?)
     }
 }
 
-fn storage(parsed: Option<StorageUrl>, url: Option<&str>) -> Result<StorageUrl, OpenError> {
-    match (parsed, url) {
-        (Some(storage), _) => Ok(storage),
-        (None, Some(url)) => Ok(url.parse()?),
-        (None, None) => Err(OpenError::NoLedger),
+fn storage(parsed: Option<StorageUrl>, url: Option<&str>) -> Result<Storage, OpenError> {
+    let parsed = match (parsed, url) {
+        (Some(parsed), _) => parsed,
+        (None, Some(url)) => url.parse().map_err(StorageError::from)?,
+        (None, None) => return Err(OpenError::NoLedger),
+    };
+    Ok(parsed.try_into()?)
+}
+
+/// The name of this engine among those that share a ledger.
+fn node(storage: &Storage, given: Option<String>) -> Result<String, OpenError> {
+    if let Storage::File(_) = storage {
+        return Ok(String::new());
     }
+    let name = given.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
+    match is_node_name(&name) {
+        true => Ok(name),
+        false => Err(OpenError::Node),
+    }
+}
+
+/// Whether this may be the name of a [node](Builder::node).
+pub fn is_node_name(name: &str) -> bool {
+    (1..=NODE_BYTES).contains(&name.len())
+        && !name.starts_with('.')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 /// The master key of a ledger that is there already.
@@ -350,11 +417,8 @@ fn is_behind(list: &ListState, states: &States) -> bool {
 }
 
 /// Says loudly what was accepted of the ledger: a typo in its path, or an option that was set in haste, has to be noticed.
-fn report(ledger: &Ledger, storage: &StorageUrl, made_key: Option<&Path>) {
-    let path = match storage {
-        StorageUrl::Sqlite(path) => path.display().to_string(),
-        _ => String::new(),
-    };
+fn report(ledger: &Ledger, storage: &Storage, made_key: Option<&Path>) {
+    let path = storage.to_string();
     match ledger.accepted() {
         Accepted::New { despite } => {
             let key = match made_key {
@@ -385,24 +449,4 @@ fn report(ledger: &Ledger, storage: &StorageUrl, made_key: Option<&Path>) {
 /// Whether there is a folder with anything in it.
 fn has_files(dir: &Path) -> bool {
     std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some())
-}
-
-/// A new key opens no existing ledger: one is created only together with a ledger.
-fn master_key(storage: &StorageUrl, file: &Path) -> Result<(MasterKey, KeyOrigin), OpenError> {
-    let is_new = match storage {
-        StorageUrl::Sqlite(ledger) => !ledger.exists(),
-        _ => false,
-    };
-    Ok(MasterKey::from_env_or_file(None, file, is_new)?)
-}
-
-/// The ledger's full file name and a suffix, so that no two ledgers share a folder.
-fn beside(storage: &StorageUrl, key_file: Option<&Path>, suffix: &str) -> PathBuf {
-    let file = match storage {
-        StorageUrl::Sqlite(file) => file.as_path(),
-        _ => key_file.unwrap_or(Path::new("portcullis")),
-    };
-    let mut name = file.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -14,6 +14,7 @@ use crate::key_state::KeyState;
 use crate::lifecycle::Lifecycle;
 use crate::residency::Residency;
 use crate::settings::SettingsStore;
+use crate::staleness::Staleness;
 use crate::workers::Workers;
 
 /// State shared by all parts of an engine.
@@ -24,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) plugins: PluginStore,
     pub(crate) states: States,
     pub(crate) residency: Residency,
+    /// How far this gateway follows others that write to the ledger.
+    pub(crate) staleness: Arc<Staleness>,
     pub(crate) settings: SettingsStore,
     pub(crate) events: Events,
     pub(crate) lifecycle: Arc<Lifecycle>,

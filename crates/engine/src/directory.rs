@@ -333,6 +333,7 @@ impl Directory {
         let tenants = self.tenants();
         // Ends shadow runs, which otherwise last as long as there is no traffic.
         tenants.values().for_each(|tenant| tenant.reload.abandon(ReloadError::Closed));
+        self.context.staleness.close();
         self.context.lifecycle.wait_until_idle();
         for tenant in tenants.values() {
             if let Some(members) = tenant.members.load_full() {
@@ -350,6 +351,7 @@ impl Directory {
     /// Stops everything without waiting. Operations under way end as if nothing had happened.
     pub(crate) fn abandon(&self) {
         self.context.lifecycle.close();
+        self.context.staleness.close();
         for tenant in self.tenants().values() {
             tenant.abandon(ReloadError::Closed);
         }
@@ -358,5 +360,8 @@ impl Directory {
 
 /// Brings new lists up to date: ties and expirations that were committed while they were filled did not find them.
 fn follow(new: &[Arc<LiveList>]) {
-    new.iter().for_each(|list| list.catch_up());
+    for list in new {
+        // If the ledger went away, the list follows when it is back.
+        let _ = list.catch_up();
+    }
 }

@@ -1,5 +1,6 @@
 //! The engine: tenants, their blacklists, and the plugins that answer for them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use crate::directory::{Directory, Put};
 use crate::engine_error::Error;
 use crate::error::TenantError;
 use crate::expiry;
+use crate::follow;
 use crate::key_watch;
 use crate::ledger_watch;
 use crate::list::List;
@@ -69,8 +71,9 @@ impl Engine {
         Builder::default()
     }
 
-    pub(crate) fn start(directory: Directory) -> Self {
+    pub(crate) fn start(directory: Directory) -> std::io::Result<Self> {
         let directory = Arc::new(directory);
+        follow::start(&directory)?;
         let runtime = &directory.context.runtime;
         let tasks = vec![
             runtime.spawn(expiry::run(Arc::clone(&directory))),
@@ -79,7 +82,7 @@ impl Engine {
             runtime.spawn(ledger_watch::run(Arc::clone(&directory))),
             runtime.spawn(key_watch::run(Arc::clone(&directory))),
         ];
-        Engine(Arc::new(Inner { directory, tasks: Mutex::new(tasks), outage: Mutex::default() }))
+        Ok(Engine(Arc::new(Inner { directory, tasks: Mutex::new(tasks), outage: Mutex::default() })))
     }
 
     /// Puts a tenant into service, or replaces its spec. When this returns, its lists are filled.
@@ -176,6 +179,20 @@ impl Engine {
         self.0.directory.context.settings.host_data()
     }
 
+    /// The data that the host stored with one tenant.
+    pub fn kept_of(&self, tenant: &TenantId) -> Option<Vec<u8>> {
+        self.0.directory.context.settings.host_data_of(tenant)
+    }
+
+    /// The tenants whose [kept](Self::kept) data, or choice of a plugin, was changed by another engine that shares the ledger, since
+    /// the last call: put them again, or remove them. Costs one lookup in the ledger if there are none. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be read, or settings in it: [`Error::Kept`].
+    pub fn blocking_changed_elsewhere(&self) -> Result<BTreeSet<TenantId>, Error> {
+        Ok(self.0.directory.context.settings.take_changed()?)
+    }
+
     /// The blacklist of a sender. Its checks also consult the tenant-wide one.
     ///
     /// # Errors
@@ -222,6 +239,20 @@ impl Engine {
     /// [`Error::UnknownTenant`] or [`Error::Closed`].
     pub fn changes(&self, tenant: &TenantId) -> Result<watch::Receiver<()>, Error> {
         Ok(self.tenant(tenant)?.changes.subscribe())
+    }
+
+    /// Whether other engines may have the ledger open, and write to it.
+    pub fn is_shared(&self) -> bool {
+        self.0.directory.context.staleness.is_shared()
+    }
+
+    /// Takes or renews a lease for this time, so that of several engines that share a ledger only one does what is to be done once.
+    /// Returns whether this engine has it now. An engine that is alone always has it.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`] if the ledger can't be asked: this engine has the lease for as long as it was taken for before.
+    pub async fn lease(&self, name: &'static str, time: Duration) -> Result<bool, Error> {
+        self.unblock(move |engine| Ok(engine.0.directory.context.ledger.lease(name, time)?)).await?
     }
 
     /// Reloads a tenant's plugin: another plugin, version or options serve all of its lists, or none of them. No check goes
@@ -329,7 +360,7 @@ impl Engine {
         }
         let context = &directory.context;
         let key = context.key.as_ref().and_then(|key| key.trouble());
-        let outage = Outage::of(context.ledger.trouble(), key, directory.tenants().values());
+        let outage = Outage::of(context, key, directory.tenants().values());
         *known = Some((Instant::now(), outage.clone()));
         outage
     }

@@ -8,6 +8,7 @@ use portcullis_plugin_store::PluginStoreError;
 use crate::error::TenantError;
 use crate::lifecycle::Closed;
 use crate::reload::ReloadError;
+use crate::settings::KeptError;
 
 /// An error of a call to the engine.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,9 @@ pub enum Error {
     /// The reload failed.
     #[error(transparent)]
     Reload(Arc<ReloadError>),
+    /// The stored settings of tenants can't be read.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// The plugin can't be stored.
     #[error(transparent)]
     Plugin(#[from] PluginStoreError),

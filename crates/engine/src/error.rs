@@ -9,6 +9,7 @@ use portcullis_plugin_store::PluginStoreError;
 
 use crate::lifecycle::Closed;
 use crate::settings::{KeepError, KeptError};
+use crate::storage::StorageError;
 
 /// An error of opening an engine.
 #[derive(Debug, thiserror::Error)]
@@ -20,9 +21,17 @@ pub enum OpenError {
     /// No master key was set.
     #[error("no master key is set: call Builder::master_key_file or Builder::master_key")]
     NoMasterKey,
-    /// The ledger's URL can't be parsed.
-    #[error("the ledger's URL can't be parsed")]
-    StorageUrl(#[from] portcullis_ledger::StorageUrlError),
+    /// The ledger's URL is of no use.
+    #[error("the ledger's URL can't be used")]
+    Storage(#[from] StorageError),
+    /// The name of the node is invalid, or the host's name is, which is the default.
+    #[error(
+        "the name of this node must have 1 to 64 letters, digits, '.', '_' and '-', and not begin with '.'"
+    )]
+    Node,
+    /// A thread can't be started.
+    #[error("can't start a thread: let the process have more")]
+    Thread(#[source] std::io::Error),
     /// The master key can't be read or created.
     #[error("the master key can't be read")]
     MasterKey(#[from] KeyError),

@@ -47,6 +47,14 @@ pub enum Event {
         /// How long it took to fill.
         took: Duration,
     },
+    /// A shared ledger has lost changes of a list that were read before, as at a failover to a standby that lacked them. The plugin is
+    /// filled again.
+    HistoryLost {
+        /// The tenant.
+        tenant: TenantId,
+        /// The list.
+        scope: Scope,
+    },
     /// A stage of a reload ended.
     ReloadStage {
         /// The tenant.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use portcullis_ledger::LedgerError;
 use tracing::{debug, error};
 
@@ -11,6 +10,8 @@ use crate::directory::Directory;
 
 /// The longest sleep. The wall clock may be set meanwhile: an entry expires at most this late after a jump forward.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest sleep if others write to the ledger: the one that wrote an entry may be gone when it expires.
+const LONGEST_WAIT_OF_MANY: Duration = Duration::from_secs(5);
 /// The sleep after an error of the ledger.
 const RETRY_WAIT: Duration = Duration::from_secs(5);
 
@@ -42,13 +43,14 @@ pub(crate) async fn run(directory: Arc<Directory>) {
 /// Expires all entries that are due. Returns how long to sleep, or `None` if the engine is closed.
 fn expire_due(directory: &Directory) -> Result<Option<Duration>, LedgerError> {
     let ledger = &directory.context.ledger;
+    let longest = if ledger.is_shared() { LONGEST_WAIT_OF_MANY } else { LONGEST_WAIT };
     loop {
         let Ok(_operation) = directory.context.lifecycle.begin() else { return Ok(None) };
-        let Some(next) = ledger.next_expiry()? else { return Ok(Some(LONGEST_WAIT)) };
-        let now = Timestamp::now();
+        let Some(next) = ledger.next_expiry()? else { return Ok(Some(longest)) };
+        let now = ledger.now();
         if next > now {
-            let wait = Duration::try_from(next.duration_since(now)).unwrap_or(LONGEST_WAIT);
-            return Ok(Some(wait.min(LONGEST_WAIT)));
+            let wait = Duration::try_from(next.duration_since(now)).unwrap_or(longest);
+            return Ok(Some(wait.min(longest)));
         }
         for expired in ledger.expire_due(now)? {
             // Looked up after the commit. A list that is put later is brought up to date by that.
@@ -56,7 +58,7 @@ fn expire_due(directory: &Directory) -> Result<Option<Duration>, LedgerError> {
             let Some(members) = tenant.members.load_full() else { continue };
             let Some(list) = members.list(&expired.scope) else { continue };
             let tenant = Arc::downgrade(&tenant);
-            list.follow_expiry(move |list| {
+            list.follow_in_turn(move |list| {
                 if let Some(tenant) = tenant.upgrade() {
                     tenant.announce([list]);
                 }

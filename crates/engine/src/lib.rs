@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod expiry;
 mod filling;
+mod follow;
 mod identity;
 mod key_state;
 mod key_watch;
@@ -28,7 +29,9 @@ mod residency;
 mod settings;
 mod setup;
 mod spec;
+mod staleness;
 mod status;
+mod storage;
 mod tenant;
 #[cfg(test)]
 mod testing;
@@ -36,6 +39,7 @@ mod workers;
 
 pub use builder::{
     Builder, DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, DEFAULT_RELOAD_WATCH,
+    is_node_name,
 };
 pub use directory::Put;
 pub use engine::Engine;
@@ -53,11 +57,14 @@ pub use reload::{Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, Sh
 pub use settings::{KeepError, KeptError};
 pub use setup::Setup;
 pub use spec::{OnFailure, PluginRef, TenantSpec};
+pub use staleness::{DEFAULT_STALE_AFTER, WhenStale};
 pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
+pub use storage::StorageError;
 
 pub use portcullis_host::{Compiler, compile_child_main};
 /// The ledger, whose types appear in this crate's.
 pub use portcullis_ledger as ledger;
+pub use portcullis_ledger_postgres::{PostgresUrl, PostgresUrlError};
 pub use portcullis_msisdn::{Direction, Directions, Msisdn};
 /// The store of plugins.
 pub use portcullis_plugin_store as plugin_store;

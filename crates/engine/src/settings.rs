@@ -1,6 +1,6 @@
 //! Tenants' settings that outlive a restart: the plugin that a reload chose, and the host's own data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
 use portcullis_ledger::{Ledger, LedgerError, TenantId};
@@ -13,7 +13,17 @@ use crate::spec::{PluginRef, TenantSpec};
 /// The settings of all tenants, in memory as they are in the ledger.
 pub(crate) struct SettingsStore {
     ledger: Ledger,
-    tenants: Mutex<BTreeMap<TenantId, Settings>>,
+    known: Mutex<Known>,
+}
+
+/// What is known of the ledger's settings.
+#[derive(Default)]
+struct Known {
+    tenants: BTreeMap<TenantId, Settings>,
+    /// The version of the settings before they were read.
+    version: u64,
+    /// Tenants whose settings another engine changed, and that were not yet [taken](SettingsStore::take_changed).
+    changed: BTreeSet<TenantId>,
 }
 
 /// The settings of one tenant.
@@ -105,13 +115,44 @@ impl Settings {
 impl SettingsStore {
     /// Reads the ledger. Changes nothing in it.
     pub(crate) fn load(ledger: Ledger) -> Result<Self, KeptError> {
-        let mut tenants = BTreeMap::new();
-        for (tenant, stored) in ledger.settings()? {
-            let settings = Settings::parse(&stored)
-                .map_err(|source| KeptError::Unreadable { tenant: tenant.clone(), source })?;
-            tenants.insert(tenant, settings);
+        let version = ledger.settings_version()?;
+        let known = Known { tenants: read(&ledger)?, version, changed: BTreeSet::new() };
+        Ok(SettingsStore { ledger, known: Mutex::new(known) })
+    }
+
+    /// Reads what other engines that share the ledger have changed, and returns the tenants that this is about: each once. Costs one
+    /// lookup if nothing has changed.
+    pub(crate) fn take_changed(&self) -> Result<BTreeSet<TenantId>, KeptError> {
+        let mut known = self.known.lock();
+        self.refresh(&mut known)?;
+        Ok(std::mem::take(&mut known.changed))
+    }
+
+    fn refresh(&self, known: &mut Known) -> Result<(), KeptError> {
+        if !self.ledger.is_shared() {
+            return Ok(());
         }
-        Ok(SettingsStore { ledger, tenants: Mutex::new(tenants) })
+        // Before the settings, so that a change meanwhile is found the next time.
+        let version = self.ledger.settings_version()?;
+        if version == known.version {
+            return Ok(());
+        }
+        let tenants = read(&self.ledger)?;
+        let differs = |tenant: &&TenantId| match (tenants.get(tenant), known.tenants.get(tenant)) {
+            (Some(now), Some(before)) => !now.is_same(before),
+            _ => true,
+        };
+        let changed: Vec<TenantId> =
+            tenants.keys().chain(known.tenants.keys()).filter(differs).cloned().collect();
+        known.changed.extend(changed);
+        (known.tenants, known.version) = (tenants, version);
+        Ok(())
+    }
+
+    /// The host's data of one tenant.
+    pub(crate) fn host_data_of(&self, tenant: &TenantId) -> Option<Vec<u8>> {
+        let known = self.known.lock();
+        Some(known.tenants.get(tenant)?.host.as_ref()?.get().as_bytes().to_vec())
     }
 
     /// The host's data, by tenant.
@@ -119,7 +160,7 @@ impl SettingsStore {
         let host = |(tenant, settings): (&TenantId, &Settings)| {
             Some((tenant.clone(), settings.host.as_ref()?.get().as_bytes().to_vec()))
         };
-        self.tenants.lock().iter().filter_map(host).collect()
+        self.known.lock().tenants.iter().filter_map(host).collect()
     }
 
     /// All tenants of the ledger, served or not.
@@ -129,15 +170,15 @@ impl SettingsStore {
 
     /// The plugin that a reload chose over this one.
     pub(crate) fn chosen_over(&self, tenant: &TenantId, configured: &PluginRef) -> Option<PluginRef> {
-        let tenants = self.tenants.lock();
-        let choice = tenants.get(tenant)?.choice.as_ref()?;
+        let known = self.known.lock();
+        let choice = known.tenants.get(tenant)?.choice.as_ref()?;
         (choice.over == *configured).then(|| choice.chosen.clone())
     }
 
     /// The versions that reloads chose, also of tenants that are not served now, as digests in text form.
     pub(crate) fn chosen_versions(&self) -> Vec<String> {
         let version = |settings: &Settings| settings.choice.as_ref()?.chosen.version.clone();
-        self.tenants.lock().values().filter_map(version).collect()
+        self.known.lock().tenants.values().filter_map(version).collect()
     }
 
     /// Stores that a plugin was chosen over the one in the spec.
@@ -173,11 +214,17 @@ impl SettingsStore {
 
     /// Call after the ledger forgot the tenant.
     pub(crate) fn forget(&self, tenant: &TenantId) {
-        self.tenants.lock().remove(tenant);
+        self.known.lock().tenants.remove(tenant);
     }
 
     fn change(&self, tenant: &TenantId, change: impl FnOnce(&mut Settings)) -> Result<(), LedgerError> {
-        let mut tenants = self.tenants.lock();
+        let mut known = self.known.lock();
+        // Another engine may have changed the other half.
+        self.refresh(&mut known).map_err(|error| match error {
+            KeptError::Ledger(error) => error,
+            KeptError::Unreadable { .. } => LedgerError::damaged("settings of a tenant"),
+        })?;
+        let tenants = &mut known.tenants;
         let before = tenants.get(tenant).cloned().unwrap_or_default();
         let mut after = before.clone();
         change(&mut after);
@@ -196,6 +243,16 @@ impl SettingsStore {
         tenants.insert(tenant.clone(), after);
         Ok(())
     }
+}
+
+fn read(ledger: &Ledger) -> Result<BTreeMap<TenantId, Settings>, KeptError> {
+    let mut tenants = BTreeMap::new();
+    for (tenant, stored) in ledger.settings()? {
+        let settings = Settings::parse(&stored)
+            .map_err(|source| KeptError::Unreadable { tenant: tenant.clone(), source })?;
+        tenants.insert(tenant, settings);
+    }
+    Ok(tenants)
 }
 
 #[cfg(test)]

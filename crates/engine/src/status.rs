@@ -1,12 +1,15 @@
 //! Snapshots of what the engine is doing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_host::Plugin;
 use portcullis_ledger::{KeyError, LedgerError, ListReader, Scope, TenantId};
 
+use crate::context::Context;
 use crate::live::{Health, LiveList, Service};
 use crate::reload::ReloadStatus;
+use crate::staleness::WhenStale;
 use crate::tenant::Tenant;
 
 /// A snapshot of a tenant's status.
@@ -77,7 +80,7 @@ impl Stored {
     }
 }
 
-/// The state of the ledger's files.
+/// The state of the ledger: of its files, or of the way to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LedgerState {
@@ -89,20 +92,28 @@ pub enum LedgerState {
     Failing,
     /// The witness can't be written, or was removed within the last 10 seconds, and was created again: a loss may go unnoticed.
     Unwitnessed,
+    /// The ledger is shared and can't be asked: checks are answered from memory, and nothing can be written.
+    Unreachable,
 }
 
 impl LedgerState {
     /// All states.
-    pub const ALL: [LedgerState; 4] =
-        [LedgerState::Ok, LedgerState::Lost, LedgerState::Failing, LedgerState::Unwitnessed];
+    pub const ALL: [LedgerState; 5] = [
+        LedgerState::Ok,
+        LedgerState::Lost,
+        LedgerState::Failing,
+        LedgerState::Unwitnessed,
+        LedgerState::Unreachable,
+    ];
 
-    /// `ok`, `lost`, `failing` or `unwitnessed`.
+    /// `ok`, `lost`, `failing`, `unwitnessed` or `unreachable`.
     pub const fn as_str(self) -> &'static str {
         match self {
             LedgerState::Ok => "ok",
             LedgerState::Lost => "lost",
             LedgerState::Failing => "failing",
             LedgerState::Unwitnessed => "unwitnessed",
+            LedgerState::Unreachable => "unreachable",
         }
     }
 }
@@ -117,8 +128,14 @@ pub struct Outage {
     pub lists_out: usize,
     /// Tenants whose user ids are damaged in the ledger: checks of user ids fail.
     pub user_ids_out: usize,
-    /// What is wrong with the ledger's files.
+    /// What is wrong with the ledger's files, or with the way to a shared ledger.
     pub ledger: Option<Arc<LedgerError>>,
+    /// How long ago this engine last knew everything that others had written to a shared ledger; `None` if the ledger is not shared.
+    pub staleness: Option<Duration>,
+    /// Whether that is longer ago than [`stale_after`](crate::Builder::stale_after).
+    pub is_stale: bool,
+    /// What a stale engine does.
+    pub when_stale: WhenStale,
     /// Why the master key could not be loaded from its file again: what is written can be read only as long as this process runs.
     /// Always `None` if the key [was set](crate::Builder::master_key).
     pub key: Option<Arc<KeyError>>,
@@ -127,10 +144,14 @@ pub struct Outage {
 impl Outage {
     /// Whether anything does not work as it should.
     pub fn is_any(&self) -> bool {
-        self.lists_out > 0 || self.user_ids_out > 0 || self.ledger.is_some() || self.key.is_some()
+        self.lists_out > 0
+            || self.user_ids_out > 0
+            || self.ledger.is_some()
+            || self.key.is_some()
+            || self.is_stale
     }
 
-    /// The state of the ledger's files, in a word.
+    /// The state of the ledger, in a word.
     pub fn ledger_state(&self) -> LedgerState {
         match self.ledger.as_deref() {
             None => LedgerState::Ok,
@@ -138,16 +159,27 @@ impl Outage {
             Some(LedgerError::Witness { .. } | LedgerError::WitnessReplaced { .. }) => {
                 LedgerState::Unwitnessed
             }
+            Some(LedgerError::Unavailable(_) | LedgerError::OutcomeUnknown | LedgerError::TookTooLong) => {
+                LedgerState::Unreachable
+            }
             Some(_) => LedgerState::Failing,
         }
     }
 
     pub(crate) fn of<'a>(
-        ledger: Option<LedgerError>,
+        context: &Context,
         key: Option<Arc<KeyError>>,
         tenants: impl Iterator<Item = &'a Arc<Tenant>>,
     ) -> Self {
-        let mut outage = Outage { ledger: ledger.map(Arc::new), key, ..Outage::default() };
+        let staleness = &context.staleness;
+        let mut outage = Outage {
+            ledger: context.ledger.trouble().map(Arc::new).or_else(|| staleness.trouble()),
+            key,
+            staleness: staleness.age(),
+            is_stale: staleness.is_stale(),
+            when_stale: staleness.when_stale(),
+            ..Outage::default()
+        };
         for members in tenants.filter_map(|tenant| tenant.members.load_full()) {
             outage.user_ids_out += usize::from(members.wide.list().are_user_ids_damaged());
             for list in members.lists() {

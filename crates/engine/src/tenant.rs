@@ -125,7 +125,11 @@ impl Tenant {
             let lists = members.iter().flat_map(|members| members.lists());
             let changed: Vec<_> =
                 lists.filter(|list| tied.changed.contains(list.list().scope())).cloned().collect();
-            changed.iter().for_each(|list| list.catch_up());
+            // All of them follow, also behind one that does not.
+            let unseen = changed.iter().filter(|list| !list.catch_up().is_seen()).count();
+            if unseen > 0 {
+                return Err(LedgerError::OutcomeUnknown.into());
+            }
             (tied, changed)
         };
         self.announce(&changed);
@@ -236,7 +240,10 @@ impl Opened {
             let list = context.ledger.list(&spec.id, scope)?;
             let state = context.states.of(list.tenant(), list.scope(), list.keys());
             let sequence = list.sequence().map_or(u64::MAX, Seq::get);
-            let behind = state.is_ahead_of(sequence, list.kept_state().unwrap_or_default());
+            let ahead = state.is_ahead_of(sequence, list.kept_state().unwrap_or_default());
+            // A database that lost commits at a failover has lost which state to load, too, so that the state is not used. What is in
+            // force is what the database has.
+            let behind = ahead && !context.staleness.is_shared();
             if behind {
                 let error = TenantError::Behind { list: LiveList::name_of(list.scope()).to_owned() };
                 if !lenient {

@@ -97,7 +97,7 @@ pub enum CheckError {
     /// The list is no longer served: the handle is dead.
     #[error(transparent)]
     NotServed(#[from] NotServed),
-    /// The check needs the ledger, which can't be read.
+    /// The check needs the ledger, which can't be read. If it is shared and could not be reached a moment ago, it is not waited for.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The plugin was busy for longer than the engine's [patience](crate::Builder::check_patience), and so was the ledger that the
@@ -129,6 +129,9 @@ impl List {
 
     #[inline]
     fn check_at_once(&self, identity: &Identity, direction: Direction) -> Result<Checked, Obstacle> {
+        if self.blocks_all() {
+            return Ok(self.blocked_by_policy());
+        }
         let Identity::Number(number) = *identity else { return Err(Obstacle::Disk) };
         let person = self.permutation().person(number);
         let mut answered_by = AnsweredBy::Plugin;
@@ -259,12 +262,15 @@ impl List {
     /// # Errors
     /// See [`CheckError`].
     pub fn blocking_check(&self, identity: &Identity, direction: Direction) -> Result<Checked, CheckError> {
+        if self.blocks_all() {
+            return Ok(self.blocked_by_policy());
+        }
         let Some(person) = self.person(identity)? else {
             if let Some(error) = self.not_served() {
                 return Err(error.into());
             }
             if self.is_closed() {
-                return Ok(Checked { blocked_by: Some(self.kind()), answered_by: AnsweredBy::Policy });
+                return Ok(self.blocked_by_policy());
             }
             // This user id was never named, so it is on no list.
             return Ok(Checked { blocked_by: None, answered_by: AnsweredBy::Ledger });
@@ -281,6 +287,9 @@ impl List {
         person: &Person,
         direction: Direction,
     ) -> Result<Checked, CheckError> {
+        if self.blocks_all() {
+            return Ok(self.blocked_by_policy());
+        }
         let mut answered_by = AnsweredBy::Plugin;
         for (kind, list) in self.consulted() {
             let (verdicts, by) = self.verdicts(list, person, direction)?;
@@ -310,6 +319,9 @@ impl List {
         identities: &[Identity],
         direction: Direction,
     ) -> Result<CheckedMany, Obstacle> {
+        if self.blocks_all() {
+            return Ok(all_blocked(identities.len()));
+        }
         let mut people = People::with_capacity(identities.len());
         for (place, identity) in identities.iter().enumerate() {
             let number = identity.number().ok_or(Obstacle::Disk)?;
@@ -333,10 +345,9 @@ impl List {
         direction: Direction,
     ) -> Result<CheckedMany, CheckError> {
         if self.is_closed() {
-            let blocked = vec![true; identities.len()];
             return match self.not_served() {
                 Some(error) => Err(error.into()),
-                None => Ok(CheckedMany { blocked, answered_by: AnsweredBy::Policy }),
+                None => Ok(all_blocked(identities.len())),
             };
         }
         let people = self.people(identities)?;
@@ -362,6 +373,17 @@ impl List {
         Ok(people)
     }
 
+    /// Whether all messages are blocked, because this engine does not know what others have written lately.
+    #[inline]
+    fn blocks_all(&self) -> bool {
+        self.tenant.context.staleness.blocks_all()
+    }
+
+    #[cold]
+    fn blocked_by_policy(&self) -> Checked {
+        Checked { blocked_by: Some(self.kind()), answered_by: AnsweredBy::Policy }
+    }
+
     /// The lists that a check consults, in order.
     #[inline]
     fn consulted(&self) -> impl Iterator<Item = (ListKind, &Arc<LiveList>)> {
@@ -381,10 +403,11 @@ impl List {
         policy_verdict(self.on_failure()).or_else(|| list.is_behind().then_some(Verdict::Block))
     }
 
-    /// Whether everybody is blocked, because the ledger lacks changes of a list that is consulted. Not if the tenant's policy is to
-    /// let messages pass.
+    /// Whether everybody is blocked: because this engine does not know what others have written lately, or because the ledger lacks
+    /// changes of a list that is consulted, unless the tenant's policy is to let messages pass.
     fn is_closed(&self) -> bool {
-        self.consulted().any(|(_, list)| list.is_behind()) && self.on_failure() != OnFailure::Open
+        self.blocks_all()
+            || self.consulted().any(|(_, list)| list.is_behind()) && self.on_failure() != OnFailure::Open
     }
 
     fn verdicts(
@@ -406,6 +429,11 @@ impl List {
     }
 }
 
+#[cold]
+fn all_blocked(count: usize) -> CheckedMany {
+    CheckedMany { blocked: vec![true; count], answered_by: AnsweredBy::Policy }
+}
+
 /// The verdicts by the entries in the ledger. Blocks.
 fn recorded(
     list: &LiveList,
@@ -416,6 +444,7 @@ fn recorded(
         true => Verdict::Block,
         false => Verdict::Allow,
     };
+    list.check_ledger()?;
     Ok(list.list().directions(subjects)?.into_iter().map(verdict).collect())
 }
 

@@ -91,7 +91,10 @@ impl List {
     pub fn person(&self, identity: &Identity) -> Result<Option<Person>, LedgerError> {
         match identity {
             Identity::Number(number) => Ok(Some(self.permutation().person(*number))),
-            Identity::User(user) => self.entries().person_of_user(user),
+            Identity::User(user) => {
+                self.own.check_ledger()?;
+                self.entries().person_of_user(user)
+            }
         }
     }
 
@@ -189,6 +192,26 @@ impl List {
     /// If the ledger can't be read.
     pub fn visits(&self, since: Timestamp) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
         self.own.list().visits(since)
+    }
+
+    /// When a person last wrote to the list's owner, as stored by [`keep_visits`](Self::keep_visits), here or by another engine that
+    /// shares the ledger. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn visit(&self, who: Subject) -> Result<Option<Timestamp>, LedgerError> {
+        self.own.check_ledger()?;
+        self.own.list().visit(who)
+    }
+
+    /// The time by the clock of the ledger, which engines that share it have in common.
+    pub fn now(&self) -> Timestamp {
+        self.tenant.context.ledger.now()
+    }
+
+    /// Whether other engines may write to the list.
+    pub fn is_shared(&self) -> bool {
+        self.tenant.context.staleness.is_shared()
     }
 
     /// Stores when people last wrote to the list's owner, and deletes visits before `forget_before`. Blocks.

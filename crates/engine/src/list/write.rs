@@ -1,6 +1,6 @@
 //! Writes: to the ledger, then to the plugin, then acknowledged.
 
-use portcullis_ledger::{Actor, Write, Written};
+use portcullis_ledger::{Actor, LedgerError, Write, Written};
 
 use super::List;
 use super::change::Change;
@@ -47,7 +47,9 @@ impl List {
             let written = self.own.list().write_up_to(most, writes)?;
             if !written.is_empty() {
                 // Also if nothing changed: another write that made it so may not be in the plugin yet.
-                self.own.catch_up();
+                if !self.own.catch_up().is_seen() {
+                    return Err(LedgerError::OutcomeUnknown.into());
+                }
             }
             written
         };

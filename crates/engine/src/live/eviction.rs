@@ -61,6 +61,10 @@ impl LiveList {
             if !is_evicted {
                 return Ok(());
             }
+            if self.context.staleness.check_ledger().is_err() {
+                // It stays evicted, so that the first check after the outage restores it.
+                return Err(NoVerdict::Failed);
+            }
             self.context.residency.make_room();
             let start = Instant::now();
             self.refill(Priority::Normal).map(|()| start.elapsed())
@@ -71,6 +75,7 @@ impl LiveList {
                 scope: self.list().scope().clone(),
                 took,
             }),
+            Err(error) if self.means_away(&error) => return Err(NoVerdict::Failed),
             Err(error) => {
                 self.turn(Phase::Evicted, Phase::Failed);
                 warn!(
@@ -108,6 +113,10 @@ impl Resident for LiveList {
     }
 
     fn evict(&self) -> bool {
+        if self.context.staleness.check_ledger().is_err() {
+            // It could not be restored.
+            return false;
+        }
         let Some(slot) = self.slot.try_lock() else { return false };
         let generation = self.generation();
         let is_needed = slot.fallback.is_some() || self.blacklist.is_shadowed();
@@ -115,7 +124,7 @@ impl Resident for LiveList {
             return false;
         }
         // It may have grown since it was filled.
-        let count = self.entry_count();
+        let Ok(count) = self.list().count() else { return false };
         self.last_count.store(count, Ordering::Relaxed);
         if count > LONGEST {
             return false;

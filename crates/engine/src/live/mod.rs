@@ -1,7 +1,8 @@
 //! A blacklist in service: its entries in the ledger, the plugin that answers for them, and recovery when the plugin fails.
 
 mod eviction;
-mod expiring;
+mod following;
+mod history;
 mod lies;
 mod pace;
 mod recovery;
@@ -18,7 +19,7 @@ use parking_lot::Mutex;
 use portcullis_host::{
     Blacklist, CallError, FillError, FilledFrom, Generation, Plugin, Recipe, TryCheckError, Verdict,
 };
-use portcullis_ledger::{List, Scope};
+use portcullis_ledger::{LedgerError, List, Scope};
 use portcullis_msisdn::{Direction, Subject};
 use portcullis_saved_states::StateFile;
 use tracing::warn;
@@ -33,6 +34,7 @@ pub(crate) use verified_state::VerifiedState;
 use crate::context::Context;
 use crate::events::Event;
 use crate::residency::{Accounted, Resident};
+use history::History;
 use recovery::Recovery;
 use saving::Saving;
 use turns::Purpose;
@@ -68,9 +70,10 @@ pub(crate) struct LiveList {
     /// How many generations have served, including this one.
     number: AtomicU64,
     recovery: Recovery,
+    history: History,
     saving: Saving,
-    /// Whether it waits for its turn to follow entries that expired.
-    is_expiring: AtomicBool,
+    /// Whether it waits for its turn to follow the ledger.
+    is_following: AtomicBool,
     turns: Arc<Turns>,
     faults: Weak<dyn FaultListener>,
     context: Arc<Context>,
@@ -91,6 +94,28 @@ pub enum Service {
     Serving,
     /// The plugin, once it is filled again: it was evicted from memory because the list was not checked for a while.
     Evicted,
+}
+
+/// How a plugin followed the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Followed {
+    /// It took changes.
+    Changed,
+    /// There were none.
+    Already,
+    /// It is not in memory, or went out of service: it is filled from the ledger when it comes back.
+    NotServing,
+    /// The ledger is shared and can't be asked. The plugin follows when it is back.
+    LedgerAway,
+    /// The ledger has lost changes that the plugin has. It is filled again, in the background.
+    Rebuilding,
+}
+
+impl Followed {
+    /// Whether the next check sees what was written before.
+    pub(crate) fn is_seen(self) -> bool {
+        !matches!(self, Followed::LedgerAway | Followed::Rebuilding)
+    }
 }
 
 /// What a list does with checks.
@@ -166,7 +191,7 @@ impl LiveList {
         let blacklist = Blacklist::new(generation);
         // It started, and that is all: there may be more lists than memory has room for.
         blacklist.generation().retire();
-        let entries = Arc::new(LedgerSource::new(list));
+        let entries = Arc::new(LedgerSource::new(list, Arc::clone(&context.staleness)));
         Ok(LiveList {
             state: VerifiedState::new(state, Arc::clone(&entries)),
             last_count: AtomicU64::new(recipe.settings.capacity),
@@ -183,8 +208,9 @@ impl LiveList {
             slot: Mutex::new(Slot { recipe, revision: 0, fallback: None }),
             number: AtomicU64::new(0),
             recovery: Recovery::default(),
+            history: History::default(),
             saving: Saving::default(),
-            is_expiring: AtomicBool::new(false),
+            is_following: AtomicBool::new(false),
             turns,
             faults,
             context,
@@ -207,6 +233,11 @@ impl LiveList {
     #[inline]
     pub(crate) fn is_behind(&self) -> bool {
         self.behind
+    }
+
+    /// An error if a shared ledger could not be asked last: a check does not wait for it then.
+    pub(crate) fn check_ledger(&self) -> Result<(), LedgerError> {
+        self.context.staleness.check_ledger()
     }
 
     /// The ledger's list.
@@ -269,6 +300,11 @@ impl LiveList {
     /// The generation in place.
     pub(crate) fn generation(&self) -> Arc<Generation> {
         self.blacklist.generation()
+    }
+
+    /// The sequence number up to which the plugin has the list's changes.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.generation().sequence()
     }
 
     /// How many generations have served since the engine was opened, including this one.
@@ -355,21 +391,34 @@ impl LiveList {
 
     /// Brings the plugin up to date with the ledger. Call it after each write, before the write is acknowledged.
     ///
-    /// A plugin that can't follow goes out of service: the write stands all the same.
-    pub(crate) fn catch_up(self: &Arc<Self>) {
-        let (followed, generation) = {
+    /// A plugin that can't follow goes out of service: the write stands all the same. If the ledger is shared and can't be asked, the
+    /// plugin stays in service, and follows when the ledger is back.
+    pub(crate) fn catch_up(self: &Arc<Self>) -> Followed {
+        let (before, followed, generation) = {
             let _slot = self.slot.lock();
             if !self.is_serving() {
-                return;
+                return Followed::NotServing;
             }
-            (self.blacklist.catch_up(&*self.entries), self.generation())
+            if self.has_lost_history() {
+                return Followed::Rebuilding;
+            }
+            let generation = self.generation();
+            (generation.sequence(), self.blacklist.catch_up(&*self.entries), generation)
         };
         match followed {
             // One of several instances may have failed on the way.
-            Ok(_) if self.is_serving() && !generation.is_whole() => self.mend("lost"),
+            Ok(_) if self.is_serving() && !generation.is_whole() => {
+                self.mend("lost");
+                Followed::Changed
+            }
             Ok(sequence) => {
                 self.context.residency.resize(&**self, generation.memory_bytes());
                 self.save_if_due(sequence);
+                if sequence > before { Followed::Changed } else { Followed::Already }
+            }
+            Err(error) if self.means_away(&error) => {
+                self.context.staleness.add_behind(self.list().id());
+                Followed::LedgerAway
             }
             Err(error) => {
                 self.take_out(error.kind());
@@ -377,8 +426,15 @@ impl LiveList {
                 generation.retire();
                 self.mend(error.kind());
                 self.report_fault(error.kind());
+                Followed::NotServing
             }
         }
+    }
+
+    /// Whether filling or following failed only because a shared ledger can't be asked now.
+    fn means_away(&self, error: &FillError) -> bool {
+        let FillError::Source(source) = error else { return false };
+        source.downcast_ref().is_some_and(|error| self.context.staleness.means_away(error))
     }
 
     /// Puts a prepared generation in place, and keeps the previous one to fall back to if it is healthy. At any time the list has a

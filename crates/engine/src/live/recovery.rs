@@ -111,12 +111,18 @@ impl LiveList {
                 self.generation().retire();
             }
             recipe.settings.capacity = self.entry_count();
+            let lineage = self.context.ledger.lineage();
             let fill = || Generation::empty(recipe)?.filled_and_proved(&**self.entries(), Some(self.state()));
             let (next, from) = match priority {
                 Priority::Normal => fill(),
                 Priority::LowSoon => at_low_priority_after(PROMPT, fill),
                 Priority::Low => at_low_priority(fill),
             }?;
+            // Whether another server took over meanwhile, which may lack some of what was read before.
+            let is_mixed = || self.context.ledger.lineage() != lineage;
+            if is_mixed() {
+                continue;
+            }
             let slot = self.slot.lock();
             if slot.revision != revision {
                 // The plugin was reloaded meanwhile, which may have ended the fault.
@@ -126,6 +132,9 @@ impl LiveList {
                 continue;
             }
             self.blacklist.replace(Arc::new(next), &**self.entries())?;
+            if is_mixed() {
+                continue;
+            }
             self.put_in_service();
             drop(slot);
             self.was_filled(&from);

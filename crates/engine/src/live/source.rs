@@ -1,6 +1,7 @@
 //! The ledger's list as the host's source of entries.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -8,6 +9,9 @@ use portcullis_host::{Census, Change, Entry, EntrySource, SourceError};
 use portcullis_ledger::{LedgerError, List, Scope, Seq};
 use portcullis_msisdn::{Directions, Subject};
 use tracing::error;
+
+use super::history::Positions;
+use crate::staleness::Staleness;
 
 /// How many entries are read at once, at least, and which share of a long list. The ledger compares sums of whole parts of a list, so
 /// small pages would be read many times over.
@@ -22,6 +26,9 @@ pub(crate) struct LedgerSource {
     is_reported: AtomicBool,
     /// How often the host asked for something.
     reads: AtomicU64,
+    /// How far a list of a shared ledger was read.
+    pub(super) positions: Mutex<Positions>,
+    staleness: Arc<Staleness>,
 }
 
 /// Entries that were read, and not yet asked for.
@@ -40,12 +47,14 @@ fn at_least_one(limit: usize) -> NonZeroUsize {
 }
 
 impl LedgerSource {
-    pub(crate) fn new(list: List) -> Self {
+    pub(crate) fn new(list: List, staleness: Arc<Staleness>) -> Self {
         LedgerSource {
             list,
             ahead: Mutex::default(),
             is_reported: AtomicBool::new(false),
             reads: AtomicU64::new(0),
+            positions: Mutex::default(),
+            staleness,
         }
     }
 
@@ -136,6 +145,13 @@ impl EntrySource for LedgerSource {
             .list
             .changes_since(Seq::new(sequence), at_least_one(limit))
             .map_err(|error| self.failed(error))?;
+        if changes.sequence < Seq::new(sequence) {
+            self.staleness.add_lost(self.list.id());
+            return Err(self.failed(LedgerError::HistoryLost));
+        }
+        if let Some(mark) = changes.mark {
+            self.positions.lock().note(self.staleness.epoch(), changes.sequence, mark);
+        }
         let change = |change: portcullis_ledger::Change| Change {
             subject: change.subject,
             directions: change.directions,

@@ -10,7 +10,7 @@ pub(crate) struct Turns {
     recoveries: Arc<Semaphore>,
     repeated: Arc<Semaphore>,
     saves: Arc<Semaphore>,
-    expiries: Arc<Semaphore>,
+    follows: Arc<Semaphore>,
 }
 
 /// A turn, until it is dropped.
@@ -27,8 +27,8 @@ pub(crate) enum Purpose {
     RepeatedRecovery,
     /// To be saved.
     Save,
-    /// To follow entries that expired.
-    Expiry,
+    /// To follow the ledger, other than after a write of its own.
+    Follow,
 }
 
 /// The lists that recover at the same time.
@@ -37,7 +37,7 @@ const RECOVERIES: usize = 3;
 impl Default for Turns {
     fn default() -> Self {
         let of = |turns| Arc::new(Semaphore::new(turns));
-        Turns { recoveries: of(RECOVERIES), repeated: of(1), saves: of(1), expiries: of(1) }
+        Turns { recoveries: of(RECOVERIES), repeated: of(1), saves: of(1), follows: of(1) }
     }
 }
 
@@ -48,7 +48,7 @@ impl Turns {
             Purpose::Recovery => &self.recoveries,
             Purpose::RepeatedRecovery => &self.repeated,
             Purpose::Save => &self.saves,
-            Purpose::Expiry => &self.expiries,
+            Purpose::Follow => &self.follows,
         };
         let turn = Arc::clone(turns).acquire_owned();
         // It is never closed.

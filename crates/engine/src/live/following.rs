@@ -1,4 +1,4 @@
-//! Following entries that expired.
+//! Following the ledger in turn: entries that expired, and what other gateways wrote.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,22 +17,23 @@ struct Following<F> {
 
 impl<F: Fn(&Arc<LiveList>)> Following<F> {
     fn run(&self) {
-        self.list.is_expiring.store(false, Ordering::SeqCst);
-        self.list.catch_up();
-        (self.done)(&self.list);
+        self.list.is_following.store(false, Ordering::SeqCst);
+        if self.list.catch_up().is_seen() {
+            (self.done)(&self.list);
+        }
     }
 }
 
 impl LiveList {
-    /// Brings the plugin up to date with entries that expired when it is the tenant's turn, on a thread that others do not wait for, and
-    /// then calls `done`. A plugin that hangs does not delay the entries of other tenants.
-    pub(crate) fn follow_expiry(self: &Arc<Self>, done: impl Fn(&Arc<Self>) + Send + Sync + 'static) {
-        if self.is_expiring.swap(true, Ordering::SeqCst) {
-            // It has yet to begin, and will find these entries, too.
+    /// Brings the plugin up to date when it is the tenant's turn, on a thread that others do not wait for, and then calls `done`. A
+    /// plugin that hangs does not delay the lists of other tenants.
+    pub(crate) fn follow_in_turn(self: &Arc<Self>, done: impl Fn(&Arc<Self>) + Send + Sync + 'static) {
+        if self.is_following.swap(true, Ordering::SeqCst) {
+            // It has yet to begin, and will find these changes, too.
             return;
         }
         let (list, lifecycle) = (Arc::downgrade(self), Arc::clone(&self.context.lifecycle));
-        let turn = self.turns.take(Purpose::Expiry);
+        let turn = self.turns.take(Purpose::Follow);
         drop(self.context.runtime.spawn(async move {
             let turn = turn.await;
             // Otherwise the engine is closing, and the next one fills the plugin with what is in force then.

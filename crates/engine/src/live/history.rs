@@ -1,0 +1,172 @@
+//! Which history of a shared ledger a plugin was filled from, and what to do when the ledger has lost some of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use portcullis_ledger::{ListId, Mark, Seq};
+use tracing::{error, info};
+
+use super::recovery::Priority;
+use super::{LiveList, Purpose};
+use crate::events::Event;
+
+/// How far a list of a shared ledger was read, lately.
+#[derive(Debug, Default)]
+pub(super) struct Positions {
+    /// The positions that were read in the present epoch, and the last one before it.
+    read: Vec<(Seq, Mark)>,
+    epoch: u64,
+    /// Whether there were more than are kept.
+    is_cut_off: bool,
+}
+
+/// The most positions that are kept. An epoch usually lasts 20 ms, and ends after the longest call of the ledger.
+const MOST: usize = 1 << 16;
+
+impl Positions {
+    /// Notes a position that was read. `epoch` counts the looks at the ledger that continued an earlier one: what was read before the
+    /// last of them is of the ledger's history. What was read since may be of two histories, if another server took over.
+    pub(super) fn note(&mut self, epoch: u64, sequence: Seq, mark: Mark) {
+        let position = (sequence, mark);
+        if self.epoch != epoch {
+            self.read.drain(..self.read.len().saturating_sub(1));
+            (self.epoch, self.is_cut_off) = (epoch, false);
+        }
+        if self.read.last() == Some(&position) {
+            return;
+        }
+        if self.read.len() >= MOST {
+            self.read.clear();
+            self.is_cut_off = true;
+        }
+        self.read.push(position);
+    }
+
+    /// Forgets what was read: the plugin is filled again.
+    pub(super) fn forget(&mut self) {
+        *self = Positions { epoch: self.epoch, ..Positions::default() };
+    }
+}
+
+/// Whether the ledger has lost changes that the plugin has.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    is_lost: AtomicBool,
+    is_rebuilding: AtomicBool,
+}
+
+impl LiveList {
+    /// The positions up to which the list was read, and that are of the ledger's history unless it has lost some of it. `None` if there
+    /// are too many to say.
+    pub(crate) fn positions(&self) -> Option<Vec<(ListId, Seq, Mark)>> {
+        let id = self.list().id();
+        let positions = self.entries.positions.lock();
+        let known = positions.read.iter().map(|&(sequence, mark)| (id, sequence, mark));
+        (!positions.is_cut_off).then(|| known.collect())
+    }
+
+    /// Whether the ledger has lost changes that the plugin has. The plugin can't follow then.
+    pub(super) fn has_lost_history(&self) -> bool {
+        self.history.is_lost.load(Ordering::SeqCst)
+    }
+
+    /// The ledger has lost changes that the plugin has, as at a failover to a standby that lacked them. Fills the plugin again in the
+    /// background, and then calls `done`. Until then the present one answers: it may block more people than the ledger does.
+    pub(crate) fn rebuild(self: &Arc<Self>, done: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        if !self.history.is_lost.swap(true, Ordering::SeqCst) {
+            error!(
+                tenant = %self.list().tenant(), list = %self.name(),
+                "THE LEDGER HAS LOST CHANGES of the list that were read before, as at a failover to a standby that lacked them: the \
+                 plugin is filled again"
+            );
+            self.context.events.emit(|| Event::HistoryLost {
+                tenant: self.list().tenant().clone(),
+                scope: self.list().scope().clone(),
+            });
+        }
+        if self.history.is_rebuilding.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        // It is of the lost history, too.
+        self.release();
+        let (list, lifecycle) = (Arc::downgrade(self), Arc::clone(&self.context.lifecycle));
+        let turn = self.turns.take(Purpose::Recovery);
+        drop(self.context.runtime.spawn(async move {
+            let turn = turn.await;
+            let Ok(operation) = lifecycle.begin() else { return };
+            let Some(list) = list.upgrade() else { return };
+            let rebuilt = move || {
+                list.fill_anew(done);
+                // The operation is the last to be dropped: the engine closes the ledger after that.
+                drop((list, turn, operation));
+            };
+            drop(tokio::task::spawn_blocking(rebuilt));
+        }));
+    }
+
+    fn fill_anew(self: &Arc<Self>, done: impl FnOnce(&Arc<Self>)) {
+        self.entries.positions.lock().forget();
+        // A plugin that is not in memory is filled from the ledger as it is now when it comes back.
+        let filled = if self.is_serving() { self.refill(Priority::LowSoon) } else { Ok(()) };
+        self.history.is_rebuilding.store(false, Ordering::SeqCst);
+        match filled {
+            Err(error) if self.means_away(&error) => {
+                // Tried again when the ledger is back.
+                self.context.staleness.add_lost(self.list().id());
+                return;
+            }
+            Ok(()) => {
+                info!(tenant = %self.list().tenant(), list = %self.name(), "the plugin is filled again")
+            }
+            Err(error) => {
+                self.take_out(error.kind());
+                self.generation().retire();
+                self.mend(error.kind());
+                self.report_fault(error.kind());
+            }
+        }
+        self.history.is_lost.store(false, Ordering::SeqCst);
+        done(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(positions: &mut Positions, epoch: u64, n: u64) {
+        positions.note(epoch, Seq::new(n), Mark(n));
+    }
+
+    fn read(positions: &Positions) -> Vec<u64> {
+        positions.read.iter().map(|(sequence, _)| sequence.get()).collect()
+    }
+
+    #[test]
+    fn all_that_was_read_in_an_epoch_is_kept_and_where_it_began() {
+        let mut positions = Positions::default();
+        for n in [10, 11, 11] {
+            note(&mut positions, 1, n);
+        }
+        assert_eq!(read(&positions), [10, 11]);
+        // Another server may have taken over after any of these.
+        for n in [12, 13, 14] {
+            note(&mut positions, 2, n);
+        }
+        assert_eq!(read(&positions), [11, 12, 13, 14]);
+        note(&mut positions, 3, 14);
+        assert_eq!(read(&positions), [14]);
+        positions.forget();
+        assert!(read(&positions).is_empty());
+    }
+
+    #[test]
+    fn an_epoch_with_too_many_positions_is_known_to_be_cut_off() {
+        let mut positions = Positions::default();
+        (0..=MOST as u64).for_each(|n| note(&mut positions, 1, n));
+        assert!(positions.is_cut_off);
+        note(&mut positions, 2, 0);
+        assert!(!positions.is_cut_off);
+        assert_eq!(read(&positions), [MOST as u64, 0]);
+    }
+}
