@@ -22,10 +22,14 @@ pub struct Degraded {
     pub lists_out: u64,
     /// The number of tenants whose user ids are damaged in the ledger: checks of user ids fail.
     pub user_ids_out: u64,
-    /// The state of the ledger's files.
+    /// The state of the ledger.
     pub ledger: LedgerHealth,
     /// The state of the master key's file.
     pub master_key: KeyHealth,
+    /// How long ago, in milliseconds, this gateway last knew everything that others had written to a shared ledger. Only if the ledger is
+    /// shared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staleness_ms: Option<u64>,
 }
 
 /// The state of the master key's file.
@@ -39,7 +43,7 @@ pub enum KeyHealth {
     Lost,
 }
 
-/// The state of the ledger's files.
+/// The state of the ledger: of its files, or of the way to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
@@ -52,6 +56,8 @@ pub enum LedgerHealth {
     Failing,
     /// The witness can't be written, or was removed within the last 10 seconds: a loss of the ledger may go unnoticed.
     Unwitnessed,
+    /// The ledger is a database, and can't be reached: checks are answered from memory, and nothing can be written.
+    Unreachable,
 }
 
 /// A state of the process.

@@ -34,7 +34,7 @@ impl Visits {
     /// # Errors
     /// If the stored visits can't be read from the ledger.
     pub fn note(&self, list: &List, who: Subject) -> Result<(), LedgerError> {
-        let now = Timestamp::now();
+        let now = list.now();
         self.with(list, |book| {
             if book.last.len() < MOST || book.last.contains_key(&who) {
                 book.last.insert(who, now);
@@ -48,8 +48,13 @@ impl Visits {
     /// # Errors
     /// If the stored visits can't be read from the ledger.
     pub fn is_lately(&self, list: &List, who: Subject) -> Result<bool, LedgerError> {
-        let since = Timestamp::now() - WINDOW;
-        self.with(list, |book| book.last.get(&who).is_some_and(|last| *last >= since))
+        let since = list.now() - WINDOW;
+        let is_known = self.with(list, |book| book.last.get(&who).is_some_and(|last| *last >= since))?;
+        if is_known || !list.is_shared() {
+            return Ok(is_known);
+        }
+        // Another gateway may have received the message.
+        Ok(list.visit(who)?.is_some_and(|last| last >= since))
     }
 
     /// Stores new visits in the ledger, and forgets those older than 24 hours. Blocks on the disk if there are new
@@ -58,7 +63,7 @@ impl Visits {
     /// # Errors
     /// If the list is no longer served, or the ledger can't be written. The visits are kept for the next call.
     pub fn write_down(&self, list: &List) -> Result<(), WriteError> {
-        let since = Timestamp::now() - WINDOW;
+        let since = list.now() - WINDOW;
         let fresh = {
             let mut book = self.0.lock();
             let Some(book) = book.as_mut() else { return Ok(()) };
@@ -86,7 +91,7 @@ impl Visits {
         let book = match &mut *book {
             Some(book) => book,
             unread => {
-                let last = list.visits(Timestamp::now() - WINDOW)?.into_iter().take(MOST).collect();
+                let last = list.visits(list.now() - WINDOW)?.into_iter().take(MOST).collect();
                 unread.insert(Book { last, fresh: HashMap::new() })
             }
         };

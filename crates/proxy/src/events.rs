@@ -1,5 +1,7 @@
 //! Delivery of change events to tenants, in order and at least once.
 //!
+//! Of several gateways that share a ledger, the one with a lease delivers.
+//!
 //! The history of each list serves as the queue. The sequence number up to which a list was delivered is stored on disk.
 
 use std::borrow::Cow;
@@ -14,6 +16,7 @@ use axum::http::{HeaderName, HeaderValue, Method, Request, Uri};
 use portcullis_engine::List;
 use portcullis_ledger::{Scope, Seq};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
 use super::client::Client;
@@ -34,7 +37,15 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// Upper limit of the backoff.
 const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 
-/// Delivers changes to every tenant with `events` configured, one task per tenant.
+/// The lease of the gateway that delivers.
+const LEASE: &str = "events";
+/// How long the lease lasts after it was last taken. So long may nothing be delivered after that gateway has died.
+const LEASE_TIME: Duration = Duration::from_secs(4);
+/// How often it is taken again.
+const RENEWAL: Duration = Duration::from_secs(1);
+
+/// Delivers changes to every tenant with `events` configured, one task per tenant. A gateway that shares its ledger does so while it
+/// has the lease.
 ///
 /// Starts and stops tasks as the tenants' settings change, and runs until the gateway stops. Returns immediately, without
 /// delivering anything, if the HTTP client can't be created.
@@ -42,7 +53,18 @@ pub async fn run(gateway: Arc<Gateway>) {
     let Ok(client) = Client::new() else { return };
     let mut telling: HashMap<String, (EventsConfig, JoinHandle<()>)> = HashMap::new();
     let mut changes = gateway.registry_changes.subscribe();
+    let is_shared = gateway.engine.is_shared();
+    let mut renewal = interval(RENEWAL);
+    renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut lease = Lease::default();
     loop {
+        if is_shared && !lease.renew(&gateway).await {
+            for (_, (_, task)) in telling.drain() {
+                task.abort();
+            }
+            renewal.tick().await;
+            continue;
+        }
         let registry = gateway.registry.load_full();
         telling.retain(|name, (events, task)| {
             let stays =
@@ -60,9 +82,32 @@ pub async fn run(gateway: Arc<Gateway>) {
                 (events.clone(), tokio::spawn(task))
             });
         }
-        if changes.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            _ = renewal.tick(), if is_shared => {}
         }
+    }
+}
+
+/// When the lease ends, by this gateway's clock.
+#[derive(Default)]
+struct Lease(Option<Instant>);
+
+impl Lease {
+    /// Takes or renews the lease if that is due. Returns whether this gateway has it.
+    async fn renew(&mut self, gateway: &Gateway) -> bool {
+        let now = Instant::now();
+        let is_fresh =
+            self.0.is_some_and(|end| end.saturating_duration_since(now) > LEASE_TIME - RENEWAL / 2);
+        if !is_fresh {
+            match gateway.engine.lease(LEASE, LEASE_TIME).await {
+                // Counted from before it was asked for, so that it ends here before it ends there.
+                Ok(true) => self.0 = Some(now + LEASE_TIME),
+                Ok(false) => self.0 = None,
+                Err(error) => debug!(%error, "could not renew the lease for events"),
+            }
+        }
+        self.0.is_some_and(|end| Instant::now() < end)
     }
 }
 

@@ -3,9 +3,11 @@
 mod change_tenants;
 mod changes;
 mod error;
+mod follow;
 mod reconfigure;
 mod stored;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -55,6 +57,8 @@ pub struct Gateway {
     changes: Changes,
     /// Held while a configuration file is applied.
     reconfiguring: parking_lot::Mutex<()>,
+    /// Tenants that other gateways changed, and that the ledger kept from being followed.
+    unfollowed: parking_lot::Mutex<BTreeSet<TenantId>>,
 }
 
 impl Gateway {
@@ -116,6 +120,7 @@ impl Gateway {
             admin_token: ArcSwap::from_pointee(admin_token),
             changes: Changes::default(),
             reconfiguring: parking_lot::Mutex::default(),
+            unfollowed: parking_lot::Mutex::default(),
         }))
     }
 

@@ -320,6 +320,13 @@ impl From<LedgerError> for ApiError {
                 error.retry_after = Some(LOST_SECONDS);
                 error
             }
+            LedgerError::Unavailable(_) | LedgerError::HistoryLost => Self::unavailable(
+                "the ledger's database can't be reached, and nothing was written: retry later",
+            ),
+            LedgerError::OutcomeUnknown => {
+                let message = "the ledger's database did not say in time whether the write is stored: repeat the request";
+                Self::new(ErrorCode::OutcomeUnknown, message)
+            }
             LedgerError::Damaged { .. } => {
                 Self::unavailable("the entries are damaged in the ledger: tell the administrator")
             }

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use portcullis_engine::{LedgerState, ListStatus, Outage, Service, TenantStatus};
 use portcullis_host::BreakerState;
+use portcullis_ledger::LedgerError;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
@@ -50,6 +51,7 @@ pub(super) struct Gauges {
     ledger_ok: Gauge<u64, AtomicU64>,
     ledger_state: GaugeFamily<LedgerLabels>,
     master_key_ok: Gauge<u64, AtomicU64>,
+    staleness: Gauge<f64, AtomicU64>,
     entries: GaugeFamily<ListLabels>,
     generation: GaugeFamily<ListLabels>,
     serving: GaugeFamily<ListLabels>,
@@ -68,6 +70,7 @@ impl Gauges {
             ledger_ok: Gauge::default(),
             ledger_state: Family::default(),
             master_key_ok: Gauge::default(),
+            staleness: Gauge::default(),
             entries: Family::default(),
             generation: Family::default(),
             serving: Family::default(),
@@ -81,18 +84,24 @@ impl Gauges {
         };
         registry.register(
             "ledger_ok",
-            "1 if the ledger's files are in order, 0 if not: see ledger_state",
+            "1 if the ledger is in order, 0 if not: see ledger_state",
             stand.ledger_ok.clone(),
         );
         registry.register(
             "ledger_state",
-            "1 for the state of the ledger's files: ok, lost, failing or unwitnessed",
+            "1 for the state of the ledger: ok, lost, failing, unwitnessed or unreachable",
             stand.ledger_state.clone(),
         );
         registry.register(
             "master_key_ok",
             "1 if the master key's file holds the key, or the key is not from a file, 0 if not",
             stand.master_key_ok.clone(),
+        );
+        registry.register_with_unit(
+            "fleet_staleness",
+            "Time since this gateway last knew everything that others had written to a shared ledger; 0 if the ledger is not shared",
+            Unit::Seconds,
+            stand.staleness.clone(),
         );
         registry.register("list_entries", "Entries in force", stand.entries.clone());
         registry.register(
@@ -149,6 +158,7 @@ impl Gauges {
             self.ledger_state.get_or_create(&labels).set(u64::from(state == ledger));
         }
         self.master_key_ok.set(u64::from(outage.key.is_none()));
+        self.staleness.set(outage.staleness.unwrap_or_default().as_secs_f64());
         self.entries.clear();
         self.generation.clear();
         self.serving.clear();
@@ -159,6 +169,7 @@ impl Gauges {
         self.plugin.clear();
         self.memory.clear();
         self.memory_limit.clear();
+        let mut counts = ledger != LedgerState::Unreachable;
         for tenant in tenants {
             let name = tenant.id.to_string();
             let serving = &tenant.reload.serving;
@@ -175,15 +186,22 @@ impl Gauges {
             self.memory.get_or_create(&labels).set(tenant.memory_bytes);
             self.memory_limit.get_or_create(&labels).set(tenant.memory_limit_bytes);
             for list in &tenant.lists {
-                self.ask_list(&name, list);
+                self.ask_list(&name, list, &mut counts);
             }
         }
     }
 
-    fn ask_list(&self, tenant: &str, list: &ListStatus) {
+    /// Does not count entries unless `counts`, which an error ends: the ledger may be a database that does not answer.
+    fn ask_list(&self, tenant: &str, list: &ListStatus, counts: &mut bool) {
         let labels = ListLabels { tenant: tenant.to_owned(), list: list.name().to_owned() };
-        if let Ok(entries) = list.count() {
-            self.entries.get_or_create(&labels).set(entries);
+        if *counts {
+            match list.count() {
+                Ok(entries) => {
+                    self.entries.get_or_create(&labels).set(entries);
+                }
+                Err(LedgerError::Unavailable(_)) => *counts = false,
+                Err(_) => {}
+            }
         }
         self.generation.get_or_create(&labels).set(list.generation);
         self.serving.get_or_create(&labels).set(u64::from(list.service != Service::Out));

@@ -32,6 +32,7 @@ pub struct Metrics {
     recovery_seconds: Histogram,
     wake_seconds: Histogram,
     exchanges: Family<ExchangeLabels, Counter>,
+    histories_lost: Counter,
     stage_seconds: Family<StageLabels, Histogram>,
     stand: Mutex<Gauges>,
 }
@@ -103,6 +104,12 @@ impl Metrics {
         );
         let exchanges = Family::<ExchangeLabels, Counter>::default();
         registry.register("reloads", "Reloads of a tenant's plugin, by outcome", exchanges.clone());
+        let histories_lost = Counter::default();
+        registry.register(
+            "fleet_histories_lost",
+            "Lists of which a shared ledger had lost changes, as at a failover to a standby that lacked them",
+            histories_lost.clone(),
+        );
         let stage_seconds = Family::<StageLabels, Histogram>::new_with_constructor(|| {
             Histogram::new(from_a_microsecond(4.0, 13))
         });
@@ -123,6 +130,7 @@ impl Metrics {
             recovery_seconds,
             wake_seconds,
             exchanges,
+            histories_lost,
             stage_seconds,
             stand,
         }
@@ -146,6 +154,9 @@ impl Metrics {
                 self.faults.get_or_create(&labels).inc();
             }
             Event::Recovered { took, .. } => self.recovery_seconds.observe(took.as_secs_f64()),
+            Event::HistoryLost { .. } => {
+                self.histories_lost.inc();
+            }
             Event::Restored { took, .. } => self.wake_seconds.observe(took.as_secs_f64()),
             Event::ReloadStage { stage, took, succeeded, .. } => {
                 let result = if *succeeded { "done" } else { "failed" };

@@ -160,6 +160,9 @@ impl From<LedgerError> for Fault {
             | LedgerError::Closed
             | LedgerError::LogInUse
             | LedgerError::Replaced { .. }
+            | LedgerError::Unavailable(_)
+            | LedgerError::HistoryLost
+            | LedgerError::OutcomeUnknown
             | LedgerError::Damaged { .. } => Fault::Unavailable,
             _ => Fault::Internal,
         }

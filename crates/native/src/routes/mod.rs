@@ -451,7 +451,7 @@ fn of_health() -> Vec<Route> {
             logged(MethodFilter::GET, health::ready),
             Operation {
                 summary: "Check whether the gateway is ready",
-                description: "With the status `degraded`, requests are answered, but some lists are out of service, nothing can be written, or a file is lost.",
+                description: "With the status `degraded`, requests are answered, but some lists are out of service, nothing can be written, a file is lost, or the gateway does not know what others have written lately.",
                 answers: vec![
                     (
                         200,
@@ -469,7 +469,7 @@ fn of_health() -> Vec<Route> {
                     ),
                     (
                         503,
-                        "Starting or stopping; degraded, if `server.ready_when_degraded` is false",
+                        "Starting or stopping; degraded, if `server.ready_when_degraded` is false; stale, if `fleet.when_stale` is `unready`",
                         is("starting"),
                     ),
                 ],

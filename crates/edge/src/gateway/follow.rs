@@ -1,0 +1,100 @@
+//! Following the changes of tenants that other gateways make, which share the ledger.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use portcullis_engine::{Error, TenantError};
+use portcullis_ledger::TenantId;
+use tracing::{error, info};
+
+use super::{Gateway, SettingsError, checked_again, stored_spec};
+use crate::settings::{FieldPath, TenantConfig, UniqueIds};
+use crate::tenant::{Origin, Tenant};
+
+impl Gateway {
+    /// Applies what other gateways have changed of tenants since the last call: settings of the admin API, and plugins that were
+    /// chosen. What can't be applied is logged, and tried again with the next call if the ledger is to blame. Blocks until new lists
+    /// are loaded.
+    ///
+    /// # Errors
+    /// If the ledger can't be read, or settings in it.
+    pub fn follow_others(&self) -> Result<(), SettingsError> {
+        let changed = self.engine.blocking_changed_elsewhere()?;
+        let mut left: BTreeSet<TenantId> = std::mem::take(&mut *self.unfollowed.lock());
+        left.extend(changed);
+        for tenant in left {
+            match self.follow(&tenant) {
+                Ok(()) => {}
+                Err(SettingsError::Engine(Error::Closed)) => return Err(Error::Closed.into()),
+                Err(error) => {
+                    error!(
+                        %tenant, error = portcullis_host::ErrorChain(&error).to_string(),
+                        "what another gateway changed of the tenant can't be applied here: the tenant stays as it was"
+                    );
+                    if is_of_ledger(&error) {
+                        self.unfollowed.lock().insert(tenant);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&self, id: &TenantId) -> Result<(), SettingsError> {
+        let _change = self.changes.begin(id.as_str());
+        let before = self.registry.load().tenant(id.as_str()).map(Arc::clone);
+        let (config, origin) = match (&before, self.engine.kept_of(id)) {
+            // Its settings are in the file. Another plugin may have been chosen.
+            (Some(tenant), _) if tenant.origin == Origin::File => (tenant.config.clone(), Origin::File),
+            (_, Some(stored)) => (self.config_of(id, &stored)?, Origin::Api),
+            (Some(_), None) => return self.remove(id),
+            (None, None) => return Ok(()),
+        };
+        let spec = stored_spec(&config, origin)?.starts_regardless(true);
+        match self.engine.blocking_put_tenants(vec![spec]).pop() {
+            Some(Ok(_)) => {}
+            Some(Err(TenantError::Closed)) | None => return Err(Error::Closed.into()),
+            Some(Err(source)) => return Err(SettingsError::Tenant { tenant: id.clone(), source }),
+        }
+        let metrics = || self.metrics.tenant(id);
+        let tenant = Tenant::of(config, origin, &self.engine, metrics, &self.pools, before.as_deref())?;
+        self.changes.alone(|_| self.serve(self.registry.load().with(Arc::new(tenant))));
+        info!(tenant = %id, "serving the tenant as another gateway has set it up");
+        Ok(())
+    }
+
+    /// The settings that another gateway stored, if they don't conflict with what is set up here.
+    fn config_of(&self, id: &TenantId, stored: &[u8]) -> Result<TenantConfig, SettingsError> {
+        let typed = serde_json::from_slice(stored)
+            .map_err(|source| SettingsError::Unreadable { tenant: id.clone(), source })?;
+        let config = checked_again(&typed)?;
+        self.changes.alone(|under_way| {
+            let admin_tokens = [**self.admin_token.load(), under_way.admin_token()];
+            let mut unique_ids = UniqueIds::new(admin_tokens.into_iter().flatten());
+            let registry = self.registry.load();
+            for other in registry.others(id.as_str()).map(|other| &other.config).chain(under_way.claims()) {
+                unique_ids.claim(other, &FieldPath::default());
+            }
+            unique_ids.claim_or_refuse(&config)?;
+            under_way.claim(config.clone());
+            Ok(config)
+        })
+    }
+
+    /// Another gateway has forgotten the tenant.
+    fn remove(&self, id: &TenantId) -> Result<(), SettingsError> {
+        self.changes.alone(|_| self.serve(self.registry.load().without(id.as_str())));
+        self.engine.blocking_remove_tenants(std::slice::from_ref(id));
+        info!(tenant = %id, "another gateway has removed the tenant");
+        Ok(())
+    }
+}
+
+/// Whether the same may succeed once the ledger can be asked again.
+fn is_of_ledger(error: &SettingsError) -> bool {
+    matches!(
+        error,
+        SettingsError::Engine(Error::Ledger(_))
+            | SettingsError::Tenant { source: TenantError::Ledger(_) | TenantError::Fill { .. }, .. }
+    )
+}
