@@ -43,7 +43,12 @@ pub(crate) fn builder(config: &Config) -> anyhow::Result<Builder> {
         .reload_watch(config.watch)
         .check_patience(config.check_patience)
         .proof_share(config.proof_share)
+        .stale_after(config.fleet.stale_after)
+        .when_stale(config.fleet.when_stale)
         .compiler(Compiler::this_program());
+    if let Some(node) = &config.fleet.node {
+        builder = builder.node(node);
+    }
     if let Ok(digits) = std::env::var("PORTCULLIS_MASTER_KEY") {
         let (key, _) = MasterKey::from_env_or_file(Some(&digits), &config.master_key_file, false)?;
         // Like a key file, it may be all that is left.

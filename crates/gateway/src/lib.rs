@@ -8,6 +8,7 @@ mod config;
 mod connections;
 mod engine;
 mod log;
+mod others;
 mod reload;
 mod router;
 pub mod serve;

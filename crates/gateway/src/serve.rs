@@ -25,7 +25,7 @@ use crate::connections::{Connections, descriptors};
 use crate::engine::Accepted;
 use crate::reload::Reload;
 use crate::router::router;
-use crate::{accept, engine, log, visits};
+use crate::{accept, engine, log, others, visits};
 
 /// How long requests in progress may take after a signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -109,6 +109,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     info!("ready");
     let telling = tokio::spawn(portcullis_proxy::send_changes(Arc::clone(&gateway)));
     let writing_down = tokio::spawn(visits::run(Arc::clone(&gateway)));
+    let following = gateway.engine.is_shared().then(|| tokio::spawn(others::follow(Arc::clone(&gateway))));
 
     let signal = loop {
         match commands.next().await {
@@ -132,6 +133,9 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     }
     telling.abort();
     writing_down.abort();
+    if let Some(following) = following {
+        following.abort();
+    }
     reporting.abort();
     request_log::report_suppressed();
     let engine = gateway.engine.clone();

@@ -9,11 +9,14 @@ use portcullis_edge::gateway::Gateway;
 
 /// The time between two saves. A crash loses at most the visits of this period.
 const PERIOD: Duration = Duration::from_secs(5);
+/// The same for a gateway whose visits others ask for.
+const PERIOD_OF_MANY: Duration = Duration::from_secs(1);
 
 /// Saves new visits periodically. Never returns.
 pub(crate) async fn run(gateway: Arc<Gateway>) {
+    let period = if gateway.engine.is_shared() { PERIOD_OF_MANY } else { PERIOD };
     loop {
-        tokio::time::sleep(PERIOD).await;
+        tokio::time::sleep(period).await;
         let at_work = Arc::clone(&gateway);
         let _ = tokio::task::spawn_blocking(move || write_down(&at_work)).await;
     }

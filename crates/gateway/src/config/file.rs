@@ -12,6 +12,7 @@ use serde::Deserialize;
 pub(crate) struct File {
     pub(crate) server: Server,
     pub(crate) storage: Storage,
+    pub(crate) fleet: Option<Fleet>,
     #[serde(default)]
     pub(crate) plugins: Plugins,
     #[serde(default)]
@@ -59,6 +60,31 @@ pub(crate) enum LogFormat {
 pub(crate) struct Storage {
     pub(crate) url: String,
     pub(crate) master_key_file: Option<String>,
+}
+
+/// `[fleet]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fleet {
+    /// The name of this gateway. The default is the host's name.
+    pub(crate) node: Option<String>,
+    /// A duration such as `30s`.
+    pub(crate) stale_after: Option<String>,
+    #[serde(default)]
+    pub(crate) when_stale: WhenStale,
+}
+
+/// What a gateway does with checks once it does not know what the others have written lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum WhenStale {
+    /// It answers them from memory.
+    #[default]
+    Answer,
+    /// It answers them, and `/readyz` says 503.
+    Unready,
+    /// It blocks all messages.
+    Closed,
 }
 
 /// `[plugins]`

@@ -1,6 +1,7 @@
 //! The configuration: parsing and validating the configuration file.
 
 mod file;
+mod fleet;
 pub mod fuzz;
 mod lines;
 mod restart;
@@ -18,11 +19,12 @@ use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_edge::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unknown_plugin};
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::{place, without_values};
-use portcullis_engine::{DEFAULT_CHECK_PATIENCE, DEFAULT_PROOF_SHARE};
+use portcullis_engine::{DEFAULT_CHECK_PATIENCE, DEFAULT_PROOF_SHARE, PostgresUrl};
 use portcullis_ledger::{StorageUrl, TenantId};
 use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
 
 pub(crate) use file::LogFormat;
+use fleet::FleetSettings;
 pub(crate) use whole::END;
 
 /// The validated configuration of the gateway.
@@ -43,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) meta: MetaSettings,
     pub(crate) storage: StorageUrl,
     pub(crate) master_key_file: PathBuf,
+    pub(crate) fleet: FleetSettings,
     /// The plugin folder, whose files override or add to the built-in plugins. It need not exist.
     pub(crate) plugins_dir: Option<PathBuf>,
     /// How long the previous plugin is kept ready after a swap.
@@ -196,10 +199,17 @@ impl Config {
         proxy::check(&typed.traffic, &typed.meta, &root, &mut problems);
 
         let storage = match typed.storage.url.parse::<StorageUrl>() {
-            Ok(StorageUrl::Sqlite(file)) => Ok(folder.join(file)),
-            Ok(_) => Err("storage in PostgreSQL is not built in: use sqlite://".to_owned()),
+            Ok(StorageUrl::Sqlite(file)) => Ok(StorageUrl::Sqlite(folder.join(file))),
+            Ok(StorageUrl::Postgres(url)) => match url.as_str().parse::<PostgresUrl>() {
+                Ok(_) => Ok(StorageUrl::Postgres(url)),
+                Err(error) => Err(error.to_string()),
+            },
+            Ok(_) => Err("use sqlite:// or postgres://".to_owned()),
             Err(error) => Err(error.to_string()),
         };
+        // If the URL is wrong, that is to be mended first.
+        let is_shared = !matches!(storage, Ok(StorageUrl::Sqlite(_)));
+        let fleet = FleetSettings::check(typed.fleet.as_ref(), is_shared, &root.key("fleet"), &mut problems);
         if let Err(what) = &storage {
             problems.push(Problem::new(root.key("storage").key("url"), what.clone()));
         }
@@ -252,7 +262,8 @@ impl Config {
         };
         let master_key_file = match (&typed.storage.master_key_file, &storage) {
             (Some(file), _) => folder.join(file),
-            (None, database) => database.with_extension("key"),
+            (None, StorageUrl::Sqlite(database)) => database.with_extension("key"),
+            (None, _) => folder.join("portcullis.key"),
         };
         let config = Config {
             listen,
@@ -265,8 +276,9 @@ impl Config {
             limits: typed.limits.clone(),
             traffic: typed.traffic.clone(),
             meta: typed.meta.clone(),
-            storage: StorageUrl::Sqlite(storage),
+            storage,
             master_key_file,
+            fleet,
             plugins_dir,
             watch: Duration::from_secs(watch),
             memory_budget_bytes,

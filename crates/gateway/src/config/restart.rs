@@ -18,6 +18,7 @@ impl Config {
             ("meta", before.meta != config.meta),
             ("storage.url", before.storage != config.storage),
             ("storage.master_key_file", before.master_key_file != config.master_key_file),
+            ("fleet", before.fleet != config.fleet),
             ("plugins.dir", before.plugins_dir != config.plugins_dir),
             ("plugins.watch_seconds", before.watch != config.watch),
             ("plugins.memory_budget_bytes", before.memory_budget_bytes != config.memory_budget_bytes),

@@ -88,7 +88,7 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
     ("admin_token = \"admin-secret\"", "max_body_bytes = 5", 4, "16 MiB"),
     ("admin_token = \"admin-secret\"", "max_body_bytes = -5", 4, ""),
     ("admin_token = \"admin-secret\"", "log_format = \"xml\"", 4, "must be `text` or `json`"),
-    ("sqlite://data/portcullis.db", "postgres://u:pw@h/d", 7, "not built in"),
+    ("sqlite://data/portcullis.db", "postgres://u:pw@h/d", 7, "sslmode=verify-full"),
     ("sqlite://data/portcullis.db", "data/portcullis.db", 7, "URL"),
     ("id = \"acme\"", "id = \"ACME\"", 13, "one of a-z"),
     ("id = \"acme\"", "", 12, "the name is empty"),

@@ -211,6 +211,7 @@ fn docs_configuration_has_exactly_the_known_settings() {
         ("[server]", "", "[server]"),
         ("[limits]", "", "[limits]"),
         ("[storage]", "", "[storage]"),
+        ("[fleet]", "", "[fleet]"),
         ("[plugins]", "", "[plugins]"),
         ("[[tenants]]", "", "[[tenants]]"),
         ("[tenants.rate_limit]", tenant, "[tenants.rate_limit]"),

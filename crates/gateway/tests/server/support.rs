@@ -195,11 +195,15 @@ impl Gateway {
         plugin: Option<(&str, &[u8])>,
         surroundings: Surroundings,
     ) -> Self {
-        std::fs::write(folder.path().join("portcullis.toml"), config).unwrap();
         if let Some((file, component)) = plugin {
             std::fs::create_dir(folder.path().join("plugins")).unwrap();
             std::fs::write(folder.path().join("plugins").join(file), component).unwrap();
         }
+        Self::starting_with(folder, config, surroundings, &[])
+    }
+
+    fn starting_with(folder: TempDir, config: &str, surroundings: Surroundings, options: &[&str]) -> Self {
+        std::fs::write(folder.path().join("portcullis.toml"), config).unwrap();
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(LONG))
@@ -207,8 +211,16 @@ impl Gateway {
             .allow_non_standard_methods(true)
             .build()
             .new_agent();
-        let (process, url, log) = run(folder.path(), surroundings);
+        let (process, url, log) = run_with(folder.path(), surroundings, options);
         Gateway { folder, process, url, log, agent }
+    }
+
+    /// Starts a gateway in this folder, with further options.
+    #[allow(dead_code, reason = "for gateways that share a ledger")]
+    pub(crate) fn in_folder(folder: TempDir, config: &str, options: &[&str]) -> Self {
+        let gateway = Self::starting_with(folder, config, Surroundings::default(), options);
+        gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+        gateway
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -1,0 +1,62 @@
+//! Tests of gateways that share a ledger, with a real PostgreSQL. Without its programs, they say so and end.
+
+#[path = "../../../ledger-postgres/tests/postgres/cluster.rs"]
+#[allow(dead_code, reason = "the tests of the ledger use more of it")]
+mod cluster;
+mod failover;
+mod nodes;
+mod outages;
+mod starts;
+#[path = "../server/support.rs"]
+#[allow(dead_code, reason = "the tests of one gateway use more of it")]
+mod support;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use support::{Gateway, TENANTS};
+
+/// The master key of all gateways.
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n";
+
+/// A configuration with the ledger at this URL.
+fn config(url: &str, node: &str, more: &str) -> String {
+    format!(
+        r#"
+[server]
+listen = "127.0.0.1:0"
+admin_token = "admin-secret"
+
+[storage]
+url = "{url}"
+
+[fleet]
+node = "{node}"
+{more}
+{TENANTS}"#
+    )
+}
+
+fn put_key(folder: &Path, key: &str) {
+    let file = folder.join("portcullis.key");
+    std::fs::write(&file, key).unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A folder with the master key.
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    put_key(folder.path(), KEY);
+    folder
+}
+
+/// Starts gateways that share the ledger at this URL, which the first creates.
+fn nodes<const COUNT: usize>(url: &str, more: &str) -> [Gateway; COUNT] {
+    std::array::from_fn(|number| {
+        let options: &[&str] = if number == 0 { &["--new-ledger"] } else { &[] };
+        Gateway::in_folder(folder(), &config(url, &format!("n{number}"), more), options)
+    })
+}

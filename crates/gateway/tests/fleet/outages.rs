@@ -1,0 +1,86 @@
+//! What gateways do while the database does not answer.
+
+use serde_json::json;
+
+use crate::cluster::Cluster;
+use crate::nodes;
+use crate::support::Gateway;
+
+const BLOCKED: &str = "+46732001122";
+const OTHER: &str = "+46732001123";
+
+fn degraded(gateway: &Gateway) -> serde_json::Value {
+    gateway.call("GET", "/readyz", "", None).json["degraded"].clone()
+}
+
+#[test]
+fn checks_go_on_from_memory_and_writes_wait_for_nobody_while_the_database_is_gone() {
+    let cluster = Cluster::new();
+    let [a, b] = nodes(&cluster.database(), "");
+    a.block(BLOCKED);
+    b.until("blocked", |gateway| gateway.verdict(BLOCKED) == "block");
+
+    cluster.kill();
+    for gateway in [&a, &b] {
+        gateway.until("unreachable", |gateway| degraded(gateway)["ledger"] == "unreachable");
+        assert_eq!(gateway.verdict(BLOCKED), "block");
+        assert_eq!(gateway.verdict(OTHER), "allow");
+        let refused = gateway.post("/senders/support/entries", json!({ "number": OTHER }));
+        assert_eq!(
+            (refused.status, &refused.json["error"]["code"]),
+            (503, &json!("unavailable")),
+            "{}",
+            refused.text
+        );
+        assert!(refused.headers.contains_key("retry-after"));
+        assert!(gateway.logged("THE LEDGER CAN'T BE REACHED"));
+        // Metrics are shown all the same.
+        assert!(gateway.metrics().contains("portcullis_ledger_state{state=\"unreachable\"} 1"));
+    }
+
+    cluster.start_again();
+    b.until("back", |gateway| degraded(gateway).is_null());
+    b.block(OTHER);
+    a.until("following", |gateway| gateway.verdict(OTHER) == "block");
+    assert!(a.logged("the ledger can be reached again"));
+}
+
+#[test]
+fn a_frozen_database_stalls_no_check_and_what_was_written_is_followed_when_it_thaws() {
+    let cluster = Cluster::new();
+    let [a, b] = nodes(&cluster.database(), "stale_after = \"200ms\"\nwhen_stale = \"unready\"\n");
+    a.block(BLOCKED);
+    b.until("blocked", |gateway| gateway.verdict(BLOCKED) == "block");
+
+    cluster.freeze();
+    for gateway in [&a, &b] {
+        gateway.until("not ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 503);
+        assert_eq!(gateway.verdict(BLOCKED), "block");
+        assert!(degraded(gateway)["staleness_ms"].as_u64() >= Some(200));
+    }
+    let refused = a.post("/senders/support/entries", json!({ "number": OTHER }));
+    assert_eq!(refused.status, 503, "{}", refused.text);
+
+    cluster.thaw();
+    for gateway in [&a, &b] {
+        gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+    }
+    // Whether the write was stored was unknown. Now it is, on both.
+    a.block(OTHER);
+    b.until("following", |gateway| gateway.verdict(OTHER) == "block");
+}
+
+#[test]
+fn a_gateway_that_is_to_be_closed_when_stale_blocks_everybody_then() {
+    let cluster = Cluster::new();
+    let [gateway] = nodes(&cluster.database(), "stale_after = \"300ms\"\nwhen_stale = \"closed\"\n");
+    gateway.until("fresh", |gateway| gateway.verdict(OTHER) == "allow");
+
+    cluster.freeze();
+    gateway.until("closed", |gateway| gateway.verdict(OTHER) == "block");
+    let answer = gateway.post("/senders/support/check", json!({ "number": OTHER, "direction": "inbound" }));
+    assert_eq!(answer.json["source"], "policy", "{}", answer.text);
+
+    cluster.thaw();
+    gateway.until("open", |gateway| gateway.verdict(OTHER) == "allow");
+}
