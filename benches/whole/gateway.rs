@@ -55,8 +55,13 @@ pub(crate) fn configure(folder: &Path, config: &str) -> anyhow::Result<()> {
 impl Gateway {
     /// Starts a gateway in a directory with a configuration. It then listens, but may not be ready yet.
     pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
+        Self::start_with(folder, &[])
+    }
+
+    fn start_with(folder: &Path, options: &[&str]) -> anyhow::Result<Self> {
         let mut process = Command::new(program()?)
             .args(["serve", "--config", "portcullis.toml"])
+            .args(options)
             .current_dir(folder)
             .env_remove("PORTCULLIS_MASTER_KEY")
             .env("PORTCULLIS_LOG", "warn")
@@ -80,7 +85,12 @@ impl Gateway {
 
     /// Like [`start`](Self::start), but waits until the gateway is ready.
     pub(crate) fn ready(folder: &Path) -> anyhow::Result<Self> {
-        let gateway = Self::start(folder)?;
+        Self::ready_with(folder, &[])
+    }
+
+    /// Like [`ready`](Self::ready), with further options.
+    pub(crate) fn ready_with(folder: &Path, options: &[&str]) -> anyhow::Result<Self> {
+        let gateway = Self::start_with(folder, options)?;
         gateway.until("ready", || gateway.is_ready())?;
         Ok(gateway)
     }
@@ -113,9 +123,25 @@ impl Gateway {
         (answer["source"] == "plugin").then(|| answer["verdict"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// How many of the numbers from the `first` on a sender's list blocks; `None` if a check failed.
+    pub(crate) fn blocked_of(&self, token: &str, sender: &str, first: u64, count: u64) -> Option<u64> {
+        let numbers: Vec<String> = (first..first + count).map(crate::record::number).collect();
+        let body = json!({ "numbers": numbers, "direction": "outbound" });
+        let path = format!("{}/portcullis/v1/senders/{sender}/check", self.url);
+        let request = self.agent.post(path).header("authorization", format!("Bearer {token}"));
+        let mut answer = request.content_type("application/json").send(body.to_string()).ok()?;
+        let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()?;
+        Some(answer["blocked"].as_array()?.len() as u64)
+    }
+
     /// Blocks or unblocks a number. Returns whether that succeeded.
     pub(crate) fn set(&self, token: &str, number: &str, blocked: bool) -> bool {
-        let path = format!("{}/portcullis/v1/senders/support/entries", self.url);
+        self.set_of(token, "support", number, blocked)
+    }
+
+    /// Like [`set`](Self::set), on another sender's list.
+    pub(crate) fn set_of(&self, token: &str, sender: &str, number: &str, blocked: bool) -> bool {
+        let path = format!("{}/portcullis/v1/senders/{sender}/entries", self.url);
         let request = ureq::http::Request::builder()
             .method(if blocked { "POST" } else { "DELETE" })
             .uri(path)

@@ -2,8 +2,12 @@
 //! adds the results to the page.
 #![forbid(unsafe_code)]
 
+#[path = "../../crates/ledger-postgres/tests/postgres/cluster.rs"]
+#[allow(dead_code, reason = "the tests of the ledger use more of it")]
+mod cluster;
 mod durable;
 mod exact;
+mod fleet;
 mod gateway;
 mod import;
 mod neighbours;
@@ -46,6 +50,8 @@ enum What {
     Tenants,
     /// Updates that the next check does not see
     Updates,
+    /// Gateways that share a ledger in PostgreSQL
+    Fleet,
     /// One tenant's checks beside neighbours that misbehave
     Neighbours,
 }
@@ -63,6 +69,7 @@ fn main() -> anyhow::Result<()> {
             What::Import => import::measure(&mut results)?,
             What::Tenants => tenants::measure(&mut results)?,
             What::Updates => updates::measure(&mut results)?,
+            What::Fleet => fleet::measure(&mut results)?,
             What::Neighbours => neighbours::measure(&mut results)?,
         }
     }

@@ -4,6 +4,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod fleet;
 mod fuzz;
 mod package;
 mod performance;
@@ -16,6 +17,9 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   run [--listen ADDRESS]   builds everything, starts a gateway with a demo tenant, and prints three commands to try
+  fleet                    builds everything, and starts three gateways, a balancer, and a primary and a standby of PostgreSQL, each in
+                           a network namespace; prints their addresses, and how to break them. Needs root, and Debian's packages
+                           postgresql, haproxy and iproute2
   test [ARGUMENTS]         runs all tests; ARGUMENTS are passed to `cargo test`
   soak [NAME…]             runs the long forms of tests, or some of them: `reload` (200 reloads of a million numbers under load, with
                            check latencies), `gate` (100,000 random requests that must not bypass the gate), `clients` (a million
@@ -46,6 +50,10 @@ fn main() -> Result<()> {
         "run" => {
             cargo::build()?;
             demo::run(rest)
+        }
+        "fleet" => {
+            cargo::build()?;
+            fleet::run(rest)
         }
         "test" => cargo::test(rest),
         "soak" => soak::run(rest),
