@@ -94,6 +94,7 @@ fn connection(
     let of_task = Arc::clone(&place);
     let service = service_fn(move |request: Request<Incoming>| {
         let (service, is_reserved) = (service.clone(), place.is_reserved());
+        let must_give_way = place.must_give_way();
         // Now, and not once the future is polled: what is read from here on is not the head any more.
         let busy = Arc::clone(&place).begin();
         async move {
@@ -101,6 +102,9 @@ fn connection(
                 // The task is about to be aborted.
                 return std::future::pending().await;
             };
+            if must_give_way {
+                tokio::task::yield_now().await;
+            }
             let answered = if is_reserved && !is_for_operators(request.uri().path()) {
                 too_many()
             } else {

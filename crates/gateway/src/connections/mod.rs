@@ -94,6 +94,8 @@ pub(crate) struct Connection {
     /// Whether a request is in progress, and how many have been.
     is_asking: AtomicBool,
     requests: AtomicU32,
+    /// Whether its socket had nothing to read at some time since the last request began.
+    has_waited: AtomicBool,
     /// When it was last busy, by the clock of [`Connections`].
     since: AtomicU64,
     task: OnceLock<AbortHandle>,
@@ -223,6 +225,7 @@ impl Table {
             has_asked: AtomicBool::new(false),
             is_asking: AtomicBool::new(false),
             requests: AtomicU32::new(0),
+            has_waited: AtomicBool::new(true),
             since: AtomicU64::new(id),
             task: OnceLock::new(),
             is_reserved,
@@ -346,6 +349,23 @@ impl Place {
         self.connection.requests.load(Ordering::Relaxed)
     }
 
+    /// The socket has nothing to read now. To be called by the connection's own task, like [`begin`](Self::begin).
+    fn waited(&self) {
+        self.connection.has_waited.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the request that begins now must give way first: since the last one began, the connection has not waited for its
+    /// socket, so the client sends requests without reading the responses.
+    ///
+    /// Hyper serves requests that are buffered in a loop, and then wakes its own task, which stays in its thread's queue. Tokio asks
+    /// the system which other sockets are ready only once that queue is empty, or after many polls. So one such connection a
+    /// thread would keep all others waiting. [`yield_now`](tokio::task::yield_now) does what is needed: the task goes on once the
+    /// sockets have been looked at, after whoever has become ready. A socket that had nothing to read is not read again before that
+    /// either, so a client that waits for each response never gives way, and only pays for this flag.
+    pub(crate) fn must_give_way(&self) -> bool {
+        !self.connection.has_waited.swap(false, Ordering::Relaxed)
+    }
+
     /// Begins a request, whose head is complete. Returns `None` if the connection is being closed.
     pub(crate) fn begin(self: Arc<Self>) -> Option<Busy> {
         self.connection.has_asked.store(true, Ordering::Relaxed);
@@ -458,6 +478,17 @@ mod tests {
         busy.pop();
         assert!(!is_exhausted());
         assert!(connect(&connections, address(2)).is_some_and(|place| !place.is_reserved()));
+    }
+
+    #[tokio::test]
+    async fn only_requests_that_did_not_wait_for_the_socket_give_way() {
+        let connections = Arc::new(Connections::of(20, 20, Vec::new()));
+        let place = connect(&connections, address(1)).unwrap();
+        assert!(!place.must_give_way(), "the first");
+        assert!(place.must_give_way() && place.must_give_way());
+        place.waited();
+        assert!(!place.must_give_way());
+        assert!(place.must_give_way());
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::future::Future as _;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ use super::{Busy, Place};
 /// can neither hold a response for good nor take it byte by byte.
 ///
 /// A connection may be idle for long, but not with part of a head: that is in memory, and nobody knows yet whose it is.
+///
+/// A client that sends faster than it is read gives way to others every [`MOST_READS`] reads.
 pub(crate) struct TimedStream {
     stream: TokioIo<TcpStream>,
     place: Arc<Place>,
@@ -34,6 +36,8 @@ pub(crate) struct TimedStream {
     head: Head,
     /// The number of requests when it began.
     requests: u32,
+    /// The reads that got something since the last one that got nothing.
+    reads: u32,
 }
 
 /// The head of the next request.
@@ -56,6 +60,9 @@ struct Blocked {
 const LEAST_RATE: u32 = 4096;
 /// How long the head of a request may take from its first byte on.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// The most reads in a row, of up to 16 KiB each. Tokio's own limit of 128 is reached only within one poll, and hyper ends its polls
+/// before, but wakes its task at once: see [`Place::must_give_way`].
+const MOST_READS: u32 = 8;
 
 impl TimedStream {
     pub(crate) fn new(stream: TcpStream, place: Arc<Place>, patience: Duration) -> Self {
@@ -68,6 +75,7 @@ impl TimedStream {
             blocked: None,
             head: Head::Awaited,
             requests,
+            reads: 0,
         }
     }
 
@@ -142,7 +150,19 @@ impl Read for TimedStream {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.reads == MOST_READS {
+            self.reads = 0;
+            // Wakes the task once the other sockets have been looked at.
+            let _ = pin!(tokio::task::yield_now()).poll(context);
+            return Poll::Pending;
+        }
         let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if outcome.is_ready() {
+            self.reads += 1;
+        } else {
+            self.reads = 0;
+            self.place.waited();
+        }
         self.read(context, outcome)
     }
 }
@@ -176,5 +196,51 @@ impl Write for TimedStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write as _;
+    use std::net::Ipv4Addr;
+
+    use hyper::rt::ReadBuf;
+    use tokio::net::TcpListener;
+
+    use super::super::Connections;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_sends_without_a_pause_gives_way() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, from) = listener.accept().await.unwrap();
+        client.write_all(&[b'x'; 1024]).unwrap();
+        let mut all = [0; 1024];
+        while socket.peek(&mut all).await.unwrap() < all.len() {
+            tokio::task::yield_now().await;
+        }
+        let connections = Arc::new(Connections::of(20, 20, Vec::new()));
+        let place = Arc::new(connections.admit(from.ip()).unwrap());
+        assert!(!place.must_give_way());
+        let mut stream = TimedStream::new(socket, Arc::clone(&place), Duration::from_secs(5));
+        let mut reads = async || {
+            poll_fn(|context| {
+                let mut count = 0;
+                loop {
+                    let mut byte = [0];
+                    let mut buffer = ReadBuf::new(&mut byte);
+                    match Pin::new(&mut stream).poll_read(context, buffer.unfilled()) {
+                        Poll::Ready(read) => read.unwrap(),
+                        Poll::Pending => return Poll::Ready(count),
+                    }
+                    count += 1;
+                }
+            })
+            .await
+        };
+        assert_eq!((reads().await, reads().await), (MOST_READS, MOST_READS));
+        assert!(place.must_give_way(), "there was more to read");
     }
 }

@@ -6,6 +6,7 @@ use std::thread;
 use portcullis_plugin_bundle::EVIL;
 use serde_json::json;
 
+use super::raw;
 use super::support::{ACME, Gateway, SERVER, TENANTS, refused_start};
 
 /// A tenant whose plugin misbehaves in this way.
@@ -139,4 +140,26 @@ fn the_strict_form_refuses_the_start() {
     let config = format!("{SERVER}on_start_failure = \"refuse\"\n{TENANTS}{}", tenant("no-such-mode"));
     let message = refused_start(folder.path(), &config);
     assert!(message.contains("tenant evil") && message.contains("is not the name of a mode"), "{message}");
+}
+
+#[test]
+fn pipelined_requests_are_all_answered_while_others_are() {
+    let gateway = Gateway::start();
+    gateway.block(&number(5));
+    let health = raw::head("GET", "/healthz", &[]);
+    let body = json!({ "number": number(5), "direction": "inbound" }).to_string();
+    let headers = [
+        format!("authorization: Bearer {ACME}"),
+        "content-type: application/json".to_owned(),
+        format!("content-length: {}", body.len()),
+    ];
+    let check = raw::head("POST", "/portcullis/v1/senders/support/check", &headers) + &body;
+    thread::scope(|scope| {
+        for request in [&health, &health, &check, &check] {
+            scope.spawn(|| raw::flood(&gateway, request, 2_000, 200));
+        }
+        for n in 0..100 {
+            assert_eq!(gateway.verdict(&number(n)), if n == 5 { "block" } else { "allow" });
+        }
+    });
 }
