@@ -12,6 +12,7 @@ mod message;
 mod outbound;
 mod people;
 mod relay;
+mod resolver;
 mod route;
 pub mod settings;
 mod verdict;
