@@ -1,8 +1,8 @@
 //! Running work that blocks: on the disk, or for as long as a plugin may take.
 //!
 //! One tenant's work must not use up the threads, or the processors, that others need. So it is done in turn: lookups, writes and
-//! webhooks each have a part of Tokio's pool of blocking threads, long reads have threads of low priority, and a tenant has a part of
-//! each.
+//! webhooks each have a part of Tokio's pool of blocking threads, long reads and batches have threads of low priority, and a tenant has a
+//! part of each.
 
 use std::future::Future as _;
 use std::io;
@@ -32,6 +32,9 @@ pub enum Unfinished {
 pub enum Work {
     /// Finding out about people whom a request names, for as long as that takes a few milliseconds at most.
     Lookup,
+    /// Reading a long body, or many numbers: tens of milliseconds of processor time. Done with low priority, because a client that
+    /// sends one such request after another would otherwise take the processors.
+    Batch,
     /// Reading lists, history or status, which may take seconds of processor time. Done with low priority.
     Read,
     /// Changing entries.
@@ -61,6 +64,7 @@ struct Readers {
 pub struct Turns {
     pools: Arc<Pools>,
     lookups: Queue,
+    batches: Queue,
     reads: Queue,
     writes: Queue,
     webhooks: Queue,
@@ -69,6 +73,7 @@ pub struct Turns {
 /// The part of a tenant's turns that the tokens of one sender get: half, so that one sender's client leaves the others theirs.
 pub struct Share {
     lookups: Queue,
+    batches: Queue,
     reads: Queue,
     writes: Queue,
 }
@@ -96,6 +101,7 @@ const NICENESS: u8 = 15;
 const LINGER: Duration = Duration::from_secs(10);
 /// The most threads of one tenant.
 const LOOKUPS_OF_TENANT: u32 = 8;
+const BATCHES_OF_TENANT: u32 = 4;
 const READS_OF_TENANT: u32 = 8;
 const WRITES_OF_TENANT: u32 = 64;
 const WEBHOOKS_OF_TENANT: u32 = 32;
@@ -167,6 +173,7 @@ impl Turns {
         Turns {
             pools: Arc::clone(pools),
             lookups: Queue::new(LOOKUPS_OF_TENANT, MOST_WAITING),
+            batches: Queue::new(BATCHES_OF_TENANT, MOST_WAITING),
             reads: Queue::new(READS_OF_TENANT, MOST_WAITING),
             writes: Queue::new(WRITES_OF_TENANT, MOST_WAITING),
             webhooks: Queue::new(WEBHOOKS_OF_TENANT, MOST_WAITING),
@@ -200,6 +207,7 @@ impl Turns {
         let (own, shared, turns) = match kind {
             Work::Lookup => (&self.lookups, Some(&self.pools.lookups), 1),
             // Their own pool has a queue.
+            Work::Batch => (&self.batches, None, 1),
             Work::Read => (&self.reads, None, 1),
             Work::Write => (&self.writes, Some(&self.pools.writes), turns(WRITES_OF_TENANT, is_slow)),
         };
@@ -218,7 +226,7 @@ impl Turns {
             work()
         };
         match kind {
-            Work::Read => blocking_on(&self.pools.readers.handle, work).await,
+            Work::Batch | Work::Read => blocking_on(&self.pools.readers.handle, work).await,
             Work::Lookup | Work::Write => blocking(work).await,
         }
     }
@@ -243,8 +251,12 @@ impl Turns {
 impl Default for Share {
     fn default() -> Self {
         let half = |of_tenant: u32| Queue::new(of_tenant / 2, MOST_WAITING / 2);
-        let (lookups, reads, writes) = (LOOKUPS_OF_TENANT, READS_OF_TENANT, WRITES_OF_TENANT);
-        Share { lookups: half(lookups), reads: half(reads), writes: half(writes) }
+        Share {
+            lookups: half(LOOKUPS_OF_TENANT),
+            batches: half(BATCHES_OF_TENANT),
+            reads: half(READS_OF_TENANT),
+            writes: half(WRITES_OF_TENANT),
+        }
     }
 }
 
@@ -252,6 +264,7 @@ impl Share {
     fn of(&self, kind: Work) -> &Queue {
         match kind {
             Work::Lookup => &self.lookups,
+            Work::Batch => &self.batches,
             Work::Read => &self.reads,
             Work::Write => &self.writes,
         }
@@ -363,6 +376,9 @@ mod tests {
         for _ in 0..LOOKUPS_OF_TENANT {
             ends.push(begun(&busy, Work::Lookup, false).await);
         }
+        for _ in 0..BATCHES_OF_TENANT {
+            ends.push(begun(&busy, Work::Batch, false).await);
+        }
         for _ in 0..READS_OF_TENANT {
             ends.push(begun(&busy, Work::Read, false).await);
         }
@@ -370,7 +386,7 @@ mod tests {
             ends.push(begun(&busy, Work::Write, true).await);
         }
         let mut context = Context::from_waker(Waker::noop());
-        for kind in [Work::Lookup, Work::Read, Work::Write] {
+        for kind in [Work::Lookup, Work::Batch, Work::Read, Work::Write] {
             let mut waits = pin!(busy.run(None, kind, false, || Ok::<_, Unfinished>(())));
             assert!(waits.as_mut().poll(&mut context).is_pending(), "{kind:?}");
             assert_eq!(other.run(None, kind, false, || Ok::<_, Unfinished>(5)).await, Ok(5));
@@ -441,10 +457,10 @@ mod tests {
         runtime.block_on(async {
             let turns = Turns::new(&Pools::new(0).unwrap());
             let name = || Ok::<_, Unfinished>(std::thread::current().name().map(str::to_owned));
-            assert_eq!(
-                turns.run(None, Work::Read, false, name).await,
-                Ok(Some("portcullis-read".to_owned()))
-            );
+            for kind in [Work::Batch, Work::Read] {
+                let of_low_priority = Ok(Some("portcullis-read".to_owned()));
+                assert_eq!(turns.run(None, kind, false, name).await, of_low_priority, "{kind:?}");
+            }
         });
     }
 

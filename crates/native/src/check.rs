@@ -10,14 +10,11 @@ use tracing::error;
 
 use portcullis_edge::http::answer::{self, Answer, Room};
 use portcullis_edge::http::auth::Asked;
-use portcullis_edge::http::body::JsonBody;
+use portcullis_edge::http::body::{JsonBody, SHORT_BODY};
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::ops::{Refusal, Target, Work, check};
 use portcullis_edge::wire;
 use portcullis_engine::{AnsweredBy, Checked, CheckedMany, ListKind};
-
-/// The longest body, in bytes, that is parsed on an async worker thread. Longer ones would delay other requests.
-const SHORT_BODY: usize = 8 << 10;
 
 pub(super) async fn check(asked: Asked, body: JsonBody) -> Answer {
     answer_text(asked.target, body).await.map(|text| answer::whole(text.into()))
@@ -37,7 +34,7 @@ pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes,
             })?;
             Ok::<_, ApiError>((numbers, identities, request.number.is_some(), request.direction))
         };
-        let (numbers, identities, is_one, direction) = target.blocking(Work::Lookup, read).await?;
+        let (numbers, identities, is_one, direction) = target.blocking(Work::Batch, read).await?;
         return match identities.first() {
             Some(identity) if is_one => {
                 Ok(text_for_one(check::one(&target, identity.clone(), direction).await?, direction))

@@ -6,20 +6,22 @@ use portcullis_api::{
 };
 use portcullis_ledger::Outcome;
 use portcullis_msisdn::{Direction, Directions};
+use serde::Deserialize;
 
 use super::entries::requested;
 use portcullis_edge::http::answer::{Answer, Room};
 use portcullis_edge::http::auth::Asked;
-use portcullis_edge::http::body::JsonBody;
+use portcullis_edge::http::body::{JsonBody, SHORT_BODY};
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, WriteOptions, WriteReport};
 use portcullis_edge::ops::{Target, Work};
 use portcullis_edge::wire;
 
 pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
+    let (kind, body) = kind(&asked.target, body).await?;
     asked
         .target
-        .blocking(Work::Write, move |target| {
+        .blocking(kind, move |target| {
             let request: BlockRequest<'_> = body.parse()?;
             let rows = rows(&request)?;
             let options = options(request.on_invalid, request.dry_run);
@@ -33,9 +35,10 @@ pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
 }
 
 pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
+    let (kind, body) = kind(&asked.target, body).await?;
     asked
         .target
-        .blocking(Work::Write, move |target| {
+        .blocking(kind, move |target| {
             let request: UnblockRequest<'_> = body.parse()?;
             let people: Vec<Named<'_>> = match (&request.number, &request.numbers) {
                 (Some(number), None) => vec![Named::Text(&number.0)],
@@ -54,6 +57,27 @@ pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
             Ok(room.json(StatusCode::OK, &answer_of(done, request.dry_run, request.brief)))
         })
         .await
+}
+
+/// The field of both requests that says whether to write.
+#[derive(Deserialize)]
+struct Trial {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What kind of work a request is. A long dry run takes no turn of those who write, and none of their priority: it writes nothing, so
+/// nobody waits for it, and it would cost little to ask for one after another.
+async fn kind(target: &Target, body: JsonBody) -> Result<(Work, JsonBody), ApiError> {
+    if body.0.len() <= SHORT_BODY {
+        return Ok((Work::Write, body));
+    }
+    let read = move |_| {
+        // What can't be read is refused by the write.
+        let is_trial = serde_json::from_slice::<Trial>(&body.0).is_ok_and(|trial| trial.dry_run);
+        Ok::<_, ApiError>((if is_trial { Work::Batch } else { Work::Write }, body))
+    };
+    target.blocking(Work::Batch, read).await
 }
 
 /// Bytes of the result for a row: most have a number, and some a user id.

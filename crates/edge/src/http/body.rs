@@ -22,6 +22,10 @@ use super::error::ApiError;
 use crate::budget::{Budget, Owner};
 use crate::redact;
 
+/// The longest body, in bytes, that is parsed on an async worker thread. Longer ones would delay other requests: they are parsed on a
+/// thread of low priority, as [`Work::Batch`](crate::turns::Work::Batch).
+pub const SHORT_BODY: usize = 8 << 10;
+
 /// Why a body can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFault {

@@ -17,7 +17,9 @@ use crate::turns::Work;
 pub const MAX_NUMBERS: usize = 10_000;
 /// The most numbers that are read and checked on a thread that must not be held up: some ten microseconds.
 const MAX_AT_ONCE: usize = 256;
-/// The same, where numbers are read by a region's numbering plan, which takes fifty times as long.
+/// The most numbers that are read with the priority of others' checks: two milliseconds. More are a batch: see [`Work::Batch`].
+const MAX_READ_AS_LOOKUP: usize = 400;
+/// The same as [`MAX_AT_ONCE`], where numbers are read by a region's numbering plan, which takes fifty times as long.
 const MAX_READ_AT_ONCE: usize = 8;
 
 /// Checks somebody.
@@ -99,8 +101,8 @@ pub fn blocking_one(target: &Target, identity: &Identity, direction: Direction) 
     Ok(counted(target, start, checked))
 }
 
-/// Reads numbers as clients write them: on this thread if they are few, else on one that may block. One that can't be read refuses
-/// all.
+/// Reads numbers as clients write them: on this thread if they are few, else on one that may block, of low priority if they are
+/// many. One that can't be read refuses all.
 ///
 /// # Errors
 ///
@@ -111,7 +113,8 @@ pub async fn read_at_once(target: &Target, numbers: &[&str]) -> Result<Vec<Ident
         return read(target, numbers);
     }
     let numbers: Vec<String> = numbers.iter().map(|&text| text.to_owned()).collect();
-    target.blocking(Work::Lookup, move |target| read(&target, &numbers)).await
+    let kind = if numbers.len() > MAX_READ_AS_LOOKUP { Work::Batch } else { Work::Lookup };
+    target.blocking(kind, move |target| read(&target, &numbers)).await
 }
 
 /// Reads numbers as clients write them. One that can't be read refuses all. Takes some 5 µs for each number of a tenant with a default

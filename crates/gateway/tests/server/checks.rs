@@ -87,6 +87,19 @@ fn ten_thousand_numbers_are_checked_at_once_and_no_more() {
 }
 
 #[test]
+fn numbers_in_national_form_are_checked_alike_in_batches_of_any_length() {
+    let gateway = Gateway::start();
+    let numbers: Vec<String> = (0..10_000).map(|i| format!("073{i:07}")).collect();
+    gateway.block(&numbers[7]);
+    // Read at once, elsewhere, with low priority, and after a long body was parsed there.
+    for count in [8, 100, 450, 10_000] {
+        let body = json!({ "numbers": numbers[..count], "direction": "inbound" });
+        let answer = gateway.post("/senders/support/check", body);
+        assert_eq!((&answer.ok()["blocked"], &answer.json["checked"]), (&json!([numbers[7]]), &json!(count)));
+    }
+}
+
+#[test]
 fn an_invalid_number_fails_the_batch_and_each_is_reported() {
     let gateway = Gateway::start();
     let numbers = ["+46732001122", "STOP", "", "+46732001122", "46 (0)73"];

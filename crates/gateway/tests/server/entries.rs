@@ -184,6 +184,19 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
+fn nor_does_a_long_one() {
+    let gateway = Gateway::start();
+    let numbers: Vec<String> = (0..10_000).map(|i| format!("073{i:07}")).collect();
+    let body = |dry_run: bool| json!({ "numbers": numbers, "brief": true, "dry_run": dry_run });
+    let answer = gateway.post(ENTRIES, body(true));
+    assert_eq!((&answer.ok()["sequence"], &answer.json["dry_run"]), (&json!(0), &json!(true)));
+    assert_eq!(gateway.verdict(&numbers[9_999]), "allow");
+    assert_eq!(gateway.post(ENTRIES, body(false)).ok()["changed"], 10_000);
+    assert_eq!(gateway.delete(ENTRIES, body(true)).ok()["changed"], 0);
+    assert_eq!(gateway.verdict(&numbers[9_999]), "block");
+}
+
+#[test]
 fn status_counts_what_is_blocked() {
     let gateway = Gateway::start();
     gateway.post(ENTRIES, json!({ "numbers": ["+46732001122", "+46732002244"] })).ok();
