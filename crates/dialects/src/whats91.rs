@@ -176,7 +176,7 @@ async fn get(call: Call) -> Result<Response, Fault> {
 }
 
 async fn add(call: Call) -> Result<Response, Fault> {
-    let (body, target) = posted(&call)?;
+    let (body, target) = posted(&call).await?;
     target
         .blocking(Work::Write, move |target| {
             let phone = body.phone.as_ref().ok_or_else(|| Fault::malformed("phone", "is required"))?;
@@ -200,7 +200,7 @@ async fn add(call: Call) -> Result<Response, Fault> {
 }
 
 async fn update(call: Call) -> Result<Response, Fault> {
-    let (body, target) = posted(&call)?;
+    let (body, target) = posted(&call).await?;
     target
         .blocking(Work::Write, move |target| {
             let subject = subject(&call, &target)?;
@@ -320,9 +320,9 @@ fn shown(target: &Target, subject: Subject) -> Result<Shown, Fault> {
 }
 
 /// Reads the body and the list of a POST, whose token may be in the body.
-fn posted(call: &Call) -> Result<(Body, Target), Fault> {
+async fn posted(call: &Call) -> Result<(Body, Target), Fault> {
     let is_json = portcullis_edge::http::body::is_declared(&call.parts.headers, "application/json");
-    let body = if is_json { call.json::<Body>() } else { Err(Fault::UnsupportedMediaType) };
+    let body = if is_json { call.json_in_turn::<Body>().await } else { Err(Fault::UnsupportedMediaType) };
     match body {
         Ok(body) => {
             let target = target(call, Some(&body))?;

@@ -14,6 +14,7 @@ use crate::budget::Owner;
 use crate::settings::{Quota, SenderConfig};
 use crate::tenant::Tenant;
 use crate::token::TokenDigest;
+use crate::turns::{Unfinished, Work};
 
 /// The name of the native API in the audit trail.
 pub const NATIVE_INTERFACE: &str = "native";
@@ -94,6 +95,24 @@ impl Caller {
     /// Whose memory the caller's requests take.
     pub fn owner(&self) -> Owner<'_> {
         Owner::Client { tenant: &self.tenant.config.id, sender: self.sender.as_deref() }
+    }
+
+    /// Runs work when it is the turn of the tenant, and of the sender if the token is the sender's: see
+    /// [`Turns::run`](crate::turns::Turns::run).
+    ///
+    /// # Errors
+    /// As [`Turns::run`](crate::turns::Turns::run).
+    pub async fn blocking<T, E>(
+        &self,
+        kind: Work,
+        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Unfinished> + Send + 'static,
+    {
+        let sender = self.sender.as_deref().and_then(|sender| self.tenant.senders.get(sender));
+        self.tenant.turns.run(sender.map(|sender| &*sender.share), kind, false, work).await
     }
 
     /// Whether the token is valid for this sender.

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use crate::AppState;
 use crate::gateway::Gateway;
+use crate::http::body::SHORT_BODY;
 use crate::http::request_log::{Logged, RequestId};
 use crate::http::{bearer, body};
 use crate::ops::Target;
@@ -23,12 +24,14 @@ use crate::ops::write::{Terms, WriteReport};
 use crate::registry::{Caller, SenderName};
 use crate::settings::Dialects;
 use crate::token::TokenDigest;
+use crate::turns::Work;
 use portcullis_api::settings::Dialect;
 
 /// The largest body in bytes. Many times the size of the largest valid request of any dialect.
 const MAX_BODY: usize = 1 << 20;
-/// The largest body that has the token in it, in bytes. Such requests are about one person.
-const MAX_UNVERIFIED_BODY: usize = 64 << 10;
+/// The largest body that has the token in it, in bytes. Such requests are about one person, and take some hundred bytes. Anybody can
+/// send them, and they are parsed before it is known whose they are, so they must not take longer than any other request.
+const MAX_UNVERIFIED_BODY: usize = SHORT_BODY;
 
 /// A dialect: its name, and its error responses.
 pub trait Speaks: Send + Sync + 'static {
@@ -81,9 +84,11 @@ pub struct Call {
     pub id: RequestId,
     dialect: Dialect,
     params: Vec<(String, String)>,
-    /// The body. At most 1 MiB and `max_body_bytes`; at most 64 KiB if it has the token. Empty, and not read, if the head has no
+    /// The body. At most 1 MiB and `max_body_bytes`; at most 8 KiB if it has the token. Empty, and not read, if the head has no
     /// valid token and should have one: [`caller`](Self::caller) fails then.
     pub body: Bytes,
+    /// Whose token is in the head.
+    known: Option<Caller>,
 }
 
 /// Creates the handler of a method of a dialect's route. Reads the body, logs the request, and turns a fault into a response. Use
@@ -122,9 +127,9 @@ where
     let path = parts.uri.path().to_owned();
     let at_hand = Arc::clone(&app);
     let done = async {
-        let body = take::<S>(&parts, body, &app).await?;
+        let (body, known) = take::<S>(&parts, body, &app).await?;
         let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        work(Call { app, parts, id, dialect: S::DIALECT, params, body }).await
+        work(Call { app, parts, id, dialect: S::DIALECT, params, body, known }).await
     };
     let response = match done.await {
         Ok(response) => response,
@@ -151,22 +156,28 @@ pub fn refusal<S: Speaks>(fault: &Fault, context: &Context<'_>) -> Response {
 }
 
 /// Reads the body, unless the request can't be accepted anyway. The handler says why, in the order in which the vendor looks at
-/// a request.
-async fn take<S: Speaks>(parts: &Parts, body: Body, app: &AppState) -> Result<Bytes, Fault> {
+/// a request. Also returns whose token is in the head.
+async fn take<S: Speaks>(
+    parts: &Parts,
+    body: Body,
+    app: &AppState,
+) -> Result<(Bytes, Option<Caller>), Fault> {
+    const NOTHING: (Bytes, Option<Caller>) = (Bytes::new(), None);
     let token = match S::credential(parts) {
         Credential::Known(token) => token,
-        Credential::Missing => return Ok(Bytes::new()),
+        Credential::Missing => return Ok(NOTHING),
         Credential::InBody => {
             let memory = app.unverified(parts.extensions.get().copied(), &parts.headers);
             let limit = app.max_body_bytes.min(MAX_UNVERIFIED_BODY);
-            return Ok(body::read(body, limit, memory).await?.into_bytes());
+            return Ok((body::read(body, limit, memory).await?.into_bytes(), None));
         }
     };
-    let Ok(gateway) = app.open_gateway() else { return Ok(Bytes::new()) };
+    let Ok(gateway) = app.open_gateway() else { return Ok(NOTHING) };
     let registry = gateway.registry.load_full();
-    let Some(caller) = registry.caller(&token) else { return Ok(Bytes::new()) };
+    let Some(caller) = registry.caller(&token) else { return Ok(NOTHING) };
     let memory = app.verified(caller.owner());
-    Ok(body::read(body, app.max_body_bytes.min(MAX_BODY), memory).await?.into_bytes())
+    let body = body::read(body, app.max_body_bytes.min(MAX_BODY), memory).await?.into_bytes();
+    Ok((body, Some(caller.clone())))
 }
 
 fn named(mut response: Response, id: RequestId) -> Response {
@@ -206,7 +217,22 @@ impl Call {
             && !body::is_declared(&self.parts.headers, "application/json")
     }
 
-    /// Deserializes the body.
+    /// Deserializes the body, for handlers that run on an async worker thread: a body over 8 KiB is parsed elsewhere, as
+    /// [`Work::Batch`].
+    ///
+    /// # Errors
+    /// Those of [`json`](Self::json), and those of [`Turns::run`](crate::turns::Turns::run).
+    pub async fn json_in_turn<T: DeserializeOwned + Send + 'static>(&self) -> Result<T, Fault> {
+        match &self.known {
+            Some(caller) if self.body.len() > SHORT_BODY => {
+                let body = self.body.clone();
+                caller.blocking(Work::Batch, move || Ok::<T, Fault>(body::parse(&body)?)).await
+            }
+            _ => self.json(),
+        }
+    }
+
+    /// Deserializes the body. Takes long if the body may be long: see [`json_in_turn`](Self::json_in_turn).
     ///
     /// # Errors
     /// [`Fault::Malformed`] if the body is not JSON of this form. It does not contain the body's values.

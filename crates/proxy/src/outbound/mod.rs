@@ -23,7 +23,7 @@ mod upload;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -44,10 +44,11 @@ use multipart::Scanner;
 use owners::{Configured, sender_of};
 use portcullis_api::masked_url;
 use portcullis_edge::AppState;
-use portcullis_edge::http::body::read;
+use portcullis_edge::http::body::{SHORT_BODY, read};
 use portcullis_edge::http::request_log::RequestId;
 use portcullis_edge::log_limit::LogLimit;
 use portcullis_edge::metrics::Passage;
+use portcullis_edge::ops::Work;
 use portcullis_edge::registry::Caller;
 use portcullis_edge::vendor::call::{self, Call, Context};
 use portcullis_edge::vendor::fault::Fault;
@@ -91,11 +92,12 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
     let permit = proxy.sends.enter_as(&caller).ok_or(Fault::Unavailable)?;
     let owners = Configured { registry: call.gateway()?.registry.load_full(), caller };
     let gate = Gate { owners: &owners, allowed: &proxy.meta.allowed_edges, rules: Rules::ALL };
-    let (admitted, message) = match gate.admit(head_of(&call.parts)).and_then(|admitted| {
-        let message = gate.check(&admitted.body, &call.body)?;
-        Ok((admitted, message))
-    }) {
-        Ok(whole) => whole,
+    let admitted = match gate.admit(head_of(&call.parts)) {
+        Ok(admitted) => admitted,
+        Err(why) => return Ok(refused(&why, call.id)),
+    };
+    let message = match check(&proxy, &owners, &admitted.body, &call.body).await? {
+        Ok(message) => message,
         Err(why) => return Ok(refused(&why, call.id)),
     };
     let (Some(message), Expected::Message(edge)) = (message, &admitted.body) else {
@@ -122,6 +124,26 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
     let passage = if answer.status().is_success() { Passage::Forwarded } else { Passage::Failed };
     metrics.passed(Direction::Outbound, passage, 1);
     Ok(answer)
+}
+
+/// Checks a body: on a thread of low priority if it is long. The outer error is that no thread is free.
+async fn check(
+    proxy: &Arc<Proxy>,
+    owners: &Configured,
+    expected: &Expected,
+    body: &Bytes,
+) -> Result<Result<Option<Message>, Refused>, Fault> {
+    let check = |proxy: &Proxy, owners: &Configured, expected: &Expected, body: &[u8]| {
+        let gate = Gate { owners, allowed: &proxy.meta.allowed_edges, rules: Rules::ALL };
+        gate.check(expected, body)
+    };
+    if body.len() <= SHORT_BODY {
+        return Ok(check(proxy, owners, expected, body));
+    }
+    let (proxy, of_work) = (Arc::clone(proxy), owners.clone());
+    let (expected, body) = (expected.clone(), body.clone());
+    let work = move || Ok::<_, Fault>(check(&proxy, &of_work, &expected, &body));
+    owners.caller.blocking(Work::Batch, work).await
 }
 
 /// Returns the recipients of a message, in every reading. A message without a recipient (such as a read receipt) or to a group
@@ -311,7 +333,7 @@ async fn passed(proxy: &Arc<Proxy>, request: Request, id: RequestId) -> Result<R
         expected @ (Expected::Nothing | Expected::Json | Expected::Form) => {
             let memory = app.verified(caller.owner());
             let body = read(body, MAX_FIELDS.min(app.max_body_bytes), memory).await?.into_bytes();
-            if let Err(why) = gate.check(&expected, &body) {
+            if let Err(why) = check(proxy, &owners, &expected, &body).await? {
                 return Ok(refused(&why, id));
             }
             let permit = proxy.sends.enter_as(&caller).ok_or(Fault::Unavailable)?;

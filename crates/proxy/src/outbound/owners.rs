@@ -39,6 +39,7 @@ pub(super) trait Owners: Send + Sync {
 }
 
 /// Owners according to the configuration.
+#[derive(Clone)]
 pub(super) struct Configured {
     pub(super) registry: Arc<Registry>,
     pub(super) caller: Caller,

@@ -9,16 +9,17 @@ use portcullis_api::{ErrorCode, Verdict};
 use portcullis_edge::http::ApiError;
 use portcullis_edge::http::answer::{self as edge_answer, Answer};
 use portcullis_edge::http::auth::Client;
-use portcullis_edge::http::body::JsonBody;
+use portcullis_edge::http::body::{JsonBody, SHORT_BODY};
 use portcullis_edge::http::openapi::{Auth, Content, Operation};
 use portcullis_edge::http::route::{PREFIX, Route, logged, operation};
-use portcullis_edge::ops::Target;
+use portcullis_edge::ops::{Target, Work};
+use portcullis_edge::registry::Caller;
 use portcullis_msisdn::Direction;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{RouteRequest, Routed, route};
+use super::{Heard, RouteRequest, Routed, route};
 use crate::Proxy;
 use crate::client::Unanswered;
 
@@ -88,9 +89,10 @@ struct RouteAnswer {
 }
 
 async fn answer(proxy: Arc<Proxy>, Client(caller): Client, body: JsonBody) -> Answer {
-    let message: RouteRequest<'_> = body.parse()?;
+    let document = body.0.clone();
+    let (message, heard) = read(&caller, body).await?;
     let target = Target::sender(&caller, message.ends().0)?;
-    match route(&proxy, &caller, &target, &message, body.0.clone()).await? {
+    match route(&proxy, &caller, &target, &message, heard, document).await? {
         Routed::Answered(response) => Ok(response),
         Routed::Allowed => Ok(edge_answer::json(StatusCode::OK, &RouteAnswer { verdict: Verdict::Allow })),
         Routed::Blocked => Err(ApiError::blocked()),
@@ -101,6 +103,17 @@ async fn answer(proxy: Arc<Proxy>, Client(caller): Client, body: JsonBody) -> An
         Routed::Busy => Err(ApiError::unavailable("too many messages are in progress: retry later")),
         Routed::Unanswered(why) => Err(ApiError::next_hop(code(why), &why)),
     }
+}
+
+/// Parses a message: on a thread of low priority if it is long.
+async fn read(caller: &Caller, body: JsonBody) -> Result<(RouteRequest, Heard), ApiError> {
+    let (tenant, is_long) = (Arc::clone(&caller.tenant), body.0.len() > SHORT_BODY);
+    let read = move || {
+        let message: RouteRequest = body.parse()?;
+        let heard = message.heard(&tenant.config.keywords);
+        Ok::<_, ApiError>((message, heard))
+    };
+    if is_long { caller.blocking(Work::Batch, read).await } else { read() }
 }
 
 fn code(why: Unanswered) -> ErrorCode {

@@ -36,26 +36,24 @@ pub(crate) use endpoint::routes;
 
 /// A message to forward. Unknown fields are ignored here and forwarded with the document.
 #[derive(Deserialize)]
-pub(crate) struct RouteRequest<'a> {
+pub(crate) struct RouteRequest {
     /// Outbound: one of the tenant's senders. Inbound: the person.
-    #[serde(borrow)]
-    pub(crate) sender: Cow<'a, str>,
+    pub(crate) sender: String,
     /// Outbound: the person. Inbound: one of the tenant's senders.
-    #[serde(borrow)]
-    pub(crate) recipient: Cow<'a, str>,
+    pub(crate) recipient: String,
     pub(crate) direction: Direction,
     /// The message, in any JSON form. A string, or the field `text` of an object, is searched for opt-out words.
-    #[serde(borrow, default)]
-    pub(crate) body: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) body: Option<Box<RawValue>>,
     /// The id of an inbound message. A message that arrives again opts in only once.
-    #[serde(borrow, default)]
-    pub(crate) id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) id: Option<String>,
     /// When an inbound message was written. Omitted: now. A time in the future counts as now.
     #[serde(default)]
     pub(crate) timestamp: Option<Timestamp>,
 }
 
-impl RouteRequest<'_> {
+impl RouteRequest {
     /// Returns the tenant's sender and the person, in this order.
     pub(crate) fn ends(&self) -> (&str, &str) {
         match self.direction {
@@ -63,6 +61,17 @@ impl RouteRequest<'_> {
             Direction::Outbound => (&self.sender, &self.recipient),
         }
     }
+}
+
+/// What the gateway reads in the body of a message.
+pub(crate) enum Heard {
+    /// Inbound: what the person asks for.
+    Inbound(Said),
+    /// Outbound.
+    Outbound {
+        /// Whether the body is one text, so that it may confirm an opt-out.
+        is_one_text: bool,
+    },
 }
 
 /// The result of [`route`].
@@ -86,7 +95,8 @@ pub(crate) async fn route(
     proxy: &Arc<Proxy>,
     caller: &Caller,
     target: &Target,
-    message: &RouteRequest<'_>,
+    message: &RouteRequest,
+    heard: Heard,
     document: Bytes,
 ) -> Result<Routed, Refusal> {
     let direction = message.direction;
@@ -99,9 +109,12 @@ pub(crate) async fn route(
         Direction::Outbound => hops.outbound.as_deref(),
     };
     if let End::Person(identity) = &end {
-        let is_heard = direction == Direction::Outbound || hear(proxy, target, identity, message).await?;
+        let (is_heard, may_confirm) = match heard {
+            Heard::Inbound(said) => (hear(proxy, target, identity, message, said).await?, false),
+            Heard::Outbound { is_one_text } => (true, is_one_text),
+        };
         refuse_user_in_url(identity, message.direction, hop)?;
-        let kind = Kind { is_marketing: false, may_confirm: message.is_one_text() };
+        let kind = Kind { is_marketing: false, may_confirm };
         if is_blocked(proxy, target, identity, direction, kind).await? {
             metrics.passed(direction, Passage::Blocked, 1);
             return Ok(Routed::Blocked);
@@ -160,7 +173,7 @@ const DIGITS_OF_NUMBER: usize = 7;
 
 impl End {
     /// Reads the other end of a message. A text that can't be read is [`End::Unlisted`] only if it can't be meant as a number.
-    fn read(target: &Target, message: &RouteRequest<'_>) -> Result<Self, Refusal> {
+    fn read(target: &Target, message: &RouteRequest) -> Result<Self, Refusal> {
         let (_, text) = message.ends();
         let error = match target.read(text) {
             Ok(identity) => return Ok(End::Person(identity)),
@@ -231,10 +244,18 @@ fn is_name(text: &str) -> bool {
 /// The path of the text in a message body that is an object. `text` may itself be a string.
 const WORDS: &[&str] = &["text", "body"];
 
-impl RouteRequest<'_> {
+impl RouteRequest {
+    /// Reads the body of the message. Takes as long as parsing it.
+    fn heard(&self, keywords: &Keywords) -> Heard {
+        match self.direction {
+            Direction::Inbound => Heard::Inbound(self.said(keywords)),
+            Direction::Outbound => Heard::Outbound { is_one_text: self.is_one_text() },
+        }
+    }
+
     /// Returns what the text of the message asks for, whatever other JSON surrounds it.
     fn said(&self, keywords: &Keywords) -> Said {
-        let Some(body) = self.body else { return Said::Nothing };
+        let Some(body) = self.body.as_deref() else { return Said::Nothing };
         if let Some(word) = lenient::text(body) {
             return keywords.wish(&word).map_or(Said::Nothing, |wish| Said::Intent { wish, word });
         }
@@ -244,7 +265,7 @@ impl RouteRequest<'_> {
     /// Whether the body is a string, or an object with exactly one `text`, which is a string. Only such a message may confirm an
     /// opt-out.
     fn is_one_text(&self) -> bool {
-        let Some(body) = self.body else { return false };
+        let Some(body) = self.body.as_deref() else { return false };
         let is_text = |object: &Object<'_>| {
             let texts: Vec<_> = object.all("text").collect();
             matches!(texts[..], [text] if lenient::text(text).is_some())
@@ -258,9 +279,10 @@ async fn hear(
     proxy: &Proxy,
     target: &Target,
     identity: &Identity,
-    message: &RouteRequest<'_>,
+    message: &RouteRequest,
+    said: Said,
 ) -> Result<bool, Refusal> {
-    let (wish, word) = match message.said(&target.tenant.config.keywords) {
+    let (wish, word) = match said {
         Said::Intent { wish, word } => (wish, word),
         Said::Nothing => return Ok(true),
         Said::Unreadable => return Ok(false),
@@ -271,7 +293,7 @@ async fn hear(
     let confirmations = proxy.confirmations.of(&target.tenant, &sender.id);
     let who = Who::from(identity);
     let at = message.timestamp.map_or(When::Now, |time| When::At(time.min(Timestamp::now())));
-    let id = message.id.as_deref().map(str::to_owned);
+    let id = message.id.clone();
     let asked = Asked { wish, word, at, id, may_be_confirmed: true };
     let grant = move |own: Target| people::grant(&own, &confirmations, &who, &asked);
     own.blocking(Work::Write, grant).await.map(|()| true)
@@ -296,11 +318,11 @@ async fn is_blocked(
 
 /// Builds the request to the next hop: a GET if its URL has placeholders, or a POST of the unchanged document otherwise. `None`
 /// if the result is not a valid URL, or the message would choose its host, which the configuration check rules out.
-fn request(hop: &str, message: &RouteRequest<'_>, end: &End, document: Bytes) -> Option<Request<Body>> {
+fn request(hop: &str, message: &RouteRequest, end: &End, document: Bytes) -> Option<Request<Body>> {
     if is_open_hop(hop) {
         return None;
     }
-    let body: Cow<'_, str> = match message.body {
+    let body: Cow<'_, str> = match message.body.as_deref() {
         None => Cow::Borrowed(""),
         // A string is inserted as its text, anything else as JSON.
         Some(body) => lenient::text(body).map_or(Cow::Borrowed(body.get()), Cow::Owned),

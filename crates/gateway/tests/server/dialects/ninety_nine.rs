@@ -35,6 +35,19 @@ fn the_samples_of_the_document_are_answered_as_documented() {
 }
 
 #[test]
+fn a_body_with_its_token_is_short() {
+    let gateway = vendors();
+    let of = |bytes: usize| {
+        let one = json!({ "apiKey": ACME, "from": FROM, "whatsapp": "972501234567" }).to_string();
+        let padding = " ".repeat(bytes - one.len());
+        gateway.call("POST", "/whatsapp/v2/block", "", Some(one + &padding))
+    };
+    of(8 << 10).ok();
+    let longer = of((8 << 10) + 1);
+    assert_eq!((longer.status, &longer.json["status"]), (413, &json!("FAIL")), "{}", longer.text);
+}
+
+#[test]
 fn failures_have_a_reason_and_repeat_the_request() {
     let gateway = vendors();
     let number = "972501234567";

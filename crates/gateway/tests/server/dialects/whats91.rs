@@ -415,3 +415,18 @@ fn changing_the_reason_keeps_the_time_of_the_request() {
     gateway.delete("/senders/support/entries", start).ok();
     assert_eq!(passes(&gateway, &nth(1)), (true, true));
 }
+
+#[test]
+fn a_long_body_is_read_if_its_token_is_in_the_head() {
+    let gateway = vendors();
+    let body = json!({ "senderId": NUMBER, "phone": PHONE, "more": "x".repeat(9 << 10) });
+    bearer(&gateway, "POST", WHATS91, Some(body.clone())).ok();
+    assert_eq!(entries(&list(&gateway, "")).len(), 1);
+    let mut broken = body.to_string();
+    broken.pop();
+    assert_eq!(gateway.call("POST", WHATS91, ACME, Some(broken)).status, 400);
+    let mut with_token = body;
+    with_token["token"] = json!(ACME);
+    let refused = Asked { method: "POST", path: WHATS91, headers: &[], body: Some(with_token) }.of(&gateway);
+    assert_eq!(refused.status, 413, "{}", refused.text);
+}

@@ -283,3 +283,21 @@ fn a_hop_that_does_not_respond_is_reported() {
     outbound(&gateway(&hangs.url(), ""), "+46732001122", Value::Null).error(504, "next_hop_late");
     outbound(&gateway("http://127.0.0.1:1", ""), "+46732001122", Value::Null).error(502, "next_hop_failed");
 }
+
+#[test]
+fn long_messages_are_read_like_short_ones() {
+    let (out, inward) = (Stand::good(), Stand::good());
+    let gateway = gateway(&out.url(), &inward.url());
+    let long = json!({ "text": "STOP", "more": "x".repeat(100 << 10) });
+    let inbound =
+        json!({ "sender": "+46732001122", "recipient": "support", "direction": "inbound", "body": long });
+    assert_eq!(gateway.post("/route", inbound.clone()).status, 200);
+    assert_eq!(inward.one().json(), inbound);
+    // Not a text, which might be the confirmation.
+    let long = json!({ "other": "x".repeat(100 << 10) });
+    outbound(&gateway, "+46732001122", long.clone()).error(403, "blocked");
+    assert_eq!(outbound(&gateway, "+46732003344", long.clone()).status, 200);
+    assert_eq!(out.one().json()["body"], long);
+    let unreadable = json!({ "sender": 5, "more": "x".repeat(9 << 10) });
+    gateway.post("/route", unreadable).error(400, "invalid_request");
+}

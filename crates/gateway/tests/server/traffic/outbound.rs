@@ -38,6 +38,20 @@ fn a_message_passes_and_the_response_is_returned_byte_for_byte() {
 }
 
 #[test]
+fn a_long_message_is_checked_like_a_short_one() {
+    let scene = Scene::good();
+    scene.gateway.post("/senders/support/entries", json!({ "number": TO, "directions": ["outbound"] })).ok();
+    let send = |to: &str| {
+        let text = json!({ "body": "x".repeat(9 << 10) });
+        let body = json!({ "messaging_product": "whatsapp", "to": to, "type": "text", "text": text });
+        post(&scene, ACME, &format!("/v25.0/{PHONE_ID}/messages"), &body.to_string())
+    };
+    refused(&send(TO), 130_403);
+    assert!(scene.upstream.received().is_empty());
+    assert_eq!(send("+16505551235").status, 200);
+}
+
+#[test]
 fn a_message_to_a_blocked_recipient_gets_metas_error_and_is_not_forwarded() {
     let scene = Scene::good();
     scene.gateway.post("/senders/support/entries", json!({ "number": TO, "directions": ["outbound"] })).ok();
