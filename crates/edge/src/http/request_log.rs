@@ -1,6 +1,7 @@
 //! Request logging.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::LazyLock;
@@ -11,6 +12,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::handler::Handler;
 use axum::http::{Method, Response as HttpResponse};
 use axum::response::Response;
+use parking_lot::RwLock;
 use tracing::{Level, debug, enabled, info};
 use uuid::Uuid;
 
@@ -43,7 +45,8 @@ impl std::fmt::Display for RequestId {
 ///
 /// Successful checks, health checks and the OpenAPI documents are logged at level `debug`, everything else at `info`. At
 /// `info`, checks would drown the log. Refused requests are counted, and logged at a bounded rate per status, because anybody
-/// can cause them: see [`report_suppressed`].
+/// can cause them. Successful ones are logged at a bounded rate per route: a client can send as many as it likes, too. See
+/// [`report_suppressed`].
 ///
 /// This wraps the handler instead of adding a layer to the route, which would cost a tenth of a check.
 #[derive(Clone)]
@@ -107,7 +110,10 @@ impl Line {
         let status = response.status().as_u16();
         let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let request_id = response.extensions().get::<RequestId>().map(tracing::field::display);
-        let is_quiet = if status < 400 { is_frequent(route) } else { !limit(status).admits() };
+        let is_quiet = match status < 400 {
+            true => is_frequent(route) || !admits_success(route),
+            false => !limit(status).admits(),
+        };
         if is_quiet {
             debug!(%method, route, status, micros, request_id, "request");
         } else {
@@ -154,8 +160,29 @@ fn limit(status: u16) -> &'static LogLimit {
     index.and_then(|index| LIMITS.get(index)).unwrap_or(&OF_OTHERS)
 }
 
-/// Logs how many refused requests were not logged since the last call, by status. To be called every few seconds.
+/// The most lines about successful requests of one route, in 10 seconds.
+const SUCCESSES: u32 = 100;
+
+/// The limits of lines about successful requests, by route: a flood of one hides no changes by the administrator. Routes are patterns,
+/// so they are few.
+static OF_ROUTES: LazyLock<RwLock<HashMap<String, LogLimit>>> = LazyLock::new(RwLock::default);
+
+/// Whether to write a line about a successful request of a route.
+fn admits_success(route: &str) -> bool {
+    if let Some(limit) = OF_ROUTES.read().get(route) {
+        return limit.admits();
+    }
+    OF_ROUTES.write().entry(route.to_owned()).or_insert_with(|| LogLimit::new(SUCCESSES)).admits()
+}
+
+/// Logs how many requests were not logged since the last call, by status and route. To be called every few seconds.
 pub fn report_suppressed() {
+    for (route, limit) in &*OF_ROUTES.read() {
+        let suppressed = limit.suppressed();
+        if suppressed > 0 {
+            info!(route, suppressed, "more requests of this route were successful, and not logged");
+        }
+    }
     for (status, limit) in STATUSES.zip(&*LIMITS) {
         let suppressed = limit.suppressed();
         if suppressed > 0 {
@@ -167,6 +194,15 @@ pub fn report_suppressed() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_successes_of_one_route_hide_none_of_another() {
+        let logged = |route| (0..1000).filter(|_| admits_success(route)).count();
+        // The second window may have begun.
+        assert!((100..=200).contains(&logged("/flooded")));
+        assert!(admits_success("/another"));
+        assert!(OF_ROUTES.read()["/flooded"].suppressed() >= 800);
+    }
 
     #[test]
     fn only_standard_methods_are_named() {

@@ -60,9 +60,10 @@ struct Blocked {
 const LEAST_RATE: u32 = 4096;
 /// How long the head of a request may take from its first byte on.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// The most reads in a row, of up to 16 KiB each. Tokio's own limit of 128 is reached only within one poll, and hyper ends its polls
-/// before, but wakes its task at once: see [`Place::must_give_way`].
-const MOST_READS: u32 = 8;
+/// The most reads in a row, of up to 16 KiB each: with hashing, which a webhook's body needs, some hundred microseconds. A request whose
+/// head and body are sent apart takes two. Tokio's own limit of 128 is reached only within one poll, and hyper ends its polls before,
+/// but wakes its task at once: see [`Place::must_give_way`].
+const MOST_READS: u32 = 4;
 
 impl TimedStream {
     pub(crate) fn new(stream: TcpStream, place: Arc<Place>, patience: Duration) -> Self {

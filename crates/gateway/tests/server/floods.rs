@@ -198,6 +198,20 @@ fn a_body_that_has_its_token_in_it_is_short() {
 }
 
 #[test]
+fn successful_requests_are_logged_at_a_bounded_rate() {
+    let surroundings = Surroundings { log: "info", ..Surroundings::default() };
+    let gateway = Gateway::within(surroundings, &format!("{SERVER}{TENANTS}"));
+    let path = "/portcullis/v1/senders/support/entries";
+    flood(&gateway, &head("GET", path, &[format!("authorization: Bearer {ACME}")]), 5_000, 200);
+    gateway.block("+46732001122");
+    let (log, _folder) = gateway.log_after_the_end();
+    let of_route = |line: &&str| line.contains("senders/{sender}/entries");
+    let lines = log.lines().filter(|line| line.contains("method=GET")).filter(of_route).count();
+    assert!((100..2_500).contains(&lines), "{lines}");
+    assert!(log.lines().filter(of_route).any(|line| line.contains("suppressed=")), "{log}");
+}
+
+#[test]
 fn refused_requests_are_counted_and_logged_at_a_bounded_rate() {
     let surroundings = Surroundings { log: "info", ..Surroundings::default() };
     let gateway = Gateway::within(surroundings, &format!("{SERVER}{TENANTS}"));
