@@ -189,6 +189,9 @@ pub enum LedgerError {
     /// The disk failed. The write in progress may or may not turn out to be stored after a restart.
     #[error("the ledger's disk failed")]
     Io(#[source] Cause),
+    /// Another program has held the lock of the file for 5 seconds, such as a backup or the shell of SQLite. Nothing is stored.
+    #[error("another program holds the lock of the ledger's file")]
+    Locked(#[source] Cause),
     /// The file has contents that no ledger writes.
     #[error("the ledger's {what} is damaged{}", advice(what))]
     Damaged {

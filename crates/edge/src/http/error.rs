@@ -314,6 +314,9 @@ impl From<LedgerError> for ApiError {
             LedgerError::Io(_) | LedgerError::Closed | LedgerError::LogInUse => {
                 Self::unavailable("the entries can't be read or written now: retry later")
             }
+            LedgerError::Locked(_) => Self::unavailable(
+                "another program holds the lock of the ledger's file, and nothing was written: retry later",
+            ),
             LedgerError::Replaced { .. } => {
                 let message = "the ledger's file was removed, replaced or overwritten, so nothing can be written: tell the administrator";
                 let mut error = Self::unavailable(message);

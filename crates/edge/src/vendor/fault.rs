@@ -157,6 +157,7 @@ impl From<LedgerError> for Fault {
         match error {
             LedgerError::Full(_) => Fault::StorageFull,
             LedgerError::Io(_)
+            | LedgerError::Locked(_)
             | LedgerError::Closed
             | LedgerError::LogInUse
             | LedgerError::Replaced { .. }

@@ -399,3 +399,17 @@ fn a_backup_is_verified_beside_the_running_gateway() {
     assert_eq!(checked.status.code(), Some(1));
     assert_eq!(verify(gateway.folder(), &["--backup", "portcullis.db"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_write_while_another_program_holds_the_lock_is_to_be_repeated() {
+    let gateway = Gateway::start();
+    let holder = Connection::open(gateway.folder().join("portcullis.db")).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = gateway.post("/senders/support/entries", json!({ "number": "+46732001122" }));
+    assert!(refused.error(503, "unavailable").contains("lock"));
+    assert_ne!(refused.header("retry-after"), "");
+    assert_eq!(gateway.verdict("+46732001122"), "allow");
+    holder.execute_batch("ROLLBACK").unwrap();
+    gateway.block("+46732001122").ok();
+    assert_eq!(gateway.verdict("+46732001122"), "block");
+}

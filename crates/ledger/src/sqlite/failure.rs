@@ -40,6 +40,7 @@ impl From<Error> for LedgerError {
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
                 LedgerError::Io(cause)
             }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LedgerError::Locked(cause),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 LedgerError::Damaged { what: "file", source: Some(cause) }
             }
@@ -53,13 +54,10 @@ impl From<Error> for LedgerError {
 /// Whether the error says nothing about the contents of the file, such as a lack of descriptors or memory.
 pub(super) fn is_of_the_moment(error: &LedgerError) -> bool {
     match error {
-        LedgerError::Full(_) | LedgerError::Io(_) => true,
-        LedgerError::Storage(cause) => cause.downcast_ref::<Failure>().is_some_and(|failure| {
-            matches!(
-                failure.code,
-                Some(ErrorCode::OutOfMemory | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-            )
-        }),
+        LedgerError::Full(_) | LedgerError::Io(_) | LedgerError::Locked(_) => true,
+        LedgerError::Storage(cause) => cause
+            .downcast_ref::<Failure>()
+            .is_some_and(|failure| failure.code == Some(ErrorCode::OutOfMemory)),
         _ => false,
     }
 }
@@ -92,6 +90,14 @@ mod tests {
         {
             assert!(!is_of_the_moment(&error(code)), "{code}");
         }
+    }
+
+    #[test]
+    fn a_lock_that_is_held_is_told_from_other_errors() {
+        for code in [rusqlite::ffi::SQLITE_BUSY, rusqlite::ffi::SQLITE_LOCKED] {
+            assert!(matches!(error(code), LedgerError::Locked(_)), "{code}");
+        }
+        assert!(matches!(error(rusqlite::ffi::SQLITE_ERROR), LedgerError::Storage(_)));
     }
 
     #[test]
