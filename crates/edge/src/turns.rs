@@ -39,6 +39,9 @@ pub enum Work {
     Read,
     /// Changing entries.
     Write,
+    /// Changing entries by a long body, which takes tens of milliseconds to read before it is written. Such a write has a turn among
+    /// its like first, so that few are read at once, and short ones don't wait for them.
+    BulkWrite,
 }
 
 /// The threads that all tenants share, and the memory for answers.
@@ -66,6 +69,7 @@ pub struct Turns {
     lookups: Queue,
     batches: Queue,
     reads: Queue,
+    bulk_writes: Queue,
     writes: Queue,
     webhooks: Queue,
 }
@@ -75,6 +79,7 @@ pub struct Share {
     lookups: Queue,
     batches: Queue,
     reads: Queue,
+    bulk_writes: Queue,
     writes: Queue,
 }
 
@@ -103,6 +108,7 @@ const LINGER: Duration = Duration::from_secs(10);
 const LOOKUPS_OF_TENANT: u32 = 8;
 const BATCHES_OF_TENANT: u32 = 4;
 const READS_OF_TENANT: u32 = 8;
+const BULK_WRITES_OF_TENANT: u32 = 2;
 const WRITES_OF_TENANT: u32 = 64;
 const WEBHOOKS_OF_TENANT: u32 = 32;
 /// The part of its turns that a write or a webhook takes if the plugin is slow: it holds its thread for long, and more would only wait
@@ -175,6 +181,7 @@ impl Turns {
             lookups: Queue::new(LOOKUPS_OF_TENANT, MOST_WAITING),
             batches: Queue::new(BATCHES_OF_TENANT, MOST_WAITING),
             reads: Queue::new(READS_OF_TENANT, MOST_WAITING),
+            bulk_writes: Queue::new(BULK_WRITES_OF_TENANT, MOST_WAITING),
             writes: Queue::new(WRITES_OF_TENANT, MOST_WAITING),
             webhooks: Queue::new(WEBHOOKS_OF_TENANT, MOST_WAITING),
         }
@@ -209,7 +216,16 @@ impl Turns {
             // Their own pool has a queue.
             Work::Batch => (&self.batches, None, 1),
             Work::Read => (&self.reads, None, 1),
-            Work::Write => (&self.writes, Some(&self.pools.writes), turns(WRITES_OF_TENANT, is_slow)),
+            Work::Write | Work::BulkWrite => {
+                (&self.writes, Some(&self.pools.writes), turns(WRITES_OF_TENANT, is_slow))
+            }
+        };
+        let of_bulk = match (kind, share) {
+            (Work::BulkWrite, Some(share)) => {
+                Some((Some(share.bulk_writes.turn(1).await?), self.bulk_writes.turn(1).await?))
+            }
+            (Work::BulkWrite, None) => Some((None, self.bulk_writes.turn(1).await?)),
+            _ => None,
         };
         // Only a request with a turn of the sender waits in the tenant's queue, so there are few of them.
         let of_sender = match share {
@@ -222,12 +238,12 @@ impl Turns {
             None => None,
         };
         let work = move || {
-            let _turns = (of_sender, own, shared);
+            let _turns = (of_bulk, of_sender, own, shared);
             work()
         };
         match kind {
             Work::Batch | Work::Read => blocking_on(&self.pools.readers.handle, work).await,
-            Work::Lookup | Work::Write => blocking(work).await,
+            Work::Lookup | Work::Write | Work::BulkWrite => blocking(work).await,
         }
     }
 
@@ -255,6 +271,7 @@ impl Default for Share {
             lookups: half(LOOKUPS_OF_TENANT),
             batches: half(BATCHES_OF_TENANT),
             reads: half(READS_OF_TENANT),
+            bulk_writes: half(BULK_WRITES_OF_TENANT),
             writes: half(WRITES_OF_TENANT),
         }
     }
@@ -266,7 +283,7 @@ impl Share {
             Work::Lookup => &self.lookups,
             Work::Batch => &self.batches,
             Work::Read => &self.reads,
-            Work::Write => &self.writes,
+            Work::Write | Work::BulkWrite => &self.writes,
         }
     }
 }
@@ -394,6 +411,21 @@ mod tests {
         assert_eq!(pools.webhook(|| Ok::<_, Unfinished>(5)).await, Ok(5));
         ends.clear();
         assert_eq!(busy.run(None, Work::Read, false, || Ok::<_, Unfinished>(5)).await, Ok(5));
+    }
+
+    #[tokio::test]
+    async fn short_writes_do_not_wait_for_long_ones() {
+        let turns = Arc::new(Turns::new(&Pools::new(0).unwrap()));
+        let work = || Ok::<_, Unfinished>(5);
+        let mut ends = Vec::new();
+        for _ in 0..BULK_WRITES_OF_TENANT {
+            ends.push(begun(&turns, Work::BulkWrite, false).await);
+        }
+        let mut waits = pin!(turns.run(None, Work::BulkWrite, false, work));
+        assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(turns.run(None, Work::Write, false, work).await, Ok(5));
+        ends.clear();
+        assert_eq!(waits.await, Ok(5));
     }
 
     #[tokio::test]

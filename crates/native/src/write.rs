@@ -75,7 +75,7 @@ async fn kind(target: &Target, body: JsonBody) -> Result<(Work, JsonBody), ApiEr
     let read = move |_| {
         // What can't be read is refused by the write.
         let is_trial = serde_json::from_slice::<Trial>(&body.0).is_ok_and(|trial| trial.dry_run);
-        Ok::<_, ApiError>((if is_trial { Work::Batch } else { Work::Write }, body))
+        Ok::<_, ApiError>((if is_trial { Work::Batch } else { Work::BulkWrite }, body))
     };
     target.blocking(Work::Batch, read).await
 }

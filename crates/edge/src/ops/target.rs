@@ -122,7 +122,7 @@ impl Target {
         E: From<Unfinished> + Send + 'static,
     {
         let target = self.clone();
-        let is_slow = kind == Work::Write && self.list.is_slow();
+        let is_slow = matches!(kind, Work::Write | Work::BulkWrite) && self.list.is_slow();
         let share = self.sender.as_ref().filter(|_| self.is_bound).map(|sender| &*sender.share);
         self.tenant.turns.run(share, kind, is_slow, move || work(target)).await
     }
