@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::memory::{MemoryAccount, Meter};
 use crate::pace::Pace;
 use crate::stopwatch::Stopwatch;
+use crate::witness::{Answer, Witness};
 
 /// The most subjects or entries passed to or requested from a plugin in one call.
 pub const BATCH: usize = 4096;
@@ -64,6 +65,8 @@ pub struct Instance {
     stopwatch: Stopwatch,
     /// What its calls cost, together with the other instances of its plugin.
     pace: Arc<Pace>,
+    /// Some of its answers, to be verified.
+    witness: Witness,
     /// Converts between subjects and phone numbers, for a plugin that works in the clear.
     numbers: Option<Permutation>,
     /// Set by the first fatal error.
@@ -129,6 +132,7 @@ impl Instance {
             check_ticks,
             stopwatch,
             pace,
+            witness: Witness::default(),
             numbers,
             poisoned: false,
         })
@@ -151,10 +155,12 @@ impl Instance {
         let cost = Cost { limit: self.limits.check, ticks: self.check_ticks, allowed: CALL, heavy: false };
         let verdict =
             self.timed_call("check", cost, |guest, store| guest.call_check(store, key, direction.into()))?;
-        Ok(match verdict {
+        let verdict = match verdict {
             wit::Verdict::Allow => Verdict::Allow,
             wit::Verdict::Block => Verdict::Block,
-        })
+        };
+        self.witness.hear(subject, direction, verdict);
+        Ok(verdict)
     }
 
     /// Checks many subjects in one direction. Returns one verdict per subject, in order.
@@ -194,7 +200,19 @@ impl Instance {
             }
         }
         verdicts.truncate(subjects.len());
+        self.witness.hear_many(subjects, direction, &verdicts);
         Ok(verdicts)
+    }
+
+    /// Takes some of the answers that checks got since this was last called. Each stands: the entry of its subject was
+    /// not written since.
+    pub(crate) fn take_answers(&mut self) -> Vec<Answer> {
+        self.witness.take()
+    }
+
+    /// Forgets the answers that checks got.
+    pub(crate) fn forget_answers(&mut self) {
+        self.witness.forget_all();
     }
 
     /// Blocks entries. Returns one outcome per entry, in order.
@@ -221,6 +239,7 @@ impl Instance {
         entries: &[Entry],
         function: impl Fn(&Guest, &mut Store<State>, &[wit::Entry]) -> wasmtime::Result<Vec<wit::Outcome>>,
     ) -> Result<Vec<Outcome>, CallError> {
+        self.witness.forget(entries);
         let mut outcomes = Vec::with_capacity(entries.len());
         for batch in entries.chunks(BATCH) {
             let keyed: Vec<wit::Entry> = batch
@@ -327,6 +346,7 @@ impl Instance {
     ///
     /// Any [`CallError`]. After [`CallError::Refused`] the state is partly loaded: drop the instance.
     pub fn load(&mut self, format: &Format, part: &[u8]) -> Result<Progress, CallError> {
+        self.witness.forget_all();
         let format = wit::Format { name: format.name.clone(), version: format.version };
         let progress = self
             .call("load", self.limits.call, |guest, store| guest.call_load(store, &format, part))?

@@ -37,6 +37,7 @@ mod pace;
 mod plugin;
 mod priority;
 mod proof;
+mod random;
 mod replica;
 mod save;
 mod saved_state;
@@ -45,6 +46,7 @@ mod source;
 mod stopwatch;
 mod validate;
 mod wasm_config;
+mod witness;
 
 pub use blacklist::Blacklist;
 pub use breaker::{Breaker, BreakerState};

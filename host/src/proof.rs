@@ -1,15 +1,17 @@
-//! Verification of a generation's contents before it serves.
+//! Verification of a generation's contents, before it serves and while it does.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::collections::BTreeSet;
 
 use portcullis_msisdn::{Direction, Directions, Subject};
 
 use crate::call_error::CallError;
 use crate::contract::{Keyspace, Verdict};
 use crate::fill::FillError;
-use crate::generation::Generation;
+use crate::generation::{Generation, STEP};
 use crate::instance::Instance;
+use crate::random::Random;
 use crate::source::EntrySource;
+use crate::witness::Answer;
 
 /// Entries sampled. A plugin that forgets 1 % of its entries is detected with a probability of 99.4 %.
 const MEMBERS: usize = 512;
@@ -17,11 +19,15 @@ const MEMBERS: usize = 512;
 const PLACES: usize = 16;
 /// Random subjects sampled, in addition to the neighbours of the sampled entries.
 const STRANGERS: usize = 512;
-/// Sampled subjects that are also checked one by one, because batches must return the same verdicts.
+/// Sampled entries that are also checked one by one, because batches must return the same verdicts. As many other
+/// subjects are.
 const ONE_BY_ONE: usize = 64;
 
-/// How often a subject is looked at again that a spot check found wrong.
-const SECOND_LOOKS: usize = 16;
+/// The sample from which a spot check also makes large batches. A smaller one is meant to cost little.
+const LARGE_SAMPLE: usize = 8;
+/// The sizes of large batches: what a client checks at a time, and the most that it may.
+const LARGE_BATCH: usize = 64;
+const LARGEST_BATCH: usize = 1000;
 
 impl Generation {
     /// Verifies that each instance reports as many entries as `source` has, blocks a sample of them in exactly their
@@ -29,8 +35,8 @@ impl Generation {
     ///
     /// Catches up first. The source may change during the call.
     ///
-    /// The sample is random, so a plugin can't predict it. A plugin that works in the clear has rules of its own, so
-    /// only its entries are verified, not what else it blocks.
+    /// The sample is random, and so is the order in which it is checked, so a plugin can predict neither. A plugin that
+    /// works in the clear has rules of its own, so only its entries are verified, not what else it blocks.
     ///
     /// Takes a few milliseconds with the default plugin, regardless of the list's length.
     ///
@@ -43,81 +49,106 @@ impl Generation {
 
     fn prove_contents(&self, source: &dyn EntrySource) -> Result<(), FillError> {
         self.prove_count(source)?;
+        let sequence = self.sequence();
         let mut random = Random::new();
         let members = members(source, &mut random)?;
-        let (wrong, tried) = (self.wrong(source, &members)?, members.len());
-        if wrong > 0 {
-            return Err(FillError::Forgotten { sampled: tried, forgotten: wrong });
+        let mut strangers = if self.is_hashed() { strangers(&members, &mut random) } else { Vec::new() };
+        random.shuffle(&mut strangers);
+        // Each with whether it is also checked by itself.
+        let mut sample: Vec<(Subject, bool)> = Vec::with_capacity(members.len() + strangers.len());
+        let mut by_itself: Vec<bool> = (0..members.len()).map(|n| n < ONE_BY_ONE).collect();
+        random.shuffle(&mut by_itself);
+        sample.extend(members.into_iter().zip(by_itself));
+        sample.extend(strangers.into_iter().enumerate().map(|(n, subject)| (subject, n < ONE_BY_ONE)));
+        random.shuffle(&mut sample);
+        let mut questions: Vec<_> = batches(&sample, &mut random)
+            .into_iter()
+            .flat_map(|batch| [(batch, Direction::Inbound), (batch, Direction::Outbound)])
+            .collect();
+        random.shuffle(&mut questions);
+        let mut answers = Vec::new();
+        for (batch, direction) in questions {
+            let singles_first = random.below(2) == 0;
+            let asked = self.each(|instance| ask_both_ways(instance, batch, direction, singles_first))?;
+            answers.extend(asked.into_iter().flatten());
         }
-        if self.recipe().plugin.description().keyspace == Keyspace::Hashed {
-            let strangers = strangers(&members, &mut random);
-            let (wrong, tried) = (self.wrong(source, &strangers)?, strangers.len());
-            if wrong > 0 {
-                return Err(FillError::Strangers { sampled: tried, blocked: wrong });
-            }
-        }
-        Ok(())
+        self.each(|instance| {
+            instance.forget_answers();
+            Ok(())
+        })?;
+        self.judge(source, sequence, &answers)
     }
 
-    /// Verifies a few members and strangers at random, while the generation serves: a plugin may have begun to lie after
-    /// [`prove`](Self::prove). Each is checked like a message, one by one, so that the plugin can't tell which is which.
+    /// Verifies what the generation answers while it serves: a plugin may have begun to lie after
+    /// [`prove`](Self::prove).
     ///
-    /// Samples up to `members` entries and twice as many strangers, in both directions. Costs some 10 µs per member with
-    /// the default plugin.
+    /// Verifies some of the answers that checks got since the last call, which a plugin can't know. Then it makes checks
+    /// of its own, for a list that has little traffic: of up to `members` entries and twice as many strangers, mixed at
+    /// random, each in one direction, by themselves and in batches, as traffic is.
+    ///
+    /// Costs some 10 µs per member with the default plugin. Checks of messages have a turn after each of these checks.
     ///
     /// # Errors
     ///
     /// As [`prove`](Self::prove).
     pub fn spot_check(&self, source: &dyn EntrySource, members: usize) -> Result<(), FillError> {
+        let sequence = self.sequence();
+        let mut answers: Vec<Answer> =
+            self.each(|instance| Ok(instance.take_answers()))?.into_iter().flatten().collect();
         let mut random = Random::new();
-        let from = |after| source.members(after, members).map_err(FillError::Source);
-        let mut sampled = from(Some(random.subject()))?;
-        if sampled.is_empty() {
-            // The random subject is beyond the last entry.
-            sampled = from(None)?;
+        for (batch, direction) in self.questions(source, members, &mut random)? {
+            let asked = self.each(|instance| ask(instance, &batch, direction))?;
+            answers.extend(asked.into_iter().flatten());
         }
-        let sampled: Vec<Subject> = sampled.into_iter().map(|entry| entry.subject).collect();
-        let wrong = self.wrong_one_by_one(source, &sampled)?;
-        if wrong > 0 {
-            return Err(FillError::Forgotten { sampled: sampled.len(), forgotten: wrong });
-        }
-        if self.recipe().plugin.description().keyspace == Keyspace::Hashed {
-            let mut strangers: Vec<Subject> = sampled.iter().filter_map(|member| member.next()).collect();
-            strangers.resize_with(2 * members, || random.subject());
-            let wrong = self.wrong_one_by_one(source, &strangers)?;
-            if wrong > 0 {
-                return Err(FillError::Strangers { sampled: strangers.len(), blocked: wrong });
-            }
-        }
-        Ok(())
+        // These were verified now, and would crowd out those of the next messages.
+        self.each(|instance| {
+            instance.forget_answers();
+            Ok(())
+        })?;
+        self.judge(source, sequence, &answers)
     }
 
-    /// Like [`wrong`](Self::wrong), but gives checks of messages a turn after each subject.
-    fn wrong_one_by_one(&self, source: &dyn EntrySource, subjects: &[Subject]) -> Result<usize, FillError> {
-        let expected = source.directions(subjects).map_err(FillError::Source)?;
-        let mut wrong = 0;
-        for (&subject, &expected) in subjects.iter().zip(&expected) {
-            let answers = self.each(|instance| {
-                let mut answer = Directions::NONE;
-                for (direction, flag) in BOTH {
-                    if instance.check(subject, direction)? == Verdict::Block {
-                        answer = answer | flag;
-                    }
-                }
-                Ok(answer)
-            })?;
-            if answers.into_iter().all(|answer| self.agrees(answer, expected)) {
-                continue;
+    /// The checks of a spot check: subjects that are checked together, and the direction.
+    fn questions(
+        &self,
+        source: &dyn EntrySource,
+        members: usize,
+        random: &mut Random,
+    ) -> Result<Vec<(Vec<Subject>, Direction)>, FillError> {
+        let from = |after| source.sample(after, 1).map_err(FillError::Source);
+        let mut sample = Vec::with_capacity(3 * members);
+        for _ in 0..members {
+            let mut found = from(Some(random.subject()))?;
+            if found.is_empty() {
+                // The random subject is beyond the last entry.
+                found = from(None)?;
             }
-            // A write may have come between. A plugin that lies now and then is looked at more than once.
-            for _ in 0..SECOND_LOOKS {
-                if self.is_wrong(source, subject)? {
-                    wrong += 1;
-                    break;
-                }
-            }
+            sample.extend(found.first().map(|entry| entry.subject));
         }
-        Ok(wrong)
+        if self.is_hashed() {
+            // No neighbours of entries: nobody else asks for these.
+            sample.extend((0..2 * members).map(|_| random.subject()));
+        }
+        random.shuffle(&mut sample);
+        let mut questions = Vec::new();
+        while !sample.is_empty() {
+            let size = match random.below(32) {
+                0..16 => 1,
+                // The spellings of one person.
+                16..29 => 2 + random.below(3),
+                _ if members < LARGE_SAMPLE => 4,
+                31 => LARGE_BATCH + random.below(LARGEST_BATCH - LARGE_BATCH + 1),
+                _ => LARGE_BATCH,
+            };
+            let rest = sample.len().saturating_sub(size.min(4));
+            let mut batch = sample.split_off(rest);
+            if self.is_hashed() {
+                batch.resize_with(size, || random.subject());
+                random.shuffle(&mut batch);
+            }
+            questions.push((batch, random.direction()));
+        }
+        Ok(questions)
     }
 
     /// Verifies the entry count only.
@@ -134,67 +165,110 @@ impl Generation {
         Ok(())
     }
 
-    /// The number of subjects that any instance blocks in other directions than the source says.
-    fn wrong(&self, source: &dyn EntrySource, subjects: &[Subject]) -> Result<usize, FillError> {
-        let expected = source.directions(subjects).map_err(FillError::Source)?;
-        let mut suspects = Vec::new();
-        for answers in self.each(|instance| answers(instance, subjects))? {
-            let differs = |(n, answer): (usize, Directions)| !self.agrees(answer, expected[n]);
-            let differing = answers.into_iter().enumerate().filter(|&(n, answer)| differs((n, answer)));
-            suspects.extend(differing.map(|(n, _)| subjects[n]));
-        }
-        let mut wrong = 0;
-        for suspect in suspects {
-            wrong += usize::from(self.is_wrong(source, suspect)?);
-        }
-        Ok(wrong)
-    }
-
-    /// Whether a suspect subject is really wrong, and did not merely change between the query of the source and the
-    /// check.
-    fn is_wrong(&self, source: &dyn EntrySource, subject: Subject) -> Result<bool, FillError> {
-        let expected = || {
-            let mut directions = source.directions(&[subject]).map_err(FillError::Source)?;
-            Ok::<_, FillError>(directions.pop().unwrap_or_default())
+    /// Compares answers with the source. The instances had at least the changes up to `sequence` when they gave them, and
+    /// for each subject, all that they had by then. Subjects that changed since `sequence` are left out.
+    fn judge(&self, source: &dyn EntrySource, sequence: u64, answers: &[Answer]) -> Result<(), FillError> {
+        let mut subjects: Vec<Subject> = answers.iter().map(|answer| answer.subject).collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        let expected = source.directions(&subjects).map_err(FillError::Source)?;
+        let expected_of = |subject: Subject| {
+            let place = subjects.binary_search(&subject).ok();
+            place.and_then(|place| expected.get(place)).copied().unwrap_or_default()
         };
-        loop {
-            let before = expected()?;
-            self.catch_up(source)?;
-            let answers = self.each(|instance| answers(instance, &[subject]))?;
-            if before == expected()? {
-                return Ok(answers.into_iter().flatten().any(|answer| !self.agrees(answer, before)));
-            }
+        let mut wrong: Vec<&Answer> =
+            answers.iter().filter(|answer| !self.agrees(answer, expected_of(answer.subject))).collect();
+        let mut since = sequence;
+        while !wrong.is_empty() {
+            let changes = source.changes_since(since, STEP).map_err(FillError::Source)?;
+            let Some(last) = changes.last() else { break };
+            since = last.sequence;
+            let changed: BTreeSet<Subject> = changes.iter().map(|change| change.subject).collect();
+            wrong.retain(|answer| !changed.contains(&answer.subject));
+        }
+        let count = |verdict: Verdict| {
+            let wrong = wrong.iter().filter(|answer| answer.verdict == verdict);
+            wrong.map(|answer| answer.subject).collect::<BTreeSet<_>>().len()
+        };
+        let (forgotten, blocked) = (count(Verdict::Allow), count(Verdict::Block));
+        let sampled = expected.iter().filter(|directions| !directions.is_none()).count();
+        match (forgotten, blocked) {
+            (0, 0) => Ok(()),
+            (0, blocked) => Err(FillError::Strangers { sampled: subjects.len() - sampled, blocked }),
+            (forgotten, _) => Err(FillError::Forgotten { sampled, forgotten }),
         }
     }
 
-    fn agrees(&self, answer: Directions, expected: Directions) -> bool {
-        match self.recipe().plugin.description().keyspace {
-            Keyspace::Hashed => answer == expected,
-            Keyspace::Clear => answer & expected == expected,
+    fn agrees(&self, answer: &Answer, expected: Directions) -> bool {
+        match answer.verdict {
+            Verdict::Allow => !expected.covers(answer.direction),
+            // A plugin that works in the clear has rules of its own.
+            Verdict::Block => expected.covers(answer.direction) || !self.is_hashed(),
         }
+    }
+
+    fn is_hashed(&self) -> bool {
+        self.recipe().plugin.description().keyspace == Keyspace::Hashed
     }
 }
 
-const BOTH: [(Direction, Directions); 2] =
-    [(Direction::Inbound, Directions::INBOUND), (Direction::Outbound, Directions::OUTBOUND)];
+/// Checks subjects as messages do: one by itself, or several in a batch.
+fn ask(
+    instance: &mut Instance,
+    subjects: &[Subject],
+    direction: Direction,
+) -> Result<Vec<Answer>, CallError> {
+    let verdicts = match *subjects {
+        [subject] => vec![instance.check(subject, direction)?],
+        _ => instance.check_many(subjects, direction)?,
+    };
+    let answer = |(&subject, verdict)| Answer { subject, direction, verdict };
+    Ok(subjects.iter().zip(verdicts).map(answer).collect())
+}
 
-/// The directions in which an instance blocks each subject.
-fn answers(instance: &mut Instance, subjects: &[Subject]) -> Result<Vec<Directions>, CallError> {
-    let mut directions = vec![Directions::NONE; subjects.len()];
-    for (direction, flag) in BOTH {
-        let verdicts = instance.check_many(subjects, direction)?;
-        for (n, &verdict) in verdicts.iter().enumerate() {
-            if verdict == Verdict::Block {
-                directions[n] = directions[n] | flag;
-            }
-        }
-        for (&subject, &verdict) in subjects.iter().zip(&verdicts).take(ONE_BY_ONE) {
-            if instance.check(subject, direction)? != verdict {
-                return Err(instance.contradicts());
-            }
-        }
+/// Checks a batch, and those of it by themselves that are marked.
+fn ask_both_ways(
+    instance: &mut Instance,
+    batch: &[(Subject, bool)],
+    direction: Direction,
+    singles_first: bool,
+) -> Result<Vec<Answer>, CallError> {
+    let subjects: Vec<Subject> = batch.iter().map(|&(subject, _)| subject).collect();
+    let together = |instance: &mut Instance| instance.check_many(&subjects, direction);
+    let apart = |instance: &mut Instance| {
+        let marked = batch.iter().enumerate().filter(|(_, (_, is_marked))| *is_marked);
+        marked.map(|(n, &(subject, _))| Ok((n, instance.check(subject, direction)?))).collect()
+    };
+    let (verdicts, singles): (Vec<Verdict>, Vec<(usize, Verdict)>) = if singles_first {
+        let singles: Result<_, CallError> = apart(instance);
+        let singles = singles?;
+        (together(instance)?, singles)
+    } else {
+        let verdicts = together(instance)?;
+        let singles: Result<_, CallError> = apart(instance);
+        (verdicts, singles?)
+    };
+    if singles.into_iter().any(|(n, single)| verdicts.get(n) != Some(&single)) {
+        return Err(instance.contradicts());
     }
-    Ok(directions)
+    let answer = |(&subject, verdict)| Answer { subject, direction, verdict };
+    Ok(subjects.iter().zip(verdicts).map(answer).collect())
+}
+
+/// Cuts a sample into batches of random sizes.
+fn batches<'a, T>(sample: &'a [T], random: &mut Random) -> Vec<&'a [T]> {
+    let (mut batches, mut rest) = (Vec::new(), sample);
+    while !rest.is_empty() {
+        let size = match random.below(4) {
+            0 => 1 + random.below(4),
+            1 => LARGE_BATCH,
+            _ => 1 + random.below(LARGEST_BATCH),
+        };
+        let (batch, left) = rest.split_at(size.min(rest.len()));
+        batches.push(batch);
+        rest = left;
+    }
+    batches
 }
 
 /// A sample of the entries in force. It includes all entries of a short list.
@@ -216,22 +290,4 @@ fn strangers(members: &[Subject], random: &mut Random) -> Vec<Subject> {
     let next = members.iter().filter_map(|member| member.next());
     let before = members.iter().filter_map(|member| member.get().checked_sub(1).and_then(Subject::new));
     (0..STRANGERS).map(|_| random.subject()).chain(next).chain(before).collect()
-}
-
-/// Random subjects that a plugin can't predict.
-struct Random {
-    state: RandomState,
-    drawn: u64,
-}
-
-impl Random {
-    fn new() -> Self {
-        Random { state: RandomState::new(), drawn: 0 }
-    }
-
-    fn subject(&mut self) -> Subject {
-        self.drawn += 1;
-        let bits = self.state.hash_one(self.drawn) >> (u64::BITS - Subject::BITS);
-        Subject::new(bits).unwrap_or(Subject::MIN)
-    }
 }

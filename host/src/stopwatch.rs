@@ -1,10 +1,10 @@
 //! Measurement of what calls cost, without costing the fast ones anything that matters.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use crate::cpu_time::cpu_time;
 use crate::pace::Pace;
+use crate::random::Xorshift;
 
 /// Measures calls of one instance.
 ///
@@ -15,8 +15,8 @@ use crate::pace::Pace;
 pub(crate) struct Stopwatch {
     /// How many more calls are not timed.
     untimed: u32,
-    /// The state of the generator of that number; 0 before the first.
-    random: u32,
+    /// Draws that number.
+    random: Xorshift,
     /// How many more calls are measured by the CPU clock.
     suspects: u32,
 }
@@ -61,14 +61,7 @@ impl Stopwatch {
 
     #[cold]
     fn sample(&mut self) -> Started {
-        if self.random == 0 {
-            self.random = (RandomState::new().hash_one(SAMPLE) >> 32) as u32 | 1;
-        }
-        // Xorshift (Marsaglia 2003), which never gets to 0.
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 17;
-        self.random ^= self.random << 5;
-        self.untimed = self.random % (2 * SAMPLE - 1);
+        self.untimed = self.random.below(2 * SAMPLE - 1);
         Started::Sampled(Instant::now())
     }
 

@@ -55,6 +55,10 @@ outcomes! {
     "slow-to-recover" => a_panic_after_slow_writes,
     "fill-memory" => memory_filled_by_one_instruction,
     "lie-later" => a_lie_after_the_proof,
+    "lie-in-batches" => a_lie_in_batches_only,
+    "lie-unless-asked-twice" => a_lie_to_whoever_asks_once,
+    "lie-to-regulars" => a_lie_to_whoever_asks_often,
+    "block-strangers-in-batches" => blocked_strangers_in_batches_only,
     "refuse-long-lists" => a_refusal_to_start,
     "recurse" => a_deep_recursion,
     "panic" => a_panic,
@@ -276,6 +280,59 @@ mod outcome {
         list.block(&[entry(1, Directions::BOTH)]).expect("it is taken");
         let lies = (0..30_000).any(|_| list.check(subject(1), Direction::Inbound) == Ok(Verdict::Allow));
         assert!(lies, "and nothing but a spot check notices");
+    }
+
+    /// Fills a list with three hundred entries, has it answer 20,000 checks one by one, and then lets `traffic` go on until
+    /// a spot check finds a lie. Returns its kind.
+    fn found_after(mode: &str, traffic: impl Fn(&Generation)) -> &'static str {
+        let record = Record::of((0..300).map(subject));
+        let list = Generation::filled(recipe(evil(), &options(mode)), &record, None).expect("it is proven");
+        for value in 0..20_000 {
+            list.check(subject(value), Direction::Inbound).expect("it answers");
+        }
+        for _ in 0..50 {
+            traffic(&list);
+            if let Err(error) = list.spot_check(&record, 8) {
+                return error.kind();
+            }
+        }
+        panic!("it is never found");
+    }
+
+    pub(super) fn a_lie_in_batches_only(mode: &str) {
+        // The spellings of one person.
+        let pair = |list: &Generation| {
+            let _ = list.check_many(&[subject(7), subject(1 << 40)], Direction::Outbound);
+        };
+        assert_eq!(found_after(mode, pair), "forgotten");
+        // Without any traffic, the spot checks alone find it.
+        assert_eq!(found_after(mode, |_| {}), "forgotten");
+    }
+
+    pub(super) fn a_lie_to_whoever_asks_once(mode: &str) {
+        let one = |list: &Generation| {
+            list.check(subject(7), Direction::Outbound).map(drop).expect("it answers");
+            list.check(subject(1 << 40), Direction::Outbound).map(drop).expect("it answers");
+        };
+        assert_eq!(found_after(mode, one), "forgotten");
+        assert_eq!(found_after(mode, |_| {}), "forgotten");
+    }
+
+    pub(super) fn a_lie_to_whoever_asks_often(mode: &str) {
+        // No spot check asks so often, but the answers of the checks are compared.
+        let often = |list: &Generation| {
+            for _ in 0..50 {
+                list.check(subject(7), Direction::Outbound).map(drop).expect("it answers");
+            }
+        };
+        assert_eq!(found_after(mode, often), "forgotten");
+    }
+
+    pub(super) fn blocked_strangers_in_batches_only(mode: &str) {
+        let pair = |list: &Generation| {
+            let _ = list.check_many(&[1 << 40, 1 << 41].map(subject), Direction::Outbound);
+        };
+        assert_eq!(found_after(mode, pair), "strangers");
     }
 
     pub(super) fn a_refusal_to_start(mode: &str) {

@@ -32,6 +32,10 @@ struct Evil {
     entries: BTreeMap<Subject, Directions>,
     blocked: u64,
     checks: Cell<u64>,
+    /// The subject of the last check.
+    last: Cell<Option<Subject>>,
+    /// How often each subject was checked.
+    asked: RefCell<BTreeMap<Subject, u32>>,
     hoard: RefCell<Vec<Vec<u8>>>,
 }
 
@@ -58,6 +62,11 @@ fn recurse(depth: u64) -> u64 {
 impl Evil {
     fn has(&self, subject: Subject, direction: Direction) -> bool {
         self.entries.get(&subject).is_some_and(|directions| directions.covers(direction))
+    }
+
+    /// Whether it has answered so many checks that it begins to lie.
+    fn lies_by_now(&self) -> bool {
+        self.checks.get() >= 20_000
     }
 
     fn add(&mut self, entry: Entry) -> Outcome {
@@ -89,6 +98,8 @@ impl Blacklist for Evil {
             entries: BTreeMap::new(),
             blocked: 0,
             checks: Cell::new(0),
+            last: Cell::new(None),
+            asked: RefCell::default(),
             hoard: RefCell::default(),
         })
     }
@@ -117,7 +128,18 @@ impl Blacklist for Evil {
                 compute(10_000_000);
                 self.has(subject, direction)
             }
-            Mode::LieLater if self.checks.get() >= 20_000 => false,
+            Mode::LieLater if self.lies_by_now() => false,
+            Mode::LieUnlessAskedTwice => {
+                let is_asked_twice = self.last.replace(Some(subject)) == Some(subject);
+                let lies = self.lies_by_now() && direction == Direction::Outbound && !is_asked_twice;
+                !lies && self.has(subject, direction)
+            }
+            Mode::LieToRegulars => {
+                let mut asked = self.asked.borrow_mut();
+                let times = asked.entry(subject).or_default();
+                *times += 1;
+                *times <= 100 && self.has(subject, direction)
+            }
             Mode::BlockStrangers if subject.get().is_multiple_of(7) => true,
             _ => self.has(subject, direction),
         }
@@ -137,6 +159,8 @@ impl Blacklist for Evil {
                 }
                 bits
             }
+            Mode::LieInBatches if self.lies_by_now() => bits,
+            Mode::BlockStrangersInBatches if self.lies_by_now() => vec![u8::MAX; bytes],
             Mode::DisagreeInBatch => {
                 for (i, &subject) in subjects.iter().enumerate() {
                     bits[i / 8] |= u8::from(!self.blocks(subject, direction)) << (i % 8);

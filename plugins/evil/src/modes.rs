@@ -32,6 +32,14 @@ modes! {
     "fill-memory" => FillMemory,
     /// `check` allows everybody from the 20,000th call on.
     "lie-later" => LieLater,
+    /// `check-many` allows everybody from the 20,000th check on.
+    "lie-in-batches" => LieInBatches,
+    /// From the 20,000th check on, `check` and `check-many` block outbound only if the check before was of the same subject.
+    "lie-unless-asked-twice" => LieUnlessAskedTwice,
+    /// `check` and `check-many` allow subjects that they were asked about a hundred times.
+    "lie-to-regulars" => LieToRegulars,
+    /// From the 20,000th check on, `check-many` blocks everybody.
+    "block-strangers-in-batches" => BlockStrangersInBatches,
     /// `configure` refuses lists of more than 100 entries.
     "refuse-long-lists" => RefuseLongLists,
     /// `check` recurses until the stack overflows.
