@@ -23,6 +23,9 @@ const STRANGERS: usize = 512;
 /// subjects are.
 const ONE_BY_ONE: usize = 64;
 
+/// Wrong answers for which the source is read again, until one of them is confirmed.
+const SECOND_READS: usize = 8;
+
 /// The sample from which a spot check also makes large batches. A smaller one is meant to cost little.
 const LARGE_SAMPLE: usize = 8;
 /// The sizes of large batches: what a client checks at a time, and the most that it may.
@@ -186,6 +189,15 @@ impl Generation {
             let changed: BTreeSet<Subject> = changes.iter().map(|change| change.subject).collect();
             wrong.retain(|answer| !changed.contains(&answer.subject));
         }
+        let mut suspects = wrong.iter().take(SECOND_READS);
+        let is_confirmed = suspects.try_fold(false, |is_confirmed, answer| {
+            Ok::<_, FillError>(
+                is_confirmed || is_confirmed_by(source, answer.subject, expected_of(answer.subject))?,
+            )
+        });
+        if !is_confirmed? {
+            return Ok(());
+        }
         let count = |verdict: Verdict| {
             let wrong = wrong.iter().filter(|answer| answer.verdict == verdict);
             wrong.map(|answer| answer.subject).collect::<BTreeSet<_>>().len()
@@ -210,6 +222,18 @@ impl Generation {
     fn is_hashed(&self) -> bool {
         self.recipe().plugin.description().keyspace == Keyspace::Hashed
     }
+}
+
+/// Whether a source that checks what it reads says the same of a subject: it may be the source that is wrong.
+fn is_confirmed_by(
+    source: &dyn EntrySource,
+    subject: Subject,
+    expected: Directions,
+) -> Result<bool, FillError> {
+    let before = subject.get().checked_sub(1).and_then(Subject::new);
+    let found = source.members(before, 1).map_err(FillError::Source)?;
+    let entry = found.first().filter(|entry| entry.subject == subject);
+    Ok(entry.map_or(Directions::NONE, |entry| entry.directions) == expected)
 }
 
 /// Checks subjects as messages do: one by itself, or several in a batch.
