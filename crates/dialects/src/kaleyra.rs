@@ -54,7 +54,7 @@ struct Answer<D: Serialize> {
 async fn act(action: Action, call: Call) -> Result<Response, Fault> {
     let target = target(&call)?;
     target
-        .blocking(Work::Write, move |target| {
+        .blocking(call.write(), move |target| {
             let lifts_foreign = target.tenant.config.dialects.kaleyra_lifts_foreign;
             let made_through = (!lifts_foreign).then_some(Dialect::Kaleyra.as_str());
             let (results, room) = users::act(action, &call, &target, made_through)?;

@@ -36,7 +36,7 @@ pub(crate) fn router() -> Router<Arc<AppState>> {
 async fn act(action: Action, call: Call) -> Result<Response, Fault> {
     let (_, target) = target(&call)?;
     target
-        .blocking(Work::Write, move |target| {
+        .blocking(call.write(), move |target| {
             if call.is_declared_otherwise() {
                 return Err(Fault::UnsupportedMediaType);
             }

@@ -60,7 +60,7 @@ struct Page {
 async fn add(call: Call) -> Result<Response, Fault> {
     let target = target(&call)?;
     target
-        .blocking(Work::Write, move |target| {
+        .blocking(call.write(), move |target| {
             let numbers = numbers(&call)?;
             let rows: Vec<_> = numbers.iter().map(|number| BlockRow::of(number.as_str(), COVERED)).collect();
             write::block(&target, &rows, WriteOptions::default())?;
@@ -72,7 +72,7 @@ async fn add(call: Call) -> Result<Response, Fault> {
 async fn remove(call: Call) -> Result<Response, Fault> {
     let target = target(&call)?;
     target
-        .blocking(Work::Write, move |target| {
+        .blocking(call.write(), move |target| {
             let numbers = numbers(&call)?;
             let numbers: Vec<Named<'_>> = numbers.iter().map(|number| Named::Text(number.as_str())).collect();
             let lifts_all = target.tenant.config.dialects.lift_opt_outs;

@@ -232,6 +232,11 @@ impl Call {
         }
     }
 
+    /// The kind of work of a write that deserializes the body: [`Work::BulkWrite`] if that is over 8 KiB.
+    pub fn write(&self) -> Work {
+        if self.body.len() > SHORT_BODY { Work::BulkWrite } else { Work::Write }
+    }
+
     /// Deserializes the body. Takes long if the body may be long: see [`json_in_turn`](Self::json_in_turn).
     ///
     /// # Errors
