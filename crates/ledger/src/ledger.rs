@@ -9,15 +9,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use portcullis_keys::{MasterKey, Scope, TenantId, TenantKeys};
-use portcullis_ledger_model::{ChangedList, FeedPosition, ListId, Mark, Seq};
+use portcullis_ledger_model::{
+    Accepted, ChangedList, FeedPosition, Finding, ListId, ListState, Mark, Opening, Seq, Verified,
+};
 
 use crate::error::LedgerError;
 use crate::list::List;
-use crate::opening::{Accepted, Opening};
 use crate::sqlite::{self, Sqlite};
 use crate::storage_url::StorageUrl;
 use crate::store::{ExpiredIn, Stats, Store};
-use crate::verified::{Finding, ListState, Verified};
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
 ///

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use portcullis_keys::Seal;
+use portcullis_ledger_model::{Accepted, Opening};
 use rusqlite::{Connection, OpenFlags};
 
 use super::connect;
@@ -14,7 +15,6 @@ use super::schema::{self, Contents};
 use super::sums::{Sums, is_catalogue_whole};
 use crate::error::{Altered, LedgerError};
 use crate::files::beside;
-use crate::opening::{Accepted, Opening};
 use crate::witness::{Found, LedgerId, Statement, Witness};
 
 /// What a ledger says about itself.

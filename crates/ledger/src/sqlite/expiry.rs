@@ -5,7 +5,7 @@ use std::error::Error as _;
 
 use jiff::Timestamp;
 use portcullis_keys::{Scope, TenantId};
-use portcullis_ledger_model::{Actor, Coverage, HoldKind, Outcome, Record, Seq};
+use portcullis_ledger_model::{Actor, Coverage, Finding, HoldKind, Outcome, Record, Seq};
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::{Connection, Row};
 
@@ -17,7 +17,6 @@ use super::sums::{Changed, Sums};
 use super::trail::Trail;
 use crate::error::LedgerError;
 use crate::store::{self, ExpiredIn, ListRow, MAX_EXPIRED_AT_ONCE, TenantRow};
-use crate::verified::Finding;
 
 const WHAT: &str = "list of lists";
 

@@ -3,12 +3,9 @@
 //! SQLite applies any log that is whole in itself. If a backup was put in place of a ledger whose process was killed, and the log
 //! is still there, the two would be merged into something that never existed.
 
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use rusqlite::Connection;
 
-use rusqlite::{Connection, OpenFlags};
-
-use super::connect;
+use super::connect_alone;
 use super::examine::{Description, Files, check_catalogue, length};
 use super::schema;
 use super::sums::Sums;
@@ -24,7 +21,7 @@ impl Files<'_> {
         }
         let foreign = || Err(LedgerError::ForeignLog { path: self.path.into() });
         // A process that was killed may leave a file that is whole only together with its log.
-        let Ok(alone) = self.without_log() else { return Ok(()) };
+        let Ok(alone) = connect_alone(self.path) else { return Ok(()) };
         let Ok(Some(file)) = describe(&alone) else { return Ok(()) };
         let is_whole = || check_catalogue(&alone, sums).is_ok();
         let together = self.connect()?;
@@ -48,20 +45,6 @@ impl Files<'_> {
             return foreign();
         }
         Ok(())
-    }
-
-    /// Opens a connection that ignores the log, takes no lock, and changes nothing.
-    fn without_log(&self) -> rusqlite::Result<Connection> {
-        let mut url = String::from("file:");
-        for &byte in self.path.as_os_str().as_bytes() {
-            match byte {
-                b'/' | b'.' | b'-' | b'_' => url.push(char::from(byte)),
-                _ if byte.is_ascii_alphanumeric() => url.push(char::from(byte)),
-                _ => url.push_str(&format!("%{byte:02X}")),
-            }
-        }
-        url.push_str("?immutable=1");
-        connect(Path::new(&url), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
     }
 }
 

@@ -17,6 +17,7 @@ mod job;
 mod lists;
 mod lock;
 mod log;
+mod log_file;
 mod moves;
 mod readers;
 mod rows;
@@ -38,12 +39,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_keys::{MasterKey, Seal};
+use portcullis_ledger_model::{Accepted, Opening};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::LedgerError;
 use crate::files::{beside, sync_folder_of};
-use crate::opening::{Accepted, Opening};
 use crate::store::{self, Stats};
 use crate::witness::{Found, Witness};
 

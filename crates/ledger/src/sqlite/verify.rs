@@ -4,7 +4,7 @@ use std::path::Path;
 
 use portcullis_keys::{MasterKey, Scope, Seal, TenantId, TenantKeys};
 use portcullis_ledger_model::{
-    Seq,
+    Age, Finding, ListState, Seq, Verified,
     text::{self, RowContext},
 };
 use rusqlite::Connection;
@@ -17,7 +17,6 @@ use super::sums::{Sums, are_people_whole};
 use super::{lock, schema::set_up};
 use crate::error::LedgerError;
 use crate::store::sealed;
-use crate::verified::{Age, Finding, ListState, Verified};
 use crate::witness::{Found, Witness};
 
 /// The most flaws of SQLite's structures that are looked for, and that are listed.

@@ -56,12 +56,16 @@ struct Counters {
 }
 
 impl Counters {
+    fn checks(&self, check: fn(&Guard) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
+        self.guard.as_deref().map_or(Ok(()), check)
+    }
+
     fn look(&self) -> Result<(), LedgerError> {
-        self.guard.as_ref().map_or(Ok(()), |guard| guard.look())
+        self.checks(Guard::look)
     }
 
     fn intact(&self) -> Result<(), LedgerError> {
-        self.guard.as_ref().map_or(Ok(()), |guard| guard.intact())
+        self.checks(Guard::intact)
     }
 
     fn note_failure(&self, error: Option<&LedgerError>) {
@@ -236,7 +240,7 @@ fn serve(connection: &Connection, messages: &Receiver<Message>, counters: &Count
         let start = Instant::now();
         match first.kind {
             Kind::Alone(mut job) => {
-                let intact = counters.look();
+                let intact = counters.checks(Guard::before_moving_log);
                 if intact.is_ok() {
                     // It may move the log.
                     counters.moves_log(|| (job.run(connection), None));
@@ -298,7 +302,7 @@ fn collect(queue: &mut FairQueue<Message>, messages: &Receiver<Message>, is_open
 
 /// Marks the ledger as closed. Closing the connection then moves the log into the file, and removes the log.
 fn close(connection: Connection, counters: &Counters) {
-    let marked = counters.look().and_then(|()| {
+    let marked = counters.checks(Guard::before_moving_log).and_then(|()| {
         let stamp = counters.stamp.load(Ordering::Relaxed) + 1;
         connection.execute("UPDATE ledger SET is_open = 0, stamp = ?1", [stamp.cast_signed()])?;
         counters.committed(Some(stamp))
@@ -317,7 +321,7 @@ fn close(connection: Connection, counters: &Counters) {
 /// Runs the jobs and replies to their callers.
 fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
     counters.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
-    if counters.intact().is_err() {
+    if counters.checks(Guard::before_write).is_err() {
         // Nothing is left of what is written from now on.
         jobs.into_iter().for_each(|job| job.answer(counters.intact()));
         return;
@@ -337,8 +341,11 @@ fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
         }
         Err(Undone::ByOneJob) => {
             for mut job in jobs {
-                let done = together(connection, std::slice::from_mut(&mut job), counters);
-                match done {
+                if let Err(lost) = counters.checks(Guard::before_write) {
+                    job.answer(Err(lost));
+                    continue;
+                }
+                match together(connection, std::slice::from_mut(&mut job), counters) {
                     Ok(stamp) => job.answer(counters.committed(stamp)),
                     Err(Undone::NotCommitted(error)) => {
                         let error = error.into();
@@ -431,8 +438,8 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 fn shorten_log(connection: &Connection, counters: &Counters) {
     if let Ok(state) = log_state(connection, "NOOP")
         && state.pages - state.in_file > LOG_PAGES
-        // What somebody else wrote into the file must not pass for the writer's.
-        && counters.look().is_ok()
+        // What somebody else wrote into the files must not pass for the writer's.
+        && counters.checks(Guard::before_moving_log).is_ok()
     {
         counters.moves_log(|| {
             let is_in_file = log_state(connection, "PASSIVE").is_ok_and(|state| state.is_in_file());

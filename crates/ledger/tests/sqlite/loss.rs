@@ -1,7 +1,7 @@
 //! Ledgers that were lost, replaced or copied while they were in use.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -330,6 +330,138 @@ fn a_file_that_is_cut_off_or_overwritten_while_it_is_open_is_written_no_more() {
         // A start does not take what is left for the ledger.
         assert!(dir.open_as(&Opening::default()).is_err(), "{how}");
     }
+}
+
+/// Damages the log of an open ledger as an operator or a broken backup job may.
+fn damage_log(dir: &LedgerDir, how: &str, earlier: &[u8]) {
+    let path = dir.file("ledger.db-wal");
+    let whole = fs::read(&path).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let middle = whole.len() / 8192 * 4096;
+    match how {
+        "emptied" => file.set_len(0).unwrap(),
+        "halved" => file.set_len(middle as u64).unwrap(),
+        "its last frame cut off" => file.set_len(whole.len() as u64 - 4120).unwrap(),
+        "its last byte cut off" => file.set_len(whole.len() as u64 - 1).unwrap(),
+        "zeros in its middle" => file.write_all_at(&[0; 2000], middle as u64).unwrap(),
+        "a bit of its middle" => file.write_all_at(&[whole[middle] ^ 1], middle as u64).unwrap(),
+        "zeros over its header" => file.write_all_at(&[0; 32], 0).unwrap(),
+        "a checkpoint number in its header" => file.write_all_at(&[0xff; 4], 12).unwrap(),
+        "zeros at its end" => file.write_all_at(&[0; 4120], whole.len() as u64 - 4120).unwrap(),
+        "an older copy" => fs::write(&path, earlier).unwrap(),
+        // What is behind it stays.
+        "an older copy over its beginning" => file.write_all_at(earlier, 0).unwrap(),
+        _ => unreachable!("{how}"),
+    }
+}
+
+const DAMAGES: [&str; 11] = [
+    "emptied",
+    "halved",
+    "its last frame cut off",
+    "its last byte cut off",
+    "zeros in its middle",
+    "a bit of its middle",
+    "zeros over its header",
+    "a checkpoint number in its header",
+    "zeros at its end",
+    "an older copy",
+    "an older copy over its beginning",
+];
+
+/// A ledger that is open with 9 people blocked, the first 3 of them in the file, and a copy of an earlier log of it.
+fn with_log() -> (LedgerDir, Ledger, Vec<u8>) {
+    let dir = closed(3);
+    let ledger = dir.ledger();
+    let list = list(&ledger);
+    let earlier = fs::read(dir.file("ledger.db-wal")).unwrap();
+    // The file has all of that log, so this one begins it anew.
+    for value in 4..=9 {
+        one(&list, block(value, Directions::BOTH));
+    }
+    drop(list);
+    (dir, ledger, earlier)
+}
+
+/// Asserts that a start refuses what is left, and that what it takes if it is told to is whole.
+#[track_caller]
+fn starts_again_only_as_restored(dir: &LedgerDir, how: &str) {
+    let error = dir.open_as(&Opening::default()).unwrap_err();
+    assert!(matches!(error, LedgerError::Stale { .. } | LedgerError::WithoutLog { .. }), "{how}: {error}");
+    let ledger = dir.open_as(&Opening::default().restored(true)).unwrap();
+    assert!(count(&ledger) >= 3, "{how}");
+    drop(ledger);
+    assert_eq!(dir.findings(), [""; 0], "{how}");
+}
+
+#[test]
+fn a_log_that_is_cut_off_or_overwritten_while_it_is_open_is_written_no_more() {
+    for how in DAMAGES {
+        let (dir, ledger, earlier) = with_log();
+        let list = list(&ledger);
+        damage_log(&dir, how, &earlier);
+        for value in [10, 11] {
+            let error = list.write(vec![block(value, Directions::BOTH)]).expect_err(how);
+            assert!(matches!(error, LedgerError::Replaced { loss: Loss::Overwritten, .. }), "{how}: {error}");
+            assert!(error.to_string().contains("ledger.db-wal"), "{how}: {error}");
+        }
+        assert!(matches!(ledger.trouble(), Some(LedgerError::Replaced { .. })), "{how}");
+        drop((list, ledger));
+        starts_again_only_as_restored(&dir, how);
+    }
+}
+
+#[test]
+fn a_damaged_log_is_not_moved_into_the_file_by_closing_it() {
+    for how in DAMAGES {
+        let (dir, ledger, earlier) = with_log();
+        let before = fs::read(dir.file("ledger.db")).unwrap();
+        damage_log(&dir, how, &earlier);
+        drop(ledger);
+        assert!(fs::read(dir.file("ledger.db")).unwrap() == before, "{how}");
+        assert!(dir.file("ledger.db-wal.lost").exists(), "{how}: what is left of it is kept");
+        starts_again_only_as_restored(&dir, how);
+    }
+}
+
+#[test]
+fn a_damaged_log_is_not_moved_into_the_file_by_forgetting_a_tenant() {
+    for how in DAMAGES {
+        let (dir, ledger, earlier) = with_log();
+        let before = fs::read(dir.file("ledger.db")).unwrap();
+        damage_log(&dir, how, &earlier);
+        let error = ledger.forget_tenant(&"other".parse().unwrap()).unwrap_err();
+        assert!(matches!(error, LedgerError::Replaced { .. }), "{how}: {error}");
+        assert!(fs::read(dir.file("ledger.db")).unwrap() == before, "{how}");
+    }
+}
+
+#[test]
+fn a_damaged_log_is_noticed_while_nobody_writes() {
+    for how in ["emptied", "zeros in its middle"] {
+        let (dir, ledger, earlier) = with_log();
+        damage_log(&dir, how, &earlier);
+        until("noticed", || ledger.trouble().is_some());
+    }
+}
+
+#[test]
+fn a_log_that_other_programs_begin_anew_or_append_to_is_no_loss() {
+    let dir = closed(3);
+    let ledger = dir.ledger();
+    let list = list(&ledger);
+    let other = rusqlite::Connection::open(dir.file("ledger.db")).unwrap();
+    for (value, mode) in (4..).zip(["PASSIVE", "FULL", "RESTART", "TRUNCATE", "TRUNCATE", "RESTART"]) {
+        one(&list, block(value, Directions::BOTH));
+        other.query_row(&format!("PRAGMA wal_checkpoint({mode})"), (), |_| Ok(())).unwrap();
+        one(&list, block(value + 100, Directions::BOTH));
+        other.execute_batch("UPDATE ledger SET is_open = 1").unwrap();
+    }
+    drop(other);
+    one(&list, block(10, Directions::BOTH));
+    assert!(ledger.trouble().is_none());
+    drop((list, ledger));
+    assert_eq!(count(&dir.ledger()), 16);
 }
 
 #[test]

@@ -7,12 +7,16 @@ use std::path::PathBuf;
 /// A ledger that was lost must not be taken for one in which nobody is blocked. So a ledger that is missing or empty is
 /// created only if nothing says that there was one, and one that is older than what was acknowledged is refused.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Opening {
-    pub(crate) evidence: Vec<PathBuf>,
-    pub(crate) expected: Option<String>,
-    pub(crate) new: bool,
-    pub(crate) restored: bool,
-    pub(crate) is_behind: bool,
+    evidence: Vec<PathBuf>,
+    expected: Option<String>,
+    /// See [`new_ledger`](Self::new_ledger).
+    pub new: bool,
+    /// See [`restored`](Self::restored()).
+    pub restored: bool,
+    /// See [`is_behind`](Self::is_behind()).
+    pub is_behind: bool,
 }
 
 /// What was accepted of a ledger when it was opened.
