@@ -1,6 +1,16 @@
 //! The effect of a write on a person's entries, independent of the store.
+//!
+//! Requests of a person apply in the order in which they were made, however they arrive. But a time later than now was not
+//! when anything was requested: a clock was ahead, or a vendor dated a message wrongly. It says only that the request was
+//! made before now. Where that leaves the order open, the opt-out wins:
+//!
+//! * An opt-in that was recorded with such a time makes no opt-out outdated.
+//! * An opt-out that was recorded with such a time makes opt-ins outdated that were made before now, and counts as made now
+//!   from then on: the next opt-in lifts it.
+//! * An opt-in that arrives with such a time changes nothing: it may be delivered again after a later opt-out.
+//! * An opt-out that arrives with such a time blocks.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use portcullis_msisdn::{Directions, Subject};
 
 use crate::changes::Seq;
@@ -10,6 +20,15 @@ use crate::source::Source;
 use crate::text::DisplayForm;
 use crate::time::{is_older, whole_milliseconds};
 use crate::write::{Block, Outcome, Unblock, Write};
+
+/// How far an opt-in may be dated ahead: about as far as the clocks of vendors and gateways are apart. Within that, requests may
+/// apply in the wrong order in any case.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
+
+/// Whether an opt-in was made at this time, as far as its time can be believed.
+fn is_credible(requested: Timestamp, now: Timestamp) -> bool {
+    requested.duration_since(now) <= CLOCK_SKEW
+}
 
 /// The result of a write.
 #[derive(Debug)]
@@ -94,12 +113,14 @@ impl Work<'_> {
         of_kind.or_else(|| self.entries.iter().position(|entry| in_force(entry, None))).unwrap_or(0)
     }
 
-    /// The index of an entry with a request of this kind that is newer than `requested`.
+    /// The index of an entry with a request of this kind that is newer than `requested`, and was made before now.
     fn newer_wish(&self, kind: HoldKind, requested: Option<Timestamp>) -> Option<usize> {
         let requested = requested.filter(|_| kind.is_wish())?;
         self.entries.iter().position(|entry| {
             let hold = entry.as_ref().and_then(|entry| entry.holds.get(kind));
-            hold.is_some_and(|hold| is_older(requested, hold.requested))
+            hold.is_some_and(|hold| {
+                is_older(requested, hold.requested) && !is_older(self.now, hold.requested)
+            })
         })
     }
 
@@ -170,7 +191,7 @@ impl Work<'_> {
                 return (Outcome::Outdated, place);
             }
             (false, None) => match (unblock.hold.filter(|kind| kind.is_wish()), unblock.requested) {
-                (Some(kind), Some(requested)) if !known => {
+                (Some(kind), Some(requested)) if !known && is_credible(requested, self.now) => {
                     self.note(home, kind, unblock, requested);
                     Outcome::Noted
                 }
@@ -297,6 +318,7 @@ impl Entry {
     fn lift(&mut self, unblock: &Unblock, now: Timestamp) -> Lifted {
         let before = self.directions;
         let requested = unblock.requested.map_or(now, whole_milliseconds);
+        let is_credible = is_credible(requested, now);
         let mut done = Lifted::default();
         let mut lifted = false;
         for hold in self.holds.iter_mut().filter(|hold| unblock.hold.is_none_or(|kind| kind == hold.kind)) {
@@ -305,7 +327,10 @@ impl Entry {
             let is_newer = is_older(hold.requested, requested);
             let is_late =
                 if hold.directions.is_none() { is_older(requested, hold.requested) } else { !is_newer };
-            if unblock.requested.is_some() && hold.kind.is_wish() && is_late {
+            if unblock.requested.is_some() && hold.kind.is_wish() && (is_late || !is_credible) {
+                if is_credible && is_older(now, hold.requested) {
+                    hold.requested = if hold.directions.is_none() { requested } else { now };
+                }
                 done.outdated = true;
                 continue;
             }
@@ -339,5 +364,167 @@ impl Entry {
             true => self.deactivated.or(Some(now)),
             false => None,
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::actor::Actor;
+
+    /// Seconds after this moment.
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    const DAY: i64 = 86_400;
+
+    /// A person's entry.
+    #[derive(Default)]
+    struct Person(Option<Entry>);
+
+    impl Person {
+        fn hears(&mut self, write: &Write, now: i64) -> Outcome {
+            let subject = Subject::new(7).unwrap();
+            let mut entries = [self.0.take()];
+            let applied = apply(write, &[subject], &mut entries, false, at(now));
+            let [entry] = entries;
+            self.0 = entry;
+            applied.outcome
+        }
+
+        fn is_blocked(&self) -> bool {
+            self.0.as_ref().is_some_and(|entry| !entry.directions.is_none())
+        }
+    }
+
+    fn actor() -> Actor {
+        Actor::new("sms").unwrap()
+    }
+
+    fn stop(requested: Option<i64>) -> Write {
+        let subject = Subject::new(7).unwrap();
+        let mut block = Block::new(subject, Directions::BOTH, actor());
+        (block.hold, block.requested) = (HoldKind::OptOut, requested.map(at));
+        block.into()
+    }
+
+    fn start(requested: Option<i64>) -> Write {
+        let subject = Subject::new(7).unwrap();
+        let mut unblock = Unblock::new(subject, Directions::BOTH, actor());
+        (unblock.hold, unblock.requested) = (Some(HoldKind::OptOut), requested.map(at));
+        unblock.into()
+    }
+
+    #[test]
+    fn an_opt_in_that_was_recorded_while_the_clock_was_ahead_makes_no_later_opt_out_outdated() {
+        for ahead in [600, 400 * DAY] {
+            for opt_in in [start(None), start(Some(ahead))] {
+                let mut person = Person::default();
+                person.hears(&stop(Some(-100)), -90);
+                person.hears(&opt_in, ahead);
+                assert!(!person.is_blocked());
+                // The clock is right again.
+                person.hears(&stop(Some(20)), 25);
+                assert!(person.is_blocked(), "{ahead} {opt_in:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_opt_in_that_is_dated_ahead_neither_makes_an_opt_out_outdated_nor_lifts_it() {
+        for ahead in [30, 61, DAY] {
+            let mut person = Person::default();
+            person.hears(&start(Some(ahead)), 0);
+            person.hears(&stop(Some(10)), 12);
+            assert!(person.is_blocked(), "{ahead}");
+            if ahead > 60 {
+                // It is delivered again.
+                assert_eq!(person.hears(&start(Some(ahead + 20)), 15), Outcome::Outdated);
+                assert!(person.is_blocked(), "{ahead}");
+            }
+            person.hears(&start(Some(ahead + 30)), ahead + 40);
+            assert!(!person.is_blocked(), "an opt-in of today");
+        }
+    }
+
+    #[test]
+    fn an_opt_out_that_is_dated_ahead_is_lifted_by_the_second_opt_in_at_the_latest() {
+        for (opt_out, now) in [(stop(Some(DAY)), 0), (stop(None), 400 * DAY)] {
+            let mut person = Person::default();
+            person.hears(&opt_out, now);
+            assert_eq!(person.hears(&start(Some(-5)), 10), Outcome::Outdated, "it was made before");
+            assert_eq!(person.hears(&start(Some(9)), 10), Outcome::Outdated, "it may have been");
+            assert!(person.is_blocked());
+            assert_eq!(person.hears(&start(Some(20)), 21), Outcome::Removed);
+            assert_eq!(person.hears(&stop(Some(15)), 22), Outcome::Outdated, "the times are right again");
+            assert!(!person.is_blocked());
+        }
+    }
+
+    #[test]
+    fn requests_of_right_clocks_apply_in_the_order_in_which_they_were_made() {
+        let mut person = Person::default();
+        person.hears(&start(Some(10)), 20);
+        assert_eq!(person.hears(&stop(Some(5)), 21), Outcome::Outdated);
+        person.hears(&stop(Some(30)), 31);
+        assert_eq!(person.hears(&start(Some(25)), 32), Outcome::Outdated);
+        // A vendor's clock is a little ahead.
+        assert_eq!(person.hears(&start(Some(40)), 33), Outcome::Removed);
+    }
+
+    /// A request that is made in the first 500 seconds, and delivered some time later, perhaps more than once, with a date or without.
+    #[derive(Clone, Debug)]
+    struct Delivered {
+        opts_out: bool,
+        made: i64,
+        at: i64,
+        /// How far it is dated ahead. `None`: it has no date, and arrives at once.
+        dated_ahead: Option<i64>,
+        /// How far the clock of the gateway is ahead when it arrives.
+        clock_ahead: i64,
+    }
+
+    fn delivered() -> impl Strategy<Value = Delivered> {
+        let ahead = || prop_oneof![3 => Just(0), 1 => Just(1000), 1 => Just(DAY), 1 => Just(400 * DAY)];
+        let when = (0..500_i64, 0..400_i64);
+        (any::<bool>(), when, proptest::option::weighted(0.8, ahead()), ahead()).prop_map(
+            |(opts_out, (made, late), dated_ahead, clock_ahead)| {
+                let late = if dated_ahead.is_some() { late } else { 0 };
+                // What opts out has the right time: the others are what may go wrong before it.
+                let dated_ahead = dated_ahead.map(|ahead| if opts_out { 0 } else { ahead });
+                Delivered { opts_out, made, at: made + late, dated_ahead, clock_ahead }
+            },
+        )
+    }
+
+    proptest! {
+        /// Whatever order they arrive in, and whichever clocks were ahead before: if the latest request was an opt-out, and
+        /// arrived while the clock was right, the person is blocked at the end.
+        #[test]
+        fn the_latest_opt_out_is_never_forgotten(
+            mut others in proptest::collection::vec(delivered(), 0..8),
+            late in 0..400_i64,
+        ) {
+            // Requests of the same second have no order.
+            let last = Delivered { opts_out: true, made: 500, at: 500 + late, dated_ahead: Some(0), clock_ahead: 0 };
+            for other in &mut others {
+                if other.at >= 500 {
+                    // The clock is right from the latest request on.
+                    other.clock_ahead = 0;
+                }
+            }
+            others.push(last);
+            others.sort_by_key(|one| one.at);
+            let mut person = Person::default();
+            for one in &others {
+                let requested = one.dated_ahead.map(|ahead| one.made + ahead);
+                let write = if one.opts_out { stop(requested) } else { start(requested) };
+                person.hears(&write, one.at + one.clock_ahead);
+            }
+            prop_assert!(person.is_blocked(), "{others:?}");
+        }
     }
 }

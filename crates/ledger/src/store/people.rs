@@ -193,7 +193,9 @@ impl<'a, T: Tables> People<'a, T> {
         at: Timestamp,
     ) -> Result<Option<Hold>, LedgerError> {
         // The business means the person it knows by this number, until it learns that they gave it up.
-        if !hold.kind.is_wish() || !is_older(at, hold.requested) {
+        // An opt-out of a time to come was made while a clock was ahead: it may have been made before `at`.
+        let is_undated = is_older(self.tables.now(), hold.requested) && !hold.directions.is_none();
+        if !hold.kind.is_wish() || !is_older(at, hold.requested) || is_undated {
             return Ok(Some(hold.clone()));
         }
         let hold = self.wish_at(list, entry, hold.kind, at)?;

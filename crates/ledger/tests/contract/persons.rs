@@ -269,7 +269,12 @@ fn a_change_of_number_applies_once_and_also_to_late_requests() {
     list.write(vec![stop(phones[1], LATER + 250), start(phones[0], LATER + 199), stop(phones[3], 301)])
         .unwrap();
     assert!(is_blocked(&list, &phones[2].into()));
-    list.write(vec![start(phones[2], LATER + 400)]).unwrap();
+    // Without a date, as one of a time to come would not be believed.
+    let start = Unblock {
+        hold: Some(HoldKind::OptOut),
+        ..Unblock::new(phones[2], Directions::BOTH, actor("person"))
+    };
+    list.write(vec![start.into()]).unwrap();
     list.write(vec![stop(phones[0], LATER + 500)]).unwrap();
     assert!(!is_blocked(&list, &phones[2].into()));
     // Back to the earlier number.
@@ -278,6 +283,18 @@ fn a_change_of_number_applies_once_and_also_to_late_requests() {
     list.link(at(LATER + 250, link(Some(phones[1]), &["SE.8"]))).unwrap();
     for id in ["SE.8", "SE.9"] {
         assert_eq!(list.person_of_user(&user(id)).unwrap().unwrap().first(), phones[1], "{id}");
+    }
+}
+
+#[test]
+fn an_opt_out_of_a_time_to_come_follows_a_change_of_number() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
+    let phone = |n: u64| number(&list, 46_732_001_220 + n);
+    for (n, requested, follows) in [(0, 100, true), (2, 300, false), (4, LATER, true)] {
+        list.write(vec![stop(phone(n), requested)]).unwrap();
+        list.link(moved(phone(n), phone(n + 1), 200)).unwrap();
+        assert_eq!(is_blocked(&list, &phone(n + 1).into()), follows, "{requested}");
     }
 }
 
