@@ -252,7 +252,7 @@ impl Builder {
                 }
                 // A new key opens no existing ledger: one is created only together with a ledger.
                 let is_new = storage.may_be_new(self.new_ledger);
-                let (key, origin) = MasterKey::from_env_or_file(None, file, is_new)?;
+                let (key, origin) = MasterKey::from_file_or_new(file, is_new)?;
                 let file = KeyFile::new(file, &key);
                 (key, Some(origin), Some(file))
             }
@@ -273,9 +273,13 @@ impl Builder {
         let ledger = storage.open(key, &node, &opening).inspect_err(|error| match (made, error) {
             // The ledger was made meanwhile by another process, under the key that it found in this file.
             (_, LedgerError::InUse { .. }) | (None, _) => {}
-            // It opens nothing, and would say from now on that there was a ledger.
-            (Some(made), _) => drop(std::fs::remove_file(made)),
+            // It opens nothing.
+            (Some(made), _) => MasterKey::discard(made),
         })?;
+        if let (Some(_), Some(file)) = (&key_file, &self.key_file) {
+            // From now on it says that there is a ledger.
+            MasterKey::keep(file)?;
+        }
         report(&ledger, &storage, made);
         let compiled = self.compiled_dir.unwrap_or_else(|| beside(".compiled"));
         let cache = ArtefactCache::open(compiled, *cache_key).on_problem(

@@ -5,6 +5,7 @@ mod identity;
 mod key_file;
 mod master;
 mod name;
+mod new_key;
 mod scope;
 mod seal;
 mod tenant;

@@ -1,9 +1,9 @@
 //! The master key: parsing, storage and creation.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hkdf::Hkdf;
@@ -57,20 +57,11 @@ impl MasterKey {
             let origin = KeyOrigin::Environment;
             return Ok((Self::parse(text, &origin)?, origin));
         }
-        match Self::open(path) {
-            Err(KeyError::Missing { .. }) if create => Self::create_or_read(path),
-            found => Ok((found?.1, KeyOrigin::File(path.into()))),
+        let found = Self::from_file_or_new(path, create)?;
+        if create {
+            Self::keep(path)?;
         }
-    }
-
-    fn create_or_read(path: &Path) -> Result<(Self, KeyOrigin), KeyError> {
-        match Self::create(path) {
-            // Another process created it in the meantime.
-            Err(KeyError::Create { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                Ok((Self::open(path)?.1, KeyOrigin::File(path.into())))
-            }
-            created => Ok((created?, KeyOrigin::NewFile(path.into()))),
-        }
+        Ok(found)
     }
 
     /// Reads a key file, which is returned, too.
@@ -99,23 +90,6 @@ impl MasterKey {
         Self::parse(&text, &KeyOrigin::File(path.into()))
     }
 
-    fn create(path: &Path) -> Result<Self, KeyError> {
-        let key = Self::random().map_err(KeyError::Random)?;
-        let failed = |source| KeyError::Create { path: path.into(), source };
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        let written = file
-            .write_all(key.to_hex().as_bytes())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| sync_folder_of(path));
-        if let Err(source) = written {
-            // A partly written key would fail the next start.
-            let _ = std::fs::remove_file(path);
-            return Err(failed(source));
-        }
-        Ok(key)
-    }
-
     fn parse(text: &str, origin: &KeyOrigin) -> Result<Self, KeyError> {
         let text = text.trim_ascii();
         if text.len() != DIGITS {
@@ -137,7 +111,7 @@ impl MasterKey {
     }
 
     /// The digits, followed by a newline.
-    fn to_hex(&self) -> Zeroizing<String> {
+    pub(crate) fn to_hex(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(DIGITS + 1));
         for byte in self.0.iter() {
             for digit in [byte >> 4, byte & 15] {
@@ -184,12 +158,6 @@ impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MasterKey(…)")
     }
-}
-
-/// Makes the name of a new file durable.
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// The source of a master key.
@@ -326,7 +294,7 @@ mod tests {
     #[test]
     fn a_file_that_another_process_created_in_the_meantime_is_not_said_to_be_created() {
         let (_dir, path) = file(HEX, 0o600);
-        let (key, origin) = MasterKey::create_or_read(&path).unwrap();
+        let (key, origin) = MasterKey::from_env_or_file(None, &path, true).unwrap();
         assert_eq!((key.0[31], origin), (255, KeyOrigin::File(path.clone())));
         assert_eq!(fs::read_to_string(&path).unwrap(), HEX);
     }

@@ -85,9 +85,32 @@ async fn a_key_that_was_made_for_a_ledger_that_can_not_be_made_is_removed_again(
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("ledger.db.lock")).unwrap();
     assert!(builder(&dir).open().await.is_err());
-    assert!(!dir.path().join("master.key").exists());
+    assert!(!dir.path().join("master.key").exists() && !dir.path().join("master.key.new").exists());
     fs::remove_dir(dir.path().join("ledger.db.lock")).unwrap();
     builder(&dir).open().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_that_was_killed_goes_on_with_the_key_that_it_made() {
+    let dir = tempfile::tempdir().unwrap();
+    MasterKey::from_file_or_new(&dir.path().join("master.key"), true).unwrap();
+    let new = fs::read(dir.path().join("master.key.new")).unwrap();
+    // As it was killed after it had made the ledger, too.
+    for makes in [false, true] {
+        let engine = builder(&dir).open().await.unwrap();
+        assert_eq!(fs::read(dir.path().join("master.key")).unwrap(), new);
+        close(engine, &dir).await;
+        if !makes {
+            fs::rename(dir.path().join("master.key"), dir.path().join("master.key.new")).unwrap();
+        }
+    }
+    assert!(!dir.path().join("master.key.new").exists());
+    // Without the ledger, the key says that there was one.
+    for name in ["ledger.db", "ledger.db.witness"] {
+        fs::remove_file(dir.path().join(name)).unwrap();
+    }
+    let error = open_error(builder(&dir).open().await);
+    assert!(matches!(error, LedgerError::Lost { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +121,7 @@ async fn a_key_is_not_removed_while_another_process_has_the_ledger() {
     other.lock().unwrap();
     let error = open_error(builder(&dir).open().await);
     assert!(matches!(error, LedgerError::InUse { .. }), "{error}");
-    assert!(dir.path().join("master.key").exists());
+    assert!(dir.path().join("master.key.new").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

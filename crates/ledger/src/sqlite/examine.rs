@@ -9,12 +9,13 @@ use portcullis_keys::Seal;
 use portcullis_ledger_model::{Accepted, Opening};
 use rusqlite::{Connection, OpenFlags};
 
-use super::connect;
 use super::lists::unsigned;
 use super::schema::{self, Contents};
 use super::sums::{Sums, is_catalogue_whole};
+use super::writer::log_state;
+use super::{connect, create};
 use crate::error::{Altered, LedgerError};
-use crate::files::beside;
+use crate::files::{beside, sync_folder_of};
 use crate::witness::{Found, LedgerId, Statement, Witness};
 
 /// What a ledger says about itself.
@@ -60,15 +61,41 @@ impl<'a> Files<'a> {
         connect(self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)
     }
 
+    /// Creates the ledger durably. It is made under another name, and gets its own when it is complete: a process that is
+    /// killed leaves no ledger that is missing or empty although something says that there was one.
+    pub(super) fn create(&self, master: &Seal, sums: Sums) -> Result<(), LedgerError> {
+        let failed = |source| LedgerError::Open { path: self.path.into(), source };
+        if fs::symlink_metadata(self.path).is_ok_and(|found| !found.is_file()) {
+            // A link that leads nowhere may lead to a disk that is not there now.
+            return Err(failed(io::ErrorKind::AlreadyExists.into()));
+        }
+        let unfinished = beside(self.path, ".creating");
+        // SQLite would apply what was left to the new file.
+        let left = ["", "-journal", "-wal", "-shm"].map(|suffix| beside(&unfinished, suffix));
+        for file in left.iter().chain(&[beside(self.path, "-journal"), beside(self.path, "-shm")]) {
+            match fs::remove_file(file) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(failed)?,
+            }
+        }
+        create(&unfinished).map_err(failed)?;
+        let connection = connect(&unfinished, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        schema::prepare(&connection, &Contents::Empty, master, sums)?;
+        if !log_state(&connection, "TRUNCATE")?.is_in_file() {
+            return Err(LedgerError::LogInUse);
+        }
+        connection.close().map_err(|(_, error)| error)?;
+        let is_durable = fs::File::open(&unfinished).and_then(|file| file.sync_all());
+        is_durable.and_then(|()| fs::rename(&unfinished, self.path)).map_err(failed)?;
+        sync_folder_of(self.path).map_err(failed)
+    }
+
     /// Takes back that a ledger was created, which was then not opened: under a key that is not kept, nobody could open it. Best
     /// effort, after an error.
-    pub(super) fn empty(&self, removes: bool) {
-        let _ = match removes {
-            true => fs::remove_file(self.path),
-            false => fs::write(self.path, ""),
-        };
-        let _ = fs::remove_file(&self.log);
-        let _ = fs::remove_file(beside(self.path, "-shm"));
+    pub(super) fn remove(&self) {
+        for file in [self.path, &self.log, &beside(self.path, "-shm")] {
+            let _ = fs::remove_file(file);
+        }
     }
 
     /// Checks whether the ledger may be opened, and what is in its file.

@@ -44,7 +44,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::LedgerError;
-use crate::files::{beside, sync_folder_of};
+use crate::files::beside;
 use crate::store::{self, Stats};
 use crate::witness::{Found, Witness};
 
@@ -89,15 +89,18 @@ impl Sqlite {
         let (seal, sums) = (master.seal(), Sums::new(master.sums()));
         let files = Files::of(path);
         let (contents, accepted) = files.admit(&seal, sums, opening)?;
-        let new = create(path).map_err(failed)?;
-        let file_lock = file_lock.map_or_else(|| lock::of_file(path), Ok)?;
-        if !new {
+        let is_new = matches!(contents, Contents::Empty);
+        if is_new {
+            files.create(&seal, sums)?;
+        } else {
             // SQLite gives its other files the mode of this one. Without the right to change it, it stays.
             let _ = keep_to_owner(&[path, &files.log, &beside(path, "-shm")]);
         }
-        let begun = begin(&files, &contents, &seal, sums);
-        if begun.is_err() && matches!(contents, Contents::Empty) {
-            files.empty(new);
+        // A new file is another one than an empty one that was there.
+        let file_lock = file_lock.filter(|_| !is_new).map_or_else(|| lock::of_file(path), Ok)?;
+        let begun = begin(&files, &seal, sums);
+        if begun.is_err() && is_new {
+            files.remove();
         }
         let (connection, opened, guard) = begun?;
         let writer = Writer::start(connection, Arc::clone(&guard), opened.commit)?;
@@ -140,7 +143,6 @@ impl store::Store for Sqlite {
 /// Opens the file for writing, and marks the ledger as open. If this fails, the ledger and its witness say what they said before.
 fn begin(
     files: &Files<'_>,
-    contents: &Contents,
     master: &Seal,
     sums: Sums,
 ) -> Result<(Connection, Description, Arc<Guard>), LedgerError> {
@@ -152,10 +154,7 @@ fn begin(
     let connection = connect(files.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // What fails leaves the log as it is: moved into the file, it would look as if it had been lost.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    schema::prepare(&connection, contents, master, sums)?;
-    if let Contents::Empty = contents {
-        sync_folder_of(files.path).map_err(failed)?;
-    }
+    schema::prepare(&connection, &Contents::Ledger, master, sums)?;
     let found = Description::read(&connection)?;
     let base = match said {
         _ if !has_log => Some(found.commit),
@@ -197,14 +196,9 @@ fn keep_to_owner(paths: &[&Path]) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates the file with access for its owner only, unless it exists; SQLite uses the same mode for its other files.
-/// Returns whether it was created.
-fn create(path: &Path) -> io::Result<bool> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
-    }
+/// Creates the file with access for its owner only; SQLite uses the same mode for its other files.
+fn create(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
 }
 
 /// Opens a connection. It is used by one thread at a time, so it needs no mutex of its own.
