@@ -66,6 +66,7 @@ outcomes! {
     "panic-in-block" => a_panic_in_a_write,
     "hoard-memory" => memory_hoarded_in_one_call,
     "leak" => memory_leaked_call_by_call,
+    "leak-later" => memory_leaked_in_service,
     "leak-in-block" => memory_leaked_entry_by_entry,
     "short-bitmap" => a_bitmap_of_the_wrong_length,
     "huge-bitmap" => an_answer_past_its_bound,
@@ -340,6 +341,15 @@ mod outcome {
         Generation::empty(recipe.clone()).expect("a short list");
         recipe.settings.capacity = 101;
         assert!(matches!(Generation::empty(recipe), Err(CallError::Refused(_))));
+    }
+
+    pub(super) fn memory_leaked_in_service(mode: &str) {
+        let list = evil_list(mode);
+        let check = || list.check(subject(1), Direction::Inbound).map(drop).expect("it answers");
+        (0..19_000).for_each(|_| check());
+        let before = list.memory_bytes();
+        (0..1_010).for_each(|_| check());
+        assert!(list.memory_bytes() >= before + 8 * support::MIB);
     }
 
     pub(super) fn memory_leaked_entry_by_entry(mode: &str) {

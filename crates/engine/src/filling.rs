@@ -195,7 +195,7 @@ impl Unfilled {
                 return;
             }
             let start = Instant::now();
-            let Err(error) = self.fill_one(list, context) else { continue };
+            let Err(error) = self.fill_one(list) else { continue };
             list.fail_to_start(&error);
             let lost = {
                 let mut lost = lost.lock();
@@ -219,7 +219,7 @@ impl Unfilled {
         }
     }
 
-    fn fill_one(&self, list: &Arc<LiveList>, context: &Context) -> Result<(), FillError> {
+    fn fill_one(&self, list: &Arc<LiveList>) -> Result<(), FillError> {
         if list.is_withheld() || list.is_behind() {
             // There is nothing to fill it with.
             return Ok(());
@@ -228,10 +228,10 @@ impl Unfilled {
             // A plugin that computes in vain must not take the others' time.
             at_low_priority(|| list.probe()).inspect_err(|error| self.note(error))?;
         }
-        if !context.residency.has_room() {
+        let Some(_room) = list.try_reserve_memory() else {
             list.start_evicted();
             return Ok(());
-        }
+        };
         list.refill(Priority::Normal)
     }
 

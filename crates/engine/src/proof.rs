@@ -151,6 +151,7 @@ fn verify_one(list: &Arc<LiveList>) {
     if !list.is_serving() {
         return;
     }
+    list.account_memory();
     let members = if generation.is_slow() { MEMBERS_OF_SLOW } else { MEMBERS };
     match generation.spot_check(&**list.entries(), members) {
         Ok(()) => {}

@@ -64,8 +64,8 @@ impl Evil {
         self.entries.get(&subject).is_some_and(|directions| directions.covers(direction))
     }
 
-    /// Whether it has answered so many checks that it begins to lie.
-    fn lies_by_now(&self) -> bool {
+    /// Whether it has answered so many checks that it begins to lie, or to leak.
+    fn has_turned(&self) -> bool {
         self.checks.get() >= 20_000
     }
 
@@ -116,6 +116,10 @@ impl Blacklist for Evil {
                 self.hoard.borrow_mut().push(black_box(vec![1; 1 << 20]));
                 false
             }
+            Mode::LeakLater if self.has_turned() => {
+                self.hoard.borrow_mut().push(black_box(vec![1; 1 << 20]));
+                self.has(subject, direction)
+            }
             Mode::FillMemory => {
                 let mut hoard = self.hoard.borrow_mut();
                 if hoard.is_empty() {
@@ -128,10 +132,10 @@ impl Blacklist for Evil {
                 compute(10_000_000);
                 self.has(subject, direction)
             }
-            Mode::LieLater if self.lies_by_now() => false,
+            Mode::LieLater if self.has_turned() => false,
             Mode::LieUnlessAskedTwice => {
                 let is_asked_twice = self.last.replace(Some(subject)) == Some(subject);
-                let lies = self.lies_by_now() && direction == Direction::Outbound && !is_asked_twice;
+                let lies = self.has_turned() && direction == Direction::Outbound && !is_asked_twice;
                 !lies && self.has(subject, direction)
             }
             Mode::LieToRegulars => {
@@ -159,8 +163,8 @@ impl Blacklist for Evil {
                 }
                 bits
             }
-            Mode::LieInBatches if self.lies_by_now() => bits,
-            Mode::BlockStrangersInBatches if self.lies_by_now() => vec![u8::MAX; bytes],
+            Mode::LieInBatches if self.has_turned() => bits,
+            Mode::BlockStrangersInBatches if self.has_turned() => vec![u8::MAX; bytes],
             Mode::DisagreeInBatch => {
                 for (i, &subject) in subjects.iter().enumerate() {
                     bits[i / 8] |= u8::from(!self.blocks(subject, direction)) << (i % 8);

@@ -54,6 +54,8 @@ modes! {
     "hoard-memory" => HoardMemory,
     /// `check` leaks 1 MiB per call.
     "leak" => Leak,
+    /// `check` leaks 1 MiB per call from the 20,000th call on.
+    "leak-later" => LeakLater,
     /// `block` leaks 1 MiB per entry.
     "leak-in-block" => LeakInBlock,
     /// `check-many` returns one byte too few.

@@ -10,7 +10,11 @@ use super::recovery::Priority;
 use super::{LiveList, NoVerdict, Phase, UNSEEN_BY_PROOF, UNSEEN_BY_RESIDENCY};
 use crate::events::Event;
 use crate::reason;
-use crate::residency::{Accounted, Footprint, LONGEST, Resident};
+use crate::residency::{Accounted, Expected, Footprint, LONGEST, Reservation, Resident};
+
+/// What an instance is expected to need at least, and for each entry.
+const LEAST_BYTES: u64 = 1 << 20;
+const ENTRY_BYTES: u64 = 24;
 
 impl LiveList {
     /// Notes that the list is checked. Writes only if that is news, so that busy threads share the cache line.
@@ -48,7 +52,33 @@ impl LiveList {
         }
     }
 
-    /// Fills the plugin of an evicted list. Blocks: a few milliseconds, as only short lists are evicted. If that fails, the list is
+    /// The memory that the plugin is expected to need once it is filled: what it had when it was evicted, or what it had empty and some
+    /// more for its entries.
+    fn expected_memory(&self) -> Expected {
+        let instances = self.generation().recipe().replicas.get();
+        let bytes = self.last_bytes.load(Ordering::Relaxed);
+        if bytes > 0 {
+            return Expected { bytes, instances, is_measured: true };
+        }
+        let replicas = u64::try_from(instances).unwrap_or(u64::MAX);
+        let entries = ENTRY_BYTES.saturating_mul(self.last_count.load(Ordering::Relaxed));
+        let bytes = self.empty_bytes.max(LEAST_BYTES.saturating_mul(replicas));
+        let bytes = bytes.saturating_add(entries.saturating_mul(replicas));
+        Expected { bytes, instances, is_measured: false }
+    }
+
+    /// Reserves the memory that the plugin is expected to need. Returns `None` if the budget is used up.
+    pub(crate) fn try_reserve_memory(&self) -> Option<Reservation<'_>> {
+        self.context.residency.try_reserve(&self.accounted, self.expected_memory())
+    }
+
+    /// Accounts for memory that the plugin took while it answered checks: a write accounts for its own.
+    pub(crate) fn account_memory(&self) {
+        self.context.residency.resize(self, self.generation().memory_bytes());
+    }
+
+    /// Fills the plugin of an evicted list. Blocks: a few milliseconds, as only short lists are evicted, and for up to
+    /// 20 seconds if there is no room in memory. If that fails, the list is
     /// out of service, and the background task tries again.
     pub(super) fn restore(self: &Arc<Self>) -> Result<(), NoVerdict> {
         let Ok(_operation) = self.context.lifecycle.begin() else { return Err(NoVerdict::Detached) };
@@ -65,7 +95,12 @@ impl LiveList {
                 // It stays evicted, so that the first check after the outage restores it.
                 return Err(NoVerdict::Failed);
             }
-            self.context.residency.make_room();
+            let is_closing = || self.context.lifecycle.is_closed() || self.is_detached();
+            let (residency, expected) = (&self.context.residency, self.expected_memory());
+            let Some(_room) = residency.reserve(&self.accounted, expected, is_closing) else {
+                // It stays evicted, and the failure policy answers this check.
+                return Err(NoVerdict::Failed);
+            };
             let start = Instant::now();
             self.refill(Priority::Normal).map(|()| start.elapsed())
         };
@@ -129,6 +164,7 @@ impl Resident for LiveList {
         if count > LONGEST {
             return false;
         }
+        self.last_bytes.store(generation.memory_bytes(), Ordering::Relaxed);
         // The phase first, so that a check which finds the instance gone knows why. A fault meanwhile has the last word.
         if !self.turn(Phase::Serving, Phase::Evicted) {
             return false;

@@ -62,6 +62,10 @@ pub(crate) struct LiveList {
     congested: Mutex<Option<Instant>>,
     /// The number of entries when residency last looked.
     last_count: AtomicU64,
+    /// The memory of the plugin when it was evicted, or installed; 0 if it is not known.
+    last_bytes: AtomicU64,
+    /// The memory of the plugin without entries; 0 if it was not started.
+    empty_bytes: u64,
     /// Held while an evicted list is restored, so that it is filled once.
     restoring: Mutex<()>,
     /// Held while the plugin is brought up to date. So when a write is acknowledged, either the plugin has it, or the plugin is
@@ -188,9 +192,11 @@ impl LiveList {
             true => Generation::without_instances(recipe.clone()),
             false => Generation::empty(recipe.clone())?,
         };
+        let empty_bytes = generation.memory_bytes();
         let blacklist = Blacklist::new(generation);
         // It started, and that is all: there may be more lists than memory has room for.
         blacklist.generation().retire();
+        let accounted = Accounted::new(list.tenant().clone());
         let entries = Arc::new(LedgerSource::new(list, Arc::clone(&context.staleness)));
         Ok(LiveList {
             state: VerifiedState::new(state, Arc::clone(&entries)),
@@ -201,7 +207,9 @@ impl LiveList {
             checked: AtomicU8::new(0),
             withheld: AtomicBool::new(withheld),
             behind,
-            accounted: Arc::default(),
+            accounted,
+            last_bytes: AtomicU64::new(0),
+            empty_bytes,
             was_slow: AtomicBool::new(false),
             congested: Mutex::default(),
             restoring: Mutex::new(()),
@@ -446,7 +454,9 @@ impl LiveList {
         next.catch_up(&*self.entries)?;
         let mut slot = self.slot.lock();
         let recipe = next.recipe().clone();
+        let bytes = next.memory_bytes();
         let before = self.blacklist.replace(next, &*self.entries)?;
+        self.last_bytes.store(bytes, Ordering::Relaxed);
         slot.recipe = recipe;
         slot.revision += 1;
         self.withheld.store(false, Ordering::Release);
@@ -477,6 +487,7 @@ impl LiveList {
             slot.revision += 1;
             self.withheld.store(false, Ordering::Release);
             slot.fallback = None;
+            self.last_bytes.store(0, Ordering::Relaxed);
             self.recovery.reset();
             if self.phase() != Phase::Evicted {
                 self.take_out(error.kind());
@@ -498,6 +509,7 @@ impl LiveList {
         }
         let mut slot = self.slot.lock();
         slot.fallback = None;
+        self.last_bytes.store(0, Ordering::Relaxed);
         slot.recipe = match &fallback {
             Some(fallback) => Recipe { account: Arc::clone(&fallback.recipe().account), ..recipe },
             None => recipe,

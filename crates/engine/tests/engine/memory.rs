@@ -1,9 +1,9 @@
 //! The memory budget.
 
 use portcullis_engine::ledger::TenantId;
-use portcullis_engine::{Service, TenantSpec};
+use portcullis_engine::{AnsweredBy, Service, TenantSpec};
 
-use crate::support::{Host, acme, block_many, is_blocked};
+use crate::support::{Host, OUT, acme, block_many, evil, is_blocked, number, until};
 
 /// The memory of a tenant with two empty lists.
 async fn empty_tenant_bytes() -> u64 {
@@ -75,5 +75,54 @@ async fn a_forgotten_tenant_leaves_no_state() {
         block_many(&list, 3000).await;
         host.engine.forget_tenant(list.tenant()).await.unwrap();
         assert!(!states.join("tenant-acme").exists());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_grows_while_it_is_checked_is_evicted() {
+    let host = Host::with(|builder| builder.memory_budget(32 << 20).proof_share(1.0)).await;
+    host.put_evil_into_the_folder();
+    let list = host.put(acme().plugin(evil("leak-later"))).await;
+    let is_evicted = || list.status().service == Service::Evicted;
+    // It leaks from its 20,000th check on, and nothing is written.
+    while list.status().memory_bytes < 64 << 20 && !is_evicted() {
+        list.check(number(1), OUT).await.unwrap();
+    }
+    until(is_evicted).await;
+    assert!(!is_blocked(&list, 1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fat_lists_that_are_checked_at_once_take_turns_and_leave_a_neighbour_in_memory() {
+    let host = Host::with_budget(64 << 20).await;
+    host.put_evil_into_the_folder();
+    let globex = TenantSpec::new("globex").unwrap().sender("support").unwrap();
+    let neighbour = host.put(globex).await;
+    let senders: Vec<_> = (0..12).map(|n| format!("sender-{n}")).collect();
+    let spec = senders.iter().fold(acme(), |spec, sender| spec.sender(sender).unwrap());
+    // Each entry takes 1 MiB.
+    host.put(spec.plugin(evil("leak-in-block"))).await;
+    let lists: Vec<_> =
+        senders.iter().map(|sender| host.engine.sender_list("acme", sender).unwrap()).collect();
+    for list in &lists {
+        block_many(list, 20).await;
+    }
+    for _ in 0..3 {
+        let checks: Vec<_> = lists
+            .iter()
+            .map(|list| {
+                let list = list.clone();
+                tokio::spawn(async move { list.check(number(5), OUT).await.unwrap() })
+            })
+            .collect();
+        for check in checks {
+            assert!(!is_blocked(&neighbour, 5).await);
+            let checked = check.await.unwrap();
+            assert_eq!((checked.is_blocked(), checked.answered_by), (true, AnsweredBy::Plugin));
+        }
+        assert_eq!(neighbour.status().service, Service::Serving);
+        let taken: u64 = host.engine.status().iter().map(|tenant| tenant.memory_bytes).sum();
+        // All of them would take 250 MiB.
+        assert!(taken <= 85 << 20, "{taken}");
     }
 }
