@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::random::Random;
+
 /// The CPU time that a plugin's calls took beyond what a fast one needs: a leaky bucket, in CPU time, because by wall time
 /// every plugin is slow on a busy machine.
 ///
 /// A bucket that overflows makes the plugin slow: its checks wait for a thread of their own, so that they hold up nobody
-/// else's. After a while in which it was fast, it is called directly again. Each relapse doubles that while.
+/// else's. After a while in which it was fast, it is called directly again. Each relapse doubles that while, which is random, so that the slow
+/// plugins of many tenants are not tried again at the same moment.
 ///
 /// The threads that a slow plugin holds up are everybody's. So all generations of a tenant's plugin should share one, in
 /// their [recipes](crate::Recipe): the first list on which it is slow says so for the others, and it is not tried anew for
@@ -36,9 +39,11 @@ struct Bucket {
 const MOST_DEBT: Duration = Duration::from_millis(5);
 /// The share of time by which debt drains: 1 %.
 const DRAIN: u32 = 100;
-/// How long a plugin stays slow at first, and at most.
+/// How long a plugin stays slow at first, and at most: up to twice as long, at random.
 const FIRST_STAY: Duration = Duration::from_secs(5);
 const LONGEST_STAY: Duration = Duration::from_secs(600);
+/// The steps in which that is drawn.
+const PARTS: u32 = 1000;
 /// So many calls after one that seemed to take long are measured.
 const SUSPECTS: u32 = 64;
 
@@ -52,7 +57,8 @@ impl Pace {
     /// Adds the CPU time of a call.
     #[cold]
     pub(crate) fn charge(&self, used: Duration) {
-        self.charge_at(used, Instant::now());
+        let part = Random::new().below(PARTS as usize + 1);
+        self.charge_at(used, Instant::now(), u32::try_from(part).unwrap_or(PARTS));
     }
 
     /// Has the next calls measured, on any list: a call seemed to take long.
@@ -85,7 +91,8 @@ impl Pace {
         false
     }
 
-    fn charge_at(&self, used: Duration, now: Instant) {
+    /// `part` of [`PARTS`] is by how much longer it stays slow, if it does.
+    fn charge_at(&self, used: Duration, now: Instant, part: u32) {
         let mut bucket = self.bucket.lock();
         let idle = bucket.drained.map_or(Duration::ZERO, |drained| now.saturating_duration_since(drained));
         bucket.debt = bucket.debt.saturating_sub(idle / DRAIN) + used;
@@ -99,7 +106,8 @@ impl Pace {
             bucket.relapses += 1;
         }
         let doublings = bucket.relapses.saturating_sub(1).min(16);
-        bucket.until = Some(now + (FIRST_STAY * 2_u32.pow(doublings)).min(LONGEST_STAY));
+        let stay = (FIRST_STAY * 2_u32.pow(doublings)).min(LONGEST_STAY);
+        bucket.until = bucket.until.max(Some(now + stay + stay / PARTS * part));
     }
 }
 
@@ -114,9 +122,9 @@ mod tests {
     fn a_plugin_that_takes_more_than_its_share_is_slow_for_a_while() {
         let (pace, start) = (Pace::default(), Instant::now());
         assert!(!pace.is_slow());
-        pace.charge_at(3 * MS, start);
+        pace.charge_at(3 * MS, start, 0);
         assert!(!pace.is_slow());
-        pace.charge_at(3 * MS, start);
+        pace.charge_at(3 * MS, start, 0);
         assert!(pace.slow.load(Ordering::Relaxed));
         assert!(pace.is_slow_at(start + 4 * SECOND));
         assert!(!pace.is_slow_at(start + 5 * SECOND));
@@ -127,7 +135,7 @@ mod tests {
     fn a_rare_slow_call_is_no_matter() {
         let (pace, start) = (Pace::default(), Instant::now());
         for n in 0..100 {
-            pace.charge_at(4 * MS, start + n * SECOND);
+            pace.charge_at(4 * MS, start + n * SECOND, 0);
         }
         assert!(!pace.is_slow());
     }
@@ -135,13 +143,30 @@ mod tests {
     #[test]
     fn a_plugin_stays_slow_as_long_as_it_is_and_twice_as_long_after_a_relapse() {
         let (pace, start) = (Pace::default(), Instant::now());
-        pace.charge_at(6 * MS, start);
-        pace.charge_at(6 * MS, start + 4 * SECOND);
+        pace.charge_at(6 * MS, start, 0);
+        pace.charge_at(6 * MS, start + 4 * SECOND, 0);
         assert!(pace.is_slow_at(start + 8 * SECOND));
         assert!(!pace.is_slow_at(start + 9 * SECOND));
-        pace.charge_at(6 * MS, start + 20 * SECOND);
+        pace.charge_at(6 * MS, start + 20 * SECOND, 0);
         assert!(pace.is_slow_at(start + 29 * SECOND));
         assert!(!pace.is_slow_at(start + 30 * SECOND));
+    }
+
+    #[test]
+    fn plugins_that_became_slow_at_the_same_moment_are_tried_again_at_different_ones() {
+        let (start, later) = (Instant::now(), |pace: &Pace| pace.bucket.lock().until.unwrap());
+        let tried: std::collections::BTreeSet<Instant> = (0..64)
+            .map(|_| {
+                let pace = Pace::default();
+                pace.charge(6 * MS);
+                later(&pace)
+            })
+            .collect();
+        let (first, last) = (*tried.first().unwrap(), *tried.last().unwrap());
+        assert!(first >= start + FIRST_STAY && last - first > SECOND, "{:?}", last - first);
+        let pace = Pace::default();
+        pace.charge_at(6 * MS, start, PARTS);
+        assert_eq!(later(&pace), start + 2 * FIRST_STAY);
     }
 
     #[test]
