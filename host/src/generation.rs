@@ -15,6 +15,7 @@ use crate::instance::Instance;
 use crate::memory::MemoryAccount;
 use crate::pace::Pace;
 use crate::plugin::Plugin;
+use crate::priority::at_low_priority;
 use crate::replica::{Replica, call_any, retire_idle, try_call_any};
 use crate::source::{Change, EntrySource};
 
@@ -64,6 +65,9 @@ const INSTANT: Duration = Duration::from_micros(100);
 
 /// Entries per step of a long write. Checks can run between steps; one takes tens of microseconds.
 pub(crate) const STEP: usize = 256;
+/// Entries in the first step of a catch-up. Each step is up to four times as long as the one before, so that a slow plugin
+/// is known before it has computed for long.
+const FIRST_STEP: usize = 16;
 
 impl Generation {
     /// Creates a generation with an empty list.
@@ -93,6 +97,9 @@ impl Generation {
     ///
     /// An instance that fails is lost. That is not an error as long as another instance succeeds.
     ///
+    /// A plugin that [is slow](Self::is_slow), or proves to be on the way, goes on with
+    /// [low priority](crate::at_low_priority), so that writes to it don't slow down checks of others.
+    ///
     /// # Errors
     ///
     /// [`FillError`]; the sequence number stays at the last step that succeeded, and the call can be repeated.
@@ -106,12 +113,18 @@ impl Generation {
         source: &dyn EntrySource,
     ) -> Result<(u64, MutexGuard<'_, ()>), FillError> {
         let writing = self.writing.lock();
+        let mut step = FIRST_STEP;
         loop {
             let sequence = self.sequence();
-            let changes = source.changes_since(sequence, STEP).map_err(FillError::Source)?;
+            let changes = source.changes_since(sequence, step).map_err(FillError::Source)?;
             let Some(last) = changes.last() else { return Ok((sequence, writing)) };
-            self.apply(&changes)?;
+            // Asked anew at each step, also because other lists of this plugin may have shown it.
+            match self.is_slow() {
+                true => at_low_priority(|| self.apply(&changes))?,
+                false => self.apply(&changes)?,
+            }
             self.set_sequence(last.sequence);
+            step = (4 * step).min(STEP);
         }
     }
 

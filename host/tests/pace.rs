@@ -134,3 +134,57 @@ fn an_honest_plugin_passes_every_spot_check_while_its_list_changes() {
         }
     });
 }
+
+/// The niceness of the threads at low priority, as the system says.
+#[cfg(target_os = "linux")]
+fn niceness_of_quiet_threads() -> Vec<i32> {
+    let threads = std::fs::read_dir("/proc/self/task").expect("it is Linux");
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+    let nice = |stat: String| {
+        let (name, rest) = stat.rsplit_once(')')?;
+        // The name is cut short by the system, and the niceness is the 19th field, of which two come before.
+        name.contains("(portcullis-quie").then(|| rest.split_whitespace().nth(16)?.parse().ok()).flatten()
+    };
+    stats.filter_map(nice).collect()
+}
+
+/// Nobody knows that the plugin is slow when the write begins.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_write_to_a_plugin_that_proves_slow_goes_on_with_low_priority() {
+    let slow = recipe(evil(Duration::from_secs(2)), r#"{"mode":"slow-block"}"#);
+    let list = Generation::empty(slow.clone()).expect("it starts");
+    let other = Generation::empty(slow).expect("it starts");
+    let record = Record::of((0..400).map(subject));
+    let start = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let write = scope.spawn(|| list.catch_up(&record).map(drop).expect("it follows"));
+        while !list.is_slow() {
+            assert!(!write.is_finished(), "it is known to be slow before the end");
+            std::thread::yield_now();
+        }
+        assert!(list.sequence() < 100, "and near the beginning");
+        let mut is_low = false;
+        while !write.is_finished() {
+            is_low |= niceness_of_quiet_threads().contains(&19);
+        }
+        assert!(is_low, "after {:?}", start.elapsed());
+    });
+    // The plugin's other lists know.
+    assert!(other.is_slow());
+    assert_eq!(list.check(subject(399), IN), Ok(Verdict::Block));
+}
+
+#[test]
+fn writes_to_a_fast_plugin_don_t_make_it_slow() {
+    let list = Generation::empty(recipe(exact(), "{}")).expect("it starts");
+    let record = Record::of((0..50_000).map(subject));
+    list.catch_up(&record).expect("it follows");
+    for value in 50_000..60_000 {
+        record.set(subject(value), Directions::BOTH);
+        if value % 10 == 0 {
+            list.catch_up(&record).expect("it follows");
+        }
+    }
+    assert!(!list.is_slow());
+}
