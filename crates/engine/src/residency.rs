@@ -43,6 +43,8 @@ const WAIT: Duration = Duration::from_secs(1);
 const LONG_WAIT: Duration = Duration::from_secs(10);
 /// After so long it gives up.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// How long the tenant's first list is waited for at the start. It may be about to fail.
+const GUESS_WAIT: Duration = Duration::from_secs(5);
 
 /// Which lists have their plugin in memory.
 pub(crate) struct Residency {
@@ -116,6 +118,9 @@ pub(crate) trait Resident: Send + Sync {
 
     /// Unloads its plugin, unless that is in use, being reloaded, or has grown too long to be evicted. Does not wait.
     fn evict(&self) -> bool;
+
+    /// Whether it can't be evicted for long: a reload is watched, or a shadow run is under way.
+    fn is_kept(&self) -> bool;
 }
 
 /// The memory of a list.
@@ -201,7 +206,9 @@ impl Residency {
         let reserved = loop {
             match ring.needs(list, expected) {
                 Some(reserved) => break reserved,
-                None if start.elapsed() >= LONGEST_WAIT => return None,
+                None if start.elapsed() >= GUESS_WAIT => {
+                    break Reserved { memory: Memory::expected(expected), is_guess: true };
+                }
                 None => self.freed.wait_for(&mut ring, PAUSE),
             };
         };
@@ -224,10 +231,11 @@ impl Residency {
             let waited = start.elapsed();
             if let Some(reserved) = ring.needs(list, expected) {
                 let need = reserved.memory;
+                let mut are_kept = false;
                 if !ring.will_fit(self.budget, need) {
-                    ring = self.evict(ring, need, Some(&list.tenant));
+                    (ring, are_kept) = self.evict(ring, need, Some(&list.tenant));
                 }
-                if self.has_room(&mut ring, list, need, waited) {
+                if self.has_room(&mut ring, list, need, waited, are_kept) {
                     return Some(self.reserve_now(&mut ring, list, reserved));
                 }
             }
@@ -238,8 +246,15 @@ impl Residency {
         }
     }
 
-    /// Whether a list may be filled that has waited for so long, after others were evicted for it.
-    fn has_room(&self, ring: &mut Ring, list: &Accounted, need: Memory, waited: Duration) -> bool {
+    /// Whether a list may be filled that has waited for so long, after others were evicted for it, unless they `are_kept`.
+    fn has_room(
+        &self,
+        ring: &mut Ring,
+        list: &Accounted,
+        need: Memory,
+        waited: Duration,
+        are_kept: bool,
+    ) -> bool {
         let tolerance = if self.is_fat(need) { 0 } else { self.budget / TOLERANCE };
         if ring.fits(self.budget + tolerance, need) {
             return true;
@@ -247,7 +262,7 @@ impl Residency {
         if ring.fat > 0 || ring.leaving != Memory::default() {
             return false;
         }
-        if ring.places.is_empty() {
+        if ring.places.is_empty() || are_kept {
             return true;
         }
         if ring.may_displace(self.budget, need, &list.tenant) {
@@ -332,19 +347,21 @@ impl Residency {
         drop(self.evict(self.ring.lock(), Memory::default(), None));
     }
 
-    /// Evicts lists until `need` will fit, which `tenant` needs, once the memory of all that are evicted is free.
+    /// Evicts lists until `need` will fit, which `tenant` needs, once the memory of all that are evicted is free. Also returns whether
+    /// all that could not be evicted are kept for long, so that it makes no sense to wait for them.
     fn evict<'a>(
         &'a self,
         mut ring: MutexGuard<'a, Ring>,
         need: Memory,
         tenant: Option<&TenantId>,
-    ) -> MutexGuard<'a, Ring> {
+    ) -> (MutexGuard<'a, Ring>, bool) {
         let of_all = tenant.is_none_or(|tenant| ring.may_displace(self.budget, need, tenant));
         let is_resting = |&(until, at_all): &(Instant, bool)| (at_all || !of_all) && Instant::now() < until;
         if ring.will_fit(self.budget, need) || ring.resting.as_ref().is_some_and(is_resting) {
-            return ring;
+            return (ring, false);
         }
         ring.resting = None;
+        let (mut kept, mut in_use) = (false, false);
         let rounds = if of_all { ROUNDS.len() } else { ROUNDS_BEYOND_SHARE };
         for round in ROUNDS.iter().take(rounds) {
             for _ in 0..ring.places.len() {
@@ -372,6 +389,11 @@ impl Residency {
                 let leaving = ring.begin_to_leave(&place.accounted);
                 drop(ring);
                 let memory = (!list.evict() && list.is_serving()).then(|| list.memory());
+                if memory.is_some() {
+                    let is_kept = list.is_kept();
+                    kept |= is_kept;
+                    in_use |= !is_kept;
+                }
                 drop(list);
                 ring = self.ring.lock();
                 ring.has_left(leaving);
@@ -380,15 +402,15 @@ impl Residency {
                     ring.put(place, memory);
                 }
                 if ring.will_fit(self.budget, need) {
-                    return ring;
+                    return (ring, false);
                 }
             }
             if ring.will_fit(self.budget, need) {
-                return ring;
+                return (ring, false);
             }
         }
         ring.resting = Some((Instant::now() + PAUSE, of_all));
-        ring
+        (ring, kept && !in_use)
     }
 }
 
@@ -510,6 +532,10 @@ impl Memory {
         Memory { bytes: footprint.bytes, instances: footprint.instances }
     }
 
+    fn expected(expected: Expected) -> Self {
+        Memory { bytes: expected.bytes, instances: expected.instances }
+    }
+
     fn is_within(self, budget: u64) -> bool {
         self.bytes <= budget && self.instances <= INSTANCES
     }
@@ -548,6 +574,8 @@ mod tests {
         checked: AtomicBool,
         /// Whether a check keeps it from being evicted.
         busy: AtomicBool,
+        /// Whether a reload of it is watched.
+        kept: AtomicBool,
     }
 
     impl Fake {
@@ -558,6 +586,7 @@ mod tests {
                 serving: AtomicBool::new(false),
                 checked: AtomicBool::new(false),
                 busy: AtomicBool::new(false),
+                kept: AtomicBool::new(false),
             })
         }
 
@@ -599,7 +628,11 @@ mod tests {
         }
 
         fn evict(&self) -> bool {
-            !self.busy.load(Ordering::SeqCst) && self.serving.swap(false, Ordering::SeqCst)
+            !self.busy.load(Ordering::SeqCst) && !self.is_kept() && self.serving.swap(false, Ordering::SeqCst)
+        }
+
+        fn is_kept(&self) -> bool {
+            self.kept.load(Ordering::SeqCst)
         }
     }
 
@@ -686,6 +719,19 @@ mod tests {
         let start = Instant::now();
         assert!(Fake::new("other", 4 * MIB).check(&residency));
         assert!(start.elapsed() >= WAIT && fat.is_serving());
+    }
+
+    #[test]
+    fn nobody_waits_for_lists_whose_reload_is_watched() {
+        let residency = Residency::new(10 * MIB);
+        let lists: Vec<_> = (0..4).map(|_| Fake::new("fat", 8 * MIB)).collect();
+        assert!(lists[0].check(&residency));
+        lists[0].kept.store(true, Ordering::SeqCst);
+        let start = Instant::now();
+        lists.iter().for_each(|list| assert!(list.check(&residency)));
+        assert!(start.elapsed() < LONG_WAIT);
+        let serving = lists.iter().filter(|list| list.is_serving()).count();
+        assert_eq!(serving, 2, "the others make room for each other");
     }
 
     #[test]

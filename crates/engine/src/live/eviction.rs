@@ -176,4 +176,8 @@ impl Resident for LiveList {
         self.turn(Phase::Evicted, Phase::Serving);
         false
     }
+
+    fn is_kept(&self) -> bool {
+        self.blacklist.is_shadowed() || self.slot.try_lock().is_some_and(|slot| slot.fallback.is_some())
+    }
 }
