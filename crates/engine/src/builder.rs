@@ -10,6 +10,7 @@ use portcullis_ledger::{
     Verified,
 };
 use portcullis_plugin_store::PluginStore;
+use portcullis_residency::Residency;
 use portcullis_saved_states::States;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -21,7 +22,6 @@ use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::events::{Event, Events};
 use crate::key_state::KeyState;
-use crate::residency::Residency;
 use crate::settings::SettingsStore;
 use crate::staleness::{DEFAULT_STALE_AFTER, Staleness, WhenStale};
 use crate::storage::{Storage, StorageError};

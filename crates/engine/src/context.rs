@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use portcullis_ledger::Ledger;
 use portcullis_plugin_store::PluginStore;
+use portcullis_residency::Residency;
 use portcullis_saved_states::States;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -12,7 +13,6 @@ use tokio::sync::{Notify, watch};
 use crate::events::Events;
 use crate::key_state::KeyState;
 use crate::lifecycle::Lifecycle;
-use crate::residency::Residency;
 use crate::settings::SettingsStore;
 use crate::staleness::Staleness;
 use crate::workers::Workers;

@@ -25,7 +25,6 @@ mod proof;
 mod reason;
 mod reload;
 mod reported;
-mod residency;
 mod settings;
 mod setup;
 mod spec;

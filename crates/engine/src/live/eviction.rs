@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use portcullis_residency::{Accounted, Expected, Footprint, LONGEST, Reservation, Resident};
 use tracing::{debug, warn};
 
 use super::recovery::Priority;
 use super::{LiveList, NoVerdict, Phase, UNSEEN_BY_PROOF, UNSEEN_BY_RESIDENCY};
 use crate::events::Event;
 use crate::reason;
-use crate::residency::{Accounted, Expected, Footprint, LONGEST, Reservation, Resident};
 
 /// What an instance is expected to need at least, and for each entry.
 const LEAST_BYTES: u64 = 1 << 20;

@@ -21,6 +21,7 @@ use portcullis_host::{
 };
 use portcullis_ledger::{LedgerError, List, Scope};
 use portcullis_msisdn::{Direction, Subject};
+use portcullis_residency::{Accounted, Resident};
 use portcullis_saved_states::StateFile;
 use tracing::warn;
 
@@ -33,7 +34,6 @@ pub(crate) use verified_state::VerifiedState;
 
 use crate::context::Context;
 use crate::events::Event;
-use crate::residency::{Accounted, Resident};
 use history::History;
 use recovery::Recovery;
 use saving::Saving;

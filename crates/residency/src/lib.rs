@@ -1,11 +1,5 @@
-//! Which lists have their plugin in memory. If there are more lists than the budget has room for, those that were not checked lately
-//! are evicted, and restored by their next check.
-//!
-//! Lists in memory stand in a ring, and a hand goes round it (the clock algorithm, Corbató 1968): a list that was checked since the
-//! hand last passed stays, one that was not is evicted. This costs a check one look at a flag. If all lists were checked lately, a
-//! tenant that takes more than its share of the budget makes room first.
-//!
-//! A list reserves what it is expected to need before it is filled, so that many that are filled at once don't exceed the budget.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{Add, Sub};
@@ -14,11 +8,11 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use portcullis_ledger::TenantId;
+use portcullis_keys::TenantId;
 
 /// A list with more entries stays in memory for good and does not count towards the budget: restoring it would take too long. The
 /// vendors limit lists to this length.
-pub(crate) const LONGEST: u64 = 64_000;
+pub const LONGEST: u64 = 64_000;
 
 /// The most instances in memory. Each reserves 4 GiB of the address space's 128 TiB, and some of the 65,530 mappings that Linux
 /// allows a process by default.
@@ -47,7 +41,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 const GUESS_WAIT: Duration = Duration::from_secs(5);
 
 /// Which lists have their plugin in memory.
-pub(crate) struct Residency {
+pub struct Residency {
     /// The memory shared by the lists in the ring, in bytes.
     budget: u64,
     ring: Mutex<Ring>,
@@ -92,7 +86,7 @@ struct Place {
 }
 
 /// How a list is accounted for. Changed only under the ring's lock.
-pub(crate) struct Accounted {
+pub struct Accounted {
     tenant: TenantId,
     in_ring: AtomicBool,
     bytes: AtomicU64,
@@ -104,10 +98,11 @@ pub(crate) struct Accounted {
 }
 
 /// A list that can be evicted from memory.
-pub(crate) trait Resident: Send + Sync {
+pub trait Resident: Send + Sync {
     /// The memory that it has now.
     fn memory(&self) -> Footprint;
 
+    /// How it is accounted for.
     fn accounted(&self) -> &Arc<Accounted>;
 
     /// Whether its plugin is in memory and answers.
@@ -124,21 +119,26 @@ pub(crate) trait Resident: Send + Sync {
 }
 
 /// The memory of a list.
-#[derive(Clone, Copy)]
-pub(crate) struct Footprint {
-    pub(crate) entries: u64,
-    pub(crate) bytes: u64,
-    pub(crate) instances: usize,
+#[derive(Clone, Copy, Debug)]
+pub struct Footprint {
+    /// How many entries it has.
+    pub entries: u64,
+    /// The memory of all its instances.
+    pub bytes: u64,
+    /// How many instances it has.
+    pub instances: usize,
 }
 
 /// The memory that a list is expected to take.
-#[derive(Clone, Copy)]
-pub(crate) struct Expected {
-    pub(crate) bytes: u64,
-    pub(crate) instances: usize,
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// The memory of all its instances.
+    pub bytes: u64,
+    /// How many instances it will have.
+    pub instances: usize,
     /// Whether it has taken that before. If not, it may take as much as the tenant's other lists, and if none of these is known, they
     /// are filled one after the other until one is.
-    pub(crate) is_measured: bool,
+    pub is_measured: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -154,7 +154,8 @@ struct Memory {
 }
 
 /// Memory for a list that is being filled, until it is in the ring, or this is dropped.
-pub(crate) struct Reservation<'a> {
+#[must_use]
+pub struct Reservation<'a> {
     residency: &'a Residency,
     accounted: Arc<Accounted>,
 }
@@ -180,7 +181,8 @@ const ROUNDS_BEYOND_SHARE: usize = 3;
 
 impl Accounted {
     /// A list of this tenant that is not in memory.
-    pub(crate) fn new(tenant: TenantId) -> Arc<Self> {
+    #[allow(clippy::new_ret_no_self, reason = "it is always shared")]
+    pub fn new(tenant: TenantId) -> Arc<Self> {
         Arc::new(Accounted {
             tenant,
             in_ring: AtomicBool::new(false),
@@ -194,13 +196,13 @@ impl Accounted {
 
 impl Residency {
     /// `budget` is in bytes.
-    pub(crate) fn new(budget: u64) -> Self {
+    pub fn new(budget: u64) -> Self {
         Residency { budget, ring: Mutex::default(), freed: Condvar::new() }
     }
 
     /// Reserves memory for a list that has not been filled yet, if the budget is not used up. Evicts nothing. Waits for the tenant's
     /// first list, which shows what the others will take.
-    pub(crate) fn try_reserve(&self, list: &Arc<Accounted>, expected: Expected) -> Option<Reservation<'_>> {
+    pub fn try_reserve(&self, list: &Arc<Accounted>, expected: Expected) -> Option<Reservation<'_>> {
         let start = Instant::now();
         let mut ring = self.ring.lock();
         let reserved = loop {
@@ -219,7 +221,7 @@ impl Residency {
 
     /// Reserves memory for a list that is to be filled. Evicts others if there is no room, and waits for lists that are being filled
     /// or freed. Blocks for 20 seconds at most, and returns `None` after that, or as soon as `gives_up` says so.
-    pub(crate) fn reserve(
+    pub fn reserve(
         &self,
         list: &Arc<Accounted>,
         expected: Expected,
@@ -308,7 +310,7 @@ impl Residency {
     }
 
     /// Adds a list that came into memory, or accounts for its memory anew if it is in the ring already.
-    pub(crate) fn enter(&self, list: &Arc<dyn Resident>) {
+    pub fn enter(&self, list: &Arc<dyn Resident>) {
         let place = Place { list: Arc::downgrade(list), accounted: Arc::clone(list.accounted()) };
         let mut ring = self.ring.lock();
         let accounted = Arc::clone(&place.accounted);
@@ -317,7 +319,7 @@ impl Residency {
     }
 
     /// Accounts for a list that grew. Costs two loads if it did not.
-    pub(crate) fn resize(&self, list: &dyn Resident, bytes: u64) {
+    pub fn resize(&self, list: &dyn Resident, bytes: u64) {
         let accounted = list.accounted();
         let is_known =
             !accounted.in_ring.load(Ordering::Relaxed) || accounted.bytes.load(Ordering::Relaxed) == bytes;
@@ -332,7 +334,7 @@ impl Residency {
     }
 
     /// Removes a list that is no longer served.
-    pub(crate) fn leave(&self, list: &dyn Resident) {
+    pub fn leave(&self, list: &dyn Resident) {
         let accounted = list.accounted();
         let mut ring = self.ring.lock();
         if accounted.in_ring.load(Ordering::Relaxed) {
@@ -343,7 +345,7 @@ impl Residency {
     }
 
     /// Evicts lists, the least recently checked first, until there is room or no list is left that can be evicted.
-    pub(crate) fn make_room(&self) {
+    pub fn make_room(&self) {
         drop(self.evict(self.ring.lock(), Memory::default(), None));
     }
 
@@ -554,6 +556,24 @@ impl Sub for Memory {
 
     fn sub(self, less: Memory) -> Memory {
         Memory { bytes: self.bytes - less.bytes, instances: self.instances - less.instances }
+    }
+}
+
+impl std::fmt::Debug for Residency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Residency").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Accounted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accounted").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Reservation<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reservation").finish_non_exhaustive()
     }
 }
 
