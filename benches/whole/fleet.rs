@@ -64,8 +64,8 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
     cluster.freeze();
     let frozen = check_delays(a);
     cluster.thaw();
-    results.put_time("fleet/check-p99", percentile(&before, 0.99));
-    results.put_time("fleet/check-frozen-p99", percentile(&frozen?, 0.99));
+    results.put_time("fleet/check-p99", percentile(&before, 990));
+    results.put_time("fleet/check-frozen-p99", percentile(&frozen?, 990));
     nodes.into_iter().try_for_each(|node| node.gateway.stop())
 }
 
@@ -164,14 +164,14 @@ fn seen(
 
 fn put_delays(results: &mut Results, name: &str, delays: Vec<Duration>) {
     results.put(&format!("{name}/writes"), delays.len() as f64);
-    for (suffix, share) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
-        results.put_time(&format!("{name}/{suffix}"), percentile(&delays, share));
+    for (suffix, thousandths) in [("p50", 500), ("p99", 990), ("p99.9", 999)] {
+        results.put_time(&format!("{name}/{suffix}"), percentile(&delays, thousandths));
     }
 }
 
-/// The share's percentile of values in ascending order.
-fn percentile(sorted: &[Duration], share: f64) -> Duration {
-    let place = (sorted.len() as f64 * share) as usize;
+/// The value below which so many thousandths of the values lie, which are in ascending order.
+fn percentile(sorted: &[Duration], thousandths: usize) -> Duration {
+    let place = sorted.len() * thousandths / 1000;
     sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 

@@ -11,7 +11,7 @@ pub(crate) enum Storage {
     /// In a file of SQLite, which one engine has open.
     File(PathBuf),
     /// In a database of PostgreSQL, which several engines share.
-    Database(PostgresUrl),
+    Database(Box<PostgresUrl>),
 }
 
 impl TryFrom<StorageUrl> for Storage {
@@ -20,7 +20,7 @@ impl TryFrom<StorageUrl> for Storage {
     fn try_from(url: StorageUrl) -> Result<Self, StorageError> {
         match url {
             StorageUrl::Sqlite(file) => Ok(Storage::File(file)),
-            StorageUrl::Postgres(url) => Ok(Storage::Database(url.as_str().parse()?)),
+            StorageUrl::Postgres(url) => Ok(Storage::Database(Box::new(url.as_str().parse()?))),
             _ => Err(StorageError::Unknown),
         }
     }

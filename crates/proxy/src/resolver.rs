@@ -31,12 +31,15 @@ pub(crate) struct Resolver {
     lookups: Arc<Lookups>,
 }
 
+/// Finds the addresses of a host. Blocks.
+type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
 struct Lookups {
     under_way: Mutex<HashMap<Name, watch::Receiver<Outcome>>>,
     /// How long a request waits.
     patience: Duration,
     /// Asks the system. Blocks.
-    look_up: Box<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>,
+    look_up: Box<LookUp>,
 }
 
 /// `None` until the lookup has ended.

@@ -116,7 +116,7 @@ impl LiveList {
                 return;
             }
             Ok(()) => {
-                info!(tenant = %self.list().tenant(), list = %self.name(), "the plugin is filled again")
+                info!(tenant = %self.list().tenant(), list = %self.name(), "the plugin is filled again");
             }
             Err(error) => {
                 self.take_out(error.kind());

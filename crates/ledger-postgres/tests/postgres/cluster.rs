@@ -18,6 +18,7 @@ pub(crate) struct Cluster {
     /// Starts the server again for each line on its input. Stops it, and removes the folder, when its input is closed: when this is
     /// dropped, or when this process ends, however it does.
     keeper: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    _process: Child,
 }
 
 /// The server that tests share. Without PostgreSQL's programs, the test program ends here, and says so.
@@ -139,10 +140,10 @@ impl Cluster {
             .stdout(Stdio::piped())
             // The server may be gone already when it is to be stopped.
             .stderr(Stdio::null());
-        let mut keeper = keeper.spawn().unwrap();
-        let (input, output) = (keeper.stdin.take().unwrap(), keeper.stdout.take().unwrap());
+        let mut process = keeper.spawn().unwrap();
+        let (input, output) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
         let keeper = Mutex::new((input, BufReader::new(output)));
-        let cluster = Cluster { folder, programs, keeper };
+        let cluster = Cluster { folder, programs, keeper, _process: process };
         cluster.until_ready();
         cluster
     }
