@@ -1,5 +1,5 @@
 //! The parts that Portcullis's HTTP interfaces share: tenants and their tokens ([`registry`], [`token`]), parsing of
-//! numbers and user ids ([`number`], [`identity`]), the operations on a list ([`ops`]), and reading, answering and
+//! user ids ([`identity`]), the operations on a list ([`ops`]), and reading, answering and
 //! logging of requests ([`http`]).
 //!
 //! The interfaces (the native API, the vendors' dialects, the proxy) are crates that depend on this one, and not on each other.
