@@ -249,8 +249,7 @@ impl Instance {
                     directions: entry.directions.into(),
                 })
                 .collect();
-            let mut cost = self.cost(self.limits.call, batch.len(), PER_WRITE);
-            cost.heavy |= batch.len() >= HEAVY_WRITE;
+            let cost = self.cost(self.limits.call, batch.len(), PER_WRITE);
             let answers = self.timed_call(call, cost, |guest, store| function(guest, store, &keyed))?;
             if answers.len() != batch.len() {
                 let breach = format!("returned {} outcomes for {} entries", answers.len(), batch.len());
@@ -483,8 +482,6 @@ const PER_CHECK: Duration = Duration::from_nanos(500);
 const PER_WRITE: Duration = Duration::from_micros(2);
 /// The items from which a call is always measured.
 const HEAVY: u32 = 64;
-/// The same for entries that are written, each of which is as much work as several checks.
-const HEAVY_WRITE: usize = 8;
 
 /// Sets the deadline of the next call. `now` is the thread's CPU time, if it was read.
 #[inline]
