@@ -479,7 +479,7 @@ const CALL: Duration = Duration::from_micros(20);
 /// The same for each subject of a batch of checks.
 const PER_CHECK: Duration = Duration::from_nanos(500);
 /// The same for each entry that is written, listed or saved.
-const PER_WRITE: Duration = Duration::from_micros(2);
+const PER_WRITE: Duration = Duration::from_micros(4);
 /// The items from which a call is always measured.
 const HEAVY: u32 = 64;
 
