@@ -160,6 +160,9 @@ async fn a_plugin_that_begins_to_lie_goes_out_of_service() {
         })
         .await;
     }
+    // A recovery is counted just before it is reported.
+    let recovered = |(event, _): &&(Event, Instant)| matches!(event, Event::Recovered { .. });
+    until(|| times.lock().unwrap().iter().filter(recovered).count() == 2).await;
     let times = times.lock().unwrap();
     let at =
         |is_it: fn(&Event) -> bool| times.iter().filter(move |(event, _)| is_it(event)).map(|(_, at)| *at);
