@@ -406,7 +406,7 @@ impl Instance {
         let answer = function(guest, &mut self.store);
         let ticked = self.engine.ticked().wrapping_sub(start);
         if let Some(used) = self.stopwatch.stop(started, ticked > 1, cost.allowed, &self.pace) {
-            self.pace.charge(used);
+            self.pace.charge(used.saturating_sub(cost.allowed));
         }
         match answer {
             Ok(answer) if ticked < cost.ticks || !self.is_overrun() => Ok(answer),

@@ -54,7 +54,7 @@ impl Pace {
         self.slow.load(Ordering::Relaxed) && self.is_slow_at(Instant::now())
     }
 
-    /// Adds the CPU time of a call.
+    /// Adds the CPU time that a call took beyond what a fast one needs.
     #[cold]
     pub(crate) fn charge(&self, used: Duration) {
         let part = Random::new().below(PARTS as usize + 1);
