@@ -83,15 +83,15 @@ await() {
 
 postgres() { # HOST
     start "$1" setpriv --reuid 65534 --regid 65534 --clear-groups \
-        postgres -D "$folder/$1" -c listen_addresses="$network.${hosts[$1]}" -c unix_socket_directories="$folder/$1" \
+        postgres -D "$folder/$1" -c listen_addresses="$network.${hosts[$1]}" -c unix_socket_directories="$folder/$1.socket" \
         -c max_connections=200 -c wal_receiver_timeout=5s -c wal_sender_timeout=5s
-    await "$1" pg_isready -q -h "$folder/$1"
+    await "$1" pg_isready -q -h "$folder/$1.socket"
 }
-for host in db1 db2; do install -d -o 65534 -g 65534 -m 700 "$folder/$host"; done
+for host in db1 db2; do install -d -o 65534 -g 65534 -m 700 "$folder/$host" "$folder/$host.socket"; done
 as_nobody initdb --auth=trust --username=portcullis --encoding=UTF8 --locale=C -D "$folder/db1" >/dev/null
 printf 'host all all %s.0/24 trust\nhost replication all %s.0/24 trust\n' "$network" "$network" >>"$folder/db1/pg_hba.conf"
 postgres db1
-sql() { psql -qAtX -U portcullis -d "$1" -h "$folder/db1" -c "$2"; }
+sql() { psql -qAtX -U portcullis -d "$1" -h "$folder/db1.socket" -c "$2"; }
 sql postgres "CREATE DATABASE portcullis"
 in_host db2 setpriv --reuid 65534 --regid 65534 --clear-groups \
     pg_basebackup -R -X stream -c fast -U portcullis -h "$network.${hosts[db1]}" -D "$folder/db2"
