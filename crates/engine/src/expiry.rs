@@ -57,12 +57,7 @@ fn expire_due(directory: &Directory) -> Result<Option<Duration>, LedgerError> {
             let Some(tenant) = directory.tenant(&expired.tenant) else { continue };
             let Some(members) = tenant.members.load_full() else { continue };
             let Some(list) = members.list(&expired.scope) else { continue };
-            let tenant = Arc::downgrade(&tenant);
-            list.follow_in_turn(move |list| {
-                if let Some(tenant) = tenant.upgrade() {
-                    tenant.announce([list]);
-                }
-            });
+            list.follow_in_turn(tenant.announcer());
             debug!(tenant = %expired.tenant, list = list.name(), entries = expired.count, "entries expired");
         }
     }

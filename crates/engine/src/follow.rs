@@ -79,37 +79,40 @@ impl Follower {
         // Before the look, which finds what was written before.
         let behind = staleness.take_behind();
         self.behind.extend(behind);
-        if let Err(error) = self.ask(directory) {
-            if self.reported.is_due(()) {
-                error!(
-                    error = ErrorChain(&error).to_string(),
-                    "THE LEDGER CAN'T BE REACHED: checks are answered from memory, and writes are refused"
-                );
+        let lists = match self.ask(directory) {
+            Ok(lists) => lists,
+            Err(error) => {
+                if self.reported.is_due(()) {
+                    error!(
+                        error = ErrorChain(&error).to_string(),
+                        "THE LEDGER CAN'T BE REACHED: checks are answered from memory, and writes are refused"
+                    );
+                }
+                staleness.asked(Some(error));
+                // The next look begins anew: another server may have taken over.
+                self.position = FeedPosition::default();
+                return false;
             }
-            staleness.asked(Some(error));
-            // The next look begins anew: another server may have taken over.
-            self.position = FeedPosition::default();
-            return false;
-        }
+        };
         if self.reported.is_over() {
             info!("the ledger can be reached again");
         }
         staleness.asked(None);
         if !self.behind.is_empty() {
-            self.follow(directory);
+            self.follow(&lists.unwrap_or_else(|| self::lists(directory)));
         }
         self.behind.is_empty()
     }
 
-    /// Asks the ledger what changed, and whether it has lost anything.
-    fn ask(&mut self, directory: &Directory) -> Result<(), LedgerError> {
+    /// Asks the ledger what changed, and whether it has lost anything. Returns the lists in service, if it needed them.
+    fn ask(&mut self, directory: &Directory) -> Result<Option<Lists>, LedgerError> {
         let ledger = &directory.context.ledger;
         let staleness = &directory.context.staleness;
         let changed = ledger.changed_lists(&mut self.position)?;
         if !self.position.restarted {
             staleness.continued();
             if changed.is_empty() && !staleness.has_lost() {
-                return Ok(());
+                return Ok(None);
             }
         }
         let lists = lists(directory);
@@ -131,12 +134,11 @@ impl Follower {
             lists.get(&changed.list).is_some_and(|(_, list)| list.sequence() != changed.sequence.get())
         };
         self.behind.extend(changed.iter().filter(is_behind).map(|changed| changed.list));
-        Ok(())
+        Ok(Some(lists))
     }
 
     /// Brings the lists that changed up to date, and leaves those that could not follow.
-    fn follow(&mut self, directory: &Directory) {
-        let lists = lists(directory);
+    fn follow(&mut self, lists: &Lists) {
         // A list that is not there yet is filled from what the ledger has when it is put.
         let changed: Vec<_> = self.behind.drain().filter_map(|id| lists.get(&id)).collect();
         let threads = changed.len().div_ceil(LISTS_OF_THREAD).clamp(1, THREADS);
@@ -185,33 +187,20 @@ fn lists(directory: &Directory) -> Lists {
 /// Fills the plugins of these lists again, of which the ledger has lost changes.
 fn rebuild(lists: &Lists, lost: &HashSet<ListId>) {
     for (tenant, list) in lost.iter().filter_map(|id| lists.get(id)) {
-        let tenant = Arc::downgrade(tenant);
-        list.rebuild(move |list| {
-            if let Some(tenant) = tenant.upgrade() {
-                tenant.announce([list]);
-            }
-        });
+        list.rebuild(tenant.announcer());
     }
 }
 
 /// Brings a list's plugin up to date. Returns whether it is, or will be without further ado.
 fn follow(tenant: &Arc<Tenant>, list: &Arc<LiveList>) -> bool {
-    let announce = {
-        let tenant = Arc::downgrade(tenant);
-        move |list: &Arc<LiveList>| {
-            if let Some(tenant) = tenant.upgrade() {
-                tenant.announce([list]);
-            }
-        }
-    };
     if list.is_slow() {
         // Other tenants' lists don't wait for this one.
-        list.follow_in_turn(announce);
+        list.follow_in_turn(tenant.announcer());
         return true;
     }
     match list.catch_up() {
         Followed::Changed => {
-            announce(list);
+            tenant.announce([list]);
             true
         }
         Followed::Already | Followed::NotServing | Followed::Rebuilding => true,

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use portcullis_ledger::{LedgerError, ListId};
+use serde::Deserialize;
 
 /// The default of [`Builder::stale_after`](crate::Builder::stale_after).
 pub const DEFAULT_STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// What a gateway does with checks once it does not know what the others have written lately.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum WhenStale {
     /// It answers them from memory: it may allow whom another gateway has blocked since, and block whom another has unblocked.
     #[default]

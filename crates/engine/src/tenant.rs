@@ -115,6 +115,16 @@ impl Tenant {
         }
     }
 
+    /// Reports, for as long as the tenant is there, that entries of a list changed. For threads that must not keep it.
+    pub(crate) fn announcer(self: &Arc<Self>) -> impl Fn(&Arc<LiveList>) + Send + Sync + use<> {
+        let tenant = Arc::downgrade(self);
+        move |list| {
+            if let Some(tenant) = tenant.upgrade() {
+                tenant.announce([list]);
+            }
+        }
+    }
+
     /// Stores that several names are one person's, on all lists. `through` is the list of the caller's handle.
     pub(crate) fn tie(&self, through: &Arc<LiveList>, tie: Link) -> Result<Linked, WriteError> {
         let (tied, changed) = {

@@ -118,12 +118,7 @@ impl LiveList {
             Ok(()) => {
                 info!(tenant = %self.list().tenant(), list = %self.name(), "the plugin is filled again");
             }
-            Err(error) => {
-                self.take_out(error.kind());
-                self.generation().retire();
-                self.mend(error.kind());
-                self.report_fault(error.kind());
-            }
+            Err(error) => self.fail(&self.generation(), error.kind()),
         }
         self.history.is_lost.store(false, Ordering::SeqCst);
         done(self);

@@ -429,14 +429,19 @@ impl LiveList {
                 Followed::LedgerAway
             }
             Err(error) => {
-                self.take_out(error.kind());
-                // It is not to be trusted, and the next one needs its memory.
-                generation.retire();
-                self.mend(error.kind());
-                self.report_fault(error.kind());
+                self.fail(&generation, error.kind());
                 Followed::NotServing
             }
         }
+    }
+
+    /// The plugin can't be brought up to date: it goes out of service.
+    fn fail(self: &Arc<Self>, generation: &Generation, kind: &'static str) {
+        self.take_out(kind);
+        // It is not to be trusted, and the next one needs its memory.
+        generation.retire();
+        self.mend(kind);
+        self.report_fault(kind);
     }
 
     /// Whether filling or following failed only because a shared ledger can't be asked now.

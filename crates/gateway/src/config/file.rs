@@ -3,6 +3,7 @@
 use portcullis_api::settings::{Secret, Tenant};
 use portcullis_edge::gateway::OnStartFailure;
 use portcullis_edge::settings::{Dialects, Limits};
+use portcullis_engine::WhenStale;
 use portcullis_proxy::settings::{MetaSettings, TrafficSettings};
 use serde::Deserialize;
 
@@ -72,19 +73,6 @@ pub(crate) struct Fleet {
     pub(crate) stale_after: Option<String>,
     #[serde(default)]
     pub(crate) when_stale: WhenStale,
-}
-
-/// What a gateway does with checks once it does not know what the others have written lately.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum WhenStale {
-    /// It answers them from memory.
-    #[default]
-    Answer,
-    /// It answers them, and `/readyz` says 503.
-    Unready,
-    /// It blocks all messages.
-    Closed,
 }
 
 /// `[plugins]`

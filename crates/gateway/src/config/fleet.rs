@@ -53,12 +53,7 @@ impl FleetSettings {
                 DEFAULT_STALE_AFTER
             }
         };
-        let when_stale = match typed.when_stale {
-            file::WhenStale::Answer => WhenStale::Answer,
-            file::WhenStale::Unready => WhenStale::Unready,
-            file::WhenStale::Closed => WhenStale::Closed,
-        };
-        FleetSettings { node: typed.node.clone(), stale_after, when_stale }
+        FleetSettings { node: typed.node.clone(), stale_after, when_stale: typed.when_stale }
     }
 }
 
