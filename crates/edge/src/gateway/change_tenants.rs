@@ -10,7 +10,7 @@ use tracing::info;
 use super::changes::UnderWay;
 use super::{Gateway, stored_spec};
 use crate::registry::Registry;
-use crate::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unknown_plugin};
+use crate::settings::{FieldPath, Problem, TenantConfig, unknown_plugin};
 use crate::tenant::{Origin, Tenant};
 use portcullis_api::settings as typed;
 
@@ -148,11 +148,7 @@ impl Gateway {
         let spec = stored_spec(&config, Origin::Api).map_err(|_| AdminError::Defect)?.reset_choice();
         let put =
             self.engine.blocking_put_tenants(vec![spec]).pop().ok_or(AdminError::Defect)?.map_err(refused)?;
-        let metrics = || self.metrics.tenant(&config.id);
-        let tenant =
-            Tenant::of(config.clone(), Origin::Api, &self.engine, metrics, &self.pools, before.as_deref())?;
-        let tenant = Arc::new(tenant);
-        self.changes.alone(|_| self.serve(self.registry.load().with(Arc::clone(&tenant))));
+        let tenant = self.serve_put(config, Origin::Api, before.as_deref())?;
         info!(tenant = %tenant.config.id, senders = tenant.senders.len(), "serving the tenant");
         Ok((put, tenant))
     }
@@ -174,12 +170,7 @@ impl Gateway {
         let Some(config) = config.filter(|_| problems.is_empty()) else {
             return Err(AdminError::Refused(problems));
         };
-        let admin_tokens = [**self.admin_token.load(), under_way.admin_token()];
-        let mut unique_ids = UniqueIds::new(admin_tokens.into_iter().flatten());
-        for other in registry.others(&typed.id).map(|other| &other.config).chain(under_way.claims()) {
-            unique_ids.claim(other, &root);
-        }
-        let problems = unique_ids.claim(&config, &root);
+        let problems = self.unique_ids_of_others(&typed.id, registry, under_way).claim(&config, &root);
         if problems.is_empty() { Ok(config) } else { Err(AdminError::Refused(problems)) }
     }
 }

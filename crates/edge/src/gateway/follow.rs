@@ -8,8 +8,8 @@ use portcullis_ledger::TenantId;
 use tracing::{error, info};
 
 use super::{Gateway, SettingsError, checked_again, stored_spec};
-use crate::settings::{FieldPath, TenantConfig, UniqueIds};
-use crate::tenant::{Origin, Tenant};
+use crate::settings::TenantConfig;
+use crate::tenant::Origin;
 
 impl Gateway {
     /// Applies what other gateways have changed of tenants since the last call: settings of the admin API, and plugins that were
@@ -56,9 +56,7 @@ impl Gateway {
             Some(Err(TenantError::Closed)) | None => return Err(Error::Closed.into()),
             Some(Err(source)) => return Err(SettingsError::Tenant { tenant: id.clone(), source }),
         }
-        let metrics = || self.metrics.tenant(id);
-        let tenant = Tenant::of(config, origin, &self.engine, metrics, &self.pools, before.as_deref())?;
-        self.changes.alone(|_| self.serve(self.registry.load().with(Arc::new(tenant))));
+        self.serve_put(config, origin, before.as_deref())?;
         info!(tenant = %id, "serving the tenant as another gateway has set it up");
         Ok(())
     }
@@ -69,12 +67,7 @@ impl Gateway {
             .map_err(|source| SettingsError::Unreadable { tenant: id.clone(), source })?;
         let config = checked_again(&typed)?;
         self.changes.alone(|under_way| {
-            let admin_tokens = [**self.admin_token.load(), under_way.admin_token()];
-            let mut unique_ids = UniqueIds::new(admin_tokens.into_iter().flatten());
-            let registry = self.registry.load();
-            for other in registry.others(id.as_str()).map(|other| &other.config).chain(under_way.claims()) {
-                unique_ids.claim(other, &FieldPath::default());
-            }
+            let mut unique_ids = self.unique_ids_of_others(id.as_str(), &self.registry.load(), under_way);
             unique_ids.claim_or_refuse(&config)?;
             under_way.claim(config.clone());
             Ok(config)

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use portcullis_engine::{Engine, Service};
+use portcullis_engine::{Engine, Error, Service};
 use portcullis_ledger::TenantId;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -19,7 +19,7 @@ use tracing::{info, warn};
 pub use change_tenants::{AdminError, Put};
 pub use error::SettingsError;
 
-use changes::Changes;
+use changes::{Changes, UnderWay};
 
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -122,6 +122,30 @@ impl Gateway {
             reconfiguring: parking_lot::Mutex::default(),
             unfollowed: parking_lot::Mutex::default(),
         }))
+    }
+
+    /// What is unique to the tenants other than this one: to those that are served, and those that will be.
+    fn unique_ids_of_others(&self, name: &str, registry: &Registry, under_way: &UnderWay) -> UniqueIds {
+        let admin_tokens = [**self.admin_token.load(), under_way.admin_token()];
+        let mut unique_ids = UniqueIds::new(admin_tokens.into_iter().flatten());
+        for other in registry.others(name).map(|other| &other.config).chain(under_way.claims()) {
+            unique_ids.claim(other, &FieldPath::default());
+        }
+        unique_ids
+    }
+
+    /// Makes new requests find a tenant that was put into the engine. `before` is the tenant as it was.
+    fn serve_put(
+        &self,
+        config: TenantConfig,
+        origin: Origin,
+        before: Option<&Tenant>,
+    ) -> Result<Arc<Tenant>, Error> {
+        let id = config.id.clone();
+        let metrics = || self.metrics.tenant(&id);
+        let tenant = Arc::new(Tenant::of(config, origin, &self.engine, metrics, &self.pools, before)?);
+        self.changes.alone(|_| self.serve(self.registry.load().with(Arc::clone(&tenant))));
+        Ok(tenant)
     }
 
     /// Makes new requests use this registry. Nobody else may change it since it was read.
