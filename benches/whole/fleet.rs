@@ -2,6 +2,8 @@
 //!
 //! The server has PostgreSQL's own settings, which flush each commit.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -11,7 +13,7 @@ use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 
 use crate::cluster::{Cluster, plain};
-use crate::gateway::{Gateway, configure, program};
+use crate::gateway::{Gateway, TENANT, configure, program};
 use crate::record::number;
 use crate::results::Results;
 
@@ -84,7 +86,7 @@ impl Node {
         let folder = tempfile::tempdir()?;
         let key = folder.path().join("portcullis.key");
         std::fs::write(&key, "2a".repeat(32))?;
-        ensure!(Command::new("chmod").arg("600").arg(&key).status()?.success(), "can't protect the key");
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600))?;
         let senders: String =
             (0..WRITERS).map(|sender| format!("[[tenants.senders]]\nid = \"s{sender}\"\n")).collect();
         let config = format!(
@@ -95,12 +97,7 @@ listen = "127.0.0.1:0"
 url = "{url}"
 [fleet]
 node = "n{number}"
-[[tenants]]
-id = "acme"
-tokens = ["acme-secret"]
-memory_limit_bytes = 4000000000
-[[tenants.senders]]
-id = "support"
+{TENANT}
 {senders}
 [[tenants]]
 id = "bulk"

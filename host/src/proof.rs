@@ -75,11 +75,17 @@ impl Generation {
             let asked = self.each(|instance| ask_both_ways(instance, batch, direction, singles_first))?;
             answers.extend(asked.into_iter().flatten());
         }
-        self.each(|instance| {
+        self.forget_answers()?;
+        self.judge(source, sequence, &answers)
+    }
+
+    /// Forgets what the instances answered so far.
+    fn forget_answers(&self) -> Result<(), CallError> {
+        let forget = |instance: &mut Instance| {
             instance.forget_answers();
             Ok(())
-        })?;
-        self.judge(source, sequence, &answers)
+        };
+        self.each(forget).map(drop)
     }
 
     /// Verifies what the generation answers while it serves: a plugin may have begun to lie after
@@ -104,10 +110,7 @@ impl Generation {
             answers.extend(asked.into_iter().flatten());
         }
         // These were verified now, and would crowd out those of the next messages.
-        self.each(|instance| {
-            instance.forget_answers();
-            Ok(())
-        })?;
+        self.forget_answers()?;
         self.judge(source, sequence, &answers)
     }
 
