@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use portcullis_msisdn::{Direction, Subject};
 
-/// Random numbers that a plugin can't predict, whatever it has seen of earlier ones.
+/// Random numbers that a plugin can't predict, also from earlier ones.
 pub(crate) struct Random {
     state: RandomState,
     drawn: u64,

@@ -56,8 +56,8 @@ outcomes! {
     "fill-memory" => memory_filled_by_one_instruction,
     "lie-later" => a_lie_after_the_proof,
     "lie-in-batches" => a_lie_in_batches_only,
-    "lie-unless-asked-twice" => a_lie_to_whoever_asks_once,
-    "lie-to-regulars" => a_lie_to_whoever_asks_often,
+    "lie-unless-asked-twice" => a_lie_to_those_who_ask_once,
+    "lie-to-regulars" => a_lie_to_those_who_ask_often,
     "block-strangers-in-batches" => blocked_strangers_in_batches_only,
     "refuse-long-lists" => a_refusal_to_start,
     "recurse" => a_deep_recursion,
@@ -310,7 +310,7 @@ mod outcome {
         assert_eq!(found_after(mode, |_| {}), "forgotten");
     }
 
-    pub(super) fn a_lie_to_whoever_asks_once(mode: &str) {
+    pub(super) fn a_lie_to_those_who_ask_once(mode: &str) {
         let one = |list: &Generation| {
             list.check(subject(7), Direction::Outbound).map(drop).expect("it answers");
             list.check(subject(1 << 40), Direction::Outbound).map(drop).expect("it answers");
@@ -319,7 +319,7 @@ mod outcome {
         assert_eq!(found_after(mode, |_| {}), "forgotten");
     }
 
-    pub(super) fn a_lie_to_whoever_asks_often(mode: &str) {
+    pub(super) fn a_lie_to_those_who_ask_often(mode: &str) {
         // No spot check asks so often, but the answers of the checks are compared.
         let often = |list: &Generation| {
             for _ in 0..50 {

@@ -501,7 +501,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever order they arrive in, and whichever clocks were ahead before: if the latest request was an opt-out, and
+        /// In any order of arrival, and after any clocks that were ahead: if the latest request was an opt-out, and
         /// arrived while the clock was right, the person is blocked at the end.
         #[test]
         fn the_latest_opt_out_is_never_forgotten(

@@ -99,7 +99,7 @@ impl Lookups {
         let lookup = UnderWay { lookups: Arc::clone(self), name };
         thread::Builder::new().name("portcullis-dns".to_owned()).spawn(move || {
             let found = (lookup.lookups.look_up)(lookup.name.as_str());
-            // Whoever asks from now on gets a lookup of their own.
+            // Later requests begin a lookup of their own.
             drop(lookup);
             ended.send_replace(Some(found.map_err(|error| error.kind())));
         })?;

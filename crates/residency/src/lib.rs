@@ -21,7 +21,7 @@ const INSTANCES: usize = 8192;
 /// How long the hand rests after it went all the way round and found nothing to evict.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A list that was not checked for so long is idle: it is evicted first, whosever it is.
+/// A list that was not checked for so long is idle: it is evicted first, also if its tenant has little.
 const IDLE: Duration = Duration::from_secs(10);
 /// A list that was not checked for so long goes before others of its tenant.
 const RESTING: Duration = Duration::from_millis(100);
@@ -708,7 +708,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_list_goes_first_whosever_it_is() {
+    fn an_idle_list_goes_first_also_of_a_tenant_that_has_little() {
         let residency = Residency::new(10 * MIB);
         let (idle, busy) = (Fake::new("idle", MIB), Fake::new("busy", 8 * MIB));
         assert!(idle.check(&residency) && busy.check(&residency));

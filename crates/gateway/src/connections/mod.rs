@@ -360,7 +360,7 @@ impl Place {
     /// Hyper serves requests that are buffered in a loop, and then wakes its own task, which stays in its thread's queue. Tokio asks
     /// the system which other sockets are ready only once that queue is empty, or after many polls. So one such connection a
     /// thread would keep all others waiting. [`yield_now`](tokio::task::yield_now) does what is needed: the task goes on once the
-    /// sockets have been looked at, after whoever has become ready. A socket that had nothing to read is not read again before that
+    /// sockets have been looked at, after those that have become ready. A socket that had nothing to read is not read again before that
     /// either, so a client that waits for each response never gives way, and only pays for this flag.
     pub(crate) fn must_give_way(&self) -> bool {
         !self.connection.has_waited.swap(false, Ordering::Relaxed)

@@ -47,7 +47,7 @@ fn gateways_that_write_at_the_same_time_agree_in_the_end() {
                     let number = format!("+467320{:05}", 11_000 + n);
                     gateway.delete("/senders/support/entries", json!({ "number": number }));
                 }
-                // Blocked last by all, whatever the order was before.
+                // Blocked last by all, so the order before does not matter.
                 for n in 0..5 {
                     gateway.block(&format!("+467320{:05}", 11_000 + n));
                 }

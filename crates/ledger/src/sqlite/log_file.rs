@@ -54,7 +54,7 @@ impl LogFile {
         self.is_as_said(|said| self.is_whole_as(said))
     }
 
-    /// If the index changes meanwhile, whoever wrote to the log checks it after that.
+    /// If the index changes meanwhile, the program that wrote to the log checks it after that.
     fn is_as_said(&self, is_so: impl FnOnce(&Said) -> io::Result<bool>) -> bool {
         let Some(said) = self.said().filter(|said| said.frames > 0) else { return true };
         match is_so(&said) {
