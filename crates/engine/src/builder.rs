@@ -10,7 +10,7 @@ use portcullis_ledger::{
     Verified,
 };
 use portcullis_plugin_store::PluginStore;
-use portcullis_residency::Residency;
+use portcullis_residency::{Residency, machine_memory};
 use portcullis_saved_states::States;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -29,6 +29,8 @@ use crate::workers::Workers;
 
 /// The default of [`Builder::memory_budget`], in bytes.
 pub const DEFAULT_MEMORY_BUDGET: u64 = 1 << 30;
+/// The least of [`Builder::memory_limit`], in bytes.
+pub const LEAST_MEMORY_LIMIT: u64 = 64 << 20;
 /// The default of [`Builder::reload_watch`].
 pub const DEFAULT_RELOAD_WATCH: Duration = Duration::from_secs(30);
 
@@ -53,6 +55,7 @@ pub struct Builder {
     compiled_dir: Option<PathBuf>,
     compiler: Compiler,
     memory_budget: Option<u64>,
+    memory_limit: Option<u64>,
     watch: Option<Duration>,
     check_patience: Option<Duration>,
     proof_share: Option<f64>,
@@ -127,9 +130,20 @@ impl Builder {
     }
 
     /// Sets the memory budget shared by lists of up to 64,000 entries, in bytes: [`DEFAULT_MEMORY_BUDGET`] by default. The least
-    /// recently checked lists are evicted first, and restored by their next check.
+    /// recently checked lists are evicted first, and restored by their next check. It is three quarters of
+    /// [`memory_limit`](Self::memory_limit) at most.
     pub fn memory_budget(mut self, bytes: u64) -> Self {
         self.memory_budget = Some(bytes);
+        self
+    }
+
+    /// Limits the memory of the plugins of all tenants together, in bytes: at least [`LEAST_MEMORY_LIMIT`], and by default three
+    /// quarters of the machine's memory, or of that of the control group that the process runs in.
+    ///
+    /// A plugin that would exceed the limit fails, and the tenant's failure policy answers until it has recovered. Tenants that take
+    /// more than an equal share leave a quarter of the limit to the others.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
         self
     }
 
@@ -301,6 +315,12 @@ impl Builder {
             Ok(states)
         });
         let states = states.map_err(|error| OpenError::States { dir, source: Box::new(error) })?;
+        let memory_limit = self.memory_limit.unwrap_or_else(|| {
+            // Where the system does not say, each tenant's own limit holds.
+            machine_memory().map_or(u64::MAX, |bytes| bytes / 4 * 3)
+        });
+        let memory = MemoryPool::new(memory_limit.max(LEAST_MEMORY_LIMIT));
+        let memory_budget = self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET).min(memory.limit() / 4 * 3);
         let context = Arc::new(Context {
             staleness: Arc::new(Staleness::new(
                 ledger.is_shared(),
@@ -312,7 +332,8 @@ impl Builder {
             key: key_file.map(|file| Arc::new(KeyState::new(file))),
             plugins: PluginStore::new(host.clone(), self.plugins_dir),
             states,
-            residency: Residency::new(self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET)),
+            residency: Residency::new(memory_budget),
+            memory,
             events: self.events,
             lifecycle: Arc::default(),
             expiry: Notify::new(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_host::MemoryPool;
 use portcullis_ledger::Ledger;
 use portcullis_plugin_store::PluginStore;
 use portcullis_residency::Residency;
@@ -25,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) plugins: PluginStore,
     pub(crate) states: States,
     pub(crate) residency: Residency,
+    /// What the plugins of all tenants may take together.
+    pub(crate) memory: Arc<MemoryPool>,
     /// How far this gateway follows others that write to the ledger.
     pub(crate) staleness: Arc<Staleness>,
     pub(crate) settings: SettingsStore,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{RwLock, RwLockReadGuard};
-use portcullis_host::{ErrorChain, FilledFrom, Generation, MemoryAccount};
+use portcullis_host::{ErrorChain, FilledFrom, Generation};
 use portcullis_ledger::{LedgerError, Link, Linked, List as LedgerList, Scope, Seq, TenantId, TenantKeys};
 use portcullis_plugin_store::PluginStoreError;
 use tokio::sync::watch;
@@ -219,7 +219,7 @@ impl Opened {
                     Some(before) => setup.knowing(&before.reload.serving()),
                     None => setup,
                 };
-                (setup, MemoryAccount::new(spec.memory_limit), Lane::new(spec.replicas))
+                (setup, context.memory.account(spec.memory_limit), Lane::new(spec.replicas))
             }
         };
         let plugin_stays = unchanged.is_some();
