@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -61,6 +61,8 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyhow::Result<()> {
+    // HTTP has no such dates, and opt-outs are ordered by time.
+    anyhow::ensure!(SystemTime::now() >= UNIX_EPOCH, "the clock of this machine is before 1970: set it");
     for absent in &config.absent_plugins {
         error!(
             tenant = %absent.tenant, error = absent.problem,
