@@ -21,6 +21,7 @@ use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::events::{Event, Events};
+use crate::journal::Journal;
 use crate::key_state::KeyState;
 use crate::settings::SettingsStore;
 use crate::staleness::{DEFAULT_STALE_AFTER, Staleness, WhenStale};
@@ -327,6 +328,7 @@ impl Builder {
                 self.stale_after.unwrap_or(DEFAULT_STALE_AFTER),
                 self.when_stale,
             )),
+            journal: Journal::default(),
             settings: SettingsStore::load(ledger.clone())?,
             ledger,
             key: key_file.map(|file| Arc::new(KeyState::new(file))),

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::events::Events;
+use crate::journal::Journal;
 use crate::key_state::KeyState;
 use crate::lifecycle::Lifecycle;
 use crate::settings::SettingsStore;
@@ -30,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) memory: Arc<MemoryPool>,
     /// How far this gateway follows others that write to the ledger.
     pub(crate) staleness: Arc<Staleness>,
+    /// What was acknowledged lately, if others write to the ledger.
+    pub(crate) journal: Journal,
     pub(crate) settings: SettingsStore,
     pub(crate) events: Events,
     pub(crate) lifecycle: Arc<Lifecycle>,

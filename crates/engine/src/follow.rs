@@ -129,6 +129,9 @@ impl Follower {
         }
         lost.extend(staleness.take_lost());
         rebuild(&lists, &lost);
+        if self.position.restarted {
+            restore_writes(directory, &lists, &lost);
+        }
         let is_behind = |changed: &&ChangedList| {
             // This gateway's own writes are named, too, and after a restart all lists.
             lists.get(&changed.list).is_some_and(|(_, list)| list.sequence() != changed.sequence.get())
@@ -188,6 +191,16 @@ fn lists(directory: &Directory) -> Lists {
 fn rebuild(lists: &Lists, lost: &HashSet<ListId>) {
     for (tenant, list) in lost.iter().filter_map(|id| lists.get(id)) {
         list.rebuild(tenant.announcer());
+    }
+}
+
+/// Makes writes of this gateway again that the ledger may have lost, of lists whose plugins have not read them.
+fn restore_writes(directory: &Directory, lists: &Lists, lost: &HashSet<ListId>) {
+    let journaled = directory.context.journal.lists();
+    for (tenant, list) in journaled.difference(lost).filter_map(|id| lists.get(id)) {
+        if list.has_read_nothing() {
+            list.restore_writes(tenant.announcer());
+        }
     }
 }
 

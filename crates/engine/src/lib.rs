@@ -12,6 +12,7 @@ mod expiry;
 mod filling;
 mod follow;
 mod identity;
+mod journal;
 mod key_state;
 mod key_watch;
 mod lane;

@@ -42,9 +42,15 @@ impl List {
     pub fn blocking_write_up_to(&self, most: u64, writes: Vec<Write>) -> Result<Vec<Written>, WriteError> {
         let expires =
             writes.iter().any(|write| matches!(write, Write::Block(block) if block.expires.is_some()));
+        let context = &self.tenant.context;
+        let journaled = context.staleness.is_shared().then(|| (context.ledger.now(), writes.clone()));
         let written = {
             let _serving = self.tenant.serving(&self.own)?;
             let written = self.own.list().write_up_to(most, writes)?;
+            if let Some((made, writes)) = journaled {
+                // Before it is acknowledged: what nobody was told of may be written again, too.
+                context.journal.note(self.own.list().id(), made, writes, &written);
+            }
             if !written.is_empty() {
                 // Also if nothing changed: another write that made it so may not be in the plugin yet.
                 if !self.own.catch_up().is_seen() {
@@ -57,7 +63,7 @@ impl List {
             self.tenant.announce([&self.own]);
         }
         if expires {
-            self.tenant.context.expiry.notify_one();
+            context.expiry.notify_one();
         }
         Ok(written)
     }
