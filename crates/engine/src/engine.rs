@@ -255,6 +255,14 @@ impl Engine {
         self.unblock(move |engine| Ok(engine.0.directory.context.ledger.lease(name, time)?)).await?
     }
 
+    /// Gives up a lease, so that another engine can take it at once. Does nothing if this engine does not have it.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`] if the ledger can't be asked: the lease then ends when it would have.
+    pub async fn release_lease(&self, name: &'static str) -> Result<(), Error> {
+        self.unblock(move |engine| Ok(engine.0.directory.context.ledger.release_lease(name)?)).await?
+    }
+
     /// Reloads a tenant's plugin: another plugin, version or options serve all of its lists, or none of them. No check goes
     /// unanswered meanwhile. Returns when the plugin serves, or when its shadow run began if the request asks for one.
     ///
