@@ -38,8 +38,8 @@ mod testing;
 mod workers;
 
 pub use builder::{
-    Builder, DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, DEFAULT_RELOAD_WATCH, LEAST_MEMORY_LIMIT,
-    is_node_name,
+    Builder, DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, DEFAULT_RELOAD_WATCH,
+    LEAST_MEMORY_LIMIT, is_node_name,
 };
 pub use directory::Put;
 pub use engine::Engine;

@@ -101,7 +101,8 @@ fn a_rolling_restart_fails_no_check() {
         .iter()
         .enumerate()
         .map(|(n, port)| {
-            let config = config(&url, &format!("n{n}"), "").replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+            let config =
+                config(&url, &format!("n{n}"), "").replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
             Gateway::in_folder(folder(), &config, if n == 0 { &["--new-ledger"] } else { &[] })
         })
         .collect();
