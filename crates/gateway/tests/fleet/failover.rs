@@ -30,8 +30,17 @@ fn blocks(gateway: &Gateway, number: &str) -> bool {
     answer.status == 200
 }
 
+/// How often a primary is killed: once, or 20 times in the long form.
+fn rounds() -> usize {
+    if std::env::var_os("PORTCULLIS_SOAK").is_some() { 20 } else { 1 }
+}
+
 #[test]
 fn no_acknowledged_write_is_lost_if_commits_wait_for_the_standby() {
+    (0..rounds()).for_each(|_| kill_a_primary_whose_commits_wait());
+}
+
+fn kill_a_primary_whose_commits_wait() {
     let (primary, standby, url) = pair();
     let gateways: [Gateway; 2] = nodes(&url, "");
     primary.wait_for_standby();
@@ -76,6 +85,10 @@ fn no_acknowledged_write_is_lost_if_commits_wait_for_the_standby() {
 
 #[test]
 fn a_gateway_makes_its_own_writes_again_that_a_new_primary_lacks() {
+    (0..rounds()).for_each(|_| kill_a_primary_that_is_ahead());
+}
+
+fn kill_a_primary_that_is_ahead() {
     let (primary, standby, url) = pair();
     let [a, b] = nodes(&url, "");
     let (kept, lost, other, lifted) = (number(1), number(2), number(3), number(5));
