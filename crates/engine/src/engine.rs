@@ -1,12 +1,12 @@
 //! The engine: tenants, their blacklists, and the plugins that answer for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use portcullis_ledger::{Scope, SenderId, TenantId};
+use portcullis_ledger::{LedgerError, ListId, Scope, SenderId, TenantId};
 use portcullis_plugin_store::{PluginStore, PluginVersion, Watch};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -356,6 +356,17 @@ impl Engine {
     /// A snapshot of all tenants' status, by name. May wait for writes that are being applied to plugins.
     pub fn status(&self) -> Vec<TenantStatus> {
         self.0.directory.tenants().values().filter_map(|tenant| TenantStatus::of(tenant)).collect()
+    }
+
+    /// Counts the active entries of all lists in the ledger, also of tenants that are not served. Blocks: one query of the ledger, which
+    /// reads a row per list.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn blocking_entry_counts(&self) -> Result<HashMap<ListId, u64>, LedgerError> {
+        let context = &self.0.directory.context;
+        context.staleness.check_ledger()?;
+        context.ledger.counts()
     }
 
     /// What does not work as it should, over all tenants. Costs some nanoseconds per list, at most ten times a second: an answer may
