@@ -509,6 +509,8 @@ fn fault(call: &'static str, deadline: Duration, meter: &Meter, error: &wasmtime
         (Some(trap), None) => CallError::Trapped { call, trap: trap.to_string() },
         // Not a trap: the host rejected the result while reading it, for a pointer out of bounds, invalid UTF-8, or a
         // result past its size limit.
-        (None, None) => CallError::Broken { call, breach: ForeignText(&error.root_cause().to_string()).within(512) },
+        (None, None) => {
+            CallError::Broken { call, breach: ForeignText(&error.root_cause().to_string()).within(512) }
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_host::MemoryPool;
 use portcullis_host::{ArtefactCache, Compiler, ErrorChain};
 use portcullis_ledger::{
     Accepted, Finding, KeyFile, KeyOrigin, Ledger, LedgerError, ListState, MasterKey, Opening, StorageUrl,
