@@ -11,6 +11,7 @@ mod loss;
 mod opening;
 mod public_id;
 mod record;
+pub mod replay;
 mod shared;
 mod source;
 pub mod text;

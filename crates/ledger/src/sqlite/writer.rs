@@ -473,6 +473,7 @@ pub(super) fn log_state(connection: &Connection, mode: &str) -> rusqlite::Result
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use portcullis_keys::{Seal, TenantSecret};
     use portcullis_msisdn::{Directions, Subject};
     use proptest::prelude::*;
@@ -627,14 +628,19 @@ mod tests {
         (1_i64..3, 1_u64..5, collection::vec((any::<bool>(), 1_u64..6, hold, directions), 1..5))
     }
 
-    fn writes((list, max_active, writes): &Call) -> (Job, Receiver<Result<Vec<Written>, LedgerError>>) {
+    /// Requests of this second: without a date, merged ones would be of the same moment, and others would not.
+    fn writes(
+        (list, max_active, writes): &Call,
+        second: i64,
+    ) -> (Job, Receiver<Result<Vec<Written>, LedgerError>>) {
         let actor = Actor::new("test").unwrap();
+        let requested = Timestamp::from_second(1_700_000_000 + second).ok();
         let writes = writes.iter().map(|&(blocks, subject, hold, directions)| {
             let (subject, actor) = (Subject::new(subject).unwrap(), actor.clone());
             if blocks {
-                Block { hold, ..Block::new(subject, directions, actor) }.into()
+                Block { hold, requested, ..Block::new(subject, directions, actor) }.into()
             } else {
-                Unblock { hold: Some(hold), ..Unblock::new(subject, directions, actor) }.into()
+                Unblock { hold: Some(hold), requested, ..Unblock::new(subject, directions, actor) }.into()
             }
         });
         let (caller, reply) = sync_channel(1);
@@ -684,10 +690,11 @@ mod tests {
         #[test]
         fn merged_calls_have_the_same_effect_as_separate_ones(calls in collection::vec(call(), 1..12)) {
             let (joined, alone) = (Fixture::with_lists(), Fixture::with_lists());
-            let (jobs, replies): (Vec<_>, Vec<_>) = calls.iter().map(writes).unzip();
+            let numbered = || calls.iter().zip(0..);
+            let (jobs, replies): (Vec<_>, Vec<_>) = numbered().map(|(call, n)| writes(call, n)).unzip();
             commit(&joined.connection, jobs, &joined.counters);
-            for (call, reply) in calls.iter().zip(replies) {
-                let (job, reply_alone) = writes(call);
+            for ((call, n), reply) in numbered().zip(replies) {
+                let (job, reply_alone) = writes(call, n);
                 commit(&alone.connection, vec![job], &alone.counters);
                 let (written, expected) = (reply.recv().unwrap().unwrap(), reply_alone.recv().unwrap().unwrap());
                 let what = |written: Vec<Written>| -> Vec<_> {
@@ -703,8 +710,9 @@ mod tests {
     #[test]
     fn calls_that_fail_together_do_not_fail_others() {
         let fixture = Fixture::with_lists();
-        let block =
-            |list, subject| writes(&(list, 9, vec![(true, subject, HoldKind::Operator, Directions::BOTH)]));
+        let block = |list, subject| {
+            writes(&(list, 9, vec![(true, subject, HoldKind::Operator, Directions::BOTH)]), 0)
+        };
         let (jobs, replies): (Vec<_>, Vec<_>) =
             [block(1, 1), block(77, 2), block(1, 3), block(77, 4)].into_iter().unzip();
         commit(&fixture.connection, jobs, &fixture.counters);
