@@ -70,7 +70,7 @@ pub use memory_pool::MemoryPool;
 pub use pace::Pace;
 pub use plugin::Plugin;
 pub use portcullis_msisdn::{Direction, Directions, Msisdn, Permutation, PermutationKey, Revealed, Subject};
-pub use priority::{at_low_priority, at_low_priority_after, lower_priority, lower_priority_by};
+pub use priority::{at_low_priority, at_low_priority_after, lower_priority};
 pub use save::SaveError;
 pub use saved_state::{StateHeader, StateParts, StateStore, StateWriter};
 pub use shadow::{Disagreement, ShadowPlan, ShadowRun, ShadowTally, ShadowTarget, ShadowVerdict};

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_host::MemoryPool;
-use portcullis_host::{ArtefactCache, Compiler, ErrorChain};
+use portcullis_admission::Workers;
+use portcullis_host::{ArtefactCache, Compiler, ErrorChain, MemoryPool};
 use portcullis_ledger::{
     Accepted, Finding, KeyFile, KeyOrigin, Ledger, LedgerError, ListState, MasterKey, Opening, StorageUrl,
     Verified,
@@ -13,6 +13,7 @@ use portcullis_ledger::{
 use portcullis_plugin_store::PluginStore;
 use portcullis_residency::{Residency, machine_memory};
 use portcullis_saved_states::States;
+use portcullis_tenant_settings::SettingsStore;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tracing::warn;
@@ -24,10 +25,8 @@ use crate::error::OpenError;
 use crate::events::{Event, Events};
 use crate::journal::Journal;
 use crate::key_state::KeyState;
-use crate::settings::SettingsStore;
 use crate::staleness::{DEFAULT_STALE_AFTER, Staleness, WhenStale};
 use crate::storage::{Storage, StorageError};
-use crate::workers::Workers;
 
 /// The default of [`Builder::memory_budget`], in bytes.
 pub const DEFAULT_MEMORY_BUDGET: u64 = 1 << 30;

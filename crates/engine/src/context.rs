@@ -3,21 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_admission::{Lifecycle, Workers};
 use portcullis_host::MemoryPool;
 use portcullis_ledger::Ledger;
 use portcullis_plugin_store::PluginStore;
 use portcullis_residency::Residency;
 use portcullis_saved_states::States;
+use portcullis_tenant_settings::SettingsStore;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::events::Events;
 use crate::journal::Journal;
 use crate::key_state::KeyState;
-use crate::lifecycle::Lifecycle;
-use crate::settings::SettingsStore;
 use crate::staleness::Staleness;
-use crate::workers::Workers;
 
 /// State shared by all parts of an engine.
 pub(crate) struct Context {

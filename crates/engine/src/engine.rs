@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use portcullis_ledger::{LedgerError, ListId, Scope, SenderId, TenantId};
 use portcullis_plugin_store::{PluginStore, PluginVersion, Watch};
+use portcullis_tenant_settings::{PluginRef, TenantSpec};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -26,7 +27,6 @@ use crate::live::LiveList;
 use crate::members::Members;
 use crate::proof;
 use crate::reload::{Answer, Goal, ReloadError, ReloadRequest, Reloaded};
-use crate::spec::{PluginRef, TenantSpec};
 use crate::status::{Outage, TenantStatus};
 use crate::tenant::Tenant;
 
@@ -174,7 +174,7 @@ impl Engine {
         Ok(self.0.directory.context.settings.all_tenants()?)
     }
 
-    /// The data that hosts stored with [`TenantSpec::kept`], by tenant. Includes tenants that are not served.
+    /// The data that hosts stored with [`TenantSpec::kept()`], by tenant. Includes tenants that are not served.
     pub fn kept(&self) -> Vec<(TenantId, Vec<u8>)> {
         self.0.directory.context.settings.host_data()
     }

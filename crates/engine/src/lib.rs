@@ -15,9 +15,7 @@ mod identity;
 mod journal;
 mod key_state;
 mod key_watch;
-mod lane;
 mod ledger_watch;
-mod lifecycle;
 mod list;
 mod live;
 mod members;
@@ -26,16 +24,13 @@ mod proof;
 mod reason;
 mod reload;
 mod reported;
-mod settings;
 mod setup;
-mod spec;
 mod staleness;
 mod status;
 mod storage;
 mod tenant;
 #[cfg(test)]
 mod testing;
-mod workers;
 
 pub use builder::{
     Builder, DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, DEFAULT_RELOAD_WATCH,
@@ -54,9 +49,7 @@ pub use list::{
 pub use live::{Health, Service};
 pub use outcome::Outcome;
 pub use reload::{Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, ShadowReport, ShadowTerms};
-pub use settings::{KeepError, KeptError};
 pub use setup::Setup;
-pub use spec::{OnFailure, PluginRef, TenantSpec};
 pub use staleness::{DEFAULT_STALE_AFTER, WhenStale};
 pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
 pub use storage::StorageError;
@@ -68,3 +61,4 @@ pub use portcullis_ledger_postgres::{PostgresUrl, PostgresUrlError};
 pub use portcullis_msisdn::{Direction, Directions, Msisdn};
 /// The store of plugins.
 pub use portcullis_plugin_store as plugin_store;
+pub use portcullis_tenant_settings::{KeepError, KeptError, OnFailure, PluginRef, TenantSpec};

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
+use portcullis_admission::Owner;
 use tracing::{debug, error};
 
-use portcullis_edge::budget::Owner;
 use portcullis_edge::http::answer::{Answer, Room};
 use portcullis_edge::http::auth::Admin;
 use portcullis_edge::http::error::ApiError;

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
+use portcullis_admission::{Owner, Unfinished, Work};
 use portcullis_engine::{Identity, List};
 use portcullis_ledger::{Actor, Scope, Whom};
 use portcullis_msisdn::{Person, Subject};
 
 use super::refusal::Refusal;
-use crate::budget::Owner;
 use crate::identity::{self, IdentityError};
 use crate::registry::Caller;
 use crate::settings::SenderConfig;
 use crate::tenant::{Sender, Tenant};
-use crate::turns::{Unfinished, Work};
 
 /// The blacklist that a request is about, and the author of the request. Cheap to clone.
 #[derive(Clone)]
@@ -108,10 +107,10 @@ impl Target {
     }
 
     /// Runs work on this list when it is the turn of the tenant, and of the sender if the token is the sender's: see
-    /// [`Turns::run`](crate::turns::Turns::run).
+    /// [`Turns::run`](portcullis_admission::Turns::run).
     ///
     /// # Errors
-    /// As [`Turns::run`](crate::turns::Turns::run).
+    /// As [`Turns::run`](portcullis_admission::Turns::run).
     pub async fn blocking<T, E>(
         &self,
         kind: Work,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use portcullis_admission::Operation;
+
 use super::LiveList;
 use super::turns::{Purpose, Turn};
-use crate::lifecycle::Operation;
 
 /// A list whose turn it is. The operation is the last to be dropped: the engine closes the ledger after that.
 struct Following<F> {

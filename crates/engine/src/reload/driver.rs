@@ -218,11 +218,11 @@ impl Reload {
                 return Err(ExchangeError::NothingToRollBackTo.into());
             }
             Goal::Back(setup) => return Ok(Setup { pinned: true, ..setup }),
-            Goal::Newest => (now.name.clone(), None, now.options.clone()),
+            Goal::Newest => (now.name().to_owned(), None, now.plugin_options().clone()),
             Goal::Requested(ReloadRequest { plugin, version, options, .. }) => {
-                let name = plugin.unwrap_or_else(|| now.name.clone());
+                let name = plugin.unwrap_or_else(|| now.name().to_owned());
                 // Options belong to a plugin: another one starts without.
-                let options = options.or_else(|| (name == now.name).then(|| now.options.clone()));
+                let options = options.or_else(|| (name == now.name()).then(|| now.plugin_options().clone()));
                 (name, version, options.unwrap_or_default())
             }
         };
