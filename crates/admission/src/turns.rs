@@ -7,6 +7,7 @@ use crate::budget::Budget;
 use crate::pools::Pools;
 use crate::queue::Queue;
 use crate::queues::{Queues, WRITES};
+use crate::reading::Reading;
 use crate::share::Share;
 use crate::turn::{Turn, turn_in_time};
 use crate::unfinished::Unfinished;
@@ -48,7 +49,7 @@ impl Turns {
     }
 
     /// Runs work of this tenant when it is its turn, and within the `share` of a sender if one of the sender's own tokens asks for it.
-    /// `is_slow` says whether it has to wait for a slow plugin.
+    /// `is_slow` says whether it has to wait for a slow plugin. Work of the kind [`Work::BulkWrite`] says when it has read its body.
     ///
     /// Work that waits for its turn is given up if the client disconnects. Work that has begun goes on.
     ///
@@ -60,7 +61,7 @@ impl Turns {
         share: Option<&Share>,
         kind: Work,
         is_slow: bool,
-        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+        work: impl FnOnce(Reading) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -84,8 +85,8 @@ impl Turns {
             None => None,
         };
         let work = move || {
-            let _turns = (of_bulk, of_kind, shared);
-            work()
+            let _turns = (of_kind, shared);
+            work(Reading::of(of_bulk))
         };
         match kind {
             Work::Batch | Work::Read => {
@@ -145,7 +146,7 @@ mod tests {
         let (began, has_begun) = tokio::sync::oneshot::channel();
         let turns = Arc::clone(turns);
         drop(tokio::spawn(async move {
-            let work = move || {
+            let work = move |_reading: Reading| {
                 began.send(()).unwrap();
                 let _ = ended.recv();
                 Ok::<_, Unfinished>(())
@@ -175,19 +176,45 @@ mod tests {
         }
         let mut context = Context::from_waker(Waker::noop());
         for kind in [Work::Lookup, Work::Batch, Work::Read, Work::Write] {
-            let mut waits = pin!(busy.run(None, kind, false, || Ok::<_, Unfinished>(())));
+            let mut waits = pin!(busy.run(None, kind, false, |_: Reading| Ok::<_, Unfinished>(())));
             assert!(waits.as_mut().poll(&mut context).is_pending(), "{kind:?}");
-            assert_eq!(other.run(None, kind, false, || Ok::<_, Unfinished>(5)).await, Ok(5));
+            assert_eq!(other.run(None, kind, false, |_: Reading| Ok::<_, Unfinished>(5)).await, Ok(5));
         }
         assert_eq!(pools.webhook(|| Ok::<_, Unfinished>(5)).await, Ok(5));
         ends.clear();
-        assert_eq!(busy.run(None, Work::Read, false, || Ok::<_, Unfinished>(5)).await, Ok(5));
+        assert_eq!(busy.run(None, Work::Read, false, |_: Reading| Ok::<_, Unfinished>(5)).await, Ok(5));
+    }
+
+    #[tokio::test]
+    async fn a_long_write_that_has_read_its_body_lets_another_read() {
+        let turns = Turns::new(&Pools::new(0));
+        let mut written = Vec::new();
+        let mut waits = Vec::new();
+        for _ in 0..4 * BULK_WRITES {
+            let (read, has_read) = tokio::sync::oneshot::channel();
+            let (write, is_written) = mpsc::channel::<()>();
+            let work = move |reading: Reading| {
+                reading.end();
+                read.send(()).unwrap();
+                let _ = is_written.recv();
+                Ok::<_, Unfinished>(())
+            };
+            let mut one = Box::pin(turns.run(None, Work::BulkWrite, false, work));
+            assert!(one.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            has_read.await.unwrap();
+            waits.push(one);
+            written.push(write);
+        }
+        written.clear();
+        for one in waits {
+            one.await.unwrap();
+        }
     }
 
     #[tokio::test]
     async fn short_writes_do_not_wait_for_long_ones() {
         let turns = Arc::new(Turns::new(&Pools::new(0)));
-        let work = || Ok::<_, Unfinished>(5);
+        let work = |_: Reading| Ok::<_, Unfinished>(5);
         let mut ends = Vec::new();
         for _ in 0..BULK_WRITES {
             ends.push(begun(&turns, Work::BulkWrite, false).await);
@@ -203,7 +230,7 @@ mod tests {
     async fn a_sender_s_tokens_leave_half_of_the_turns_to_the_tenant_s_others() {
         let turns = Turns::new(&Pools::new(0));
         let (support, sales) = (Share::default(), Share::default());
-        let work = || Ok::<_, Unfinished>(5);
+        let work = |_: Reading| Ok::<_, Unfinished>(5);
         let mut context = Context::from_waker(Waker::noop());
         let writes = &support.0.writes;
         assert_eq!(writes.free(), WRITES as usize / 2);
@@ -227,7 +254,7 @@ mod tests {
     async fn a_queue_is_bounded_and_a_request_whose_client_leaves_is_out_of_it() {
         let turns = Turns::new(&Pools::new(0));
         let _taken = turns.queues.reads.try_turn(READS).unwrap();
-        let work = || Ok::<_, Unfinished>(());
+        let work = |_: Reading| Ok::<_, Unfinished>(());
         let mut context = Context::from_waker(Waker::noop());
         let mut waiting = Vec::new();
         for _ in 0..MOST_WAITING {
@@ -261,7 +288,7 @@ mod tests {
         let normal = niceness().unwrap();
         for (kind, lowered) in [(Work::Lookup, 0), (Work::Batch, 15), (Work::Read, 15), (Work::Write, 0)] {
             let expected = (normal + lowered).min(19);
-            assert_eq!(turns.run(None, kind, false, niceness).await, Ok(expected), "{kind:?}");
+            assert_eq!(turns.run(None, kind, false, move |_| niceness()).await, Ok(expected), "{kind:?}");
         }
     }
 
@@ -278,13 +305,13 @@ mod tests {
         }
         let (begin, has_begun) = mpsc::channel();
         {
-            let read = move || Ok::<_, Unfinished>(begin.send(()));
+            let read = move |_: Reading| Ok::<_, Unfinished>(begin.send(()));
             let mut queued = pin!(last.run(None, Work::Read, false, read));
             assert!(queued.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
         ends.clear();
         // It needs a turn and a thread after the one before.
-        assert_eq!(last.run(None, Work::Read, false, || Ok::<_, Unfinished>(5)).await, Ok(5));
+        assert_eq!(last.run(None, Work::Read, false, |_: Reading| Ok::<_, Unfinished>(5)).await, Ok(5));
         assert!(has_begun.recv().is_err(), "it is dropped");
     }
 
@@ -292,7 +319,7 @@ mod tests {
     async fn a_panic_is_reported_and_gives_its_turn_back() {
         let turns = Turns::new(&Pools::new(0));
         for _ in 0..=READS {
-            let panics = || -> Result<(), Unfinished> { panic!("on purpose") };
+            let panics = |_: Reading| -> Result<(), Unfinished> { panic!("on purpose") };
             assert_eq!(turns.run(None, Work::Read, false, panics).await, Err(Unfinished::Panicked));
         }
     }

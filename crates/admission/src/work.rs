@@ -13,6 +13,6 @@ pub enum Work {
     /// Changing entries.
     Write,
     /// Changing entries by a long body, which takes tens of milliseconds to read before it is written. Such a write has a turn among
-    /// its like first, so that few are read at once, and short ones don't wait for them.
+    /// its like until it has [read](crate::Reading::end) the body, so that few are read at once, and many are written together.
     BulkWrite,
 }

@@ -85,7 +85,7 @@ impl Caller {
         E: From<Unfinished> + Send + 'static,
     {
         let sender = self.sender.as_deref().and_then(|sender| self.tenant.senders.get(sender));
-        self.tenant.turns.run(sender.map(|sender| &*sender.share), kind, false, work).await
+        self.tenant.turns.run(sender.map(|sender| &*sender.share), kind, false, |_| work()).await
     }
 
     /// Whether the token is valid for this sender.

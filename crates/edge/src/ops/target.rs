@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_admission::{Owner, Unfinished, Work};
+use portcullis_admission::{Owner, Reading, Unfinished, Work};
 use portcullis_engine::{Identity, List};
 use portcullis_ledger::{Actor, Scope, Whom};
 use portcullis_msisdn::{Person, Subject};
@@ -28,6 +28,8 @@ pub struct Target {
     writing: Writing,
     /// Whether the client's token is valid for this sender only.
     is_bound: bool,
+    /// Its turn to read a long body.
+    pub(super) reading: Arc<Reading>,
 }
 
 /// How a client writes numbers.
@@ -57,6 +59,7 @@ impl Target {
             sender: Some(sender.clone()),
             writing: Writing::People,
             is_bound: caller.sender.is_some(),
+            reading: Arc::default(),
         })
     }
 
@@ -75,6 +78,7 @@ impl Target {
             sender: None,
             writing: Writing::People,
             is_bound: false,
+            reading: Arc::default(),
         })
     }
 
@@ -89,6 +93,7 @@ impl Target {
             sender: Some(sender.clone()),
             writing: Writing::Vendor,
             is_bound: false,
+            reading: Arc::default(),
         })
     }
 
@@ -123,7 +128,8 @@ impl Target {
         let target = self.clone();
         let is_slow = matches!(kind, Work::Write | Work::BulkWrite) && self.list.is_slow();
         let share = self.sender.as_ref().filter(|_| self.is_bound).map(|sender| &*sender.share);
-        self.tenant.turns.run(share, kind, is_slow, move || work(target)).await
+        let work = move |reading| work(Target { reading: Arc::new(reading), ..target });
+        self.tenant.turns.run(share, kind, is_slow, work).await
     }
 
     /// The same list, with numbers read as vendors write them: see

@@ -3,7 +3,7 @@
 use portcullis_ledger::{Block, LedgerError, UserId, Whom, Write};
 use portcullis_msisdn::Directions;
 
-use crate::contract::fixture::{actor, list, of_block};
+use crate::contract::fixture::{actor, list};
 use crate::ledger_dir::LedgerDir;
 
 /// A block of a user id that was never used: its transaction holds the tenant's lock.

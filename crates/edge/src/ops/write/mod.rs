@@ -179,6 +179,7 @@ fn write<P>(
         writes.push(make(&identity, parsed));
         people.push(identity);
     }
+    target.reading.end();
     let written = target.list.blocking_write_up_to(options.terms.capacity.unwrap_or(u64::MAX), writes)?;
     if written.is_empty() {
         return Ok(WriteReport { results: Vec::new(), invalid, sequence: list.sequence()? });
