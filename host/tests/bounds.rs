@@ -347,7 +347,7 @@ mod outcome {
     pub(super) fn memory_taken_at_the_start(mode: &str) {
         assert!(evil_list(mode).memory_bytes() >= 40 * support::MIB);
         // A pool that it shares with others has room for two.
-        let pool = MemoryPool::new(128 * support::MIB);
+        let pool = MemoryPool::new(100 * support::MIB);
         let start = || {
             let account = pool.account(64 * support::MIB);
             Generation::empty(Recipe { account, ..recipe(evil(), &options(mode)) })
