@@ -118,10 +118,11 @@ fn a_database_that_is_read_only_takes_no_writes_and_checks_go_on() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "somebody reads it")]
 fn a_database_without_space_takes_no_writes_and_checks_go_on() {
     let cluster = Cluster::new();
     let Some(disk) = cluster.small_disk() else {
-        println!("SKIPPED: only root can mount a small disk");
+        eprintln!("SKIPPED: only root can mount a small disk");
         return;
     };
     let url = disk.database(&cluster);

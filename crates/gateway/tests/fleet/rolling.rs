@@ -66,11 +66,12 @@ fn free_port() -> u16 {
 }
 
 /// Whether HAProxy is there. If not, says so, and fails if it is required.
+#[expect(clippy::print_stderr, reason = "somebody reads it")]
 fn is_there() -> bool {
     let is_there = Path::new(HAPROXY).exists();
     if !is_there {
         assert!(std::env::var_os("PORTCULLIS_REQUIRE_HAPROXY").is_none(), "{HAPROXY} is not there");
-        println!("SKIPPED: HAProxy is not installed (apt-get install haproxy)");
+        eprintln!("SKIPPED: HAProxy is not installed (apt-get install haproxy)");
     }
     is_there
 }
