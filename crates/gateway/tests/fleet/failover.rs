@@ -113,9 +113,12 @@ fn kill_a_primary_that_is_ahead() {
         gateway.until("as before", |gateway| {
             [&kept, &lost, &lifted].map(|number| gateway.verdict(number)) == ["block", "block", "allow"]
         });
-        assert!(gateway.metric("portcullis_fleet_histories_lost_total", "") > 0);
-        assert!(gateway.logged("THE LEDGER HAS LOST CHANGES"));
     }
+    // The list of one of them may have been filled again for another reason before it was found.
+    assert!([&a, &b].iter().any(|gateway| {
+        gateway.metric("portcullis_fleet_histories_lost_total", "") > 0
+            && gateway.logged("THE LEDGER HAS LOST CHANGES")
+    }));
     assert_eq!(b.metric("portcullis_fleet_writes_lost_total", ""), 0, "they were not its own");
     // Both go on.
     assert!(blocks(&b, &number(6)));
