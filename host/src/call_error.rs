@@ -63,6 +63,11 @@ impl CallError {
         !matches!(self, CallError::Refused(_))
     }
 
+    /// Whether the same call may succeed later, with the same plugin and the same limits: others have the memory now.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, CallError::MemoryExhausted { .. })
+    }
+
     /// The kind of error, for metrics: `refused`, `trapped`, `timed-out`, `out-of-memory`,
     /// `memory-exhausted`, `broken` or `out-of-service`.
     pub fn kind(&self) -> &'static str {

@@ -53,6 +53,16 @@ pub enum FillError {
 }
 
 impl FillError {
+    /// Whether the same may succeed later, with the same plugin and the same limits: others have the memory now, or the entry source
+    /// can't be read now.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            FillError::Plugin(error) => error.is_transient(),
+            FillError::Source(_) => true,
+            _ => false,
+        }
+    }
+
     /// The kind of error, for logs and metrics. It never contains the plugin's own words, which may include phone
     /// numbers if the plugin works in the clear.
     pub fn kind(&self) -> &'static str {

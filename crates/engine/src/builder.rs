@@ -155,8 +155,8 @@ impl Builder {
         self
     }
 
-    /// Sets how long a check waits for a plugin that is slow or busy: [`DEFAULT_CHECK_PATIENCE`] by default. After that the tenant's
-    /// [failure policy](crate::OnFailure) answers.
+    /// Sets how long a check waits for a plugin that is slow or busy, or for room in memory for one that was evicted:
+    /// [`DEFAULT_CHECK_PATIENCE`] by default. After that the tenant's [failure policy](crate::OnFailure) answers.
     pub fn check_patience(mut self, patience: Duration) -> Self {
         self.check_patience = Some(patience);
         self

@@ -115,6 +115,18 @@ pub enum TenantError {
     Closed,
 }
 
+impl TenantError {
+    /// Whether the same may succeed later, with the same spec and the same plugin.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            TenantError::Plugin(error) => error.is_transient(),
+            TenantError::Start { source, .. } => source.is_transient(),
+            TenantError::Fill { source, .. } => source.is_transient(),
+            _ => false,
+        }
+    }
+}
+
 /// The list of a [`List`](crate::List) handle is no longer served. The handle stays dead: get a new one from the engine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -59,9 +59,7 @@ fn refused(error: Error) -> ApiError {
         Error::Reload(why) => match &*why {
             ReloadError::NotNow(not_now) => (*not_now).into(),
             ReloadError::Closed => AdminError::from(Error::Closed).into(),
-            ReloadError::Plugin(error) if error.is_transient() => {
-                ApiError::plugin_not_loaded_yet(ErrorChain(error).to_string())
-            }
+            why if why.is_transient() => ApiError::plugin_not_loaded_yet(ErrorChain(why).to_string()),
             why => ApiError::plugin_refused(&ErrorChain(why).to_string()),
         },
         Error::Name(_) => AdminError::UnknownTenant.into(),

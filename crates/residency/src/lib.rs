@@ -35,12 +35,12 @@ const FAT: u64 = 64;
 /// The part of the budget by which lists that are not fat may exceed it, rather than wait.
 const TOLERANCE: u64 = 8;
 
-/// How long a list waits for room before it exceeds the budget, if its tenant is within its share.
+/// How long a list is wanted before it exceeds the budget, if its tenant is within its share.
 const WAIT: Duration = Duration::from_secs(1);
 /// The same if its tenant takes more than its share. Only one list does so in this time.
 const LONG_WAIT: Duration = Duration::from_secs(10);
-/// After so long it gives up.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// A list that nobody asked for in this time is wanted no longer.
+const WANTED: Duration = Duration::from_secs(5);
 /// How long the tenant's first list is waited for at the start. It may be about to fail.
 const GUESS_WAIT: Duration = Duration::from_secs(5);
 
@@ -99,6 +99,14 @@ pub struct Accounted {
     reserved: Mutex<Option<Reserved>>,
     /// When the hand last found that it had been checked.
     seen: Mutex<Option<Instant>>,
+    /// Since when it has found no room, and when it last looked for some.
+    wanted: Mutex<Option<Wanted>>,
+}
+
+#[derive(Clone, Copy)]
+struct Wanted {
+    since: Instant,
+    last: Instant,
 }
 
 /// A list that can be evicted from memory.
@@ -194,6 +202,7 @@ impl Accounted {
             instances: AtomicUsize::new(0),
             reserved: Mutex::default(),
             seen: Mutex::default(),
+            wanted: Mutex::default(),
         })
     }
 }
@@ -224,17 +233,20 @@ impl Residency {
     }
 
     /// Reserves memory for a list that is to be filled. Evicts others if there is no room, and waits for lists that are being filled
-    /// or freed. Blocks for 20 seconds at most, and returns `None` after that, or as soon as `gives_up` says so.
+    /// or freed. Blocks until `deadline` at most, and returns `None` after that, or as soon as `gives_up` says so. Looks for room once
+    /// even if the deadline has passed.
+    ///
+    /// A list that finds none at one call has a better right to it at the next one, unless that comes more than five seconds later.
     pub fn reserve(
         &self,
         list: &Arc<Accounted>,
         expected: Expected,
+        deadline: Instant,
         gives_up: impl Fn() -> bool,
     ) -> Option<Reservation<'_>> {
-        let start = Instant::now();
         let mut ring = self.ring.lock();
         loop {
-            let waited = start.elapsed();
+            let waited = list.want();
             if let Some(reserved) = ring.needs(list, expected) {
                 let need = reserved.memory;
                 let mut are_kept = false;
@@ -245,10 +257,11 @@ impl Residency {
                     return Some(self.reserve_now(&mut ring, list, reserved));
                 }
             }
-            if waited >= LONGEST_WAIT || gives_up() {
+            let now = Instant::now();
+            if now >= deadline || gives_up() {
                 return None;
             }
-            self.freed.wait_for(&mut ring, PAUSE / 4);
+            self.freed.wait_until(&mut ring, deadline.min(now + PAUSE / 4));
         }
     }
 
@@ -285,6 +298,7 @@ impl Residency {
     fn reserve_now(&self, ring: &mut Ring, list: &Arc<Accounted>, reserved: Reserved) -> Reservation<'_> {
         let Reserved { memory, is_guess } = reserved;
         self.release(ring, list);
+        *list.wanted.lock() = None;
         *list.reserved.lock() = Some(reserved);
         ring.reserved = ring.reserved + memory;
         ring.fat += usize::from(self.is_fat(memory));
@@ -526,6 +540,17 @@ impl Ring {
 }
 
 impl Accounted {
+    /// Looks for room, and returns for how long the list has done so.
+    fn want(&self) -> Duration {
+        let now = Instant::now();
+        let mut wanted = self.wanted.lock();
+        let since = wanted
+            .filter(|before| now.duration_since(before.last) < WANTED)
+            .map_or(now, |before| before.since);
+        *wanted = Some(Wanted { since, last: now });
+        now.duration_since(since)
+    }
+
     fn replace(&self, memory: Memory) -> Memory {
         Memory {
             bytes: self.bytes.swap(memory.bytes, Ordering::Relaxed),
@@ -591,6 +616,10 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
+    fn later() -> Instant {
+        Instant::now() + 2 * LONG_WAIT
+    }
+
     /// A list that can be checked and evicted.
     struct Fake {
         accounted: Arc<Accounted>,
@@ -625,7 +654,8 @@ mod tests {
             if self.serving.load(Ordering::SeqCst) {
                 return true;
             }
-            let Some(_reservation) = residency.reserve(&self.accounted, self.expected(), || false) else {
+            let Some(_reservation) = residency.reserve(&self.accounted, self.expected(), later(), || false)
+            else {
                 return false;
             };
             self.serving.store(true, Ordering::SeqCst);
@@ -677,7 +707,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..3 {
                         let reservation =
-                            residency.reserve(&list.accounted, list.expected(), || false).unwrap();
+                            residency.reserve(&list.accounted, list.expected(), later(), || false).unwrap();
                         // What serves is known to the ring, and the rest is here.
                         let now = filling.fetch_add(list.bytes, Ordering::SeqCst) + list.bytes;
                         assert!(now <= 1024 * MIB, "{now}");
@@ -743,7 +773,7 @@ mod tests {
         let (busy, next) = (Fake::new("fat", 8 * MIB), Fake::new("fat", 8 * MIB));
         assert!(busy.check(&residency));
         busy.busy.store(true, Ordering::SeqCst);
-        assert!(residency.reserve(&next.accounted, next.expected(), || true).is_none());
+        assert!(residency.reserve(&next.accounted, next.expected(), later(), || true).is_none());
         assert!(busy.is_serving());
         drop(busy);
         assert!(next.check(&residency), "what is gone makes room");
@@ -758,6 +788,30 @@ mod tests {
         let start = Instant::now();
         assert!(Fake::new("other", 4 * MIB).check(&residency));
         assert!(start.elapsed() >= WAIT && fat.is_serving());
+    }
+
+    #[test]
+    fn a_list_that_gave_up_gets_room_once_it_has_been_wanted_for_long_enough() {
+        let residency = Residency::new(10 * MIB);
+        let (busy, next) = (Fake::new("fat", 10 * MIB), Fake::new("other", 4 * MIB));
+        assert!(busy.check(&residency));
+        busy.busy.store(true, Ordering::SeqCst);
+        let mut calls = 0;
+        let room = loop {
+            let now = Instant::now();
+            calls += 1;
+            let room = residency.reserve(&next.accounted, next.expected(), now + WAIT / 10, || false);
+            if room.is_some() {
+                break room;
+            }
+            assert!(now.elapsed() >= WAIT / 10 && calls < 1000);
+        };
+        assert!(calls > 1 && next.accounted.wanted.lock().is_none());
+        drop(room);
+        // Once it is wanted no longer, it begins anew.
+        let long_ago = Instant::now().checked_sub(2 * LONG_WAIT).unwrap();
+        *next.accounted.wanted.lock() = Some(Wanted { since: long_ago, last: long_ago });
+        assert!(residency.reserve(&next.accounted, next.expected(), Instant::now(), || false).is_none());
     }
 
     #[test]
@@ -779,7 +833,10 @@ mod tests {
         let guess = Expected { bytes: MIB, instances: 1, is_measured: false };
         let lists: Vec<_> = (0..3).map(|_| Fake::new("fat", 600 * MIB)).collect();
         let first = residency.try_reserve(&lists[0].accounted, guess).unwrap();
-        assert!(residency.reserve(&lists[1].accounted, guess, || true).is_none(), "it would be a guess, too");
+        assert!(
+            residency.reserve(&lists[1].accounted, guess, later(), || true).is_none(),
+            "it would be a guess, too"
+        );
         let other = Fake::new("other", MIB);
         drop(residency.try_reserve(&other.accounted, guess).unwrap());
         lists[0].serving.store(true, Ordering::SeqCst);

@@ -177,10 +177,8 @@ impl Gateway {
 
 /// Turns an error of the tenant's plugin into a problem with the field that names it.
 fn refused(error: TenantError) -> AdminError {
-    if let TenantError::Plugin(error) = &error
-        && error.is_transient()
-    {
-        return AdminError::NotYet(ErrorChain(error).to_string());
+    if error.is_transient() {
+        return AdminError::NotYet(ErrorChain(&error).to_string());
     }
     let field = match &error {
         TenantError::Ledger(_) | TenantError::Closed => None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use portcullis_residency::{Accounted, Expected, Footprint, LONGEST, Reservation, Resident};
 use tracing::{debug, warn};
@@ -77,10 +77,11 @@ impl LiveList {
         self.context.residency.resize(self, self.generation().memory_bytes());
     }
 
-    /// Fills the plugin of an evicted list. Blocks: a few milliseconds, as only short lists are evicted, and for up to
-    /// 20 seconds if there is no room in memory. If that fails, the list is
-    /// out of service, and the background task tries again.
-    pub(super) fn restore(self: &Arc<Self>) -> Result<(), NoVerdict> {
+    /// Fills the plugin of an evicted list. Blocks: a few milliseconds, as only short lists are evicted, and for so long at most if
+    /// there is no room in memory; then the list stays evicted, and is busy. If it can't be filled, it is out of service, and the
+    /// background task tries again.
+    pub(super) fn restore(self: &Arc<Self>, patience: Duration) -> Result<(), NoVerdict> {
+        let deadline = Instant::now() + patience;
         let Ok(_operation) = self.context.lifecycle.begin() else { return Err(NoVerdict::Detached) };
         let restored = {
             let _restoring = self.restoring.lock();
@@ -97,9 +98,8 @@ impl LiveList {
             }
             let is_closing = || self.context.lifecycle.is_closed() || self.is_detached();
             let (residency, expected) = (&self.context.residency, self.expected_memory());
-            let Some(_room) = residency.reserve(&self.accounted, expected, is_closing) else {
-                // It stays evicted, and the failure policy answers this check.
-                return Err(NoVerdict::Failed);
+            let Some(_room) = residency.reserve(&self.accounted, expected, deadline, is_closing) else {
+                return Err(NoVerdict::Busy);
             };
             let start = Instant::now();
             self.refill(Priority::Normal).map(|()| start.elapsed())

@@ -143,7 +143,7 @@ pub(crate) enum NoVerdict {
     Failed,
     /// It is evicted: a caller that may block can restore it.
     Evicted,
-    /// It is slow, or others call it: a caller that may wait can ask again.
+    /// It is slow, or others call it, or it is evicted and there is no room for it: a caller that may wait can ask again.
     Busy,
     /// The list is no longer served.
     Detached,
@@ -341,7 +341,8 @@ impl LiveList {
         self.ask(|blacklist| blacklist.try_check_many(subjects, direction))
     }
 
-    /// The plugin's verdicts, in order. Waits for a busy plugin until `patience` has passed, and restores an evicted one, which blocks.
+    /// The plugin's verdicts, in order. Waits for a busy plugin, or for room in memory for an evicted one, until `patience` has passed.
+    /// Then restores it, which blocks.
     pub(crate) fn check_many(
         self: &Arc<Self>,
         subjects: &[Subject],
@@ -352,16 +353,18 @@ impl LiveList {
         let is_congested = self.congested.lock().is_some_and(|until| Instant::now() < until);
         let wait = if is_congested { Duration::ZERO } else { patience };
         loop {
-            match self.ask(|blacklist| blacklist.check_many_within(wait, subjects, direction)) {
-                Err(NoVerdict::Evicted) => self.restore()?,
-                Err(NoVerdict::Busy) => {
-                    if !is_congested {
-                        *self.congested.lock() = Some(Instant::now() + patience);
-                    }
-                    return Err(NoVerdict::Busy);
-                }
-                answered => return answered,
+            let answered = match self.ask(|blacklist| blacklist.check_many_within(wait, subjects, direction))
+            {
+                Err(NoVerdict::Evicted) => match self.restore(wait) {
+                    Ok(()) => continue,
+                    Err(why) => Err(why),
+                },
+                answered => answered,
+            };
+            if matches!(answered, Err(NoVerdict::Busy)) && !is_congested {
+                *self.congested.lock() = Some(Instant::now() + patience);
             }
+            return answered;
         }
     }
 

@@ -91,6 +91,17 @@ pub enum ReloadError {
 }
 
 impl ReloadError {
+    /// Whether the same may succeed later, with the same settings and the same plugin.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            ReloadError::Plugin(error) => error.is_transient(),
+            ReloadError::Start(error) => error.is_transient(),
+            ReloadError::List { source, .. } => source.is_transient(),
+            ReloadError::Settings(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
     /// The error and its sources on one line, for the log: bounded and escaped, without text of a client's request, without what a
     /// plugin says of an entry, and without numbers that it repeats from its options.
     pub fn reason(&self) -> String {

@@ -16,7 +16,10 @@ fn crowded() -> Gateway {
 }
 
 fn config(of_tenant: &str) -> String {
-    let server = SERVER.replace("[plugins]", "[plugins]\nmemory_budget_bytes = 16777216\nwatch_seconds = 0");
+    let server = SERVER.replace(
+        "[plugins]",
+        "[plugins]\nmemory_budget_bytes = 16777216\ncheck_patience_ms = 60000\nwatch_seconds = 0",
+    );
     let senders: String = (0..SENDERS).map(|n| format!("[[tenants.senders]]\nid = \"s{n}\"\n")).collect();
     format!("{server}\n[[tenants]]\nid = \"acme\"\ntokens = [\"acme-secret\"]\n{of_tenant}\n{senders}")
 }

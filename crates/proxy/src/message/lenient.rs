@@ -134,21 +134,25 @@ const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// Reads the times under one name: Unix time in seconds, as strings or integers.
 ///
-/// A time up to 24 hours in the future counts as now. One further ahead, or before 2001, counts as unreadable.
+/// A time more than 24 hours in the future, or before 2001, counts as unreadable.
 pub(crate) fn times(object: &Object<'_>, name: &str) -> Values<Timestamp> {
     object.values(name, read_time)
 }
 
 /// Reads the time that most JSON parsers would use: the last one under this name.
-pub(crate) fn time(object: &Object<'_>, name: &str) -> Option<Timestamp> {
+pub(crate) fn told(object: &Object<'_>, name: &str) -> Option<Timestamp> {
     read_time(object.get(name)?)
+}
+
+/// The same for something that has happened: a time in the future counts as now.
+pub(crate) fn time(object: &Object<'_>, name: &str) -> Option<Timestamp> {
+    told(object, name).map(|time| time.min(Timestamp::now()))
 }
 
 fn read_time(raw: &RawValue) -> Option<Timestamp> {
     let seconds: i64 = text_or_integer(raw)?.parse().ok()?;
     let time = Timestamp::from_second(seconds).ok().filter(|_| seconds >= EARLIEST_SECOND)?;
-    let now = Timestamp::now();
-    (time.duration_since(now) <= MOST_AHEAD).then(|| time.min(now))
+    (time.duration_since(Timestamp::now()) <= MOST_AHEAD).then_some(time)
 }
 
 #[cfg(test)]

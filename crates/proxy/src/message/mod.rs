@@ -11,7 +11,7 @@ use portcullis_ledger::UserId;
 use portcullis_msisdn::Msisdn;
 use serde_json::value::RawValue;
 
-use lenient::{Values, number, text, text_or_integer, texts_at, time, times, user, users};
+use lenient::{Values, number, text, text_or_integer, texts_at, times, user, users};
 use object::{Inner, Object};
 use portcullis_engine::Identity;
 use portcullis_keywords::{Intent, Keywords};
@@ -198,10 +198,10 @@ impl From<Who> for Named {
     }
 }
 
-/// When a request was made.
+/// When a request was made, as the message says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// At the time in the message.
+    /// At the time in the message, which may be in the future: a clock is ahead, or the message is dated wrongly.
     At(Timestamp),
     /// Now: the interface delivers messages immediately and this one has no time.
     Now,
@@ -212,13 +212,23 @@ pub(crate) enum When {
 impl When {
     /// Reads the `timestamp` of an element.
     pub(crate) fn told(element: &Object<'_>) -> Self {
-        time(element, "timestamp").map_or(When::Unknown, When::At)
+        lenient::told(element, "timestamp").map_or(When::Unknown, When::At)
+    }
+
+    /// The time of an opt-out, which was made before now, whatever the message says.
+    pub(crate) fn of_opt_out(self) -> Timestamp {
+        self.or_now().min(When::Now.or_now())
+    }
+
+    /// The time of an opt-in. The ledger ignores one that is dated ahead.
+    pub(crate) fn of_opt_in(self) -> Timestamp {
+        self.or_now()
     }
 
     /// Returns the time, or the current time if there is none.
     ///
     /// The current time never has zero milliseconds, because a time in whole seconds stands for the entire second.
-    pub(crate) fn or_now(self) -> Timestamp {
+    fn or_now(self) -> Timestamp {
         let When::At(time) = self else {
             let now = Timestamp::now();
             return if now.subsec_millisecond() == 0 { now.max(now + Duration::from_millis(1)) } else { now };

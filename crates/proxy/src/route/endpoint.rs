@@ -77,7 +77,8 @@ struct RouteSchema {
     body: Option<serde_json::Value>,
     /// The id of an inbound message. A message that arrives again opts in only once.
     id: Option<String>,
-    /// When an inbound message was written: RFC 3339. Omitted: now. A time in the future counts as now.
+    /// When an inbound message was written: RFC 3339. Omitted: now. An opt-out dated in the future counts as now, and an opt-in dated
+    /// more than a minute ahead changes nothing.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     timestamp: Option<Timestamp>,
 }

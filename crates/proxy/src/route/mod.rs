@@ -48,7 +48,7 @@ pub(crate) struct RouteRequest {
     /// The id of an inbound message. A message that arrives again opts in only once.
     #[serde(default)]
     pub(crate) id: Option<String>,
-    /// When an inbound message was written. Omitted: now. A time in the future counts as now.
+    /// When an inbound message was written. Omitted: now. May be in the future.
     #[serde(default)]
     pub(crate) timestamp: Option<Timestamp>,
 }
@@ -292,7 +292,7 @@ async fn hear(
     let own = own.asked_by(target);
     let confirmations = proxy.confirmations.of(&target.tenant, &sender.id);
     let who = Who::from(identity);
-    let at = message.timestamp.map_or(When::Now, |time| When::At(time.min(Timestamp::now())));
+    let at = message.timestamp.map_or(When::Now, When::At);
     let id = message.id.clone();
     let asked = Asked { wish, word, at, id, may_be_confirmed: true };
     let grant = move |own: Target| people::grant(&own, &confirmations, &who, &asked);

@@ -129,6 +129,14 @@ fn a_stop_opts_out_and_gets_one_confirmation() {
     });
     gateway.post("/route", message).ok();
     outbound(&gateway, "+46732001122", json!("Hello")).ok();
+    // An opt-in that is dated ahead may come again after a later opt-out.
+    let in_an_hour = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    let message = json!({
+        "sender": "+46732001123", "recipient": "support", "direction": "inbound", "body": "START", "id": "8",
+        "timestamp": in_an_hour.to_string(),
+    });
+    gateway.post("/route", message).ok();
+    outbound(&gateway, "+46732001123", json!("Hello")).error(403, "blocked");
 }
 
 /// An inbound message whose body is inserted verbatim.

@@ -191,6 +191,31 @@ fn a_request_without_a_readable_time_can_opt_out_but_not_in() {
 }
 
 #[test]
+fn an_opt_in_that_is_dated_ahead_lifts_nothing_and_an_opt_out_counts_from_now() {
+    let scene = Scene::good();
+    hear(&scene, text_at(ago(60), FROM, "1", "STOP"));
+    for ahead in [3600, 86_000] {
+        assert_eq!(hear(&scene, text_at(ago(-ahead), FROM, "2", "START")), 200);
+        assert!(is_out(&scene, FROM), "{ahead} s ahead");
+        assert_eq!(scene.webhook(&preference("stop", ago(60)).to_string()).status, 200);
+        assert_eq!(scene.webhook(&preference("resume", ago(-ahead)).to_string()).status, 200);
+        let entry = scene.gateway.get(&format!("/senders/support/entries/{FROM}"));
+        for hold in entry.ok()["holds"].as_array().unwrap() {
+            assert_eq!(hold["directions"], json!(["outbound"]), "{ahead} s ahead: {hold}");
+        }
+    }
+    // A clock that is a little ahead is no reason to ignore anybody.
+    hear(&scene, text_at(ago(-20), FROM, "3", "START"));
+    scene.webhook(&preference("resume", ago(-20)).to_string());
+    assert!(!is_out(&scene, FROM));
+    let other = "16505551235";
+    hear(&scene, text_at(ago(-3600), other, "4", "STOP"));
+    assert!(is_out(&scene, other));
+    hear(&scene, text_at(ago(-20), other, "5", "START"));
+    assert!(!is_out(&scene, other), "it was opted out before now");
+}
+
+#[test]
 fn of_an_opt_out_and_an_opt_in_in_one_second_the_opt_out_counts_even_after_a_crash() {
     let mut scene = Scene::good();
     let (start, stop) = (text_at(ago(50), FROM, "1", "START"), text_at(ago(50), FROM, "2", "STOP"));
