@@ -165,3 +165,30 @@ fn pipelined_requests_are_all_answered_while_others_are() {
         }
     });
 }
+
+#[test]
+fn a_tenant_that_finds_no_memory_may_be_put_later() {
+    let config = format!("{SERVER}memory_limit_bytes = 134217728\n{TENANTS}");
+    let gateway = Gateway::with_plugin(&config, Some(("evil.wasm", EVIL.component)));
+    // Each of its two lists takes 40 MiB.
+    let put = |id: &str, plugin: &str, mode: &str| {
+        let options = if mode.is_empty() { json!({}) } else { json!({ "mode": mode }) };
+        let senders = json!([{ "id": "support" }]);
+        let settings = json!({ "plugin": plugin, "plugin_options": options, "senders": senders });
+        gateway.admin("PUT", &format!("/{id}"), Some(settings))
+    };
+    assert_eq!(put("first", "evil", "fat").status, 201);
+    let refused = put("second", "evil", "fat");
+    assert!(refused.error(503, "unavailable").contains("the plugins of all tenants"), "{}", refused.json);
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+    gateway.admin("GET", "/second", None).error(404, "unknown_tenant");
+    assert_eq!(put("third", "exact", "").status, 201);
+    // The same holds for a change of the plugin.
+    let change = json!({ "plugin": "evil", "options": { "mode": "fat" } });
+    let refused = gateway.admin("POST", "/third/plugin", Some(change));
+    refused.error(503, "unavailable");
+    assert_eq!(gateway.plugin("third")["serving"]["plugin"], "exact");
+    assert_eq!(gateway.admin("DELETE", "/first?confirm=first", None).status, 200);
+    let put_again = put("second", "evil", "fat");
+    assert_eq!(put_again.status, 201, "{}", put_again.json);
+}
