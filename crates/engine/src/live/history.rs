@@ -84,6 +84,17 @@ impl LiveList {
         self.history.is_lost.load(Ordering::SeqCst)
     }
 
+    /// Whether the ledger may have lost changes that the plugin has: it has, or can't be asked. Blocks on a read if the ledger is
+    /// shared; others lose nothing while they are open.
+    pub(crate) fn may_have_lost_history(&self) -> bool {
+        if !self.context.staleness.is_shared() {
+            return false;
+        }
+        let is_whole =
+            |positions: Vec<_>| self.context.ledger.forked(&positions).is_ok_and(|lost| lost.is_empty());
+        self.has_lost_history() || !self.positions().is_some_and(is_whole)
+    }
+
     /// The ledger has lost changes that the plugin has, as at a failover to a standby that lacked them. Fills the plugin again in the
     /// background, and then calls `done`. Until then the present one answers: it may block more people than the ledger does.
     pub(crate) fn rebuild(self: &Arc<Self>, done: impl FnOnce(&Arc<Self>) + Send + 'static) {
