@@ -106,7 +106,11 @@ impl Postgres {
         let written = batch.apply(&pending, session.now())?;
         if !batch.changes_anything() {
             // The answer is true if all that was read is of one moment.
-            let now = session.run(async |session| head(session, list).await)?;
+            let now = session.run(async |session| {
+                let now = head(session, list).await?;
+                session.wait_until_replicated().await?;
+                Ok(now)
+            })?;
             return if now.mark == position.mark {
                 Ok(Compared::Written(written))
             } else {

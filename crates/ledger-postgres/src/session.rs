@@ -122,6 +122,17 @@ impl Session {
         Ok(self.client.batch_execute(sql).await?)
     }
 
+    /// Waits until what was read is as durable as what is committed. A commit whose wait for a standby was cut short is seen by all,
+    /// and lost with the primary. Costs a round trip, and a commit if there are synchronous standbys.
+    pub(crate) async fn wait_until_replicated(&self) -> Result<(), Failure> {
+        // A message is written to the log after what was read, and its commit waits for the standby to have both.
+        const WAIT: &str = "
+            SELECT pg_logical_emit_message(true, 'portcullis', ''::text)
+            WHERE current_setting('synchronous_standby_names') <> ''";
+        self.query_opt(WAIT, &[]).await?;
+        self.check_replicated()
+    }
+
     /// Call it after what commits: fails if the commit may be lost with the primary.
     pub(crate) fn check_replicated(&self) -> Result<(), Failure> {
         match self.is_replication_cancelled.swap(false, Ordering::SeqCst) {
