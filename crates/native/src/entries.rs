@@ -112,7 +112,7 @@ pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<Re
         Some(Ok(direction)) => direction.into(),
         Some(Err(error)) => return Err(ApiError::invalid_request("direction", &error.to_string())),
     };
-    let requested = requested(query.requested.as_deref())?;
+    let requested = requested(query.requested.as_deref(), asked.target.list.now())?;
     asked
         .target
         .blocking(Work::Write, move |target| {
@@ -128,9 +128,9 @@ pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<Re
         .await
 }
 
-/// Parses `requested`: when the person made the request, if the client says so.
-pub(super) fn requested(text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
-    text.map(|text| write::requested_until(text, Timestamp::now()))
+/// Parses `requested`: when the person made the request, if the client says so. `now` is the ledger's time.
+pub(super) fn requested(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+    text.map(|text| write::requested_until(text, now))
         .transpose()
         .map_err(|error| ApiError::invalid_request("requested", &error.to_string()))
 }

@@ -50,7 +50,7 @@ pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
             let options = options(request.on_invalid, request.dry_run);
             let room = room(&target, people.len(), request.brief, options)?;
             let hold = wire::lifted_hold(request.hold);
-            let requested = requested(request.requested.as_deref())?;
+            let requested = requested(request.requested.as_deref(), target.list.now())?;
             let lift = Lift { hold, requested, ..Lift::of(directions) };
             let done = write::unblock(&target, &people, lift, options).map_err(|refusal| {
                 if request.number.is_some() { refusal.without_index() } else { refusal }

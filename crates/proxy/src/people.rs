@@ -77,7 +77,7 @@ fn stop(
         hold: HoldKind::OptOut,
         source: Source::OptOut,
         reason: Reason::new(words).ok(),
-        requested: Some(asked.at.of_opt_out()),
+        requested: Some(asked.at.of_opt_out(target.list.now())),
         ..Block::new(person.first(), COVERED, target.actor.clone())
     };
     let patience = Duration::from_secs(target.tenant.config.opt_out.confirmation_seconds);
@@ -109,7 +109,7 @@ fn start(
     if mark.is_some_and(|mark| confirmations.has_come(mark)) {
         return Ok(());
     }
-    let lift = lift(target, person.first().into(), HoldKind::OptOut, asked.at.of_opt_in());
+    let lift = lift(target, person.first().into(), HoldKind::OptOut, asked.at.of_opt_in(target.list.now()));
     if write(target, lift)?.outcome != Outcome::Outdated {
         confirmations.forget(person.key());
     }
@@ -134,11 +134,11 @@ pub(super) fn prefer(target: &Target, who: &Who, preference: &Object<'_>) -> Res
                 reason: text("detail").and_then(|detail| {
                     Reason::new(detail.chars().take(Reason::MAX_LENGTH).collect::<String>()).ok()
                 }),
-                requested: Some(at.of_opt_out()),
+                requested: Some(at.of_opt_out(target.list.now())),
                 ..Block::new(person.first(), COVERED, target.actor.clone())
             }),
             Some("resume") if at != When::Unknown => {
-                lift(target, person.first().into(), HoldKind::Marketing, at.of_opt_in())
+                lift(target, person.first().into(), HoldKind::Marketing, at.of_opt_in(target.list.now()))
             }
             _ => continue,
         };
@@ -166,7 +166,8 @@ fn tie_all(target: &Target, moved: &Moved, at: Option<Timestamp>) -> Result<(), 
         number: moved.to.number.map(|number| permutation.subject(number)),
         users: moved.to.users.clone(),
         left: moved.left.map(|number| permutation.subject(number)),
-        at,
+        // What is dated ahead has happened all the same.
+        at: at.map(|at| at.min(target.list.now())),
         actor: target.actor.clone(),
     })?;
     Ok(())

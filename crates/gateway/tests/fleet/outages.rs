@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, name_of};
 use crate::nodes;
 use crate::support::Gateway;
 
@@ -146,4 +146,67 @@ fn a_database_without_space_takes_no_writes_and_checks_go_on() {
     disk.empty();
     a.post("/senders/support/entries", json!({ "numbers": numbers })).ok();
     b.until("following", |gateway| gateway.verdict(&numbers[999]) == "block");
+}
+
+#[test]
+fn a_database_that_stalls_keeps_no_check_waiting_and_writes_end_at_their_deadline() {
+    let cluster = Cluster::new();
+    let url = cluster.database();
+    let [a, b] = nodes(&url, "stale_after = \"500ms\"\nwhen_stale = \"unready\"\n");
+    a.block(BLOCKED);
+    b.until("blocked", |gateway| gateway.verdict(BLOCKED) == "block");
+
+    let stalled = cluster.stall(name_of(&url));
+    for gateway in [&a, &b] {
+        gateway.until("not ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 503);
+        assert_eq!((gateway.verdict(BLOCKED), gateway.verdict(OTHER)), ("block".into(), "allow".into()));
+    }
+    // The client's own limit is 60 seconds.
+    let refused = a.post("/senders/support/entries", json!({ "number": OTHER }));
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    assert!(refused.headers.contains_key("retry-after"), "{}", refused.text);
+    assert_eq!(a.verdict(BLOCKED), "block");
+
+    drop(stalled);
+    for gateway in [&a, &b] {
+        gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+    }
+    a.block(OTHER);
+    b.until("following", |gateway| gateway.verdict(OTHER) == "block");
+}
+
+#[test]
+fn gateways_go_by_the_clock_of_the_database_when_theirs_is_an_hour_off() {
+    for (ahead, hours) in [("1 hour", 1), ("-1 hour", -1)] {
+        let cluster = Cluster::new();
+        let url = cluster.database_with_clock();
+        cluster.set_clock(name_of(&url), ahead);
+        let [a, b] = nodes(&url, "");
+        let there = || jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+        let soon = (there() + jiff::SignedDuration::from_secs(3)).to_string();
+        a.post("/senders/support/entries", json!({ "number": BLOCKED, "expires": soon })).ok();
+        for gateway in [&a, &b] {
+            gateway.until("expired", |gateway| gateway.verdict(BLOCKED) == "allow");
+        }
+        let past = (there() - jiff::SignedDuration::from_secs(3)).to_string();
+        let refused = a.post("/senders/support/entries", json!({ "number": BLOCKED, "expires": past }));
+        refused.error(400, "invalid_request");
+        // Each message says when it was written, or arrives at once.
+        for dated in [false, true] {
+            for (word, verdict) in
+                [("STOP", "block"), ("START", "allow"), ("STOP", "block"), ("START", "allow")]
+            {
+                let mut message =
+                    json!({ "sender": OTHER, "recipient": "support", "direction": "inbound", "body": word });
+                if dated {
+                    message["timestamp"] = json!(there().to_string());
+                }
+                a.post("/route", message).ok();
+                for gateway in [&a, &b] {
+                    gateway
+                        .until(word, |gateway| gateway.verdict_of("support", OTHER, "outbound") == verdict);
+                }
+            }
+        }
+    }
 }

@@ -229,6 +229,15 @@ impl Drop for Open {
 impl Cluster {
     /// Begins a transaction that has written something, and leaves it open.
     pub(crate) fn hold_open(&self, database: &str) -> Open {
+        self.open(database, "CREATE TABLE somebody_else (id int)")
+    }
+
+    /// Makes every statement that reads or writes lists wait, as for a disk that has stalled.
+    pub(crate) fn stall(&self, database: &str) -> Open {
+        self.open(database, "LOCK TABLE lists, entries, commits IN ACCESS EXCLUSIVE MODE")
+    }
+
+    fn open(&self, database: &str, sql: &str) -> Open {
         let mut psql = Command::new(self.programs.join("psql"))
             .args(["-qAtX", "-U", "portcullis", "-d", database, "-h"])
             .arg(&self.folder)
@@ -237,7 +246,7 @@ impl Cluster {
             .spawn()
             .unwrap();
         let input = psql.stdin.as_mut().unwrap();
-        writeln!(input, "BEGIN; CREATE TABLE somebody_else (id int); SELECT 'open';").unwrap();
+        writeln!(input, "BEGIN; {sql}; SELECT 'open';").unwrap();
         let mut line = String::new();
         BufReader::new(psql.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line.trim(), "open");

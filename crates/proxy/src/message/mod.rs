@@ -212,29 +212,26 @@ pub(crate) enum When {
 impl When {
     /// Reads the `timestamp` of an element.
     pub(crate) fn told(element: &Object<'_>) -> Self {
-        lenient::told(element, "timestamp").map_or(When::Unknown, When::At)
+        lenient::time(element, "timestamp").map_or(When::Unknown, When::At)
     }
 
-    /// The time of an opt-out, which was made before now, whatever the message says.
-    pub(crate) fn of_opt_out(self) -> Timestamp {
-        self.or_now().min(When::Now.or_now())
+    /// The time of an opt-out, which was made before now, whatever the message says. `now` is the ledger's.
+    pub(crate) fn of_opt_out(self, now: Timestamp) -> Timestamp {
+        self.of_opt_in(now).min(precise(now))
     }
 
     /// The time of an opt-in. The ledger ignores one that is dated ahead.
-    pub(crate) fn of_opt_in(self) -> Timestamp {
-        self.or_now()
+    pub(crate) fn of_opt_in(self, now: Timestamp) -> Timestamp {
+        match self {
+            When::At(time) => time,
+            When::Now | When::Unknown => precise(now),
+        }
     }
+}
 
-    /// Returns the time, or the current time if there is none.
-    ///
-    /// The current time never has zero milliseconds, because a time in whole seconds stands for the entire second.
-    fn or_now(self) -> Timestamp {
-        let When::At(time) = self else {
-            let now = Timestamp::now();
-            return if now.subsec_millisecond() == 0 { now.max(now + Duration::from_millis(1)) } else { now };
-        };
-        time
-    }
+/// The current time, never with zero milliseconds: a time in whole seconds stands for the entire second.
+fn precise(now: Timestamp) -> Timestamp {
+    if now.subsec_millisecond() == 0 { now.max(now + Duration::from_millis(1)) } else { now }
 }
 
 /// An opt-out or opt-in in a message.

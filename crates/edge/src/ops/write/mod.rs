@@ -8,7 +8,6 @@ mod report;
 mod row;
 mod time;
 
-use jiff::Timestamp;
 use portcullis_engine::Identity;
 use portcullis_ledger::{Block, Outcome, Seq, Write, Written};
 use portcullis_msisdn::{Msisdn, Subject};
@@ -58,7 +57,7 @@ pub struct Terms {
 /// [`Refusal::TooManyNumbers`] for more than [`MAX_ROWS`] rows; [`Refusal::InvalidRows`] for invalid ones, unless they
 /// are skipped; otherwise if the ledger fails, or the tenant was removed meanwhile. Nothing is written then.
 pub fn block(target: &Target, rows: &[BlockRow<'_>], options: WriteOptions) -> Result<WriteReport, Refusal> {
-    let now = Timestamp::now();
+    let now = target.list.now();
     let terms = options.terms;
     let own_number = target.sender_config().filter(|_| terms.no_own_number).and_then(|sender| sender.number);
     let read = |index: usize| {
