@@ -14,6 +14,7 @@ mod record;
 pub mod replay;
 mod shared;
 mod source;
+pub mod table;
 pub mod text;
 pub mod time;
 pub mod trail;

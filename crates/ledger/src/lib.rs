@@ -28,3 +28,4 @@ pub use portcullis_ledger_model::{
 };
 pub use storage_url::{DatabaseUrl, StorageUrl, StorageUrlError};
 pub use store::{ExpiredIn, Stats};
+pub use witness::LedgerId;

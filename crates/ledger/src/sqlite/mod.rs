@@ -4,6 +4,7 @@
 //! writer don't block each other. `schema` documents the tables, `sums` how damage is noticed, and `examine` how loss is.
 
 mod actors;
+mod copy;
 mod damage;
 mod entries;
 mod examine;
@@ -57,6 +58,7 @@ use schema::Contents;
 use sums::Sums;
 use writer::Writer;
 
+pub(crate) use copy::{FileSource, FileTarget, take_back};
 pub(crate) use verify::{accept, survey, verify, verify_copy};
 
 /// How long a connection waits for another one's lock. Only recovery after a crash and truncating the log hold locks

@@ -7,6 +7,7 @@
 #![expect(clippy::missing_errors_doc, reason = "each method may fail with an error of the storage")]
 
 pub mod batch;
+pub mod copy;
 mod moves;
 pub mod people;
 pub mod sealed;
