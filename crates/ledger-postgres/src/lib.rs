@@ -8,6 +8,7 @@ mod actors;
 mod clock;
 mod columns;
 mod commit;
+mod copy;
 mod entries;
 mod expiry;
 mod failure;
@@ -38,6 +39,7 @@ use portcullis_keys::{MasterKey, Seal};
 use portcullis_ledger::store::{Stats, Store};
 use portcullis_ledger::{Accepted, Ledger, LedgerError, Opening};
 
+pub use copy::{copy_from, copy_into, take_back};
 pub use url::{PostgresUrl, PostgresUrlError};
 
 use actors::Actors;

@@ -2,14 +2,21 @@
 
 use portcullis_keys::Seal;
 use portcullis_ledger::store::sealed::{opens_check, seal_check};
-use portcullis_ledger::{LedgerError, Opening};
+use portcullis_ledger::{LedgerError, LedgerId, Opening};
 
 use crate::columns::Columns;
 use crate::failure::Failure;
 use crate::session::Session;
 
 /// The version of the tables that this program writes.
-const FORMAT: i32 = 1;
+pub(crate) const FORMAT: i32 = 1;
+
+/// SQL that creates the tables.
+pub(crate) const TABLES: &str = include_str!("schema.sql");
+/// The table that there is while a ledger is being moved here.
+pub(crate) const ARRIVAL: &str = "arrival";
+/// The table that there is once the ledger was moved to another place.
+pub(crate) const DEPARTURE: &str = "departure";
 
 /// What was found when the ledger was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +33,8 @@ pub(crate) async fn prepare(
     opening: &Opening,
     shown: &str,
 ) -> Result<Found, Failure> {
-    const EXISTS: &str = "SELECT to_regclass('ledger') IS NOT NULL";
     const ADD: &str = "INSERT INTO ledger (format, identity, sealed) VALUES ($1, gen_random_uuid(), $2)";
-    let exists = async || -> Result<bool, Failure> {
-        let row = session.query_opt(EXISTS, &[]).await?.ok_or(LedgerError::Defect)?;
-        Columns::of(&row).get()
-    };
-    if exists().await? {
+    if exists(session, "ledger").await? {
         check(session, master, shown).await?;
         if opening.is_new() {
             return Err(LedgerError::NotNew { path: shown.into() }.into());
@@ -45,7 +47,7 @@ pub(crate) async fn prepare(
     let sealed = seal_check(master)?;
     let create = async || -> Result<(), Failure> {
         session.batch("BEGIN").await?;
-        session.batch(include_str!("schema.sql")).await?;
+        session.batch(TABLES).await?;
         session.execute(ADD, &[&FORMAT, &sealed]).await?;
         session.batch("COMMIT").await?;
         session.check_replicated()
@@ -55,7 +57,7 @@ pub(crate) async fn prepare(
         Err(failure) => {
             let _ = session.batch("ROLLBACK").await;
             // Another node that starts at the same time may have created it.
-            match exists().await {
+            match exists(session, "ledger").await {
                 Ok(true) => check(session, master, shown).await.map(|()| Found::Ledger),
                 _ => Err(failure),
             }
@@ -63,7 +65,36 @@ pub(crate) async fn prepare(
     }
 }
 
-async fn check(session: &Session, master: &Seal, shown: &str) -> Result<(), Failure> {
+/// Whether there is a table of this name.
+pub(crate) async fn exists(session: &Session, table: &str) -> Result<bool, Failure> {
+    const SQL: &str = "SELECT to_regclass($1::text) IS NOT NULL";
+    let row = session.query_opt(SQL, &[&table]).await?.ok_or(LedgerError::Defect)?;
+    Columns::of(&row).get()
+}
+
+/// Checks that there is a ledger of this master key, which is in use.
+pub(crate) async fn check(session: &Session, master: &Seal, shown: &str) -> Result<(), Failure> {
+    if exists(session, ARRIVAL).await? {
+        return Err(LedgerError::Unfinished { path: shown.into() }.into());
+    }
+    if exists(session, DEPARTURE).await? {
+        let row = session.query_opt("SELECT target, ledger FROM departure", &[]).await?;
+        let row = row.ok_or(LedgerError::damaged("departure"))?;
+        let mut columns = Columns::of(&row);
+        let to = columns.get()?;
+        let ledger = ledger_id(columns.get()?)?;
+        return Err(LedgerError::Left { path: shown.into(), to, ledger }.into());
+    }
+    check_key(session, master, shown).await
+}
+
+/// An id as the tables of a move have it.
+pub(crate) fn ledger_id(bytes: &[u8]) -> Result<LedgerId, LedgerError> {
+    bytes.try_into().map_err(|_| LedgerError::damaged("id of a ledger"))
+}
+
+/// Checks the version and the master key of the tables.
+pub(crate) async fn check_key(session: &Session, master: &Seal, shown: &str) -> Result<(), Failure> {
     let row = session.query_opt("SELECT format, sealed FROM ledger", &[]).await?;
     let row = row.ok_or_else(|| LedgerError::NotALedger { path: shown.into() })?;
     let mut columns = Columns::of(&row);
