@@ -8,6 +8,7 @@ mod config;
 mod connections;
 mod engine;
 mod log;
+mod migrate;
 mod others;
 mod reload;
 mod router;
@@ -22,5 +23,5 @@ use std::process::ExitCode;
 
 /// Parses this process's command line, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
-    portcullis_cli::main(serve::run, verify::run)
+    portcullis_cli::main(serve::run, verify::run, migrate::run)
 }

@@ -5,6 +5,7 @@
 mod cluster;
 mod events;
 mod failover;
+mod migration;
 mod nodes;
 mod outages;
 mod rolling;
