@@ -8,6 +8,8 @@ mod actors;
 mod clock;
 mod columns;
 mod commit;
+mod confirmations;
+mod deliveries;
 mod entries;
 mod expiry;
 mod failure;

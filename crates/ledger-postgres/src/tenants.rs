@@ -59,8 +59,9 @@ impl store::Tenants for Postgres {
     fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
         const LOCK: &str = "SELECT id FROM tenants WHERE name = $1 FOR UPDATE";
         const LISTS: &str = "SELECT id FROM lists WHERE tenant = $1 ORDER BY id FOR UPDATE";
-        const DELETE: [&str; 10] = [
+        const DELETE: [&str; 11] = [
             "DELETE FROM visits WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
+            "DELETE FROM confirmations WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
             "DELETE FROM holds WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
             "DELETE FROM records WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
             "DELETE FROM entries WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",

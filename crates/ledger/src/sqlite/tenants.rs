@@ -107,6 +107,7 @@ impl store::Tenants for Sqlite {
                 "DELETE FROM identities WHERE tenant = ?1",
                 "DELETE FROM moves WHERE tenant = ?1",
                 "DELETE FROM visits WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
+                "DELETE FROM confirmations WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
                 "DELETE FROM holds WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
                 "DELETE FROM records WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
                 "DELETE FROM entries WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
