@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use portcullis_ledger::{Scope, SenderId, TenantId};
+use portcullis_ledger::store::Deliveries;
+use portcullis_ledger::{LedgerError, Scope, SenderId, TenantId};
 use portcullis_plugin_store::{PluginStore, PluginVersion, Watch};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -253,6 +254,15 @@ impl Engine {
     /// [`Error::Ledger`] if the ledger can't be asked: this engine has the lease for as long as it was taken for before.
     pub async fn lease(&self, name: &'static str, time: Duration) -> Result<bool, Error> {
         self.unblock(move |engine| Ok(engine.0.directory.context.ledger.lease(name, time)?)).await?
+    }
+
+    /// The deliveries that are made once by all engines that share the ledger. Their methods block.
+    ///
+    /// # Errors
+    /// If the ledger could not be asked a moment ago: then nobody waits for it.
+    pub fn deliveries(&self) -> Result<&dyn Deliveries, LedgerError> {
+        let context = &self.0.directory.context;
+        context.staleness.check_ledger().map(|()| context.ledger.deliveries())
     }
 
     /// Reloads a tenant's plugin: another plugin, version or options serve all of its lists, or none of them. No check goes

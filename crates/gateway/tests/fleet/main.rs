@@ -5,6 +5,7 @@
 mod cluster;
 mod failover;
 mod nodes;
+mod once;
 mod outages;
 mod starts;
 #[path = "../server/support.rs"]
