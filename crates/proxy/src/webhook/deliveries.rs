@@ -24,9 +24,12 @@ pub(super) struct Claimed {
 impl Claimed {
     /// Claims deliveries, each of which takes `longest` at most.
     ///
-    /// If the ledger can't be asked, all are granted: a message that is delivered twice is better than one that waits for the ledger. If too
-    /// many webhooks are under way, none is.
+    /// If the ledger can't be asked, all are granted: a message that is delivered twice is better than one that waits for the ledger.
+    /// If too many webhooks are under way, none is.
     pub(super) async fn of(gateway: &Arc<Gateway>, keys: &[DeliveryKey], longest: Duration) -> Self {
+        if keys.is_empty() {
+            return Claimed { gateway: Arc::clone(gateway), id: None, each: Vec::new() };
+        }
         let owned = keys.to_vec();
         let claims = blocking(gateway, move |deliveries| deliveries.claim(&owned, longest + MARGIN)).await;
         let all = |claim| vec![claim; keys.len()];
@@ -45,6 +48,9 @@ impl Claimed {
     /// at once. If the ledger can't be told, they can be made again when the claims end.
     pub(super) async fn settle(self, made: Vec<DeliveryKey>, failed: Vec<DeliveryKey>) {
         let Claimed { gateway, id, .. } = self;
+        if made.is_empty() && (failed.is_empty() || id.is_none()) {
+            return;
+        }
         let settle = move |deliveries: &dyn Deliveries| {
             if !made.is_empty() {
                 deliveries.finish(&made)?;

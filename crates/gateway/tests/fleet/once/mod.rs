@@ -102,10 +102,10 @@ fn deliver(gateway: &Gateway, body: &str) -> u16 {
 
 /// Sends the same webhook to both gateways at once.
 fn deliver_to_both(gateways: &[Gateway; 2], body: &str) -> Vec<u16> {
-    let both = Barrier::new(2);
+    let both = &Barrier::new(2);
     thread::scope(|scope| {
         let sending = gateways.each_ref().map(|gateway| {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 both.wait();
                 deliver(gateway, body)
             })
