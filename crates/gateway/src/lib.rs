@@ -6,6 +6,7 @@
 mod accept;
 mod config;
 mod connections;
+mod deliveries;
 mod engine;
 mod log;
 mod migrate;

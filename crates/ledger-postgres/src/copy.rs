@@ -339,7 +339,9 @@ impl Target for DatabaseTarget {
         self.link.run(async |session| {
             session.batch("BEGIN").await?;
             if is_new {
-                session.batch(schema::TABLES).await?;
+                for tables in schema::TABLES {
+                    session.batch(tables).await?;
+                }
                 session.batch(ARRIVE).await?;
             }
             session.execute(SAY, &[&id.as_slice()]).await?;

@@ -9,10 +9,10 @@ use crate::failure::Failure;
 use crate::session::Session;
 
 /// The version of the tables that this program writes.
-pub(crate) const FORMAT: i32 = 1;
+pub(crate) const FORMAT: i32 = 2;
 
-/// SQL that creates the tables.
-pub(crate) const TABLES: &str = include_str!("schema.sql");
+/// SQL that creates the tables of format 1, and those that format 2 added.
+pub(crate) const TABLES: [&str; 2] = [include_str!("schema.sql"), include_str!("once.sql")];
 /// The table that there is while a ledger is being moved here.
 pub(crate) const ARRIVAL: &str = "arrival";
 /// The table that there is once the ledger was moved to another place.
@@ -47,7 +47,9 @@ pub(crate) async fn prepare(
     let sealed = seal_check(master)?;
     let create = async || -> Result<(), Failure> {
         session.batch("BEGIN").await?;
-        session.batch(TABLES).await?;
+        for tables in TABLES {
+            session.batch(tables).await?;
+        }
         session.execute(ADD, &[&FORMAT, &sealed]).await?;
         session.batch("COMMIT").await?;
         session.check_replicated()
@@ -104,8 +106,25 @@ pub(crate) async fn check_key(session: &Session, master: &Seal, shown: &str) -> 
         return Err(LedgerError::NewerSchema { path: shown.into(), found, known }.into());
     }
     let sealed: &[u8] = columns.get()?;
-    match opens_check(master, sealed) {
-        true => Ok(()),
-        false => Err(LedgerError::WrongMasterKey { path: shown.into() }.into()),
+    if !opens_check(master, sealed) {
+        return Err(LedgerError::WrongMasterKey { path: shown.into() }.into());
     }
+    match format < FORMAT {
+        true => upgrade(session).await,
+        false => Ok(()),
+    }
+}
+
+/// Adds what the format lacks, unless another node has done it meanwhile.
+async fn upgrade(session: &Session) -> Result<(), Failure> {
+    session.batch("BEGIN").await?;
+    let row = session.query_opt("SELECT format FROM ledger FOR UPDATE", &[]).await?;
+    let found: i32 = Columns::of(&row.ok_or(LedgerError::Defect)?).get()?;
+    let found = usize::try_from(found).map_err(|_| LedgerError::damaged("format of the tables"))?;
+    for tables in TABLES.iter().skip(found) {
+        session.batch(tables).await?;
+    }
+    session.execute("UPDATE ledger SET format = $1", &[&FORMAT]).await?;
+    session.batch("COMMIT").await?;
+    session.check_replicated()
 }

@@ -63,6 +63,10 @@ impl Ledger {
         Ledger { store, accepted }
     }
 
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     /// What was accepted of its files when it was opened: that it is new, or restored.
     pub fn accepted(&self) -> &Accepted {
         &self.accepted

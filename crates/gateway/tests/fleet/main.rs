@@ -7,6 +7,7 @@ mod events;
 mod failover;
 mod migration;
 mod nodes;
+mod once;
 mod outages;
 mod rolling;
 #[path = "../server/traffic/stand.rs"]

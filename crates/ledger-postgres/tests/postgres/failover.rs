@@ -5,7 +5,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use portcullis_ledger::{Block, FeedPosition, Ledger, LedgerError, List, ListId, Opening, Seq, Whom, Write};
+use portcullis_ledger::{
+    Block, Claim, DeliveryKey, FeedPosition, Ledger, LedgerError, List, ListId, Opening, Seq, Whom, Write,
+};
 use portcullis_msisdn::Directions;
 
 use crate::cluster::{Cluster, name_of, url};
@@ -207,4 +209,24 @@ fn a_commit_that_no_longer_waits_for_the_standby_is_not_acknowledged() {
     pair.fail_over();
     assert_eq!(retried(|| list.directions(&[subject(1)])), [Directions::BOTH]);
     assert_eq!(list.directions(&[subject(2)]).unwrap(), [Directions::NONE]);
+}
+
+#[test]
+fn claims_wait_for_no_standby_and_a_confirmation_is_taken_only_once_the_standby_has_it() {
+    let pair = Pair::synchronous();
+    let ledger = pair.ledger();
+    let list = list(&ledger);
+    list.allow_confirmation(subject(1), Duration::from_secs(600)).unwrap();
+    pair.standby.cut_off();
+    let (made, failed) = (DeliveryKey([1; 16]), DeliveryKey([2; 16]));
+    let claims = ledger.deliveries().claim(&[made, failed], Duration::from_secs(600)).unwrap();
+    assert_eq!(claims.each, [Claim::Granted; 2]);
+    ledger.deliveries().finish(&[made]).unwrap();
+    ledger.deliveries().release(&[failed], claims.id).unwrap();
+    // On the same connection: the setting ended with each statement.
+    let error = list.take_confirmation(subject(1)).unwrap_err();
+    assert!(matches!(error, LedgerError::OutcomeUnknown), "{error}");
+    pair.fail_over();
+    assert!(retried(|| list.take_confirmation(subject(1))), "nobody was told that it was taken");
+    assert!(!list.take_confirmation(subject(1)).unwrap());
 }

@@ -6,6 +6,7 @@ mod clock;
 mod cluster;
 #[path = "../../../ledger/tests/contract/mod.rs"]
 mod contract;
+mod deliveries;
 mod failover;
 mod history;
 mod leases;

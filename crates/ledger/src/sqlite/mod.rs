@@ -4,8 +4,10 @@
 //! writer don't block each other. `schema` documents the tables, `sums` how damage is noticed, and `examine` how loss is.
 
 mod actors;
+mod confirmations;
 mod copy;
 mod damage;
+mod deliveries;
 mod entries;
 mod examine;
 mod expiry;
@@ -51,6 +53,7 @@ use crate::store::{self, Stats};
 use crate::witness::{Found, Witness};
 
 use damage::Damage;
+use deliveries::Deliveries;
 use examine::{Description, Files, length};
 use guard::{Guard, Patrol};
 use readers::Readers;
@@ -78,6 +81,7 @@ pub(crate) struct Sqlite {
     master: Seal,
     sums: Sums,
     damage: Damage,
+    deliveries: Deliveries,
     accepted: Accepted,
 }
 
@@ -116,6 +120,7 @@ impl Sqlite {
             master: seal,
             sums,
             damage: Damage::default(),
+            deliveries: Deliveries::default(),
             accepted,
         })
     }

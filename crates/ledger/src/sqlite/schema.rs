@@ -21,7 +21,7 @@ pub(super) const UNFINISHED: i64 = 0x5043_4c55;
 /// Where the header of the file has that number.
 const APPLICATION_ID_AT: u64 = 68;
 /// The current schema version.
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 /// The first version with sums, and with the ledger's id.
 pub(super) const WITH_SUMS: i64 = 6;
 
@@ -147,8 +147,26 @@ macro_rules! sums {
     };
 }
 
+/// `deliveries`: what was delivered, by keyed hashes, and until when that is remembered. `confirmations`: the message that may
+/// still be sent to somebody who has opted out, and until when.
+macro_rules! once {
+    () => {
+        "CREATE TABLE deliveries (
+            key BLOB PRIMARY KEY,
+            until INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX deliveries_by_until ON deliveries (until);
+        CREATE TABLE confirmations (
+            list INTEGER NOT NULL REFERENCES lists (id),
+            subject INTEGER NOT NULL,
+            until INTEGER NOT NULL,
+            PRIMARY KEY (list, subject)
+        ) STRICT, WITHOUT ROWID;"
+    };
+}
+
 /// The migrations from each version to the next, starting with version 1. What they can't do in SQL is done afterwards.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     "ALTER TABLE lists ADD COLUMN state BLOB",
     // Until this version, opt-outs differed from operators' blocks only in `source` = 3.
     concat!(
@@ -181,6 +199,7 @@ const STEPS: [&str; 5] = [
          ALTER TABLE lists ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;",
         sums!(),
     ),
+    once!(),
 ];
 
 /// Ids are never reused (AUTOINCREMENT), so a handle to a forgotten tenant or list can't reach a later one.
@@ -264,7 +283,8 @@ const SCHEMA: &str = concat!(
     further!("requested INTEGER,", "person INTEGER, tied INTEGER,"),
     moves!(),
     identities_by_person!(),
-    sums!()
+    sums!(),
+    once!()
 );
 
 /// What is in a file.

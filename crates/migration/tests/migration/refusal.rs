@@ -54,7 +54,7 @@ fn a_ledger_that_is_in_use_is_not_moved() {
         match from {
             Kind::File => assert!(matches!(error, LedgerError::InUse { .. }), "{error}"),
             Kind::Database => {
-                assert!(error.to_string().contains("in use by a gateway at a local socket"), "{error}")
+                assert!(error.to_string().contains("in use by a gateway at a local socket"), "{error}");
             }
         }
         one(&list(&gateway), block(99, Directions::BOTH));
