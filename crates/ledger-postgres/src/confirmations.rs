@@ -16,7 +16,10 @@ impl store::Confirmations for Postgres {
             SELECT id, $2, clock_timestamp() + make_interval(secs => $3) FROM lists WHERE id = $1
             ON CONFLICT (list, subject) DO UPDATE SET until = excluded.until";
         let (list, seconds) = (row_id(list.id)?, within.as_secs_f64());
-        self.write_once(async |session| session.execute(SQL, &[&list, &bits(to), &seconds]).await).map(drop)
+        self.write_once(async |session| match session.execute(SQL, &[&list, &bits(to), &seconds]).await? {
+            0 => Err(LedgerError::TenantForgotten.into()),
+            _ => Ok(()),
+        })
     }
 
     fn renew_confirmation(&self, list: ListRow, to: Subject, within: Duration) -> Result<(), LedgerError> {

@@ -9,7 +9,7 @@ use crate::error::LedgerError;
 
 /// Confirmations of opt-outs. Of all processes that share a ledger, one can take each.
 pub trait Confirmations: Send + Sync {
-    /// Allows one message to a person within this time.
+    /// Allows one message to a person within this time. Fails with [`LedgerError::TenantForgotten`] if the tenant was forgotten.
     fn allow_confirmation(&self, list: ListRow, to: Subject, within: Duration) -> Result<(), LedgerError>;
 
     /// Gives a message that was allowed, and not taken, this time anew, if it was not [trimmed](super::Deliveries::trim).

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::Duration;
 
-use portcullis_ledger::{Claim, ClaimId, DeliveryKey, Ledger};
+use portcullis_ledger::{Claim, ClaimId, DeliveryKey, Ledger, LedgerError};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -182,7 +182,10 @@ fn confirmations_go_with_their_tenant() {
     bot.allow_confirmation(subject(7), LONG).unwrap();
     ledger.forget_tenant(&tenant("acme")).unwrap();
     assert!(!bot.take_confirmation(subject(7)).unwrap());
-    bot.allow_confirmation(subject(7), LONG).unwrap();
+    let refused = bot.allow_confirmation(subject(7), LONG).unwrap_err();
+    assert!(matches!(refused, LedgerError::TenantForgotten), "{refused}");
+    bot.renew_confirmation(subject(7), LONG).unwrap();
+    bot.withdraw_confirmation(subject(7)).unwrap();
     assert!(!bot.take_confirmation(subject(7)).unwrap(), "nothing is stored for a tenant who is gone");
 }
 
