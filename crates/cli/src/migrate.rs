@@ -12,7 +12,7 @@ use crate::output;
 /// How often it is said how far it is.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Move a ledger to another store, while no gateway uses it
+/// Move a ledger to another store, while no gateway uses it; or finish an upgrade
 ///
 /// From an SQLite file to a PostgreSQL database, back, or between two of a kind. Everything in the
 /// ledger is moved: tenants and settings of the admin API, entries with their holds, the history,
@@ -34,7 +34,7 @@ pub struct Options {
     pub from: String,
 
     /// Where to move it, written like --from
-    #[arg(long, value_name = "URL", required_unless_present = "take_back")]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["take_back", "finish"])]
     pub to: Option<String>,
 
     /// File of the master key
@@ -54,6 +54,12 @@ pub struct Options {
     /// don't use it any more.
     #[arg(long = "return", conflicts_with_all = ["to", "dry_run"])]
     pub take_back: bool,
+
+    /// Finish an upgrade: gateways of older versions can't use the database of --from any more
+    ///
+    /// Gateways of this version go on meanwhile. Refused while one of an older version is connected.
+    #[arg(long, conflicts_with_all = ["to", "dry_run", "take_back"])]
+    pub finish: bool,
 }
 
 /// What was done.

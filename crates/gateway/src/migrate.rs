@@ -1,15 +1,15 @@
-//! `portcullis migrate`: moves a ledger that no gateway uses.
+//! `portcullis migrate`: moves a ledger that no gateway uses, and finishes upgrades.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use portcullis_cli::{MigrateOptions, Moved};
 use portcullis_ledger::MasterKey;
-use portcullis_migration::{self as migration, Contents, Place, Progress, Stage};
+use portcullis_migration::{self as migration, Contents, Finished, Place, Progress, Stage};
 
 use crate::verify::counted;
 
-/// Moves a ledger, finds out what would be moved, or takes back that it was. `progress` is told what is being done, with how many rows of how
+/// Moves a ledger, finds out what would be moved, takes back that it was, or finishes its upgrade. `progress` is told what is being done, with how many rows of how
 /// many.
 ///
 /// # Errors
@@ -20,6 +20,19 @@ pub(crate) fn run(
 ) -> anyhow::Result<Moved> {
     let from: Place = options.from.parse().context("--from")?;
     let key = master_key(options.master_key_file.clone().unwrap_or_else(|| key_file(&from)).as_path())?;
+    if options.finish {
+        let finished = migration::finish_upgrade(&from, &key).context("can't finish the upgrade")?;
+        let summary = match finished {
+            Finished::Now(format) => {
+                format!("{from} has format {format} now: gateways of older versions can't use it any more")
+            }
+            Finished::Already(format) => {
+                format!("{from} has format {format} already, and nothing had to be done")
+            }
+            _ => format!("the upgrade of {from} is finished"),
+        };
+        return Ok(Moved { lists: Vec::new(), summary });
+    }
     let Some(to) = &options.to else {
         migration::take_back(&from, &key).context("can't take the ledger back")?;
         let summary = format!(

@@ -3,41 +3,30 @@
 //! A table `arrival` says that a ledger is not finished, and a table `departure` that it was moved to another place. Tables without which
 //! nothing can be written are then renamed: a gateway that was cut off when the ledger was moved may come back.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::IpAddr;
 use std::pin::pin;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use jiff::Timestamp;
 use portcullis_keys::{MasterKey, Seal, SealError};
 use portcullis_ledger::store::copy::{PAGE, Rows, Source, Target};
-use portcullis_ledger::store::sealed::seal_check;
 use portcullis_ledger::{LedgerError, LedgerId};
 use portcullis_ledger_model::table::{Row, TABLES, Table, Value};
-use tokio::runtime::{Builder, Runtime};
-use tokio::time::{Instant, sleep};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::columns::{Columns, unsigned};
+use crate::connected::Connected;
 use crate::failure::Failure;
-use crate::schema::{self, ARRIVAL, DEPARTURE, FORMAT, check_key, exists, ledger_id};
+use crate::link::Link;
+use crate::schema::{self, ARRIVAL, DEPARTURE, Formats, add_ledger, check_key, exists, ledger_id};
 use crate::session::Session;
-use crate::tls::Tls;
+use crate::upgrade::{self, FORMAT};
 use crate::url::PostgresUrl;
-
-/// How long connections and leases of gateways that were stopped may take to end.
-const ENDING: Duration = Duration::from_secs(6);
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// A statement may take as long as there are rows, and the other store may take long meanwhile. All rows of a cursor are read.
-const SET_UP: &str = "
-    SET statement_timeout = 0;
-    SET idle_in_transaction_session_timeout = 0;
-    SET cursor_tuple_fraction = 1";
 
 /// A ledger in a database that is to be moved to another store. Nobody can open it or write to it until this is dropped.
 ///
@@ -52,9 +41,10 @@ pub fn copy_from(url: &PostgresUrl, master: &MasterKey) -> Result<Box<dyn Source
             let evidence = "the command".to_owned();
             return Err(LedgerError::Lost { path: shown.as_str().into(), evidence }.into());
         }
-        schema::check(session, &seal, &shown).await?;
-        check_format(session, &shown).await?;
-        until_unused(session, &shown).await?;
+        check_format(schema::check(session, &seal, &shown).await?, &shown)?;
+        if let Some(by) = Connected::all().after_a_while(session).await? {
+            return Err(LedgerError::Connected { path: shown.as_str().into(), by }.into());
+        }
         // One that starts now waits for the first of these.
         let others: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
         let locks = format!(
@@ -63,7 +53,7 @@ pub fn copy_from(url: &PostgresUrl, master: &MasterKey) -> Result<Box<dyn Source
             others.join(", ")
         );
         session.batch(&locks).await.map_err(|failure| locked(failure, &shown))?;
-        match used_by(session).await? {
+        match Connected::all().one(session).await? {
             Some(by) => Err(LedgerError::Connected { path: shown.as_str().into(), by }.into()),
             None => Ok(()),
         }
@@ -103,47 +93,25 @@ pub fn take_back(url: &PostgresUrl, master: &MasterKey) -> Result<(), LedgerErro
         COMMIT";
     let (shown, seal) = (url.to_string(), master.seal());
     Link::to(url)?.run(async |session| {
-        match exists(session, "ledger").await? && exists(session, DEPARTURE).await? {
-            true => check_key(session, &seal, &shown).await?,
-            false => return Err(LedgerError::NotLeft { path: shown.into() }.into()),
+        if !exists(session, "ledger").await? || !exists(session, DEPARTURE).await? {
+            return Err(LedgerError::NotLeft { path: shown.into() }.into());
         }
+        check_key(session, &seal, &shown).await?;
         session.batch(TAKE_BACK).await?;
         session.check_replicated()
     })
 }
 
-async fn check_format(session: &Session, shown: &str) -> Result<(), Failure> {
-    let row = session.query_opt("SELECT format FROM ledger", &[]).await?.ok_or(LedgerError::Defect)?;
-    match Columns::of(&row).get::<i32>()? {
-        FORMAT => Ok(()),
-        _ => Err(LedgerError::OlderSchema { path: shown.into() }.into()),
-    }
-}
-
-/// Waits until no gateway is connected, and no lease lasts.
-async fn until_unused(session: &Session, shown: &str) -> Result<(), Failure> {
-    let patience = Instant::now() + ENDING;
-    while let Some(by) = used_by(session).await? {
-        if Instant::now() >= patience {
-            return Err(LedgerError::Connected { path: shown.into(), by }.into());
+/// All that the tables have must be known to this program, and all that it knows must be there.
+fn check_format(formats: Formats, shown: &str) -> Result<(), LedgerError> {
+    match formats.expanded.cmp(&FORMAT) {
+        Ordering::Less => Err(LedgerError::OlderSchema { path: shown.into() }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => {
+            let (found, known) = (formats.expanded.into(), FORMAT.into());
+            Err(LedgerError::NewerSchema { path: shown.into(), found, known })
         }
-        sleep(PAUSE).await;
     }
-    Ok(())
-}
-
-/// Who uses the ledger.
-async fn used_by(session: &Session) -> Result<Option<String>, Failure> {
-    // A transaction sees the connections that there were when it first asked.
-    const FRESH: &str = "SELECT pg_stat_clear_snapshot()::text";
-    const SQL: &str = "
-        (SELECT 'the gateway ' || node FROM leases WHERE until > clock_timestamp() LIMIT 1)
-        UNION ALL
-        (SELECT 'a gateway at ' || coalesce(host(client_addr), 'a local socket') FROM pg_stat_activity
-         WHERE datname = current_database() AND application_name = 'portcullis' AND pid <> pg_backend_pid() LIMIT 1)";
-    session.query(FRESH, &[]).await?;
-    let row = session.query_opt(SQL, &[]).await?;
-    row.as_ref().map(|row| Columns::of(row).get()).transpose()
 }
 
 /// Says who has the locks that could not be taken, as far as that is known.
@@ -164,30 +132,7 @@ async fn arrival(session: &Session) -> Result<LedgerId, Failure> {
     Ok(ledger_id(Columns::of(&row).get()?)?)
 }
 
-/// A connection of its own.
-struct Link {
-    session: Session,
-    runtime: Runtime,
-}
-
 impl Link {
-    fn to(url: &PostgresUrl) -> Result<Self, LedgerError> {
-        let unavailable = |error: Box<dyn Error + Send + Sync>| LedgerError::Unavailable(error);
-        let tls = Tls::new().map_err(|error| unavailable(error.into()))?;
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.map_err(|error| unavailable(error.into()))?;
-        let session = runtime.block_on(async {
-            let session = Session::connect(url.config(), tls).await?;
-            session.batch(SET_UP).await?;
-            Ok(session)
-        });
-        Ok(Link { session: session.map_err(Failure::into_ledger_error)?, runtime })
-    }
-
-    fn run<T>(&self, call: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, LedgerError> {
-        self.runtime.block_on(call(&self.session)).map_err(Failure::into_ledger_error)
-    }
-
     /// Begins to read a table, in the transaction that is open.
     fn begin_reading(&self, table: &Table) -> Result<(), LedgerError> {
         let (columns, name, key) = (table.columns.join(", "), table.name, table.key_columns().join(", "));
@@ -339,9 +284,7 @@ impl Target for DatabaseTarget {
         self.link.run(async |session| {
             session.batch("BEGIN").await?;
             if is_new {
-                for tables in schema::TABLES {
-                    session.batch(tables).await?;
-                }
+                upgrade::create(session).await?;
                 session.batch(ARRIVE).await?;
             }
             session.execute(SAY, &[&id.as_slice()]).await?;
@@ -397,12 +340,10 @@ impl Target for DatabaseTarget {
     }
 
     fn finish(self: Box<Self>) -> Result<(), LedgerError> {
-        const ADD: &str = "
-            INSERT INTO ledger (format, identity, sealed) SELECT $1, encode(ledger, 'hex')::uuid, $2 FROM arrival";
-        let sealed = seal_check(&self.master)?;
         self.link.run(async |session| {
             session.batch("BEGIN").await?;
-            session.execute(ADD, &[&FORMAT, &sealed]).await?;
+            let id = arrival(session).await?;
+            add_ledger(session, &self.master, Some(id)).await?;
             session.batch("DROP TABLE arrival; COMMIT").await?;
             session.check_replicated()
         })

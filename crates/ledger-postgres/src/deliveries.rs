@@ -30,10 +30,10 @@ impl store::Deliveries for Postgres {
                 INSERT INTO deliveries AS known (key, claim, until)
                 SELECT k.key, $2::bigint, clock_timestamp() + make_interval(secs => $3)
                 FROM (SELECT DISTINCT unnest($1::bytea[]) AS key) k, setting ORDER BY k.key
-                ON CONFLICT (key) DO UPDATE SET claim = excluded.claim, until = excluded.until, is_done = false
+                ON CONFLICT (key) DO UPDATE SET claim = excluded.claim, until = excluded.until
                 WHERE known.until <= clock_timestamp()
                 RETURNING key)
-            SELECT granted.key IS NOT NULL, coalesce(known.is_done, false)
+            SELECT granted.key IS NOT NULL, known.key IS NOT NULL AND known.claim IS NULL
             FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, position)
             LEFT JOIN granted ON granted.key = k.key LEFT JOIN deliveries known ON known.key = k.key
             ORDER BY k.position";
@@ -55,10 +55,10 @@ impl store::Deliveries for Postgres {
     fn finish(&self, keys: &[DeliveryKey]) -> Result<(), LedgerError> {
         const SQL: &str = "
             WITH setting AS (SELECT set_config('synchronous_commit', 'off', true))
-            INSERT INTO deliveries (key, claim, until, is_done)
-            SELECT k.key, 0, clock_timestamp() + make_interval(secs => $2), true
+            INSERT INTO deliveries (key, until)
+            SELECT k.key, clock_timestamp() + make_interval(secs => $2)
             FROM (SELECT DISTINCT unnest($1::bytea[]) AS key) k, setting ORDER BY k.key
-            ON CONFLICT (key) DO UPDATE SET until = excluded.until, is_done = true";
+            ON CONFLICT (key) DO UPDATE SET claim = NULL, until = excluded.until";
         let (keys, seconds) = (bytes(keys), LONGEST_REDELIVERY.as_secs_f64());
         self.write_once(async |session| session.execute(SQL, &[&keys, &seconds]).await).map(drop)
     }
@@ -66,14 +66,14 @@ impl store::Deliveries for Postgres {
     fn release(&self, keys: &[DeliveryKey], id: ClaimId) -> Result<(), LedgerError> {
         const SQL: &str = "
             WITH setting AS (SELECT set_config('synchronous_commit', 'off', true))
-            DELETE FROM deliveries USING setting WHERE key = ANY($1) AND claim = $2 AND NOT is_done";
+            DELETE FROM deliveries USING setting WHERE key = ANY($1) AND claim = $2";
         let keys = bytes(keys);
         self.write_once(async |session| session.execute(SQL, &[&keys, &id.0]).await).map(drop)
     }
 
     fn is_done(&self, key: DeliveryKey) -> Result<bool, LedgerError> {
         const SQL: &str = "
-            SELECT EXISTS (SELECT FROM deliveries WHERE key = $1 AND is_done AND until > clock_timestamp())";
+            SELECT EXISTS (SELECT FROM deliveries WHERE key = $1 AND claim IS NULL AND until > clock_timestamp())";
         self.read(async |session| {
             let row = session.query_opt(SQL, &[&&key.0[..]]).await?.ok_or(LedgerError::Defect)?;
             Columns::of(&row).get()

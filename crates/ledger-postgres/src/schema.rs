@@ -1,4 +1,4 @@
-//! Creating and upgrading the tables.
+//! Creating the tables, and checking what is there.
 
 use portcullis_keys::Seal;
 use portcullis_ledger::store::sealed::{opens_check, seal_check};
@@ -7,12 +7,8 @@ use portcullis_ledger::{LedgerError, LedgerId, Opening};
 use crate::columns::Columns;
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::upgrade::{self, FORMAT};
 
-/// The version of the tables that this program writes.
-pub(crate) const FORMAT: i32 = 2;
-
-/// SQL that creates the tables of format 1, and those that format 2 added.
-pub(crate) const TABLES: [&str; 2] = [include_str!("schema.sql"), include_str!("once.sql")];
 /// The table that there is while a ledger is being moved here.
 pub(crate) const ARRIVAL: &str = "arrival";
 /// The table that there is once the ledger was moved to another place.
@@ -26,16 +22,25 @@ pub(crate) enum Found {
     Nothing,
 }
 
-/// Creates the tables unless they are there, and checks that they are of this master key. `shown` names the database in errors.
+/// The formats of a ledger's tables. See [`upgrade`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Formats {
+    /// The oldest that a gateway may be of.
+    pub(crate) oldest: i32,
+    /// The one whose tables they are.
+    pub(crate) expanded: i32,
+}
+
+/// Creates the tables unless they are there, adds what they lack, and checks that they are of this master key. `shown` names the database in
+/// errors.
 pub(crate) async fn prepare(
     session: &Session,
     master: &Seal,
     opening: &Opening,
     shown: &str,
 ) -> Result<Found, Failure> {
-    const ADD: &str = "INSERT INTO ledger (format, identity, sealed) VALUES ($1, gen_random_uuid(), $2)";
     if exists(session, "ledger").await? {
-        check(session, master, shown).await?;
+        open(session, master, shown).await?;
         if opening.is_new() {
             return Err(LedgerError::NotNew { path: shown.into() }.into());
         }
@@ -44,13 +49,10 @@ pub(crate) async fn prepare(
     if let Some(evidence) = opening.evidence_of_one().filter(|_| !opening.is_new()) {
         return Err(LedgerError::Lost { path: shown.into(), evidence }.into());
     }
-    let sealed = seal_check(master)?;
     let create = async || -> Result<(), Failure> {
         session.batch("BEGIN").await?;
-        for tables in TABLES {
-            session.batch(tables).await?;
-        }
-        session.execute(ADD, &[&FORMAT, &sealed]).await?;
+        upgrade::create(session).await?;
+        add_ledger(session, master, None).await?;
         session.batch("COMMIT").await?;
         session.check_replicated()
     };
@@ -60,11 +62,24 @@ pub(crate) async fn prepare(
             let _ = session.batch("ROLLBACK").await;
             // Another node that starts at the same time may have created it.
             match exists(session, "ledger").await {
-                Ok(true) => check(session, master, shown).await.map(|()| Found::Ledger),
+                Ok(true) => open(session, master, shown).await.map(|()| Found::Ledger),
                 _ => Err(failure),
             }
         }
     }
+}
+
+/// Says that new tables are a ledger, with this id, or a random one.
+pub(crate) async fn add_ledger(
+    session: &Session,
+    master: &Seal,
+    id: Option<LedgerId>,
+) -> Result<(), Failure> {
+    const ADD: &str = "
+        INSERT INTO ledger (format, expanded, identity, sealed)
+        VALUES ($1, $1, coalesce(encode($2::bytea, 'hex')::uuid, gen_random_uuid()), $3)";
+    let id = id.as_ref().map(LedgerId::as_slice);
+    session.execute(ADD, &[&FORMAT, &id, &seal_check(master)?]).await.map(drop)
 }
 
 /// Whether there is a table of this name.
@@ -74,8 +89,15 @@ pub(crate) async fn exists(session: &Session, table: &str) -> Result<bool, Failu
     Columns::of(&row).get()
 }
 
-/// Checks that there is a ledger of this master key, which is in use.
-pub(crate) async fn check(session: &Session, master: &Seal, shown: &str) -> Result<(), Failure> {
+async fn open(session: &Session, master: &Seal, shown: &str) -> Result<(), Failure> {
+    match check(session, master, shown).await?.expanded < FORMAT {
+        true => upgrade::expand(session).await,
+        false => Ok(()),
+    }
+}
+
+/// Checks that there is a ledger of this master key, which is in use, and which this program may use.
+pub(crate) async fn check(session: &Session, master: &Seal, shown: &str) -> Result<Formats, Failure> {
     if exists(session, ARRIVAL).await? {
         return Err(LedgerError::Unfinished { path: shown.into() }.into());
     }
@@ -95,36 +117,22 @@ pub(crate) fn ledger_id(bytes: &[u8]) -> Result<LedgerId, LedgerError> {
     bytes.try_into().map_err(|_| LedgerError::damaged("id of a ledger"))
 }
 
-/// Checks the version and the master key of the tables.
-pub(crate) async fn check_key(session: &Session, master: &Seal, shown: &str) -> Result<(), Failure> {
-    let row = session.query_opt("SELECT format, sealed FROM ledger", &[]).await?;
+/// Checks the formats and the master key of the tables.
+pub(crate) async fn check_key(session: &Session, master: &Seal, shown: &str) -> Result<Formats, Failure> {
+    // Format 1 has no column `expanded`.
+    const SQL: &str = "
+        SELECT format, coalesce((to_jsonb(ledger) ->> 'expanded')::integer, format), sealed FROM ledger";
+    let row = session.query_opt(SQL, &[]).await?;
     let row = row.ok_or_else(|| LedgerError::NotALedger { path: shown.into() })?;
     let mut columns = Columns::of(&row);
-    let format: i32 = columns.get()?;
-    if format > FORMAT {
-        let (found, known) = (format.into(), FORMAT.into());
+    let formats = Formats { oldest: columns.get()?, expanded: columns.get()? };
+    if formats.oldest > FORMAT {
+        let (found, known) = (formats.oldest.into(), FORMAT.into());
         return Err(LedgerError::NewerSchema { path: shown.into(), found, known }.into());
     }
     let sealed: &[u8] = columns.get()?;
-    if !opens_check(master, sealed) {
-        return Err(LedgerError::WrongMasterKey { path: shown.into() }.into());
+    match opens_check(master, sealed) {
+        true => Ok(formats),
+        false => Err(LedgerError::WrongMasterKey { path: shown.into() }.into()),
     }
-    match format < FORMAT {
-        true => upgrade(session).await,
-        false => Ok(()),
-    }
-}
-
-/// Adds what the format lacks, unless another node has done it meanwhile.
-async fn upgrade(session: &Session) -> Result<(), Failure> {
-    session.batch("BEGIN").await?;
-    let row = session.query_opt("SELECT format FROM ledger FOR UPDATE", &[]).await?;
-    let found: i32 = Columns::of(&row.ok_or(LedgerError::Defect)?).get()?;
-    let found = usize::try_from(found).map_err(|_| LedgerError::damaged("format of the tables"))?;
-    for tables in TABLES.iter().skip(found) {
-        session.batch(tables).await?;
-    }
-    session.execute("UPDATE ledger SET format = $1", &[&FORMAT]).await?;
-    session.batch("COMMIT").await?;
-    session.check_replicated()
 }

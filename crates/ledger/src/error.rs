@@ -189,6 +189,21 @@ pub enum LedgerError {
         /// Who uses it.
         by: String,
     },
+    /// The upgrade of a ledger in a database is to be finished, but a gateway of an older version is connected to it.
+    #[error(
+        "{by}, which is of an older version of Portcullis, uses the ledger {path}: upgrade or stop it first"
+    )]
+    OlderGateway {
+        /// The database.
+        path: PathBuf,
+        /// The gateway.
+        by: String,
+    },
+    /// The upgrade of the ledger's database was finished while this gateway was running: it is too old to write. Nothing is stored.
+    #[error(
+        "the ledger's database was upgraded, and this version of Portcullis is too old to write to it: use a newer one"
+    )]
+    TooOld,
     /// A ledger is to be taken back that was not moved.
     #[error("the ledger {path} was not moved to another place, so there is nothing to take back")]
     NotLeft {

@@ -37,6 +37,14 @@ pub enum MigrationError {
         /// What is wrong with what.
         what: String,
     },
+    /// The upgrade of a ledger in a file is to be finished.
+    #[error(
+        "a ledger in a file is upgraded by the gateway that opens it, and nothing has to be finished: name a ledger in a database"
+    )]
+    NoUpgrade,
+    /// The upgrade could not be finished, or not yet.
+    #[error("the ledger whose upgrade is to be finished")]
+    Upgrade(#[source] LedgerError),
     /// An earlier move was interrupted at its very end.
     #[error(
         "an earlier move was interrupted when everything was copied: run it again, without --dry-run, and it starts over"

@@ -20,6 +20,7 @@ use portcullis_ledger_model::table::{NUMBERED, Row, TABLES, Table};
 
 pub use error::MigrationError;
 pub use place::Place;
+pub use portcullis_ledger_postgres::Finished;
 pub use survey::{Contents, ListContents};
 
 use survey::Survey;
@@ -102,6 +103,16 @@ pub fn migrate(
 /// [`MigrationError::Source`] if it was not moved, or can't be opened with this key.
 pub fn take_back(place: &Place, master: &MasterKey) -> Result<(), MigrationError> {
     place.take_back(master).map_err(MigrationError::Source)
+}
+
+/// Finishes the upgrade of a ledger in a database: gateways of older versions can't use it any more. Gateways of this version go on
+/// meanwhile.
+///
+/// # Errors
+/// [`MigrationError::NoUpgrade`] if it is in a file; [`MigrationError::Upgrade`] if a gateway of an older version is connected, or the ledger
+/// can't be opened with this key.
+pub fn finish_upgrade(place: &Place, master: &MasterKey) -> Result<Finished, MigrationError> {
+    place.finish_upgrade(master)
 }
 
 /// Opens the source. If it was left for a ledger that was never finished, it is taken back.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use portcullis_ledger::store::copy::{Source, Target};
 use portcullis_ledger::{Ledger, LedgerError, MasterKey, StorageUrl};
-use portcullis_ledger_postgres::{self as postgres, PostgresUrl};
+use portcullis_ledger_postgres::{self as postgres, Finished, PostgresUrl};
 
 use crate::error::MigrationError;
 
@@ -58,6 +58,13 @@ impl Place {
             Place::Database(url) => postgres::copy_into(url, master),
         };
         target.map_err(MigrationError::Target)
+    }
+
+    pub(crate) fn finish_upgrade(&self, master: &MasterKey) -> Result<Finished, MigrationError> {
+        match self {
+            Place::File(_) => Err(MigrationError::NoUpgrade),
+            Place::Database(url) => postgres::finish(url, master).map_err(MigrationError::Upgrade),
+        }
     }
 
     pub(crate) fn take_back(&self, master: &MasterKey) -> Result<(), LedgerError> {

@@ -85,8 +85,8 @@ fn of_more_than_a_million_deliveries_the_oldest_are_forgotten() {
     let node = dir.ledger();
     // Each a millisecond later than the one before.
     dir.sql(
-        "INSERT INTO deliveries (key, claim, until, is_done)
-         SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 0, now() + interval '6 days' + n * interval '1 ms', true
+        "INSERT INTO deliveries (key, until)
+         SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), now() + interval '6 days' + n * interval '1 ms'
          FROM generate_series(1, 1000005) n",
     );
     node.deliveries().trim().unwrap();

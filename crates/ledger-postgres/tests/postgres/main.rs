@@ -12,4 +12,6 @@ mod history;
 mod leases;
 mod ledger_dir;
 mod nodes;
+mod older;
 mod opening;
+mod upgrade;

@@ -6,7 +6,7 @@ use portcullis_ledger::{Accepted, LedgerError, MasterKey, Opening};
 use portcullis_msisdn::Directions;
 
 use crate::cluster::{cluster, name_of};
-use crate::contract::fixture::{block, list, one, subject};
+use crate::contract::fixture::{block, list, one};
 use crate::ledger_dir::{LedgerDir, open};
 
 #[test]
@@ -64,27 +64,6 @@ fn tables_of_a_newer_program_are_refused() {
     cluster().sql(name_of(&dir.address()), "UPDATE ledger SET format = 1000");
     let error = open(&dir.address(), "a", &Opening::default()).unwrap_err();
     assert!(matches!(error, LedgerError::NewerSchema { found: 1000, .. }), "{error}");
-}
-
-#[test]
-fn tables_of_the_first_format_get_what_they_lack_from_the_first_of_several_nodes() {
-    let dir = LedgerDir::new();
-    one(&list(&dir.ledger()), block(1, Directions::BOTH));
-    dir.sql("DROP TABLE deliveries, confirmations; UPDATE ledger SET format = 1");
-    let nodes: Vec<_> = thread::scope(|scope| {
-        let open = |node: usize| {
-            let address = dir.address();
-            scope.spawn(move || open(&address, &format!("n{node}"), &Opening::default()).unwrap())
-        };
-        let opening: Vec<_> = (0..4).map(open).collect();
-        opening.into_iter().map(|node| node.join().unwrap()).collect()
-    });
-    for node in &nodes {
-        assert_eq!(list(node).count().unwrap(), 1);
-        assert!(!list(node).take_confirmation(subject(1)).unwrap());
-        node.deliveries().trim().unwrap();
-    }
-    assert_eq!(dir.sql("SELECT format FROM ledger").trim(), "2");
 }
 
 #[test]
