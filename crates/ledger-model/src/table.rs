@@ -10,12 +10,12 @@ pub struct Table {
     pub name: &'static str,
     /// The columns that are copied. The first ones are the key.
     pub columns: &'static [&'static str],
-    /// The number of columns of the key, all of which are integers.
+    /// The number of columns of the key: integers or bytes, which all stores put into the same order.
     pub key: usize,
 }
 
 /// All tables. Rows name only rows of earlier ones.
-pub static TABLES: [Table; 11] = [
+pub static TABLES: [Table; 13] = [
     Table { name: "tenants", columns: &["id", "name"], key: 1 },
     Table { name: "secrets", columns: &["tenant", "wrapped"], key: 1 },
     Table { name: "settings", columns: &["tenant", "sealed"], key: 1 },
@@ -85,6 +85,8 @@ pub static TABLES: [Table; 11] = [
     Table { name: "identities", columns: &["tenant", "id", "digest", "sealed", "person", "tied"], key: 2 },
     Table { name: "moves", columns: &["tenant", "from_subject", "to_subject", "at"], key: 3 },
     Table { name: "visits", columns: &["list", "subject", "at"], key: 2 },
+    Table { name: "confirmations", columns: &["list", "subject", "until"], key: 2 },
+    Table { name: "deliveries", columns: &["key", "until"], key: 1 },
 ];
 
 /// The tables whose ids are never used again, even if their row is gone.
@@ -123,8 +125,8 @@ impl Table {
     }
 
     /// The key of a row; `None` if it has none.
-    pub fn key_of(&self, row: &[Value]) -> Option<Vec<i64>> {
-        self.key_columns().iter().map(|column| self.integer(row, column)).collect()
+    pub fn key_of(&self, row: &[Value]) -> Option<Row> {
+        row.get(..self.key).filter(|key| !key.contains(&Value::Null)).map(<[Value]>::to_vec)
     }
 
     /// SQL for whether a row is copied: not what is left of forgotten tenants, which their names tell, and which a store deletes by and by.
@@ -136,14 +138,16 @@ impl Table {
             columns if columns.contains(&"list") => {
                 "+list IN (SELECT lists.id FROM lists JOIN tenants ON tenants.id = tenant WHERE name NOT LIKE 'forgotten %')"
             }
+            columns if !columns.contains(&"tenant") => "true",
             _ => "+tenant IN (SELECT id FROM tenants WHERE name NOT LIKE 'forgotten %')",
         }
     }
 
-    /// SQL for the number of rows by the list or tenant that they belong to, or by 0 if the table has a row for each.
-    pub fn count(&self) -> String {
+    /// SQL for the number of rows under a condition by the list or tenant that they belong to, or by 0 if the table has a row for each, or
+    /// belongs to none.
+    pub fn count(&self, condition: &str) -> String {
         let owner = if self.key == 1 { "0" } else { self.columns[0] };
-        let (name, condition) = (self.name, self.condition());
+        let name = self.name;
         format!("SELECT CAST({owner} AS bigint), count(*) FROM {name} WHERE {condition} GROUP BY 1")
     }
 

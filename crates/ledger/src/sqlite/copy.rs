@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use portcullis_keys::{MasterKey, Seal};
 use portcullis_ledger_model::table::{Row, TABLES, Table, Value};
-use rusqlite::types::ValueRef;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::entries::EVER;
@@ -45,10 +45,16 @@ fn stored<'a>(table: &Table, column: &str, value: &'a Value, row: &[Value]) -> V
         {
             ValueRef::Null
         }
-        (Value::Null, ..) => ValueRef::Null,
-        (Value::Integer(number), ..) => ValueRef::Integer(*number),
-        (Value::Text(text), ..) => ValueRef::Text(text.as_bytes()),
-        (Value::Bytes(bytes), ..) => ValueRef::Blob(bytes),
+        _ => as_it_is(value),
+    }
+}
+
+fn as_it_is(value: &Value) -> ValueRef<'_> {
+    match value {
+        Value::Null => ValueRef::Null,
+        Value::Integer(number) => ValueRef::Integer(*number),
+        Value::Text(text) => ValueRef::Text(text.as_bytes()),
+        Value::Bytes(bytes) => ValueRef::Blob(bytes),
     }
 }
 
@@ -67,7 +73,7 @@ fn value(stored: ValueRef<'_>) -> Result<Value, LedgerError> {
 /// Where somebody is in a table: after this key, or at the beginning.
 struct Place {
     table: &'static Table,
-    after: Option<Vec<i64>>,
+    after: Option<Row>,
 }
 
 impl Place {
@@ -88,7 +94,8 @@ impl Place {
         let sql =
             format!("SELECT {columns} FROM {name} WHERE {condition} {after} ORDER BY {key} LIMIT {PAGE}");
         let mut statement = connection.prepare_cached(&sql)?;
-        let mut found = statement.query(params_from_iter(self.after.iter().flatten()))?;
+        let after = self.after.iter().flatten().map(as_it_is);
+        let mut found = statement.query(params_from_iter(after.map(ToSqlOutput::Borrowed)))?;
         let mut rows = Vec::new();
         while let Some(row) = found.next()? {
             let values = (0..table.columns.len()).map(|column| value(row.get_ref(column)?));
@@ -142,7 +149,7 @@ impl Rows for FileSource {
 
 impl Source for FileSource {
     fn counts(&mut self, table: &Table) -> Result<BTreeMap<i64, u64>, LedgerError> {
-        let mut counts = self.connection.prepare(&table.count())?;
+        let mut counts = self.connection.prepare(&table.count(table.condition()))?;
         let counts = counts.query_and_then((), |row| Ok((row.get(0)?, unsigned(row.get(1)?)?)))?;
         counts.collect()
     }
@@ -323,7 +330,7 @@ impl Target for FileTarget {
         for row in rows {
             let values = row.iter().zip(table.columns);
             let values = values.map(|(value, column)| stored(table, column, value, row));
-            insert.execute(params_from_iter(values.map(rusqlite::types::ToSqlOutput::Borrowed)))?;
+            insert.execute(params_from_iter(values.map(ToSqlOutput::Borrowed)))?;
         }
         drop(insert);
         Ok(transaction.commit()?)

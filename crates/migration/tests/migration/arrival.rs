@@ -1,11 +1,12 @@
 //! What arrives: everything.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_ledger::{
-    Block, DisplayForm, Entry, HoldKind, Label, Ledger, Link, List, Paging, Reason, Record, Scope, Seq,
-    Source, StatusFilter, Unblock, UserId, Whom, Write,
+    Block, Claim, DeliveryKey, DisplayForm, Entry, HoldKind, Label, Ledger, Link, List, Paging, Reason,
+    Record, Scope, Seq, Source, StatusFilter, Unblock, UserId, Whom, Write,
 };
 use portcullis_ledger_model::table::TABLES;
 use portcullis_migration::{ListContents, survey};
@@ -16,6 +17,14 @@ use crate::contract::fixture::{actor, block, limit, one, sender, subject, tenant
 use crate::ledger_dir::{Folder, Kind, WAYS, master, open, place, reopen, try_to_move};
 
 const USERS: [&str; 3] = ["MX.1", "MX.ENT.1", "stranger"];
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A delivery that was made, and one that was claimed.
+const MADE: DeliveryKey = DeliveryKey([0xfe; 16]);
+const CLAIMED: DeliveryKey = DeliveryKey([3; 16]);
+
+fn claim(ledger: &Ledger, key: DeliveryKey) -> Claim {
+    ledger.deliveries().claim(&[key], WEEK).unwrap().each[0]
+}
 
 fn user(id: &str) -> UserId {
     id.parse().unwrap()
@@ -73,7 +82,12 @@ pub(crate) fn fill(ledger: &Ledger) {
         list.ensure_person_of_user(&user("stranger")).unwrap();
         list.set_event_cursor(Seq::new(2)).unwrap();
         list.keep_visits(&[(subject(7), time(1_700_000_000_001))], time(0)).unwrap();
+        list.allow_confirmation(subject(7), WEEK).unwrap();
+        list.remember_message(subject(7), "wamid.1").unwrap();
     }
+    ledger.deliveries().finish(&[MADE]).unwrap();
+    assert_eq!(claim(ledger, CLAIMED), Claim::Granted);
+    ledger.deliveries().keep_deliveries().unwrap();
     ledger.forget_tenant(&tenant("forgotten")).unwrap();
 }
 
@@ -89,6 +103,7 @@ struct Seen {
     users: Vec<Option<Vec<Subject>>>,
     cursor: Option<Seq>,
     visits: Vec<(Subject, Timestamp)>,
+    messages: Vec<bool>,
     position: (Seq, u64),
 }
 
@@ -100,6 +115,7 @@ pub(crate) struct All {
     lists: Vec<Seen>,
     counts: HashMap<portcullis_ledger::ListId, u64>,
     next_expiry: Option<Timestamp>,
+    deliveries: [bool; 2],
 }
 
 pub(crate) fn all(ledger: &Ledger) -> All {
@@ -117,6 +133,7 @@ pub(crate) fn all(ledger: &Ledger) -> All {
         lists,
         counts: ledger.counts().unwrap(),
         next_expiry: ledger.next_expiry().unwrap(),
+        deliveries: [MADE, CLAIMED].map(|key| ledger.deliveries().is_done(key).unwrap()),
     }
 }
 
@@ -133,6 +150,7 @@ fn seen(list: &List) -> Seen {
         users: users.map(|person| person.map(|person| person.to_vec())).collect(),
         cursor: list.event_cursor().unwrap(),
         visits: list.visits(time(0)).unwrap(),
+        messages: ["wamid.1", "wamid.2"].map(|id| list.remembers_message(subject(7), id).unwrap()).to_vec(),
         position: (list.sequence().unwrap(), list.count().unwrap()),
         entries,
     }
@@ -162,6 +180,9 @@ fn everything_arrives_and_goes_back() {
         one(&list, block(77, Directions::BOTH));
         assert_eq!(list.sequence().unwrap(), Seq::new(sequence.get() + 1));
         assert!(!list.is_damaged() && list.check_user_ids().is_ok());
+        assert!(list.take_confirmation(subject(7)).unwrap());
+        assert!(!list.take_confirmation(subject(7)).unwrap());
+        assert_eq!([MADE, CLAIMED].map(|key| claim(&ledger, key)), [Claim::Done, Claim::Granted]);
     }
 }
 
@@ -195,16 +216,22 @@ fn long_lists_arrive_in_pages() {
     let folder = Folder::new();
     let (here, there, back) =
         (folder.place(Kind::File), folder.place(Kind::Database), folder.place(Kind::File));
+    let key = |number: u64| DeliveryKey(u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes());
+    let deliveries: Vec<DeliveryKey> = (0..MANY).map(key).collect();
     let before = {
         let ledger = open(&here, &portcullis_ledger::Opening::default()).unwrap();
         let list = ledger.list(&tenant("acme"), Scope::Tenant).unwrap();
         list.write((0..MANY).map(|value| block(value << 30 | value, Directions::BOTH)).collect()).unwrap();
+        ledger.deliveries().finish(&deliveries).unwrap();
+        ledger.deliveries().keep_deliveries().unwrap();
         all(&ledger)
     };
     let contents = try_to_move(&here, &there).unwrap();
     assert_eq!((contents.entries(), contents.records()), (MANY, MANY));
     try_to_move(&there, &back).unwrap();
-    assert_eq!(all(&reopen(&back).unwrap()), before);
+    let ledger = reopen(&back).unwrap();
+    assert_eq!(all(&ledger), before);
+    assert!(deliveries.iter().all(|key| ledger.deliveries().is_done(*key).unwrap()));
 }
 
 #[test]
@@ -217,6 +244,7 @@ fn what_is_left_of_forgotten_tenants_is_not_moved() {
         let list = ledger.list(&tenant("gone"), Scope::Tenant).unwrap();
         list.ensure_person_of_user(&user("MX.9")).unwrap();
         list.keep_visits(&[(subject(7), time(1_700_000_000_001))], time(0)).unwrap();
+        list.allow_confirmation(subject(7), WEEK).unwrap();
         list.write((0..20_000).map(|value| block(value, Directions::BOTH)).collect()).unwrap();
         drop(list);
         if from == Kind::File {
@@ -289,5 +317,5 @@ fn all_columns_of_the_database_are_copied_or_its_own() {
     let own_tables = ["commits.", "leases.", "ledger.", "states."];
     let of_shared: Vec<&str> =
         own.into_iter().filter(|column| !own_tables.iter().any(|table| column.starts_with(table))).collect();
-    assert_eq!(of_shared, ["lists.mark", "tenants.people"]);
+    assert_eq!(of_shared, ["deliveries.claim", "lists.mark", "tenants.people"]);
 }
