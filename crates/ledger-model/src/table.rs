@@ -89,7 +89,7 @@ pub static TABLES: [Table; 13] = [
     Table { name: "deliveries", columns: &["key", "until"], key: 1 },
 ];
 
-/// The tables whose ids are never used again, even if their row is gone.
+/// The tables whose ids are not used again, even if their row is gone: a store counts them, or draws them at random.
 pub const NUMBERED: [&str; 3] = ["tenants", "actors", "lists"];
 
 /// The value of a column, alike for all stores.

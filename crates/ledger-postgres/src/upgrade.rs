@@ -30,7 +30,13 @@ pub(crate) const FORMAT: i32 = 2;
 const EXPAND: [&str; FORMAT as usize] = [include_str!("schema.sql"), include_str!("format_2.sql")];
 
 /// SQL that takes away what only gateways of the format before need, for each format. It may run again.
-const CONTRACT: [&str; FORMAT as usize] = ["", ""];
+const CONTRACT: [&str; FORMAT as usize] = [
+    "",
+    // Gateways of format 1 count ids.
+    "ALTER TABLE tenants ALTER COLUMN id DROP IDENTITY IF EXISTS;
+     ALTER TABLE actors ALTER COLUMN id DROP IDENTITY IF EXISTS;
+     ALTER TABLE lists ALTER COLUMN id DROP IDENTITY IF EXISTS",
+];
 
 /// The constraint that commits of older gateways violate. Gateways of format 1 show its name as it is.
 pub(crate) const TOO_OLD: &str = "this_gateway_is_too_old_for_the_ledger";

@@ -41,7 +41,7 @@ const STORE: &str = "
         SELECT id FROM tenants WHERE id = $2 AND people = $3 FOR SHARE
     ), l AS (
         UPDATE lists SET sequence = $4, active = $5, mark = $6
-        WHERE id = $1 AND mark = $7 AND ($3::bigint IS NULL OR EXISTS (SELECT FROM t))
+        WHERE id = $1 AND tenant = $2 AND mark = $7 AND ($3::bigint IS NULL OR EXISTS (SELECT FROM t))
         RETURNING id
     ), e AS (
         INSERT INTO entries (list, subject, directions, source, sequence, actor, created, updated, lifted_by, deactivated, expires,

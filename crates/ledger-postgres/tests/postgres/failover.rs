@@ -1,5 +1,6 @@
 //! A primary that dies, and a standby that takes over.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -162,7 +163,9 @@ fn lists_that_lost_commits_are_found_after_they_were_written_again() {
     assert_eq!(ledger.lineage(), lineage + 1);
     write(&longer, 20..24);
     let found = retried(|| ledger.forked(&positions));
-    assert_eq!(found, [longer.id(), shorter.id(), new.id()]);
+    let mut lost = [longer.id(), shorter.id(), new.id()];
+    lost.sort_unstable();
+    assert_eq!(found, lost);
     let known = |list: &List| positions.iter().find(|(id, ..)| *id == list.id()).unwrap().1;
     assert!(retried(|| longer.sequence()) > known(&longer), "its number alone tells nothing");
     assert!(retried(|| shorter.sequence()) < known(&shorter));
@@ -178,6 +181,43 @@ fn lists_that_lost_commits_are_found_after_they_were_written_again() {
     let positions = [&idle, &kept, &longer, &shorter, &empty].map(position);
     assert_eq!(ledger.forked(&positions).unwrap(), []);
     assert_eq!(ledger.lineage(), lineage + 1);
+}
+
+#[test]
+fn ids_that_were_lost_are_not_given_to_others() {
+    const MANY: usize = 40;
+    let pair = Pair::new();
+    let [before, after] = [pair.ledger(), pair.ledger()];
+    let lists = |ledger: &Ledger, name: &str| -> Vec<List> {
+        let list = |n| retried(|| ledger.list(&tenant(&format!("{name}-{n}")), sender("bot")));
+        (0..MANY).map(list).collect()
+    };
+    let kept = list(&before);
+    pair.primary.catch_up(&pair.standby);
+    pair.standby.cut_off();
+    let lost = lists(&before, "lost");
+    for list in &lost {
+        one(list, block(1, Directions::BOTH));
+    }
+    pair.fail_over();
+    let new = lists(&after, "new");
+    let ids = |lists: &[List]| lists.iter().map(|list| list.id()).collect::<HashSet<ListId>>();
+    assert_eq!(ids(&lost).intersection(&ids(&new)).count(), 0);
+    for list in &lost {
+        // Nothing of it is written anywhere.
+        let refused = loop {
+            match list.write(vec![block(2, Directions::BOTH)]) {
+                Err(LedgerError::Unavailable(_) | LedgerError::OutcomeUnknown) => {}
+                written => break written.unwrap_err(),
+            }
+        };
+        assert!(matches!(refused, LedgerError::TenantForgotten), "{refused}");
+    }
+    one(&kept, block(3, Directions::BOTH));
+    assert!(new.iter().all(|list| list.count().unwrap() == 0));
+    // It is created again, with another id.
+    let again = retried(|| after.list(&tenant("lost-0"), sender("bot")));
+    assert_ne!(again.id(), lost[0].id());
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod contract;
 mod deliveries;
 mod failover;
 mod history;
+mod ids;
 mod leases;
 mod ledger_dir;
 mod nodes;

@@ -97,12 +97,18 @@ impl<'a> OlderGateway<'a> {
         let head: Vec<i64> = head.trim().split('|').map(|number| number.parse().unwrap()).collect();
         let [tenant, sequence, active, mark] = head[..] else { panic!("{head:?}") };
         let find = format!(
-            "INSERT INTO actors (tenant, name, address, interface) SELECT id, 'old', NULL, NULL FROM tenants WHERE id = {tenant}
-             ON CONFLICT DO NOTHING;
-             SELECT id FROM actors
+            "SELECT id FROM actors
              WHERE tenant = {tenant} AND name = 'old' AND address IS NOT DISTINCT FROM NULL AND interface IS NOT DISTINCT FROM NULL"
         );
-        let actor: i32 = self.dir.sql(&find).trim().parse().unwrap();
+        let add = format!(
+            "INSERT INTO actors (tenant, name, address, interface) SELECT id, 'old', NULL, NULL FROM tenants WHERE id = {tenant}
+             ON CONFLICT DO NOTHING"
+        );
+        let mut actor = self.dir.sql(&find);
+        if actor.is_empty() {
+            actor = self.dir.sql(&format!("{add}; {find}"));
+        }
+        let actor: i32 = actor.trim().parse().unwrap();
         let (next, active, new_mark) = (sequence + 1, active + 1, mark + 1000);
         let (no, none) = ("'{NULL}'", "'{}'");
         let now = "ARRAY[now()]";

@@ -26,7 +26,8 @@ pub trait Source: Rows {
     /// The number of rows of a table, by the list or tenant that they belong to, as [`Table::owner`] has it.
     fn counts(&mut self, table: &Table) -> Result<BTreeMap<i64, u64>, LedgerError>;
 
-    /// The highest id that was ever used in a table that is [`NUMBERED`](portcullis_ledger_model::table::NUMBERED); 0 if none was.
+    /// The id after which new ones may be counted in a table that is [`NUMBERED`](portcullis_ledger_model::table::NUMBERED); 0 if there is
+    /// none.
     fn last_id(&mut self, table: &Table) -> Result<i64, LedgerError>;
 
     /// Marks the ledger as moved: nobody opens it any more. `to` is where it went, without a password, and `ledger` what it became there.
@@ -44,7 +45,8 @@ pub trait Target: Rows {
     /// Adds rows to a table, which must not be there.
     fn put(&mut self, table: &Table, rows: &[Row]) -> Result<(), LedgerError>;
 
-    /// Makes everything that was put durable. Nothing is put or read afterwards. `last_ids` are the ids after which those of new rows begin, by table.
+    /// Makes everything that was put durable. Nothing is put or read afterwards. `last_ids` are the
+    /// ids after which those of new rows begin, by table, for a store that counts.
     fn complete(&mut self, last_ids: &[(&Table, i64)]) -> Result<(), LedgerError>;
 
     /// Makes it a ledger that can be opened.

@@ -179,7 +179,7 @@ fn damage_is_not_moved() {
     assert!(matches!(error, MigrationError::Source(LedgerError::Damaged { .. })), "{error:?}");
     let here = folder.place(Kind::Database);
     new_ledger(&here);
-    cluster().sql(name_of(&here), "UPDATE lists SET active = active + 1 WHERE id = 2");
+    cluster().sql(name_of(&here), "UPDATE lists SET active = active + 1 WHERE scope = '' AND sequence > 0");
     let error = try_to_move(&here, &there).unwrap_err();
     assert!(matches!(error, MigrationError::Miscounted { .. }), "{error:?}");
     assert!(
