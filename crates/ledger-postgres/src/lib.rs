@@ -53,7 +53,7 @@ use actors::Actors;
 use failure::Failure;
 use joiner::Joiner;
 use pool::{DEADLINE, LONG, Lent, Pool};
-use schema::Found;
+use schema::{Formats, Found};
 use session::Session;
 use tls::Tls;
 
@@ -84,7 +84,10 @@ pub fn open(
             .map_err(Failure::into_ledger_error)?
     };
     let accepted = match found {
-        Found::Ledger => Accepted::Nothing,
+        Found::Ledger(Formats { oldest, expanded }) if oldest < expanded => {
+            Accepted::Upgrading { format: expanded.into(), oldest: oldest.into() }
+        }
+        Found::Ledger(_) => Accepted::Nothing,
         Found::Nothing => Accepted::New { despite: opening.evidence_of_one() },
     };
     let store = Arc::new(Postgres {

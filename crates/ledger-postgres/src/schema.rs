@@ -17,7 +17,7 @@ pub(crate) const DEPARTURE: &str = "departure";
 /// What was found when the ledger was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    Ledger,
+    Ledger(Formats),
     /// There was none, and it was created.
     Nothing,
 }
@@ -40,11 +40,11 @@ pub(crate) async fn prepare(
     shown: &str,
 ) -> Result<Found, Failure> {
     if exists(session, "ledger").await? {
-        open(session, master, shown).await?;
+        let formats = open(session, master, shown).await?;
         if opening.is_new() {
             return Err(LedgerError::NotNew { path: shown.into() }.into());
         }
-        return Ok(Found::Ledger);
+        return Ok(Found::Ledger(formats));
     }
     if let Some(evidence) = opening.evidence_of_one().filter(|_| !opening.is_new()) {
         return Err(LedgerError::Lost { path: shown.into(), evidence }.into());
@@ -62,7 +62,7 @@ pub(crate) async fn prepare(
             let _ = session.batch("ROLLBACK").await;
             // Another node that starts at the same time may have created it.
             match exists(session, "ledger").await {
-                Ok(true) => open(session, master, shown).await.map(|()| Found::Ledger),
+                Ok(true) => open(session, master, shown).await.map(Found::Ledger),
                 _ => Err(failure),
             }
         }
@@ -89,11 +89,12 @@ pub(crate) async fn exists(session: &Session, table: &str) -> Result<bool, Failu
     Columns::of(&row).get()
 }
 
-async fn open(session: &Session, master: &Seal, shown: &str) -> Result<(), Failure> {
-    match check(session, master, shown).await?.expanded < FORMAT {
-        true => upgrade::expand(session).await,
-        false => Ok(()),
+async fn open(session: &Session, master: &Seal, shown: &str) -> Result<Formats, Failure> {
+    let formats = check(session, master, shown).await?;
+    if formats.expanded < FORMAT {
+        upgrade::expand(session).await?;
     }
+    Ok(Formats { expanded: formats.expanded.max(FORMAT), ..formats })
 }
 
 /// Checks that there is a ledger of this master key, which is in use, and which this program may use.

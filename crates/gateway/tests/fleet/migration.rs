@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
+use portcullis_ledger::MasterKey;
+use portcullis_ledger::store::sealed::seal_check;
 use serde_json::{Value, json};
 
-use crate::cluster::cluster;
+use crate::cluster::{cluster, name_of};
 use crate::support::{Gateway, SERVER, TENANTS, refused_start};
-use crate::{config, folder};
+use crate::{KEY, config, folder};
 
 /// Runs `portcullis migrate` in a folder. Returns its exit code, and what it printed and said.
 fn migrate(folder: &Path, options: &[&str]) -> (i32, String, String) {
@@ -111,6 +113,52 @@ fn a_ledger_that_was_moved_is_taken_back() {
     assert!(said.contains("was not moved"), "{said}");
     let gateway = Gateway::in_folder(folder, &in_a_file("portcullis.db"), &[]);
     assert_eq!(gateway.verdict("+46732001122"), "block");
+}
+
+/// A ledger in a database that a gateway of format 1 has created.
+fn older_ledger() -> String {
+    let key = MasterKey::from_env_or_file(Some(KEY.trim()), Path::new(""), false).unwrap().0;
+    let sealed = seal_check(&key.seal()).unwrap();
+    let sealed = sealed.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let url = cluster().database();
+    let tables = include_str!("../../../ledger-postgres/tests/postgres/format_1.sql");
+    let add = format!(
+        "{tables}; INSERT INTO ledger (format, identity, sealed) VALUES (1, gen_random_uuid(), '\\x{sealed}')"
+    );
+    cluster().sql(name_of(&url), &add);
+    url
+}
+
+#[test]
+fn an_upgrade_is_finished_while_gateways_of_the_new_version_run() {
+    let url = older_ledger();
+    let older = cluster().hold(name_of(&url), "SET application_name = 'portcullis'");
+    let [one, other] = ["n0", "n1"].map(|node| Gateway::in_folder(folder(), &config(&url, node, ""), &[]));
+    assert!([&one, &other].iter().all(|gateway| gateway.logged("run `portcullis migrate --finish`")));
+    one.block("+46732001122");
+    other.until("the other has it", |gateway| gateway.verdict("+46732001122") == "block");
+    let finish = ["--from", url.as_str(), "--finish"];
+    let (code, _, said) = migrate(one.folder(), &finish);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("a gateway at a local socket, which is of an older version"), "{said}");
+    drop(older);
+    let (code, printed, said) = migrate(one.folder(), &finish);
+    assert_eq!((code, printed.as_str()), (0, ""), "{said}");
+    assert!(said.contains("has format 2 now"), "{said}");
+    let (code, _, said) = migrate(one.folder(), &finish);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("has format 2 already"), "{said}");
+    other.block("+46732001123");
+    one.until("the other has it", |gateway| gateway.verdict("+46732001123") == "block");
+    let late = Gateway::in_folder(folder(), &config(&url, "n2", ""), &[]);
+    assert_eq!(late.verdict("+46732001122"), "block");
+    assert!(!late.logged("portcullis migrate --finish"));
+    let (code, _, said) = migrate(
+        one.folder(),
+        &["--from", "sqlite://a.db", "--finish", "--master-key-file", "portcullis.key"],
+    );
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("nothing has to be finished"), "{said}");
 }
 
 #[test]

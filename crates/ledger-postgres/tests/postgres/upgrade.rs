@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use portcullis_ledger::{Ledger, LedgerError, MasterKey, Opening};
+use portcullis_ledger::{Accepted, Ledger, LedgerError, MasterKey, Opening};
 use portcullis_ledger_postgres::{Finished, finish};
 use portcullis_msisdn::Directions;
 
@@ -57,6 +57,8 @@ fn a_database_is_expanded_once_while_older_gateways_go_on() {
     });
     assert!(is_expanded(&dir));
     assert_eq!(formats(&dir), "1|2", "older gateways may start");
+    let upgrading = Accepted::Upgrading { format: 2, oldest: 1 };
+    assert!(nodes.iter().all(|node| *node.accepted() == upgrading));
     for (value, node) in (10..).zip(&nodes) {
         assert!(blocks(node, 1));
         one(&list(node), block(value, Directions::BOTH));
@@ -147,7 +149,9 @@ fn an_upgrade_that_no_gateway_began_is_finished_at_once() {
     older.block(id, 1).unwrap();
     drop(older);
     assert_eq!(try_to_finish(&dir).unwrap(), Finished::Now(2));
-    assert!(blocks(&dir.ledger(), 1));
+    let node = dir.ledger();
+    assert_eq!(*node.accepted(), Accepted::Nothing);
+    assert!(blocks(&node, 1));
 }
 
 #[test]
