@@ -12,6 +12,7 @@ mod hold;
 mod import;
 mod lines;
 mod list;
+mod migrate;
 mod numbers;
 mod output;
 mod plugin;
@@ -31,6 +32,7 @@ use clap::{Args, Parser, Subcommand};
 
 use client::{BaseUrl, Client, Target, Token};
 
+pub use migrate::{Moved, Options as MigrateOptions};
 pub use serve::Options as ServeOptions;
 pub use verify::{Options as VerifyOptions, Report};
 
@@ -64,7 +66,8 @@ Results go to standard output, everything else to standard error.";
 
 /// Manages blacklists of message senders and checks numbers against them.
 ///
-/// `portcullis serve` runs the gateway, and `portcullis verify` checks its files while it does not run.
+/// `portcullis serve` runs the gateway, and `portcullis verify` and `portcullis migrate` check its files
+/// and move its ledger while it does not run.
 /// All other commands except `token` talk to a running gateway at --url, authenticated by --token
 /// (`plugin`: by --admin-token).
 #[derive(Parser)]
@@ -89,6 +92,7 @@ enum Command {
     Plugin(plugin::Options),
     Token(token::Options),
     Verify(verify::Options),
+    Migrate(migrate::Options),
 }
 
 /// The gateway to talk to, and the token to send.
@@ -138,12 +142,14 @@ impl TargetOptions {
 ///
 /// Exits the process directly on a usage error (code 2) and on `--help` or `--version` (code 0).
 ///
-/// `serve` runs the gateway, and returns when the gateway has stopped. `verify` checks its files.
+/// `serve` runs the gateway, and returns when the gateway has stopped. `verify` checks its files. `migrate` moves its ledger, and says what it
+/// is doing, with how many rows of how many.
 pub fn main(
     serve: impl FnOnce(&ServeOptions) -> anyhow::Result<()>,
     verify: impl FnOnce(&VerifyOptions) -> anyhow::Result<Report>,
+    migrate: impl FnOnce(&MigrateOptions, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Moved>,
 ) -> ExitCode {
-    let exit = run(CommandLine::parse(), serve, verify).unwrap_or_else(|error| {
+    let exit = run(CommandLine::parse(), serve, verify, migrate).unwrap_or_else(|error| {
         if output::reader_is_gone(&error) {
             // As in `portcullis list | head`: the reader has what it wants.
             return Exit::Good;
@@ -158,6 +164,7 @@ fn run(
     CommandLine { gateway, command }: CommandLine,
     serve: impl FnOnce(&ServeOptions) -> anyhow::Result<()>,
     verify: impl FnOnce(&VerifyOptions) -> anyhow::Result<Report>,
+    migrate: impl FnOnce(&MigrateOptions, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Moved>,
 ) -> anyhow::Result<Exit> {
     let client = || Client::new(gateway.url.clone(), gateway.token.as_ref());
     match command {
@@ -172,6 +179,10 @@ fn run(
         Command::Plugin(options) => plugin::run(gateway.url.clone(), options),
         Command::Token(options) => token::run(&options),
         Command::Verify(options) => verify::print(&verify(&options)?),
+        Command::Migrate(options) => {
+            let mut progress = migrate::Progress::new();
+            migrate::print(&migrate(&options, &mut |doing, rows, total| progress.say(doing, rows, total))?)
+        }
     }
 }
 

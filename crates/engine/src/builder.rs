@@ -16,7 +16,7 @@ use portcullis_saved_states::States;
 use portcullis_tenant_settings::SettingsStore;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::context::Context;
 use crate::directory::Directory;
@@ -467,6 +467,15 @@ fn report(ledger: &Ledger, storage: &Storage, made_key: Option<&Path>) {
                 missing_commits = missing,
                 "the ledger is accepted as restored from a backup, as --restored says, although {because}: people who opted out \
                  since are not blocked"
+            );
+        }
+        Accepted::Upgrading { format, oldest } => {
+            info!(
+                ledger = path,
+                format,
+                oldest,
+                "the ledger's database is being upgraded: gateways of the version before can still use it; once all are upgraded, run \
+                 `portcullis migrate --finish`"
             );
         }
         _ => {}

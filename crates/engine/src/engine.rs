@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use portcullis_ledger::store::Deliveries;
 use portcullis_ledger::{LedgerError, ListId, Scope, SenderId, TenantId};
 use portcullis_plugin_store::{PluginStore, PluginVersion, Watch};
 use portcullis_tenant_settings::{PluginRef, TenantSpec};
@@ -261,6 +262,15 @@ impl Engine {
     /// [`Error::Ledger`] if the ledger can't be asked: the lease then ends when it would have.
     pub async fn release_lease(&self, name: &'static str) -> Result<(), Error> {
         self.unblock(move |engine| Ok(engine.0.directory.context.ledger.release_lease(name)?)).await?
+    }
+
+    /// The deliveries that are made once by all engines that share the ledger. Their methods block.
+    ///
+    /// # Errors
+    /// If the ledger could not be asked a moment ago: then nobody waits for it.
+    pub fn deliveries(&self) -> Result<&dyn Deliveries, LedgerError> {
+        let context = &self.0.directory.context;
+        context.staleness.check_ledger().map(|()| context.ledger.deliveries())
     }
 
     /// Reloads a tenant's plugin: another plugin, version or options serve all of its lists, or none of them. No check goes

@@ -6,8 +6,10 @@
 mod accept;
 mod config;
 mod connections;
+mod deliveries;
 mod engine;
 mod log;
+mod migrate;
 mod others;
 mod reload;
 mod router;
@@ -22,5 +24,5 @@ use std::process::ExitCode;
 
 /// Parses this process's command line, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
-    portcullis_cli::main(serve::run, verify::run)
+    portcullis_cli::main(serve::run, verify::run, migrate::run)
 }

@@ -25,7 +25,7 @@ use crate::connections::{Connections, descriptors};
 use crate::engine::Accepted;
 use crate::reload::Reload;
 use crate::router::router;
-use crate::{accept, engine, log, others, visits};
+use crate::{accept, deliveries, engine, log, others, visits};
 
 /// How long requests in progress may take after a signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -118,6 +118,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     info!("ready");
     let telling = tokio::spawn(portcullis_proxy::send_changes(Arc::clone(&gateway)));
     let writing_down = tokio::spawn(visits::run(Arc::clone(&gateway)));
+    let keeping = tokio::spawn(deliveries::run(Arc::clone(&gateway)));
     let following = gateway.engine.is_shared().then(|| tokio::spawn(others::follow(Arc::clone(&gateway))));
 
     let signal = loop {
@@ -147,13 +148,18 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
         debug!("the lease for events is left to end by itself");
     }
     writing_down.abort();
+    keeping.abort();
     if let Some(following) = following {
         following.abort();
     }
     reporting.abort();
     request_log::report_suppressed();
     let engine = gateway.engine.clone();
-    let _ = tokio::task::spawn_blocking(move || visits::write_down(&gateway)).await;
+    let write_down = move || {
+        visits::write_down(&gateway);
+        deliveries::keep(&gateway.engine);
+    };
+    let _ = tokio::task::spawn_blocking(write_down).await;
     // What was acknowledged is on disk whether it closes in time or not.
     match tokio::time::timeout(GRACE, engine.close()).await {
         Ok(Ok(())) => {}

@@ -59,6 +59,6 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<Report> {
     Ok(Report { damage, summary })
 }
 
-fn counted(count: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -4,6 +4,7 @@
 mod actor;
 pub mod apply;
 mod changes;
+mod delivery;
 mod entry;
 mod hold;
 mod link;
@@ -14,6 +15,7 @@ mod record;
 pub mod replay;
 mod shared;
 mod source;
+pub mod table;
 pub mod text;
 pub mod time;
 pub mod trail;
@@ -22,6 +24,7 @@ mod write;
 
 pub use actor::{Actor, ActorError};
 pub use changes::{Census, Change, Changes, Seq};
+pub use delivery::{Claim, ClaimId, Claims, DeliveryBook, DeliveryKey, LONGEST_REDELIVERY, Remembered};
 pub use entry::{Entry, Filter, Page, Paging, Status, StatusFilter};
 pub use hold::{Coverage, Hold, HoldKind, Holds, UnknownHold};
 pub use link::{Link, Linked};

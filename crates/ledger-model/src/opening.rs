@@ -37,6 +37,13 @@ pub enum Accepted {
         /// How many of the commits that were acknowledged are missing, if that is known.
         missing: Option<u64>,
     },
+    /// The upgrade of the ledger's database to a newer format of its tables is not finished.
+    Upgrading {
+        /// The format of the tables.
+        format: i64,
+        /// The oldest format of gateways that may use them. The upgrade to `format` is finished once it is the same.
+        oldest: i64,
+    },
 }
 
 impl Opening {

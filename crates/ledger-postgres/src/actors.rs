@@ -10,6 +10,7 @@ use portcullis_ledger_model::Actor;
 
 use crate::columns::Columns;
 use crate::failure::Failure;
+use crate::ids::{DRAWS, draw};
 use crate::session::Session;
 
 /// The most actors whose ids are remembered. A tenant has few.
@@ -81,7 +82,7 @@ async fn intern(session: &Session, tenant: i32, actor: &Actor) -> Result<Interne
         FROM actors
         WHERE tenant = $1 AND name = $2 AND address IS NOT DISTINCT FROM $3 AND interface IS NOT DISTINCT FROM $4";
     const ADD: &str = "
-        INSERT INTO actors (tenant, name, address, interface) SELECT id, $2, $3, $4 FROM tenants WHERE id = $1
+        INSERT INTO actors (id, tenant, name, address, interface) SELECT $5, id, $2, $3, $4 FROM tenants WHERE id = $1
         ON CONFLICT DO NOTHING";
     let address: Option<IpAddr> = actor.address();
     let (name, interface) = (actor.as_str(), actor.interface());
@@ -93,11 +94,11 @@ async fn intern(session: &Session, tenant: i32, actor: &Actor) -> Result<Interne
         });
         interned.transpose()
     };
-    for _ in 0..2 {
+    for _ in 0..DRAWS {
         if let Some(found) = find().await? {
             return Ok(found);
         }
-        session.execute(ADD, &[&tenant, &name, &address, &interface]).await?;
+        session.execute(ADD, &[&tenant, &name, &address, &interface, &draw()?]).await?;
     }
     find().await?.ok_or(LedgerError::TenantForgotten.into())
 }

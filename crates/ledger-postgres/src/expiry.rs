@@ -14,6 +14,7 @@ use crate::Postgres;
 use crate::columns::{Columns, code};
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::upgrade::FORMAT;
 use crate::write::random;
 
 /// How many changes of lists are remembered, for other nodes and for writes in doubt.
@@ -125,7 +126,8 @@ impl Postgres {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         const HEAD: &str = "UPDATE lists SET sequence = $2, active = $3, mark = $4 WHERE id = $1";
         const COMMIT: &str = "
-            INSERT INTO commits (list, sequence, mark, previous_sequence, previous_mark) VALUES ($1, $2, $3, $4, $5)";
+            INSERT INTO commits (list, sequence, mark, previous_sequence, previous_mark, format)
+            VALUES ($1, $2, $3, $4, $5, $6)";
         session.batch("BEGIN; SET LOCAL statement_timeout = 0").await?;
         let Some(row) = session.query_opt(LOCK, &[&list]).await? else {
             session.batch("ROLLBACK").await?;
@@ -198,7 +200,9 @@ impl Postgres {
         }
         let mark = random()?;
         session.execute(HEAD, &[&list, &sequence, &active, &mark]).await?;
-        session.execute(COMMIT, &[&list, &sequence, &mark, &previous_sequence, &previous_mark]).await?;
+        session
+            .execute(COMMIT, &[&list, &sequence, &mark, &previous_sequence, &previous_mark, &FORMAT])
+            .await?;
         session.batch("COMMIT").await?;
         session.check_replicated()?;
         Ok(Some(expired))

@@ -3,6 +3,8 @@
 use portcullis_ledger::LedgerError;
 use tokio_postgres::error::SqlState;
 
+use crate::upgrade::TOO_OLD;
+
 /// Why a call of the database failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -85,6 +87,7 @@ impl Failure {
                     LedgerError::Damaged { what: "database", source: Some(described(&error)) }
                 }
                 Some(&SqlState::FOREIGN_KEY_VIOLATION) => LedgerError::TenantForgotten,
+                Some(&SqlState::CHECK_VIOLATION) if is_too_old(&error) => LedgerError::TooOld,
                 Some(code) if !is_unavailable(code) => LedgerError::Storage(described(&error)),
                 _ => LedgerError::Unavailable(described(&error)),
             },
@@ -109,6 +112,11 @@ fn is_unavailable(code: &SqlState) -> bool {
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
         ]
         .contains(code)
+}
+
+/// Whether a commit failed because the upgrade to a newer format is finished.
+fn is_too_old(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|reported| reported.constraint() == Some(TOO_OLD))
 }
 
 /// An error of the database without what it may quote of a row: the detail of a violated constraint names values.

@@ -50,8 +50,9 @@ macro_rules! delete {
     };
 }
 
-const OF_LIST: [&str; 4] = [
+const OF_LIST: [&str; 5] = [
     delete!("visits", "list", "subject"),
+    delete!("confirmations", "list", "subject"),
     delete!("holds", "list", "subject"),
     delete!("records", "list", "sequence"),
     delete!("entries", "list", "subject"),

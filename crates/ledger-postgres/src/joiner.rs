@@ -175,6 +175,7 @@ fn again(error: &LedgerError) -> LedgerError {
     match error {
         LedgerError::OutcomeUnknown => LedgerError::OutcomeUnknown,
         LedgerError::TenantForgotten => LedgerError::TenantForgotten,
+        LedgerError::TooOld => LedgerError::TooOld,
         LedgerError::TookTooLong => LedgerError::TookTooLong,
         LedgerError::Defect => LedgerError::Defect,
         LedgerError::Full(_) => LedgerError::Full(cause()),

@@ -8,13 +8,19 @@ mod actors;
 mod clock;
 mod columns;
 mod commit;
+mod confirmations;
+mod connected;
+mod copy;
+mod deliveries;
 mod entries;
 mod expiry;
 mod failure;
 mod feed;
 mod forgotten;
+mod ids;
 mod joiner;
 mod leases;
+mod link;
 mod lists;
 mod persons;
 mod pool;
@@ -25,6 +31,7 @@ mod session;
 mod shared;
 mod tenants;
 mod tls;
+mod upgrade;
 mod url;
 mod visits;
 mod write;
@@ -38,13 +45,15 @@ use portcullis_keys::{MasterKey, Seal};
 use portcullis_ledger::store::{Stats, Store};
 use portcullis_ledger::{Accepted, Ledger, LedgerError, Opening};
 
+pub use copy::{copy_from, copy_into, take_back};
+pub use upgrade::{Finished, finish};
 pub use url::{PostgresUrl, PostgresUrlError};
 
 use actors::Actors;
 use failure::Failure;
 use joiner::Joiner;
 use pool::{DEADLINE, LONG, Lent, Pool};
-use schema::Found;
+use schema::{Formats, Found};
 use session::Session;
 use tls::Tls;
 
@@ -75,7 +84,10 @@ pub fn open(
             .map_err(Failure::into_ledger_error)?
     };
     let accepted = match found {
-        Found::Ledger => Accepted::Nothing,
+        Found::Ledger(Formats { oldest, expanded }) if oldest < expanded => {
+            Accepted::Upgrading { format: expanded.into(), oldest: oldest.into() }
+        }
+        Found::Ledger(_) => Accepted::Nothing,
         Found::Nothing => Accepted::New { despite: opening.evidence_of_one() },
     };
     let store = Arc::new(Postgres {

@@ -10,6 +10,7 @@ use portcullis_ledger_model::{Census, ListId, Seq};
 use crate::Postgres;
 use crate::columns::{Columns, number, row_id, unsigned};
 use crate::failure::Failure;
+use crate::ids::{DRAWS, draw};
 use crate::rows::head;
 use crate::session::Session;
 
@@ -22,15 +23,22 @@ async fn find(session: &Session, tenant: i32, scope: &str) -> Result<Option<i32>
 impl store::Lists for Postgres {
     fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError> {
         const ADD: &str = "
-            INSERT INTO lists (tenant, scope)
-            SELECT id, $2 FROM tenants WHERE id = $1 AND name NOT LIKE 'forgotten %' FOR KEY SHARE
-            ON CONFLICT (tenant, scope) DO NOTHING";
+            INSERT INTO lists (id, tenant, scope)
+            SELECT $3, id, $2 FROM tenants WHERE id = $1 AND name NOT LIKE 'forgotten %'
+                AND NOT EXISTS (SELECT FROM lists WHERE id = -$3::integer) FOR KEY SHARE
+            ON CONFLICT DO NOTHING";
         let (id, scope) = (row_id(tenant.0)?, scope.as_stored());
         let list = match self.read(async |session| find(session, id, scope).await)? {
             Some(list) => list,
+            // Without a row, the tenant was forgotten, or the id is another list's, or was.
             None => self.write_once(async |session| {
-                session.execute(ADD, &[&id, &scope]).await?;
-                find(session, id, scope).await?.ok_or(LedgerError::TenantForgotten.into())
+                for _ in 0..DRAWS {
+                    session.execute(ADD, &[&id, &scope, &draw()?]).await?;
+                    if let Some(list) = find(session, id, scope).await? {
+                        return Ok(list);
+                    }
+                }
+                Err(LedgerError::TenantForgotten.into())
             })?,
         };
         Ok(ListRow { id: list.into(), tenant })

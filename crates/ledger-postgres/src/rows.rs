@@ -30,16 +30,18 @@ pub(crate) struct Head {
 }
 
 /// Reads a list's head; `None` if the list is gone.
-const HEAD: &str = "SELECT sequence, active, mark FROM lists WHERE id = $1";
+const HEAD: &str = "SELECT sequence, active, mark FROM lists WHERE id = $1 AND tenant = $2";
 /// Like [`HEAD`], and locks the list.
-const HEAD_LOCKED: &str = "SELECT sequence, active, mark FROM lists WHERE id = $1 FOR NO KEY UPDATE";
+const HEAD_LOCKED: &str =
+    "SELECT sequence, active, mark FROM lists WHERE id = $1 AND tenant = $2 FOR NO KEY UPDATE";
 
 pub(crate) async fn head(session: &Session, list: ListRow) -> Result<Head, Failure> {
     read_head(session, list, HEAD).await
 }
 
 async fn read_head(session: &Session, list: ListRow, sql: &'static str) -> Result<Head, Failure> {
-    let row = session.query_opt(sql, &[&row_id(list.id)?]).await?.ok_or(LedgerError::TenantForgotten)?;
+    let (id, tenant) = (row_id(list.id)?, row_id(list.tenant.0)?);
+    let row = session.query_opt(sql, &[&id, &tenant]).await?.ok_or(LedgerError::TenantForgotten)?;
     let mut columns = Columns::of(&row);
     let census = Census { sequence: columns.sequence()?, active: unsigned(columns.get()?)? };
     Ok(Head { census, mark: columns.get()? })

@@ -117,6 +117,11 @@ impl Session {
         Ok(())
     }
 
+    /// For what is not a statement with rows, such as a copy.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Runs statements without parameters.
     pub(crate) async fn batch(&self, sql: &str) -> Result<(), Failure> {
         Ok(self.client.batch_execute(sql).await?)

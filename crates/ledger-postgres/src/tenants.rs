@@ -7,6 +7,7 @@ use portcullis_ledger::store::{self, TenantRow, sealed};
 use crate::Postgres;
 use crate::columns::{Columns, row_id, unsigned};
 use crate::failure::Failure;
+use crate::ids::{DRAWS, draw};
 use crate::session::Session;
 
 /// A tenant's row id and its encrypted secret.
@@ -28,17 +29,22 @@ async fn find(session: &Session, tenant: &TenantId) -> Result<Option<Wrapped>, F
 
 impl store::Tenants for Postgres {
     fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError> {
-        // If another node adds the tenant at the same time, its row is the one that stands.
+        // If another node adds the tenant at the same time, its row is the one that stands. The id may be another tenant's.
         const ADD: &str = "
-            WITH t AS (INSERT INTO tenants (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id)
+            WITH t AS (INSERT INTO tenants (id, name) VALUES ($3, $1) ON CONFLICT DO NOTHING RETURNING id)
             INSERT INTO secrets (tenant, wrapped) SELECT id, $2 FROM t";
         let found = match self.read(async |session| find(session, tenant).await)? {
             Some(found) => found,
             None => {
                 let fresh = sealed::new_secret(&self.master, tenant)?;
                 self.write_once(async |session| {
-                    session.execute(ADD, &[&tenant.as_str(), &fresh]).await?;
-                    find(session, tenant).await?.ok_or(Failure::Conflict)
+                    for _ in 0..DRAWS {
+                        session.execute(ADD, &[&tenant.as_str(), &fresh, &draw()?]).await?;
+                        if let Some(found) = find(session, tenant).await? {
+                            return Ok(found);
+                        }
+                    }
+                    Err(Failure::Conflict)
                 })?
             }
         };

@@ -7,6 +7,9 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
+use crate::connected;
+use crate::upgrade::FORMAT;
+
 /// The location of a ledger in PostgreSQL, such as `postgres://portcullis@db1,db2:5432/portcullis?sslmode=verify-full`.
 ///
 /// Of several hosts, the first that accepts writes is used. With `sslmode=verify-full`, the server's certificate must be valid for
@@ -83,7 +86,7 @@ impl FromStr for PostgresUrl {
         config
             .ssl_mode(mode)
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .application_name("portcullis")
+            .application_name(connected::name_of(FORMAT))
             .keepalives_idle(Duration::from_secs(10))
             .tcp_user_timeout(Duration::from_secs(5));
         if config.get_connect_timeout().is_none() {

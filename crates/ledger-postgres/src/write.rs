@@ -14,6 +14,7 @@ use crate::actors::Actors;
 use crate::columns::{bits, code, number, row_id};
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::upgrade::FORMAT;
 
 /// What must not have changed since it was read.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +41,7 @@ const STORE: &str = "
         SELECT id FROM tenants WHERE id = $2 AND people = $3 FOR SHARE
     ), l AS (
         UPDATE lists SET sequence = $4, active = $5, mark = $6
-        WHERE id = $1 AND mark = $7 AND ($3::bigint IS NULL OR EXISTS (SELECT FROM t))
+        WHERE id = $1 AND tenant = $2 AND mark = $7 AND ($3::bigint IS NULL OR EXISTS (SELECT FROM t))
         RETURNING id
     ), e AS (
         INSERT INTO entries (list, subject, directions, source, sequence, actor, created, updated, lifted_by, deactivated, expires,
@@ -67,8 +68,8 @@ const STORE: &str = "
             $39::integer[], $40::smallint[], $41::smallint[], $42::smallint[], $43::smallint[], $44::smallint[],
             $45::timestamptz[], $46::bytea[], $47::timestamptz[]) u
     ), c AS (
-        INSERT INTO commits (list, sequence, mark, previous_sequence, previous_mark)
-        SELECT l.id, $4, $6, $48::bigint, $7 FROM l
+        INSERT INTO commits (list, sequence, mark, previous_sequence, previous_mark, format)
+        SELECT l.id, $4, $6, $48::bigint, $7, $49::integer FROM l
     )
     SELECT 1 FROM l";
 
@@ -153,6 +154,7 @@ pub(crate) async fn store(
                 &r.sealed,
                 &r.requested,
                 &number(guard.sequence),
+                &FORMAT,
             ],
         )
         .await?;

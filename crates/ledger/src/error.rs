@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use portcullis_keys::SealError;
 use portcullis_ledger_model::Loss;
 
+use crate::witness::LedgerId;
+
 /// An error reported by the storage. It contains no phone numbers.
 pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 
@@ -147,6 +149,74 @@ pub enum LedgerError {
     WitnessReplaced {
         /// The path of the witness.
         witness: PathBuf,
+    },
+    /// The ledger was moved to another place, and is no longer in use.
+    #[error(
+        "the ledger {path} was moved to {to}, and is no longer in use: set storage.url to that one; or, to go on with this one as it \
+         was then, take it back with `portcullis migrate --return`"
+    )]
+    Left {
+        /// The path of the file, or the database.
+        path: PathBuf,
+        /// Where it went, without a password.
+        to: String,
+        /// The id of the ledger that it became there.
+        ledger: LedgerId,
+    },
+    /// Moving a ledger here was not finished, so it is not a ledger yet.
+    #[error(
+        "the ledger {path} is unfinished, because `portcullis migrate` was interrupted: the ledger that it came from is the one in \
+         use; run the same `portcullis migrate` again, which starts over"
+    )]
+    Unfinished {
+        /// The path of the file, or the database.
+        path: PathBuf,
+    },
+    /// A ledger is to be moved to where there is one already, or what is left of one.
+    #[error(
+        "there is a ledger, or what is left of one, in {path} already: move it away, or name an empty database, or a file that does \
+         not exist"
+    )]
+    NotEmpty {
+        /// The path of the file, or the database.
+        path: PathBuf,
+    },
+    /// A ledger in a database is to be moved, but gateways are connected to it.
+    #[error("the ledger {path} is in use by {by}: stop all of its gateways first")]
+    Connected {
+        /// The database.
+        path: PathBuf,
+        /// Who uses it.
+        by: String,
+    },
+    /// The upgrade of a ledger in a database is to be finished, but a gateway of an older version is connected to it.
+    #[error(
+        "{by}, which is of an older version of Portcullis, uses the ledger {path}: upgrade or stop it first"
+    )]
+    OlderGateway {
+        /// The database.
+        path: PathBuf,
+        /// The gateway.
+        by: String,
+    },
+    /// The upgrade of the ledger's database was finished while this gateway was running: it is too old to write. Nothing is stored.
+    #[error(
+        "the ledger's database was upgraded, and this version of Portcullis is too old to write to it: use a newer one"
+    )]
+    TooOld,
+    /// A ledger is to be taken back that was not moved.
+    #[error("the ledger {path} was not moved to another place, so there is nothing to take back")]
+    NotLeft {
+        /// The path of the file, or the database.
+        path: PathBuf,
+    },
+    /// A ledger is to be moved whose schema is of an older version of Portcullis.
+    #[error(
+        "the ledger {path} is of an older version of Portcullis: start a gateway on it once, which upgrades it, and stop it again"
+    )]
+    OlderSchema {
+        /// The path of the file, or the database.
+        path: PathBuf,
     },
     /// [`Opening::restored`](crate::Opening::restored) was set, but nothing is amiss with the ledger.
     #[error(

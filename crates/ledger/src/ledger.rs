@@ -15,9 +15,9 @@ use portcullis_ledger_model::{
 
 use crate::error::LedgerError;
 use crate::list::List;
-use crate::sqlite::{self, Sqlite};
+use crate::sqlite::{self, FileSource, FileTarget, Sqlite};
 use crate::storage_url::StorageUrl;
-use crate::store::{ExpiredIn, Stats, Store};
+use crate::store::{ExpiredIn, Stats, Store, copy};
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
 ///
@@ -61,6 +61,10 @@ impl Ledger {
     /// A ledger in another store, which `accepted` says how it was opened.
     pub fn of_store(store: Arc<dyn Store>, accepted: Accepted) -> Self {
         Ledger { store, accepted }
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
     }
 
     /// What was accepted of its files when it was opened: that it is new, or restored.
@@ -115,6 +119,31 @@ impl Ledger {
     pub fn accept_damage(storage: &StorageUrl, master: &MasterKey) -> Result<Vec<Finding>, LedgerError> {
         let path = file(storage)?;
         sqlite::accept(path, master)
+    }
+
+    /// A ledger in a file that is to be moved to another store. Reads all of it first, to find damage.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify); [`LedgerError::Damaged`] if it finds anything; [`LedgerError::Left`], [`LedgerError::Unfinished`];
+    /// [`LedgerError::OlderSchema`].
+    pub fn copy_from(storage: &StorageUrl, master: &MasterKey) -> Result<Box<dyn copy::Source>, LedgerError> {
+        Ok(Box::new(FileSource::open(file(storage)?, master)?))
+    }
+
+    /// A file that a ledger is to be moved to, which will be created.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotEmpty`], [`LedgerError::InUse`] or [`LedgerError::Open`].
+    pub fn copy_into(storage: &StorageUrl, master: &MasterKey) -> Result<Box<dyn copy::Target>, LedgerError> {
+        Ok(Box::new(FileTarget::open(file(storage)?, master)?))
+    }
+
+    /// Takes back that a ledger in a file was moved: it can be opened again, as it was then.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotLeft`], and those of [`verify`](Self::verify).
+    pub fn take_back(storage: &StorageUrl, master: &MasterKey) -> Result<(), LedgerError> {
+        sqlite::take_back(file(storage)?, master)
     }
 
     /// What is wrong with the files of this open ledger: [`LedgerError::Replaced`], after which nothing is written any

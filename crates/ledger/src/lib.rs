@@ -4,6 +4,7 @@
 //! share a flush, see [`List::write`].
 #![forbid(unsafe_code)]
 
+mod deliveries;
 mod error;
 mod files;
 mod ledger;
@@ -21,10 +22,12 @@ pub use portcullis_keys::{
     TenantKeys, UserId, UserIdError,
 };
 pub use portcullis_ledger_model::{
-    Accepted, Actor, ActorError, Age, Block, Census, Change, ChangedList, Changes, Coverage, DisplayForm,
-    Entry, FeedPosition, Filter, Finding, Hold, HoldKind, Holds, Label, Link, Linked, ListId, ListState,
-    Loss, Mark, Opening, Outcome, Page, Paging, PublicId, PublicIdError, Reason, Record, Seq, Source, Status,
-    StatusFilter, TooLong, Trail, Unblock, UnknownHold, UnknownSource, Verified, Whom, Write, Written,
+    Accepted, Actor, ActorError, Age, Block, Census, Change, ChangedList, Changes, Claim, ClaimId, Claims,
+    Coverage, DeliveryKey, DisplayForm, Entry, FeedPosition, Filter, Finding, Hold, HoldKind, Holds,
+    LONGEST_REDELIVERY, Label, Link, Linked, ListId, ListState, Loss, Mark, Opening, Outcome, Page, Paging,
+    PublicId, PublicIdError, Reason, Record, Seq, Source, Status, StatusFilter, TooLong, Trail, Unblock,
+    UnknownHold, UnknownSource, Verified, Whom, Write, Written,
 };
 pub use storage_url::{DatabaseUrl, StorageUrl, StorageUrlError};
 pub use store::{ExpiredIn, Stats};
+pub use witness::LedgerId;

@@ -151,6 +151,14 @@ impl List {
         self.inner().store.keep_state(self.inner().row, id, sequence)
     }
 
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.inner().store
+    }
+
+    pub(crate) fn row(&self) -> ListRow {
+        self.inner().row
+    }
+
     fn inner(&self) -> &Inner {
         &self.0.0
     }

@@ -42,7 +42,7 @@ const SAID_FOR: Duration = Duration::from_secs(10);
 const CHECK: usize = 16;
 
 /// The random id of a ledger.
-pub(crate) type LedgerId = [u8; 16];
+pub type LedgerId = [u8; 16];
 
 /// What a witness says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

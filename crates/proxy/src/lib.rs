@@ -4,7 +4,6 @@
 pub mod allowed_edge;
 mod client;
 mod concurrency_limit;
-mod confirmations;
 mod events;
 #[doc(hidden)]
 pub mod fuzz;
@@ -30,13 +29,10 @@ use portcullis_edge::http::route::Route;
 
 use client::Client;
 use concurrency_limit::ConcurrencyLimit;
-use confirmations::AllConfirmations;
 pub use events::{hand_over as hand_over_changes, run as send_changes};
 use settings::{MetaSettings, TrafficSettings};
-use webhook::Accepted;
 
-/// State shared by all forwarding routes: the HTTP client, concurrency limits, timeouts, and what was recently confirmed or
-/// accepted.
+/// State shared by all forwarding routes: the HTTP client, concurrency limits, and timeouts.
 pub struct Proxy {
     app: Arc<AppState>,
     client: Client,
@@ -49,8 +45,6 @@ pub struct Proxy {
     meta: MetaSettings,
     upstream_timeout: Duration,
     callback_timeout: Duration,
-    accepted: Accepted,
-    confirmations: AllConfirmations,
 }
 
 impl Proxy {
@@ -74,8 +68,6 @@ impl Proxy {
             meta,
             upstream_timeout: Duration::from_secs(settings.upstream_timeout_seconds),
             callback_timeout: Duration::from_secs(settings.callback_timeout_seconds),
-            accepted: Accepted::default(),
-            confirmations: AllConfirmations::default(),
         })
     }
 

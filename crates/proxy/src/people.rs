@@ -9,7 +9,6 @@ use portcullis_ledger::{
 };
 use portcullis_msisdn::{Directions, Person};
 
-use crate::confirmations::Confirmations;
 use crate::message::object::Object;
 use crate::message::{Moved, Request as Asked, When, Who, lenient};
 use portcullis_edge::ops::{Refusal, Target};
@@ -37,16 +36,11 @@ fn through(tenant: &Arc<Tenant>, sender: &str, interface: &str) -> Option<Target
 /// Applies an opt-out or opt-in. When this returns, the change is on disk and visible to the next check.
 ///
 /// A request older than the one on record changes nothing, so redeliveries are harmless. Blocks on disk I/O.
-pub(super) fn grant(
-    target: &Target,
-    confirmations: &Confirmations,
-    who: &Who,
-    asked: &Asked,
-) -> Result<(), Refusal> {
+pub(super) fn grant(target: &Target, who: &Who, asked: &Asked) -> Result<(), Refusal> {
     for person in people(target, who)? {
         match asked.wish {
-            Intent::Stop => stop(target, confirmations, &person, asked)?,
-            Intent::Start => start(target, confirmations, &person, asked)?,
+            Intent::Stop => stop(target, &person, asked)?,
+            Intent::Start => start(target, &person, asked)?,
         }
     }
     Ok(())
@@ -65,12 +59,11 @@ fn people(target: &Target, who: &Who) -> Result<Vec<Person>, Refusal> {
     Ok(people)
 }
 
-fn stop(
-    target: &Target,
-    confirmations: &Confirmations,
-    person: &Person,
-    asked: &Asked,
-) -> Result<(), Refusal> {
+/// Records an opt-out, and allows its confirmation.
+///
+/// A crash in between loses the confirmation: when the message is delivered again, it can't be told from a second opt-out, which gets
+/// none.
+fn stop(target: &Target, person: &Person, asked: &Asked) -> Result<(), Refusal> {
     // A signature may follow the word, so the text is cut to the maximum length of a reason.
     let words: String = asked.word.trim().chars().take(Reason::MAX_LENGTH).collect();
     let block = Block {
@@ -82,39 +75,36 @@ fn stop(
     };
     let patience = Duration::from_secs(target.tenant.config.opt_out.confirmation_seconds);
     match write(target, block.into())?.outcome {
+        Outcome::Outdated => {}
+        _ if patience.is_zero() => {}
         // A person who was already blocked gets no confirmation.
         Outcome::Added | Outcome::Reactivated | Outcome::Widened if asked.may_be_confirmed => {
-            confirmations.allow(person.key(), patience);
+            target.list.in_ledger()?.allow_confirmation(person.key(), patience)?;
         }
-        Outcome::Outdated => {}
         // Possibly a redelivery: the callback that sends the confirmation may not have received the message the first time.
-        _ => confirmations.renew(person.key(), patience),
+        _ => target.list.in_ledger()?.renew_confirmation(person.key(), patience)?,
     }
     Ok(())
 }
 
-fn start(
-    target: &Target,
-    confirmations: &Confirmations,
-    person: &Person,
-    asked: &Asked,
-) -> Result<(), Refusal> {
+fn start(target: &Target, person: &Person, asked: &Asked) -> Result<(), Refusal> {
     // An opt-in without a readable time lifts nothing: it may be older than the opt-out.
     if asked.at == When::Unknown {
         return Ok(());
     }
     // Neither does a redelivered message without a timestamp, which was written when it first arrived, not now.
     let id = asked.id.as_deref().filter(|_| asked.at == When::Now);
-    let mark = id.map(|id| confirmations.mark_of(person.key(), id));
-    if mark.is_some_and(|mark| confirmations.has_come(mark)) {
+    if let Some(id) = id
+        && target.list.in_ledger()?.remembers_message(person.key(), id)?
+    {
         return Ok(());
     }
     let lift = lift(target, person.first().into(), HoldKind::OptOut, asked.at.of_opt_in(target.list.now()));
     if write(target, lift)?.outcome != Outcome::Outdated {
-        confirmations.forget(person.key());
+        target.list.in_ledger()?.withdraw_confirmation(person.key())?;
     }
-    if let Some(mark) = mark {
-        confirmations.remember(mark);
+    if let Some(id) = id {
+        target.list.in_ledger()?.remember_message(person.key(), id)?;
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 use portcullis_ledger::HoldKind;
 use portcullis_msisdn::{Direction, Directions, Person};
 
-use crate::confirmations::AllConfirmations;
 use portcullis_edge::ops::{Refusal, Target, Work, check};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_engine::Identity;
@@ -32,7 +31,6 @@ pub(super) struct Kind {
 /// opt-out confirmation of all of those, which uses up the confirmation.
 pub(super) async fn judge(
     target: &Target,
-    confirmations: &AllConfirmations,
     recipients: Vec<Identity>,
     kind: Kind,
 ) -> Result<Option<Blocked>, Fault> {
@@ -42,7 +40,7 @@ pub(super) async fn judge(
             blocked.push(identity.clone());
         }
     }
-    let may_pass = blocked.is_empty() || kind.may_confirm && confirms(target, confirmations, blocked).await?;
+    let may_pass = blocked.is_empty() || kind.may_confirm && confirms(target, blocked).await?;
     if !may_pass {
         return Ok(Some(Blocked::Recipient));
     }
@@ -65,13 +63,10 @@ pub(super) async fn is_stopped(
 
 /// Whether a message may confirm the opt-outs of all of these people, and uses up their confirmations. A person whom the operator
 /// or the tenant-wide list blocks as well gets none.
-async fn confirms(
-    target: &Target,
-    confirmations: &AllConfirmations,
-    blocked: Vec<Identity>,
-) -> Result<bool, Fault> {
-    let Some(sender) = target.sender_config() else { return Ok(false) };
-    let confirmations = confirmations.of(&target.tenant, &sender.id);
+async fn confirms(target: &Target, blocked: Vec<Identity>) -> Result<bool, Fault> {
+    if target.sender_config().is_none() {
+        return Ok(false);
+    }
     let look = move |target: Target| {
         let mut people: Vec<Person> = Vec::with_capacity(blocked.len());
         for identity in &blocked {
@@ -91,11 +86,15 @@ async fn confirms(
         people.dedup_by_key(|person| person.key());
         let mut all = true;
         for person in people {
-            all &= confirmations.take(person.key());
+            all &= take(&target, &person)?;
         }
         Ok(all)
     };
     target.blocking(Work::Lookup, look).await
+}
+
+fn take(target: &Target, person: &Person) -> Result<bool, Refusal> {
+    Ok(target.list.in_ledger()?.take_confirmation(person.key())?)
 }
 
 async fn wants_no_marketing(target: &Target, recipients: Vec<Identity>) -> Result<bool, Fault> {

@@ -326,6 +326,9 @@ impl From<LedgerError> for ApiError {
             LedgerError::Unavailable(_) | LedgerError::HistoryLost => Self::unavailable(
                 "the ledger's database can't be reached, and nothing was written: retry later",
             ),
+            LedgerError::TooOld => Self::unavailable(
+                "the ledger's database was upgraded, this gateway is too old for it, and nothing was written: tell the administrator",
+            ),
             LedgerError::OutcomeUnknown => {
                 let message = "the ledger's database did not say in time whether the write is stored: repeat the request";
                 Self::new(ErrorCode::OutcomeUnknown, message)

@@ -165,6 +165,7 @@ impl From<LedgerError> for Fault {
             | LedgerError::Unavailable(_)
             | LedgerError::HistoryLost
             | LedgerError::OutcomeUnknown
+            | LedgerError::TooOld
             | LedgerError::Damaged { .. } => Fault::Unavailable,
             _ => Fault::Internal,
         }

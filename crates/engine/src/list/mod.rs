@@ -185,23 +185,15 @@ impl List {
         Ok(self.own.list().set_event_cursor(upto)?)
     }
 
-    /// Who wrote to the list's owner since `since`, and when last, as stored by [`keep_visits`](Self::keep_visits). For hosts whose
-    /// rules depend on it, such as WhatsApp's 24-hour window. Blocks.
+    /// The list in the ledger, for what is stored beside the entries: who wrote lately, confirmations of opt-outs, and messages that were
+    /// handled. Don't write entries through it, which plugins would not have. Its methods block.
     ///
     /// # Errors
-    /// If the ledger can't be read.
-    pub fn visits(&self, since: Timestamp) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
-        self.own.list().visits(since)
-    }
-
-    /// When a person last wrote to the list's owner, as stored by [`keep_visits`](Self::keep_visits), here or by another engine that
-    /// shares the ledger. Blocks.
-    ///
-    /// # Errors
-    /// If the ledger can't be read.
-    pub fn visit(&self, who: Subject) -> Result<Option<Timestamp>, LedgerError> {
+    /// If the list is no longer served, or the ledger could not be asked a moment ago: then nobody waits for it.
+    pub fn in_ledger(&self) -> Result<&portcullis_ledger::List, WriteError> {
+        let _serving = self.tenant.serving(&self.own)?;
         self.own.check_ledger()?;
-        self.own.list().visit(who)
+        Ok(self.own.list())
     }
 
     /// The time by the clock of the ledger, which engines that share it have in common.
@@ -212,19 +204,6 @@ impl List {
     /// Whether other engines may write to the list.
     pub fn is_shared(&self) -> bool {
         self.tenant.context.staleness.is_shared()
-    }
-
-    /// Stores when people last wrote to the list's owner, and deletes visits before `forget_before`. Blocks.
-    ///
-    /// # Errors
-    /// See [`WriteError`].
-    pub fn keep_visits(
-        &self,
-        visits: &[(Subject, Timestamp)],
-        forget_before: Timestamp,
-    ) -> Result<(), WriteError> {
-        let _serving = self.tenant.serving(&self.own)?;
-        Ok(self.own.list().keep_visits(visits, forget_before)?)
     }
 
     /// The engine's runtime, so that handles can be used on any executor.

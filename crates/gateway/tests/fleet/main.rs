@@ -5,7 +5,9 @@
 mod cluster;
 mod events;
 mod failover;
+mod migration;
 mod nodes;
+mod once;
 mod outages;
 mod rolling;
 #[path = "../server/traffic/stand.rs"]

@@ -172,13 +172,20 @@ impl Cluster {
 
     /// Runs SQL by `psql`. Returns what it printed.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
+        self.try_sql(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// Like [`sql`](Self::sql). Returns the error if it fails.
+    pub(crate) fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
         let output = Command::new(self.programs.join("psql"))
             .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-U", "portcullis", "-d", database, "-c", sql, "-h"])
             .arg(&self.folder)
             .output()
             .unwrap();
-        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout).unwrap()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
     }
 
     /// Waits until a condition holds, for half a minute at most.
@@ -215,7 +222,7 @@ pub(crate) fn name_of(url: &str) -> &str {
     url.split(['/', '?']).nth(3).unwrap()
 }
 
-/// A transaction of somebody else, open until this is dropped.
+/// A connection of somebody else, open until this is dropped.
 pub(crate) struct Open(Child);
 
 impl Drop for Open {
@@ -229,15 +236,16 @@ impl Drop for Open {
 impl Cluster {
     /// Begins a transaction that has written something, and leaves it open.
     pub(crate) fn hold_open(&self, database: &str) -> Open {
-        self.open(database, "CREATE TABLE somebody_else (id int)")
+        self.hold(database, "BEGIN; CREATE TABLE somebody_else (id int)")
     }
 
     /// Makes every statement that reads or writes lists wait, as for a disk that has stalled.
     pub(crate) fn stall(&self, database: &str) -> Open {
-        self.open(database, "LOCK TABLE lists, entries, commits IN ACCESS EXCLUSIVE MODE")
+        self.hold(database, "BEGIN; LOCK TABLE lists, entries, commits IN ACCESS EXCLUSIVE MODE")
     }
 
-    fn open(&self, database: &str, sql: &str) -> Open {
+    /// Runs SQL on a connection that stays open.
+    pub(crate) fn hold(&self, database: &str, sql: &str) -> Open {
         let mut psql = Command::new(self.programs.join("psql"))
             .args(["-qAtX", "-U", "portcullis", "-d", database, "-h"])
             .arg(&self.folder)
@@ -246,7 +254,7 @@ impl Cluster {
             .spawn()
             .unwrap();
         let input = psql.stdin.as_mut().unwrap();
-        writeln!(input, "BEGIN; {sql}; SELECT 'open';").unwrap();
+        writeln!(input, "{sql}; SELECT 'open';").unwrap();
         let mut line = String::new();
         BufReader::new(psql.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line.trim(), "open");

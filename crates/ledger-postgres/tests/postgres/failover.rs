@@ -1,11 +1,14 @@
 //! A primary that dies, and a standby that takes over.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use portcullis_ledger::{Block, FeedPosition, Ledger, LedgerError, List, ListId, Opening, Seq, Whom, Write};
+use portcullis_ledger::{
+    Block, Claim, DeliveryKey, FeedPosition, Ledger, LedgerError, List, ListId, Opening, Seq, Whom, Write,
+};
 use portcullis_msisdn::Directions;
 
 use crate::cluster::{Cluster, name_of, url};
@@ -160,7 +163,9 @@ fn lists_that_lost_commits_are_found_after_they_were_written_again() {
     assert_eq!(ledger.lineage(), lineage + 1);
     write(&longer, 20..24);
     let found = retried(|| ledger.forked(&positions));
-    assert_eq!(found, [longer.id(), shorter.id(), new.id()]);
+    let mut lost = [longer.id(), shorter.id(), new.id()];
+    lost.sort_unstable();
+    assert_eq!(found, lost);
     let known = |list: &List| positions.iter().find(|(id, ..)| *id == list.id()).unwrap().1;
     assert!(retried(|| longer.sequence()) > known(&longer), "its number alone tells nothing");
     assert!(retried(|| shorter.sequence()) < known(&shorter));
@@ -176,6 +181,43 @@ fn lists_that_lost_commits_are_found_after_they_were_written_again() {
     let positions = [&idle, &kept, &longer, &shorter, &empty].map(position);
     assert_eq!(ledger.forked(&positions).unwrap(), []);
     assert_eq!(ledger.lineage(), lineage + 1);
+}
+
+#[test]
+fn ids_that_were_lost_are_not_given_to_others() {
+    const MANY: usize = 40;
+    let pair = Pair::new();
+    let [before, after] = [pair.ledger(), pair.ledger()];
+    let lists = |ledger: &Ledger, name: &str| -> Vec<List> {
+        let list = |n| retried(|| ledger.list(&tenant(&format!("{name}-{n}")), sender("bot")));
+        (0..MANY).map(list).collect()
+    };
+    let kept = list(&before);
+    pair.primary.catch_up(&pair.standby);
+    pair.standby.cut_off();
+    let lost = lists(&before, "lost");
+    for list in &lost {
+        one(list, block(1, Directions::BOTH));
+    }
+    pair.fail_over();
+    let new = lists(&after, "new");
+    let ids = |lists: &[List]| lists.iter().map(|list| list.id()).collect::<HashSet<ListId>>();
+    assert_eq!(ids(&lost).intersection(&ids(&new)).count(), 0);
+    for list in &lost {
+        // Nothing of it is written anywhere.
+        let refused = loop {
+            match list.write(vec![block(2, Directions::BOTH)]) {
+                Err(LedgerError::Unavailable(_) | LedgerError::OutcomeUnknown) => {}
+                written => break written.unwrap_err(),
+            }
+        };
+        assert!(matches!(refused, LedgerError::TenantForgotten), "{refused}");
+    }
+    one(&kept, block(3, Directions::BOTH));
+    assert!(new.iter().all(|list| list.count().unwrap() == 0));
+    // It is created again, with another id.
+    let again = retried(|| after.list(&tenant("lost-0"), sender("bot")));
+    assert_ne!(again.id(), lost[0].id());
 }
 
 #[test]
@@ -210,4 +252,24 @@ fn a_commit_that_no_longer_waits_for_the_standby_is_not_acknowledged() {
     pair.fail_over();
     assert_eq!(retried(|| list.directions(&[subject(1)])), [Directions::BOTH]);
     assert_eq!(list.directions(&[subject(2)]).unwrap(), [Directions::NONE]);
+}
+
+#[test]
+fn claims_wait_for_no_standby_and_a_confirmation_is_taken_only_once_the_standby_has_it() {
+    let pair = Pair::synchronous();
+    let ledger = pair.ledger();
+    let list = list(&ledger);
+    list.allow_confirmation(subject(1), Duration::from_secs(600)).unwrap();
+    pair.standby.cut_off();
+    let (made, failed) = (DeliveryKey([1; 16]), DeliveryKey([2; 16]));
+    let claims = ledger.deliveries().claim(&[made, failed], Duration::from_secs(600)).unwrap();
+    assert_eq!(claims.each, [Claim::Granted; 2]);
+    ledger.deliveries().finish(&[made]).unwrap();
+    ledger.deliveries().release(&[failed], claims.id).unwrap();
+    // On the same connection: the setting ended with each statement.
+    let error = list.take_confirmation(subject(1)).unwrap_err();
+    assert!(matches!(error, LedgerError::OutcomeUnknown), "{error}");
+    pair.fail_over();
+    assert!(retried(|| list.take_confirmation(subject(1))), "nobody was told that it was taken");
+    assert!(!list.take_confirmation(subject(1)).unwrap());
 }

@@ -2,7 +2,7 @@
 
 use portcullis_ledger::{Ledger, LedgerError, MasterKey, Opening};
 
-use crate::cluster::{cluster, name_of};
+use crate::cluster::{Open, cluster, name_of};
 
 /// The name is that of the same helper for files, which the tests of every store share.
 pub(crate) struct LedgerDir {
@@ -27,6 +27,11 @@ impl LedgerDir {
     /// Runs SQL in the database. Returns what it printed.
     pub(crate) fn sql(&self, sql: &str) -> String {
         cluster().sql(name_of(&self.url), sql)
+    }
+
+    /// Runs SQL on a connection that stays open.
+    pub(crate) fn hold(&self, sql: &str) -> Open {
+        cluster().hold(name_of(&self.url), sql)
     }
 
     /// The number of rows of a table.

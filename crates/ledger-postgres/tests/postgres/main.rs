@@ -6,9 +6,13 @@ mod clock;
 mod cluster;
 #[path = "../../../ledger/tests/contract/mod.rs"]
 mod contract;
+mod deliveries;
 mod failover;
 mod history;
+mod ids;
 mod leases;
 mod ledger_dir;
 mod nodes;
+mod older;
 mod opening;
+mod upgrade;

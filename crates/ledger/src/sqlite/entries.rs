@@ -41,7 +41,7 @@ const COLUMNS: &str = concat!(
 );
 
 /// SQL for the directions that were ever blocked.
-const EVER: &str = "coalesce(ever, CASE directions WHEN 0 THEN 3 ELSE directions END)";
+pub(super) const EVER: &str = "coalesce(ever, CASE directions WHEN 0 THEN 3 ELSE directions END)";
 
 pub(super) fn subject(value: i64) -> Result<Subject, LedgerError> {
     u64::try_from(value).ok().and_then(Subject::new).ok_or(LedgerError::damaged(WHAT))

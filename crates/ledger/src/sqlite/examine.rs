@@ -109,6 +109,7 @@ impl<'a> Files<'a> {
         let contents = match length(self.path).map_err(failed)? {
             0 => Contents::Empty,
             _ => {
+                schema::check_finished(self.path)?;
                 self.check_log(sums)?;
                 schema::check(&self.connect()?, self.path, master)?
             }

@@ -15,8 +15,9 @@ use crate::store::TenantRow;
 pub(super) const AT_ONCE: usize = 500;
 
 /// The tables of a list's rows, with a column that each is ordered by.
-const OF_LIST: [(&str, &str); 5] = [
+const OF_LIST: [(&str, &str); 6] = [
     ("visits", "subject"),
+    ("confirmations", "subject"),
     ("holds", "subject"),
     ("records", "sequence"),
     ("entries", "subject"),

@@ -4,7 +4,10 @@
 //! writer don't block each other. `schema` documents the tables, `sums` how damage is noticed, and `examine` how loss is.
 
 mod actors;
+mod confirmations;
+mod copy;
 mod damage;
+mod deliveries;
 mod entries;
 mod examine;
 mod expiry;
@@ -50,6 +53,7 @@ use crate::store::{self, Stats};
 use crate::witness::{Found, Witness};
 
 use damage::Damage;
+use deliveries::Deliveries;
 use examine::{Description, Files, length};
 use guard::{Guard, Patrol};
 use readers::Readers;
@@ -57,6 +61,7 @@ use schema::Contents;
 use sums::Sums;
 use writer::Writer;
 
+pub(crate) use copy::{FileSource, FileTarget, take_back};
 pub(crate) use verify::{accept, survey, verify, verify_copy};
 
 /// How long a connection waits for another one's lock. Only recovery after a crash and truncating the log hold locks
@@ -76,6 +81,7 @@ pub(crate) struct Sqlite {
     master: Seal,
     sums: Sums,
     damage: Damage,
+    deliveries: Deliveries,
     accepted: Accepted,
 }
 
@@ -114,6 +120,7 @@ impl Sqlite {
             master: seal,
             sums,
             damage: Damage::default(),
+            deliveries: Deliveries::default(),
             accepted,
         })
     }

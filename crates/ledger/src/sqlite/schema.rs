@@ -1,5 +1,7 @@
 //! The database schema, its creation and its migrations.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use portcullis_keys::{Seal, SealError};
@@ -11,9 +13,15 @@ use crate::store::sealed::{opens_check, seal_check};
 use crate::witness::LedgerId;
 
 /// "PCLG" in the file's header, which identifies a ledger among SQLite databases, also to `file`.
-const APPLICATION_ID: i64 = 0x5043_4c47;
+pub(super) const APPLICATION_ID: i64 = 0x5043_4c47;
+/// "PCLM": a ledger that was moved to another place. Its table `departure` says where to.
+pub(super) const LEFT: i64 = 0x5043_4c4d;
+/// "PCLU": an unfinished ledger, which another one is being moved to.
+pub(super) const UNFINISHED: i64 = 0x5043_4c55;
+/// Where the header of the file has that number.
+const APPLICATION_ID_AT: u64 = 68;
 /// The current schema version.
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 /// The first version with sums, and with the ledger's id.
 pub(super) const WITH_SUMS: i64 = 6;
 
@@ -139,8 +147,26 @@ macro_rules! sums {
     };
 }
 
+/// `deliveries`: what was delivered, by keyed hashes, and until when that is remembered. `confirmations`: the message that may
+/// still be sent to somebody who has opted out, and until when.
+macro_rules! once {
+    () => {
+        "CREATE TABLE deliveries (
+            key BLOB PRIMARY KEY,
+            until INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX deliveries_by_until ON deliveries (until);
+        CREATE TABLE confirmations (
+            list INTEGER NOT NULL REFERENCES lists (id),
+            subject INTEGER NOT NULL,
+            until INTEGER NOT NULL,
+            PRIMARY KEY (list, subject)
+        ) STRICT, WITHOUT ROWID;"
+    };
+}
+
 /// The migrations from each version to the next, starting with version 1. What they can't do in SQL is done afterwards.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     "ALTER TABLE lists ADD COLUMN state BLOB",
     // Until this version, opt-outs differed from operators' blocks only in `source` = 3.
     concat!(
@@ -173,6 +199,7 @@ const STEPS: [&str; 5] = [
          ALTER TABLE lists ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;",
         sums!(),
     ),
+    once!(),
 ];
 
 /// Ids are never reused (AUTOINCREMENT), so a handle to a forgotten tenant or list can't reach a later one.
@@ -256,7 +283,8 @@ const SCHEMA: &str = concat!(
     further!("requested INTEGER,", "person INTEGER, tied INTEGER,"),
     moves!(),
     identities_by_person!(),
-    sums!()
+    sums!(),
+    once!()
 );
 
 /// What is in a file.
@@ -281,8 +309,11 @@ pub(super) fn check(connection: &Connection, path: &Path, master: &Seal) -> Resu
     if is_empty {
         return Ok(Contents::Empty);
     }
-    if application != APPLICATION_ID {
-        return Err(foreign());
+    match application {
+        APPLICATION_ID => {}
+        LEFT => return Err(left(connection, path)?),
+        UNFINISHED => return Err(LedgerError::Unfinished { path: path.into() }),
+        _ => return Err(foreign()),
     }
     let found = version(connection)?;
     if found > VERSION {
@@ -291,6 +322,26 @@ pub(super) fn check(connection: &Connection, path: &Path, master: &Seal) -> Resu
     match opens(connection, master)? {
         true => Ok(Contents::Ledger),
         false => Err(LedgerError::WrongMasterKey { path: path.into() }),
+    }
+}
+
+/// The error that says where a ledger was moved.
+fn left(connection: &Connection, path: &Path) -> Result<LedgerError, LedgerError> {
+    let (to, ledger) =
+        connection.query_row("SELECT target, ledger FROM departure", (), |row| row.try_into())?;
+    Ok(LedgerError::Left { path: path.into(), to, ledger })
+}
+
+/// Checks by the header of the file itself, without its log, that it is not an unfinished ledger, of which nothing else can be relied on.
+pub(super) fn check_finished(path: &Path) -> Result<(), LedgerError> {
+    let mut header = [0; 4];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut header, APPLICATION_ID_AT));
+    match read {
+        Ok(()) if i64::from(u32::from_be_bytes(header)) == UNFINISHED => {
+            Err(LedgerError::Unfinished { path: path.into() })
+        }
+        // That it can't be read, or is too short, shows later.
+        _ => Ok(()),
     }
 }
 
@@ -303,7 +354,7 @@ pub(super) fn prepare(
 ) -> Result<(), LedgerError> {
     set_up(connection)?;
     match contents {
-        Contents::Empty => create_schema(connection, master, sums),
+        Contents::Empty => create_schema(connection, master, sums, APPLICATION_ID),
         Contents::Ledger => migrate(connection, sums),
     }
 }
@@ -335,17 +386,22 @@ fn begin(connection: &Connection, sums: Sums) -> Result<(), LedgerError> {
     store_all(connection, sums)
 }
 
+/// Whether the schema is that of this program.
+pub(super) fn is_current(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(version(connection)? == VERSION)
+}
+
 /// The version of the schema.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     pragma(connection, "user_version")
 }
 
-fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+pub(super) fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
 /// Whether the ledger was created with this master key.
-fn opens(connection: &Connection, master: &Seal) -> Result<bool, LedgerError> {
+pub(super) fn opens(connection: &Connection, master: &Seal) -> Result<bool, LedgerError> {
     let sealed: Vec<u8> = connection.query_row("SELECT sealed FROM master", (), |row| row.get(0))?;
     Ok(opens_check(master, &sealed))
 }
@@ -367,14 +423,20 @@ pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn create_schema(connection: &Connection, master: &Seal, sums: Sums) -> Result<(), LedgerError> {
+/// Creates the tables of an empty ledger, in a file with this number in its header.
+pub(super) fn create_schema(
+    connection: &Connection,
+    master: &Seal,
+    sums: Sums,
+    application: i64,
+) -> Result<(), LedgerError> {
     let sealed = seal_check(master)?;
     // In one transaction, so that a crash leaves no partly created ledger.
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
     transaction.execute("INSERT INTO master (id, sealed) VALUES (1, ?1)", [sealed])?;
     begin(&transaction, sums)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "application_id", application)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
 }

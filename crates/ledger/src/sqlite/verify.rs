@@ -1,6 +1,7 @@
 //! Checks a whole ledger that is not open.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use portcullis_keys::{MasterKey, Scope, Seal, TenantId, TenantKeys};
 use portcullis_ledger_model::{
@@ -24,23 +25,44 @@ use crate::witness::{Found, Witness};
 const MOST: usize = 1000;
 const LISTED: usize = 10;
 
+/// A ledger that nobody else opens until this is dropped, which has to be after the connections.
+pub(super) struct Locked {
+    pub(super) path: PathBuf,
+    _locks: [File; 2],
+}
+
+impl Locked {
+    /// Locks the ledger at this path, which must be there.
+    pub(super) fn new(path: &Path) -> Result<Self, LedgerError> {
+        let failed = |source| LedgerError::Open { path: path.into(), source };
+        let path = path.canonicalize().map_err(failed)?;
+        let locks = [lock::of_name(&path)?, lock::of_file(&path)?];
+        Ok(Locked { path, _locks: locks })
+    }
+
+    /// Its files, if it is a ledger of this master key.
+    pub(super) fn files(&self, master: &MasterKey) -> Result<Files<'_>, LedgerError> {
+        let path = &self.path;
+        schema::check_finished(path)?;
+        let files = Files::of(path);
+        files.check_log(Sums::new(master.sums()))?;
+        match schema::check(&files.connect()?, path, &master.seal())? {
+            Contents::Ledger => Ok(files),
+            Contents::Empty => {
+                Err(LedgerError::Lost { path: path.into(), evidence: path.display().to_string() })
+            }
+        }
+    }
+}
+
 /// Locks the ledger at this path, and passes it to `work`, if it is one of this master key.
 fn locked<T>(
     path: &Path,
     master: &MasterKey,
     work: impl FnOnce(&Files<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
-    let failed = |source| LedgerError::Open { path: path.into(), source };
-    let path = &path.canonicalize().map_err(failed)?;
-    let _name = lock::of_name(path)?;
-    // Dropped after the connections.
-    let _file = lock::of_file(path)?;
-    let files = Files::of(path);
-    files.check_log(Sums::new(master.sums()))?;
-    match schema::check(&files.connect()?, path, &master.seal())? {
-        Contents::Ledger => work(&files),
-        Contents::Empty => Err(LedgerError::Lost { path: path.into(), evidence: path.display().to_string() }),
-    }
+    let locked = Locked::new(path)?;
+    work(&locked.files(master)?)
 }
 
 /// Reads which lists there are, and changes nothing.
@@ -67,15 +89,15 @@ pub(crate) fn survey(path: &Path, master: &MasterKey) -> Result<Vec<ListState>, 
 
 /// Checks everything, and changes nothing.
 pub(crate) fn verify(path: &Path, master: &MasterKey) -> Result<Verified, LedgerError> {
-    let seal = master.seal();
-    locked(path, master, |files| {
-        let connection = files.connect()?;
-        let mut verifier = Verifier::new(&connection, &seal, master);
-        verifier
-            .note(None, "the ledger", |_| files.doubt().map(|doubt| doubt.map(|doubt| doubt.to_string())));
-        verifier.contents()?;
-        Ok(verifier.done)
-    })
+    locked(path, master, |files| verify_files(files, master))
+}
+
+pub(super) fn verify_files(files: &Files<'_>, master: &MasterKey) -> Result<Verified, LedgerError> {
+    let (connection, seal) = (files.connect()?, master.seal());
+    let mut verifier = Verifier::new(&connection, &seal, master);
+    verifier.note(None, "the ledger", |_| files.doubt().map(|doubt| doubt.map(|doubt| doubt.to_string())));
+    verifier.contents()?;
+    Ok(verifier.done)
 }
 
 /// Checks the contents of a copy of a ledger, which nobody writes to, and changes nothing. `live` is the ledger that it may

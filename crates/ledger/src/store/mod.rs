@@ -7,6 +7,9 @@
 #![expect(clippy::missing_errors_doc, reason = "each method may fail with an error of the storage")]
 
 pub mod batch;
+mod confirmations;
+pub mod copy;
+mod deliveries;
 mod moves;
 pub mod people;
 pub mod sealed;
@@ -27,12 +30,17 @@ use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
 use crate::error::LedgerError;
 
+pub use confirmations::Confirmations;
+pub use deliveries::Deliveries;
+
 /// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes wait some tens of milliseconds at
 /// most.
 pub const MAX_EXPIRED_AT_ONCE: usize = 500;
 
 /// A storage backend.
-pub trait Store: Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry + Shared {
+pub trait Store:
+    Tenants + Lists + Entries + Feed + Persons + Records + Visits + Deliveries + Confirmations + Expiry + Shared
+{
     /// Counters since the store was opened.
     fn stats(&self) -> Stats;
 

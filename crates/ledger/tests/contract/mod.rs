@@ -2,6 +2,7 @@
 
 mod clients;
 pub(crate) mod crash;
+mod deliveries;
 pub(crate) mod fixture;
 mod model;
 mod persons;

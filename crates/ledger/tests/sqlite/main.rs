@@ -4,6 +4,7 @@ mod at_rest;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod damage;
+mod deliveries;
 mod first_start;
 mod ledger_dir;
 mod loss;

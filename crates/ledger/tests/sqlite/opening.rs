@@ -58,10 +58,10 @@ fn a_newer_schema_is_rejected() {
     let dir = LedgerDir::new();
     drop(dir.ledger());
     let connection = Connection::open(dir.file("ledger.db")).unwrap();
-    connection.pragma_update(None, "user_version", 7).unwrap();
+    connection.pragma_update(None, "user_version", 8).unwrap();
     drop(connection);
     let refused = open(&dir.file("ledger.db")).unwrap_err();
-    assert!(matches!(refused, LedgerError::NewerSchema { found: 7, known: 6, .. }), "{refused}");
+    assert!(matches!(refused, LedgerError::NewerSchema { found: 8, known: 7, .. }), "{refused}");
 }
 
 #[test]
@@ -82,6 +82,7 @@ fn an_older_schema_is_migrated() {
     let as_it_was = "
         UPDATE entries SET source = 3 WHERE subject = 2;
         DROP INDEX entries_by_expiry; DROP TABLE holds; DROP TABLE records; DROP TABLE identities; DROP TABLE visits; DROP TABLE moves;
+        DROP TABLE deliveries; DROP TABLE confirmations;
         ALTER TABLE entries DROP COLUMN requested; ALTER TABLE entries DROP COLUMN kind; ALTER TABLE entries DROP COLUMN own;
         ALTER TABLE entries DROP COLUMN ever; ALTER TABLE entries DROP COLUMN since;
         CREATE INDEX entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL AND directions <> 0;

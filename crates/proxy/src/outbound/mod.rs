@@ -111,7 +111,7 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
     let is_promotion =
         message.template.is_some_and(|name| patterns.iter().any(|pattern| fits(pattern, &name)));
     let is_marketing = *edge == SendingEdge::MarketingMessages || is_promotion;
-    match judge(&target, &proxy.confirmations, recipients, Kind { is_marketing, may_confirm }).await? {
+    match judge(&target, recipients, Kind { is_marketing, may_confirm }).await? {
         None => {}
         Some(blocked) => {
             metrics.passed(Direction::Outbound, Passage::Blocked, 1);

@@ -110,12 +110,12 @@ pub(crate) async fn route(
     };
     if let End::Person(identity) = &end {
         let (is_heard, may_confirm) = match heard {
-            Heard::Inbound(said) => (hear(proxy, target, identity, message, said).await?, false),
+            Heard::Inbound(said) => (hear(target, identity, message, said).await?, false),
             Heard::Outbound { is_one_text } => (true, is_one_text),
         };
         refuse_user_in_url(identity, message.direction, hop)?;
         let kind = Kind { is_marketing: false, may_confirm };
-        if is_blocked(proxy, target, identity, direction, kind).await? {
+        if is_blocked(target, identity, direction, kind).await? {
             metrics.passed(direction, Passage::Blocked, 1);
             return Ok(Routed::Blocked);
         }
@@ -276,7 +276,6 @@ impl RouteRequest {
 
 /// Applies the opt-out or opt-in in an inbound message. Returns `false` if its text can't be read.
 async fn hear(
-    proxy: &Proxy,
     target: &Target,
     identity: &Identity,
     message: &RouteRequest,
@@ -290,17 +289,15 @@ async fn hear(
     let Some(sender) = target.sender_config() else { return Ok(true) };
     let Some(own) = people::target_of_route(&target.tenant, sender.id.as_str()) else { return Ok(true) };
     let own = own.asked_by(target);
-    let confirmations = proxy.confirmations.of(&target.tenant, &sender.id);
     let who = Who::from(identity);
     let at = message.timestamp.map_or(When::Now, When::At);
     let id = message.id.clone();
     let asked = Asked { wish, word, at, id, may_be_confirmed: true };
-    let grant = move |own: Target| people::grant(&own, &confirmations, &who, &asked);
+    let grant = move |own: Target| people::grant(&own, &who, &asked);
     own.blocking(Work::Write, grant).await.map(|()| true)
 }
 
 async fn is_blocked(
-    proxy: &Proxy,
     target: &Target,
     identity: &Identity,
     direction: Direction,
@@ -309,7 +306,7 @@ async fn is_blocked(
     if direction == Direction::Inbound {
         return crate::verdict::is_stopped(target, identity, direction).await;
     }
-    match judge(target, &proxy.confirmations, vec![identity.clone()], kind).await {
+    match judge(target, vec![identity.clone()], kind).await {
         Ok(blocked) => Ok(blocked.is_some()),
         Err(Fault::SenderUnknown) => Err(Refusal::UnknownSender),
         Err(_) => Err(Refusal::Defect),

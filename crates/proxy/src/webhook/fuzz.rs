@@ -4,7 +4,6 @@ use portcullis_edge::registry::Registry;
 
 use super::partition::partition;
 use super::payload::{Kept, Payload};
-use crate::confirmations::AllConfirmations;
 use crate::message::object::Field;
 
 /// A webhook, taken apart.
@@ -51,7 +50,7 @@ pub fn read(body: &str) -> Option<Read> {
 
 /// What of a webhook goes where: URLs and bodies. `None` where nothing goes anywhere.
 pub fn divided(registry: &Registry, default: Option<&str>, body: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
-    let partition = partition(registry, &AllConfirmations::default(), default, body, None).ok()?;
+    let partition = partition(registry, default, body, None).ok()?;
     let deliveries = partition.deliveries.into_iter();
     Some(deliveries.map(|delivery| (delivery.url, delivery.body.to_vec())).collect())
 }

@@ -1,5 +1,6 @@
 //! Meta's webhooks: verified, filtered, and forwarded to the senders' callbacks, whose response is returned to Meta.
 
+mod deliveries;
 pub mod fuzz;
 mod marks;
 mod owner;
@@ -8,7 +9,6 @@ mod payload;
 pub(super) mod signature;
 mod sorting;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,20 +21,20 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use http_body_util::BodyExt as _;
-use parking_lot::Mutex;
 use portcullis_admission::{Unfinished, WebhookTurn};
-use portcullis_ledger::TenantId;
+use portcullis_ledger::{Claim, DeliveryKey, TenantId};
 use portcullis_msisdn::Direction;
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tracing::warn;
 
 use super::Proxy;
 use super::client::for_another;
 use super::concurrency_limit::Permit;
+use deliveries::Claimed;
 use marks::Marks;
 use partition::{Partition, PartitionError, TurnOf, partition};
 use portcullis_edge::AppState;
+use portcullis_edge::gateway::Gateway;
 use portcullis_edge::http::body::{self, BodyFault};
 use portcullis_edge::http::request_log::Logged;
 use portcullis_edge::metrics::Passage;
@@ -137,11 +137,8 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let body = body.into_verified();
     let (registry, default) = (gateway.registry.load_full(), proxy.meta.default_callback_url.clone());
     let part = |turns| {
-        let (registry, at_work) = (Arc::clone(&registry), Arc::clone(&proxy));
-        let (raw, default) = (body.clone(), default.clone());
-        gateway
-            .pools
-            .webhook(move || partition(&registry, &at_work.confirmations, default.as_deref(), &raw, turns))
+        let (registry, raw, default) = (Arc::clone(&registry), body.clone(), default.clone());
+        gateway.pools.webhook(move || partition(&registry, default.as_deref(), &raw, turns))
     };
     let mut parted = part(None).await;
     if let Err(PartitionError::NotItsTurn(needed)) = &parted {
@@ -193,7 +190,10 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
         (false, false) => Rest::Nobodys,
         (true, false) => Rest::Nothing,
     };
-    let response = deliver_all(&proxy, &parts, &secret, deliveries, rest).await;
+    // Goes on if Meta hangs up, so that what becomes of the deliveries is remembered.
+    let gateway = Arc::clone(gateway);
+    let delivering = tokio::spawn(deliver_all(Arc::clone(&proxy), gateway, parts, secret, deliveries, rest));
+    let response = delivering.await.unwrap_or_else(|_| answer(StatusCode::INTERNAL_SERVER_ERROR));
     let is_taken = response.status().is_success() || rest != Rest::Nothing;
     for (tenant, counts) in &counts {
         let passage = if is_taken { Passage::Forwarded } else { Passage::Failed };
@@ -240,63 +240,61 @@ enum Rest {
 }
 
 /// Makes all deliveries concurrently and returns the worst response, so that Meta sends the webhook again if any of them failed.
+///
+/// Each is made at least once: a crash while one is under way leaves it to the gateway that gets the webhook next.
 async fn deliver_all(
-    proxy: &Arc<Proxy>,
-    parts: &Parts,
-    secret: &str,
+    proxy: Arc<Proxy>,
+    gateway: Arc<Gateway>,
+    parts: Parts,
+    secret: String,
     deliveries: Vec<Delivery>,
     rest: Rest,
 ) -> Response {
-    // Skip parts that were accepted when the same webhook arrived before and another part failed.
-    let digests: Vec<[u8; 32]> = deliveries.iter().map(Delivery::digest).collect();
+    let keys: Vec<DeliveryKey> = deliveries.iter().map(|delivery| delivery.key(&secret)).collect();
+    let claimed = Claimed::of(&gateway, &keys, proxy.callback_timeout).await;
     let mut sending = Vec::with_capacity(deliveries.len());
-    for (delivery, digest) in deliveries.into_iter().zip(&digests) {
-        if proxy.accepted.contains(digest) {
-            continue;
-        }
-        let leave = match &delivery.tenant {
-            Some(tenant) => proxy.callbacks.enter(tenant),
-            None => proxy.callbacks.enter_alone(),
+    for ((delivery, key), claim) in deliveries.into_iter().zip(keys).zip(&claimed.each) {
+        let leave = match claim {
+            // The same part of the same webhook arrived before, here or at another gateway.
+            Claim::Done => continue,
+            // Whether it is taken there is not known yet. If so, it is done when Meta sends the webhook again.
+            Claim::Pending => None,
+            Claim::Granted => match &delivery.tenant {
+                Some(tenant) => proxy.callbacks.enter(tenant),
+                None => proxy.callbacks.enter_alone(),
+            },
         };
-        let Some(leave) = leave else {
-            sending.push((*digest, None));
-            continue;
-        };
-        let request = delivery.request(parts, secret);
-        let delivering = deliver(Arc::clone(proxy), request, leave);
-        sending.push((*digest, Some(tokio::spawn(delivering))));
+        let delivering = leave.map(|leave| {
+            let request = delivery.request(&parts, &secret);
+            tokio::spawn(deliver(Arc::clone(&proxy), request, leave))
+        });
+        sending.push((key, delivering));
     }
-    let (mut taken, mut worst) = (Vec::new(), None);
-    for (digest, delivering) in sending {
+    let (mut made, mut failed, mut worst) = (Vec::new(), Vec::new(), None);
+    for (key, delivering) in sending {
         let answered = match delivering {
             Some(delivering) => {
                 delivering.await.unwrap_or_else(|_| answer(StatusCode::INTERNAL_SERVER_ERROR))
             }
             None => busy(),
         };
-        if answered.status().is_success() {
-            taken.push(digest);
+        match answered.status().is_success() {
+            true => made.push(key),
+            false => failed.push(key),
         }
         let is_worse = worst.as_ref().is_none_or(|worst: &Response| rank(&answered) > rank(worst));
         if is_worse {
             worst = Some(answered);
         }
     }
-    let mut worst = worst.unwrap_or_else(|| answer(StatusCode::OK));
-    if worst.status().is_success() {
+    claimed.settle(made, failed).await;
+    let worst = worst.unwrap_or_else(|| answer(StatusCode::OK));
+    match rest {
         // Meta sends the webhook again, so the rest is delivered once its sender is configured, or once it can be read.
-        match rest {
-            Rest::Nothing => {}
-            Rest::Nobodys => worst = answer(StatusCode::NOT_FOUND),
-            Rest::Held => worst = busy(),
-        }
+        Rest::Nobodys if worst.status().is_success() => answer(StatusCode::NOT_FOUND),
+        Rest::Held if worst.status().is_success() => busy(),
+        _ => worst,
     }
-    if worst.status().is_success() {
-        digests.iter().for_each(|digest| proxy.accepted.forget(digest));
-    } else {
-        taken.into_iter().for_each(|digest| proxy.accepted.remember(digest));
-    }
-    worst
 }
 
 /// Orders responses: success is best, then the lower status.
@@ -341,8 +339,9 @@ async fn deliver(proxy: Arc<Proxy>, request: Option<axum::http::Request<Body>>, 
 }
 
 impl Delivery {
-    fn digest(&self) -> [u8; 32] {
-        Sha256::new().chain_update(&self.url).chain_update([0]).chain_update(&self.body).finalize().into()
+    /// What the delivery is known by, in all gateways with this secret: nobody else can tell whether a body belongs to a key.
+    fn key(&self, secret: &str) -> DeliveryKey {
+        DeliveryKey(signature::digest(secret, &[b"delivery", self.url.as_bytes(), &self.body]))
     }
 
     /// Builds the request, as Meta would send it. `None` if the URL is invalid, which the configuration check rules out.
@@ -369,30 +368,5 @@ impl Delivery {
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         Some(request)
-    }
-}
-
-/// Digests of webhook parts that were accepted while another part of the same webhook failed.
-#[derive(Default)]
-pub(super) struct Accepted(Mutex<HashSet<[u8; 32]>>);
-
-/// Maximum number of remembered parts. Beyond it all are forgotten, so parts may be delivered twice, as after a crash.
-const MOST_ACCEPTED: usize = 100_000;
-
-impl Accepted {
-    fn contains(&self, digest: &[u8; 32]) -> bool {
-        self.0.lock().contains(digest)
-    }
-
-    fn remember(&self, digest: [u8; 32]) {
-        let mut accepted = self.0.lock();
-        if accepted.len() >= MOST_ACCEPTED {
-            accepted.clear();
-        }
-        accepted.insert(digest);
-    }
-
-    fn forget(&self, digest: &[u8; 32]) {
-        self.0.lock().remove(digest);
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::payload::{Change, Entry, Payload};
-use crate::confirmations::AllConfirmations;
 use crate::message::lenient::{Values, text, text_or_integer};
 use crate::message::object::{Inner, Object};
 use portcullis_edge::registry::{Registry, SenderName};
@@ -22,7 +21,6 @@ const WHATSAPP: &str = "whatsapp_business_account";
 pub(super) struct Owned<'a> {
     pub(super) tenant: &'a Arc<Tenant>,
     pub(super) sender: &'a SenderConfig,
-    pub(super) confirmations: &'a AllConfirmations,
 }
 
 /// The owner of a change.
@@ -58,20 +56,15 @@ impl Account {
 /// Looks up owners in the registry.
 pub(super) struct Owners<'a> {
     registry: &'a Registry,
-    confirmations: &'a AllConfirmations,
     /// Whether the webhook is, or may be, one of WhatsApp's.
     pub(super) is_whatsapp: bool,
 }
 
 impl<'a> Owners<'a> {
-    pub(super) fn of(
-        registry: &'a Registry,
-        confirmations: &'a AllConfirmations,
-        payload: &Payload<'_>,
-    ) -> Self {
+    pub(super) fn of(registry: &'a Registry, payload: &Payload<'_>) -> Self {
         let objects = payload.object.values("object", text);
         let is_whatsapp = objects.agreed().is_none_or(|object| object == WHATSAPP);
-        Owners { registry, confirmations, is_whatsapp }
+        Owners { registry, is_whatsapp }
     }
 
     /// Finds the owner of a change by the phone-number-id in it, or by the account if there is none.
@@ -116,7 +109,7 @@ impl<'a> Owners<'a> {
 
     fn sender(&self, id: &str) -> Option<Owned<'a>> {
         let (tenant, sender) = self.registry.sender(&SenderName::PhoneNumberId(id.to_owned()))?;
-        Some(Owned { tenant, sender, confirmations: self.confirmations })
+        Some(Owned { tenant, sender })
     }
 
     /// Returns all senders of an account, of all tenants.
@@ -124,10 +117,9 @@ impl<'a> Owners<'a> {
         let is_of = |sender: &SenderConfig| {
             sender.waba_id.as_ref().is_some_and(|known| account.0.read.contains(known))
         };
-        let confirmations = self.confirmations;
-        let senders = self.registry.tenants().flat_map(|tenant| {
-            tenant.config.senders.iter().map(move |sender| Owned { tenant, sender, confirmations })
-        });
+        let senders = self.registry.tenants();
+        let senders = senders
+            .flat_map(|tenant| tenant.config.senders.iter().map(move |sender| Owned { tenant, sender }));
         senders.filter(|owned| is_of(owned.sender)).collect()
     }
 }

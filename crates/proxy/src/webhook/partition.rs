@@ -11,7 +11,6 @@ use super::marks::Marks;
 use super::owner::{Account, Owned, Owner, Owners};
 use super::payload::{Change, Entry, Kept, Payload};
 use super::sorting::{Counts, Parts, Sorting, Way};
-use crate::confirmations::AllConfirmations;
 use portcullis_admission::{Unfinished, WebhookTurn};
 use portcullis_api::settings::{BlockedInbound, UnreadableInbound};
 use portcullis_edge::ops::Refusal;
@@ -124,7 +123,6 @@ impl Fate {
 /// [`PartitionError::NotItsTurn`]; `None` takes them if there are any at once.
 pub(super) fn partition(
     registry: &Registry,
-    confirmations: &AllConfirmations,
     default: Option<&str>,
     body: &[u8],
     turns: Option<Vec<WebhookTurn>>,
@@ -132,7 +130,7 @@ pub(super) fn partition(
     // Invalid UTF-8 in one place must not hide an opt-out in another.
     let text = String::from_utf8_lossy(body);
     let payload = Payload::read(&text).ok_or(PartitionError::NotAWebhook)?;
-    let owners = Owners::of(registry, confirmations, &payload);
+    let owners = Owners::of(registry, &payload);
     let _turns = match turns {
         Some(turns) => turns,
         None => {

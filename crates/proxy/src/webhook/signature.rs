@@ -22,6 +22,17 @@ pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
     format!("{PREFIX}{digits}")
 }
 
+/// Returns a keyed hash of several texts, which is no signature of a body. Only the last may contain a zero byte.
+pub(crate) fn digest(secret: &str, texts: &[&[u8]]) -> [u8; 16] {
+    let mut mac = mac(secret, b"");
+    for text in texts {
+        mac.update(b"\0");
+        mac.update(text);
+    }
+    let digest = mac.finalize().into_bytes();
+    std::array::from_fn(|byte| digest[byte])
+}
+
 /// A signature that a body is to have, computed while the body arrives.
 pub(crate) struct Expected {
     mac: Hmac<Sha256>,

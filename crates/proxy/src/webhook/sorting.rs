@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_msisdn::Direction;
@@ -10,7 +9,6 @@ use serde_json::value::RawValue;
 
 use super::owner::{ELEMENTS, Owned};
 use super::payload::Kept;
-use crate::confirmations::Confirmations;
 use crate::message::lenient;
 use crate::message::object::{Field, Inner, Object, array, elements};
 use crate::message::{self, Asked, CONTACT, FROM, Move, Named, Names, RECIPIENT, Request, When, Who};
@@ -56,7 +54,6 @@ const MARKETING: &str = "marketing_messages";
 /// The state of sorting one change.
 pub(super) struct Sorting<'a> {
     target: Target,
-    confirmations: Arc<Confirmations>,
     sender: &'a SenderConfig,
     /// Whether the change may belong to another sender. If so, only opt-outs are applied.
     pub(super) is_doubtful: bool,
@@ -69,10 +66,9 @@ pub(super) struct Sorting<'a> {
 
 impl<'a> Sorting<'a> {
     /// Prepares sorting for a sender; `None` if the tenant has no list for it.
-    pub(super) fn of(Owned { tenant, sender, confirmations }: Owned<'a>) -> Option<Self> {
+    pub(super) fn of(Owned { tenant, sender }: Owned<'a>) -> Option<Self> {
         Some(Sorting {
             target: people::target(tenant, sender.id.as_str())?,
-            confirmations: confirmations.of(tenant, &sender.id),
             sender,
             is_doubtful: false,
             is_torn: false,
@@ -235,11 +231,9 @@ impl<'a> Sorting<'a> {
         };
         let Some(asked) = accept(asked) else { return Ok(true) };
         match named.who().filter(|_| !self.is_doubtful) {
-            Some(who) => people::grant(&self.target, &self.confirmations, &who, &asked)?,
+            Some(who) => people::grant(&self.target, &who, &asked)?,
             None if asked.wish == Intent::Stop => {
-                named.all().try_for_each(|one| {
-                    people::grant(&self.target, &self.confirmations, &Who::from(&one), &asked)
-                })?;
+                named.all().try_for_each(|one| people::grant(&self.target, &Who::from(&one), &asked))?;
             }
             None => {}
         }

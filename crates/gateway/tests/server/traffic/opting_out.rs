@@ -167,9 +167,11 @@ fn a_block_follows_its_person_to_a_new_number() {
 }
 
 #[test]
-fn an_opt_out_survives_a_kill_and_its_confirmation_does_not() {
+fn an_opt_out_and_its_confirmation_survive_a_kill() {
     let mut scene = Scene::good();
     says(&scene, "STOP");
+    scene.gateway.kill_and_restart();
+    assert_eq!(scene.send(FROM).status, 200, "the confirmation");
     scene.gateway.kill_and_restart();
     assert_eq!(scene.send(FROM).json["error"]["code"], 130_403);
 }

@@ -1,0 +1,66 @@
+//! Which gateways are connected to a database.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::columns::Columns;
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// How long connections and leases of gateways that were stopped may take to end.
+const ENDING: Duration = Duration::from_secs(6);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The name by which a connection tells the format of its gateway. Those of format 1 are called `portcullis`.
+pub(crate) fn name_of(format: i32) -> String {
+    format!("portcullis/{format}")
+}
+
+/// What is asked about gateways that are connected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Connected {
+    /// Those of an older format than this; `None`: all, and those that have a lease.
+    before: Option<i32>,
+}
+
+impl Connected {
+    /// All gateways, and those that were a moment ago.
+    pub(crate) fn all() -> Self {
+        Connected { before: None }
+    }
+
+    /// Gateways of older formats.
+    pub(crate) fn before(format: i32) -> Self {
+        Connected { before: Some(format) }
+    }
+
+    /// Names one of them, if there is any.
+    pub(crate) async fn one(self, session: &Session) -> Result<Option<String>, Failure> {
+        // A transaction sees the connections that there were when it first asked.
+        const FRESH: &str = "SELECT pg_stat_clear_snapshot()::text";
+        const SQL: &str = "
+            (SELECT 'the gateway ' || node FROM leases WHERE $1::integer IS NULL AND until > clock_timestamp() LIMIT 1)
+            UNION ALL
+            (SELECT 'a gateway at ' || coalesce(host(client_addr), 'a local socket') FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()
+                 AND application_name ~ '^portcullis(/[0-9]{1,5})?$'
+                 AND ($1 IS NULL OR coalesce(substring(application_name FROM '[0-9]+'), '1')::integer < $1)
+             LIMIT 1)";
+        session.query(FRESH, &[]).await?;
+        let row = session.query_opt(SQL, &[&self.before]).await?;
+        row.as_ref().map(|row| Columns::of(row).get()).transpose()
+    }
+
+    /// Waits until there is none. Names one that is still there after some seconds.
+    pub(crate) async fn after_a_while(self, session: &Session) -> Result<Option<String>, Failure> {
+        let until = Instant::now() + ENDING;
+        loop {
+            let found = self.one(session).await?;
+            if found.is_none() || Instant::now() >= until {
+                return Ok(found);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+}
