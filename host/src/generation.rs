@@ -124,6 +124,9 @@ impl Generation {
                 false => self.apply(&changes)?,
             }
             self.set_sequence(last.sequence);
+            if changes.len() < step {
+                return Ok((last.sequence, writing));
+            }
             step = (4 * step).min(STEP);
         }
     }

@@ -47,7 +47,8 @@ pub trait EntrySource {
     fn directions(&self, subjects: &[Subject]) -> Result<Vec<Directions>, SourceError>;
 
     /// Returns at most `limit` entries that changed after `sequence`, in ascending order of their last change. Each
-    /// appears once, in its current state. The result is empty if nothing changed.
+    /// appears once, in its current state. The result is empty if nothing changed, and has fewer than `limit` entries only if
+    /// there are no more at this moment.
     ///
     /// # Errors
     ///

@@ -15,9 +15,10 @@ use portcullis_msisdn::Revealed;
 use crate::Postgres;
 use crate::columns::{Columns, row_id};
 use crate::failure::{Failure, Fate};
+use crate::head::head;
 use crate::joiner::Call;
 use crate::pool::{DEADLINE, Lent};
-use crate::rows::{Rows, head};
+use crate::rows::Rows;
 use crate::session::Session;
 use crate::write::{self, Guard};
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
-use futures_util::future::join4;
+use futures_util::future::{join3, join4};
 use portcullis_keys::{Seal, TenantKeys};
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{self, ListRow};
@@ -15,6 +15,7 @@ use tokio_postgres::Row;
 use crate::Postgres;
 use crate::columns::{Columns, bits, first_after, row_id};
 use crate::failure::Failure;
+use crate::head::{HEAD, Head, head};
 use crate::session::Session;
 
 /// SQL that selects entries in the order of [`entry`], up to the condition.
@@ -61,6 +62,27 @@ pub(crate) async fn read(
     let (entries, holds) = (entries?, holds?);
     ended?;
     assemble(list, seal, &entries, &holds)
+}
+
+/// Reads a list's head, and then entries, which are of that state of the list as long as the head's mark stays the same. Otherwise
+/// they may be of different moments.
+pub(crate) async fn read_with_head(
+    session: &Session,
+    list: ListRow,
+    seal: &Seal,
+    subjects: &[Subject],
+) -> Result<(Head, HashMap<Subject, Entry>), Failure> {
+    let id = row_id(list.id)?;
+    let wanted: Vec<i64> = subjects.iter().copied().map(bits).collect();
+    session.prepare(&[HEAD, ENTRIES, HOLDS]).await?;
+    // All three are sent at once, in this order.
+    let (head, entries, holds) = join3(
+        head(session, list),
+        session.query(ENTRIES, &[&id, &wanted]),
+        session.query(HOLDS, &[&id, &wanted]),
+    )
+    .await;
+    Ok((head?, assemble(list, seal, &entries?, &holds?)?))
 }
 
 /// Like [`read`], in a transaction that is already open.

@@ -17,6 +17,7 @@ mod expiry;
 mod failure;
 mod feed;
 mod forgotten;
+mod head;
 mod ids;
 mod joiner;
 mod leases;

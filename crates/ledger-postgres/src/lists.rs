@@ -10,8 +10,8 @@ use portcullis_ledger_model::{Census, ListId, Seq};
 use crate::Postgres;
 use crate::columns::{Columns, number, row_id, unsigned};
 use crate::failure::Failure;
+use crate::head::head;
 use crate::ids::{DRAWS, draw};
-use crate::rows::head;
 use crate::session::Session;
 
 async fn find(session: &Session, tenant: i32, scope: &str) -> Result<Option<i32>, Failure> {

@@ -8,7 +8,7 @@ use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::batch::Batch;
 use portcullis_ledger::store::tables::{Identity, Loaded, Tables};
 use portcullis_ledger::store::{ListRow, TenantRow, sealed};
-use portcullis_ledger_model::{Census, Entry, Record, Seq};
+use portcullis_ledger_model::{Entry, Record, Seq};
 use portcullis_msisdn::{ReservedId, Subject};
 use tokio_postgres::Row;
 
@@ -16,36 +16,11 @@ use crate::actors::Actors;
 use crate::columns::{Columns, bits, row_id, unsigned};
 use crate::entries;
 use crate::failure::Failure;
+use crate::head::{Head, locked_head};
 use crate::pool::Lent;
 use crate::records;
 use crate::session::Session;
 use crate::write::{self, Guard};
-
-/// Where a list is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
-    pub(crate) census: Census,
-    /// New with each commit that changes the list.
-    pub(crate) mark: i64,
-}
-
-/// Reads a list's head; `None` if the list is gone.
-const HEAD: &str = "SELECT sequence, active, mark FROM lists WHERE id = $1 AND tenant = $2";
-/// Like [`HEAD`], and locks the list.
-const HEAD_LOCKED: &str =
-    "SELECT sequence, active, mark FROM lists WHERE id = $1 AND tenant = $2 FOR NO KEY UPDATE";
-
-pub(crate) async fn head(session: &Session, list: ListRow) -> Result<Head, Failure> {
-    read_head(session, list, HEAD).await
-}
-
-async fn read_head(session: &Session, list: ListRow, sql: &'static str) -> Result<Head, Failure> {
-    let (id, tenant) = (row_id(list.id)?, row_id(list.tenant.0)?);
-    let row = session.query_opt(sql, &[&id, &tenant]).await?.ok_or(LedgerError::TenantForgotten)?;
-    let mut columns = Columns::of(&row);
-    let census = Census { sequence: columns.sequence()?, active: unsigned(columns.get()?)? };
-    Ok(Head { census, mark: columns.get()? })
-}
 
 /// The rows of one tenant, read and written on one connection.
 ///
@@ -298,11 +273,10 @@ impl Tables for Rows<'_, '_> {
         let (head, mut found) = self.run(async |session| {
             // First the head: what changes afterwards changes its mark.
             if self.is_locked {
-                let head = read_head(session, list, HEAD_LOCKED).await?;
+                let head = locked_head(session, list).await?;
                 Ok((head, entries::read_here(session, list, seal, subjects).await?))
             } else {
-                let head = head(session, list).await?;
-                Ok((head, entries::read(session, list, seal, subjects).await?))
+                entries::read_with_head(session, list, seal, subjects).await
             }
         })?;
         let entries = subjects.iter().map(|subject| (found.remove(subject), ())).collect();
