@@ -16,8 +16,9 @@ const EVERY: Duration = Duration::from_secs(5);
 ///
 /// From an SQLite file to a PostgreSQL database, back, or between two of a kind. Everything in the
 /// ledger is moved: tenants and settings of the admin API, entries with their holds, the history,
-/// user ids, and where change events stopped. The two are compared at the end. Then the old ledger is
-/// marked as moved, and no gateway opens it any more. Set storage.url to the new one.
+/// user ids, which webhooks were delivered, and where change events stopped. The two are compared at
+/// the end. Then the old ledger is marked as moved, and no gateway opens it any more. Set storage.url
+/// to the new one.
 ///
 /// All gateways must be stopped. The target must be an empty database, or a file that does not exist.
 /// If the command is interrupted, the old ledger is the one in use, and the same command starts over.

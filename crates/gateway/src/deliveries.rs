@@ -10,9 +10,11 @@ use portcullis_engine::Engine;
 
 /// The time between two saves. A crash loses at most what was delivered in this period.
 const PERIOD: Duration = Duration::from_secs(5);
-/// The time between two times of forgetting, and the lease of the gateway that does it for all.
+/// The time between two times of forgetting.
 const TRIM: Duration = Duration::from_secs(600);
-const LEASE: (&str, Duration) = ("deliveries", Duration::from_secs(300));
+/// The lease of a gateway that forgets, as two need not do it at once. A longer one would keep `portcullis migrate` waiting for a gateway
+/// that was killed.
+const LEASE: (&str, Duration) = ("deliveries", Duration::from_secs(4));
 
 /// Saves and forgets periodically. Never returns.
 pub(crate) async fn run(gateway: Arc<Gateway>) {

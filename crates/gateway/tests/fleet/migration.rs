@@ -167,7 +167,10 @@ fn what_can_t_be_moved_is_said_without_passwords() {
     let secret = "postgres://portcullis:hunter2-secret@127.0.0.1:1/lists?sslmode=disable";
     for (options, expected) in [
         (vec!["--from", secret, "--to", "sqlite://a.db"], "can't be reached"),
-        (vec!["--from", "sqlite://a.db", "--to", secret], "can't be reached"),
+        (
+            vec!["--from", "sqlite://a.db", "--to", secret, "--master-key-file", "portcullis.key"],
+            "can't be reached",
+        ),
         (vec!["--from", "postgres://u:hunter2@h/db", "--to", "sqlite://a.db"], "sslmode=verify-full"),
         (vec!["--from", "mysql://u:hunter2@h/db", "--to", "sqlite://a.db"], "use sqlite:// or postgres://"),
         (vec!["--from", "sqlite://a.db", "--to", "sqlite://b.db"], "a.key"),

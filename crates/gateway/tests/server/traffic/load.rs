@@ -18,11 +18,11 @@ fn one_tenant_s_overload_does_not_affect_others() {
             "callback_timeout_seconds = 60\nmax_in_flight_per_tenant = 4",
         )
     });
-    let body = payload(PHONE_ID, &[text(FROM, "1", "x")]).to_string();
     let refused = Arc::new(AtomicUsize::new(0));
     thread::scope(|scope| {
-        for _ in 0..8 {
-            let (scene, body, refused) = (&scene, &body, Arc::clone(&refused));
+        for n in 0..8 {
+            let body = payload(PHONE_ID, &[text(FROM, &format!("hangs {n}"), "x")]).to_string();
+            let (scene, refused) = (&scene, Arc::clone(&refused));
             scope.spawn(move || {
                 // Requests that hang end with the client's timeout.
                 let request = ureq::post(format!("{}/webhooks/meta", scene.gateway.url()))
