@@ -82,6 +82,7 @@ codes! {
     EntryNotFound, "entry_not_found", 404, "The list has no such entry.";
     MethodNotAllowed, "method_not_allowed", 405, "This path does not accept this method. `Allow` lists those it accepts.";
     Conflict, "conflict", 409, "The name, token or number is in use elsewhere, or the tenant is set up in the configuration file.";
+    PositionLost, "position_lost", 409, "The ledger has lost what was written up to the position that the check asks for. Repeat the write.";
     Held, "held", 409, "The number stays blocked by a hold of another kind.";
     NothingToDo, "nothing_to_do", 409, "There is no shadow run to promote, or nothing to roll back to.";
     PluginRefused, "plugin_refused", 409, "The new plugin does not serve; the previous one still does. The message says why.";

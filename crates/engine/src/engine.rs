@@ -246,6 +246,12 @@ impl Engine {
         self.0.directory.context.staleness.is_shared()
     }
 
+    /// How long ago this engine last knew everything that others had written to a shared ledger, if that is longer than
+    /// [`stale_after`](crate::Builder::stale_after). Costs next to nothing.
+    pub fn stale_for(&self) -> Option<Duration> {
+        self.0.directory.context.staleness.stale_for()
+    }
+
     /// Takes or renews a lease for this time, so that of several engines that share a ledger only one does what is to be done once.
     /// Returns whether this engine has it now. An engine that is alone always has it.
     ///

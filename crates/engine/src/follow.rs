@@ -12,7 +12,7 @@ use tracing::{error, info};
 use crate::directory::Directory;
 use crate::live::{Followed, LiveList};
 use crate::reported::Reported;
-use crate::staleness::{Staleness, WhenStale};
+use crate::staleness::Staleness;
 use crate::tenant::Tenant;
 
 /// How often the ledger is asked what changed.
@@ -24,24 +24,14 @@ const LISTS_OF_THREAD: usize = 16;
 /// The most threads that bring lists up to date.
 const THREADS: usize = 4;
 
-/// Starts the threads that follow, which end when the engine is closed. Does nothing if nobody else writes to the ledger.
+/// Starts the thread that follows, which ends when the engine is closed. Does nothing if nobody else writes to the ledger.
 pub(crate) fn start(directory: &Arc<Directory>) -> std::io::Result<()> {
     let staleness = &directory.context.staleness;
     if !staleness.is_shared() {
         return Ok(());
     }
-    let thread = |name: &str| thread::Builder::new().name(name.to_owned());
-    if staleness.when_stale() == WhenStale::Closed {
-        // The other thread may wait for the ledger.
-        let staleness = Arc::clone(staleness);
-        thread("portcullis-stale").spawn(move || {
-            while staleness.pause(EVERY) {
-                staleness.decide();
-            }
-        })?;
-    }
     let (directory, staleness) = (Arc::downgrade(directory), Arc::clone(staleness));
-    thread("portcullis-follow").spawn(move || run(&directory, &staleness))?;
+    thread::Builder::new().name("portcullis-follow".to_owned()).spawn(move || run(&directory, &staleness))?;
     Ok(())
 }
 
@@ -98,6 +88,7 @@ impl Follower {
             info!("the ledger can be reached again");
         }
         staleness.asked(None);
+        staleness.set_server(self.position.server);
         if !self.behind.is_empty() {
             self.follow(&lists.unwrap_or_else(|| self::lists(directory)));
         }

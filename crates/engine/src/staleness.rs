@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use portcullis_ledger::{LedgerError, ListId};
+use portcullis_ledger::{LedgerError, ListId, ServerRun};
 use serde::Deserialize;
 
 /// The default of [`Builder::stale_after`](crate::Builder::stale_after).
@@ -30,19 +30,21 @@ pub(crate) struct Staleness {
     is_shared: bool,
     stale_after: Duration,
     when_stale: WhenStale,
+    began: Instant,
+    /// When the last look began after which everything that it found was in the plugins, in microseconds since `began`.
+    caught_up: AtomicU64,
+    /// The run of the database server whose history the plugins are of, as far as is known.
+    server: AtomicU64,
     state: Mutex<State>,
     /// Notified when the engine is closed.
     closed: Condvar,
     /// Whether the ledger could not be asked last.
     is_away: AtomicBool,
-    blocks_all: AtomicBool,
     /// Counts the looks at the ledger that continued an earlier one.
     epoch: AtomicU64,
 }
 
 struct State {
-    /// When the last look began after which everything that it found was in the plugins.
-    caught_up: Instant,
     /// Why the ledger could not be asked last.
     trouble: Option<Arc<LedgerError>>,
     /// Lists whose plugins could not follow a write of this gateway, because the ledger went away after it.
@@ -59,21 +61,17 @@ struct Away;
 
 impl Staleness {
     pub(crate) fn new(is_shared: bool, stale_after: Duration, when_stale: WhenStale) -> Self {
-        let state = State {
-            caught_up: Instant::now(),
-            trouble: None,
-            behind: HashSet::new(),
-            lost: HashSet::new(),
-            is_closed: false,
-        };
+        let state = State { trouble: None, behind: HashSet::new(), lost: HashSet::new(), is_closed: false };
         Staleness {
             is_shared,
             stale_after,
             when_stale,
+            began: Instant::now(),
+            caught_up: AtomicU64::new(0),
+            server: AtomicU64::new(ServerRun::default().0),
             state: Mutex::new(state),
             closed: Condvar::new(),
             is_away: AtomicBool::new(false),
-            blocks_all: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
         }
     }
@@ -89,29 +87,41 @@ impl Staleness {
 
     /// How long ago this gateway last knew everything that others had written; `None` if nobody else writes to the ledger.
     pub(crate) fn age(&self) -> Option<Duration> {
-        self.is_shared.then(|| self.state.lock().caught_up.elapsed())
+        let caught_up = || Duration::from_micros(self.caught_up.load(Ordering::Relaxed));
+        self.is_shared.then(|| self.began.elapsed().saturating_sub(caught_up()))
+    }
+
+    /// How long ago that was, if it is longer than it may be.
+    pub(crate) fn stale_for(&self) -> Option<Duration> {
+        self.age().filter(|age| *age > self.stale_after)
     }
 
     /// Whether that is longer ago than it may be.
     pub(crate) fn is_stale(&self) -> bool {
-        self.age().is_some_and(|age| age > self.stale_after)
+        self.stale_for().is_some()
     }
 
-    /// Whether all messages are blocked, because this gateway was stale when [`decide`](Self::decide) was called last.
+    /// Whether all messages are blocked, because this gateway is stale.
     #[inline]
     pub(crate) fn blocks_all(&self) -> bool {
-        self.blocks_all.load(Ordering::Relaxed)
-    }
-
-    /// Decides whether all messages are blocked.
-    pub(crate) fn decide(&self) {
-        let blocks_all = self.when_stale == WhenStale::Closed && self.is_stale();
-        self.blocks_all.store(blocks_all, Ordering::Relaxed);
+        self.when_stale == WhenStale::Closed && self.is_stale()
     }
 
     /// All plugins in memory have what others had written by then.
     pub(crate) fn caught_up(&self, then: Instant) {
-        self.state.lock().caught_up = then;
+        let since = then.saturating_duration_since(self.began).as_micros();
+        self.caught_up.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The run of the database server whose history the plugins are of, as far as is known: all but those of lists that are known to have
+    /// [lost](crate::live::LiveList::reach) some of it.
+    pub(crate) fn server(&self) -> ServerRun {
+        ServerRun(self.server.load(Ordering::SeqCst))
+    }
+
+    /// The plugins were found to be of the history of this run of the server.
+    pub(crate) fn set_server(&self, server: ServerRun) {
+        self.server.store(server.0, Ordering::SeqCst);
     }
 
     /// The ledger was asked, and failed if `trouble` says why.
@@ -198,7 +208,6 @@ mod tests {
     #[test]
     fn a_gateway_that_is_alone_is_never_stale() {
         let alone = Staleness::new(false, Duration::ZERO, WhenStale::Closed);
-        alone.decide();
         assert!(!alone.is_stale() && !alone.blocks_all());
         assert_eq!(alone.age(), None);
         assert!(!alone.means_away(&LedgerError::OutcomeUnknown));
@@ -211,12 +220,9 @@ mod tests {
         {
             let staleness = Staleness::new(true, Duration::ZERO, when_stale);
             assert!(staleness.is_stale());
-            assert!(!staleness.blocks_all());
-            staleness.decide();
             assert_eq!(staleness.blocks_all(), blocks_all);
         }
         let fresh = Staleness::new(true, Duration::from_secs(3600), WhenStale::Closed);
-        fresh.decide();
         assert!(!fresh.blocks_all());
     }
 

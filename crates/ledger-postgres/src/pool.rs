@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::{Condvar, Mutex};
+use portcullis_ledger_model::ServerRun;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout_at;
 use tokio_postgres::Config;
@@ -92,6 +93,11 @@ impl Pool {
         self.lend(&self.feed, within)
     }
 
+    /// Which run of which server all connections are of that are lent from now on.
+    pub(crate) fn server(&self) -> ServerRun {
+        self.served.lock().started.map(run_since).unwrap_or_default()
+    }
+
     /// A number that changes before anything is read from another server, or from another run of the same one. No connection to the one
     /// before is lent from then on.
     pub(crate) fn lineage(&self) -> u64 {
@@ -167,6 +173,11 @@ impl Drop for Pool {
             runtime.shutdown_background();
         }
     }
+}
+
+/// The run of the server that started then.
+pub(crate) fn run_since(started: Timestamp) -> ServerRun {
+    ServerRun(started.as_microsecond().cast_unsigned())
 }
 
 /// A connection that returns to its pool, unless it broke.

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::Shared;
-use portcullis_ledger_model::{ChangedList, FeedPosition, ListId, Mark, Seq};
+use portcullis_ledger_model::{ChangedList, FeedPosition, ListId, Mark, Seq, ServerRun};
 
 use crate::clock::Clock;
 use crate::columns::{Columns, number, row_id, unsigned};
 use crate::failure::Failure;
-use crate::pool::DEADLINE;
+use crate::pool::{DEADLINE, run_since};
 use crate::session::{Parameters, Session};
 use crate::{Postgres, read_on};
 
@@ -141,11 +141,17 @@ impl Shared for Postgres {
 
     fn changed_lists(&self, position: &mut FeedPosition) -> Result<Vec<ChangedList>, LedgerError> {
         let from = position.token.as_deref().and_then(Point::read);
-        let (point, lists, restarted) = read_on(self.pool.feed(DEADLINE), async |session| {
-            follow(session, self.pool.clock(), from.as_ref()).await
+        let (found, server) = read_on(self.pool.feed(DEADLINE), async |session| {
+            let found = follow(session, self.pool.clock(), from.as_ref()).await?;
+            Ok((found, run_since(session.server_started())))
         })?;
-        *position = FeedPosition { token: Some(point.token()), restarted };
+        let (point, lists, restarted) = found;
+        *position = FeedPosition { token: Some(point.token()), restarted, server };
         Ok(lists)
+    }
+
+    fn server(&self) -> ServerRun {
+        self.pool.server()
     }
 
     fn forked(&self, positions: &[(ListId, Seq, Mark)]) -> Result<Vec<ListId>, LedgerError> {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use portcullis_keys::{MasterKey, Scope, TenantId, TenantKeys};
 use portcullis_ledger_model::{
-    Accepted, ChangedList, FeedPosition, Finding, ListId, ListState, Mark, Opening, Seq, Verified,
+    Accepted, ChangedList, FeedPosition, Finding, ListId, ListState, Mark, Opening, Seq, ServerRun, Verified,
 };
 
 use crate::error::LedgerError;
@@ -280,6 +280,13 @@ impl Ledger {
     /// Costs nothing. Always 0 if the ledger is not shared.
     pub fn lineage(&self) -> u64 {
         self.store.lineage()
+    }
+
+    /// Which run of which database server a shared ledger is read from and written to now. All processes that are connected to it know
+    /// the same number, so that a position in a list is comparable with those of others. Costs nothing. Always 0 if the ledger is not
+    /// shared.
+    pub fn server(&self) -> ServerRun {
+        self.store.server()
     }
 
     /// Returns which of these lists have a history without the given position, in the order of their ids: commits were lost, as

@@ -23,8 +23,9 @@ pub use portcullis_keys::{
 pub use portcullis_ledger_model::{
     Accepted, Actor, ActorError, Age, Block, Census, Change, ChangedList, Changes, Coverage, DisplayForm,
     Entry, FeedPosition, Filter, Finding, Hold, HoldKind, Holds, Label, Link, Linked, ListId, ListState,
-    Loss, Mark, Opening, Outcome, Page, Paging, PublicId, PublicIdError, Reason, Record, Seq, Source, Status,
-    StatusFilter, TooLong, Trail, Unblock, UnknownHold, UnknownSource, Verified, Whom, Write, Written,
+    Loss, Mark, Opening, Outcome, Page, Paging, Position, PublicId, PublicIdError, Reason, Record, Seq,
+    ServerRun, Source, Status, StatusFilter, TooLong, Trail, Unblock, UnknownHold, UnknownSource, Verified,
+    Whom, Write, Written,
 };
 pub use storage_url::{DatabaseUrl, StorageUrl, StorageUrlError};
 pub use store::{ExpiredIn, Stats};

@@ -10,6 +10,7 @@ pub mod error;
 mod guesses;
 pub mod openapi;
 pub mod peer;
+pub mod position;
 pub mod request_log;
 pub mod route;
 pub mod unread;

@@ -50,6 +50,9 @@ pub enum Refusal {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(LedgerError),
+    /// The ledger does not have what was written up to the position that a check asks for.
+    #[error("the ledger has lost what was written up to the position")]
+    PositionLost,
     /// A bug in the gateway.
     #[error("a bug stopped the request")]
     Defect,
@@ -103,6 +106,7 @@ impl From<CheckError> for Refusal {
             CheckError::NotServed(error) => error.into(),
             CheckError::Ledger(error) => error.into(),
             CheckError::Overdue => Refusal::Overloaded,
+            CheckError::PositionLost => Refusal::PositionLost,
             _ => Refusal::Defect,
         }
     }

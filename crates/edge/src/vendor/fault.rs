@@ -143,7 +143,8 @@ impl From<Refusal> for Fault {
             }
             Refusal::Overloaded | Refusal::Unread => Fault::Unavailable,
             Refusal::Ledger(error) => error.into(),
-            Refusal::Defect => Fault::Internal,
+            // Only the native API takes positions.
+            Refusal::PositionLost | Refusal::Defect => Fault::Internal,
         }
     }
 }

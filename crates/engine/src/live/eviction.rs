@@ -80,7 +80,7 @@ impl LiveList {
     /// Fills the plugin of an evicted list. Blocks: a few milliseconds, as only short lists are evicted, and for up to
     /// 20 seconds if there is no room in memory. If that fails, the list is
     /// out of service, and the background task tries again.
-    pub(super) fn restore(self: &Arc<Self>) -> Result<(), NoVerdict> {
+    pub(crate) fn restore(self: &Arc<Self>) -> Result<(), NoVerdict> {
         let Ok(_operation) = self.context.lifecycle.begin() else { return Err(NoVerdict::Detached) };
         let restored = {
             let _restoring = self.restoring.lock();

@@ -6,7 +6,9 @@ mod cluster;
 mod failover;
 mod nodes;
 mod outages;
+mod positions;
 mod starts;
+mod strait;
 #[path = "../server/support.rs"]
 #[allow(dead_code, reason = "the tests of one gateway use more of it")]
 mod support;
@@ -55,8 +57,11 @@ fn folder() -> TempDir {
 
 /// Starts gateways that share the ledger at this URL, which the first creates.
 fn nodes<const COUNT: usize>(url: &str, more: &str) -> [Gateway; COUNT] {
-    std::array::from_fn(|number| {
-        let options: &[&str] = if number == 0 { &["--new-ledger"] } else { &[] };
-        Gateway::in_folder(folder(), &config(url, &format!("n{number}"), more), options)
-    })
+    start(std::array::from_fn(|number| config(url, &format!("n{number}"), more)))
+}
+
+/// Starts gateways that share a ledger, which the first creates.
+fn start<const COUNT: usize>(configs: [String; COUNT]) -> [Gateway; COUNT] {
+    let mut options: &[&str] = &["--new-ledger"];
+    configs.map(|config| Gateway::in_folder(folder(), &config, std::mem::take(&mut options)))
 }

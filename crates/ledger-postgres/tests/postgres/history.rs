@@ -145,7 +145,7 @@ fn a_position_of_another_process_or_none_begins_anew() {
     };
     assert_eq!(followed_on(feed.clone(), &other), (2, true));
     for token in ["", "a b c", "1:1:"] {
-        let feed = FeedPosition { token: Some(token.to_owned()), restarted: false };
+        let feed = FeedPosition { token: Some(token.to_owned()), ..FeedPosition::default() };
         assert_eq!(followed_on(feed, &ledger), (2, true), "{token}");
     }
     one(&list, block(2, Directions::BOTH));

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use portcullis_keys::{Scope, Seal, TenantId, TenantKeys, UserId};
 use portcullis_ledger_model::{
     Census, ChangedList, Changes, Entry, FeedPosition, Filter, Link, Linked, ListId, Mark, Page, Paging,
-    Record, Seq, Trail, Write, Written, time,
+    Record, Seq, ServerRun, Trail, Write, Written, time,
 };
 use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
@@ -329,6 +329,11 @@ pub trait Shared: Send + Sync {
     /// A number that changes when what was read before may not be in the ledger's history.
     fn lineage(&self) -> u64 {
         0
+    }
+
+    /// Which run of which server is read from and written to now.
+    fn server(&self) -> ServerRun {
+        ServerRun::default()
     }
 
     /// Which of these positions the ledger's history does not contain, as far as it is known.
