@@ -92,7 +92,7 @@ codes! {
     Internal, "internal", 500, "A defect of the gateway.";
     NextHopFailed, "next_hop_failed", 502, "The next hop can't be reached.";
     Unavailable, "unavailable", 503, "The gateway is starting, shutting down, or overloaded, or its disk or database fails. `Retry-After` says when to retry.";
-    OutcomeUnknown, "outcome_unknown", 503, "The ledger's database did not say in time whether the write is stored, or the gateway can't read it back. Repeat the request: writing it twice changes nothing.";
+    OutcomeUnknown, "outcome_unknown", 503, "The ledger's database did not say in time whether the write is stored, or the gateway can't read it back, or not all gateways of the fleet have it although the tenant's `acknowledge` asks for that. Repeat the request: writing it twice changes nothing.";
     NextHopLate, "next_hop_late", 504, "The next hop did not answer in time.";
     StorageFull, "storage_full", 507, "The disk is full. Nothing was written.";
 }

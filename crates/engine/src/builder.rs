@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tracing::warn;
 
+use crate::acknowledgements::Acknowledgements;
 use crate::context::Context;
 use crate::directory::Directory;
 use crate::engine::Engine;
@@ -307,6 +308,7 @@ impl Builder {
                 self.stale_after.unwrap_or(DEFAULT_STALE_AFTER),
                 self.when_stale,
             )),
+            acknowledgements: Acknowledgements::default(),
             settings: SettingsStore::load(ledger.clone())?,
             ledger,
             key: key_file.map(|file| Arc::new(KeyState::new(file))),

@@ -10,6 +10,7 @@ use portcullis_saved_states::States;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
+use crate::acknowledgements::Acknowledgements;
 use crate::events::Events;
 use crate::key_state::KeyState;
 use crate::lifecycle::Lifecycle;
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) residency: Residency,
     /// How far this gateway follows others that write to the ledger.
     pub(crate) staleness: Arc<Staleness>,
+    /// Writes that wait until the others have them.
+    pub(crate) acknowledgements: Acknowledgements,
     pub(crate) settings: SettingsStore,
     pub(crate) events: Events,
     pub(crate) lifecycle: Arc<Lifecycle>,

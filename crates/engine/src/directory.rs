@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use portcullis_host::{ErrorChain, ForeignText};
 use portcullis_ledger::{LedgerError, TenantId};
 use portcullis_plugin_store::{Digest, Finding, PluginVersion};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::context::Context;
 use crate::engine_error::Error;
@@ -334,7 +334,11 @@ impl Directory {
         // Ends shadow runs, which otherwise last as long as there is no traffic.
         tenants.values().for_each(|tenant| tenant.reload.abandon(ReloadError::Closed));
         self.context.staleness.close();
+        self.context.acknowledgements.close();
         self.context.lifecycle.wait_until_idle();
+        if let Err(error) = self.context.ledger.leave() {
+            debug!(error = %ErrorChain(&error), "the others wait for this gateway until they notice that it is gone");
+        }
         for tenant in tenants.values() {
             if let Some(members) = tenant.members.load_full() {
                 members.lists().for_each(|list| list.save_before_closing());
@@ -352,6 +356,7 @@ impl Directory {
     pub(crate) fn abandon(&self) {
         self.context.lifecycle.close();
         self.context.staleness.close();
+        self.context.acknowledgements.close();
         for tenant in self.tenants().values() {
             tenant.abandon(ReloadError::Closed);
         }

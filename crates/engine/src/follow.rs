@@ -6,13 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use portcullis_host::ErrorChain;
-use portcullis_ledger::{ChangedList, FeedPosition, LedgerError, ListId};
-use tracing::{error, info};
+use portcullis_ledger::{ChangedList, FeedPosition, LedgerError, ListId, Seq};
+use tracing::{debug, error, info};
 
+use crate::acknowledgements::Acknowledge;
+use crate::context::Context;
 use crate::directory::Directory;
 use crate::live::{Followed, LiveList};
 use crate::reported::Reported;
-use crate::staleness::Staleness;
 use crate::tenant::Tenant;
 
 /// How often the ledger is asked what changed.
@@ -23,33 +24,78 @@ const RETRY: Duration = Duration::from_millis(250);
 const LISTS_OF_THREAD: usize = 16;
 /// The most threads that bring lists up to date.
 const THREADS: usize = 4;
+/// How often the others are told that this engine is alive.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How long they then wait for it, if it says no more. Shorter than a [write may take](crate::acknowledgements::DEADLINE) that waits for it.
+const ALIVE_FOR: Duration = Duration::from_secs(4);
 
-/// Starts the thread that follows, which ends when the engine is closed. Does nothing if nobody else writes to the ledger.
+/// Starts the threads that follow, and that tell the others, which end when the engine is closed. Does nothing if nobody else writes to
+/// the ledger.
 pub(crate) fn start(directory: &Arc<Directory>) -> std::io::Result<()> {
-    let staleness = &directory.context.staleness;
-    if !staleness.is_shared() {
+    if !directory.context.staleness.is_shared() {
         return Ok(());
     }
-    let (directory, staleness) = (Arc::downgrade(directory), Arc::clone(staleness));
-    thread::Builder::new().name("portcullis-follow".to_owned()).spawn(move || run(&directory, &staleness))?;
-    Ok(())
+    let mut presence = Presence::default();
+    // Before a list is filled: what others write from now on waits for this engine.
+    presence.tell(&directory.context);
+    let mut follower = Follower::default();
+    repeat(directory, "portcullis-follow", move |directory| follower.step(directory))?;
+    // The other thread may be busy for long.
+    repeat(directory, "portcullis-presence", move |directory| presence.step(&directory.context))
 }
 
-fn run(directory: &Weak<Directory>, staleness: &Staleness) {
-    let mut follower = Follower::default();
-    let mut wait = EVERY;
-    while staleness.pause(wait) {
-        let Some(directory) = directory.upgrade() else { return };
-        let Ok(operation) = directory.context.lifecycle.begin() else { return };
-        let looked = Instant::now();
-        wait = match follower.look(&directory) {
-            true => {
-                staleness.caught_up(looked);
-                EVERY.saturating_sub(looked.elapsed())
+/// Starts a thread that takes a step again and again, each of which returns how long to wait for the next one.
+fn repeat(
+    directory: &Arc<Directory>,
+    name: &str,
+    mut step: impl FnMut(&Directory) -> Duration + Send + 'static,
+) -> std::io::Result<()> {
+    let (directory, staleness) = (Arc::downgrade(directory), Arc::clone(&directory.context.staleness));
+    let run = move || {
+        let mut wait = EVERY;
+        while staleness.pause(wait) {
+            let Some(directory) = directory.upgrade() else { return };
+            let Ok(_operation) = directory.context.lifecycle.begin() else { return };
+            wait = step(&directory);
+        }
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
+}
+
+/// What the others are told of this engine, and what they tell.
+#[derive(Default)]
+struct Presence {
+    /// When the others were told last that it is alive.
+    told: Option<Instant>,
+}
+
+impl Presence {
+    /// Tells the others that this engine is alive, if that is due, and finds out which writes they have. Returns how long to wait.
+    fn step(&mut self, context: &Context) -> Duration {
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) && !self.tell(context) {
+            return RETRY;
+        }
+        let awaited = context.acknowledgements.awaited();
+        if !awaited.is_empty() {
+            // Otherwise the writes wait on.
+            if let Ok(known) = context.ledger.followed_by_all(&awaited) {
+                context.acknowledgements.are_known(&known);
             }
-            false => RETRY,
-        };
-        drop((operation, directory));
+        }
+        EVERY
+    }
+
+    /// Tells the others that this engine is alive. Returns whether they are told.
+    fn tell(&mut self, context: &Context) -> bool {
+        let now = Instant::now();
+        match context.ledger.stay_alive(ALIVE_FOR) {
+            Ok(()) => self.told = Some(now),
+            Err(error) => {
+                self.told = None;
+                debug!(error = ErrorChain(&error).to_string(), "the others can't be told of this gateway");
+            }
+        }
+        self.told.is_some()
     }
 }
 
@@ -59,18 +105,56 @@ struct Follower {
     position: FeedPosition,
     /// Lists that changed, and whose plugins could not follow yet.
     behind: HashSet<ListId>,
+    /// Lists that follow in turn, and up to which change they have not followed yet.
+    in_turn: HashMap<ListId, (Weak<LiveList>, Seq)>,
+    progress: Progress,
     reported: Reported<()>,
 }
 
+/// What the others were told last of how far this engine has followed.
+#[derive(Default)]
+struct Progress {
+    told: Option<Instant>,
+    behind: Vec<ListId>,
+}
+
 impl Follower {
-    /// Looks once. Returns whether all plugins have what the look found.
-    fn look(&mut self, directory: &Directory) -> bool {
+    /// Looks once, and tells the others. Returns how long to wait.
+    fn step(&mut self, directory: &Directory) -> Duration {
+        let context = &directory.context;
+        let looked = Instant::now();
+        let Some(is_awaited) = self.look(directory) else { return RETRY };
+        let is_here = self.behind.is_empty();
+        if is_here {
+            context.staleness.caught_up(looked);
+        }
+        self.tell(context, is_awaited);
+        if is_here { EVERY.saturating_sub(looked.elapsed()) } else { RETRY }
+    }
+
+    /// Tells the others how far this engine has followed: at once if that may be awaited.
+    fn tell(&mut self, context: &Context, is_awaited: bool) {
+        let mut behind: Vec<ListId> = self.behind.iter().chain(self.in_turn.keys()).copied().collect();
+        behind.sort_unstable();
+        behind.dedup();
+        let Progress { told, behind: told_behind } = &self.progress;
+        if !is_awaited && *told_behind == behind && told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+            return;
+        }
+        // If it fails, the next look tells why.
+        if context.ledger.report_progress(&self.position, &behind).is_ok() {
+            self.progress = Progress { told: Some(Instant::now()), behind };
+        }
+    }
+
+    /// Looks once. Returns whether writes may wait for what it found; `None` if the ledger can't be asked.
+    fn look(&mut self, directory: &Directory) -> Option<bool> {
         let staleness = &directory.context.staleness;
         // Before the look, which finds what was written before.
         let behind = staleness.take_behind();
         self.behind.extend(behind);
-        let lists = match self.ask(directory) {
-            Ok(lists) => lists,
+        let Asked { changed, lists } = match self.ask(directory) {
+            Ok(asked) => asked,
             Err(error) => {
                 if self.reported.is_due(()) {
                     error!(
@@ -81,7 +165,7 @@ impl Follower {
                 staleness.asked(Some(error));
                 // The next look begins anew: another server may have taken over.
                 self.position = FeedPosition::default();
-                return false;
+                return None;
             }
         };
         if self.reported.is_over() {
@@ -89,21 +173,29 @@ impl Follower {
         }
         staleness.asked(None);
         staleness.set_server(self.position.server);
-        if !self.behind.is_empty() {
-            self.follow(&lists.unwrap_or_else(|| self::lists(directory)));
+        let mut is_awaited = false;
+        if !changed.is_empty() || !self.behind.is_empty() {
+            let lists = lists.unwrap_or_else(|| self::lists(directory));
+            self.follow(&lists);
+            for changed in changed {
+                let Some((tenant, list)) = lists.get(&changed.list) else { continue };
+                is_awaited |= tenant.acknowledge() == Acknowledge::Fleet;
+                self.in_turn.insert(changed.list, (Arc::downgrade(list), changed.sequence));
+            }
         }
-        self.behind.is_empty()
+        self.in_turn.retain(|_, (list, sequence)| list.upgrade().is_some_and(|list| list.lacks(*sequence)));
+        Some(is_awaited)
     }
 
-    /// Asks the ledger what changed, and whether it has lost anything. Returns the lists in service, if it needed them.
-    fn ask(&mut self, directory: &Directory) -> Result<Option<Lists>, LedgerError> {
+    /// Asks the ledger what changed, and whether it has lost anything.
+    fn ask(&mut self, directory: &Directory) -> Result<Asked, LedgerError> {
         let ledger = &directory.context.ledger;
         let staleness = &directory.context.staleness;
         let changed = ledger.changed_lists(&mut self.position)?;
         if !self.position.restarted {
             staleness.continued();
             if changed.is_empty() && !staleness.has_lost() {
-                return Ok(None);
+                return Ok(Asked { changed, lists: None });
             }
         }
         let lists = lists(directory);
@@ -120,12 +212,15 @@ impl Follower {
         }
         lost.extend(staleness.take_lost());
         rebuild(&lists, &lost);
+        let of_lost =
+            lost.iter().filter_map(|id| Some((*id, (Arc::downgrade(&lists.get(id)?.1), Seq::START))));
+        self.in_turn.extend(of_lost);
         let is_behind = |changed: &&ChangedList| {
             // This gateway's own writes are named, too, and after a restart all lists.
             lists.get(&changed.list).is_some_and(|(_, list)| list.sequence() != changed.sequence.get())
         };
         self.behind.extend(changed.iter().filter(is_behind).map(|changed| changed.list));
-        Ok(Some(lists))
+        Ok(Asked { changed, lists: Some(lists) })
     }
 
     /// Brings the lists that changed up to date, and leaves those that could not follow.
@@ -159,6 +254,13 @@ impl Follower {
         });
         self.behind.extend(left);
     }
+}
+
+/// What the ledger answered.
+struct Asked {
+    changed: Vec<ChangedList>,
+    /// The lists in service, if they were needed.
+    lists: Option<Lists>,
 }
 
 type Lists = HashMap<ListId, (Arc<Tenant>, Arc<LiveList>)>;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod acknowledgements;
 mod builder;
 mod context;
 mod directory;
@@ -36,6 +37,7 @@ mod tenant;
 mod testing;
 mod workers;
 
+pub use acknowledgements::Acknowledge;
 pub use builder::{
     Builder, DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, DEFAULT_RELOAD_WATCH,
     is_node_name,

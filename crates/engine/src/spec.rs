@@ -7,6 +7,8 @@ use portcullis_ledger::{NameError, SenderId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::acknowledgements::Acknowledge;
+
 /// The specification of a tenant: its senders, its plugin, and how the plugin is run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TenantSpec {
@@ -18,6 +20,7 @@ pub struct TenantSpec {
     pub(crate) replicas: NonZeroUsize,
     pub(crate) clear_numbers: bool,
     pub(crate) change_feed: bool,
+    pub(crate) acknowledge: Acknowledge,
     pub(crate) kept: Option<Vec<u8>>,
     pub(crate) resets_choice: bool,
     pub(crate) starts_regardless: bool,
@@ -46,6 +49,7 @@ impl TenantSpec {
             replicas: NonZeroUsize::MIN,
             clear_numbers: false,
             change_feed: false,
+            acknowledge: Acknowledge::default(),
             kept: None,
             resets_choice: false,
             starts_regardless: false,
@@ -136,6 +140,13 @@ impl TenantSpec {
     #[must_use]
     pub fn change_feed(mut self, change_feed: bool) -> Self {
         self.change_feed = change_feed;
+        self
+    }
+
+    /// Sets when writes are acknowledged: [`Acknowledge::Node`] by default.
+    #[must_use]
+    pub fn acknowledge(mut self, acknowledge: Acknowledge) -> Self {
+        self.acknowledge = acknowledge;
         self
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -12,6 +13,7 @@ use portcullis_plugin_store::PluginStoreError;
 use tokio::sync::watch;
 use tracing::{error, warn};
 
+use crate::acknowledgements::{self, Acknowledge};
 use crate::context::Context;
 use crate::error::WriteError;
 use crate::error::{NotServed, TenantError};
@@ -102,6 +104,32 @@ impl Tenant {
         }
     }
 
+    /// When its writes are acknowledged.
+    pub(crate) fn acknowledge(&self) -> Acknowledge {
+        self.members.load().as_ref().map_or(Acknowledge::Node, |members| members.spec.acknowledge)
+    }
+
+    fn waits_for_others(&self) -> bool {
+        self.acknowledge() == Acknowledge::Fleet && self.context.staleness.is_shared()
+    }
+
+    /// Waits until all engines have these changes that share the ledger, if the tenant's writes are acknowledged then. `began` is when the
+    /// write began. Blocks. Call it without a lock.
+    pub(crate) fn wait_for_others(
+        &self,
+        began: Instant,
+        changes: impl IntoIterator<Item = acknowledgements::Change>,
+    ) -> Result<(), WriteError> {
+        if !self.waits_for_others() {
+            return Ok(());
+        }
+        let until = began + acknowledgements::DEADLINE;
+        match changes.into_iter().all(|change| self.context.acknowledgements.wait(change, until)) {
+            true => Ok(()),
+            false => Err(WriteError::NotEverywhere),
+        }
+    }
+
     /// Reports that entries of these lists changed. Call it without a lock: listeners may use the engine.
     pub(crate) fn announce<'a>(&self, lists: impl IntoIterator<Item = &'a Arc<LiveList>>) {
         let mut any = false;
@@ -127,6 +155,7 @@ impl Tenant {
 
     /// Stores that several names are one person's, on all lists. `through` is the list of the caller's handle.
     pub(crate) fn tie(&self, through: &Arc<LiveList>, tie: Link) -> Result<Linked, WriteError> {
+        let began = Instant::now();
         let (tied, changed) = {
             let _serving = self.serving(through)?;
             let tied = through.list().link(tie)?;
@@ -143,6 +172,10 @@ impl Tenant {
             (tied, changed)
         };
         self.announce(&changed);
+        if self.waits_for_others() {
+            let positions = changed.iter().map(|list| Ok((list.list().id(), list.list().sequence()?)));
+            self.wait_for_others(began, positions.collect::<Result<Vec<_>, LedgerError>>()?)?;
+        }
         Ok(tied)
     }
 

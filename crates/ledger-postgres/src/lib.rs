@@ -15,6 +15,7 @@ mod feed;
 mod joiner;
 mod leases;
 mod lists;
+mod nodes;
 mod persons;
 mod pool;
 mod records;

@@ -143,7 +143,7 @@ CREATE TABLE commits (
     list integer NOT NULL
 );
 CREATE INDEX commits_by_xact ON commits (xact);
-CREATE INDEX commits_by_list ON commits (list, mark);
+CREATE INDEX commits_by_list ON commits (list, sequence);
 CREATE INDEX commits_by_age ON commits (at);
 COMMENT ON TABLE commits IS 'What changed recently: for gateways that follow, for writes whose connection was lost, and to notice that commits were lost at a failover. Kept for a day.';
 COMMENT ON COLUMN commits.previous_sequence IS 'The sequence number that the list had before.';
@@ -202,3 +202,18 @@ COMMENT ON COLUMN leases.holder IS 'A random number of the running gateway that 
 COMMENT ON COLUMN leases.node IS 'The name of that gateway. For people: two gateways may have the same name by mistake.';
 COMMENT ON COLUMN leases.fence IS 'Raised each time that another gateway takes the lease.';
 COMMENT ON COLUMN leases.until IS 'When the lease ends unless it is renewed, by this database''s clock. -infinity if it was given up.';
+
+CREATE TABLE nodes (
+    id bigint PRIMARY KEY,
+    name text NOT NULL,
+    until timestamptz NOT NULL,
+    server timestamptz,
+    snapshot pg_snapshot,
+    behind integer[] NOT NULL DEFAULT '{}'
+) WITH (fillfactor = 50);
+COMMENT ON TABLE nodes IS 'The gateways that are running, for writes that wait until all of them have the change.';
+COMMENT ON COLUMN nodes.id IS 'A random number of the running gateway, new with each start.';
+COMMENT ON COLUMN nodes.name IS 'The name of the gateway. For people: two gateways may have the same name by mistake.';
+COMMENT ON COLUMN nodes.until IS 'When nobody waits for it any more unless it says again that it is alive, by this database''s clock.';
+COMMENT ON COLUMN nodes.server IS 'When the server started by which the snapshot was taken.';
+COMMENT ON COLUMN nodes.snapshot IS 'What the gateway has of all lists, except for those in behind.';

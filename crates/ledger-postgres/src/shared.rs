@@ -55,7 +55,8 @@ const FORKED: &str = "
         OR EXISTS (SELECT FROM commits c WHERE c.list = p.list AND c.mark = p.mark AND c.sequence = p.sequence)
         OR EXISTS (
             SELECT FROM commits c
-            WHERE c.list = p.list AND c.previous_mark = p.mark AND c.previous_sequence = p.sequence)
+            WHERE c.list = p.list AND c.sequence >= p.sequence
+                AND c.previous_mark = p.mark AND c.previous_sequence = p.sequence)
     ) ORDER BY p.list";
 
 /// Where somebody is in the feed.
@@ -171,5 +172,24 @@ impl Shared for Postgres {
 
     fn release_lease(&self, name: &str) -> Result<(), LedgerError> {
         self.give_up_lease(name)
+    }
+
+    fn stay_alive(&self, lasting: Duration) -> Result<(), LedgerError> {
+        self.extend_life(lasting)
+    }
+
+    fn report_progress(&self, position: &FeedPosition, behind: &[ListId]) -> Result<(), LedgerError> {
+        match position.token.as_deref().and_then(Point::read) {
+            Some(point) => self.store_progress(&point.session, &point.snapshot, behind),
+            None => Ok(()),
+        }
+    }
+
+    fn followed_by_all(&self, changes: &[(ListId, Seq)]) -> Result<Vec<(ListId, Seq)>, LedgerError> {
+        self.known_to_all(changes)
+    }
+
+    fn leave(&self) -> Result<(), LedgerError> {
+        self.end_life()
     }
 }

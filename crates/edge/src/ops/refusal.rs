@@ -6,7 +6,7 @@ use portcullis_ledger::{LedgerError, TooLong};
 use crate::identity::IdentityError;
 use crate::turns::Unfinished;
 
-/// Why an operation was refused. Nothing was changed. Each interface maps this to its own codes and messages.
+/// Why an operation was refused. Nothing was changed, unless the variant says otherwise. Each interface maps this to its own codes and messages.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The tenant has no sender of this name, or the tenant was removed meanwhile.
@@ -50,6 +50,9 @@ pub enum Refusal {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(LedgerError),
+    /// The change was stored, but not all gateways of the fleet had it in time. The same request again waits for them again.
+    #[error("the change was stored, but not all gateways of the fleet had it in time")]
+    NotEverywhere,
     /// The ledger does not have what was written up to the position that a check asks for.
     #[error("the ledger has lost what was written up to the position")]
     PositionLost,
@@ -117,6 +120,7 @@ impl From<WriteError> for Refusal {
         match error {
             WriteError::NotServed(error) => error.into(),
             WriteError::Ledger(error) => error.into(),
+            WriteError::NotEverywhere => Refusal::NotEverywhere,
             _ => Refusal::Defect,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use portcullis_ledger::Position;
+use portcullis_ledger::{Position, Seq};
 use tokio::sync::futures::Notified;
 
 use super::turns::{Purpose, Turn};
@@ -41,6 +41,13 @@ impl<F: Fn(&Arc<LiveList>)> Following<F> {
 }
 
 impl LiveList {
+    /// Whether the plugin answers checks without this change, as far as is known without waiting.
+    pub(crate) fn lacks(&self, sequence: Seq) -> bool {
+        // Held by the one that brings it up to date, or puts it in service.
+        let Some(_slot) = self.slot.try_lock() else { return true };
+        self.is_serving() && (self.has_lost_history() || self.sequence() < sequence.get())
+    }
+
     /// How the plugin stands to a position.
     pub(crate) fn reach(&self, position: &Position) -> Reach {
         match self.phase() {

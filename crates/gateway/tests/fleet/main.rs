@@ -1,5 +1,6 @@
 //! Tests of gateways that share a ledger, with a real PostgreSQL. Without its programs, they say so and end.
 
+mod acknowledged;
 #[path = "../../../ledger-postgres/tests/postgres/cluster.rs"]
 #[allow(dead_code, reason = "the tests of the ledger use more of it")]
 mod cluster;

@@ -353,6 +353,28 @@ pub trait Shared: Send + Sync {
         let _ = name;
         Ok(())
     }
+
+    /// Says that this process is alive, for so long.
+    fn stay_alive(&self, lasting: Duration) -> Result<(), LedgerError> {
+        let _ = lasting;
+        Ok(())
+    }
+
+    /// Says that this process has followed up to a position, all lists but those that are behind.
+    fn report_progress(&self, position: &FeedPosition, behind: &[ListId]) -> Result<(), LedgerError> {
+        let _ = (position, behind);
+        Ok(())
+    }
+
+    /// Those of these changes that all other processes have followed that are alive.
+    fn followed_by_all(&self, changes: &[(ListId, Seq)]) -> Result<Vec<(ListId, Seq)>, LedgerError> {
+        Ok(changes.to_vec())
+    }
+
+    /// Says that this process is no longer alive.
+    fn leave(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
 }
 
 /// Expiry of holds.
