@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
+use portcullis_admission::Pools;
 use portcullis_api::settings::OptOut;
 use portcullis_edge::metrics::Metrics;
 use portcullis_edge::registry::Registry;
 use portcullis_edge::settings::{FieldPath, TenantConfig};
 use portcullis_edge::tenant::{Origin, Tenant};
-use portcullis_edge::turns::Pools;
 use portcullis_engine::ledger::{Actor, MasterKey};
 use portcullis_engine::{Change, Direction, Engine, Identity, List, Msisdn};
 use portcullis_keywords::{Intent, Keywords};
@@ -108,8 +108,7 @@ impl Gateway {
         let is_served = || engine.blocking_put_tenants(vec![config.spec()]).iter().all(Result::is_ok);
         assert!((0..20).any(|_| is_served()), "the tenant is served");
         let metrics = Metrics::new();
-        let (of_tenant, pools) =
-            (|| metrics.tenant(&config.id), Pools::new(0).expect("the system gives threads"));
+        let (of_tenant, pools) = (|| metrics.tenant(&config.id), Pools::new(0));
         let tenant = Tenant::of(config.clone(), Origin::File, &engine, of_tenant, &pools, None);
         let tenant = Arc::new(tenant.expect("the tenant is served"));
         let list = tenant.wide.clone();

@@ -33,6 +33,17 @@ pub enum CallError {
         /// The limit in bytes: the smaller of the instance's and the tenant's.
         limit: u64,
     },
+    /// The plugin needed more memory than the plugins of all tenants left it, and trapped.
+    #[error(
+        "the plugin found no memory left in {call}: the plugins of all tenants may have {limit} bytes together, of which \
+         those with more than an equal share leave a quarter to the others"
+    )]
+    MemoryExhausted {
+        /// The function that was called.
+        call: &'static str,
+        /// The limit in bytes; see [`MemoryPool`](crate::MemoryPool).
+        limit: u64,
+    },
     /// The plugin's result violates the contract.
     #[error("the plugin broke the contract: {call} {breach}")]
     Broken {
@@ -52,14 +63,15 @@ impl CallError {
         !matches!(self, CallError::Refused(_))
     }
 
-    /// The kind of error, for metrics: `refused`, `trapped`, `timed-out`, `out-of-memory`, `broken` or
-    /// `out-of-service`.
+    /// The kind of error, for metrics: `refused`, `trapped`, `timed-out`, `out-of-memory`,
+    /// `memory-exhausted`, `broken` or `out-of-service`.
     pub fn kind(&self) -> &'static str {
         match self {
             CallError::Refused(_) => "refused",
             CallError::Trapped { .. } => "trapped",
             CallError::TimedOut { .. } => "timed-out",
             CallError::OutOfMemory { .. } => "out-of-memory",
+            CallError::MemoryExhausted { .. } => "memory-exhausted",
             CallError::Broken { .. } => "broken",
             CallError::OutOfService => "out-of-service",
         }

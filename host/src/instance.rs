@@ -17,7 +17,7 @@ use crate::deadline::Deadline;
 use crate::engine::Engine;
 use crate::foreign_text::ForeignText;
 use crate::limits::Limits;
-use crate::memory::{MemoryAccount, Meter};
+use crate::memory::{Exceeded, MemoryAccount, Meter};
 use crate::pace::Pace;
 use crate::stopwatch::Stopwatch;
 use crate::witness::{Answer, Witness};
@@ -502,12 +502,15 @@ impl std::fmt::Debug for Instance {
 /// Classifies a failed call by its trap and the memory meter.
 #[cold]
 fn fault(call: &'static str, deadline: Duration, meter: &Meter, error: &wasmtime::Error) -> CallError {
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => CallError::TimedOut { call, deadline },
-        _ if meter.refused() => CallError::OutOfMemory { call, limit: meter.bound() },
-        Some(trap) => CallError::Trapped { call, trap: trap.to_string() },
+    match (error.downcast_ref::<Trap>(), meter.refusal()) {
+        (Some(Trap::Interrupt), _) => CallError::TimedOut { call, deadline },
+        (_, Some(Exceeded::Own(limit))) => CallError::OutOfMemory { call, limit },
+        (_, Some(Exceeded::Pool(limit))) => CallError::MemoryExhausted { call, limit },
+        (Some(trap), None) => CallError::Trapped { call, trap: trap.to_string() },
         // Not a trap: the host rejected the result while reading it, for a pointer out of bounds, invalid UTF-8, or a
         // result past its size limit.
-        None => CallError::Broken { call, breach: ForeignText(&error.root_cause().to_string()).within(512) },
+        (None, None) => {
+            CallError::Broken { call, breach: ForeignText(&error.root_cause().to_string()).within(512) }
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::ResourceLimiter;
 
+use crate::memory_pool::MemoryPool;
+
 /// A memory limit shared by all plugin instances of one tenant. It covers their linear memories and tables.
 ///
 /// An instance is charged as it grows. Its charge is released when it is dropped.
@@ -12,12 +14,28 @@ use wasmtime::ResourceLimiter;
 pub struct MemoryAccount {
     limit: u64,
     used: AtomicU64,
+    /// What it shares with other tenants.
+    pool: Option<Arc<MemoryPool>>,
+}
+
+/// A limit that a growth would have exceeded, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exceeded {
+    /// The instance's or the tenant's.
+    Own(u64),
+    /// That of all tenants together.
+    Pool(u64),
 }
 
 impl MemoryAccount {
-    /// Creates an account with a limit of `limit` bytes.
+    /// Creates an account with a limit of `limit` bytes that shares nothing with others. See [`MemoryPool::account`].
     pub fn new(limit: u64) -> Arc<Self> {
-        Arc::new(MemoryAccount { limit, used: AtomicU64::new(0) })
+        Arc::new(MemoryAccount { limit, used: AtomicU64::new(0), pool: None })
+    }
+
+    /// An account with a limit of `limit` bytes, charged to the pool, too.
+    pub(crate) fn in_pool(limit: u64, pool: Arc<MemoryPool>) -> Arc<Self> {
+        Arc::new(MemoryAccount { limit, used: AtomicU64::new(0), pool: Some(pool) })
     }
 
     /// The limit in bytes.
@@ -30,16 +48,44 @@ impl MemoryAccount {
         self.used.load(Ordering::Relaxed)
     }
 
-    fn charge(&self, bytes: u64) -> bool {
-        self.used
+    fn charge(&self, bytes: u64) -> Result<(), Exceeded> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let before = self
+            .used
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|&sum| sum <= self.limit)
             })
-            .is_ok()
+            .map_err(|_| Exceeded::Own(self.limit))?;
+        let Some(pool) = &self.pool else { return Ok(()) };
+        if before == 0 {
+            pool.enter();
+        }
+        if pool.charge(bytes, before) {
+            return Ok(());
+        }
+        self.release_own(bytes);
+        Err(Exceeded::Pool(pool.limit()))
     }
 
     fn release(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        if bytes == 0 {
+            return;
+        }
+        if let Some(pool) = &self.pool {
+            pool.release(bytes);
+        }
+        self.release_own(bytes);
+    }
+
+    fn release_own(&self, bytes: u64) {
+        let before = self.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(pool) = &self.pool
+            && before == bytes
+        {
+            pool.leave();
+        }
     }
 }
 
@@ -53,9 +99,8 @@ pub(crate) struct Meter {
     charged: Arc<AtomicU64>,
     /// The charge of the growth in progress, in case the growth fails.
     pending: u64,
-    /// Whether a growth was refused since [`Meter::clear_refusal`]: a trap that follows is then reported as out of
-    /// memory.
-    refused: bool,
+    /// Why a growth was refused since [`Meter::clear_refusal`]: a trap that follows is then reported as out of memory.
+    refusal: Option<Exceeded>,
 }
 
 /// The size of a table entry in wasmtime: a pointer.
@@ -63,7 +108,7 @@ const TABLE_ENTRY_BYTES: u64 = 8;
 
 impl Meter {
     pub(crate) fn new(account: Arc<MemoryAccount>, limit: u64) -> Self {
-        Meter { account, limit, charged: Arc::default(), pending: 0, refused: false }
+        Meter { account, limit, charged: Arc::default(), pending: 0, refusal: None }
     }
 
     /// The bytes charged, readable while the instance is being called. 0 after the instance is dropped.
@@ -71,38 +116,43 @@ impl Meter {
         &self.charged
     }
 
-    pub(crate) fn refused(&self) -> bool {
-        self.refused
+    /// The limit that the last refused growth would have exceeded.
+    pub(crate) fn refusal(&self) -> Option<Exceeded> {
+        self.refusal
     }
 
     pub(crate) fn clear_refusal(&mut self) {
-        self.refused = false;
-    }
-
-    /// The limit that a refused growth exceeded: the smaller of the instance's and the account's.
-    pub(crate) fn bound(&self) -> u64 {
-        self.limit.min(self.account.limit())
+        self.refusal = None;
     }
 
     fn grow(&mut self, bytes: u64) -> bool {
+        self.pending = 0;
         let charged = self.charged.load(Ordering::Relaxed);
-        let fits = charged.checked_add(bytes).is_some_and(|sum| sum <= self.limit);
-        if fits && self.account.charge(bytes) {
-            self.charged.store(charged + bytes, Ordering::Relaxed);
-            self.pending = bytes;
-            true
-        } else {
-            self.pending = 0;
-            self.refused = true;
-            false
+        let grown = match charged.checked_add(bytes) {
+            Some(sum) if sum <= self.limit => self.account.charge(bytes),
+            _ => Err(self.own_limit()),
+        };
+        match grown {
+            Ok(()) => {
+                self.charged.store(charged + bytes, Ordering::Relaxed);
+                self.pending = bytes;
+            }
+            Err(Exceeded::Own(_)) => self.refusal = Some(self.own_limit()),
+            Err(exceeded) => self.refusal = Some(exceeded),
         }
+        grown.is_ok()
+    }
+
+    /// The smaller of the instance's limit and the account's.
+    fn own_limit(&self) -> Exceeded {
+        Exceeded::Own(self.limit.min(self.account.limit()))
     }
 
     fn growth_failed(&mut self) {
         self.charged.fetch_sub(self.pending, Ordering::Relaxed);
         self.account.release(self.pending);
         self.pending = 0;
-        self.refused = true;
+        self.refusal = Some(self.own_limit());
     }
 }
 

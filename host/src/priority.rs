@@ -16,17 +16,6 @@ pub fn lower_priority() {
     let _ = rustix::process::nice(19);
 }
 
-/// Lowers the priority of the current thread for good by some steps of niceness, of which there are 19. Each makes a busy
-/// thread's share of a processor smaller by about a fifth.
-///
-/// For threads that call slow plugins.
-pub fn lower_priority_by(steps: u8) {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(i32::from(steps.min(19)));
-    #[cfg(not(target_os = "linux"))]
-    let _ = steps;
-}
-
 /// Runs `work` on a new thread with [lowered priority](lower_priority) and waits for it. If no thread can be started,
 /// runs it on the current thread.
 ///

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use portcullis_host::{
     CallError, Direction, Directions, Entry, FillError, FilledFrom, Format, Generation, Instance, Keyspace,
-    Limits, Outcome, Plugin, SaveError, StateHeader, Verdict,
+    Limits, MemoryPool, Outcome, Plugin, Recipe, SaveError, StateHeader, Verdict,
 };
 use support::record::Record;
 use support::states::{State, States};
@@ -60,6 +60,7 @@ outcomes! {
     "lie-to-regulars" => a_lie_to_those_who_ask_often,
     "block-strangers-in-batches" => blocked_strangers_in_batches_only,
     "refuse-long-lists" => a_refusal_to_start,
+    "fat" => memory_taken_at_the_start,
     "recurse" => a_deep_recursion,
     "panic" => a_panic,
     "panic-later" => a_panic_in_service,
@@ -341,6 +342,23 @@ mod outcome {
         Generation::empty(recipe.clone()).expect("a short list");
         recipe.settings.capacity = 101;
         assert!(matches!(Generation::empty(recipe), Err(CallError::Refused(_))));
+    }
+
+    pub(super) fn memory_taken_at_the_start(mode: &str) {
+        assert!(evil_list(mode).memory_bytes() >= 40 * support::MIB);
+        // A pool that it shares with others has room for two.
+        let pool = MemoryPool::new(100 * support::MIB);
+        let start = || {
+            let account = pool.account(64 * support::MIB);
+            Generation::empty(Recipe { account, ..recipe(evil(), &options(mode)) })
+        };
+        let fits = (start().unwrap(), start().unwrap());
+        let limit = pool.limit();
+        assert_eq!(start().unwrap_err(), CallError::MemoryExhausted { call: "configure", limit });
+        assert!(pool.used() <= limit);
+        drop(fits);
+        assert_eq!(pool.used(), 0);
+        start().unwrap();
     }
 
     pub(super) fn memory_leaked_in_service(mode: &str) {

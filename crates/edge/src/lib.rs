@@ -5,12 +5,10 @@
 //! The interfaces (the native API, the vendors' dialects, the proxy) are crates that depend on this one, and not on each other.
 #![forbid(unsafe_code)]
 
-pub mod budget;
 pub mod gateway;
 pub mod hex;
 pub mod http;
 pub mod identity;
-pub mod log_limit;
 pub mod metrics;
 pub mod ops;
 mod redact;
@@ -18,7 +16,6 @@ pub mod registry;
 pub mod settings;
 pub mod tenant;
 pub mod token;
-pub mod turns;
 pub mod vendor;
 pub mod visits;
 pub mod wire;

@@ -1,20 +1,15 @@
 //! The tenants that the gateway serves, by name, by token, and by the ids that vendors give to their senders.
 
 use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::Duration;
 
-use governor::clock::Clock as _;
-use governor::{DefaultDirectRateLimiter, Quota as Rate, RateLimiter};
+use portcullis_admission::{Owner, RateLimit, RateLimited, Unfinished, Work};
 use portcullis_ledger::Actor;
 use portcullis_msisdn::Msisdn;
 
-use crate::budget::Owner;
-use crate::settings::{Quota, SenderConfig};
+use crate::settings::SenderConfig;
 use crate::tenant::Tenant;
 use crate::token::TokenDigest;
-use crate::turns::{Unfinished, Work};
 
 /// The name of the native API in the audit trail.
 pub const NATIVE_INTERFACE: &str = "native";
@@ -50,13 +45,7 @@ pub struct Caller {
     pub actor: Actor,
     /// The name of the only sender that the token is valid for; `None` if it is valid for the whole tenant.
     pub sender: Option<Arc<str>>,
-    limiter: Option<Arc<Limiter>>,
-}
-
-/// The rate limiter of a token.
-struct Limiter {
-    quota: Quota,
-    limiter: DefaultDirectRateLimiter,
+    limit: Option<Arc<RateLimit>>,
 }
 
 /// Why a request is not accepted from a caller.
@@ -70,26 +59,10 @@ pub enum Denied {
     RateLimited(RateLimited),
 }
 
-/// A rate limit is exceeded. Contains the time until the next request is accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimited(pub Duration);
-
-impl RateLimited {
-    /// The wait in whole seconds for `Retry-After`: rounded up, and at least 1.
-    pub fn seconds(self) -> u64 {
-        let rounded = u64::from(self.0.subsec_nanos() > 0) + self.0.as_secs();
-        NonZeroU64::new(rounded).map_or(1, NonZeroU64::get)
-    }
-}
-
 impl Caller {
     /// Counts one request against the token's rate limit, unless that is exceeded. Does not wait.
     fn ask(&self) -> Result<(), RateLimited> {
-        let Some(limiter) = &self.limiter else { return Ok(()) };
-        limiter
-            .limiter
-            .check()
-            .map_err(|until| RateLimited(until.wait_time_from(limiter.limiter.clock().now())))
+        self.limit.as_ref().map_or(Ok(()), |limit| limit.count())
     }
 
     /// Whose memory the caller's requests take.
@@ -98,10 +71,10 @@ impl Caller {
     }
 
     /// Runs work when it is the turn of the tenant, and of the sender if the token is the sender's: see
-    /// [`Turns::run`](crate::turns::Turns::run).
+    /// [`Turns::run`](portcullis_admission::Turns::run).
     ///
     /// # Errors
-    /// As [`Turns::run`](crate::turns::Turns::run).
+    /// As [`Turns::run`](portcullis_admission::Turns::run).
     pub async fn blocking<T, E>(
         &self,
         kind: Work,
@@ -112,7 +85,7 @@ impl Caller {
         E: From<Unfinished> + Send + 'static,
     {
         let sender = self.sender.as_deref().and_then(|sender| self.tenant.senders.get(sender));
-        self.tenant.turns.run(sender.map(|sender| &*sender.share), kind, false, work).await
+        self.tenant.turns.run(sender.map(|sender| &*sender.share), kind, false, |_| work()).await
     }
 
     /// Whether the token is valid for this sender.
@@ -167,18 +140,15 @@ impl Registry {
         let Ok(actor) = Actor::new(&token.name()).and_then(|actor| actor.through(NATIVE_INTERFACE)) else {
             return;
         };
-        let limiter = tenant.config.rate_limit.map(|quota| {
-            let known = before.caller(token).and_then(|caller| caller.limiter.as_ref());
-            match known.filter(|limiter| limiter.quota == quota) {
-                Some(limiter) => Arc::clone(limiter),
-                None => {
-                    let rate = Rate::per_second(quota.per_second).allow_burst(quota.burst);
-                    Arc::new(Limiter { quota, limiter: RateLimiter::direct(rate) })
-                }
+        let limit = tenant.config.rate_limit.map(|quota| {
+            let known = before.caller(token).and_then(|caller| caller.limit.as_ref());
+            match known.filter(|limit| limit.quota() == quota) {
+                Some(limit) => Arc::clone(limit),
+                None => Arc::new(RateLimit::new(quota)),
             }
         });
         let sender = sender.map(|sender| sender.id.as_str().into());
-        self.callers.insert(*token, Caller { tenant: Arc::clone(tenant), actor, sender, limiter });
+        self.callers.insert(*token, Caller { tenant: Arc::clone(tenant), actor, sender, limit });
     }
 
     /// Creates a registry in which `tenant` is added, or replaces the tenant with the same name.
@@ -231,17 +201,5 @@ impl Registry {
     /// All tenants except the one of this name.
     pub fn others<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Arc<Tenant>> + 'a {
         self.tenants.values().filter(move |tenant| tenant.config.id.as_str() != name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_told_in_whole_seconds_of_at_least_one() {
-        for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (2000, 2)] {
-            assert_eq!(RateLimited(Duration::from_millis(millis)).seconds(), seconds, "{millis}");
-        }
     }
 }

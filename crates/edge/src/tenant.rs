@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_admission::{Pools, Share, Turns};
 use portcullis_engine::{Engine, Error, List, PluginRef, TenantSpec};
 
 use crate::metrics::TenantMetrics;
 use crate::settings::TenantConfig;
-use crate::turns::{Pools, Share, Turns};
 use crate::visits::Visits;
 use portcullis_api::settings as typed;
 use portcullis_numbers::NumberReader;

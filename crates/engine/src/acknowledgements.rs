@@ -9,16 +9,6 @@ use portcullis_ledger::{ListId, Seq};
 /// How long a write may take that waits for other engines.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
-/// When a tenant's writes are acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Acknowledge {
-    /// Once they are on disk, and the next check of this engine sees them.
-    #[default]
-    Node,
-    /// Once the next check of every engine sees them that shares the ledger and is alive. The same as `Node` for an engine that is alone.
-    Fleet,
-}
-
 /// A change: a list, and its sequence number.
 pub(crate) type Change = (ListId, Seq);
 

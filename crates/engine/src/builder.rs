@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_host::{ArtefactCache, Compiler, ErrorChain};
+use portcullis_admission::Workers;
+use portcullis_host::{ArtefactCache, Compiler, ErrorChain, MemoryPool};
 use portcullis_ledger::{
     Accepted, Finding, KeyFile, KeyOrigin, Ledger, LedgerError, ListState, MasterKey, Opening, StorageUrl,
     Verified,
 };
 use portcullis_plugin_store::PluginStore;
-use portcullis_residency::Residency;
+use portcullis_residency::{Residency, machine_memory};
 use portcullis_saved_states::States;
+use portcullis_tenant_settings::SettingsStore;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tracing::warn;
@@ -22,14 +24,15 @@ use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::events::{Event, Events};
+use crate::journal::Journal;
 use crate::key_state::KeyState;
-use crate::settings::SettingsStore;
 use crate::staleness::{DEFAULT_STALE_AFTER, Staleness, WhenStale};
 use crate::storage::{Storage, StorageError};
-use crate::workers::Workers;
 
 /// The default of [`Builder::memory_budget`], in bytes.
 pub const DEFAULT_MEMORY_BUDGET: u64 = 1 << 30;
+/// The least of [`Builder::memory_limit`], in bytes.
+pub const LEAST_MEMORY_LIMIT: u64 = 64 << 20;
 /// The default of [`Builder::reload_watch`].
 pub const DEFAULT_RELOAD_WATCH: Duration = Duration::from_secs(30);
 
@@ -54,6 +57,7 @@ pub struct Builder {
     compiled_dir: Option<PathBuf>,
     compiler: Compiler,
     memory_budget: Option<u64>,
+    memory_limit: Option<u64>,
     watch: Option<Duration>,
     check_patience: Option<Duration>,
     proof_share: Option<f64>,
@@ -128,9 +132,20 @@ impl Builder {
     }
 
     /// Sets the memory budget shared by lists of up to 64,000 entries, in bytes: [`DEFAULT_MEMORY_BUDGET`] by default. The least
-    /// recently checked lists are evicted first, and restored by their next check.
+    /// recently checked lists are evicted first, and restored by their next check. It is three quarters of
+    /// [`memory_limit`](Self::memory_limit) at most.
     pub fn memory_budget(mut self, bytes: u64) -> Self {
         self.memory_budget = Some(bytes);
+        self
+    }
+
+    /// Limits the memory of the plugins of all tenants together, in bytes: at least [`LEAST_MEMORY_LIMIT`], and by default three
+    /// quarters of the machine's memory, or of that of the control group that the process runs in.
+    ///
+    /// A plugin that would exceed the limit fails, and the tenant's failure policy answers until it has recovered. Tenants that take
+    /// more than an equal share leave a quarter of the limit to the others.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
         self
     }
 
@@ -302,6 +317,12 @@ impl Builder {
             Ok(states)
         });
         let states = states.map_err(|error| OpenError::States { dir, source: Box::new(error) })?;
+        let memory_limit = self.memory_limit.unwrap_or_else(|| {
+            // Where the system does not say, each tenant's own limit holds.
+            machine_memory().map_or(u64::MAX, |bytes| bytes / 4 * 3)
+        });
+        let memory = MemoryPool::new(memory_limit.max(LEAST_MEMORY_LIMIT));
+        let memory_budget = self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET).min(memory.limit() / 4 * 3);
         let context = Arc::new(Context {
             staleness: Arc::new(Staleness::new(
                 ledger.is_shared(),
@@ -309,12 +330,14 @@ impl Builder {
                 self.when_stale,
             )),
             acknowledgements: Acknowledgements::default(),
+            journal: Journal::default(),
             settings: SettingsStore::load(ledger.clone())?,
             ledger,
             key: key_file.map(|file| Arc::new(KeyState::new(file))),
             plugins: PluginStore::new(host.clone(), self.plugins_dir),
             states,
-            residency: Residency::new(self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET)),
+            residency: Residency::new(memory_budget),
+            memory,
             events: self.events,
             lifecycle: Arc::default(),
             expiry: Notify::new(),

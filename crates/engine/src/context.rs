@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_admission::{Lifecycle, Workers};
+use portcullis_host::MemoryPool;
 use portcullis_ledger::Ledger;
 use portcullis_plugin_store::PluginStore;
 use portcullis_residency::Residency;
 use portcullis_saved_states::States;
+use portcullis_tenant_settings::SettingsStore;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::acknowledgements::Acknowledgements;
 use crate::events::Events;
+use crate::journal::Journal;
 use crate::key_state::KeyState;
-use crate::lifecycle::Lifecycle;
-use crate::settings::SettingsStore;
 use crate::staleness::Staleness;
-use crate::workers::Workers;
 
 /// State shared by all parts of an engine.
 pub(crate) struct Context {
@@ -26,10 +27,14 @@ pub(crate) struct Context {
     pub(crate) plugins: PluginStore,
     pub(crate) states: States,
     pub(crate) residency: Residency,
+    /// What the plugins of all tenants may take together.
+    pub(crate) memory: Arc<MemoryPool>,
     /// How far this gateway follows others that write to the ledger.
     pub(crate) staleness: Arc<Staleness>,
     /// Writes that wait until the others have them.
     pub(crate) acknowledgements: Acknowledgements,
+    /// What was acknowledged lately, if others write to the ledger.
+    pub(crate) journal: Journal,
     pub(crate) settings: SettingsStore,
     pub(crate) events: Events,
     pub(crate) lifecycle: Arc<Lifecycle>,

@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use portcullis_host::{ErrorChain, ForeignText};
 use portcullis_ledger::{LedgerError, TenantId};
 use portcullis_plugin_store::{Digest, Finding, PluginVersion};
+use portcullis_tenant_settings::TenantSpec;
 use tracing::{debug, info, warn};
 
 use crate::context::Context;
@@ -18,7 +19,6 @@ use crate::error::TenantError;
 use crate::filling::Filling;
 use crate::live::LiveList;
 use crate::reload::{ReloadError, ReloadGuard};
-use crate::spec::TenantSpec;
 use crate::tenant::{Opened, Tenant};
 
 /// The tenants in service.
@@ -307,7 +307,7 @@ impl Directory {
 
     fn tenants_with(&self, plugin: &str) -> Vec<Arc<Tenant>> {
         let has = |tenant: &&Arc<Tenant>| {
-            tenant.members.load().as_ref().is_some_and(|members| members.chosen.name == plugin)
+            tenant.members.load().as_ref().is_some_and(|members| members.chosen.name() == plugin)
         };
         self.tenants.load().values().filter(has).cloned().collect()
     }

@@ -1,13 +1,14 @@
 //! The engine: tenants, their blacklists, and the plugins that answer for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use portcullis_ledger::{Scope, SenderId, TenantId};
+use portcullis_ledger::{LedgerError, ListId, Scope, SenderId, TenantId};
 use portcullis_plugin_store::{PluginStore, PluginVersion, Watch};
+use portcullis_tenant_settings::{PluginRef, TenantSpec};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -26,7 +27,6 @@ use crate::live::LiveList;
 use crate::members::Members;
 use crate::proof;
 use crate::reload::{Answer, Goal, ReloadError, ReloadRequest, Reloaded};
-use crate::spec::{PluginRef, TenantSpec};
 use crate::status::{Outage, TenantStatus};
 use crate::tenant::Tenant;
 
@@ -174,7 +174,7 @@ impl Engine {
         Ok(self.0.directory.context.settings.all_tenants()?)
     }
 
-    /// The data that hosts stored with [`TenantSpec::kept`], by tenant. Includes tenants that are not served.
+    /// The data that hosts stored with [`TenantSpec::kept()`], by tenant. Includes tenants that are not served.
     pub fn kept(&self) -> Vec<(TenantId, Vec<u8>)> {
         self.0.directory.context.settings.host_data()
     }
@@ -259,6 +259,14 @@ impl Engine {
     /// [`Error::Ledger`] if the ledger can't be asked: this engine has the lease for as long as it was taken for before.
     pub async fn lease(&self, name: &'static str, time: Duration) -> Result<bool, Error> {
         self.unblock(move |engine| Ok(engine.0.directory.context.ledger.lease(name, time)?)).await?
+    }
+
+    /// Gives up a lease, so that another engine can take it at once. Does nothing if this engine does not have it.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`] if the ledger can't be asked: the lease then ends when it would have.
+    pub async fn release_lease(&self, name: &'static str) -> Result<(), Error> {
+        self.unblock(move |engine| Ok(engine.0.directory.context.ledger.release_lease(name)?)).await?
     }
 
     /// Reloads a tenant's plugin: another plugin, version or options serve all of its lists, or none of them. No check goes
@@ -354,6 +362,17 @@ impl Engine {
     /// A snapshot of all tenants' status, by name. May wait for writes that are being applied to plugins.
     pub fn status(&self) -> Vec<TenantStatus> {
         self.0.directory.tenants().values().filter_map(|tenant| TenantStatus::of(tenant)).collect()
+    }
+
+    /// Counts the active entries of all lists in the ledger, also of tenants that are not served. Blocks: one query of the ledger, which
+    /// reads a row per list.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn blocking_entry_counts(&self) -> Result<HashMap<ListId, u64>, LedgerError> {
+        let context = &self.0.directory.context;
+        context.staleness.check_ledger()?;
+        context.ledger.counts()
     }
 
     /// What does not work as it should, over all tenants. Costs some nanoseconds per list, at most ten times a second: an answer may

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use portcullis_admission::Closed;
 use portcullis_ledger::{LedgerError, NameError, SenderId, TenantId};
 use portcullis_plugin_store::PluginStoreError;
+use portcullis_tenant_settings::KeptError;
 
 use crate::error::TenantError;
-use crate::lifecycle::Closed;
 use crate::reload::ReloadError;
-use crate::settings::KeptError;
 
 /// An error of a call to the engine.
 #[derive(Debug, thiserror::Error)]

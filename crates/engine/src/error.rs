@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portcullis_admission::Closed;
 use portcullis_host::{CallError, EngineError as HostError, FillError};
 use portcullis_ledger::{KeyError, LedgerError, SenderId, TenantId};
 use portcullis_plugin_store::PluginStoreError;
+use portcullis_tenant_settings::{KeepError, KeptError};
 
-use crate::lifecycle::Closed;
-use crate::settings::{KeepError, KeptError};
 use crate::storage::StorageError;
 
 /// An error of opening an engine.

@@ -55,6 +55,15 @@ pub enum Event {
         /// The list.
         scope: Scope,
     },
+    /// A shared ledger has lost writes that this engine had acknowledged. They are made again.
+    WritesLost {
+        /// The tenant.
+        tenant: TenantId,
+        /// The list.
+        scope: Scope,
+        /// How many.
+        writes: usize,
+    },
     /// A stage of a reload ended.
     ReloadStage {
         /// The tenant.

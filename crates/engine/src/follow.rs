@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use portcullis_host::ErrorChain;
 use portcullis_ledger::{ChangedList, FeedPosition, LedgerError, ListId, Seq};
+use portcullis_tenant_settings::Acknowledge;
 use tracing::{debug, error, info};
 
-use crate::acknowledgements::Acknowledge;
 use crate::context::Context;
 use crate::directory::Directory;
 use crate::live::{Followed, LiveList};
@@ -212,6 +212,9 @@ impl Follower {
         }
         lost.extend(staleness.take_lost());
         rebuild(&lists, &lost);
+        if self.position.restarted {
+            restore_writes(directory, &lists, &lost);
+        }
         let of_lost =
             lost.iter().filter_map(|id| Some((*id, (Arc::downgrade(&lists.get(id)?.1), Seq::START))));
         self.in_turn.extend(of_lost);
@@ -281,6 +284,16 @@ fn lists(directory: &Directory) -> Lists {
 fn rebuild(lists: &Lists, lost: &HashSet<ListId>) {
     for (tenant, list) in lost.iter().filter_map(|id| lists.get(id)) {
         list.rebuild(tenant.announcer());
+    }
+}
+
+/// Makes writes of this gateway again that the ledger may have lost, of lists whose plugins have not read them.
+fn restore_writes(directory: &Directory, lists: &Lists, lost: &HashSet<ListId>) {
+    let journaled = directory.context.journal.lists();
+    for (tenant, list) in journaled.difference(lost).filter_map(|id| lists.get(id)) {
+        if list.has_read_nothing() {
+            list.restore_writes(tenant.announcer());
+        }
     }
 }
 

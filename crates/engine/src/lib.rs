@@ -13,11 +13,10 @@ mod expiry;
 mod filling;
 mod follow;
 mod identity;
+mod journal;
 mod key_state;
 mod key_watch;
-mod lane;
 mod ledger_watch;
-mod lifecycle;
 mod list;
 mod live;
 mod members;
@@ -26,21 +25,17 @@ mod proof;
 mod reason;
 mod reload;
 mod reported;
-mod settings;
 mod setup;
-mod spec;
 mod staleness;
 mod status;
 mod storage;
 mod tenant;
 #[cfg(test)]
 mod testing;
-mod workers;
 
-pub use acknowledgements::Acknowledge;
 pub use builder::{
     Builder, DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, DEFAULT_RELOAD_WATCH,
-    is_node_name,
+    LEAST_MEMORY_LIMIT, is_node_name,
 };
 pub use directory::Put;
 pub use engine::Engine;
@@ -55,9 +50,7 @@ pub use list::{
 pub use live::{Health, Service};
 pub use outcome::Outcome;
 pub use reload::{Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, ShadowReport, ShadowTerms};
-pub use settings::{KeepError, KeptError};
 pub use setup::Setup;
-pub use spec::{OnFailure, PluginRef, TenantSpec};
 pub use staleness::{DEFAULT_STALE_AFTER, WhenStale};
 pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
 pub use storage::StorageError;
@@ -69,3 +62,4 @@ pub use portcullis_ledger_postgres::{PostgresUrl, PostgresUrlError};
 pub use portcullis_msisdn::{Direction, Directions, Msisdn};
 /// The store of plugins.
 pub use portcullis_plugin_store as plugin_store;
+pub use portcullis_tenant_settings::{Acknowledge, KeepError, KeptError, OnFailure, PluginRef, TenantSpec};

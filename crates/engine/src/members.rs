@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_admission::Lane;
 use portcullis_host::{MemoryAccount, Recipe, Settings};
 use portcullis_ledger::{Scope, SenderId, TenantKeys};
+use portcullis_tenant_settings::{PluginRef, TenantSpec};
 use serde_json::Value;
 
-use crate::lane::Lane;
 use crate::live::LiveList;
 use crate::setup::Setup;
-use crate::spec::{PluginRef, TenantSpec};
 
 /// A snapshot of a tenant's spec and lists. Immutable: a change makes another snapshot, which shares the lists that stay.
 #[derive(Clone)]

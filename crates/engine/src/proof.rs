@@ -40,6 +40,8 @@ pub(crate) async fn run(directory: Arc<Directory>) {
             }
             let start = Instant::now();
             verify(&background, &mut known, PAUSE.mul_f64(share));
+            // What was in use when it was to be evicted may not be any more, and nothing may grow that asks again.
+            background.context.residency.make_room();
             Some((known, start.elapsed()))
         };
         match tokio::task::spawn_blocking(round).await {

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use portcullis_host::Pace;
 use portcullis_plugin_store::{PluginStoreError, PluginVersion};
+use portcullis_tenant_settings::PluginRef;
 use serde_json::{Map, Value};
-
-use crate::spec::PluginRef;
 
 /// The version of a plugin and the options that serve a tenant's lists.
 #[derive(Clone, Debug)]
@@ -66,11 +65,12 @@ impl Setup {
 
     /// The same as in a spec.
     pub(crate) fn plugin(&self) -> PluginRef {
-        PluginRef {
-            name: self.version.name.clone(),
-            version: self.pinned.then(|| self.version.digest.to_string()),
-            options: self.options.clone(),
-        }
+        let name = self.version.name.as_str();
+        let plugin = match self.pinned {
+            true => PluginRef::version(name, self.version.digest.to_string()),
+            false => PluginRef::latest(name),
+        };
+        plugin.options(self.options.clone())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_host::Plugin;
-use portcullis_ledger::{KeyError, LedgerError, ListReader, Scope, TenantId};
+use portcullis_ledger::{KeyError, LedgerError, ListId, Scope, TenantId};
 
 use crate::context::Context;
 use crate::live::{Health, LiveList, Service};
@@ -50,7 +50,8 @@ pub struct ListStatus {
     pub health: Health,
     /// What is wrong with what is stored of it.
     pub stored: Stored,
-    entries: ListReader,
+    /// Its id in the ledger: see [`Engine::blocking_entry_counts`](crate::Engine::blocking_entry_counts).
+    pub id: ListId,
 }
 
 /// Whether what the ledger has of a list can be relied on.
@@ -204,21 +205,13 @@ impl ListStatus {
             memory_bytes: generation.memory_bytes(),
             health: list.health(),
             stored: Stored::of(list),
-            entries: ListReader::clone(list.list()),
+            id: list.list().id(),
         }
     }
 
     /// The list's name in logs and metrics: the sender's name, or `tenant-wide`.
     pub fn name(&self) -> &str {
         LiveList::name_of(&self.scope)
-    }
-
-    /// Counts the active entries. Blocks: reads the ledger.
-    ///
-    /// # Errors
-    /// If the ledger can't be read.
-    pub fn count(&self) -> Result<u64, LedgerError> {
-        self.entries.count()
     }
 }
 

@@ -7,24 +7,23 @@ use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{RwLock, RwLockReadGuard};
-use portcullis_host::{ErrorChain, FilledFrom, Generation, MemoryAccount};
+use portcullis_admission::{Lane, Operation};
+use portcullis_host::{ErrorChain, FilledFrom, Generation};
 use portcullis_ledger::{LedgerError, Link, Linked, List as LedgerList, Scope, Seq, TenantId, TenantKeys};
 use portcullis_plugin_store::PluginStoreError;
+use portcullis_tenant_settings::{Acknowledge, PluginRef, TenantSpec};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
-use crate::acknowledgements::{self, Acknowledge};
+use crate::acknowledgements;
 use crate::context::Context;
 use crate::error::WriteError;
 use crate::error::{NotServed, TenantError};
 use crate::events::Event;
-use crate::lane::Lane;
-use crate::lifecycle::Operation;
 use crate::live::{FaultListener, LiveList, Parts, Turns};
 use crate::members::{Members, recipe};
 use crate::reload::{Reload, ReloadError};
 use crate::setup::Setup;
-use crate::spec::{PluginRef, TenantSpec};
 
 /// A tenant in service.
 pub(crate) struct Tenant {
@@ -252,7 +251,7 @@ impl Opened {
                     Some(before) => setup.knowing(&before.reload.serving()),
                     None => setup,
                 };
-                (setup, MemoryAccount::new(spec.memory_limit), Lane::new(spec.replicas))
+                (setup, context.memory.account(spec.memory_limit), Lane::new(spec.replicas))
             }
         };
         let plugin_stays = unchanged.is_some();
@@ -265,7 +264,7 @@ impl Opened {
         let problem = setup.missing.clone().map(TenantError::Missing);
         let mut list = |scope: Scope| -> Result<Arc<LiveList>, TenantError> {
             let recipe = |entries| recipe(&spec, &keys, &account, &setup, entries);
-            let start = |source| TenantError::Start { plugin: chosen.name.clone(), source };
+            let start = |source| TenantError::Start { plugin: chosen.name().to_owned(), source };
             if let Some(list) = members_before.as_ref().and_then(|members| members.list(&scope)) {
                 if !plugin_stays {
                     if context.lifecycle.is_closed() {
@@ -275,7 +274,7 @@ impl Opened {
                     let empty = Generation::empty(recipe(list.list().count()?)).map_err(start)?;
                     let (next, from) = empty
                         .filled_and_proved(&**list.entries(), Some(list.state()))
-                        .map_err(|source| TenantError::Fill { plugin: chosen.name.clone(), source })?;
+                        .map_err(|source| TenantError::Fill { plugin: chosen.name().to_owned(), source })?;
                     exchanges.push((Arc::clone(list), next, from));
                 }
                 return Ok(Arc::clone(list));
@@ -336,7 +335,7 @@ impl Opened {
 
     /// The name of the plugin that will serve it.
     pub(crate) fn plugin(&self) -> &str {
-        &self.members.chosen.name
+        self.members.chosen.name()
     }
 
     pub(crate) fn spec(&self) -> &TenantSpec {
@@ -359,7 +358,7 @@ impl Opened {
         }
         if let Some(error) = problem {
             error!(
-                tenant = %tenant.id, plugin = members.chosen.name, error = error.reason(),
+                tenant = %tenant.id, plugin = members.chosen.name(), error = error.reason(),
                 "the tenant's plugin does not start: its lists are out of service, and its failure policy answers"
             );
             let name = setup.name();
@@ -397,20 +396,20 @@ fn start_feed(list: &LedgerList) -> Result<(), LedgerError> {
 
 /// Loads the version that a plugin's name and version mean now.
 fn resolve(plugin: &PluginRef, context: &Context) -> Result<Setup, TenantError> {
-    let version = match &plugin.version {
-        Some(version) => context.plugins.version(&plugin.name, version)?,
-        None => context.plugins.latest(&plugin.name)?,
+    let version = match plugin.pinned_version() {
+        Some(version) => context.plugins.version(plugin.name(), version)?,
+        None => context.plugins.latest(plugin.name())?,
     };
-    let (options, pinned) = (plugin.options.clone(), plugin.version.is_some());
+    let (options, pinned) = (plugin.plugin_options().clone(), plugin.pinned_version().is_some());
     Ok(Setup { version, options, pinned, missing: None, pace: Arc::default() })
 }
 
 /// Stands in for a plugin that can't be loaded.
 fn placeholder(plugin: &PluginRef, error: PluginStoreError, context: &Context) -> Result<Setup, TenantError> {
     Ok(Setup {
-        version: context.plugins.placeholder(&plugin.name)?,
-        options: plugin.options.clone(),
-        pinned: plugin.version.is_some(),
+        version: context.plugins.placeholder(plugin.name())?,
+        options: plugin.plugin_options().clone(),
+        pinned: plugin.pinned_version().is_some(),
         missing: Some(Arc::new(error)),
         pace: Arc::default(),
     })

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::graceful::GracefulShutdown;
+use portcullis_admission::LogLimit;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -22,7 +23,6 @@ use portcullis_edge::http::ApiError;
 use portcullis_edge::http::peer::Peer;
 use portcullis_edge::http::route::PREFIX;
 use portcullis_edge::http::unread;
-use portcullis_edge::log_limit::LogLimit;
 use portcullis_native::{Answered, Service};
 
 use crate::connections::descriptors::REMEDY;

@@ -46,6 +46,9 @@ pub(crate) fn builder(config: &Config) -> anyhow::Result<Builder> {
         .stale_after(config.fleet.stale_after)
         .when_stale(config.fleet.when_stale)
         .compiler(Compiler::this_program());
+    if let Some(bytes) = config.memory_limit_bytes {
+        builder = builder.memory_limit(bytes);
+    }
     if let Some(node) = &config.fleet.node {
         builder = builder.node(node);
     }

@@ -3,14 +3,14 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use portcullis_cli::ServeOptions;
 use portcullis_edge::AppState;
@@ -29,6 +29,8 @@ use crate::{accept, engine, log, others, visits};
 
 /// How long requests in progress may take after a signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long giving up a lease may take.
+const HAND_OVER: Duration = Duration::from_secs(1);
 /// How often the log says how many lines were suppressed.
 const REPORT: Duration = Duration::from_secs(10);
 /// After how many polls of tasks a thread looks at the sockets, if it always has a task to poll. A poll may take some hundred
@@ -61,6 +63,8 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyhow::Result<()> {
+    // HTTP has no such dates, and opt-outs are ordered by time.
+    anyhow::ensure!(SystemTime::now() >= UNIX_EPOCH, "the clock of this machine is before 1970: set it");
     for absent in &config.absent_plugins {
         error!(
             tenant = %absent.tenant, error = absent.problem,
@@ -137,6 +141,11 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
         warn!("aborting requests that are still in progress after {} s", GRACE.as_secs());
     }
     telling.abort();
+    let _ = telling.await;
+    let handed_over = portcullis_proxy::hand_over_changes(&gateway);
+    if tokio::time::timeout(HAND_OVER, handed_over).await.is_err() {
+        debug!("the lease for events is left to end by itself");
+    }
     writing_down.abort();
     if let Some(following) = following {
         following.abort();

@@ -26,7 +26,7 @@ use crate::write::{Block, Outcome, Unblock, Write};
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// Whether an opt-in was made at this time, as far as its time can be believed.
-fn is_credible(requested: Timestamp, now: Timestamp) -> bool {
+pub(crate) fn is_credible(requested: Timestamp, now: Timestamp) -> bool {
     requested.duration_since(now) <= CLOCK_SKEW
 }
 
@@ -37,7 +37,8 @@ pub struct Applied {
     pub outcome: Outcome,
     /// The index, among the person's entries, of the entry that represents the person.
     pub home: usize,
-    /// The entries to store. Where the outcome is recorded, also what to add to the trail.
+    /// The entries to store, and what to add to the trail: all that changed is in it, so that it can be
+    /// [replayed](crate::replay).
     pub steps: Vec<Step>,
     /// The directions blocked before, over all entries.
     pub before: Directions,
@@ -45,12 +46,12 @@ pub struct Applied {
     pub after: Directions,
 }
 
-/// The change of one entry.
+/// The change of one entry, or a request that changed nothing because it is outdated.
 #[derive(Debug)]
 pub struct Step {
     /// The index of the entry among the person's.
     pub place: usize,
-    /// [`Outcome::Already`] if only the time of the request changed.
+    /// What the trail says of it.
     pub outcome: Outcome,
     /// What the entry covered before.
     pub before: Coverage,
@@ -144,16 +145,16 @@ impl Work<'_> {
             requested: block.requested.map_or(self.now, whole_milliseconds),
             expires: block.expires.map(whole_milliseconds),
         };
-        let (outcome, stored) = match &mut self.entries[place] {
+        let (outcome, recorded) = match &mut self.entries[place] {
             Some(entry) => entry.block(hold, block.display.as_ref(), block.requested.is_some(), self.now),
             none => {
                 let display = block.display.clone();
                 *none = Some(Entry::made_by(hold, self.subjects[place], display, self.now));
-                (Outcome::Added, true)
+                (Outcome::Added, Some(Outcome::Added))
             }
         };
-        if stored {
-            self.step(place, outcome, before);
+        if let Some(recorded) = recorded {
+            self.step(place, recorded, before);
         }
         (outcome, place)
     }
@@ -164,31 +165,31 @@ impl Work<'_> {
             return (Outcome::Absent, first.unwrap_or(0));
         }
         let mut home = first.unwrap_or(0);
-        let (mut lifted, mut known, mut outdated) = (false, false, None);
+        let (mut lifted, mut known, mut outdated, mut noted) = (false, false, None, None);
         for place in 0..self.entries.len() {
             let was = coverage(self.entries[place].as_ref());
             let Some(entry) = &mut self.entries[place] else { continue };
             let of_entry = entry.lift(unblock, self.now);
             known |= of_entry.known;
-            if of_entry.outdated {
-                outdated = outdated.or(Some(place));
-            }
             if let Some(outcome) = of_entry.outcome {
                 (lifted, home) = (true, place);
                 self.step(place, outcome, was);
-            } else if of_entry.touched {
-                self.step(place, Outcome::Already, was);
+            } else if of_entry.outdated {
+                outdated = outdated.or(Some(place));
+                self.step(place, Outcome::Outdated, was);
+            } else if of_entry.noted {
+                noted = noted.or(Some(place));
+                self.step(place, Outcome::Noted, was);
             }
         }
         let after = blocked(self.entries);
-        let outcome = match (lifted, outdated) {
+        let outcome = match (lifted, outdated.or(noted)) {
             (true, _) if after == before => Outcome::Lifted,
             (true, _) if after.is_none() => Outcome::Removed,
             (true, _) => Outcome::Narrowed,
             (false, Some(place)) => {
-                let coverage = coverage(self.entries[place].as_ref());
-                self.step(place, Outcome::Outdated, coverage);
-                return (Outcome::Outdated, place);
+                let outcome = if outdated.is_some() { Outcome::Outdated } else { Outcome::Noted };
+                return (outcome, place);
             }
             (false, None) => match (unblock.hold.filter(|kind| kind.is_wish()), unblock.requested) {
                 (Some(kind), Some(requested)) if !known && is_credible(requested, self.now) => {
@@ -238,8 +239,8 @@ struct Lifted {
     known: bool,
     /// Whether a hold was set or lifted by a newer request.
     outdated: bool,
-    /// Whether only the time of the request changed.
-    touched: bool,
+    /// Whether the request is a newer one to lift a hold that was lifted before.
+    noted: bool,
 }
 
 impl Entry {
@@ -259,15 +260,16 @@ impl Entry {
         entry
     }
 
-    /// Adds a block to the entry. Also returns whether the entry must be stored.
+    /// Adds a block to the entry. Also returns what is recorded of it; `None` if the entry did not change.
     fn block(
         &mut self,
         mut hold: Hold,
         display: Option<&DisplayForm>,
         is_dated: bool,
         now: Timestamp,
-    ) -> (Outcome, bool) {
+    ) -> (Outcome, Option<Outcome>) {
         let before = self.directions;
+        let mut is_repeated = false;
         let mut has_news = display.is_some() && display != self.display.as_ref();
         let there = self.holds.iter_mut().find(|there| there.kind == hold.kind);
         match there {
@@ -286,20 +288,17 @@ impl Entry {
                 has_news |=
                     (&hold.reason, &hold.label, hold.expires) != (&there.reason, &there.label, there.expires);
                 has_news |= is_dated && is_newer;
-                if !has_news && hold.directions == there.directions {
-                    // A repeated request. Requests made in between that arrive later are older than this one.
-                    let is_touched = hold.kind.is_wish() && is_newer;
-                    if is_touched {
-                        there.requested = hold.requested;
-                    }
-                    return (Outcome::Already, is_touched);
+                is_repeated = !has_news && hold.directions == there.directions;
+                // A person's repeated request is recorded: those made in between that arrive later are older than it.
+                if is_repeated && !(hold.kind.is_wish() && is_newer) {
+                    return (Outcome::Already, None);
                 }
                 *there = hold;
             }
             None => self.holds.more.push(hold),
         }
         self.holds.more.sort_by_key(|hold| hold.kind);
-        if before.is_none() {
+        if before.is_none() && !is_repeated {
             // The display form of an ended block does not describe the new one.
             self.display = display.cloned();
         } else if let Some(display) = display {
@@ -312,7 +311,7 @@ impl Entry {
             (false, false) => Outcome::Widened,
             (_, true) => Outcome::Updated,
         };
-        (outcome, true)
+        (if is_repeated { Outcome::Already } else { outcome }, Some(outcome))
     }
 
     fn lift(&mut self, unblock: &Unblock, now: Timestamp) -> Lifted {
@@ -345,11 +344,13 @@ impl Entry {
                 && hold.directions.is_none()
             {
                 hold.requested = requested;
-                done.touched = true;
+                done.noted = true;
             }
         }
-        if lifted {
+        if lifted || done.noted {
             self.updated = now;
+        }
+        if lifted {
             self.recompute(now);
             done.outcome = Some(Outcome::of_lifting(before, self.directions));
         }

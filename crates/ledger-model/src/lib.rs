@@ -12,6 +12,7 @@ mod opening;
 mod position;
 mod public_id;
 mod record;
+pub mod replay;
 mod shared;
 mod source;
 pub mod text;

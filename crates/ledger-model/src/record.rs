@@ -5,7 +5,7 @@ use portcullis_msisdn::{Directions, Subject};
 
 use crate::actor::Actor;
 use crate::changes::Seq;
-use crate::hold::{Coverage, Hold, HoldKind};
+use crate::hold::{Coverage, HoldKind};
 use crate::source::Source;
 use crate::text::{DisplayForm, Label, Reason};
 use crate::write::Outcome;
@@ -57,27 +57,6 @@ impl Record {
     /// The directions that were blocked after the change.
     pub fn blocked_after(&self) -> Directions {
         self.after.blocked()
-    }
-
-    /// The hold of this kind that the record set or lifted.
-    pub fn wish(self, kind: HoldKind) -> Hold {
-        // The directions of an outdated request are not recorded. People ask not to be written to.
-        let covered = match self.after.of(kind) {
-            directions if directions.is_none() => Directions::OUTBOUND,
-            directions => directions,
-        };
-        Hold {
-            kind,
-            directions: if self.source.is_some() { covered } else { Directions::NONE },
-            source: self.source.unwrap_or(Source::OptOut),
-            label: self.label,
-            actor: self.actor.clone(),
-            lifted_by: self.source.is_none().then_some(self.actor),
-            reason: self.reason,
-            since: self.at,
-            requested: self.requested,
-            expires: self.expires,
-        }
     }
 }
 

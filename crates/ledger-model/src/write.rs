@@ -133,7 +133,8 @@ pub enum Outcome {
     /// The blocked directions did not change. A further hold was set, or the reason, label, display form, expiry or
     /// request time of a hold changed.
     Updated,
-    /// Already blocked like this; nothing changed.
+    /// Already blocked like this; nothing changed, except that a person's own request counts from now on, which is recorded as
+    /// [`Updated`](Outcome::Updated).
     Already,
     /// No longer blocked in any direction.
     Removed,
@@ -149,12 +150,13 @@ pub enum Outcome {
     Full,
     /// The person made a newer request: nothing changed, but the request is recorded.
     Outdated,
-    /// There was nothing to lift, but the time of the request is recorded, so that an older request changes nothing.
+    /// There was nothing to lift, but the time of the request, which is the newest one, is recorded, so that an older request
+    /// changes nothing.
     Noted,
 }
 
 impl Outcome {
-    /// Whether the entry changed. It then has a new sequence number.
+    /// Whether the entry changed.
     pub const fn changed(self) -> bool {
         !matches!(
             self,
@@ -169,11 +171,6 @@ impl Outcome {
             (true, false) => Outcome::Removed,
             (false, false) => Outcome::Narrowed,
         }
-    }
-
-    /// Whether the write is added to the audit trail, with a new sequence number.
-    pub const fn is_recorded(self) -> bool {
-        self.changed() || matches!(self, Outcome::Outdated)
     }
 
     const ALL: [Outcome; 13] = [

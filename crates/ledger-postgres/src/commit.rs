@@ -193,7 +193,8 @@ impl Postgres {
         keys: &TenantKeys,
         work: impl Fn(&Rows<'_, '_>) -> Result<T, LedgerError>,
     ) -> Result<T, Undone> {
-        const LOCK: &str = "SELECT 1 FROM tenants WHERE id = $1 FOR NO KEY UPDATE";
+        const LOCK: &str =
+            "SELECT 1 FROM tenants WHERE id = $1 AND name NOT LIKE 'forgotten %' FOR NO KEY UPDATE";
         const CHANGED: &str = "UPDATE tenants SET people = people + 1 WHERE id = $1";
         let id = row_id(tenant.0).map_err(Failure::Ledger)?;
         session.run(async |session| {
@@ -253,7 +254,7 @@ fn may_ask_who(write: &Write, keys: &TenantKeys) -> bool {
 }
 
 async fn people(session: &Session, tenant: i32) -> Result<i64, Failure> {
-    const SQL: &str = "SELECT people FROM tenants WHERE id = $1";
+    const SQL: &str = "SELECT people FROM tenants WHERE id = $1 AND name NOT LIKE 'forgotten %'";
     let row = session.query_opt(SQL, &[&tenant]).await?.ok_or(LedgerError::TenantForgotten)?;
     Columns::of(&row).get()
 }

@@ -25,7 +25,7 @@ macro_rules! select_entries {
                 e.sealed, e.kind, e.own, e.ever, e.since, e.requested,
                 a.name, a.address, a.interface, b.name, b.address, b.interface
              FROM entries e LEFT JOIN actors a ON a.id = e.actor LEFT JOIN actors b ON b.id = e.lifted_by
-             WHERE e.list = $1 AND ",
+             WHERE e.list = $1 AND EXISTS (SELECT FROM lists WHERE id = $1) AND ",
             $condition
         )
     };
@@ -37,7 +37,7 @@ const HOLDS: &str = "
     SELECT h.subject, h.kind, h.directions, h.source, h.since, h.expires, h.sealed, h.requested,
         a.name, a.address, a.interface, b.name, b.address, b.interface
     FROM holds h LEFT JOIN actors a ON a.id = h.actor LEFT JOIN actors b ON b.id = h.lifted_by
-    WHERE h.list = $1 AND h.subject = ANY($2) ORDER BY h.subject, h.kind";
+    WHERE h.list = $1 AND h.subject = ANY($2) AND EXISTS (SELECT FROM lists WHERE id = $1) ORDER BY h.subject, h.kind";
 
 /// Reads entries at one moment. Those that don't exist are left out.
 pub(crate) async fn read(
@@ -180,7 +180,7 @@ async fn walk(
         ($bound:literal, $order:literal) => {
             concat!(
                 "SELECT subject FROM entries
-                 WHERE list = $1 AND subject ",
+                 WHERE list = $1 AND EXISTS (SELECT FROM lists WHERE id = $1) AND subject ",
                 $bound,
                 " $2
                    AND CASE $3::smallint

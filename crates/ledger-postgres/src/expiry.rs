@@ -40,8 +40,13 @@ impl store::Expiry for Postgres {
     fn next_expiry(&self) -> Result<Option<Timestamp>, LedgerError> {
         const SQL: &str = "
             SELECT least(
-                (SELECT min(expires) FROM entries WHERE expires IS NOT NULL AND coalesce(own, directions) <> 0),
-                (SELECT min(expires) FROM holds WHERE expires IS NOT NULL AND directions <> 0))";
+                (SELECT expires FROM entries
+                 WHERE expires IS NOT NULL AND coalesce(own, directions) <> 0
+                    AND EXISTS (SELECT FROM lists WHERE id = list)
+                 ORDER BY expires LIMIT 1),
+                (SELECT expires FROM holds
+                 WHERE expires IS NOT NULL AND directions <> 0 AND EXISTS (SELECT FROM lists WHERE id = list)
+                 ORDER BY expires LIMIT 1))";
         self.read(async |session| {
             let row = session.query_opt(SQL, &[]).await?.ok_or(LedgerError::Defect)?;
             Columns::of(&row).maybe_time()
@@ -55,10 +60,12 @@ async fn due(session: &Session, now: Timestamp) -> Result<BTreeMap<i32, Vec<i64>
         SELECT list, subject FROM (
             (SELECT list, subject, expires FROM entries
              WHERE expires IS NOT NULL AND coalesce(own, directions) <> 0 AND expires <= $1
+                AND EXISTS (SELECT FROM lists WHERE id = list)
              ORDER BY expires LIMIT $2)
             UNION ALL
             (SELECT list, subject, expires FROM holds
              WHERE expires IS NOT NULL AND directions <> 0 AND expires <= $1
+                AND EXISTS (SELECT FROM lists WHERE id = list)
              ORDER BY expires LIMIT $2)) d
         ORDER BY expires LIMIT $2";
     let most = i64::try_from(MAX_EXPIRED_AT_ONCE).unwrap_or(i64::MAX);

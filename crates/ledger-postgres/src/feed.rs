@@ -14,7 +14,9 @@ use crate::failure::Failure;
 use crate::session::Session;
 
 async fn look_up(session: &Session, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, Failure> {
-    const SQL: &str = "SELECT subject, directions FROM entries WHERE list = $1 AND subject = ANY($2)";
+    const SQL: &str = "
+        SELECT subject, directions FROM entries
+        WHERE list = $1 AND subject = ANY($2) AND EXISTS (SELECT FROM lists WHERE id = $1)";
     let wanted: Vec<i64> = subjects.iter().copied().map(bits).collect();
     let rows = session.query(SQL, &[&row_id(list.id)?, &wanted]).await?;
     let mut found = HashMap::with_capacity(rows.len());
@@ -33,6 +35,7 @@ async fn members(
 ) -> Result<Vec<(Subject, Directions)>, Failure> {
     const SQL: &str = "
         SELECT subject, directions FROM entries WHERE list = $1 AND subject >= $2 AND directions <> 0
+            AND EXISTS (SELECT FROM lists WHERE id = $1)
         ORDER BY subject LIMIT $3";
     let most = i64::try_from(limit.get()).unwrap_or(i64::MAX);
     let rows = session.query(SQL, &[&row_id(list.id)?, &first_after(after), &most]).await?;

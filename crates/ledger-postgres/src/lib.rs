@@ -12,6 +12,7 @@ mod entries;
 mod expiry;
 mod failure;
 mod feed;
+mod forgotten;
 mod joiner;
 mod leases;
 mod lists;
@@ -64,18 +65,21 @@ pub fn open(
     let tls = Tls::new().map_err(|error| unavailable(error.into()))?;
     let pool = Pool::new(url.config().clone(), tls).map_err(|error| unavailable(error.into()))?;
     let seal = master.seal();
-    let found = {
+    let (found, is_left) = {
         let mut session = pool.writer(LONG).map_err(Failure::into_ledger_error)?;
         let shown = url.to_string();
         session
-            .run(async |session| schema::prepare(session, &seal, opening, &shown).await)
+            .run(async |session| {
+                let found = schema::prepare(session, &seal, opening, &shown).await?;
+                Ok((found, forgotten::is_left(session).await?))
+            })
             .map_err(Failure::into_ledger_error)?
     };
     let accepted = match found {
         Found::Ledger => Accepted::Nothing,
         Found::Nothing => Accepted::New { despite: opening.evidence_of_one() },
     };
-    let store = Postgres {
+    let store = Arc::new(Postgres {
         pool,
         node: node.to_owned(),
         id: write::random()?,
@@ -83,8 +87,11 @@ pub fn open(
         actors: Actors::default(),
         joiner: Joiner::default(),
         counters: Counters::default(),
-    };
-    Ok(Ledger::of_store(Arc::new(store), accepted))
+    });
+    if is_left {
+        forgotten::go_on(Arc::clone(&store))?;
+    }
+    Ok(Ledger::of_store(store, accepted))
 }
 
 /// The ledger in PostgreSQL.

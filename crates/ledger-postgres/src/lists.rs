@@ -14,7 +14,7 @@ use crate::rows::head;
 use crate::session::Session;
 
 async fn find(session: &Session, tenant: i32, scope: &str) -> Result<Option<i32>, Failure> {
-    const SQL: &str = "SELECT id FROM lists WHERE tenant = $1 AND scope = $2";
+    const SQL: &str = "SELECT id FROM lists WHERE tenant = $1 AND scope = $2 AND id > 0";
     let row = session.query_opt(SQL, &[&tenant, &scope]).await?;
     row.as_ref().map(|row| Columns::of(row).get()).transpose()
 }
@@ -22,7 +22,8 @@ async fn find(session: &Session, tenant: i32, scope: &str) -> Result<Option<i32>
 impl store::Lists for Postgres {
     fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError> {
         const ADD: &str = "
-            INSERT INTO lists (tenant, scope) SELECT id, $2 FROM tenants WHERE id = $1
+            INSERT INTO lists (tenant, scope)
+            SELECT id, $2 FROM tenants WHERE id = $1 AND name NOT LIKE 'forgotten %' FOR KEY SHARE
             ON CONFLICT (tenant, scope) DO NOTHING";
         let (id, scope) = (row_id(tenant.0)?, scope.as_stored());
         let list = match self.read(async |session| find(session, id, scope).await)? {
@@ -54,7 +55,7 @@ impl store::Lists for Postgres {
 
     fn counts(&self) -> Result<HashMap<ListId, u64>, LedgerError> {
         self.read(async |session| {
-            let rows = session.query("SELECT id, active FROM lists", &[]).await?;
+            let rows = session.query("SELECT id, active FROM lists WHERE id > 0", &[]).await?;
             let counts = rows.iter().map(|row| {
                 let mut columns = Columns::of(row);
                 let id: i32 = columns.get()?;

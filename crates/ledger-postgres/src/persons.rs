@@ -95,7 +95,9 @@ impl store::Persons for Postgres {
         keys: &TenantKeys,
         id: ReservedId,
     ) -> Result<Option<UserId>, LedgerError> {
-        const SQL: &str = "SELECT sealed FROM identities WHERE tenant = $1 AND id = $2";
+        const SQL: &str = "
+            SELECT sealed FROM identities
+            WHERE tenant = $1 AND id = $2 AND EXISTS (SELECT FROM secrets WHERE tenant = $1)";
         let (tenant, id) = (row_id(tenant.0)?, id.index().cast_signed());
         self.read(async |session| {
             let Some(row) = session.query_opt(SQL, &[&tenant, &id]).await? else { return Ok(None) };

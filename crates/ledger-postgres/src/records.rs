@@ -24,7 +24,8 @@ macro_rules! select_records {
         concat!(
             "SELECT r.subject, r.sequence, r.step, r.previous, r.at, r.hold, r.outcome, r.source, r.before, r.after, r.expires,
                 r.sealed, r.requested, a.name, a.address, a.interface
-             FROM records r LEFT JOIN actors a ON a.id = r.actor WHERE r.list = $1 AND ",
+             FROM records r LEFT JOIN actors a ON a.id = r.actor
+             WHERE r.list = $1 AND EXISTS (SELECT FROM lists WHERE id = $1) AND ",
             $rest
         )
     };
@@ -131,7 +132,9 @@ impl store::Records for Postgres {
         before: Option<Seq>,
         limit: NonZeroUsize,
     ) -> Result<Trail, LedgerError> {
-        const NEWEST: &str = "SELECT sequence FROM entries WHERE list = $1 AND subject = $2";
+        const NEWEST: &str = "
+            SELECT sequence FROM entries
+            WHERE list = $1 AND subject = $2 AND EXISTS (SELECT FROM lists WHERE id = $1)";
         self.read_long(async |session| {
             let newest = session.query_opt(NEWEST, &[&row_id(list.id)?, &bits(subject)]).await?;
             let newest = newest.as_ref().map(|row| Columns::of(row).sequence()).transpose()?;

@@ -174,7 +174,8 @@ impl Tables for Rows<'_, '_> {
     }
 
     fn identity_of(&self, user: &UserId) -> Result<Option<Identity>, LedgerError> {
-        const SQL: &str = "SELECT id, person, tied FROM identities WHERE tenant = $1 AND digest = $2";
+        const SQL: &str = "SELECT id, person, tied FROM identities
+            WHERE tenant = $1 AND digest = $2 AND EXISTS (SELECT FROM secrets WHERE tenant = $1)";
         self.knows_people.set(true);
         let (tenant, digest) = (self.tenant()?, self.keys.digest_of(user));
         self.run(async |session| {
@@ -184,7 +185,8 @@ impl Tables for Rows<'_, '_> {
     }
 
     fn identity(&self, id: ReservedId) -> Result<Option<Identity>, LedgerError> {
-        const SQL: &str = "SELECT id, person, tied FROM identities WHERE tenant = $1 AND id = $2";
+        const SQL: &str = "SELECT id, person, tied FROM identities
+            WHERE tenant = $1 AND id = $2 AND EXISTS (SELECT FROM secrets WHERE tenant = $1)";
         self.knows_people.set(true);
         let (tenant, id) = (self.tenant()?, id.index().cast_signed());
         self.run(async |session| {
@@ -194,8 +196,8 @@ impl Tables for Rows<'_, '_> {
     }
 
     fn identities_at(&self, home: Subject) -> Result<Vec<Identity>, LedgerError> {
-        const SQL: &str =
-            "SELECT id, person, tied FROM identities WHERE tenant = $1 AND person = $2 ORDER BY id";
+        const SQL: &str = "SELECT id, person, tied FROM identities
+            WHERE tenant = $1 AND person = $2 AND EXISTS (SELECT FROM secrets WHERE tenant = $1) ORDER BY id";
         self.knows_people.set(true);
         let tenant = self.tenant()?;
         self.run(async |session| {

@@ -36,11 +36,11 @@ const SINCE: &str = "
         ) y GROUP BY list
     ) z";
 
-/// All lists.
+/// All lists. Those of forgotten tenants have negative ids.
 const ALL: &str = "
     SELECT pg_current_snapshot()::text, clock_timestamp(), current_setting('portcullis.session', true),
         array_agg(id), array_agg(sequence)
-    FROM lists";
+    FROM lists WHERE id > 0";
 
 /// Which positions are not in the history of their lists.
 ///

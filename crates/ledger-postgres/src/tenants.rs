@@ -46,8 +46,9 @@ impl store::Tenants for Postgres {
     }
 
     fn tenants(&self) -> Result<Vec<TenantId>, LedgerError> {
+        const SQL: &str = "SELECT name FROM tenants WHERE name NOT LIKE 'forgotten %' ORDER BY name";
         self.read(async |session| {
-            let rows = session.query("SELECT name FROM tenants ORDER BY name", &[]).await?;
+            let rows = session.query(SQL, &[]).await?;
             let names = rows.iter().map(|row| {
                 let name: &str = Columns::of(row).get()?;
                 name.parse().map_err(|_| LedgerError::damaged("list of tenants").into())
@@ -59,20 +60,15 @@ impl store::Tenants for Postgres {
     fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
         const LOCK: &str = "SELECT id FROM tenants WHERE name = $1 FOR UPDATE";
         const LISTS: &str = "SELECT id FROM lists WHERE tenant = $1 ORDER BY id FOR UPDATE";
-        const DELETE: [&str; 10] = [
-            "DELETE FROM visits WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
-            "DELETE FROM holds WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
-            "DELETE FROM records WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
-            "DELETE FROM entries WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
+        // See `forgotten`. The names of tenants have no spaces.
+        const FORGET: [&str; 5] = [
+            "DELETE FROM secrets WHERE tenant = $1",
+            "DELETE FROM settings WHERE tenant = $1",
             "DELETE FROM states WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
-            "DELETE FROM commits WHERE list IN (SELECT id FROM lists WHERE tenant = $1)",
-            "DELETE FROM lists WHERE tenant = $1",
-            "DELETE FROM identities WHERE tenant = $1",
-            "DELETE FROM moves WHERE tenant = $1",
-            // The secret, settings and actors go with it.
-            "DELETE FROM tenants WHERE id = $1",
+            "UPDATE lists SET id = -id WHERE tenant = $1",
+            "UPDATE tenants SET name = 'forgotten ' || id, people = people + 1 WHERE id = $1",
         ];
-        self.write_long(async |session| {
+        let known = self.write_long(async |session| {
             session.batch("BEGIN; SET LOCAL statement_timeout = 0").await?;
             let Some(row) = session.query_opt(LOCK, &[&tenant.as_str()]).await? else {
                 session.batch("COMMIT").await?;
@@ -80,19 +76,23 @@ impl store::Tenants for Postgres {
             };
             let id: i32 = Columns::of(&row).get()?;
             session.query(LISTS, &[&id]).await?;
-            for sql in DELETE {
+            for sql in FORGET {
                 session.execute(sql, &[&id]).await?;
             }
             session.batch("UPDATE ledger SET settings = settings + 1; COMMIT").await?;
             session.check_replicated()?;
             Ok(true)
-        })
+        })?;
+        // The tenant is forgotten, also if this fails: then the next opening goes on, or the next call.
+        let _ = self.delete_forgotten();
+        Ok(known)
     }
 
     fn put_settings(&self, tenant: &TenantId, settings: &[u8]) -> Result<(), LedgerError> {
         const SQL: &str = "
             WITH v AS (UPDATE ledger SET settings = settings + 1)
-            INSERT INTO settings (tenant, sealed) SELECT id, $2 FROM tenants WHERE id = $1
+            INSERT INTO settings (tenant, sealed)
+            SELECT id, $2 FROM tenants WHERE id = $1 AND name NOT LIKE 'forgotten %' FOR KEY SHARE
             ON CONFLICT (tenant) DO UPDATE SET sealed = excluded.sealed";
         let (TenantRow(id), keys) = self.ensure_tenant(tenant)?;
         let sealed = sealed::seal_settings(&keys, settings)?;

@@ -10,7 +10,8 @@ use crate::columns::{Columns, bits, row_id};
 
 impl store::Visits for Postgres {
     fn visits(&self, list: ListRow, since: Timestamp) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
-        const SQL: &str = "SELECT subject, at FROM visits WHERE list = $1 AND at >= $2 ORDER BY subject";
+        const SQL: &str = "SELECT subject, at FROM visits WHERE list = $1 AND at >= $2
+                AND EXISTS (SELECT FROM lists WHERE id = $1) ORDER BY subject";
         self.read(async |session| {
             let rows = session.query(SQL, &[&row_id(list.id)?, &since]).await?;
             let visits = rows.iter().map(|row| {
@@ -22,7 +23,7 @@ impl store::Visits for Postgres {
     }
 
     fn visit(&self, list: ListRow, subject: Subject) -> Result<Option<Timestamp>, LedgerError> {
-        const SQL: &str = "SELECT at FROM visits WHERE list = $1 AND subject = $2";
+        const SQL: &str = "SELECT at FROM visits WHERE list = $1 AND subject = $2 AND EXISTS (SELECT FROM lists WHERE id = $1)";
         self.read(async |session| {
             let row = session.query_opt(SQL, &[&row_id(list.id)?, &bits(subject)]).await?;
             row.as_ref().map(|row| Columns::of(row).time()).transpose()

@@ -156,7 +156,9 @@ impl Ledger {
     ///
     /// Handles to the tenant's lists become unusable: they write nothing and find nothing.
     ///
-    /// Takes a few seconds per million entries, during which other writes wait.
+    /// In a file, the rows are deleted in the background, some hundreds at a time, so that other writes don't wait long. If the ledger is
+    /// closed before that is done, it goes on after the next opening. In a database, this returns when they are deleted, which takes
+    /// some seconds per million entries, and keeps nobody else waiting.
     ///
     /// # Errors
     /// [`LedgerError::LogInUse`] if a long read kept the log from being emptied: the tenant is deleted, and another
@@ -231,7 +233,7 @@ impl Ledger {
     /// If what is stored of a list keeps its holds from ending, no hold is lifted, and the list is
     /// [damaged](crate::ListReader::is_damaged) and left out of later calls: call again.
     ///
-    /// Lifts at most 10,000 holds, the longest overdue first, so that other writes don't wait long. Repeat while
+    /// Lifts at most 500 holds, the longest overdue first, so that other writes don't wait long. Repeat while
     /// [`next_expiry`](Self::next_expiry) is not after `now`. In a shared ledger, a hold is lifted only if it has also expired by the
     /// database's clock: use [`now`](Self::now).
     ///

@@ -1,11 +1,13 @@
 //! `GET /metrics`
 
+use std::collections::HashMap;
+
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
-use tracing::error;
+use portcullis_admission::Owner;
+use tracing::{debug, error};
 
-use portcullis_edge::budget::Owner;
 use portcullis_edge::http::answer::{Answer, Room};
 use portcullis_edge::http::auth::Admin;
 use portcullis_edge::http::error::ApiError;
@@ -16,7 +18,13 @@ pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0
 
 pub(super) async fn metrics(Admin(gateway): Admin) -> Answer {
     blocking(move || {
-        let text = gateway.metrics.text(&gateway.engine.status(), &gateway.engine.outage());
+        let engine = &gateway.engine;
+        // The ledger may be a database that does not answer, and the other metrics are wanted most then.
+        let entries = engine.blocking_entry_counts().unwrap_or_else(|error| {
+            debug!(%error, "the entries can't be counted");
+            HashMap::new()
+        });
+        let text = gateway.metrics.text(&engine.status(), &engine.outage(), &entries);
         let text = text.map_err(|error| {
             error!(%error, "can't encode the metrics");
             ApiError::internal()

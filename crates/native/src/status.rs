@@ -18,7 +18,7 @@ pub(super) async fn tenant(Client(caller): Client) -> Answer {
         return Err(Refusal::SenderNotAllowed.into());
     }
     let turns = Arc::clone(&caller.tenant.turns);
-    let run = move || {
+    let run = move |_| {
         let tenant = &caller.tenant;
         let senders = tenant.senders.iter().map(|(id, sender)| status_of(&sender.list, Some(id)));
         let status = TenantStatus {

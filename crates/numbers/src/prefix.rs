@@ -36,12 +36,18 @@ pub(crate) fn dropped(number: Msisdn) -> Result<Msisdn, ParseError> {
         return Ok(number);
     }
     let fit = number.fit();
-    match rest(number) {
+    match rest(number).filter(|rest| *rest == number || is_itself(*rest)) {
         Some(rest) => Ok(rest),
         None if fit == Fit::TrunkPrefix || is_typed(number) => Err(ParseError::TrunkPrefix),
         None if fit == Fit::TooShort => Err(ParseError::TooShort),
         None => Ok(number),
     }
+}
+
+/// Whether a number is read as it is. Belarus's +375 0 8104 090000 is valid without its zero, says the metadata, but what is left
+/// begins with the 8 and 10 of calls abroad.
+fn is_itself(number: Msisdn) -> bool {
+    is_valid(number) || dropped(number) == Ok(number)
 }
 
 /// Drops zeros after the country code, if the rest is valid in one of its spellings. Applies to all countries, whatever

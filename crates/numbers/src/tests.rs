@@ -36,6 +36,14 @@ fn a_national_number_is_read_as_of_the_region() {
 }
 
 #[test]
+fn what_is_left_without_a_prefix_is_read_as_it_is() {
+    // The metadata takes the rest for valid with the zero before it, and not without.
+    for text in ["+37508104090000", "+375 0 8104 090000", "+3758104090000"] {
+        assert_eq!(WITHOUT_REGION.read(text), Err(ParseError::TrunkPrefix.into()), "{text}");
+    }
+}
+
+#[test]
 fn a_number_with_its_country_code_needs_no_plus() {
     for text in ["46732001122", "+46732001122", "0046732001122", "(+46) 732001122", "00 46 73 200 11 22"] {
         assert_eq!(read("SE", text), Ok(46732001122), "{text}");

@@ -15,7 +15,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Uri};
 use portcullis_engine::List;
 use portcullis_ledger::{Scope, Seq};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
@@ -47,11 +47,12 @@ const RENEWAL: Duration = Duration::from_secs(1);
 /// Delivers changes to every tenant with `events` configured, one task per tenant. A gateway that shares its ledger does so while it
 /// has the lease.
 ///
-/// Starts and stops tasks as the tenants' settings change, and runs until the gateway stops. Returns immediately, without
-/// delivering anything, if the HTTP client can't be created.
+/// Starts and stops tasks as the tenants' settings change, and runs until the gateway stops: they end when this is dropped. Returns
+/// immediately, without delivering anything, if the HTTP client can't be created.
 pub async fn run(gateway: Arc<Gateway>) {
     let Ok(client) = Client::new() else { return };
-    let mut telling: HashMap<String, (EventsConfig, JoinHandle<()>)> = HashMap::new();
+    let mut tasks = JoinSet::new();
+    let mut telling: HashMap<String, (EventsConfig, AbortHandle)> = HashMap::new();
     let mut changes = gateway.registry_changes.subscribe();
     let is_shared = gateway.engine.is_shared();
     let mut renewal = interval(RENEWAL);
@@ -65,6 +66,7 @@ pub async fn run(gateway: Arc<Gateway>) {
             renewal.tick().await;
             continue;
         }
+        while tasks.try_join_next().is_some() {}
         let registry = gateway.registry.load_full();
         telling.retain(|name, (events, task)| {
             let stays =
@@ -79,13 +81,22 @@ pub async fn run(gateway: Arc<Gateway>) {
             let name = tenant.config.id.to_string();
             telling.entry(name.clone()).or_insert_with(|| {
                 let task = tell(Arc::clone(&gateway), client.clone(), name, events.clone());
-                (events.clone(), tokio::spawn(task))
+                (events.clone(), tasks.spawn(task))
             });
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             _ = renewal.tick(), if is_shared => {}
         }
+    }
+}
+
+/// Lets another gateway deliver at once, rather than when the lease ends. Call it when [`run`] was dropped.
+pub async fn hand_over(gateway: &Gateway) {
+    if gateway.engine.is_shared()
+        && let Err(error) = gateway.engine.release_lease(LEASE).await
+    {
+        debug!(%error, "could not give up the lease for events: it ends by itself");
     }
 }
 

@@ -31,7 +31,7 @@ use portcullis_edge::http::route::Route;
 use client::Client;
 use concurrency_limit::ConcurrencyLimit;
 use confirmations::AllConfirmations;
-pub use events::run as send_changes;
+pub use events::{hand_over as hand_over_changes, run as send_changes};
 use settings::{MetaSettings, TrafficSettings};
 use webhook::Accepted;
 

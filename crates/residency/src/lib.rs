@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod machine;
+
 use std::collections::{HashMap, VecDeque};
 use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -9,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use portcullis_keys::TenantId;
+
+pub use machine::machine_memory;
 
 /// A list with more entries stays in memory for good and does not count towards the budget: restoring it would take too long. The
 /// vendors limit lists to this length.
@@ -441,9 +445,10 @@ impl Ring {
     }
 
     /// Whether lists of other tenants that are checked may be evicted for this: if it is within the tenant's share, or all that the
-    /// tenant has.
+    /// tenant has and not fat.
     fn may_displace(&self, budget: u64, need: Memory, tenant: &TenantId) -> bool {
-        !self.tenants.contains_key(tenant) || !self.is_beyond_share(budget, tenant, need.bytes)
+        let is_small_and_first = need.bytes <= budget / FAT && !self.tenants.contains_key(tenant);
+        is_small_and_first || !self.is_beyond_share(budget, tenant, need.bytes)
     }
 
     fn put(&mut self, place: Place, memory: Footprint) {
@@ -705,6 +710,20 @@ mod tests {
         // Also if it is not checked between two rounds of the hand.
         lists.iter().for_each(|list| assert!(list.check(&residency)));
         assert!(neighbour.is_serving());
+    }
+
+    #[test]
+    fn the_only_list_of_a_tenant_evicts_no_busy_list_of_others_if_it_is_fat() {
+        let residency = Residency::new(1024 * MIB);
+        let neighbour = Fake::new("neighbour", MIB);
+        assert!(neighbour.check(&residency));
+        let fat: Vec<_> = (0..8).map(|n| Fake::new(&format!("fat-{n}"), 450 * MIB)).collect();
+        for list in fat.iter().chain(&fat) {
+            // The neighbour is not checked between two rounds of the hand, but was a moment ago.
+            assert!(list.check(&residency));
+            assert!(residency.ring.lock().held.bytes <= 1024 * MIB);
+            assert!(neighbour.is_serving());
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{cargo, performance};
 
@@ -16,9 +16,24 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         [] => all(&target, false)?,
         [flag] if flag == "--install" => all(&target, true)?,
         [flag] if flag == "--page" => {}
-        filter => cargo::criterion(filter)?,
+        only => cargo::criterion(&of_criterion(only)?)?,
     }
     performance::write(&cargo::workspace(), &target)
+}
+
+/// The arguments for Criterion: names, and what is behind `--`.
+fn of_criterion(arguments: &[String]) -> Result<Vec<String>> {
+    let (names, others) = match arguments.iter().position(|argument| argument == "--") {
+        Some(at) => (&arguments[..at], &arguments[at + 1..]),
+        None => (arguments, &[][..]),
+    };
+    let flag = names.iter().find(|name| name.starts_with('-'));
+    if let Some(flag) = flag {
+        bail!(
+            "`cargo xtask bench` has no flag {flag:?}, or not with others: those for Criterion go behind `--`"
+        );
+    }
+    Ok([names, others].concat())
 }
 
 fn all(target: &Path, installs: bool) -> Result<()> {

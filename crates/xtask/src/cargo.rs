@@ -37,6 +37,14 @@ pub(crate) fn soak_gate() -> Result<()> {
     cargo_with(&command, &arguments, &[("PORTCULLIS_SOAK", "1")])
 }
 
+/// Kills the primary of a fleet's database 20 times with a synchronous standby, and 20 times with one that lags.
+pub(crate) fn soak_fleet() -> Result<()> {
+    // All packages, like the tests: see `build`.
+    let command = ["test", "--release", "--workspace", "--test", "fleet"];
+    let arguments = ["--", "failover::", "--test-threads=1"].map(str::to_owned);
+    cargo_with(&command, &arguments, &[("PORTCULLIS_SOAK", "1"), ("PORTCULLIS_REQUIRE_POSTGRES", "1")])
+}
+
 /// Runs Criterion's benchmarks with these arguments.
 pub(crate) fn criterion(arguments: &[String]) -> Result<()> {
     // All packages, like the tests: see `build`.

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cargo;
 
-/// Replaces this process with the gateway, so that a signal to it stops the gateway.
+/// Builds everything, and replaces this process with the gateway, so that a signal to it stops the gateway.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let listen = match arguments {
         [] => "127.0.0.1:8480",
@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         TcpListener::bind(listen).is_ok(),
         "{listen} is in use, perhaps by another demo: stop that one, or choose another address with --listen"
     );
+    cargo::build()?;
     let target = cargo::target_dir()?;
     let folder = target.join("demo");
     fs::create_dir_all(&folder).with_context(|| format!("can't create {}", folder.display()))?;

@@ -131,24 +131,15 @@ impl Folders {
 
 fn build(folders: &Folders, chosen: &[String]) -> Result<()> {
     println!("building the targets, which takes a quarter of an hour the first time");
-    let mut command = cargo::command();
-    // By default cargo-fuzz takes one unit, which is slow to compile, and makes no difference to coverage.
-    command.args([
-        "fuzz",
-        "build",
-        "--sanitizer",
-        "none",
-        "--features",
-        "libfuzzer",
-        "--codegen-units",
-        "16",
-    ]);
-    command.arg("--target-dir").arg(&folders.build);
-    if let [target] = chosen {
-        command.arg(target);
+    // One by one: all at once would be all programs of the package, of which one is no target and is not linked with libFuzzer.
+    for target in chosen {
+        let mut command = cargo::command();
+        // By default cargo-fuzz takes one unit, which is slow to compile, and makes no difference to coverage.
+        let options = ["--sanitizer", "none", "--features", "libfuzzer", "--codegen-units", "16"];
+        command.args(["fuzz", "build"]).args(options).arg("--target-dir").arg(&folders.build).arg(target);
+        let status = command.status().context("can't run cargo fuzz")?;
+        ensure!(status.success(), "the fuzz target {target} can't be built");
     }
-    let status = command.status().context("can't run cargo fuzz")?;
-    ensure!(status.success(), "the fuzz targets can't be built");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The most lines of a crate, tests aside: some 8,000.
-const MOST_LINES: usize = 8_700;
+const MOST_LINES: usize = 8_650;
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()

@@ -93,6 +93,10 @@ impl Blacklist for Evil {
             }
             _ => {}
         }
+        let hoard = match mode {
+            Mode::Fat => vec![black_box(Vec::with_capacity(40 << 20))],
+            _ => Vec::new(),
+        };
         Ok(Evil {
             mode,
             entries: BTreeMap::new(),
@@ -100,7 +104,7 @@ impl Blacklist for Evil {
             checks: Cell::new(0),
             last: Cell::new(None),
             asked: RefCell::default(),
-            hoard: RefCell::default(),
+            hoard: RefCell::new(hoard),
         })
     }
 

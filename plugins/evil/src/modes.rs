@@ -42,6 +42,8 @@ modes! {
     "block-strangers-in-batches" => BlockStrangersInBatches,
     /// `configure` refuses lists of more than 100 entries.
     "refuse-long-lists" => RefuseLongLists,
+    /// `configure` takes 40 MiB of memory.
+    "fat" => Fat,
     /// `check` recurses until the stack overflows.
     "recurse" => Recurse,
     /// `check` panics.

@@ -47,9 +47,6 @@ pub enum SettingsError {
         /// Why.
         source: TenantError,
     },
-    /// The system refuses what threads for long reads need.
-    #[error("cannot prepare the threads for long reads")]
-    Threads(#[source] std::io::Error),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] Error),

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use portcullis_admission::Pools;
 use portcullis_engine::{Engine, Error, Service};
 use portcullis_ledger::TenantId;
 use tokio::sync::watch;
@@ -26,7 +27,6 @@ use crate::registry::Registry;
 use crate::settings::{FieldPath, TenantConfig, UniqueIds, is_open_hop};
 use crate::tenant::{Origin, Tenant};
 use crate::token::TokenDigest;
-use crate::turns::Pools;
 use portcullis_api::settings as typed;
 use portcullis_keywords::Keywords;
 
@@ -91,7 +91,7 @@ impl Gateway {
             .collect::<Result<Vec<_>, _>>()?;
         let regardless = on_failure == OnStartFailure::Serve;
         let specs = specs.into_iter().map(|spec| spec.starts_regardless(regardless)).collect();
-        let pools = Pools::new(answer_bytes).map_err(SettingsError::Threads)?;
+        let pools = Pools::new(answer_bytes);
         let mut tenants = Vec::with_capacity(wanted.len());
         for ((config, origin), put) in wanted.into_iter().zip(engine.blocking_put_tenants(specs)) {
             let id = config.id.clone();

@@ -6,11 +6,11 @@ use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response as HttpResponse, StatusCode};
 use axum::response::Response;
+use portcullis_admission::{Budget, Owner, Reserved};
 use serde::Serialize;
 use tracing::error;
 
 use super::error::ApiError;
-use crate::budget::{Budget, Owner, Reserved};
 use crate::ops::{Refusal, Target};
 
 /// The return type of handlers.
@@ -151,9 +151,9 @@ impl AsRef<[u8]> for Held {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
+    use portcullis_admission::Shares;
 
     use super::*;
-    use crate::budget::Shares;
 
     #[tokio::test]
     async fn an_answer_takes_memory_until_its_bytes_are_dropped() {

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use portcullis_admission::{Budget, Guesses, Owner, Shares};
 
 use super::body::Memory;
 use super::error::ApiError;
-use super::guesses::Guesses;
 use super::peer::{self, Peer};
-use crate::budget::{Budget, Owner, Shares};
 use crate::gateway::Gateway;
 use crate::registry::{Caller, Denied};
 use crate::settings::{Dialects, Limits};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use portcullis_admission::Owner;
 use portcullis_ledger::TenantId;
 use serde::Deserialize;
 
@@ -12,7 +13,6 @@ use super::app_state::AppState;
 use super::bearer;
 use super::error::ApiError;
 use super::peer::Peer;
-use crate::budget::Owner;
 use crate::gateway::Gateway;
 use crate::ops::Target;
 use crate::registry::{Caller, Denied, NATIVE_INTERFACE};

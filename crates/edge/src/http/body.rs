@@ -12,6 +12,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use portcullis_admission::{Budget, Owner};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -19,11 +20,10 @@ use super::app_state::AppState;
 use super::auth::Verified;
 use super::buffer::Buffer;
 use super::error::ApiError;
-use crate::budget::{Budget, Owner};
 use crate::redact;
 
 /// The longest body, in bytes, that is parsed on an async worker thread. Longer ones would delay other requests: they are parsed on a
-/// thread of low priority, as [`Work::Batch`](crate::turns::Work::Batch).
+/// thread of low priority, as [`Work::Batch`](portcullis_admission::Work::Batch).
 pub const SHORT_BODY: usize = 8 << 10;
 
 /// Why a body can't be read.

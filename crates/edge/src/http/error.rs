@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use portcullis_admission::{LogLimit, RateLimited};
 use portcullis_api::{Detail, ErrorBody, ErrorCode, ErrorObject};
 use portcullis_engine::plugin_store::PluginStoreError;
 use portcullis_host::{ExchangeError, ForeignText};
@@ -13,9 +14,8 @@ use tracing::error;
 
 use super::answer;
 use crate::gateway::AdminError;
-use crate::log_limit::LogLimit;
 use crate::ops::{Refusal, RowError, RowProblem, Unfinished};
-use crate::registry::{Denied, RateLimited};
+use crate::registry::Denied;
 
 /// An error response: code, message and details.
 #[derive(Debug)]

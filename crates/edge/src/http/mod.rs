@@ -7,7 +7,6 @@ mod bearer;
 pub mod body;
 mod buffer;
 pub mod error;
-mod guesses;
 pub mod openapi;
 pub mod peer;
 pub mod position;

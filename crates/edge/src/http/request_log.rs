@@ -13,10 +13,9 @@ use axum::handler::Handler;
 use axum::http::{Method, Response as HttpResponse};
 use axum::response::Response;
 use parking_lot::RwLock;
+use portcullis_admission::LogLimit;
 use tracing::{Level, debug, enabled, info};
 use uuid::Uuid;
-
-use crate::log_limit::LogLimit;
 
 /// The id of a request whose response contains it. Insert it as an extension of the response, and it is logged.
 #[derive(Clone, Copy, Debug)]

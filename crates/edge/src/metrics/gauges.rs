@@ -1,11 +1,12 @@
 //! Gauges: the state of lists and tenants, computed on each scrape.
 
+use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
 use portcullis_engine::{LedgerState, ListStatus, Outage, Service, TenantStatus};
 use portcullis_host::BreakerState;
-use portcullis_ledger::LedgerError;
+use portcullis_ledger::ListId;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
@@ -150,7 +151,7 @@ impl Gauges {
         stand
     }
 
-    fn ask(&self, tenants: &[TenantStatus], outage: &Outage) {
+    fn ask(&self, tenants: &[TenantStatus], outage: &Outage, entries: &HashMap<ListId, u64>) {
         let ledger = outage.ledger_state();
         self.ledger_ok.set(u64::from(ledger == LedgerState::Ok));
         for state in LedgerState::ALL {
@@ -169,7 +170,6 @@ impl Gauges {
         self.plugin.clear();
         self.memory.clear();
         self.memory_limit.clear();
-        let mut counts = ledger != LedgerState::Unreachable;
         for tenant in tenants {
             let name = tenant.id.to_string();
             let serving = &tenant.reload.serving;
@@ -186,22 +186,15 @@ impl Gauges {
             self.memory.get_or_create(&labels).set(tenant.memory_bytes);
             self.memory_limit.get_or_create(&labels).set(tenant.memory_limit_bytes);
             for list in &tenant.lists {
-                self.ask_list(&name, list, &mut counts);
+                self.ask_list(&name, list, entries.get(&list.id).copied());
             }
         }
     }
 
-    /// Does not count entries unless `counts`, which an error ends: the ledger may be a database that does not answer.
-    fn ask_list(&self, tenant: &str, list: &ListStatus, counts: &mut bool) {
+    fn ask_list(&self, tenant: &str, list: &ListStatus, entries: Option<u64>) {
         let labels = ListLabels { tenant: tenant.to_owned(), list: list.name().to_owned() };
-        if *counts {
-            match list.count() {
-                Ok(entries) => {
-                    self.entries.get_or_create(&labels).set(entries);
-                }
-                Err(LedgerError::Unavailable(_)) => *counts = false,
-                Err(_) => {}
-            }
+        if let Some(entries) = entries {
+            self.entries.get_or_create(&labels).set(entries);
         }
         self.generation.get_or_create(&labels).set(list.generation);
         self.serving.get_or_create(&labels).set(u64::from(list.service != Service::Out));
@@ -220,15 +213,19 @@ impl Gauges {
 }
 
 impl Metrics {
-    /// Returns all metrics in the OpenMetrics 1.0 text format. Blocks: reads the number of entries of each list from
-    /// the ledger. A list whose number can't be read has no `list_entries`.
+    /// Returns all metrics in the OpenMetrics 1.0 text format. A list whose number of entries is not known has no `list_entries`.
     ///
     /// # Errors
     /// If a metric can't be formatted, which does not happen in practice.
-    pub fn text(&self, tenants: &[TenantStatus], outage: &Outage) -> Result<String, std::fmt::Error> {
+    pub fn text(
+        &self,
+        tenants: &[TenantStatus],
+        outage: &Outage,
+        entries: &HashMap<ListId, u64>,
+    ) -> Result<String, std::fmt::Error> {
         // One scrape at a time, because each fills the gauges.
         let stand = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
-        stand.ask(tenants, outage);
+        stand.ask(tenants, outage, entries);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -33,6 +33,7 @@ pub struct Metrics {
     wake_seconds: Histogram,
     exchanges: Family<ExchangeLabels, Counter>,
     histories_lost: Counter,
+    writes_lost: Counter,
     stage_seconds: Family<StageLabels, Histogram>,
     stand: Mutex<Gauges>,
 }
@@ -110,6 +111,12 @@ impl Metrics {
             "Lists of which a shared ledger had lost changes, as at a failover to a standby that lacked them",
             histories_lost.clone(),
         );
+        let writes_lost = Counter::default();
+        registry.register(
+            "fleet_writes_lost",
+            "Writes that this gateway had acknowledged, that a shared ledger had lost, and that were made again",
+            writes_lost.clone(),
+        );
         let stage_seconds = Family::<StageLabels, Histogram>::new_with_constructor(|| {
             Histogram::new(from_a_microsecond(4.0, 13))
         });
@@ -131,6 +138,7 @@ impl Metrics {
             wake_seconds,
             exchanges,
             histories_lost,
+            writes_lost,
             stage_seconds,
             stand,
         }
@@ -156,6 +164,9 @@ impl Metrics {
             Event::Recovered { took, .. } => self.recovery_seconds.observe(took.as_secs_f64()),
             Event::HistoryLost { .. } => {
                 self.histories_lost.inc();
+            }
+            Event::WritesLost { writes, .. } => {
+                self.writes_lost.inc_by(u64::try_from(*writes).unwrap_or(u64::MAX));
             }
             Event::Restored { took, .. } => self.wake_seconds.observe(took.as_secs_f64()),
             Event::ReloadStage { stage, took, succeeded, .. } => {

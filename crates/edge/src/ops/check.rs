@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use portcullis_admission::Work;
 use portcullis_engine::{AnsweredBy, Checked, CheckedMany, Identity, NeedsDisk};
 use portcullis_ledger::Position;
 use portcullis_msisdn::{Direction, Subject};
@@ -12,7 +13,6 @@ use portcullis_msisdn::{Direction, Subject};
 use super::refusal::{Refusal, RowProblem};
 use super::target::Target;
 use crate::metrics::Counted;
-use crate::turns::Work;
 
 /// The most numbers in one check.
 pub const MAX_NUMBERS: usize = 10_000;

@@ -10,7 +10,7 @@ mod refusal;
 mod target;
 pub mod write;
 
-pub use crate::turns::{Unfinished, Work, blocking};
 pub use patience::{LONGEST_READ, Patience, Waiter};
+pub use portcullis_admission::{Unfinished, Work, blocking};
 pub use refusal::{Refusal, RowError, RowProblem};
 pub use target::Target;

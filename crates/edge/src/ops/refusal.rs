@@ -1,10 +1,10 @@
 //! Why an operation was refused.
 
+use portcullis_admission::Unfinished;
 use portcullis_engine::{CheckError, NotServed, WriteError};
 use portcullis_ledger::{LedgerError, TooLong};
 
 use crate::identity::IdentityError;
-use crate::turns::Unfinished;
 
 /// Why an operation was refused. Nothing was changed, unless the variant says otherwise. Each interface maps this to its own codes and messages.
 #[derive(Debug, thiserror::Error)]

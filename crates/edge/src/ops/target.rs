@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
+use portcullis_admission::{Owner, Reading, Unfinished, Work};
 use portcullis_engine::{Identity, List};
 use portcullis_ledger::{Actor, Scope, Whom};
 use portcullis_msisdn::{Person, Subject};
 
 use super::refusal::Refusal;
-use crate::budget::Owner;
 use crate::identity::{self, IdentityError};
 use crate::registry::Caller;
 use crate::settings::SenderConfig;
 use crate::tenant::{Sender, Tenant};
-use crate::turns::{Unfinished, Work};
 
 /// The blacklist that a request is about, and the author of the request. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +28,8 @@ pub struct Target {
     writing: Writing,
     /// Whether the client's token is valid for this sender only.
     is_bound: bool,
+    /// Its turn to read a long body.
+    pub(super) reading: Arc<Reading>,
 }
 
 /// How a client writes numbers.
@@ -58,6 +59,7 @@ impl Target {
             sender: Some(sender.clone()),
             writing: Writing::People,
             is_bound: caller.sender.is_some(),
+            reading: Arc::default(),
         })
     }
 
@@ -76,6 +78,7 @@ impl Target {
             sender: None,
             writing: Writing::People,
             is_bound: false,
+            reading: Arc::default(),
         })
     }
 
@@ -90,6 +93,7 @@ impl Target {
             sender: Some(sender.clone()),
             writing: Writing::Vendor,
             is_bound: false,
+            reading: Arc::default(),
         })
     }
 
@@ -108,10 +112,10 @@ impl Target {
     }
 
     /// Runs work on this list when it is the turn of the tenant, and of the sender if the token is the sender's: see
-    /// [`Turns::run`](crate::turns::Turns::run).
+    /// [`Turns::run`](portcullis_admission::Turns::run).
     ///
     /// # Errors
-    /// As [`Turns::run`](crate::turns::Turns::run).
+    /// As [`Turns::run`](portcullis_admission::Turns::run).
     pub async fn blocking<T, E>(
         &self,
         kind: Work,
@@ -124,7 +128,8 @@ impl Target {
         let target = self.clone();
         let is_slow = matches!(kind, Work::Write | Work::BulkWrite) && self.list.is_slow();
         let share = self.sender.as_ref().filter(|_| self.is_bound).map(|sender| &*sender.share);
-        self.tenant.turns.run(share, kind, is_slow, move || work(target)).await
+        let work = move |reading| work(Target { reading: Arc::new(reading), ..target });
+        self.tenant.turns.run(share, kind, is_slow, work).await
     }
 
     /// The same list, with numbers read as vendors write them: see

@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
+use portcullis_admission::Quota;
 use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Msisdn;
 
@@ -97,15 +98,6 @@ pub struct SenderConfig {
     pub unreadable_inbound: UnreadableInbound,
     /// Where quarantined messages are delivered. Set if one of the two settings above is `quarantine`.
     pub quarantine_url: Option<String>,
-}
-
-/// The rate limit of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// The sustained rate, in requests per second.
-    pub per_second: NonZeroU32,
-    /// The number of requests that may arrive at once after a pause.
-    pub burst: NonZeroU32,
 }
 
 /// The most plugin instances per list.

@@ -11,6 +11,7 @@ use axum::http::header::{CONNECTION, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use portcullis_admission::Work;
 use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
@@ -24,7 +25,6 @@ use crate::ops::write::{Terms, WriteReport};
 use crate::registry::{Caller, SenderName};
 use crate::settings::Dialects;
 use crate::token::TokenDigest;
-use crate::turns::Work;
 use portcullis_api::settings::Dialect;
 
 /// The largest body in bytes. Many times the size of the largest valid request of any dialect.
@@ -221,7 +221,7 @@ impl Call {
     /// [`Work::Batch`].
     ///
     /// # Errors
-    /// Those of [`json`](Self::json), and those of [`Turns::run`](crate::turns::Turns::run).
+    /// Those of [`json`](Self::json), and those of [`Turns::run`](portcullis_admission::Turns::run).
     pub async fn json_in_turn<T: DeserializeOwned + Send + 'static>(&self) -> Result<T, Fault> {
         match &self.known {
             Some(caller) if self.body.len() > SHORT_BODY => {

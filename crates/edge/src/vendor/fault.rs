@@ -1,11 +1,12 @@
 //! The errors of requests in any dialect. Each dialect has its own status, code and body for them.
 
+use portcullis_admission::RateLimited;
 use portcullis_ledger::LedgerError;
 
 use crate::http::body::{BodyFault, Misread};
 use crate::http::log_ledger_error;
 use crate::ops::{LONGEST_READ, Refusal, RowProblem, Unfinished};
-use crate::registry::{Denied, RateLimited};
+use crate::registry::Denied;
 
 /// Why a request of a vendor's client failed.
 #[derive(Debug)]

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use portcullis_admission::Overdue;
 use portcullis_host::Verdict;
 use portcullis_ledger::LedgerError;
 use portcullis_msisdn::{Direction, Directions, Person, Subject};
+use portcullis_tenant_settings::OnFailure;
 
 use super::List;
 use crate::error::NotServed;
 use crate::identity::Identity;
-use crate::lane::Overdue;
 use crate::live::{LiveList, NoVerdict};
-use crate::spec::OnFailure;
 
 /// The kind of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

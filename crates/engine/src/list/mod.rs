@@ -169,7 +169,7 @@ impl List {
     }
 
     /// Up to which change [`set_passed_on`](Self::set_passed_on) was called; `None` for a tenant that never had a
-    /// [change feed](crate::TenantSpec::change_feed). Blocks.
+    /// [change feed](crate::TenantSpec::change_feed()). Blocks.
     ///
     /// # Errors
     /// If the ledger can't be read.

@@ -10,7 +10,7 @@ use crate::error::WriteError;
 
 impl List {
     /// Makes changes: all of them, or none. When this returns, they are on disk, and the next check sees them: that of this engine, or that
-    /// of each engine which shares the ledger, as the spec [says](crate::TenantSpec::acknowledge).
+    /// of each engine which shares the ledger, as the spec [says](crate::TenantSpec::acknowledge()).
     ///
     /// Costs one flush of the disk, which concurrent writes share. If the future is dropped, the write continues in the background.
     ///
@@ -46,9 +46,15 @@ impl List {
         let began = Instant::now();
         let expires =
             writes.iter().any(|write| matches!(write, Write::Block(block) if block.expires.is_some()));
+        let context = &self.tenant.context;
+        let journaled = context.staleness.is_shared().then(|| (context.ledger.now(), writes.clone()));
         let written = {
             let _serving = self.tenant.serving(&self.own)?;
             let written = self.own.list().write_up_to(most, writes)?;
+            if let Some((made, writes)) = journaled {
+                // Before it is acknowledged: what nobody was told of may be written again, too.
+                context.journal.note(self.own.list().id(), made, writes, &written);
+            }
             if !written.is_empty() {
                 // Also if nothing changed: another write that made it so may not be in the plugin yet.
                 if !self.own.catch_up().is_seen() {
@@ -61,7 +67,7 @@ impl List {
             self.tenant.announce([&self.own]);
         }
         if expires {
-            self.tenant.context.expiry.notify_one();
+            context.expiry.notify_one();
         }
         if let Some(sequence) = written.iter().map(|written| written.sequence).max() {
             self.tenant.wait_for_others(began, [(self.own.list().id(), sequence)])?;

@@ -62,7 +62,7 @@ impl LiveList {
         }
         let replicas = u64::try_from(instances).unwrap_or(u64::MAX);
         let entries = ENTRY_BYTES.saturating_mul(self.last_count.load(Ordering::Relaxed));
-        let bytes = self.empty_bytes.max(LEAST_BYTES.saturating_mul(replicas));
+        let bytes = self.empty_bytes.load(Ordering::Relaxed).max(LEAST_BYTES.saturating_mul(replicas));
         let bytes = bytes.saturating_add(entries.saturating_mul(replicas));
         Expected { bytes, instances, is_measured: false }
     }

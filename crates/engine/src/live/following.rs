@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use portcullis_admission::Operation;
 use portcullis_ledger::{Position, Seq};
 use tokio::sync::futures::Notified;
 
 use super::turns::{Purpose, Turn};
 use super::{LiveList, Phase};
-use crate::lifecycle::Operation;
 
 /// How a plugin stands to a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,18 @@
 //! Which history of a shared ledger a plugin was filled from, and what to do when the ledger has lost some of it.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
-use portcullis_ledger::{ListId, Mark, Seq};
-use tracing::{error, info};
+use portcullis_host::{ErrorChain, FillError};
+use portcullis_ledger::{LedgerError, ListId, Mark, Seq};
+use tracing::{error, info, warn};
 
 use super::recovery::Priority;
 use super::{LiveList, Purpose};
 use crate::events::Event;
+use crate::journal;
 
 /// How far a list of a shared ledger was read, lately.
 #[derive(Debug, Default)]
@@ -22,6 +26,11 @@ pub(super) struct Positions {
 
 /// The most positions that are kept. An epoch usually lasts 20 ms, and ends after the longest call of the ledger.
 const MOST: usize = 1 << 16;
+
+/// How many records of the trail are read at once, and writes made.
+const PAGE: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+/// The most lost writes of a list that the log names one by one.
+const MOST_LINES: usize = 100;
 
 impl Positions {
     /// Notes a position that was read. `epoch` counts the looks at the ledger that continued an earlier one: what was read before the
@@ -65,6 +74,11 @@ impl LiveList {
         (!positions.is_cut_off).then(|| known.collect())
     }
 
+    /// Whether it is not known how far the list was read, because no plugin has read it.
+    pub(crate) fn has_read_nothing(&self) -> bool {
+        self.entries.positions.lock().read.is_empty() || !self.is_serving()
+    }
+
     /// Whether the ledger has lost changes that the plugin has. The plugin can't follow then.
     pub(super) fn has_lost_history(&self) -> bool {
         self.history.is_lost.load(Ordering::SeqCst)
@@ -89,25 +103,88 @@ impl LiveList {
         }
         // It is of the lost history, too.
         self.release();
+        self.in_its_turn(|list| list.fill_anew(done));
+    }
+
+    /// Writes again what this gateway acknowledged and the ledger has lost, in the background, and then calls `done`. For a list whose
+    /// plugin is not in memory: where nobody has read it, nothing else tells whether something was lost.
+    pub(crate) fn restore_writes(self: &Arc<Self>, done: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        self.in_its_turn(|list| match list.write_again() {
+            Ok(true) => done(list),
+            Ok(false) => {}
+            Err(_) => list.context.staleness.add_lost(list.list().id()),
+        });
+    }
+
+    /// Runs a job in the background, after other jobs of the tenant.
+    fn in_its_turn(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>) + Send + 'static) {
         let (list, lifecycle) = (Arc::downgrade(self), Arc::clone(&self.context.lifecycle));
         let turn = self.turns.take(Purpose::Recovery);
         drop(self.context.runtime.spawn(async move {
             let turn = turn.await;
             let Ok(operation) = lifecycle.begin() else { return };
             let Some(list) = list.upgrade() else { return };
-            let rebuilt = move || {
-                list.fill_anew(done);
+            let run = move || {
+                job(&list);
                 // The operation is the last to be dropped: the engine closes the ledger after that.
                 drop((list, turn, operation));
             };
-            drop(tokio::task::spawn_blocking(rebuilt));
+            drop(tokio::task::spawn_blocking(run));
         }));
+    }
+
+    /// Writes again what this gateway acknowledged in the last minutes and the ledger has lost. Returns whether there was any.
+    ///
+    /// # Errors
+    /// If the ledger can't be asked now.
+    fn write_again(&self) -> Result<bool, LedgerError> {
+        let id = self.list().id();
+        let until = Instant::now();
+        let acknowledged = self.context.journal.of(id);
+        let lost = journal::lacking(acknowledged, |after| self.list().records_after(after, PAGE))?;
+        for write in lost.iter().take(MOST_LINES) {
+            warn!(
+                tenant = %self.list().tenant(), list = %self.name(), entry = %self.list().public_id(write.subject),
+                kind = if write.is_block() { "block" } else { "unblock" },
+                "an acknowledged write was lost, and is made again"
+            );
+        }
+        for writes in lost.chunks(PAGE.get()) {
+            let made = self.context.ledger.now();
+            let again: Vec<_> = writes.iter().filter_map(|write| write.again(made)).collect();
+            match self.list().write(again.clone()) {
+                Ok(written) => self.context.journal.note(id, made, again, &written),
+                Err(error) if self.context.staleness.means_away(&error) => return Err(error),
+                Err(error) => error!(
+                    tenant = %self.list().tenant(), list = %self.name(), writes = writes.len(),
+                    error = ErrorChain(&error).to_string(), "WRITES THAT WERE LOST CAN'T BE MADE AGAIN"
+                ),
+            }
+        }
+        self.context.journal.forget(id, until);
+        if !lost.is_empty() {
+            warn!(
+                tenant = %self.list().tenant(), list = %self.name(), writes = lost.len(),
+                "acknowledged writes of this gateway were lost by the ledger, and are made again"
+            );
+            self.context.events.emit(|| Event::WritesLost {
+                tenant: self.list().tenant().clone(),
+                scope: self.list().scope().clone(),
+                writes: lost.len(),
+            });
+        }
+        Ok(!lost.is_empty())
     }
 
     fn fill_anew(self: &Arc<Self>, done: impl FnOnce(&Arc<Self>)) {
         self.entries.positions.lock().forget();
+        // First, so that the plugin in place, which has them, answers until the next one has them, too.
+        let written = self.write_again().map_err(|error| FillError::Source(Box::new(error)));
         // A plugin that is not in memory is filled from the ledger as it is now when it comes back.
-        let filled = if self.is_serving() { self.refill(Priority::LowSoon) } else { Ok(()) };
+        let filled = written.and_then(|_| match self.is_serving() {
+            true => self.refill(Priority::LowSoon),
+            false => Ok(()),
+        });
         self.history.is_rebuilding.store(false, Ordering::SeqCst);
         match filled {
             Err(error) if self.means_away(&error) => {

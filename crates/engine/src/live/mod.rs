@@ -67,7 +67,7 @@ pub(crate) struct LiveList {
     /// The memory of the plugin when it was evicted, or installed; 0 if it is not known.
     last_bytes: AtomicU64,
     /// The memory of the plugin without entries; 0 if it was not started.
-    empty_bytes: u64,
+    empty_bytes: AtomicU64,
     /// Held while an evicted list is restored, so that it is filled once.
     restoring: Mutex<()>,
     /// Held while the plugin is brought up to date. So when a write is acknowledged, either the plugin has it, or the plugin is
@@ -213,7 +213,7 @@ impl LiveList {
             behind,
             accounted,
             last_bytes: AtomicU64::new(0),
-            empty_bytes,
+            empty_bytes: AtomicU64::new(empty_bytes),
             was_slow: AtomicBool::new(false),
             congested: Mutex::default(),
             restoring: Mutex::new(()),
@@ -230,11 +230,13 @@ impl LiveList {
         })
     }
 
-    /// Finds out whether the plugin starts, without its entries.
+    /// Finds out whether the plugin starts, without its entries, and what memory it takes.
     pub(crate) fn probe(&self) -> Result<(), CallError> {
         let mut recipe = self.slot.lock().recipe.clone();
         recipe.settings.capacity = self.entry_count();
-        Generation::empty(recipe).map(drop)
+        let generation = Generation::empty(recipe)?;
+        self.empty_bytes.store(generation.memory_bytes(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Whether the plugin can't be loaded. Another one has to be installed.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use portcullis_host::{
-    ExchangeError, FillError, FilledFrom, Generation, MemoryAccount, Stage, Task, Ticket, at_low_priority,
+    ExchangeError, FillError, FilledFrom, Generation, Stage, Task, Ticket, at_low_priority,
 };
 use portcullis_ledger::LedgerError;
 use tracing::{error, info, warn};
@@ -201,7 +201,7 @@ impl Reload {
         inner.candidates = Some(Candidates { setup: setup.clone(), lists: Vec::new(), shadow, wanted });
         drop(inner);
         // An account of its own, for as long as both are in memory: the plugin that serves may have filled its own.
-        let members = members.with_account(MemoryAccount::new(members.spec.memory_limit));
+        let members = members.with_account(self.context.memory.account(members.spec.memory_limit));
         let mut empty = Empty::new();
         for list in members.lists() {
             let generation = Generation::empty(members.recipe(&setup, list.entry_count()))?;
@@ -218,11 +218,11 @@ impl Reload {
                 return Err(ExchangeError::NothingToRollBackTo.into());
             }
             Goal::Back(setup) => return Ok(Setup { pinned: true, ..setup }),
-            Goal::Newest => (now.name.clone(), None, now.options.clone()),
+            Goal::Newest => (now.name().to_owned(), None, now.plugin_options().clone()),
             Goal::Requested(ReloadRequest { plugin, version, options, .. }) => {
-                let name = plugin.unwrap_or_else(|| now.name.clone());
+                let name = plugin.unwrap_or_else(|| now.name().to_owned());
                 // Options belong to a plugin: another one starts without.
-                let options = options.or_else(|| (name == now.name).then(|| now.options.clone()));
+                let options = options.or_else(|| (name == now.name()).then(|| now.plugin_options().clone()));
                 (name, version, options.unwrap_or_default())
             }
         };

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_host::ShadowPlan;
+use portcullis_tenant_settings::PluginRef;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::error::ReloadError;
 use crate::setup::Setup;
-use crate::spec::PluginRef;
 
 /// A request for another plugin, version or options. What it does not name stays; without a version, the newest is loaded.
 #[derive(Clone, Debug, Default)]
@@ -59,8 +59,12 @@ impl ReloadRequest {
 
 impl From<PluginRef> for ReloadRequest {
     fn from(plugin: PluginRef) -> Self {
-        let PluginRef { name, version, options } = plugin;
-        ReloadRequest { plugin: Some(name), version, options: Some(options), shadow: None }
+        ReloadRequest {
+            plugin: Some(plugin.name().to_owned()),
+            version: plugin.pinned_version().map(str::to_owned),
+            options: Some(plugin.plugin_options().clone()),
+            shadow: None,
+        }
     }
 }
 

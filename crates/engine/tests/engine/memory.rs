@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_engine::ledger::TenantId;
-use portcullis_engine::{AnsweredBy, Service, TenantSpec};
+use portcullis_engine::{AnsweredBy, Event, OnFailure, Service, TenantSpec};
 
 use crate::support::{Host, OUT, acme, block_many, evil, is_blocked, number, until};
 
@@ -94,6 +94,59 @@ async fn a_list_that_grows_while_it_is_checked_is_evicted() {
     assert!(!is_blocked(&list, 1).await);
 }
 
+/// The memory of all plugins, in bytes.
+fn memory(host: &Host) -> u64 {
+    host.engine.status().iter().map(|tenant| tenant.memory_bytes).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plugins_of_all_tenants_stay_within_the_limit_and_leave_room_for_others() {
+    const LIMIT: u64 = 128 << 20;
+    let host = Host::with(|builder| builder.memory_limit(LIMIT)).await;
+    host.put_evil_into_the_folder();
+    let neighbour = |name: &str| TenantSpec::new(name).unwrap().sender("support").unwrap();
+    let first = host.put(neighbour("globex")).await;
+    let fat: Vec<_> = (0..6)
+        .map(|n| {
+            let spec = TenantSpec::new(&format!("fat-{n}")).unwrap().sender("support").unwrap();
+            // Each list takes 40 MiB, and one more for each entry.
+            spec.plugin(evil("fat")).starts_regardless(true).on_failure(OnFailure::Ledger)
+        })
+        .collect();
+    host.engine.put_tenants(fat).await.unwrap();
+    assert!(memory(&host) <= LIMIT);
+    let last = host.put(neighbour("initech")).await;
+    for list in [&first, &last] {
+        block_many(list, 1000).await;
+        assert!(is_blocked(list, 999).await && !is_blocked(list, 1000).await);
+        assert_eq!(list.status().service, Service::Serving);
+    }
+    for n in 0..6 {
+        let list = host.engine.sender_list(&format!("fat-{n}"), "support").unwrap();
+        // The ledger answers for those that have no room.
+        block_many(&list, 10).await;
+        assert!(is_blocked(&list, 9).await && !is_blocked(&list, 10).await);
+        assert!(memory(&host) <= LIMIT);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_grows_past_the_limit_of_all_fails_alone() {
+    const LIMIT: u64 = 64 << 20;
+    let host = Host::with(|builder| builder.memory_limit(LIMIT)).await;
+    host.put_evil_into_the_folder();
+    let neighbour = host.put(TenantSpec::new("globex").unwrap().sender("support").unwrap()).await;
+    block_many(&neighbour, 1000).await;
+    // Each entry takes 1 MiB.
+    let fat = host.put(acme().plugin(evil("leak-in-block")).on_failure(OnFailure::Ledger)).await;
+    block_many(&fat, 100).await;
+    host.until(|event| matches!(event, Event::Fault { kind: "memory-exhausted", .. })).await;
+    assert!(memory(&host) <= LIMIT);
+    assert!(is_blocked(&fat, 99).await, "every entry is in the ledger");
+    assert!(is_blocked(&neighbour, 999).await && !is_blocked(&neighbour, 1000).await);
+    assert_eq!(neighbour.status().service, Service::Serving);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn fat_lists_that_are_checked_at_once_take_turns_and_leave_a_neighbour_in_memory() {
     // The checks wait for room, however busy this machine is.
@@ -125,7 +178,7 @@ async fn fat_lists_that_are_checked_at_once_take_turns_and_leave_a_neighbour_in_
             assert_eq!((checked.is_blocked(), checked.answered_by), (true, AnsweredBy::Plugin));
         }
         assert_eq!(neighbour.status().service, Service::Serving);
-        let taken: u64 = host.engine.status().iter().map(|tenant| tenant.memory_bytes).sum();
+        let taken = memory(&host);
         // All of them would take 250 MiB.
         assert!(taken <= 85 << 20, "{taken}");
     }

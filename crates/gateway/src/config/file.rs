@@ -84,6 +84,8 @@ pub(crate) struct Plugins {
     pub(crate) watch_seconds: Option<u64>,
     /// Memory budget shared by short lists; the least recently checked are unloaded first.
     pub(crate) memory_budget_bytes: Option<u64>,
+    /// Memory of the plugin instances of all tenants.
+    pub(crate) memory_limit_bytes: Option<u64>,
     /// How long a check waits for a slow plugin before the tenant's failure policy answers.
     pub(crate) check_patience_ms: Option<u64>,
     /// The share of one processor that verifies plugins while they serve.

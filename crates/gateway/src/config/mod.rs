@@ -19,7 +19,9 @@ use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_edge::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unknown_plugin};
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::{place, without_values};
-use portcullis_engine::{DEFAULT_CHECK_PATIENCE, DEFAULT_PROOF_SHARE, PostgresUrl};
+use portcullis_engine::{
+    DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, LEAST_MEMORY_LIMIT, PostgresUrl,
+};
 use portcullis_ledger::{StorageUrl, TenantId};
 use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
 
@@ -52,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) watch: Duration,
     /// Memory budget shared by short lists; the least recently checked are unloaded first.
     pub(crate) memory_budget_bytes: u64,
+    /// `None` for a part of the machine's.
+    pub(crate) memory_limit_bytes: Option<u64>,
     pub(crate) check_patience: Duration,
     pub(crate) proof_share: f64,
     pub(crate) on_start_failure: OnStartFailure,
@@ -107,7 +111,6 @@ const DEFAULT_WATCH: u64 = 300;
 /// In seconds.
 const LONGEST_WATCH: u64 = 86_400;
 const CHECK_PATIENCE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
-const DEFAULT_MEMORY_BUDGET: u64 = 1 << 30;
 const LEAST_MEMORY_BUDGET: u64 = 16 << 20;
 
 /// Plugins that are not there, by tenant.
@@ -236,6 +239,12 @@ impl Config {
             let what = "must be at least 16777216 (16 MiB); leave it out for 1073741824 (1 GiB)";
             problems.push(Problem::new(root.key("plugins").key("memory_budget_bytes"), what));
         }
+        let memory_limit_bytes = typed.plugins.memory_limit_bytes;
+        if memory_limit_bytes.is_some_and(|bytes| bytes < LEAST_MEMORY_LIMIT) {
+            let what =
+                "must be at least 67108864 (64 MiB); leave it out for three quarters of the machine's memory";
+            problems.push(Problem::new(root.key("plugins").key("memory_limit_bytes"), what));
+        }
         let plugins = plugins(plugins_dir.as_deref());
         let mut unique_ids = UniqueIds::new(admin_token);
         let (mut tenants, mut absent) = (Vec::new(), Vec::new());
@@ -282,6 +291,7 @@ impl Config {
             plugins_dir,
             watch: Duration::from_secs(watch),
             memory_budget_bytes,
+            memory_limit_bytes,
             check_patience,
             proof_share,
             on_start_failure,

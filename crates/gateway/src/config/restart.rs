@@ -22,6 +22,7 @@ impl Config {
             ("plugins.dir", before.plugins_dir != config.plugins_dir),
             ("plugins.watch_seconds", before.watch != config.watch),
             ("plugins.memory_budget_bytes", before.memory_budget_bytes != config.memory_budget_bytes),
+            ("plugins.memory_limit_bytes", before.memory_limit_bytes != config.memory_limit_bytes),
             ("plugins.check_patience_ms", before.check_patience != config.check_patience),
             ("plugins.proof_share", before.proof_share != config.proof_share),
             ("plugins.on_start_failure", before.on_start_failure != config.on_start_failure),

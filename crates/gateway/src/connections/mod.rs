@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use portcullis_admission::LogLimit;
 use portcullis_edge::http::peer;
-use portcullis_edge::log_limit::LogLimit;
 use portcullis_edge::metrics::requests::{Closed, closed};
 use portcullis_edge::settings::Limits;
 use tokio::task::AbortHandle;

@@ -4,10 +4,15 @@ mod acknowledged;
 #[path = "../../../ledger-postgres/tests/postgres/cluster.rs"]
 #[allow(dead_code, reason = "the tests of the ledger use more of it")]
 mod cluster;
+mod events;
 mod failover;
 mod nodes;
 mod outages;
 mod positions;
+mod rolling;
+#[path = "../server/traffic/stand.rs"]
+#[allow(dead_code, reason = "the tests of one gateway use more of it")]
+mod stand;
 mod starts;
 mod strait;
 #[path = "../server/support.rs"]

@@ -1,5 +1,7 @@
 //! What gateways do while the database does not answer.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::json;
 
 use crate::cluster::Cluster;
@@ -89,4 +91,65 @@ fn a_gateway_that_is_to_be_closed_when_stale_blocks_everybody_then() {
 
     cluster.thaw();
     gateway.until("open", |gateway| gateway.verdict(OTHER) == "allow");
+}
+
+/// Writes that nothing was stored of.
+fn is_refused(gateway: &Gateway, status: u16) {
+    let refused = gateway.post("/senders/support/entries", json!({ "number": OTHER }));
+    assert_eq!(refused.status, status, "{}", refused.text);
+    assert!(refused.headers.contains_key("retry-after"), "{}", refused.text);
+    assert_eq!(gateway.verdict(OTHER), "allow");
+    assert_eq!(gateway.verdict(BLOCKED), "block");
+}
+
+#[test]
+fn a_database_that_is_read_only_takes_no_writes_and_checks_go_on() {
+    let cluster = Cluster::new();
+    let [a, b] = nodes(&cluster.database(), "");
+    a.block(BLOCKED);
+    b.until("blocked", |gateway| gateway.verdict(BLOCKED) == "block");
+    cluster.set("default_transaction_read_only", "on");
+    for gateway in [&a, &b] {
+        gateway.until("read-only", |gateway| {
+            gateway.post("/senders/support/entries", json!({ "number": BLOCKED, "reason": "again" })).status
+                == 503
+        });
+        is_refused(gateway, 503);
+    }
+    cluster.set("default_transaction_read_only", "off");
+    a.until("writable", |gateway| {
+        gateway.post("/senders/support/entries", json!({ "number": OTHER })).status == 200
+    });
+    b.until("following", |gateway| gateway.verdict(OTHER) == "block");
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "somebody reads it")]
+fn a_database_without_space_takes_no_writes_and_checks_go_on() {
+    let cluster = Cluster::new();
+    let Some(disk) = cluster.small_disk() else {
+        eprintln!("SKIPPED: only root can mount a small disk");
+        return;
+    };
+    let url = disk.database(&cluster);
+    let [a, b] = nodes(&url, "");
+    a.block(BLOCKED);
+    b.until("blocked", |gateway| gateway.verdict(BLOCKED) == "block");
+    disk.fill();
+    // There is room in pages that are there already.
+    let full = AtomicUsize::new(0);
+    a.until("full", |gateway| {
+        let n = full.fetch_add(1, Ordering::SeqCst);
+        let numbers: Vec<_> = (0..1000).map(|k| format!("+4673{:07}", 3_000_000 + 1000 * n + k)).collect();
+        gateway.post("/senders/support/entries", json!({ "numbers": numbers })).status != 200
+    });
+    let numbers: Vec<_> = (0..1000).map(|k| format!("+4673{:07}", 2_900_000 + k)).collect();
+    a.post("/senders/support/entries", json!({ "numbers": numbers })).error(507, "storage_full");
+    for gateway in [&a, &b] {
+        assert_eq!(gateway.verdict(&numbers[0]), "allow", "a batch is stored whole, or not at all");
+        assert_eq!(gateway.verdict(BLOCKED), "block");
+    }
+    disk.empty();
+    a.post("/senders/support/entries", json!({ "numbers": numbers })).ok();
+    b.until("following", |gateway| gateway.verdict(&numbers[999]) == "block");
 }

@@ -269,6 +269,68 @@ impl Cluster {
     }
 }
 
+/// A file system of 96 MiB, in memory, on which a database can be.
+pub(crate) struct SmallDisk {
+    folder: PathBuf,
+}
+
+impl SmallDisk {
+    /// Creates a database on this disk. Its log is elsewhere. Returns its URL.
+    pub(crate) fn database(&self, cluster: &Cluster) -> String {
+        let location = self.folder.join("tables").display().to_string();
+        cluster.sql("postgres", &format!("CREATE TABLESPACE small LOCATION '{location}'"));
+        cluster.sql("postgres", "CREATE DATABASE small TABLESPACE small");
+        url(&[cluster], "small")
+    }
+
+    /// Takes all the space that is left.
+    pub(crate) fn fill(&self) {
+        let mut file = std::fs::File::create(self.folder.join("filler")).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+    }
+
+    /// Gives it back.
+    pub(crate) fn empty(&self) {
+        std::fs::remove_file(self.folder.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the server may still use it.
+        let _ = Command::new("umount").arg("-l").arg(&self.folder).status();
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
+
+impl Cluster {
+    /// A small disk that the server can use; `None` if this process may not mount one.
+    pub(crate) fn small_disk(&self) -> Option<SmallDisk> {
+        let folder = new_folder();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=96m,mode=777", "tmpfs"])
+            .arg(&folder)
+            .stderr(Stdio::null())
+            .status();
+        if !mount.is_ok_and(|status| status.success()) {
+            std::fs::remove_dir(folder).unwrap();
+            return None;
+        }
+        let disk = SmallDisk { folder };
+        let tables = disk.folder.join("tables");
+        std::fs::create_dir(&tables).unwrap();
+        std::os::unix::fs::chown(&tables, Some(NOBODY), Some(NOBODY)).unwrap();
+        Some(disk)
+    }
+
+    /// Changes a setting of the server for all sessions.
+    pub(crate) fn set(&self, setting: &str, value: &str) {
+        self.sql("postgres", &format!("ALTER SYSTEM SET {setting} = '{value}'"));
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        self.until("postgres", &format!("current_setting('{setting}') = '{value}'"));
+    }
+}
+
 /// Two servers, of which one follows the other.
 impl Cluster {
     /// From now on, commits wait for the standby.

@@ -29,6 +29,11 @@ impl LedgerDir {
         cluster().sql(name_of(&self.url), sql)
     }
 
+    /// The number of rows of a table.
+    pub(crate) fn rows(&self, table: &str) -> usize {
+        self.sql(&format!("SELECT count(*) FROM {table}")).trim().parse().unwrap()
+    }
+
     pub(crate) fn ledger(&self) -> Ledger {
         LedgerDir::open(&self.url)
     }

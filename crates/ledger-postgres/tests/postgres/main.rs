@@ -1,5 +1,6 @@
 //! Tests of the store in PostgreSQL through the public interface, with a real server.
 
+mod authors;
 mod clock;
 #[allow(dead_code, reason = "tests of the gateways, and benchmarks, use more of it")]
 mod cluster;

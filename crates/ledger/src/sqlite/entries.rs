@@ -292,6 +292,10 @@ fn walk<T>(
     Ok(Page { entries, more })
 }
 
+fn no_page<T>() -> Page<T> {
+    Page { entries: Vec::new(), more: false }
+}
+
 impl store::Entries for Sqlite {
     fn write(
         &self,
@@ -309,10 +313,11 @@ impl store::Entries for Sqlite {
         seal: &Seal,
         subjects: &[Subject],
     ) -> Result<Vec<Option<Entry>>, LedgerError> {
-        self.read(|connection| {
+        let found = self.read_of(list.tenant, |connection| {
             let mut lookup = Lookup::new(connection, list, seal)?;
             subjects.iter().map(|&subject| lookup.get(subject)).collect()
-        })
+        });
+        Ok(found?.unwrap_or_else(|| vec![None; subjects.len()]))
     }
 
     fn page(
@@ -323,9 +328,10 @@ impl store::Entries for Sqlite {
         limit: NonZeroUsize,
         filter: Filter,
     ) -> Result<Page, LedgerError> {
-        self.read_long(|connection| {
+        let page = self.read_long_of(list.tenant, |connection| {
             walk(connection, list, COLUMNS, from, limit, filter, |row| entry(connection, row, list, seal))
-        })
+        });
+        Ok(page?.unwrap_or_else(no_page))
     }
 
     fn subjects(
@@ -335,8 +341,9 @@ impl store::Entries for Sqlite {
         limit: NonZeroUsize,
         filter: Filter,
     ) -> Result<Page<Subject>, LedgerError> {
-        self.read_long(|connection| {
+        let page = self.read_long_of(list.tenant, |connection| {
             walk(connection, list, "subject", from, limit, filter, |row| subject(row.get(0)?))
-        })
+        });
+        Ok(page?.unwrap_or_else(no_page))
     }
 }

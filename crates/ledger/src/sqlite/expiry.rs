@@ -12,6 +12,7 @@ use rusqlite::{Connection, Row};
 use super::Sqlite;
 use super::actors::Actors;
 use super::entries::{directions, kind, subject, time};
+use super::forgotten;
 use super::lists::{Position, position, set_position, unsigned};
 use super::sums::{Changed, Sums};
 use super::trail::Trail;
@@ -25,8 +26,9 @@ const NAMED: usize = 10;
 
 impl store::Expiry for Sqlite {
     fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError> {
-        let (sums, left_out) = (self.sums, self.damage.with_endless_holds());
+        let (sums, endless) = (self.sums, self.damage.with_endless_holds());
         let expired = self.write(MAX_EXPIRED_AT_ONCE, move |connection| {
+            let left_out = left_out(connection, &endless)?;
             let mut failures = Failures::new();
             let until = now.as_millisecond();
             let mut due = first(connection, until, MAX_EXPIRED_AT_ONCE, &left_out, &mut failures)?;
@@ -50,8 +52,9 @@ impl store::Expiry for Sqlite {
     }
 
     fn next_expiry(&self) -> Result<Option<Timestamp>, LedgerError> {
-        let left_out = self.damage.with_endless_holds();
+        let endless = self.damage.with_endless_holds();
         let next = self.read(|connection| {
+            let left_out = left_out(connection, &endless)?;
             let mut failures = Failures::new();
             let next = first(connection, i64::MAX, 1, &left_out, &mut failures)?;
             check(connection, &failures)?;
@@ -123,6 +126,11 @@ struct Due {
     subject: i64,
     kind: i64,
     expires: i64,
+}
+
+/// The lists whose holds don't end: those that can't, and those of forgotten tenants.
+fn left_out(connection: &Connection, endless: &BTreeSet<i64>) -> Result<BTreeSet<i64>, LedgerError> {
+    Ok(forgotten::lists(connection)?.into_iter().chain(endless.iter().copied()).collect())
 }
 
 /// The holds that expire first, at `until` or before. Leaves out lists, and those whose rows can't be read, which it adds to the

@@ -1,8 +1,9 @@
 //! The order in which the writer runs jobs: fair between tenants, by the rows that they write.
 //!
 //! This is start-time fair queueing (Goyal, Vin and Cheng, 1996): a job starts at the virtual time at which its tenant's previous job
-//! ended, or now if that has passed, and the job with the earliest start is next. So the jobs of one tenant run in order, and whoever
-//! writes little comes before whoever has written much.
+//! ended, or now if that has passed, and the job with the earliest start is next. So who writes little comes before who has written
+//! much. A tenant's bulk jobs and its others are counted apart: each of the two kinds runs in order, and a single write does not wait
+//! for an import of the same tenant.
 //!
 //! A client that waits for each of its writes has none in the queue when the writer looks, and would wait for a whole bulk job each
 //! time. So after a bulk job, others have the writer to themselves for three times as long as the job took, if there are others. What
@@ -26,8 +27,8 @@ const MANY: usize = 1024;
 /// Jobs that wait for the writer.
 pub(super) struct FairQueue<J> {
     jobs: BinaryHeap<Reverse<Queued<J>>>,
-    /// When the last job of each tenant ends, in virtual time: rows.
-    ends: HashMap<i64, u64>,
+    /// When the last job of each tenant ends, in virtual time: rows. Apart for bulk jobs.
+    ends: HashMap<(i64, bool), u64>,
     now: u64,
     tickets: u64,
     /// When a client last wrote a little.
@@ -91,8 +92,9 @@ impl<J> FairQueue<J> {
         if self.jobs.is_empty() && self.ends.len() > MANY {
             self.ends.clear();
         }
-        let start = self.ends.get(&tenant).map_or(self.now, |&end| end.max(self.now));
-        self.ends.insert(tenant, start + rows.max(1) as u64);
+        let flow = (tenant, rows > BULK);
+        let start = self.ends.get(&flow).map_or(self.now, |&end| end.max(self.now));
+        self.ends.insert(flow, start + rows.max(1) as u64);
         self.tickets += 1;
         self.jobs.push(Reverse(Queued { start, ticket: self.tickets, rows, is_client_s, job }));
     }
@@ -157,6 +159,18 @@ mod tests {
     }
 
     #[test]
+    fn a_single_write_does_not_wait_for_the_bulk_jobs_of_its_own_tenant() {
+        let mut queue = FairQueue::new();
+        for n in 0..8 {
+            queue.push(1, 10_000, true, (1, n));
+        }
+        assert_eq!(queue.pop_if(|_, _| true), Some(((1, 0), 10_000)));
+        queue.push(1, 1, true, (1, 8));
+        queue.push(1, 1, true, (1, 9));
+        assert_eq!(drain(&mut queue)[..3], [(1, 8), (1, 9), (1, 1)]);
+    }
+
+    #[test]
     fn a_bulk_job_waits_after_the_last_one_if_others_write() {
         let (start, took) = (Instant::now(), Duration::from_millis(50));
         let mut queue = FairQueue::new();
@@ -190,7 +204,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_tenant_s_jobs_run_in_order_and_none_is_lost(
+        fn a_tenant_s_jobs_of_a_kind_run_in_order_and_none_is_lost(
             pushes in proptest::collection::vec((0..4_i64, 0..5000_usize, any::<bool>()), 0..100),
         ) {
             let (mut queue, mut ran) = (FairQueue::new(), Vec::new());
@@ -203,8 +217,11 @@ mod tests {
             ran.extend(drain(&mut queue));
             prop_assert_eq!(ran.len(), pushes.len());
             for tenant in 0..4 {
-                let order: Vec<usize> = ran.iter().filter(|job| job.0 == tenant).map(|job| job.1).collect();
-                prop_assert!(order.is_sorted());
+                for is_bulk in [false, true] {
+                    let is_it = |job: &&(i64, usize)| job.0 == tenant && (pushes[job.1].1 > BULK) == is_bulk;
+                    let order: Vec<usize> = ran.iter().filter(is_it).map(|job| job.1).collect();
+                    prop_assert!(order.is_sorted());
+                }
             }
         }
     }

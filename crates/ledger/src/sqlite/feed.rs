@@ -27,10 +27,14 @@ fn look_up(
     subjects.iter().map(look_up).collect()
 }
 
+fn nothing(subjects: &[Subject]) -> Vec<Directions> {
+    vec![Directions::NONE; subjects.len()]
+}
+
 impl store::Feed for Sqlite {
     fn directions(&self, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError> {
         self.damage.refuse_list(list)?;
-        let found = self.read(|connection| {
+        let found = self.read_of(list.tenant, |connection| {
             for subject in subjects {
                 let part = part_of(subject.get().cast_signed());
                 if !self.damage.is_checked(list, part) {
@@ -40,11 +44,12 @@ impl store::Feed for Sqlite {
             }
             look_up(connection, list, subjects)
         });
-        self.damage.note_list(list, found)
+        Ok(self.damage.note_list(list, found)?.unwrap_or_else(|| nothing(subjects)))
     }
 
     fn sample_directions(&self, list: ListRow, subjects: &[Subject]) -> Result<Vec<Directions>, LedgerError> {
-        self.read(|connection| look_up(connection, list, subjects))
+        let found = self.read_of(list.tenant, |connection| look_up(connection, list, subjects));
+        Ok(found?.unwrap_or_else(|| nothing(subjects)))
     }
 
     fn members(
@@ -54,7 +59,7 @@ impl store::Feed for Sqlite {
         limit: NonZeroUsize,
     ) -> Result<Vec<(Subject, Directions)>, LedgerError> {
         let first = first_after(after);
-        let read = self.read(|connection| {
+        let read = self.read_of(list.tenant, |connection| {
             let mut members = Vec::new();
             let last = self.sums.read(connection, list.id, part_of(first), |columns| {
                 let [_, Some(found), Some(blocked), ..] = *columns else {
@@ -70,7 +75,7 @@ impl store::Feed for Sqlite {
             members.truncate(limit.get());
             Ok(members)
         });
-        self.damage.note_list(list, read)
+        Ok(self.damage.note_list(list, read)?.unwrap_or_default())
     }
 
     fn sample(
@@ -79,7 +84,7 @@ impl store::Feed for Sqlite {
         after: Option<Subject>,
         limit: NonZeroUsize,
     ) -> Result<Vec<(Subject, Directions)>, LedgerError> {
-        self.read(|connection| {
+        let found = self.read_of(list.tenant, |connection| {
             connection
                 .prepare_cached(
                     "SELECT subject, directions FROM entries
@@ -90,7 +95,8 @@ impl store::Feed for Sqlite {
                     Ok((subject(row.get(0)?)?, directions(row.get(1)?)?))
                 })?
                 .collect()
-        })
+        });
+        Ok(found?.unwrap_or_default())
     }
 
     fn check_changes(&self, list: ListRow, since: Seq) -> Result<(), LedgerError> {

@@ -105,9 +105,9 @@ impl Identities<'_> {
 
 impl store::Persons for Sqlite {
     fn check_people(&self, tenant: TenantRow) -> Result<(), LedgerError> {
-        match self.read(|connection| are_people_whole(connection, tenant.0, self.sums)) {
-            Ok(true) => self.damage.refuse_people(tenant),
-            Ok(false) => {
+        match self.read_of(tenant, |connection| are_people_whole(connection, tenant.0, self.sums)) {
+            Ok(Some(true) | None) => self.damage.refuse_people(tenant),
+            Ok(Some(false)) => {
                 self.damage.note_people(tenant);
                 self.damage.refuse_people(tenant)
             }
@@ -132,10 +132,11 @@ impl store::Persons for Sqlite {
         user: &UserId,
     ) -> Result<Option<Person>, LedgerError> {
         self.damage.refuse_people(tenant)?;
-        self.read(|connection| {
+        let person = self.read_of(tenant, |connection| {
             let tables = Rows::new(connection, tenant, keys, self.sums);
             People::new(&tables, keys).of_user(user)
-        })
+        });
+        Ok(person?.flatten())
     }
 
     fn ensure_person_of_user(
@@ -159,18 +160,19 @@ impl store::Persons for Sqlite {
         keys: &TenantKeys,
         subject: Subject,
     ) -> Result<Person, LedgerError> {
-        self.read(|connection| {
+        let person = self.read_of(tenant, |connection| {
             let tables = Rows::new(connection, tenant, keys, self.sums);
             People::new(&tables, keys).known_as(subject)
-        })
+        });
+        Ok(person?.unwrap_or_else(|| keys.permutation().person_of(subject)))
     }
 
     fn link(&self, tenant: TenantRow, keys: &TenantKeys, link: Link) -> Result<Linked, LedgerError> {
-        let is_linked = self.read(|connection| {
+        let is_linked = self.read_of(tenant, |connection| {
             let tables = Rows::new(connection, tenant, keys, self.sums);
             People::new(&tables, keys).is_linked(&link)
         });
-        if is_linked? {
+        if is_linked?.ok_or(LedgerError::TenantForgotten)? {
             return Ok(Linked::default());
         }
         let (keys, sums) = (keys.clone(), self.sums);
@@ -185,10 +187,11 @@ impl store::Persons for Sqlite {
         keys: &TenantKeys,
         person: &[Subject],
     ) -> Result<Vec<Subject>, LedgerError> {
-        self.read(|connection| {
+        let ids = self.read_of(tenant, |connection| {
             let tables = Rows::new(connection, tenant, keys, self.sums);
             People::new(&tables, keys).ids_of(person)
-        })
+        });
+        Ok(ids?.unwrap_or_default())
     }
 
     fn user_of(
@@ -198,13 +201,13 @@ impl store::Persons for Sqlite {
         id: ReservedId,
     ) -> Result<Option<UserId>, LedgerError> {
         let id = id.index().cast_signed();
-        let sealed: Option<Vec<u8>> = self.read(|connection| {
+        let sealed: Option<Option<Vec<u8>>> = self.read_of(tenant, |connection| {
             Ok(connection
                 .prepare_cached("SELECT sealed FROM identities WHERE tenant = ?1 AND id = ?2")?
                 .query_row((tenant.0, id), |row| row.get(0))
                 .optional()?)
         })?;
-        let Some(sealed) = sealed else { return Ok(None) };
+        let Some(sealed) = sealed.flatten() else { return Ok(None) };
         sealed::open_user(keys, id, &sealed).map(Some)
     }
 }

@@ -47,7 +47,10 @@ impl Position {
 
 pub(super) fn position(connection: &Connection, list: i64) -> Result<Position, LedgerError> {
     let (sequence, active, saved, changed): (i64, i64, Option<i64>, i64) = connection
-        .prepare_cached("SELECT sequence, active, saved, changed FROM lists WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT sequence, active, saved, changed
+             FROM lists JOIN secrets ON secrets.tenant = lists.tenant WHERE id = ?1",
+        )?
         .query_row([list], |row| row.try_into())
         .optional()?
         .ok_or(LedgerError::TenantForgotten)?;
@@ -69,7 +72,10 @@ pub(super) fn set_position(
 
 fn find(connection: &Connection, tenant: i64, scope: &str) -> Result<Option<i64>, LedgerError> {
     Ok(connection
-        .prepare_cached("SELECT id FROM lists WHERE tenant = ?1 AND scope = ?2")?
+        .prepare_cached(
+            "SELECT id FROM lists JOIN secrets ON secrets.tenant = lists.tenant
+             WHERE lists.tenant = ?1 AND scope = ?2",
+        )?
         .query_row((tenant, scope), |row| row.get(0))
         .optional()?)
 }
@@ -102,7 +108,7 @@ impl store::Lists for Sqlite {
                 let made = connection
                     .prepare_cached(
                         "INSERT INTO lists (tenant, scope)
-                         SELECT id, ?2 FROM tenants WHERE id = ?1",
+                         SELECT tenant, ?2 FROM secrets WHERE tenant = ?1",
                     )?
                     .execute((tenant.0, &scope))?;
                 if made == 0 {
@@ -141,20 +147,21 @@ impl store::Lists for Sqlite {
     fn counts(&self) -> Result<HashMap<ListId, u64>, LedgerError> {
         self.read(|connection| {
             connection
-                .prepare_cached("SELECT id, active FROM lists")?
+                .prepare_cached("SELECT id, active FROM lists JOIN secrets ON secrets.tenant = lists.tenant")?
                 .query_and_then([], |row| Ok((ListId(row.get(0)?), unsigned(row.get(1)?)?)))?
                 .collect()
         })
     }
 
     fn kept_state(&self, list: ListRow) -> Result<Option<[u8; 16]>, LedgerError> {
-        self.read(|connection| {
+        let state = self.read_of(list.tenant, |connection| {
             Ok(connection
                 .prepare_cached("SELECT state FROM lists WHERE id = ?1")?
                 .query_row([list.id], |row| row.get(0))
                 .optional()?
                 .flatten())
-        })
+        });
+        Ok(state?.flatten())
     }
 
     fn keep_state(&self, list: ListRow, id: [u8; 16], sequence: Seq) -> Result<(), LedgerError> {
@@ -170,7 +177,7 @@ impl store::Lists for Sqlite {
     }
 
     fn event_cursor(&self, list: ListRow) -> Result<Option<Seq>, LedgerError> {
-        self.read(|connection| {
+        let cursor = self.read_of(list.tenant, |connection| {
             let cursor: Option<i64> = connection
                 .prepare_cached("SELECT told FROM lists WHERE id = ?1")?
                 .query_map([list.id], |row| row.get(0))?
@@ -178,7 +185,8 @@ impl store::Lists for Sqlite {
                 .transpose()?
                 .flatten();
             cursor.map(|cursor| unsigned(cursor).map(Seq::new)).transpose()
-        })
+        });
+        Ok(cursor?.flatten())
     }
 
     fn set_event_cursor(&self, list: ListRow, cursor: Seq) -> Result<(), LedgerError> {

@@ -11,6 +11,7 @@ mod expiry;
 mod failure;
 mod fair_queue;
 mod feed;
+mod forgotten;
 mod guard;
 mod identities;
 mod job;
@@ -103,7 +104,7 @@ impl Sqlite {
             files.remove();
         }
         let (connection, opened, guard) = begun?;
-        let writer = Writer::start(connection, Arc::clone(&guard), opened.commit)?;
+        let writer = Writer::start(connection, Arc::clone(&guard), opened.commit, sums)?;
         Ok(Sqlite {
             _patrol: Patrol::start(Arc::clone(&guard), writer.probe())?,
             readers: Readers::new(path.clone(), Arc::clone(&guard)),

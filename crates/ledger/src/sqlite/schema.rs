@@ -195,7 +195,8 @@ const STEPS: [&str; 5] = [
 /// entries with directions, `state` the id of the saved state that may be loaded, `saved` the sequence number of that
 /// state, `changed` the sum of the entries that changed since, `stamp` the number of the latest commit that changed the
 /// list, and `told` the event cursor: the last record whose event was delivered. `people` in `tenants` is the sum of the
-/// tenant's identities and moves.
+/// tenant's identities and moves. A tenant of the name `forgotten` and its id, which has no secret, is gone: see
+/// [`super::forgotten`].
 const SCHEMA: &str = concat!(
     "
     CREATE TABLE master (

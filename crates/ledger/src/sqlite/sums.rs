@@ -105,7 +105,7 @@ pub(super) fn length(sealed: Option<&[u8]>) -> Option<i64> {
 }
 
 impl Sums {
-    pub(super) fn new(key: [u64; 2]) -> Self {
+    pub(super) const fn new(key: [u64; 2]) -> Self {
         Sums { key }
     }
 

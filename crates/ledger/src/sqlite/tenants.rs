@@ -4,6 +4,7 @@ use portcullis_keys::{TenantId, TenantKeys};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Sqlite;
+use super::forgotten;
 use super::sums::{Sums, change_catalogue};
 use super::writer::log_state;
 use crate::error::LedgerError;
@@ -51,23 +52,6 @@ fn settings_sum(connection: &Connection, tenant: i64, sums: Sums) -> Result<u64,
     Ok(sum.unwrap_or_default())
 }
 
-/// The hash of the tenant and all that belongs to it in the catalogue.
-fn catalogue_sum(
-    connection: &Connection,
-    tenant: &TenantId,
-    Wrapped { id, secret }: &Wrapped,
-    sums: Sums,
-) -> Result<u64, LedgerError> {
-    let mut sum = sums.tenant(*id, tenant.as_str()) ^ sums.secret(*id, secret);
-    sum ^= settings_sum(connection, *id, sums)?;
-    let mut lists = connection.prepare_cached("SELECT id, scope FROM lists WHERE tenant = ?1")?;
-    let mut rows = lists.query([id])?;
-    while let Some(row) = rows.next()? {
-        sum ^= sums.list(row.get(0)?, *id, &row.get::<_, String>(1)?);
-    }
-    Ok(sum)
-}
-
 impl store::Tenants for Sqlite {
     fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError> {
         let found = match self.read(|connection| find(connection, tenant))? {
@@ -87,7 +71,7 @@ impl store::Tenants for Sqlite {
     fn tenants(&self) -> Result<Vec<TenantId>, LedgerError> {
         self.read(|connection| {
             connection
-                .prepare_cached("SELECT name FROM tenants ORDER BY name")?
+                .prepare_cached("SELECT name FROM tenants WHERE name NOT GLOB 'forgotten *' ORDER BY name")?
                 .query_and_then((), |row| {
                     let name: String = row.get(0)?;
                     name.parse().map_err(|_| LedgerError::damaged("list of tenants"))
@@ -99,36 +83,27 @@ impl store::Tenants for Sqlite {
     fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
         let (name, sums) = (tenant.clone(), self.sums);
         let known = self.write(1, move |connection| {
-            let Some(found) = find(connection, &name)? else { return Ok(false) };
-            change_catalogue(connection, catalogue_sum(connection, &name, &found, sums)?)?;
-            for sql in [
-                "DELETE FROM secrets WHERE tenant = ?1",
-                "DELETE FROM settings WHERE tenant = ?1",
-                "DELETE FROM identities WHERE tenant = ?1",
-                "DELETE FROM moves WHERE tenant = ?1",
-                "DELETE FROM visits WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
-                "DELETE FROM holds WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
-                "DELETE FROM records WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
-                "DELETE FROM entries WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
-                "DELETE FROM sums WHERE list IN (SELECT id FROM lists WHERE tenant = ?1)",
-                "DELETE FROM lists WHERE tenant = ?1",
-                "DELETE FROM actors WHERE tenant = ?1",
-                "DELETE FROM tenants WHERE id = ?1",
-            ] {
-                connection.execute(sql, [found.id])?;
-            }
+            let Some(Wrapped { id, secret }) = find(connection, &name)? else { return Ok(false) };
+            let left = forgotten::name_of(id);
+            let gone = sums.tenant(id, name.as_str()) ^ sums.secret(id, &secret);
+            let gone = gone ^ settings_sum(connection, id, sums)?;
+            change_catalogue(connection, gone ^ sums.tenant(id, &left))?;
+            connection.execute("DELETE FROM secrets WHERE tenant = ?1", [id])?;
+            connection.execute("DELETE FROM settings WHERE tenant = ?1", [id])?;
+            connection.execute("UPDATE tenants SET name = ?2 WHERE id = ?1", (id, left))?;
             Ok(true)
         })?;
         // Even if the tenant is unknown: an earlier call may have failed at this point.
-        self.maintain(|connection| {
+        let emptied = self.maintain(|connection| {
             if log_state(connection, "TRUNCATE")?.busy {
                 return Err(LedgerError::LogInUse);
             }
             // So that the log is not empty: after a crash, an empty one would be taken for a lost one.
             connection.execute("UPDATE ledger SET is_open = 1", ())?;
             Ok(())
-        })?;
-        Ok(known)
+        });
+        self.writer.delete_forgotten()?;
+        emptied.map(|()| known)
     }
 
     fn put_settings(&self, tenant: &TenantId, settings: &[u8]) -> Result<(), LedgerError> {
@@ -140,7 +115,7 @@ impl store::Tenants for Sqlite {
             let put = connection
                 .prepare_cached(
                     "INSERT OR REPLACE INTO settings (tenant, sealed)
-                     SELECT id, ?2 FROM tenants WHERE id = ?1",
+                     SELECT tenant, ?2 FROM secrets WHERE tenant = ?1",
                 )?
                 .execute((id, &sealed))?;
             if put == 0 {

@@ -106,6 +106,10 @@ fn record(row: &Row<'_>, list: ListRow, seal: &Seal) -> Result<Record, LedgerErr
     })
 }
 
+fn no_records() -> model::Trail {
+    model::Trail { records: Vec::new(), older: None }
+}
+
 impl store::Records for Sqlite {
     fn trail(
         &self,
@@ -115,7 +119,7 @@ impl store::Records for Sqlite {
         limit: NonZeroUsize,
     ) -> Result<model::Trail, LedgerError> {
         let before = i64::try_from(before.get()).unwrap_or(i64::MAX);
-        self.read_long(|connection| {
+        let page = self.read_long_of(list.tenant, |connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM records WHERE list = ?1 AND sequence < ?2
                  ORDER BY sequence DESC, step DESC LIMIT ?3"
@@ -133,7 +137,8 @@ impl store::Records for Sqlite {
                     Ok(model::Trail { records: steps(connection, list, seal, number)?, older: Some(number) })
                 }
             }
-        })
+        });
+        Ok(page?.unwrap_or_else(no_records))
     }
 
     fn records_after(
@@ -144,7 +149,7 @@ impl store::Records for Sqlite {
         limit: NonZeroUsize,
     ) -> Result<Vec<Record>, LedgerError> {
         let after = i64::try_from(after.get()).unwrap_or(i64::MAX);
-        self.read_long(|connection| {
+        let records = self.read_long_of(list.tenant, |connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM records WHERE list = ?1 AND sequence > ?2
                  ORDER BY sequence, step LIMIT ?3"
@@ -157,7 +162,8 @@ impl store::Records for Sqlite {
                 records.extend(steps(connection, list, seal, last)?.into_iter().rev());
             }
             Ok(records)
-        })
+        });
+        Ok(records?.unwrap_or_default())
     }
 
     fn history(
@@ -168,7 +174,7 @@ impl store::Records for Sqlite {
         before: Option<Seq>,
         limit: NonZeroUsize,
     ) -> Result<model::Trail, LedgerError> {
-        self.read_long(|connection| {
+        let page = self.read_long_of(list.tenant, |connection| {
             let newest: Option<i64> = connection
                 .prepare_cached("SELECT sequence FROM entries WHERE list = ?1 AND subject = ?2")?
                 .query_map((list.id, subject.get().cast_signed()), |row| row.get(0))?
@@ -180,7 +186,8 @@ impl store::Records for Sqlite {
                 history.add(steps(connection, list, seal, number)?);
             }
             Ok(history.finish())
-        })
+        });
+        Ok(page?.unwrap_or_else(no_records))
     }
 }
 

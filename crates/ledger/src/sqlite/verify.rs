@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::entries::{kind, subject};
 use super::examine::{Description, Files, check_catalogue};
+use super::forgotten;
 use super::lists::unsigned;
 use super::schema::{self, Contents};
 use super::sums::{Sums, are_people_whole};
@@ -311,6 +312,8 @@ impl<'a> Verifier<'a> {
             }
             Ok(None)
         });
+        // What is left of forgotten tenants is deleted, and nothing relies on it.
+        tenants.retain(|(id, name, ..)| !forgotten::is_left(name, *id));
         for (id, name, wrapped, settings) in tenants {
             self.done.tenants += 1;
             let Ok(tenant) = name.parse::<TenantId>() else {

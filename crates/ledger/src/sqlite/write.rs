@@ -40,14 +40,12 @@ pub(super) fn store(
     batch: &Batch<u64>,
 ) -> Result<(), LedgerError> {
     Storing { connection, list, seal, sums }.entries(batch)?;
-    if batch.census().sequence != position.census.sequence {
-        for (slot, entry) in batch.to_store().filter(|(slot, _)| slot.is_changed) {
-            let after = (entry.directions, entry.sequence);
-            position.note_change(sums, slot.subject, (slot.blocked, slot.previous), after);
-        }
-        position.census = batch.census();
-        set_position(connection, list.id, position)?;
+    for (slot, entry) in batch.to_store() {
+        let after = (entry.directions, entry.sequence);
+        position.note_change(sums, slot.subject, (slot.blocked, slot.previous), after);
     }
+    position.census = batch.census();
+    set_position(connection, list.id, position)?;
     let mut trail = Trail::new(connection, list)?;
     batch.records().iter().try_for_each(|record| trail.add(record, Some(seal)))
 }

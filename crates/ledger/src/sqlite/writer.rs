@@ -19,8 +19,10 @@ use rusqlite::config::DbConfig;
 use super::Sqlite;
 use super::failure::again;
 use super::fair_queue::{BULK, FairQueue};
+use super::forgotten;
 use super::guard::Guard;
 use super::job::{Answer, EntryWrites, Job, Ran, Task, Work};
+use super::sums::Sums;
 use crate::error::LedgerError;
 use crate::store::{ListRow, Stats, TenantRow};
 
@@ -102,6 +104,15 @@ enum Kind {
     Grouped(Job),
     /// Runs outside any transaction.
     Alone(Box<dyn Work>),
+    /// Deletes some rows of forgotten tenants, and comes back until none are left.
+    DeleteForgotten,
+}
+
+/// The deletion of rows takes turns with the tenants, as if it were one.
+const FORGOTTEN: i64 = -1;
+
+fn delete_forgotten() -> Message {
+    Message { tenant: FORGOTTEN, kind: Kind::DeleteForgotten }
 }
 
 impl Message {
@@ -114,21 +125,28 @@ impl Message {
         match &self.kind {
             Kind::Grouped(job) => job.rows(),
             Kind::Alone(_) => 0,
+            Kind::DeleteForgotten => forgotten::AT_ONCE,
         }
     }
 }
 
 impl Writer {
-    /// `stamp` is the number of the file's latest commit.
-    pub(super) fn start(connection: Connection, guard: Arc<Guard>, stamp: u64) -> Result<Self, LedgerError> {
+    /// `stamp` is the number of the file's latest commit. Goes on with deletions that an earlier process began.
+    pub(super) fn start(
+        connection: Connection,
+        guard: Arc<Guard>,
+        stamp: u64,
+        sums: Sums,
+    ) -> Result<Self, LedgerError> {
         let (queue, messages) = sync_channel(QUEUE);
+        queue.send(delete_forgotten()).map_err(|_| LedgerError::Closed)?;
         let (stamp, guard) = (AtomicU64::new(stamp), Some(guard));
         let counters = Arc::new(Counters { stamp, guard, ..Counters::default() });
         let shared = Arc::clone(&counters);
         let thread = thread::Builder::new()
             .name("ledger-writer".into())
             .spawn(move || {
-                serve(&connection, &messages, &shared);
+                serve(&connection, &messages, &shared, sums);
                 close(connection, &shared);
             })
             .map_err(|error| LedgerError::Io(error.into()))?;
@@ -140,6 +158,12 @@ impl Writer {
             jobs: self.counters.jobs.load(Ordering::Relaxed),
             commits: self.counters.commits.load(Ordering::Relaxed),
         }
+    }
+
+    /// Begins to delete the rows of forgotten tenants.
+    pub(super) fn delete_forgotten(&self) -> Result<(), LedgerError> {
+        let queue = self.queue.as_ref().ok_or(LedgerError::Closed)?;
+        queue.send(delete_forgotten()).map_err(|_| LedgerError::Closed)
     }
 
     /// What makes a small write, and waits for it. Drop it before the writer, which ends only then.
@@ -188,11 +212,26 @@ impl Sqlite {
         rows: usize,
         work: impl Fn(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        self.write_for(TenantRow(0), rows, work)
+        self.write_in_turn(TenantRow(0), rows, work)
     }
 
     /// Like [`write`](Self::write), in turn with this tenant's other jobs.
+    ///
+    /// # Errors
+    /// Those of `work`; [`LedgerError::TenantForgotten`].
     pub(super) fn write_for<T: Send + 'static>(
+        &self,
+        tenant: TenantRow,
+        rows: usize,
+        work: impl Fn(&Connection) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.write_in_turn(tenant, rows, move |connection| match forgotten::is_known(connection, tenant)? {
+            true => work(connection),
+            false => Err(LedgerError::TenantForgotten),
+        })
+    }
+
+    fn write_in_turn<T: Send + 'static>(
         &self,
         tenant: TenantRow,
         rows: usize,
@@ -231,7 +270,7 @@ impl Sqlite {
     }
 }
 
-fn serve(connection: &Connection, messages: &Receiver<Message>, counters: &Counters) {
+fn serve(connection: &Connection, messages: &Receiver<Message>, counters: &Counters, sums: Sums) {
     let mut queue = FairQueue::new();
     let mut is_open = true;
     loop {
@@ -263,6 +302,13 @@ fn serve(connection: &Connection, messages: &Receiver<Message>, counters: &Count
                 }
                 commit(connection, jobs, counters);
             }
+            Kind::DeleteForgotten => {
+                // If it fails, the next opening goes on, or the next tenant that is forgotten.
+                let may_be_more = delete_some(connection, counters, sums).unwrap_or(false);
+                if may_be_more && is_open {
+                    push(&mut queue, delete_forgotten());
+                }
+            }
         }
         if rows > BULK {
             queue.bulk_ran(start, Instant::now());
@@ -273,11 +319,12 @@ fn serve(connection: &Connection, messages: &Receiver<Message>, counters: &Count
     }
 }
 
+fn push(queue: &mut FairQueue<Message>, message: Message) {
+    queue.push(message.tenant, message.rows(), message.is_client_s(), message);
+}
+
 /// Takes what was sent, and waits if there is nothing to do yet. Returns whether more may come.
 fn collect(queue: &mut FairQueue<Message>, messages: &Receiver<Message>, is_open: bool) -> bool {
-    let push = |queue: &mut FairQueue<Message>, message: Message| {
-        queue.push(message.tenant, message.rows(), message.is_client_s(), message);
-    };
     loop {
         // All of it: each caller waits for its only message.
         loop {
@@ -316,6 +363,15 @@ fn close(connection: Connection, counters: &Counters) {
         guard.put_log_aside();
         guard.keep_witness();
     }
+}
+
+/// Deletes some rows of forgotten tenants in a transaction of its own. Returns whether there may be more.
+fn delete_some(connection: &Connection, counters: &Counters, sums: Sums) -> Result<bool, LedgerError> {
+    let (caller, answer) = sync_channel(1);
+    let work = move |connection: &Connection| forgotten::delete_some(connection, sums);
+    let task = Task { rows: forgotten::AT_ONCE, work, answer: Answer::to(caller) };
+    commit(connection, vec![Job::Other(Box::new(task))], counters);
+    answer.recv().unwrap_or(Err(LedgerError::Closed))
 }
 
 /// Runs the jobs and replies to their callers.
@@ -473,6 +529,7 @@ pub(super) fn log_state(connection: &Connection, mode: &str) -> rusqlite::Result
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use portcullis_keys::{Seal, TenantSecret};
     use portcullis_msisdn::{Directions, Subject};
     use proptest::prelude::*;
@@ -484,6 +541,8 @@ mod tests {
     use super::super::{connect, create};
     use super::*;
     use portcullis_ledger_model::{Actor, Block, HoldKind, Unblock};
+
+    const SUMS: Sums = Sums::new([1, 2]);
 
     /// A connection like the writer's, and its counters.
     struct Fixture {
@@ -498,8 +557,8 @@ mod tests {
             let path = folder.path().join("ledger.db");
             create(&path).unwrap();
             let connection = connect(&path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-            let (seal, sums) = (Seal::new(&[1; 32]), Sums::new([1, 2]));
-            schema::prepare(&connection, &Contents::Empty, &seal, sums).unwrap();
+            let seal = Seal::new(&[1; 32]);
+            schema::prepare(&connection, &Contents::Empty, &seal, SUMS).unwrap();
             Fixture { _folder: folder, connection, counters: Counters::default() }
         }
 
@@ -565,7 +624,7 @@ mod tests {
         });
         drop(queue);
         let path = fixture.connection.path().unwrap().to_owned();
-        serve(&fixture.connection, &messages, &fixture.counters);
+        serve(&fixture.connection, &messages, &fixture.counters, SUMS);
         assert!(answers.iter().all(|answer| answer.recv().unwrap().is_ok()));
         assert_eq!(fixture.counters.commits.into_inner(), 1);
         assert_eq!(fixture.counters.jobs.into_inner(), 5);
@@ -591,7 +650,7 @@ mod tests {
             queue.send(message).unwrap();
         }
         drop(queue);
-        serve(&fixture.connection, &messages, &fixture.counters);
+        serve(&fixture.connection, &messages, &fixture.counters, SUMS);
         answer.recv().unwrap().unwrap();
         assert_eq!(fixture.counters.commits.into_inner(), 2);
     }
@@ -627,21 +686,26 @@ mod tests {
         (1_i64..3, 1_u64..5, collection::vec((any::<bool>(), 1_u64..6, hold, directions), 1..5))
     }
 
-    fn writes((list, max_active, writes): &Call) -> (Job, Receiver<Result<Vec<Written>, LedgerError>>) {
+    /// Requests of this second: without a date, merged ones would be of the same moment, and others would not.
+    fn writes(
+        (list, max_active, writes): &Call,
+        second: i64,
+    ) -> (Job, Receiver<Result<Vec<Written>, LedgerError>>) {
         let actor = Actor::new("test").unwrap();
+        let requested = Timestamp::from_second(1_700_000_000 + second).ok();
         let writes = writes.iter().map(|&(blocks, subject, hold, directions)| {
             let (subject, actor) = (Subject::new(subject).unwrap(), actor.clone());
             if blocks {
-                Block { hold, ..Block::new(subject, directions, actor) }.into()
+                Block { hold, requested, ..Block::new(subject, directions, actor) }.into()
             } else {
-                Unblock { hold: Some(hold), ..Unblock::new(subject, directions, actor) }.into()
+                Unblock { hold: Some(hold), requested, ..Unblock::new(subject, directions, actor) }.into()
             }
         });
         let (caller, reply) = sync_channel(1);
         let entries = EntryWrites {
             list: ListRow { id: *list, tenant: TenantRow(1) },
             keys: TenantKeys::new(TenantSecret::random().unwrap()),
-            sums: Sums::new([1, 2]),
+            sums: SUMS,
             writes: writes.collect(),
             max_active: *max_active,
             answer: Answer::to(caller),
@@ -653,7 +717,9 @@ mod tests {
         /// Creates a tenant with lists 1 and 2.
         fn with_lists() -> Self {
             let fixture = Fixture::new();
-            let sql = "INSERT INTO tenants (id, name) VALUES (1, 'acme'); INSERT INTO lists (tenant, scope) VALUES (1, ''), (1, 'a');";
+            let sql = "INSERT INTO tenants (id, name) VALUES (1, 'acme');
+                INSERT INTO lists (tenant, scope) VALUES (1, ''), (1, 'a');
+                INSERT INTO secrets (tenant, wrapped) VALUES (1, x'00');";
             fixture.connection.execute_batch(sql).unwrap();
             fixture
         }
@@ -684,10 +750,11 @@ mod tests {
         #[test]
         fn merged_calls_have_the_same_effect_as_separate_ones(calls in collection::vec(call(), 1..12)) {
             let (joined, alone) = (Fixture::with_lists(), Fixture::with_lists());
-            let (jobs, replies): (Vec<_>, Vec<_>) = calls.iter().map(writes).unzip();
+            let numbered = || calls.iter().zip(0..);
+            let (jobs, replies): (Vec<_>, Vec<_>) = numbered().map(|(call, n)| writes(call, n)).unzip();
             commit(&joined.connection, jobs, &joined.counters);
-            for (call, reply) in calls.iter().zip(replies) {
-                let (job, reply_alone) = writes(call);
+            for ((call, n), reply) in numbered().zip(replies) {
+                let (job, reply_alone) = writes(call, n);
                 commit(&alone.connection, vec![job], &alone.counters);
                 let (written, expected) = (reply.recv().unwrap().unwrap(), reply_alone.recv().unwrap().unwrap());
                 let what = |written: Vec<Written>| -> Vec<_> {
@@ -703,8 +770,9 @@ mod tests {
     #[test]
     fn calls_that_fail_together_do_not_fail_others() {
         let fixture = Fixture::with_lists();
-        let block =
-            |list, subject| writes(&(list, 9, vec![(true, subject, HoldKind::Operator, Directions::BOTH)]));
+        let block = |list, subject| {
+            writes(&(list, 9, vec![(true, subject, HoldKind::Operator, Directions::BOTH)]), 0)
+        };
         let (jobs, replies): (Vec<_>, Vec<_>) =
             [block(1, 1), block(77, 2), block(1, 3), block(77, 4)].into_iter().unzip();
         commit(&fixture.connection, jobs, &fixture.counters);
@@ -783,6 +851,52 @@ mod tests {
             }),
             Err(LedgerError::Closed)
         ));
+    }
+
+    #[test]
+    fn the_rows_of_a_forgotten_tenant_are_deleted_in_steps_between_other_writes() {
+        const STEPS: usize = 5;
+        let fixture = Fixture::with_lists();
+        let rows = STEPS * forgotten::AT_ONCE;
+        fixture
+            .connection
+            .execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                 INSERT INTO visits (list, subject, at) SELECT 1, i, 0 FROM n",
+                [rows.cast_signed()],
+            )
+            .unwrap();
+        let forget = "DELETE FROM secrets; UPDATE tenants SET name = 'forgotten 1'";
+        fixture.connection.execute_batch(forget).unwrap();
+        let (queue, messages) = sync_channel(QUEUE);
+        let (caller, reply) = sync_channel(1);
+        let left = move |connection: &Connection| -> Result<usize, LedgerError> {
+            Ok(connection
+                .query_row("SELECT count(*) FROM visits", (), |row| row.get::<_, isize>(0))?
+                .cast_unsigned())
+        };
+        let count = || {
+            let task = Task { rows: 1, work: left, answer: Answer::to(caller.clone()) };
+            grouped(Job::Other(Box::new(task)))
+        };
+        queue.send(delete_forgotten()).unwrap();
+        queue.send(count()).unwrap();
+        thread::scope(|scope| {
+            let Fixture { connection, counters, .. } = fixture;
+            scope.spawn(move || serve(&connection, &messages, &counters, SUMS));
+            assert_eq!(reply.recv().unwrap().unwrap(), rows - forgotten::AT_ONCE, "after the first step");
+            let mut before = rows;
+            loop {
+                queue.send(count()).unwrap();
+                let left = reply.recv().unwrap().unwrap();
+                assert!(left <= before);
+                before = left;
+                if left == 0 {
+                    break;
+                }
+            }
+            drop(queue);
+        });
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub struct Slot<B> {
     pub entry: Option<Entry>,
     /// Whether it was stored before.
     pub is_stored: bool,
-    /// Whether it has a new sequence number. Otherwise it is stored with the one that it had.
+    /// Whether it has a new sequence number, and is to be stored.
     pub is_changed: bool,
     /// The sequence number before the writes.
     pub previous: Seq,
@@ -89,7 +89,6 @@ pub struct Slot<B> {
     pub blocked: Directions,
     /// What the store has to know of its rows.
     pub before: B,
-    is_touched: bool,
 }
 
 impl<B> Batch<B> {
@@ -99,7 +98,6 @@ impl<B> Batch<B> {
             subject,
             is_stored: entry.is_some(),
             is_changed: false,
-            is_touched: false,
             previous: entry.as_ref().map_or(Seq::START, |entry| entry.sequence),
             blocked: entry.as_ref().map_or(Directions::NONE, |entry| entry.directions),
             before,
@@ -131,17 +129,13 @@ impl<B> Batch<B> {
             }
             for Step { place, outcome, before, after } in applied.steps {
                 let index = places[place];
-                let is_recorded = outcome.is_recorded();
-                self.slots[index].is_changed |= is_recorded;
-                self.slots[index].is_touched |= !is_recorded;
+                self.slots[index].is_changed = true;
                 match (before.blocked().is_none(), after.blocked().is_none()) {
                     (true, false) => active += 1,
                     (false, true) => active = active.checked_sub(1).ok_or(LedgerError::damaged("counter"))?,
                     _ => {}
                 }
-                if is_recorded {
-                    recorded.push(Recorded { write, index, outcome, before, after });
-                }
+                recorded.push(Recorded { write, index, outcome, before, after });
             }
             done.push(Done {
                 outcome: applied.outcome,
@@ -233,12 +227,12 @@ impl<B> Batch<B> {
 
     /// Whether there is anything to store.
     pub fn changes_anything(&self) -> bool {
-        self.slots.iter().any(|slot| slot.is_changed || slot.is_touched)
+        self.slots.iter().any(|slot| slot.is_changed)
     }
 
     /// The entries to store, in the order of their subjects.
     pub fn to_store(&self) -> impl Iterator<Item = (&Slot<B>, &Entry)> {
-        let to_store = self.slots.iter().filter(|slot| slot.is_changed || slot.is_touched);
+        let to_store = self.slots.iter().filter(|slot| slot.is_changed);
         to_store.filter_map(|slot| Some((slot, slot.entry.as_ref()?)))
     }
 

@@ -27,8 +27,9 @@ use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
 use crate::error::LedgerError;
 
-/// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes don't wait long.
-pub const MAX_EXPIRED_AT_ONCE: usize = 10_000;
+/// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes wait some tens of milliseconds at
+/// most.
+pub const MAX_EXPIRED_AT_ONCE: usize = 500;
 
 /// A storage backend.
 pub trait Store: Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry + Shared {
@@ -86,7 +87,8 @@ pub trait Tenants: Send + Sync {
     /// The names of all tenants, in order.
     fn tenants(&self) -> Result<Vec<TenantId>, LedgerError>;
 
-    /// Deletes all rows of the tenant and makes its secret unrecoverable. Returns whether the tenant existed.
+    /// Makes the tenant's secret unrecoverable, and deletes all its rows, then or in the background. Returns whether the tenant existed.
+    /// When this returns, it does not for any reader, and its name can be used again.
     fn forget_tenant(&self, tenant: &TenantId) -> Result<bool, LedgerError>;
 
     /// Stores a tenant's settings, which are encrypted, in the place of earlier ones.

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use portcullis_keys::{Scope, TenantKeys, UserId};
 use portcullis_ledger_model::{
-    Actor, Block, Entry, Hold, HoldKind, Link, Linked, Record, Seq, Unblock, Whom, Write, time::is_older,
+    Actor, Block, Entry, Hold, HoldKind, Link, Linked, Record, Seq, Unblock, Whom, Write, replay::replay,
+    time::is_older,
 };
 use portcullis_msisdn::{Directions, Person, ReservedId, Revealed, Subject};
 
@@ -198,20 +199,15 @@ impl<'a, T: Tables> People<'a, T> {
         if !hold.kind.is_wish() || !is_older(at, hold.requested) || is_undated {
             return Ok(Some(hold.clone()));
         }
-        let hold = self.wish_at(list, entry, hold.kind, at)?;
-        Ok(hold.filter(|hold| hold.expires.is_none_or(|end| end > self.tables.now())))
+        let records = self.records_of(list, entry)?;
+        let hold = replay(records, hold.kind, at, self.tables.now());
+        let has_ended = |hold: &Hold| hold.expires.is_some_and(|end| end <= self.tables.now());
+        Ok(hold.filter(|hold| hold.directions.is_none() || !has_ended(hold)))
     }
 
-    /// What the person requested under this entry's subject as of `at`, as far as it is recorded: the latest request of this
-    /// kind that was made at or before `at`.
-    fn wish_at(
-        &self,
-        list: ListRow,
-        entry: &Entry,
-        kind: HoldKind,
-        at: Timestamp,
-    ) -> Result<Option<Hold>, LedgerError> {
-        let mut newest: Option<Record> = None;
+    /// The trail of an entry, as far back as it goes, the latest first.
+    fn records_of(&self, list: ListRow, entry: &Entry) -> Result<Vec<Record>, LedgerError> {
+        let mut records = Vec::new();
         let mut next = entry.sequence;
         while next != Seq::START {
             let found = self.tables.records(list, next)?;
@@ -220,16 +216,9 @@ impl<'a, T: Tables> People<'a, T> {
                 break;
             };
             next = first.previous;
-            for record in found {
-                let is_of_kind =
-                    record.hold == Some(kind) || record.hold.is_none() && record.source.is_none();
-                let is_newer = |newest: &Record| is_older(newest.requested, record.requested);
-                if is_of_kind && !is_older(at, record.requested) && newest.as_ref().is_none_or(is_newer) {
-                    newest = Some(record);
-                }
-            }
+            records.extend(found);
         }
-        Ok(newest.map(|record| record.wish(kind)))
+        Ok(records)
     }
 
     fn settle(&self, id: ReservedId, home: Home) -> Result<(), LedgerError> {

@@ -1,10 +1,12 @@
 //! Shorthand for tests.
 
 use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use portcullis_ledger::{Actor, Block, Entry, Ledger, List, Outcome, Scope, TenantId, Unblock, Write};
 use portcullis_msisdn::{Directions, Subject};
+use proptest::prelude::ProptestConfig;
 
 pub(crate) fn tenant(name: &str) -> TenantId {
     name.parse().unwrap()
@@ -61,6 +63,22 @@ pub(crate) fn of_unblock(write: Write, change: impl FnOnce(&mut Unblock)) -> Wri
             unblock.into()
         }
         block => block,
+    }
+}
+
+/// So many cases of a property, unless `PROPTEST_CASES` says how many.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let is_told = std::env::var_os("PROPTEST_CASES").is_some();
+    ProptestConfig { cases: if is_told { default.cases } else { usual }, ..default }
+}
+
+/// Waits until something is so.
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never {what}");
+        std::thread::yield_now();
     }
 }
 

@@ -11,7 +11,7 @@ use portcullis_msisdn::{Directions, Subject};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::fixture::{actor, limit, sender, subject, tenant, time};
+use super::fixture::{actor, cases, limit, sender, subject, tenant, time};
 use crate::ledger_dir::LedgerDir;
 
 /// A hold in the model.
@@ -24,24 +24,38 @@ struct Held {
     lifted_by: Option<Actor>,
     reason: Option<Reason>,
     expires: Option<Timestamp>,
-    /// `None` if it is the time of the write, which is later than all times that the tests choose.
-    requested: Option<Timestamp>,
+    requested: Moment,
 }
 
-/// Whether a time was chosen by a test, and is not that of the write.
-fn is_chosen(requested: Timestamp) -> bool {
-    requested < time(1_700_000_100_000)
+/// When a request was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Moment {
+    /// A time that a test chose.
+    Chosen(Timestamp),
+    /// The time of a call, by the number of the call. Later than all times that the tests choose.
+    Written(usize),
+}
+
+impl Moment {
+    fn of(requested: Option<Timestamp>, call: usize) -> Self {
+        requested.map_or(Moment::Written(call), Moment::Chosen)
+    }
+
+    /// The moment, as far as what is stored tells.
+    fn stored(requested: Timestamp) -> Self {
+        let is_chosen = requested < time(1_700_000_100_000);
+        Moment::of(Some(requested).filter(|_| is_chosen), 0)
+    }
 }
 
 /// Whether a request was made before another.
-fn is_older(requested: Option<Timestamp>, than: Option<Timestamp>) -> bool {
+fn is_older(requested: Moment, than: Moment) -> bool {
     match (requested, than) {
-        (Some(requested), Some(than)) => {
+        (Moment::Chosen(requested), Moment::Chosen(than)) => {
             let both_are_precise = requested.subsec_nanosecond() != 0 && than.subsec_nanosecond() != 0;
             requested < than && (requested.as_second() < than.as_second() || both_are_precise)
         }
-        (Some(_), None) => true,
-        (None, _) => false,
+        _ => requested < than,
     }
 }
 
@@ -62,6 +76,16 @@ impl Row {
         let in_force = self.holds.values().filter(|held| !held.directions.is_none());
         in_force.filter_map(|held| held.expires).min()
     }
+
+    /// The row, as far as what is stored tells.
+    fn stored(mut self) -> Self {
+        for held in self.holds.values_mut() {
+            if let Moment::Written(call) = &mut held.requested {
+                *call = 0;
+            }
+        }
+        self
+    }
 }
 
 type Rows = BTreeMap<Subject, Row>;
@@ -73,13 +97,26 @@ fn subject_of(write: &Write) -> Subject {
     }
 }
 
-fn apply(rows: &mut Rows, write: &Write) -> Outcome {
+/// Returns the outcome, and what the trail says: all that changes a row is in it.
+fn apply(rows: &mut Rows, write: &Write, call: usize) -> (Outcome, Option<Outcome>) {
+    let before = rows.get(&subject_of(write)).cloned();
+    let outcome = apply_to(rows, write, Moment::of(write.requested(), call));
+    let has_changed = rows.get(&subject_of(write)) != before.as_ref();
+    let recorded = match outcome {
+        Outcome::Already => has_changed.then_some(Outcome::Updated),
+        Outcome::Outdated => Some(outcome),
+        _ => has_changed.then_some(outcome),
+    };
+    (outcome, recorded)
+}
+
+fn apply_to(rows: &mut Rows, write: &Write, made: Moment) -> Outcome {
     let subject = subject_of(write);
     match write.clone() {
         Write::Block(block) => {
             let known = rows.get(&subject).and_then(|row| row.holds.get(&block.hold));
             let is_wish = block.hold != HoldKind::Operator;
-            if is_wish && known.is_some_and(|held| is_older(block.requested, held.requested)) {
+            if is_wish && known.is_some_and(|held| is_older(made, held.requested)) {
                 return Outcome::Outdated;
             }
             let is_new = !rows.contains_key(&subject);
@@ -93,8 +130,9 @@ fn apply(rows: &mut Rows, write: &Write) -> Outcome {
                 lifted_by: None,
                 reason: block.reason,
                 expires: block.expires,
-                requested: block.requested,
+                requested: made,
             };
+            let mut is_repeated = false;
             let mut says_new = block.display.is_some() && block.display != row.display;
             if let Some(old) = row.holds.get_mut(&block.hold).filter(|old| !old.directions.is_none()) {
                 new.directions = old.directions | block.directions;
@@ -104,18 +142,20 @@ fn apply(rows: &mut Rows, write: &Write) -> Outcome {
                     new.expires = old.expires.zip(new.expires).map(|(old, new)| old.max(new));
                 }
                 says_new |= new.reason != old.reason || new.label != old.label || new.expires != old.expires;
-                says_new |= block.requested.is_some() && is_older(old.requested, block.requested);
+                let is_newer = is_older(old.requested, made);
+                says_new |= block.requested.is_some() && is_newer;
                 if is_wish {
-                    new.requested = old.requested.zip(new.requested).map(|(old, new)| old.max(new));
+                    new.requested = old.requested.max(made);
                 }
-                if !says_new && new.directions == old.directions {
-                    if is_wish && is_older(old.requested, new.requested) {
-                        old.requested = new.requested;
-                    }
+                is_repeated = !says_new && new.directions == old.directions;
+                if is_repeated && !(is_wish && is_newer) {
                     return Outcome::Already;
                 }
             }
             row.holds.insert(block.hold, new);
+            if is_repeated {
+                return Outcome::Already;
+            }
             row.display =
                 if before.is_none() { block.display } else { block.display.or(row.display.clone()) };
             row.ever = row.ever | row.blocked();
@@ -131,7 +171,7 @@ fn apply(rows: &mut Rows, write: &Write) -> Outcome {
             if !(covering & !before).is_none() {
                 return Outcome::Absent;
             }
-            let (mut lifted, mut known, mut outdated) = (false, false, false);
+            let (mut lifted, mut known, mut outdated, mut noted) = (false, false, false, false);
             for (kind, held) in rows.get_mut(&subject).into_iter().flat_map(|row| &mut row.holds) {
                 if hold.is_some_and(|hold| hold != *kind) {
                     continue;
@@ -139,22 +179,23 @@ fn apply(rows: &mut Rows, write: &Write) -> Outcome {
                 known = true;
                 let is_wish = *kind != HoldKind::Operator;
                 let is_late = match held.directions.is_none() {
-                    true => is_older(requested, held.requested),
-                    false => !is_older(held.requested, requested),
+                    true => is_older(made, held.requested),
+                    false => !is_older(held.requested, made),
                 };
                 if is_wish && requested.is_some() && is_late {
                     outdated = true;
                 } else if !(held.directions & directions).is_none() {
                     held.directions = held.directions & !directions;
                     held.lifted_by = Some(actor.clone());
-                    held.requested = requested;
+                    held.requested = made;
                     lifted = true;
                 } else if is_wish
                     && held.directions.is_none()
-                    && is_older(held.requested, requested)
+                    && is_older(held.requested, made)
                     && requested.is_some()
                 {
-                    held.requested = requested;
+                    held.requested = made;
+                    noted = true;
                 }
             }
             let after = rows.get(&subject).map(Row::blocked).unwrap_or_default();
@@ -163,6 +204,7 @@ fn apply(rows: &mut Rows, write: &Write) -> Outcome {
                 (true, _) if after.is_none() => Outcome::Removed,
                 (true, _) => Outcome::Narrowed,
                 (false, _) if outdated => Outcome::Outdated,
+                (false, _) if noted => Outcome::Noted,
                 (false, Some(hold)) if !known && requested.is_some() => {
                     let held = Held {
                         directions: Directions::NONE,
@@ -172,7 +214,7 @@ fn apply(rows: &mut Rows, write: &Write) -> Outcome {
                         lifted_by: Some(actor),
                         reason: None,
                         expires: None,
-                        requested,
+                        requested: made,
                     };
                     rows.entry(subject).or_default().holds.insert(hold, held);
                     Outcome::Noted
@@ -184,21 +226,16 @@ fn apply(rows: &mut Rows, write: &Write) -> Outcome {
     }
 }
 
-/// Whether the outcome takes a sequence number and is in the audit trail.
-fn is_recorded(outcome: Outcome) -> bool {
-    outcome.changed() || outcome == Outcome::Outdated
-}
-
 /// Lifts expired holds. Returns the number of entries that changed.
 fn expire(rows: &mut Rows, now: Timestamp) -> usize {
     let mut count = 0;
     for row in rows.values_mut() {
         let mut ended = false;
         for held in row.holds.values_mut() {
-            if !held.directions.is_none() && held.expires.is_some_and(|end| end <= now) {
+            if let Some(end) = held.expires.filter(|&end| end <= now && !held.directions.is_none()) {
                 held.directions = Directions::NONE;
                 held.lifted_by = Some(Actor::expiry());
-                held.requested = held.expires;
+                held.requested = Moment::Chosen(end);
                 ended = true;
             }
         }
@@ -278,6 +315,7 @@ struct Twin {
     history: Vec<(Seq, BTreeMap<Subject, Directions>)>,
     /// The subject of each change, its outcome, and what was blocked before and after.
     trail: Vec<(Subject, Outcome, Directions, Directions)>,
+    calls: usize,
 }
 
 fn blocked(rows: &Rows) -> BTreeMap<Subject, Directions> {
@@ -287,23 +325,32 @@ fn blocked(rows: &Rows) -> BTreeMap<Subject, Directions> {
 
 impl Twin {
     fn new(list: List) -> Self {
-        Twin { list, rows: Rows::new(), history: vec![(Seq::START, BTreeMap::new())], trail: Vec::new() }
+        let history = vec![(Seq::START, BTreeMap::new())];
+        Twin { list, rows: Rows::new(), history, trail: Vec::new(), calls: 0 }
     }
 
-    fn write(&mut self, writes: &[Write]) {
+    fn write(&mut self, ledger: &Ledger, writes: &[Write]) {
+        self.calls += 1;
+        // Later than the call before, and not in whole seconds, which are compared with others in whole seconds.
+        let before = ledger.now();
+        while ledger.now() == before || ledger.now().subsec_millisecond() == 0 {
+            std::hint::spin_loop();
+        }
+        let recorded = self.trail.len();
         let written = self.list.write(writes.to_vec()).unwrap();
         for (write, written) in writes.iter().zip(&written) {
             let directions = |rows: &Rows| rows.get(&subject_of(write)).map(Row::blocked).unwrap_or_default();
             assert_eq!(written.before, directions(&self.rows));
-            assert_eq!(written.outcome, apply(&mut self.rows, write));
+            let (outcome, recorded) = apply(&mut self.rows, write, self.calls);
+            assert_eq!(written.outcome, outcome);
             assert_eq!(written.after, directions(&self.rows));
-            if is_recorded(written.outcome) {
-                self.trail.push((subject_of(write), written.outcome, written.before, written.after));
-            }
+            self.trail.extend(
+                recorded.map(|recorded| (subject_of(write), recorded, written.before, written.after)),
+            );
         }
         let newest = self.list.sequence().unwrap();
         assert_eq!(written.iter().map(|written| written.sequence).max(), Some(newest));
-        let changed = written.iter().any(|written| is_recorded(written.outcome));
+        let changed = self.trail.len() > recorded;
         assert_eq!(changed, self.history.last().is_none_or(|(before, _)| *before < newest));
     }
 
@@ -344,7 +391,8 @@ impl Twin {
                     StatusFilter::Inactive => row.blocked().is_none(),
                 })
                 .collect();
-            assert_eq!(self.pages(filter, part), expected.into_iter().collect::<Vec<_>>());
+            let expected = expected.into_iter().map(|(subject, row)| (subject, row.stored()));
+            assert_eq!(self.pages(filter, part), expected.collect::<Vec<_>>());
         }
         self.check_trail(part);
         let list = &self.list;
@@ -412,7 +460,7 @@ impl Twin {
                     lifted_by: hold.lifted_by.clone(),
                     reason: hold.reason.clone(),
                     expires: hold.expires,
-                    requested: Some(hold.requested).filter(|requested| is_chosen(*requested)),
+                    requested: Moment::stored(hold.requested),
                 };
                 assert_eq!(entry.deactivated.is_some(), entry.directions.is_none());
                 let row = Row {
@@ -460,7 +508,7 @@ fn lists(ledger: &Ledger) -> [List; 2] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(40))]
 
     #[test]
     fn a_ledger_behaves_like_a_map_with_a_history(steps in vec(step(), 1..24), part in 1..4_usize) {
@@ -470,7 +518,7 @@ proptest! {
             lists(&ledger).map(Twin::new);
         for step in steps {
             match step {
-                Step::Write { list, writes } => twins[list].write(&writes),
+                Step::Write { list, writes } => twins[list].write(&ledger, &writes),
                 Step::Expire(now) => {
                     let expired: usize =
                         ledger.expire_due(now).unwrap().iter().map(|list| list.count).sum();
@@ -478,12 +526,12 @@ proptest! {
                     prop_assert_eq!(expired, expected);
                 }
                 Step::Reopen => {
-                    let states = twins.map(|twin| (twin.rows, twin.history, twin.trail));
+                    let states = twins.map(|twin| (twin.rows, twin.history, twin.trail, twin.calls));
                     drop(ledger);
                     ledger = dir.ledger();
                     let mut reopened = lists(&ledger).into_iter();
-                    twins = states.map(|(rows, history, trail)| {
-                        Twin { rows, history, trail, ..Twin::new(reopened.next().unwrap()) }
+                    twins = states.map(|(rows, history, trail, calls)| {
+                        Twin { rows, history, trail, calls, ..Twin::new(reopened.next().unwrap()) }
                     });
                 }
             }

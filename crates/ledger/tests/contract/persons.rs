@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 
-use super::fixture::{actor, limit, list, sender, tenant, time};
+use super::fixture::{actor, cases, limit, list, of_block, of_unblock, sender, tenant, time};
 use crate::ledger_dir::LedgerDir;
 
 const OUT: Directions = Directions::OUTBOUND;
@@ -332,6 +332,89 @@ fn requests_of_a_numbers_next_owner_do_not_follow_the_previous_one() {
     }
 }
 
+/// A moment after everything before, and before everything after. Not a whole second, with which others of that second have no order.
+fn moment(ledger: &Ledger) -> Timestamp {
+    let (before, mut now) = (ledger.now(), ledger.now());
+    while now == before || now.subsec_millisecond() == 0 {
+        now = ledger.now();
+    }
+    let after = now;
+    while now == after {
+        now = ledger.now();
+    }
+    after
+}
+
+/// The person gives up `left` for `number`. Returns what is blocked there.
+fn gives_up(list: &List, left: Subject, number: Subject, second: i64) -> Directions {
+    list.link(moved(left, number, second)).unwrap();
+    let person = list.person_of(number).unwrap();
+    list.directions(&person).unwrap().into_iter().fold(Directions::NONE, |all, one| all | one)
+}
+
+#[test]
+fn an_opt_in_that_is_newer_than_the_one_on_record_follows_a_change_of_number() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
+    let phone = |n: u64| number(&list, 46_732_001_300 + n);
+    // Of somebody who never opted out, and of somebody whose opt-out was lifted.
+    for (n, first) in [(0, None), (2, Some(stop(phone(2), 90)))] {
+        list.write(first.into_iter().chain([stop(phone(n + 1), 120), start(phone(n), 100)]).collect())
+            .unwrap();
+        assert_eq!(outcomes(&list, vec![start(phone(n), 150)]), [Outcome::Noted]);
+        let record = &list.trail(None, limit(1)).unwrap().records[0];
+        assert_eq!((record.outcome, record.requested), (Outcome::Noted, time(150_000)));
+        assert_eq!(outcomes(&list, vec![start(phone(n), 150)]), [Outcome::Absent], "delivered again");
+        list.write(vec![stop(phone(n), 300)]).unwrap();
+        assert_eq!(gives_up(&list, phone(n), phone(n + 1), 200), Directions::NONE);
+        assert!(is_blocked(&list, &phone(n).into()));
+    }
+}
+
+#[test]
+fn an_opt_out_that_is_repeated_without_a_date_follows_a_change_of_number() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
+    let list = list(&ledger);
+    let (old, new) = (number(&list, 46_732_001_310), number(&list, 46_732_001_311));
+    let repeated = of_block(stop(old, 0), |block| block.requested = None);
+    let lifted = of_unblock(start(old, 0), |unblock| unblock.requested = None);
+    use Outcome::{Added, Already, Noted, Outdated, Removed, Updated};
+    assert_eq!(outcomes(&list, vec![stop(old, 100), start(new, 400)]), [Added, Noted]);
+    moment(&ledger);
+    assert_eq!(outcomes(&list, vec![repeated]), [Already]);
+    let record = &list.trail(None, limit(1)).unwrap().records[0];
+    assert_eq!((record.outcome, record.requested), (Updated, record.at));
+    let given_up = moment(&ledger);
+    assert_eq!(outcomes(&list, vec![start(old, 500)]), [Outdated]);
+    assert_eq!(outcomes(&list, vec![lifted]), [Removed]);
+    list.link(Link { at: Some(given_up), ..moved(old, new, 0) }).unwrap();
+    assert!(is_blocked(&list, &new.into()));
+}
+
+#[test]
+fn what_several_opt_outs_came_to_follows_a_change_of_number() {
+    let dir = LedgerDir::new();
+    let list = list(&dir.ledger());
+    let phone = |n: u64| number(&list, 46_732_001_320 + n);
+    let until = |phone, second, end: i64| {
+        of_block(stop(phone, second), |block| block.expires = Some(time(end * 1000)))
+    };
+    // One does not end, although a later one would have.
+    list.write(vec![stop(phone(0), 100), until(phone(0), 150, 160), start(phone(0), 300)]).unwrap();
+    assert_eq!(gives_up(&list, phone(0), phone(1), 200), OUT);
+    // Some of it was lifted before.
+    let both = of_block(stop(phone(2), 100), |block| block.directions = Directions::BOTH);
+    let outbound = of_unblock(start(phone(2), 150), |unblock| unblock.directions = OUT);
+    list.write(vec![both, outbound, start(phone(2), 300)]).unwrap();
+    assert_eq!(gives_up(&list, phone(2), phone(3), 200), Directions::INBOUND);
+    // It withstood an opt-in, as nobody knows when it was made.
+    list.write(vec![stop(phone(4), LATER), start(phone(4), 150), start(phone(4), 300)]).unwrap();
+    let lifted = of_unblock(start(phone(4), 0), |unblock| unblock.requested = None);
+    list.write(vec![lifted]).unwrap();
+    assert_eq!(gives_up(&list, phone(4), phone(5), 200), OUT);
+}
+
 #[test]
 fn an_expiry_set_by_others_does_not_shorten_an_opt_out() {
     let dir = LedgerDir::new();
@@ -510,7 +593,7 @@ fn lists(ledger: &Ledger) -> List {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(150))]
 
     /// Any two of the three links make all identities one person.
     #[test]
@@ -549,4 +632,74 @@ proptest! {
         let left = is_blocked(&list, &Alias::Left.of(&list));
         prop_assert_eq!(list.count().unwrap(), u64::from(is_out) + u64::from(left));
     }
+
+    /// What follows a person who gives up a number is what they had asked for by then, as if its next owner had asked for nothing.
+    #[test]
+    fn requests_after_a_change_of_number_change_nothing_of_what_follows(
+        known in (any::<bool>(), 0..8_i64),
+        requests in vec(asked(), 1..9),
+        split in 0..9_usize,
+    ) {
+        let dir = LedgerDir::new();
+        let ledger = dir.ledger();
+        let list = lists(&ledger);
+        let phone = |n: u64| number(&list, 46_732_001_400 + n);
+        // One number with all requests, and one with those of its first owner.
+        let (all, own) = ((phone(0), phone(1)), (phone(2), phone(3)));
+        let wish = if known.0 { stop } else { start };
+        list.write(vec![wish(all.1, FIRST + known.1), wish(own.1, FIRST + known.1)]).unwrap();
+        let split = split.min(requests.len());
+        let (before, after) = requests.split_at(split);
+        for asked in before {
+            moment(&ledger);
+            list.write(vec![asked.of(all.0), asked.of(own.0)]).unwrap();
+        }
+        let given_up = moment(&ledger);
+        for asked in after {
+            moment(&ledger);
+            let own = asked.second.map(|_| asked.of(own.0));
+            list.write(own.into_iter().chain([asked.of(all.0)]).collect()).unwrap();
+        }
+        ledger.expire_due(given_up).unwrap();
+        for (left, reached) in [all, own] {
+            list.link(Link { at: Some(given_up), ..moved(left, reached, 0) }).unwrap();
+        }
+        let held = |number: Subject| {
+            let entry = list.find(&list.person_of(number).unwrap()).unwrap().remove(0);
+            let hold = entry.holds.get(HoldKind::OptOut).unwrap();
+            (!hold.directions.is_none()).then_some((hold.directions, hold.expires, hold.requested))
+        };
+        prop_assert_eq!(held(all.1), held(own.1));
+    }
+}
+
+/// A request about a number.
+#[derive(Clone, Debug)]
+struct Asked {
+    stops: bool,
+    /// `None`: when it arrives.
+    second: Option<i64>,
+    /// For how many seconds an opt-out holds, if it has a date.
+    lasts: Option<i64>,
+}
+
+impl Asked {
+    fn of(&self, number: Subject) -> Write {
+        let requested = self.second.map(|second| time((FIRST + second) * 1000));
+        if self.stops {
+            of_block(stop(number, 0), |block| {
+                block.requested = requested;
+                let end = self.second.zip(self.lasts).map(|(second, lasts)| second + lasts);
+                block.expires = end.map(|end| time((FIRST + end) * 1000));
+            })
+        } else {
+            of_unblock(start(number, 0), |unblock| unblock.requested = requested)
+        }
+    }
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let (second, lasts) =
+        (proptest::option::weighted(0.7, 0..8_i64), proptest::option::weighted(0.3, 1..8_i64));
+    (any::<bool>(), second, lasts).prop_map(|(stops, second, lasts)| Asked { stops, second, lasts })
 }

@@ -2,10 +2,11 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::Duration;
 
-use portcullis_ledger::{LedgerError, Paging, Scope, Seq, StatusFilter};
+use jiff::Timestamp;
+use portcullis_ledger::{LedgerError, Paging, Scope, Seq, StatusFilter, UserId};
 use portcullis_msisdn::{Directions, Msisdn, Subject};
 
-use super::fixture::{block, limit, list, one, sender, subject, tenant, unblock};
+use super::fixture::{block, limit, list, one, sender, subject, tenant, time, unblock};
 use crate::ledger_dir::LedgerDir;
 
 fn probe(keys: &portcullis_ledger::TenantKeys) -> Subject {
@@ -106,7 +107,11 @@ fn handles_to_a_forgotten_tenant_stay_dead_when_the_name_is_reused() {
     let ledger = dir.ledger();
     let dead = list(&ledger);
     let old = probe(dead.keys());
-    one(&dead, block(1, Directions::BOTH));
+    let user: UserId = "US.1".parse().unwrap();
+    let wrote = Timestamp::now();
+    dead.write((0..3000).map(|value| block(value, Directions::BOTH)).collect()).unwrap();
+    dead.ensure_person_of_user(&user).unwrap();
+    dead.keep_visits(&[(subject(1), wrote)], wrote).unwrap();
     ledger.forget_tenant(&tenant("acme")).unwrap();
     let alive = list(&ledger);
     assert_ne!(probe(alive.keys()), old, "new keys");
@@ -117,8 +122,19 @@ fn handles_to_a_forgotten_tenant_stay_dead_when_the_name_is_reused() {
     gone(dead.count().unwrap_err());
     gone(dead.sequence().unwrap_err());
     gone(dead.changes_since(Seq::START, limit(9)).unwrap_err());
+    gone(dead.ensure_person_of_user(&user).unwrap_err());
     assert_eq!(dead.get(subject(2)).unwrap(), None);
+    assert_eq!(dead.get(subject(2999)).unwrap(), None);
+    assert_eq!(dead.directions(&[subject(2999)]).unwrap(), [Directions::NONE]);
     assert_eq!(dead.members(None, limit(9)).unwrap(), []);
+    assert_eq!(dead.sample(None, limit(9)).unwrap(), []);
+    assert_eq!(dead.subjects(Paging::Start, limit(9), StatusFilter::All).unwrap().entries, []);
+    assert_eq!(dead.trail(None, limit(9)).unwrap().records, []);
+    assert_eq!(dead.records_after(Seq::START, limit(9)).unwrap(), []);
+    assert_eq!(dead.history(&[subject(2999)], None, limit(9)).unwrap().records, []);
+    assert_eq!(dead.visits(time(0)).unwrap(), []);
+    assert_eq!(dead.visit(subject(1)).unwrap(), None);
+    assert_eq!(dead.person_of_user(&user).unwrap(), None);
     assert_eq!(dead.page(Paging::Start, limit(9), StatusFilter::All).unwrap().entries, []);
     assert_eq!(alive.count().unwrap(), 1);
 }

@@ -1,8 +1,11 @@
+use jiff::{Timestamp, ToSpan as _};
 use portcullis_ledger::{Block, DisplayForm, HoldKind, LedgerError, List, Reason, Scope, Source};
 use portcullis_msisdn::{Directions, Msisdn, Subject};
 use rusqlite::Connection;
 
-use crate::contract::fixture::{actor, block, list, one, sender, subject, tenant, unblock};
+use crate::contract::fixture::{
+    actor, block, list, of_block, one, sender, subject, tenant, time, unblock, until,
+};
 use crate::ledger_dir::LedgerDir;
 
 fn holds(bytes: &[u8], what: &[u8]) -> bool {
@@ -164,17 +167,42 @@ fn a_forgotten_tenant_leaves_no_rows() {
         list.write((0..1000).map(|value| block(value, Directions::BOTH)).collect()).unwrap();
     }
     ledger.put_settings(&tenant("acme"), b"settings").unwrap();
-    let rows = |name: &str| -> i64 {
-        Connection::open(dir.file("ledger.db"))
-            .unwrap()
-            .query_row(&format!("SELECT count(*) FROM {name}"), (), |row| row.get(0))
-            .unwrap()
+    let rows = || {
+        let tables = ["settings", "secrets", "tenants", "actors", "lists", "entries", "records", "sums"];
+        tables.map(|table| dir.rows(table))
     };
-    let tables = ["settings", "secrets", "tenants", "actors", "lists", "entries"];
-    assert_eq!(tables.map(rows), [1, 2, 2, 2, 3, 2001]);
+    assert_eq!(rows()[..7], [1, 2, 2, 2, 3, 2001, 2001]);
     assert!(ledger.forget_tenant(&tenant("acme")).unwrap());
-    assert_eq!(tables.map(rows), [0, 1, 1, 1, 1, 1]);
-    assert_eq!(std::fs::metadata(dir.file("ledger.db-wal")).unwrap().len(), 0);
+    until("deleted", || rows() == [0, 1, 1, 1, 1, 1, 1, 1]);
     assert!(!ledger.forget_tenant(&tenant("acme")).unwrap());
     assert_eq!(kept.count().unwrap(), 1);
+}
+
+#[test]
+fn what_is_left_of_a_forgotten_tenant_is_no_damage_and_is_deleted_after_the_next_opening() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
+    let soon = time(Timestamp::now().as_millisecond());
+    let blocks =
+        (0..20_000).map(|value| of_block(block(value, Directions::BOTH), |block| block.expires = Some(soon)));
+    list(&ledger).write(blocks.collect()).unwrap();
+    let kept = ledger.list(&tenant("kept"), sender("bot")).unwrap();
+    one(&kept, of_block(block(1, Directions::BOTH), |block| block.expires = Some(soon + 1.second())));
+    ledger.forget_tenant(&tenant("acme")).unwrap();
+    // Its holds don't end any more, and are not in the way of others.
+    assert_eq!(ledger.next_expiry().unwrap(), Some(soon + 1.second()));
+    let ended = ledger.expire_due(soon + 2.seconds()).unwrap();
+    assert_eq!(
+        ended.iter().map(|list| (list.tenant.as_str(), list.count)).collect::<Vec<_>>(),
+        [("kept", 1)]
+    );
+    drop((kept, ledger));
+    assert!(dir.rows("entries") > 1, "closing does not wait for the deletion");
+    assert_eq!(dir.findings(), [""; 0]);
+    let ledger = dir.ledger();
+    assert_eq!(ledger.tenants().unwrap(), [tenant("kept")]);
+    until("deleted", || dir.rows("tenants") == 1);
+    assert_eq!(["entries", "records"].map(|table| dir.rows(table)), [1, 2]);
+    drop(ledger);
+    assert_eq!(dir.findings(), [""; 0]);
 }

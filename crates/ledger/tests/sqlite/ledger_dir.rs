@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use portcullis_ledger::{Ledger, LedgerError, MasterKey, Opening, StorageUrl, Verified};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 pub(crate) struct LedgerDir(TempDir);
@@ -50,6 +51,14 @@ impl LedgerDir {
 
     pub(crate) fn accept_damage(&self) {
         Ledger::accept_damage(&self.storage(), &master()).unwrap();
+    }
+
+    /// The number of rows of a table of the open ledger.
+    pub(crate) fn rows(&self, table: &str) -> usize {
+        let connection = Connection::open(self.file("ledger.db")).unwrap();
+        let count: i64 =
+            connection.query_row(&format!("SELECT count(*) FROM {table}"), (), |row| row.get(0)).unwrap();
+        usize::try_from(count).unwrap()
     }
 
     /// The contents of all files in the directory.

@@ -3,13 +3,12 @@
 use std::fs;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use portcullis_ledger::{Accepted, Ledger, LedgerError, Loss, Opening};
 use portcullis_msisdn::Directions;
 
 use crate::contract::crash::members;
-use crate::contract::fixture::{block, list, one};
+use crate::contract::fixture::{block, list, one, until};
 use crate::ledger_dir::{LedgerDir, open};
 
 /// Blocks some people, and crashes: the files are those of a killed process.
@@ -264,14 +263,6 @@ fn a_witness_that_is_removed_replaced_or_emptied_while_it_is_open_is_created_aga
         assert_eq!(count(&dir.ledger()), 3, "{how}");
         fs::write(dir.file("ledger.db"), backup).unwrap();
         refused(&dir, |error| matches!(error, LedgerError::Stale { .. }));
-    }
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "never {what}");
-        std::thread::yield_now();
     }
 }
 

@@ -22,6 +22,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
+use portcullis_admission::{Unfinished, WebhookTurn};
 use portcullis_ledger::TenantId;
 use portcullis_msisdn::Direction;
 use sha2::{Digest as _, Sha256};
@@ -39,7 +40,6 @@ use portcullis_edge::http::request_log::Logged;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::ops::Refusal;
 use portcullis_edge::registry::Denied;
-use portcullis_edge::turns::{Unfinished, WebhookTurn};
 
 pub(super) const PATH: &str = "/webhooks/meta";
 /// The largest webhook in bytes. Meta sends at most 3 MB:

@@ -12,13 +12,12 @@ use super::owner::{Account, Owned, Owner, Owners};
 use super::payload::{Change, Entry, Kept, Payload};
 use super::sorting::{Counts, Parts, Sorting, Way};
 use crate::confirmations::AllConfirmations;
+use portcullis_admission::{Unfinished, WebhookTurn};
 use portcullis_api::settings::{BlockedInbound, UnreadableInbound};
 use portcullis_edge::ops::Refusal;
-use portcullis_edge::ops::Unfinished;
 use portcullis_edge::registry::Registry;
 use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::tenant::Tenant;
-use portcullis_edge::turns::WebhookTurn;
 use portcullis_ledger::TenantId;
 
 /// A webhook split into deliveries.
@@ -60,7 +59,7 @@ impl TurnOf {
     /// Waits for the turn.
     ///
     /// # Errors
-    /// As [`Turns::webhook`](portcullis_edge::turns::Turns::webhook).
+    /// As [`Turns::webhook`](portcullis_admission::Turns::webhook).
     pub(super) async fn wait(&self) -> Result<WebhookTurn, Unfinished> {
         self.tenant.turns.webhook(self.is_slow).await
     }

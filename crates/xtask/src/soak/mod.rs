@@ -16,6 +16,7 @@ const ALL: &[(&str, Soak)] = &[
     ("reload", || cargo::soak(&[])),
     ("gate", cargo::soak_gate),
     ("clients", clients::run),
+    ("fleet", cargo::soak_fleet),
     ("ledger", ledger::run),
     ("components", components::run),
 ];

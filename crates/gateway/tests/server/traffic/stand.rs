@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use tokio::runtime::Runtime;
 
-use super::super::support::LONG;
+use crate::support::LONG;
 
 /// A fake server that records the requests it receives.
 pub(crate) struct Stand {

@@ -8,14 +8,14 @@ use governor::clock::Clock as _;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use parking_lot::Mutex;
 
-use crate::registry::RateLimited;
+use crate::rate_limit::RateLimited;
 
 /// Limits the requests with an unknown token per address.
 ///
 /// Only failing requests are counted and limited, so that a valid token works whatever its neighbours behind the same NAT
 /// send. A guess costs a connection beyond the limit, because the response closes it; the protection against guessing is the
 /// length of the tokens.
-pub(super) struct Guesses {
+pub struct Guesses {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
     /// When addresses were last forgotten.
     swept: Mutex<Instant>,
@@ -30,7 +30,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 const FULL: Duration = Duration::from_secs(60);
 
 impl Guesses {
-    pub(super) fn new(per_minute: NonZeroU32) -> Self {
+    /// Lets each address send so many unknown tokens a minute.
+    pub fn new(per_minute: NonZeroU32) -> Self {
         Guesses {
             limiter: RateLimiter::keyed(Quota::per_minute(per_minute)),
             swept: Mutex::new(Instant::now()),
@@ -41,7 +42,7 @@ impl Guesses {
     ///
     /// # Errors
     /// If it has sent too many.
-    pub(super) fn count(&self, address: IpAddr) -> Result<(), RateLimited> {
+    pub fn count(&self, address: IpAddr) -> Result<(), RateLimited> {
         if self.limiter.len() >= MOST_ADDRESSES && !self.sweep() {
             return Err(RateLimited(FULL));
         }

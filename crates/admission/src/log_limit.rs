@@ -6,7 +6,7 @@ use std::time::Instant;
 
 /// Lets a bounded number of log lines of one kind through, and counts the others.
 ///
-/// Whoever can cause a line at will could otherwise fill the disk, and hide every other line.
+/// A client that can cause a line at will could otherwise fill the disk, and hide every other line.
 pub struct LogLimit {
     /// The window's number in the upper half, the lines in it in the lower half.
     window: AtomicU64,

@@ -8,13 +8,15 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use portcullis_host::lower_priority_by;
+use tokio::sync::oneshot;
 use tracing::error;
+
+use crate::priority;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A bounded pool of threads. Threads start on demand, and end when there was nothing to do for a while.
-pub(crate) struct Workers {
+pub struct Workers {
     name: &'static str,
     most: usize,
     /// The steps by which the threads' priority is lowered.
@@ -31,31 +33,41 @@ struct State {
     idle: usize,
 }
 
-/// The most slow plugins that are called at a time. Several times as many as [one tenant](crate::lane::Lane) calls.
-const MOST_SLOW: usize = 64;
-/// The steps of niceness of threads that call slow plugins: checks of other tenants get nearly all of a busy processor.
-const SLOW_NICENESS: u8 = 15;
-/// How long such a thread waits for the next call, which is cheaper than to start another.
-const SLOW_LINGER: Duration = Duration::from_secs(10);
+/// The threads of a pool of low priority. Several times as many as one tenant takes, and of long reads, more would only hold more
+/// answers in memory.
+const MOST_OF_LOW_PRIORITY: usize = 64;
+/// The steps by which their priority is lowered: ten of them together get about a third of one processor beside a thread of a request.
+const NICENESS: u8 = 15;
+/// How long such a thread waits for the next job, which is cheaper than to start another.
+const LINGER: Duration = Duration::from_secs(10);
 
 impl Workers {
     /// A pool for reloads: each holds a second copy of its tenant's lists. Two threads per processor, so that a plugin which is slow
     /// to fill does not hold up every other tenant.
-    pub(crate) fn for_reloads() -> Arc<Self> {
+    pub fn for_reloads() -> Arc<Self> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         Self::new("portcullis-reload", 2 * processors, 0, Duration::ZERO)
     }
 
     /// A pool for swaps and rollbacks, which take moments, and do not wait until the other pool has filled the lists of other
     /// tenants.
-    pub(crate) fn for_swaps() -> Arc<Self> {
+    pub fn for_swaps() -> Arc<Self> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         Self::new("portcullis-swap", 2 * processors, 0, Duration::ZERO)
     }
 
-    /// A pool of low priority for calls of slow plugins.
-    pub(crate) fn for_slow_plugins() -> Arc<Self> {
-        Self::new("portcullis-slow", MOST_SLOW, SLOW_NICENESS, SLOW_LINGER)
+    /// A pool of low priority for calls of slow plugins: checks of other tenants get nearly all of a busy processor.
+    pub fn for_slow_plugins() -> Arc<Self> {
+        Self::of_low_priority("portcullis-slow")
+    }
+
+    /// A pool of low priority for long reads, and for long bodies.
+    pub(crate) fn for_reads() -> Arc<Self> {
+        Self::of_low_priority("portcullis-read")
+    }
+
+    fn of_low_priority(name: &'static str) -> Arc<Self> {
+        Self::new(name, MOST_OF_LOW_PRIORITY, NICENESS, LINGER)
     }
 
     pub(crate) fn new(name: &'static str, most: usize, niceness: u8, linger: Duration) -> Arc<Self> {
@@ -67,7 +79,7 @@ impl Workers {
     ///
     /// # Errors
     /// If the system refuses the first thread. The job is dropped then.
-    pub(crate) fn run(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub fn run(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let mut state = self.state.lock();
         state.queue.push_back(Box::new(job));
         if state.idle >= state.queue.len() {
@@ -95,9 +107,28 @@ impl Workers {
         }
     }
 
+    /// Queues work with a result, and returns where to wait for that. The work is not begun if nobody waits any more. If it panics,
+    /// there is no result.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub fn call<R: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> io::Result<oneshot::Receiver<R>> {
+        let (done, result) = oneshot::channel();
+        self.run(move || {
+            if !done.is_closed() {
+                // Nobody waits for it any more if that fails.
+                let _ = done.send(work());
+            }
+        })?;
+        Ok(result)
+    }
+
     fn work(&self) {
         if self.niceness > 0 {
-            lower_priority_by(self.niceness);
+            priority::lower_by(self.niceness);
         }
         loop {
             let job = {

@@ -2,68 +2,59 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
+use crate::turn::{Overdue, Turn, turn_by};
+use crate::waiting_room::{MOST_WAITING, Place, WaitingRoom};
 use crate::workers::Workers;
 
 /// The turns of one tenant: at slow plugins, as many as each list has instances, within bounds; and at the disk.
 ///
 /// A check waits for its turn in its own future, so that one whose client left, or whose deadline passed, is out of the queue.
-pub(crate) struct Lane {
+pub struct Lane {
     slow: Arc<Semaphore>,
     disk: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    /// Also of those whose turn it is: each waits for an answer. Beyond it, the failure policy answers at once.
+    room: WaitingRoom,
 }
 
-/// The checks of one tenant that may wait. Beyond that the failure policy answers at once.
-const MOST_WAITING: usize = 1024;
 /// The calls of slow plugins that one tenant makes at a time, however many instances its lists have: all tenants' are made on the
 /// [same threads](Workers::for_slow_plugins).
 const MOST_AT_SLOW_PLUGINS: usize = 16;
 /// The checks of one tenant that may be on threads that block, to read the ledger or to restore an evicted list.
 const MOST_ON_DISK: usize = 16;
 
-/// Counts a check that waits, until it is dropped.
-struct Waiting(Arc<AtomicUsize>);
-
-/// A turn was not in time.
-pub(crate) struct Overdue;
-
 impl Lane {
-    pub(crate) fn new(replicas: NonZeroUsize) -> Arc<Self> {
+    /// The turns of a tenant whose lists have `replicas` instances each.
+    pub fn new(replicas: NonZeroUsize) -> Arc<Self> {
         Arc::new(Lane {
             slow: Arc::new(Semaphore::new(replicas.get().min(MOST_AT_SLOW_PLUGINS))),
             disk: Arc::new(Semaphore::new(MOST_ON_DISK)),
-            waiting: Arc::default(),
+            room: WaitingRoom::new(MOST_WAITING),
         })
     }
 
     /// Runs `call` on a thread for slow plugins when it is its turn. After `deadline` nobody waits for it, and it is not begun.
-    pub(crate) async fn at_slow_plugin<R: Send + 'static>(
+    ///
+    /// # Errors
+    /// If it has not ended by `deadline`, if 1,024 others of the tenant wait already, if it panics, or if the system has no thread.
+    pub async fn at_slow_plugin<R: Send + 'static>(
         &self,
         runtime: &Handle,
         workers: &Arc<Workers>,
         deadline: Instant,
         call: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, Overdue> {
-        let (_waiting, turn) = self.turn(&self.slow, runtime, deadline).await?;
-        let (done, answer) = oneshot::channel();
+        let (_place, turn) = self.turn(&self.slow, runtime, deadline).await?;
         let run = move || {
-            // Its caller may have left while it waited for a thread.
-            if done.is_closed() {
-                return;
-            }
-            let answer = call();
-            drop(turn);
-            // Nobody waits for it any more if that fails.
-            let _ = done.send(answer);
+            let _turn = turn;
+            call()
         };
-        workers.run(run).map_err(|_| Overdue)?;
+        let answer = workers.call(run).map_err(|_| Overdue)?;
         let answered = {
             // The future may be polled outside of the runtime.
             let _entered = runtime.enter();
@@ -74,13 +65,16 @@ impl Lane {
 
     /// Runs `work` on a thread that may block when it is its turn. If it is by `deadline`, the work is waited for, however long it
     /// takes. Returns `None` if the runtime shuts down, or the work panics.
-    pub(crate) async fn at_disk<R: Send + 'static>(
+    ///
+    /// # Errors
+    /// If it is not its turn by `deadline`, or if 1,024 others of the tenant wait already.
+    pub async fn at_disk<R: Send + 'static>(
         &self,
         runtime: &Handle,
         deadline: Instant,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<Option<R>, Overdue> {
-        let (_waiting, turn) = self.turn(&self.disk, runtime, deadline).await?;
+        let (_place, turn) = self.turn(&self.disk, runtime, deadline).await?;
         let run = move || {
             let _turn = turn;
             work()
@@ -93,23 +87,9 @@ impl Lane {
         turns: &Arc<Semaphore>,
         runtime: &Handle,
         deadline: Instant,
-    ) -> Result<(Waiting, OwnedSemaphorePermit), Overdue> {
-        let waiting = Waiting(Arc::clone(&self.waiting));
-        if waiting.0.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
-            return Err(Overdue);
-        }
-        let turn = {
-            let _entered = runtime.enter();
-            timeout_at(deadline.into(), Arc::clone(turns).acquire_owned())
-        };
-        let turn = turn.await.map_err(|_| Overdue)?.map_err(|_| Overdue)?;
-        Ok((waiting, turn))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    ) -> Result<(Place<'_>, Turn), Overdue> {
+        let place = self.room.enter()?;
+        Ok((place, turn_by(turns, 1, runtime, deadline).await?))
     }
 }
 
@@ -117,6 +97,7 @@ impl Drop for Waiting {
 mod tests {
     use std::future::Future as _;
     use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
     use std::task::{Context, Waker};
     use std::time::Duration;
@@ -190,7 +171,7 @@ mod tests {
             let _ = ended.recv();
         };
         workers.run(busy).unwrap();
-        let was_called = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let was_called = Arc::new(AtomicBool::new(false));
         let called = Arc::clone(&was_called);
         let later = Instant::now() + LONG;
         {
@@ -206,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_queue_is_bounded_and_whoever_leaves_is_out_of_it() {
+    async fn a_queue_is_bounded_and_a_check_whose_client_leaves_is_out_of_it() {
         let (runtime, lane) = (Handle::current(), Lane::new(NonZeroUsize::MIN));
         let _taken =
             Arc::clone(&lane.disk).acquire_many_owned(u32::try_from(MOST_ON_DISK).unwrap()).await.unwrap();

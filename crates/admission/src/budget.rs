@@ -1,30 +1,13 @@
 //! Budgets for memory, over all connections: that of request bodies, and that of answers which clients have not read yet.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use portcullis_ledger::TenantId;
 use tokio::sync::Notify;
 
-/// Whose memory it is. Each gets only a share of a [`Budget`], so that none takes the whole.
-#[derive(Clone, Copy, Debug)]
-pub enum Owner<'a> {
-    /// An address, or the network that is one client's: see [`peer::network`](crate::http::peer::network).
-    Address(IpAddr),
-    /// A client of a tenant.
-    Client {
-        /// The tenant.
-        tenant: &'a TenantId,
-        /// The only sender that the client's token is valid for; `None` if it is valid for the whole tenant.
-        sender: Option<&'a str>,
-    },
-    /// The administrator.
-    Operator,
-}
+use crate::owner::{Account, Key, Owner};
+use crate::reserved::Reserved;
 
 /// How a [`Budget`] is divided, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -39,52 +22,12 @@ pub struct Shares {
     pub operator: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Address(IpAddr),
-    Tenant(TenantId),
-    Sender(TenantId, String),
-    Operator,
-}
-
-/// What an owner's bytes count for.
-struct Account {
-    whole: Key,
-    part: Option<Key>,
-}
-
-impl Account {
-    fn keys(&self) -> impl Iterator<Item = &Key> {
-        std::iter::once(&self.whole).chain(&self.part)
-    }
-
-    fn is_apart(&self) -> bool {
-        self.whole == Key::Operator
-    }
-}
-
-impl From<Owner<'_>> for Account {
-    fn from(owner: Owner<'_>) -> Self {
-        let whole = match owner {
-            Owner::Address(address) => Key::Address(address),
-            Owner::Client { tenant, .. } => Key::Tenant(tenant.clone()),
-            Owner::Operator => Key::Operator,
-        };
-        let part = match owner {
-            Owner::Client { tenant, sender: Some(sender) } => {
-                Some(Key::Sender(tenant.clone(), sender.to_owned()))
-            }
-            _ => None,
-        };
-        Account { whole, part }
-    }
-}
-
 /// A number of bytes that clients may take together.
 pub struct Budget {
     shares: Shares,
     used: Mutex<Used>,
-    freed: Notify,
+    /// Notified when bytes were given back.
+    pub(crate) freed: Notify,
 }
 
 #[derive(Default)]
@@ -92,18 +35,6 @@ struct Used {
     all: usize,
     by_owner: HashMap<Key, usize>,
 }
-
-/// Bytes of a [`Budget`], given back on drop.
-pub struct Reserved {
-    budget: Arc<Budget>,
-    account: Account,
-    bytes: usize,
-    /// How much longer it waits for bytes that others hold.
-    patience: Duration,
-}
-
-/// How long a request waits for memory that others hold, in all: those who hold some and wait for more keep others from theirs.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Budget {
     /// Creates a budget.
@@ -118,7 +49,12 @@ impl Budget {
 
     /// Begins to reserve bytes for an owner. None are reserved yet.
     pub fn reserve(self: &Arc<Self>, owner: Owner<'_>) -> Reserved {
-        Reserved { budget: Arc::clone(self), account: owner.into(), bytes: 0, patience: PATIENCE }
+        Reserved::nothing_yet(self, owner.into())
+    }
+
+    /// Whether an owner could have so many bytes if nobody else had any.
+    pub(crate) fn allows(&self, account: &Account, bytes: usize) -> bool {
+        account.keys().all(|key| bytes <= self.share(key)) && (account.is_apart() || bytes <= self.shares.all)
     }
 
     fn share(&self, key: &Key) -> usize {
@@ -130,7 +66,7 @@ impl Budget {
     }
 
     /// Takes bytes, if they are free.
-    fn take(&self, account: &Account, bytes: usize) -> bool {
+    pub(crate) fn take(&self, account: &Account, bytes: usize) -> bool {
         let mut used = self.used.lock();
         let own = |key: &Key| used.by_owner.get(key).copied().unwrap_or(0);
         let is_free = account.keys().all(|key| own(key) + bytes <= self.share(key))
@@ -147,13 +83,8 @@ impl Budget {
         true
     }
 
-    /// Whether so many bytes are free.
-    #[cfg(test)]
-    pub(crate) fn has(&self, bytes: usize) -> bool {
-        self.used.lock().all + bytes <= self.shares.all
-    }
-
-    fn give_back(&self, account: &Account, bytes: usize) {
+    /// Gives back bytes that were [taken](Self::take).
+    pub(crate) fn give_back(&self, account: &Account, bytes: usize) {
         let mut used = self.used.lock();
         if !account.is_apart() {
             used.all -= bytes;
@@ -171,74 +102,12 @@ impl Budget {
     }
 }
 
-impl Reserved {
-    /// How many bytes are reserved.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether the owner could have so many bytes if nobody else had any.
-    pub fn can_be(&self, bytes: usize) -> bool {
-        let Reserved { budget, account, .. } = self;
-        account.keys().all(|key| bytes <= budget.share(key))
-            && (account.is_apart() || bytes <= budget.shares.all)
-    }
-
-    /// Reserves more bytes, if they are free now. Returns whether it got them.
-    pub fn try_grow(&mut self, bytes: usize) -> bool {
-        let is_taken = self.budget.take(&self.account, bytes);
-        if is_taken {
-            self.bytes += bytes;
-        }
-        is_taken
-    }
-
-    /// Reserves more bytes, and waits for them, up to 2 seconds in all. Returns whether it got them.
-    pub async fn grow(&mut self, bytes: usize) -> bool {
-        if self.try_grow(bytes) {
-            return true;
-        }
-        if !self.can_be(self.bytes + bytes) {
-            return false;
-        }
-        let Reserved { budget, account, .. } = &*self;
-        let waiting = async {
-            loop {
-                // Waits from before the attempt on, so that no release in between is missed.
-                let mut freed = pin!(budget.freed.notified());
-                freed.as_mut().enable();
-                if budget.take(account, bytes) {
-                    return;
-                }
-                freed.await;
-            }
-        };
-        let start = Instant::now();
-        let is_taken = tokio::time::timeout(self.patience, waiting).await.is_ok();
-        self.patience = self.patience.saturating_sub(start.elapsed());
-        if is_taken {
-            self.bytes += bytes;
-        }
-        is_taken
-    }
-
-    /// Gives back what is more than this many bytes.
-    pub fn shrink_to(&mut self, bytes: usize) {
-        if let Some(surplus) = self.bytes.checked_sub(bytes).filter(|surplus| *surplus > 0) {
-            self.bytes = bytes;
-            self.budget.give_back(&self.account, surplus);
-        }
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        self.shrink_to(0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use portcullis_keys::TenantId;
+
     use super::*;
 
     fn address(last: u8) -> Owner<'static> {
@@ -261,7 +130,7 @@ mod tests {
         drop(first);
         assert!(taken(&budget, address(1), 6).is_some());
         second.shrink_to(1);
-        assert!(budget.has(9));
+        assert_eq!(budget.used.lock().all, 1);
     }
 
     #[test]

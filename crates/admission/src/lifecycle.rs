@@ -1,28 +1,32 @@
-//! Whether the engine is open, and which operations are under way.
+//! Whether a service is open, and how many operations are under way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
-/// Whether the engine is open, and how many operations are under way.
+/// Whether a service is open, and how many operations are under way.
 #[derive(Default)]
-pub(crate) struct Lifecycle {
+pub struct Lifecycle {
     closed: AtomicBool,
     running: Mutex<usize>,
     idle: Condvar,
 }
 
-/// The engine is closed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Closed;
+/// The service is closed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it is closed")]
+pub struct Closed;
 
-/// An operation that [`Engine::close`](crate::Engine::close) waits for. It ends when this is dropped.
-pub(crate) struct Operation(Arc<Lifecycle>);
+/// An operation that [`Lifecycle::wait_until_idle`] waits for. It ends when this is dropped.
+pub struct Operation(Arc<Lifecycle>);
 
 impl Lifecycle {
-    /// Starts an operation, unless the engine is closed.
-    pub(crate) fn begin(self: &Arc<Self>) -> Result<Operation, Closed> {
+    /// Starts an operation.
+    ///
+    /// # Errors
+    /// If the service is closed.
+    pub fn begin(self: &Arc<Self>) -> Result<Operation, Closed> {
         let mut running = self.running.lock();
         if self.is_closed() {
             return Err(Closed);
@@ -31,19 +35,20 @@ impl Lifecycle {
         Ok(Operation(Arc::clone(self)))
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    /// Whether it is closed, so that no operation starts any more.
+    pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
     /// Lets no operation start from now on.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         // Under the lock, so that an operation either started before this, and is waited for, or does not start.
         let _running = self.running.lock();
         self.closed.store(true, Ordering::Release);
     }
 
     /// Blocks until no operation is under way.
-    pub(crate) fn wait_until_idle(&self) {
+    pub fn wait_until_idle(&self) {
         let mut running = self.running.lock();
         while *running > 0 {
             self.idle.wait(&mut running);

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod acknowledge;
+mod error;
+mod on_failure;
+mod plugin_ref;
+mod spec;
+mod store;
+mod stored;
+
+pub use acknowledge::Acknowledge;
+pub use error::{KeepError, KeptError};
+pub use on_failure::OnFailure;
+pub use plugin_ref::PluginRef;
+pub use spec::TenantSpec;
+pub use store::SettingsStore;
