@@ -24,6 +24,7 @@ mod session;
 mod shared;
 mod tenants;
 mod tls;
+mod uploads;
 mod url;
 mod visits;
 mod write;

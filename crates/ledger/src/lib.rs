@@ -11,6 +11,7 @@ mod list;
 mod sqlite;
 mod storage_url;
 pub mod store;
+mod uploads;
 mod witness;
 
 pub use error::LedgerError;
@@ -27,4 +28,4 @@ pub use portcullis_ledger_model::{
     StatusFilter, TooLong, Trail, Unblock, UnknownHold, UnknownSource, Verified, Whom, Write, Written,
 };
 pub use storage_url::{DatabaseUrl, StorageUrl, StorageUrlError};
-pub use store::{ExpiredIn, Stats};
+pub use store::{ExpiredIn, Stats, Upload};

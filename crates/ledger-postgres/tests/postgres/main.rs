@@ -11,3 +11,4 @@ mod leases;
 mod ledger_dir;
 mod nodes;
 mod opening;
+mod uploads;

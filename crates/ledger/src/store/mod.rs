@@ -11,6 +11,7 @@ mod moves;
 pub mod people;
 pub mod sealed;
 pub mod tables;
+mod uploads;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -27,11 +28,15 @@ use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
 use crate::error::LedgerError;
 
+pub use uploads::{Upload, Uploads};
+
 /// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes don't wait long.
 pub const MAX_EXPIRED_AT_ONCE: usize = 10_000;
 
 /// A storage backend.
-pub trait Store: Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry + Shared {
+pub trait Store:
+    Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry + Shared + Uploads
+{
     /// Counters since the store was opened.
     fn stats(&self) -> Stats;
 
