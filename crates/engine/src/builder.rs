@@ -308,9 +308,9 @@ impl Builder {
                 self.when_stale,
             )),
             settings: SettingsStore::load(ledger.clone())?,
-            ledger,
+            ledger: ledger.clone(),
             key: key_file.map(|file| Arc::new(KeyState::new(file))),
-            plugins: PluginStore::new(host.clone(), self.plugins_dir),
+            plugins: PluginStore::new(host.clone(), self.plugins_dir).sharing(ledger),
             states,
             residency: Residency::new(self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET)),
             events: self.events,
@@ -326,6 +326,10 @@ impl Builder {
             host,
             runtime,
         });
+        // Before there are tenants that need them.
+        if let Err(error) = context.plugins.follow_uploads() {
+            warn!(error = %ErrorChain(&error), "plugins that were uploaded to other gateways can't be read; retrying");
+        }
         Engine::start(Directory::new(context)).map_err(OpenError::Thread)
     }
 

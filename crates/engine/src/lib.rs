@@ -34,6 +34,7 @@ mod storage;
 mod tenant;
 #[cfg(test)]
 mod testing;
+mod uploads;
 mod workers;
 
 pub use builder::{

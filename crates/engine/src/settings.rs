@@ -39,6 +39,17 @@ struct Settings {
 struct Choice {
     chosen: PluginRef,
     over: PluginRef,
+    /// Of several engines that share the ledger: the version that all have, if `chosen` names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+}
+
+/// The plugin that serves a tenant, as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Chosen {
+    pub(crate) plugin: PluginRef,
+    /// The version that all engines have which share the ledger, if `plugin` names none.
+    pub(crate) at: Option<String>,
 }
 
 /// [`Settings`] as stored.
@@ -169,15 +180,27 @@ impl SettingsStore {
     }
 
     /// The plugin that a reload chose over this one.
-    pub(crate) fn chosen_over(&self, tenant: &TenantId, configured: &PluginRef) -> Option<PluginRef> {
+    pub(crate) fn chosen_over(&self, tenant: &TenantId, configured: &PluginRef) -> Option<Chosen> {
         let known = self.known.lock();
         let choice = known.tenants.get(tenant)?.choice.as_ref()?;
-        (choice.over == *configured).then(|| choice.chosen.clone())
+        let chosen = || Chosen { plugin: choice.chosen.clone(), at: choice.at.clone() };
+        (choice.over == *configured).then(chosen)
+    }
+
+    /// The tenants for which a choice is stored. Reads what other engines have changed.
+    pub(crate) fn with_choice(&self) -> Result<BTreeSet<TenantId>, KeptError> {
+        let mut known = self.known.lock();
+        self.refresh(&mut known)?;
+        let chosen = known.tenants.iter().filter(|(_, settings)| settings.choice.is_some());
+        Ok(chosen.map(|(tenant, _)| tenant.clone()).collect())
     }
 
     /// The versions that reloads chose, also of tenants that are not served now, as digests in text form.
     pub(crate) fn chosen_versions(&self) -> Vec<String> {
-        let version = |settings: &Settings| settings.choice.as_ref()?.chosen.version.clone();
+        let version = |settings: &Settings| {
+            let choice = settings.choice.as_ref()?;
+            choice.at.clone().or_else(|| choice.chosen.version.clone())
+        };
         self.known.lock().tenants.values().filter_map(version).collect()
     }
 
@@ -185,10 +208,12 @@ impl SettingsStore {
     pub(crate) fn choose(
         &self,
         tenant: &TenantId,
-        chosen: &PluginRef,
+        chosen: Chosen,
         over: &PluginRef,
     ) -> Result<(), LedgerError> {
-        let choice = (chosen != over).then(|| Choice { chosen: chosen.clone(), over: over.clone() });
+        let Chosen { plugin: chosen, at } = chosen;
+        let differs = chosen != *over || at.is_some();
+        let choice = differs.then(|| Choice { chosen, over: over.clone(), at });
         self.change(tenant, |settings| settings.choice = choice)
     }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use portcullis_host::Pace;
-use portcullis_plugin_store::{PluginStoreError, PluginVersion};
+use portcullis_plugin_store::{PluginStore, PluginStoreError, PluginVersion};
 use serde_json::{Map, Value};
 
+use crate::settings::Chosen;
 use crate::spec::PluginRef;
 
 /// The version of a plugin and the options that serve a tenant's lists.
@@ -48,6 +49,17 @@ impl Setup {
         }
         let PluginVersion { name, digest, plugin, .. } = &*self.version;
         format!("{name} {} ({})", plugin.description().version, digest.short())
+    }
+
+    /// Loads the version that is stored, or else the one that the plugin's name and version mean now.
+    pub(crate) fn load(chosen: &Chosen, plugins: &PluginStore) -> Result<Self, PluginStoreError> {
+        let Chosen { plugin, at } = chosen;
+        let version = match at.as_ref().or(plugin.version.as_ref()) {
+            Some(version) => plugins.version(&plugin.name, version)?,
+            None => plugins.latest(&plugin.name)?,
+        };
+        let (options, pinned) = (plugin.options.clone(), plugin.version.is_some());
+        Ok(Setup { version, options, pinned, missing: None, pace: Arc::default() })
     }
 
     pub(crate) fn is(&self, other: &Setup) -> bool {

@@ -55,6 +55,10 @@ impl Reload {
     /// Reads the configuration file and the plugin folder again, and applies what has changed.
     pub(crate) fn run(&self, gateway: &Gateway) {
         info!("SIGHUP: reloading the configuration file and the plugin folder");
+        if let Err(error) = gateway.engine.blocking_follow_uploads() {
+            // A plugin that the file names may have been uploaded to another gateway.
+            warn!(%error, "plugins that were uploaded to other gateways can't be read");
+        }
         match Config::read(&self.file, portcullis_engine::plugin_store::names) {
             Ok(config) => self.apply(gateway, &config),
             Err(error) => {

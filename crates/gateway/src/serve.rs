@@ -17,6 +17,7 @@ use portcullis_edge::AppState;
 use portcullis_edge::gateway::Gateway;
 use portcullis_edge::http::request_log;
 use portcullis_edge::metrics::Metrics;
+use portcullis_ledger::StorageUrl;
 use portcullis_native::Service;
 use portcullis_proxy::Proxy;
 
@@ -61,7 +62,9 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyhow::Result<()> {
-    for absent in &config.absent_plugins {
+    // In a fleet, another gateway may have it.
+    let has_others = matches!(config.storage, StorageUrl::Postgres(_));
+    for absent in config.absent_plugins.iter().filter(|_| !has_others) {
         error!(
             tenant = %absent.tenant, error = absent.problem,
             "the tenant's plugin is not there: the tenant is out of service until it is"

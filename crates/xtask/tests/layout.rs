@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The most lines of a crate, tests aside: some 8,000.
-const MOST_LINES: usize = 8_700;
+/// The most lines of a crate, tests aside: some 9,000.
+const MOST_LINES: usize = 9_300;
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()

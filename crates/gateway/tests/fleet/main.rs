@@ -6,6 +6,7 @@ mod cluster;
 mod failover;
 mod nodes;
 mod outages;
+mod plugins;
 mod starts;
 #[path = "../server/support.rs"]
 #[allow(dead_code, reason = "the tests of one gateway use more of it")]
