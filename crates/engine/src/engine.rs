@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use portcullis_ledger::{Scope, SenderId, TenantId};
+use portcullis_ledger::{Description, Fleet, Scope, SenderId, TenantId};
 use portcullis_plugin_store::{PluginStore, PluginVersion, Watch};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -253,6 +253,31 @@ impl Engine {
     /// [`Error::Ledger`] if the ledger can't be asked: this engine has the lease for as long as it was taken for before.
     pub async fn lease(&self, name: &'static str, time: Duration) -> Result<bool, Error> {
         self.unblock(move |engine| Ok(engine.0.directory.context.ledger.lease(name, time)?)).await?
+    }
+
+    /// Tells other engines that share the ledger what this one is, and that it is there. Call it every two seconds. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be written.
+    pub fn blocking_describe(&self, description: &Description) -> Result<(), Error> {
+        let context = &self.0.directory.context;
+        Ok(context.ledger.describe(description, context.staleness.age().unwrap_or_default())?)
+    }
+
+    /// Tells other engines that this one is no longer there. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be written: the others then notice by themselves.
+    pub fn blocking_withdraw(&self) -> Result<(), Error> {
+        Ok(self.0.directory.context.ledger.withdraw()?)
+    }
+
+    /// The engines that share the ledger; none if it is not shared. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn blocking_fleet(&self) -> Result<Fleet, Error> {
+        Ok(self.0.directory.context.ledger.fleet()?)
     }
 
     /// Reloads a tenant's plugin: another plugin, version or options serve all of its lists, or none of them. No check goes

@@ -24,6 +24,7 @@ use portcullis_proxy::Proxy;
 use crate::config::Config;
 use crate::connections::{Connections, descriptors};
 use crate::engine::Accepted;
+use crate::fleet::Fleet;
 use crate::reload::Reload;
 use crate::router::router;
 use crate::{accept, engine, log, others, visits};
@@ -98,7 +99,8 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     });
 
     let runtime = Handle::current();
-    let reload = Arc::new(Reload::new(options.config.clone(), config.clone()));
+    let fleet = Arc::new(Fleet::new(&config));
+    let reload = Arc::new(Reload::new(options.config.clone(), config.clone(), Arc::clone(&fleet)));
     let accepted = Accepted { new_ledger: options.new_ledger, restored: options.restored };
     let mut starting = tokio::task::spawn_blocking(move || start(&config, accepted, runtime));
     let gateway = loop {
@@ -117,7 +119,9 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     info!("ready");
     let telling = tokio::spawn(portcullis_proxy::send_changes(Arc::clone(&gateway)));
     let writing_down = tokio::spawn(visits::run(Arc::clone(&gateway)));
-    let following = gateway.engine.is_shared().then(|| tokio::spawn(others::follow(Arc::clone(&gateway))));
+    let is_shared = gateway.engine.is_shared();
+    let following = is_shared.then(|| tokio::spawn(others::follow(Arc::clone(&gateway))));
+    let meeting = is_shared.then(|| tokio::spawn(fleet.run(Arc::clone(&gateway))));
 
     let signal = loop {
         match commands.next().await {
@@ -141,13 +145,18 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     }
     telling.abort();
     writing_down.abort();
-    if let Some(following) = following {
-        following.abort();
+    for task in [following, meeting].into_iter().flatten() {
+        task.abort();
     }
     reporting.abort();
     request_log::report_suppressed();
     let engine = gateway.engine.clone();
-    let _ = tokio::task::spawn_blocking(move || visits::write_down(&gateway)).await;
+    let last = move || {
+        visits::write_down(&gateway);
+        // Otherwise the others notice by themselves.
+        let _ = gateway.engine.blocking_withdraw();
+    };
+    let _ = tokio::task::spawn_blocking(last).await;
     // What was acknowledged is on disk whether it closes in time or not.
     match tokio::time::timeout(GRACE, engine.close()).await {
         Ok(Ok(())) => {}

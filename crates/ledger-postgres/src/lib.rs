@@ -15,6 +15,7 @@ mod feed;
 mod joiner;
 mod leases;
 mod lists;
+mod members;
 mod persons;
 mod pool;
 mod records;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use portcullis_keys::{MasterKey, Seal};
 use portcullis_ledger::store::{Stats, Store};
 use portcullis_ledger::{Accepted, Ledger, LedgerError, Opening};
@@ -43,6 +45,7 @@ pub use url::{PostgresUrl, PostgresUrlError};
 use actors::Actors;
 use failure::Failure;
 use joiner::Joiner;
+use members::Said;
 use pool::{DEADLINE, LONG, Lent, Pool};
 use schema::Found;
 use session::Session;
@@ -83,6 +86,8 @@ pub fn open(
         actors: Actors::default(),
         joiner: Joiner::default(),
         counters: Counters::default(),
+        said: Mutex::default(),
+        settings_key: MasterKey::from_bytes(*master.derive("settings of nodes")),
     };
     Ok(Ledger::of_store(Arc::new(store), accepted))
 }
@@ -99,6 +104,10 @@ struct Postgres {
     actors: Actors,
     joiner: Joiner,
     counters: Counters,
+    /// What this node said of itself last.
+    said: Mutex<Option<Said>>,
+    /// The key of the digests of settings, which nodes compare.
+    settings_key: MasterKey,
 }
 
 /// Counts since the ledger was opened.

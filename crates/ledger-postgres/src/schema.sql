@@ -218,3 +218,22 @@ COMMENT ON COLUMN plugins.number IS 'The order in which they were uploaded.';
 COMMENT ON COLUMN plugins.is_released IS 'Whether tenants that ask for the newest version may use it: false until the gateway that it was uploaded to has watched it.';
 COMMENT ON COLUMN plugins.digest IS 'The SHA-256 digest of the component, which each gateway compares.';
 COMMENT ON COLUMN plugins.sealed IS 'Name and digest under the master key: rows of anybody without it are not used.';
+
+CREATE TABLE members (
+    id bigint PRIMARY KEY,
+    name text COLLATE "C" NOT NULL,
+    program text NOT NULL,
+    started timestamptz NOT NULL DEFAULT clock_timestamp(),
+    seen timestamptz NOT NULL DEFAULT clock_timestamp(),
+    staleness double precision NOT NULL,
+    digest bytea NOT NULL,
+    settings text[] NOT NULL,
+    digests bytea[] NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE members IS 'What the running gateways say of themselves, for people, and to notice that their configuration files differ.';
+COMMENT ON COLUMN members.id IS 'A random number of the running gateway, new with each start; the same as in leases.holder.';
+COMMENT ON COLUMN members.program IS 'The version of the program.';
+COMMENT ON COLUMN members.seen IS 'When it was last heard of. Rows that are a day old are deleted.';
+COMMENT ON COLUMN members.staleness IS 'How many seconds before that it knew everything that others had written.';
+COMMENT ON COLUMN members.digest IS 'A keyed hash of all settings that should be the same at all gateways.';
+COMMENT ON COLUMN members.digests IS 'Keyed hashes of these settings, in the order of their names.';

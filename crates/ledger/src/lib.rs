@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+mod fleet;
 mod ledger;
 mod list;
 mod sqlite;
@@ -28,4 +29,4 @@ pub use portcullis_ledger_model::{
     StatusFilter, TooLong, Trail, Unblock, UnknownHold, UnknownSource, Verified, Whom, Write, Written,
 };
 pub use storage_url::{DatabaseUrl, StorageUrl, StorageUrlError};
-pub use store::{ExpiredIn, Stats, Upload};
+pub use store::{Description, ExpiredIn, Fleet, Lease, Member, Stats, Upload};

@@ -1,5 +1,6 @@
 //! The configuration: parsing and validating the configuration file.
 
+mod compared;
 mod file;
 mod fleet;
 pub mod fuzz;

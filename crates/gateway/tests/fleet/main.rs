@@ -3,6 +3,7 @@
 #[path = "../../../ledger-postgres/tests/postgres/cluster.rs"]
 #[allow(dead_code, reason = "the tests of the ledger use more of it")]
 mod cluster;
+mod configuration;
 mod failover;
 mod nodes;
 mod outages;

@@ -9,6 +9,7 @@ mod failover;
 mod history;
 mod leases;
 mod ledger_dir;
+mod members;
 mod nodes;
 mod opening;
 mod uploads;

@@ -128,6 +128,8 @@ impl store::Shared for Sqlite {}
 
 impl store::Uploads for Sqlite {}
 
+impl store::Members for Sqlite {}
+
 impl store::Store for Sqlite {
     fn stats(&self) -> Stats {
         self.writer.stats()

@@ -7,6 +7,7 @@
 #![expect(clippy::missing_errors_doc, reason = "each method may fail with an error of the storage")]
 
 pub mod batch;
+mod fleet;
 mod moves;
 pub mod people;
 pub mod sealed;
@@ -28,6 +29,7 @@ use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
 use crate::error::LedgerError;
 
+pub use fleet::{Description, Fleet, Lease, Member, Members};
 pub use uploads::{Upload, Uploads};
 
 /// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes don't wait long.
@@ -35,7 +37,7 @@ pub const MAX_EXPIRED_AT_ONCE: usize = 10_000;
 
 /// A storage backend.
 pub trait Store:
-    Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry + Shared + Uploads
+    Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry + Shared + Uploads + Members
 {
     /// Counters since the store was opened.
     fn stats(&self) -> Stats;
