@@ -12,6 +12,7 @@
 mod check;
 mod entries;
 mod error;
+mod fleet;
 mod health;
 mod history;
 mod number_text;
@@ -28,6 +29,7 @@ mod write;
 pub use check::{CheckAnswer, CheckManyAnswer, CheckRequest, Verdict};
 pub use entries::{EntryAnswer, HoldAnswer, PageAnswer, RemovalAnswer, Status};
 pub use error::{Detail, ErrorBody, ErrorCode, ErrorObject};
+pub use fleet::{DifferenceAnswer, FleetAnswer, LeaseAnswer, NodeAnswer};
 pub use health::{Degraded, Health, HealthAnswer, KeyHealth, LedgerHealth};
 pub use history::{ChangeDocument, HoldState, RecordAnswer, StateAnswer, TrailAnswer};
 pub use number_text::NumberText;

@@ -332,9 +332,9 @@ impl Builder {
             acknowledgements: Acknowledgements::default(),
             journal: Journal::default(),
             settings: SettingsStore::load(ledger.clone())?,
-            ledger,
+            ledger: ledger.clone(),
             key: key_file.map(|file| Arc::new(KeyState::new(file))),
-            plugins: PluginStore::new(host.clone(), self.plugins_dir),
+            plugins: PluginStore::new(host.clone(), self.plugins_dir).sharing(ledger),
             states,
             residency: Residency::new(memory_budget),
             memory,
@@ -351,6 +351,10 @@ impl Builder {
             host,
             runtime,
         });
+        // Before there are tenants that need them.
+        if let Err(error) = context.plugins.follow_uploads() {
+            warn!(error = %ErrorChain(&error), "plugins that were uploaded to other gateways can't be read; retrying");
+        }
         Engine::start(Directory::new(context)).map_err(OpenError::Thread)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use portcullis_ledger::{LedgerError, ListId, Scope, SenderId, TenantId};
+use portcullis_ledger::{Description, Fleet, LedgerError, ListId, Scope, SenderId, TenantId};
 use portcullis_plugin_store::{PluginStore, PluginVersion, Watch};
 use portcullis_tenant_settings::{PluginRef, TenantSpec};
 use tokio::runtime::Handle;
@@ -269,10 +269,36 @@ impl Engine {
         self.unblock(move |engine| Ok(engine.0.directory.context.ledger.release_lease(name)?)).await?
     }
 
+    /// Tells other engines that share the ledger what this one is, and that it is there. Call it every two seconds. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be written.
+    pub fn blocking_describe(&self, description: &Description) -> Result<(), Error> {
+        let context = &self.0.directory.context;
+        Ok(context.ledger.describe(description, context.staleness.age().unwrap_or_default())?)
+    }
+
+    /// Tells other engines that this one is no longer there. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be written: the others then notice by themselves.
+    pub fn blocking_withdraw(&self) -> Result<(), Error> {
+        Ok(self.0.directory.context.ledger.withdraw()?)
+    }
+
+    /// The engines that share the ledger; none if it is not shared. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn blocking_fleet(&self) -> Result<Fleet, Error> {
+        Ok(self.0.directory.context.ledger.fleet()?)
+    }
+
     /// Reloads a tenant's plugin: another plugin, version or options serve all of its lists, or none of them. No check goes
     /// unanswered meanwhile. Returns when the plugin serves, or when its shadow run began if the request asks for one.
     ///
-    /// The choice survives restarts, until a spec names another plugin.
+    /// The choice survives restarts, until a spec names another plugin. If other engines share the ledger, it is made once the plugin has
+    /// been watched here ([`reload_watch`](Builder::reload_watch)), and they follow then.
     ///
     /// # Errors
     /// [`Error::UnknownTenant`], [`Error::Closed`], or [`Error::Reload`] if the plugin does not serve: what served before continues.
@@ -316,8 +342,11 @@ impl Engine {
     /// Stores a new version of a plugin in the folder, and has the tenants that follow the plugin load it. Returns the version, and
     /// how many tenants have the plugin.
     ///
+    /// If other engines share the ledger, it is stored there. It becomes the newest version, for all of them and in the folder, once a
+    /// tenant of this engine has kept it, or at once if no tenant follows the plugin.
+    ///
     /// # Errors
-    /// [`Error::Plugin`] if there is no folder, or the component can't be loaded; [`Error::Closed`].
+    /// [`Error::Plugin`] if there is no folder, or the component can't be loaded; [`Error::Ledger`]; [`Error::Closed`].
     pub async fn put_plugin(
         &self,
         name: &str,
@@ -336,12 +365,22 @@ impl Engine {
         name: &str,
         component: &[u8],
     ) -> Result<(Arc<PluginVersion>, usize), Error> {
-        let directory = &self.0.directory;
-        let _operation = directory.context.lifecycle.begin()?;
-        let version = directory.context.plugins.put(name, component)?;
-        let followers = directory.offer(&version);
-        directory.drop_old_versions();
-        Ok((version, followers))
+        self.0.directory.put_plugin(name, component)
+    }
+
+    /// Takes plugins that were uploaded to other engines which share the ledger, and lets them have those that were tried here. Call it
+    /// each second. Costs a lookup in the ledger if there are none. Blocks while components are compiled.
+    ///
+    /// # Errors
+    /// If the ledger can't be read, and [`Error::Closed`].
+    pub fn blocking_follow_uploads(&self) -> Result<(), Error> {
+        self.0.directory.follow_uploads()
+    }
+
+    /// Has a tenant follow the plugin that another engine has chosen for it: see
+    /// [`blocking_changed_elsewhere`](Self::blocking_changed_elsewhere). Does not wait until it serves.
+    pub fn follow_choice(&self, tenant: &TenantId) {
+        self.0.directory.follow_choice(tenant);
     }
 
     /// Looks for new plugins in the folder now. The folder is also watched.

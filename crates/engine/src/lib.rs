@@ -32,6 +32,7 @@ mod storage;
 mod tenant;
 #[cfg(test)]
 mod testing;
+mod uploads;
 
 pub use builder::{
     Builder, DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, DEFAULT_RELOAD_WATCH,

@@ -11,7 +11,7 @@ use portcullis_admission::{Lane, Operation};
 use portcullis_host::{ErrorChain, FilledFrom, Generation};
 use portcullis_ledger::{LedgerError, Link, Linked, List as LedgerList, Scope, Seq, TenantId, TenantKeys};
 use portcullis_plugin_store::PluginStoreError;
-use portcullis_tenant_settings::{Acknowledge, PluginRef, TenantSpec};
+use portcullis_tenant_settings::{Acknowledge, Chosen, PluginRef, TenantSpec};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
@@ -229,9 +229,21 @@ impl Opened {
         context: &Arc<Context>,
     ) -> Result<Self, TenantError> {
         let keys = context.ledger.ensure_tenant(&spec.id)?;
-        let choice = context.settings.chosen_over(&spec.id, &spec.plugin).filter(|_| !spec.resets_choice);
-        let chosen = choice.unwrap_or_else(|| spec.plugin.clone());
         let members_before = before.and_then(|before| before.members.load_full());
+        let choice = context.settings.chosen_over(&spec.id, &spec.plugin).filter(|_| !spec.resets_choice);
+        // What serves may be about to be stored, or to follow what another engine has stored.
+        let stays = |members: &&Arc<Members>| {
+            context.plugins.is_shared() && members.spec.plugin == spec.plugin && !spec.resets_choice
+        };
+        let staying = members_before.as_ref().zip(before).filter(|(members, _)| stays(members));
+        let Chosen { plugin: chosen, at } = match staying {
+            Some((members, before)) => {
+                let serving = before.reload.serving();
+                let at = serving.missing.is_none().then(|| serving.version.digest.to_string());
+                Chosen { plugin: members.chosen.clone(), at }
+            }
+            None => choice.unwrap_or_else(|| Chosen { plugin: spec.plugin.clone(), at: None }),
+        };
         let unchanged = members_before
             .as_ref()
             .zip(before)
@@ -243,7 +255,7 @@ impl Opened {
                 (before.reload.serving(), Arc::clone(&members.account), Arc::clone(&members.lane))
             }
             None => {
-                let setup = match resolve(&chosen, context) {
+                let setup = match resolve(&spec.id, &Chosen { plugin: chosen.clone(), at }, context) {
                     Err(TenantError::Plugin(error)) if lenient => placeholder(&chosen, error, context)?,
                     resolved => resolved?,
                 };
@@ -394,14 +406,18 @@ fn start_feed(list: &LedgerList) -> Result<(), LedgerError> {
     }
 }
 
-/// Loads the version that a plugin's name and version mean now.
-fn resolve(plugin: &PluginRef, context: &Context) -> Result<Setup, TenantError> {
-    let version = match plugin.pinned_version() {
-        Some(version) => context.plugins.version(plugin.name(), version)?,
-        None => context.plugins.latest(plugin.name())?,
-    };
-    let (options, pinned) = (plugin.plugin_options().clone(), plugin.pinned_version().is_some());
-    Ok(Setup { version, options, pinned, missing: None, pace: Arc::default() })
+/// Loads a plugin. If a tenant that is pinned to no version can't have the one that others have, it gets the latest that is here.
+fn resolve(tenant: &TenantId, chosen: &Chosen, context: &Context) -> Result<Setup, TenantError> {
+    match Setup::load(chosen, &context.plugins) {
+        Err(error) if chosen.at.is_some() && !error.is_transient() => {
+            warn!(
+                %tenant, error = %ErrorChain(&error),
+                "the tenant can't have the version of its plugin that other gateways have: it gets the latest one"
+            );
+            Ok(Setup::load(&Chosen { at: None, ..chosen.clone() }, &context.plugins)?)
+        }
+        loaded => Ok(loaded?),
+    }
 }
 
 /// Stands in for a plugin that can't be loaded.

@@ -7,6 +7,7 @@ mod accept;
 mod config;
 mod connections;
 mod engine;
+mod fleet;
 mod log;
 mod others;
 mod reload;

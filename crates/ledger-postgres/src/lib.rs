@@ -16,6 +16,7 @@ mod forgotten;
 mod joiner;
 mod leases;
 mod lists;
+mod members;
 mod nodes;
 mod persons;
 mod pool;
@@ -26,6 +27,7 @@ mod session;
 mod shared;
 mod tenants;
 mod tls;
+mod uploads;
 mod url;
 mod visits;
 mod write;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use portcullis_keys::{MasterKey, Seal};
 use portcullis_ledger::store::{Stats, Store};
 use portcullis_ledger::{Accepted, Ledger, LedgerError, Opening};
@@ -44,6 +47,7 @@ pub use url::{PostgresUrl, PostgresUrlError};
 use actors::Actors;
 use failure::Failure;
 use joiner::Joiner;
+use members::Said;
 use pool::{DEADLINE, LONG, Lent, Pool};
 use schema::Found;
 use session::Session;
@@ -87,6 +91,8 @@ pub fn open(
         actors: Actors::default(),
         joiner: Joiner::default(),
         counters: Counters::default(),
+        said: Mutex::default(),
+        settings_key: MasterKey::from_bytes(*master.derive("settings of nodes")),
     });
     if is_left {
         forgotten::go_on(Arc::clone(&store))?;
@@ -106,6 +112,10 @@ struct Postgres {
     actors: Actors,
     joiner: Joiner,
     counters: Counters,
+    /// What this node said of itself last.
+    said: Mutex<Option<Said>>,
+    /// The key of the digests of settings, which nodes compare.
+    settings_key: MasterKey,
 }
 
 /// Counts since the ledger was opened.

@@ -24,7 +24,7 @@ use crate::store::{ExpiredIn, Stats, Store};
 /// The file is closed when the last clone, and the last [`List`] opened from one, is dropped.
 #[derive(Clone)]
 pub struct Ledger {
-    store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     accepted: Accepted,
 }
 

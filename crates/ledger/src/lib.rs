@@ -6,11 +6,13 @@
 
 mod error;
 mod files;
+mod fleet;
 mod ledger;
 mod list;
 mod sqlite;
 mod storage_url;
 pub mod store;
+mod uploads;
 mod witness;
 
 pub use error::LedgerError;
@@ -28,4 +30,4 @@ pub use portcullis_ledger_model::{
     Whom, Write, Written,
 };
 pub use storage_url::{DatabaseUrl, StorageUrl, StorageUrlError};
-pub use store::{ExpiredIn, Stats};
+pub use store::{Description, ExpiredIn, Fleet, Lease, Member, Stats, Upload};

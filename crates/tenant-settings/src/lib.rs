@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod acknowledge;
+mod chosen;
 mod error;
 mod on_failure;
 mod plugin_ref;
@@ -10,6 +11,7 @@ mod store;
 mod stored;
 
 pub use acknowledge::Acknowledge;
+pub use chosen::Chosen;
 pub use error::{KeepError, KeptError};
 pub use on_failure::OnFailure;
 pub use plugin_ref::PluginRef;

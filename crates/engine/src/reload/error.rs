@@ -91,6 +91,16 @@ pub enum ReloadError {
 }
 
 impl ReloadError {
+    /// Whether it says nothing about the plugin: the same may succeed later.
+    pub(crate) fn passes(&self) -> bool {
+        match self {
+            ReloadError::Plugin(error) => error.is_transient(),
+            ReloadError::List { source, .. } => matches!(source, FillError::Source(_)),
+            ReloadError::SendersChanged => true,
+            _ => false,
+        }
+    }
+
     /// The error and its sources on one line, for the log: bounded and escaped, without text of a client's request, without what a
     /// plugin says of an entry, and without numbers that it repeats from its options.
     pub fn reason(&self) -> String {

@@ -4,10 +4,12 @@ mod acknowledged;
 #[path = "../../../ledger-postgres/tests/postgres/cluster.rs"]
 #[allow(dead_code, reason = "the tests of the ledger use more of it")]
 mod cluster;
+mod configuration;
 mod events;
 mod failover;
 mod nodes;
 mod outages;
+mod plugins;
 mod positions;
 mod rolling;
 #[path = "../server/traffic/stand.rs"]

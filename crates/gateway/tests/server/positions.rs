@@ -74,10 +74,10 @@ fn what_is_no_position_of_the_tenant_is_refused_and_says_nothing_of_others() {
     };
     let none = [&others, &foreign, &changed, "1.", "1.AAAA"].map(refusal);
     assert!(none.iter().all(|refused| *refused == none[0]), "{none:?}");
-    let nine = vec![own.as_str(); 9].join(",");
+    let nine = [own.as_str(); 9].join(",");
     let newer = own.replacen("1.", "2.", 1);
     for position in ["", " ", "0", "1", "1.=", &nine, &newer, &own[2..], &own[1..], &format!("{own},")] {
         refusal(position);
     }
-    gateway.check_since(CHECK, &vec![own.as_str(); 8].join(","), one()).ok();
+    gateway.check_since(CHECK, &[own.as_str(); 8].join(","), one()).ok();
 }

@@ -10,6 +10,8 @@ mod failover;
 mod history;
 mod leases;
 mod ledger_dir;
+mod members;
 mod nodes;
 mod opening;
 mod progress;
+mod uploads;

@@ -7,10 +7,12 @@
 #![expect(clippy::missing_errors_doc, reason = "each method may fail with an error of the storage")]
 
 pub mod batch;
+mod fleet;
 mod moves;
 pub mod people;
 pub mod sealed;
 pub mod tables;
+mod uploads;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -27,12 +29,17 @@ use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
 use crate::error::LedgerError;
 
+pub use fleet::{Description, Fleet, Lease, Member, Members};
+pub use uploads::{Upload, Uploads};
+
 /// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes wait some tens of milliseconds at
 /// most.
 pub const MAX_EXPIRED_AT_ONCE: usize = 500;
 
 /// A storage backend.
-pub trait Store: Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry + Shared {
+pub trait Store:
+    Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry + Shared + Uploads + Members
+{
     /// Counters since the store was opened.
     fn stats(&self) -> Stats;
 

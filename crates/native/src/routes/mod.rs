@@ -1,6 +1,7 @@
 //! The routes of the native API, with their handlers and their descriptions in the OpenAPI document.
 
 mod admin;
+mod fleet;
 mod plugins;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(super) fn all() -> Vec<Route> {
         .flat_map(|(tag, path, noun)| of_list(tag, path, noun))
         .chain([tenant_status()])
         .chain(admin::all())
+        .chain(fleet::all())
         .chain(plugins::all())
         .chain(of_health())
         .collect()
