@@ -103,7 +103,7 @@ impl Postgres {
         let people = people.filter(|_| rows.knows_people());
         drop(rows);
         let mut batch = Batch::new(census, subjects.into_iter().zip(entries));
-        let written = batch.apply(&pending, session.now())?;
+        let written = batch.apply(&pending, session.now()).map_err(LedgerError::from)?;
         if !batch.changes_anything() {
             // The answer is true if all that was read is of one moment.
             let now = session.run(async |session| head(session, list).await)?;

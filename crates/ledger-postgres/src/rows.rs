@@ -166,6 +166,7 @@ fn identity(row: &Row) -> Result<Identity, Failure> {
 }
 
 impl Tables for Rows<'_, '_> {
+    type Error = LedgerError;
     type Position = Head;
     type Before = ();
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use portcullis_keys::SealError;
-use portcullis_ledger_model::Loss;
+use portcullis_ledger_model::{Inconsistent, Loss};
 
 /// An error reported by the storage. It contains no phone numbers.
 pub(crate) type Cause = Box<dyn Error + Send + Sync>;
@@ -262,6 +262,15 @@ impl LedgerError {
     /// The stored `what` could not be decrypted.
     pub fn unsealed(what: &'static str, error: SealError) -> Self {
         LedgerError::Damaged { what, source: Some(error.into()) }
+    }
+}
+
+impl From<Inconsistent> for LedgerError {
+    fn from(inconsistent: Inconsistent) -> Self {
+        match inconsistent {
+            Inconsistent::Stored(what) => LedgerError::damaged(what),
+            Inconsistent::NotRead => LedgerError::Defect,
+        }
     }
 }
 

@@ -46,6 +46,7 @@ impl<'a> Rows<'a> {
 }
 
 impl Tables for Rows<'_> {
+    type Error = LedgerError;
     type Position = Position;
     /// The sum of the entry's rows.
     type Before = u64;

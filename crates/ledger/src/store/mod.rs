@@ -6,12 +6,8 @@
 
 #![expect(clippy::missing_errors_doc, reason = "each method may fail with an error of the storage")]
 
-pub mod batch;
 mod fleet;
-mod moves;
-pub mod people;
 pub mod sealed;
-pub mod tables;
 mod uploads;
 
 use std::collections::HashMap;
@@ -30,6 +26,7 @@ use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 use crate::error::LedgerError;
 
 pub use fleet::{Description, Fleet, Lease, Member, Members};
+pub use portcullis_ledger_model::{ListRow, TenantRow, batch, people, tables};
 pub use uploads::{Upload, Uploads};
 
 /// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes wait some tens of milliseconds at
@@ -48,22 +45,6 @@ pub trait Store:
 
     /// Where files that were lost are to be copied from, and to.
     fn rescue(&self) -> Vec<(PathBuf, PathBuf)>;
-}
-
-/// A tenant's row id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TenantRow(
-    /// The id.
-    pub i64,
-);
-
-/// A list's row id. Never reused, even after the tenant is forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListRow {
-    /// The id.
-    pub id: i64,
-    /// The tenant that it belongs to.
-    pub tenant: TenantRow,
 }
 
 /// Counters since the ledger was opened.

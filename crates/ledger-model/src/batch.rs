@@ -2,29 +2,31 @@
 
 use jiff::Timestamp;
 use portcullis_keys::TenantKeys;
-use portcullis_ledger_model::{
-    Census, Coverage, Entry, Outcome, Record, Seq, Write, Written,
-    apply::{Step, apply},
-    time::whole_milliseconds,
-};
 use portcullis_msisdn::{Directions, Person, Subject};
 
-use super::ListRow;
-use super::people::People;
-use super::tables::{Loaded, Tables};
-use crate::error::LedgerError;
+use crate::apply::{Step, apply};
+use crate::changes::{Census, Seq};
+use crate::entry::Entry;
+use crate::hold::Coverage;
+use crate::inconsistent::Inconsistent;
+use crate::people::People;
+use crate::record::Record;
+use crate::rows::ListRow;
+use crate::tables::{Loaded, Tables};
+use crate::time::whole_milliseconds;
+use crate::write::{Outcome, Write, Written};
 
 /// Applies writes to one list's entries in order, and stores what changed. Each write has its own maximum number of active
 /// entries.
 ///
 /// # Errors
-/// Those of the tables; [`LedgerError::Damaged`] if the list's counter does not fit its entries.
+/// Those of the tables; [`Inconsistent`] if the list's counter does not fit its entries.
 pub fn write_entries<'a, T: Tables>(
     tables: &T,
     keys: &TenantKeys,
     list: ListRow,
     writes: impl Iterator<Item = (&'a Write, u64)>,
-) -> Result<Vec<Written>, LedgerError> {
+) -> Result<Vec<Written>, T::Error> {
     let pending = People::new(tables, keys).resolve(writes)?;
     let subjects = Pending::subjects(&pending);
     let Loaded { position, census, entries } = tables.load(list, &subjects)?;
@@ -109,8 +111,8 @@ impl<B> Batch<B> {
     /// Applies the writes in order. Returns the result of each that is reported.
     ///
     /// # Errors
-    /// [`LedgerError::Damaged`] if the counter of active entries does not fit the entries.
-    pub fn apply(&mut self, writes: &[Pending<'_>], now: Timestamp) -> Result<Vec<Written>, LedgerError> {
+    /// [`Inconsistent`] if the counter of active entries does not fit the entries.
+    pub fn apply(&mut self, writes: &[Pending<'_>], now: Timestamp) -> Result<Vec<Written>, Inconsistent> {
         let mut active = self.census.active;
         let mut recorded = Vec::with_capacity(writes.len());
         let mut done = Vec::with_capacity(writes.len());
@@ -120,7 +122,7 @@ impl<B> Batch<B> {
                 continue;
             };
             let places = person.iter().map(|&subject| self.index_of(subject));
-            let places = places.collect::<Result<Vec<usize>, LedgerError>>()?;
+            let places = places.collect::<Result<Vec<usize>, Inconsistent>>()?;
             let mut entries: Vec<Option<Entry>> =
                 places.iter().map(|&place| self.slots[place].entry.take()).collect();
             let applied = apply(write, person, &mut entries, active >= *max_active, now);
@@ -132,7 +134,7 @@ impl<B> Batch<B> {
                 self.slots[index].is_changed = true;
                 match (before.blocked().is_none(), after.blocked().is_none()) {
                     (true, false) => active += 1,
-                    (false, true) => active = active.checked_sub(1).ok_or(LedgerError::damaged("counter"))?,
+                    (false, true) => active = active.checked_sub(1).ok_or(Inconsistent::Stored("counter"))?,
                     _ => {}
                 }
                 recorded.push(Recorded { write, index, outcome, before, after });
@@ -150,12 +152,12 @@ impl<B> Batch<B> {
         Ok(reported.map(|(_, done)| self.written(done)).collect())
     }
 
-    fn index_of(&self, subject: Subject) -> Result<usize, LedgerError> {
-        self.slots.binary_search_by_key(&subject, |slot| slot.subject).map_err(|_| LedgerError::Defect)
+    fn index_of(&self, subject: Subject) -> Result<usize, Inconsistent> {
+        self.slots.binary_search_by_key(&subject, |slot| slot.subject).map_err(|_| Inconsistent::NotRead)
     }
 
     /// Assigns sequence numbers to the changed entries, in the order of the table.
-    fn number(&mut self) -> Result<(), LedgerError> {
+    fn number(&mut self) -> Result<(), Inconsistent> {
         for slot in self.slots.iter_mut().filter(|slot| slot.is_changed) {
             let Some(entry) = &mut slot.entry else { continue };
             let Census { sequence, active } = &mut self.census;
@@ -164,7 +166,7 @@ impl<B> Batch<B> {
             let now_active = *active + u64::from(!entry.directions.is_none());
             *active = now_active
                 .checked_sub(u64::from(!slot.blocked.is_none()))
-                .ok_or(LedgerError::damaged("counter"))?;
+                .ok_or(Inconsistent::Stored("counter"))?;
         }
         Ok(())
     }

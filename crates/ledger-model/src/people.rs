@@ -2,17 +2,22 @@
 
 use jiff::Timestamp;
 use portcullis_keys::{Scope, TenantKeys, UserId};
-use portcullis_ledger_model::{
-    Actor, Block, Entry, Hold, HoldKind, Link, Linked, Record, Seq, Unblock, Whom, Write, replay::replay,
-    time::is_older,
-};
 use portcullis_msisdn::{Directions, Person, ReservedId, Revealed, Subject};
 
-use super::ListRow;
-use super::batch::{Pending, write_entries};
-use super::moves::Moves;
-use super::tables::{Identity, Tables};
-use crate::error::LedgerError;
+use crate::actor::Actor;
+use crate::batch::{Pending, write_entries};
+use crate::changes::Seq;
+use crate::entry::Entry;
+use crate::hold::{Hold, HoldKind};
+use crate::inconsistent::Inconsistent;
+use crate::link::{Link, Linked};
+use crate::moves::Moves;
+use crate::record::Record;
+use crate::replay::replay;
+use crate::rows::ListRow;
+use crate::tables::{Identity, Tables};
+use crate::time::is_older;
+use crate::write::{Block, Unblock, Whom, Write};
 
 const WHAT: &str = "row of an identity";
 
@@ -32,7 +37,7 @@ impl<'a, T: Tables> People<'a, T> {
     ///
     /// # Errors
     /// Those of the tables.
-    pub fn of_user(&self, user: &UserId) -> Result<Option<Person>, LedgerError> {
+    pub fn of_user(&self, user: &UserId) -> Result<Option<Person>, T::Error> {
         Ok(self.tables.identity_of(user)?.map(|identity| self.person(&identity)))
     }
 
@@ -40,7 +45,7 @@ impl<'a, T: Tables> People<'a, T> {
     ///
     /// # Errors
     /// Those of the tables.
-    pub fn ensure_user(&self, user: &UserId) -> Result<Person, LedgerError> {
+    pub fn ensure_user(&self, user: &UserId) -> Result<Person, T::Error> {
         Ok(self.person(&self.ensure(user)?))
     }
 
@@ -49,7 +54,7 @@ impl<'a, T: Tables> People<'a, T> {
         permutation.person_of(identity.subject(permutation))
     }
 
-    fn ensure(&self, user: &UserId) -> Result<Identity, LedgerError> {
+    fn ensure(&self, user: &UserId) -> Result<Identity, T::Error> {
         match self.tables.identity_of(user)? {
             Some(identity) => Ok(identity),
             None => Ok(Identity { id: self.tables.add_identity(user)?, home: None, tied: None }),
@@ -63,7 +68,7 @@ impl<'a, T: Tables> People<'a, T> {
     pub fn resolve<'w>(
         &self,
         writes: impl Iterator<Item = (&'w Write, u64)>,
-    ) -> Result<Vec<Pending<'w>>, LedgerError> {
+    ) -> Result<Vec<Pending<'w>>, T::Error> {
         let mut pending = Vec::new();
         for (write, max_active) in writes {
             let person = self.meant_by(write)?;
@@ -83,7 +88,7 @@ impl<'a, T: Tables> People<'a, T> {
     ///
     /// # Errors
     /// Those of the tables.
-    pub fn known_as(&self, subject: Subject) -> Result<Person, LedgerError> {
+    pub fn known_as(&self, subject: Subject) -> Result<Person, T::Error> {
         let permutation = self.keys.permutation();
         let home = match permutation.reveal(subject) {
             Revealed::Number(number) => return Ok(permutation.person(number)),
@@ -94,7 +99,7 @@ impl<'a, T: Tables> People<'a, T> {
     }
 
     /// The person that a write is about. `None` if the id is new and the write does not register it.
-    fn meant_by(&self, write: &Write) -> Result<Option<Person>, LedgerError> {
+    fn meant_by(&self, write: &Write) -> Result<Option<Person>, T::Error> {
         match write.whom() {
             Whom::Subject(subject) => self.known_as(*subject).map(Some),
             Whom::User(user) if is_remembered(write) => self.ensure_user(user).map(Some),
@@ -103,7 +108,7 @@ impl<'a, T: Tables> People<'a, T> {
     }
 
     /// Other persons that a request applies to, because the person may have changed numbers since making it.
-    fn meant_too(&self, write: &Write, person: &Person) -> Result<Vec<Person>, LedgerError> {
+    fn meant_too(&self, write: &Write, person: &Person) -> Result<Vec<Person>, T::Error> {
         match write.requested().filter(|_| write.hold().is_some_and(HoldKind::is_wish)) {
             Some(requested) => {
                 let mut people = self.moves().since(person, requested)?;
@@ -119,7 +124,7 @@ impl<'a, T: Tables> People<'a, T> {
     }
 
     /// Where the entries of the linked identities are from now on, and since when.
-    fn home_of(&self, link: &Link, identities: &[Identity]) -> Result<Option<Home>, LedgerError> {
+    fn home_of(&self, link: &Link, identities: &[Identity]) -> Result<Option<Home>, T::Error> {
         let permutation = self.keys.permutation();
         let Some(number) = link.number else {
             let is_number = |identity: &&Identity| {
@@ -147,7 +152,7 @@ impl<'a, T: Tables> People<'a, T> {
     }
 
     /// Applies the holds of `from` to `to`, on all of the tenant's lists. Returns the lists whose entries changed.
-    fn carry(&self, from: Subject, to: Subject, term: Term, link: &Link) -> Result<Vec<Scope>, LedgerError> {
+    fn carry(&self, from: Subject, to: Subject, term: Term, link: &Link) -> Result<Vec<Scope>, T::Error> {
         let permutation = self.keys.permutation();
         let mut changed = Vec::new();
         for (list, scope) in self.tables.lists()? {
@@ -192,7 +197,7 @@ impl<'a, T: Tables> People<'a, T> {
         entry: &Entry,
         hold: &Hold,
         at: Timestamp,
-    ) -> Result<Option<Hold>, LedgerError> {
+    ) -> Result<Option<Hold>, T::Error> {
         // The business means the person it knows by this number, until it learns that they gave it up.
         // An opt-out of a time to come was made while a clock was ahead: it may have been made before `at`.
         let is_undated = is_older(self.tables.now(), hold.requested) && !hold.directions.is_none();
@@ -206,7 +211,7 @@ impl<'a, T: Tables> People<'a, T> {
     }
 
     /// The trail of an entry, as far back as it goes, the latest first.
-    fn records_of(&self, list: ListRow, entry: &Entry) -> Result<Vec<Record>, LedgerError> {
+    fn records_of(&self, list: ListRow, entry: &Entry) -> Result<Vec<Record>, T::Error> {
         let mut records = Vec::new();
         let mut next = entry.sequence;
         while next != Seq::START {
@@ -221,13 +226,13 @@ impl<'a, T: Tables> People<'a, T> {
         Ok(records)
     }
 
-    fn settle(&self, id: ReservedId, home: Home) -> Result<(), LedgerError> {
+    fn settle(&self, id: ReservedId, home: Home) -> Result<(), T::Error> {
         let own = self.keys.permutation().reserved(id) == home.subject;
         self.tables.move_identity(id, (!own).then_some(home.subject), home.since.filter(|_| !own))
     }
 
     /// Moves all persons under `from`, except those known to have been there later.
-    fn move_all(&self, from: Subject, home: Home) -> Result<(), LedgerError> {
+    fn move_all(&self, from: Subject, home: Home) -> Result<(), T::Error> {
         for identity in self.tables.identities_at(from)? {
             let was_there_later = identity.tied.zip(home.since).is_some_and(|(tied, since)| tied > since);
             if !was_there_later {
@@ -253,7 +258,7 @@ impl<'a, T: Tables> People<'a, T> {
     }
 
     /// Lets the holds on a number follow the person who gave it up.
-    fn follow(&self, moved: Move, home: Home, link: &Link) -> Result<Vec<Scope>, LedgerError> {
+    fn follow(&self, moved: Move, home: Home, link: &Link) -> Result<Vec<Scope>, T::Error> {
         let Move { left, reached } = moved;
         let permutation = self.keys.permutation();
         let at = home.since.unwrap_or_else(|| self.tables.now());
@@ -274,9 +279,9 @@ impl<'a, T: Tables> People<'a, T> {
     ///
     /// # Errors
     /// Those of the tables.
-    pub fn link(&self, link: &Link) -> Result<Linked, LedgerError> {
+    pub fn link(&self, link: &Link) -> Result<Linked, T::Error> {
         let identities = link.users.iter().map(|user| self.ensure(user));
-        let identities = identities.collect::<Result<Vec<Identity>, LedgerError>>()?;
+        let identities = identities.collect::<Result<Vec<Identity>, T::Error>>()?;
         let permutation = self.keys.permutation();
         let Some(mut home) = self.home_of(link, &identities)? else { return Ok(Linked::default()) };
         let mut linked = Linked::default();
@@ -287,7 +292,7 @@ impl<'a, T: Tables> People<'a, T> {
         }
         for Identity { id, .. } in identities {
             // Read again, because an earlier iteration may have moved it.
-            let identity = self.tables.identity(id)?.ok_or(LedgerError::damaged(WHAT))?;
+            let identity = self.tables.identity(id)?.ok_or(Inconsistent::Stored(WHAT))?;
             if !self.is_due(&identity, home, moved.is_some()) {
                 continue;
             }
@@ -309,7 +314,7 @@ impl<'a, T: Tables> People<'a, T> {
     }
 
     /// The change of number that the link states, unless it is already known.
-    fn unknown_move(&self, link: &Link) -> Result<Option<Move>, LedgerError> {
+    fn unknown_move(&self, link: &Link) -> Result<Option<Move>, T::Error> {
         let (Some(left), Some(reached)) = (link.left, link.number) else { return Ok(None) };
         let is_same = self.keys.permutation().person_of(reached).contains(&left);
         let is_known = is_same || self.moves().is_known(left, reached, link.at)?;
@@ -320,7 +325,7 @@ impl<'a, T: Tables> People<'a, T> {
     ///
     /// # Errors
     /// Those of the tables.
-    pub fn is_linked(&self, link: &Link) -> Result<bool, LedgerError> {
+    pub fn is_linked(&self, link: &Link) -> Result<bool, T::Error> {
         if self.unknown_move(link)?.is_some() {
             return Ok(false);
         }
@@ -337,7 +342,7 @@ impl<'a, T: Tables> People<'a, T> {
     ///
     /// # Errors
     /// Those of the tables.
-    pub fn ids_of(&self, person: &[Subject]) -> Result<Vec<Subject>, LedgerError> {
+    pub fn ids_of(&self, person: &[Subject]) -> Result<Vec<Subject>, T::Error> {
         let mut ids = Vec::new();
         for &home in person {
             let identities = self.tables.identities_at(home)?.into_iter();

@@ -1,25 +1,24 @@
 //! Changes of number, and when.
 
 use jiff::Timestamp;
-use portcullis_ledger_model::time::is_older;
 use portcullis_msisdn::{Permutation, Person, Subject};
 
-use super::tables::Tables;
-use crate::error::LedgerError;
+use crate::tables::Tables;
+use crate::time::is_older;
 
 /// The changes of number in one tenant.
-pub(super) struct Moves<'a, T> {
+pub(crate) struct Moves<'a, T> {
     tables: &'a T,
     permutation: &'a Permutation,
 }
 
 impl<'a, T: Tables> Moves<'a, T> {
-    pub(super) fn new(tables: &'a T, permutation: &'a Permutation) -> Self {
+    pub(crate) fn new(tables: &'a T, permutation: &'a Permutation) -> Self {
         Moves { tables, permutation }
     }
 
     /// The numbers that `left` was given up for, and when.
-    fn from(&self, left: &Person) -> Result<Vec<(Subject, Timestamp)>, LedgerError> {
+    fn from(&self, left: &Person) -> Result<Vec<(Subject, Timestamp)>, T::Error> {
         let mut found = Vec::new();
         for &from in left.iter() {
             found.extend(self.tables.moves_from(from)?);
@@ -28,24 +27,24 @@ impl<'a, T: Tables> Moves<'a, T> {
     }
 
     /// Whether this change of number is known to have happened at `at` or later; at any time, if `at` is `None`.
-    pub(super) fn is_known(
+    pub(crate) fn is_known(
         &self,
         left: Subject,
         reached: Subject,
         at: Option<Timestamp>,
-    ) -> Result<bool, LedgerError> {
+    ) -> Result<bool, T::Error> {
         let reached = self.permutation.person_of(reached);
         let moves = self.from(&self.permutation.person_of(left))?;
         Ok(moves.iter().any(|(to, when)| reached.contains(to) && at.is_none_or(|at| !is_older(*when, at))))
     }
 
     /// Records a change of number.
-    pub(super) fn remember(&self, left: Subject, reached: Subject, at: Timestamp) -> Result<(), LedgerError> {
+    pub(crate) fn remember(&self, left: Subject, reached: Subject, at: Timestamp) -> Result<(), T::Error> {
         self.tables.put_move(self.permutation.person_of(left).key(), reached, at)
     }
 
     /// The persons that the owner of this number at `at` may have become, ordered by when they last got their number.
-    pub(super) fn since(&self, person: &Person, at: Timestamp) -> Result<Vec<Person>, LedgerError> {
+    pub(crate) fn since(&self, person: &Person, at: Timestamp) -> Result<Vec<Person>, T::Error> {
         let mut reached: Vec<(Person, Timestamp)> = Vec::new();
         let mut open = vec![(*person, at)];
         while let Some((left, at)) = open.pop() {

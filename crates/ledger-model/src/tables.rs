@@ -4,15 +4,20 @@
 
 use jiff::Timestamp;
 use portcullis_keys::{Scope, UserId};
-use portcullis_ledger_model::{Census, Entry, Record, Seq, time};
 use portcullis_msisdn::{Permutation, ReservedId, Subject};
 
-use super::ListRow;
-use super::batch::Batch;
-use crate::error::LedgerError;
+use crate::batch::Batch;
+use crate::changes::{Census, Seq};
+use crate::entry::Entry;
+use crate::inconsistent::Inconsistent;
+use crate::record::Record;
+use crate::rows::ListRow;
+use crate::time;
 
 /// The rows of one tenant, in one transaction of a store. Reads see what the transaction has written.
 pub trait Tables {
+    /// Why a call fails.
+    type Error: From<Inconsistent>;
     /// What the store has to know of a list when its entries are stored.
     type Position;
     /// What the store has to know of an entry's rows when they are replaced.
@@ -24,16 +29,16 @@ pub trait Tables {
     }
 
     /// The identity of a user id; `None` if the user id was never used.
-    fn identity_of(&self, user: &UserId) -> Result<Option<Identity>, LedgerError>;
+    fn identity_of(&self, user: &UserId) -> Result<Option<Identity>, Self::Error>;
 
     /// The identity with this id.
-    fn identity(&self, id: ReservedId) -> Result<Option<Identity>, LedgerError>;
+    fn identity(&self, id: ReservedId) -> Result<Option<Identity>, Self::Error>;
 
     /// The identities whose entries are under this subject, which is not their own.
-    fn identities_at(&self, home: Subject) -> Result<Vec<Identity>, LedgerError>;
+    fn identities_at(&self, home: Subject) -> Result<Vec<Identity>, Self::Error>;
 
     /// Registers a user id that was never used, with the next id.
-    fn add_identity(&self, user: &UserId) -> Result<ReservedId, LedgerError>;
+    fn add_identity(&self, user: &UserId) -> Result<ReservedId, Self::Error>;
 
     /// Sets [`Identity::home`] and [`Identity::tied`].
     fn move_identity(
@@ -41,29 +46,29 @@ pub trait Tables {
         id: ReservedId,
         home: Option<Subject>,
         tied: Option<Timestamp>,
-    ) -> Result<(), LedgerError>;
+    ) -> Result<(), Self::Error>;
 
     /// The numbers that this one was given up for, and when, in that order.
-    fn moves_from(&self, left: Subject) -> Result<Vec<(Subject, Timestamp)>, LedgerError>;
+    fn moves_from(&self, left: Subject) -> Result<Vec<(Subject, Timestamp)>, Self::Error>;
 
     /// Records that a number was given up for another one. If that is known, the later time stands.
-    fn put_move(&self, left: Subject, reached: Subject, at: Timestamp) -> Result<(), LedgerError>;
+    fn put_move(&self, left: Subject, reached: Subject, at: Timestamp) -> Result<(), Self::Error>;
 
     /// The tenant's lists.
-    fn lists(&self) -> Result<Vec<(ListRow, Scope)>, LedgerError>;
+    fn lists(&self) -> Result<Vec<(ListRow, Scope)>, Self::Error>;
 
     /// An entry of a list.
-    fn entry(&self, list: ListRow, subject: Subject) -> Result<Option<Entry>, LedgerError>;
+    fn entry(&self, list: ListRow, subject: Subject) -> Result<Option<Entry>, Self::Error>;
 
     /// The records that share a sequence number, the latest first.
-    fn records(&self, list: ListRow, sequence: Seq) -> Result<Vec<Record>, LedgerError>;
+    fn records(&self, list: ListRow, sequence: Seq) -> Result<Vec<Record>, Self::Error>;
 
     /// What [`Batch`] needs of a list: its census, and the entries of these subjects, in their order.
     fn load(
         &self,
         list: ListRow,
         subjects: &[Subject],
-    ) -> Result<Loaded<Self::Position, Self::Before>, LedgerError>;
+    ) -> Result<Loaded<Self::Position, Self::Before>, Self::Error>;
 
     /// Stores what the batch changed.
     fn store(
@@ -71,7 +76,7 @@ pub trait Tables {
         list: ListRow,
         position: Self::Position,
         batch: &Batch<Self::Before>,
-    ) -> Result<(), LedgerError>;
+    ) -> Result<(), Self::Error>;
 }
 
 /// A part of a list, as it is stored.
