@@ -23,10 +23,10 @@ pub struct NodeAnswer {
     pub node: String,
     /// Whether it is the one that answers.
     pub answering: bool,
-    /// Whether it was heard of in the last 15 seconds.
-    pub there: bool,
-    /// The version of its program.
-    pub program: String,
+    /// Whether it is live: it was heard of in the last 4 seconds, and others wait for it.
+    pub live: bool,
+    /// The version of its program; null while it starts.
+    pub program: Option<String>,
     /// When it started.
     pub started: String,
     /// How long ago it was last heard of, in milliseconds.

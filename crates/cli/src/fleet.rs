@@ -53,19 +53,23 @@ fn show(results: &mut Results, fleet: FleetAnswer) -> std::io::Result<()> {
     if !shared {
         return writeln!(results, "this gateway shares its ledger with nobody");
     }
-    for NodeAnswer { node, answering, there, program, started, silent_ms, staleness_ms } in nodes {
+    for NodeAnswer { node, answering, live, program, started, silent_ms, staleness_ms } in nodes {
         let node = ForeignText(&node).to_string();
-        let state = match (answering, there) {
+        let state = match (answering, live) {
             (true, _) => "this gateway".to_owned(),
-            (false, true) => "there".to_owned(),
+            (false, true) => "live".to_owned(),
             (false, false) => {
                 format!("GONE for {} s", Duration::from_millis(silent_ms).as_secs())
             }
         };
-        let (program, started) = (ForeignText(&program), ForeignText(&started));
+        let program = match &program {
+            Some(program) => format!("version {}", ForeignText(program)),
+            None => "starting".to_owned(),
+        };
+        let started = ForeignText(&started);
         writeln!(
             results,
-            "{node}: {state}, version {program}, started {started}, knew everything {staleness_ms} ms ago"
+            "{node}: {state}, {program}, started {started}, knew everything {staleness_ms} ms ago"
         )?;
     }
     for LeaseAnswer { lease, node } in leases {

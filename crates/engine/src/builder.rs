@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_admission::Workers;
+use portcullis_fleet::{Acknowledgements, DEFAULT_STALE_AFTER, Journal, Staleness, WhenStale};
 use portcullis_host::{ArtefactCache, Compiler, ErrorChain, MemoryPool};
 use portcullis_ledger::{
     Accepted, Finding, KeyFile, KeyOrigin, Ledger, LedgerError, ListState, MasterKey, Opening, StorageUrl,
@@ -18,15 +19,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tracing::warn;
 
-use crate::acknowledgements::Acknowledgements;
 use crate::context::Context;
 use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::events::{Event, Events};
-use crate::journal::Journal;
 use crate::key_state::KeyState;
-use crate::staleness::{DEFAULT_STALE_AFTER, Staleness, WhenStale};
 use crate::storage::{Storage, StorageError};
 
 /// The default of [`Builder::memory_budget`], in bytes.
@@ -323,6 +321,11 @@ impl Builder {
         });
         let memory = MemoryPool::new(memory_limit.max(LEAST_MEMORY_LIMIT));
         let memory_budget = self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET).min(memory.limit() / 4 * 3);
+        let plugins = PluginStore::new(host.clone(), self.plugins_dir);
+        let plugins = match ledger.uploads() {
+            Some(uploads) => plugins.sharing(uploads),
+            None => plugins,
+        };
         let context = Arc::new(Context {
             staleness: Arc::new(Staleness::new(
                 ledger.is_shared(),
@@ -332,9 +335,9 @@ impl Builder {
             acknowledgements: Acknowledgements::default(),
             journal: Journal::default(),
             settings: SettingsStore::load(ledger.clone())?,
-            ledger: ledger.clone(),
+            ledger,
             key: key_file.map(|file| Arc::new(KeyState::new(file))),
-            plugins: PluginStore::new(host.clone(), self.plugins_dir).sharing(ledger),
+            plugins,
             states,
             residency: Residency::new(memory_budget),
             memory,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_admission::{Lifecycle, Workers};
+use portcullis_fleet::{Acknowledgements, Journal, Staleness};
 use portcullis_host::MemoryPool;
 use portcullis_ledger::Ledger;
 use portcullis_plugin_store::PluginStore;
@@ -13,11 +14,8 @@ use portcullis_tenant_settings::SettingsStore;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
-use crate::acknowledgements::Acknowledgements;
 use crate::events::Events;
-use crate::journal::Journal;
 use crate::key_state::KeyState;
-use crate::staleness::Staleness;
 
 /// State shared by all parts of an engine.
 pub(crate) struct Context {

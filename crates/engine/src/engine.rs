@@ -269,21 +269,9 @@ impl Engine {
         self.unblock(move |engine| Ok(engine.0.directory.context.ledger.release_lease(name)?)).await?
     }
 
-    /// Tells other engines that share the ledger what this one is, and that it is there. Call it every two seconds. Blocks.
-    ///
-    /// # Errors
-    /// If the ledger can't be written.
-    pub fn blocking_describe(&self, description: &Description) -> Result<(), Error> {
-        let context = &self.0.directory.context;
-        Ok(context.ledger.describe(description, context.staleness.age().unwrap_or_default())?)
-    }
-
-    /// Tells other engines that this one is no longer there. Blocks.
-    ///
-    /// # Errors
-    /// If the ledger can't be written: the others then notice by themselves.
-    pub fn blocking_withdraw(&self) -> Result<(), Error> {
-        Ok(self.0.directory.context.ledger.withdraw()?)
+    /// Tells other engines that share the ledger what this one is, within about a second. Costs nothing if it is the same as before.
+    pub fn describe(&self, description: &Description) {
+        self.0.directory.context.ledger.describe(description);
     }
 
     /// The engines that share the ledger; none if it is not shared. Blocks.

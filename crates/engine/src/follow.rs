@@ -5,8 +5,9 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use portcullis_fleet::{EVERY, Presence, Progress, RETRY};
 use portcullis_host::ErrorChain;
-use portcullis_ledger::{ChangedList, FeedPosition, LedgerError, ListId, Seq};
+use portcullis_ledger::{ChangedList, FeedPosition, Ledger, LedgerError, ListId, Seq};
 use portcullis_tenant_settings::Acknowledge;
 use tracing::{debug, error, info};
 
@@ -16,18 +17,12 @@ use crate::live::{Followed, LiveList};
 use crate::reported::Reported;
 use crate::tenant::Tenant;
 
-/// How often the ledger is asked what changed.
-const EVERY: Duration = Duration::from_millis(20);
-/// How often it is asked while it can't be reached.
-const RETRY: Duration = Duration::from_millis(250);
 /// How many lists one thread brings up to date before others help.
 const LISTS_OF_THREAD: usize = 16;
 /// The most threads that bring lists up to date.
 const THREADS: usize = 4;
-/// How often the others are told that this engine is alive.
-const TELL_EVERY: Duration = Duration::from_secs(1);
-/// How long they then wait for it, if it says no more. Shorter than a [write may take](crate::acknowledgements::DEADLINE) that waits for it.
-const ALIVE_FOR: Duration = Duration::from_secs(4);
+/// How often old changes are deleted.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
 
 /// Starts the threads that follow, and that tell the others, which end when the engine is closed. Does nothing if nobody else writes to
 /// the ledger.
@@ -37,11 +32,35 @@ pub(crate) fn start(directory: &Arc<Directory>) -> std::io::Result<()> {
     }
     let mut presence = Presence::default();
     // Before a list is filled: what others write from now on waits for this engine.
-    presence.tell(&directory.context);
+    if let Err(error) = presence.tell(&directory.context.ledger, &directory.context.staleness) {
+        not_told(error);
+    }
     let mut follower = Follower::default();
     repeat(directory, "portcullis-follow", move |directory| follower.step(directory))?;
-    // The other thread may be busy for long.
-    repeat(directory, "portcullis-presence", move |directory| presence.step(&directory.context))
+    repeat(directory, "portcullis-trim", |directory| trim(&directory.context.ledger))?;
+    // The other threads may be busy for long.
+    repeat(directory, "portcullis-presence", move |directory| {
+        let context = &directory.context;
+        let stepped = presence.step(&context.ledger, &context.staleness, &context.acknowledgements);
+        stepped.unwrap_or_else(not_told)
+    })
+}
+
+/// Deletes what a shared ledger need not remember any more. Returns how long to wait.
+fn trim(ledger: &Ledger) -> Duration {
+    match ledger.trim() {
+        Ok(true) => EVERY,
+        Ok(false) => TRIM_EVERY,
+        Err(error) => {
+            debug!(error = ErrorChain(&error).to_string(), "old changes can't be deleted; retrying");
+            TRIM_EVERY
+        }
+    }
+}
+
+fn not_told(error: LedgerError) -> Duration {
+    debug!(error = ErrorChain(&error).to_string(), "the others can't be told of this gateway; retrying");
+    RETRY
 }
 
 /// Starts a thread that takes a step again and again, each of which returns how long to wait for the next one.
@@ -62,43 +81,6 @@ fn repeat(
     thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
 }
 
-/// What the others are told of this engine, and what they tell.
-#[derive(Default)]
-struct Presence {
-    /// When the others were told last that it is alive.
-    told: Option<Instant>,
-}
-
-impl Presence {
-    /// Tells the others that this engine is alive, if that is due, and finds out which writes they have. Returns how long to wait.
-    fn step(&mut self, context: &Context) -> Duration {
-        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) && !self.tell(context) {
-            return RETRY;
-        }
-        let awaited = context.acknowledgements.awaited();
-        if !awaited.is_empty() {
-            // Otherwise the writes wait on.
-            if let Ok(known) = context.ledger.followed_by_all(&awaited) {
-                context.acknowledgements.are_known(&known);
-            }
-        }
-        EVERY
-    }
-
-    /// Tells the others that this engine is alive. Returns whether they are told.
-    fn tell(&mut self, context: &Context) -> bool {
-        let now = Instant::now();
-        match context.ledger.stay_alive(ALIVE_FOR) {
-            Ok(()) => self.told = Some(now),
-            Err(error) => {
-                self.told = None;
-                debug!(error = ErrorChain(&error).to_string(), "the others can't be told of this gateway");
-            }
-        }
-        self.told.is_some()
-    }
-}
-
 /// What is known of the others' writes.
 #[derive(Default)]
 struct Follower {
@@ -109,13 +91,6 @@ struct Follower {
     in_turn: HashMap<ListId, (Weak<LiveList>, Seq)>,
     progress: Progress,
     reported: Reported<()>,
-}
-
-/// What the others were told last of how far this engine has followed.
-#[derive(Default)]
-struct Progress {
-    told: Option<Instant>,
-    behind: Vec<ListId>,
 }
 
 impl Follower {
@@ -137,14 +112,7 @@ impl Follower {
         let mut behind: Vec<ListId> = self.behind.iter().chain(self.in_turn.keys()).copied().collect();
         behind.sort_unstable();
         behind.dedup();
-        let Progress { told, behind: told_behind } = &self.progress;
-        if !is_awaited && *told_behind == behind && told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
-            return;
-        }
-        // If it fails, the next look tells why.
-        if context.ledger.report_progress(&self.position, &behind).is_ok() {
-            self.progress = Progress { told: Some(Instant::now()), behind };
-        }
+        self.progress.tell(&context.ledger, &self.position, behind, is_awaited);
     }
 
     /// Looks once. Returns whether writes may wait for what it found; `None` if the ledger can't be asked.

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod acknowledgements;
 mod builder;
 mod context;
 mod directory;
@@ -13,7 +12,6 @@ mod expiry;
 mod filling;
 mod follow;
 mod identity;
-mod journal;
 mod key_state;
 mod key_watch;
 mod ledger_watch;
@@ -26,7 +24,6 @@ mod reason;
 mod reload;
 mod reported;
 mod setup;
-mod staleness;
 mod status;
 mod storage;
 mod tenant;
@@ -52,10 +49,10 @@ pub use live::{Health, Service};
 pub use outcome::Outcome;
 pub use reload::{Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, ShadowReport, ShadowTerms};
 pub use setup::Setup;
-pub use staleness::{DEFAULT_STALE_AFTER, WhenStale};
 pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
 pub use storage::StorageError;
 
+pub use portcullis_fleet::{DEFAULT_STALE_AFTER, WhenStale};
 pub use portcullis_host::{Compiler, compile_child_main};
 /// The ledger, whose types appear in this crate's.
 pub use portcullis_ledger as ledger;

@@ -15,7 +15,6 @@ use portcullis_tenant_settings::{Acknowledge, Chosen, PluginRef, TenantSpec};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
-use crate::acknowledgements;
 use crate::context::Context;
 use crate::error::WriteError;
 use crate::error::{NotServed, TenantError};
@@ -117,12 +116,12 @@ impl Tenant {
     pub(crate) fn wait_for_others(
         &self,
         began: Instant,
-        changes: impl IntoIterator<Item = acknowledgements::Change>,
+        changes: impl IntoIterator<Item = portcullis_fleet::Change>,
     ) -> Result<(), WriteError> {
         if !self.waits_for_others() {
             return Ok(());
         }
-        let until = began + acknowledgements::DEADLINE;
+        let until = began + portcullis_fleet::DEADLINE;
         match changes.into_iter().all(|change| self.context.acknowledgements.wait(change, until)) {
             true => Ok(()),
             false => Err(WriteError::NotEverywhere),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,13 +21,19 @@ pub(crate) struct Fleet {
     description: Mutex<Description>,
     /// The differences that the log named last, as they are shown.
     warned: Mutex<BTreeSet<String>>,
+    /// Whether the others could not be asked for last.
+    is_away: AtomicBool,
 }
 
 impl Fleet {
     pub(crate) fn new(config: &Config) -> Self {
         let description =
             Description { program: env!("CARGO_PKG_VERSION").to_owned(), settings: config.compared() };
-        Fleet { description: Mutex::new(description), warned: Mutex::default() }
+        Fleet {
+            description: Mutex::new(description),
+            warned: Mutex::default(),
+            is_away: AtomicBool::new(false),
+        }
     }
 
     /// Another configuration file is in force.
@@ -49,12 +56,16 @@ impl Fleet {
 
     fn meet(&self, gateway: &Gateway) -> Result<(), Error> {
         let description = self.description.lock().clone();
-        gateway.engine.blocking_describe(&description)?;
+        gateway.engine.describe(&description);
+        let was_away = self.is_away.swap(true, Ordering::Relaxed);
         let fleet = gateway.engine.blocking_fleet()?;
+        self.is_away.store(false, Ordering::Relaxed);
+        if was_away {
+            // The others may have yet to say that they are live.
+            return Ok(());
+        }
         let differences = fleet.differences();
-        gateway
-            .metrics
-            .set_fleet(fleet.members.iter().filter(|member| member.is_there()).count(), differences.len());
+        gateway.metrics.set_fleet(fleet.live(), differences.len());
         let told: BTreeSet<String> = differences
             .iter()
             .map(|(setting, nodes)| {

@@ -160,12 +160,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     reporting.abort();
     request_log::report_suppressed();
     let engine = gateway.engine.clone();
-    let last = move || {
-        visits::write_down(&gateway);
-        // Otherwise the others notice by themselves.
-        let _ = gateway.engine.blocking_withdraw();
-    };
-    let _ = tokio::task::spawn_blocking(last).await;
+    let _ = tokio::task::spawn_blocking(move || visits::write_down(&gateway)).await;
     // What was acknowledged is on disk whether it closes in time or not.
     match tokio::time::timeout(GRACE, engine.close()).await {
         Ok(Ok(())) => {}

@@ -16,7 +16,6 @@ mod forgotten;
 mod joiner;
 mod leases;
 mod lists;
-mod members;
 mod nodes;
 mod persons;
 mod pool;
@@ -27,6 +26,7 @@ mod session;
 mod shared;
 mod tenants;
 mod tls;
+mod trim;
 mod uploads;
 mod url;
 mod visits;
@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_keys::{MasterKey, Seal};
-use portcullis_ledger::store::{Stats, Store};
+use portcullis_ledger::store::{Stats, Store, Uploads};
 use portcullis_ledger::{Accepted, Ledger, LedgerError, Opening};
 
 pub use url::{PostgresUrl, PostgresUrlError};
@@ -47,7 +47,7 @@ pub use url::{PostgresUrl, PostgresUrlError};
 use actors::Actors;
 use failure::Failure;
 use joiner::Joiner;
-use members::Said;
+use nodes::Said;
 use pool::{DEADLINE, LONG, Lent, Pool};
 use schema::Found;
 use session::Session;
@@ -112,8 +112,8 @@ struct Postgres {
     actors: Actors,
     joiner: Joiner,
     counters: Counters,
-    /// What this node said of itself last.
-    said: Mutex<Option<Said>>,
+    /// What this node says of itself; `None` before it is described.
+    said: Mutex<Option<Arc<Said>>>,
     /// The key of the digests of settings, which nodes compare.
     settings_key: MasterKey,
 }
@@ -226,5 +226,9 @@ impl Store for Postgres {
 
     fn rescue(&self) -> Vec<(PathBuf, PathBuf)> {
         Vec::new()
+    }
+
+    fn uploads(self: Arc<Self>) -> Option<Arc<dyn Uploads>> {
+        Some(self)
     }
 }

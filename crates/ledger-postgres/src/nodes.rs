@@ -1,51 +1,105 @@
-//! The `nodes` table: which nodes are running, and what they have.
+//! The `nodes` table: which nodes are live, what they are, and what they have.
 //!
 //! What it says matters while the nodes run. So the connections that write it don't wait for the disk, nor for a standby.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_keys::MasterKey;
 use portcullis_ledger::LedgerError;
-use portcullis_ledger_model::{ListId, Seq};
+use portcullis_ledger::store::{Description, Fleet, Lease, Node, Nodes};
+use portcullis_ledger_model::{FeedPosition, ListId, Seq};
 
 use crate::columns::{Columns, number, row_id, unsigned};
 use crate::failure::Failure;
 use crate::pool::{DEADLINE, Lent};
-use crate::session::Parameters;
+use crate::session::{Parameters, Session};
+use crate::shared::Point;
 use crate::{Postgres, read_on};
 
-impl Postgres {
-    /// Says that this node is alive, for so long by the database's clock. Forgets nodes that ended long ago.
-    pub(crate) fn extend_life(&self, lasting: Duration) -> Result<(), LedgerError> {
-        const SQL: &str = "
-            WITH old AS (
-                DELETE FROM nodes WHERE id <> $1 AND until < clock_timestamp() - interval '1 day'
-            )
-            INSERT INTO nodes (id, name, until) VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
-            ON CONFLICT (id) DO UPDATE SET until = excluded.until";
-        let seconds = lasting.as_secs_f64();
-        self.note(self.pool.presence(DEADLINE), SQL, &[&self.id, &self.node, &seconds])
+/// What this node says of itself.
+pub(crate) struct Said {
+    description: Description,
+    digest: Vec<u8>,
+    /// The digests of the settings, in the order of their names.
+    digests: Vec<Vec<u8>>,
+}
+
+impl Said {
+    /// `key` is for nothing else.
+    fn of(description: &Description, key: &MasterKey) -> Self {
+        let digests: Vec<Vec<u8>> = description
+            .settings
+            .iter()
+            .map(|(name, value)| key.derive(&format!("setting/{name}/{value}"))[..16].to_vec())
+            .collect();
+        let names = description.settings.keys().map(String::as_str).collect::<Vec<_>>().join("/");
+        let all: String = digests.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+        let digest = key.derive(&format!("settings/{names}/{all}"))[..16].to_vec();
+        Said { description: description.clone(), digest, digests }
     }
 
-    /// Stores what this node has: all that was visible to a snapshot, except for lists that are behind. `feed` is the id of the server's
-    /// process that took the snapshot.
-    pub(crate) fn store_progress(
-        &self,
-        feed: &str,
-        snapshot: &str,
-        behind: &[ListId],
-    ) -> Result<(), LedgerError> {
+    fn settings(&self) -> Vec<&str> {
+        self.description.settings.keys().map(String::as_str).collect()
+    }
+}
+
+impl Nodes for Postgres {
+    fn describe(&self, description: &Description) {
+        let mut said = self.said.lock();
+        if said.as_ref().is_none_or(|said| said.description != *description) {
+            *said = Some(Arc::new(Said::of(description, &self.settings_key)));
+        }
+    }
+
+    fn stay_alive(&self, lasting: Duration, staleness: Duration) -> Result<(), LedgerError> {
+        // Nodes that ended long ago are forgotten, and the one that this node is the next start of.
+        const OLD: &str = "
+            DELETE FROM nodes WHERE id <> $1 AND (until < clock_timestamp() - interval '1 day'
+                OR (name = $2 AND until < clock_timestamp()))";
+        const AGAIN: &str = "
+            UPDATE nodes SET
+                seen = clock_timestamp(), until = clock_timestamp() + make_interval(secs => $2), staleness = $3
+            WHERE id = $1 AND digest IS NOT DISTINCT FROM $4";
+        const FIRST: &str = "
+            INSERT INTO nodes (id, until, staleness, digest, name, program, settings, digests)
+            VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (id) DO UPDATE SET
+                seen = clock_timestamp(), until = excluded.until, staleness = excluded.staleness,
+                digest = excluded.digest, program = excluded.program, settings = excluded.settings,
+                digests = excluded.digests";
+        let (lasting, staleness) = (lasting.as_secs_f64(), staleness.as_secs_f64());
+        let said = self.said.lock().clone();
+        let digest = said.as_ref().map(|said| said.digest.as_slice());
+        read_on(self.pool.presence(DEADLINE), async |session| {
+            session.execute(OLD, &[&self.id, &self.node]).await?;
+            if session.execute(AGAIN, &[&self.id, &lasting, &staleness, &digest]).await? > 0 {
+                return Ok(());
+            }
+            // It is new, or was forgotten, or says something else than before.
+            let program = said.as_ref().map(|said| said.description.program.as_str());
+            let settings = said.as_ref().map(|said| said.settings());
+            let digests = said.as_ref().map(|said| &said.digests);
+            let parameters: Parameters<'_> =
+                &[&self.id, &lasting, &staleness, &digest, &self.node, &program, &settings, &digests];
+            session.execute(FIRST, parameters).await.map(drop)
+        })
+    }
+
+    fn report_progress(&self, position: &FeedPosition, behind: &[ListId]) -> Result<(), LedgerError> {
         // On another connection, which may be that of another server, the snapshot says nothing.
         const SQL: &str = "
             UPDATE nodes SET server = pg_postmaster_start_time(), snapshot = $2::text::pg_snapshot, behind = $3
             WHERE id = $1 AND current_setting('portcullis.session', true) = $4";
+        let Some(point) = position.token.as_deref().and_then(Point::read) else { return Ok(()) };
         let behind = behind.iter().map(|list| row_id(list.0)).collect::<Result<Vec<i32>, _>>()?;
-        self.note(self.pool.feed(DEADLINE), SQL, &[&self.id, &snapshot, &behind, &feed])
+        self.note(self.pool.feed(DEADLINE), SQL, &[&self.id, &point.snapshot, &behind, &point.session])
     }
 
-    /// Those of these changes that all other nodes have that are alive.
-    pub(crate) fn known_to_all(&self, changes: &[(ListId, Seq)]) -> Result<Vec<(ListId, Seq)>, LedgerError> {
+    fn followed_by_all(&self, changes: &[(ListId, Seq)]) -> Result<Vec<(ListId, Seq)>, LedgerError> {
         // A node has a change if it has the commit, or a later one of the list. One that is no longer in `commits` is older than what any
-        // node that is alive has. Ids of transactions say something only to the server by which the snapshot was taken.
+        // live node has. Ids of transactions say something only to the server by which the snapshot was taken.
         const SQL: &str = "
             WITH change AS MATERIALIZED (
                 SELECT list, sequence, (
@@ -72,10 +126,70 @@ impl Postgres {
         })
     }
 
-    /// Says that this node is gone.
-    pub(crate) fn end_life(&self) -> Result<(), LedgerError> {
+    fn leave(&self) -> Result<(), LedgerError> {
         const SQL: &str = "DELETE FROM nodes WHERE id = $1";
         self.note(self.pool.presence(DEADLINE), SQL, &[&self.id])
+    }
+
+    fn fleet(&self) -> Result<Fleet, LedgerError> {
+        const LEASES: &str = "SELECT name, node FROM leases WHERE until > clock_timestamp() ORDER BY name";
+        let said = self.said.lock().clone();
+        self.read(async |session| {
+            let nodes = self.nodes(session, said.as_deref()).await?;
+            let mut leases = Vec::new();
+            for row in &session.query(LEASES, &[]).await? {
+                let mut columns = Columns::of(row);
+                leases.push(Lease { name: columns.get()?, holder: columns.get()? });
+            }
+            Ok(Fleet { nodes, leases })
+        })
+    }
+}
+
+impl Postgres {
+    /// The nodes that were heard of within a day. `said` is what this one says of itself.
+    async fn nodes(&self, session: &Session, said: Option<&Said>) -> Result<Vec<Node>, Failure> {
+        // Settings are only read of those who have others.
+        const SQL: &str = "
+            SELECT name, id = $1, until > clock_timestamp(), program, started, staleness,
+                extract(epoch FROM clock_timestamp() - seen)::double precision,
+                CASE WHEN digest <> $2 THEN settings END, CASE WHEN digest <> $2 THEN digests END
+            FROM nodes WHERE seen > clock_timestamp() - interval '1 day' ORDER BY name, started";
+        let own: BTreeMap<&str, &[u8]> = said
+            .into_iter()
+            .flat_map(|said| said.settings().into_iter().zip(said.digests.iter().map(Vec::as_slice)))
+            .collect();
+        let digest = said.map(|said| said.digest.as_slice());
+        let mut nodes = Vec::new();
+        for row in &session.query(SQL, &[&self.id, &digest]).await? {
+            let mut columns = Columns::of(row);
+            let (name, is_self, is_live) = (columns.get()?, columns.get()?, columns.get()?);
+            let (program, started) = (columns.get()?, columns.time()?);
+            let (staleness, silent_for) = (columns.get()?, columns.get()?);
+            let settings: Option<Vec<&str>> = columns.get()?;
+            let digests: Option<Vec<&[u8]>> = columns.get()?;
+            let other: BTreeMap<&str, &[u8]> =
+                settings.into_iter().flatten().zip(digests.into_iter().flatten()).collect();
+            let differs = |name: &&&str| own.get(**name) != other.get(**name);
+            // What this node says anew, it does not differ in.
+            let differing = match other.is_empty() || is_self {
+                true => BTreeSet::new(),
+                false => {
+                    own.keys().chain(other.keys()).filter(differs).map(|&name| name.to_owned()).collect()
+                }
+            };
+            nodes.push(Node {
+                name,
+                is_self,
+                is_live,
+                program,
+                started,
+                silent_for: seconds(silent_for),
+                staleness: seconds(staleness),
+                differing,
+            });
+        }
+        Ok(nodes)
     }
 
     fn note(
@@ -86,4 +200,9 @@ impl Postgres {
     ) -> Result<(), LedgerError> {
         read_on(session, async |session| session.execute(sql, parameters).await.map(drop))
     }
+}
+
+/// A time of the database. Zero if its clock was set back.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO)
 }

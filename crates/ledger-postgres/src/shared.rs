@@ -60,17 +60,17 @@ const FORKED: &str = "
     ) ORDER BY p.list";
 
 /// Where somebody is in the feed.
-struct Point {
+pub(crate) struct Point {
     /// The id of the server's process that took the snapshot; empty if it has none.
-    session: String,
+    pub(crate) session: String,
     /// When it did.
     time: Timestamp,
-    snapshot: String,
+    pub(crate) snapshot: String,
 }
 
 impl Point {
     /// Reads what [`token`](Self::token) wrote.
-    fn read(token: &str) -> Option<Self> {
+    pub(crate) fn read(token: &str) -> Option<Self> {
         let mut parts = token.splitn(3, ' ');
         let (session, time, snapshot) = (parts.next()?, parts.next()?, parts.next()?);
         let time = Timestamp::from_millisecond(time.parse().ok()?).ok()?;
@@ -166,30 +166,15 @@ impl Shared for Postgres {
         })
     }
 
+    fn trim(&self) -> Result<bool, LedgerError> {
+        self.trim_commits()
+    }
+
     fn lease(&self, name: &str, lasting: Duration) -> Result<bool, LedgerError> {
         self.take_lease(name, lasting)
     }
 
     fn release_lease(&self, name: &str) -> Result<(), LedgerError> {
         self.give_up_lease(name)
-    }
-
-    fn stay_alive(&self, lasting: Duration) -> Result<(), LedgerError> {
-        self.extend_life(lasting)
-    }
-
-    fn report_progress(&self, position: &FeedPosition, behind: &[ListId]) -> Result<(), LedgerError> {
-        match position.token.as_deref().and_then(Point::read) {
-            Some(point) => self.store_progress(&point.session, &point.snapshot, behind),
-            None => Ok(()),
-        }
-    }
-
-    fn followed_by_all(&self, changes: &[(ListId, Seq)]) -> Result<Vec<(ListId, Seq)>, LedgerError> {
-        self.known_to_all(changes)
-    }
-
-    fn leave(&self) -> Result<(), LedgerError> {
-        self.end_life()
     }
 }

@@ -17,7 +17,7 @@ use crate::error::LedgerError;
 use crate::list::List;
 use crate::sqlite::{self, Sqlite};
 use crate::storage_url::StorageUrl;
-use crate::store::{ExpiredIn, Stats, Store};
+use crate::store::{ExpiredIn, Stats, Store, Uploads};
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
 ///
@@ -331,44 +331,19 @@ impl Ledger {
         self.store.release_lease(name)
     }
 
-    /// Says that this process is alive, and will be for `lasting` by the database's clock: others wait for it with
-    /// [`followed_by_all`](Self::followed_by_all). Repeat it well before that time ends. Call it before the first list is read that may be
-    /// awaited. Like a lease, it is bound to this open ledger, and not to the name of the node. Does nothing if the ledger is not shared.
-    ///
-    /// Costs a commit that waits neither for the disk nor for a standby. A failover may lose it: until it is repeated, others may then not
-    /// wait for this process.
+    /// Deletes some thousand changes that a shared ledger remembered, for a day, so that others find them, and that it noticed lost ones.
+    /// Returns whether there may be more: call it again then, and otherwise each minute. One process at a time does it, and calls of
+    /// others do nothing. Costs two commits.
     ///
     /// # Errors
-    /// An error of the storage.
-    pub fn stay_alive(&self, lasting: Duration) -> Result<(), LedgerError> {
-        self.store.stay_alive(lasting)
+    /// An error of the storage. Call it again later.
+    pub fn trim(&self) -> Result<bool, LedgerError> {
+        self.store.trim()
     }
 
-    /// Says that this process has everything that was committed before [`changed_lists`](Self::changed_lists) reached this position, except
-    /// for the lists that are `behind`. Costs as much as [`stay_alive`](Self::stay_alive), after which it has an effect.
-    ///
-    /// # Errors
-    /// An error of the storage.
-    pub fn report_progress(&self, position: &FeedPosition, behind: &[ListId]) -> Result<(), LedgerError> {
-        self.store.report_progress(position, behind)
-    }
-
-    /// Returns those of these changes, lists and their sequence numbers, that all other processes have which share the ledger and are
-    /// [alive](Self::stay_alive), as far as they have [reported](Self::report_progress). All of them if the ledger is not shared. Costs one
-    /// query, with a lookup per change.
-    ///
-    /// # Errors
-    /// An error of the storage.
-    pub fn followed_by_all(&self, changes: &[(ListId, Seq)]) -> Result<Vec<(ListId, Seq)>, LedgerError> {
-        self.store.followed_by_all(changes)
-    }
-
-    /// Says that this process answers nothing any more, so that nobody waits for it. Costs as much as [`stay_alive`](Self::stay_alive).
-    ///
-    /// # Errors
-    /// An error of the storage. Others then wait until the process is no longer alive by the database's clock.
-    pub fn leave(&self) -> Result<(), LedgerError> {
-        self.store.leave()
+    /// The components of plugins that all who share the ledger can have; `None` if it is not shared.
+    pub fn uploads(&self) -> Option<Arc<dyn Uploads>> {
+        Arc::clone(&self.store).uploads()
     }
 
     /// Returns counters since the ledger was opened.

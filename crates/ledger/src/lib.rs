@@ -6,13 +6,12 @@
 
 mod error;
 mod files;
-mod fleet;
 mod ledger;
 mod list;
+mod nodes;
 mod sqlite;
 mod storage_url;
 pub mod store;
-mod uploads;
 mod witness;
 
 pub use error::LedgerError;
@@ -30,4 +29,4 @@ pub use portcullis_ledger_model::{
     Whom, Write, Written,
 };
 pub use storage_url::{DatabaseUrl, StorageUrl, StorageUrlError};
-pub use store::{Description, ExpiredIn, Fleet, Lease, Member, Stats, Upload};
+pub use store::{Description, ExpiredIn, Fleet, Lease, Node, Stats};

@@ -9,7 +9,7 @@ use portcullis_edge::http::auth::Admin;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::ops::blocking;
 use portcullis_edge::wire::time;
-use portcullis_ledger::Member;
+use portcullis_ledger::Node;
 
 pub(super) async fn get(Admin(gateway): Admin) -> Answer {
     blocking(move || {
@@ -20,7 +20,7 @@ pub(super) async fn get(Admin(gateway): Admin) -> Answer {
         });
         let answer = FleetAnswer {
             shared: gateway.engine.is_shared(),
-            nodes: fleet.members.iter().map(node).collect(),
+            nodes: fleet.nodes.iter().map(node).collect(),
             leases: fleet
                 .leases
                 .iter()
@@ -33,15 +33,15 @@ pub(super) async fn get(Admin(gateway): Admin) -> Answer {
     .await
 }
 
-fn node(member: &Member) -> NodeAnswer {
+fn node(node: &Node) -> NodeAnswer {
     NodeAnswer {
-        node: member.name.clone(),
-        answering: member.is_self,
-        there: member.is_there(),
-        program: member.program.clone(),
-        started: time(member.started),
-        silent_ms: milliseconds(member.silent_for),
-        staleness_ms: milliseconds(member.staleness),
+        node: node.name.clone(),
+        answering: node.is_self,
+        live: node.is_live,
+        program: node.program.clone(),
+        started: time(node.started),
+        silent_ms: milliseconds(node.silent_for),
+        staleness_ms: milliseconds(node.staleness),
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis_host::{ErrorChain, Limits};
-use portcullis_ledger::{Ledger, LedgerError, Upload};
+use portcullis_ledger::LedgerError;
+use portcullis_ledger::store::{Upload, Uploads};
 use tracing::{debug, info, warn};
 
 use crate::digest::Digest;
@@ -22,9 +23,10 @@ use crate::version::{Origin, PluginVersion};
 /// The most bytes of the file that says which upload was taken.
 const MARK_BYTES: usize = 256;
 
-/// The ledger by which stores share components.
+/// What stores share.
 pub(super) struct Shared {
-    ledger: Ledger,
+    /// The components, in a ledger.
+    uploads: Arc<dyn Uploads>,
     /// The number of the newest upload of each plugin that was taken, or can't be.
     settled: Mutex<BTreeMap<String, u64>>,
     /// Versions that are tried here.
@@ -43,11 +45,10 @@ pub enum UploadError {
 }
 
 impl PluginStore {
-    /// Shares plugins with all who share this ledger. Does nothing if nobody else does.
+    /// Shares plugins with all who have these uploads.
     #[must_use]
-    pub fn sharing(mut self, ledger: Ledger) -> Self {
-        let shared = |ledger| Shared { ledger, settled: Mutex::default(), trials: Mutex::default() };
-        self.shared = ledger.is_shared().then(|| shared(ledger));
+    pub fn sharing(mut self, uploads: Arc<dyn Uploads>) -> Self {
+        self.shared = Some(Shared { uploads, settled: Mutex::default(), trials: Mutex::default() });
         self
     }
 
@@ -64,7 +65,7 @@ impl PluginStore {
     pub fn upload(&self, name: &str, component: &[u8]) -> Result<Arc<Trial>, UploadError> {
         let digest = self.check(name, component)?.digest;
         if let Some(shared) = &self.shared {
-            shared.ledger.put_upload(name, digest.bytes(), component, false)?;
+            shared.uploads.put_upload(name, digest.bytes(), component, false)?;
         }
         Ok(Trial::new(self.add(name, digest, component)?))
     }
@@ -92,7 +93,7 @@ impl PluginStore {
     fn take_newest(&self, shared: &Shared) -> Result<Vec<Arc<PluginVersion>>, LedgerError> {
         // Held meanwhile, so that none is overtaken by an earlier one.
         let mut settled = shared.settled.lock();
-        let released = shared.ledger.uploads()?.into_iter().filter(|upload| upload.is_released);
+        let released = shared.uploads.uploads()?.into_iter().filter(|upload| upload.is_released);
         let newest: BTreeMap<String, Upload> = released.map(|upload| (upload.name.clone(), upload)).collect();
         let mut taken = Vec::new();
         for (name, upload) in newest {
@@ -209,11 +210,11 @@ impl PluginStore {
         let Some(shared) = &self.shared else { return Ok(()) };
         let (name, digest) = (&version.name, version.digest);
         let is_there = |upload: &Upload| upload.name == *name && Digest::from_bytes(upload.digest) == digest;
-        if shared.ledger.uploads()?.iter().any(is_there) {
+        if shared.uploads.uploads()?.iter().any(is_there) {
             return Ok(());
         }
         match self.component(name, digest) {
-            Some(component) => shared.ledger.put_upload(name, digest.bytes(), &component, false),
+            Some(component) => shared.uploads.put_upload(name, digest.bytes(), &component, false),
             None => {
                 warn!(
                     plugin = name,
@@ -232,7 +233,7 @@ impl PluginStore {
     /// If the ledger can't be asked, or does not drop them.
     pub fn drop_old_uploads(&self, name: &str, in_use: impl Fn(&Digest) -> bool) -> Result<(), LedgerError> {
         let Some(shared) = &self.shared else { return Ok(()) };
-        let mut uploads = shared.ledger.uploads()?;
+        let mut uploads = shared.uploads.uploads()?;
         uploads.retain(|upload| upload.name == name);
         uploads.reverse();
         let newest = uploads.iter().find(|upload| upload.is_released).map(|upload| upload.digest);
@@ -241,7 +242,7 @@ impl PluginStore {
             old.filter(|digest| Some(*digest) != newest && !in_use(&Digest::from_bytes(*digest))).collect();
         match unused.is_empty() {
             true => Ok(()),
-            false => shared.ledger.drop_uploads(name, &unused),
+            false => shared.uploads.drop_uploads(name, &unused),
         }
     }
 }
@@ -262,7 +263,7 @@ impl Shared {
                     "no tenant kept the uploaded version: the version before it stays the newest"
                 ),
                 Some(true) => {
-                    if let Err(error) = self.ledger.release_upload(&version.name, version.digest.bytes()) {
+                    if let Err(error) = self.uploads.release_upload(&version.name, version.digest.bytes()) {
                         outcome = Err(error);
                         running.push(trial);
                     }
@@ -275,14 +276,14 @@ impl Shared {
 
     /// The digests of a plugin's uploads, in the order of their numbers.
     fn digests(&self, name: &str, filter: impl Fn(&Upload) -> bool) -> Result<Vec<Digest>, PluginStoreError> {
-        let uploads = self.ledger.uploads().map_err(|error| of_ledger(name, error))?;
+        let uploads = self.uploads.uploads().map_err(|error| of_ledger(name, error))?;
         let of_name = uploads.iter().filter(|upload| upload.name == name && filter(upload));
         Ok(of_name.map(|upload| Digest::from_bytes(upload.digest)).collect())
     }
 
     /// Fetches a component, and checks its digest.
     fn component(&self, name: &str, digest: Digest) -> Result<Vec<u8>, PluginStoreError> {
-        let read = self.ledger.component(name, digest.bytes()).map_err(|error| of_ledger(name, error))?;
+        let read = self.uploads.component(name, digest.bytes()).map_err(|error| of_ledger(name, error))?;
         let unknown = || PluginStoreError::UnknownVersion {
             name: name.to_owned(),
             text: digest.to_string(),

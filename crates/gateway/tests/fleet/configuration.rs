@@ -43,7 +43,7 @@ fn a_difference_is_a_warning_a_metric_and_a_line_of_the_status() {
     let told = status(&a);
     assert!(told.contains("DIFFERS: tenants.acme.default_region at n1\n"), "{told}");
     assert!(told.contains("n0: this gateway, version 0."), "{told}");
-    assert!(told.contains("n2: there, version 0."), "{told}");
+    assert!(told.contains("n2: live, version 0."), "{told}");
     b.until("differences", |gateway| status(gateway).contains("default_region at n0, n2\n"));
 
     let file = b.folder().join("portcullis.toml");
@@ -63,7 +63,7 @@ fn a_gateway_that_stops_is_gone_and_who_does_what_is_shown() {
     let url = cluster().database();
     let a = node(&url, 0, |config| config);
     let mut b = node(&url, 1, |config| config);
-    a.until("both", |gateway| status(gateway).contains("n1: there"));
+    a.until("both", |gateway| status(gateway).contains("n1: live"));
     let fleet = a.api("GET", "/admin/fleet", ADMIN, None);
     assert_eq!((&fleet.ok()["shared"], &fleet.json["differences"]), (&json!(true), &json!([])));
     b.stop();

@@ -7,10 +7,10 @@ mod cluster;
 #[path = "../../../ledger/tests/contract/mod.rs"]
 mod contract;
 mod failover;
+mod fleet;
 mod history;
 mod leases;
 mod ledger_dir;
-mod members;
 mod nodes;
 mod opening;
 mod progress;

@@ -1,4 +1,4 @@
-//! What nodes tell each other: that they are alive, and how far they have followed.
+//! What nodes tell each other: that they are live, and how far they have followed.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::nodes::nodes;
 
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Two nodes that are alive.
+/// Two live nodes.
 fn two_nodes(dir: &LedgerDir) -> [Ledger; 2] {
     let nodes = nodes(dir, 2);
-    nodes.iter().for_each(|node| node.stay_alive(LONG).unwrap());
+    nodes.iter().for_each(|node| node.stay_alive(LONG, Duration::ZERO).unwrap());
     nodes.try_into().unwrap()
 }
 
@@ -60,25 +60,25 @@ fn a_change_is_known_to_all_once_each_node_says_so() {
 }
 
 #[test]
-fn a_node_is_waited_for_while_it_is_alive_by_the_databases_clock() {
+fn a_node_is_waited_for_while_it_is_live_by_the_databases_clock() {
     let dir = LedgerDir::with_clock();
     let [one, other] = two_nodes(&dir);
     let change = change(&one, 1);
-    other.stay_alive(Duration::from_secs(4)).unwrap();
+    other.stay_alive(Duration::from_secs(4), Duration::ZERO).unwrap();
     dir.set_clock("3 seconds");
     assert!(!is_known(&one, change));
-    other.stay_alive(Duration::from_secs(4)).unwrap();
+    other.stay_alive(Duration::from_secs(4), Duration::ZERO).unwrap();
     dir.set_clock("6 seconds");
     assert!(!is_known(&one, change), "it said so again");
     dir.set_clock("8 seconds");
     assert!(is_known(&one, change));
-    other.stay_alive(Duration::from_secs(4)).unwrap();
+    other.stay_alive(Duration::from_secs(4), Duration::ZERO).unwrap();
     assert!(!is_known(&one, change), "it is back");
     other.leave().unwrap();
     assert!(is_known(&one, change));
-    other.stay_alive(Duration::from_secs(4)).unwrap();
+    other.stay_alive(Duration::from_secs(4), Duration::ZERO).unwrap();
     dir.set_clock("2 days");
-    one.stay_alive(LONG).unwrap();
+    one.stay_alive(LONG, Duration::ZERO).unwrap();
     assert_eq!(dir.sql("SELECT count(*) FROM nodes").trim(), "1");
 }
 

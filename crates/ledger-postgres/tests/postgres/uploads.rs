@@ -1,13 +1,19 @@
 //! Components of plugins.
 
-use portcullis_ledger::{Ledger, Upload};
+use std::sync::Arc;
+
+use portcullis_ledger::store::{Upload, Uploads};
 
 use crate::ledger_dir::LedgerDir;
 
 const ONE: [u8; 32] = [1; 32];
 const OTHER: [u8; 32] = [2; 32];
 
-fn names(ledger: &Ledger) -> Vec<(String, [u8; 32], bool)> {
+fn uploads(dir: &LedgerDir) -> Arc<dyn Uploads> {
+    dir.ledger().uploads().unwrap()
+}
+
+fn names(ledger: &Arc<dyn Uploads>) -> Vec<(String, [u8; 32], bool)> {
     let uploads = ledger.uploads().unwrap();
     assert!(uploads.is_sorted_by_key(|upload| upload.number));
     uploads.into_iter().map(|Upload { name, digest, is_released, .. }| (name, digest, is_released)).collect()
@@ -16,7 +22,7 @@ fn names(ledger: &Ledger) -> Vec<(String, [u8; 32], bool)> {
 #[test]
 fn uploads_are_there_for_all_in_their_order() {
     let dir = LedgerDir::new();
-    let (ledger, node) = (dir.ledger(), dir.ledger());
+    let (ledger, node) = (uploads(&dir), uploads(&dir));
     assert!(ledger.uploads().unwrap().is_empty());
     ledger.put_upload("vip", ONE, b"one", false).unwrap();
     node.put_upload("vip", OTHER, b"other", true).unwrap();
@@ -40,7 +46,7 @@ fn uploads_are_there_for_all_in_their_order() {
 #[test]
 fn a_large_component_is_taken_and_one_that_is_too_large_is_not() {
     let dir = LedgerDir::new();
-    let ledger = dir.ledger();
+    let ledger = uploads(&dir);
     let component: Vec<u8> = (0..16 << 20).map(|n: u32| n.to_le_bytes()[n as usize % 3]).collect();
     ledger.put_upload("vip", ONE, &component, true).unwrap();
     assert!(ledger.component("vip", ONE).unwrap().unwrap() == component);
@@ -51,7 +57,7 @@ fn a_large_component_is_taken_and_one_that_is_too_large_is_not() {
 #[test]
 fn what_was_written_without_the_master_key_is_left_out() {
     let dir = LedgerDir::new();
-    let ledger = dir.ledger();
+    let ledger = uploads(&dir);
     ledger.put_upload("vip", ONE, b"one", true).unwrap();
     for sql in [
         "INSERT INTO plugins (is_released, name, digest, sealed, component)

@@ -127,9 +127,7 @@ impl Sqlite {
 /// One process at a time has the file open.
 impl store::Shared for Sqlite {}
 
-impl store::Uploads for Sqlite {}
-
-impl store::Members for Sqlite {}
+impl store::Nodes for Sqlite {}
 
 impl store::Store for Sqlite {
     fn stats(&self) -> Stats {

@@ -6,13 +6,14 @@
 
 #![expect(clippy::missing_errors_doc, reason = "each method may fail with an error of the storage")]
 
-mod fleet;
+mod nodes;
 pub mod sealed;
 mod uploads;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -25,7 +26,7 @@ use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
 use crate::error::LedgerError;
 
-pub use fleet::{Description, Fleet, Lease, Member, Members};
+pub use nodes::{Description, Fleet, Lease, Node, Nodes};
 pub use portcullis_ledger_model::{ListRow, TenantRow, batch, people, tables};
 pub use uploads::{Upload, Uploads};
 
@@ -35,7 +36,7 @@ pub const MAX_EXPIRED_AT_ONCE: usize = 500;
 
 /// A storage backend.
 pub trait Store:
-    Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry + Shared + Uploads + Members
+    Tenants + Lists + Entries + Feed + Persons + Records + Visits + Expiry + Shared + Nodes
 {
     /// Counters since the store was opened.
     fn stats(&self) -> Stats;
@@ -45,6 +46,11 @@ pub trait Store:
 
     /// Where files that were lost are to be copied from, and to.
     fn rescue(&self) -> Vec<(PathBuf, PathBuf)>;
+
+    /// The components of plugins in it; `None` if it is not shared, so that nobody else needs them.
+    fn uploads(self: Arc<Self>) -> Option<Arc<dyn Uploads>> {
+        None
+    }
 }
 
 /// Counters since the ledger was opened.
@@ -326,6 +332,11 @@ pub trait Shared: Send + Sync {
         ServerRun::default()
     }
 
+    /// Deletes some thousand changes that need not be remembered any more, if no other process does. Whether there may be more.
+    fn trim(&self) -> Result<bool, LedgerError> {
+        Ok(false)
+    }
+
     /// Which of these positions the ledger's history does not contain, as far as it is known.
     fn forked(&self, positions: &[(ListId, Seq, Mark)]) -> Result<Vec<ListId>, LedgerError> {
         let _ = positions;
@@ -341,28 +352,6 @@ pub trait Shared: Send + Sync {
     /// Gives a lease up, if this process has it.
     fn release_lease(&self, name: &str) -> Result<(), LedgerError> {
         let _ = name;
-        Ok(())
-    }
-
-    /// Says that this process is alive, for so long.
-    fn stay_alive(&self, lasting: Duration) -> Result<(), LedgerError> {
-        let _ = lasting;
-        Ok(())
-    }
-
-    /// Says that this process has followed up to a position, all lists but those that are behind.
-    fn report_progress(&self, position: &FeedPosition, behind: &[ListId]) -> Result<(), LedgerError> {
-        let _ = (position, behind);
-        Ok(())
-    }
-
-    /// Those of these changes that all other processes have followed that are alive.
-    fn followed_by_all(&self, changes: &[(ListId, Seq)]) -> Result<Vec<(ListId, Seq)>, LedgerError> {
-        Ok(changes.to_vec())
-    }
-
-    /// Says that this process is no longer alive.
-    fn leave(&self) -> Result<(), LedgerError> {
         Ok(())
     }
 }

@@ -15,40 +15,30 @@ pub struct Upload {
     pub is_released: bool,
 }
 
-/// The store of components. The methods' own bodies are those of a ledger that is not shared: nobody else needs them.
+/// The components that all who share a ledger can have.
 pub trait Uploads: Send + Sync {
-    /// Stores a component as the newest upload of a plugin, also if it is there already.
+    /// Stores a component as the newest upload of a plugin. If it was uploaded before, its bytes are replaced. A component of more than
+    /// 16 MiB is refused. `digest` is the SHA-256 digest of the component, which is not checked here.
+    ///
+    /// With [`LedgerError::OutcomeUnknown`] it may be stored: repeat the call.
     fn put_upload(
         &self,
         name: &str,
         digest: [u8; 32],
         component: &[u8],
         is_released: bool,
-    ) -> Result<(), LedgerError> {
-        let _ = (name, digest, component, is_released);
-        Ok(())
-    }
+    ) -> Result<(), LedgerError>;
 
-    /// All uploads, in the order of their numbers. Leaves out what was not stored under this master key.
-    fn uploads(&self) -> Result<Vec<Upload>, LedgerError> {
-        Ok(Vec::new())
-    }
+    /// All uploads, without their components, in the order of their numbers. Leaves out what others than the owners of the master key have
+    /// written into the database. Costs one query.
+    fn uploads(&self) -> Result<Vec<Upload>, LedgerError>;
 
-    /// The component of an upload, which may be damaged; `None` if there is none.
-    fn component(&self, name: &str, digest: [u8; 32]) -> Result<Option<Vec<u8>>, LedgerError> {
-        let _ = (name, digest);
-        Ok(None)
-    }
+    /// The component of an upload; `None` if there is none. **Compare its digest**: the database may have damaged it.
+    fn component(&self, name: &str, digest: [u8; 32]) -> Result<Option<Vec<u8>>, LedgerError>;
 
-    /// Lets tenants use an upload that ask for the newest version.
-    fn release_upload(&self, name: &str, digest: [u8; 32]) -> Result<(), LedgerError> {
-        let _ = (name, digest);
-        Ok(())
-    }
+    /// Lets tenants use an upload that ask for the newest version. Does nothing if there is no such upload.
+    fn release_upload(&self, name: &str, digest: [u8; 32]) -> Result<(), LedgerError>;
 
     /// Drops uploads of a plugin.
-    fn drop_uploads(&self, name: &str, digests: &[[u8; 32]]) -> Result<(), LedgerError> {
-        let _ = (name, digests);
-        Ok(())
-    }
+    fn drop_uploads(&self, name: &str, digests: &[[u8; 32]]) -> Result<(), LedgerError>;
 }

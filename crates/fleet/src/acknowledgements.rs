@@ -7,20 +7,20 @@ use parking_lot::{Condvar, Mutex};
 use portcullis_ledger::{ListId, Seq};
 
 /// How long a write may take that waits for other engines.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
+pub const DEADLINE: Duration = Duration::from_secs(5);
 
 /// A change: a list, and its sequence number.
-pub(crate) type Change = (ListId, Seq);
+pub type Change = (ListId, Seq);
 
 /// Changes that writes wait for.
-#[derive(Default)]
-pub(crate) struct Acknowledgements {
+#[derive(Debug, Default)]
+pub struct Acknowledgements {
     state: Mutex<State>,
     /// Notified when a change is known to all engines, and when this one is closed.
     progress: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     awaited: HashMap<u64, Change>,
     next: u64,
@@ -30,7 +30,7 @@ struct State {
 impl Acknowledgements {
     /// Blocks until all engines have a change. Returns `false` if that is not so by the deadline.
     #[must_use]
-    pub(crate) fn wait(&self, change: Change, deadline: Instant) -> bool {
+    pub fn wait(&self, change: Change, deadline: Instant) -> bool {
         let mut state = self.state.lock();
         let ticket = state.next;
         state.next += 1;
@@ -46,7 +46,7 @@ impl Acknowledgements {
     }
 
     /// The changes that are waited for, each once.
-    pub(crate) fn awaited(&self) -> Vec<Change> {
+    pub fn awaited(&self) -> Vec<Change> {
         let state = self.state.lock();
         let mut awaited: Vec<Change> = state.awaited.values().copied().collect();
         awaited.sort_unstable();
@@ -55,7 +55,7 @@ impl Acknowledgements {
     }
 
     /// All engines have these changes.
-    pub(crate) fn are_known(&self, changes: &[Change]) {
+    pub fn are_known(&self, changes: &[Change]) {
         if changes.is_empty() {
             return;
         }
@@ -64,7 +64,7 @@ impl Acknowledgements {
     }
 
     /// Ends all waiting, for good.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.state.lock().is_closed = true;
         self.progress.notify_all();
     }
