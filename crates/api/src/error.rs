@@ -82,6 +82,7 @@ codes! {
     EntryNotFound, "entry_not_found", 404, "The list has no such entry.";
     MethodNotAllowed, "method_not_allowed", 405, "This path does not accept this method. `Allow` lists those it accepts.";
     Conflict, "conflict", 409, "The name, token or number is in use elsewhere, or the tenant is set up in the configuration file.";
+    PositionLost, "position_lost", 409, "The ledger has lost what was written up to the position that the check asks for. Repeat the write.";
     Held, "held", 409, "The number stays blocked by a hold of another kind.";
     NothingToDo, "nothing_to_do", 409, "There is no shadow run to promote, or nothing to roll back to.";
     PluginRefused, "plugin_refused", 409, "The new plugin does not serve; the previous one still does. The message says why.";
@@ -91,7 +92,7 @@ codes! {
     Internal, "internal", 500, "A defect of the gateway.";
     NextHopFailed, "next_hop_failed", 502, "The next hop can't be reached.";
     Unavailable, "unavailable", 503, "The gateway is starting, shutting down, or overloaded, or its disk or database fails. `Retry-After` says when to retry.";
-    OutcomeUnknown, "outcome_unknown", 503, "The ledger's database did not say in time whether the write is stored, or the gateway can't read it back. Repeat the request: writing it twice changes nothing.";
+    OutcomeUnknown, "outcome_unknown", 503, "The ledger's database did not say in time whether the write is stored, or the gateway can't read it back, or not all gateways of the fleet have it although the tenant's `acknowledge` asks for that. Repeat the request: writing it twice changes nothing.";
     NextHopLate, "next_hop_late", 504, "The next hop did not answer in time.";
     StorageFull, "storage_full", 507, "The disk is full. Nothing was written.";
 }

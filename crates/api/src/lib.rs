@@ -12,6 +12,7 @@
 mod check;
 mod entries;
 mod error;
+mod fleet;
 mod health;
 mod history;
 mod number_text;
@@ -28,6 +29,7 @@ mod write;
 pub use check::{CheckAnswer, CheckManyAnswer, CheckRequest, Verdict};
 pub use entries::{EntryAnswer, HoldAnswer, PageAnswer, RemovalAnswer, Status};
 pub use error::{Detail, ErrorBody, ErrorCode, ErrorObject};
+pub use fleet::{DifferenceAnswer, FleetAnswer, LeaseAnswer, NodeAnswer};
 pub use health::{Degraded, Health, HealthAnswer, KeyHealth, LedgerHealth};
 pub use history::{ChangeDocument, HoldState, RecordAnswer, StateAnswer, TrailAnswer};
 pub use number_text::NumberText;
@@ -42,6 +44,12 @@ pub use tenants::{ManagedBy, RemovedAnswer, TenantAnswer, TenantsAnswer};
 pub use url::{is_masked_url, masked_url};
 pub use words::{Actor, AnsweredBy, GivenSource, HoldKind, LiftedHold, ListKind, Outcome, Source};
 pub use write::{BlockEntry, BlockRequest, InvalidRow, OnInvalid, UnblockRequest, WriteAnswer, WriteResult};
+
+/// The header with which a write says where the list is after it, and a check asks for what was written up to there.
+pub const POSITION: &str = "Portcullis-Position";
+
+/// The header with which a gateway that does not know what others of its fleet have written lately says since when, in milliseconds.
+pub const STALENESS: &str = "Portcullis-Staleness-Ms";
 
 /// The prefix of a user id where a number may stand too: `user:US.13491208655302741918` is a person without a number.
 pub const USER_PREFIX: &str = "user:";

@@ -191,6 +191,9 @@ pub struct Tenant {
     /// What decides checks while the plugin fails. Default: `closed`.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// When writes are acknowledged, in a fleet of gateways. Default: `node`.
+    #[serde(default, skip_serializing_if = "Acknowledge::is_node")]
+    pub acknowledge: Acknowledge,
     /// Options of the plugin, passed to it as JSON. At most 64 KiB.
     #[serde(default)]
     pub plugin_options: serde_json::Map<String, serde_json::Value>,
@@ -292,6 +295,24 @@ pub enum OnFailure {
     Open,
     /// The entries on disk decide. Slower, and without the plugin's own rules.
     Ledger,
+}
+
+/// When writes are acknowledged, in a fleet of gateways that share a ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Acknowledge {
+    /// Once they are on disk, and apply to the next check of the gateway that took them.
+    #[default]
+    Node,
+    /// Once they apply to the next check of every gateway that is running.
+    Fleet,
+}
+
+impl Acknowledge {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+    fn is_node(&self) -> bool {
+        *self == Acknowledge::Node
+    }
 }
 
 fn exact() -> String {

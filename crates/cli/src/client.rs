@@ -8,7 +8,8 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_api::{
     BlockRequest, CheckManyAnswer, CheckRequest, Direction, EntryAnswer, ErrorBody, ErrorCode, ErrorObject,
-    ExchangeRequest, NumberText, PageAnswer, PluginStatus, TrailAnswer, UnblockRequest, WriteAnswer,
+    ExchangeRequest, FleetAnswer, NumberText, PageAnswer, PluginStatus, TrailAnswer, UnblockRequest,
+    WriteAnswer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -142,6 +143,14 @@ impl Client {
         Ok(Client { agent, base, authorization })
     }
 
+    /// A client that sends the administrator's token.
+    pub(super) fn of_administrator(base: BaseUrl, token: Option<&Token>) -> Result<Self, Error> {
+        Client::new(base, token).map_err(|error| match error {
+            Error::NoToken => Error::NoAdminToken,
+            error => error,
+        })
+    }
+
     /// Checks up to [`MOST_NUMBERS`] numbers. An invalid number fails the whole request.
     pub(super) fn check(
         &self,
@@ -217,6 +226,13 @@ impl Client {
     /// Returns the status of a tenant's plugin. Requires the administrator's token.
     pub(super) fn plugin_status(&self, tenant: &str) -> Result<PluginStatus, Error> {
         let request = self.agent.get(self.plugin_url(tenant, ""));
+        let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).call();
+        self.read(answer.map_err(|error| self.failed(error))?)
+    }
+
+    /// Returns the gateways that share the ledger. Requires the administrator's token.
+    pub(super) fn fleet(&self) -> Result<FleetAnswer, Error> {
+        let request = self.agent.get(format!("{}/portcullis/v1/admin/fleet", self.base));
         let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).call();
         self.read(answer.map_err(|error| self.failed(error))?)
     }

@@ -6,6 +6,7 @@ mod client;
 mod directions;
 mod entries;
 mod export;
+mod fleet;
 mod foreign_text;
 mod history;
 mod hold;
@@ -69,7 +70,7 @@ Results go to standard output, everything else to standard error.";
 /// `portcullis serve` runs the gateway, and `portcullis verify` and `portcullis migrate` check its files
 /// and move its ledger while it does not run.
 /// All other commands except `token` talk to a running gateway at --url, authenticated by --token
-/// (`plugin`: by --admin-token).
+/// (`plugin` and `fleet`: by --admin-token).
 #[derive(Parser)]
 #[command(name = "portcullis", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct CommandLine {
@@ -90,6 +91,7 @@ enum Command {
     Import(import::Options),
     Export(export::Options),
     Plugin(plugin::Options),
+    Fleet(fleet::Options),
     Token(token::Options),
     Verify(verify::Options),
     Migrate(migrate::Options),
@@ -177,6 +179,7 @@ fn run(
         Command::Import(options) => import::run(&client()?, options),
         Command::Export(options) => export::run(&client()?, options),
         Command::Plugin(options) => plugin::run(gateway.url.clone(), options),
+        Command::Fleet(options) => fleet::run(gateway.url.clone(), options),
         Command::Token(options) => token::run(&options),
         Command::Verify(options) => verify::print(&verify(&options)?),
         Command::Migrate(options) => {

@@ -125,10 +125,7 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
 
 pub(super) fn run(base: client::BaseUrl, options: Options) -> anyhow::Result<Exit> {
     let Options { admin_token, command } = options;
-    let client = Client::new(base, admin_token.as_ref()).map_err(|error| match error {
-        client::Error::NoToken => client::Error::NoAdminToken,
-        error => error,
-    })?;
+    let client = Client::of_administrator(base, admin_token.as_ref())?;
     let exchange = |tenant: Tenant, request| client.exchange_plugin(&tenant.tenant, &request);
     let (status, as_json) = match command {
         Command::Status { tenant, json } => (client.plugin_status(&tenant.tenant)?, json),

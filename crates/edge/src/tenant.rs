@@ -105,6 +105,7 @@ impl TenantConfig {
         TenantSpec::of(self.id.clone())
             .plugin(self.plugin())
             .on_failure(on_failure(self.on_failure))
+            .acknowledge(acknowledge(self.acknowledge))
             .senders(self.senders.iter().map(|sender| sender.id.clone()))
             .memory_limit(self.memory_limit_bytes)
             .replicas(self.replicas)
@@ -118,6 +119,13 @@ impl TenantConfig {
         self.plugin_version = plugin.pinned_version().map(str::to_owned);
         self.plugin_options = plugin.plugin_options().clone();
         self
+    }
+}
+
+fn acknowledge(typed: typed::Acknowledge) -> portcullis_engine::Acknowledge {
+    match typed {
+        typed::Acknowledge::Node => portcullis_engine::Acknowledge::Node,
+        typed::Acknowledge::Fleet => portcullis_engine::Acknowledge::Fleet,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_admission::Workers;
+use portcullis_fleet::{Acknowledgements, DEFAULT_STALE_AFTER, Journal, Staleness, WhenStale};
 use portcullis_host::{ArtefactCache, Compiler, ErrorChain, MemoryPool};
 use portcullis_ledger::{
     Accepted, Finding, KeyFile, KeyOrigin, Ledger, LedgerError, ListState, MasterKey, Opening, StorageUrl,
@@ -23,9 +24,7 @@ use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::events::{Event, Events};
-use crate::journal::Journal;
 use crate::key_state::KeyState;
-use crate::staleness::{DEFAULT_STALE_AFTER, Staleness, WhenStale};
 use crate::storage::{Storage, StorageError};
 
 /// The default of [`Builder::memory_budget`], in bytes.
@@ -322,17 +321,23 @@ impl Builder {
         });
         let memory = MemoryPool::new(memory_limit.max(LEAST_MEMORY_LIMIT));
         let memory_budget = self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET).min(memory.limit() / 4 * 3);
+        let plugins = PluginStore::new(host.clone(), self.plugins_dir);
+        let plugins = match ledger.uploads() {
+            Some(uploads) => plugins.sharing(uploads),
+            None => plugins,
+        };
         let context = Arc::new(Context {
             staleness: Arc::new(Staleness::new(
                 ledger.is_shared(),
                 self.stale_after.unwrap_or(DEFAULT_STALE_AFTER),
                 self.when_stale,
             )),
+            acknowledgements: Acknowledgements::default(),
             journal: Journal::default(),
             settings: SettingsStore::load(ledger.clone())?,
             ledger,
             key: key_file.map(|file| Arc::new(KeyState::new(file))),
-            plugins: PluginStore::new(host.clone(), self.plugins_dir),
+            plugins,
             states,
             residency: Residency::new(memory_budget),
             memory,
@@ -349,6 +354,10 @@ impl Builder {
             host,
             runtime,
         });
+        // Before there are tenants that need them.
+        if let Err(error) = context.plugins.follow_uploads() {
+            warn!(error = %ErrorChain(&error), "plugins that were uploaded to other gateways can't be read; retrying");
+        }
         Engine::start(Directory::new(context)).map_err(OpenError::Thread)
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_admission::{Lifecycle, Workers};
+use portcullis_fleet::{Acknowledgements, Journal, Staleness};
 use portcullis_host::MemoryPool;
 use portcullis_ledger::Ledger;
 use portcullis_plugin_store::PluginStore;
@@ -14,9 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::events::Events;
-use crate::journal::Journal;
 use crate::key_state::KeyState;
-use crate::staleness::Staleness;
 
 /// State shared by all parts of an engine.
 pub(crate) struct Context {
@@ -30,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) memory: Arc<MemoryPool>,
     /// How far this gateway follows others that write to the ledger.
     pub(crate) staleness: Arc<Staleness>,
+    /// Writes that wait until the others have them.
+    pub(crate) acknowledgements: Acknowledgements,
     /// What was acknowledged lately, if others write to the ledger.
     pub(crate) journal: Journal,
     pub(crate) settings: SettingsStore,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 use portcullis_host::{ErrorChain, ForeignText};
 use portcullis_ledger::{LedgerError, TenantId};
-use portcullis_plugin_store::{Digest, Finding, PluginVersion};
+use portcullis_plugin_store::{Digest, Finding, PluginVersion, Trial};
 use portcullis_tenant_settings::TenantSpec;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::context::Context;
 use crate::engine_error::Error;
@@ -35,6 +36,8 @@ pub(crate) struct Directory {
     changing: Mutex<BTreeSet<TenantId>>,
     /// Notified when some of them are done.
     changed: Condvar,
+    /// Whether the folder of plugins was scanned since the engine was opened.
+    has_scanned: AtomicBool,
 }
 
 /// A change of some tenants. Others wait until it is dropped before they change one of these.
@@ -54,6 +57,14 @@ impl Drop for Change<'_> {
 const CLEARING_ATTEMPTS: usize = 20;
 const CLEARING_PAUSE: Duration = Duration::from_millis(100);
 
+/// To how many tenants a version was offered.
+pub(crate) struct Offered {
+    /// Those that have the plugin.
+    pub(crate) tenants: usize,
+    /// Those of them that load it.
+    pub(crate) accepting: usize,
+}
+
 /// What a spec did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
@@ -67,7 +78,7 @@ pub enum Put {
 impl Directory {
     pub(crate) fn new(context: Arc<Context>) -> Self {
         let (tenants, changing, changed) = (ArcSwap::default(), Mutex::default(), Condvar::new());
-        Directory { context, tenants, changing, changed }
+        Directory { context, tenants, changing, changed, has_scanned: AtomicBool::new(false) }
     }
 
     pub(crate) fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
@@ -256,16 +267,25 @@ impl Directory {
     pub(crate) fn rescan_plugins(&self) {
         let Ok(_operation) = self.context.lifecycle.begin() else { return };
         let goes_on = || !self.context.lifecycle.is_closed();
-        self.context.plugins.rescan(goes_on, |finding| self.act_on(finding));
+        // What was in the folder at the start is no news for tenants whose version is stored: others that share the ledger have the same.
+        let is_first = !self.has_scanned.swap(true, Ordering::Relaxed);
+        let decided = match is_first && self.context.plugins.is_shared() {
+            true => self.context.settings.with_choice().unwrap_or_else(|error| {
+                warn!(error = %ErrorChain(&error), "the stored choices of plugins can't be read: the folder of plugins is not followed yet");
+                self.tenants().keys().cloned().collect()
+            }),
+            false => BTreeSet::new(),
+        };
+        self.context.plugins.rescan(goes_on, |finding| self.act_on(finding, &decided));
         self.retry_missing();
         self.drop_old_versions();
     }
 
-    fn act_on(&self, finding: Finding) {
+    fn act_on(&self, finding: Finding, decided: &BTreeSet<TenantId>) {
         match finding {
             Finding::Changed { name, version } => {
                 info!(plugin = name, digest = version.digest.short(), "found a new version of the plugin");
-                self.offer(&version);
+                self.offer(&version, None, decided);
             }
             Finding::Problem { name, error } => {
                 let tenants = self.tenants_with(&name);
@@ -298,11 +318,17 @@ impl Directory {
         }
     }
 
-    /// Has the tenants that follow a plugin load its newest version. Returns how many tenants have the plugin.
-    pub(crate) fn offer(&self, version: &PluginVersion) -> usize {
+    /// Has the tenants that follow a plugin load its newest version, or one that is on trial. Leaves out those that are `decided`.
+    pub(crate) fn offer(
+        &self,
+        version: &PluginVersion,
+        trial: Option<&Arc<Trial>>,
+        decided: &BTreeSet<TenantId>,
+    ) -> Offered {
         let tenants = self.tenants_with(&version.name);
-        tenants.iter().for_each(|tenant| tenant.reload.follow(version.digest));
-        tenants.len()
+        let open = tenants.iter().filter(|tenant| !decided.contains(&tenant.id));
+        let accepting = open.filter(|tenant| tenant.reload.follow(version.digest, trial)).count();
+        Offered { tenants: tenants.len(), accepting }
     }
 
     fn tenants_with(&self, plugin: &str) -> Vec<Arc<Tenant>> {
@@ -314,17 +340,20 @@ impl Directory {
 
     /// Drops old versions that no tenant uses.
     pub(crate) fn drop_old_versions(&self) {
-        let tenants = self.tenants();
-        if tenants.is_empty() {
+        if self.tenants().is_empty() {
             // They are yet to be put, and their specs may name old versions.
             return;
         }
+        let in_use = self.versions_in_use();
+        self.context.plugins.retain(|digest| in_use.contains(digest));
+    }
+
+    /// The versions that tenants use, or that are chosen for them.
+    pub(crate) fn versions_in_use(&self) -> HashSet<Digest> {
         // Tenants that are not served now may be put again.
         let chosen = self.context.settings.chosen_versions();
         let chosen = chosen.iter().filter_map(|version| version.parse().ok());
-        let in_use: HashSet<Digest> =
-            tenants.values().flat_map(|tenant| tenant.reload.in_use()).chain(chosen).collect();
-        self.context.plugins.retain(|digest| in_use.contains(digest));
+        self.tenants().values().flat_map(|tenant| tenant.reload.in_use()).chain(chosen).collect()
     }
 
     /// Stops everything: waits for the operations under way, saves the states that are due, and unloads the lists.
@@ -334,7 +363,11 @@ impl Directory {
         // Ends shadow runs, which otherwise last as long as there is no traffic.
         tenants.values().for_each(|tenant| tenant.reload.abandon(ReloadError::Closed));
         self.context.staleness.close();
+        self.context.acknowledgements.close();
         self.context.lifecycle.wait_until_idle();
+        if let Err(error) = self.context.ledger.leave() {
+            debug!(error = %ErrorChain(&error), "the others wait for this gateway until they notice that it is gone");
+        }
         for tenant in tenants.values() {
             if let Some(members) = tenant.members.load_full() {
                 members.lists().for_each(|list| list.save_before_closing());
@@ -352,6 +385,7 @@ impl Directory {
     pub(crate) fn abandon(&self) {
         self.context.lifecycle.close();
         self.context.staleness.close();
+        self.context.acknowledgements.close();
         for tenant in self.tenants().values() {
             tenant.abandon(ReloadError::Closed);
         }

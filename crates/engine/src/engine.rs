@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use portcullis_ledger::store::Deliveries;
-use portcullis_ledger::{LedgerError, ListId, Scope, SenderId, TenantId};
+use portcullis_ledger::{Description, Fleet, LedgerError, ListId, Scope, SenderId, TenantId};
 use portcullis_plugin_store::{PluginStore, PluginVersion, Watch};
 use portcullis_tenant_settings::{PluginRef, TenantSpec};
 use tokio::runtime::Handle;
@@ -247,6 +247,12 @@ impl Engine {
         self.0.directory.context.staleness.is_shared()
     }
 
+    /// How long ago this engine last knew everything that others had written to a shared ledger, if that is longer than
+    /// [`stale_after`](crate::Builder::stale_after). Costs next to nothing.
+    pub fn stale_for(&self) -> Option<Duration> {
+        self.0.directory.context.staleness.stale_for()
+    }
+
     /// Takes or renews a lease for this time, so that of several engines that share a ledger only one does what is to be done once.
     /// Returns whether this engine has it now. An engine that is alone always has it.
     ///
@@ -273,10 +279,24 @@ impl Engine {
         context.staleness.check_ledger().map(|()| context.ledger.deliveries())
     }
 
+    /// Tells other engines that share the ledger what this one is, within about a second. Costs nothing if it is the same as before.
+    pub fn describe(&self, description: &Description) {
+        self.0.directory.context.ledger.describe(description);
+    }
+
+    /// The engines that share the ledger; none if it is not shared. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn blocking_fleet(&self) -> Result<Fleet, Error> {
+        Ok(self.0.directory.context.ledger.fleet()?)
+    }
+
     /// Reloads a tenant's plugin: another plugin, version or options serve all of its lists, or none of them. No check goes
     /// unanswered meanwhile. Returns when the plugin serves, or when its shadow run began if the request asks for one.
     ///
-    /// The choice survives restarts, until a spec names another plugin.
+    /// The choice survives restarts, until a spec names another plugin. If other engines share the ledger, it is made once the plugin has
+    /// been watched here ([`reload_watch`](Builder::reload_watch)), and they follow then.
     ///
     /// # Errors
     /// [`Error::UnknownTenant`], [`Error::Closed`], or [`Error::Reload`] if the plugin does not serve: what served before continues.
@@ -320,8 +340,11 @@ impl Engine {
     /// Stores a new version of a plugin in the folder, and has the tenants that follow the plugin load it. Returns the version, and
     /// how many tenants have the plugin.
     ///
+    /// If other engines share the ledger, it is stored there. It becomes the newest version, for all of them and in the folder, once a
+    /// tenant of this engine has kept it, or at once if no tenant follows the plugin.
+    ///
     /// # Errors
-    /// [`Error::Plugin`] if there is no folder, or the component can't be loaded; [`Error::Closed`].
+    /// [`Error::Plugin`] if there is no folder, or the component can't be loaded; [`Error::Ledger`]; [`Error::Closed`].
     pub async fn put_plugin(
         &self,
         name: &str,
@@ -340,12 +363,22 @@ impl Engine {
         name: &str,
         component: &[u8],
     ) -> Result<(Arc<PluginVersion>, usize), Error> {
-        let directory = &self.0.directory;
-        let _operation = directory.context.lifecycle.begin()?;
-        let version = directory.context.plugins.put(name, component)?;
-        let followers = directory.offer(&version);
-        directory.drop_old_versions();
-        Ok((version, followers))
+        self.0.directory.put_plugin(name, component)
+    }
+
+    /// Takes plugins that were uploaded to other engines which share the ledger, and lets them have those that were tried here. Call it
+    /// each second. Costs a lookup in the ledger if there are none. Blocks while components are compiled.
+    ///
+    /// # Errors
+    /// If the ledger can't be read, and [`Error::Closed`].
+    pub fn blocking_follow_uploads(&self) -> Result<(), Error> {
+        self.0.directory.follow_uploads()
+    }
+
+    /// Has a tenant follow the plugin that another engine has chosen for it: see
+    /// [`blocking_changed_elsewhere`](Self::blocking_changed_elsewhere). Does not wait until it serves.
+    pub fn follow_choice(&self, tenant: &TenantId) {
+        self.0.directory.follow_choice(tenant);
     }
 
     /// Looks for new plugins in the folder now. The folder is also watched.

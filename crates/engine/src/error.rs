@@ -157,6 +157,10 @@ pub enum WriteError {
     /// The ledger refused the write, or can't be written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The write was stored, and this engine's next check sees it. But not all others that share the ledger had it in time, as the tenant's
+    /// [spec](crate::TenantSpec::acknowledge) asks. The same write again changes nothing, and waits for them again.
+    #[error("the write was stored, but some of the engines that share the ledger did not have it in time")]
+    NotEverywhere,
     /// The runtime is shutting down, or the write panicked. It may have been stored all the same.
     #[error("the write was cut short")]
     Cancelled,

@@ -5,62 +5,80 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use portcullis_fleet::{EVERY, Presence, Progress, RETRY};
 use portcullis_host::ErrorChain;
-use portcullis_ledger::{ChangedList, FeedPosition, LedgerError, ListId};
-use tracing::{error, info};
+use portcullis_ledger::{ChangedList, FeedPosition, Ledger, LedgerError, ListId, Seq};
+use portcullis_tenant_settings::Acknowledge;
+use tracing::{debug, error, info};
 
+use crate::context::Context;
 use crate::directory::Directory;
 use crate::live::{Followed, LiveList};
 use crate::reported::Reported;
-use crate::staleness::{Staleness, WhenStale};
 use crate::tenant::Tenant;
 
-/// How often the ledger is asked what changed.
-const EVERY: Duration = Duration::from_millis(20);
-/// How often it is asked while it can't be reached.
-const RETRY: Duration = Duration::from_millis(250);
 /// How many lists one thread brings up to date before others help.
 const LISTS_OF_THREAD: usize = 16;
 /// The most threads that bring lists up to date.
 const THREADS: usize = 4;
+/// How often old changes are deleted.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
 
-/// Starts the threads that follow, which end when the engine is closed. Does nothing if nobody else writes to the ledger.
+/// Starts the threads that follow, and that tell the others, which end when the engine is closed. Does nothing if nobody else writes to
+/// the ledger.
 pub(crate) fn start(directory: &Arc<Directory>) -> std::io::Result<()> {
-    let staleness = &directory.context.staleness;
-    if !staleness.is_shared() {
+    if !directory.context.staleness.is_shared() {
         return Ok(());
     }
-    let thread = |name: &str| thread::Builder::new().name(name.to_owned());
-    if staleness.when_stale() == WhenStale::Closed {
-        // The other thread may wait for the ledger.
-        let staleness = Arc::clone(staleness);
-        thread("portcullis-stale").spawn(move || {
-            while staleness.pause(EVERY) {
-                staleness.decide();
-            }
-        })?;
+    let mut presence = Presence::default();
+    // Before a list is filled: what others write from now on waits for this engine.
+    if let Err(error) = presence.tell(&directory.context.ledger, &directory.context.staleness) {
+        not_told(error);
     }
-    let (directory, staleness) = (Arc::downgrade(directory), Arc::clone(staleness));
-    thread("portcullis-follow").spawn(move || run(&directory, &staleness))?;
-    Ok(())
+    let mut follower = Follower::default();
+    repeat(directory, "portcullis-follow", move |directory| follower.step(directory))?;
+    repeat(directory, "portcullis-trim", |directory| trim(&directory.context.ledger))?;
+    // The other threads may be busy for long.
+    repeat(directory, "portcullis-presence", move |directory| {
+        let context = &directory.context;
+        let stepped = presence.step(&context.ledger, &context.staleness, &context.acknowledgements);
+        stepped.unwrap_or_else(not_told)
+    })
 }
 
-fn run(directory: &Weak<Directory>, staleness: &Staleness) {
-    let mut follower = Follower::default();
-    let mut wait = EVERY;
-    while staleness.pause(wait) {
-        let Some(directory) = directory.upgrade() else { return };
-        let Ok(operation) = directory.context.lifecycle.begin() else { return };
-        let looked = Instant::now();
-        wait = match follower.look(&directory) {
-            true => {
-                staleness.caught_up(looked);
-                EVERY.saturating_sub(looked.elapsed())
-            }
-            false => RETRY,
-        };
-        drop((operation, directory));
+/// Deletes what a shared ledger need not remember any more. Returns how long to wait.
+fn trim(ledger: &Ledger) -> Duration {
+    match ledger.trim() {
+        Ok(true) => EVERY,
+        Ok(false) => TRIM_EVERY,
+        Err(error) => {
+            debug!(error = ErrorChain(&error).to_string(), "old changes can't be deleted; retrying");
+            TRIM_EVERY
+        }
     }
+}
+
+fn not_told(error: LedgerError) -> Duration {
+    debug!(error = ErrorChain(&error).to_string(), "the others can't be told of this gateway; retrying");
+    RETRY
+}
+
+/// Starts a thread that takes a step again and again, each of which returns how long to wait for the next one.
+fn repeat(
+    directory: &Arc<Directory>,
+    name: &str,
+    mut step: impl FnMut(&Directory) -> Duration + Send + 'static,
+) -> std::io::Result<()> {
+    let (directory, staleness) = (Arc::downgrade(directory), Arc::clone(&directory.context.staleness));
+    let run = move || {
+        let mut wait = EVERY;
+        while staleness.pause(wait) {
+            let Some(directory) = directory.upgrade() else { return };
+            let Ok(_operation) = directory.context.lifecycle.begin() else { return };
+            wait = step(&directory);
+        }
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
 }
 
 /// What is known of the others' writes.
@@ -69,18 +87,42 @@ struct Follower {
     position: FeedPosition,
     /// Lists that changed, and whose plugins could not follow yet.
     behind: HashSet<ListId>,
+    /// Lists that follow in turn, and up to which change they have not followed yet.
+    in_turn: HashMap<ListId, (Weak<LiveList>, Seq)>,
+    progress: Progress,
     reported: Reported<()>,
 }
 
 impl Follower {
-    /// Looks once. Returns whether all plugins have what the look found.
-    fn look(&mut self, directory: &Directory) -> bool {
+    /// Looks once, and tells the others. Returns how long to wait.
+    fn step(&mut self, directory: &Directory) -> Duration {
+        let context = &directory.context;
+        let looked = Instant::now();
+        let Some(is_awaited) = self.look(directory) else { return RETRY };
+        let is_here = self.behind.is_empty();
+        if is_here {
+            context.staleness.caught_up(looked);
+        }
+        self.tell(context, is_awaited);
+        if is_here { EVERY.saturating_sub(looked.elapsed()) } else { RETRY }
+    }
+
+    /// Tells the others how far this engine has followed: at once if that may be awaited.
+    fn tell(&mut self, context: &Context, is_awaited: bool) {
+        let mut behind: Vec<ListId> = self.behind.iter().chain(self.in_turn.keys()).copied().collect();
+        behind.sort_unstable();
+        behind.dedup();
+        self.progress.tell(&context.ledger, &self.position, behind, is_awaited);
+    }
+
+    /// Looks once. Returns whether writes may wait for what it found; `None` if the ledger can't be asked.
+    fn look(&mut self, directory: &Directory) -> Option<bool> {
         let staleness = &directory.context.staleness;
         // Before the look, which finds what was written before.
         let behind = staleness.take_behind();
         self.behind.extend(behind);
-        let lists = match self.ask(directory) {
-            Ok(lists) => lists,
+        let Asked { changed, lists } = match self.ask(directory) {
+            Ok(asked) => asked,
             Err(error) => {
                 if self.reported.is_due(()) {
                     error!(
@@ -91,28 +133,37 @@ impl Follower {
                 staleness.asked(Some(error));
                 // The next look begins anew: another server may have taken over.
                 self.position = FeedPosition::default();
-                return false;
+                return None;
             }
         };
         if self.reported.is_over() {
             info!("the ledger can be reached again");
         }
         staleness.asked(None);
-        if !self.behind.is_empty() {
-            self.follow(&lists.unwrap_or_else(|| self::lists(directory)));
+        staleness.set_server(self.position.server);
+        let mut is_awaited = false;
+        if !changed.is_empty() || !self.behind.is_empty() {
+            let lists = lists.unwrap_or_else(|| self::lists(directory));
+            self.follow(&lists);
+            for changed in changed {
+                let Some((tenant, list)) = lists.get(&changed.list) else { continue };
+                is_awaited |= tenant.acknowledge() == Acknowledge::Fleet;
+                self.in_turn.insert(changed.list, (Arc::downgrade(list), changed.sequence));
+            }
         }
-        self.behind.is_empty()
+        self.in_turn.retain(|_, (list, sequence)| list.upgrade().is_some_and(|list| list.lacks(*sequence)));
+        Some(is_awaited)
     }
 
-    /// Asks the ledger what changed, and whether it has lost anything. Returns the lists in service, if it needed them.
-    fn ask(&mut self, directory: &Directory) -> Result<Option<Lists>, LedgerError> {
+    /// Asks the ledger what changed, and whether it has lost anything.
+    fn ask(&mut self, directory: &Directory) -> Result<Asked, LedgerError> {
         let ledger = &directory.context.ledger;
         let staleness = &directory.context.staleness;
         let changed = ledger.changed_lists(&mut self.position)?;
         if !self.position.restarted {
             staleness.continued();
             if changed.is_empty() && !staleness.has_lost() {
-                return Ok(None);
+                return Ok(Asked { changed, lists: None });
             }
         }
         let lists = lists(directory);
@@ -132,12 +183,15 @@ impl Follower {
         if self.position.restarted {
             restore_writes(directory, &lists, &lost);
         }
+        let of_lost =
+            lost.iter().filter_map(|id| Some((*id, (Arc::downgrade(&lists.get(id)?.1), Seq::START))));
+        self.in_turn.extend(of_lost);
         let is_behind = |changed: &&ChangedList| {
             // This gateway's own writes are named, too, and after a restart all lists.
             lists.get(&changed.list).is_some_and(|(_, list)| list.sequence() != changed.sequence.get())
         };
         self.behind.extend(changed.iter().filter(is_behind).map(|changed| changed.list));
-        Ok(Some(lists))
+        Ok(Asked { changed, lists: Some(lists) })
     }
 
     /// Brings the lists that changed up to date, and leaves those that could not follow.
@@ -171,6 +225,13 @@ impl Follower {
         });
         self.behind.extend(left);
     }
+}
+
+/// What the ledger answered.
+struct Asked {
+    changed: Vec<ChangedList>,
+    /// The lists in service, if they were needed.
+    lists: Option<Lists>,
 }
 
 type Lists = HashMap<ListId, (Arc<Tenant>, Arc<LiveList>)>;

@@ -12,7 +12,6 @@ mod expiry;
 mod filling;
 mod follow;
 mod identity;
-mod journal;
 mod key_state;
 mod key_watch;
 mod ledger_watch;
@@ -25,12 +24,12 @@ mod reason;
 mod reload;
 mod reported;
 mod setup;
-mod staleness;
 mod status;
 mod storage;
 mod tenant;
 #[cfg(test)]
 mod testing;
+mod uploads;
 
 pub use builder::{
     Builder, DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, DEFAULT_RELOAD_WATCH,
@@ -50,10 +49,10 @@ pub use live::{Health, Service};
 pub use outcome::Outcome;
 pub use reload::{Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, ShadowReport, ShadowTerms};
 pub use setup::Setup;
-pub use staleness::{DEFAULT_STALE_AFTER, WhenStale};
 pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
 pub use storage::StorageError;
 
+pub use portcullis_fleet::{DEFAULT_STALE_AFTER, WhenStale};
 pub use portcullis_host::{Compiler, compile_child_main};
 /// The ledger, whose types appear in this crate's.
 pub use portcullis_ledger as ledger;
@@ -61,4 +60,4 @@ pub use portcullis_ledger_postgres::{PostgresUrl, PostgresUrlError};
 pub use portcullis_msisdn::{Direction, Directions, Msisdn};
 /// The store of plugins.
 pub use portcullis_plugin_store as plugin_store;
-pub use portcullis_tenant_settings::{KeepError, KeptError, OnFailure, PluginRef, TenantSpec};
+pub use portcullis_tenant_settings::{Acknowledge, KeepError, KeptError, OnFailure, PluginRef, TenantSpec};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use portcullis_host::Pace;
-use portcullis_plugin_store::{PluginStoreError, PluginVersion};
-use portcullis_tenant_settings::PluginRef;
+use portcullis_plugin_store::{PluginStore, PluginStoreError, PluginVersion};
+use portcullis_tenant_settings::{Chosen, PluginRef};
 use serde_json::{Map, Value};
 
 /// The version of a plugin and the options that serve a tenant's lists.
@@ -47,6 +47,17 @@ impl Setup {
         }
         let PluginVersion { name, digest, plugin, .. } = &*self.version;
         format!("{name} {} ({})", plugin.description().version, digest.short())
+    }
+
+    /// Loads the version that is stored, or else the one that the plugin's name and version mean now.
+    pub(crate) fn load(chosen: &Chosen, plugins: &PluginStore) -> Result<Self, PluginStoreError> {
+        let Chosen { plugin, at } = chosen;
+        let version = match at.as_deref().or(plugin.pinned_version()) {
+            Some(version) => plugins.version(plugin.name(), version)?,
+            None => plugins.latest(plugin.name())?,
+        };
+        let (options, pinned) = (plugin.plugin_options().clone(), plugin.pinned_version().is_some());
+        Ok(Setup { version, options, pinned, missing: None, pace: Arc::default() })
     }
 
     pub(crate) fn is(&self, other: &Setup) -> bool {

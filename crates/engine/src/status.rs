@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_fleet::WhenStale;
 use portcullis_host::Plugin;
 use portcullis_ledger::{KeyError, LedgerError, ListId, Scope, TenantId};
 
 use crate::context::Context;
 use crate::live::{Health, LiveList, Service};
 use crate::reload::ReloadStatus;
-use crate::staleness::WhenStale;
 use crate::tenant::Tenant;
 
 /// A snapshot of a tenant's status.

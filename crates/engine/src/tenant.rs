@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -10,7 +11,7 @@ use portcullis_admission::{Lane, Operation};
 use portcullis_host::{ErrorChain, FilledFrom, Generation};
 use portcullis_ledger::{LedgerError, Link, Linked, List as LedgerList, Scope, Seq, TenantId, TenantKeys};
 use portcullis_plugin_store::PluginStoreError;
-use portcullis_tenant_settings::{PluginRef, TenantSpec};
+use portcullis_tenant_settings::{Acknowledge, Chosen, PluginRef, TenantSpec};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
@@ -101,6 +102,32 @@ impl Tenant {
         }
     }
 
+    /// When its writes are acknowledged.
+    pub(crate) fn acknowledge(&self) -> Acknowledge {
+        self.members.load().as_ref().map_or(Acknowledge::Node, |members| members.spec.acknowledge)
+    }
+
+    fn waits_for_others(&self) -> bool {
+        self.acknowledge() == Acknowledge::Fleet && self.context.staleness.is_shared()
+    }
+
+    /// Waits until all engines have these changes that share the ledger, if the tenant's writes are acknowledged then. `began` is when the
+    /// write began. Blocks. Call it without a lock.
+    pub(crate) fn wait_for_others(
+        &self,
+        began: Instant,
+        changes: impl IntoIterator<Item = portcullis_fleet::Change>,
+    ) -> Result<(), WriteError> {
+        if !self.waits_for_others() {
+            return Ok(());
+        }
+        let until = began + portcullis_fleet::DEADLINE;
+        match changes.into_iter().all(|change| self.context.acknowledgements.wait(change, until)) {
+            true => Ok(()),
+            false => Err(WriteError::NotEverywhere),
+        }
+    }
+
     /// Reports that entries of these lists changed. Call it without a lock: listeners may use the engine.
     pub(crate) fn announce<'a>(&self, lists: impl IntoIterator<Item = &'a Arc<LiveList>>) {
         let mut any = false;
@@ -126,6 +153,7 @@ impl Tenant {
 
     /// Stores that several names are one person's, on all lists. `through` is the list of the caller's handle.
     pub(crate) fn tie(&self, through: &Arc<LiveList>, tie: Link) -> Result<Linked, WriteError> {
+        let began = Instant::now();
         let (tied, changed) = {
             let _serving = self.serving(through)?;
             let tied = through.list().link(tie)?;
@@ -142,6 +170,10 @@ impl Tenant {
             (tied, changed)
         };
         self.announce(&changed);
+        if self.waits_for_others() {
+            let positions = changed.iter().map(|list| Ok((list.list().id(), list.list().sequence()?)));
+            self.wait_for_others(began, positions.collect::<Result<Vec<_>, LedgerError>>()?)?;
+        }
         Ok(tied)
     }
 
@@ -196,9 +228,21 @@ impl Opened {
         context: &Arc<Context>,
     ) -> Result<Self, TenantError> {
         let keys = context.ledger.ensure_tenant(&spec.id)?;
-        let choice = context.settings.chosen_over(&spec.id, &spec.plugin).filter(|_| !spec.resets_choice);
-        let chosen = choice.unwrap_or_else(|| spec.plugin.clone());
         let members_before = before.and_then(|before| before.members.load_full());
+        let choice = context.settings.chosen_over(&spec.id, &spec.plugin).filter(|_| !spec.resets_choice);
+        // What serves may be about to be stored, or to follow what another engine has stored.
+        let stays = |members: &&Arc<Members>| {
+            context.plugins.is_shared() && members.spec.plugin == spec.plugin && !spec.resets_choice
+        };
+        let staying = members_before.as_ref().zip(before).filter(|(members, _)| stays(members));
+        let Chosen { plugin: chosen, at } = match staying {
+            Some((members, before)) => {
+                let serving = before.reload.serving();
+                let at = serving.missing.is_none().then(|| serving.version.digest.to_string());
+                Chosen { plugin: members.chosen.clone(), at }
+            }
+            None => choice.unwrap_or_else(|| Chosen { plugin: spec.plugin.clone(), at: None }),
+        };
         let unchanged = members_before
             .as_ref()
             .zip(before)
@@ -210,7 +254,7 @@ impl Opened {
                 (before.reload.serving(), Arc::clone(&members.account), Arc::clone(&members.lane))
             }
             None => {
-                let setup = match resolve(&chosen, context) {
+                let setup = match resolve(&spec.id, &Chosen { plugin: chosen.clone(), at }, context) {
                     Err(TenantError::Plugin(error)) if lenient => placeholder(&chosen, error, context)?,
                     resolved => resolved?,
                 };
@@ -361,14 +405,18 @@ fn start_feed(list: &LedgerList) -> Result<(), LedgerError> {
     }
 }
 
-/// Loads the version that a plugin's name and version mean now.
-fn resolve(plugin: &PluginRef, context: &Context) -> Result<Setup, TenantError> {
-    let version = match plugin.pinned_version() {
-        Some(version) => context.plugins.version(plugin.name(), version)?,
-        None => context.plugins.latest(plugin.name())?,
-    };
-    let (options, pinned) = (plugin.plugin_options().clone(), plugin.pinned_version().is_some());
-    Ok(Setup { version, options, pinned, missing: None, pace: Arc::default() })
+/// Loads a plugin. If a tenant that is pinned to no version can't have the one that others have, it gets the latest that is here.
+fn resolve(tenant: &TenantId, chosen: &Chosen, context: &Context) -> Result<Setup, TenantError> {
+    match Setup::load(chosen, &context.plugins) {
+        Err(error) if chosen.at.is_some() && !error.is_transient() => {
+            warn!(
+                %tenant, error = %ErrorChain(&error),
+                "the tenant can't have the version of its plugin that other gateways have: it gets the latest one"
+            );
+            Ok(Setup::load(&Chosen { at: None, ..chosen.clone() }, &context.plugins)?)
+        }
+        loaded => Ok(loaded?),
+    }
 }
 
 /// Stands in for a plugin that can't be loaded.

@@ -8,6 +8,7 @@ mod config;
 mod connections;
 mod deliveries;
 mod engine;
+mod fleet;
 mod log;
 mod migrate;
 mod others;

@@ -1,6 +1,7 @@
 //! Reading the configuration file again, on SIGHUP.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
@@ -9,6 +10,7 @@ use portcullis_edge::tenant::Origin;
 use tracing::{error, info, warn};
 
 use crate::config::{AbsentPlugin, Config, END, Text};
+use crate::fleet::Fleet;
 
 /// The most tenants that a refusal names.
 const NAMED: usize = 5;
@@ -21,6 +23,7 @@ pub(crate) struct Reload {
     is_whole: AtomicBool,
     /// The text of the file that is in force.
     text: Mutex<Text>,
+    fleet: Arc<Fleet>,
 }
 
 /// Why a valid file is not applied: a tenant's new plugin is not there, or the file seems to be torn.
@@ -47,14 +50,18 @@ enum Refused {
 }
 
 impl Reload {
-    pub(crate) fn new(file: PathBuf, at_start: Config) -> Self {
+    pub(crate) fn new(file: PathBuf, at_start: Config, fleet: Arc<Fleet>) -> Self {
         let text = Mutex::new(at_start.text.clone());
-        Reload { file, is_whole: AtomicBool::new(at_start.is_whole), text, at_start }
+        Reload { file, is_whole: AtomicBool::new(at_start.is_whole), text, at_start, fleet }
     }
 
     /// Reads the configuration file and the plugin folder again, and applies what has changed.
     pub(crate) fn run(&self, gateway: &Gateway) {
         info!("SIGHUP: reloading the configuration file and the plugin folder");
+        if let Err(error) = gateway.engine.blocking_follow_uploads() {
+            // A plugin that the file names may have been uploaded to another gateway.
+            warn!(%error, "plugins that were uploaded to other gateways can't be read");
+        }
         match Config::read(&self.file, portcullis_engine::plugin_store::names) {
             Ok(config) => self.apply(gateway, &config),
             Err(error) => {
@@ -82,6 +89,7 @@ impl Reload {
             Ok(()) => {
                 self.is_whole.store(config.is_whole, Ordering::Relaxed);
                 *self.text.lock() = config.text.clone();
+                self.fleet.reconfigured(config);
             }
             Err(error) => error!(
                 error = portcullis_host::ErrorChain(&error).to_string(),

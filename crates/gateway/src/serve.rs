@@ -17,12 +17,14 @@ use portcullis_edge::AppState;
 use portcullis_edge::gateway::Gateway;
 use portcullis_edge::http::request_log;
 use portcullis_edge::metrics::Metrics;
+use portcullis_ledger::StorageUrl;
 use portcullis_native::Service;
 use portcullis_proxy::Proxy;
 
 use crate::config::Config;
 use crate::connections::{Connections, descriptors};
 use crate::engine::Accepted;
+use crate::fleet::Fleet;
 use crate::reload::Reload;
 use crate::router::router;
 use crate::{accept, deliveries, engine, log, others, visits};
@@ -65,7 +67,9 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
 async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyhow::Result<()> {
     // HTTP has no such dates, and opt-outs are ordered by time.
     anyhow::ensure!(SystemTime::now() >= UNIX_EPOCH, "the clock of this machine is before 1970: set it");
-    for absent in &config.absent_plugins {
+    // In a fleet, another gateway may have it.
+    let has_others = matches!(config.storage, StorageUrl::Postgres(_));
+    for absent in config.absent_plugins.iter().filter(|_| !has_others) {
         error!(
             tenant = %absent.tenant, error = absent.problem,
             "the tenant's plugin is not there: the tenant is out of service until it is"
@@ -99,7 +103,8 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     });
 
     let runtime = Handle::current();
-    let reload = Arc::new(Reload::new(options.config.clone(), config.clone()));
+    let fleet = Arc::new(Fleet::new(&config));
+    let reload = Arc::new(Reload::new(options.config.clone(), config.clone(), Arc::clone(&fleet)));
     let accepted = Accepted { new_ledger: options.new_ledger, restored: options.restored };
     let mut starting = tokio::task::spawn_blocking(move || start(&config, accepted, runtime));
     let gateway = loop {
@@ -119,7 +124,9 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     let telling = tokio::spawn(portcullis_proxy::send_changes(Arc::clone(&gateway)));
     let writing_down = tokio::spawn(visits::run(Arc::clone(&gateway)));
     let keeping = tokio::spawn(deliveries::run(Arc::clone(&gateway)));
-    let following = gateway.engine.is_shared().then(|| tokio::spawn(others::follow(Arc::clone(&gateway))));
+    let is_shared = gateway.engine.is_shared();
+    let following = is_shared.then(|| tokio::spawn(others::follow(Arc::clone(&gateway))));
+    let meeting = is_shared.then(|| tokio::spawn(fleet.run(Arc::clone(&gateway))));
 
     let signal = loop {
         match commands.next().await {
@@ -149,8 +156,8 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     }
     writing_down.abort();
     keeping.abort();
-    if let Some(following) = following {
-        following.abort();
+    for task in [following, meeting].into_iter().flatten() {
+        task.abort();
     }
     reporting.abort();
     request_log::report_suppressed();

@@ -82,6 +82,7 @@ struct Inner {
     state_seal: Seal,
     text_seal: Seal,
     settings_seal: Seal,
+    position_seal: Seal,
 }
 
 impl TenantKeys {
@@ -92,6 +93,7 @@ impl TenantKeys {
             state_seal: Seal::new(&secret.derive("saved state", "")),
             text_seal: Seal::new(&secret.derive("entry text", "")),
             settings_seal: Seal::new(&secret.derive("settings", "")),
+            position_seal: Seal::new(&secret.derive("position", "")),
             secret,
         }))
     }
@@ -134,6 +136,11 @@ impl TenantKeys {
     /// The key for the tenant's settings.
     pub fn settings_seal(&self) -> &Seal {
         &self.0.settings_seal
+    }
+
+    /// The key for positions in lists, which clients keep.
+    pub fn position_seal(&self) -> &Seal {
+        &self.0.position_seal
     }
 
     /// The permutation between a list's subjects and its public ids. It depends on the list's name, not its row, so ids
@@ -183,6 +190,7 @@ mod tests {
             derive("saved state", ""),
             derive("entry text", ""),
             derive("settings", ""),
+            derive("position", ""),
             derive("public ids", ""),
             derive("public ids", "a"),
             derive("public ids", "b"),

@@ -27,7 +27,17 @@ pub struct FeedPosition {
     /// Whether the last call returned all lists, because it could not continue from where the position was. Commits may have been
     /// lost meanwhile.
     pub restarted: bool,
+    /// Which run of which database server the last call asked.
+    pub server: ServerRun,
 }
+
+/// A run of a database server: from its start to its end. All gateways that are connected to the server know it by the same number, and a
+/// standby that takes over has another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerRun(
+    /// The number; 0 for a ledger that is not shared.
+    pub u64,
+);
 
 /// A list that changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use portcullis_ledger::store::batch::{Batch, Pending, write_entries};
 use portcullis_ledger::store::people::People;
 use portcullis_ledger::store::tables::{Loaded, Tables as _};
 use portcullis_ledger::store::{ListRow, TenantRow};
-use portcullis_ledger_model::{Whom, Write, Written};
+use portcullis_ledger_model::{Seq, Whom, Write, Written};
 use portcullis_msisdn::Revealed;
 
 use crate::Postgres;
-use crate::columns::{Columns, row_id};
+use crate::columns::{Columns, number, row_id};
 use crate::failure::{Failure, Fate};
 use crate::head::head;
 use crate::joiner::Call;
@@ -131,7 +131,7 @@ impl Postgres {
             Err(Failure::NotReplicated) => return Err(Failure::NotReplicated),
             Err(_) => {
                 drop(session);
-                self.settle(list, guard.new_mark)?;
+                self.settle(list, batch.census().sequence, guard.new_mark)?;
             }
         }
         self.counters.commit();
@@ -139,18 +139,18 @@ impl Postgres {
     }
 
     /// Finds out whether a commit whose answer was lost was made, and waits until it is as durable as any other.
-    fn settle(&self, list: ListRow, mark: i64) -> Result<(), Failure> {
+    fn settle(&self, list: ListRow, sequence: Seq, mark: i64) -> Result<(), Failure> {
         // Waits for the transaction, if it still runs. If it was committed, the server may have ended its wait for a standby together with
         // the connection. A lock on a row is written to the log, too, so this waits for a standby that has both.
         const WAIT: &str = "SELECT 1 FROM lists WHERE id = $1 FOR NO KEY UPDATE";
-        const LOOK: &str = "SELECT 1 FROM commits WHERE list = $1 AND mark = $2";
+        const LOOK: &str = "SELECT 1 FROM commits WHERE list = $1 AND sequence = $2 AND mark = $3";
         let look = || -> Result<bool, Failure> {
             let id = row_id(list.id)?;
             let mut session = self.pool.writer(DEADLINE)?;
             session.run(async |session| {
                 session.query_opt(WAIT, &[&id]).await?;
                 session.check_replicated()?;
-                Ok(session.query_opt(LOOK, &[&id, &mark]).await?.is_some())
+                Ok(session.query_opt(LOOK, &[&id, &number(sequence), &mark]).await?.is_some())
             })
         };
         match look() {

@@ -17,9 +17,6 @@ use crate::session::Session;
 use crate::upgrade::FORMAT;
 use crate::write::random;
 
-/// How many changes of lists are remembered, for other nodes and for writes in doubt.
-const TRIM: &str = "DELETE FROM commits WHERE at < clock_timestamp() - interval '1 day'";
-
 impl store::Expiry for Postgres {
     fn expire_due(&self, now: Timestamp) -> Result<Vec<ExpiredIn>, LedgerError> {
         // By this node's clock, and by the database's.
@@ -34,7 +31,6 @@ impl store::Expiry for Postgres {
             let ended = self.write_long(async |session| self.end(session, list, &subjects, now).await)?;
             expired.extend(ended);
         }
-        self.write_once(async |session| session.execute(TRIM, &[]).await)?;
         Ok(expired)
     }
 

@@ -23,6 +23,7 @@ mod joiner;
 mod leases;
 mod link;
 mod lists;
+mod nodes;
 mod persons;
 mod pool;
 mod records;
@@ -32,7 +33,9 @@ mod session;
 mod shared;
 mod tenants;
 mod tls;
+mod trim;
 mod upgrade;
+mod uploads;
 mod url;
 mod visits;
 mod write;
@@ -42,8 +45,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use portcullis_keys::{MasterKey, Seal};
-use portcullis_ledger::store::{Stats, Store};
+use portcullis_ledger::store::{Stats, Store, Uploads};
 use portcullis_ledger::{Accepted, Ledger, LedgerError, Opening};
 
 pub use copy::{copy_from, copy_into, take_back};
@@ -53,6 +57,7 @@ pub use url::{PostgresUrl, PostgresUrlError};
 use actors::Actors;
 use failure::Failure;
 use joiner::Joiner;
+use nodes::Said;
 use pool::{DEADLINE, LONG, Lent, Pool};
 use schema::{Formats, Found};
 use session::Session;
@@ -99,6 +104,8 @@ pub fn open(
         actors: Actors::default(),
         joiner: Joiner::default(),
         counters: Counters::default(),
+        said: Mutex::default(),
+        settings_key: MasterKey::from_bytes(*master.derive("settings of nodes")),
     });
     if is_left {
         forgotten::go_on(Arc::clone(&store))?;
@@ -118,6 +125,10 @@ struct Postgres {
     actors: Actors,
     joiner: Joiner,
     counters: Counters,
+    /// What this node says of itself; `None` before it is described.
+    said: Mutex<Option<Arc<Said>>>,
+    /// The key of the digests of settings, which nodes compare.
+    settings_key: MasterKey,
 }
 
 /// Counts since the ledger was opened.
@@ -228,5 +239,9 @@ impl Store for Postgres {
 
     fn rescue(&self) -> Vec<(PathBuf, PathBuf)> {
         Vec::new()
+    }
+
+    fn uploads(self: Arc<Self>) -> Option<Arc<dyn Uploads>> {
+        Some(self)
     }
 }

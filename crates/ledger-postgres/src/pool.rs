@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::{Condvar, Mutex};
+use portcullis_ledger_model::ServerRun;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout_at;
 use tokio_postgres::Config;
@@ -30,8 +31,12 @@ pub(crate) struct Pool {
     tls: Tls,
     readers: Lane,
     writers: Lane,
-    /// A single connection, as a position in the feed is only valid on the connection on which it was reached.
+    /// A single connection, as a position in the feed is only valid on the connection on which it was reached. Its commits need not be
+    /// durable.
     feed: Lane,
+    /// A single connection, by which others know that this node is alive, however busy it is with other calls. Its commits need not be
+    /// durable.
+    presence: Lane,
     clock: Clock,
     served: Mutex<Served>,
 }
@@ -47,6 +52,8 @@ struct Served {
 struct Lane {
     /// The most connections.
     most: usize,
+    /// Whether commits wait until they are durable.
+    is_durable: bool,
     state: Mutex<State>,
     returned: Condvar,
 }
@@ -64,14 +71,20 @@ impl Pool {
             .thread_name("portcullis-postgres")
             .enable_all()
             .build()?;
-        let lane = |most| Lane { most, state: Mutex::default(), returned: Condvar::default() };
+        let lane = |most, is_durable| Lane {
+            most,
+            is_durable,
+            state: Mutex::default(),
+            returned: Condvar::default(),
+        };
         Ok(Pool {
             runtime: Some(runtime),
             config,
             tls,
-            readers: lane(MOST),
-            writers: lane(MOST),
-            feed: lane(1),
+            readers: lane(MOST, true),
+            writers: lane(MOST, true),
+            feed: lane(1, false),
+            presence: lane(1, false),
             clock: Clock::default(),
             served: Mutex::default(),
         })
@@ -90,6 +103,16 @@ impl Pool {
     /// The connection to follow the feed on.
     pub(crate) fn feed(&self, within: Duration) -> Result<Lent<'_>, Failure> {
         self.lend(&self.feed, within)
+    }
+
+    /// The connection for what nodes know of each other.
+    pub(crate) fn presence(&self, within: Duration) -> Result<Lent<'_>, Failure> {
+        self.lend(&self.presence, within)
+    }
+
+    /// Which run of which server all connections are of that are lent from now on.
+    pub(crate) fn server(&self) -> ServerRun {
+        self.served.lock().started.map(run_since).unwrap_or_default()
     }
 
     /// A number that changes before anything is read from another server, or from another run of the same one. No connection to the one
@@ -136,6 +159,9 @@ impl Pool {
         if lent.session.is_none() {
             let session = self.run(deadline, async {
                 let session = Session::connect(&self.config, self.tls.clone()).await?;
+                if !lane.is_durable {
+                    session.batch("SET synchronous_commit = off").await?;
+                }
                 self.clock.read(&session).await?;
                 Ok(session)
             })?;
@@ -159,7 +185,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        for lane in [&self.readers, &self.writers, &self.feed] {
+        for lane in [&self.readers, &self.writers, &self.feed, &self.presence] {
             lane.state.lock().idle.clear();
         }
         if let Some(runtime) = self.runtime.take() {
@@ -167,6 +193,11 @@ impl Drop for Pool {
             runtime.shutdown_background();
         }
     }
+}
+
+/// The run of the server that started then.
+pub(crate) fn run_since(started: Timestamp) -> ServerRun {
+    ServerRun(started.as_microsecond().cast_unsigned())
 }
 
 /// A connection that returns to its pool, unless it broke.

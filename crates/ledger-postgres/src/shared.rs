@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::Shared;
-use portcullis_ledger_model::{ChangedList, FeedPosition, ListId, Mark, Seq};
+use portcullis_ledger_model::{ChangedList, FeedPosition, ListId, Mark, Seq, ServerRun};
 
 use crate::clock::Clock;
 use crate::columns::{Columns, number, row_id, unsigned};
 use crate::failure::Failure;
-use crate::pool::DEADLINE;
+use crate::pool::{DEADLINE, run_since};
 use crate::session::{Parameters, Session};
 use crate::{Postgres, read_on};
 
@@ -55,21 +55,22 @@ const FORKED: &str = "
         OR EXISTS (SELECT FROM commits c WHERE c.list = p.list AND c.mark = p.mark AND c.sequence = p.sequence)
         OR EXISTS (
             SELECT FROM commits c
-            WHERE c.list = p.list AND c.previous_mark = p.mark AND c.previous_sequence = p.sequence)
+            WHERE c.list = p.list AND c.sequence >= p.sequence
+                AND c.previous_mark = p.mark AND c.previous_sequence = p.sequence)
     ) ORDER BY p.list";
 
 /// Where somebody is in the feed.
-struct Point {
+pub(crate) struct Point {
     /// The id of the server's process that took the snapshot; empty if it has none.
-    session: String,
+    pub(crate) session: String,
     /// When it did.
     time: Timestamp,
-    snapshot: String,
+    pub(crate) snapshot: String,
 }
 
 impl Point {
     /// Reads what [`token`](Self::token) wrote.
-    fn read(token: &str) -> Option<Self> {
+    pub(crate) fn read(token: &str) -> Option<Self> {
         let mut parts = token.splitn(3, ' ');
         let (session, time, snapshot) = (parts.next()?, parts.next()?, parts.next()?);
         let time = Timestamp::from_millisecond(time.parse().ok()?).ok()?;
@@ -141,11 +142,17 @@ impl Shared for Postgres {
 
     fn changed_lists(&self, position: &mut FeedPosition) -> Result<Vec<ChangedList>, LedgerError> {
         let from = position.token.as_deref().and_then(Point::read);
-        let (point, lists, restarted) = read_on(self.pool.feed(DEADLINE), async |session| {
-            follow(session, self.pool.clock(), from.as_ref()).await
+        let (found, server) = read_on(self.pool.feed(DEADLINE), async |session| {
+            let found = follow(session, self.pool.clock(), from.as_ref()).await?;
+            Ok((found, run_since(session.server_started())))
         })?;
-        *position = FeedPosition { token: Some(point.token()), restarted };
+        let (point, lists, restarted) = found;
+        *position = FeedPosition { token: Some(point.token()), restarted, server };
         Ok(lists)
+    }
+
+    fn server(&self) -> ServerRun {
+        self.pool.server()
     }
 
     fn forked(&self, positions: &[(ListId, Seq, Mark)]) -> Result<Vec<ListId>, LedgerError> {
@@ -157,6 +164,10 @@ impl Shared for Postgres {
             let rows = session.query(FORKED, &[&ids, &sequences, &marks]).await?;
             rows.iter().map(|row| Ok(ListId(Columns::of(row).get::<i32>()?.into()))).collect()
         })
+    }
+
+    fn trim(&self) -> Result<bool, LedgerError> {
+        self.trim_commits()
     }
 
     fn lease(&self, name: &str, lasting: Duration) -> Result<bool, LedgerError> {

@@ -32,8 +32,9 @@ const EXPAND: [&str; FORMAT as usize] = [include_str!("schema.sql"), include_str
 /// SQL that takes away what only gateways of the format before need, for each format. It may run again.
 const CONTRACT: [&str; FORMAT as usize] = [
     "",
-    // Gateways of format 1 count ids.
-    "ALTER TABLE tenants ALTER COLUMN id DROP IDENTITY IF EXISTS;
+    // Gateways of format 1 count ids, and find commits by their marks.
+    "DROP INDEX IF EXISTS commits_by_list;
+     ALTER TABLE tenants ALTER COLUMN id DROP IDENTITY IF EXISTS;
      ALTER TABLE actors ALTER COLUMN id DROP IDENTITY IF EXISTS;
      ALTER TABLE lists ALTER COLUMN id DROP IDENTITY IF EXISTS",
 ];

@@ -10,21 +10,21 @@ use jiff::Timestamp;
 
 use portcullis_keys::{MasterKey, Scope, TenantId, TenantKeys};
 use portcullis_ledger_model::{
-    Accepted, ChangedList, FeedPosition, Finding, ListId, ListState, Mark, Opening, Seq, Verified,
+    Accepted, ChangedList, FeedPosition, Finding, ListId, ListState, Mark, Opening, Seq, ServerRun, Verified,
 };
 
 use crate::error::LedgerError;
 use crate::list::List;
 use crate::sqlite::{self, FileSource, FileTarget, Sqlite};
 use crate::storage_url::StorageUrl;
-use crate::store::{ExpiredIn, Stats, Store, copy};
+use crate::store::{ExpiredIn, Stats, Store, Uploads, copy};
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
 ///
 /// The file is closed when the last clone, and the last [`List`] opened from one, is dropped.
 #[derive(Clone)]
 pub struct Ledger {
-    store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     accepted: Accepted,
 }
 
@@ -313,6 +313,13 @@ impl Ledger {
         self.store.lineage()
     }
 
+    /// Which run of which database server a shared ledger is read from and written to now. All processes that are connected to it know
+    /// the same number, so that a position in a list is comparable with those of others. Costs nothing. Always 0 if the ledger is not
+    /// shared.
+    pub fn server(&self) -> ServerRun {
+        self.store.server()
+    }
+
     /// Returns which of these lists have a history without the given position, in the order of their ids: commits were lost, as
     /// at a failover to a standby that did not have them yet, so that what was read of these lists must be read again from the start.
     /// A position is a [`Changes::sequence`](crate::Changes::sequence) and its [`mark`](crate::Changes::mark).
@@ -351,6 +358,21 @@ impl Ledger {
     /// An error of the storage. The lease then ends when it would have.
     pub fn release_lease(&self, name: &str) -> Result<(), LedgerError> {
         self.store.release_lease(name)
+    }
+
+    /// Deletes some thousand changes that a shared ledger remembered, for a day, so that others find them, and that it noticed lost ones.
+    /// Returns whether there may be more: call it again then, and otherwise each minute. One process at a time does it, and calls of
+    /// others do nothing. Costs two commits.
+    ///
+    /// # Errors
+    /// An error of the storage. Call it again later.
+    pub fn trim(&self) -> Result<bool, LedgerError> {
+        self.store.trim()
+    }
+
+    /// The components of plugins that all who share the ledger can have; `None` if it is not shared.
+    pub fn uploads(&self) -> Option<Arc<dyn Uploads>> {
+        Arc::clone(&self.store).uploads()
     }
 
     /// Returns counters since the ledger was opened.

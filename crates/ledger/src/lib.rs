@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod ledger;
 mod list;
+mod nodes;
 mod sqlite;
 mod storage_url;
 pub mod store;
@@ -25,9 +26,9 @@ pub use portcullis_ledger_model::{
     Accepted, Actor, ActorError, Age, Block, Census, Change, ChangedList, Changes, Claim, ClaimId, Claims,
     Coverage, DeliveryKey, DisplayForm, Entry, FeedPosition, Filter, Finding, Hold, HoldKind, Holds,
     LONGEST_REDELIVERY, Label, Link, Linked, ListId, ListState, Loss, Mark, Opening, Outcome, Page, Paging,
-    PublicId, PublicIdError, Reason, Record, Seq, Source, Status, StatusFilter, TooLong, Trail, Unblock,
-    UnknownHold, UnknownSource, Verified, Whom, Write, Written,
+    Position, PublicId, PublicIdError, Reason, Record, Seq, ServerRun, Source, Status, StatusFilter, TooLong,
+    Trail, Unblock, UnknownHold, UnknownSource, Verified, Whom, Write, Written,
 };
 pub use storage_url::{DatabaseUrl, StorageUrl, StorageUrlError};
-pub use store::{ExpiredIn, Stats};
+pub use store::{Description, ExpiredIn, Fleet, Lease, Node, Stats};
 pub use witness::LedgerId;

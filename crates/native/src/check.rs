@@ -12,16 +12,18 @@ use portcullis_edge::http::answer::{self, Answer, Room};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::{JsonBody, SHORT_BODY};
 use portcullis_edge::http::error::ApiError;
+use portcullis_edge::http::position::Since;
 use portcullis_edge::ops::{Refusal, Target, Work, check};
 use portcullis_edge::wire;
 use portcullis_engine::{AnsweredBy, Checked, CheckedMany, ListKind};
 
-pub(super) async fn check(asked: Asked, body: JsonBody) -> Answer {
-    answer_text(asked.target, body).await.map(|text| answer::whole(text.into()))
+pub(super) async fn check(asked: Asked, since: Since, body: JsonBody) -> Answer {
+    answer_text(asked.target, &since, body).await.map(|text| answer::whole(text.into()))
 }
 
 /// The answer, as JSON.
-pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes, ApiError> {
+pub(super) async fn answer_text(target: Target, since: &Since, body: JsonBody) -> Result<Bytes, ApiError> {
+    let since = since.read(&target)?;
     if body.0.len() > SHORT_BODY {
         let read = move |target: Target| {
             let request: CheckRequest<'_> = body.parse()?;
@@ -37,10 +39,10 @@ pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes,
         let (numbers, identities, is_one, direction) = target.blocking(Work::Batch, read).await?;
         return match identities.first() {
             Some(identity) if is_one => {
-                Ok(text_for_one(check::one(&target, identity.clone(), direction).await?, direction))
+                Ok(text_for_one(check::one(&target, identity.clone(), direction, &since).await?, direction))
             }
             _ => {
-                let checked = check::many(&target, identities, direction).await?;
+                let checked = check::many(&target, identities, direction, &since).await?;
                 let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
                 text_for_many(&target, &numbers, &checked, direction)
             }
@@ -51,11 +53,11 @@ pub(super) async fn answer_text(target: Target, body: JsonBody) -> Result<Bytes,
     match asked(&request)? {
         Numbers::One(number) => {
             let identity = target.read(number).map_err(|error| Refusal::InvalidRow(error.into()))?;
-            Ok(text_for_one(check::one(&target, identity, direction).await?, direction))
+            Ok(text_for_one(check::one(&target, identity, direction, &since).await?, direction))
         }
         Numbers::Many(numbers) => {
             let identities = check::read_at_once(&target, &numbers).await?;
-            let checked = check::many(&target, identities, direction).await?;
+            let checked = check::many(&target, identities, direction, &since).await?;
             text_for_many(&target, &numbers, &checked, direction)
         }
     }

@@ -17,6 +17,7 @@ use portcullis_edge::http::answer::{self, Answer};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::Query;
 use portcullis_edge::http::error::ApiError;
+use portcullis_edge::http::position;
 use portcullis_edge::ops::Work;
 use portcullis_edge::ops::read;
 use portcullis_edge::ops::write::{self, Lift};
@@ -119,11 +120,13 @@ pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<Re
             let person = name.person(&target)?;
             let lift = Lift { hold: wire::lifted_hold(hold), requested, ..Lift::of(directions) };
             let written = write::unblock_entry(&target, person.first(), lift)?;
-            Ok::<_, ApiError>(answer::ok(&RemovalAnswer {
+            let mut response = answer::ok(&RemovalAnswer {
                 outcome: wire::outcome(Some(written.outcome)),
                 directions: wire::directions(written.after),
                 sequence: written.sequence.get(),
-            }))
+            });
+            position::add_to(&mut response, &target, written.sequence);
+            Ok::<_, ApiError>(response)
         })
         .await
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
-use axum::http::{Method, Request, Response};
+use axum::http::{HeaderName, Method, Request, Response};
 use axum::response::IntoResponse as _;
 use http_body_util::{Either, Full};
 use hyper::body::{Body as _, Incoming};
@@ -21,6 +21,7 @@ use portcullis_edge::AppState;
 use portcullis_edge::http::body::JsonBody;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::http::peer::Peer;
+use portcullis_edge::http::position::Since;
 use portcullis_edge::http::request_log::Line;
 use portcullis_edge::http::unread::{self, Watched};
 use portcullis_edge::http::{answer, auth};
@@ -32,6 +33,7 @@ use super::check;
 /// The path of a sender's check consists of [`BEFORE`], the sender's name, and [`AFTER`].
 const BEFORE: &str = "/portcullis/v1/senders/";
 const AFTER: &str = "/check";
+const STALENESS: HeaderName = HeaderName::from_static("portcullis-staleness-ms");
 /// The route as the router spells it, for logs.
 const ROUTE: &str = "/portcullis/v1/senders/{sender}/check";
 
@@ -51,7 +53,7 @@ impl Service {
         Service { app, router }
     }
 
-    /// Handles one request from `peer`, and counts it if it is refused. `patience` is how long to wait for a short body that nobody
+    /// Handles one request from `peer`, and counts it if it is refused. A stale gateway says so in the response. `patience` is how long to wait for a short body that nobody
     /// reads, so that the connection can go on.
     ///
     /// # Errors
@@ -64,12 +66,16 @@ impl Service {
         patience: Duration,
     ) -> Result<Answered, Infallible> {
         let is_check = request.method() == Method::POST && sender(request.uri().path()).is_some();
-        let answered = if is_check {
+        let mut answered = if is_check {
             self.check(request, peer, patience).await
         } else {
             request.extensions_mut().insert(peer);
-            self.route(request, patience).await?.map(Either::Right)
+            Self::route(self.router, request, patience).await?.map(Either::Right)
         };
+        if let Some(age) = self.app.stale_for() {
+            let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            answered.headers_mut().insert(STALENESS, age.into());
+        }
         let status = answered.status();
         if status.is_client_error() || status.is_server_error() {
             requests::refused(status.as_u16());
@@ -78,11 +84,10 @@ impl Service {
     }
 
     async fn route(
-        self,
+        mut router: Router,
         request: Request<Incoming>,
         patience: Duration,
     ) -> Result<Response<Body>, Infallible> {
-        let mut router = self.router;
         // A router is always ready.
         if request.body().is_end_stream() {
             return router.call(request).await;
@@ -94,7 +99,7 @@ impl Service {
         Ok(response)
     }
 
-    async fn check(self, request: Request<Incoming>, peer: Peer, patience: Duration) -> Answered {
+    async fn check(&self, request: Request<Incoming>, peer: Peer, patience: Duration) -> Answered {
         let line = Line::begin(request.method(), || ROUTE.into());
         let (parts, body) = request.into_parts();
         let (body, unread) = unread::watch(body);
@@ -118,14 +123,14 @@ impl Service {
     }
 
     async fn checked(
-        self,
+        &self,
         target: Target,
         parts: &Parts,
         body: Watched<Incoming>,
     ) -> Result<Answered, ApiError> {
         let memory = self.app.verified(target.owner());
         let body = JsonBody::read(&parts.headers, body, self.app.max_body_bytes, memory).await?;
-        let text = check::answer_text(target, body).await?;
+        let text = check::answer_text(target, &Since::of(&parts.headers), body).await?;
         Ok(answer::whole(Either::Left(Full::new(text))))
     }
 }
@@ -143,6 +148,11 @@ fn sender(path: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_header_is_the_documented_one() {
+        assert_eq!(STALENESS.as_str(), portcullis_api::STALENESS.to_lowercase());
+    }
 
     #[test]
     fn the_route_is_one_of_the_routers() {

@@ -6,6 +6,7 @@ mod admin;
 mod check;
 mod entries;
 mod fast_path;
+mod fleet;
 mod health;
 mod history;
 mod metrics;

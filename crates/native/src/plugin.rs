@@ -71,7 +71,7 @@ fn status_of(gateway: &Gateway, name: &str) -> Answer {
     let id = name.parse().map_err(|_| AdminError::UnknownTenant)?;
     let tenant = gateway.engine.tenant_status(&id).map_err(AdminError::from)?;
     let list = gateway.engine.tenant_list(name).map_err(AdminError::from)?;
-    Ok(answer::ok(&plugin_status(&tenant, list.permutation())))
+    Ok(answer::ok(&plugin_status(&tenant, list.permutation(), gateway.engine.is_shared())))
 }
 
 fn shadow_terms(request: ShadowRequest) -> Result<ShadowTerms, ApiError> {
@@ -87,11 +87,11 @@ fn shadow_terms(request: ShadowRequest) -> Result<ShadowTerms, ApiError> {
     Ok(ShadowTerms { plan, time: seconds.map(Duration::from_secs) })
 }
 
-fn plugin_status(tenant: &TenantStatus, permutation: &Permutation) -> PluginStatus {
+fn plugin_status(tenant: &TenantStatus, permutation: &Permutation, is_shared: bool) -> PluginStatus {
     let reload = &tenant.reload;
     PluginStatus {
         tenant: tenant.id.to_string(),
-        summary: summary(reload, &tenant.lists),
+        summary: summary(reload, &tenant.lists, is_shared),
         stage: reload.stage.as_str().to_owned(),
         queued: reload.queued,
         serving: setup(&reload.serving),
@@ -103,7 +103,7 @@ fn plugin_status(tenant: &TenantStatus, permutation: &Permutation) -> PluginStat
 }
 
 /// Says in a sentence which plugin serves, and how the last reload ended.
-fn summary(reload: &ReloadStatus, lists: &[ListStatus]) -> String {
+fn summary(reload: &ReloadStatus, lists: &[ListStatus], is_shared: bool) -> String {
     let name = reload.serving.name();
     let out = lists.iter().filter(|list| list.service == Service::Out).count();
     let (serves, again) = match out {
@@ -120,6 +120,9 @@ fn summary(reload: &ReloadStatus, lists: &[ListStatus]) -> String {
     let because = error.as_ref().map(|error| format!(": {}", ErrorChain(error))).unwrap_or_default();
     match outcome {
         Outcome::UnderWay => format!("{serves}; {to} is {}", reload.stage.as_str()),
+        Outcome::Served if is_shared && !reload.is_stored => {
+            format!("{serves} at this gateway{because}; the others follow when it has been watched")
+        }
         Outcome::Served => format!("{serves}{because}"),
         Outcome::Refused => format!("{serves}; {to} was refused{because}"),
         Outcome::RolledBack => format!("{serves}{again}; {to} was rolled back{because}"),

@@ -1,6 +1,7 @@
 //! `POST …/entries` and `DELETE …/entries`
 
 use axum::http::StatusCode;
+use axum::response::Response;
 use memchr::memmem;
 use portcullis_api::{
     BlockEntry, BlockRequest, GivenSource, InvalidRow, OnInvalid, UnblockRequest, WriteAnswer, WriteResult,
@@ -14,6 +15,7 @@ use portcullis_edge::http::answer::{Answer, Room};
 use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::{JsonBody, SHORT_BODY};
 use portcullis_edge::http::error::ApiError;
+use portcullis_edge::http::position;
 use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, WriteOptions, WriteReport};
 use portcullis_edge::ops::{Target, Work};
 use portcullis_edge::wire;
@@ -30,7 +32,7 @@ pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
             let done = write::block(&target, &rows, options).map_err(|refusal| {
                 if request.number.is_some() { refusal.without_index() } else { refusal }
             })?;
-            Ok::<_, ApiError>(room.json(StatusCode::OK, &answer_of(done, request.dry_run, request.brief)))
+            Ok::<_, ApiError>(answer(&target, room, done, request.dry_run, request.brief))
         })
         .await
 }
@@ -55,7 +57,7 @@ pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
             let done = write::unblock(&target, &people, lift, options).map_err(|refusal| {
                 if request.number.is_some() { refusal.without_index() } else { refusal }
             })?;
-            Ok(room.json(StatusCode::OK, &answer_of(done, request.dry_run, request.brief)))
+            Ok(answer(&target, room, done, request.dry_run, request.brief))
         })
         .await
 }
@@ -146,6 +148,15 @@ fn row<'a>(entry: &'a BlockEntry<'_>, common: BlockRow<'a>) -> BlockRow<'a> {
         expires: entry.expires.as_deref().or(common.expires),
         requested: entry.requested.as_deref().or(common.requested),
     }
+}
+
+fn answer(target: &Target, room: Room, done: WriteReport, dry_run: bool, brief: bool) -> Response {
+    let sequence = done.sequence;
+    let mut response = room.json(StatusCode::OK, &answer_of(done, dry_run, brief));
+    if !dry_run {
+        position::add_to(&mut response, target, sequence);
+    }
+    response
 }
 
 fn answer_of(done: WriteReport, dry_run: bool, brief: bool) -> WriteAnswer {

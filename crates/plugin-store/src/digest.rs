@@ -35,6 +35,21 @@ impl Digest {
         Digest(Sha256::digest(component).into())
     }
 
+    /// The digest of these 32 bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Digest(bytes)
+    }
+
+    /// Its 32 bytes.
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
+    /// Whether a version, as a digest or at least its first 8 digits, means this one.
+    pub fn begins_with(&self, version: &str) -> bool {
+        version.parse::<Prefix>().is_ok_and(|prefix| prefix.fits(self))
+    }
+
     /// The first 12 digits, for display.
     pub fn short(&self) -> String {
         self.hex()[..12].to_owned()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis_host::{ErrorChain, ForeignText, LoadError};
+use portcullis_ledger::LedgerError;
 
 use crate::digest::DigestError;
 use crate::folder::FileError;
@@ -91,6 +92,26 @@ pub enum PluginStoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The component that the ledger has does not have the digest that it is stored under.
+    #[error(
+        "the ledger's copy of version {version} of the plugin {} is damaged: upload it again",
+        ForeignText(name)
+    )]
+    Corrupt {
+        /// The plugin.
+        name: String,
+        /// The first digits of the digest.
+        version: String,
+    },
+    /// The plugin is not here, and the ledger can't be asked for it.
+    #[error("the plugin {} has to come from the ledger, which can't be asked", ForeignText(name))]
+    Ledger {
+        /// The plugin.
+        name: String,
+        /// The cause.
+        #[source]
+        source: Arc<LedgerError>,
+    },
     /// No plugin can be stored under this name.
     #[error(
         "\"{}\" is not a valid plugin name: use 1 to 64 of a-z, 0-9, - and _, with a letter or digit first",
@@ -125,8 +146,19 @@ impl PluginStoreError {
         match self {
             PluginStoreError::Unloadable { source, .. } => source.is_transient(),
             PluginStoreError::File { source, .. } => matches!(source, FileError::Changing),
+            PluginStoreError::Ledger { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether the version is not here, and may be elsewhere.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            PluginStoreError::Unknown { .. }
+                | PluginStoreError::UnknownVersion { .. }
+                | PluginStoreError::Tampered { .. }
+        )
     }
 
     /// Whether it passes by itself, and need not be told to anybody.

@@ -9,8 +9,10 @@ mod folder;
 mod latest;
 mod refusals;
 mod rescan;
+mod shared;
 mod slot;
 mod store;
+mod trial;
 mod version;
 mod watch;
 
@@ -18,7 +20,9 @@ pub use digest::{Digest, DigestError};
 pub use error::PluginStoreError;
 pub use folder::FileError;
 pub use rescan::Finding;
+pub use shared::UploadError;
 pub use store::{PluginStore, names};
+pub use trial::Trial;
 pub use version::{ListedVersion, Origin, PluginVersion};
 pub use watch::Watch;
 

@@ -15,6 +15,7 @@ use crate::digest::{Digest, Prefix};
 use crate::error::PluginStoreError;
 use crate::folder::{self, Stamp};
 use crate::refusals::Refusals;
+use crate::shared::Shared;
 use crate::slot::{FileState, Known, Seen, Slot};
 use crate::version::{ListedVersion, Origin, PluginVersion};
 
@@ -32,6 +33,7 @@ pub struct PluginStore {
     pub(super) compiled: Compiled,
     pub(super) refusals: Option<Refusals>,
     slots: Mutex<BTreeMap<String, Arc<Slot>>>,
+    pub(super) shared: Option<Shared>,
 }
 
 /// A built-in plugin.
@@ -61,6 +63,7 @@ impl PluginStore {
             built_in: built_in.collect(),
             compiled: Compiled::new(engine),
             slots: Mutex::default(),
+            shared: None,
         }
     }
 
@@ -78,12 +81,21 @@ impl PluginStore {
     /// The newest version of a plugin that loads: its file, or else the built-in plugin. If the file can't be used, or was removed
     /// and nothing is built in, returns the previous version, and [`problem`](Self::problem) says why.
     ///
+    /// A plugin that is not here is fetched from the ledger, if stores [share](Self::sharing) one.
+    ///
     /// At first, in a new process, that is the version which served last, even if there is another file: what is known to
     /// load serves at once. A [rescan](Self::rescan) finds the file, and reports it as a change.
     ///
     /// # Errors
     /// If no plugin has this name, or none of its versions loads.
     pub fn latest(&self, name: &str) -> Result<Arc<PluginVersion>, PluginStoreError> {
+        match self.latest_here(name) {
+            Err(error @ PluginStoreError::Unknown { .. }) => self.fetch_latest(name, error),
+            found => found,
+        }
+    }
+
+    fn latest_here(&self, name: &str) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let slot = self.slot(name)?;
         let mut file = slot.file();
         if slot.versions().latest.is_none() {
@@ -101,11 +113,18 @@ impl PluginStore {
     }
 
     /// A version of a plugin, by its digest: `sha256:` and 64 hexadecimal digits. The prefix may be left out, and all but the first 8
-    /// digits.
+    /// digits. One that is not here is fetched from the ledger, if stores [share](Self::sharing) one.
     ///
     /// # Errors
     /// If no version has this digest, or several have; if the version does not load, or its copy in the archive is damaged.
     pub fn version(&self, name: &str, text: &str) -> Result<Arc<PluginVersion>, PluginStoreError> {
+        match self.version_here(name, text) {
+            Err(error) if error.is_absence() => self.fetch(name, text, error),
+            found => found,
+        }
+    }
+
+    fn version_here(&self, name: &str, text: &str) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let slot = self.slot(name)?;
         let wanted = text.parse::<Prefix>().map_err(|source| PluginStoreError::NoVersion {
             name: name.to_owned(),
@@ -175,11 +194,8 @@ impl PluginStore {
     /// # Errors
     /// If the name is not valid, the component does not load, or the folder can't be written. Nothing is changed then.
     pub fn put(&self, name: &str, component: &[u8]) -> Result<Arc<PluginVersion>, PluginStoreError> {
-        if !is_valid(name) {
-            return Err(PluginStoreError::Name { name: name.to_owned() });
-        }
+        let version = self.check(name, component)?;
         let path = self.file(name).ok_or(PluginStoreError::NoFolder)?;
-        let version = self.load(name, Digest::of(component), component, Origin::File(path.clone()))?;
         let slot = self.slot_of(name);
         let mut state = slot.file();
         let file = folder::write(&path, component)
@@ -201,6 +217,24 @@ impl PluginStore {
             unreported: None,
         };
         Ok(version)
+    }
+
+    /// Loads a component that is to be stored in the folder, and changes nothing.
+    pub(super) fn check(&self, name: &str, component: &[u8]) -> Result<Arc<PluginVersion>, PluginStoreError> {
+        if !is_valid(name) {
+            return Err(PluginStoreError::Name { name: name.to_owned() });
+        }
+        let path = self.file(name).ok_or(PluginStoreError::NoFolder)?;
+        self.load(name, Digest::of(component), component, Origin::File(path))
+    }
+
+    /// The component of a version, if there is a copy on disk.
+    pub(super) fn component(&self, name: &str, digest: Digest) -> Option<Vec<u8>> {
+        if let Some(built_in) = self.built_in(name).filter(|built_in| built_in.digest == digest) {
+            return Some(built_in.component.to_vec());
+        }
+        let file = self.archived(name).into_iter().find(|file| file.digest == digest)?;
+        file.read(name, Limits::default().component_bytes).ok()
     }
 
     /// Why the newest content of a plugin can't be used; `None` if it can.
@@ -278,6 +312,11 @@ impl PluginStore {
         self.compiled.retain(|digest| needed.contains(digest) || in_use(digest));
     }
 
+    /// Whether a version is the built-in one of this program.
+    pub fn is_built_in(&self, version: &PluginVersion) -> bool {
+        self.built_in(&version.name).is_some_and(|built_in| built_in.digest == version.digest)
+    }
+
     pub(super) fn built_in(&self, name: &str) -> Option<BuiltIn> {
         self.built_in.get(name).copied()
     }
@@ -327,6 +366,6 @@ fn is_valid(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
 }
 
-fn short<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> String {
+pub(super) fn short<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> String {
     digests.into_iter().map(Digest::short).collect::<Vec<_>>().join(", ")
 }

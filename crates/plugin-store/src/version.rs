@@ -32,6 +32,8 @@ pub enum Origin {
     File(PathBuf),
     /// The copy that was kept of an earlier version.
     Kept(PathBuf),
+    /// The ledger that several stores share.
+    Ledger,
 }
 
 impl fmt::Display for Origin {
@@ -40,6 +42,7 @@ impl fmt::Display for Origin {
             Origin::BuiltIn => f.write_str("which is built in"),
             Origin::File(path) => write!(f, "file {}", Shown(path)),
             Origin::Kept(path) => write!(f, "kept as {}", Shown(path)),
+            Origin::Ledger => f.write_str("from the ledger"),
         }
     }
 }

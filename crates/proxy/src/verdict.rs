@@ -57,7 +57,7 @@ pub(super) async fn is_stopped(
     identity: &Identity,
     direction: Direction,
 ) -> Result<bool, Refusal> {
-    let checked = check::one(target, identity.clone(), direction).await?;
+    let checked = check::one(target, identity.clone(), direction, &[]).await?;
     Ok(checked.blocked_by.is_some())
 }
 

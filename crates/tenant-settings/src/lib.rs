@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod acknowledge;
+mod chosen;
 mod error;
 mod on_failure;
 mod plugin_ref;
@@ -8,6 +10,8 @@ mod spec;
 mod store;
 mod stored;
 
+pub use acknowledge::Acknowledge;
+pub use chosen::Chosen;
 pub use error::{KeepError, KeptError};
 pub use on_failure::OnFailure;
 pub use plugin_ref::PluginRef;

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 
 use portcullis_ledger::{NameError, SenderId, TenantId};
 
+use crate::acknowledge::Acknowledge;
 use crate::on_failure::OnFailure;
 use crate::plugin_ref::PluginRef;
 
@@ -28,6 +29,8 @@ pub struct TenantSpec {
     pub clear_numbers: bool,
     /// Whether it is tracked how far each list's changes were passed on.
     pub change_feed: bool,
+    /// When writes are acknowledged.
+    pub acknowledge: Acknowledge,
     /// The host's data, as JSON.
     pub kept: Option<Vec<u8>>,
     /// Whether the plugin that a reload chose is dropped.
@@ -59,6 +62,7 @@ impl TenantSpec {
             replicas: NonZeroUsize::MIN,
             clear_numbers: false,
             change_feed: false,
+            acknowledge: Acknowledge::default(),
             kept: None,
             resets_choice: false,
             starts_regardless: false,
@@ -148,6 +152,13 @@ impl TenantSpec {
     #[must_use]
     pub fn change_feed(mut self, change_feed: bool) -> Self {
         self.change_feed = change_feed;
+        self
+    }
+
+    /// Sets when writes are acknowledged: [`Acknowledge::Node`] by default.
+    #[must_use]
+    pub fn acknowledge(mut self, acknowledge: Acknowledge) -> Self {
+        self.acknowledge = acknowledge;
         self
     }
 

@@ -7,6 +7,7 @@ use portcullis_ledger::{Ledger, LedgerError, TenantId};
 use serde_json::value::RawValue;
 use tracing::info;
 
+use crate::chosen::Chosen;
 use crate::error::{KeepError, KeptError};
 use crate::plugin_ref::PluginRef;
 use crate::spec::TenantSpec;
@@ -94,16 +95,30 @@ impl SettingsStore {
     }
 
     /// The plugin that a reload chose over this one.
-    pub fn chosen_over(&self, tenant: &TenantId, configured: &PluginRef) -> Option<PluginRef> {
+    pub fn chosen_over(&self, tenant: &TenantId, configured: &PluginRef) -> Option<Chosen> {
         let known = self.known.lock();
         let choice = known.tenants.get(tenant)?.choice.as_ref()?;
-        (choice.over == *configured).then(|| choice.chosen.clone())
+        let chosen = || Chosen { plugin: choice.chosen.clone(), at: choice.at.clone() };
+        (choice.over == *configured).then(chosen)
+    }
+
+    /// The tenants for which a choice is stored. Reads what other engines have changed.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn with_choice(&self) -> Result<BTreeSet<TenantId>, KeptError> {
+        let mut known = self.known.lock();
+        self.refresh(&mut known)?;
+        let chosen = known.tenants.iter().filter(|(_, settings)| settings.choice.is_some());
+        Ok(chosen.map(|(tenant, _)| tenant.clone()).collect())
     }
 
     /// The versions that reloads chose, also of tenants that are not served now, as digests in text form.
     pub fn chosen_versions(&self) -> Vec<String> {
-        let version =
-            |settings: &Settings| settings.choice.as_ref()?.chosen.pinned_version().map(str::to_owned);
+        let version = |settings: &Settings| {
+            let choice = settings.choice.as_ref()?;
+            choice.at.clone().or_else(|| choice.chosen.pinned_version().map(str::to_owned))
+        };
         self.known.lock().tenants.values().filter_map(version).collect()
     }
 
@@ -111,8 +126,10 @@ impl SettingsStore {
     ///
     /// # Errors
     /// If the ledger can't be read or written.
-    pub fn choose(&self, tenant: &TenantId, chosen: &PluginRef, over: &PluginRef) -> Result<(), LedgerError> {
-        let choice = (chosen != over).then(|| Choice { chosen: chosen.clone(), over: over.clone() });
+    pub fn choose(&self, tenant: &TenantId, chosen: Chosen, over: &PluginRef) -> Result<(), LedgerError> {
+        let Chosen { plugin: chosen, at } = chosen;
+        let differs = chosen != *over || at.is_some();
+        let choice = differs.then(|| Choice { chosen, over: over.clone(), at });
         self.change(tenant, |settings| settings.choice = choice)
     }
 

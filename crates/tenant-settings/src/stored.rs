@@ -18,6 +18,9 @@ pub(crate) struct Settings {
 pub(crate) struct Choice {
     pub(crate) chosen: PluginRef,
     pub(crate) over: PluginRef,
+    /// Of several engines that share the ledger: the version that all have, if `chosen` names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<String>,
 }
 
 /// [`Settings`] as stored.

@@ -51,7 +51,7 @@ impl Gateway {
     /// [`AdminError::Refused`] with all mistakes in the settings; [`AdminError::SetUpInFile`]; otherwise if the ledger fails.
     pub fn put_tenant(&self, typed: &typed::Tenant) -> Result<(Put, Arc<Tenant>), AdminError> {
         let _change = self.changes.begin(&typed.id);
-        self.put(typed)
+        self.put(typed, true)
     }
 
     /// Forgets a tenant: removes its entries, and destroys its key, so that copies of its data become unreadable. Also
@@ -87,7 +87,7 @@ impl Gateway {
         sender: typed::Sender,
     ) -> Result<(Put, Arc<Tenant>), AdminError> {
         let _change = self.changes.begin(tenant.as_str());
-        let mut typed = self.settings_of(&*self.changeable(tenant)?).to_typed();
+        let mut typed = self.changeable(tenant)?.config.to_typed();
         let put = match typed.senders.iter_mut().find(|other| other.id == sender.id) {
             Some(other) => {
                 *other = sender;
@@ -98,7 +98,7 @@ impl Gateway {
                 Put::Created
             }
         };
-        Ok((put, self.put(&typed)?.1))
+        Ok((put, self.put(&typed, false)?.1))
     }
 
     /// Removes a sender. Its entries stay in the ledger, and are in force again if it is added again.
@@ -107,10 +107,10 @@ impl Gateway {
     /// [`AdminError::UnknownTenant`], [`AdminError::UnknownSender`], and those of [`put_tenant`](Self::put_tenant).
     pub fn remove_sender(&self, tenant: &TenantId, sender: &str) -> Result<(), AdminError> {
         let _change = self.changes.begin(tenant.as_str());
-        let mut typed = self.settings_of(&*self.changeable(tenant)?).to_typed();
+        let mut typed = self.changeable(tenant)?.config.to_typed();
         let position = typed.senders.iter().position(|other| other.id == sender);
         typed.senders.remove(position.ok_or(AdminError::UnknownSender)?);
-        self.put(&typed).map(drop)
+        self.put(&typed, false).map(drop)
     }
 
     /// A tenant's settings, with the plugin, version and options that serve it now. They differ from the configured ones after an
@@ -132,8 +132,13 @@ impl Gateway {
         }
     }
 
-    /// The caller has begun a change of this tenant.
-    fn put(&self, typed: &typed::Tenant) -> Result<(Put, Arc<Tenant>), AdminError> {
+    /// The caller has begun a change of this tenant. `names_plugin` is whether the settings override a plugin that was chosen by an
+    /// exchange.
+    fn put(&self, typed: &typed::Tenant, names_plugin: bool) -> Result<(Put, Arc<Tenant>), AdminError> {
+        if !self.engine.plugins().names().contains(&typed.plugin) {
+            // It may just have been uploaded to another gateway. If the ledger can't be asked, it is unknown here.
+            let _ = self.engine.blocking_follow_uploads();
+        }
         let (config, before) = self.changes.alone(|under_way| {
             let registry = self.registry.load();
             let config = self.checked(typed, &registry, under_way)?;
@@ -144,8 +149,10 @@ impl Gateway {
             under_way.claim(config.clone());
             Ok((config, before))
         })?;
-        // The settings override a plugin that was chosen by an exchange.
-        let spec = stored_spec(&config, Origin::Api).map_err(|_| AdminError::Defect)?.reset_choice();
+        let mut spec = stored_spec(&config, Origin::Api).map_err(|_| AdminError::Defect)?;
+        if names_plugin {
+            spec = spec.reset_choice();
+        }
         let put =
             self.engine.blocking_put_tenants(vec![spec]).pop().ok_or(AdminError::Defect)?.map_err(refused)?;
         let tenant = self.serve_put(config, Origin::Api, before.as_deref())?;

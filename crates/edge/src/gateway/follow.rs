@@ -13,12 +13,14 @@ use crate::tenant::Origin;
 
 impl Gateway {
     /// Applies what other gateways have changed of tenants since the last call: settings of the admin API, and plugins that were
-    /// chosen. What can't be applied is logged, and tried again with the next call if the ledger is to blame. Blocks until new lists
+    /// chosen or uploaded. What can't be applied is logged, and tried again with the next call if the ledger is to blame. Blocks until new lists
     /// are loaded.
     ///
     /// # Errors
     /// If the ledger can't be read, or settings in it.
     pub fn follow_others(&self) -> Result<(), SettingsError> {
+        // First, as a tenant may need one of them.
+        self.engine.blocking_follow_uploads()?;
         let changed = self.engine.blocking_changed_elsewhere()?;
         let mut left: BTreeSet<TenantId> = std::mem::take(&mut *self.unfollowed.lock());
         left.extend(changed);
@@ -57,6 +59,7 @@ impl Gateway {
             Some(Err(source)) => return Err(SettingsError::Tenant { tenant: id.clone(), source }),
         }
         self.serve_put(config, origin, before.as_deref())?;
+        self.engine.follow_choice(id);
         info!(tenant = %id, "serving the tenant as another gateway has set it up");
         Ok(())
     }

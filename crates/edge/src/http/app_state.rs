@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
@@ -141,6 +142,11 @@ impl AppState {
             (false, None) => Phase::Starting,
             (false, Some(_)) => Phase::Ready,
         }
+    }
+
+    /// How long ago the gateway last knew what others of its fleet had written, if it is stale.
+    pub fn stale_for(&self) -> Option<Duration> {
+        self.gateway.get()?.engine.stale_for()
     }
 
     /// Returns the gateway.

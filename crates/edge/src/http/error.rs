@@ -268,6 +268,16 @@ impl From<Refusal> for ApiError {
                 "the answer would be larger than the gateway's memory for answers, and nothing was done; ask for less, or split the request",
             ),
             Refusal::Ledger(error) => error.into(),
+            Refusal::NotEverywhere => {
+                let message = "the change is stored and applies here, but not all gateways of the fleet had it in time: repeat the request, \
+                    which changes nothing and waits for them again";
+                Self::new(ErrorCode::OutcomeUnknown, message)
+            }
+            Refusal::PositionLost => {
+                let message = "the ledger has lost what was written up to this Portcullis-Position, as at a failover to a standby that \
+                    lacked it: repeat the write, and send the new position";
+                Self::new(ErrorCode::PositionLost, message)
+            }
             Refusal::Defect => Self::internal(),
         }
     }

@@ -9,6 +9,7 @@ mod buffer;
 pub mod error;
 pub mod openapi;
 pub mod peer;
+pub mod position;
 pub mod request_log;
 pub mod route;
 pub mod unread;

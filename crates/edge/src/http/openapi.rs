@@ -21,6 +21,10 @@ pub struct Operation {
     pub auth: Auth,
     /// The query parameters. Those of the path are derived from it.
     pub query: &'static [QueryParameter],
+    /// The headers of the request that mean something to this operation.
+    pub asks: &'static [Header],
+    /// The headers of successful responses.
+    pub tells: &'static [Header],
     /// The request body.
     pub body: Option<Content>,
     /// The successful responses: status, description and body.
@@ -51,6 +55,17 @@ pub struct QueryParameter {
     pub schema: fn() -> Value,
     /// Whether the parameter is required.
     pub required: bool,
+}
+
+/// A header, which is always optional.
+#[derive(Debug)]
+pub struct Header {
+    /// The name.
+    pub name: &'static str,
+    /// The description.
+    pub description: &'static str,
+    /// The JSON type.
+    pub kind: &'static str,
 }
 
 /// The media type, schema and named examples of a body.
@@ -149,7 +164,14 @@ impl Operation {
     fn document(&self, path: &str, error: &Value, schemas: &mut SchemaGenerator) -> Value {
         let mut responses = Map::new();
         for (status, description, content) in &self.answers {
-            let response = json!({ "description": description, "content": content.document(schemas) });
+            let mut response = json!({ "description": description, "content": content.document(schemas) });
+            if !self.tells.is_empty() {
+                let of = |header: &Header| {
+                    let schema = json!({ "type": header.kind });
+                    (header.name.to_owned(), json!({ "description": header.description, "schema": schema }))
+                };
+                response["headers"] = Value::Object(self.tells.iter().map(of).collect());
+            }
             responses.insert(status.to_string(), response);
         }
         for &code in ErrorCode::ALL.iter().filter(|code| self.may_answer(path, **code)) {
@@ -238,6 +260,15 @@ impl Operation {
                 "schema": (parameter.schema)(),
             })
         });
-        in_path.chain(in_query).collect()
+        let in_head = self.asks.iter().map(|header| {
+            json!({
+                "name": header.name,
+                "in": "header",
+                "required": false,
+                "description": header.description,
+                "schema": { "type": header.kind },
+            })
+        });
+        in_path.chain(in_query).chain(in_head).collect()
     }
 }

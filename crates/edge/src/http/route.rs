@@ -43,6 +43,8 @@ pub fn operation(id: impl Into<String>, auth: Auth) -> Operation {
         tag: "",
         auth,
         query: &[],
+        asks: &[],
+        tells: &[],
         body: None,
         answers: Vec::new(),
         errors: &[],

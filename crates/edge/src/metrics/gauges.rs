@@ -53,6 +53,8 @@ pub(super) struct Gauges {
     ledger_state: GaugeFamily<LedgerLabels>,
     master_key_ok: Gauge<u64, AtomicU64>,
     staleness: Gauge<f64, AtomicU64>,
+    fleet_nodes: Gauge<u64, AtomicU64>,
+    fleet_differences: Gauge<u64, AtomicU64>,
     entries: GaugeFamily<ListLabels>,
     generation: GaugeFamily<ListLabels>,
     serving: GaugeFamily<ListLabels>,
@@ -72,6 +74,8 @@ impl Gauges {
             ledger_state: Family::default(),
             master_key_ok: Gauge::default(),
             staleness: Gauge::default(),
+            fleet_nodes: Gauge::default(),
+            fleet_differences: Gauge::default(),
             entries: Family::default(),
             generation: Family::default(),
             serving: Family::default(),
@@ -103,6 +107,16 @@ impl Gauges {
             "Time since this gateway last knew everything that others had written to a shared ledger; 0 if the ledger is not shared",
             Unit::Seconds,
             stand.staleness.clone(),
+        );
+        registry.register(
+            "fleet_nodes",
+            "Gateways that share the ledger and were heard of lately, this one included; 0 if the ledger is not shared",
+            stand.fleet_nodes.clone(),
+        );
+        registry.register(
+            "fleet_configuration_differences",
+            "Settings in which the configuration file of this gateway and those of others differ, and should not",
+            stand.fleet_differences.clone(),
         );
         registry.register("list_entries", "Entries in force", stand.entries.clone());
         registry.register(
@@ -213,6 +227,13 @@ impl Gauges {
 }
 
 impl Metrics {
+    /// Sets how many gateways share the ledger, and in how many settings their configuration files differ from this gateway's.
+    pub fn set_fleet(&self, nodes: usize, differences: usize) {
+        let stand = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
+        stand.fleet_nodes.set(nodes as u64);
+        stand.fleet_differences.set(differences as u64);
+    }
+
     /// Returns all metrics in the OpenMetrics 1.0 text format. A list whose number of entries is not known has no `list_entries`.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use portcullis_ledger::{LedgerError, TooLong};
 
 use crate::identity::IdentityError;
 
-/// Why an operation was refused. Nothing was changed. Each interface maps this to its own codes and messages.
+/// Why an operation was refused. Nothing was changed, unless the variant says otherwise. Each interface maps this to its own codes and messages.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The tenant has no sender of this name, or the tenant was removed meanwhile.
@@ -50,6 +50,12 @@ pub enum Refusal {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(LedgerError),
+    /// The change was stored, but not all gateways of the fleet had it in time. The same request again waits for them again.
+    #[error("the change was stored, but not all gateways of the fleet had it in time")]
+    NotEverywhere,
+    /// The ledger does not have what was written up to the position that a check asks for.
+    #[error("the ledger has lost what was written up to the position")]
+    PositionLost,
     /// A bug in the gateway.
     #[error("a bug stopped the request")]
     Defect,
@@ -103,6 +109,7 @@ impl From<CheckError> for Refusal {
             CheckError::NotServed(error) => error.into(),
             CheckError::Ledger(error) => error.into(),
             CheckError::Overdue => Refusal::Overloaded,
+            CheckError::PositionLost => Refusal::PositionLost,
             _ => Refusal::Defect,
         }
     }
@@ -113,6 +120,7 @@ impl From<WriteError> for Refusal {
         match error {
             WriteError::NotServed(error) => error.into(),
             WriteError::Ledger(error) => error.into(),
+            WriteError::NotEverywhere => Refusal::NotEverywhere,
             _ => Refusal::Defect,
         }
     }

@@ -1,5 +1,6 @@
 //! Validated settings of tenants, senders, dialects and limits.
 
+mod compared;
 mod dialects;
 mod limits;
 mod problem;

@@ -11,7 +11,7 @@ use super::url::{self, is_http_url};
 use crate::token::TokenDigest;
 use portcullis_api::is_masked_url;
 use portcullis_api::settings::{
-    self as typed, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Secret, TenantDialects,
+    self as typed, Acknowledge, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Secret, TenantDialects,
     UnreadableInbound,
 };
 use portcullis_keywords::Keywords;
@@ -28,6 +28,8 @@ pub struct TenantConfig {
     pub plugin_version: Option<String>,
     /// What decides checks while the plugin fails.
     pub on_failure: OnFailure,
+    /// When writes are acknowledged.
+    pub acknowledge: Acknowledge,
     /// The plugin's options, at most 64 KiB as JSON.
     pub plugin_options: serde_json::Map<String, serde_json::Value>,
     /// Whether a plugin that asks for numbers in clear gets them.
@@ -172,6 +174,7 @@ impl TenantConfig {
             plugin: typed.plugin.clone(),
             plugin_version: typed.plugin_version.clone(),
             on_failure: typed.on_failure,
+            acknowledge: typed.acknowledge,
             plugin_options: typed.plugin_options.clone(),
             clear_numbers: typed.clear_numbers,
             tokens,
@@ -197,6 +200,7 @@ impl TenantConfig {
             plugin: self.plugin.clone(),
             plugin_version: self.plugin_version.clone(),
             on_failure: self.on_failure,
+            acknowledge: self.acknowledge,
             plugin_options: self.plugin_options.clone(),
             clear_numbers: self.clear_numbers,
             tokens: secrets(&self.tokens),

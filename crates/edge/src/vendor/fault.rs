@@ -142,9 +142,10 @@ impl From<Refusal> for Fault {
             Refusal::TooLarge => {
                 Fault::malformed("", "the answer would be larger than there is memory for answers")
             }
-            Refusal::Overloaded | Refusal::Unread => Fault::Unavailable,
+            Refusal::Overloaded | Refusal::Unread | Refusal::NotEverywhere => Fault::Unavailable,
             Refusal::Ledger(error) => error.into(),
-            Refusal::Defect => Fault::Internal,
+            // Only the native API takes positions.
+            Refusal::PositionLost | Refusal::Defect => Fault::Internal,
         }
     }
 }

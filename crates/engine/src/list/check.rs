@@ -100,6 +100,10 @@ pub enum CheckError {
     /// The check needs the ledger, which can't be read. If it is shared and could not be reached a moment ago, it is not waited for.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The ledger does not have what was written up to a position, as after a failover to a standby that lacked it. The write is lost, so
+    /// repeat it.
+    #[error("the ledger has lost what was written up to the position")]
+    PositionLost,
     /// The plugin was busy for longer than the engine's [patience](crate::Builder::check_patience), and so was the ledger that the
     /// tenant's failure policy asks. Try again.
     #[error("the tenant's plugin and the ledger are busy")]
@@ -362,7 +366,7 @@ impl List {
     }
 
     /// The subjects of these people. Reads the ledger for user ids.
-    fn people(&self, identities: &[Identity]) -> Result<People, LedgerError> {
+    pub(super) fn people(&self, identities: &[Identity]) -> Result<People, LedgerError> {
         let mut people = People::with_capacity(identities.len());
         for (place, identity) in identities.iter().enumerate() {
             // A user id that was never named is on no list.
@@ -380,13 +384,13 @@ impl List {
     }
 
     #[cold]
-    fn blocked_by_policy(&self) -> Checked {
+    pub(super) fn blocked_by_policy(&self) -> Checked {
         Checked { blocked_by: Some(self.kind()), answered_by: AnsweredBy::Policy }
     }
 
     /// The lists that a check consults, in order.
     #[inline]
-    fn consulted(&self) -> impl Iterator<Item = (ListKind, &Arc<LiveList>)> {
+    pub(super) fn consulted(&self) -> impl Iterator<Item = (ListKind, &Arc<LiveList>)> {
         let wide = self.wide.as_ref().map(|wide| (ListKind::Tenant, wide));
         std::iter::once((self.kind(), &self.own)).chain(wide)
     }
@@ -405,12 +409,12 @@ impl List {
 
     /// Whether everybody is blocked: because this engine does not know what others have written lately, or because the ledger lacks
     /// changes of a list that is consulted, unless the tenant's policy is to let messages pass.
-    fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.blocks_all()
             || self.consulted().any(|(_, list)| list.is_behind()) && self.on_failure() != OnFailure::Open
     }
 
-    fn verdicts(
+    pub(super) fn verdicts(
         &self,
         list: &Arc<LiveList>,
         subjects: &[Subject],
@@ -435,7 +439,7 @@ fn all_blocked(count: usize) -> CheckedMany {
 }
 
 /// The verdicts by the entries in the ledger. Blocks.
-fn recorded(
+pub(super) fn recorded(
     list: &LiveList,
     subjects: &[Subject],
     direction: Direction,
@@ -467,8 +471,8 @@ fn policy_verdict(policy: OnFailure) -> Option<Verdict> {
 }
 
 /// The subjects of several people.
-struct People {
-    subjects: Vec<Subject>,
+pub(super) struct People {
+    pub(super) subjects: Vec<Subject>,
     /// The person of each subject, by its place in the caller's slice.
     places: Vec<usize>,
 }
@@ -484,7 +488,7 @@ impl People {
     }
 
     /// Marks people who are blocked under one of their subjects.
-    fn mark(&self, verdicts: &[Verdict], blocked: &mut [bool]) {
+    pub(super) fn mark(&self, verdicts: &[Verdict], blocked: &mut [bool]) {
         for (&place, verdict) in self.places.iter().zip(verdicts) {
             blocked[place] |= *verdict == Verdict::Block;
         }

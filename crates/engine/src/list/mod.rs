@@ -2,6 +2,7 @@
 
 mod change;
 mod check;
+mod position;
 mod write;
 
 use std::fmt;

@@ -1,5 +1,7 @@
 //! Writes: to the ledger, then to the plugin, then acknowledged.
 
+use std::time::Instant;
+
 use portcullis_ledger::{Actor, LedgerError, Write, Written};
 
 use super::List;
@@ -7,7 +9,8 @@ use super::change::Change;
 use crate::error::WriteError;
 
 impl List {
-    /// Makes changes: all of them, or none. When this returns, they are on disk, and the next check sees them.
+    /// Makes changes: all of them, or none. When this returns, they are on disk, and the next check sees them: that of this engine, or that
+    /// of each engine which shares the ledger, as the spec [says](crate::TenantSpec::acknowledge()).
     ///
     /// Costs one flush of the disk, which concurrent writes share. If the future is dropped, the write continues in the background.
     ///
@@ -40,6 +43,7 @@ impl List {
     /// # Errors
     /// See [`WriteError`].
     pub fn blocking_write_up_to(&self, most: u64, writes: Vec<Write>) -> Result<Vec<Written>, WriteError> {
+        let began = Instant::now();
         let expires =
             writes.iter().any(|write| matches!(write, Write::Block(block) if block.expires.is_some()));
         let context = &self.tenant.context;
@@ -64,6 +68,9 @@ impl List {
         }
         if expires {
             context.expiry.notify_one();
+        }
+        if let Some(sequence) = written.iter().map(|written| written.sequence).max() {
+            self.tenant.wait_for_others(began, [(self.own.list().id(), sequence)])?;
         }
         Ok(written)
     }

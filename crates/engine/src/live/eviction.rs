@@ -80,7 +80,7 @@ impl LiveList {
     /// Fills the plugin of an evicted list. Blocks: a few milliseconds, as only short lists are evicted, and for so long at most if
     /// there is no room in memory; then the list stays evicted, and is busy. If it can't be filled, it is out of service, and the
     /// background task tries again.
-    pub(super) fn restore(self: &Arc<Self>, patience: Duration) -> Result<(), NoVerdict> {
+    pub(crate) fn restore(self: &Arc<Self>, patience: Duration) -> Result<(), NoVerdict> {
         let deadline = Instant::now() + patience;
         let Ok(_operation) = self.context.lifecycle.begin() else { return Err(NoVerdict::Detached) };
         let restored = {

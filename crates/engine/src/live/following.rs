@@ -4,9 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use portcullis_admission::Operation;
+use portcullis_ledger::{Position, Seq};
+use tokio::sync::futures::Notified;
 
-use super::LiveList;
 use super::turns::{Purpose, Turn};
+use super::{LiveList, Phase};
+
+/// How a plugin stands to a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// It has what was written up to there, or does not answer checks.
+    There,
+    /// It will have it when it has followed.
+    Behind,
+    /// It is filled first.
+    Evicted,
+    /// It is of another history, or the ledger is.
+    Unknown,
+}
 
 /// A list whose turn it is. The operation is the last to be dropped: the engine closes the ledger after that.
 struct Following<F> {
@@ -26,6 +41,36 @@ impl<F: Fn(&Arc<LiveList>)> Following<F> {
 }
 
 impl LiveList {
+    /// Whether the plugin answers checks without this change, as far as is known without waiting.
+    pub(crate) fn lacks(&self, sequence: Seq) -> bool {
+        // Held by the one that brings it up to date, or puts it in service.
+        let Some(_slot) = self.slot.try_lock() else { return true };
+        self.is_serving() && (self.has_lost_history() || self.sequence() < sequence.get())
+    }
+
+    /// How the plugin stands to a position.
+    pub(crate) fn reach(&self, position: &Position) -> Reach {
+        match self.phase() {
+            Phase::Evicted => Reach::Evicted,
+            // The failure policy answers, or nobody does.
+            Phase::Failed | Phase::Detached => Reach::There,
+            Phase::Serving => {
+                let is_same = self.context.staleness.server() == position.server && !self.has_lost_history();
+                match self.sequence() >= position.sequence.get() {
+                    true if is_same => Reach::There,
+                    // Nobody else writes what it would have to wait for.
+                    false if is_same && self.context.staleness.is_shared() => Reach::Behind,
+                    _ => Reach::Unknown,
+                }
+            }
+        }
+    }
+
+    /// Waits until the plugin is brought up to date the next time after this call, not only after the future is polled.
+    pub(crate) fn followed(&self) -> Notified<'_> {
+        self.followed.notified()
+    }
+
     /// Brings the plugin up to date when it is the tenant's turn, on a thread that others do not wait for, and then calls `done`. A
     /// plugin that hangs does not delay the lists of other tenants.
     pub(crate) fn follow_in_turn(self: &Arc<Self>, done: impl Fn(&Arc<Self>) + Send + Sync + 'static) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use portcullis_fleet::journal;
 use portcullis_host::{ErrorChain, FillError};
 use portcullis_ledger::{LedgerError, ListId, Mark, Seq};
 use tracing::{error, info, warn};
@@ -12,50 +13,11 @@ use tracing::{error, info, warn};
 use super::recovery::Priority;
 use super::{LiveList, Purpose};
 use crate::events::Event;
-use crate::journal;
-
-/// How far a list of a shared ledger was read, lately.
-#[derive(Debug, Default)]
-pub(super) struct Positions {
-    /// The positions that were read in the present epoch, and the last one before it.
-    read: Vec<(Seq, Mark)>,
-    epoch: u64,
-    /// Whether there were more than are kept.
-    is_cut_off: bool,
-}
-
-/// The most positions that are kept. An epoch usually lasts 20 ms, and ends after the longest call of the ledger.
-const MOST: usize = 1 << 16;
 
 /// How many records of the trail are read at once, and writes made.
 const PAGE: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 /// The most lost writes of a list that the log names one by one.
 const MOST_LINES: usize = 100;
-
-impl Positions {
-    /// Notes a position that was read. `epoch` counts the looks at the ledger that continued an earlier one: what was read before the
-    /// last of them is of the ledger's history. What was read since may be of two histories, if another server took over.
-    pub(super) fn note(&mut self, epoch: u64, sequence: Seq, mark: Mark) {
-        let position = (sequence, mark);
-        if self.epoch != epoch {
-            self.read.drain(..self.read.len().saturating_sub(1));
-            (self.epoch, self.is_cut_off) = (epoch, false);
-        }
-        if self.read.last() == Some(&position) {
-            return;
-        }
-        if self.read.len() >= MOST {
-            self.read.clear();
-            self.is_cut_off = true;
-        }
-        self.read.push(position);
-    }
-
-    /// Forgets what was read: the plugin is filled again.
-    pub(super) fn forget(&mut self) {
-        *self = Positions { epoch: self.epoch, ..Positions::default() };
-    }
-}
 
 /// Whether the ledger has lost changes that the plugin has.
 #[derive(Debug, Default)]
@@ -70,13 +32,13 @@ impl LiveList {
     pub(crate) fn positions(&self) -> Option<Vec<(ListId, Seq, Mark)>> {
         let id = self.list().id();
         let positions = self.entries.positions.lock();
-        let known = positions.read.iter().map(|&(sequence, mark)| (id, sequence, mark));
-        (!positions.is_cut_off).then(|| known.collect())
+        let known = positions.known()?.iter().map(|&(sequence, mark)| (id, sequence, mark));
+        Some(known.collect())
     }
 
     /// Whether it is not known how far the list was read, because no plugin has read it.
     pub(crate) fn has_read_nothing(&self) -> bool {
-        self.entries.positions.lock().read.is_empty() || !self.is_serving()
+        self.entries.positions.lock().is_empty() || !self.is_serving()
     }
 
     /// Whether the ledger has lost changes that the plugin has. The plugin can't follow then.
@@ -210,46 +172,5 @@ impl LiveList {
         }
         self.history.is_lost.store(false, Ordering::SeqCst);
         done(self);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn note(positions: &mut Positions, epoch: u64, n: u64) {
-        positions.note(epoch, Seq::new(n), Mark(n));
-    }
-
-    fn read(positions: &Positions) -> Vec<u64> {
-        positions.read.iter().map(|(sequence, _)| sequence.get()).collect()
-    }
-
-    #[test]
-    fn all_that_was_read_in_an_epoch_is_kept_and_where_it_began() {
-        let mut positions = Positions::default();
-        for n in [10, 11, 11] {
-            note(&mut positions, 1, n);
-        }
-        assert_eq!(read(&positions), [10, 11]);
-        // Another server may have taken over after any of these.
-        for n in [12, 13, 14] {
-            note(&mut positions, 2, n);
-        }
-        assert_eq!(read(&positions), [11, 12, 13, 14]);
-        note(&mut positions, 3, 14);
-        assert_eq!(read(&positions), [14]);
-        positions.forget();
-        assert!(read(&positions).is_empty());
-    }
-
-    #[test]
-    fn an_epoch_with_too_many_positions_is_known_to_be_cut_off() {
-        let mut positions = Positions::default();
-        (0..=MOST as u64).for_each(|n| note(&mut positions, 1, n));
-        assert!(positions.is_cut_off);
-        note(&mut positions, 2, 0);
-        assert!(!positions.is_cut_off);
-        assert_eq!(read(&positions), [MOST as u64, 0]);
     }
 }

@@ -23,10 +23,12 @@ use portcullis_ledger::{LedgerError, List, Scope};
 use portcullis_msisdn::{Direction, Subject};
 use portcullis_residency::{Accounted, Resident};
 use portcullis_saved_states::StateFile;
+use tokio::sync::Notify;
 use tracing::warn;
 
 pub use recovery::Health;
 
+pub(crate) use following::Reach;
 pub(crate) use recovery::Priority;
 pub(crate) use source::LedgerSource;
 pub(crate) use turns::Turns;
@@ -78,6 +80,8 @@ pub(crate) struct LiveList {
     saving: Saving,
     /// Whether it waits for its turn to follow the ledger.
     is_following: AtomicBool,
+    /// Notified when the plugin has taken changes.
+    followed: Notify,
     turns: Arc<Turns>,
     faults: Weak<dyn FaultListener>,
     context: Arc<Context>,
@@ -219,6 +223,7 @@ impl LiveList {
             history: History::default(),
             saving: Saving::default(),
             is_following: AtomicBool::new(false),
+            followed: Notify::new(),
             turns,
             faults,
             context,
@@ -421,13 +426,19 @@ impl LiveList {
         match followed {
             // One of several instances may have failed on the way.
             Ok(_) if self.is_serving() && !generation.is_whole() => {
+                self.followed.notify_waiters();
                 self.mend("lost");
                 Followed::Changed
             }
             Ok(sequence) => {
                 self.context.residency.resize(&**self, generation.memory_bytes());
                 self.save_if_due(sequence);
-                if sequence > before { Followed::Changed } else { Followed::Already }
+                if sequence > before {
+                    self.followed.notify_waiters();
+                    Followed::Changed
+                } else {
+                    Followed::Already
+                }
             }
             Err(error) if self.means_away(&error) => {
                 self.context.staleness.add_behind(self.list().id());

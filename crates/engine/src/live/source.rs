@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use portcullis_fleet::{Positions, Staleness};
 use portcullis_host::{Census, Change, Entry, EntrySource, SourceError};
 use portcullis_ledger::{LedgerError, List, Scope, Seq};
 use portcullis_msisdn::{Directions, Subject};
 use tracing::error;
-
-use super::history::Positions;
-use crate::staleness::Staleness;
 
 /// How many entries are read at once, at least, and which share of a long list. The ledger compares sums of whole parts of a list, so
 /// small pages would be read many times over.

@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use portcullis_host::{
     ExchangeError, FillError, FilledFrom, Generation, Stage, Task, Ticket, at_low_priority,
 };
-use portcullis_ledger::LedgerError;
 use tracing::{error, info, warn};
 
 use super::Reload;
 use super::error::ReloadError;
 use super::record::Attempt;
 use super::request::{Goal, Queued, ReloadRequest, Reloaded, ShadowTerms};
+use super::storing::Storing;
 use crate::events::Event;
 use crate::live::LiveList;
 use crate::members::Members;
@@ -52,13 +52,21 @@ impl Reload {
     /// Does the tasks until there are none, or those that are left are another worker's: only a driver that `fills` begins a reload.
     pub(super) fn drive(self: &Arc<Self>, fills: bool) {
         let _running = self.hold();
-        let (mut empty, mut rollback_error) = (Empty::new(), None);
+        let (mut empty, mut rollback_error, mut has_stored) = (Empty::new(), None, false);
         loop {
             let (task, stage, epoch) = {
                 let mut inner = self.inner();
                 let is_another_s = !fills && matches!(inner.tasks.front(), Some(Task::Prepare(_)));
                 let task = if is_another_s { None } else { inner.tasks.pop_front() };
                 let Some(task) = task else {
+                    if inner.is_due() && !has_stored {
+                        has_stored = true;
+                        drop(inner);
+                        if let Err(error) = self.store_due() {
+                            warn!(tenant = %self.tenant, %error, "it can't be stored which plugin serves; retrying");
+                        }
+                        continue;
+                    }
                     inner.is_driven = false;
                     inner.why = None;
                     let answer = rollback_error.map_or(Ok(Reloaded::Serves), Err);
@@ -68,6 +76,7 @@ impl Reload {
                 };
                 (task, inner.machine.stage(), inner.epoch)
             };
+            has_stored = false;
             let start = Instant::now();
             let done = self.perform_caught(task, &mut empty);
             let took = start.elapsed();
@@ -95,6 +104,7 @@ impl Reload {
                         tenant = %self.tenant, stage = stage.as_str(), error = why.reason(),
                         "the reload failed: {consequence}"
                     );
+                    inner.note_failure(&why);
                     if stage == Stage::RollingBack {
                         rollback_error = Some(why);
                     } else {
@@ -157,6 +167,7 @@ impl Reload {
             Task::Discard => {
                 empty.clear();
                 let mut inner = self.inner();
+                inner.take_storing();
                 if let Some(why) = inner.why.clone() {
                     self.end(&mut inner, &why);
                 }
@@ -182,6 +193,7 @@ impl Reload {
     fn prepare(&self, queued: Queued) -> Result<Empty, ReloadError> {
         let Queued { goal, shadow, reply } = queued;
         let began = Timestamp::now();
+        let storing = Storing::of(&goal, self.context.plugins.is_shared());
         let found = self.members().and_then(|members| {
             let setup = self.resolve(&members, goal)?;
             let inner = self.inner();
@@ -192,6 +204,7 @@ impl Reload {
         let to = found.as_ref().map_or_else(|_| "the requested plugin".to_owned(), |(_, setup)| setup.name());
         let mut inner = self.inner();
         inner.why = None;
+        inner.storing = storing;
         inner.record.last =
             Some(Attempt { to, began, outcome: Outcome::UnderWay, error: None, stages: Vec::new() });
         inner.reply = reply;
@@ -217,7 +230,13 @@ impl Reload {
             Goal::Back(Setup { missing: Some(_), .. }) => {
                 return Err(ExchangeError::NothingToRollBackTo.into());
             }
-            Goal::Back(setup) => return Ok(Setup { pinned: true, ..setup }),
+            Goal::Back(setup) => return Ok(self.back(setup)),
+            Goal::Trial(trial) if trial.version.name == now.name() => {
+                let (version, options) = (Arc::clone(&trial.version), now.plugin_options().clone());
+                return Ok(Setup { version, options, pinned: false, missing: None, pace: Arc::default() });
+            }
+            Goal::Trial(_) => return Err(ReloadError::SettingsChanged),
+            Goal::Stored(stored) => return Ok(Setup::load(&stored, &self.context.plugins)?),
             Goal::Newest => (now.name().to_owned(), None, now.plugin_options().clone()),
             Goal::Requested(ReloadRequest { plugin, version, options, .. }) => {
                 let name = plugin.unwrap_or_else(|| now.name().to_owned());
@@ -294,7 +313,8 @@ impl Reload {
             list.was_installed(from);
         }
         let setup = candidates.setup.clone();
-        let kept = self.adopt(&setup);
+        self.adopt(&setup);
+        let kept = self.note_service(&setup);
         let mut inner = self.inner();
         inner.refused = None;
         let before = std::mem::replace(&mut inner.record.serving, setup);
@@ -318,14 +338,15 @@ impl Reload {
             }
         }
         let mut inner = self.inner();
-        let setup = Setup { pinned: true, ..before };
+        let setup = self.back(before);
         let from = std::mem::replace(&mut inner.record.serving, setup.clone());
         inner.refused = Some(from.version.digest);
         inner.record.before = Some(from);
         let why = inner.why.clone();
         self.conclude(&mut inner, Outcome::RolledBack, why);
         drop(inner);
-        if let Err(error) = self.adopt(&setup) {
+        self.adopt(&setup);
+        if let Err(error) = self.store_now(&setup) {
             warn!(tenant = %self.tenant, %error, "the plugin is rolled back, but this can't be stored for the next start");
         }
         info!(tenant = %self.tenant, plugin = setup.name(), "the previous plugin serves again");
@@ -333,14 +354,17 @@ impl Reload {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Stores that another plugin serves the tenant, also after a restart, as long as the spec stays the same.
-    fn adopt(&self, setup: &Setup) -> Result<(), LedgerError> {
-        let Some(members) = self.members.load_full() else { return Ok(()) };
-        let plugin = setup.plugin();
-        let kept = self.context.settings.choose(&self.tenant, &plugin, &members.spec.plugin);
+    /// Another plugin serves the tenant from now on.
+    fn adopt(&self, setup: &Setup) {
+        let Some(members) = self.members.load_full() else { return };
         let account = Arc::clone(&members.wide.generation().recipe().account);
-        self.members.store(Some(Arc::new(members.with_plugin(plugin).with_account(account))));
-        kept
+        self.members.store(Some(Arc::new(members.with_plugin(setup.plugin()).with_account(account))));
+    }
+
+    /// What a tenant is rolled back to, which stays until something newer arrives. Of engines that share a ledger, each has the version
+    /// that is stored. An engine that is alone has to be pinned to it.
+    fn back(&self, before: Setup) -> Setup {
+        Setup { pinned: before.pinned || !self.context.plugins.is_shared(), ..before }
     }
 
     fn watch(self: &Arc<Self>, ticket: Ticket) {

@@ -102,6 +102,11 @@ impl ReloadError {
         }
     }
 
+    /// Whether it says nothing about the plugin: the same may succeed later.
+    pub(crate) fn passes(&self) -> bool {
+        self.is_transient() || matches!(self, ReloadError::SendersChanged)
+    }
+
     /// The error and its sources on one line, for the log: bounded and escaped, without text of a client's request, without what a
     /// plugin says of an entry, and without numbers that it repeats from its options.
     pub fn reason(&self) -> String {

@@ -8,6 +8,7 @@ mod error;
 mod record;
 mod request;
 mod shadow;
+mod storing;
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
@@ -18,7 +19,8 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use portcullis_host::{Exchange, ExchangeError, ExchangeRequest, Stage, Task, Ticket};
 use portcullis_ledger::TenantId;
-use portcullis_plugin_store::Digest;
+use portcullis_plugin_store::{Digest, Trial};
+use portcullis_tenant_settings::Chosen;
 use tracing::{error, info, warn};
 
 use crate::setup::Setup;
@@ -36,6 +38,7 @@ use crate::outcome::Outcome;
 use driver::Candidates;
 use record::Record;
 use request::Reply;
+use storing::{Due, Storing};
 
 /// Keeps a tenant's reloads from running.
 pub(crate) type ReloadGuard = parking_lot::ArcMutexGuard<parking_lot::RawMutex, ()>;
@@ -60,6 +63,12 @@ struct Inner {
     is_driven: bool,
     candidates: Option<Candidates>,
     record: Record,
+    /// When it is stored that the plugin of the reload in progress serves.
+    storing: Storing,
+    /// Set while what serves is not stored.
+    due: Option<Due>,
+    /// What is stored, and does not serve yet.
+    following: Option<Chosen>,
     /// Why the reload in progress is unwanted, or why it is rolled back.
     why: Option<Arc<ReloadError>>,
     /// Waits for the reload in progress.
@@ -96,6 +105,9 @@ impl Reload {
             is_driven: false,
             candidates: None,
             record,
+            storing: Storing::AtOnce,
+            due: None,
+            following: None,
             why: None,
             reply: None,
             rollback_replies: Vec::new(),
@@ -110,6 +122,10 @@ impl Reload {
     fn enqueue(self: &Arc<Self>, queued: Queued) {
         let shadow = queued.shadow.is_some();
         let mut inner = self.inner();
+        inner.following = match &queued.goal {
+            Goal::Stored(stored) => Some(stored.clone()),
+            _ => None,
+        };
         if inner.machine.stage() == Stage::Shadowing {
             self.end(&mut inner, &Arc::new(ReloadError::Superseded));
         }
@@ -124,19 +140,24 @@ impl Reload {
         answer
     }
 
-    /// Requests a newer version of the tenant's plugin, unless the tenant is pinned to the one it has.
-    pub(crate) fn follow(self: &Arc<Self>, newest: Digest) {
+    /// Requests a newer version of the tenant's plugin, unless the tenant is pinned to the one it has. Returns whether it does.
+    ///
+    /// A version on `trial` is not for a tenant whose plugin is missing, which has nothing to try it against.
+    pub(crate) fn follow(self: &Arc<Self>, newest: Digest, trial: Option<&Arc<Trial>>) -> bool {
         let is_wanted = {
             let inner = self.inner();
             let serving = &inner.record.serving;
+            let waits = trial.is_some() && serving.missing.is_some();
             let stays = serving.pinned && inner.refused.is_none();
             // Two scans of the folder may find it.
             let has_it = serving.version.digest == newest && serving.missing.is_none() && !serving.pinned;
-            !stays && !has_it && inner.refused != Some(newest)
+            !stays && !has_it && !waits && inner.refused != Some(newest)
         };
         if is_wanted {
-            self.enqueue(Queued { goal: Goal::Newest, shadow: None, reply: None });
+            let goal = trial.map_or(Goal::Newest, |trial| Goal::Trial(Arc::clone(trial)));
+            self.enqueue(Queued { goal, shadow: None, reply: None });
         }
+        is_wanted
     }
 
     /// Requests the tenant's own plugin again, which could not be loaded.
@@ -147,7 +168,11 @@ impl Reload {
             inner.machine.stage() == Stage::Resting && inner.tasks.is_empty()
         };
         if is_idle {
-            let goal = Goal::Requested(ReloadRequest::from(members.chosen.clone()));
+            let stored = self.context.settings.chosen_over(&self.tenant, &members.spec.plugin);
+            let goal = match stored.filter(|stored| stored.at.is_some()) {
+                Some(stored) => Goal::Stored(stored),
+                None => Goal::Requested(ReloadRequest::from(members.chosen.clone())),
+            };
             self.enqueue(Queued { goal, shadow: None, reply: None });
         }
     }
@@ -280,8 +305,11 @@ impl Reload {
             self.end(&mut inner, &why);
         }
         inner.answer_rollbacks(&Err(why));
+        let due = inner.due.take();
         let candidates = inner.reset();
-        if !serving.is(&inner.record.serving) {
+        if serving.is(&inner.record.serving) {
+            inner.due = due;
+        } else {
             inner.record.before = Some(inner.record.serving.clone());
             inner.refused = None;
         }
@@ -335,6 +363,7 @@ impl Reload {
         ReloadStatus {
             stage: inner.machine.stage(),
             queued: inner.machine.queued().is_some(),
+            is_stored: inner.due.is_none(),
             serving,
             before,
             last,
@@ -427,6 +456,7 @@ impl Inner {
         self.epoch += 1;
         self.tasks.clear();
         self.why = None;
+        (self.storing, self.due, self.following) = (Storing::AtOnce, None, None);
         self.candidates.take()
     }
 }

@@ -69,6 +69,8 @@ pub struct ReloadStatus {
     pub queued: bool,
     /// What serves.
     pub serving: Setup,
+    /// Whether that is stored: after a restart it serves again, and other engines that share the ledger follow.
+    pub is_stored: bool,
     /// What served before, and can be rolled back to.
     pub before: Option<Setup>,
     /// The reload in progress, or the last one.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_host::ShadowPlan;
-use portcullis_tenant_settings::PluginRef;
+use portcullis_plugin_store::Trial;
+use portcullis_tenant_settings::{Chosen, PluginRef};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
@@ -95,6 +96,10 @@ pub(crate) enum Goal {
     Requested(ReloadRequest),
     /// Exactly this, which has served before.
     Back(Setup),
+    /// An uploaded version of the plugin that serves.
+    Trial(Arc<Trial>),
+    /// What is stored: another engine that shares the ledger has chosen it.
+    Stored(Chosen),
 }
 
 /// Sends the answer to a request, once. Dropped without an answer if a later request supersedes this one.

@@ -1,5 +1,6 @@
 //! The configuration: parsing and validating the configuration file.
 
+mod compared;
 mod file;
 mod fleet;
 pub mod fuzz;
@@ -255,8 +256,8 @@ impl Config {
                 .then(|| unknown_plugin(&place, plugins_dir.as_deref(), &plugins));
             let tenant = TenantConfig::check(typed, &place, &mut problems);
             match (unknown, &tenant) {
-                // Its file may come back, and nobody else is to wait for that.
-                (Some(problem), Some(tenant)) if on_start_failure == OnStartFailure::Serve => {
+                // Its file may come back, and nobody else is to wait for that. In a fleet, another gateway may have it.
+                (Some(problem), Some(tenant)) if is_shared || on_start_failure == OnStartFailure::Serve => {
                     absent.push((tenant.id.clone(), problem));
                 }
                 (problem, _) => problems.extend(problem),

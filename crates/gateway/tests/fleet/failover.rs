@@ -23,6 +23,33 @@ fn number(n: usize) -> String {
     format!("+467320{:05}", 11_000 + n)
 }
 
+#[test]
+fn a_check_with_the_position_of_a_lost_write_is_refused() {
+    let (primary, standby, url) = pair();
+    let [a, b] = nodes(&url, "");
+    assert!(blocks(&a, &number(1)));
+    primary.catch_up(&standby);
+    standby.cut_off();
+    let written = a.post("/senders/support/entries", json!({ "number": number(2) }));
+    let position = written.header("portcullis-position");
+    let check = |gateway: &Gateway| {
+        let body = json!({ "number": number(2), "direction": "inbound" });
+        gateway.check_since("/senders/support/check", position, body)
+    };
+    assert_eq!(check(&b).ok()["verdict"], "block");
+
+    primary.kill();
+    standby.promote();
+    for gateway in [&a, &b] {
+        gateway.until("refused", |gateway| check(gateway).status == 409);
+        check(gateway).error(409, "position_lost");
+    }
+    // It is repeated, and now the ledger has as much as the position asks for.
+    a.until("writing", |gateway| blocks(gateway, &number(2)));
+    let checked = check(&b);
+    assert_eq!((&checked.ok()["verdict"], &checked.json["source"]), (&json!("block"), &json!("ledger")));
+}
+
 /// Blocks a number. Returns whether that was acknowledged.
 fn blocks(gateway: &Gateway, number: &str) -> bool {
     let answer = gateway.post("/senders/support/entries", json!({ "number": number }));

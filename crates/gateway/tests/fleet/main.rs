@@ -1,19 +1,24 @@
 //! Tests of gateways that share a ledger, with a real PostgreSQL. Without its programs, they say so and end.
 
+mod acknowledged;
 #[path = "../../../ledger-postgres/tests/postgres/cluster.rs"]
 #[allow(dead_code, reason = "the tests of the ledger use more of it")]
 mod cluster;
+mod configuration;
 mod events;
 mod failover;
 mod migration;
 mod nodes;
 mod once;
 mod outages;
+mod plugins;
+mod positions;
 mod rolling;
 #[path = "../server/traffic/stand.rs"]
 #[allow(dead_code, reason = "the tests of one gateway use more of it")]
 mod stand;
 mod starts;
+mod strait;
 #[path = "../server/support.rs"]
 #[allow(dead_code, reason = "the tests of one gateway use more of it")]
 mod support;
@@ -62,8 +67,11 @@ fn folder() -> TempDir {
 
 /// Starts gateways that share the ledger at this URL, which the first creates.
 fn nodes<const COUNT: usize>(url: &str, more: &str) -> [Gateway; COUNT] {
-    std::array::from_fn(|number| {
-        let options: &[&str] = if number == 0 { &["--new-ledger"] } else { &[] };
-        Gateway::in_folder(folder(), &config(url, &format!("n{number}"), more), options)
-    })
+    start(std::array::from_fn(|number| config(url, &format!("n{number}"), more)))
+}
+
+/// Starts gateways that share a ledger, which the first creates.
+fn start<const COUNT: usize>(configs: [String; COUNT]) -> [Gateway; COUNT] {
+    let mut options: &[&str] = &["--new-ledger"];
+    configs.map(|config| Gateway::in_folder(folder(), &config, std::mem::take(&mut options)))
 }

@@ -108,7 +108,7 @@ fn a_tenant_of_the_admin_api_is_served_by_all_gateways() {
 
 #[test]
 fn a_plugin_that_is_chosen_at_one_gateway_serves_at_all() {
-    let [a, b] = start(&cluster().database(), "");
+    let [a, b] = start(&cluster().database(), "[plugins]\nwatch_seconds = 1\n");
     let version = a.plugin("acme")["serving"]["version"].clone();
     assert_eq!(b.plugin("acme")["serving"]["pinned"], false);
     a.admin("POST", "/acme/plugin", Some(json!({ "version": version }))).ok();

@@ -59,6 +59,11 @@ fn a_frozen_database_stalls_no_check_and_what_was_written_is_followed_when_it_th
         gateway.until("not ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 503);
         assert_eq!(gateway.verdict(BLOCKED), "block");
         assert!(degraded(gateway)["staleness_ms"].as_u64() >= Some(200));
+        for path in ["/senders/support/check", "/tenant/check"] {
+            let checked = gateway.post(path, json!({ "number": BLOCKED, "direction": "inbound" }));
+            let staleness: u64 = checked.header("portcullis-staleness-ms").parse().unwrap();
+            assert!((200..60_000).contains(&staleness), "{staleness}");
+        }
     }
     let refused = a.post("/senders/support/entries", json!({ "number": OTHER }));
     assert_eq!(refused.status, 503, "{}", refused.text);
@@ -66,6 +71,7 @@ fn a_frozen_database_stalls_no_check_and_what_was_written_is_followed_when_it_th
     cluster.thaw();
     for gateway in [&a, &b] {
         gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+        gateway.until("fresh", |gateway| gateway.get("/status").header("portcullis-staleness-ms").is_empty());
     }
     // Whether the write was stored was unknown. Now it is, on both.
     a.block(OTHER);

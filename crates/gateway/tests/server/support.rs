@@ -298,7 +298,12 @@ impl Gateway {
     }
 
     pub(crate) fn terminate(&self) {
-        let kill = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status().unwrap();
+        self.signal("-TERM");
+    }
+
+    /// Sends a signal, such as `-STOP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let kill = Command::new("kill").arg(signal).arg(self.process.id().to_string()).status().unwrap();
         assert!(kill.success());
     }
 
@@ -418,8 +423,7 @@ impl Gateway {
 
     /// Sends SIGHUP.
     pub(crate) fn hang_up(&self) {
-        let kill = Command::new("kill").arg("-HUP").arg(self.process.id().to_string()).status().unwrap();
-        assert!(kill.success());
+        self.signal("-HUP");
     }
 
     /// The number of lines of the log that contain this text.
@@ -446,6 +450,15 @@ impl Gateway {
     /// The verdict on an inbound message for acme's sender `support`.
     pub(crate) fn verdict(&self, number: &str) -> Value {
         self.verdict_of("support", number, "inbound")
+    }
+
+    /// Asks with one of acme's tokens for what was written up to a position. The path is that of a check.
+    pub(crate) fn check_since(&self, path: &str, position: &str, body: Value) -> Answer {
+        let request = Request::post(format!("{}/portcullis/v1{path}", self.url))
+            .header("authorization", format!("Bearer {ACME}"))
+            .header("content-type", "application/json")
+            .header("portcullis-position", position);
+        self.send(request.body(body.to_string()).unwrap())
     }
 
     pub(crate) fn verdict_of(&self, sender: &str, number: &str, direction: &str) -> Value {

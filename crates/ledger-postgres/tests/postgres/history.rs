@@ -15,7 +15,7 @@ pub(crate) fn position(list: &List) -> (ListId, Seq, Mark) {
 /// Removes what the ledger remembers of commits until now, as after a day.
 fn forget_commits(dir: &LedgerDir, ledger: &Ledger) {
     dir.sql("UPDATE commits SET at = at - interval '25 hours'");
-    ledger.expire_due(time(0)).unwrap();
+    while ledger.trim().unwrap() {}
     assert_eq!(dir.sql("SELECT count(*) FROM commits").trim(), "0");
 }
 
@@ -145,7 +145,7 @@ fn a_position_of_another_process_or_none_begins_anew() {
     };
     assert_eq!(followed_on(feed.clone(), &other), (2, true));
     for token in ["", "a b c", "1:1:"] {
-        let feed = FeedPosition { token: Some(token.to_owned()), restarted: false };
+        let feed = FeedPosition { token: Some(token.to_owned()), ..FeedPosition::default() };
         assert_eq!(followed_on(feed, &ledger), (2, true), "{token}");
     }
     one(&list, block(2, Directions::BOTH));
@@ -165,4 +165,24 @@ fn a_position_that_is_older_than_what_is_kept_of_commits_begins_anew() {
         ledger.changed_lists(&mut feed).unwrap();
         assert_eq!(feed.restarted, begins_anew, "{ahead}");
     }
+}
+
+#[test]
+fn one_node_at_a_time_deletes_old_commits_some_at_once() {
+    let dir = LedgerDir::new();
+    let (ledger, other) = (dir.ledger(), dir.ledger());
+    let list = list(&ledger);
+    one(&list, block(1, Directions::BOTH));
+    dir.sql(
+        "INSERT INTO commits (at, list, sequence, mark, previous_sequence, previous_mark)
+            SELECT at - interval '25 hours', list, -n, n, 0, 0 FROM commits, generate_series(1, 12000) n",
+    );
+    let left = || dir.sql("SELECT count(*) FROM commits").trim().to_owned();
+    assert!(ledger.trim().unwrap());
+    assert_eq!(left(), "7001");
+    assert!(!other.trim().unwrap(), "it is the other's to do");
+    assert_eq!(left(), "7001");
+    assert!(ledger.trim().unwrap());
+    assert!(!ledger.trim().unwrap());
+    assert_eq!(left(), "1", "what is younger than a day stays");
 }

@@ -134,6 +134,8 @@ impl Sqlite {
 /// One process at a time has the file open.
 impl store::Shared for Sqlite {}
 
+impl store::Nodes for Sqlite {}
+
 impl store::Store for Sqlite {
     fn stats(&self) -> Stats {
         self.writer.stats()

@@ -9,18 +9,21 @@
 mod confirmations;
 pub mod copy;
 mod deliveries;
+mod nodes;
 pub mod sealed;
+mod uploads;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_keys::{Scope, Seal, TenantId, TenantKeys, UserId};
 use portcullis_ledger_model::{
     Census, ChangedList, Changes, Entry, FeedPosition, Filter, Link, Linked, ListId, Mark, Page, Paging,
-    Record, Seq, Trail, Write, Written, time,
+    Record, Seq, ServerRun, Trail, Write, Written, time,
 };
 use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
@@ -28,7 +31,9 @@ use crate::error::LedgerError;
 
 pub use confirmations::Confirmations;
 pub use deliveries::Deliveries;
+pub use nodes::{Description, Fleet, Lease, Node, Nodes};
 pub use portcullis_ledger_model::{ListRow, TenantRow, batch, people, tables};
+pub use uploads::{Upload, Uploads};
 
 /// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes wait some tens of milliseconds at
 /// most.
@@ -36,7 +41,18 @@ pub const MAX_EXPIRED_AT_ONCE: usize = 500;
 
 /// A storage backend.
 pub trait Store:
-    Tenants + Lists + Entries + Feed + Persons + Records + Visits + Deliveries + Confirmations + Expiry + Shared
+    Tenants
+    + Lists
+    + Entries
+    + Feed
+    + Persons
+    + Records
+    + Visits
+    + Deliveries
+    + Confirmations
+    + Expiry
+    + Shared
+    + Nodes
 {
     /// Counters since the store was opened.
     fn stats(&self) -> Stats;
@@ -46,6 +62,11 @@ pub trait Store:
 
     /// Where files that were lost are to be copied from, and to.
     fn rescue(&self) -> Vec<(PathBuf, PathBuf)>;
+
+    /// The components of plugins in it; `None` if it is not shared, so that nobody else needs them.
+    fn uploads(self: Arc<Self>) -> Option<Arc<dyn Uploads>> {
+        None
+    }
 }
 
 /// Counters since the ledger was opened.
@@ -320,6 +341,16 @@ pub trait Shared: Send + Sync {
     /// A number that changes when what was read before may not be in the ledger's history.
     fn lineage(&self) -> u64 {
         0
+    }
+
+    /// Which run of which server is read from and written to now.
+    fn server(&self) -> ServerRun {
+        ServerRun::default()
+    }
+
+    /// Deletes some thousand changes that need not be remembered any more, if no other process does. Whether there may be more.
+    fn trim(&self) -> Result<bool, LedgerError> {
+        Ok(false)
     }
 
     /// Which of these positions the ledger's history does not contain, as far as it is known.

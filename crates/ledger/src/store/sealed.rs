@@ -8,6 +8,7 @@ use crate::error::LedgerError;
 const CHECK_TEXT: &[u8] = b"This ledger was made under this master key.";
 const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
 const SETTINGS_CONTEXT: &[u8] = b"tenant settings";
+const UPLOAD_CONTEXT: &[u8] = b"uploaded plugin";
 const IDENTITY: &str = "row of an identity";
 
 /// Encrypts the text by which a wrong master key is noticed.
@@ -21,6 +22,21 @@ pub fn seal_check(master: &Seal) -> Result<Vec<u8>, LedgerError> {
 /// Whether this is the text that [`seal_check`] encrypted under the same master key.
 pub fn opens_check(master: &Seal, sealed: &[u8]) -> bool {
     master.open(CHECK_CONTEXT, sealed).is_ok_and(|text| text == CHECK_TEXT)
+}
+
+/// Encrypts the name of an uploaded plugin and the digest of its component, by which it is noticed that somebody without the master key
+/// wrote an upload.
+///
+/// # Errors
+/// [`LedgerError::Seal`], if the operating system gives no random bytes.
+pub fn seal_upload(master: &Seal, name: &str, digest: &[u8]) -> Result<Vec<u8>, LedgerError> {
+    master.seal(UPLOAD_CONTEXT, &[digest, name.as_bytes()].concat()).map_err(LedgerError::Seal)
+}
+
+/// Whether this is what [`seal_upload`] encrypted under the same master key.
+pub fn opens_upload(master: &Seal, name: &str, digest: &[u8], sealed: &[u8]) -> bool {
+    let upload = master.open(UPLOAD_CONTEXT, sealed);
+    upload.is_ok_and(|upload| upload.strip_prefix(digest).is_some_and(|rest| rest == name.as_bytes()))
 }
 
 /// Makes and encrypts the secret of a new tenant.

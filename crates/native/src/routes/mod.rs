@@ -1,6 +1,7 @@
 //! The routes of the native API, with their handlers and their descriptions in the OpenAPI document.
 
 mod admin;
+mod fleet;
 mod plugins;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{check, entries, health, history, metrics, status, write};
 use portcullis_api::{self as api, ErrorCode};
 use portcullis_edge::AppState;
-use portcullis_edge::http::openapi::{Auth, Content, Operation, QueryParameter};
+use portcullis_edge::http::openapi::{Auth, Content, Header, Operation, QueryParameter};
 use portcullis_edge::http::route::{PREFIX, Route, logged, operation};
 
 /// All routes except that of the OpenAPI document.
@@ -24,6 +25,7 @@ pub(super) fn all() -> Vec<Route> {
         .flat_map(|(tag, path, noun)| of_list(tag, path, noun))
         .chain([tenant_status()])
         .chain(admin::all())
+        .chain(fleet::all())
         .chain(plugins::all())
         .chain(of_health())
         .collect()
@@ -68,6 +70,29 @@ const PAGE_QUERY: &[QueryParameter] = &[
         required: false,
     },
 ];
+
+/// What a check asks for.
+const SINCE: &[Header] = &[Header {
+    name: api::POSITION,
+    description: "The positions of writes that the check is to see, as their responses have them, from any gateway of the fleet: at most 8, \
+        separated by commas. If this gateway does not have the writes within 200 ms, the ledger answers",
+    kind: "string",
+}];
+
+/// What a check tells.
+const STALENESS: &[Header] = &[Header {
+    name: api::STALENESS,
+    description: "How long ago this gateway last knew what the others of its fleet had written, in milliseconds, if that is longer than its \
+        `fleet.stale_after`",
+    kind: "integer",
+}];
+
+/// What a write tells.
+const POSITION: &[Header] = &[Header {
+    name: api::POSITION,
+    description: "Where the list is after the write, for checks of any gateway of the fleet that are to see it. Not after a dry run",
+    kind: "string",
+}];
 
 const REMOVAL_QUERY: &[QueryParameter] = &[
     QueryParameter {
@@ -217,7 +242,9 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                         ),
                     ]),
                 )],
-                errors: &[ErrorCode::InvalidNumber, ErrorCode::TooManyNumbers],
+                asks: SINCE,
+                tells: STALENESS,
+                errors: &[ErrorCode::InvalidNumber, ErrorCode::TooManyNumbers, ErrorCode::PositionLost],
                 ..operation(id("check"), Auth::Tenant)
             },
         ),
@@ -251,7 +278,13 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                     "The outcome for each number",
                     Content::new::<api::WriteAnswer>([("one", written("added"))]),
                 )],
-                errors: &[ErrorCode::InvalidNumber, ErrorCode::TooManyNumbers, ErrorCode::StorageFull],
+                tells: POSITION,
+                errors: &[
+                    ErrorCode::InvalidNumber,
+                    ErrorCode::TooManyNumbers,
+                    ErrorCode::OutcomeUnknown,
+                    ErrorCode::StorageFull,
+                ],
                 ..operation(id("block"), Auth::Tenant)
             },
         ),
@@ -275,7 +308,13 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                     "The outcome for each number",
                     Content::new::<api::WriteAnswer>([("one", written("removed"))]),
                 )],
-                errors: &[ErrorCode::InvalidNumber, ErrorCode::TooManyNumbers, ErrorCode::StorageFull],
+                tells: POSITION,
+                errors: &[
+                    ErrorCode::InvalidNumber,
+                    ErrorCode::TooManyNumbers,
+                    ErrorCode::OutcomeUnknown,
+                    ErrorCode::StorageFull,
+                ],
                 ..operation(id("unblock"), Auth::Tenant)
             },
         ),
@@ -330,10 +369,12 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                         json!({ "outcome": "removed", "directions": [], "sequence": 6103 }),
                     )]),
                 )],
+                tells: POSITION,
                 errors: &[
                     ErrorCode::InvalidNumber,
                     ErrorCode::EntryNotFound,
                     ErrorCode::Held,
+                    ErrorCode::OutcomeUnknown,
                     ErrorCode::StorageFull,
                 ],
                 ..operation(id("unblock_entry_of"), Auth::Tenant)

@@ -223,7 +223,8 @@ fn refused(error: &PartitionError) -> Response {
             portcullis_edge::http::log_ledger_error(error);
             busy()
         }
-        PartitionError::Refused(Refusal::Overloaded) | PartitionError::NotItsTurn(_) => busy(),
+        PartitionError::Refused(Refusal::Overloaded | Refusal::NotEverywhere)
+        | PartitionError::NotItsTurn(_) => busy(),
         PartitionError::Refused(_) => answer(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use portcullis_ledger::{LedgerError, ListId};
+use portcullis_ledger::{LedgerError, ListId, ServerRun};
 use serde::Deserialize;
 
-/// The default of [`Builder::stale_after`](crate::Builder::stale_after).
+/// After which time a gateway is stale, by default.
 pub const DEFAULT_STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// What a gateway does with checks once it does not know what the others have written lately.
@@ -26,23 +26,25 @@ pub enum WhenStale {
 }
 
 /// How far this gateway follows the others.
-pub(crate) struct Staleness {
+pub struct Staleness {
     is_shared: bool,
     stale_after: Duration,
     when_stale: WhenStale,
+    began: Instant,
+    /// When the last look began after which everything that it found was in the plugins, in microseconds since `began`.
+    caught_up: AtomicU64,
+    /// The run of the database server whose history the plugins are of, as far as is known.
+    server: AtomicU64,
     state: Mutex<State>,
     /// Notified when the engine is closed.
     closed: Condvar,
     /// Whether the ledger could not be asked last.
     is_away: AtomicBool,
-    blocks_all: AtomicBool,
     /// Counts the looks at the ledger that continued an earlier one.
     epoch: AtomicU64,
 }
 
 struct State {
-    /// When the last look began after which everything that it found was in the plugins.
-    caught_up: Instant,
     /// Why the ledger could not be asked last.
     trouble: Option<Arc<LedgerError>>,
     /// Lists whose plugins could not follow a write of this gateway, because the ledger went away after it.
@@ -58,76 +60,89 @@ struct State {
 struct Away;
 
 impl Staleness {
-    pub(crate) fn new(is_shared: bool, stale_after: Duration, when_stale: WhenStale) -> Self {
-        let state = State {
-            caught_up: Instant::now(),
-            trouble: None,
-            behind: HashSet::new(),
-            lost: HashSet::new(),
-            is_closed: false,
-        };
+    /// How far a gateway follows that has just opened its ledger.
+    pub fn new(is_shared: bool, stale_after: Duration, when_stale: WhenStale) -> Self {
+        let state = State { trouble: None, behind: HashSet::new(), lost: HashSet::new(), is_closed: false };
         Staleness {
             is_shared,
             stale_after,
             when_stale,
+            began: Instant::now(),
+            caught_up: AtomicU64::new(0),
+            server: AtomicU64::new(ServerRun::default().0),
             state: Mutex::new(state),
             closed: Condvar::new(),
             is_away: AtomicBool::new(false),
-            blocks_all: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
         }
     }
 
     /// Whether others write to the ledger.
-    pub(crate) fn is_shared(&self) -> bool {
+    pub fn is_shared(&self) -> bool {
         self.is_shared
     }
 
-    pub(crate) fn when_stale(&self) -> WhenStale {
+    /// What it does with checks once it is stale.
+    pub fn when_stale(&self) -> WhenStale {
         self.when_stale
     }
 
     /// How long ago this gateway last knew everything that others had written; `None` if nobody else writes to the ledger.
-    pub(crate) fn age(&self) -> Option<Duration> {
-        self.is_shared.then(|| self.state.lock().caught_up.elapsed())
+    pub fn age(&self) -> Option<Duration> {
+        let caught_up = || Duration::from_micros(self.caught_up.load(Ordering::Relaxed));
+        self.is_shared.then(|| self.began.elapsed().saturating_sub(caught_up()))
+    }
+
+    /// How long ago that was, if it is longer than it may be.
+    pub fn stale_for(&self) -> Option<Duration> {
+        self.age().filter(|age| *age > self.stale_after)
     }
 
     /// Whether that is longer ago than it may be.
-    pub(crate) fn is_stale(&self) -> bool {
-        self.age().is_some_and(|age| age > self.stale_after)
+    pub fn is_stale(&self) -> bool {
+        self.stale_for().is_some()
     }
 
-    /// Whether all messages are blocked, because this gateway was stale when [`decide`](Self::decide) was called last.
+    /// Whether all messages are blocked, because this gateway is stale.
     #[inline]
-    pub(crate) fn blocks_all(&self) -> bool {
-        self.blocks_all.load(Ordering::Relaxed)
-    }
-
-    /// Decides whether all messages are blocked.
-    pub(crate) fn decide(&self) {
-        let blocks_all = self.when_stale == WhenStale::Closed && self.is_stale();
-        self.blocks_all.store(blocks_all, Ordering::Relaxed);
+    pub fn blocks_all(&self) -> bool {
+        self.when_stale == WhenStale::Closed && self.is_stale()
     }
 
     /// All plugins in memory have what others had written by then.
-    pub(crate) fn caught_up(&self, then: Instant) {
-        self.state.lock().caught_up = then;
+    pub fn caught_up(&self, then: Instant) {
+        let since = then.saturating_duration_since(self.began).as_micros();
+        self.caught_up.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The run of the database server whose history the plugins are of, as far as is known: all but those of lists that are known to have
+    /// lost some of it.
+    pub fn server(&self) -> ServerRun {
+        ServerRun(self.server.load(Ordering::SeqCst))
+    }
+
+    /// The plugins were found to be of the history of this run of the server.
+    pub fn set_server(&self, server: ServerRun) {
+        self.server.store(server.0, Ordering::SeqCst);
     }
 
     /// The ledger was asked, and failed if `trouble` says why.
-    pub(crate) fn asked(&self, trouble: Option<LedgerError>) {
+    pub fn asked(&self, trouble: Option<LedgerError>) {
         self.is_away.store(trouble.is_some(), Ordering::Relaxed);
         self.state.lock().trouble = trouble.map(Arc::new);
     }
 
     /// Why the shared ledger can't be asked; `None` if it can.
-    pub(crate) fn trouble(&self) -> Option<Arc<LedgerError>> {
+    pub fn trouble(&self) -> Option<Arc<LedgerError>> {
         self.state.lock().trouble.clone()
     }
 
     /// An error if the shared ledger could not be asked last: what needs it does not wait for it then, and what is in memory stays
     /// there.
-    pub(crate) fn check_ledger(&self) -> Result<(), LedgerError> {
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`].
+    pub fn check_ledger(&self) -> Result<(), LedgerError> {
         match self.is_away.load(Ordering::Relaxed) {
             true => Err(LedgerError::Unavailable(Box::new(Away))),
             false => Ok(()),
@@ -135,54 +150,54 @@ impl Staleness {
     }
 
     /// Whether this error says that a shared ledger can't be asked now. What was read of it before stays true.
-    pub(crate) fn means_away(&self, error: &LedgerError) -> bool {
+    pub fn means_away(&self, error: &LedgerError) -> bool {
         use LedgerError::{HistoryLost, OutcomeUnknown, TookTooLong, Unavailable};
         self.is_shared && matches!(error, Unavailable(_) | OutcomeUnknown | TookTooLong | HistoryLost)
     }
 
     /// A list's plugin could not follow a write, because the ledger can't be asked.
-    pub(crate) fn add_behind(&self, list: ListId) {
+    pub fn add_behind(&self, list: ListId) {
         self.state.lock().behind.insert(list);
     }
 
     /// Takes the lists that were added.
-    pub(crate) fn take_behind(&self) -> HashSet<ListId> {
+    pub fn take_behind(&self) -> HashSet<ListId> {
         std::mem::take(&mut self.state.lock().behind)
     }
 
     /// The ledger has lost changes of a list, or may have.
-    pub(crate) fn add_lost(&self, list: ListId) {
+    pub fn add_lost(&self, list: ListId) {
         self.state.lock().lost.insert(list);
     }
 
     /// Whether there are such lists.
-    pub(crate) fn has_lost(&self) -> bool {
+    pub fn has_lost(&self) -> bool {
         !self.state.lock().lost.is_empty()
     }
 
     /// Takes these lists.
-    pub(crate) fn take_lost(&self) -> HashSet<ListId> {
+    pub fn take_lost(&self) -> HashSet<ListId> {
         std::mem::take(&mut self.state.lock().lost)
     }
 
     /// How many looks at the ledger have continued an earlier one. What was read before the last of them is of the ledger's history.
-    pub(crate) fn epoch(&self) -> u64 {
+    pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
     }
 
     /// A look at the ledger continued an earlier one.
-    pub(crate) fn continued(&self) {
+    pub fn continued(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Ends [`pause`](Self::pause), for good.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.state.lock().is_closed = true;
         self.closed.notify_all();
     }
 
     /// Waits. Returns whether the engine is still open.
-    pub(crate) fn pause(&self, wait: Duration) -> bool {
+    pub fn pause(&self, wait: Duration) -> bool {
         let mut state = self.state.lock();
         if !state.is_closed {
             self.closed.wait_for(&mut state, wait);
@@ -198,7 +213,6 @@ mod tests {
     #[test]
     fn a_gateway_that_is_alone_is_never_stale() {
         let alone = Staleness::new(false, Duration::ZERO, WhenStale::Closed);
-        alone.decide();
         assert!(!alone.is_stale() && !alone.blocks_all());
         assert_eq!(alone.age(), None);
         assert!(!alone.means_away(&LedgerError::OutcomeUnknown));
@@ -211,12 +225,9 @@ mod tests {
         {
             let staleness = Staleness::new(true, Duration::ZERO, when_stale);
             assert!(staleness.is_stale());
-            assert!(!staleness.blocks_all());
-            staleness.decide();
             assert_eq!(staleness.blocks_all(), blocks_all);
         }
         let fresh = Staleness::new(true, Duration::from_secs(3600), WhenStale::Closed);
-        fresh.decide();
         assert!(!fresh.blocks_all());
     }
 

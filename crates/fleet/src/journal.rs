@@ -16,20 +16,22 @@ const MOST: usize = 200_000;
 /// The writes that this gateway acknowledged lately, and that changed something. Kept in memory: a gateway that is killed while the
 /// ledger loses changes can't write its own again.
 #[derive(Debug, Default)]
-pub(crate) struct Journal {
+pub struct Journal {
     acknowledged: Mutex<VecDeque<Acknowledged>>,
 }
 
 /// A write that was acknowledged.
 #[derive(Clone, Debug)]
-pub(crate) struct Acknowledged {
+pub struct Acknowledged {
     list: ListId,
     /// When it was acknowledged, by a clock that nobody sets.
     noted: Instant,
     /// When it was asked for.
     made: Timestamp,
-    pub(crate) subject: Subject,
-    pub(crate) sequence: Seq,
+    /// Whose entry it changed.
+    pub subject: Subject,
+    /// The change's sequence number in its list.
+    pub sequence: Seq,
     outcome: Outcome,
     write: Write,
 }
@@ -44,12 +46,12 @@ impl Acknowledged {
     }
 
     /// Whether it is a block.
-    pub(crate) fn is_block(&self) -> bool {
+    pub fn is_block(&self) -> bool {
         matches!(self.write, Write::Block(_))
     }
 
     /// The write with its time, so that what was written later counts. `None` if it has expired.
-    pub(crate) fn again(&self, now: Timestamp) -> Option<Write> {
+    pub fn again(&self, now: Timestamp) -> Option<Write> {
         let mut write = self.write.clone();
         let requested = match &mut write {
             Write::Block(block) if block.expires.is_some_and(|at| at <= now) => return None,
@@ -63,7 +65,7 @@ impl Acknowledged {
 
 impl Journal {
     /// Notes writes that are being acknowledged, and that were asked for at `made`.
-    pub(crate) fn note(&self, list: ListId, made: Timestamp, writes: Vec<Write>, written: &[Written]) {
+    pub fn note(&self, list: ListId, made: Timestamp, writes: Vec<Write>, written: &[Written]) {
         let noted = Instant::now();
         let mut acknowledged = self.acknowledged.lock();
         while acknowledged.front().is_some_and(|first| noted.duration_since(first.noted) > KEPT) {
@@ -80,18 +82,18 @@ impl Journal {
     }
 
     /// The lists of which something is kept.
-    pub(crate) fn lists(&self) -> HashSet<ListId> {
+    pub fn lists(&self) -> HashSet<ListId> {
         self.acknowledged.lock().iter().map(|acknowledged| acknowledged.list).collect()
     }
 
     /// What is kept of a list, the oldest first.
-    pub(crate) fn of(&self, list: ListId) -> Vec<Acknowledged> {
+    pub fn of(&self, list: ListId) -> Vec<Acknowledged> {
         let acknowledged = self.acknowledged.lock();
         acknowledged.iter().filter(|acknowledged| acknowledged.list == list).cloned().collect()
     }
 
     /// Forgets what was acknowledged of a list until then.
-    pub(crate) fn forget(&self, list: ListId, until: Instant) {
+    pub fn forget(&self, list: ListId, until: Instant) {
         let is_kept = |write: &Acknowledged| write.list != list || write.noted > until;
         self.acknowledged.lock().retain(is_kept);
     }
@@ -99,7 +101,10 @@ impl Journal {
 
 /// Those of a list's writes that its trail lacks, in the order of the trail. `records_after` returns a page of the trail, as
 /// [`List::records_after`](portcullis_ledger::List::records_after) does.
-pub(crate) fn lacking<E>(
+///
+/// # Errors
+/// Those of `records_after`.
+pub fn lacking<E>(
     mut writes: Vec<Acknowledged>,
     records_after: impl Fn(Seq) -> Result<Vec<Record>, E>,
 ) -> Result<Vec<Acknowledged>, E> {

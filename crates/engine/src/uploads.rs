@@ -1,0 +1,95 @@
+//! Plugins that are uploaded, to this engine or to another one that shares its ledger.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use portcullis_ledger::TenantId;
+use portcullis_plugin_store::{PluginVersion, UploadError};
+use portcullis_tenant_settings::Chosen;
+use tracing::debug;
+
+use crate::directory::Directory;
+use crate::engine_error::Error;
+
+impl Directory {
+    /// Stores a new version of a plugin, and has the tenants that follow the plugin load it. Returns the version, and how many tenants have
+    /// the plugin.
+    ///
+    /// If others share the ledger, they can have the version from then on. It is the newest one, here and there, once it was tried by the
+    /// tenants of this engine that follow the plugin, and at once if there are none.
+    pub(crate) fn put_plugin(
+        &self,
+        name: &str,
+        component: &[u8],
+    ) -> Result<(Arc<PluginVersion>, usize), Error> {
+        let _operation = self.context.lifecycle.begin()?;
+        let plugins = &self.context.plugins;
+        let (version, offered) = if plugins.is_shared() {
+            let trial = plugins.upload(name, component)?;
+            let version = Arc::clone(&trial.version);
+            let offered = self.offer(&version, Some(&trial), &BTreeSet::new());
+            let is_unopposed = offered.accepting == 0;
+            if is_unopposed {
+                trial.pass();
+            }
+            plugins.follow_trial(trial);
+            if is_unopposed {
+                self.take_uploads()?;
+            }
+            let in_use = self.versions_in_use();
+            if let Err(error) = plugins.drop_old_uploads(name, |digest| in_use.contains(digest)) {
+                debug!(plugin = name, %error, "old uploads can't be dropped");
+            }
+            (version, offered)
+        } else {
+            let version = plugins.put(name, component)?;
+            let offered = self.offer(&version, None, &BTreeSet::new());
+            (version, offered)
+        };
+        self.drop_old_versions();
+        Ok((version, offered.tenants))
+    }
+
+    /// Takes what others have uploaded, releases what was tried here, and does what the ledger kept tenants' reloads from. Blocks for as
+    /// long as compiling takes.
+    pub(crate) fn follow_uploads(&self) -> Result<(), Error> {
+        let _operation = self.context.lifecycle.begin()?;
+        self.take_uploads()?;
+        self.tenants().values().for_each(|tenant| tenant.reload.tend());
+        Ok(())
+    }
+
+    fn take_uploads(&self) -> Result<(), Error> {
+        let taken = self.context.plugins.follow_uploads()?;
+        if taken.is_empty() {
+            return Ok(());
+        }
+        // What became of the version for a tenant is stored, if it was tried. It may be one that the engine which tried it does not have.
+        let decided = self.context.settings.with_choice()?;
+        for version in &taken {
+            self.offer(version, None, &decided);
+        }
+        self.retry_missing();
+        self.drop_old_versions();
+        Ok(())
+    }
+
+    /// Follows the plugin that another engine has chosen for a tenant.
+    pub(crate) fn follow_choice(&self, id: &TenantId) {
+        let Some(tenant) = self.tenant(id) else { return };
+        let Some(members) = tenant.members.load_full() else { return };
+        let configured = &members.spec.plugin;
+        let chosen = self.context.settings.chosen_over(id, configured);
+        let chosen = chosen.unwrap_or_else(|| Chosen { plugin: configured.clone(), at: None });
+        tenant.reload.follow_stored(chosen);
+    }
+}
+
+impl From<UploadError> for Error {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Plugin(error) => Error::Plugin(error),
+            UploadError::Ledger(error) => Error::Ledger(error),
+        }
+    }
+}

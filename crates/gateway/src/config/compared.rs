@@ -1,0 +1,37 @@
+//! The settings that should be the same at all gateways of a fleet.
+
+use std::collections::BTreeMap;
+
+use portcullis_api::settings::Secret;
+use tracing::warn;
+
+use super::Config;
+
+impl Config {
+    /// These settings by name, in a form that is the same if they are. It has **secrets in clear**.
+    ///
+    /// What may depend on the machine is left out: addresses, folders, memory and the limits of connections.
+    pub(crate) fn compared(&self) -> BTreeMap<String, String> {
+        let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.0.clone());
+        let (fleet, meta) = (&self.fleet, &self.meta);
+        let mut settings: BTreeMap<String, String> = [
+            ("plugins.watch_seconds", self.watch.as_secs().to_string()),
+            ("plugins.check_patience_ms", self.check_patience.as_millis().to_string()),
+            ("plugins.on_start_failure", format!("{:?}", self.on_start_failure)),
+            ("fleet.stale_after", fleet.stale_after.as_millis().to_string()),
+            ("fleet.when_stale", format!("{:?}", fleet.when_stale)),
+            ("dialects", format!("{:?}", self.dialects)),
+            ("meta", format!("{meta:?} {:?} {:?}", secret(&meta.app_secret), secret(&meta.verify_token))),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        for tenant in &self.tenants {
+            match tenant.compared() {
+                Ok(of_tenant) => settings.extend(of_tenant),
+                Err(error) => warn!(tenant = %tenant.id, %error, "the tenant's settings can't be compared"),
+            }
+        }
+        settings
+    }
+}

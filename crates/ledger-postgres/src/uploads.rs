@@ -1,0 +1,72 @@
+//! The `plugins` table: components that were uploaded, for all nodes.
+
+use std::time::Duration;
+
+use portcullis_ledger::LedgerError;
+use portcullis_ledger::store::{Upload, Uploads, sealed};
+
+use crate::Postgres;
+use crate::columns::{Columns, unsigned};
+
+/// How long writing a component may take, which has up to 16 MiB.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+impl Uploads for Postgres {
+    fn put_upload(
+        &self,
+        name: &str,
+        digest: [u8; 32],
+        component: &[u8],
+        is_released: bool,
+    ) -> Result<(), LedgerError> {
+        const SQL: &str = "
+            INSERT INTO plugins (name, digest, component, is_released, sealed) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (name, digest) DO UPDATE SET
+                number = DEFAULT, uploaded = DEFAULT, component = excluded.component,
+                is_released = excluded.is_released, sealed = excluded.sealed";
+        let digest = digest.as_slice();
+        let sealed = sealed::seal_upload(&self.master, name, digest)?;
+        self.write_within(DEADLINE, async |session| {
+            session.batch("BEGIN; SET LOCAL statement_timeout = '60s'").await?;
+            session.execute(SQL, &[&name, &digest, &component, &is_released, &sealed]).await?;
+            session.batch("COMMIT").await
+        })
+    }
+
+    fn uploads(&self) -> Result<Vec<Upload>, LedgerError> {
+        const SQL: &str = "SELECT name, digest, number, is_released, sealed FROM plugins ORDER BY number";
+        self.read(async |session| {
+            let mut uploads = Vec::new();
+            for row in &session.query(SQL, &[]).await? {
+                let mut columns = Columns::of(row);
+                let (name, digest): (String, &[u8]) = (columns.get()?, columns.get()?);
+                let (number, is_released) = (unsigned(columns.get()?)?, columns.get()?);
+                let is_ours = sealed::opens_upload(&self.master, &name, digest, columns.get()?);
+                if let (true, Ok(digest)) = (is_ours, digest.try_into()) {
+                    uploads.push(Upload { name, digest, number, is_released });
+                }
+            }
+            Ok(uploads)
+        })
+    }
+
+    fn component(&self, name: &str, digest: [u8; 32]) -> Result<Option<Vec<u8>>, LedgerError> {
+        const SQL: &str = "SELECT component FROM plugins WHERE name = $1 AND digest = $2";
+        self.read_long(async |session| {
+            let row = session.query_opt(SQL, &[&name, &digest.as_slice()]).await?;
+            row.map(|row| Columns::of(&row).get()).transpose()
+        })
+    }
+
+    fn release_upload(&self, name: &str, digest: [u8; 32]) -> Result<(), LedgerError> {
+        const SQL: &str =
+            "UPDATE plugins SET is_released = true WHERE name = $1 AND digest = $2 AND NOT is_released";
+        self.write_once(async |session| session.execute(SQL, &[&name, &digest.as_slice()]).await).map(drop)
+    }
+
+    fn drop_uploads(&self, name: &str, digests: &[[u8; 32]]) -> Result<(), LedgerError> {
+        const SQL: &str = "DELETE FROM plugins WHERE name = $1 AND digest = ANY($2)";
+        let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
+        self.write_once(async |session| session.execute(SQL, &[&name, &digests]).await).map(drop)
+    }
+}
