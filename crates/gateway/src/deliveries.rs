@@ -43,7 +43,7 @@ pub(crate) fn keep(engine: &Engine) {
 }
 
 fn trim(engine: &Engine) {
-    if let Err(error) = engine.deliveries().and_then(|deliveries| deliveries.trim()) {
+    if let Err(error) = engine.deliveries().and_then(|deliveries| deliveries.trim_deliveries()) {
         warn!(%error, "can't delete what is known of webhooks of long ago; retrying in {} s", TRIM.as_secs());
     }
 }

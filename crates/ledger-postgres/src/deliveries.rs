@@ -80,7 +80,7 @@ impl store::Deliveries for Postgres {
         })
     }
 
-    fn trim(&self) -> Result<(), LedgerError> {
+    fn trim_deliveries(&self) -> Result<(), LedgerError> {
         const DELIVERIES: &str = "
             DELETE FROM deliveries WHERE until <= clock_timestamp()
             OR key IN (SELECT key FROM deliveries ORDER BY until DESC OFFSET $1)";

@@ -71,7 +71,7 @@ impl store::Deliveries for Sqlite {
         stored
     }
 
-    fn trim(&self) -> Result<(), LedgerError> {
+    fn trim_deliveries(&self) -> Result<(), LedgerError> {
         self.with_deliveries(DeliveryBook::forget)?;
         self.keep_deliveries()?;
         self.trim_confirmations()

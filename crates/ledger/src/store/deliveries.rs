@@ -35,5 +35,5 @@ pub trait Deliveries: Send + Sync {
 
     /// Forgets deliveries that need not be remembered any longer, the oldest of too many, and [confirmations](super::Confirmations) that
     /// ended so long ago that nothing renews them. Call it every few minutes, in one of the processes. Reads all of them.
-    fn trim(&self) -> Result<(), LedgerError>;
+    fn trim_deliveries(&self) -> Result<(), LedgerError>;
 }

@@ -108,7 +108,7 @@ fn what_was_delivered_is_known_after_a_restart() {
     ledger.deliveries().keep_deliveries().unwrap();
     drop((bot, ledger));
     let ledger = dir.ledger();
-    ledger.deliveries().trim().unwrap();
+    ledger.deliveries().trim_deliveries().unwrap();
     assert_eq!(claim(&ledger, &[1, 2, 3]).1, [Claim::Done, Claim::Done, Claim::Granted]);
     assert!(list(&ledger).remembers_message(subject(7), "wamid.1").unwrap());
 }
@@ -149,7 +149,7 @@ fn one_confirmation_can_be_taken_in_time() {
     bot.renew_confirmation(who, LONG).unwrap();
     let desk = ledger.list(&tenant("acme"), sender("desk")).unwrap();
     assert!(!desk.take_confirmation(who).unwrap());
-    ledger.deliveries().trim().unwrap();
+    ledger.deliveries().trim_deliveries().unwrap();
     drop((bot, desk, ledger));
     let bot = list(&dir.ledger());
     assert!(bot.take_confirmation(who).unwrap(), "nobody had heard of it in time");
@@ -303,7 +303,7 @@ proptest! {
                     bot.withdraw_confirmation(subject(who)).unwrap();
                     confirmations.remove(&who);
                 }
-                Deed::Trim => ledger.deliveries().trim().unwrap(),
+                Deed::Trim => ledger.deliveries().trim_deliveries().unwrap(),
             }
         }
     }

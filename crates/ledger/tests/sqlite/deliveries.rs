@@ -77,13 +77,13 @@ fn what_is_a_week_old_is_forgotten() {
         "UPDATE deliveries SET until = until - 604800000; UPDATE confirmations SET until = until - 604000000",
     );
     let ledger = dir.ledger();
-    ledger.deliveries().trim().unwrap();
+    ledger.deliveries().trim_deliveries().unwrap();
     assert_eq!(claim(&ledger, 1), Claim::Granted);
     assert!(!list(&ledger).take_confirmation(subject(7)).unwrap());
     drop(ledger);
     assert_eq!(number(&dir, "SELECT count(*) FROM deliveries"), 0);
     assert_eq!(number(&dir, "SELECT count(*) FROM confirmations"), 1, "it may be renewed");
     age("UPDATE confirmations SET until = until - 3600000");
-    dir.ledger().deliveries().trim().unwrap();
+    dir.ledger().deliveries().trim_deliveries().unwrap();
     assert_eq!(number(&dir, "SELECT count(*) FROM confirmations"), 0);
 }
