@@ -480,6 +480,7 @@ const WITHOUT: &[&str] = &[
     "portcullis plugin",
     "portcullis token",
     "portcullis verify",
+    "portcullis migrate",
     "portcullis help",
 ];
 

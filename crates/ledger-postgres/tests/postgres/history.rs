@@ -102,8 +102,9 @@ fn followed(ledger: &Ledger) -> (List, List, FeedPosition) {
     let mut feed = FeedPosition::default();
     let mut all = ledger.changed_lists(&mut feed).unwrap();
     all.sort_by_key(|changed| changed.list);
-    let expected = [(&one_list, 1), (&other, 0)]
+    let mut expected = [(&one_list, 1), (&other, 0)]
         .map(|(list, sequence)| ChangedList { list: list.id(), sequence: Seq::new(sequence) });
+    expected.sort_by_key(|changed| changed.list);
     assert_eq!(all, expected);
     assert!(feed.restarted);
     assert_eq!(ledger.changed_lists(&mut feed).unwrap(), []);
