@@ -85,9 +85,9 @@ fn check(agent: &ureq::Agent, url: &str, number: &str) -> Result<Value, String> 
         .header("Content-Type", "application/json");
     let mut answer = request.send(body).map_err(|error| error.to_string())?;
     let text = answer.body_mut().read_to_string().map_err(|error| error.to_string())?;
-    let answer: Value =
-        serde_json::from_str(&text).map_err(|_| format!("{}: {text}", answer.status().as_u16()))?;
-    Ok(answer["verdict"].clone())
+    let other = || format!("{}: {text}", answer.status().as_u16());
+    let answer: Value = serde_json::from_str(&text).map_err(|_| other())?;
+    answer.get("verdict").cloned().ok_or_else(other)
 }
 
 #[test]
