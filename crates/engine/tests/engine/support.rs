@@ -1,6 +1,7 @@
 //! An engine in a temporary folder.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use portcullis_engine::ledger::{Actor, Outcome};
 use portcullis_engine::{
