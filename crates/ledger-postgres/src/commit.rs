@@ -3,6 +3,7 @@
 use std::iter::repeat;
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join;
 use portcullis_keys::TenantKeys;
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::batch::{Batch, Pending, write_entries};
@@ -108,8 +109,8 @@ impl Postgres {
         if !batch.changes_anything() {
             // The answer is true if all that was read is of one moment.
             let now = session.run(async |session| {
-                let now = head(session, list).await?;
-                session.wait_until_replicated().await?;
+                // Both are sent at once.
+                let (now, ()) = try_join(head(session, list), session.wait_until_replicated()).await?;
                 Ok(now)
             })?;
             return if now.mark == position.mark {

@@ -128,7 +128,7 @@ impl Session {
     }
 
     /// Waits until what was read is as durable as what is committed. A commit whose wait for a standby was cut short is seen by all,
-    /// and lost with the primary. Costs a round trip, and a commit if there are synchronous standbys.
+    /// and lost with the primary. Costs a query, and a commit if there are synchronous standbys.
     pub(crate) async fn wait_until_replicated(&self) -> Result<(), Failure> {
         // A message is written to the log after what was read, and its commit waits for the standby to have both.
         const WAIT: &str = "

@@ -261,7 +261,7 @@ impl List {
     }
 
     /// Checks one person. Blocks for a few milliseconds if the list is evicted, for a read of the ledger if the check needs one, and
-    /// for the engine's [patience](crate::Builder::check_patience) while others call the plugin.
+    /// for the engine's [patience](crate::Builder::check_patience) while others call the plugin, or take the memory that it needs.
     ///
     /// # Errors
     /// See [`CheckError`].

@@ -1,6 +1,7 @@
 //! An engine in a temporary folder.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use portcullis_engine::ledger::{Actor, Outcome};
 use portcullis_engine::{
@@ -25,7 +26,8 @@ impl Host {
     }
 
     pub(crate) async fn with_budget(bytes: u64) -> Self {
-        Self::with(|builder| builder.memory_budget(bytes)).await
+        // Checks wait for room, rather than be answered by policy.
+        Self::with(|builder| builder.memory_budget(bytes).check_patience(Duration::from_secs(60))).await
     }
 
     pub(crate) async fn with(options: impl FnOnce(Builder) -> Builder) -> Self {

@@ -15,6 +15,15 @@ fn degraded(gateway: &Gateway) -> serde_json::Value {
     gateway.call("GET", "/readyz", "", None).json["degraded"].clone()
 }
 
+/// Waits until both are ready, writes at one what may have been stored during the outage, and waits until the other one follows.
+fn are_back(here: &Gateway, there: &Gateway) {
+    for gateway in [here, there] {
+        gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+    }
+    here.block(OTHER);
+    there.until("following", |gateway| gateway.verdict(OTHER) == "block");
+}
+
 #[test]
 fn checks_go_on_from_memory_and_writes_wait_for_nobody_while_the_database_is_gone() {
     let cluster = Cluster::new();
@@ -69,13 +78,8 @@ fn a_frozen_database_stalls_no_check_and_what_was_written_is_followed_when_it_th
     assert_eq!(refused.status, 503, "{}", refused.text);
 
     cluster.thaw();
-    for gateway in [&a, &b] {
-        gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
-        gateway.until("fresh", |gateway| gateway.get("/status").header("portcullis-staleness-ms").is_empty());
-    }
     // Whether the write was stored was unknown. Now it is, on both.
-    a.block(OTHER);
-    b.until("following", |gateway| gateway.verdict(OTHER) == "block");
+    are_back(&a, &b);
 }
 
 #[test]
@@ -174,11 +178,7 @@ fn a_database_that_stalls_keeps_no_check_waiting_and_writes_end_at_their_deadlin
     assert_eq!(a.verdict(BLOCKED), "block");
 
     drop(stalled);
-    for gateway in [&a, &b] {
-        gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
-    }
-    a.block(OTHER);
-    b.until("following", |gateway| gateway.verdict(OTHER) == "block");
+    are_back(&a, &b);
 }
 
 #[test]

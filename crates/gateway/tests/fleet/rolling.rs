@@ -35,6 +35,7 @@ impl Balancer {
     timeout client 30s
     timeout server 30s
     option redispatch
+    option http-buffer-request
     retries 3
     retry-on conn-failure empty-response 503
 frontend gateways
