@@ -12,7 +12,7 @@ use crate::columns::{Columns, number, row_id, unsigned};
 use crate::failure::Failure;
 use crate::pool::{DEADLINE, run_since};
 use crate::session::{Parameters, Session};
-use crate::{Postgres, read_on};
+use crate::{Postgres, read_on, upgrade};
 
 /// From when on a position is too old. Commits are kept for twice as long: the database's clock may be set meanwhile.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(12);
@@ -130,6 +130,10 @@ async fn follow(
 impl Shared for Postgres {
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn is_upgrading(&self) -> Result<bool, LedgerError> {
+        self.read(upgrade::is_under_way)
     }
 
     fn now(&self) -> Timestamp {

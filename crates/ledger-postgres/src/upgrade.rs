@@ -94,6 +94,12 @@ async fn add(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether gateways of older formats may use the tables, too.
+pub(crate) async fn is_under_way(session: &Session) -> Result<bool, Failure> {
+    let row = session.query_opt("SELECT format < $1 FROM ledger", &[&FORMAT]).await?;
+    Columns::of(&row.ok_or(LedgerError::Defect)?).get()
+}
+
 /// Has commits of older gateways fail, in the transaction that is open.
 async fn fence(session: &Session) -> Result<(), Failure> {
     // There are some of older gateways, from before.

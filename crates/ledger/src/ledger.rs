@@ -285,6 +285,14 @@ impl Ledger {
         self.store.is_shared()
     }
 
+    /// Whether processes of the version before may use this ledger, too: nothing may be stored that those can't read. Costs one query.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn is_upgrading(&self) -> Result<bool, LedgerError> {
+        self.store.is_upgrading()
+    }
+
     /// The time by the clock that all processes that write to this ledger share, in whole milliseconds: the database's, or this
     /// machine's if the ledger is a file. Waits for nothing: the database's clock is read whenever a connection is opened, and by
     /// [`changed_lists`](Self::changed_lists). Goes back only if that clock was set back.

@@ -7,6 +7,7 @@ use portcullis_ledger::{Ledger, LedgerError, TenantId};
 use serde_json::value::RawValue;
 use tracing::info;
 
+use crate::acknowledge::Acknowledge;
 use crate::chosen::Chosen;
 use crate::error::{KeepError, KeptError};
 use crate::plugin_ref::PluginRef;
@@ -122,12 +123,16 @@ impl SettingsStore {
         self.known.lock().tenants.values().filter_map(version).collect()
     }
 
-    /// Stores that a plugin was chosen over the one in the spec.
+    /// Stores that a plugin was chosen over the one in the spec. While a shared ledger is upgraded, it is not stored
+    /// [which version](Chosen::at): engines of the version before could not read that.
     ///
     /// # Errors
     /// If the ledger can't be read or written.
     pub fn choose(&self, tenant: &TenantId, chosen: Chosen, over: &PluginRef) -> Result<(), LedgerError> {
-        let Chosen { plugin: chosen, at } = chosen;
+        let Chosen { plugin: chosen, mut at } = chosen;
+        if at.is_some() && self.ledger.is_upgrading()? {
+            at = None;
+        }
         let differs = chosen != *over || at.is_some();
         let choice = differs.then(|| Choice { chosen, over: over.clone(), at });
         self.change(tenant, |settings| settings.choice = choice)
@@ -136,12 +141,15 @@ impl SettingsStore {
     /// Stores the host's data, and drops a choice that was made over another plugin than the spec's.
     ///
     /// # Errors
-    /// If the data is not JSON, or the ledger can't be read or written.
+    /// If the data is not JSON, or can't be stored while the ledger is upgraded; or if the ledger can't be read or written.
     pub fn put(&self, spec: &TenantSpec) -> Result<(), KeepError> {
         let tenant = &spec.id;
         let host = spec.kept.as_deref();
         let host =
             host.map(serde_json::from_slice::<Box<RawValue>>).transpose().map_err(KeepError::NotJson)?;
+        if host.is_some() && spec.acknowledge == Acknowledge::Fleet && self.ledger.is_upgrading()? {
+            return Err(KeepError::Upgrading);
+        }
         self.change(tenant, |settings| {
             settings.host = host;
             let is_dropped = settings

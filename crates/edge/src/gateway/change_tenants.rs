@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_engine::{Error, TenantError};
+use portcullis_engine::{Error, KeepError, TenantError};
 use portcullis_host::ErrorChain;
 use portcullis_ledger::{LedgerError, TenantId};
 use tracing::info;
@@ -187,18 +187,17 @@ fn refused(error: TenantError) -> AdminError {
     if error.is_transient() {
         return AdminError::NotYet(ErrorChain(&error).to_string());
     }
-    let field = match &error {
-        TenantError::Ledger(_) | TenantError::Closed => None,
-        TenantError::Start { .. } => Some("plugin_options"),
-        _ => Some("plugin"),
-    };
-    match (field, error) {
-        (None, TenantError::Ledger(error)) => AdminError::Ledger(error),
-        (None, TenantError::Closed) => AdminError::Ledger(LedgerError::Closed),
-        (field, error) => {
-            let place = FieldPath::default().key(field.unwrap_or("plugin"));
-            let what = format!("{}; choose another plugin, or other options", ErrorChain(&error));
-            AdminError::Refused(vec![Problem::new(place, what)])
+    let problem = |field: &str, what| AdminError::Refused(vec![Problem::new(FieldPath::default().key(field), what)]);
+    match error {
+        TenantError::Ledger(error) | TenantError::Keep(KeepError::Ledger(error)) => AdminError::Ledger(error),
+        TenantError::Closed => AdminError::Ledger(LedgerError::Closed),
+        TenantError::Keep(error @ KeepError::Upgrading) => problem("acknowledge", error.to_string()),
+        error => {
+            let field = match &error {
+                TenantError::Start { .. } => "plugin_options",
+                _ => "plugin",
+            };
+            problem(field, format!("{}; choose another plugin, or other options", ErrorChain(&error)))
         }
     }
 }

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 use portcullis_ledger::MasterKey;
-use portcullis_ledger::store::sealed::seal_check;
+use portcullis_ledger::store::sealed::{open_secret, open_settings, seal_check};
+use portcullis_plugin_bundle::EXACT;
 use serde_json::{Value, json};
 
 use crate::cluster::{cluster, name_of};
-use crate::support::{Gateway, SERVER, TENANTS, refused_start};
+use crate::support::{Gateway, SERVER, TENANTS, digest, refused_start, variant};
 use crate::{KEY, config, folder};
 
 /// Runs `portcullis migrate` in a folder. Returns its exit code, and what it printed and said.
@@ -129,14 +130,48 @@ fn older_ledger() -> String {
     url
 }
 
+/// The version of the plugin that is stored for a tenant.
+fn stored_version(url: &str, tenant: &str) -> Value {
+    let sql = format!(
+        "SELECT encode(wrapped, 'hex') || '/' || encode(sealed, 'hex')
+         FROM settings JOIN secrets USING (tenant) JOIN tenants ON id = tenant WHERE name = '{tenant}'"
+    );
+    let stored = cluster().sql(name_of(url), &sql);
+    let bytes = |hex: &str| -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    };
+    let Some((wrapped, sealed)) = stored.trim().split_once('/') else { return Value::Null };
+    let master = MasterKey::from_env_or_file(Some(KEY.trim()), Path::new(""), false).unwrap().0;
+    let keys = open_secret(&master.seal(), &tenant.parse().unwrap(), &bytes(wrapped)).unwrap();
+    let settings: Value = serde_json::from_slice(&open_settings(&keys, &bytes(sealed)).unwrap()).unwrap();
+    settings["choice"]["at"].clone()
+}
+
 #[test]
 fn an_upgrade_is_finished_while_gateways_of_the_new_version_run() {
+    const PLUGINS: &str = "[plugins]\ndir = \"plugins\"\nproof_share = 0\nwatch_seconds = 1\n";
     let url = older_ledger();
     let older = cluster().hold(name_of(&url), "SET application_name = 'portcullis'");
-    let [one, other] = ["n0", "n1"].map(|node| Gateway::in_folder(folder(), &config(&url, node, ""), &[]));
+    let [one, other] =
+        ["n0", "n1"].map(|node| Gateway::in_folder(folder(), &config(&url, node, PLUGINS), &[]));
     assert!([&one, &other].iter().all(|gateway| gateway.logged("run `portcullis migrate --finish`")));
     one.block("+46732001122");
     other.until("the other has it", |gateway| gateway.verdict("+46732001122") == "block");
+    // Nothing is stored that the older one could not read.
+    let is_followed = |component: &[u8]| {
+        other.until("it serves there, too", |gateway| {
+            gateway.admin("GET", "/acme/plugin", None).json["serving"]["version"] == digest(component)
+        });
+    };
+    let [first, next] = [b'a', b'b'].map(|name| variant(EXACT.component, name));
+    one.put_plugin("vip", &first).ok();
+    one.admin("POST", "/acme/plugin", Some(json!({ "plugin": "vip" }))).ok();
+    is_followed(&first);
+    assert_eq!(stored_version(&url, "acme"), Value::Null);
+    let waiting = json!({ "tokens": ["initech-secret"], "acknowledge": "fleet" });
+    let refused = one.admin("PUT", "/initech", Some(waiting.clone()));
+    assert_eq!(refused.status, 400, "{}", refused.text);
+    assert!(refused.text.contains("acknowledge") && refused.text.contains("--finish"), "{}", refused.text);
     let finish = ["--from", url.as_str(), "--finish"];
     let (code, _, said) = migrate(one.folder(), &finish);
     assert_eq!(code, 2, "{said}");
@@ -148,6 +183,10 @@ fn an_upgrade_is_finished_while_gateways_of_the_new_version_run() {
     let (code, _, said) = migrate(one.folder(), &finish);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("has format 2 already"), "{said}");
+    assert_eq!(one.admin("PUT", "/initech", Some(waiting)).status, 201);
+    one.put_plugin("vip", &next).ok();
+    is_followed(&next);
+    assert_eq!(stored_version(&url, "acme"), digest(&next));
     other.block("+46732001123");
     one.until("the other has it", |gateway| gateway.verdict("+46732001123") == "block");
     let late = Gateway::in_folder(folder(), &config(&url, "n2", ""), &[]);

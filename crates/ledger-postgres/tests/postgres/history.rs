@@ -175,8 +175,8 @@ fn one_node_at_a_time_deletes_old_commits_some_at_once() {
     let list = list(&ledger);
     one(&list, block(1, Directions::BOTH));
     dir.sql(
-        "INSERT INTO commits (at, list, sequence, mark, previous_sequence, previous_mark)
-            SELECT at - interval '25 hours', list, -n, n, 0, 0 FROM commits, generate_series(1, 12000) n",
+        "INSERT INTO commits (at, list, sequence, mark, previous_sequence, previous_mark, format)
+            SELECT at - interval '25 hours', list, -n, n, 0, 0, format FROM commits, generate_series(1, 12000) n",
     );
     let left = || dir.sql("SELECT count(*) FROM commits").trim().to_owned();
     assert!(ledger.trim().unwrap());

@@ -326,6 +326,11 @@ pub trait Shared: Send + Sync {
         false
     }
 
+    /// Whether processes of the version before may use the ledger, too: nothing may be stored that those can't read.
+    fn is_upgrading(&self) -> Result<bool, LedgerError> {
+        Ok(false)
+    }
+
     /// The time by the clock that all writers share, in whole milliseconds.
     fn now(&self) -> Timestamp {
         time::now()

@@ -317,7 +317,7 @@ fn all_columns_of_the_database_are_copied_or_its_own() {
     let found: BTreeSet<&str> = found.lines().collect();
     assert!(copied.iter().all(|column| found.contains(column.as_str())), "{copied:?}");
     let own: Vec<&str> = found.into_iter().filter(|column| !copied.contains(*column)).collect();
-    let own_tables = ["commits.", "leases.", "ledger.", "states."];
+    let own_tables = ["commits.", "leases.", "ledger.", "nodes.", "plugins.", "states."];
     let of_shared: Vec<&str> =
         own.into_iter().filter(|column| !own_tables.iter().any(|table| column.starts_with(table))).collect();
     assert_eq!(of_shared, ["deliveries.claim", "lists.mark", "tenants.people"]);
