@@ -72,17 +72,26 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "the program's output")]
-fn skip() {
-    println!("SKIPPED: fleet, as PostgreSQL is not installed (apt-get install postgresql)");
+pub(crate) fn skip() {
+    println!("SKIPPED, as PostgreSQL is not installed (apt-get install postgresql)");
 }
 
-struct Node {
-    gateway: Gateway,
+pub(crate) struct Node {
+    pub(crate) gateway: Gateway,
     folder: TempDir,
 }
 
 impl Node {
-    fn start(url: &str, number: usize) -> anyhow::Result<Self> {
+    /// Starts a gateway with a ledger in this database. The first one creates it.
+    pub(crate) fn start(url: &str, number: usize) -> anyhow::Result<Self> {
+        let folder = Node::folder(url, number)?;
+        let options: &[&str] = if number == 0 { &["--new-ledger"] } else { &[] };
+        let gateway = Gateway::ready_with(folder.path(), options)?;
+        Ok(Node { gateway, folder })
+    }
+
+    /// A folder with all that a gateway needs to start.
+    pub(crate) fn folder(url: &str, number: usize) -> anyhow::Result<TempDir> {
         let folder = tempfile::tempdir()?;
         let key = folder.path().join("portcullis.key");
         std::fs::write(&key, "2a".repeat(32))?;
@@ -107,9 +116,7 @@ id = "support"
 "#
         );
         configure(folder.path(), &config)?;
-        let options: &[&str] = if number == 0 { &["--new-ledger"] } else { &[] };
-        let gateway = Gateway::ready_with(folder.path(), options)?;
-        Ok(Node { gateway, folder })
+        Ok(folder)
     }
 
     fn block(&self, sender: &str, n: u64) -> anyhow::Result<()> {
@@ -122,7 +129,7 @@ id = "support"
     }
 
     /// Starts to import numbers for the tenant `bulk`.
-    fn import(&self, count: u64) -> anyhow::Result<Child> {
+    pub(crate) fn import(&self, count: u64) -> anyhow::Result<Child> {
         let numbers: String = (0..count).map(|n| format!("{}\n", number(n * 611_953 % count))).collect();
         std::fs::write(self.folder.path().join("numbers.txt"), numbers)?;
         Command::new(program()?)

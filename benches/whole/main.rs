@@ -5,6 +5,7 @@
 #[path = "../../crates/ledger-postgres/tests/postgres/cluster.rs"]
 #[allow(dead_code, reason = "the tests of the ledger use more of it")]
 mod cluster;
+mod copy;
 mod durable;
 mod exact;
 mod fleet;
@@ -52,6 +53,8 @@ enum What {
     Updates,
     /// Gateways that share a ledger in PostgreSQL
     Fleet,
+    /// Long lists in PostgreSQL, compared with the server's own copies
+    Copy,
     /// One tenant's checks beside neighbours that misbehave
     Neighbours,
 }
@@ -70,6 +73,7 @@ fn main() -> anyhow::Result<()> {
             What::Tenants => tenants::measure(&mut results)?,
             What::Updates => updates::measure(&mut results)?,
             What::Fleet => fleet::measure(&mut results)?,
+            What::Copy => copy::measure(&mut results)?,
             What::Neighbours => neighbours::measure(&mut results)?,
         }
     }

@@ -37,11 +37,12 @@ pub(crate) fn soak_gate() -> Result<()> {
     cargo_with(&command, &arguments, &[("PORTCULLIS_SOAK", "1")])
 }
 
-/// Kills the primary of a fleet's database 20 times with a synchronous standby, and 20 times with one that lags.
+/// Kills the primary of a fleet's database 20 times with a synchronous standby, and 20 times with one that lags; and compares three gateways
+/// after a million commits.
 pub(crate) fn soak_fleet() -> Result<()> {
     // All packages, like the tests: see `build`.
     let command = ["test", "--release", "--workspace", "--test", "fleet"];
-    let arguments = ["--", "failover::", "--test-threads=1"].map(str::to_owned);
+    let arguments = ["--", "failover::", "commits::", "--test-threads=1"].map(str::to_owned);
     cargo_with(&command, &arguments, &[("PORTCULLIS_SOAK", "1"), ("PORTCULLIS_REQUIRE_POSTGRES", "1")])
 }
 

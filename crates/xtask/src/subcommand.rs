@@ -46,8 +46,8 @@ haproxy and iproute2",
             "\
 runs the long forms of tests, or some of them: `reload` (200 reloads of a million numbers under load, with check
 latencies), `gate` (100,000 random requests that must not bypass the gate), `clients` (a million refused requests),
-`ledger` (1,000 starts on damaged ledgers) and `components` (half an hour of random and hostile components for the
-compiler)",
+`fleet` (a million commits at three gateways, and 40 kills of their database), `ledger` (1,000 starts on damaged
+ledgers) and `components` (half an hour of random and hostile components for the compiler)",
         )],
         run: soak::run,
     },

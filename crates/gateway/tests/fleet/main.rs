@@ -4,6 +4,7 @@ mod acknowledged;
 #[path = "../../../ledger-postgres/tests/postgres/cluster.rs"]
 #[allow(dead_code, reason = "the tests of the ledger use more of it")]
 mod cluster;
+mod commits;
 mod configuration;
 mod events;
 mod failover;

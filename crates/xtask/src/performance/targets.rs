@@ -209,6 +209,20 @@ const TARGETS: &[Target] = &[
         "fleet/one-list-unjoined",
         8.0,
     ),
+    at_least(
+        "numbers imported per second at a gateway of a fleet, from a file",
+        "PostgreSQL's binary COPY of the same rows",
+        "copy/import",
+        "copy/in",
+        0.5,
+    ),
+    at_most(
+        "a start with 1,000,000 numbers in PostgreSQL and no saved state, until the first correct response",
+        "a drained binary COPY … ORDER BY",
+        "copy/start",
+        "copy/out",
+        2.0,
+    ),
     at_most(
         "a check while the database is frozen: p99",
         "before",
