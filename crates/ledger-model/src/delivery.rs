@@ -45,7 +45,7 @@ pub struct Claims {
 }
 
 /// The most deliveries that a [`DeliveryBook`] remembers: some 5 MB.
-const MOST: usize = 100_000;
+pub const MOST_DELIVERIES: usize = 100_000;
 /// From how many claims on those that have ended are looked for.
 const MANY_CLAIMS: usize = 1024;
 
@@ -74,7 +74,8 @@ struct Claimed {
 }
 
 impl DeliveryBook {
-    /// The deliveries that are stored, the first to be forgotten first.
+    /// The deliveries that are stored, the first to be forgotten first. If there are more than [`MOST_DELIVERIES`], the latest are enough, and
+    /// one more, which says that there are others to be deleted.
     pub fn of(stored: Vec<Remembered>) -> Self {
         let mut book = DeliveryBook::default();
         for (key, until) in stored {
@@ -141,7 +142,7 @@ impl DeliveryBook {
     pub fn forget(&mut self) {
         let now = time::now();
         while let Some(&(key, until)) = self.in_order.front()
-            && (until <= now || self.in_order.len() > MOST)
+            && (until <= now || self.in_order.len() > MOST_DELIVERIES)
         {
             self.in_order.pop_front();
             self.has_forgotten = true;

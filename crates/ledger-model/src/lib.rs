@@ -31,7 +31,9 @@ mod write;
 
 pub use actor::{Actor, ActorError};
 pub use changes::{Census, Change, Changes, Seq};
-pub use delivery::{Claim, ClaimId, Claims, DeliveryBook, DeliveryKey, LONGEST_REDELIVERY, Remembered};
+pub use delivery::{
+    Claim, ClaimId, Claims, DeliveryBook, DeliveryKey, LONGEST_REDELIVERY, MOST_DELIVERIES, Remembered,
+};
 pub use entry::{Entry, Filter, Page, Paging, Status, StatusFilter};
 pub use hold::{Coverage, Hold, HoldKind, Holds, UnknownHold};
 pub use inconsistent::Inconsistent;

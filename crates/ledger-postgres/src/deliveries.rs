@@ -15,6 +15,8 @@ use crate::write::random;
 
 /// The most deliveries that are remembered: some 150 MB.
 const MOST: i64 = 1_000_000;
+/// The most that are forgotten in one transaction.
+const PART: i64 = 50_000;
 
 fn bytes(keys: &[DeliveryKey]) -> Vec<&[u8]> {
     keys.iter().map(|key| &key.0[..]).collect()
@@ -64,9 +66,12 @@ impl store::Deliveries for Postgres {
     }
 
     fn release(&self, keys: &[DeliveryKey], id: ClaimId) -> Result<(), LedgerError> {
+        // In the same order.
         const SQL: &str = "
-            WITH setting AS (SELECT set_config('synchronous_commit', 'off', true))
-            DELETE FROM deliveries USING setting WHERE key = ANY($1) AND claim = $2";
+            WITH setting AS (SELECT set_config('synchronous_commit', 'off', true)),
+            released AS (
+                SELECT key FROM deliveries WHERE key = ANY($1) AND claim = $2 ORDER BY key FOR UPDATE)
+            DELETE FROM deliveries USING setting WHERE key IN (SELECT key FROM released) AND claim = $2";
         let keys = bytes(keys);
         self.write_once(async |session| session.execute(SQL, &[&keys, &id.0]).await).map(drop)
     }
@@ -81,16 +86,19 @@ impl store::Deliveries for Postgres {
     }
 
     fn trim_deliveries(&self) -> Result<(), LedgerError> {
+        // Of those that are remembered, the ones with the earliest ends are the oldest. Claims end soon by themselves.
         const DELIVERIES: &str = "
-            DELETE FROM deliveries WHERE until <= clock_timestamp()
-            OR key IN (SELECT key FROM deliveries ORDER BY until DESC OFFSET $1)";
+            DELETE FROM deliveries WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM deliveries WHERE until <= clock_timestamp() OR (claim IS NULL AND until <= (
+                    SELECT until FROM deliveries WHERE claim IS NULL ORDER BY until DESC OFFSET $1 LIMIT 1))
+                LIMIT $2 FOR UPDATE SKIP LOCKED))";
         const CONFIRMATIONS: &str = "
             DELETE FROM confirmations WHERE until < clock_timestamp() - make_interval(secs => $1)";
         let seconds = LONGEST_REDELIVERY.as_secs_f64();
-        self.write_long(async |session| {
-            session.execute(DELIVERIES, &[&MOST]).await?;
-            session.execute(CONFIRMATIONS, &[&seconds]).await?;
-            Ok(())
-        })
+        self.write_once(async |session| session.execute(CONFIRMATIONS, &[&seconds]).await)?;
+        while self.write_once(async |session| session.execute(DELIVERIES, &[&MOST, &PART]).await)?
+            >= PART.unsigned_abs()
+        {}
+        Ok(())
     }
 }

@@ -3,12 +3,16 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use portcullis_ledger_model::{ClaimId, Claims, DeliveryBook, DeliveryKey};
+use jiff::Timestamp;
+use portcullis_ledger_model::{ClaimId, Claims, DeliveryBook, DeliveryKey, MOST_DELIVERIES, Remembered};
 
 use super::Sqlite;
 use super::entries::time;
 use crate::error::LedgerError;
 use crate::store;
+
+/// The most rows that are written in one transaction: others wait for it.
+const PART: usize = 1000;
 
 /// All deliveries. `None` until they are read from the table.
 #[derive(Default)]
@@ -20,16 +24,51 @@ impl Sqlite {
         let book = match &mut *book {
             Some(book) => book,
             unread => {
+                // A ledger that was in a database may have more than are remembered here.
+                const SQL: &str = "
+                    SELECT key, until FROM (SELECT key, until FROM deliveries ORDER BY until DESC LIMIT ?1)
+                    ORDER BY until";
                 let stored = self.read(|connection| {
                     connection
-                        .prepare("SELECT key, until FROM deliveries ORDER BY until")?
-                        .query_and_then((), |row| Ok((DeliveryKey(row.get(0)?), time(row.get(1)?)?)))?
+                        .prepare(SQL)?
+                        .query_and_then([MOST_DELIVERIES as i64 + 1], |row| {
+                            Ok((DeliveryKey(row.get(0)?), time(row.get(1)?)?))
+                        })?
                         .collect()
                 })?;
                 unread.insert(DeliveryBook::of(stored))
             }
         };
         Ok(work(book))
+    }
+}
+
+impl Sqlite {
+    fn put_deliveries(&self, deliveries: &[Remembered]) -> Result<(), LedgerError> {
+        deliveries.chunks(PART).try_for_each(|part| {
+            let rows = part.to_vec();
+            self.write(rows.len(), move |connection| {
+                let mut put = connection
+                    .prepare_cached("INSERT OR REPLACE INTO deliveries (key, until) VALUES (?1, ?2)")?;
+                for (key, until) in &rows {
+                    put.execute((key.0, until.as_millisecond()))?;
+                }
+                Ok(())
+            })
+        })
+    }
+
+    fn forget_deliveries(&self, before: Timestamp) -> Result<(), LedgerError> {
+        const SQL: &str = "
+            DELETE FROM deliveries WHERE key IN (
+                SELECT key FROM deliveries WHERE until < ?1 ORDER BY until LIMIT ?2)";
+        let delete = || {
+            self.write(PART, move |connection| {
+                Ok(connection.prepare_cached(SQL)?.execute((before.as_millisecond(), PART as i64))?)
+            })
+        };
+        while delete()? >= PART {}
+        Ok(())
     }
 }
 
@@ -54,17 +93,7 @@ impl store::Deliveries for Sqlite {
         let Some((unstored, oldest)) = self.with_deliveries(DeliveryBook::take_unstored)? else {
             return Ok(());
         };
-        let rows = unstored.clone();
-        let stored = self.write(rows.len() + 1, move |connection| {
-            let mut put = connection
-                .prepare_cached("INSERT OR REPLACE INTO deliveries (key, until) VALUES (?1, ?2)")?;
-            for (key, until) in &rows {
-                put.execute((key.0, until.as_millisecond()))?;
-            }
-            let mut forget = connection.prepare_cached("DELETE FROM deliveries WHERE until < ?1")?;
-            forget.execute([oldest.as_millisecond()])?;
-            Ok(())
-        });
+        let stored = self.put_deliveries(&unstored).and_then(|()| self.forget_deliveries(oldest));
         if stored.is_err() {
             self.with_deliveries(|book| book.put_back(unstored))?;
         }

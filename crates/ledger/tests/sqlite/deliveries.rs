@@ -59,6 +59,24 @@ fn of_too_many_the_oldest_are_forgotten_also_in_the_file() {
     assert_eq!(claim(&ledger, MOST), Claim::Done);
 }
 
+/// As many as a database remembers.
+#[test]
+fn of_more_than_are_remembered_here_the_latest_are_read_and_the_others_deleted() {
+    let dir = LedgerDir::new();
+    drop(dir.ledger());
+    let more = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 150000)
+        INSERT INTO deliveries (key, until)
+        SELECT unhex(printf('%032x', n)), unixepoch() * 1000 + 500000000 + n FROM n";
+    Connection::open(dir.file("ledger.db")).unwrap().execute_batch(more).unwrap();
+    let ledger = dir.ledger();
+    let key = |n: u128| DeliveryKey(n.to_be_bytes());
+    assert!(!ledger.deliveries().is_done(key(50_000)).unwrap());
+    assert!(ledger.deliveries().is_done(key(50_001)).unwrap());
+    ledger.deliveries().trim_deliveries().unwrap();
+    drop(ledger);
+    assert_eq!(number(&dir, "SELECT count(*) FROM deliveries"), i64::from(MOST));
+}
+
 #[test]
 fn what_is_a_week_old_is_forgotten() {
     let dir = LedgerDir::new();
