@@ -11,6 +11,8 @@ use crate::session::Session;
 /// How long connections and leases of gateways that were stopped may take to end.
 const ENDING: Duration = Duration::from_secs(6);
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long gateways may be without a connection that lost it and connect again.
+const RECONNECTING: Duration = Duration::from_secs(3);
 
 /// The name by which a connection tells the format of its gateway. Those of format 1 are called `portcullis`.
 pub(crate) fn name_of(format: i32) -> String {
@@ -52,13 +54,18 @@ impl Connected {
         row.as_ref().map(|row| Columns::of(row).get()).transpose()
     }
 
-    /// Waits until there is none. Names one that is still there after some seconds.
+    /// Waits until there is none, and has been none for a while. Names one that is still there after some seconds.
     pub(crate) async fn after_a_while(self, session: &Session) -> Result<Option<String>, Failure> {
+        // Leases outlast connections.
+        let absence = if self.before.is_some() { RECONNECTING } else { Duration::ZERO };
         let until = Instant::now() + ENDING;
+        let mut absent = None;
         loop {
-            let found = self.one(session).await?;
-            if found.is_none() || Instant::now() >= until {
-                return Ok(found);
+            match self.one(session).await? {
+                Some(by) if Instant::now() >= until => return Ok(Some(by)),
+                Some(_) => absent = None,
+                None if absent.get_or_insert_with(Instant::now).elapsed() >= absence => return Ok(None),
+                None => {}
             }
             sleep(PAUSE).await;
         }

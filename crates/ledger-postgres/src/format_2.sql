@@ -6,7 +6,7 @@ COMMENT ON COLUMN ledger.expanded IS 'The format whose tables these are: at leas
 
 ALTER TABLE commits ADD COLUMN format integer NOT NULL DEFAULT 1;
 COMMENT ON COLUMN commits.format IS 'The format of the gateway. None is older than ledger.format, so that one which was cut off when that was raised writes nothing.';
-CREATE INDEX commits_by_sequence ON commits (list, sequence);
+CREATE INDEX IF NOT EXISTS commits_by_sequence ON commits (list, sequence);
 
 CREATE TABLE deliveries (
     key bytea PRIMARY KEY,

@@ -62,6 +62,10 @@ use pool::{DEADLINE, LONG, Lent, Pool};
 use schema::{Formats, Found};
 use session::Session;
 use tls::Tls;
+use upgrade::FORMAT;
+
+/// How long adding what older tables lack may take: an index of a day's changes is built.
+const EXPANDING: Duration = Duration::from_secs(600);
 
 /// Opens the ledger in a database, or creates its tables if there are none. `node` names this gateway among those that share it.
 ///
@@ -89,9 +93,13 @@ pub fn open(
             })
             .map_err(Failure::into_ledger_error)?
     };
+    if matches!(found, Found::Ledger(formats) if formats.expanded < FORMAT) {
+        let mut session = pool.writer(EXPANDING).map_err(Failure::into_ledger_error)?;
+        session.run(upgrade::expand).map_err(Failure::into_ledger_error)?;
+    }
     let accepted = match found {
-        Found::Ledger(Formats { oldest, expanded }) if oldest < expanded => {
-            Accepted::Upgrading { format: expanded.into(), oldest: oldest.into() }
+        Found::Ledger(Formats { oldest, expanded }) if oldest < expanded.max(FORMAT) => {
+            Accepted::Upgrading { format: expanded.max(FORMAT).into(), oldest: oldest.into() }
         }
         Found::Ledger(_) => Accepted::Nothing,
         Found::Nothing => Accepted::New { despite: opening.evidence_of_one() },

@@ -31,8 +31,8 @@ pub(crate) struct Formats {
     pub(crate) expanded: i32,
 }
 
-/// Creates the tables unless they are there, adds what they lack, and checks that they are of this master key. `shown` names the database in
-/// errors.
+/// Creates the tables unless they are there, and checks that they are of this master key. They may lack what
+/// [`expand`](upgrade::expand) adds. `shown` names the database in errors.
 pub(crate) async fn prepare(
     session: &Session,
     master: &Seal,
@@ -40,7 +40,7 @@ pub(crate) async fn prepare(
     shown: &str,
 ) -> Result<Found, Failure> {
     if exists(session, "ledger").await? {
-        let formats = open(session, master, shown).await?;
+        let formats = check(session, master, shown).await?;
         if opening.is_new() {
             return Err(LedgerError::NotNew { path: shown.into() }.into());
         }
@@ -62,7 +62,7 @@ pub(crate) async fn prepare(
             let _ = session.batch("ROLLBACK").await;
             // Another node that starts at the same time may have created it.
             match exists(session, "ledger").await {
-                Ok(true) => open(session, master, shown).await.map(Found::Ledger),
+                Ok(true) => check(session, master, shown).await.map(Found::Ledger),
                 _ => Err(failure),
             }
         }
@@ -87,14 +87,6 @@ pub(crate) async fn exists(session: &Session, table: &str) -> Result<bool, Failu
     const SQL: &str = "SELECT to_regclass($1::text) IS NOT NULL";
     let row = session.query_opt(SQL, &[&table]).await?.ok_or(LedgerError::Defect)?;
     Columns::of(&row).get()
-}
-
-async fn open(session: &Session, master: &Seal, shown: &str) -> Result<Formats, Failure> {
-    let formats = check(session, master, shown).await?;
-    if formats.expanded < FORMAT {
-        upgrade::expand(session).await?;
-    }
-    Ok(Formats { expanded: formats.expanded.max(FORMAT), ..formats })
 }
 
 /// Checks that there is a ledger of this master key, which is in use, and which this program may use.

@@ -71,11 +71,34 @@ pub(crate) async fn create(session: &Session) -> Result<(), Failure> {
 
 /// Adds what the tables lack, unless another gateway has done it meanwhile.
 pub(crate) async fn expand(session: &Session) -> Result<(), Failure> {
+    build_indexes(session).await?;
     patiently(session, async || {
         add(session).await?;
         session.batch("COMMIT").await
     })
     .await
+}
+
+/// Builds indexes of tables that may be long, while others write to them. That waits for transactions that began before, but not for as
+/// long as they may last.
+async fn build_indexes(session: &Session) -> Result<(), Failure> {
+    // One whose build was interrupted.
+    const BROKEN: &str = "
+        SELECT FROM pg_index WHERE indexrelid = to_regclass('commits_by_sequence') AND NOT indisvalid";
+    const LIMITS: &str = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')";
+    const SET: &str = "
+        SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false)";
+    let limits = session.query_opt(LIMITS, &[]).await?.ok_or(LedgerError::Defect)?;
+    let mut limits = Columns::of(&limits);
+    let (statement, lock): (String, String) = (limits.get()?, limits.get()?);
+    session.query(SET, &[&"0", &"6s"]).await?;
+    if session.query_opt(BROKEN, &[]).await?.is_some() {
+        session.batch("DROP INDEX CONCURRENTLY IF EXISTS commits_by_sequence").await?;
+    }
+    session
+        .batch("CREATE INDEX CONCURRENTLY IF NOT EXISTS commits_by_sequence ON commits (list, sequence)")
+        .await?;
+    session.query(SET, &[&statement, &lock]).await.map(drop)
 }
 
 /// Adds what the tables lack, in the transaction that is open.
@@ -163,10 +186,12 @@ async fn finish_on(session: &Session, master: &Seal, shown: &str) -> Result<Fini
         None => Ok(()),
     };
     refuse(older.after_a_while(session).await?)?;
+    build_indexes(session).await?;
     patiently(session, async || {
         add(session).await?;
         // One that starts now waits for this, and then finds that it is too old.
-        session.batch("LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE").await?;
+        // The others are locked in the order in which writes take them, or each write would wait for this, and this for the write.
+        session.batch("LOCK TABLE ledger, actors, tenants, lists, commits IN ACCESS EXCLUSIVE MODE").await?;
         refuse(older.one(session).await?)?;
         for sql in CONTRACT {
             session.batch(sql).await?;

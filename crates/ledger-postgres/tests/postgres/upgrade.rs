@@ -1,5 +1,6 @@
 //! Upgrading a database while gateways of the format before use it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use portcullis_ledger::{Accepted, Ledger, LedgerError, MasterKey, Opening};
@@ -7,7 +8,7 @@ use portcullis_ledger_postgres::{Finished, finish};
 use portcullis_msisdn::Directions;
 
 use crate::cluster::{cluster, name_of};
-use crate::contract::fixture::{block, list, one, subject};
+use crate::contract::fixture::{block, list, one, sender, subject, tenant};
 use crate::ledger_dir::{LedgerDir, open};
 use crate::nodes::{nodes, replay};
 use crate::older::{OlderGateway, TABLES};
@@ -111,6 +112,37 @@ fn an_expansion_that_is_interrupted_changes_nothing_and_is_repeated() {
     let node = dir.ledger();
     assert!(is_expanded(&dir));
     assert!(blocks(&node, 1) && blocks(&node, 2));
+}
+
+#[test]
+fn an_upgrade_is_finished_while_all_nodes_write() {
+    let dir = LedgerDir::new();
+    OlderGateway::create(&dir);
+    let nodes = nodes(&dir, 3);
+    let is_over = AtomicBool::new(false);
+    let (finished, written) = thread::scope(|scope| {
+        let writers: Vec<_> = (0..12)
+            .zip(nodes.iter().cycle())
+            .map(|(writer, node)| {
+                let is_over = &is_over;
+                scope.spawn(move || {
+                    let list = node.list(&tenant("acme"), sender(&format!("s{writer}"))).unwrap();
+                    let mut written = 0;
+                    while !is_over.load(Ordering::SeqCst) {
+                        list.write(vec![block(written, Directions::BOTH)]).unwrap();
+                        written += 1;
+                    }
+                    assert_eq!(list.count().unwrap(), written);
+                    written
+                })
+            })
+            .collect();
+        let finished = try_to_finish(&dir);
+        is_over.store(true, Ordering::SeqCst);
+        (finished, writers.into_iter().map(|writer| writer.join().unwrap()).sum::<u64>())
+    });
+    assert_eq!(finished.unwrap(), Finished::Now(2));
+    assert!(written > 100, "{written}");
 }
 
 #[test]
