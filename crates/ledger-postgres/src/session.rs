@@ -58,6 +58,8 @@ impl Session {
         client.batch_execute(SET_UP).await?;
         let started = client.query_one("SELECT pg_postmaster_start_time()", &[]).await?;
         let started = Columns::of(&started).time()?;
+        // What the server says when somebody connects, such as that its collations changed, is of no commit.
+        is_replication_cancelled.store(false, Ordering::SeqCst);
         Ok(Session { client, prepared: Mutex::default(), is_replication_cancelled, started })
     }
 

@@ -47,6 +47,21 @@ fn an_empty_database_is_refused_where_a_ledger_was() {
     assert!(matches!(error, LedgerError::NotNew { .. }), "{error}");
 }
 
+/// As after an upgrade of the system that the server runs on.
+#[test]
+fn a_warning_of_the_server_at_each_connection_is_not_of_a_commit() {
+    let name = "collated";
+    let create =
+        "CREATE DATABASE collated TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'";
+    cluster().sql("postgres", create);
+    let outdated = "UPDATE pg_database SET datcollversion = '0' WHERE datname = 'collated'";
+    cluster().sql("postgres", outdated);
+    let like = LedgerDir::new().address();
+    let ledger = LedgerDir::open(&like.replace(name_of(&like), name));
+    one(&list(&ledger), block(1, Directions::BOTH));
+    assert_eq!(list(&ledger).count().unwrap(), 1);
+}
+
 #[test]
 fn another_master_key_is_refused() {
     let dir = LedgerDir::new();
