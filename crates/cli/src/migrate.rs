@@ -45,7 +45,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
 
-    /// Check everything, and print what would be moved, but change nothing
+    /// Check what can be checked without copying, and print what would be moved, but change nothing
     #[arg(long)]
     pub dry_run: bool,
 

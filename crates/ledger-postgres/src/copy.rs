@@ -77,7 +77,7 @@ pub fn copy_into(url: &PostgresUrl, master: &MasterKey) -> Result<Box<dyn Target
             false => Ok(None),
         }
     })?;
-    Ok(Box::new(DatabaseTarget { link, unfinished, master: master.seal() }))
+    Ok(Box::new(DatabaseTarget { link, unfinished, id: None, master: master.seal() }))
 }
 
 /// Takes back that a ledger in a database was moved: it can be opened again, as it was then.
@@ -256,11 +256,22 @@ impl Source for DatabaseSource {
     }
 }
 
-/// A database that a ledger is moved to. Between [`begin`](Target::begin) and [`complete`](Target::complete), a transaction is open.
+/// A database that a ledger is moved to. From [`begin`](Target::begin) on, a transaction is open that keeps others from moving a ledger here,
+/// except for a moment in [`complete`](Target::complete).
 struct DatabaseTarget {
     link: Link,
     unfinished: Option<LedgerId>,
+    /// The ledger's, once it is begun.
+    id: Option<LedgerId>,
     master: Seal,
+}
+
+impl DatabaseTarget {
+    /// Checks that nobody else has begun to move a ledger here, and keeps others from it until the end of the transaction.
+    async fn check_arrival(&self, session: &Session) -> Result<LedgerId, Failure> {
+        let id = arrival(session).await?;
+        if Some(id) == self.id { Ok(id) } else { Err(Failure::Conflict) }
+    }
 }
 
 impl Rows for DatabaseTarget {
@@ -305,6 +316,7 @@ impl Target for DatabaseTarget {
             }
             session.batch(&empty).await
         })?;
+        self.id = Some(id);
         Ok(id)
     }
 
@@ -341,14 +353,14 @@ impl Target for DatabaseTarget {
             for table in &TABLES {
                 session.batch(&format!("ANALYZE {}", table.name)).await?;
             }
-            Ok(())
+            session.batch("BEGIN").await?;
+            self.check_arrival(session).await.map(drop)
         })
     }
 
     fn finish(self: Box<Self>) -> Result<(), LedgerError> {
         self.link.run(async |session| {
-            session.batch("BEGIN").await?;
-            let id = arrival(session).await?;
+            let id = self.check_arrival(session).await?;
             add_ledger(session, &self.master, Some(id)).await?;
             session.batch("DROP TABLE arrival; COMMIT").await?;
             session.check_replicated()

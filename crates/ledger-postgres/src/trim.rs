@@ -6,9 +6,10 @@ use portcullis_ledger::LedgerError;
 
 use crate::Postgres;
 
-/// The lease of the node that deletes, and how long it has it.
+/// The lease of the node that deletes, and how long it has it. As long as it lasts, the node counts as running. Nothing is wrong if another
+/// node begins when it is over.
 const LEASE: &str = "trim";
-const LASTING: Duration = Duration::from_secs(120);
+const LASTING: Duration = Duration::from_secs(4);
 /// The most rows that one call deletes.
 const MOST: u64 = 5_000;
 

@@ -52,8 +52,8 @@ pub enum MigrationError {
     Interrupted,
     /// Everything was copied, and the ledger was marked as moved, but not put into service where it went.
     #[error(
-        "everything was copied, and the ledger is marked as moved, but could not be put into service where it went: run the same command \
-         again, which starts over"
+        "everything was copied, and the ledger is marked as moved, but it could not be seen that it is in service where it went: run the same \
+         command again, which starts over. If that says that there is a ledger already, it is in service: set storage.url to it"
     )]
     Finish(#[source] LedgerError),
 }

@@ -144,6 +144,17 @@ impl Survey {
 
     /// Checks what was read against what the ledger says of itself.
     pub(crate) fn check(&self, sent: &Sums) -> Result<(), MigrationError> {
+        for (table, counts) in &self.counts {
+            for (owner, counted) in counts {
+                let found = sent.of(table, *owner).rows;
+                if found != *counted {
+                    let whose = self.describe(table, *owner);
+                    let what =
+                        format!("{whose}: {found} rows were found in their order, and {counted} counted");
+                    return Err(MigrationError::Miscounted { what });
+                }
+            }
+        }
         for (id, list) in &self.lists {
             let (said, found) = (list.active, sent.of("entries", *id).active);
             if said != found {

@@ -226,6 +226,10 @@ impl FileTarget {
     pub(crate) fn open(path: &Path, master: &MasterKey) -> Result<Self, LedgerError> {
         let failed = |source| LedgerError::Open { path: path.into(), source };
         let path = lock::resolve(path).map_err(failed)?;
+        // A link that leads nowhere may lead to a disk that is not there now.
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(failed(io::ErrorKind::AlreadyExists.into()));
+        }
         let name_lock = lock::of_name(&path)?;
         let file_lock = path.exists().then(|| lock::of_file(&path)).transpose()?;
         let files = Files::of(&path);
