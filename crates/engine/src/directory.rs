@@ -19,7 +19,7 @@ use crate::engine_error::Error;
 use crate::error::TenantError;
 use crate::filling::Filling;
 use crate::live::LiveList;
-use crate::reload::{ReloadError, ReloadGuard};
+use crate::reload::{Offer, ReloadError, ReloadGuard};
 use crate::tenant::{Opened, Tenant};
 
 /// The tenants in service.
@@ -38,6 +38,8 @@ pub(crate) struct Directory {
     changed: Condvar,
     /// Whether the folder of plugins was scanned since the engine was opened.
     has_scanned: AtomicBool,
+    /// Versions that others have uploaded, and that tenants were not offered yet.
+    pub(crate) unoffered: Mutex<Vec<Arc<PluginVersion>>>,
 }
 
 /// A change of some tenants. Others wait until it is dropped before they change one of these.
@@ -63,6 +65,8 @@ pub(crate) struct Offered {
     pub(crate) tenants: usize,
     /// Those of them that load it.
     pub(crate) accepting: usize,
+    /// Those of them that have refused it before.
+    pub(crate) refusing: usize,
 }
 
 /// What a spec did.
@@ -78,7 +82,8 @@ pub enum Put {
 impl Directory {
     pub(crate) fn new(context: Arc<Context>) -> Self {
         let (tenants, changing, changed) = (ArcSwap::default(), Mutex::default(), Condvar::new());
-        Directory { context, tenants, changing, changed, has_scanned: AtomicBool::new(false) }
+        let (has_scanned, unoffered) = (AtomicBool::new(false), Mutex::default());
+        Directory { context, tenants, changing, changed, has_scanned, unoffered }
     }
 
     pub(crate) fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
@@ -268,14 +273,17 @@ impl Directory {
         let Ok(_operation) = self.context.lifecycle.begin() else { return };
         let goes_on = || !self.context.lifecycle.is_closed();
         // What was in the folder at the start is no news for tenants whose version is stored: others that share the ledger have the same.
-        let is_first = !self.has_scanned.swap(true, Ordering::Relaxed);
-        let decided = match is_first && self.context.plugins.is_shared() {
-            true => self.context.settings.with_choice().unwrap_or_else(|error| {
-                warn!(error = %ErrorChain(&error), "the stored choices of plugins can't be read: the folder of plugins is not followed yet");
-                self.tenants().keys().cloned().collect()
-            }),
-            false => BTreeSet::new(),
-        };
+        let mut decided = BTreeSet::new();
+        if self.context.plugins.is_shared() && !self.has_scanned.load(Ordering::Relaxed) {
+            match self.context.settings.with_choice() {
+                Ok(with_choice) => decided = with_choice,
+                Err(error) => {
+                    warn!(error = %ErrorChain(&error), "the stored choices of plugins can't be read: the folder of plugins is not followed yet");
+                    return;
+                }
+            }
+        }
+        self.has_scanned.store(true, Ordering::Relaxed);
         self.context.plugins.rescan(goes_on, |finding| self.act_on(finding, &decided));
         self.retry_missing();
         self.drop_old_versions();
@@ -327,8 +335,10 @@ impl Directory {
     ) -> Offered {
         let tenants = self.tenants_with(&version.name);
         let open = tenants.iter().filter(|tenant| !decided.contains(&tenant.id));
-        let accepting = open.filter(|tenant| tenant.reload.follow(version.digest, trial)).count();
-        Offered { tenants: tenants.len(), accepting }
+        let offers: Vec<Offer> = open.map(|tenant| tenant.reload.follow(version.digest, trial)).collect();
+        let count = |offer| offers.iter().filter(|found| **found == offer).count();
+        let (accepting, refusing) = (count(Offer::Accepted), count(Offer::Refused));
+        Offered { tenants: tenants.len(), accepting, refusing }
     }
 
     fn tenants_with(&self, plugin: &str) -> Vec<Arc<Tenant>> {

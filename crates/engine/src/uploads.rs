@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use portcullis_host::ErrorChain;
 use portcullis_ledger::TenantId;
 use portcullis_plugin_store::{PluginVersion, UploadError};
 use portcullis_tenant_settings::Chosen;
@@ -28,7 +29,8 @@ impl Directory {
             let trial = plugins.upload(name, component)?;
             let version = Arc::clone(&trial.version);
             let offered = self.offer(&version, Some(&trial), &BTreeSet::new());
-            let is_unopposed = offered.accepting == 0;
+            // One that was refused here is over with that.
+            let is_unopposed = offered.accepting == 0 && offered.refusing == 0;
             if is_unopposed {
                 trial.pass();
             }
@@ -36,10 +38,7 @@ impl Directory {
             if is_unopposed {
                 self.take_uploads()?;
             }
-            let in_use = self.versions_in_use();
-            if let Err(error) = plugins.drop_old_uploads(name, |digest| in_use.contains(digest)) {
-                debug!(plugin = name, %error, "old uploads can't be dropped");
-            }
+            self.drop_old_uploads(name);
             (version, offered)
         } else {
             let version = plugins.put(name, component)?;
@@ -54,28 +53,49 @@ impl Directory {
     /// long as compiling takes.
     pub(crate) fn follow_uploads(&self) -> Result<(), Error> {
         let _operation = self.context.lifecycle.begin()?;
-        self.take_uploads()?;
+        let taken = self.take_uploads();
         self.tenants().values().for_each(|tenant| tenant.reload.tend());
-        Ok(())
+        for name in self.context.plugins.take_grown() {
+            self.drop_old_uploads(&name);
+        }
+        taken
+    }
+
+    fn drop_old_uploads(&self, name: &str) {
+        // What others have chosen a moment ago is in use, too.
+        let dropped = self.context.settings.with_choice().map_err(Error::from).and_then(|_| {
+            let in_use = self.versions_in_use();
+            Ok(self.context.plugins.drop_old_uploads(name, |digest| in_use.contains(digest))?)
+        });
+        if let Err(error) = dropped {
+            debug!(plugin = name, error = %ErrorChain(&error), "old uploads can't be dropped");
+        }
     }
 
     fn take_uploads(&self) -> Result<(), Error> {
         let taken = self.context.plugins.follow_uploads()?;
-        if taken.is_empty() {
+        let mut unoffered = self.unoffered.lock();
+        unoffered.extend(taken);
+        if unoffered.is_empty() {
             return Ok(());
         }
         // What became of the version for a tenant is stored, if it was tried. It may be one that the engine which tried it does not have.
         let decided = self.context.settings.with_choice()?;
-        for version in &taken {
-            self.offer(version, None, &decided);
+        for version in unoffered.drain(..) {
+            self.offer(&version, None, &decided);
         }
+        drop(unoffered);
         self.retry_missing();
         self.drop_old_versions();
         Ok(())
     }
 
-    /// Follows the plugin that another engine has chosen for a tenant.
+    /// Follows the plugin that another engine has chosen for a tenant, if one has. What is tried here goes on if something else of the tenant
+    /// was changed.
     pub(crate) fn follow_choice(&self, id: &TenantId) {
+        if !self.context.settings.take_choice(id) {
+            return;
+        }
         let Some(tenant) = self.tenant(id) else { return };
         let Some(members) = tenant.members.load_full() else { return };
         let configured = &members.spec.plugin;

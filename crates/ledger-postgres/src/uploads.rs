@@ -8,8 +8,10 @@ use portcullis_ledger::store::{Upload, Uploads, sealed};
 use crate::Postgres;
 use crate::columns::{Columns, unsigned};
 
-/// How long writing a component may take, which has up to 16 MiB.
+/// How long writing or reading a component may take, which has up to 16 MiB.
 const DEADLINE: Duration = Duration::from_secs(60);
+const BEGIN: &str =
+    "BEGIN; SET LOCAL statement_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
 impl Uploads for Postgres {
     fn put_upload(
@@ -19,15 +21,16 @@ impl Uploads for Postgres {
         component: &[u8],
         is_released: bool,
     ) -> Result<(), LedgerError> {
+        // One that was released before stays where it was until it is released again.
         const SQL: &str = "
             INSERT INTO plugins (name, digest, component, is_released, sealed) VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (name, digest) DO UPDATE SET
-                number = DEFAULT, uploaded = DEFAULT, component = excluded.component,
-                is_released = excluded.is_released, sealed = excluded.sealed";
+                uploaded = DEFAULT, component = excluded.component,
+                is_released = plugins.is_released OR excluded.is_released, sealed = excluded.sealed";
         let digest = digest.as_slice();
         let sealed = sealed::seal_upload(&self.master, name, digest)?;
         self.write_within(DEADLINE, async |session| {
-            session.batch("BEGIN; SET LOCAL statement_timeout = '60s'").await?;
+            session.batch(BEGIN).await?;
             session.execute(SQL, &[&name, &digest, &component, &is_released, &sealed]).await?;
             session.batch("COMMIT").await
         })
@@ -52,15 +55,17 @@ impl Uploads for Postgres {
 
     fn component(&self, name: &str, digest: [u8; 32]) -> Result<Option<Vec<u8>>, LedgerError> {
         const SQL: &str = "SELECT component FROM plugins WHERE name = $1 AND digest = $2";
-        self.read_long(async |session| {
+        self.read_within(DEADLINE, async |session| {
+            session.batch(BEGIN).await?;
             let row = session.query_opt(SQL, &[&name, &digest.as_slice()]).await?;
+            session.batch("COMMIT").await?;
             row.map(|row| Columns::of(&row).get()).transpose()
         })
     }
 
     fn release_upload(&self, name: &str, digest: [u8; 32]) -> Result<(), LedgerError> {
         const SQL: &str =
-            "UPDATE plugins SET is_released = true WHERE name = $1 AND digest = $2 AND NOT is_released";
+            "UPDATE plugins SET is_released = true, number = DEFAULT WHERE name = $1 AND digest = $2";
         self.write_once(async |session| session.execute(SQL, &[&name, &digest.as_slice()]).await).map(drop)
     }
 

@@ -3,7 +3,7 @@
 //! The ledger has the components that were uploaded to any of them. A store fetches a version when it is requested, and the newest one
 //! that was released into its folder, once: a file that is put into the folder afterwards stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,6 +31,8 @@ pub(super) struct Shared {
     settled: Mutex<BTreeMap<String, u64>>,
     /// Versions that are tried here.
     trials: Mutex<Vec<Arc<Trial>>>,
+    /// Plugins of which a version was put into the ledger that nobody uploaded.
+    grown: Mutex<BTreeSet<String>>,
 }
 
 /// An error of an upload. Nothing has changed, unless the ledger's error says otherwise.
@@ -48,7 +50,12 @@ impl PluginStore {
     /// Shares plugins with all who have these uploads.
     #[must_use]
     pub fn sharing(mut self, uploads: Arc<dyn Uploads>) -> Self {
-        self.shared = Some(Shared { uploads, settled: Mutex::default(), trials: Mutex::default() });
+        self.shared = Some(Shared {
+            uploads,
+            settled: Mutex::default(),
+            trials: Mutex::default(),
+            grown: Mutex::default(),
+        });
         self
     }
 
@@ -214,7 +221,11 @@ impl PluginStore {
             return Ok(());
         }
         match self.component(name, digest) {
-            Some(component) => shared.uploads.put_upload(name, digest.bytes(), &component, false),
+            Some(component) => {
+                shared.uploads.put_upload(name, digest.bytes(), &component, false)?;
+                shared.grown.lock().insert(name.clone());
+                Ok(())
+            }
             None => {
                 warn!(
                     plugin = name,
@@ -226,8 +237,14 @@ impl PluginStore {
         }
     }
 
+    /// The plugins of which [`share`](Self::share) has stored a version since the last call: of these, old ones may be
+    /// [dropped](Self::drop_old_uploads).
+    pub fn take_grown(&self) -> BTreeSet<String> {
+        self.shared.as_ref().map(|shared| std::mem::take(&mut *shared.grown.lock())).unwrap_or_default()
+    }
+
     /// Drops old uploads of a plugin from the ledger: all but the newest [`KEPT`](Self::KEPT), the newest one that was released, and those
-    /// that are `in_use`.
+    /// that are `in_use` or tried here.
     ///
     /// # Errors
     /// If the ledger can't be asked, or does not drop them.
@@ -237,9 +254,12 @@ impl PluginStore {
         uploads.retain(|upload| upload.name == name);
         uploads.reverse();
         let newest = uploads.iter().find(|upload| upload.is_released).map(|upload| upload.digest);
+        let trials: Vec<Digest> = shared.trials.lock().iter().map(|trial| trial.version.digest).collect();
+        let is_needed = |digest: &Digest| trials.contains(digest) || in_use(digest);
         let old = uploads.iter().skip(Self::KEPT).map(|upload| upload.digest);
-        let unused: Vec<[u8; 32]> =
-            old.filter(|digest| Some(*digest) != newest && !in_use(&Digest::from_bytes(*digest))).collect();
+        let unused: Vec<[u8; 32]> = old
+            .filter(|digest| Some(*digest) != newest && !is_needed(&Digest::from_bytes(*digest)))
+            .collect();
         match unused.is_empty() {
             true => Ok(()),
             false => shared.uploads.drop_uploads(name, &unused),

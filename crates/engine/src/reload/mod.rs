@@ -40,6 +40,17 @@ use record::Record;
 use request::Reply;
 use storing::{Due, Storing};
 
+/// What becomes of a version that a tenant is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// The tenant loads it.
+    Accepted,
+    /// It was refused before, or the tenant was rolled back from it.
+    Refused,
+    /// The tenant has it, or is pinned to another one.
+    NotNeeded,
+}
+
 /// Keeps a tenant's reloads from running.
 pub(crate) type ReloadGuard = parking_lot::ArcMutexGuard<parking_lot::RawMutex, ()>;
 
@@ -140,24 +151,27 @@ impl Reload {
         answer
     }
 
-    /// Requests a newer version of the tenant's plugin, unless the tenant is pinned to the one it has. Returns whether it does.
+    /// Requests a newer version of the tenant's plugin, unless the tenant is pinned to the one it has.
     ///
     /// A version on `trial` is not for a tenant whose plugin is missing, which has nothing to try it against.
-    pub(crate) fn follow(self: &Arc<Self>, newest: Digest, trial: Option<&Arc<Trial>>) -> bool {
-        let is_wanted = {
+    pub(crate) fn follow(self: &Arc<Self>, newest: Digest, trial: Option<&Arc<Trial>>) -> Offer {
+        {
             let inner = self.inner();
             let serving = &inner.record.serving;
             let waits = trial.is_some() && serving.missing.is_some();
             let stays = serving.pinned && inner.refused.is_none();
             // Two scans of the folder may find it.
             let has_it = serving.version.digest == newest && serving.missing.is_none() && !serving.pinned;
-            !stays && !has_it && !waits && inner.refused != Some(newest)
-        };
-        if is_wanted {
-            let goal = trial.map_or(Goal::Newest, |trial| Goal::Trial(Arc::clone(trial)));
-            self.enqueue(Queued { goal, shadow: None, reply: None });
+            if inner.refused == Some(newest) {
+                return Offer::Refused;
+            }
+            if stays || has_it || waits {
+                return Offer::NotNeeded;
+            }
         }
-        is_wanted
+        let goal = trial.map_or(Goal::Newest, |trial| Goal::Trial(Arc::clone(trial)));
+        self.enqueue(Queued { goal, shadow: None, reply: None });
+        Offer::Accepted
     }
 
     /// Requests the tenant's own plugin again, which could not be loaded.

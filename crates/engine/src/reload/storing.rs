@@ -131,7 +131,7 @@ impl Reload {
             plugins.share(&setup.version)?;
             chosen.at = (!setup.pinned).then(|| setup.version.digest.to_string());
         }
-        self.context.settings.choose(&self.tenant, chosen, &members.spec.plugin)
+        self.context.settings.choose(&self.tenant, chosen, exactly, &members.spec.plugin)
     }
 
     /// Follows another engine, which has stored that this serves the tenant.

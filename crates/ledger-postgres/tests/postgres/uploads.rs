@@ -33,10 +33,15 @@ fn uploads_are_there_for_all_in_their_order() {
     assert_eq!(node.component("vip", ONE).unwrap().unwrap(), b"one");
     assert_eq!(node.component("exact", OTHER).unwrap(), None);
 
-    // Again, with other bytes, it is the newest.
+    // Again, with other bytes, it is the newest once it is released.
     node.put_upload("vip", ONE, b"ONE", false).unwrap();
+    assert_eq!(names(&node), first);
     node.release_upload("vip", ONE).unwrap();
     node.release_upload("unknown", ONE).unwrap();
+    assert_eq!(names(&ledger).last().unwrap(), &("vip".to_owned(), ONE, true));
+    // One that serves stays what it is while it is tried anew.
+    node.put_upload("vip", OTHER, b"other", false).unwrap();
+    assert!(names(&ledger).contains(&("vip".to_owned(), OTHER, true)));
     assert_eq!(names(&ledger).last().unwrap(), &("vip".to_owned(), ONE, true));
     assert_eq!(ledger.component("vip", ONE).unwrap().unwrap(), b"ONE");
     ledger.drop_uploads("vip", &[ONE, OTHER]).unwrap();
