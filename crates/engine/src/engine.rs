@@ -185,8 +185,18 @@ impl Engine {
         self.0.directory.context.settings.host_data_of(tenant)
     }
 
+    /// The data that the host stored with one tenant, as other engines that share the ledger have left it. Costs one lookup in the ledger
+    /// if nothing has changed. Blocks. To change it, put the tenant [over](TenantSpec::kept_over()) it.
+    ///
+    /// # Errors
+    /// If the ledger can't be read, or settings in it.
+    pub fn blocking_kept_of(&self, tenant: &TenantId) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.0.directory.context.settings.latest_host_data_of(tenant)?)
+    }
+
     /// The tenants whose [kept](Self::kept) data, or choice of a plugin, was changed by another engine that shares the ledger, since
-    /// the last call: put them again, or remove them. Costs one lookup in the ledger if there are none. Blocks.
+    /// the last call: put them again, as they are [stored](TenantSpec::stored()), or remove them. Costs one lookup in the ledger if there are
+    /// none. Blocks.
     ///
     /// # Errors
     /// If the ledger can't be read, or settings in it: [`Error::Kept`].

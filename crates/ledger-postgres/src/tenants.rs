@@ -135,6 +135,56 @@ impl store::Tenants for Postgres {
         self.write_once(async |session| Ok(session.execute(SQL, &[&tenant.as_str()]).await? > 0))
     }
 
+    fn replace_settings(
+        &self,
+        tenant: &TenantId,
+        before: Option<&[u8]>,
+        after: Option<&[u8]>,
+    ) -> Result<(), LedgerError> {
+        const LOOK: &str = "
+            SELECT sealed FROM tenants LEFT JOIN settings ON settings.tenant = tenants.id
+            WHERE id = $1 AND name NOT LIKE 'forgotten %'";
+        // The row is compared as it is encrypted. If another node changes it first, nothing is changed, and nothing is counted.
+        const ADD: &str = "
+            WITH changed AS (
+                INSERT INTO settings (tenant, sealed)
+                SELECT id, $2 FROM tenants WHERE id = $1 AND name NOT LIKE 'forgotten %' FOR KEY SHARE
+                ON CONFLICT DO NOTHING RETURNING tenant)
+            UPDATE ledger SET settings = settings + 1 FROM changed";
+        const CHANGE: &str = "
+            WITH changed AS (UPDATE settings SET sealed = $3 WHERE tenant = $1 AND sealed = $2 RETURNING tenant)
+            UPDATE ledger SET settings = settings + 1 FROM changed";
+        const REMOVE: &str = "
+            WITH changed AS (DELETE FROM settings WHERE tenant = $1 AND sealed = $2 RETURNING tenant)
+            UPDATE ledger SET settings = settings + 1 FROM changed";
+        let (TenantRow(id), keys) = match before {
+            None => self.ensure_tenant(tenant)?,
+            Some(_) => {
+                let found = self.read(async |session| find(session, tenant).await)?;
+                let Wrapped { id, secret } = found.ok_or(LedgerError::TenantForgotten)?;
+                (TenantRow(id.into()), sealed::open_secret(&self.master, tenant, &secret)?)
+            }
+        };
+        let id = row_id(id)?;
+        let after = after.map(|settings| sealed::seal_settings(&keys, settings)).transpose()?;
+        let is_replaced = self.write_once(async |session| {
+            let row = session.query_opt(LOOK, &[&id]).await?.ok_or(LedgerError::TenantForgotten)?;
+            let sealed: Option<&[u8]> = Columns::of(&row).get()?;
+            let found = sealed.map(|sealed| sealed::open_settings(&keys, sealed)).transpose()?;
+            if found.as_deref() != before {
+                return Ok(false);
+            }
+            let changed = match (sealed, &after) {
+                (None, None) => return Ok(true),
+                (None, Some(after)) => session.execute(ADD, &[&id, after]).await?,
+                (Some(before), Some(after)) => session.execute(CHANGE, &[&id, &before, after]).await?,
+                (Some(before), None) => session.execute(REMOVE, &[&id, &before]).await?,
+            };
+            Ok(changed > 0)
+        })?;
+        if is_replaced { Ok(()) } else { Err(LedgerError::SettingsChanged) }
+    }
+
     fn settings_version(&self) -> Result<u64, LedgerError> {
         self.read(async |session| {
             let row =

@@ -294,6 +294,10 @@ pub enum LedgerError {
     /// The tenant was [forgotten](crate::Ledger::forget_tenant) since the list was opened, or during the call.
     #[error("the tenant was forgotten meanwhile")]
     TenantForgotten,
+    /// Another process that shares the ledger changed the tenant's settings since they were read. Nothing is stored: read them again, and
+    /// decide anew.
+    #[error("another gateway changed the tenant's settings meanwhile: try again")]
+    SettingsChanged,
     /// A block without a direction, which would block nothing.
     #[error("a block must cover at least one direction")]
     NoDirections,

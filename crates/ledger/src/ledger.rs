@@ -221,6 +221,23 @@ impl Ledger {
         self.store.remove_settings(tenant)
     }
 
+    /// Stores the tenant's settings, or removes them if `after` is `None`, unless another process that shares the ledger has changed them
+    /// since they were [read](Self::settings) as `before`; `None` means that there were none. Of several processes that change the same
+    /// settings at the same time, so, one succeeds; those of other tenants don't matter. Costs three round trips to a database. A ledger that
+    /// is not shared does not compare.
+    ///
+    /// # Errors
+    /// [`LedgerError::SettingsChanged`] if they are others by now; [`LedgerError::TenantForgotten`] if the tenant that had them was
+    /// forgotten; or an error of the storage.
+    pub fn replace_settings(
+        &self,
+        tenant: &TenantId,
+        before: Option<&[u8]>,
+        after: Option<&[u8]>,
+    ) -> Result<(), LedgerError> {
+        self.store.replace_settings(tenant, before, after)
+    }
+
     /// Returns a number that is another one after any process changed settings of a shared ledger. Costs one lookup.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ pub(super) async fn put_sender(Admin(gateway): Admin, named: Named, body: JsonBo
     blocking(move || {
         let mut sender: typed::Sender = body.parse()?;
         same_name(&mut sender.id, named.sender.as_deref().unwrap_or_default())?;
-        let (put, tenant) = gateway.put_sender(&id, sender)?;
+        let (put, tenant) = gateway.put_sender(&id, &sender)?;
         Ok::<_, ApiError>(answer::json(status(put), &answer_of(&gateway, &tenant)))
     })
     .await

@@ -33,6 +33,10 @@ pub struct TenantSpec {
     pub acknowledge: Acknowledge,
     /// The host's data, as JSON.
     pub kept: Option<Vec<u8>>,
+    /// The host's data that must be stored, so that `kept` takes its place; `None` if any may be.
+    pub kept_over: Option<Vec<u8>>,
+    /// Whether what is stored of the tenant stays as it is.
+    pub is_stored: bool,
     /// Whether the plugin that a reload chose is dropped.
     pub resets_choice: bool,
     /// Whether a new tenant is put also if its plugin does not start.
@@ -64,6 +68,8 @@ impl TenantSpec {
             change_feed: false,
             acknowledge: Acknowledge::default(),
             kept: None,
+            kept_over: None,
+            is_stored: false,
             resets_choice: false,
             starts_regardless: false,
         }
@@ -155,6 +161,11 @@ impl TenantSpec {
         self
     }
 
+    /// Whether the spec [drops](Self::reset_choice) the choice of this plugin: not if it names the same, of which a version was chosen.
+    pub fn drops_choice(&self, chosen: &PluginRef) -> bool {
+        self.resets_choice && *chosen != self.plugin
+    }
+
     /// Sets when writes are acknowledged: [`Acknowledge::Node`] by default.
     #[must_use]
     pub fn acknowledge(mut self, acknowledge: Acknowledge) -> Self {
@@ -172,6 +183,22 @@ impl TenantSpec {
     #[must_use]
     pub fn kept(mut self, json: Option<Vec<u8>>) -> Self {
         self.kept = json;
+        self
+    }
+
+    /// Puts the tenant only if exactly this is stored as its [kept](Self::kept()) data until the new data is. Otherwise the
+    /// ledger's error is `SettingsChanged`: another engine that shares the ledger was faster, so make the new data from what is stored now.
+    #[must_use]
+    pub fn kept_over(mut self, json: Vec<u8>) -> Self {
+        self.kept_over = Some(json);
+        self
+    }
+
+    /// Says that the tenant is put as it is stored, such as after a start, or after another engine changed it: nothing of it is written,
+    /// neither its [kept](Self::kept()) data nor which plugin was chosen, so that it takes back nothing that others store meanwhile.
+    #[must_use]
+    pub fn stored(mut self, is_stored: bool) -> Self {
+        self.is_stored = is_stored;
         self
     }
 }

@@ -14,6 +14,9 @@ use crate::plugin_ref::PluginRef;
 use crate::spec::TenantSpec;
 use crate::stored::{Choice, Settings};
 
+/// How often a change is tried if each time another engine stores one of the same tenant first.
+const TRIES: usize = 10;
+
 /// The settings of all tenants, in memory as they are in the ledger.
 pub struct SettingsStore {
     ledger: Ledger,
@@ -28,6 +31,8 @@ struct Known {
     version: u64,
     /// Tenants whose settings another engine changed, and that were not yet [taken](SettingsStore::take_changed).
     changed: BTreeSet<TenantId>,
+    /// Those of which another engine changed the choice, and that was not yet [taken](SettingsStore::take_choice).
+    rechosen: BTreeSet<TenantId>,
 }
 
 impl SettingsStore {
@@ -37,7 +42,7 @@ impl SettingsStore {
     /// If the ledger can't be read, or holds settings that can't be parsed.
     pub fn load(ledger: Ledger) -> Result<Self, KeptError> {
         let version = ledger.settings_version()?;
-        let known = Known { tenants: read(&ledger)?, version, changed: BTreeSet::new() };
+        let known = Known { tenants: read(&ledger)?, version, ..Known::default() };
         Ok(SettingsStore { ledger, known: Mutex::new(known) })
     }
 
@@ -52,15 +57,24 @@ impl SettingsStore {
         Ok(std::mem::take(&mut known.changed))
     }
 
+    /// Whether another engine has changed the choice of a tenant's plugin since the last call, as far as was read.
+    pub fn take_choice(&self, tenant: &TenantId) -> bool {
+        self.known.lock().rechosen.remove(tenant)
+    }
+
     fn refresh(&self, known: &mut Known) -> Result<(), KeptError> {
         if !self.ledger.is_shared() {
             return Ok(());
         }
-        // Before the settings, so that a change meanwhile is found the next time.
         let version = self.ledger.settings_version()?;
-        if version == known.version {
-            return Ok(());
+        match version == known.version {
+            true => Ok(()),
+            false => self.read_again(known, version),
         }
+    }
+
+    /// `version` was read before, so that a change meanwhile is found the next time.
+    fn read_again(&self, known: &mut Known, version: u64) -> Result<(), KeptError> {
         let tenants = read(&self.ledger)?;
         let differs = |tenant: &&TenantId| match (tenants.get(tenant), known.tenants.get(tenant)) {
             (Some(now), Some(before)) => !now.is_same(before),
@@ -68,7 +82,14 @@ impl SettingsStore {
         };
         let changed: Vec<TenantId> =
             tenants.keys().chain(known.tenants.keys()).filter(differs).cloned().collect();
+        let is_rechosen = |tenant: &&TenantId| {
+            let [now, before] =
+                [&tenants, &known.tenants].map(|all| all.get(*tenant).and_then(|found| found.choice.as_ref()));
+            now != before
+        };
+        let rechosen: Vec<TenantId> = changed.iter().filter(is_rechosen).cloned().collect();
         known.changed.extend(changed);
+        known.rechosen.extend(rechosen);
         (known.tenants, known.version) = (tenants, version);
         Ok(())
     }
@@ -77,6 +98,15 @@ impl SettingsStore {
     pub fn host_data_of(&self, tenant: &TenantId) -> Option<Vec<u8>> {
         let known = self.known.lock();
         Some(known.tenants.get(tenant)?.host.as_ref()?.get().as_bytes().to_vec())
+    }
+
+    /// The host's data of one tenant, as other engines that share the ledger have left it. Costs one lookup if nothing has changed.
+    ///
+    /// # Errors
+    /// If the ledger can't be read, or holds settings that can't be parsed.
+    pub fn latest_host_data_of(&self, tenant: &TenantId) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.refresh(&mut self.known.lock()).map_err(of_ledger)?;
+        Ok(self.host_data_of(tenant))
     }
 
     /// The host's data, by tenant.
@@ -124,25 +154,45 @@ impl SettingsStore {
     }
 
     /// Stores that a plugin was chosen over the one in the spec. While a shared ledger is upgraded, it is not stored
-    /// [which version](Chosen::at): engines of the version before could not read that.
+    /// [which version](Chosen::at): engines of the version before could not read that. If it matters that it is `exactly` that version, the
+    /// tenant is pinned to it then.
     ///
     /// # Errors
-    /// If the ledger can't be read or written.
-    pub fn choose(&self, tenant: &TenantId, chosen: Chosen, over: &PluginRef) -> Result<(), LedgerError> {
-        let Chosen { plugin: chosen, mut at } = chosen;
-        if at.is_some() && self.ledger.is_upgrading()? {
-            at = None;
+    /// If the ledger can't be read or written; [`LedgerError::SettingsChanged`] if other engines change the tenant all the time.
+    pub fn choose(
+        &self,
+        tenant: &TenantId,
+        chosen: Chosen,
+        exactly: bool,
+        over: &PluginRef,
+    ) -> Result<(), LedgerError> {
+        let Chosen { plugin: mut chosen, mut at } = chosen;
+        if at.is_some()
+            && self.ledger.is_upgrading()?
+            && let Some(version) = at.take()
+            && exactly
+        {
+            chosen = PluginRef::version(chosen.name(), version).options(chosen.plugin_options().clone());
         }
         let differs = chosen != *over || at.is_some();
         let choice = differs.then(|| Choice { chosen, over: over.clone(), at });
-        self.change(tenant, |settings| settings.choice = choice)
+        self.change(tenant, |settings| {
+            settings.choice.clone_from(&choice);
+            Ok(())
+        })
     }
 
-    /// Stores the host's data, and drops a choice that was made over another plugin than the spec's.
+    /// Stores the host's data, and drops a choice that was made over another plugin than the spec's. Writes nothing if the spec is
+    /// [stored](TenantSpec::stored()).
     ///
     /// # Errors
-    /// If the data is not JSON, or can't be stored while the ledger is upgraded; or if the ledger can't be read or written.
+    /// If the data is not JSON, or can't be stored while the ledger is upgraded; if the ledger can't be read or written; or
+    /// [`LedgerError::SettingsChanged`], if there is other data than the spec is [put over](TenantSpec::kept_over()), or if other engines
+    /// change the tenant all the time.
     pub fn put(&self, spec: &TenantSpec) -> Result<(), KeepError> {
+        if spec.is_stored {
+            return Ok(());
+        }
         let tenant = &spec.id;
         let host = spec.kept.as_deref();
         let host =
@@ -151,15 +201,20 @@ impl SettingsStore {
             return Err(KeepError::Upgrading);
         }
         self.change(tenant, |settings| {
-            settings.host = host;
+            let found = settings.host.as_ref().map(|host| host.get().as_bytes());
+            if spec.kept_over.is_some() && found != spec.kept_over.as_deref() {
+                return Err(LedgerError::SettingsChanged);
+            }
+            settings.host.clone_from(&host);
             let is_dropped = settings
                 .choice
                 .as_ref()
-                .is_some_and(|choice| spec.resets_choice || choice.over != spec.plugin);
+                .is_some_and(|choice| spec.drops_choice(&choice.chosen) || choice.over != spec.plugin);
             if is_dropped {
                 info!(%tenant, "the tenant's settings name another plugin: the one chosen by a reload is dropped");
                 settings.choice = None;
             }
+            Ok(())
         })?;
         Ok(())
     }
@@ -169,37 +224,60 @@ impl SettingsStore {
         self.known.lock().tenants.remove(tenant);
     }
 
-    fn change(&self, tenant: &TenantId, change: impl FnOnce(&mut Settings)) -> Result<(), LedgerError> {
+    /// Changes what is stored of a tenant. `change` is run again if another engine changes that meanwhile.
+    fn change(
+        &self,
+        tenant: &TenantId,
+        change: impl Fn(&mut Settings) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
         let mut known = self.known.lock();
         // Another engine may have changed the other half.
-        self.refresh(&mut known).map_err(|error| match error {
-            KeptError::Ledger(error) => error,
-            KeptError::Unreadable { .. } => LedgerError::damaged("settings of a tenant"),
-        })?;
-        let tenants = &mut known.tenants;
-        let before = tenants.get(tenant).cloned().unwrap_or_default();
-        let mut after = before.clone();
-        change(&mut after);
-        if after.is_same(&before) {
-            return Ok(());
+        self.refresh(&mut known).map_err(of_ledger)?;
+        for _ in 0..TRIES {
+            let before = known.tenants.get(tenant).cloned().unwrap_or_default();
+            let mut after = before.clone();
+            change(&mut after)?;
+            if after.is_same(&before) {
+                return Ok(());
+            }
+            after.stored = match after.is_empty() {
+                true => None,
+                false => Some(after.text().map_err(|_| LedgerError::Defect)?),
+            };
+            match self.ledger.replace_settings(tenant, before.stored.as_deref(), after.stored.as_deref()) {
+                Ok(()) => {
+                    match after.is_empty() {
+                        true => known.tenants.remove(tenant),
+                        false => known.tenants.insert(tenant.clone(), after),
+                    };
+                    return Ok(());
+                }
+                // Whatever the version says: after a failover it may be one that there was before.
+                Err(LedgerError::SettingsChanged) => {
+                    let version = self.ledger.settings_version()?;
+                    self.read_again(&mut known, version).map_err(of_ledger)?;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        if after.is_empty() {
-            self.ledger.remove_settings(tenant)?;
-            tenants.remove(tenant);
-            return Ok(());
-        }
-        let stored = after.text().map_err(|_| LedgerError::Defect)?;
-        self.ledger.put_settings(tenant, &stored)?;
-        tenants.insert(tenant.clone(), after);
-        Ok(())
+        Err(LedgerError::SettingsChanged)
+    }
+}
+
+/// For callers that know of errors of the ledger only.
+fn of_ledger(error: KeptError) -> LedgerError {
+    match error {
+        KeptError::Ledger(error) => error,
+        KeptError::Unreadable { .. } => LedgerError::damaged("settings of a tenant"),
     }
 }
 
 fn read(ledger: &Ledger) -> Result<BTreeMap<TenantId, Settings>, KeptError> {
     let mut tenants = BTreeMap::new();
     for (tenant, stored) in ledger.settings()? {
-        let settings = Settings::parse(&stored)
+        let mut settings = Settings::parse(&stored)
             .map_err(|source| KeptError::Unreadable { tenant: tenant.clone(), source })?;
+        settings.stored = Some(stored);
         tenants.insert(tenant, settings);
     }
     Ok(tenants)

@@ -10,6 +10,9 @@ use crate::plugin_ref::PluginRef;
 pub(crate) struct Settings {
     pub(crate) choice: Option<Choice>,
     pub(crate) host: Option<Box<RawValue>>,
+    /// The text that they were read from, or stored as, by which the ledger notices that others changed them; `None` if they are not
+    /// stored.
+    pub(crate) stored: Option<Vec<u8>>,
 }
 
 /// A plugin that a reload chose over the one in the tenant's spec. It is dropped when the spec names another plugin.
@@ -43,24 +46,26 @@ enum Format {
 impl Settings {
     pub(crate) fn parse(stored: &[u8]) -> Result<Self, serde_json::Error> {
         let error = match serde_json::from_slice::<Stored>(stored) {
-            Ok(Stored { format: Format::Two, choice, host }) => return Ok(Settings { choice, host }),
+            Ok(Stored { format: Format::Two, choice, host }) => {
+                return Ok(Settings { choice, host, stored: None });
+            }
             Err(error) => error,
         };
         // The first format stored either of the two, without a name.
         if let Ok(choice) = serde_json::from_slice::<Choice>(stored) {
-            return Ok(Settings { choice: Some(choice), host: None });
+            return Ok(Settings { choice: Some(choice), ..Settings::default() });
         }
         let host: Box<RawValue> = serde_json::from_slice(stored)?;
         if host.get().contains("\"portcullis/") {
             // A newer format.
             return Err(error);
         }
-        Ok(Settings { choice: None, host: Some(host) })
+        Ok(Settings { host: Some(host), ..Settings::default() })
     }
 
     /// As stored.
     pub(crate) fn text(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let Settings { choice, host } = self.clone();
+        let Settings { choice, host, .. } = self.clone();
         serde_json::to_vec(&Stored { format: Format::Two, choice, host })
     }
 
@@ -69,6 +74,7 @@ impl Settings {
         self.choice.is_none() && self.host.is_none()
     }
 
+    /// Whether the same is set.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let host = |settings: &Self| settings.host.as_ref().map(|host| host.get().to_owned());
         self.choice == other.choice && host(self) == host(other)

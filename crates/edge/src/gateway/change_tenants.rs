@@ -8,13 +8,16 @@ use portcullis_ledger::{LedgerError, TenantId};
 use tracing::info;
 
 use super::changes::UnderWay;
-use super::{Gateway, stored_spec};
+use super::{Gateway, SettingsError, read_again, stored_spec};
 use crate::registry::Registry;
 use crate::settings::{FieldPath, Problem, TenantConfig, unknown_plugin};
 use crate::tenant::{Origin, Tenant};
 use portcullis_api::settings as typed;
 
 pub use portcullis_engine::Put;
+
+/// How often a change of senders is made if each time another gateway changes the tenant meanwhile.
+const TRIES: usize = 10;
 
 /// Why a change of tenants was refused.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +34,10 @@ pub enum AdminError {
     /// The settings are invalid, conflict with those of another tenant, or are refused by the plugin.
     #[error("the settings are invalid")]
     Refused(Vec<Problem>),
-    /// The tenant's plugin can't be loaded at the moment. The same may succeed later.
+    /// The tenant's plugin can't be loaded at the moment, or its settings can't be read here. The same may succeed later, or elsewhere.
     #[error("{0}")]
     NotYet(String),
-    /// The ledger failed.
+    /// The ledger failed, or other gateways that share it change the tenant all the time ([`LedgerError::SettingsChanged`]).
     #[error("cannot change the ledger")]
     Ledger(#[from] LedgerError),
     /// A bug in the gateway.
@@ -51,7 +54,7 @@ impl Gateway {
     /// [`AdminError::Refused`] with all mistakes in the settings; [`AdminError::SetUpInFile`]; otherwise if the ledger fails.
     pub fn put_tenant(&self, typed: &typed::Tenant) -> Result<(Put, Arc<Tenant>), AdminError> {
         let _change = self.changes.begin(&typed.id);
-        self.put(typed, true)
+        self.put(typed, None)
     }
 
     /// Forgets a tenant: removes its entries, and destroys its key, so that copies of its data become unreadable. Also
@@ -77,28 +80,26 @@ impl Gateway {
         Ok(())
     }
 
-    /// Adds a sender to a tenant, or replaces the settings of the one with this name. Returns the changed tenant.
+    /// Adds a sender to a tenant, or replaces the settings of the one with this name. Returns the changed tenant. The rest of the tenant is
+    /// as other gateways that share the ledger have stored it, even if they did so a moment ago.
     ///
     /// # Errors
     /// [`AdminError::UnknownTenant`], and those of [`put_tenant`](Self::put_tenant).
     pub fn put_sender(
         &self,
         tenant: &TenantId,
-        sender: typed::Sender,
+        sender: &typed::Sender,
     ) -> Result<(Put, Arc<Tenant>), AdminError> {
-        let _change = self.changes.begin(tenant.as_str());
-        let mut typed = self.changeable(tenant)?.config.to_typed();
-        let put = match typed.senders.iter_mut().find(|other| other.id == sender.id) {
+        self.change_senders(tenant, |senders| match senders.iter_mut().find(|other| other.id == sender.id) {
             Some(other) => {
-                *other = sender;
-                Put::Replaced
+                *other = sender.clone();
+                Ok(Put::Replaced)
             }
             None => {
-                typed.senders.push(sender);
-                Put::Created
+                senders.push(sender.clone());
+                Ok(Put::Created)
             }
-        };
-        Ok((put, self.put(&typed, false)?.1))
+        })
     }
 
     /// Removes a sender. Its entries stay in the ledger, and are in force again if it is added again.
@@ -106,11 +107,12 @@ impl Gateway {
     /// # Errors
     /// [`AdminError::UnknownTenant`], [`AdminError::UnknownSender`], and those of [`put_tenant`](Self::put_tenant).
     pub fn remove_sender(&self, tenant: &TenantId, sender: &str) -> Result<(), AdminError> {
-        let _change = self.changes.begin(tenant.as_str());
-        let mut typed = self.changeable(tenant)?.config.to_typed();
-        let position = typed.senders.iter().position(|other| other.id == sender);
-        typed.senders.remove(position.ok_or(AdminError::UnknownSender)?);
-        self.put(&typed, false).map(drop)
+        let removed = self.change_senders(tenant, |senders| {
+            let position = senders.iter().position(|other| other.id == sender);
+            senders.remove(position.ok_or(AdminError::UnknownSender)?);
+            Ok(())
+        });
+        removed.map(drop)
     }
 
     /// A tenant's settings, with the plugin, version and options that serve it now. They differ from the configured ones after an
@@ -123,18 +125,54 @@ impl Gateway {
         }
     }
 
-    /// The tenant with this name, if it can be changed through the admin API.
-    fn changeable(&self, id: &TenantId) -> Result<Arc<Tenant>, AdminError> {
-        match self.registry.load().tenant(id.as_str()) {
-            None => Err(AdminError::UnknownTenant),
-            Some(tenant) if tenant.origin == Origin::File => Err(AdminError::SetUpInFile(id.clone())),
-            Some(tenant) => Ok(Arc::clone(tenant)),
+    /// Changes a tenant's senders as they are stored. If another gateway changes the tenant meanwhile, `change` is run again on what that
+    /// one has stored.
+    fn change_senders<T>(
+        &self,
+        id: &TenantId,
+        change: impl Fn(&mut Vec<typed::Sender>) -> Result<T, AdminError>,
+    ) -> Result<(T, Arc<Tenant>), AdminError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            // Begun anew each time, because the settings of the last one are claimed.
+            let _change = self.changes.begin(id.as_str());
+            let (mut typed, stored) = self.stored(id)?;
+            let changed = change(&mut typed.senders)?;
+            match self.put(&typed, Some(stored)) {
+                Ok((_, tenant)) => return Ok((changed, tenant)),
+                Err(AdminError::Ledger(LedgerError::SettingsChanged | LedgerError::TenantForgotten))
+                    if tries < TRIES => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 
-    /// The caller has begun a change of this tenant. `names_plugin` is whether the settings override a plugin that was chosen by an
-    /// exchange.
-    fn put(&self, typed: &typed::Tenant, names_plugin: bool) -> Result<(Put, Arc<Tenant>), AdminError> {
+    /// The settings of a tenant that can be changed through the admin API, as gateways that share the ledger have left them, and their
+    /// stored form. This gateway may not have followed the others yet.
+    fn stored(&self, id: &TenantId) -> Result<(typed::Tenant, Vec<u8>), AdminError> {
+        let is_of_file = |tenant: &Arc<Tenant>| tenant.origin == Origin::File;
+        if self.registry.load().tenant(id.as_str()).is_some_and(is_of_file) {
+            return Err(AdminError::SetUpInFile(id.clone()));
+        }
+        let stored = self.engine.blocking_kept_of(id)?.ok_or(AdminError::UnknownTenant)?;
+        match read_again(id, &stored) {
+            Ok(config) => Ok((config.to_typed(), stored)),
+            Err(SettingsError::Stale { problems, .. }) => Err(AdminError::Refused(problems)),
+            // Without what it quotes.
+            Err(error) => Err(AdminError::NotYet(format!(
+                "{error}: if a gateway of a newer version stored them, ask that one"
+            ))),
+        }
+    }
+
+    /// The caller has begun a change of this tenant. If the settings are a `change_of` stored ones, they are stored only if these still
+    /// are, and a plugin that was chosen by an exchange stays. Otherwise they override both.
+    fn put(
+        &self,
+        typed: &typed::Tenant,
+        change_of: Option<Vec<u8>>,
+    ) -> Result<(Put, Arc<Tenant>), AdminError> {
         if !self.engine.plugins().names().contains(&typed.plugin) {
             // It may just have been uploaded to another gateway. If the ledger can't be asked, it is unknown here.
             let _ = self.engine.blocking_follow_uploads();
@@ -149,10 +187,11 @@ impl Gateway {
             under_way.claim(config.clone());
             Ok((config, before))
         })?;
-        let mut spec = stored_spec(&config, Origin::Api).map_err(|_| AdminError::Defect)?;
-        if names_plugin {
-            spec = spec.reset_choice();
-        }
+        let spec = stored_spec(&config, Origin::Api).map_err(|_| AdminError::Defect)?;
+        let spec = match change_of {
+            Some(stored) => spec.kept_over(stored),
+            None => spec.reset_choice(),
+        };
         let put =
             self.engine.blocking_put_tenants(vec![spec]).pop().ok_or(AdminError::Defect)?.map_err(refused)?;
         let tenant = self.serve_put(config, Origin::Api, before.as_deref())?;
@@ -187,7 +226,9 @@ fn refused(error: TenantError) -> AdminError {
     if error.is_transient() {
         return AdminError::NotYet(ErrorChain(&error).to_string());
     }
-    let problem = |field: &str, what| AdminError::Refused(vec![Problem::new(FieldPath::default().key(field), what)]);
+    let problem = |field: &'static str, what| {
+        AdminError::Refused(vec![Problem::new(FieldPath::default().key(field), what)])
+    };
     match error {
         TenantError::Ledger(error) | TenantError::Keep(KeepError::Ledger(error)) => AdminError::Ledger(error),
         TenantError::Closed => AdminError::Ledger(LedgerError::Closed),

@@ -3,24 +3,30 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use portcullis_engine::{Error, TenantError};
+use portcullis_engine::{Error, KeepError, TenantError};
 use portcullis_ledger::TenantId;
 use tracing::{error, info};
 
-use super::{Gateway, SettingsError, checked_again, stored_spec};
+use super::{Gateway, SettingsError, read_again, stored_spec};
 use crate::settings::TenantConfig;
 use crate::tenant::Origin;
 
 impl Gateway {
-    /// Applies what other gateways have changed of tenants since the last call: settings of the admin API, and plugins that were
-    /// chosen or uploaded. What can't be applied is logged, and tried again with the next call if the ledger is to blame. Blocks until new lists
-    /// are loaded.
+    /// Applies what other gateways have uploaded since the last call, and goes on with what the ledger kept reloads from. Blocks for as long as
+    /// fetching and compiling take.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn follow_uploads(&self) -> Result<(), SettingsError> {
+        Ok(self.engine.blocking_follow_uploads()?)
+    }
+
+    /// Applies what other gateways have changed of tenants since the last call: settings of the admin API, and plugins that were chosen. What
+    /// can't be applied is logged, and tried again with the next call if the ledger is to blame. Blocks until new lists are loaded.
     ///
     /// # Errors
     /// If the ledger can't be read, or settings in it.
     pub fn follow_others(&self) -> Result<(), SettingsError> {
-        // First, as a tenant may need one of them.
-        self.engine.blocking_follow_uploads()?;
         let changed = self.engine.blocking_changed_elsewhere()?;
         let mut left: BTreeSet<TenantId> = std::mem::take(&mut *self.unfollowed.lock());
         left.extend(changed);
@@ -52,7 +58,8 @@ impl Gateway {
             (Some(_), None) => return self.remove(id),
             (None, None) => return Ok(()),
         };
-        let spec = stored_spec(&config, origin)?.starts_regardless(true);
+        // What is stored may be newer by now than what is followed here, and must not be taken back.
+        let spec = stored_spec(&config, origin)?.stored(true).starts_regardless(true);
         match self.engine.blocking_put_tenants(vec![spec]).pop() {
             Some(Ok(_)) => {}
             Some(Err(TenantError::Closed)) | None => return Err(Error::Closed.into()),
@@ -66,9 +73,7 @@ impl Gateway {
 
     /// The settings that another gateway stored, if they don't conflict with what is set up here.
     fn config_of(&self, id: &TenantId, stored: &[u8]) -> Result<TenantConfig, SettingsError> {
-        let typed = serde_json::from_slice(stored)
-            .map_err(|source| SettingsError::Unreadable { tenant: id.clone(), source })?;
-        let config = checked_again(&typed)?;
+        let config = read_again(id, stored)?;
         self.changes.alone(|under_way| {
             let mut unique_ids = self.unique_ids_of_others(id.as_str(), &self.registry.load(), under_way);
             unique_ids.claim_or_refuse(&config)?;
@@ -91,6 +96,11 @@ fn is_of_ledger(error: &SettingsError) -> bool {
     matches!(
         error,
         SettingsError::Engine(Error::Ledger(_))
-            | SettingsError::Tenant { source: TenantError::Ledger(_) | TenantError::Fill { .. }, .. }
-    )
+            | SettingsError::Tenant {
+                source: TenantError::Ledger(_)
+                    | TenantError::Keep(KeepError::Ledger(_))
+                    | TenantError::Fill { .. },
+                ..
+            }
+    ) || matches!(error, SettingsError::Tenant { source, .. } if source.is_transient())
 }

@@ -87,7 +87,9 @@ impl Gateway {
         }
         let specs = wanted
             .iter()
-            .map(|(config, origin)| stored_spec(config, *origin))
+            .map(|(config, origin)| {
+                stored_spec(config, *origin).map(|spec| spec.stored(*origin == Origin::Api))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let regardless = on_failure == OnStartFailure::Serve;
         let specs = specs.into_iter().map(|spec| spec.starts_regardless(regardless)).collect();
@@ -232,6 +234,13 @@ fn warn_of_unserved(engine: &Engine, served: &[Arc<Tenant>]) -> Result<(), Setti
         );
     }
     Ok(())
+}
+
+/// Reads the stored settings of a tenant of the admin API.
+fn read_again(tenant: &TenantId, stored: &[u8]) -> Result<TenantConfig, SettingsError> {
+    let typed = serde_json::from_slice(stored)
+        .map_err(|source| SettingsError::Unreadable { tenant: tenant.clone(), source })?;
+    checked_again(&typed)
 }
 
 /// Validates the stored settings of a tenant of the admin API.

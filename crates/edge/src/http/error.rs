@@ -339,6 +339,9 @@ impl From<LedgerError> for ApiError {
             LedgerError::TooOld => Self::unavailable(
                 "the ledger's database was upgraded, this gateway is too old for it, and nothing was written: tell the administrator",
             ),
+            LedgerError::SettingsChanged => Self::unavailable(
+                "other gateways change the tenant's settings at the same time, and nothing was written: retry later",
+            ),
             LedgerError::OutcomeUnknown => {
                 let message = "the ledger's database did not say in time whether the write is stored: repeat the request";
                 Self::new(ErrorCode::OutcomeUnknown, message)

@@ -13,10 +13,10 @@ mod support;
 mod versions;
 
 use jiff::{SignedDuration, Timestamp};
-use portcullis_engine::ledger::{HoldKind, Link, Outcome, TenantId, UserId};
+use portcullis_engine::ledger::{HoldKind, LedgerError, Link, Outcome, TenantId, UserId};
 use portcullis_engine::{
-    AnsweredBy, Change, Direction, Directions, Error, Event, Identity, ListKind, NeedsDisk, OnFailure,
-    OpenError, PluginRef, Put, ReloadError, Reloaded, Service, TenantSpec,
+    AnsweredBy, Change, Direction, Directions, Error, Event, Identity, KeepError, ListKind, NeedsDisk,
+    OnFailure, OpenError, PluginRef, Put, ReloadError, Reloaded, Service, TenantError, TenantSpec,
 };
 use serde_json::{Map, json};
 use support::{Host, OUT, acme, actor, block, evil, is_blocked, number};
@@ -197,6 +197,25 @@ async fn data_that_a_host_keeps_survives_a_restart() {
     assert_eq!((kept[0].0.as_str(), kept[0].1.as_slice()), ("acme", br#"{"plan":"gold"}"#.as_slice()));
     let refused = host.engine.put_tenant(acme().kept(Some(b"no JSON".to_vec()))).await;
     assert!(matches!(refused, Err(Error::Tenant(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_is_kept_over_what_it_was_made_from_only() {
+    let host = Host::new().await;
+    let id: TenantId = "acme".parse().unwrap();
+    let data = |plan: &str| json!({ "plan": plan }).to_string().into_bytes();
+    host.put(acme().kept(Some(data("gold")))).await;
+    let late = acme().kept(Some(data("silver"))).kept_over(data("bronze")).sender("billing").unwrap();
+    let refused = host.engine.put_tenant(late).await.unwrap_err();
+    let Error::Tenant(TenantError::Keep(KeepError::Ledger(LedgerError::SettingsChanged))) = refused else {
+        panic!("{refused}");
+    };
+    assert!(host.engine.sender_list("acme", "billing").is_err(), "the tenant stays as it was");
+    host.put(acme().kept(Some(data("silver"))).kept_over(data("gold"))).await;
+    assert_eq!(host.engine.kept_of(&id), Some(data("silver")));
+    // A tenant that is put as it is stored changes nothing.
+    host.put(acme().kept(Some(data("gold"))).stored(true)).await;
+    assert_eq!(host.engine.blocking_kept_of(&id).unwrap(), Some(data("silver")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

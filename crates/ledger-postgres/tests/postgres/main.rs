@@ -17,5 +17,6 @@ mod nodes;
 mod older;
 mod opening;
 mod progress;
+mod settings;
 mod upgrade;
 mod uploads;
