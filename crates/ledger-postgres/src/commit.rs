@@ -105,7 +105,15 @@ impl Postgres {
         let people = people.filter(|_| rows.knows_people());
         drop(rows);
         let mut batch = Batch::new(census, subjects.into_iter().zip(entries));
-        let written = batch.apply(&pending, session.now()).map_err(LedgerError::from)?;
+        let written = match batch.apply(&pending, session.now()) {
+            Ok(written) => written,
+            // Nothing is wrong with the list if what was read of it is of different moments.
+            Err(error) => {
+                let now = session.run(async |session| head(session, list).await)?;
+                let is_changed = now.mark != position.mark;
+                return Err(if is_changed { Failure::Conflict } else { LedgerError::from(error).into() });
+            }
+        };
         if !batch.changes_anything() {
             // The answer is true if all that was read is of one moment.
             let now = session.run(async |session| {

@@ -99,7 +99,7 @@ impl Nodes for Postgres {
 
     fn followed_by_all(&self, changes: &[(ListId, Seq)]) -> Result<Vec<(ListId, Seq)>, LedgerError> {
         // A node has a change if it has the commit, or a later one of the list. One that is no longer in `commits` is older than what any
-        // live node has. Ids of transactions say something only to the server by which the snapshot was taken.
+        // live node has, unless the ledger has lost it. Ids of transactions say something only to the server by which the snapshot was taken.
         const SQL: &str = "
             WITH change AS MATERIALIZED (
                 SELECT list, sequence, (
@@ -108,7 +108,10 @@ impl Nodes for Postgres {
                 ) AS xact
                 FROM unnest($1::integer[], $2::bigint[]) u (list, sequence)
             )
-            SELECT list, sequence FROM change WHERE NOT EXISTS (
+            SELECT list, sequence FROM change
+            WHERE (xact IS NOT NULL
+                OR EXISTS (SELECT FROM lists l WHERE l.id = change.list AND l.sequence >= change.sequence))
+            AND NOT EXISTS (
                 SELECT FROM nodes n WHERE n.id <> $3 AND n.until > clock_timestamp() AND NOT coalesce(
                     n.server = pg_postmaster_start_time() AND list <> ALL (n.behind)
                         AND (xact IS NULL OR pg_visible_in_snapshot(xact, n.snapshot)),

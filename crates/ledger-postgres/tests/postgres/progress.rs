@@ -100,6 +100,19 @@ fn what_was_followed_on_another_server_or_connection_says_nothing() {
 }
 
 #[test]
+fn what_the_ledger_has_lost_is_known_to_nobody() {
+    let dir = LedgerDir::new();
+    let [one, other] = two_nodes(&dir);
+    let mut feed = FeedPosition::default();
+    let change = change(&one, 1);
+    dir.sql("DELETE FROM commits");
+    follow(&other, &mut feed, &[]);
+    assert!(is_known(&one, change), "it is older than all that is kept");
+    dir.sql("UPDATE lists SET sequence = sequence - 1");
+    assert!(!is_known(&one, change));
+}
+
+#[test]
 fn all_nodes_know_which_run_of_the_server_they_are_connected_to() {
     let dir = LedgerDir::new();
     let [one, other] = two_nodes(&dir);
