@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_admission::Closed;
 use portcullis_host::{CallError, EngineError as HostError, FillError};
-use portcullis_ledger::{KeyError, LedgerError, SenderId, TenantId};
+use portcullis_ledger::{KeyError, LedgerError, SenderId, TenantId, Written};
 use portcullis_plugin_store::PluginStoreError;
 use portcullis_tenant_settings::{KeepError, KeptError};
 
@@ -157,10 +157,15 @@ pub enum WriteError {
     /// The ledger refused the write, or can't be written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The write was stored, and this engine's next check sees it. But not all others that share the ledger had it in time, as the tenant's
-    /// [spec](crate::TenantSpec::acknowledge) asks. The same write again changes nothing, and waits for them again.
+    /// The write was stored, with these results (none for a [tie](crate::List::tie)), and this engine's next check sees it. But not all
+    /// others that share the ledger had it in time, as the tenant's [spec](crate::TenantSpec::acknowledge) asks. The same write again
+    /// changes nothing, and waits for them again.
     #[error("the write was stored, but some of the engines that share the ledger did not have it in time")]
-    NotEverywhere,
+    NotEverywhere(Vec<Written>),
+    /// The write was stored, with these results (none for a [tie](crate::List::tie)), but this engine could not read it back from the
+    /// shared ledger, so its next check may not see it. The same write again changes nothing, and reads it again.
+    #[error("the write was stored, but it could not be read back from the ledger")]
+    Unseen(Vec<Written>),
     /// The runtime is shutting down, or the write panicked. It may have been stored all the same.
     #[error("the write was cut short")]
     Cancelled,

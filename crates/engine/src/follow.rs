@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_fleet::{EVERY, Presence, Progress, RETRY};
 use portcullis_host::ErrorChain;
-use portcullis_ledger::{ChangedList, FeedPosition, Ledger, LedgerError, ListId, Seq};
+use portcullis_ledger::{ChangedList, FeedPosition, Ledger, LedgerError, ListId, Seq, ServerRun};
 use portcullis_tenant_settings::Acknowledge;
 use tracing::{debug, error, info};
 
@@ -91,6 +91,8 @@ struct Follower {
     in_turn: HashMap<ListId, (Weak<LiveList>, Seq)>,
     progress: Progress,
     reported: Reported<()>,
+    /// The run of the server that was asked last.
+    server: Option<ServerRun>,
 }
 
 impl Follower {
@@ -180,7 +182,7 @@ impl Follower {
         }
         lost.extend(staleness.take_lost());
         rebuild(&lists, &lost);
-        if self.position.restarted {
+        if self.server.replace(self.position.server) != Some(self.position.server) {
             restore_writes(directory, &lists, &lost);
         }
         let of_lost =
@@ -255,13 +257,12 @@ fn rebuild(lists: &Lists, lost: &HashSet<ListId>) {
     }
 }
 
-/// Makes writes of this gateway again that the ledger may have lost, of lists whose plugins have not read them.
+/// Makes writes of this gateway again that another server may lack. That a plugin has read as much as there is says nothing of them: it may
+/// have read it from the other server, after this one had committed them.
 fn restore_writes(directory: &Directory, lists: &Lists, lost: &HashSet<ListId>) {
     let journaled = directory.context.journal.lists();
     for (tenant, list) in journaled.difference(lost).filter_map(|id| lists.get(id)) {
-        if list.has_read_nothing() {
-            list.restore_writes(tenant.announcer());
-        }
+        list.restore_writes(tenant.announcer());
     }
 }
 

@@ -9,7 +9,9 @@ use arc_swap::ArcSwapOption;
 use parking_lot::{RwLock, RwLockReadGuard};
 use portcullis_admission::{Lane, Operation};
 use portcullis_host::{ErrorChain, FilledFrom, Generation};
-use portcullis_ledger::{LedgerError, Link, Linked, List as LedgerList, Scope, Seq, TenantId, TenantKeys};
+use portcullis_ledger::{
+    LedgerError, Link, Linked, List as LedgerList, ListId, Scope, Seq, TenantId, TenantKeys,
+};
 use portcullis_plugin_store::PluginStoreError;
 use portcullis_tenant_settings::{Acknowledge, Chosen, PluginRef, TenantSpec};
 use tokio::sync::watch;
@@ -107,25 +109,22 @@ impl Tenant {
         self.members.load().as_ref().map_or(Acknowledge::Node, |members| members.spec.acknowledge)
     }
 
-    fn waits_for_others(&self) -> bool {
+    /// Whether its writes are acknowledged once all engines have them that share the ledger.
+    pub(crate) fn waits_for_others(&self) -> bool {
         self.acknowledge() == Acknowledge::Fleet && self.context.staleness.is_shared()
     }
 
+    /// Whether writes wait for other engines, of which one lags.
+    pub(crate) fn waits_long_for_others(&self) -> bool {
+        self.context.acknowledgements.is_lagging() && self.waits_for_others()
+    }
+
     /// Waits until all engines have these changes that share the ledger, if the tenant's writes are acknowledged then. `began` is when the
-    /// write began. Blocks. Call it without a lock.
-    pub(crate) fn wait_for_others(
-        &self,
-        began: Instant,
-        changes: impl IntoIterator<Item = portcullis_fleet::Change>,
-    ) -> Result<(), WriteError> {
-        if !self.waits_for_others() {
-            return Ok(());
-        }
+    /// write began. Returns `false` if some do not have them in time. Blocks. Call it without a lock.
+    #[must_use]
+    pub(crate) fn wait_for_others(&self, began: Instant, changes: &[portcullis_fleet::Change]) -> bool {
         let until = began + portcullis_fleet::DEADLINE;
-        match changes.into_iter().all(|change| self.context.acknowledgements.wait(change, until)) {
-            true => Ok(()),
-            false => Err(WriteError::NotEverywhere),
-        }
+        !self.waits_for_others() || self.context.acknowledgements.wait(changes, until)
     }
 
     /// Reports that entries of these lists changed. Call it without a lock: listeners may use the engine.
@@ -154,27 +153,44 @@ impl Tenant {
     /// Stores that several names are one person's, on all lists. `through` is the list of the caller's handle.
     pub(crate) fn tie(&self, through: &Arc<LiveList>, tie: Link) -> Result<Linked, WriteError> {
         let began = Instant::now();
-        let (tied, changed) = {
+        let (tied, followed, awaited) = {
             let _serving = self.serving(through)?;
             let tied = through.list().link(tie)?;
+            let awaited = self.awaited_after(&tied, through).map_err(|_| WriteError::Unseen(Vec::new()))?;
             // Read after the commit. A list that is put later is brought up to date by that.
             let members = self.members.load_full();
             let lists = members.iter().flat_map(|members| members.lists());
-            let changed: Vec<_> =
-                lists.filter(|list| tied.changed.contains(list.list().scope())).cloned().collect();
+            let lacks = |list: &&Arc<LiveList>| {
+                let lacked =
+                    |(id, sequence): &(ListId, Seq)| *id == list.list().id() && list.lacks(*sequence);
+                tied.changed.contains(list.list().scope()) || awaited.iter().any(lacked)
+            };
+            let followed: Vec<_> = lists.filter(lacks).cloned().collect();
             // All of them follow, also behind one that does not.
-            let unseen = changed.iter().filter(|list| !list.catch_up().is_seen()).count();
+            let unseen = followed.iter().filter(|list| !list.catch_up().is_seen()).count();
             if unseen > 0 {
-                return Err(LedgerError::OutcomeUnknown.into());
+                return Err(WriteError::Unseen(Vec::new()));
             }
-            (tied, changed)
+            (tied, followed, awaited)
         };
-        self.announce(&changed);
-        if self.waits_for_others() {
-            let positions = changed.iter().map(|list| Ok((list.list().id(), list.list().sequence()?)));
-            self.wait_for_others(began, positions.collect::<Result<Vec<_>, LedgerError>>()?)?;
+        self.announce(&followed);
+        match self.wait_for_others(began, &awaited) {
+            true => Ok(tied),
+            false => Err(WriteError::NotEverywhere(Vec::new())),
         }
-        Ok(tied)
+    }
+
+    /// The changes that all engines must have once names are tied: those that this made. If it made none, somebody else may have made them a
+    /// moment ago, on any list.
+    fn awaited_after(&self, tied: &Linked, through: &LiveList) -> Result<Vec<(ListId, Seq)>, LedgerError> {
+        if !self.waits_for_others() {
+            return Ok(Vec::new());
+        }
+        let mut awaited = through.list().sequences_of_tenant()?;
+        if !tied.changed.is_empty() {
+            awaited.retain(|(scope, ..)| tied.changed.contains(scope));
+        }
+        Ok(awaited.into_iter().map(|(_, id, sequence)| (id, sequence)).collect())
     }
 
     /// Takes all lists out of service, after the writes under way. Returns them: they still hold their plugins.
@@ -229,10 +245,13 @@ impl Opened {
     ) -> Result<Self, TenantError> {
         let keys = context.ledger.ensure_tenant(&spec.id)?;
         let members_before = before.and_then(|before| before.members.load_full());
-        let choice = context.settings.chosen_over(&spec.id, &spec.plugin).filter(|_| !spec.resets_choice);
+        let choice = context.settings.chosen_over(&spec.id, &spec.plugin);
+        let choice = choice.filter(|choice| !spec.drops_choice(&choice.plugin));
         // What serves may be about to be stored, or to follow what another engine has stored.
         let stays = |members: &&Arc<Members>| {
-            context.plugins.is_shared() && members.spec.plugin == spec.plugin && !spec.resets_choice
+            context.plugins.is_shared()
+                && members.spec.plugin == spec.plugin
+                && !spec.drops_choice(&members.chosen)
         };
         let staying = members_before.as_ref().zip(before).filter(|(members, _)| stays(members));
         let Chosen { plugin: chosen, at } = match staying {

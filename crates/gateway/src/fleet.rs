@@ -16,11 +16,25 @@ use crate::config::Config;
 /// How often the others are told.
 const PERIOD: Duration = Duration::from_secs(2);
 
+/// The most differences that are logged at once.
+const MOST_LINES: usize = 20;
+
+/// A setting, and another gateway where it is another.
+type Difference = (String, String);
+
+/// What is known of the others.
+#[derive(Default)]
+struct Known {
+    /// The differences that the last look found.
+    found: BTreeSet<Difference>,
+    /// Those that the look before it had found, too. The log has named them.
+    warned: BTreeSet<Difference>,
+}
+
 /// What this gateway says of itself, and what it said of the others in the log.
 pub(crate) struct Fleet {
     description: Mutex<Description>,
-    /// The differences that the log named last, as they are shown.
-    warned: Mutex<BTreeSet<String>>,
+    known: Mutex<Known>,
     /// Whether the others could not be asked for last.
     is_away: AtomicBool,
 }
@@ -31,7 +45,7 @@ impl Fleet {
             Description { program: env!("CARGO_PKG_VERSION").to_owned(), settings: config.compared() };
         Fleet {
             description: Mutex::new(description),
-            warned: Mutex::default(),
+            known: Mutex::default(),
             is_away: AtomicBool::new(false),
         }
     }
@@ -65,21 +79,28 @@ impl Fleet {
             return Ok(());
         }
         let differences = fleet.differences();
-        gateway.metrics.set_fleet(fleet.live(), differences.len());
-        let told: BTreeSet<String> = differences
+        let found: BTreeSet<Difference> = differences
             .iter()
-            .map(|(setting, nodes)| {
-                format!("{setting} at {}", nodes.iter().copied().collect::<Vec<_>>().join(", "))
-            })
+            .flat_map(|(setting, nodes)| nodes.iter().map(|node| ((*setting).to_owned(), (*node).to_owned())))
             .collect();
-        let mut warned = self.warned.lock();
-        for difference in told.difference(&warned) {
-            warn!("THE CONFIGURATION FILES DIFFER: this gateway has another {difference}");
+        let mut known = self.known.lock();
+        // All gateways may be about to get another file.
+        let lasting: BTreeSet<Difference> = found.intersection(&known.found).cloned().collect();
+        let settings: BTreeSet<&str> = lasting.iter().map(|(setting, _)| setting.as_str()).collect();
+        gateway.metrics.set_fleet(fleet.live(), settings.len());
+        let news: Vec<&Difference> = lasting.difference(&known.warned).collect();
+        for (setting, node) in news.iter().take(MOST_LINES) {
+            warn!("THE CONFIGURATION FILES DIFFER: this gateway has another {setting} at {node}");
         }
-        if told.is_empty() && !warned.is_empty() {
+        if let Some(more) = news.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
+            warn!(
+                "THE CONFIGURATION FILES DIFFER in {more} more settings: `portcullis fleet status` names them"
+            );
+        }
+        if found.is_empty() && !known.warned.is_empty() {
             info!("the configuration files of all gateways have the same settings again");
         }
-        *warned = told;
+        *known = Known { found, warned: lasting };
         Ok(())
     }
 }

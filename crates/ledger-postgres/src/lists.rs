@@ -57,6 +57,18 @@ impl store::Lists for Postgres {
         })
     }
 
+    fn missing_lists(&self, tenant: TenantRow, lists: &[ListId]) -> Result<Vec<ListId>, LedgerError> {
+        const SQL: &str = "
+            SELECT u.id FROM unnest($2::integer[]) u (id)
+            WHERE NOT EXISTS (SELECT FROM lists l WHERE l.id = u.id AND l.tenant = $1)";
+        let tenant = row_id(tenant.0)?;
+        let ids = lists.iter().map(|list| row_id(list.0)).collect::<Result<Vec<i32>, _>>()?;
+        self.read(async |session| {
+            let rows = session.query(SQL, &[&tenant, &ids]).await?;
+            rows.iter().map(|row| Ok(ListId(Columns::of(row).get::<i32>()?.into()))).collect()
+        })
+    }
+
     fn census(&self, list: ListRow) -> Result<Census, LedgerError> {
         self.read(async |session| Ok(head(session, list).await?.census))
     }

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use portcullis_keys::Scope;
 use portcullis_ledger::LedgerError;
-use portcullis_ledger::store::Shared;
+use portcullis_ledger::store::{Shared, TenantRow};
 use portcullis_ledger_model::{ChangedList, FeedPosition, ListId, Mark, Seq, ServerRun};
 
 use crate::clock::Clock;
@@ -130,6 +131,22 @@ async fn follow(
 impl Shared for Postgres {
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn sequences_of(&self, tenant: TenantRow) -> Result<Vec<(Scope, ListId, Seq)>, LedgerError> {
+        const SQL: &str = "SELECT scope, id, sequence FROM lists WHERE tenant = $1 AND id > 0";
+        let tenant = row_id(tenant.0)?;
+        self.read(async |session| {
+            let rows = session.query(SQL, &[&tenant]).await?;
+            let lists = rows.iter().map(|row| {
+                let mut columns = Columns::of(row);
+                let scope: &str = columns.get()?;
+                let scope = Scope::from_stored(scope).map_err(|_| LedgerError::damaged("list of lists"))?;
+                let id: i32 = columns.get()?;
+                Ok((scope, ListId(id.into()), columns.sequence()?))
+            });
+            lists.collect()
+        })
     }
 
     fn is_upgrading(&self) -> Result<bool, LedgerError> {

@@ -434,6 +434,23 @@ impl ListReader {
         self.0.store.census(self.0.row)
     }
 
+    /// Returns which of these lists the tenant does not have: the ledger has lost them, as at a failover to a standby that lacked them.
+    /// Costs one query, with a lookup per list.
+    ///
+    /// # Errors
+    /// An error of the storage.
+    pub fn missing_lists(&self, lists: &[ListId]) -> Result<Vec<ListId>, LedgerError> {
+        self.0.store.missing_lists(self.0.row.tenant, lists)
+    }
+
+    /// Returns the tenant's lists, and the latest sequence number of each; nothing if no other process writes to the ledger. Costs one query.
+    ///
+    /// # Errors
+    /// An error of the storage.
+    pub fn sequences_of_tenant(&self) -> Result<Vec<(Scope, ListId, Seq)>, LedgerError> {
+        self.0.store.sequences_of(self.0.row.tenant)
+    }
+
     /// Returns the list's latest sequence number.
     ///
     /// # Errors

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use portcullis_engine::WriteError;
 use portcullis_ledger::{
-    Actor, Block, HoldKind, Link, Outcome, Reason, Source, Unblock, Whom, Write, Written,
+    Actor, Block, HoldKind, LedgerError, Link, Outcome, Reason, Source, Unblock, Whom, Write,
 };
 use portcullis_msisdn::{Directions, Person};
 
@@ -74,17 +75,19 @@ fn stop(target: &Target, person: &Person, asked: &Asked) -> Result<(), Refusal> 
         ..Block::new(person.first(), COVERED, target.actor.clone())
     };
     let patience = Duration::from_secs(target.tenant.config.opt_out.confirmation_seconds);
-    match write(target, block.into())?.outcome {
-        Outcome::Outdated => {}
-        _ if patience.is_zero() => {}
-        // A person who was already blocked gets no confirmation.
-        Outcome::Added | Outcome::Reactivated | Outcome::Widened if asked.may_be_confirmed => {
-            target.list.in_ledger()?.allow_confirmation(person.key(), patience)?;
+    write(target, block.into(), |outcome| {
+        match outcome {
+            Outcome::Outdated => {}
+            _ if patience.is_zero() => {}
+            // A person who was already blocked gets no confirmation.
+            Outcome::Added | Outcome::Reactivated | Outcome::Widened if asked.may_be_confirmed => {
+                target.list.in_ledger()?.allow_confirmation(person.key(), patience)?;
+            }
+            // Possibly a redelivery: the callback that sends the confirmation may not have received the message the first time.
+            _ => target.list.in_ledger()?.renew_confirmation(person.key(), patience)?,
         }
-        // Possibly a redelivery: the callback that sends the confirmation may not have received the message the first time.
-        _ => target.list.in_ledger()?.renew_confirmation(person.key(), patience)?,
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn start(target: &Target, person: &Person, asked: &Asked) -> Result<(), Refusal> {
@@ -97,16 +100,19 @@ fn start(target: &Target, person: &Person, asked: &Asked) -> Result<(), Refusal>
     if let Some(id) = id
         && target.list.in_ledger()?.remembers_message(person.key(), id)?
     {
-        return Ok(());
+        // It may be repeated because not every gateway had it in time.
+        return Ok(target.list.blocking_wait_for_others()?);
     }
     let lift = lift(target, person.first().into(), HoldKind::OptOut, asked.at.of_opt_in(target.list.now()));
-    if write(target, lift)?.outcome != Outcome::Outdated {
-        target.list.in_ledger()?.withdraw_confirmation(person.key())?;
-    }
-    if let Some(id) = id {
-        target.list.in_ledger()?.remember_message(person.key(), id)?;
-    }
-    Ok(())
+    write(target, lift, |outcome| {
+        if let Some(id) = id {
+            target.list.in_ledger()?.remember_message(person.key(), id)?;
+        }
+        if outcome != Outcome::Outdated {
+            target.list.in_ledger()?.withdraw_confirmation(person.key())?;
+        }
+        Ok(())
+    })
 }
 
 /// Sets or lifts the marketing hold of a person, from an element of `user_preferences`. Other categories are ignored.
@@ -132,7 +138,7 @@ pub(super) fn prefer(target: &Target, who: &Who, preference: &Object<'_>) -> Res
             }
             _ => continue,
         };
-        write(target, write_of)?;
+        write(target, write_of, |_| Ok(()))?;
     }
     Ok(())
 }
@@ -171,6 +177,20 @@ fn lift(target: &Target, whom: Whom, kind: HoldKind, requested: Timestamp) -> Wr
     })
 }
 
-fn write(target: &Target, write: Write) -> Result<Written, Refusal> {
-    target.list.blocking_write(vec![write])?.into_iter().next().ok_or(Refusal::Defect)
+/// Makes a write, and then what belongs to its outcome: also if the write is stored and has to be repeated all the same, because not every
+/// gateway has it in time. The repetition changes nothing, so it can't tell what was left out.
+fn write(
+    target: &Target,
+    write: Write,
+    then: impl FnOnce(Outcome) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let (written, late) = match target.list.blocking_write(vec![write]) {
+        Ok(written) => (written, None),
+        Err(WriteError::NotEverywhere(written)) => (written, Some(Refusal::NotEverywhere)),
+        Err(WriteError::Unseen(written)) => (written, Some(Refusal::Ledger(LedgerError::OutcomeUnknown))),
+        Err(error) => return Err(error.into()),
+    };
+    let written = written.first().ok_or(Refusal::Defect)?;
+    let done = then(written.outcome);
+    late.map_or(done, Err)
 }

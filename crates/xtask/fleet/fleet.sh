@@ -142,6 +142,7 @@ defaults
 frontend gateways
     bind $network.${hosts[lb]}:8480
     option forwardfor
+    http-request disable-l7-retry unless { path_beg /portcullis/v1/ }
     default_backend gateways
 backend gateways
     balance roundrobin

@@ -23,7 +23,8 @@ const MAX_READ_AS_LOOKUP: usize = 400;
 /// The same as [`MAX_AT_ONCE`], where numbers are read by a region's numbering plan, which takes fifty times as long.
 const MAX_READ_AT_ONCE: usize = 8;
 
-/// Checks somebody, with everything that was written up to these positions. If the plugins don't have it within 200 ms, the ledger answers.
+/// Checks somebody, with everything that was written up to these positions. If the plugins don't have it within 200 ms, or don't answer, the
+/// ledger does.
 ///
 /// # Errors
 ///
@@ -36,7 +37,7 @@ pub async fn one(
     since: &[Position],
 ) -> Result<Checked, Refusal> {
     let is_reached = since.is_empty() || target.list.reach(since).await;
-    if is_reached && let Ok(checked) = try_one(target, &identity, direction) {
+    if is_reached && let Ok(checked) = try_one(target, &identity, direction, since) {
         return Ok(checked);
     }
     let start = Instant::now();
@@ -45,9 +46,13 @@ pub async fn one(
         let note = move |target: Target| note_visit(&target, target.ensure_person(&visitor)?.key());
         target.blocking(Work::Write, note).await?;
     }
-    let checked = match is_reached {
-        true => target.list.check(identity, direction).await?,
-        false => {
+    let answered = match is_reached {
+        true => Some(target.list.check(identity.clone(), direction).await?),
+        false => None,
+    };
+    let checked = match answered.filter(|checked| !is_blind(checked.answered_by, since)) {
+        Some(checked) => checked,
+        None => {
             let checked = target.list.check_recorded(vec![identity], direction, since).await?;
             checked.into_iter().next().ok_or(Refusal::Defect)?
         }
@@ -82,12 +87,9 @@ pub async fn many(
             target.blocking(Work::Write, note).await?
         }
     };
+    let again = (is_reached && !since.is_empty()).then(|| identities.clone());
     let checked = match (is_reached, identities.len() > MAX_AT_ONCE) {
-        (false, _) => {
-            let checked = target.list.check_recorded(identities, direction, since).await?;
-            let answered_by = checked.first().map_or(AnsweredBy::Ledger, |checked| checked.answered_by);
-            CheckedMany { blocked: checked.iter().map(Checked::is_blocked).collect(), answered_by }
-        }
+        (false, _) => many_recorded(target, identities, direction, since).await?,
         (true, false) => target.list.check_many(identities, direction).await?,
         (true, true) => {
             // Half a millisecond: not on the thread of other requests, if the plugin is fast.
@@ -101,7 +103,28 @@ pub async fn many(
             }
         }
     };
+    let checked = match again.filter(|_| is_blind(checked.answered_by, since)) {
+        Some(identities) => many_recorded(target, identities, direction, since).await?,
+        None => checked,
+    };
     Ok(counted_many(target, start, checked))
+}
+
+async fn many_recorded(
+    target: &Target,
+    identities: Vec<Identity>,
+    direction: Direction,
+    since: &[Position],
+) -> Result<CheckedMany, Refusal> {
+    let checked = target.list.check_recorded(identities, direction, since).await?;
+    let answered_by = checked.first().map_or(AnsweredBy::Ledger, |checked| checked.answered_by);
+    Ok(CheckedMany { blocked: checked.iter().map(Checked::is_blocked).collect(), answered_by })
+}
+
+/// Whether the failure policy answered, which knows nothing of what was written up to these positions.
+#[inline]
+fn is_blind(by: AnsweredBy, since: &[Position]) -> bool {
+    by == AnsweredBy::Policy && !since.is_empty()
 }
 
 /// Checks somebody. Blocks, if the disk is needed or the plugin is busy.
@@ -159,12 +182,20 @@ pub fn read(target: &Target, numbers: &[impl AsRef<str>]) -> Result<Vec<Identity
 }
 
 #[inline]
-fn try_one(target: &Target, identity: &Identity, direction: Direction) -> Result<Checked, NeedsDisk> {
+fn try_one(
+    target: &Target,
+    identity: &Identity,
+    direction: Direction,
+    since: &[Position],
+) -> Result<Checked, NeedsDisk> {
     let start = Instant::now();
     if notes_visits(target, direction) {
         return Err(NeedsDisk);
     }
     let checked = target.list.try_check(identity, direction)?;
+    if is_blind(checked.answered_by, since) {
+        return Err(NeedsDisk);
+    }
     Ok(counted(target, start, checked))
 }
 

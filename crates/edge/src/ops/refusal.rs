@@ -120,7 +120,8 @@ impl From<WriteError> for Refusal {
         match error {
             WriteError::NotServed(error) => error.into(),
             WriteError::Ledger(error) => error.into(),
-            WriteError::NotEverywhere => Refusal::NotEverywhere,
+            WriteError::NotEverywhere(_) => Refusal::NotEverywhere,
+            WriteError::Unseen(_) => Refusal::Ledger(LedgerError::OutcomeUnknown),
             _ => Refusal::Defect,
         }
     }

@@ -63,10 +63,10 @@ impl List {
         List { tenant: Arc::clone(&self.tenant), own: Arc::clone(own), wide: None }
     }
 
-    /// Whether the plugin's recent calls on the tenant's lists took so much processor time that the next ones are made on threads of
-    /// low priority, in turn. Writes then wait for the plugin, too: bound how many do.
+    /// Whether writes take long, as the plugin's recent calls on the tenant's lists took so much processor time that the next ones are made on
+    /// threads of low priority, in turn; or as they wait for another engine that lags. Bound how many do.
     pub fn is_slow(&self) -> bool {
-        self.own.is_slow()
+        self.own.is_slow() || self.tenant.waits_long_for_others()
     }
 
     /// Why the handle is dead; `None` while its list is served.

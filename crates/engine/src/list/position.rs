@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_admission::Overdue;
 use portcullis_host::Verdict;
-use portcullis_ledger::{Position, SealError, Seq};
+use portcullis_ledger::{ListId, Position, SealError, Seq};
 use portcullis_msisdn::{Direction, Subject};
 use tokio::time::timeout_at;
 
@@ -36,9 +36,12 @@ impl List {
     /// Waits until the plugins that a check consults have what was written up to these positions, for 200 ms at most. Returns whether they
     /// have. If not, [`check_recorded`](Self::check_recorded) answers instead of them.
     ///
-    /// Positions of lists that a check does not consult make no difference. Also returns `true` for a list whose plugin does not answer, so
-    /// that the [failure policy](crate::OnFailure) does.
+    /// Returns `false` at once for a plugin that failed, or finds no room in memory: the [failure policy](crate::OnFailure) knows nothing of
+    /// what was written. Positions of lists that a check does not consult make no difference, unless the ledger may have lost the list.
     pub async fn reach(&self, positions: &[Position]) -> bool {
+        if !self.doubtful(positions).is_empty() {
+            return false;
+        }
         let deadline = Instant::now() + PATIENCE;
         for (_, list) in self.consulted() {
             for position in positions.iter().filter(|position| position.list == list.list().id()) {
@@ -50,6 +53,19 @@ impl List {
         true
     }
 
+    /// The lists of positions from before a restart of the ledger's server, or a failover, that may be lost: those that a check consults, and
+    /// those that are not in service, of which nothing else tells.
+    fn doubtful(&self, positions: &[Position]) -> Vec<ListId> {
+        let server = self.tenant.context.staleness.server();
+        let members = self.tenant.members.load_full();
+        let is_consulted = |id: ListId| self.consulted().any(|(_, list)| list.list().id() == id);
+        let is_in_service = |id: ListId| {
+            members.iter().flat_map(|members| members.lists()).any(|list| list.list().id() == id)
+        };
+        let earlier = positions.iter().filter(|position| position.server != server);
+        earlier.map(|position| position.list).filter(|id| is_consulted(*id) || !is_in_service(*id)).collect()
+    }
+
     async fn reach_one(&self, list: &Arc<LiveList>, position: &Position, deadline: Instant) -> bool {
         let mut was_evicted = false;
         loop {
@@ -58,13 +74,13 @@ impl List {
             match list.reach(position) {
                 Reach::There => return true,
                 Reach::Unknown => return false,
-                Reach::Evicted if was_evicted => return true,
+                // There is no room.
+                Reach::Evicted if was_evicted => return false,
                 Reach::Evicted => {
                     was_evicted = true;
                     let (lane, evicted) = (self.tenant.lane(), Arc::clone(list));
                     let patience = self.tenant.context.check_patience;
                     let until = Instant::now() + patience;
-                    // If there is no room, the failure policy answers, as it does without a position.
                     let _ = lane
                         .at_disk(self.runtime(), until, move || {
                             let _ = evicted.restore(patience);
@@ -86,10 +102,12 @@ impl List {
     }
 
     /// Checks several people by the entries in the ledger, on a thread that may block, in turn with the tenant's other checks. Lists whose
-    /// plugins have what was written up to these positions are answered by their plugins. The caller bounds the count.
+    /// plugins have what was written up to these positions, or that have none of them, are answered as usual: but if a list has one, not by
+    /// the [failure policy](crate::OnFailure). The caller bounds the count.
     ///
     /// # Errors
-    /// See [`CheckError`]. [`CheckError::PositionLost`] if the ledger does not have what was written up to these positions.
+    /// See [`CheckError`]. [`CheckError::PositionLost`] if the ledger does not have what was written up to these positions, or no longer has
+    /// their lists.
     pub async fn check_recorded(
         &self,
         identities: Vec<Identity>,
@@ -118,15 +136,29 @@ impl List {
                 None => Ok(vec![self.blocked_by_policy(); identities.len()]),
             };
         }
+        let doubtful = self.doubtful(positions);
+        if !doubtful.is_empty() {
+            self.own.check_ledger()?;
+            if !self.entries().missing_lists(&doubtful)?.is_empty() {
+                return Err(CheckError::PositionLost);
+            }
+        }
         let people = self.people(identities)?;
         let mut blocked_by = vec![None; identities.len()];
         let mut answered_by = AnsweredBy::Plugin;
         for (kind, list) in self.consulted() {
-            let lacked = positions.iter().filter(|position| position.list == list.list().id());
-            let lacked = lacked.filter(|position| list.reach(position) != Reach::There);
-            let (verdicts, by) = match lacked.map(|position| position.sequence).max() {
-                None => self.verdicts(list, &people.subjects, direction)?,
-                Some(least) => {
+            let of_list = || positions.iter().filter(|position| position.list == list.list().id());
+            let least = of_list().map(|position| position.sequence).max();
+            let answered = match of_list().all(|position| list.reach(position) == Reach::There) {
+                true => Some(self.verdicts(list, &people.subjects, direction)?),
+                false => None,
+            };
+            // The failure policy knows nothing of what was written.
+            let answered = answered.filter(|(_, by)| least.is_none() || *by != AnsweredBy::Policy);
+            let (verdicts, by) = match answered {
+                Some(answered) => answered,
+                None => {
+                    let least = least.unwrap_or_default();
                     (recorded_since(list, least, &people.subjects, direction)?, AnsweredBy::Ledger)
                 }
             };

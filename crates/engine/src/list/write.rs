@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use portcullis_ledger::{Actor, LedgerError, Write, Written};
+use portcullis_ledger::{Actor, Write, Written};
 
 use super::List;
 use super::change::Change;
@@ -48,30 +48,48 @@ impl List {
             writes.iter().any(|write| matches!(write, Write::Block(block) if block.expires.is_some()));
         let context = &self.tenant.context;
         let journaled = context.staleness.is_shared().then(|| (context.ledger.now(), writes.clone()));
-        let written = {
+        let (written, is_seen) = {
             let _serving = self.tenant.serving(&self.own)?;
             let written = self.own.list().write_up_to(most, writes)?;
             if let Some((made, writes)) = journaled {
                 // Before it is acknowledged: what nobody was told of may be written again, too.
                 context.journal.note(self.own.list().id(), made, writes, &written);
             }
-            if !written.is_empty() {
-                // Also if nothing changed: another write that made it so may not be in the plugin yet.
-                if !self.own.catch_up().is_seen() {
-                    return Err(LedgerError::OutcomeUnknown.into());
-                }
-            }
-            written
+            // Also if nothing changed: another write that made it so may not be in the plugin yet.
+            let is_seen = written.is_empty() || self.own.catch_up().is_seen();
+            (written, is_seen)
         };
-        if !written.is_empty() {
-            self.tenant.announce([&self.own]);
-        }
         if expires {
             context.expiry.notify_one();
         }
-        if let Some(sequence) = written.iter().map(|written| written.sequence).max() {
-            self.tenant.wait_for_others(began, [(self.own.list().id(), sequence)])?;
+        if !is_seen {
+            return Err(WriteError::Unseen(written));
+        }
+        if !written.is_empty() {
+            self.tenant.announce([&self.own]);
+        }
+        if let Some(sequence) = written.iter().map(|written| written.sequence).max()
+            && !self.tenant.wait_for_others(began, &[(self.own.list().id(), sequence)])
+        {
+            return Err(WriteError::NotEverywhere(written));
         }
         Ok(written)
+    }
+
+    /// Waits until each engine that shares the ledger has what was written to the list so far, if the spec
+    /// [says](crate::TenantSpec::acknowledge()) that writes do: for a caller that repeats a write and finds it done. Blocks.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn blocking_wait_for_others(&self) -> Result<(), WriteError> {
+        if !self.tenant.waits_for_others() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let list = self.in_ledger()?;
+        match self.tenant.wait_for_others(began, &[(list.id(), list.sequence()?)]) {
+            true => Ok(()),
+            false => Err(WriteError::NotEverywhere(Vec::new())),
+        }
     }
 }

@@ -13,13 +13,13 @@ use super::{LiveList, Phase};
 /// How a plugin stands to a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// It has what was written up to there, or does not answer checks.
+    /// It has what was written up to there, or is no longer served.
     There,
     /// It will have it when it has followed.
     Behind,
     /// It is filled first.
     Evicted,
-    /// It is of another history, or the ledger is.
+    /// It does not answer, or it is of another history, or the ledger is.
     Unknown,
 }
 
@@ -43,6 +43,9 @@ impl<F: Fn(&Arc<LiveList>)> Following<F> {
 impl LiveList {
     /// Whether the plugin answers checks without this change, as far as is known without waiting.
     pub(crate) fn lacks(&self, sequence: Seq) -> bool {
+        if self.is_serving() && !self.has_lost_history() && self.sequence() >= sequence.get() {
+            return false;
+        }
         // Held by the one that brings it up to date, or puts it in service.
         let Some(_slot) = self.slot.try_lock() else { return true };
         self.is_serving() && (self.has_lost_history() || self.sequence() < sequence.get())
@@ -52,8 +55,10 @@ impl LiveList {
     pub(crate) fn reach(&self, position: &Position) -> Reach {
         match self.phase() {
             Phase::Evicted => Reach::Evicted,
-            // The failure policy answers, or nobody does.
-            Phase::Failed | Phase::Detached => Reach::There,
+            // A check finds out why.
+            Phase::Detached => Reach::There,
+            // The failure policy would answer, which knows nothing of what was written.
+            Phase::Failed => Reach::Unknown,
             Phase::Serving => {
                 let is_same = self.context.staleness.server() == position.server && !self.has_lost_history();
                 match self.sequence() >= position.sequence.get() {

@@ -36,11 +36,6 @@ impl LiveList {
         Some(known.collect())
     }
 
-    /// Whether it is not known how far the list was read, because no plugin has read it.
-    pub(crate) fn has_read_nothing(&self) -> bool {
-        self.entries.positions.lock().is_empty() || !self.is_serving()
-    }
-
     /// Whether the ledger has lost changes that the plugin has. The plugin can't follow then.
     pub(super) fn has_lost_history(&self) -> bool {
         self.history.is_lost.load(Ordering::SeqCst)
@@ -79,8 +74,8 @@ impl LiveList {
         self.in_its_turn(|list| list.fill_anew(done));
     }
 
-    /// Writes again what this gateway acknowledged and the ledger has lost, in the background, and then calls `done`. For a list whose
-    /// plugin is not in memory: where nobody has read it, nothing else tells whether something was lost.
+    /// Writes again what this gateway acknowledged and the ledger has lost, in the background, and then calls `done` if there was any. Costs
+    /// a read of the last minutes' records if there was none.
     pub(crate) fn restore_writes(self: &Arc<Self>, done: impl FnOnce(&Arc<Self>) + Send + 'static) {
         self.in_its_turn(|list| match list.write_again() {
             Ok(true) => done(list),

@@ -89,3 +89,54 @@ fn a_write_is_stored_although_a_gateway_that_is_alive_does_not_have_it_in_time()
     assert_eq!(again.json["results"][0]["outcome"], "already");
     assert_eq!(b.verdict(&number(1)), "block");
 }
+
+#[test]
+fn an_opt_in_that_was_late_and_is_repeated_does_not_lift_an_opt_out_in_between() {
+    let url = cluster().database();
+    let strait = Strait::to(&url);
+    let [a, b] = start([by_all(&url, "n0"), by_all(&strait.url(), "n1")]);
+    let says = |gateway: &Gateway, id: &str, word: &str| {
+        let message = json!({
+            "sender": number(0), "recipient": "support", "direction": "inbound", "id": id, "body": word,
+        });
+        gateway.post("/route", message)
+    };
+    let verdict = |gateway: &Gateway| gateway.verdict_of("support", &number(0), "outbound");
+    says(&a, "1", "STOP").ok();
+    strait.hold_next(CHANGES);
+    says(&a, "2", "START").error(503, "outcome_unknown");
+    assert_eq!((verdict(&a), verdict(&b)), (json!("allow"), json!("block")), "it is stored");
+
+    strait.release();
+    says(&a, "3", "STOP").ok();
+    for gateway in [&a, &b] {
+        says(gateway, "2", "START").ok();
+        assert_eq!((verdict(&a), verdict(&b)), (json!("block"), json!("block")));
+    }
+}
+
+#[test]
+fn an_opt_out_that_was_late_gets_its_confirmation() {
+    let url = cluster().database();
+    let strait = Strait::to(&url);
+    let [a, _b] = start([by_all(&url, "n0"), by_all(&strait.url(), "n1")]);
+    let stop = || {
+        let message = json!({
+            "sender": number(0), "recipient": "support", "direction": "inbound", "body": "STOP",
+        });
+        a.post("/route", message)
+    };
+    let confirm = || {
+        let message = json!({
+            "sender": "support", "recipient": number(0), "direction": "outbound", "body": "You are out",
+        });
+        a.post("/route", message)
+    };
+    a.block(&number(1));
+    strait.hold_next(CHANGES);
+    stop().error(503, "outcome_unknown");
+    strait.release();
+    stop().ok();
+    confirm().ok();
+    confirm().error(403, "blocked");
+}

@@ -82,7 +82,8 @@ fn replay(history: &[Value]) -> BTreeSet<String> {
 #[test]
 fn after_many_commits_each_list_has_one_history_and_all_gateways_agree_with_it() {
     let senders: String = (0..LISTS).map(|list| format!("[[tenants.senders]]\nid = \"s{list}\"\n")).collect();
-    let crowd = format!("\n[[tenants]]\nid = \"crowd\"\ntokens = [\"{TOKEN}\"]\ndefault_region = \"SE\"\n{senders}");
+    let crowd =
+        format!("\n[[tenants]]\nid = \"crowd\"\ntokens = [\"{TOKEN}\"]\ndefault_region = \"SE\"\n{senders}");
     let url = cluster().database();
     let gateways: [Gateway; GATEWAYS] =
         start(array::from_fn(|node| config(&url, &format!("n{node}"), "") + &crowd));

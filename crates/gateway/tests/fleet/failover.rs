@@ -6,8 +6,8 @@ use std::thread;
 use serde_json::json;
 
 use crate::cluster::{Cluster, name_of, url};
-use crate::nodes;
 use crate::support::{Answer, Gateway};
+use crate::{config, nodes, start};
 
 /// A primary and its standby, and the URL of a database on both.
 fn pair() -> (Cluster, Cluster, String) {
@@ -50,6 +50,42 @@ fn a_check_with_the_position_of_a_lost_write_is_refused() {
     b.until("writing", |gateway| blocks(gateway, &number(2)));
     let checked = check(&b, &number(2), position);
     assert_eq!((&checked.ok()["verdict"], &checked.json["source"]), (&json!("block"), &json!("ledger")));
+}
+
+#[test]
+fn a_check_with_a_position_of_a_list_that_was_lost_is_refused_when_there_is_another_in_its_place() {
+    const NEW: &str = "[[tenants.senders]]\nid = \"sales\"\n";
+    let (primary, standby, url) = pair();
+    let configs = ["n0", "n1"].map(|node| config(&url, node, ""));
+    let [mut a, mut b] = start(configs.clone().map(|config| config.replace(NEW, "")));
+    assert!(blocks(&a, &number(1)));
+    primary.catch_up(&standby);
+    standby.cut_off();
+    for (gateway, config) in [&mut a, &mut b].into_iter().zip(configs) {
+        assert!(config.contains(NEW));
+        std::fs::write(gateway.folder().join("portcullis.toml"), config).unwrap();
+        gateway.restart();
+    }
+    let body = json!({ "number": number(2), "direction": "inbound" });
+    let check = |gateway: &Gateway, sender: &str, position: &str| {
+        gateway.check_since(&format!("/senders/{sender}/check"), position, body.clone())
+    };
+    let written = a.post("/senders/sales/entries", json!({ "number": number(2) }));
+    let lost = written.header("portcullis-position").to_owned();
+    assert_eq!(check(&b, "sales", &lost).ok()["verdict"], "block");
+    // It makes no difference to the check of another list.
+    assert_eq!(check(&b, "support", &lost).ok()["verdict"], "allow");
+
+    a.kill();
+    primary.kill();
+    standby.promote();
+    b.kill();
+    b.run_again_with(&[]);
+    check(&b, "sales", &lost).error(409, "position_lost");
+    let again = b.post("/senders/sales/entries", json!({ "number": number(2) }));
+    let again = again.header("portcullis-position");
+    assert_eq!(check(&b, "sales", again).ok()["verdict"], "block");
+    check(&b, "sales", &format!("{lost}, {again}")).error(409, "position_lost");
 }
 
 #[test]

@@ -40,6 +40,7 @@ impl Balancer {
     retry-on conn-failure empty-response 503
 frontend gateways
     bind 127.0.0.1:{port}
+    http-request disable-l7-retry unless {{ path_beg /portcullis/v1/ }}
     default_backend gateways
 backend gateways
     balance roundrobin

@@ -2,6 +2,7 @@
 
 use portcullis_plugin_bundle::EVIL;
 use serde_json::{Value, json};
+use ureq::http::Request;
 
 use super::support::{Gateway, SERVER, TENANTS, outcomes, refused_start};
 
@@ -57,6 +58,29 @@ fn the_ledger_answers_exactly_if_that_is_the_policy() {
     assert_eq!((&many.ok()["blocked"], &many.json["source"]), (&json!(["+46732001122"]), &json!("ledger")));
     let outbound = json!({ "number": "+46732001122", "direction": "outbound" });
     assert_eq!(request(&gateway, "POST", "/check", outbound).ok()["verdict"], "allow");
+}
+
+#[test]
+fn a_check_with_a_position_is_answered_by_the_ledger_instead() {
+    let gateway = evil("panic", "open");
+    let (own, wide, neither) = ("+46732001122", "+46732002244", "+46732003355");
+    let blocked_wide = gateway.api("POST", "/tenant/entries", "evil-secret", Some(json!({ "number": wide })));
+    let written = [request(&gateway, "POST", "/entries", json!({ "number": own })), blocked_wide];
+    let positions = written.each_ref().map(|answer| answer.header("portcullis-position")).join(", ");
+    let check_since = |body: Value| {
+        let request = Request::post(format!("{}/portcullis/v1/senders/support/check", gateway.url()))
+            .header("authorization", "Bearer evil-secret")
+            .header("content-type", "application/json")
+            .header("portcullis-position", positions.as_str());
+        gateway.send(request.body(body.to_string()).unwrap()).ok().clone()
+    };
+    for (number, verdict) in [(own, "block"), (wide, "block"), (neither, "allow")] {
+        assert_eq!(check(&gateway, number), policy("allow", "policy"));
+        let seen = check_since(json!({ "number": number, "direction": "inbound" }));
+        assert_eq!((&seen["verdict"], &seen["source"]), (&json!(verdict), &json!("ledger")), "{number}");
+    }
+    let seen = check_since(json!({ "numbers": [neither, own, wide], "direction": "inbound" }));
+    assert_eq!((&seen["blocked"], &seen["source"]), (&json!([own, wide]), &json!("ledger")));
 }
 
 #[test]

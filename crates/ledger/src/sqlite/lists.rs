@@ -140,6 +140,22 @@ impl store::Lists for Sqlite {
         })
     }
 
+    fn missing_lists(&self, tenant: TenantRow, lists: &[ListId]) -> Result<Vec<ListId>, LedgerError> {
+        self.read(|connection| {
+            let mut find = connection.prepare_cached(
+                "SELECT 1 FROM lists JOIN secrets ON secrets.tenant = lists.tenant
+                 WHERE lists.tenant = ?1 AND id = ?2",
+            )?;
+            let mut missing = Vec::new();
+            for list in lists {
+                if !find.exists((tenant.0, list.0))? {
+                    missing.push(*list);
+                }
+            }
+            Ok(missing)
+        })
+    }
+
     fn census(&self, list: ListRow) -> Result<Census, LedgerError> {
         self.read(|connection| Ok(position(connection, list.id)?.census))
     }

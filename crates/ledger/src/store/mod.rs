@@ -110,6 +110,21 @@ pub trait Tenants: Send + Sync {
     /// Removes a tenant's settings. Returns whether there were any.
     fn remove_settings(&self, tenant: &TenantId) -> Result<bool, LedgerError>;
 
+    /// Stores a tenant's settings, or removes them if `after` is `None`. Fails with [`LedgerError::SettingsChanged`] if they are not
+    /// `before`, where `None` means that there are none. If the ledger is not shared, nobody but the caller changes them.
+    fn replace_settings(
+        &self,
+        tenant: &TenantId,
+        before: Option<&[u8]>,
+        after: Option<&[u8]>,
+    ) -> Result<(), LedgerError> {
+        let _ = before;
+        match after {
+            Some(settings) => self.put_settings(tenant, settings),
+            None => self.remove_settings(tenant).map(drop),
+        }
+    }
+
     /// A number that is another one after settings changed. Always 0 in a ledger that is not shared.
     fn settings_version(&self) -> Result<u64, LedgerError> {
         Ok(0)
@@ -123,6 +138,9 @@ pub trait Lists: Send + Sync {
 
     /// A tenant's lists: the tenant-wide one first, then by sender name.
     fn lists(&self, tenant: &TenantId) -> Result<Vec<Scope>, LedgerError>;
+
+    /// Which of these lists the tenant does not have.
+    fn missing_lists(&self, tenant: TenantRow, lists: &[ListId]) -> Result<Vec<ListId>, LedgerError>;
 
     /// A list's latest sequence number and number of active entries.
     fn census(&self, list: ListRow) -> Result<Census, LedgerError>;
@@ -324,6 +342,11 @@ pub trait Shared: Send + Sync {
     /// Whether other processes write to the ledger.
     fn is_shared(&self) -> bool {
         false
+    }
+
+    /// A tenant's lists, and the sequence number of each. Nothing if the ledger is not shared.
+    fn sequences_of(&self, _tenant: TenantRow) -> Result<Vec<(Scope, ListId, Seq)>, LedgerError> {
+        Ok(Vec::new())
     }
 
     /// Whether processes of the version before may use the ledger, too: nothing may be stored that those can't read.

@@ -1,9 +1,9 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_ledger::{LedgerError, Paging, Scope, Seq, StatusFilter, UserId};
+use portcullis_ledger::{LedgerError, ListId, Paging, Scope, Seq, StatusFilter, UserId};
 use portcullis_msisdn::{Directions, Msisdn, Subject};
 
 use super::fixture::{block, limit, list, one, sender, subject, tenant, time, unblock};
@@ -72,6 +72,20 @@ fn the_entries_of_all_tenants_are_counted_by_list() {
     assert_eq!(ledger.counts().unwrap(), counts);
     ledger.forget_tenant(&tenant("acme")).unwrap();
     assert_eq!(ledger.counts().unwrap(), HashMap::from([(wide.id(), 3)]));
+}
+
+#[test]
+fn it_is_known_which_lists_a_tenant_does_not_have() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
+    let open = |name: &str, scope| ledger.list(&tenant(name), scope).unwrap();
+    let (bot, wide, other) = (list(&ledger), open("acme", Scope::Tenant), open("other", sender("bot")));
+    let gone = ListId([&bot, &wide, &other].map(|list| list.id().0).into_iter().max().unwrap() + 1);
+    let missing = |lists: &[ListId]| bot.missing_lists(lists).unwrap().into_iter().collect::<HashSet<_>>();
+    assert_eq!(missing(&[bot.id(), gone, wide.id(), other.id()]), HashSet::from([gone, other.id()]));
+    assert_eq!(missing(&[]), HashSet::new());
+    ledger.forget_tenant(&tenant("acme")).unwrap();
+    assert_eq!(missing(&[bot.id()]), HashSet::from([bot.id()]));
 }
 
 #[test]

@@ -256,21 +256,33 @@ fn nobody_sends_the_confirmation_again_that_a_killed_gateway_was_sending() {
 }
 
 #[test]
-fn an_opt_in_without_a_time_that_arrives_again_at_another_gateway_lifts_nothing() {
+fn a_routed_opt_in_that_arrives_again_at_another_gateway_lifts_nothing() {
     let scene = Scene::good();
     let [a, b] = &scene.gateways;
-    let mut start = text(FROM, "wamid.start", "START");
-    start.as_object_mut().unwrap().remove("timestamp");
-    let start = payload(PHONE_ID, &[start]).to_string();
-    assert_eq!(deliver(a, &start), 200);
-    let mut stop = text(FROM, "wamid.stop", "STOP");
-    stop.as_object_mut().unwrap().remove("timestamp");
-    assert_eq!(deliver(a, &payload(PHONE_ID, &[stop]).to_string()), 200);
+    // Without a time: it counts as written when it arrives first.
+    let route = |gateway: &Gateway, id: &str, word: &str| {
+        let sender = format!("+{FROM}");
+        let message = json!({
+            "sender": sender, "recipient": "support", "direction": "inbound", "id": id, "body": word,
+        });
+        gateway.post("/route", message).ok();
+    };
+    let verdict = |gateway: &Gateway| gateway.verdict_of("support", FROM, "outbound");
+    route(a, "1", "STOP");
     scene.until_both_block(FROM);
-    assert_eq!(deliver(b, &start), 200);
-    for gateway in [b, a] {
-        assert_eq!(gateway.verdict_of("support", FROM, "outbound"), "block");
+    route(a, "2", "START");
+    for gateway in [a, b] {
+        gateway.until("opted in", |gateway| verdict(gateway) == "allow");
     }
+    route(a, "3", "STOP");
+    scene.until_both_block(FROM);
+    route(b, "2", "START");
+    for gateway in [b, a] {
+        assert_eq!(verdict(gateway), "block");
+    }
+    // Another one counts.
+    route(b, "4", "START");
+    assert_eq!(verdict(b), "allow");
 }
 
 #[test]
