@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -76,8 +75,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
         );
     }
     let mut commands = Signals::watch()?;
-    let listener = TcpListener::bind(config.listen)
-        .await
+    let listener = accept::bind(config.listen)
         .with_context(|| format!("can't listen on {}; is another gateway running?", config.listen))?;
     announce(listener.local_addr().context("can't determine the address that the gateway listens on")?)?;
 

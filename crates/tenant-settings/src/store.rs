@@ -83,8 +83,8 @@ impl SettingsStore {
         let changed: Vec<TenantId> =
             tenants.keys().chain(known.tenants.keys()).filter(differs).cloned().collect();
         let is_rechosen = |tenant: &&TenantId| {
-            let [now, before] =
-                [&tenants, &known.tenants].map(|all| all.get(*tenant).and_then(|found| found.choice.as_ref()));
+            let [now, before] = [&tenants, &known.tenants]
+                .map(|all| all.get(*tenant).and_then(|found| found.choice.as_ref()));
             now != before
         };
         let rechosen: Vec<TenantId> = changed.iter().filter(is_rechosen).cloned().collect();
