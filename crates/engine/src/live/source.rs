@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
 use portcullis_fleet::{Positions, Staleness};
@@ -20,6 +21,8 @@ const SHARE: u64 = 16;
 pub(crate) struct LedgerSource {
     pub(crate) list: List,
     ahead: Mutex<Option<Ahead>>,
+    /// What will be asked for next, if the ledger is elsewhere: it is read while the plugin takes what was read before.
+    fetch: Mutex<Option<Fetch>>,
     /// Whether the log says that the list is damaged.
     is_reported: AtomicBool,
     /// How often the host asked for something.
@@ -40,6 +43,16 @@ struct Ahead {
     next: usize,
 }
 
+type Members = Vec<(Subject, Directions)>;
+
+/// A page of entries that is being read.
+struct Fetch {
+    /// As in [`Ahead`].
+    sequence: Seq,
+    after: Option<Subject>,
+    thread: JoinHandle<Result<Members, LedgerError>>,
+}
+
 fn at_least_one(limit: usize) -> NonZeroUsize {
     NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN)
 }
@@ -49,6 +62,7 @@ impl LedgerSource {
         LedgerSource {
             list,
             ahead: Mutex::default(),
+            fetch: Mutex::default(),
             is_reported: AtomicBool::new(false),
             reads: AtomicU64::new(0),
             positions: Mutex::default(),
@@ -82,11 +96,7 @@ impl LedgerSource {
         Box::new(error)
     }
 
-    fn read_ahead(
-        &self,
-        after: Option<Subject>,
-        limit: usize,
-    ) -> Result<Vec<(Subject, Directions)>, LedgerError> {
+    fn read_ahead(&self, after: Option<Subject>, limit: usize) -> Result<Members, LedgerError> {
         let mut ahead = self.ahead.lock();
         let portcullis_ledger::Census { sequence, active } = self.list.census()?;
         let is_valid = |ahead: &&mut Ahead| ahead.after == after && ahead.sequence == sequence;
@@ -94,7 +104,7 @@ impl LedgerSource {
             Some(ahead) => ahead,
             None => {
                 let share = usize::try_from(active / SHARE).unwrap_or(usize::MAX);
-                let entries = self.list.members(after, at_least_one(limit.max(AHEAD).max(share)))?;
+                let entries = self.page(sequence, after, at_least_one(limit.max(AHEAD).max(share)))?;
                 ahead.insert(Ahead { sequence, after, entries, next: 0 })
             }
         };
@@ -109,7 +119,32 @@ impl LedgerSource {
     }
 }
 
-fn entries(members: Vec<(Subject, Directions)>) -> Vec<Entry> {
+impl LedgerSource {
+    /// Reads a page, or takes it if it was read already, and has the next one read meanwhile if the ledger is elsewhere.
+    fn page(
+        &self,
+        sequence: Seq,
+        after: Option<Subject>,
+        limit: NonZeroUsize,
+    ) -> Result<Members, LedgerError> {
+        let fetched = self.fetch.lock().take();
+        let is_this = |fetch: &Fetch| fetch.sequence == sequence && fetch.after == after;
+        let fetched = fetched.filter(is_this).map(|fetch| fetch.thread.join());
+        let page = match fetched {
+            Some(Ok(page)) => page?,
+            Some(Err(_)) | None => self.list.members(after, limit)?,
+        };
+        if page.len() >= limit.get() && self.staleness.is_shared() {
+            let (list, after) = (self.list.clone(), page.last().map(|(subject, _)| *subject));
+            let thread = thread::Builder::new().spawn(move || list.members(after, limit));
+            // Without a thread, it is read when it is asked for.
+            *self.fetch.lock() = thread.ok().map(|thread| Fetch { sequence, after, thread });
+        }
+        Ok(page)
+    }
+}
+
+fn entries(members: Members) -> Vec<Entry> {
     members.into_iter().map(|(subject, directions)| Entry { subject, directions }).collect()
 }
 
