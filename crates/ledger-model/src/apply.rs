@@ -114,9 +114,10 @@ impl Work<'_> {
         of_kind.or_else(|| self.entries.iter().position(|entry| in_force(entry, None))).unwrap_or(0)
     }
 
-    /// The index of an entry with a request of this kind that is newer than `requested`, and was made before now.
-    fn newer_wish(&self, kind: HoldKind, requested: Option<Timestamp>) -> Option<usize> {
-        let requested = requested.filter(|_| kind.is_wish())?;
+    /// The index of an entry with a request of the block's kind that is newer, and was made before now.
+    fn newer_request(&self, block: &Block) -> Option<usize> {
+        let kind = block.hold;
+        let requested = block.requested.filter(|_| kind.is_wish() || block.after_loss)?;
         self.entries.iter().position(|entry| {
             let hold = entry.as_ref().and_then(|entry| entry.holds.get(kind));
             hold.is_some_and(|hold| {
@@ -126,7 +127,7 @@ impl Work<'_> {
     }
 
     fn block(&mut self, block: &Block) -> (Outcome, usize) {
-        if let Some(place) = self.newer_wish(block.hold, block.requested) {
+        if let Some(place) = self.newer_request(block) {
             let coverage = coverage(self.entries[place].as_ref());
             self.step(place, Outcome::Outdated, coverage);
             return (Outcome::Outdated, place);
@@ -146,7 +147,7 @@ impl Work<'_> {
             expires: block.expires.map(whole_milliseconds),
         };
         let (outcome, recorded) = match &mut self.entries[place] {
-            Some(entry) => entry.block(hold, block.display.as_ref(), block.requested.is_some(), self.now),
+            Some(entry) => entry.block(hold, block, self.now),
             none => {
                 let display = block.display.clone();
                 *none = Some(Entry::made_by(hold, self.subjects[place], display, self.now));
@@ -165,12 +166,11 @@ impl Work<'_> {
             return (Outcome::Absent, first.unwrap_or(0));
         }
         let mut home = first.unwrap_or(0);
-        let (mut lifted, mut known, mut outdated, mut noted) = (false, false, None, None);
+        let (mut lifted, mut outdated, mut noted) = (false, None, None);
         for place in 0..self.entries.len() {
             let was = coverage(self.entries[place].as_ref());
             let Some(entry) = &mut self.entries[place] else { continue };
             let of_entry = entry.lift(unblock, self.now);
-            known |= of_entry.known;
             if let Some(outcome) = of_entry.outcome {
                 (lifted, home) = (true, place);
                 self.step(place, outcome, was);
@@ -182,34 +182,48 @@ impl Work<'_> {
                 self.step(place, Outcome::Noted, was);
             }
         }
+        let kind = match unblock.hold {
+            // An operator's block may yet be made again that this lifted, or would have.
+            None => Some(HoldKind::Operator).filter(|_| unblock.after_loss),
+            Some(kind) => Some(kind).filter(|kind| kind.is_wish() || unblock.after_loss),
+        };
+        let is_known =
+            |kind| self.entries.iter().flatten().any(|entry: &Entry| entry.holds.get(kind).is_some());
+        let requested = unblock.requested.or(unblock.after_loss.then_some(self.now));
+        let to_note = kind.filter(|&kind| !is_known(kind)).zip(requested);
+        if let Some((kind, requested)) = to_note
+            && is_credible(requested, self.now)
+        {
+            self.note(home, kind, unblock, requested);
+            noted = noted.or(Some(home));
+        }
         let after = blocked(self.entries);
         let outcome = match (lifted, outdated.or(noted)) {
             (true, _) if after == before => Outcome::Lifted,
             (true, _) if after.is_none() => Outcome::Removed,
             (true, _) => Outcome::Narrowed,
-            (false, Some(place)) => {
+            (false, Some(place)) if unblock.requested.is_some() => {
                 let outcome = if outdated.is_some() { Outcome::Outdated } else { Outcome::Noted };
                 return (outcome, place);
             }
-            (false, None) => match (unblock.hold.filter(|kind| kind.is_wish()), unblock.requested) {
-                (Some(kind), Some(requested)) if !known && is_credible(requested, self.now) => {
-                    self.note(home, kind, unblock, requested);
-                    Outcome::Noted
+            (false, place) => {
+                home = place.unwrap_or(home);
+                match (before & unblock.directions).is_none() {
+                    true => Outcome::Absent,
+                    false => Outcome::Held,
                 }
-                _ if (before & unblock.directions).is_none() => Outcome::Absent,
-                _ => Outcome::Held,
-            },
+            }
         };
         (outcome, home)
     }
 
-    /// Records that the person asked for a hold of this kind to be lifted, although there is none.
+    /// Records that a hold of this kind was to be lifted, although there is none.
     fn note(&mut self, place: usize, kind: HoldKind, unblock: &Unblock, requested: Timestamp) {
         let before = coverage(self.entries[place].as_ref());
         let hold = Hold {
             kind,
             directions: Directions::NONE,
-            source: Source::OptOut,
+            source: if kind.is_wish() { Source::OptOut } else { Source::Api },
             label: None,
             actor: unblock.actor.clone(),
             lifted_by: Some(unblock.actor.clone()),
@@ -226,7 +240,10 @@ impl Work<'_> {
             }
             none => *none = Some(Entry::made_by(hold, self.subjects[place], None, self.now)),
         }
-        self.step(place, Outcome::Noted, before);
+        // One record of the request is enough.
+        if !self.steps.iter().any(|step| step.place == place) {
+            self.step(place, Outcome::Noted, before);
+        }
     }
 }
 
@@ -235,12 +252,21 @@ impl Work<'_> {
 struct Lifted {
     /// The outcome, if a hold was lifted.
     outcome: Option<Outcome>,
-    /// Whether there is a hold of the kind, in force or lifted.
-    known: bool,
     /// Whether a hold was set or lifted by a newer request.
     outdated: bool,
     /// Whether the request is a newer one to lift a hold that was lifted before.
     noted: bool,
+}
+
+impl Unblock {
+    /// Whether the time of the request is recorded if there is a hold of this kind that was lifted before.
+    fn notes(&self, kind: HoldKind) -> bool {
+        match self.after_loss {
+            // What lifts all holds says nothing of wishes that were lifted.
+            true => self.hold == Some(kind) || !kind.is_wish(),
+            false => self.requested.is_some() && kind.is_wish(),
+        }
+    }
 }
 
 impl Entry {
@@ -261,13 +287,8 @@ impl Entry {
     }
 
     /// Adds a block to the entry. Also returns what is recorded of it; `None` if the entry did not change.
-    fn block(
-        &mut self,
-        mut hold: Hold,
-        display: Option<&DisplayForm>,
-        is_dated: bool,
-        now: Timestamp,
-    ) -> (Outcome, Option<Outcome>) {
+    fn block(&mut self, mut hold: Hold, block: &Block, now: Timestamp) -> (Outcome, Option<Outcome>) {
+        let (display, is_dated) = (block.display.as_ref(), block.requested.is_some());
         let before = self.directions;
         let mut is_repeated = false;
         let mut has_news = display.is_some() && display != self.display.as_ref();
@@ -290,7 +311,7 @@ impl Entry {
                 has_news |= is_dated && is_newer;
                 is_repeated = !has_news && hold.directions == there.directions;
                 // A person's repeated request is recorded: those made in between that arrive later are older than it.
-                if is_repeated && !(hold.kind.is_wish() && is_newer) {
+                if is_repeated && !((hold.kind.is_wish() || block.after_loss) && is_newer) {
                     return (Outcome::Already, None);
                 }
                 *there = hold;
@@ -321,12 +342,15 @@ impl Entry {
         let mut done = Lifted::default();
         let mut lifted = false;
         for hold in self.holds.iter_mut().filter(|hold| unblock.hold.is_none_or(|kind| kind == hold.kind)) {
-            done.known = true;
             // Of two requests at the same time the opt-out wins, so that none is lost.
             let is_newer = is_older(hold.requested, requested);
-            let is_late =
-                if hold.directions.is_none() { is_older(requested, hold.requested) } else { !is_newer };
-            if unblock.requested.is_some() && hold.kind.is_wish() && (is_late || !is_credible) {
+            let is_wish = hold.kind.is_wish();
+            let is_late = match hold.directions.is_none() || !is_wish {
+                true => is_older(requested, hold.requested),
+                false => !is_newer,
+            };
+            let is_ordered = unblock.requested.is_some() && (is_wish || unblock.after_loss);
+            if is_ordered && (is_late || !is_credible) {
                 if is_credible && is_older(now, hold.requested) {
                     hold.requested = if hold.directions.is_none() { requested } else { now };
                 }
@@ -338,11 +362,7 @@ impl Entry {
                 hold.lifted_by = Some(unblock.actor.clone());
                 hold.requested = requested;
                 lifted = true;
-            } else if unblock.requested.is_some()
-                && hold.kind.is_wish()
-                && is_newer
-                && hold.directions.is_none()
-            {
+            } else if unblock.notes(hold.kind) && is_newer && hold.directions.is_none() {
                 hold.requested = requested;
                 done.noted = true;
             }
@@ -463,6 +483,53 @@ mod tests {
             assert_eq!(person.hears(&stop(Some(15)), 22), Outcome::Outdated, "the times are right again");
             assert!(!person.is_blocked());
         }
+    }
+
+    /// What an operator asks for, of a ledger that may just have lost writes.
+    fn operators(mut write: Write, requested: Option<i64>) -> Write {
+        match &mut write {
+            Write::Block(block) => (block.hold, block.requested) = (HoldKind::Operator, requested.map(at)),
+            Write::Unblock(unblock) => (unblock.hold, unblock.requested) = (None, requested.map(at)),
+        }
+        write.set_after_loss();
+        write
+    }
+
+    #[test]
+    fn an_operators_write_that_is_made_again_changes_nothing_that_was_written_later() {
+        let (block, unblock) = (|at| operators(stop(None), at), |at| operators(start(None), at));
+        // Nothing was lost but a lift of the block, and the block is repeated.
+        let mut person = Person::default();
+        person.hears(&block(None), 10);
+        assert_eq!(person.hears(&block(None), 30), Outcome::Already);
+        assert_eq!(person.hears(&unblock(Some(20)), 40), Outcome::Outdated);
+        assert!(person.is_blocked());
+        assert_eq!(person.hears(&unblock(Some(35)), 41), Outcome::Removed, "it was made later");
+        assert_eq!(person.hears(&block(Some(34)), 42), Outcome::Outdated);
+        assert!(!person.is_blocked());
+
+        // A block was lost, and is lifted at a gateway that knows it.
+        for lifts in [1, 2] {
+            let mut person = Person::default();
+            for lift in 0..lifts {
+                assert_eq!(person.hears(&unblock(None), 30 + lift), Outcome::Absent);
+            }
+            assert_eq!(person.hears(&block(Some(28 + lifts)), 40), Outcome::Outdated);
+            assert!(!person.is_blocked());
+            person.hears(&block(Some(35)), 41);
+            assert!(person.is_blocked());
+        }
+    }
+
+    #[test]
+    fn what_lifts_all_after_a_loss_makes_no_later_opt_out_outdated() {
+        let mut person = Person::default();
+        person.hears(&stop(Some(0)), 1);
+        person.hears(&start(Some(10)), 11);
+        person.hears(&operators(start(None), None), 30);
+        person.hears(&operators(start(None), Some(31)), 32);
+        assert_eq!(person.hears(&stop(Some(20)), 40), Outcome::Reactivated);
+        assert!(person.is_blocked());
     }
 
     #[test]

@@ -414,6 +414,7 @@ fn carried(hold: &Hold, there: &[Entry], to: Subject) -> Vec<Write> {
         display: None,
         expires: hold.expires,
         requested: Some(hold.requested),
+        after_loss: false,
     };
     let in_force =
         there.iter().filter_map(|entry| entry.holds.get(hold.kind)).find(|there| !there.directions.is_none());

@@ -67,6 +67,9 @@ pub struct Block {
     pub expires: Option<Timestamp>,
     /// When the person made the request, if known: see [`Hold::requested`]. `None`: now.
     pub requested: Option<Timestamp>,
+    /// Whether a shared ledger may just have lost writes that others make again, or this is such a write: see
+    /// [`Write::set_after_loss`].
+    pub after_loss: bool,
 }
 
 impl Block {
@@ -83,6 +86,7 @@ impl Block {
             display: None,
             expires: None,
             requested: None,
+            after_loss: false,
         }
     }
 }
@@ -105,6 +109,9 @@ pub struct Unblock {
     /// A request with a known time is recorded even if there is nothing to lift, so that an older request that arrives
     /// later changes nothing.
     pub requested: Option<Timestamp>,
+    /// Whether a shared ledger may just have lost writes that others make again, or this is such a write: see
+    /// [`Write::set_after_loss`].
+    pub after_loss: bool,
 }
 
 impl Unblock {
@@ -117,6 +124,7 @@ impl Unblock {
             directions,
             actor,
             requested: None,
+            after_loss: false,
         }
     }
 }
@@ -258,6 +266,16 @@ impl Write {
         match self {
             Write::Block(block) => block.requested,
             Write::Unblock(unblock) => unblock.requested,
+        }
+    }
+
+    /// Says that a shared ledger may just have lost writes that others make again, or that this is such a write. With a time of its request, it
+    /// changes no hold that was changed later: so it is with people's own wishes anyway, but not with an operator's holds. And a
+    /// request of now is recorded even if it changes nothing, so that an older one that is made again later does not undo it.
+    pub fn set_after_loss(&mut self) {
+        match self {
+            Write::Block(block) => block.after_loss = true,
+            Write::Unblock(unblock) => unblock.after_loss = true,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use portcullis_ledger::{Actor, Write, Written};
+use portcullis_ledger::{Actor, LedgerError, Write, Written};
 
 use super::List;
 use super::change::Change;
@@ -42,21 +42,38 @@ impl List {
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub fn blocking_write_up_to(&self, most: u64, writes: Vec<Write>) -> Result<Vec<Written>, WriteError> {
+    pub fn blocking_write_up_to(
+        &self,
+        most: u64,
+        mut writes: Vec<Write>,
+    ) -> Result<Vec<Written>, WriteError> {
         let began = Instant::now();
         let expires =
             writes.iter().any(|write| matches!(write, Write::Block(block) if block.expires.is_some()));
         let context = &self.tenant.context;
+        let lineage = context.ledger.lineage();
+        if context.staleness.is_shared() && context.journal.is_after_loss(lineage) {
+            writes.iter_mut().filter(|write| write.requested().is_none()).for_each(Write::set_after_loss);
+        }
         let journaled = context.staleness.is_shared().then(|| (context.ledger.now(), writes.clone()));
         let (written, is_seen) = {
             let _serving = self.tenant.serving(&self.own)?;
-            let written = self.own.list().write_up_to(most, writes)?;
+            let written = self.own.list().write_up_to(most, writes);
             if let Some((made, writes)) = journaled {
                 // Before it is acknowledged: what nobody was told of may be written again, too.
-                context.journal.note(self.own.list().id(), made, writes, &written);
+                match &written {
+                    Ok(written) => context.journal.note(self.own.list().id(), made, writes, written),
+                    Err(LedgerError::OutcomeUnknown) => {
+                        context.journal.note_unknown(self.own.list().id(), made, writes);
+                    }
+                    Err(_) => {}
+                }
             }
+            let written = written?;
+            // The journal may have been compared with what another server has before this write was noted, which an old one may have taken.
+            let is_of_server = context.ledger.lineage() == lineage;
             // Also if nothing changed: another write that made it so may not be in the plugin yet.
-            let is_seen = written.is_empty() || self.own.catch_up().is_seen();
+            let is_seen = written.is_empty() || self.own.catch_up().is_seen() && is_of_server;
             (written, is_seen)
         };
         if expires {

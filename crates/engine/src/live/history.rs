@@ -3,11 +3,10 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
-use portcullis_fleet::journal;
+use portcullis_fleet::journal::{self, Acknowledged};
 use portcullis_host::{ErrorChain, FillError};
-use portcullis_ledger::{LedgerError, ListId, Mark, Seq};
+use portcullis_ledger::{LedgerError, ListId, Mark, Seq, Written};
 use tracing::{error, info, warn};
 
 use super::recovery::Priority;
@@ -107,41 +106,54 @@ impl LiveList {
     /// If the ledger can't be asked now.
     fn write_again(&self) -> Result<bool, LedgerError> {
         let id = self.list().id();
-        let until = Instant::now();
-        let acknowledged = self.context.journal.of(id);
-        let lost = journal::lacking(acknowledged, |after| self.list().records_after(after, PAGE))?;
-        for write in lost.iter().take(MOST_LINES) {
-            warn!(
-                tenant = %self.list().tenant(), list = %self.name(), entry = %self.list().public_id(write.subject),
-                kind = if write.is_block() { "block" } else { "unblock" },
-                "an acknowledged write was lost, and is made again"
-            );
-        }
-        for writes in lost.chunks(PAGE.get()) {
+        let journal = &self.context.journal;
+        let lacking = journal::lacking(journal.of(id), |after| self.list().records_after(after, PAGE))?;
+        let mut lost = 0;
+        for writes in lacking.chunks(PAGE.get()) {
             let made = self.context.ledger.now();
-            let again: Vec<_> = writes.iter().filter_map(|write| write.again(made)).collect();
+            let again = writes.iter().filter_map(|write| Some((write, write.again(made)?)));
+            let (writes_again, again): (Vec<_>, Vec<_>) = again.unzip();
             match self.list().write(again.clone()) {
-                Ok(written) => self.context.journal.note(id, made, again, &written),
+                Ok(written) => {
+                    journal.note(id, made, again, &written);
+                    let results = writes_again.into_iter().zip(&written);
+                    for (write, result) in results.filter(|(write, result)| write.was_lost(result)) {
+                        lost += 1;
+                        if lost <= MOST_LINES {
+                            self.log_lost(write, result);
+                        }
+                    }
+                }
                 Err(error) if self.context.staleness.means_away(&error) => return Err(error),
                 Err(error) => error!(
                     tenant = %self.list().tenant(), list = %self.name(), writes = writes.len(),
                     error = ErrorChain(&error).to_string(), "WRITES THAT WERE LOST CAN'T BE MADE AGAIN"
                 ),
             }
+            journal.forget(writes);
         }
-        self.context.journal.forget(id, until);
-        if !lost.is_empty() {
+        journal.forget_old(id);
+        if lost > 0 {
             warn!(
-                tenant = %self.list().tenant(), list = %self.name(), writes = lost.len(),
-                "acknowledged writes of this gateway were lost by the ledger, and are made again"
+                tenant = %self.list().tenant(), list = %self.name(), writes = lost,
+                "acknowledged writes of this gateway were lost by the ledger, and were made again"
             );
             self.context.events.emit(|| Event::WritesLost {
                 tenant: self.list().tenant().clone(),
                 scope: self.list().scope().clone(),
-                writes: lost.len(),
+                writes: lost,
             });
         }
-        Ok(!lost.is_empty())
+        Ok(!lacking.is_empty())
+    }
+
+    fn log_lost(&self, write: &Acknowledged, again: &Written) {
+        let entry = again.subject.map(|subject| self.list().public_id(subject).to_string());
+        warn!(
+            tenant = %self.list().tenant(), list = %self.name(), entry,
+            kind = if write.is_block() { "block" } else { "unblock" },
+            "an acknowledged write was lost, and is made again"
+        );
     }
 
     fn fill_anew(self: &Arc<Self>, done: impl FnOnce(&Arc<Self>)) {

@@ -6,11 +6,11 @@ use std::thread;
 use serde_json::json;
 
 use crate::cluster::{Cluster, name_of, url};
-use crate::support::{Answer, Gateway};
+use crate::support::{Answer, Gateway, outcomes};
 use crate::{config, nodes, start};
 
 /// A primary and its standby, and the URL of a database on both.
-fn pair() -> (Cluster, Cluster, String) {
+pub(crate) fn pair() -> (Cluster, Cluster, String) {
     let primary = Cluster::new();
     let database = primary.database();
     let standby = primary.standby();
@@ -233,4 +233,93 @@ fn gateways_agree_with_the_new_primary_if_the_writer_is_gone_too() {
     assert!(b.logged("THE LEDGER HAS LOST CHANGES"));
     assert!(blocks(&b, &lost));
     assert_eq!(b.verdict(&lost), "block");
+}
+
+#[test]
+fn writes_that_survive_a_crash_are_made_again_after_the_failover_that_follows() {
+    let (primary, standby, url) = pair();
+    let [a, mut b] = nodes(&url, "");
+    assert!(blocks(&a, &number(1)));
+    primary.catch_up(&standby);
+    standby.cut_off();
+    assert!(blocks(&a, &number(2)));
+    primary.kill();
+    primary.start_again();
+    // By the last of them it has found that nothing was lost.
+    for n in 10..40 {
+        a.until("writing", |gateway| blocks(gateway, &number(n)));
+    }
+    primary.kill();
+    standby.promote();
+    let lost = |gateway: &Gateway| gateway.metric("portcullis_fleet_writes_lost_total", "");
+    a.until("making them again", |gateway| lost(gateway) > 0);
+    // It has nothing but what the new primary has.
+    b.restart();
+    for n in [1, 2, 11, 39] {
+        assert_eq!(b.verdict(&number(n)), "block", "{n}");
+    }
+}
+
+#[test]
+fn a_write_that_changed_nothing_is_made_again_if_what_it_found_is_lost() {
+    let (primary, standby, url) = pair();
+    let [a, mut b] = nodes(&url, "");
+    assert!(blocks(&a, &number(1)));
+    primary.catch_up(&standby);
+    standby.cut_off();
+    for hold in ["operator", "opt_out"] {
+        let body = json!({ "number": number(2), "hold": hold });
+        b.post("/senders/support/entries", body.clone()).ok();
+        assert_eq!(outcomes(&a.post("/senders/support/entries", body)), ["already"]);
+    }
+    b.kill();
+    primary.kill();
+    standby.promote();
+    let lost = |gateway: &Gateway| gateway.metric("portcullis_fleet_writes_lost_total", "");
+    a.until("making it again", |gateway| lost(gateway) > 0);
+    b.run_again_with(&[]);
+    assert_eq!([&a, &b].map(|gateway| gateway.verdict(&number(2))), ["block", "block"]);
+}
+
+#[test]
+fn a_write_that_is_made_again_undoes_nothing_that_was_acknowledged_meanwhile() {
+    let (primary, standby, url) = pair();
+    let [a, b] = nodes(&url, "");
+    let people = [2, 3, 4, 5].map(number);
+    let [repeated, told, twice, stranger] = &people;
+    for number in [repeated, told, twice] {
+        assert!(blocks(&a, number));
+    }
+    primary.catch_up(&standby);
+    standby.cut_off();
+    for number in [repeated, told, twice] {
+        a.delete("/senders/support/entries", json!({ "number": number })).ok();
+    }
+    assert!(blocks(&a, stranger));
+
+    a.signal("-STOP");
+    primary.kill();
+    standby.promote();
+    let lifts = |gateway: &Gateway, number: &str| {
+        gateway.delete("/senders/support/entries", json!({ "number": number })).status == 200
+    };
+    let tells = |gateway: &Gateway| {
+        let body = json!({ "number": told, "reason": "again rude" });
+        gateway.post("/senders/support/entries", body).status == 200
+    };
+    b.until("writing", |gateway| blocks(gateway, &number(6)));
+    b.until("repeating", |gateway| blocks(gateway, repeated));
+    b.until("telling", tells);
+    b.until("lifting", |gateway| lifts(gateway, twice));
+    b.until("blocking", |gateway| blocks(gateway, twice));
+    b.until("lifting", |gateway| lifts(gateway, stranger));
+
+    a.signal("-CONT");
+    a.until("making them again", |gateway| gateway.metric("portcullis_fleet_writes_lost_total", "") == 4);
+    a.until("writing", |gateway| blocks(gateway, &number(7)));
+    for gateway in [&a, &b] {
+        gateway.until("following", |gateway| gateway.verdict(&number(7)) == "block");
+        let verdicts = people.each_ref().map(|number| gateway.verdict(number));
+        assert_eq!(verdicts, ["block", "block", "block", "allow"]);
+    }
 }

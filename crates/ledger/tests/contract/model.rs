@@ -104,6 +104,7 @@ fn apply(rows: &mut Rows, write: &Write, call: usize) -> (Outcome, Option<Outcom
     let has_changed = rows.get(&subject_of(write)) != before.as_ref();
     let recorded = match outcome {
         Outcome::Already => has_changed.then_some(Outcome::Updated),
+        Outcome::Absent | Outcome::Held => has_changed.then_some(Outcome::Noted),
         Outcome::Outdated => Some(outcome),
         _ => has_changed.then_some(outcome),
     };
@@ -116,7 +117,8 @@ fn apply_to(rows: &mut Rows, write: &Write, made: Moment) -> Outcome {
         Write::Block(block) => {
             let known = rows.get(&subject).and_then(|row| row.holds.get(&block.hold));
             let is_wish = block.hold != HoldKind::Operator;
-            if is_wish && known.is_some_and(|held| is_older(made, held.requested)) {
+            let is_ordered = is_wish || block.after_loss;
+            if is_ordered && known.is_some_and(|held| is_older(made, held.requested)) {
                 return Outcome::Outdated;
             }
             let is_new = !rows.contains_key(&subject);
@@ -148,7 +150,7 @@ fn apply_to(rows: &mut Rows, write: &Write, made: Moment) -> Outcome {
                     new.requested = old.requested.max(made);
                 }
                 is_repeated = !says_new && new.directions == old.directions;
-                if is_repeated && !(is_wish && is_newer) {
+                if is_repeated && !(is_ordered && is_newer) {
                     return Outcome::Already;
                 }
             }
@@ -166,61 +168,66 @@ fn apply_to(rows: &mut Rows, write: &Write, made: Moment) -> Outcome {
                 _ => Outcome::Widened,
             }
         }
-        Write::Unblock(Unblock { covering, hold, directions, actor, requested, .. }) => {
+        Write::Unblock(Unblock { covering, hold, directions, actor, requested, after_loss, .. }) => {
             let before = rows.get(&subject).map(Row::blocked).unwrap_or_default();
             if !(covering & !before).is_none() {
                 return Outcome::Absent;
             }
-            let (mut lifted, mut known, mut outdated, mut noted) = (false, false, false, false);
+            let (mut lifted, mut outdated, mut noted) = (false, false, false);
             for (kind, held) in rows.get_mut(&subject).into_iter().flat_map(|row| &mut row.holds) {
                 if hold.is_some_and(|hold| hold != *kind) {
                     continue;
                 }
-                known = true;
                 let is_wish = *kind != HoldKind::Operator;
-                let is_late = match held.directions.is_none() {
+                let is_late = match held.directions.is_none() || !is_wish {
                     true => is_older(made, held.requested),
                     false => !is_older(held.requested, made),
                 };
-                if is_wish && requested.is_some() && is_late {
+                let is_noted = match after_loss {
+                    true => hold == Some(*kind) || !is_wish,
+                    false => is_wish && requested.is_some(),
+                };
+                if (is_wish || after_loss) && requested.is_some() && is_late {
                     outdated = true;
                 } else if !(held.directions & directions).is_none() {
                     held.directions = held.directions & !directions;
                     held.lifted_by = Some(actor.clone());
                     held.requested = made;
                     lifted = true;
-                } else if is_wish
-                    && held.directions.is_none()
-                    && is_older(held.requested, made)
-                    && requested.is_some()
-                {
+                } else if is_noted && held.directions.is_none() && is_older(held.requested, made) {
                     held.requested = made;
                     noted = true;
                 }
             }
+            let is_wish = |kind: &HoldKind| *kind != HoldKind::Operator;
+            let of_kind = match hold {
+                Some(kind) => Some(kind).filter(|kind| is_wish(kind) || after_loss),
+                None => after_loss.then_some(HoldKind::Operator),
+            };
+            let known = |kind: &HoldKind| rows.get(&subject).is_some_and(|row| row.holds.contains_key(kind));
+            if let Some(kind) = of_kind.filter(|kind| !known(kind) && (requested.is_some() || after_loss)) {
+                let held = Held {
+                    directions: Directions::NONE,
+                    source: if is_wish(&kind) { Source::OptOut } else { Source::Api },
+                    label: None,
+                    actor: actor.clone(),
+                    lifted_by: Some(actor),
+                    reason: None,
+                    expires: None,
+                    requested: made,
+                };
+                rows.entry(subject).or_default().holds.insert(kind, held);
+                noted = true;
+            }
             let after = rows.get(&subject).map(Row::blocked).unwrap_or_default();
-            match (lifted, hold.filter(|hold| *hold != HoldKind::Operator)) {
-                (true, _) if after == before => Outcome::Lifted,
-                (true, _) if after.is_none() => Outcome::Removed,
-                (true, _) => Outcome::Narrowed,
-                (false, _) if outdated => Outcome::Outdated,
-                (false, _) if noted => Outcome::Noted,
-                (false, Some(hold)) if !known && requested.is_some() => {
-                    let held = Held {
-                        directions: Directions::NONE,
-                        source: Source::OptOut,
-                        label: None,
-                        actor: actor.clone(),
-                        lifted_by: Some(actor),
-                        reason: None,
-                        expires: None,
-                        requested: made,
-                    };
-                    rows.entry(subject).or_default().holds.insert(hold, held);
-                    Outcome::Noted
-                }
-                (false, _) if (before & directions).is_none() => Outcome::Absent,
-                (false, _) => Outcome::Held,
+            match lifted {
+                true if after == before => Outcome::Lifted,
+                true if after.is_none() => Outcome::Removed,
+                true => Outcome::Narrowed,
+                false if outdated => Outcome::Outdated,
+                false if noted && requested.is_some() => Outcome::Noted,
+                false if (before & directions).is_none() => Outcome::Absent,
+                false => Outcome::Held,
             }
         }
     }
@@ -276,12 +283,14 @@ fn write() -> impl Strategy<Value = Write> {
     let block = (
         (subjects(), kinds(), directions(), 0..5_usize, actors()),
         (text(), text(), text()),
-        (proptest::option::weighted(0.3, times()), requested()),
+        (proptest::option::weighted(0.3, times()), requested(), proptest::bool::weighted(0.3)),
     );
-    let unblock = (0..4_u8, subjects(), proptest::option::of(kinds()), directions(), actors(), requested());
+    let whom = (subjects(), actors(), proptest::bool::weighted(0.3));
+    let unblock = (0..4_u8, whom, proptest::option::of(kinds()), directions(), requested());
     prop_oneof![
-        3 => block.prop_map(|((subject, hold, directions, source, actor), texts, (expires, requested))| {
+        3 => block.prop_map(|((subject, hold, directions, source, actor), texts, dates)| {
             let (label, reason, display) = texts;
+            let (expires, requested, after_loss) = dates;
             Write::Block(Block {
                 hold,
                 source: Source::ALL[source],
@@ -290,12 +299,14 @@ fn write() -> impl Strategy<Value = Write> {
                 display: display.map(|text| DisplayForm::new(text).unwrap()),
                 expires,
                 requested,
+                after_loss,
                 ..Block::new(subject, directions, actor)
             })
         }),
-        2 => unblock.prop_map(|(covering, subject, hold, directions, actor, requested)| {
+        2 => unblock.prop_map(|(covering, (subject, actor, after_loss), hold, directions, requested)| {
             let covering = Directions::from_bits(covering).unwrap();
-            Write::Unblock(Unblock { covering, hold, requested, ..Unblock::new(subject, directions, actor) })
+            let unblock = Unblock::new(subject, directions, actor);
+            Write::Unblock(Unblock { covering, hold, requested, after_loss, ..unblock })
         }),
     ]
 }
