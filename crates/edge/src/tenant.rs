@@ -72,7 +72,11 @@ impl Tenant {
             let list = engine.sender_list(config.id.as_str(), name)?;
             let known = before.and_then(|before| before.senders.get(name));
             let sender = match known {
-                Some(known) => Sender { list, ..known.clone() },
+                Some(known) if known.list.entries().id() == list.entries().id() => {
+                    Sender { list, ..known.clone() }
+                }
+                // It is another list: another gateway has forgotten the tenant, and put it again.
+                Some(known) => Sender { list, visits: Arc::default(), share: Arc::clone(&known.share) },
                 None => Sender { list, visits: Arc::default(), share: Arc::default() },
             };
             senders.insert(name.to_owned(), sender);

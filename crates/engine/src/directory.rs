@@ -1,6 +1,6 @@
 //! The tenants in service.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 use portcullis_host::{ErrorChain, ForeignText};
-use portcullis_ledger::{LedgerError, TenantId};
+use portcullis_ledger::{LedgerError, ListId, TenantId};
 use portcullis_plugin_store::{Digest, Finding, PluginVersion, Trial};
 use portcullis_tenant_settings::TenantSpec;
 use tracing::{debug, info, warn};
@@ -36,6 +36,8 @@ pub(crate) struct Directory {
     changing: Mutex<BTreeSet<TenantId>>,
     /// Notified when some of them are done.
     changed: Condvar,
+    /// The version of the settings, and the ledger's lineage, when it was last looked for [changes](Directory::changed_elsewhere).
+    looked_at: Mutex<Option<(u64, u64)>>,
     /// Whether the folder of plugins was scanned since the engine was opened.
     has_scanned: AtomicBool,
     /// Versions that others have uploaded, and that tenants were not offered yet.
@@ -83,7 +85,8 @@ impl Directory {
     pub(crate) fn new(context: Arc<Context>) -> Self {
         let (tenants, changing, changed) = (ArcSwap::default(), Mutex::default(), Condvar::new());
         let (has_scanned, unoffered) = (AtomicBool::new(false), Mutex::default());
-        Directory { context, tenants, changing, changed, has_scanned, unoffered }
+        let looked_at = Mutex::default();
+        Directory { context, tenants, changing, changed, looked_at, has_scanned, unoffered }
     }
 
     pub(crate) fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
@@ -158,9 +161,46 @@ impl Directory {
         Filling::run(&self.context, std::iter::once(&mut opened));
         self.context.settings.put(opened.spec())?;
         let new_lists = opened.unfilled.clone();
-        opened.put_in_place();
+        let put = opened.put_in_place();
+        let stays = Arc::ptr_eq(&put, tenant);
+        if !stays {
+            // Another engine has forgotten the one from before, which answered until here.
+            self.edit(|tenants| drop(tenants.insert(put.id.clone(), Arc::clone(&put))));
+            tenant.remove(ReloadError::TenantRemoved).iter().for_each(|list| list.unload());
+        }
         follow(&new_lists);
-        Ok(Put::Replaced)
+        Ok(if stays { Put::Replaced } else { Put::Created })
+    }
+
+    /// The tenants whose settings others that share the ledger have changed since the last call, and those served of which it no longer has
+    /// all lists: others have forgotten them, and may have put them again with the same settings, or a failover has lost them.
+    /// Costs two lookups if no settings were changed and the server is the same; otherwise one for each list as well.
+    pub(crate) fn changed_elsewhere(&self) -> Result<BTreeSet<TenantId>, Error> {
+        let Context { ledger, settings, .. } = &*self.context;
+        if !ledger.is_shared() {
+            return Ok(settings.take_changed()?);
+        }
+        let mut looked_at = self.looked_at.lock();
+        // Read first, so that what changes meanwhile is found the next time.
+        let now = (ledger.settings_version()?, ledger.lineage());
+        let outdated = if *looked_at == Some(now) { BTreeSet::new() } else { self.outdated()? };
+        // Afterwards: of a tenant whose lists are gone, they are those that it has now, or none.
+        let mut changed = settings.take_changed()?;
+        *looked_at = Some(now);
+        changed.extend(outdated);
+        Ok(changed)
+    }
+
+    /// The tenants served of which the ledger no longer has all lists.
+    fn outdated(&self) -> Result<BTreeSet<TenantId>, LedgerError> {
+        let mut lists: HashMap<ListId, TenantId> = HashMap::new();
+        for tenant in self.tenants().values() {
+            let Some(members) = tenant.members.load_full() else { continue };
+            lists.extend(members.lists().map(|list| (list.list().id(), tenant.id.clone())));
+        }
+        let ids: Vec<ListId> = lists.keys().copied().collect();
+        let gone = self.context.ledger.gone(&ids)?;
+        Ok(gone.iter().filter_map(|id| lists.remove(id)).collect())
     }
 
     fn open(&self, spec: TenantSpec, before: Option<&Arc<Tenant>>) -> Result<Opened, TenantError> {

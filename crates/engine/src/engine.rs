@@ -195,13 +195,14 @@ impl Engine {
     }
 
     /// The tenants whose [kept](Self::kept) data, or choice of a plugin, was changed by another engine that shares the ledger, since
-    /// the last call: put them again, as they are [stored](TenantSpec::stored()), or remove them. Costs one lookup in the ledger if there are
-    /// none. Blocks.
+    /// the last call; and those served whose lists are no longer in the ledger, because others have forgotten them, and perhaps put them again, or
+    /// because a failover has lost them. Put them again, as they are [stored](TenantSpec::stored()), or remove them. Costs three lookups in the
+    /// ledger if there are none. Blocks.
     ///
     /// # Errors
     /// If the ledger can't be read, or settings in it: [`Error::Kept`].
     pub fn blocking_changed_elsewhere(&self) -> Result<BTreeSet<TenantId>, Error> {
-        Ok(self.0.directory.context.settings.take_changed()?)
+        self.0.directory.changed_elsewhere()
     }
 
     /// The blacklist of a sender. Its checks also consult the tenant-wide one.

@@ -1,6 +1,6 @@
 //! A tenant in service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -236,15 +236,28 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens the lists of a tenant. Those that `before`, the tenant as it is now, has in common with the spec stay in service. If
-    /// the plugin changes, or how it is run, their next generations are prepared.
+    /// Opens the lists of a tenant. Those that `before`, the tenant as it is now, has in common with the spec stay in service if they are
+    /// still the ledger's. If the plugin changes, or how it is run, their next generations are prepared. Of a tenant that another engine
+    /// has forgotten and put again, nothing stays: what is opened is another [`Tenant`].
     pub(crate) fn open(
         spec: TenantSpec,
         before: Option<&Arc<Tenant>>,
         context: &Arc<Context>,
     ) -> Result<Self, TenantError> {
         let keys = context.ledger.ensure_tenant(&spec.id)?;
+        // One that was forgotten, and put again by another engine, has another secret.
+        let before = before.filter(|before| are_same(&before.keys, &keys));
         let members_before = before.and_then(|before| before.members.load_full());
+        let stored = match &members_before {
+            Some(members) if context.staleness.is_shared() => {
+                let lists = members.wide.list().sequences_of_tenant()?;
+                Some(lists.into_iter().map(|(_, id, _)| id).collect::<HashSet<ListId>>())
+            }
+            _ => None,
+        };
+        // A shared ledger may have lost a list, and has another one of the same name then.
+        let is_stored =
+            |list: &&Arc<LiveList>| stored.as_ref().is_none_or(|stored| stored.contains(&list.list().id()));
         let choice = context.settings.chosen_over(&spec.id, &spec.plugin);
         let choice = choice.filter(|choice| !spec.drops_choice(&choice.plugin));
         // What serves may be about to be stored, or to follow what another engine has stored.
@@ -295,7 +308,8 @@ impl Opened {
         let mut list = |scope: Scope| -> Result<Arc<LiveList>, TenantError> {
             let recipe = |entries| recipe(&spec, &keys, &account, &setup, entries);
             let start = |source| TenantError::Start { plugin: chosen.name().to_owned(), source };
-            if let Some(list) = members_before.as_ref().and_then(|members| members.list(&scope)) {
+            let served = members_before.as_ref().and_then(|members| members.list(&scope));
+            if let Some(list) = served.filter(is_stored) {
                 if !plugin_stays {
                     if context.lifecycle.is_closed() {
                         // Closing the engine waits for this.
@@ -310,6 +324,10 @@ impl Opened {
                 return Ok(Arc::clone(list));
             }
             let list = context.ledger.list(&spec.id, scope)?;
+            if !are_same(list.keys(), &keys) {
+                // It was forgotten and put again since its keys were read.
+                return Err(LedgerError::TenantForgotten.into());
+            }
             let state = context.states.of(list.tenant(), list.scope(), list.keys());
             let sequence = list.sequence().map_or(u64::MAX, Seq::get);
             let ahead = state.is_ahead_of(sequence, list.kept_state().unwrap_or_default());
@@ -414,6 +432,12 @@ impl Opened {
         removed.iter().for_each(|list| list.unload());
         tenant
     }
+}
+
+/// Whether these keys are of one secret.
+fn are_same(keys: &TenantKeys, others: &TenantKeys) -> bool {
+    let name = |keys: &TenantKeys| keys.state_name(&Scope::Tenant);
+    name(keys) == name(others)
 }
 
 /// A new feed starts at the list's present state.

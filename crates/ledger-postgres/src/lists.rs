@@ -69,6 +69,16 @@ impl store::Lists for Postgres {
         })
     }
 
+    fn gone(&self, lists: &[ListId]) -> Result<Vec<ListId>, LedgerError> {
+        const SQL: &str = "
+            SELECT u.id FROM unnest($1::integer[]) u (id) WHERE NOT EXISTS (SELECT FROM lists l WHERE l.id = u.id)";
+        let ids = lists.iter().map(|list| row_id(list.0)).collect::<Result<Vec<i32>, _>>()?;
+        self.read(async |session| {
+            let rows = session.query(SQL, &[&ids]).await?;
+            rows.iter().map(|row| Ok(ListId(Columns::of(row).get::<i32>()?.into()))).collect()
+        })
+    }
+
     fn census(&self, list: ListRow) -> Result<Census, LedgerError> {
         self.read(async |session| Ok(head(session, list).await?.census))
     }

@@ -8,6 +8,7 @@ use crate::Postgres;
 use crate::columns::{Columns, row_id, unsigned};
 use crate::failure::Failure;
 use crate::ids::{DRAWS, draw};
+use crate::pool::LONG;
 use crate::session::Session;
 
 /// A tenant's row id and its encrypted secret.
@@ -74,8 +75,9 @@ impl store::Tenants for Postgres {
             "UPDATE lists SET id = -id WHERE tenant = $1",
             "UPDATE tenants SET name = 'forgotten ' || id, people = people + 1 WHERE id = $1",
         ];
-        let known = self.write_long(async |session| {
-            session.batch("BEGIN; SET LOCAL statement_timeout = 0").await?;
+        // Only rows of the tenant and its lists: what may be long is deleted below.
+        let known = self.write_within(LONG, async |session| {
+            session.batch("BEGIN").await?;
             let Some(row) = session.query_opt(LOCK, &[&tenant.as_str()]).await? else {
                 session.batch("COMMIT").await?;
                 return Ok(false);

@@ -226,6 +226,23 @@ pub enum LedgerError {
         /// The path of the file.
         path: PathBuf,
     },
+    /// [`Opening::restored`](crate::Opening::restored) was set for a ledger in a database, which has no witness that would say that it
+    /// is older than it was.
+    #[error(
+        "--restored is for a ledger in a file, and the one in {path} is used as it is: start without --restored"
+    )]
+    RestoredDatabase {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A ledger can't be created in the database, as not all texts can be stored in its encoding.
+    #[error("the database {path} has the encoding {found}: create one with the encoding UTF8")]
+    Encoding {
+        /// The database.
+        path: PathBuf,
+        /// Its encoding.
+        found: String,
+    },
     /// The ledger's file, or its log, was removed, replaced or overwritten while it was open. What is written would be lost with the
     /// next restart, so nothing is. The call that found it may have been stored in the removed file.
     #[error("{path} was {loss}")]

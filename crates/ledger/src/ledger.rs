@@ -264,6 +264,15 @@ impl Ledger {
         self.store.lists(tenant)
     }
 
+    /// Returns which of these lists, of any tenants, a shared ledger does not have any more: another process has forgotten their tenants,
+    /// or the ledger has lost them. Costs one query, with a lookup per list. Returns nothing if the ledger is not shared.
+    ///
+    /// # Errors
+    /// An error of the storage.
+    pub fn gone(&self, lists: &[ListId]) -> Result<Vec<ListId>, LedgerError> {
+        self.store.gone(lists)
+    }
+
     /// Returns the number of active entries of each list of all tenants, for metrics. Costs one query, which reads a row per list.
     ///
     /// # Errors

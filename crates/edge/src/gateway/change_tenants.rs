@@ -16,7 +16,7 @@ use portcullis_api::settings as typed;
 
 pub use portcullis_engine::Put;
 
-/// How often a change of senders is made if each time another gateway changes the tenant meanwhile.
+/// How often a change is made if each time another gateway changes or forgets the tenant meanwhile.
 const TRIES: usize = 10;
 
 /// Why a change of tenants was refused.
@@ -53,18 +53,34 @@ impl Gateway {
     /// # Errors
     /// [`AdminError::Refused`] with all mistakes in the settings; [`AdminError::SetUpInFile`]; otherwise if the ledger fails.
     pub fn put_tenant(&self, typed: &typed::Tenant) -> Result<(Put, Arc<Tenant>), AdminError> {
-        let _change = self.changes.begin(&typed.id);
-        self.put(typed, None)
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            // As in `change_senders`.
+            let _change = self.changes.begin(&typed.id);
+            match self.put(typed, None) {
+                // By another gateway, while it was put here. The next time, it is new.
+                Err(AdminError::Ledger(LedgerError::TenantForgotten)) if tries < TRIES => {}
+                put => return put,
+            }
+        }
     }
 
     /// Forgets a tenant: removes its entries, and destroys its key, so that copies of its data become unreadable. Also
     /// succeeds for a tenant that is not served but still in the ledger.
     ///
     /// # Errors
-    /// [`AdminError::UnknownTenant`], [`AdminError::SetUpInFile`], or [`AdminError::Ledger`] if the ledger fails. In
-    /// the last case the tenant is no longer served, but may still be in the ledger: try again.
+    /// [`AdminError::UnknownTenant`], [`AdminError::SetUpInFile`], or [`AdminError::Ledger`] if the ledger fails, after some seconds. In
+    /// the last case the tenant may still be in the ledger: try again. If the ledger is shared, it goes on being served if it can't be
+    /// reached; otherwise it is [followed](Self::follow_others) as it is stored.
     pub fn forget_tenant(&self, id: &TenantId) -> Result<(), AdminError> {
         let _change = self.changes.begin(id.as_str());
+        // Before it is taken out of service: a ledger that can't be asked forgets nothing. Whatever else is wrong must not keep it from that.
+        if let Err(Error::Ledger(error @ (LedgerError::Unavailable(_) | LedgerError::TookTooLong))) =
+            self.engine.blocking_kept_of(id)
+        {
+            return Err(AdminError::Ledger(error));
+        }
         self.changes.alone(|_| {
             let registry = self.registry.load_full();
             let served = registry.tenant(id.as_str());
@@ -75,7 +91,13 @@ impl Gateway {
             self.serve(registry.without(id.as_str()));
             Ok(())
         })?;
-        self.engine.blocking_forget_tenant(id)?;
+        if let Err(error) = self.engine.blocking_forget_tenant(id) {
+            if let Error::Ledger(_) = error {
+                // It may still be there, or may not.
+                self.unfollowed.lock().insert(id.clone());
+            }
+            return Err(error.into());
+        }
         info!(tenant = %id, "forgot the tenant");
         Ok(())
     }

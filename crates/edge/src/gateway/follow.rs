@@ -21,8 +21,10 @@ impl Gateway {
         Ok(self.engine.blocking_follow_uploads()?)
     }
 
-    /// Applies what other gateways have changed of tenants since the last call: settings of the admin API, and plugins that were chosen. What
-    /// can't be applied is logged, and tried again with the next call if the ledger is to blame. Blocks until new lists are loaded.
+    /// Applies what other gateways have changed of tenants since the last call: settings of the admin API, and plugins that were chosen. Tenants
+    /// of which the ledger no longer has the lists that are served here, because they were forgotten and put again, or because a failover has
+    /// lost them, get those that it has, or new ones. Tenants that could not be forgotten are served again if they are still stored. What can't be
+    /// applied is logged, and tried again with the next call if the ledger is to blame. Blocks until new lists are loaded.
     ///
     /// # Errors
     /// If the ledger can't be read, or settings in it.
@@ -67,7 +69,7 @@ impl Gateway {
         }
         self.serve_put(config, origin, before.as_deref())?;
         self.engine.follow_choice(id);
-        info!(tenant = %id, "serving the tenant as another gateway has set it up");
+        info!(tenant = %id, "serving the tenant as it is set up now");
         Ok(())
     }
 

@@ -57,7 +57,7 @@ pub struct Gateway {
     changes: Changes,
     /// Held while a configuration file is applied.
     reconfiguring: parking_lot::Mutex<()>,
-    /// Tenants that other gateways changed, and that the ledger kept from being followed.
+    /// Tenants that other gateways changed, and that the ledger kept from being followed; and those that could not be forgotten.
     unfollowed: parking_lot::Mutex<BTreeSet<TenantId>>,
 }
 

@@ -342,6 +342,12 @@ impl From<LedgerError> for ApiError {
             LedgerError::SettingsChanged => Self::unavailable(
                 "other gateways change the tenant's settings at the same time, and nothing was written: retry later",
             ),
+            LedgerError::TenantForgotten => Self::unavailable(
+                "another gateway forgets the tenant at the same time, and nothing was written: retry later",
+            ),
+            LedgerError::TookTooLong => Self::unavailable(
+                "the ledger's database did not answer in time, and nothing was written: retry later",
+            ),
             LedgerError::OutcomeUnknown => {
                 let message = "the ledger's database did not say in time whether the write is stored: repeat the request";
                 Self::new(ErrorCode::OutcomeUnknown, message)

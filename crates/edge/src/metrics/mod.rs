@@ -34,6 +34,7 @@ pub struct Metrics {
     exchanges: Family<ExchangeLabels, Counter>,
     histories_lost: Counter,
     writes_lost: Counter,
+    changes_lost: Counter,
     stage_seconds: Family<StageLabels, Histogram>,
     stand: Mutex<Gauges>,
 }
@@ -117,6 +118,12 @@ impl Metrics {
             "Writes that this gateway had acknowledged, that a shared ledger had lost, and that were made again",
             writes_lost.clone(),
         );
+        let changes_lost = Counter::default();
+        registry.register(
+            "fleet_changes_lost",
+            "Changes of tenants that this gateway had acknowledged, and that a shared ledger had lost",
+            changes_lost.clone(),
+        );
         let stage_seconds = Family::<StageLabels, Histogram>::new_with_constructor(|| {
             Histogram::new(from_a_microsecond(4.0, 13))
         });
@@ -139,6 +146,7 @@ impl Metrics {
             exchanges,
             histories_lost,
             writes_lost,
+            changes_lost,
             stage_seconds,
             stand,
         }
@@ -167,6 +175,9 @@ impl Metrics {
             }
             Event::WritesLost { writes, .. } => {
                 self.writes_lost.inc_by(u64::try_from(*writes).unwrap_or(u64::MAX));
+            }
+            Event::ChangeLost { .. } => {
+                self.changes_lost.inc();
             }
             Event::Restored { took, .. } => self.wake_seconds.observe(took.as_secs_f64()),
             Event::ReloadStage { stage, took, succeeded, .. } => {

@@ -107,6 +107,8 @@ impl From<CheckError> for Refusal {
     fn from(error: CheckError) -> Self {
         match error {
             CheckError::NotServed(error) => error.into(),
+            // A list is not too long for what a check looks up.
+            CheckError::Ledger(error @ LedgerError::TookTooLong) => Refusal::Ledger(error),
             CheckError::Ledger(error) => error.into(),
             CheckError::Overdue => Refusal::Overloaded,
             CheckError::PositionLost => Refusal::PositionLost,
@@ -119,6 +121,7 @@ impl From<WriteError> for Refusal {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::NotServed(error) => error.into(),
+            WriteError::Ledger(error @ LedgerError::TookTooLong) => Refusal::Ledger(error),
             WriteError::Ledger(error) => error.into(),
             WriteError::NotEverywhere(_) => Refusal::NotEverywhere,
             WriteError::Unseen(_) => Refusal::Ledger(LedgerError::OutcomeUnknown),

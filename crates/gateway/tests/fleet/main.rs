@@ -24,6 +24,7 @@ mod strait;
 #[path = "../server/support.rs"]
 #[allow(dead_code, reason = "the tests of one gateway use more of it")]
 mod support;
+mod tenants;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;

@@ -142,6 +142,12 @@ pub trait Lists: Send + Sync {
     /// Which of these lists the tenant does not have.
     fn missing_lists(&self, tenant: TenantRow, lists: &[ListId]) -> Result<Vec<ListId>, LedgerError>;
 
+    /// Which of these lists, of any tenants, do not exist. Nothing if the ledger is not shared.
+    fn gone(&self, lists: &[ListId]) -> Result<Vec<ListId>, LedgerError> {
+        let _ = lists;
+        Ok(Vec::new())
+    }
+
     /// A list's latest sequence number and number of active entries.
     fn census(&self, list: ListRow) -> Result<Census, LedgerError>;
 

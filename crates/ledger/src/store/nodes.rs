@@ -35,7 +35,8 @@ pub struct Node {
     pub silent_for: Duration,
     /// How long ago it last knew everything that others had written, as it said then.
     pub staleness: Duration,
-    /// The names of its settings that differ from those of the one that asks.
+    /// The names of its settings that differ from those of the one that asks. Of a group that only one of them has, such as `tenants.acme`,
+    /// it is the name of the group.
     pub differing: BTreeSet<String>,
 }
 

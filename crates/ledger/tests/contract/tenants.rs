@@ -84,8 +84,13 @@ fn it_is_known_which_lists_a_tenant_does_not_have() {
     let missing = |lists: &[ListId]| bot.missing_lists(lists).unwrap().into_iter().collect::<HashSet<_>>();
     assert_eq!(missing(&[bot.id(), gone, wide.id(), other.id()]), HashSet::from([gone, other.id()]));
     assert_eq!(missing(&[]), HashSet::new());
+    // Nobody but the caller forgets tenants of a ledger that is not shared.
+    let of_any = |lists: &[ListId]| ledger.gone(lists).unwrap();
+    let shared = |gone: ListId| if ledger.is_shared() { vec![gone] } else { Vec::new() };
+    assert_eq!(of_any(&[bot.id(), gone, wide.id(), other.id()]), shared(gone));
     ledger.forget_tenant(&tenant("acme")).unwrap();
     assert_eq!(missing(&[bot.id()]), HashSet::from([bot.id()]));
+    assert_eq!(of_any(&[bot.id(), other.id()]), shared(bot.id()));
 }
 
 #[test]
