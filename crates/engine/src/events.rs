@@ -64,6 +64,11 @@ pub enum Event {
         /// How many.
         writes: usize,
     },
+    /// A shared ledger has lost a change of a tenant that this engine had acknowledged: of its settings, or that it was forgotten.
+    ChangeLost {
+        /// The tenant.
+        tenant: TenantId,
+    },
     /// A stage of a reload ended.
     ReloadStage {
         /// The tenant.

@@ -22,7 +22,7 @@ pub(crate) async fn run(directory: Arc<Directory>) {
     loop {
         ticks.tick().await;
         match directory.context.ledger.trouble() {
-            None if reported.is_over() => info!("the ledger's files are in order again"),
+            None if reported.is_over() => info!("the ledger is in order again"),
             Some(trouble) if reported.is_due(discriminant(&trouble)) => match &trouble {
                 LedgerError::Replaced { .. } => {
                     let rescue = rescue(&directory.context.ledger);

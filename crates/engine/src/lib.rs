@@ -29,6 +29,7 @@ mod storage;
 mod tenant;
 #[cfg(test)]
 mod testing;
+mod undone;
 mod uploads;
 
 pub use builder::{

@@ -149,10 +149,11 @@ impl Staleness {
         }
     }
 
-    /// Whether this error says that a shared ledger can't be asked now. What was read of it before stays true.
+    /// Whether this error says that a shared ledger can't be asked now, or can't answer. What was read of it before stays true.
     pub fn means_away(&self, error: &LedgerError) -> bool {
-        use LedgerError::{HistoryLost, OutcomeUnknown, TookTooLong, Unavailable};
-        self.is_shared && matches!(error, Unavailable(_) | OutcomeUnknown | TookTooLong | HistoryLost)
+        use LedgerError::{Full, HistoryLost, Io, OutcomeUnknown, Storage, TookTooLong, Unavailable};
+        let is_passing = matches!(error, Unavailable(_) | OutcomeUnknown | TookTooLong | HistoryLost);
+        self.is_shared && (is_passing || matches!(error, Storage(_) | Full(_) | Io(_)))
     }
 
     /// A list's plugin could not follow a write, because the ledger can't be asked.
@@ -216,6 +217,19 @@ mod tests {
         assert!(!alone.is_stale() && !alone.blocks_all());
         assert_eq!(alone.age(), None);
         assert!(!alone.means_away(&LedgerError::OutcomeUnknown));
+    }
+
+    #[test]
+    fn what_a_shared_database_can_t_answer_now_says_nothing_of_what_was_read() {
+        let shared = Staleness::new(true, Duration::ZERO, WhenStale::Answer);
+        for error in [
+            LedgerError::OutcomeUnknown,
+            LedgerError::Storage("out of shared memory (53200)".into()),
+            LedgerError::Full("no space left (53100)".into()),
+        ] {
+            assert!(shared.means_away(&error), "{error}");
+        }
+        assert!(!shared.means_away(&LedgerError::TenantForgotten));
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Postgres {
                 Ok(Compared::Written(written)) => return Ok(written),
                 Ok(Compared::TakesLocks) => break,
                 Err(failure) if failure.is_transient() => {}
-                Err(failure) => return Err(failure.into_ledger_error()),
+                Err(failure) => return Err(self.disk.noting(failure.into_ledger_error())),
             }
         }
         let written =
@@ -192,7 +192,7 @@ impl Postgres {
                     // The transaction may be open.
                     session.discard();
                     if tries >= LOCKINGS || !failure.is_transient() {
-                        return Err(failure.into_ledger_error());
+                        return Err(self.disk.noting(failure.into_ledger_error()));
                     }
                 }
                 Err(Undone::Unknown) => return Err(LedgerError::OutcomeUnknown),

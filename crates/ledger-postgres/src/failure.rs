@@ -73,6 +73,16 @@ impl Failure {
         }
     }
 
+    /// The error of reading a long list or history.
+    pub(crate) fn into_error_of_long_read(self) -> LedgerError {
+        match self {
+            Failure::Database(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
+                LedgerError::TookTooLong
+            }
+            failure => failure.into_ledger_error(),
+        }
+    }
+
     /// The error of a call of which nothing was stored.
     pub(crate) fn into_ledger_error(self) -> LedgerError {
         match self {
@@ -80,7 +90,6 @@ impl Failure {
             Failure::Deadline | Failure::Conflict => LedgerError::Unavailable(Box::new(self)),
             Failure::NotReplicated => LedgerError::OutcomeUnknown,
             Failure::Database(error) => match error.code() {
-                Some(&SqlState::QUERY_CANCELED) => LedgerError::TookTooLong,
                 Some(&SqlState::DISK_FULL) => LedgerError::Full(described(&error)),
                 Some(&SqlState::IO_ERROR) => LedgerError::Io(described(&error)),
                 Some(&SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED) => {
@@ -88,8 +97,11 @@ impl Failure {
                 }
                 Some(&SqlState::FOREIGN_KEY_VIOLATION) => LedgerError::TenantForgotten,
                 Some(&SqlState::CHECK_VIOLATION) if is_too_old(&error) => LedgerError::TooOld,
-                Some(code) if !is_unavailable(code) => LedgerError::Storage(described(&error)),
-                _ => LedgerError::Unavailable(described(&error)),
+                Some(code) if is_unavailable(code) || passes(code) => {
+                    LedgerError::Unavailable(described(&error))
+                }
+                Some(_) => LedgerError::Storage(described(&error)),
+                None => LedgerError::Unavailable(described(&error)),
             },
         }
     }
@@ -112,6 +124,19 @@ fn is_unavailable(code: &SqlState) -> bool {
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
         ]
         .contains(code)
+}
+
+/// Whether the server is in order, and the same call may succeed in a while.
+fn passes(code: &SqlState) -> bool {
+    [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::QUERY_CANCELED,
+        SqlState::OUT_OF_MEMORY,
+        SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+        SqlState::INSUFFICIENT_RESOURCES,
+    ]
+    .contains(code)
 }
 
 /// Whether a commit failed because the upgrade to a newer format is finished.

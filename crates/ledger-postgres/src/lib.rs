@@ -12,6 +12,7 @@ mod confirmations;
 mod connected;
 mod copy;
 mod deliveries;
+mod disk;
 mod entries;
 mod expiry;
 mod failure;
@@ -55,6 +56,7 @@ pub use upgrade::{Finished, finish};
 pub use url::{PostgresUrl, PostgresUrlError};
 
 use actors::Actors;
+use disk::Disk;
 use failure::Failure;
 use joiner::Joiner;
 use nodes::Said;
@@ -112,6 +114,7 @@ pub fn open(
         actors: Actors::default(),
         joiner: Joiner::default(),
         counters: Counters::default(),
+        disk: Disk::default(),
         said: Mutex::default(),
         settings_key: MasterKey::from_bytes(*master.derive("settings of nodes")),
     });
@@ -133,6 +136,8 @@ struct Postgres {
     actors: Actors,
     joiner: Joiner,
     counters: Counters,
+    /// Whether writes fail for the database's disk.
+    disk: Disk,
     /// What this node says of itself; `None` before it is described.
     said: Mutex<Option<Arc<Said>>>,
     /// The key of the digests of settings, which nodes compare.
@@ -157,20 +162,20 @@ impl Counters {
 }
 
 impl Postgres {
-    /// Runs a read.
-    fn read<T>(&self, read: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, LedgerError> {
+    /// Runs a read. It may be run twice.
+    fn read<T>(&self, read: impl AsyncFn(&Session) -> Result<T, Failure>) -> Result<T, LedgerError> {
         self.read_within(DEADLINE, read)
     }
 
-    /// Runs a read of a long list or history.
-    fn read_long<T>(&self, read: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, LedgerError> {
-        self.read_within(LONG, read)
+    /// Runs a read of a long list or history. It may be run twice.
+    fn read_long<T>(&self, read: impl AsyncFn(&Session) -> Result<T, Failure>) -> Result<T, LedgerError> {
+        run_read(self.pool.reader(LONG), read).map_err(Failure::into_error_of_long_read)
     }
 
     fn read_within<T>(
         &self,
         within: Duration,
-        read: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
+        read: impl AsyncFn(&Session) -> Result<T, Failure>,
     ) -> Result<T, LedgerError> {
         read_on(self.pool.reader(within), read)
     }
@@ -212,7 +217,7 @@ impl Postgres {
                 // A transaction may be open.
                 session.discard();
                 Err(match failure.fate() {
-                    failure::Fate::NotStored => failure.into_ledger_error(),
+                    failure::Fate::NotStored => self.disk.noting(failure.into_ledger_error()),
                     failure::Fate::Unknown => LedgerError::OutcomeUnknown,
                 })
             }
@@ -220,17 +225,29 @@ impl Postgres {
     }
 }
 
-/// Runs a read on a connection.
+/// Runs a read on a connection, or what may be repeated like one.
 fn read_on<T>(
     session: Result<Lent<'_>, Failure>,
-    read: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
+    read: impl AsyncFn(&Session) -> Result<T, Failure>,
 ) -> Result<T, LedgerError> {
-    let mut session = session.map_err(Failure::into_ledger_error)?;
-    session.run(read).map_err(|failure| {
-        // A transaction may be open.
-        session.discard();
-        failure.into_ledger_error()
-    })
+    run_read(session, read).map_err(Failure::into_ledger_error)
+}
+
+/// Runs a read on a connection. If it collides with others, as in a deadlock with somebody who alters a table, it is run once more.
+fn run_read<T>(
+    session: Result<Lent<'_>, Failure>,
+    read: impl AsyncFn(&Session) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut session = session?;
+    let mut result = session.run(async |session| read(session).await);
+    if result.as_ref().is_err_and(Failure::is_transient) {
+        result = session.run(async |session| {
+            // A transaction may be open.
+            session.batch("ROLLBACK").await?;
+            read(session).await
+        });
+    }
+    result.inspect_err(|_| session.discard())
 }
 
 impl Store for Postgres {
@@ -242,7 +259,7 @@ impl Store for Postgres {
     }
 
     fn trouble(&self) -> Option<LedgerError> {
-        None
+        self.disk.trouble()
     }
 
     fn rescue(&self) -> Vec<(PathBuf, PathBuf)> {

@@ -84,7 +84,9 @@ impl Nodes for Postgres {
             let parameters: Parameters<'_> =
                 &[&self.id, &lasting, &staleness, &digest, &self.node, &program, &settings, &digests];
             session.execute(FIRST, parameters).await.map(drop)
-        })
+        })?;
+        self.try_disk();
+        Ok(())
     }
 
     fn report_progress(&self, position: &FeedPosition, behind: &[ListId]) -> Result<(), LedgerError> {
@@ -173,13 +175,10 @@ impl Postgres {
             let digests: Option<Vec<&[u8]>> = columns.get()?;
             let other: BTreeMap<&str, &[u8]> =
                 settings.into_iter().flatten().zip(digests.into_iter().flatten()).collect();
-            let differs = |name: &&&str| own.get(**name) != other.get(**name);
             // What this node says anew, it does not differ in.
             let differing = match other.is_empty() || is_self {
                 true => BTreeSet::new(),
-                false => {
-                    own.keys().chain(other.keys()).filter(differs).map(|&name| name.to_owned()).collect()
-                }
+                false => differing(&own, &other),
             };
             nodes.push(Node {
                 name,
@@ -203,6 +202,27 @@ impl Postgres {
     ) -> Result<(), LedgerError> {
         read_on(session, async |session| session.execute(sql, parameters).await.map(drop))
     }
+}
+
+/// The settings that differ. A group of which one node has none, such as a tenant, is named in their place.
+fn differing<'a>(own: &BTreeMap<&'a str, &'a [u8]>, other: &BTreeMap<&'a str, &'a [u8]>) -> BTreeSet<String> {
+    let (here, there) = (groups(own), groups(other));
+    let all = own.keys().chain(other.keys()).copied();
+    let differing = all.filter(|&name| own.get(name) != other.get(name));
+    let named = differing.map(|name| match group(name) {
+        Some(group) if here.contains(group) != there.contains(group) => group.to_owned(),
+        _ => name.to_owned(),
+    });
+    named.collect()
+}
+
+fn groups<'a>(settings: &BTreeMap<&'a str, &'a [u8]>) -> BTreeSet<&'a str> {
+    settings.keys().copied().filter_map(group).collect()
+}
+
+/// `tenants.acme` for `tenants.acme.opt_out`.
+fn group(setting: &str) -> Option<&str> {
+    setting.rsplit_once('.').map(|(group, _)| group)
 }
 
 /// A time of the database. Zero if its clock was set back.

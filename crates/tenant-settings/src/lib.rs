@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod acknowledge;
+mod acknowledged;
 mod chosen;
 mod error;
 mod on_failure;

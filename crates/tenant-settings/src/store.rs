@@ -1,5 +1,6 @@
 //! Tenants' settings that outlive a restart: the plugin that a reload chose, and the host's own data.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
@@ -8,6 +9,7 @@ use serde_json::value::RawValue;
 use tracing::info;
 
 use crate::acknowledge::Acknowledge;
+use crate::acknowledged::{Acknowledged, Text};
 use crate::chosen::Chosen;
 use crate::error::{KeepError, KeptError};
 use crate::plugin_ref::PluginRef;
@@ -21,6 +23,8 @@ const TRIES: usize = 10;
 pub struct SettingsStore {
     ledger: Ledger,
     known: Mutex<Known>,
+    /// Tenants whose changes were undone, and that were not yet [taken](SettingsStore::take_undone).
+    undone: Mutex<BTreeSet<TenantId>>,
 }
 
 /// What is known of the ledger's settings.
@@ -33,6 +37,10 @@ struct Known {
     changed: BTreeSet<TenantId>,
     /// Those of which another engine changed the choice, and that was not yet [taken](SettingsStore::take_choice).
     rechosen: BTreeSet<TenantId>,
+    /// The ledger's [lineage](Ledger::lineage) before they were read.
+    lineage: u64,
+    /// What was changed lately.
+    acknowledged: Acknowledged,
 }
 
 impl SettingsStore {
@@ -42,8 +50,9 @@ impl SettingsStore {
     /// If the ledger can't be read, or holds settings that can't be parsed.
     pub fn load(ledger: Ledger) -> Result<Self, KeptError> {
         let version = ledger.settings_version()?;
-        let known = Known { tenants: read(&ledger)?, version, ..Known::default() };
-        Ok(SettingsStore { ledger, known: Mutex::new(known) })
+        let lineage = ledger.lineage();
+        let known = Known { tenants: read(&ledger)?, version, lineage, ..Known::default() };
+        Ok(SettingsStore { ledger, known: Mutex::new(known), undone: Mutex::default() })
     }
 
     /// Reads what other engines that share the ledger have changed, and returns the tenants that this is about: each once. Costs one
@@ -67,7 +76,8 @@ impl SettingsStore {
             return Ok(());
         }
         let version = self.ledger.settings_version()?;
-        match version == known.version {
+        // On another server, the same number may be of other settings.
+        match version == known.version && self.ledger.lineage() == known.lineage {
             true => Ok(()),
             false => self.read_again(known, version),
         }
@@ -75,6 +85,7 @@ impl SettingsStore {
 
     /// `version` was read before, so that a change meanwhile is found the next time.
     fn read_again(&self, known: &mut Known, version: u64) -> Result<(), KeptError> {
+        let lineage = self.ledger.lineage();
         let tenants = read(&self.ledger)?;
         let differs = |tenant: &&TenantId| match (tenants.get(tenant), known.tenants.get(tenant)) {
             (Some(now), Some(before)) => !now.is_same(before),
@@ -88,10 +99,39 @@ impl SettingsStore {
             now != before
         };
         let rechosen: Vec<TenantId> = changed.iter().filter(is_rechosen).cloned().collect();
+        if lineage == known.lineage {
+            for tenant in &changed {
+                let (before, after) = (text(known.tenants.get(tenant)), text(tenants.get(tenant)));
+                known.acknowledged.note(tenant, before, after, false);
+            }
+        } else {
+            // What differs is what others changed, or what a server that took over lacks.
+            let stored = |tenant: &TenantId| text(tenants.get(tenant));
+            let undone = known.acknowledged.take_undone(stored);
+            self.undone.lock().extend(undone);
+        }
         known.changed.extend(changed);
         known.rechosen.extend(rechosen);
-        (known.tenants, known.version) = (tenants, version);
+        (known.tenants, known.version, known.lineage) = (tenants, version, lineage);
         Ok(())
+    }
+
+    /// The tenants of which this engine changed something within five minutes before a shared ledger lost it, as at a failover: each
+    /// once, after it was [noticed](Self::take_changed). Costs nothing if there are none.
+    pub fn take_undone(&self) -> BTreeSet<TenantId> {
+        std::mem::take(&mut *self.undone.lock())
+    }
+
+    /// Notes a change that is stored.
+    fn note(&self, known: &mut Known, tenant: &TenantId, after: Option<Settings>) {
+        if self.ledger.is_shared() {
+            let before = text(known.tenants.get(tenant));
+            known.acknowledged.note(tenant, before, text(after.as_ref()), true);
+        }
+        match after {
+            None => known.tenants.remove(tenant),
+            Some(after) => known.tenants.insert(tenant.clone(), after),
+        };
     }
 
     /// The host's data of one tenant.
@@ -128,9 +168,7 @@ impl SettingsStore {
     /// The plugin that a reload chose over this one.
     pub fn chosen_over(&self, tenant: &TenantId, configured: &PluginRef) -> Option<Chosen> {
         let known = self.known.lock();
-        let choice = known.tenants.get(tenant)?.choice.as_ref()?;
-        let chosen = || Chosen { plugin: choice.chosen.clone(), at: choice.at.clone() };
-        (choice.over == *configured).then(chosen)
+        known.tenants.get(tenant)?.choice.as_ref()?.over(configured)
     }
 
     /// The tenants for which a choice is stored. Reads what other engines have changed.
@@ -157,6 +195,9 @@ impl SettingsStore {
     /// [which version](Chosen::at): engines of the version before could not read that. If it matters that it is `exactly` that version, the
     /// tenant is pinned to it then.
     ///
+    /// `may_replace` is asked for what is stored at that moment as [chosen over](Self::chosen_over) the same plugin: another engine may have
+    /// chosen something since. Returns whether it is stored: not if it may not.
+    ///
     /// # Errors
     /// If the ledger can't be read or written; [`LedgerError::SettingsChanged`] if other engines change the tenant all the time.
     pub fn choose(
@@ -165,7 +206,8 @@ impl SettingsStore {
         chosen: Chosen,
         exactly: bool,
         over: &PluginRef,
-    ) -> Result<(), LedgerError> {
+        may_replace: impl Fn(Option<&Chosen>) -> bool,
+    ) -> Result<bool, LedgerError> {
         let Chosen { plugin: mut chosen, mut at } = chosen;
         if at.is_some()
             && self.ledger.is_upgrading()?
@@ -176,10 +218,17 @@ impl SettingsStore {
         }
         let differs = chosen != *over || at.is_some();
         let choice = differs.then(|| Choice { chosen, over: over.clone(), at });
+        let is_stored = Cell::new(false);
         self.change(tenant, |settings| {
-            settings.choice.clone_from(&choice);
+            let stored = settings.choice.as_ref().and_then(|stored| stored.over(over));
+            // It may be stored already, if the answer to an earlier try was lost.
+            is_stored.set(settings.choice == choice || may_replace(stored.as_ref()));
+            if is_stored.get() {
+                settings.choice.clone_from(&choice);
+            }
             Ok(())
-        })
+        })?;
+        Ok(is_stored.get())
     }
 
     /// Stores the host's data, and drops a choice that was made over another plugin than the spec's. Writes nothing if the spec is
@@ -221,7 +270,7 @@ impl SettingsStore {
 
     /// Call after the ledger forgot the tenant.
     pub fn forget(&self, tenant: &TenantId) {
-        self.known.lock().tenants.remove(tenant);
+        self.note(&mut self.known.lock(), tenant, None);
     }
 
     /// Changes what is stored of a tenant. `change` is run again if another engine changes that meanwhile.
@@ -246,10 +295,8 @@ impl SettingsStore {
             };
             match self.ledger.replace_settings(tenant, before.stored.as_deref(), after.stored.as_deref()) {
                 Ok(()) => {
-                    match after.is_empty() {
-                        true => known.tenants.remove(tenant),
-                        false => known.tenants.insert(tenant.clone(), after),
-                    };
+                    let after = Some(after).filter(|after| !after.is_empty());
+                    self.note(&mut known, tenant, after);
                     return Ok(());
                 }
                 // Whatever the version says: after a failover it may be one that there was before.
@@ -262,6 +309,11 @@ impl SettingsStore {
         }
         Err(LedgerError::SettingsChanged)
     }
+}
+
+/// The settings as they are stored.
+fn text(settings: Option<&Settings>) -> Text {
+    settings.and_then(|settings| settings.stored.clone())
 }
 
 /// For callers that know of errors of the ledger only.

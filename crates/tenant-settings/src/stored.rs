@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::chosen::Chosen;
 use crate::plugin_ref::PluginRef;
 
 /// The settings of one tenant.
@@ -24,6 +25,14 @@ pub(crate) struct Choice {
     /// Of several engines that share the ledger: the version that all have, if `chosen` names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) at: Option<String>,
+}
+
+impl Choice {
+    /// What was chosen, if that was over this plugin.
+    pub(crate) fn over(&self, configured: &PluginRef) -> Option<Chosen> {
+        let chosen = || Chosen { plugin: self.chosen.clone(), at: self.at.clone() };
+        (self.over == *configured).then(chosen)
+    }
 }
 
 /// [`Settings`] as stored.

@@ -193,7 +193,7 @@ impl Reload {
     fn prepare(&self, queued: Queued) -> Result<Empty, ReloadError> {
         let Queued { goal, shadow, reply } = queued;
         let began = Timestamp::now();
-        let storing = Storing::of(&goal, self.context.plugins.is_shared());
+        let storing = Storing::of(&goal, self.context.plugins.is_shared(), self.stored_choice());
         let found = self.members().and_then(|members| {
             let setup = self.resolve(&members, goal)?;
             let inner = self.inner();

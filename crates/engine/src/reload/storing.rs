@@ -2,15 +2,15 @@
 //!
 //! An engine that is alone stores it as soon as the plugin serves. Of several engines that share a ledger, the one that is asked for
 //! another plugin tries it for all: it stores it once the plugin was watched, and then the others follow. If it ends before that, nothing
-//! has changed. A rollback is stored at once.
+//! has changed. If another engine stores another choice before that, that one is later, and stands. A rollback is stored at once.
 
 use std::sync::Arc;
 
 use portcullis_host::Stage;
 use portcullis_ledger::LedgerError;
 use portcullis_plugin_store::Trial;
-use portcullis_tenant_settings::Chosen;
-use tracing::{debug, info};
+use portcullis_tenant_settings::{Chosen, PluginRef};
+use tracing::{debug, info, warn};
 
 use super::error::ReloadError;
 use super::request::{Goal, Queued};
@@ -23,7 +23,7 @@ pub(super) enum Storing {
     /// As soon as it does.
     AtOnce,
     /// Once it was watched.
-    AfterWatch(Option<Arc<Trial>>),
+    AfterWatch(Due),
     /// It is stored: this engine follows another one.
     Already,
 }
@@ -34,14 +34,35 @@ pub(super) struct Due {
     trial: Option<Arc<Trial>>,
     /// Whether to name the version of a built-in plugin, too.
     exactly: bool,
+    /// What was stored when it was asked for, as far as was known. What is stored later stands.
+    instead_of: Option<Chosen>,
+}
+
+impl Due {
+    /// Whether it may be stored now that this is stored. A version on trial, which nobody asked for, may come after other versions of the
+    /// plugin, but not after another plugin.
+    fn may_replace(&self, stored: Option<&Chosen>, configured: &PluginRef) -> bool {
+        let before = self.instead_of.as_ref();
+        match self.trial {
+            Some(_) => plugin(stored, configured) == plugin(before, configured),
+            None => stored == before,
+        }
+    }
+}
+
+/// The plugin that serves if this was chosen.
+fn plugin<'a>(chosen: Option<&'a Chosen>, configured: &'a PluginRef) -> &'a PluginRef {
+    chosen.map_or(configured, |chosen| &chosen.plugin)
 }
 
 impl Storing {
-    pub(super) fn of(goal: &Goal, is_shared: bool) -> Self {
+    /// `stored` is what is stored now.
+    pub(super) fn of(goal: &Goal, is_shared: bool, stored: Option<Chosen>) -> Self {
+        let after_watch = |trial| Storing::AfterWatch(Due { trial, exactly: false, instead_of: stored });
         match goal {
             Goal::Stored(_) => Storing::Already,
-            Goal::Trial(trial) => Storing::AfterWatch(Some(Arc::clone(trial))),
-            Goal::Newest | Goal::Requested(_) if is_shared => Storing::AfterWatch(None),
+            Goal::Trial(trial) => after_watch(Some(Arc::clone(trial))),
+            Goal::Newest | Goal::Requested(_) if is_shared => after_watch(None),
             Goal::Newest | Goal::Requested(_) | Goal::Back(_) => Storing::AtOnce,
         }
     }
@@ -63,8 +84,8 @@ impl Inner {
         match self.take_storing() {
             _ if why.passes() => {}
             Storing::Already => self.following = None,
-            Storing::AfterWatch(Some(trial)) => self.refused = Some(trial.version.digest),
-            Storing::AfterWatch(None) | Storing::AtOnce => {}
+            Storing::AfterWatch(Due { trial: Some(trial), .. }) => self.refused = Some(trial.version.digest),
+            Storing::AfterWatch(_) | Storing::AtOnce => {}
         }
     }
 
@@ -80,7 +101,7 @@ impl Reload {
         let storing = self.inner().take_storing();
         let due = match storing {
             Storing::AtOnce => return self.store_now(setup),
-            Storing::AfterWatch(trial) => Some(Due { trial, exactly: false }),
+            Storing::AfterWatch(due) => Some(due),
             Storing::Already => None,
         };
         let mut inner = self.inner();
@@ -93,14 +114,23 @@ impl Reload {
 
     /// Stores what serves. If several engines share the ledger, and it can't be asked, that is done later.
     pub(super) fn store_now(&self, setup: &Setup) -> Result<(), LedgerError> {
-        let stored = self.store(setup, true);
+        let stored = self.store(setup, true, |_, _| true);
         let is_left = stored.is_err() && self.context.plugins.is_shared();
-        self.inner().due = is_left.then_some(Due { trial: None, exactly: true });
-        stored
+        // Later, only if nothing else was chosen until then.
+        let due = is_left.then(|| Due { trial: None, exactly: true, instead_of: self.stored_choice() });
+        self.inner().due = due;
+        stored.map(drop)
     }
 
-    /// Under the guard: stores what serves, if that is due.
-    pub(super) fn store_due(&self) -> Result<(), LedgerError> {
+    /// The plugin that is stored as chosen, as far as was read.
+    pub(super) fn stored_choice(&self) -> Option<Chosen> {
+        let members = self.members.load_full()?;
+        self.context.settings.chosen_over(&self.tenant, &members.spec.plugin)
+    }
+
+    /// Under the guard: stores what serves, if that is due. If another engine has stored another choice since it was asked for, follows that
+    /// one.
+    pub(super) fn store_due(self: &Arc<Self>) -> Result<(), LedgerError> {
         let (setup, due) = {
             let inner = self.inner();
             match &inner.due {
@@ -108,7 +138,12 @@ impl Reload {
                 _ => return Ok(()),
             }
         };
-        self.store(&setup, due.exactly)?;
+        let is_stored =
+            self.store(&setup, due.exactly, |stored, configured| due.may_replace(stored, configured))?;
+        if !is_stored {
+            self.give_up_storing(&setup);
+            return Ok(());
+        }
         let mut inner = self.inner();
         if inner.record.serving.is(&setup) && inner.due.take().is_some() {
             drop(inner);
@@ -122,16 +157,42 @@ impl Reload {
         Ok(())
     }
 
-    /// Stores that a plugin serves the tenant, also after a restart, as long as the spec stays the same.
-    fn store(&self, setup: &Setup, exactly: bool) -> Result<(), LedgerError> {
-        let Some(members) = self.members.load_full() else { return Ok(()) };
+    /// Another engine has chosen something else meanwhile: that holds.
+    fn give_up_storing(self: &Arc<Self>, setup: &Setup) {
+        let Some(members) = self.members.load_full() else { return };
+        {
+            let mut inner = self.inner();
+            if !inner.record.serving.is(setup) || inner.due.take().is_none() {
+                return;
+            }
+        }
+        warn!(
+            tenant = %self.tenant, plugin = setup.name(),
+            "the plugin is given up: another gateway has changed the choice since this one was asked for it, and that is followed"
+        );
+        // It is followed here.
+        self.context.settings.take_choice(&self.tenant);
+        let configured = || Chosen { plugin: members.spec.plugin.clone(), at: None };
+        self.follow_stored(self.stored_choice().unwrap_or_else(configured));
+    }
+
+    /// Stores that a plugin serves the tenant, also after a restart, as long as the spec stays the same. `may_replace` is asked for what is
+    /// stored, and for the spec's plugin. Returns whether it is stored.
+    fn store(
+        &self,
+        setup: &Setup,
+        exactly: bool,
+        may_replace: impl Fn(Option<&Chosen>, &PluginRef) -> bool,
+    ) -> Result<bool, LedgerError> {
+        let Some(members) = self.members.load_full() else { return Ok(true) };
         let plugins = &self.context.plugins;
         let mut chosen = Chosen { plugin: setup.plugin(), at: None };
         if plugins.is_shared() && (exactly || setup.pinned || !plugins.is_built_in(&setup.version)) {
             plugins.share(&setup.version)?;
             chosen.at = (!setup.pinned).then(|| setup.version.digest.to_string());
         }
-        self.context.settings.choose(&self.tenant, chosen, exactly, &members.spec.plugin)
+        let over = &members.spec.plugin;
+        self.context.settings.choose(&self.tenant, chosen, exactly, over, |stored| may_replace(stored, over))
     }
 
     /// Follows another engine, which has stored that this serves the tenant.

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 
 use crate::cluster::{Cluster, name_of};
-use crate::nodes;
+use crate::failover::pair;
+use crate::strait::{CHANGES, Strait};
 use crate::support::Gateway;
+use crate::{config, nodes, start};
 
 const BLOCKED: &str = "+46732001122";
 const OTHER: &str = "+46732001123";
@@ -153,9 +155,67 @@ fn a_database_without_space_takes_no_writes_and_checks_go_on() {
         assert_eq!(gateway.verdict(&numbers[0]), "allow", "a batch is stored whole, or not at all");
         assert_eq!(gateway.verdict(BLOCKED), "block");
     }
+    assert_eq!(degraded(&a)["ledger"], "failing");
+    assert_eq!(a.metric("portcullis_ledger_ok", ""), 0);
+    a.until("in the log", |gateway| gateway.logged("THE LEDGER CAN'T BE WRITTEN"));
     disk.empty();
+    a.until("tried again", |gateway| degraded(gateway).is_null());
     a.post("/senders/support/entries", json!({ "numbers": numbers })).ok();
     b.until("following", |gateway| gateway.verdict(&numbers[999]) == "block");
+}
+
+#[test]
+fn a_deadlock_with_somebody_who_locks_tables_takes_no_plugin_out_of_service() {
+    let cluster = Cluster::new();
+    // Later than the other one asks for its second lock, and before the gateway gives up waiting.
+    cluster.set("deadlock_timeout", "1500ms");
+    let url = cluster.database();
+    let database = name_of(&url);
+    let strait = Strait::to(&url);
+    let [a, b] = start([config(&url, "n0", ""), config(&strait.url(), "n1", "")]);
+    strait.hold_next(CHANGES);
+    a.block(BLOCKED);
+    strait.hold(CHANGES);
+    std::thread::scope(|scope| {
+        let locking = scope.spawn(|| {
+            cluster.sql(
+                database,
+                "SET deadlock_timeout = '1min'; BEGIN; LOCK TABLE records; SELECT pg_sleep(1); LOCK TABLE lists; COMMIT",
+            )
+        });
+        cluster.until(
+            database,
+            "EXISTS (SELECT FROM pg_locks WHERE relation = 'records'::regclass AND mode = 'AccessExclusiveLock' AND granted)",
+        );
+        strait.release();
+        locking.join().unwrap();
+    });
+    b.until("following", |gateway| gateway.verdict(BLOCKED) == "block");
+    assert!(!b.logged("the plugin failed"), "{}", b.log());
+}
+
+#[test]
+fn changes_of_tenants_that_a_failover_undoes_are_named_and_counted() {
+    let (primary, standby, url) = pair();
+    let [a, b] = nodes(&url, "");
+    let put = |name: &str, tokens: &[&str]| {
+        let settings = json!({ "tokens": tokens, "senders": [{ "id": "bot" }] });
+        a.admin("PUT", &format!("/{name}"), Some(settings)).status
+    };
+    assert_eq!(put("forgotten", &["forgotten-secret"]), 201);
+    assert_eq!(put("revoked", &["revoked-secret", "revoked-old"]), 201);
+    b.until("there", |gateway| gateway.admin("GET", "/revoked", None).status == 200);
+    primary.catch_up(&standby);
+    standby.cut_off();
+    a.admin("DELETE", "/forgotten?confirm=forgotten", None).ok();
+    assert_eq!(put("revoked", &["revoked-secret"]), 200);
+    b.until("forgotten", |gateway| gateway.admin("GET", "/forgotten", None).status == 404);
+    primary.kill();
+    standby.promote();
+    a.until("counted", |gateway| gateway.metric("portcullis_fleet_changes_lost_total", "") == 2);
+    assert_eq!(a.log_lines("A CHANGE OF THE TENANT WAS LOST"), 2);
+    b.until("back", |gateway| gateway.admin("GET", "/forgotten", None).status == 200);
+    assert_eq!(b.metric("portcullis_fleet_changes_lost_total", ""), 0, "they were not its own");
 }
 
 #[test]

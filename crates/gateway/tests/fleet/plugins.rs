@@ -228,6 +228,49 @@ fn a_rollback_by_an_administrator_is_for_all() {
 }
 
 #[test]
+fn what_is_chosen_while_a_gateway_that_tries_a_plugin_is_frozen_holds() {
+    let url = cluster().database();
+    let [a, b] = [node(&url, 0, 1), node(&url, 1, 2)];
+    let [first, second] = [b'a', b'b'].map(|name| variant(EXACT.component, name));
+    a.put_plugin("first", &first).ok();
+    a.put_plugin("second", &second).ok();
+    b.until("there", |gateway| newest(gateway, "second") == digest(&second));
+    let choose = |gateway: &Gateway, tenant: &str, plugin: &str| {
+        gateway.admin("POST", &format!("/{tenant}/plugin"), Some(json!({ "plugin": plugin }))).ok();
+    };
+    let all_serve = |tenant: &str, component: &[u8]| {
+        for gateway in [&a, &b] {
+            gateway.until("it serves", |gateway| serving(gateway, tenant) == digest(component));
+            gateway.until("over", |gateway| stage(gateway, tenant) == "resting");
+        }
+    };
+    // Another choice, which is stored.
+    choose(&a, "acme", "first");
+    a.signal("-STOP");
+    choose(&b, "acme", "second");
+    // Of two that are tried at the same time, the one stands that is stored first.
+    b.until("stored", |gateway| gateway.logged("the plugin is stored: other gateways follow"));
+    a.signal("-CONT");
+    all_serve("acme", &second);
+    follow(&a, &b, "after-choice");
+    all_serve("acme", &second);
+    // All settings anew, which drops what was chosen.
+    assert_eq!(put_tenant(&b, "initech", &json!({})), 201);
+    a.until("there", |gateway| serving(gateway, "initech") != Value::Null);
+    choose(&b, "initech", "first");
+    all_serve("initech", &first);
+    choose(&a, "initech", "second");
+    a.signal("-STOP");
+    assert_eq!(put_tenant(&b, "initech", &json!({})), 200);
+    b.until("put", |gateway| serving(gateway, "initech") == digest(EXACT.component));
+    // Its watch is over when it goes on, or soon.
+    a.signal("-CONT");
+    all_serve("initech", EXACT.component);
+    follow(&a, &b, "after-put");
+    all_serve("initech", EXACT.component);
+}
+
+#[test]
 fn a_gateway_that_dies_while_it_tries_a_version_leaves_all_at_the_old_one() {
     let url = cluster().database();
     let [mut a, b] = [node(&url, 0, FOREVER), node(&url, 1, 1)];
