@@ -115,6 +115,8 @@ pub(super) struct Client {
     agent: Agent,
     base: BaseUrl,
     authorization: HeaderValue,
+    /// The option and the variable that set the token.
+    token_from: &'static str,
 }
 
 impl Client {
@@ -140,15 +142,16 @@ impl Client {
             .proxy(if base.here { None } else { Proxy::try_from_env() })
             .build()
             .new_agent();
-        Ok(Client { agent, base, authorization })
+        Ok(Client { agent, base, authorization, token_from: "--token, PORTCULLIS_TOKEN" })
     }
 
     /// A client that sends the administrator's token.
     pub(super) fn of_administrator(base: BaseUrl, token: Option<&Token>) -> Result<Self, Error> {
-        Client::new(base, token).map_err(|error| match error {
-            Error::NoToken => Error::NoAdminToken,
-            error => error,
-        })
+        match Client::new(base, token) {
+            Ok(client) => Ok(Client { token_from: "--admin-token, PORTCULLIS_ADMIN_TOKEN", ..client }),
+            Err(Error::NoToken) => Err(Error::NoAdminToken),
+            Err(error) => Err(error),
+        }
     }
 
     /// Checks up to [`MOST_NUMBERS`] numbers. An invalid number fails the whole request.
@@ -289,7 +292,9 @@ impl Client {
                 .map_err(|_| Error::NotOurs { url: self.base.clone(), status: head.status });
         }
         Err(match serde_json::from_slice(&bytes) {
-            Ok(ErrorBody { error }) => Error::Refused(Box::new(Refusal(error))),
+            Ok(ErrorBody { error }) => {
+                Error::Refused(Box::new(Refusal { error, token_from: self.token_from }))
+            }
             Err(_) => Error::NotOurs { url: self.base.clone(), status: head.status },
         })
     }
@@ -353,28 +358,32 @@ pub(super) enum Error {
 
 /// An error response of the gateway.
 #[derive(Debug)]
-pub(super) struct Refusal(pub(super) ErrorObject);
+pub(super) struct Refusal {
+    pub(super) error: ErrorObject,
+    /// The option and the variable that set the token.
+    pub(super) token_from: &'static str,
+}
 
 impl Refusal {
     /// The error code.
     pub(super) fn code(&self) -> &str {
-        &self.0.code
+        &self.error.code
     }
 
     /// The invalid numbers that the error lists, each as its index in the request and what is wrong
     /// with it.
     pub(super) fn invalid(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.0.details.iter().filter_map(|detail| Some((detail.index?, detail.reason.as_str())))
+        self.error.details.iter().filter_map(|detail| Some((detail.index?, detail.reason.as_str())))
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", ForeignText(&self.0.message))?;
+        write!(f, "{}", ForeignText(&self.error.message))?;
         // Name the option that fixes these.
         let is = |code: ErrorCode| self.code() == code.as_str();
         if is(ErrorCode::InvalidToken) || is(ErrorCode::MissingToken) {
-            f.write_str(" (--token, PORTCULLIS_TOKEN)")?;
+            write!(f, " ({})", self.token_from)?;
         } else if is(ErrorCode::BodyTooLarge) {
             f.write_str(" (for an import: --batch)")?;
         }

@@ -53,6 +53,9 @@ fn show(results: &mut Results, fleet: FleetAnswer) -> std::io::Result<()> {
     if !shared {
         return writeln!(results, "this gateway shares its ledger with nobody");
     }
+    let mut live_names: Vec<String> =
+        nodes.iter().filter(|node| node.live).map(|node| node.node.clone()).collect();
+    live_names.sort_unstable();
     for NodeAnswer { node, answering, live, program, started, silent_ms, staleness_ms } in nodes {
         let node = ForeignText(&node).to_string();
         let state = match (answering, live) {
@@ -71,6 +74,11 @@ fn show(results: &mut Results, fleet: FleetAnswer) -> std::io::Result<()> {
             results,
             "{node}: {state}, {program}, started {started}, knew everything {staleness_ms} ms ago"
         )?;
+    }
+    for same in live_names.chunk_by(|one, other| one == other) {
+        if let [name, _, ..] = same {
+            writeln!(results, "SAME NAME: {} live gateways are called {}", same.len(), ForeignText(name))?;
+        }
     }
     for LeaseAnswer { lease, node } in leases {
         writeln!(results, "lease {}: {}", ForeignText(&lease), ForeignText(&node))?;

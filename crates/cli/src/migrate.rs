@@ -24,7 +24,8 @@ const EVERY: Duration = Duration::from_secs(5);
 /// If the command is interrupted, the old ledger is the one in use, and the same command starts over.
 ///
 /// Both ledgers have the same master key, which is read from PORTCULLIS_MASTER_KEY or from a file, and
-/// is not moved. The options --url and --token have no effect.
+/// is not moved: the last line says where a gateway on the new ledger looks for it, if it is not there.
+/// The options --url and --token have no effect.
 #[derive(Args)]
 pub struct Options {
     /// Ledger to move: sqlite://PATH or postgres://USER@HOST/DATABASE?sslmode=verify-full
@@ -41,7 +42,7 @@ pub struct Options {
     /// File of the master key
     ///
     /// By default the one that a gateway on --from uses: beside an SQLite file, with `.key` in the
-    /// place of its extension, or portcullis.key in this folder.
+    /// place of its extension, or portcullis.key in this folder. --finish and --return need it, too.
     #[arg(long, value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
 

@@ -117,7 +117,8 @@ mod tests {
             r#"{"code":"invalid_number","message":"can't be read","details":[{"index":1,"reason":"begins with 0"},{"index":9,"reason":"r"}]}"#,
         )
         .unwrap();
-        let error = explained(&sent, Error::Refused(Box::new(Refusal(refusal))));
+        let refusal = Refusal { error: refusal, token_from: "--token" };
+        let error = explained(&sent, Error::Refused(Box::new(refusal)));
         assert_eq!(
             error.to_string(),
             "nothing was done, because some entries are invalid:\n  line 7: begins with 0"

@@ -27,7 +27,8 @@ pub struct Options {
 
     /// Accept a ledger that was restored from a backup, and so lacks what was written since
     ///
-    /// For one start: if nothing is amiss with the ledger, the start is refused.
+    /// For one start: if nothing is amiss with the ledger, or if it is in a database, the start is
+    /// refused.
     #[arg(long, conflicts_with = "new_ledger")]
     pub restored: bool,
 }

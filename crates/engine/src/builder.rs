@@ -206,7 +206,7 @@ impl Builder {
     }
 
     /// Accepts a ledger that was restored from a backup, and so lacks what was written since. For one start: it is an error if
-    /// nothing is amiss with the ledger.
+    /// nothing is amiss with the ledger, or if it is in a database, which is used as it is.
     pub fn restored(mut self, restored: bool) -> Self {
         self.restored = restored;
         self
@@ -289,6 +289,11 @@ impl Builder {
             (_, LedgerError::InUse { .. }) | (None, _) => {}
             // It opens nothing.
             (Some(made), _) => MasterKey::discard(made),
+        });
+        let ledger = ledger.map_err(|error| match (made, error) {
+            // It was created with a key that is not here, and not with the one that was just made.
+            (Some(_), LedgerError::WrongMasterKey { path }) => LedgerError::NotNew { path },
+            (_, error) => error,
         })?;
         if let (Some(_), Some(file)) = (&key_file, &self.key_file) {
             // From now on it says that there is a ledger.
@@ -333,7 +338,7 @@ impl Builder {
                 self.when_stale,
             )),
             acknowledgements: Acknowledgements::default(),
-            journal: Journal::default(),
+            journal: Journal::new(ledger.lineage()),
             settings: SettingsStore::load(ledger.clone())?,
             ledger,
             key: key_file.map(|file| Arc::new(KeyState::new(file))),

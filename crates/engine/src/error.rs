@@ -163,7 +163,7 @@ pub enum WriteError {
     #[error("the write was stored, but some of the engines that share the ledger did not have it in time")]
     NotEverywhere(Vec<Written>),
     /// The write was stored, with these results (none for a [tie](crate::List::tie)), but this engine could not read it back from the
-    /// shared ledger, so its next check may not see it. The same write again changes nothing, and reads it again.
+    /// shared ledger, so its next check may not see it, or the ledger came to another server meanwhile, which may lack it. The same write again changes nothing, and reads it again.
     #[error("the write was stored, but it could not be read back from the ledger")]
     Unseen(Vec<Written>),
     /// The runtime is shutting down, or the write panicked. It may have been stored all the same.

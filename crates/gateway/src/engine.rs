@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use portcullis_edge::metrics::Metrics;
-use portcullis_engine::{Builder, Engine};
+use portcullis_engine::{Builder, Engine, OpenError};
 use portcullis_host::Compiler;
-use portcullis_ledger::MasterKey;
+use portcullis_ledger::{KeyError, MasterKey, StorageUrl};
 use tokio::runtime::Handle;
 
 use crate::config::Config;
@@ -31,7 +31,14 @@ pub(crate) fn open(
         .new_ledger(accepted.new_ledger)
         .restored(accepted.restored)
         .on_event(move |event| listener.count(&event));
-    Ok(builder.open_on(runtime)?)
+    let is_shared = matches!(config.storage, StorageUrl::Postgres(_));
+    match builder.open_on(runtime) {
+        // The first start of a fleet, or the first one of this machine.
+        Err(OpenError::MasterKey(error @ KeyError::Missing { .. })) if is_shared => anyhow::bail!(
+            "{error}; if the database has no ledger yet, start once with --new-ledger, which creates both"
+        ),
+        opened => Ok(opened?),
+    }
 }
 
 /// The options of the engine in the configuration file.

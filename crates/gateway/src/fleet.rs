@@ -16,6 +16,10 @@ use crate::config::Config;
 /// How often the others are told.
 const PERIOD: Duration = Duration::from_secs(2);
 
+/// At how many looks in a row another gateway has this one's name before the log says so. One that was killed and started again sees itself
+/// for four seconds.
+const SAME_NAME: u32 = 4;
+
 /// The most differences that are logged at once.
 const MOST_LINES: usize = 20;
 
@@ -29,6 +33,8 @@ struct Known {
     found: BTreeSet<Difference>,
     /// Those that the look before it had found, too. The log has named them.
     warned: BTreeSet<Difference>,
+    /// At how many looks in a row, this one included, another live gateway had the name of this one.
+    same_name: u32,
 }
 
 /// What this gateway says of itself, and what it said of the others in the log.
@@ -42,7 +48,7 @@ pub(crate) struct Fleet {
 impl Fleet {
     pub(crate) fn new(config: &Config) -> Self {
         let description =
-            Description { program: env!("CARGO_PKG_VERSION").to_owned(), settings: config.compared() };
+            Description { program: env!("CARGO_PKG_VERSION").to_owned(), settings: config.compared(config) };
         Fleet {
             description: Mutex::new(description),
             known: Mutex::default(),
@@ -50,9 +56,9 @@ impl Fleet {
         }
     }
 
-    /// Another configuration file is in force.
-    pub(crate) fn reconfigured(&self, config: &Config) {
-        self.description.lock().settings = config.compared();
+    /// Another configuration file is in force, as far as it needs no restart.
+    pub(crate) fn reconfigured(&self, config: &Config, at_start: &Config) {
+        self.description.lock().settings = config.compared(at_start);
     }
 
     /// Tells the others periodically. Never returns.
@@ -78,6 +84,9 @@ impl Fleet {
             // The others may have yet to say that they are live.
             return Ok(());
         }
+        let own = fleet.nodes.iter().find(|node| node.is_self).map(|node| &node.name);
+        let others = fleet.nodes.iter().filter(|node| node.is_live && !node.is_self);
+        let is_same_name = others.map(|node| Some(&node.name)).any(|name| name == own);
         let differences = fleet.differences();
         let found: BTreeSet<Difference> = differences
             .iter()
@@ -90,7 +99,7 @@ impl Fleet {
         gateway.metrics.set_fleet(fleet.live(), settings.len());
         let news: Vec<&Difference> = lasting.difference(&known.warned).collect();
         for (setting, node) in news.iter().take(MOST_LINES) {
-            warn!("THE CONFIGURATION FILES DIFFER: this gateway has another {setting} at {node}");
+            warn!("THE CONFIGURATION FILES DIFFER: {setting} is not the same at {node}");
         }
         if let Some(more) = news.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
             warn!(
@@ -100,7 +109,13 @@ impl Fleet {
         if found.is_empty() && !known.warned.is_empty() {
             info!("the configuration files of all gateways have the same settings again");
         }
-        *known = Known { found, warned: lasting };
+        let same_name = if is_same_name { known.same_name.saturating_add(1) } else { 0 };
+        if let (SAME_NAME, Some(name)) = (same_name, own) {
+            warn!(
+                "another gateway has the name of this one, {name}: set fleet.node to a name of its own at one of them"
+            );
+        }
+        *known = Known { found, warned: lasting, same_name };
         Ok(())
     }
 }

@@ -19,7 +19,8 @@ pub(crate) fn run(
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> anyhow::Result<Moved> {
     let from: Place = options.from.parse().context("--from")?;
-    let key = master_key(options.master_key_file.clone().unwrap_or_else(|| key_file(&from)).as_path())?;
+    let old_file = options.master_key_file.clone().unwrap_or_else(|| key_file(&from));
+    let key = master_key(&old_file)?;
     if options.finish {
         let finished = migration::finish_upgrade(&from, &key).context("can't finish the upgrade")?;
         let summary = match finished {
@@ -36,7 +37,8 @@ pub(crate) fn run(
     let Some(to) = &options.to else {
         migration::take_back(&from, &key).context("can't take the ledger back")?;
         let summary = format!(
-            "{from} is the ledger in use again, as it was when it was moved; what was written to the other one since is not in it"
+            "{from} is the ledger in use again, as it was when it was moved; what was written to the other one since is not in it, \
+             and no gateway may use that one any more"
         );
         return Ok(Moved { lists: Vec::new(), summary });
     };
@@ -60,8 +62,9 @@ pub(crate) fn run(
     };
     let contents = migration::migrate(&from, &to, &key, &mut say).context("can't move the ledger")?;
     let summary = format!(
-        "{} were moved from {from} to {to}, and compared; set storage.url to that one, as no gateway opens the old one any more",
-        told(&contents)
+        "{} were moved from {from} to {to}, and compared; set storage.url to that one, as no gateway opens the old one any more{}",
+        told(&contents),
+        about_key(&old_file, &key_file(&to)),
     );
     Ok(Moved { lists: Vec::new(), summary })
 }
@@ -72,6 +75,17 @@ fn key_file(from: &Place) -> PathBuf {
         Place::File(path) => path.with_extension("key"),
         Place::Database(_) => "portcullis.key".into(),
     }
+}
+
+/// Says if a gateway on the new ledger will not find the key where it looks for it by default, as the key is not moved.
+fn about_key(old: &Path, new: &Path) -> String {
+    if std::env::var_os("PORTCULLIS_MASTER_KEY").is_some() || new.exists() {
+        return String::new();
+    }
+    let (old, new) = (old.display(), new.display());
+    format!(
+        "; its gateway looks for the master key in {new}, which is not there: copy {old} to it, or set storage.master_key_file"
+    )
 }
 
 fn master_key(file: &Path) -> anyhow::Result<MasterKey> {

@@ -89,7 +89,7 @@ impl Reload {
             Ok(()) => {
                 self.is_whole.store(config.is_whole, Ordering::Relaxed);
                 *self.text.lock() = config.text.clone();
-                self.fleet.reconfigured(config);
+                self.fleet.reconfigured(config, &self.at_start);
             }
             Err(error) => error!(
                 error = portcullis_host::ErrorChain(&error).to_string(),

@@ -64,7 +64,7 @@ pub fn copy_from(url: &PostgresUrl, master: &MasterKey) -> Result<Box<dyn Source
 /// A database that a ledger is to be moved to.
 ///
 /// # Errors
-/// [`LedgerError::NotEmpty`], or another error of the database.
+/// [`LedgerError::NotEmpty`], [`LedgerError::Encoding`], or another error of the database.
 pub fn copy_into(url: &PostgresUrl, master: &MasterKey) -> Result<Box<dyn Target>, LedgerError> {
     let (link, shown) = (Link::to(url)?, url.to_string());
     let unfinished = link.run(async |session| {
@@ -74,7 +74,7 @@ pub fn copy_into(url: &PostgresUrl, master: &MasterKey) -> Result<Box<dyn Target
         }
         match exists(session, "ledger").await? || exists(session, DEPARTURE).await? {
             true => Err(LedgerError::NotEmpty { path: shown.as_str().into() }.into()),
-            false => Ok(None),
+            false => schema::check_encoding(session, &shown).await.map(|()| None),
         }
     })?;
     Ok(Box::new(DatabaseTarget { link, unfinished, id: None, master: master.seal() }))

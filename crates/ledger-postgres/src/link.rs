@@ -16,6 +16,17 @@ const SET_UP: &str = "
     SET idle_in_transaction_session_timeout = 0;
     SET cursor_tuple_fraction = 1";
 
+/// Says where no connection could be made, and why: the text of the error alone says neither.
+fn not_connected(failure: Failure, url: &PostgresUrl) -> LedgerError {
+    match failure {
+        Failure::Database(error) if error.as_db_error().is_none() => {
+            let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+            LedgerError::Unavailable(format!("{url}: {error}{cause}").into())
+        }
+        failure => failure.into_ledger_error(),
+    }
+}
+
 /// A connection, with the runtime that drives it.
 pub(crate) struct Link {
     session: Session,
@@ -33,7 +44,7 @@ impl Link {
             session.batch(SET_UP).await?;
             Ok(session)
         });
-        Ok(Link { session: session.map_err(Failure::into_ledger_error)?, runtime })
+        Ok(Link { session: session.map_err(|failure: Failure| not_connected(failure, url))?, runtime })
     }
 
     pub(crate) fn run<T>(

@@ -44,11 +44,15 @@ pub(crate) async fn prepare(
         if opening.is_new() {
             return Err(LedgerError::NotNew { path: shown.into() }.into());
         }
+        if opening.restored {
+            return Err(LedgerError::RestoredDatabase { path: shown.into() }.into());
+        }
         return Ok(Found::Ledger(formats));
     }
     if let Some(evidence) = opening.evidence_of_one().filter(|_| !opening.is_new()) {
         return Err(LedgerError::Lost { path: shown.into(), evidence }.into());
     }
+    check_encoding(session, shown).await?;
     let create = async || -> Result<(), Failure> {
         session.batch("BEGIN").await?;
         upgrade::create(session).await?;
@@ -66,6 +70,16 @@ pub(crate) async fn prepare(
                 _ => Err(failure),
             }
         }
+    }
+}
+
+/// Checks that an empty database can store the texts of all languages.
+pub(crate) async fn check_encoding(session: &Session, shown: &str) -> Result<(), Failure> {
+    let row = session.query_opt("SELECT current_setting('server_encoding')", &[]).await?;
+    let row = row.ok_or(LedgerError::Defect)?;
+    match Columns::of(&row).get::<&str>()? {
+        "UTF8" => Ok(()),
+        found => Err(LedgerError::Encoding { path: shown.into(), found: found.to_owned() }.into()),
     }
 }
 

@@ -10,6 +10,9 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use crate::connected;
 use crate::upgrade::FORMAT;
 
+/// The port that a URL need not name.
+const DEFAULT_PORT: u16 = 5432;
+
 /// The location of a ledger in PostgreSQL, such as `postgres://portcullis@db1,db2:5432/portcullis?sslmode=verify-full`.
 ///
 /// Of several hosts, the first that accepts writes is used. With `sslmode=verify-full`, the server's certificate must be valid for
@@ -98,9 +101,17 @@ impl FromStr for PostgresUrl {
 
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts = self.config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(path) => path.display().to_string(),
+        let ports = self.config.get_ports();
+        let hosts = self.config.get_hosts().iter().enumerate().map(|(index, host)| {
+            let host = match host {
+                Host::Tcp(name) => name.clone(),
+                Host::Unix(path) => path.display().to_string(),
+            };
+            // One port may be for all.
+            match ports.get(index).or(ports.first()) {
+                Some(port) if *port != DEFAULT_PORT => format!("{host}:{port}"),
+                _ => host,
+            }
         });
         let hosts = hosts.collect::<Vec<String>>().join(",");
         write!(f, "postgres://{hosts}/{}", self.config.get_dbname().unwrap_or_default())
@@ -124,7 +135,7 @@ mod tests {
     #[test]
     fn hosts_and_the_database_are_shown_without_the_password() {
         let url: PostgresUrl = "postgres://me:secret@db1,db2:5433/lists?sslmode=verify-full".parse().unwrap();
-        assert_eq!(url.to_string(), "postgres://db1,db2/lists");
+        assert_eq!(url.to_string(), "postgres://db1,db2:5433/lists");
         assert!(!format!("{url:?}").contains("secret"));
         assert_eq!(url.config().get_ssl_mode(), SslMode::Require);
     }

@@ -8,19 +8,20 @@ use tracing::warn;
 use super::Config;
 
 impl Config {
-    /// These settings by name, in a form that is the same if they are. It has **secrets in clear**.
+    /// These settings by name, in a form that is the same if they are, as they are in force: those of tenants are of this file, and
+    /// all others are of the one at the start, as they [need a restart](Config::needing_a_restart). It has **secrets in clear**.
     ///
     /// What may depend on the machine is left out: addresses, folders, memory and the limits of connections.
-    pub(crate) fn compared(&self) -> BTreeMap<String, String> {
+    pub(crate) fn compared(&self, at_start: &Config) -> BTreeMap<String, String> {
         let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.0.clone());
-        let (fleet, meta) = (&self.fleet, &self.meta);
+        let (fleet, meta) = (&at_start.fleet, &at_start.meta);
         let mut settings: BTreeMap<String, String> = [
-            ("plugins.watch_seconds", self.watch.as_secs().to_string()),
-            ("plugins.check_patience_ms", self.check_patience.as_millis().to_string()),
-            ("plugins.on_start_failure", format!("{:?}", self.on_start_failure)),
+            ("plugins.watch_seconds", at_start.watch.as_secs().to_string()),
+            ("plugins.check_patience_ms", at_start.check_patience.as_millis().to_string()),
+            ("plugins.on_start_failure", format!("{:?}", at_start.on_start_failure)),
             ("fleet.stale_after", fleet.stale_after.as_millis().to_string()),
             ("fleet.when_stale", format!("{:?}", fleet.when_stale)),
-            ("dialects", format!("{:?}", self.dialects)),
+            ("dialects", format!("{:?}", at_start.dialects)),
             ("meta", format!("{meta:?} {:?} {:?}", secret(&meta.app_secret), secret(&meta.verify_token))),
         ]
         .into_iter()

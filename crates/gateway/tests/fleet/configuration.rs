@@ -38,7 +38,7 @@ fn a_difference_is_a_warning_a_metric_and_a_line_of_the_status() {
     a.until("a difference", |gateway| differences(gateway) == 1);
     a.until("a warning", |gateway| {
         gateway.log_lines("THE CONFIGURATION FILES DIFFER") == 1
-            && gateway.logged("another tenants.acme.default_region at n1")
+            && gateway.logged("tenants.acme.default_region is not the same at n1")
     });
     let told = status(&a);
     assert!(told.contains("DIFFERS: tenants.acme.default_region at n1\n"), "{told}");
@@ -59,6 +59,51 @@ fn a_difference_is_a_warning_a_metric_and_a_line_of_the_status() {
 }
 
 #[test]
+fn a_setting_that_needs_a_restart_differs_until_the_restart() {
+    const HERE: &str = "DIFFERS: plugins.watch_seconds at n1\n";
+    const REGION: &str = "DIFFERS: tenants.acme.default_region at n1\n";
+    let url = cluster().database();
+    let a = node(&url, 0, |config| config);
+    let mut b = node(&url, 1, |config| config.replace("watch_seconds = 1", "watch_seconds = 2"));
+    a.until("a difference", |gateway| status(gateway).contains(HERE));
+    let file = b.folder().join("portcullis.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replace("watch_seconds = 2", "watch_seconds = 1");
+    std::fs::write(&file, text.replace("default_region = \"SE\"", "default_region = \"DE\"")).unwrap();
+    b.hang_up();
+    // What is applied at once tells that the file was read.
+    a.until("the new file", |gateway| status(gateway).contains(REGION));
+    let told = status(&a);
+    assert!(told.contains(HERE), "{told}");
+    b.restart();
+    a.until("the restart", |gateway| {
+        let told = status(gateway);
+        told.contains(REGION) && !told.contains("watch_seconds")
+    });
+}
+
+#[test]
+fn a_tenant_that_one_file_lacks_is_one_difference() {
+    let url = cluster().database();
+    let a = node(&url, 0, |config| config);
+    let more = "\n[[tenants]]\nid = \"only\"\ntokens = [\"only-secret\"]\n";
+    let b = node(&url, 1, |config| config + more);
+    a.until("a difference", |gateway| status(gateway).contains("DIFFERS: tenants.only at n1\n"));
+    b.until("a difference", |gateway| status(gateway).contains("DIFFERS: tenants.only at n0\n"));
+    a.until("one", |gateway| differences(gateway) == 1);
+    let told = status(&a);
+    assert!(!told.contains("tenants.only."), "{told}");
+}
+
+#[test]
+fn two_gateways_with_one_name_are_noticed() {
+    let url = cluster().database();
+    let a = node(&url, 0, |config| config);
+    let _twin = Gateway::in_folder(folder(), &config(&url, "n0", ""), &[]);
+    a.until("both", |gateway| status(gateway).contains("SAME NAME: 2 live gateways are called n0\n"));
+    a.until_long("a warning", |gateway| gateway.logged("another gateway has the name of this one, n0"));
+}
+
+#[test]
 fn a_gateway_that_stops_is_gone_and_who_does_what_is_shown() {
     let url = cluster().database();
     let a = node(&url, 0, |config| config);
@@ -69,4 +114,8 @@ fn a_gateway_that_stops_is_gone_and_who_does_what_is_shown() {
     b.stop();
     a.until("one", |gateway| !status(gateway).contains("n1"));
     a.api("GET", "/admin/fleet", "acme-secret", None).error(401, "invalid_token");
+    let mut wrong = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    wrong.args(["--url", a.url(), "fleet", "status"]).env("PORTCULLIS_ADMIN_TOKEN", "acme-secret");
+    let said = String::from_utf8(wrong.output().unwrap().stderr).unwrap();
+    assert!(said.contains("(--admin-token, PORTCULLIS_ADMIN_TOKEN)"), "{said}");
 }

@@ -72,6 +72,7 @@ fn a_gateway_moves_to_a_fleet_and_back() {
     assert_eq!((code, printed.as_str()), (0, ""), "{said}");
     assert!(said.starts_with("checking\ncopying\ncomparing\ncompleting\n"), "{said}");
     assert!(said.contains("were moved from sqlite:///") && said.contains("set storage.url"), "{said}");
+    assert!(!said.contains("master_key_file"), "the key is where it is looked for: {said}");
     let error = refused_start(folder.path(), &in_a_file("portcullis.db"));
     assert!(error.contains("was moved to postgres://") && error.contains("--return"), "{error}");
     let gateway = Gateway::in_folder(folder, &config(&url, "n0", ""), &[]);
@@ -89,6 +90,7 @@ fn a_gateway_moves_to_a_fleet_and_back() {
 
     let (code, _, said) = migrate(folder.path(), &back);
     assert_eq!(code, 0, "{said}");
+    assert!(said.contains("looks for the master key in back.key, which is not there"), "{said}");
     let error = refused_start(folder.path(), &config(&url, "n0", ""));
     assert!(error.contains("was moved to sqlite:///"), "{error}");
     let key = "[storage]\nmaster_key_file = \"portcullis.key\"";
@@ -205,7 +207,10 @@ fn what_can_t_be_moved_is_said_without_passwords() {
     let folder = folder();
     let secret = "postgres://portcullis:hunter2-secret@127.0.0.1:1/lists?sslmode=disable";
     for (options, expected) in [
-        (vec!["--from", secret, "--to", "sqlite://a.db"], "can't be reached"),
+        (
+            vec!["--from", secret, "--to", "sqlite://a.db"],
+            "postgres://127.0.0.1:1/lists: error connecting to server: Connection refused",
+        ),
         (
             vec!["--from", "sqlite://a.db", "--to", secret, "--master-key-file", "portcullis.key"],
             "can't be reached",

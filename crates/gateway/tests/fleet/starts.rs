@@ -1,6 +1,6 @@
 //! Starting a gateway on a shared ledger.
 
-use crate::cluster::cluster;
+use crate::cluster::{cluster, name_of};
 use crate::support::{Gateway, refused_start, refused_start_with};
 use crate::{config, folder, nodes, put_key};
 
@@ -15,6 +15,23 @@ fn an_empty_database_is_not_taken_for_the_ledger() {
     drop(gateway);
     let error = refused_start_with(crate::folder().path(), &config(&url, "n0", ""), &["--new-ledger"]);
     assert!(error.contains("start without --new-ledger"), "{error}");
+    let without_key = tempfile::TempDir::new().unwrap();
+    let error = refused_start_with(without_key.path(), &config(&url, "n0", ""), &["--new-ledger"]);
+    assert!(error.contains("start without --new-ledger"), "{error}");
+    assert!(!without_key.path().join("portcullis.key").exists(), "the key that was made is of no use");
+    let error = refused_start_with(crate::folder().path(), &config(&url, "n0", ""), &["--restored"]);
+    assert!(error.contains("start without --restored"), "{error}");
+}
+
+#[test]
+fn a_ledger_is_not_created_in_a_database_of_another_encoding() {
+    let url = cluster().database();
+    let name = name_of(&url);
+    cluster().sql("postgres", &format!("DROP DATABASE {name}"));
+    let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
+    cluster().sql("postgres", &create);
+    let error = refused_start_with(folder().path(), &config(&url, "n0", ""), &["--new-ledger"]);
+    assert!(error.contains("has the encoding LATIN1"), "{error}");
 }
 
 #[test]
@@ -23,7 +40,7 @@ fn a_gateway_needs_the_fleet_s_master_key() {
     let [_first] = nodes(&url, "");
     let without = tempfile::TempDir::new().unwrap();
     let error = refused_start(without.path(), &config(&url, "n1", ""));
-    assert!(error.contains("portcullis.key"), "{error}");
+    assert!(error.contains("portcullis.key") && error.contains("--new-ledger"), "{error}");
     assert!(!without.path().join("portcullis.key").exists(), "no key was made");
     put_key(without.path(), &"2a".repeat(32));
     let error = refused_start(without.path(), &config(&url, "n1", ""));
