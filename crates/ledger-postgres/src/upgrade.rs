@@ -79,8 +79,8 @@ pub(crate) async fn expand(session: &Session) -> Result<(), Failure> {
     .await
 }
 
-/// Builds indexes of tables that may be long, while others write to them. That waits for transactions that began before, but not for as
-/// long as they may last.
+/// Builds indexes of tables that may be long, while others write to them, one gateway at a time. That waits for transactions that began
+/// before, but not for as long as they may last.
 async fn build_indexes(session: &Session) -> Result<(), Failure> {
     // One whose build was interrupted.
     const BROKEN: &str = "
@@ -88,6 +88,16 @@ async fn build_indexes(session: &Session) -> Result<(), Failure> {
     const LIMITS: &str = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')";
     const SET: &str = "
         SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false)";
+    // Not in a statement that waits: one that builds waits for statements that began before.
+    const TRY: &str = "SELECT pg_try_advisory_lock(1346587719, 1)";
+    const UNLOCK: &str = "SELECT pg_advisory_unlock(1346587719, 1)";
+    loop {
+        let locked = session.query_opt(TRY, &[]).await?.ok_or(LedgerError::Defect)?;
+        if Columns::of(&locked).get()? {
+            break;
+        }
+        sleep(PAUSE).await;
+    }
     let limits = session.query_opt(LIMITS, &[]).await?.ok_or(LedgerError::Defect)?;
     let mut limits = Columns::of(&limits);
     let (statement, lock): (String, String) = (limits.get()?, limits.get()?);
@@ -98,7 +108,8 @@ async fn build_indexes(session: &Session) -> Result<(), Failure> {
     session
         .batch("CREATE INDEX CONCURRENTLY IF NOT EXISTS commits_by_sequence ON commits (list, sequence)")
         .await?;
-    session.query(SET, &[&statement, &lock]).await.map(drop)
+    session.query(SET, &[&statement, &lock]).await?;
+    session.query(UNLOCK, &[]).await.map(drop)
 }
 
 /// Adds what the tables lack, in the transaction that is open.
