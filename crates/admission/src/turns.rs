@@ -286,7 +286,7 @@ mod tests {
         let turns = Turns::new(&Pools::new(0));
         let niceness = || Ok::<_, Unfinished>(rustix::process::getpriority_process(None).unwrap());
         let normal = niceness().unwrap();
-        for (kind, lowered) in [(Work::Lookup, 0), (Work::Batch, 18), (Work::Read, 18), (Work::Write, 0)] {
+        for (kind, lowered) in [(Work::Lookup, 0), (Work::Batch, 15), (Work::Read, 15), (Work::Write, 0)] {
             let expected = (normal + lowered).min(19);
             assert_eq!(turns.run(None, kind, false, move |_| niceness()).await, Ok(expected), "{kind:?}");
         }

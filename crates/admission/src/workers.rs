@@ -36,9 +36,9 @@ struct State {
 /// The threads of a pool of low priority. Several times as many as one tenant takes, and of long reads, more would only hold more
 /// answers in memory.
 const MOST_OF_LOW_PRIORITY: usize = 64;
-/// The steps by which their priority is lowered: ten of them together get about a seventh of one processor beside a thread of a request. With
-/// three steps less they get a quarter, and searches of one tenant halve what others get.
-const NICENESS: u8 = 18;
+/// The steps by which their priority is lowered: ten of them together get about a third of one processor beside a thread of a request. Three
+/// more make no difference to others that could be measured.
+const NICENESS: u8 = 15;
 /// How long such a thread waits for the next job, which is cheaper than to start another.
 const LINGER: Duration = Duration::from_secs(10);
 
