@@ -21,6 +21,7 @@ use crate::filling::Filling;
 use crate::live::LiveList;
 use crate::reload::{Offer, ReloadError, ReloadGuard};
 use crate::tenant::{Opened, Tenant};
+use crate::undone;
 
 /// The tenants in service.
 ///
@@ -186,6 +187,7 @@ impl Directory {
         let outdated = if *looked_at == Some(now) { BTreeSet::new() } else { self.outdated()? };
         // Afterwards: of a tenant whose lists are gone, they are those that it has now, or none.
         let mut changed = settings.take_changed()?;
+        undone::report(&self.context);
         *looked_at = Some(now);
         changed.extend(outdated);
         Ok(changed)

@@ -196,7 +196,7 @@ impl Engine {
 
     /// The tenants whose [kept](Self::kept) data, or choice of a plugin, was changed by another engine that shares the ledger, since
     /// the last call; and those served whose lists are no longer in the ledger, because others have forgotten them, and perhaps put them again, or
-    /// because a failover has lost them. Put them again, as they are [stored](TenantSpec::stored()), or remove them. Costs three lookups in the
+    /// because a failover has lost them. Put them again, as they are [stored](TenantSpec::stored()), or remove them. Costs two lookups in the
     /// ledger if there are none. Blocks.
     ///
     /// # Errors

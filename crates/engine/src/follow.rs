@@ -143,7 +143,6 @@ impl Follower {
         }
         staleness.asked(None);
         staleness.set_server(self.position.server);
-        crate::undone::report(&directory.context);
         let mut is_awaited = false;
         if !changed.is_empty() || !self.behind.is_empty() {
             let lists = lists.unwrap_or_else(|| self::lists(directory));

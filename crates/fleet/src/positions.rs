@@ -39,11 +39,6 @@ impl Positions {
         (!self.is_cut_off).then_some(&self.read)
     }
 
-    /// Whether nothing was read.
-    pub fn is_empty(&self) -> bool {
-        self.read.is_empty()
-    }
-
     /// Forgets what was read: the plugin is filled again.
     pub fn forget(&mut self) {
         *self = Positions { epoch: self.epoch, ..Positions::default() };

@@ -23,8 +23,6 @@ const TRIES: usize = 10;
 pub struct SettingsStore {
     ledger: Ledger,
     known: Mutex<Known>,
-    /// Tenants whose changes were undone, and that were not yet [taken](SettingsStore::take_undone).
-    undone: Mutex<BTreeSet<TenantId>>,
 }
 
 /// What is known of the ledger's settings.
@@ -35,6 +33,8 @@ struct Known {
     version: u64,
     /// Tenants whose settings another engine changed, and that were not yet [taken](SettingsStore::take_changed).
     changed: BTreeSet<TenantId>,
+    /// Tenants whose changes were undone, and that were not yet [taken](SettingsStore::take_undone).
+    undone: BTreeSet<TenantId>,
     /// Those of which another engine changed the choice, and that was not yet [taken](SettingsStore::take_choice).
     rechosen: BTreeSet<TenantId>,
     /// The ledger's [lineage](Ledger::lineage) before they were read.
@@ -52,7 +52,7 @@ impl SettingsStore {
         let version = ledger.settings_version()?;
         let lineage = ledger.lineage();
         let known = Known { tenants: read(&ledger)?, version, lineage, ..Known::default() };
-        Ok(SettingsStore { ledger, known: Mutex::new(known), undone: Mutex::default() })
+        Ok(SettingsStore { ledger, known: Mutex::new(known) })
     }
 
     /// Reads what other engines that share the ledger have changed, and returns the tenants that this is about: each once. Costs one
@@ -108,7 +108,7 @@ impl SettingsStore {
             // What differs is what others changed, or what a server that took over lacks.
             let stored = |tenant: &TenantId| text(tenants.get(tenant));
             let undone = known.acknowledged.take_undone(stored);
-            self.undone.lock().extend(undone);
+            known.undone.extend(undone);
         }
         known.changed.extend(changed);
         known.rechosen.extend(rechosen);
@@ -119,7 +119,7 @@ impl SettingsStore {
     /// The tenants of which this engine changed something within five minutes before a shared ledger lost it, as at a failover: each
     /// once, after it was [noticed](Self::take_changed). Costs nothing if there are none.
     pub fn take_undone(&self) -> BTreeSet<TenantId> {
-        std::mem::take(&mut *self.undone.lock())
+        std::mem::take(&mut self.known.lock().undone)
     }
 
     /// Notes a change that is stored.

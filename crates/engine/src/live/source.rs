@@ -117,9 +117,7 @@ impl LedgerSource {
         }
         Ok(entries)
     }
-}
 
-impl LedgerSource {
     /// Reads a page, or takes it if it was read already, and has the next one read meanwhile if the ledger is elsewhere.
     fn page(
         &self,

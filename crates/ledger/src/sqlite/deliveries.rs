@@ -41,9 +41,7 @@ impl Sqlite {
         };
         Ok(work(book))
     }
-}
 
-impl Sqlite {
     fn put_deliveries(&self, deliveries: &[Remembered]) -> Result<(), LedgerError> {
         deliveries.chunks(PART).try_for_each(|part| {
             let rows = part.to_vec();

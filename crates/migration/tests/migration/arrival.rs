@@ -293,9 +293,13 @@ fn a_survey_says_what_would_be_moved_and_changes_nothing() {
         let before = new_ledger(&here);
         let contents = survey(&place(&here), &place(&there), &master()).unwrap();
         let lists: Vec<String> = contents.lists.iter().map(ListContents::to_string).collect();
+        // How many: two blocks in the same millisecond are linked with one record less.
+        let records = before.lists[0].records.len();
         assert_eq!(
             lists[0],
-            "tenant acme, the tenant-wide list: 6 entries, of which 4 are in force, and 11 records of its history"
+            format!(
+                "tenant acme, the tenant-wide list: 6 entries, of which 4 are in force, and {records} records of its history"
+            )
         );
         assert_eq!((contents.tenants, lists.len()), (2, 4));
         assert_eq!(all(&reopen(&here).unwrap()), before);
