@@ -1,13 +1,14 @@
 //! Following what other gateways write to a ledger that they share.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use portcullis_fleet::{EVERY, Presence, Progress, RETRY};
 use portcullis_host::ErrorChain;
-use portcullis_ledger::{ChangedList, FeedPosition, Ledger, LedgerError, ListId, Seq, ServerRun};
+use portcullis_ledger::{ChangedList, FeedPosition, Ledger, LedgerError, ListId, Seq, ServerRun, Span};
 use portcullis_tenant_settings::Acknowledge;
 use tracing::{debug, error, info};
 
@@ -21,6 +22,9 @@ use crate::tenant::Tenant;
 const LISTS_OF_THREAD: usize = 16;
 /// The most threads that bring lists up to date.
 const THREADS: usize = 4;
+/// How many lists one query reads, and how many changes of each.
+const LISTS_OF_QUERY: usize = 256;
+const CHANGES_OF_QUERY: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 /// How often old changes are deleted.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
 
@@ -146,7 +150,7 @@ impl Follower {
         let mut is_awaited = false;
         if !changed.is_empty() || !self.behind.is_empty() {
             let lists = lists.unwrap_or_else(|| self::lists(directory));
-            self.follow(&lists);
+            self.follow(&directory.context.ledger, &lists);
             for changed in changed {
                 let Some((tenant, list)) = lists.get(&changed.list) else { continue };
                 is_awaited |= tenant.acknowledge() == Acknowledge::Fleet;
@@ -197,13 +201,15 @@ impl Follower {
     }
 
     /// Brings the lists that changed up to date, and leaves those that could not follow.
-    fn follow(&mut self, lists: &Lists) {
+    fn follow(&mut self, ledger: &Ledger, lists: &Lists) {
         // A list that is not there yet is filled from what the ledger has when it is put.
         let changed: Vec<_> = self.behind.drain().filter_map(|id| lists.get(&id)).collect();
+        let spans = read_spans(ledger, &changed);
         let threads = changed.len().div_ceil(LISTS_OF_THREAD).clamp(1, THREADS);
         let share = changed.len().div_ceil(threads).max(1);
         let follow = |lists: &[&(Arc<Tenant>, Arc<LiveList>)]| -> Vec<ListId> {
-            let left = lists.iter().filter(|(tenant, list)| !follow(tenant, list));
+            let left =
+                lists.iter().filter(|(tenant, list)| !follow(tenant, list, spans.get(&list.list().id())));
             left.map(|(_, list)| list.list().id()).collect()
         };
         let left: Vec<ListId> = thread::scope(|scope| {
@@ -266,14 +272,36 @@ fn restore_writes(directory: &Directory, lists: &Lists, lost: &HashSet<ListId>) 
     }
 }
 
+/// Reads what changed in these lists, at once. What can't be read is read list by list, each of which says what is wrong.
+fn read_spans(ledger: &Ledger, lists: &[&(Arc<Tenant>, Arc<LiveList>)]) -> HashMap<ListId, Span> {
+    let mut spans = HashMap::new();
+    if lists.len() < 2 {
+        return spans;
+    }
+    for lists in lists.chunks(LISTS_OF_QUERY) {
+        let quick = lists.iter().map(|(_, list)| list).filter(|list| list.is_serving() && !list.is_slow());
+        let from: Vec<_> = quick.map(|list| (&**list.list(), Seq::new(list.sequence()))).collect();
+        match ledger.spans_since(from, CHANGES_OF_QUERY) {
+            Ok(read) => spans.extend(read),
+            Err(_) => break,
+        }
+    }
+    spans
+}
+
 /// Brings a list's plugin up to date. Returns whether it is, or will be without further ado.
-fn follow(tenant: &Arc<Tenant>, list: &Arc<LiveList>) -> bool {
+fn follow(tenant: &Arc<Tenant>, list: &Arc<LiveList>, span: Option<&Span>) -> bool {
     if list.is_slow() {
         // Other tenants' lists don't wait for this one.
         list.follow_in_turn(tenant.announcer());
         return true;
     }
-    match list.catch_up() {
+    // One that was cut off does not lead to where the list is.
+    let followed = match span.filter(|span| span.mark.is_some()) {
+        Some(span) => list.catch_up_to(span.sequence, Some(span)),
+        None => list.catch_up(),
+    };
+    match followed {
         Followed::Changed => {
             tenant.announce([list]);
             true

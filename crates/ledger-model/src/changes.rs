@@ -1,8 +1,11 @@
 //! The change feed of a list.
 
+use std::sync::Arc;
+
 use portcullis_msisdn::{Directions, Subject};
 
 use crate::shared::Mark;
+use crate::write::Written;
 
 /// A list's sequence number. Each change of an entry takes the next one: a list starts at [`Seq::START`], and its first
 /// change is 1.
@@ -73,4 +76,28 @@ impl Changes {
             _ => self.sequence,
         }
     }
+}
+
+/// A part of a list's history: what leads a reader from one position to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The position that it begins after.
+    pub since: Seq,
+    /// The list's mark there, if only a reader of this history may go on from there.
+    pub since_mark: Option<Mark>,
+    /// The entries that changed, in the order of their latest changes. Each appears once, in its state at the end.
+    pub changes: Vec<Change>,
+    /// The position that it leads to: that of the last change.
+    pub sequence: Seq,
+    /// The list's mark there; `None` if there may be further changes that were left out.
+    pub mark: Option<Mark>,
+}
+
+/// What a call that writes to a list has come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The result of each write.
+    pub written: Vec<Written>,
+    /// All that its commit changed, with other calls' writes, if the store tells.
+    pub span: Option<Arc<Span>>,
 }

@@ -30,7 +30,7 @@ mod verified;
 mod write;
 
 pub use actor::{Actor, ActorError};
-pub use changes::{Census, Change, Changes, Seq};
+pub use changes::{Census, Change, Changes, Committed, Seq, Span};
 pub use delivery::{
     Claim, ClaimId, Claims, DeliveryBook, DeliveryKey, LONGEST_REDELIVERY, MOST_DELIVERIES, Remembered,
 };

@@ -1,6 +1,7 @@
 //! Committing writes: by comparing what was read, or under locks.
 
 use std::iter::repeat;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join;
@@ -10,14 +11,14 @@ use portcullis_ledger::store::batch::{Batch, Pending, write_entries};
 use portcullis_ledger::store::people::People;
 use portcullis_ledger::store::tables::{Loaded, Tables as _};
 use portcullis_ledger::store::{ListRow, TenantRow};
-use portcullis_ledger_model::{Seq, Whom, Write, Written};
+use portcullis_ledger_model::{Change, Committed, Entry, Mark, Seq, Span, Whom, Write};
 use portcullis_msisdn::Revealed;
 
 use crate::Postgres;
 use crate::columns::{Columns, number, row_id};
 use crate::failure::{Failure, Fate};
 use crate::head::head;
-use crate::joiner::Call;
+use crate::joiner::{Call, Joined};
 use crate::pool::{DEADLINE, Lent};
 use crate::rows::Rows;
 use crate::session::Session;
@@ -36,22 +37,22 @@ impl Postgres {
         keys: &TenantKeys,
         writes: Vec<Write>,
         max_active: u64,
-    ) -> Result<Vec<Written>, LedgerError> {
+    ) -> Result<Committed, LedgerError> {
         self.counters.job();
         self.joiner.write(list.id, keys, writes, max_active, &|calls| self.commit(list, calls))
     }
 
     /// Applies the calls in their order, in one commit.
-    fn commit(&self, list: ListRow, calls: &[Call]) -> Result<Vec<Vec<Written>>, LedgerError> {
-        let Some(first) = calls.first() else { return Ok(Vec::new()) };
+    fn commit(&self, list: ListRow, calls: &[Call]) -> Result<Joined, LedgerError> {
+        let Some(first) = calls.first() else { return Ok(Joined { written: Vec::new(), span: None }) };
         let keys = &first.keys;
         let writes = || calls.iter().flat_map(|call| call.writes.iter().zip(repeat(call.max_active)));
-        let mut written = self.write_to(list, keys, writes)?;
+        let Committed { mut written, span } = self.write_to(list, keys, writes)?;
         let results = calls.iter().map(|call| {
             let rest = written.split_off(call.writes.len().min(written.len()));
             std::mem::replace(&mut written, rest)
         });
-        Ok(results.collect())
+        Ok(Joined { written: results.collect(), span })
     }
 
     fn write_to<'w, W>(
@@ -59,14 +60,14 @@ impl Postgres {
         list: ListRow,
         keys: &TenantKeys,
         writes: impl Fn() -> W,
-    ) -> Result<Vec<Written>, LedgerError>
+    ) -> Result<Committed, LedgerError>
     where
         W: Iterator<Item = (&'w Write, u64)>,
     {
         let until = Instant::now() + DEADLINE;
         for _ in 0..COMPARISONS {
             match self.compare_and_write(list, keys, writes(), remaining(until)) {
-                Ok(Compared::Written(written)) => return Ok(written),
+                Ok(Compared::Written(committed)) => return Ok(committed),
                 Ok(Compared::TakesLocks) => break,
                 Err(failure) if failure.is_transient() => {}
                 Err(failure) => return Err(self.disk.noting(failure.into_ledger_error())),
@@ -74,7 +75,7 @@ impl Postgres {
         }
         let written =
             self.in_transaction(list.tenant, keys, until, |rows| write_entries(rows, keys, list, writes()))?;
-        Ok(written)
+        Ok(Committed { written, span: None })
     }
 
     /// Reads, applies the writes, and stores what changed unless somebody else wrote meanwhile.
@@ -85,7 +86,7 @@ impl Postgres {
         writes: impl Iterator<Item = (&'w Write, u64)>,
         within: Duration,
     ) -> Result<Compared, Failure> {
-        let mut session = self.pool.writer(within)?;
+        let mut session = self.pool.committer(within)?;
         let tenant = row_id(list.tenant.0)?;
         let writes: Vec<(&Write, u64)> = writes.collect();
         // What is read of people afterwards is of this moment, if the number is still the same when it is written.
@@ -122,7 +123,7 @@ impl Postgres {
                 Ok(now)
             })?;
             return if now.mark == position.mark {
-                Ok(Compared::Written(written))
+                Ok(Compared::Written(Committed { written, span: None }))
             } else {
                 Err(Failure::Conflict)
             };
@@ -144,7 +145,8 @@ impl Postgres {
             }
         }
         self.counters.commit();
-        Ok(Compared::Written(written))
+        let span = span(guard, &batch);
+        Ok(Compared::Written(Committed { written, span: Some(Arc::new(span)) }))
     }
 
     /// Finds out whether a commit whose answer was lost was made, and waits until it is as durable as any other.
@@ -182,7 +184,7 @@ impl Postgres {
         let mut tries = 0;
         loop {
             tries += 1;
-            let mut session = self.pool.writer(remaining(until)).map_err(Failure::into_ledger_error)?;
+            let mut session = self.pool.committer(remaining(until)).map_err(Failure::into_ledger_error)?;
             match self.transaction(&mut session, tenant, keys, &work) {
                 Ok(done) => {
                     self.counters.commit();
@@ -237,7 +239,7 @@ impl Postgres {
 
 /// What became of a write that is compared.
 enum Compared {
-    Written(Vec<Written>),
+    Written(Committed),
     /// It registers somebody, which takes locks.
     TakesLocks,
 }
@@ -252,6 +254,24 @@ enum Undone {
 impl From<Failure> for Undone {
     fn from(failure: Failure) -> Self {
         Undone::Failed(failure)
+    }
+}
+
+/// What a batch changed, once it is stored.
+fn span(guard: Guard, batch: &Batch<()>) -> Span {
+    let change = |entry: &Entry| Change {
+        subject: entry.subject,
+        directions: entry.directions,
+        sequence: entry.sequence,
+    };
+    let mut changes: Vec<Change> = batch.to_store().map(|(_, entry)| change(entry)).collect();
+    changes.sort_unstable_by_key(|change| change.sequence);
+    Span {
+        since: guard.sequence,
+        since_mark: Some(Mark(guard.mark.cast_unsigned())),
+        changes,
+        sequence: batch.census().sequence,
+        mark: Some(Mark(guard.new_mark.cast_unsigned())),
     }
 }
 

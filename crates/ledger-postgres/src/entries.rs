@@ -8,7 +8,7 @@ use portcullis_keys::{Seal, TenantKeys};
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{self, ListRow};
 use portcullis_ledger_model::text::{Row as RowOf, RowContext};
-use portcullis_ledger_model::{Entry, Filter, Hold, Holds, Page, Paging, StatusFilter, Write, Written};
+use portcullis_ledger_model::{Committed, Entry, Filter, Hold, Holds, Page, Paging, StatusFilter, Write};
 use portcullis_msisdn::Subject;
 use tokio_postgres::Row;
 
@@ -247,7 +247,7 @@ impl store::Entries for Postgres {
         keys: &TenantKeys,
         writes: Vec<Write>,
         max_active: u64,
-    ) -> Result<Vec<Written>, LedgerError> {
+    ) -> Result<Committed, LedgerError> {
         self.join(list, keys, writes, max_active)
     }
 

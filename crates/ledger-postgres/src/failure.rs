@@ -60,6 +60,12 @@ impl Failure {
         }
     }
 
+    /// Whether the server allows no more connections. Those that are open are not concerned.
+    pub(crate) fn is_of_many_connections(&self) -> bool {
+        let Failure::Database(error) = self else { return false };
+        error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
+    }
+
     /// What is known about a statement that commits.
     pub(crate) fn fate(&self) -> Fate {
         match self {

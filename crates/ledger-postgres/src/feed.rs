@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use futures_util::future::try_join3;
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{self, ListRow};
-use portcullis_ledger_model::{Change, Changes, Seq};
+use portcullis_ledger_model::{Change, Changes, ListId, Seq, Span};
 use portcullis_msisdn::{Directions, Subject};
 
 use crate::Postgres;
@@ -105,6 +105,56 @@ async fn changes(
         return Err(LedgerError::damaged("list").into());
     }
     Ok(Changes { changes, sequence, more, mark: Some(mark).filter(|_| !more) })
+}
+
+/// Like [`changes`], for several lists.
+pub(crate) async fn spans(
+    session: &Session,
+    lists: &[(ListRow, Seq)],
+    limit: NonZeroUsize,
+) -> Result<Vec<(ListId, Span)>, Failure> {
+    const SQL: &str = "
+        SELECT l.id, s.since, l.sequence, l.mark, c.subject, c.directions, c.sequence
+        FROM unnest($1::integer[], $2::bigint[]) s (list, since) JOIN lists l ON l.id = s.list CROSS JOIN LATERAL (
+            SELECT r.subject, e.directions, r.sequence
+            FROM records r CROSS JOIN LATERAL (
+                SELECT directions FROM entries
+                WHERE list = s.list AND subject = r.subject AND sequence = r.sequence OFFSET 0
+            ) e
+            WHERE r.list = s.list AND r.sequence > s.since AND r.step = 0 ORDER BY r.sequence LIMIT $3
+        ) c";
+    let ids: Vec<i32> = lists.iter().map(|(list, _)| row_id(list.id)).collect::<Result<_, _>>()?;
+    let since: Vec<i64> = lists.iter().map(|(_, since)| number(*since)).collect();
+    let most = i64::try_from(limit.get()).unwrap_or(i64::MAX);
+    let rows = session.query(SQL, &[&ids, &since, &most]).await?;
+    let mut spans: HashMap<ListId, Span> = HashMap::with_capacity(lists.len());
+    for row in &rows {
+        let mut columns = Columns::of(row);
+        let list = ListId(columns.get::<i32>()?.into());
+        let (since, sequence, mark) = (columns.sequence()?, columns.sequence()?, columns.mark()?);
+        let change = Change {
+            subject: columns.subject()?,
+            directions: columns.directions()?,
+            sequence: columns.sequence()?,
+        };
+        let span = spans.entry(list).or_insert(Span {
+            since,
+            since_mark: None,
+            changes: Vec::new(),
+            sequence,
+            mark: Some(mark),
+        });
+        span.changes.push(change);
+    }
+    let mut spans: Vec<(ListId, Span)> = spans.into_iter().collect();
+    for (_, span) in &mut spans {
+        span.changes.sort_unstable_by_key(|change| change.sequence);
+        let reached = span.changes.last().map_or(span.since, |last| last.sequence);
+        // Of one that was cut off, the mark is not that of where it ends.
+        span.mark = span.mark.filter(|_| reached == span.sequence);
+        span.sequence = reached;
+    }
+    Ok(spans)
 }
 
 impl store::Feed for Postgres {

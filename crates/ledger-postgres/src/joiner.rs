@@ -1,6 +1,7 @@
 //! Writes of one list that wait for each other are committed together.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Instant;
@@ -8,7 +9,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use portcullis_keys::TenantKeys;
 use portcullis_ledger::LedgerError;
-use portcullis_ledger_model::{Write, Written};
+use portcullis_ledger_model::{Committed, Span, Write, Written};
 
 use crate::failure::Failure;
 use crate::pool::DEADLINE;
@@ -36,13 +37,20 @@ pub(crate) struct Call {
 /// What a waiting caller is told.
 enum Turn {
     /// Its call is done.
-    Done(Result<Vec<Written>, LedgerError>),
+    Done(Result<Committed, LedgerError>),
     /// It is the first in the queue, and commits for itself and those behind it.
     Lead,
 }
 
 /// Applies calls in their order, all or none.
-type Commit<'a> = &'a dyn Fn(&[Call]) -> Result<Vec<Vec<Written>>, LedgerError>;
+type Commit<'a> = &'a dyn Fn(&[Call]) -> Result<Joined, LedgerError>;
+
+/// What a commit has come to.
+pub(crate) struct Joined {
+    /// The results of each call.
+    pub(crate) written: Vec<Vec<Written>>,
+    pub(crate) span: Option<Arc<Span>>,
+}
 
 impl Joiner {
     /// Writes to a list. Waits for up to twice the deadline: for the commit under way, and for the call's own.
@@ -53,7 +61,7 @@ impl Joiner {
         writes: Vec<Write>,
         max_active: u64,
         commit: Commit<'_>,
-    ) -> Result<Vec<Written>, LedgerError> {
+    ) -> Result<Committed, LedgerError> {
         // Room for both messages, so that nobody waits to send one.
         let (caller, told) = sync_channel(2);
         let id = self.next.fetch_add(1, Ordering::Relaxed);
@@ -143,9 +151,9 @@ impl Drop for Leading<'_> {
 /// Commits the calls and tells their callers. If they can't be committed together, each is committed alone.
 fn answer(batch: Vec<Call>, commit: Commit<'_>) {
     match commit(&batch) {
-        Ok(written) => {
+        Ok(Joined { written, span }) => {
             for (call, written) in batch.into_iter().zip(written) {
-                let _ = call.caller.try_send(Turn::Done(Ok(written)));
+                let _ = call.caller.try_send(Turn::Done(Ok(Committed { written, span: span.clone() })));
             }
         }
         Err(error) if batch.len() > 1 && is_of_one(&error) => {

@@ -14,8 +14,17 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::tls::Tls;
 
-/// The most connections of one kind: to read, or to write. Each costs the server some MiB.
-const MOST: usize = 16;
+/// The most connections to read on. Each connection costs the server some MiB, of which it usually allows a hundred.
+const READERS: usize = 6;
+/// The most connections to change lists on. A commit waits for the server's disk, and a flush is shared by those that wait.
+const COMMITTERS: usize = 16;
+/// The most connections for all other writes.
+const WRITERS: usize = 6;
+const NOT_DURABLE: &str = "SET synchronous_commit = off";
+/// How long connections stay open that are not used. The server may have no others left for another gateway.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long nobody asks for another connection after the server said that it has none left.
+const REFUSED: Duration = Duration::from_secs(1);
 
 /// How long a call may take, with waiting for a connection.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
@@ -31,6 +40,7 @@ pub(crate) struct Pool {
     tls: Tls,
     readers: Lane,
     writers: Lane,
+    committers: Lane,
     /// A single connection, as a position in the feed is only valid on the connection on which it was reached. Its commits need not be
     /// durable.
     feed: Lane,
@@ -52,16 +62,32 @@ struct Served {
 struct Lane {
     /// The most connections.
     most: usize,
-    /// Whether commits wait until they are durable.
-    is_durable: bool,
+    /// What each connection sets first.
+    settings: &'static str,
     state: Mutex<State>,
     returned: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    idle: Vec<Session>,
+    /// The latest to be returned is the last.
+    idle: Vec<Idle>,
     lent: usize,
+    /// When the server refused to open another connection.
+    refused: Option<Instant>,
+}
+
+struct Idle {
+    session: Session,
+    since: Instant,
+}
+
+impl State {
+    /// Whether one more can be lent.
+    fn has_room(&self, most: usize) -> bool {
+        let is_refused = self.refused.is_some_and(|at| at.elapsed() < REFUSED);
+        self.lent < most && (!is_refused || !self.idle.is_empty() || self.lent == 0)
+    }
 }
 
 impl Pool {
@@ -71,20 +97,18 @@ impl Pool {
             .thread_name("portcullis-postgres")
             .enable_all()
             .build()?;
-        let lane = |most, is_durable| Lane {
-            most,
-            is_durable,
-            state: Mutex::default(),
-            returned: Condvar::default(),
-        };
+        let lane =
+            |most, settings| Lane { most, settings, state: Mutex::default(), returned: Condvar::default() };
         Ok(Pool {
             runtime: Some(runtime),
             config,
             tls,
-            readers: lane(MOST, true),
-            writers: lane(MOST, true),
-            feed: lane(1, false),
-            presence: lane(1, false),
+            readers: lane(READERS, ""),
+            writers: lane(WRITERS, ""),
+            // To plan such a statement takes as long as to run it, and its plan does not depend on the values.
+            committers: lane(COMMITTERS, "SET plan_cache_mode = force_generic_plan"),
+            feed: lane(1, NOT_DURABLE),
+            presence: lane(1, NOT_DURABLE),
             clock: Clock::default(),
             served: Mutex::default(),
         })
@@ -95,7 +119,12 @@ impl Pool {
         self.lend(&self.readers, within)
     }
 
-    /// A connection to write on.
+    /// A connection to change a list on.
+    pub(crate) fn committer(&self, within: Duration) -> Result<Lent<'_>, Failure> {
+        self.lend(&self.committers, within)
+    }
+
+    /// A connection for other writes.
     pub(crate) fn writer(&self, within: Duration) -> Result<Lent<'_>, Failure> {
         self.lend(&self.writers, within)
     }
@@ -139,36 +168,74 @@ impl Pool {
         &self.clock
     }
 
+    /// Lends a connection. If the server has none left, waits for one that was lent.
     fn lend<'a>(&'a self, lane: &'a Lane, within: Duration) -> Result<Lent<'a>, Failure> {
         let deadline = Instant::now() + within;
+        loop {
+            let mut lent = self.take(lane, deadline)?;
+            if lent.session.is_some() {
+                return Ok(lent);
+            }
+            match self.connect(lane, deadline) {
+                Ok(session) => {
+                    lent.session = Some(session);
+                    return Ok(lent);
+                }
+                Err(failure) if failure.is_of_many_connections() => {
+                    let mut state = lane.state.lock();
+                    if state.lent == 1 && state.idle.is_empty() {
+                        return Err(failure);
+                    }
+                    state.refused = Some(Instant::now());
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Takes an idle connection, or room for a new one.
+    fn take<'a>(&'a self, lane: &'a Lane, deadline: Instant) -> Result<Lent<'a>, Failure> {
         let mut state = lane.state.lock();
-        while state.lent >= lane.most {
-            if lane.returned.wait_until(&mut state, deadline).timed_out() {
+        while !state.has_room(lane.most) {
+            // Room may also come with time.
+            let look_again = Instant::now() + REFUSED;
+            if lane.returned.wait_until(&mut state, deadline.min(look_again)).timed_out()
+                && Instant::now() >= deadline
+            {
                 return Err(Failure::Deadline);
             }
         }
         state.lent += 1;
         let mut lent = Lent { pool: self, lane, session: None, deadline };
-        while let Some(session) = state.idle.pop() {
+        while let Some(Idle { session, .. }) = state.idle.pop() {
             if self.is_current(&session) {
                 lent.session = Some(session);
                 break;
             }
         }
+        state.idle.retain(|idle| idle.since.elapsed() < IDLE);
         drop(state);
-        if lent.session.is_none() {
-            let session = self.run(deadline, async {
-                let session = Session::connect(&self.config, self.tls.clone()).await?;
-                if !lane.is_durable {
-                    session.batch("SET synchronous_commit = off").await?;
-                }
-                self.clock.read(&session).await?;
-                Ok(session)
-            })?;
-            self.note_run(&session);
-            lent.session = Some(session);
-        }
         Ok(lent)
+    }
+
+    fn connect(&self, lane: &Lane, deadline: Instant) -> Result<Session, Failure> {
+        let session = self.run(deadline, async {
+            let session = Session::connect(&self.config, self.tls.clone()).await?;
+            if !lane.settings.is_empty() {
+                session.batch(lane.settings).await?;
+            }
+            self.clock.read(&session).await?;
+            Ok(session)
+        })?;
+        self.note_run(&session);
+        Ok(session)
+    }
+
+    /// Closes connections that were not used for long. Call it now and then.
+    pub(crate) fn close_idle(&self) {
+        for lane in [&self.readers, &self.writers, &self.committers] {
+            lane.state.lock().idle.retain(|idle| idle.since.elapsed() < IDLE);
+        }
     }
 
     /// Runs a future on the calling thread until the deadline.
@@ -185,7 +252,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        for lane in [&self.readers, &self.writers, &self.feed, &self.presence] {
+        for lane in [&self.readers, &self.writers, &self.committers, &self.feed, &self.presence] {
             lane.state.lock().idle.clear();
         }
         if let Some(runtime) = self.runtime.take() {
@@ -246,7 +313,7 @@ impl Drop for Lent<'_> {
         if let Some(session) = self.session.take()
             && !session.is_closed()
         {
-            state.idle.push(session);
+            state.idle.push(Idle { session, since: Instant::now() });
         }
         drop(state);
         self.lane.returned.notify_one();

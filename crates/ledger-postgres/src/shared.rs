@@ -1,16 +1,18 @@
 //! Following what all nodes write.
 
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use portcullis_keys::Scope;
 use portcullis_ledger::LedgerError;
-use portcullis_ledger::store::{Shared, TenantRow};
-use portcullis_ledger_model::{ChangedList, FeedPosition, ListId, Mark, Seq, ServerRun};
+use portcullis_ledger::store::{ListRow, Shared, TenantRow};
+use portcullis_ledger_model::{ChangedList, FeedPosition, ListId, Mark, Seq, ServerRun, Span};
 
 use crate::clock::Clock;
 use crate::columns::{Columns, number, row_id, unsigned};
 use crate::failure::Failure;
+use crate::feed::spans;
 use crate::pool::{DEADLINE, run_since};
 use crate::session::{Parameters, Session};
 use crate::{Postgres, read_on, upgrade};
@@ -187,7 +189,16 @@ impl Shared for Postgres {
         })
     }
 
+    fn spans_since(
+        &self,
+        lists: &[(ListRow, Seq)],
+        limit: NonZeroUsize,
+    ) -> Result<Vec<(ListId, Span)>, LedgerError> {
+        self.read(async |session| spans(session, lists, limit).await)
+    }
+
     fn trim(&self) -> Result<bool, LedgerError> {
+        self.pool.close_idle();
         self.trim_commits()
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +11,12 @@ use jiff::Timestamp;
 
 use portcullis_keys::{MasterKey, Scope, TenantId, TenantKeys};
 use portcullis_ledger_model::{
-    Accepted, ChangedList, FeedPosition, Finding, ListId, ListState, Mark, Opening, Seq, ServerRun, Verified,
+    Accepted, ChangedList, FeedPosition, Finding, ListId, ListState, Mark, Opening, Seq, ServerRun, Span,
+    Verified,
 };
 
 use crate::error::LedgerError;
-use crate::list::List;
+use crate::list::{List, ListReader};
 use crate::sqlite::{self, FileSource, FileTarget, Sqlite};
 use crate::storage_url::StorageUrl;
 use crate::store::{ExpiredIn, Stats, Store, Uploads, copy};
@@ -337,6 +339,20 @@ impl Ledger {
     /// An error of the storage. The position stays where it was.
     pub fn changed_lists(&self, position: &mut FeedPosition) -> Result<Vec<ChangedList>, LedgerError> {
         self.store.changed_lists(position)
+    }
+
+    /// Returns what changed in each of these lists of a shared ledger after a sequence number, up to `limit` changes of each: in any order,
+    /// and perhaps not for all, in which case [`ListReader::changes_since`](crate::ListReader::changes_since) tells. Costs one query.
+    ///
+    /// # Errors
+    /// An error of the storage.
+    pub fn spans_since<'a>(
+        &self,
+        lists: impl IntoIterator<Item = (&'a ListReader, Seq)>,
+        limit: NonZeroUsize,
+    ) -> Result<Vec<(ListId, Span)>, LedgerError> {
+        let lists: Vec<_> = lists.into_iter().map(|(list, since)| (list.row(), since)).collect();
+        self.store.spans_since(&lists, limit)
     }
 
     /// A number that changes when a shared ledger comes to another database server, or to the same one after a restart: commits may

@@ -24,10 +24,10 @@ pub use portcullis_keys::{
 };
 pub use portcullis_ledger_model::{
     Accepted, Actor, ActorError, Age, Block, Census, Change, ChangedList, Changes, Claim, ClaimId, Claims,
-    Coverage, DeliveryKey, DisplayForm, Entry, FeedPosition, Filter, Finding, Hold, HoldKind, Holds,
-    LONGEST_REDELIVERY, Label, Link, Linked, ListId, ListState, Loss, Mark, Opening, Outcome, Page, Paging,
-    Position, PublicId, PublicIdError, Reason, Record, Seq, ServerRun, Source, Status, StatusFilter, TooLong,
-    Trail, Unblock, UnknownHold, UnknownSource, Verified, Whom, Write, Written,
+    Committed, Coverage, DeliveryKey, DisplayForm, Entry, FeedPosition, Filter, Finding, Hold, HoldKind,
+    Holds, LONGEST_REDELIVERY, Label, Link, Linked, ListId, ListState, Loss, Mark, Opening, Outcome, Page,
+    Paging, Position, PublicId, PublicIdError, Reason, Record, Seq, ServerRun, Source, Span, Status,
+    StatusFilter, TooLong, Trail, Unblock, UnknownHold, UnknownSource, Verified, Whom, Write, Written,
 };
 pub use storage_url::{DatabaseUrl, StorageUrl, StorageUrlError};
 pub use store::{Description, ExpiredIn, Fleet, Lease, Node, Stats};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use portcullis_keys::{Scope, TenantId, TenantKeys, UserId};
 use portcullis_ledger_model::{
-    Census, Changes, Entry, Filter, Link, Linked, ListId, Page, Paging, PublicId, Record, Seq, Trail, Write,
-    Written,
+    Census, Changes, Committed, Entry, Filter, Link, Linked, ListId, Page, Paging, PublicId, Record, Seq,
+    Trail, Write, Written,
 };
 use portcullis_msisdn::{Directions, Permutation, Person, ReservedId, Subject};
 
@@ -87,8 +87,16 @@ impl List {
     /// # Errors
     /// Those of [`write`](Self::write).
     pub fn write_up_to(&self, max_active: u64, writes: Vec<Write>) -> Result<Vec<Written>, LedgerError> {
+        self.commit(max_active, writes).map(|committed| committed.written)
+    }
+
+    /// Like [`write_up_to`](Self::write_up_to), for a caller that follows the list: it need not read what changed.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write).
+    pub fn commit(&self, max_active: u64, writes: Vec<Write>) -> Result<Committed, LedgerError> {
         if writes.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Committed { written: Vec::new(), span: None });
         }
         let blocks_nothing =
             |write: &Write| matches!(write, Write::Block(block) if block.directions.is_none());
@@ -155,16 +163,16 @@ impl List {
         &*self.inner().store
     }
 
-    pub(crate) fn row(&self) -> ListRow {
-        self.inner().row
-    }
-
     fn inner(&self) -> &Inner {
         &self.0.0
     }
 }
 
 impl ListReader {
+    pub(crate) fn row(&self) -> ListRow {
+        self.0.row
+    }
+
     /// The list's id in its ledger.
     pub fn id(&self) -> ListId {
         ListId(self.0.row.id)

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use portcullis_ledger::{Actor, LedgerError, Write, Written};
+use portcullis_ledger::{Actor, Committed, LedgerError, Write, Written};
 
 use super::List;
 use super::change::Change;
@@ -56,25 +56,30 @@ impl List {
             writes.iter_mut().filter(|write| write.requested().is_none()).for_each(Write::set_after_loss);
         }
         let journaled = context.staleness.is_shared().then(|| (context.ledger.now(), writes.clone()));
-        let (written, is_seen) = {
+        let (written, sequence, is_seen) = {
             let _serving = self.tenant.serving(&self.own)?;
-            let written = self.own.list().write_up_to(most, writes);
+            let committed = self.own.list().commit(most, writes);
             if let Some((made, writes)) = journaled {
                 // Before it is acknowledged: what nobody was told of may be written again, too.
-                match &written {
-                    Ok(written) => context.journal.note(self.own.list().id(), made, writes, written),
+                match &committed {
+                    Ok(Committed { written, .. }) => {
+                        context.journal.note(self.own.list().id(), made, writes, written);
+                    }
                     Err(LedgerError::OutcomeUnknown) => {
                         context.journal.note_unknown(self.own.list().id(), made, writes);
                     }
                     Err(_) => {}
                 }
             }
-            let written = written?;
+            let Committed { written, span } = committed?;
             // The journal may have been compared with what another server has before this write was noted, which an old one may have taken.
             let is_of_server = context.ledger.lineage() == lineage;
             // Also if nothing changed: another write that made it so may not be in the plugin yet.
-            let is_seen = written.is_empty() || self.own.catch_up().is_seen() && is_of_server;
-            (written, is_seen)
+            let sequence = written.iter().map(|written| written.sequence).max();
+            let is_seen = sequence.is_none_or(|sequence| {
+                self.own.catch_up_to(sequence, span.as_deref()).is_seen() && is_of_server
+            });
+            (written, sequence, is_seen)
         };
         if expires {
             context.expiry.notify_one();
@@ -85,7 +90,7 @@ impl List {
         if !written.is_empty() {
             self.tenant.announce([&self.own]);
         }
-        if let Some(sequence) = written.iter().map(|written| written.sequence).max()
+        if let Some(sequence) = sequence
             && !self.tenant.wait_for_others(began, &[(self.own.list().id(), sequence)])
         {
             return Err(WriteError::NotEverywhere(written));

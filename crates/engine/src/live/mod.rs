@@ -3,6 +3,7 @@
 mod eviction;
 mod following;
 mod history;
+mod known;
 mod lies;
 mod pace;
 mod recovery;
@@ -19,7 +20,7 @@ use parking_lot::Mutex;
 use portcullis_host::{
     Blacklist, CallError, FillError, FilledFrom, Generation, Plugin, Recipe, TryCheckError, Verdict,
 };
-use portcullis_ledger::{LedgerError, List, Scope};
+use portcullis_ledger::{LedgerError, List, Scope, Seq, Span};
 use portcullis_msisdn::{Direction, Subject};
 use portcullis_residency::{Accounted, Resident};
 use portcullis_saved_states::StateFile;
@@ -37,6 +38,7 @@ pub(crate) use verified_state::VerifiedState;
 use crate::context::Context;
 use crate::events::Event;
 use history::History;
+use known::Known;
 use recovery::Recovery;
 use saving::Saving;
 use turns::Purpose;
@@ -412,6 +414,15 @@ impl LiveList {
     /// A plugin that can't follow goes out of service: the write stands all the same. If the ledger is shared and can't be asked, the
     /// plugin stays in service, and follows when the ledger is back.
     pub(crate) fn catch_up(self: &Arc<Self>) -> Followed {
+        self.follow(None, None)
+    }
+
+    /// Like [`catch_up`](Self::catch_up), up to a change at least. If a span is given that leads there, the ledger need not be asked.
+    pub(crate) fn catch_up_to(self: &Arc<Self>, sequence: Seq, span: Option<&Span>) -> Followed {
+        self.follow(Some(sequence), span)
+    }
+
+    fn follow(self: &Arc<Self>, up_to: Option<Seq>, span: Option<&Span>) -> Followed {
         let (before, followed, generation) = {
             let _slot = self.slot.lock();
             if !self.is_serving() {
@@ -421,7 +432,16 @@ impl LiveList {
                 return Followed::Rebuilding;
             }
             let generation = self.generation();
-            (generation.sequence(), self.blacklist.catch_up(&*self.entries), generation)
+            let before = generation.sequence();
+            // Those who wrote in the same commit have brought it there.
+            if up_to.is_some_and(|sequence| before >= sequence.get()) {
+                return Followed::Already;
+            }
+            let followed = match span {
+                Some(span) => self.blacklist.catch_up(&Known::new(&self.entries, span)),
+                None => self.blacklist.catch_up(&*self.entries),
+            };
+            (before, followed, generation)
         };
         match followed {
             // One of several instances may have failed on the way.

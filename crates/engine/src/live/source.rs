@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use parking_lot::Mutex;
 use portcullis_fleet::{Positions, Staleness};
 use portcullis_host::{Census, Change, Entry, EntrySource, SourceError};
-use portcullis_ledger::{LedgerError, List, Scope, Seq};
+use portcullis_ledger::{LedgerError, List, Mark, Scope, Seq};
 use portcullis_msisdn::{Directions, Subject};
 use tracing::error;
 
@@ -73,6 +73,17 @@ impl LedgerSource {
     /// How often the host asked for something. It does so between calls of the plugin, so this grows as long as a plugin is filled.
     pub(crate) fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
+    }
+
+    /// Notes how far the list of a shared ledger was read.
+    pub(super) fn note_position(&self, sequence: Seq, mark: Mark) {
+        self.positions.lock().note(self.staleness.epoch(), sequence, mark);
+    }
+
+    /// Whether the list was read up to this position, as far as that is remembered.
+    pub(super) fn has_read(&self, sequence: Seq, mark: Mark) -> bool {
+        let positions = self.positions.lock();
+        positions.known().is_some_and(|known| known.contains(&(sequence, mark)))
     }
 
     fn note_read(&self) {
@@ -142,6 +153,10 @@ impl LedgerSource {
     }
 }
 
+pub(super) fn change(change: portcullis_ledger::Change) -> Change {
+    Change { subject: change.subject, directions: change.directions, sequence: change.sequence.get() }
+}
+
 fn entries(members: Members) -> Vec<Entry> {
     members.into_iter().map(|(subject, directions)| Entry { subject, directions }).collect()
 }
@@ -181,13 +196,8 @@ impl EntrySource for LedgerSource {
             return Err(self.failed(LedgerError::HistoryLost));
         }
         if let Some(mark) = changes.mark {
-            self.positions.lock().note(self.staleness.epoch(), changes.sequence, mark);
+            self.note_position(changes.sequence, mark);
         }
-        let change = |change: portcullis_ledger::Change| Change {
-            subject: change.subject,
-            directions: change.directions,
-            sequence: change.sequence.get(),
-        };
         Ok(changes.changes.into_iter().map(change).collect())
     }
 }

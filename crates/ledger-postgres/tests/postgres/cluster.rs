@@ -63,9 +63,14 @@ fn command(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
 impl Cluster {
     /// A server for a test that needs one of its own.
     pub(crate) fn new() -> Self {
+        // What is tested is what is committed, not what survives a loss of power: without flushes it is faster.
+        Cluster::with("fsync=off")
+    }
+
+    /// The same, with a setting.
+    pub(crate) fn with(setting: &str) -> Self {
         match programs() {
-            // What is tested is what is committed, not what survives a loss of power: without flushes it is faster.
-            Some(programs) => Cluster::of(programs, "fsync=off"),
+            Some(programs) => Cluster::of(programs, setting),
             None if std::env::var_os("PORTCULLIS_REQUIRE_POSTGRES").is_some() => {
                 panic!("PostgreSQL is required, but not installed: apt-get install postgresql")
             }

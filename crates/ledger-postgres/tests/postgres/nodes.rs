@@ -10,7 +10,7 @@ use portcullis_ledger::{
 };
 use portcullis_msisdn::{Directions, Msisdn, Subject};
 
-use crate::cluster::{cluster, name_of};
+use crate::cluster::{Cluster, cluster, name_of};
 use crate::contract::fixture::{actor, block, limit, list, one, sender, subject, tenant, unblock};
 use crate::ledger_dir::{LedgerDir, open};
 
@@ -267,4 +267,78 @@ impl TenantWide for Ledger {
     fn ledger_list(&self) -> List {
         self.list(&tenant("acme"), Scope::Tenant).unwrap()
     }
+}
+
+#[test]
+fn a_commit_and_a_query_of_many_lists_tell_the_same_changes_as_the_list() {
+    let dir = LedgerDir::new();
+    let nodes = nodes(&dir, 2);
+    let scopes: Vec<Scope> = (0..4).map(|n| sender(&format!("s{n}"))).collect();
+    let lists = |node: &Ledger| -> Vec<List> {
+        scopes.iter().map(|scope| node.list(&tenant("acme"), scope.clone()).unwrap()).collect()
+    };
+    let (here, there) = (lists(&nodes[0]), lists(&nodes[1]));
+    for round in 0..4 {
+        let since: Vec<Seq> = here.iter().map(|list| list.sequence().unwrap()).collect();
+        for (n, list) in here.iter().take(3).enumerate() {
+            let writes = vec![
+                block(round, Directions::BOTH),
+                block(90 + n as u64, Directions::INBOUND),
+                unblock(round, Directions::OUTBOUND),
+                unblock(90 + n as u64, Directions::INBOUND),
+            ];
+            let span = list.commit(u64::MAX, writes).unwrap().span.unwrap();
+            let read = there[n].changes_since(since[n], limit(100)).unwrap();
+            assert_eq!((span.since, &span.changes), (since[n], &read.changes));
+            assert_eq!((span.sequence, span.mark), (read.sequence, read.mark));
+            assert!(span.since_mark.is_some() && span.since_mark != span.mark);
+        }
+        let from = || there.iter().zip(&since).map(|(list, since)| (&**list, *since));
+        let spans: BTreeMap<i64, _> = nodes[1]
+            .spans_since(from(), limit(100))
+            .unwrap()
+            .into_iter()
+            .map(|(id, span)| (id.0, span))
+            .collect();
+        // The last one did not change.
+        assert_eq!(spans.len(), 3);
+        for (n, list) in there.iter().take(3).enumerate() {
+            let read = list.changes_since(since[n], limit(100)).unwrap();
+            let span = &spans[&list.id().0];
+            assert_eq!((span.since, span.since_mark, &span.changes), (since[n], None, &read.changes));
+            assert_eq!((span.sequence, span.mark), (read.sequence, read.mark));
+        }
+        for (_, span) in nodes[1].spans_since(from(), limit(1)).unwrap() {
+            assert_eq!((span.changes.len(), span.mark), (1, None), "it was cut off");
+            assert_eq!(span.sequence, span.changes[0].sequence);
+        }
+    }
+    let repeated = here[0].commit(u64::MAX, vec![block(0, Directions::INBOUND)]).unwrap();
+    assert_eq!(repeated.span, None, "it changed nothing");
+}
+
+#[test]
+fn nodes_share_a_server_that_has_few_connections() {
+    const WRITERS: u64 = 24;
+    let server = Cluster::with("max_connections=20");
+    let address = server.database();
+    let nodes: Vec<Ledger> =
+        (0..3).map(|node| open(&address, &format!("n{node}"), &Opening::default()).unwrap()).collect();
+    for node in &nodes {
+        one(&list(node), block(1_000_000, Directions::BOTH));
+        list(node).count().unwrap();
+    }
+    thread::scope(|scope| {
+        for (number, node) in nodes.iter().enumerate() {
+            for writer in 0..WRITERS {
+                scope.spawn(move || {
+                    let list = node.list(&tenant("acme"), sender(&format!("s{writer}"))).unwrap();
+                    for n in 0..5 {
+                        one(&list, block(number as u64 * 100 + n, Directions::BOTH));
+                        assert!(list.count().unwrap() > n);
+                    }
+                });
+            }
+        }
+    });
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use jiff::Timestamp;
 use portcullis_keys::{Seal, TenantKeys};
 use portcullis_ledger_model::{
-    Actor, Entry, Filter, Hold, HoldKind, Holds, Page, Paging, Seq, Source, StatusFilter, Write, Written,
+    Actor, Committed, Entry, Filter, Hold, HoldKind, Holds, Page, Paging, Seq, Source, StatusFilter, Write,
     text::{self, RowContext, Texts},
 };
 use portcullis_msisdn::{Directions, Subject};
@@ -303,8 +303,9 @@ impl store::Entries for Sqlite {
         keys: &TenantKeys,
         writes: Vec<Write>,
         max_active: u64,
-    ) -> Result<Vec<Written>, LedgerError> {
-        self.write_entries(list, keys.clone(), writes, max_active)
+    ) -> Result<Committed, LedgerError> {
+        let written = self.write_entries(list, keys.clone(), writes, max_active)?;
+        Ok(Committed { written, span: None })
     }
 
     fn get_many(

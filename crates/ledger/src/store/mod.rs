@@ -22,8 +22,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use portcullis_keys::{Scope, Seal, TenantId, TenantKeys, UserId};
 use portcullis_ledger_model::{
-    Census, ChangedList, Changes, Entry, FeedPosition, Filter, Link, Linked, ListId, Mark, Page, Paging,
-    Record, Seq, ServerRun, Trail, Write, Written, time,
+    Census, ChangedList, Changes, Committed, Entry, FeedPosition, Filter, Link, Linked, ListId, Mark, Page,
+    Paging, Record, Seq, ServerRun, Span, Trail, Write, time,
 };
 use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 
@@ -176,7 +176,7 @@ pub trait Entries: Send + Sync {
         keys: &TenantKeys,
         writes: Vec<Write>,
         max_active: u64,
-    ) -> Result<Vec<Written>, LedgerError>;
+    ) -> Result<Committed, LedgerError>;
 
     /// Looks up entries, in the order of `subjects`.
     fn get_many(
@@ -369,6 +369,17 @@ pub trait Shared: Send + Sync {
     /// from the position, and from the default one, these are all lists.
     fn changed_lists(&self, position: &mut FeedPosition) -> Result<Vec<ChangedList>, LedgerError> {
         let _ = position;
+        Ok(Vec::new())
+    }
+
+    /// What changed in each of these lists since then, up to so many changes: of some of them, in any order. Of the rest,
+    /// [`changes_since`](Feed::changes_since) tells.
+    fn spans_since(
+        &self,
+        lists: &[(ListRow, Seq)],
+        limit: NonZeroUsize,
+    ) -> Result<Vec<(ListId, Span)>, LedgerError> {
+        let _ = (lists, limit);
         Ok(Vec::new())
     }
 
