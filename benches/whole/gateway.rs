@@ -29,6 +29,9 @@ memory_limit_bytes = 4000000000
 id = "support"
 "#;
 
+/// The most clients that wait at the same time for a gateway, each with a connection that it keeps.
+const CLIENTS: usize = 64;
+
 /// The timeout of all waits.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -78,6 +81,8 @@ impl Gateway {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
+            .max_idle_connections(CLIENTS)
+            .max_idle_connections_per_host(CLIENTS)
             .build()
             .new_agent();
         Ok(Gateway { process, url, agent })
@@ -148,7 +153,12 @@ impl Gateway {
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json")
             .body(json!({ "numbers": [number] }).to_string());
-        request.is_ok_and(|request| self.agent.run(request).is_ok_and(|answer| answer.status() == 200))
+        let Ok(mut answer) = request.map_err(ureq::Error::from).and_then(|request| self.agent.run(request))
+        else {
+            return false;
+        };
+        // To the end: only then is the connection used again.
+        answer.body_mut().read_to_vec().is_ok() && answer.status() == 200
     }
 
     /// The version of the plugin that serves the tenant acme.
