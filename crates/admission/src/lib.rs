@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod address_limit;
 mod blocking;
 mod budget;
-mod guesses;
 mod lane;
 mod lifecycle;
 mod log_limit;
@@ -23,9 +23,9 @@ mod waiting_room;
 mod work;
 mod workers;
 
+pub use address_limit::AddressLimit;
 pub use blocking::blocking;
 pub use budget::{Budget, Shares};
-pub use guesses::Guesses;
 pub use lane::Lane;
 pub use lifecycle::{Closed, Lifecycle, Operation};
 pub use log_limit::LogLimit;

@@ -14,8 +14,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use portcullis_admission::LogLimit;
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -27,7 +28,7 @@ use portcullis_edge::http::unread;
 use portcullis_native::{Answered, Service};
 
 use crate::connections::descriptors::REMEDY;
-use crate::connections::{Connections, Place, TimedStream, Watched};
+use crate::connections::{Connections, Place, TimedStream, WAIT, Watched};
 
 /// How long a connection may be idle before the head of the next request has arrived.
 const HEAD_PATIENCE: Duration = Duration::from_secs(75);
@@ -105,17 +106,47 @@ fn connection(
     service: &Service,
     graceful: &GracefulShutdown,
 ) {
+    let (place, service, watcher) = (Arc::new(place), service.clone(), graceful.watcher());
+    let of_task = Arc::clone(&place);
+    let task = tokio::spawn(async move {
+        if place.is_slowed() && !is_patient(&stream).await {
+            return;
+        }
+        if let Err(error) = watcher.watch(serve(stream, from, place, patience, service)).await {
+            // Mostly clients that disconnect or don't speak HTTP.
+            debug!(%error, "a connection failed");
+        }
+    });
+    of_task.served_by(task.abort_handle());
+}
+
+/// Waits for a moment. Returns whether the client has, too.
+async fn is_patient(stream: &TcpStream) -> bool {
+    tokio::time::sleep(WAIT).await;
+    tokio::select! {
+        biased;
+        ready = stream.ready(Interest::READABLE) => ready.is_ok_and(|ready| !ready.is_read_closed()),
+        () = std::future::ready(()) => true,
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    from: IpAddr,
+    place: Arc<Place>,
+    patience: Duration,
+    service: Service,
+) -> impl GracefulConnection<Error = hyper::Error> {
     // Responses are small and written at once, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
-    let (service, place) = (service.clone(), Arc::new(place));
     let head_patience = if place.is_reserved() { HEAD_PATIENCE_OF_RESERVE } else { HEAD_PATIENCE };
     let stream = TimedStream::new(stream, Arc::clone(&place), patience);
-    let of_task = Arc::clone(&place);
     let service = service_fn(move |request: Request<Incoming>| {
         let (service, is_reserved) = (service.clone(), place.is_reserved());
         let must_give_way = place.must_give_way();
         // Now, and not once the future is polled: what is read from here on is not the head any more.
         let busy = Arc::clone(&place).begin();
+        let unanswered = place.unanswered();
         async move {
             let Some(busy) = busy else {
                 // The task is about to be aborted.
@@ -131,22 +162,15 @@ fn connection(
                 let patience = if is_reserved { Duration::ZERO } else { unread::PATIENCE };
                 service.call(request, Peer(from), patience).await?
             };
+            unanswered.answered();
             Ok::<_, Infallible>(answered.map(|body| Watched::new(body, busy)))
         }
     });
-    let served = http1::Builder::new()
+    http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_patience)
         .max_buf_size(MOST_BUFFERED)
-        .serve_connection(stream, service);
-    let watched = graceful.watch(served);
-    let task = tokio::spawn(async move {
-        if let Err(error) = watched.await {
-            // Mostly clients that disconnect or don't speak HTTP.
-            debug!(%error, "a connection failed");
-        }
-    });
-    of_task.served_by(task.abort_handle());
+        .serve_connection(stream, service)
 }
 
 /// Whether a path is for health checks or the administrator, which have a reserve of connections.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use portcullis_admission::{Budget, Guesses, Owner, Shares};
+use portcullis_admission::{AddressLimit, Budget, Owner, Shares};
 
 use super::body::Memory;
 use super::error::ApiError;
@@ -26,7 +26,7 @@ pub struct AppState {
     trusted_proxies: Vec<IpAddr>,
     unverified: Arc<Budget>,
     verified: Arc<Budget>,
-    guesses: Guesses,
+    guesses: AddressLimit,
     /// The settings of the vendors' dialects.
     pub dialects: Dialects,
 }
@@ -65,7 +65,7 @@ impl AppState {
             trusted_proxies,
             unverified: Budget::of_addresses(unverified, unverified / 4),
             verified: Budget::new(verified),
-            guesses: Guesses::new(limits.wrong_tokens_per_minute()),
+            guesses: AddressLimit::per_minute(limits.wrong_tokens_per_minute()),
             dialects,
         }
     }

@@ -6,6 +6,7 @@
 //! Connections of either kind make room for their own kind only. Otherwise ordinary connections would take the places that are left.
 
 pub(crate) mod descriptors;
+mod given_up;
 mod stream;
 mod watched;
 
@@ -23,6 +24,8 @@ use tokio::task::AbortHandle;
 use tracing::warn;
 
 use descriptors::REMEDY;
+use given_up::GivenUp;
+pub(crate) use given_up::WAIT;
 pub(crate) use stream::TimedStream;
 pub(crate) use watched::Watched;
 
@@ -36,6 +39,7 @@ pub(crate) struct Connections {
     /// Proxies, whose connections are those of many clients.
     trusted: Vec<IpAddr>,
     table: Mutex<Table>,
+    given_up: GivenUp,
     /// The number of connections so far. It also is the clock by which the oldest idle connection is found: a real one would cost
     /// each request.
     clock: AtomicU64,
@@ -113,7 +117,13 @@ pub(crate) struct Place {
     address: IpAddr,
     id: u64,
     connection: Arc<Connection>,
+    /// Whether it is a proxy's, whose clients are many.
+    is_of_many: bool,
+    is_slowed: bool,
 }
+
+/// A request in progress. If it is dropped, the client has given it up.
+pub(crate) struct Unanswered(Option<Arc<Place>>);
 
 /// Keeps a connection from being idle until it is dropped.
 pub(crate) struct Busy {
@@ -142,6 +152,7 @@ impl Connections {
             per_address,
             trusted,
             table: Mutex::default(),
+            given_up: GivenUp::new(),
             clock: AtomicU64::new(0),
         }
     }
@@ -177,7 +188,9 @@ impl Connections {
         let id = self.clock.fetch_add(1, Ordering::Relaxed);
         let connection = table.insert(address, id, is_reserved);
         drop(table);
-        Some(Place { connections: Arc::clone(self), address, id, connection })
+        let is_of_many = self.trusted.contains(&from);
+        let is_slowed = !is_of_many && self.given_up.is_slowed(address);
+        Some(Place { connections: Arc::clone(self), address, id, connection, is_of_many, is_slowed })
     }
 
     /// Closes idle connections, because descriptors ran out. Returns how many.
@@ -339,6 +352,16 @@ impl Place {
         self.connection.is_reserved
     }
 
+    /// Whether it is served only after a [`WAIT`], as its address gives up many requests.
+    pub(crate) fn is_slowed(&self) -> bool {
+        self.is_slowed
+    }
+
+    /// A request has begun that is to be answered.
+    pub(crate) fn unanswered(self: &Arc<Self>) -> Unanswered {
+        Unanswered((!self.is_of_many).then(|| Arc::clone(self)))
+    }
+
     /// Whether a request is in progress. To be called by the connection's own task, like [`begin`](Self::begin).
     fn is_asking(&self) -> bool {
         self.connection.is_asking.load(Ordering::Relaxed)
@@ -381,6 +404,21 @@ impl Place {
         let more = |busy| (busy != CLOSING).then(|| busy + 1);
         self.connection.busy.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
         Some(Busy { place: self, is_request: false })
+    }
+}
+
+impl Unanswered {
+    /// There is an answer.
+    pub(crate) fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(place) = self.0.take() {
+            place.connections.given_up.count(place.address);
+        }
     }
 }
 
