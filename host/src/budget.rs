@@ -3,8 +3,10 @@
 //! A cheap first look: each bound has a combination that it does not foresee. What holds is the limits of the
 //! [child process](crate::Compiler) that compiles.
 
+mod count;
 mod heights;
 mod module;
+mod weight;
 
 use wasmparser::{
     BinaryReaderError, CanonicalFunction, CompositeInnerType, FunctionBody, Operator, Parser, Payload,
@@ -14,12 +16,16 @@ use wasmparser::{
 use crate::foreign_text::ForeignText;
 use crate::invalid_component::InvalidComponent;
 
+use count::Counts;
+pub(crate) use count::{Count, Place};
 use heights::Heights;
 use module::Module;
+use weight::Shape;
 
 /// The most that a component may contain for the compiler to process.
 ///
-/// The defaults allow many times the size of a typical Rust plugin that parses JSON.
+/// The defaults allow many times the size of a typical Rust plugin that parses JSON, and a JavaScript plugin with the
+/// QuickJS interpreter in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompileBudget {
     /// Total size of all functions in bytes. Default: 4 MiB.
@@ -37,17 +43,21 @@ pub struct CompileBudget {
     pub stack: u64,
     /// Blocks, loops and branches in one function. Default: 20,000.
     pub branches: u64,
-    /// Nesting depth of blocks. Default: 200.
+    /// Nesting depth of blocks. Default: 400. The interpreter loop of QuickJS has 281.
     pub nesting: u64,
     /// The sum, over the branches of one function, of its variables and the values on its stack, because each may be live
     /// across each branch. Default: 1,000,000.
     pub lives: u64,
     /// Parameters of one function type. Calls pass them one by one. Default: 64.
     pub signature: u64,
-    /// Core modules and components nested in the component. Default: 32.
+    /// Core modules and components nested in the component. Default: 64.
     pub parts: u64,
-    /// Instances that the component creates. The code of each is generated separately. Default: 64.
+    /// Instances that the component creates, each as often as it is created. The code of each is generated separately.
+    /// Default: 128.
     pub instances: u64,
+    /// Functions that components inside it call of each other, each as often as its caller is instantiated: an adapter is
+    /// compiled for each. Default: 256.
+    pub calls: u64,
 }
 
 impl CompileBudget {
@@ -66,6 +76,7 @@ impl CompileBudget {
         signature: u64::MAX,
         parts: u64::MAX,
         instances: u64::MAX,
+        calls: u64::MAX,
     };
 }
 
@@ -79,162 +90,222 @@ impl Default for CompileBudget {
             locals: 2000,
             stack: 1000,
             branches: 20_000,
-            nesting: 200,
+            nesting: 400,
             lives: 1_000_000,
             signature: 64,
-            parts: 32,
-            instances: 64,
+            parts: 64,
+            instances: 128,
+            calls: 256,
         }
     }
-}
-
-/// Running totals.
-#[derive(Default)]
-struct Found {
-    code_bytes: u64,
-    functions: u64,
-    types: u64,
-    parts: u64,
-    instances: u64,
 }
 
 fn damaged(error: BinaryReaderError) -> InvalidComponent {
     InvalidComponent::Damaged(ForeignText(&error.to_string()).to_string())
 }
 
-impl CompileBudget {
-    /// Counts what the component contains and rejects it if a bound is exceeded. Reads each byte once and compiles
-    /// nothing.
-    pub(crate) fn check(&self, component: &[u8]) -> Result<(), InvalidComponent> {
-        let mut found = Found::default();
-        // The component itself, and what is nested in it around the current place.
-        let mut around = vec![Module::default()];
+/// Counts what the component contains and rejects it if a bound is exceeded. Reads each byte once and compiles nothing.
+pub(crate) fn check(component: &[u8], budget: &CompileBudget) -> Result<(), InvalidComponent> {
+    Look { counts: Counts::within(budget), around: Vec::new(), modules: 0 }.at(component).map(drop)
+}
+
+/// Counts what the component contains, all of it: the most of each, and where.
+pub(crate) fn survey(component: &[u8]) -> Result<Vec<(Count, u64, Option<Place>)>, InvalidComponent> {
+    Look { counts: Counts::all(), around: Vec::new(), modules: 0 }.at(component).map(Counts::into_found)
+}
+
+/// A look at a component.
+struct Look {
+    counts: Counts,
+    /// The component itself, and what is nested in it around the current place.
+    around: Vec<Part>,
+    /// The core modules that were seen.
+    modules: u32,
+}
+
+/// A component or core module.
+#[derive(Default)]
+struct Part {
+    module: Module,
+    shape: Shape,
+    /// The position among the core modules, if it is one.
+    number: Option<u32>,
+}
+
+impl Look {
+    fn at(mut self, component: &[u8]) -> Result<Counts, InvalidComponent> {
+        self.around.push(Part::default());
         for payload in Parser::new(0).parse_all(component) {
             let payload = payload.map_err(damaged)?;
             match &payload {
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
-                    around.push(Module::default());
-                    found.parts += 1;
-                    within("modules and components inside it", found.parts, self.parts)?;
+                Payload::ModuleSection { .. } => {
+                    self.counts.add(Count::Parts, 1)?;
+                    self.around.push(Part { number: Some(self.modules), ..Part::default() });
+                    self.modules += 1;
                 }
-                Payload::End(_) => drop(around.pop()),
+                Payload::ComponentSection { .. } => {
+                    self.counts.add(Count::Parts, 1)?;
+                    self.around.push(Part::default());
+                }
+                Payload::End(_) => {
+                    if let (Some(Part { shape, number: None, .. }), Some(outer)) =
+                        (self.around.pop(), self.around.last_mut())
+                    {
+                        outer.shape.define(shape.weight());
+                    }
+                }
                 _ => {}
             }
-            let Some(module) = around.last_mut() else { continue };
-            self.count(payload, &mut found, module)?;
+            self.count(payload)?;
         }
-        Ok(())
+        Ok(self.counts)
     }
 
-    fn count(
-        &self,
-        payload: Payload<'_>,
-        found: &mut Found,
-        module: &mut Module,
-    ) -> Result<(), InvalidComponent> {
+    fn count(&mut self, payload: Payload<'_>) -> Result<(), InvalidComponent> {
         match payload {
-            Payload::InstanceSection(section) => found.instances += u64::from(section.count()),
-            Payload::ComponentInstanceSection(section) => found.instances += u64::from(section.count()),
+            Payload::InstanceSection(section) => {
+                self.counts.add(Count::Instances, u64::from(section.count()))?;
+                self.weigh(|shape, _| {
+                    shape.create(u64::from(section.count()));
+                    Ok(())
+                })
+            }
+            Payload::ComponentInstanceSection(section) => {
+                self.counts.add(Count::Instances, u64::from(section.count()))?;
+                self.weigh(|shape, _| shape.instantiate(section))
+            }
+            Payload::ComponentAliasSection(section) => {
+                self.weigh(|shape, outer| shape.alias(section, |count, index| outer(count, index)))
+            }
+            Payload::ComponentImportSection(section) => self.weigh(|shape, _| shape.import(section)),
+            Payload::ComponentExportSection(section) => self.weigh(|shape, _| shape.export(section)),
+            Payload::ComponentCanonicalSection(section) => {
+                let mut calls = 0;
+                for function in section {
+                    calls += u64::from(matches!(function.map_err(damaged)?, CanonicalFunction::Lower { .. }));
+                }
+                self.counts.add(Count::Calls, calls)?;
+                self.weigh(|shape, _| {
+                    shape.call(calls);
+                    Ok(())
+                })
+            }
             Payload::TypeSection(section) => {
                 for group in section {
-                    self.check_types(&group.map_err(damaged)?, found, module)?;
+                    self.check_types(&group.map_err(damaged)?)?;
                 }
+                Ok(())
             }
             // Counted, and not read: they nest as deeply as their bytes say, and a reader that follows them overflows its
             // stack. That is left to the child process.
-            Payload::ComponentTypeSection(section) => found.types += u64::from(section.count()),
-            Payload::CoreTypeSection(section) => found.types += u64::from(section.count()),
-            Payload::ComponentCanonicalSection(section) => {
-                for function in section {
-                    if let CanonicalFunction::Lower { .. } = function.map_err(damaged)? {
-                        return Err(InvalidComponent::Composed);
-                    }
-                }
+            Payload::ComponentTypeSection(section) => {
+                self.counts.add(Count::Types, u64::from(section.count()))
             }
+            Payload::CoreTypeSection(section) => self.counts.add(Count::Types, u64::from(section.count())),
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
-                    module.import(&import.map_err(damaged)?);
-                    within("functions", found.functions + module.functions(), self.functions)?;
+                    let import = import.map_err(damaged)?;
+                    self.declare(|module| module.import(&import))?;
                 }
+                Ok(())
             }
             Payload::FunctionSection(section) => {
                 for function in section {
-                    module.declare(function.map_err(damaged)?);
-                    within("functions", found.functions + module.functions(), self.functions)?;
+                    let function = function.map_err(damaged)?;
+                    self.declare(|module| module.declare(function))?;
                 }
+                Ok(())
             }
             Payload::CodeSectionEntry(body) => {
-                found.functions += 1;
-                found.code_bytes += body.range().len() as u64;
-                within("functions", found.functions, self.functions)?;
-                within("bytes of code", found.code_bytes, self.code_bytes)?;
-                let parameters = module.next_body();
-                self.check_function(&body, parameters, module)?;
+                self.counts.add(Count::Functions, 1)?;
+                self.counts.add(Count::CodeBytes, body.range().len() as u64)?;
+                let Some(Part { module, number, .. }) = self.around.last_mut() else { return Ok(()) };
+                let (index, parameters) = module.next_body();
+                let place = Place { module: number.unwrap_or_default(), function: index };
+                check_function(&body, parameters, module, place, &mut self.counts)
             }
-            _ => {}
+            _ => Ok(()),
         }
-        within("instances inside it", found.instances, self.instances)?;
-        within("types", found.types, self.types)
     }
 
-    fn check_types(
-        &self,
-        group: &RecGroup,
-        found: &mut Found,
-        module: &mut Module,
+    /// Adds to what the component around the current place creates, and counts that of the outermost one.
+    fn weigh(
+        &mut self,
+        add: impl FnOnce(&mut Shape, &dyn Fn(u32, u32) -> weight::Known) -> Result<(), InvalidComponent>,
     ) -> Result<(), InvalidComponent> {
-        for defined in group.types() {
-            if let CompositeInnerType::Func(function) = &defined.composite_type.inner {
-                within("parameters of one type of function", function.params().len() as u64, self.signature)?;
-                within("results of one type of function", function.results().len() as u64, 1)?;
-            }
-            found.types += 1;
-            within("types", found.types, self.types)?;
-            module.define(defined.clone());
+        let Some((Part { shape, .. }, outer)) = self.around.split_last_mut() else { return Ok(()) };
+        add(shape, &|count, index| {
+            let at = (outer.len() as u64).checked_sub(u64::from(count));
+            let component = at.and_then(|at| outer.get(usize::try_from(at).ok()?));
+            component.and_then(|component| component.shape.component(index))
+        })?;
+        if outer.is_empty() {
+            let weight = shape.weight();
+            self.counts.most(Count::Instances, weight.instances, None)?;
+            self.counts.most(Count::Calls, weight.calls, None)?;
         }
         Ok(())
     }
 
-    fn check_function(
-        &self,
-        body: &FunctionBody<'_>,
-        parameters: u64,
-        module: &Module,
-    ) -> Result<(), InvalidComponent> {
-        within("bytes of code in one function", body.range().len() as u64, self.function_bytes)?;
-        let mut locals = parameters;
-        for declared in body.get_locals_reader().map_err(damaged)? {
-            // Three bytes can declare billions of locals.
-            let (count, _) = declared.map_err(damaged)?;
-            locals += u64::from(count);
-            within("local variables in one function", locals, self.locals)?;
-        }
-        let mut heights = Heights::new(module);
-        let (mut branches, mut lives) = (0_u64, 0_u64);
-        let mut operators = body.get_operators_reader().map_err(damaged)?;
-        while !operators.eof() {
-            let operator = operators.read().map_err(damaged)?;
-            let ways = match &operator {
-                Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
-                    within("parameters of one block", module.parameters_of(*blockty), 0)?;
-                    1
-                }
-                Operator::Br { .. } | Operator::BrIf { .. } | Operator::Else => 1,
-                Operator::BrTable { targets } => u64::from(targets.len()) + 1,
-                _ => 0,
-            };
-            branches += ways;
-            lives += ways * (locals + heights.now());
-            heights.step(&operator);
-            within("nested blocks", heights.nesting(), self.nesting)?;
-            within("values on the stack of one function", heights.now(), self.stack)?;
-            within("blocks and branches in one function", branches, self.branches)?;
-            within("variables and values times branches in one function", lives, self.lives)?;
+    fn declare(&mut self, declare: impl FnOnce(&mut Module)) -> Result<(), InvalidComponent> {
+        let Some(Part { module, .. }) = self.around.last_mut() else { return Ok(()) };
+        declare(module);
+        let declared = module.functions();
+        self.counts.at_most(Count::Functions, declared)
+    }
+
+    fn check_types(&mut self, group: &RecGroup) -> Result<(), InvalidComponent> {
+        for defined in group.types() {
+            if let CompositeInnerType::Func(function) = &defined.composite_type.inner {
+                self.counts.most(Count::Parameters, function.params().len() as u64, None)?;
+                self.counts.most(Count::Results, function.results().len() as u64, None)?;
+            }
+            self.counts.add(Count::Types, 1)?;
+            if let Some(Part { module, .. }) = self.around.last_mut() {
+                module.define(defined.clone());
+            }
         }
         Ok(())
     }
 }
 
-fn within(what: &'static str, found: u64, limit: u64) -> Result<(), InvalidComponent> {
-    if found > limit { Err(InvalidComponent::TooMuch { what, found, limit }) } else { Ok(()) }
+fn check_function(
+    body: &FunctionBody<'_>,
+    parameters: u64,
+    module: &Module,
+    place: Place,
+    counts: &mut Counts,
+) -> Result<(), InvalidComponent> {
+    let mut most = |count, found| counts.most(count, found, Some(place));
+    most(Count::FunctionBytes, body.range().len() as u64)?;
+    let mut locals = parameters;
+    for declared in body.get_locals_reader().map_err(damaged)? {
+        // Three bytes can declare billions of locals.
+        let (count, _) = declared.map_err(damaged)?;
+        locals = locals.saturating_add(u64::from(count));
+        most(Count::Locals, locals)?;
+    }
+    let mut heights = Heights::new(module);
+    let (mut branches, mut lives) = (0_u64, 0_u64);
+    let mut operators = body.get_operators_reader().map_err(damaged)?;
+    while !operators.eof() {
+        let operator = operators.read().map_err(damaged)?;
+        let ways = match &operator {
+            Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
+                most(Count::BlockParameters, module.parameters_of(*blockty))?;
+                1
+            }
+            Operator::Br { .. } | Operator::BrIf { .. } | Operator::Else => 1,
+            Operator::BrTable { targets } => u64::from(targets.len()) + 1,
+            _ => 0,
+        };
+        branches += ways;
+        lives = lives.saturating_add(ways.saturating_mul(locals.saturating_add(heights.now())));
+        heights.step(&operator);
+        most(Count::Nesting, heights.nesting())?;
+        most(Count::Stack, heights.now())?;
+        most(Count::Branches, branches)?;
+        most(Count::Lives, lives)?;
+    }
+    Ok(())
 }

@@ -110,7 +110,7 @@ impl Instance {
         limits: &Limits,
         numbers: Option<Permutation>,
     ) -> Result<Self, CallError> {
-        let meter = Meter::new(Arc::clone(account), limits.instance_bytes);
+        let meter = Meter::new(Arc::clone(account), limits.instance_bytes, limits.memories);
         let mut store = Store::new(engine.wasm(), State { meter, deadline: Deadline::default() });
         store.limiter(|state| &mut state.meter);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.passed()));

@@ -31,12 +31,13 @@ pub enum InvalidComponent {
         .0.join(", ")
     )]
     Imports(Vec<String>),
-    /// Components inside it call each other, or themselves through the component model.
+    /// A component inside it instantiates another one that is imported, or exported by an instance, so that it can't be told
+    /// how many instances that makes.
     #[error(
-        "components inside it call each other, and a plugin must be one piece: link its parts into one module before it is \
-         made a component"
+        "a component inside it is passed from one to another before it is instantiated: instantiate it where it is \
+         defined, as `wac plug` and `wasm-tools compose` do"
     )]
-    Composed,
+    Opaque,
     /// It does not export `portcullis:blacklist/blacklist@0.1.0`, or exports it with different functions or types.
     #[error("it does not fit the contract portcullis:blacklist@0.1.0: {0}")]
     World(String),
@@ -54,6 +55,11 @@ pub enum InvalidComponent {
     /// wasmtime can't compile it.
     #[error("it can't be compiled: {0}")]
     Compile(String),
+    /// The compiler has a bug that the component runs into.
+    #[error(
+        "the compiler panicked, which is a bug of Portcullis or wasmtime and not of the plugin: report it, with the plugin's file ({0})"
+    )]
+    CompilerPanicked(String),
     /// Its machine code exceeds [`Limits::compiled_bytes`](crate::Limits::compiled_bytes).
     #[error("it compiles to more than {limit} bytes, which is the most that is allowed")]
     TooMuchCode {

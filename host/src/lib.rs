@@ -15,6 +15,7 @@
 mod answer;
 mod bindings;
 mod blacklist;
+mod bound;
 mod breaker;
 mod budget;
 mod call_error;
@@ -45,11 +46,13 @@ mod saved_state;
 mod shadow;
 mod source;
 mod stopwatch;
+mod survey;
 mod validate;
 mod wasm_config;
 mod witness;
 
 pub use blacklist::Blacklist;
+pub use bound::Bound;
 pub use breaker::{Breaker, BreakerState};
 pub use budget::CompileBudget;
 pub use call_error::{CallError, TryCheckError};
@@ -75,3 +78,5 @@ pub use save::SaveError;
 pub use saved_state::{StateHeader, StateParts, StateStore, StateWriter};
 pub use shadow::{Disagreement, ShadowPlan, ShadowRun, ShadowTally, ShadowTarget, ShadowVerdict};
 pub use source::{Census, Change, EntrySource, SourceError};
+pub use survey::{Measure, survey};
+pub use validate::CONTRACT;

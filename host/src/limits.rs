@@ -43,6 +43,9 @@ pub struct Limits {
     /// Linear memory and tables of one instance, in bytes. Default: 1 GiB, enough for 200 million entries of the default
     /// plugin. The total of a tenant is bounded by its [`MemoryAccount`](crate::MemoryAccount).
     pub instance_bytes: u64,
+    /// Linear memories of one instance: one for most components, and one for each component inside it. Default: 8. Each reserves
+    /// 4 GiB of address space, of which the process has 32,000 times as much.
+    pub memories: usize,
     /// Size of a call's result in bytes. Default: 8 MiB.
     pub result_bytes: usize,
 }
@@ -69,6 +72,7 @@ impl Default for Limits {
             turn: Duration::from_secs(10),
             describe_bytes: 64 << 20,
             instance_bytes: 1 << 30,
+            memories: 8,
             result_bytes: 8 << 20,
         }
     }

@@ -96,6 +96,8 @@ pub(crate) struct Meter {
     account: Arc<MemoryAccount>,
     /// The limit of this instance in bytes, independent of the account's.
     limit: u64,
+    /// The most linear memories.
+    memories: usize,
     charged: Arc<AtomicU64>,
     /// The charge of the growth in progress, in case the growth fails.
     pending: u64,
@@ -107,8 +109,8 @@ pub(crate) struct Meter {
 const TABLE_ENTRY_BYTES: u64 = 8;
 
 impl Meter {
-    pub(crate) fn new(account: Arc<MemoryAccount>, limit: u64) -> Self {
-        Meter { account, limit, charged: Arc::default(), pending: 0, refusal: None }
+    pub(crate) fn new(account: Arc<MemoryAccount>, limit: u64, memories: usize) -> Self {
+        Meter { account, limit, memories, charged: Arc::default(), pending: 0, refusal: None }
     }
 
     /// The bytes charged, readable while the instance is being called. 0 after the instance is dropped.
@@ -182,17 +184,19 @@ impl ResourceLimiter for Meter {
         Ok(())
     }
 
-    // Compilers emit components with one module, or a few with shims. These limits are per store, and keep the number
-    // of address space reservations (4 GiB each) small.
+    // Those of modules and tables are bounded before a component is compiled, and are small. Tables count by their entries.
     fn instances(&self) -> usize {
-        16
+        MODULES
     }
 
     fn tables(&self) -> usize {
-        16
+        MODULES
     }
 
     fn memories(&self) -> usize {
-        8
+        self.memories
     }
 }
+
+/// The most instances of modules and the most tables: those of the components inside a plugin, and of the adapters between them.
+const MODULES: usize = 1024;

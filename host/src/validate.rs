@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use wasmparser::{Encoding, Parser, Payload};
 use wit_parser::{Resolve, WorldId};
 
-use crate::budget::CompileBudget;
+use crate::budget::{self, CompileBudget};
 use crate::foreign_text::ForeignText;
 use crate::invalid_component::InvalidComponent;
 
@@ -20,14 +20,20 @@ pub(crate) fn look_over(bytes: &[u8], limit: usize, budget: &CompileBudget) -> R
     if bytes.len() > limit {
         return Err(InvalidComponent::TooLarge { bytes: bytes.len(), limit });
     }
-    if !bytes.starts_with(b"\0asm") {
-        return Err(InvalidComponent::NotWasm);
-    }
+    is_component(bytes)?;
     let imports = imports(bytes)?;
     if !imports.is_empty() {
         return Err(InvalidComponent::Imports(imports));
     }
-    budget.check(bytes)
+    budget::check(bytes, budget)
+}
+
+/// Checks how it begins: not those of a text or a core module.
+pub(crate) fn is_component(bytes: &[u8]) -> Result<(), InvalidComponent> {
+    match bytes.starts_with(b"\0asm") {
+        true => Ok(()),
+        false => Err(InvalidComponent::NotWasm),
+    }
 }
 
 /// Checks that it implements the contract. The time and memory that this takes are bounded by nothing but the process.
@@ -37,7 +43,7 @@ pub(crate) fn fits_contract(bytes: &[u8]) -> Result<(), InvalidComponent> {
 }
 
 /// The names that the component itself imports, or the first few. Imports between its inner modules don't count.
-fn imports(bytes: &[u8]) -> Result<Vec<String>, InvalidComponent> {
+pub(crate) fn imports(bytes: &[u8]) -> Result<Vec<String>, InvalidComponent> {
     let damaged = |error: wasmparser::BinaryReaderError| {
         InvalidComponent::Damaged(ForeignText(&error.to_string()).to_string())
     };
@@ -83,13 +89,16 @@ fn reason(error: &anyhow::Error) -> String {
     ForeignText(cause.split(" (at offset").next().unwrap_or(&cause)).to_string()
 }
 
+/// The text of the contract `portcullis:blacklist@0.1.0`, in WIT. Its world is `plugin`.
+pub const CONTRACT: &str = include_str!("../wit/0.1.0/blacklist.wit");
+
 /// The contract's WIT text, resolved once.
 fn contract() -> &'static (Resolve, WorldId) {
-    static CONTRACT: OnceLock<(Resolve, WorldId)> = OnceLock::new();
-    CONTRACT.get_or_init(|| {
+    static RESOLVED: OnceLock<(Resolve, WorldId)> = OnceLock::new();
+    RESOLVED.get_or_init(|| {
         let mut resolve = Resolve::default();
         let package = resolve
-            .push_str("blacklist.wit", include_str!("../wit/0.1.0/blacklist.wit"))
+            .push_str("blacklist.wit", CONTRACT)
             .expect("blacklist.wit was already parsed by bindgen! when this crate was compiled");
         let world = resolve
             .select_world(&[package], Some("plugin"))

@@ -6,9 +6,10 @@ use wasmtime::Config;
 /// The proposals of WebAssembly that plugins may use. All others are off: each is code that a hostile component could
 /// reach.
 ///
-/// * Multi-value is off, because the cost of compiling a block grows with its parameters, and that of blocks in sequence
-///   with the square of their number.
-/// * Multi-memory is off. Components whose parts call each other would need it, and are refused before.
+/// * Multi-value and multi-memory are on for the adapters that wasmtime makes between components inside a plugin, which copy from
+///   the memory of one to that of another, and panics without them. Each memory counts, and there may be few.
+/// * In a plugin's own modules multi-value is [refused](crate::CompileBudget) before they are compiled, because the cost of compiling
+///   a block grows with its parameters, and that of blocks in sequence with the square of their number.
 /// * GC is off, and with it typed references. wasmtime without its feature `gc` still accepts `ref.test` on functions
 ///   and subtypes of them, and then calls a function that ends the process (RUSTSEC-2026-0570).
 const PROPOSALS: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
@@ -17,6 +18,8 @@ const PROPOSALS: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::REFERENCE_TYPES)
     .union(WasmFeatures::BULK_MEMORY)
     .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::MULTI_VALUE)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::FLOATS)
     .union(WasmFeatures::COMPONENT_MODEL);

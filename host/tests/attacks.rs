@@ -9,6 +9,7 @@ use portcullis_host::{
 };
 use support::MIB;
 use support::bombs::{self, Bomb, peak};
+use support::composed;
 
 fn compiler() -> Compiler {
     Compiler::Child {
@@ -143,15 +144,55 @@ fn components_deep_inside_each_other_are_refused_at_first_sight() {
 }
 
 #[test]
-fn components_within_components_are_refused_in_words() {
+fn components_that_call_each_other_are_compiled_within_bounds_or_refused_in_words() {
     let engine = engine();
-    for bomb in [bombs::nested_components(4, 1), bombs::nested_components(400, 15)] {
-        let error = survives(&engine, &bomb, &Limits::default()).expect_err(&bomb.name);
-        assert!(matches!(error, LoadError::Invalid(InvalidComponent::Composed)), "{error}");
-        // The compiler, which would panic, never sees them.
-        let error = survives(&engine, &bomb, &unlooked()).expect_err(&bomb.name);
-        assert!(error.to_string().contains("components inside it call each other"), "{error}");
+    let small = composed::beside(&bombs::nested_components(4, 1).component);
+    survives(&engine, &Bomb { name: "a pair".to_owned(), component: small }, &Limits::default())
+        .expect("a pair of components is nothing");
+    // The adapter of one call copies hundreds of tuples.
+    for (types, pairs) in [(400, 15), (3000, 4), (60, 200)] {
+        let bomb = bombs::nested_components(types, pairs);
+        let bomb = Bomb { component: composed::beside(&bomb.component), ..bomb };
+        for limits in [Limits::default(), unlooked()] {
+            let _ = survives(&engine, &bomb, &limits);
+        }
     }
+}
+
+#[test]
+fn what_is_created_many_times_over_counts_each_time() {
+    // The in-process compiler would not survive the first one.
+    let engine = Engine::new().expect("this machine runs WebAssembly");
+    let mut doubling = "(component $c (core module $m) (core instance (instantiate $m)))".to_owned();
+    for _ in 0..40 {
+        doubling =
+            format!("(component $c {doubling} (instance (instantiate $c)) (instance (instantiate $c)))");
+    }
+    let doubling = wat::parse_str(doubling.replacen("(component $c", "(component", 1)).expect("valid text");
+    let refusal = |component: &[u8]| {
+        let component = composed::beside(component);
+        match Plugin::load(&engine, &component, Limits::default()) {
+            Err(LoadError::Invalid(error)) => error,
+            other => panic!("{other:?}"),
+        }
+    };
+    match refusal(&doubling) {
+        InvalidComponent::TooMuch { what: "instances inside it", found, .. } => assert!(found > 1 << 40),
+        other => panic!("{other}"),
+    }
+    // One call in a component that is instantiated often.
+    let mut often = Limits::default();
+    often.compiling.instances = 10_000;
+    let component = composed::beside(&bombs::nested_components(1, 300).component);
+    let error = Plugin::load(&engine, &component, often).expect_err("300 calls");
+    assert!(error.to_string().contains("300 calls between components inside it, and 256"), "{error}");
+    // Which component that is can't be told.
+    let passed = wat::parse_str(
+        "(component (component $a) (component $b (import \"x\" (component $x)) (instance (instantiate $x)))
+            (instance (instantiate $b (with \"x\" (component $a)))))",
+    );
+    let error = refusal(&passed.expect("valid text"));
+    assert!(matches!(error, InvalidComponent::Opaque), "{error}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub use plugin::{
     AttemptAnswer, DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, SetupAnswer, ShadowAnswer,
     ShadowRequest, StageAnswer,
 };
-pub use plugins::{PluginAnswer, PluginPutAnswer, PluginsAnswer, VersionAnswer};
+pub use plugins::{PluginAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginsAnswer, VersionAnswer};
 pub use portcullis_msisdn::Direction;
 pub use status::{ListPlugin, ListState, ListStatus, TenantStatus};
 pub use tenants::{ManagedBy, RemovedAnswer, TenantAnswer, TenantsAnswer};

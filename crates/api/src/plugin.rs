@@ -160,4 +160,7 @@ pub struct ListAnswer {
     pub breaker: String,
     /// How often the plugin recovered from a fault since the gateway started.
     pub recoveries: u64,
+    /// Why the plugin failed last. Omitted if it has not since it began to serve the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fault: Option<String>,
 }

@@ -18,6 +18,9 @@ pub struct PluginAnswer {
     /// What is wrong with its newest file, in one sentence. Omitted if nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What is odd about its newest version, and harmless. Omitted if nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
     /// Its versions, the newest first.
     pub versions: Vec<VersionAnswer>,
     /// The names of the tenants that use it, sorted.
@@ -55,4 +58,16 @@ pub struct PluginPutAnswer {
     /// How many tenants use this plugin. The new version is offered to those that pin none: each of them may still refuse it, for
     /// its options or entries, and keeps what it has then. The tenant's plugin status shows the outcome.
     pub tenants: usize,
+    /// What is odd about the version, and harmless: it calls itself otherwise than it is stored. Omitted if nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+}
+
+/// A version of a plugin that was removed.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+pub struct PluginRemovedAnswer {
+    /// The plugin's name.
+    pub plugin: String,
+    /// The digest of the component, `sha256:` and 64 hexadecimal digits.
+    pub version: String,
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_api::{
     BlockRequest, CheckManyAnswer, CheckRequest, Direction, EntryAnswer, ErrorBody, ErrorCode, ErrorObject,
-    ExchangeRequest, FleetAnswer, NumberText, PageAnswer, PluginStatus, TrailAnswer, UnblockRequest,
-    WriteAnswer,
+    ExchangeRequest, FleetAnswer, NumberText, PageAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginStatus,
+    PluginsAnswer, TrailAnswer, UnblockRequest, WriteAnswer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -254,6 +254,33 @@ impl Client {
     pub(super) fn act_on_plugin(&self, tenant: &str, action: &str) -> Result<PluginStatus, Error> {
         let request = self.agent.post(self.plugin_url(tenant, &format!("/{action}")));
         let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).send_empty();
+        self.read(answer.map_err(|error| self.failed(error))?)
+    }
+
+    /// Lists all plugins. Requires the administrator's token.
+    pub(super) fn plugins(&self) -> Result<PluginsAnswer, Error> {
+        let request = self.agent.get(format!("{}/portcullis/v1/admin/plugins", self.base));
+        let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).call();
+        self.read(answer.map_err(|error| self.failed(error))?)
+    }
+
+    /// Uploads a component. Requires the administrator's token.
+    pub(super) fn put_plugin(&self, name: &str, component: &[u8]) -> Result<PluginPutAnswer, Error> {
+        let url = format!("{}/portcullis/v1/admin/plugins/{}", self.base, segment(name));
+        let request = self.agent.put(url).header(header::AUTHORIZATION, self.authorization.clone());
+        let answer = request.content_type("application/wasm").send(component);
+        self.read(answer.map_err(|error| self.failed(error))?)
+    }
+
+    /// Removes an old version of a plugin. Requires the administrator's token.
+    pub(super) fn remove_plugin_version(
+        &self,
+        name: &str,
+        version: &str,
+    ) -> Result<PluginRemovedAnswer, Error> {
+        let (name, version) = (segment(name), segment(version));
+        let url = format!("{}/portcullis/v1/admin/plugins/{name}/versions/{version}", self.base);
+        let answer = self.agent.delete(url).header(header::AUTHORIZATION, self.authorization.clone()).call();
         self.read(answer.map_err(|error| self.failed(error))?)
     }
 

@@ -34,6 +34,11 @@ use clap::{Args, Parser, Subcommand};
 use client::{BaseUrl, Client, Target, Token};
 
 pub use migrate::{Moved, Options as MigrateOptions};
+pub use plugin::{
+    ComponentOptions as PluginComponentOptions, FileCommand as PluginFileCommand,
+    FileReport as PluginFileReport, InspectOptions as PluginInspectOptions,
+    VerifyOptions as PluginVerifyOptions,
+};
 pub use serve::Options as ServeOptions;
 pub use verify::{Options as VerifyOptions, Report};
 
@@ -41,7 +46,8 @@ pub use verify::{Options as VerifyOptions, Report};
 enum Exit {
     /// The command succeeded.
     Good,
-    /// The command finished, but `check` found a blocked number, `import` refused a row, or `verify` found damage.
+    /// The command finished, but `check` found a blocked number, `import` refused a row, `verify` found damage, or `plugin verify` found
+    /// something wrong.
     NotAll,
     /// The command failed.
     Failed,
@@ -60,7 +66,8 @@ impl From<Exit> for ExitCode {
 const EXIT_CODES: &str = "\
 Exit codes follow grep:
   0  success; for `check`, every number is allowed
-  1  `check` found a blocked number, `import` refused a row, or `verify` found damage
+  1  `check` found a blocked number, `import` refused a row, `verify` found damage, or `plugin verify`
+     found something wrong
   2  failure; a message on standard error says why and what to do
 
 Results go to standard output, everything else to standard error.";
@@ -68,7 +75,8 @@ Results go to standard output, everything else to standard error.";
 /// Manages blacklists of message senders and checks numbers against them.
 ///
 /// `portcullis serve` runs the gateway, and `portcullis verify` and `portcullis migrate` check its files
-/// and move its ledger while it does not run.
+/// and move its ledger while it does not run. `portcullis plugin new` and `plugin verify` are for authors of
+/// plugins.
 /// All other commands except `token` talk to a running gateway at --url, authenticated by --token
 /// (`plugin` and `fleet`: by --admin-token).
 #[derive(Parser)]
@@ -145,13 +153,14 @@ impl TargetOptions {
 /// Exits the process directly on a usage error (code 2) and on `--help` or `--version` (code 0).
 ///
 /// `serve` runs the gateway, and returns when the gateway has stopped. `verify` checks its files. `migrate` moves its ledger, and says what it
-/// is doing, with how many rows of how many.
+/// is doing, with how many rows of how many. `examine` looks at the file of a plugin.
 pub fn main(
     serve: impl FnOnce(&ServeOptions) -> anyhow::Result<()>,
     verify: impl FnOnce(&VerifyOptions) -> anyhow::Result<Report>,
     migrate: impl FnOnce(&MigrateOptions, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Moved>,
+    examine: impl FnOnce(&PluginFileCommand) -> anyhow::Result<PluginFileReport>,
 ) -> ExitCode {
-    let exit = run(CommandLine::parse(), serve, verify, migrate).unwrap_or_else(|error| {
+    let exit = run(CommandLine::parse(), serve, verify, migrate, examine).unwrap_or_else(|error| {
         if output::reader_is_gone(&error) {
             // As in `portcullis list | head`: the reader has what it wants.
             return Exit::Good;
@@ -167,6 +176,7 @@ fn run(
     serve: impl FnOnce(&ServeOptions) -> anyhow::Result<()>,
     verify: impl FnOnce(&VerifyOptions) -> anyhow::Result<Report>,
     migrate: impl FnOnce(&MigrateOptions, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Moved>,
+    examine: impl FnOnce(&PluginFileCommand) -> anyhow::Result<PluginFileReport>,
 ) -> anyhow::Result<Exit> {
     let client = || Client::new(gateway.url.clone(), gateway.token.as_ref());
     match command {
@@ -178,7 +188,7 @@ fn run(
         Command::History(options) => history::run(&client()?, options),
         Command::Import(options) => import::run(&client()?, options),
         Command::Export(options) => export::run(&client()?, options),
-        Command::Plugin(options) => plugin::run(gateway.url.clone(), options),
+        Command::Plugin(options) => plugin::run(gateway.url.clone(), options, examine),
         Command::Fleet(options) => fleet::run(gateway.url.clone(), options),
         Command::Token(options) => token::run(&options),
         Command::Verify(options) => verify::print(&verify(&options)?),

@@ -11,7 +11,7 @@ use portcullis_ledger::{
     Accepted, Finding, KeyFile, KeyOrigin, Ledger, LedgerError, ListState, MasterKey, Opening, StorageUrl,
     Verified,
 };
-use portcullis_plugin_store::PluginStore;
+use portcullis_plugin_store::{PluginLimits, PluginStore};
 use portcullis_residency::{Residency, machine_memory};
 use portcullis_saved_states::States;
 use portcullis_tenant_settings::SettingsStore;
@@ -54,6 +54,7 @@ pub struct Builder {
     states_dir: Option<PathBuf>,
     compiled_dir: Option<PathBuf>,
     compiler: Compiler,
+    plugin_limits: PluginLimits,
     memory_budget: Option<u64>,
     memory_limit: Option<u64>,
     watch: Option<Duration>,
@@ -103,6 +104,13 @@ impl Builder {
     /// flow. Only one engine at a time may use it.
     pub fn plugins_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.plugins_dir = Some(dir.into());
+        self
+    }
+
+    /// Sets the limits with which plugins are loaded and run, and those of plugins that are admitted with others: see
+    /// [`Limits`](portcullis_host::Limits).
+    pub fn plugin_limits(mut self, limits: PluginLimits) -> Self {
+        self.plugin_limits = limits;
         self
     }
 
@@ -326,7 +334,7 @@ impl Builder {
         });
         let memory = MemoryPool::new(memory_limit.max(LEAST_MEMORY_LIMIT));
         let memory_budget = self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET).min(memory.limit() / 4 * 3);
-        let plugins = PluginStore::new(host.clone(), self.plugins_dir);
+        let plugins = PluginStore::new(host.clone(), self.plugins_dir).with_limits(self.plugin_limits);
         let plugins = match ledger.uploads() {
             Some(uploads) => plugins.sharing(uploads),
             None => plugins,

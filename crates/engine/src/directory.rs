@@ -335,6 +335,9 @@ impl Directory {
         match finding {
             Finding::Changed { name, version } => {
                 info!(plugin = name, digest = version.digest.short(), "found a new version of the plugin");
+                if let Some(remark) = version.remark() {
+                    warn!(plugin = name, "{remark}");
+                }
                 self.offer(&version, None, decided);
             }
             Finding::Problem { name, error } => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use portcullis_ledger::store::Deliveries;
 use portcullis_ledger::{Description, Fleet, LedgerError, ListId, Scope, SenderId, TenantId};
-use portcullis_plugin_store::{PluginStore, PluginVersion, Watch};
+use portcullis_plugin_store::{Digest, PluginStore, PluginVersion, Watch};
 use portcullis_tenant_settings::{PluginRef, TenantSpec};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -375,6 +375,14 @@ impl Engine {
         component: &[u8],
     ) -> Result<(Arc<PluginVersion>, usize), Error> {
         self.0.directory.put_plugin(name, component)
+    }
+
+    /// Removes an old version of a plugin: one that is not the newest, and that no tenant uses or is pinned to.
+    ///
+    /// # Errors
+    /// [`Error::Plugin`] if there is no such version, it is needed, or its file can't be removed; [`Error::Closed`].
+    pub fn blocking_remove_plugin_version(&self, name: &str, version: &str) -> Result<Digest, Error> {
+        self.0.directory.remove_plugin_version(name, version)
     }
 
     /// Takes plugins that were uploaded to other engines which share the ledger, and lets them have those that were tried here. Call it

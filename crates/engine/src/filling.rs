@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::context::Context;
 use crate::error::TenantError;
 use crate::live::{LiveList, Priority};
+use crate::reason;
 use crate::tenant::Opened;
 
 /// How long a start waits for plugins that take no entries: while a long list is filled, the plugin takes some every few
@@ -211,7 +212,7 @@ impl Unfilled {
             let left = self.lists.get(begun..).unwrap_or_default();
             if !left.is_empty() {
                 warn!(
-                    tenant = %list.list().tenant(), plugin = self.plugin, lists = left.len(), kind = error.kind(),
+                    tenant = %list.list().tenant(), plugin = self.plugin, lists = left.len(), kind = error.kind(), error = reason::of_fill(&error),
                     "the plugin can't be filled: the tenant's other lists are out of service until it has recovered"
                 );
                 left.iter().for_each(|list| list.leave_to_recovery());

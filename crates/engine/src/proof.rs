@@ -10,6 +10,7 @@ use tracing::{debug, error};
 
 use crate::directory::Directory;
 use crate::live::LiveList;
+use crate::reason;
 use crate::tenant::Tenant;
 
 /// How long the shortest pause between two rounds is.
@@ -161,10 +162,10 @@ fn verify_one(list: &Arc<LiveList>) {
         Err(FillError::Forgotten { .. } | FillError::Strangers { .. }) if list.may_have_lost_history() => {}
         Err(error @ (FillError::Forgotten { .. } | FillError::Strangers { .. })) => {
             error!(
-                tenant = %list.list().tenant(), list = list.name(), kind = error.kind(),
+                tenant = %list.list().tenant(), list = list.name(), kind = error.kind(), error = reason::of_fill(&error),
                 "the plugin gives wrong verdicts: it is out of service, and the tenant's policy answers until it has recovered"
             );
-            list.distrust(&generation, error.kind());
+            list.distrust(&generation, &error);
         }
         // It was evicted, replaced, or taken out of service by somebody who reported why.
         Err(FillError::Plugin(CallError::OutOfService)) => {}

@@ -48,6 +48,8 @@ pub struct ListStatus {
     pub memory_bytes: u64,
     /// The health of its plugin.
     pub health: Health,
+    /// Why the plugin failed last, in words that may be logged. `None` if it has not since it began to serve the list.
+    pub last_fault: Option<String>,
     /// What is wrong with what is stored of it.
     pub stored: Stored,
     /// Its id in the ledger: see [`Engine::blocking_entry_counts`](crate::Engine::blocking_entry_counts).
@@ -204,6 +206,7 @@ impl ListStatus {
             instances: generation.left(),
             memory_bytes: generation.memory_bytes(),
             health: list.health(),
+            last_fault: list.last_fault(),
             stored: Stored::of(list),
             id: list.list().id(),
         }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use portcullis_host::ErrorChain;
 use portcullis_ledger::TenantId;
-use portcullis_plugin_store::{PluginVersion, UploadError};
+use portcullis_plugin_store::{Digest, PluginVersion, UploadError};
 use portcullis_tenant_settings::Chosen;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::directory::Directory;
 use crate::engine_error::Error;
@@ -46,7 +46,19 @@ impl Directory {
             (version, offered)
         };
         self.drop_old_versions();
+        if let Some(remark) = version.remark() {
+            warn!(plugin = name, "{remark}");
+        }
         Ok((version, offered.tenants))
+    }
+
+    /// Removes an old version of a plugin that no tenant uses.
+    pub(crate) fn remove_plugin_version(&self, name: &str, version: &str) -> Result<Digest, Error> {
+        let _operation = self.context.lifecycle.begin()?;
+        // What others have chosen a moment ago is in use, too.
+        self.context.settings.with_choice()?;
+        let in_use = self.versions_in_use();
+        Ok(self.context.plugins.remove_version(name, version, |digest| in_use.contains(digest))?)
     }
 
     /// Takes what others have uploaded, releases what was tried here, and does what the ledger kept tenants' reloads from. Blocks for as

@@ -12,6 +12,7 @@ mod fleet;
 mod log;
 mod migrate;
 mod others;
+mod plugin_file;
 mod reload;
 mod router;
 pub mod serve;
@@ -25,5 +26,5 @@ use std::process::ExitCode;
 
 /// Parses this process's command line, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
-    portcullis_cli::main(serve::run, verify::run, migrate::run)
+    portcullis_cli::main(serve::run, verify::run, migrate::run, plugin_file::examine)
 }

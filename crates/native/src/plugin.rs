@@ -189,5 +189,6 @@ fn list(list: &ListStatus) -> ListAnswer {
         memory_bytes: list.memory_bytes,
         breaker: list.health.breaker.as_str().to_owned(),
         recoveries: list.health.recoveries,
+        last_fault: list.last_fault.clone(),
     }
 }

@@ -1,8 +1,10 @@
 //! `/admin/plugins`: listing plugins and uploading new versions.
 
 use axum::http::StatusCode;
-use portcullis_api::{PluginAnswer, PluginPutAnswer, PluginsAnswer, VersionAnswer};
-use portcullis_engine::plugin_store::ListedVersion;
+use portcullis_api::{
+    ErrorCode, PluginAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginsAnswer, VersionAnswer,
+};
+use portcullis_engine::plugin_store::{ListedVersion, PluginStoreError};
 use portcullis_engine::{Error, PluginRef};
 use portcullis_host::{ErrorChain, ForeignText};
 
@@ -35,10 +37,35 @@ pub(super) async fn put(Admin(gateway): Admin, named: Named, body: ComponentBody
                 own_version: version.plugin.description().version.clone(),
                 bytes: version.bytes,
                 tenants,
+                remark: version.remark(),
             },
         ))
     })
     .await
+}
+
+pub(super) async fn remove(Admin(gateway): Admin, named: Named) -> Answer {
+    let (name, version) = (named.plugin.unwrap_or_default(), named.version.unwrap_or_default());
+    blocking(move || {
+        let digest = gateway.engine.blocking_remove_plugin_version(&name, &version).map_err(not_removed)?;
+        Ok::<_, ApiError>(answer::ok(&PluginRemovedAnswer { plugin: name, version: digest.to_string() }))
+    })
+    .await
+}
+
+fn not_removed(error: Error) -> ApiError {
+    match error {
+        Error::Plugin(
+            error @ (PluginStoreError::Unknown { .. }
+            | PluginStoreError::UnknownVersion { .. }
+            | PluginStoreError::NoVersion { .. }
+            | PluginStoreError::Ambiguous { .. }),
+        ) => ApiError::new(ErrorCode::NotFound, ErrorChain(&error).to_string()),
+        Error::Plugin(error @ PluginStoreError::Needed { .. }) => {
+            ApiError::new(ErrorCode::Conflict, ErrorChain(&error).to_string())
+        }
+        error => refused(error),
+    }
 }
 
 fn refused(error: Error) -> ApiError {
@@ -58,6 +85,7 @@ fn plugin_answer(gateway: &Gateway, plugin: String) -> PluginAnswer {
     let tenants = registry.tenants().filter(has);
     PluginAnswer {
         problem: store.problem(&plugin).map(|error| ErrorChain(&error).to_string()),
+        remark: store.remark(&plugin),
         versions: store.versions(&plugin).into_iter().map(version_answer).collect(),
         tenants: tenants.map(|tenant| tenant.config.id.to_string()).collect(),
         // The name of a file, which may be anything.

@@ -86,6 +86,25 @@ pub enum PluginStoreError {
         /// The short digests of these versions, separated by commas.
         fitting: String,
     },
+    /// The version can't be removed.
+    #[error("version {version} of the plugin {} can't be removed: {why}", ForeignText(name))]
+    Needed {
+        /// The plugin.
+        name: String,
+        /// The first digits of the digest.
+        version: String,
+        /// Who needs it, and what to do.
+        why: &'static str,
+    },
+    /// The copy of a version can't be removed.
+    #[error("the file {} can't be removed: check the permissions of its folder", Shown(path))]
+    Remove {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// A file in the archive does not have the digest that it is named after.
     #[error("the file {} does not have the digest in its name: delete it", Shown(path))]
     Tampered {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_host::{ErrorChain, Limits};
+use portcullis_host::ErrorChain;
 use tracing::warn;
 
 use crate::archive::ArchivedFile;
@@ -50,7 +50,7 @@ impl PluginStore {
     /// anything, and a rescan finds that.
     pub(super) fn served_last(&self, name: &str) -> Option<Arc<PluginVersion>> {
         let last = self.archived(name).into_iter().find(|file| file.since.is_some())?;
-        let content = folder::read(&self.file(name)?, Limits::default().component_bytes).ok()?;
+        let content = folder::read(&self.file(name)?, self.most_bytes(name)).ok()?;
         if Digest::of(&content.bytes) == last.digest {
             return None;
         }
@@ -103,7 +103,7 @@ impl PluginStore {
             file.seen = before;
             return outcome;
         }
-        let content = match folder::read(path, Limits::default().component_bytes) {
+        let content = match folder::read(path, self.most_bytes(name)) {
             Ok(content) => content,
             Err(source) => {
                 let is_known_by_stamp = matches!(source, FileError::NotAFile | FileError::TooLarge { .. });
@@ -156,7 +156,7 @@ impl PluginStore {
         name: &str,
         file: &ArchivedFile,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
-        let component = file.read(name, Limits::default().component_bytes)?;
+        let component = file.read(name, self.most_bytes(name))?;
         self.load(name, file.digest, &component, Origin::Kept(file.path.clone()))
     }
 
@@ -168,21 +168,22 @@ impl PluginStore {
         component: &[u8],
         origin: Origin,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
-        let known = self.refusals.as_ref().and_then(|refusals| refusals.find(digest));
+        let limits = self.compiled.limits().of(name);
+        let known = self.refusals.as_ref().and_then(|refusals| refusals.find(digest, limits));
         let loaded = match known {
             Some(error) => Err(Arc::new(error)),
             None => self.compiled.load(name, digest, component),
         };
-        let name = name.to_owned();
         match loaded {
             Ok(plugin) => {
+                let name = name.to_owned();
                 Ok(Arc::new(PluginVersion { name, digest, plugin, bytes: component.len(), origin }))
             }
             Err(source) => {
                 if let Some(refusals) = &self.refusals {
-                    refusals.add(digest, &source);
+                    refusals.add(digest, limits, &source);
                 }
-                Err(PluginStoreError::Unloadable { name, origin, source })
+                Err(PluginStoreError::Unloadable { name: name.to_owned(), origin, source })
             }
         }
     }

@@ -21,29 +21,30 @@ const EXTENSION: &str = "refused";
 /// component is not compiled again, not even after a restart, until the limits or this program change.
 pub(super) struct Refusals {
     dir: PathBuf,
-    /// The first line of a file that still counts.
-    conditions: String,
+}
+
+/// The first line of a file that still counts for a plugin with these limits.
+fn conditions(limits: &Limits) -> String {
+    let Limits { compiler_bytes, compiler_time, compiled_bytes, .. } = limits;
+    format!(
+        "portcullis {}, {compiler_bytes} bytes, {} s, {compiled_bytes} bytes of code",
+        env!("CARGO_PKG_VERSION"),
+        compiler_time.as_secs_f64(),
+    )
 }
 
 impl Refusals {
     pub(super) fn new(plugins: &Path) -> Self {
-        let Limits { compiler_bytes, compiler_time, compiled_bytes, .. } = Limits::default();
-        let conditions = format!(
-            "portcullis {}, {compiler_bytes} bytes, {} s, {compiled_bytes} bytes of code",
-            env!("CARGO_PKG_VERSION"),
-            compiler_time.as_secs_f64(),
-        );
-        Refusals { dir: plugins.join(".versions"), conditions }
+        Refusals { dir: plugins.join(".versions") }
     }
 
-    /// What compiling this component would end in.
-    pub(super) fn find(&self, digest: Digest) -> Option<LoadError> {
+    /// What compiling this component within these limits would end in.
+    pub(super) fn find(&self, digest: Digest, limits: &Limits) -> Option<LoadError> {
         let content = folder::read(&self.file(digest), BYTES).ok()?;
-        let (conditions, cause) = str::from_utf8(&content.bytes).ok()?.trim_end().split_once('\n')?;
-        if conditions != self.conditions {
+        let (then, cause) = str::from_utf8(&content.bytes).ok()?.trim_end().split_once('\n')?;
+        if then != conditions(limits) {
             return None;
         }
-        let limits = Limits::default();
         Some(match cause {
             "memory" => LoadError::TooMuchMemory { limit: limits.compiler_bytes },
             "time" => LoadError::TooSlow { limit: limits.compiler_time },
@@ -53,7 +54,7 @@ impl Refusals {
     }
 
     /// Remembers an error, if it is one that another attempt would end in after as much work.
-    pub(super) fn add(&self, digest: Digest, error: &LoadError) {
+    pub(super) fn add(&self, digest: Digest, limits: &Limits, error: &LoadError) {
         let cause = match error {
             LoadError::TooMuchMemory { .. } => "memory",
             LoadError::TooSlow { .. } => "time",
@@ -61,10 +62,10 @@ impl Refusals {
             _ => return,
         };
         let file = self.file(digest);
-        if self.find(digest).is_some() {
+        if self.find(digest, limits).is_some() {
             return;
         }
-        if let Err(error) = folder::write(&file, format!("{}\n{cause}\n", self.conditions).as_bytes()) {
+        if let Err(error) = folder::write(&file, format!("{}\n{cause}\n", conditions(limits)).as_bytes()) {
             warn!(file = %Shown(&file), %error, "a refused plugin can't be remembered: it is compiled again after a restart");
         }
         self.drop_old();
@@ -98,12 +99,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let refusals = Refusals::new(dir.path());
         let digest = Digest::of(b"bomb");
-        assert!(refusals.find(digest).is_none());
-        for transient in [LoadError::Busy, LoadError::NoThread, LoadError::NoCompiler("why".to_owned())] {
-            refusals.add(digest, &transient);
-            assert!(refusals.find(digest).is_none(), "{transient}");
-        }
         let limits = Limits::default();
+        assert!(refusals.find(digest, &limits).is_none());
+        for transient in [LoadError::Busy, LoadError::NoThread, LoadError::NoCompiler("why".to_owned())] {
+            refusals.add(digest, &limits, &transient);
+            assert!(refusals.find(digest, &limits).is_none(), "{transient}");
+        }
         let errors = [
             LoadError::TooMuchMemory { limit: limits.compiler_bytes },
             LoadError::TooSlow { limit: limits.compiler_time },
@@ -111,14 +112,14 @@ mod tests {
         ];
         for (n, error) in errors.iter().enumerate() {
             let digest = Digest::of(&[u8::try_from(n).unwrap()]);
-            refusals.add(digest, error);
+            refusals.add(digest, &limits, error);
             let after_a_restart = Refusals::new(dir.path());
-            assert_eq!(after_a_restart.find(digest).unwrap().to_string(), error.to_string());
-            let other = Refusals { conditions: "portcullis 9".to_owned(), ..after_a_restart };
-            assert!(other.find(digest).is_none());
+            assert_eq!(after_a_restart.find(digest, &limits).unwrap().to_string(), error.to_string());
+            let other = Limits { compiler_bytes: 1 << 30, ..limits.clone() };
+            assert!(after_a_restart.find(digest, &other).is_none());
             // It is replaced.
-            other.add(digest, error);
-            assert!(other.find(digest).is_some() && refusals.find(digest).is_none());
+            after_a_restart.add(digest, &other, error);
+            assert!(refusals.find(digest, &other).is_some() && refusals.find(digest, &limits).is_none());
         }
     }
 
@@ -127,7 +128,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let refusals = Refusals::new(dir.path());
         for n in 0..u16::try_from(MOST).unwrap() + 10 {
-            refusals.add(Digest::of(&n.to_le_bytes()), &LoadError::TooMuchMemory { limit: 0 });
+            let error = LoadError::TooMuchMemory { limit: 0 };
+            refusals.add(Digest::of(&n.to_le_bytes()), &Limits::default(), &error);
         }
         assert_eq!(fs::read_dir(dir.path().join(".versions")).unwrap().count(), MOST);
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use portcullis_host::{ErrorChain, Limits};
+use portcullis_host::ErrorChain;
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{Upload, Uploads};
 use tracing::{debug, info, warn};
@@ -137,7 +137,7 @@ impl PluginStore {
         let digest = Digest::from_bytes(upload.digest);
         let component = match self.component(&upload.name, digest) {
             Some(component) => component,
-            None => shared.component(&upload.name, digest)?,
+            None => shared.component(&upload.name, digest, self.most_bytes(&upload.name))?,
         };
         let version = self.put(&upload.name, &component)?;
         if let Some(file) = self.mark_file(&upload.name)
@@ -170,7 +170,7 @@ impl PluginStore {
         let fitting: Vec<Digest> = digests.into_iter().filter(|digest| digest.begins_with(text)).collect();
         match *fitting {
             [] => Err(absence),
-            [digest] => self.add(name, digest, &shared.component(name, digest)?),
+            [digest] => self.add(name, digest, &shared.component(name, digest, self.most_bytes(name))?),
             _ => Err(PluginStoreError::Ambiguous {
                 name: name.to_owned(),
                 text: text.to_owned(),
@@ -192,7 +192,7 @@ impl PluginStore {
         }
         // Without a folder, or if it can't be written, there is the memory.
         match shared.digests(name, |upload| upload.is_released)?.pop() {
-            Some(digest) => self.add(name, digest, &shared.component(name, digest)?),
+            Some(digest) => self.add(name, digest, &shared.component(name, digest, self.most_bytes(name))?),
             None => Err(absence),
         }
     }
@@ -241,6 +241,13 @@ impl PluginStore {
     /// [dropped](Self::drop_old_uploads).
     pub fn take_grown(&self) -> BTreeSet<String> {
         self.shared.as_ref().map(|shared| std::mem::take(&mut *shared.grown.lock())).unwrap_or_default()
+    }
+
+    /// Drops one upload from the ledger, if it is there.
+    pub(super) fn forget_upload(&self, name: &str, digest: Digest) -> Result<(), PluginStoreError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let dropped = shared.uploads.drop_uploads(name, &[digest.bytes()]);
+        dropped.map_err(|error| of_ledger(name, error))
     }
 
     /// Drops old uploads of a plugin from the ledger: all but the newest [`KEPT`](Self::KEPT), the newest one that was released, and those
@@ -301,8 +308,8 @@ impl Shared {
         Ok(of_name.map(|upload| Digest::from_bytes(upload.digest)).collect())
     }
 
-    /// Fetches a component, and checks its digest.
-    fn component(&self, name: &str, digest: Digest) -> Result<Vec<u8>, PluginStoreError> {
+    /// Fetches a component of at most so many bytes, and checks its digest.
+    fn component(&self, name: &str, digest: Digest, most: usize) -> Result<Vec<u8>, PluginStoreError> {
         let read = self.uploads.component(name, digest.bytes()).map_err(|error| of_ledger(name, error))?;
         let unknown = || PluginStoreError::UnknownVersion {
             name: name.to_owned(),
@@ -310,7 +317,7 @@ impl Shared {
             known: "others".to_owned(),
         };
         let component = read.ok_or_else(unknown)?;
-        if component.len() > Limits::default().component_bytes || Digest::of(&component) != digest {
+        if component.len() > most || Digest::of(&component) != digest {
             return Err(PluginStoreError::Corrupt { name: name.to_owned(), version: digest.short() });
         }
         Ok(component)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
-use portcullis_host::{Engine, Limits};
+use portcullis_host::Engine;
 use portcullis_plugin_bundle::SHIPPED;
 use tracing::warn;
 
@@ -14,6 +14,7 @@ use crate::compiled::Compiled;
 use crate::digest::{Digest, Prefix};
 use crate::error::PluginStoreError;
 use crate::folder::{self, Stamp};
+use crate::limits::PluginLimits;
 use crate::refusals::Refusals;
 use crate::shared::Shared;
 use crate::slot::{FileState, Known, Seen, Slot};
@@ -30,6 +31,7 @@ pub struct PluginStore {
     dir: Option<PathBuf>,
     pub(super) archive: Option<Archive>,
     built_in: BTreeMap<&'static str, BuiltIn>,
+    engine: Engine,
     pub(super) compiled: Compiled,
     pub(super) refusals: Option<Refusals>,
     slots: Mutex<BTreeMap<String, Arc<Slot>>>,
@@ -61,10 +63,23 @@ impl PluginStore {
             refusals: dir.as_deref().map(Refusals::new),
             dir,
             built_in: built_in.collect(),
-            compiled: Compiled::new(engine),
+            compiled: Compiled::new(engine.clone(), PluginLimits::default()),
+            engine,
             slots: Mutex::default(),
             shared: None,
         }
+    }
+
+    /// Sets the limits with which plugins are loaded: those of [`portcullis_host::Limits::default`] by default.
+    #[must_use]
+    pub fn with_limits(mut self, limits: PluginLimits) -> Self {
+        self.compiled = Compiled::new(self.engine.clone(), limits);
+        self
+    }
+
+    /// The largest component of this name, in bytes.
+    pub(super) fn most_bytes(&self, name: &str) -> usize {
+        self.compiled.limits().of(name).component_bytes
     }
 
     /// The folder of plugins.
@@ -133,7 +148,7 @@ impl PluginStore {
         })?;
         // It may be a file that nobody requested yet.
         let file = self.file(name).and_then(|path| {
-            let content = folder::read(&path, Limits::default().component_bytes).ok()?;
+            let content = folder::read(&path, self.most_bytes(name)).ok()?;
             Some((path, Digest::of(&content.bytes), content.bytes))
         });
         let archived = self.archived(name);
@@ -234,13 +249,20 @@ impl PluginStore {
             return Some(built_in.component.to_vec());
         }
         let file = self.archived(name).into_iter().find(|file| file.digest == digest)?;
-        file.read(name, Limits::default().component_bytes).ok()
+        file.read(name, self.most_bytes(name)).ok()
     }
 
     /// Why the newest content of a plugin can't be used; `None` if it can.
     pub fn problem(&self, name: &str) -> Option<PluginStoreError> {
         let slot = self.slots().get(name).cloned()?;
         slot.versions().problem.clone()
+    }
+
+    /// What is odd about the newest version of a plugin, if it was loaded: see [`PluginVersion::remark`].
+    pub fn remark(&self, name: &str) -> Option<String> {
+        let slot = self.slots().get(name).cloned()?;
+        let latest = slot.versions().latest.clone();
+        latest?.remark()
     }
 
     /// The versions of a plugin that can be requested: the latest first, then by age, and last those that never were the latest.

@@ -23,6 +23,17 @@ pub struct PluginVersion {
     pub origin: Origin,
 }
 
+impl PluginVersion {
+    /// What is odd about the version, and harmless: the component calls itself otherwise than its file is called.
+    pub fn remark(&self) -> Option<String> {
+        let own = &self.plugin.description().name;
+        (*own != self.name).then(|| {
+            let name = ForeignText(&self.name);
+            format!("the plugin {name} calls itself {own}: tenants name it by its file, {name}")
+        })
+    }
+}
+
 /// Where the component of a version came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {

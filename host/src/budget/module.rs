@@ -39,11 +39,12 @@ impl Module {
         self.functions.len() as u64
     }
 
-    /// Moves on to the next body. Returns the number of its parameters.
-    pub(super) fn next_body(&mut self) -> u64 {
+    /// Moves on to the next body. Returns the index of its function, and the number of its parameters.
+    pub(super) fn next_body(&mut self) -> (u32, u64) {
         let of = self.functions.get(self.next).copied();
+        let index = u32::try_from(self.next).unwrap_or(u32::MAX);
         self.next += 1;
-        of.and_then(|of| self.function(of)).map_or(0, |function| function.params().len() as u64)
+        (index, of.and_then(|of| self.function(of)).map_or(0, |function| function.params().len() as u64))
     }
 
     fn function(&self, of: u32) -> Option<&FuncType> {

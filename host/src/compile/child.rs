@@ -189,7 +189,7 @@ impl Ended {
             Some(exit::PANIC) if reason.contains("out-of-memory") || reason.contains("out of memory") => {
                 NotCompiled::TooMuchMemory { limit: limits.compiler_bytes }
             }
-            Some(exit::PANIC) => invalid(format!("the compiler panicked: {reason}")),
+            Some(exit::PANIC) => NotCompiled::Invalid(InvalidComponent::CompilerPanicked(reason)),
             Some(exit::UNLIMITED) => NotCompiled::NoCompiler(format!("it can't limit itself: {reason}")),
             Some(code) => NotCompiled::NoCompiler(format!("it exited with {code}: {reason}")),
             None => signalled(self.status, &reason, limits),

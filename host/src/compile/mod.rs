@@ -165,7 +165,9 @@ impl Compilation {
                 NoTurn::Busy => NotCompiled::Busy,
                 NoTurn::NoThread => NotCompiled::NoThread,
                 // A bug in a parser or the compiler, triggered by these bytes.
-                NoTurn::Panicked => InvalidComponent::Compile("the compiler panicked".to_owned()).into(),
+                NoTurn::Panicked => {
+                    InvalidComponent::CompilerPanicked("its message is in the log".to_owned()).into()
+                }
             })
         })
     }

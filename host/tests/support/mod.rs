@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a different part")]
 
 pub mod bombs;
+pub mod composed;
 pub mod record;
 pub mod states;
 

@@ -71,8 +71,9 @@ impl Evil {
 
     fn add(&mut self, entry: Entry) -> Outcome {
         let directions = self.entries.entry(entry.subject).or_default();
-        *directions = *directions | entry.directions;
-        Outcome::Changed
+        let before = *directions;
+        *directions = before | entry.directions;
+        Outcome::changed_if(*directions != before)
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Named {
     pub sender: Option<String>,
     /// The plugin's name.
     pub plugin: Option<String>,
+    /// The plugin's version.
+    pub version: Option<String>,
 }
 
 /// An extension of requests whose author has been authenticated: the extractors here insert it, and those of bodies require it.

@@ -118,7 +118,7 @@ impl LiveList {
                     "the plugin of an evicted list can't be filled: the tenant's policy answers until it has recovered"
                 );
                 self.mend(error.kind());
-                self.report_fault(error.kind());
+                self.report_fault(error.kind(), reason::of_fill(&error));
             }
         }
         Ok(())

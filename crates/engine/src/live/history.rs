@@ -175,7 +175,7 @@ impl LiveList {
             Ok(()) => {
                 info!(tenant = %self.list().tenant(), list = %self.name(), "the plugin is filled again");
             }
-            Err(error) => self.fail(&self.generation(), error.kind()),
+            Err(error) => self.fail(&self.generation(), &error),
         }
         self.history.is_lost.store(false, Ordering::SeqCst);
         done(self);

@@ -37,6 +37,7 @@ pub(crate) use verified_state::VerifiedState;
 
 use crate::context::Context;
 use crate::events::Event;
+use crate::reason;
 use history::History;
 use known::Known;
 use recovery::Recovery;
@@ -465,19 +466,20 @@ impl LiveList {
                 Followed::LedgerAway
             }
             Err(error) => {
-                self.fail(&generation, error.kind());
+                self.fail(&generation, &error);
                 Followed::NotServing
             }
         }
     }
 
     /// The plugin can't be brought up to date: it goes out of service.
-    fn fail(self: &Arc<Self>, generation: &Generation, kind: &'static str) {
-        self.take_out(kind);
+    fn fail(self: &Arc<Self>, generation: &Generation, error: &FillError) {
+        let (kind, why) = (error.kind(), reason::of_fill(error));
+        self.take_out(kind, &why);
         // It is not to be trusted, and the next one needs its memory.
         generation.retire();
         self.mend(kind);
-        self.report_fault(kind);
+        self.report_fault(kind, why);
     }
 
     /// Whether filling or following failed only because a shared ledger can't be asked now.
@@ -531,13 +533,13 @@ impl LiveList {
             self.last_bytes.store(0, Ordering::Relaxed);
             self.recovery.reset();
             if self.phase() != Phase::Evicted {
-                self.take_out(error.kind());
+                self.take_out(error.kind(), &reason::of_fill(error));
                 self.generation().retire();
             }
         }
         self.saving.reset();
         self.recover();
-        self.report_fault(error.kind());
+        self.report_fault(error.kind(), reason::of_fill(error));
     }
 
     /// Puts the fallback back in place. If there is none, because the previous plugin had failed itself, or if it can't follow the
@@ -620,14 +622,15 @@ impl LiveList {
     }
 
     /// A background proof found that the plugin lies: it goes out of service at once.
-    pub(crate) fn distrust(self: &Arc<Self>, generation: &Arc<Generation>, kind: &'static str) {
+    pub(crate) fn distrust(self: &Arc<Self>, generation: &Arc<Generation>, error: &FillError) {
+        let (kind, why) = (error.kind(), reason::of_fill(error));
         {
             let _slot = self.slot.lock();
             // It may have been replaced since it was looked at.
             if !Arc::ptr_eq(&self.generation(), generation) || !self.is_serving() {
                 return;
             }
-            self.take_out(kind);
+            self.take_out(kind, &why);
         }
         generation.retire();
         self.mend_after(kind, |recovery| {
@@ -637,7 +640,7 @@ impl LiveList {
                 "the plugin is put back after a pause, which doubles each time"
             );
         });
-        self.report_fault(kind);
+        self.report_fault(kind, why);
     }
 
     /// The plugin did not answer a check.
@@ -651,27 +654,29 @@ impl LiveList {
         if self.is_detached() || !Arc::ptr_eq(generation, &self.generation()) {
             return;
         }
+        let why = reason::of_call(fault);
         // Otherwise it was a generation that has been replaced or evicted since.
         if !generation.is_whole() && self.phase() != Phase::Evicted {
             if generation.left() == 0 {
-                self.take_out(fault.kind());
+                self.take_out(fault.kind(), &why);
             }
             self.mend(fault.kind());
         }
-        self.report_fault(fault.kind());
+        self.report_fault(fault.kind(), why);
     }
 
-    fn take_out(&self, kind: &'static str) {
+    fn take_out(&self, kind: &'static str, error: &str) {
         if self.turn(Phase::Serving, Phase::Failed) {
             warn!(
-                tenant = %self.list().tenant(), list = %self.name(), kind,
+                tenant = %self.list().tenant(), list = %self.name(), plugin = self.plugin().description().name, kind, error,
                 "the plugin failed: the tenant's policy answers until it has recovered"
             );
         }
     }
 
-    /// Reports a fault to the host. Call it last and without a lock: the listener may check this very list.
-    fn report_fault(&self, kind: &'static str) {
+    /// Reports a fault to the host, and remembers why. Call it last and without a lock: the listener may check this very list.
+    fn report_fault(&self, kind: &'static str, why: String) {
+        self.recovery.note_fault(why);
         self.context.events.emit(|| Event::Fault {
             tenant: self.list().tenant().clone(),
             scope: self.list().scope().clone(),

@@ -26,6 +26,8 @@ pub(super) struct Recovery {
     recoveries: AtomicU64,
     /// Why the last attempts failed, and how many of them for the same reason.
     failures: Mutex<(String, u32)>,
+    /// Why the plugin failed last, until another one serves.
+    last_fault: Mutex<Option<String>>,
     /// Another plugin serves: a task that pauses has nothing to wait for.
     replaced: Arc<Notify>,
 }
@@ -68,7 +70,13 @@ impl Recovery {
         self.breaker().reset();
         *self.lies.lock() = Lies::default();
         *self.failures.lock() = Default::default();
+        *self.last_fault.lock() = None;
         self.replaced.notify_one();
+    }
+
+    /// Remembers why the plugin failed.
+    pub(super) fn note_fault(&self, why: String) {
+        *self.last_fault.lock() = Some(why);
     }
 
     /// Notes that the plugin gave wrong verdicts. Returns how long it stays out of service.
@@ -162,7 +170,7 @@ impl LiveList {
             "the plugin can't be filled: the tenant's policy answers until it has recovered"
         );
         self.leave_to_recovery();
-        self.report_fault(error.kind());
+        self.report_fault(error.kind(), reason::of_fill(error));
     }
 
     /// Leaves a list that has never served to the background task, with backoff and low priority: its plugin has just failed, on
@@ -191,6 +199,11 @@ impl LiveList {
             breaker: self.recovery.breaker().state(Instant::now()),
             recoveries: self.recovery.recoveries.load(Ordering::Relaxed),
         }
+    }
+
+    /// Why the plugin failed last. `None` if it has not since it began to serve the list.
+    pub(crate) fn last_fault(&self) -> Option<String> {
+        self.recovery.last_fault.lock().clone()
     }
 
     /// Whether there is nothing to recover from.
@@ -224,10 +237,14 @@ impl LiveList {
             Err(failed) => {
                 let (kind, error) = (failed.kind(), reason::of_fill(failed));
                 match self.recovery.has_failed(&error) {
-                    true => warn!(%tenant, list, kind, error, "the plugin can't be filled; trying again"),
-                    false => debug!(%tenant, list, kind, error, "the plugin still can't be filled"),
+                    true => {
+                        warn!(%tenant, list, kind, error = error.as_str(), "the plugin can't be filled; trying again")
+                    }
+                    false => {
+                        debug!(%tenant, list, kind, error = error.as_str(), "the plugin still can't be filled")
+                    }
                 }
-                self.report_fault(kind);
+                self.report_fault(kind, error);
             }
         }
         filled.is_ok()

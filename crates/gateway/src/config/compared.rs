@@ -16,6 +16,7 @@ impl Config {
         let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.0.clone());
         let (fleet, meta) = (&at_start.fleet, &at_start.meta);
         let mut settings: BTreeMap<String, String> = [
+            ("plugins.limits", format!("{:?}", at_start.plugin_limits)),
             ("plugins.watch_seconds", at_start.watch.as_secs().to_string()),
             ("plugins.check_patience_ms", at_start.check_patience.as_millis().to_string()),
             ("plugins.on_start_failure", format!("{:?}", at_start.on_start_failure)),

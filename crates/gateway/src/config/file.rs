@@ -1,11 +1,15 @@
 //! The configuration file, as deserialized.
 
+use std::collections::BTreeMap;
+
 use portcullis_api::settings::{Secret, Tenant};
 use portcullis_edge::gateway::OnStartFailure;
 use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_engine::WhenStale;
 use portcullis_proxy::settings::{MetaSettings, TrafficSettings};
 use serde::Deserialize;
+
+use super::plugin_limits;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -92,4 +96,7 @@ pub(crate) struct Plugins {
     pub(crate) proof_share: Option<f64>,
     #[serde(default)]
     pub(crate) on_start_failure: OnStartFailure,
+    /// Limits by name, and tables of them by plugin.
+    #[serde(default)]
+    pub(crate) limits: BTreeMap<String, plugin_limits::Typed>,
 }

@@ -5,6 +5,7 @@ mod file;
 mod fleet;
 pub mod fuzz;
 mod lines;
+pub(crate) mod plugin_limits;
 mod restart;
 mod whole;
 
@@ -20,6 +21,7 @@ use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_edge::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unknown_plugin};
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::{place, without_values};
+use portcullis_engine::plugin_store::PluginLimits;
 use portcullis_engine::{
     DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, LEAST_MEMORY_LIMIT, PostgresUrl,
 };
@@ -51,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) fleet: FleetSettings,
     /// The plugin folder, whose files override or add to the built-in plugins. It need not exist.
     pub(crate) plugins_dir: Option<PathBuf>,
+    /// The limits with which plugins are loaded.
+    pub(crate) plugin_limits: PluginLimits,
     /// How long the previous plugin is kept ready after a swap.
     pub(crate) watch: Duration,
     /// Memory budget shared by short lists; the least recently checked are unloaded first.
@@ -246,6 +250,8 @@ impl Config {
                 "must be at least 67108864 (64 MiB); leave it out for three quarters of the machine's memory";
             problems.push(Problem::new(root.key("plugins").key("memory_limit_bytes"), what));
         }
+        let place = root.key("plugins").key("limits");
+        let plugin_limits = plugin_limits::check(&typed.plugins.limits, &place, &mut problems);
         let plugins = plugins(plugins_dir.as_deref());
         let mut unique_ids = UniqueIds::new(admin_token);
         let (mut tenants, mut absent) = (Vec::new(), Vec::new());
@@ -290,6 +296,7 @@ impl Config {
             master_key_file,
             fleet,
             plugins_dir,
+            plugin_limits,
             watch: Duration::from_secs(watch),
             memory_budget_bytes,
             memory_limit_bytes,

@@ -20,6 +20,7 @@ impl Config {
             ("storage.master_key_file", before.master_key_file != config.master_key_file),
             ("fleet", before.fleet != config.fleet),
             ("plugins.dir", before.plugins_dir != config.plugins_dir),
+            ("plugins.limits", before.plugin_limits != config.plugin_limits),
             ("plugins.watch_seconds", before.watch != config.watch),
             ("plugins.memory_budget_bytes", before.memory_budget_bytes != config.memory_budget_bytes),
             ("plugins.memory_limit_bytes", before.memory_limit_bytes != config.memory_limit_bytes),

@@ -148,6 +148,20 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
         10,
         "is listed twice",
     ),
+    (
+        "dir = \"plugins\"",
+        "limits.nestings = 400",
+        10,
+        "there is no limit nestings; known are component_bytes",
+    ),
+    ("dir = \"plugins\"", "limits.nesting = 0", 10, "plugins.limits.nesting: must be from 1 to"),
+    ("dir = \"plugins\"", "limits.nesting = \"400\"", 10, "a whole number, or a table"),
+    (
+        "dir = \"plugins\"",
+        "limits.js.compile_seconds = 5000",
+        10,
+        "must be from 1 to 3600; leave it out for 10",
+    ),
     ("[plugins]", "[limits]\nunverified_body_bytes = 1000\n[plugins]", 10, "64 MiB"),
     ("[plugins]", "[limits]\nbody_bytes = 1000\n[plugins]", 10, "server.max_body_bytes"),
     ("[plugins]", "[limits]\nanswer_bytes = 1000\n[plugins]", 10, "256 MiB"),
@@ -218,4 +232,14 @@ fn all_that_is_wrong_is_told_at_once_in_the_order_of_lines() {
         ["server.listen", "tenants[0].default_region", "tenants[0].senders[0].bot_id"],
         "{message}"
     );
+}
+
+#[test]
+fn a_plugin_is_admitted_with_limits_of_its_own() {
+    let limits = "limits = { nesting = 500, py = { functions = 30000, compile_seconds = 90 } }\ndir";
+    let config = parse(&GOOD.replace("dir", limits)).unwrap();
+    let (py, js) = (config.plugin_limits.of("py"), config.plugin_limits.of("js"));
+    assert_eq!((py.compiling.nesting, py.compiling.functions, py.compiler_time.as_secs()), (500, 30_000, 90));
+    assert_eq!(py.load, 4 * py.compiler_time);
+    assert_eq!((js.compiling.nesting, js.compiling.functions, js.compiler_time.as_secs()), (500, 20_000, 10));
 }

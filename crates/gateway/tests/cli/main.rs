@@ -1,5 +1,6 @@
 //! Tests of the command line, against a gateway of the same binary.
 
+mod authoring;
 mod documentation;
 mod export;
 mod gateway;

@@ -109,6 +109,26 @@ pub(super) fn all() -> Vec<Route> {
             },
         ),
         route(
+            Method::DELETE,
+            "/plugins/{plugin}/versions/{version}",
+            logged(MethodFilter::DELETE, plugins::remove),
+            Operation {
+                summary: "Remove an old version of a plugin",
+                description: "The version is its digest, or at least the first 8 digits of it. The newest version, and one that a \
+                tenant uses or is pinned to, are kept.",
+                answers: vec![(
+                    200,
+                    "The version was removed",
+                    Content::new::<api::PluginRemovedAnswer>([(
+                        "removed",
+                        json!({ "plugin": "exact", "version": BEFORE }),
+                    )]),
+                )],
+                errors: &[ErrorCode::NotFound, ErrorCode::Conflict],
+                ..operation("remove_plugin_version", Auth::Admin)
+            },
+        ),
+        route(
             Method::GET,
             "/tenants/{tenant}/plugin",
             logged(MethodFilter::GET, plugin::status),

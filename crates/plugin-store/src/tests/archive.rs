@@ -96,7 +96,7 @@ fn a_component_that_took_too_much_is_not_compiled_again_after_a_restart() {
     let bomb = component("bomb");
     folder.place("a", &bomb);
     let refused = LoadError::TooMuchMemory { limit: Limits::default().compiler_bytes };
-    folder.store().refusals.as_ref().unwrap().add(Digest::of(&bomb), &refused);
+    folder.store().refusals.as_ref().unwrap().add(Digest::of(&bomb), &Limits::default(), &refused);
 
     let store = folder.store();
     assert_eq!(found(&store), ["problem a"]);
@@ -330,4 +330,37 @@ fn the_order_of_versions_does_not_depend_on_the_clock() {
     drop(store);
     folder.place("a", b"noise");
     assert_eq!(latest(&folder.store(), "a"), Digest::of(&two));
+}
+
+#[test]
+fn an_old_version_that_nobody_needs_is_removed() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let notes = ["one", "two", "three"].map(component);
+    for component in &notes {
+        store.put("a", component).unwrap();
+    }
+    let refused = |text: &str, in_use: bool| {
+        store.remove_version("a", text, |_| in_use).map(|digest| digest.short()).unwrap_err().to_string()
+    };
+    assert!(refused(&short(&notes[2]), false).contains("it is the newest"));
+    assert!(refused(&short(&notes[0]), true).contains("a tenant uses it"));
+    assert!(refused("0000000000", false).contains("has no version"));
+    assert!(refused("x", false).contains("is not a version"));
+    assert!(
+        store
+            .remove_version("b", &short(&notes[0]), |_| false)
+            .unwrap_err()
+            .to_string()
+            .contains("no plugin b")
+    );
+    let built_in = store.latest("exact").unwrap().digest.to_string();
+    store.put("exact", &notes[0]).unwrap();
+    let error = store.remove_version("exact", &built_in, |_| false).unwrap_err().to_string();
+    assert!(error.contains("built into the program"), "{error}");
+
+    assert_eq!(store.remove_version("a", &short(&notes[0]), |_| false).unwrap(), Digest::of(&notes[0]));
+    assert_eq!(digests(&store.versions("a")), [&notes[2], &notes[1]].map(|bytes| Digest::of(bytes)));
+    assert!(!folder.archived("a", &notes[0]).exists());
+    assert!(matches!(store.version("a", &short(&notes[0])), Err(PluginStoreError::UnknownVersion { .. })));
 }

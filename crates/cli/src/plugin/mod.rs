@@ -13,9 +13,16 @@ use super::foreign_text::ForeignText;
 use super::output::Results;
 use super::{Exit, client};
 
-/// Show or replace a tenant's plugin while messages flow
+mod file;
+mod new;
+mod versions;
+
+pub use file::{ComponentOptions, FileCommand, FileReport, InspectOptions, VerifyOptions};
+
+/// Write, verify and deploy plugins, and show or replace that of a tenant while messages flow
 ///
-/// Requires the administrator's token (--admin-token).
+/// `new`, `verify`, `inspect` and `component` need no gateway. All others require the administrator's token
+/// (--admin-token).
 #[derive(Args)]
 pub(super) struct Options {
     /// The administrator's token
@@ -29,6 +36,28 @@ pub(super) struct Options {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Create a folder with a plugin to begin with, and what it takes to build and test it
+    New(new::NewOptions),
+    #[command(flatten)]
+    File(FileCommand),
+    /// Upload a plugin, or a new version of one
+    ///
+    /// Tenants that have the plugin, and are not pinned to a version, are offered it while messages flow.
+    Push(versions::PushOptions),
+    /// List the plugins of the gateway and their versions
+    List {
+        /// Print them as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove an old version of a plugin: one that no tenant uses, and that is not the newest
+    Remove(versions::RemoveOptions),
+    #[command(flatten)]
+    Tenant(TenantCommand),
+}
+
+#[derive(Subcommand)]
+enum TenantCommand {
     /// Show the plugin that serves a tenant, and the result of the last reload
     Status {
         #[command(flatten)]
@@ -123,16 +152,34 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))
 }
 
-pub(super) fn run(base: client::BaseUrl, options: Options) -> anyhow::Result<Exit> {
+/// `examine` carries out what concerns a file.
+pub(super) fn run(
+    base: client::BaseUrl,
+    options: Options,
+    examine: impl FnOnce(&FileCommand) -> anyhow::Result<FileReport>,
+) -> anyhow::Result<Exit> {
     let Options { admin_token, command } = options;
-    let client = Client::of_administrator(base, admin_token.as_ref())?;
+    let client = || Client::of_administrator(base.clone(), admin_token.as_ref());
+    match command {
+        Command::New(options) => new::create(options).map(|()| Exit::Good),
+        Command::File(command) => file::print(&command, &examine(&command)?),
+        Command::Push(options) => versions::push(&client()?, options).map(|()| Exit::Good),
+        Command::List { json } => versions::list(&client()?, json).map(|()| Exit::Good),
+        Command::Remove(options) => versions::remove(&client()?, &options).map(|()| Exit::Good),
+        Command::Tenant(command) => of_tenant(&client()?, command),
+    }
+}
+
+fn of_tenant(client: &Client, command: TenantCommand) -> anyhow::Result<Exit> {
     let exchange = |tenant: Tenant, request| client.exchange_plugin(&tenant.tenant, &request);
     let (status, as_json) = match command {
-        Command::Status { tenant, json } => (client.plugin_status(&tenant.tenant)?, json),
-        Command::Reload { tenant, choice } => (exchange(tenant, choice.request(None))?, false),
-        Command::Shadow { tenant, choice, terms } => (exchange(tenant, choice.request(Some(terms)))?, false),
-        Command::Promote { tenant } => (client.act_on_plugin(&tenant.tenant, "promote")?, false),
-        Command::Rollback { tenant } => (client.act_on_plugin(&tenant.tenant, "rollback")?, false),
+        TenantCommand::Status { tenant, json } => (client.plugin_status(&tenant.tenant)?, json),
+        TenantCommand::Reload { tenant, choice } => (exchange(tenant, choice.request(None))?, false),
+        TenantCommand::Shadow { tenant, choice, terms } => {
+            (exchange(tenant, choice.request(Some(terms)))?, false)
+        }
+        TenantCommand::Promote { tenant } => (client.act_on_plugin(&tenant.tenant, "promote")?, false),
+        TenantCommand::Rollback { tenant } => (client.act_on_plugin(&tenant.tenant, "rollback")?, false),
     };
     let mut results = Results::open();
     if as_json {
@@ -159,7 +206,9 @@ fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
             writeln!(results, "  {list}: {number} {direction}: {serving}; the new plugin disagrees")?;
         }
     }
-    for ListAnswer { list, serving, slow, resting, generation, replicas, breaker, recoveries, .. } in lists {
+    for answer in lists {
+        let ListAnswer { list, serving, slow, resting, generation, replicas, breaker, recoveries, .. } =
+            answer;
         let state = match (serving, resting, slow) {
             (true, false, false) => "serving",
             (true, false, true) => "slow, the on_failure policy answers checks that would wait too long",
@@ -170,6 +219,9 @@ fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
             results,
             "{list}: {state}, generation {generation}, instances {replicas}, breaker {breaker}, recoveries {recoveries}"
         )?;
+        if let Some(fault) = answer.last_fault {
+            writeln!(results, "  it failed last because: {}", ForeignText(&fault))?;
+        }
     }
     Ok(())
 }

@@ -1,0 +1,56 @@
+//! Whether a plugin keeps the contract `portcullis:blacklist`: random sequences of operations, compared with a model of a list.
+
+mod operation;
+mod run;
+mod sequences;
+
+use portcullis_host::{CallError, Instance, MemoryAccount, Permutation, PermutationKey, Plugin, Settings};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Conformance {
+    pub(crate) problems: Vec<String>,
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Memory of one instance, in bytes.
+const MEMORY: u64 = 1 << 30;
+
+/// Starts an instance, as a gateway does. A plugin on clear numbers is granted them.
+pub(crate) fn start(plugin: &Plugin, options: &str, capacity: u64) -> Result<Instance, CallError> {
+    let settings = Settings { capacity, options: options.to_owned() };
+    plugin.instantiate(&settings, &MemoryAccount::new(MEMORY), Some(&numbers()))
+}
+
+/// Any key does, and the same one gives the same counter-example.
+fn numbers() -> Permutation {
+    Permutation::new(PermutationKey::from_bytes(*b"portcullis check"))
+}
+
+/// Tries a plugin.
+pub(crate) fn conformance(plugin: &Plugin, options: &str) -> Conformance {
+    let mut found = Conformance::default();
+    if let Err(error) = start(plugin, options, 0) {
+        found.problems.push(match error {
+            CallError::Refused(why) => {
+                format!("it refuses the options {options}: {why}: give it others with --options")
+            }
+            error => format!("an instance does not start: {error}"),
+        });
+        return found;
+    }
+    match sequences::counter_example(plugin, options) {
+        Ok(refused_state) => found.remarks.extend(refused_state.map(|why| {
+            format!("it does not load the state that it saved: {why}: it is filled from the ledger, entry by entry")
+        })),
+        Err(problem) => {
+            found.problems.push(problem);
+            return found;
+        }
+    }
+    match run::long_list(plugin, options) {
+        Ok(remarks) => found.remarks.extend(remarks),
+        Err(problem) => found.problems.push(problem),
+    }
+    found
+}

@@ -1,0 +1,20 @@
+//! Examines a plugin without a gateway: what it contains, whether it fits, whether it does what its contract says, and what it costs.
+//!
+//! [`inspect()`] reads a component and runs nothing. [`verify()`] says all that is wrong with one at once. [`componentize()`] makes a
+//! component of a core module.
+#![forbid(unsafe_code)]
+
+mod blacklist;
+mod componentize;
+mod costs;
+mod inspect;
+mod kind;
+mod report;
+mod verify;
+
+pub use componentize::{ComponentizeError, componentize};
+pub use costs::Costs;
+pub use inspect::{Inspection, Item, Section, inspect};
+pub use kind::Kind;
+pub use report::{Bound, Described, Loaded, Report};
+pub use verify::{Request, verify};

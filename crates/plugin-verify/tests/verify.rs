@@ -1,0 +1,158 @@
+//! Plugins with one fault each, and what is said of them.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use portcullis_host::{Bound, Engine, Limits};
+use portcullis_plugin_bundle::{EVIL, EXACT, PREFIX};
+use portcullis_plugin_verify::{Kind, Report, Request, componentize, verify};
+
+fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| Engine::new().unwrap())
+}
+
+/// Short times, because some never end.
+fn limits() -> Limits {
+    Limits {
+        check: Duration::from_millis(10),
+        call: Duration::from_millis(50),
+        configure: Duration::from_millis(50),
+        ..Limits::default()
+    }
+}
+
+fn report(component: &[u8], name: &str, options: &str, limits: Limits) -> Report {
+    verify(engine(), &Request { component, name, limits, options, beside: None })
+}
+
+#[test]
+fn nothing_is_wrong_with_the_plugins_that_are_built_in() {
+    for (plugin, options) in
+        [(EXACT, "{}"), (PREFIX, r#"{"block": ["881"]}"#), (EVIL, r#"{"mode": "well-behaved"}"#)]
+    {
+        let report = report(plugin.component, plugin.name, options, Limits::default());
+        assert!(report.is_good(), "{}: {:?}", plugin.name, report.problems);
+        assert_eq!(report.kind, Some(Kind::Blacklist));
+        assert!(report.bounds.iter().all(|bound| bound.found <= bound.allowed && bound.what.len() > 3));
+        assert!(report.loaded.is_some() && report.description.is_some());
+    }
+}
+
+#[test]
+fn each_fault_is_told_with_the_shortest_sequence_that_shows_it() {
+    for (mode, told) in [
+        ("spin-in-check", "exceeded its limit of"),
+        ("spin-in-block", "block exceeded its limit"),
+        ("spin-in-configure", "an instance does not start"),
+        ("panic", "the plugin trapped in check"),
+        ("panic-later", "the plugin trapped in check"),
+        ("lie-later", "who has an entry: it forgets people"),
+        ("lie-in-batches", "check-many allowed"),
+        ("lie-to-regulars", "it forgets people"),
+        ("block-strangers-in-batches", "it blocks strangers"),
+        ("refuse-long-lists", "it refuses a list of 20000 entries"),
+        ("leak-later", "it leaks"),
+        ("short-bitmap", "check-many returned"),
+        ("disagree-in-batch", "check-many said"),
+        ("list-goes-backwards", "list goes backwards"),
+        ("list-overflows", "at most"),
+        ("list-never-ends", "list"),
+        ("save-creeps", "save goes on"),
+        ("load-lies", "list"),
+        ("miscount", "count said"),
+        ("forget-every-third", "count said"),
+        ("forget-unblocks", "unblock"),
+        ("block-strangers", "it blocks strangers"),
+        ("refuse-entries", "block refused the entry"),
+    ] {
+        let report = report(EVIL.component, "evil", &format!("{{\"mode\": \"{mode}\"}}"), limits());
+        let [problem] = &report.problems[..] else { panic!("{mode}: {:?}", report.problems) };
+        assert!(problem.contains(told), "{mode}: {problem}");
+        // A sequence is short.
+        assert!(problem.matches("; then ").count() < 6, "{mode}: {problem}");
+    }
+}
+
+#[test]
+fn a_counter_example_is_in_words() {
+    let report = report(EVIL.component, "evil", r#"{"mode": "miscount"}"#, limits());
+    let problem = &report.problems[0];
+    let shown = "count said 0, and there are 1 entries. The shortest sequence that shows it: block(";
+    assert!(problem.starts_with(shown) && !problem.contains("; then "), "{problem}");
+}
+
+#[test]
+fn all_bounds_are_told_at_once_with_what_admits_it() {
+    let mut limits = Limits::default();
+    for name in ["functions", "nesting"] {
+        Bound::named(name).unwrap().set(&mut limits, 2);
+    }
+    let report = report(EXACT.component, "mine", "{}", limits);
+    assert_eq!(report.problems.len(), 2, "{:?}", report.problems);
+    assert!(report.problems[0].ends_with("functions, and 2 are allowed"), "{:?}", report.problems);
+    assert!(report.problems[1].contains("nested blocks, in function "), "{:?}", report.problems);
+    let admits = report.remarks.iter().find(|remark| remark.contains("[plugins.limits.mine] functions = "));
+    assert!(admits.is_some(), "{:?}", report.remarks);
+    // What follows is looked at all the same.
+    assert!(report.loaded.is_some() && report.description.is_some());
+    assert!(report.lines().iter().any(|line| line.starts_with("! functions")), "{:?}", report.lines());
+}
+
+#[test]
+fn a_file_that_is_no_plugin_is_told_why() {
+    let module = wat::parse_str("(module (func (export \"f\")))").unwrap();
+    let empty = wat::parse_str("(component)").unwrap();
+    let imports = wat::parse_str("(component (import \"wasi:cli/stdout\" (func)))").unwrap();
+    for (bytes, told) in [
+        (&b"noise"[..], "it is not WebAssembly"),
+        (&module, "it is a WebAssembly module, not a component"),
+        (&EXACT.component[..1000], "damaged or truncated"),
+        (&imports, "it imports `wasi:cli/stdout`"),
+        (&empty, "it exports no interface of a plugin"),
+    ] {
+        let report = report(bytes, "mine", "{}", Limits::default());
+        let [problem] = &report.problems[..] else { panic!("{told}: {:?}", report.problems) };
+        assert!(problem.contains(told), "{problem}");
+    }
+}
+
+#[test]
+fn a_plugin_that_calls_itself_otherwise_than_its_file_is_remarked_on() {
+    let report = report(EXACT.component, "mine", "{}", Limits::default());
+    assert!(report.is_good(), "{:?}", report.problems);
+    assert!(
+        report.remarks[0].contains("it calls itself exact, and its file is mine.wasm"),
+        "{:?}",
+        report.remarks
+    );
+}
+
+#[test]
+fn costs_are_measured_beside_those_of_exact() {
+    let request = Request {
+        component: EXACT.component,
+        name: "exact",
+        limits: Limits::default(),
+        options: "{}",
+        beside: Some(EXACT.component),
+    };
+    let report = verify(engine(), &request);
+    let (own, exact) = (report.costs.clone().unwrap(), report.costs_of_exact.clone().unwrap());
+    assert!(own.check_nanos > 0.0 && own.check_many_nanos > 0.0 && own.block_nanos > 0.0);
+    assert_eq!((own.empty_bytes, own.full_bytes), (exact.empty_bytes, exact.full_bytes));
+    assert!(report.lines().iter().any(|line| line.trim_start().starts_with("a check, ns")));
+}
+
+#[test]
+fn what_is_no_core_module_of_the_contract_is_not_made_a_component() {
+    let module = wat::parse_str("(module (import \"wasi_snapshot_preview1\" \"fd_write\" (func)))").unwrap();
+    for (bytes, told) in [
+        (EXACT.component, "it is a component already"),
+        (b"noise", "does not fit the contract"),
+        (&module, "does not fit the contract"),
+    ] {
+        let error = componentize(bytes).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
