@@ -115,7 +115,8 @@ fn build() -> Result<(), Box<dyn Error>> {
 fn compile_all(workspace: &Path, out_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
     require_target()?;
     let target_dir = plugin_target_dir(out_dir)?;
-    compile(workspace, &target_dir)?;
+    let flags = [&FLAGS.map(str::to_owned)[..], &path_flags(workspace)?].concat();
+    compile(workspace, &target_dir, &flags)?;
     for file in ["Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", workspace.join(file).display());
     }
@@ -149,7 +150,42 @@ fn plugin_target_dir(out_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
     Ok(target.join("plugin-build"))
 }
 
-fn compile(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
+/// Flags that keep paths of this machine out of the components. The digest of a component is its version, so the same
+/// sources must give the same bytes in any folder.
+fn path_flags(workspace: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let rustc = |arguments: &[&str]| -> Result<String, Box<dyn Error>> {
+        let output = Command::new(variable("RUSTC")?).args(arguments).output()?;
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?.trim());
+    let version = rustc(&["--version", "--verbose"])?;
+    let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: ")).unwrap_or("unknown");
+    // CARGO is a program of a toolchain; cargo's own folder is where the sources of dependencies are.
+    let home = match env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => env::home_dir().ok_or("neither CARGO_HOME nor the home directory is known")?.join(".cargo"),
+    };
+    let prefixes = [
+        (home, "/cargo".to_owned()),
+        (workspace.to_owned(), "/portcullis".to_owned()),
+        // The name that the standard library's sources have where the component rust-src is not installed.
+        (sysroot.join("lib/rustlib/src/rust"), format!("/rustc/{commit}")),
+    ];
+    let mut flags = Vec::new();
+    for (prefix, name) in prefixes {
+        let text = |path: &Path| path.to_str().map(str::to_owned).ok_or("a path is not UTF-8");
+        flags.push(format!("--remap-path-prefix={}={name}", text(&prefix)?));
+        // The compiler sees some paths as they are written, and others as they are.
+        if let Ok(canonical) = prefix.canonicalize()
+            && canonical != prefix
+        {
+            flags.push(format!("--remap-path-prefix={}={name}", text(&canonical)?));
+        }
+    }
+    Ok(flags)
+}
+
+fn compile(workspace: &Path, target_dir: &Path, flags: &[String]) -> Result<(), Box<dyn Error>> {
     let mut cargo = Command::new(variable("CARGO")?);
     cargo.current_dir(workspace).args(["build", "--profile", "plugin", "--target", TARGET]);
     for plugin in &PLUGINS {
@@ -159,16 +195,12 @@ fn compile(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
         .env("CARGO_TARGET_DIR", target_dir)
         // Comes with Rust, and converts the module to a component when linking.
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-component-ld")
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS.join(" "));
+        // Unlike a list that is separated by spaces, it can contain paths with spaces.
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     // Settings of the outer build (flags for its target, clippy instead of rustc) must not affect this one.
-    for name in [
-        "CARGO_BUILD_TARGET",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "RUSTC_WORKSPACE_WRAPPER",
-        "RUSTC_WRAPPER",
-        "RUSTDOCFLAGS",
-        "RUSTFLAGS",
-    ] {
+    for name in
+        ["CARGO_BUILD_TARGET", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTDOCFLAGS", "RUSTFLAGS"]
+    {
         cargo.env_remove(name);
     }
     let built = cargo.output()?;

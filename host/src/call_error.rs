@@ -25,18 +25,30 @@ pub enum CallError {
         /// The deadline; see [`Limits`](crate::Limits).
         deadline: Duration,
     },
-    /// The plugin needed more memory than it may have, and trapped.
+    /// The plugin needed more memory than one instance may have, and trapped.
     #[error("the plugin ran out of memory in {call}: it may have {limit} bytes")]
     OutOfMemory {
         /// The function that was called.
         call: &'static str,
-        /// The limit in bytes: the smaller of the instance's and the tenant's.
+        /// The limit in bytes; see [`Limits::instance_bytes`](crate::Limits::instance_bytes).
+        limit: u64,
+    },
+    /// The plugin needed more memory than the other instances of its tenant left it, and trapped.
+    #[error(
+        "the plugin ran out of memory in {call}: all instances of the tenant may have {limit} bytes together, which its \
+         memory_limit_bytes sets"
+    )]
+    AccountFull {
+        /// The function that was called.
+        call: &'static str,
+        /// The limit in bytes; see [`MemoryAccount`](crate::MemoryAccount).
         limit: u64,
     },
     /// The plugin needed more memory than the plugins of all tenants left it, and trapped.
     #[error(
-        "the plugin found no memory left in {call}: the plugins of all tenants may have {limit} bytes together, of which \
-         those with more than an equal share leave a quarter to the others"
+        "the plugin found no memory left in {call}: the plugins of all tenants may have {limit} bytes together, which \
+         plugins.memory_limit_bytes sets; they leave an eighth to plugins that replace others, and those with more than an \
+         equal share leave a quarter to the others"
     )]
     MemoryExhausted {
         /// The function that was called.
@@ -75,7 +87,7 @@ impl CallError {
             CallError::Refused(_) => "refused",
             CallError::Trapped { .. } => "trapped",
             CallError::TimedOut { .. } => "timed-out",
-            CallError::OutOfMemory { .. } => "out-of-memory",
+            CallError::OutOfMemory { .. } | CallError::AccountFull { .. } => "out-of-memory",
             CallError::MemoryExhausted { .. } => "memory-exhausted",
             CallError::Broken { .. } => "broken",
             CallError::OutOfService => "out-of-service",

@@ -504,7 +504,8 @@ impl std::fmt::Debug for Instance {
 fn fault(call: &'static str, deadline: Duration, meter: &Meter, error: &wasmtime::Error) -> CallError {
     match (error.downcast_ref::<Trap>(), meter.refusal()) {
         (Some(Trap::Interrupt), _) => CallError::TimedOut { call, deadline },
-        (_, Some(Exceeded::Own(limit))) => CallError::OutOfMemory { call, limit },
+        (_, Some(Exceeded::Instance(limit))) => CallError::OutOfMemory { call, limit },
+        (_, Some(Exceeded::Account(limit))) => CallError::AccountFull { call, limit },
         (_, Some(Exceeded::Pool(limit))) => CallError::MemoryExhausted { call, limit },
         (Some(trap), None) => CallError::Trapped { call, trap: trap.to_string() },
         // Not a trap: the host rejected the result while reading it, for a pointer out of bounds, invalid UTF-8, or a

@@ -1,7 +1,7 @@
 //! Memory accounting for a tenant's plugins.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use wasmtime::ResourceLimiter;
 
@@ -16,13 +16,17 @@ pub struct MemoryAccount {
     used: AtomicU64,
     /// What it shares with other tenants.
     pool: Option<Arc<MemoryPool>>,
+    /// The account of the plugin that this one's plugin is to replace. Both are in memory until that is over.
+    replaces: Weak<MemoryAccount>,
 }
 
 /// A limit that a growth would have exceeded, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exceeded {
-    /// The instance's or the tenant's.
-    Own(u64),
+    /// The instance's.
+    Instance(u64),
+    /// The account's.
+    Account(u64),
     /// That of all tenants together.
     Pool(u64),
 }
@@ -30,12 +34,12 @@ pub(crate) enum Exceeded {
 impl MemoryAccount {
     /// Creates an account with a limit of `limit` bytes that shares nothing with others. See [`MemoryPool::account`].
     pub fn new(limit: u64) -> Arc<Self> {
-        Arc::new(MemoryAccount { limit, used: AtomicU64::new(0), pool: None })
+        Arc::new(MemoryAccount { limit, used: AtomicU64::new(0), pool: None, replaces: Weak::new() })
     }
 
     /// An account with a limit of `limit` bytes, charged to the pool, too.
-    pub(crate) fn in_pool(limit: u64, pool: Arc<MemoryPool>) -> Arc<Self> {
-        Arc::new(MemoryAccount { limit, used: AtomicU64::new(0), pool: Some(pool) })
+    pub(crate) fn in_pool(limit: u64, pool: Arc<MemoryPool>, replaces: Weak<MemoryAccount>) -> Arc<Self> {
+        Arc::new(MemoryAccount { limit, used: AtomicU64::new(0), pool: Some(pool), replaces })
     }
 
     /// The limit in bytes.
@@ -48,7 +52,20 @@ impl MemoryAccount {
         self.used.load(Ordering::Relaxed)
     }
 
-    fn charge(&self, bytes: u64) -> Result<(), Exceeded> {
+    /// Whether more than four fifths of the limit are charged: the plugin is about to run out of memory.
+    pub fn is_nearly_full(&self) -> bool {
+        u128::from(self.used()) * 100 > u128::from(self.limit) * u128::from(Self::NEARLY_FULL_PERCENT)
+    }
+
+    /// From what share of the limit on an account [is nearly full](Self::is_nearly_full), in percent.
+    pub const NEARLY_FULL_PERCENT: u64 = 80;
+
+    /// Whether the plugin that this one's plugin replaces is still in memory.
+    fn is_beside_another(&self) -> bool {
+        self.replaces.upgrade().is_some_and(|replaced| replaced.used() > 0)
+    }
+
+    pub(crate) fn charge(&self, bytes: u64) -> Result<(), Exceeded> {
         if bytes == 0 {
             return Ok(());
         }
@@ -57,19 +74,19 @@ impl MemoryAccount {
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|&sum| sum <= self.limit)
             })
-            .map_err(|_| Exceeded::Own(self.limit))?;
+            .map_err(|_| Exceeded::Account(self.limit))?;
         let Some(pool) = &self.pool else { return Ok(()) };
         if before == 0 {
             pool.enter();
         }
-        if pool.charge(bytes, before) {
+        if pool.charge(bytes, before, self.is_beside_another()) {
             return Ok(());
         }
         self.release_own(bytes);
         Err(Exceeded::Pool(pool.limit()))
     }
 
-    fn release(&self, bytes: u64) {
+    pub(crate) fn release(&self, bytes: u64) {
         if bytes == 0 {
             return;
         }
@@ -132,29 +149,23 @@ impl Meter {
         let charged = self.charged.load(Ordering::Relaxed);
         let grown = match charged.checked_add(bytes) {
             Some(sum) if sum <= self.limit => self.account.charge(bytes),
-            _ => Err(self.own_limit()),
+            _ => Err(Exceeded::Instance(self.limit)),
         };
         match grown {
             Ok(()) => {
                 self.charged.store(charged + bytes, Ordering::Relaxed);
                 self.pending = bytes;
             }
-            Err(Exceeded::Own(_)) => self.refusal = Some(self.own_limit()),
             Err(exceeded) => self.refusal = Some(exceeded),
         }
         grown.is_ok()
-    }
-
-    /// The smaller of the instance's limit and the account's.
-    fn own_limit(&self) -> Exceeded {
-        Exceeded::Own(self.limit.min(self.account.limit()))
     }
 
     fn growth_failed(&mut self) {
         self.charged.fetch_sub(self.pending, Ordering::Relaxed);
         self.account.release(self.pending);
         self.pending = 0;
-        self.refusal = Some(self.own_limit());
+        self.refusal = Some(Exceeded::Instance(self.limit.min(self.account.limit())));
     }
 }
 

@@ -127,8 +127,11 @@ impl Plugin {
             .instantiate_pre(component)
             .and_then(PluginPre::new)
             .map_err(|error| InvalidComponent::World(ForeignText(&format!("{error:#}")).to_string()))?;
-        let account = MemoryAccount::new(limits.describe_bytes.min(limits.instance_bytes));
-        let description = Instance::describe(engine, &pre, &account, limits).map_err(LoadError::Describe)?;
+        let instance_bytes = limits.describe_bytes.min(limits.instance_bytes);
+        let describing = Limits { instance_bytes, ..limits.clone() };
+        let account = MemoryAccount::new(u64::MAX);
+        let description =
+            Instance::describe(engine, &pre, &account, &describing).map_err(LoadError::Describe)?;
         let (engine, limits) = (engine.clone(), limits.clone());
         Ok(Plugin(Arc::new(Inner { engine, limits, pre, description, code_bytes, is_from_cache })))
     }

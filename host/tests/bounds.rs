@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use portcullis_host::{
     CallError, Direction, Directions, Entry, FillError, FilledFrom, Format, Generation, Instance, Keyspace,
@@ -68,6 +69,7 @@ outcomes! {
     "hoard-memory" => memory_hoarded_in_one_call,
     "leak" => memory_leaked_call_by_call,
     "leak-later" => memory_leaked_in_service,
+    "leak-until-full" => memory_leaked_to_the_limit,
     "leak-in-block" => memory_leaked_entry_by_entry,
     "short-bitmap" => a_bitmap_of_the_wrong_length,
     "huge-bitmap" => an_answer_past_its_bound,
@@ -238,7 +240,7 @@ mod outcome {
         let list = evil_list(mode);
         let account = std::sync::Arc::clone(&list.recipe().account);
         let result = list.block(&[entry(1, Directions::BOTH)]);
-        assert_eq!(result, Err(CallError::OutOfMemory { call: "block", limit: 64 * support::MIB }));
+        assert_eq!(result, Err(CallError::AccountFull { call: "block", limit: 64 * support::MIB }));
         assert!(account.used() <= account.limit());
         is_lost_alone(&list, result, "out-of-memory");
     }
@@ -368,6 +370,29 @@ mod outcome {
         let before = list.memory_bytes();
         (0..1_010).for_each(|_| check());
         assert!(list.memory_bytes() >= before + 8 * support::MIB);
+    }
+
+    pub(super) fn memory_leaked_to_the_limit(mode: &str) {
+        let pool = MemoryPool::new(64 * support::MIB);
+        let account = pool.account(32 * support::MIB);
+        let list =
+            Generation::empty(Recipe { account: Arc::clone(&account), ..recipe(evil(), &options(mode)) })
+                .unwrap();
+        for _ in 0..100 {
+            list.check(subject(1), Direction::Inbound).expect("it goes on");
+        }
+        assert!(account.is_nearly_full() && account.used() <= account.limit());
+        // Nothing fits into its account, and everything beside it.
+        let start = |account| Generation::empty(Recipe { account, ..recipe(evil(), &options("fat")) });
+        assert!(matches!(start(Arc::clone(&account)), Err(CallError::AccountFull { .. })));
+        let beside = pool.account_beside(&account, 64 * support::MIB);
+        assert!(matches!(start(beside), Err(CallError::MemoryExhausted { .. })), "but not into the pool");
+        let start =
+            |account| Generation::empty(Recipe { account, ..recipe(evil(), &options("well-behaved")) });
+        let next =
+            start(pool.account_beside(&account, 32 * support::MIB)).expect("it starts beside the full one");
+        drop((list, next));
+        assert_eq!(pool.used(), 0);
     }
 
     pub(super) fn memory_leaked_entry_by_entry(mode: &str) {

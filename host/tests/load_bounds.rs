@@ -159,7 +159,11 @@ fn an_initial_memory_past_the_accounts_limit_is_rejected() {
     let account = MemoryAccount::new(64 << 10);
     let error =
         support::exact().instantiate(&Settings::default(), &account, None).map(drop).expect_err("too small");
-    assert_eq!(error, CallError::OutOfMemory { call: "its start", limit: 64 << 10 });
+    assert_eq!(error, CallError::AccountFull { call: "its start", limit: 64 << 10 });
+    assert!(
+        error.to_string().ends_with("may have 65536 bytes together, which its memory_limit_bytes sets"),
+        "{error}"
+    );
     assert_eq!(account.used(), 0);
     assert!(support::exact().instantiate(&Settings::default(), &MemoryAccount::new(MIB), None).is_ok());
 }

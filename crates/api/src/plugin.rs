@@ -60,6 +60,15 @@ pub struct PluginStatus {
     /// The shadow run in progress, or the last one. Omitted if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowAnswer>,
+    /// Memory of all instances of the plugin that serves, in bytes.
+    #[serde(default)]
+    pub memory_bytes: u64,
+    /// The limit of that in bytes: the tenant's `memory_limit_bytes`.
+    #[serde(default)]
+    pub memory_limit_bytes: u64,
+    /// What to do about memory, if more than 80 % of the limit are taken. Omitted otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_warning: Option<String>,
     /// The tenant's lists, the tenant-wide one first.
     pub lists: Vec<ListAnswer>,
 }

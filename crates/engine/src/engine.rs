@@ -26,6 +26,7 @@ use crate::ledger_watch;
 use crate::list::List;
 use crate::live::LiveList;
 use crate::members::Members;
+use crate::memory_watch;
 use crate::proof;
 use crate::reload::{Answer, Goal, ReloadError, ReloadRequest, Reloaded};
 use crate::status::{Outage, TenantStatus};
@@ -82,6 +83,7 @@ impl Engine {
             runtime.spawn(proof::run(Arc::clone(&directory))),
             runtime.spawn(ledger_watch::run(Arc::clone(&directory))),
             runtime.spawn(key_watch::run(Arc::clone(&directory))),
+            runtime.spawn(memory_watch::run(Arc::clone(&directory))),
         ];
         Ok(Engine(Arc::new(Inner { directory, tasks: Mutex::new(tasks), outage: Mutex::default() })))
     }

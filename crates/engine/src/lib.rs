@@ -18,6 +18,7 @@ mod ledger_watch;
 mod list;
 mod live;
 mod members;
+mod memory_watch;
 mod outcome;
 mod proof;
 mod reason;

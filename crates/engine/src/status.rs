@@ -24,6 +24,8 @@ pub struct TenantStatus {
     pub memory_bytes: u64,
     /// The limit of that, in bytes.
     pub memory_limit_bytes: u64,
+    /// Whether more than 80 % of the limit are taken.
+    pub memory_nearly_full: bool,
     /// Its lists, the tenant-wide one first.
     pub lists: Vec<ListStatus>,
 }
@@ -226,6 +228,7 @@ impl TenantStatus {
             reload: tenant.reload.status(),
             memory_bytes: members.account.used(),
             memory_limit_bytes: members.account.limit(),
+            memory_nearly_full: members.account.is_nearly_full(),
             lists: members.lists().map(|list| ListStatus::of(list)).collect(),
         })
     }

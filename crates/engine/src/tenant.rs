@@ -294,7 +294,11 @@ impl Opened {
                     Some(before) => setup.knowing(&before.reload.serving()),
                     None => setup,
                 };
-                (setup, context.memory.account(spec.memory_limit), Lane::new(spec.replicas))
+                let account = match &members_before {
+                    Some(members) => context.memory.account_beside(&members.account, spec.memory_limit),
+                    None => context.memory.account(spec.memory_limit),
+                };
+                (setup, account, Lane::new(spec.replicas))
             }
         };
         let plugin_stays = unchanged.is_some();

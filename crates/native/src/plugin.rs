@@ -98,9 +98,14 @@ fn plugin_status(tenant: &TenantStatus, permutation: &Permutation, is_shared: bo
         before: reload.before.as_ref().map(setup),
         last: reload.last.as_ref().map(attempt),
         shadow: reload.shadow.as_ref().map(|run| shadow(run, permutation)),
+        memory_bytes: tenant.memory_bytes,
+        memory_limit_bytes: tenant.memory_limit_bytes,
+        memory_warning: tenant.memory_nearly_full.then(|| NEARLY_FULL.to_owned()),
         lists: tenant.lists.iter().map(list).collect(),
     }
 }
+
+const NEARLY_FULL: &str = "more than 80 % of the tenant's memory_limit_bytes are taken: raise it, or replace the plugin if it leaks";
 
 /// Says in a sentence which plugin serves, and how the last reload ended.
 fn summary(reload: &ReloadStatus, lists: &[ListStatus], is_shared: bool) -> String {

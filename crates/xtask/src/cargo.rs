@@ -1,9 +1,10 @@
 //! Builds, tests and benchmarks. All use the release profile, so that wasmtime is compiled only once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use sha2::{Digest as _, Sha256};
 
 /// Builds the gateway, and writes the plugins to files.
 pub(crate) fn build() -> Result<()> {
@@ -14,6 +15,21 @@ pub(crate) fn build() -> Result<()> {
     let mut bundle = Command::new(target_dir()?.join("release/portcullis-plugin-bundle"));
     let status = bundle.arg(&plugins).status().context("can't run the plugin bundle")?;
     ensure!(status.success(), "can't write the plugins to {}", plugins.display());
+    print_versions(&plugins)
+}
+
+/// Prints the version of each plugin in the folder: the digest of the component, by which gateways know it.
+#[expect(clippy::print_stdout, reason = "output for the terminal")]
+pub(crate) fn print_versions(plugins: &Path) -> Result<()> {
+    let read = || format!("can't read {}", plugins.display());
+    let mut files = std::fs::read_dir(plugins)
+        .and_then(Iterator::collect::<std::io::Result<Vec<_>>>)
+        .with_context(read)?;
+    files.sort_by_key(std::fs::DirEntry::file_name);
+    for file in files.iter().filter(|file| file.path().extension().is_some_and(|wasm| wasm == "wasm")) {
+        let digest = Sha256::digest(std::fs::read(file.path()).with_context(read)?);
+        println!("sha256:{}  {}", base16ct::lower::encode_string(&digest), file.file_name().display());
+    }
     Ok(())
 }
 

@@ -75,7 +75,12 @@ fn remove(folder: &Path) -> Result<()> {
 fn write_components() -> Result<()> {
     let folder = "crates/plugin-bundle/components";
     remove(&cargo::workspace().join(folder))?;
-    cargo::cargo_with(&["run", "--release", "--package", "portcullis-plugin-bundle", "--", folder], &[], &[])
+    cargo::cargo_with(
+        &["run", "--release", "--package", "portcullis-plugin-bundle", "--", folder],
+        &[],
+        &[],
+    )?;
+    cargo::print_versions(&cargo::workspace().join(folder))
 }
 
 /// The part of the output of `cargo metadata` that is needed here.

@@ -83,7 +83,9 @@ runs only Criterion's benchmarks whose name contains NAME, and writes the page; 
         name: "build",
         forms: &[(
             "",
-            "builds the gateway to target/release/portcullis and the plugins to target/plugins/NAME.wasm",
+            "\
+builds the gateway to target/release/portcullis and the plugins to target/plugins/NAME.wasm, and prints the plugins'
+versions: the digests of their bytes, which are the same wherever they are built with the same compiler",
         )],
         run: build,
     },
@@ -92,8 +94,8 @@ runs only Criterion's benchmarks whose name contains NAME, and writes the page; 
         forms: &[(
             " [ARGUMENTS]",
             "\
-creates packages for crates.io in target/packages, and builds each from its contents only; ARGUMENTS are passed to
-`cargo package`",
+creates packages for crates.io in target/packages, and builds each from its contents only; prints the versions of the
+plugins in them; ARGUMENTS are passed to `cargo package`",
         )],
         run: package::package,
     },

@@ -121,6 +121,15 @@ impl Blacklist for Evil {
                 self.hoard.borrow_mut().push(black_box(vec![1; 1 << 20]));
                 false
             }
+            Mode::LeakUntilFull => {
+                let mut leaked = Vec::new();
+                let mut hoard = self.hoard.borrow_mut();
+                if hoard.try_reserve(1).is_ok() && leaked.try_reserve_exact(1 << 20).is_ok() {
+                    leaked.resize(1 << 20, 1);
+                    hoard.push(black_box(leaked));
+                }
+                self.has(subject, direction)
+            }
             Mode::LeakLater if self.has_turned() => {
                 self.hoard.borrow_mut().push(black_box(vec![1; 1 << 20]));
                 self.has(subject, direction)

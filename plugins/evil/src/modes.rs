@@ -58,6 +58,8 @@ modes! {
     "leak" => Leak,
     /// `check` leaks 1 MiB per call from the 20,000th call on.
     "leak-later" => LeakLater,
+    /// `check` leaks 1 MiB per call until there is none left, and goes on.
+    "leak-until-full" => LeakUntilFull,
     /// `block` leaks 1 MiB per entry.
     "leak-in-block" => LeakInBlock,
     /// `check-many` returns one byte too few.

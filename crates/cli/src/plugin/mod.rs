@@ -192,7 +192,9 @@ fn of_tenant(client: &Client, command: TenantCommand) -> anyhow::Result<Exit> {
 }
 
 fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
-    let PluginStatus { summary, stage, shadow, lists, .. } = status;
+    let PluginStatus {
+        summary, stage, shadow, lists, memory_bytes, memory_limit_bytes, memory_warning, ..
+    } = status;
     writeln!(results, "{}", ForeignText(&summary))?;
     if stage != "resting" {
         writeln!(results, "stage: {}", ForeignText(&stage))?;
@@ -205,6 +207,13 @@ fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
         for DisagreementAnswer { list, number, direction, serving } in latest {
             writeln!(results, "  {list}: {number} {direction}: {serving}; the new plugin disagrees")?;
         }
+    }
+    // A gateway of an earlier version says nothing of it.
+    if memory_limit_bytes > 0 {
+        writeln!(results, "memory: {} of {}", in_mib(memory_bytes), in_mib(memory_limit_bytes))?;
+    }
+    if let Some(warning) = memory_warning {
+        writeln!(results, "warning: {}", ForeignText(&warning))?;
     }
     for answer in lists {
         let ListAnswer { list, serving, slow, resting, generation, replicas, breaker, recoveries, .. } =
@@ -224,4 +233,9 @@ fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Bytes as MiB with one decimal, rounded down.
+fn in_mib(bytes: u64) -> String {
+    format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20)
 }

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use portcullis_host::{
-    Blacklist, CallError, FillError, FilledFrom, Generation, Plugin, Recipe, TryCheckError, Verdict,
+    Blacklist, CallError, FillError, FilledFrom, Generation, MemoryAccount, Plugin, Recipe, TryCheckError,
+    Verdict,
 };
 use portcullis_ledger::{LedgerError, List, Scope, Seq, Span};
 use portcullis_msisdn::{Direction, Subject};
@@ -577,6 +578,11 @@ impl LiveList {
                 Err(error)
             }
         }
+    }
+
+    /// The memory account of the generation that a rollback puts back in place.
+    pub(crate) fn account_to_fall_back_to(&self) -> Option<Arc<MemoryAccount>> {
+        self.slot.lock().fallback.as_ref().map(|fallback| Arc::clone(&fallback.recipe().account))
     }
 
     /// Drops the fallback.

@@ -214,7 +214,7 @@ impl Reload {
         inner.candidates = Some(Candidates { setup: setup.clone(), lists: Vec::new(), shadow, wanted });
         drop(inner);
         // An account of its own, for as long as both are in memory: the plugin that serves may have filled its own.
-        let members = members.with_account(self.context.memory.account(members.spec.memory_limit));
+        let members = self.with_another_account(&members);
         let mut empty = Empty::new();
         for list in members.lists() {
             let generation = Generation::empty(members.recipe(&setup, list.entry_count()))?;
@@ -330,6 +330,11 @@ impl Reload {
 
     fn roll_back(&self) -> Result<(), ReloadError> {
         let members = self.members()?;
+        // Lists without a generation to fall back to are filled anew, which the plugin that is rolled back may leave no memory for.
+        let members = match members.lists().find_map(|list| list.account_to_fall_back_to()) {
+            Some(account) => members.with_account(account),
+            None => self.with_another_account(&members),
+        };
         let mut failed = None;
         let before = self.inner().record.before.clone().ok_or(ExchangeError::NothingToRollBackTo)?;
         for list in members.lists() {
@@ -352,6 +357,12 @@ impl Reload {
         info!(tenant = %self.tenant, plugin = setup.name(), "the previous plugin serves again");
         // A list without a fallback is being filled with the previous plugin.
         failed.map_or(Ok(()), Err)
+    }
+
+    /// The tenant with an account for generations that are in memory beside those that serve.
+    fn with_another_account(&self, members: &Members) -> Members {
+        let account = self.context.memory.account_beside(&members.account, members.spec.memory_limit);
+        members.with_account(account)
     }
 
     /// Another plugin serves the tenant from now on.

@@ -9,8 +9,9 @@ fn a_plugin_is_shown_reloaded_and_rolled_back() {
     let status = admin("plugin status --tenant acme").good().out;
     let lines: Vec<&str> = status.lines().collect();
     assert!(lines[0].starts_with("exact ") && lines[0].ends_with(" serves"), "{status}");
-    assert_eq!(lines[1], "tenant-wide: serving, generation 1, instances 1, breaker closed, recoveries 0");
-    assert_eq!(lines.len(), 4, "{status}");
+    assert!(lines[1].starts_with("memory: ") && lines[1].ends_with(" MiB of 1024.0 MiB"), "{status}");
+    assert_eq!(lines[2], "tenant-wide: serving, generation 1, instances 1, breaker closed, recoveries 0");
+    assert_eq!(lines.len(), 5, "{status}");
 
     let reloaded = admin("plugin reload --tenant acme").good().out;
     assert!(reloaded.contains("stage: watching") && reloaded.contains("generation 2"), "{reloaded}");

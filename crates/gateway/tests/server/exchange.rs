@@ -380,3 +380,42 @@ fn a_list_without_a_previous_instance_is_filled_with_the_previous_plugin() {
     );
     assert_eq!(gateway.verdict("+46732002244"), "allow");
 }
+
+#[test]
+fn a_plugin_that_leaked_all_memory_is_seen_and_can_be_replaced_and_put_back_at_any_time() {
+    const LIMIT: u64 = 24 << 20;
+    let tenants = TENANTS.replace("id = \"acme\"", &format!("id = \"acme\"\nmemory_limit_bytes = {LIMIT}"));
+    // Two that are full leave no more than the replacement of one needs.
+    let limits = format!("[plugins]\ndir = \"plugins\"\nmemory_limit_bytes = {}\n", 64 << 20);
+    let server = SERVER.replace("[plugins]\ndir = \"plugins\"\n", &limits);
+    let gateway = Gateway::with_plugin(&format!("{server}{tenants}"), Some(("evil", EVIL.component)));
+    gateway.block("+46732001122");
+    assert_eq!(gateway.plugin("acme").get("memory_warning"), None);
+    let leaking = || json!({ "plugin": "evil", "options": { "mode": "leak-until-full" } });
+    exchange(&gateway, leaking()).ok();
+    let leak = || {
+        let used = |gateway: &Gateway| gateway.plugin("acme")["memory_bytes"].as_u64().unwrap();
+        gateway.until("its memory is full", |gateway| {
+            assert_eq!(gateway.verdict("+46732002244"), "allow");
+            used(gateway) > LIMIT - (2 << 20)
+        });
+        let status = gateway.plugin("acme");
+        assert_eq!(status["memory_limit_bytes"], LIMIT);
+        assert!(status["memory_warning"].as_str().unwrap().contains("memory_limit_bytes"), "{status}");
+    };
+    leak();
+    gateway.until("it is logged", |gateway| gateway.logged("more than 80 % of its memory_limit_bytes"));
+    // Another plugin, the same one anew, and back to a full one, again and again.
+    for _ in 0..3 {
+        exchange(&gateway, json!({ "plugin": "exact" })).ok();
+        assert_eq!(gateway.plugin("acme").get("memory_warning"), None);
+        is_intact(&gateway);
+        assert_eq!(gateway.admin("POST", "/acme/plugin/rollback", None).ok()["serving"]["plugin"], "evil");
+        leak();
+        exchange(&gateway, leaking()).ok();
+        leak();
+    }
+    assert_eq!(gateway.admin("POST", "/acme/plugin/rollback", None).ok()["serving"]["plugin"], "evil");
+    exchange(&gateway, json!({ "plugin": "exact" })).ok();
+    is_intact(&gateway);
+}

@@ -30,6 +30,8 @@ fn example_status() -> Value {
             "outcome": "served",
             "stages": [{ "stage": "preparing", "micros": 412 }, { "stage": "filling", "micros": 8211 }],
         },
+        "memory_bytes": 1_245_184,
+        "memory_limit_bytes": 1_073_741_824,
         "lists": [{
             "list": "support", "serving": true, "slow": false, "resting": false, "generation": 2, "replicas": 1, "memory_bytes": 1_245_184,
             "breaker": "closed", "recoveries": 0,
@@ -47,7 +49,7 @@ pub(super) fn all() -> Vec<Route> {
     let status = || {
         let untouched = json!({
             "tenant": "acme", "summary": "exact 0.1.0 (ba7816bf8f01) serves", "stage": "resting", "queued": false,
-            "serving": setup(VERSION), "lists": [],
+            "serving": setup(VERSION), "memory_bytes": 0, "memory_limit_bytes": 1_073_741_824, "lists": [],
         });
         vec![(
             200,
