@@ -238,7 +238,7 @@ mod outcome {
 
     pub(super) fn memory_hoarded_in_one_call(mode: &str) {
         let list = evil_list(mode);
-        let account = std::sync::Arc::clone(&list.recipe().account);
+        let account = Arc::clone(&list.recipe().account);
         let result = list.block(&[entry(1, Directions::BOTH)]);
         assert_eq!(result, Err(CallError::AccountFull { call: "block", limit: 64 * support::MIB }));
         assert!(account.used() <= account.limit());

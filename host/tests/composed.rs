@@ -21,10 +21,8 @@ fn a_composed_plugin_serves_as_its_parts_do() {
     let plugin = through();
     assert_eq!(plugin.description(), exact().description());
     let record = Record::of((0..5000).map(|n| subject(n * 3)));
-    let filled = || {
-        Generation::empty(recipe(plugin.clone(), "{}"))
-            .and_then(|list| Ok(list.filled_and_proved(&record, None)))
-    };
+    let filled =
+        || Generation::empty(recipe(plugin.clone(), "{}")).map(|list| list.filled_and_proved(&record, None));
     let (list, _) = filled().expect("it starts").expect("it is filled, and keeps the contract");
     let list = Blacklist::new(list);
     for n in [0, 1, 3, 14_997, 14_998] {

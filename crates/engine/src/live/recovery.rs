@@ -238,10 +238,10 @@ impl LiveList {
                 let (kind, error) = (failed.kind(), reason::of_fill(failed));
                 match self.recovery.has_failed(&error) {
                     true => {
-                        warn!(%tenant, list, kind, error = error.as_str(), "the plugin can't be filled; trying again")
+                        warn!(%tenant, list, kind, error = error.as_str(), "the plugin can't be filled; trying again");
                     }
                     false => {
-                        debug!(%tenant, list, kind, error = error.as_str(), "the plugin still can't be filled")
+                        debug!(%tenant, list, kind, error = error.as_str(), "the plugin still can't be filled");
                     }
                 }
                 self.report_fault(kind, error);
