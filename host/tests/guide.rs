@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use portcullis_host::{
-    CallError, Direction, Directions, Engine, Entry, Generation, Keyspace, Limits, MemoryAccount, Msisdn,
-    Permutation, PermutationKey, Plugin, Recipe, Settings, Verdict,
+    Bound, CallError, Direction, Directions, Engine, Entry, Generation, Keyspace, Limits, MemoryAccount,
+    Msisdn, Permutation, PermutationKey, Plugin, Recipe, Settings, Verdict,
 };
 
 const GUIDE: &str = include_str!("../../docs/plugins.md");
@@ -114,5 +114,17 @@ fn the_limits_of_the_guide_are_the_defaults() {
         format!("| result of one call | {} MiB |", result_bytes >> 20),
     ] {
         assert!(GUIDE.contains(&row), "docs/plugins.md should say {row}");
+    }
+}
+
+#[test]
+fn the_bounds_of_the_guide_are_the_defaults() {
+    for bound in Bound::ALL {
+        let row = GUIDE.lines().find(|line| line.starts_with(&format!("| `{}` |", bound.name)));
+        let default = format!("| {} |", bound.of(&Limits::default()));
+        assert!(
+            row.is_some_and(|row| row.ends_with(&default)),
+            "docs/plugins.md should say {default} of {bound:?}: {row:?}"
+        );
     }
 }

@@ -156,3 +156,13 @@ fn what_is_no_core_module_of_the_contract_is_not_made_a_component() {
         assert!(error.contains(told), "{error}");
     }
 }
+
+#[test]
+fn what_rules_block_of_strangers_is_told_and_most_of_them_is_too_much() {
+    let few = report(PREFIX.component, "prefix", r#"{"block": ["1"]}"#, Limits::default());
+    assert!(few.is_good(), "{:?}", few.problems);
+    assert!(few.remarks.iter().any(|remark| remark.contains("% of random numbers")), "{:?}", few.remarks);
+    let most = r#"{"block": ["2", "3", "4", "5", "6", "7", "8", "9"]}"#;
+    let most = report(PREFIX.component, "prefix", most, Limits::default());
+    assert!(most.problems[0].contains("a tenant's messages would mostly stop"), "{:?}", most.problems);
+}

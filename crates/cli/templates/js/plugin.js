@@ -1,4 +1,5 @@
-// Blocks the people that it is told to block. A subject is a BigInt below 2^50, which a Number holds exactly and compares faster.
+// Blocks the people that it is told to block. A subject is below 2^50, which a Number holds exactly.
+// QuickJS gets u64 as BigInt or Number, and returns it as Number: a BigInt that is returned is a fault.
 const INBOUND = 1;
 const OUTBOUND = 2;
 const bits = (directions) => (directions.inbound ? INBOUND : 0) | (directions.outbound ? OUTBOUND : 0);
@@ -69,12 +70,12 @@ export const blacklist = {
     const from = cursor === undefined || cursor === null ? 0 : after(Number(cursor));
     const page = Array.from(sorted.subarray(from, from + limit));
     return {
-      entries: page.map((subject) => ({ subject: BigInt(subject), directions: flags(entries.get(subject)) })),
-      next: from + limit < sorted.length ? BigInt(page[page.length - 1]) : undefined,
+      entries: page.map((subject) => ({ subject, directions: flags(entries.get(subject)) })),
+      next: from + limit < sorted.length ? page[page.length - 1] : undefined,
     };
   },
   count() {
-    return BigInt(entries.size);
+    return entries.size;
   },
   save() {
     throw 'this plugin saves nothing';

@@ -308,6 +308,7 @@ pub(super) fn long_list(plugin: &Plugin, options: &str) -> Result<Vec<String>, S
             return Ok(remarks);
         }
     }
+    let mut blocked = 0;
     for (n, some) in people.chunks(BATCH).enumerate() {
         let subjects: Vec<Subject> = some.iter().map(|&seen| run.subject(seen)).collect();
         let direction = way(n as u64);
@@ -315,7 +316,19 @@ pub(super) fn long_list(plugin: &Plugin, options: &str) -> Result<Vec<String>, S
         for (&seen, verdict) in some.iter().zip(verdicts) {
             run.is_right(seen, direction, verdict, "check-many")
                 .map_err(|why| format!("in a large batch: {why}"))?;
+            blocked += u64::from(verdict == Verdict::Block && !run.model.contains_key(&seen));
         }
+    }
+    // Half of the people are strangers.
+    match blocked * 100 / MANY {
+        0 if blocked == 0 => {}
+        share @ 50.. => {
+            return Err(format!(
+                "with the options {options} its rules block {share} % of random numbers, besides its entries: a tenant's messages \
+                 would mostly stop"
+            ));
+        }
+        share => remarks.push(format!("its rules block {share} % of random numbers, besides its entries")),
     }
     if plugin.description().saves.is_none() {
         remarks.push(

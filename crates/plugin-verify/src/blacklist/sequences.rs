@@ -40,32 +40,33 @@ pub(super) fn counter_example(plugin: &Plugin, options: &str) -> Result<Option<S
 /// Operations that fail, and why they do.
 type Failing = (Vec<Operation>, String);
 
-/// The operations without those that it also fails without.
+/// The operations without those that it also fails without, and those that are left with fewer parts.
 fn without_what_is_left_out(
     failing: Failing,
     until: Instant,
     attempt: &mut impl FnMut(&[Operation]) -> Result<(), String>,
 ) -> Failing {
     let (mut operations, mut why) = failing;
-    let mut at = operations.len();
-    while at > 0 {
-        at -= 1;
-        let shorter = operations[at].shorter().into_iter().map(Some).chain([None]);
-        // Nothing in its place is best.
-        for instead in shorter.rev() {
-            if Instant::now() >= until {
-                return (operations, why);
-            }
-            let mut fewer = operations.clone();
-            let is_gone = instead.is_none();
-            drop(fewer.splice(at..=at, instead));
-            if let Err(still) = attempt(&fewer) {
-                (operations, why) = (fewer, still);
-                if !is_gone {
-                    // It may be shorter still.
-                    at += 1;
+    for takes_parts in [false, true] {
+        let mut at = operations.len();
+        while at > 0 {
+            at -= 1;
+            let instead = match takes_parts {
+                false => vec![None],
+                true => operations[at].shorter().into_iter().map(Some).collect(),
+            };
+            for instead in instead {
+                if Instant::now() >= until {
+                    return (operations, why);
                 }
-                break;
+                let mut fewer = operations.clone();
+                drop(fewer.splice(at..=at, instead));
+                if let Err(still) = attempt(&fewer) {
+                    (operations, why) = (fewer, still);
+                    // It may be shorter still.
+                    at += usize::from(takes_parts);
+                    break;
+                }
             }
         }
     }
