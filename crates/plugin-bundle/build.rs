@@ -30,7 +30,7 @@ struct Source {
     shipped: bool,
 }
 
-const PLUGINS: [Source; 6] = [
+const PLUGINS: [Source; 8] = [
     Source {
         constant: "EVIL",
         name: "evil",
@@ -50,6 +50,20 @@ const PLUGINS: [Source; 6] = [
         name: "exact",
         package: "portcullis-plugin-exact",
         doc: "The default plugin: the exact set of hashed numbers.",
+        shipped: true,
+    },
+    Source {
+        constant: "POLICY",
+        name: "policy",
+        package: "portcullis-plugin-policy",
+        doc: "Rules for outbound messages: countries, ceilings, quiet hours and frequency caps.",
+        shipped: true,
+    },
+    Source {
+        constant: "POLICY_NUMBERS",
+        name: "policy-numbers",
+        package: "portcullis-plugin-policy-numbers",
+        doc: "The plugin `policy`, with rules for the first digits of numbers, which it gets in clear.",
         shipped: true,
     },
     Source {

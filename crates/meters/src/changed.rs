@@ -36,6 +36,11 @@ impl Changed {
         self.ids * size_of::<Id>()
     }
 
+    /// The most that they may take, with the room that lists keep to grow into.
+    pub(crate) fn most_bytes(&self) -> usize {
+        2 * self.most * size_of::<Id>()
+    }
+
     /// The lower bits of the tick: what a counter remembers of it.
     #[allow(
         clippy::cast_possible_truncation,

@@ -141,20 +141,29 @@ impl Counters {
                 part.swept = now;
                 part.table.retain(|counter| !is_idle(counter));
             }
-            // A part that is nearly full after it was swept would be swept again soon.
-            let is_nearly_full = part.table.len() * 8 >= part.table.capacity() * 7;
-            if is_nearly_full {
-                let before = part.table.allocation_size();
+            // The places of what was removed are not counted as free until the table is made anew.
+            let places = match part.table.num_buckets() {
+                buckets @ 0..8 => buckets.saturating_sub(1),
+                buckets => buckets / 8 * 7,
+            };
+            let before = part.table.allocation_size();
+            let hasher = &self.hasher;
+            if part.table.len() * 8 < places * 7 {
+                let mut table = HashTable::with_capacity(places);
+                for counter in part.table.drain() {
+                    table.insert_unique(hasher.hash_one(counter.id.0), counter, |counter| {
+                        hasher.hash_one(counter.id.0)
+                    });
+                }
+                part.table = table;
+            } else {
                 let grown = (before * 2).max(8 * size_of::<Counter>());
-                if self.bytes - before + grown <= limit {
-                    let hasher = &self.hasher;
-                    let wanted = part.table.capacity() + 1 - part.table.len();
-                    part.table.reserve(wanted, |counter| hasher.hash_one(counter.id.0));
-                    self.bytes = self.bytes - before + part.table.allocation_size();
-                } else if part.table.len() == part.table.capacity() {
+                if self.bytes - before + grown > limit {
                     return false;
                 }
+                part.table.reserve(places + 1 - part.table.len(), |counter| hasher.hash_one(counter.id.0));
             }
+            self.bytes = self.bytes - before + part.table.allocation_size();
         }
         let hasher = &self.hasher;
         part.table.insert_unique(hash, counter, |counter| hasher.hash_one(counter.id.0));

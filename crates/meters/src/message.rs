@@ -21,7 +21,7 @@ pub struct Message {
     pub sender: Option<SenderKey>,
     /// ISO 3166-1 as two ASCII letters, the first in the upper byte; 0 if it is unknown.
     pub country: u16,
-    /// The parts that are charged for.
+    /// The parts that are charged for; 0 is taken as 1.
     pub segments: u16,
 }
 
@@ -87,7 +87,7 @@ impl Meter {
     pub(crate) fn weight(&self, message: &Message) -> u32 {
         match self.unit {
             Unit::Messages => 1,
-            Unit::Segments => message.segments.into(),
+            Unit::Segments => message.segments.max(1).into(),
         }
     }
 }

@@ -73,7 +73,7 @@ fn a_file_that_is_torn_anywhere_keeps_what_came_before() {
         assert_eq!(count(&restore(&torn, time(0)).0, 1, 0) as usize, kept);
     }
     let mut changed = bytes.clone();
-    changed[whole[2] as usize + 30] ^= 1;
+    changed[usize::try_from(whole[2]).unwrap() + 30] ^= 1;
     fs::write(&path, changed).unwrap();
     assert_eq!(count(&restore(&path, time(0)).0, 1, 0), 3);
 }

@@ -63,6 +63,23 @@ fn a_message_without_room_counts_in_the_overflow() {
 }
 
 #[test]
+fn the_room_of_counters_that_have_expired_is_used_again() {
+    let limit = 300_000;
+    let meters = Meters::new(NodeId(1), limit);
+    let declared = meters.declare(&[meter(Scope::Subject, 60)], time(0)).unwrap();
+    let send = |person, at| meters.reserve(&declared, &message(person), time(at), &mut [0]).is_overflowed();
+    // As many as fit, of which every other one is sent to again before it expires.
+    let fit = (0..10_000).take_while(|&person| !send(person, 0)).count() as u64;
+    assert!(fit > 1_000, "{fit}");
+    for person in (0..fit).step_by(2) {
+        assert!(!send(person, 40_000));
+    }
+    let found = (0..fit).filter(|person| !send(100_000 + person, 70_000)).count() as u64;
+    assert!(found > fit / 3, "{found} of {fit}");
+    assert!(meters.usage().bytes <= limit, "{:?}", meters.usage());
+}
+
+#[test]
 fn idle_counters_give_their_memory_back() {
     let meters = Meters::new(NodeId(1), DEFAULT_BYTES);
     let declared = meters.declare(&[meter(Scope::Subject, 60)], time(0)).unwrap();
