@@ -30,7 +30,14 @@ struct Source {
     shipped: bool,
 }
 
-const PLUGINS: [Source; 8] = [
+const PLUGINS: [Source; 9] = [
+    Source {
+        constant: "ECHO_RULES",
+        name: "echo-rules",
+        package: "portcullis-plugin-echo-rules",
+        doc: "Rules that tell what they are told. Not shipped; for tests.",
+        shipped: false,
+    },
     Source {
         constant: "EVIL",
         name: "evil",

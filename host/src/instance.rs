@@ -54,7 +54,7 @@ pub struct Instance {
     /// [`Limits::check`] in ticks, which are not worth a division for each check.
     check_ticks: u64,
     /// Some of its answers, to be verified.
-    witness: Witness,
+    witness: Witness<Answer>,
     /// Converts between subjects and phone numbers, for a plugin that works in the clear.
     numbers: Option<Permutation>,
 }
@@ -131,7 +131,7 @@ impl Instance {
             wit::Verdict::Allow => Verdict::Allow,
             wit::Verdict::Block => Verdict::Block,
         };
-        self.witness.hear(subject, direction, verdict);
+        self.witness.hear(|| Answer { subject, direction, verdict });
         Ok(verdict)
     }
 
@@ -172,7 +172,11 @@ impl Instance {
             }
         }
         verdicts.truncate(subjects.len());
-        self.witness.hear_many(subjects, direction, &verdicts);
+        self.witness.hear_many(subjects.len(), |n| Answer {
+            subject: subjects[n],
+            direction,
+            verdict: verdicts[n],
+        });
         Ok(verdicts)
     }
 
@@ -378,6 +382,16 @@ impl Instance {
             None => subject.get(),
             Some(permutation) => permutation.invert(subject).get(),
         }
+    }
+
+    /// The subject before this one in the order of the list.
+    pub(crate) fn before(&self, subject: Subject) -> Option<Subject> {
+        self.subject(self.key(subject).checked_sub(1)?).ok()
+    }
+
+    /// Whether `one` comes before `other` in the order of the list.
+    pub(crate) fn precedes(&self, one: Subject, other: Subject) -> bool {
+        self.key(one) < self.key(other)
     }
 
     /// The subject for a plugin's key.

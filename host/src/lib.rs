@@ -6,6 +6,8 @@
 //! blacklist's entries from an [`EntrySource`] or by hand. A [`Blacklist`] serves checks from a generation, and can
 //! swap it without interrupting them. `examples/embed.rs` loads a plugin from a file.
 //!
+//! A [`Component`] may be a list plugin, a rules plugin, or both. Rules decide about what passes the list: see [`rules`].
+//!
 //! The host starts one thread for the engine's clock, and a few while a plugin is being loaded. A check may block its
 //! caller for up to [`Limits::check`]; every other call for up to [`Limits::call`] per [`BATCH`].
 //!

@@ -93,9 +93,8 @@ impl Contract {
             let package = resolve
                 .push_str("contract.wit", text)
                 .expect("the text was already parsed by bindgen! when this crate was compiled");
-            let world = resolve
-                .select_world(&[package], Some(world))
-                .expect("bindgen! selected the same world");
+            let world =
+                resolve.select_world(&[package], Some(world)).expect("bindgen! selected the same world");
             (resolve, world)
         })
     }

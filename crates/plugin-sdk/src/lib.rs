@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 //!
-//! Start with the trait [`Blacklist`], the macro [`export!`], and [`conformance::check`] for unit tests. A plugin may
-//! panic: the host sees a trap, drops the instance and fills another one from the ledger.
+//! For a list, start with the trait [`Blacklist`], the macro [`export!`], and [`conformance::check`] for unit tests. For rules,
+//! start with the module [`rules`]. A plugin may panic: the host sees a trap, drops the instance and starts another one.
 
 // Lets the macros refer to this crate by its name even inside of it.
 extern crate self as portcullis_plugin_sdk;
@@ -58,6 +58,7 @@ mod contract;
 )]
 mod glue;
 pub mod rules;
+mod split_mix;
 
 pub use contract::{
     Blacklist, Description, Entry, Format, Keyspace, Outcome, Page, Part, Progress, Settings,

@@ -12,8 +12,6 @@ use super::set::Element;
 use crate::answer::{Breach, is_name, is_version};
 use crate::bindings::rules::exports::portcullis::rules::rules as wit;
 
-/// The most bytes of a schema.
-const SCHEMA_BYTES: usize = 64 << 10;
 /// The most reasons.
 const REASONS: usize = 64;
 
@@ -38,12 +36,6 @@ impl Description {
                 "returned {} reasons, of which {} differ: there must be 1 to {REASONS} different ones",
                 reasons.len(),
                 different.len()
-            )));
-        }
-        let schema_bytes = options_schema.as_ref().map_or(0, String::len);
-        if schema_bytes > SCHEMA_BYTES {
-            return Err(Breach(format!(
-                "returned a schema of {schema_bytes} bytes; the limit is {SCHEMA_BYTES}"
             )));
         }
         let needs = Need::ALL.iter().copied().filter(|&need| needs.contains(need.into())).collect();

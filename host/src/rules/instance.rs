@@ -10,6 +10,7 @@ use super::decision::Decision;
 use super::description::{Description, Need, Needs};
 use super::message::{Country, Message, Offsets, Person, SenderIndex};
 use super::meter::Meter;
+use super::proof::Asked;
 use crate::answer::Breach;
 use crate::bindings::rules::exports::portcullis::rules::rules as wit;
 use crate::bindings::rules::{RulesPlugin as Exports, RulesPluginPre as PluginPre};
@@ -21,6 +22,7 @@ use crate::limits::Limits;
 use crate::memory::MemoryAccount;
 use crate::pace::Pace;
 use crate::sandbox::{Cost, Sandbox, Sandboxed, State};
+use crate::witness::Witness;
 
 /// The CPU time that a fast plugin needs for each person of a batch, by a wide margin.
 const PER_PERSON: Duration = Duration::from_nanos(500);
@@ -43,11 +45,15 @@ pub(super) struct Instance {
     decide_ticks: u64,
     needs: Needs,
     numbers: Option<Permutation>,
+    /// The number of senders that the plugin was told of.
+    senders: usize,
     /// The number of reasons that the plugin described.
     reasons: usize,
     meters: Vec<Meter>,
     /// The last batch, whose memory the next one uses.
     batch: wit::Batch,
+    /// Some of its decisions, to be verified.
+    witness: Witness<Asked>,
 }
 
 impl Sandboxed for Instance {
@@ -93,9 +99,11 @@ impl Instance {
             decide_ticks: engine.ticks(limits.check),
             needs: *needs,
             numbers: setup.numbers.filter(|_| needs.contains(Need::Number)).cloned(),
+            senders: setup.settings.senders.len(),
             reasons: reasons.len(),
             meters,
             batch: no_batch(),
+            witness: Witness::default(),
         })
     }
 
@@ -123,8 +131,16 @@ impl Instance {
         let decision = self.sandbox.call("decide", cost, |store| {
             guest.call_decide(store, subject, direction.into(), asked, counts)
         })?;
-        answer::decision(decision, self.reasons, direction, asked.time)
-            .map_err(|Breach(breach)| self.sandbox.broken("decide", breach))
+        let decision = answer::decision(decision, self.reasons, direction, asked.time)
+            .map_err(|Breach(breach)| self.sandbox.broken("decide", breach))?;
+        self.witness.hear(|| Asked {
+            direction,
+            message: *message,
+            person: *person,
+            counts: counts.into(),
+            decision,
+        });
+        Ok(decision)
     }
 
     /// Decides about the same message to many people. `counts` has a row for each of them. Returns one decision each, in
@@ -149,7 +165,25 @@ impl Instance {
             spread(&answers, decisions, self.reasons, direction, self.batch.message.time)
                 .map_err(|Breach(breach)| self.sandbox.broken("decide-many", breach))?;
         }
+        let width = self.meters.len();
+        self.witness.hear_many(people.len(), |n| Asked {
+            direction,
+            message: *message,
+            person: people[n],
+            counts: counts[n * width..(n + 1) * width].into(),
+            decision: decisions[n],
+        });
         Ok(decisions)
+    }
+
+    /// Takes some of the decisions since this was last called.
+    pub(super) fn take_asked(&mut self) -> Vec<Asked> {
+        self.witness.take()
+    }
+
+    /// Discards the instance because decisions differ that must not.
+    pub(super) fn contradicts(&mut self, breach: &str) -> CallError {
+        self.sandbox.broken("decide", breach.to_owned())
     }
 
     fn fill_batch(&mut self, direction: Direction, message: &Message, people: &[Person], rows: &[u32]) {
@@ -206,7 +240,7 @@ impl Instance {
             country: Country::to_contract(person.country.filter(|_| needs(Need::Country))),
             offset_min: offsets.min,
             offset_max: offsets.max,
-            sender: SenderIndex::to_contract(message.sender.filter(|_| needs(Need::Sender))),
+            sender: SenderIndex::to_contract(message.sender.filter(|sender| sender.index() < self.senders)),
             segments: message.segments.max(1),
             listed: person.listed && needs(Need::Listed),
         }

@@ -158,6 +158,11 @@ impl SenderIndex {
         u32::try_from(index).ok().filter(|_| index < SENDERS).map(SenderIndex)
     }
 
+    /// The index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+
     /// The sender as the contract spells it.
     pub(super) fn to_contract(sender: Option<Self>) -> u32 {
         sender.map_or(u32::MAX, |sender| sender.0)
@@ -173,7 +178,8 @@ pub struct Message {
     pub purpose: Purpose,
     /// The time: milliseconds since 1970 in UTC. Clamped to below 2^48.
     pub time: u64,
-    /// Who sends it for the business, or receives it. Needed with [`Need::Sender`](super::Need::Sender) only.
+    /// Who sends it for the business, or receives it. Needed with [`Need::Sender`](super::Need::Sender) only. One beyond the
+    /// recipe's senders is taken as none.
     pub sender: Option<SenderIndex>,
     /// The parts that are charged for; 1 where unknown. 0 is taken as 1.
     pub segments: u16,

@@ -12,6 +12,7 @@ mod message;
 mod meter;
 mod options;
 mod plugin;
+mod proof;
 mod rule_set;
 mod set;
 
@@ -21,5 +22,6 @@ pub use message::{Channel, Channels, Country, Message, Offsets, Person, Purpose,
 pub use meter::{Meter, Scope, Unit};
 pub use options::OPTIONS_BYTES;
 pub use plugin::Plugin;
+pub use proof::Proof;
 pub use rule_set::{Grants, Recipe, RuleSet};
 pub use set::{Element, Set};

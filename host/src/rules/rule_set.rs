@@ -290,6 +290,23 @@ impl RuleSet {
         self.replicas.iter().map(Replica::memory_bytes).sum()
     }
 
+    /// Calls each instance that is in service, in steps between which messages have a turn.
+    pub(super) fn each<R>(
+        &self,
+        mut call: impl FnMut(&mut Instance) -> Result<R, CallError>,
+    ) -> Result<Vec<R>, CallError> {
+        let mut answers = Vec::with_capacity(self.replicas.len());
+        for replica in self.replicas.iter().filter(|replica| !replica.is_lost()) {
+            match self.noted(replica.step(&mut call)) {
+                Ok(answer) => answers.push(answer),
+                // Lost since.
+                Err(CallError::OutOfService) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if answers.is_empty() { Err(CallError::OutOfService) } else { Ok(answers) }
+    }
+
     fn fits(&self, people: usize, counts: &[u32]) -> Result<(), CallError> {
         match people.saturating_mul(self.meters.len()) == counts.len() {
             true => Ok(()),

@@ -76,6 +76,12 @@ fn later(reason: u16, until: u64) -> contract::Decision {
     contract::Decision::Later(contract::Postponement { reason, until })
 }
 
+/// Whether a message says more than a plugin without needs may know.
+fn tells_more(message: &contract::Message) -> bool {
+    let contract::Message { country, offset_min, offset_max, sender, listed, .. } = *message;
+    (country, offset_min, offset_max, sender, listed) != (0, -720, 840, u32::MAX, false)
+}
+
 struct Evil;
 
 impl contract::Guest for Evil {
@@ -139,6 +145,7 @@ impl contract::Guest for Evil {
             Mode::Remember if !SEEN.with_borrow_mut(|seen| seen.insert(subject)) => {
                 contract::Decision::Block(0)
             }
+            Mode::Nosy if tells_more(&message) => contract::Decision::Block(0),
             Mode::StopAll => contract::Decision::Block(0),
             _ => decision,
         }
@@ -148,6 +155,10 @@ impl contract::Guest for Evil {
         let bytes = batch.subjects.len().div_ceil(8);
         let mut answers = contract::Answers { stopped: vec![0; bytes], decisions: Vec::new() };
         let mode = MODE.get();
+        if mode == Mode::Nosy {
+            let of_people = [batch.countries.len(), batch.offsets_min.len(), batch.offsets_max.len()];
+            assert!(of_people == [0; 3] && batch.listed.is_empty(), "it is told more than it needs");
+        }
         let width = batch.counts.len() / batch.subjects.len();
         for (i, &subject) in batch.subjects.iter().enumerate() {
             let counts = batch.counts[i * width..(i + 1) * width].to_vec();

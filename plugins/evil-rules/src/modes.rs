@@ -54,6 +54,8 @@ modes! {
     "count-by-itself" => CountByItself,
     /// `decide` stops what it was asked about before, and allows what is new.
     "remember" => Remember,
+    /// `decide` and `decide-many` stop everybody of whom they are told anything that they did not declare to need.
+    "nosy" => Nosy,
     /// `decide` stops everybody.
     "stop-all" => StopAll,
 }

@@ -362,6 +362,9 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// The longest window in seconds: 31 days.
+    pub const LONGEST_WINDOW: u32 = 31 * 24 * 3600;
+
     /// Counts all messages in these directions within the last `window` seconds.
     pub fn new(scope: Scope, window: u32, directions: Directions) -> Self {
         let (channels, purposes) = (Channels::ALL, Purposes::ALL);
