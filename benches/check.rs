@@ -15,7 +15,11 @@ use portcullis_benches::{
     MEASUREMENT, SIZES, TENANTS, WARM_UP, asked, empty, hash_set, holding, members, native, recipe,
     through_the_host,
 };
-use portcullis_host::{Direction, Generation, Msisdn, Permutation, PermutationKey, Revealed, Subject};
+use portcullis_host::rules::{self, Channel, Decision, Message, Person, Purpose, RuleSet};
+use portcullis_host::{
+    Component, Direction, Engine, Generation, Limits, MemoryAccount, Msisdn, Permutation, PermutationKey,
+    Revealed, Subject,
+};
 
 /// A cyclic stream of subjects to check.
 struct Stream<'a> {
@@ -213,6 +217,53 @@ fn from_numbers(criterion: &mut Criterion) {
     }
 }
 
+/// Checks a list, and has a rules plugin with four meters decide about what passes: a message, and many people at once.
+fn with_rules(criterion: &mut Criterion) {
+    let members = members(64_000);
+    let (asked, list, rules) = (asked(&members), through_the_host(&members), trivial_rules());
+    let message =
+        Message { channel: Channel::Sms, purpose: Purpose::Marketing, ..Message::at(1_780_000_000_000) };
+    let counts = [1_u32, 2, 3, 4];
+    let decide = |subject: Subject| {
+        rules.decide(Direction::Outbound, &message, &Person::new(subject), black_box(&counts))
+    };
+    let mut stream = Stream::new(&asked);
+    let mut group = criterion.benchmark_group("check/rules");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("check", |bencher| bencher.iter(|| check(&list, black_box(stream.one()))));
+    group.bench_function("decide", |bencher| bencher.iter(|| decide(black_box(stream.one()))));
+    group.bench_function("check-and-decide", |bencher| {
+        bencher.iter(|| {
+            let subject = black_box(stream.one());
+            match check(&list, subject) {
+                true => Ok(Decision::Allow),
+                false => decide(subject),
+            }
+        });
+    });
+    let people: Vec<Person> = asked.iter().map(|&subject| Person::new(subject)).collect();
+    let batches: Vec<&[Person]> = people.chunks_exact(1024).collect();
+    let rows = counts.repeat(1024);
+    let mut next = batches.iter().cycle();
+    group.throughput(Throughput::Elements(1024));
+    group.bench_function(BenchmarkId::new("decide-many", 1024), |bencher| {
+        bencher.iter(|| {
+            let batch = black_box(next.next().copied().unwrap_or_default());
+            rules.decide_many(Direction::Outbound, &message, batch, black_box(&rows))
+        });
+    });
+    group.finish();
+}
+
+/// A rules plugin that stops nothing.
+fn trivial_rules() -> RuleSet {
+    let engine = Engine::new().expect("this machine runs WebAssembly");
+    let component = portcullis_plugin_bundle::TRIVIAL_RULES.component;
+    let component = Component::load(&engine, component, Limits::default()).expect("a bundled plugin loads");
+    let plugin = component.rules().cloned().expect("it exports rules");
+    RuleSet::new(rules::Recipe::new(plugin, MemoryAccount::new(64 << 20))).expect("it starts")
+}
+
 /// The number that a subject stands for, if it is a number. Nine in ten are.
 fn number_of(hidden: &Permutation, subject: Subject) -> Option<Msisdn> {
     match hidden.reveal(subject) {
@@ -238,6 +289,6 @@ fn at_the_edge(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(WARM_UP).measurement_time(MEASUREMENT);
-    targets = one_at_a_time, hits, in_batches, many_tenants, threads, from_numbers, at_the_edge
+    targets = one_at_a_time, hits, in_batches, many_tenants, threads, from_numbers, with_rules, at_the_edge
 }
 criterion_main!(benches);

@@ -30,7 +30,14 @@ struct Source {
     shipped: bool,
 }
 
-const PLUGINS: [Source; 4] = [
+const PLUGINS: [Source; 9] = [
+    Source {
+        constant: "ECHO_RULES",
+        name: "echo-rules",
+        package: "portcullis-plugin-echo-rules",
+        doc: "Rules that tell what they are told. Not shipped; for tests.",
+        shipped: false,
+    },
     Source {
         constant: "EVIL",
         name: "evil",
@@ -39,10 +46,31 @@ const PLUGINS: [Source; 4] = [
         shipped: false,
     },
     Source {
+        constant: "EVIL_RULES",
+        name: "evil-rules",
+        package: "portcullis-plugin-evil-rules",
+        doc: "Violates the contract of rules in a way chosen by its options. Not shipped; for tests.",
+        shipped: false,
+    },
+    Source {
         constant: "EXACT",
         name: "exact",
         package: "portcullis-plugin-exact",
         doc: "The default plugin: the exact set of hashed numbers.",
+        shipped: true,
+    },
+    Source {
+        constant: "POLICY",
+        name: "policy",
+        package: "portcullis-plugin-policy",
+        doc: "Rules for outbound messages: countries, ceilings, quiet hours and frequency caps.",
+        shipped: true,
+    },
+    Source {
+        constant: "POLICY_NUMBERS",
+        name: "policy-numbers",
+        package: "portcullis-plugin-policy-numbers",
+        doc: "The plugin `policy`, with rules for the first digits of numbers, which it gets in clear.",
         shipped: true,
     },
     Source {
@@ -57,6 +85,13 @@ const PLUGINS: [Source; 4] = [
         name: "trivial",
         package: "portcullis-plugin-trivial",
         doc: "Blocks nobody: measures the cost of a call itself. Not shipped; for benchmarks.",
+        shipped: false,
+    },
+    Source {
+        constant: "TRIVIAL_RULES",
+        name: "trivial-rules",
+        package: "portcullis-plugin-trivial-rules",
+        doc: "Rules that stop nothing: measures the cost of a decision itself. Not shipped; for benchmarks.",
         shipped: false,
     },
 ];

@@ -47,6 +47,14 @@ pub enum FillError {
         /// The number of those that the plugin blocks.
         blocked: usize,
     },
+    /// The plugin does not list its entries, or lists others.
+    #[error("the plugin's list is wrong about {wrong} of {sampled} sampled subjects")]
+    Mislisted {
+        /// The number of subjects that are listed, or should be.
+        sampled: usize,
+        /// The number of those that are not listed, should not be, or are listed with other directions.
+        wrong: usize,
+    },
     /// The saved state can't be used.
     #[error("the saved state {0}")]
     State(#[from] StateError),
@@ -73,6 +81,7 @@ impl FillError {
             FillError::Miscounted { .. } => "miscounted",
             FillError::Forgotten { .. } => "forgotten",
             FillError::Strangers { .. } => "strangers",
+            FillError::Mislisted { .. } => "mislisted",
             FillError::State(_) => "state",
         }
     }

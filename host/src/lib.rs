@@ -6,6 +6,8 @@
 //! blacklist's entries from an [`EntrySource`] or by hand. A [`Blacklist`] serves checks from a generation, and can
 //! swap it without interrupting them. `examples/embed.rs` loads a plugin from a file.
 //!
+//! A [`Component`] may be a list plugin, a rules plugin, or both. Rules decide about what passes the list: see [`rules`].
+//!
 //! The host starts one thread for the engine's clock, and a few while a plugin is being loaded. A check may block its
 //! caller for up to [`Limits::check`]; every other call for up to [`Limits::call`] per [`BATCH`].
 //!
@@ -20,6 +22,7 @@ mod breaker;
 mod budget;
 mod call_error;
 mod compile;
+mod component;
 mod contract;
 mod cpu_time;
 mod deadline;
@@ -41,6 +44,8 @@ mod priority;
 mod proof;
 mod random;
 mod replica;
+pub mod rules;
+mod sandbox;
 mod save;
 mod saved_state;
 mod shadow;
@@ -57,6 +62,7 @@ pub use breaker::{Breaker, BreakerState};
 pub use budget::CompileBudget;
 pub use call_error::{CallError, TryCheckError};
 pub use compile::{ArtefactCache, CacheProblem, Compiler, Confinement, compile_child_main};
+pub use component::Component;
 pub use contract::{Description, Entry, Format, Keyspace, Outcome, Page, Part, Progress, Settings, Verdict};
 pub use engine::{Engine, EngineError};
 pub use error_chain::ErrorChain;

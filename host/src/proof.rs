@@ -1,6 +1,6 @@
 //! Verification of a generation's contents, before it serves and while it does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_msisdn::{Direction, Directions, Subject};
 
@@ -23,6 +23,11 @@ const STRANGERS: usize = 512;
 /// subjects are.
 const ONE_BY_ONE: usize = 64;
 
+/// Entries per page of the list that are verified.
+const LISTED: usize = 256;
+/// The pages that are requested until one has an entry: a page may be empty.
+const PAGES: usize = 8;
+
 /// Wrong answers for which the source is read again, until one of them is confirmed.
 const SECOND_READS: usize = 8;
 
@@ -34,7 +39,7 @@ const LARGEST_BATCH: usize = 1000;
 
 impl Generation {
     /// Verifies that each instance reports as many entries as `source` has, blocks a sample of them in exactly their
-    /// directions, and allows a sample of subjects without an entry.
+    /// directions, allows a sample of subjects without an entry, and lists the entries around a sample of them.
     ///
     /// Catches up first. The source may change during the call.
     ///
@@ -57,6 +62,7 @@ impl Generation {
         let members = members(source, &mut random)?;
         let mut strangers = if self.is_hashed() { strangers(&members, &mut random) } else { Vec::new() };
         random.shuffle(&mut strangers);
+        let entries = members.clone();
         // Each with whether it is also checked by itself.
         let mut sample: Vec<(Subject, bool)> = Vec::with_capacity(members.len() + strangers.len());
         let mut by_itself: Vec<bool> = (0..members.len()).map(|n| n < ONE_BY_ONE).collect();
@@ -76,7 +82,8 @@ impl Generation {
             answers.extend(asked.into_iter().flatten());
         }
         self.forget_answers()?;
-        self.judge(source, sequence, &answers)
+        self.judge(source, sequence, &answers)?;
+        self.prove_list(source, sequence, &entries, &mut random)
     }
 
     /// Forgets what the instances answered so far.
@@ -184,14 +191,7 @@ impl Generation {
         };
         let mut wrong: Vec<&Answer> =
             answers.iter().filter(|answer| !self.agrees(answer, expected_of(answer.subject))).collect();
-        let mut since = sequence;
-        while !wrong.is_empty() {
-            let changes = source.changes_since(since, STEP).map_err(FillError::Source)?;
-            let Some(last) = changes.last() else { break };
-            since = last.sequence;
-            let changed: BTreeSet<Subject> = changes.iter().map(|change| change.subject).collect();
-            wrong.retain(|answer| !changed.contains(&answer.subject));
-        }
+        leave_out_changed(source, sequence, &mut wrong, |answer| answer.subject)?;
         let mut suspects = wrong.iter().take(SECOND_READS);
         let is_confirmed = suspects.try_fold(false, |is_confirmed, answer| {
             Ok::<_, FillError>(
@@ -214,6 +214,53 @@ impl Generation {
         }
     }
 
+    /// Verifies that each instance lists what `source` has: all of a short list, and else the entries that follow some of
+    /// `members`. That pages are in ascending order is verified with each.
+    fn prove_list(
+        &self,
+        source: &dyn EntrySource,
+        sequence: u64,
+        members: &[Subject],
+        random: &mut Random,
+    ) -> Result<(), FillError> {
+        let mut starts: Vec<Option<Subject>> = vec![None];
+        starts.extend(
+            (1..PLACES.min(members.len())).map(|_| members.get(random.below(members.len())).copied()),
+        );
+        for start in starts {
+            for stretch in self.each(|instance| Stretch::of(instance, start, members))? {
+                self.judge_list(source, sequence, stretch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_list(&self, source: &dyn EntrySource, sequence: u64, stretch: Stretch) -> Result<(), FillError> {
+        let Stretch { after, last, mut listed, members } = stretch;
+        let mut subjects: BTreeSet<Subject> = listed.keys().copied().chain(members).collect();
+        if self.is_hashed() {
+            // The source has them in the same order.
+            let here = source.members(after, LISTED).map_err(FillError::Source)?;
+            let here = here.into_iter().map(|entry| entry.subject);
+            subjects.extend(here.take_while(|&subject| last.is_none_or(|last| subject <= last)));
+        }
+        let subjects: Vec<Subject> = subjects.into_iter().collect();
+        let expected = source.directions(&subjects).map_err(FillError::Source)?;
+        let mut wrong: Vec<(Subject, Directions)> = subjects
+            .iter()
+            .copied()
+            .zip(expected)
+            .filter(|(subject, expected)| listed.remove(subject).unwrap_or_default() != *expected)
+            .collect();
+        leave_out_changed(source, sequence, &mut wrong, |(subject, _)| *subject)?;
+        for &(subject, expected) in wrong.iter().take(SECOND_READS) {
+            if is_confirmed_by(source, subject, expected)? {
+                return Err(FillError::Mislisted { sampled: subjects.len(), wrong: wrong.len() });
+            }
+        }
+        Ok(())
+    }
+
     fn agrees(&self, answer: &Answer, expected: Directions) -> bool {
         match answer.verdict {
             Verdict::Allow => !expected.covers(answer.direction),
@@ -225,6 +272,59 @@ impl Generation {
     fn is_hashed(&self) -> bool {
         self.recipe().plugin.description().keyspace == Keyspace::Hashed
     }
+}
+
+/// A part of what an instance lists, without gaps.
+struct Stretch {
+    /// It begins after this subject.
+    after: Option<Subject>,
+    /// It ends with this subject; `None` if it is the end of the list.
+    last: Option<Subject>,
+    listed: BTreeMap<Subject, Directions>,
+    /// Sampled entries that belong to it.
+    members: Vec<Subject>,
+}
+
+impl Stretch {
+    /// Lists from `start` on, or from the beginning.
+    fn of(instance: &mut Instance, start: Option<Subject>, members: &[Subject]) -> Result<Self, CallError> {
+        let after = start.and_then(|start| instance.before(start));
+        let (mut listed, mut cursor) = (BTreeMap::new(), after);
+        let mut last = None;
+        for _ in 0..PAGES {
+            let page = instance.list(cursor, LISTED)?;
+            listed.extend(page.entries.iter().map(|entry| (entry.subject, entry.directions)));
+            last = page.next;
+            cursor = page.next;
+            if page.next.is_none() || !listed.is_empty() {
+                break;
+            }
+        }
+        let is_in = |member: &Subject| {
+            let is_before = |a: Option<Subject>, b| a.is_none_or(|a| instance.precedes(a, b));
+            is_before(after, *member) && last.is_none_or(|last| !instance.precedes(last, *member))
+        };
+        let members = members.iter().copied().filter(is_in).collect();
+        Ok(Stretch { after, last, listed, members })
+    }
+}
+
+/// Leaves out what is about subjects that changed since `sequence`.
+fn leave_out_changed<T>(
+    source: &dyn EntrySource,
+    sequence: u64,
+    wrong: &mut Vec<T>,
+    subject_of: impl Fn(&T) -> Subject,
+) -> Result<(), FillError> {
+    let mut since = sequence;
+    while !wrong.is_empty() {
+        let changes = source.changes_since(since, STEP).map_err(FillError::Source)?;
+        let Some(last) = changes.last() else { break };
+        since = last.sequence;
+        let changed: BTreeSet<Subject> = changes.iter().map(|change| change.subject).collect();
+        wrong.retain(|wrong| !changed.contains(&subject_of(wrong)));
+    }
+    Ok(())
 }
 
 /// Whether a source that checks what it reads says the same of a subject: it may be the source that is wrong.

@@ -78,6 +78,9 @@ outcomes! {
     "list-goes-backwards" => a_list_that_goes_backwards,
     "list-overflows" => a_list_that_overflows,
     "list-never-ends" => a_list_that_never_ends,
+    "list-forgets" => a_list_with_gaps,
+    "list-invents" => a_list_with_more_than_there_is,
+    "list-halves" => a_list_with_other_directions,
     "save-never-ends" => a_save_that_does_not_advance,
     "save-creeps" => a_save_that_creeps,
     "save-floods" => a_save_that_floods,
@@ -457,6 +460,23 @@ mod outcome {
         let list = with_entries(mode);
         let first = list.list(None, 3).expect("an empty page is no breach by itself");
         is_lost_alone(&list, list.list(first.next, 3), "broken");
+    }
+
+    pub(super) fn a_list_with_gaps(mode: &str) {
+        let error = fill(mode).expect_err("its list is read");
+        // All 256 that are on a page, or those after a sampled one.
+        assert!(matches!(error, FillError::Mislisted { wrong: 1..=52, .. }), "{error:?}");
+    }
+
+    pub(super) fn a_list_with_more_than_there_is(mode: &str) {
+        // More than are on a page, so that the end of the list is only found from a sampled entry.
+        let error = fill(mode).expect_err("its list is read");
+        assert!(matches!(error, FillError::Mislisted { wrong: 1, .. }), "{error:?}");
+    }
+
+    pub(super) fn a_list_with_other_directions(mode: &str) {
+        let error = fill(mode).expect_err("its list is read");
+        assert!(matches!(error, FillError::Mislisted { wrong: 256, .. }), "{error:?}");
     }
 
     pub(super) fn a_save_that_does_not_advance(mode: &str) {

@@ -56,6 +56,14 @@ fn follow_the_guide() -> PathBuf {
             let output = shell.output().expect("there is a shell");
             assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
             commands += text.lines().count();
+        } else if fence == "rust" {
+            let documented = fs::read_to_string(sdk.join("src/rules/mod.rs")).expect("it is there");
+            let documented: Vec<&str> = documented
+                .lines()
+                .map(|line| line.trim_start_matches("//!").trim_start_matches(' '))
+                .collect();
+            let text = text.lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
+            assert!(documented.join("\n").contains(&text), "the SDK's documentation has it, and runs it");
         } else {
             assert_eq!(fence, "text", "a block must be a file, a command, or text");
         }

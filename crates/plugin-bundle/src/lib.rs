@@ -19,4 +19,4 @@ impl std::fmt::Debug for Bundled {
 include!(concat!(env!("OUT_DIR"), "/bundle.rs"));
 
 /// The plugins that are built into every gateway.
-pub const SHIPPED: [Bundled; 2] = [EXACT, PREFIX];
+pub const SHIPPED: [Bundled; 4] = [EXACT, PREFIX, POLICY, POLICY_NUMBERS];

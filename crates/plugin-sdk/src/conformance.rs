@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::split_mix::SplitMix;
 use crate::{
     Blacklist, Description, Direction, Directions, Entry, Format, Outcome, Progress, Settings, Subject,
 };
@@ -41,7 +42,7 @@ fn described<P: Blacklist>() {
     }
 }
 
-fn assert_name(what: &str, name: &str) {
+pub(crate) fn assert_name(what: &str, name: &str) {
     let fits = (1..=64).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
@@ -57,7 +58,7 @@ struct Run<P> {
 
 impl<P: Blacklist> Run<P> {
     fn new(options: &str) -> Self {
-        Run { plugin: configured(options), model: BTreeMap::new(), random: SplitMix(1) }
+        Run { plugin: configured(options), model: BTreeMap::new(), random: SplitMix::new(1) }
     }
 
     /// Blocks and unblocks random entries, mostly the one or the other, each twice.
@@ -196,7 +197,7 @@ impl<P: Blacklist> Run<P> {
             let expected = if i == last { Progress::Complete } else { Progress::More };
             assert_eq!(copy.load(format.clone(), part), Ok(expected), "load() of a part that was just saved");
         }
-        let restored = Run { plugin: copy, model: self.model.clone(), random: SplitMix(2) };
+        let restored = Run { plugin: copy, model: self.model.clone(), random: SplitMix::new(2) };
         assert_eq!(restored.walk(1000), self.model, "the loaded state differs from the saved one");
         refuses_broken_parts::<P>(options, &format, &parts[0]);
     }
@@ -228,25 +229,4 @@ fn refuses_broken_parts<P: Blacklist>(options: &str, format: &Format, part: &[u8
 fn configured<P: Blacklist>(options: &str) -> P {
     let settings = Settings { capacity: 1000, options: options.to_owned() };
     P::configure(settings).unwrap_or_else(|why| panic!("configure() refused {options}: {why}"))
-}
-
-/// Sebastiano Vigna's SplitMix64. Reproducible, and good enough for test input.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % n as u64).unwrap_or(0)
-    }
-
-    fn subject(&mut self) -> Subject {
-        Subject::new(self.next() >> (64 - Subject::BITS)).unwrap_or(Subject::MIN)
-    }
 }

@@ -243,6 +243,18 @@ impl Blacklist for Evil {
             Mode::ListGoesBackwards => Page::of(from(None), limit),
             Mode::ListOverflows => Page::of(from(after), limit + 1),
             Mode::ListNeverEnds => Page { entries: Vec::new(), next: after.or(Some(Subject::MIN)) },
+            Mode::ListForgets => {
+                Page::of(from(after).filter(|entry| !entry.subject.get().is_multiple_of(5)), limit)
+            }
+            Mode::ListInvents => {
+                let invented = Entry { subject: Subject::MAX, directions: Directions::BOTH };
+                let invented = Some(invented).filter(|entry| after < Some(entry.subject));
+                Page::of(from(after).chain(invented), limit)
+            }
+            Mode::ListHalves => {
+                let half = |entry: Entry| Entry { directions: Directions::INBOUND, ..entry };
+                Page::of(from(after).map(half), limit)
+            }
             _ => Page::of(from(after), limit),
         }
     }

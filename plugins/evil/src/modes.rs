@@ -76,6 +76,12 @@ modes! {
     "list-overflows" => ListOverflows,
     /// `list` returns the same cursor forever, and no entries.
     "list-never-ends" => ListNeverEnds,
+    /// `list` leaves out each fifth entry.
+    "list-forgets" => ListForgets,
+    /// `list` has an entry that nobody blocked.
+    "list-invents" => ListInvents,
+    /// `list` has each entry in one direction only.
+    "list-halves" => ListHalves,
     /// `save` returns the cursor that it was called with.
     "save-never-ends" => SaveNeverEnds,
     /// `save` returns one byte and a new cursor, forever.

@@ -128,6 +128,14 @@ const TARGETS: &[Target] = &[
         1.25,
     ),
     at_most(
+        "a check and the decision of a rules plugin, 64,000",
+        "the check alone",
+        "check/rules/check-and-decide",
+        "check/rules/check",
+        2.5,
+    ),
+    within("a decision in a batch of 1,024, four meters", "check/rules/decide-many/1024", 1024.0, 15.0),
+    at_most(
         "a number in a batch of 1,024, including its permutation, 64,000",
         NATIVELY,
         "check/numbers/64000/host/1024",
