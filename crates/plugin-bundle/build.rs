@@ -30,12 +30,19 @@ struct Source {
     shipped: bool,
 }
 
-const PLUGINS: [Source; 4] = [
+const PLUGINS: [Source; 6] = [
     Source {
         constant: "EVIL",
         name: "evil",
         package: "portcullis-plugin-evil",
         doc: "Violates the contract in a way chosen by its options. Not shipped; for tests.",
+        shipped: false,
+    },
+    Source {
+        constant: "EVIL_RULES",
+        name: "evil-rules",
+        package: "portcullis-plugin-evil-rules",
+        doc: "Violates the contract of rules in a way chosen by its options. Not shipped; for tests.",
         shipped: false,
     },
     Source {
@@ -57,6 +64,13 @@ const PLUGINS: [Source; 4] = [
         name: "trivial",
         package: "portcullis-plugin-trivial",
         doc: "Blocks nobody: measures the cost of a call itself. Not shipped; for benchmarks.",
+        shipped: false,
+    },
+    Source {
+        constant: "TRIVIAL_RULES",
+        name: "trivial-rules",
+        package: "portcullis-plugin-trivial-rules",
+        doc: "Rules that stop nothing: measures the cost of a decision itself. Not shipped; for benchmarks.",
         shipped: false,
     },
 ];

@@ -2,7 +2,7 @@
 
 use portcullis_msisdn::{Direction, Directions};
 
-use crate::bindings::exports::portcullis::blacklist::blacklist as wit;
+use crate::bindings::list::exports::portcullis::blacklist::blacklist as wit;
 use crate::call_error::CallError;
 use crate::contract::{Description, Format, Keyspace, Outcome};
 use crate::foreign_text::{ForeignText, is_obeyed};
@@ -17,10 +17,14 @@ impl Breach {
     }
 }
 
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+pub(crate) fn is_version(text: &str) -> bool {
+    text.len() <= 64 && !text.contains(is_obeyed)
 }
 
 impl Description {
@@ -32,7 +36,7 @@ impl Description {
                 "returned a name that is not 1 to 64 characters of a-z, 0-9 and -".to_owned(),
             ));
         }
-        if version.len() > 64 || version.contains(is_obeyed) {
+        if !is_version(&version) {
             return Err(Breach(
                 "returned a version that is longer than 64 bytes or has control or invisible characters"
                     .to_owned(),

@@ -13,7 +13,7 @@ use crate::contract::{Entry, Outcome, Page, Settings, Verdict};
 use crate::fill::FillError;
 use crate::instance::Instance;
 use crate::memory::MemoryAccount;
-use crate::pace::Pace;
+use crate::pace::{INSTANT, Pace};
 use crate::plugin::Plugin;
 use crate::priority::at_low_priority;
 use crate::replica::{Replica, call_any, retire_idle, try_call_any};
@@ -52,16 +52,13 @@ impl Recipe {
 /// and the others keep serving: see [`is_whole`](Self::is_whole).
 pub struct Generation {
     recipe: Recipe,
-    replicas: Box<[Replica]>,
+    replicas: Box<[Replica<Instance>]>,
     /// The change that the list has been brought up to. Advances when the last instance has applied it.
     sequence: AtomicU64,
     /// Serializes writers. All instances must apply concurrent writes of an entry in the same order, and a stale read
     /// of the source must not be applied after a newer one.
     writing: Mutex<()>,
 }
-
-/// How long a thread that must not be held up waits for an instance: a few checks, or a step of a write.
-const INSTANT: Duration = Duration::from_micros(100);
 
 /// Entries per step of a long write. Checks can run between steps; one takes tens of microseconds.
 pub(crate) const STEP: usize = 256;
@@ -363,7 +360,7 @@ impl Generation {
     }
 
     /// The first instance that is in service.
-    pub(crate) fn one(&self) -> Result<&Replica, CallError> {
+    pub(crate) fn one(&self) -> Result<&Replica<Instance>, CallError> {
         self.replicas.iter().find(|replica| !replica.is_lost()).ok_or(CallError::OutOfService)
     }
 

@@ -1,25 +1,22 @@
-//! A plugin instance: one store per instance, a deadline for every call, and validation of every result.
+//! An instance of a list plugin, and validation of every result.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use portcullis_msisdn::{Direction, Directions, Permutation, Subject};
-use wasmtime::{Store, Trap};
+use wasmtime::Store;
 
 use crate::answer::Breach;
-use crate::bindings::exports::portcullis::blacklist::blacklist::{self as wit, Guest};
-use crate::bindings::{Plugin as Exports, PluginPre};
+use crate::bindings::list::exports::portcullis::blacklist::blacklist::{self as wit, Guest};
+use crate::bindings::list::{Plugin as Exports, PluginPre};
 use crate::call_error::CallError;
 use crate::contract::{Description, Entry, Format, Outcome, Page, Part, Progress, Settings, Verdict};
-use crate::cpu_time::cpu_time;
-use crate::deadline::Deadline;
 use crate::engine::Engine;
 use crate::foreign_text::ForeignText;
 use crate::limits::Limits;
-use crate::memory::{Exceeded, MemoryAccount, Meter};
+use crate::memory::MemoryAccount;
 use crate::pace::Pace;
-use crate::stopwatch::Stopwatch;
+use crate::sandbox::{Cost, Sandbox, Sandboxed, State};
 use crate::witness::{Answer, Witness};
 
 /// The most subjects or entries passed to or requested from a plugin in one call.
@@ -45,32 +42,28 @@ static VERDICTS: [[Verdict; 8]; 256] = {
     table
 };
 
-/// Data attached to an instance's store.
-pub(crate) struct State {
-    meter: Meter,
-    deadline: Deadline,
-}
-
 /// A plugin instance with its own memory, holding one blacklist.
 ///
 /// Each instance has its own store, so a fault in one does not affect others. After a fatal [`CallError`], every later
 /// call fails with [`CallError::OutOfService`].
 pub struct Instance {
-    store: Store<State>,
+    sandbox: Sandbox,
     exports: Exports,
     engine: Engine,
     limits: Limits,
     /// [`Limits::check`] in ticks, which are not worth a division for each check.
     check_ticks: u64,
-    stopwatch: Stopwatch,
-    /// What its calls cost, together with the other instances of its plugin.
-    pace: Arc<Pace>,
     /// Some of its answers, to be verified.
     witness: Witness,
     /// Converts between subjects and phone numbers, for a plugin that works in the clear.
     numbers: Option<Permutation>,
-    /// Set by the first fatal error.
-    poisoned: bool,
+}
+
+impl Sandboxed for Instance {
+    #[inline]
+    fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
 }
 
 impl Instance {
@@ -110,38 +103,17 @@ impl Instance {
         limits: &Limits,
         numbers: Option<Permutation>,
     ) -> Result<Self, CallError> {
-        let meter = Meter::new(Arc::clone(account), limits.instance_bytes);
-        let mut store = Store::new(engine.wasm(), State { meter, deadline: Deadline::default() });
-        store.limiter(|state| &mut state.meter);
-        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.passed()));
-        store.set_hostcall_fuel(limits.result_bytes);
-        // Instantiation runs the component's start functions.
-        let ticks = engine.ticks(limits.configure);
-        begin(&mut store, engine, limits.configure, ticks, Some(cpu_time()));
-        let exports = pre
-            .instantiate(&mut store)
-            .map_err(|error| fault("its start", limits.configure, &store.data().meter, &error))?;
+        let (bytes, result) = (limits.instance_bytes, limits.result_bytes);
+        let (sandbox, exports) =
+            Sandbox::start(engine, account, bytes, result, limits.configure, |store| pre.instantiate(store))?;
         let check_ticks = engine.ticks(limits.check);
         let (engine, limits) = (engine.clone(), limits.clone());
-        let (stopwatch, pace) = (Stopwatch::default(), Arc::default());
-        Ok(Instance {
-            store,
-            exports,
-            engine,
-            limits,
-            check_ticks,
-            stopwatch,
-            pace,
-            witness: Witness::default(),
-            numbers,
-            poisoned: false,
-        })
+        Ok(Instance { sandbox, exports, engine, limits, check_ticks, witness: Witness::default(), numbers })
     }
 
     /// Has the costs of its calls charged to `pace`, and the next one timed.
     pub(crate) fn charge_to(&mut self, pace: &Arc<Pace>) {
-        self.pace = Arc::clone(pace);
-        self.stopwatch.sample_next();
+        self.sandbox.charge_to(pace);
     }
 
     /// Checks whether a message to or from `subject` may pass.
@@ -152,7 +124,7 @@ impl Instance {
     #[inline]
     pub fn check(&mut self, subject: Subject, direction: Direction) -> Result<Verdict, CallError> {
         let key = self.key(subject);
-        let cost = Cost { limit: self.limits.check, ticks: self.check_ticks, allowed: CALL, heavy: false };
+        let cost = Cost::of_one(self.limits.check, self.check_ticks);
         let verdict =
             self.timed_call("check", cost, |guest, store| guest.call_check(store, key, direction.into()))?;
         let verdict = match verdict {
@@ -359,13 +331,7 @@ impl Instance {
 
     /// The linear memory and tables of this instance, in bytes.
     pub fn memory_bytes(&self) -> u64 {
-        self.store.data().meter.charged().load(Ordering::Relaxed)
-    }
-
-    /// A live counter of [`memory_bytes`](Self::memory_bytes), readable during calls. It is 0 after the instance is
-    /// dropped.
-    pub(crate) fn memory(&self) -> Arc<AtomicU64> {
-        Arc::clone(self.store.data().meter.charged())
+        self.sandbox.memory_bytes()
     }
 
     /// Calls one function with a deadline. The call is measured: it is made seldom, and not while others wait.
@@ -382,12 +348,9 @@ impl Instance {
 
     /// What a call on `items` may cost, at `each` of CPU time.
     fn cost(&self, limit: Duration, items: usize, each: Duration) -> Cost {
-        let items = u32::try_from(items).unwrap_or(u32::MAX);
-        let allowed = CALL.saturating_add(each.saturating_mul(items));
-        Cost { limit, ticks: self.engine.ticks(limit), allowed, heavy: items >= HEAVY }
+        Cost::of_many(&self.engine, limit, items, each)
     }
 
-    /// Calls one function with a deadline, and charges what it costs.
     #[inline]
     fn timed_call<R>(
         &mut self,
@@ -395,40 +358,8 @@ impl Instance {
         cost: Cost,
         function: impl FnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<R>,
     ) -> Result<R, CallError> {
-        if self.poisoned {
-            return Err(CallError::OutOfService);
-        }
-        let started = self.stopwatch.start(cost.heavy, &self.pace);
-        let start = self.engine.ticked();
-        begin(&mut self.store, &self.engine, cost.limit, cost.ticks, started.cpu_time());
-        self.store.data_mut().meter.clear_refusal();
         let guest = self.exports.portcullis_blacklist_blacklist();
-        let answer = function(guest, &mut self.store);
-        let ticked = self.engine.ticked().wrapping_sub(start);
-        if let Some(used) = self.stopwatch.stop(started, ticked > 1, cost.allowed, &self.pace) {
-            self.pace.charge(used.saturating_sub(cost.allowed));
-        }
-        match answer {
-            Ok(answer) if ticked < cost.ticks || !self.is_overrun() => Ok(answer),
-            Ok(_) => {
-                self.poisoned = true;
-                Err(CallError::TimedOut { call: name, deadline: cost.limit })
-            }
-            Err(error) => {
-                self.poisoned = true;
-                Err(fault(name, cost.limit, &self.store.data().meter, &error))
-            }
-        }
-    }
-
-    #[cold]
-    fn is_overrun(&self) -> bool {
-        self.store.data().deadline.is_overrun(cpu_time())
-    }
-
-    /// Whether the instance was lost to a fatal error.
-    pub(crate) fn is_poisoned(&self) -> bool {
-        self.poisoned
+        self.sandbox.call(name, cost, |store| function(guest, store))
     }
 
     /// Discards the instance because `check` and `check-many` returned different verdicts.
@@ -437,8 +368,7 @@ impl Instance {
     }
 
     fn broken(&mut self, call: &'static str, breach: String) -> CallError {
-        self.poisoned = true;
-        CallError::Broken { call, breach }
+        self.sandbox.broken(call, breach)
     }
 
     /// The plugin's key for a subject.
@@ -461,56 +391,15 @@ impl Instance {
     }
 }
 
-/// What a call may take.
-#[derive(Clone, Copy)]
-struct Cost {
-    /// The CPU time after which it is interrupted.
-    limit: Duration,
-    /// The same, in ticks.
-    ticks: u64,
-    /// The CPU time that a fast plugin needs at most.
-    allowed: Duration,
-    /// Whether it is so much work that measuring it costs nothing in comparison.
-    heavy: bool,
-}
-
-/// The CPU time that a fast plugin needs for a call, by a wide margin.
-const CALL: Duration = Duration::from_micros(20);
-/// The same for each subject of a batch of checks.
+/// The CPU time that a fast plugin needs for each subject of a batch of checks, by a wide margin.
 const PER_CHECK: Duration = Duration::from_nanos(500);
 /// The same for each entry that is written, listed or saved.
 const PER_WRITE: Duration = Duration::from_micros(4);
-/// The items from which a call is always measured.
-const HEAVY: u32 = 64;
-
-/// Sets the deadline of the next call. `now` is the thread's CPU time, if it was read.
-#[inline]
-fn begin(store: &mut Store<State>, engine: &Engine, limit: Duration, ticks: u64, now: Option<Duration>) {
-    let ticks = store.data_mut().deadline.begin(limit, ticks, engine.tick(), now);
-    store.set_epoch_deadline(ticks);
-}
-
 impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Instance")
             .field("memory_bytes", &self.memory_bytes())
-            .field("poisoned", &self.poisoned)
+            .field("poisoned", &self.sandbox.is_poisoned())
             .finish_non_exhaustive()
-    }
-}
-
-/// Classifies a failed call by its trap and the memory meter.
-#[cold]
-fn fault(call: &'static str, deadline: Duration, meter: &Meter, error: &wasmtime::Error) -> CallError {
-    match (error.downcast_ref::<Trap>(), meter.refusal()) {
-        (Some(Trap::Interrupt), _) => CallError::TimedOut { call, deadline },
-        (_, Some(Exceeded::Own(limit))) => CallError::OutOfMemory { call, limit },
-        (_, Some(Exceeded::Pool(limit))) => CallError::MemoryExhausted { call, limit },
-        (Some(trap), None) => CallError::Trapped { call, trap: trap.to_string() },
-        // Not a trap: the host rejected the result while reading it, for a pointer out of bounds, invalid UTF-8, or a
-        // result past its size limit.
-        (None, None) => {
-            CallError::Broken { call, breach: ForeignText(&error.root_cause().to_string()).within(512) }
-        }
     }
 }

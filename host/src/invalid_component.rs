@@ -37,8 +37,9 @@ pub enum InvalidComponent {
          made a component"
     )]
     Composed,
-    /// It does not export `portcullis:blacklist/blacklist@0.1.0`, or exports it with different functions or types.
-    #[error("it does not fit the contract portcullis:blacklist@0.1.0: {0}")]
+    /// It exports neither `portcullis:blacklist/blacklist@0.1.0` nor `portcullis:rules/rules@0.1.0`, or exports one with
+    /// different functions or types. The text begins with the contract's name.
+    #[error("it does not fit the contract {0}")]
     World(String),
     /// It exceeds the [`CompileBudget`](crate::CompileBudget), or has more than one result or any block parameters, which
     /// plugins may not use.

@@ -14,7 +14,7 @@ use crate::budget::CompileBudget;
 /// wall time, but not before five seconds, a call is interrupted in any case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Time for one check, which a message waits for. Default: 50 ms; a good plugin needs less than 1 µs. A batch of up
+    /// Time for one check or decision, which a message waits for. Default: 50 ms; a good plugin needs less than 1 µs. A batch of up
     /// to [`BATCH`](crate::BATCH) checks may take four times as long.
     pub check: Duration,
     /// Time for any other call, such as a batch of blocks, a page, or a part of a saved state. Default: 2 s.
@@ -45,6 +45,11 @@ pub struct Limits {
     pub instance_bytes: u64,
     /// Size of a call's result in bytes. Default: 8 MiB.
     pub result_bytes: usize,
+    /// Linear memory and tables of one instance of a rules plugin, in bytes. Default: 64 MiB. Such an instance is charged
+    /// to the tenant's account, too.
+    pub rules_bytes: u64,
+    /// Size of the result of a call of a rules plugin, in bytes. Default: 1 MiB.
+    pub rules_result_bytes: usize,
 }
 
 impl Limits {
@@ -70,6 +75,8 @@ impl Default for Limits {
             describe_bytes: 64 << 20,
             instance_bytes: 1 << 30,
             result_bytes: 8 << 20,
+            rules_bytes: 64 << 20,
+            rules_result_bytes: 1 << 20,
         }
     }
 }

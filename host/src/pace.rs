@@ -35,6 +35,9 @@ struct Bucket {
     relapses: u32,
 }
 
+/// How long a thread that must not be held up waits for an instance: a few checks, or a step of a write.
+pub(crate) const INSTANT: Duration = Duration::from_micros(100);
+
 /// The debt that makes a plugin slow.
 const MOST_DEBT: Duration = Duration::from_millis(5);
 /// The share of time by which debt drains: 1 %.

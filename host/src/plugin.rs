@@ -1,26 +1,26 @@
-//! Loading of plugins.
+//! A list plugin that was loaded.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use portcullis_msisdn::Permutation;
-use wasmtime::component::Linker;
 
-use crate::bindings::PluginPre;
+use crate::bindings::list::PluginPre;
 use crate::call_error::CallError;
-use crate::compile::{self, Entry};
+use crate::component::Component;
 use crate::contract::{Description, Keyspace, Settings};
 use crate::engine::Engine;
-use crate::foreign_text::ForeignText;
-use crate::instance::{Instance, State};
+use crate::instance::Instance;
 use crate::invalid_component::InvalidComponent;
 use crate::limits::Limits;
 use crate::load_error::LoadError;
 use crate::memory::MemoryAccount;
+use crate::sandbox::State;
+use crate::validate::Contract;
 
-/// A validated and compiled plugin, ready to be instantiated. Cheap to clone.
+/// A validated and compiled list plugin, ready to be instantiated. Cheap to clone.
+///
+/// [`Component::load`] also loads rules plugins.
 #[derive(Clone)]
 pub struct Plugin(Arc<Inner>);
 
@@ -35,24 +35,13 @@ struct Inner {
 }
 
 impl Plugin {
-    /// Loads a component from a file.
+    /// Loads a list plugin from a file.
     ///
     /// # Errors
     ///
     /// Those of [`Plugin::load`], and [`LoadError::Read`] if the file can't be read.
     pub fn load_file(engine: &Engine, path: impl AsRef<Path>, limits: Limits) -> Result<Self, LoadError> {
-        let path = path.as_ref();
-        let read = || {
-            let mut bytes = Vec::new();
-            // Read at most one byte past the limit, which is enough to reject a file that is too large.
-            File::open(path)?.take(limits.component_bytes as u64 + 1).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let bytes = read().map_err(|source| LoadError::Read {
-            path: ForeignText(&path.display().to_string()).to_string(),
-            source,
-        })?;
-        Self::load_within(engine, None, bytes, limits)
+        Component::load_file(engine, path, limits)?.try_into()
     }
 
     /// Validates a component, compiles it and gets its description, within `limits`.
@@ -65,7 +54,7 @@ impl Plugin {
     ///
     /// [`LoadError`] says why the component can't be used.
     pub fn load(engine: &Engine, component: &[u8], limits: Limits) -> Result<Self, LoadError> {
-        Self::load_within(engine, None, component.to_vec(), limits)
+        Component::load(engine, component, limits)?.try_into()
     }
 
     /// Like [`load`](Self::load), for the plugin of this name: components of one name are compiled one at a time, and
@@ -80,55 +69,19 @@ impl Plugin {
         component: &[u8],
         limits: Limits,
     ) -> Result<Self, LoadError> {
-        Self::load_within(engine, Some(name), component.to_vec(), limits)
+        Component::load_named(engine, name, component, limits)?.try_into()
     }
 
-    fn load_within(
+    /// Gets the plugin's description.
+    pub(crate) fn of(
         engine: &Engine,
-        name: Option<&str>,
-        component: Vec<u8>,
-        limits: Limits,
-    ) -> Result<Self, LoadError> {
-        if component.len() > limits.component_bytes {
-            return Err(
-                InvalidComponent::TooLarge { bytes: component.len(), limit: limits.component_bytes }.into()
-            );
-        }
-        let entry = Entry::of(engine.wasm(), &component, &limits);
-        if let Some(artefact) = engine.cache().and_then(|cache| cache.find(&entry, &limits))
-            // Machine code that wasmtime does not take is compiled again.
-            && let Ok(component) = compile::component(engine.wasm(), &artefact)
-        {
-            return Self::of(engine, &component, &limits, true);
-        }
-        let (here, bounds) = (engine.clone(), limits.clone());
-        let name = name.unwrap_or(entry.digest()).to_owned();
-        let next = move |artefact: Vec<u8>| {
-            let component = compile::component(here.wasm(), &artefact)?;
-            let plugin = Self::of(&here, &component, &bounds, false)?;
-            if let Some(cache) = here.cache() {
-                cache.keep(&entry, &artefact);
-            }
-            Ok(plugin)
-        };
-        engine.compilation().run(engine.wasm(), &name, component, &limits, next)?
-    }
-
-    /// Checks the types of a component, and gets its description.
-    fn of(
-        engine: &Engine,
-        component: &wasmtime::component::Component,
+        pre: PluginPre<State>,
         limits: &Limits,
+        code_bytes: usize,
         is_from_cache: bool,
-    ) -> Result<Self, LoadError> {
-        let code = component.image_range();
-        let code_bytes = code.end as usize - code.start as usize;
-        let pre = Linker::new(engine.wasm())
-            .instantiate_pre(component)
-            .and_then(PluginPre::new)
-            .map_err(|error| InvalidComponent::World(ForeignText(&format!("{error:#}")).to_string()))?;
+    ) -> Result<Self, CallError> {
         let account = MemoryAccount::new(limits.describe_bytes.min(limits.instance_bytes));
-        let description = Instance::describe(engine, &pre, &account, limits).map_err(LoadError::Describe)?;
+        let description = Instance::describe(engine, &pre, &account, limits)?;
         let (engine, limits) = (engine.clone(), limits.clone());
         Ok(Plugin(Arc::new(Inner { engine, limits, pre, description, code_bytes, is_from_cache })))
     }
@@ -181,6 +134,15 @@ impl Plugin {
             }
         };
         Instance::new(&inner.engine, &inner.pre, account, &inner.limits, settings, numbers)
+    }
+}
+
+impl TryFrom<Component> for Plugin {
+    type Error = LoadError;
+
+    fn try_from(component: Component) -> Result<Self, LoadError> {
+        let not_a_list = || InvalidComponent::World(Contract::List.missing());
+        component.list().cloned().ok_or_else(|| not_a_list().into())
     }
 }
 

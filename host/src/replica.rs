@@ -1,37 +1,34 @@
 //! Replicas: the instances that share a generation's checks.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::call_error::CallError;
-use crate::instance::Instance;
+use crate::sandbox::Sandboxed;
 
 /// One of the instances that share a generation's checks.
 ///
 /// A fatal error drops the instance at once, so that its memory is available for its replacement.
-pub(crate) struct Replica {
-    instance: Mutex<Option<Instance>>,
+pub(crate) struct Replica<I> {
+    instance: Mutex<Option<I>>,
     /// Whether the instance is gone. Readable without taking the lock.
     is_lost: AtomicBool,
     /// The instance's memory in bytes; 0 once it is gone.
-    memory: Arc<AtomicU64>,
+    memory: ArcSwap<AtomicU64>,
 }
 
-impl Replica {
-    pub(crate) fn new(instance: Instance) -> Self {
-        let memory = instance.memory();
+impl<I: Sandboxed> Replica<I> {
+    pub(crate) fn new(instance: I) -> Self {
+        let memory = ArcSwap::new(instance.sandbox().memory());
         Replica { instance: Mutex::new(Some(instance)), is_lost: AtomicBool::new(false), memory }
     }
 
     /// Calls the instance, waiting for a call in progress.
     #[inline]
-    pub(crate) fn call<R>(
-        &self,
-        call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
-    ) -> Result<R, CallError> {
+    pub(crate) fn call<R>(&self, call: impl FnOnce(&mut I) -> Result<R, CallError>) -> Result<R, CallError> {
         self.call_guarded(&mut self.instance.lock(), call)
     }
 
@@ -39,7 +36,7 @@ impl Replica {
     #[inline]
     fn try_call<R, F>(&self, patience: Duration, call: F) -> Result<Result<R, CallError>, F>
     where
-        F: FnOnce(&mut Instance) -> Result<R, CallError>,
+        F: FnOnce(&mut I) -> Result<R, CallError>,
     {
         let wait = || match patience {
             Duration::ZERO => None,
@@ -55,7 +52,7 @@ impl Replica {
     /// the wait.
     fn wait_and_call<R, F>(&self, call: F) -> Result<Result<R, CallError>, F>
     where
-        F: FnOnce(&mut Instance) -> Result<R, CallError>,
+        F: FnOnce(&mut I) -> Result<R, CallError>,
     {
         if self.is_lost() {
             return Err(call);
@@ -67,12 +64,12 @@ impl Replica {
     #[inline]
     fn call_guarded<R>(
         &self,
-        guard: &mut Option<Instance>,
-        call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
+        guard: &mut Option<I>,
+        call: impl FnOnce(&mut I) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
         let Some(instance) = guard.as_mut() else { return Err(CallError::OutOfService) };
         let answer = call(instance);
-        if instance.is_poisoned() {
+        if instance.sandbox().is_poisoned() {
             self.is_lost.store(true, Ordering::Release);
             *guard = None;
         }
@@ -80,14 +77,19 @@ impl Replica {
     }
 
     /// Like [`call`](Self::call), for one step of a long write: a waiting call goes before the write's next step.
-    pub(crate) fn step<R>(
-        &self,
-        call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
-    ) -> Result<R, CallError> {
+    pub(crate) fn step<R>(&self, call: impl FnOnce(&mut I) -> Result<R, CallError>) -> Result<R, CallError> {
         let mut guard = self.instance.lock();
         let answer = self.call_guarded(&mut guard, call);
         MutexGuard::unlock_fair(guard);
         answer
+    }
+
+    /// Puts an instance in the place of the one that was lost.
+    pub(crate) fn restore(&self, instance: I) {
+        self.memory.store(instance.sandbox().memory());
+        let before = self.instance.lock().replace(instance);
+        self.is_lost.store(false, Ordering::Release);
+        drop(before);
     }
 
     /// Drops the instance.
@@ -97,7 +99,7 @@ impl Replica {
     }
 
     /// Locks the instance unless it is being called. Dropping the guard unlocks it.
-    fn try_hold(&self) -> Option<MutexGuard<'_, Option<Instance>>> {
+    fn try_hold(&self) -> Option<MutexGuard<'_, Option<I>>> {
         self.instance.try_lock()
     }
 
@@ -107,12 +109,12 @@ impl Replica {
 
     /// The instance's memory in bytes. Never waits.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        self.memory.load(Ordering::Relaxed)
+        self.memory.load().load(Ordering::Relaxed)
     }
 }
 
 /// Drops all instances, or none and returns `false` if any of them is being called.
-pub(crate) fn retire_idle(replicas: &[Replica]) -> bool {
+pub(crate) fn retire_idle<I: Sandboxed>(replicas: &[Replica<I>]) -> bool {
     let held: Option<Vec<_>> = replicas.iter().map(Replica::try_hold).collect();
     let Some(held) = held else { return false };
     for (replica, mut instance) in replicas.iter().zip(held) {
@@ -124,9 +126,9 @@ pub(crate) fn retire_idle(replicas: &[Replica]) -> bool {
 
 /// Calls one of several replicas: this thread's own if it is idle, else another idle one, else waits for its own.
 #[inline]
-pub(crate) fn call_any<R>(
-    replicas: &[Replica],
-    call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
+pub(crate) fn call_any<I: Sandboxed, R>(
+    replicas: &[Replica<I>],
+    call: impl FnOnce(&mut I) -> Result<R, CallError>,
 ) -> Result<R, CallError> {
     if let [only] = replicas {
         return only.call(call);
@@ -152,10 +154,10 @@ pub(crate) fn call_any<R>(
 
 /// Like [`call_any`], but waits for this thread's own replica for at most `patience`. Returns `None` if all are busy.
 #[inline]
-pub(crate) fn try_call_any<R>(
-    replicas: &[Replica],
+pub(crate) fn try_call_any<I: Sandboxed, R>(
+    replicas: &[Replica<I>],
     patience: Duration,
-    call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
+    call: impl FnOnce(&mut I) -> Result<R, CallError>,
 ) -> Option<Result<R, CallError>> {
     let mut call = call;
     let own = match replicas {

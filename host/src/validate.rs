@@ -30,10 +30,97 @@ pub(crate) fn look_over(bytes: &[u8], limit: usize, budget: &CompileBudget) -> R
     budget.check(bytes)
 }
 
-/// Checks that it implements the contract. The time and memory that this takes are bounded by nothing but the process.
+/// Checks that it implements each contract whose interface it exports, and at least one. The time and memory that this takes
+/// are bounded by nothing but the process.
 pub(crate) fn fits_contract(bytes: &[u8]) -> Result<(), InvalidComponent> {
-    let (resolve, world) = contract();
-    wit_component::targets(resolve, *world, bytes).map_err(|error| InvalidComponent::World(reason(&error)))
+    let exported = exported(bytes)?;
+    if exported.is_empty() {
+        return Err(InvalidComponent::World(NEITHER.to_owned()));
+    }
+    for contract in exported {
+        let (resolve, world) = contract.world();
+        wit_component::targets(resolve, *world, bytes).map_err(|error| {
+            InvalidComponent::World(format!("{}: {}", contract.package(), reason(&error)))
+        })?;
+    }
+    Ok(())
+}
+
+/// An interface that a plugin may export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contract {
+    List,
+    Rules,
+}
+
+/// What is wrong with a component that exports neither interface.
+pub(crate) const NEITHER: &str = "portcullis:blacklist@0.1.0 or portcullis:rules@0.1.0: it exports neither \
+     `portcullis:blacklist/blacklist@0.1.0` nor `portcullis:rules/rules@0.1.0`";
+
+impl Contract {
+    const ALL: [Contract; 2] = [Contract::List, Contract::Rules];
+
+    const fn package(self) -> &'static str {
+        match self {
+            Contract::List => "portcullis:blacklist@0.1.0",
+            Contract::Rules => "portcullis:rules@0.1.0",
+        }
+    }
+
+    /// The interface that a plugin exports.
+    pub(crate) const fn export(self) -> &'static str {
+        match self {
+            Contract::List => "portcullis:blacklist/blacklist@0.1.0",
+            Contract::Rules => "portcullis:rules/rules@0.1.0",
+        }
+    }
+
+    /// What is wrong with a component that does not export it.
+    pub(crate) fn missing(self) -> String {
+        format!("{}: it does not export `{}`", self.package(), self.export())
+    }
+
+    /// The contract's WIT text, resolved once.
+    fn world(self) -> &'static (Resolve, WorldId) {
+        static LIST: OnceLock<(Resolve, WorldId)> = OnceLock::new();
+        static RULES: OnceLock<(Resolve, WorldId)> = OnceLock::new();
+        let (cell, text, world) = match self {
+            Contract::List => (&LIST, include_str!("../wit/0.1.0/blacklist.wit"), "plugin"),
+            Contract::Rules => (&RULES, include_str!("../wit/rules-0.1.0/rules.wit"), "rules-plugin"),
+        };
+        cell.get_or_init(|| {
+            let mut resolve = Resolve::default();
+            let package = resolve
+                .push_str("contract.wit", text)
+                .expect("the text was already parsed by bindgen! when this crate was compiled");
+            let world = resolve
+                .select_world(&[package], Some(world))
+                .expect("bindgen! selected the same world");
+            (resolve, world)
+        })
+    }
+}
+
+/// The contracts whose interface the component itself exports.
+fn exported(bytes: &[u8]) -> Result<Vec<Contract>, InvalidComponent> {
+    let damaged = |error: wasmparser::BinaryReaderError| {
+        InvalidComponent::Damaged(ForeignText(&error.to_string()).to_string())
+    };
+    let (mut found, mut depth) = (Vec::new(), 0_usize);
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(damaged)? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    let name = export.map_err(damaged)?.name.name;
+                    found.extend(Contract::ALL.into_iter().filter(|contract| contract.export() == name));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 /// The names that the component itself imports, or the first few. Imports between its inner modules don't count.
@@ -81,19 +168,4 @@ fn imports(bytes: &[u8]) -> Result<Vec<String>, InvalidComponent> {
 fn reason(error: &anyhow::Error) -> String {
     let cause = error.root_cause().to_string();
     ForeignText(cause.split(" (at offset").next().unwrap_or(&cause)).to_string()
-}
-
-/// The contract's WIT text, resolved once.
-fn contract() -> &'static (Resolve, WorldId) {
-    static CONTRACT: OnceLock<(Resolve, WorldId)> = OnceLock::new();
-    CONTRACT.get_or_init(|| {
-        let mut resolve = Resolve::default();
-        let package = resolve
-            .push_str("blacklist.wit", include_str!("../wit/0.1.0/blacklist.wit"))
-            .expect("blacklist.wit was already parsed by bindgen! when this crate was compiled");
-        let world = resolve
-            .select_world(&[package], Some("plugin"))
-            .expect("blacklist.wit defines the world `plugin`");
-        (resolve, world)
-    })
 }

@@ -27,6 +27,27 @@ pub mod bindings {
     });
 }
 
+#[doc(hidden)]
+#[allow(
+    missing_docs,
+    unsafe_code,
+    unused_qualifications,
+    clippy::undocumented_unsafe_blocks,
+    clippy::cast_possible_truncation,
+    clippy::allow_attributes_without_reason,
+    reason = "generated from the contract by wit-bindgen"
+)]
+pub mod rules_bindings {
+    wit_bindgen::generate!({
+        path: "wit/rules-0.1.0",
+        world: "rules-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_rules_component",
+        default_bindings_module: "portcullis_plugin_sdk::rules_bindings",
+        runtime_path: "portcullis_plugin_sdk::wit_bindgen::rt",
+    });
+}
+
 pub mod conformance;
 mod contract;
 #[allow(
@@ -36,6 +57,7 @@ mod contract;
     reason = "called only by the macro"
 )]
 mod glue;
+pub mod rules;
 
 pub use contract::{
     Blacklist, Description, Entry, Format, Keyspace, Outcome, Page, Part, Progress, Settings,
@@ -65,6 +87,27 @@ macro_rules! export {
             $crate::__export_guest!(Component, STATE, $plugin);
 
     $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+        };
+    };
+}
+
+/// Exports a type that implements [`Rules`](rules::Rules) as the component's `rules` interface.
+///
+/// As [`export!`], which the same crate may use beside it.
+#[macro_export]
+macro_rules! export_rules {
+    ($plugin:ty) => {
+        const _: () = {
+            struct Component;
+
+            ::std::thread_local! {
+                // A component has a single thread, so this is a plain static.
+                static STATE: $crate::rules::RulesSlot<$plugin> = const { $crate::rules::RulesSlot::empty() };
+            }
+
+            $crate::__export_rules_guest!(Component, STATE, $plugin);
+
+    $crate::rules_bindings::export_rules_component!(Component with_types_in $crate::rules_bindings);
         };
     };
 }
