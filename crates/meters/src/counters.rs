@@ -13,9 +13,11 @@ use crate::ring::Ring;
 pub(crate) struct Id(u64);
 
 /// The bits of a meter's index.
-const METER_BITS: u32 = 12;
+const METER_BITS: u32 = 11;
+const PERSON: u64 = 1 << 61;
 const WITHOUT: u64 = 1 << 62;
 const OVERFLOW: u64 = 1 << 63;
+const VALUE: u64 = (1 << Key::BITS) - 1;
 
 impl Id {
     /// The most meters, counted alike or no longer declared.
@@ -24,14 +26,15 @@ impl Id {
     #[inline]
     pub(crate) fn new(meter: u16, key: Key) -> Self {
         let key = match key {
-            Key::Value(value) => value & ((1 << Key::BITS) - 1),
+            Key::Value(value) => value & VALUE,
+            Key::Person(subject) => PERSON | subject & VALUE,
             Key::Without => WITHOUT,
             Key::Overflow => OVERFLOW,
         };
         Id(key | u64::from(meter % Self::METERS) << Key::BITS)
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "twelve bits")]
+    #[allow(clippy::cast_possible_truncation, reason = "eleven bits")]
     pub(crate) fn meter(self) -> u16 {
         (self.0 >> Key::BITS) as u16 % Self::METERS
     }
@@ -40,7 +43,8 @@ impl Id {
         match self.0 {
             id if id & OVERFLOW != 0 => Key::Overflow,
             id if id & WITHOUT != 0 => Key::Without,
-            id => Key::Value(id & ((1 << Key::BITS) - 1)),
+            id if id & PERSON != 0 => Key::Person(id & VALUE),
+            id => Key::Value(id & VALUE),
         }
     }
 }
@@ -53,6 +57,8 @@ pub(crate) struct Counter {
     pub(crate) ring: Ring,
     /// The lower bits of the tick in which it changed last.
     pub(crate) changed: u32,
+    /// Whether nobody was told of it, as it was made in the tick in which it changed last.
+    pub(crate) is_untold: bool,
     /// Whether there was an overflow when it was made: what is in there may be of this key.
     pub(crate) after_overflow: bool,
 }
@@ -153,6 +159,13 @@ impl Counters {
         let hasher = &self.hasher;
         part.table.insert_unique(hash, counter, |counter| hasher.hash_one(counter.id.0));
         true
+    }
+
+    /// Removes a counter.
+    pub(crate) fn remove(&mut self, id: Id, hash: u64) {
+        if let Ok(found) = self.parts[part_of(hash)].table.find_entry(hash, |counter| counter.id == id) {
+            found.remove();
+        }
     }
 
     /// Removes what is idle from a part, and gives memory back.

@@ -78,12 +78,13 @@ impl Batch {
 
 impl Row {
     /// The bytes of the shortest.
-    const SHORTEST: usize = 5;
+    const SHORTEST: usize = 4;
 
     fn encode(&self, bytes: &mut Vec<u8>) {
         put(bytes, self.meter.into());
         match self.key {
             Key::Value(value) => put(bytes, value + 2),
+            Key::Person(subject) => put(bytes, subject + 2 + (1 << Key::BITS)),
             Key::Without => put(bytes, 0),
             Key::Overflow => put(bytes, 1),
         }
@@ -103,6 +104,7 @@ impl Row {
             0 => Key::Without,
             1 => Key::Overflow,
             value if value - 2 < 1 << Key::BITS => Key::Value(value - 2),
+            value if value - 2 < 2 << Key::BITS => Key::Person(value - 2 - (1 << Key::BITS)),
             _ => return Err(DamagedChanges("a key is too large")),
         };
         let head = reader.number()?;

@@ -2,7 +2,7 @@
 
 use portcullis_msisdn::{Direction, Msisdn, Subject};
 
-use crate::meter::{Kind, Meter, Scope};
+use crate::meter::{Kind, Meter, Scope, Unit};
 
 /// What meters count by.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ pub struct Message {
     pub sender: Option<SenderKey>,
     /// ISO 3166-1 as two ASCII letters, the first in the upper byte; 0 if it is unknown.
     pub country: u16,
+    /// The parts that are charged for.
+    pub segments: u16,
 }
 
 /// A sender of the tenant: a number below 2^50 that stays the same over restarts and is the same at all nodes.
@@ -44,7 +46,9 @@ impl SenderKey {
 pub enum Key {
     /// The subject, sender or country, or the leading digits as a number. 0 for a tenant.
     Value(u64),
-    /// Those that have no sender, number or known country.
+    /// A subject, where leading digits are counted: a person without a number.
+    Person(u64),
+    /// Those of no sender, or of no known country.
     Without,
     /// Those that found no room.
     Overflow,
@@ -57,14 +61,16 @@ impl Key {
     /// Of a message, for a meter.
     #[inline]
     pub(crate) fn of(message: &Message, scope: Scope) -> Self {
-        let value = match scope {
-            Scope::Tenant => Some(0),
-            Scope::Subject => Some(message.subject.get()),
-            Scope::Sender => message.sender.map(SenderKey::get),
-            Scope::Country => (message.country != 0).then_some(message.country.into()),
-            Scope::Prefix(digits) => message.number.map(|number| leading(number.get(), digits.get())),
-        };
-        value.map_or(Key::Without, Key::Value)
+        match scope {
+            Scope::Tenant => Key::Value(0),
+            Scope::Subject => Key::Value(message.subject.get()),
+            Scope::Sender => message.sender.map_or(Key::Without, |sender| Key::Value(sender.get())),
+            Scope::Country if message.country == 0 => Key::Without,
+            Scope::Country => Key::Value(message.country.into()),
+            Scope::Prefix(digits) => message.number.map_or(Key::Person(message.subject.get()), |number| {
+                Key::Value(leading(number.get(), digits.get()))
+            }),
+        }
     }
 }
 
@@ -75,6 +81,14 @@ impl Meter {
         self.directions.covers(message.direction)
             && self.channels.contain(message.channel)
             && self.purposes.contain(message.purpose)
+    }
+
+    /// What a message adds.
+    pub(crate) fn weight(&self, message: &Message) -> u32 {
+        match self.unit {
+            Unit::Messages => 1,
+            Unit::Segments => message.segments.into(),
+        }
     }
 }
 

@@ -44,7 +44,7 @@ impl Kind {
 
 /// Which messages are counted together.
 ///
-/// Messages without what a scope names (no sender, an unknown country, a person without a number) are counted together.
+/// Messages of no sender are counted together, and so are those of no known country.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     /// All of the tenant.
@@ -55,8 +55,18 @@ pub enum Scope {
     Sender,
     /// Those of one country.
     Country,
-    /// Those of numbers that share so many leading digits.
+    /// Those of numbers that share so many leading digits. Shorter numbers, and people without a number, are counted each by itself.
     Prefix(Digits),
+}
+
+/// What is added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unit {
+    /// One for each message.
+    #[default]
+    Messages,
+    /// The segments of each.
+    Segments,
 }
 
 /// A number of leading digits, 1 to 15.
@@ -105,6 +115,8 @@ impl Window {
 pub struct Meter {
     /// Which messages are counted together.
     pub scope: Scope,
+    /// What is added up.
+    pub unit: Unit,
     /// How long a message counts.
     pub window: Window,
     /// The directions that are counted.
@@ -116,7 +128,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub(crate) const ENCODED: usize = 9;
+    pub(crate) const ENCODED: usize = 10;
 
     pub(crate) fn encode(&self) -> [u8; Self::ENCODED] {
         let (scope, digits) = match self.scope {
@@ -127,11 +139,15 @@ impl Meter {
             Scope::Prefix(digits) => (4, digits.0),
         };
         let [a, b, c, d] = self.window.0.to_le_bytes();
-        [scope, digits, a, b, c, d, self.directions.bits(), self.channels.0, self.purposes.0]
+        let unit = match self.unit {
+            Unit::Messages => 0,
+            Unit::Segments => 1,
+        };
+        [scope, digits, unit, a, b, c, d, self.directions.bits(), self.channels.0, self.purposes.0]
     }
 
     pub(crate) fn decode(bytes: [u8; Self::ENCODED]) -> Option<Self> {
-        let [scope, digits, a, b, c, d, directions, channels, purposes] = bytes;
+        let [scope, digits, unit, a, b, c, d, directions, channels, purposes] = bytes;
         let scope = match (scope, digits) {
             (0, 0) => Scope::Tenant,
             (1, 0) => Scope::Subject,
@@ -142,6 +158,11 @@ impl Meter {
         };
         Some(Meter {
             scope,
+            unit: match unit {
+                0 => Unit::Messages,
+                1 => Unit::Segments,
+                _ => return None,
+            },
             window: Window::from_seconds(u32::from_le_bytes([a, b, c, d]))?,
             directions: Directions::from_bits(directions)?,
             channels: Kinds(channels),

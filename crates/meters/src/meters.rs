@@ -47,6 +47,8 @@ struct Inner {
     counters: Counters,
     others: Others,
     changed: Changed,
+    /// The tick in which all counts were told last.
+    told_all: u64,
     /// The latest time that was seen.
     latest: Time,
     /// By how much the counters' time is ahead of the clock that they were restored with.
@@ -193,6 +195,7 @@ impl Meters {
                 counters: Counters::new(),
                 others: Others::default(),
                 changed: Changed::new(1, limit / CHANGED_SHARE / size_of::<Id>()),
+                told_all: 0,
                 latest: Time::default(),
                 ahead: 0,
                 overflowed: 0,
@@ -371,6 +374,7 @@ impl Meters {
                 None => {
                     let (node, tick) = (inner.node, inner.changed.tick());
                     let next = inner.changed.next();
+                    inner.told_all = next;
                     drop(inner);
                     (self.all(node, tick, now), next, true)
                 }
@@ -456,6 +460,13 @@ impl Meters {
         counts.sort_unstable_by(|a, b| b.count.cmp(&a.count).then(a.key.cmp(&b.key)));
         counts.truncate(most);
         counts
+    }
+}
+
+impl Reservation {
+    /// Whether there was no room for a counter, so that a meter counted it in its overflow.
+    pub fn is_overflowed(&self) -> bool {
+        self.overflowed != 0
     }
 }
 
@@ -561,11 +572,12 @@ impl Inner {
         let slot = now.as_millis() / declared.slot_millis;
         let hash = self.counters.hash(id);
         let others = self.of_others(id, now, declared.slot_millis);
-        let mark = self.changed.mark();
+        let (mark, weight) = (self.changed.mark(), declared.meter.weight(message));
         if let Some(counter) = self.counters.get_mut(id, hash) {
             let before = counter.ring.sum(slot);
-            counter.ring.add(slot);
+            counter.ring.add(slot, weight);
             let is_first = std::mem::replace(&mut counter.changed, mark) != mark;
+            counter.is_untold &= !is_first;
             let after_overflow = counter.after_overflow;
             if is_first {
                 self.changed.note(id);
@@ -577,17 +589,19 @@ impl Inner {
         let overflow = self.overflow(declared.index, now, declared.slot_millis);
         let before = overflow.saturating_add(others);
         let mut ring = Ring::new(slot);
-        ring.add(slot);
+        ring.add(slot, weight);
         let is_added = self.insert(id, hash, ring, overflow > 0, now);
         if !is_added {
-            self.add_to_overflow(declared, slot);
+            self.add_to_overflow(declared, slot, weight);
         }
         (before, !is_added)
     }
 
     /// Adds a counter that is not there, if there is room.
     fn insert(&mut self, id: Id, hash: u64, ring: Ring, after_overflow: bool, now: Time) -> bool {
-        let counter = Counter { id, ring, changed: self.changed.mark(), after_overflow };
+        // While all counts are told, this one may be among them.
+        let is_untold = self.told_all != self.changed.tick();
+        let counter = Counter { id, ring, changed: self.changed.mark(), is_untold, after_overflow };
         let limit = self.limit.saturating_sub(self.others.bytes() + self.changed.bytes());
         let known = &self.known;
         let is_added = self.counters.insert(counter, hash, now, limit, |counter| known.is_idle(counter, now));
@@ -597,10 +611,10 @@ impl Inner {
         is_added
     }
 
-    fn add_to_overflow(&mut self, declared: &DeclaredMeter, slot: u64) {
+    fn add_to_overflow(&mut self, declared: &DeclaredMeter, slot: u64, weight: u32) {
         let mark = self.changed.mark();
         let Some(tracked) = self.known.tracked_mut(declared.index) else { return };
-        tracked.overflow.add(slot);
+        tracked.overflow.add(slot, weight);
         if std::mem::replace(&mut tracked.overflow_changed, mark) != mark {
             self.changed.note(Id::new(declared.index, Key::Overflow));
         }
@@ -608,10 +622,10 @@ impl Inner {
 
     fn take(&mut self, declared: &DeclaredMeter, message: &Message, now: Time, is_overflow: bool) {
         let slot = now.as_millis() / declared.slot_millis;
-        let mark = self.changed.mark();
+        let (tick, mark, weight) = (self.changed.tick(), self.changed.mark(), declared.meter.weight(message));
         let (id, changed) = if is_overflow {
             let Some(tracked) = self.known.tracked_mut(declared.index) else { return };
-            if !tracked.overflow.take(slot) {
+            if !tracked.overflow.take(slot, weight) {
                 return;
             }
             (Id::new(declared.index, Key::Overflow), &mut tracked.overflow_changed)
@@ -619,9 +633,19 @@ impl Inner {
             let id = Id::new(declared.index, Key::of(message, declared.meter.scope));
             let hash = self.counters.hash(id);
             let Some(counter) = self.counters.get_mut(id, hash) else { return };
-            if !counter.ring.take(slot) {
+            if !counter.ring.take(slot, weight) {
                 return;
             }
+            // A message that was stopped at once leaves nothing behind.
+            if counter.ring.is_empty()
+                && counter.is_untold
+                && counter.changed == mark
+                && self.told_all != tick
+            {
+                self.counters.remove(id, hash);
+                return;
+            }
+            counter.is_untold = false;
             (id, &mut counter.changed)
         };
         if std::mem::replace(changed, mark) != mark {

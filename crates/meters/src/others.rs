@@ -59,10 +59,9 @@ struct Node {
     id: NodeId,
     /// How many rings are of it.
     rings: usize,
-    /// By how many milliseconds its clock is behind.
+    /// The least that its counts were behind this node's time when they came, in milliseconds: what its clock is behind, and the shortest
+    /// way that they took.
     behind: i64,
-    /// The time there when it was last heard of.
-    heard: Time,
 }
 
 impl Others {
@@ -86,6 +85,7 @@ impl Others {
     /// The time at a node.
     fn there(&self, node: u8, now: Time) -> Time {
         let behind = self.nodes.get(usize::from(node)).and_then(Option::as_ref).map_or(0, |node| node.behind);
+        let behind = if behind.unsigned_abs() <= ALIKE { 0 } else { behind };
         Time::from_millis(now.as_millis().saturating_add_signed(-behind))
     }
 
@@ -100,15 +100,10 @@ impl Others {
             }
             None => return Err(MergeError::TooManyNodes),
         };
-        let node = self.nodes[place].get_or_insert(Node { id, rings: 0, behind: 0, heard: Time::default() });
-        // Counts that come late say nothing of the clock.
-        if there >= node.heard {
-            node.heard = there;
-            let behind = now.as_millis().cast_signed() - there.as_millis().cast_signed();
-            if behind.abs_diff(node.behind) > ALIKE {
-                node.behind = behind;
-            }
-        }
+        // Neither node's time ever goes back, so the least remains right.
+        let behind = now.as_millis().cast_signed() - there.as_millis().cast_signed();
+        let node = self.nodes[place].get_or_insert(Node { id, rings: 0, behind });
+        node.behind = node.behind.min(behind);
         u8::try_from(place).map_err(|_| MergeError::TooManyNodes)
     }
 

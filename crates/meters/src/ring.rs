@@ -43,26 +43,26 @@ impl Ring {
         self.head
     }
 
-    /// Counts one in this slot, or in the oldest of the ring if it is older: threads may be late. Returns the slot.
+    /// Counts so many in this slot, or in the oldest of the ring if it is older: threads may be late. Returns the slot.
     #[inline]
-    pub(crate) fn add(&mut self, slot: u64) -> u64 {
+    pub(crate) fn add(&mut self, slot: u64, count: u32) -> u64 {
         if slot > self.head {
             self.advance(slot);
         }
         let slot = slot.max(self.oldest());
-        let count = &mut self.counts[place(slot)];
-        *count = count.saturating_add(1);
+        let counted = &mut self.counts[place(slot)];
+        *counted = counted.saturating_add(count);
         slot
     }
 
-    /// Takes one off this slot. Returns whether there was one.
-    pub(crate) fn take(&mut self, slot: u64) -> bool {
+    /// Takes so many off this slot. Returns whether there were any.
+    pub(crate) fn take(&mut self, slot: u64, count: u32) -> bool {
         if slot > self.head || slot < self.oldest() {
             return false;
         }
-        let count = &mut self.counts[place(slot)];
-        let had = *count > 0;
-        *count = count.saturating_sub(1);
+        let counted = &mut self.counts[place(slot)];
+        let had = *counted > 0;
+        *counted = counted.saturating_sub(count);
         had
     }
 
@@ -80,9 +80,13 @@ impl Ring {
         (from..=self.head).fold(0, |sum: u32, slot| sum.saturating_add(self.counts[place(slot)]))
     }
 
-    /// Whether nothing of it counts at this slot, nor will.
+    /// Whether all of it has expired at this slot. One that is empty as all was taken off is not: others have to be told.
     pub(crate) fn is_idle(&self, slot: u64) -> bool {
-        slot >= self.head + SLOTS as u64 || self.counts == [0; SLOTS]
+        slot >= self.head + SLOTS as u64
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts == [0; SLOTS]
     }
 
     fn oldest(&self) -> u64 {
