@@ -13,6 +13,7 @@ mod hold;
 mod import;
 mod lines;
 mod list;
+mod meters;
 mod migrate;
 mod numbers;
 mod output;
@@ -70,7 +71,7 @@ Results go to standard output, everything else to standard error.";
 /// `portcullis serve` runs the gateway, and `portcullis verify` and `portcullis migrate` check its files
 /// and move its ledger while it does not run.
 /// All other commands except `token` talk to a running gateway at --url, authenticated by --token
-/// (`plugin` and `fleet`: by --admin-token).
+/// (`plugin`, `meters` and `fleet`: by --admin-token).
 #[derive(Parser)]
 #[command(name = "portcullis", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct CommandLine {
@@ -91,6 +92,7 @@ enum Command {
     Import(import::Options),
     Export(export::Options),
     Plugin(plugin::Options),
+    Meters(meters::Options),
     Fleet(fleet::Options),
     Token(token::Options),
     Verify(verify::Options),
@@ -179,6 +181,7 @@ fn run(
         Command::Import(options) => import::run(&client()?, options),
         Command::Export(options) => export::run(&client()?, options),
         Command::Plugin(options) => plugin::run(gateway.url.clone(), options),
+        Command::Meters(options) => meters::run(gateway.url.clone(), options),
         Command::Fleet(options) => fleet::run(gateway.url.clone(), options),
         Command::Token(options) => token::run(&options),
         Command::Verify(options) => verify::print(&verify(&options)?),

@@ -10,6 +10,7 @@ use portcullis_ledger::{KeyError, LedgerError, ListId, Scope, TenantId};
 use crate::context::Context;
 use crate::live::{Health, LiveList, Service};
 use crate::reload::ReloadStatus;
+use crate::rules::RuleStatus;
 use crate::tenant::Tenant;
 
 /// A snapshot of a tenant's status.
@@ -26,6 +27,8 @@ pub struct TenantStatus {
     pub memory_limit_bytes: u64,
     /// Its lists, the tenant-wide one first.
     pub lists: Vec<ListStatus>,
+    /// Its rules, in the order in which they are asked.
+    pub rules: Vec<RuleStatus>,
 }
 
 /// A snapshot of a list's status.
@@ -224,6 +227,7 @@ impl TenantStatus {
             memory_bytes: members.account.used(),
             memory_limit_bytes: members.account.limit(),
             lists: members.lists().map(|list| ListStatus::of(list)).collect(),
+            rules: tenant.rules.status(),
         })
     }
 }

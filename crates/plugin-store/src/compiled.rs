@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use portcullis_host::{Engine, Limits, LoadError, Plugin};
+use portcullis_host::{Component, Engine, Limits, LoadError};
 
 use crate::digest::Digest;
 
@@ -15,7 +15,7 @@ pub(super) struct Compiled {
 }
 
 /// Filled by the first caller. Others that ask for the same content wait for it.
-type Cell = OnceLock<Result<Plugin, Arc<LoadError>>>;
+type Cell = OnceLock<Result<Component, Arc<LoadError>>>;
 
 impl Compiled {
     pub(super) fn new(engine: Engine) -> Self {
@@ -35,10 +35,10 @@ impl Compiled {
         name: &str,
         digest: Digest,
         component: &[u8],
-    ) -> Result<Plugin, Arc<LoadError>> {
+    ) -> Result<Component, Arc<LoadError>> {
         let cell = Arc::clone(self.cells.lock().entry(digest).or_default());
         let loaded = cell.get_or_init(|| {
-            Plugin::load_named(&self.engine, name, component, Limits::default()).map_err(Arc::new)
+            Component::load_named(&self.engine, name, component, Limits::default()).map_err(Arc::new)
         });
         if loaded.is_err() {
             let mut cells = self.cells.lock();
@@ -50,7 +50,7 @@ impl Compiled {
     }
 
     /// The plugin of this content, if it is compiled.
-    pub(super) fn get(&self, digest: &Digest) -> Option<Plugin> {
+    pub(super) fn get(&self, digest: &Digest) -> Option<Component> {
         self.cells.lock().get(digest)?.get()?.clone().ok()
     }
 

@@ -175,8 +175,8 @@ impl PluginStore {
         };
         let name = name.to_owned();
         match loaded {
-            Ok(plugin) => {
-                Ok(Arc::new(PluginVersion { name, digest, plugin, bytes: component.len(), origin }))
+            Ok(compiled) => {
+                Ok(Arc::new(PluginVersion { name, digest, compiled, bytes: component.len(), origin }))
             }
             Err(source) => {
                 if let Some(refusals) = &self.refusals {

@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use portcullis_host::{ForeignText, Plugin};
+use portcullis_host::{Component, ForeignText, Plugin, rules};
 
 use crate::digest::Digest;
+use crate::error::PluginStoreError;
 
 /// A version of a plugin, compiled and ready to be instantiated.
 #[derive(Debug)]
@@ -16,11 +17,42 @@ pub struct PluginVersion {
     /// The digest of the component, which identifies the version.
     pub digest: Digest,
     /// The compiled component. Plugins with the same component share it.
-    pub plugin: Plugin,
+    pub compiled: Component,
     /// The size of the component, in bytes.
     pub bytes: usize,
     /// Where the component came from.
     pub origin: Origin,
+}
+
+impl PluginVersion {
+    /// The plugin, as one that answers for lists.
+    ///
+    /// # Errors
+    /// [`PluginStoreError::NotAList`] if it is a rules plugin only.
+    pub fn list(&self) -> Result<&Plugin, PluginStoreError> {
+        self.compiled.list().ok_or_else(|| PluginStoreError::NotAList { name: self.name.clone() })
+    }
+
+    /// The plugin, as one that decides about messages.
+    ///
+    /// # Errors
+    /// [`PluginStoreError::NotRules`] if it is a list plugin only.
+    pub fn rules(&self) -> Result<&rules::Plugin, PluginStoreError> {
+        self.compiled.rules().ok_or_else(|| PluginStoreError::NotRules { name: self.name.clone() })
+    }
+
+    /// The version that the plugin itself declares.
+    pub fn own_version(&self) -> &str {
+        own_version(&self.compiled)
+    }
+}
+
+/// The version that a plugin itself declares.
+pub(crate) fn own_version(compiled: &Component) -> &str {
+    let of_list = compiled.list().map(|plugin| &plugin.description().version);
+    of_list
+        .or_else(|| compiled.rules().map(|plugin| &plugin.description().version))
+        .map_or("", String::as_str)
 }
 
 /// Where the component of a version came from.
