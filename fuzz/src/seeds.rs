@@ -291,7 +291,7 @@ const CONFIGS: [&str; 6] = [
 const TENANTS: [&str; 6] = [
     r#"{"id":"acme","plugin":"prefix","tokens":["sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","x"],"default_region":"SE","rate_limit":{"per_second":5},"opt_out":{"languages":["sv","tr"],"stop":["sluta"]},"senders":[{"id":"support","number":"+46732000001","phone_number_id":"106540352242922","waba_id":"1","blocked_inbound":"mark"}]}"#,
     r#"{"id":"a","events":{"url":"https://a.example/x","secret":"s"},"next_hops":{"outbound":"http://127.0.0.1:9/{sender}/{recipient}?x={body}"},"access_token":"t","plugin_options":{"block":["46"],"x":[1.5,null]}}"#,
-    r#"{"id":"a","plugin_version":"sha256:00","on_failure":"ledger","acknowledge":"fleet","clear_numbers":true,"sid":"S","memory_limit_bytes":1048576,"replicas":64,"dialects":{"spoken":["meta"],"capacity":0},"senders":[{"active":false,"id":"b","bot_id":"x","tokens":[],"quarantine_url":"http://h","unreadable_inbound":"quarantine"}]}"#,
+    r#"{"id":"a","plugin_version":"sha256:00","on_failure":"ledger","acknowledge":"fleet","clear_numbers":true,"rules":[{"plugin":"policy","version":"sha256:00","options":{"x":[1]},"grants":["number","local-time"]},{"plugin":"policy","grants":["sender","sender"]}],"templates":{"authentication":["otp_*"]},"sid":"S","memory_limit_bytes":1048576,"replicas":64,"dialects":{"spoken":["meta"],"capacity":0},"senders":[{"active":false,"id":"b","bot_id":"x","tokens":[],"quarantine_url":"http://h","unreadable_inbound":"quarantine"}]}"#,
     r#"{"id":"","replicas":0,"default_region":"se","tokens":["","a b"],"access_token":"(set)","senders":[{"id":"..","number":"0732000001","callback_url":"ftp://x"}]}"#,
     r#"{"id":46732000001}"#,
     "{}",

@@ -1,6 +1,7 @@
 //! `POST …/check`: may a message pass?
 
 use std::borrow::Cow;
+use std::num::NonZeroU16;
 
 use portcullis_msisdn::Direction;
 use schemars::JsonSchema;
@@ -21,6 +22,79 @@ pub struct CheckRequest<'a> {
     pub numbers: Option<Vec<NumberText<'a>>>,
     /// The direction of the messages.
     pub direction: Direction,
+    /// How the messages go, for the tenant's rules. Omitted: `other`.
+    #[serde(default, skip_serializing_if = "Channel::is_other")]
+    pub channel: Channel,
+    /// What the messages are for, for the tenant's rules. Omitted: `unknown`.
+    #[serde(default, skip_serializing_if = "Purpose::is_unknown")]
+    pub purpose: Purpose,
+    /// The parts that each message is charged as, for the tenant's rules. Omitted: 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1))]
+    pub segments: NonZeroU16,
+}
+
+/// How a message goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[schemars(inline)]
+pub enum Channel {
+    /// Another one, or it is not known
+    #[default]
+    Other,
+    /// SMS
+    Sms,
+    /// MMS
+    Mms,
+    /// RCS
+    Rcs,
+    /// WhatsApp
+    Whatsapp,
+    /// A call
+    Voice,
+}
+
+impl Channel {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+    fn is_other(&self) -> bool {
+        *self == Channel::Other
+    }
+}
+
+/// What a message is for, as its sender declares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[schemars(inline)]
+pub enum Purpose {
+    /// It is not known
+    #[default]
+    Unknown,
+    /// It has a one-time code
+    Authentication,
+    /// It is about a transaction or an account of the person
+    Utility,
+    /// It advertises
+    Marketing,
+    /// It answers the person
+    Service,
+}
+
+impl Purpose {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+    fn is_unknown(&self) -> bool {
+        *self == Purpose::Unknown
+    }
+}
+
+fn one() -> NonZeroU16 {
+    NonZeroU16::MIN
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn is_one(segments: &NonZeroU16) -> bool {
+    segments.get() == 1
 }
 
 /// The verdict on one number.
@@ -30,11 +104,30 @@ pub struct CheckAnswer {
     pub verdict: Verdict,
     /// The direction in the request.
     pub direction: Direction,
-    /// The list that blocks the number. Omitted if the message may pass.
+    /// The list that blocks the number. Omitted if none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<ListKind>,
     /// What decided.
     pub source: AnsweredBy,
+    /// The rule that stops the message. Omitted if none does.
+    #[serde(flatten)]
+    pub stop: Option<StopAnswer>,
+}
+
+/// The rule that stops a message.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct StopAnswer {
+    /// Always true: the message must not go now. For clients that don't know the verdict `later`.
+    pub blocked: bool,
+    /// The rules plugin.
+    pub rule: String,
+    /// The plugin's reason: 1 to 64 of a-z, 0-9 and '-'. Omitted if the plugin failed, and the tenant's `on_failure` answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// With the verdict `later`: when to ask again, RFC 3339. It is not a permission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// Whether a message may pass.
@@ -46,12 +139,14 @@ pub enum Verdict {
     Allow,
     /// The message must not pass.
     Block,
+    /// The message must not pass now, says a rule. Ask again later.
+    Later,
 }
 
 /// Which of several numbers are blocked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct CheckManyAnswer<'a> {
-    /// The blocked numbers, as they are written in the request, and in its order.
+    /// The numbers whose messages must not pass, as they are written in the request, and in its order.
     pub blocked: Vec<Cow<'a, str>>,
     /// How many numbers were checked.
     pub checked: usize,
@@ -59,4 +154,19 @@ pub struct CheckManyAnswer<'a> {
     pub direction: Direction,
     /// What decided.
     pub source: AnsweredBy,
+    /// Those of the blocked numbers whose messages a rule stops, in order, and why. Omitted if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped: Vec<StoppedAnswer<'a>>,
+}
+
+/// A number whose message a rule stops.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct StoppedAnswer<'a> {
+    /// The number, as it is written in the request.
+    pub number: Cow<'a, str>,
+    /// `block` or `later`.
+    pub verdict: Verdict,
+    /// The rule that stops it.
+    #[serde(flatten)]
+    pub stop: StopAnswer,
 }

@@ -79,6 +79,7 @@ codes! {
     NotFound, "not_found", 404, "There is nothing at this path.";
     UnknownSender, "unknown_sender", 404, "The tenant has no sender of this name.";
     UnknownTenant, "unknown_tenant", 404, "There is no tenant of this name.";
+    UnknownRule, "unknown_rule", 404, "The tenant has no rules plugin of this name.";
     EntryNotFound, "entry_not_found", 404, "The list has no such entry.";
     MethodNotAllowed, "method_not_allowed", 405, "This path does not accept this method. `Allow` lists those it accepts.";
     Conflict, "conflict", 409, "The name, token or number is in use elsewhere, or the tenant is set up in the configuration file.";
@@ -88,6 +89,7 @@ codes! {
     PluginRefused, "plugin_refused", 409, "The new plugin does not serve; the previous one still does. The message says why.";
     BodyTooLarge, "body_too_large", 413, "The body exceeds the gateway's limit.";
     UnsupportedMediaType, "unsupported_media_type", 415, "The body is not declared as the type that this path accepts.";
+    Postponed, "postponed", 429, "A rule of the tenant says that the message may not go now, and it was not forwarded. `Retry-After` says when to ask again.";
     TooManyRequests, "too_many_requests", 429, "The token's rate limit is exceeded. `Retry-After` says when to retry.";
     Internal, "internal", 500, "A defect of the gateway.";
     NextHopFailed, "next_hop_failed", 502, "The next hop can't be reached.";

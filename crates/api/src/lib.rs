@@ -15,6 +15,7 @@ mod error;
 mod fleet;
 mod health;
 mod history;
+mod meters;
 mod number_text;
 mod plugin;
 mod plugins;
@@ -26,16 +27,19 @@ mod url;
 mod words;
 mod write;
 
-pub use check::{CheckAnswer, CheckManyAnswer, CheckRequest, Verdict};
+pub use check::{
+    Channel, CheckAnswer, CheckManyAnswer, CheckRequest, Purpose, StopAnswer, StoppedAnswer, Verdict,
+};
 pub use entries::{EntryAnswer, HoldAnswer, PageAnswer, RemovalAnswer, Status};
 pub use error::{Detail, ErrorBody, ErrorCode, ErrorObject};
 pub use fleet::{DifferenceAnswer, FleetAnswer, LeaseAnswer, NodeAnswer};
 pub use health::{Degraded, Health, HealthAnswer, KeyHealth, LedgerHealth};
 pub use history::{ChangeDocument, HoldState, RecordAnswer, StateAnswer, TrailAnswer};
+pub use meters::{CountAnswer, MeterAnswer, MetersAnswer};
 pub use number_text::NumberText;
 pub use plugin::{
-    AttemptAnswer, DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, SetupAnswer, ShadowAnswer,
-    ShadowRequest, StageAnswer,
+    AttemptAnswer, DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, RuleAnswer,
+    RuleExchangeRequest, RuleShadowAnswer, SetupAnswer, ShadowAnswer, ShadowRequest, StageAnswer,
 };
 pub use plugins::{PluginAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginsAnswer, VersionAnswer};
 pub use portcullis_msisdn::Direction;

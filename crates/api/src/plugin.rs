@@ -1,5 +1,7 @@
 //! `/admin/tenants/{tenant}/plugin`: the plugin that serves a tenant, and its exchange for another one.
 
+use std::collections::BTreeMap;
+
 use portcullis_msisdn::Direction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,6 +73,91 @@ pub struct PluginStatus {
     pub memory_warning: Option<String>,
     /// The tenant's lists, the tenant-wide one first.
     pub lists: Vec<ListAnswer>,
+    /// The tenant's rules, in the order in which they are asked. Omitted if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleAnswer>,
+}
+
+/// A request to exchange a rules plugin for another version, or for other options. What is omitted stays; an omitted version stands for the
+/// newest.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleExchangeRequest {
+    /// A version to pin: `sha256:` and the hexadecimal digits of its digest, or at least the first 8 of them.
+    pub version: Option<String>,
+    /// The options, passed to the plugin as JSON.
+    pub options: Option<Map<String, Value>>,
+    /// Runs the new version as a shadow first: it decides next to the one that serves, with counts of what it would have let pass itself, and
+    /// stops nothing. Disagreements are messages that one of the two stops, and the other one does not.
+    pub shadow: Option<ShadowRequest>,
+}
+
+/// A rules plugin of a tenant, and the state of its exchange.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+pub struct RuleAnswer {
+    /// The plugin's name.
+    pub plugin: String,
+    /// The digest of the component that serves. Omitted if the plugin is missing, so that the tenant's `on_failure` answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The version that the plugin reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_version: Option<String>,
+    /// Whether the tenant pins this version, and so ignores newer ones.
+    pub pinned: bool,
+    /// Why the plugin is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// The reasons for which it stops messages.
+    pub reasons: Vec<String>,
+    /// How many meters it reads.
+    pub meters: usize,
+    /// How many instances of the plugin decide.
+    pub instances: usize,
+    /// How many instances were lost to faults since the rule began to serve.
+    pub faults: u64,
+    /// Whether the plugin is slow: messages wait for their turn.
+    pub slow: bool,
+    /// Memory of its instances, in bytes.
+    pub memory_bytes: u64,
+    /// The previous version's digest, to which a rollback returns. Omitted if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The exchange in progress, or the last one. Omitted if there was none since the gateway started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<AttemptAnswer>,
+    /// The shadow run in progress, or the last one. Omitted if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<RuleShadowAnswer>,
+}
+
+/// A shadow run of a rule, in progress or over.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+pub struct RuleShadowAnswer {
+    /// Whether it is in progress.
+    pub running: bool,
+    /// The requested number of messages. Omitted if the run has no such limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<u64>,
+    /// The requested duration in seconds. Omitted if the run has no such limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+    /// The most disagreements that are tolerated.
+    pub max_disagreements: u64,
+    /// On how many messages the new version decided.
+    pub compared: u64,
+    /// On how many it did not, because it could not keep up.
+    pub skipped: u64,
+    /// How many it would have stopped.
+    pub stopped: u64,
+    /// The share of the messages compared that it would have stopped, from 0 to 1.
+    pub stopped_share: f64,
+    /// How many of them the version that serves stopped.
+    pub stopped_by_serving: u64,
+    /// How many one of the two stopped, and the other one did not.
+    pub disagreements: u64,
+    /// How many it would have stopped for each reason.
+    pub reasons: BTreeMap<String, u64>,
 }
 
 /// A version of a plugin, as a tenant uses it.

@@ -200,6 +200,12 @@ pub struct Tenant {
     /// Whether a plugin that asks for numbers in clear gets them. Default: no.
     #[serde(default)]
     pub clear_numbers: bool,
+    /// The rules plugins, at most 16: they are asked in this order about messages that the list lets pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// What messages are for, by the template that they use.
+    #[serde(default, skip_serializing_if = "Templates::is_empty")]
+    pub templates: Templates,
     /// The bearer tokens of the tenant's clients: in clear, or as `sha256:` and the 64 hexadecimal digits of the SHA-256 digest.
     #[serde(default)]
     pub tokens: Vec<Secret>,
@@ -238,6 +244,58 @@ pub struct Tenant {
     /// The tenant's business identities, each with its own list.
     #[serde(default)]
     pub senders: Vec<Sender>,
+}
+
+/// A rules plugin of a tenant.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The plugin: a built-in one, or the stem of a file in the plugin folder. Each may stand once.
+    pub plugin: String,
+    /// The version of the plugin to pin: `sha256:` and the hexadecimal digits of the component's digest, or at least
+    /// the first 8 of them. Omit for the newest version, and each newer one as it arrives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Options of the plugin, passed to it as JSON. At most 64 KiB.
+    #[serde(default)]
+    pub options: serde_json::Map<String, serde_json::Value>,
+    /// What the plugin may know of a message, besides its direction, channel, purpose, segments and time. A plugin that needs more is
+    /// refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Grant>,
+}
+
+/// What a tenant lets a rules plugin know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grant {
+    /// The person's telephone number, instead of a pseudonym.
+    Number,
+    /// The country of the number.
+    Country,
+    /// The offsets from UTC that the person's clock may have.
+    LocalTime,
+    /// The sender's name.
+    Sender,
+}
+
+/// Names of templates of the Cloud API, by the category that Meta gave them. A final `*` matches any ending. Marketing templates are in
+/// `opt_out.marketing_templates`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Templates {
+    /// One-time codes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authentication: Vec<String>,
+    /// Messages about a transaction or an account.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub utility: Vec<String>,
+}
+
+impl Templates {
+    fn is_empty(&self) -> bool {
+        self.authentication.is_empty() && self.utility.is_empty()
+    }
 }
 
 /// A business identity of a tenant, with a blacklist of its own.

@@ -1,23 +1,27 @@
 //! `portcullis check`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
+use std::num::NonZeroU16;
 
 use clap::Args;
-use portcullis_api::{AnsweredBy, Direction};
+use portcullis_api::{AnsweredBy, Channel, CheckRequest, Direction, Purpose, StoppedAnswer, Verdict};
 
 use super::client::{Client, MOST_NUMBERS};
 use super::directions::direction_parser;
+use super::foreign_text::ForeignText;
 use super::numbers::{NumberOptions, explained};
 use super::output::{self, Results};
 use super::{Exit, TargetOptions};
 
 /// Check whether numbers are blocked
 ///
-/// Prints one line per number: the number as given, a tab, and `allow` or `block`. With --sender, both
-/// the sender's list and the tenant-wide list are checked; with --tenant-wide, only the latter.
+/// Prints one line per number: the number as given, a tab, and `allow`, `block` or `later`. If a rule of
+/// the tenant decides, the rule and its reason follow, and after `later` the time to ask again. With
+/// --sender, both the sender's list and the tenant-wide list are checked; with --tenant-wide, only the
+/// latter.
 ///
-/// Exits with 0 if all numbers are allowed, 1 if any is blocked, and 2 if the check failed.
+/// Exits with 0 if all numbers are allowed, 1 if any is not, and 2 if the check failed.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -33,6 +37,16 @@ pub(super) struct Options {
     /// Direction of the message
     #[arg(long, short, value_parser = direction_parser())]
     direction: Direction,
+
+    /// How the message goes, for the tenant's rules
+    #[arg(long, value_enum, default_value_t)]
+    channel: Channel,
+    /// What the message is for, for the tenant's rules
+    #[arg(long, value_enum, default_value_t)]
+    purpose: Purpose,
+    /// Parts that the message is charged as, for the tenant's rules
+    #[arg(long, value_name = "COUNT", default_value_t = NonZeroU16::MIN)]
+    segments: NonZeroU16,
 
     /// Print no results; the exit code is the answer
     #[arg(long, short)]
@@ -51,16 +65,28 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
             break;
         }
         let texts: Vec<&str> = batch.iter().map(|number| number.text.as_str()).collect();
-        let checked =
-            client.check(&target, &texts, options.direction).map_err(|error| explained(&batch, error))?;
+        let message = CheckRequest {
+            number: None,
+            numbers: None,
+            direction: options.direction,
+            channel: options.channel,
+            purpose: options.purpose,
+            segments: options.segments,
+        };
+        let checked = client.check(&target, &texts, message).map_err(|error| explained(&batch, error))?;
+        let stopped: HashMap<&str, &StoppedAnswer<'_>> =
+            checked.stopped.iter().map(|stopped| (&*stopped.number, stopped)).collect();
         let blocked: HashSet<&str> = checked.blocked.iter().map(AsRef::as_ref).collect();
         if !blocked.is_empty() {
             exit = Exit::NotAll;
         }
         if !options.quiet {
             for text in texts {
-                let verdict = if blocked.contains(text) { "block" } else { "allow" };
-                writeln!(results, "{text}\t{verdict}")?;
+                match stopped.get(text) {
+                    Some(stopped) => writeln!(results, "{text}\t{}", by_rule(stopped))?,
+                    None if blocked.contains(text) => writeln!(results, "{text}\tblock")?,
+                    None => writeln!(results, "{text}\tallow")?,
+                }
             }
             results.flush()?;
         }
@@ -73,4 +99,11 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
         }
     }
     Ok(exit)
+}
+
+fn by_rule(StoppedAnswer { verdict, stop, .. }: &StoppedAnswer<'_>) -> String {
+    let word = if *verdict == Verdict::Later { "later" } else { "block" };
+    let reason = stop.reason.as_deref().unwrap_or("it failed");
+    let until = stop.until.as_ref().map(|until| format!("\t{}", ForeignText(until))).unwrap_or_default();
+    format!("{word}\t{}: {}{until}", ForeignText(&stop.rule), ForeignText(reason))
 }

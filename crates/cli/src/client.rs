@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_api::{
-    BlockRequest, CheckManyAnswer, CheckRequest, Direction, EntryAnswer, ErrorBody, ErrorCode, ErrorObject,
-    ExchangeRequest, FleetAnswer, NumberText, PageAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginStatus,
-    PluginsAnswer, TrailAnswer, UnblockRequest, WriteAnswer,
+    BlockRequest, CheckManyAnswer, CheckRequest, EntryAnswer, ErrorBody, ErrorCode, ErrorObject,
+    ExchangeRequest, FleetAnswer, MetersAnswer, NumberText, PageAnswer, PluginPutAnswer, PluginRemovedAnswer,
+    PluginStatus, PluginsAnswer, RuleExchangeRequest, TrailAnswer, UnblockRequest, WriteAnswer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -159,11 +159,11 @@ impl Client {
         &self,
         target: &Target,
         numbers: &[&str],
-        direction: Direction,
+        message: CheckRequest<'_>,
     ) -> Result<CheckManyAnswer<'static>, Error> {
         let request = self.agent.post(self.url(target, "check"));
         let numbers = numbers.iter().map(|&number| NumberText::from(number)).collect();
-        self.send(request, &CheckRequest { number: None, numbers: Some(numbers), direction })
+        self.send(request, &CheckRequest { number: None, numbers: Some(numbers), ..message })
     }
 
     /// Blocks up to [`MOST_NUMBERS`] numbers.
@@ -230,6 +230,35 @@ impl Client {
     pub(super) fn plugin_status(&self, tenant: &str) -> Result<PluginStatus, Error> {
         let request = self.agent.get(self.plugin_url(tenant, ""));
         let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).call();
+        self.read(answer.map_err(|error| self.failed(error))?)
+    }
+
+    /// Exchanges a rule of a tenant. Requires the administrator's token.
+    pub(super) fn exchange_rule(
+        &self,
+        tenant: &str,
+        rule: &str,
+        request: &RuleExchangeRequest,
+    ) -> Result<PluginStatus, Error> {
+        self.send(self.agent.post(self.rule_url(tenant, rule, "")), request)
+    }
+
+    /// Promotes or rolls back a rule of a tenant. Requires the administrator's token.
+    pub(super) fn act_on_rule(&self, tenant: &str, rule: &str, action: &str) -> Result<PluginStatus, Error> {
+        let request = self.agent.post(self.rule_url(tenant, rule, &format!("/{action}")));
+        let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).send_empty();
+        self.read(answer.map_err(|error| self.failed(error))?)
+    }
+
+    fn rule_url(&self, tenant: &str, rule: &str, rest: &str) -> String {
+        let (tenant, rule) = (segment(tenant), segment(rule));
+        format!("{}/portcullis/v1/admin/tenants/{tenant}/rules/{rule}{rest}", self.base)
+    }
+
+    /// Returns what a tenant's rules count. Requires the administrator's token.
+    pub(super) fn meters(&self, tenant: &str, most: usize) -> Result<MetersAnswer, Error> {
+        let url = format!("{}/portcullis/v1/admin/tenants/{}/meters?most={most}", self.base, segment(tenant));
+        let answer = self.agent.get(url).header(header::AUTHORIZATION, self.authorization.clone()).call();
         self.read(answer.map_err(|error| self.failed(error))?)
     }
 

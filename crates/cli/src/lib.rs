@@ -13,6 +13,7 @@ mod hold;
 mod import;
 mod lines;
 mod list;
+mod meters;
 mod migrate;
 mod numbers;
 mod output;
@@ -78,7 +79,7 @@ Results go to standard output, everything else to standard error.";
 /// and move its ledger while it does not run. `portcullis plugin new` and `plugin verify` are for authors of
 /// plugins.
 /// All other commands except `token` talk to a running gateway at --url, authenticated by --token
-/// (`plugin` and `fleet`: by --admin-token).
+/// (`plugin`, `meters` and `fleet`: by --admin-token).
 #[derive(Parser)]
 #[command(name = "portcullis", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct CommandLine {
@@ -99,6 +100,7 @@ enum Command {
     Import(import::Options),
     Export(export::Options),
     Plugin(plugin::Options),
+    Meters(meters::Options),
     Fleet(fleet::Options),
     Token(token::Options),
     Verify(verify::Options),
@@ -189,6 +191,7 @@ fn run(
         Command::Import(options) => import::run(&client()?, options),
         Command::Export(options) => export::run(&client()?, options),
         Command::Plugin(options) => plugin::run(gateway.url.clone(), options, examine),
+        Command::Meters(options) => meters::run(gateway.url.clone(), options),
         Command::Fleet(options) => fleet::run(gateway.url.clone(), options),
         Command::Token(options) => token::run(&options),
         Command::Verify(options) => verify::print(&verify(&options)?),

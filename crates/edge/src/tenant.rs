@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_admission::{Pools, Share, Turns};
-use portcullis_engine::{Engine, Error, List, PluginRef, TenantSpec};
+use portcullis_engine::{Engine, Error, Grants, List, PluginRef, RuleSpec, TenantSpec};
 
 use crate::metrics::TenantMetrics;
 use crate::settings::TenantConfig;
@@ -96,18 +96,14 @@ impl Tenant {
 impl TenantConfig {
     /// The plugin in the settings, with its version and options.
     pub fn plugin(&self) -> PluginRef {
-        let options = self.plugin_options.clone();
-        let plugin = match &self.plugin_version {
-            Some(version) => PluginRef::version(&self.plugin, version),
-            None => PluginRef::latest(&self.plugin),
-        };
-        plugin.options(options)
+        plugin_ref(&self.plugin, self.plugin_version.as_deref(), &self.plugin_options)
     }
 
     /// The engine's spec of the tenant.
     pub fn spec(&self) -> TenantSpec {
         TenantSpec::of(self.id.clone())
             .plugin(self.plugin())
+            .rules(self.rules.iter().map(rule).collect())
             .on_failure(on_failure(self.on_failure))
             .acknowledge(acknowledge(self.acknowledge))
             .senders(self.senders.iter().map(|sender| sender.id.clone()))
@@ -123,6 +119,31 @@ impl TenantConfig {
         self.plugin_version = plugin.pinned_version().map(str::to_owned);
         self.plugin_options = plugin.plugin_options().clone();
         self
+    }
+}
+
+fn plugin_ref(
+    name: &str,
+    version: Option<&str>,
+    options: &serde_json::Map<String, serde_json::Value>,
+) -> PluginRef {
+    let plugin = match version {
+        Some(version) => PluginRef::version(name, version),
+        None => PluginRef::latest(name),
+    };
+    plugin.options(options.clone())
+}
+
+fn rule(typed: &typed::Rule) -> RuleSpec {
+    let has = |grant| typed.grants.contains(&grant);
+    RuleSpec {
+        plugin: plugin_ref(&typed.plugin, typed.version.as_deref(), &typed.options),
+        grants: Grants {
+            number: has(typed::Grant::Number),
+            country: has(typed::Grant::Country),
+            local_time: has(typed::Grant::LocalTime),
+            sender: has(typed::Grant::Sender),
+        },
     }
 }
 

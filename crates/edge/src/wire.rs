@@ -4,9 +4,10 @@
 
 use jiff::Timestamp;
 use portcullis_api::{
-    Actor, AnsweredBy, EntryAnswer, GivenSource, HoldAnswer, HoldKind, HoldState, LiftedHold, ListKind,
-    Outcome, RecordAnswer, Source, StateAnswer, Status,
+    Actor, AnsweredBy, Channel, EntryAnswer, GivenSource, HoldAnswer, HoldKind, HoldState, LiftedHold,
+    ListKind, Outcome, Purpose, RecordAnswer, Source, StateAnswer, Status, StopAnswer, Verdict,
 };
+use portcullis_engine::Stop;
 use portcullis_ledger::{Coverage, Hold, PublicId};
 use portcullis_msisdn::{Direction, Directions};
 
@@ -60,6 +61,49 @@ pub fn answered_by(by: portcullis_engine::AnsweredBy) -> AnsweredBy {
         portcullis_engine::AnsweredBy::Policy => AnsweredBy::Policy,
         portcullis_engine::AnsweredBy::Ledger => AnsweredBy::Ledger,
     }
+}
+
+/// Converts a channel.
+pub fn channel(channel: Channel) -> portcullis_engine::Channel {
+    match channel {
+        Channel::Other => portcullis_engine::Channel::Other,
+        Channel::Sms => portcullis_engine::Channel::Sms,
+        Channel::Mms => portcullis_engine::Channel::Mms,
+        Channel::Rcs => portcullis_engine::Channel::Rcs,
+        Channel::Whatsapp => portcullis_engine::Channel::WhatsApp,
+        Channel::Voice => portcullis_engine::Channel::Voice,
+    }
+}
+
+/// Converts a purpose.
+pub fn purpose(purpose: Purpose) -> portcullis_engine::Purpose {
+    match purpose {
+        Purpose::Unknown => portcullis_engine::Purpose::Unknown,
+        Purpose::Authentication => portcullis_engine::Purpose::Authentication,
+        Purpose::Utility => portcullis_engine::Purpose::Utility,
+        Purpose::Marketing => portcullis_engine::Purpose::Marketing,
+        Purpose::Service => portcullis_engine::Purpose::Service,
+    }
+}
+
+/// What decided that a message is stopped: the plugin, or the failure policy.
+pub fn stopped_by(stop: &Stop) -> portcullis_engine::AnsweredBy {
+    match stop.reason {
+        Some(_) => portcullis_engine::AnsweredBy::Plugin,
+        None => portcullis_engine::AnsweredBy::Policy,
+    }
+}
+
+/// Converts what stops a message.
+pub fn stop(stop: &Stop) -> (Verdict, StopAnswer) {
+    let verdict = if stop.until.is_some() { Verdict::Later } else { Verdict::Block };
+    let answer = StopAnswer {
+        blocked: true,
+        rule: stop.rule.to_string(),
+        reason: stop.reason.as_deref().map(str::to_owned),
+        until: stop.until.map(time),
+    };
+    (verdict, answer)
 }
 
 /// Converts the source of a block.

@@ -11,6 +11,7 @@ use portcullis_ledger::{
     Accepted, Finding, KeyFile, KeyOrigin, Ledger, LedgerError, ListState, MasterKey, Opening, StorageUrl,
     Verified,
 };
+use portcullis_meters::Clock;
 use portcullis_plugin_store::{PluginLimits, PluginStore};
 use portcullis_residency::{Residency, machine_memory};
 use portcullis_saved_states::States;
@@ -360,6 +361,9 @@ impl Builder {
             workers: Workers::for_reloads(),
             swaps: Workers::for_swaps(),
             slow: Workers::for_slow_plugins(),
+            clock: Clock::start(),
+            node: node.clone(),
+            meters_dir: beside(".meters"),
             check_patience: self.check_patience.unwrap_or(DEFAULT_CHECK_PATIENCE),
             proof_share: self.proof_share.unwrap_or(DEFAULT_PROOF_SHARE),
             started: watch::Sender::new(false),

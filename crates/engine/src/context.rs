@@ -1,5 +1,6 @@
 //! State shared by all parts of an engine.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use portcullis_admission::{Lifecycle, Workers};
 use portcullis_fleet::{Acknowledgements, Journal, Staleness};
 use portcullis_host::MemoryPool;
 use portcullis_ledger::Ledger;
+use portcullis_meters::Clock;
 use portcullis_plugin_store::PluginStore;
 use portcullis_residency::Residency;
 use portcullis_saved_states::States;
@@ -47,6 +49,12 @@ pub(crate) struct Context {
     pub(crate) swaps: Arc<Workers>,
     /// Calls slow plugins, at low priority.
     pub(crate) slow: Arc<Workers>,
+    /// The name of this engine among those that share the ledger; empty if it is not shared.
+    pub(crate) node: String,
+    /// By which messages are counted.
+    pub(crate) clock: Clock,
+    /// Where it is saved what rules count.
+    pub(crate) meters_dir: PathBuf,
     /// How long a check waits for a slow plugin before the failure policy answers.
     pub(crate) check_patience: Duration,
     /// The share of a processor that verifies plugins while they serve.

@@ -20,6 +20,7 @@ use crate::error::TenantError;
 use crate::filling::Filling;
 use crate::live::LiveList;
 use crate::reload::{Offer, ReloadError, ReloadGuard};
+use crate::rules::TenantRules;
 use crate::tenant::{Opened, Tenant};
 use crate::undone;
 
@@ -264,6 +265,7 @@ impl Directory {
         let forgotten = self.forget_entries(id);
         if let Ok(_) | Err(LedgerError::LogInUse) = forgotten {
             self.context.settings.forget(id);
+            TenantRules::forget(&self.context, id);
             if let Err(error) = self.context.states.forget(id) {
                 // Without the key they are unreadable.
                 warn!(tenant = %id, %error, "the saved states of the forgotten tenant can't be removed");
@@ -368,6 +370,9 @@ impl Directory {
             if tenant.reload.serving().missing.is_some() {
                 tenant.reload.retry();
             }
+            if let Some(members) = tenant.members.load_full() {
+                tenant.rules.retry_missing(&members);
+            }
         }
     }
 
@@ -383,7 +388,22 @@ impl Directory {
         let offers: Vec<Offer> = open.map(|tenant| tenant.reload.follow(version.digest, trial)).collect();
         let count = |offer| offers.iter().filter(|found| **found == offer).count();
         let (accepting, refusing) = (count(Offer::Accepted), count(Offer::Refused));
-        Offered { tenants: tenants.len(), accepting, refusing }
+        // A version on trial is tried by lists. Rules follow once it is released.
+        let with_rule = match trial {
+            None => self.offer_to_rules(version, decided),
+            Some(_) => 0,
+        };
+        Offered { tenants: tenants.len() + with_rule, accepting, refusing }
+    }
+
+    /// Has the tenants that follow a rules plugin load its newest version. Returns how many have the plugin.
+    fn offer_to_rules(&self, version: &PluginVersion, decided: &BTreeSet<TenantId>) -> usize {
+        let mut with_rule = 0;
+        for tenant in self.tenants().values().filter(|tenant| !decided.contains(&tenant.id)) {
+            let Some(members) = tenant.members.load_full() else { continue };
+            with_rule += usize::from(tenant.rules.follow(&version.name, version.digest, &members));
+        }
+        with_rule
     }
 
     fn tenants_with(&self, plugin: &str) -> Vec<Arc<Tenant>> {
@@ -408,7 +428,9 @@ impl Directory {
         // Tenants that are not served now may be put again.
         let chosen = self.context.settings.chosen_versions();
         let chosen = chosen.iter().filter_map(|version| version.parse().ok());
-        self.tenants().values().flat_map(|tenant| tenant.reload.in_use()).chain(chosen).collect()
+        let tenants = self.tenants();
+        let of_rules = tenants.values().flat_map(|tenant| tenant.rules.in_use());
+        tenants.values().flat_map(|tenant| tenant.reload.in_use()).chain(of_rules).chain(chosen).collect()
     }
 
     /// Stops everything: waits for the operations under way, saves the states that are due, and unloads the lists.

@@ -29,6 +29,7 @@ use crate::members::Members;
 use crate::memory_watch;
 use crate::proof;
 use crate::reload::{Answer, Goal, ReloadError, ReloadRequest, Reloaded};
+use crate::rules::{RuleRequest, TenantMeters, TenantRules, saving, sharing};
 use crate::status::{Outage, TenantStatus};
 use crate::tenant::Tenant;
 
@@ -76,6 +77,8 @@ impl Engine {
     pub(crate) fn start(directory: Directory) -> std::io::Result<Self> {
         let directory = Arc::new(directory);
         follow::start(&directory)?;
+        saving::start(&directory)?;
+        sharing::start(&directory)?;
         let runtime = &directory.context.runtime;
         let tasks = vec![
             runtime.spawn(expiry::run(Arc::clone(&directory))),
@@ -336,6 +339,65 @@ impl Engine {
     pub async fn roll_back(&self, tenant: &str) -> Result<Reloaded, Error> {
         let tenant = self.tenant(&tenant.parse()?)?;
         answer(tenant.reload.roll_back_to_previous().map_err(ReloadError::from)?).await
+    }
+
+    /// Exchanges a rule of a tenant for another version, or other options, or begins a shadow run of them. What was counted stays. No message
+    /// waits for it.
+    ///
+    /// The choice survives restarts, until a spec names another version or other options of the plugin. Other engines that share the ledger
+    /// follow.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTenant`], [`Error::Closed`], or [`Error::Reload`] if the rule does not serve: what served before continues, unless the
+    /// choice [could not be stored](ReloadError::RuleNotKept).
+    pub async fn exchange_rule(
+        &self,
+        tenant: &str,
+        rule: &str,
+        request: RuleRequest,
+    ) -> Result<Reloaded, Error> {
+        self.with_rules(tenant, rule, |rules, members, rule| rules.exchange(members, rule, request)).await
+    }
+
+    /// Ends a shadow run of a rule: its candidate serves.
+    ///
+    /// # Errors
+    /// As for [`exchange_rule`](Self::exchange_rule), and [`ReloadError::NotNow`] without a shadow run.
+    pub async fn promote_rule(&self, tenant: &str, rule: &str) -> Result<Reloaded, Error> {
+        self.with_rules(tenant, rule, |rules, _, rule| rules.promote(rule)).await
+    }
+
+    /// Ends a shadow run of a rule, or rolls back to what served before the last exchange.
+    ///
+    /// # Errors
+    /// As for [`exchange_rule`](Self::exchange_rule), and [`ReloadError::NotNow`] if nothing else has served.
+    pub async fn roll_back_rule(&self, tenant: &str, rule: &str) -> Result<Reloaded, Error> {
+        self.with_rules(tenant, rule, |rules, _, rule| rules.roll_back(rule)).await
+    }
+
+    /// What a tenant's rules count, with at most `most` counts of each meter; `None` if it has no rules. Blocks for a scan of all counters.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTenant`] or [`Error::Closed`].
+    pub fn blocking_meters(&self, tenant: &TenantId, most: usize) -> Result<Option<TenantMeters>, Error> {
+        Ok(self.tenant(tenant)?.rules.meters(most))
+    }
+
+    async fn with_rules(
+        &self,
+        tenant: &str,
+        rule: &str,
+        call: impl FnOnce(&Arc<TenantRules>, &Members, &str) -> Result<Reloaded, Arc<ReloadError>>
+        + Send
+        + 'static,
+    ) -> Result<Reloaded, Error> {
+        let (tenant, members) = self.members(&tenant.parse()?)?;
+        let rule = rule.to_owned();
+        self.unblock(move |engine| {
+            let _operation = engine.0.directory.context.lifecycle.begin()?;
+            call(&tenant.rules, &members, &rule).map_err(Error::Reload)
+        })
+        .await?
     }
 
     /// Records the refusal of a tenant's new settings as its last reload. Does nothing for an unknown tenant.

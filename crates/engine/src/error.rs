@@ -9,6 +9,7 @@ use portcullis_ledger::{KeyError, LedgerError, SenderId, TenantId, Written};
 use portcullis_plugin_store::PluginStoreError;
 use portcullis_tenant_settings::{KeepError, KeptError};
 
+use crate::rules::RuleError;
 use crate::storage::StorageError;
 
 /// An error of opening an engine.
@@ -77,6 +78,17 @@ pub enum TenantError {
         #[source]
         source: CallError,
     },
+    /// A rule can't be put into service.
+    #[error("the rule {rule} can't be put into service")]
+    Rule {
+        /// Its place among the spec's rules.
+        index: usize,
+        /// The rules plugin.
+        rule: String,
+        /// The cause.
+        #[source]
+        source: Box<RuleError>,
+    },
     /// The plugin does not take the entries of a list.
     #[error("the plugin {plugin} can't be filled with the list's entries")]
     Fill {
@@ -121,6 +133,7 @@ impl TenantError {
         match self {
             TenantError::Plugin(error) => error.is_transient(),
             TenantError::Start { source, .. } => source.is_transient(),
+            TenantError::Rule { source, .. } => source.is_transient(),
             TenantError::Fill { source, .. } => source.is_transient(),
             _ => false,
         }

@@ -29,6 +29,15 @@ pub enum Event {
         /// The kind of fault, such as `trap` or `deadline`: one of a few dozen words.
         kind: &'static str,
     },
+    /// A rules plugin failed.
+    RuleFault {
+        /// The tenant.
+        tenant: TenantId,
+        /// The rules plugin.
+        rule: String,
+        /// The kind of fault, as of [`Fault`](Self::Fault).
+        kind: &'static str,
+    },
     /// A plugin that had failed answers again.
     Recovered {
         /// The tenant.

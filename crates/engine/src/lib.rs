@@ -24,6 +24,7 @@ mod proof;
 mod reason;
 mod reload;
 mod reported;
+mod rules;
 mod setup;
 mod status;
 mod storage;
@@ -50,6 +51,9 @@ pub use list::{
 pub use live::{Health, Service};
 pub use outcome::Outcome;
 pub use reload::{Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, ShadowReport, ShadowTerms};
+pub use rules::{
+    MeterStatus, RuleError, RuleRequest, RuleSetup, RuleShadow, RuleStatus, Running, TenantMeters,
+};
 pub use setup::Setup;
 pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
 pub use storage::StorageError;
@@ -59,7 +63,12 @@ pub use portcullis_host::{Compiler, compile_child_main};
 /// The ledger, whose types appear in this crate's.
 pub use portcullis_ledger as ledger;
 pub use portcullis_ledger_postgres::{PostgresUrl, PostgresUrlError};
+/// The counters of messages.
+pub use portcullis_meters as meters;
 pub use portcullis_msisdn::{Direction, Directions, Msisdn};
 /// The store of plugins.
 pub use portcullis_plugin_store as plugin_store;
-pub use portcullis_tenant_settings::{Acknowledge, KeepError, KeptError, OnFailure, PluginRef, TenantSpec};
+pub use portcullis_rules::{Channel, Message, Purpose, Reservation, ShadowTally as RuleTally, Stop};
+pub use portcullis_tenant_settings::{
+    Acknowledge, Grants, KeepError, KeptError, OnFailure, PluginRef, RuleSpec, TenantSpec,
+};

@@ -68,7 +68,7 @@ pub(crate) fn recipe(
     entries: u64,
 ) -> Recipe {
     Recipe {
-        plugin: setup.version.plugin.clone(),
+        plugin: setup.plugin.clone(),
         settings: Settings { capacity: entries, options: Value::Object(setup.options.clone()).to_string() },
         account: Arc::clone(account),
         numbers: spec.clear_numbers.then(|| keys.permutation().clone()),

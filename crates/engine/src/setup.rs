@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_host::Pace;
+use portcullis_host::{Pace, Plugin};
 use portcullis_plugin_store::{PluginStore, PluginStoreError, PluginVersion};
 use portcullis_tenant_settings::{Chosen, PluginRef};
 use serde_json::{Map, Value};
@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub(crate) version: Arc<PluginVersion>,
+    /// The version, as what answers for lists.
+    pub(crate) plugin: Plugin,
     pub(crate) options: Map<String, Value>,
     pub(crate) pinned: bool,
     /// Why the plugin can't be loaded. The version is a placeholder then.
@@ -45,8 +47,8 @@ impl Setup {
         if self.missing.is_some() {
             return format!("{} (not loaded)", self.version.name);
         }
-        let PluginVersion { name, digest, plugin, .. } = &*self.version;
-        format!("{name} {} ({})", plugin.description().version, digest.short())
+        let PluginVersion { name, digest, .. } = &*self.version;
+        format!("{name} {} ({})", self.plugin.description().version, digest.short())
     }
 
     /// Loads the version that is stored, or else the one that the plugin's name and version mean now.
@@ -57,7 +59,17 @@ impl Setup {
             None => plugins.latest(plugin.name())?,
         };
         let (options, pinned) = (plugin.plugin_options().clone(), plugin.pinned_version().is_some());
-        Ok(Setup { version, options, pinned, missing: None, pace: Arc::default() })
+        Setup::of(version, options, pinned)
+    }
+
+    /// A version that answers for lists.
+    pub(crate) fn of(
+        version: Arc<PluginVersion>,
+        options: Map<String, Value>,
+        pinned: bool,
+    ) -> Result<Self, PluginStoreError> {
+        let plugin = version.list()?.clone();
+        Ok(Setup { version, plugin, options, pinned, missing: None, pace: Arc::default() })
     }
 
     pub(crate) fn is(&self, other: &Setup) -> bool {
@@ -75,7 +87,7 @@ impl Setup {
     }
 
     /// The same as in a spec.
-    pub(crate) fn plugin(&self) -> PluginRef {
+    pub(crate) fn plugin_ref(&self) -> PluginRef {
         let name = self.version.name.as_str();
         let plugin = match self.pinned {
             true => PluginRef::version(name, self.version.digest.to_string()),

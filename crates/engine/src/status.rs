@@ -10,6 +10,7 @@ use portcullis_ledger::{KeyError, LedgerError, ListId, Scope, TenantId};
 use crate::context::Context;
 use crate::live::{Health, LiveList, Service};
 use crate::reload::ReloadStatus;
+use crate::rules::RuleStatus;
 use crate::tenant::Tenant;
 
 /// A snapshot of a tenant's status.
@@ -28,6 +29,8 @@ pub struct TenantStatus {
     pub memory_nearly_full: bool,
     /// Its lists, the tenant-wide one first.
     pub lists: Vec<ListStatus>,
+    /// Its rules, in the order in which they are asked.
+    pub rules: Vec<RuleStatus>,
 }
 
 /// A snapshot of a list's status.
@@ -230,6 +233,7 @@ impl TenantStatus {
             memory_limit_bytes: members.account.limit(),
             memory_nearly_full: members.account.is_nearly_full(),
             lists: members.lists().map(|list| ListStatus::of(list)).collect(),
+            rules: tenant.rules.status(),
         })
     }
 }

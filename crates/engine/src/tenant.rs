@@ -24,6 +24,7 @@ use crate::events::Event;
 use crate::live::{FaultListener, LiveList, Parts, Turns};
 use crate::members::{Members, recipe};
 use crate::reload::{Reload, ReloadError};
+use crate::rules::{PreparedRules, TenantRules};
 use crate::setup::Setup;
 
 /// A tenant in service.
@@ -33,6 +34,7 @@ pub(crate) struct Tenant {
     /// Its lists; `None` before it serves and after it was removed.
     pub(crate) members: Arc<ArcSwapOption<Members>>,
     pub(crate) reload: Arc<Reload>,
+    pub(crate) rules: Arc<TenantRules>,
     pub(crate) context: Arc<Context>,
     /// Marked when entries change.
     pub(crate) changes: watch::Sender<()>,
@@ -53,13 +55,16 @@ impl Tenant {
     fn new(id: TenantId, keys: TenantKeys, serving: Setup, context: &Arc<Context>) -> Arc<Self> {
         let members = Arc::new(ArcSwapOption::empty());
         let reload = Reload::new(id.clone(), serving, Arc::clone(context), Arc::clone(&members));
-        let (reload, context) = (Arc::new(reload), Arc::clone(context));
+        let reload = Arc::new(reload);
+        let rules = Arc::new(TenantRules::new(id.clone(), keys.clone(), &reload, context));
+        let context = Arc::clone(context);
         let changes = watch::Sender::new(());
         Arc::new(Tenant {
             id,
             keys,
             members,
             reload,
+            rules,
             context,
             changes,
             removal: RwLock::new(()),
@@ -202,6 +207,7 @@ impl Tenant {
             lists.iter().for_each(|list| list.detach());
             lists
         };
+        self.rules.remove();
         self.reload.abandon(why);
         self.changes.send_replace(());
         lists
@@ -212,6 +218,7 @@ impl Tenant {
         if let Some(members) = self.members.load_full() {
             members.lists().for_each(|list| list.detach());
         }
+        self.rules.abandon();
         self.reload.abandon(why);
         self.changes.send_replace(());
     }
@@ -229,6 +236,7 @@ pub(crate) struct Opened {
     pub(crate) unfilled: Vec<Arc<LiveList>>,
     /// Lists that stay, with their next generations.
     exchanges: Vec<(Arc<LiveList>, Generation, FilledFrom)>,
+    rules: PreparedRules,
     /// Whether the tenant goes into service although its plugin has not started.
     pub(crate) lenient: bool,
     /// Why a new tenant is out of service.
@@ -302,6 +310,10 @@ impl Opened {
             }
         };
         let plugin_stays = unchanged.is_some();
+        let has_same_senders =
+            members_before.as_ref().is_some_and(|members| members.spec.senders == spec.senders);
+        let rules_before = before.map(|before| &*before.rules);
+        let rules = TenantRules::prepare(&spec, &keys, rules_before, has_same_senders, lenient, context)?;
         let tenant = match before {
             Some(before) => Arc::clone(before),
             None => Tenant::new(spec.id.clone(), keys.clone(), setup.clone(), context),
@@ -382,7 +394,7 @@ impl Opened {
                 start_feed(list.list())?;
             }
         }
-        Ok(Opened { tenant, members, setup, plugin_stays, unfilled, exchanges, lenient, problem })
+        Ok(Opened { tenant, members, setup, plugin_stays, unfilled, exchanges, rules, lenient, problem })
     }
 
     /// The name of the plugin that will serve it.
@@ -400,7 +412,9 @@ impl Opened {
     /// The caller holds the tenant's [`Reload`], and calls [`catch_up`](LiveList::catch_up) on the new lists once callers can find
     /// the tenant.
     pub(crate) fn put_in_place(self) -> Arc<Tenant> {
-        let Opened { tenant, members, setup, plugin_stays, exchanges, problem, .. } = self;
+        let Opened { tenant, members, setup, plugin_stays, exchanges, rules, problem, .. } = self;
+        // Before the new lists: no message of theirs goes without them.
+        tenant.rules.install(rules, &members.spec);
         for (list, next, from) in exchanges {
             let next = Arc::new(next);
             match list.install(Arc::clone(&next)) {
@@ -468,11 +482,7 @@ fn resolve(tenant: &TenantId, chosen: &Chosen, context: &Context) -> Result<Setu
 
 /// Stands in for a plugin that can't be loaded.
 fn placeholder(plugin: &PluginRef, error: PluginStoreError, context: &Context) -> Result<Setup, TenantError> {
-    Ok(Setup {
-        version: context.plugins.placeholder(plugin.name())?,
-        options: plugin.plugin_options().clone(),
-        pinned: plugin.pinned_version().is_some(),
-        missing: Some(Arc::new(error)),
-        pace: Arc::default(),
-    })
+    let version = context.plugins.placeholder(plugin.name())?;
+    let (options, is_pinned) = (plugin.plugin_options().clone(), plugin.pinned_version().is_some());
+    Ok(Setup { missing: Some(Arc::new(error)), ..Setup::of(version, options, is_pinned)? })
 }

@@ -11,6 +11,7 @@ mod commit;
 mod confirmations;
 mod connected;
 mod copy;
+mod counts;
 mod deliveries;
 mod disk;
 mod entries;
@@ -48,7 +49,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_keys::{MasterKey, Seal};
-use portcullis_ledger::store::{Stats, Store, Uploads};
+use portcullis_ledger::store::{Counts, Stats, Store, Uploads};
 use portcullis_ledger::{Accepted, Ledger, LedgerError, Opening};
 
 pub use copy::{copy_from, copy_into, take_back};
@@ -267,6 +268,10 @@ impl Store for Postgres {
     }
 
     fn uploads(self: Arc<Self>) -> Option<Arc<dyn Uploads>> {
+        Some(self)
+    }
+
+    fn counts_of_all(self: Arc<Self>) -> Option<Arc<dyn Counts>> {
         Some(self)
     }
 }

@@ -19,7 +19,7 @@ use crate::error::LedgerError;
 use crate::list::{List, ListReader};
 use crate::sqlite::{self, FileSource, FileTarget, Sqlite};
 use crate::storage_url::StorageUrl;
-use crate::store::{ExpiredIn, Stats, Store, Uploads, copy};
+use crate::store::{Counts, ExpiredIn, Stats, Store, Uploads, copy};
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
 ///
@@ -423,6 +423,11 @@ impl Ledger {
     /// The components of plugins that all who share the ledger can have; `None` if it is not shared.
     pub fn uploads(&self) -> Option<Arc<dyn Uploads>> {
         Arc::clone(&self.store).uploads()
+    }
+
+    /// What those who share the ledger have counted for rules; `None` if it is not shared.
+    pub fn counts_of_all(&self) -> Option<Arc<dyn Counts>> {
+        Arc::clone(&self.store).counts_of_all()
     }
 
     /// Returns counters since the ledger was opened.

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
-use portcullis_api::{CheckAnswer, CheckManyAnswer, CheckRequest, Verdict};
+use portcullis_api::{CheckAnswer, CheckManyAnswer, CheckRequest, StoppedAnswer, Verdict};
+use portcullis_ledger::Position;
 use portcullis_msisdn::Direction;
 use tracing::error;
 
@@ -13,9 +14,9 @@ use portcullis_edge::http::auth::Asked;
 use portcullis_edge::http::body::{JsonBody, SHORT_BODY};
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::http::position::Since;
-use portcullis_edge::ops::{Refusal, Target, Work, check};
+use portcullis_edge::ops::{Refusal, Target, Work, check, rules};
 use portcullis_edge::wire;
-use portcullis_engine::{AnsweredBy, Checked, CheckedMany, ListKind};
+use portcullis_engine::{AnsweredBy, Checked, CheckedMany, Identity, ListKind, Message, Stop};
 
 pub(super) async fn check(asked: Asked, since: Since, body: JsonBody) -> Answer {
     answer_text(asked.target, &since, body).await.map(|text| answer::whole(text.into()))
@@ -34,33 +35,70 @@ pub(super) async fn answer_text(target: Target, since: &Since, body: JsonBody) -
             let identities = check::read(&target, &numbers).map_err(|refusal| {
                 if request.number.is_some() { refusal.without_index() } else { refusal }
             })?;
-            Ok::<_, ApiError>((numbers, identities, request.number.is_some(), request.direction))
+            Ok::<_, ApiError>((numbers, identities, request.number.is_some(), message(&request)))
         };
-        let (numbers, identities, is_one, direction) = target.blocking(Work::Batch, read).await?;
+        let (numbers, identities, is_one, message) = target.blocking(Work::Batch, read).await?;
         return match identities.first() {
-            Some(identity) if is_one => {
-                Ok(text_for_one(check::one(&target, identity.clone(), direction, &since).await?, direction))
-            }
+            Some(identity) if is_one => one(&target, identity.clone(), message, &since).await,
             _ => {
-                let checked = check::many(&target, identities, direction, &since).await?;
                 let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
-                text_for_many(&target, &numbers, &checked, direction)
+                many(&target, &numbers, identities, message, &since).await
             }
         };
     }
     let request: CheckRequest<'_> = body.parse()?;
-    let direction = request.direction;
+    let message = message(&request);
     match asked(&request)? {
         Numbers::One(number) => {
             let identity = target.read(number).map_err(|error| Refusal::InvalidRow(error.into()))?;
-            Ok(text_for_one(check::one(&target, identity, direction, &since).await?, direction))
+            one(&target, identity, message, &since).await
         }
         Numbers::Many(numbers) => {
             let identities = check::read_at_once(&target, &numbers).await?;
-            let checked = check::many(&target, identities, direction, &since).await?;
-            text_for_many(&target, &numbers, &checked, direction)
+            many(&target, &numbers, identities, message, &since).await
         }
     }
+}
+
+/// What the request says of its messages.
+fn message(request: &CheckRequest<'_>) -> Message {
+    Message {
+        channel: wire::channel(request.channel),
+        purpose: wire::purpose(request.purpose),
+        segments: request.segments,
+        ..Message::new(request.direction)
+    }
+}
+
+async fn one(
+    target: &Target,
+    identity: Identity,
+    message: Message,
+    since: &[Position],
+) -> Result<Bytes, ApiError> {
+    let direction = message.direction;
+    let (checked, stop) = rules::one(target, identity, message, since).await?;
+    let Some(stop) = stop else { return Ok(text_for_one(checked, direction)) };
+    let (verdict, answer) = wire::stop(&stop);
+    let source = wire::answered_by(checked.answered_by.max(wire::stopped_by(&stop)));
+    let answer = CheckAnswer { verdict, direction, list: None, source, stop: Some(answer) };
+    serde_json::to_vec(&answer).map(Bytes::from).map_err(|error| unwritable(&error))
+}
+
+async fn many(
+    target: &Target,
+    numbers: &[&str],
+    identities: Vec<Identity>,
+    message: Message,
+    since: &[Position],
+) -> Result<Bytes, ApiError> {
+    let (checked, stops) = rules::many(target, identities, message, since).await?;
+    text_for_many(target, numbers, &checked, &stops, message.direction)
+}
+
+fn unwritable(error: &serde_json::Error) -> ApiError {
+    error!(%error, "an answer can't be written as JSON");
+    ApiError::internal()
 }
 
 /// What a request asks about.
@@ -86,19 +124,25 @@ fn text_for_many(
     target: &Target,
     numbers: &[&str],
     checked: &CheckedMany,
+    stops: &[Option<Stop>],
     direction: Direction,
 ) -> Result<Bytes, ApiError> {
-    let blocked = numbers.iter().zip(&checked.blocked).filter(|(_, blocked)| **blocked);
+    let stop = |place: usize| stops.get(place).and_then(Option::as_ref);
+    let blocked = numbers.iter().zip(&checked.blocked).enumerate();
+    let blocked = blocked.filter(|(place, (_, blocked))| **blocked || stop(*place).is_some());
+    let stopped = numbers.iter().zip(stops).filter_map(|(number, stop)| {
+        let (verdict, stop) = wire::stop(stop.as_ref()?);
+        Some(StoppedAnswer { number: Cow::Borrowed(*number), verdict, stop })
+    });
+    let by_rules = stops.iter().flatten().map(wire::stopped_by).max();
     let answer = CheckManyAnswer {
-        blocked: blocked.map(|(number, _)| Cow::Borrowed(*number)).collect(),
+        blocked: blocked.map(|(_, (number, _))| Cow::Borrowed(*number)).collect(),
         checked: numbers.len(),
         direction,
-        source: wire::answered_by(checked.answered_by),
+        source: wire::answered_by(by_rules.map_or(checked.answered_by, |by| by.max(checked.answered_by))),
+        stopped: stopped.collect(),
     };
-    let text = serde_json::to_vec(&answer).map_err(|error| {
-        error!(%error, "an answer can't be written as JSON");
-        ApiError::internal()
-    })?;
+    let text = serde_json::to_vec(&answer).map_err(|error| unwritable(&error))?;
     Ok(Room::of(target.tenant.turns.answers(), target.owner(), text.len())?.holding(text))
 }
 
@@ -110,7 +154,7 @@ static TEXTS: LazyLock<[[[Bytes; 3]; 3]; 2]> = LazyLock::new(|| {
                 let verdict = if list.is_some() { Verdict::Block } else { Verdict::Allow };
                 let (list, source) = (list.map(wire::list_kind), wire::answered_by(by));
                 // Only strings, which always serialize.
-                serde_json::to_vec(&CheckAnswer { verdict, direction, list, source })
+                serde_json::to_vec(&CheckAnswer { verdict, direction, list, source, stop: None })
                     .expect("words are valid JSON")
                     .into()
             })

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use portcullis_api::{
-    AttemptAnswer, DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, SetupAnswer, ShadowAnswer,
-    ShadowRequest, StageAnswer,
+    AttemptAnswer, DisagreementAnswer, ErrorCode, ExchangeRequest, ListAnswer, PluginStatus, RuleAnswer,
+    RuleExchangeRequest, RuleShadowAnswer, SetupAnswer, ShadowAnswer, ShadowRequest, StageAnswer,
 };
 use portcullis_engine::{
-    Attempt, Error, ListStatus, Outcome, ReloadError, ReloadRequest, ReloadStatus, Service, Setup,
-    ShadowReport, ShadowTerms, TenantStatus,
+    Attempt, Error, ListStatus, Outcome, ReloadError, ReloadRequest, ReloadStatus, RuleRequest, RuleShadow,
+    RuleStatus, Service, Setup, ShadowReport, ShadowTerms, TenantStatus,
 };
 use portcullis_host::{ErrorChain, ShadowPlan, Stage, Verdict};
 use portcullis_msisdn::{Permutation, Revealed};
@@ -54,10 +54,33 @@ pub(super) async fn rollback(Admin(gateway): Admin, named: Named) -> Answer {
     status(Admin(gateway), named).await
 }
 
+pub(super) async fn exchange_rule(Admin(gateway): Admin, named: Named, body: JsonBody) -> Answer {
+    let RuleExchangeRequest { version, options, shadow } = body.parse()?;
+    let shadow = shadow.map(shadow_terms).transpose()?;
+    let request = RuleRequest { version, options, shadow };
+    gateway.engine.exchange_rule(&named.tenant, rule_of(&named), request).await.map_err(refused)?;
+    status(Admin(gateway), named).await
+}
+
+pub(super) async fn promote_rule(Admin(gateway): Admin, named: Named) -> Answer {
+    gateway.engine.promote_rule(&named.tenant, rule_of(&named)).await.map_err(refused)?;
+    status(Admin(gateway), named).await
+}
+
+pub(super) async fn roll_back_rule(Admin(gateway): Admin, named: Named) -> Answer {
+    gateway.engine.roll_back_rule(&named.tenant, rule_of(&named)).await.map_err(refused)?;
+    status(Admin(gateway), named).await
+}
+
+fn rule_of(named: &Named) -> &str {
+    named.plugin.as_deref().unwrap_or_default()
+}
+
 fn refused(error: Error) -> ApiError {
     match error {
         Error::Reload(why) => match &*why {
             ReloadError::NotNow(not_now) => (*not_now).into(),
+            ReloadError::UnknownRule => ApiError::new(ErrorCode::UnknownRule, why.to_string()),
             ReloadError::Closed => AdminError::from(Error::Closed).into(),
             why if why.is_transient() => ApiError::plugin_not_loaded_yet(ErrorChain(why).to_string()),
             why => ApiError::plugin_refused(&ErrorChain(why).to_string()),
@@ -102,6 +125,54 @@ fn plugin_status(tenant: &TenantStatus, permutation: &Permutation, is_shared: bo
         memory_limit_bytes: tenant.memory_limit_bytes,
         memory_warning: tenant.memory_nearly_full.then(|| NEARLY_FULL.to_owned()),
         lists: tenant.lists.iter().map(list).collect(),
+        rules: tenant.rules.iter().map(rule).collect(),
+    }
+}
+
+fn rule(status: &RuleStatus) -> RuleAnswer {
+    let RuleStatus { serving, running, before, last, error, shadow, is_shadowed, .. } = status;
+    let version = serving.version();
+    let running = running.as_ref();
+    let last = last.as_ref().map(|(to, began, outcome)| AttemptAnswer {
+        to: to.clone(),
+        began: time(*began),
+        outcome: outcome.as_str().to_owned(),
+        why: error.as_ref().map(|error| ErrorChain(error).to_string()),
+        stages: Vec::new(),
+    });
+    RuleAnswer {
+        plugin: serving.name().to_owned(),
+        version: version.ok().map(|version| version.digest.to_string()),
+        own_version: version.ok().map(|version| version.own_version().to_owned()),
+        pinned: serving.is_pinned(),
+        problem: version.err().map(|error| ErrorChain(error).to_string()),
+        reasons: running.map(|running| running.reasons.clone()).unwrap_or_default(),
+        meters: running.map_or(0, |running| running.meters),
+        instances: running.map_or(0, |running| running.instances),
+        faults: running.map_or(0, |running| running.faults),
+        slow: running.is_some_and(|running| running.slow),
+        memory_bytes: running.map_or(0, |running| running.memory_bytes),
+        before: before.as_ref().and_then(|before| Some(before.version().ok()?.digest.to_string())),
+        last,
+        shadow: shadow.as_ref().map(|run| rule_shadow(run, *is_shadowed)),
+    }
+}
+
+fn rule_shadow(RuleShadow { terms, tally, .. }: &RuleShadow, is_running: bool) -> RuleShadowAnswer {
+    #[expect(clippy::cast_precision_loss, reason = "a share need not be exact beyond 52 bits")]
+    let stopped_share = if tally.compared == 0 { 0.0 } else { tally.stopped as f64 / tally.compared as f64 };
+    RuleShadowAnswer {
+        running: is_running,
+        checks: terms.plan.checks,
+        seconds: terms.time.map(|time| time.as_secs()),
+        max_disagreements: terms.plan.max_disagreements,
+        compared: tally.compared,
+        skipped: tally.skipped,
+        stopped: tally.stopped,
+        stopped_share,
+        stopped_by_serving: tally.stopped_by_serving,
+        disagreements: tally.disagreements,
+        reasons: tally.reasons.clone(),
     }
 }
 
@@ -138,7 +209,7 @@ fn setup(setup: &Setup) -> SetupAnswer {
     SetupAnswer {
         plugin: setup.version().name.clone(),
         version: setup.version().digest.to_string(),
-        own_version: setup.version().plugin.description().version.clone(),
+        own_version: setup.version().own_version().to_owned(),
         pinned: setup.is_pinned(),
     }
 }

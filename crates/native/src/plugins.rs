@@ -34,7 +34,7 @@ pub(super) async fn put(Admin(gateway): Admin, named: Named, body: ComponentBody
             &PluginPutAnswer {
                 plugin: version.name.clone(),
                 version: version.digest.to_string(),
-                own_version: version.plugin.description().version.clone(),
+                own_version: version.own_version().to_owned(),
                 bytes: version.bytes,
                 tenants,
                 remark: version.remark(),
@@ -81,6 +81,7 @@ fn plugin_answer(gateway: &Gateway, plugin: String) -> PluginAnswer {
     let has = |tenant: &&std::sync::Arc<portcullis_edge::tenant::Tenant>| {
         let serving = gateway.engine.plugin_of(&tenant.config.id);
         serving.as_ref().map(PluginRef::name).ok() == Some(plugin.as_str())
+            || tenant.config.rules.iter().any(|rule| rule.plugin == plugin)
     };
     let tenants = registry.tenants().filter(has);
     PluginAnswer {

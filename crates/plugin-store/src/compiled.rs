@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use portcullis_host::{Engine, LoadError, Plugin};
+use portcullis_host::{Component, Engine, LoadError};
 
 use crate::digest::Digest;
 use crate::limits::PluginLimits;
@@ -20,7 +20,7 @@ pub(super) struct Compiled {
 type Key = (Digest, String);
 
 /// Filled by the first caller. Others that ask for the same content wait for it.
-type Cell = OnceLock<Result<Plugin, Arc<LoadError>>>;
+type Cell = OnceLock<Result<Component, Arc<LoadError>>>;
 
 impl Compiled {
     pub(super) fn new(engine: Engine, limits: PluginLimits) -> Self {
@@ -44,12 +44,12 @@ impl Compiled {
         name: &str,
         digest: Digest,
         component: &[u8],
-    ) -> Result<Plugin, Arc<LoadError>> {
+    ) -> Result<Component, Arc<LoadError>> {
         let key: Key = (digest, self.limits.class(name).to_owned());
         let cell = Arc::clone(self.cells.lock().entry(key.clone()).or_default());
         let loaded = cell.get_or_init(|| {
             let limits = self.limits.of(name).clone();
-            Plugin::load_named(&self.engine, name, component, limits).map_err(Arc::new)
+            Component::load_named(&self.engine, name, component, limits).map_err(Arc::new)
         });
         if loaded.is_err() {
             let mut cells = self.cells.lock();
@@ -61,7 +61,7 @@ impl Compiled {
     }
 
     /// The plugin of this content, if it is compiled.
-    pub(super) fn get(&self, digest: &Digest) -> Option<Plugin> {
+    pub(super) fn get(&self, digest: &Digest) -> Option<Component> {
         let cells = self.cells.lock();
         let mut of_content = cells.iter().filter(|((content, _), _)| content == digest);
         of_content.find_map(|(_, cell)| cell.get()?.clone().ok())

@@ -43,6 +43,24 @@ pub enum PluginStoreError {
         #[source]
         source: Arc<LoadError>,
     },
+    /// A rules plugin was named where a list plugin must be.
+    #[error(
+        "{0} is a rules plugin, which answers for no list: put it into rules, and name a list plugin such as exact as plugin",
+        ForeignText(name)
+    )]
+    NotAList {
+        /// The plugin.
+        name: String,
+    },
+    /// A list plugin was named where a rules plugin must be.
+    #[error(
+        "{0} is a list plugin, not a rules plugin: name it as plugin, or name another one here",
+        ForeignText(name)
+    )]
+    NotRules {
+        /// The plugin.
+        name: String,
+    },
     /// The plugin's file was removed.
     #[error(
         "the file {} is gone, and an earlier version serves: put the file back, or choose another plugin",

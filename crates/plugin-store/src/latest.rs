@@ -175,9 +175,9 @@ impl PluginStore {
             None => self.compiled.load(name, digest, component),
         };
         match loaded {
-            Ok(plugin) => {
+            Ok(compiled) => {
                 let name = name.to_owned();
-                Ok(Arc::new(PluginVersion { name, digest, plugin, bytes: component.len(), origin }))
+                Ok(Arc::new(PluginVersion { name, digest, compiled, bytes: component.len(), origin }))
             }
             Err(source) => {
                 if let Some(refusals) = &self.refusals {

@@ -18,7 +18,7 @@ use crate::limits::PluginLimits;
 use crate::refusals::Refusals;
 use crate::shared::Shared;
 use crate::slot::{FileState, Known, Seen, Slot};
-use crate::version::{ListedVersion, Origin, PluginVersion};
+use crate::version::{ListedVersion, Origin, PluginVersion, own_version};
 
 /// Plugins by name, each with its versions.
 ///
@@ -192,12 +192,12 @@ impl PluginStore {
         let unknown = || PluginStoreError::Unknown { name: name.to_owned() };
         let (&built_in, &BuiltIn { digest, component }) = self.built_in.iter().next().ok_or_else(unknown)?;
         let stand_in = self.load(built_in, digest, component, Origin::BuiltIn)?;
-        let (plugin, name) = (stand_in.plugin.clone(), name.to_owned());
+        let (compiled, name) = (stand_in.compiled.clone(), name.to_owned());
         // No component is empty.
         Ok(Arc::new(PluginVersion {
             name,
             digest: Digest::of(b""),
-            plugin,
+            compiled,
             bytes: 0,
             origin: Origin::BuiltIn,
         }))
@@ -280,7 +280,7 @@ impl PluginStore {
         let mut list = |digest, bytes, since| {
             versions.entry(digest).or_insert_with(|| ListedVersion {
                 digest,
-                own_version: self.compiled.get(&digest).map(|plugin| plugin.description().version.clone()),
+                own_version: self.compiled.get(&digest).map(|compiled| own_version(&compiled).to_owned()),
                 bytes,
                 since,
                 is_latest: known.latest.as_ref().is_some_and(|latest| latest.digest == digest),

@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use portcullis_host::{ForeignText, Plugin};
+use portcullis_host::{Component, ForeignText, Plugin, rules};
 
 use crate::digest::Digest;
+use crate::error::PluginStoreError;
 
 /// A version of a plugin, compiled and ready to be instantiated.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub struct PluginVersion {
     /// The digest of the component, which identifies the version.
     pub digest: Digest,
     /// The compiled component. Plugins with the same component share it.
-    pub plugin: Plugin,
+    pub compiled: Component,
     /// The size of the component, in bytes.
     pub bytes: usize,
     /// Where the component came from.
@@ -26,12 +27,47 @@ pub struct PluginVersion {
 impl PluginVersion {
     /// What is odd about the version, and harmless: the component calls itself otherwise than its file is called.
     pub fn remark(&self) -> Option<String> {
-        let own = &self.plugin.description().name;
-        (*own != self.name).then(|| {
+        let own = own_name(&self.compiled);
+        (own != self.name).then(|| {
             let name = ForeignText(&self.name);
             format!("the plugin {name} calls itself {own}: tenants name it by its file, {name}")
         })
     }
+
+    /// The plugin, as one that answers for lists.
+    ///
+    /// # Errors
+    /// [`PluginStoreError::NotAList`] if it is a rules plugin only.
+    pub fn list(&self) -> Result<&Plugin, PluginStoreError> {
+        self.compiled.list().ok_or_else(|| PluginStoreError::NotAList { name: self.name.clone() })
+    }
+
+    /// The plugin, as one that decides about messages.
+    ///
+    /// # Errors
+    /// [`PluginStoreError::NotRules`] if it is a list plugin only.
+    pub fn rules(&self) -> Result<&rules::Plugin, PluginStoreError> {
+        self.compiled.rules().ok_or_else(|| PluginStoreError::NotRules { name: self.name.clone() })
+    }
+
+    /// The version that the plugin itself declares.
+    pub fn own_version(&self) -> &str {
+        own_version(&self.compiled)
+    }
+}
+
+/// The name that a plugin itself declares.
+fn own_name(compiled: &Component) -> &str {
+    let of_list = compiled.list().map(|plugin| plugin.description().name.as_str());
+    of_list.or_else(|| compiled.rules().map(|plugin| plugin.description().name.as_str())).unwrap_or_default()
+}
+
+/// The version that a plugin itself declares.
+pub(crate) fn own_version(compiled: &Component) -> &str {
+    let of_list = compiled.list().map(|plugin| &plugin.description().version);
+    of_list
+        .or_else(|| compiled.rules().map(|plugin| &plugin.description().version))
+        .map_or("", String::as_str)
 }
 
 /// Where the component of a version came from.

@@ -3,51 +3,67 @@
 use portcullis_ledger::HoldKind;
 use portcullis_msisdn::{Direction, Directions, Person};
 
-use portcullis_edge::ops::{Refusal, Target, Work, check};
+use portcullis_edge::ops::{Refusal, Target, Work, check, rules};
 use portcullis_edge::vendor::fault::Fault;
-use portcullis_engine::Identity;
+use portcullis_engine::{Identity, Message, Reservation, Stop};
 
 /// Why a message is not forwarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Blocked {
     /// The recipient is blocked.
     Recipient,
     /// The message is marketing, and the recipient has stopped that.
     Marketing,
+    /// A rule stops it.
+    Rule(Stop),
 }
 
 /// What the verdict depends on besides the recipients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
+    /// The message, for the tenant's rules; `None` if it is none, such as a read receipt.
+    pub(super) message: Option<Message>,
     /// Whether marketing holds apply.
     pub(super) is_marketing: bool,
     /// Whether the message may serve as an opt-out confirmation, as text and interactive messages may and templates may not.
     pub(super) may_confirm: bool,
 }
 
-/// Returns why a message may not be sent, or `None` if it may.
+/// Returns why a message may not be sent, or the reservation of its place among the messages that the tenant's rules count.
 ///
 /// `recipients` has every reading of every recipient. A message is stopped if any of them is blocked, unless it can serve as the
-/// opt-out confirmation of all of those, which uses up the confirmation.
+/// opt-out confirmation of all of those, which uses up the confirmation. The rules are asked about what the lists let pass.
 pub(super) async fn judge(
     target: &Target,
     recipients: Vec<Identity>,
     kind: Kind,
-) -> Result<Option<Blocked>, Fault> {
+) -> Result<Result<Reservation, Blocked>, Fault> {
     let mut blocked = Vec::new();
     for identity in &recipients {
         if is_stopped(target, identity, Direction::Outbound).await? {
             blocked.push(identity.clone());
         }
     }
-    let may_pass = blocked.is_empty() || kind.may_confirm && confirms(target, blocked).await?;
-    if !may_pass {
-        return Ok(Some(Blocked::Recipient));
+    if !blocked.is_empty() && !kind.may_confirm {
+        return Ok(Err(Blocked::Recipient));
     }
-    if kind.is_marketing && wants_no_marketing(target, recipients).await? {
-        return Ok(Some(Blocked::Marketing));
+    if kind.is_marketing && wants_no_marketing(target, recipients.clone()).await? {
+        return Ok(Err(if blocked.is_empty() { Blocked::Marketing } else { Blocked::Recipient }));
     }
-    Ok(None)
+    let reserved = match kind.message {
+        Some(message) if !recipients.is_empty() => rules::reserve(target, recipients, message).await?,
+        _ => Ok(Reservation::default()),
+    };
+    let reservation = match reserved {
+        Ok(reservation) => reservation,
+        Err(_) if !blocked.is_empty() => return Ok(Err(Blocked::Recipient)),
+        Err(stop) => return Ok(Err(Blocked::Rule(stop))),
+    };
+    // Last, because it uses up the confirmation.
+    if !blocked.is_empty() && !confirms(target, blocked).await? {
+        return Ok(Err(Blocked::Recipient));
+    }
+    Ok(Ok(reservation))
 }
 
 /// Whether messages from or to this person are blocked. Falls back to the ledger (slower) on a blocking thread if the list in

@@ -27,13 +27,16 @@ pub enum KeepError {
     /// The ledger can't be written.
     #[error("the tenant's settings can't be written to the ledger")]
     Ledger(#[from] LedgerError),
-    /// The spec has [`acknowledge`](crate::TenantSpec::acknowledge()), and the ledger's upgrade is not finished: gateways of the version
-    /// before could not read that.
+    /// The spec has [`acknowledge`](crate::TenantSpec::acknowledge()) or [`rules`](crate::TenantSpec::rules()), and the ledger's upgrade is
+    /// not finished: gateways of the version before could not read that.
     #[error(
-        "the ledger is being upgraded, and gateways of the version before would not wait for others: once all are upgraded, run \
+        "the ledger is being upgraded, and gateways of the version before would not heed {setting}: once all are upgraded, run \
          `portcullis migrate --finish`, and set it then"
     )]
-    Upgrading,
+    Upgrading {
+        /// The setting's name.
+        setting: &'static str,
+    },
     /// The data given to [`TenantSpec::kept`](crate::TenantSpec::kept()) is not JSON.
     #[error("the data to keep with the tenant is not JSON")]
     NotJson(#[source] serde_json::Error),

@@ -8,6 +8,7 @@ use portcullis_ledger::{NameError, SenderId, TenantId};
 use crate::acknowledge::Acknowledge;
 use crate::on_failure::OnFailure;
 use crate::plugin_ref::PluginRef;
+use crate::rule::RuleSpec;
 
 /// The specification of a tenant: its senders, its plugin, and how the plugin is run.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub struct TenantSpec {
     pub id: TenantId,
     /// The plugin that serves the tenant's lists, unless a reload has chosen another one.
     pub plugin: PluginRef,
+    /// The rules plugins that are asked about what the list lets pass, in this order.
+    pub rules: Vec<RuleSpec>,
     /// The policy that answers checks while the plugin can't.
     pub on_failure: OnFailure,
     /// The senders, each with a blacklist of its own.
@@ -60,6 +63,7 @@ impl TenantSpec {
         TenantSpec {
             id,
             plugin: PluginRef::latest("exact"),
+            rules: Vec::new(),
             on_failure: OnFailure::default(),
             senders: BTreeSet::new(),
             memory_limit: DEFAULT_MEMORY_LIMIT,
@@ -87,6 +91,14 @@ impl TenantSpec {
     #[must_use]
     pub fn plugin(mut self, plugin: PluginRef) -> Self {
         self.plugin = plugin;
+        self
+    }
+
+    /// Sets the rules plugins, none by default. They are asked in this order about messages that the lists let pass, and the first one that
+    /// stops a message decides. Each plugin may stand once.
+    #[must_use]
+    pub fn rules(mut self, rules: Vec<RuleSpec>) -> Self {
+        self.rules = rules;
         self
     }
 

@@ -171,6 +171,32 @@ impl SettingsStore {
         known.tenants.get(tenant)?.choice.as_ref()?.over(configured)
     }
 
+    /// What was chosen over this rules plugin.
+    pub fn rule_over(&self, tenant: &TenantId, configured: &PluginRef) -> Option<Chosen> {
+        let known = self.known.lock();
+        known.tenants.get(tenant)?.rules.iter().find_map(|choice| choice.over(configured))
+    }
+
+    /// Stores which version and options of a rules plugin were chosen over those in the spec. They hold until a spec names others.
+    ///
+    /// # Errors
+    /// If the ledger can't be read or written, or is being upgraded; [`LedgerError::SettingsChanged`] if other engines change the tenant all
+    /// the time.
+    pub fn choose_rule(&self, tenant: &TenantId, chosen: Chosen, over: &PluginRef) -> Result<(), KeepError> {
+        if self.ledger.is_upgrading()? {
+            return Err(KeepError::Upgrading { setting: "rules" });
+        }
+        let Chosen { plugin, at } = chosen;
+        let differs = plugin != *over || at.is_some();
+        let choice = Choice { chosen: plugin, over: over.clone(), at };
+        self.change(tenant, |settings| {
+            settings.rules.retain(|other| other.over.name() != over.name());
+            settings.rules.extend(differs.then(|| choice.clone()));
+            Ok(())
+        })?;
+        Ok(())
+    }
+
     /// The tenants for which a choice is stored. Reads what other engines have changed.
     ///
     /// # Errors
@@ -184,11 +210,12 @@ impl SettingsStore {
 
     /// The versions that reloads chose, also of tenants that are not served now, as digests in text form.
     pub fn chosen_versions(&self) -> Vec<String> {
-        let version = |settings: &Settings| {
-            let choice = settings.choice.as_ref()?;
-            choice.at.clone().or_else(|| choice.chosen.pinned_version().map(str::to_owned))
+        let version =
+            |choice: &Choice| choice.at.clone().or_else(|| choice.chosen.pinned_version().map(str::to_owned));
+        let choices = |settings: &Settings| -> Vec<String> {
+            settings.choice.iter().chain(&settings.rules).filter_map(version).collect()
         };
-        self.known.lock().tenants.values().filter_map(version).collect()
+        self.known.lock().tenants.values().flat_map(choices).collect()
     }
 
     /// Stores that a plugin was chosen over the one in the spec. While a shared ledger is upgraded, it is not stored
@@ -246,8 +273,17 @@ impl SettingsStore {
         let host = spec.kept.as_deref();
         let host =
             host.map(serde_json::from_slice::<Box<RawValue>>).transpose().map_err(KeepError::NotJson)?;
-        if host.is_some() && spec.acknowledge == Acknowledge::Fleet && self.ledger.is_upgrading()? {
-            return Err(KeepError::Upgrading);
+        if host.is_some() {
+            let setting = match spec {
+                TenantSpec { acknowledge: Acknowledge::Fleet, .. } => Some("acknowledge"),
+                TenantSpec { rules, .. } if !rules.is_empty() => Some("rules"),
+                _ => None,
+            };
+            if let Some(setting) = setting
+                && self.ledger.is_upgrading()?
+            {
+                return Err(KeepError::Upgrading { setting });
+            }
         }
         self.change(tenant, |settings| {
             let found = settings.host.as_ref().map(|host| host.get().as_bytes());
@@ -259,6 +295,10 @@ impl SettingsStore {
                 .choice
                 .as_ref()
                 .is_some_and(|choice| spec.drops_choice(&choice.chosen) || choice.over != spec.plugin);
+            let stays = |choice: &Choice| {
+                !spec.resets_choice && spec.rules.iter().any(|rule| rule.plugin == choice.over)
+            };
+            settings.rules.retain(stays);
             if is_dropped {
                 info!(%tenant, "the tenant's settings name another plugin: the one chosen by a reload is dropped");
                 settings.choice = None;

@@ -10,6 +10,8 @@ use crate::plugin_ref::PluginRef;
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
     pub(crate) choice: Option<Choice>,
+    /// Versions and options of rules plugins that were chosen over those in the spec.
+    pub(crate) rules: Vec<Choice>,
     pub(crate) host: Option<Box<RawValue>>,
     /// The text that they were read from, or stored as, by which the ledger notices that others changed them; `None` if they are not
     /// stored.
@@ -42,6 +44,8 @@ struct Stored {
     format: Format,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     choice: Option<Choice>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<Choice>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     host: Option<Box<RawValue>>,
 }
@@ -55,8 +59,8 @@ enum Format {
 impl Settings {
     pub(crate) fn parse(stored: &[u8]) -> Result<Self, serde_json::Error> {
         let error = match serde_json::from_slice::<Stored>(stored) {
-            Ok(Stored { format: Format::Two, choice, host }) => {
-                return Ok(Settings { choice, host, stored: None });
+            Ok(Stored { format: Format::Two, choice, rules, host }) => {
+                return Ok(Settings { choice, rules, host, stored: None });
             }
             Err(error) => error,
         };
@@ -74,19 +78,19 @@ impl Settings {
 
     /// As stored.
     pub(crate) fn text(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let Settings { choice, host, .. } = self.clone();
-        serde_json::to_vec(&Stored { format: Format::Two, choice, host })
+        let Settings { choice, rules, host, .. } = self.clone();
+        serde_json::to_vec(&Stored { format: Format::Two, choice, rules, host })
     }
 
     /// Whether nothing is set.
     pub(crate) fn is_empty(&self) -> bool {
-        self.choice.is_none() && self.host.is_none()
+        self.choice.is_none() && self.rules.is_empty() && self.host.is_none()
     }
 
     /// Whether the same is set.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let host = |settings: &Self| settings.host.as_ref().map(|host| host.get().to_owned());
-        self.choice == other.choice && host(self) == host(other)
+        self.choice == other.choice && self.rules == other.rules && host(self) == host(other)
     }
 }
 

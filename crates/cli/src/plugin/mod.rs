@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use clap::{Args, Subcommand};
 use portcullis_api::{
-    DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, ShadowAnswer, ShadowRequest,
+    DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, RuleAnswer, RuleExchangeRequest,
+    RuleShadowAnswer, ShadowAnswer, ShadowRequest,
 };
 use serde_json::{Map, Value};
 
@@ -93,11 +94,17 @@ enum TenantCommand {
     Promote {
         #[command(flatten)]
         tenant: Tenant,
+        /// A rules plugin of the tenant, instead of the plugin of its lists
+        #[arg(long, value_name = "NAME")]
+        rule: Option<String>,
     },
     /// Return to the previous plugin, or cancel a reload or shadow run in progress
     Rollback {
         #[command(flatten)]
         tenant: Tenant,
+        /// A rules plugin of the tenant, instead of the plugin of its lists
+        #[arg(long, value_name = "NAME")]
+        rule: Option<String>,
     },
 }
 
@@ -112,8 +119,11 @@ struct Tenant {
 #[derive(Args)]
 struct PluginChoice {
     /// Name of the plugin; omit to keep the tenant's
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "rule")]
     plugin: Option<String>,
+    /// A rules plugin of the tenant, which is reloaded instead of the one of its lists
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
     /// Pin this version: its digest, or at least the first 8 digits
     #[arg(long, value_name = "DIGEST")]
     version: Option<String>,
@@ -136,16 +146,32 @@ struct Terms {
     max_disagreements: u64,
 }
 
-impl PluginChoice {
-    fn request(self, shadow: Option<Terms>) -> ExchangeRequest {
-        let PluginChoice { plugin, version, options } = self;
-        let shadow = shadow.map(|Terms { checks, seconds, max_disagreements }| ShadowRequest {
-            checks,
-            seconds,
-            max_disagreements,
-        });
-        ExchangeRequest { plugin, version, options, shadow }
-    }
+/// Exchanges a tenant's plugin, or one of its rules.
+fn exchange(
+    client: &Client,
+    tenant: &str,
+    choice: PluginChoice,
+    shadow: Option<Terms>,
+) -> anyhow::Result<PluginStatus> {
+    let PluginChoice { plugin, rule, version, options } = choice;
+    let shadow = shadow.map(|Terms { checks, seconds, max_disagreements }| ShadowRequest {
+        checks,
+        seconds,
+        max_disagreements,
+    });
+    Ok(match rule {
+        Some(rule) => {
+            client.exchange_rule(tenant, &rule, &RuleExchangeRequest { version, options, shadow })?
+        }
+        None => client.exchange_plugin(tenant, &ExchangeRequest { plugin, version, options, shadow })?,
+    })
+}
+
+fn act(client: &Client, tenant: &str, rule: Option<&str>, action: &str) -> anyhow::Result<PluginStatus> {
+    Ok(match rule {
+        Some(rule) => client.act_on_rule(tenant, rule, action)?,
+        None => client.act_on_plugin(tenant, action)?,
+    })
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, String> {
@@ -171,15 +197,16 @@ pub(super) fn run(
 }
 
 fn of_tenant(client: &Client, command: TenantCommand) -> anyhow::Result<Exit> {
-    let exchange = |tenant: Tenant, request| client.exchange_plugin(&tenant.tenant, &request);
+    let act =
+        |tenant: Tenant, rule: Option<String>, action| act(client, &tenant.tenant, rule.as_deref(), action);
     let (status, as_json) = match command {
         TenantCommand::Status { tenant, json } => (client.plugin_status(&tenant.tenant)?, json),
-        TenantCommand::Reload { tenant, choice } => (exchange(tenant, choice.request(None))?, false),
+        TenantCommand::Reload { tenant, choice } => (exchange(client, &tenant.tenant, choice, None)?, false),
         TenantCommand::Shadow { tenant, choice, terms } => {
-            (exchange(tenant, choice.request(Some(terms)))?, false)
+            (exchange(client, &tenant.tenant, choice, Some(terms))?, false)
         }
-        TenantCommand::Promote { tenant } => (client.act_on_plugin(&tenant.tenant, "promote")?, false),
-        TenantCommand::Rollback { tenant } => (client.act_on_plugin(&tenant.tenant, "rollback")?, false),
+        TenantCommand::Promote { tenant, rule } => (act(tenant, rule, "promote")?, false),
+        TenantCommand::Rollback { tenant, rule } => (act(tenant, rule, "rollback")?, false),
     };
     let mut results = Results::open();
     if as_json {
@@ -193,7 +220,15 @@ fn of_tenant(client: &Client, command: TenantCommand) -> anyhow::Result<Exit> {
 
 fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
     let PluginStatus {
-        summary, stage, shadow, lists, memory_bytes, memory_limit_bytes, memory_warning, ..
+        summary,
+        stage,
+        shadow,
+        lists,
+        rules,
+        memory_bytes,
+        memory_limit_bytes,
+        memory_warning,
+        ..
     } = status;
     writeln!(results, "{}", ForeignText(&summary))?;
     if stage != "resting" {
@@ -232,7 +267,39 @@ fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
             writeln!(results, "  it failed last because: {}", ForeignText(&fault))?;
         }
     }
-    Ok(())
+    rules.into_iter().try_for_each(|rule| show_rule(results, rule))
+}
+
+fn show_rule(results: &mut Results, rule: RuleAnswer) -> std::io::Result<()> {
+    let RuleAnswer { plugin, own_version, problem, instances, faults, slow, meters, last, shadow, .. } = rule;
+    let state = match (&problem, slow) {
+        (Some(problem), _) => {
+            format!("missing, the on_failure policy answers: {}", ForeignText(problem))
+        }
+        (None, true) => "slow, messages wait for their turn".to_owned(),
+        (None, false) => "deciding".to_owned(),
+    };
+    let (plugin, version) = (ForeignText(&plugin), own_version.unwrap_or_default());
+    writeln!(
+        results,
+        "rule {plugin} {}: {state}, instances {instances}, faults {faults}, meters {meters}",
+        ForeignText(&version)
+    )?;
+    if let Some(why) = last.and_then(|last| last.why) {
+        writeln!(results, "  the last exchange: {}", ForeignText(&why))?;
+    }
+    let Some(RuleShadowAnswer { compared, skipped, stopped, stopped_share, disagreements, reasons, .. }) =
+        shadow
+    else {
+        return Ok(());
+    };
+    writeln!(
+        results,
+        "  shadow run: {compared} messages, of which it would have stopped {stopped} ({:.2} %), {disagreements} disagreements, \
+         {skipped} skipped",
+        stopped_share * 100.0
+    )?;
+    reasons.iter().try_for_each(|(reason, count)| writeln!(results, "    {}: {count}", ForeignText(reason)))
 }
 
 /// Bytes as MiB with one decimal, rounded down.

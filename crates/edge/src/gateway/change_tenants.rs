@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_engine::{Error, KeepError, TenantError};
+use portcullis_engine::{Error, KeepError, RuleError, TenantError};
 use portcullis_host::ErrorChain;
 use portcullis_ledger::{LedgerError, TenantId};
 use tracing::info;
@@ -10,7 +10,7 @@ use tracing::info;
 use super::changes::UnderWay;
 use super::{Gateway, SettingsError, read_again, stored_spec};
 use crate::registry::Registry;
-use crate::settings::{FieldPath, Problem, TenantConfig, unknown_plugin};
+use crate::settings::{FieldPath, Problem, TenantConfig, plugins_of, unknown_plugin};
 use crate::tenant::{Origin, Tenant};
 use portcullis_api::settings as typed;
 
@@ -195,7 +195,8 @@ impl Gateway {
         typed: &typed::Tenant,
         change_of: Option<Vec<u8>>,
     ) -> Result<(Put, Arc<Tenant>), AdminError> {
-        if !self.engine.plugins().names().contains(&typed.plugin) {
+        let names = self.engine.plugins().names();
+        if plugins_of(typed, &FieldPath::default()).any(|(_, plugin)| !names.contains(plugin)) {
             // It may just have been uploaded to another gateway. If the ledger can't be asked, it is unknown here.
             let _ = self.engine.blocking_follow_uploads();
         }
@@ -231,8 +232,8 @@ impl Gateway {
         let root = FieldPath::default();
         let mut problems = Vec::new();
         let names = self.engine.plugins().names();
-        if !names.contains(&typed.plugin) {
-            problems.push(unknown_plugin(&root, self.engine.plugins().dir(), &names));
+        for (named, _) in plugins_of(typed, &root).filter(|(_, plugin)| !names.contains(*plugin)) {
+            problems.push(unknown_plugin(named, self.engine.plugins().dir(), &names));
         }
         let config = TenantConfig::check(typed, &root, &mut problems);
         let Some(config) = config.filter(|_| problems.is_empty()) else {
@@ -254,7 +255,16 @@ fn refused(error: TenantError) -> AdminError {
     match error {
         TenantError::Ledger(error) | TenantError::Keep(KeepError::Ledger(error)) => AdminError::Ledger(error),
         TenantError::Closed => AdminError::Ledger(LedgerError::Closed),
-        TenantError::Keep(error @ KeepError::Upgrading) => problem("acknowledge", error.to_string()),
+        TenantError::Keep(error @ KeepError::Upgrading { setting }) => problem(setting, error.to_string()),
+        TenantError::Rule { index, source, .. } => {
+            let place = FieldPath::default().key("rules").index(index);
+            let field = match &*source {
+                RuleError::Grants { .. } => "grants",
+                RuleError::Plugin(_) => "plugin",
+                _ => "options",
+            };
+            AdminError::Refused(vec![Problem::new(place.key(field), ErrorChain(&*source).to_string())])
+        }
         error => {
             let field = match &error {
                 TenantError::Start { .. } => "plugin_options",

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use portcullis_admission::{LogLimit, RateLimited};
 use portcullis_api::{Detail, ErrorBody, ErrorCode, ErrorObject};
+use portcullis_engine::Stop;
 use portcullis_engine::plugin_store::PluginStoreError;
 use portcullis_host::{ExchangeError, ForeignText};
 use portcullis_ledger::LedgerError;
@@ -16,6 +17,7 @@ use super::answer;
 use crate::gateway::AdminError;
 use crate::ops::{Refusal, RowError, RowProblem, Unfinished};
 use crate::registry::Denied;
+use crate::wire;
 
 /// An error response: code, message and details.
 #[derive(Debug)]
@@ -156,6 +158,20 @@ impl ApiError {
     pub fn blocked() -> Self {
         let message = "the message is blocked and was not forwarded";
         Self::new(ErrorCode::Blocked, message)
+    }
+
+    /// A rule stops the message. If it does for now only, the response has `Retry-After`.
+    pub fn stopped(stop: &Stop) -> Self {
+        let detail =
+            || Detail { index: None, field: Some(stop.rule.to_string()), reason: stop.reason().to_owned() };
+        let (code, when) = match stop.until {
+            None => (ErrorCode::Blocked, String::new()),
+            Some(until) => (ErrorCode::Postponed, format!("; ask again at {}", wire::time(until))),
+        };
+        let message = format!("the message was not forwarded: {stop}{when}");
+        let mut error = Self::new(code, message).with_details([detail()]);
+        error.retry_after = stop.wait().map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        error
     }
 
     /// The next hop failed. `code` is [`ErrorCode::NextHopFailed`] or [`ErrorCode::NextHopLate`].

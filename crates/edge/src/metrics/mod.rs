@@ -1,7 +1,7 @@
 //! The gateway's metrics, for Prometheus. `docs/operating.md` lists them.
 //!
-//! Label values are names chosen by the operator (tenants, lists, plugins) and constants of this program: never a phone
-//! number, a token, or text from a plugin. Events are counted when they occur. Gauges are computed on each scrape.
+//! Label values are names chosen by the operator (tenants, lists, plugins), constants of this program, and the names of a rules plugin's
+//! reasons, which are bounded in form and number: never a phone number, a token, or text from a plugin. Events are counted when they occur. Gauges are computed on each scrape.
 
 mod gauges;
 pub mod requests;
@@ -20,7 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub use tenant::{Counted, Passage, TenantMetrics};
 
 use gauges::Gauges;
-use tenant::{CheckLabels, MessageLabels};
+use tenant::{CheckLabels, MessageLabels, StopLabels};
 
 /// The gateway's metrics.
 pub struct Metrics {
@@ -28,6 +28,7 @@ pub struct Metrics {
     checks: Family<CheckLabels, Counter>,
     check_seconds: Histogram,
     messages: Family<MessageLabels, Counter>,
+    stops: Family<StopLabels, Counter>,
     faults: Family<FaultLabels, Counter>,
     recovery_seconds: Histogram,
     wake_seconds: Histogram,
@@ -84,6 +85,12 @@ impl Metrics {
         );
         let messages = Family::<MessageLabels, Counter>::default();
         registry.register("messages", "Messages to be forwarded, by outcome", messages.clone());
+        let stops = Family::<StopLabels, Counter>::default();
+        registry.register(
+            "rule_stops",
+            "Messages that a rule stopped, at checks and on their way, by rule and reason",
+            stops.clone(),
+        );
         let faults = Family::<FaultLabels, Counter>::default();
         registry.register(
             "plugin_faults",
@@ -140,6 +147,7 @@ impl Metrics {
             checks,
             check_seconds,
             messages,
+            stops,
             faults,
             recovery_seconds,
             wake_seconds,
@@ -158,7 +166,7 @@ impl Metrics {
             // At zero, so that the increase to the first one is seen.
             self.exchanges(tenant, outcome).inc_by(0);
         }
-        TenantMetrics::new(&self.checks, &self.check_seconds, &self.messages, tenant)
+        TenantMetrics::new(&self.checks, &self.check_seconds, &self.messages, &self.stops, tenant)
     }
 
     /// Counts an event of the engine. Events without a metric are ignored.
@@ -167,6 +175,10 @@ impl Metrics {
             Event::Fault { tenant, scope, kind } => {
                 let list = list_name(scope).to_owned();
                 let labels = FaultLabels { tenant: tenant.to_string(), list, kind };
+                self.faults.get_or_create(&labels).inc();
+            }
+            Event::RuleFault { tenant, rule, kind } => {
+                let labels = FaultLabels { tenant: tenant.to_string(), list: format!("rule:{rule}"), kind };
                 self.faults.get_or_create(&labels).inc();
             }
             Event::Recovered { took, .. } => self.recovery_seconds.observe(took.as_secs_f64()),

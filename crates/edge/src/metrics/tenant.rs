@@ -1,5 +1,7 @@
 //! The counters of a tenant.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use portcullis_ledger::TenantId;
@@ -9,7 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 
-use portcullis_engine::AnsweredBy;
+use portcullis_engine::{AnsweredBy, Stop};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct CheckLabels {
@@ -24,6 +26,19 @@ pub(super) struct MessageLabels {
     direction: &'static str,
     outcome: &'static str,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StopLabels {
+    tenant: String,
+    rule: String,
+    reason: String,
+    verdict: &'static str,
+}
+
+/// The most reasons of a tenant that are counted by name: of all versions of its plugins, since the gateway started.
+const MAX_REASONS: usize = 256;
+/// Counts those beyond that.
+const OTHER: &str = "other-reasons";
 
 /// The outcome of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +73,10 @@ pub struct TenantMetrics {
     check_seconds: Histogram,
     /// Inbound and outbound, then indexed by [`Passage`].
     messages: [[Counter; 4]; 2],
+    tenant: String,
+    stops: Family<StopLabels, Counter>,
+    /// The rules and reasons that are counted by name.
+    reasons: Mutex<HashSet<(String, String)>>,
 }
 
 /// How many numbers of a check had each verdict.
@@ -74,6 +93,7 @@ impl TenantMetrics {
         checks: &Family<CheckLabels, Counter>,
         check_seconds: &Histogram,
         messages: &Family<MessageLabels, Counter>,
+        stops: &Family<StopLabels, Counter>,
         tenant: &TenantId,
     ) -> Self {
         let passages = |direction: &'static str| {
@@ -94,6 +114,9 @@ impl TenantMetrics {
             checks: [AnsweredBy::Plugin, AnsweredBy::Ledger, AnsweredBy::Policy].map(counters),
             check_seconds: check_seconds.clone(),
             messages: ["inbound", "outbound"].map(passages),
+            tenant: tenant.to_string(),
+            stops: stops.clone(),
+            reasons: Mutex::default(),
         }
     }
 
@@ -104,6 +127,22 @@ impl TenantMetrics {
             Direction::Outbound => &self.messages[1],
         };
         of_direction[passage as usize].inc_by(count as u64);
+    }
+
+    /// Counts a message that a rule stopped.
+    pub fn stopped(&self, stop: &Stop) {
+        let mut named = (stop.rule.to_string(), stop.reason().to_owned());
+        {
+            let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+            if reasons.len() < MAX_REASONS {
+                reasons.insert(named.clone());
+            } else if !reasons.contains(&named) {
+                OTHER.clone_into(&mut named.1);
+            }
+        }
+        let (rule, reason) = named;
+        let labels = StopLabels { tenant: self.tenant.clone(), rule, reason, verdict: stop.verdict() };
+        self.stops.get_or_create(&labels).inc();
     }
 
     /// Counts a check that began at `start`, and records its duration.

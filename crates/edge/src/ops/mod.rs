@@ -7,6 +7,7 @@ pub mod check;
 mod patience;
 pub mod read;
 mod refusal;
+pub mod rules;
 mod target;
 pub mod write;
 

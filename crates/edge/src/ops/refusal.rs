@@ -145,6 +145,17 @@ pub enum RowError {
     /// The text is neither a number nor a user id.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The channel is not known.
+    #[error("the channel is not known: write sms, mms, rcs, whatsapp, voice or other")]
+    Channel,
+    /// The purpose is not known.
+    #[error("the purpose is not known: write authentication, utility, marketing, service or unknown")]
+    Purpose,
+    /// The number of segments is not one.
+    #[error(
+        "the number of segments is not from 1 to 65535: write how many parts are charged, or leave it out"
+    )]
+    Segments,
     /// The row names no direction.
     #[error("no direction is given: write inbound, outbound or both")]
     NoDirections,

@@ -102,6 +102,14 @@ impl Target {
         Target { is_bound: other.is_bound, ..self }
     }
 
+    /// The list's name in logs: the sender's, or `tenant-wide`.
+    pub fn list_name(&self) -> &str {
+        match self.list.scope() {
+            Scope::Sender(sender) => sender.as_str(),
+            Scope::Tenant => "tenant-wide",
+        }
+    }
+
     /// Whose memory requests for this list take.
     pub fn owner(&self) -> Owner<'_> {
         let sender = match self.list.scope() {

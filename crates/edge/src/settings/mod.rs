@@ -10,7 +10,7 @@ mod url;
 
 pub use dialects::{Dialects, NinetyNine, Reasons};
 pub use limits::Limits;
-pub use problem::{FieldPath, Problem, Step, unknown_plugin};
+pub use problem::{FieldPath, Problem, Step, plugins_of, unknown_plugin};
 pub use tenant::{EventsConfig, SenderConfig, TenantConfig};
 pub use unique_ids::UniqueIds;
 pub use url::{is_http_url, is_open as is_open_hop};

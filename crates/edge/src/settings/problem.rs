@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
+use portcullis_api::settings as typed;
+
 /// A step of a [`FieldPath`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -72,16 +74,27 @@ impl Problem {
     }
 }
 
-/// The problem of a tenant whose plugin does not exist. `tenant` is the tenant's place, `dir` the plugin folder, and
+/// The problem of a plugin that does not exist. `named` is the place of its name, `dir` the plugin folder, and
 /// `plugins` the names that exist.
-pub fn unknown_plugin(tenant: &FieldPath, dir: Option<&Path>, plugins: &BTreeSet<String>) -> Problem {
+pub fn unknown_plugin(named: FieldPath, dir: Option<&Path>, plugins: &BTreeSet<String>) -> Problem {
     let known: Vec<&str> = plugins.iter().map(String::as_str).collect();
     let known = known.join(", ");
     let dir =
         dir.map_or_else(|| "the folder that plugins.dir names".to_owned(), |dir| dir.display().to_string());
     let what =
         format!("there is no plugin of this name; use one of {known}, or put its .wasm file into {dir}");
-    Problem::new(tenant.key("plugin"), what)
+    Problem::new(named, what)
+}
+
+/// The plugins that a tenant's settings name, and where. `place` is the tenant's place.
+pub fn plugins_of<'a>(
+    typed: &'a typed::Tenant,
+    place: &FieldPath,
+) -> impl Iterator<Item = (FieldPath, &'a String)> {
+    let rules = place.key("rules");
+    let rule =
+        move |(index, rule): (usize, &'a typed::Rule)| (rules.index(index).key("plugin"), &rule.plugin);
+    std::iter::once((place.key("plugin"), &typed.plugin)).chain(typed.rules.iter().enumerate().map(rule))
 }
 
 #[cfg(test)]

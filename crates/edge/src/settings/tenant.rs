@@ -11,8 +11,8 @@ use super::url::{self, is_http_url};
 use crate::token::TokenDigest;
 use portcullis_api::is_masked_url;
 use portcullis_api::settings::{
-    self as typed, Acknowledge, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Secret, TenantDialects,
-    UnreadableInbound,
+    self as typed, Acknowledge, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Rule, Secret, Templates,
+    TenantDialects, UnreadableInbound,
 };
 use portcullis_keywords::Keywords;
 use portcullis_numbers::Region;
@@ -34,6 +34,10 @@ pub struct TenantConfig {
     pub plugin_options: serde_json::Map<String, serde_json::Value>,
     /// Whether a plugin that asks for numbers in clear gets them.
     pub clear_numbers: bool,
+    /// The rules plugins, in the order in which they are asked: at most 16, each once, with at most 64 KiB of options.
+    pub rules: Vec<Rule>,
+    /// Names of templates, by what the messages are for.
+    pub templates: Templates,
     /// The tokens that are valid for the whole tenant.
     pub tokens: Vec<TokenDigest>,
     /// The account SID in Kaleyra's API.
@@ -102,6 +106,8 @@ pub struct SenderConfig {
 
 /// The most plugin instances per list.
 const MAX_REPLICAS: usize = 64;
+/// The most rules plugins of a tenant.
+const MAX_RULES: usize = 16;
 /// The maximum length of a vendor's id in bytes.
 const MAX_VENDOR_ID: usize = 128;
 
@@ -112,14 +118,8 @@ impl TenantConfig {
         let before = problems.len();
         let mut check = Check { problems };
         let id = check.parsed(&typed.id, place.key("id"), "the tenant's id", "give it a name such as acme");
-        let options = serde_json::Value::Object(typed.plugin_options.clone()).to_string();
-        if typed.plugin_options.values().any(holds_a_date) {
-            let what = "JSON has no dates; write it as a string, in quotation marks";
-            check.problem(place.key("plugin_options"), what);
-        }
-        if options.len() > 64 << 10 {
-            check.problem(place.key("plugin_options"), "the options have more than 64 KiB; shorten them");
-        }
+        check.options(&typed.plugin_options, &place.key("plugin_options"));
+        check.rules(&typed.rules, &place.key("rules"));
         let tokens = check.tokens(&typed.tokens, place);
         let default_region = typed.default_region.as_ref().map(|code| {
             code.parse().map_err(|error| check.problem(place.key("default_region"), format!("{error}"))).ok()
@@ -177,6 +177,8 @@ impl TenantConfig {
             acknowledge: typed.acknowledge,
             plugin_options: typed.plugin_options.clone(),
             clear_numbers: typed.clear_numbers,
+            rules: typed.rules.clone(),
+            templates: typed.templates.clone(),
             tokens,
             sid,
             default_region: default_region.flatten(),
@@ -203,6 +205,8 @@ impl TenantConfig {
             acknowledge: self.acknowledge,
             plugin_options: self.plugin_options.clone(),
             clear_numbers: self.clear_numbers,
+            rules: self.rules.clone(),
+            templates: self.templates.clone(),
             tokens: secrets(&self.tokens),
             sid: self.sid.clone(),
             default_region: self.default_region.map(|region| region.to_string()),
@@ -280,6 +284,36 @@ impl Check<'_> {
             }
         }
         tokens
+    }
+
+    /// Validates options of a plugin.
+    fn options(&mut self, options: &serde_json::Map<String, serde_json::Value>, place: &FieldPath) {
+        if options.values().any(holds_a_date) {
+            let what = "JSON has no dates; write it as a string, in quotation marks";
+            self.problem(place.clone(), what);
+        }
+        if serde_json::Value::Object(options.clone()).to_string().len() > 64 << 10 {
+            self.problem(place.clone(), "the options have more than 64 KiB; shorten them");
+        }
+    }
+
+    fn rules(&mut self, rules: &[Rule], place: &FieldPath) {
+        if rules.len() > MAX_RULES {
+            self.problem(place.clone(), format!("{} rules plugins; name at most {MAX_RULES}", rules.len()));
+        }
+        for (index, rule) in rules.iter().enumerate() {
+            let place = place.index(index);
+            self.options(&rule.options, &place.key("options"));
+            if rules[..index].iter().any(|other| other.plugin == rule.plugin) {
+                let what = "this plugin stands in rules already; put all that it decides into its options";
+                self.problem(place.key("plugin"), what);
+            }
+            for (number, grant) in rule.grants.iter().enumerate() {
+                if rule.grants[..number].contains(grant) {
+                    self.problem(place.key("grants").index(number), "granted already; name it once");
+                }
+            }
+        }
     }
 
     fn url(&mut self, url: Option<&str>, place: FieldPath) {

@@ -77,7 +77,7 @@ pub struct NeedsDisk;
 
 /// Why a check has no answer at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Obstacle {
+pub(super) enum Obstacle {
     /// It has to read from disk.
     Disk,
     /// The plugin is slow or busy.
@@ -211,7 +211,7 @@ impl List {
     }
 
     /// Runs a check on a thread that may block. Returns `None` if it had no turn in time, or had no answer in time.
-    async fn in_turn<R: Send + 'static>(
+    pub(super) async fn in_turn<R: Send + 'static>(
         &self,
         obstacle: Obstacle,
         call: impl FnOnce() -> Result<R, CheckError> + Send + 'static,
@@ -396,7 +396,7 @@ impl List {
     }
 
     #[cold]
-    fn on_failure(&self) -> OnFailure {
+    pub(super) fn on_failure(&self) -> OnFailure {
         self.tenant.members.load().as_ref().map_or(OnFailure::Closed, |members| members.spec.on_failure)
     }
 

@@ -3,6 +3,7 @@
 mod change;
 mod check;
 mod position;
+mod rules;
 mod write;
 
 use std::fmt;

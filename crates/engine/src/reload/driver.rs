@@ -233,7 +233,7 @@ impl Reload {
             Goal::Back(setup) => return Ok(self.back(setup)),
             Goal::Trial(trial) if trial.version.name == now.name() => {
                 let (version, options) = (Arc::clone(&trial.version), now.plugin_options().clone());
-                return Ok(Setup { version, options, pinned: false, missing: None, pace: Arc::default() });
+                return Ok(Setup::of(version, options, false)?);
             }
             Goal::Trial(_) => return Err(ReloadError::SettingsChanged),
             Goal::Stored(stored) => return Ok(Setup::load(&stored, &self.context.plugins)?),
@@ -256,7 +256,7 @@ impl Reload {
             // The newest file can't be used, and this is an older version.
             return Err(problem.into());
         }
-        Ok(Setup { version: found, options, pinned: version.is_some(), missing: None, pace: Arc::default() })
+        Ok(Setup::of(found, options, version.is_some())?)
     }
 
     fn fill(&self, empty: Empty) -> Result<(), ReloadError> {
@@ -369,7 +369,7 @@ impl Reload {
     fn adopt(&self, setup: &Setup) {
         let Some(members) = self.members.load_full() else { return };
         let account = Arc::clone(&members.wide.generation().recipe().account);
-        self.members.store(Some(Arc::new(members.with_plugin(setup.plugin()).with_account(account))));
+        self.members.store(Some(Arc::new(members.with_plugin(setup.plugin_ref()).with_account(account))));
     }
 
     /// What a tenant is rolled back to, which stays until something newer arrives. Of engines that share a ledger, each has the version

@@ -186,7 +186,7 @@ impl Reload {
     ) -> Result<bool, LedgerError> {
         let Some(members) = self.members.load_full() else { return Ok(true) };
         let plugins = &self.context.plugins;
-        let mut chosen = Chosen { plugin: setup.plugin(), at: None };
+        let mut chosen = Chosen { plugin: setup.plugin_ref(), at: None };
         if plugins.is_shared() && (exactly || setup.pinned || !plugins.is_built_in(&setup.version)) {
             plugins.share(&setup.version)?;
             chosen.at = (!setup.pinned).then(|| setup.version.digest.to_string());

@@ -82,7 +82,7 @@ async fn a_choice_ends_when_a_spec_names_another_plugin_and_not_when_that_spec_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_is_compiled_once_for_all_starts_and_again_if_somebody_changed_it() {
-    let is_from_cache = |host: &Host| host.engine.plugins().latest("exact").unwrap().plugin.is_from_cache();
+    let is_from_cache = |host: &Host| host.engine.plugins().latest("exact").unwrap().compiled.is_from_cache();
     let host = Host::new().await;
     host.put(acme()).await;
     assert!(!is_from_cache(&host));

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use portcullis_edge::gateway::OnStartFailure;
 use portcullis_edge::settings::{Dialects, Limits};
-use portcullis_edge::settings::{FieldPath, Problem, TenantConfig, UniqueIds, unknown_plugin};
+use portcullis_edge::settings::{FieldPath, Problem, TenantConfig, UniqueIds, plugins_of, unknown_plugin};
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::{place, without_values};
 use portcullis_engine::plugin_store::PluginLimits;
@@ -258,15 +258,16 @@ impl Config {
         let on_start_failure = typed.plugins.on_start_failure;
         for (index, typed) in typed.tenants.iter().enumerate() {
             let place = root.key("tenants").index(index);
-            let unknown = (!plugins.contains(&typed.plugin))
-                .then(|| unknown_plugin(&place, plugins_dir.as_deref(), &plugins));
+            let unknown = plugins_of(typed, &place)
+                .filter(|(_, plugin)| !plugins.contains(*plugin))
+                .map(|(named, _)| unknown_plugin(named, plugins_dir.as_deref(), &plugins));
             let tenant = TenantConfig::check(typed, &place, &mut problems);
-            match (unknown, &tenant) {
+            match &tenant {
                 // Its file may come back, and nobody else is to wait for that. In a fleet, another gateway may have it.
-                (Some(problem), Some(tenant)) if is_shared || on_start_failure == OnStartFailure::Serve => {
-                    absent.push((tenant.id.clone(), problem));
+                Some(tenant) if is_shared || on_start_failure == OnStartFailure::Serve => {
+                    absent.extend(unknown.map(|problem| (tenant.id.clone(), problem)));
                 }
-                (problem, _) => problems.extend(problem),
+                _ => problems.extend(unknown),
             }
             if let Some(tenant) = tenant {
                 problems.extend(unique_ids.claim(&tenant, &place));

@@ -214,6 +214,8 @@ fn docs_configuration_has_exactly_the_known_settings() {
         ("[fleet]", "", "[fleet]"),
         ("[plugins]", "", "[plugins]"),
         ("[[tenants]]", "", "[[tenants]]"),
+        ("[[tenants.rules]]", tenant, "[[tenants.rules]]"),
+        ("[tenants.templates]", tenant, "[tenants.templates]"),
         ("[tenants.rate_limit]", tenant, "[tenants.rate_limit]"),
         ("[tenants.dialects]", tenant, "[tenants.dialects]"),
         ("[tenants.opt_out]", tenant, "[tenants.opt_out]"),

@@ -15,6 +15,7 @@ mod outages;
 mod plugins;
 mod positions;
 mod rolling;
+mod rules;
 mod senders;
 #[path = "../server/traffic/stand.rs"]
 #[allow(dead_code, reason = "the tests of one gateway use more of it")]

@@ -60,7 +60,7 @@ fn the_document_names_exactly_the_routes() {
         assert_eq!(allowed, operations.as_object().unwrap().keys().cloned().collect(), "{path}");
     }
     // A route that is missing in the document can't be found from outside, so the count is asserted.
-    assert_eq!(document["paths"].as_object().unwrap().len(), 27);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 31);
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn every_example_of_a_request_works() {
     for method in order {
         for (path, operations) in document["paths"].as_object().unwrap() {
             let Some(operation) = operations.get(method) else { continue };
-            // These need a component or a shadow run, and are covered by the tests of reloads.
-            if path.ends_with("/plugins/{plugin}") || path.ends_with("/promote") {
+            // These need a component, a shadow run or a rule, and are covered by the tests of reloads and of rules.
+            if path.ends_with("/plugins/{plugin}") || path.ends_with("/promote") || path.contains("/rules/") {
                 continue;
             }
             let mut path = filled(path);
@@ -208,5 +208,7 @@ fn docs_operating_lists_every_metric_with_its_labels() {
     // No plugin has failed, and a counter appears with its first event.
     let faults = documented.remove("portcullis_plugin_faults_total");
     assert_eq!(faults, Some(BTreeSet::from(["tenant", "list", "kind"])));
+    let stops = documented.remove("portcullis_rule_stops_total");
+    assert_eq!(stops, Some(BTreeSet::from(["tenant", "rule", "reason", "verdict"])));
     assert_eq!(shown, documented);
 }

@@ -26,6 +26,7 @@ mod raw;
 mod refusals;
 mod restarts;
 mod resting;
+mod rules;
 mod secrecy;
 mod shutdown;
 mod slow_readers;

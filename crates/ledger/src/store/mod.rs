@@ -8,6 +8,7 @@
 
 mod confirmations;
 pub mod copy;
+mod counts;
 mod deliveries;
 mod nodes;
 pub mod sealed;
@@ -30,6 +31,7 @@ use portcullis_msisdn::{Directions, Person, ReservedId, Subject};
 use crate::error::LedgerError;
 
 pub use confirmations::Confirmations;
+pub use counts::{Counts, CountsPart, StoredAt};
 pub use deliveries::Deliveries;
 pub use nodes::{Description, Fleet, Lease, Node, Nodes};
 pub use portcullis_ledger_model::{ListRow, TenantRow, batch, people, tables};
@@ -65,6 +67,11 @@ pub trait Store:
 
     /// The components of plugins in it; `None` if it is not shared, so that nobody else needs them.
     fn uploads(self: Arc<Self>) -> Option<Arc<dyn Uploads>> {
+        None
+    }
+
+    /// What gateways have counted for rules; `None` if it is not shared, so that nobody else needs to know.
+    fn counts_of_all(self: Arc<Self>) -> Option<Arc<dyn Counts>> {
         None
     }
 }

@@ -216,7 +216,9 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                 summary: "Check numbers",
                 description: "Returns whether messages may pass. A sender's check consults the sender's list and the tenant-wide \
                 list, and either can block. With `number`, the response is a verdict. With `numbers`, it lists the blocked ones; \
-                an invalid number fails the whole request.",
+                an invalid number fails the whole request. \
+                What the lists let pass is then for the tenant's rules to decide, if there are any: `channel`, `purpose` and \
+                `segments` are for them. A check counts no message.",
                 body: Some(Content::new::<api::CheckRequest<'_>>([
                     ("one", json!({ "number": "+46732001122", "direction": "inbound" })),
                     (
@@ -235,6 +237,13 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                         (
                             "blocked",
                             json!({ "verdict": "block", "direction": "inbound", "list": "sender", "source": "plugin" }),
+                        ),
+                        (
+                            "later",
+                            json!({
+                                "verdict": "later", "direction": "outbound", "source": "plugin", "blocked": true, "rule": "policy",
+                                "reason": "quiet-hours", "until": "2026-02-04T07:00:00.000Z",
+                            }),
                         ),
                         (
                             "many",

@@ -4,13 +4,20 @@ use axum::http::Method;
 use axum::routing::MethodFilter;
 use serde_json::{Value, json};
 
-use crate::{plugin, plugins};
+use crate::{meters, plugin, plugins};
 use portcullis_api::{self as api, ErrorCode};
-use portcullis_edge::http::openapi::{Auth, Content, Operation};
+use portcullis_edge::http::openapi::{Auth, Content, Operation, QueryParameter};
 use portcullis_edge::http::route::{PREFIX, Route, logged, operation};
 
 const VERSION: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 const BEFORE: &str = "sha256:307c609f87da43c3d563428a4f7efdf9857f4871fd10465732c4ab11a985a08c";
+
+const METERS_QUERY: &[QueryParameter] = &[QueryParameter {
+    name: "most",
+    description: "How many counts of each meter to return",
+    schema: || json!({"type": "integer", "minimum": 0, "maximum": 1000, "default": 20}),
+    required: false,
+}];
 
 fn setup(version: &str) -> Value {
     json!({ "plugin": "exact", "version": version, "own_version": "0.1.0", "pinned": false })
@@ -39,6 +46,17 @@ fn example_status() -> Value {
     })
 }
 
+fn example_rules() -> Value {
+    json!([{
+        "plugin": "policy", "version": VERSION, "own_version": "0.1.0", "pinned": false, "reasons": ["quiet-hours", "frequency"],
+        "meters": 2, "instances": 1, "faults": 0, "slow": false, "memory_bytes": 196_608,
+        "shadow": {
+            "running": true, "seconds": 3600, "max_disagreements": 0, "compared": 2104, "skipped": 0, "stopped": 63,
+            "stopped_share": 0.029_943, "stopped_by_serving": 0, "disagreements": 63, "reasons": { "quiet-hours": 63 },
+        },
+    }])
+}
+
 pub(super) fn all() -> Vec<Route> {
     let route = |method, path: &str, handler, operation| Route {
         method,
@@ -51,10 +69,16 @@ pub(super) fn all() -> Vec<Route> {
             "tenant": "acme", "summary": "exact 0.1.0 (ba7816bf8f01) serves", "stage": "resting", "queued": false,
             "serving": setup(VERSION), "memory_bytes": 0, "memory_limit_bytes": 1_073_741_824, "lists": [],
         });
+        let mut with_rules = example_status();
+        with_rules["rules"] = example_rules();
         vec![(
             200,
             "The status of the tenant's plugin",
-            Content::new::<api::PluginStatus>([("exchanged", example_status()), ("untouched", untouched)]),
+            Content::new::<api::PluginStatus>([
+                ("exchanged", example_status()),
+                ("untouched", untouched),
+                ("with_rules", with_rules),
+            ]),
         )]
     };
     vec![
@@ -165,6 +189,89 @@ pub(super) fn all() -> Vec<Route> {
                 answers: status(),
                 errors: &[ErrorCode::UnknownTenant, ErrorCode::NothingToDo, ErrorCode::PluginRefused],
                 ..operation("promote_tenant_plugin", Auth::Admin)
+            },
+        ),
+        route(
+            Method::GET,
+            "/tenants/{tenant}/meters",
+            logged(MethodFilter::GET, meters::show),
+            Operation {
+                summary: "Read what a tenant's rules count",
+                description: "Most digits of numbers are masked. Without rules there are no meters.",
+                query: METERS_QUERY,
+                answers: vec![(
+                    200,
+                    "The meters, with their highest counts",
+                    Content::new::<api::MetersAnswer>([(
+                        "meters",
+                        json!({
+                            "tenant": "acme", "memory_bytes": 1_310_720, "memory_limit_bytes": 67_108_864, "counters": 8211,
+                            "overflowed": 0, "unmerged": 0,
+                            "meters": [{
+                                "rules": ["policy"], "scope": "country", "unit": "messages", "window_seconds": 3600,
+                                "directions": ["outbound"], "channels": ["sms"], "purposes": ["authentication"],
+                                "highest": [{ "of": "SE", "count": 118 }],
+                            }],
+                        }),
+                    )]),
+                )],
+                errors: &[ErrorCode::UnknownTenant],
+                ..operation("get_tenant_meters", Auth::Admin)
+            },
+        ),
+        route(
+            Method::POST,
+            "/tenants/{tenant}/rules/{plugin}",
+            logged(MethodFilter::POST, plugin::exchange_rule),
+            Operation {
+                summary: "Replace the version or the options of a tenant's rule",
+                description: "Loads another version or other options of a rules plugin, or the newest version if the object is empty. \
+                What was counted for it stays. Responds when the new version decides about all messages (or its shadow run has \
+                started), or has been refused. No message waits for it.",
+                body: Some(Content::new::<api::RuleExchangeRequest>([
+                    ("newest", json!({})),
+                    (
+                        "shadow",
+                        json!({ "options": { "quiet": "20:00-08:00" }, "shadow": { "seconds": 3600 } }),
+                    ),
+                ])),
+                answers: status(),
+                errors: &[ErrorCode::UnknownTenant, ErrorCode::UnknownRule, ErrorCode::PluginRefused],
+                ..operation("exchange_tenant_rule", Auth::Admin)
+            },
+        ),
+        route(
+            Method::POST,
+            "/tenants/{tenant}/rules/{plugin}/promote",
+            logged(MethodFilter::POST, plugin::promote_rule),
+            Operation {
+                summary: "End a shadow run of a rule and let the new version decide",
+                answers: status(),
+                errors: &[
+                    ErrorCode::UnknownTenant,
+                    ErrorCode::UnknownRule,
+                    ErrorCode::NothingToDo,
+                    ErrorCode::PluginRefused,
+                ],
+                ..operation("promote_tenant_rule", Auth::Admin)
+            },
+        ),
+        route(
+            Method::POST,
+            "/tenants/{tenant}/rules/{plugin}/rollback",
+            logged(MethodFilter::POST, plugin::roll_back_rule),
+            Operation {
+                summary: "Return to the previous version of a rule",
+                description: "Ends a shadow run if there is one. Otherwise the version and options that served before the last \
+                exchange decide again, and the tenant stays with them until a newer version arrives or the rule is exchanged.",
+                answers: status(),
+                errors: &[
+                    ErrorCode::UnknownTenant,
+                    ErrorCode::UnknownRule,
+                    ErrorCode::NothingToDo,
+                    ErrorCode::PluginRefused,
+                ],
+                ..operation("roll_back_tenant_rule", Auth::Admin)
             },
         ),
         route(

@@ -28,7 +28,7 @@ fn a_file_that_is_moved_into_place_is_reported_once() {
     let version = store.latest("a").unwrap();
     assert_eq!((version.name.as_str(), version.bytes), ("a", component("two").len()));
     assert_eq!(version.origin, Origin::File(folder.file("a")));
-    assert_eq!(version.plugin.description().name, "trivial");
+    assert_eq!(version.list().unwrap().description().name, "trivial");
     assert_eq!(store.names().into_iter().collect::<Vec<_>>(), ["a", "exact", "prefix"]);
     assert_eq!(names(store.dir()), store.names());
     // An earlier version can serve in its place.
@@ -197,8 +197,8 @@ fn plugins_with_the_same_content_are_compiled_once() {
     let store = folder.store();
     let [a, b, c] = ["a", "b", "c"].map(|name| store.latest(name).unwrap());
     assert_eq!((a.name.as_str(), b.name.as_str(), a.digest), ("a", "b", b.digest));
-    assert!(std::ptr::eq(a.plugin.description(), b.plugin.description()));
-    assert!(!std::ptr::eq(a.plugin.description(), c.plugin.description()));
+    assert!(std::ptr::eq(a.list().unwrap().description(), b.list().unwrap().description()));
+    assert!(!std::ptr::eq(a.list().unwrap().description(), c.list().unwrap().description()));
 }
 
 #[test]

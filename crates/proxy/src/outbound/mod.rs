@@ -25,7 +25,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
@@ -38,7 +38,7 @@ use super::concurrency_limit::Permit;
 use super::relay::relayed;
 use super::verdict::{Blocked, Kind, judge};
 use admission::{Admitted, Expected, Gate, Head, Refused};
-use body::{Message, RecipientType};
+use body::{Action, Message, RecipientType};
 use edges::SendingEdge;
 use multipart::Scanner;
 use owners::{Configured, sender_of};
@@ -50,10 +50,11 @@ use portcullis_edge::http::request_log::RequestId;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::ops::Work;
 use portcullis_edge::registry::Caller;
+use portcullis_edge::settings::TenantConfig;
 use portcullis_edge::vendor::call::{self, Call, Context};
 use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::graph::{self, Meta};
-use portcullis_engine::Identity;
+use portcullis_engine::{Channel, Identity, Purpose, Stop};
 use portcullis_numbers::NumberReader;
 use rules::Rules;
 use scanned::Scanned;
@@ -106,24 +107,58 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
     let business = target.sender_config().and_then(|sender| sender.number);
     let recipients = recipients(&message, target.tenant.reader, business)?;
     let metrics = Arc::clone(&target.tenant.metrics);
-    let patterns = &target.tenant.config.opt_out.marketing_templates;
     let may_confirm = *edge == SendingEdge::Messages && message.is_text_or_interactive();
-    let is_promotion =
-        message.template.is_some_and(|name| patterns.iter().any(|pattern| fits(pattern, &name)));
-    let is_marketing = *edge == SendingEdge::MarketingMessages || is_promotion;
-    match judge(&target, recipients, Kind { is_marketing, may_confirm }).await? {
-        None => {}
-        Some(blocked) => {
+    let purpose = purpose(&target.tenant.config, *edge, &message);
+    let is_marketing = purpose == Purpose::Marketing;
+    let kind = Kind { message: as_rules_see_it(*edge, &message, purpose), is_marketing, may_confirm };
+    let mut reservation = match judge(&target, recipients, kind).await? {
+        Ok(reservation) => reservation,
+        Err(blocked) => {
             metrics.passed(Direction::Outbound, Passage::Blocked, 1);
-            return Ok(refusal(&proxy, blocked, call.id));
+            return Ok(refusal(&proxy, &blocked, call.id));
         }
-    }
+    };
     let onward = Onward::new(&proxy, &call.parts, &admitted, &owners.caller);
     let passing = Passing { permit, caller: &owners.caller, broken_off: None };
+    reservation.set_out();
     let answer = forward(&proxy, onward, Body::from(call.body), passing, call.id).await;
-    let passage = if answer.status().is_success() { Passage::Forwarded } else { Passage::Failed };
-    metrics.passed(Direction::Outbound, passage, 1);
+    let is_taken = answer.status().is_success();
+    if !is_taken && answer.status() != StatusCode::GATEWAY_TIMEOUT {
+        reservation.release();
+    }
+    metrics.passed(Direction::Outbound, if is_taken { Passage::Forwarded } else { Passage::Failed }, 1);
     Ok(answer)
+}
+
+/// What a message is for, as far as is known: by the edge, or by the template that it uses.
+fn purpose(config: &TenantConfig, edge: SendingEdge, message: &Message) -> Purpose {
+    let is_one_of = |patterns: &[String], name| patterns.iter().any(|pattern| fits(pattern, name));
+    match (edge, message.template.as_deref()) {
+        (SendingEdge::MarketingMessages, _) => Purpose::Marketing,
+        (SendingEdge::Calls, _) => Purpose::Unknown,
+        (_, Some(name)) if is_one_of(&config.opt_out.marketing_templates, name) => Purpose::Marketing,
+        (_, Some(name)) if is_one_of(&config.templates.authentication, name) => Purpose::Authentication,
+        (_, Some(name)) if is_one_of(&config.templates.utility, name) => Purpose::Utility,
+        (_, Some(_)) => Purpose::Unknown,
+        // Without a template, a message may only answer the person.
+        (SendingEdge::Messages, None) => Purpose::Service,
+    }
+}
+
+/// `None` for what reaches nobody, such as a read receipt, or is part of a call that there is.
+fn as_rules_see_it(
+    edge: SendingEdge,
+    message: &Message,
+    purpose: Purpose,
+) -> Option<portcullis_engine::Message> {
+    let is_message = match edge {
+        SendingEdge::Messages => message.status.is_none(),
+        SendingEdge::MarketingMessages => true,
+        SendingEdge::Calls => message.action == Some(Action::Connect),
+    };
+    let channel = if edge == SendingEdge::Calls { Channel::Voice } else { Channel::WhatsApp };
+    let message = portcullis_engine::Message::new(Direction::Outbound);
+    is_message.then_some(portcullis_engine::Message { channel, purpose, ..message })
 }
 
 /// Checks a body: on a thread of low priority if it is long. The outer error is that no thread is free.
@@ -177,8 +212,11 @@ fn fits(pattern: &str, name: &str) -> bool {
 }
 
 /// Builds the error with which Meta itself rejects a message to a blocked recipient, or marketing to a person who stopped that.
-fn refusal(proxy: &Proxy, blocked: Blocked, id: RequestId) -> Response {
+///
+/// If a rule stops it for now, the error is that of a rate limit, which clients repeat after the time in `Retry-After`.
+fn refusal(proxy: &Proxy, blocked: &Blocked, id: RequestId) -> Response {
     let (code, message, details) = match blocked {
+        Blocked::Rule(stop) => return stopped(proxy, stop, id),
         Blocked::Recipient => (
             130_403,
             "Unable to deliver the message. This business has blocked the end user on WhatsApp",
@@ -190,8 +228,24 @@ fn refusal(proxy: &Proxy, blocked: Blocked, id: RequestId) -> Response {
             "The recipient stopped marketing messages, do not retry",
         ),
     };
-    let status = StatusCode::from_u16(proxy.meta.blocked_status).unwrap_or(StatusCode::BAD_REQUEST);
-    graph::error(status, code, &format!("(#{code}) {message}"), details, id)
+    graph::error(blocked_status(proxy), code, &format!("(#{code}) {message}"), details, id)
+}
+
+fn blocked_status(proxy: &Proxy) -> StatusCode {
+    StatusCode::from_u16(proxy.meta.blocked_status).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+fn stopped(proxy: &Proxy, stop: &Stop, id: RequestId) -> Response {
+    let Some(wait) = stop.wait() else {
+        let (message, details) =
+            ("(#131049) This message was not delivered", format!("{stop}, do not retry"));
+        return graph::error(blocked_status(proxy), 131_049, message, &details, id);
+    };
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let (message, details) = ("(#130429) Rate limit hit", format!("{stop}, retry in {seconds} seconds"));
+    let mut response = graph::error(StatusCode::TOO_MANY_REQUESTS, 130_429, message, &details, id);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
 }
 
 /// A request as it is sent upstream, without its body.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::{Method, StatusCode};
 use axum::routing::MethodFilter;
 use jiff::Timestamp;
-use portcullis_api::{ErrorCode, Verdict};
+use portcullis_api::{Channel, ErrorCode, Purpose, Verdict};
 use portcullis_edge::http::ApiError;
 use portcullis_edge::http::answer::{self as edge_answer, Answer};
 use portcullis_edge::http::auth::Client;
@@ -38,7 +38,7 @@ pub(crate) fn routes(proxy: &Arc<Proxy>) -> Vec<Route> {
 fn described() -> Operation {
     Operation {
         summary: "Forward a message",
-        description: "Checks the message and forwards it to the tenant's next hop unless it is blocked. The next hop's response is \
+        description: "Checks the message and forwards it to the tenant's next hop unless it is blocked, or stopped by a rule. The next hop's response is \
             returned unchanged. Without a next hop, the response says that the message may pass.",
         tag: "tenant",
         body: Some(Content::new::<RouteSchema>([(
@@ -55,6 +55,7 @@ fn described() -> Operation {
             ErrorCode::InvalidNumber,
             ErrorCode::NextHopFailed,
             ErrorCode::NextHopLate,
+            ErrorCode::Postponed,
             ErrorCode::SenderNotAllowed,
             ErrorCode::UnknownSender,
         ],
@@ -81,6 +82,13 @@ struct RouteSchema {
     /// more than a minute ahead changes nothing.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     timestamp: Option<Timestamp>,
+    /// How the message goes, for the tenant's rules. Without rules, any value passes, here and in the next two fields.
+    channel: Option<Channel>,
+    /// What the message is for, for the tenant's rules.
+    purpose: Option<Purpose>,
+    /// The parts that the message is charged as, for the tenant's rules.
+    #[schemars(range(min = 1))]
+    segments: Option<u16>,
 }
 
 /// The response if there is no next hop: the message may pass.
@@ -97,6 +105,7 @@ async fn answer(proxy: Arc<Proxy>, Client(caller): Client, body: JsonBody) -> An
         Routed::Answered(response) => Ok(response),
         Routed::Allowed => Ok(edge_answer::json(StatusCode::OK, &RouteAnswer { verdict: Verdict::Allow })),
         Routed::Blocked => Err(ApiError::blocked()),
+        Routed::Stopped(stop) => Err(ApiError::stopped(&stop)),
         Routed::Unreadable => Err(ApiError::invalid_request(
             "body.text",
             "must be a string, or an object with a string `body`, because it is searched for opt-out words",

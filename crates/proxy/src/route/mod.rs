@@ -13,6 +13,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use portcullis_msisdn::{Direction, ParseError};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::Proxy;
@@ -21,14 +22,15 @@ use crate::message::object::Object;
 use crate::message::{Request as Asked, Said, When, Who, lenient, said};
 use crate::people;
 use crate::relay::relayed;
-use crate::verdict::{Kind, judge};
+use crate::verdict::{Blocked, Kind, judge};
 use portcullis_edge::identity::IdentityError;
 use portcullis_edge::metrics::Passage;
-use portcullis_edge::ops::{Refusal, RowError, Target, Work};
+use portcullis_edge::ops::{Refusal, RowError, Target, Work, rules};
 use portcullis_edge::registry::Caller;
 use portcullis_edge::settings::is_open_hop;
 use portcullis_edge::vendor::fault::Fault;
-use portcullis_engine::{Identity, USER_PREFIX};
+use portcullis_edge::wire;
+use portcullis_engine::{Identity, Message, Reservation, Stop, USER_PREFIX};
 use portcullis_keywords::Keywords;
 use portcullis_numbers::NumberError;
 
@@ -51,9 +53,32 @@ pub(crate) struct RouteRequest {
     /// When an inbound message was written. Omitted: now. May be in the future.
     #[serde(default)]
     pub(crate) timestamp: Option<Timestamp>,
+    /// How the message goes, for the tenant's rules. Read only if there are any, as for the following ones.
+    #[serde(default)]
+    pub(crate) channel: Option<Box<RawValue>>,
+    /// What the message is for.
+    #[serde(default)]
+    pub(crate) purpose: Option<Box<RawValue>>,
+    /// The parts that it is charged as.
+    #[serde(default)]
+    pub(crate) segments: Option<Box<RawValue>>,
 }
 
 impl RouteRequest {
+    /// What the message says of itself to the tenant's rules. Without rules, these fields are the next hop's alone.
+    fn described(&self, target: &Target) -> Result<Message, Refusal> {
+        let message = Message::new(self.direction);
+        if !target.list.has_rules() {
+            return Ok(message);
+        }
+        Ok(Message {
+            channel: wire::channel(field(self.channel.as_deref(), RowError::Channel)?.unwrap_or_default()),
+            purpose: wire::purpose(field(self.purpose.as_deref(), RowError::Purpose)?.unwrap_or_default()),
+            segments: field(self.segments.as_deref(), RowError::Segments)?.unwrap_or(message.segments),
+            ..message
+        })
+    }
+
     /// Returns the tenant's sender and the person, in this order.
     pub(crate) fn ends(&self) -> (&str, &str) {
         match self.direction {
@@ -61,6 +86,11 @@ impl RouteRequest {
             Direction::Outbound => (&self.sender, &self.recipient),
         }
     }
+}
+
+/// Reads a field that rules are to know.
+fn field<T: DeserializeOwned>(raw: Option<&RawValue>, error: RowError) -> Result<Option<T>, Refusal> {
+    raw.map(|raw| serde_json::from_str(raw.get()).map_err(|_| Refusal::InvalidRow(error))).transpose()
 }
 
 /// What the gateway reads in the body of a message.
@@ -82,6 +112,8 @@ pub(crate) enum Routed {
     Allowed,
     /// The message is blocked.
     Blocked,
+    /// A rule stops the message.
+    Stopped(Stop),
     /// The message has text in an unexpected form, so it can't be searched for opt-out words.
     Unreadable,
     /// Too many messages are in progress.
@@ -108,23 +140,30 @@ pub(crate) async fn route(
         Direction::Inbound => hops.inbound.as_deref(),
         Direction::Outbound => hops.outbound.as_deref(),
     };
+    let mut reservation = Reservation::default();
+    let described = message.described(target)?;
     if let End::Person(identity) = &end {
         let (is_heard, may_confirm) = match heard {
             Heard::Inbound(said) => (hear(target, identity, message, said).await?, false),
             Heard::Outbound { is_one_text } => (true, is_one_text),
         };
         refuse_user_in_url(identity, message.direction, hop)?;
-        let kind = Kind { is_marketing: false, may_confirm };
-        if is_blocked(target, identity, direction, kind).await? {
-            metrics.passed(direction, Passage::Blocked, 1);
-            return Ok(Routed::Blocked);
-        }
-        if !is_heard {
-            metrics.passed(direction, Passage::Unreadable, 1);
-            return Ok(Routed::Unreadable);
-        }
+        let kind = Kind { message: Some(described), is_marketing: false, may_confirm };
+        reservation = match admitted(target, identity, kind, is_heard).await? {
+            Ok(reservation) => reservation,
+            Err(refused) => {
+                let is_unreadable = matches!(refused, Routed::Unreadable);
+                metrics.passed(
+                    direction,
+                    if is_unreadable { Passage::Unreadable } else { Passage::Blocked },
+                    1,
+                );
+                return Ok(refused);
+            }
+        };
     }
     let Some(hop) = hop else {
+        reservation.set_out();
         metrics.passed(direction, Passage::Forwarded, 1);
         return Ok(Routed::Allowed);
     };
@@ -132,8 +171,12 @@ pub(crate) async fn route(
         metrics.passed(direction, Passage::Failed, 1);
         return Ok(Routed::Unanswered(Unanswered::Unreachable));
     };
+    reservation.set_out();
     let answered = proxy.client.send(request, proxy.upstream_timeout).await;
     let is_taken = answered.as_ref().is_ok_and(|answer| answer.status().is_success());
+    if !is_taken && !matches!(answered, Err(Unanswered::Late)) {
+        reservation.release();
+    }
     metrics.passed(direction, if is_taken { Passage::Forwarded } else { Passage::Failed }, 1);
     Ok(match answered {
         Ok(answer) => {
@@ -297,17 +340,28 @@ async fn hear(
     own.blocking(Work::Write, grant).await.map(|()| true)
 }
 
-async fn is_blocked(
+/// Asks the lists, and then the rules, about a message. The outer error is that they can't be asked.
+async fn admitted(
     target: &Target,
     identity: &Identity,
-    direction: Direction,
     kind: Kind,
-) -> Result<bool, Refusal> {
-    if direction == Direction::Inbound {
-        return crate::verdict::is_stopped(target, identity, direction).await;
+    is_heard: bool,
+) -> Result<Result<Reservation, Routed>, Refusal> {
+    let message = kind.message.filter(|message| message.direction == Direction::Inbound);
+    if let Some(message) = message {
+        if crate::verdict::is_stopped(target, identity, Direction::Inbound).await? {
+            return Ok(Err(Routed::Blocked));
+        }
+        if !is_heard {
+            return Ok(Err(Routed::Unreadable));
+        }
+        let reserved = rules::reserve(target, vec![identity.clone()], message).await?;
+        return Ok(reserved.map_err(Routed::Stopped));
     }
     match judge(target, vec![identity.clone()], kind).await {
-        Ok(blocked) => Ok(blocked.is_some()),
+        Ok(Ok(reservation)) => Ok(Ok(reservation)),
+        Ok(Err(Blocked::Rule(stop))) => Ok(Err(Routed::Stopped(stop))),
+        Ok(Err(_)) => Ok(Err(Routed::Blocked)),
         Err(Fault::SenderUnknown) => Err(Refusal::UnknownSender),
         Err(_) => Err(Refusal::Defect),
     }

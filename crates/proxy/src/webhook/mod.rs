@@ -151,7 +151,7 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
         Ok(parted) => parted,
         Err(error) => return refused(&error),
     };
-    let Partition { deliveries, counts, is_whole, is_known, held_of_nobody } = parted;
+    let Partition { deliveries, counts, is_whole, is_known, held_of_nobody, reservations } = parted;
     for (tenant, counts) in &counts {
         tenant.metrics.passed(Direction::Inbound, Passage::Blocked, counts.blocked);
         tenant.metrics.passed(Direction::Inbound, Passage::Unreadable, counts.held);
@@ -192,7 +192,16 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     };
     // Goes on if Meta hangs up, so that what becomes of the deliveries is remembered.
     let gateway = Arc::clone(gateway);
-    let delivering = tokio::spawn(deliver_all(Arc::clone(&proxy), gateway, parts, secret, deliveries, rest));
+    let delivering = async move {
+        let (response, is_delivered) =
+            deliver_all(Arc::clone(&proxy), gateway, parts, secret, deliveries, rest).await;
+        // Dropping them releases those of messages that Meta sends again, or sent again.
+        if is_delivered {
+            reservations.into_iter().for_each(|mut reservation| reservation.set_out());
+        }
+        response
+    };
+    let delivering = tokio::spawn(delivering);
     let response = delivering.await.unwrap_or_else(|_| answer(StatusCode::INTERNAL_SERVER_ERROR));
     let is_taken = response.status().is_success() || rest != Rest::Nothing;
     for (tenant, counts) in &counts {
@@ -242,6 +251,8 @@ enum Rest {
 
 /// Makes all deliveries concurrently and returns the worst response, so that Meta sends the webhook again if any of them failed.
 ///
+/// Also returns whether any was made, and none failed.
+///
 /// Each is made at least once: a crash while one is under way leaves it to the gateway that gets the webhook next.
 async fn deliver_all(
     proxy: Arc<Proxy>,
@@ -250,7 +261,7 @@ async fn deliver_all(
     secret: String,
     deliveries: Vec<Delivery>,
     rest: Rest,
-) -> Response {
+) -> (Response, bool) {
     let keys: Vec<DeliveryKey> = deliveries.iter().map(|delivery| delivery.key(&secret)).collect();
     let claimed = Claimed::of(&gateway, &keys, proxy.callback_timeout).await;
     let mut sending = Vec::with_capacity(deliveries.len());
@@ -288,14 +299,16 @@ async fn deliver_all(
             worst = Some(answered);
         }
     }
+    let is_delivered = !made.is_empty() && failed.is_empty();
     claimed.settle(made, failed).await;
     let worst = worst.unwrap_or_else(|| answer(StatusCode::OK));
-    match rest {
+    let response = match rest {
         // Meta sends the webhook again, so the rest is delivered once its sender is configured, or once it can be read.
         Rest::Nobodys if worst.status().is_success() => answer(StatusCode::NOT_FOUND),
         Rest::Held if worst.status().is_success() => busy(),
         _ => worst,
-    }
+    };
+    (response, is_delivered)
 }
 
 /// Orders responses: success is best, then the lower status.

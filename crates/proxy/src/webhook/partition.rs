@@ -17,6 +17,7 @@ use portcullis_edge::ops::Refusal;
 use portcullis_edge::registry::Registry;
 use portcullis_edge::settings::SenderConfig;
 use portcullis_edge::tenant::Tenant;
+use portcullis_engine::Reservation;
 use portcullis_ledger::TenantId;
 
 /// A webhook split into deliveries.
@@ -30,6 +31,8 @@ pub(super) struct Partition {
     pub(super) is_known: bool,
     /// Number of held parts whose sender can't be determined.
     pub(super) held_of_nobody: usize,
+    /// The places of its messages among those that rules count.
+    pub(super) reservations: Vec<Reservation>,
 }
 
 /// Why a webhook can't be split.
@@ -103,6 +106,7 @@ struct Fate {
     quarantined: Option<Kept>,
     blocked_ids: Vec<String>,
     counts: Counts,
+    reservations: Vec<Reservation>,
 }
 
 impl Fate {
@@ -113,6 +117,7 @@ impl Fate {
             quarantined: None,
             blocked_ids: Vec::new(),
             counts: Counts::default(),
+            reservations: Vec::new(),
         }
     }
 }
@@ -183,8 +188,14 @@ pub(super) fn partition(
         && fates.values().all(|fate| matches!(fate.kept, Some(Kept::Whole)) && fate.quarantined.is_none());
     let placeless = fates.values().filter(|fate| fate.place.is_none());
     let held_of_nobody = placeless.map(|fate| fate.counts.held).sum();
-    let mut partition =
-        Partition { deliveries: Vec::new(), counts: Vec::new(), is_whole, is_known, held_of_nobody };
+    let mut partition = Partition {
+        deliveries: Vec::new(),
+        counts: Vec::new(),
+        is_whole,
+        is_known,
+        held_of_nobody,
+        reservations: Vec::new(),
+    };
     for place in &places {
         let of_place = || fates.values().filter(|fate| fate.place.as_ref() == Some(place));
         let owner = match place {
@@ -222,6 +233,7 @@ pub(super) fn partition(
             partition.deliveries.push(delivery(url, body, Marks::default()));
         }
     }
+    partition.reservations = fates.into_values().flat_map(|fate| fate.reservations).collect();
     Ok(partition)
 }
 
@@ -271,6 +283,7 @@ fn of_sender(owned: Owned<'_>, change: &Change<'_>, default: Option<&str>) -> Re
     }
     fate.place = fate.place.filter(|_| owned.has_callback(default));
     fate.counts = sorting.counts;
+    fate.reservations = sorting.reservations;
     if sender.blocked_inbound == BlockedInbound::Mark {
         fate.blocked_ids = sorting.blocked_ids;
     }

@@ -14,8 +14,9 @@ use crate::message::object::{Field, Inner, Object, array, elements};
 use crate::message::{self, Asked, CONTACT, FROM, Move, Named, Names, RECIPIENT, Request, When, Who};
 use crate::people;
 use portcullis_api::settings::{BlockedInbound, UnreadableInbound};
-use portcullis_edge::ops::{Refusal, Target, check};
+use portcullis_edge::ops::{Refusal, Target, check, rules};
 use portcullis_edge::settings::SenderConfig;
+use portcullis_engine::{Channel, Identity, Message, Reservation};
 use portcullis_keywords::Intent;
 
 /// Numbers of sorted elements, by outcome.
@@ -62,6 +63,8 @@ pub(super) struct Sorting<'a> {
     /// Ids of the messages from blocked people, if those are delivered and marked.
     pub(super) blocked_ids: Vec<String>,
     pub(super) counts: Counts,
+    /// The places of its messages among those that the tenant's rules count.
+    pub(super) reservations: Vec<Reservation>,
 }
 
 impl<'a> Sorting<'a> {
@@ -74,6 +77,7 @@ impl<'a> Sorting<'a> {
             is_torn: false,
             blocked_ids: Vec::new(),
             counts: Counts::default(),
+            reservations: Vec::new(),
         })
     }
 
@@ -199,7 +203,8 @@ impl<'a> Sorting<'a> {
         if name == "messages" {
             is_readable &= self.hear(&named, element, Some)?;
         }
-        let judged = self.judge(&named, is_readable)?;
+        let message = Message { channel: Channel::WhatsApp, ..Message::new(Direction::Inbound) };
+        let judged = self.judge(&named, is_readable, (name == "messages").then_some(message))?;
         if !judged.is_blocked || self.sender.blocked_inbound != BlockedInbound::Mark {
             return Ok(judged.way);
         }
@@ -273,7 +278,7 @@ impl<'a> Sorting<'a> {
         let named = Named::of_thread(thread);
         self.tie(&named, newest(thread, "messages"))?;
         let is_readable = self.hear_the_past(&named, thread)?;
-        Ok(self.judge(&named, is_readable)?.way)
+        Ok(self.judge(&named, is_readable, None)?.way)
     }
 
     /// Applies the opt-outs and opt-ins in a thread of the history. The ledger ignores those that are older than the latest one
@@ -351,7 +356,7 @@ impl<'a> Sorting<'a> {
             match named.is_nobody() && !named.is_doubtful {
                 _ if !is_left => Ok(Way::Nowhere),
                 true => Ok(Way::On),
-                false => Ok(it.judge(&named, true)?.way),
+                false => Ok(it.judge(&named, true, None)?.way),
             }
         })?;
         // Contacts are not messages, so they don't count, unless they are held.
@@ -412,16 +417,30 @@ impl<'a> Sorting<'a> {
     }
 
     /// Decides where an element goes, and counts it. An element of a person who isn't blocked counts as unreadable if the person
-    /// is doubtful or `is_readable` is `false`.
-    fn judge(&mut self, named: &Named, is_readable: bool) -> Result<Judged, Refusal> {
+    /// is doubtful or `is_readable` is `false`. If the element is a message, the tenant's rules are asked about it, too: one that
+    /// they stop goes where those of blocked people go.
+    fn judge(
+        &mut self,
+        named: &Named,
+        is_readable: bool,
+        message: Option<Message>,
+    ) -> Result<Judged, Refusal> {
         let mut is_blocked = false;
         // Check every identity: a delayed message may name a number that the person has since left.
         for identity in named.all() {
             let checked = check::blocking_one(&self.target, &identity, Direction::Inbound)?;
             is_blocked |= checked.blocked_by.is_some();
         }
+        let is_known = is_readable && named.who().is_some();
+        if let Some(message) = message.filter(|_| is_known && !is_blocked && !self.is_doubtful) {
+            let identities: Vec<Identity> = named.all().collect();
+            match rules::blocking_reserve(&self.target, &identities, message)? {
+                Ok(reservation) => self.reservations.push(reservation),
+                Err(_) => is_blocked = true,
+            }
+        }
         let way = match self.sender.blocked_inbound {
-            _ if !is_blocked && (!is_readable || named.who().is_none()) => self.way_of_unreadable(),
+            _ if !is_blocked && !is_known => self.way_of_unreadable(),
             _ if !is_blocked => {
                 self.counts.passed += 1;
                 Way::On

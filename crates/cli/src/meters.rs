@@ -1,0 +1,74 @@
+//! `portcullis meters`.
+
+use std::io::Write as _;
+
+use clap::Args;
+use portcullis_api::{CountAnswer, MeterAnswer, MetersAnswer};
+
+use super::Exit;
+use super::client::{self, Client};
+use super::foreign_text::ForeignText;
+use super::output::Results;
+
+/// Show what a tenant's rules count
+///
+/// Prints each meter with its highest counts, at all gateways of the fleet together. Most digits of
+/// numbers are masked. Requires the administrator's token (--admin-token).
+#[derive(Args)]
+pub(super) struct Options {
+    /// The administrator's token
+    ///
+    /// Prefer the environment variable: other users of the machine can see a process's arguments.
+    #[arg(long, value_name = "TOKEN", env = "PORTCULLIS_ADMIN_TOKEN", hide_env_values = true)]
+    admin_token: Option<client::Token>,
+    /// Id of the tenant
+    #[arg(long, short, value_name = "ID")]
+    tenant: String,
+    /// How many counts of each meter to show
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    most: usize,
+    /// Print all of it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(base: client::BaseUrl, options: Options) -> anyhow::Result<Exit> {
+    let client = Client::of_administrator(base, options.admin_token.as_ref())?;
+    let meters = client.meters(&options.tenant, options.most)?;
+    let mut results = Results::open();
+    if options.json {
+        writeln!(results, "{}", serde_json::to_string_pretty(&meters)?)?;
+    } else {
+        show(&mut results, meters)?;
+    }
+    results.flush()?;
+    Ok(Exit::Good)
+}
+
+fn show(results: &mut Results, meters: MetersAnswer) -> std::io::Result<()> {
+    let MetersAnswer { memory_bytes, memory_limit_bytes, counters, overflowed, unmerged, meters, .. } =
+        meters;
+    writeln!(results, "{counters} counters in {memory_bytes} of {memory_limit_bytes} bytes")?;
+    if overflowed > 0 || unmerged > 0 {
+        writeln!(
+            results,
+            "no room: {overflowed} messages count together, and {unmerged} counts of other gateways are missing"
+        )?;
+    }
+    for MeterAnswer { rules, scope, digits, unit, window_seconds, directions, highest, .. } in meters {
+        let digits = digits.map(|digits| format!(" of {digits} digits")).unwrap_or_default();
+        let directions: Vec<String> = directions.iter().map(ToString::to_string).collect();
+        writeln!(
+            results,
+            "{}: {} {} by {}{digits}, {window_seconds} s",
+            ForeignText(&rules.join(", ")),
+            directions.join(" and "),
+            ForeignText(&unit),
+            ForeignText(&scope),
+        )?;
+        for CountAnswer { of, count } in highest {
+            writeln!(results, "  {}\t{count}", ForeignText(&of))?;
+        }
+    }
+    Ok(())
+}

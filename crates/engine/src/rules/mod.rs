@@ -1,0 +1,321 @@
+//! The rules of a tenant: loading them, putting them into service, and exchanging one for another version.
+
+mod counting;
+mod error;
+mod exchange;
+pub(crate) mod saving;
+mod setup;
+pub(crate) mod sharing;
+mod status;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use portcullis_admission::LogLimit;
+use portcullis_host::ErrorChain;
+use portcullis_host::rules::RuleSet;
+use portcullis_ledger::{TenantId, TenantKeys};
+use portcullis_meters::{MAX_DECLARED, NodeId, TooManyMeters};
+use portcullis_plugin_store::Digest;
+use portcullis_rules::{Rule, Rules, Senders};
+use portcullis_tenant_settings::{Chosen, RuleSpec, TenantSpec};
+use tracing::{error, warn};
+
+pub use error::RuleError;
+pub use exchange::RuleRequest;
+pub use setup::RuleSetup;
+pub use status::{MeterStatus, RuleShadow, RuleStatus, Running, TenantMeters};
+
+use crate::context::Context;
+use crate::error::TenantError;
+use crate::events::Event;
+use crate::reason;
+use crate::reload::Reload;
+use counting::Counting;
+use exchange::Attempted;
+
+/// The rules of one tenant.
+pub(crate) struct TenantRules {
+    tenant: TenantId,
+    context: Arc<Context>,
+    /// `None` without any.
+    serving: ArcSwapOption<Rules>,
+    places: Mutex<Vec<Place>>,
+    keys: TenantKeys,
+    /// What they count, from when there are any.
+    counting: Mutex<Option<Arc<Counting>>>,
+    /// Held while the tenant's spec is changed, and while a rule is exchanged.
+    reload: Arc<Reload>,
+}
+
+/// A rule in its place among the tenant's.
+#[derive(Clone)]
+struct Place {
+    /// As the tenant's settings have it.
+    spec: RuleSpec,
+    setup: RuleSetup,
+    rule: Arc<Rule>,
+    /// What served before the last exchange.
+    before: Option<(RuleSetup, Arc<Rule>)>,
+    last: Option<Attempted>,
+    shadow: Option<RuleShadow>,
+    /// The version that was rolled back. It is not followed again.
+    refused: Option<Digest>,
+    /// Set while a shadow run is to go on.
+    run: Option<Run>,
+}
+
+/// A shadow run in progress. Dropping all clones ends it.
+#[derive(Clone)]
+struct Run {
+    setup: RuleSetup,
+    rule: Arc<Rule>,
+    is_wanted: Arc<AtomicBool>,
+}
+
+impl Place {
+    fn new(spec: RuleSpec, setup: RuleSetup, rule: Rule) -> Self {
+        let rule = Arc::new(rule);
+        Place { spec, setup, rule, before: None, last: None, shadow: None, refused: None, run: None }
+    }
+
+    fn end_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            run.is_wanted.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Rules that are ready to go into service.
+pub(crate) struct PreparedRules {
+    places: Vec<Place>,
+    /// Why rules are missing, which fail until they are there.
+    problems: Vec<(String, RuleError)>,
+}
+
+/// Lines about rules that failed.
+static FAILED: LogLimit = LogLimit::new(20);
+
+impl TenantRules {
+    pub(crate) fn new(
+        tenant: TenantId,
+        keys: TenantKeys,
+        reload: &Arc<Reload>,
+        context: &Arc<Context>,
+    ) -> Self {
+        TenantRules {
+            keys,
+            reload: Arc::clone(reload),
+            tenant,
+            context: Arc::clone(context),
+            serving: ArcSwapOption::empty(),
+            places: Mutex::default(),
+            counting: Mutex::default(),
+        }
+    }
+
+    /// What is asked about messages; `None` without rules. Costs some nanoseconds.
+    #[inline]
+    pub(crate) fn serving(&self) -> Option<Arc<Rules>> {
+        self.serving.load_full()
+    }
+
+    /// Whether there are any rules.
+    #[inline]
+    pub(crate) fn is_any(&self) -> bool {
+        self.serving.load().is_some()
+    }
+
+    /// Loads and starts the rules of a spec. Those of `before`, the tenant as it is now, that stay the same go on. If the tenant is `lenient`,
+    /// one that does not start fails until it does.
+    pub(crate) fn prepare(
+        spec: &TenantSpec,
+        keys: &TenantKeys,
+        before: Option<&TenantRules>,
+        has_same_senders: bool,
+        lenient: bool,
+        context: &Context,
+    ) -> Result<PreparedRules, TenantError> {
+        let known = before.map(|before| before.places.lock().clone()).unwrap_or_default();
+        let (mut places, mut problems) = (Vec::with_capacity(spec.rules.len()), Vec::new());
+        for (index, rule) in spec.rules.iter().enumerate() {
+            let name = rule.plugin.name();
+            let failed = |source: RuleError| TenantError::Rule {
+                index,
+                rule: name.to_owned(),
+                source: Box::new(source),
+            };
+            let chosen = context.settings.rule_over(&spec.id, &rule.plugin).filter(|_| !spec.resets_choice);
+            let chosen = chosen.unwrap_or_else(|| Chosen { plugin: rule.plugin.clone(), at: None });
+            let mut setup = match RuleSetup::load(&chosen, rule.grants, &context.plugins) {
+                Ok(setup) => setup,
+                Err(error) if lenient => RuleSetup::missing(&chosen.plugin, rule.grants, error),
+                Err(error) => return Err(failed(error.into())),
+            };
+            let place = known.iter().find(|place| place.setup.is(&setup));
+            let stays = |place: &&Place| {
+                let is_run_alike = |set: &RuleSet| set.recipe().replicas == spec.replicas;
+                (has_same_senders || !setup.knows_senders()) && place.rule.set().is_some_and(is_run_alike)
+            };
+            if let Some(place) = place.filter(stays) {
+                places.push(Place { spec: rule.clone(), ..place.clone() });
+                continue;
+            }
+            let started = setup.start(spec, keys, context);
+            let started = match started {
+                Err(error) if lenient => {
+                    problems.push((name.to_owned(), error));
+                    setup = RuleSetup::missing(&chosen.plugin, rule.grants, None);
+                    Rule::missing(name)
+                }
+                started => started.map_err(failed)?,
+            };
+            places.push(Place::new(rule.clone(), setup, started));
+        }
+        let declared = places.iter().map(|place| place.rule.meters().len()).sum();
+        if declared > MAX_DECLARED {
+            let (index, rule) = (places.len().saturating_sub(1), spec.rules.last());
+            let rule = rule.map(|rule| rule.plugin.name().to_owned()).unwrap_or_default();
+            let source = Box::new(TooManyMeters::Declared { declared }.into());
+            return Err(TenantError::Rule { index, rule, source });
+        }
+        Ok(PreparedRules { places, problems })
+    }
+
+    /// Puts rules into service. Those that are no longer there end.
+    pub(crate) fn install(&self, prepared: PreparedRules, spec: &TenantSpec) {
+        let PreparedRules { places: new, problems } = prepared;
+        for (rule, error) in problems {
+            error!(
+                tenant = %self.tenant, rule, error = reason::of_rule(&error),
+                "a rule of the tenant does not start: the failure policy answers for it"
+            );
+        }
+        let senders = Senders::new(spec.senders.iter().map(|sender| sender.as_str()));
+        let mut places = self.places.lock();
+        let same = |(now, before): (&Place, &Place)| Arc::ptr_eq(&now.rule, &before.rule);
+        let is_same = places.len() == new.len() && new.iter().zip(&*places).all(same);
+        match self.serving.load_full() {
+            Some(rules) if is_same => rules.set_senders(senders),
+            _ if new.is_empty() => {
+                places.iter_mut().for_each(Place::end_run);
+                self.serving.store(None);
+            }
+            _ => {
+                let rules: Vec<Arc<Rule>> = new.iter().map(|place| Arc::clone(&place.rule)).collect();
+                match Rules::new(
+                    rules,
+                    Arc::clone(&self.counting().meters),
+                    self.context.clock,
+                    senders,
+                    self.on_fault(),
+                ) {
+                    Ok(rules) => {
+                        // They observe the chain from before.
+                        places.iter_mut().for_each(Place::end_run);
+                        self.serving.store(Some(Arc::new(rules)));
+                    }
+                    Err(error) => {
+                        error!(tenant = %self.tenant, %error, "the tenant's new rules are refused: those before them stay");
+                        return;
+                    }
+                }
+            }
+        }
+        *places = new;
+        if !is_same {
+            places.iter_mut().for_each(|place| place.run = None);
+        }
+    }
+
+    /// Takes all rules out of service, and saves what they counted. Blocks.
+    pub(crate) fn remove(&self) {
+        self.save(true);
+        self.abandon();
+    }
+
+    /// Takes all rules out of service.
+    pub(crate) fn abandon(&self) {
+        let mut places = self.places.lock();
+        places.iter_mut().for_each(Place::end_run);
+        self.serving.store(None);
+        places.clear();
+        drop(self.counting.lock().take());
+    }
+
+    /// Saves what was counted since the last time; on the disk itself if it is to be durable. Blocks.
+    pub(crate) fn save(&self, durable: bool) {
+        let counting = self.counting.lock().clone();
+        if let Some(counting) = counting {
+            counting.save(&self.tenant, self.context.clock, durable);
+        }
+    }
+
+    /// Removes what was saved of a tenant that is forgotten.
+    pub(crate) fn forget(context: &Context, tenant: &TenantId) {
+        let file = counting::file_of(&context.meters_dir, tenant);
+        if let Some(counts) = context.ledger.counts_of_all()
+            && let Err(error) = counts.forget_counts(tenant)
+        {
+            warn!(%tenant, error = %ErrorChain(&error), "what the forgotten tenant's rules counted can't be removed from the ledger");
+        }
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                // Without the key they are unreadable.
+                warn!(%tenant, %error, "what the forgotten tenant's rules counted can't be removed");
+            }
+            _ => {}
+        }
+    }
+
+    /// The digests of the versions that serve, or that can be rolled back to.
+    pub(crate) fn in_use(&self) -> Vec<Digest> {
+        let places = self.places.lock();
+        let setups = places.iter().flat_map(|place| {
+            let before = place.before.as_ref().map(|(setup, _)| setup);
+            [Some(&place.setup), before, place.run.as_ref().map(|run| &run.setup)].into_iter().flatten()
+        });
+        setups.filter_map(|setup| setup.version.as_ref().ok().map(|version| version.digest)).collect()
+    }
+
+    /// What the rules count; `None` if there were none yet.
+    fn counted(&self) -> Option<Arc<Counting>> {
+        self.counting.lock().clone().filter(|_| self.is_any())
+    }
+
+    /// What the rules count. Reads what was saved, the first time.
+    fn counting(&self) -> Arc<Counting> {
+        let mut counting = self.counting.lock();
+        let context = &self.context;
+        let open = || Arc::new(Counting::open(&context.meters_dir, &self.tenant, &self.keys, context.clock));
+        Arc::clone(counting.get_or_insert_with(open))
+    }
+
+    fn on_fault(&self) -> portcullis_rules::OnFault {
+        let (tenant, context) = (self.tenant.clone(), Arc::clone(&self.context));
+        Box::new(move |rule, error| {
+            context.events.emit(|| Event::RuleFault {
+                tenant: tenant.clone(),
+                rule: rule.to_owned(),
+                kind: error.kind(),
+            });
+            if FAILED.admits() {
+                warn!(
+                    %tenant, rule, kind = error.kind(), error = reason::of_call(error),
+                    suppressed = FAILED.suppressed(), "a rule failed, and the tenant's failure policy answers"
+                );
+            }
+        })
+    }
+}
+
+/// A node that no other was: the standard library's hashers are keyed at random.
+fn new_node() -> NodeId {
+    let random = || u128::from(RandomState::new().hash_one(SystemTime::now()));
+    NodeId(random() << 64 | random())
+}

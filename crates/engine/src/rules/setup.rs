@@ -1,0 +1,152 @@
+//! A version of a rules plugin, its options, and what it may know.
+
+use std::sync::Arc;
+
+use portcullis_host::Pace;
+use portcullis_host::rules::{self as host, Need, RuleSet};
+use portcullis_ledger::TenantKeys;
+use portcullis_plugin_store::{PluginStore, PluginStoreError, PluginVersion};
+use portcullis_rules::Rule;
+use portcullis_tenant_settings::{Chosen, Grants, PluginRef, TenantSpec};
+use serde_json::{Map, Value};
+
+use super::RuleError;
+use crate::context::Context;
+
+/// A version of a rules plugin, its options, and what it may know.
+#[derive(Clone, Debug)]
+pub struct RuleSetup {
+    pub(crate) name: String,
+    /// Or why it can't be loaded.
+    pub(crate) version: Result<Arc<PluginVersion>, Arc<PluginStoreError>>,
+    pub(crate) options: Map<String, Value>,
+    pub(crate) pinned: bool,
+    pub(crate) grants: Grants,
+}
+
+impl RuleSetup {
+    /// The plugin's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The plugin's version, or why it can't be loaded.
+    ///
+    /// # Errors
+    /// Why it can't be loaded.
+    pub fn version(&self) -> Result<&PluginVersion, &PluginStoreError> {
+        self.version.as_deref().map_err(|error| &**error)
+    }
+
+    /// Whether the tenant stays with this version when a newer one appears.
+    pub fn is_pinned(&self) -> bool {
+        self.pinned
+    }
+
+    /// What the tenant lets it know.
+    pub fn grants(&self) -> Grants {
+        self.grants
+    }
+
+    /// The plugin's name and version, for display.
+    pub fn label(&self) -> String {
+        match &self.version {
+            Ok(version) => format!("{} {} ({})", self.name, version.own_version(), version.digest.short()),
+            Err(_) => format!("{} (not loaded)", self.name),
+        }
+    }
+
+    /// Loads the version that is stored, or else the one that the plugin's name and version mean now.
+    pub(crate) fn load(
+        chosen: &Chosen,
+        grants: Grants,
+        plugins: &PluginStore,
+    ) -> Result<Self, PluginStoreError> {
+        let Chosen { plugin, at } = chosen;
+        let version = match at.as_deref().or(plugin.pinned_version()) {
+            Some(version) => plugins.version(plugin.name(), version)?,
+            None => plugins.latest(plugin.name())?,
+        };
+        // It must be one that decides about messages.
+        version.rules()?;
+        Ok(RuleSetup { version: Ok(version), ..RuleSetup::missing(plugin, grants, None) })
+    }
+
+    /// Stands in for a plugin that can't be loaded.
+    pub(crate) fn missing(
+        plugin: &PluginRef,
+        grants: Grants,
+        error: impl Into<Option<PluginStoreError>>,
+    ) -> Self {
+        let unknown = || PluginStoreError::Unknown { name: plugin.name().to_owned() };
+        RuleSetup {
+            name: plugin.name().to_owned(),
+            version: Err(Arc::new(error.into().unwrap_or_else(unknown))),
+            options: plugin.plugin_options().clone(),
+            pinned: plugin.pinned_version().is_some(),
+            grants,
+        }
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let digest = |setup: &Self| setup.version.as_ref().ok().map(|version| version.digest);
+        self.name == other.name
+            && digest(self).is_some()
+            && digest(self) == digest(other)
+            && self.options == other.options
+            && self.grants == other.grants
+    }
+
+    /// The same as in a spec.
+    pub(crate) fn plugin_ref(&self) -> PluginRef {
+        let plugin = match &self.version {
+            Ok(version) if self.pinned => PluginRef::version(&self.name, version.digest.to_string()),
+            _ => PluginRef::latest(&self.name),
+        };
+        plugin.options(self.options.clone())
+    }
+
+    /// Starts the plugin for a tenant. One that can't be loaded makes a rule that always fails.
+    pub(crate) fn start(
+        &self,
+        spec: &TenantSpec,
+        keys: &TenantKeys,
+        context: &Context,
+    ) -> Result<Rule, RuleError> {
+        let Ok(version) = &self.version else { return Ok(Rule::missing(&self.name)) };
+        let plugin = version.rules()?.clone();
+        let grants = self.of_host(keys);
+        let missing = plugin.description().needs.without(grants.needs());
+        if !missing.is_empty() {
+            let names: Vec<&str> = missing.iter().map(Need::as_str).collect();
+            return Err(RuleError::Grants { missing: names.join(", ") });
+        }
+        let recipe = host::Recipe {
+            plugin,
+            options: Value::Object(self.options.clone()).to_string(),
+            senders: spec.senders.iter().map(|sender| sender.as_str().to_owned()).collect(),
+            grants,
+            account: context.memory.account(spec.memory_limit),
+            replicas: spec.replicas,
+            pace: Arc::<Pace>::default(),
+        };
+        Ok(Rule::new(&self.name, RuleSet::new(recipe)?))
+    }
+
+    fn of_host(&self, keys: &TenantKeys) -> host::Grants {
+        let Grants { number, country, local_time, sender } = self.grants;
+        host::Grants {
+            numbers: number.then(|| keys.permutation().clone()),
+            country,
+            local_time,
+            sender,
+            listed: false,
+        }
+    }
+
+    /// Whether a change of the tenant's senders concerns it.
+    pub(crate) fn knows_senders(&self) -> bool {
+        let rules = self.version.as_ref().ok().and_then(|version| version.rules().ok());
+        rules.is_some_and(|rules| rules.description().needs.contains(Need::Sender))
+    }
+}

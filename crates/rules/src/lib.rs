@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod chain;
+mod message;
+mod reservation;
+mod rule;
+mod rules;
+mod senders;
+mod shadow;
+mod stop;
+
+pub use message::{Message, Party};
+pub use reservation::Reservation;
+pub use rule::Rule;
+pub use rules::{Asking, Busy, OnFault, Rules, Within};
+pub use senders::Senders;
+pub use shadow::{ShadowRun, ShadowTally};
+pub use stop::Stop;
+
+pub use portcullis_host::rules::{Channel, Purpose};

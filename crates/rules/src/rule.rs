@@ -1,0 +1,72 @@
+//! A rule in service.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use portcullis_host::CallError;
+use portcullis_host::rules::{Decision, Meter, Needs, RuleSet};
+
+use crate::stop::Stop;
+
+/// A rules plugin that is configured and ready to decide, or that is missing, so that the failure policy decides.
+pub struct Rule {
+    name: Arc<str>,
+    set: Option<RuleSet>,
+    reasons: Vec<Arc<str>>,
+}
+
+impl Rule {
+    /// The rule of a plugin, by the name that the tenant knows it by.
+    pub fn new(name: &str, set: RuleSet) -> Self {
+        let reasons = set.recipe().plugin.description().reasons.iter();
+        let reasons = reasons.map(|reason| Arc::from(reason.as_str())).collect();
+        Rule { name: name.into(), set: Some(set), reasons }
+    }
+
+    /// A rule whose plugin can't be loaded.
+    pub fn missing(name: &str) -> Self {
+        Rule { name: name.into(), set: None, reasons: Vec::new() }
+    }
+
+    /// The name that the tenant knows it by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The plugin, as it is configured; `None` if it is missing.
+    pub fn set(&self) -> Option<&RuleSet> {
+        self.set.as_ref()
+    }
+
+    /// The same, for calls, which fail if it is missing.
+    pub(crate) fn present(&self) -> Result<&RuleSet, CallError> {
+        self.set.as_ref().ok_or(CallError::OutOfService)
+    }
+
+    /// What is counted for it.
+    pub fn meters(&self) -> &[Meter] {
+        self.set.as_ref().map_or(&[], RuleSet::meters)
+    }
+
+    /// What it must know.
+    pub fn needs(&self) -> Needs {
+        self.set.as_ref().map_or(Needs::NONE, RuleSet::needs)
+    }
+
+    /// What a decision means for a message.
+    pub(crate) fn stop(&self, decision: Decision) -> Option<Stop> {
+        let reason = Some(Arc::clone(self.reasons.get(decision.reason()?.index())?));
+        let until = match decision {
+            Decision::Later { until, .. } => {
+                i64::try_from(until).ok().and_then(|until| Timestamp::from_millisecond(until).ok())
+            }
+            Decision::Allow | Decision::Block(_) => None,
+        };
+        Some(Stop { rule: Arc::clone(&self.name), reason, until })
+    }
+
+    /// What stops a message if the plugin fails, and the tenant's failure policy is to block.
+    pub(crate) fn failed(&self) -> Stop {
+        Stop { rule: Arc::clone(&self.name), reason: None, until: None }
+    }
+}
