@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::foreign_text::ForeignText;
 use crate::limits::Limits;
 
 /// A bound on what a component may contain, or on what it may take to compile it: the part of [`Limits`] that a plugin in another
@@ -61,8 +62,11 @@ impl Bound {
     ];
 
     /// The bound of this name.
-    pub fn named(name: &str) -> Option<&'static Self> {
-        Self::ALL.iter().find(|bound| bound.name == name)
+    ///
+    /// # Errors
+    /// If there is none, with the names that there are.
+    pub fn named(name: &str) -> Result<&'static Self, UnknownBound> {
+        Self::ALL.iter().find(|bound| bound.name == name).ok_or_else(|| UnknownBound(name.to_owned()))
     }
 
     /// Its value in `limits`.
@@ -75,6 +79,11 @@ impl Bound {
         (self.set)(limits, value);
     }
 }
+
+/// There is no [`Bound`] of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no limit {}; known are {}", ForeignText(.0), Bound::ALL.iter().map(|bound| bound.name).collect::<Vec<_>>().join(", "))]
+pub struct UnknownBound(String);
 
 impl std::fmt::Debug for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -174,9 +174,7 @@ impl Look {
                 self.counts.add(Count::Instances, u64::from(section.count()))?;
                 self.weigh(|shape, _| shape.instantiate(section))
             }
-            Payload::ComponentAliasSection(section) => {
-                self.weigh(|shape, outer| shape.alias(section, |count, index| outer(count, index)))
-            }
+            Payload::ComponentAliasSection(section) => self.weigh(|shape, outer| shape.alias(section, outer)),
             Payload::ComponentImportSection(section) => self.weigh(|shape, _| shape.import(section)),
             Payload::ComponentExportSection(section) => self.weigh(|shape, _| shape.export(section)),
             Payload::ComponentCanonicalSection(section) => {

@@ -57,7 +57,7 @@ mod wasm_config;
 mod witness;
 
 pub use blacklist::Blacklist;
-pub use bound::Bound;
+pub use bound::{Bound, UnknownBound};
 pub use breaker::{Breaker, BreakerState};
 pub use budget::CompileBudget;
 pub use call_error::{CallError, TryCheckError};

@@ -55,7 +55,7 @@ fn each_of_its_memories_counts() {
     // The first fits, and both don't.
     let account = MemoryAccount::new(alone + THROUGH_BYTES / 2);
     let error = through().instantiate(&Settings::default(), &account, None).expect_err("there is no room");
-    assert!(matches!(error, CallError::OutOfMemory { .. }), "{error}");
+    assert!(matches!(error, CallError::AccountFull { .. }), "{error}");
     assert_eq!(account.used(), 0);
 }
 

@@ -297,11 +297,8 @@ fn follow(tenant: &Arc<Tenant>, list: &Arc<LiveList>, span: Option<&Span>) -> bo
         return true;
     }
     // One that was cut off does not lead to where the list is.
-    let followed = match span.filter(|span| span.mark.is_some()) {
-        Some(span) => list.catch_up_to(span.sequence, Some(span)),
-        None => list.catch_up(),
-    };
-    match followed {
+    let up_to = span.filter(|span| span.mark.is_some()).map(|span| span.sequence);
+    match list.catch_up_with(up_to, span) {
         Followed::Changed => {
             tenant.announce([list]);
             true

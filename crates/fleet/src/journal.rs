@@ -177,7 +177,7 @@ impl Kept {
 
 /// Those of a list's writes that its trail lacks, in the order in which they were asked for. What has no record, because it changed nothing
 /// or its outcome is unknown, is always among them. `records_after` returns a page of the trail, as
-/// [`List::records_after`](portcullis_ledger::List::records_after) does.
+/// [`ListReader::records_after`](portcullis_ledger::ListReader::records_after) does.
 ///
 /// # Errors
 /// Those of `records_after`.

@@ -50,10 +50,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 fn verified(options: &PluginVerifyOptions) -> anyhow::Result<PluginFileReport> {
     let mut limits = Limits::default();
     for (name, value) in &options.limits {
-        let known = || Bound::ALL.iter().map(|bound| bound.name).collect::<Vec<_>>().join(", ");
-        let bound =
-            Bound::named(name).with_context(|| format!("there is no limit {name}; known are {}", known()))?;
-        bound.set(&mut limits, *value);
+        Bound::named(name)?.set(&mut limits, *value);
     }
     let component = read(&options.file)?;
     let name = options.file.file_stem().unwrap_or_default().to_string_lossy();

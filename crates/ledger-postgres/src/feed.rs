@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use futures_util::future::try_join3;
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{self, ListRow};
-use portcullis_ledger_model::{Change, Changes, ListId, Seq, Span};
+use portcullis_ledger_model::{Change, Changes, ListId, Mark, Seq, Span};
 use portcullis_msisdn::{Directions, Subject};
 
 use crate::Postgres;
@@ -57,46 +57,71 @@ async fn members(
     members.collect()
 }
 
-/// The entries that changed after `since`, found by the trail: an index of entries by sequence number would cost each write more.
-async fn changes(
-    session: &Session,
-    list: ListRow,
+/// Where a list is, and some of its entries that changed.
+struct Changed {
     since: Seq,
-    limit: NonZeroUsize,
-) -> Result<Changes, Failure> {
+    sequence: Seq,
+    mark: Mark,
+    /// In the order of their latest changes.
+    changes: Vec<Change>,
+}
+
+/// The entries of lists that changed after a sequence number each, at most so many of each, found by the trail: an index of entries by sequence
+/// number would cost each write more. Leaves out lists that don't exist.
+async fn changed(
+    session: &Session,
+    lists: &[(ListRow, Seq)],
+    most: usize,
+) -> Result<HashMap<ListId, Changed>, Failure> {
     // An entry that has changed again is left out here, and found by its later record. One statement sees one moment, so that the list's
     // sequence number and mark are those that the changes lead to.
     //
     // OFFSET 0 has each entry looked up by its key. Without it, the planner, which does not know how few records there are after a
     // number, may join all of a long list's records and entries to return a few.
     const SQL: &str = "
-        SELECT l.sequence, l.mark, c.subject, c.directions, c.sequence
-        FROM lists l LEFT JOIN (
+        SELECT l.id, s.since, l.sequence, l.mark, c.subject, c.directions, c.sequence
+        FROM unnest($1::integer[], $2::bigint[]) s (list, since) JOIN lists l ON l.id = s.list LEFT JOIN LATERAL (
             SELECT r.subject, e.directions, r.sequence
             FROM records r CROSS JOIN LATERAL (
                 SELECT directions FROM entries
-                WHERE list = $1 AND subject = r.subject AND sequence = r.sequence OFFSET 0
+                WHERE list = s.list AND subject = r.subject AND sequence = r.sequence OFFSET 0
             ) e
-            WHERE r.list = $1 AND r.sequence > $2 AND r.step = 0 ORDER BY r.sequence LIMIT $3
-        ) c ON true
-        WHERE l.id = $1 ORDER BY c.sequence";
-    let most = i64::try_from(limit.get()).unwrap_or(i64::MAX).saturating_add(1);
-    let rows = session.query(SQL, &[&row_id(list.id)?, &number(since), &most]).await?;
-    let mut columns = Columns::of(rows.first().ok_or(LedgerError::TenantForgotten)?);
-    let (sequence, mark) = (columns.sequence()?, columns.mark()?);
-    let mut changes = Vec::with_capacity(rows.len());
+            WHERE r.list = s.list AND r.sequence > s.since AND r.step = 0 ORDER BY r.sequence LIMIT $3
+        ) c ON true";
+    let ids: Vec<i32> = lists.iter().map(|(list, _)| row_id(list.id)).collect::<Result<_, _>>()?;
+    let since: Vec<i64> = lists.iter().map(|(_, since)| number(*since)).collect();
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let rows = session.query(SQL, &[&ids, &since, &most]).await?;
+    let mut found: HashMap<ListId, Changed> = HashMap::with_capacity(lists.len());
     for row in &rows {
-        let mut columns = Columns::after(row, 2);
+        let mut columns = Columns::of(row);
+        let list = ListId(columns.get::<i32>()?.into());
+        let (since, sequence, mark) = (columns.sequence()?, columns.sequence()?, columns.mark()?);
+        let changed = found.entry(list).or_insert(Changed { since, sequence, mark, changes: Vec::new() });
         // Without changes, there is one row, without one.
         if let Some(subject) = columns.get::<Option<i64>>()? {
-            let subject = crate::columns::subject(subject)?;
-            changes.push(Change {
-                subject,
+            changed.changes.push(Change {
+                subject: crate::columns::subject(subject)?,
                 directions: columns.directions()?,
                 sequence: columns.sequence()?,
             });
         }
     }
+    for changed in found.values_mut() {
+        changed.changes.sort_unstable_by_key(|change| change.sequence);
+    }
+    Ok(found)
+}
+
+async fn changes(
+    session: &Session,
+    list: ListRow,
+    since: Seq,
+    limit: NonZeroUsize,
+) -> Result<Changes, Failure> {
+    let found = changed(session, &[(list, since)], limit.get().saturating_add(1)).await?;
+    let Changed { sequence, mark, mut changes, .. } =
+        found.into_values().next().ok_or(LedgerError::TenantForgotten)?;
     let more = changes.len() > limit.get();
     changes.truncate(limit.get());
     // The latest change is always that of an entry.
@@ -107,54 +132,21 @@ async fn changes(
     Ok(Changes { changes, sequence, more, mark: Some(mark).filter(|_| !more) })
 }
 
-/// Like [`changes`], for several lists.
+/// Like [`changes`], for several lists. Leaves out those without changes.
 pub(crate) async fn spans(
     session: &Session,
     lists: &[(ListRow, Seq)],
     limit: NonZeroUsize,
 ) -> Result<Vec<(ListId, Span)>, Failure> {
-    const SQL: &str = "
-        SELECT l.id, s.since, l.sequence, l.mark, c.subject, c.directions, c.sequence
-        FROM unnest($1::integer[], $2::bigint[]) s (list, since) JOIN lists l ON l.id = s.list CROSS JOIN LATERAL (
-            SELECT r.subject, e.directions, r.sequence
-            FROM records r CROSS JOIN LATERAL (
-                SELECT directions FROM entries
-                WHERE list = s.list AND subject = r.subject AND sequence = r.sequence OFFSET 0
-            ) e
-            WHERE r.list = s.list AND r.sequence > s.since AND r.step = 0 ORDER BY r.sequence LIMIT $3
-        ) c";
-    let ids: Vec<i32> = lists.iter().map(|(list, _)| row_id(list.id)).collect::<Result<_, _>>()?;
-    let since: Vec<i64> = lists.iter().map(|(_, since)| number(*since)).collect();
-    let most = i64::try_from(limit.get()).unwrap_or(i64::MAX);
-    let rows = session.query(SQL, &[&ids, &since, &most]).await?;
-    let mut spans: HashMap<ListId, Span> = HashMap::with_capacity(lists.len());
-    for row in &rows {
-        let mut columns = Columns::of(row);
-        let list = ListId(columns.get::<i32>()?.into());
-        let (since, sequence, mark) = (columns.sequence()?, columns.sequence()?, columns.mark()?);
-        let change = Change {
-            subject: columns.subject()?,
-            directions: columns.directions()?,
-            sequence: columns.sequence()?,
-        };
-        let span = spans.entry(list).or_insert(Span {
-            since,
-            since_mark: None,
-            changes: Vec::new(),
-            sequence,
-            mark: Some(mark),
-        });
-        span.changes.push(change);
-    }
-    let mut spans: Vec<(ListId, Span)> = spans.into_iter().collect();
-    for (_, span) in &mut spans {
-        span.changes.sort_unstable_by_key(|change| change.sequence);
-        let reached = span.changes.last().map_or(span.since, |last| last.sequence);
+    let found = changed(session, lists, limit.get()).await?;
+    let spans = found.into_iter().filter_map(|(list, changed)| {
+        let Changed { since, sequence, mark, changes } = changed;
+        let reached = changes.last()?.sequence;
         // Of one that was cut off, the mark is not that of where it ends.
-        span.mark = span.mark.filter(|_| reached == span.sequence);
-        span.sequence = reached;
-    }
-    Ok(spans)
+        let mark = Some(mark).filter(|_| reached == sequence);
+        Some((list, Span { since, since_mark: None, changes, sequence: reached, mark }))
+    });
+    Ok(spans.collect())
 }
 
 impl store::Feed for Postgres {

@@ -88,6 +88,11 @@ impl State {
         let is_refused = self.refused.is_some_and(|at| at.elapsed() < REFUSED);
         self.lent < most && (!is_refused || !self.idle.is_empty() || self.lent == 0)
     }
+
+    /// Closes connections that were not used for long.
+    fn close_idle(&mut self) {
+        self.idle.retain(|idle| idle.since.elapsed() < IDLE);
+    }
 }
 
 impl Pool {
@@ -213,7 +218,7 @@ impl Pool {
                 break;
             }
         }
-        state.idle.retain(|idle| idle.since.elapsed() < IDLE);
+        state.close_idle();
         drop(state);
         Ok(lent)
     }
@@ -234,7 +239,7 @@ impl Pool {
     /// Closes connections that were not used for long. Call it now and then.
     pub(crate) fn close_idle(&self) {
         for lane in [&self.readers, &self.writers, &self.committers] {
-            lane.state.lock().idle.retain(|idle| idle.since.elapsed() < IDLE);
+            lane.state.lock().close_idle();
         }
     }
 

@@ -115,7 +115,7 @@ fn exceed(report: &mut Report, within: &mut Limits, name: &str) {
             "it has {} {}{place}, and {} are allowed{remedy}",
             bound.found, bound.what, bound.allowed
         ));
-        if let Some(setting) = bound.setting.and_then(Bound::named) {
+        if let Some(setting) = bound.setting.and_then(|name| Bound::named(name).ok()) {
             setting.set(within, bound.found);
             settings.push(format!("{} = {}", setting.name, bound.found));
         }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::output;
 
-const CONTRACT: &str = include_str!("../../../../wit/0.1.0/blacklist.wit");
+const CONTRACT: &str = include_str!("../../wit/0.1.0/blacklist.wit");
 
 #[derive(Args)]
 pub(super) struct NewOptions {

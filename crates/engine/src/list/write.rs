@@ -77,7 +77,7 @@ impl List {
             // Also if nothing changed: another write that made it so may not be in the plugin yet.
             let sequence = written.iter().map(|written| written.sequence).max();
             let is_seen = sequence.is_none_or(|sequence| {
-                self.own.catch_up_to(sequence, span.as_deref()).is_seen() && is_of_server
+                self.own.catch_up_with(Some(sequence), span.as_deref()).is_seen() && is_of_server
             });
             (written, sequence, is_seen)
         };

@@ -416,15 +416,12 @@ impl LiveList {
     /// A plugin that can't follow goes out of service: the write stands all the same. If the ledger is shared and can't be asked, the
     /// plugin stays in service, and follows when the ledger is back.
     pub(crate) fn catch_up(self: &Arc<Self>) -> Followed {
-        self.follow(None, None)
+        self.catch_up_with(None, None)
     }
 
-    /// Like [`catch_up`](Self::catch_up), up to a change at least. If a span is given that leads there, the ledger need not be asked.
-    pub(crate) fn catch_up_to(self: &Arc<Self>, sequence: Seq, span: Option<&Span>) -> Followed {
-        self.follow(Some(sequence), span)
-    }
-
-    fn follow(self: &Arc<Self>, up_to: Option<Seq>, span: Option<&Span>) -> Followed {
+    /// Like [`catch_up`](Self::catch_up), but a plugin that has the change `up_to` is up to date, and of what the span tells, the ledger is
+    /// not asked.
+    pub(crate) fn catch_up_with(self: &Arc<Self>, up_to: Option<Seq>, span: Option<&Span>) -> Followed {
         let (before, followed, generation) = {
             let _slot = self.slot.lock();
             if !self.is_serving() {

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use portcullis_edge::settings::{FieldPath, Problem};
 use portcullis_engine::plugin_store::PluginLimits;
-use portcullis_host::{Bound, ForeignText, Limits};
+use portcullis_host::{Bound, Limits};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// A value of the table: a bound for all plugins, or a table of bounds for the plugin of this name.
@@ -77,10 +77,9 @@ pub(super) fn check(
 }
 
 fn set(limits: &mut Limits, name: &str, value: u64, place: &FieldPath, problems: &mut Vec<Problem>) {
-    let Some(bound) = Bound::named(name) else {
-        let known: Vec<&str> = Bound::ALL.iter().map(|bound| bound.name).collect();
-        let what = format!("there is no limit {}; known are {}", ForeignText(name), known.join(", "));
-        return problems.push(Problem::new(place.clone(), what));
+    let bound = match Bound::named(name) {
+        Ok(bound) => bound,
+        Err(unknown) => return problems.push(Problem::new(place.clone(), unknown.to_string())),
     };
     let most = if bound.name == "compile_seconds" { LONGEST } else { *VALUES.end() };
     if !(*VALUES.start()..=most).contains(&value) {

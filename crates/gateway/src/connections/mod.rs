@@ -530,6 +530,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_that_gives_up_many_requests_waits_at_its_next_connections() {
+        let (patient, proxy) = (address(2), address(9));
+        let connections = Arc::new(Connections::of(100, 50, vec![proxy]));
+        let [bad, good, of_proxy] =
+            [address(1), patient, proxy].map(|from| connect(&connections, from).unwrap());
+        for _ in 0..300 {
+            drop(bad.unanswered());
+            good.unanswered().answered();
+            drop(of_proxy.unanswered());
+        }
+        let is_slowed = |from| connect(&connections, from).unwrap().is_slowed();
+        assert!(is_slowed(address(1)) && !is_slowed(patient) && !is_slowed(proxy));
+        assert!(!bad.is_slowed(), "it was served already");
+    }
+
+    #[tokio::test]
     async fn an_address_over_its_limit_closes_its_own_connections() {
         let proxy = address(9);
         let connections = Arc::new(Connections::of(100, 4, vec![proxy]));

@@ -14,7 +14,7 @@ fn idle(gateway: &Gateway) -> TcpStream {
 }
 
 /// Opens a connection with a request that stays in progress: its body never comes. Returns `None` if there is no place for it.
-pub(super) fn busy(gateway: &Gateway) -> Option<TcpStream> {
+fn busy(gateway: &Gateway) -> Option<TcpStream> {
     let mut stream = connect(gateway);
     let lines = [
         format!("authorization: Bearer {ACME}"),

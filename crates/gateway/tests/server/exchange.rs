@@ -388,7 +388,7 @@ fn a_plugin_that_leaked_all_memory_is_seen_and_can_be_replaced_and_put_back_at_a
     // Two that are full leave no more than the replacement of one needs.
     let limits = format!("[plugins]\ndir = \"plugins\"\nmemory_limit_bytes = {}\n", 64 << 20);
     let server = SERVER.replace("[plugins]\ndir = \"plugins\"\n", &limits);
-    let gateway = Gateway::with_plugin(&format!("{server}{tenants}"), Some(("evil", EVIL.component)));
+    let gateway = Gateway::with_plugin(&format!("{server}{tenants}"), Some(("evil.wasm", EVIL.component)));
     gateway.block("+46732001122");
     assert_eq!(gateway.plugin("acme").get("memory_warning"), None);
     let leaking = || json!({ "plugin": "evil", "options": { "mode": "leak-until-full" } });

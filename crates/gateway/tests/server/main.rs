@@ -13,7 +13,6 @@ mod exchange;
 mod expiry;
 mod faults;
 mod floods;
-mod given_up;
 mod guesses;
 mod hang_up;
 mod history;

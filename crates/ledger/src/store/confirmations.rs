@@ -12,7 +12,7 @@ pub trait Confirmations: Send + Sync {
     /// Allows one message to a person within this time. Fails with [`LedgerError::TenantForgotten`] if the tenant was forgotten.
     fn allow_confirmation(&self, list: ListRow, to: Subject, within: Duration) -> Result<(), LedgerError>;
 
-    /// Gives a message that was allowed, and not taken, this time anew, if it was not [trimmed](super::Deliveries::trim).
+    /// Gives a message that was allowed, and not taken, this time anew, if it was not [trimmed](super::Deliveries::trim_deliveries).
     fn renew_confirmation(&self, list: ListRow, to: Subject, within: Duration) -> Result<(), LedgerError>;
 
     /// Takes the message that is allowed. Returns whether there was one, and its time was not over.

@@ -204,14 +204,14 @@ const TARGETS: &[Target] = &[
     within("the same beside an import of a million: p99", "fleet/seen-beside-import/p99", 1.0, 250.0 * MILLI),
     of_size("blocks that a gateway of the fleet misses in the end", "fleet/missed", 0.0, Unit::Count),
     at_least(
-        "blocks of 64 writers at three gateways, on many lists",
+        "blocks of 64 writers at three gateways, on many lists, with a flush of 4 ms",
         "one writer",
         "fleet/many-lists",
         "fleet/one-writer",
         15.0,
     ),
     at_least(
-        "blocks of 64 writers at three gateways, on one list",
+        "blocks of 64 writers at three gateways, on one list, with a flush of 4 ms",
         "the same rows without joined commits",
         "fleet/one-list",
         "fleet/one-list-unjoined",
