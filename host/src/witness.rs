@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn answers_of_batches_are_kept_from_any_place() {
-        let verdict = |value: usize| if value % 2 == 0 { Verdict::Allow } else { Verdict::Block };
+        let verdict = |value: usize| if value.is_multiple_of(2) { Verdict::Allow } else { Verdict::Block };
         let mut witness = Witness::default();
         for size in [1000, 3, 1000, 1, 64, 1000] {
             witness.hear_many(size, |value| answer(value as u64, verdict(value)));

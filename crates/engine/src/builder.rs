@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_admission::Workers;
+use portcullis_admission::{Lifecycle, Workers};
 use portcullis_fleet::{Acknowledgements, DEFAULT_STALE_AFTER, Journal, Staleness, WhenStale};
 use portcullis_host::{ArtefactCache, Compiler, ErrorChain, MemoryPool};
 use portcullis_ledger::{
@@ -15,6 +15,7 @@ use portcullis_meters::Clock;
 use portcullis_plugin_store::{PluginLimits, PluginStore};
 use portcullis_residency::{Residency, machine_memory};
 use portcullis_saved_states::States;
+use portcullis_tenant_rules::{OnRuleFault, Surroundings};
 use portcullis_tenant_settings::SettingsStore;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -340,6 +341,21 @@ impl Builder {
             Some(uploads) => plugins.sharing(uploads),
             None => plugins,
         };
+        let (plugins, events) = (Arc::new(plugins), Arc::new(self.events));
+        let settings = Arc::new(SettingsStore::load(ledger.clone())?);
+        let (lifecycle, workers) = (Arc::<Lifecycle>::default(), Workers::for_reloads());
+        let rules = Surroundings {
+            ledger: ledger.clone(),
+            settings: Arc::clone(&settings),
+            plugins: Arc::clone(&plugins),
+            memory: Arc::clone(&memory),
+            lifecycle: Arc::clone(&lifecycle),
+            workers: Arc::clone(&workers),
+            clock: Clock::start(),
+            dir: beside(".meters"),
+            node: node.clone(),
+            on_fault: on_rule_fault(Arc::clone(&events)),
+        };
         let context = Arc::new(Context {
             staleness: Arc::new(Staleness::new(
                 ledger.is_shared(),
@@ -348,22 +364,20 @@ impl Builder {
             )),
             acknowledgements: Acknowledgements::default(),
             journal: Journal::new(ledger.lineage()),
-            settings: SettingsStore::load(ledger.clone())?,
+            settings,
             ledger,
             key: key_file.map(|file| Arc::new(KeyState::new(file))),
             plugins,
             states,
             residency: Residency::new(memory_budget),
             memory,
-            events: self.events,
-            lifecycle: Arc::default(),
+            events,
+            lifecycle,
             expiry: Notify::new(),
-            workers: Workers::for_reloads(),
+            workers,
             swaps: Workers::for_swaps(),
             slow: Workers::for_slow_plugins(),
-            clock: Clock::start(),
-            node: node.clone(),
-            meters_dir: beside(".meters"),
+            rules: Arc::new(rules),
             check_patience: self.check_patience.unwrap_or(DEFAULT_CHECK_PATIENCE),
             proof_share: self.proof_share.unwrap_or(DEFAULT_PROOF_SHARE),
             started: watch::Sender::new(false),
@@ -425,6 +439,12 @@ impl Builder {
         let key = existing_key(self.key, self.key_file.as_deref())?;
         Ok(Ledger::accept_damage(&storage.url()?, &key)?)
     }
+}
+
+fn on_rule_fault(events: Arc<Events>) -> OnRuleFault {
+    Box::new(move |tenant, rule, kind| {
+        events.emit(|| Event::RuleFault { tenant: tenant.clone(), rule: rule.to_owned(), kind });
+    })
 }
 
 fn storage(parsed: Option<StorageUrl>, url: Option<&str>) -> Result<Storage, OpenError> {

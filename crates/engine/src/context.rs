@@ -1,6 +1,5 @@
 //! State shared by all parts of an engine.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +7,10 @@ use portcullis_admission::{Lifecycle, Workers};
 use portcullis_fleet::{Acknowledgements, Journal, Staleness};
 use portcullis_host::MemoryPool;
 use portcullis_ledger::Ledger;
-use portcullis_meters::Clock;
 use portcullis_plugin_store::PluginStore;
 use portcullis_residency::Residency;
 use portcullis_saved_states::States;
+use portcullis_tenant_rules::Surroundings;
 use portcullis_tenant_settings::SettingsStore;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -24,7 +23,7 @@ pub(crate) struct Context {
     pub(crate) ledger: Ledger,
     /// The file of the master key, if the key is from one.
     pub(crate) key: Option<Arc<KeyState>>,
-    pub(crate) plugins: PluginStore,
+    pub(crate) plugins: Arc<PluginStore>,
     pub(crate) states: States,
     pub(crate) residency: Residency,
     /// What the plugins of all tenants may take together.
@@ -35,8 +34,8 @@ pub(crate) struct Context {
     pub(crate) acknowledgements: Acknowledgements,
     /// What was acknowledged lately, if others write to the ledger.
     pub(crate) journal: Journal,
-    pub(crate) settings: SettingsStore,
-    pub(crate) events: Events,
+    pub(crate) settings: Arc<SettingsStore>,
+    pub(crate) events: Arc<Events>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     /// Notified after a write of an entry that expires, which may be the next one to do so.
     pub(crate) expiry: Notify,
@@ -49,12 +48,8 @@ pub(crate) struct Context {
     pub(crate) swaps: Arc<Workers>,
     /// Calls slow plugins, at low priority.
     pub(crate) slow: Arc<Workers>,
-    /// The name of this engine among those that share the ledger; empty if it is not shared.
-    pub(crate) node: String,
-    /// By which messages are counted.
-    pub(crate) clock: Clock,
-    /// Where it is saved what rules count.
-    pub(crate) meters_dir: PathBuf,
+    /// What the rules of all tenants have in common.
+    pub(crate) rules: Arc<Surroundings>,
     /// How long a check waits for a slow plugin before the failure policy answers.
     pub(crate) check_patience: Duration,
     /// The share of a processor that verifies plugins while they serve.

@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use portcullis_host::{ErrorChain, ForeignText};
 use portcullis_ledger::{LedgerError, ListId, TenantId};
 use portcullis_plugin_store::{Digest, Finding, PluginVersion, Trial};
+use portcullis_tenant_rules::TenantRules;
 use portcullis_tenant_settings::TenantSpec;
 use tracing::{debug, info, warn};
 
@@ -20,7 +21,6 @@ use crate::error::TenantError;
 use crate::filling::Filling;
 use crate::live::LiveList;
 use crate::reload::{Offer, ReloadError, ReloadGuard};
-use crate::rules::TenantRules;
 use crate::tenant::{Opened, Tenant};
 use crate::undone;
 
@@ -265,7 +265,7 @@ impl Directory {
         let forgotten = self.forget_entries(id);
         if let Ok(_) | Err(LedgerError::LogInUse) = forgotten {
             self.context.settings.forget(id);
-            TenantRules::forget(&self.context, id);
+            TenantRules::forget(&self.context.rules, id);
             if let Err(error) = self.context.states.forget(id) {
                 // Without the key they are unreadable.
                 warn!(tenant = %id, %error, "the saved states of the forgotten tenant can't be removed");
@@ -371,7 +371,7 @@ impl Directory {
                 tenant.reload.retry();
             }
             if let Some(members) = tenant.members.load_full() {
-                tenant.rules.retry_missing(&members);
+                tenant.rules.retry_missing(&members.spec);
             }
         }
     }
@@ -401,7 +401,7 @@ impl Directory {
         let mut with_rule = 0;
         for tenant in self.tenants().values().filter(|tenant| !decided.contains(&tenant.id)) {
             let Some(members) = tenant.members.load_full() else { continue };
-            with_rule += usize::from(tenant.rules.follow(&version.name, version.digest, &members));
+            with_rule += usize::from(tenant.rules.follow(&version.name, version.digest, &members.spec));
         }
         with_rule
     }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use portcullis_ledger::store::Deliveries;
 use portcullis_ledger::{Description, Fleet, LedgerError, ListId, Scope, SenderId, TenantId};
 use portcullis_plugin_store::{Digest, PluginStore, PluginVersion, Watch};
+use portcullis_tenant_rules::{ExchangedRule, RuleExchangeError, RuleRequest, TenantMeters, TenantRules};
 use portcullis_tenant_settings::{PluginRef, TenantSpec};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::builder::Builder;
+use crate::counts;
 use crate::directory::{Directory, Put};
 use crate::engine_error::Error;
 use crate::error::TenantError;
@@ -29,7 +31,6 @@ use crate::members::Members;
 use crate::memory_watch;
 use crate::proof;
 use crate::reload::{Answer, Goal, ReloadError, ReloadRequest, Reloaded};
-use crate::rules::{RuleRequest, TenantMeters, TenantRules, saving, sharing};
 use crate::status::{Outage, TenantStatus};
 use crate::tenant::Tenant;
 
@@ -77,8 +78,7 @@ impl Engine {
     pub(crate) fn start(directory: Directory) -> std::io::Result<Self> {
         let directory = Arc::new(directory);
         follow::start(&directory)?;
-        saving::start(&directory)?;
-        sharing::start(&directory)?;
+        counts::start(&directory)?;
         let runtime = &directory.context.runtime;
         let tasks = vec![
             runtime.spawn(expiry::run(Arc::clone(&directory))),
@@ -348,30 +348,31 @@ impl Engine {
     /// follow.
     ///
     /// # Errors
-    /// [`Error::UnknownTenant`], [`Error::Closed`], or [`Error::Reload`] if the rule does not serve: what served before continues, unless the
-    /// choice [could not be stored](ReloadError::RuleNotKept).
+    /// [`Error::UnknownTenant`], [`Error::Closed`], or [`Error::Rule`] if the rule does not serve: what served before continues, unless the
+    /// choice [could not be stored](RuleExchangeError::NotKept).
     pub async fn exchange_rule(
         &self,
         tenant: &str,
         rule: &str,
         request: RuleRequest,
-    ) -> Result<Reloaded, Error> {
-        self.with_rules(tenant, rule, |rules, members, rule| rules.exchange(members, rule, request)).await
+    ) -> Result<ExchangedRule, Error> {
+        self.with_rules(tenant, rule, |rules, members, rule| rules.exchange(&members.spec, rule, request))
+            .await
     }
 
     /// Ends a shadow run of a rule: its candidate serves.
     ///
     /// # Errors
-    /// As for [`exchange_rule`](Self::exchange_rule), and [`ReloadError::NotNow`] without a shadow run.
-    pub async fn promote_rule(&self, tenant: &str, rule: &str) -> Result<Reloaded, Error> {
+    /// As for [`exchange_rule`](Self::exchange_rule), and [`RuleExchangeError::NoShadow`] without a shadow run.
+    pub async fn promote_rule(&self, tenant: &str, rule: &str) -> Result<ExchangedRule, Error> {
         self.with_rules(tenant, rule, |rules, _, rule| rules.promote(rule)).await
     }
 
     /// Ends a shadow run of a rule, or rolls back to what served before the last exchange.
     ///
     /// # Errors
-    /// As for [`exchange_rule`](Self::exchange_rule), and [`ReloadError::NotNow`] if nothing else has served.
-    pub async fn roll_back_rule(&self, tenant: &str, rule: &str) -> Result<Reloaded, Error> {
+    /// As for [`exchange_rule`](Self::exchange_rule), and [`RuleExchangeError::NothingToRollBackTo`] if nothing else has served.
+    pub async fn roll_back_rule(&self, tenant: &str, rule: &str) -> Result<ExchangedRule, Error> {
         self.with_rules(tenant, rule, |rules, _, rule| rules.roll_back(rule)).await
     }
 
@@ -387,15 +388,15 @@ impl Engine {
         &self,
         tenant: &str,
         rule: &str,
-        call: impl FnOnce(&Arc<TenantRules>, &Members, &str) -> Result<Reloaded, Arc<ReloadError>>
+        call: impl FnOnce(&Arc<TenantRules>, &Members, &str) -> Result<ExchangedRule, Arc<RuleExchangeError>>
         + Send
         + 'static,
-    ) -> Result<Reloaded, Error> {
+    ) -> Result<ExchangedRule, Error> {
         let (tenant, members) = self.members(&tenant.parse()?)?;
         let rule = rule.to_owned();
         self.unblock(move |engine| {
             let _operation = engine.0.directory.context.lifecycle.begin()?;
-            call(&tenant.rules, &members, &rule).map_err(Error::Reload)
+            call(&tenant.rules, &members, &rule).map_err(Error::Rule)
         })
         .await?
     }

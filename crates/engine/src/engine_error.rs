@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portcullis_admission::Closed;
 use portcullis_ledger::{LedgerError, NameError, SenderId, TenantId};
 use portcullis_plugin_store::PluginStoreError;
+use portcullis_tenant_rules::RuleExchangeError;
 use portcullis_tenant_settings::KeptError;
 
 use crate::error::TenantError;
@@ -34,6 +35,9 @@ pub enum Error {
     /// The reload failed.
     #[error(transparent)]
     Reload(Arc<ReloadError>),
+    /// The exchange of a rule failed.
+    #[error(transparent)]
+    Rule(Arc<RuleExchangeError>),
     /// The stored settings of tenants can't be read.
     #[error(transparent)]
     Kept(#[from] KeptError),

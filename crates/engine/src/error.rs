@@ -7,9 +7,9 @@ use portcullis_admission::Closed;
 use portcullis_host::{CallError, EngineError as HostError, FillError};
 use portcullis_ledger::{KeyError, LedgerError, SenderId, TenantId, Written};
 use portcullis_plugin_store::PluginStoreError;
+use portcullis_tenant_rules::{RuleError, Unprepared};
 use portcullis_tenant_settings::{KeepError, KeptError};
 
-use crate::rules::RuleError;
 use crate::storage::StorageError;
 
 /// An error of opening an engine.
@@ -182,6 +182,12 @@ pub enum WriteError {
     /// The runtime is shutting down, or the write panicked. It may have been stored all the same.
     #[error("the write was cut short")]
     Cancelled,
+}
+
+impl From<Unprepared> for TenantError {
+    fn from(Unprepared { index, rule, source }: Unprepared) -> Self {
+        TenantError::Rule { index, rule, source: Box::new(source) }
+    }
 }
 
 impl From<Closed> for TenantError {

@@ -3,6 +3,7 @@
 
 mod builder;
 mod context;
+mod counts;
 mod directory;
 mod engine;
 mod engine_error;
@@ -24,7 +25,6 @@ mod proof;
 mod reason;
 mod reload;
 mod reported;
-mod rules;
 mod setup;
 mod status;
 mod storage;
@@ -51,9 +51,6 @@ pub use list::{
 pub use live::{Health, Service};
 pub use outcome::Outcome;
 pub use reload::{Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, ShadowReport, ShadowTerms};
-pub use rules::{
-    MeterStatus, RuleError, RuleRequest, RuleSetup, RuleShadow, RuleStatus, Running, TenantMeters,
-};
 pub use setup::Setup;
 pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
 pub use storage::StorageError;
@@ -69,6 +66,10 @@ pub use portcullis_msisdn::{Direction, Directions, Msisdn};
 /// The store of plugins.
 pub use portcullis_plugin_store as plugin_store;
 pub use portcullis_rules::{Channel, Message, Purpose, Reservation, ShadowTally as RuleTally, Stop};
+pub use portcullis_tenant_rules::{
+    ExchangedRule, MeterStatus, RuleError, RuleExchangeError, RuleOutcome, RuleRequest, RuleSetup,
+    RuleShadow, RuleStatus, RuleTerms, Running, TenantMeters,
+};
 pub use portcullis_tenant_settings::{
     Acknowledge, Grants, KeepError, KeptError, OnFailure, PluginRef, RuleSpec, TenantSpec,
 };

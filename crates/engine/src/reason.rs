@@ -4,7 +4,6 @@ use portcullis_host::{CallError, ErrorChain, FillError, ForeignText};
 use portcullis_plugin_store::PluginStoreError;
 
 use crate::error::TenantError;
-use crate::rules::RuleError;
 
 /// Text with as many digits may be a telephone number.
 const DIGITS_OF_A_NUMBER: usize = 7;
@@ -17,7 +16,7 @@ impl TenantError {
             TenantError::Plugin(error) => of_store(error),
             TenantError::Start { source, .. } => after(self, of_call(source)),
             TenantError::Fill { source, .. } => after(self, of_fill(source)),
-            TenantError::Rule { source, .. } => after(self, of_rule(source)),
+            TenantError::Rule { source, .. } => after(self, source.reason()),
             error => ErrorChain(error).to_string(),
         }
     }
@@ -37,15 +36,6 @@ pub(crate) fn of_call(error: &CallError) -> String {
     match error {
         // Its options may contain numbers.
         CallError::Refused(words) => ErrorChain(&CallError::Refused(without_numbers(words))).to_string(),
-        error => ErrorChain(error).to_string(),
-    }
-}
-
-/// Why a rule can't be put into service.
-pub(crate) fn of_rule(error: &RuleError) -> String {
-    match error {
-        RuleError::Plugin(error) => of_store(error),
-        RuleError::Start(error) => of_call(error),
         error => ErrorChain(error).to_string(),
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use portcullis_fleet::WhenStale;
 use portcullis_host::Plugin;
 use portcullis_ledger::{KeyError, LedgerError, ListId, Scope, TenantId};
+use portcullis_tenant_rules::RuleStatus;
 
 use crate::context::Context;
 use crate::live::{Health, LiveList, Service};
 use crate::reload::ReloadStatus;
-use crate::rules::RuleStatus;
 use crate::tenant::Tenant;
 
 /// A snapshot of a tenant's status.

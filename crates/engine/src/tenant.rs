@@ -13,6 +13,7 @@ use portcullis_ledger::{
     LedgerError, Link, Linked, List as LedgerList, ListId, Scope, Seq, TenantId, TenantKeys,
 };
 use portcullis_plugin_store::PluginStoreError;
+use portcullis_tenant_rules::{PreparedRules, TenantRules};
 use portcullis_tenant_settings::{Acknowledge, Chosen, PluginRef, TenantSpec};
 use tokio::sync::watch;
 use tracing::{error, warn};
@@ -24,7 +25,6 @@ use crate::events::Event;
 use crate::live::{FaultListener, LiveList, Parts, Turns};
 use crate::members::{Members, recipe};
 use crate::reload::{Reload, ReloadError};
-use crate::rules::{PreparedRules, TenantRules};
 use crate::setup::Setup;
 
 /// A tenant in service.
@@ -56,7 +56,7 @@ impl Tenant {
         let members = Arc::new(ArcSwapOption::empty());
         let reload = Reload::new(id.clone(), serving, Arc::clone(context), Arc::clone(&members));
         let reload = Arc::new(reload);
-        let rules = Arc::new(TenantRules::new(id.clone(), keys.clone(), &reload, context));
+        let rules = Arc::new(TenantRules::new(id.clone(), keys.clone(), reload.running(), &context.rules));
         let context = Arc::clone(context);
         let changes = watch::Sender::new(());
         Arc::new(Tenant {
@@ -313,7 +313,8 @@ impl Opened {
         let has_same_senders =
             members_before.as_ref().is_some_and(|members| members.spec.senders == spec.senders);
         let rules_before = before.map(|before| &*before.rules);
-        let rules = TenantRules::prepare(&spec, &keys, rules_before, has_same_senders, lenient, context)?;
+        let rules =
+            TenantRules::prepare(&spec, &keys, rules_before, has_same_senders, lenient, &context.rules)?;
         let tenant = match before {
             Some(before) => Arc::clone(before),
             None => Tenant::new(spec.id.clone(), keys.clone(), setup.clone(), context),

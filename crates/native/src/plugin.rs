@@ -7,8 +7,8 @@ use portcullis_api::{
     RuleExchangeRequest, RuleShadowAnswer, SetupAnswer, ShadowAnswer, ShadowRequest, StageAnswer,
 };
 use portcullis_engine::{
-    Attempt, Error, ListStatus, Outcome, ReloadError, ReloadRequest, ReloadStatus, RuleRequest, RuleShadow,
-    RuleStatus, Service, Setup, ShadowReport, ShadowTerms, TenantStatus,
+    Attempt, Error, ListStatus, Outcome, ReloadError, ReloadRequest, ReloadStatus, RuleExchangeError,
+    RuleRequest, RuleShadow, RuleStatus, RuleTerms, Service, Setup, ShadowReport, ShadowTerms, TenantStatus,
 };
 use portcullis_host::{ErrorChain, ShadowPlan, Stage, Verdict};
 use portcullis_msisdn::{Permutation, Revealed};
@@ -56,7 +56,8 @@ pub(super) async fn rollback(Admin(gateway): Admin, named: Named) -> Answer {
 
 pub(super) async fn exchange_rule(Admin(gateway): Admin, named: Named, body: JsonBody) -> Answer {
     let RuleExchangeRequest { version, options, shadow } = body.parse()?;
-    let shadow = shadow.map(shadow_terms).transpose()?;
+    let shadow =
+        shadow.map(shadow_terms).transpose()?.map(|ShadowTerms { plan, time }| RuleTerms { plan, time });
     let request = RuleRequest { version, options, shadow };
     gateway.engine.exchange_rule(&named.tenant, rule_of(&named), request).await.map_err(refused)?;
     status(Admin(gateway), named).await
@@ -80,8 +81,15 @@ fn refused(error: Error) -> ApiError {
     match error {
         Error::Reload(why) => match &*why {
             ReloadError::NotNow(not_now) => (*not_now).into(),
-            ReloadError::UnknownRule => ApiError::new(ErrorCode::UnknownRule, why.to_string()),
             ReloadError::Closed => AdminError::from(Error::Closed).into(),
+            why if why.is_transient() => ApiError::plugin_not_loaded_yet(ErrorChain(why).to_string()),
+            why => ApiError::plugin_refused(&ErrorChain(why).to_string()),
+        },
+        Error::Rule(why) => match &*why {
+            RuleExchangeError::Unknown => ApiError::new(ErrorCode::UnknownRule, why.to_string()),
+            RuleExchangeError::NoShadow | RuleExchangeError::NothingToRollBackTo => {
+                ApiError::new(ErrorCode::NothingToDo, why.to_string())
+            }
             why if why.is_transient() => ApiError::plugin_not_loaded_yet(ErrorChain(why).to_string()),
             why => ApiError::plugin_refused(&ErrorChain(why).to_string()),
         },

@@ -112,9 +112,9 @@ proptest! {
 #[test]
 fn prefixes_are_for_the_plugin_that_gets_numbers() {
     let options = r#"{"prefixes": {"block": ["46900"]}}"#;
-    let refusal = rules(POLICY, options, None).err().expect("it does not get numbers");
+    let refusal = rules(POLICY, options, None).expect_err("it does not get numbers");
     assert!(refusal.contains("`prefixes` needs numbers in clear"), "{refusal}");
-    let refusal = rules(POLICY_NUMBERS, options, None).err().expect("it needs them");
+    let refusal = rules(POLICY_NUMBERS, options, None).expect_err("it needs them");
     assert!(refusal.contains("number"), "{refusal}");
     let rules = rules(POLICY_NUMBERS, options, Some(permutation())).expect("it starts");
     let decide = |number: u64| {
@@ -131,7 +131,7 @@ fn options_that_are_wrong_are_refused() {
     for options in
         [r#"{"caps": [{"per_day": "two"}]}"#, r#"{"quiet_hours": [{"from": "21:00", "to": "21:00"}]}"#]
     {
-        let refusal = rules(POLICY, options, None).err().expect("it is wrong");
+        let refusal = rules(POLICY, options, None).expect_err("it is wrong");
         assert!(refusal.contains("caps") || refusal.contains("quiet_hours"), "{refusal}");
     }
 }

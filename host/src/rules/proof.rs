@@ -118,7 +118,11 @@ impl RuleSet {
     }
 
     fn forget_asked(&self) -> Result<(), CallError> {
-        self.each(|instance| Ok(drop(instance.take_asked()))).map(drop)
+        self.each(|instance| {
+            instance.take_asked();
+            Ok(())
+        })
+        .map(drop)
     }
 
     fn questions(&self, now: u64, strangers: &[Person], random: &mut Random) -> Vec<Question> {

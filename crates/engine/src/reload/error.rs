@@ -35,15 +35,6 @@ pub enum ReloadError {
         /// The cause. Its own sources are in the message.
         source: FillError,
     },
-    /// The tenant has no rule of this name.
-    #[error("the tenant has no such rule: ask for the status of its plugin, which lists them")]
-    UnknownRule,
-    /// The rule can't be put into service.
-    #[error(transparent)]
-    Rule(crate::rules::RuleError),
-    /// The rule serves, but the choice could not be stored.
-    #[error("it serves, but the choice can't be stored, and does not survive a restart")]
-    RuleNotKept(#[source] portcullis_tenant_settings::KeepError),
     /// The tenant's senders changed while the plugin was filled.
     #[error("the tenant's senders changed while the plugin was filled: try again")]
     SendersChanged,
@@ -107,7 +98,6 @@ impl ReloadError {
             ReloadError::Start(error) => error.is_transient(),
             ReloadError::List { source, .. } => source.is_transient(),
             ReloadError::Settings(error) => error.is_transient(),
-            ReloadError::Rule(error) => error.is_transient(),
             _ => false,
         }
     }
@@ -123,7 +113,6 @@ impl ReloadError {
         match self {
             ReloadError::Plugin(error) => reason::of_store(error),
             ReloadError::Start(source) => reason::of_call(source),
-            ReloadError::Rule(error) => reason::of_rule(error),
             ReloadError::List { list, source } => format!("{}, on the list {list}", reason::of_fill(source)),
             ReloadError::FailedInShadow(source) => reason::after(self, reason::of_fill(source)),
             ReloadError::Settings(error) => error.reason(),

@@ -297,6 +297,11 @@ impl Reload {
         self.running.lock_arc()
     }
 
+    /// What is held while reloads run, or are kept from running.
+    pub(crate) fn running(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.running)
+    }
+
     /// Like [`hold`](Self::hold), unless one is running. Does not wait.
     pub(crate) fn try_hold(&self) -> Option<ReloadGuard> {
         self.running.try_lock_arc()

@@ -3,8 +3,8 @@
 use portcullis_msisdn::{Direction, Subject};
 
 use super::contract::{
-    Batch, Channel, Country, Decision, Description, Message, Meter, Need, Needs, Offsets, Purpose, Rules,
-    Scope, Settings,
+    Batch, Channel, Decision, Description, Message, Meter, Need, Needs, Offsets, Purpose, Rules, Scope,
+    Settings,
 };
 use super::set::Element;
 use crate::conformance::assert_name;

@@ -9,12 +9,12 @@ use portcullis_ledger::{TenantId, TenantKeys};
 use portcullis_meters::{Clock, DEFAULT_BYTES, Journal, JournalError, Meters, Saved};
 use tracing::{debug, error, warn};
 
-use super::new_node;
+use crate::tenant_rules::{FAILED, new_node};
 
 /// The counters of one tenant, and their journal.
 pub(crate) struct Counting {
-    pub(super) meters: Arc<Meters>,
-    pub(super) keys: TenantKeys,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) keys: TenantKeys,
     /// `None` if what was saved can't be read: nothing is saved over it.
     journal: Mutex<Option<Journal>>,
 }
@@ -62,7 +62,7 @@ impl Counting {
 
 fn not_saved(tenant: &TenantId, error: &JournalError) {
     // Each second, for as long as the disk is full.
-    if super::FAILED.admits() {
+    if FAILED.admits() {
         warn!(%tenant, error = %ErrorChain(error), "what the tenant's rules count can't be saved; retrying");
     } else {
         debug!(%tenant, error = %ErrorChain(error), "what the tenant's rules count can't be saved; retrying");

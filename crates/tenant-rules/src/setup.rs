@@ -10,8 +10,8 @@ use portcullis_rules::Rule;
 use portcullis_tenant_settings::{Chosen, Grants, PluginRef, TenantSpec};
 use serde_json::{Map, Value};
 
-use super::RuleError;
-use crate::context::Context;
+use crate::error::RuleError;
+use crate::surroundings::Surroundings;
 
 /// A version of a rules plugin, its options, and what it may know.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ impl RuleSetup {
         &self,
         spec: &TenantSpec,
         keys: &TenantKeys,
-        context: &Context,
+        around: &Surroundings,
     ) -> Result<Rule, RuleError> {
         let Ok(version) = &self.version else { return Ok(Rule::missing(&self.name)) };
         let plugin = version.rules()?.clone();
@@ -126,7 +126,7 @@ impl RuleSetup {
             options: Value::Object(self.options.clone()).to_string(),
             senders: spec.senders.iter().map(|sender| sender.as_str().to_owned()).collect(),
             grants,
-            account: context.memory.account(spec.memory_limit),
+            account: around.memory.account(spec.memory_limit),
             replicas: spec.replicas,
             pace: Arc::<Pace>::default(),
         };

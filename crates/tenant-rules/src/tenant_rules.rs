@@ -1,13 +1,5 @@
 //! The rules of a tenant: loading them, putting them into service, and exchanging one for another version.
 
-mod counting;
-mod error;
-mod exchange;
-pub(crate) mod saving;
-mod setup;
-pub(crate) mod sharing;
-mod status;
-
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::sync::Arc;
@@ -26,56 +18,50 @@ use portcullis_rules::{Rule, Rules, Senders};
 use portcullis_tenant_settings::{Chosen, RuleSpec, TenantSpec};
 use tracing::{error, warn};
 
-pub use error::RuleError;
-pub use exchange::RuleRequest;
-pub use setup::RuleSetup;
-pub use status::{MeterStatus, RuleShadow, RuleStatus, Running, TenantMeters};
-
-use crate::context::Context;
-use crate::error::TenantError;
-use crate::events::Event;
-use crate::reason;
-use crate::reload::Reload;
-use counting::Counting;
-use exchange::Attempted;
+use crate::counting::{self, Counting};
+use crate::error::{RuleError, Unprepared};
+use crate::exchange::Attempted;
+use crate::setup::RuleSetup;
+use crate::status::RuleShadow;
+use crate::surroundings::Surroundings;
 
 /// The rules of one tenant.
-pub(crate) struct TenantRules {
-    tenant: TenantId,
-    context: Arc<Context>,
+pub struct TenantRules {
+    pub(crate) tenant: TenantId,
+    pub(crate) around: Arc<Surroundings>,
     /// `None` without any.
     serving: ArcSwapOption<Rules>,
-    places: Mutex<Vec<Place>>,
-    keys: TenantKeys,
+    pub(crate) places: Mutex<Vec<Place>>,
+    pub(crate) keys: TenantKeys,
     /// What they count, from when there are any.
     counting: Mutex<Option<Arc<Counting>>>,
     /// Held while the tenant's spec is changed, and while a rule is exchanged.
-    reload: Arc<Reload>,
+    pub(crate) running: Arc<Mutex<()>>,
 }
 
 /// A rule in its place among the tenant's.
 #[derive(Clone)]
-struct Place {
+pub(crate) struct Place {
     /// As the tenant's settings have it.
-    spec: RuleSpec,
-    setup: RuleSetup,
-    rule: Arc<Rule>,
+    pub(crate) spec: RuleSpec,
+    pub(crate) setup: RuleSetup,
+    pub(crate) rule: Arc<Rule>,
     /// What served before the last exchange.
-    before: Option<(RuleSetup, Arc<Rule>)>,
-    last: Option<Attempted>,
-    shadow: Option<RuleShadow>,
+    pub(crate) before: Option<(RuleSetup, Arc<Rule>)>,
+    pub(crate) last: Option<Attempted>,
+    pub(crate) shadow: Option<RuleShadow>,
     /// The version that was rolled back. It is not followed again.
-    refused: Option<Digest>,
+    pub(crate) refused: Option<Digest>,
     /// Set while a shadow run is to go on.
-    run: Option<Run>,
+    pub(crate) run: Option<Run>,
 }
 
 /// A shadow run in progress. Dropping all clones ends it.
 #[derive(Clone)]
-struct Run {
-    setup: RuleSetup,
-    rule: Arc<Rule>,
-    is_wanted: Arc<AtomicBool>,
+pub(crate) struct Run {
+    pub(crate) setup: RuleSetup,
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) is_wanted: Arc<AtomicBool>,
 }
 
 impl Place {
@@ -84,7 +70,7 @@ impl Place {
         Place { spec, setup, rule, before: None, last: None, shadow: None, refused: None, run: None }
     }
 
-    fn end_run(&mut self) {
+    pub(crate) fn end_run(&mut self) {
         if let Some(run) = self.run.take() {
             run.is_wanted.store(false, Ordering::Release);
         }
@@ -92,27 +78,28 @@ impl Place {
 }
 
 /// Rules that are ready to go into service.
-pub(crate) struct PreparedRules {
+pub struct PreparedRules {
     places: Vec<Place>,
     /// Why rules are missing, which fail until they are there.
     problems: Vec<(String, RuleError)>,
 }
 
 /// Lines about rules that failed.
-static FAILED: LogLimit = LogLimit::new(20);
+pub(crate) static FAILED: LogLimit = LogLimit::new(20);
 
 impl TenantRules {
-    pub(crate) fn new(
+    /// For a tenant without rules yet. `running` is held while the tenant's spec is changed.
+    pub fn new(
         tenant: TenantId,
         keys: TenantKeys,
-        reload: &Arc<Reload>,
-        context: &Arc<Context>,
+        running: Arc<Mutex<()>>,
+        around: &Arc<Surroundings>,
     ) -> Self {
         TenantRules {
             keys,
-            reload: Arc::clone(reload),
+            running,
             tenant,
-            context: Arc::clone(context),
+            around: Arc::clone(around),
             serving: ArcSwapOption::empty(),
             places: Mutex::default(),
             counting: Mutex::default(),
@@ -121,38 +108,37 @@ impl TenantRules {
 
     /// What is asked about messages; `None` without rules. Costs some nanoseconds.
     #[inline]
-    pub(crate) fn serving(&self) -> Option<Arc<Rules>> {
+    pub fn serving(&self) -> Option<Arc<Rules>> {
         self.serving.load_full()
     }
 
     /// Whether there are any rules.
     #[inline]
-    pub(crate) fn is_any(&self) -> bool {
+    pub fn is_any(&self) -> bool {
         self.serving.load().is_some()
     }
 
     /// Loads and starts the rules of a spec. Those of `before`, the tenant as it is now, that stay the same go on. If the tenant is `lenient`,
     /// one that does not start fails until it does.
-    pub(crate) fn prepare(
+    ///
+    /// # Errors
+    /// If a rule can't be put into service.
+    pub fn prepare(
         spec: &TenantSpec,
         keys: &TenantKeys,
         before: Option<&TenantRules>,
         has_same_senders: bool,
         lenient: bool,
-        context: &Context,
-    ) -> Result<PreparedRules, TenantError> {
+        around: &Surroundings,
+    ) -> Result<PreparedRules, Unprepared> {
         let known = before.map(|before| before.places.lock().clone()).unwrap_or_default();
         let (mut places, mut problems) = (Vec::with_capacity(spec.rules.len()), Vec::new());
         for (index, rule) in spec.rules.iter().enumerate() {
             let name = rule.plugin.name();
-            let failed = |source: RuleError| TenantError::Rule {
-                index,
-                rule: name.to_owned(),
-                source: Box::new(source),
-            };
-            let chosen = context.settings.rule_over(&spec.id, &rule.plugin).filter(|_| !spec.resets_choice);
+            let failed = |source: RuleError| Unprepared { index, rule: name.to_owned(), source };
+            let chosen = around.settings.rule_over(&spec.id, &rule.plugin).filter(|_| !spec.resets_choice);
             let chosen = chosen.unwrap_or_else(|| Chosen { plugin: rule.plugin.clone(), at: None });
-            let mut setup = match RuleSetup::load(&chosen, rule.grants, &context.plugins) {
+            let mut setup = match RuleSetup::load(&chosen, rule.grants, &around.plugins) {
                 Ok(setup) => setup,
                 Err(error) if lenient => RuleSetup::missing(&chosen.plugin, rule.grants, error),
                 Err(error) => return Err(failed(error.into())),
@@ -166,7 +152,7 @@ impl TenantRules {
                 places.push(Place { spec: rule.clone(), ..place.clone() });
                 continue;
             }
-            let started = setup.start(spec, keys, context);
+            let started = setup.start(spec, keys, around);
             let started = match started {
                 Err(error) if lenient => {
                     problems.push((name.to_owned(), error));
@@ -181,18 +167,18 @@ impl TenantRules {
         if declared > MAX_DECLARED {
             let (index, rule) = (places.len().saturating_sub(1), spec.rules.last());
             let rule = rule.map(|rule| rule.plugin.name().to_owned()).unwrap_or_default();
-            let source = Box::new(TooManyMeters::Declared { declared }.into());
-            return Err(TenantError::Rule { index, rule, source });
+            let source = TooManyMeters::Declared { declared }.into();
+            return Err(Unprepared { index, rule, source });
         }
         Ok(PreparedRules { places, problems })
     }
 
     /// Puts rules into service. Those that are no longer there end.
-    pub(crate) fn install(&self, prepared: PreparedRules, spec: &TenantSpec) {
+    pub fn install(&self, prepared: PreparedRules, spec: &TenantSpec) {
         let PreparedRules { places: new, problems } = prepared;
         for (rule, error) in problems {
             error!(
-                tenant = %self.tenant, rule, error = reason::of_rule(&error),
+                tenant = %self.tenant, rule, error = error.reason(),
                 "a rule of the tenant does not start: the failure policy answers for it"
             );
         }
@@ -211,7 +197,7 @@ impl TenantRules {
                 match Rules::new(
                     rules,
                     Arc::clone(&self.counting().meters),
-                    self.context.clock,
+                    self.around.clock,
                     senders,
                     self.on_fault(),
                 ) {
@@ -234,13 +220,13 @@ impl TenantRules {
     }
 
     /// Takes all rules out of service, and saves what they counted. Blocks.
-    pub(crate) fn remove(&self) {
+    pub fn remove(&self) {
         self.save(true);
         self.abandon();
     }
 
     /// Takes all rules out of service.
-    pub(crate) fn abandon(&self) {
+    pub fn abandon(&self) {
         let mut places = self.places.lock();
         places.iter_mut().for_each(Place::end_run);
         self.serving.store(None);
@@ -249,17 +235,17 @@ impl TenantRules {
     }
 
     /// Saves what was counted since the last time; on the disk itself if it is to be durable. Blocks.
-    pub(crate) fn save(&self, durable: bool) {
+    pub fn save(&self, durable: bool) {
         let counting = self.counting.lock().clone();
         if let Some(counting) = counting {
-            counting.save(&self.tenant, self.context.clock, durable);
+            counting.save(&self.tenant, self.around.clock, durable);
         }
     }
 
     /// Removes what was saved of a tenant that is forgotten.
-    pub(crate) fn forget(context: &Context, tenant: &TenantId) {
-        let file = counting::file_of(&context.meters_dir, tenant);
-        if let Some(counts) = context.ledger.counts_of_all()
+    pub fn forget(around: &Surroundings, tenant: &TenantId) {
+        let file = counting::file_of(&around.dir, tenant);
+        if let Some(counts) = around.ledger.counts_of_all()
             && let Err(error) = counts.forget_counts(tenant)
         {
             warn!(%tenant, error = %ErrorChain(&error), "what the forgotten tenant's rules counted can't be removed from the ledger");
@@ -274,7 +260,7 @@ impl TenantRules {
     }
 
     /// The digests of the versions that serve, or that can be rolled back to.
-    pub(crate) fn in_use(&self) -> Vec<Digest> {
+    pub fn in_use(&self) -> Vec<Digest> {
         let places = self.places.lock();
         let setups = places.iter().flat_map(|place| {
             let before = place.before.as_ref().map(|(setup, _)| setup);
@@ -284,29 +270,25 @@ impl TenantRules {
     }
 
     /// What the rules count; `None` if there were none yet.
-    fn counted(&self) -> Option<Arc<Counting>> {
+    pub(crate) fn counted(&self) -> Option<Arc<Counting>> {
         self.counting.lock().clone().filter(|_| self.is_any())
     }
 
     /// What the rules count. Reads what was saved, the first time.
     fn counting(&self) -> Arc<Counting> {
         let mut counting = self.counting.lock();
-        let context = &self.context;
-        let open = || Arc::new(Counting::open(&context.meters_dir, &self.tenant, &self.keys, context.clock));
+        let around = &self.around;
+        let open = || Arc::new(Counting::open(&around.dir, &self.tenant, &self.keys, around.clock));
         Arc::clone(counting.get_or_insert_with(open))
     }
 
     fn on_fault(&self) -> portcullis_rules::OnFault {
-        let (tenant, context) = (self.tenant.clone(), Arc::clone(&self.context));
+        let (tenant, around) = (self.tenant.clone(), Arc::clone(&self.around));
         Box::new(move |rule, error| {
-            context.events.emit(|| Event::RuleFault {
-                tenant: tenant.clone(),
-                rule: rule.to_owned(),
-                kind: error.kind(),
-            });
+            (around.on_fault)(&tenant, rule, error.kind());
             if FAILED.admits() {
                 warn!(
-                    %tenant, rule, kind = error.kind(), error = reason::of_call(error),
+                    %tenant, rule, kind = error.kind(),
                     suppressed = FAILED.suppressed(), "a rule failed, and the tenant's failure policy answers"
                 );
             }
@@ -315,7 +297,7 @@ impl TenantRules {
 }
 
 /// A node that no other was: the standard library's hashers are keyed at random.
-fn new_node() -> NodeId {
+pub(crate) fn new_node() -> NodeId {
     let random = || u128::from(RandomState::new().hash_one(SystemTime::now()));
     NodeId(random() << 64 | random())
 }

@@ -6,19 +6,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use portcullis_host::{ExchangeError, ShadowTally, ShadowVerdict, at_low_priority};
+use portcullis_host::{ShadowPlan, ShadowTally, ShadowVerdict, at_low_priority};
 use portcullis_plugin_store::Digest;
 use portcullis_rules::{Rule, ShadowRun};
-use portcullis_tenant_settings::{Chosen, PluginRef};
+use portcullis_tenant_settings::{Chosen, PluginRef, TenantSpec};
 use serde_json::{Map, Value};
 use tracing::{info, warn};
 
-use super::setup::RuleSetup;
-use super::status::RuleShadow;
-use super::{Place, Run, TenantRules};
-use crate::members::Members;
-use crate::outcome::Outcome;
-use crate::reload::{ReloadError, Reloaded, ShadowTerms};
+use crate::error::{RuleError, RuleExchangeError};
+use crate::setup::RuleSetup;
+use crate::status::RuleShadow;
+use crate::tenant_rules::{Place, Run, TenantRules};
 
 /// A request for another version of a rule, or for other options. What it does not name stays; without a version, the newest is loaded.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +27,50 @@ pub struct RuleRequest {
     pub options: Option<Map<String, Value>>,
     /// Has it decide beside the one that serves first, under these terms. Its disagreements are messages that one of the two stops, and the
     /// other does not.
-    pub shadow: Option<ShadowTerms>,
+    pub shadow: Option<RuleTerms>,
+}
+
+/// The terms of a shadow run of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleTerms {
+    /// How many messages to compare, and how many disagreements to allow.
+    pub plan: ShadowPlan,
+    /// The longest duration of the run.
+    pub time: Option<Duration>,
+}
+
+/// The result of an exchange of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExchangedRule {
+    /// The rule serves.
+    Serves,
+    /// The rule decides beside the one that serves: its shadow run began.
+    Shadows,
+}
+
+/// What became of an exchange of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleOutcome {
+    /// Its shadow run is in progress.
+    UnderWay,
+    /// The rule served.
+    Served,
+    /// The rule was refused.
+    Refused,
+    /// The rule was rolled back.
+    RolledBack,
+}
+
+impl RuleOutcome {
+    /// `under_way`, `served`, `refused` or `rolled_back`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RuleOutcome::UnderWay => "under_way",
+            RuleOutcome::Served => "served",
+            RuleOutcome::Refused => "refused",
+            RuleOutcome::RolledBack => "rolled_back",
+        }
+    }
 }
 
 /// The last exchange of a rule.
@@ -37,8 +78,8 @@ pub struct RuleRequest {
 pub(crate) struct Attempted {
     pub(crate) to: String,
     pub(crate) began: Timestamp,
-    pub(crate) outcome: Outcome,
-    pub(crate) error: Option<Arc<ReloadError>>,
+    pub(crate) outcome: RuleOutcome,
+    pub(crate) error: Option<Arc<RuleExchangeError>>,
 }
 
 /// How long a shadow run waits for messages before it looks whether it is still wanted.
@@ -47,41 +88,45 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// All of these block, and hold the tenant's reloads meanwhile.
 impl TenantRules {
     /// Exchanges a rule, or begins a shadow run.
-    pub(crate) fn exchange(
+    ///
+    /// # Errors
+    /// If there is no such rule, or the version can't serve: what served before goes on. [`RuleExchangeError::NotKept`] if it serves, and that
+    /// can't be stored.
+    pub fn exchange(
         self: &Arc<Self>,
-        members: &Members,
+        spec: &TenantSpec,
         name: &str,
         request: RuleRequest,
-    ) -> Result<Reloaded, Arc<ReloadError>> {
-        let _held = self.reload.hold();
-        self.exchange_held(members, name, request)
+    ) -> Result<ExchangedRule, Arc<RuleExchangeError>> {
+        let _held = self.running.lock();
+        self.exchange_held(spec, name, request)
     }
 
     fn exchange_held(
         self: &Arc<Self>,
-        members: &Members,
+        spec: &TenantSpec,
         name: &str,
         request: RuleRequest,
-    ) -> Result<Reloaded, Arc<ReloadError>> {
+    ) -> Result<ExchangedRule, Arc<RuleExchangeError>> {
         let now = self.place(name)?;
         let began = Timestamp::now();
         let mut to = name.to_owned();
         let done = self.load(&now, &request).and_then(|setup| {
             to = setup.label();
-            let rule = setup.start(&members.spec, &members.keys, &self.context).map_err(ReloadError::Rule)?;
+            let rule = setup.start(spec, &self.keys, &self.around).map_err(RuleExchangeError::Rule)?;
             let rule = Arc::new(rule);
             match request.shadow {
-                Some(terms) => self.begin_run(setup, rule, terms).map(|()| Reloaded::Shadows),
-                None => self.swap(setup, rule).map(|()| Reloaded::Serves),
+                Some(terms) => self.begin_run(setup, rule, terms).map(|()| ExchangedRule::Shadows),
+                None => self.swap(setup, rule).map(|()| ExchangedRule::Serves),
             }
         });
         let done = done.map_err(Arc::new);
         let outcome = match &done {
-            Ok(Reloaded::Serves) => Outcome::Served,
-            Ok(Reloaded::Shadows) => Outcome::UnderWay,
+            Ok(ExchangedRule::Serves) => RuleOutcome::Served,
+            Ok(ExchangedRule::Shadows) => RuleOutcome::UnderWay,
             Err(error) => {
                 warn!(tenant = %self.tenant, rule = name, error = error.reason(), "the rule is not exchanged: the one before it stays");
-                Outcome::Refused
+                RuleOutcome::Refused
             }
         };
         let error = done.as_ref().err().map(Arc::clone);
@@ -90,54 +135,60 @@ impl TenantRules {
     }
 
     /// Ends a shadow run: its candidate serves.
-    pub(crate) fn promote(self: &Arc<Self>, name: &str) -> Result<Reloaded, Arc<ReloadError>> {
-        let _held = self.reload.hold();
-        let run = self.place(name)?.run.ok_or_else(|| ReloadError::NotNow(ExchangeError::NoShadow))?;
+    ///
+    /// # Errors
+    /// If there is no such rule or no shadow run, or as of [`exchange`](Self::exchange).
+    pub fn promote(self: &Arc<Self>, name: &str) -> Result<ExchangedRule, Arc<RuleExchangeError>> {
+        let _held = self.running.lock();
+        let run = self.place(name)?.run.ok_or_else(|| RuleExchangeError::NoShadow)?;
         self.conclude(name, self.swap(run.setup, run.rule).map_err(Arc::new))?;
-        Ok(Reloaded::Serves)
+        Ok(ExchangedRule::Serves)
     }
 
     /// Ends a shadow run, or rolls back to what served before the last exchange.
-    pub(crate) fn roll_back(self: &Arc<Self>, name: &str) -> Result<Reloaded, Arc<ReloadError>> {
-        let _held = self.reload.hold();
+    ///
+    /// # Errors
+    /// If there is no such rule or nothing to roll back to, or as of [`exchange`](Self::exchange).
+    pub fn roll_back(self: &Arc<Self>, name: &str) -> Result<ExchangedRule, Arc<RuleExchangeError>> {
+        let _held = self.running.lock();
         let place = self.place(name)?;
         if place.run.is_some() {
             self.edit(name, Place::end_run);
             self.end_shadow(name);
-            let _ = self.conclude(name, Err(Arc::new(ReloadError::RolledBack)));
-            return Ok(Reloaded::Serves);
+            let _ = self.conclude(name, Err(Arc::new(RuleExchangeError::RolledBack)));
+            return Ok(ExchangedRule::Serves);
         }
-        let nothing = || ReloadError::NotNow(ExchangeError::NothingToRollBackTo);
+        let nothing = || RuleExchangeError::NothingToRollBackTo;
         let (mut setup, rule) = place.before.ok_or_else(nothing)?;
         let from = place.setup.version.as_ref().ok().map(|version| version.digest);
         // As for list plugins: of engines that share a ledger, each has the version that is stored.
-        setup.pinned |= !self.context.plugins.is_shared();
+        setup.pinned |= !self.around.plugins.is_shared();
         let label = setup.label();
         self.swap(setup, rule).map_err(Arc::new)?;
         info!(tenant = %self.tenant, rule = name, to = label, "the rule is rolled back");
         self.edit(name, |place| {
             place.refused = from;
             if let Some(last) = &mut place.last {
-                last.outcome = Outcome::RolledBack;
-                last.error = Some(Arc::new(ReloadError::RolledBack));
+                last.outcome = RuleOutcome::RolledBack;
+                last.error = Some(Arc::new(RuleExchangeError::RolledBack));
             }
         });
-        Ok(Reloaded::Serves)
+        Ok(ExchangedRule::Serves)
     }
 
     /// Loads a newer version of rules plugins in the background, unless the tenant is pinned to another one. Returns whether it has the plugin.
-    pub(crate) fn follow(self: &Arc<Self>, plugin: &str, newest: Digest, members: &Arc<Members>) -> bool {
+    pub fn follow(self: &Arc<Self>, plugin: &str, newest: Digest, spec: &TenantSpec) -> bool {
         let Ok(place) = self.place(plugin) else { return false };
         let has_it = place.setup.version.as_ref().is_ok_and(|version| version.digest == newest);
         // One that was rolled back is followed by newer versions.
         let is_pinned = place.setup.pinned && place.setup.version.is_ok() && place.refused.is_none();
         if !has_it && place.refused != Some(newest) && !is_pinned {
-            let (rules, members, plugin) = (Arc::clone(self), Arc::clone(members), plugin.to_owned());
+            let (rules, spec, plugin) = (Arc::clone(self), spec.clone(), plugin.to_owned());
             let exchange = move || {
-                let Ok(_operation) = rules.context.lifecycle.begin() else { return };
-                let _ = rules.exchange(&members, &plugin, RuleRequest::default());
+                let Ok(_operation) = rules.around.lifecycle.begin() else { return };
+                let _ = rules.exchange(&spec, &plugin, RuleRequest::default());
             };
-            if let Err(error) = self.context.workers.run(exchange) {
+            if let Err(error) = self.around.workers.run(exchange) {
                 warn!(tenant = %self.tenant, rule = place.setup.name, %error, "the rule's new version is not loaded");
             }
         }
@@ -145,23 +196,20 @@ impl TenantRules {
     }
 
     /// Tries rules again whose plugin could not be loaded.
-    pub(crate) fn retry_missing(self: &Arc<Self>, members: &Arc<Members>) {
+    pub fn retry_missing(self: &Arc<Self>, spec: &TenantSpec) {
         for place in self.places.lock().clone() {
             if place.setup.version.is_err() {
                 let version = place.spec.plugin.pinned_version().map(str::to_owned);
-                let _ = self.exchange(
-                    members,
-                    &place.setup.name,
-                    RuleRequest { version, ..RuleRequest::default() },
-                );
+                let _ =
+                    self.exchange(spec, &place.setup.name, RuleRequest { version, ..RuleRequest::default() });
             }
         }
     }
 
-    fn place(&self, name: &str) -> Result<Place, ReloadError> {
+    fn place(&self, name: &str) -> Result<Place, RuleExchangeError> {
         let places = self.places.lock();
         let place = places.iter().find(|place| place.setup.name == name).cloned();
-        place.ok_or_else(|| ReloadError::UnknownRule)
+        place.ok_or_else(|| RuleExchangeError::Unknown)
     }
 
     fn edit(&self, name: &str, edit: impl FnOnce(&mut Place)) {
@@ -170,36 +218,36 @@ impl TenantRules {
         }
     }
 
-    fn load(&self, now: &Place, request: &RuleRequest) -> Result<RuleSetup, ReloadError> {
+    fn load(&self, now: &Place, request: &RuleRequest) -> Result<RuleSetup, RuleExchangeError> {
         let options = request.options.clone().unwrap_or_else(|| now.setup.options.clone());
         let name = &now.setup.name;
         let plugin = match &request.version {
             Some(version) => PluginRef::version(name, version),
             None => PluginRef::latest(name),
         };
-        let plugins = &self.context.plugins;
+        let plugins = &self.around.plugins;
         let chosen = Chosen { plugin: plugin.options(options), at: None };
-        let setup = RuleSetup::load(&chosen, now.setup.grants, plugins)?;
+        let setup = RuleSetup::load(&chosen, now.setup.grants, plugins).map_err(RuleError::from)?;
         match plugins.problem(name) {
             // The newest file can't be used, and this is an older version.
-            Some(problem) if request.version.is_none() => Err(problem.into()),
+            Some(problem) if request.version.is_none() => Err(RuleError::from(problem).into()),
             _ => Ok(setup),
         }
     }
 
     /// Puts a rule in the place of the one of the same name, and stores that.
-    fn swap(&self, setup: RuleSetup, rule: Arc<Rule>) -> Result<(), ReloadError> {
-        let rules = self.serving().ok_or(ReloadError::SettingsChanged)?;
+    fn swap(&self, setup: RuleSetup, rule: Arc<Rule>) -> Result<(), RuleExchangeError> {
+        let rules = self.serving().ok_or(RuleExchangeError::SettingsChanged)?;
         let over = self.place(&setup.name)?.spec.plugin;
         let mut chosen = Chosen { plugin: setup.plugin_ref(), at: None };
         if let Ok(version) = &setup.version
-            && self.context.plugins.is_shared()
-            && (setup.pinned || !self.context.plugins.is_built_in(version))
+            && self.around.plugins.is_shared()
+            && (setup.pinned || !self.around.plugins.is_built_in(version))
         {
-            self.context.plugins.share(version).map_err(ReloadError::NotKept)?;
+            self.around.plugins.share(version).map_err(RuleExchangeError::NotShared)?;
             chosen.at = (!setup.pinned).then(|| version.digest.to_string());
         }
-        rules.exchange(Arc::clone(&rule)).map_err(|error| ReloadError::Rule(error.into()))?;
+        rules.exchange(Arc::clone(&rule)).map_err(|error| RuleExchangeError::Rule(error.into()))?;
         let (name, label) = (setup.name.clone(), setup.label());
         self.edit(&name, |place| {
             place.end_run();
@@ -208,23 +256,27 @@ impl TenantRules {
             place.before = setup.version.is_ok().then_some((setup, rule));
             place.refused = None;
             if let Some(last) = &mut place.last
-                && last.outcome == Outcome::UnderWay
+                && last.outcome == RuleOutcome::UnderWay
             {
-                last.outcome = Outcome::Served;
+                last.outcome = RuleOutcome::Served;
             }
         });
         info!(tenant = %self.tenant, rule = name, plugin = label, "the rule is exchanged");
-        let kept = self.context.settings.choose_rule(&self.tenant, chosen, &over);
-        kept.map_err(ReloadError::RuleNotKept)
+        let kept = self.around.settings.choose_rule(&self.tenant, chosen, &over);
+        kept.map_err(RuleExchangeError::NotKept)
     }
 
-    fn conclude(&self, name: &str, done: Result<(), Arc<ReloadError>>) -> Result<(), Arc<ReloadError>> {
+    fn conclude(
+        &self,
+        name: &str,
+        done: Result<(), Arc<RuleExchangeError>>,
+    ) -> Result<(), Arc<RuleExchangeError>> {
         self.edit(name, |place| {
             if let Some(last) = &mut place.last {
                 last.outcome = match &done {
-                    Ok(()) => Outcome::Served,
-                    Err(why) if matches!(**why, ReloadError::RolledBack) => Outcome::RolledBack,
-                    Err(_) => Outcome::Refused,
+                    Ok(()) => RuleOutcome::Served,
+                    Err(why) if matches!(**why, RuleExchangeError::RolledBack) => RuleOutcome::RolledBack,
+                    Err(_) => RuleOutcome::Refused,
                 };
                 last.error = done.as_ref().err().map(Arc::clone);
             }
@@ -242,11 +294,12 @@ impl TenantRules {
         self: &Arc<Self>,
         setup: RuleSetup,
         rule: Arc<Rule>,
-        terms: ShadowTerms,
-    ) -> Result<(), ReloadError> {
-        let rules = self.serving().ok_or(ReloadError::SettingsChanged)?;
+        terms: RuleTerms,
+    ) -> Result<(), RuleExchangeError> {
+        let rules = self.serving().ok_or(RuleExchangeError::SettingsChanged)?;
         let name = setup.name.clone();
-        let run = rules.begin_shadow(Arc::clone(&rule)).map_err(|error| ReloadError::Rule(error.into()))?;
+        let run =
+            rules.begin_shadow(Arc::clone(&rule)).map_err(|error| RuleExchangeError::Rule(error.into()))?;
         let is_wanted = Arc::new(AtomicBool::new(true));
         self.edit(&name, |place| {
             place.end_run();
@@ -273,7 +326,7 @@ impl TenantRules {
         if let Err(error) = begun {
             self.edit(&name, Place::end_run);
             self.end_shadow(&name);
-            return Err(ReloadError::Thread(error));
+            return Err(RuleExchangeError::Thread(error));
         }
         Ok(())
     }
@@ -283,12 +336,12 @@ impl TenantRules {
         &self,
         run: &mut ShadowRun,
         name: &str,
-        terms: ShadowTerms,
+        terms: RuleTerms,
         start: Instant,
-    ) -> Option<Result<(), ReloadError>> {
+    ) -> Option<Result<(), RuleExchangeError>> {
         let tally = match run.compare(PAUSE) {
             Ok(tally) => tally.clone(),
-            Err(error) => return Some(Err(ReloadError::FailedInShadow(error.into()))),
+            Err(error) => return Some(Err(RuleExchangeError::FailedInShadow(error))),
         };
         let (compared, disagreements) = (tally.compared, tally.disagreements);
         let of_plan = ShadowTally { compared, disagreements, ..ShadowTally::default() };
@@ -302,14 +355,14 @@ impl TenantRules {
             ShadowVerdict::Promote => Some(Ok(())),
             ShadowVerdict::Discard => {
                 let allowed = terms.plan.max_disagreements;
-                Some(Err(ReloadError::Disagreed { disagreements, compared, allowed }))
+                Some(Err(RuleExchangeError::Disagreed { disagreements, compared, allowed }))
             }
         }
     }
 
-    fn run_over(&self, name: &str, is_wanted: &AtomicBool, done: Result<(), ReloadError>) {
-        let Ok(_operation) = self.context.lifecycle.begin() else { return };
-        let _held = self.reload.hold();
+    fn run_over(&self, name: &str, is_wanted: &AtomicBool, done: Result<(), RuleExchangeError>) {
+        let Ok(_operation) = self.around.lifecycle.begin() else { return };
+        let _held = self.running.lock();
         if !is_wanted.load(Ordering::Acquire) {
             return;
         }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use portcullis_meters::{Count, Key, Meter, Scope, SenderKey, Usage};
 use portcullis_rules::{Rule, ShadowTally};
 
-use super::TenantRules;
-use super::setup::RuleSetup;
-use crate::outcome::Outcome;
-use crate::reload::{ReloadError, ShadowTerms};
+use crate::error::RuleExchangeError;
+use crate::exchange::{RuleOutcome, RuleTerms};
+use crate::setup::RuleSetup;
+use crate::tenant_rules::TenantRules;
 
 /// A snapshot of a rule.
 #[derive(Clone, Debug)]
@@ -22,9 +22,9 @@ pub struct RuleStatus {
     /// What served before, and can be rolled back to.
     pub before: Option<RuleSetup>,
     /// The requested version of the exchange in progress or the last one, for display, when it began, and its outcome.
-    pub last: Option<(String, Timestamp, Outcome)>,
+    pub last: Option<(String, Timestamp, RuleOutcome)>,
     /// Why the last exchange failed.
-    pub error: Option<Arc<ReloadError>>,
+    pub error: Option<Arc<RuleExchangeError>>,
     /// The shadow run in progress, or the last one.
     pub shadow: Option<RuleShadow>,
     /// Whether the shadow run is in progress.
@@ -53,7 +53,7 @@ pub struct Running {
 #[derive(Clone, Debug)]
 pub struct RuleShadow {
     /// Its terms.
-    pub terms: ShadowTerms,
+    pub terms: RuleTerms,
     /// What was compared so far.
     pub tally: ShadowTally,
 }
@@ -96,7 +96,7 @@ impl Running {
 
 impl TenantRules {
     /// What the rules count; `None` without rules.
-    pub(crate) fn meters(&self, most: usize) -> Option<TenantMeters> {
+    pub fn meters(&self, most: usize) -> Option<TenantMeters> {
         let rules = self.serving()?;
         let meters = rules.declared().into_iter().map(|(meter, names)| {
             let named = |count: Count| {
@@ -112,7 +112,8 @@ impl TenantRules {
         Some(TenantMeters { usage: rules.meters().usage(), meters: meters.collect() })
     }
 
-    pub(crate) fn status(&self) -> Vec<RuleStatus> {
+    /// A snapshot of the rules, in their order.
+    pub fn status(&self) -> Vec<RuleStatus> {
         let places = self.places.lock();
         let status = places.iter().map(|place| RuleStatus {
             serving: place.setup.clone(),
