@@ -4,6 +4,7 @@ mod support;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use portcullis_host::rules::{
     Channel, Country, Decision, Grants, Message, Meter, OPTIONS_BYTES, Offsets, Person, Proof, Purpose,
@@ -29,8 +30,8 @@ const NOW: u64 = 1_780_000_000_000;
 
 fn recipe(options: &str) -> Recipe {
     let limits = Limits {
-        check: std::time::Duration::from_millis(20),
-        configure: std::time::Duration::from_millis(200),
+        check: Duration::from_millis(20),
+        configure: Duration::from_millis(200),
         ..Limits::default()
     };
     let component = Component::load(engine(), portcullis_plugin_bundle::EVIL_RULES.component, limits);
@@ -141,8 +142,18 @@ const BROKEN_METERS: &[&str] = &["many-meters", "long-window", "long-prefix", "e
 
 const PROOFS: &[&str] = &["disagree", "count-by-itself", "remember"];
 
-const OTHERS: &[&str] =
-    &["well-behaved", "spin-in-configure", "slow-decide", "panic-at-13", "leak", "later-inbound", "stop-all"];
+const OTHERS: &[&str] = &[
+    "well-behaved",
+    "spin-in-configure",
+    "slow-decide",
+    "panic-at-13",
+    "panic-later",
+    "remember-later",
+    "leak",
+    "later-inbound",
+    "stop-all",
+    "nosy",
+];
 
 #[test]
 fn every_mode_has_a_test() {
@@ -259,6 +270,29 @@ fn rules_that_are_no_function_are_found() {
     let rules = two_replicas("remember");
     decide(&rules, 1, OUT, 0).expect("it decides");
     assert_eq!(rules.spot_check().expect_err("it is asked again").kind(), "broken");
+    let rules = self::rules("remember-later");
+    rules.prove(NOW, &[]).expect("it is repeatable at first");
+    let lies = || {
+        decide(&rules, 1, OUT, 0).expect("it decides");
+        rules.spot_check().err()
+    };
+    assert_eq!((0..10_000).find_map(|_| lies()).expect("it is found").kind(), "broken");
+}
+
+#[test]
+fn slow_rules_are_asked_less() {
+    let start = Instant::now();
+    let proof = rules("slow-decide").prove(NOW, &[]).expect("it is repeatable");
+    assert!(proof.asked > 0 && start.elapsed() < Duration::from_secs(20), "{proof:?} {:?}", start.elapsed());
+}
+
+#[test]
+fn a_fault_after_the_proof_costs_one_instance() {
+    let rules = rules("panic-later");
+    rules.prove(NOW, &[]).expect("it is repeatable at first");
+    let fault = (0..10_000).find_map(|_| decide(&rules, 1, OUT, 0).err()).expect("it panics");
+    assert_eq!((fault.kind(), rules.faults()), ("trapped", 1));
+    assert_eq!(decide(&rules, 1, OUT, 0), Ok(Decision::Allow), "another instance takes its place");
 }
 
 #[test]

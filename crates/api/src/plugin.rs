@@ -110,6 +110,9 @@ pub struct RuleAnswer {
     pub problem: Option<String>,
     /// The reasons for which it stops messages.
     pub reasons: Vec<String>,
+    /// The share of messages to strangers that it stopped when it was proven before it began to serve, from 0 to 1. The strangers have
+    /// mobile numbers of large countries, the messages any purpose, and nothing was counted.
+    pub strangers_stopped_share: f64,
     /// How many meters it reads.
     pub meters: usize,
     /// How many instances of the plugin decide.

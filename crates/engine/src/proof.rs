@@ -1,11 +1,10 @@
 //! Verification of plugins while they serve: one that was proven may begin to lie.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use portcullis_admission::Rounds;
 use portcullis_host::{CallError, FillError};
-use portcullis_ledger::TenantId;
 use tracing::{debug, error};
 
 use crate::directory::Directory;
@@ -27,13 +26,13 @@ const RETRY: Duration = Duration::from_secs(30);
 /// nothing while no checks are made.
 pub(crate) async fn run(directory: Arc<Directory>) {
     let share = directory.context.proof_share;
-    let (mut turns, mut retried) = (Turns::default(), Instant::now());
+    let (mut rounds, mut retried) = (Rounds::default(), Instant::now());
     let mut pause = PAUSE;
     loop {
         tokio::time::sleep(pause).await;
         let background = Arc::clone(&directory);
         let retries = retried.elapsed() >= RETRY;
-        let mut known = std::mem::take(&mut turns);
+        let mut known = std::mem::take(&mut rounds);
         let round = move || {
             let Ok(_operation) = background.context.lifecycle.begin() else { return None };
             if retries {
@@ -47,7 +46,7 @@ pub(crate) async fn run(directory: Arc<Directory>) {
         };
         match tokio::task::spawn_blocking(round).await {
             Ok(Some((known, took))) => {
-                turns = known;
+                rounds = known;
                 pause = match share > 0.0 {
                     true => took.div_f64(share).clamp(PAUSE, LONGEST_PAUSE),
                     false => RETRY,
@@ -63,17 +62,23 @@ pub(crate) async fn run(directory: Arc<Directory>) {
 }
 
 /// Verifies lists that were checked since they were last verified, one after the other, for as long as `budget` lasts.
-fn verify(directory: &Directory, turns: &mut Turns, budget: Duration) {
+fn verify(directory: &Directory, rounds: &mut Rounds, budget: Duration) {
     if budget.is_zero() {
         return;
     }
     let tenants = directory.tenants();
-    turns.forget_others(|id| tenants.contains_key(id));
-    let waiting = tenants.iter().filter(|(_, tenant)| has_unproven(tenant)).map(|(id, _)| id);
-    turns.round(waiting, budget, |id, place| {
-        let list = next_unproven(tenants.get(id)?, place)?;
+    rounds.forget_others(|id| tenants.contains_key(id));
+    let is_waiting = |tenant: &Tenant| has_unproven(tenant) || tenant.rules.is_any();
+    let waiting = tenants.iter().filter(|(_, tenant)| is_waiting(tenant)).map(|(id, _)| id);
+    rounds.round(waiting, budget, |id, place| {
+        let tenant = tenants.get(id)?;
         let start = Instant::now();
-        verify_one(&list);
+        match next_unproven(tenant, place) {
+            Some(list) => verify_one(&list),
+            // After the lists.
+            None if tenant.rules.spot_check() => {}
+            None => return None,
+        }
         Some(start.elapsed())
     });
 }
@@ -90,63 +95,6 @@ fn next_unproven(tenant: &Tenant, place: &mut usize) -> Option<Arc<LiveList>> {
     let (found, list) = round.find(|(_, list)| list.is_unproven() && list.take_unproven())?;
     *place = found + 1;
     Some(Arc::clone(list))
-}
-
-/// Whose lists are verified next. Tenants share the time equally, so that one whose plugin is slow, which takes long for each of its
-/// lists, does not postpone the others' by more than one of these.
-///
-/// A plain value without a clock: the caller says what a list took.
-#[derive(Debug, Default)]
-struct Turns {
-    accounts: HashMap<TenantId, Account>,
-    /// The least that a tenant had taken which had something to verify, at the last turn. Who had nothing to verify meanwhile has saved
-    /// nothing up.
-    least: Duration,
-}
-
-/// What a tenant has had.
-#[derive(Debug, Default)]
-struct Account {
-    /// The time that it has taken.
-    taken: Duration,
-    /// The place among its lists where its next turn begins.
-    place: usize,
-}
-
-impl Turns {
-    /// Has the tenants that wait take turns until `budget` is spent. `verify` verifies the next list of a tenant, and returns what that
-    /// took; `None` if there is none.
-    fn round<'a>(
-        &mut self,
-        waiting: impl Iterator<Item = &'a TenantId>,
-        budget: Duration,
-        mut verify: impl FnMut(&TenantId, &mut usize) -> Option<Duration>,
-    ) {
-        let least = self.least;
-        let mut queue: BTreeSet<(Duration, &TenantId)> = waiting
-            .map(|id| {
-                let account = self.accounts.entry(id.clone()).or_default();
-                account.taken = account.taken.max(least);
-                (account.taken, id)
-            })
-            .collect();
-        let mut spent = Duration::ZERO;
-        while spent < budget
-            && let Some((taken, id)) = queue.pop_first()
-        {
-            self.least = taken;
-            let Some(account) = self.accounts.get_mut(id) else { continue };
-            let Some(took) = verify(id, &mut account.place) else { continue };
-            account.taken = taken + took;
-            spent += took;
-            queue.insert((account.taken, id));
-        }
-    }
-
-    /// Forgets tenants that are no longer there.
-    fn forget_others(&mut self, is_there: impl Fn(&TenantId) -> bool) {
-        self.accounts.retain(|id, _| is_there(id));
-    }
 }
 
 fn verify_one(list: &Arc<LiveList>) {
@@ -172,68 +120,5 @@ fn verify_one(list: &Arc<LiveList>) {
         Err(FillError::Plugin(fault)) => list.fault_of(&generation, &fault),
         // The ledger can't be read, which others report.
         Err(error) => debug!(list = list.name(), kind = error.kind(), "the plugin can't be verified now"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BUDGET: Duration = Duration::from_millis(2);
-    const SLOW: Duration = Duration::from_millis(240);
-    const FAST: Duration = Duration::from_micros(200);
-
-    fn id(name: &str) -> TenantId {
-        name.parse().unwrap()
-    }
-
-    /// Has tenants with so many lists, all of which wait, take turns in `rounds` rounds. Returns whose lists were verified, in order.
-    fn verified(
-        turns: &mut Turns,
-        tenants: &[(&TenantId, usize, Duration)],
-        rounds: usize,
-    ) -> Vec<(TenantId, usize)> {
-        let mut verified = Vec::new();
-        for _ in 0..rounds {
-            turns.round(tenants.iter().map(|(id, ..)| *id), BUDGET, |id, place| {
-                let (_, lists, took) = tenants.iter().find(|(other, ..)| *other == id).unwrap();
-                verified.push((id.clone(), *place % lists));
-                *place = *place % lists + 1;
-                Some(*took)
-            });
-        }
-        verified
-    }
-
-    #[test]
-    fn a_tenant_waits_for_one_slow_list_of_another_and_not_for_all_of_them() {
-        let (a, b) = (id("a"), id("b"));
-        let (slow, lying) = ((&a, 100, SLOW), (&b, 1, FAST));
-        let mut turns = Turns::default();
-        assert_eq!(verified(&mut turns, &[slow, lying], 2).last(), Some(&(b.clone(), 0)));
-        // Also if it was not checked for long.
-        assert!(verified(&mut turns, &[slow], 50).iter().all(|(id, _)| *id == a));
-        let both = verified(&mut turns, &[slow, lying], 2);
-        assert!(both.iter().any(|(id, _)| *id == b), "{both:?}");
-        // It is not owed for the time in which it had nothing to verify.
-        let both = verified(&mut turns, &[slow, lying], 200);
-        assert!(both.iter().any(|(id, _)| *id == a), "{both:?}");
-    }
-
-    #[test]
-    fn a_tenant_s_lists_take_turns() {
-        let (a, b) = (id("a"), id("b"));
-        let mut turns = Turns::default();
-        let verified = verified(&mut turns, &[(&a, 3, SLOW), (&b, 1, SLOW)], 8);
-        let of_a: Vec<usize> = verified.iter().filter(|(id, _)| *id == a).map(|(_, list)| *list).collect();
-        assert_eq!(of_a, [0, 1, 2, 0]);
-    }
-
-    #[test]
-    fn tenants_that_are_gone_are_forgotten() {
-        let (a, mut turns) = (id("a"), Turns::default());
-        verified(&mut turns, &[(&a, 1, FAST)], 1);
-        turns.forget_others(|_| false);
-        assert!(turns.accounts.is_empty());
     }
 }

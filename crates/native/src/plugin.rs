@@ -155,6 +155,7 @@ fn rule(status: &RuleStatus) -> RuleAnswer {
         pinned: serving.is_pinned(),
         problem: version.err().map(|error| ErrorChain(error).to_string()),
         reasons: running.map(|running| running.reasons.clone()).unwrap_or_default(),
+        strangers_stopped_share: running.map_or(0.0, |running| running.proof.share()),
         meters: running.map_or(0, |running| running.meters),
         instances: running.map_or(0, |running| running.instances),
         faults: running.map_or(0, |running| running.faults),

@@ -7,7 +7,7 @@ use portcullis_host::rules::{self as host, Country, Element, Need, Needs, Offset
 use portcullis_meters::{
     Declared, Digits, Kind, Kinds, Meter, Meters, Scope, Time, TooManyMeters, Unit, Window,
 };
-use portcullis_msisdn::Direction;
+use portcullis_msisdn::{Direction, Msisdn, Subject};
 use portcullis_zones::Place;
 
 use crate::message::{Message, Party};
@@ -60,18 +60,7 @@ impl Chain {
 
     /// What the rules are told. What none of them needs is not computed.
     pub(crate) fn asked(&self, party: &Party, sender: Option<Sender>, message: &Message, time: u64) -> Asked {
-        let mut person = Person::new(party.subject);
-        let mut country = 0;
-        let is_place_needed = self.needs.contains(Need::Country) || self.needs.contains(Need::LocalTime);
-        if let Some(number) = party.number.filter(|_| is_place_needed) {
-            let place = Place::of(number);
-            country = place.country().map_or(0, portcullis_zones::Country::code);
-            person.country = place.country().and_then(|country| Country::new(&country.to_string()));
-            if self.needs.contains(Need::LocalTime) {
-                let offsets = place.offsets(time);
-                person.offsets = Offsets::new(offsets.least, offsets.greatest).unwrap_or(Offsets::UNKNOWN);
-            }
-        }
+        let (person, country) = person_of(party.subject, party.number, self.needs, time);
         let Message { direction, channel, purpose, segments } = *message;
         Asked {
             direction,
@@ -95,6 +84,20 @@ impl Chain {
             },
         }
     }
+}
+
+/// A person as rules are told of one, and the code of the person's country; 0 if it is not known, or not needed.
+pub(crate) fn person_of(subject: Subject, number: Option<Msisdn>, needs: Needs, time: u64) -> (Person, u16) {
+    let mut person = Person::new(subject);
+    let is_place_needed = needs.contains(Need::Country) || needs.contains(Need::LocalTime);
+    let Some(number) = number.filter(|_| is_place_needed) else { return (person, 0) };
+    let place = Place::of(number);
+    person.country = place.country().and_then(|country| Country::new(&country.to_string()));
+    if needs.contains(Need::LocalTime) {
+        let offsets = place.offsets(time);
+        person.offsets = Offsets::new(offsets.least, offsets.greatest).unwrap_or(Offsets::UNKNOWN);
+    }
+    (person, place.country().map_or(0, portcullis_zones::Country::code))
 }
 
 /// What a rule must know, its meters included.

@@ -9,6 +9,7 @@ mod rules;
 mod senders;
 mod shadow;
 mod stop;
+mod strangers;
 
 pub use message::{Message, Party};
 pub use reservation::Reservation;
@@ -17,5 +18,6 @@ pub use rules::{Asking, Busy, OnFault, Rules, Within};
 pub use senders::Senders;
 pub use shadow::{ShadowRun, ShadowTally};
 pub use stop::Stop;
+pub use strangers::strangers;
 
 pub use portcullis_host::rules::{Channel, Purpose};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_host::CallError;
-use portcullis_host::rules::{Decision, Meter, Needs, RuleSet};
+use portcullis_host::rules::{Decision, Meter, Needs, Proof, RuleSet};
 
 use crate::stop::Stop;
 
@@ -12,20 +12,21 @@ use crate::stop::Stop;
 pub struct Rule {
     name: Arc<str>,
     set: Option<RuleSet>,
+    proof: Proof,
     reasons: Vec<Arc<str>>,
 }
 
 impl Rule {
-    /// The rule of a plugin, by the name that the tenant knows it by.
-    pub fn new(name: &str, set: RuleSet) -> Self {
+    /// The rule of a plugin that was proven, by the name that the tenant knows it by.
+    pub fn new(name: &str, set: RuleSet, proof: Proof) -> Self {
         let reasons = set.recipe().plugin.description().reasons.iter();
         let reasons = reasons.map(|reason| Arc::from(reason.as_str())).collect();
-        Rule { name: name.into(), set: Some(set), reasons }
+        Rule { name: name.into(), set: Some(set), proof, reasons }
     }
 
     /// A rule whose plugin can't be loaded.
     pub fn missing(name: &str) -> Self {
-        Rule { name: name.into(), set: None, reasons: Vec::new() }
+        Rule { name: name.into(), set: None, proof: Proof::default(), reasons: Vec::new() }
     }
 
     /// The name that the tenant knows it by.
@@ -41,6 +42,11 @@ impl Rule {
     /// The same, for calls, which fail if it is missing.
     pub(crate) fn present(&self) -> Result<&RuleSet, CallError> {
         self.set.as_ref().ok_or(CallError::OutOfService)
+    }
+
+    /// How many messages to strangers it stopped when it was proven.
+    pub fn proof(&self) -> Proof {
+        self.proof
     }
 
     /// What is counted for it.

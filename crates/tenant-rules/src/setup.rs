@@ -1,17 +1,22 @@
 //! A version of a rules plugin, its options, and what it may know.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis_host::Pace;
 use portcullis_host::rules::{self as host, Need, RuleSet};
 use portcullis_ledger::TenantKeys;
 use portcullis_plugin_store::{PluginStore, PluginStoreError, PluginVersion};
-use portcullis_rules::Rule;
+use portcullis_rules::{Rule, strangers};
 use portcullis_tenant_settings::{Chosen, Grants, PluginRef, TenantSpec};
 use serde_json::{Map, Value};
+use tracing::warn;
 
 use crate::error::RuleError;
 use crate::surroundings::Surroundings;
+
+/// Rules that stop this share of the messages to strangers are remarked on in the log.
+const REMARKABLE_SHARE: f64 = 0.95;
 
 /// A version of a rules plugin, its options, and what it may know.
 #[derive(Clone, Debug)]
@@ -106,7 +111,7 @@ impl RuleSetup {
         plugin.options(self.options.clone())
     }
 
-    /// Starts the plugin for a tenant. One that can't be loaded makes a rule that always fails.
+    /// Starts the plugin for a tenant, and proves that it is a function of what it is told. One that can't be loaded makes a rule that always fails.
     pub(crate) fn start(
         &self,
         spec: &TenantSpec,
@@ -130,7 +135,16 @@ impl RuleSetup {
             replicas: spec.replicas,
             pace: Arc::<Pace>::default(),
         };
-        Ok(Rule::new(&self.name, RuleSet::new(recipe)?))
+        let set = RuleSet::new(recipe)?;
+        let now = unix_millis();
+        let proof = set.prove(now, &strangers(keys.permutation(), set.needs(), now))?;
+        if proof.share() >= REMARKABLE_SHARE {
+            warn!(
+                tenant = %spec.id, rule = self.name, stopped = proof.stopped, asked = proof.asked,
+                "the rule stops nearly all messages to strangers: make sure that it is to"
+            );
+        }
+        Ok(Rule::new(&self.name, set, proof))
     }
 
     fn of_host(&self, keys: &TenantKeys) -> host::Grants {
@@ -149,4 +163,10 @@ impl RuleSetup {
         let rules = self.version.as_ref().ok().and_then(|version| version.rules().ok());
         rules.is_some_and(|rules| rules.description().needs.contains(Need::Sender))
     }
+}
+
+/// Milliseconds since 1970, by the system's clock.
+fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use portcullis_host::rules::Proof;
 use portcullis_meters::{Count, Key, Meter, Scope, SenderKey, Usage};
 use portcullis_rules::{Rule, ShadowTally};
 
@@ -37,6 +38,8 @@ pub struct RuleStatus {
 pub struct Running {
     /// The reasons for which it stops messages.
     pub reasons: Vec<String>,
+    /// How many messages to strangers it stopped when it was proven, before it began to serve.
+    pub proof: Proof,
     /// How many meters it reads.
     pub meters: usize,
     /// How many instances are in service.
@@ -85,6 +88,7 @@ impl Running {
         let set = rule.set()?;
         Some(Running {
             reasons: set.recipe().plugin.description().reasons.clone(),
+            proof: rule.proof(),
             meters: set.meters().len(),
             instances: set.left(),
             faults: set.faults(),

@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use portcullis_admission::LogLimit;
-use portcullis_host::ErrorChain;
 use portcullis_host::rules::RuleSet;
+use portcullis_host::{CallError, ErrorChain};
 use portcullis_ledger::{TenantId, TenantKeys};
 use portcullis_meters::{MAX_DECLARED, NodeId, TooManyMeters};
 use portcullis_plugin_store::Digest;
@@ -217,6 +217,25 @@ impl TenantRules {
         if !is_same {
             places.iter_mut().for_each(|place| place.run = None);
         }
+    }
+
+    /// Verifies some of what the rules have decided since the last call: that they decide the same again. Rules that do not lose the instance
+    /// that differs, which is a fault. Returns whether there was anything to verify.
+    pub fn spot_check(&self) -> bool {
+        let Some(rules) = self.serving() else { return false };
+        let mut is_any = false;
+        for rule in rules.rules() {
+            match rule.set().map(RuleSet::spot_check) {
+                Some(Ok(proof)) => is_any |= proof.asked > 0,
+                // It is missing, or out of service, which was reported.
+                None | Some(Err(CallError::OutOfService)) => {}
+                Some(Err(error)) => {
+                    is_any = true;
+                    self.on_fault()(rule.name(), &error);
+                }
+            }
+        }
+        is_any
     }
 
     /// Takes all rules out of service, and saves what they counted. Blocks.

@@ -128,6 +128,7 @@ impl contract::Guest for Evil {
                 decision
             }
             Mode::Panic => panic!("on purpose"),
+            Mode::PanicLater if ASKED.get() >= 8000 => panic!("on purpose"),
             Mode::PanicAt13 if subject == 13 => panic!("on purpose"),
             Mode::Recurse => match black_box(recurse(0)) {
                 0 => contract::Decision::Allow,
@@ -143,6 +144,11 @@ impl contract::Guest for Evil {
             Mode::LaterInbound => later(0, message.time + 7 * DAY),
             Mode::CountByItself if ASKED.get().is_multiple_of(3) => contract::Decision::Block(0),
             Mode::Remember if !SEEN.with_borrow_mut(|seen| seen.insert(subject)) => {
+                contract::Decision::Block(0)
+            }
+            Mode::RememberLater
+                if ASKED.get() >= 8000 && !SEEN.with_borrow_mut(|seen| seen.insert(subject)) =>
+            {
                 contract::Decision::Block(0)
             }
             Mode::Nosy if tells_more(&message) => contract::Decision::Block(0),

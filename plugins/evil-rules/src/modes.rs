@@ -24,6 +24,8 @@ modes! {
     "panic" => Panic,
     /// `decide` panics at the subject 13 only.
     "panic-at-13" => PanicAt13,
+    /// `decide` panics from its 8,000th call on: after it was proven.
+    "panic-later" => PanicLater,
     /// `decide` recurses until the stack overflows.
     "recurse" => Recurse,
     /// `decide` leaks 1 MiB per call.
@@ -54,6 +56,8 @@ modes! {
     "count-by-itself" => CountByItself,
     /// `decide` stops what it was asked about before, and allows what is new.
     "remember" => Remember,
+    /// As `remember`, from its 8,000th call on: after it was proven.
+    "remember-later" => RememberLater,
     /// `decide` and `decide-many` stop everybody of whom they are told anything that they did not declare to need.
     "nosy" => Nosy,
     /// `decide` stops everybody.

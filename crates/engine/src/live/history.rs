@@ -30,8 +30,7 @@ impl LiveList {
     /// are too many to say.
     pub(crate) fn positions(&self) -> Option<Vec<(ListId, Seq, Mark)>> {
         let id = self.list().id();
-        let positions = self.entries.positions.lock();
-        let known = positions.known()?.iter().map(|&(sequence, mark)| (id, sequence, mark));
+        let known = self.entries.positions()?.into_iter().map(|(sequence, mark)| (id, sequence, mark));
         Some(known.collect())
     }
 
@@ -157,7 +156,7 @@ impl LiveList {
     }
 
     fn fill_anew(self: &Arc<Self>, done: impl FnOnce(&Arc<Self>)) {
-        self.entries.positions.lock().forget();
+        self.entries.forget_positions();
         // First, so that the plugin in place, which has them, answers until the next one has them, too.
         let written = self.write_again().map_err(|error| FillError::Source(Box::new(error)));
         // A plugin that is not in memory is filled from the ledger as it is now when it comes back.

@@ -3,20 +3,18 @@
 mod eviction;
 mod following;
 mod history;
-mod known;
 mod lies;
 mod pace;
 mod recovery;
 mod saving;
-mod source;
 mod turns;
-mod verified_state;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use portcullis_entries::{Known, LedgerSource, VerifiedState};
 use portcullis_host::{
     Blacklist, CallError, FillError, FilledFrom, Generation, MemoryAccount, Plugin, Recipe, TryCheckError,
     Verdict,
@@ -32,15 +30,12 @@ pub use recovery::Health;
 
 pub(crate) use following::Reach;
 pub(crate) use recovery::Priority;
-pub(crate) use source::LedgerSource;
 pub(crate) use turns::Turns;
-pub(crate) use verified_state::VerifiedState;
 
 use crate::context::Context;
 use crate::events::Event;
 use crate::reason;
 use history::History;
-use known::Known;
 use recovery::Recovery;
 use saving::Saving;
 use turns::Purpose;
@@ -261,7 +256,7 @@ impl LiveList {
 
     /// The ledger's list.
     pub(crate) fn list(&self) -> &List {
-        &self.entries.list
+        self.entries.list()
     }
 
     /// The number of active entries. It is a hint for the plugin: 0 if the ledger can't be read, which filling will report.

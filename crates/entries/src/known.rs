@@ -6,12 +6,12 @@ use portcullis_host::{Census, Change, Entry, EntrySource, SourceError};
 use portcullis_ledger::{Seq, Span};
 use portcullis_msisdn::{Directions, Subject};
 
-use super::LedgerSource;
+use crate::ledger_source::{self, LedgerSource};
 
 /// The ledger's list, of which a span is known: what a commit of this engine changed, or what was read for many lists at once.
 ///
 /// Only for a plugin that is to follow to the span's end at least. There may be changes after it that this source does not tell of.
-pub(super) struct Known<'a> {
+pub struct Known<'a> {
     source: &'a LedgerSource,
     span: &'a Span,
     /// How far the plugin has followed the span.
@@ -19,7 +19,8 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    pub(super) fn new(source: &'a LedgerSource, span: &'a Span) -> Self {
+    /// The list of `source`, of which `span` is known.
+    pub fn new(source: &'a LedgerSource, span: &'a Span) -> Self {
         Known { source, span, reached: Cell::new(None) }
     }
 
@@ -52,7 +53,7 @@ impl<'a> Known<'a> {
             self.source.note_position(last, mark);
         }
         self.reached.set(Some(last));
-        Some(page.iter().copied().map(super::source::change).collect())
+        Some(page.iter().copied().map(ledger_source::change).collect())
     }
 }
 

@@ -18,8 +18,8 @@ const AHEAD: usize = 1 << 16;
 const SHARE: u64 = 16;
 
 /// The ledger's list as the host's source of entries.
-pub(crate) struct LedgerSource {
-    pub(crate) list: List,
+pub struct LedgerSource {
+    list: List,
     ahead: Mutex<Option<Ahead>>,
     /// What will be asked for next, if the ledger is elsewhere: it is read while the plugin takes what was read before.
     fetch: Mutex<Option<Fetch>>,
@@ -28,7 +28,7 @@ pub(crate) struct LedgerSource {
     /// How often the host asked for something.
     reads: AtomicU64,
     /// How far a list of a shared ledger was read.
-    pub(super) positions: Mutex<Positions>,
+    positions: Mutex<Positions>,
     staleness: Arc<Staleness>,
 }
 
@@ -58,7 +58,8 @@ fn at_least_one(limit: usize) -> NonZeroUsize {
 }
 
 impl LedgerSource {
-    pub(crate) fn new(list: List, staleness: Arc<Staleness>) -> Self {
+    /// The entries of a list, of a ledger that is as fresh as `staleness` says.
+    pub fn new(list: List, staleness: Arc<Staleness>) -> Self {
         LedgerSource {
             list,
             ahead: Mutex::default(),
@@ -70,18 +71,33 @@ impl LedgerSource {
         }
     }
 
+    /// The ledger's list.
+    pub fn list(&self) -> &List {
+        &self.list
+    }
+
     /// How often the host asked for something. It does so between calls of the plugin, so this grows as long as a plugin is filled.
-    pub(crate) fn reads(&self) -> u64 {
+    pub fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
     }
 
+    /// The positions up to which a list of a shared ledger was read, as far as they are remembered. `None` if there are too many.
+    pub fn positions(&self) -> Option<Vec<(Seq, Mark)>> {
+        self.positions.lock().known().map(<[_]>::to_vec)
+    }
+
+    /// Forgets how far the list was read: the ledger has lost some of it.
+    pub fn forget_positions(&self) {
+        self.positions.lock().forget();
+    }
+
     /// Notes how far the list of a shared ledger was read.
-    pub(super) fn note_position(&self, sequence: Seq, mark: Mark) {
+    pub(crate) fn note_position(&self, sequence: Seq, mark: Mark) {
         self.positions.lock().note(self.staleness.epoch(), sequence, mark);
     }
 
     /// Whether the list was read up to this position, as far as that is remembered.
-    pub(super) fn has_read(&self, sequence: Seq, mark: Mark) -> bool {
+    pub(crate) fn has_read(&self, sequence: Seq, mark: Mark) -> bool {
         let positions = self.positions.lock();
         positions.known().is_some_and(|known| known.contains(&(sequence, mark)))
     }
@@ -153,7 +169,7 @@ impl LedgerSource {
     }
 }
 
-pub(super) fn change(change: portcullis_ledger::Change) -> Change {
+pub(crate) fn change(change: portcullis_ledger::Change) -> Change {
     Change { subject: change.subject, directions: change.directions, sequence: change.sequence.get() }
 }
 

@@ -6,24 +6,25 @@ use portcullis_host::{SourceError, StateHeader, StateParts, StateStore, StateWri
 use portcullis_ledger::{List, Seq};
 use portcullis_saved_states::StateFile;
 
-use super::LedgerSource;
+use crate::ledger_source::LedgerSource;
 
 /// The saved state of a list, verified against the ledger.
 ///
 /// A ledger that was restored from a backup has another history than the states beside it. It stores the id of the state that
 /// belongs to it; any other state is ignored. It also stores a sum of the entries that changed since, which are read after the state.
-pub(crate) struct VerifiedState {
+pub struct VerifiedState {
     file: StateFile,
     entries: Arc<LedgerSource>,
 }
 
 impl VerifiedState {
-    pub(super) fn new(file: StateFile, entries: Arc<LedgerSource>) -> Self {
+    /// The state in a file, which belongs to these entries.
+    pub fn new(file: StateFile, entries: Arc<LedgerSource>) -> Self {
         VerifiedState { file, entries }
     }
 
     fn list(&self) -> &List {
-        &self.entries.list
+        self.entries.list()
     }
 }
 
