@@ -161,7 +161,9 @@ impl TenantRules {
                 }
                 started => started.map_err(failed)?,
             };
-            places.push(Place::new(rule.clone(), setup, started));
+            let before = known.iter().find(|place| place.setup.is_alike(&setup)).filter(stays);
+            let before = before.map(|place| (place.setup.clone(), Arc::clone(&place.rule)));
+            places.push(Place { before, ..Place::new(rule.clone(), setup, started) });
         }
         let declared = places.iter().map(|place| place.rule.meters().len()).sum();
         if declared > MAX_DECLARED {

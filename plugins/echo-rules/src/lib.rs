@@ -1,4 +1,4 @@
-//! Rules that tell what they are told: each message is postponed by as many milliseconds as the value of the field that the
+//! Rules that tell what they are told: each outbound message is postponed by as many milliseconds as the value of the field that the
 //! options name, `{"field": "NAME"}`, and one more. For tests of the host and the SDK.
 //!
 //! The same component exports a list, which blocks everybody and holds nobody.
@@ -59,7 +59,10 @@ impl Rules for Echo {
             .to_vec()
     }
 
-    fn decide(&self, subject: Subject, _: Direction, message: &Message, counts: &[u32]) -> Decision {
+    fn decide(&self, subject: Subject, direction: Direction, message: &Message, counts: &[u32]) -> Decision {
+        if direction == Direction::Inbound {
+            return Decision::Allow;
+        }
         let value = self.value(subject, message, counts) % LONGEST;
         Decision::Later { reason: 0, until: message.time + 1 + value }
     }
