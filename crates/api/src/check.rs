@@ -32,6 +32,10 @@ pub struct CheckRequest<'a> {
     #[serde(default = "one", skip_serializing_if = "is_one")]
     #[schemars(range(min = 1))]
     pub segments: NonZeroU16,
+    /// When the messages are to go, RFC 3339, for the tenant's rules: what they would say then, by what is counted now. Omitted: now.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub at: Option<Cow<'a, str>>,
 }
 
 /// How a message goes.

@@ -1,5 +1,6 @@
 //! `portcullis check`.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::num::NonZeroU16;
@@ -47,6 +48,9 @@ pub(super) struct Options {
     /// Parts that the message is charged as, for the tenant's rules
     #[arg(long, value_name = "COUNT", default_value_t = NonZeroU16::MIN)]
     segments: NonZeroU16,
+    /// When the message is to go, for the tenant's rules: what they would say then [default: now]
+    #[arg(long, value_name = "RFC3339")]
+    at: Option<String>,
 
     /// Print no results; the exit code is the answer
     #[arg(long, short)]
@@ -72,6 +76,7 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
             channel: options.channel,
             purpose: options.purpose,
             segments: options.segments,
+            at: options.at.as_deref().map(Cow::Borrowed),
         };
         let checked = client.check(&target, &texts, message).map_err(|error| explained(&batch, error))?;
         let stopped: HashMap<&str, &StoppedAnswer<'_>> =

@@ -82,10 +82,11 @@ fn lines(found: &Inspection) -> Vec<String> {
         found.modules,
         found.components
     )];
-    match found.kind {
-        Some(kind) => lines.push(format!("a plugin: the contract here is {}", kind.contract())),
-        None => lines.push("no plugin: it exports no interface of a plugin".to_owned()),
+    if found.kinds.is_empty() {
+        lines.push("no plugin: it exports no interface of a plugin".to_owned());
     }
+    let contracts = found.kinds.iter().map(|kind| kind.contract());
+    lines.extend(contracts.map(|contract| format!("a plugin: the contract here is {contract}")));
     lines.extend(found.exports.iter().map(|item| format!("exports {} {}", item.is, item.name)));
     if found.imports.is_empty() && found.problem.is_none() {
         lines.push("imports nothing".to_owned());

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
+use jiff::Timestamp;
 use portcullis_api::{CheckAnswer, CheckManyAnswer, CheckRequest, StoppedAnswer, Verdict};
 use portcullis_ledger::Position;
 use portcullis_msisdn::Direction;
@@ -35,7 +36,7 @@ pub(super) async fn answer_text(target: Target, since: &Since, body: JsonBody) -
             let identities = check::read(&target, &numbers).map_err(|refusal| {
                 if request.number.is_some() { refusal.without_index() } else { refusal }
             })?;
-            Ok::<_, ApiError>((numbers, identities, request.number.is_some(), message(&request)))
+            Ok::<_, ApiError>((numbers, identities, request.number.is_some(), message(&request)?))
         };
         let (numbers, identities, is_one, message) = target.blocking(Work::Batch, read).await?;
         return match identities.first() {
@@ -47,7 +48,7 @@ pub(super) async fn answer_text(target: Target, since: &Since, body: JsonBody) -
         };
     }
     let request: CheckRequest<'_> = body.parse()?;
-    let message = message(&request);
+    let message = message(&request)?;
     match asked(&request)? {
         Numbers::One(number) => {
             let identity = target.read(number).map_err(|error| Refusal::InvalidRow(error.into()))?;
@@ -61,13 +62,25 @@ pub(super) async fn answer_text(target: Target, since: &Since, body: JsonBody) -
 }
 
 /// What the request says of its messages.
-fn message(request: &CheckRequest<'_>) -> Message {
-    Message {
+fn message(request: &CheckRequest<'_>) -> Result<Message, ApiError> {
+    Ok(Message {
         channel: wire::channel(request.channel),
         purpose: wire::purpose(request.purpose),
         segments: request.segments,
+        at: request.at.as_deref().map(time).transpose()?,
         ..Message::new(request.direction)
-    }
+    })
+}
+
+/// Milliseconds since 1970.
+fn time(text: &str) -> Result<u64, ApiError> {
+    let time = text.parse::<Timestamp>().ok().and_then(|time| u64::try_from(time.as_millisecond()).ok());
+    time.ok_or_else(|| {
+        ApiError::invalid_request(
+            "at",
+            "must be a time since 1970 as in RFC 3339, such as 2026-03-29T21:30:00+02:00",
+        )
+    })
 }
 
 async fn one(

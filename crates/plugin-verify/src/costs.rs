@@ -82,12 +82,6 @@ impl Costs {
 
     /// The costs as lines of text, beside those of another plugin.
     pub(crate) fn lines(&self, beside: Option<&Self>) -> Vec<String> {
-        let line = |what: &str, own: f64, other: Option<f64>| {
-            let beside = other.filter(|other| *other > 0.0);
-            let beside =
-                beside.map(|other| format!("{other:>12.0} {:>8.1}×", own / other)).unwrap_or_default();
-            format!("{what:<44} {own:>12.0} {beside}").trim_end().to_owned()
-        };
         let of = |get: fn(&Self) -> f64| beside.map(get);
         #[expect(clippy::cast_precision_loss, reason = "to be read by people")]
         let bytes = |bytes: u64| bytes as f64;
@@ -111,12 +105,20 @@ impl Costs {
     }
 }
 
+/// A line of a table: what it is, its own value, and that of another plugin.
+pub(crate) fn line(what: &str, own: f64, other: Option<f64>) -> String {
+    let beside = other.filter(|other| *other > 0.0);
+    let beside = beside.map(|other| format!("{other:>12.0} {:>8.1}×", own / other)).unwrap_or_default();
+    format!("{what:<44} {own:>12.0} {beside}").trim_end().to_owned()
+}
+
+/// The time of each, in nanoseconds.
 #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
-fn per(time: Duration, count: usize) -> f64 {
+pub(crate) fn per(time: Duration, count: usize) -> f64 {
     time.as_secs_f64() * 1e9 / count.max(1) as f64
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }

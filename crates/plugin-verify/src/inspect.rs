@@ -17,8 +17,8 @@ const NAMES: usize = 200;
 pub struct Inspection {
     /// The size of the file, in bytes.
     pub bytes: u64,
-    /// The kind of plugin, by what it exports.
-    pub kind: Option<Kind>,
+    /// The kinds of plugin that it is, by what it exports: none, one, or both.
+    pub kinds: Vec<Kind>,
     /// What the component itself imports. A plugin may import nothing.
     pub imports: Vec<Item>,
     /// What the component itself exports.
@@ -72,7 +72,7 @@ pub fn inspect(component: &[u8]) -> Inspection {
     let sections = sections.into_iter().map(|(name, (count, bytes))| Section { name, count, bytes });
     found.sections = sections.collect();
     found.sections.sort_by_key(|section| std::cmp::Reverse(section.bytes));
-    found.kind = Kind::of(found.exports.iter().map(|item| item.name.as_str()));
+    found.kinds = Kind::all_of(found.exports.iter().map(|item| item.name.as_str()));
     found
 }
 
@@ -196,7 +196,10 @@ mod tests {
     #[test]
     fn a_plugin_is_taken_apart() {
         let found = inspect(EXACT.component);
-        assert_eq!((found.kind, found.imports.len(), &found.problem), (Some(Kind::Blacklist), 0, &None));
+        assert_eq!(
+            (&found.kinds[..], found.imports.len(), &found.problem),
+            (&[Kind::Blacklist][..], 0, &None)
+        );
         let interface = Item { name: "portcullis:blacklist/blacklist@0.1.0".to_owned(), is: "interface" };
         assert_eq!(found.exports, [interface]);
         assert_eq!(found.sections[0].name, "code");

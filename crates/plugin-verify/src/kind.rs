@@ -9,15 +9,18 @@ use serde::Serialize;
 pub enum Kind {
     /// One list: it exports `portcullis:blacklist/blacklist`.
     Blacklist,
+    /// Whether a message may go: it exports `portcullis:rules/rules`.
+    Rules,
 }
 
 impl Kind {
-    const ALL: [Self; 1] = [Kind::Blacklist];
+    const ALL: [Self; 2] = [Kind::Blacklist, Kind::Rules];
 
     /// The interface that plugins of this kind export, without its version.
     pub fn interface(self) -> &'static str {
         match self {
             Kind::Blacklist => "portcullis:blacklist/blacklist",
+            Kind::Rules => "portcullis:rules/rules",
         }
     }
 
@@ -25,14 +28,14 @@ impl Kind {
     pub fn contract(self) -> &'static str {
         match self {
             Kind::Blacklist => "portcullis:blacklist@0.1.0",
+            Kind::Rules => "portcullis:rules@0.1.0",
         }
     }
 
-    /// The kind of a component that exports these names.
-    pub(crate) fn of<'a>(exports: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        exports.into_iter().find_map(|export| {
-            let (interface, _) = export.split_once('@').unwrap_or((export, ""));
-            Self::ALL.into_iter().find(|kind| kind.interface() == interface)
-        })
+    /// The kinds of a component that exports these names: it may be both.
+    pub(crate) fn all_of<'a>(exports: impl IntoIterator<Item = &'a str>) -> Vec<Self> {
+        let interface = |export: &'a str| export.split_once('@').map_or(export, |(interface, _)| interface);
+        let exported: Vec<&str> = exports.into_iter().map(interface).collect();
+        Self::ALL.into_iter().filter(|kind| exported.contains(&kind.interface())).collect()
     }
 }

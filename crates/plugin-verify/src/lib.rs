@@ -6,10 +6,12 @@
 
 mod blacklist;
 mod componentize;
+mod conformance;
 mod costs;
 mod inspect;
 mod kind;
 mod report;
+mod rules;
 mod verify;
 
 pub use componentize::{ComponentizeError, componentize};
@@ -17,4 +19,5 @@ pub use costs::Costs;
 pub use inspect::{Inspection, Item, Section, inspect};
 pub use kind::Kind;
 pub use report::{Bound, Described, Loaded, Report};
+pub use rules::RuleCosts;
 pub use verify::{Request, verify};

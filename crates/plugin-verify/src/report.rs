@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::costs::Costs;
 use crate::kind::Kind;
+use crate::rules::RuleCosts;
 
 /// What was found about a plugin.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -13,18 +14,22 @@ pub struct Report {
     pub problems: Vec<String>,
     /// What is worth knowing, and does not keep it from serving.
     pub remarks: Vec<String>,
-    /// The kind of plugin.
-    pub kind: Option<Kind>,
-    /// The contract that it was compared with.
-    pub contract: Option<&'static str>,
+    /// The kinds of plugin that it is. One component may be both.
+    pub kinds: Vec<Kind>,
+    /// The contracts that it was compared with.
+    pub contracts: Vec<&'static str>,
     /// All bounds on what it may contain.
     pub bounds: Vec<Bound>,
     /// What compiling it took. `None` if it does not load.
     pub loaded: Option<Loaded>,
-    /// What it says about itself. `None` if it does not load.
+    /// What it says about itself as a list. `None` if it does not load, or is none.
     pub description: Option<Described>,
-    /// What it costs.
+    /// What it says about itself as rules. `None` if it does not load, or has none.
+    pub rules: Option<DescribedRules>,
+    /// What it costs as a list.
     pub costs: Option<Costs>,
+    /// What it costs as rules.
+    pub rule_costs: Option<RuleCosts>,
     /// What the plugin `exact` costs here.
     pub costs_of_exact: Option<Costs>,
 }
@@ -75,6 +80,21 @@ pub struct Described {
     pub loads: Vec<String>,
 }
 
+/// What a plugin says about its rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DescribedRules {
+    /// Its name.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+    /// What a tenant must grant to it, by name.
+    pub needs: Vec<&'static str>,
+    /// The reasons for which it stops messages.
+    pub reasons: Vec<String>,
+    /// Whether it has a schema of its options.
+    pub has_schema: bool,
+}
+
 impl Report {
     /// Whether nothing is wrong.
     pub fn is_good(&self) -> bool {
@@ -84,14 +104,20 @@ impl Report {
     /// The report as lines of text.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        if let (Some(_), Some(contract)) = (self.kind, self.contract) {
-            lines.push(format!("contract      {contract}"));
-        }
+        lines.extend(self.contracts.iter().map(|contract| format!("contract      {contract}")));
         if let Some(Described { name, version, keyspace, saves, loads }) = &self.description {
             lines.push(format!("plugin        {name} {version}, {keyspace} numbers"));
             if let Some(saves) = saves {
                 lines.push(format!("saves         {saves}; loads {}", loads.join(", ")));
             }
+        }
+        if let Some(DescribedRules { name, version, needs, reasons, .. }) = &self.rules {
+            lines.push(format!("rules         {name} {version}"));
+            lines.push(match needs[..] {
+                [] => "needs         nothing".to_owned(),
+                _ => format!("needs         {}: a tenant grants each by name", needs.join(", ")),
+            });
+            lines.push(format!("reasons       {}", reasons.join(", ")));
         }
         if let Some(Loaded { millis, code_bytes }) = self.loaded {
             lines.push(format!("compiled      in {millis} ms to {code_bytes} bytes"));
@@ -107,6 +133,9 @@ impl Report {
             );
         }
         if let Some(costs) = &self.costs {
+            lines.extend(costs.lines(self.costs_of_exact.as_ref()));
+        }
+        if let Some(costs) = &self.rule_costs {
             lines.extend(costs.lines(self.costs_of_exact.as_ref()));
         }
         lines.extend(self.remarks.iter().map(|remark| format!("note: {remark}")));

@@ -2,15 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use portcullis_host::rules::Need;
 use portcullis_host::{
-    Bound, Description, Engine, ErrorChain, InvalidComponent, Keyspace, Limits, LoadError, Plugin, survey,
+    Bound, Component, Description, Engine, ErrorChain, InvalidComponent, Keyspace, Limits, LoadError, Plugin,
+    survey,
 };
 
 use crate::blacklist;
+use crate::conformance::Conformance;
 use crate::costs::Costs;
 use crate::inspect::inspect;
 use crate::kind::Kind;
-use crate::report::{Described, Loaded, Report};
+use crate::report::{Described, DescribedRules, Loaded, Report};
+use crate::rules::{self, RuleCosts};
 
 /// What to verify.
 #[derive(Clone, Debug)]
@@ -42,20 +46,22 @@ pub fn verify(engine: &Engine, request: &Request<'_>) -> Report {
         }
         Err(error) => report.problems.push(format!("it does not fit: {error}")),
     }
-    report.kind = inspect(component).kind;
-    let Some(kind) = report.kind else {
+    report.kinds = inspect(component).kinds;
+    if report.kinds.is_empty() {
         if report.problems.is_empty() {
             report.problems.push(format!(
-                "it exports no interface of a plugin: export {} as the contract {} has it",
+                "it exports no interface of a plugin: export {} as the contract {} has it, or {} as {} has it",
                 Kind::Blacklist.interface(),
-                Kind::Blacklist.contract()
+                Kind::Blacklist.contract(),
+                Kind::Rules.interface(),
+                Kind::Rules.contract()
             ));
         }
         return report;
-    };
-    report.contract = Some(kind.contract());
+    }
+    report.contracts = report.kinds.iter().map(|kind| kind.contract()).collect();
     let start = Instant::now();
-    let plugin = match Plugin::load(engine, component, within) {
+    let plugin = match Component::load(engine, component, within) {
         Ok(plugin) => plugin,
         Err(error) => {
             let said = match &error {
@@ -74,26 +80,33 @@ pub fn verify(engine: &Engine, request: &Request<'_>) -> Report {
         }
     };
     report.loaded = Some(Loaded { millis: start.elapsed().as_millis(), code_bytes: plugin.code_bytes() });
-    report.description = Some(described(plugin.description()));
-    if plugin.description().name != *name {
+    report.description = plugin.list().map(|list| described(list.description()));
+    report.rules = plugin.rules().map(|rules| described_rules(rules.description()));
+    let own_names = [
+        plugin.list().map(|list| &list.description().name),
+        plugin.rules().map(|rules| &rules.description().name),
+    ];
+    if let Some(own) = own_names.into_iter().flatten().find(|own| own != name) {
         report.remarks.push(format!(
-            "it calls itself {}, and its file is {name}.wasm: tenants name it by its file, {name}",
-            plugin.description().name
+            "it calls itself {own}, and its file is {name}.wasm: tenants name it by its file, {name}"
         ));
     }
-    match kind {
-        Kind::Blacklist => {
-            let found = blacklist::conformance(&plugin, options);
-            report.problems.extend(found.problems);
-            report.remarks.extend(found.remarks);
-        }
+    let of_list = plugin.list().map(|list| blacklist::conformance(list, options));
+    let of_rules = plugin.rules().map(|plugin| rules::conformance(plugin, options));
+    for Conformance { problems, remarks } in [of_list, of_rules].into_iter().flatten() {
+        report.problems.extend(problems);
+        report.remarks.extend(remarks);
     }
     if let Some(exact) = beside
         && report.problems.is_empty()
     {
-        match Costs::of(&plugin, options) {
-            Ok(costs) => report.costs = Some(costs),
-            Err(error) => report.problems.push(format!("its costs can't be measured: {error}")),
+        let costs = plugin.list().map(|list| Costs::of(list, options)).transpose();
+        let rule_costs = plugin.rules().map(|rules| RuleCosts::of(rules, options)).transpose();
+        match (costs, rule_costs) {
+            (Ok(costs), Ok(rule_costs)) => (report.costs, report.rule_costs) = (costs, rule_costs),
+            (Err(error), _) | (_, Err(error)) => {
+                report.problems.push(format!("its costs can't be measured: {error}"));
+            }
         }
         let exact = Plugin::load(engine, exact, Limits::default());
         report.costs_of_exact = exact.ok().and_then(|exact| Costs::of(&exact, "{}").ok());
@@ -148,5 +161,15 @@ fn described(description: &Description) -> Described {
         },
         saves: description.saves.as_ref().map(format),
         loads: description.loads.iter().map(format).collect(),
+    }
+}
+
+fn described_rules(description: &portcullis_host::rules::Description) -> DescribedRules {
+    DescribedRules {
+        name: description.name.clone(),
+        version: description.version.clone(),
+        needs: description.needs.iter().map(Need::as_str).collect(),
+        reasons: description.reasons.clone(),
+        has_schema: description.options_schema.is_some(),
     }
 }

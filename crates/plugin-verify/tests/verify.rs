@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use portcullis_host::{Bound, Engine, Limits};
-use portcullis_plugin_bundle::{EVIL, EXACT, PREFIX};
+use portcullis_plugin_bundle::{ECHO_RULES, EVIL, EVIL_RULES, EXACT, POLICY, POLICY_NUMBERS, PREFIX};
 use portcullis_plugin_verify::{Kind, Report, Request, componentize, verify};
 
 fn engine() -> &'static Engine {
@@ -33,10 +33,81 @@ fn nothing_is_wrong_with_the_plugins_that_are_built_in() {
     {
         let report = report(plugin.component, plugin.name, options, Limits::default());
         assert!(report.is_good(), "{}: {:?}", plugin.name, report.problems);
-        assert_eq!(report.kind, Some(Kind::Blacklist));
+        assert_eq!(report.kinds, [Kind::Blacklist]);
         assert!(report.bounds.iter().all(|bound| bound.found <= bound.allowed && bound.what.len() > 3));
         assert!(report.loaded.is_some() && report.description.is_some());
     }
+}
+
+#[test]
+fn nothing_is_wrong_with_the_rules_that_are_built_in() {
+    let quiet = r#"{"quiet_hours": [{"from": "21:00", "to": "08:00"}], "caps": [{"per_day": 2}]}"#;
+    let prefixes = r#"{"prefixes": {"block": ["46939"]}, "ceilings": [{"count_by": "prefix", "digits": 7, "per_minute": 20}]}"#;
+    for (plugin, options, needs) in [
+        (POLICY, quiet, "country, local-time"),
+        (POLICY_NUMBERS, prefixes, "number, country, local-time"),
+        (EVIL_RULES, r#"{"mode": "well-behaved"}"#, "nothing"),
+    ] {
+        let report = report(plugin.component, plugin.name, options, Limits::default());
+        assert!(report.is_good(), "{}: {:?}", plugin.name, report.problems);
+        assert_eq!(report.kinds, [Kind::Rules]);
+        let lines = report.lines().join("\n");
+        assert!(lines.contains("contract      portcullis:rules@0.1.0"), "{lines}");
+        assert!(lines.contains(&format!("needs         {needs}")), "{lines}");
+    }
+    // It is a list, too, which blocks everybody.
+    let both = report(ECHO_RULES.component, ECHO_RULES.name, "{}", Limits::default());
+    assert_eq!(both.kinds, [Kind::Blacklist, Kind::Rules]);
+    assert!(both.problems.iter().any(|problem| problem.contains("blocks strangers")), "{:?}", both.problems);
+    assert!(
+        both.remarks.iter().any(|remark| remark.contains("% of messages to strangers")),
+        "{:?}",
+        both.remarks
+    );
+}
+
+#[test]
+fn each_fault_of_rules_is_told_with_a_message_that_shows_it() {
+    for (mode, told) in [
+        ("spin-in-decide", "decide exceeded its limit of"),
+        ("spin-in-decide-many", "decide-many exceeded its limit of"),
+        ("spin-in-configure", "an instance does not start"),
+        ("many-meters", "an instance does not start"),
+        ("panic", "the plugin trapped in decide"),
+        ("panic-later", "the plugin trapped in decide"),
+        ("leak", "ran out of memory in decide"),
+        ("later-at-once", "decide"),
+        ("unknown-reason", "decide"),
+        ("missing-decisions", "decide-many"),
+        ("disagree", "decide-many said"),
+        ("count-by-itself", "of the same message"),
+        ("remember", "of the same message"),
+        ("remember-later", "about the same message after"),
+        ("unheard-of", "it refuses the options"),
+    ] {
+        let report =
+            report(EVIL_RULES.component, "evil-rules", &format!("{{\"mode\": \"{mode}\"}}"), limits());
+        let [problem] = &report.problems[..] else { panic!("{mode}: {:?}", report.problems) };
+        assert!(problem.contains(told), "{mode}: {problem}");
+    }
+    let stops_all = report(EVIL_RULES.component, "evil-rules", r#"{"mode": "stop-all"}"#, limits());
+    assert!(stops_all.is_good(), "{:?}", stops_all.problems);
+    assert!(stops_all.remarks.iter().any(|remark| remark.contains("100 % of messages to strangers")));
+}
+
+#[test]
+fn rules_are_measured_beside_checks() {
+    let request = Request {
+        component: EVIL_RULES.component,
+        name: "evil-rules",
+        limits: Limits::default(),
+        options: "{}",
+        beside: Some(EXACT.component),
+    };
+    let report = verify(engine(), &request);
+    let costs = report.rule_costs.as_ref().expect("they are measured");
+    assert!(costs.decide_nanos > 0.0 && costs.decide_many_nanos > 0.0 && costs.memory_bytes > 0);
+    assert!(report.lines().iter().any(|line| line.starts_with("  a decision, ns")), "{:?}", report.lines());
 }
 
 #[test]

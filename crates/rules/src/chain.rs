@@ -61,7 +61,7 @@ impl Chain {
     /// What the rules are told. What none of them needs is not computed.
     pub(crate) fn asked(&self, party: &Party, sender: Option<Sender>, message: &Message, time: u64) -> Asked {
         let (person, country) = person_of(party.subject, party.number, self.needs, time);
-        let Message { direction, channel, purpose, segments } = *message;
+        let Message { direction, channel, purpose, segments, .. } = *message;
         Asked {
             direction,
             message: host::Message {

@@ -16,12 +16,20 @@ pub struct Message {
     pub purpose: Purpose,
     /// The parts that are charged.
     pub segments: NonZeroU16,
+    /// When it is to go, in milliseconds since 1970, if that is not now. For [asking](crate::Rules::ask) only: one that goes, goes now.
+    pub at: Option<u64>,
 }
 
 impl Message {
     /// A message of which nothing else is known.
     pub fn new(direction: Direction) -> Self {
-        Message { direction, channel: Channel::Other, purpose: Purpose::Unknown, segments: NonZeroU16::MIN }
+        Message {
+            direction,
+            channel: Channel::Other,
+            purpose: Purpose::Unknown,
+            segments: NonZeroU16::MIN,
+            at: None,
+        }
     }
 }
 

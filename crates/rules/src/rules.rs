@@ -177,7 +177,8 @@ impl Rules {
         message: &Message,
         asking: Asking<'_>,
     ) -> Result<Vec<Option<Stop>>, Busy> {
-        let (chain, now, time) = (self.chain.load(), self.clock.now(), unix_millis());
+        let (chain, now) = (self.chain.load(), self.clock.now());
+        let time = message.at.unwrap_or_else(unix_millis);
         let sender = asking.sender.and_then(|name| self.senders.load().get(name));
         let mut stops = vec![None; parties.len()];
         for (parties, stops) in parties.chunks(BATCH).zip(stops.chunks_mut(BATCH)) {

@@ -21,6 +21,9 @@ pub enum RuleError {
         /// The names of what is missing, with commas between them.
         missing: String,
     },
+    /// The plugin needs to know whether people are on a list beside the rule, which no tenant can name.
+    #[error("it needs `listed`, which no tenant can grant yet: choose another plugin")]
+    Listed,
     /// The plugin does not start with these options.
     #[error(transparent)]
     Start(#[from] CallError),
@@ -35,7 +38,7 @@ impl RuleError {
         match self {
             RuleError::Plugin(error) => error.is_transient(),
             RuleError::Start(error) => error.is_transient(),
-            RuleError::Grants { .. } | RuleError::Meters(_) => false,
+            RuleError::Grants { .. } | RuleError::Listed | RuleError::Meters(_) => false,
         }
     }
 

@@ -127,6 +127,9 @@ impl RuleSetup {
         let plugin = version.rules()?.clone();
         let grants = self.of_host(keys);
         let missing = plugin.description().needs.without(grants.needs());
+        if missing.contains(Need::Listed) {
+            return Err(RuleError::Listed);
+        }
         if !missing.is_empty() {
             let names: Vec<&str> = missing.iter().map(Need::as_str).collect();
             return Err(RuleError::Grants { missing: names.join(", ") });

@@ -152,6 +152,8 @@ impl TenantRules {
                 places.push(Place { spec: rule.clone(), ..place.clone() });
                 continue;
             }
+            let before = known.iter().find(|place| place.setup.is_alike(&setup)).filter(stays);
+            let before = before.map(|place| (place.setup.clone(), Arc::clone(&place.rule)));
             let started = setup.start(spec, keys, around);
             let started = match started {
                 Err(error) if lenient => {
@@ -161,8 +163,6 @@ impl TenantRules {
                 }
                 started => started.map_err(failed)?,
             };
-            let before = known.iter().find(|place| place.setup.is_alike(&setup)).filter(stays);
-            let before = before.map(|place| (place.setup.clone(), Arc::clone(&place.rule)));
             places.push(Place { before, ..Place::new(rule.clone(), setup, started) });
         }
         let declared = places.iter().map(|place| place.rule.meters().len()).sum();

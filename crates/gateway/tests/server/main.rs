@@ -20,6 +20,7 @@ mod holds;
 mod limits;
 mod lost_ledger;
 mod neighbours;
+mod policy;
 mod positions;
 mod raw;
 mod refusals;

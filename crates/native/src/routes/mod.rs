@@ -218,7 +218,7 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                 list, and either can block. With `number`, the response is a verdict. With `numbers`, it lists the blocked ones; \
                 an invalid number fails the whole request. \
                 What the lists let pass is then for the tenant's rules to decide, if there are any: `channel`, `purpose` and \
-                `segments` are for them. A check counts no message.",
+                `segments` are for them, and with `at` they say what they would at another time. A check counts no message.",
                 body: Some(Content::new::<api::CheckRequest<'_>>([
                     ("one", json!({ "number": "+46732001122", "direction": "inbound" })),
                     (

@@ -6,12 +6,7 @@ mod sequences;
 
 use portcullis_host::{CallError, Instance, MemoryAccount, Permutation, PermutationKey, Plugin, Settings};
 
-/// What was found.
-#[derive(Debug, Default)]
-pub(crate) struct Conformance {
-    pub(crate) problems: Vec<String>,
-    pub(crate) remarks: Vec<String>,
-}
+use crate::conformance::Conformance;
 
 /// Memory of one instance, in bytes.
 const MEMORY: u64 = 1 << 30;

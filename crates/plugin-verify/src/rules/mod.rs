@@ -1,0 +1,126 @@
+//! Whether a plugin keeps the contract `portcullis:rules`: random messages, about which it must always decide the same, one by one and in
+//! batches.
+
+mod costs;
+mod question;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use portcullis_host::rules::{Grants, Plugin, Recipe, RuleSet};
+use portcullis_host::{CallError, MemoryAccount, Permutation, PermutationKey};
+use portcullis_rules::strangers;
+
+pub use costs::RuleCosts;
+
+use crate::conformance::Conformance;
+use question::Questions;
+
+/// Memory of one instance, in bytes.
+const MEMORY: u64 = 1 << 30;
+/// The messages that are tried.
+const QUESTIONS: usize = 400;
+/// The decisions about one message, after which it is looked at whether memory grew, and how fast they were.
+const MANY: u32 = 20_000;
+/// The bytes by which memory may grow, for a cache.
+const GROWTH: u64 = 4 << 20;
+/// How long one decision of a plugin may take that is not slow: see `Pace` of the host.
+const FAST: Duration = Duration::from_micros(20);
+/// How long all decisions may take. A slow plugin makes fewer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Who stops this share of the messages to strangers is asked whether that is meant.
+const REMARKABLE_SHARE: f64 = 0.5;
+
+/// Starts a plugin, as a gateway does. It is granted what it needs.
+fn start(plugin: &Plugin, options: &str) -> Result<RuleSet, CallError> {
+    RuleSet::new(Recipe {
+        options: options.to_owned(),
+        senders: ["shop", "support"].map(str::to_owned).to_vec(),
+        grants: Grants {
+            numbers: Some(numbers()),
+            country: true,
+            local_time: true,
+            sender: true,
+            listed: true,
+        },
+        ..Recipe::new(plugin.clone(), MemoryAccount::new(MEMORY))
+    })
+}
+
+/// Any key does, and the same one gives the same counter-example.
+fn numbers() -> Permutation {
+    Permutation::new(PermutationKey::from_bytes(*b"portcullis check"))
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Tries a plugin.
+pub(crate) fn conformance(plugin: &Plugin, options: &str) -> Conformance {
+    let mut found = Conformance::default();
+    let rules = match start(plugin, options) {
+        Ok(rules) => rules,
+        Err(error) => {
+            found.problems.push(match error {
+                CallError::Refused(why) => {
+                    format!("it refuses the options {options}: {why}: give it others with --options")
+                }
+                error => format!("an instance does not start: {error}"),
+            });
+            return found;
+        }
+    };
+    match try_all(&rules) {
+        Ok(remarks) => found.remarks.extend(remarks),
+        Err(problem) => found.problems.push(problem),
+    }
+    found
+}
+
+fn try_all(rules: &RuleSet) -> Result<Vec<String>, String> {
+    let now = now();
+    let strangers = strangers(&numbers(), rules.needs(), now);
+    let (mut questions, begun) = (Questions::new(rules, &strangers, now), Instant::now());
+    for _ in 0..QUESTIONS {
+        questions.next().ask(rules)?;
+        if begun.elapsed() > PATIENCE {
+            break;
+        }
+    }
+    let mut remarks = many(rules, &mut questions)?;
+    let proof = rules.prove(now, &strangers).map_err(|error| error.to_string())?;
+    let share = proof.share();
+    if share >= REMARKABLE_SHARE {
+        remarks.push(format!(
+            "it stops {:.0} % of messages to strangers of whom nothing was counted: make sure that it is to",
+            share * 100.0
+        ));
+    }
+    Ok(remarks)
+}
+
+/// Many decisions about one message: whether they stay the same, how long they take, and whether memory grows.
+fn many(rules: &RuleSet, questions: &mut Questions<'_>) -> Result<Vec<String>, String> {
+    let (question, begun, before) = (questions.next(), Instant::now(), rules.memory_bytes());
+    let mut decisions: u32 = 0;
+    let first = question.decide_first(rules)?;
+    while decisions < MANY && begun.elapsed() < PATIENCE {
+        if question.decide_first(rules)? != first {
+            return Err(question.changed(decisions));
+        }
+        decisions += 1;
+    }
+    let each = begun.elapsed() / decisions.max(1);
+    let growth = rules.memory_bytes().saturating_sub(before);
+    if growth > GROWTH {
+        return Err(format!(
+            "it leaks: its memory grew by {growth} bytes in {decisions} decisions, and it remembers nothing that it may"
+        ));
+    }
+    let slow = format!(
+        "a decision takes {} µs: messages to a slow plugin wait for their turn on threads of their own",
+        each.as_micros()
+    );
+    Ok(if each > FAST { vec![slow] } else { Vec::new() })
+}
