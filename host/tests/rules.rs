@@ -148,7 +148,7 @@ const OTHERS: &[&str] = &[
     "slow-decide",
     "panic-at-13",
     "panic-later",
-    "remember-later",
+    "count-later",
     "leak",
     "later-inbound",
     "stop-all",
@@ -270,7 +270,7 @@ fn rules_that_are_no_function_are_found() {
     let rules = two_replicas("remember");
     decide(&rules, 1, OUT, 0).expect("it decides");
     assert_eq!(rules.spot_check().expect_err("it is asked again").kind(), "broken");
-    let rules = self::rules("remember-later");
+    let rules = self::rules("count-later");
     rules.prove(NOW, &[]).expect("it is repeatable at first");
     let lies = || {
         decide(&rules, 1, OUT, 0).expect("it decides");

@@ -19,6 +19,7 @@ mod meters;
 mod number_text;
 mod plugin;
 mod plugins;
+mod recording;
 pub mod requested;
 pub mod settings;
 mod status;
@@ -43,6 +44,7 @@ pub use plugin::{
 };
 pub use plugins::{PluginAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginsAnswer, VersionAnswer};
 pub use portcullis_msisdn::Direction;
+pub use recording::{RecordedMessage, RecordingAnswer};
 pub use status::{ListPlugin, ListState, ListStatus, TenantStatus};
 pub use tenants::{ManagedBy, RemovedAnswer, TenantAnswer, TenantsAnswer};
 pub use url::{is_masked_url, masked_url};

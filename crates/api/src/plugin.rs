@@ -112,6 +112,7 @@ pub struct RuleAnswer {
     pub reasons: Vec<String>,
     /// The share of messages to strangers that it stopped when it was proven before it began to serve, from 0 to 1. The strangers have
     /// mobile numbers of large countries, the messages any purpose, and nothing was counted.
+    #[serde(default)]
     pub strangers_stopped_share: f64,
     /// How many meters it reads.
     pub meters: usize,

@@ -9,7 +9,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_api::{
     BlockRequest, CheckManyAnswer, CheckRequest, EntryAnswer, ErrorBody, ErrorCode, ErrorObject,
     ExchangeRequest, FleetAnswer, MetersAnswer, NumberText, PageAnswer, PluginPutAnswer, PluginRemovedAnswer,
-    PluginStatus, PluginsAnswer, RuleExchangeRequest, TrailAnswer, UnblockRequest, WriteAnswer,
+    PluginStatus, PluginsAnswer, RecordingAnswer, RuleExchangeRequest, TrailAnswer, UnblockRequest,
+    WriteAnswer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -258,6 +259,14 @@ impl Client {
     /// Returns what a tenant's rules count. Requires the administrator's token.
     pub(super) fn meters(&self, tenant: &str, most: usize) -> Result<MetersAnswer, Error> {
         let url = format!("{}/portcullis/v1/admin/tenants/{}/meters?most={most}", self.base, segment(tenant));
+        let answer = self.agent.get(url).header(header::AUTHORIZATION, self.authorization.clone()).call();
+        self.read(answer.map_err(|error| self.failed(error))?)
+    }
+
+    /// Returns messages that a tenant's rules were asked about, from a place on. Requires the administrator's token.
+    pub(super) fn recording(&self, tenant: &str, from: Option<u64>) -> Result<RecordingAnswer, Error> {
+        let from = from.map(|from| format!("?from={from}")).unwrap_or_default();
+        let url = format!("{}/portcullis/v1/admin/tenants/{}/messages{from}", self.base, segment(tenant));
         let answer = self.agent.get(url).header(header::AUTHORIZATION, self.authorization.clone()).call();
         self.read(answer.map_err(|error| self.failed(error))?)
     }

@@ -38,7 +38,7 @@ pub use migrate::{Moved, Options as MigrateOptions};
 pub use plugin::{
     ComponentOptions as PluginComponentOptions, FileCommand as PluginFileCommand,
     FileReport as PluginFileReport, InspectOptions as PluginInspectOptions,
-    VerifyOptions as PluginVerifyOptions,
+    ReplayOptions as PluginReplayOptions, VerifyOptions as PluginVerifyOptions,
 };
 pub use serve::Options as ServeOptions;
 pub use verify::{Options as VerifyOptions, Report};

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use portcullis_ledger::store::Deliveries;
 use portcullis_ledger::{Description, Fleet, LedgerError, ListId, Scope, SenderId, TenantId};
 use portcullis_plugin_store::{Digest, PluginStore, PluginVersion, Watch};
+use portcullis_rules::RecordedPage;
 use portcullis_tenant_rules::{ExchangedRule, RuleExchangeError, RuleRequest, TenantMeters, TenantRules};
 use portcullis_tenant_settings::{PluginRef, TenantSpec};
 use tokio::runtime::Handle;
@@ -382,6 +383,15 @@ impl Engine {
     /// [`Error::UnknownTenant`] or [`Error::Closed`].
     pub fn blocking_meters(&self, tenant: &TenantId, most: usize) -> Result<Option<TenantMeters>, Error> {
         Ok(self.tenant(tenant)?.rules.meters(most))
+    }
+
+    /// Records the messages that a tenant's rules are asked about, for as long as this is called each few seconds, and returns those from `from`
+    /// on, which the last page gave as [`next`](RecordedPage::next). `None` if it has no rules.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTenant`] or [`Error::Closed`].
+    pub fn record(&self, tenant: &TenantId, from: Option<u64>) -> Result<Option<RecordedPage>, Error> {
+        Ok(self.tenant(tenant)?.rules.record(from))
     }
 
     async fn with_rules(

@@ -1,4 +1,4 @@
-//! `portcullis plugin verify`, `inspect` and `component`: a plugin's file, without a gateway.
+//! `portcullis plugin verify`, `inspect`, `component` and `replay`: a plugin's file, without a gateway.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -6,11 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use portcullis_cli::{
-    PluginComponentOptions, PluginFileCommand, PluginFileReport, PluginInspectOptions, PluginVerifyOptions,
+    PluginComponentOptions, PluginFileCommand, PluginFileReport, PluginInspectOptions, PluginReplayOptions,
+    PluginVerifyOptions,
 };
 use portcullis_host::{Bound, Compiler, Engine, Limits};
-use portcullis_plugin_bundle::EXACT;
-use portcullis_plugin_verify::{Inspection, Request, componentize, inspect, verify};
+use portcullis_plugin_bundle::{EXACT, SHIPPED};
+use portcullis_plugin_verify::{Inspection, ReplayRequest, Request, componentize, inspect, replay, verify};
 use serde_json::Value;
 
 /// The largest file that is read, in bytes.
@@ -28,6 +29,7 @@ pub(crate) fn examine(command: &PluginFileCommand) -> anyhow::Result<PluginFileR
             let is_good = found.problem.is_none();
             Ok(PluginFileReport { lines: lines(&found), json: serde_json::to_value(&found)?, is_good })
         }
+        PluginFileCommand::Replay(options) => replayed(options),
         PluginFileCommand::Component(PluginComponentOptions { module, output }) => {
             let component = componentize(&read(module)?)
                 .with_context(|| format!("no component can be made of {}", module.display()))?;
@@ -35,6 +37,32 @@ pub(crate) fn examine(command: &PluginFileCommand) -> anyhow::Result<PluginFileR
             Ok(PluginFileReport { lines: Vec::new(), json: Value::Null, is_good: true })
         }
     }
+}
+
+fn replayed(options: &PluginReplayOptions) -> anyhow::Result<PluginFileReport> {
+    let recording = String::from_utf8(read(&options.file)?)
+        .with_context(|| format!("{} is no recording: it is not text", options.file.display()))?;
+    let built_in = SHIPPED.iter().find(|plugin| plugin.name == options.plugin);
+    let (name, component) = match built_in {
+        Some(plugin) => (plugin.name.to_owned(), plugin.component.to_vec()),
+        None => {
+            let file = Path::new(&options.plugin);
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            (name, read(file)?)
+        }
+    };
+    let engine = Engine::new()?.with_compiler(Compiler::this_program());
+    engine.compile_eagerly(true);
+    let found = replay(
+        &engine,
+        &ReplayRequest {
+            component: &component,
+            name: &name,
+            options: &serde_json::to_string(&options.options)?,
+            recording: &recording,
+        },
+    )?;
+    Ok(PluginFileReport { lines: found.lines(), json: serde_json::to_value(&found)?, is_good: true })
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -13,6 +13,7 @@ mod meters;
 mod metrics;
 mod plugin;
 mod plugins;
+mod recording;
 mod routes;
 mod status;
 mod write;

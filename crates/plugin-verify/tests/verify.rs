@@ -82,7 +82,7 @@ fn each_fault_of_rules_is_told_with_a_message_that_shows_it() {
         ("disagree", "decide-many said"),
         ("count-by-itself", "of the same message"),
         ("remember", "of the same message"),
-        ("remember-later", "about the same message after"),
+        ("count-later", "about the same message after"),
         ("unheard-of", "it refuses the options"),
     ] {
         let report =

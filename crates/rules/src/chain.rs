@@ -134,7 +134,7 @@ fn index<T: Element>(value: T) -> u8 {
     u8::try_from(position).unwrap_or_default()
 }
 
-fn kind<T: Element>(value: T) -> Kind {
+pub(crate) fn kind<T: Element>(value: T) -> Kind {
     Kind::new(index(value)).unwrap_or_default()
 }
 

@@ -3,6 +3,8 @@
 
 mod chain;
 mod message;
+mod recording;
+mod replay;
 mod reservation;
 mod rule;
 mod rules;
@@ -12,6 +14,8 @@ mod stop;
 mod strangers;
 
 pub use message::{Message, Party};
+pub use recording::{RECORDED_PAGE, Recorded, RecordedPage};
+pub use replay::Replay;
 pub use reservation::Reservation;
 pub use rule::Rule;
 pub use rules::{Asking, Busy, OnFault, Rules, Within};
@@ -21,3 +25,4 @@ pub use stop::Stop;
 pub use strangers::strangers;
 
 pub use portcullis_host::rules::{Channel, Purpose};
+pub use portcullis_meters::TooManyMeters;

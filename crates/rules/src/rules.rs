@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
+use portcullis_host::rules::Need;
 use portcullis_host::{BATCH, CallError, TryCheckError};
 use portcullis_meters::{Clock, Count, Meter, Meters, SenderKey, Time, TooManyMeters};
 
-use crate::chain::{Asked, Chain, Link, meter};
+use crate::chain::{Asked, Chain, Link, meter, person_of};
 use crate::message::{Message, Party};
+use crate::recording::{Recorded, RecordedPage, Recording};
 use crate::reservation::Reservation;
 use crate::rule::Rule;
 use crate::senders::Senders;
@@ -28,6 +30,8 @@ pub struct Rules {
     senders: ArcSwap<Senders>,
     clock: Clock,
     on_fault: OnFault,
+    /// While somebody reads it.
+    recording: ArcSwapOption<Recording>,
 }
 
 /// How long a call may wait for a plugin that is busy.
@@ -70,7 +74,8 @@ impl Rules {
         let chain = Chain::new(rules.into_iter().map(|rule| (rule, None)), &meters, clock.now())?;
         let (chain, changing) = (ArcSwap::from_pointee(chain), Mutex::default());
         let senders = ArcSwap::from_pointee(senders);
-        Ok(Rules { chain, changing, meters, senders, clock, on_fault })
+        let recording = ArcSwapOption::empty();
+        Ok(Rules { chain, changing, meters, senders, clock, on_fault, recording })
     }
 
     /// The rules, in their order.
@@ -112,6 +117,66 @@ impl Rules {
     /// What is counted.
     pub fn meters(&self) -> &Arc<Meters> {
         &self.meters
+    }
+
+    /// Records the messages that the rules are asked about, for as long as this is called each few seconds, and returns those since the last
+    /// page, which gave `from` as [`next`](RecordedPage::next). The first page has none.
+    pub fn record(&self, from: Option<u64>) -> RecordedPage {
+        let _alone = self.changing.lock();
+        let recording = self.recording.load_full().unwrap_or_else(|| {
+            let begun = Arc::new(Recording::begin());
+            self.recording.store(Some(Arc::clone(&begun)));
+            begun
+        });
+        recording.read(from)
+    }
+
+    /// Records messages to or from these people, if somebody reads that.
+    #[inline]
+    fn note<'a>(
+        &self,
+        asked: impl Iterator<Item = (&'a Party, Option<&'a Stop>)>,
+        message: &Message,
+        sender: Option<&str>,
+        is_sent: bool,
+    ) {
+        // What somebody asks about another time is no message.
+        if message.at.is_none()
+            && let Some(recording) = &*self.recording.load()
+        {
+            self.note_in(recording, asked, message, sender, is_sent);
+        }
+    }
+
+    #[cold]
+    fn note_in<'a>(
+        &self,
+        recording: &Recording,
+        asked: impl Iterator<Item = (&'a Party, Option<&'a Stop>)>,
+        message: &Message,
+        sender: Option<&str>,
+        is_sent: bool,
+    ) {
+        if !recording.is_read() {
+            self.recording.store(None);
+            return;
+        }
+        let time = unix_millis();
+        let needs = [Need::Country, Need::LocalTime].into_iter().collect();
+        for (party, stop) in asked {
+            let (person, _) = person_of(party.subject, party.number, needs, time);
+            recording.add(Recorded {
+                time,
+                message: *message,
+                subject: party.subject,
+                person: party.key,
+                country: person.country,
+                offsets: person.offsets,
+                sender: sender.map(str::to_owned),
+                is_sent,
+                stop: stop.cloned(),
+            });
+        }
     }
 
     /// Puts a rule in the place of the one of the same name. Returns that one; `None` if there is none. A shadow run beside it ends.
@@ -195,6 +260,7 @@ impl Rules {
                 self.ask_one(link, &asked, &counts, now, asking, stops)?;
             }
         }
+        self.note(parties.iter().zip(stops.iter().map(Option::as_ref)), message, asking.sender, false);
         Ok(stops)
     }
 
@@ -253,6 +319,18 @@ impl Rules {
     /// # Errors
     /// [`Busy`] if a rule is, for longer than the call may wait.
     pub fn reserve(
+        &self,
+        parties: &[Party],
+        message: &Message,
+        asking: Asking<'_>,
+    ) -> Result<Result<Reservation, Stop>, Busy> {
+        let answer = self.reserve_unnoted(parties, message, asking)?;
+        let stop = answer.as_ref().err();
+        self.note(parties.first().map(|party| (party, stop)).into_iter(), message, asking.sender, true);
+        Ok(answer)
+    }
+
+    fn reserve_unnoted(
         &self,
         parties: &[Party],
         message: &Message,

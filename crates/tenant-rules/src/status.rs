@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use portcullis_host::rules::Proof;
 use portcullis_meters::{Count, Key, Meter, Scope, SenderKey, Usage};
-use portcullis_rules::{Rule, ShadowTally};
+use portcullis_rules::{RecordedPage, Rule, ShadowTally};
 
 use crate::error::RuleExchangeError;
 use crate::exchange::{RuleOutcome, RuleTerms};
@@ -114,6 +114,11 @@ impl TenantRules {
             MeterStatus { meter, rules: names, highest }
         });
         Some(TenantMeters { usage: rules.meters().usage(), meters: meters.collect() })
+    }
+
+    /// Records the messages that the rules are asked about, as [`Rules::record`](portcullis_rules::Rules::record); `None` without rules.
+    pub fn record(&self, from: Option<u64>) -> Option<RecordedPage> {
+        Some(self.serving()?.record(from))
     }
 
     /// A snapshot of the rules, in their order.

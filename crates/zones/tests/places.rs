@@ -90,6 +90,10 @@ proptest! {
         let parsed = number.e164().to_string().parse::<PhoneNumber>();
         prop_assume!(parsed.as_ref().is_ok_and(|parsed| PHONE_NUMBER_UTIL.is_valid_number(parsed)));
         let parsed = parsed.unwrap();
+        // It may take a 1 after +1 for the digit before numbers of the same country, and leave it out.
+        let national = parsed.get_national_significant_number();
+        prop_assume!(number.get().to_string().ends_with(&national));
+        prop_assume!(number.get().to_string().len() == national.len() + parsed.country_code.to_string().len());
         let region = PHONE_NUMBER_UTIL.get_region_for_number(&parsed);
         let region = region.map(|region| region.to_string()).filter(|region| region != "001");
         prop_assert_eq!(Place::of(number).country().map(|country| country.to_string()), region);

@@ -146,9 +146,7 @@ impl contract::Guest for Evil {
             Mode::Remember if !SEEN.with_borrow_mut(|seen| seen.insert(subject)) => {
                 contract::Decision::Block(0)
             }
-            Mode::RememberLater
-                if ASKED.get() >= 8000 && !SEEN.with_borrow_mut(|seen| seen.insert(subject)) =>
-            {
+            Mode::CountLater if ASKED.get() >= 8000 && ASKED.get().is_multiple_of(3) => {
                 contract::Decision::Block(0)
             }
             Mode::Nosy if tells_more(&message) => contract::Decision::Block(0),

@@ -56,8 +56,8 @@ modes! {
     "count-by-itself" => CountByItself,
     /// `decide` stops what it was asked about before, and allows what is new.
     "remember" => Remember,
-    /// As `remember`, from its 8,000th call on: after it was proven.
-    "remember-later" => RememberLater,
+    /// As `count-by-itself`, from its 8,000th call on: after it was proven.
+    "count-later" => CountLater,
     /// `decide` and `decide-many` stop everybody of whom they are told anything that they did not declare to need.
     "nosy" => Nosy,
     /// `decide` stops everybody.

@@ -1,4 +1,4 @@
-//! `portcullis plugin verify`, `inspect` and `component`: a plugin's file, without a gateway.
+//! `portcullis plugin verify`, `inspect`, `component` and `replay`: a plugin's file, without a gateway.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ pub enum FileCommand {
     Verify(VerifyOptions),
     Inspect(InspectOptions),
     Component(ComponentOptions),
+    Replay(ReplayOptions),
 }
 
 /// Say all that is wrong with a plugin, before it is deployed
@@ -75,6 +76,35 @@ pub struct ComponentOptions {
     pub output: PathBuf,
 }
 
+/// Show what a rules plugin would have stopped of recorded messages
+///
+/// `portcullis plugin record` makes the recording. The plugin decides about its messages in their order, at
+/// their times, with counts of what it lets pass itself, beginning with nothing counted. Counts by prefix
+/// count each person alone, as a recording has no numbers. Needs no gateway; the options --url and
+/// --admin-token have no effect.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  portcullis plugin record --tenant acme --seconds 3600 > hour.ndjson
+  portcullis plugin replay hour.ndjson --plugin policy --options '{\"caps\": [{\"per_day\": 2}]}'")]
+pub struct ReplayOptions {
+    /// The recording
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// The rules plugin: the name of a built-in one, or a component's file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub plugin: String,
+
+    /// Options of the plugin, as a JSON object
+    #[arg(long, value_name = "JSON", value_parser = super::object, default_value = "{}")]
+    pub options: serde_json::Map<String, Value>,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What the program found about a file.
 pub struct FileReport {
     /// For people.
@@ -94,7 +124,8 @@ fn limit(text: &str) -> Result<(String, u64), String> {
 pub(super) fn print(command: &FileCommand, report: &FileReport) -> anyhow::Result<Exit> {
     let as_json = match command {
         FileCommand::Verify(VerifyOptions { json, .. })
-        | FileCommand::Inspect(InspectOptions { json, .. }) => *json,
+        | FileCommand::Inspect(InspectOptions { json, .. })
+        | FileCommand::Replay(ReplayOptions { json, .. }) => *json,
         FileCommand::Component(_) => false,
     };
     let mut results = Results::open();

@@ -16,13 +16,14 @@ use super::{Exit, client};
 
 mod file;
 mod new;
+mod record;
 mod versions;
 
-pub use file::{ComponentOptions, FileCommand, FileReport, InspectOptions, VerifyOptions};
+pub use file::{ComponentOptions, FileCommand, FileReport, InspectOptions, ReplayOptions, VerifyOptions};
 
 /// Write, verify and deploy plugins, and show or replace that of a tenant while messages flow
 ///
-/// `new`, `verify`, `inspect` and `component` need no gateway. All others require the administrator's token
+/// `new`, `verify`, `inspect`, `component` and `replay` need no gateway. All others require the administrator's token
 /// (--admin-token).
 #[derive(Args)]
 pub(super) struct Options {
@@ -53,6 +54,11 @@ enum Command {
     },
     /// Remove an old version of a plugin: one that no tenant uses, and that is not the newest
     Remove(versions::RemoveOptions),
+    /// Record the messages that a tenant's rules are asked about, for `replay`
+    ///
+    /// Prints a line of JSON for each message, from now on. Messages have no numbers, but pseudonyms under
+    /// the tenant's key.
+    Record(record::RecordOptions),
     #[command(flatten)]
     Tenant(TenantCommand),
 }
@@ -192,6 +198,7 @@ pub(super) fn run(
         Command::Push(options) => versions::push(&client()?, options).map(|()| Exit::Good),
         Command::List { json } => versions::list(&client()?, json).map(|()| Exit::Good),
         Command::Remove(options) => versions::remove(&client()?, &options).map(|()| Exit::Good),
+        Command::Record(options) => record::record(&client()?, &options).map(|()| Exit::Good),
         Command::Tenant(command) => of_tenant(&client()?, command),
     }
 }

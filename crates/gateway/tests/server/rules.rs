@@ -284,7 +284,7 @@ fn rules_are_proven_before_they_serve() {
 #[test]
 fn a_rule_that_begins_to_answer_otherwise_is_found() {
     let gateway = start(RULES);
-    let body = json!({ "options": { "mode": "remember-later" } });
+    let body = json!({ "options": { "mode": "count-later" } });
     gateway.admin("POST", "/acme/rules/evil-rules", Some(body)).ok();
     gateway.until("it is asked again", |gateway| {
         check_many(gateway);

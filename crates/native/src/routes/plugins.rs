@@ -4,7 +4,7 @@ use axum::http::Method;
 use axum::routing::MethodFilter;
 use serde_json::{Value, json};
 
-use crate::{meters, plugin, plugins};
+use crate::{meters, plugin, plugins, recording};
 use portcullis_api::{self as api, ErrorCode};
 use portcullis_edge::http::openapi::{Auth, Content, Operation, QueryParameter};
 use portcullis_edge::http::route::{PREFIX, Route, logged, operation};
@@ -16,6 +16,13 @@ const METERS_QUERY: &[QueryParameter] = &[QueryParameter {
     name: "most",
     description: "How many counts of each meter to return",
     schema: || json!({"type": "integer", "minimum": 0, "maximum": 1000, "default": 20}),
+    required: false,
+}];
+
+const RECORDING_QUERY: &[QueryParameter] = &[QueryParameter {
+    name: "from",
+    description: "The `next` of the page before; omit it to begin a recording",
+    schema: || json!({"type": "integer", "minimum": 0}),
     required: false,
 }];
 
@@ -49,6 +56,7 @@ fn example_status() -> Value {
 fn example_rules() -> Value {
     json!([{
         "plugin": "policy", "version": VERSION, "own_version": "0.1.0", "pinned": false, "reasons": ["quiet-hours", "frequency"],
+        "strangers_stopped_share": 0.03,
         "meters": 2, "instances": 1, "faults": 0, "slow": false, "memory_bytes": 196_608,
         "shadow": {
             "running": true, "seconds": 3600, "max_disagreements": 0, "compared": 2104, "skipped": 0, "stopped": 63,
@@ -217,6 +225,37 @@ pub(super) fn all() -> Vec<Route> {
                 )],
                 errors: &[ErrorCode::UnknownTenant],
                 ..operation("get_tenant_meters", Auth::Admin)
+            },
+        ),
+        route(
+            Method::GET,
+            "/tenants/{tenant}/messages",
+            logged(MethodFilter::GET, recording::read),
+            Operation {
+                summary: "Record the messages that a tenant's rules are asked about",
+                description: "Begins a recording without `from`, and goes on for as long as pages are read, each with the `next` of \
+                the one before, within half a minute. 16,384 messages wait to be read. They have no numbers, but pseudonyms under the \
+                tenant's key. `portcullis plugin record` writes them, and `portcullis plugin replay` shows what other rules would have \
+                stopped of them.",
+                query: RECORDING_QUERY,
+                answers: vec![(
+                    200,
+                    "Some messages",
+                    Content::new::<api::RecordingAnswer>([(
+                        "messages",
+                        json!({
+                            "messages": [{
+                                "at": "2026-02-03T04:05:06.789Z", "direction": "outbound", "channel": "sms", "purpose": "marketing",
+                                "segments": 1, "subject": 81_985_529_216_486_u64, "person": 81_985_529_216_486_u64, "country": "SE",
+                                "offsets": [60, 60], "sender": "support", "sent": true, "verdict": "later", "rule": "policy",
+                                "reason": "quiet-hours",
+                            }],
+                            "next": 1_770_091_506_789_001_u64, "skipped": 0,
+                        }),
+                    )]),
+                )],
+                errors: &[ErrorCode::UnknownTenant, ErrorCode::UnknownRule],
+                ..operation("record_tenant_messages", Auth::Admin)
             },
         ),
         route(
