@@ -81,7 +81,7 @@ fn any_number() -> impl Strategy<Value = Msisdn> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, max_global_rejects: 1_000_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20_000, max_local_rejects: 1_000_000, max_global_rejects: 1_000_000, ..ProptestConfig::default() })]
 
     /// Of numbers that are valid by libphonenumber, the region is the one that it tells. Its answer for numbers of a plan that regions
     /// share changes with its releases, and the table is of one.

@@ -478,6 +478,7 @@ const WITHOUT: &[&str] = &[
     "portcullis list",
     "portcullis export",
     "portcullis plugin",
+    "portcullis meters",
     "portcullis fleet",
     "portcullis token",
     "portcullis verify",
