@@ -275,9 +275,6 @@ fn restore_writes(directory: &Directory, lists: &Lists, lost: &HashSet<ListId>) 
 /// Reads what changed in these lists, at once. What can't be read is read list by list, each of which says what is wrong.
 fn read_spans(ledger: &Ledger, lists: &[&(Arc<Tenant>, Arc<LiveList>)]) -> HashMap<ListId, Span> {
     let mut spans = HashMap::new();
-    if lists.len() < 2 {
-        return spans;
-    }
     for lists in lists.chunks(LISTS_OF_QUERY) {
         let quick = lists.iter().map(|(_, list)| list).filter(|list| list.is_serving() && !list.is_slow());
         let from: Vec<_> = quick.map(|list| (&**list.list(), Seq::new(list.sequence()))).collect();
@@ -291,14 +288,14 @@ fn read_spans(ledger: &Ledger, lists: &[&(Arc<Tenant>, Arc<LiveList>)]) -> HashM
 
 /// Brings a list's plugin up to date. Returns whether it is, or will be without further ado.
 fn follow(tenant: &Arc<Tenant>, list: &Arc<LiveList>, span: Option<&Span>) -> bool {
-    if list.is_slow() {
-        // Other tenants' lists don't wait for this one.
+    // A span that was cut off does not lead to where the list is.
+    let is_long = span.is_some_and(|span| span.mark.is_none());
+    if list.is_slow() || is_long {
+        // Other lists don't wait for this one, such as while it is imported elsewhere.
         list.follow_in_turn(tenant.announcer());
         return true;
     }
-    // One that was cut off does not lead to where the list is.
-    let up_to = span.filter(|span| span.mark.is_some()).map(|span| span.sequence);
-    match list.catch_up_with(up_to, span) {
+    match list.catch_up_with(span.map(|span| span.sequence), span) {
         Followed::Changed => {
             tenant.announce([list]);
             true

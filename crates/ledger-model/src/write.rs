@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use portcullis_keys::UserId;
-use portcullis_msisdn::{Directions, Subject};
+use portcullis_msisdn::{Directions, Permutation, Person, Revealed, Subject};
 
 use crate::actor::Actor;
 use crate::changes::Seq;
@@ -237,6 +237,20 @@ impl From<Unblock> for Write {
 }
 
 impl Write {
+    /// The person that the write is about, if a number says so by itself. `None` if it takes the tenant's tables to know: for an id,
+    /// and for a request that was made earlier, as the person may have changed numbers since.
+    pub fn person_by_number(&self, permutation: &Permutation) -> Option<Person> {
+        let Whom::Subject(subject) = self.whom() else { return None };
+        if self.requested().is_some() {
+            return None;
+        }
+        match permutation.reveal(*subject) {
+            Revealed::Number(number) => Some(permutation.person(number)),
+            Revealed::Reserved(_) => None,
+            Revealed::Neither => Some(permutation.person_of(*subject)),
+        }
+    }
+
     /// The person that the write is about.
     pub fn whom(&self) -> &Whom {
         match self {

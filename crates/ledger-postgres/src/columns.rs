@@ -123,7 +123,7 @@ pub(crate) fn subject(value: i64) -> Result<Subject, Failure> {
     u64::try_from(value).ok().and_then(Subject::new).ok_or_else(|| LedgerError::damaged(WHAT).into())
 }
 
-fn directions(value: i16) -> Result<Directions, Failure> {
+pub(crate) fn directions(value: i16) -> Result<Directions, Failure> {
     u8::try_from(value).ok().and_then(Directions::from_bits).ok_or_else(|| LedgerError::damaged(WHAT).into())
 }
 

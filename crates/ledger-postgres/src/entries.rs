@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
-use futures_util::future::{join3, join4};
+use futures_util::future::{join3, join4, try_join};
 use portcullis_keys::{Seal, TenantKeys};
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{self, ListRow};
@@ -15,17 +15,32 @@ use tokio_postgres::Row;
 use crate::Postgres;
 use crate::columns::{Columns, bits, first_after, row_id};
 use crate::failure::Failure;
-use crate::head::{HEAD, Head, head};
+use crate::head::{HEAD, HEADS, Head, head, heads};
 use crate::session::Session;
 
-/// SQL that selects entries in the order of [`entry`], up to the condition.
+/// The columns of an entry, in the order of [`entry`].
+macro_rules! entry_columns {
+    () => {
+        "e.subject, e.directions, e.source, e.sequence, e.created, e.updated, e.deactivated, e.expires, e.sealed, e.kind, e.own,
+            e.ever, e.since, e.requested, a.name, a.address, a.interface, b.name, b.address, b.interface"
+    };
+}
+
+/// The columns of a further hold, in the order of [`hold`].
+macro_rules! hold_columns {
+    () => {
+        "h.subject, h.kind, h.directions, h.source, h.since, h.expires, h.sealed, h.requested, a.name, a.address, a.interface,
+            b.name, b.address, b.interface"
+    };
+}
+
+/// SQL that selects entries of a list, up to the condition.
 macro_rules! select_entries {
     ($condition:literal) => {
         concat!(
-            "SELECT e.subject, e.directions, e.source, e.sequence, e.created, e.updated, e.deactivated, e.expires,
-                e.sealed, e.kind, e.own, e.ever, e.since, e.requested,
-                a.name, a.address, a.interface, b.name, b.address, b.interface
-             FROM entries e LEFT JOIN actors a ON a.id = e.actor LEFT JOIN actors b ON b.id = e.lifted_by
+            "SELECT ",
+            entry_columns!(),
+            " FROM entries e LEFT JOIN actors a ON a.id = e.actor LEFT JOIN actors b ON b.id = e.lifted_by
              WHERE e.list = $1 AND EXISTS (SELECT FROM lists WHERE id = $1) AND ",
             $condition
         )
@@ -34,11 +49,31 @@ macro_rules! select_entries {
 
 const ENTRIES: &str = select_entries!("e.subject = ANY($2)");
 
-const HOLDS: &str = "
-    SELECT h.subject, h.kind, h.directions, h.source, h.since, h.expires, h.sealed, h.requested,
-        a.name, a.address, a.interface, b.name, b.address, b.interface
-    FROM holds h LEFT JOIN actors a ON a.id = h.actor LEFT JOIN actors b ON b.id = h.lifted_by
-    WHERE h.list = $1 AND h.subject = ANY($2) AND EXISTS (SELECT FROM lists WHERE id = $1) ORDER BY h.subject, h.kind";
+/// Entries of several lists, with their lists.
+const ENTRIES_OF_LISTS: &str = concat!(
+    "SELECT e.list, ",
+    entry_columns!(),
+    " FROM unnest($1::integer[], $2::bigint[]) w (list, subject)
+      JOIN entries e ON e.list = w.list AND e.subject = w.subject
+      LEFT JOIN actors a ON a.id = e.actor LEFT JOIN actors b ON b.id = e.lifted_by"
+);
+
+const HOLDS: &str = concat!(
+    "SELECT ",
+    hold_columns!(),
+    " FROM holds h LEFT JOIN actors a ON a.id = h.actor LEFT JOIN actors b ON b.id = h.lifted_by
+      WHERE h.list = $1 AND h.subject = ANY($2) AND EXISTS (SELECT FROM lists WHERE id = $1) ORDER BY h.subject, h.kind"
+);
+
+/// Further holds of several lists, with their lists.
+const HOLDS_OF_LISTS: &str = concat!(
+    "SELECT h.list, ",
+    hold_columns!(),
+    " FROM unnest($1::integer[], $2::bigint[]) w (list, subject)
+      JOIN holds h ON h.list = w.list AND h.subject = w.subject
+      LEFT JOIN actors a ON a.id = h.actor LEFT JOIN actors b ON b.id = h.lifted_by
+      ORDER BY h.list, h.subject, h.kind"
+);
 
 /// Reads entries at one moment. Those that don't exist are left out.
 pub(crate) async fn read(
@@ -61,7 +96,7 @@ pub(crate) async fn read(
     begun?;
     let (entries, holds) = (entries?, holds?);
     ended?;
-    assemble(list, seal, &entries, &holds)
+    assemble(list, seal, columns_of(&entries), columns_of(&holds))
 }
 
 /// Reads a list's head, and then entries, which are of that state of the list as long as the head's mark stays the same. Otherwise
@@ -82,7 +117,64 @@ pub(crate) async fn read_with_head(
         session.query(HOLDS, &[&id, &wanted]),
     )
     .await;
-    Ok((head?, assemble(list, seal, &entries?, &holds?)?))
+    let (head, entries, holds) = (head?, entries?, holds?);
+    Ok((head, assemble(list, seal, columns_of(&entries), columns_of(&holds))?))
+}
+
+/// Part of a list that is wanted.
+pub(crate) struct Part {
+    pub(crate) list: ListRow,
+    pub(crate) keys: TenantKeys,
+    pub(crate) subjects: Vec<Subject>,
+}
+
+/// A list's head, and entries of it.
+pub(crate) type Found = (Head, HashMap<Subject, Entry>);
+
+/// Like [`read_with_head`], for several lists, by one statement for each table.
+pub(crate) async fn read_with_heads(
+    session: &Session,
+    parts: &[&Part],
+) -> Result<Vec<Result<Found, Failure>>, Failure> {
+    if let [part] = parts {
+        let found = read_with_head(session, part.list, part.keys.text_seal(), &part.subjects).await?;
+        return Ok(vec![Ok(found)]);
+    }
+    let lists: Vec<ListRow> = parts.iter().map(|part| part.list).collect();
+    let (mut ids, mut wanted) = (Vec::new(), Vec::new());
+    for part in parts {
+        let id = row_id(part.list.id)?;
+        ids.extend(part.subjects.iter().map(|_| id));
+        wanted.extend(part.subjects.iter().copied().map(bits));
+    }
+    session.prepare(&[HEADS, ENTRIES_OF_LISTS, HOLDS_OF_LISTS]).await?;
+    // All three are sent at once, in this order.
+    let (heads, entries, holds) = join3(
+        heads(session, &lists),
+        session.query(ENTRIES_OF_LISTS, &[&ids, &wanted]),
+        session.query(HOLDS_OF_LISTS, &[&ids, &wanted]),
+    )
+    .await;
+    let (heads, entries, holds) = (heads?, entries?, holds?);
+    let (mut entries, mut holds) = (by_list(&entries)?, by_list(&holds)?);
+    let of_list = |part: &&Part| {
+        let list = part.list;
+        let head = heads.get(&list.id).copied().ok_or(LedgerError::TenantForgotten)?;
+        let (entries, holds) = (entries.remove(&list.id), holds.remove(&list.id));
+        let (entries, holds) = (entries.unwrap_or_default(), holds.unwrap_or_default());
+        Ok((head, assemble(list, part.keys.text_seal(), entries, holds)?))
+    };
+    Ok(parts.iter().map(of_list).collect())
+}
+
+/// Rows by their first column, which is their list. The others are left to read.
+fn by_list(rows: &[Row]) -> Result<HashMap<i64, Vec<Columns<'_>>>, Failure> {
+    let mut lists: HashMap<i64, Vec<Columns<'_>>> = HashMap::new();
+    for row in rows {
+        let mut columns = Columns::of(row);
+        lists.entry(columns.get::<i32>()?.into()).or_default().push(columns);
+    }
+    Ok(lists)
 }
 
 /// Like [`read`], in a transaction that is already open.
@@ -94,36 +186,41 @@ pub(crate) async fn read_here(
 ) -> Result<HashMap<Subject, Entry>, Failure> {
     let id = row_id(list.id)?;
     let wanted: Vec<i64> = subjects.iter().copied().map(bits).collect();
-    let entries = session.query(ENTRIES, &[&id, &wanted]).await?;
-    let holds = session.query(HOLDS, &[&id, &wanted]).await?;
-    assemble(list, seal, &entries, &holds)
+    session.prepare(&[ENTRIES, HOLDS]).await?;
+    // Both are sent at once.
+    let (entries, holds) =
+        try_join(session.query(ENTRIES, &[&id, &wanted]), session.query(HOLDS, &[&id, &wanted])).await?;
+    assemble(list, seal, columns_of(&entries), columns_of(&holds))
 }
 
-fn assemble(
+fn columns_of(rows: &[Row]) -> impl Iterator<Item = Columns<'_>> {
+    rows.iter().map(Columns::of)
+}
+
+fn assemble<'r>(
     list: ListRow,
     seal: &Seal,
-    entries: &[Row],
-    holds: &[Row],
+    entries: impl IntoIterator<Item = Columns<'r>>,
+    holds: impl IntoIterator<Item = Columns<'r>>,
 ) -> Result<HashMap<Subject, Entry>, Failure> {
     let mut further: HashMap<Subject, Vec<Hold>> = HashMap::new();
-    for row in holds {
-        let (subject, hold) = hold(row, list, seal)?;
+    for columns in holds {
+        let (subject, hold) = hold(columns, list, seal)?;
         further.entry(subject).or_default().push(hold);
     }
-    let entries = entries.iter().map(|row| {
-        let entry = entry(row, list, seal, &mut further)?;
+    let entries = entries.into_iter().map(|columns| {
+        let entry = entry(columns, list, seal, &mut further)?;
         Ok((entry.subject, entry))
     });
     entries.collect()
 }
 
 fn entry(
-    row: &Row,
+    mut columns: Columns<'_>,
     list: ListRow,
     seal: &Seal,
     further: &mut HashMap<Subject, Vec<Hold>>,
 ) -> Result<Entry, Failure> {
-    let mut columns = Columns::of(row);
     let subject = columns.subject()?;
     let directions = columns.directions()?;
     let source = columns.source()?;
@@ -164,8 +261,7 @@ fn entry(
     })
 }
 
-fn hold(row: &Row, list: ListRow, seal: &Seal) -> Result<(Subject, Hold), Failure> {
-    let mut columns = Columns::of(row);
+fn hold(mut columns: Columns<'_>, list: ListRow, seal: &Seal) -> Result<(Subject, Hold), Failure> {
     let subject = columns.subject()?;
     let kind = columns.kind()?;
     let directions = columns.directions()?;

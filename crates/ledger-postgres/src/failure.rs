@@ -20,6 +20,9 @@ pub(crate) enum Failure {
     /// The commit waited for a standby, and the wait was cancelled: it may be lost with the primary.
     #[error("the commit's wait for a synchronous standby was cancelled")]
     NotReplicated,
+    /// The database, or the way to it, failed a statement of several calls.
+    #[error("{0}")]
+    Shared(Box<str>),
     /// Another node wrote to the list first.
     #[error("another node wrote first")]
     Conflict,
@@ -39,7 +42,7 @@ impl Failure {
     pub(crate) fn breaks_connection(&self) -> bool {
         match self {
             Failure::Database(error) => error.is_closed() || error.as_db_error().is_none_or(is_of_server),
-            Failure::Deadline | Failure::NotReplicated => true,
+            Failure::Deadline | Failure::NotReplicated | Failure::Shared(_) => true,
             Failure::Ledger(_) | Failure::Conflict => false,
         }
     }
@@ -74,8 +77,19 @@ impl Failure {
                 Some(reported) if !is_of_server(reported) => Fate::NotStored,
                 _ => Fate::Unknown,
             },
-            Failure::Deadline | Failure::NotReplicated => Fate::Unknown,
+            Failure::Deadline | Failure::NotReplicated | Failure::Shared(_) => Fate::Unknown,
             Failure::Ledger(_) | Failure::Conflict => Fate::NotStored,
+        }
+    }
+
+    /// The same for another call that shared the statement, of which nothing more is known.
+    pub(crate) fn again(&self) -> Failure {
+        match self {
+            Failure::Deadline => Failure::Deadline,
+            Failure::NotReplicated => Failure::NotReplicated,
+            Failure::Conflict => Failure::Conflict,
+            Failure::Database(error) => Failure::Shared(described(error).to_string().into()),
+            Failure::Ledger(_) | Failure::Shared(_) => Failure::Shared(self.to_string().into()),
         }
     }
 
@@ -93,7 +107,9 @@ impl Failure {
     pub(crate) fn into_ledger_error(self) -> LedgerError {
         match self {
             Failure::Ledger(error) => error,
-            Failure::Deadline | Failure::Conflict => LedgerError::Unavailable(Box::new(self)),
+            Failure::Deadline | Failure::Shared(_) | Failure::Conflict => {
+                LedgerError::Unavailable(Box::new(self))
+            }
             Failure::NotReplicated => LedgerError::OutcomeUnknown,
             Failure::Database(error) => match error.code() {
                 Some(&SqlState::DISK_FULL) => LedgerError::Full(described(&error)),

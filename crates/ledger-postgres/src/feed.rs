@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
-use futures_util::future::try_join3;
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{self, ListRow};
 use portcullis_ledger_model::{Change, Changes, ListId, Mark, Seq, Span};
@@ -34,27 +33,23 @@ async fn members(
     after: Option<Subject>,
     limit: NonZeroUsize,
 ) -> Result<Vec<(Subject, Directions)>, Failure> {
+    // A row for each would cost more than to find it.
     const SQL: &str = "
-        SELECT subject, directions FROM entries WHERE list = $1 AND subject >= $2 AND directions <> 0
-            AND EXISTS (SELECT FROM lists WHERE id = $1)
-        ORDER BY subject LIMIT $3";
-    // For a long page, the planner prefers to read and sort the whole table, for each page anew.
-    const IN_ORDER: &str = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off";
+        SELECT array_agg(subject), array_agg(directions) FROM (
+            SELECT subject, directions FROM entries WHERE list = $1 AND subject >= $2 AND directions <> 0
+                AND EXISTS (SELECT FROM lists WHERE id = $1)
+            ORDER BY subject LIMIT $3
+        ) page";
     let (list, first) = (row_id(list.id)?, first_after(after));
     let most = i64::try_from(limit.get()).unwrap_or(i64::MAX);
-    session.prepare(&[SQL]).await?;
-    // All are sent at once.
-    let (_, rows, _) = try_join3(
-        session.batch(IN_ORDER),
-        session.query(SQL, &[&list, &first, &most]),
-        session.batch("COMMIT"),
-    )
-    .await?;
-    let members = rows.iter().map(|row| {
-        let mut columns = Columns::of(row);
-        Ok((columns.subject()?, columns.directions()?))
-    });
-    members.collect()
+    let row = session.query_opt(SQL, &[&list, &first, &most]).await?.ok_or(LedgerError::Defect)?;
+    let mut columns = Columns::of(&row);
+    let subjects: Vec<i64> = columns.get::<Option<_>>()?.unwrap_or_default();
+    let directions: Vec<i16> = columns.get::<Option<_>>()?.unwrap_or_default();
+    let members = subjects.into_iter().zip(directions);
+    members
+        .map(|(subject, of)| Ok((crate::columns::subject(subject)?, crate::columns::directions(of)?)))
+        .collect()
 }
 
 /// Where a list is, and some of its entries that changed.

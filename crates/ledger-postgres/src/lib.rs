@@ -10,6 +10,7 @@ mod columns;
 mod commit;
 mod confirmations;
 mod connected;
+mod contended;
 mod copy;
 mod counts;
 mod deliveries;
@@ -19,12 +20,14 @@ mod expiry;
 mod failure;
 mod feed;
 mod forgotten;
+mod groups;
 mod head;
 mod ids;
 mod joiner;
 mod leases;
 mod link;
 mod lists;
+mod locked;
 mod nodes;
 mod persons;
 mod pool;
@@ -33,6 +36,7 @@ mod rows;
 mod schema;
 mod session;
 mod shared;
+mod streaks;
 mod tenants;
 mod tls;
 mod trim;
@@ -57,13 +61,16 @@ pub use upgrade::{Finished, finish};
 pub use url::{PostgresUrl, PostgresUrlError};
 
 use actors::Actors;
+use commit::Writers;
+use contended::Contended;
 use disk::Disk;
 use failure::Failure;
-use joiner::Joiner;
+use groups::Groups;
 use nodes::Said;
 use pool::{DEADLINE, LONG, Lent, Pool};
 use schema::{Formats, Found};
 use session::Session;
+use streaks::Streaks;
 use tls::Tls;
 use upgrade::FORMAT;
 
@@ -113,7 +120,10 @@ pub fn open(
         id: write::random()?,
         master: seal,
         actors: Actors::default(),
-        joiner: Joiner::default(),
+        writers: commit::writers(),
+        contended: Contended::default(),
+        groups: Groups::default(),
+        streaks: Streaks::default(),
         counters: Counters::default(),
         disk: Disk::default(),
         said: Mutex::default(),
@@ -135,7 +145,11 @@ struct Postgres {
     /// Encrypts tenants' secrets.
     master: Seal,
     actors: Actors,
-    joiner: Joiner,
+    /// Those who write to lists.
+    writers: Writers,
+    contended: Contended,
+    groups: Groups,
+    streaks: Streaks,
     counters: Counters,
     /// Whether writes fail for the database's disk.
     disk: Disk,

@@ -20,6 +20,10 @@ const READERS: usize = 6;
 const COMMITTERS: usize = 16;
 /// The most connections for all other writes.
 const WRITERS: usize = 6;
+/// For a page or a sample of a long list, the planner prefers to read the whole list, each time anew: it may know nothing of a table that
+/// was filled just now.
+const BY_INDEX: &str =
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off";
 const NOT_DURABLE: &str = "SET synchronous_commit = off";
 /// How long connections stay open that are not used. The server may have no others left for another gateway.
 const IDLE: Duration = Duration::from_secs(60);
@@ -108,7 +112,7 @@ impl Pool {
             runtime: Some(runtime),
             config,
             tls,
-            readers: lane(READERS, ""),
+            readers: lane(READERS, BY_INDEX),
             writers: lane(WRITERS, ""),
             // To plan such a statement takes as long as to run it, and its plan does not depend on the values.
             committers: lane(COMMITTERS, "SET plan_cache_mode = force_generic_plan"),

@@ -20,7 +20,7 @@ use crate::head::{Head, locked_head};
 use crate::pool::Lent;
 use crate::records;
 use crate::session::Session;
-use crate::write::{self, Guard};
+use crate::write::{self, Guard, ToStore};
 
 /// The rows of one tenant, read and written on one connection.
 ///
@@ -286,8 +286,8 @@ impl Tables for Rows<'_, '_> {
 
     fn store(&self, list: ListRow, position: Head, batch: &Batch<()>) -> Result<(), LedgerError> {
         self.require_lock()?;
-        let (mark, sequence) = (position.mark, position.census.sequence);
-        let guard = Guard { mark, sequence, people: None, new_mark: write::random()? };
-        self.run(async |session| write::store(session, self.actors, list, self.keys, guard, batch).await)
+        let guard = Guard::of(position, None)?;
+        let to_store = ToStore { list, keys: self.keys, guard, batch };
+        self.run(async |session| write::store_one(session, self.actors, to_store).await)
     }
 }
