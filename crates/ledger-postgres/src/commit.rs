@@ -301,7 +301,10 @@ impl Postgres {
         let mut batch = Batch::new(census, subjects.into_iter().zip(entries));
         let written = match batch.apply(&pending, session.now()) {
             Ok(written) => written,
-            Err(error) => return Err(self.explain(list, position, error, until)),
+            Err(error) => {
+                drop(session);
+                return Err(self.explain(list, position, error, until));
+            }
         };
         if !batch.changes_anything() {
             drop(session);
@@ -354,7 +357,7 @@ impl Postgres {
 
     /// Why writes can't be applied. Nothing is wrong with a list if what was read of it is of different moments.
     fn explain(&self, list: ListRow, read: Head, error: Inconsistent, until: Instant) -> Failure {
-        let now = self.pool.writer(remaining(until));
+        let now = self.pool.committer(remaining(until));
         let now = now.and_then(|mut session| session.run(async |session| head(session, list).await));
         match now {
             Ok(now) if now.mark != read.mark => Failure::Conflict,
@@ -371,7 +374,7 @@ impl Postgres {
         written: Vec<Written>,
         until: Instant,
     ) -> Result<Committed, Failure> {
-        let now = self.pool.writer(remaining(until))?.run(async |session| {
+        let now = self.pool.committer(remaining(until))?.run(async |session| {
             // Both are sent at once.
             let (now, ()) = try_join(head(session, list), session.wait_until_replicated()).await?;
             Ok(now)

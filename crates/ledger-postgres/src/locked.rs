@@ -58,7 +58,10 @@ impl Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        if let Some(session) = &mut self.session {
+        // The connection is kept: the server may have no other.
+        if let Some(session) = &mut self.session
+            && session.run(async |session| session.batch("ROLLBACK").await).is_err()
+        {
             session.discard();
         }
     }

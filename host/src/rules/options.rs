@@ -12,6 +12,8 @@ use crate::foreign_text::ForeignText;
 /// The most bytes of a plugin's options: 64 KiB.
 pub const OPTIONS_BYTES: usize = 64 << 10;
 
+/// The language of schemas, which they may name.
+const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// The most bytes of a schema.
 const SCHEMA_BYTES: usize = 64 << 10;
 /// The most values in a schema, with each reference replaced by what it refers to: as many are looked at for each value of
@@ -47,6 +49,12 @@ impl Schema {
         }
         let schema: Value =
             serde_json::from_str(text).map_err(|error| breach(format!("that is not JSON: {error}")))?;
+        if let Some(other) = schema.get("$schema").filter(|draft| **draft != *DRAFT) {
+            return Err(breach(format!(
+                "that is not one, at /$schema: {} is not {DRAFT}",
+                ForeignText(&other.to_string())
+            )));
+        }
         let weight =
             Weighing { root: &schema, weighed: BTreeMap::new() }.weigh(&schema, 0).map_err(breach)?;
         // A regular expression that looks back or ahead could take exponential time.

@@ -11,6 +11,7 @@ mod failover;
 mod fleet;
 mod history;
 mod ids;
+mod imports;
 mod leases;
 mod ledger_dir;
 mod nodes;

@@ -13,6 +13,9 @@ use crate::{PluginStoreError, names};
 
 const NOTHING: [&str; 0] = [];
 
+/// What comes with Portcullis.
+const BUILT_IN: [&str; 4] = ["exact", "policy", "policy-numbers", "prefix"];
+
 #[test]
 fn a_file_that_is_moved_into_place_is_reported_once() {
     let folder = Folder::new();
@@ -29,12 +32,18 @@ fn a_file_that_is_moved_into_place_is_reported_once() {
     assert_eq!((version.name.as_str(), version.bytes), ("a", component("two").len()));
     assert_eq!(version.origin, Origin::File(folder.file("a")));
     assert_eq!(version.list().unwrap().description().name, "trivial");
-    assert_eq!(store.names().into_iter().collect::<Vec<_>>(), ["a", "exact", "prefix"]);
+    assert_eq!(
+        store.names().into_iter().collect::<Vec<_>>(),
+        ["a", "exact", "policy", "policy-numbers", "prefix"]
+    );
     assert_eq!(names(store.dir()), store.names());
     // An earlier version can serve in its place.
     fs::remove_file(folder.file("a")).unwrap();
-    assert_eq!(store.names().into_iter().collect::<Vec<_>>(), ["exact", "prefix"]);
-    assert_eq!(names(store.dir()).into_iter().collect::<Vec<_>>(), ["a", "exact", "prefix"]);
+    assert_eq!(store.names().into_iter().collect::<Vec<_>>(), BUILT_IN);
+    assert_eq!(
+        names(store.dir()).into_iter().collect::<Vec<_>>(),
+        ["a", "exact", "policy", "policy-numbers", "prefix"]
+    );
     assert!(folder.store().latest("a").is_ok());
 }
 
@@ -234,7 +243,7 @@ fn files_with_other_names_are_ignored() {
         fs::write(folder.path().join(file), component("one")).unwrap();
     }
     assert_eq!(found(&store), NOTHING);
-    assert_eq!(store.names().into_iter().collect::<Vec<_>>(), ["exact", "prefix"]);
+    assert_eq!(store.names().into_iter().collect::<Vec<_>>(), BUILT_IN);
 }
 
 #[test]
