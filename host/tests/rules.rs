@@ -4,7 +4,7 @@ mod support;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portcullis_host::rules::{
     Channel, Country, Decision, Grants, Message, Meter, OPTIONS_BYTES, Offsets, Person, Proof, Purpose,
