@@ -197,7 +197,9 @@ impl TenantRules {
 
     /// Tries rules again whose plugin could not be loaded.
     pub fn retry_missing(self: &Arc<Self>, spec: &TenantSpec) {
-        for place in self.places.lock().clone() {
+        // A lock in the loop's head would be held throughout.
+        let places = self.places.lock().clone();
+        for place in places {
             if place.setup.version.is_err() {
                 let version = place.spec.plugin.pinned_version().map(str::to_owned);
                 let _ =
