@@ -47,7 +47,8 @@ impl Failure {
         }
     }
 
-    /// Whether the same call may succeed at once, on the same or another connection. Nothing of it was stored.
+    /// Whether the same call may succeed at once, on the same or another connection. Nothing of it was stored. A lock that was not had in
+    /// time is among these: the server takes it from a node that froze at about the same time.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Failure::Conflict => true,
@@ -56,6 +57,7 @@ impl Failure {
                     SqlState::T_R_SERIALIZATION_FAILURE,
                     SqlState::T_R_DEADLOCK_DETECTED,
                     SqlState::UNIQUE_VIOLATION,
+                    SqlState::LOCK_NOT_AVAILABLE,
                 ]
                 .contains(code)
             }),
@@ -142,7 +144,6 @@ fn is_unavailable(code: &SqlState) -> bool {
             SqlState::CANNOT_CONNECT_NOW,
             SqlState::READ_ONLY_SQL_TRANSACTION,
             SqlState::TOO_MANY_CONNECTIONS,
-            SqlState::LOCK_NOT_AVAILABLE,
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
         ]
         .contains(code)
@@ -153,6 +154,7 @@ fn passes(code: &SqlState) -> bool {
     [
         SqlState::T_R_SERIALIZATION_FAILURE,
         SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::LOCK_NOT_AVAILABLE,
         SqlState::QUERY_CANCELED,
         SqlState::OUT_OF_MEMORY,
         SqlState::CONFIGURATION_LIMIT_EXCEEDED,
@@ -170,6 +172,10 @@ fn is_too_old(error: &tokio_postgres::Error) -> bool {
 fn described(error: &tokio_postgres::Error) -> Box<dyn std::error::Error + Send + Sync> {
     match error.as_db_error() {
         Some(reported) => format!("{} ({})", reported.message(), reported.code().code()).into(),
-        None => error.to_string().into(),
+        // The text alone does not say why.
+        None => match std::error::Error::source(error) {
+            Some(cause) => format!("{error}: {cause}").into(),
+            None => error.to_string().into(),
+        },
     }
 }

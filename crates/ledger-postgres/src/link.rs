@@ -16,14 +16,11 @@ const SET_UP: &str = "
     SET idle_in_transaction_session_timeout = 0;
     SET cursor_tuple_fraction = 1";
 
-/// Says where no connection could be made, and why: the text of the error alone says neither.
+/// Says where no connection could be made, which the error alone does not.
 fn not_connected(failure: Failure, url: &PostgresUrl) -> LedgerError {
-    match failure {
-        Failure::Database(error) if error.as_db_error().is_none() => {
-            let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-            LedgerError::Unavailable(format!("{url}: {error}{cause}").into())
-        }
-        failure => failure.into_ledger_error(),
+    match failure.into_ledger_error() {
+        LedgerError::Unavailable(cause) => LedgerError::Unavailable(format!("{url}: {cause}").into()),
+        error => error,
     }
 }
 

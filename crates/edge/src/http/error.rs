@@ -350,7 +350,7 @@ impl From<LedgerError> for ApiError {
                 error
             }
             LedgerError::Unavailable(_) | LedgerError::HistoryLost => Self::unavailable(
-                "the ledger's database can't be reached, and nothing was written: retry later",
+                "the ledger's database can't be reached, or is too busy, and nothing was written: retry later",
             ),
             LedgerError::TooOld => Self::unavailable(
                 "the ledger's database was upgraded, this gateway is too old for it, and nothing was written: tell the administrator",

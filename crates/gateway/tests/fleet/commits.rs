@@ -46,9 +46,20 @@ fn write(gateway: &Gateway, writer: usize, writes: usize) -> BTreeSet<String> {
             blocked.insert(number.clone());
             "POST"
         };
-        gateway.api(method, &path, TOKEN, Some(json!({ "number": number }))).ok();
+        write_once(gateway, method, &path, &number);
     }
     blocked
+}
+
+/// Writes, and again as long as the answer is that nothing was written, as when the machine is too busy for the database.
+fn write_once(gateway: &Gateway, method: &str, path: &str, number: &str) {
+    loop {
+        let answer = gateway.api(method, path, TOKEN, Some(json!({ "number": number })));
+        if answer.status != 503 || answer.json["error"]["code"] != "unavailable" {
+            answer.ok();
+            return;
+        }
+    }
 }
 
 /// The whole history of a list, the latest change first.

@@ -194,7 +194,7 @@ fn kill_a_primary_that_is_ahead() {
     // The numbers of the lost commits are used again, for other changes.
     b.until("writing", |gateway| blocks(gateway, &other) && blocks(gateway, &number(4)));
     a.until("making them again", |gateway| gateway.metric("portcullis_fleet_writes_lost_total", "") == 2);
-    assert!(a.logged("an acknowledged write was lost, and is made again"));
+    a.until_logged("an acknowledged write was lost, and is made again");
     assert!(!a.logged(&lost), "not by its number");
     for gateway in [&a, &b] {
         gateway.until("following", |gateway| gateway.verdict(&other) == "block");
@@ -203,10 +203,12 @@ fn kill_a_primary_that_is_ahead() {
         });
     }
     // The list of one of them may have been filled again for another reason before it was found.
-    assert!([&a, &b].iter().any(|gateway| {
-        gateway.metric("portcullis_fleet_histories_lost_total", "") > 0
-            && gateway.logged("THE LEDGER HAS LOST CHANGES")
-    }));
+    a.until("found", |_| {
+        [&a, &b].iter().any(|gateway| {
+            gateway.metric("portcullis_fleet_histories_lost_total", "") > 0
+                && gateway.logged("THE LEDGER HAS LOST CHANGES")
+        })
+    });
     assert_eq!(b.metric("portcullis_fleet_writes_lost_total", ""), 0, "they were not its own");
     // Both go on.
     assert!(blocks(&b, &number(6)));
@@ -230,7 +232,7 @@ fn gateways_agree_with_the_new_primary_if_the_writer_is_gone_too() {
     b.until("as the new primary", |gateway| gateway.verdict(&lost) == "allow");
     assert_eq!([&kept, &other].map(|number| b.verdict(number)), ["block", "block"]);
     assert!(b.metric("portcullis_fleet_histories_lost_total", "") > 0);
-    assert!(b.logged("THE LEDGER HAS LOST CHANGES"));
+    b.until_logged("THE LEDGER HAS LOST CHANGES");
     assert!(blocks(&b, &lost));
     assert_eq!(b.verdict(&lost), "block");
 }

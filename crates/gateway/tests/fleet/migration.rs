@@ -156,7 +156,9 @@ fn an_upgrade_is_finished_while_gateways_of_the_new_version_run() {
     let older = cluster().hold(name_of(&url), "SET application_name = 'portcullis'");
     let [one, other] =
         ["n0", "n1"].map(|node| Gateway::in_folder(folder(), &config(&url, node, PLUGINS), &[]));
-    assert!([&one, &other].iter().all(|gateway| gateway.logged("run `portcullis migrate --finish`")));
+    for gateway in [&one, &other] {
+        gateway.until_logged("run `portcullis migrate --finish`");
+    }
     one.block("+46732001122");
     other.until("the other has it", |gateway| gateway.verdict("+46732001122") == "block");
     // Nothing is stored that the older one could not read.

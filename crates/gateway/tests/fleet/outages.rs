@@ -46,7 +46,7 @@ fn checks_go_on_from_memory_and_writes_wait_for_nobody_while_the_database_is_gon
             refused.text
         );
         assert!(refused.headers.contains_key("retry-after"));
-        assert!(gateway.logged("THE LEDGER CAN'T BE REACHED"));
+        gateway.until_logged("THE LEDGER CAN'T BE REACHED");
         // Metrics are shown all the same.
         assert!(gateway.metrics().contains("portcullis_ledger_state{state=\"unreachable\"} 1"));
     }
@@ -55,7 +55,7 @@ fn checks_go_on_from_memory_and_writes_wait_for_nobody_while_the_database_is_gon
     b.until("back", |gateway| degraded(gateway).is_null());
     b.block(OTHER);
     a.until("following", |gateway| gateway.verdict(OTHER) == "block");
-    assert!(a.logged("the ledger can be reached again"));
+    a.until_logged("the ledger can be reached again");
 }
 
 #[test]

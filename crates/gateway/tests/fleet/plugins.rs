@@ -306,7 +306,7 @@ fn a_component_that_the_database_damaged_is_refused_by_its_digest() {
         "UPDATE plugins SET component = set_byte(component, 2000, get_byte(component, 2000) # 1)",
     );
     let b = node(&url, 1, 1);
-    assert!(b.logged("is damaged: upload it again"), "{}", b.log());
+    b.until_logged("is damaged: upload it again");
     assert_eq!(put_tenant(&b, "initech", &json!({ "plugin": "vip" })), 400);
     let exchange = json!({ "plugin": "vip", "version": digest(&component) });
     b.admin("POST", "/acme/plugin", Some(exchange.clone())).error(409, "plugin_refused");

@@ -58,7 +58,8 @@ fn an_invalid_file_changes_nothing_and_is_logged_with_its_line() {
         TENANTS.replace("tokens = [\"acme-secret\"]", "tokens = [\"acme-new\"]\nplugin = \"unheard-of\"");
     write(&gateway, &format!("{SERVER}{wrong}"));
     gateway.until("it is told", |gateway| gateway.logged("the configuration file was rejected"));
-    assert!(gateway.logged("portcullis.toml:") && gateway.logged("there is no plugin of this name"));
+    gateway.until_logged("portcullis.toml:");
+    gateway.until_logged("there is no plugin of this name");
     gateway.api("GET", "/status", "acme-new", None).error(401, "invalid_token");
     gateway.api("GET", "/status", ACME, None).ok();
     assert_eq!(gateway.verdict("+46732001122"), "block");
@@ -130,7 +131,8 @@ fn a_torn_file_removes_nothing() {
         gateway.api("GET", "/senders/support/status", GLOBEX, None).ok();
         assert_eq!(gateway.verdict("+46732001122"), "block");
     }
-    assert!(gateway.logged("(globex)") && gateway.logged("`# end`"));
+    gateway.until_logged("(globex)");
+    gateway.until_logged("`# end`");
     // Less than a tenant or a sender may go without further ado.
     write(&gateway, &whole.replace("default_region = \"SE\"\n", ""));
     gateway.until("it is applied", |gateway| gateway.log_lines("applied the configuration file") == 1);

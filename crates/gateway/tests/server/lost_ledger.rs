@@ -55,7 +55,7 @@ fn a_lost_ledger_is_refused_until_a_new_one_is_asked_for() {
         let said = refused_start(gateway.folder(), &config());
         assert!(said.contains("portcullis.key says that there was one"), "{said}");
         gateway.run_again_with(&["--new-ledger"]);
-        assert!(gateway.logged("a new, empty ledger was created"));
+        gateway.until_logged("a new, empty ledger was created");
         assert_eq!(gateway.verdict(BLOCKED), "allow");
         gateway.block(FREE);
         gateway.stop();
@@ -77,7 +77,8 @@ fn a_copy_made_while_it_ran_is_refused_until_it_is_said_to_be_a_backup() {
     let said = refused_start(gateway.folder(), &config());
     assert!(said.contains("older copy") && said.contains("--restored"), "{said}");
     gateway.run_again_with(&["--restored"]);
-    assert!(gateway.logged("accepted as restored") && gateway.logged("missing_commits"));
+    gateway.until_logged("accepted as restored");
+    gateway.until_logged("missing_commits");
     assert_eq!(gateway.verdict(BLOCKED), "allow", "what the operator accepted");
     gateway.stop();
     let said = refused_start_with(gateway.folder(), &config(), &["--restored"]);
@@ -102,7 +103,8 @@ fn a_backup_without_its_witness_is_refused_until_it_is_said_to_be_one() {
     let checked = verify(gateway.folder(), &[]);
     assert!(String::from_utf8_lossy(&checked.stdout).contains("has no witness"), "{checked:?}");
     gateway.run_again_with(&["--restored"]);
-    assert!(gateway.logged("accepted as restored") && gateway.logged("it has no witness"));
+    gateway.until_logged("accepted as restored");
+    gateway.until_logged("it has no witness");
     assert_eq!((gateway.verdict(BLOCKED), gateway.verdict(FREE)), ("block".into(), "allow".into()));
     gateway.stop();
     gateway.run_again_with(&[]);
@@ -339,7 +341,7 @@ fn a_damaged_list_falls_back_to_its_policy_and_says_so() {
     assert_eq!(gateway.verdict_of("sales", BLOCKED, "outbound"), "allow", "other lists are served");
     let status = gateway.get("/senders/support/status");
     assert!(status.ok()["problem"].as_str().unwrap().contains("portcullis verify"), "{}", status.json);
-    assert!(gateway.logged("the list is damaged in the ledger"));
+    gateway.until_logged("the list is damaged in the ledger");
     // Opt-outs are taken all the same.
     gateway.block(FREE);
 }

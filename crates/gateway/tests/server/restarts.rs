@@ -59,7 +59,7 @@ fn a_tenant_whose_plugin_is_lost_does_not_keep_the_others_from_being_served() {
     gateway.stop();
     std::fs::remove_dir_all(gateway.folder().join("plugins")).unwrap();
     gateway.run_again_with(&[]);
-    assert!(gateway.logged("the tenant's plugin is not there"));
+    gateway.until_logged("the tenant's plugin is not there");
     let number = json!({ "number": "+46732001122", "direction": "inbound" });
     assert_eq!(gateway.post("/senders/support/check", number.clone()).ok()["source"], "policy");
     let other = gateway.api("POST", "/senders/support/check", GLOBEX, Some(number.clone()));
@@ -84,7 +84,8 @@ fn tenants_that_the_file_lacks_are_named_at_a_start() {
     let (torn, _) = TENANTS.split_once("[[tenants]]\nid = \"globex\"").unwrap();
     std::fs::write(gateway.folder().join("portcullis.toml"), format!("{SERVER}{torn}")).unwrap();
     gateway.run_again_with(&[]);
-    assert!(gateway.logged("is the file whole?") && gateway.logged("globex"));
+    gateway.until_logged("is the file whole?");
+    gateway.until_logged("globex");
 }
 
 #[test]

@@ -431,8 +431,14 @@ impl Gateway {
         self.log.text.lock().unwrap().lines().filter(|line| line.contains(text)).count()
     }
 
+    /// Whether this is in the log already. What was logged is read a little later.
     pub(crate) fn logged(&self, text: &str) -> bool {
         self.log.text.lock().unwrap().contains(text)
+    }
+
+    /// Waits until this is in the log.
+    pub(crate) fn until_logged(&self, text: &str) {
+        self.until("logging it", |gateway| gateway.logged(text));
     }
 
     /// What was logged so far.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use portcullis_ledger::{
-    Block, ChangedList, FeedPosition, Ledger, LedgerError, Link, List, ListId, Opening, Scope, Seq, Whom,
-    Write,
+    Block, ChangedList, FeedPosition, Ledger, LedgerError, Link, List, ListId, Opening, Outcome, Scope, Seq,
+    Whom, Write,
 };
 use portcullis_msisdn::{Directions, Msisdn, Subject};
 
@@ -341,4 +341,27 @@ fn nodes_share_a_server_that_has_few_connections() {
             }
         }
     });
+}
+
+#[test]
+fn a_lock_that_is_held_for_longer_than_it_is_waited_for_at_a_time_is_waited_for_again() {
+    // Each wait that was seen: which connection waits, since when.
+    const WAITS: &str = "SELECT pid, query_start FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
+    let list = list(&ledger);
+    one(&list, block(1, Directions::BOTH));
+    let held = dir.hold("BEGIN; DO $$ BEGIN PERFORM 1 FROM lists FOR UPDATE; END $$");
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| one(&list, block(2, Directions::BOTH)));
+        let mut waits = BTreeSet::new();
+        while waits.len() < 2 {
+            waits.extend(dir.sql(WAITS).lines().filter(|line| !line.is_empty()).map(str::to_owned));
+            assert!(!writer.is_finished(), "it did not wait");
+        }
+        drop(held);
+        assert_eq!(writer.join().unwrap(), Outcome::Added);
+    });
+    assert_eq!(members(&list).len(), 2);
 }

@@ -169,7 +169,7 @@ fn a_webhook_for_an_unreadable_sender_is_held_and_an_opt_out_in_it_counts() {
         scene.callback.forget();
     }
     assert!(metrics().contains(r#"tenant="acme",direction="inbound",outcome="unreadable"}"#));
-    assert!(scene.gateway.logged("whose sender can't be determined"));
+    scene.gateway.until_logged("whose sender can't be determined");
     // An opt-out counts for its sender if that can be read.
     let other = "16505551239";
     let stop = says(other, "STOP");

@@ -103,7 +103,7 @@ fn messages_of_unreadable_people_are_held_and_the_rest_arrives_once() {
     let metrics = scene.gateway.metrics();
     let line = r#"portcullis_messages_total{tenant="acme",direction="inbound",outcome="unreadable"} 15"#;
     assert!(metrics.contains(line), "{metrics}");
-    assert!(scene.gateway.logged("unreadable_inbound"));
+    scene.gateway.until_logged("unreadable_inbound");
     // With a duplicate name, two parsers could read different values.
     let twice = raw(&format!(r#"{{"from":"{FROM}","from":"16505551236","id":"1","type":"text"}}"#));
     scene.callback.forget();
