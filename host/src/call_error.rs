@@ -10,12 +10,15 @@ pub enum CallError {
     #[error("refused by the plugin: {0}")]
     Refused(String),
     /// The plugin trapped: it panicked, exhausted its stack, or executed an operation that WebAssembly forbids.
-    #[error("the plugin trapped in {call}: {trap}")]
+    #[error("the plugin trapped in {call}: {trap}{last_words}")]
     Trapped {
         /// The function that was called.
         call: &'static str,
         /// The kind of trap.
         trap: String,
+        /// What it said when it panicked, and which of its functions it was in, as far as it tells: begins with a separator, or is empty.
+        /// The plugin's own words, bounded and escaped, in which digits that may be of a number are masked.
+        last_words: String,
     },
     /// The call exceeded its deadline and was interrupted.
     #[error("the plugin was interrupted: {call} exceeded its limit of {} ms", .deadline.as_millis())]

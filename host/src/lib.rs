@@ -34,6 +34,7 @@ mod foreign_text;
 mod generation;
 mod instance;
 mod invalid_component;
+mod last_words;
 mod limits;
 mod load_error;
 mod memory;

@@ -11,6 +11,7 @@ use crate::cpu_time::cpu_time;
 use crate::deadline::Deadline;
 use crate::engine::Engine;
 use crate::foreign_text::ForeignText;
+use crate::last_words::last_words;
 use crate::memory::{Exceeded, MemoryAccount, Meter};
 use crate::pace::Pace;
 use crate::stopwatch::Stopwatch;
@@ -56,8 +57,7 @@ impl Sandbox {
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.passed()));
         store.set_hostcall_fuel(result_bytes);
         begin(&mut store, engine, limit, engine.ticks(limit), Some(cpu_time()));
-        let exports = instantiate(&mut store)
-            .map_err(|error| fault("its start", limit, &store.data().meter, &error))?;
+        let exports = instantiate(&mut store).map_err(|error| fault("its start", limit, &store, &error))?;
         let (stopwatch, pace) = (Stopwatch::default(), Arc::default());
         Ok((Sandbox { store, engine: engine.clone(), stopwatch, pace, poisoned: false }, exports))
     }
@@ -118,7 +118,7 @@ impl Sandbox {
             }
             Err(error) => {
                 self.poisoned = true;
-                Err(fault(name, cost.limit, &self.store.data().meter, &error))
+                Err(fault(name, cost.limit, &self.store, &error))
             }
         }
     }
@@ -171,13 +171,15 @@ fn begin(store: &mut Store<State>, engine: &Engine, limit: Duration, ticks: u64,
 
 /// Classifies a failed call by its trap and the memory meter.
 #[cold]
-fn fault(call: &'static str, deadline: Duration, meter: &Meter, error: &wasmtime::Error) -> CallError {
-    match (error.downcast_ref::<Trap>(), meter.refusal()) {
+fn fault(call: &'static str, deadline: Duration, store: &Store<State>, error: &wasmtime::Error) -> CallError {
+    match (error.downcast_ref::<Trap>(), store.data().meter.refusal()) {
         (Some(Trap::Interrupt), _) => CallError::TimedOut { call, deadline },
         (_, Some(Exceeded::Instance(limit))) => CallError::OutOfMemory { call, limit },
         (_, Some(Exceeded::Account(limit))) => CallError::AccountFull { call, limit },
         (_, Some(Exceeded::Pool(limit))) => CallError::MemoryExhausted { call, limit },
-        (Some(trap), None) => CallError::Trapped { call, trap: trap.to_string() },
+        (Some(trap), None) => {
+            CallError::Trapped { call, trap: trap.to_string(), last_words: last_words(store, error) }
+        }
         // Not a trap: the host rejected the result while reading it, for a pointer out of bounds, invalid UTF-8, or a
         // result past its size limit.
         (None, None) => {

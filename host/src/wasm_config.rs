@@ -1,5 +1,7 @@
 //! How wasmtime is configured. The process that compiles a plugin and the one that runs it agree on this.
 
+use std::num::NonZeroUsize;
+
 use wasmparser::WasmFeatures;
 use wasmtime::Config;
 
@@ -31,8 +33,10 @@ pub(crate) fn wasm_config() -> Config {
     config.epoch_interruption(true);
     // Bounds recursion in a plugin, well below the stack size of the host's threads.
     config.max_wasm_stack(512 << 10);
-    // The kind of trap is reported. Frames of stripped code add nothing, and cost time at each trap.
-    config.wasm_backtrace_max_frames(None);
+    // A trap is reported with what the plugin says about it: the message that it left in its memory, and the innermost functions, some
+    // of which are those that panic.
+    config.coredump_on_trap(true);
+    config.wasm_backtrace_max_frames(NonZeroUsize::new(16));
     config.wasm_features(PROPOSALS.complement(), false);
     config
 }

@@ -224,7 +224,13 @@ mod outcome {
 
     pub(super) fn a_panic(mode: &str) {
         checked(mode, "trapped");
-        assert!(matches!(fill(mode), Err(FillError::Plugin(CallError::Trapped { .. }))));
+        let Err(FillError::Plugin(error @ CallError::Trapped { .. })) = fill(mode) else {
+            panic!("it is proven before it serves")
+        };
+        // Its message, on one line and without the number.
+        let said = error.to_string();
+        assert!(said.contains(": panicked at plugins/evil/src/lib.rs:"), "{said}");
+        assert!(said.contains(r":\non purpose\nfor +** **-*** ** **"), "{said}");
     }
 
     pub(super) fn a_panic_in_service(mode: &str) {

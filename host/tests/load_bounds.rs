@@ -136,6 +136,17 @@ fn a_start_function_that_never_ends_or_traps_is_stopped_and_reported() {
     assert_eq!(endless.to_string(), "the plugin was interrupted: its start exceeded its limit of 20 ms");
     let trap = fails_at_its_start(&["(func $start unreachable) (start $start)"]);
     assert!(matches!(trap, CallError::Trapped { call: "its start", .. }), "{trap}");
+    // What leads there is named as far as it has names.
+    let trap = fails_at_its_start(&[
+        "(func $of_no_help unreachable) (func (call $of_no_help)) (func $start (call 1)) (start $start)",
+    ]);
+    assert_eq!(
+        trap.to_string(),
+        "the plugin trapped in its start: wasm `unreachable` instruction executed (in of_no_help < start)"
+    );
+    let named = r#"(func $"\1b[2J+46732001122" unreachable) (start 0)"#;
+    let trap = fails_at_its_start(&[named]).to_string();
+    assert!(trap.ends_with(r"(in \u{1b}[2J+***********)"), "{trap}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::bindings::exports::portcullis::blacklist::blacklist as wit;
 use crate::contract::{
     Blacklist, Description, Entry, Format, Keyspace, Outcome, Page, Part, Progress, Settings,
 };
+use crate::panics::keep_messages;
 use portcullis_msisdn::{Direction, Directions, Subject};
 
 /// The single list of a component. Empty until `configure` is called.
@@ -25,10 +26,12 @@ impl<P: Blacklist> Slot<P> {
     }
 
     pub fn describe() -> wit::Description {
+        keep_messages();
         P::describe().into()
     }
 
     pub fn configure(&self, settings: wit::Settings) -> Result<(), String> {
+        keep_messages();
         let wit::Settings { capacity, options } = settings;
         let list = P::configure(Settings { capacity, options })?;
         let replaced = self.0.borrow_mut().replace(list);

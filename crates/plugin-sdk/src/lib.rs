@@ -1,7 +1,8 @@
 #![doc = include_str!("../README.md")]
 //!
 //! For a list, start with the trait [`Blacklist`], the macro [`export!`], and [`conformance::check`] for unit tests. For rules,
-//! start with the module [`rules`]. A plugin may panic: the host sees a trap, drops the instance and starts another one.
+//! start with the module [`rules`]. A plugin may panic: the host drops the instance, starts another one,
+//! and reports the panic's message.
 
 // Lets the macros refer to this crate by its name even inside of it.
 extern crate self as portcullis_plugin_sdk;
@@ -57,6 +58,7 @@ mod contract;
     reason = "called only by the macro"
 )]
 mod glue;
+mod panics;
 pub mod rules;
 mod split_mix;
 

@@ -114,7 +114,7 @@ impl Blacklist for Evil {
         match self.mode {
             Mode::SpinInCheck => spin(),
             Mode::Recurse => black_box(recurse(0)) > 0,
-            Mode::Panic => panic!("on purpose"),
+            Mode::Panic => panic!("on purpose\nfor +46 73-200 11 22"),
             Mode::PanicLater if self.checks.get() >= 2000 => panic!("on purpose"),
             Mode::SlowToRecover if self.checks.get() >= 4000 => panic!("on purpose"),
             Mode::Leak => {

@@ -84,7 +84,11 @@ fn a_plugin_that_failed_says_why_in_its_status() {
     admin("plugin push").arg(&file).good();
     let reloaded = admin("plugin reload --tenant acme").run();
     let status = admin("plugin status --tenant acme").good().out;
-    assert!(status.contains("the plugin trapped in check"), "{status}{}", reloaded.err);
+    for told in ["the plugin trapped in check", "plugins/evil/src/lib.rs:", "on purpose"] {
+        assert!(status.contains(told), "{status}{}", reloaded.err);
+    }
+    let verified = command("plugin verify").arg("--options").arg(r#"{"mode":"panic"}"#).arg(&file).ends(1);
+    assert!(verified.out.contains("on purpose"), "{}", verified.out);
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn a_failed_plugin_is_filled_again() {
     });
     let (log, _folder) = gateway.log_after_the_end();
     let warning = log.lines().find(|line| line.contains("WARN") && line.contains("tenant=evil")).unwrap();
-    assert!(warning.contains("trapped"), "{warning}");
+    assert!(warning.contains("trapped") && warning.contains("on purpose"), "{warning}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::contract::{
     Batch, Channel, Country, Decision, Description, Message, Meter, Offsets, Purpose, Rules, Scope, Settings,
     Unit,
 };
+use crate::panics::keep_messages;
 use crate::rules_bindings::exports::portcullis::rules::rules as wit;
 
 /// The rules of a component. Empty until `configure` is called.
@@ -19,10 +20,12 @@ impl<P: Rules> RulesSlot<P> {
     }
 
     pub fn describe() -> wit::Description {
+        keep_messages();
         P::describe().into()
     }
 
     pub fn configure(&self, settings: wit::Settings) -> Result<Vec<wit::Meter>, String> {
+        keep_messages();
         let wit::Settings { options, senders } = settings;
         let rules = P::configure(Settings { options, senders })?;
         let meters: Vec<wit::Meter> = rules.meters().into_iter().map(Into::into).collect();
