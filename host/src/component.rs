@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 
+use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
 use crate::bindings::{list, rules as rules_bindings};
@@ -15,7 +17,8 @@ use crate::limits::Limits;
 use crate::load_error::LoadError;
 use crate::plugin::Plugin;
 use crate::rules;
-use crate::validate::{Contract, NEITHER};
+use crate::sandbox::State;
+use crate::validate::{self, Contract, NEITHER};
 
 /// A validated and compiled component, which is a list plugin, a rules plugin, or both in one. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -104,6 +107,9 @@ impl Component {
             }
             Ok(plugin)
         };
+        let may_log = engine.log().is_some();
+        validate::look_over(&component, limits.component_bytes, &limits.compiling, may_log)
+            .map_err(NotCompiled::from)?;
         engine.compilation().run(engine.wasm(), &name, component, &limits, next)?
     }
 
@@ -121,7 +127,9 @@ impl Component {
         }
         let code = component.image_range();
         let code_bytes = code.end as usize - code.start as usize;
-        let linked = Linker::new(engine.wasm()).instantiate_pre(component).map_err(|error| world(&error))?;
+        let linked = linker(engine)
+            .and_then(|linker| linker.instantiate_pre(component))
+            .map_err(|error| world(&error))?;
         let list = match has_list {
             true => {
                 let pre = list::PluginPre::new(linked.clone()).map_err(|error| world(&error))?;
@@ -166,6 +174,20 @@ impl Component {
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
+}
+
+/// What plugins may import: nothing, in service.
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine.wasm());
+    if let Some(log) = engine.log() {
+        let log = Arc::clone(log);
+        let line = move |_: StoreContextMut<'_, State>, (text,): (String,)| {
+            log(&text);
+            Ok(())
+        };
+        linker.instance(validate::LOG)?.func_wrap("line", line)?;
+    }
+    Ok(linker)
 }
 
 fn world(error: &wasmtime::Error) -> InvalidComponent {

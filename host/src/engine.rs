@@ -21,7 +21,11 @@ pub struct Engine {
     clock: Arc<Clock>,
     compilation: Compilation,
     cache: Option<Arc<ArtefactCache>>,
+    log: Option<PluginLog>,
 }
+
+/// Takes the lines that plugins log.
+pub(crate) type PluginLog = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Engine {
     /// The default tick: 2 ms. A call is interrupted within its deadline plus one tick.
@@ -45,7 +49,13 @@ impl Engine {
         let tick = tick.max(Duration::from_micros(100));
         let wasm = wasmtime::Engine::new(&wasm_config()).map_err(EngineError::Unsupported)?;
         let clock = Clock::start(wasm.weak(), tick).map_err(EngineError::Clock)?;
-        Ok(Engine { wasm, clock: Arc::new(clock), compilation: Compilation::default(), cache: None })
+        Ok(Engine {
+            wasm,
+            clock: Arc::new(clock),
+            compilation: Compilation::default(),
+            cache: None,
+            log: None,
+        })
     }
 
     /// Sets where plugins are compiled. Default: [`Compiler::InProcess`], which a hostile component can abuse.
@@ -59,6 +69,15 @@ impl Engine {
     #[must_use]
     pub fn with_cache(mut self, cache: ArtefactCache) -> Self {
         self.cache = Some(Arc::new(cache));
+        self
+    }
+
+    /// Offers plugins the import `portcullis:debug/log@0.1.0`, and passes on what they log, which is foreign text of up to
+    /// [`Limits::result_bytes`](crate::Limits::result_bytes). For a tool that examines plugins. Default: a component that imports it is
+    /// refused, like one that imports anything else.
+    #[must_use]
+    pub fn with_log(mut self, log: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.log = Some(Arc::new(log));
         self
     }
 
@@ -88,6 +107,10 @@ impl Engine {
 
     pub(crate) fn cache(&self) -> Option<&ArtefactCache> {
         self.cache.as_deref()
+    }
+
+    pub(crate) fn log(&self) -> Option<&PluginLog> {
+        self.log.as_ref()
     }
 
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {

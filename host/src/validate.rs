@@ -15,13 +15,21 @@ const NAME_BYTES: usize = 100;
 /// How deep modules and components may lie inside each other: the parser remembers what is around each.
 const DEEPEST: usize = 100;
 
-/// Checks what takes little time and memory, whatever the bytes are: reads them once or twice.
-pub(crate) fn look_over(bytes: &[u8], limit: usize, budget: &CompileBudget) -> Result<(), InvalidComponent> {
+/// The interface that a plugin may import while its author looks for a mistake.
+pub(crate) const LOG: &str = "portcullis:debug/log@0.1.0";
+
+/// Checks what takes little time and memory, whatever the bytes are: reads them once or twice. `may_log` if it may import [`LOG`].
+pub(crate) fn look_over(
+    bytes: &[u8],
+    limit: usize,
+    budget: &CompileBudget,
+    may_log: bool,
+) -> Result<(), InvalidComponent> {
     if bytes.len() > limit {
         return Err(InvalidComponent::TooLarge { bytes: bytes.len(), limit });
     }
     is_component(bytes)?;
-    let imports = imports(bytes)?;
+    let imports = imports(bytes, may_log)?;
     if !imports.is_empty() {
         return Err(InvalidComponent::Imports(imports));
     }
@@ -91,16 +99,20 @@ impl Contract {
         static LIST: OnceLock<(Resolve, WorldId)> = OnceLock::new();
         static RULES: OnceLock<(Resolve, WorldId)> = OnceLock::new();
         let (cell, text, world) = match self {
-            Contract::List => (&LIST, CONTRACT, "plugin"),
-            Contract::Rules => (&RULES, include_str!("../wit/rules-0.1.0/rules.wit"), "rules-plugin"),
+            Contract::List => (&LIST, CONTRACT, "portcullis:blacklist/plugin@0.1.0"),
+            Contract::Rules => (&RULES, RULES_CONTRACT, "portcullis:rules/rules-plugin@0.1.0"),
         };
+        // Whether it may log is decided elsewhere.
+        let may_log = format!("package portcullis:host; world plugin {{ import {LOG}; include {world}; }}");
         cell.get_or_init(|| {
             let mut resolve = Resolve::default();
-            let package = resolve
-                .push_str("contract.wit", text)
-                .expect("the text was already parsed by bindgen! when this crate was compiled");
-            let world =
-                resolve.select_world(&[package], Some(world)).expect("bindgen! selected the same world");
+            let mut push = |text| {
+                resolve.push_str("contract.wit", text).expect("the texts are constants, which tests parse")
+            };
+            push(DEBUG);
+            push(text);
+            let package = push(&may_log);
+            let world = resolve.select_world(&[package], Some("plugin")).expect("it was just defined");
             (resolve, world)
         })
     }
@@ -128,8 +140,9 @@ fn exported(bytes: &[u8]) -> Result<Vec<Contract>, InvalidComponent> {
     Ok(found)
 }
 
-/// The names that the component itself imports, or the first few. Imports between its inner modules don't count.
-pub(crate) fn imports(bytes: &[u8]) -> Result<Vec<String>, InvalidComponent> {
+/// The names that the component itself imports, or the first few. Imports between its inner modules don't count, and neither does
+/// [`LOG`] if it is allowed.
+pub(crate) fn imports(bytes: &[u8], may_log: bool) -> Result<Vec<String>, InvalidComponent> {
     let damaged = |error: wasmparser::BinaryReaderError| {
         InvalidComponent::Damaged(ForeignText(&error.to_string()).to_string())
     };
@@ -153,6 +166,9 @@ pub(crate) fn imports(bytes: &[u8]) -> Result<Vec<String>, InvalidComponent> {
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
                     let name = import.map_err(damaged)?.name.name;
+                    if may_log && name == LOG {
+                        continue;
+                    }
                     match names.len() < NAMED {
                         true => names.push(format!("`{}`", ForeignText(name).within(NAME_BYTES))),
                         false => more += 1,
@@ -174,6 +190,9 @@ fn reason(error: &anyhow::Error) -> String {
     let cause = error.root_cause().to_string();
     ForeignText(cause.split(" (at offset").next().unwrap_or(&cause)).to_string()
 }
+
+const RULES_CONTRACT: &str = include_str!("../wit/rules-0.1.0/rules.wit");
+const DEBUG: &str = include_str!("../wit/debug-0.1.0/debug.wit");
 
 /// The text of the contract `portcullis:blacklist@0.1.0`, in WIT. Its world is `plugin`.
 pub const CONTRACT: &str = include_str!("../wit/0.1.0/blacklist.wit");

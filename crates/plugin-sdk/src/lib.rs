@@ -49,6 +49,24 @@ pub mod rules_bindings {
     });
 }
 
+#[cfg(feature = "log")]
+#[doc(hidden)]
+#[allow(
+    missing_docs,
+    unsafe_code,
+    unused_qualifications,
+    clippy::undocumented_unsafe_blocks,
+    clippy::cast_possible_truncation,
+    clippy::allow_attributes_without_reason,
+    reason = "generated from the interface by wit-bindgen"
+)]
+pub mod log_bindings {
+    wit_bindgen::generate!({
+        path: "wit/debug-0.1.0",
+        world: "debugging",
+    });
+}
+
 pub mod conformance;
 mod contract;
 #[allow(
@@ -58,6 +76,7 @@ mod contract;
     reason = "called only by the macro"
 )]
 mod glue;
+mod log;
 mod panics;
 pub mod rules;
 mod split_mix;
@@ -69,6 +88,8 @@ pub use portcullis_msisdn::{Direction, Directions, Subject};
 
 #[doc(hidden)]
 pub use glue::Slot;
+#[doc(hidden)]
+pub use log::log_line;
 #[doc(hidden)]
 pub use wit_bindgen;
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::costs::Costs;
 use crate::kind::Kind;
+use crate::log::Logged;
 use crate::rules::RuleCosts;
 
 /// What was found about a plugin.
@@ -26,6 +27,8 @@ pub struct Report {
     pub description: Option<Described>,
     /// What it says about itself as rules. `None` if it does not load, or has none.
     pub rules: Option<DescribedRules>,
+    /// What it logged.
+    pub log: Logged,
     /// What it costs as a list.
     pub costs: Option<Costs>,
     /// What it costs as rules.
@@ -138,6 +141,10 @@ impl Report {
         if let Some(costs) = &self.rule_costs {
             lines.extend(costs.lines(self.costs_of_exact.as_ref()));
         }
+        if self.log.earlier > 0 {
+            lines.push(format!("log: … {} lines before these", self.log.earlier));
+        }
+        lines.extend(self.log.latest.iter().map(|line| format!("log: {line}")));
         lines.extend(self.remarks.iter().map(|remark| format!("note: {remark}")));
         lines.extend(self.problems.iter().map(|problem| format!("wrong: {problem}")));
         if self.is_good() {

@@ -13,6 +13,7 @@ use crate::conformance::Conformance;
 use crate::costs::Costs;
 use crate::inspect::inspect;
 use crate::kind::Kind;
+use crate::log::{LOG, Log};
 use crate::report::{Described, DescribedRules, Loaded, Report};
 use crate::rules::{self, RuleCosts};
 
@@ -35,7 +36,17 @@ pub struct Request<'a> {
 /// bounds if it exceeds them), and does some hundred random sequences of operations, which are compared with a model of the contract.
 ///
 /// Takes seconds, or a minute for an interpreter. Its own calls are limited as in the gateway.
+///
+/// A plugin that logs is examined, too, and what it logs is in the report.
 pub fn verify(engine: &Engine, request: &Request<'_>) -> Report {
+    let log = Log::default();
+    let engine = engine.clone().with_log(log.clone().into_sink());
+    let mut report = examine(&engine, request);
+    report.log = log.take();
+    report
+}
+
+fn examine(engine: &Engine, request: &Request<'_>) -> Report {
     let Request { component, name, limits, options, beside } = request;
     let mut report = Report::default();
     let mut within = limits.clone();
@@ -46,7 +57,13 @@ pub fn verify(engine: &Engine, request: &Request<'_>) -> Report {
         }
         Err(error) => report.problems.push(format!("it does not fit: {error}")),
     }
-    report.kinds = inspect(component).kinds;
+    let found = inspect(component);
+    if found.imports.iter().any(|import| import.name == LOG) {
+        report.problems.push(format!(
+            "it imports {LOG}, which no gateway offers: build it without the SDK's feature `log` before you deploy it"
+        ));
+    }
+    report.kinds = found.kinds;
     if report.kinds.is_empty() {
         if report.problems.is_empty() {
             report.problems.push(format!(

@@ -139,7 +139,7 @@ impl Compilation {
         self.confinement.get().copied()
     }
 
-    /// Waits for a turn, checks and compiles a component, and then does `next` with the machine code, still in that turn.
+    /// Waits for a turn, and compiles a component, and then does `next` with the machine code, still in that turn.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         engine: &wasmtime::Engine,
@@ -148,7 +148,6 @@ impl Compilation {
         limits: &Limits,
         next: impl FnOnce(Vec<u8>) -> T + Send + 'static,
     ) -> Result<T, NotCompiled> {
-        validate::look_over(&component, limits.component_bytes, &limits.compiling)?;
         let (here, engine, bounds) = (self.clone(), engine.clone(), limits.clone());
         let work = move || here.compile(&engine, &component, &bounds).map(next);
         // What follows the compilation has deadlines of its own, and a child ends by itself.

@@ -213,9 +213,44 @@ fn the_template_in_rust_is_built_and_verified_as_its_readme_says() {
     fs::write(folder.join("Cargo.toml"), manifest + "\n[workspace]\n").unwrap();
     let commands = commands(&folder);
     assert_eq!(commands.len(), 4);
-    for line in commands {
-        run(&folder, &line).unwrap();
+    for line in &commands {
+        run(&folder, line).unwrap();
     }
+
+    // Its author looks for a mistake.
+    let edit = |file: &str, from: &str, to: &str| {
+        let text = fs::read_to_string(folder.join(file)).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(folder.join(file), text.replace(from, to)).unwrap();
+    };
+    edit("Cargo.toml", "= \"0.1\"\n", "= { version = \"0.1\", features = [\"log\"] }\n");
+    let count = "self.entries.len() as u64";
+    let logs = format!("portcullis_plugin_sdk::log!(\"{{}} of them\", self.entries.len());\n        {count}");
+    edit("src/lib.rs", count, &logs);
+    let verified = |rebuilt: &[String]| {
+        rebuilt.iter().for_each(|line| run(&folder, line).unwrap());
+        command("plugin verify").arg(folder.join("my-rust.wasm").to_str().unwrap()).ends(1).out
+    };
+    let [_, build, copy, _] = &commands[..] else { panic!("{commands:?}") };
+    let build = [build.clone(), copy.clone()];
+    let logged = verified(&build);
+    assert!(logged.contains("\nlog: 0 of them\n") || logged.contains("lines before these\n"), "{logged}");
+    let only = logged.lines().filter(|line| line.starts_with("wrong: ")).collect::<Vec<_>>();
+    assert!(only.len() == 1 && only[0].contains("without the SDK's feature `log`"), "{logged}");
+
+    let gateway = Gateway::with(CONFIG);
+    fs::create_dir_all(gateway.file("plugins")).unwrap();
+    let push = gateway.command("plugin push").env("PORTCULLIS_ADMIN_TOKEN", "admin-secret");
+    let refused = push.arg(folder.join("my-rust.wasm").to_str().unwrap()).ends(2);
+    assert!(refused.err.contains("portcullis:debug/log@0.1.0"), "{}", refused.err);
+
+    edit("Cargo.toml", ", features = [\"log\"]", "");
+    edit("src/lib.rs", count, &format!("assert!(self.entries.len() < 3, \"no fourth\");\n        {count}"));
+    let panics = verified(&build);
+    for told in ["panicked at src/lib.rs:", "no fourth", " (in "] {
+        assert!(panics.contains(told), "{told}: {panics}");
+    }
+    assert!(!panics.contains("log: "), "{panics}");
 }
 
 #[test]
