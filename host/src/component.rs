@@ -108,8 +108,7 @@ impl Component {
             Ok(plugin)
         };
         let may_log = engine.log().is_some();
-        validate::look_over(&component, limits.component_bytes, &limits.compiling, may_log)
-            .map_err(NotCompiled::from)?;
+        validate::look_over(&component, limits.component_bytes, &limits.compiling, may_log)?;
         engine.compilation().run(engine.wasm(), &name, component, &limits, next)?
     }
 

@@ -22,7 +22,6 @@ use wasmtime::component::Component;
 
 use crate::invalid_component::InvalidComponent;
 use crate::limits::Limits;
-use crate::validate;
 
 pub(crate) use artefact::deserialize;
 pub use bounds::Confinement;
