@@ -53,6 +53,14 @@ fn show(results: &mut Results, fleet: FleetAnswer) -> std::io::Result<()> {
     if !shared {
         return writeln!(results, "this gateway shares its ledger with nobody");
     }
+    // The answering gateway is there. If the database does not know it, it knows of nobody.
+    let is_unknown = nodes.iter().any(|node| node.answering && !node.live);
+    if is_unknown {
+        writeln!(
+            results,
+            "THE DATABASE TAKES NO REPORTS: this gateway can't tell the others that it is there, and does not know whether they are"
+        )?;
+    }
     let mut live_names: Vec<String> =
         nodes.iter().filter(|node| node.live).map(|node| node.node.clone()).collect();
     live_names.sort_unstable();
@@ -62,7 +70,11 @@ fn show(results: &mut Results, fleet: FleetAnswer) -> std::io::Result<()> {
             (true, _) => "this gateway".to_owned(),
             (false, true) => "live".to_owned(),
             (false, false) => {
-                format!("GONE for {} s", Duration::from_millis(silent_ms).as_secs())
+                let silent = Duration::from_millis(silent_ms).as_secs();
+                match is_unknown {
+                    true => format!("not heard of for {silent} s"),
+                    false => format!("GONE for {silent} s"),
+                }
             }
         };
         let program = match &program {

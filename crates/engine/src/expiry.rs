@@ -27,7 +27,7 @@ pub(crate) async fn run(directory: Arc<Directory>) {
             Ok(Err(error)) => {
                 error!(
                     error = portcullis_host::ErrorChain(&error).to_string(),
-                    "entries that are due can't be expired; trying again, without lists that are damaged"
+                    "entries that are due can't be expired now; trying again"
                 );
                 RETRY_WAIT
             }

@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_edge::gateway::Gateway;
-use portcullis_engine::Error;
-use portcullis_ledger::Description;
-use tracing::{debug, info, warn};
+use portcullis_engine::{Error, WhenStale};
+use portcullis_ledger::{self as ledger, Description};
+use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 
 /// How often the others are told.
 const PERIOD: Duration = Duration::from_secs(2);
+
+/// How often it is looked at whether this gateway is stale.
+const STALE_PERIOD: Duration = Duration::from_millis(500);
 
 /// At how many looks in a row another gateway has this one's name before the log says so. One that was killed and started again sees itself
 /// for four seconds.
@@ -33,6 +36,8 @@ struct Known {
     found: BTreeSet<Difference>,
     /// Those that the look before it had found, too. The log has named them.
     warned: BTreeSet<Difference>,
+    /// The others that were live at the last look; `None` before the first.
+    live: Option<BTreeSet<String>>,
     /// At how many looks in a row, this one included, another live gateway had the name of this one.
     same_name: u32,
 }
@@ -43,6 +48,8 @@ pub(crate) struct Fleet {
     known: Mutex<Known>,
     /// Whether the others could not be asked for last.
     is_away: AtomicBool,
+    /// What this gateway does once it is stale.
+    when_stale: WhenStale,
 }
 
 impl Fleet {
@@ -53,6 +60,7 @@ impl Fleet {
             description: Mutex::new(description),
             known: Mutex::default(),
             is_away: AtomicBool::new(false),
+            when_stale: config.fleet.when_stale,
         }
     }
 
@@ -61,10 +69,14 @@ impl Fleet {
         self.description.lock().settings = config.compared(at_start);
     }
 
-    /// Tells the others periodically. Never returns.
+    /// Tells the others periodically, and says in the log whether this gateway is stale. Never returns.
     pub(crate) async fn run(self: Arc<Self>, gateway: Arc<Gateway>) {
+        tokio::join!(self.meet_all(&gateway), watch_staleness(&gateway, self.when_stale));
+    }
+
+    async fn meet_all(self: &Arc<Self>, gateway: &Arc<Gateway>) {
         loop {
-            let (fleet, at_work) = (Arc::clone(&self), Arc::clone(&gateway));
+            let (fleet, at_work) = (Arc::clone(self), Arc::clone(gateway));
             let met = tokio::task::spawn_blocking(move || fleet.meet(&at_work)).await;
             if let Ok(Err(error)) = met {
                 // That the ledger can't be reached is reported elsewhere.
@@ -78,7 +90,13 @@ impl Fleet {
         let description = self.description.lock().clone();
         gateway.engine.describe(&description);
         let was_away = self.is_away.swap(true, Ordering::Relaxed);
-        let fleet = gateway.engine.blocking_fleet()?;
+        // While nobody can be asked, or tell that it is live, it knows of itself alone.
+        let alone = || gateway.metrics.set_fleet_nodes(1);
+        let fleet = gateway.engine.blocking_fleet().inspect_err(|_| alone())?;
+        if fleet.nodes.iter().any(|node| node.is_self && !node.is_live) {
+            alone();
+            return Ok(());
+        }
         self.is_away.store(false, Ordering::Relaxed);
         if was_away {
             // The others may have yet to say that they are live.
@@ -86,7 +104,8 @@ impl Fleet {
         }
         let own = fleet.nodes.iter().find(|node| node.is_self).map(|node| &node.name);
         let others = fleet.nodes.iter().filter(|node| node.is_live && !node.is_self);
-        let is_same_name = others.map(|node| Some(&node.name)).any(|name| name == own);
+        let live: BTreeSet<String> = others.map(|node| node.name.clone()).collect();
+        let is_same_name = own.is_some_and(|own| live.contains(own));
         let differences = fleet.differences();
         let found: BTreeSet<Difference> = differences
             .iter()
@@ -96,7 +115,8 @@ impl Fleet {
         // All gateways may be about to get another file.
         let lasting: BTreeSet<Difference> = found.intersection(&known.found).cloned().collect();
         let settings: BTreeSet<&str> = lasting.iter().map(|(setting, _)| setting.as_str()).collect();
-        gateway.metrics.set_fleet(fleet.live(), settings.len());
+        gateway.metrics.set_fleet_nodes(fleet.live());
+        gateway.metrics.set_fleet_differences(settings.len());
         let news: Vec<&Difference> = lasting.difference(&known.warned).collect();
         for (setting, node) in news.iter().take(MOST_LINES) {
             warn!("THE CONFIGURATION FILES DIFFER: {setting} is not the same at {node}");
@@ -115,7 +135,51 @@ impl Fleet {
                 "another gateway has the name of this one, {name}: set fleet.node to a name of its own at one of them"
             );
         }
-        *known = Known { found, warned: lasting, same_name };
+        report_live(known.live.as_ref(), &live, &fleet);
+        *known = Known { found, warned: lasting, live: Some(live), same_name };
         Ok(())
+    }
+}
+
+/// Says which of the others came and went since the last look.
+fn report_live(before: Option<&BTreeSet<String>>, live: &BTreeSet<String>, fleet: &ledger::Fleet) {
+    let Some(before) = before else { return };
+    for gone in before.difference(live).take(MOST_LINES) {
+        // One that stops says so, and is no longer listed.
+        match fleet.nodes.iter().any(|node| node.name == *gone) {
+            true => warn!(
+                node = gone,
+                "another gateway has not been heard of for 4 seconds: it died, is frozen, or can't reach the database"
+            ),
+            false => info!(node = gone, "another gateway has stopped"),
+        }
+    }
+    for came in live.difference(before).take(MOST_LINES) {
+        info!(node = came, "another gateway is there");
+    }
+}
+
+/// Says when this gateway no longer knows what the others write, and what it does about it. Never returns.
+async fn watch_staleness(gateway: &Gateway, when_stale: WhenStale) {
+    let mut was_stale = false;
+    loop {
+        tokio::time::sleep(STALE_PERIOD).await;
+        let stale_for = gateway.engine.stale_for();
+        match (was_stale, stale_for) {
+            (false, Some(stale_for)) => error!(
+                staleness_seconds = stale_for.as_secs(),
+                "THIS GATEWAY IS STALE: it does not know what others wrote lately, and {}",
+                match when_stale {
+                    WhenStale::Answer => "answers checks from memory (fleet.when_stale = \"answer\")",
+                    WhenStale::Unready => {
+                        "answers checks from memory, but tells balancers that it is not ready (fleet.when_stale = \"unready\")"
+                    }
+                    WhenStale::Closed => "blocks all messages (fleet.when_stale = \"closed\")",
+                }
+            ),
+            (true, None) => info!("this gateway is no longer stale: it knows again what others write"),
+            _ => {}
+        }
+        was_stale = stale_for.is_some();
     }
 }

@@ -14,6 +14,9 @@ pub(crate) enum Failure {
     /// The database, or the way to it.
     #[error(transparent)]
     Database(#[from] tokio_postgres::Error),
+    /// No host has a server that accepts writes: what is wrong with each.
+    #[error("{0}")]
+    NoServer(Box<str>),
     /// The database did not answer in time, or no connection was free in time.
     #[error("the database did not answer in time")]
     Deadline,
@@ -42,7 +45,7 @@ impl Failure {
     pub(crate) fn breaks_connection(&self) -> bool {
         match self {
             Failure::Database(error) => error.is_closed() || error.as_db_error().is_none_or(is_of_server),
-            Failure::Deadline | Failure::NotReplicated | Failure::Shared(_) => true,
+            Failure::NoServer(_) | Failure::Deadline | Failure::NotReplicated | Failure::Shared(_) => true,
             Failure::Ledger(_) | Failure::Conflict => false,
         }
     }
@@ -71,16 +74,29 @@ impl Failure {
         error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
     }
 
+    /// Whether a server said it.
+    pub(crate) fn is_of_server(&self) -> bool {
+        matches!(self, Failure::Database(error) if error.as_db_error().is_some())
+    }
+
+    /// The failure with its cause, and without what it may quote of a row.
+    pub(crate) fn described(&self) -> String {
+        match self {
+            Failure::Database(error) => described(error).to_string(),
+            failure => failure.to_string(),
+        }
+    }
+
     /// What is known about a statement that commits.
     pub(crate) fn fate(&self) -> Fate {
         match self {
             Failure::Database(error) => match error.as_db_error() {
                 // The server's own statement that it rolled back.
-                Some(reported) if !is_of_server(reported) => Fate::NotStored,
+                Some(reported) if !is_of_server(reported) || refuses_writes(reported) => Fate::NotStored,
                 _ => Fate::Unknown,
             },
             Failure::Deadline | Failure::NotReplicated | Failure::Shared(_) => Fate::Unknown,
-            Failure::Ledger(_) | Failure::Conflict => Fate::NotStored,
+            Failure::Ledger(_) | Failure::NoServer(_) | Failure::Conflict => Fate::NotStored,
         }
     }
 
@@ -91,6 +107,7 @@ impl Failure {
             Failure::NotReplicated => Failure::NotReplicated,
             Failure::Conflict => Failure::Conflict,
             Failure::Database(error) => Failure::Shared(described(error).to_string().into()),
+            Failure::NoServer(told) => Failure::NoServer(told.clone()),
             Failure::Ledger(_) | Failure::Shared(_) => Failure::Shared(self.to_string().into()),
         }
     }
@@ -109,7 +126,7 @@ impl Failure {
     pub(crate) fn into_ledger_error(self) -> LedgerError {
         match self {
             Failure::Ledger(error) => error,
-            Failure::Deadline | Failure::Shared(_) | Failure::Conflict => {
+            Failure::NoServer(_) | Failure::Deadline | Failure::Shared(_) | Failure::Conflict => {
                 LedgerError::Unavailable(Box::new(self))
             }
             Failure::NotReplicated => LedgerError::OutcomeUnknown,
@@ -134,6 +151,11 @@ impl Failure {
 /// Whether the server says that it goes away, or that it is no longer the primary: another connection may find one that serves.
 fn is_of_server(error: &tokio_postgres::error::DbError) -> bool {
     is_unavailable(error.code())
+}
+
+/// Whether the server refused the statement, as it only reads.
+fn refuses_writes(error: &tokio_postgres::error::DbError) -> bool {
+    error.code() == &SqlState::READ_ONLY_SQL_TRANSACTION
 }
 
 fn is_unavailable(code: &SqlState) -> bool {
@@ -173,9 +195,20 @@ fn described(error: &tokio_postgres::Error) -> Box<dyn std::error::Error + Send 
     match error.as_db_error() {
         Some(reported) => format!("{} ({})", reported.message(), reported.code().code()).into(),
         // The text alone does not say why.
-        None => match std::error::Error::source(error) {
-            Some(cause) => format!("{error}: {cause}").into(),
-            None => error.to_string().into(),
-        },
+        None => {
+            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+            let text = format!("{error}{}", cause.unwrap_or_default());
+            let advice = ADVICE.iter().find(|(sign, _)| text.contains(sign)).map(|(_, advice)| *advice);
+            format!("{text}{}", advice.unwrap_or_default()).into()
+        }
     }
 }
+
+/// What to do about what a connection fails of, by what its error says.
+const ADVICE: [(&str, &str); 2] = [
+    ("password missing", " (set PGPASSWORD, or write it in the URL)"),
+    (
+        "peer certificate",
+        " (name the file of the authority that signed the server's certificate in SSL_CERT_FILE)",
+    ),
+];

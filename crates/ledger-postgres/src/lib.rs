@@ -91,7 +91,7 @@ pub fn open(
 ) -> Result<Ledger, LedgerError> {
     let unavailable = |error: Box<dyn std::error::Error + Send + Sync>| LedgerError::Unavailable(error);
     let tls = Tls::new().map_err(|error| unavailable(error.into()))?;
-    let pool = Pool::new(url.config().clone(), tls).map_err(|error| unavailable(error.into()))?;
+    let pool = Pool::new(url.clone(), tls).map_err(|error| unavailable(error.into()))?;
     let seal = master.seal();
     let (found, is_left) = {
         let mut session = pool.writer(LONG).map_err(Failure::into_ledger_error)?;

@@ -16,14 +16,6 @@ const SET_UP: &str = "
     SET idle_in_transaction_session_timeout = 0;
     SET cursor_tuple_fraction = 1";
 
-/// Says where no connection could be made, which the error alone does not.
-fn not_connected(failure: Failure, url: &PostgresUrl) -> LedgerError {
-    match failure.into_ledger_error() {
-        LedgerError::Unavailable(cause) => LedgerError::Unavailable(format!("{url}: {cause}").into()),
-        error => error,
-    }
-}
-
 /// A connection, with the runtime that drives it.
 pub(crate) struct Link {
     session: Session,
@@ -37,11 +29,11 @@ impl Link {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|error| unavailable(error.into()))?;
         let session = runtime.block_on(async {
-            let session = Session::connect(url.config(), tls).await?;
+            let session = Session::connect(url, tls).await?;
             session.batch(SET_UP).await?;
             Ok(session)
         });
-        Ok(Link { session: session.map_err(|failure: Failure| not_connected(failure, url))?, runtime })
+        Ok(Link { session: session.map_err(Failure::into_ledger_error)?, runtime })
     }
 
     pub(crate) fn run<T>(

@@ -7,12 +7,12 @@ use parking_lot::{Condvar, Mutex};
 use portcullis_ledger_model::ServerRun;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout_at;
-use tokio_postgres::Config;
 
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::tls::Tls;
+use crate::url::PostgresUrl;
 
 /// The most connections to read on. Each connection costs the server some MiB, of which it usually allows a hundred.
 const READERS: usize = 6;
@@ -40,7 +40,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(10);
 pub(crate) struct Pool {
     /// Drives the connections. Taken when the pool is dropped.
     runtime: Option<Runtime>,
-    config: Config,
+    url: PostgresUrl,
     tls: Tls,
     readers: Lane,
     writers: Lane,
@@ -100,7 +100,7 @@ impl State {
 }
 
 impl Pool {
-    pub(crate) fn new(config: Config, tls: Tls) -> Result<Self, std::io::Error> {
+    pub(crate) fn new(url: PostgresUrl, tls: Tls) -> Result<Self, std::io::Error> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("portcullis-postgres")
@@ -110,7 +110,7 @@ impl Pool {
             |most, settings| Lane { most, settings, state: Mutex::default(), returned: Condvar::default() };
         Ok(Pool {
             runtime: Some(runtime),
-            config,
+            url,
             tls,
             readers: lane(READERS, BY_INDEX),
             writers: lane(WRITERS, ""),
@@ -229,7 +229,7 @@ impl Pool {
 
     fn connect(&self, lane: &Lane, deadline: Instant) -> Result<Session, Failure> {
         let session = self.run(deadline, async {
-            let session = Session::connect(&self.config, self.tls.clone()).await?;
+            let session = Session::connect(&self.url, self.tls.clone()).await?;
             if !lane.settings.is_empty() {
                 session.batch(lane.settings).await?;
             }

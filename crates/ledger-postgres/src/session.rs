@@ -13,6 +13,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Row, Statement};
 use crate::columns::Columns;
 use crate::failure::Failure;
 use crate::tls::Tls;
+use crate::url::PostgresUrl;
 
 /// Parameters of a statement.
 pub(crate) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -40,8 +41,27 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects to the first host that accepts writes.
-    pub(crate) async fn connect(config: &Config, tls: Tls) -> Result<Self, Failure> {
+    /// Connects to the first host that accepts writes. If there is none, says what is wrong with each.
+    pub(crate) async fn connect(url: &PostgresUrl, tls: Tls) -> Result<Self, Failure> {
+        let mut failures = Vec::new();
+        for (host, config) in url.hosts() {
+            match Self::connect_to(config, tls.clone()).await {
+                Ok(session) => return Ok(session),
+                // It would serve if it had room.
+                Err(failure) if failure.is_of_many_connections() => return Err(failure),
+                Err(failure) => failures.push((host, failure)),
+            }
+        }
+        let told = failures.iter().map(|(host, failure)| format!("{host}: {}", failure.described()));
+        let told = told.collect::<Vec<_>>().join("; ");
+        match failures.pop() {
+            // What one server says tells what kind of error it is.
+            Some((_, failure)) if failures.is_empty() && failure.is_of_server() => Err(failure),
+            _ => Err(Failure::NoServer(told.into())),
+        }
+    }
+
+    async fn connect_to(config: &Config, tls: Tls) -> Result<Self, Failure> {
         let (client, mut connection) = config.connect(tls).await?;
         let is_replication_cancelled = Arc::new(AtomicBool::new(false));
         let noticed = Arc::clone(&is_replication_cancelled);

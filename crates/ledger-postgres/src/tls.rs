@@ -1,8 +1,10 @@
 //! TLS to the database, by rustls.
 
 use std::convert::Infallible;
+use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,12 +24,25 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Trusts the certificate authorities that the operating system trusts, and those in `SSL_CERT_FILE`.
-    pub(crate) fn new() -> Result<Self, rustls::Error> {
+    /// Trusts the certificate authorities that the operating system trusts, or those in `SSL_CERT_FILE`.
+    ///
+    /// # Errors
+    /// If that file can't be read, which would otherwise be as if it was not named.
+    pub(crate) fn new() -> io::Result<Self> {
+        if let Some(file) = std::env::var_os("SSL_CERT_FILE") {
+            File::open(&file).map_err(|error| {
+                let file = Path::new(&file).display();
+                io::Error::new(
+                    error.kind(),
+                    format!("SSL_CERT_FILE names {file}, which can't be read: {error}"),
+                )
+            })?;
+        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_platform_verifier()?
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_platform_verifier())
+            .map_err(io::Error::other)?
             .with_no_client_auth();
         Ok(Tls { connector: Arc::new(config).into() })
     }

@@ -23,6 +23,8 @@ const DEFAULT_PORT: u16 = 5432;
 #[derive(Clone)]
 pub struct PostgresUrl {
     config: Config,
+    /// Each host by itself, with what it is called in errors.
+    hosts: Vec<(String, Config)>,
 }
 
 /// Why text is not a [`PostgresUrl`]. Does not repeat the text, which may contain a password.
@@ -46,9 +48,62 @@ pub enum PostgresUrlError {
 }
 
 impl PostgresUrl {
-    pub(crate) fn config(&self) -> &Config {
-        &self.config
+    /// The hosts, in the order in which they are tried.
+    pub(crate) fn hosts(&self) -> &[(String, Config)] {
+        &self.hosts
     }
+}
+
+/// Reads a URL without its mode of TLS, and sets what is the same for all.
+fn config(text: &str, mode: SslMode) -> Result<Config, PostgresUrlError> {
+    // Its errors name the option, and not its value.
+    let mut config: Config =
+        text.parse().map_err(|error: tokio_postgres::Error| PostgresUrlError::Syntax(error.to_string()))?;
+    if config.get_dbname().is_none() {
+        return Err(PostgresUrlError::NoDatabase);
+    }
+    if config.get_password().is_none()
+        && let Ok(password) = std::env::var("PGPASSWORD")
+    {
+        config.password(password);
+    }
+    config
+        .ssl_mode(mode)
+        .target_session_attrs(TargetSessionAttrs::ReadWrite)
+        .application_name(connected::name_of(FORMAT))
+        .keepalives_idle(Duration::from_secs(10))
+        .tcp_user_timeout(Duration::from_secs(5));
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_secs(2));
+    }
+    Ok(config)
+}
+
+/// The URL of each of the hosts that a URL has before its path. One if they can't be told apart, as some are named elsewhere.
+fn each_host(text: &str, count: usize) -> Vec<String> {
+    let whole = || vec![text.to_owned()];
+    let Some((scheme, rest)) = text.split_once("://") else { return whole() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (user, hosts) = authority.rfind('@').map_or(("", authority), |at| authority.split_at(at + 1));
+    let each: Vec<String> = hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect();
+    if each.len() == count { each } else { whole() }
+}
+
+/// What the hosts of a configuration are called.
+fn shown(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts = config.get_hosts().iter().enumerate().map(|(index, host)| {
+        let host = match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        };
+        // One port may be for all.
+        match ports.get(index).or(ports.first()) {
+            Some(port) if *port != DEFAULT_PORT => format!("{host}:{port}"),
+            _ => host,
+        }
+    });
+    hosts.collect::<Vec<String>>().join(",")
 }
 
 impl FromStr for PostgresUrl {
@@ -74,46 +129,18 @@ impl FromStr for PostgresUrl {
             _ => return Err(PostgresUrlError::SslMode),
         };
         let text = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
-        // Its errors name the option, and not its value.
-        let mut config: Config = text
-            .parse()
-            .map_err(|error: tokio_postgres::Error| PostgresUrlError::Syntax(error.to_string()))?;
-        if config.get_dbname().is_none() {
-            return Err(PostgresUrlError::NoDatabase);
-        }
-        if config.get_password().is_none()
-            && let Ok(password) = std::env::var("PGPASSWORD")
-        {
-            config.password(password);
-        }
-        config
-            .ssl_mode(mode)
-            .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .application_name(connected::name_of(FORMAT))
-            .keepalives_idle(Duration::from_secs(10))
-            .tcp_user_timeout(Duration::from_secs(5));
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(Duration::from_secs(2));
-        }
-        Ok(PostgresUrl { config })
+        let whole = config(&text, mode)?;
+        let hosts = each_host(&text, whole.get_hosts().len())
+            .iter()
+            .map(|text| config(text, mode).map(|config| (shown(&config), config)))
+            .collect::<Result<_, _>>()?;
+        Ok(PostgresUrl { config: whole, hosts })
     }
 }
 
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ports = self.config.get_ports();
-        let hosts = self.config.get_hosts().iter().enumerate().map(|(index, host)| {
-            let host = match host {
-                Host::Tcp(name) => name.clone(),
-                Host::Unix(path) => path.display().to_string(),
-            };
-            // One port may be for all.
-            match ports.get(index).or(ports.first()) {
-                Some(port) if *port != DEFAULT_PORT => format!("{host}:{port}"),
-                _ => host,
-            }
-        });
-        let hosts = hosts.collect::<Vec<String>>().join(",");
+        let hosts = shown(&self.config);
         write!(f, "postgres://{hosts}/{}", self.config.get_dbname().unwrap_or_default())
     }
 }
@@ -137,7 +164,13 @@ mod tests {
         let url: PostgresUrl = "postgres://me:secret@db1,db2:5433/lists?sslmode=verify-full".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://db1,db2:5433/lists");
         assert!(!format!("{url:?}").contains("secret"));
-        assert_eq!(url.config().get_ssl_mode(), SslMode::Require);
+        let hosts: Vec<&str> = url.hosts().iter().map(|(host, _)| &**host).collect();
+        assert_eq!(hosts, ["db1", "db2:5433"]);
+        for (_, config) in url.hosts() {
+            assert_eq!(config.get_ssl_mode(), SslMode::Require);
+            assert_eq!((config.get_user(), config.get_password()), (Some("me"), Some(&b"secret"[..])));
+            assert_eq!((config.get_hosts().len(), config.get_dbname()), (1, Some("lists")));
+        }
     }
 
     #[test]

@@ -52,7 +52,10 @@ pub enum LedgerError {
         known: i64,
     },
     /// The file was created with another master key.
-    #[error("the master key is not the one that the ledger {path} was created with")]
+    #[error(
+        "the master key is not the one that the ledger {path} was created with: put that key in its place, which all gateways that \
+         share the ledger have, and which its backup has"
+    )]
     WrongMasterKey {
         /// The path of the file.
         path: PathBuf,

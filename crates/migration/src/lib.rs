@@ -55,7 +55,7 @@ pub enum Stage {
 /// # Errors
 /// Those of [`migrate`] that are known before anything is copied.
 pub fn survey(from: &Place, to: &Place, master: &MasterKey) -> Result<Contents, MigrationError> {
-    let target = to.target(master)?;
+    let target = target(from, to, master)?;
     let unfinished = target.unfinished();
     match from.source(master) {
         // `migrate` would take it back.
@@ -81,7 +81,7 @@ pub fn migrate(
     master: &MasterKey,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Contents, MigrationError> {
-    let mut target = to.target(master)?;
+    let mut target = target(from, to, master)?;
     progress(Progress { stage: Stage::Checking, rows: 0, total: 0 });
     let mut source = source(from, &*target, master)?;
     let survey = Survey::of(&mut *source, master).map_err(MigrationError::Source)?;
@@ -113,6 +113,14 @@ pub fn take_back(place: &Place, master: &MasterKey) -> Result<(), MigrationError
 /// can't be opened with this key.
 pub fn finish_upgrade(place: &Place, master: &MasterKey) -> Result<Finished, MigrationError> {
     place.finish_upgrade(master)
+}
+
+/// Opens the target. If there is a ledger already, it may be the one that the source was moved to, which is then in service.
+fn target(from: &Place, to: &Place, master: &MasterKey) -> Result<Box<dyn Target>, MigrationError> {
+    to.target(master).map_err(|error| match from.source(master) {
+        Err(left @ LedgerError::Left { .. }) => MigrationError::Source(left),
+        _ => error,
+    })
 }
 
 /// Opens the source. If it was left for a ledger that was never finished, it is taken back.

@@ -14,13 +14,15 @@ use portcullis_ledger::Node;
 pub(super) async fn get(Admin(gateway): Admin) -> Answer {
     blocking(move || {
         let fleet = gateway.engine.blocking_fleet().map_err(AdminError::from)?;
+        // It knows that itself, also while nobody can tell it to the others.
+        let own = gateway.engine.outage().staleness.unwrap_or_default();
         let differences = fleet.differences().into_iter().map(|(setting, nodes)| DifferenceAnswer {
             setting: setting.to_owned(),
             nodes: nodes.into_iter().map(str::to_owned).collect(),
         });
         let answer = FleetAnswer {
             shared: gateway.engine.is_shared(),
-            nodes: fleet.nodes.iter().map(node).collect(),
+            nodes: fleet.nodes.iter().map(|node| answer_of(node, own)).collect(),
             leases: fleet
                 .leases
                 .iter()
@@ -33,7 +35,7 @@ pub(super) async fn get(Admin(gateway): Admin) -> Answer {
     .await
 }
 
-fn node(node: &Node) -> NodeAnswer {
+fn answer_of(node: &Node, own_staleness: Duration) -> NodeAnswer {
     NodeAnswer {
         node: node.name.clone(),
         answering: node.is_self,
@@ -41,7 +43,7 @@ fn node(node: &Node) -> NodeAnswer {
         program: node.program.clone(),
         started: time(node.started),
         silent_ms: milliseconds(node.silent_for),
-        staleness_ms: milliseconds(node.staleness),
+        staleness_ms: milliseconds(if node.is_self { own_staleness } else { node.staleness }),
     }
 }
 

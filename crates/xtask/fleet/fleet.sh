@@ -135,19 +135,19 @@ defaults
     timeout connect 1s
     timeout client 30s
     timeout server 30s
-    option redispatch
+    option redispatch 1
     option http-buffer-request
-    retries 3
+    retries 1
     retry-on conn-failure empty-response 503
 frontend gateways
     bind $network.${hosts[lb]}:8480
     option forwardfor
-    http-request disable-l7-retry unless { path_beg /portcullis/v1/ }
+    http-request disable-l7-retry unless { path_beg /portcullis/v1/ } !{ path_beg /portcullis/v1/route /portcullis/v1/admin/ }
     default_backend gateways
 backend gateways
     balance roundrobin
     option httpchk GET /readyz
-    default-server check inter 500ms fall 2 rise 1
+    default-server check inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions
 $(for host in eu1 eu2 eu3; do echo "    server $host $network.${hosts[$host]}:8480"; done)
 CONFIG
 start lb haproxy -f "$folder/haproxy.cfg"

@@ -6,6 +6,7 @@ mod cargo;
 mod demo;
 mod fleet;
 mod fuzz;
+mod languages;
 mod package;
 mod performance;
 mod soak;

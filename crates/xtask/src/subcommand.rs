@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::{Result, bail};
 
-use crate::{bench, cargo, demo, fleet, fuzz, package, soak};
+use crate::{bench, cargo, demo, fleet, fuzz, languages, package, soak};
 
 /// A subcommand of `cargo xtask`.
 pub(crate) struct Subcommand {
@@ -78,6 +78,16 @@ runs only Criterion's benchmarks whose name contains NAME, and writes the page; 
             ),
         ],
         run: bench::run,
+    },
+    Subcommand {
+        name: "languages",
+        forms: &[(
+            "",
+            "\
+builds the templates of plugins in Rust, C and JavaScript, exchanges them while messages are checked, measures what each
+costs, and writes the table in docs/plugins.md; needs clang and wasi-libc, and Node.js",
+        )],
+        run: languages::run,
     },
     Subcommand {
         name: "build",

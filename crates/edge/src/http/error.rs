@@ -350,7 +350,7 @@ impl From<LedgerError> for ApiError {
                 error
             }
             LedgerError::Unavailable(_) | LedgerError::HistoryLost => Self::unavailable(
-                "the ledger's database can't be reached, or is too busy, and nothing was written: retry later",
+                "the ledger's database can't be reached, or is too busy, and nothing was changed: retry later",
             ),
             LedgerError::TooOld => Self::unavailable(
                 "the ledger's database was upgraded, this gateway is too old for it, and nothing was written: tell the administrator",
@@ -362,7 +362,7 @@ impl From<LedgerError> for ApiError {
                 "another gateway forgets the tenant at the same time, and nothing was written: retry later",
             ),
             LedgerError::TookTooLong => Self::unavailable(
-                "the ledger's database did not answer in time, and nothing was written: retry later",
+                "the ledger's database did not answer in time, and nothing was changed: retry later",
             ),
             LedgerError::OutcomeUnknown => {
                 let message = "the ledger's database did not say in time whether the write is stored: repeat the request";

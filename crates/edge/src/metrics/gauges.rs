@@ -227,11 +227,16 @@ impl Gauges {
 }
 
 impl Metrics {
-    /// Sets how many gateways share the ledger, and in how many settings their configuration files differ from this gateway's.
-    pub fn set_fleet(&self, nodes: usize, differences: usize) {
+    /// Sets how many gateways share the ledger, as far as this one knows.
+    pub fn set_fleet_nodes(&self, nodes: usize) {
         let stand = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
         stand.fleet_nodes.set(nodes as u64);
-        stand.fleet_differences.set(differences as u64);
+    }
+
+    /// Sets in how many settings the configuration files of others differ from this gateway's.
+    pub fn set_fleet_differences(&self, settings: usize) {
+        let stand = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
+        stand.fleet_differences.set(settings as u64);
     }
 
     /// Returns all metrics in the OpenMetrics 1.0 text format. A list whose number of entries is not known has no `list_entries`.

@@ -6,6 +6,7 @@ mod export;
 mod gateway;
 mod import;
 mod interrupted;
+mod languages;
 mod lists;
 mod opt_outs;
 mod plugin;

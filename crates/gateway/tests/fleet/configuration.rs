@@ -14,7 +14,7 @@ fn node(url: &str, number: usize, config_of: impl Fn(String) -> String) -> Gatew
     Gateway::in_folder(folder(), &config_of(config(url, &format!("n{number}"), more)), options)
 }
 
-fn status(gateway: &Gateway) -> String {
+pub(crate) fn status(gateway: &Gateway) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     command.args(["--url", gateway.url(), "fleet", "status"]).env("PORTCULLIS_ADMIN_TOKEN", ADMIN);
     let output = command.output().unwrap();
@@ -56,6 +56,17 @@ fn a_difference_is_a_warning_a_metric_and_a_line_of_the_status() {
         });
     }
     assert_eq!(a.log_lines("THE CONFIGURATION FILES DIFFER"), 1, "it is said once");
+
+    // One that dies is missed, and one that comes back is greeted.
+    let (mut b, mut c) = (b, c);
+    b.kill();
+    a.until_logged("another gateway has not been heard of for 4 seconds");
+    assert_eq!(a.metric("portcullis_fleet_nodes ", ""), 2);
+    let greeted = a.log_lines("another gateway is there");
+    b.run_again_with(&[]);
+    a.until("greeting it", |gateway| gateway.log_lines("another gateway is there") > greeted);
+    c.stop();
+    a.until_logged("another gateway has stopped");
 }
 
 #[test]

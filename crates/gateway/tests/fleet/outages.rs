@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 
 use crate::cluster::{Cluster, name_of};
+use crate::configuration::status;
 use crate::failover::pair;
 use crate::strait::{CHANGES, Strait};
 use crate::support::Gateway;
@@ -49,6 +50,7 @@ fn checks_go_on_from_memory_and_writes_wait_for_nobody_while_the_database_is_gon
         gateway.until_logged("THE LEDGER CAN'T BE REACHED");
         // Metrics are shown all the same.
         assert!(gateway.metrics().contains("portcullis_ledger_state{state=\"unreachable\"} 1"));
+        gateway.until("on its own", |gateway| gateway.metric("portcullis_fleet_nodes ", "") == 1);
     }
 
     cluster.start_again();
@@ -94,9 +96,13 @@ fn a_gateway_that_is_to_be_closed_when_stale_blocks_everybody_then() {
     gateway.until("closed", |gateway| gateway.verdict(OTHER) == "block");
     let answer = gateway.post("/senders/support/check", json!({ "number": OTHER, "direction": "inbound" }));
     assert_eq!(answer.json["source"], "policy", "{}", answer.text);
+    gateway.until_logged(
+        "THIS GATEWAY IS STALE: it does not know what others wrote lately, and blocks all messages",
+    );
 
     cluster.thaw();
     gateway.until("open", |gateway| gateway.verdict(OTHER) == "allow");
+    gateway.until_logged("this gateway is no longer stale");
 }
 
 /// Writes that nothing was stored of.
@@ -122,6 +128,11 @@ fn a_database_that_is_read_only_takes_no_writes_and_checks_go_on() {
         });
         is_refused(gateway, 503);
     }
+    a.until("it can't say that it is there", |gateway| {
+        let told = status(gateway);
+        told.contains("THE DATABASE TAKES NO REPORTS") && told.contains("n1: not heard of for ")
+    });
+    a.until("on its own", |gateway| gateway.metric("portcullis_fleet_nodes ", "") == 1);
     cluster.set("default_transaction_read_only", "off");
     a.until("writable", |gateway| {
         gateway.post("/senders/support/entries", json!({ "number": OTHER })).status == 200

@@ -9,7 +9,8 @@ use std::thread;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, cluster};
+use crate::stand::{Reply, Stand};
 use crate::support::Gateway;
 use crate::{config, folder};
 
@@ -34,18 +35,18 @@ impl Balancer {
     timeout connect 1s
     timeout client 30s
     timeout server 30s
-    option redispatch
+    option redispatch 1
     option http-buffer-request
-    retries 3
+    retries 1
     retry-on conn-failure empty-response 503
 frontend gateways
     bind 127.0.0.1:{port}
-    http-request disable-l7-retry unless {{ path_beg /portcullis/v1/ }}
+    http-request disable-l7-retry unless {{ path_beg /portcullis/v1/ }} !{{ path_beg /portcullis/v1/route /portcullis/v1/admin/ }}
     default_backend gateways
 backend gateways
     balance roundrobin
     option httpchk GET /readyz
-    default-server check inter 100ms fall 1 rise 1
+    default-server check inter 100ms fall 1 rise 1 on-marked-down shutdown-sessions
 {servers}"
         );
         let file = folder.path().join("haproxy.cfg");
@@ -148,4 +149,35 @@ fn a_rolling_restart_fails_no_check() {
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
     });
     assert!(wrong.is_empty(), "{} of {}: {:?}", wrong.len(), checks.into_inner(), wrong.first());
+}
+
+#[test]
+fn the_balancer_does_not_repeat_a_message_that_the_next_hop_refuses() {
+    if !is_there() {
+        return;
+    }
+    let hop = Stand::start(|_| Reply::Says(503, "text/plain", "later".to_owned()));
+    let url = cluster().database();
+    let ports = [(); 2].map(|()| free_port());
+    let _gateways: Vec<Gateway> = ports
+        .iter()
+        .enumerate()
+        .map(|(n, port)| {
+            let next_hop = format!("id = \"acme\"\nnext_hops.outbound = \"{}\"", hop.url());
+            let config = config(&url, &format!("n{n}"), "").replacen("id = \"acme\"", &next_hop, 1);
+            let config = config.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+            Gateway::in_folder(folder(), &config, if n == 0 { &["--new-ledger"] } else { &[] })
+        })
+        .collect();
+    let balancer = Balancer::start(&ports);
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+    let post = |path: &str, body: Value| {
+        let request = agent.post(format!("{}/portcullis/v1{path}", balancer.url));
+        let request = request.header("Authorization", "Bearer acme-secret");
+        request.content_type("application/json").send(body.to_string()).unwrap().status().as_u16()
+    };
+    let body =
+        json!({ "sender": "support", "recipient": "+46732001122", "direction": "outbound", "body": "x" });
+    assert_eq!(post("/route", body), 503);
+    hop.one();
 }

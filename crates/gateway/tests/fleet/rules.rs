@@ -9,6 +9,10 @@ use crate::{config, folder};
 
 /// Gateways of a tenant whose rule blocks people who got three messages within a minute.
 fn gateways() -> [Gateway; 2] {
+    gateways_with(r#"{ plugin = "evil-rules" }"#)
+}
+
+fn gateways_with(rule: &str) -> [Gateway; 2] {
     let url = cluster().database();
     let mut options: &[&str] = &["--new-ledger"];
     ["n0", "n1"].map(|node| {
@@ -17,8 +21,8 @@ fn gateways() -> [Gateway; 2] {
         std::fs::write(folder.path().join("plugins/evil-rules.wasm"), EVIL_RULES.component).unwrap();
         let more = "\n[plugins]\ndir = \"plugins\"\nwatch_seconds = 1\n";
         let config = config(&url, node, more);
-        let rules = "id = \"acme\"\nrules = [{ plugin = \"evil-rules\" }]";
-        let config = config.replacen("id = \"acme\"", rules, 1);
+        let rules = format!("id = \"acme\"\nrules = [{rule}]");
+        let config = config.replacen("id = \"acme\"", &rules, 1);
         Gateway::in_folder(folder, &config, std::mem::take(&mut options))
     })
 }
@@ -56,6 +60,34 @@ fn each_gateway_counts_what_the_others_sent() {
     // It is told all, with what it has counted itself before.
     b.restart();
     b.until("it knows of all three again", |b| check(b, &number)["reason"] == "too-many");
+}
+
+#[test]
+fn a_cap_of_the_plugin_policy_holds_over_all_gateways() {
+    let caps = r#"{ plugin = "policy", grants = ["country", "local-time"], options = { caps = [{ per_day = 2 }] } }"#;
+    let gateways = gateways_with(caps);
+    let (person, other) = ("+46732001122", "+46732002244");
+    let send = |gateway: &Gateway, number: &str, purpose: &str| {
+        let body = json!({
+            "sender": "support", "recipient": number, "direction": "outbound", "body": "Hello", "purpose": purpose,
+        });
+        gateway.post("/route", body)
+    };
+    for gateway in &gateways {
+        send(gateway, person, "marketing").ok();
+    }
+    for gateway in &gateways {
+        let body = json!({ "number": person, "direction": "outbound", "purpose": "marketing" });
+        gateway.until("it knows of both", |gateway| {
+            gateway.post("/senders/support/check", body.clone()).ok()["reason"] == "cap-day"
+        });
+        let stopped = send(gateway, person, "marketing");
+        assert!(stopped.error(403, "blocked").contains("cap-day"), "{}", stopped.text);
+        send(gateway, person, "authentication").ok();
+        send(gateway, other, "marketing").ok();
+    }
+    gateways[0]
+        .until("it knows of both of the other's", |gateway| send(gateway, other, "marketing").status == 403);
 }
 
 #[test]
