@@ -108,6 +108,9 @@ pub struct RuleAnswer {
     /// Why the plugin is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// The options in force.
+    #[serde(default)]
+    pub options: Map<String, Value>,
     /// The reasons for which it stops messages.
     pub reasons: Vec<String>,
     /// The share of messages to strangers that it stopped when it was proven before it began to serve, from 0 to 1. The strangers have
@@ -175,6 +178,9 @@ pub struct SetupAnswer {
     pub own_version: String,
     /// Whether the tenant pins this version, and so ignores newer ones.
     pub pinned: bool,
+    /// Its options.
+    #[serde(default)]
+    pub options: Map<String, Value>,
 }
 
 /// An exchange, in progress or over.

@@ -154,6 +154,7 @@ fn rule(status: &RuleStatus) -> RuleAnswer {
         own_version: version.ok().map(|version| version.own_version().to_owned()),
         pinned: serving.is_pinned(),
         problem: version.err().map(|error| ErrorChain(error).to_string()),
+        options: serving.options().clone(),
         reasons: running.map(|running| running.reasons.clone()).unwrap_or_default(),
         strangers_stopped_share: running.map_or(0.0, |running| running.proof.share()),
         meters: running.map_or(0, |running| running.meters),
@@ -220,6 +221,7 @@ fn setup(setup: &Setup) -> SetupAnswer {
         version: setup.version().digest.to_string(),
         own_version: setup.version().own_version().to_owned(),
         pinned: setup.is_pinned(),
+        options: setup.options().clone(),
     }
 }
 

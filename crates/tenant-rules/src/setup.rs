@@ -102,6 +102,11 @@ impl RuleSetup {
             && self.grants == other.grants
     }
 
+    /// Its options.
+    pub fn options(&self) -> &Map<String, Value> {
+        &self.options
+    }
+
     /// Whether both are versions of one plugin, with the same grants: one can be rolled back to the other.
     pub(crate) fn is_alike(&self, other: &Self) -> bool {
         self.name == other.name && self.grants == other.grants && self.version.is_ok()

@@ -278,7 +278,19 @@ fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {
 }
 
 fn show_rule(results: &mut Results, rule: RuleAnswer) -> std::io::Result<()> {
-    let RuleAnswer { plugin, own_version, problem, instances, faults, slow, meters, last, shadow, .. } = rule;
+    let RuleAnswer {
+        plugin,
+        own_version,
+        problem,
+        options,
+        instances,
+        faults,
+        slow,
+        meters,
+        last,
+        shadow,
+        ..
+    } = rule;
     let state = match (&problem, slow) {
         (Some(problem), _) => {
             format!("missing, the on_failure policy answers: {}", ForeignText(problem))
@@ -292,6 +304,9 @@ fn show_rule(results: &mut Results, rule: RuleAnswer) -> std::io::Result<()> {
         "rule {plugin} {}: {state}, instances {instances}, faults {faults}, meters {meters}",
         ForeignText(&version)
     )?;
+    if !options.is_empty() {
+        writeln!(results, "  options: {}", ForeignText(&serde_json::Value::from(options).to_string()))?;
+    }
     if let Some(why) = last.and_then(|last| last.why) {
         writeln!(results, "  the last exchange: {}", ForeignText(&why))?;
     }

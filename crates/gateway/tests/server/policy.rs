@@ -150,6 +150,7 @@ fn a_cap_outlives_a_restart_and_an_exchange() {
         gateway.admin("POST", "/acme/rules/policy", Some(json!({ "options": options }))).ok();
     };
     exchange(json!({ "caps": [{ "per_day": 3 }] }));
+    assert_eq!(gateway.plugin("acme")["rules"][0]["options"]["caps"][0]["per_day"], 3);
     send(&gateway, person, "marketing").ok();
     is_capped(&gateway);
     exchange(json!({ "caps": [{ "per_day": 2 }] }));

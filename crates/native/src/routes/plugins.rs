@@ -27,7 +27,7 @@ const RECORDING_QUERY: &[QueryParameter] = &[QueryParameter {
 }];
 
 fn setup(version: &str) -> Value {
-    json!({ "plugin": "exact", "version": version, "own_version": "0.1.0", "pinned": false })
+    json!({ "plugin": "exact", "version": version, "own_version": "0.1.0", "pinned": false, "options": {} })
 }
 
 fn example_status() -> Value {
@@ -55,7 +55,8 @@ fn example_status() -> Value {
 
 fn example_rules() -> Value {
     json!([{
-        "plugin": "policy", "version": VERSION, "own_version": "0.1.0", "pinned": false, "reasons": ["quiet-hours", "frequency"],
+        "plugin": "policy", "version": VERSION, "own_version": "0.1.0", "pinned": false,
+        "options": { "caps": [{ "per_day": 2 }] }, "reasons": ["quiet-hours", "frequency"],
         "strangers_stopped_share": 0.03,
         "meters": 2, "instances": 1, "faults": 0, "slow": false, "memory_bytes": 196_608,
         "shadow": {
