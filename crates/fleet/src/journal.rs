@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use portcullis_ledger::{ListId, Outcome, Record, Seq, Write, Written};
+use portcullis_ledger::{ListId, Mark, Outcome, Seq, Write, Written};
 
 /// How long an acknowledged write is kept. A standby that takes over is seldom behind by more than seconds.
 const KEPT: Duration = Duration::from_secs(300);
+/// How long a write can be compared with the ledger, which knows the commits of a day. One that is as old was not lost just now.
+const COMPARABLE: Duration = Duration::from_secs(12 * 3600);
 /// The most writes that are kept, of all lists: about 100 MB.
 const MOST: usize = 200_000;
 
@@ -42,39 +44,21 @@ pub struct Acknowledged {
     made: Timestamp,
     /// What was acknowledged. `None`: the ledger did not say what became of it.
     written: Option<Written>,
+    /// The commit that made it, by the list's position after it. `None` if it changed nothing, or the ledger did not say.
+    commit: Option<(Seq, Mark)>,
     write: Write,
 }
 
 impl Acknowledged {
-    /// Whether this record of the list's trail is of this write.
-    fn is(&self, record: &Record) -> bool {
-        self.written.is_some_and(|written| {
-            let outcome = match written.outcome {
-                Outcome::Already => Outcome::Updated,
-                Outcome::Absent | Outcome::Held => Outcome::Noted,
-                outcome => outcome,
-            };
-            record.sequence == written.sequence
-                && Some(record.subject) == written.subject
-                && record.outcome == outcome
-                && record.actor == *self.write.actor()
-        })
-    }
-
-    /// A reader of the list's trail that has reached this has seen its record, if it has one.
-    fn sequence(&self) -> Seq {
-        self.written.map_or(Seq::START, |written| written.sequence)
-    }
-
     /// Whether it is a block.
     pub fn is_block(&self) -> bool {
         matches!(self.write, Write::Block(_))
     }
 
-    /// Whether the ledger had lost something, if it lacked this write: it was acknowledged and had changed something, or made again, with
-    /// this result, it did.
+    /// Whether the ledger had lost something, if it may have lacked this write: it was acknowledged, and its commit was lost, or, made
+    /// again with this result, it changed something.
     pub fn was_lost(&self, again: &Written) -> bool {
-        self.written.is_some_and(|written| written.outcome.changed() || again.before != again.after)
+        self.written.is_some() && (self.commit.is_some() || again.before != again.after)
     }
 
     /// The write with its time, so that what was written later counts. `None` if it has expired.
@@ -97,8 +81,16 @@ impl Journal {
         Journal { kept: Mutex::default(), lineage: Mutex::new((lineage, None)) }
     }
 
-    /// Notes writes that are being acknowledged, and that were asked for at `made`. Those that had no effect are not noted.
-    pub fn note(&self, list: ListId, made: Timestamp, writes: Vec<Write>, written: &[Written]) {
+    /// Notes writes that are being acknowledged, and that were asked for at `made`. Those that had no effect are not noted. `commit` is the
+    /// list's position after the commit that made them, if it is known.
+    pub fn note(
+        &self,
+        list: ListId,
+        made: Timestamp,
+        writes: Vec<Write>,
+        written: &[Written],
+        commit: Option<(Seq, Mark)>,
+    ) {
         let noted = Instant::now();
         let mut kept = self.kept.lock();
         while kept.writes.front().is_some_and(|first| noted.duration_since(first.noted) > KEPT) {
@@ -111,7 +103,15 @@ impl Journal {
                 _ => true,
             };
             if has_effect && written.subject.is_some() {
-                kept.push(list, noted, made, Some(*written), write);
+                kept.push(Acknowledged {
+                    number: 0,
+                    list,
+                    noted,
+                    made,
+                    written: Some(*written),
+                    commit,
+                    write,
+                });
             }
         }
     }
@@ -121,7 +121,7 @@ impl Journal {
         let noted = Instant::now();
         let mut kept = self.kept.lock();
         for write in writes {
-            kept.push(list, noted, made, None, write);
+            kept.push(Acknowledged { number: 0, list, noted, made, written: None, commit: None, write });
         }
     }
 
@@ -143,7 +143,8 @@ impl Journal {
     /// What is kept of a list, the oldest first.
     pub fn of(&self, list: ListId) -> Vec<Acknowledged> {
         let kept = self.kept.lock();
-        kept.writes.iter().filter(|write| write.list == list).cloned().collect()
+        let is_comparable = |write: &&Acknowledged| write.noted.elapsed() < COMPARABLE;
+        kept.writes.iter().filter(|write| write.list == list).filter(is_comparable).cloned().collect()
     }
 
     /// Forgets these writes: they were made again, or can't be. What was found to be there is kept: the next failover may lose it.
@@ -159,56 +160,36 @@ impl Journal {
 }
 
 impl Kept {
-    fn push(
-        &mut self,
-        list: ListId,
-        noted: Instant,
-        made: Timestamp,
-        written: Option<Written>,
-        write: Write,
-    ) {
+    fn push(&mut self, write: Acknowledged) {
         if self.writes.len() >= MOST {
             self.writes.pop_front();
         }
         self.noted += 1;
-        self.writes.push_back(Acknowledged { number: self.noted, list, noted, made, written, write });
+        self.writes.push_back(Acknowledged { number: self.noted, ..write });
     }
 }
 
-/// Those of a list's writes that its trail lacks, in the order in which they were asked for. What has no record, because it changed nothing
-/// or its outcome is unknown, is always among them. `records_after` returns a page of the trail, as
-/// [`ListReader::records_after`](portcullis_ledger::ListReader::records_after) does.
+/// Those of a list's writes that it lacks, or may lack, in the order in which they were asked for. What is of no known commit, because it
+/// changed nothing or its outcome is unknown, is always among them. `lost` tells which of these positions are not in the list's history, as
+/// [`ListReader::lost_positions`](portcullis_ledger::ListReader::lost_positions) does.
+///
+/// Not what became of the people tells it: another gateway may have done the same for them meanwhile, or nearly the same.
 ///
 /// # Errors
-/// Those of `records_after`.
+/// Those of `lost`.
 pub fn lacking<E>(
-    writes: Vec<Acknowledged>,
-    records_after: impl Fn(Seq) -> Result<Vec<Record>, E>,
+    mut writes: Vec<Acknowledged>,
+    lost: impl FnOnce(&[(Seq, Mark)]) -> Result<Vec<(Seq, Mark)>, E>,
 ) -> Result<Vec<Acknowledged>, E> {
-    let (mut writes, mut lacking): (Vec<_>, Vec<_>) =
-        writes.into_iter().partition(|write| write.written.is_some());
-    writes.sort_by_key(Acknowledged::sequence);
-    let first = writes.first().map_or(0, |write| write.sequence().get());
-    let mut after = Seq::new(first.saturating_sub(1));
-    let mut writes = writes.into_iter().peekable();
-    while writes.peek().is_some() {
-        let page = records_after(after)?;
-        let Some(last) = page.last().map(|record| record.sequence) else {
-            lacking.extend(writes);
-            break;
-        };
-        while let Some(write) = writes.next_if(|write| write.sequence() <= last) {
-            let sequence = write.sequence();
-            let from = page.partition_point(|record| record.sequence < sequence);
-            let mut records = page[from..].iter().take_while(|record| record.sequence == sequence);
-            if !records.any(|record| write.is(record)) {
-                lacking.push(write);
-            }
-        }
-        after = last;
-    }
-    lacking.sort_by_key(|write| write.made);
-    Ok(lacking)
+    let commits: HashSet<(Seq, Mark)> = writes.iter().filter_map(|write| write.commit).collect();
+    let commits: Vec<(Seq, Mark)> = commits.into_iter().collect();
+    let lost: HashSet<(Seq, Mark)> = match commits.is_empty() {
+        true => HashSet::new(),
+        false => lost(&commits)?.into_iter().collect(),
+    };
+    writes.retain(|write| write.commit.is_none_or(|commit| lost.contains(&commit)));
+    writes.sort_by_key(|write| write.made);
+    Ok(writes)
 }
 
 #[cfg(test)]
@@ -240,7 +221,7 @@ mod tests {
         let journal = Journal::new(0);
         let writes = vec![block(), block(), block()];
         let results = [Outcome::Added, Outcome::Already, Outcome::Full].map(|outcome| written(outcome, 1));
-        journal.note(LIST, Timestamp::UNIX_EPOCH, writes, &results);
+        journal.note(LIST, Timestamp::UNIX_EPOCH, writes, &results, None);
         journal.note_unknown(LIST, Timestamp::UNIX_EPOCH, vec![block()]);
         let kept = journal.of(LIST);
         assert_eq!(kept.len(), 3, "all that may have had an effect");
@@ -251,16 +232,38 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_nothing_or_is_unknown_is_lacking_from_a_trail_without_its_record() {
+    fn what_changed_nothing_or_is_unknown_is_always_made_again() {
         let journal = Journal::new(0);
-        journal.note(LIST, Timestamp::UNIX_EPOCH, vec![block()], &[written(Outcome::Already, 5)]);
+        journal.note(LIST, Timestamp::UNIX_EPOCH, vec![block()], &[written(Outcome::Already, 5)], None);
         journal.note_unknown(LIST, Timestamp::UNIX_EPOCH, vec![block()]);
-        let lacking = lacking(journal.of(LIST), |_| Ok::<_, ()>(Vec::new())).unwrap();
+        let nothing =
+            |_: &[(Seq, Mark)]| -> Result<Vec<(Seq, Mark)>, ()> { panic!("there is nothing to ask for") };
+        let lacking = lacking(journal.of(LIST), nothing).unwrap();
         assert_eq!(lacking.len(), 2);
         let again = written(Outcome::Added, 6);
         assert_eq!(lacking.iter().filter(|write| write.was_lost(&again)).count(), 1, "one was acknowledged");
+        let no_change = Written { before: Directions::BOTH, ..written(Outcome::Already, 6) };
+        assert!(!lacking.iter().any(|write| write.was_lost(&no_change)));
         let again = lacking[0].again(Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(again.requested(), Some(Timestamp::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn a_write_is_lost_with_its_commit_whatever_others_did_for_the_same_person() {
+        let journal = Journal::new(0);
+        let positions = [3, 4].map(|number| (Seq::new(number), Mark(number)));
+        for position in positions {
+            let written = [written(Outcome::Added, position.0.get())];
+            journal.note(LIST, Timestamp::UNIX_EPOCH, vec![block()], &written, Some(position));
+        }
+        let lacking = lacking(journal.of(LIST), |asked| {
+            assert_eq!(asked.len(), 2);
+            Ok::<_, ()>(vec![positions[1]])
+        });
+        let lacking = lacking.unwrap();
+        assert_eq!(lacking.iter().map(|write| write.number).collect::<Vec<_>>(), [2]);
+        let no_change = Written { before: Directions::BOTH, ..written(Outcome::Already, 6) };
+        assert!(lacking[0].was_lost(&no_change));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::pool::{DEADLINE, Lent};
 use crate::rows::Rows;
 use crate::session::Session;
 use crate::streaks;
+use crate::upgrade::FORMAT;
 use crate::write::{self, Guard, ToStore};
 
 /// The most writes of one commit, unless a single call has more.
@@ -399,30 +400,43 @@ impl Postgres {
             Err(failure) if failure.fate() == Fate::NotStored => return Err(failure),
             // Not even a look at the database tells whether a standby has it.
             Err(Failure::NotReplicated) => return Err(Failure::NotReplicated),
-            Err(_) => self.settle(list, batch.census().sequence, guard.new_mark)?,
+            Err(_) => self.settle(list, batch.census().sequence, guard)?,
         }
         self.counters.commit();
         Ok(Committed { written, span: Some(Arc::new(span(guard, batch))) })
     }
 
-    /// Finds out whether a commit whose answer was lost was made, and waits until it is as durable as any other.
-    fn settle(&self, list: ListRow, sequence: Seq, mark: i64) -> Result<(), Failure> {
+    /// Finds out whether a commit whose answer was lost was made, and waits until it is as durable as any other. If it was not, it never
+    /// will be: its statement may be on its way yet, and finds another mark when it arrives.
+    fn settle(&self, list: ListRow, sequence: Seq, guard: Guard) -> Result<(), Failure> {
         // Waits for the transaction, if it still runs. If it was committed, the server may have ended its wait for a standby together with
         // the connection. A lock on a row is written to the log, too, so this waits for a standby that has both.
         const WAIT: &str = "SELECT 1 FROM lists WHERE id = $1 FOR NO KEY UPDATE";
+        // Those who follow know of a position by the commits that lead to it, and from it.
+        const FENCE: &str = "
+            WITH fenced AS (
+                UPDATE lists SET mark = $4 WHERE id = $1 AND sequence = $2 AND mark = $3 RETURNING id)
+            INSERT INTO commits (list, sequence, mark, previous_sequence, previous_mark, format)
+            SELECT id, $2, $4, $2, $3, $5 FROM fenced";
         const LOOK: &str = "SELECT 1 FROM commits WHERE list = $1 AND sequence = $2 AND mark = $3";
         let look = || -> Result<bool, Failure> {
-            let id = row_id(list.id)?;
+            let (id, before) = (row_id(list.id)?, number(guard.sequence));
+            let mark = write::random()?;
             let mut session = self.pool.writer(DEADLINE)?;
             session.run(async |session| {
                 session.query_opt(WAIT, &[&id]).await?;
                 session.check_replicated()?;
-                Ok(session.query_opt(LOOK, &[&id, &number(sequence), &mark]).await?.is_some())
+                let fenced = session.execute(FENCE, &[&id, &before, &guard.mark, &mark, &FORMAT]).await?;
+                session.check_replicated()?;
+                if fenced > 0 {
+                    return Ok(false);
+                }
+                Ok(session.query_opt(LOOK, &[&id, &number(sequence), &guard.new_mark]).await?.is_some())
             })
         };
         match look() {
             Ok(true) => Ok(()),
-            // It was rolled back, and may be tried again.
+            // It was rolled back, or will not be made, and may be tried again.
             Ok(false) => Err(Failure::Conflict),
             Err(_) => Err(LedgerError::OutcomeUnknown.into()),
         }

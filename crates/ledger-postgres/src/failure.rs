@@ -44,7 +44,12 @@ impl Failure {
     /// Whether the connection must not be used again.
     pub(crate) fn breaks_connection(&self) -> bool {
         match self {
-            Failure::Database(error) => error.is_closed() || error.as_db_error().is_none_or(is_of_server),
+            Failure::Database(error) => {
+                error.is_closed()
+                    || error.as_db_error().is_none_or(|reported| {
+                        is_of_server(reported) || !says_nothing_of_connection(reported.code())
+                    })
+            }
             Failure::NoServer(_) | Failure::Deadline | Failure::NotReplicated | Failure::Shared(_) => true,
             Failure::Ledger(_) | Failure::Conflict => false,
         }
@@ -61,6 +66,8 @@ impl Failure {
                     SqlState::T_R_DEADLOCK_DETECTED,
                     SqlState::UNIQUE_VIOLATION,
                     SqlState::LOCK_NOT_AVAILABLE,
+                    // A pooler has put another connection in the place of this one.
+                    SqlState::INVALID_SQL_STATEMENT_NAME,
                 ]
                 .contains(code)
             }),
@@ -72,6 +79,11 @@ impl Failure {
     pub(crate) fn is_of_many_connections(&self) -> bool {
         let Failure::Database(error) = self else { return false };
         error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
+    }
+
+    /// Whether the server does not allow to write.
+    pub(crate) fn is_of_reader(&self) -> bool {
+        matches!(self, Failure::Database(error) if error.as_db_error().is_some_and(refuses_writes))
     }
 
     /// Whether a server said it.
@@ -156,6 +168,13 @@ fn is_of_server(error: &tokio_postgres::error::DbError) -> bool {
 /// Whether the server refused the statement, as it only reads.
 fn refuses_writes(error: &tokio_postgres::error::DbError) -> bool {
     error.code() == &SqlState::READ_ONLY_SQL_TRANSACTION
+}
+
+/// Whether it is an error of the statement or its data. Others may be of the connection, such as statements that it no longer knows.
+fn says_nothing_of_connection(code: &SqlState) -> bool {
+    const CLASSES: [&str; 3] = ["22", "23", "40"];
+    CLASSES.iter().any(|class| code.code().starts_with(class))
+        || [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED, SqlState::DISK_FULL].contains(code)
 }
 
 fn is_unavailable(code: &SqlState) -> bool {

@@ -24,9 +24,27 @@ pub(crate) fn draw() -> Result<i32, LedgerError> {
     i32::try_from(number).map(|number| FIRST + number).map_err(|_| LedgerError::Defect)
 }
 
+/// Ids of identities are of 46 bits. Gateways of older versions, and files, count on from the largest, for which 40 % of all subjects that
+/// are reserved for identities are left.
+const IDENTITIES: i64 = 1 << 46;
+
+/// Draws an id for an identity, of which entries take their subject. A number that counts would be given to two persons if a standby takes
+/// over that lacks the first: a gateway could not tell one's lost entries from the other's.
+pub(crate) fn draw_identity() -> Result<i64, LedgerError> {
+    Ok(random()?.rem_euclid(IDENTITIES))
+}
+
 #[cfg(test)]
 mod tests {
+    use portcullis_msisdn::ReservedId;
+
     use super::*;
+
+    #[test]
+    fn ids_of_identities_leave_room_for_those_that_are_counted() {
+        assert!(IDENTITIES.cast_unsigned() < ReservedId::MAX.index() / 5 * 3);
+        assert!((0..IDENTITIES).contains(&draw_identity().unwrap()));
+    }
 
     #[test]
     fn ids_are_beyond_those_that_older_gateways_count_and_leave_room_for_files() {

@@ -9,6 +9,7 @@ use crate::Postgres;
 impl Postgres {
     /// Takes the lease if nobody has it, or renews it. Returns whether this node has it.
     pub(crate) fn take_lease(&self, name: &str, lasting: Duration) -> Result<bool, LedgerError> {
+        // One that ends later than if it was taken now was taken by another clock: that of a server which failed, or one that was set back.
         // The end is counted from before the statement waits for another one on the same row, and the condition is checked after it.
         const SQL: &str = "
             INSERT INTO leases AS held (name, holder, node, until)
@@ -16,7 +17,8 @@ impl Postgres {
             ON CONFLICT (name) DO UPDATE SET
                 holder = excluded.holder, node = excluded.node, until = excluded.until,
                 fence = held.fence + CASE WHEN held.holder = excluded.holder THEN 0 ELSE 1 END
-            WHERE held.holder = excluded.holder OR held.until <= clock_timestamp()";
+            WHERE held.holder = excluded.holder OR held.until <= clock_timestamp()
+                OR held.until > excluded.until + interval '1 second'";
         let seconds = lasting.as_secs_f64();
         let taken = self.write_once(async |session| {
             session.execute(SQL, &[&name, &self.id, &self.node, &seconds]).await

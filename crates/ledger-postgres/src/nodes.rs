@@ -54,9 +54,11 @@ impl Nodes for Postgres {
     }
 
     fn stay_alive(&self, lasting: Duration, staleness: Duration) -> Result<(), LedgerError> {
-        // Nodes that ended long ago are forgotten, and the one that this node is the next start of.
+        // Nodes that ended long ago are forgotten, and the one that this node is the next start of, and those that were last heard of in the
+        // future: the clock is another server's, and they have yet to say that they are live by this one.
         const OLD: &str = "
             DELETE FROM nodes WHERE id <> $1 AND (until < clock_timestamp() - interval '1 day'
+                OR seen > clock_timestamp() + interval '1 second'
                 OR (name = $2 AND until < clock_timestamp()))";
         const AGAIN: &str = "
             UPDATE nodes SET
@@ -114,7 +116,8 @@ impl Nodes for Postgres {
             WHERE (xact IS NOT NULL
                 OR EXISTS (SELECT FROM lists l WHERE l.id = change.list AND l.sequence >= change.sequence))
             AND NOT EXISTS (
-                SELECT FROM nodes n WHERE n.id <> $3 AND n.until > clock_timestamp() AND NOT coalesce(
+                SELECT FROM nodes n WHERE n.id <> $3 AND n.until > clock_timestamp()
+                    AND n.seen <= clock_timestamp() + interval '1 second' AND NOT coalesce(
                     n.server = pg_postmaster_start_time() AND list <> ALL (n.behind)
                         AND (xact IS NULL OR pg_visible_in_snapshot(xact, n.snapshot)),
                     false))";
@@ -156,7 +159,8 @@ impl Postgres {
     async fn nodes(&self, session: &Session, said: Option<&Said>) -> Result<Vec<Node>, Failure> {
         // Settings are only read of those who have others.
         const SQL: &str = "
-            SELECT name, id = $1, until > clock_timestamp(), program, started, staleness,
+            SELECT name, id = $1,
+                until > clock_timestamp() AND seen <= clock_timestamp() + interval '1 second', program, started, staleness,
                 extract(epoch FROM clock_timestamp() - seen)::double precision,
                 CASE WHEN digest <> $2 THEN settings END, CASE WHEN digest <> $2 THEN digests END
             FROM nodes WHERE seen > clock_timestamp() - interval '1 day' ORDER BY name, started";

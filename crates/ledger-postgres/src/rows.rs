@@ -17,6 +17,7 @@ use crate::columns::{Columns, bits, row_id, unsigned};
 use crate::entries;
 use crate::failure::Failure;
 use crate::head::{Head, locked_head};
+use crate::ids;
 use crate::pool::Lent;
 use crate::records;
 use crate::session::Session;
@@ -185,14 +186,18 @@ impl Tables for Rows<'_, '_> {
     }
 
     fn add_identity(&self, user: &UserId) -> Result<ReservedId, LedgerError> {
-        const NEXT: &str = "SELECT coalesce(max(id) + 1, 0) FROM identities WHERE tenant = $1";
+        const IS_TAKEN: &str = "SELECT 1 FROM identities WHERE tenant = $1 AND id = $2";
         const ADD: &str = "INSERT INTO identities (tenant, digest, id, sealed) VALUES ($1, $2, $3, $4)";
         let tenant = self.tenant()?;
         self.require_lock()?;
         // Nobody else adds one: the tenant is locked.
-        let id: i64 = self.run(async |session| {
-            let row = session.query_opt(NEXT, &[&tenant]).await?.ok_or(LedgerError::Defect)?;
-            Columns::of(&row).get()
+        let id = self.run(async |session| {
+            loop {
+                let id = ids::draw_identity()?;
+                if session.query_opt(IS_TAKEN, &[&tenant, &id]).await?.is_none() {
+                    return Ok(id);
+                }
+            }
         })?;
         let sealed = sealed::seal_user(self.keys, id, user)?;
         let digest = self.keys.digest_of(user);

@@ -21,11 +21,14 @@ pub(crate) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// What each connection sets first.
 ///
 /// A transaction that its gateway left open, because the machine froze, must not hold the others' locks for long. A commit is
-/// only acknowledged if it is durable, even if the server's default is not to wait for the disk. The random id is of the server's process
+/// only acknowledged if it is durable, even if the server's default is not to wait for the disk, and not to tell that the wait for a standby
+/// was cancelled. The random id is of the server's process
 /// for this connection: another one, such as that of another server, does not have it. To compile a statement takes longer than to run it.
 const SET_UP: &str = "
     SET idle_in_transaction_session_timeout = '2s';
     SET lock_timeout = '2s';
+    SET client_min_messages = warning;
+    SET default_transaction_isolation = 'read committed';
     SET statement_timeout = '10s';
     SET jit = off;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';

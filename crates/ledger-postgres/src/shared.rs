@@ -62,6 +62,14 @@ const FORKED: &str = "
                 AND c.previous_mark = p.mark AND c.previous_sequence = p.sequence)
     ) ORDER BY p.list";
 
+/// Commits that a dump brought from another server. Those of this server that are visible have smaller numbers; until it has reached theirs,
+/// they would be read at each look, and held to be under way.
+const FOREIGN: &str = "
+    UPDATE commits SET xact = '3' WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM commits WHERE xact >= pg_snapshot_xmax(pg_current_snapshot()) LIMIT 20000))";
+/// As many as are changed at a time.
+const FOREIGN_AT_A_TIME: u64 = 20_000;
+
 /// Where somebody is in the feed.
 pub(crate) struct Point {
     /// The id of the server's process that took the snapshot; empty if it has none.
@@ -114,6 +122,15 @@ async fn ask(
     Ok((Point { session, time, snapshot }, changed.collect::<Result<_, Failure>>()?))
 }
 
+/// Changes commits that are another server's. Returns how many.
+async fn adopt_foreign(session: &Session) -> Result<u64, Failure> {
+    match session.execute(FOREIGN, &[]).await {
+        // It is found once the database can be written to.
+        Err(failure) if failure.is_of_reader() => Ok(0),
+        done => done,
+    }
+}
+
 /// The lists that changed since `from`, where the feed is now, and whether these are all lists.
 async fn follow(
     session: &Session,
@@ -126,6 +143,7 @@ async fn follow(
             return Ok((point, lists, false));
         }
     }
+    while adopt_foreign(session).await? >= FOREIGN_AT_A_TIME {}
     let (point, lists) = ask(session, clock, ALL, &[]).await?;
     Ok((point, lists, true))
 }
@@ -186,6 +204,30 @@ impl Shared for Postgres {
         read_on(self.pool.feed(DEADLINE), async |session| {
             let rows = session.query(FORKED, &[&ids, &sequences, &marks]).await?;
             rows.iter().map(|row| Ok(ListId(Columns::of(row).get::<i32>()?.into()))).collect()
+        })
+    }
+
+    fn lost_positions(
+        &self,
+        list: ListRow,
+        positions: &[(Seq, Mark)],
+    ) -> Result<Vec<(Seq, Mark)>, LedgerError> {
+        const SQL: &str = "
+            SELECT p.sequence, p.mark FROM unnest($2::bigint[], $3::bigint[]) p (sequence, mark)
+            WHERE NOT EXISTS (
+                SELECT FROM commits c WHERE c.list = $1 AND c.mark = p.mark AND c.sequence = p.sequence)";
+        let id = row_id(list.id)?;
+        let (sequences, marks): (Vec<i64>, Vec<i64>) =
+            positions.iter().map(|(sequence, mark)| (number(*sequence), mark.0.cast_signed())).unzip();
+        // On the connection of the feed: the server must be the one that is followed.
+        read_on(self.pool.feed(DEADLINE), async |session| {
+            let rows = session.query(SQL, &[&id, &sequences, &marks]).await?;
+            let lost = rows.iter().map(|row| {
+                let mut columns = Columns::of(row);
+                let sequence = Seq::new(unsigned(columns.get()?)?);
+                Ok((sequence, Mark(columns.get::<i64>()?.cast_unsigned())))
+            });
+            lost.collect()
         })
     }
 

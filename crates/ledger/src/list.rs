@@ -8,8 +8,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use portcullis_keys::{Scope, TenantId, TenantKeys, UserId};
 use portcullis_ledger_model::{
-    Census, Changes, Committed, Entry, Filter, Link, Linked, ListId, Page, Paging, PublicId, Record, Seq,
-    Trail, Write, Written,
+    Census, Changes, Committed, Entry, Filter, Link, Linked, ListId, Mark, Page, Paging, PublicId, Record,
+    Seq, Trail, Write, Written,
 };
 use portcullis_msisdn::{Directions, Permutation, Person, ReservedId, Subject};
 
@@ -266,6 +266,16 @@ impl ListReader {
     /// Those of [`get`](Self::get).
     pub fn records_after(&self, after: Seq, limit: NonZeroUsize) -> Result<Vec<Record>, LedgerError> {
         self.0.store.records_after(self.0.row, self.0.keys.text_seal(), after, limit)
+    }
+
+    /// Returns those of these positions of the list, each a sequence number and the [mark](crate::Changes::mark) of the commit that led to
+    /// it, that are not in its history: the commits were lost, as at a failover. A shared ledger knows the commits of the last 24 hours, and
+    /// others, which lose none, return nothing.
+    ///
+    /// # Errors
+    /// An error of the storage.
+    pub fn lost_positions(&self, positions: &[(Seq, Mark)]) -> Result<Vec<(Seq, Mark)>, LedgerError> {
+        self.0.store.lost_positions(self.0.row, positions)
     }
 
     /// Returns the event cursor last stored with [`set_event_cursor`](List::set_event_cursor).

@@ -305,7 +305,7 @@ fn show_rule(results: &mut Results, rule: RuleAnswer) -> std::io::Result<()> {
         ForeignText(&version)
     )?;
     if !options.is_empty() {
-        writeln!(results, "  options: {}", ForeignText(&serde_json::Value::from(options).to_string()))?;
+        writeln!(results, "  options: {}", ForeignText(&Value::from(options).to_string()))?;
     }
     if let Some(why) = last.and_then(|last| last.why) {
         writeln!(results, "  the last exchange: {}", ForeignText(&why))?;

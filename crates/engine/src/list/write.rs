@@ -62,8 +62,9 @@ impl List {
             if let Some((made, writes)) = journaled {
                 // Before it is acknowledged: what nobody was told of may be written again, too.
                 match &committed {
-                    Ok(Committed { written, .. }) => {
-                        context.journal.note(self.own.list().id(), made, writes, written);
+                    Ok(Committed { written, span }) => {
+                        let commit = span.as_ref().and_then(|span| Some((span.sequence, span.mark?)));
+                        context.journal.note(self.own.list().id(), made, writes, written, commit);
                     }
                     Err(LedgerError::OutcomeUnknown) => {
                         context.journal.note_unknown(self.own.list().id(), made, writes);

@@ -106,7 +106,7 @@ impl LiveList {
     fn write_again(&self) -> Result<bool, LedgerError> {
         let id = self.list().id();
         let journal = &self.context.journal;
-        let lacking = journal::lacking(journal.of(id), |after| self.list().records_after(after, PAGE))?;
+        let lacking = journal::lacking(journal.of(id), |commits| self.list().lost_positions(commits))?;
         let mut lost = 0;
         for writes in lacking.chunks(PAGE.get()) {
             let made = self.context.ledger.now();
@@ -114,7 +114,7 @@ impl LiveList {
             let (writes_again, again): (Vec<_>, Vec<_>) = again.unzip();
             match self.list().write(again.clone()) {
                 Ok(written) => {
-                    journal.note(id, made, again, &written);
+                    journal.note(id, made, again, &written, None);
                     let results = writes_again.into_iter().zip(&written);
                     for (write, result) in results.filter(|(write, result)| write.was_lost(result)) {
                         lost += 1;

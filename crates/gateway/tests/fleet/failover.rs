@@ -325,3 +325,31 @@ fn a_write_that_is_made_again_undoes_nothing_that_was_acknowledged_meanwhile() {
         assert_eq!(verdicts, ["block", "block", "block", "allow"]);
     }
 }
+
+#[test]
+fn a_lost_write_is_made_again_although_another_gateway_did_nearly_the_same_meanwhile() {
+    let (primary, standby, url) = pair();
+    let [a, b] = nodes(&url, "");
+    assert!(blocks(&a, &number(1)));
+    primary.catch_up(&standby);
+    standby.cut_off();
+    assert!(blocks(&a, &number(2)) && blocks(&a, "user:US.1000000001"));
+
+    a.signal("-STOP");
+    primary.kill();
+    standby.promote();
+    // They get the numbers of the changes that were lost.
+    b.until("blocking", |gateway| {
+        let body = json!({ "number": number(2), "directions": ["inbound"] });
+        gateway.post("/senders/support/entries", body).status == 200
+    });
+    b.until("blocking", |gateway| blocks(gateway, "user:US.2000000002"));
+
+    a.signal("-CONT");
+    a.until("making them again", |gateway| gateway.metric("portcullis_fleet_writes_lost_total", "") == 2);
+    for gateway in [&a, &b] {
+        for person in [&number(2), "user:US.1000000001", "user:US.2000000002"] {
+            gateway.until("blocking", |gateway| gateway.verdict_of("support", person, "outbound") == "block");
+        }
+    }
+}

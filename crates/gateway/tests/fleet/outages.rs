@@ -287,3 +287,29 @@ fn gateways_go_by_the_clock_of_the_database_when_theirs_is_an_hour_off() {
         }
     }
 }
+
+#[test]
+fn a_write_that_was_said_not_to_be_stored_is_not_stored_when_it_arrives_late() {
+    /// What only a write sends.
+    const STORING: &str = "INSERT INTO records (list, sequence, step";
+    let cluster = Cluster::new();
+    let url = cluster.database();
+    let strait = Strait::to(&url);
+    let [a, b] = start([config(&url, "n0", ""), config(&strait.url(), "n1", "")]);
+    a.block(BLOCKED);
+    b.until("following", |gateway| gateway.verdict(BLOCKED) == "block");
+    strait.hold_next(STORING);
+    let refused = b.post("/senders/support/entries", json!({ "number": OTHER }));
+    refused.error(503, "unavailable");
+    strait.release();
+    // What is under way is there once these are.
+    for gateway in [&b, &a] {
+        gateway.until("writing", |gateway| {
+            let body = json!({ "number": BLOCKED, "reason": "again" });
+            gateway.post("/senders/support/entries", body).status == 200
+        });
+    }
+    cluster.until(name_of(&url), "NOT EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%INTO records%' AND pid <> pg_backend_pid())");
+    assert_eq!(a.verdict(OTHER), "allow");
+    assert_eq!(cluster.sql(name_of(&url), "SELECT count(*) FROM entries").trim(), "1");
+}

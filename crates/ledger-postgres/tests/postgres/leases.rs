@@ -87,3 +87,14 @@ fn of_nodes_that_want_a_lease_at_once_one_gets_it() {
         assert_eq!(taken.into_iter().filter(|is_taken| *is_taken).count(), 1, "round {round}");
     }
 }
+
+#[test]
+fn a_lease_that_was_taken_by_a_clock_that_is_set_back_is_taken_by_the_next() {
+    let dir = LedgerDir::with_clock();
+    let (one, other) = two_nodes(&dir);
+    dir.set_clock("1 hour");
+    assert!(takes(&one));
+    dir.set_clock("0 seconds");
+    assert!(takes(&other));
+    assert!(!takes(&one));
+}

@@ -365,3 +365,20 @@ fn a_lock_that_is_held_for_longer_than_it_is_waited_for_at_a_time_is_waited_for_
     });
     assert_eq!(members(&list).len(), 2);
 }
+
+#[test]
+fn commits_that_a_dump_brought_from_another_server_are_read_once() {
+    let dir = LedgerDir::new();
+    let nodes = nodes(&dir, 1);
+    let list = list(&nodes[0]);
+    one(&list, block(1, Directions::BOTH));
+    // This server has not reached their numbers yet.
+    dir.sql("UPDATE commits SET xact = '4000000000000'");
+    let mut feed = FeedPosition::default();
+    let changed = [ChangedList { list: list.id(), sequence: Seq::new(1) }];
+    assert_eq!(nodes[0].changed_lists(&mut feed).unwrap(), changed);
+    assert_eq!(nodes[0].changed_lists(&mut feed).unwrap(), []);
+    one(&list, block(2, Directions::BOTH));
+    let changed = [ChangedList { list: list.id(), sequence: Seq::new(2) }];
+    assert_eq!(nodes[0].changed_lists(&mut feed).unwrap(), changed);
+}

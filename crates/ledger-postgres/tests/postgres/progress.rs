@@ -121,3 +121,19 @@ fn all_nodes_know_which_run_of_the_server_they_are_connected_to() {
     assert_ne!(feed.server.0, 0);
     assert_eq!((one.server(), other.server()), (feed.server, feed.server));
 }
+
+#[test]
+fn a_node_that_was_last_heard_of_in_the_future_is_waited_for_once_it_is_heard_of_again() {
+    let dir = LedgerDir::with_clock();
+    dir.set_clock("1 hour");
+    let [one, other] = two_nodes(&dir);
+    let change = change(&one, 1);
+    assert!(!is_known(&one, change));
+    // As at a failover to a server whose clock is behind.
+    dir.set_clock("0 seconds");
+    assert!(is_known(&one, change));
+    other.stay_alive(LONG, Duration::ZERO).unwrap();
+    assert!(!is_known(&one, change));
+    one.stay_alive(LONG, Duration::ZERO).unwrap();
+    assert_eq!(one.fleet().unwrap().nodes.iter().filter(|node| node.is_live).count(), 2);
+}

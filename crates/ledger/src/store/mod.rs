@@ -411,6 +411,16 @@ pub trait Shared: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Which of these positions of a list no commit led to, as far as is known.
+    fn lost_positions(
+        &self,
+        list: ListRow,
+        positions: &[(Seq, Mark)],
+    ) -> Result<Vec<(Seq, Mark)>, LedgerError> {
+        let _ = (list, positions);
+        Ok(Vec::new())
+    }
+
     /// Takes or renews a lease. Whether this process has it now.
     fn lease(&self, name: &str, lasting: Duration) -> Result<bool, LedgerError> {
         let _ = (name, lasting);
