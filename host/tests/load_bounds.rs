@@ -142,7 +142,7 @@ fn a_start_function_that_never_ends_or_traps_is_stopped_and_reported() {
     ]);
     assert_eq!(
         trap.to_string(),
-        "the plugin trapped in its start: wasm `unreachable` instruction executed (in of_no_help < start)"
+        "the plugin trapped in its start: wasm trap: wasm `unreachable` instruction executed (in of_no_help < start)"
     );
     let named = r#"(func $"\1b[2J+46732001122" unreachable) (start 0)"#;
     let trap = fails_at_its_start(&[named]).to_string();
