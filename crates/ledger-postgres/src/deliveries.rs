@@ -24,7 +24,7 @@ fn bytes(keys: &[DeliveryKey]) -> Vec<&[u8]> {
 
 impl store::Deliveries for Postgres {
     fn claim(&self, keys: &[DeliveryKey], lasting: Duration) -> Result<Claims, LedgerError> {
-        // A claim that ends much later than if it was made now is of another clock. In the order of the keys, so that two claims never wait for each other. What another one commits meanwhile is not seen by the
+        // In the order of the keys, so that two claims never wait for each other. What another one commits meanwhile is not seen by the
         // last part, and counts as pending.
         const SQL: &str = "
             WITH setting AS (SELECT set_config('synchronous_commit', 'off', true)),
@@ -34,7 +34,6 @@ impl store::Deliveries for Postgres {
                 FROM (SELECT DISTINCT unnest($1::bytea[]) AS key) k, setting ORDER BY k.key
                 ON CONFLICT (key) DO UPDATE SET claim = excluded.claim, until = excluded.until
                 WHERE known.until <= clock_timestamp()
-                    OR (known.claim IS NOT NULL AND known.until > excluded.until + interval '5 minutes')
                 RETURNING key)
             SELECT granted.key IS NOT NULL, known.key IS NOT NULL AND known.claim IS NULL
             FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, position)

@@ -147,7 +147,7 @@ frontend gateways
 backend gateways
     balance roundrobin
     option httpchk GET /readyz
-    default-server check inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions
+    default-server check inter 500ms fall 2 rise 1
 $(for host in eu1 eu2 eu3; do echo "    server $host $network.${hosts[$host]}:8480"; done)
 CONFIG
 start lb haproxy -f "$folder/haproxy.cfg"

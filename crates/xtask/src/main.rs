@@ -11,6 +11,7 @@ mod package;
 mod performance;
 mod soak;
 mod subcommand;
+mod unpacked;
 mod wasm_target;
 
 use anyhow::{Result, bail};

@@ -1,7 +1,7 @@
-//! Packages for crates.io: checks that they are complete, builds each from its contents, and uploads them.
+//! Packages for crates.io: checks that they are complete and that each compiles from its contents, and uploads them.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
@@ -9,29 +9,45 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::cargo;
+use crate::unpacked::Unpacked;
 
 /// The files that each package must contain, in addition to its code.
 const FILES: [&str; 3] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 
-/// Creates the package of each published crate, and builds it from its contents only.
+/// The folder in cargo's target directory.
+const PACKAGES: &str = "packages";
+
+/// Creates the package of each published crate, and compiles it from its contents only.
 pub(crate) fn package(arguments: &[String]) -> Result<()> {
-    for_all_published("package", arguments)
+    let published = complete()?;
+    let target = new_target()?;
+    // Cargo would build each in the dev profile, and so wasmtime once more.
+    run_cargo(&["package", "--no-verify"], &published, arguments, &target)?;
+    let packages = target.join("package");
+    let unpacked = cargo::target_dir()?.join(PACKAGES).join("unpacked");
+    let versions: Vec<(&str, &str)> =
+        published.iter().map(|package| (&*package.name, &*package.version)).collect();
+    Unpacked::new(unpacked, &packages, &versions)?.check()?;
+    eprintln!("the packages are in {}", packages.display());
+    Ok(())
 }
 
-/// Uploads the packages in the order of their dependencies. `arguments` are passed to `cargo publish`.
+/// Uploads the packages in the order of their dependencies. `arguments` are passed to `cargo publish`, which builds each from its
+/// contents.
 pub(crate) fn publish(arguments: &[String]) -> Result<()> {
     let changes =
         output(Command::new("git").current_dir(cargo::workspace()).args(["status", "--porcelain"]))?;
     ensure!(changes.is_empty(), "commit these changes before publishing:\n{changes}");
-    for_all_published("publish", arguments)
+    let published = complete()?;
+    run_cargo(&["publish"], &published, arguments, &new_target()?)
 }
 
-fn for_all_published(command: &str, arguments: &[String]) -> Result<()> {
+/// The published crates, whose packages lack nothing that they must contain.
+fn complete() -> Result<Vec<Package>> {
     let published = published()?;
-    let names: Vec<&str> = published.iter().map(|package| &*package.name).collect();
     write_components()?;
     let mut incomplete: Vec<String> = published.iter().flat_map(Package::omissions).collect();
-    for name in &names {
+    for Package { name, .. } in &published {
         let listed = cargo_output(&["package", "--list", "--allow-dirty", "--package", name])?;
         let contains = |file: &&str| listed.lines().any(|line| line == *file);
         incomplete.extend(
@@ -42,23 +58,27 @@ fn for_all_published(command: &str, arguments: &[String]) -> Result<()> {
         );
     }
     ensure!(incomplete.is_empty(), "not ready to publish:\n{}", incomplete.join("\n"));
+    Ok(published)
+}
 
-    let selection = names.iter().flat_map(|name| ["--package", name]);
-    // The components of the plugin bundle are not in git, so cargo considers the tree dirty.
-    let command: Vec<&str> = [command, "--allow-dirty"].into_iter().chain(selection).collect();
-    // One target directory for all packages: in the default one, cargo compiles the dependencies again for each package. It is
-    // new each time, as its path is that of the registry in which cargo lays the packages for each other. Cargo takes what it
-    // has unpacked and compiled from a registry to be immutable, so it would build a package against the last run's version
-    // of another. Without debug information, the build takes a quarter less time.
-    let packages = cargo::target_dir()?.join("packages");
+/// One target directory for all packages: in the default one, cargo compiles the dependencies again for each package. It is new each
+/// time, as its path is that of the registry in which cargo lays the packages for each other. Cargo takes what it has unpacked and
+/// compiled from a registry to be immutable, so it would build a package against the last run's version of another.
+fn new_target() -> Result<PathBuf> {
+    let packages = cargo::target_dir()?.join(PACKAGES);
     remove(&packages)?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock is before 1970")?;
-    let target = packages.join(now.as_millis().to_string());
+    Ok(packages.join(now.as_millis().to_string()))
+}
+
+fn run_cargo(command: &[&str], published: &[Package], arguments: &[String], target: &Path) -> Result<()> {
+    let selection = published.iter().flat_map(|package| ["--package", &package.name]);
+    // The components of the plugin bundle are not in git, so cargo considers the tree dirty.
+    let command: Vec<&str> = command.iter().copied().chain(["--allow-dirty"]).chain(selection).collect();
     let target = target.to_str().context("the path of the target directory is not UTF-8")?;
+    // Without debug information, a build takes a quarter less time.
     let environment = [("CARGO_TARGET_DIR", target), ("CARGO_PROFILE_DEV_DEBUG", "false")];
-    cargo::cargo_with(&command, arguments, &environment)?;
-    eprintln!("the packages are in {target}/package");
-    Ok(())
+    cargo::cargo_with(&command, arguments, &environment)
 }
 
 /// Removes a folder, if there is one.
@@ -92,6 +112,7 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Package {
     name: String,
+    version: String,
     /// The registries that the package may be published to; any if null.
     publish: Option<Vec<String>>,
     description: Option<String>,

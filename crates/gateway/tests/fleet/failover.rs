@@ -340,7 +340,7 @@ fn a_lost_write_is_made_again_although_another_gateway_did_nearly_the_same_meanw
     standby.promote();
     // They get the numbers of the changes that were lost.
     b.until("blocking", |gateway| {
-        let body = json!({ "number": number(2), "directions": ["inbound"] });
+        let body = json!({ "number": number(2), "directions": ["inbound"], "hold": "opt_out" });
         gateway.post("/senders/support/entries", body).status == 200
     });
     b.until("blocking", |gateway| blocks(gateway, "user:US.2000000002"));
@@ -349,7 +349,8 @@ fn a_lost_write_is_made_again_although_another_gateway_did_nearly_the_same_meanw
     a.until("making them again", |gateway| gateway.metric("portcullis_fleet_writes_lost_total", "") == 2);
     for gateway in [&a, &b] {
         for person in [&number(2), "user:US.1000000001", "user:US.2000000002"] {
-            gateway.until("blocking", |gateway| gateway.verdict_of("support", person, "outbound") == "block");
+            let is_blocked = |gateway: &Gateway| gateway.verdict_of("support", person, "outbound") == "block";
+            gateway.until(&format!("blocking {person} again"), is_blocked);
         }
     }
 }

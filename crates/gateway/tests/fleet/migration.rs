@@ -211,7 +211,7 @@ fn what_can_t_be_moved_is_said_without_passwords() {
     for (options, expected) in [
         (
             vec!["--from", secret, "--to", "sqlite://a.db"],
-            "postgres://127.0.0.1:1/lists: error connecting to server: Connection refused",
+            "can't be reached: 127.0.0.1:1: error connecting to server: Connection refused",
         ),
         (
             vec!["--from", "sqlite://a.db", "--to", secret, "--master-key-file", "portcullis.key"],

@@ -46,7 +46,7 @@ frontend gateways
 backend gateways
     balance roundrobin
     option httpchk GET /readyz
-    default-server check inter 100ms fall 1 rise 1 on-marked-down shutdown-sessions
+    default-server check inter 100ms fall 1 rise 1
 {servers}"
         );
         let file = folder.path().join("haproxy.cfg");
@@ -159,7 +159,7 @@ fn the_balancer_does_not_repeat_a_message_that_the_next_hop_refuses() {
     let hop = Stand::start(|_| Reply::Says(503, "text/plain", "later".to_owned()));
     let url = cluster().database();
     let ports = [(); 2].map(|()| free_port());
-    let _gateways: Vec<Gateway> = ports
+    let gateways: Vec<Gateway> = ports
         .iter()
         .enumerate()
         .map(|(n, port)| {
@@ -171,6 +171,7 @@ fn the_balancer_does_not_repeat_a_message_that_the_next_hop_refuses() {
         .collect();
     let balancer = Balancer::start(&ports);
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+    gateways[0].until("balanced", |_| check(&agent, &balancer.url, "+46732001133").is_ok());
     let post = |path: &str, body: Value| {
         let request = agent.post(format!("{}/portcullis/v1{path}", balancer.url));
         let request = request.header("Authorization", "Bearer acme-secret");
