@@ -107,6 +107,9 @@ async fn keep_trying(engine: Engine, source: PluginSource) {
     while let Err(why) = bring(&engine, &source).await {
         let again = why.is_transient().then_some(pause);
         report(&engine, &source, &why, again);
+        let at = engine.clone();
+        // Tenants that wait for it say why.
+        let _ = blocking(move || Ok(at.blocking_rescan_plugins())).await;
         let Some(again) = again else { return };
         tokio::time::sleep(again).await;
         pause = (2 * pause).min(LONGEST_PAUSE);

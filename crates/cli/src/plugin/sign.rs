@@ -6,11 +6,17 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use jiff::Timestamp;
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 
 use crate::output::{self, Results};
+
+/// Where a secret key says how its encryption's key is derived from the password, and that there is none.
+const KDF: std::ops::Range<usize> = 2..4;
+const NO_KDF: [u8; 2] = [0, 0];
 
 /// The variable with the password of a secret key.
 const PASSWORD: &str = "PORTCULLIS_SIGNING_PASSWORD";
@@ -67,8 +73,7 @@ pub(super) fn keygen(options: &KeygenOptions) -> anyhow::Result<()> {
     }
     let pair = match options.no_password {
         true => KeyPair::generate_unencrypted_keypair(),
-        // Without one, the terminal is asked, twice.
-        false => KeyPair::generate_encrypted_keypair(std::env::var(PASSWORD).ok()),
+        false => KeyPair::generate_encrypted_keypair(Some(new_password()?)),
     };
     let pair = pair.context("can't make a key pair")?;
     let boxed = pair.sk.to_box(None).context("can't write the secret key")?;
@@ -101,8 +106,11 @@ pub(super) fn sign(options: &SignOptions) -> anyhow::Result<()> {
     let public = PublicKey::from_secret_key(&secret).context("can't use the secret key")?;
     let name = file.file_name().unwrap_or_default().to_string_lossy().replace(char::is_control, "?");
     let comment = format!("timestamp:{}\tfile:{name}\thashed", Timestamp::now().as_second());
-    let signature = minisign::sign(Some(&public), &secret, Cursor::new(component), Some(&comment), None)
+    let signature = minisign::sign(Some(&public), &secret, Cursor::new(&component), Some(&comment), None)
         .context("can't sign the component")?;
+    // A damaged key makes signatures that are none.
+    minisign::verify(&public, &signature, Cursor::new(&component), true, false, false)
+        .with_context(|| format!("{} is damaged: use a copy of it", key.display()))?;
     let beside = beside(file);
     fs::write(&beside, signature.to_string()).with_context(|| format!("can't write {}", beside.display()))?;
     let mut results = Results::open();
@@ -110,14 +118,32 @@ pub(super) fn sign(options: &SignOptions) -> anyhow::Result<()> {
     Ok(results.flush()?)
 }
 
+/// The password in the variable, or else the one that is typed.
+fn password(prompt: &str) -> anyhow::Result<String> {
+    match std::env::var(PASSWORD) {
+        Ok(password) => Ok(password),
+        Err(_) => rpassword::prompt_password(prompt)
+            .with_context(|| format!("can't ask for the password: set {PASSWORD}")),
+    }
+}
+
+fn new_password() -> anyhow::Result<String> {
+    let typed = password("Password: ")?;
+    if typed != password("Password, again: ")? {
+        bail!("these are two passwords: type the same one twice");
+    }
+    Ok(typed)
+}
+
 fn secret_key(file: &Path) -> anyhow::Result<SecretKey> {
     let text = fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
-    let boxed = || SecretKeyBox::from_string(&text);
     let unreadable = || format!("{} is not a secret key of minisign: name the .key file", file.display());
-    if let Ok(secret) = boxed().with_context(unreadable)?.into_unencrypted_secret_key() {
-        return Ok(secret);
+    let bytes = text.lines().nth(1).and_then(|line| STANDARD.decode(line).ok()).with_context(unreadable)?;
+    if bytes.get(KDF) == Some(&NO_KDF) {
+        // minisign writes no checksum into keys without a password, on which the crate insists.
+        return SecretKey::from_bytes(&bytes).with_context(unreadable);
     }
-    let password = std::env::var(PASSWORD).ok();
-    let opened = boxed().with_context(unreadable)?.into_secret_key(password);
+    let boxed = SecretKeyBox::from_string(&text).with_context(unreadable)?;
+    let opened = boxed.into_secret_key(Some(password(&format!("Password of {}: ", file.display()))?));
     opened.with_context(|| format!("can't open {}: is the password right?", file.display()))
 }
