@@ -74,8 +74,8 @@ impl Sources {
     pub(crate) fn bring_all(engine: &Engine, wanted: &[PluginSource], runtime: &Handle) {
         runtime.block_on(async {
             let mut pulling = JoinSet::new();
-            for source in wanted.iter().cloned() {
-                let engine = engine.clone();
+            for source in wanted {
+                let (engine, source) = (engine.clone(), source.clone());
                 pulling.spawn(async move {
                     if let Err(why) = bring(&engine, &source).await {
                         report(&engine, &source, &why, None);
@@ -109,7 +109,7 @@ async fn keep_trying(engine: Engine, source: PluginSource) {
         report(&engine, &source, &why, again);
         let at = engine.clone();
         // Tenants that wait for it say why.
-        let _ = blocking(move || Ok(at.blocking_rescan_plugins())).await;
+        let _ = tokio::task::spawn_blocking(move || at.blocking_rescan_plugins()).await;
         let Some(again) = again else { return };
         tokio::time::sleep(again).await;
         pause = (2 * pause).min(LONGEST_PAUSE);

@@ -45,19 +45,17 @@ pub enum PluginStoreError {
         source: Arc<LoadError>,
     },
     /// The component is not signed by a key that is trusted.
-    #[error("version {version} of the plugin {}, {origin}, is not trusted by {by}", ForeignText(name))]
+    #[error("version {version} of the plugin {} is not trusted by {by}", ForeignText(name))]
     Untrusted {
         /// The plugin.
         name: String,
         /// The first digits of the digest.
         version: String,
-        /// Where the component came from.
-        origin: Origin,
         /// Who does not trust it.
         by: &'static str,
         /// The cause, and what to do.
         #[source]
-        source: Distrust,
+        source: Box<Distrust>,
     },
     /// There is nothing with which the signature of a version could be verified again.
     #[error(

@@ -143,7 +143,7 @@ impl PluginStore {
         }
         let unsigned = || keys.verify(component, None, admission.at).err();
         match why.or_else(unsigned) {
-            Some(source) => Err(untrusted(name, digest, origin, GATEWAY, source)),
+            Some(source) => Err(untrusted(name, digest, GATEWAY, source)),
             None => Ok((admission, keys)),
         }
     }
@@ -170,7 +170,7 @@ impl PluginStore {
         keys: &TrustedKeys,
         by: &'static str,
     ) -> Result<(), PluginStoreError> {
-        let PluginVersion { name, digest, origin, admission, verified, .. } = version;
+        let PluginVersion { name, digest, admission, verified, .. } = version;
         if keys.is_empty() || admission.is_built_in || verified.lock().contains(keys) {
             return Ok(());
         }
@@ -182,7 +182,7 @@ impl PluginStore {
                 .ok_or_else(|| PluginStoreError::NoCopy { name: name.clone(), version: digest.short() })?,
         };
         keys.verify(&component, admission.signature.as_ref(), admission.at)
-            .map_err(|source| untrusted(name, *digest, origin, by, source))?;
+            .map_err(|source| untrusted(name, *digest, by, source))?;
         let mut verified = verified.lock();
         if verified.len() >= MOST_VERIFIED {
             verified.clear();
@@ -195,15 +195,9 @@ impl PluginStore {
 const GATEWAY: &str = "this gateway";
 const TENANT: &str = "the tenant";
 
-fn untrusted(
-    name: &str,
-    digest: Digest,
-    origin: &Origin,
-    by: &'static str,
-    source: Distrust,
-) -> PluginStoreError {
-    let (name, version, origin) = (name.to_owned(), digest.short(), origin.clone());
-    PluginStoreError::Untrusted { name, version, origin, by, source }
+fn untrusted(name: &str, digest: Digest, by: &'static str, source: Distrust) -> PluginStoreError {
+    let (name, version) = (name.to_owned(), digest.short());
+    PluginStoreError::Untrusted { name, version, by, source: Box::new(source) }
 }
 
 /// The versions in a store that a tenant trusts.
