@@ -16,6 +16,7 @@ mod requests;
 pub mod seeds;
 mod sets;
 mod settings;
+mod signatures;
 mod state_files;
 mod support;
 #[allow(dead_code, unused_qualifications, reason = "shared with the tests of the gate, which use all of it")]
@@ -30,6 +31,7 @@ pub use plugins::{component, plugin_state};
 pub use requests::{api_request, cursor, dialect_body};
 pub use sets::set;
 pub use settings::{config, tenant};
+pub use signatures::signature;
 pub use state_files::state_file;
 pub use support::clean_up;
 pub use webhooks::{message, partition, webhook};
@@ -60,6 +62,7 @@ pub const TARGETS: &[Target] = &[
     ("query", query),
     ("send_body", send_body),
     ("set", set),
+    ("signature", signature),
     ("state_file", state_file),
     ("tenant", tenant),
     ("upload", upload),

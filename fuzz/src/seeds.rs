@@ -308,6 +308,14 @@ const API_REQUESTS: [&str; 8] = [
     r#"{"number":"1","hold":"46732000001","entries":[{"number":"1","46732000001":2}]}"#,
 ];
 
+/// One that verifies, one in the old format, one whose comment was changed, and one that is cut off.
+const SIGNATURES: [&str; 4] = [
+    "untrusted comment: signature from minisign secret key\nRUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=\ntrusted comment: timestamp:1633700835\tfile:test\tprehashed\nwLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==\n",
+    "untrusted comment: signature from minisign secret key\nRWQf6LRCGA9i59SLOFxz6NxvASXDJeRtuZykwQepbDEGt87ig1BNpWaVWuNrm73YiIiJbq71Wi+dP9eKL8OC351vwIasSSbXxwA=\ntrusted comment: timestamp:1555779966\tfile:test\nQtKMXWyYcwdpZAlPF7tE2ENJkRd1ujvKjlj1m9RtHTBnZPa5WKU5uWRs5GoP5M/VqE81QFuMKI5k/SfNQUaOAA==\n",
+    "untrusted comment: signature from minisign secret key\nRUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=\ntrusted comment: timestamp:1633700836\tfile:test\tprehashed\nwLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==\n",
+    "untrusted comment: \nRUQf6LRC\ntrusted comment: \n",
+];
+
 const DIALECT_BODIES: [&str; 8] = [
     r#"{"numbers":["46732000001",12025550101]}"#,
     r#"{"apiKey":"k","from":"46732000001","whatsapp":12025550101}"#,
@@ -367,6 +375,7 @@ pub fn all() -> Seeds {
         ("query", texts(&QUERIES)),
         ("send_body", texts(&MESSAGES)),
         ("set", sets()),
+        ("signature", texts(&SIGNATURES)),
         ("state_file", state_files()),
         ("tenant", texts(&TENANTS)),
         ("upload", in_pieces(&[1, 3], &UPLOADS)),

@@ -24,6 +24,7 @@ pub mod requested;
 pub mod settings;
 mod status;
 mod tenants;
+mod trusted_key;
 mod url;
 mod words;
 mod write;
@@ -42,7 +43,9 @@ pub use plugin::{
     AttemptAnswer, DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, RuleAnswer,
     RuleExchangeRequest, RuleShadowAnswer, SetupAnswer, ShadowAnswer, ShadowRequest, StageAnswer,
 };
-pub use plugins::{PluginAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginsAnswer, VersionAnswer};
+pub use plugins::{
+    PluginAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginsAnswer, SIGNATURE_HEADER, VersionAnswer,
+};
 pub use portcullis_msisdn::Direction;
 pub use recording::{RecordedMessage, RecordingAnswer};
 pub use status::{ListPlugin, ListState, ListStatus, TenantStatus};

@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The header with the signature of a component that is uploaded: the content of its `.minisig` file, in Base64.
+pub const SIGNATURE_HEADER: &str = "Portcullis-Signature";
+
 /// All plugins.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct PluginsAnswer {

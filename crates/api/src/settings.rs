@@ -7,6 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::trusted_key::TrustedKey;
 use crate::url::masked_url;
 
 /// What happens to inbound messages from blocked people.
@@ -200,6 +201,10 @@ pub struct Tenant {
     /// Whether a plugin that asks for numbers in clear gets them. Default: no.
     #[serde(default)]
     pub clear_numbers: bool,
+    /// Keys by one of which the tenant's plugins must be signed, unless they are built in: at most 16. They must be among those that the
+    /// gateway trusts, if it names any. Omit to trust what the gateway trusts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_keys: Vec<TrustedKey>,
     /// The rules plugins, at most 16: they are asked in this order about messages that the list lets pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,

@@ -5,12 +5,14 @@ use std::io::Read as _;
 use std::str::FromStr;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_api::{
     BlockRequest, CheckManyAnswer, CheckRequest, EntryAnswer, ErrorBody, ErrorCode, ErrorObject,
     ExchangeRequest, FleetAnswer, MetersAnswer, NumberText, PageAnswer, PluginPutAnswer, PluginRemovedAnswer,
-    PluginStatus, PluginsAnswer, RecordingAnswer, RuleExchangeRequest, TrailAnswer, UnblockRequest,
-    WriteAnswer,
+    PluginStatus, PluginsAnswer, RecordingAnswer, RuleExchangeRequest, SIGNATURE_HEADER, TrailAnswer,
+    UnblockRequest, WriteAnswer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -303,9 +305,17 @@ impl Client {
     }
 
     /// Uploads a component. Requires the administrator's token.
-    pub(super) fn put_plugin(&self, name: &str, component: &[u8]) -> Result<PluginPutAnswer, Error> {
+    pub(super) fn put_plugin(
+        &self,
+        name: &str,
+        component: &[u8],
+        signature: Option<&str>,
+    ) -> Result<PluginPutAnswer, Error> {
         let url = format!("{}/portcullis/v1/admin/plugins/{}", self.base, segment(name));
-        let request = self.agent.put(url).header(header::AUTHORIZATION, self.authorization.clone());
+        let mut request = self.agent.put(url).header(header::AUTHORIZATION, self.authorization.clone());
+        if let Some(signature) = signature {
+            request = request.header(SIGNATURE_HEADER, STANDARD.encode(signature));
+        }
         let answer = request.content_type("application/wasm").send(component);
         self.read(answer.map_err(|error| self.failed(error))?)
     }

@@ -110,6 +110,7 @@ impl TenantConfig {
             .memory_limit(self.memory_limit_bytes)
             .replicas(self.replicas)
             .clear_numbers(self.clear_numbers)
+            .trusted_keys(self.trusted_keys.clone())
             .change_feed(self.events.is_some())
     }
 

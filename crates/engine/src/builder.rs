@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_admission::{Lifecycle, Workers};
-use portcullis_fleet::{Acknowledgements, DEFAULT_STALE_AFTER, Journal, Staleness, WhenStale};
+use portcullis_fleet::{Acknowledgements, DEFAULT_STALE_AFTER, Journal, Staleness, WhenStale, is_node_name};
 use portcullis_host::{ArtefactCache, Compiler, ErrorChain, MemoryPool};
 use portcullis_ledger::{
     Accepted, Finding, KeyFile, KeyOrigin, Ledger, LedgerError, ListState, MasterKey, Opening, StorageUrl,
     Verified,
 };
 use portcullis_meters::Clock;
-use portcullis_plugin_store::{PluginLimits, PluginStore};
+use portcullis_plugin_store::{PluginLimits, PluginStore, TrustedKeys};
 use portcullis_residency::{Residency, machine_memory};
 use portcullis_saved_states::States;
 use portcullis_tenant_rules::{OnRuleFault, Surroundings};
@@ -41,9 +41,6 @@ pub const DEFAULT_CHECK_PATIENCE: Duration = Duration::from_millis(250);
 /// The default of [`Builder::proof_share`].
 pub const DEFAULT_PROOF_SHARE: f64 = 0.01;
 
-/// The most bytes of a node's name.
-const NODE_BYTES: usize = 64;
-
 /// Options of an engine. A ledger and a master key are required.
 #[derive(Default)]
 #[must_use]
@@ -53,6 +50,7 @@ pub struct Builder {
     key_file: Option<PathBuf>,
     key: Option<MasterKey>,
     plugins_dir: Option<PathBuf>,
+    trusted_keys: TrustedKeys,
     states_dir: Option<PathBuf>,
     compiled_dir: Option<PathBuf>,
     compiler: Compiler,
@@ -119,6 +117,13 @@ impl Builder {
     /// Sets the folder of saved states: by default beside the ledger, with `.states` after its name.
     pub fn states_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.states_dir = Some(dir.into());
+        self
+    }
+
+    /// Sets keys by one of which plugins must be signed, unless they are built in: by default, all are trusted. See
+    /// [`PluginStore::trust`](portcullis_plugin_store::PluginStore::trust).
+    pub fn trusted_keys(mut self, keys: TrustedKeys) -> Self {
+        self.trusted_keys = keys;
         self
     }
 
@@ -286,7 +291,7 @@ impl Builder {
             Some(KeyOrigin::NewFile(file)) => Some(file.as_path()),
             _ => None,
         };
-        let cache_key = key.derive("compiled plugins");
+        let (cache_key, admission_key) = (key.derive("compiled plugins"), key.derive("admitted plugins"));
         if self.restored {
             // If the ledger can't be read, opening it says why.
             let lists = storage.url().and_then(|url| Ledger::survey(&url, &key));
@@ -337,6 +342,7 @@ impl Builder {
         let memory = MemoryPool::new(memory_limit.max(LEAST_MEMORY_LIMIT));
         let memory_budget = self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET).min(memory.limit() / 4 * 3);
         let plugins = PluginStore::new(host.clone(), self.plugins_dir).with_limits(self.plugin_limits);
+        let plugins = plugins.trusting(self.trusted_keys, &admission_key);
         let plugins = match ledger.uploads() {
             Some(uploads) => plugins.sharing(uploads),
             None => plugins,
@@ -466,13 +472,6 @@ fn node(storage: &Storage, given: Option<String>) -> Result<String, OpenError> {
         true => Ok(name),
         false => Err(OpenError::Node),
     }
-}
-
-/// Whether this may be the name of a [node](Builder::node).
-pub fn is_node_name(name: &str) -> bool {
-    (1..=NODE_BYTES).contains(&name.len())
-        && !name.starts_with('.')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 /// The master key of a ledger that is there already.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use portcullis_ledger::store::Deliveries;
 use portcullis_ledger::{Description, Fleet, LedgerError, ListId, Scope, SenderId, TenantId};
-use portcullis_plugin_store::{Digest, PluginStore, PluginVersion, Watch};
+use portcullis_plugin_store::{Digest, PluginStore, PluginVersion, Signature, Watch};
 use portcullis_rules::RecordedPage;
 use portcullis_tenant_rules::{ExchangedRule, RuleExchangeError, RuleRequest, TenantMeters, TenantRules};
 use portcullis_tenant_settings::{PluginRef, TenantSpec};
@@ -430,14 +430,15 @@ impl Engine {
     /// tenant of this engine has kept it, or at once if no tenant follows the plugin.
     ///
     /// # Errors
-    /// [`Error::Plugin`] if there is no folder, or the component can't be loaded; [`Error::Ledger`]; [`Error::Closed`].
+    /// [`Error::Plugin`] if there is no folder, or the component is not trusted or can't be loaded; [`Error::Ledger`]; [`Error::Closed`].
     pub async fn put_plugin(
         &self,
         name: &str,
         component: Vec<u8>,
+        signature: Option<Signature>,
     ) -> Result<(Arc<PluginVersion>, usize), Error> {
         let name = name.to_owned();
-        self.unblock(move |engine| engine.blocking_put_plugin(&name, &component)).await?
+        self.unblock(move |engine| engine.blocking_put_plugin(&name, &component, signature)).await?
     }
 
     /// The blocking form of [`put_plugin`](Self::put_plugin). Blocks while the component is compiled.
@@ -448,8 +449,9 @@ impl Engine {
         &self,
         name: &str,
         component: &[u8],
+        signature: Option<Signature>,
     ) -> Result<(Arc<PluginVersion>, usize), Error> {
-        self.0.directory.put_plugin(name, component)
+        self.0.directory.put_plugin(name, component, signature)
     }
 
     /// Removes an old version of a plugin: one that is not the newest, and that no tenant uses or is pinned to.

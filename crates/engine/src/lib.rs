@@ -36,7 +36,7 @@ mod uploads;
 
 pub use builder::{
     Builder, DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, DEFAULT_RELOAD_WATCH,
-    LEAST_MEMORY_LIMIT, is_node_name,
+    LEAST_MEMORY_LIMIT,
 };
 pub use directory::Put;
 pub use engine::Engine;
@@ -55,7 +55,7 @@ pub use setup::Setup;
 pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
 pub use storage::StorageError;
 
-pub use portcullis_fleet::{DEFAULT_STALE_AFTER, WhenStale};
+pub use portcullis_fleet::{DEFAULT_STALE_AFTER, WhenStale, is_node_name};
 pub use portcullis_host::{Compiler, compile_child_main};
 /// The ledger, whose types appear in this crate's.
 pub use portcullis_ledger as ledger;

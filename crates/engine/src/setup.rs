@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_host::{Pace, Plugin};
-use portcullis_plugin_store::{PluginStore, PluginStoreError, PluginVersion};
+use portcullis_plugin_store::{PluginStoreError, PluginVersion, TrustedBy};
 use portcullis_tenant_settings::{Chosen, PluginRef};
 use serde_json::{Map, Value};
 
@@ -52,11 +52,11 @@ impl Setup {
     }
 
     /// Loads the version that is stored, or else the one that the plugin's name and version mean now.
-    pub(crate) fn load(chosen: &Chosen, plugins: &PluginStore) -> Result<Self, PluginStoreError> {
+    pub(crate) fn load(chosen: &Chosen, plugins: TrustedBy<'_>) -> Result<Self, PluginStoreError> {
         let Chosen { plugin, at } = chosen;
         let version = match at.as_deref().or(plugin.pinned_version()) {
             Some(version) => plugins.version(plugin.name(), version)?,
-            None => plugins.latest(plugin.name())?,
+            None => plugins.latest_or_before(plugin.name())?,
         };
         let (options, pinned) = (plugin.plugin_options().clone(), plugin.pinned_version().is_some());
         Setup::of(version, options, pinned)

@@ -291,10 +291,12 @@ impl Opened {
         let lenient = spec.starts_regardless && before.is_none();
         let (setup, account, lane) = match unchanged {
             Some((members, before)) => {
-                (before.reload.serving(), Arc::clone(&members.account), Arc::clone(&members.lane))
+                let serving = before.reload.serving();
+                context.plugins.trusted_by(&spec.trusted_keys).check(Arc::clone(&serving.version))?;
+                (serving, Arc::clone(&members.account), Arc::clone(&members.lane))
             }
             None => {
-                let setup = match resolve(&spec.id, &Chosen { plugin: chosen.clone(), at }, context) {
+                let setup = match resolve(&spec, &Chosen { plugin: chosen.clone(), at }, context) {
                     Err(TenantError::Plugin(error)) if lenient => placeholder(&chosen, error, context)?,
                     resolved => resolved?,
                 };
@@ -468,14 +470,15 @@ fn start_feed(list: &LedgerList) -> Result<(), LedgerError> {
 }
 
 /// Loads a plugin. If a tenant that is pinned to no version can't have the one that others have, it gets the latest that is here.
-fn resolve(tenant: &TenantId, chosen: &Chosen, context: &Context) -> Result<Setup, TenantError> {
-    match Setup::load(chosen, &context.plugins) {
+fn resolve(spec: &TenantSpec, chosen: &Chosen, context: &Context) -> Result<Setup, TenantError> {
+    let plugins = context.plugins.trusted_by(&spec.trusted_keys);
+    match Setup::load(chosen, plugins) {
         Err(error) if chosen.at.is_some() && !error.is_transient() => {
             warn!(
-                %tenant, error = %ErrorChain(&error),
+                tenant = %spec.id, error = %ErrorChain(&error),
                 "the tenant can't have the version of its plugin that other gateways have: it gets the latest one"
             );
-            Ok(Setup::load(&Chosen { at: None, ..chosen.clone() }, &context.plugins)?)
+            Ok(Setup::load(&Chosen { at: None, ..chosen.clone() }, plugins)?)
         }
         loaded => Ok(loaded?),
     }

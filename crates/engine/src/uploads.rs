@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_host::ErrorChain;
 use portcullis_ledger::TenantId;
-use portcullis_plugin_store::{Digest, PluginVersion, UploadError};
+use portcullis_plugin_store::{Digest, PluginVersion, Signature, UploadError};
 use portcullis_tenant_settings::Chosen;
 use tracing::{debug, warn};
 
@@ -22,11 +22,12 @@ impl Directory {
         &self,
         name: &str,
         component: &[u8],
+        signature: Option<Signature>,
     ) -> Result<(Arc<PluginVersion>, usize), Error> {
         let _operation = self.context.lifecycle.begin()?;
         let plugins = &self.context.plugins;
         let (version, offered) = if plugins.is_shared() {
-            let trial = plugins.upload(name, component)?;
+            let trial = plugins.upload(name, component, signature)?;
             let version = Arc::clone(&trial.version);
             let offered = self.offer(&version, Some(&trial), &BTreeSet::new());
             // One that was refused here is over with that.
@@ -41,7 +42,7 @@ impl Directory {
             self.drop_old_uploads(name);
             (version, offered)
         } else {
-            let version = plugins.put(name, component)?;
+            let version = plugins.put(name, component, signature)?;
             let offered = self.offer(&version, None, &BTreeSet::new());
             (version, offered)
         };

@@ -3,6 +3,7 @@
 
 mod acknowledgements;
 pub mod journal;
+mod node_name;
 mod positions;
 mod presence;
 mod progress;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use acknowledgements::{Acknowledgements, Change, DEADLINE};
 pub use journal::Journal;
+pub use node_name::is_node_name;
 pub use positions::Positions;
 pub use presence::Presence;
 pub use progress::Progress;

@@ -48,6 +48,7 @@ pub(crate) fn builder(config: &Config) -> anyhow::Result<Builder> {
         .master_key_file(&config.master_key_file)
         .memory_budget(config.memory_budget_bytes)
         .plugin_limits(config.plugin_limits.clone())
+        .trusted_keys(config.trusted_keys.clone())
         .reload_watch(config.watch)
         .check_patience(config.check_patience)
         .proof_share(config.proof_share)

@@ -16,6 +16,7 @@ mod plugin_file;
 mod reload;
 mod router;
 pub mod serve;
+mod sources;
 mod verify;
 mod visits;
 

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use portcullis_edge::gateway::Gateway;
 use portcullis_edge::tenant::Origin;
+use tokio::runtime::Handle;
 use tracing::{error, info, warn};
 
 use crate::config::{AbsentPlugin, Config, END, Text};
 use crate::fleet::Fleet;
+use crate::sources::Sources;
 
 /// The most tenants that a refusal names.
 const NAMED: usize = 5;
@@ -24,6 +26,8 @@ pub(crate) struct Reload {
     /// The text of the file that is in force.
     text: Mutex<Text>,
     fleet: Arc<Fleet>,
+    sources: Arc<Sources>,
+    runtime: Handle,
 }
 
 /// Why a valid file is not applied: a tenant's new plugin is not there, or the file seems to be torn.
@@ -50,9 +54,16 @@ enum Refused {
 }
 
 impl Reload {
-    pub(crate) fn new(file: PathBuf, at_start: Config, fleet: Arc<Fleet>) -> Self {
+    pub(crate) fn new(
+        file: PathBuf,
+        at_start: Config,
+        fleet: Arc<Fleet>,
+        sources: Arc<Sources>,
+        runtime: Handle,
+    ) -> Self {
         let text = Mutex::new(at_start.text.clone());
-        Reload { file, is_whole: AtomicBool::new(at_start.is_whole), text, at_start, fleet }
+        let is_whole = AtomicBool::new(at_start.is_whole);
+        Reload { file, is_whole, text, at_start, fleet, sources, runtime }
     }
 
     /// Reads the configuration file and the plugin folder again, and applies what has changed.
@@ -85,16 +96,24 @@ impl Reload {
                 "this setting has changed in the configuration file; restart the gateway to apply it"
             );
         }
+        // Before tenants ask for plugins.
+        let plugins = gateway.engine.plugins();
+        let trusted_before = plugins.trusted_keys();
+        plugins.trust(config.trusted_keys.clone());
         match gateway.reconfigure(config.admin_token, &config.tenants) {
             Ok(()) => {
+                self.sources.pull(&gateway.engine, &config.sources, &self.runtime);
                 self.is_whole.store(config.is_whole, Ordering::Relaxed);
                 *self.text.lock() = config.text.clone();
                 self.fleet.reconfigured(config, &self.at_start);
             }
-            Err(error) => error!(
-                error = portcullis_host::ErrorChain(&error).to_string(),
-                "the configuration file can't be applied; keeping the current configuration"
-            ),
+            Err(error) => {
+                plugins.trust((*trusted_before).clone());
+                error!(
+                    error = portcullis_host::ErrorChain(&error).to_string(),
+                    "the configuration file can't be applied; keeping the current configuration"
+                );
+            }
         }
     }
 

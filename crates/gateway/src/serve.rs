@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use portcullis_cli::ServeOptions;
 use portcullis_edge::AppState;
-use portcullis_edge::gateway::Gateway;
+use portcullis_edge::gateway::{Gateway, OnStartFailure};
 use portcullis_edge::http::request_log;
 use portcullis_edge::metrics::Metrics;
 use portcullis_ledger::StorageUrl;
@@ -26,6 +26,7 @@ use crate::engine::Accepted;
 use crate::fleet::Fleet;
 use crate::reload::Reload;
 use crate::router::router;
+use crate::sources::Sources;
 use crate::{accept, deliveries, engine, log, others, visits};
 
 /// How long requests in progress may take after a signal to stop.
@@ -102,7 +103,15 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
 
     let runtime = Handle::current();
     let fleet = Arc::new(Fleet::new(&config));
-    let reload = Arc::new(Reload::new(options.config.clone(), config.clone(), Arc::clone(&fleet)));
+    let sources = Arc::<Sources>::default();
+    let reload = Arc::new(Reload::new(
+        options.config.clone(),
+        config.clone(),
+        Arc::clone(&fleet),
+        Arc::clone(&sources),
+        runtime.clone(),
+    ));
+    let wanted = config.sources.clone();
     let accepted = Accepted { new_ledger: options.new_ledger, restored: options.restored };
     let mut starting = tokio::task::spawn_blocking(move || start(&config, accepted, runtime));
     let gateway = loop {
@@ -117,6 +126,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
             },
         }
     };
+    sources.pull(&gateway.engine, &wanted, &Handle::current());
     app.open(Arc::clone(&gateway));
     info!("ready");
     let telling = tokio::spawn(portcullis_proxy::send_changes(Arc::clone(&gateway)));
@@ -157,6 +167,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     for task in [following, meeting].into_iter().flatten() {
         task.abort();
     }
+    sources.pull(&gateway.engine, &[], &Handle::current());
     reporting.abort();
     request_log::report_suppressed();
     let engine = gateway.engine.clone();
@@ -178,7 +189,12 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
 /// Opens the engine and loads all lists. Blocks until that is done.
 fn start(config: &Config, accepted: Accepted, runtime: Handle) -> anyhow::Result<Arc<Gateway>> {
     let metrics = Arc::new(Metrics::new());
-    let engine = engine::open(config, accepted, &metrics, runtime)?;
+    let engine = engine::open(config, accepted, &metrics, runtime.clone())?;
+    Sources::expect(&engine, &config.sources);
+    if config.on_start_failure == OnStartFailure::Refuse {
+        // Tenants without their plugin would end the start.
+        Sources::bring_all(&engine, &config.sources, &runtime);
+    }
     let answers = config.limits.answer_bytes();
     Ok(Gateway::start(
         engine,

@@ -40,7 +40,7 @@ COMMENT ON TABLE plugins IS 'Uploaded plugins: WebAssembly components, for gatew
 COMMENT ON COLUMN plugins.number IS 'The order in which they were uploaded.';
 COMMENT ON COLUMN plugins.is_released IS 'Whether tenants that ask for the newest version may use it: false until the gateway that it was uploaded to has watched it.';
 COMMENT ON COLUMN plugins.digest IS 'The SHA-256 digest of the component, which each gateway compares.';
-COMMENT ON COLUMN plugins.sealed IS 'Name and digest under the master key: rows of anybody without it are not used.';
+COMMENT ON COLUMN plugins.sealed IS 'Name, digest, and when and with which signature it was admitted, under the master key: rows of anybody without it are not used.';
 
 CREATE TABLE nodes (
     id bigint PRIMARY KEY,

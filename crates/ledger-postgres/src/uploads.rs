@@ -19,6 +19,7 @@ impl Uploads for Postgres {
         name: &str,
         digest: [u8; 32],
         component: &[u8],
+        admission: &str,
         is_released: bool,
     ) -> Result<(), LedgerError> {
         // One that was released before stays where it was until it is released again.
@@ -28,7 +29,7 @@ impl Uploads for Postgres {
                 uploaded = DEFAULT, component = excluded.component,
                 is_released = plugins.is_released OR excluded.is_released, sealed = excluded.sealed";
         let digest = digest.as_slice();
-        let sealed = sealed::seal_upload(&self.master, name, digest)?;
+        let sealed = sealed::seal_upload(&self.master, name, digest, admission)?;
         self.write_within(DEADLINE, async |session| {
             session.batch(BEGIN).await?;
             session.execute(SQL, &[&name, &digest, &component, &is_released, &sealed]).await?;
@@ -44,9 +45,10 @@ impl Uploads for Postgres {
                 let mut columns = Columns::of(row);
                 let (name, digest): (String, &[u8]) = (columns.get()?, columns.get()?);
                 let (number, is_released) = (unsigned(columns.get()?)?, columns.get()?);
-                let is_ours = sealed::opens_upload(&self.master, &name, digest, columns.get()?);
-                if let (true, Ok(digest)) = (is_ours, digest.try_into()) {
-                    uploads.push(Upload { name, digest, number, is_released });
+                // Others' rows don't open.
+                let admission = sealed::open_upload(&self.master, &name, digest, columns.get()?);
+                if let (Some(admission), Ok(digest)) = (admission, digest.try_into()) {
+                    uploads.push(Upload { name, digest, number, is_released, admission });
                 }
             }
             Ok(uploads)

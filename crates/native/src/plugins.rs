@@ -1,10 +1,13 @@
 //! `/admin/plugins`: listing plugins and uploading new versions.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portcullis_api::{
-    ErrorCode, PluginAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginsAnswer, VersionAnswer,
+    ErrorCode, PluginAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginsAnswer, SIGNATURE_HEADER,
+    VersionAnswer,
 };
-use portcullis_engine::plugin_store::{ListedVersion, PluginStoreError};
+use portcullis_engine::plugin_store::{ListedVersion, PluginStoreError, Signature};
 use portcullis_engine::{Error, PluginRef};
 use portcullis_host::{ErrorChain, ForeignText};
 
@@ -25,10 +28,17 @@ pub(super) async fn list(Admin(gateway): Admin) -> Answer {
     .await
 }
 
-pub(super) async fn put(Admin(gateway): Admin, named: Named, body: ComponentBody) -> Answer {
+pub(super) async fn put(
+    Admin(gateway): Admin,
+    named: Named,
+    headers: HeaderMap,
+    body: ComponentBody,
+) -> Answer {
     let name = named.plugin.unwrap_or_default();
+    let signature = signature(&headers)?;
     blocking(move || {
-        let (version, tenants) = gateway.engine.blocking_put_plugin(&name, &body.0).map_err(refused)?;
+        let put = gateway.engine.blocking_put_plugin(&name, &body.0, signature);
+        let (version, tenants) = put.map_err(refused)?;
         Ok::<_, ApiError>(answer::json(
             StatusCode::OK,
             &PluginPutAnswer {
@@ -51,6 +61,20 @@ pub(super) async fn remove(Admin(gateway): Admin, named: Named) -> Answer {
         Ok::<_, ApiError>(answer::ok(&PluginRemovedAnswer { plugin: name, version: digest.to_string() }))
     })
     .await
+}
+
+/// The signature in the head of a request, if there is one.
+fn signature(headers: &HeaderMap) -> Result<Option<Signature>, ApiError> {
+    let Some(encoded) = headers.get(SIGNATURE_HEADER) else { return Ok(None) };
+    let invalid = |what: &str| {
+        ApiError::new(
+            ErrorCode::InvalidRequest,
+            format!("the header {SIGNATURE_HEADER} can't be read: {what}"),
+        )
+    };
+    let decoded = STANDARD.decode(encoded.as_bytes());
+    let text = decoded.map_err(|_| invalid("it must be the whole .minisig file, in Base64"))?;
+    Signature::parse(&text).map(Some).map_err(|error| invalid(&error.to_string()))
 }
 
 fn not_removed(error: Error) -> ApiError {

@@ -9,12 +9,15 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use crate::admission;
 use crate::digest::Digest;
 use crate::error::PluginStoreError;
 use crate::folder;
 
 /// In the folder of plugins.
 const FOLDER: &str = ".versions";
+/// A file `NAME@HEX.admitted` beside a version says how it was admitted.
+const ADMITTED: &str = "admitted";
 
 /// The folder `.versions` in the folder of plugins. A file `NAME@HEX.wasm` is a version of the plugin NAME, and HEX the digest of its
 /// bytes. Its modification time is when it last became the latest version; zero if it never did.
@@ -79,16 +82,21 @@ impl Archive {
         all
     }
 
-    /// Adds a version, and notes that it is the latest one if `is_latest`.
+    /// Adds a version with its sealed admission, and notes that it is the latest one if `is_latest`.
     pub(super) fn add(
         &self,
         name: &str,
         digest: Digest,
         component: &[u8],
+        admission: &str,
         is_latest: bool,
     ) -> io::Result<()> {
         let files = self.of(name);
-        let path = self.dir.join(format!("{name}@{}.wasm", digest.hex()));
+        let path = self.path(name, digest);
+        // First, so that no version lacks it.
+        if self.admission(name, digest).as_deref() != Some(admission.as_bytes()) {
+            folder::write(&path.with_extension(ADMITTED), admission.as_bytes())?;
+        }
         // A damaged copy is replaced.
         let is_there = files.iter().any(|file| file.digest == digest)
             && folder::read(&path, component.len()).is_ok_and(|content| content.bytes == component);
@@ -113,9 +121,28 @@ impl Archive {
         file.set_modified(modified)?;
         file.sync_all()
     }
+
+    /// The sealed admission of a version, if there is one.
+    pub(super) fn admission(&self, name: &str, digest: Digest) -> Option<Vec<u8>> {
+        let path = self.path(name, digest).with_extension(ADMITTED);
+        // With the digits of its seal.
+        folder::read(&path, admission::MOST_BYTES + 128).ok().map(|content| content.bytes)
+    }
+
+    fn path(&self, name: &str, digest: Digest) -> PathBuf {
+        self.dir.join(format!("{name}@{}.wasm", digest.hex()))
+    }
 }
 
 impl ArchivedFile {
+    /// Removes the file, and how it was admitted.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        std::fs::remove_file(&self.path)?;
+        // Alone it is of no use, and does no harm.
+        let _ = std::fs::remove_file(self.path.with_extension(ADMITTED));
+        Ok(())
+    }
+
     /// Reads the file, and checks its digest.
     pub(super) fn read(&self, name: &str, limit: usize) -> Result<Vec<u8>, PluginStoreError> {
         let path = || self.path.clone();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use portcullis_host::{ErrorChain, ForeignText, LoadError};
 use portcullis_ledger::LedgerError;
+use portcullis_plugin_trust::Distrust;
 
 use crate::digest::DigestError;
 use crate::folder::FileError;
@@ -42,6 +43,40 @@ pub enum PluginStoreError {
         /// The cause.
         #[source]
         source: Arc<LoadError>,
+    },
+    /// The component is not signed by a key that is trusted.
+    #[error("version {version} of the plugin {} is not trusted by {by}", ForeignText(name))]
+    Untrusted {
+        /// The plugin.
+        name: String,
+        /// The first digits of the digest.
+        version: String,
+        /// Who does not trust it.
+        by: &'static str,
+        /// The cause, and what to do.
+        #[source]
+        source: Box<Distrust>,
+    },
+    /// There is nothing with which the signature of a version could be verified again.
+    #[error(
+        "there is no copy of version {version} of the plugin {} on disk, with which its signature could be verified: upload it again",
+        ForeignText(name)
+    )]
+    NoCopy {
+        /// The plugin.
+        name: String,
+        /// The first digits of the digest.
+        version: String,
+    },
+    /// The plugin has to come from elsewhere, and is not here yet.
+    #[error("the plugin {} has to come from {from}, and is not here yet: {why}", ForeignText(name))]
+    Awaited {
+        /// The plugin.
+        name: String,
+        /// Where from.
+        from: String,
+        /// Why not, and what happens next.
+        why: String,
     },
     /// A rules plugin was named where a list plugin must be.
     #[error(
@@ -193,6 +228,7 @@ impl PluginStoreError {
         matches!(
             self,
             PluginStoreError::Unknown { .. }
+                | PluginStoreError::Awaited { .. }
                 | PluginStoreError::UnknownVersion { .. }
                 | PluginStoreError::Tampered { .. }
         )

@@ -179,13 +179,19 @@ pub(super) fn names(dir: &Path) -> BTreeSet<String> {
     files.filter_map(|file| name(&file.path()).map(str::to_owned)).collect()
 }
 
-/// The stamps of the plugins in a folder.
-pub(super) fn stamps(dir: &Path) -> BTreeMap<String, Option<Stamp>> {
+/// The stamps of the plugins in a folder, and of their signatures.
+pub(super) fn stamps(dir: &Path) -> BTreeMap<String, [Option<Stamp>; 2]> {
+    let at = |path: &Path| Stamp::at(path).ok().flatten();
     let stamp = |name: String| {
-        let stamp = file(dir, &name).and_then(|path| Stamp::at(&path).ok().flatten());
-        (name, stamp)
+        let stamps = file(dir, &name).map_or([None; 2], |path| [at(&path), at(&signature(&path))]);
+        (name, stamps)
     };
     names(dir).into_iter().map(stamp).collect()
+}
+
+/// Where the signature of a plugin's file is.
+pub(super) fn signature(file: &Path) -> PathBuf {
+    file.with_extension("wasm.minisig")
 }
 
 /// The path of a plugin's file, whether or not it exists. `None` if no file can have this name.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use portcullis_host::ErrorChain;
 use tracing::warn;
 
@@ -12,6 +13,7 @@ use crate::error::PluginStoreError;
 use crate::folder::{self, FileError, Stamp};
 use crate::slot::{FileState, Seen, Slot};
 use crate::store::{BuiltIn, PluginStore};
+use crate::trust::{Offered, SignatureFile};
 use crate::version::{Origin, PluginVersion};
 
 impl PluginStore {
@@ -30,6 +32,8 @@ impl PluginStore {
             Err(error) => error,
         };
         let known = slot.versions().latest.clone();
+        // The keys that are trusted may have changed since.
+        let known = known.filter(|version| self.verify_again(version).is_ok());
         let before = known.or_else(|| self.newest_archived(name));
         if before.is_none() && matches!(error, PluginStoreError::Gone { .. }) {
             slot.versions().problem = None;
@@ -84,7 +88,7 @@ impl PluginStore {
         if let Some(latest) = latest.filter(|latest| latest.digest == digest) {
             return Ok(latest);
         }
-        let version = self.load(name, digest, component, Origin::BuiltIn)?;
+        let version = self.load(name, digest, component, Origin::BuiltIn, Offered::default())?;
         self.keep(slot, &version, component, true);
         Ok(version)
     }
@@ -98,7 +102,12 @@ impl PluginStore {
         file: &mut FileState,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let before = file.seen.take();
-        if let Some(seen) = before.as_ref().filter(|seen| seen.is_settled && seen.stamp == stamp) {
+        let is_same = |seen: &&Seen| {
+            seen.is_settled
+                && seen.stamp == stamp
+                && seen.signature.stamp == SignatureFile::stamp_beside(path)
+        };
+        if let Some(seen) = before.as_ref().filter(is_same) {
             let outcome = seen.outcome.clone();
             file.seen = before;
             return outcome;
@@ -111,18 +120,22 @@ impl PluginStore {
                 if is_known_by_stamp {
                     slot.versions().problem = None;
                     let outcome = Err(error.clone());
-                    file.seen = Some(Seen { stamp, is_settled: true, digest: None, outcome });
+                    let signature = SignatureFile::beside(path);
+                    file.seen = Some(Seen { stamp, signature, is_settled: true, digest: None, outcome });
                 }
                 return Err(error);
             }
         };
-        let digest = Digest::of(&content.bytes);
-        let outcome = match before.filter(|seen| seen.digest == Some(digest)) {
+        let (digest, signature) = (Digest::of(&content.bytes), SignatureFile::beside(path));
+        let is_same =
+            |seen: &Seen| seen.digest == Some(digest) && seen.signature.content == signature.content;
+        let outcome = match before.filter(is_same) {
             Some(seen) => seen.outcome,
             None => {
                 // The problem was that of another content.
                 slot.versions().problem = None;
-                let loaded = self.load(name, digest, &content.bytes, Origin::File(path.to_owned()));
+                let offered = Offered { signature: signature.content.clone(), known: None };
+                let loaded = self.load(name, digest, &content.bytes, Origin::File(path.to_owned()), offered);
                 if let Ok(version) = &loaded {
                     self.keep(slot, version, &content.bytes, true);
                 }
@@ -131,8 +144,9 @@ impl PluginStore {
         };
         // What says nothing about the content is tried again.
         if !outcome.as_ref().is_err_and(PluginStoreError::is_transient) {
-            let (stamp, is_settled) = (content.stamp, content.is_settled);
-            file.seen = Some(Seen { stamp, is_settled, digest: Some(digest), outcome: outcome.clone() });
+            let is_settled = content.is_settled && signature.is_settled;
+            let (stamp, digest, outcome) = (content.stamp, Some(digest), outcome.clone());
+            file.seen = Some(Seen { stamp, signature, is_settled, digest, outcome });
         }
         outcome
     }
@@ -157,17 +171,19 @@ impl PluginStore {
         file: &ArchivedFile,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let component = file.read(name, self.most_bytes(name))?;
-        self.load(name, file.digest, &component, Origin::Kept(file.path.clone()))
+        self.load(name, file.digest, &component, Origin::Kept(file.path.clone()), Offered::default())
     }
 
-    /// Compiles a component, unless it is compiled already, or is known to need more time or memory than it may have.
+    /// Compiles a component that is trusted, unless it is compiled already, or is known to need more time or memory than it may have.
     pub(super) fn load(
         &self,
         name: &str,
         digest: Digest,
         component: &[u8],
         origin: Origin,
+        offered: Offered,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
+        let (admission, keys) = self.admit(name, digest, component, &origin, offered)?;
         let limits = self.compiled.limits().of(name);
         let known = self.refusals.as_ref().and_then(|refusals| refusals.find(digest, limits));
         let loaded = match known {
@@ -176,8 +192,9 @@ impl PluginStore {
         };
         match loaded {
             Ok(compiled) => {
-                let name = name.to_owned();
-                Ok(Arc::new(PluginVersion { name, digest, compiled, bytes: component.len(), origin }))
+                let verified = Mutex::new(vec![(*keys).clone()]);
+                let (name, bytes) = (name.to_owned(), component.len());
+                Ok(Arc::new(PluginVersion { name, digest, compiled, bytes, origin, admission, verified }))
             }
             Err(source) => {
                 if let Some(refusals) = &self.refusals {
@@ -191,7 +208,10 @@ impl PluginStore {
     /// Archives a version, or if that fails keeps it in memory.
     pub(super) fn keep(&self, slot: &Slot, version: &Arc<PluginVersion>, component: &[u8], is_latest: bool) {
         if let Some(archive) = &self.archive {
-            let Err(error) = archive.add(&version.name, version.digest, component, is_latest) else { return };
+            let (name, admission) = (&version.name, self.sealed_admission(version));
+            let Err(error) = archive.add(name, version.digest, component, &admission, is_latest) else {
+                return;
+            };
             warn!(
                 plugin = version.name,
                 version = version.digest.short(),

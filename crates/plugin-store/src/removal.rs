@@ -57,9 +57,10 @@ impl PluginStore {
         }
         self.forget_upload(name, digest)?;
         for file in self.archived(name).into_iter().filter(|file| file.digest == digest) {
-            let path = file.path;
-            std::fs::remove_file(&path)
-                .map_err(|source| PluginStoreError::Remove { path, source: Arc::new(source) })?;
+            file.remove().map_err(|source| PluginStoreError::Remove {
+                path: file.path.clone(),
+                source: Arc::new(source),
+            })?;
         }
         self.slot_of(name).versions().in_memory.retain(|kept| kept.version.digest != digest);
         Ok(digest)

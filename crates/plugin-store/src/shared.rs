@@ -11,13 +11,16 @@ use parking_lot::Mutex;
 use portcullis_host::ErrorChain;
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{Upload, Uploads};
+use portcullis_plugin_trust::Signature;
 use tracing::{debug, info, warn};
 
+use crate::admission::Admission;
 use crate::digest::Digest;
 use crate::error::PluginStoreError;
 use crate::folder;
 use crate::store::{PluginStore, short};
 use crate::trial::Trial;
+use crate::trust::Offered;
 use crate::version::{Origin, PluginVersion};
 
 /// The most bytes of the file that says which upload was taken.
@@ -69,12 +72,30 @@ impl PluginStore {
     ///
     /// # Errors
     /// If the name is not valid, the component does not load, there is no folder, or the ledger does not take it.
-    pub fn upload(&self, name: &str, component: &[u8]) -> Result<Arc<Trial>, UploadError> {
-        let digest = self.check(name, component)?.digest;
+    pub fn upload(
+        &self,
+        name: &str,
+        component: &[u8],
+        signature: Option<Signature>,
+    ) -> Result<Arc<Trial>, UploadError> {
+        let mut offered = Offered::signed(signature);
         if let Some(shared) = &self.shared {
-            shared.uploads.put_upload(name, digest.bytes(), component, false)?;
+            offered.known = shared.admission(name, Digest::of(component))?;
         }
-        Ok(Trial::new(self.add(name, digest, component)?))
+        let version = self.check(name, component, offered)?;
+        let (digest, admission) = (version.digest, &version.admission);
+        if let Some(shared) = &self.shared {
+            shared.uploads.put_upload(name, digest.bytes(), component, &admission.text(), false)?;
+        }
+        let offered = Offered { signature: None, known: Some(admission.clone()) };
+        Ok(Trial::new(self.add(name, digest, component, offered)?))
+    }
+
+    /// Asks again for uploads that could not be used, as they may be trusted by now.
+    pub(super) fn forget_settled_uploads(&self) {
+        if let Some(shared) = &self.shared {
+            shared.settled.lock().clear();
+        }
     }
 
     /// Has [`follow_uploads`](Self::follow_uploads) release the version when its trial is over.
@@ -139,7 +160,7 @@ impl PluginStore {
             Some(component) => component,
             None => shared.component(&upload.name, digest, self.most_bytes(&upload.name))?,
         };
-        let version = self.put(&upload.name, &component)?;
+        let version = self.put_offered(&upload.name, &component, offered(upload))?;
         if let Some(file) = self.mark_file(&upload.name)
             && let Err(error) = folder::write(&file, mark(upload).as_bytes())
         {
@@ -166,15 +187,17 @@ impl PluginStore {
         absence: PluginStoreError,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let Some(shared) = &self.shared else { return Err(absence) };
-        let digests = shared.digests(name, |_| true)?;
-        let fitting: Vec<Digest> = digests.into_iter().filter(|digest| digest.begins_with(text)).collect();
-        match *fitting {
+        let fits = |upload: &Upload| Digest::from_bytes(upload.digest).begins_with(text);
+        let fitting = shared.of_name(name, fits)?;
+        match fitting.as_slice() {
             [] => Err(absence),
-            [digest] => self.add(name, digest, &shared.component(name, digest, self.most_bytes(name))?),
+            [upload] => self.add_upload(shared, upload),
             _ => Err(PluginStoreError::Ambiguous {
                 name: name.to_owned(),
                 text: text.to_owned(),
-                fitting: short(&fitting),
+                fitting: short(
+                    &fitting.iter().map(|upload| Digest::from_bytes(upload.digest)).collect::<Vec<_>>(),
+                ),
             }),
         }
     }
@@ -191,10 +214,20 @@ impl PluginStore {
             return Ok(version);
         }
         // Without a folder, or if it can't be written, there is the memory.
-        match shared.digests(name, |upload| upload.is_released)?.pop() {
-            Some(digest) => self.add(name, digest, &shared.component(name, digest, self.most_bytes(name))?),
+        match shared.of_name(name, |upload| upload.is_released)?.pop() {
+            Some(upload) => self.add_upload(shared, &upload),
             None => Err(absence),
         }
+    }
+
+    fn add_upload(&self, shared: &Shared, upload: &Upload) -> Result<Arc<PluginVersion>, PluginStoreError> {
+        let (name, digest) = (&upload.name, Digest::from_bytes(upload.digest));
+        self.add(name, digest, &shared.component(name, digest, self.most_bytes(name))?, offered(upload))
+    }
+
+    /// The component of a version, if the ledger has it.
+    pub(super) fn component_in_ledger(&self, name: &str, digest: Digest) -> Option<Vec<u8>> {
+        self.shared.as_ref()?.component(name, digest, self.most_bytes(name)).ok()
     }
 
     /// Keeps a component as a version that can be requested.
@@ -203,8 +236,9 @@ impl PluginStore {
         name: &str,
         digest: Digest,
         component: &[u8],
+        offered: Offered,
     ) -> Result<Arc<PluginVersion>, PluginStoreError> {
-        let version = self.load(name, digest, component, Origin::Ledger)?;
+        let version = self.load(name, digest, component, Origin::Ledger, offered)?;
         self.keep(&self.slot_of(name), &version, component, false);
         Ok(version)
     }
@@ -222,7 +256,8 @@ impl PluginStore {
         }
         match self.component(name, digest) {
             Some(component) => {
-                shared.uploads.put_upload(name, digest.bytes(), &component, false)?;
+                let admission = version.admission.text();
+                shared.uploads.put_upload(name, digest.bytes(), &component, &admission, false)?;
                 shared.grown.lock().insert(name.clone());
                 Ok(())
             }
@@ -301,11 +336,18 @@ impl Shared {
         outcome
     }
 
-    /// The digests of a plugin's uploads, in the order of their numbers.
-    fn digests(&self, name: &str, filter: impl Fn(&Upload) -> bool) -> Result<Vec<Digest>, PluginStoreError> {
-        let uploads = self.uploads.uploads().map_err(|error| of_ledger(name, error))?;
-        let of_name = uploads.iter().filter(|upload| upload.name == name && filter(upload));
-        Ok(of_name.map(|upload| Digest::from_bytes(upload.digest)).collect())
+    /// A plugin's uploads, in the order of their numbers.
+    fn of_name(&self, name: &str, filter: impl Fn(&Upload) -> bool) -> Result<Vec<Upload>, PluginStoreError> {
+        let mut uploads = self.uploads.uploads().map_err(|error| of_ledger(name, error))?;
+        uploads.retain(|upload| upload.name == name && filter(upload));
+        Ok(uploads)
+    }
+
+    /// How a version was admitted by those who share the ledger, if it was.
+    fn admission(&self, name: &str, digest: Digest) -> Result<Option<Admission>, LedgerError> {
+        let uploads = self.uploads.uploads()?;
+        let is_it = |upload: &&Upload| upload.name == name && upload.digest == digest.bytes();
+        Ok(uploads.iter().find(is_it).and_then(|upload| Admission::parse(&upload.admission)))
     }
 
     /// Fetches a component of at most so many bytes, and checks its digest.
@@ -326,6 +368,11 @@ impl Shared {
 
 fn of_ledger(name: &str, error: LedgerError) -> PluginStoreError {
     PluginStoreError::Ledger { name: name.to_owned(), source: Arc::new(error) }
+}
+
+/// What comes with an upload.
+fn offered(upload: &Upload) -> Offered {
+    Offered { signature: None, known: Admission::parse(&upload.admission) }
 }
 
 /// What the file says after this upload was taken.

@@ -8,6 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::digest::Digest;
 use crate::error::PluginStoreError;
 use crate::folder::Stamp;
+use crate::trust::SignatureFile;
 use crate::version::PluginVersion;
 
 /// What the store knows of one plugin.
@@ -44,7 +45,9 @@ pub(super) struct FileState {
 /// The file as it was last read.
 pub(super) struct Seen {
     pub(super) stamp: Stamp,
-    /// Whether the same stamp means the same content.
+    /// The signature beside it.
+    pub(super) signature: SignatureFile,
+    /// Whether the same stamps mean the same contents.
     pub(super) is_settled: bool,
     /// `None` if it was not even read.
     pub(super) digest: Option<Digest>,

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use portcullis_host::Engine;
 use portcullis_plugin_bundle::SHIPPED;
+use portcullis_plugin_trust::Signature;
 use tracing::warn;
 
+use crate::admission::Admission;
 use crate::archive::{self, Archive, ArchivedFile};
+use crate::awaited::Awaited;
 use crate::compiled::Compiled;
 use crate::digest::{Digest, Prefix};
 use crate::error::PluginStoreError;
@@ -18,6 +21,7 @@ use crate::limits::PluginLimits;
 use crate::refusals::Refusals;
 use crate::shared::Shared;
 use crate::slot::{FileState, Known, Seen, Slot};
+use crate::trust::{Offered, SignatureFile, Trust};
 use crate::version::{ListedVersion, Origin, PluginVersion, own_version};
 
 /// Plugins by name, each with its versions.
@@ -36,6 +40,8 @@ pub struct PluginStore {
     pub(super) refusals: Option<Refusals>,
     slots: Mutex<BTreeMap<String, Arc<Slot>>>,
     pub(super) shared: Option<Shared>,
+    pub(super) trust: Trust,
+    pub(super) awaited: Awaited,
 }
 
 /// A built-in plugin.
@@ -67,6 +73,8 @@ impl PluginStore {
             engine,
             slots: Mutex::default(),
             shared: None,
+            trust: Trust::default(),
+            awaited: Awaited::default(),
         }
     }
 
@@ -78,7 +86,7 @@ impl PluginStore {
     }
 
     /// The largest component of this name, in bytes.
-    pub(super) fn most_bytes(&self, name: &str) -> usize {
+    pub fn most_bytes(&self, name: &str) -> usize {
         self.compiled.limits().of(name).component_bytes
     }
 
@@ -104,8 +112,8 @@ impl PluginStore {
     /// # Errors
     /// If no plugin has this name, or none of its versions loads.
     pub fn latest(&self, name: &str) -> Result<Arc<PluginVersion>, PluginStoreError> {
-        match self.latest_here(name) {
-            Err(error @ PluginStoreError::Unknown { .. }) => self.fetch_latest(name, error),
+        match self.latest_here(name).map_err(|error| self.awaited.explain(error)) {
+            Err(error) if error.is_absence() => self.fetch_latest(name, error),
             found => found,
         }
     }
@@ -133,7 +141,7 @@ impl PluginStore {
     /// # Errors
     /// If no version has this digest, or several have; if the version does not load, or its copy in the archive is damaged.
     pub fn version(&self, name: &str, text: &str) -> Result<Arc<PluginVersion>, PluginStoreError> {
-        match self.version_here(name, text) {
+        match self.version_here(name, text).map_err(|error| self.awaited.explain(error)) {
             Err(error) if error.is_absence() => self.fetch(name, text, error),
             found => found,
         }
@@ -167,16 +175,20 @@ impl PluginStore {
                 return Err(PluginStoreError::Ambiguous { name, text, fitting });
             }
         };
-        if let Some(version) = slot.versions().loaded(digest) {
+        let loaded = slot.versions().loaded(digest);
+        if let Some(version) = loaded {
+            self.verify_again(&version)?;
             return Ok(version);
         }
         if let Some(built_in) = self.built_in(name).filter(|built_in| built_in.digest == digest) {
-            let version = self.load(name, digest, built_in.component, Origin::BuiltIn)?;
+            let version = self.load(name, digest, built_in.component, Origin::BuiltIn, Offered::default())?;
             self.keep(&slot, &version, built_in.component, false);
             return Ok(version);
         }
         if let Some((path, _, component)) = file.filter(|&(_, read, _)| read == digest) {
-            let version = self.load(name, digest, &component, Origin::File(path))?;
+            let signature = SignatureFile::beside(&path).content;
+            let offered = Offered { signature, known: None };
+            let version = self.load(name, digest, &component, Origin::File(path), offered)?;
             self.keep(&slot, &version, &component, false);
             return Ok(version);
         }
@@ -191,7 +203,7 @@ impl PluginStore {
     pub fn placeholder(&self, name: &str) -> Result<Arc<PluginVersion>, PluginStoreError> {
         let unknown = || PluginStoreError::Unknown { name: name.to_owned() };
         let (&built_in, &BuiltIn { digest, component }) = self.built_in.iter().next().ok_or_else(unknown)?;
-        let stand_in = self.load(built_in, digest, component, Origin::BuiltIn)?;
+        let stand_in = self.load(built_in, digest, component, Origin::BuiltIn, Offered::default())?;
         let (compiled, name) = (stand_in.compiled.clone(), name.to_owned());
         // No component is empty.
         Ok(Arc::new(PluginVersion {
@@ -200,26 +212,55 @@ impl PluginStore {
             compiled,
             bytes: 0,
             origin: Origin::BuiltIn,
+            admission: Admission::new(true, None),
+            verified: Mutex::default(),
         }))
     }
 
-    /// Stores a component in the folder, and makes it the latest version of its plugin. It is loaded first, and the file is replaced
-    /// atomically. [`rescan`](Self::rescan) does not report it.
+    /// Stores a component and its signature in the folder, and makes it the latest version of its plugin. It is loaded first, and the file
+    /// is replaced atomically. [`rescan`](Self::rescan) does not report it.
     ///
     /// # Errors
-    /// If the name is not valid, the component does not load, or the folder can't be written. Nothing is changed then.
-    pub fn put(&self, name: &str, component: &[u8]) -> Result<Arc<PluginVersion>, PluginStoreError> {
-        let version = self.check(name, component)?;
+    /// If the name is not valid, the component is not trusted or does not load, or the folder can't be written. Nothing is changed then.
+    pub fn put(
+        &self,
+        name: &str,
+        component: &[u8],
+        signature: Option<Signature>,
+    ) -> Result<Arc<PluginVersion>, PluginStoreError> {
+        self.put_offered(name, component, Offered::signed(signature))
+    }
+
+    pub(super) fn put_offered(
+        &self,
+        name: &str,
+        component: &[u8],
+        offered: Offered,
+    ) -> Result<Arc<PluginVersion>, PluginStoreError> {
+        let version = self.check(name, component, offered)?;
         let path = self.file(name).ok_or(PluginStoreError::NoFolder)?;
         let slot = self.slot_of(name);
         let mut state = slot.file();
-        let file = folder::write(&path, component)
-            .map_err(|source| PluginStoreError::Write { path, source: Arc::new(source) })?;
+        let written = |path: &Path, bytes: &[u8]| {
+            let failed = |source| PluginStoreError::Write { path: path.to_owned(), source: Arc::new(source) };
+            folder::write(path, bytes).map_err(failed)
+        };
+        // The signature first: if this ends in between, the file before is admitted with what is kept of it.
+        let beside = folder::signature(&path);
+        if let Some(signature) = &version.admission.signature {
+            written(&beside, signature.text().as_bytes())?;
+        }
+        let file = written(&path, component)?;
+        if version.admission.signature.is_none() {
+            // It was of the file before, if there is one.
+            let _ = std::fs::remove_file(&beside);
+        }
         self.keep(&slot, &version, component, true);
         slot.versions().set_latest(&version);
         let digest = version.digest;
         let seen = |stamp| Seen {
             stamp,
+            signature: SignatureFile::beside(&path),
             is_settled: false,
             digest: Some(digest),
             outcome: Ok(Arc::clone(&version)),
@@ -235,12 +276,17 @@ impl PluginStore {
     }
 
     /// Loads a component that is to be stored in the folder, and changes nothing.
-    pub(super) fn check(&self, name: &str, component: &[u8]) -> Result<Arc<PluginVersion>, PluginStoreError> {
-        if !is_valid(name) {
+    pub(super) fn check(
+        &self,
+        name: &str,
+        component: &[u8],
+        offered: Offered,
+    ) -> Result<Arc<PluginVersion>, PluginStoreError> {
+        if !is_plugin_name(name) {
             return Err(PluginStoreError::Name { name: name.to_owned() });
         }
         let path = self.file(name).ok_or(PluginStoreError::NoFolder)?;
-        self.load(name, Digest::of(component), component, Origin::File(path))
+        self.load(name, Digest::of(component), component, Origin::File(path), offered)
     }
 
     /// The component of a version, if there is a copy on disk.
@@ -326,7 +372,7 @@ impl PluginStore {
             let latest = latest_of.get(&name).copied().flatten();
             let old = files.iter().skip(Self::KEPT);
             for file in old.filter(|file| latest != Some(file.digest) && !in_use(&file.digest)) {
-                if let Err(error) = std::fs::remove_file(&file.path) {
+                if let Err(error) = file.remove() {
                     warn!(file = %file.path.display(), %error, "an old version of a plugin can't be removed");
                 }
             }
@@ -382,7 +428,7 @@ pub fn names(dir: Option<&Path>) -> BTreeSet<String> {
 }
 
 /// Whether a component may be stored under this name.
-fn is_valid(name: &str) -> bool {
+pub fn is_plugin_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))

@@ -4,8 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use portcullis_host::{Component, ForeignText, Plugin, rules};
+use portcullis_plugin_trust::TrustedKeys;
 
+use crate::admission::Admission;
 use crate::digest::Digest;
 use crate::error::PluginStoreError;
 
@@ -22,6 +25,10 @@ pub struct PluginVersion {
     pub bytes: usize,
     /// Where the component came from.
     pub origin: Origin,
+    /// How it was admitted.
+    pub admission: Admission,
+    /// Some of those who have verified its signature.
+    pub(crate) verified: Mutex<Vec<TrustedKeys>>,
 }
 
 impl PluginVersion {

@@ -124,7 +124,7 @@ enum Source {
     /// The system reports changes in the folder with this identity.
     System { of: Identity, _watcher: RecommendedWatcher },
     /// The plugins in the folder with this identity, as last polled.
-    Polling { of: Identity, files: BTreeMap<String, Option<Stamp>> },
+    Polling { of: Identity, files: BTreeMap<String, [Option<Stamp>; 2]> },
 }
 
 /// Device and inode.

@@ -111,7 +111,7 @@ impl TenantRules {
         let now = self.place(name)?;
         let began = Timestamp::now();
         let mut to = name.to_owned();
-        let done = self.load(&now, &request).and_then(|setup| {
+        let done = self.load(&now, &request, spec).and_then(|setup| {
             to = setup.label();
             let rule = setup.start(spec, &self.keys, &self.around).map_err(RuleExchangeError::Rule)?;
             let rule = Arc::new(rule);
@@ -220,7 +220,12 @@ impl TenantRules {
         }
     }
 
-    fn load(&self, now: &Place, request: &RuleRequest) -> Result<RuleSetup, RuleExchangeError> {
+    fn load(
+        &self,
+        now: &Place,
+        request: &RuleRequest,
+        spec: &TenantSpec,
+    ) -> Result<RuleSetup, RuleExchangeError> {
         let options = request.options.clone().unwrap_or_else(|| now.setup.options.clone());
         let name = &now.setup.name;
         let plugin = match &request.version {
@@ -229,7 +234,12 @@ impl TenantRules {
         };
         let plugins = &self.around.plugins;
         let chosen = Chosen { plugin: plugin.options(options), at: None };
-        let setup = RuleSetup::load(&chosen, now.setup.grants, plugins).map_err(RuleError::from)?;
+        let trusted = plugins.trusted_by(&spec.trusted_keys);
+        if request.version.is_none() {
+            // The newest is asked for, not one before it that the tenant trusts.
+            trusted.latest(name).map_err(RuleError::from)?;
+        }
+        let setup = RuleSetup::load(&chosen, now.setup.grants, trusted).map_err(RuleError::from)?;
         match plugins.problem(name) {
             // The newest file can't be used, and this is an older version.
             Some(problem) if request.version.is_none() => Err(RuleError::from(problem).into()),

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use portcullis_host::Pace;
 use portcullis_host::rules::{self as host, Need, RuleSet};
 use portcullis_ledger::TenantKeys;
-use portcullis_plugin_store::{PluginStore, PluginStoreError, PluginVersion};
+use portcullis_plugin_store::{PluginStoreError, PluginVersion, TrustedBy};
 use portcullis_rules::{Rule, strangers};
 use portcullis_tenant_settings::{Chosen, Grants, PluginRef, TenantSpec};
 use serde_json::{Map, Value};
@@ -65,12 +65,12 @@ impl RuleSetup {
     pub(crate) fn load(
         chosen: &Chosen,
         grants: Grants,
-        plugins: &PluginStore,
+        plugins: TrustedBy<'_>,
     ) -> Result<Self, PluginStoreError> {
         let Chosen { plugin, at } = chosen;
         let version = match at.as_deref().or(plugin.pinned_version()) {
             Some(version) => plugins.version(plugin.name(), version)?,
-            None => plugins.latest(plugin.name())?,
+            None => plugins.latest_or_before(plugin.name())?,
         };
         // It must be one that decides about messages.
         version.rules()?;

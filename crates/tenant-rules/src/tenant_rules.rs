@@ -133,12 +133,13 @@ impl TenantRules {
     ) -> Result<PreparedRules, Unprepared> {
         let known = before.map(|before| before.places.lock().clone()).unwrap_or_default();
         let (mut places, mut problems) = (Vec::with_capacity(spec.rules.len()), Vec::new());
+        let plugins = around.plugins.trusted_by(&spec.trusted_keys);
         for (index, rule) in spec.rules.iter().enumerate() {
             let name = rule.plugin.name();
             let failed = |source: RuleError| Unprepared { index, rule: name.to_owned(), source };
             let chosen = around.settings.rule_over(&spec.id, &rule.plugin).filter(|_| !spec.resets_choice);
             let chosen = chosen.unwrap_or_else(|| Chosen { plugin: rule.plugin.clone(), at: None });
-            let mut setup = match RuleSetup::load(&chosen, rule.grants, &around.plugins) {
+            let mut setup = match RuleSetup::load(&chosen, rule.grants, plugins) {
                 Ok(setup) => setup,
                 Err(error) if lenient => RuleSetup::missing(&chosen.plugin, rule.grants, error),
                 Err(error) => return Err(failed(error.into())),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use portcullis_ledger::{NameError, SenderId, TenantId};
+use portcullis_plugin_trust::TrustedKeys;
 
 use crate::acknowledge::Acknowledge;
 use crate::on_failure::OnFailure;
@@ -44,6 +45,8 @@ pub struct TenantSpec {
     pub resets_choice: bool,
     /// Whether a new tenant is put also if its plugin does not start.
     pub starts_regardless: bool,
+    /// The keys by one of which the tenant's plugins must be signed.
+    pub trusted_keys: TrustedKeys,
 }
 
 /// The default of [`TenantSpec::memory_limit()`], in bytes.
@@ -76,6 +79,7 @@ impl TenantSpec {
             is_stored: false,
             resets_choice: false,
             starts_regardless: false,
+            trusted_keys: TrustedKeys::default(),
         }
     }
 
@@ -125,6 +129,14 @@ impl TenantSpec {
     #[must_use]
     pub fn starts_regardless(mut self, regardless: bool) -> Self {
         self.starts_regardless = regardless;
+        self
+    }
+
+    /// Sets keys by one of which the tenant's plugins must be signed, unless they are built in: by default, all are trusted that the engine
+    /// trusts. A plugin that serves and is not trusted any more is an error.
+    #[must_use]
+    pub fn trusted_keys(mut self, keys: TrustedKeys) -> Self {
+        self.trusted_keys = keys;
         self
     }
 

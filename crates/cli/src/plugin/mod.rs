@@ -17,13 +17,14 @@ use super::{Exit, client};
 mod file;
 mod new;
 mod record;
+mod sign;
 mod versions;
 
 pub use file::{ComponentOptions, FileCommand, FileReport, InspectOptions, ReplayOptions, VerifyOptions};
 
 /// Write, verify and deploy plugins, and show or replace that of a tenant while messages flow
 ///
-/// `new`, `verify`, `inspect`, `component` and `replay` need no gateway. All others require the administrator's token
+/// `new`, `verify`, `inspect`, `component`, `replay`, `keygen`, `sign` and `push --to` need no gateway. All others require the administrator's token
 /// (--admin-token).
 #[derive(Args)]
 pub(super) struct Options {
@@ -42,9 +43,14 @@ enum Command {
     New(new::NewOptions),
     #[command(flatten)]
     File(FileCommand),
-    /// Upload a plugin, or a new version of one
+    /// Make a key pair to sign plugins with
+    Keygen(sign::KeygenOptions),
+    /// Sign a plugin, so that gateways which trust the key admit it
+    Sign(sign::SignOptions),
+    /// Upload a plugin, or a new version of one, to a gateway or to a registry
     ///
-    /// Tenants that have the plugin, and are not pinned to a version, are offered it while messages flow.
+    /// Tenants that have the plugin, and are not pinned to a version, are offered it while messages flow. A
+    /// signature beside the file, such as rule.wasm.minisig, goes along.
     Push(versions::PushOptions),
     /// List the plugins of the gateway and their versions
     List {
@@ -195,7 +201,9 @@ pub(super) fn run(
     match command {
         Command::New(options) => new::create(options).map(|()| Exit::Good),
         Command::File(command) => file::print(&command, &examine(&command)?),
-        Command::Push(options) => versions::push(&client()?, options).map(|()| Exit::Good),
+        Command::Keygen(options) => sign::keygen(&options).map(|()| Exit::Good),
+        Command::Sign(options) => sign::sign(&options).map(|()| Exit::Good),
+        Command::Push(options) => versions::push(|| Ok(client()?), options).map(|()| Exit::Good),
         Command::List { json } => versions::list(&client()?, json).map(|()| Exit::Good),
         Command::Remove(options) => versions::remove(&client()?, &options).map(|()| Exit::Good),
         Command::Record(options) => record::record(&client()?, &options).map(|()| Exit::Good),

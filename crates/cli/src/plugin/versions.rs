@@ -1,13 +1,16 @@
 //! `portcullis plugin push`, `list` and `remove`: the plugins that a gateway has.
 
 use std::fs;
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
 use portcullis_api::{PluginAnswer, PluginPutAnswer, VersionAnswer};
+use portcullis_plugin_registry::{Destination, ReferenceError, Registry};
+use portcullis_plugin_trust::Signature;
 
+use super::sign;
 use crate::client::Client;
 use crate::foreign_text::ForeignText;
 use crate::output::{self, Results};
@@ -21,8 +24,18 @@ pub(super) struct PushOptions {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The name under which tenants have it; the file's stem by default
-    #[arg(long = "as", value_name = "NAME")]
+    #[arg(long = "as", value_name = "NAME", conflicts_with = "to")]
     name: Option<String>,
+    /// Push it to an OCI registry instead, and print its name there with its digest
+    ///
+    /// Write it like oci://registry.example/acme/rule:1.2.0. Needs no gateway. Credentials are those of
+    /// `docker login`.
+    #[arg(long, value_name = "OCI", value_parser = destination)]
+    to: Option<Destination>,
+}
+
+fn destination(text: &str) -> Result<Destination, String> {
+    text.parse().map_err(|error: ReferenceError| error.to_string())
 }
 
 #[derive(Args)]
@@ -35,13 +48,33 @@ pub(super) struct RemoveOptions {
     version: String,
 }
 
-pub(super) fn push(client: &Client, options: PushOptions) -> anyhow::Result<()> {
-    let PushOptions { file, name } = options;
+/// The signature beside a file, if there is one.
+fn signature_of(file: &Path) -> anyhow::Result<Option<Signature>> {
+    let beside = sign::beside(file);
+    let text = match fs::read(&beside) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("can't read {}", beside.display())),
+    };
+    let signature = Signature::parse(&text).with_context(|| format!("can't use {}", beside.display()))?;
+    Ok(Some(signature))
+}
+
+/// `client` connects to the gateway.
+pub(super) fn push(
+    client: impl FnOnce() -> anyhow::Result<Client>,
+    options: PushOptions,
+) -> anyhow::Result<()> {
+    let PushOptions { file, name, to } = options;
+    let signature = signature_of(&file)?;
+    if let Some(to) = to {
+        return push_to_registry(&file, &to, signature.as_ref());
+    }
     let stem = || file.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
     let name = name.or_else(stem).context("the file has no name: give it one with --as")?;
     let component = fs::read(&file).with_context(|| format!("can't read {}", file.display()))?;
     let PluginPutAnswer { plugin, version, own_version, tenants, remark, .. } =
-        client.put_plugin(&name, &component)?;
+        client()?.put_plugin(&name, &component, signature.as_ref().map(Signature::text))?;
     let mut results = Results::open();
     writeln!(results, "{plugin} {} {version}", ForeignText(&own_version))?;
     results.flush()?;
@@ -57,6 +90,23 @@ pub(super) fn push(client: &Client, options: PushOptions) -> anyhow::Result<()> 
     if let Some(remark) = remark {
         output::note(format_args!("note: {}", ForeignText(&remark)));
     }
+    Ok(())
+}
+
+fn push_to_registry(file: &Path, to: &Destination, signature: Option<&Signature>) -> anyhow::Result<()> {
+    let component = fs::read(file).with_context(|| format!("can't read {}", file.display()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("can't start the async runtime")?;
+    let pinned = runtime.block_on(Registry::new().push(to, component, signature))?;
+    let mut results = Results::open();
+    writeln!(results, "{pinned}")?;
+    results.flush()?;
+    output::note(match signature {
+        Some(_) => "pushed with its signature: put this name into plugins.sources of the gateway",
+        None => {
+            "pushed without a signature, as there is no .minisig file beside it: put this name into plugins.sources of the gateway"
+        }
+    });
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod dialects;
 mod limits;
 mod problem;
 mod tenant;
+mod trusted_keys;
 mod unique_ids;
 mod url;
 
@@ -12,5 +13,6 @@ pub use dialects::{Dialects, NinetyNine, Reasons};
 pub use limits::Limits;
 pub use problem::{FieldPath, Problem, Step, plugins_of, unknown_plugin};
 pub use tenant::{EventsConfig, SenderConfig, TenantConfig};
+pub use trusted_keys::trusted_keys;
 pub use unique_ids::UniqueIds;
 pub use url::{is_http_url, is_open as is_open_hop};

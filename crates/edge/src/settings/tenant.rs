@@ -7,6 +7,7 @@ use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Msisdn;
 
 use super::problem::{FieldPath, Problem};
+use super::trusted_keys::trusted_keys;
 use super::url::{self, is_http_url};
 use crate::token::TokenDigest;
 use portcullis_api::is_masked_url;
@@ -14,6 +15,7 @@ use portcullis_api::settings::{
     self as typed, Acknowledge, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Rule, Secret, Templates,
     TenantDialects, UnreadableInbound,
 };
+use portcullis_engine::plugin_store::TrustedKeys;
 use portcullis_keywords::Keywords;
 use portcullis_numbers::Region;
 
@@ -34,6 +36,8 @@ pub struct TenantConfig {
     pub plugin_options: serde_json::Map<String, serde_json::Value>,
     /// Whether a plugin that asks for numbers in clear gets them.
     pub clear_numbers: bool,
+    /// The keys by one of which its plugins must be signed; none to trust what the gateway trusts.
+    pub trusted_keys: TrustedKeys,
     /// The rules plugins, in the order in which they are asked: at most 16, each once, with at most 64 KiB of options.
     pub rules: Vec<Rule>,
     /// Names of templates, by what the messages are for.
@@ -119,6 +123,7 @@ impl TenantConfig {
         let mut check = Check { problems };
         let id = check.parsed(&typed.id, place.key("id"), "the tenant's id", "give it a name such as acme");
         check.options(&typed.plugin_options, &place.key("plugin_options"));
+        let trusted_keys = trusted_keys(&typed.trusted_keys, &place.key("trusted_keys"), check.problems);
         check.rules(&typed.rules, &place.key("rules"));
         let tokens = check.tokens(&typed.tokens, place);
         let default_region = typed.default_region.as_ref().map(|code| {
@@ -177,6 +182,7 @@ impl TenantConfig {
             acknowledge: typed.acknowledge,
             plugin_options: typed.plugin_options.clone(),
             clear_numbers: typed.clear_numbers,
+            trusted_keys,
             rules: typed.rules.clone(),
             templates: typed.templates.clone(),
             tokens,
@@ -205,6 +211,7 @@ impl TenantConfig {
             acknowledge: self.acknowledge,
             plugin_options: self.plugin_options.clone(),
             clear_numbers: self.clear_numbers,
+            trusted_keys: super::trusted_keys::typed(&self.trusted_keys),
             rules: self.rules.clone(),
             templates: self.templates.clone(),
             tokens: secrets(&self.tokens),

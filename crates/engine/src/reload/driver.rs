@@ -226,6 +226,7 @@ impl Reload {
     /// Finds out what a request means now.
     fn resolve(&self, members: &Members, goal: Goal) -> Result<Setup, ReloadError> {
         let now = &members.chosen;
+        let plugins = self.context.plugins.trusted_by(&members.spec.trusted_keys);
         let (name, version, options) = match goal {
             Goal::Back(Setup { missing: Some(_), .. }) => {
                 return Err(ExchangeError::NothingToRollBackTo.into());
@@ -233,10 +234,11 @@ impl Reload {
             Goal::Back(setup) => return Ok(self.back(setup)),
             Goal::Trial(trial) if trial.version.name == now.name() => {
                 let (version, options) = (Arc::clone(&trial.version), now.plugin_options().clone());
+                let version = plugins.check(version)?;
                 return Ok(Setup::of(version, options, false)?);
             }
             Goal::Trial(_) => return Err(ReloadError::SettingsChanged),
-            Goal::Stored(stored) => return Ok(Setup::load(&stored, &self.context.plugins)?),
+            Goal::Stored(stored) => return Ok(Setup::load(&stored, plugins)?),
             Goal::Newest => (now.name().to_owned(), None, now.plugin_options().clone()),
             Goal::Requested(ReloadRequest { plugin, version, options, .. }) => {
                 let name = plugin.unwrap_or_else(|| now.name().to_owned());
@@ -245,13 +247,12 @@ impl Reload {
                 (name, version, options.unwrap_or_default())
             }
         };
-        let plugins = &self.context.plugins;
         let found = match &version {
             Some(version) => plugins.version(&name, version)?,
             None => plugins.latest(&name)?,
         };
         if version.is_none()
-            && let Some(problem) = plugins.problem(&name)
+            && let Some(problem) = self.context.plugins.problem(&name)
         {
             // The newest file can't be used, and this is an older version.
             return Err(problem.into());

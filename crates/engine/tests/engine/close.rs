@@ -88,7 +88,7 @@ async fn calls_after_the_end_return_an_error_that_says_so() {
         engine.promote("acme").await.unwrap_err(),
         engine.roll_back("acme").await.unwrap_err(),
         engine.rescan_plugins().await.unwrap_err(),
-        engine.put_plugin("mine", Vec::new()).await.unwrap_err(),
+        engine.put_plugin("mine", Vec::new(), None).await.unwrap_err(),
         engine.sender_list("acme", "support").unwrap_err(),
         engine.tenant_list("acme").unwrap_err(),
         engine.lists(&id).unwrap_err(),

@@ -104,9 +104,10 @@ async fn a_new_version_in_the_folder_is_loaded() {
     let engine = host.engine.clone();
     let component = |bundled: portcullis_plugin_bundle::Bundled| bundled.component.to_vec();
     let exact = component(portcullis_plugin_bundle::EXACT);
-    let (first, _) = tokio::task::spawn_blocking(move || engine.blocking_put_plugin("mine", &exact).unwrap())
-        .await
-        .unwrap();
+    let (first, _) =
+        tokio::task::spawn_blocking(move || engine.blocking_put_plugin("mine", &exact, None).unwrap())
+            .await
+            .unwrap();
     let list = host.put(spec).await;
     block(&list, 1).await;
     std::fs::write(host.dir.path().join("new.tmp"), portcullis_plugin_bundle::PREFIX.component).unwrap();

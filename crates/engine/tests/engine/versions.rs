@@ -14,7 +14,7 @@ fn component(note: u8) -> Vec<u8> {
 async fn put_versions(engine: &Engine, notes: std::ops::Range<u8>) -> Vec<String> {
     let mut digests = Vec::new();
     for note in notes {
-        let (version, _) = engine.put_plugin("mine", component(note)).await.unwrap();
+        let (version, _) = engine.put_plugin("mine", component(note), None).await.unwrap();
         digests.push(version.digest.to_string());
     }
     digests

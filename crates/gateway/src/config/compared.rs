@@ -8,8 +8,8 @@ use tracing::warn;
 use super::Config;
 
 impl Config {
-    /// These settings by name, in a form that is the same if they are, as they are in force: those of tenants are of this file, and
-    /// all others are of the one at the start, as they [need a restart](Config::needing_a_restart). It has **secrets in clear**.
+    /// These settings by name, in a form that is the same if they are, as they are in force: those of tenants, keys and sources are of this
+    /// file, and all others are of the one at the start, as they [need a restart](Config::needing_a_restart). It has **secrets in clear**.
     ///
     /// What may depend on the machine is left out: addresses, folders, memory and the limits of connections.
     pub(crate) fn compared(&self, at_start: &Config) -> BTreeMap<String, String> {
@@ -17,6 +17,8 @@ impl Config {
         let (fleet, meta) = (&at_start.fleet, &at_start.meta);
         let mut settings: BTreeMap<String, String> = [
             ("plugins.limits", format!("{:?}", at_start.plugin_limits)),
+            ("plugins.trusted_keys", format!("{:?}", self.trusted_keys)),
+            ("plugins.sources", format!("{:?}", self.sources)),
             ("plugins.watch_seconds", at_start.watch.as_secs().to_string()),
             ("plugins.check_patience_ms", at_start.check_patience.as_millis().to_string()),
             ("plugins.on_start_failure", format!("{:?}", at_start.on_start_failure)),

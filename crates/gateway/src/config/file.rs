@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_api::settings::{Secret, Tenant};
+use portcullis_api::settings::{Secret, Tenant, TrustedKey};
 use portcullis_edge::gateway::OnStartFailure;
 use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_engine::WhenStale;
@@ -96,7 +96,23 @@ pub(crate) struct Plugins {
     pub(crate) proof_share: Option<f64>,
     #[serde(default)]
     pub(crate) on_start_failure: OnStartFailure,
+    /// Keys by one of which plugins must be signed.
+    #[serde(default)]
+    pub(crate) trusted_keys: Vec<TrustedKey>,
+    /// Plugins that are pulled from registries.
+    #[serde(default)]
+    pub(crate) sources: Vec<Source>,
     /// Limits by name, and tables of them by plugin.
     #[serde(default)]
     pub(crate) limits: BTreeMap<String, plugin_limits::Typed>,
+}
+
+/// A plugin that is pulled from a registry.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    /// The name under which tenants have it.
+    pub(crate) name: String,
+    /// The artifact, pinned: `oci://registry.example/acme/rule@sha256:…`.
+    pub(crate) from: String,
 }

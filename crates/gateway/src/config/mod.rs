@@ -7,6 +7,7 @@ pub mod fuzz;
 mod lines;
 pub(crate) mod plugin_limits;
 mod restart;
+mod sources;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -18,10 +19,12 @@ use std::time::Duration;
 
 use portcullis_edge::gateway::OnStartFailure;
 use portcullis_edge::settings::{Dialects, Limits};
-use portcullis_edge::settings::{FieldPath, Problem, TenantConfig, UniqueIds, plugins_of, unknown_plugin};
+use portcullis_edge::settings::{
+    FieldPath, Problem, TenantConfig, UniqueIds, plugins_of, trusted_keys, unknown_plugin,
+};
 use portcullis_edge::token::TokenDigest;
 use portcullis_edge::{place, without_values};
-use portcullis_engine::plugin_store::PluginLimits;
+use portcullis_engine::plugin_store::{PluginLimits, TrustedKeys};
 use portcullis_engine::{
     DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, LEAST_MEMORY_LIMIT, PostgresUrl,
 };
@@ -30,6 +33,7 @@ use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
 
 pub(crate) use file::LogFormat;
 use fleet::FleetSettings;
+pub(crate) use sources::PluginSource;
 pub(crate) use whole::END;
 
 /// The validated configuration of the gateway.
@@ -53,6 +57,10 @@ pub(crate) struct Config {
     pub(crate) fleet: FleetSettings,
     /// The plugin folder, whose files override or add to the built-in plugins. It need not exist.
     pub(crate) plugins_dir: Option<PathBuf>,
+    /// The keys by one of which plugins must be signed; none to trust all.
+    pub(crate) trusted_keys: TrustedKeys,
+    /// Plugins that are pulled from registries.
+    pub(crate) sources: Vec<PluginSource>,
     /// The limits with which plugins are loaded.
     pub(crate) plugin_limits: PluginLimits,
     /// How long the previous plugin is kept ready after a swap.
@@ -252,7 +260,12 @@ impl Config {
         }
         let place = root.key("plugins").key("limits");
         let plugin_limits = plugin_limits::check(&typed.plugins.limits, &place, &mut problems);
-        let plugins = plugins(plugins_dir.as_deref());
+        let place = root.key("plugins").key("trusted_keys");
+        let trusted_keys = trusted_keys(&typed.plugins.trusted_keys, &place, &mut problems);
+        let place = root.key("plugins").key("sources");
+        let sources = sources::check(&typed.plugins.sources, plugins_dir.is_some(), &place, &mut problems);
+        let mut plugins = plugins(plugins_dir.as_deref());
+        plugins.extend(sources.iter().map(|source| source.name.clone()));
         let mut unique_ids = UniqueIds::new(admin_token);
         let (mut tenants, mut absent) = (Vec::new(), Vec::new());
         let on_start_failure = typed.plugins.on_start_failure;
@@ -271,6 +284,7 @@ impl Config {
             }
             if let Some(tenant) = tenant {
                 problems.extend(unique_ids.claim(&tenant, &place));
+                problems.extend(strange_keys(&tenant, &trusted_keys, &place));
                 tenants.push(tenant);
             }
         }
@@ -297,6 +311,8 @@ impl Config {
             master_key_file,
             fleet,
             plugins_dir,
+            trusted_keys,
+            sources,
             plugin_limits,
             watch: Duration::from_secs(watch),
             memory_budget_bytes,
@@ -311,6 +327,17 @@ impl Config {
         };
         Ok((config, absent))
     }
+}
+
+/// Keys that a tenant trusts and the gateway doesn't, so that nothing which they sign is ever loaded.
+fn strange_keys(tenant: &TenantConfig, trusted: &TrustedKeys, place: &FieldPath) -> Vec<Problem> {
+    if trusted.is_empty() {
+        return Vec::new();
+    }
+    let is_strange = |text: &str| trusted.iter().all(|key| key.text() != text);
+    let strange = tenant.trusted_keys.iter().enumerate().filter(|(_, key)| is_strange(key.text()));
+    let what = "the gateway does not trust this key, so nothing that it signs is loaded; add it to plugins.trusted_keys, or remove it here";
+    strange.map(|(index, _)| Problem::new(place.key("trusted_keys").index(index).key("key"), what)).collect()
 }
 
 fn addresses(typed: &[String], server: &FieldPath, problems: &mut Vec<Problem>) -> Vec<IpAddr> {

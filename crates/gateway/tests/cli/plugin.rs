@@ -1,5 +1,11 @@
 //! `portcullis plugin`.
 
+use std::path::Path;
+use std::process::Command;
+
+use portcullis_engine::plugin_store::{Distrust, Signature, TrustedKey, TrustedKeys};
+use portcullis_plugin_bundle::EXACT;
+
 use crate::gateway::{Gateway, command};
 
 #[test]
@@ -51,4 +57,64 @@ fn errors_say_what_to_do() {
     }
     let nowhere = command("plugin status --tenant acme --url http://127.0.0.1:9 --admin-token x").ends(2);
     assert!(nowhere.err.contains("can't be reached"), "{}", nowhere.err);
+}
+
+/// Whether minisign is there. If not, says so, and fails if it is required.
+#[expect(clippy::print_stderr, reason = "somebody reads it")]
+fn is_minisign_there() -> bool {
+    let is_there = Path::new("/usr/bin/minisign").exists();
+    if !is_there {
+        assert!(std::env::var_os("PORTCULLIS_REQUIRE_MINISIGN").is_none(), "minisign is not there");
+        eprintln!("SKIPPED: minisign is not installed (apt-get install minisign)");
+    }
+    is_there
+}
+
+#[test]
+fn minisign_makes_and_verifies_the_same_keys_and_signatures() {
+    if !is_minisign_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let minisign = |arguments: &[&str]| {
+        let output = Command::new("/usr/bin/minisign").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    std::fs::write(file("rule.wasm"), EXACT.component).unwrap();
+    let signature = file("rule.wasm.minisig");
+    let trusted =
+        |key: &str| -> TrustedKeys { [TrustedKey::parse("k", key, None).unwrap()].into_iter().collect() };
+    let verify = |key: &str| {
+        let signature = Signature::parse(&std::fs::read(&signature).unwrap()).unwrap();
+        trusted(key).verify(EXACT.component, Some(&signature), jiff::Timestamp::now())
+    };
+
+    // Ours, verified by both, with a password.
+    let with_password = |arguments: &str| command(arguments).env("PORTCULLIS_SIGNING_PASSWORD", "a password");
+    let line = with_password("plugin keygen").arg(&file("ours")).good().out;
+    let key = line.split('"').nth(3).unwrap();
+    with_password("plugin sign").arg(&file("rule.wasm")).arg("--key").arg(&file("ours.key")).good();
+    minisign(&["-V", "-q", "-p", &file("ours.pub"), "-m", &file("rule.wasm")]);
+    assert_eq!(verify(key), Ok(()));
+    let wrong = command("plugin sign").env("PORTCULLIS_SIGNING_PASSWORD", "another");
+    let wrong = wrong.arg(&file("rule.wasm")).arg("--key").arg(&file("ours.key")).ends(2);
+    assert!(wrong.err.contains("is the password right?"), "{}", wrong.err);
+    let again = with_password("plugin keygen").arg(&file("ours")).ends(2);
+    assert!(again.err.contains("is there already"), "{}", again.err);
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file("ours.key")).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    // minisign's, used by both. Its old format is not trusted.
+    minisign(&["-G", "-W", "-p", &file("theirs.pub"), "-s", &file("theirs.key")]);
+    let public = std::fs::read_to_string(file("theirs.pub")).unwrap();
+    let key = public.lines().nth(1).unwrap();
+    command("plugin sign").arg(&file("rule.wasm")).arg("--key").arg(&file("theirs.key")).good();
+    minisign(&["-V", "-q", "-p", &file("theirs.pub"), "-m", &file("rule.wasm")]);
+    assert_eq!(verify(key), Ok(()));
+    minisign(&["-S", "-s", &file("theirs.key"), "-m", &file("rule.wasm")]);
+    assert_eq!(verify(key), Ok(()));
+    minisign(&["-S", "-l", "-s", &file("theirs.key"), "-m", &file("rule.wasm")]);
+    assert!(matches!(verify(key), Err(Distrust::Legacy { .. })), "{:?}", verify(key));
 }

@@ -8,6 +8,9 @@ mod commits;
 mod configuration;
 mod events;
 mod failover;
+#[path = "../server/trust/keys.rs"]
+#[allow(dead_code, reason = "the tests of one gateway use more of it")]
+mod keys;
 mod migration;
 mod nodes;
 mod once;

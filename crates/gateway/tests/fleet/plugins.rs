@@ -4,6 +4,7 @@ use portcullis_plugin_bundle::{EVIL, EXACT};
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, cluster, name_of};
+use crate::keys::Keys;
 use crate::support::{ACME, ADMIN, Gateway, digest, variant};
 use crate::{config, folder};
 
@@ -57,6 +58,31 @@ fn provoke(gateway: &Gateway, token: &str, sender: &str) {
     let numbers: Vec<String> = (0..2000).map(|n| format!("+4673300{n:04}")).collect();
     let check = json!({ "numbers": numbers, "direction": "inbound" });
     gateway.api("POST", &format!("/senders/{sender}/check"), token, Some(check)).ok();
+}
+
+#[test]
+fn each_gateway_verifies_what_was_uploaded_to_another_and_keeps_it() {
+    let url = cluster().database();
+    let (keys, stranger) = (Keys::new("acme"), Keys::new("stranger"));
+    let node = |number: usize, keys: &Keys, options: &[&str]| {
+        let more =
+            format!("[plugins]\ndir = \"plugins\"\nproof_share = 0\ntrusted_keys = [{}]\n", keys.trusted());
+        Gateway::in_folder(folder(), &config(&url, &format!("n{number}"), &more), options)
+    };
+    let mut a = node(0, &keys, &["--new-ledger"]);
+    let (mut b, c) = (node(1, &keys, &[]), node(2, &stranger, &[]));
+    let component = variant(EXACT.component, b'a');
+    a.put_plugin("vip", &component).error(400, "invalid_plugin");
+    keys.push(&a, "vip", &component).ok();
+    assert_eq!(put_tenant(&b, "initech", &json!({ "plugin": "vip" })), 201);
+    assert_eq!(serving(&b, "initech"), digest(&component));
+    c.until("it is refused there", |c| c.logged("is not trusted by this gateway: it is signed with the key"));
+    assert!(c.logged("and needs a signature by stranger ("), "{}", c.log());
+    assert_ne!(serving(&c, "initech"), digest(&component));
+    for gateway in [&mut a, &mut b] {
+        gateway.restart();
+        assert_eq!(serving(gateway, "initech"), digest(&component));
+    }
 }
 
 #[test]

@@ -34,3 +34,4 @@ mod support;
 mod tenants;
 mod tools;
 mod traffic;
+mod trust;

@@ -96,6 +96,9 @@ impl Log {
 /// If a gateway's directory contains this file, the gateway trusts only the certificates in it.
 pub(crate) const TRUSTED: &str = "trusted.pem";
 
+/// If a gateway's directory contains this folder, it is where Docker's configuration is.
+const DOCKER: &str = "docker";
+
 /// What a gateway is started with, besides its configuration.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings {
@@ -124,6 +127,9 @@ fn spawn(folder: &Path, surroundings: Surroundings, options: &[&str]) -> Child {
     };
     if folder.join(TRUSTED).exists() {
         command.env("SSL_CERT_FILE", folder.join(TRUSTED));
+    }
+    if folder.join(DOCKER).exists() {
+        command.env("DOCKER_CONFIG", folder.join(DOCKER));
     }
     command
         .args(["serve", "--config", "portcullis.toml"])

@@ -24,9 +24,9 @@ fn uploads_are_there_for_all_in_their_order() {
     let dir = LedgerDir::new();
     let (ledger, node) = (uploads(&dir), uploads(&dir));
     assert!(ledger.uploads().unwrap().is_empty());
-    ledger.put_upload("vip", ONE, b"one", false).unwrap();
-    node.put_upload("vip", OTHER, b"other", true).unwrap();
-    ledger.put_upload("exact", ONE, b"another", false).unwrap();
+    ledger.put_upload("vip", ONE, b"one", "admitted", false).unwrap();
+    node.put_upload("vip", OTHER, b"other", "admitted", true).unwrap();
+    ledger.put_upload("exact", ONE, b"another", "admitted", false).unwrap();
     let first =
         [("vip".to_owned(), ONE, false), ("vip".to_owned(), OTHER, true), ("exact".to_owned(), ONE, false)];
     assert_eq!(names(&node), first);
@@ -34,13 +34,13 @@ fn uploads_are_there_for_all_in_their_order() {
     assert_eq!(node.component("exact", OTHER).unwrap(), None);
 
     // Again, with other bytes, it is the newest once it is released.
-    node.put_upload("vip", ONE, b"ONE", false).unwrap();
+    node.put_upload("vip", ONE, b"ONE", "admitted", false).unwrap();
     assert_eq!(names(&node), first);
     node.release_upload("vip", ONE).unwrap();
     node.release_upload("unknown", ONE).unwrap();
     assert_eq!(names(&ledger).last().unwrap(), &("vip".to_owned(), ONE, true));
     // One that serves stays what it is while it is tried anew.
-    node.put_upload("vip", OTHER, b"other", false).unwrap();
+    node.put_upload("vip", OTHER, b"other", "admitted", false).unwrap();
     assert!(names(&ledger).contains(&("vip".to_owned(), OTHER, true)));
     assert_eq!(names(&ledger).last().unwrap(), &("vip".to_owned(), ONE, true));
     assert_eq!(ledger.component("vip", ONE).unwrap().unwrap(), b"ONE");
@@ -53,9 +53,9 @@ fn a_large_component_is_taken_and_one_that_is_too_large_is_not() {
     let dir = LedgerDir::new();
     let ledger = uploads(&dir);
     let component: Vec<u8> = (0..16 << 20).map(|n: u32| n.to_le_bytes()[n as usize % 3]).collect();
-    ledger.put_upload("vip", ONE, &component, true).unwrap();
+    ledger.put_upload("vip", ONE, &component, "admitted", true).unwrap();
     assert!(ledger.component("vip", ONE).unwrap().unwrap() == component);
-    ledger.put_upload("vip", OTHER, &[component, vec![0]].concat(), true).unwrap_err();
+    ledger.put_upload("vip", OTHER, &[component, vec![0]].concat(), "admitted", true).unwrap_err();
     assert_eq!(names(&ledger).len(), 1);
 }
 
@@ -63,7 +63,7 @@ fn a_large_component_is_taken_and_one_that_is_too_large_is_not() {
 fn what_was_written_without_the_master_key_is_left_out() {
     let dir = LedgerDir::new();
     let ledger = uploads(&dir);
-    ledger.put_upload("vip", ONE, b"one", true).unwrap();
+    ledger.put_upload("vip", ONE, b"one", "admitted", true).unwrap();
     for sql in [
         "INSERT INTO plugins (is_released, name, digest, sealed, component)
             SELECT true, 'exact', digest, sealed, component FROM plugins",

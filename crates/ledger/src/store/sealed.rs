@@ -24,19 +24,31 @@ pub fn opens_check(master: &Seal, sealed: &[u8]) -> bool {
     master.open(CHECK_CONTEXT, sealed).is_ok_and(|text| text == CHECK_TEXT)
 }
 
-/// Encrypts the name of an uploaded plugin and the digest of its component, by which it is noticed that somebody without the master key
-/// wrote an upload.
+/// Encrypts the name of an uploaded plugin, the digest of its component, and how it was admitted, by which it is noticed that somebody
+/// without the master key wrote an upload.
 ///
 /// # Errors
 /// [`LedgerError::Seal`], if the operating system gives no random bytes.
-pub fn seal_upload(master: &Seal, name: &str, digest: &[u8]) -> Result<Vec<u8>, LedgerError> {
-    master.seal(UPLOAD_CONTEXT, &[digest, name.as_bytes()].concat()).map_err(LedgerError::Seal)
+pub fn seal_upload(
+    master: &Seal,
+    name: &str,
+    digest: &[u8],
+    admission: &str,
+) -> Result<Vec<u8>, LedgerError> {
+    // No name has a zero in it.
+    let upload = [digest, name.as_bytes(), b"\0", admission.as_bytes()].concat();
+    master.seal(UPLOAD_CONTEXT, &upload).map_err(LedgerError::Seal)
 }
 
-/// Whether this is what [`seal_upload`] encrypted under the same master key.
-pub fn opens_upload(master: &Seal, name: &str, digest: &[u8], sealed: &[u8]) -> bool {
-    let upload = master.open(UPLOAD_CONTEXT, sealed);
-    upload.is_ok_and(|upload| upload.strip_prefix(digest).is_some_and(|rest| rest == name.as_bytes()))
+/// How an upload was admitted, if this is what [`seal_upload`] encrypted under the same master key for it.
+pub fn open_upload(master: &Seal, name: &str, digest: &[u8], sealed: &[u8]) -> Option<String> {
+    let upload = master.open(UPLOAD_CONTEXT, sealed).ok()?;
+    match upload.strip_prefix(digest)?.strip_prefix(name.as_bytes())? {
+        // Of a gateway that kept nothing of it.
+        [] => Some(String::new()),
+        [0, admission @ ..] => String::from_utf8(admission.to_vec()).ok(),
+        _ => None,
+    }
 }
 
 /// Makes and encrypts the secret of a new tenant.

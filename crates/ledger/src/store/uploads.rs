@@ -13,12 +13,15 @@ pub struct Upload {
     pub number: u64,
     /// Whether it may be used by tenants that ask for the newest version.
     pub is_released: bool,
+    /// How it was admitted, as those who stored it say. Nobody without the master key can have written it.
+    pub admission: String,
 }
 
 /// The components that all who share a ledger can have.
 pub trait Uploads: Send + Sync {
     /// Stores a component as the newest upload of a plugin. If it was uploaded before, its bytes are replaced. A component of more than
     /// 16 MiB is refused. `digest` is the SHA-256 digest of the component, which is not checked here.
+    /// `admission` is kept with it, sealed under the master key.
     ///
     /// With [`LedgerError::OutcomeUnknown`] it may be stored: repeat the call.
     fn put_upload(
@@ -26,6 +29,7 @@ pub trait Uploads: Send + Sync {
         name: &str,
         digest: [u8; 32],
         component: &[u8],
+        admission: &str,
         is_released: bool,
     ) -> Result<(), LedgerError>;
 

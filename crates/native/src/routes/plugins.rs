@@ -123,7 +123,8 @@ pub(super) fn all() -> Vec<Route> {
                 description: "The component is validated and compiled, and then stored under this name in the plugin folder. Each \
                 tenant that uses the plugin, and is not pinned to a version, is offered the new version while messages flow. The \
                 response does not wait for that, and `tenants` counts tenants that may yet refuse the version: \
-                `GET /portcullis/v1/admin/tenants/{tenant}/plugin` tells the outcome. The body is declared as `application/wasm` or \
+                `GET /portcullis/v1/admin/tenants/{tenant}/plugin` tells the outcome. The header `Portcullis-Signature` has the signature: \
+                the content of the `.minisig` file in Base64. It is required if `plugins.trusted_keys` is set. The body is declared as `application/wasm` or \
                 `application/octet-stream`.",
                 body: Some(Content::other("application/wasm", [])),
                 answers: vec![(

@@ -24,7 +24,7 @@ fn an_earlier_version_is_found_after_a_restart() {
     let store = folder.store();
     folder.place("a", &one);
     assert_eq!(found(&store), changed("a", &one));
-    store.put("a", &two).unwrap();
+    store.put("a", &two, None).unwrap();
     drop(store);
 
     let store = folder.store();
@@ -55,7 +55,7 @@ fn after_a_restart_with_a_broken_file_the_previous_version_serves() {
     let store = folder.store();
     // The first one is put again, so it is the latest.
     for component in [&one, &two, &one] {
-        store.put("a", component).unwrap();
+        store.put("a", component, None).unwrap();
     }
     drop(store);
     folder.place("a", b"noise");
@@ -75,7 +75,7 @@ fn after_a_restart_with_a_broken_file_the_previous_version_serves() {
 fn after_a_restart_with_another_file_the_previous_version_serves_until_the_file_is_found() {
     let folder = Folder::new();
     let (one, two) = (component("one"), component("two"));
-    folder.store().put("a", &one).unwrap();
+    folder.store().put("a", &one, None).unwrap();
     folder.place("a", &two);
 
     let store = folder.store();
@@ -91,7 +91,7 @@ fn after_a_restart_with_another_file_the_previous_version_serves_until_the_file_
 fn a_component_that_took_too_much_is_not_compiled_again_after_a_restart() {
     let folder = Folder::new();
     let good = component("good");
-    folder.store().put("a", &good).unwrap();
+    folder.store().put("a", &good, None).unwrap();
     // As if compiling the new file had taken too much memory.
     let bomb = component("bomb");
     folder.place("a", &bomb);
@@ -106,7 +106,7 @@ fn a_component_that_took_too_much_is_not_compiled_again_after_a_restart() {
         problem(&store, "a")
     );
     assert_eq!(latest(&store, "a"), Digest::of(&good));
-    assert!(matches!(store.put("a", &bomb), Err(PluginStoreError::Unloadable { .. })));
+    assert!(matches!(store.put("a", &bomb, None), Err(PluginStoreError::Unloadable { .. })));
     assert_eq!(latest(&store, "a"), Digest::of(&good));
 }
 
@@ -172,7 +172,7 @@ fn a_changed_copy_is_refused() {
     let (one, two) = (component("one"), component("two"));
     let store = folder.store();
     for component in [&one, &two] {
-        store.put("a", component).unwrap();
+        store.put("a", component, None).unwrap();
     }
     drop(store);
     folder.place("a", b"noise");
@@ -184,7 +184,7 @@ fn a_changed_copy_is_refused() {
     assert!(error.to_string().contains(&*folder.archived("a", &two).to_string_lossy()), "{error}");
     assert_eq!(latest(&store, "a"), Digest::of(&one));
     // Putting the component again repairs it.
-    store.put("a", &two).unwrap();
+    store.put("a", &two, None).unwrap();
     assert_eq!(fs::read(folder.archived("a", &two)).unwrap(), two);
 }
 
@@ -206,7 +206,7 @@ fn overwriting_a_file_in_place_leaves_the_copy() {
 fn digits_that_match_no_version_or_several_are_refused() {
     let folder = Folder::new();
     let store = folder.store();
-    store.put("a", &component("one")).unwrap();
+    store.put("a", &component("one"), None).unwrap();
     for last in ["0", "1"] {
         let file = format!("a@{}{last}.wasm", "0123456789abcde".repeat(5).split_at(63).0);
         fs::write(folder.versions().join(file), b"noise").unwrap();
@@ -241,7 +241,7 @@ fn old_versions_are_dropped_except_those_in_use() {
         }
         let store = folder.store();
         for component in &components {
-            store.put("a", component).unwrap();
+            store.put("a", component, None).unwrap();
         }
         assert_eq!(store.versions("a").len(), 11);
         store.retain(|digest| *digest == oldest);
@@ -254,7 +254,7 @@ fn old_versions_are_dropped_except_those_in_use() {
             Err(PluginStoreError::UnknownVersion { .. })
         ));
         if is_writable {
-            assert_eq!(files(&folder.versions()).len(), 9);
+            assert_eq!(folder.kept().len(), 9);
         }
     }
 }
@@ -264,7 +264,7 @@ fn an_archived_version_is_compiled_again_when_it_is_requested() {
     let folder = Folder::new();
     let store = folder.store();
     for note in ["one", "two"] {
-        store.put("a", &component(note)).unwrap();
+        store.put("a", &component(note), None).unwrap();
     }
     store.retain(|_| false);
     let compiled: Vec<_> =
@@ -304,7 +304,7 @@ fn versions_of_an_earlier_process_are_kept_until_another_is_added() {
     let components: Vec<_> = (0..11).map(|index| component(&index.to_string())).collect();
     let store = folder.store();
     for component in &components {
-        store.put("a", component).unwrap();
+        store.put("a", component, None).unwrap();
     }
     drop(store);
     // Right after a start, no tenant is served yet that may be pinned to any of them.
@@ -312,9 +312,9 @@ fn versions_of_an_earlier_process_are_kept_until_another_is_added() {
     assert_eq!(found(&store), changed("a", &components[10]));
     store.retain(|_| false);
     assert_eq!(store.version("a", &short(&components[0])).unwrap().digest, Digest::of(&components[0]));
-    store.put("a", &component("new")).unwrap();
+    store.put("a", &component("new"), None).unwrap();
     store.retain(|_| false);
-    assert_eq!(files(&folder.versions()).len(), PluginStore::KEPT);
+    assert_eq!(folder.kept().len(), PluginStore::KEPT);
 }
 
 #[test]
@@ -322,11 +322,11 @@ fn the_order_of_versions_does_not_depend_on_the_clock() {
     let folder = Folder::new();
     let (one, two) = (component("one"), component("two"));
     let store = folder.store();
-    store.put("a", &one).unwrap();
+    store.put("a", &one, None).unwrap();
     // The clock was an hour ahead.
     let later = SystemTime::now() + Duration::from_secs(3600);
     fs::File::open(folder.archived("a", &one)).unwrap().set_modified(later).unwrap();
-    store.put("a", &two).unwrap();
+    store.put("a", &two, None).unwrap();
     drop(store);
     folder.place("a", b"noise");
     assert_eq!(latest(&folder.store(), "a"), Digest::of(&two));
@@ -338,7 +338,7 @@ fn an_old_version_that_nobody_needs_is_removed() {
     let store = folder.store();
     let notes = ["one", "two", "three"].map(component);
     for component in &notes {
-        store.put("a", component).unwrap();
+        store.put("a", component, None).unwrap();
     }
     let refused = |text: &str, in_use: bool| {
         store.remove_version("a", text, |_| in_use).map(|digest| digest.short()).unwrap_err().to_string()
@@ -355,7 +355,7 @@ fn an_old_version_that_nobody_needs_is_removed() {
             .contains("no plugin b")
     );
     let built_in = store.latest("exact").unwrap().digest.to_string();
-    store.put("exact", &notes[0]).unwrap();
+    store.put("exact", &notes[0], None).unwrap();
     let error = store.remove_version("exact", &built_in, |_| false).unwrap_err().to_string();
     assert!(error.contains("built into the program"), "{error}");
 

@@ -72,6 +72,15 @@ impl Folder {
         self.path().join(".versions")
     }
 
+    /// The versions that are kept. Beside each is how it was admitted, and there is nothing else.
+    fn kept(&self) -> Vec<String> {
+        let (versions, admissions): (Vec<_>, Vec<_>) =
+            files(&self.versions()).into_iter().partition(|file| file.ends_with(".wasm"));
+        let admitted = |version: &String| version.replace(".wasm", ".admitted");
+        assert_eq!(admissions, versions.iter().map(admitted).collect::<Vec<_>>());
+        versions
+    }
+
     fn archived(&self, name: &str, component: &[u8]) -> PathBuf {
         self.versions().join(format!("{name}@{}.wasm", Digest::of(component).hex()))
     }

@@ -1,0 +1,6 @@
+//! Which plugins are admitted: signatures and trusted keys, and plugins from registries.
+
+mod keys;
+mod registry;
+mod signatures;
+mod sources;
