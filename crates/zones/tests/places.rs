@@ -94,9 +94,11 @@ proptest! {
         let national = parsed.get_national_significant_number();
         prop_assume!(number.get().to_string().ends_with(&national));
         prop_assume!(number.get().to_string().len() == national.len() + parsed.country_code.to_string().len());
+        // In North America no exchange begins with 0 or 1, although a pattern of one country allows it after 800.
+        prop_assume!(parsed.country_code != 1 || national.as_bytes().get(3) >= Some(&b'2'));
         let region = PHONE_NUMBER_UTIL.get_region_for_number(&parsed);
         let region = region.map(|region| region.to_string()).filter(|region| region != "001");
-        prop_assert_eq!(Place::of(number).country().map(|country| country.to_string()), region);
+        prop_assert_eq!(Place::of(number).country().map(|country| country.to_string()), region, "{}", number.e164());
     }
 
     /// The range is one of real clocks, and an hour later it has moved by an hour at most.
