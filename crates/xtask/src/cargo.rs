@@ -97,6 +97,14 @@ pub(crate) fn cargo_with(command: &[&str], arguments: &[String], environment: &[
 pub(crate) fn command() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace());
+    // What `cargo run` tells this program about itself. Build scripts watch some of it, ring's for one: a cargo that has it and one that
+    // has not would each compile anew what the other has compiled, and all that depends on it.
+    for (name, _) in std::env::vars_os() {
+        let of_package = name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_"));
+        if of_package || name == "CARGO_MANIFEST_DIR" || name == "CARGO_MANIFEST_PATH" {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 
