@@ -46,9 +46,7 @@ impl Failure {
         match self {
             Failure::Database(error) => {
                 error.is_closed()
-                    || error.as_db_error().is_none_or(|reported| {
-                        is_of_server(reported) || !says_nothing_of_connection(reported.code())
-                    })
+                    || error.as_db_error().is_none_or(|reported| !says_nothing_of_connection(reported.code()))
             }
             Failure::NoServer(_) | Failure::Deadline | Failure::NotReplicated | Failure::Shared(_) => true,
             Failure::Ledger(_) | Failure::Conflict => false,
@@ -87,7 +85,7 @@ impl Failure {
     }
 
     /// Whether a server said it.
-    pub(crate) fn is_of_server(&self) -> bool {
+    pub(crate) fn is_reported(&self) -> bool {
         matches!(self, Failure::Database(error) if error.as_db_error().is_some())
     }
 

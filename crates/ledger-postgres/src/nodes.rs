@@ -18,6 +18,13 @@ use crate::session::{Parameters, Session};
 use crate::shared::Point;
 use crate::{Postgres, read_on};
 
+/// Whether a node is live: nobody is who was last heard of in the future, by the clock of another server.
+macro_rules! is_live {
+    () => {
+        "until > clock_timestamp() AND seen <= clock_timestamp() + interval '1 second'"
+    };
+}
+
 /// What this node says of itself.
 pub(crate) struct Said {
     description: Description,
@@ -104,7 +111,8 @@ impl Nodes for Postgres {
     fn followed_by_all(&self, changes: &[(ListId, Seq)]) -> Result<Vec<(ListId, Seq)>, LedgerError> {
         // A node has a change if it has the commit, or a later one of the list. One that is no longer in `commits` is older than what any
         // live node has, unless the ledger has lost it. Ids of transactions say something only to the server by which the snapshot was taken.
-        const SQL: &str = "
+        const SQL: &str = concat!(
+            "
             WITH change AS MATERIALIZED (
                 SELECT list, sequence, (
                     SELECT xact FROM commits c WHERE c.list = u.list AND c.sequence >= u.sequence
@@ -116,11 +124,13 @@ impl Nodes for Postgres {
             WHERE (xact IS NOT NULL
                 OR EXISTS (SELECT FROM lists l WHERE l.id = change.list AND l.sequence >= change.sequence))
             AND NOT EXISTS (
-                SELECT FROM nodes n WHERE n.id <> $3 AND n.until > clock_timestamp()
-                    AND n.seen <= clock_timestamp() + interval '1 second' AND NOT coalesce(
+                SELECT FROM nodes n WHERE n.id <> $3 AND ",
+            is_live!(),
+            " AND NOT coalesce(
                     n.server = pg_postmaster_start_time() AND list <> ALL (n.behind)
                         AND (xact IS NULL OR pg_visible_in_snapshot(xact, n.snapshot)),
-                    false))";
+                    false))"
+        );
         let lists = changes.iter().map(|(list, _)| row_id(list.0)).collect::<Result<Vec<i32>, _>>()?;
         let sequences: Vec<i64> = changes.iter().map(|(_, sequence)| number(*sequence)).collect();
         read_on(self.pool.presence(DEADLINE), async |session| {
@@ -158,12 +168,15 @@ impl Postgres {
     /// The nodes that were heard of within a day. `said` is what this one says of itself.
     async fn nodes(&self, session: &Session, said: Option<&Said>) -> Result<Vec<Node>, Failure> {
         // Settings are only read of those who have others.
-        const SQL: &str = "
-            SELECT name, id = $1,
-                until > clock_timestamp() AND seen <= clock_timestamp() + interval '1 second', program, started, staleness,
+        const SQL: &str = concat!(
+            "
+            SELECT name, id = $1, ",
+            is_live!(),
+            ", program, started, staleness,
                 extract(epoch FROM clock_timestamp() - seen)::double precision,
                 CASE WHEN digest <> $2 THEN settings END, CASE WHEN digest <> $2 THEN digests END
-            FROM nodes WHERE seen > clock_timestamp() - interval '1 day' ORDER BY name, started";
+            FROM nodes WHERE seen > clock_timestamp() - interval '1 day' ORDER BY name, started"
+        );
         let own: BTreeMap<&str, &[u8]> = said
             .into_iter()
             .flat_map(|said| said.settings().into_iter().zip(said.digests.iter().map(Vec::as_slice)))

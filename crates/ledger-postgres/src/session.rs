@@ -59,7 +59,7 @@ impl Session {
         let told = told.collect::<Vec<_>>().join("; ");
         match failures.pop() {
             // What one server says tells what kind of error it is.
-            Some((_, failure)) if failures.is_empty() && failure.is_of_server() => Err(failure),
+            Some((_, failure)) if failures.is_empty() && failure.is_reported() => Err(failure),
             _ => Err(Failure::NoServer(told.into())),
         }
     }

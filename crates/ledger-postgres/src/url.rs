@@ -22,8 +22,7 @@ const DEFAULT_PORT: u16 = 5432;
 /// `Display` and `Debug` don't show the password.
 #[derive(Clone)]
 pub struct PostgresUrl {
-    config: Config,
-    /// Each host by itself, with what it is called in errors.
+    /// Each host by itself, with what it is called in errors. At least one.
     hosts: Vec<(String, Config)>,
 }
 
@@ -134,14 +133,15 @@ impl FromStr for PostgresUrl {
             .iter()
             .map(|text| config(text, mode).map(|config| (shown(&config), config)))
             .collect::<Result<_, _>>()?;
-        Ok(PostgresUrl { config: whole, hosts })
+        Ok(PostgresUrl { hosts })
     }
 }
 
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts = shown(&self.config);
-        write!(f, "postgres://{hosts}/{}", self.config.get_dbname().unwrap_or_default())
+        let hosts = self.hosts.iter().map(|(host, _)| &**host).collect::<Vec<&str>>().join(",");
+        let database = self.hosts.first().and_then(|(_, config)| config.get_dbname());
+        write!(f, "postgres://{hosts}/{}", database.unwrap_or_default())
     }
 }
 

@@ -54,18 +54,18 @@ pub(super) struct SignOptions {
 
 /// Where the signature of a file is.
 pub(super) fn beside(file: &Path) -> PathBuf {
-    let mut path = file.as_os_str().to_owned();
-    path.push(".minisig");
+    with(file, ".minisig")
+}
+
+/// The path with this after its name.
+fn with(path: &Path, extension: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(extension);
     path.into()
 }
 
 pub(super) fn keygen(options: &KeygenOptions) -> anyhow::Result<()> {
-    let with = |extension: &str| {
-        let mut path = options.name.as_os_str().to_owned();
-        path.push(extension);
-        PathBuf::from(path)
-    };
-    let (secret, public) = (with(".key"), with(".pub"));
+    let (secret, public) = (with(&options.name, ".key"), with(&options.name, ".pub"));
     for file in [&secret, &public] {
         if file.exists() {
             bail!("{} is there already: choose another name", file.display());
