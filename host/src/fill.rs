@@ -3,7 +3,6 @@
 use crate::call_error::CallError;
 use crate::contract::Progress;
 use crate::generation::{Generation, Recipe, STEP, all_taken};
-use crate::instance::BATCH;
 use crate::saved_state::{StateHeader, StateParts, StateStore};
 use crate::source::{EntrySource, SourceError};
 
@@ -199,13 +198,9 @@ impl Generation {
 
     fn take_record(self, source: &dyn EntrySource) -> Result<Self, FillError> {
         let start = source.census().map_err(FillError::Source)?;
-        let mut after = None;
-        loop {
-            let members = source.members(after, BATCH).map_err(FillError::Source)?;
-            let Some(last) = members.last() else { break };
-            after = Some(last.subject);
+        for part in source.entries() {
             // In small steps, because WebAssembly memory never shrinks: the peak of the largest call stays allocated.
-            for step in members.chunks(STEP) {
+            for step in part.map_err(FillError::Source)?.chunks(STEP) {
                 self.each(|instance| instance.block(step))?.into_iter().try_for_each(all_taken)?;
             }
         }

@@ -84,6 +84,6 @@ pub use priority::{at_low_priority, at_low_priority_after, lower_priority};
 pub use save::SaveError;
 pub use saved_state::{StateHeader, StateParts, StateStore, StateWriter};
 pub use shadow::{Disagreement, ShadowPlan, ShadowRun, ShadowTally, ShadowTarget, ShadowVerdict};
-pub use source::{Census, Change, EntrySource, SourceError};
+pub use source::{Census, Change, EntryParts, EntrySource, SourceError};
 pub use survey::{Measure, survey};
 pub use validate::CONTRACT;

@@ -240,7 +240,7 @@ impl Generation {
         let mut subjects: BTreeSet<Subject> = listed.keys().copied().chain(members).collect();
         if self.is_hashed() {
             // The source has them in the same order.
-            let here = source.members(after, LISTED).map_err(FillError::Source)?;
+            let here = source.sample(after, LISTED).map_err(FillError::Source)?;
             let here = here.into_iter().map(|entry| entry.subject);
             subjects.extend(here.take_while(|&subject| last.is_none_or(|last| subject <= last)));
         }

@@ -1,17 +1,22 @@
 //! The source of truth that generations are filled from.
 
 use std::error::Error;
+use std::iter;
 
 use portcullis_msisdn::{Directions, Subject};
 
 use crate::contract::Entry;
+use crate::instance::BATCH;
 
 /// An error of an [`EntrySource`] or [`StateStore`](crate::StateStore) implementation.
 pub type SourceError = Box<dyn Error + Send + Sync>;
 
+/// All entries of a list, in parts that are not empty. Nothing is read after an error.
+pub type EntryParts<'a> = Box<dyn Iterator<Item = Result<Vec<Entry>, SourceError>> + 'a>;
+
 /// The durable source of one blacklist's entries, such as a database.
 ///
-/// Each change of an entry increments the list's sequence number. Iteration over [`members`](Self::members) need not be
+/// Each change of an entry increments the list's sequence number. Iteration over [`entries`](Self::entries) need not be
 /// a consistent snapshot: the changes since the sequence number at its start are replayed afterwards.
 pub trait EntrySource {
     /// Returns the list's sequence number and length.
@@ -20,6 +25,18 @@ pub trait EntrySource {
     ///
     /// If the source can't be read.
     fn census(&self) -> Result<Census, SourceError>;
+
+    /// Iterates over all entries in force, in ascending order of subject. What is in force is read while the iteration goes on, not before
+    /// it.
+    fn entries(&self) -> EntryParts<'_> {
+        // What the next part follows; `None` at the end.
+        let mut next = Some(None);
+        Box::new(iter::from_fn(move || {
+            let part = self.members(next?, BATCH);
+            next = part.as_ref().ok().and_then(|part| part.last()).map(|last| Some(last.subject));
+            part.map(|part| (!part.is_empty()).then_some(part)).transpose()
+        }))
+    }
 
     /// Returns at most `limit` entries in force with a subject greater than `after`, in ascending order of subject. The
     /// result is empty only at the end.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use portcullis_host::{Census, Change, Entry, EntrySource, SourceError};
+use portcullis_host::{Census, Change, Entry, EntryParts, EntrySource, SourceError};
 use portcullis_ledger::{Seq, Span};
 use portcullis_msisdn::{Directions, Subject};
 
@@ -60,6 +60,10 @@ impl<'a> Known<'a> {
 impl EntrySource for Known<'_> {
     fn census(&self) -> Result<Census, SourceError> {
         self.source.census()
+    }
+
+    fn entries(&self) -> EntryParts<'_> {
+        self.source.entries()
     }
 
     fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {

@@ -1,28 +1,22 @@
 //! The ledger's list as the host's source of entries.
 
+use std::iter;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
 use portcullis_fleet::{Positions, Staleness};
-use portcullis_host::{Census, Change, Entry, EntrySource, SourceError};
+use portcullis_host::{Census, Change, Entry, EntryParts, EntrySource, SourceError};
 use portcullis_ledger::{LedgerError, List, Mark, Scope, Seq};
 use portcullis_msisdn::{Directions, Subject};
 use tracing::error;
 
-/// How many entries are read at once, at least, and which share of a long list. The ledger compares sums of whole parts of a list, so
-/// small pages would be read many times over.
-const AHEAD: usize = 1 << 16;
-const SHARE: u64 = 16;
+use crate::parts::Parts;
 
 /// The ledger's list as the host's source of entries.
 pub struct LedgerSource {
     list: List,
-    ahead: Mutex<Option<Ahead>>,
-    /// What will be asked for next, if the ledger is elsewhere: it is read while the plugin takes what was read before.
-    fetch: Mutex<Option<Fetch>>,
     /// Whether the log says that the list is damaged.
     is_reported: AtomicBool,
     /// How often the host asked for something.
@@ -30,27 +24,6 @@ pub struct LedgerSource {
     /// How far a list of a shared ledger was read.
     positions: Mutex<Positions>,
     staleness: Arc<Staleness>,
-}
-
-/// Entries that were read, and not yet asked for.
-struct Ahead {
-    /// The list's sequence number before they were read: they are valid as long as it is the same.
-    sequence: Seq,
-    /// They follow this subject.
-    after: Option<Subject>,
-    entries: Vec<(Subject, Directions)>,
-    /// The index of the first that was not asked for.
-    next: usize,
-}
-
-type Members = Vec<(Subject, Directions)>;
-
-/// A page of entries that is being read.
-struct Fetch {
-    /// As in [`Ahead`].
-    sequence: Seq,
-    after: Option<Subject>,
-    thread: JoinHandle<Result<Members, LedgerError>>,
 }
 
 fn at_least_one(limit: usize) -> NonZeroUsize {
@@ -62,8 +35,6 @@ impl LedgerSource {
     pub fn new(list: List, staleness: Arc<Staleness>) -> Self {
         LedgerSource {
             list,
-            ahead: Mutex::default(),
-            fetch: Mutex::default(),
             is_reported: AtomicBool::new(false),
             reads: AtomicU64::new(0),
             positions: Mutex::default(),
@@ -122,58 +93,13 @@ impl LedgerSource {
         }
         Box::new(error)
     }
-
-    fn read_ahead(&self, after: Option<Subject>, limit: usize) -> Result<Members, LedgerError> {
-        let mut ahead = self.ahead.lock();
-        let portcullis_ledger::Census { sequence, active } = self.list.census()?;
-        let is_valid = |ahead: &&mut Ahead| ahead.after == after && ahead.sequence == sequence;
-        let page = match ahead.as_mut().filter(is_valid) {
-            Some(ahead) => ahead,
-            None => {
-                let share = usize::try_from(active / SHARE).unwrap_or(usize::MAX);
-                let entries = self.page(sequence, after, at_least_one(limit.max(AHEAD).max(share)))?;
-                ahead.insert(Ahead { sequence, after, entries, next: 0 })
-            }
-        };
-        let end = page.entries.len().min(page.next.saturating_add(limit));
-        let entries = page.entries[page.next..end].to_vec();
-        page.next = end;
-        page.after = entries.last().map(|(subject, _)| *subject);
-        if end == page.entries.len() {
-            *ahead = None;
-        }
-        Ok(entries)
-    }
-
-    /// Reads a page, or takes it if it was read already, and has the next one read meanwhile if the ledger is elsewhere.
-    fn page(
-        &self,
-        sequence: Seq,
-        after: Option<Subject>,
-        limit: NonZeroUsize,
-    ) -> Result<Members, LedgerError> {
-        let fetched = self.fetch.lock().take();
-        let is_this = |fetch: &Fetch| fetch.sequence == sequence && fetch.after == after;
-        let fetched = fetched.filter(is_this).map(|fetch| fetch.thread.join());
-        let page = match fetched {
-            Some(Ok(page)) => page?,
-            Some(Err(_)) | None => self.list.members(after, limit)?,
-        };
-        if page.len() >= limit.get() && self.staleness.is_shared() {
-            let (list, after) = (self.list.clone(), page.last().map(|(subject, _)| *subject));
-            let thread = thread::Builder::new().spawn(move || list.members(after, limit));
-            // Without a thread, it is read when it is asked for.
-            *self.fetch.lock() = thread.ok().map(|thread| Fetch { sequence, after, thread });
-        }
-        Ok(page)
-    }
 }
 
 pub(crate) fn change(change: portcullis_ledger::Change) -> Change {
     Change { subject: change.subject, directions: change.directions, sequence: change.sequence.get() }
 }
 
-fn entries(members: Members) -> Vec<Entry> {
+fn entries(members: Vec<(Subject, Directions)>) -> Vec<Entry> {
     members.into_iter().map(|(subject, directions)| Entry { subject, directions }).collect()
 }
 
@@ -185,9 +111,21 @@ impl EntrySource for LedgerSource {
         Ok(Census { sequence: sequence.get(), entries: active })
     }
 
+    fn entries(&self) -> EntryParts<'_> {
+        let active = match self.census() {
+            Ok(census) => census.entries,
+            Err(error) => return Box::new(iter::once(Err(error))),
+        };
+        let parts = Parts::of(self.list.clone(), active, self.staleness.is_shared());
+        Box::new(parts.map(|part| {
+            self.note_read();
+            part.map_err(|error| self.failed(error))
+        }))
+    }
+
     fn members(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {
         self.note_read();
-        self.read_ahead(after, limit.max(1)).map(entries).map_err(|error| self.failed(error))
+        self.list.members(after, at_least_one(limit)).map(entries).map_err(|error| self.failed(error))
     }
 
     fn sample(&self, after: Option<Subject>, limit: usize) -> Result<Vec<Entry>, SourceError> {

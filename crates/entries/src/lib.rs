@@ -3,6 +3,7 @@
 
 mod known;
 mod ledger_source;
+mod parts;
 mod verified_state;
 
 pub use known::Known;

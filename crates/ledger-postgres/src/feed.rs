@@ -2,11 +2,15 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 
+use futures_util::StreamExt as _;
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{self, ListRow};
 use portcullis_ledger_model::{Change, Changes, ListId, Mark, Seq, Span};
 use portcullis_msisdn::{Directions, Subject};
+use tokio_postgres::binary_copy::BinaryCopyOutStream;
+use tokio_postgres::types::Type;
 
 use crate::Postgres;
 use crate::columns::{Columns, bits, first_after, number, row_id};
@@ -33,23 +37,46 @@ async fn members(
     after: Option<Subject>,
     limit: NonZeroUsize,
 ) -> Result<Vec<(Subject, Directions)>, Failure> {
-    // A row for each would cost more than to find it.
+    // A copy has no parameters. These are numbers.
+    let sql = format!(
+        "COPY (
+            SELECT subject, directions FROM entries
+            WHERE list = {list} AND subject >= {first} AND directions <> 0
+                AND EXISTS (SELECT FROM lists WHERE id = {list})
+            ORDER BY subject LIMIT {limit}
+        ) TO STDOUT (FORMAT binary)",
+        list = row_id(list.id)?,
+        first = first_after(after),
+    );
+    let copied = session.client().copy_out(&sql).await?;
+    let mut rows = pin!(BinaryCopyOutStream::new(copied, &[Type::INT8, Type::INT2]));
+    let mut members = Vec::new();
+    while let Some(row) = rows.next().await {
+        let row = row?;
+        members
+            .push((crate::columns::subject(row.try_get(0)?)?, crate::columns::directions(row.try_get(1)?)?));
+    }
+    Ok(members)
+}
+
+async fn sample(
+    session: &Session,
+    list: ListRow,
+    after: Option<Subject>,
+    limit: NonZeroUsize,
+) -> Result<Vec<(Subject, Directions)>, Failure> {
     const SQL: &str = "
-        SELECT array_agg(subject), array_agg(directions) FROM (
-            SELECT subject, directions FROM entries WHERE list = $1 AND subject >= $2 AND directions <> 0
-                AND EXISTS (SELECT FROM lists WHERE id = $1)
-            ORDER BY subject LIMIT $3
-        ) page";
+        SELECT subject, directions FROM entries
+        WHERE list = $1 AND subject >= $2 AND directions <> 0 AND EXISTS (SELECT FROM lists WHERE id = $1)
+        ORDER BY subject LIMIT $3";
     let (list, first) = (row_id(list.id)?, first_after(after));
     let most = i64::try_from(limit.get()).unwrap_or(i64::MAX);
-    let row = session.query_opt(SQL, &[&list, &first, &most]).await?.ok_or(LedgerError::Defect)?;
-    let mut columns = Columns::of(&row);
-    let subjects: Vec<i64> = columns.get::<Option<_>>()?.unwrap_or_default();
-    let directions: Vec<i16> = columns.get::<Option<_>>()?.unwrap_or_default();
-    let members = subjects.into_iter().zip(directions);
-    members
-        .map(|(subject, of)| Ok((crate::columns::subject(subject)?, crate::columns::directions(of)?)))
-        .collect()
+    let rows = session.query(SQL, &[&list, &first, &most]).await?;
+    let members = rows.iter().map(|row| {
+        let mut columns = Columns::of(row);
+        Ok((columns.subject()?, columns.directions()?))
+    });
+    members.collect()
 }
 
 /// Where a list is, and some of its entries that changed.
@@ -168,7 +195,7 @@ impl store::Feed for Postgres {
         after: Option<Subject>,
         limit: NonZeroUsize,
     ) -> Result<Vec<(Subject, Directions)>, LedgerError> {
-        self.members(list, after, limit)
+        self.read(async |session| sample(session, list, after, limit).await)
     }
 
     /// The database's own checksums find damage.
