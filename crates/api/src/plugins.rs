@@ -45,6 +45,9 @@ pub struct VersionAnswer {
     pub since: Option<String>,
     /// Whether this is the version for tenants that pin none.
     pub newest: bool,
+    /// Whose signature it has: the name and id of a key that the gateway trusts, or the id of another one. Omitted if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
 }
 
 /// An uploaded version of a plugin.

@@ -119,12 +119,13 @@ fn plugin_answer(gateway: &Gateway, plugin: String) -> PluginAnswer {
 }
 
 fn version_answer(listed: ListedVersion) -> VersionAnswer {
-    let ListedVersion { digest, own_version, bytes, since, is_latest } = listed;
+    let ListedVersion { digest, own_version, bytes, since, is_latest, signed_by } = listed;
     VersionAnswer {
         version: digest.to_string(),
         own_version,
         bytes,
         since: since.map(time),
         newest: is_latest,
+        signed_by,
     }
 }

@@ -323,6 +323,16 @@ impl PluginStore {
     fn listed(&self, name: &str, slot: &Slot, archived: &[ArchivedFile]) -> BTreeMap<Digest, ListedVersion> {
         let known = slot.versions();
         let mut versions = BTreeMap::new();
+        let loaded = known.in_memory.iter().map(|in_memory| &in_memory.version).chain(&known.latest);
+        let loaded: Vec<_> = loaded.map(|version| (version.digest, &version.admission)).collect();
+        let keys = self.trusted_keys();
+        let signed_by = |digest| {
+            let admission = loaded.iter().find(|(of, _)| *of == digest);
+            let admission = admission.map(|&(_, admission)| admission.clone());
+            let signature = admission.or_else(|| self.kept_admission(name, digest))?.signature?;
+            let trusted = keys.iter().find(|key| key.id() == signature.key());
+            Some(trusted.map_or_else(|| signature.key().to_string(), ToString::to_string))
+        };
         let mut list = |digest, bytes, since| {
             versions.entry(digest).or_insert_with(|| ListedVersion {
                 digest,
@@ -330,6 +340,7 @@ impl PluginStore {
                 bytes,
                 since,
                 is_latest: known.latest.as_ref().is_some_and(|latest| latest.digest == digest),
+                signed_by: signed_by(digest),
             });
         };
         for file in archived {

@@ -123,4 +123,7 @@ pub struct ListedVersion {
     pub since: Option<Timestamp>,
     /// Whether [`latest`](super::PluginStore::latest) last returned this version.
     pub is_latest: bool,
+    /// Whose signature it has: a trusted key's name and id, or the id of another key. The signature is verified when the version is
+    /// admitted, and by this key whenever it is loaded.
+    pub signed_by: Option<String>,
 }

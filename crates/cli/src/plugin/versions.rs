@@ -128,12 +128,17 @@ pub(super) fn list(client: &Client, as_json: bool) -> anyhow::Result<()> {
                 writeln!(results, "  {word}: {}", ForeignText(&text))?;
             }
         }
-        for VersionAnswer { version, own_version, bytes, since, newest } in versions {
+        for VersionAnswer { version, own_version, bytes, since, newest, signed_by } in versions {
             let own = own_version.unwrap_or_else(|| "-".to_owned());
             let since = since.unwrap_or_else(|| "-".to_owned());
             let newest = if newest { " newest" } else { "" };
+            let signed = signed_by.map(|by| format!(" signed by {}", ForeignText(&by))).unwrap_or_default();
             let digest = version.get(..SHORT).unwrap_or(&version);
-            writeln!(results, "  {digest} {} {bytes} bytes since {since}{newest}", ForeignText(&own))?;
+            writeln!(
+                results,
+                "  {digest} {} {bytes} bytes since {since}{newest}{signed}",
+                ForeignText(&own)
+            )?;
         }
     }
     Ok(results.flush()?)

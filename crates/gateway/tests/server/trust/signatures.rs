@@ -46,6 +46,12 @@ fn only_what_a_trusted_key_signed_is_admitted_and_each_refusal_says_what_to_do()
     assert_eq!(gateway.plugin("globex")["serving"]["version"], digest(EXACT.component));
     drop_signature(&gateway, "vip", &acme.signature(&first));
     gateway.until("the signed file serves", |gateway| serving(gateway) == digest(&first));
+    let listed = gateway.api("GET", "/admin/plugins", "admin-secret", None);
+    let plugins = listed.ok()["plugins"].as_array().unwrap();
+    let signed_by =
+        |name| &plugins.iter().find(|plugin| plugin["plugin"] == name).unwrap()["versions"][0]["signed_by"];
+    assert!(signed_by("vip").as_str().unwrap().starts_with("acme ("), "{}", signed_by("vip"));
+    assert_eq!(*signed_by("exact"), Value::Null);
 
     // By the folder, while it runs.
     drop_signature(&gateway, "vip", &acme.signature(&second));
