@@ -59,6 +59,9 @@ impl Drop for Change<'_> {
     }
 }
 
+/// A thread that opens tenants has so many at least.
+const LEAST_SHARE: usize = 32;
+
 /// How often the ledger is asked to clear its log of a forgotten tenant while the log is being read.
 const CLEARING_ATTEMPTS: usize = 20;
 const CLEARING_PAUSE: Duration = Duration::from_millis(100);
@@ -140,8 +143,13 @@ impl Directory {
         if specs.is_empty() {
             return Vec::new();
         }
-        let mut opened: Vec<_> =
-            specs.into_iter().map(|(place, spec)| (place, self.open(spec, None))).collect();
+        let wanted: Vec<_> =
+            specs.iter().map(|(_, spec)| (spec.id.clone(), spec.scopes().collect())).collect();
+        if let Err(error) = self.context.ledger.ensure_lists(&wanted) {
+            // Each of them says so when it is opened.
+            debug!(error = %ErrorChain(&error), "new lists can't be created together");
+        }
+        let mut opened = self.open_new(specs);
         Filling::run(&self.context, opened.iter_mut().filter_map(|(_, opened)| opened.as_mut().ok()));
         let (mut created, mut new_lists) = (Vec::new(), Vec::new());
         let mut place_one = |opened: Opened| -> Result<Put, TenantError> {
@@ -204,6 +212,28 @@ impl Directory {
         let ids: Vec<ListId> = lists.keys().copied().collect();
         let gone = self.context.ledger.gone(&ids)?;
         Ok(gone.iter().filter_map(|id| lists.remove(id)).collect())
+    }
+
+    /// Opens new tenants, on all processors if there are many: it takes some reads of the ledger for each list.
+    fn open_new(&self, specs: Vec<(usize, TenantSpec)>) -> Vec<(usize, Result<Opened, TenantError>)> {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(specs.len() / LEAST_SHARE);
+        let (left, opened) = (Mutex::new(specs), Mutex::new(Vec::new()));
+        let open = || {
+            // A statement of its own, so that the lock is not held while a tenant is opened.
+            let next = || left.lock().pop();
+            while let Some((place, spec)) = next() {
+                let result = self.open(spec, None);
+                opened.lock().push((place, result));
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                // Without a thread, the others have more to do.
+                let _ = thread::Builder::new().name("portcullis-open".to_owned()).spawn_scoped(scope, open);
+            }
+            open();
+        });
+        opened.into_inner()
     }
 
     fn open(&self, spec: TenantSpec, before: Option<&Arc<Tenant>>) -> Result<Opened, TenantError> {

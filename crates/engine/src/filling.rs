@@ -2,7 +2,7 @@
 //! many lists it has, and however many such plugins there are.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,8 @@ struct Unfilled {
     plugin: String,
     /// Whether the others need not wait for it.
     may_lag: bool,
+    /// Whether its plugin started on a list.
+    has_started: AtomicBool,
     progress: Mutex<Progress>,
 }
 
@@ -163,6 +165,7 @@ impl Unfilled {
             lists: opened.unfilled.clone(),
             plugin: opened.plugin().to_owned(),
             may_lag: opened.lenient,
+            has_started: AtomicBool::new(false),
             progress: Mutex::default(),
         }
     }
@@ -225,9 +228,12 @@ impl Unfilled {
             // There is nothing to fill it with.
             return Ok(());
         }
-        if self.may_lag {
+        // Of a tenant whose lists have no room, one shows whether the plugin starts.
+        let is_needed = !self.has_started.load(Ordering::Relaxed) || !list.has_no_room();
+        if self.may_lag && is_needed {
             // A plugin that computes in vain must not take the others' time.
             at_low_priority(|| list.probe()).inspect_err(|error| self.note(error))?;
+            self.has_started.store(true, Ordering::Relaxed);
         }
         let Some(_room) = list.try_reserve_memory() else {
             list.start_evicted();

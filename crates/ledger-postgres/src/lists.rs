@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use portcullis_keys::{Scope, TenantId};
 use portcullis_ledger::LedgerError;
-use portcullis_ledger::store::{self, ListRow, TenantRow};
+use portcullis_ledger::store::{self, ListRow, TenantRow, sealed};
 use portcullis_ledger_model::{Census, ListId, Seq};
 
 use crate::Postgres;
@@ -21,6 +21,44 @@ async fn find(session: &Session, tenant: i32, scope: &str) -> Result<Option<i32>
 }
 
 impl store::Lists for Postgres {
+    fn ensure_lists(&self, wanted: &[(TenantId, Vec<Scope>)]) -> Result<(), LedgerError> {
+        // What collides with an id is left out, and added when it is opened.
+        const TENANTS: &str = "
+            WITH t AS (
+                INSERT INTO tenants (id, name)
+                SELECT id, name FROM unnest($1::integer[], $2::text[]) u (id, name)
+                WHERE NOT EXISTS (SELECT FROM tenants t WHERE t.name = u.name)
+                ON CONFLICT DO NOTHING RETURNING id, name
+            )
+            INSERT INTO secrets (tenant, wrapped)
+            SELECT t.id, u.wrapped FROM t JOIN unnest($2::text[], $3::bytea[]) u (name, wrapped) ON u.name = t.name";
+        const LISTS: &str = "
+            INSERT INTO lists (id, tenant, scope)
+            SELECT u.id, t.id, u.scope
+            FROM unnest($1::integer[], $2::text[], $3::text[]) u (id, name, scope) JOIN tenants t ON t.name = u.name
+            WHERE NOT EXISTS (SELECT FROM lists l WHERE l.tenant = t.id AND l.scope = u.scope)
+                AND NOT EXISTS (SELECT FROM lists l WHERE l.id = -u.id)
+            FOR KEY SHARE OF t
+            ON CONFLICT DO NOTHING";
+        let (mut names, mut ids, mut secrets) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut lists, mut owners, mut scopes) = (Vec::new(), Vec::new(), Vec::new());
+        for (tenant, of_tenant) in wanted {
+            names.push(tenant.as_str());
+            ids.push(draw()?);
+            secrets.push(sealed::new_secret(&self.master, tenant)?);
+            for scope in of_tenant {
+                lists.push(draw()?);
+                owners.push(tenant.as_str());
+                scopes.push(scope.as_stored());
+            }
+        }
+        self.write_long(async |session| {
+            session.execute(TENANTS, &[&ids, &names, &secrets]).await?;
+            session.execute(LISTS, &[&lists, &owners, &scopes]).await?;
+            Ok(())
+        })
+    }
+
     fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError> {
         const ADD: &str = "
             INSERT INTO lists (id, tenant, scope)

@@ -248,6 +248,15 @@ impl Ledger {
         self.store.settings_version()
     }
 
+    /// Creates those of these tenants and lists that do not exist, in few commits however many they are. To be called before many lists are
+    /// [opened](Self::list), each of which would be a commit.
+    ///
+    /// # Errors
+    /// An error of the storage. Some may have been created then.
+    pub fn ensure_lists(&self, wanted: &[(TenantId, Vec<Scope>)]) -> Result<(), LedgerError> {
+        self.store.ensure_lists(wanted)
+    }
+
     /// Opens one of the tenant's lists. Creates the list and the tenant's keys if they don't exist.
     ///
     /// # Errors

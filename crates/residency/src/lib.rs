@@ -213,6 +213,16 @@ impl Residency {
         Residency { budget, ring: Mutex::default(), freed: Condvar::new() }
     }
 
+    /// Whether the budget is used up.
+    pub fn is_full(&self) -> bool {
+        self.is_used_up(&self.ring.lock())
+    }
+
+    fn is_used_up(&self, ring: &Ring) -> bool {
+        let taken = ring.held + ring.reserved;
+        taken.bytes >= self.budget || taken.instances >= INSTANCES
+    }
+
     /// Reserves memory for a list that has not been filled yet, if the budget is not used up. Evicts nothing. Waits for the tenant's
     /// first list, which shows what the others will take.
     pub fn try_reserve(&self, list: &Arc<Accounted>, expected: Expected) -> Option<Reservation<'_>> {
@@ -227,9 +237,7 @@ impl Residency {
                 None => self.freed.wait_for(&mut ring, PAUSE),
             };
         };
-        let taken = ring.held + ring.reserved;
-        let has_room = taken.bytes < self.budget && taken.instances < INSTANCES;
-        has_room.then(|| self.reserve_now(&mut ring, list, reserved))
+        (!self.is_used_up(&ring)).then(|| self.reserve_now(&mut ring, list, reserved))
     }
 
     /// Reserves memory for a list that is to be filled. Evicts others if there is no room, and waits for lists that are being filled

@@ -1,9 +1,10 @@
 //! The specification of a tenant.
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::num::NonZeroUsize;
 
-use portcullis_ledger::{NameError, SenderId, TenantId};
+use portcullis_ledger::{NameError, Scope, SenderId, TenantId};
 use portcullis_plugin_trust::TrustedKeys;
 
 use crate::acknowledge::Acknowledge;
@@ -86,6 +87,11 @@ impl TenantSpec {
     /// The tenant's name.
     pub fn id(&self) -> &TenantId {
         &self.id
+    }
+
+    /// The tenant's lists: its own one, and one for each sender.
+    pub fn scopes(&self) -> impl Iterator<Item = Scope> {
+        iter::once(Scope::Tenant).chain(self.senders.iter().cloned().map(Scope::Sender))
     }
 
     /// Sets the plugin that serves the tenant's lists.

@@ -9,8 +9,9 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Sqlite;
 use super::sums::{Sums, change_catalogue};
+use super::tenants;
 use crate::error::LedgerError;
-use crate::store::{self, ListRow, TenantRow};
+use crate::store::{self, ListRow, TenantRow, sealed};
 
 /// Converts a value that is never negative.
 pub(super) fn unsigned(value: i64) -> Result<u64, LedgerError> {
@@ -95,29 +96,74 @@ pub(super) fn lists_of(
         .collect()
 }
 
+/// Returns the list, added if there is none. Call it in a transaction.
+fn ensure(connection: &Connection, tenant: i64, scope: &str, sums: Sums) -> Result<i64, LedgerError> {
+    if let Some(id) = find(connection, tenant, scope)? {
+        return Ok(id);
+    }
+    let made = connection
+        .prepare_cached("INSERT INTO lists (tenant, scope) SELECT tenant, ?2 FROM secrets WHERE tenant = ?1")?
+        .execute((tenant, scope))?;
+    if made == 0 {
+        return Err(LedgerError::TenantForgotten);
+    }
+    let id = connection.last_insert_rowid();
+    change_catalogue(connection, sums.list(id, tenant, scope))?;
+    Ok(id)
+}
+
+/// Whether there is no such tenant, or it lacks one of these lists.
+fn lacks(connection: &Connection, tenant: &TenantId, scopes: &[Scope]) -> Result<bool, LedgerError> {
+    let Some(id) = tenants::id_of(connection, tenant)? else { return Ok(true) };
+    for scope in scopes {
+        if find(connection, id, scope.as_stored())?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The most lists that a commit adds. Others' writes wait for so many.
+const MOST_ADDED: usize = 20_000;
+
 impl store::Lists for Sqlite {
+    fn ensure_lists(&self, wanted: &[(TenantId, Vec<Scope>)]) -> Result<(), LedgerError> {
+        let lacking = self.read(|connection| {
+            let mut lacking = Vec::new();
+            for (tenant, scopes) in wanted {
+                if lacks(connection, tenant, scopes)? {
+                    lacking.push((tenant.clone(), scopes.clone()));
+                }
+            }
+            Ok(lacking)
+        })?;
+        let mut lacking = lacking.into_iter().peekable();
+        while lacking.peek().is_some() {
+            let (mut lists, mut part) = (0, Vec::new());
+            while let Some((tenant, scopes)) = lacking.next_if(|_| lists < MOST_ADDED) {
+                lists += scopes.len();
+                part.push((sealed::new_secret(&self.master, &tenant)?, tenant, scopes));
+            }
+            let sums = self.sums;
+            self.write(1, move |connection| {
+                for (fresh, tenant, scopes) in &part {
+                    let id = tenants::ensure(connection, tenant, fresh, sums)?;
+                    for scope in scopes {
+                        ensure(connection, id, scope.as_stored(), sums)?;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError> {
         let scope = scope.as_stored().to_owned();
         let sums = self.sums;
         let id = match self.read(|connection| find(connection, tenant.0, &scope))? {
             Some(id) => id,
-            None => self.write(1, move |connection| {
-                if let Some(id) = find(connection, tenant.0, &scope)? {
-                    return Ok(id);
-                }
-                let made = connection
-                    .prepare_cached(
-                        "INSERT INTO lists (tenant, scope)
-                         SELECT tenant, ?2 FROM secrets WHERE tenant = ?1",
-                    )?
-                    .execute((tenant.0, &scope))?;
-                if made == 0 {
-                    return Err(LedgerError::TenantForgotten);
-                }
-                let id = connection.last_insert_rowid();
-                change_catalogue(connection, sums.list(id, tenant.0, &scope))?;
-                Ok(id)
-            })?,
+            None => self.write(1, move |connection| ensure(connection, tenant.0, &scope, sums))?,
         };
         Ok(ListRow { id, tenant })
     }

@@ -43,6 +43,24 @@ fn add(
     Ok(Wrapped { id, secret: secret.to_vec() })
 }
 
+/// The tenant's row id; `None` if there is no such tenant.
+pub(super) fn id_of(connection: &Connection, tenant: &TenantId) -> Result<Option<i64>, LedgerError> {
+    Ok(find(connection, tenant)?.map(|found| found.id))
+}
+
+/// Returns the tenant's row id. A new one is added with this encrypted secret. Call it in a transaction.
+pub(super) fn ensure(
+    connection: &Connection,
+    tenant: &TenantId,
+    fresh: &[u8],
+    sums: Sums,
+) -> Result<i64, LedgerError> {
+    match id_of(connection, tenant)? {
+        Some(id) => Ok(id),
+        None => Ok(add(connection, tenant, fresh, sums)?.id),
+    }
+}
+
 /// The hash of a tenant's settings, as they are stored; 0 if there are none.
 fn settings_sum(connection: &Connection, tenant: i64, sums: Sums) -> Result<u64, LedgerError> {
     let sum = connection

@@ -140,6 +140,10 @@ pub trait Tenants: Send + Sync {
 
 /// Lists, and their per-list state.
 pub trait Lists: Send + Sync {
+    /// Creates those of these tenants and lists that do not exist, in few commits however many they are. Leaves out lists of tenants that
+    /// are being forgotten.
+    fn ensure_lists(&self, wanted: &[(TenantId, Vec<Scope>)]) -> Result<(), LedgerError>;
+
     /// Returns the list, created if it does not exist.
     fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError>;
 

@@ -57,6 +57,34 @@ fn a_tenant_has_one_list_per_scope() {
 }
 
 #[test]
+fn tenants_and_lists_that_are_wanted_together_are_added_in_one_commit_beside_those_that_are_there() {
+    let dir = LedgerDir::new();
+    let ledger = dir.ledger();
+    let known = ledger.list(&tenant("acme"), sender("a")).unwrap();
+    one(&known, block(1, Directions::BOTH));
+    let commits = ledger.stats().commits;
+    let of = |name: &str, senders: &[&str]| {
+        let scopes: Vec<Scope> =
+            std::iter::once(Scope::Tenant).chain(senders.iter().map(|id| sender(id))).collect();
+        (tenant(name), scopes)
+    };
+    let wanted = [of("acme", &["a", "b"]), of("empty", &[]), of("globex", &["a", "c"])];
+    ledger.ensure_lists(&wanted).unwrap();
+    assert_eq!(ledger.stats().commits, commits + 1);
+    ledger.ensure_lists(&wanted).unwrap();
+    for (id, scopes) in &wanted {
+        assert_eq!(ledger.lists(id).unwrap(), *scopes, "{id}");
+    }
+    let again = ledger.list(&tenant("acme"), sender("a")).unwrap();
+    assert_eq!((again.id(), again.count().unwrap()), (known.id(), 1));
+    assert_eq!(probe(again.keys()), probe(known.keys()));
+    one(&ledger.list(&tenant("globex"), sender("c")).unwrap(), block(1, Directions::BOTH));
+    ledger.forget_tenant(&tenant("acme")).unwrap();
+    ledger.ensure_lists(&wanted[..1]).unwrap();
+    assert_eq!(ledger.list(&tenant("acme"), sender("a")).unwrap().count().unwrap(), 0);
+}
+
+#[test]
 fn the_entries_of_all_tenants_are_counted_by_list() {
     let dir = LedgerDir::new();
     let ledger = dir.ledger();
