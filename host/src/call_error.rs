@@ -67,15 +67,23 @@ pub enum CallError {
         /// How the result violates the contract.
         breach: String,
     },
+    /// There is no memory for the counters of the message, or for what other gateways have counted of its like: the rule can't be asked.
+    #[error(
+        "there is no room to count the message: what a tenant's rules count may take {limit} bytes, which its meter_memory_bytes sets;          shorter windows take less"
+    )]
+    Uncounted {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// The instance was discarded after an earlier fatal error.
     #[error("the plugin is out of service after an earlier fault")]
     OutOfService,
 }
 
 impl CallError {
-    /// Whether the instance is lost. True for every error except a refusal.
+    /// Whether the instance is lost. True for every error except a refusal, and where it was not called.
     pub fn is_fatal(&self) -> bool {
-        !matches!(self, CallError::Refused(_))
+        !matches!(self, CallError::Refused(_) | CallError::Uncounted { .. })
     }
 
     /// Whether the same call may succeed later, with the same plugin and the same limits: others have the memory now.
@@ -84,7 +92,7 @@ impl CallError {
     }
 
     /// The kind of error, for metrics: `refused`, `trapped`, `timed-out`, `out-of-memory`,
-    /// `memory-exhausted`, `broken` or `out-of-service`.
+    /// `memory-exhausted`, `broken`, `uncounted` or `out-of-service`.
     pub fn kind(&self) -> &'static str {
         match self {
             CallError::Refused(_) => "refused",
@@ -93,6 +101,7 @@ impl CallError {
             CallError::OutOfMemory { .. } | CallError::AccountFull { .. } => "out-of-memory",
             CallError::MemoryExhausted { .. } => "memory-exhausted",
             CallError::Broken { .. } => "broken",
+            CallError::Uncounted { .. } => "uncounted",
             CallError::OutOfService => "out-of-service",
         }
     }

@@ -13,14 +13,13 @@ pub struct MetersAnswer {
     pub tenant: String,
     /// The memory of the counters, in bytes.
     pub memory_bytes: u64,
-    /// The limit of that, in bytes.
+    /// The limit of that, in bytes: the tenant's `meter_memory_bytes`.
     pub memory_limit_bytes: u64,
     /// How many counters there are.
     pub counters: u64,
-    /// How many messages found no room for a counter of their own since the gateway started. They count together, so that rules may stop such
-    /// messages early.
-    pub overflowed: u64,
-    /// How many counts of other gateways found no room since the gateway started. Rules don't see them.
+    /// How many messages were not counted since the gateway started, as there was no room. The failure policy answered them.
+    pub uncounted: u64,
+    /// How many counts of other gateways found no room since the gateway started. The failure policy answers messages of their like.
     pub unmerged: u64,
     /// The meters, each once.
     pub meters: Vec<MeterAnswer>,

@@ -223,6 +223,9 @@ pub struct Tenant {
     /// The memory limit of all plugin instances of the tenant, in bytes: at least 1,048,576 (1 MiB). Default: 1 GiB.
     #[serde(default = "one_gib")]
     pub memory_limit_bytes: u64,
+    /// The memory limit of what the tenant's rules count, in bytes: at least 1,048,576 (1 MiB). A counter takes 75 to 150. Default: 64 MiB.
+    #[serde(default = "of_meters")]
+    pub meter_memory_bytes: u64,
     /// The number of plugin instances per list, 1 to 64: as many threads check at once. Each takes the memory of the whole list.
     /// Default: 1.
     #[serde(default = "one")]
@@ -393,6 +396,10 @@ fn is_yes(value: &bool) -> bool {
 
 fn one() -> usize {
     1
+}
+
+fn of_meters() -> u64 {
+    64 << 20
 }
 
 fn one_gib() -> u64 {

@@ -46,13 +46,12 @@ pub(super) fn run(base: client::BaseUrl, options: Options) -> anyhow::Result<Exi
 }
 
 fn show(results: &mut Results, meters: MetersAnswer) -> std::io::Result<()> {
-    let MetersAnswer { memory_bytes, memory_limit_bytes, counters, overflowed, unmerged, meters, .. } =
-        meters;
+    let MetersAnswer { memory_bytes, memory_limit_bytes, counters, uncounted, unmerged, meters, .. } = meters;
     writeln!(results, "{counters} counters in {memory_bytes} of {memory_limit_bytes} bytes")?;
-    if overflowed > 0 || unmerged > 0 {
+    if uncounted > 0 || unmerged > 0 {
         writeln!(
             results,
-            "no room: {overflowed} messages count together, and {unmerged} counts of other gateways are missing"
+            "no room: {uncounted} messages were not counted, and {unmerged} counts of other gateways are missing: raise the tenant's meter_memory_bytes"
         )?;
     }
     for MeterAnswer { rules, scope, digits, unit, window_seconds, directions, highest, .. } in meters {

@@ -108,6 +108,7 @@ impl TenantConfig {
             .acknowledge(acknowledge(self.acknowledge))
             .senders(self.senders.iter().map(|sender| sender.id.clone()))
             .memory_limit(self.memory_limit_bytes)
+            .meter_memory(self.meter_memory_bytes)
             .replicas(self.replicas)
             .clear_numbers(self.clear_numbers)
             .trusted_keys(self.trusted_keys.clone())

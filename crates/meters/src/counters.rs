@@ -16,7 +16,6 @@ pub(crate) struct Id(u64);
 const METER_BITS: u32 = 11;
 const PERSON: u64 = 1 << 61;
 const WITHOUT: u64 = 1 << 62;
-const OVERFLOW: u64 = 1 << 63;
 const VALUE: u64 = (1 << Key::BITS) - 1;
 
 impl Id {
@@ -29,7 +28,6 @@ impl Id {
             Key::Value(value) => value & VALUE,
             Key::Person(subject) => PERSON | subject & VALUE,
             Key::Without => WITHOUT,
-            Key::Overflow => OVERFLOW,
         };
         Id(key | u64::from(meter % Self::METERS) << Key::BITS)
     }
@@ -41,7 +39,6 @@ impl Id {
 
     pub(crate) fn key(self) -> Key {
         match self.0 {
-            id if id & OVERFLOW != 0 => Key::Overflow,
             id if id & WITHOUT != 0 => Key::Without,
             id if id & PERSON != 0 => Key::Person(id & VALUE),
             id => Key::Value(id & VALUE),
@@ -59,8 +56,6 @@ pub(crate) struct Counter {
     pub(crate) changed: u32,
     /// Whether nobody was told of it, as it was made in the tick in which it changed last.
     pub(crate) is_untold: bool,
-    /// Whether there was an overflow when it was made: what is in there may be of this key.
-    pub(crate) after_overflow: bool,
 }
 
 const _: () = assert!(size_of::<Counter>() == 64, "a counter is a cache line");

@@ -1,5 +1,6 @@
 //! The meters that a tenant's rules read.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::clock::Time;
@@ -34,8 +35,9 @@ pub struct Reservation {
     pub(crate) declared: Declared,
     pub(crate) message: Message,
     pub(crate) now: Time,
-    /// Which of the meters counted it in their overflow.
-    pub(crate) overflowed: u128,
+    /// Which of the meters did not count it: there was no room.
+    pub(crate) uncounted: u128,
+    pub(crate) unknown: Unknown,
 }
 
 /// More meters were declared than there may be.
@@ -57,10 +59,22 @@ pub enum TooManyMeters {
     Lately,
 }
 
+/// Which of the declared meters have no room for a message's counter, or lack what other nodes have counted of it: what is known of their
+/// counts may be too little.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unknown(pub(crate) u128);
+
+impl Unknown {
+    /// Whether there is one among these, by their places in the declaration.
+    pub fn is_any(self, of: Range<usize>) -> bool {
+        self.0 != 0 && of.into_iter().any(|place| self.0 >> place & 1 == 1)
+    }
+}
+
 impl Reservation {
-    /// Whether there was no room for a counter, so that a meter counted it in its overflow.
-    pub fn is_overflowed(&self) -> bool {
-        self.overflowed != 0
+    /// The counts that are not known.
+    pub fn unknown(&self) -> Unknown {
+        self.unknown
     }
 }
 

@@ -68,7 +68,8 @@ impl Batch {
         let meters = reader.several(Meter::ENCODED, |reader| {
             Meter::decode(reader.array()?).ok_or(DamagedChanges("there is no such meter"))
         })?;
-        let counts = reader.several(Row::SHORTEST, |reader| Row::decode(reader, &meters, now))?;
+        let rows = reader.several(Row::SHORTEST, |reader| Row::decode(reader, &meters, now))?;
+        let counts = rows.into_iter().flatten().collect();
         match reader.rest {
             [] => Ok(Batch { node, tick, now, meters, counts }),
             _ => Err(DamagedChanges("more follows than there should be")),
@@ -86,7 +87,6 @@ impl Row {
             Key::Value(value) => put(bytes, value + 2),
             Key::Person(subject) => put(bytes, subject + 2 + (1 << Key::BITS)),
             Key::Without => put(bytes, 0),
-            Key::Overflow => put(bytes, 1),
         }
         put(bytes, self.ring.head());
         let latest = self.ring.latest();
@@ -96,15 +96,16 @@ impl Row {
         latest.into_iter().filter(|&count| count > 0).for_each(|count| put(bytes, count.into()));
     }
 
-    fn decode(reader: &mut Reader<'_>, meters: &[Meter], now: Time) -> Result<Self, DamagedChanges> {
+    /// `None` of one that is of no counter: earlier versions counted together what found no room.
+    fn decode(reader: &mut Reader<'_>, meters: &[Meter], now: Time) -> Result<Option<Self>, DamagedChanges> {
         let index = reader.number()?;
         let meter = usize::try_from(index).ok().and_then(|index| meters.get(index));
         let meter = meter.ok_or(DamagedChanges("a count is of no meter"))?;
         let key = match reader.number()? {
-            0 => Key::Without,
-            1 => Key::Overflow,
-            value if value - 2 < 1 << Key::BITS => Key::Value(value - 2),
-            value if value - 2 < 2 << Key::BITS => Key::Person(value - 2 - (1 << Key::BITS)),
+            0 => Some(Key::Without),
+            1 => None,
+            value if value - 2 < 1 << Key::BITS => Some(Key::Value(value - 2)),
+            value if value - 2 < 2 << Key::BITS => Some(Key::Person(value - 2 - (1 << Key::BITS))),
             _ => return Err(DamagedChanges("a key is too large")),
         };
         let head = reader.number()?;
@@ -123,7 +124,7 @@ impl Row {
             }
         }
         let meter = u16::try_from(index).map_err(|_| DamagedChanges("there are too many meters"))?;
-        Ok(Row { meter, key, ring: Ring::from_latest(head, latest) })
+        Ok(key.map(|key| Row { meter, key, ring: Ring::from_latest(head, latest) }))
     }
 }
 

@@ -24,8 +24,8 @@ pub(crate) struct Tracked {
     pub(crate) meter: Meter,
     /// Shared with each declaration that names it.
     pub(crate) declared: Arc<()>,
-    pub(crate) overflow: Ring,
-    pub(crate) overflow_changed: u32,
+    /// Until when counts of others may be missing for which there was no room.
+    pub(crate) lacks_until: Time,
     /// When it was last seen to be declared here, or counted elsewhere.
     pub(crate) used: Time,
     /// The tick in which nothing of it counted any more.

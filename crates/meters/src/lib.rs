@@ -16,7 +16,7 @@ mod ring;
 mod state;
 
 pub use clock::{Clock, Time};
-pub use declared::{Declared, MAX_DECLARED, Reservation, TooManyMeters};
+pub use declared::{Declared, MAX_DECLARED, Reservation, TooManyMeters, Unknown};
 pub use encoding::{DamagedChanges, NodeId};
 pub use journal::{Journal, JournalError, Saved};
 pub use message::{Key, Message, SenderKey};

@@ -50,8 +50,6 @@ pub enum Key {
     Person(u64),
     /// Those of no sender, or of no known country.
     Without,
-    /// Those that found no room.
-    Overflow,
 }
 
 impl Key {

@@ -8,12 +8,13 @@ use parking_lot::Mutex;
 use crate::changed::Changed;
 use crate::clock::Time;
 use crate::counters::{Counters, Id, PARTS};
-use crate::declared::{Declared, DeclaredMeter, MAX_DECLARED, Reservation, TooManyMeters};
+use crate::declared::{Declared, DeclaredMeter, MAX_DECLARED, Reservation, TooManyMeters, Unknown};
 use crate::encoding::{Batch, DamagedChanges, NodeId};
 use crate::known::{Known, Rows, Tracked};
 use crate::message::{Key, Message};
 use crate::meter::Meter;
 use crate::others::{MergeError, Others};
+use crate::ring::SLOTS;
 use crate::state::State;
 
 /// The memory of a tenant's counters if nothing else is said: room for 400,000 to 800,000 of them.
@@ -84,10 +85,9 @@ pub struct Usage {
     pub limit: usize,
     /// How many counters there are.
     pub counters: usize,
-    /// How many messages found no room for a counter of their own, since the start. They were counted in the overflow of their meter:
-    /// people who share it are stopped earlier.
-    pub overflowed: u64,
-    /// How many counts of other nodes found no room, since the start. They are missing from what rules see.
+    /// How many messages were not counted, since the start, as there was no room for a counter.
+    pub uncounted: u64,
+    /// How many counts of other nodes found no room, since the start.
     pub unmerged: u64,
 }
 
@@ -107,7 +107,8 @@ impl Meters {
                 telling: 0,
                 latest: Time::default(),
                 ahead: 0,
-                overflowed: 0,
+                full: None,
+                uncounted: 0,
                 unmerged: 0,
             }),
         }
@@ -148,6 +149,11 @@ impl Meters {
         Ok(meters)
     }
 
+    /// Limits the memory anew, in bytes. What takes more already stays.
+    pub fn set_limit(&self, limit: usize) {
+        self.state.lock().limit = limit;
+    }
+
     /// A copy that counts by itself, for the decisions of a candidate. Takes as much memory.
     pub fn fork(&self) -> Self {
         let mut counters = self.state.lock().counters.empty_copy();
@@ -170,7 +176,7 @@ impl Meters {
                     state.limit / CHANGED_SHARE / size_of::<Id>(),
                 ),
                 telling: 0,
-                overflowed: 0,
+                uncounted: 0,
                 unmerged: 0,
                 ..*state
             }),
@@ -209,8 +215,8 @@ impl Meters {
     /// Of messages that are counted at the same time at this node, each sees those before it: a rule that allows while a count is below
     /// a ceiling never exceeds it. Must be [released](Self::release) if the message is stopped, or fails at the next hop.
     ///
-    /// A message for which there is no memory counts in its meter's overflow, with all others of the meter that found none, and sees
-    /// their count: it may be stopped early, but never late.
+    /// Where there is no memory to count it, or there was none for what others have counted of its like, the count is
+    /// [unknown](Reservation::unknown): nobody can say whether it is below a ceiling.
     ///
     /// Costs 70 ns, and for each counter that is in no cache of the processor what the memory takes: 800 ns for a person among a million, as
     /// `examples/reserve.rs` measured on a busy machine.
@@ -227,42 +233,52 @@ impl Meters {
         assert_eq!(counts.len(), declared.len(), "there is a count for each meter");
         let mut state = self.state.lock();
         let now = state.time(now);
-        let mut overflowed = 0;
+        let (mut uncounted, mut unknown) = (0, 0);
         for (place, counter) in declared.counters.iter().enumerate() {
+            let mut is_unknown = state.lacks(counter, message, now);
             if counter.first != place {
                 counts[place] = counts[counter.first];
+                is_unknown |= unknown >> counter.first & 1 == 1;
             } else if counter.meter.counts(message) {
-                let (before, is_overflow) = state.add(counter, message, now);
+                let (before, is_counted) = state.add(counter, message, now);
                 counts[place] = before;
-                overflowed |= u128::from(is_overflow) << place;
+                uncounted |= u128::from(!is_counted) << place;
+                is_unknown |= !is_counted;
             } else {
                 counts[place] = state.count(counter, message, now);
             }
+            unknown |= u128::from(is_unknown) << place;
         }
-        state.overflowed += u64::from(overflowed != 0);
-        Reservation { declared: declared.clone(), message: *message, now, overflowed }
+        state.uncounted += u64::from(uncounted != 0);
+        let unknown = Unknown(unknown);
+        Reservation { declared: declared.clone(), message: *message, now, uncounted, unknown }
     }
 
-    /// Writes into `counts` what each of the declared meters has, for this message, at all nodes. Counts nothing.
+    /// Writes into `counts` what each of the declared meters has, for this message, at all nodes. Counts nothing. Returns which counts are
+    /// not known, as far as that can be told without counting.
     ///
     /// # Panics
     /// If `counts` is not as long as what was declared.
-    pub fn peek(&self, declared: &Declared, message: &Message, now: Time, counts: &mut [u32]) {
+    pub fn peek(&self, declared: &Declared, message: &Message, now: Time, counts: &mut [u32]) -> Unknown {
         assert_eq!(counts.len(), declared.len(), "there is a count for each meter");
         let mut state = self.state.lock();
         let now = state.time(now);
-        for (count, counter) in counts.iter_mut().zip(declared.counters.iter()) {
+        let mut unknown = 0;
+        for (place, (count, counter)) in counts.iter_mut().zip(declared.counters.iter()).enumerate() {
             *count = state.count(counter, message, now);
+            let is_full = counter.meter.counts(message) && state.may_be_full(counter, message, now);
+            unknown |= u128::from(is_full || state.lacks(counter, message, now)) << place;
         }
+        Unknown(unknown)
     }
 
     /// Takes a message off again that was stopped or not delivered. One that has expired meanwhile is not there any more.
     pub fn release(&self, reservation: &Reservation) {
         let mut state = self.state.lock();
         for (place, counter) in reservation.declared.counters.iter().enumerate() {
-            if counter.first == place && counter.meter.counts(&reservation.message) {
-                let is_overflow = reservation.overflowed >> place & 1 == 1;
-                state.take(counter, &reservation.message, reservation.now, is_overflow);
+            let is_counted = reservation.uncounted >> place & 1 == 0;
+            if is_counted && counter.first == place && counter.meter.counts(&reservation.message) {
+                state.take(counter, &reservation.message, reservation.now);
             }
         }
     }
@@ -305,13 +321,6 @@ impl Meters {
             latest = latest.max(state.latest);
             state.counters.part(part).for_each(|counter| rows.add(&state.known, counter.id, counter.ring));
         }
-        let state = self.state.lock();
-        latest = latest.max(state.latest);
-        for (index, tracked) in (0..).zip(&state.known.meters) {
-            if let Some(tracked) = tracked {
-                rows.add(&state.known, Id::new(index, Key::Overflow), tracked.overflow);
-            }
-        }
         Batch { node, tick, now: latest, meters: rows.meters, counts: rows.counts }
     }
 
@@ -336,6 +345,10 @@ impl Meters {
                 .saturating_sub(state.counters.bytes() + state.others.bytes() + state.changed.most_bytes());
             if !state.others.merge(Id::new(index, row.key), node, batch.tick, row.ring, room) {
                 state.unmerged += 1;
+                if let Some(tracked) = state.known.tracked_mut(index) {
+                    let longest = SLOTS as u64 * tracked.meter.window.slot_millis();
+                    tracked.lacks_until = tracked.lacks_until.max(now.later(longest));
+                }
             }
         }
         Ok(())
@@ -348,7 +361,7 @@ impl Meters {
             bytes: state.bytes(),
             limit: state.limit,
             counters: state.counters.len(),
-            overflowed: state.overflowed,
+            uncounted: state.uncounted,
             unmerged: state.unmerged,
         }
     }
@@ -361,7 +374,7 @@ impl Meters {
             let now = state.time(now);
             let Some(index) = state.known.find(meter) else { return Vec::new() };
             let ids: Vec<Id> = match part {
-                PARTS => state.others.ids().chain([Id::new(index, Key::Overflow)]).collect(),
+                PARTS => state.others.ids().collect(),
                 part => state.counters.part(part).map(|counter| counter.id).collect(),
             };
             for id in ids.into_iter().filter(|id| id.meter() == index) {

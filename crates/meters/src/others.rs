@@ -44,6 +44,8 @@ pub(crate) struct Others {
 struct Rings {
     id: Id,
     of: Vec<RingOf>,
+    /// Whether there was no room for what some node has counted.
+    is_incomplete: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +84,12 @@ impl Others {
         })
     }
 
+    /// Whether there was room for all that others have counted of this since it is known.
+    pub(crate) fn has_all(&self, id: Id) -> bool {
+        let rings = self.table.find(self.hasher.hash_one(id), |rings| rings.id == id);
+        rings.is_some_and(|rings| !rings.is_incomplete)
+    }
+
     /// The time at a node.
     fn there(&self, node: u8, now: Time) -> Time {
         let behind = self.nodes.get(usize::from(node)).and_then(Option::as_ref).map_or(0, |node| node.behind);
@@ -118,6 +126,7 @@ impl Others {
                 return true;
             }
             if room < size_of::<RingOf>() {
+                rings.is_incomplete = true;
                 return false;
             }
             rings.of.reserve_exact(1);
@@ -129,7 +138,7 @@ impl Others {
                 return false;
             }
             let hasher = &self.hasher;
-            let rings = Rings { id, of: vec![RingOf { node, tick, ring }] };
+            let rings = Rings { id, of: vec![RingOf { node, tick, ring }], is_incomplete: false };
             self.table.insert_unique(hash, rings, |rings| hasher.hash_one(rings.id));
         }
         self.list_bytes += size_of::<RingOf>();

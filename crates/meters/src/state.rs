@@ -13,6 +13,9 @@ use crate::meter::Meter;
 use crate::others::Others;
 use crate::ring::Ring;
 
+/// For how long after a counter found no room it is taken that others find none, in milliseconds.
+const FULL: u64 = 1000;
+
 /// What the meters of a tenant have counted.
 pub(crate) struct State {
     pub(crate) node: NodeId,
@@ -28,8 +31,10 @@ pub(crate) struct State {
     pub(crate) latest: Time,
     /// By how much the counters' time is ahead of the clock that they were restored with.
     pub(crate) ahead: u64,
-    /// Messages that were counted in an overflow.
-    pub(crate) overflowed: u64,
+    /// When a counter found no room, if none was added since.
+    pub(crate) full: Option<Time>,
+    /// Messages that were not counted, as there was no room.
+    pub(crate) uncounted: u64,
     /// Counts of others for which there was no room.
     pub(crate) unmerged: u64,
 }
@@ -66,27 +71,14 @@ impl State {
                 self.known.meters.len() - 1
             }
         };
-        let slot = now.as_millis() / meter.window.slot_millis();
         self.known.meters[place] = Some(Tracked {
             meter: *meter,
             declared: Arc::new(()),
-            overflow: Ring::new(slot),
-            overflow_changed: self.changed.mark().wrapping_sub(1),
+            lacks_until: Time::default(),
             used: now,
             expired: None,
         });
         u16::try_from(place).ok()
-    }
-
-    /// What counts in a meter's overflow, at all nodes if there is any at this one.
-    pub(crate) fn overflow(&self, index: u16, now: Time, slot_millis: u64) -> u32 {
-        let Some(tracked) = self.known.tracked(index) else { return 0 };
-        let own = tracked.overflow.sum(now.as_millis() / slot_millis);
-        if own == 0 {
-            0
-        } else {
-            own.saturating_add(self.of_others(Id::new(index, Key::Overflow), now, slot_millis))
-        }
     }
 
     #[inline]
@@ -98,21 +90,27 @@ impl State {
     #[inline]
     pub(crate) fn count(&self, declared: &DeclaredMeter, message: &Message, now: Time) -> u32 {
         let id = Id::new(declared.index, Key::of(message, declared.meter.scope));
-        let slot = now.as_millis() / declared.slot_millis;
-        let others = self.of_others(id, now, declared.slot_millis);
-        let own = match self.counters.get(id, self.counters.hash(id)) {
-            Some(counter) if !counter.after_overflow => counter.ring.sum(slot),
-            Some(counter) => counter.ring.sum(slot).saturating_add(self.overflow(
-                declared.index,
-                now,
-                declared.slot_millis,
-            )),
-            None => self.overflow(declared.index, now, declared.slot_millis),
-        };
-        own.saturating_add(others)
+        self.total(id, now, declared.slot_millis)
     }
 
-    /// Counts a message. Returns what was before, and whether it counts in the overflow.
+    /// Whether what a rule sees of a counter may be less than it is, as counts of others are missing.
+    #[inline]
+    pub(crate) fn lacks(&self, declared: &DeclaredMeter, message: &Message, now: Time) -> bool {
+        let is_lacking = self.known.tracked(declared.index).is_some_and(|tracked| now < tracked.lacks_until);
+        is_lacking && !self.others.has_all(Id::new(declared.index, Key::of(message, declared.meter.scope)))
+    }
+
+    /// Whether there may be no room to count a message.
+    #[inline]
+    pub(crate) fn may_be_full(&self, declared: &DeclaredMeter, message: &Message, now: Time) -> bool {
+        let is_full = self.full.is_some_and(|since| now < since.later(FULL));
+        is_full && {
+            let id = Id::new(declared.index, Key::of(message, declared.meter.scope));
+            self.counters.get(id, self.counters.hash(id)).is_none()
+        }
+    }
+
+    /// Counts a message, if there is room. Returns what was before, and whether it counts.
     #[inline]
     pub(crate) fn add(&mut self, declared: &DeclaredMeter, message: &Message, now: Time) -> (u32, bool) {
         let id = Id::new(declared.index, Key::of(message, declared.meter.scope));
@@ -125,31 +123,28 @@ impl State {
             counter.ring.add(slot, weight);
             let is_first = std::mem::replace(&mut counter.changed, mark) != mark;
             counter.is_untold &= !is_first;
-            let after_overflow = counter.after_overflow;
             if is_first {
                 self.changed.note(id);
             }
-            let overflow =
-                if after_overflow { self.overflow(declared.index, now, declared.slot_millis) } else { 0 };
-            return (before.saturating_add(others).saturating_add(overflow), false);
+            return (before.saturating_add(others), true);
         }
-        let overflow = self.overflow(declared.index, now, declared.slot_millis);
-        let before = overflow.saturating_add(others);
         let mut ring = Ring::new(slot);
         ring.add(slot, weight);
-        let is_added = self.insert(id, hash, ring, overflow > 0, now);
-        if !is_added {
-            self.add_to_overflow(declared, slot, weight);
-        }
-        (before, !is_added)
+        (others, self.insert(id, hash, ring, now))
     }
 
     /// Adds a counter that is not there, if there is room.
-    pub(crate) fn insert(&mut self, id: Id, hash: u64, ring: Ring, after_overflow: bool, now: Time) -> bool {
+    fn insert(&mut self, id: Id, hash: u64, ring: Ring, now: Time) -> bool {
+        let others = self.others.bytes() + self.changed.most_bytes();
+        let is_added = self.insert_within(self.limit.saturating_sub(others), id, hash, ring, now);
+        self.full = (!is_added).then_some(now);
+        is_added
+    }
+
+    fn insert_within(&mut self, limit: usize, id: Id, hash: u64, ring: Ring, now: Time) -> bool {
         // While all counts are told, this one may be among them.
         let is_untold = self.telling == 0;
-        let counter = Counter { id, ring, changed: self.changed.mark(), is_untold, after_overflow };
-        let limit = self.limit.saturating_sub(self.others.bytes() + self.changed.most_bytes());
+        let counter = Counter { id, ring, changed: self.changed.mark(), is_untold };
         let known = &self.known;
         let is_added = self.counters.insert(counter, hash, now, limit, |counter| known.is_idle(counter, now));
         if is_added {
@@ -158,55 +153,35 @@ impl State {
         is_added
     }
 
-    pub(crate) fn add_to_overflow(&mut self, declared: &DeclaredMeter, slot: u64, weight: u32) {
-        let mark = self.changed.mark();
-        let Some(tracked) = self.known.tracked_mut(declared.index) else { return };
-        tracked.overflow.add(slot, weight);
-        if std::mem::replace(&mut tracked.overflow_changed, mark) != mark {
-            self.changed.note(Id::new(declared.index, Key::Overflow));
-        }
-    }
-
-    pub(crate) fn take(&mut self, declared: &DeclaredMeter, message: &Message, now: Time, is_overflow: bool) {
+    pub(crate) fn take(&mut self, declared: &DeclaredMeter, message: &Message, now: Time) {
         let slot = now.as_millis() / declared.slot_millis;
         let (mark, weight) = (self.changed.mark(), declared.meter.weight(message));
-        let (id, changed) = if is_overflow {
-            let Some(tracked) = self.known.tracked_mut(declared.index) else { return };
-            if !tracked.overflow.take(slot, weight) {
-                return;
-            }
-            (Id::new(declared.index, Key::Overflow), &mut tracked.overflow_changed)
-        } else {
-            let id = Id::new(declared.index, Key::of(message, declared.meter.scope));
-            let hash = self.counters.hash(id);
-            let Some(counter) = self.counters.get_mut(id, hash) else { return };
-            if !counter.ring.take(slot, weight) {
-                return;
-            }
-            // A message that was stopped at once leaves nothing behind.
-            if counter.ring.is_empty() && counter.is_untold && counter.changed == mark {
-                self.counters.remove(id, hash);
-                return;
-            }
-            counter.is_untold = false;
-            (id, &mut counter.changed)
-        };
-        if std::mem::replace(changed, mark) != mark {
+        let id = Id::new(declared.index, Key::of(message, declared.meter.scope));
+        let hash = self.counters.hash(id);
+        let Some(counter) = self.counters.get_mut(id, hash) else { return };
+        if !counter.ring.take(slot, weight) {
+            return;
+        }
+        // A message that was stopped at once leaves nothing behind.
+        if counter.ring.is_empty() && counter.is_untold && counter.changed == mark {
+            self.counters.remove(id, hash);
+            return;
+        }
+        counter.is_untold = false;
+        if std::mem::replace(&mut counter.changed, mark) != mark {
             self.changed.note(id);
         }
     }
 
-    /// All that counts of a counter, overflows aside.
+    /// All that counts of a counter.
+    #[inline]
     pub(crate) fn total(&self, id: Id, now: Time, slot_millis: u64) -> u32 {
         let own = self.ring(id).map_or(0, |ring| ring.sum(now.as_millis() / slot_millis));
         own.saturating_add(self.of_others(id, now, slot_millis))
     }
 
     pub(crate) fn ring(&self, id: Id) -> Option<&Ring> {
-        match id.key() {
-            Key::Overflow => self.known.tracked(id.meter()).map(|tracked| &tracked.overflow),
-            _ => self.counters.get(id, self.counters.hash(id)).map(|counter| &counter.ring),
-        }
+        self.counters.get(id, self.counters.hash(id)).map(|counter| &counter.ring)
     }
 
     /// These counters as they are.
@@ -227,17 +202,12 @@ impl State {
         for row in &batch.counts {
             let Some(Some(index)) = indexes.get(usize::from(row.meter)).copied() else { continue };
             let id = Id::new(index, row.key);
-            if row.key == Key::Overflow {
-                if let Some(tracked) = self.known.tracked_mut(index) {
-                    tracked.overflow = row.ring;
-                }
-                continue;
-            }
             let hash = self.counters.hash(id);
             if let Some(counter) = self.counters.get_mut(id, hash) {
                 counter.ring = row.ring;
-            } else if !self.insert(id, hash, row.ring, true, batch.now) {
-                self.unmerged += 1;
+            } else {
+                // There was room for all of them. How much a table takes differs.
+                self.insert_within(usize::MAX, id, hash, row.ring, batch.now);
             }
         }
     }

@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use portcullis_meters::{DEFAULT_BYTES, Key, MAX_DECLARED, Meters, NodeId, Position, Scope, TooManyMeters};
+use portcullis_meters::{DEFAULT_BYTES, MAX_DECLARED, Meters, NodeId, Position, Scope, TooManyMeters};
 use proptest::prelude::*;
 use support::{message, meter, time};
 
@@ -35,31 +35,56 @@ fn a_ceiling_is_not_exceeded_by_messages_at_the_same_time() {
 }
 
 #[test]
-fn a_message_without_room_counts_in_the_overflow() {
+fn of_a_message_without_room_the_count_is_unknown() {
     let limit = 100_000;
     let meters = Meters::new(NodeId(1), limit);
-    let declared = meters.declare(&[meter(Scope::Subject, 60)], time(0)).unwrap();
+    let declared = meters.declare(&[meter(Scope::Subject, 60), meter(Scope::Tenant, 60)], time(0)).unwrap();
     let send = |person, at| {
-        let mut counts = [0];
+        let mut counts = [0; 2];
         let reservation = meters.reserve(&declared, &message(person), time(at), &mut counts);
         assert!(meters.usage().bytes <= limit, "{:?}", meters.usage());
-        (counts[0], reservation)
+        (counts, reservation)
     };
     for person in 0..10_000 {
         send(person, 0);
     }
     let usage = meters.usage();
-    assert_eq!(usage.counters as u64 + usage.overflowed, 10_000);
+    assert_eq!(usage.counters as u64 + usage.uncounted, 10_001);
     assert!(usage.counters > 500, "{usage:?}");
-    assert_eq!(send(0, 0).0, 1, "a counter that is there stays exact");
-    let (before, reservation) = send(20_000, 0);
-    assert_eq!(u64::from(before), usage.overflowed);
+    let (counts, reservation) = send(0, 0);
+    assert_eq!(counts, [1, 10_000], "a counter that is there stays exact");
+    assert!(!reservation.unknown().is_any(0..2));
+    let (_, reservation) = send(20_000, 0);
+    assert!(reservation.unknown().is_any(0..1) && !reservation.unknown().is_any(1..2));
+    assert!(meters.peek(&declared, &message(20_001), time(0), &mut [0; 2]).is_any(0..1));
+    assert!(!meters.peek(&declared, &message(0), time(0), &mut [0; 2]).is_any(0..2));
     meters.release(&reservation);
-    assert_eq!(u64::from(send(20_001, 0).0), usage.overflowed);
-    assert_eq!(meters.highest(&meter(Scope::Subject, 60), 1, time(0))[0].key, Key::Overflow);
+    assert_eq!(send(0, 0).0, [2, 10_001], "what was not counted is not taken off");
     // All of that has expired, and there is room again.
-    assert_eq!(send(20_002, 100_000).0, 0);
-    assert_eq!(send(20_002, 100_000).0, 1);
+    for count in 0..2 {
+        let (counts, reservation) = send(20_002, 100_000);
+        assert_eq!((counts[0], reservation.unknown().is_any(0..2)), (count, false));
+    }
+}
+
+#[test]
+fn what_was_saved_of_full_counters_is_all_restored() {
+    let limit = 200_000;
+    let meters = Meters::new(NodeId(1), limit);
+    let declared = meters.declare(&[meter(Scope::Subject, 60)], time(0)).unwrap();
+    let is_counted = |&person: &u64| {
+        !meters.reserve(&declared, &message(person), time(0), &mut [0]).unknown().is_any(0..1)
+    };
+    let counted: Vec<u64> = (0..10_000).filter(is_counted).collect();
+    assert!(counted.len() < 10_000);
+    let saved = meters.changes_since(Position::START, time(0)).bytes;
+    let again = Meters::restore([&saved[..]], NodeId(1), limit, time(0)).unwrap();
+    let declared = again.declare(&[meter(Scope::Subject, 60)], time(0)).unwrap();
+    for person in counted {
+        let mut counts = [0];
+        let unknown = again.peek(&declared, &message(person), time(0), &mut counts);
+        assert_eq!((counts, unknown.is_any(0..1)), ([1], false), "{person}");
+    }
 }
 
 #[test]
@@ -67,7 +92,8 @@ fn the_room_of_counters_that_have_expired_is_used_again() {
     let limit = 300_000;
     let meters = Meters::new(NodeId(1), limit);
     let declared = meters.declare(&[meter(Scope::Subject, 60)], time(0)).unwrap();
-    let send = |person, at| meters.reserve(&declared, &message(person), time(at), &mut [0]).is_overflowed();
+    let send =
+        |person, at| meters.reserve(&declared, &message(person), time(at), &mut [0]).unknown().is_any(0..1);
     // As many as fit, of which every other one is sent to again before it expires.
     let fit = (0..10_000).take_while(|&person| !send(person, 0)).count() as u64;
     assert!(fit > 1_000, "{fit}");
@@ -164,10 +190,14 @@ proptest! {
             }
             let sent = &mut sent[usize::try_from(person).unwrap()];
             let mut counts = [0];
-            meters.reserve(&declared, &message(person), time(now), &mut counts);
+            let reservation = meters.reserve(&declared, &message(person), time(now), &mut counts);
+            prop_assert!(meters.usage().bytes <= limit);
+            // The failure policy answers where it is unknown, and the message is not counted.
+            if reservation.unknown().is_any(0..1) {
+                continue;
+            }
             let least = sent.iter().filter(|&&at| now < at + 100_000).count();
             prop_assert!(counts[0] as usize >= least, "{} of {least}", counts[0]);
-            prop_assert!(meters.usage().bytes <= limit);
             sent.push(now);
         }
     }

@@ -45,7 +45,7 @@ fn meters_of(gateway: &Gateway, name: &str, most: usize) -> Answer {
             memory_bytes: 0,
             memory_limit_bytes: 0,
             counters: 0,
-            overflowed: 0,
+            uncounted: 0,
             unmerged: 0,
             meters: Vec::new(),
         },
@@ -61,7 +61,7 @@ fn answer_of(name: &str, meters: &TenantMeters, permutation: &Permutation) -> Me
         memory_bytes: usage.bytes as u64,
         memory_limit_bytes: usage.limit as u64,
         counters: usage.counters as u64,
-        overflowed: usage.overflowed,
+        uncounted: usage.uncounted,
         unmerged: usage.unmerged,
         meters: meters.iter().map(|status| meter(status, permutation)).collect(),
     }
@@ -117,7 +117,6 @@ fn of(key: Key, scope: Scope, permutation: &Permutation) -> String {
     };
     match (key, scope) {
         (Key::Without, _) => "none".to_owned(),
-        (Key::Overflow, _) => "others".to_owned(),
         (Key::Person(subject), _) | (Key::Value(subject), Scope::Subject) => person(subject),
         (Key::Value(_), Scope::Tenant) => "all".to_owned(),
         (Key::Value(_), Scope::Sender) => "a sender that is no longer there".to_owned(),

@@ -7,7 +7,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use portcullis_host::rules::Need;
 use portcullis_host::{BATCH, CallError, TryCheckError};
-use portcullis_meters::{Clock, Count, Meter, Meters, SenderKey, Time, TooManyMeters};
+use portcullis_meters::{Clock, Count, Meter, Meters, SenderKey, Time, TooManyMeters, Unknown};
 
 use crate::chain::{Asked, Chain, Link, meter, person_of};
 use crate::message::{Message, Party};
@@ -251,13 +251,14 @@ impl Rules {
                 parties.iter().map(|party| chain.asked(party, sender, message, time)).collect();
             let width = chain.declared.len();
             let mut counts = vec![0; parties.len() * width];
+            let mut unknown = vec![Unknown::default(); parties.len()];
             if width > 0 {
-                for (one, counts) in asked.iter().zip(counts.chunks_mut(width)) {
-                    self.meters.peek(&chain.declared, &one.counted, now, counts);
+                for ((one, counts), unknown) in asked.iter().zip(counts.chunks_mut(width)).zip(&mut unknown) {
+                    *unknown = self.meters.peek(&chain.declared, &one.counted, now, counts);
                 }
             }
             for link in &chain.links {
-                self.ask_one(link, &asked, &counts, now, asking, stops)?;
+                self.ask_one(link, &asked, &counts, &unknown, now, asking, stops)?;
             }
         }
         self.note(parties.iter().zip(stops.iter().map(Option::as_ref)), message, asking.sender, false);
@@ -270,12 +271,17 @@ impl Rules {
         link: &Link,
         asked: &[Asked],
         counts: &[u32],
+        unknown: &[Unknown],
         now: Time,
         asking: Asking<'_>,
         stops: &mut [Option<Stop>],
     ) -> Result<(), Busy> {
-        let open: Vec<usize> =
+        let mut open: Vec<usize> =
             stops.iter().enumerate().filter(|(_, stop)| stop.is_none()).map(|(place, _)| place).collect();
+        let lacking = open.extract_if(.., |place| unknown[*place].is_any(link.counts.clone()));
+        for place in lacking {
+            stops[place] = self.uncounted(link, asking);
+        }
         let width = counts.len().checked_div(asked.len()).unwrap_or_default();
         let of_link = |place: usize| &counts[place * width..][link.counts.clone()];
         match open[..] {
@@ -339,16 +345,21 @@ impl Rules {
         let (chain, now, time) = (self.chain.load(), self.clock.now(), unix_millis());
         let sender = asking.sender.and_then(|name| self.senders.load().get(name));
         let mut reservation = Reservation::new(&self.meters);
-        let mut counts = vec![0; chain.declared.len()];
+        let (mut counts, mut unknown) = (vec![0; chain.declared.len()], Unknown::default());
         for (place, party) in parties.iter().enumerate() {
             let asked = chain.asked(party, sender, message, time);
             // Other names of one person are asked about with the same counts.
             let is_new = !parties[..place].iter().any(|other| other.key == party.key);
             if is_new && !counts.is_empty() {
-                reservation.add(self.meters.reserve(&chain.declared, &asked.counted, now, &mut counts));
+                let counted = self.meters.reserve(&chain.declared, &asked.counted, now, &mut counts);
+                unknown = counted.unknown();
+                reservation.add(counted);
             }
             for link in &chain.links {
-                let stop = self.decide(link, &asked, &counts[link.counts.clone()], asking)?;
+                let stop = match unknown.is_any(link.counts.clone()) {
+                    true => self.uncounted(link, asking),
+                    false => self.decide(link, &asked, &counts[link.counts.clone()], asking)?,
+                };
                 if let Some(shadow) = &link.shadow {
                     shadow.observe(&asked, now, true, stop.is_some());
                 }
@@ -392,6 +403,14 @@ impl Rules {
                 Ok(self.overdue_of(link, asking.is_closed))
             }
         }
+    }
+
+    /// What the failure policy says of a message for whose counters there is no room.
+    #[cold]
+    fn uncounted(&self, link: &Link, asking: Asking<'_>) -> Option<Stop> {
+        let limit = u64::try_from(self.meters.usage().limit).unwrap_or(u64::MAX);
+        (self.on_fault)(link.rule.name(), &CallError::Uncounted { limit });
+        self.overdue_of(link, asking.is_closed)
     }
 
     fn overdue_of(&self, link: &Link, is_closed: bool) -> Option<Stop> {

@@ -99,9 +99,17 @@ impl ShadowRun {
             let counted = if is_sent {
                 Some(self.meters.reserve(&self.declared, &asked.counted, now, &mut counts))
             } else {
-                self.meters.peek(&self.declared, &asked.counted, now, &mut counts);
                 None
             };
+            let unknown = match &counted {
+                Some(counted) => counted.unknown(),
+                None => self.meters.peek(&self.declared, &asked.counted, now, &mut counts),
+            };
+            if unknown.is_any(0..counts.len()) {
+                // Nobody can say what the candidate would have decided.
+                self.shadow.skipped.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
             let Asked { direction, message, person, .. } = asked;
             let decision = self.candidate.present()?.decide(direction, &message, &person, &counts)?;
             let stop = self.candidate.stop(decision);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use portcullis_host::ErrorChain;
 use portcullis_ledger::{TenantId, TenantKeys};
-use portcullis_meters::{Clock, DEFAULT_BYTES, Journal, JournalError, Meters, Saved};
+use portcullis_meters::{Clock, Journal, JournalError, Meters, Saved};
 use tracing::{debug, error, warn};
 
 use crate::tenant_rules::{FAILED, new_node};
@@ -27,7 +27,8 @@ pub(crate) fn file_of(dir: &Path, tenant: &TenantId) -> PathBuf {
 
 impl Counting {
     /// Continues from what was saved. Blocks for a read of the file.
-    pub(crate) fn open(dir: &Path, tenant: &TenantId, keys: &TenantKeys, clock: Clock) -> Self {
+    /// What is counted takes at most `limit` bytes of memory.
+    pub(crate) fn open(dir: &Path, tenant: &TenantId, keys: &TenantKeys, clock: Clock, limit: usize) -> Self {
         let file = file_of(dir, tenant);
         let (journal, saved) = match Journal::open(&file, keys.state_seal()) {
             Ok((journal, saved)) => (Some(journal), saved),
@@ -40,11 +41,10 @@ impl Counting {
             warn!(%tenant, bytes = saved.lost_bytes, "the end of what the tenant's rules counted can't be read: it is left out");
         }
         let changes = saved.changes.iter().map(Vec::as_slice);
-        let meters =
-            Meters::restore(changes, new_node(), DEFAULT_BYTES, clock.now()).unwrap_or_else(|error| {
-                error!(%tenant, %error, "what the tenant's rules counted is damaged: they count from 0");
-                Meters::new(new_node(), DEFAULT_BYTES)
-            });
+        let meters = Meters::restore(changes, new_node(), limit, clock.now()).unwrap_or_else(|error| {
+            error!(%tenant, %error, "what the tenant's rules counted is damaged: they count from 0");
+            Meters::new(new_node(), limit)
+        });
         Counting { meters: Arc::new(meters), keys: keys.clone(), journal: Mutex::new(journal) }
     }
 

@@ -190,7 +190,10 @@ impl TenantRules {
         let same = |(now, before): (&Place, &Place)| Arc::ptr_eq(&now.rule, &before.rule);
         let is_same = places.len() == new.len() && new.iter().zip(&*places).all(same);
         match self.serving.load_full() {
-            Some(rules) if is_same => rules.set_senders(senders),
+            Some(rules) if is_same => {
+                rules.set_senders(senders);
+                self.counting(spec.meter_memory);
+            }
             _ if new.is_empty() => {
                 places.iter_mut().for_each(Place::end_run);
                 self.serving.store(None);
@@ -199,7 +202,7 @@ impl TenantRules {
                 let rules: Vec<Arc<Rule>> = new.iter().map(|place| Arc::clone(&place.rule)).collect();
                 match Rules::new(
                     rules,
-                    Arc::clone(&self.counting().meters),
+                    Arc::clone(&self.counting(spec.meter_memory).meters),
                     self.around.clock,
                     senders,
                     self.on_fault(),
@@ -296,12 +299,15 @@ impl TenantRules {
         self.counting.lock().clone().filter(|_| self.is_any())
     }
 
-    /// What the rules count. Reads what was saved, the first time.
-    fn counting(&self) -> Arc<Counting> {
+    /// What the rules count, within so many bytes. Reads what was saved, the first time.
+    fn counting(&self, limit: u64) -> Arc<Counting> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut counting = self.counting.lock();
         let around = &self.around;
-        let open = || Arc::new(Counting::open(&around.dir, &self.tenant, &self.keys, around.clock));
-        Arc::clone(counting.get_or_insert_with(open))
+        let open = || Arc::new(Counting::open(&around.dir, &self.tenant, &self.keys, around.clock, limit));
+        let counting = counting.get_or_insert_with(open);
+        counting.meters.set_limit(limit);
+        Arc::clone(counting)
     }
 
     fn on_fault(&self) -> portcullis_rules::OnFault {

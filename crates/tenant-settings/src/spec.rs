@@ -28,6 +28,8 @@ pub struct TenantSpec {
     pub senders: BTreeSet<SenderId>,
     /// The most memory of all the tenant's plugin instances together, in bytes.
     pub memory_limit: u64,
+    /// The most memory of what the tenant's rules count, in bytes.
+    pub meter_memory: u64,
     /// How many instances of the plugin answer for each list.
     pub replicas: NonZeroUsize,
     /// Whether the plugin sees numbers in clear.
@@ -53,6 +55,9 @@ pub struct TenantSpec {
 /// The default of [`TenantSpec::memory_limit()`], in bytes.
 const DEFAULT_MEMORY_LIMIT: u64 = 1 << 30;
 
+/// The default of [`TenantSpec::meter_memory()`], in bytes.
+const DEFAULT_METER_MEMORY: u64 = 64 << 20;
+
 impl TenantSpec {
     /// Creates a spec without senders, served by the newest version of the built-in plugin `exact`.
     ///
@@ -71,6 +76,7 @@ impl TenantSpec {
             on_failure: OnFailure::default(),
             senders: BTreeSet::new(),
             memory_limit: DEFAULT_MEMORY_LIMIT,
+            meter_memory: DEFAULT_METER_MEMORY,
             replicas: NonZeroUsize::MIN,
             clear_numbers: false,
             change_feed: false,
@@ -166,6 +172,14 @@ impl TenantSpec {
     #[must_use]
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = bytes;
+        self
+    }
+
+    /// Limits the memory of what the tenant's rules count, in bytes: 64 MiB by default, which is room for 400,000 to 800,000 counters. Where
+    /// there is no room to count a message, the failure policy answers.
+    #[must_use]
+    pub fn meter_memory(mut self, bytes: u64) -> Self {
+        self.meter_memory = bytes;
         self
     }
 

@@ -50,6 +50,8 @@ pub struct TenantConfig {
     pub default_region: Option<Region>,
     /// The memory limit of all plugin instances of the tenant, in bytes; at least 1 MiB.
     pub memory_limit_bytes: u64,
+    /// The memory limit of what its rules count, in bytes.
+    pub meter_memory_bytes: u64,
     /// The number of plugin instances per list, at most 64.
     pub replicas: NonZeroUsize,
     /// The rate limit of each token; `None` for no limit.
@@ -134,6 +136,10 @@ impl TenantConfig {
             let what = "a plugin can't start with less than 1 MiB of memory; set at least 1048576";
             check.problem(place.key("memory_limit_bytes"), what);
         }
+        if typed.meter_memory_bytes < 1 << 20 {
+            let what = "hardly anything can be counted in less than 1 MiB of memory; set at least 1048576";
+            check.problem(place.key("meter_memory_bytes"), what);
+        }
         let replicas = NonZeroUsize::new(typed.replicas).filter(|replicas| replicas.get() <= MAX_REPLICAS);
         if replicas.is_none() {
             let what = "not between 1 and 64; leave it out for 1, or set the number of processors";
@@ -189,6 +195,7 @@ impl TenantConfig {
             sid,
             default_region: default_region.flatten(),
             memory_limit_bytes: typed.memory_limit_bytes,
+            meter_memory_bytes: typed.meter_memory_bytes,
             replicas: replicas?,
             rate_limit: rate_limit.flatten(),
             dialects: typed.dialects.clone(),
@@ -218,6 +225,7 @@ impl TenantConfig {
             sid: self.sid.clone(),
             default_region: self.default_region.map(|region| region.to_string()),
             memory_limit_bytes: self.memory_limit_bytes,
+            meter_memory_bytes: self.meter_memory_bytes,
             replicas: self.replicas.get(),
             rate_limit: self.rate_limit.map(|quota| typed::RateLimit {
                 per_second: quota.per_second.get(),

@@ -216,7 +216,7 @@ pub(super) fn all() -> Vec<Route> {
                         "meters",
                         json!({
                             "tenant": "acme", "memory_bytes": 1_310_720, "memory_limit_bytes": 67_108_864, "counters": 8211,
-                            "overflowed": 0, "unmerged": 0,
+                            "uncounted": 0, "unmerged": 0,
                             "meters": [{
                                 "rules": ["policy"], "scope": "country", "unit": "messages", "window_seconds": 3600,
                                 "directions": ["outbound"], "channels": ["sms"], "purposes": ["authentication"],
