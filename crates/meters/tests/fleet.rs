@@ -201,3 +201,29 @@ fn counts_of_another_node_expire_and_make_room_for_other_nodes() {
     meters.peek(&handle, &message(1), time(10_000), &mut counts);
     assert_eq!(counts, [1]);
 }
+
+#[test]
+fn where_others_counts_found_no_room_the_count_is_unknown_until_they_have_expired() {
+    let asked = meter(Scope::Subject, 60);
+    let far = Meters::new(NodeId(2), DEFAULT_BYTES);
+    let declared = far.declare(&[asked], time(0)).unwrap();
+    for person in 0..5_000 {
+        far.reserve(&declared, &message(person), time(0), &mut [0]);
+    }
+    let limit = 150_000;
+    let here = Meters::new(NodeId(1), limit);
+    let declared = here.declare(&[asked], time(0)).unwrap();
+    here.merge(&far.changes_since(Position::START, time(0)).bytes, time(0)).unwrap();
+    let usage = here.usage();
+    assert!(usage.unmerged > 0 && usage.bytes <= limit, "{usage:?}");
+    let asked_about = |person, at| {
+        let mut counts = [0];
+        let unknown = here.peek(&declared, &message(person), time(at), &mut counts);
+        (!unknown.is_any(0..1)).then_some(counts[0])
+    };
+    let known: Vec<u32> = (0..5_000).filter_map(|person| asked_about(person, 0)).collect();
+    assert_eq!(known.len() as u64, 5_000 - usage.unmerged);
+    assert!(known.iter().all(|&count| count == 1), "none is less than it is");
+    assert_eq!(asked_about(1_000_000, 0), None, "it may be one of those that were left out");
+    assert_eq!(asked_about(1_000_000, 100_000), Some(0));
+}

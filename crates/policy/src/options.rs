@@ -3,7 +3,7 @@
 use portcullis_plugin_sdk::rules::{Country, Purpose, Purposes, Scope, TimeOfDay};
 use serde_json::Value;
 
-use crate::countries::Countries;
+use crate::countries::{self, Countries};
 use crate::json::{At, Object, Wrong};
 use crate::metered::{self, Metered, Place};
 use crate::prefixes::{MAX_DIGITS, Prefixes};
@@ -280,6 +280,14 @@ fn countries(at: &At<'_>) -> Result<Countries, Wrong> {
                 "must be the two capital letters of a country by ISO 3166-1, such as {example}"
             ))
         })?;
+        if !countries::is_any(country) {
+            let what = match country.as_str() {
+                "UK" => "is no country by ISO 3166-1: the United Kingdom is GB",
+                "EU" => "is no country by ISO 3166-1: write the countries that are meant",
+                _ => "is no country by ISO 3166-1: look up its two letters",
+            };
+            return Err(item.wrong(what));
+        }
         if !countries.add(country) {
             return Err(item.wrong("is there twice: remove one"));
         }

@@ -146,12 +146,16 @@ impl RuleSet {
                 recipe.senders.len()
             )));
         }
-        recipe.plugin.check_options(&recipe.options)?;
         let senders = match description.needs.contains(Need::Sender) {
             true => recipe.senders.clone(),
             false => Vec::new(),
         };
         let settings = wit::Settings { options: recipe.options.clone(), senders };
+        if let Err(misfit) = recipe.plugin.check_options(&recipe.options) {
+            // What the plugin itself says of them is for people. A schema's words are for those who know the schema.
+            let words = start(&recipe, &settings).err();
+            return Err(words.filter(|words| matches!(words, CallError::Refused(_))).unwrap_or(misfit));
+        }
         let first = start(&recipe, &settings)?;
         let meters = first.meters().to_vec();
         let mut replicas = vec![Replica::new(first)];

@@ -244,3 +244,28 @@ fn a_plugin_gets_what_is_granted_to_it_by_name_or_is_refused() {
     let error = refused_start(folder.path(), &strict);
     assert!(error.contains("needs country, local-time"), "{error}");
 }
+
+#[test]
+fn where_there_is_no_room_to_count_the_failure_policy_answers_and_says_so() {
+    let config = config("policy", "{ caps = [{ per_day = 3 }] }", &GRANTS);
+    let gateway =
+        Gateway::with(&config.replacen("id = \"acme\"", "id = \"acme\"\nmeter_memory_bytes = 1048576", 1));
+    let marketing = |number: u64| send(&gateway, &format!("+{number}"), "marketing");
+    let is_full = |answer: &Answer| answer.status == 403;
+    let first = 46_700_000_000;
+    let full =
+        (first..first + 40_000).find(|&number| is_full(&marketing(number))).expect("memory is bounded");
+    let refused = marketing(full);
+    assert!(refused.error(403, "blocked").contains("the rule policy fails"), "{}", refused.text);
+    assert_eq!(check(&gateway, &format!("+{full}"), "marketing", None)["source"], "policy");
+    // Those who are counted are served as ever, and what counts nothing is.
+    marketing(first).ok();
+    send(&gateway, &format!("+{full}"), "utility").ok();
+    assert!(gateway.logged("its meter_memory_bytes sets"));
+    let faults = r#"tenant="acme",list="rule:policy",kind="uncounted""#;
+    assert!(gateway.metric("portcullis_plugin_faults_total", faults) > 0, "{}", gateway.metrics());
+    assert_eq!(stops(&gateway, "cap-day", "block"), 0);
+    // The room is a setting, which applies at once.
+    let settings = gateway.admin("GET", "/acme", None).ok()["settings"].clone();
+    assert_eq!(settings["meter_memory_bytes"], 1 << 20);
+}
