@@ -82,7 +82,11 @@ impl Sources {
                     }
                 });
             }
-            pulling.join_all().await;
+            while let Some(ended) = pulling.join_next().await {
+                if let Err(error) = ended {
+                    error!(%error, "bringing a plugin of plugins.sources failed by a defect: report it");
+                }
+            }
         });
     }
 

@@ -59,6 +59,48 @@ pub enum RegistryError {
         /// The registry.
         registry: String,
     },
+    /// Its token server would get the credentials where others could read them.
+    #[error(
+        "the registry {registry} wants credentials to be sent to {realm}, where others could read them, so they were not: its token server \
+         has to have an https:// URL, or be on the same host as a registry on this machine"
+    )]
+    Realm {
+        /// The registry.
+        registry: String,
+        /// Where they were to be sent, shortened and escaped.
+        realm: String,
+    },
+    /// The token can't be used.
+    #[error(
+        "the registry {registry} has a token server that sends no token which can be used: look at its log"
+    )]
+    Token {
+        /// The registry.
+        registry: String,
+    },
+    /// It sends more than is read.
+    #[error(
+        "the registry {registry} sends a {what} of more than {limit} bytes, which is not read: look at who operates it"
+    )]
+    TooMuch {
+        /// The registry.
+        registry: String,
+        /// What it sends.
+        what: &'static str,
+        /// The most that is read, in bytes.
+        limit: usize,
+    },
+    /// A redirect leads to where it is not followed.
+    #[error(
+        "the registry {registry} redirects to {to}, which is not followed: with TLS at most 5 redirects are, to URLs with https://, and \
+         on this machine those to the same host"
+    )]
+    Redirect {
+        /// The registry.
+        registry: String,
+        /// Where to, shortened and escaped.
+        to: String,
+    },
     /// The artifact is not a plugin.
     #[error(
         "the artifact is not a WebAssembly component as CNCF lays them out: {what}; `portcullis plugin push --to` makes one that is"
@@ -76,6 +118,14 @@ pub enum RegistryError {
     /// The signature in the annotation can't be read.
     #[error("the annotation io.portcullis.minisig can't be read: {0}")]
     Signature(#[from] SignatureError),
+    /// The client panicked.
+    #[error(
+        "asking the registry {registry} ended in a panic: report what standard error says of it as a defect"
+    )]
+    Defect {
+        /// The registry.
+        registry: String,
+    },
     /// The registry says something else.
     #[error("the registry {registry} answers: {what}")]
     Other {
@@ -87,6 +137,11 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// An artifact that is laid out otherwise. The manifest's words in it are shortened and escaped.
+    pub(crate) fn layout(what: &str) -> Self {
+        RegistryError::Layout { what: foreign(what) }
+    }
+
     /// What an error of the client means.
     pub(crate) fn of(registry: &str, error: &OciDistributionError) -> Self {
         let registry = registry.to_owned();
@@ -126,7 +181,7 @@ impl RegistryError {
 }
 
 /// An error of reading a blob. The client wraps what it notices of digests.
-pub(crate) fn of_io(registry: String, error: &std::io::Error) -> RegistryError {
+fn of_io(registry: String, error: &std::io::Error) -> RegistryError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<DigestError>());
     match inner {
         Some(DigestError::VerificationError { .. }) => RegistryError::WrongDigest { registry },
@@ -135,7 +190,7 @@ pub(crate) fn of_io(registry: String, error: &std::io::Error) -> RegistryError {
 }
 
 /// The last cause of an error, which says most.
-fn root(error: &dyn std::error::Error) -> String {
+pub(crate) fn root(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;
@@ -144,7 +199,7 @@ fn root(error: &dyn std::error::Error) -> String {
 }
 
 /// Text of others: short, and without characters that control a terminal.
-fn foreign(text: &str) -> String {
+pub(crate) fn foreign(text: &str) -> String {
     let mut shown = String::new();
     for (index, c) in text.chars().enumerate() {
         if index == FOREIGN {

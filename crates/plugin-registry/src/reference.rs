@@ -46,6 +46,17 @@ pub enum ReferenceError {
     NoTag,
 }
 
+/// Whether this is `sha256:` and 64 hexadecimal digits in lower case.
+pub(crate) fn is_digest(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.strip_prefix(DIGEST).is_some_and(|digits| digits.len() == 64 && digits.bytes().all(is_digit))
+}
+
+/// A SHA-256 digest as registries write it.
+pub(crate) fn digest_text(hash: &[u8]) -> String {
+    format!("{DIGEST}{}", base16ct::lower::encode_string(hash))
+}
+
 fn parse(text: &str) -> Result<Reference, ReferenceError> {
     let name = text.strip_prefix(SCHEME).ok_or(ReferenceError::Scheme)?;
     let (registry, _) = name.split_once('/').ok_or(ReferenceError::Registry)?;
@@ -78,12 +89,10 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         let reference = parse(text)?;
         let digest = reference.digest().ok_or(ReferenceError::NotPinned)?.to_owned();
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        let digits = digest.strip_prefix(DIGEST).ok_or(ReferenceError::NotPinned)?;
-        if digits.len() != 64 || !digits.bytes().all(is_digit) {
-            return Err(ReferenceError::NotPinned);
+        match is_digest(&digest) {
+            true => Ok(Source { reference, digest }),
+            false => Err(ReferenceError::NotPinned),
         }
-        Ok(Source { reference, digest })
     }
 }
 

@@ -1,29 +1,28 @@
 //! A client of registries.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Once;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use oci_client::client::{Client, ClientConfig, ClientProtocol, Config, ImageLayer};
 use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest, OciManifest};
+use oci_client::secrets::RegistryAuth;
 use portcullis_plugin_trust::Signature;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tokio::task::JoinSet;
 
 use crate::credentials;
-use crate::error::{RegistryError, of_io};
-use crate::reference::{Destination, Source};
+use crate::error::RegistryError;
+use crate::reader::{PATIENCE, Reader, USER_AGENT, is_here};
+use crate::reference::{Destination, Source, digest_text, is_digest};
 
 const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";
 const LAYER_TYPE: &str = "application/wasm";
 /// The annotation with the signature.
 const SIGNATURE: &str = "io.portcullis.minisig";
-/// How long connecting may take, and waiting for the next bytes.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -56,7 +55,7 @@ impl Registry {
     /// # Errors
     /// See [`RegistryError`]. Nothing of what was sent is used then.
     pub async fn pull(&self, source: &Source, limit: usize) -> Result<Pulled, RegistryError> {
-        within_deadline(source.registry(), pull(source, limit)).await
+        apart(source.registry(), pull(source.clone(), limit)).await
     }
 
     /// Pushes a component with its signature. Returns its name, pinned, as a [`Source`] has it.
@@ -69,35 +68,41 @@ impl Registry {
         component: Vec<u8>,
         signature: Option<&Signature>,
     ) -> Result<String, RegistryError> {
-        let registry = destination.reference().registry().to_owned();
-        within_deadline(&registry, push(destination, component, signature)).await
+        let work = push(destination.clone(), component, signature.cloned());
+        apart(destination.reference().registry(), work).await
     }
 }
 
-async fn within_deadline<T>(
+/// Works in a task of its own, so that a panic is an error, and within the deadline.
+async fn apart<T: Send + 'static>(
     registry: &str,
-    work: impl Future<Output = Result<T, RegistryError>>,
+    work: impl Future<Output = Result<T, RegistryError>> + Send + 'static,
 ) -> Result<T, RegistryError> {
-    let slow = || RegistryError::Slow { registry: registry.to_owned(), seconds: DEADLINE.as_secs() };
-    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(slow()))
+    let registry = registry.to_owned();
+    // Dropping it ends the task.
+    let mut task = JoinSet::new();
+    task.spawn(tokio::time::timeout(DEADLINE, work));
+    match task.join_next().await {
+        Some(Ok(Ok(done))) => done,
+        Some(Ok(Err(_))) => Err(RegistryError::Slow { registry, seconds: DEADLINE.as_secs() }),
+        Some(Err(_)) | None => Err(RegistryError::Defect { registry }),
+    }
 }
 
+/// The client that pushes.
 fn client(registry: &str) -> Result<Client, RegistryError> {
-    let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
-    let is_here = host == "localhost"
-        || host.trim_matches(['[', ']']).parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
     let config = ClientConfig {
-        protocol: if is_here { ClientProtocol::Http } else { ClientProtocol::Https },
+        protocol: if is_here(registry) { ClientProtocol::Http } else { ClientProtocol::Https },
         connect_timeout: Some(PATIENCE),
         read_timeout: Some(PATIENCE),
         platform_resolver: None,
-        user_agent: concat!("portcullis/", env!("CARGO_PKG_VERSION")),
+        user_agent: USER_AGENT,
         ..ClientConfig::default()
     };
     Client::try_from(config).map_err(|error| RegistryError::of(registry, &error))
 }
 
-async fn authentication(registry: &str) -> Result<oci_client::secrets::RegistryAuth, RegistryError> {
+async fn credentials_for(registry: &str) -> Result<RegistryAuth, RegistryError> {
     let asked = registry.to_owned();
     let found = tokio::task::spawn_blocking(move || credentials::of(&asked)).await;
     found.unwrap_or_else(|_| {
@@ -106,31 +111,21 @@ async fn authentication(registry: &str) -> Result<oci_client::secrets::RegistryA
     })
 }
 
-async fn pull(source: &Source, limit: usize) -> Result<Pulled, RegistryError> {
-    let registry = source.registry();
-    let failed = |error| RegistryError::of(registry, &error);
-    let client = client(registry)?;
-    let authentication = authentication(registry).await?;
-    let (manifest, _) = client.pull_manifest(source.reference(), &authentication).await.map_err(failed)?;
-    let OciManifest::Image(manifest) = manifest else {
-        return Err(RegistryError::Layout { what: "it is an index of several".to_owned() });
+async fn pull(source: Source, limit: usize) -> Result<Pulled, RegistryError> {
+    let credentials = credentials_for(source.registry()).await?;
+    let mut reader = Reader::new(source.reference())?;
+    reader.log_in(&credentials, "pull").await?;
+    let OciManifest::Image(manifest) = reader.manifest(source.digest()).await? else {
+        return Err(RegistryError::layout("it is an index of several"));
     };
     let layer = layer(&manifest)?;
     let signature = signature(&manifest, layer)?;
-    let too_large = || RegistryError::TooLarge { limit };
-    if usize::try_from(layer.size).is_ok_and(|bytes| bytes > limit) {
-        return Err(too_large());
+    let bytes = usize::try_from(layer.size)
+        .map_err(|_| RegistryError::layout(&format!("its layer has {} bytes", layer.size)))?;
+    if bytes > limit {
+        return Err(RegistryError::TooLarge { limit });
     }
-    // The client compares the digest when the stream ends.
-    let mut stream = client.pull_blob_stream(source.reference(), layer).await.map_err(failed)?.stream;
-    let mut component = Vec::new();
-    while let Some(bytes) = stream.next().await {
-        let bytes = bytes.map_err(|error: io::Error| of_io(registry.to_owned(), &error))?;
-        if component.len() + bytes.len() > limit {
-            return Err(too_large());
-        }
-        component.extend_from_slice(&bytes);
-    }
+    let component = reader.blob(&layer.digest, bytes).await?;
     Ok(Pulled { component, signature })
 }
 
@@ -139,15 +134,19 @@ fn layer(manifest: &OciImageManifest) -> Result<&OciDescriptor, RegistryError> {
     let config = &manifest.config.media_type;
     if config != CONFIG_TYPE {
         let what = format!("its config is of the type {config:?}, and not {CONFIG_TYPE}");
-        return Err(RegistryError::Layout { what });
+        return Err(RegistryError::layout(&what));
     }
     match manifest.layers.as_slice() {
-        [layer] if layer.media_type == LAYER_TYPE && layer.digest.starts_with("sha256:") => Ok(layer),
+        [layer] if layer.media_type == LAYER_TYPE && is_digest(&layer.digest) => Ok(layer),
+        [layer] if layer.media_type == LAYER_TYPE => {
+            let what = format!("its layer has {:?} in place of a SHA-256 digest", layer.digest);
+            Err(RegistryError::layout(&what))
+        }
         [layer] => {
             let what = format!("its layer is of the type {:?}, and not {LAYER_TYPE}", layer.media_type);
-            Err(RegistryError::Layout { what })
+            Err(RegistryError::layout(&what))
         }
-        layers => Err(RegistryError::Layout { what: format!("it has {} layers, and not one", layers.len()) }),
+        layers => Err(RegistryError::layout(&format!("it has {} layers, and not one", layers.len()))),
     }
 }
 
@@ -158,15 +157,19 @@ fn signature(manifest: &OciImageManifest, layer: &OciDescriptor) -> Result<Optio
 }
 
 async fn push(
-    destination: &Destination,
+    destination: Destination,
     component: Vec<u8>,
-    signature: Option<&Signature>,
+    signature: Option<Signature>,
 ) -> Result<String, RegistryError> {
     let image = destination.reference();
     let registry = image.registry();
     let failed = |error| RegistryError::of(registry, &error);
     let client = client(registry)?;
-    client.store_auth_if_needed(image.resolve_registry(), &authentication(registry).await?).await;
+    let credentials = credentials_for(registry).await?;
+    // The client would believe any realm, and any token.
+    let mut reader = Reader::new(image)?;
+    let authentication = reader.log_in(&credentials, "pull,push").await?;
+    client.store_auth_if_needed(image.resolve_registry(), authentication).await;
     let layer = ImageLayer::new(component, LAYER_TYPE.to_owned(), None);
     let config = json!({
         "created": Timestamp::now().to_string(),
@@ -186,9 +189,8 @@ async fn push(
         client.push_blob(image, bytes, digest).await.map_err(failed)?;
     }
     let body = serde_json::to_vec(&manifest).map_err(|error| failed(error.into()))?;
-    let digest = format!("sha256:{}", base16ct::lower::encode_string(&Sha256::digest(&body)));
-    let kind =
-        OCI_IMAGE_MEDIA_TYPE.parse().map_err(|_| RegistryError::Layout { what: "defect".to_owned() })?;
+    let digest = digest_text(&Sha256::digest(&body));
+    let kind = OCI_IMAGE_MEDIA_TYPE.parse().map_err(|_| RegistryError::layout("defect"))?;
     client.push_manifest_raw(image, Bytes::from(body), kind).await.map_err(failed)?;
     Ok(destination.pinned(&digest))
 }

@@ -14,7 +14,7 @@ const PROGRAM: &str = "/usr/bin/docker-registry";
 
 /// The user of registries that ask for one, as `htpasswd -nbB` writes it. The password is `registry-password`.
 const USER: &str = "portcullis:$2y$05$uqoM7THzrR6l0PIcDeRfXOxnEe4FKk6WHMXiVNvvKxAnuSPE.DPb2\n";
-const USER_IN_BASE64: &str = "cG9ydGN1bGxpczpyZWdpc3RyeS1wYXNzd29yZA==";
+pub(super) const USER_IN_BASE64: &str = "cG9ydGN1bGxpczpyZWdpc3RyeS1wYXNzd29yZA==";
 
 /// Whether there is a registry to run. If not, says so, and fails if it is required.
 #[expect(clippy::print_stderr, reason = "somebody reads it")]
@@ -25,6 +25,15 @@ pub(super) fn is_there() -> bool {
         eprintln!("SKIPPED: no registry is installed (apt-get install docker-registry)");
     }
     is_there
+}
+
+/// Writes a Docker configuration with the credentials of the user for this registry into a folder.
+pub(super) fn log_in(folder: &Path, host: &str) -> PathBuf {
+    let docker = folder.join("docker");
+    std::fs::create_dir_all(&docker).unwrap();
+    let config = format!(r#"{{"auths": {{"{host}": {{"auth": "{USER_IN_BASE64}"}}}}}}"#);
+    std::fs::write(docker.join("config.json"), config).unwrap();
+    docker
 }
 
 /// A registry, and what it has.
@@ -84,11 +93,7 @@ impl Registry {
 
     /// Writes a Docker configuration with the credentials of the user into a folder.
     pub(super) fn log_in(&self, folder: &Path) -> PathBuf {
-        let docker = folder.join("docker");
-        std::fs::create_dir_all(&docker).unwrap();
-        let config = format!(r#"{{"auths": {{"{}": {{"auth": "{USER_IN_BASE64}"}}}}}}"#, self.host());
-        std::fs::write(docker.join("config.json"), config).unwrap();
-        docker
+        log_in(folder, &self.host())
     }
 }
 

@@ -11,7 +11,7 @@ use super::keys::{Keys, run};
 use super::registry::{Liar, Registry, is_there};
 
 /// A configuration whose tenant acme has a plugin `vip`, which comes from here.
-fn config(from: &str, trusted: &str) -> String {
+pub(super) fn config(from: &str, trusted: &str) -> String {
     let plugins =
         format!("[plugins]\ntrusted_keys = [{trusted}]\nsources = [{{ name = \"vip\", from = \"{from}\" }}]");
     let server = SERVER.replace("[plugins]", &plugins);
@@ -38,7 +38,7 @@ fn serving(gateway: &Gateway) -> Value {
     gateway.plugin("acme")["serving"]["version"].clone()
 }
 
-fn last(gateway: &Gateway) -> String {
+pub(super) fn last(gateway: &Gateway) -> String {
     gateway.plugin("acme")["last"].to_string()
 }
 
