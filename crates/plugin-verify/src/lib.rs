@@ -14,6 +14,7 @@ mod log;
 mod replay;
 mod report;
 mod rules;
+mod split_mix;
 mod verify;
 
 pub use componentize::{ComponentizeError, componentize};

@@ -7,6 +7,8 @@ use portcullis_host::rules::{
 };
 use portcullis_host::{CallError, Direction, Subject};
 
+use crate::split_mix::SplitMix;
+
 /// The most people of one question.
 const PEOPLE: u64 = 12;
 /// Messages are of so many milliseconds from now: a year, with all changes of clocks.
@@ -18,7 +20,7 @@ pub(super) struct Questions<'a> {
     now: u64,
     senders: u64,
     meters: usize,
-    state: u64,
+    random: SplitMix,
 }
 
 /// A message to some people.
@@ -33,16 +35,12 @@ pub(super) struct Question {
 impl<'a> Questions<'a> {
     pub(super) fn new(rules: &RuleSet, strangers: &'a [Person], now: u64) -> Self {
         let senders = rules.recipe().senders.len() as u64;
-        Questions { strangers, now, senders, meters: rules.meters().len(), state: 0 }
+        Questions { strangers, now, senders, meters: rules.meters().len(), random: SplitMix::default() }
     }
 
-    /// A number below `end`, or 0. By SplitMix64 (Steele, Lea and Flood, 2014).
+    /// A number below `end`, or 0.
     fn below(&mut self, end: u64) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)).checked_rem(end).unwrap_or_default()
+        self.random.below(end)
     }
 
     fn one_of<T: Copy>(&mut self, all: &[T]) -> Option<T> {
