@@ -8,6 +8,7 @@ mod blacklist;
 mod componentize;
 mod conformance;
 mod costs;
+mod growth;
 mod inspect;
 mod kind;
 mod log;

@@ -75,7 +75,7 @@ fn each_fault_of_rules_is_told_with_a_message_that_shows_it() {
         ("many-meters", "an instance does not start"),
         ("panic", "the plugin trapped in decide"),
         ("panic-later", "the plugin trapped in decide"),
-        ("leak", "ran out of memory in decide"),
+        ("leak", "it leaks: "),
         ("later-at-once", "decide"),
         ("unknown-reason", "decide"),
         ("missing-decisions", "decide-many"),

@@ -10,19 +10,18 @@ use portcullis_host::{
 
 use super::operation::Operation;
 use super::{numbers, start};
+use crate::growth::Growth;
 use crate::split_mix::SplitMix;
 
 /// The entries of a long list.
 const MANY: u64 = 20_000;
 /// The checks of a long list, by themselves and again in batches.
 const CHECKS: u64 = 30_000;
-/// After so many, it is looked at whether memory grows, and how fast they are.
-const ROUND: u64 = 500;
-/// The bytes by which memory may grow, for a cache.
-const GROWTH: u64 = 4 << 20;
+/// After so many, it is looked at how fast they are.
+const SOME: u64 = 500;
 /// How long one check of a plugin may take that is not slow: see `Pace` of the host.
 const FAST: Duration = Duration::from_micros(20);
-/// How long all checks may take. A slow plugin makes fewer.
+/// How long a round of checks may take. A slow plugin makes fewer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A plugin, and the list that it should have, in the subjects that the plugin sees.
@@ -258,14 +257,55 @@ impl<'a> Run<'a> {
     }
 }
 
+/// How a round of checks went.
+struct Round {
+    /// How long one of the first took.
+    each: Duration,
+    /// Whether all could be made in time.
+    is_complete: bool,
+}
+
+fn with_many(error: &CallError) -> String {
+    format!("with {MANY} entries: {error}")
+}
+
+impl Run<'_> {
+    /// Checks one person again and again, and all others.
+    fn checks(&mut self, people: &[u64], growth: &mut Growth) -> Result<Round, String> {
+        let (begun, mut each) = (Instant::now(), Duration::ZERO);
+        for n in 0..CHECKS {
+            let place = if n % 3 == 0 { 0 } else { usize::try_from(n).unwrap_or(0) % people.len() };
+            // Two in a row the same way, as every other person has an entry.
+            let (seen, direction) = (people[place], way(n / 2));
+            let subject = self.subject(seen);
+            let verdict = self
+                .instance
+                .check(subject, direction)
+                .map_err(|error| growth.exhausted_by(&error).unwrap_or_else(|| with_many(&error)))?;
+            self.is_right(seen, direction, verdict, "check")
+                .map_err(|why| format!("after {} checks: {why}", growth.made()))?;
+            growth.add(1, self.instance.memory_bytes());
+            if n % SOME != SOME - 1 {
+                continue;
+            }
+            if n == SOME - 1 {
+                each = begun.elapsed() / u32::try_from(SOME).unwrap_or(u32::MAX);
+            }
+            if begun.elapsed() > PATIENCE {
+                return Ok(Round { each, is_complete: false });
+            }
+        }
+        Ok(Round { each, is_complete: true })
+    }
+}
+
 /// What shows only with many entries and checks: whether calls end in time, answers stay right, and memory stays. Returns what is worth
 /// knowing.
 pub(super) fn long_list(plugin: &Plugin, options: &str) -> Result<Vec<String>, String> {
-    let told = |error: CallError| format!("with {MANY} entries: {error}");
     let mut run = Run::of(plugin, options)?;
     run.instance = start(plugin, options, MANY).map_err(|error| match error {
         CallError::Refused(why) => format!("it refuses a list of {MANY} entries: {why}"),
-        error => told(error),
+        error => with_many(&error),
     })?;
     let people = people();
     let entries: Vec<(u64, Directions)> =
@@ -275,44 +315,27 @@ pub(super) fn long_list(plugin: &Plugin, options: &str) -> Result<Vec<String>, S
     }
     run.list(BATCH).map_err(|why| format!("with {MANY} entries: {why}"))?;
     run.count().map_err(|why| format!("with {MANY} entries: {why}"))?;
-    let mut remarks = Vec::new();
-    let (before, begun) = (run.instance.memory_bytes(), Instant::now());
-    for n in 0..CHECKS {
-        // One person again and again, and all others.
-        let seen =
-            if n % 3 == 0 { people[0] } else { people[usize::try_from(n).unwrap_or(0) % people.len()] };
-        // Two in a row the same way, as every other person has an entry.
-        let direction = way(n / 2);
-        let verdict = run.instance.check(run.subject(seen), direction).map_err(told)?;
-        run.is_right(seen, direction, verdict, "check").map_err(|why| format!("after {n} checks: {why}"))?;
-        if n % ROUND != ROUND - 1 {
-            continue;
-        }
-        let grown = run.instance.memory_bytes().saturating_sub(before);
-        if grown > GROWTH {
-            return Err(format!(
-                "it leaks: {} checks took {grown} bytes of memory, some {} bytes each: free what a check allocates",
-                n + 1,
-                grown / (n + 1)
-            ));
-        }
-        let each = begun.elapsed() / u32::try_from(n + 1).unwrap_or(u32::MAX);
-        if n == ROUND - 1 && each > FAST {
-            remarks.push(format!(
-                "a check takes {} µs: from {} µs on a plugin is slow, and its checks wait in turn for threads of low priority",
-                each.as_micros(),
-                FAST.as_micros()
-            ));
-        }
-        if begun.elapsed() > PATIENCE {
-            return Ok(remarks);
-        }
+    let (mut remarks, mut growth) = (Vec::new(), Growth::of("check", run.instance.memory_bytes()));
+    let first = run.checks(&people, &mut growth)?;
+    if first.each > FAST {
+        remarks.push(format!(
+            "a check takes {} µs: from {} µs on a plugin is slow, and its checks wait in turn for threads of low priority",
+            first.each.as_micros(),
+            FAST.as_micros()
+        ));
+    }
+    while growth.needs_another_round() {
+        run.checks(&people, &mut growth)?;
+    }
+    remarks.extend(growth.judge()?);
+    if !first.is_complete {
+        return Ok(remarks);
     }
     let mut blocked = 0;
     for (n, some) in people.chunks(BATCH).enumerate() {
         let subjects: Vec<Subject> = some.iter().map(|&seen| run.subject(seen)).collect();
         let direction = way(n as u64);
-        let verdicts = run.instance.check_many(&subjects, direction).map_err(told)?;
+        let verdicts = run.instance.check_many(&subjects, direction).map_err(|error| with_many(&error))?;
         for (&seen, verdict) in some.iter().zip(verdicts) {
             run.is_right(seen, direction, verdict, "check-many")
                 .map_err(|why| format!("in a large batch: {why}"))?;

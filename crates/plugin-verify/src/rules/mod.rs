@@ -13,7 +13,8 @@ use portcullis_rules::strangers;
 pub use costs::RuleCosts;
 
 use crate::conformance::Conformance;
-use question::Questions;
+use crate::growth::Growth;
+use question::{Question, Questions};
 
 /// Memory of one instance, in bytes.
 const MEMORY: u64 = 1 << 30;
@@ -21,11 +22,9 @@ const MEMORY: u64 = 1 << 30;
 const QUESTIONS: usize = 400;
 /// The decisions about one message, after which it is looked at whether memory grew, and how fast they were.
 const MANY: u32 = 20_000;
-/// The bytes by which memory may grow, for a cache.
-const GROWTH: u64 = 4 << 20;
 /// How long one decision of a plugin may take that is not slow: see `Pace` of the host.
 const FAST: Duration = Duration::from_micros(20);
-/// How long all decisions may take. A slow plugin makes fewer.
+/// How long a round of decisions may take. A slow plugin makes fewer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Who stops this share of the messages to strangers is asked whether that is meant.
 const REMARKABLE_SHARE: f64 = 0.5;
@@ -81,14 +80,9 @@ pub(crate) fn conformance(plugin: &Plugin, options: &str) -> Conformance {
 fn try_all(rules: &RuleSet) -> Result<Vec<String>, String> {
     let now = now();
     let strangers = strangers(&numbers(), rules.needs(), now);
-    let (mut questions, begun) = (Questions::new(rules, &strangers, now), Instant::now());
-    for _ in 0..QUESTIONS {
-        questions.next().ask(rules)?;
-        if begun.elapsed() > PATIENCE {
-            break;
-        }
-    }
-    let mut remarks = many(rules, &mut questions)?;
+    let mut questions = Questions::new(rules, &strangers, now);
+    let mut remarks = random(rules, &mut questions)?;
+    remarks.extend(many(rules, &questions.next())?);
     let proof = rules.prove(now, &strangers).map_err(|error| error.to_string())?;
     let share = proof.share();
     if share >= REMARKABLE_SHARE {
@@ -100,27 +94,49 @@ fn try_all(rules: &RuleSet) -> Result<Vec<String>, String> {
     Ok(remarks)
 }
 
-/// Many decisions about one message: whether they stay the same, how long they take, and whether memory grows.
-fn many(rules: &RuleSet, questions: &mut Questions<'_>) -> Result<Vec<String>, String> {
-    let (question, begun, before) = (questions.next(), Instant::now(), rules.memory_bytes());
-    let mut decisions: u32 = 0;
-    let first = question.decide_first(rules)?;
-    while decisions < MANY && begun.elapsed() < PATIENCE {
-        if question.decide_first(rules)? != first {
-            return Err(question.changed(decisions));
+/// Random messages: whether decisions are the same each time, and whether memory grows.
+fn random(rules: &RuleSet, questions: &mut Questions<'_>) -> Result<Vec<String>, String> {
+    let questions: Vec<Question> = (0..QUESTIONS).map(|_| questions.next()).collect();
+    let mut growth = Growth::of("decision", rules.memory_bytes());
+    loop {
+        let begun = Instant::now();
+        for question in &questions {
+            question.ask(rules, &mut growth)?;
+            if begun.elapsed() > PATIENCE {
+                break;
+            }
         }
-        decisions += 1;
+        if !growth.needs_another_round() {
+            break;
+        }
     }
-    let each = begun.elapsed() / decisions.max(1);
-    let growth = rules.memory_bytes().saturating_sub(before);
-    if growth > GROWTH {
-        return Err(format!(
-            "it leaks: its memory grew by {growth} bytes in {decisions} decisions, and it remembers nothing that it may"
+    Ok(growth.judge()?.into_iter().collect())
+}
+
+/// Many decisions about one message: whether they stay the same, how long they take, and whether memory grows.
+fn many(rules: &RuleSet, question: &Question) -> Result<Vec<String>, String> {
+    let mut growth = Growth::of("decision", rules.memory_bytes());
+    let first = question.decide_first(rules, &mut growth)?;
+    let mut each = Duration::MAX;
+    loop {
+        let (begun, mut decisions) = (Instant::now(), 0);
+        while decisions < MANY && begun.elapsed() < PATIENCE {
+            if question.decide_first(rules, &mut growth)? != first {
+                return Err(question.changed(growth.made()));
+            }
+            decisions += 1;
+        }
+        each = each.min(begun.elapsed() / decisions.max(1));
+        if !growth.needs_another_round() {
+            break;
+        }
+    }
+    let mut remarks: Vec<String> = growth.judge()?.into_iter().collect();
+    if each > FAST {
+        remarks.push(format!(
+            "a decision takes {} µs: messages to a slow plugin wait for their turn on threads of their own",
+            each.as_micros()
         ));
     }
-    let slow = format!(
-        "a decision takes {} µs: messages to a slow plugin wait for their turn on threads of their own",
-        each.as_micros()
-    );
-    Ok(if each > FAST { vec![slow] } else { Vec::new() })
+    Ok(remarks)
 }

@@ -7,6 +7,7 @@ use portcullis_host::rules::{
 };
 use portcullis_host::{CallError, Direction, Subject};
 
+use crate::growth::Growth;
 use crate::split_mix::SplitMix;
 
 /// The most people of one question.
@@ -27,6 +28,7 @@ pub(super) struct Questions<'a> {
 pub(super) struct Question {
     direction: Direction,
     message: Message,
+    /// One at least.
     people: Vec<Person>,
     /// A row for each of them.
     counts: Vec<u32>,
@@ -87,13 +89,12 @@ impl Question {
     ///
     /// # Errors
     /// What is wrong, with the message that shows it.
-    pub(super) fn ask(&self, rules: &RuleSet) -> Result<(), String> {
+    pub(super) fn ask(&self, rules: &RuleSet, growth: &mut Growth) -> Result<(), String> {
         let Question { direction, message, people, counts } = self;
         let mut one_by_one = Vec::with_capacity(people.len());
-        for (place, person) in people.iter().enumerate() {
-            let decide = || rules.decide(*direction, message, person, self.counts_of(place));
-            let first = decide().map_err(|error| self.failed(place, &error))?;
-            let again = decide().map_err(|error| self.failed(place, &error))?;
+        for place in 0..people.len() {
+            let first = self.decide(place, rules, growth)?;
+            let again = self.decide(place, rules, growth)?;
             if first != again {
                 return Err(format!(
                     "decide said {}, and then {}, of the same message: {}: an answer may depend on the arguments alone",
@@ -105,8 +106,11 @@ impl Question {
             one_by_one.push(first);
         }
         let together = rules.decide_many(*direction, message, people, counts).map_err(|error| {
-            format!("{error}: decide-many of {} people, the first: {}", people.len(), self.shown(0))
+            growth.exhausted_by(&error).unwrap_or_else(|| {
+                format!("{error}: decide-many of {} people, the first: {}", people.len(), self.shown(0))
+            })
         })?;
+        growth.add(people.len() as u64, rules.memory_bytes());
         let differs = one_by_one.iter().zip(&together).position(|(one, other)| one != other);
         match differs {
             None => Ok(()),
@@ -125,14 +129,22 @@ impl Question {
     ///
     /// # Errors
     /// If the call fails.
-    pub(super) fn decide_first(&self, rules: &RuleSet) -> Result<Option<Decision>, String> {
-        let Some(person) = self.people.first() else { return Ok(None) };
-        let decision = rules.decide(self.direction, &self.message, person, self.counts_of(0));
-        decision.map(Some).map_err(|error| self.failed(0, &error))
+    pub(super) fn decide_first(&self, rules: &RuleSet, growth: &mut Growth) -> Result<Decision, String> {
+        self.decide(0, rules, growth)
+    }
+
+    /// Has the rules decide about one of the people, and looks at what memory that took.
+    fn decide(&self, place: usize, rules: &RuleSet, growth: &mut Growth) -> Result<Decision, String> {
+        let person = &self.people[place];
+        let decided = rules.decide(self.direction, &self.message, person, self.counts_of(place));
+        let decision = decided
+            .map_err(|error| growth.exhausted_by(&error).unwrap_or_else(|| self.failed(place, &error)))?;
+        growth.add(1, rules.memory_bytes());
+        Ok(decision)
     }
 
     /// Says that the decision about the first person is not the same any more.
-    pub(super) fn changed(&self, decisions: u32) -> String {
+    pub(super) fn changed(&self, decisions: u64) -> String {
         format!(
             "decide says otherwise about the same message after {decisions} decisions: {}: an answer may depend on the arguments alone",
             self.shown(0)
