@@ -1,5 +1,6 @@
 //! Whether a plugin keeps the contract `portcullis:blacklist`: random sequences of operations, compared with a model of a list.
 
+mod least;
 mod operation;
 mod run;
 mod sequences;

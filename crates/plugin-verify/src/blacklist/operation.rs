@@ -7,6 +7,8 @@ use proptest::collection::vec;
 use proptest::prelude::{BoxedStrategy, Just, Strategy as _};
 use proptest::prop_oneof;
 
+use super::least::least;
+
 /// An operation. Subjects are as the plugin sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -50,19 +52,22 @@ impl fmt::Display for Operation {
 }
 
 impl Operation {
-    /// The same with one part less, for each of its parts.
-    pub(super) fn shorter(&self) -> Vec<Self> {
-        fn without_each<T: Clone>(parts: &[T]) -> impl Iterator<Item = Vec<T>> {
-            let count = if parts.len() > 1 { parts.len() } else { 0 };
-            (0..count).map(|n| [&parts[..n], &parts[n + 1..]].concat())
-        }
+    /// The same with the fewest parts, and one at least, with which it `fails`.
+    pub(super) fn shortest(self, mut fails: impl FnMut(Self) -> bool) -> Self {
         match self {
-            Operation::Block(entries) => without_each(entries).map(Operation::Block).collect(),
-            Operation::Unblock(entries) => without_each(entries).map(Operation::Unblock).collect(),
-            Operation::CheckMany(subjects, direction) => {
-                without_each(subjects).map(|subjects| Operation::CheckMany(subjects, *direction)).collect()
-            }
-            _ => Vec::new(),
+            Operation::Block(entries) => Operation::Block(least(entries, |some| {
+                !some.is_empty() && fails(Operation::Block(some.to_vec()))
+            })),
+            Operation::Unblock(entries) => Operation::Unblock(least(entries, |some| {
+                !some.is_empty() && fails(Operation::Unblock(some.to_vec()))
+            })),
+            Operation::CheckMany(subjects, direction) => Operation::CheckMany(
+                least(subjects, |some| {
+                    !some.is_empty() && fails(Operation::CheckMany(some.to_vec(), direction))
+                }),
+                direction,
+            ),
+            other => other,
         }
     }
 }

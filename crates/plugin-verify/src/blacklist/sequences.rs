@@ -6,6 +6,7 @@ use portcullis_host::Plugin;
 use proptest::strategy::{Strategy as _, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use super::least::least;
 use super::operation::{Operation, sequences};
 use super::run::Run;
 
@@ -30,53 +31,58 @@ pub(super) fn counter_example(plugin: &Plugin, options: &str) -> Result<Option<S
         let tree = sequences.new_tree(&mut runner).map_err(|why| why.to_string())?;
         if let Err(why) = attempt(&tree.current()) {
             let until = Instant::now() + PATIENCE;
-            let failing = (tree.current(), why);
-            return Err(in_words(without_what_is_left_out(failing, until, &mut attempt)));
+            return Err(in_words(shortest(tree.current(), why, until, &mut attempt)));
         }
     }
     Ok(refused_state)
 }
 
 /// Operations that fail, and why they do.
-type Failing = (Vec<Operation>, String);
+struct Failing {
+    operations: Vec<Operation>,
+    why: String,
+    /// Whether none can be left out, as far as was tried. Otherwise there was no time to tell.
+    is_shortest: bool,
+}
 
 /// The operations without those that it also fails without, and those that are left with fewer parts.
-fn without_what_is_left_out(
-    failing: Failing,
+fn shortest(
+    operations: Vec<Operation>,
+    why: String,
     until: Instant,
     attempt: &mut impl FnMut(&[Operation]) -> Result<(), String>,
 ) -> Failing {
-    let (mut operations, mut why) = failing;
-    for takes_parts in [false, true] {
-        let mut at = operations.len();
-        while at > 0 {
-            at -= 1;
-            let instead = match takes_parts {
-                false => vec![None],
-                true => operations[at].shorter().into_iter().map(Some).collect(),
-            };
-            for instead in instead {
-                if Instant::now() >= until {
-                    return (operations, why);
-                }
-                let mut fewer = operations.clone();
-                drop(fewer.splice(at..=at, instead));
-                if let Err(still) = attempt(&fewer) {
-                    (operations, why) = (fewer, still);
-                    // It may be shorter still.
-                    at += usize::from(takes_parts);
-                    break;
-                }
+    let (mut why, mut is_shortest) = (why, true);
+    let mut fails = |operations: &[Operation]| {
+        if Instant::now() >= until {
+            is_shortest = false;
+            return false;
+        }
+        match attempt(operations) {
+            Ok(()) => false,
+            Err(still) => {
+                why = still;
+                true
             }
         }
+    };
+    let mut operations = least(operations, &mut fails);
+    for at in (0..operations.len()).rev() {
+        let shortest = operations[at].clone().shortest(|shorter| {
+            let mut fewer = operations.clone();
+            fewer[at] = shorter;
+            fails(&fewer)
+        });
+        operations[at] = shortest;
     }
-    (operations, why)
+    Failing { operations, why, is_shortest }
 }
 
-fn in_words((operations, why): Failing) -> String {
+fn in_words(Failing { operations, why, is_shortest }: Failing) -> String {
     let steps: Vec<String> = operations.iter().map(ToString::to_string).collect();
+    let which = if is_shortest { "The shortest sequence that shows it" } else { "A sequence that shows it" };
     match steps.is_empty() {
         true => why,
-        false => format!("{why}. The shortest sequence that shows it: {}", steps.join("; then ")),
+        false => format!("{why}. {which}: {}", steps.join("; then ")),
     }
 }
