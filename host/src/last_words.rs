@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use wasmtime::{AsContext, FrameInfo, WasmCoreDump};
 
 use crate::foreign_text::ForeignText;
+use crate::function_name;
 
 /// Begins a note in a plugin's memory. After it come the length of the message, as a `u32` in little-endian order, and the message in
 /// UTF-8. The SDK's panic hook writes one; `docs/plugins.md` describes it for other languages.
@@ -60,10 +61,7 @@ fn noted(memory: &[u8]) -> Option<String> {
 
 /// The functions that were called, the innermost first. Those that only make a panic of an error are left out.
 fn named(frames: &[FrameInfo]) -> impl Iterator<Item = String> {
-    // A name can be of any size.
-    const LONGEST: usize = 1024;
-    let names = frames.iter().filter_map(FrameInfo::func_name).filter(|name| name.len() <= LONGEST);
-    let names = names.map(|name| format!("{:#}", rustc_demangle::demangle(name)));
+    let names = frames.iter().filter_map(FrameInfo::func_name).filter_map(function_name::readable);
     let names = names.filter(|name| !is_of_panics(name));
     names.map(|name| without_numbers(&ForeignText(&name).within(NAME_BYTES)))
 }

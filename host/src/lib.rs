@@ -31,6 +31,7 @@ mod error_chain;
 mod exchange;
 mod fill;
 mod foreign_text;
+mod function_name;
 mod generation;
 mod instance;
 mod invalid_component;

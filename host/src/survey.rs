@@ -7,6 +7,7 @@ use wasmparser::{KnownCustom, Name, Parser, Payload};
 use crate::bound::Bound;
 use crate::budget::{self, Place};
 use crate::foreign_text::ForeignText;
+use crate::function_name;
 use crate::invalid_component::InvalidComponent;
 use crate::limits::Limits;
 use crate::validate;
@@ -93,7 +94,8 @@ fn names(component: &[u8], places: &[Place]) -> HashMap<(u32, u32), String> {
                 for named in functions.flatten().flatten() {
                     let place = Place { module, function: named.index };
                     if places.contains(&place) {
-                        let name = ForeignText(named.name).within(NAME_BYTES);
+                        let name = function_name::readable(named.name);
+                        let name = ForeignText(name.as_deref().unwrap_or(named.name)).within(NAME_BYTES);
                         names.insert((module, named.index), name);
                     }
                 }
@@ -103,4 +105,17 @@ fn names(component: &[u8], places: &[Place]) -> HashMap<(u32, u32), String> {
         }
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_function_that_has_the_most_is_named_as_its_author_wrote_it() {
+        let text = "(component (core module (func) (func $_ZN3foo3bar17h05af221e174051e9E (block (block)))))";
+        let measures = survey(&wat::parse_str(text).unwrap(), &Limits::default()).unwrap();
+        let nesting = measures.iter().find(|measure| measure.bound == Some("nesting")).unwrap();
+        assert_eq!(nesting.place.as_deref(), Some("foo::bar"));
+    }
 }
