@@ -1,5 +1,8 @@
 //! Why a file is not a plugin.
 
+use crate::not_wasm::NotWasm;
+use crate::validate::LOG;
+
 /// Why a file is not a valid plugin component.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -13,23 +16,20 @@ pub enum InvalidComponent {
         limit: usize,
     },
     /// It is neither a component nor a module.
-    #[error("it is not WebAssembly: it does not begin with the bytes \\0asm")]
-    NotWasm,
-    /// It is a core module, which `cargo build --target wasm32-unknown-unknown` produces with the default linker.
+    #[error("it is not WebAssembly: {0}")]
+    NotWasm(NotWasm),
+    /// It is a core module, which clang and `cargo build --target wasm32-unknown-unknown` produce with their default linkers.
     #[error(
-        "it is a WebAssembly module, not a component: build it with the linker wasm-component-ld, which comes with Rust \
-         (CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-component-ld)"
+        "it is a WebAssembly module, not a component: in Rust, build it with the linker wasm-component-ld, which comes with Rust \
+         (CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-component-ld); in C, make a component of it with `portcullis plugin \
+         component`"
     )]
     Module,
     /// It is truncated or malformed.
     #[error("it is damaged or truncated: {0}")]
     Damaged(String),
     /// It has imports, of which the first few are named. Plugins are sandboxed and may import nothing.
-    #[error(
-        "it imports {}, but a plugin may import nothing: remove the dependencies that need the imports, and (for Rust) \
-         build for wasm32-unknown-unknown, not for WASI",
-        .0.join(", ")
-    )]
+    #[error("{}", of_imports(.0))]
     Imports(Vec<String>),
     /// A component inside it instantiates another one that is imported, or exported by an instance, so that it can't be told
     /// how many instances that makes.
@@ -67,4 +67,35 @@ pub enum InvalidComponent {
         /// The limit in bytes.
         limit: usize,
     },
+}
+
+fn of_imports(names: &[String]) -> String {
+    if let [name] = names
+        && name.trim_matches('`') == LOG
+    {
+        return format!(
+            "it imports {name}, which no gateway offers: build it without the SDK's feature `log` before you deploy it"
+        );
+    }
+    format!(
+        "it imports {}, but a plugin may import nothing: remove the dependencies that need the imports, and (for Rust) build for \
+         wasm32-unknown-unknown, not for WASI",
+        names.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_is_told_with_what_removes_it() {
+        let imports = |names: &[&str]| {
+            InvalidComponent::Imports(names.iter().map(|name| format!("`{name}`")).collect()).to_string()
+        };
+        let log = imports(&[LOG]);
+        assert!(log.ends_with("build it without the SDK's feature `log` before you deploy it"), "{log}");
+        let both = imports(&["wasi:cli/stdout@0.2.0", LOG]);
+        assert!(both.contains("not for WASI") && both.contains(LOG), "{both}");
+    }
 }

@@ -8,6 +8,7 @@ use wit_parser::{Resolve, WorldId};
 use crate::budget::{self, CompileBudget};
 use crate::foreign_text::ForeignText;
 use crate::invalid_component::InvalidComponent;
+use crate::not_wasm::NotWasm;
 
 /// The most imports that are named in an error, and the most bytes of a name.
 const NAMED: usize = 5;
@@ -38,10 +39,7 @@ pub(crate) fn look_over(
 
 /// Checks how it begins: not those of a text or a core module.
 pub(crate) fn is_component(bytes: &[u8]) -> Result<(), InvalidComponent> {
-    match bytes.starts_with(b"\0asm") {
-        true => Ok(()),
-        false => Err(InvalidComponent::NotWasm),
-    }
+    NotWasm::of(bytes).map_or(Ok(()), |not_wasm| Err(InvalidComponent::NotWasm(not_wasm)))
 }
 
 /// Checks that it implements each contract whose interface it exports, and at least one. The time and memory that this takes

@@ -87,7 +87,7 @@ fn examine(engine: &Engine, request: &Request<'_>) -> Report {
                     InvalidComponent::TooMuch { .. }
                     | InvalidComponent::Imports(_)
                     | InvalidComponent::Module
-                    | InvalidComponent::NotWasm
+                    | InvalidComponent::NotWasm(_)
                     | InvalidComponent::Damaged(_),
                 ) if !report.problems.is_empty() => return report,
                 error => ErrorChain(error).to_string(),

@@ -176,8 +176,12 @@ fn a_file_that_is_no_plugin_is_told_why() {
     let empty = wat::parse_str("(component)").unwrap();
     let imports = wat::parse_str("(component (import \"wasi:cli/stdout\" (func)))").unwrap();
     for (bytes, told) in [
-        (&b"noise"[..], "it is not WebAssembly"),
+        (&b"\x7fELF"[..], "it is not WebAssembly: it does not begin"),
+        (b"", "it is not WebAssembly: the file is empty"),
+        (b"(module)", "`wasm-tools parse FILE.wat -o FILE.wasm` makes a binary"),
+        (b"#include <stdlib.h>", "it is text, such as source code; build it first"),
         (&module, "it is a WebAssembly module, not a component"),
+        (&module, "make a component of it with `portcullis plugin component`"),
         (&EXACT.component[..1000], "damaged or truncated"),
         (&imports, "it imports `wasi:cli/stdout`"),
         (&empty, "it exports no interface of a plugin"),
