@@ -1,5 +1,6 @@
 //! Why a plugin can't be loaded.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::call_error::CallError;
@@ -23,7 +24,7 @@ pub enum LoadError {
     #[error("the plugin does not fit: {0}")]
     Invalid(InvalidComponent),
     /// It needs more memory to compile than [`Limits::compiler_bytes`](crate::Limits::compiler_bytes).
-    #[error("the plugin needs more than {} MiB of memory to compile", .limit >> 20)]
+    #[error("the plugin needs more than {} of memory to compile", Bytes(*.limit))]
     TooMuchMemory {
         /// The limit in bytes.
         limit: u64,
@@ -59,6 +60,18 @@ pub enum LoadError {
     /// It implements the contract, but `describe` failed.
     #[error("can't get the plugin's description")]
     Describe(#[source] CallError),
+}
+
+/// Bytes, in MiB if there are that many of them to the byte.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.is_multiple_of(1 << 20) {
+            true => write!(f, "{} MiB", self.0 >> 20),
+            false => write!(f, "{} bytes", self.0),
+        }
+    }
 }
 
 // Not `#[from]`: the message already contains the error, so as its source it would appear twice in an error chain.
@@ -110,5 +123,18 @@ impl LoadError {
             self,
             LoadError::TooMuchMemory { .. } | LoadError::TooSlow { .. } | LoadError::TimedOut { .. }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_memory_is_told_to_the_byte() {
+        for (limit, shown) in [(256 << 20, "256 MiB"), (1_000_000, "1000000 bytes")] {
+            let told = LoadError::TooMuchMemory { limit }.to_string();
+            assert_eq!(told, format!("the plugin needs more than {shown} of memory to compile"));
+        }
     }
 }

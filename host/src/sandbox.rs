@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use wasmtime::{Store, Trap};
+use wasmtime::{ResourceLimiter as _, Store, Trap};
 
 use crate::call_error::CallError;
 use crate::cpu_time::cpu_time;
@@ -181,9 +181,48 @@ fn fault(call: &'static str, deadline: Duration, store: &Store<State>, error: &w
             CallError::Trapped { call, trap: trap.to_string(), last_words: last_words(store, error) }
         }
         // Not a trap: the host rejected the result while reading it, for a pointer out of bounds, invalid UTF-8, or a
-        // result past its size limit.
+        // result past its size limit. Or it did not create the instance.
         (None, None) => {
-            CallError::Broken { call, breach: ForeignText(&error.root_cause().to_string()).within(512) }
+            let cause = ForeignText(&error.root_cause().to_string()).within(512);
+            CallError::Broken { call, breach: breach(call, cause, store.data().meter.memories()) }
         }
+    }
+}
+
+/// The words of wasmtime about a result that can't be read, with what it does not name.
+fn breach(call: &str, cause: String, memories: usize) -> String {
+    if cause.contains("memory count too high") {
+        return format!(
+            "creates more than {memories} linear memories: `memories` of [plugins.limits] allows more"
+        );
+    }
+    let chosen = match call {
+        "describe" => "keyspace",
+        "check" => "verdict",
+        "block" | "unblock" => "case of outcome",
+        "load" => "progress",
+        "configure" => "scope or unit of a meter",
+        "decide" | "decide-many" => "decision",
+        _ => return cause,
+    };
+    match cause.contains("unexpected discriminant") {
+        true => format!("returned a {chosen} that the contract does not have: {cause}"),
+        false => cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_breach_names_what_can_t_be_read() {
+        let shown = |call, cause: &str| breach(call, cause.to_owned(), 8);
+        assert_eq!(
+            shown("describe", "unexpected discriminant: 7"),
+            "returned a keyspace that the contract does not have: unexpected discriminant: 7"
+        );
+        assert!(shown("block", "unexpected discriminant: 7").starts_with("returned a case of outcome "));
+        assert_eq!(shown("list", "pointer not aligned"), "pointer not aligned");
     }
 }

@@ -166,6 +166,18 @@ fn memories_and_tables_of_all_modules_share_one_limit() {
 }
 
 #[test]
+fn more_memories_than_are_allowed_are_told_with_the_setting_that_allows_them() {
+    let limits = Limits { memories: 0, ..Limits::default() };
+    let Err(LoadError::Describe(error)) = Plugin::load(engine(), &with_modules(&[]), limits) else {
+        panic!("it has a memory")
+    };
+    assert_eq!(
+        error.to_string(),
+        "the plugin broke the contract: its start creates more than 0 linear memories: `memories` of [plugins.limits] allows more"
+    );
+}
+
+#[test]
 fn an_initial_memory_past_the_accounts_limit_is_rejected() {
     let account = MemoryAccount::new(64 << 10);
     let error =
