@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis_host::rules::Need;
+use portcullis_host::rules::{Need, OPTIONS_BYTES};
 use portcullis_host::{
     Bound, Component, Description, Engine, ErrorChain, InvalidComponent, Keyspace, Limits, LoadError, Plugin,
     survey,
@@ -107,6 +107,13 @@ fn examine(engine: &Engine, request: &Request<'_>) -> Report {
         report.remarks.push(format!(
             "it calls itself {own}, and its file is {name}.wasm: tenants name it by its file, {name}"
         ));
+    }
+    if options.len() > OPTIONS_BYTES {
+        report.problems.push(format!(
+            "the options have {} bytes, and {OPTIONS_BYTES} are allowed: shorten them; the plugin was not tried",
+            options.len()
+        ));
+        return report;
     }
     let of_list = plugin.list().map(|list| blacklist::conformance(list, options));
     let of_rules = plugin.rules().map(|plugin| rules::conformance(plugin, options));

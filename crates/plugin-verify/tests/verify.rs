@@ -193,6 +193,20 @@ fn a_file_that_is_no_plugin_is_told_why() {
 }
 
 #[test]
+fn options_are_bounded_and_not_repeated_at_length() {
+    let options = |bytes: usize| format!("{{\"mode\": \"{}\"}}", "x".repeat(bytes));
+    for plugin in [EVIL, EVIL_RULES] {
+        let refused = report(plugin.component, plugin.name, &options(10_000), Limits::default());
+        let [problem] = &refused.problems[..] else { panic!("{:?}", refused.problems) };
+        assert!(problem.starts_with("it refuses the options {\"mode\": \"xxx"), "{problem}");
+        assert!(problem.contains("x…: ") && problem.matches('x').count() < 5000, "{problem}");
+        let long = report(plugin.component, plugin.name, &options(70_000), Limits::default());
+        let [problem] = &long.problems[..] else { panic!("{:?}", long.problems) };
+        assert!(problem.contains("the options have 70012 bytes, and 65536 are allowed"), "{problem}");
+    }
+}
+
+#[test]
 fn a_plugin_that_calls_itself_otherwise_than_its_file_is_remarked_on() {
     let report = report(EXACT.component, "mine", "{}", Limits::default());
     assert!(report.is_good(), "{:?}", report.problems);

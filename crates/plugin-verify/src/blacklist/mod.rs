@@ -26,14 +26,13 @@ fn numbers() -> Permutation {
 /// Tries a plugin.
 pub(crate) fn conformance(plugin: &Plugin, options: &str) -> Conformance {
     let mut found = Conformance::default();
-    if let Err(error) = start(plugin, options, 0) {
-        found.problems.push(match error {
-            CallError::Refused(why) => {
-                format!("it refuses the options {options}: {why}: give it others with --options")
-            }
-            error => format!("an instance does not start: {error}"),
-        });
-        return found;
+    match start(plugin, options, 0) {
+        Ok(_) => {}
+        Err(CallError::Refused(why)) => return Conformance::refusing(options, &why),
+        Err(error) => {
+            found.problems.push(format!("an instance does not start: {error}"));
+            return found;
+        }
     }
     match sequences::counter_example(plugin, options) {
         Ok(refused_state) => found.remarks.extend(refused_state.map(|why| {

@@ -10,6 +10,7 @@ use portcullis_host::{
 
 use super::operation::Operation;
 use super::{numbers, start};
+use crate::conformance::shown;
 use crate::growth::Growth;
 use crate::split_mix::SplitMix;
 
@@ -348,8 +349,9 @@ pub(super) fn long_list(plugin: &Plugin, options: &str) -> Result<Vec<String>, S
         0 => remarks.push("its rules block less than 1 % of random numbers, besides its entries".to_owned()),
         share @ 50.. => {
             return Err(format!(
-                "with the options {options} its rules block {share} % of random numbers, besides its entries: a tenant's messages \
-                 would mostly stop"
+                "with the options {} its rules block {share} % of random numbers, besides its entries: a tenant's messages would \
+                 mostly stop",
+                shown(options)
             ));
         }
         share => remarks.push(format!("its rules block {share} % of random numbers, besides its entries")),

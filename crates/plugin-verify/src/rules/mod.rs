@@ -60,13 +60,9 @@ pub(crate) fn conformance(plugin: &Plugin, options: &str) -> Conformance {
     let mut found = Conformance::default();
     let rules = match start(plugin, options) {
         Ok(rules) => rules,
+        Err(CallError::Refused(why)) => return Conformance::refusing(options, &why),
         Err(error) => {
-            found.problems.push(match error {
-                CallError::Refused(why) => {
-                    format!("it refuses the options {options}: {why}: give it others with --options")
-                }
-                error => format!("an instance does not start: {error}"),
-            });
+            found.problems.push(format!("an instance does not start: {error}"));
             return found;
         }
     };
