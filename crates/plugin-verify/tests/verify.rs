@@ -236,10 +236,15 @@ fn costs_are_measured_beside_those_of_exact() {
 #[test]
 fn what_is_no_core_module_of_the_contract_is_not_made_a_component() {
     let module = wat::parse_str("(module (import \"wasi_snapshot_preview1\" \"fd_write\" (func)))").unwrap();
+    let empty = wat::parse_str("(module)").unwrap();
     for (bytes, told) in [
         (EXACT.component, "it is a component already"),
-        (b"noise", "does not fit the contract"),
-        (&module, "does not fit the contract"),
+        (b"noise", "it is not WebAssembly: it is text"),
+        (
+            &module,
+            "it imports `wasi_snapshot_preview1::fd_write`, but a plugin may import nothing: something in it prints",
+        ),
+        (&empty, "does not fit the contract"),
     ] {
         let error = componentize(bytes).unwrap_err().to_string();
         assert!(error.contains(told), "{error}");
