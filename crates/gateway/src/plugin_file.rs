@@ -103,6 +103,11 @@ fn verified(options: &PluginVerifyOptions) -> anyhow::Result<PluginFileReport> {
 }
 
 fn lines(found: &Inspection) -> Vec<String> {
+    let wrong = found.problem.iter().map(|problem| format!("wrong: {problem}"));
+    // Nothing of it could be read.
+    if found.sections.is_empty() && found.problem.is_some() {
+        return wrong.collect();
+    }
     let mut lines = vec![format!(
         "{} bytes, {} inside it: {} modules, {} components",
         found.bytes,
@@ -110,13 +115,18 @@ fn lines(found: &Inspection) -> Vec<String> {
         found.modules,
         found.components
     )];
-    if found.kinds.is_empty() {
+    if found.is_module {
+        lines.push(
+            "a core module: `portcullis plugin component` makes a component of one that exports the contract"
+                .to_owned(),
+        );
+    } else if found.kinds.is_empty() {
         lines.push("no plugin: it exports no interface of a plugin".to_owned());
     }
     let contracts = found.kinds.iter().map(|kind| kind.contract());
     lines.extend(contracts.map(|contract| format!("a plugin: the contract here is {contract}")));
     lines.extend(found.exports.iter().map(|item| format!("exports {} {}", item.is, item.name)));
-    if found.imports.is_empty() && found.problem.is_none() {
+    if found.imports.is_empty() && found.problem.is_none() && !found.is_module {
         lines.push("imports nothing".to_owned());
     }
     lines.extend(found.imports.iter().map(|item| format!("imports {} {}", item.is, item.name)));
@@ -128,8 +138,6 @@ fn lines(found: &Inspection) -> Vec<String> {
     for section in &found.sections {
         lines.push(format!("{:>10} bytes in {:>3} of {}", section.bytes, section.count, section.name));
     }
-    if let Some(problem) = &found.problem {
-        lines.push(format!("wrong: it can't be read to the end: {problem}"));
-    }
+    lines.extend(wrong);
     lines
 }

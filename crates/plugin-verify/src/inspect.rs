@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_host::ForeignText;
+use portcullis_host::{ForeignText, NotWasm};
 use serde::Serialize;
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, KnownCustom, Parser, Payload};
 
@@ -19,6 +19,8 @@ pub struct Inspection {
     pub bytes: u64,
     /// The kinds of plugin that it is, by what it exports: none, one, or both.
     pub kinds: Vec<Kind>,
+    /// Whether it is a core module, of which a component can be made.
+    pub is_module: bool,
     /// What the component itself imports. A plugin may import nothing.
     pub imports: Vec<Item>,
     /// What the component itself exports.
@@ -33,7 +35,7 @@ pub struct Inspection {
     pub sections: Vec<Section>,
     /// What it was made with, as its modules say: `language`, `processed-by`, `sdk`.
     pub producers: BTreeMap<String, Vec<String>>,
-    /// What could not be read, if it is damaged, or no component.
+    /// Why it could not be read to the end: it is damaged, or not WebAssembly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -65,9 +67,14 @@ fn shown(name: &str) -> String {
 /// Reads a component, and runs nothing of it.
 pub fn inspect(component: &[u8]) -> Inspection {
     let mut found = Inspection { bytes: component.len() as u64, ..Inspection::default() };
+    if let Some(not_wasm) = NotWasm::of(component) {
+        found.problem = Some(format!("it is not WebAssembly: {not_wasm}"));
+        return found;
+    }
+    found.is_module = Parser::is_core_wasm(component);
     let mut sections: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     if let Err(error) = read(component, &mut found, &mut sections) {
-        found.problem = Some(shown(&error.to_string()));
+        found.problem = Some(format!("it can't be read to the end: {}", shown(&error.to_string())));
     }
     let sections = sections.into_iter().map(|(name, (count, bytes))| Section { name, count, bytes });
     found.sections = sections.collect();
@@ -208,7 +215,11 @@ mod tests {
 
     #[test]
     fn what_is_no_component_is_said() {
-        assert!(inspect(b"noise").problem.is_some());
+        let noise = inspect(b"noise");
+        assert!(noise.problem.unwrap().starts_with("it is not WebAssembly: it is text"));
+        let module = inspect(&wat::parse_str("(module (func))").unwrap());
+        assert!(module.is_module && module.problem.is_none());
+        assert!(!inspect(EXACT.component).is_module);
         assert!(inspect(&EXACT.component[..EXACT.component.len() / 2]).problem.is_some());
     }
 }

@@ -130,6 +130,14 @@ fn a_file_is_verified_and_inspected_without_a_gateway() {
     }
     let noise = path("noise.wasm", b"noise");
     command("plugin inspect --json").arg(&noise).ends(1);
+    let told = command("plugin inspect").arg(&noise).ends(1).out;
+    assert!(
+        told.starts_with("wrong: it is not WebAssembly: it is text") && told.lines().count() == 1,
+        "{told}"
+    );
+    let module = path("module.wasm", b"\0asm\x01\0\0\0");
+    let told = command("plugin inspect").arg(&module).good().out;
+    assert!(told.contains("a core module: `portcullis plugin component` makes a component"), "{told}");
     let trivial = path("trivial.wasm", TRIVIAL.component);
     let refused = command("plugin component --output x.wasm").arg(&trivial).ends(2);
     assert!(refused.err.contains("it is a component already"), "{}", refused.err);
