@@ -16,6 +16,7 @@ mod replay;
 mod report;
 mod rules;
 mod split_mix;
+mod time;
 mod verify;
 
 pub use componentize::{ComponentizeError, componentize};

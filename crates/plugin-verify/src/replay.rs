@@ -9,6 +9,8 @@ use portcullis_host::{CallError, Component, Engine, Limits, LoadError, MemoryAcc
 use portcullis_rules::{Message, Recorded, Replay, Rule, Senders};
 use serde::Serialize;
 
+use crate::time;
+
 /// Memory of one instance, in bytes.
 const MEMORY: u64 = 1 << 30;
 
@@ -115,8 +117,8 @@ pub fn replay(engine: &Engine, request: &ReplayRequest<'_>) -> Result<Replayed, 
     })?;
     let mut found = Replayed {
         counts_by_prefix: set.meters().iter().any(|meter| matches!(meter.scope, Scope::Prefix(_))),
-        from: messages.first().map(|(message, _)| text(message.time)),
-        to: messages.last().map(|(message, _)| text(message.time)),
+        from: messages.first().map(|(message, _)| time::in_words(message.time)),
+        to: messages.last().map(|(message, _)| time::in_words(message.time)),
         ..Replayed::default()
     };
     let rule = Rule::new(name, set, Proof::default());
@@ -179,11 +181,6 @@ impl Replayed {
         }
         lines
     }
-}
-
-fn text(millis: u64) -> String {
-    let time = i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
-    format!("{:.3}", time.unwrap_or_default())
 }
 
 fn read(line: &str) -> Result<(Recorded, Verdict), String> {

@@ -89,6 +89,7 @@ fn each_fault_of_rules_is_told_with_a_message_that_shows_it() {
             report(EVIL_RULES.component, "evil-rules", &format!("{{\"mode\": \"{mode}\"}}"), limits());
         let [problem] = &report.problems[..] else { panic!("{mode}: {:?}", report.problems) };
         assert!(problem.contains(told), "{mode}: {problem}");
+        assert!(!problem.contains(" message of ") || problem.contains("Z, sender "), "{mode}: {problem}");
     }
     let stops_all = report(EVIL_RULES.component, "evil-rules", r#"{"mode": "stop-all"}"#, limits());
     assert!(stops_all.is_good(), "{:?}", stops_all.problems);

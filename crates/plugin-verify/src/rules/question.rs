@@ -9,6 +9,7 @@ use portcullis_host::{CallError, Direction, Subject};
 
 use crate::growth::Growth;
 use crate::split_mix::SplitMix;
+use crate::time::in_words;
 
 /// The most people of one question.
 const PEOPLE: u64 = 12;
@@ -173,9 +174,10 @@ impl Question {
         });
         let sender = sender.map_or_else(|| "none".to_owned(), |sender| sender.index().to_string());
         format!(
-            "an {} message of {segments} segments, channel {channel}, purpose {purpose}, at {time}, sender {sender}, of {to}, with the \
+            "an {} message of {segments} segments, channel {channel}, purpose {purpose}, at {}, sender {sender}, of {to}, with the \
              counts {:?}",
             self.direction,
+            in_words(time),
             self.counts_of(place)
         )
     }
@@ -190,7 +192,9 @@ impl fmt::Display for Shown<'_> {
         match *decision {
             Decision::Allow => f.write_str("allow"),
             Decision::Block(reason) => write!(f, "block ({})", rules.reason(reason)),
-            Decision::Later { reason, until } => write!(f, "later ({}, until {until})", rules.reason(reason)),
+            Decision::Later { reason, until } => {
+                write!(f, "later ({}, until {})", rules.reason(reason), in_words(until))
+            }
         }
     }
 }
