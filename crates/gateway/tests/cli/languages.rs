@@ -157,6 +157,18 @@ fn javascript() -> Option<&'static Built> {
     built.as_ref()
 }
 
+/// A template of which the line is preceded by another, built again, and what is wrong with it.
+fn with_mistake(built: &Built, file: &str, line: &str, mistake: &str, build: &str) -> String {
+    let Built { folder, .. } = built;
+    let text = fs::read_to_string(folder.join(file)).unwrap();
+    assert_eq!(text.matches(line).count(), 1, "{text}");
+    fs::write(folder.join(file), text.replace(line, &format!("{mistake}\n{line}"))).unwrap();
+    run(folder, build).unwrap();
+    fs::write(folder.join(file), text).unwrap();
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    command("plugin verify").arg(folder.join(format!("{name}.wasm")).to_str().unwrap()).ends(1).out
+}
+
 /// Those whose tools are there.
 fn all() -> Vec<(&'static str, &'static Built)> {
     let all = [("rust", Some(rust())), ("c", c()), ("js", javascript())];
@@ -169,8 +181,14 @@ fn the_template_in_c_is_built_and_verified_as_its_readme_says() {
 }
 
 #[test]
-fn the_template_in_javascript_is_built_and_verified_as_its_readme_says() {
-    javascript();
+fn the_template_in_javascript_is_built_and_verified_as_its_readme_says_and_its_author_finds_a_mistake() {
+    let Some(built) = javascript() else { return };
+    let line = "    return entries.size;";
+    let told = |mistake: &str| with_mistake(built, "plugin.js", line, mistake, "npm run build");
+    let thrown = told("    if (entries.size > 2) throw new Error('no fourth');");
+    assert!(thrown.contains("Error: no fourth at count (/plugin.js:"), "{thrown}");
+    let nothing = told("    if (entries.size > 2) return;");
+    assert!(nothing.contains("TypeError: count returned undefined"), "{nothing}");
 }
 
 #[test]
