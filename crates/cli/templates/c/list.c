@@ -17,9 +17,24 @@ typedef struct {
 static item *items;
 static size_t length, capacity;
 
-// Memory that can't be had is a trap: the host puts another instance in place.
+// What the host looks for after a trap, and shows: the mark PORTCULLIS-PANIC, a length in bytes, and a message.
+static volatile struct {
+    char mark[16];
+    uint32_t length;
+    char message[256];
+} note = {{'P', 'O', 'R', 'T', 'C', 'U', 'L', 'L', 'I', 'S', '-', 'P', 'A', 'N', 'I', 'C'}, 0, {0}};
+
+// A trap, for what can't happen or can't be mended: the host puts another instance in place.
+static _Noreturn void panic(const char *message) {
+    while (note.length < sizeof note.message && message[note.length]) {
+        note.message[note.length] = message[note.length];
+        note.length++;
+    }
+    __builtin_trap();
+}
+
 static void *allocated(void *memory) {
-    if (!memory) __builtin_trap();
+    if (!memory) panic("there is no memory left");
     return memory;
 }
 
@@ -133,7 +148,7 @@ uint64_t CONTRACT(count)(void) {
 
 // Never called, as `describe` names no format.
 void CONTRACT(save)(uint64_t *cursor, uint32_t max_bytes, CONTRACT(part_t) *ret) {
-    __builtin_trap();
+    panic("this plugin saves nothing");
 }
 
 bool CONTRACT(load)(CONTRACT(format_t) *format, plugin_list_u8_t *part, CONTRACT(progress_t) *ret, plugin_string_t *refusal) {

@@ -176,8 +176,12 @@ fn all() -> Vec<(&'static str, &'static Built)> {
 }
 
 #[test]
-fn the_template_in_c_is_built_and_verified_as_its_readme_says() {
-    c();
+fn the_template_in_c_is_built_and_verified_as_its_readme_says_and_its_author_finds_a_mistake() {
+    let Some(built) = c() else { return };
+    let mistake = "    if (length > 2) panic(\"no fourth\");";
+    let told = with_mistake(built, "list.c", "    return length;", mistake, "make");
+    assert!(told.contains(": no fourth (in panic < exports_portcullis_blacklist_blacklist_count"), "{told}");
+    assert!(told.contains(" dlmalloc"), "the table of bounds names functions: {told}");
 }
 
 #[test]
