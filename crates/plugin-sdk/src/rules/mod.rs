@@ -18,7 +18,10 @@
 //!
 //! impl Rules for Polite {
 //!     fn describe() -> Description {
-//!         Description::new("polite", "1.0.0", &["asleep", "too-often"]).needing([Need::LocalTime])
+//!         Description::new("polite", "1.0.0", &["asleep", "too-often"])
+//!             .needing([Need::LocalTime])
+//!             // It has no options: the host refuses any.
+//!             .with_options_schema(r#"{"additionalProperties": false}"#)
 //!     }
 //!
 //!     fn configure(_: Settings) -> Result<Self, String> {
