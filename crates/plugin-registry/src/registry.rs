@@ -5,7 +5,6 @@ use std::sync::Once;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use oci_client::client::{Client, ClientConfig, ClientProtocol, Config, ImageLayer};
 use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest, OciManifest};
 use oci_client::secrets::RegistryAuth;
@@ -23,6 +22,8 @@ const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";
 const LAYER_TYPE: &str = "application/wasm";
 /// The annotation with the signature.
 const SIGNATURE: &str = "io.portcullis.minisig";
+/// When all configs were created: the field must be there, and the same component is to have the same digest each time that it is pushed.
+const CREATED: &str = "1970-01-01T00:00:00Z";
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -172,7 +173,7 @@ async fn push(
     client.store_auth_if_needed(image.resolve_registry(), authentication).await;
     let layer = ImageLayer::new(component, LAYER_TYPE.to_owned(), None);
     let config = json!({
-        "created": Timestamp::now().to_string(),
+        "created": CREATED,
         "architecture": "wasm",
         "os": "wasip2",
         "layerDigests": [layer.sha256_digest()],

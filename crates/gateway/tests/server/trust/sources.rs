@@ -124,6 +124,7 @@ fn what_has_another_digest_or_no_signature_is_not_used() {
     gateway.until("the right one is used", |gateway| serving(gateway) == digest(&first));
 
     let unsigned = push(&authors, &registry.host(), &second, None);
+    assert_eq!(push(&authors, &registry.host(), &second, None), unsigned, "the same file has the same name");
     reconfigured(&gateway, &config_of(&unsigned));
     gateway.until("an unsigned one is refused", |gateway| {
         gateway.logged("is not trusted by this gateway: it has no signature")
