@@ -14,5 +14,5 @@ mod reference;
 mod registry;
 
 pub use error::RegistryError;
-pub use reference::{Destination, ReferenceError, Source};
+pub use reference::{Destination, Form, ReferenceError, Source};
 pub use registry::{Pulled, Registry};

@@ -19,30 +19,45 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination(Reference);
 
+/// How the name of an artifact ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// With the digest of its manifest, as a [`Source`] does.
+    Pinned,
+    /// With a tag, as a [`Destination`] does.
+    Tagged,
+}
+
+/// Shows an example of it.
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Form::Pinned => "oci://registry.example/acme/rule@sha256:…",
+            Form::Tagged => "oci://registry.example/acme/rule:1.2.0",
+        })
+    }
+}
+
 /// An error of parsing the name of an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     /// It has another scheme, or none.
-    #[error("must begin with oci://; write it like oci://registry.example/acme/rule@sha256:…")]
-    Scheme,
+    #[error("must begin with oci://; write it like {0}")]
+    Scheme(Form),
     /// It has no registry.
-    #[error(
-        "must name a registry, with a dot or a port; write it like oci://registry.example/acme/rule@sha256:…"
-    )]
-    Registry,
+    #[error("must name a registry, with a dot or a port; write it like {0}")]
+    Registry(Form),
     /// It is not what registries call a repository, a tag or a digest.
-    #[error("not a name in a registry; write it like oci://registry.example/acme/rule@sha256:…")]
-    Name,
+    #[error("not a name in a registry; write it like {0}")]
+    Name(Form),
     /// It is not pinned.
     #[error(
         "not pinned: a tag may come to mean something else, so add @sha256: and the 64 digits of the manifest's digest, which `portcullis \
          plugin push --to` prints, and `oras resolve`"
     )]
     NotPinned,
-    /// A digest stands where a tag is to be.
-    #[error(
-        "must end with a tag and not with a digest; write it like oci://registry.example/acme/rule:1.2.0"
-    )]
+    /// It ends with no tag, or with a digest.
+    #[error("must end with a tag and not with a digest; write it like {}", Form::Tagged)]
     NoTag,
 }
 
@@ -57,14 +72,19 @@ pub(crate) fn digest_text(hash: &[u8]) -> String {
     format!("{DIGEST}{}", base16ct::lower::encode_string(hash))
 }
 
-fn parse(text: &str) -> Result<Reference, ReferenceError> {
-    let name = text.strip_prefix(SCHEME).ok_or(ReferenceError::Scheme)?;
-    let (registry, _) = name.split_once('/').ok_or(ReferenceError::Registry)?;
+fn parse(text: &str, form: Form) -> Result<Reference, ReferenceError> {
+    let name = text.strip_prefix(SCHEME).ok_or(ReferenceError::Scheme(form))?;
+    let (registry, path) = name.split_once('/').ok_or(ReferenceError::Registry(form))?;
     // Otherwise it would be the name of somebody at Docker Hub.
     if registry != "localhost" && !registry.contains(['.', ':']) {
-        return Err(ReferenceError::Registry);
+        return Err(ReferenceError::Registry(form));
     }
-    name.parse().map_err(|_| ReferenceError::Name)
+    let reference: Reference = name.parse().map_err(|_| ReferenceError::Name(form))?;
+    // The parser takes `latest` where there is neither a tag nor a digest.
+    match form {
+        Form::Tagged if reference.digest().is_some() || !path.contains(':') => Err(ReferenceError::NoTag),
+        _ => Ok(reference),
+    }
 }
 
 impl Source {
@@ -87,7 +107,7 @@ impl FromStr for Source {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let reference = parse(text)?;
+        let reference = parse(text, Form::Pinned)?;
         let digest = reference.digest().ok_or(ReferenceError::NotPinned)?.to_owned();
         match is_digest(&digest) {
             true => Ok(Source { reference, digest }),
@@ -123,11 +143,7 @@ impl FromStr for Destination {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let reference = parse(text)?;
-        match (reference.tag(), reference.digest()) {
-            (Some(_), None) => Ok(Destination(reference)),
-            _ => Err(ReferenceError::NoTag),
-        }
+        parse(text, Form::Tagged).map(Destination)
     }
 }
 
@@ -152,16 +168,23 @@ mod tests {
     #[test]
     fn what_is_not_pinned_or_no_name_is_refused() {
         let parse = |text: &str| text.parse::<Source>().unwrap_err();
-        assert_eq!(parse("https://registry.example/rule"), ReferenceError::Scheme);
-        assert_eq!(parse(&format!("oci://acme/rule@sha256:{DIGITS}")), ReferenceError::Registry);
-        assert_eq!(parse("oci://registry.example"), ReferenceError::Registry);
-        assert_eq!(parse("oci://registry.example/A rule"), ReferenceError::Name);
+        assert_eq!(parse("https://registry.example/rule"), ReferenceError::Scheme(Form::Pinned));
+        assert_eq!(
+            parse(&format!("oci://acme/rule@sha256:{DIGITS}")),
+            ReferenceError::Registry(Form::Pinned)
+        );
+        assert_eq!(parse("oci://registry.example"), ReferenceError::Registry(Form::Pinned));
+        assert_eq!(parse("oci://registry.example/A rule"), ReferenceError::Name(Form::Pinned));
         for tail in ["", ":latest", ":1.2.0"] {
             assert_eq!(parse(&format!("oci://registry.example/acme/rule{tail}")), ReferenceError::NotPinned);
         }
         let destination = |text: &str| text.parse::<Destination>();
         assert!(destination("oci://registry.example/acme/rule:1.2.0").is_ok());
         let pinned = format!("oci://registry.example/rule@sha256:{DIGITS}");
-        assert_eq!(destination(&pinned), Err(ReferenceError::NoTag));
+        for name in [&pinned, "oci://registry.example/acme/rule", "oci://127.0.0.1:5000/rule"] {
+            assert_eq!(destination(name), Err(ReferenceError::NoTag), "{name}");
+        }
+        let told = destination("registry.example/rule:1").unwrap_err().to_string();
+        assert_eq!(told, "must begin with oci://; write it like oci://registry.example/acme/rule:1.2.0");
     }
 }
