@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use crate::error_chain::ErrorChain;
+
+/// Text with as many digits may be a telephone number.
+const DIGITS_OF_A_NUMBER: usize = 7;
+
 /// Why a plugin call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -105,6 +110,33 @@ impl CallError {
             CallError::OutOfService => "out-of-service",
         }
     }
+
+    /// The error on one line, for the log: bounded and escaped, without numbers that the plugin repeats from its options.
+    pub fn reason(&self) -> String {
+        match self {
+            CallError::Refused(words) => ErrorChain(&CallError::Refused(without_numbers(words))).to_string(),
+            error => ErrorChain(error).to_string(),
+        }
+    }
+}
+
+/// Replaces whatever has as many digits as a telephone number, also with separators between them.
+fn without_numbers(words: &str) -> String {
+    let is_between = |c: char| matches!(c, ' ' | '-' | '.' | '/' | '(' | ')');
+    let mut shown = String::with_capacity(words.len());
+    let mut rest = words;
+    while let Some(start) = rest.find(char::is_numeric) {
+        let (before, from) = rest.split_at(start);
+        shown.push_str(before);
+        let length = from.find(|c: char| !c.is_numeric() && !is_between(c)).unwrap_or(from.len());
+        let run = from[..length].trim_end_matches(is_between);
+        match run.chars().filter(|c| c.is_numeric()).count() < DIGITS_OF_A_NUMBER {
+            true => shown.push_str(run),
+            false => shown.push('…'),
+        }
+        rest = &from[run.len()..];
+    }
+    shown + rest
 }
 
 /// Why a check that may not wait has no verdict.

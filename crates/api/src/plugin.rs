@@ -119,10 +119,19 @@ pub struct RuleAnswer {
     pub strangers_stopped_share: f64,
     /// How many meters it reads.
     pub meters: usize,
-    /// How many instances of the plugin decide.
+    /// How many instances of the plugin decide. If none does, the tenant's `on_failure` answers.
     pub instances: usize,
     /// How many instances were lost to faults since the rule began to serve.
     pub faults: u64,
+    /// Why the plugin failed last. Omitted if it has not since it began to serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fault: Option<String>,
+    /// The kind of that fault, as the metrics have it, such as `trapped`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fault_kind: Option<String>,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fault_at: Option<String>,
     /// Whether the plugin is slow: messages wait for their turn.
     pub slow: bool,
     /// Memory of its instances, in bytes.

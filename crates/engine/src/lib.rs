@@ -66,7 +66,7 @@ pub use portcullis_msisdn::{Direction, Directions, Msisdn};
 /// The store of plugins.
 pub use portcullis_plugin_store as plugin_store;
 pub use portcullis_rules::{
-    Channel, Message, Purpose, Recorded, RecordedPage, Reservation, ShadowTally as RuleTally, Stop,
+    Channel, Message, Purpose, Recorded, RecordedPage, Reservation, RuleFault, ShadowTally as RuleTally, Stop,
 };
 pub use portcullis_tenant_rules::{
     ExchangedRule, MeterStatus, RuleError, RuleExchangeError, RuleOutcome, RuleRequest, RuleSetup,

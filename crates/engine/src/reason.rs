@@ -1,12 +1,9 @@
 //! What errors say in the log: everything but what clients sent, and what plugins may have said of numbers.
 
-use portcullis_host::{CallError, ErrorChain, FillError, ForeignText};
+use portcullis_host::{ErrorChain, FillError, ForeignText};
 use portcullis_plugin_store::PluginStoreError;
 
 use crate::error::TenantError;
-
-/// Text with as many digits may be a telephone number.
-const DIGITS_OF_A_NUMBER: usize = 7;
 
 impl TenantError {
     /// The error and its sources on one line, for the log: bounded and escaped, without text of a client's request, without what a
@@ -14,7 +11,7 @@ impl TenantError {
     pub fn reason(&self) -> String {
         match self {
             TenantError::Plugin(error) => of_store(error),
-            TenantError::Start { source, .. } => after(self, of_call(source)),
+            TenantError::Start { source, .. } => after(self, source.reason()),
             TenantError::Fill { source, .. } => after(self, of_fill(source)),
             TenantError::Rule { source, .. } => after(self, source.reason()),
             error => ErrorChain(error).to_string(),
@@ -25,17 +22,9 @@ impl TenantError {
 /// Why a plugin can't be filled.
 pub(crate) fn of_fill(error: &FillError) -> String {
     match error {
-        FillError::Plugin(error) => of_call(error),
+        FillError::Plugin(error) => error.reason(),
         // The plugin knows the entry, and maybe its number.
         FillError::EntryRefused { .. } => "the plugin rejected an entry".to_owned(),
-        error => ErrorChain(error).to_string(),
-    }
-}
-
-pub(crate) fn of_call(error: &CallError) -> String {
-    match error {
-        // Its options may contain numbers.
-        CallError::Refused(words) => ErrorChain(&CallError::Refused(without_numbers(words))).to_string(),
         error => ErrorChain(error).to_string(),
     }
 }
@@ -59,27 +48,10 @@ pub(crate) fn after(error: &dyn std::error::Error, source: String) -> String {
     format!("{}: {source}", ForeignText(&error.to_string()))
 }
 
-/// Replaces whatever has as many digits as a telephone number, also with separators between them.
-fn without_numbers(words: &str) -> String {
-    let is_between = |c: char| matches!(c, ' ' | '-' | '.' | '/' | '(' | ')');
-    let mut shown = String::with_capacity(words.len());
-    let mut rest = words;
-    while let Some(start) = rest.find(char::is_numeric) {
-        let (before, from) = rest.split_at(start);
-        shown.push_str(before);
-        let length = from.find(|c: char| !c.is_numeric() && !is_between(c)).unwrap_or(from.len());
-        let run = from[..length].trim_end_matches(is_between);
-        match run.chars().filter(|c| c.is_numeric()).count() < DIGITS_OF_A_NUMBER {
-            true => shown.push_str(run),
-            false => shown.push('…'),
-        }
-        rest = &from[run.len()..];
-    }
-    shown + rest
-}
-
 #[cfg(test)]
 mod tests {
+    use portcullis_host::CallError;
+
     use super::*;
     use crate::reload::ReloadError;
 

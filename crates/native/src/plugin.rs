@@ -138,9 +138,9 @@ fn plugin_status(tenant: &TenantStatus, permutation: &Permutation, is_shared: bo
 }
 
 fn rule(status: &RuleStatus) -> RuleAnswer {
-    let RuleStatus { serving, running, before, last, error, shadow, is_shadowed, .. } = status;
+    let RuleStatus { serving, running, last_fault, before, last, error, shadow, is_shadowed, .. } = status;
     let version = serving.version();
-    let running = running.as_ref();
+    let (running, last_fault) = (running.as_ref(), last_fault.as_ref());
     let last = last.as_ref().map(|(to, began, outcome)| AttemptAnswer {
         to: to.clone(),
         began: time(*began),
@@ -160,6 +160,9 @@ fn rule(status: &RuleStatus) -> RuleAnswer {
         meters: running.map_or(0, |running| running.meters),
         instances: running.map_or(0, |running| running.instances),
         faults: running.map_or(0, |running| running.faults),
+        last_fault: last_fault.map(|fault| fault.why.clone()),
+        last_fault_kind: last_fault.map(|fault| fault.kind.to_owned()),
+        last_fault_at: last_fault.map(|fault| time(fault.at)),
         slow: running.is_some_and(|running| running.slow),
         memory_bytes: running.map_or(0, |running| running.memory_bytes),
         before: before.as_ref().and_then(|before| Some(before.version().ok()?.digest.to_string())),

@@ -17,7 +17,7 @@ pub use message::{Message, Party};
 pub use recording::{RECORDED_PAGE, Recorded, RecordedPage};
 pub use replay::Replay;
 pub use reservation::Reservation;
-pub use rule::Rule;
+pub use rule::{Rule, RuleFault};
 pub use rules::{Asking, Busy, OnFault, Rules, Within};
 pub use senders::Senders;
 pub use shadow::{ShadowRun, ShadowTally};

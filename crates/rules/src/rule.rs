@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use portcullis_host::CallError;
 use portcullis_host::rules::{Decision, Meter, Needs, Proof, RuleSet};
 
@@ -14,6 +15,18 @@ pub struct Rule {
     set: Option<RuleSet>,
     proof: Proof,
     reasons: Vec<Arc<str>>,
+    last_fault: Mutex<Option<RuleFault>>,
+}
+
+/// A fault of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleFault {
+    /// When it was.
+    pub at: Timestamp,
+    /// Its kind, as of [`CallError::kind`].
+    pub kind: &'static str,
+    /// What was wrong, in words that may be logged.
+    pub why: String,
 }
 
 impl Rule {
@@ -21,12 +34,18 @@ impl Rule {
     pub fn new(name: &str, set: RuleSet, proof: Proof) -> Self {
         let reasons = set.recipe().plugin.description().reasons.iter();
         let reasons = reasons.map(|reason| Arc::from(reason.as_str())).collect();
-        Rule { name: name.into(), set: Some(set), proof, reasons }
+        Rule { name: name.into(), set: Some(set), proof, reasons, last_fault: Mutex::default() }
     }
 
     /// A rule whose plugin can't be loaded.
     pub fn missing(name: &str) -> Self {
-        Rule { name: name.into(), set: None, proof: Proof::default(), reasons: Vec::new() }
+        Rule {
+            name: name.into(),
+            set: None,
+            proof: Proof::default(),
+            reasons: Vec::new(),
+            last_fault: Mutex::default(),
+        }
     }
 
     /// The name that the tenant knows it by.
@@ -42,6 +61,38 @@ impl Rule {
     /// The same, for calls, which fail if it is missing.
     pub(crate) fn present(&self) -> Result<&RuleSet, CallError> {
         self.set.as_ref().ok_or(CallError::OutOfService)
+    }
+
+    /// Whether the plugin decides. If not, it is missing or has failed, and the failure policy answers.
+    pub fn is_serving(&self) -> bool {
+        self.set.as_ref().is_some_and(|set| set.left() > 0)
+    }
+
+    /// Why it failed last; `None` if it has not since it began to serve.
+    pub fn last_fault(&self) -> Option<RuleFault> {
+        self.last_fault.lock().clone()
+    }
+
+    /// Remembers why it failed. That it is out of service follows from the fault before, which stays.
+    pub fn note_fault(&self, error: &CallError) {
+        if *error != CallError::OutOfService {
+            let fault = RuleFault { at: Timestamp::now(), kind: error.kind(), why: error.reason() };
+            *self.last_fault.lock() = Some(fault);
+        }
+    }
+
+    /// What is wrong, on one line, for the log. If it is out of service, that is what has put it there.
+    pub fn why(&self, error: &CallError) -> String {
+        match (error, &self.set) {
+            (CallError::OutOfService, None) => {
+                "its plugin is missing, or does not start: ask for the status of the tenant's plugin"
+                    .to_owned()
+            }
+            (CallError::OutOfService, Some(_)) => {
+                self.last_fault().map_or_else(|| error.reason(), |fault| fault.why)
+            }
+            _ => error.reason(),
+        }
     }
 
     /// How many messages to strangers it stopped when it was proven.

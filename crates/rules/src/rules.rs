@@ -18,8 +18,8 @@ use crate::senders::Senders;
 use crate::shadow::{Shadow, ShadowRun};
 use crate::stop::Stop;
 
-/// Called with each failure of a rule, and the rule's name.
-pub type OnFault = Box<dyn Fn(&str, &CallError) + Send + Sync>;
+/// Called with each failure of a rule.
+pub type OnFault = Box<dyn Fn(&Rule, &CallError) + Send + Sync>;
 
 /// The rules of a tenant in service. They are asked in order, and the first that stops a message decides.
 pub struct Rules {
@@ -399,7 +399,7 @@ impl Rules {
         match error {
             TryCheckError::Busy => Err(Busy),
             TryCheckError::Failed(error) => {
-                (self.on_fault)(link.rule.name(), &error);
+                (self.on_fault)(&link.rule, &error);
                 Ok(self.overdue_of(link, asking.is_closed))
             }
         }

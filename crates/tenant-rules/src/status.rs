@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use portcullis_host::rules::Proof;
 use portcullis_meters::{Count, Key, Meter, Scope, SenderKey, Usage};
-use portcullis_rules::{RecordedPage, Rule, ShadowTally};
+use portcullis_rules::{RecordedPage, Rule, RuleFault, ShadowTally};
 
 use crate::error::RuleExchangeError;
 use crate::exchange::{RuleOutcome, RuleTerms};
@@ -20,6 +20,8 @@ pub struct RuleStatus {
     pub serving: RuleSetup,
     /// What it does and costs; `None` if the plugin is missing.
     pub running: Option<Running>,
+    /// Why it failed last; `None` if it has not since it began to serve.
+    pub last_fault: Option<RuleFault>,
     /// What served before, and can be rolled back to.
     pub before: Option<RuleSetup>,
     /// The requested version of the exchange in progress or the last one, for display, when it began, and its outcome.
@@ -127,6 +129,7 @@ impl TenantRules {
         let status = places.iter().map(|place| RuleStatus {
             serving: place.setup.clone(),
             running: Running::of(&place.rule),
+            last_fault: place.rule.last_fault(),
             before: place.before.as_ref().map(|(setup, _)| setup.clone()),
             last: place.last.as_ref().map(|last| (last.to.clone(), last.began, last.outcome)),
             error: place.last.as_ref().and_then(|last| last.error.clone()),

@@ -237,7 +237,7 @@ impl TenantRules {
                 None | Some(Err(CallError::OutOfService)) => {}
                 Some(Err(error)) => {
                     is_any = true;
-                    self.on_fault()(rule.name(), &error);
+                    self.on_fault()(&rule, &error);
                 }
             }
         }
@@ -313,10 +313,11 @@ impl TenantRules {
     fn on_fault(&self) -> portcullis_rules::OnFault {
         let (tenant, around) = (self.tenant.clone(), Arc::clone(&self.around));
         Box::new(move |rule, error| {
-            (around.on_fault)(&tenant, rule, error.kind());
+            rule.note_fault(error);
+            (around.on_fault)(&tenant, rule.name(), error.kind());
             if FAILED.admits() {
                 warn!(
-                    %tenant, rule, kind = error.kind(),
+                    %tenant, rule = rule.name(), kind = error.kind(), error = rule.why(error),
                     suppressed = FAILED.suppressed(), "a rule failed, and the tenant's failure policy answers"
                 );
             }

@@ -293,25 +293,25 @@ fn show_rule(results: &mut Results, rule: RuleAnswer) -> std::io::Result<()> {
         options,
         instances,
         faults,
+        last_fault,
+        last_fault_at,
         slow,
         meters,
         last,
         shadow,
         ..
     } = rule;
-    let state = match (&problem, slow) {
-        (Some(problem), _) => {
-            format!("missing, the on_failure policy answers: {}", ForeignText(problem))
-        }
-        (None, true) => "slow, messages wait for their turn".to_owned(),
-        (None, false) => "deciding".to_owned(),
-    };
+    let state = state_of_rule(problem.as_deref(), instances, slow);
     let (plugin, version) = (ForeignText(&plugin), own_version.unwrap_or_default());
     writeln!(
         results,
         "rule {plugin} {}: {state}, instances {instances}, faults {faults}, meters {meters}",
         ForeignText(&version)
     )?;
+    if let Some(fault) = last_fault {
+        let at = last_fault_at.unwrap_or_default();
+        writeln!(results, "  it failed last at {} because: {}", ForeignText(&at), ForeignText(&fault))?;
+    }
     if !options.is_empty() {
         writeln!(results, "  options: {}", ForeignText(&Value::from(options).to_string()))?;
     }
@@ -332,7 +332,30 @@ fn show_rule(results: &mut Results, rule: RuleAnswer) -> std::io::Result<()> {
     reasons.iter().try_for_each(|(reason, count)| writeln!(results, "    {}: {count}", ForeignText(reason)))
 }
 
+/// What a rule does with messages.
+fn state_of_rule(problem: Option<&str>, instances: usize, is_slow: bool) -> String {
+    match (problem, instances, is_slow) {
+        (Some(problem), ..) => format!("missing, the on_failure policy answers: {}", ForeignText(problem)),
+        (None, 0, _) => "out of service, the on_failure policy answers".to_owned(),
+        (None, _, true) => "slow, messages wait for their turn".to_owned(),
+        (None, _, false) => "deciding".to_owned(),
+    }
+}
+
 /// Bytes as MiB with one decimal, rounded down.
 fn in_mib(bytes: u64) -> String {
     format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_without_instances_does_not_decide() {
+        assert_eq!(state_of_rule(None, 1, false), "deciding");
+        assert_eq!(state_of_rule(None, 0, false), "out of service, the on_failure policy answers");
+        assert_eq!(state_of_rule(None, 0, true), "out of service, the on_failure policy answers");
+        assert!(state_of_rule(Some("it is gone"), 0, false).ends_with("answers: it is gone"));
+    }
 }

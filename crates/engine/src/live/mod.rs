@@ -652,7 +652,7 @@ impl LiveList {
         if self.is_detached() || !Arc::ptr_eq(generation, &self.generation()) {
             return;
         }
-        let why = reason::of_call(fault);
+        let why = fault.reason();
         // Otherwise it was a generation that has been replaced or evicted since.
         if !generation.is_whole() && self.phase() != Phase::Evicted {
             if generation.left() == 0 {

@@ -112,7 +112,7 @@ impl ReloadError {
     pub fn reason(&self) -> String {
         match self {
             ReloadError::Plugin(error) => reason::of_store(error),
-            ReloadError::Start(source) => reason::of_call(source),
+            ReloadError::Start(source) => source.reason(),
             ReloadError::List { list, source } => format!("{}, on the list {list}", reason::of_fill(source)),
             ReloadError::FailedInShadow(source) => reason::after(self, reason::of_fill(source)),
             ReloadError::Settings(error) => error.reason(),

@@ -311,6 +311,27 @@ fn a_rule_that_fails_follows_the_tenants_policy() {
 }
 
 #[test]
+fn a_rule_that_failed_says_why_and_when() {
+    let rules = r#"rules = [{ plugin = "evil-rules", options = { mode = "panic-later" } }]"#;
+    let gateway = start(&format!("{rules}\non_failure = \"closed\""));
+    let rule = |gateway: &Gateway| gateway.plugin("acme")["rules"][0].clone();
+    assert_eq!(rule(&gateway).get("last_fault"), None);
+    gateway.until("it is out of service", |gateway| {
+        check_many(gateway);
+        rule(gateway)["instances"] == 0
+    });
+    let told = rule(&gateway);
+    let why = told["last_fault"].as_str().unwrap();
+    assert!(why.contains("the plugin trapped in decide") && why.contains("on purpose"), "{told}");
+    assert_eq!(told["last_fault_kind"], "trapped");
+    let at: jiff::Timestamp = told["last_fault_at"].as_str().unwrap().parse().unwrap();
+    assert!(at <= jiff::Timestamp::now(), "{told}");
+    let (log, _folder) = gateway.log_after_the_end();
+    let line = log.lines().find(|line| line.contains("a rule failed")).unwrap();
+    assert!(line.contains("error=") && line.contains("on purpose"), "{line}");
+}
+
+#[test]
 fn settings_that_name_no_rules_plugin_are_refused() {
     let gateway = start(RULES);
     let put = |rules: Value, plugin: &str| {
