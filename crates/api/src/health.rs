@@ -20,6 +20,9 @@ pub struct Degraded {
     pub lists: u64,
     /// The number of lists whose plugin does not answer: the tenant's `on_failure` applies.
     pub lists_out: u64,
+    /// The number of rules whose plugin is missing or has failed: the tenant's `on_failure` applies.
+    #[serde(default)]
+    pub rules_out: u64,
     /// The number of tenants whose user ids are damaged in the ledger: checks of user ids fail.
     pub user_ids_out: u64,
     /// The state of the ledger.

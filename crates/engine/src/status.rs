@@ -134,6 +134,8 @@ pub struct Outage {
     pub lists: usize,
     /// How many of them are out of service: the failure policy answers, or the ledger.
     pub lists_out: usize,
+    /// How many rules are out of service: the failure policy answers for them.
+    pub rules_out: usize,
     /// Tenants whose user ids are damaged in the ledger: checks of user ids fail.
     pub user_ids_out: usize,
     /// What is wrong with the ledger's files, or with the way to a shared ledger.
@@ -153,6 +155,7 @@ impl Outage {
     /// Whether anything does not work as it should.
     pub fn is_any(&self) -> bool {
         self.lists_out > 0
+            || self.rules_out > 0
             || self.user_ids_out > 0
             || self.ledger.is_some()
             || self.key.is_some()
@@ -188,7 +191,9 @@ impl Outage {
             when_stale: staleness.when_stale(),
             ..Outage::default()
         };
-        for members in tenants.filter_map(|tenant| tenant.members.load_full()) {
+        for tenant in tenants {
+            let Some(members) = tenant.members.load_full() else { continue };
+            outage.rules_out += tenant.rules.out();
             outage.user_ids_out += usize::from(members.wide.list().are_user_ids_damaged());
             for list in members.lists() {
                 outage.lists += 1;

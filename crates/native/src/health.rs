@@ -40,6 +40,7 @@ fn degraded(outage: &Outage) -> Degraded {
     Degraded {
         lists: outage.lists as u64,
         lists_out: outage.lists_out as u64,
+        rules_out: outage.rules_out as u64,
         user_ids_out: outage.user_ids_out as u64,
         ledger: match outage.ledger_state() {
             LedgerState::Ok => LedgerHealth::Ok,

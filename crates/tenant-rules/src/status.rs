@@ -85,6 +85,13 @@ pub struct MeterStatus {
     pub highest: Vec<(Count, Option<String>)>,
 }
 
+impl RuleStatus {
+    /// Whether the plugin decides. If not, it is missing or has failed, and the tenant's failure policy answers.
+    pub fn is_serving(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.instances > 0)
+    }
+}
+
 impl Running {
     fn of(rule: &Rule) -> Option<Self> {
         let set = rule.set()?;

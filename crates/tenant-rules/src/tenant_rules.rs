@@ -118,6 +118,12 @@ impl TenantRules {
         self.serving.load().is_some()
     }
 
+    /// How many rules are out of service: their plugin is missing or has failed, and the failure policy answers for it.
+    pub fn out(&self) -> usize {
+        let is_out = |rule: &Arc<Rule>| !rule.is_serving();
+        self.serving().map_or(0, |rules| rules.rules().iter().filter(|rule| is_out(rule)).count())
+    }
+
     /// Loads and starts the rules of a spec. Those of `before`, the tenant as it is now, that stay the same go on. If the tenant is `lenient`,
     /// one that does not start fails until it does.
     ///
@@ -226,11 +232,15 @@ impl TenantRules {
     }
 
     /// Verifies some of what the rules have decided since the last call: that they decide the same again. Rules that do not lose the instance
-    /// that differs, which is a fault. Returns whether there was anything to verify.
+    /// that differs, which is a fault. Starts instances that were lost, if it is time, so that rules of which nobody asks come back, too. Returns
+    /// whether there was anything to verify.
     pub fn spot_check(&self) -> bool {
         let Some(rules) = self.serving() else { return false };
         let mut is_any = false;
         for rule in rules.rules() {
+            if let Some(set) = rule.set() {
+                set.restore();
+            }
             match rule.set().map(RuleSet::spot_check) {
                 Some(Ok(proof)) => is_any |= proof.asked > 0,
                 // It is missing, or out of service, which was reported.

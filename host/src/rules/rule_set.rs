@@ -371,12 +371,14 @@ impl RuleSet {
 
     #[cold]
     fn is_due(&self, now: Instant) -> bool {
-        self.restarts.lock().due.is_none_or(|due| due <= now)
+        // While it is held, an instance is being started, which takes too long to wait for here.
+        self.restarts.try_lock().is_none_or(|restarts| restarts.due.is_none_or(|due| due <= now))
     }
 
-    /// Replaces lost instances, if it is time. While one thread does, others go on with the instances that are left.
+    /// Replaces lost instances, if it is time, as [`decide`](Self::decide) does. For a caller that has nothing to decide: without it, a plugin
+    /// that failed is out of service until the next message. While one thread does, others go on with the instances that are left.
     #[inline]
-    fn restore(&self) {
+    pub fn restore(&self) {
         if self.is_any_lost() {
             self.restore_lost();
         }

@@ -22,6 +22,12 @@ struct ListLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuleLabels {
+    tenant: String,
+    rule: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TenantLabels {
     tenant: String,
 }
@@ -62,6 +68,7 @@ pub(super) struct Gauges {
     resting: GaugeFamily<ListLabels>,
     replicas: GaugeFamily<ListLabels>,
     breaker: GaugeFamily<BreakerLabels>,
+    rule_serving: GaugeFamily<RuleLabels>,
     plugin: GaugeFamily<PluginLabels>,
     memory: GaugeFamily<TenantLabels>,
     memory_limit: GaugeFamily<TenantLabels>,
@@ -83,6 +90,7 @@ impl Gauges {
             resting: Family::default(),
             replicas: Family::default(),
             breaker: Family::default(),
+            rule_serving: Family::default(),
             plugin: Family::default(),
             memory: Family::default(),
             memory_limit: Family::default(),
@@ -146,6 +154,11 @@ impl Gauges {
             stand.breaker.clone(),
         );
         registry.register(
+            "rule_serving",
+            "1 if the rule decides, 0 if the tenant's on_failure policy answers for it",
+            stand.rule_serving.clone(),
+        );
+        registry.register(
             "tenant_plugin",
             "1 for the plugin and version that serve the tenant",
             stand.plugin.clone(),
@@ -181,6 +194,7 @@ impl Gauges {
         self.resting.clear();
         self.replicas.clear();
         self.breaker.clear();
+        self.rule_serving.clear();
         self.plugin.clear();
         self.memory.clear();
         self.memory_limit.clear();
@@ -201,6 +215,10 @@ impl Gauges {
             self.memory_limit.get_or_create(&labels).set(tenant.memory_limit_bytes);
             for list in &tenant.lists {
                 self.ask_list(&name, list, entries.get(&list.id).copied());
+            }
+            for rule in &tenant.rules {
+                let labels = RuleLabels { tenant: name.clone(), rule: rule.serving.name().to_owned() };
+                self.rule_serving.get_or_create(&labels).set(u64::from(rule.is_serving()));
             }
         }
     }

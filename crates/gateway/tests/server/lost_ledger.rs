@@ -329,8 +329,7 @@ fn a_damaged_list_falls_back_to_its_policy_and_says_so() {
     gateway.run_again_with(&[]);
     let (code, body) = ready(&gateway);
     assert_eq!((code, &body["status"]), (200, &json!("degraded")));
-    let expected =
-        json!({ "lists": 5, "lists_out": 1, "user_ids_out": 0, "ledger": "ok", "master_key": "ok" });
+    let expected = json!({ "lists": 5, "lists_out": 1, "rules_out": 0, "user_ids_out": 0, "ledger": "ok", "master_key": "ok" });
     assert_eq!(body["degraded"], expected);
     // The policy of acme is to block everything.
     for number in [BLOCKED, FREE] {

@@ -331,6 +331,38 @@ fn a_rule_that_failed_says_why_and_when() {
     assert!(line.contains("error=") && line.contains("on purpose"), "{line}");
 }
 
+/// The gauge of the rule: 1 if it decides.
+fn serving(gateway: &Gateway) -> u64 {
+    gateway.metric("portcullis_rule_serving", r#"tenant="acme",rule="evil-rules""#)
+}
+
+#[test]
+fn a_rule_that_is_missing_is_told_of() {
+    // It does not pass its proof.
+    let gateway = start(r#"rules = [{ plugin = "evil-rules", options = { mode = "remember" } }]"#);
+    let ready = |gateway: &Gateway| gateway.call("GET", "/readyz", "", None).ok().clone();
+    let told = ready(&gateway);
+    assert_eq!((&told["status"], &told["degraded"]["rules_out"]), (&json!("degraded"), &json!(1)), "{told}");
+    assert!(gateway.metrics().contains(r#"portcullis_rule_serving{tenant="acme",rule="evil-rules"} 0"#));
+    // A rule that decides in its place.
+    gateway.admin("POST", "/acme/rules/evil-rules", Some(json!({ "options": {} }))).ok();
+    assert_eq!(ready(&gateway), json!({ "status": "ready" }));
+    assert_eq!(serving(&gateway), 1, "{}", gateway.metrics());
+}
+
+#[test]
+fn a_rule_that_failed_comes_back_although_nobody_asks() {
+    let gateway = start(r#"rules = [{ plugin = "evil-rules", options = { mode = "panic-later" } }]"#);
+    let rule = |gateway: &Gateway| gateway.plugin("acme")["rules"][0].clone();
+    gateway.until("it is out of service", |gateway| {
+        check_many(gateway);
+        rule(gateway)["instances"] == 0
+    });
+    gateway.until("it is back", |gateway| rule(gateway)["instances"] == 1);
+    assert_eq!(gateway.call("GET", "/readyz", "", None).ok()["status"], "ready");
+    assert_eq!(serving(&gateway), 1, "{}", gateway.metrics());
+}
+
 #[test]
 fn settings_that_name_no_rules_plugin_are_refused() {
     let gateway = start(RULES);

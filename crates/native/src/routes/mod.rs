@@ -501,7 +501,7 @@ fn of_health() -> Vec<Route> {
             logged(MethodFilter::GET, health::ready),
             Operation {
                 summary: "Check whether the gateway is ready",
-                description: "With the status `degraded`, requests are answered, but some lists are out of service, nothing can be written, a file is lost, or the gateway does not know what others have written lately.",
+                description: "With the status `degraded`, requests are answered, but some lists or rules are out of service, nothing can be written, a file is lost, or the gateway does not know what others have written lately.",
                 answers: vec![
                     (
                         200,
@@ -512,7 +512,7 @@ fn of_health() -> Vec<Route> {
                                 "degraded",
                                 json!({
                                     "status": "degraded",
-                                    "degraded": { "lists": 12, "lists_out": 1, "user_ids_out": 0, "ledger": "ok", "master_key": "ok" },
+                                    "degraded": { "lists": 12, "lists_out": 1, "rules_out": 0, "user_ids_out": 0, "ledger": "ok", "master_key": "ok" },
                                 }),
                             ),
                         ]),
