@@ -23,7 +23,7 @@ pub enum ListKind {
 pub enum AnsweredBy {
     /// The plugin decided.
     Plugin,
-    /// The plugin failed, and `on_failure` is `open` or `closed`.
+    /// The plugin failed, and `on_failure` is `open` or `closed`; or a rule failed.
     Policy,
     /// The plugin failed, and `on_failure` is `ledger`: the entries on disk decided.
     Ledger,

@@ -86,14 +86,6 @@ pub fn purpose(purpose: Purpose) -> portcullis_engine::Purpose {
     }
 }
 
-/// What decided that a message is stopped: the plugin, or the failure policy.
-pub fn stopped_by(stop: &Stop) -> portcullis_engine::AnsweredBy {
-    match stop.reason {
-        Some(_) => portcullis_engine::AnsweredBy::Plugin,
-        None => portcullis_engine::AnsweredBy::Policy,
-    }
-}
-
 /// Converts what stops a message.
 pub fn stop(stop: &Stop) -> (Verdict, StopAnswer) {
     let verdict = if stop.until.is_some() { Verdict::Later } else { Verdict::Block };

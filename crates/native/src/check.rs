@@ -93,7 +93,7 @@ async fn one(
     let (checked, stop) = rules::one(target, identity, message, since).await?;
     let Some(stop) = stop else { return Ok(text_for_one(checked, direction)) };
     let (verdict, answer) = wire::stop(&stop);
-    let source = wire::answered_by(checked.answered_by.max(wire::stopped_by(&stop)));
+    let source = wire::answered_by(checked.answered_by);
     let answer = CheckAnswer { verdict, direction, list: None, source, stop: Some(answer) };
     serde_json::to_vec(&answer).map(Bytes::from).map_err(|error| unwritable(&error))
 }
@@ -147,12 +147,11 @@ fn text_for_many(
         let (verdict, stop) = wire::stop(stop.as_ref()?);
         Some(StoppedAnswer { number: Cow::Borrowed(*number), verdict, stop })
     });
-    let by_rules = stops.iter().flatten().map(wire::stopped_by).max();
     let answer = CheckManyAnswer {
         blocked: blocked.map(|(_, (number, _))| Cow::Borrowed(*number)).collect(),
         checked: numbers.len(),
         direction,
-        source: wire::answered_by(by_rules.map_or(checked.answered_by, |by| by.max(checked.answered_by))),
+        source: wire::answered_by(checked.answered_by),
         stopped: stopped.collect(),
     };
     let text = serde_json::to_vec(&answer).map_err(|error| unwritable(&error))?;

@@ -1,5 +1,6 @@
 //! The rules of a tenant in service.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -57,6 +58,8 @@ pub struct Asking<'a> {
     pub within: Within,
     /// Whether a message is stopped if a rule fails.
     pub is_closed: bool,
+    /// Set to true if a rule fails, so that the failure policy answers in its place.
+    pub by_policy: Option<&'a Cell<bool>>,
 }
 
 impl Rules {
@@ -400,6 +403,9 @@ impl Rules {
             TryCheckError::Busy => Err(Busy),
             TryCheckError::Failed(error) => {
                 (self.on_fault)(&link.rule, &error);
+                if let Some(by_policy) = asking.by_policy {
+                    by_policy.set(true);
+                }
                 Ok(self.overdue_of(link, asking.is_closed))
             }
         }

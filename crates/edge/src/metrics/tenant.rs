@@ -70,6 +70,8 @@ impl Passage {
 pub struct TenantMetrics {
     /// Indexed by [`AnsweredBy`], then allowed and blocked.
     checks: [[Counter; 2]; 3],
+    /// Blocked and postponed by rules.
+    checks_by_rules: [Counter; 2],
     check_seconds: Histogram,
     /// Inbound and outbound, then indexed by [`Passage`].
     messages: [[Counter; 4]; 2],
@@ -80,12 +82,29 @@ pub struct TenantMetrics {
 }
 
 /// How many numbers of a check had each verdict.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Counted {
     /// The numbers that may pass.
     pub allowed: u64,
-    /// The numbers that are blocked.
+    /// The numbers that are blocked, by a list or by the failure policy.
     pub blocked: u64,
+    /// The numbers that a rule blocks.
+    pub blocked_by_rules: u64,
+    /// The numbers that a rule postpones.
+    pub postponed: u64,
+}
+
+impl Counted {
+    /// A message to or from one of the allowed numbers is stopped.
+    pub fn stopped(&mut self, stop: &Stop) {
+        self.allowed = self.allowed.saturating_sub(1);
+        match (&stop.reason, stop.until) {
+            // The failure policy does.
+            (None, _) => self.blocked += 1,
+            (Some(_), None) => self.blocked_by_rules += 1,
+            (Some(_), Some(_)) => self.postponed += 1,
+        }
+    }
 }
 
 impl TenantMetrics {
@@ -103,15 +122,16 @@ impl TenantMetrics {
                 messages.get_or_create(&labels).clone()
             })
         };
+        let counter = |verdict: &'static str, source: &'static str| {
+            let labels = CheckLabels { tenant: tenant.to_string(), verdict, source };
+            checks.get_or_create(&labels).clone()
+        };
         let counters = |answered_by: AnsweredBy| {
-            ["allow", "block"].map(|verdict| {
-                let source = answered_by.as_str();
-                let labels = CheckLabels { tenant: tenant.to_string(), verdict, source };
-                checks.get_or_create(&labels).clone()
-            })
+            ["allow", "block"].map(|verdict| counter(verdict, answered_by.as_str()))
         };
         TenantMetrics {
             checks: [AnsweredBy::Plugin, AnsweredBy::Ledger, AnsweredBy::Policy].map(counters),
+            checks_by_rules: ["block", "later"].map(|verdict| counter(verdict, "rule")),
             check_seconds: check_seconds.clone(),
             messages: ["inbound", "outbound"].map(passages),
             tenant: tenant.to_string(),
@@ -154,6 +174,12 @@ impl TenantMetrics {
         }
         if counted.blocked > 0 {
             blocked.inc_by(counted.blocked);
+        }
+        for (counter, count) in self.checks_by_rules.iter().zip([counted.blocked_by_rules, counted.postponed])
+        {
+            if count > 0 {
+                counter.inc_by(count);
+            }
         }
         self.check_seconds.observe(start.elapsed().as_secs_f64());
     }

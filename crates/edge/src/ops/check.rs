@@ -36,9 +36,21 @@ pub async fn one(
     direction: Direction,
     since: &[Position],
 ) -> Result<Checked, Refusal> {
+    let (start, checked) = one_uncounted(target, identity, direction, since).await?;
+    Ok(counted(target, start, checked))
+}
+
+/// As [`one`], for a caller that counts what the client is told. Returns when it began, too.
+#[inline]
+pub(super) async fn one_uncounted(
+    target: &Target,
+    identity: Identity,
+    direction: Direction,
+    since: &[Position],
+) -> Result<(Instant, Checked), Refusal> {
     let is_reached = since.is_empty() || target.list.reach(since).await;
-    if is_reached && let Ok(checked) = try_one(target, &identity, direction, since) {
-        return Ok(checked);
+    if is_reached && let Ok(answered) = try_one(target, &identity, direction, since) {
+        return Ok(answered);
     }
     let start = Instant::now();
     if notes_visits(target, direction) {
@@ -57,10 +69,10 @@ pub async fn one(
             checked.into_iter().next().ok_or(Refusal::Defect)?
         }
     };
-    Ok(counted(target, start, checked))
+    Ok((start, checked))
 }
 
-/// Checks several people, as [`one`] does.
+/// Checks several people, as [`one`] does. The caller counts what the client is told, of a check that began at the time that is returned.
 ///
 /// # Errors
 ///
@@ -70,7 +82,7 @@ pub async fn many(
     identities: Vec<Identity>,
     direction: Direction,
     since: &[Position],
-) -> Result<CheckedMany, Refusal> {
+) -> Result<(Instant, CheckedMany), Refusal> {
     let is_reached = since.is_empty() || target.list.reach(since).await;
     let start = Instant::now();
     let identities = match notes_visits(target, direction) {
@@ -107,7 +119,7 @@ pub async fn many(
         Some(identities) => many_recorded(target, identities, direction, since).await?,
         None => checked,
     };
-    Ok(counted_many(target, start, checked))
+    Ok((start, checked))
 }
 
 async fn many_recorded(
@@ -187,7 +199,7 @@ fn try_one(
     identity: &Identity,
     direction: Direction,
     since: &[Position],
-) -> Result<Checked, NeedsDisk> {
+) -> Result<(Instant, Checked), NeedsDisk> {
     let start = Instant::now();
     if notes_visits(target, direction) {
         return Err(NeedsDisk);
@@ -196,7 +208,7 @@ fn try_one(
     if is_blind(checked.answered_by, since) {
         return Err(NeedsDisk);
     }
-    Ok(counted(target, start, checked))
+    Ok((start, checked))
 }
 
 fn note_visit(target: &Target, visitor: Subject) -> Result<(), Refusal> {
@@ -216,14 +228,20 @@ fn notes_visits(target: &Target, direction: Direction) -> bool {
 
 #[inline]
 fn counted(target: &Target, start: Instant, checked: Checked) -> Checked {
-    let blocked = u64::from(checked.blocked_by.is_some());
-    target.tenant.metrics.checked(start, checked.answered_by, Counted { allowed: 1 - blocked, blocked });
+    target.tenant.metrics.checked(start, checked.answered_by, verdict_of(&checked));
     checked
 }
 
-fn counted_many(target: &Target, start: Instant, checked: CheckedMany) -> CheckedMany {
+/// What the lists say of one number.
+#[inline]
+pub(super) fn verdict_of(checked: &Checked) -> Counted {
+    let blocked = u64::from(checked.is_blocked());
+    Counted { allowed: 1 - blocked, blocked, ..Counted::default() }
+}
+
+/// What the lists say of several numbers.
+pub(super) fn verdicts_of_many(checked: &CheckedMany) -> Counted {
     let all = checked.blocked.len() as u64;
     let blocked = checked.blocked.iter().filter(|blocked| **blocked).count() as u64;
-    target.tenant.metrics.checked(start, checked.answered_by, Counted { allowed: all - blocked, blocked });
-    checked
+    Counted { allowed: all - blocked, blocked, ..Counted::default() }
 }

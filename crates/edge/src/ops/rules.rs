@@ -15,7 +15,7 @@ use super::target::Target;
 /// Lines about messages that rules stopped.
 static STOPPED: LogLimit = LogLimit::new(100);
 
-/// Checks somebody as [`check::one`] does, and asks the rules about what the lists let pass. Counts no message.
+/// Checks somebody as [`check::one`] does, and asks the rules about what the lists let pass. Counts the check by what both say, and no message.
 ///
 /// # Errors
 ///
@@ -27,17 +27,23 @@ pub async fn one(
     since: &[Position],
 ) -> Result<(Checked, Option<Stop>), Refusal> {
     let asked = target.list.has_rules().then(|| identity.clone());
-    let checked = check::one(target, identity, message.direction, since).await?;
-    let Some(identity) = asked.filter(|_| !checked.is_blocked()) else { return Ok((checked, None)) };
-    let stop = target.list.ask_rules(vec![identity], message).await?.pop().flatten();
+    let (start, mut checked) = check::one_uncounted(target, identity, message.direction, since).await?;
+    let (mut counted, mut stop) = (check::verdict_of(&checked), None);
+    if let Some(identity) = asked.filter(|_| !checked.is_blocked()) {
+        let (mut stops, by) = target.list.ask_rules(vec![identity], message).await?;
+        checked.answered_by = checked.answered_by.max(by);
+        stop = stops.pop().flatten();
+    }
     if let Some(stop) = &stop {
+        counted.stopped(stop);
         note(target, message, stop);
     }
+    target.tenant.metrics.checked(start, checked.answered_by, counted);
     Ok((checked, stop))
 }
 
 /// Checks several people as [`check::many`] does, and asks the rules about those whom the lists let pass. Returns what stops each, in order;
-/// nothing if nobody is. Counts no message.
+/// nothing if nobody is. Counts the checks by what both say, and no message.
 ///
 /// # Errors
 ///
@@ -49,17 +55,25 @@ pub async fn many(
     since: &[Position],
 ) -> Result<(CheckedMany, Vec<Option<Stop>>), Refusal> {
     let asked = target.list.has_rules().then(|| identities.clone());
-    let checked = check::many(target, identities, message.direction, since).await?;
-    let Some(asked) = asked else { return Ok((checked, Vec::new())) };
+    let (start, mut checked) = check::many(target, identities, message.direction, since).await?;
+    let mut counted = check::verdicts_of_many(&checked);
+    let Some(asked) = asked else {
+        target.tenant.metrics.checked(start, checked.answered_by, counted);
+        return Ok((checked, Vec::new()));
+    };
     let (places, passed): (Vec<usize>, Vec<Identity>) =
         asked.into_iter().enumerate().filter(|(place, _)| !checked.blocked[*place]).unzip();
     let mut stops = vec![None; checked.blocked.len()];
-    for (place, stop) in places.into_iter().zip(target.list.ask_rules(passed, message).await?) {
+    let (answers, by) = target.list.ask_rules(passed, message).await?;
+    checked.answered_by = checked.answered_by.max(by);
+    for (place, stop) in places.into_iter().zip(answers) {
         if let Some(stop) = &stop {
+            counted.stopped(stop);
             note(target, message, stop);
         }
         stops[place] = stop;
     }
+    target.tenant.metrics.checked(start, checked.answered_by, counted);
     Ok((checked, stops))
 }
 

@@ -30,7 +30,7 @@ pub enum AnsweredBy {
     Plugin,
     /// The entries in the ledger, because the plugin failed or was not needed.
     Ledger,
-    /// The tenant's failure policy, because the plugin failed. No entry was looked at.
+    /// The tenant's failure policy, because the plugin failed, and no entry was looked at; or because a rule failed.
     Policy,
 }
 

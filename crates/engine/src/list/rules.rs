@@ -1,5 +1,6 @@
 //! Messages that the lists let pass: whether the tenant's rules do.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use portcullis_ledger::Scope;
@@ -8,7 +9,7 @@ use portcullis_rules::{Asking, Busy, Message, Party, Reservation, Rules, Stop, W
 use portcullis_tenant_settings::OnFailure;
 
 use super::List;
-use super::check::{CheckError, Obstacle};
+use super::check::{AnsweredBy, CheckError, Obstacle};
 use crate::error::WriteError;
 use crate::identity::Identity;
 
@@ -22,8 +23,8 @@ impl List {
         self.tenant.rules.is_any()
     }
 
-    /// Asks the tenant's rules about a message to or from each of these people, whom the lists let pass. Returns what stops each, in order.
-    /// Counts no message: see [`reserve`](Self::reserve).
+    /// Asks the tenant's rules about a message to or from each of these people, whom the lists let pass. Returns what stops each, in order,
+    /// and whether the rules answered or, for any of the people, the failure policy. Counts no message: see [`reserve`](Self::reserve).
     ///
     /// Answers on this thread if that takes microseconds, else on one that may block, in turn with the tenant's checks. If the rules don't
     /// answer within the engine's [patience](crate::Builder::check_patience), the tenant's failure policy does, for which
@@ -35,12 +36,14 @@ impl List {
         &self,
         identities: Vec<Identity>,
         message: Message,
-    ) -> Result<Vec<Option<Stop>>, CheckError> {
-        let Some(rules) = self.tenant.rules.serving() else { return Ok(vec![None; identities.len()]) };
+    ) -> Result<(Vec<Option<Stop>>, AnsweredBy), CheckError> {
+        let Some(rules) = self.tenant.rules.serving() else {
+            return Ok((vec![None; identities.len()], AnsweredBy::Plugin));
+        };
         let obstacle = match self.parties_at_once(&identities) {
             Some(parties) if parties.len() <= MAX_AT_ONCE => {
-                match rules.ask(&parties, &message, self.asking(Within::AnInstant)) {
-                    Ok(stops) => return Ok(stops),
+                match self.ask(&rules, &parties, &message, Within::AnInstant) {
+                    Ok(answer) => return Ok(answer),
                     Err(Busy) => Obstacle::Busy,
                 }
             }
@@ -49,13 +52,11 @@ impl List {
         let (list, people, of_call) = (self.clone(), identities.len(), Arc::clone(&rules));
         let call = move || {
             let parties = list.parties(&identities, false)?;
-            of_call
-                .ask(&parties, &message, list.asking(Within::CallsOfOthers))
-                .map_err(|Busy| CheckError::Overdue)
+            list.ask(&of_call, &parties, &message, Within::CallsOfOthers).map_err(|Busy| CheckError::Overdue)
         };
         match self.in_turn(obstacle, call).await {
             Some(answer) => answer,
-            None => Ok(vec![rules.overdue(self.stops_on_failure()); people]),
+            None => Ok((vec![rules.overdue(self.stops_on_failure()); people], AnsweredBy::Policy)),
         }
     }
 
@@ -117,12 +118,25 @@ impl List {
         answer.map_err(|Busy| CheckError::Overdue)
     }
 
+    fn ask(
+        &self,
+        rules: &Rules,
+        parties: &[Party],
+        message: &Message,
+        within: Within,
+    ) -> Result<(Vec<Option<Stop>>, AnsweredBy), Busy> {
+        let by_policy = Cell::new(false);
+        let asking = Asking { by_policy: Some(&by_policy), ..self.asking(within) };
+        let stops = rules.ask(parties, message, asking)?;
+        Ok((stops, if by_policy.get() { AnsweredBy::Policy } else { AnsweredBy::Plugin }))
+    }
+
     fn asking(&self, within: Within) -> Asking<'_> {
         let sender = match self.scope() {
             Scope::Sender(sender) => Some(sender.as_str()),
             Scope::Tenant => None,
         };
-        Asking { sender, within, is_closed: self.stops_on_failure() }
+        Asking { sender, within, is_closed: self.stops_on_failure(), by_policy: None }
     }
 
     fn stops_on_failure(&self) -> bool {

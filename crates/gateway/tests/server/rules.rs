@@ -78,6 +78,16 @@ fn a_check_names_the_rule_that_stops_a_message_and_its_reason() {
     assert_eq!(gateway.post("/senders/support/check", inbound).ok()["verdict"], "allow");
     let labels = r#"tenant="acme",rule="evil-rules",reason="seven",verdict="block""#;
     assert!(gateway.metric("portcullis_rule_stops_total", labels) >= 2, "{}", gateway.metrics());
+    for verdict in ["block", "later"] {
+        let labels = format!(r#"tenant="acme",verdict="{verdict}",source="rule""#);
+        assert!(gateway.metric("portcullis_checks_total", &labels) >= 2, "{}", gateway.metrics());
+    }
+    let allowed_so_far = |gateway: &Gateway| {
+        gateway.metric("portcullis_checks_total", r#"tenant="acme",verdict="allow",source="plugin""#)
+    };
+    let before = allowed_so_far(&gateway);
+    check(&gateway, &blocked);
+    assert_eq!(allowed_so_far(&gateway), before);
     // The list goes first.
     gateway.block(&blocked);
     assert_eq!(check(&gateway, &blocked)["list"], "sender");
@@ -279,6 +289,10 @@ fn rules_are_proven_before_they_serve() {
     let rules = r#"rules = [{ plugin = "evil-rules", options = { mode = "remember" } }]"#;
     let gateway = start(&format!("{rules}\non_failure = \"closed\""));
     assert_eq!(check(&gateway, &number)["source"], "policy");
+    // Nor are messages that pass without it passed off as its decision.
+    let gateway = start(&format!("{rules}\non_failure = \"open\""));
+    let passed = check(&gateway, &number);
+    assert_eq!((&passed["verdict"], &passed["source"]), (&json!("allow"), &json!("policy")), "{passed}");
 }
 
 #[test]
@@ -298,6 +312,7 @@ fn a_rule_that_fails_follows_the_tenants_policy() {
         let rules = r#"rules = [{ plugin = "evil-rules", options = { mode = "panic-later" } }]"#;
         let gateway = start(&format!("{rules}\non_failure = \"{policy}\""));
         let answer = check_many(&gateway);
+        assert_eq!(answer["source"], "policy", "{policy}: it did not decide about all");
         let failed: Vec<&Value> =
             answer["stopped"].as_array().unwrap().iter().filter(|one| one.get("reason").is_none()).collect();
         assert_eq!(failed.is_empty(), policy != "closed", "{policy}: {failed:?}");
