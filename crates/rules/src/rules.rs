@@ -396,18 +396,10 @@ impl Rules {
         }
     }
 
-    /// What the failure policy says.
-    #[cold]
     fn failed(&self, link: &Link, error: TryCheckError, asking: Asking<'_>) -> Result<Option<Stop>, Busy> {
         match error {
             TryCheckError::Busy => Err(Busy),
-            TryCheckError::Failed(error) => {
-                (self.on_fault)(&link.rule, &error);
-                if let Some(by_policy) = asking.by_policy {
-                    by_policy.set(true);
-                }
-                Ok(self.overdue_of(link, asking.is_closed))
-            }
+            TryCheckError::Failed(error) => Ok(self.by_policy(link, &error, asking)),
         }
     }
 
@@ -415,7 +407,16 @@ impl Rules {
     #[cold]
     fn uncounted(&self, link: &Link, asking: Asking<'_>) -> Option<Stop> {
         let limit = u64::try_from(self.meters.usage().limit).unwrap_or(u64::MAX);
-        (self.on_fault)(link.rule.name(), &CallError::Uncounted { limit });
+        self.by_policy(link, &CallError::Uncounted { limit }, asking)
+    }
+
+    /// What the failure policy says.
+    #[cold]
+    fn by_policy(&self, link: &Link, error: &CallError, asking: Asking<'_>) -> Option<Stop> {
+        (self.on_fault)(&link.rule, error);
+        if let Some(by_policy) = asking.by_policy {
+            by_policy.set(true);
+        }
         self.overdue_of(link, asking.is_closed)
     }
 

@@ -14,6 +14,7 @@ use super::foreign_text::ForeignText;
 use super::output::Results;
 use super::{Exit, client};
 
+mod component;
 mod file;
 mod new;
 mod record;

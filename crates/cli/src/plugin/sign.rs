@@ -12,11 +12,15 @@ use clap::Args;
 use jiff::Timestamp;
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 
+use super::component;
 use crate::output::{self, Results};
 
 /// Where a secret key says how its encryption's key is derived from the password, and that there is none.
 const KDF: std::ops::Range<usize> = 2..4;
 const NO_KDF: [u8; 2] = [0, 0];
+
+/// The bytes of a public key: its algorithm, its id, and the key.
+const PUBLIC: usize = 2 + 8 + 32;
 
 /// The variable with the password of a secret key.
 const PASSWORD: &str = "PORTCULLIS_SIGNING_PASSWORD";
@@ -101,7 +105,7 @@ pub(super) fn keygen(options: &KeygenOptions) -> anyhow::Result<()> {
 
 pub(super) fn sign(options: &SignOptions) -> anyhow::Result<()> {
     let SignOptions { file, key } = options;
-    let component = fs::read(file).with_context(|| format!("can't read {}", file.display()))?;
+    let component = component::read(file)?;
     let secret = secret_key(key)?;
     let public = PublicKey::from_secret_key(&secret).context("can't use the secret key")?;
     let name = file.file_name().unwrap_or_default().to_string_lossy().replace(char::is_control, "?");
@@ -139,6 +143,9 @@ fn secret_key(file: &Path) -> anyhow::Result<SecretKey> {
     let text = fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
     let unreadable = || format!("{} is not a secret key of minisign: name the .key file", file.display());
     let bytes = text.lines().nth(1).and_then(|line| STANDARD.decode(line).ok()).with_context(unreadable)?;
+    if bytes.len() == PUBLIC {
+        bail!("{} is a public key, and signing takes the secret one: name the .key file", file.display());
+    }
     if bytes.get(KDF) == Some(&NO_KDF) {
         // minisign writes no checksum into keys without a password, on which the crate insists.
         return SecretKey::from_bytes(&bytes).with_context(unreadable);

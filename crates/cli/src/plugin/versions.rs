@@ -10,7 +10,7 @@ use portcullis_api::{PluginAnswer, PluginPutAnswer, VersionAnswer};
 use portcullis_plugin_registry::{Destination, ReferenceError, Registry};
 use portcullis_plugin_trust::Signature;
 
-use super::sign;
+use super::{component, sign};
 use crate::client::Client;
 use crate::foreign_text::ForeignText;
 use crate::output::{self, Results};
@@ -94,7 +94,7 @@ pub(super) fn push(
 }
 
 fn push_to_registry(file: &Path, to: &Destination, signature: Option<&Signature>) -> anyhow::Result<()> {
-    let component = fs::read(file).with_context(|| format!("can't read {}", file.display()))?;
+    let component = component::read(file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("can't start the async runtime")?;
     let pinned = runtime.block_on(Registry::new().push(to, component, signature))?;

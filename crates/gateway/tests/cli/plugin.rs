@@ -59,6 +59,29 @@ fn errors_say_what_to_do() {
     assert!(nowhere.err.contains("can't be reached"), "{}", nowhere.err);
 }
 
+#[test]
+fn what_is_no_component_is_neither_signed_nor_pushed_to_a_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    command("plugin keygen --no-password").arg(&file("acme")).good();
+    std::fs::write(file("rule.wasm"), EXACT.component).unwrap();
+    for (name, bytes) in [
+        ("passwd", &b"root:x:0:0:root:/root:/bin/bash\n"[..]),
+        ("empty", b""),
+        ("module", b"\0asm\x01\0\0\0"),
+    ] {
+        std::fs::write(file(name), bytes).unwrap();
+        let signed = command("plugin sign").arg(&file(name)).arg("--key").arg(&file("acme.key")).ends(2);
+        assert!(signed.err.contains("is no WebAssembly component"), "{}", signed.err);
+        assert!(!folder.path().join(format!("{name}.minisig")).exists());
+        let pushed = command("plugin push --to oci://127.0.0.1:9/acme/rule:1").arg(&file(name)).ends(2);
+        assert!(pushed.err.contains("is no WebAssembly component"), "{}", pushed.err);
+    }
+    let public = command("plugin sign").arg(&file("rule.wasm")).arg("--key").arg(&file("acme.pub")).ends(2);
+    assert!(public.err.contains("acme.pub is a public key"), "{}", public.err);
+    command("plugin sign").arg(&file("rule.wasm")).arg("--key").arg(&file("acme.key")).good();
+}
+
 /// Whether minisign is there. If not, says so, and fails if it is required.
 #[expect(clippy::print_stderr, reason = "somebody reads it")]
 fn is_minisign_there() -> bool {
