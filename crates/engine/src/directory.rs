@@ -449,15 +449,15 @@ impl Directory {
             // They are yet to be put, and their specs may name old versions.
             return;
         }
-        let in_use = self.versions_in_use();
+        let in_use: HashSet<Digest> = self.versions_in_use().into_iter().map(|(_, digest)| digest).collect();
         self.context.plugins.retain(|digest| in_use.contains(digest));
     }
 
-    /// The versions that tenants use, or that are chosen for them.
-    pub(crate) fn versions_in_use(&self) -> HashSet<Digest> {
+    /// The versions that tenants use, or that are chosen for them, each with the plugin's name.
+    pub(crate) fn versions_in_use(&self) -> HashSet<(String, Digest)> {
         // Tenants that are not served now may be put again.
-        let chosen = self.context.settings.chosen_versions();
-        let chosen = chosen.iter().filter_map(|version| version.parse().ok());
+        let chosen = self.context.settings.chosen_versions().into_iter();
+        let chosen = chosen.filter_map(|(name, version)| Some((name, version.parse().ok()?)));
         let tenants = self.tenants();
         let of_rules = tenants.values().flat_map(|tenant| tenant.rules.in_use());
         tenants.values().flat_map(|tenant| tenant.reload.in_use()).chain(of_rules).chain(chosen).collect()

@@ -59,7 +59,9 @@ impl Directory {
         // What others have chosen a moment ago is in use, too.
         self.context.settings.with_choice()?;
         let in_use = self.versions_in_use();
-        Ok(self.context.plugins.remove_version(name, version, |digest| in_use.contains(digest))?)
+        // The same component may be in use under another name.
+        let is_used = |digest: &Digest| in_use.contains(&(name.to_owned(), *digest));
+        Ok(self.context.plugins.remove_version(name, version, is_used)?)
     }
 
     /// Takes what others have uploaded, releases what was tried here, and does what the ledger kept tenants' reloads from. Blocks for as
@@ -78,7 +80,8 @@ impl Directory {
         // What others have chosen a moment ago is in use, too.
         let dropped = self.context.settings.with_choice().map_err(Error::from).and_then(|_| {
             let in_use = self.versions_in_use();
-            Ok(self.context.plugins.drop_old_uploads(name, |digest| in_use.contains(digest))?)
+            let is_used = |digest: &Digest| in_use.contains(&(name.to_owned(), *digest));
+            Ok(self.context.plugins.drop_old_uploads(name, is_used)?)
         });
         if let Err(error) = dropped {
             debug!(plugin = name, error = %ErrorChain(&error), "old uploads can't be dropped");

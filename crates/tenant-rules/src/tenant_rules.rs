@@ -294,14 +294,15 @@ impl TenantRules {
         }
     }
 
-    /// The digests of the versions that serve, or that can be rolled back to.
-    pub fn in_use(&self) -> Vec<Digest> {
+    /// The versions that serve, or that can be rolled back to, each with the plugin's name.
+    pub fn in_use(&self) -> Vec<(String, Digest)> {
         let places = self.places.lock();
         let setups = places.iter().flat_map(|place| {
             let before = place.before.as_ref().map(|(setup, _)| setup);
             [Some(&place.setup), before, place.run.as_ref().map(|run| &run.setup)].into_iter().flatten()
         });
-        setups.filter_map(|setup| setup.version.as_ref().ok().map(|version| version.digest)).collect()
+        let named = |setup: &RuleSetup| Some((setup.name.clone(), setup.version.as_ref().ok()?.digest));
+        setups.filter_map(named).collect()
     }
 
     /// What the rules count; `None` if there were none yet.

@@ -208,11 +208,13 @@ impl SettingsStore {
         Ok(chosen.map(|(tenant, _)| tenant.clone()).collect())
     }
 
-    /// The versions that reloads chose, also of tenants that are not served now, as digests in text form.
-    pub fn chosen_versions(&self) -> Vec<String> {
-        let version =
-            |choice: &Choice| choice.at.clone().or_else(|| choice.chosen.pinned_version().map(str::to_owned));
-        let choices = |settings: &Settings| -> Vec<String> {
+    /// The versions that reloads chose, also of tenants that are not served now: the plugins' names, and digests in text form.
+    pub fn chosen_versions(&self) -> Vec<(String, String)> {
+        let version = |choice: &Choice| {
+            let version = choice.at.as_deref().or(choice.chosen.pinned_version())?;
+            Some((choice.chosen.name().to_owned(), version.to_owned()))
+        };
+        let choices = |settings: &Settings| -> Vec<(String, String)> {
             settings.choice.iter().chain(&settings.rules).filter_map(version).collect()
         };
         self.known.lock().tenants.values().flat_map(choices).collect()

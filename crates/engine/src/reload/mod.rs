@@ -396,13 +396,13 @@ impl Reload {
     }
 
     /// The versions that serve, served before, or are about to serve.
-    pub(crate) fn in_use(&self) -> Vec<Digest> {
+    pub(crate) fn in_use(&self) -> Vec<(String, Digest)> {
         let inner = self.inner();
         let candidate = inner.candidates.as_ref().map(|candidates| &candidates.setup);
         [Some(&inner.record.serving), inner.record.before.as_ref(), candidate]
             .into_iter()
             .flatten()
-            .map(|setup| setup.version.digest)
+            .map(|setup| (setup.version.name.clone(), setup.version.digest))
             .collect()
     }
 
