@@ -111,9 +111,10 @@ impl CallError {
         }
     }
 
-    /// The error on one line, for the log: bounded and escaped, without numbers that the plugin repeats from its options.
+    /// The error on one line, for a log: bounded and escaped, and without numbers that the plugin repeats from its options.
     pub fn reason(&self) -> String {
         match self {
+            // Its options may contain numbers.
             CallError::Refused(words) => ErrorChain(&CallError::Refused(without_numbers(words))).to_string(),
             error => ErrorChain(error).to_string(),
         }

@@ -2,6 +2,7 @@
 
 use crate::call_error::CallError;
 use crate::contract::Progress;
+use crate::error_chain::ErrorChain;
 use crate::generation::{Generation, Recipe, STEP, all_taken};
 use crate::saved_state::{StateHeader, StateParts, StateStore};
 use crate::source::{EntrySource, SourceError};
@@ -82,6 +83,16 @@ impl FillError {
             FillError::Strangers { .. } => "strangers",
             FillError::Mislisted { .. } => "mislisted",
             FillError::State(_) => "state",
+        }
+    }
+
+    /// The error on one line, for a log: as [`CallError::reason`], and without what the plugin says of an entry.
+    pub fn reason(&self) -> String {
+        match self {
+            FillError::Plugin(error) => error.reason(),
+            // The plugin knows the entry, and maybe its number.
+            FillError::EntryRefused { .. } => "the plugin rejected an entry".to_owned(),
+            error => ErrorChain(error).to_string(),
         }
     }
 }

@@ -105,7 +105,7 @@ pub struct RuleAnswer {
     pub own_version: Option<String>,
     /// Whether the tenant pins this version, and so ignores newer ones.
     pub pinned: bool,
-    /// Why the plugin is missing.
+    /// Why the plugin is missing, or does not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// The options in force.

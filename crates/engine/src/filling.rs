@@ -13,7 +13,6 @@ use tracing::{info, warn};
 use crate::context::Context;
 use crate::error::TenantError;
 use crate::live::{LiveList, Priority};
-use crate::reason;
 use crate::tenant::Opened;
 
 /// How long a start waits for plugins that take no entries: while a long list is filled, the plugin takes some every few
@@ -215,7 +214,7 @@ impl Unfilled {
             let left = self.lists.get(begun..).unwrap_or_default();
             if !left.is_empty() {
                 warn!(
-                    tenant = %list.list().tenant(), plugin = self.plugin, lists = left.len(), kind = error.kind(), error = reason::of_fill(&error),
+                    tenant = %list.list().tenant(), plugin = self.plugin, lists = left.len(), kind = error.kind(), error = error.reason(),
                     "the plugin can't be filled: the tenant's other lists are out of service until it has recovered"
                 );
                 left.iter().for_each(|list| list.leave_to_recovery());

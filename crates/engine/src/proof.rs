@@ -9,7 +9,6 @@ use tracing::{debug, error};
 
 use crate::directory::Directory;
 use crate::live::LiveList;
-use crate::reason;
 use crate::tenant::Tenant;
 
 /// How long the shortest pause between two rounds is.
@@ -110,7 +109,7 @@ fn verify_one(list: &Arc<LiveList>) {
         Err(FillError::Forgotten { .. } | FillError::Strangers { .. }) if list.may_have_lost_history() => {}
         Err(error @ (FillError::Forgotten { .. } | FillError::Strangers { .. })) => {
             error!(
-                tenant = %list.list().tenant(), list = list.name(), kind = error.kind(), error = reason::of_fill(&error),
+                tenant = %list.list().tenant(), list = list.name(), kind = error.kind(), error = error.reason(),
                 "the plugin gives wrong verdicts: it is out of service, and the tenant's policy answers until it has recovered"
             );
             list.distrust(&generation, &error);

@@ -1,7 +1,6 @@
 //! What errors say in the log: everything but what clients sent, and what plugins may have said of numbers.
 
-use portcullis_host::{ErrorChain, FillError, ForeignText};
-use portcullis_plugin_store::PluginStoreError;
+use portcullis_host::{ErrorChain, ForeignText};
 
 use crate::error::TenantError;
 
@@ -10,36 +9,12 @@ impl TenantError {
     /// plugin says of an entry, and without numbers that it repeats from its options.
     pub fn reason(&self) -> String {
         match self {
-            TenantError::Plugin(error) => of_store(error),
+            TenantError::Plugin(error) => error.reason(),
             TenantError::Start { source, .. } => after(self, source.reason()),
-            TenantError::Fill { source, .. } => after(self, of_fill(source)),
+            TenantError::Fill { source, .. } => after(self, source.reason()),
             TenantError::Rule { source, .. } => after(self, source.reason()),
             error => ErrorChain(error).to_string(),
         }
-    }
-}
-
-/// Why a plugin can't be filled.
-pub(crate) fn of_fill(error: &FillError) -> String {
-    match error {
-        FillError::Plugin(error) => error.reason(),
-        // The plugin knows the entry, and maybe its number.
-        FillError::EntryRefused { .. } => "the plugin rejected an entry".to_owned(),
-        error => ErrorChain(error).to_string(),
-    }
-}
-
-pub(crate) fn of_store(error: &PluginStoreError) -> String {
-    match error {
-        // They quote the request.
-        PluginStoreError::Unknown { .. }
-        | PluginStoreError::Name { .. }
-        | PluginStoreError::NoVersion { .. }
-        | PluginStoreError::UnknownVersion { .. }
-        | PluginStoreError::Ambiguous { .. } => {
-            "there is no such plugin, or not this version of it: ask for the plugin's status".to_owned()
-        }
-        error => ErrorChain(error).to_string(),
     }
 }
 
@@ -50,7 +25,8 @@ pub(crate) fn after(error: &dyn std::error::Error, source: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_host::CallError;
+    use portcullis_host::{CallError, FillError};
+    use portcullis_plugin_store::PluginStoreError;
 
     use super::*;
     use crate::reload::ReloadError;

@@ -223,6 +223,21 @@ impl PluginStoreError {
         }
     }
 
+    /// The error and its sources on one line, for the log: bounded and escaped, and without text of a client's request.
+    pub fn reason(&self) -> String {
+        match self {
+            // They quote the request.
+            PluginStoreError::Unknown { .. }
+            | PluginStoreError::Name { .. }
+            | PluginStoreError::NoVersion { .. }
+            | PluginStoreError::UnknownVersion { .. }
+            | PluginStoreError::Ambiguous { .. } => {
+                "there is no such plugin, or not this version of it: ask for the plugin's status".to_owned()
+            }
+            error => ErrorChain(error).to_string(),
+        }
+    }
+
     /// Whether the version is not here, and may be elsewhere.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(

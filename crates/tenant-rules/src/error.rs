@@ -7,7 +7,7 @@ use portcullis_plugin_store::PluginStoreError;
 use portcullis_tenant_settings::KeepError;
 
 /// An error of putting a rules plugin into service.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuleError {
     /// The plugin, or its version, can't be loaded, or is no rules plugin.
@@ -42,15 +42,11 @@ impl RuleError {
         }
     }
 
-    /// The error on one line, for the log: without text of a client's request, and without what the plugin says of its options.
+    /// The error on one line, for the log: without text of a client's request, and without numbers that the plugin repeats from its options.
     pub fn reason(&self) -> String {
         match self {
-            RuleError::Plugin(_) => {
-                "there is no such rules plugin, or it can't be loaded: ask for the plugin's status".to_owned()
-            }
-            RuleError::Start(CallError::Refused(_)) => {
-                "the plugin refuses its options: ask for the status of the tenant's plugin".to_owned()
-            }
+            RuleError::Plugin(error) => error.reason(),
+            RuleError::Start(error) => error.reason(),
             error => ErrorChain(error).to_string(),
         }
     }

@@ -82,6 +82,14 @@ pub(crate) struct Attempted {
     pub(crate) error: Option<Arc<RuleExchangeError>>,
 }
 
+impl Attempted {
+    /// One that is over at once: the rule can't be put into service.
+    pub(crate) fn refused(to: &str, why: RuleError) -> Self {
+        let error = Some(Arc::new(RuleExchangeError::Rule(why)));
+        Attempted { to: to.to_owned(), began: Timestamp::now(), outcome: RuleOutcome::Refused, error }
+    }
+}
+
 /// How long a shadow run waits for messages before it looks whether it is still wanted.
 const PAUSE: Duration = Duration::from_millis(100);
 

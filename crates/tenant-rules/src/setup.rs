@@ -22,8 +22,8 @@ const REMARKABLE_SHARE: f64 = 0.95;
 #[derive(Clone, Debug)]
 pub struct RuleSetup {
     pub(crate) name: String,
-    /// Or why it can't be loaded.
-    pub(crate) version: Result<Arc<PluginVersion>, Arc<PluginStoreError>>,
+    /// Or why it can't be loaded, or does not start.
+    pub(crate) version: Result<Arc<PluginVersion>, Arc<RuleError>>,
     pub(crate) options: Map<String, Value>,
     pub(crate) pinned: bool,
     pub(crate) grants: Grants,
@@ -35,11 +35,11 @@ impl RuleSetup {
         &self.name
     }
 
-    /// The plugin's version, or why it can't be loaded.
+    /// The plugin's version, or why it can't be loaded, or does not start.
     ///
     /// # Errors
-    /// Why it can't be loaded.
-    pub fn version(&self) -> Result<&PluginVersion, &PluginStoreError> {
+    /// Why it can't be loaded, or does not start.
+    pub fn version(&self) -> Result<&PluginVersion, &RuleError> {
         self.version.as_deref().map_err(|error| &**error)
     }
 
@@ -74,19 +74,18 @@ impl RuleSetup {
         };
         // It must be one that decides about messages.
         version.rules()?;
-        Ok(RuleSetup { version: Ok(version), ..RuleSetup::missing(plugin, grants, None) })
+        Ok(RuleSetup::new(Ok(version), plugin, grants))
     }
 
-    /// Stands in for a plugin that can't be loaded.
-    pub(crate) fn missing(
-        plugin: &PluginRef,
-        grants: Grants,
-        error: impl Into<Option<PluginStoreError>>,
-    ) -> Self {
-        let unknown = || PluginStoreError::Unknown { name: plugin.name().to_owned() };
+    /// Stands in for a plugin that can't be loaded, or does not start.
+    pub(crate) fn missing(plugin: &PluginRef, grants: Grants, why: impl Into<RuleError>) -> Self {
+        RuleSetup::new(Err(Arc::new(why.into())), plugin, grants)
+    }
+
+    fn new(version: Result<Arc<PluginVersion>, Arc<RuleError>>, plugin: &PluginRef, grants: Grants) -> Self {
         RuleSetup {
             name: plugin.name().to_owned(),
-            version: Err(Arc::new(error.into().unwrap_or_else(unknown))),
+            version,
             options: plugin.plugin_options().clone(),
             pinned: plugin.pinned_version().is_some(),
             grants,

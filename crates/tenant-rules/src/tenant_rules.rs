@@ -128,8 +128,33 @@ impl TenantRules {
     /// one that does not start fails until it does.
     ///
     /// # Errors
-    /// If a rule can't be put into service.
+    /// If a rule can't be put into service. The status of the one that serves by its name says so.
     pub fn prepare(
+        spec: &TenantSpec,
+        keys: &TenantKeys,
+        before: Option<&TenantRules>,
+        has_same_senders: bool,
+        lenient: bool,
+        around: &Surroundings,
+    ) -> Result<PreparedRules, Unprepared> {
+        let prepared = Self::prepare_unnoted(spec, keys, before, has_same_senders, lenient, around);
+        if let (Err(Unprepared { rule, source, .. }), Some(before)) = (&prepared, before) {
+            before.note_refused(rule, source);
+        }
+        prepared
+    }
+
+    /// Notes that other settings were refused because of a rule. The one that serves by its name stays.
+    fn note_refused(&self, rule: &str, why: &RuleError) {
+        let mut places = self.places.lock();
+        // A shadow run is told of for as long as it lasts.
+        let place = places.iter_mut().find(|place| place.setup.name == rule && place.run.is_none());
+        if let Some(place) = place {
+            place.last = Some(Attempted::refused(rule, why.clone()));
+        }
+    }
+
+    fn prepare_unnoted(
         spec: &TenantSpec,
         keys: &TenantKeys,
         before: Option<&TenantRules>,
@@ -164,8 +189,8 @@ impl TenantRules {
             let started = setup.start(spec, keys, around);
             let started = match started {
                 Err(error) if lenient => {
+                    setup = RuleSetup::missing(&chosen.plugin, rule.grants, error.clone());
                     problems.push((name.to_owned(), error));
-                    setup = RuleSetup::missing(&chosen.plugin, rule.grants, None);
                     Rule::missing(name)
                 }
                 started => started.map_err(failed)?,

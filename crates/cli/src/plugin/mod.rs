@@ -336,7 +336,9 @@ fn show_rule(results: &mut Results, rule: RuleAnswer) -> std::io::Result<()> {
 /// What a rule does with messages.
 fn state_of_rule(problem: Option<&str>, instances: usize, is_slow: bool) -> String {
     match (problem, instances, is_slow) {
-        (Some(problem), ..) => format!("missing, the on_failure policy answers: {}", ForeignText(problem)),
+        (Some(problem), ..) => {
+            format!("out of service, the on_failure policy answers: {}", ForeignText(problem))
+        }
         (None, 0, _) => "out of service, the on_failure policy answers".to_owned(),
         (None, _, true) => "slow, messages wait for their turn".to_owned(),
         (None, _, false) => "deciding".to_owned(),

@@ -10,7 +10,6 @@ use tracing::{debug, warn};
 use super::recovery::Priority;
 use super::{LiveList, NoVerdict, Phase, UNSEEN_BY_PROOF, UNSEEN_BY_RESIDENCY};
 use crate::events::Event;
-use crate::reason;
 
 /// What an instance is expected to need at least, and for each entry.
 const LEAST_BYTES: u64 = 1 << 20;
@@ -119,11 +118,11 @@ impl LiveList {
             Err(error) => {
                 self.turn(Phase::Evicted, Phase::Failed);
                 warn!(
-                    tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(), error = reason::of_fill(&error),
+                    tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(), error = error.reason(),
                     "the plugin of an evicted list can't be filled: the tenant's policy answers until it has recovered"
                 );
                 self.mend(error.kind());
-                self.report_fault(error.kind(), reason::of_fill(&error));
+                self.report_fault(error.kind(), error.reason());
             }
         }
         Ok(())

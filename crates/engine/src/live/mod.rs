@@ -34,7 +34,6 @@ pub(crate) use turns::Turns;
 
 use crate::context::Context;
 use crate::events::Event;
-use crate::reason;
 use history::History;
 use recovery::Recovery;
 use saving::Saving;
@@ -467,7 +466,7 @@ impl LiveList {
 
     /// The plugin can't be brought up to date: it goes out of service.
     fn fail(self: &Arc<Self>, generation: &Generation, error: &FillError) {
-        let (kind, why) = (error.kind(), reason::of_fill(error));
+        let (kind, why) = (error.kind(), error.reason());
         self.take_out(kind, &why);
         // It is not to be trusted, and the next one needs its memory.
         generation.retire();
@@ -526,13 +525,13 @@ impl LiveList {
             self.last_bytes.store(0, Ordering::Relaxed);
             self.recovery.reset();
             if self.phase() != Phase::Evicted {
-                self.take_out(error.kind(), &reason::of_fill(error));
+                self.take_out(error.kind(), &error.reason());
                 self.generation().retire();
             }
         }
         self.saving.reset();
         self.recover();
-        self.report_fault(error.kind(), reason::of_fill(error));
+        self.report_fault(error.kind(), error.reason());
     }
 
     /// Puts the fallback back in place. If there is none, because the previous plugin had failed itself, or if it can't follow the
@@ -621,7 +620,7 @@ impl LiveList {
 
     /// A background proof found that the plugin lies: it goes out of service at once.
     pub(crate) fn distrust(self: &Arc<Self>, generation: &Arc<Generation>, error: &FillError) {
-        let (kind, why) = (error.kind(), reason::of_fill(error));
+        let (kind, why) = (error.kind(), error.reason());
         {
             let _slot = self.slot.lock();
             // It may have been replaced since it was looked at.

@@ -15,7 +15,6 @@ use tracing::{debug, info, warn};
 use super::lies::Lies;
 use super::{LiveList, Phase, Purpose};
 use crate::events::Event;
-use crate::reason;
 
 /// Earlier faults, and whether one is being recovered from.
 #[derive(Default)]
@@ -166,11 +165,11 @@ impl LiveList {
     /// Starts recovery of a list that has never served.
     pub(crate) fn fail_to_start(self: &Arc<Self>, error: &FillError) {
         warn!(
-            tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(), error = reason::of_fill(error),
+            tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(), error = error.reason(),
             "the plugin can't be filled: the tenant's policy answers until it has recovered"
         );
         self.leave_to_recovery();
-        self.report_fault(error.kind(), reason::of_fill(error));
+        self.report_fault(error.kind(), error.reason());
     }
 
     /// Leaves a list that has never served to the background task, with backoff and low priority: its plugin has just failed, on
@@ -235,7 +234,7 @@ impl LiveList {
                 });
             }
             Err(failed) => {
-                let (kind, error) = (failed.kind(), reason::of_fill(failed));
+                let (kind, error) = (failed.kind(), failed.reason());
                 match self.recovery.has_failed(&error) {
                     true => {
                         warn!(%tenant, list, kind, error = error.as_str(), "the plugin can't be filled; trying again");

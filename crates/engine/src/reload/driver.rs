@@ -20,7 +20,6 @@ use crate::events::Event;
 use crate::live::LiveList;
 use crate::members::Members;
 use crate::outcome::Outcome;
-use crate::reason;
 use crate::setup::Setup;
 
 /// The generations that are to serve, one for each of the tenant's lists.
@@ -301,7 +300,7 @@ impl Reload {
                     let recipe = members.recipe(&serving, swapped.entry_count());
                     if let Err(error) = swapped.roll_back(recipe) {
                         warn!(
-                            tenant = %self.tenant, list = swapped.name(), kind = error.kind(), error = reason::of_fill(&error),
+                            tenant = %self.tenant, list = swapped.name(), kind = error.kind(), error = error.reason(),
                             "the list can't be rolled back: its plugin is filled again"
                         );
                     }

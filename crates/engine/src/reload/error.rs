@@ -111,10 +111,10 @@ impl ReloadError {
     /// plugin says of an entry, and without numbers that it repeats from its options.
     pub fn reason(&self) -> String {
         match self {
-            ReloadError::Plugin(error) => reason::of_store(error),
+            ReloadError::Plugin(error) => error.reason(),
             ReloadError::Start(source) => source.reason(),
-            ReloadError::List { list, source } => format!("{}, on the list {list}", reason::of_fill(source)),
-            ReloadError::FailedInShadow(source) => reason::after(self, reason::of_fill(source)),
+            ReloadError::List { list, source } => format!("{}, on the list {list}", source.reason()),
+            ReloadError::FailedInShadow(source) => reason::after(self, source.reason()),
             ReloadError::Settings(error) => error.reason(),
             error => ErrorChain(error).to_string(),
         }

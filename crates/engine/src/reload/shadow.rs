@@ -11,7 +11,6 @@ use super::Reload;
 use super::error::ReloadError;
 use super::record::ShadowReport;
 use super::request::{Reloaded, ShadowTerms};
-use crate::reason;
 
 /// How long a run waits for a check before it looks whether it is still wanted.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -77,7 +76,7 @@ impl Reload {
                 Ok(tally) => tally.clone(),
                 Err(error) => {
                     warn!(
-                        tenant = %self.tenant, kind = error.kind(), error = reason::of_fill(&error),
+                        tenant = %self.tenant, kind = error.kind(), error = error.reason(),
                         "the plugin failed in its shadow run"
                     );
                     return Some(Err(ReloadError::FailedInShadow(error)));

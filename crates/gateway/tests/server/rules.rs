@@ -420,6 +420,31 @@ fn settings_that_name_no_rules_plugin_are_refused() {
 }
 
 #[test]
+fn refused_options_are_told_as_what_they_are_without_the_numbers_in_them() {
+    let wrong = r#"rules = [{ plugin = "evil-rules", options = { mode = "+46732001122 is unheard of" } }]"#;
+    let gateway = start(RULES);
+    std::fs::write(gateway.folder().join("portcullis.toml"), config(wrong)).unwrap();
+    gateway.hang_up();
+    let refused = |gateway: &Gateway| gateway.plugin("acme")["rules"][0]["last"]["outcome"] == "refused";
+    gateway.until("the options are refused", refused);
+    let rule = &gateway.plugin("acme")["rules"][0];
+    let why = rule["last"]["why"].as_str().unwrap();
+    assert!(why.contains("not the name of a mode"), "{rule}");
+    assert!(rule.get("problem").is_none() && rule["instances"] == 1, "{rule}");
+    gateway.until_logged("the rule evil-rules can't be put into service: refused by the plugin:");
+    assert!(gateway.logged("not the name of a mode") && !gateway.logged("46732001122"), "{}", gateway.log());
+    // The same at a start.
+    let gateway = Gateway::starting(&config(wrong), Some(("evil-rules.wasm", EVIL_RULES.component)));
+    let is_put = |gateway: &Gateway| gateway.admin("GET", "/acme/plugin", None).status == 200;
+    gateway.until("the tenant is put", is_put);
+    let rule = &gateway.plugin("acme")["rules"][0];
+    let why = rule["problem"].as_str().unwrap();
+    assert!(why.contains("not the name of a mode") && !why.contains("there is no plugin"), "{rule}");
+    gateway.until_logged("a rule of the tenant does not start");
+    assert!(!gateway.logged("46732001122"), "{}", gateway.log());
+}
+
+#[test]
 fn the_cloud_api_tells_clients_to_wait_or_not_to_send() {
     let [upstream, callback, other] = [(); 3].map(|()| Stand::good());
     let config = traffic::config(&upstream.url(), &callback.url(), &other.url());
