@@ -357,12 +357,16 @@ fn permutation() -> Permutation {
 
 /// Rules that tell what they are told of a field.
 fn echo(field: &str, grants: Grants) -> Result<RuleSet, CallError> {
+    RuleSet::new(echo_recipe(field, grants))
+}
+
+fn echo_recipe(field: &str, grants: Grants) -> Recipe {
     let component =
         Component::load(engine(), portcullis_plugin_bundle::ECHO_RULES.component, Limits::default());
     let plugin = component.expect("it loads").rules().cloned().expect("it exports rules");
     let options = format!(r#"{{"field": "{field}"}}"#);
     let senders = ["shop", "support"].map(str::to_owned).to_vec();
-    RuleSet::new(Recipe { options, senders, grants, ..Recipe::new(plugin, account(64 * MIB)) })
+    Recipe { options, senders, grants, ..Recipe::new(plugin, account(64 * MIB)) }
 }
 
 fn all_grants() -> Grants {
@@ -384,10 +388,20 @@ fn what_a_plugin_needs_must_be_granted() {
     }
     let error = echo("subject", Grants::default()).expect_err("nothing is granted").to_string();
     assert!(error.contains("needs number, country, local-time, sender, listed"), "{error}");
-    let crowd = Recipe { senders: vec!["x".to_owned(); 4097], ..recipe("{}") };
-    assert!(RuleSet::new(crowd).expect_err("too many").to_string().contains("at most 4096"));
-    let unnamed = Recipe { senders: vec![String::new()], ..recipe("{}") };
-    assert!(RuleSet::new(unnamed).is_err());
+}
+
+#[test]
+fn senders_are_limited_for_a_plugin_that_is_told_of_them_and_for_no_other() {
+    let of =
+        |senders: &[String]| Recipe { senders: senders.to_vec(), ..echo_recipe("subject", all_grants()) };
+    let crowd = vec!["x".to_owned(); 4097];
+    assert!(RuleSet::new(of(&crowd)).expect_err("too many").to_string().contains("at most 4096"));
+    assert!(RuleSet::new(of(&crowd[1..])).is_ok());
+    let unnamed = vec![String::new()];
+    assert!(RuleSet::new(of(&unnamed)).is_err());
+    for senders in [crowd, unnamed] {
+        assert!(RuleSet::new(Recipe { senders, ..recipe("{}") }).is_ok());
+    }
 }
 
 #[test]

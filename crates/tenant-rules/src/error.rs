@@ -1,5 +1,6 @@
 //! Why a rule can't be put into service, or exchanged.
 
+use portcullis_host::rules::SENDERS;
 use portcullis_host::{CallError, ErrorChain};
 use portcullis_ledger::LedgerError;
 use portcullis_meters::TooManyMeters;
@@ -24,6 +25,15 @@ pub enum RuleError {
     /// The plugin needs to know whether people are on a list beside the rule, which no tenant can name.
     #[error("it needs `listed`, which no tenant can grant yet: choose another plugin")]
     Listed,
+    /// The tenant has more senders than a plugin can know that needs to.
+    #[error(
+        "it needs to know the sender, and the tenant has {senders} of them: {SENDERS} is the most then; divide the tenant, or choose \
+         another plugin"
+    )]
+    Senders {
+        /// How many the tenant has.
+        senders: usize,
+    },
     /// The plugin does not start with these options.
     #[error(transparent)]
     Start(#[from] CallError),
@@ -38,7 +48,10 @@ impl RuleError {
         match self {
             RuleError::Plugin(error) => error.is_transient(),
             RuleError::Start(error) => error.is_transient(),
-            RuleError::Grants { .. } | RuleError::Listed | RuleError::Meters(_) => false,
+            RuleError::Grants { .. }
+            | RuleError::Listed
+            | RuleError::Senders { .. }
+            | RuleError::Meters(_) => false,
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis_host::Pace;
-use portcullis_host::rules::{self as host, Need, RuleSet};
+use portcullis_host::rules::{self as host, Need, RuleSet, SENDERS};
 use portcullis_ledger::TenantKeys;
 use portcullis_plugin_store::{PluginStoreError, PluginVersion, TrustedBy};
 use portcullis_rules::{Rule, strangers};
@@ -137,6 +137,10 @@ impl RuleSetup {
         if !missing.is_empty() {
             let names: Vec<&str> = missing.iter().map(Need::as_str).collect();
             return Err(RuleError::Grants { missing: names.join(", ") });
+        }
+        let senders = spec.senders.len();
+        if plugin.description().needs.contains(Need::Sender) && senders > SENDERS {
+            return Err(RuleError::Senders { senders });
         }
         let recipe = host::Recipe {
             plugin,

@@ -150,7 +150,7 @@ impl Offsets {
 pub struct SenderIndex(pub(super) u32);
 
 /// The most senders that rules know by name.
-pub(super) const SENDERS: usize = 4096;
+pub const SENDERS: usize = 4096;
 
 impl SenderIndex {
     /// Creates an index. Returns `None` unless it is below 4,096.

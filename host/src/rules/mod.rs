@@ -18,7 +18,9 @@ mod set;
 
 pub use decision::{Decision, LONGEST_POSTPONEMENT, Reason};
 pub use description::{Description, Need, Needs};
-pub use message::{Channel, Channels, Country, Message, Offsets, Person, Purpose, Purposes, SenderIndex};
+pub use message::{
+    Channel, Channels, Country, Message, Offsets, Person, Purpose, Purposes, SENDERS, SenderIndex,
+};
 pub use meter::{Meter, Scope, Unit};
 pub use options::OPTIONS_BYTES;
 pub use plugin::Plugin;

@@ -56,8 +56,8 @@ pub struct Recipe {
     pub plugin: Plugin,
     /// The tenant's options for the plugin: a JSON object of at most [`OPTIONS_BYTES`](super::OPTIONS_BYTES).
     pub options: String,
-    /// The names of the tenant's senders: at most 4,096, of 1 to 256 bytes each. A plugin that does not need senders does
-    /// not get them.
+    /// The names of the tenant's senders: at most [`SENDERS`](super::SENDERS), of 1 to 256 bytes each. A plugin that does not
+    /// need senders does not get them, and there may be any number.
     pub senders: Vec<String>,
     /// What the tenant lets the plugin know. What it does not need, it does not get.
     pub grants: Grants,
@@ -125,7 +125,8 @@ impl RuleSet {
     /// # Errors
     ///
     /// Any [`CallError`]. [`CallError::Refused`] if the options are too large or don't fit the plugin's schema, the plugin
-    /// rejects them, there are too many senders, or the plugin needs something that the tenant does not grant.
+    /// rejects them, there are too many senders for a plugin that needs them, or the plugin needs something that the tenant
+    /// does not grant.
     pub fn new(recipe: Recipe) -> Result<Self, CallError> {
         let description = recipe.plugin.description();
         let missing = description.needs.without(recipe.grants.needs());
@@ -138,18 +139,16 @@ impl RuleSet {
                 names.join(", ")
             )));
         }
-        if recipe.senders.len() > SENDERS
-            || recipe.senders.iter().any(|name| !(1..=256).contains(&name.len()))
-        {
-            return Err(CallError::Refused(format!(
-                "the tenant has {} senders for rules: at most {SENDERS} are allowed, of 1 to 256 bytes each",
-                recipe.senders.len()
-            )));
-        }
         let senders = match description.needs.contains(Need::Sender) {
             true => recipe.senders.clone(),
             false => Vec::new(),
         };
+        if senders.len() > SENDERS || senders.iter().any(|name| !(1..=256).contains(&name.len())) {
+            return Err(CallError::Refused(format!(
+                "the tenant has {} senders for rules: at most {SENDERS} are allowed, of 1 to 256 bytes each",
+                senders.len()
+            )));
+        }
         let settings = wit::Settings { options: recipe.options.clone(), senders };
         if let Err(misfit) = recipe.plugin.check_options(&recipe.options) {
             // What the plugin itself says of them is for people. A schema's words are for those who know the schema.

@@ -260,7 +260,7 @@ fn refused(error: TenantError) -> AdminError {
             let place = FieldPath::default().key("rules").index(index);
             let field = match &*source {
                 RuleError::Grants { .. } => "grants",
-                RuleError::Plugin(_) => "plugin",
+                RuleError::Plugin(_) | RuleError::Senders { .. } => "plugin",
                 _ => "options",
             };
             AdminError::Refused(vec![Problem::new(place.key(field), ErrorChain(&*source).to_string())])

@@ -269,3 +269,15 @@ fn where_there_is_no_room_to_count_the_failure_policy_answers_and_says_so() {
     let settings = gateway.admin("GET", "/acme", None).ok()["settings"].clone();
     assert_eq!(settings["meter_memory_bytes"], 1 << 20);
 }
+
+#[test]
+fn a_plugin_that_is_told_of_no_sender_takes_any_number_of_them() {
+    let senders: String = (0..4096).map(|n| format!("\n[[tenants.senders]]\nid = \"s{n}\"\n")).collect();
+    let sales = "id = \"sales\"\n";
+    let crowd = config("policy", "{}", &GRANTS).replacen(sales, &format!("{sales}{senders}"), 1);
+    let gateway = Gateway::starting(&crowd, None);
+    gateway.until_long("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+    let rule = &gateway.plugin("acme")["rules"][0];
+    assert!(rule.get("problem").is_none() && rule["instances"] == 1, "{rule}");
+    assert_eq!(check(&gateway, "+46732001122", "utility", None)["verdict"], "allow");
+}
