@@ -41,7 +41,8 @@ pub use meters::{CountAnswer, MeterAnswer, MetersAnswer};
 pub use number_text::NumberText;
 pub use plugin::{
     AttemptAnswer, DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, RuleAnswer,
-    RuleExchangeRequest, RuleShadowAnswer, SetupAnswer, ShadowAnswer, ShadowRequest, StageAnswer,
+    RuleExchangeRequest, RuleShadowAnswer, RuleShadowRequest, SetupAnswer, ShadowAnswer, ShadowRequest,
+    StageAnswer,
 };
 pub use plugins::{
     PluginAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginsAnswer, SIGNATURE_HEADER, VersionAnswer,

@@ -89,7 +89,24 @@ pub struct RuleExchangeRequest {
     pub options: Option<Map<String, Value>>,
     /// Runs the new version as a shadow first: it decides next to the one that serves, with counts of what it would have let pass itself, and
     /// stops nothing. Disagreements are messages that one of the two stops, and the other one does not.
-    pub shadow: Option<ShadowRequest>,
+    pub shadow: Option<RuleShadowRequest>,
+}
+
+/// The terms of a shadow run of a rule. At its end the new version is promoted, unless it disagreed with the serving one more often than is
+/// tolerated.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleShadowRequest {
+    /// The number of messages after which the run ends. Omit for no limit.
+    #[schemars(range(min = 1))]
+    pub checks: Option<u64>,
+    /// The seconds after which the run ends, at most 604,800 (a week). A run with neither limit ends when it is
+    /// promoted or rolled back.
+    #[schemars(range(min = 1, max = 604_800))]
+    pub seconds: Option<u64>,
+    /// The most disagreements that are tolerated. With more, the run ends at once and the new version is discarded. Omit to tolerate any
+    /// number: a rule is there to stop messages.
+    pub max_disagreements: Option<u64>,
 }
 
 /// A rules plugin of a tenant, and the state of its exchange.
@@ -152,14 +169,19 @@ pub struct RuleAnswer {
 pub struct RuleShadowAnswer {
     /// Whether it is in progress.
     pub running: bool,
+    /// How it ended: `served`, `refused` or `rolled_back`. Omitted if it is in progress, or ended because the rule or the tenant's settings
+    /// were changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
     /// The requested number of messages. Omitted if the run has no such limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<u64>,
     /// The requested duration in seconds. Omitted if the run has no such limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
-    /// The most disagreements that are tolerated.
-    pub max_disagreements: u64,
+    /// The most disagreements that are tolerated. Omitted if any number is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_disagreements: Option<u64>,
     /// On how many messages the new version decided.
     pub compared: u64,
     /// On how many it did not, because it could not keep up.

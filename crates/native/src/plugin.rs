@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use portcullis_api::{
     AttemptAnswer, DisagreementAnswer, ErrorCode, ExchangeRequest, ListAnswer, PluginStatus, RuleAnswer,
-    RuleExchangeRequest, RuleShadowAnswer, SetupAnswer, ShadowAnswer, ShadowRequest, StageAnswer,
+    RuleExchangeRequest, RuleShadowAnswer, RuleShadowRequest, SetupAnswer, ShadowAnswer, ShadowRequest,
+    StageAnswer,
 };
 use portcullis_engine::{
     Attempt, Error, ListStatus, Outcome, ReloadError, ReloadRequest, ReloadStatus, RuleExchangeError,
@@ -56,8 +57,7 @@ pub(super) async fn rollback(Admin(gateway): Admin, named: Named) -> Answer {
 
 pub(super) async fn exchange_rule(Admin(gateway): Admin, named: Named, body: JsonBody) -> Answer {
     let RuleExchangeRequest { version, options, shadow } = body.parse()?;
-    let shadow =
-        shadow.map(shadow_terms).transpose()?.map(|ShadowTerms { plan, time }| RuleTerms { plan, time });
+    let shadow = shadow.map(rule_terms).transpose()?;
     let request = RuleRequest { version, options, shadow };
     gateway.engine.exchange_rule(&named.tenant, rule_of(&named), request).await.map_err(refused)?;
     status(Admin(gateway), named).await
@@ -107,6 +107,18 @@ fn status_of(gateway: &Gateway, name: &str) -> Answer {
 
 fn shadow_terms(request: ShadowRequest) -> Result<ShadowTerms, ApiError> {
     let ShadowRequest { checks, seconds, max_disagreements } = request;
+    let time = limits(checks, seconds)?;
+    Ok(ShadowTerms { plan: ShadowPlan { checks, max_disagreements }, time })
+}
+
+fn rule_terms(request: RuleShadowRequest) -> Result<RuleTerms, ApiError> {
+    let RuleShadowRequest { checks, seconds, max_disagreements } = request;
+    let time = limits(checks, seconds)?;
+    Ok(RuleTerms { checks, max_disagreements, time })
+}
+
+/// The longest duration of a shadow run.
+fn limits(checks: Option<u64>, seconds: Option<u64>) -> Result<Option<Duration>, ApiError> {
     if checks == Some(0) {
         return Err(ApiError::invalid_request("shadow.checks", "must be at least 1"));
     }
@@ -114,8 +126,7 @@ fn shadow_terms(request: ShadowRequest) -> Result<ShadowTerms, ApiError> {
         let what = "must be between 1 and 604800 (a week); omit it for a run without a time limit";
         return Err(ApiError::invalid_request("shadow.seconds", what));
     }
-    let plan = ShadowPlan { checks, max_disagreements };
-    Ok(ShadowTerms { plan, time: seconds.map(Duration::from_secs) })
+    Ok(seconds.map(Duration::from_secs))
 }
 
 fn plugin_status(tenant: &TenantStatus, permutation: &Permutation, is_shared: bool) -> PluginStatus {
@@ -171,14 +182,15 @@ fn rule(status: &RuleStatus) -> RuleAnswer {
     }
 }
 
-fn rule_shadow(RuleShadow { terms, tally, .. }: &RuleShadow, is_running: bool) -> RuleShadowAnswer {
+fn rule_shadow(RuleShadow { terms, tally, ended }: &RuleShadow, is_running: bool) -> RuleShadowAnswer {
     #[expect(clippy::cast_precision_loss, reason = "a share need not be exact beyond 52 bits")]
     let stopped_share = if tally.compared == 0 { 0.0 } else { tally.stopped as f64 / tally.compared as f64 };
     RuleShadowAnswer {
         running: is_running,
-        checks: terms.plan.checks,
+        ended: ended.map(|outcome| outcome.as_str().to_owned()),
+        checks: terms.checks,
         seconds: terms.time.map(|time| time.as_secs()),
-        max_disagreements: terms.plan.max_disagreements,
+        max_disagreements: terms.max_disagreements,
         compared: tally.compared,
         skipped: tally.skipped,
         stopped: tally.stopped,

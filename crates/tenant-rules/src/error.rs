@@ -89,9 +89,15 @@ pub enum RuleExchangeError {
     /// The tenant's settings were changed meanwhile.
     #[error("the tenant's settings were changed")]
     SettingsChanged,
+    /// An administrator ended its shadow run.
+    #[error("an administrator ended its shadow run")]
+    RunEnded,
     /// An administrator rolled it back.
-    #[error("an administrator rolled back to the previous version")]
-    RolledBack,
+    #[error("an administrator rolled back: {to} decides again")]
+    RolledBack {
+        /// What was rolled back to, for display.
+        to: String,
+    },
     /// The rule failed in its shadow run.
     #[error("it failed in its shadow run")]
     FailedInShadow(#[source] CallError),

@@ -33,10 +33,19 @@ pub struct RuleRequest {
 /// The terms of a shadow run of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleTerms {
-    /// How many messages to compare, and how many disagreements to allow.
-    pub plan: ShadowPlan,
+    /// How many messages to compare; `None` for no limit.
+    pub checks: Option<u64>,
+    /// How many disagreements to allow; `None` for any number: a rule is there to stop messages.
+    pub max_disagreements: Option<u64>,
     /// The longest duration of the run.
     pub time: Option<Duration>,
+}
+
+impl RuleTerms {
+    fn plan(&self) -> ShadowPlan {
+        let RuleTerms { checks, max_disagreements, .. } = *self;
+        ShadowPlan { checks, max_disagreements: max_disagreements.unwrap_or(u64::MAX) }
+    }
 }
 
 /// The result of an exchange of a rule.
@@ -161,25 +170,33 @@ impl TenantRules {
         let _held = self.running.lock();
         let place = self.place(name)?;
         if place.run.is_some() {
-            self.edit(name, Place::end_run);
+            self.edit(name, |place| place.end_run_as(RuleOutcome::RolledBack));
             self.end_shadow(name);
-            let _ = self.conclude(name, Err(Arc::new(RuleExchangeError::RolledBack)));
+            let _ = self.conclude(name, Err(Arc::new(RuleExchangeError::RunEnded)));
             return Ok(ExchangedRule::Serves);
         }
         let nothing = || RuleExchangeError::NothingToRollBackTo;
         let (mut setup, rule) = place.before.ok_or_else(nothing)?;
-        let from = place.setup.version.as_ref().ok().map(|version| version.digest);
+        let (from, label_from) = (place.setup.digest(), place.setup.label());
         // As for list plugins: of engines that share a ledger, each has the version that is stored.
         setup.pinned |= !self.around.plugins.is_shared();
-        let label = setup.label();
+        let to = match setup.digest() == from {
+            true => format!("{} with the options before", setup.label()),
+            false => setup.label(),
+        };
         self.swap(setup, rule).map_err(Arc::new)?;
-        info!(tenant = %self.tenant, rule = name, to = label, "the rule is rolled back");
+        info!(tenant = %self.tenant, rule = name, to, "the rule is rolled back");
+        // What was tried last may have been refused, and another one is rolled back.
+        let last = place.last.filter(|last| last.outcome == RuleOutcome::Served);
+        let attempted = Attempted {
+            to: label_from,
+            began: last.map_or_else(Timestamp::now, |last| last.began),
+            outcome: RuleOutcome::RolledBack,
+            error: Some(Arc::new(RuleExchangeError::RolledBack { to })),
+        };
         self.edit(name, |place| {
             place.refused = from;
-            if let Some(last) = &mut place.last {
-                last.outcome = RuleOutcome::RolledBack;
-                last.error = Some(Arc::new(RuleExchangeError::RolledBack));
-            }
+            place.last = Some(attempted);
         });
         Ok(ExchangedRule::Serves)
     }
@@ -270,7 +287,10 @@ impl TenantRules {
         rules.exchange(Arc::clone(&rule)).map_err(|error| RuleExchangeError::Rule(error.into()))?;
         let (name, label) = (setup.name.clone(), setup.label());
         self.edit(&name, |place| {
-            place.end_run();
+            match place.run.as_ref().is_some_and(|run| Arc::ptr_eq(&run.rule, &rule)) {
+                true => place.end_run_as(RuleOutcome::Served),
+                false => place.end_run(),
+            }
             let setup = std::mem::replace(&mut place.setup, setup);
             let rule = std::mem::replace(&mut place.rule, rule);
             place.before = setup.version.is_ok().then_some((setup, rule));
@@ -295,7 +315,7 @@ impl TenantRules {
             if let Some(last) = &mut place.last {
                 last.outcome = match &done {
                     Ok(()) => RuleOutcome::Served,
-                    Err(why) if matches!(**why, RuleExchangeError::RolledBack) => RuleOutcome::RolledBack,
+                    Err(why) if matches!(**why, RuleExchangeError::RunEnded) => RuleOutcome::RolledBack,
                     Err(_) => RuleOutcome::Refused,
                 };
                 last.error = done.as_ref().err().map(Arc::clone);
@@ -323,7 +343,8 @@ impl TenantRules {
         let is_wanted = Arc::new(AtomicBool::new(true));
         self.edit(&name, |place| {
             place.end_run();
-            place.shadow = Some(RuleShadow { terms, tally: portcullis_rules::ShadowTally::default() });
+            place.shadow =
+                Some(RuleShadow { terms, tally: portcullis_rules::ShadowTally::default(), ended: None });
             place.run = Some(Run { setup, rule, is_wanted: Arc::clone(&is_wanted) });
         });
         let (this, of_run) = (Arc::downgrade(self), name.clone());
@@ -371,10 +392,11 @@ impl TenantRules {
                 report.tally = tally;
             }
         });
-        match terms.plan.verdict(&of_plan, time_is_up)? {
+        let plan = terms.plan();
+        match plan.verdict(&of_plan, time_is_up)? {
             ShadowVerdict::Promote => Some(Ok(())),
             ShadowVerdict::Discard => {
-                let allowed = terms.plan.max_disagreements;
+                let allowed = plan.max_disagreements;
                 Some(Err(RuleExchangeError::Disagreed { disagreements, compared, allowed }))
             }
         }
@@ -392,7 +414,7 @@ impl TenantRules {
         let _ = self.conclude(name, done.clone());
         if let Err(error) = &done {
             warn!(tenant = %self.tenant, rule = name, error = error.reason(), "the rule's shadow run failed: the candidate is discarded");
-            self.edit(name, Place::end_run);
+            self.edit(name, |place| place.end_run_as(RuleOutcome::Refused));
             self.end_shadow(name);
         }
     }

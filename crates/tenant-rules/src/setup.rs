@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use portcullis_host::Pace;
 use portcullis_host::rules::{self as host, Need, RuleSet, SENDERS};
 use portcullis_ledger::TenantKeys;
-use portcullis_plugin_store::{PluginStoreError, PluginVersion, TrustedBy};
+use portcullis_plugin_store::{Digest, PluginStoreError, PluginVersion, TrustedBy};
 use portcullis_rules::{Rule, strangers};
 use portcullis_tenant_settings::{Chosen, Grants, PluginRef, TenantSpec};
 use serde_json::{Map, Value};
@@ -92,11 +92,15 @@ impl RuleSetup {
         }
     }
 
+    /// The version's digest; `None` if it can't be loaded.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.version.as_ref().ok().map(|version| version.digest)
+    }
+
     pub(crate) fn is(&self, other: &Self) -> bool {
-        let digest = |setup: &Self| setup.version.as_ref().ok().map(|version| version.digest);
         self.name == other.name
-            && digest(self).is_some()
-            && digest(self) == digest(other)
+            && self.digest().is_some()
+            && self.digest() == other.digest()
             && self.options == other.options
             && self.grants == other.grants
     }

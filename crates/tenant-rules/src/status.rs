@@ -61,6 +61,8 @@ pub struct RuleShadow {
     pub terms: RuleTerms,
     /// What was compared so far.
     pub tally: ShadowTally,
+    /// How it ended; `None` if it goes on, or ended as the rule or the tenant's settings were changed.
+    pub ended: Option<RuleOutcome>,
 }
 
 /// A snapshot of what a tenant's rules count.

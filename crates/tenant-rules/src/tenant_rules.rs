@@ -20,7 +20,7 @@ use tracing::{error, warn};
 
 use crate::counting::{self, Counting};
 use crate::error::{RuleError, Unprepared};
-use crate::exchange::Attempted;
+use crate::exchange::{Attempted, RuleOutcome};
 use crate::setup::RuleSetup;
 use crate::status::RuleShadow;
 use crate::surroundings::Surroundings;
@@ -73,6 +73,14 @@ impl Place {
     pub(crate) fn end_run(&mut self) {
         if let Some(run) = self.run.take() {
             run.is_wanted.store(false, Ordering::Release);
+        }
+    }
+
+    /// Ends the shadow run, and says how it ended, unless that is known.
+    pub(crate) fn end_run_as(&mut self, outcome: RuleOutcome) {
+        self.end_run();
+        if let Some(shadow) = &mut self.shadow {
+            shadow.ended.get_or_insert(outcome);
         }
     }
 }

@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use clap::{Args, Subcommand};
 use portcullis_api::{
-    DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, RuleAnswer, RuleExchangeRequest,
-    RuleShadowAnswer, ShadowAnswer, ShadowRequest,
+    AttemptAnswer, DisagreementAnswer, ExchangeRequest, ListAnswer, PluginStatus, RuleAnswer,
+    RuleExchangeRequest, RuleShadowAnswer, RuleShadowRequest, ShadowAnswer, ShadowRequest,
 };
 use serde_json::{Map, Value};
 
@@ -94,7 +94,8 @@ enum TenantCommand {
     ///
     /// Returns once the run has started; `status` shows its progress. After --checks or --seconds the new
     /// plugin is promoted, unless it disagreed more than --max-disagreements times. Without both options
-    /// the run waits for `promote` or `rollback`.
+    /// the run waits for `promote` or `rollback`. A new version of a rule may disagree as often as it does,
+    /// unless --max-disagreements is given: it is there to stop messages.
     Shadow {
         #[command(flatten)]
         tenant: Tenant,
@@ -112,6 +113,8 @@ enum TenantCommand {
         rule: Option<String>,
     },
     /// Return to the previous plugin, or cancel a reload or shadow run in progress
+    ///
+    /// A shadow run that `status` calls over is not in progress any more. What is returned to is printed.
     Rollback {
         #[command(flatten)]
         tenant: Tenant,
@@ -154,9 +157,9 @@ struct Terms {
     /// End the run after this many seconds
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
-    /// Discard the new plugin if it disagrees more often than this
-    #[arg(long, value_name = "COUNT", default_value_t = 0)]
-    max_disagreements: u64,
+    /// Discard the new plugin if it disagrees more often than this [default: 0, and for a rule any number]
+    #[arg(long, value_name = "COUNT")]
+    max_disagreements: Option<u64>,
 }
 
 /// Exchanges a tenant's plugin, or one of its rules.
@@ -167,16 +170,23 @@ fn exchange(
     shadow: Option<Terms>,
 ) -> anyhow::Result<PluginStatus> {
     let PluginChoice { plugin, rule, version, options } = choice;
-    let shadow = shadow.map(|Terms { checks, seconds, max_disagreements }| ShadowRequest {
-        checks,
-        seconds,
-        max_disagreements,
-    });
     Ok(match rule {
         Some(rule) => {
+            let shadow = shadow.map(|Terms { checks, seconds, max_disagreements }| RuleShadowRequest {
+                checks,
+                seconds,
+                max_disagreements,
+            });
             client.exchange_rule(tenant, &rule, &RuleExchangeRequest { version, options, shadow })?
         }
-        None => client.exchange_plugin(tenant, &ExchangeRequest { plugin, version, options, shadow })?,
+        None => {
+            let shadow = shadow.map(|Terms { checks, seconds, max_disagreements }| ShadowRequest {
+                checks,
+                seconds,
+                max_disagreements: max_disagreements.unwrap_or_default(),
+            });
+            client.exchange_plugin(tenant, &ExchangeRequest { plugin, version, options, shadow })?
+        }
     })
 }
 
@@ -316,17 +326,15 @@ fn show_rule(results: &mut Results, rule: RuleAnswer) -> std::io::Result<()> {
     if !options.is_empty() {
         writeln!(results, "  options: {}", ForeignText(&Value::from(options).to_string()))?;
     }
-    if let Some(why) = last.and_then(|last| last.why) {
-        writeln!(results, "  the last exchange: {}", ForeignText(&why))?;
+    if let Some(AttemptAnswer { to, why: Some(why), .. }) = last {
+        writeln!(results, "  the last exchange, to {}: {}", ForeignText(&to), ForeignText(&why))?;
     }
-    let Some(RuleShadowAnswer { compared, skipped, stopped, stopped_share, disagreements, reasons, .. }) =
-        shadow
-    else {
-        return Ok(());
-    };
+    let Some(shadow) = shadow else { return Ok(()) };
+    let state = state_of_run(&shadow);
+    let RuleShadowAnswer { compared, skipped, stopped, stopped_share, disagreements, reasons, .. } = shadow;
     writeln!(
         results,
-        "  shadow run: {compared} messages, of which it would have stopped {stopped} ({:.2} %), {disagreements} disagreements, \
+        "  shadow run, {state}: {compared} messages, of which it would have stopped {stopped} ({:.2} %), {disagreements} disagreements, \
          {skipped} skipped",
         stopped_share * 100.0
     )?;
@@ -342,6 +350,17 @@ fn state_of_rule(problem: Option<&str>, instances: usize, is_slow: bool) -> Stri
         (None, 0, _) => "out of service, the on_failure policy answers".to_owned(),
         (None, _, true) => "slow, messages wait for their turn".to_owned(),
         (None, _, false) => "deciding".to_owned(),
+    }
+}
+
+/// Whether a shadow run of a rule goes on, or how it ended.
+fn state_of_run(run: &RuleShadowAnswer) -> &'static str {
+    match (run.running, run.ended.as_deref()) {
+        (true, _) => "under way",
+        (false, Some("served")) => "over, and the new version decides",
+        (false, Some("refused")) => "over, and the new version was discarded",
+        (false, Some("rolled_back")) => "over, ended by an administrator",
+        (false, _) => "over, as the rule or the tenant's settings were changed",
     }
 }
 

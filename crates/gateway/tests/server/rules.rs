@@ -203,7 +203,7 @@ fn counts_outlive_a_restart_and_an_exchange() {
 fn a_candidate_decides_beside_the_rule_first_and_stops_nothing() {
     let gateway = start(RULES);
     let number = allowed(&gateway);
-    let shadow = json!({ "options": { "mode": "stop-all" }, "shadow": { "max_disagreements": 1000 } });
+    let shadow = json!({ "options": { "mode": "stop-all" }, "shadow": {} });
     let begun = gateway.admin("POST", "/acme/rules/evil-rules", Some(shadow.clone()));
     assert_eq!(begun.ok()["rules"][0]["shadow"]["running"], true, "{}", begun.text);
     for _ in 0..2 {
@@ -244,6 +244,47 @@ fn a_shadow_run_ends_by_itself() {
     assert_eq!(shadow("stop-all", 1), "refused");
     assert_eq!(check(&gateway, &number)["verdict"], "allow");
     assert_eq!(shadow("stop-all", 2), "served");
+    assert_eq!(check(&gateway, &number)["verdict"], "block");
+}
+
+#[test]
+fn a_shadow_run_says_how_it_ended_and_a_rollback_to_what() {
+    let gateway = start(RULES);
+    let number = allowed(&gateway);
+    let exchange = |body: Value| gateway.admin("POST", "/acme/rules/evil-rules", Some(body)).ok().clone();
+    let rule = |gateway: &Gateway| gateway.plugin("acme")["rules"][0].clone();
+    let roll_back =
+        || gateway.admin("POST", "/acme/rules/evil-rules/rollback", None).ok()["rules"][0].clone();
+    let mode = |mode: &str| json!({ "mode": mode });
+    exchange(json!({ "options": mode("well-behaved") }));
+    // Without terms it goes on, whatever the candidate stops.
+    exchange(json!({ "options": mode("stop-all"), "shadow": {} }));
+    for _ in 0..3 {
+        check(&gateway, &number);
+    }
+    gateway.until("all are compared", |gateway| rule(gateway)["shadow"]["compared"] == 3);
+    let run = rule(&gateway)["shadow"].clone();
+    assert_eq!((&run["running"], &run["disagreements"]), (&json!(true), &json!(3)), "{run}");
+    assert_eq!((run.get("ended"), run.get("max_disagreements")), (None, None), "{run}");
+    let told = roll_back();
+    assert_eq!((&told["shadow"]["ended"], &told["options"]), (&json!("rolled_back"), &mode("well-behaved")));
+    assert_eq!(told["last"]["why"], "an administrator ended its shadow run");
+    // One that is over by itself is not rolled back, but what decides.
+    let terms = json!({ "max_disagreements": 0 });
+    exchange(json!({ "options": mode("stop-all"), "shadow": terms }));
+    check(&gateway, &number);
+    gateway.until("it is over", |gateway| rule(gateway)["shadow"]["running"] == false);
+    assert_eq!(rule(&gateway)["shadow"]["ended"], "refused");
+    let told = roll_back();
+    assert_eq!((&told["last"]["outcome"], &told["options"]), (&json!("rolled_back"), &json!({})), "{told}");
+    let why = told["last"]["why"].as_str().unwrap();
+    assert!(
+        why.contains("rolled back: evil-rules") && why.contains("with the options before decides"),
+        "{why}"
+    );
+    exchange(json!({ "options": mode("stop-all"), "shadow": { "checks": 1 } }));
+    check(&gateway, &number);
+    gateway.until("it decides", |gateway| rule(gateway)["shadow"]["ended"] == "served");
     assert_eq!(check(&gateway, &number)["verdict"], "block");
 }
 

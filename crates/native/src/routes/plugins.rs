@@ -60,7 +60,7 @@ fn example_rules() -> Value {
         "strangers_stopped_share": 0.03,
         "meters": 2, "instances": 1, "faults": 0, "slow": false, "memory_bytes": 196_608,
         "shadow": {
-            "running": true, "seconds": 3600, "max_disagreements": 0, "compared": 2104, "skipped": 0, "stopped": 63,
+            "running": true, "seconds": 3600, "compared": 2104, "skipped": 0, "stopped": 63,
             "stopped_share": 0.029_943, "stopped_by_serving": 0, "disagreements": 63, "reasons": { "quiet-hours": 63 },
         },
     }])
@@ -303,8 +303,9 @@ pub(super) fn all() -> Vec<Route> {
             logged(MethodFilter::POST, plugin::roll_back_rule),
             Operation {
                 summary: "Return to the previous version of a rule",
-                description: "Ends a shadow run if there is one. Otherwise the version and options that served before the last \
-                exchange decide again, and the tenant stays with them until a newer version arrives or the rule is exchanged.",
+                description: "Ends a shadow run if one is in progress. Otherwise, and so after a run that ended by itself, the version and \
+                options that served before the last exchange decide again, as `last` says, and the tenant stays with them until a newer \
+                version arrives or the rule is exchanged.",
                 answers: status(),
                 errors: &[
                     ErrorCode::UnknownTenant,
