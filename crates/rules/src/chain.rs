@@ -18,7 +18,7 @@ use crate::shadow::Shadow;
 /// The rules of a tenant in their order. Immutable: an exchange makes another one.
 pub(crate) struct Chain {
     pub(crate) links: Vec<Link>,
-    /// The meters of all of them.
+    /// The meters of all of them, and after these, those that only candidates in shadow runs read.
     pub(crate) declared: Declared,
     /// What any of them, or of the meters, must know.
     needs: Needs,
@@ -48,14 +48,24 @@ impl Chain {
         meters: &Meters,
         now: Time,
     ) -> Result<Self, TooManyMeters> {
-        let (mut links, mut all, mut needs) = (Vec::new(), Vec::new(), Needs::NONE);
+        let (mut links, mut all, mut needs) = (Vec::new(), Vec::<Meter>::new(), Needs::NONE);
         for (rule, shadow) in rules {
             needs = needs | needs_of(&rule) | shadow.as_ref().map_or(Needs::NONE, |shadow| shadow.needs);
             let from = all.len();
             all.extend(rule.meters().iter().map(meter));
             links.push(Link { rule, counts: from..all.len(), shadow });
         }
-        Ok(Chain { links, declared: meters.declare(&all, now)?, needs })
+        // What is sent while a candidate is tried counts when it comes to serve.
+        let mut with_candidates = all.clone();
+        let shadows = links.iter().filter_map(|link: &Link| link.shadow.as_ref());
+        for meter in shadows.flat_map(|shadow| &shadow.meters) {
+            if !with_candidates.contains(meter) {
+                with_candidates.push(*meter);
+            }
+        }
+        // If they are too many together, it begins at zero.
+        let declared = meters.declare(&with_candidates, now).or_else(|_| meters.declare(&all, now))?;
+        Ok(Chain { links, declared, needs })
     }
 
     /// What the rules are told. What none of them needs is not computed.

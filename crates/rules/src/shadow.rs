@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use portcullis_host::CallError;
 use portcullis_host::rules::Needs;
-use portcullis_meters::{Declared, Meters, Time, TooManyMeters};
+use portcullis_meters::{Declared, Meter, Meters, Time, TooManyMeters};
 
 use crate::chain::{Asked, meter, needs_of};
 use crate::rule::Rule;
@@ -18,6 +18,8 @@ use crate::rule::Rule;
 /// Observing takes tens of nanoseconds and never blocks: messages that the run can't keep up with are skipped and counted.
 pub(crate) struct Shadow {
     pub(crate) needs: Needs,
+    /// What the candidate reads.
+    pub(crate) meters: Vec<Meter>,
     observed: SyncSender<Observed>,
     skipped: AtomicU64,
 }
@@ -67,11 +69,15 @@ const AT_A_TIME: usize = 1024;
 impl ShadowRun {
     pub(crate) fn begin(candidate: Arc<Rule>, meters: &Meters, now: Time) -> Result<Self, TooManyMeters> {
         let meters = meters.fork();
-        let all: Vec<_> = candidate.meters().iter().map(meter).collect();
+        let all: Vec<Meter> = candidate.meters().iter().map(meter).collect();
         let declared = meters.declare(&all, now)?;
         let (sender, observed) = sync_channel(QUEUE);
-        let shadow =
-            Arc::new(Shadow { needs: needs_of(&candidate), observed: sender, skipped: AtomicU64::new(0) });
+        let shadow = Arc::new(Shadow {
+            needs: needs_of(&candidate),
+            meters: all,
+            observed: sender,
+            skipped: AtomicU64::new(0),
+        });
         Ok(ShadowRun { shadow, observed, candidate, meters, declared, tally: ShadowTally::default() })
     }
 

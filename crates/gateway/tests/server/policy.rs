@@ -177,6 +177,21 @@ fn what_options_would_stop_is_known_before_they_do() {
 }
 
 #[test]
+fn what_is_sent_while_a_cap_is_tried_counts_when_it_serves() {
+    let gateway = start("{}");
+    let person = "+46732001122";
+    let cap = json!({ "options": { "caps": [{ "per_day": 3 }] }, "shadow": {} });
+    gateway.admin("POST", "/acme/rules/policy", Some(cap)).ok();
+    for _ in 0..3 {
+        send(&gateway, person, "marketing").ok();
+    }
+    gateway.admin("POST", "/acme/rules/policy/promote", None).ok();
+    let stopped = send(&gateway, person, "marketing");
+    assert!(stopped.error(403, "blocked").contains("cap-day"), "{}", stopped.text);
+    assert_eq!(check(&gateway, "+46732002244", "marketing", None)["verdict"], "allow");
+}
+
+#[test]
 fn recorded_messages_show_what_other_options_would_have_stopped() {
     let gateway = start("{}");
     let page = |from: Option<&Value>| {

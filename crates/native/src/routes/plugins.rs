@@ -267,7 +267,7 @@ pub(super) fn all() -> Vec<Route> {
             Operation {
                 summary: "Replace the version or the options of a tenant's rule",
                 description: "Loads another version or other options of a rules plugin, or the newest version if the object is empty. \
-                What was counted for it stays. Responds when the new version decides about all messages (or its shadow run has \
+                What was counted for it stays; a meter that it did not read before begins at zero. Responds when the new version decides about all messages (or its shadow run has \
                 started), or has been refused. No message waits for it.",
                 body: Some(Content::new::<api::RuleExchangeRequest>([
                     ("newest", json!({})),
