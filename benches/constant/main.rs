@@ -40,7 +40,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// The gateway's responses, byte for byte.
 const ALLOW: &str = r#"{"verdict":"allow","direction":"outbound","source":"plugin"}"#;
-const BLOCK: &str = r#"{"verdict":"block","direction":"outbound","list":"sender","source":"plugin"}"#;
+const BLOCK: &str =
+    r#"{"verdict":"block","direction":"outbound","list":"sender","source":"plugin","blocked":true}"#;
 
 type Answer = ([(HeaderName, &'static str); 1], &'static str);
 

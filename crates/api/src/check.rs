@@ -113,6 +113,10 @@ pub struct CheckAnswer {
     pub list: Option<ListKind>,
     /// What decided.
     pub source: AnsweredBy,
+    /// True if the message must not go now, whether the verdict is `block` or `later`: for clients that don't know the latter. Omitted if the
+    /// message may pass.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
     /// The rule that stops the message. Omitted if none does.
     #[serde(flatten)]
     pub stop: Option<StopAnswer>,
@@ -122,8 +126,6 @@ pub struct CheckAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct StopAnswer {
-    /// Always true: the message must not go now. For clients that don't know the verdict `later`.
-    pub blocked: bool,
     /// The rules plugin.
     pub rule: String,
     /// The plugin's reason: 1 to 64 of a-z, 0-9 and '-'. Omitted if the plugin failed, and the tenant's `on_failure` answered.
@@ -170,6 +172,8 @@ pub struct StoppedAnswer<'a> {
     pub number: Cow<'a, str>,
     /// `block` or `later`.
     pub verdict: Verdict,
+    /// Always true: the message must not go now.
+    pub blocked: bool,
     /// The rule that stops it.
     #[serde(flatten)]
     pub stop: StopAnswer,

@@ -90,7 +90,6 @@ pub fn purpose(purpose: Purpose) -> portcullis_engine::Purpose {
 pub fn stop(stop: &Stop) -> (Verdict, StopAnswer) {
     let verdict = if stop.until.is_some() { Verdict::Later } else { Verdict::Block };
     let answer = StopAnswer {
-        blocked: true,
         rule: stop.rule.to_string(),
         reason: stop.reason.as_deref().map(str::to_owned),
         until: stop.until.map(time),

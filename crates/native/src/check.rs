@@ -94,7 +94,7 @@ async fn one(
     let Some(stop) = stop else { return Ok(text_for_one(checked, direction)) };
     let (verdict, answer) = wire::stop(&stop);
     let source = wire::answered_by(checked.answered_by);
-    let answer = CheckAnswer { verdict, direction, list: None, source, stop: Some(answer) };
+    let answer = CheckAnswer { verdict, direction, list: None, source, blocked: true, stop: Some(answer) };
     serde_json::to_vec(&answer).map(Bytes::from).map_err(|error| unwritable(&error))
 }
 
@@ -145,7 +145,7 @@ fn text_for_many(
     let blocked = blocked.filter(|(place, (_, blocked))| **blocked || stop(*place).is_some());
     let stopped = numbers.iter().zip(stops).filter_map(|(number, stop)| {
         let (verdict, stop) = wire::stop(stop.as_ref()?);
-        Some(StoppedAnswer { number: Cow::Borrowed(*number), verdict, stop })
+        Some(StoppedAnswer { number: Cow::Borrowed(*number), verdict, blocked: true, stop })
     });
     let answer = CheckManyAnswer {
         blocked: blocked.map(|(_, (number, _))| Cow::Borrowed(*number)).collect(),
@@ -163,10 +163,11 @@ static TEXTS: LazyLock<[[[Bytes; 3]; 3]; 2]> = LazyLock::new(|| {
     [Direction::Inbound, Direction::Outbound].map(|direction| {
         [None, Some(ListKind::Sender), Some(ListKind::Tenant)].map(|list| {
             [AnsweredBy::Plugin, AnsweredBy::Ledger, AnsweredBy::Policy].map(|by| {
-                let verdict = if list.is_some() { Verdict::Block } else { Verdict::Allow };
+                let blocked = list.is_some();
+                let verdict = if blocked { Verdict::Block } else { Verdict::Allow };
                 let (list, source) = (list.map(wire::list_kind), wire::answered_by(by));
-                // Only strings, which always serialize.
-                serde_json::to_vec(&CheckAnswer { verdict, direction, list, source, stop: None })
+                // Only strings and a truth value, which always serialize.
+                serde_json::to_vec(&CheckAnswer { verdict, direction, list, source, blocked, stop: None })
                     .expect("words are valid JSON")
                     .into()
             })
@@ -200,13 +201,13 @@ mod tests {
                 Direction::Outbound,
                 Some(ListKind::Sender),
                 AnsweredBy::Ledger,
-                r#"{"verdict":"block","direction":"outbound","list":"sender","source":"ledger"}"#,
+                r#"{"verdict":"block","direction":"outbound","list":"sender","source":"ledger","blocked":true}"#,
             ),
             (
                 Direction::Inbound,
                 Some(ListKind::Tenant),
                 AnsweredBy::Policy,
-                r#"{"verdict":"block","direction":"inbound","list":"tenant","source":"policy"}"#,
+                r#"{"verdict":"block","direction":"inbound","list":"tenant","source":"policy","blocked":true}"#,
             ),
         ] {
             assert_eq!(text_for_one(Checked { blocked_by, answered_by }, direction), text);

@@ -59,6 +59,7 @@ fn the_ledger_answers_for_a_gateway_that_does_not_follow_in_time() {
         let mut answer = json!({ "verdict": verdict, "direction": "inbound", "source": "ledger" });
         if let Some(list) = list {
             answer["list"] = list.into();
+            answer["blocked"] = true.into();
         }
         answer
     };

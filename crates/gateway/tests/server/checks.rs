@@ -16,7 +16,7 @@ fn a_block_is_seen_by_the_next_check_in_its_directions() {
         gateway.post("/senders/support/check", json!({ "number": "+46732001122", "direction": "inbound" }));
     assert_eq!(
         *blocked.ok(),
-        json!({ "verdict": "block", "direction": "inbound", "list": "sender", "source": "plugin" })
+        json!({ "verdict": "block", "direction": "inbound", "list": "sender", "source": "plugin", "blocked": true })
     );
     let allowed =
         gateway.post("/senders/support/check", json!({ "number": "+46732001122", "direction": "outbound" }));

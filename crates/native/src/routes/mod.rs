@@ -236,7 +236,7 @@ fn of_list(tag: &'static str, path: &str, noun: &str) -> Vec<Route> {
                         ),
                         (
                             "blocked",
-                            json!({ "verdict": "block", "direction": "inbound", "list": "sender", "source": "plugin" }),
+                            json!({ "verdict": "block", "direction": "inbound", "list": "sender", "source": "plugin", "blocked": true }),
                         ),
                         (
                             "later",
