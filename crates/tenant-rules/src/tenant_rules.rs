@@ -128,8 +128,7 @@ impl TenantRules {
 
     /// How many rules are out of service: their plugin is missing or has failed, and the failure policy answers for it.
     pub fn out(&self) -> usize {
-        let is_out = |rule: &Arc<Rule>| !rule.is_serving();
-        self.serving().map_or(0, |rules| rules.rules().iter().filter(|rule| is_out(rule)).count())
+        self.serving().map_or(0, |rules| rules.rules().iter().filter(|rule| !rule.is_serving()).count())
     }
 
     /// Loads and starts the rules of a spec. Those of `before`, the tenant as it is now, that stay the same go on. If the tenant is `lenient`,

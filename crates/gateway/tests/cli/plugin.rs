@@ -6,7 +6,7 @@ use std::process::Command;
 use portcullis_engine::plugin_store::{Distrust, Signature, TrustedKey, TrustedKeys};
 use portcullis_plugin_bundle::EXACT;
 
-use crate::gateway::{Gateway, command};
+use crate::gateway::{CONFIG, Gateway, command};
 
 #[test]
 fn a_plugin_is_shown_reloaded_and_rolled_back() {
@@ -36,6 +36,23 @@ fn a_plugin_is_shown_reloaded_and_rolled_back() {
     let json: serde_json::Value =
         serde_json::from_str(&admin("plugin status --tenant acme --json").good().out).unwrap();
     assert_eq!((&json["tenant"], &json["serving"]["plugin"]), (&"acme".into(), &"exact".into()));
+}
+
+#[test]
+fn a_shadow_run_of_a_rule_says_whether_it_goes_on() {
+    let rules = r#"id = "acme"
+rules = [{ plugin = "policy", grants = ["country", "local-time"], options = {} }]"#;
+    let gateway = Gateway::with(&CONFIG.replacen(r#"id = "acme""#, rules, 1));
+    let admin = |arguments: &str| gateway.command(arguments).env("PORTCULLIS_ADMIN_TOKEN", "admin-secret");
+    let shadow =
+        admin("plugin shadow --tenant acme --rule policy --options").arg(r#"{"caps":[{"per_day":3}]}"#);
+    let begun = shadow.good().out;
+    assert!(begun.contains("rule policy ") && begun.contains("shadow run, under way: 0 messages"), "{begun}");
+    let ended = admin("plugin rollback --tenant acme --rule policy").good().out;
+    assert!(ended.contains("an administrator ended its shadow run"), "{ended}");
+    assert!(ended.contains("shadow run, over, ended by an administrator: 0 messages"), "{ended}");
+    let nothing = admin("plugin rollback --tenant acme --rule policy").ends(2);
+    assert!(nothing.err.contains("nothing to roll back to"), "{}", nothing.err);
 }
 
 #[test]
