@@ -9,7 +9,7 @@ use portcullis_cli::{
     PluginComponentOptions, PluginFileCommand, PluginFileReport, PluginInspectOptions, PluginReplayOptions,
     PluginVerifyOptions,
 };
-use portcullis_host::{Bound, Compiler, Engine, Limits};
+use portcullis_host::{Bound, Compiler, Engine, ForeignText, Limits};
 use portcullis_plugin_bundle::{EXACT, SHIPPED};
 use portcullis_plugin_verify::{Inspection, ReplayRequest, Request, componentize, inspect, replay, verify};
 use serde_json::Value;
@@ -47,6 +47,15 @@ fn replayed(options: &PluginReplayOptions) -> anyhow::Result<PluginFileReport> {
         Some(plugin) => (plugin.name.to_owned(), plugin.component.to_vec()),
         None => {
             let file = Path::new(&options.plugin);
+            // A name rather than a path.
+            if file.components().count() == 1 && file.extension().is_none() && !file.exists() {
+                let known: Vec<&str> = SHIPPED.iter().map(|plugin| plugin.name).collect();
+                bail!(
+                    "there is no built-in plugin {}, and no file of this name; built in are {}",
+                    ForeignText(&options.plugin),
+                    known.join(", ")
+                );
+            }
             let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             (name, read(file)?)
         }

@@ -138,6 +138,10 @@ fn a_file_is_verified_and_inspected_without_a_gateway() {
     let module = path("module.wasm", b"\0asm\x01\0\0\0");
     let told = command("plugin inspect").arg(&module).good().out;
     assert!(told.contains("a core module: `portcullis plugin component` makes a component"), "{told}");
+    let recording = path("hour.ndjson", b"");
+    let unknown = command("plugin replay --plugin nope").arg(&recording).ends(2);
+    let told = "there is no built-in plugin nope, and no file of this name; built in are exact, prefix, policy, policy-numbers";
+    assert!(unknown.err.contains(told), "{}", unknown.err);
     let trivial = path("trivial.wasm", TRIVIAL.component);
     let refused = command("plugin component --output x.wasm").arg(&trivial).ends(2);
     assert!(refused.err.contains("it is a component already"), "{}", refused.err);
