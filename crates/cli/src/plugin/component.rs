@@ -17,17 +17,13 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let unreadable = || format!("can't read {}", file.display());
     let mut opened = File::open(file).with_context(unreadable)?;
     let mut start = [0; START.len()];
-    match opened.read_exact(&mut start) {
-        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-            return Err(error).with_context(unreadable);
-        }
-        _ if start != START => {
-            bail!(
-                "{} is no WebAssembly component: `portcullis plugin verify` says what it is",
-                file.display()
-            )
-        }
-        _ => {}
+    let is_component = match opened.read_exact(&mut start) {
+        Ok(()) => start == START,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+        Err(error) => return Err(error).with_context(unreadable),
+    };
+    if !is_component {
+        bail!("{} is no WebAssembly component: `portcullis plugin verify` says what it is", file.display());
     }
     let mut component = start.to_vec();
     opened.read_to_end(&mut component).with_context(unreadable)?;

@@ -56,7 +56,7 @@ fn example_status() -> Value {
 fn example_rules() -> Value {
     json!([{
         "plugin": "policy", "version": VERSION, "own_version": "0.1.0", "pinned": false,
-        "options": { "caps": [{ "per_day": 2 }] }, "reasons": ["quiet-hours", "frequency"],
+        "options": { "caps": [{ "per_day": 2 }] }, "reasons": ["quiet-hours", "cap-day"],
         "strangers_stopped_share": 0.03,
         "meters": 2, "instances": 1, "faults": 0, "slow": false, "memory_bytes": 196_608,
         "shadow": {
@@ -73,22 +73,29 @@ pub(super) fn all() -> Vec<Route> {
         handler,
         operation: Operation { tag: "admin", ..operation },
     };
+    let with_rules = || {
+        let mut status = example_status();
+        status["rules"] = example_rules();
+        status
+    };
     let status = || {
         let untouched = json!({
             "tenant": "acme", "summary": "exact 0.1.0 (ba7816bf8f01) serves", "stage": "resting", "queued": false,
             "serving": setup(VERSION), "memory_bytes": 0, "memory_limit_bytes": 1_073_741_824, "lists": [],
         });
-        let mut with_rules = example_status();
-        with_rules["rules"] = example_rules();
         vec![(
             200,
             "The status of the tenant's plugin",
             Content::new::<api::PluginStatus>([
                 ("exchanged", example_status()),
                 ("untouched", untouched),
-                ("with_rules", with_rules),
+                ("with_rules", with_rules()),
             ]),
         )]
+    };
+    let status_of_rules = || {
+        let content = Content::new::<api::PluginStatus>([("with_rules", with_rules())]);
+        vec![(200, "The status of the tenant's plugin and rules", content)]
     };
     vec![
         route(
@@ -273,10 +280,10 @@ pub(super) fn all() -> Vec<Route> {
                     ("newest", json!({})),
                     (
                         "shadow",
-                        json!({ "options": { "quiet": "20:00-08:00" }, "shadow": { "seconds": 3600 } }),
+                        json!({ "options": { "quiet_hours": [{ "from": "20:00", "to": "08:00" }] }, "shadow": { "seconds": 3600 } }),
                     ),
                 ])),
-                answers: status(),
+                answers: status_of_rules(),
                 errors: &[ErrorCode::UnknownTenant, ErrorCode::UnknownRule, ErrorCode::PluginRefused],
                 ..operation("exchange_tenant_rule", Auth::Admin)
             },
@@ -287,7 +294,7 @@ pub(super) fn all() -> Vec<Route> {
             logged(MethodFilter::POST, plugin::promote_rule),
             Operation {
                 summary: "End a shadow run of a rule and let the new version decide",
-                answers: status(),
+                answers: status_of_rules(),
                 errors: &[
                     ErrorCode::UnknownTenant,
                     ErrorCode::UnknownRule,
@@ -306,7 +313,7 @@ pub(super) fn all() -> Vec<Route> {
                 description: "Ends a shadow run if one is in progress. Otherwise, and so after a run that ended by itself, the version and \
                 options that served before the last exchange decide again, as `last` says, and the tenant stays with them until a newer \
                 version arrives or the rule is exchanged.",
-                answers: status(),
+                answers: status_of_rules(),
                 errors: &[
                     ErrorCode::UnknownTenant,
                     ErrorCode::UnknownRule,
