@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use portcullis_host::rules::Need;
 use portcullis_host::{BATCH, CallError, TryCheckError};
-use portcullis_meters::{Clock, Count, Meter, Meters, SenderKey, Time, TooManyMeters, Unknown};
+use portcullis_meters::{Clock, Count, Declared, Meter, Meters, SenderKey, Time, TooManyMeters, Unknown};
 
 use crate::chain::{Asked, Chain, Link, meter, person_of};
 use crate::message::{Message, Party};
@@ -63,6 +63,15 @@ pub struct Asking<'a> {
 }
 
 impl Rules {
+    /// Declares the meters of rules that are to be put into service. While this is held, there is room for them.
+    ///
+    /// # Errors
+    /// If they declare too many meters.
+    pub fn declare(rules: &[Arc<Rule>], meters: &Meters, clock: Clock) -> Result<Declared, TooManyMeters> {
+        let all: Vec<Meter> = rules.iter().flat_map(|rule| rule.meters().iter().map(meter)).collect();
+        meters.declare(&all, clock.now())
+    }
+
     /// Puts rules into service, in this order.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use portcullis_admission::LogLimit;
 use portcullis_host::rules::RuleSet;
 use portcullis_host::{CallError, ErrorChain};
 use portcullis_ledger::{TenantId, TenantKeys};
-use portcullis_meters::{MAX_DECLARED, NodeId, TooManyMeters};
+use portcullis_meters::{Declared, NodeId};
 use portcullis_plugin_store::Digest;
 use portcullis_rules::{Rule, Rules, Senders};
 use portcullis_tenant_settings::{Chosen, RuleSpec, TenantSpec};
@@ -90,6 +90,8 @@ pub struct PreparedRules {
     places: Vec<Place>,
     /// Why rules are missing, which fail until they are there.
     problems: Vec<(String, RuleError)>,
+    /// What they count, and the room that is kept for it; `None` without rules.
+    counted: Option<(Arc<Counting>, Declared)>,
 }
 
 /// Lines about rules that failed.
@@ -204,19 +206,37 @@ impl TenantRules {
             };
             places.push(Place { before, ..Place::new(rule.clone(), setup, started) });
         }
-        let declared = places.iter().map(|place| place.rule.meters().len()).sum();
-        if declared > MAX_DECLARED {
-            let (index, rule) = (places.len().saturating_sub(1), spec.rules.last());
-            let rule = rule.map(|rule| rule.plugin.name().to_owned()).unwrap_or_default();
-            let source = TooManyMeters::Declared { declared }.into();
-            return Err(Unprepared { index, rule, source });
-        }
-        Ok(PreparedRules { places, problems })
+        let counting = match (places.is_empty(), before) {
+            (true, _) => return Ok(PreparedRules { places, problems, counted: None }),
+            (false, Some(before)) => before.counting(),
+            (false, None) => Arc::new(Counting::open(&around.dir, &spec.id, keys, around.clock)),
+        };
+        let declared = loop {
+            let rules: Vec<Arc<Rule>> = places.iter().map(|place| Arc::clone(&place.rule)).collect();
+            let error = match Rules::declare(&rules, &counting.meters, around.clock) {
+                Ok(declared) => break declared,
+                Err(error) => error,
+            };
+            // The last that counts anything.
+            let index = places.iter().rposition(|place| !place.rule.meters().is_empty()).unwrap_or_default();
+            let place = &mut places[index];
+            let rule = place.setup.name.clone();
+            if !lenient || place.rule.meters().is_empty() {
+                return Err(Unprepared { index, rule, source: error.into() });
+            }
+            let setup = RuleSetup::missing(&place.setup.plugin_ref(), place.setup.grants, error);
+            *place = Place::new(place.spec.clone(), setup, Rule::missing(&rule));
+            problems.push((rule, error.into()));
+        };
+        Ok(PreparedRules { places, problems, counted: Some((counting, declared)) })
     }
 
     /// Puts rules into service. Those that are no longer there end.
     pub fn install(&self, prepared: PreparedRules, spec: &TenantSpec) {
-        let PreparedRules { places: new, problems } = prepared;
+        let PreparedRules { places: new, problems, counted } = prepared;
+        if let Some((counting, _)) = &counted {
+            *self.counting.lock() = Some(Arc::clone(counting));
+        }
         for (rule, error) in problems {
             error!(
                 tenant = %self.tenant, rule, error = error.reason(),
@@ -250,6 +270,7 @@ impl TenantRules {
                         places.iter_mut().for_each(Place::end_run);
                         self.serving.store(Some(Arc::new(rules)));
                     }
+                    // There is room for their meters, which was made sure of before the tenant's settings were accepted.
                     Err(error) => {
                         error!(tenant = %self.tenant, %error, "the tenant's new rules are refused: those before them stay");
                         return;
